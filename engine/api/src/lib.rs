@@ -1,0 +1,1 @@
+//! An engine with the API of Amazon Fraud Detector.

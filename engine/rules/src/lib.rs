@@ -1,0 +1,1 @@
+//! The rule language of Amazon Fraud Detector: text, checked rule, verdict.

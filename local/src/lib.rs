@@ -1,0 +1,1 @@
+//! The whole of fraudstream on one machine.

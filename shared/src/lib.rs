@@ -1,0 +1,1 @@
+//! What every function of fraudstream knows: mapping, records and batches, decisions, labels, telemetry.
