@@ -1,0 +1,250 @@
+//! Why a record was not processed. There are two kinds because there are two actions.
+
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use thiserror::Error;
+
+/// Why a record was not processed.
+#[derive(Clone, Debug, Error)]
+pub enum Failure {
+    /// The same bytes would fail every time: the record is parked with its reason.
+    #[error("rejected: {0}")]
+    Rejected(Rejection),
+    /// A dependency failed: the record is delivered again.
+    #[error("retry: {0}")]
+    Retry(Retry),
+}
+
+/// A reason that lies in the record itself.
+///
+/// `reason` may quote the record, so it is written to the rejected record and never logged; `class`
+/// and `refusal` hold no values and may be logged.
+#[derive(Clone, Debug, Error)]
+#[error("{reason}")]
+pub struct Rejection {
+    /// A short word that groups rejections, such as `not-json` or `order-changed`.
+    pub class: &'static str,
+    /// The sentence a person reads: what was wrong, where, and what would be right.
+    pub reason: String,
+    /// Set where the service refused the record.
+    pub refusal: Option<Refusal>,
+}
+
+/// How the service refused an event: the exception and the member it names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Refusal {
+    /// The exception, such as `ValidationException`.
+    pub code: String,
+    /// The member or variable that the text names; empty where it names none.
+    pub member: String,
+}
+
+/// A reason that lies outside the record.
+#[derive(Clone, Debug, Error)]
+#[error("{cause}")]
+pub struct Retry {
+    /// What failed, for the log: operation and exception, never a value.
+    pub cause: String,
+    /// Whether a person must mend the set-up (access, a missing table, no active version).
+    pub set_up: bool,
+}
+
+impl Failure {
+    /// A rejection that the record itself explains.
+    pub fn rejected(class: &'static str, reason: impl Into<String>) -> Self {
+        Self::Rejected(Rejection { class, reason: reason.into(), refusal: None })
+    }
+
+    /// A failed dependency.
+    pub fn retry(cause: impl Into<String>) -> Self {
+        Self::Retry(Retry { cause: cause.into(), set_up: false })
+    }
+
+    /// A wrong set-up. It must never drain a stream, so it is a retry, and an alarm.
+    pub fn set_up(cause: impl Into<String>) -> Self {
+        Self::Retry(Retry { cause: cause.into(), set_up: true })
+    }
+}
+
+/// The three calls of Amazon Fraud Detector that the pipeline makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `GetEventPrediction`, by `predict`.
+    GetEventPrediction,
+    /// `SendEvent`, by `ingest`.
+    SendEvent,
+    /// `UpdateEventLabel`, by `label`, `predict` and `ingest`.
+    UpdateEventLabel,
+}
+
+/// What an exception means for the record that met it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The event is refused: it would be refused every time.
+    Refused,
+    /// The service or the network failed: try again.
+    Transient,
+    /// The set-up is wrong: try again, and tell a person.
+    SetUp,
+    /// The event is not stored (yet): its label waits.
+    NoEvent,
+}
+
+use Class::{NoEvent, Refused, SetUp, Transient};
+
+/// Every modelled exception of the three calls, and the front-end errors a client may meet.
+///
+/// Columns: exception, then its class for `GetEventPrediction`, `SendEvent`, `UpdateEventLabel`.
+/// A `ResourceNotFoundException` names a detector, version or event type in the first two calls,
+/// which only set-up can mend; in the third it is the event that is not there yet.
+const CLASSES: &[(&str, Class, Class, Class)] = &[
+    ("ValidationException", Refused, Refused, Refused),
+    ("ResourceNotFoundException", SetUp, SetUp, NoEvent),
+    ("ConflictException", Transient, Transient, Transient),
+    ("AccessDeniedException", SetUp, SetUp, SetUp),
+    ("ThrottlingException", Transient, Transient, Transient),
+    ("InternalServerException", Transient, Transient, Transient),
+    ("ResourceUnavailableException", Transient, Transient, Transient),
+    ("SerializationException", Refused, Refused, Refused),
+    ("UnknownOperationException", SetUp, SetUp, SetUp),
+    ("UnrecognizedClientException", SetUp, SetUp, SetUp),
+    ("InvalidSignatureException", SetUp, SetUp, SetUp),
+    ("MissingAuthenticationTokenException", SetUp, SetUp, SetUp),
+    ("IncompleteSignatureException", SetUp, SetUp, SetUp),
+    ("ExpiredTokenException", SetUp, SetUp, SetUp),
+];
+
+impl Class {
+    /// The class of exception `code` met by `call`. An unknown code is transient: nothing is lost by
+    /// trying again, and the age limit of the stream ends it.
+    pub fn of(call: Call, code: &str) -> Self {
+        let row = CLASSES.iter().find(|row| row.0 == code);
+        row.map_or(Transient, |row| match call {
+            Call::GetEventPrediction => row.1,
+            Call::SendEvent => row.2,
+            Call::UpdateEventLabel => row.3,
+        })
+    }
+}
+
+/// What went wrong in a call, without any value of the event.
+#[derive(Clone, Debug)]
+pub struct CallError {
+    /// The class that decides what happens to the record.
+    pub class: Class,
+    /// The exception, or how the call failed below the protocol.
+    pub code: String,
+    /// The service's text. It may quote values: never log it.
+    pub message: String,
+}
+
+impl CallError {
+    /// Reads an SDK error.
+    pub fn new<E: ProvideErrorMetadata, R>(call: Call, error: &SdkError<E, R>) -> Self {
+        let code = code_of(error);
+        let message = error.as_service_error().and_then(|e| e.message()).unwrap_or_default();
+        Self { class: Class::of(call, &code), code, message: message.to_owned() }
+    }
+
+    /// The failure of the record that met this error.
+    pub fn into_failure(self, call: Call) -> Failure {
+        match self.class {
+            Refused => {
+                let refusal = Refusal { member: member_in(&self.message).to_owned(), code: self.code.clone() };
+                Failure::Rejected(Rejection {
+                    class: "refused",
+                    reason: format!("{call:?} refused the event: {}: {}", self.code, self.message),
+                    refusal: Some(refusal),
+                })
+            }
+            SetUp => Failure::set_up(format!("{call:?}: {}", self.code)),
+            Transient | NoEvent => Failure::retry(format!("{call:?}: {}", self.code)),
+        }
+    }
+}
+
+/// The code of an SDK error of any service, for logs: an exception's name, or how the call failed.
+pub fn code_of<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
+    match error {
+        SdkError::TimeoutError(_) => "timeout".to_owned(),
+        SdkError::DispatchFailure(_) => "no connection".to_owned(),
+        SdkError::ConstructionFailure(_) => "request not built".to_owned(),
+        SdkError::ResponseError(_) => "response not readable".to_owned(),
+        error => error
+            .as_service_error()
+            .and_then(|e| e.code())
+            .unwrap_or("unknown error")
+            .to_owned(),
+    }
+}
+
+/// A failed call of DynamoDB, S3 or EventBridge as the failure of a record.
+///
+/// Missing tables, buckets and permissions are set-up; all else is transient.
+pub fn dependency<E: ProvideErrorMetadata, R>(operation: &str, error: &SdkError<E, R>) -> Failure {
+    let code = code_of(error);
+    let set_up = matches!(
+        code.as_str(),
+        "ResourceNotFoundException" | "AccessDeniedException" | "AccessDenied" | "NoSuchBucket" | "ValidationException"
+    ) || code.starts_with("UnrecognizedClient");
+    Failure::Retry(Retry { cause: format!("{operation}: {code}"), set_up })
+}
+
+/// The member that a text of the service names in quotes, its last part where it is a path.
+///
+/// AWS writes `Value 'x' at 'eventVariables.price' failed …`; the engine writes `variable 'price' …`.
+pub fn member_in(message: &str) -> &str {
+    let after = ["at '", "variable '", "variable `"]
+        .iter()
+        .find_map(|lead| message.split_once(lead).map(|(_, rest)| rest));
+    let quoted = after.and_then(|rest| rest.split(['\'', '`']).next()).unwrap_or_default();
+    let path = quoted.strip_suffix(".member").unwrap_or(quoted);
+    path.rsplit('.').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_modelled_exception_has_its_class() {
+        let cases = [
+            (Call::GetEventPrediction, "ValidationException", Refused),
+            (Call::GetEventPrediction, "ResourceNotFoundException", SetUp),
+            (Call::GetEventPrediction, "ConflictException", Transient),
+            (Call::GetEventPrediction, "AccessDeniedException", SetUp),
+            (Call::GetEventPrediction, "ThrottlingException", Transient),
+            (Call::GetEventPrediction, "InternalServerException", Transient),
+            (Call::GetEventPrediction, "ResourceUnavailableException", Transient),
+            (Call::SendEvent, "ValidationException", Refused),
+            (Call::SendEvent, "ResourceNotFoundException", SetUp),
+            (Call::SendEvent, "ConflictException", Transient),
+            (Call::SendEvent, "AccessDeniedException", SetUp),
+            (Call::SendEvent, "ThrottlingException", Transient),
+            (Call::SendEvent, "InternalServerException", Transient),
+            (Call::UpdateEventLabel, "ValidationException", Refused),
+            (Call::UpdateEventLabel, "ResourceNotFoundException", NoEvent),
+            (Call::UpdateEventLabel, "ConflictException", Transient),
+            (Call::UpdateEventLabel, "AccessDeniedException", SetUp),
+            (Call::UpdateEventLabel, "ThrottlingException", Transient),
+            (Call::UpdateEventLabel, "InternalServerException", Transient),
+            (Call::SendEvent, "SomethingNew", Transient),
+        ];
+        for (call, code, class) in cases {
+            assert_eq!(Class::of(call, code), class, "{call:?} {code}");
+        }
+    }
+
+    #[test]
+    fn the_member_is_read_from_either_wording() {
+        let cases = [
+            ("1 validation error detected: Value 'x' at 'eventVariables.price.member' failed", "price"),
+            ("1 validation error detected: Value '' at 'eventId' failed to satisfy constraint", "eventId"),
+            ("Value of variable 'order_price' is not a valid FLOAT.", "order_price"),
+            ("something else", ""),
+        ];
+        for (message, member) in cases {
+            assert_eq!(member_in(message), member, "{message}");
+        }
+    }
+}

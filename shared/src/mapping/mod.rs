@@ -1,0 +1,451 @@
+//! How an order becomes an event, how outcomes become one decision, how a chargeback becomes a label.
+//!
+//! A [`Mapping`] is read once, at start; a broken file fails there, with file and line. After that
+//! every order whose id and timestamp can be read becomes an [`Order`].
+
+mod file;
+mod money;
+mod normal;
+mod source;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use event::{
+    DetectorId, Entity, EntityId, EventId, EventTypeName, LabelName, OutcomeName, Timestamp, VariableName,
+    VariableValue, Variables,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+pub use normal::Form;
+
+use crate::failure::Failure;
+use crate::labels::{Label, LabelTime};
+use file::{EntitySource, File, From, LongVariable, OnInvalid, ValueType, Variable};
+use source::{Document, Source};
+
+/// Why a mapping file cannot be used.
+#[derive(Debug, Error)]
+pub enum MappingError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is no mapping. The text holds file, line, column and what would be right.
+    #[error("{path}:{line}:{column}: {what}")]
+    Invalid {
+        /// The file.
+        path: String,
+        /// Line of the fault, from 1.
+        line: u64,
+        /// Column of the fault, from 1.
+        column: u64,
+        /// What is wrong there.
+        what: String,
+    },
+}
+
+/// A checked mapping.
+#[derive(Debug)]
+pub struct Mapping {
+    file: File,
+    hash: String,
+}
+
+/// One order, mapped.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The order's id as the shop writes it.
+    pub order_id: String,
+    /// The id under which the service knows it.
+    pub event_id: EventId,
+    /// Which version of the order this is, from 1.
+    pub revision: u32,
+    /// When the order was made.
+    pub timestamp: Timestamp,
+    /// Whose order it is.
+    pub entity: Entity,
+    /// The values to judge.
+    pub variables: Variables,
+    /// What was wrong with the order's values.
+    pub data_quality: Vec<Quality>,
+    /// The label, where the record is history that knows its label.
+    pub label: Option<(LabelName, Timestamp)>,
+    /// Hash of the mapped event, before the service refuses anything.
+    pub event_hash: String,
+}
+
+/// A value that was left out, and why. It quotes no value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quality {
+    /// The variable, `entity` or `revision`.
+    pub variable: String,
+    /// What was wrong.
+    pub problem: String,
+    /// Whether the decision must add the `on_undetermined` outcomes because of it.
+    pub undetermined: bool,
+}
+
+impl Mapping {
+    /// Reads a mapping file.
+    ///
+    /// # Errors
+    /// [`MappingError`]: unreadable, or invalid at a line.
+    pub fn read(path: &Path) -> Result<Self, MappingError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| MappingError::Unreadable { path: path.display().to_string(), source })?;
+        Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// Parses a mapping; `path` is its name in errors.
+    ///
+    /// # Errors
+    /// [`MappingError::Invalid`] with line and column.
+    pub fn parse(path: &str, text: &str) -> Result<Self, MappingError> {
+        let invalid = |line, column, what| MappingError::Invalid { path: path.to_owned(), line, column, what };
+        let file: File = serde_saphyr::from_str(text).map_err(|error| {
+            let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
+            invalid(line, column, first_line(&error.to_string()))
+        })?;
+        check_outcomes(&file.decision).map_err(|(line, column, what)| invalid(line, column, what))?;
+        if file.variables.is_empty() {
+            return Err(invalid(1, 1, "`variables` is empty; the service needs at least one variable".to_owned()));
+        }
+        Ok(Self { file, hash: short_hash(text.as_bytes()) })
+    }
+
+    /// The event type of every order.
+    pub fn event_type(&self) -> &EventTypeName {
+        &self.file.event_type
+    }
+
+    /// The detector that judges the orders.
+    pub fn detector(&self) -> &DetectorId {
+        &self.file.detector
+    }
+
+    /// A hash of the mapping's text.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Outcomes, most important first.
+    pub fn outcome_priority(&self) -> &[OutcomeName] {
+        &self.file.decision.outcome_priority
+    }
+
+    /// Added when something could not be judged.
+    pub fn on_undetermined(&self) -> &[OutcomeName] {
+        &self.file.decision.on_undetermined.value
+    }
+
+    /// Taken when no rule matched.
+    pub fn on_no_match(&self) -> &[OutcomeName] {
+        &self.file.decision.on_no_match.value
+    }
+
+    /// Whether a decision with this effective outcome waits for a reviewer.
+    pub fn is_reviewable(&self, outcome: &OutcomeName) -> bool {
+        self.file.decision.reviewable.as_ref().is_some_and(|reviewable| reviewable.value.contains(outcome))
+    }
+
+    /// The outcomes that wait for a reviewer.
+    pub fn reviewable(&self) -> &[OutcomeName] {
+        self.file.decision.reviewable.as_ref().map_or(&[], |reviewable| &reviewable.value)
+    }
+
+    /// How long a decision is kept, in seconds.
+    pub fn retention_seconds(&self) -> i64 {
+        i64::from(self.file.decision.retention_days) * 86_400
+    }
+
+    /// Maps one order.
+    ///
+    /// # Errors
+    /// [`Failure::Rejected`] where the id or the timestamp cannot be read.
+    pub fn order(&self, value: &Value) -> Result<Order, Failure> {
+        let document = Document::new(value);
+        let section = &self.file.event;
+        let order_id = required(&section.id, &document, "id")?;
+        let timestamp = required(&section.timestamp, &document, "timestamp")?;
+        let timestamp = Timestamp::parse_in(&timestamp, &self.file.timezone.0)
+            .map_err(|error| Failure::rejected("bad-timestamp", format!("`{:?}`: {error}", section.timestamp)))?;
+        let mut data_quality = Vec::new();
+        let revision = self.revision(&document, &mut data_quality);
+        let entity = Entity {
+            entity_type: self.file.event.entity.entity_type.clone(),
+            entity_id: self.entity_id(&document, &mut data_quality),
+        };
+        let variables = self.variables(&document, &mut data_quality);
+        let mut order = Order {
+            event_id: EventId::slug(&order_id),
+            order_id,
+            revision,
+            timestamp,
+            entity,
+            variables,
+            data_quality,
+            label: self.history_label(&document, timestamp)?,
+            event_hash: String::new(),
+        };
+        order.event_hash = order.hash(&self.file.event_type);
+        Ok(order)
+    }
+
+    fn revision(&self, document: &Document<'_>, quality: &mut Vec<Quality>) -> u32 {
+        let Some(source) = &self.file.event.revision else { return 1 };
+        let text = match source.read(document) {
+            Ok(None) => return 1,
+            Ok(Some(text)) => text,
+            Err(_) => Cow::Borrowed(""),
+        };
+        text.parse().ok().filter(|n| (1..=99_999).contains(n)).unwrap_or_else(|| {
+            quality.push(Quality::undetermined("revision", "is not a whole number from 1 to 99999; 1 was taken"));
+            1
+        })
+    }
+
+    fn entity_id(&self, document: &Document<'_>, quality: &mut Vec<Quality>) -> EntityId {
+        for source in &self.file.event.entity.id {
+            match entity_from(source, document) {
+                Ok(Some(id)) => return id,
+                Ok(None) => {}
+                Err(problem) => quality.push(Quality { undetermined: false, ..Quality::undetermined("entity", problem) }),
+            }
+        }
+        EntityId::unknown()
+    }
+
+    fn variables(&self, document: &Document<'_>, quality: &mut Vec<Quality>) -> Variables {
+        let mut variables = Variables::default();
+        for (name, variable) in &self.file.variables {
+            match self.variable(variable, document) {
+                Ok(Some(value)) => variables.insert(name.clone(), value),
+                Ok(None) if variable.required() => {
+                    quality.push(Quality::undetermined(name.as_str(), "is required and absent"));
+                }
+                Ok(None) => {}
+                Err(problem) if variable.omits() => {
+                    quality.push(Quality { undetermined: false, ..Quality::undetermined(name.as_str(), problem) });
+                }
+                Err(problem) => quality.push(Quality::undetermined(name.as_str(), problem)),
+            }
+        }
+        variables
+    }
+
+    fn variable(&self, variable: &Variable, document: &Document<'_>) -> Result<Option<VariableValue>, String> {
+        let text = match variable {
+            Variable::Short(source) => source.read(document)?,
+            Variable::Money(money) | Variable::Long(LongVariable { from: From::Money(money), .. }) => {
+                money.read(document)?.map(Cow::Owned)
+            }
+            Variable::Long(long @ LongVariable { from: From::Source(source), .. }) => match source.read(document)? {
+                Some(text) => Some(self.typed(long.value_type, long.form.apply(text)?)?),
+                None => None,
+            },
+        };
+        text.map(|text| VariableValue::try_from(text.into_owned()).map_err(|error| error.to_string())).transpose()
+    }
+
+    fn typed<'a>(&self, value_type: ValueType, text: Cow<'a, str>) -> Result<Cow<'a, str>, String> {
+        match value_type {
+            ValueType::String => Ok(text),
+            ValueType::Integer if text.parse::<i64>().is_ok() => Ok(text),
+            ValueType::Integer => Err("is not a whole number".to_owned()),
+            ValueType::Float if text.parse::<f64>().is_ok_and(f64::is_finite) => Ok(text),
+            ValueType::Float => Err("is not a number".to_owned()),
+            ValueType::Boolean if is_word(&text, &["true", "1", "yes"]) => Ok(Cow::Borrowed("true")),
+            ValueType::Boolean if is_word(&text, &["false", "0", "no"]) => Ok(Cow::Borrowed("false")),
+            ValueType::Boolean => Err("is neither true nor false".to_owned()),
+            ValueType::DateTime => Timestamp::parse_in(&text, &self.file.timezone.0)
+                .map(|time| Cow::Owned(time.to_string()))
+                .map_err(|_| "is not a date and time such as 2026-06-01T10:15:30Z".to_owned()),
+        }
+    }
+
+    fn history_label(&self, document: &Document<'_>, event: Timestamp) -> Result<Option<(LabelName, Timestamp)>, Failure> {
+        let Some(source) = &self.file.event.label else { return Ok(None) };
+        let Some(label) = source.read(document).map_err(|problem| bad_label(source, &problem))? else { return Ok(None) };
+        let label = LabelName::try_from(label.into_owned()).map_err(|error| bad_label(source, &error.to_string()))?;
+        let Some(source) = &self.file.event.label_timestamp else { return Ok(Some((label, event))) };
+        let time = match source.read(document).map_err(|problem| bad_label(source, &problem))? {
+            None => event,
+            Some(text) => Timestamp::parse_in(&text, &self.file.timezone.0)
+                .map_err(|error| bad_label(source, &error.to_string()))?,
+        };
+        Ok(Some((label, time)))
+    }
+
+    /// Maps one chargeback, refund, reversal or analyst's verdict.
+    ///
+    /// # Errors
+    /// [`Failure::Rejected`] where the order id, the kind or the time cannot be read, or where the
+    /// table has no row for the kind and code.
+    pub fn label(&self, value: &Value) -> Result<Label, Failure> {
+        let Some(section) = &self.file.labels else {
+            return Err(Failure::set_up("the mapping has no `labels` section"));
+        };
+        let document = Document::new(value);
+        let optional = |source: &Option<Source>| {
+            source.as_ref().and_then(|source| source.read(&document).ok().flatten().map(Cow::into_owned))
+        };
+        let order_id = required(&section.event_id, &document, "event_id")?;
+        let kind = required(&section.kind, &document, "kind")?;
+        let time = required(&section.timestamp, &document, "timestamp")?;
+        let time = LabelTime::parse(&time, &self.file.timezone.0)
+            .map_err(|error| Failure::rejected("bad-timestamp", format!("`{:?}`: {error}", section.timestamp)))?;
+        let reason_code = optional(&section.reason_code);
+        let row = section.table.iter().find(|row| row.fits(&kind, reason_code.as_deref())).ok_or_else(|| {
+            let kinds: Vec<_> = section.table.iter().map(|row| row.kind.as_str()).collect();
+            Failure::rejected(
+                "unknown-label-kind",
+                format!("the label table has no row for kind `{kind}` and this reason code; it has {}", kinds.join(", ")),
+            )
+        })?;
+        let source = optional(&section.source).unwrap_or_default();
+        Ok(Label {
+            event_id: EventId::slug(&order_id),
+            label: row.label.clone(),
+            time,
+            rank: section.source_ranks.get(&source).copied().unwrap_or(0),
+            kind,
+            reason_code,
+            amount: optional(&section.amount),
+            currency: optional(&section.currency),
+            source,
+        })
+    }
+}
+
+impl Order {
+    /// Hash of what the service is asked to judge.
+    fn hash(&self, event_type: &EventTypeName) -> String {
+        let mut hasher = Sha256::new();
+        // Lengths go in, so that moving a character from one value to the next changes the hash.
+        let mut add = |text: &str| {
+            hasher.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hasher.update(text.as_bytes());
+        };
+        add(event_type.as_str());
+        add(self.event_id.as_str());
+        add(&self.timestamp.to_string());
+        add(self.entity.entity_type.as_str());
+        add(self.entity.entity_id.as_str());
+        for (name, value) in self.variables.iter() {
+            add(name.as_str());
+            add(value.expose());
+        }
+        hex(&hasher.finalize()[..16])
+    }
+
+    /// Whether something the mapping needs could not be read.
+    pub fn is_undetermined(&self) -> bool {
+        self.data_quality.iter().any(|quality| quality.undetermined)
+    }
+
+    /// Leaves a variable out because the service refused its value.
+    pub fn leave_out(&mut self, name: &VariableName) {
+        self.variables.remove(name);
+        self.data_quality.push(Quality::undetermined(name.as_str(), "was refused by the service and left out"));
+    }
+}
+
+impl Quality {
+    fn undetermined(variable: &str, problem: impl Into<String>) -> Self {
+        Self { variable: variable.to_owned(), problem: problem.into(), undetermined: true }
+    }
+}
+
+impl Variable {
+    fn required(&self) -> bool {
+        matches!(self, Self::Long(long) if long.required)
+    }
+
+    fn omits(&self) -> bool {
+        matches!(self, Self::Long(long) if long.on_invalid == OnInvalid::Omit)
+    }
+}
+
+/// The first 16 hexadecimal digits of the SHA-256 of `bytes`.
+pub(crate) fn short_hash(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes)[..8])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn is_word(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+fn bad_label(source: &Source, problem: &str) -> Failure {
+    Failure::rejected("bad-label", format!("`{source:?}`: {problem}"))
+}
+
+fn required<'a>(source: &Source, document: &Document<'a>, what: &str) -> Result<String, Failure> {
+    match source.read(document) {
+        Ok(Some(text)) => Ok(text.into_owned()),
+        Ok(None) => Err(Failure::rejected("missing-member", format!("the record has no {what}: `{source:?}` is absent or blank"))),
+        Err(problem) => Err(Failure::rejected("missing-member", format!("the record has no {what}: `{source:?}` {problem}"))),
+    }
+}
+
+fn entity_from(source: &EntitySource, document: &Document<'_>) -> Result<Option<EntityId>, String> {
+    match source {
+        EntitySource::Plain(source) => {
+            let Some(text) = source.read(document)? else { return Ok(None) };
+            // An id with characters the service does not take is still the same customer each time.
+            Ok(Some(EntityId::try_from(text.as_ref()).unwrap_or_else(|_| hashed_entity(&text))))
+        }
+        EntitySource::Hashed(hashed) => {
+            let Some(text) = hashed.hash.read(document)? else { return Ok(None) };
+            Ok(Some(hashed_entity(&hashed.form.apply(text)?)))
+        }
+    }
+}
+
+fn hashed_entity(text: &str) -> EntityId {
+    EntityId::try_from(hex(&Sha256::digest(text.as_bytes())[..16])).unwrap_or_else(|_| EntityId::unknown())
+}
+
+type Fault = (u64, u64, String);
+
+fn check_outcomes(decision: &file::Decision) -> Result<(), Fault> {
+    let known = &decision.outcome_priority;
+    let lists = [("on_undetermined", Some(&decision.on_undetermined)), ("on_no_match", Some(&decision.on_no_match)), ("reviewable", decision.reviewable.as_ref())];
+    for (key, list) in lists.into_iter().filter_map(|(key, list)| list.map(|list| (key, list))) {
+        let fault = |what| Err((list.referenced.line(), list.referenced.column(), what));
+        if list.value.is_empty() && key != "reviewable" {
+            return fault(format!("`{key}` is empty; name at least one outcome"));
+        }
+        if let Some(outcome) = list.value.iter().find(|outcome| !known.contains(outcome)) {
+            let known: Vec<_> = known.iter().map(|outcome| format!("`{outcome}`")).collect();
+            return fault(format!("`{key}` names `{outcome}`, which `outcome_priority` lacks; it has {}", known.join(", ")));
+        }
+    }
+    duplicate(known).map_or(Ok(()), |outcome| Err((1, 1, format!("`outcome_priority` names `{outcome}` twice"))))
+}
+
+fn duplicate(outcomes: &[OutcomeName]) -> Option<&OutcomeName> {
+    let mut seen = BTreeMap::new();
+    outcomes.iter().find(|outcome| seen.insert(outcome.as_str(), ()).is_some())
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,321 @@
+//! Records as Lambda delivers them, and the orders inside.
+//!
+//! The payload is never parsed inside the Lambda event type: one body that is not JSON must not sink
+//! its batch. A record keeps its bytes until its own turn comes.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::io::Read as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use flate2::read::GzDecoder;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::kpl;
+
+/// The largest payload after decompression: Lambda's own limit for an event, with room for gzip.
+pub const MAX_PAYLOAD_BYTES: usize = 16 * 1024 * 1024;
+
+/// Where a record came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// A Kinesis data stream: one checkpoint per shard.
+    Kinesis,
+    /// An SQS queue: each message answers for itself.
+    Sqs,
+    /// A DynamoDB stream: one checkpoint per shard.
+    DynamoDb,
+    /// A direct invocation with one order.
+    Invoke,
+}
+
+/// A record's place in its source. It is the same each time the record is delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The kind of source.
+    pub origin: Origin,
+    /// The stream's or queue's ARN.
+    pub arn: String,
+    /// Sequence number or message id: what a partial response names.
+    pub id: String,
+    /// Place inside a KPL aggregate, from 0. All of them share one sequence number.
+    pub sub: u32,
+}
+
+impl Position {
+    /// Compares two sequence numbers as the integers they are; they have up to 56 digits.
+    pub fn compare_sequence(left: &str, right: &str) -> Ordering {
+        let (left, right) = (left.trim_start_matches('0'), right.trim_start_matches('0'));
+        left.len().cmp(&right.len()).then_with(|| left.cmp(right))
+    }
+
+    /// Whether the source keeps one checkpoint, so that everything from the lowest failure on is
+    /// delivered again.
+    pub fn is_stream(&self) -> bool {
+        matches!(self.origin, Origin::Kinesis | Origin::DynamoDb)
+    }
+
+    /// The name of the stream or queue: the end of its ARN.
+    pub fn source_name(&self) -> &str {
+        self.arn.rsplit([':', '/']).next().filter(|name| !name.is_empty()).unwrap_or("unnamed")
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.source_name(), self.id)?;
+        if self.sub > 0 { write!(f, ".{}", self.sub) } else { Ok(()) }
+    }
+}
+
+/// One record of a batch.
+#[derive(Clone)]
+pub struct Record {
+    /// Where it came from.
+    pub position: Position,
+    /// Records with one key keep their order: partition key or message group.
+    pub key: Option<String>,
+    /// The payload's bytes as they arrived, or why there are none.
+    pub payload: Result<Vec<u8>, String>,
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.payload.as_ref().map_or(0, Vec::len);
+        write!(f, "Record({}, {bytes} bytes)", self.position)
+    }
+}
+
+/// What a function was invoked with.
+#[derive(Debug)]
+pub enum Invocation {
+    /// Records of a stream or queue, in order.
+    Batch(Vec<Record>),
+    /// Anything else: one bare order.
+    Direct(Value),
+}
+
+impl Invocation {
+    /// Tells a batch from a bare order: a batch has `Records` with an `eventSource`.
+    pub fn new(event: Value) -> Self {
+        let is_batch = event.get("Records").and_then(Value::as_array).is_some_and(|records| {
+            records.iter().all(|record| record.get("eventSource").is_some_and(Value::is_string))
+        });
+        match event {
+            Value::Object(mut members) if is_batch => match members.remove("Records") {
+                Some(Value::Array(records)) => Self::Batch(records.into_iter().flat_map(records_of).collect()),
+                _ => Self::Batch(Vec::new()),
+            },
+            event => Self::Direct(event),
+        }
+    }
+}
+
+fn records_of(record: Value) -> Vec<Record> {
+    match record["eventSource"].as_str() {
+        Some("aws:kinesis") => kinesis(&record),
+        Some("aws:sqs") => vec![sqs(record)],
+        _ => vec![unknown(&record)],
+    }
+}
+
+fn kinesis(record: &Value) -> Vec<Record> {
+    let data = &record["kinesis"];
+    let position = Position {
+        origin: Origin::Kinesis,
+        arn: text(&record["eventSourceARN"]),
+        id: text(&data["sequenceNumber"]),
+        sub: 0,
+    };
+    let key = data["partitionKey"].as_str().map(str::to_owned);
+    let payload = BASE64.decode(data["data"].as_str().unwrap_or_default()).map_err(|_| "its data is not base64".to_owned());
+    match payload.as_deref().ok().and_then(kpl::deaggregate) {
+        None => vec![Record { position, key, payload }],
+        Some(parts) => (0..).zip(parts).map(|(sub, part)| Record {
+            position: Position { sub, ..position.clone() },
+            key: Some(part.partition_key),
+            payload: Ok(part.data),
+        }).collect(),
+    }
+}
+
+fn sqs(mut record: Value) -> Record {
+    let body = match record["body"].take() {
+        Value::String(body) => Ok(body.into_bytes()),
+        _ => Err("it has no body".to_owned()),
+    };
+    Record {
+        position: Position { origin: Origin::Sqs, arn: text(&record["eventSourceARN"]), id: text(&record["messageId"]), sub: 0 },
+        key: record["attributes"]["MessageGroupId"].as_str().map(str::to_owned),
+        payload: body,
+    }
+}
+
+/// A source the product does not read: every record is rejected with that reason, none is lost.
+fn unknown(record: &Value) -> Record {
+    let source = text(&record["eventSource"]);
+    Record {
+        position: Position {
+            origin: Origin::Sqs,
+            arn: text(&record["eventSourceARN"]),
+            id: text(record.get("messageId").unwrap_or(&record["eventID"])),
+            sub: 0,
+        },
+        key: None,
+        payload: Err(format!("its eventSource is `{source}`; orders come from aws:kinesis or aws:sqs")),
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+impl Record {
+    /// The order inside: decompressed, out of its envelope, parsed.
+    ///
+    /// # Errors
+    /// [`Failure::Rejected`] with what the payload is instead.
+    pub fn json(&self) -> Result<Value, Failure> {
+        let bytes = self.payload.as_ref().map_err(|why| Failure::rejected("no-payload", format!("the record cannot be read: {why}")))?;
+        parse(&inflate(bytes)?).map(unwrap)
+    }
+}
+
+fn inflate(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>, Failure> {
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        return gunzip(bytes).map(Into::into);
+    }
+    // The base64 of gzip's magic: how gzip travels in an SQS body, which is text.
+    if bytes.starts_with(b"H4sI") {
+        let decoded = BASE64.decode(bytes).map_err(|_| Failure::rejected("bad-gzip", "the payload begins like gzip in base64 and is no base64"))?;
+        return gunzip(&decoded).map(Into::into);
+    }
+    Ok(bytes.into())
+}
+
+fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, Failure> {
+    let mut plain = Vec::new();
+    let limit = MAX_PAYLOAD_BYTES as u64 + 1;
+    GzDecoder::new(bytes)
+        .take(limit)
+        .read_to_end(&mut plain)
+        .map_err(|_| Failure::rejected("bad-gzip", "the payload begins like gzip and cannot be decompressed"))?;
+    if plain.len() > MAX_PAYLOAD_BYTES {
+        return Err(Failure::rejected("too-large", format!("the payload is over {MAX_PAYLOAD_BYTES} bytes decompressed")));
+    }
+    Ok(plain)
+}
+
+fn parse(bytes: &[u8]) -> Result<Value, Failure> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Failure::rejected("empty", "the payload is empty; it should be one JSON object"));
+    }
+    if bytes.len() > MAX_PAYLOAD_BYTES {
+        return Err(Failure::rejected("too-large", format!("the payload is over {MAX_PAYLOAD_BYTES} bytes")));
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| Failure::rejected("not-utf8", format!("the payload is not UTF-8 at byte {}", error.valid_up_to())))?;
+    let value: Value = serde_json::from_str(text).map_err(|error| Failure::rejected("not-json", format!("the payload is not JSON: {error}")))?;
+    if value.is_object() { Ok(value) } else { Err(Failure::rejected("not-an-object", "the payload is JSON and not an object")) }
+}
+
+/// Takes the message out of an SNS notification or the detail out of an EventBridge event.
+fn unwrap(mut value: Value) -> Value {
+    let is_sns = value["Type"] == "Notification" && value["TopicArn"].is_string();
+    if is_sns && let Some(Ok(inner)) = value["Message"].as_str().map(|text| parse(text.as_bytes())) {
+        return inner;
+    }
+    let is_event = value["detail-type"].is_string() && value["source"].is_string() && value["detail"].is_object();
+    if is_event { value["detail"].take() } else { value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::io::Write as _;
+
+    fn gzip(text: &str) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn batch(event: Value) -> Vec<Record> {
+        match Invocation::new(event) {
+            Invocation::Batch(records) => records,
+            Invocation::Direct(_) => panic!("a batch"),
+        }
+    }
+
+    #[track_caller]
+    fn check(payload: &[u8], want: &str) {
+        let record = json!({"eventSource":"aws:kinesis","eventSourceARN":"arn:aws:kinesis:us-east-1:1:stream/orders",
+            "kinesis":{"sequenceNumber":"7","partitionKey":"k","data": BASE64.encode(payload)}});
+        let records = batch(json!({ "Records": [record] }));
+        let got = match records[0].json() {
+            Ok(value) => value.to_string(),
+            Err(Failure::Rejected(rejection)) => format!("{}: {}", rejection.class, rejection.reason),
+            Err(failure) => failure.to_string(),
+        };
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn payloads() {
+        check(br#"{"a":1}"#, r#"{"a":1}"#);
+        check(&gzip(r#"{"a":1}"#), r#"{"a":1}"#);
+        check(BASE64.encode(gzip(r#"{"a":1}"#)).as_bytes(), r#"{"a":1}"#);
+        check(br#"{"Type":"Notification","TopicArn":"t","Message":"{\"a\":1}"}"#, r#"{"a":1}"#);
+        check(br#"{"detail-type":"Order","source":"shop","detail":{"a":1}}"#, r#"{"a":1}"#);
+    }
+
+    #[test]
+    fn bad_payloads() {
+        check(b"", "empty: the payload is empty; it should be one JSON object");
+        check(b"[1]", "not-an-object: the payload is JSON and not an object");
+        check(b"{\"a\":", "not-json: the payload is not JSON: EOF while parsing a value at line 1 column 5");
+        check(b"{\"a\":\"\xff\"}", "not-utf8: the payload is not UTF-8 at byte 6");
+        check(&[0x1f, 0x8b, 1, 2], "bad-gzip: the payload begins like gzip and cannot be decompressed");
+        let deep = format!("{}1{}", "{\"a\":".repeat(200), "}".repeat(200));
+        check(deep.as_bytes(), "not-json: the payload is not JSON: recursion limit exceeded at line 1 column 640");
+    }
+
+    #[test]
+    fn a_bomb_is_refused() {
+        let bomb = gzip(&" ".repeat(MAX_PAYLOAD_BYTES + 10));
+        check(&bomb, "too-large: the payload is over 16777216 bytes decompressed");
+    }
+
+    #[test]
+    fn sequence_numbers_are_integers() {
+        assert_eq!(Position::compare_sequence("9", "10"), Ordering::Less);
+        assert_eq!(Position::compare_sequence("0010", "10"), Ordering::Equal);
+        let long = "4".repeat(56);
+        assert_eq!(Position::compare_sequence(&long, "5"), Ordering::Greater);
+    }
+
+    #[test]
+    fn a_foreign_source_is_rejected_and_a_bare_order_is_direct() {
+        let records = batch(json!({"Records":[{"eventSource":"aws:s3","eventID":"1"}]}));
+        assert!(records[0].json().is_err());
+        assert!(matches!(Invocation::new(json!({"order_id":"1"})), Invocation::Direct(_)));
+        assert!(matches!(Invocation::new(json!({"Records":[{"x":1}]})), Invocation::Direct(_)));
+    }
+
+    #[test]
+    fn the_official_event_types_read_the_same_records() {
+        let event = json!({"Records":[{"messageId":"m-1","receiptHandle":"r","body":"not json","attributes":{"MessageGroupId":"g"},
+            "messageAttributes":{},"eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:1:orders.fifo","awsRegion":"us-east-1"}]});
+        let official: aws_lambda_events::sqs::SqsEvent = serde_json::from_value(event.clone()).unwrap();
+        let ours = batch(event);
+        assert_eq!(official.records[0].message_id.as_deref(), Some(ours[0].position.id.as_str()));
+        assert_eq!(official.records[0].body.as_deref().map(str::as_bytes), ours[0].payload.as_deref().ok());
+        assert_eq!(ours[0].key.as_deref(), Some("g"));
+        assert_eq!(ours[0].position.to_string(), "orders.fifo/m-1");
+    }
+}
