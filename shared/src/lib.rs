@@ -1,1 +1,18 @@
-//! What every function of fraudstream knows: mapping, records and batches, decisions, labels, telemetry.
+//! What every function of fraudstream knows.
+//!
+//! An order arrives as a [`records::Record`], becomes an [`mapping::Order`], is judged, and ends as a
+//! [`decisions::Decision`]; [`batch`] keeps the order of records and answers for each of them;
+//! [`labels`] brings home what became of it. Everything talks to AWS through AWS's own clients; what
+//! stands behind a client is decided where it is built.
+
+pub mod aws;
+pub mod batch;
+pub mod decisions;
+pub mod failure;
+mod kpl;
+pub mod labels;
+pub mod mapping;
+pub mod records;
+pub mod rejected;
+pub mod settings;
+pub mod telemetry;

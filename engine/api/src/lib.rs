@@ -1,1 +1,47 @@
-//! An engine with the API of Amazon Fraud Detector.
+//! A fraud-detection engine with the API of Amazon Fraud Detector.
+//!
+//! [`Engine`] answers the operations of the API: [`Engine::handle`] takes an HTTP request in
+//! AWS JSON 1.1 and returns the response, so a web server needs one line around it, and
+//! [`http_client`] puts it behind an AWS SDK client without any network. There is no other way
+//! in, so whoever speaks to the engine could as well speak to Amazon.
+//!
+//! The state is in two DynamoDB tables ([`Engine::table_definitions`]) behind the client the
+//! engine is built with. The engine keeps nothing that it could not read again.
+//!
+//! A tour, in the order in which a request passes:
+//! - `wire`: HTTP to an operation and its JSON, and back; `connector`: the same in process;
+//! - `shapes`: what the service model says of every input, as a table; `shape`: the one walk
+//!   that checks it; `error`: the exceptions;
+//! - `operations`: one file per resource, with its inputs, its outputs and what they do;
+//!   `token`: pagination;
+//! - `bundle`: what a detector version resolves to, immutable, named by its content;
+//!   `lists`: allow and deny lists and their edits;
+//! - `cache`: what a prediction needs, ready to run, checked against the tables every 2 s;
+//! - `statistics`: counters of stored events;
+//! - `store`: items, chunks, and changes that land whole or not at all.
+//!
+//! Values of event variables and elements of lists are personal data: no log line and no error
+//! of this crate quotes one.
+
+mod bundle;
+mod cache;
+mod connector;
+mod engine;
+mod error;
+mod lists;
+mod operations;
+mod options;
+mod shape;
+mod shapes;
+mod statistics;
+mod store;
+mod text;
+mod token;
+mod wire;
+
+pub use connector::http_client;
+pub use engine::Engine;
+pub use error::{Code, Error, Result};
+pub use options::{Clock, Limits, Options};
+pub use store::{IndexDefinition, TableDefinition};
+pub use wire::{PREDICTION_HEADER, TARGET_PREFIX};

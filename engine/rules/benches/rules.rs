@@ -1,1 +1,108 @@
-fn main(){}
+//! How long does a rule take? `cargo bench -p rules`.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark may stop on an error")]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use rules::{Lists, Rule, Schema, Type, Value};
+
+const TYPICAL: &str = "$orders_insightscore > 900 and $amount > 100.5 \
+     and ($country in [\"NG\", \"GH\", \"RO\", \"VN\"] or !($email == \"a@b.example\"))";
+
+const LISTED: &str =
+    "$orders_insightscore > 900 and $amount > 100.5 and $count <= 3 and $ip in @blocked";
+
+const PATTERN: &str = r#"regex_match(".*@example\.(com|org)", lowercase($email))"#;
+
+const AGE: &str = "(getepochmilliseconds(getcurrentdatetime()) - getepochmilliseconds($signed_up_at)) \
+     / 86400000 < 7";
+
+fn schema() -> Schema {
+    let variables = [
+        ("orders_insightscore", Type::Float),
+        ("amount", Type::Float),
+        ("count", Type::Integer),
+        ("country", Type::String),
+        ("email", Type::String),
+        ("ip", Type::String),
+        ("signed_up_at", Type::DateTime),
+    ];
+    let variables = variables.map(|(name, ty)| (name.to_owned(), ty));
+    Schema::new(variables, ["blocked".to_owned()])
+}
+
+/// An order on which every condition of the rules is reached.
+fn row() -> Vec<Value> {
+    vec![
+        Value::Float(950.0),
+        Value::Float(250.0),
+        Value::Integer(2),
+        Value::String("US".into()),
+        Value::String("jo.doe@example.com".into()),
+        Value::String("203.0.113.7".into()),
+        Value::DateTime(1_767_225_600_000),
+    ]
+}
+
+fn lists() -> Lists {
+    let mut lists = Lists::default();
+    lists.insert(
+        "blocked",
+        (0..10_000).map(|n| format!("198.51.{}.{}", n / 256, n % 256)),
+    );
+    lists
+}
+
+fn evaluate(c: &mut Criterion) {
+    let (schema, row, lists) = (schema(), row(), lists());
+    for (name, text) in [
+        ("typical", TYPICAL),
+        ("list", LISTED),
+        ("pattern", PATTERN),
+        ("age", AGE),
+    ] {
+        let rule = Rule::new(text, &schema).unwrap();
+        c.bench_function(&format!("evaluate/{name}"), |b| {
+            b.iter(|| black_box(&rule).evaluate(black_box(&row), &lists, 1_767_312_000_000));
+        });
+    }
+}
+
+fn thousand(c: &mut Criterion) {
+    let (schema, row, lists) = (schema(), row(), lists());
+    let rule = |n: usize| {
+        let text = [TYPICAL, LISTED][n % 2].replace("900", &(n % 950).to_string());
+        Rule::new(&text, &schema).unwrap()
+    };
+    let rules: Vec<Rule> = (0..1000).map(rule).collect();
+    c.bench_function("evaluate/1000 rules", |b| {
+        b.iter(|| {
+            let verdicts = rules
+                .iter()
+                .map(|rule| rule.evaluate(black_box(&row), &lists, 0));
+            verdicts
+                .filter(|verdict| *verdict == rules::Verdict::Matched)
+                .count()
+        });
+    });
+}
+
+fn compile(c: &mut Criterion) {
+    let schema = schema();
+    for (name, text) in [("typical", TYPICAL), ("pattern", PATTERN), ("age", AGE)] {
+        c.bench_function(&format!("compile/{name}"), |b| {
+            b.iter(|| Rule::new(black_box(text), &schema).unwrap());
+        });
+    }
+}
+
+fn with_values(c: &mut Criterion) {
+    let (rule, row) = (Rule::new(TYPICAL, &schema()).unwrap(), row());
+    c.bench_function("with_values/typical", |b| {
+        b.iter(|| rule.with_values(black_box(&row)));
+    });
+}
+
+criterion_group!(benches, evaluate, thousand, compile, with_values);
+criterion_main!(benches);

@@ -1,1 +1,69 @@
-//! The rule language of Amazon Fraud Detector: text, checked rule, verdict.
+//! The rule language of Amazon Fraud Detector (`DETECTORPL`): text, checked rule, verdict.
+//!
+//! A rule goes through three stages, each with its own type:
+//! [`parse`] turns text into an [`Expr`] and knows only syntax; [`Rule::new`] checks
+//! the expression against the variables and lists of a [`Schema`] and compiles it;
+//! [`Rule::evaluate`] runs the compiled rule on one event. Everything that can be
+//! wrong with a rule is found in the first two stages, so evaluation cannot fail.
+//!
+//! A value can be missing, so conditions are true, false or unknown (Kleene's logic):
+//! see [`Verdict`].
+//!
+//! The crate does no I/O and reads no clock: the time is an argument.
+//!
+//! ```
+//! use rules::{Lists, Rule, Schema, Type, Value, Verdict};
+//!
+//! let schema = Schema::new(
+//!     [("amount".to_owned(), Type::Float), ("country".to_owned(), Type::String)],
+//!     ["blocked_countries".to_owned()],
+//! );
+//! let mut lists = Lists::default();
+//! lists.insert("blocked_countries", ["KP", "SY"]);
+//!
+//! let rule = Rule::new("$amount > 100 and $country in @blocked_countries", &schema)?;
+//! let row = [Value::Float(250.0), Value::String("KP".into())];
+//! assert_eq!(rule.evaluate(&row, &lists, 0), Verdict::Matched);
+//!
+//! let error = Rule::new("$amont > 100", &schema).unwrap_err();
+//! assert_eq!(
+//!     error.messages(),
+//!     ["at 1:1: there is no variable `$amont`; did you mean `$amount`?"],
+//! );
+//! # Ok::<(), rules::Errors>(())
+//! ```
+
+mod error;
+mod schema;
+mod suggest;
+mod value;
+
+mod ast;
+mod lex;
+mod parse;
+mod print;
+
+mod caution;
+mod check;
+mod compile;
+mod pattern;
+mod term;
+mod time;
+
+mod eval;
+mod lists;
+mod rule;
+
+#[doc(hidden)]
+pub mod fuzz;
+#[cfg(test)]
+mod laws;
+
+pub use ast::Expr;
+pub use caution::Caution;
+pub use error::{Errors, Problem, Span};
+pub use lists::{List, Lists};
+pub use parse::{MAX_CHARACTERS, MAX_DEPTH, parse};
+pub use rule::{MAX_LISTS, Rule, Verdict};
+pub use schema::Schema;
+pub use value::{InvalidValue, Type, UnknownType, Value};

@@ -1,1 +1,307 @@
-//! The Lambda function predict.
+//! `predict`: an order in, one decision out, written once.
+//!
+//! Reads Kinesis and SQS batches, and answers a direct invocation with one bare order by its
+//! decision. Decided orders are read before anything is predicted, because Kinesis delivers all
+//! records from the lowest failure again; the conditional write stays the authority.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_frauddetector::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_frauddetector::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_frauddetector::error::BoxError;
+use aws_sdk_frauddetector::operation::get_event_prediction::GetEventPredictionOutput;
+use aws_sdk_frauddetector::types::Entity;
+use event::{DetectorVersionId, Timestamp, VariableName};
+use serde::Serialize;
+use serde_json::Value;
+use shared::batch::{BatchFailed, Batcher, Handled, Moment, Response, prepare};
+use shared::decisions::{Decision, Decisions, Found, Key, MatchedRule, Prediction, Verdict, Written};
+use shared::failure::{Call, CallError, Class, Failure, Rejection, member_in};
+use shared::labels::Labels;
+use shared::mapping::{Mapping, Order};
+use shared::records::{Invocation, Position, Record};
+use shared::rejected::Rejected;
+
+/// The function's name, as rejected records and metrics carry it.
+pub const FUNCTION: &str = "predict";
+
+/// Where the engine says what Amazon's answer has no member for.
+const PREDICTION_HEADER: &str = "x-fraudstream-prediction";
+
+/// The function over its clients.
+pub struct Predict {
+    /// How an order becomes an event.
+    pub mapping: Mapping,
+    /// The detector version to ask; none: the active one.
+    pub detector_version: Option<DetectorVersionId>,
+    /// Who judges.
+    pub fraud_detector: aws_sdk_frauddetector::Client,
+    /// The table of decisions.
+    pub decisions: Decisions,
+    /// Labels that came before their event.
+    pub labels: Labels,
+    /// How batches are run.
+    pub batcher: Batcher,
+    /// Where records go that can never be decided.
+    pub rejected: Rejected,
+}
+
+/// What became of an order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Done {
+    /// It was decided now.
+    Decided(Box<Decision>),
+    /// It had been decided before.
+    Duplicate(Box<Decision>),
+}
+
+impl Done {
+    /// The decision, new or old.
+    pub fn decision(&self) -> &Decision {
+        match self {
+            Self::Decided(decision) | Self::Duplicate(decision) => decision,
+        }
+    }
+}
+
+/// The answer to an invocation.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To a batch: the records to deliver again.
+    Batch(Response),
+    /// To a bare order: its decision.
+    Decision(Box<Reply>),
+}
+
+/// What a synchronous checkout needs of a decision.
+#[derive(Debug, Serialize)]
+pub struct Reply {
+    /// The order's id.
+    pub order_id: String,
+    /// Deterministic id of the decision.
+    pub decision_id: String,
+    /// What the shop does.
+    pub effective_outcome: String,
+    /// All outcomes, the most important first.
+    pub outcomes: Vec<String>,
+    /// Rules that matched.
+    pub rules: Vec<String>,
+    /// Whether something could not be judged.
+    pub undetermined: bool,
+}
+
+/// Why an invocation fails as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum InvocationError {
+    /// No record of the batch succeeded.
+    #[error(transparent)]
+    Batch(#[from] BatchFailed),
+    /// The one order failed; the text quotes no value.
+    #[error("the order was not decided: {0}")]
+    Order(String),
+}
+
+impl Predict {
+    /// Answers one invocation.
+    ///
+    /// # Errors
+    /// [`InvocationError`] where no record could be processed.
+    pub async fn handle(&self, event: Value, moment: Moment) -> Result<Answer, InvocationError> {
+        match Invocation::new(event) {
+            Invocation::Batch(records) => Ok(Answer::Batch(self.batch(records, moment).await.response()?)),
+            Invocation::Direct(order) => {
+                let done = self.one(&order, moment).await.map_err(|failure| direct_error(&failure))?;
+                Ok(Answer::Decision(Box::new(Reply::new(done.decision()))))
+            }
+        }
+    }
+
+    /// Decides the orders of a batch.
+    pub async fn batch(&self, records: Vec<Record>, moment: Moment) -> Handled<Done> {
+        let orders = prepare(&records, |record| self.mapping.order(&record.json()?));
+        let found = self.read(orders.iter().flatten()).await;
+        let process = async |index: usize, record: &Record| {
+            let found = found.as_ref().map_err(Clone::clone)?;
+            self.decide(orders[index].clone()?, Some(record.position.clone()), found, moment.now).await
+        };
+        let park = async |record: &Record, rejection: &Rejection| self.rejected.write(FUNCTION, record, rejection).await;
+        self.batcher.run(records, moment.deadline, process, park).await
+    }
+
+    /// Decides one bare order.
+    ///
+    /// # Errors
+    /// [`Failure`]: the caller has the order and gets the reason, so nothing is parked.
+    pub async fn one(&self, order: &Value, moment: Moment) -> Result<Done, Failure> {
+        let order = self.mapping.order(order)?;
+        let found = self.read([&order]).await?;
+        self.decide(order, None, &found, moment.now).await
+    }
+
+    /// What is known of these orders: decisions, and labels that came before them.
+    async fn read<'a>(&self, orders: impl IntoIterator<Item = &'a Order>) -> Result<Found, Failure> {
+        // BatchGetItem refuses a request that names a key twice.
+        let mut keys = HashSet::new();
+        for order in orders {
+            keys.insert(self.key(order));
+            keys.insert(Key::waiting(self.mapping.event_type(), &order.event_id));
+        }
+        self.decisions.read(keys).await
+    }
+
+    fn key(&self, order: &Order) -> Key {
+        Key::new(self.mapping.event_type(), &order.event_id, order.revision)
+    }
+
+    /// Decides an order, unless it is decided, and applies the labels that waited for it.
+    async fn decide(&self, order: Order, position: Option<Position>, found: &Found, now: Timestamp) -> Result<Done, Failure> {
+        let event_id = order.event_id.clone();
+        let done = match found.decision(&self.key(&order)) {
+            Some(earlier) => self.duplicate(Box::new(earlier.clone()), &order)?,
+            None => self.decide_now(order, position, now).await?,
+        };
+        let waiting = found.waiting(&Key::waiting(self.mapping.event_type(), &event_id));
+        self.labels.apply_waiting(&event_id, waiting).await?;
+        Ok(done)
+    }
+
+    async fn decide_now(&self, mut order: Order, position: Option<Position>, now: Timestamp) -> Result<Done, Failure> {
+        let verdict = self.verdict(&mut order).await?;
+        let decision = Decision::new(&self.mapping, &order, verdict, position, now);
+        match self.decisions.put(decision).await? {
+            Written::Duplicate(earlier) => self.duplicate(earlier, &order),
+            Written::Decided(decision) => {
+                let outcome = decision.effective_outcome.clone();
+                metrics::counter!("Decided", "outcome" => outcome).increment(1);
+                Ok(Done::Decided(decision))
+            }
+        }
+    }
+
+    /// An order that was decided before is done, unless it is another order under the same id.
+    fn duplicate(&self, earlier: Box<Decision>, order: &Order) -> Result<Done, Failure> {
+        if earlier.contradicts(order, &self.mapping) {
+            let reason = format!(
+                "order `{}` was decided at {} with other content; send a changed order as a new revision",
+                order.order_id, earlier.decided_at
+            );
+            return Err(Failure::rejected("order-changed", reason));
+        }
+        metrics::counter!("Duplicate").increment(1);
+        Ok(Done::Duplicate(earlier))
+    }
+
+    /// Asks the service; once more without the variable where it refuses one by name.
+    async fn verdict(&self, order: &mut Order) -> Result<Verdict, Failure> {
+        if order.variables.is_empty() {
+            // The service needs one variable. The order is undetermined already, or it is empty by design.
+            order.note_nothing_to_judge();
+            return Ok(Verdict::default());
+        }
+        let error = match self.ask(order).await {
+            Ok(verdict) => return Ok(verdict),
+            Err(error) => error,
+        };
+        let refused = VariableName::try_from(member_in(&error.message)).ok();
+        match refused.filter(|name| error.class == Class::Refused && order.variables.contains(name.as_str())) {
+            None => Err(error.into_failure(Call::GetEventPrediction)),
+            Some(name) => {
+                order.leave_out(&name);
+                self.ask(order).await.map_err(|error| error.into_failure(Call::GetEventPrediction))
+            }
+        }
+    }
+
+    async fn ask(&self, order: &Order) -> Result<Verdict, CallError> {
+        self.batcher.call_permit().await;
+        let entity = Entity::builder()
+            .entity_type(order.entity.entity_type.as_str())
+            .entity_id(order.entity.entity_id.as_str())
+            .build()
+            .map_err(|_| CallError { class: Class::SetUp, code: "entity not built".to_owned(), message: String::new() })?;
+        let variables = order.variables.iter().map(|(name, value)| (name.to_string(), value.expose().to_owned())).collect();
+        let prediction: Arc<Mutex<Prediction>> = Arc::default();
+        let call = self.fraud_detector.get_event_prediction();
+        let call = call
+            .detector_id(self.mapping.detector().as_str())
+            .set_detector_version_id(self.detector_version.as_ref().map(ToString::to_string))
+            .event_id(order.event_id.as_str())
+            .event_type_name(self.mapping.event_type().as_str())
+            .entities(entity)
+            .event_timestamp(order.timestamp.to_string())
+            .set_event_variables(Some(variables));
+        let call = call.customize().interceptor(ReadPrediction(Arc::clone(&prediction)));
+        let answer = call.send().await.map_err(|error| CallError::new(Call::GetEventPrediction, &error))?;
+        let prediction = prediction.lock().map(|mut prediction| std::mem::take(&mut *prediction)).unwrap_or_default();
+        Ok(verdict(answer, prediction))
+    }
+}
+
+/// Reads the engine's header off the response; Amazon's has none.
+#[derive(Debug)]
+struct ReadPrediction(Arc<Mutex<Prediction>>);
+
+impl Intercept for ReadPrediction {
+    fn name(&self) -> &'static str {
+        "ReadPrediction"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let header = context.response().headers().get(PREDICTION_HEADER);
+        let read = header.and_then(|text| serde_json::from_str(text).ok());
+        if let (Some(read), Ok(mut prediction)) = (read, self.0.lock()) {
+            *prediction = read;
+        }
+        Ok(())
+    }
+}
+
+fn verdict(answer: GetEventPredictionOutput, prediction: Prediction) -> Verdict {
+    let rules = answer.rule_results.unwrap_or_default().into_iter();
+    let models = answer.model_scores.unwrap_or_default();
+    let version = |model: &aws_sdk_frauddetector::types::ModelScores| {
+        let version = model.model_version.as_ref()?;
+        Some(format!("{}/{}/{}", version.model_type.as_str(), version.model_id, version.model_version_number))
+    };
+    let scores = |model: &aws_sdk_frauddetector::types::ModelScores| model.scores.clone().unwrap_or_default();
+    Verdict {
+        matched_rules: rules
+            .map(|rule| MatchedRule {
+                rule_id: rule.rule_id.unwrap_or_default(),
+                outcomes: rule.outcomes.unwrap_or_default(),
+            })
+            .collect(),
+        model_versions: models.iter().filter_map(version).collect(),
+        scores: models.iter().flat_map(scores).map(|(name, score)| (name, f64::from(score))).collect(),
+        prediction,
+    }
+}
+
+impl Reply {
+    fn new(decision: &Decision) -> Self {
+        Self {
+            order_id: decision.order_id.clone(),
+            decision_id: decision.decision_id.clone(),
+            effective_outcome: decision.effective_outcome.clone(),
+            outcomes: decision.outcomes.clone(),
+            rules: decision.verdict.matched_rules.iter().map(|rule| rule.rule_id.clone()).collect(),
+            undetermined: decision.undetermined,
+        }
+    }
+}
+
+/// The error of a direct invocation. Lambda logs it, so it says the class and not the reason, which
+/// may quote the order.
+fn direct_error(failure: &Failure) -> InvocationError {
+    InvocationError::Order(match failure {
+        Failure::Rejected(rejection) => format!("rejected: {}", rejection.class),
+        Failure::Retry(retry) => format!("retry: {}", retry.cause),
+    })
+}

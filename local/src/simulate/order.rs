@@ -41,7 +41,8 @@ impl Serialize for Money {
 /// An order as the shop's checkout sends it.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Order {
-    pub(super) order_id: String,
+    #[serde(rename = "order_id")]
+    pub(super) id: String,
     /// Absent means the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) revision: Option<u32>,
@@ -150,6 +151,10 @@ pub(super) fn time_text(at: Seconds) -> String {
         .to_string()
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference to the field as it is"
+)]
 fn time<S: Serializer>(at: &Seconds, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&time_text(*at))
 }

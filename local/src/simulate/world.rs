@@ -159,19 +159,32 @@ pub(super) const GIFT_CARDS: usize = 1;
 pub(super) const DIGITAL: usize = 2;
 pub(super) const FASHION: usize = 3;
 pub(super) const BEAUTY: usize = 5;
+pub(super) const BOOKS: usize = 6;
 pub(super) const SPORTS: usize = 8;
 
 pub(super) const SHELVES: &[Shelf] = &[
     Shelf {
         category: "electronics",
         letters: "EL",
-        cents: &[(0, 1_500), (400, 6_000), (700, 19_000), (900, 52_000), (1000, 110_000)],
+        cents: &[
+            (0, 1_500),
+            (400, 6_000),
+            (700, 19_000),
+            (900, 52_000),
+            (1000, 110_000),
+        ],
         weight: 170,
     },
     Shelf {
         category: "gift_cards",
         letters: "GC",
-        cents: &[(0, 1_000), (400, 2_500), (700, 5_000), (900, 10_000), (1000, 20_000)],
+        cents: &[
+            (0, 1_000),
+            (400, 2_500),
+            (700, 5_000),
+            (900, 10_000),
+            (1000, 20_000),
+        ],
         weight: 70,
     },
     Shelf {
@@ -229,11 +242,11 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(chance: &mut Chance) -> Self {
-        let mut shelf = |shelf: &Shelf| {
-            let prices = (0..GOODS_PER_SHELF).map(|_| chance.curve(shelf.cents));
-            prices.map(|cents| cents / 100 * 100 + 99).collect()
+        let mut stock = |shelf: &Shelf| {
+            let draws = (0..GOODS_PER_SHELF).map(|_| chance.curve(shelf.cents));
+            draws.map(|cents| cents / 100 * 100 + 99).collect()
         };
-        let prices = SHELVES.iter().map(&mut shelf).collect();
+        let prices = SHELVES.iter().map(&mut stock).collect();
         let mut banks = |_| (0..14).map(|_| bin(chance)).collect();
         let bins = (0..COUNTRIES.len()).map(&mut banks).collect();
         Self { prices, bins }
@@ -241,7 +254,13 @@ impl World {
 
     /// One good of a shelf, priced in a country's currency, as near `cents` as a few looks
     /// along the shelf get.
-    pub(super) fn good(&self, chance: &mut Chance, shelf: usize, country: usize, cents: i64) -> Item {
+    pub(super) fn good(
+        &self,
+        chance: &mut Chance,
+        shelf: usize,
+        country: usize,
+        cents: i64,
+    ) -> Item {
         let prices = &self.prices[shelf];
         let looks = (0..6).map(|_| chance.index(prices.len()));
         let good = looks
@@ -255,19 +274,6 @@ impl World {
         }
     }
 
-    /// A gift card of a round value.
-    pub(super) fn gift_card(&self, chance: &mut Chance, country: usize, values: &[i64]) -> Item {
-        let value = *chance.pick(values);
-        let decimals = COUNTRIES[country].decimals;
-        let minor = if decimals == 0 { value * 150 } else { value * 100 };
-        Item {
-            sku: format!("{}-V{value}", SHELVES[GIFT_CARDS].letters),
-            category: SHELVES[GIFT_CARDS].category,
-            quantity: 1,
-            unit_price: Money { minor, decimals },
-        }
-    }
-
     /// A card of one of the country's banks; a few banks issue most of them.
     pub(super) fn card(&self, chance: &mut Chance, country: usize) -> Card {
         let bins = &self.bins[country];
@@ -276,6 +282,23 @@ impl World {
             bin: bins[bank].clone(),
             fingerprint: chance.hex(10),
         }
+    }
+}
+
+/// A gift card of a round value.
+pub(super) fn gift_card(chance: &mut Chance, country: usize, values: &[i64]) -> Item {
+    let value = *chance.pick(values);
+    let decimals = COUNTRIES[country].decimals;
+    let minor = if decimals == 0 {
+        value * 150
+    } else {
+        value * 100
+    };
+    Item {
+        sku: format!("{}-V{value}", SHELVES[GIFT_CARDS].letters),
+        category: SHELVES[GIFT_CARDS].category,
+        quantity: 1,
+        unit_price: Money { minor, decimals },
     }
 }
 
@@ -319,8 +342,21 @@ pub(super) fn in_dollars(money: Money, country: usize) -> i64 {
 }
 
 const STREETS: &[&str] = &[
-    "Main St", "Oak Ave", "Maple Dr", "Cedar Ln", "Park Rd", "Lake St", "Hill Rd", "River Rd",
-    "Station Rd", "Church St", "Mill Ln", "Garden Way", "School St", "Market St", "Forest Ave",
+    "Main St",
+    "Oak Ave",
+    "Maple Dr",
+    "Cedar Ln",
+    "Park Rd",
+    "Lake St",
+    "Hill Rd",
+    "River Rd",
+    "Station Rd",
+    "Church St",
+    "Mill Ln",
+    "Garden Way",
+    "School St",
+    "Market St",
+    "Forest Ave",
 ];
 
 /// An address in a city of the country.
@@ -348,7 +384,9 @@ fn format_unit(chance: &mut Chance) -> String {
 /// A box at a freight forwarder's warehouse.
 pub(super) fn forwarder(chance: &mut Chance, name: &str) -> Place {
     // Two warehouses have most of the trade.
-    let warehouse = chance.index(FORWARDERS.len()).min(chance.index(FORWARDERS.len()));
+    let warehouse = chance
+        .index(FORWARDERS.len())
+        .min(chance.index(FORWARDERS.len()));
     let (street, city, state, postal_code) = FORWARDERS[warehouse];
     Place {
         name: name.to_owned(),
@@ -373,7 +411,11 @@ pub(super) fn home_ip(chance: &mut Chance, country: usize) -> String {
             let carrier = 64 + block / 4 + chance.between(0, 8);
             format!("100.{carrier}.{}.{host}", chance.between(0, 255))
         }
-        _ => format!("2001:db8:{:x}:{:x}::{host:x}", block + 1, chance.between(1, 0xffff)),
+        _ => format!(
+            "2001:db8:{:x}:{:x}::{host:x}",
+            block + 1,
+            chance.between(1, 0xffff)
+        ),
     }
 }
 
@@ -385,20 +427,48 @@ pub(super) fn hosted_ip(chance: &mut Chance) -> String {
 
 /// Browsers and their share among honest customers.
 pub(super) const USER_AGENTS: &[(&str, u64)] = &[
-    ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.4 Mobile/15E148 Safari/604.1", 250),
-    ("Mozilla/5.0 (Linux; Android 15; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 Mobile Safari/537.36", 220),
-    ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 Safari/537.36", 220),
-    ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.4 Safari/605.1.15", 110),
-    ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:139.0) Gecko/20100101 Firefox/139.0", 60),
-    ("Mozilla/5.0 (X11; Linux x86_64; rv:139.0) Gecko/20100101 Firefox/139.0", 30),
-    ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/121.0.0.0 Safari/537.36", 45),
-    ("Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/114.0.0.0 Mobile Safari/537.36", 40),
-    ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/121.0.0.0 Safari/537.36", 3),
+    (
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.4 Mobile/15E148 Safari/604.1",
+        250,
+    ),
+    (
+        "Mozilla/5.0 (Linux; Android 15; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 Mobile Safari/537.36",
+        220,
+    ),
+    (
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 Safari/537.36",
+        220,
+    ),
+    (
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.4 Safari/605.1.15",
+        110,
+    ),
+    (
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:139.0) Gecko/20100101 Firefox/139.0",
+        60,
+    ),
+    (
+        "Mozilla/5.0 (X11; Linux x86_64; rv:139.0) Gecko/20100101 Firefox/139.0",
+        30,
+    ),
+    (
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/121.0.0.0 Safari/537.36",
+        45,
+    ),
+    (
+        "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/114.0.0.0 Mobile Safari/537.36",
+        40,
+    ),
+    (
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/121.0.0.0 Safari/537.36",
+        3,
+    ),
     ("ShopApp/7.2 (iOS 18.4)", 22),
 ];
 
 /// Browsers that frauds use more often than customers do: old, on servers, without a face.
-pub(super) const FRAUD_AGENTS: &[(usize, u64)] = &[(1, 14), (2, 30), (4, 10), (5, 10), (6, 22), (7, 8), (8, 6)];
+pub(super) const FRAUD_AGENTS: &[(usize, u64)] =
+    &[(1, 14), (2, 30), (4, 10), (5, 10), (6, 22), (7, 8), (8, 6)];
 
 pub(super) const FIRST_NAMES: &[&str] = &[
     "Jo", "Sam", "Alex", "Robin", "Chris", "Pat", "Kim", "Lee", "Max", "Charlie", "Jamie", "Casey",
@@ -406,8 +476,9 @@ pub(super) const FIRST_NAMES: &[&str] = &[
 ];
 
 pub(super) const LAST_NAMES: &[&str] = &[
-    "Doe", "Smith", "Jones", "Brown", "Miller", "Martin", "Meyer", "Roe", "Green", "White", "Black",
-    "King", "Hill", "Wood", "Baker", "Cook", "Mason", "Carter", "Fisher", "Porter", "Turner", "Clark",
+    "Doe", "Smith", "Jones", "Brown", "Miller", "Martin", "Meyer", "Roe", "Green", "White",
+    "Black", "King", "Hill", "Wood", "Baker", "Cook", "Mason", "Carter", "Fisher", "Porter",
+    "Turner", "Clark",
 ];
 
 /// Where honest people have their mail.
@@ -423,7 +494,8 @@ pub(super) const MAIL_DOMAINS: &[(&str, u64)] = &[
 ];
 
 /// Addresses that live for ten minutes.
-pub(super) const DISPOSABLE_DOMAINS: &[&str] = &["tenminutes.example", "burner.example", "trashbox.example"];
+pub(super) const DISPOSABLE_DOMAINS: &[&str] =
+    &["tenminutes.example", "burner.example", "trashbox.example"];
 
 #[cfg(test)]
 mod tests {
@@ -431,10 +503,14 @@ mod tests {
 
     #[test]
     fn prices_survive_the_way_to_another_currency_and_back() {
-        for country in 0..COUNTRIES.len() {
+        for (place, country) in COUNTRIES.iter().enumerate() {
             for cents in [999, 4_999, 129_999] {
-                let back = in_dollars(local_price(cents, country), country);
-                assert!((back - cents).abs() < 80, "{}: {cents} {back}", COUNTRIES[country].code);
+                let back = in_dollars(local_price(cents, place), place);
+                assert!(
+                    (back - cents).abs() < 80,
+                    "{}: {cents} {back}",
+                    country.code
+                );
             }
         }
     }

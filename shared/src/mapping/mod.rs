@@ -228,7 +228,11 @@ impl Mapping {
         let mut variables = Variables::default();
         for (name, variable) in &self.file.variables {
             match self.variable(variable, document) {
-                Ok(Some(value)) => variables.insert(name.clone(), value),
+                Ok(Some(value)) => {
+                    if let Err(error) = variables.insert(name.clone(), value) {
+                        quality.push(Quality::undetermined(name.as_str(), error.to_string()));
+                    }
+                }
                 Ok(None) if variable.required() => {
                     quality.push(Quality::undetermined(name.as_str(), "is required and absent"));
                 }
@@ -352,9 +356,14 @@ impl Order {
         self.data_quality.iter().any(|quality| quality.undetermined)
     }
 
+    /// Notes that no variable is left to judge, so that nothing fails open.
+    pub fn note_nothing_to_judge(&mut self) {
+        self.data_quality.push(Quality::undetermined("order", "has no variable that could be judged"));
+    }
+
     /// Leaves a variable out because the service refused its value.
     pub fn leave_out(&mut self, name: &VariableName) {
-        self.variables.remove(name);
+        self.variables.remove(name.as_str());
         self.data_quality.push(Quality::undetermined(name.as_str(), "was refused by the service and left out"));
     }
 }

@@ -1,0 +1,33 @@
+# Every target does its own set-up. What CI runs is `make lint` and `make test`.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test bench lint deploy
+
+PYTEST := .venv/tools/bin/python -m pytest -p no:cacheprovider
+SAM := PATH="$(CURDIR)/.venv/tools/bin:$(PATH)" SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+run: ## Decide the sample orders on this machine and print what became of them
+	cargo run --release --quiet -p fraudstream -- demo
+
+test: ## Run all tests: Rust, then the functions as they are deployed
+	tests/setup.sh
+	cargo test --workspace --locked
+	$(PYTEST) tests/python
+
+bench: ## Measure
+	cargo bench --workspace --locked
+
+lint: ## Format, clippy, documentation, and the arrows that no crate may draw
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	tests/invariants.sh
+
+deploy: ## Build the functions and deploy template.yaml to your AWS account; asks before it changes anything
+	tests/setup.sh sam tools
+	$(SAM) validate --lint
+	$(SAM) build
+	$(SAM) deploy $(if $(wildcard samconfig.toml),,--guided)

@@ -1,0 +1,89 @@
+//! The engine itself: its tables, its cache, its clock.
+
+use aws_sdk_dynamodb::Client;
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+
+use crate::cache::Cache;
+use crate::error::Result;
+use crate::operations::NotedDay;
+use crate::options::Options;
+use crate::statistics::Statistics;
+use crate::store::{self, Change, Table, TableDefinition};
+
+/// A fraud detector with the API of Amazon's. Cheap to share behind an `Arc`.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) options: Options,
+    pub(crate) definitions: Table,
+    pub(crate) events: Table,
+    pub(crate) cache: Cache,
+    pub(crate) statistics: Statistics,
+    pub(crate) noted_day: NotedDay,
+    turn: Mutex<()>,
+}
+
+impl Engine {
+    /// An engine over the tables that `client` reaches. Nothing is read yet.
+    pub fn new(options: Options, client: Client) -> Self {
+        let table = |name: &str| Table { client: client.clone(), name: name.to_owned() };
+        Self {
+            definitions: table(&options.definitions_table),
+            events: table(&options.events_table),
+            cache: Cache::default(),
+            statistics: Statistics::default(),
+            noted_day: NotedDay::default(),
+            turn: Mutex::new(()),
+            options,
+        }
+    }
+
+    /// The tables an engine with these options works on.
+    pub fn table_definitions(options: &Options) -> Vec<TableDefinition> {
+        store::definitions(&options.definitions_table, &options.events_table)
+    }
+
+    /// Creates the engine's tables; one that exists is left as it is.
+    pub async fn create_tables(&self) -> Result<()> {
+        for table in Self::table_definitions(&self.options) {
+            store::create(&self.definitions.client, &table).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that what is cached is not older than [`Options::freshness`].
+    ///
+    /// A function calls it when an invocation starts: between invocations its environment is
+    /// frozen and no timer runs. Without it the first request after that time pays for the check.
+    pub async fn begin(&self) -> Result<()> {
+        self.refresh().await
+    }
+
+    /// Writes what is counted in memory to the tables. A function calls it when an invocation
+    /// ends, because it may be its last.
+    pub async fn flush(&self) -> Result<()> {
+        self.write_statistics().await
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.options.clock)()
+    }
+
+    /// The ARN of a resource, e.g. of `label` and `fraud`.
+    pub(crate) fn arn(&self, kind: &str, path: &str) -> String {
+        let Options { region, account, .. } = &self.options;
+        format!("arn:aws:frauddetector:{region}:{account}:{kind}/{path}")
+    }
+
+    /// Begins a change of the definitions.
+    pub(crate) async fn change(&self) -> Result<Change<'_>> {
+        Change::begin(&self.definitions, self.turn.lock().await).await
+    }
+
+    /// Ends a change; this process sees it at once.
+    pub(crate) async fn commit(&self, change: Change<'_>) -> Result<()> {
+        let result = change.commit().await;
+        self.cache.forget();
+        result
+    }
+}

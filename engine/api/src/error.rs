@@ -1,0 +1,153 @@
+//! What an operation answers when it cannot do its work.
+//!
+//! An error has two readers. The client gets the code and the message; the log gets the code
+//! and the cause. They are separate fields so that neither leaks into the other: a message may
+//! quote what the client sent, a log line may not.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The exceptions of the service model, and those of the front end before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// A value is not allowed.
+    Validation,
+    /// A named resource does not exist.
+    ResourceNotFound,
+    /// The resource is used by another, or is being changed by another request.
+    Conflict,
+    /// The engine may not use its tables.
+    AccessDenied,
+    /// The tables refuse more requests for now.
+    Throttling,
+    /// The engine or its tables failed.
+    InternalServer,
+    /// The body is not JSON, or a member has another JSON type.
+    Serialization,
+    /// The API has no such operation.
+    UnknownOperation,
+    /// The API has this operation, the engine does not yet.
+    NotBuilt,
+    /// The body is larger than the operation accepts.
+    TooLarge,
+}
+
+impl Code {
+    /// The name on the wire, e.g. `ValidationException`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Validation => "ValidationException",
+            Self::ResourceNotFound => "ResourceNotFoundException",
+            Self::Conflict => "ConflictException",
+            Self::AccessDenied => "AccessDeniedException",
+            Self::Throttling => "ThrottlingException",
+            Self::InternalServer => "InternalServerException",
+            Self::Serialization => "SerializationException",
+            Self::UnknownOperation | Self::NotBuilt => "UnknownOperationException",
+            Self::TooLarge => "RequestEntityTooLargeException",
+        }
+    }
+
+    /// The HTTP status: 400 for the client's errors, 500 for ours.
+    pub fn status(self) -> http::StatusCode {
+        match self {
+            Self::InternalServer => http::StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotBuilt => http::StatusCode::NOT_IMPLEMENTED,
+            Self::TooLarge => http::StatusCode::PAYLOAD_TOO_LARGE,
+            _ => http::StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// Why an operation failed: a code, a sentence for the client, a cause for the log.
+#[derive(Debug)]
+pub struct Error {
+    code: Code,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+    lost: bool,
+}
+
+impl Error {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            source: None,
+            lost: false,
+        }
+    }
+
+    pub(crate) fn validation(message: impl Into<String>) -> Self {
+        Self::new(Code::Validation, message)
+    }
+
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(Code::Conflict, message)
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(Code::ResourceNotFound, message)
+    }
+
+    /// The client learns only that it was us; the log learns what.
+    pub(crate) fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let mut error = Self::new(
+            Code::InternalServer,
+            "The engine could not complete the request.",
+        );
+        error.source = Some(source.into());
+        error
+    }
+
+    /// Another writer changed the definitions between our reads and our write. The operation is
+    /// run again from its start; only when that keeps happening does a client see this.
+    pub(crate) fn lost() -> Self {
+        let message =
+            "The definitions were changed by another request at the same time. Try again.";
+        Self {
+            lost: true,
+            ..Self::conflict(message)
+        }
+    }
+
+    pub(crate) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Which exception this is.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The sentence for the client. It may quote what the client sent: not for logs.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+/// Code and message, as a client prints them.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.name(), self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source
+            .as_ref()
+            .map(|source| &**source as &(dyn StdError + 'static))
+    }
+}

@@ -1,0 +1,355 @@
+//! Stored events and their labels.
+//!
+//! An event's partition holds what `SendEvent` stored, one snapshot per prediction, and the
+//! label. The event is the newest of the first two; the label is an item of its own, so that
+//! neither overwrites the other.
+
+use std::collections::BTreeMap;
+
+use ::rules::Value;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use event::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Empty, event_types, predictions};
+use crate::bundle::{BundledVariable, EventTypeBundle};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::store::{self, Key, failed};
+use crate::text;
+
+/// The variables of an event: the value as sent, or an explicit null.
+pub(crate) type Variables = BTreeMap<String, Option<String>>;
+
+/// Who or what an event is about.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Entity {
+    pub(crate) entity_type: String,
+    pub(crate) entity_id: String,
+}
+
+/// An event as stored, by itself or in the snapshot of a prediction.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StoredEvent {
+    pub(crate) event_id: String,
+    pub(crate) event_type_name: String,
+    pub(crate) event_timestamp: String,
+    pub(crate) event_variables: Variables,
+    pub(crate) entities: Vec<Entity>,
+    /// When it was stored, to tell which of several is the newest.
+    pub(crate) stored_time: String,
+    pub(crate) expires_at: i64,
+}
+
+impl StoredEvent {
+    /// What it counts in the statistics: its names and values.
+    pub(crate) fn bytes(&self) -> usize {
+        let variable = |(name, value): (&String, &Option<String>)| {
+            name.len() + value.as_ref().map_or(0, String::len)
+        };
+        self.event_variables.iter().map(variable).sum::<usize>() + self.event_id.len()
+    }
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredLabel {
+    current_label: String,
+    label_timestamp: String,
+    stored_time: String,
+    expires_at: i64,
+}
+
+pub(crate) fn partition(event_type: &str, event_id: &str) -> String {
+    format!("event#{event_type}#{event_id}")
+}
+
+fn event_key(event_type: &str, event_id: &str) -> Key {
+    Key::new(partition(event_type, event_id), "event")
+}
+
+fn label_key(event_type: &str, event_id: &str) -> Key {
+    Key::new(partition(event_type, event_id), "label")
+}
+
+/// Checks an event against its type and turns it into the row that rules read.
+pub(crate) fn row(
+    event_type: &EventTypeBundle,
+    defaults: Vec<Value>,
+    variables: &Variables,
+    slot: impl Fn(&str) -> Option<usize>,
+) -> Result<Vec<Value>> {
+    let mut row = defaults;
+    for (name, value) in variables {
+        let found = slot(name).and_then(|slot| Some((slot, event_type.variables.get(slot)?)));
+        let Some((slot, variable)) = found else {
+            let message = format!("Variable '{name}' is not included in event type '{}'.", event_type.name);
+            return Err(Error::validation(message));
+        };
+        row[slot] = match value {
+            Some(value) => parsed(variable, value)?,
+            None => Value::Null,
+        };
+    }
+    Ok(row)
+}
+
+fn parsed(variable: &BundledVariable, value: &str) -> Result<Value> {
+    let ty = variable.ty();
+    Value::parse(ty, value)
+        .map_err(|_| Error::validation(format!("Value of variable '{}' is not a valid {ty}.", variable.name)))
+}
+
+pub(crate) fn check_entities(event_type: &EventTypeBundle, entities: &[Entity]) -> Result<()> {
+    if entities.is_empty() {
+        return Err(Error::validation("An event needs at least one entity."));
+    }
+    let known = |entity: &Entity| event_type.entity_types.contains(&entity.entity_type);
+    match entities.iter().find(|entity| !known(entity)) {
+        None => Ok(()),
+        Some(Entity { entity_type, .. }) => Err(Error::validation(format!(
+            "Entity type '{entity_type}' is not included in event type '{}'.",
+            event_type.name
+        ))),
+    }
+}
+
+fn time(member: &str, text: &str) -> Result<Timestamp> {
+    Timestamp::parse_request(text).map_err(|error| invalid_time(member, &error))
+}
+
+pub(crate) fn invalid_time(member: &str, error: &event::InvalidTimestamp) -> Error {
+    Error::validation(format!("'{member}' is not a valid timestamp: {error}."))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Send {
+    event_id: String,
+    event_type_name: String,
+    event_timestamp: String,
+    event_variables: Variables,
+    assigned_label: Option<String>,
+    label_timestamp: Option<String>,
+    entities: Vec<Entity>,
+}
+
+/// Stores an event. One that was stored before is replaced; its label and predictions stay.
+pub(crate) async fn send(engine: &Engine, input: Send) -> Result<Empty> {
+    let event_type = find_type(engine, &input.event_type_name).await?;
+    if !event_type.ingestion {
+        let message = format!("Event type '{}' does not store events: its event ingestion is DISABLED.", event_type.name);
+        return Err(Error::validation(message));
+    }
+    check_entities(&event_type, &input.entities)?;
+    let event_timestamp = time("eventTimestamp", &input.event_timestamp)?;
+    let label = label(engine, &event_type, input.assigned_label, input.label_timestamp)?;
+    let slot = |name: &str| event_type.variables.iter().position(|variable| variable.name == name);
+    row(&event_type, event_type.defaults(), &input.event_variables, slot)?;
+    let key = event_key(&input.event_type_name, &input.event_id);
+    let label_key = label_key(&input.event_type_name, &input.event_id);
+    let event = StoredEvent {
+        event_id: input.event_id,
+        event_type_name: input.event_type_name,
+        event_timestamp: event_timestamp.to_string(),
+        event_variables: input.event_variables,
+        entities: input.entities,
+        stored_time: text::milliseconds(engine.now()),
+        expires_at: engine.expiry(),
+    };
+    put_event(engine, &key, &event).await?;
+    if let Some(label) = label {
+        engine.events.put(store::write_at(&label_key, &label)?).await?;
+    }
+    Ok(Empty {})
+}
+
+/// Only a new event is counted.
+async fn put_event(engine: &Engine, key: &Key, event: &StoredEvent) -> Result<()> {
+    let request = engine.events.client.put_item().table_name(&engine.events.name);
+    let request = request.set_item(Some(store::write_at(key, event)?)).return_values(ReturnValue::AllOld);
+    let before = request.send().await.map_err(failed)?.attributes;
+    match before {
+        None => engine.count(event).await,
+        Some(_) => Ok(()),
+    }
+}
+
+fn label(
+    engine: &Engine,
+    event_type: &EventTypeBundle,
+    label: Option<String>,
+    timestamp: Option<String>,
+) -> Result<Option<StoredLabel>> {
+    let (current_label, timestamp) = match (label, timestamp) {
+        (None, None) => return Ok(None),
+        (Some(label), Some(timestamp)) => (label, timestamp),
+        (Some(_), None) => return Err(Error::validation("An assignedLabel needs a labelTimestamp.")),
+        (None, Some(_)) => return Err(Error::validation("A labelTimestamp needs an assignedLabel.")),
+    };
+    if !event_type.labels.contains(&current_label) {
+        let message = format!("Label '{current_label}' is not included in event type '{}'.", event_type.name);
+        return Err(Error::validation(message));
+    }
+    Ok(Some(StoredLabel {
+        current_label,
+        label_timestamp: time("labelTimestamp", &timestamp)?.to_string(),
+        stored_time: text::milliseconds(engine.now()),
+        expires_at: engine.expiry(),
+    }))
+}
+
+async fn find_type(engine: &Engine, name: &str) -> Result<std::sync::Arc<EventTypeBundle>> {
+    engine.event_type(name).await?.ok_or_else(|| event_types::missing(name))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Get {
+    event_id: String,
+    event_type_name: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct GetOutput {
+    event: Event,
+}
+
+/// An event as answered.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    event_id: String,
+    event_type_name: String,
+    event_timestamp: String,
+    event_variables: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label_timestamp: Option<String>,
+    entities: Vec<Entity>,
+}
+
+pub(crate) async fn get(engine: &Engine, input: Get) -> Result<GetOutput> {
+    let label_key = label_key(&input.event_type_name, &input.event_id);
+    let (event, label) =
+        tokio::try_join!(newest(engine, &input), engine.events.get::<StoredLabel>(&label_key))?;
+    let event = event.ok_or_else(|| missing(&input.event_type_name, &input.event_id))?;
+    let (current_label, label_timestamp) =
+        label.map(|label| (label.current_label, label.label_timestamp)).unzip();
+    let variables = event.event_variables.into_iter();
+    Ok(GetOutput {
+        event: Event {
+            event_id: event.event_id,
+            event_type_name: event.event_type_name,
+            event_timestamp: event.event_timestamp,
+            // The API's map holds no nulls.
+            event_variables: variables.filter_map(|(name, value)| Some((name, value?))).collect(),
+            current_label,
+            label_timestamp,
+            entities: event.entities,
+        },
+    })
+}
+
+fn missing(event_type: &str, event_id: &str) -> Error {
+    Error::not_found(format!("Event '{event_id}' of event type '{event_type}' does not exist."))
+}
+
+/// The newest of what was sent and what was predicted on.
+async fn newest(engine: &Engine, event: &Get) -> Result<Option<StoredEvent>> {
+    let key = event_key(&event.event_type_name, &event.event_id);
+    let (sent, predicted) = tokio::try_join!(
+        engine.events.get::<StoredEvent>(&key),
+        predictions::newest_stored(engine, &key.pk)
+    )?;
+    let predicted = predicted.map(|prediction| prediction.event);
+    Ok(match (sent, predicted) {
+        (Some(sent), Some(predicted)) if sent.stored_time >= predicted.stored_time => Some(sent),
+        (sent, predicted) => predicted.or(sent),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UpdateLabel {
+    event_id: String,
+    event_type_name: String,
+    assigned_label: String,
+    label_timestamp: String,
+}
+
+/// Replaces the label of a stored event.
+pub(crate) async fn update_label(engine: &Engine, input: UpdateLabel) -> Result<Empty> {
+    let UpdateLabel { event_id, event_type_name, assigned_label, label_timestamp } = input;
+    let event_type = find_type(engine, &event_type_name).await?;
+    let label = label(engine, &event_type, Some(assigned_label), Some(label_timestamp))?;
+    let event = Get { event_id, event_type_name };
+    if newest(engine, &event).await?.is_none() {
+        return Err(missing(&event.event_type_name, &event.event_id));
+    }
+    if let Some(label) = label {
+        let key = label_key(&event.event_type_name, &event.event_id);
+        engine.events.put(store::write_at(&key, &label)?).await?;
+    }
+    Ok(Empty {})
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Delete {
+    event_id: String,
+    event_type_name: String,
+    #[serde(default)]
+    delete_audit_history: Option<bool>,
+}
+
+/// Deletes an event and its label, and its predictions where the request says so.
+pub(crate) async fn delete(engine: &Engine, input: Delete) -> Result<Empty> {
+    let Delete { event_id, event_type_name, delete_audit_history } = input;
+    engine.events.delete(&event_key(&event_type_name, &event_id)).await?;
+    engine.events.delete(&label_key(&event_type_name, &event_id)).await?;
+    let pk = partition(&event_type_name, &event_id);
+    for prediction in predictions::all(engine, &pk).await? {
+        let key = prediction.key();
+        if delete_audit_history == Some(true) {
+            engine.events.delete(&key).await?;
+        } else if prediction.stored {
+            unstore(engine, &key).await?;
+        }
+    }
+    Ok(Empty {})
+}
+
+/// The prediction stays; the event in it no longer counts as stored.
+async fn unstore(engine: &Engine, key: &Key) -> Result<()> {
+    let request = engine.events.client.update_item().table_name(&engine.events.name);
+    let request = request
+        .set_key(Some(key.attributes()))
+        .update_expression("SET stored = :stored")
+        .condition_expression("attribute_exists(pk)")
+        .expression_attribute_values(":stored", AttributeValue::Bool(false));
+    match request.send().await {
+        Err(error) if !is_gone(error.as_service_error()) => Err(failed(error)),
+        _ => Ok(()),
+    }
+}
+
+fn is_gone(error: Option<&aws_sdk_dynamodb::operation::update_item::UpdateItemError>) -> bool {
+    error.is_some_and(|error| error.is_conditional_check_failed_exception())
+}
+
+impl Engine {
+    /// When what is stored now may go.
+    pub(crate) fn expiry(&self) -> i64 {
+        self.now().as_second() + i64::from(self.options.retention_days) * 86_400
+    }
+
+    /// Counts a stored event.
+    pub(crate) async fn count(&self, event: &StoredEvent) -> Result<()> {
+        let full = self.statistics.count(&event.event_type_name, event.bytes(), &event.event_timestamp);
+        if full { self.write_statistics().await } else { Ok(()) }
+    }
+}

@@ -1,0 +1,177 @@
+//! The operations: one file per resource, one function per operation.
+//!
+//! A function takes the engine and its input as a type, and returns its output as a type. The
+//! input has passed [`crate::shape`] already, so what is left to check is what the model does
+//! not say: whether a name exists, whether a value is of its type, which state allows what.
+//!
+//! To add an operation, write its function in the file of its resource and give it a row in
+//! [`run`]; its shape stands in [`crate::shapes`] already.
+
+mod detectors;
+mod entity_types;
+mod event_types;
+mod events;
+mod labels;
+mod lists;
+mod named;
+mod outcomes;
+mod page;
+mod predictions;
+mod rules;
+mod tags;
+mod variables;
+mod versions;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub(crate) use detectors::{Detector, detector_key};
+pub(crate) use event_types::{EventType, event_type_key};
+pub(crate) use named::{Named, named_key};
+pub(crate) use predictions::NotedDay;
+pub(crate) use rules::RuleReference;
+pub(crate) use tags::Tags;
+pub(crate) use variables::default_value;
+pub(crate) use versions::{DetectorVersion, Status, version_key};
+
+use crate::engine::Engine;
+use crate::error::{Code, Error, Result};
+use crate::shapes::Operation;
+
+/// How often an operation is run when other writers keep getting in between.
+const ATTEMPTS: u32 = 20;
+
+/// What an operation answers: its JSON, and for a prediction how it came about.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) body: Bytes,
+    pub(crate) prediction: Option<String>,
+}
+
+/// The output of an operation that has none: `{}` on the wire.
+#[derive(Debug, Serialize)]
+pub(crate) struct Empty {}
+
+/// Runs an operation; one that lost against another writer runs again.
+pub(crate) async fn run(engine: &Engine, operation: &Operation, input: &Value) -> Result<Reply> {
+    for attempt in 1..ATTEMPTS {
+        match run_once(engine, operation, input).await {
+            Err(error) if error.is_lost() => back_off(attempt).await,
+            result => return result,
+        }
+    }
+    run_once(engine, operation, input).await
+}
+
+/// Waits between 0 and a time that doubles to 250 ms, so that writers drift apart.
+async fn back_off(attempt: u32) {
+    let longest = 250.min(5 << attempt.min(6));
+    let random = u64::from(uuid::Uuid::new_v4().as_fields().0);
+    tokio::time::sleep(Duration::from_millis(random % longest)).await;
+}
+
+async fn run_once(engine: &Engine, operation: &Operation, input: &Value) -> Result<Reply> {
+    macro_rules! run {
+        ($function:expr) => {
+            // Boxed, so that the future of this match is not as large as its largest arm.
+            Box::pin(call(engine, input, $function)).await
+        };
+    }
+    match operation.name {
+        "GetEventPrediction" => Box::pin(predict(engine, input)).await,
+        "GetEventPredictionMetadata" => run!(predictions::metadata),
+        "ListEventPredictions" => run!(predictions::list),
+        "SendEvent" => run!(events::send),
+        "GetEvent" => run!(events::get),
+        "UpdateEventLabel" => run!(events::update_label),
+        "DeleteEvent" => run!(events::delete),
+
+        "CreateVariable" => run!(variables::create),
+        "BatchCreateVariable" => run!(variables::batch_create),
+        "UpdateVariable" => run!(variables::update),
+        "GetVariables" => run!(variables::get),
+        "BatchGetVariable" => run!(variables::batch_get),
+        "DeleteVariable" => run!(variables::delete),
+
+        "PutEntityType" => run!(entity_types::put),
+        "GetEntityTypes" => run!(entity_types::get),
+        "DeleteEntityType" => run!(entity_types::delete),
+        "PutLabel" => run!(labels::put),
+        "GetLabels" => run!(labels::get),
+        "DeleteLabel" => run!(labels::delete),
+        "PutOutcome" => run!(outcomes::put),
+        "GetOutcomes" => run!(outcomes::get),
+        "DeleteOutcome" => run!(outcomes::delete),
+        "PutEventType" => run!(event_types::put),
+        "GetEventTypes" => run!(event_types::get),
+        "DeleteEventType" => run!(event_types::delete),
+
+        "CreateList" => run!(lists::create),
+        "UpdateList" => run!(lists::update),
+        "GetListElements" => run!(lists::elements),
+        "GetListsMetadata" => run!(lists::metadata),
+        "DeleteList" => run!(lists::delete),
+
+        "CreateRule" => run!(rules::create),
+        "UpdateRuleVersion" => run!(rules::update_version),
+        "UpdateRuleMetadata" => run!(rules::update_metadata),
+        "GetRules" => run!(rules::get),
+        "DeleteRule" => run!(rules::delete),
+
+        "PutDetector" => run!(detectors::put),
+        "GetDetectors" => run!(detectors::get),
+        "DescribeDetector" => run!(detectors::describe),
+        "DeleteDetector" => run!(detectors::delete),
+        "CreateDetectorVersion" => run!(versions::create),
+        "GetDetectorVersion" => run!(versions::get),
+        "UpdateDetectorVersion" => run!(versions::update),
+        "UpdateDetectorVersionMetadata" => run!(versions::update_metadata),
+        "UpdateDetectorVersionStatus" => run!(versions::update_status),
+        "DeleteDetectorVersion" => run!(versions::delete),
+
+        "TagResource" => run!(tags::tag),
+        "UntagResource" => run!(tags::untag),
+        "ListTagsForResource" => run!(tags::list),
+
+        name => {
+            let message = format!("The operation {name} is not built into this engine yet.");
+            Err(Error::new(Code::NotBuilt, message))
+        }
+    }
+}
+
+async fn call<'e, I, O, F, R>(engine: &'e Engine, input: &Value, function: F) -> Result<Reply>
+where
+    I: DeserializeOwned,
+    O: Serialize,
+    F: FnOnce(&'e Engine, I) -> R,
+    R: Future<Output = Result<O>>,
+{
+    let output = function(engine, typed(input)?).await?;
+    Ok(Reply { body: json(&output)?, prediction: None })
+}
+
+async fn predict(engine: &Engine, input: &Value) -> Result<Reply> {
+    let (output, how) = predictions::predict(engine, typed(input)?).await?;
+    Ok(Reply { body: json(&output)?, prediction: Some(how) })
+}
+
+/// The walk over the shape has found every violation, so this fails only if our own input type
+/// is wrong; serde's text could quote a value.
+fn typed<I: DeserializeOwned>(input: &Value) -> Result<I> {
+    I::deserialize(input).map_err(|_| Error::internal(std::any::type_name::<I>()))
+}
+
+fn json(output: &impl Serialize) -> Result<Bytes> {
+    serde_json::to_vec(output).map(Bytes::from).map_err(Error::internal)
+}
+
+/// The input of an operation that takes a name and nothing else.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ByName {
+    pub(crate) name: String,
+}

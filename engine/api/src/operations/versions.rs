@@ -1,0 +1,444 @@
+//! Detector versions: pinned rules, and which of them decides.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::rules::RuleVersion;
+use super::tags::{Tag, Tags};
+use super::{Detector, Empty, EventType, RuleReference, detector_key, detectors, event_type_key};
+use crate::bundle::{self, BundleReference, BundledRule, Compiled, Mode, VersionBundle};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::store::{Change, Key, Range, Record};
+use crate::text;
+
+/// DRAFT can be changed, ACTIVE decides, INACTIVE has decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum Status {
+    Draft,
+    Active,
+    Inactive,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Draft => "DRAFT",
+            Self::Active => "ACTIVE",
+            Self::Inactive => "INACTIVE",
+        })
+    }
+}
+
+/// A detector version as stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DetectorVersion {
+    pub(crate) detector_id: String,
+    pub(crate) detector_version_id: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    rules: Vec<RuleReference>,
+    rule_execution_mode: Mode,
+    pub(crate) status: Status,
+    last_updated_time: String,
+    created_time: String,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    tags: Tags,
+    pub(crate) bundle: BundleReference,
+}
+
+impl Record for DetectorVersion {
+    fn key(&self) -> Key {
+        version_key(&self.detector_id, self.detector_version_id)
+    }
+}
+
+pub(crate) fn partition(detector_id: &str) -> String {
+    format!("detector-version#{detector_id}")
+}
+
+pub(crate) fn version_key(detector_id: &str, version: u32) -> Key {
+    Key::new(partition(detector_id), text::padded(version))
+}
+
+/// Names a detector version in a request.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Reference {
+    detector_id: String,
+    detector_version_id: String,
+}
+
+impl Reference {
+    fn key(&self) -> Key {
+        // The shape has checked that it is a number of at most five digits.
+        version_key(&self.detector_id, self.detector_version_id.parse().unwrap_or_default())
+    }
+
+    fn missing(&self) -> Error {
+        let Self { detector_id, detector_version_id } = self;
+        Error::not_found(format!("Version {detector_version_id} of detector '{detector_id}' does not exist."))
+    }
+
+    async fn find(&self, change: &Change<'_>) -> Result<DetectorVersion> {
+        change.get(&self.key()).await?.ok_or_else(|| self.missing())
+    }
+}
+
+async fn of(change: &Change<'_>, detector_id: &str) -> Result<Vec<DetectorVersion>> {
+    change.query(Range::all(&partition(detector_id))).await
+}
+
+/// The rule versions that the versions of a detector pin, each once.
+pub(crate) async fn pinned_rules(change: &Change<'_>, detector_id: &str) -> Result<Vec<RuleVersion>> {
+    let versions = of(change, detector_id).await?;
+    let keys: HashSet<Key> = versions.iter().flat_map(|v| &v.rules).map(RuleReference::key).collect();
+    change.many(&keys.into_iter().collect::<Vec<_>>()).await
+}
+
+/// A version that pins this rule version, if there is one.
+pub(crate) async fn user_of(change: &Change<'_>, rule: &RuleReference) -> Result<Option<u32>> {
+    let versions = of(change, &rule.detector_id).await?;
+    let user = versions.iter().find(|version| version.rules.iter().any(|r| r.key() == rule.key()));
+    Ok(user.map(|version| version.detector_version_id))
+}
+
+/// What a version is made of, in a request.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Content {
+    description: Option<String>,
+    rules: Vec<RuleReference>,
+    #[serde(default)]
+    rule_execution_mode: Option<Mode>,
+    #[serde(default)]
+    external_model_endpoints: Vec<String>,
+    #[serde(default)]
+    model_versions: Vec<ModelVersion>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ModelVersion {
+    model_id: String,
+    model_version_number: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Create {
+    detector_id: String,
+    #[serde(flatten)]
+    content: Content,
+    #[serde(default)]
+    tags: Vec<Tag>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Created {
+    detector_id: String,
+    detector_version_id: String,
+    status: Status,
+}
+
+pub(crate) async fn create(engine: &Engine, input: Create) -> Result<Created> {
+    let mut change = engine.change().await?;
+    let mut detector = find_detector(&change, &input.detector_id).await?;
+    check_drafts(engine, &change, &detector).await?;
+    detector.last_version += 1;
+    let mode = input.content.rule_execution_mode.unwrap_or_default();
+    let bundle = resolve(engine, &change, &detector, detector.last_version, mode, &input.content).await?;
+    let now = text::milliseconds(engine.now());
+    let version = DetectorVersion {
+        detector_id: input.detector_id,
+        detector_version_id: detector.last_version,
+        description: input.content.description,
+        rules: input.content.rules,
+        rule_execution_mode: mode,
+        status: Status::Draft,
+        last_updated_time: now.clone(),
+        created_time: now,
+        tags: Tags::new(input.tags)?,
+        bundle,
+    };
+    change.put(&version)?;
+    change.put(&detector)?;
+    engine.commit(change).await?;
+    Ok(Created {
+        detector_id: version.detector_id,
+        detector_version_id: version.detector_version_id.to_string(),
+        status: version.status,
+    })
+}
+
+async fn find_detector(change: &Change<'_>, detector_id: &str) -> Result<Detector> {
+    let detector = change.get(&detector_key(detector_id)).await?;
+    detector.ok_or_else(|| detectors::missing(detector_id))
+}
+
+async fn check_drafts(engine: &Engine, change: &Change<'_>, detector: &Detector) -> Result<()> {
+    let versions = of(change, &detector.detector_id).await?;
+    let drafts = versions.iter().filter(|version| version.status == Status::Draft).count();
+    let most = engine.options.limits.drafts_per_detector;
+    if drafts < most {
+        return Ok(());
+    }
+    Err(Error::validation(format!("A detector may have at most {most} versions in status DRAFT.")))
+}
+
+/// Writes the bundle of a version whose rules have been found, compiled and counted.
+async fn resolve(
+    engine: &Engine,
+    change: &Change<'_>,
+    detector: &Detector,
+    version: u32,
+    mode: Mode,
+    content: &Content,
+) -> Result<BundleReference> {
+    check_models(content)?;
+    let rules = find_rules(change, detector, &content.rules).await?;
+    let bundle = VersionBundle {
+        detector_id: detector.detector_id.clone(),
+        detector_version_id: version,
+        event_type_name: detector.event_type_name.clone(),
+        mode,
+        rules: rules.into_iter().map(bundled).collect(),
+    };
+    let event_type: Option<EventType> = change.get(&event_type_key(&detector.event_type_name)).await?;
+    let event_type = event_type.ok_or_else(|| super::event_types::missing(&detector.event_type_name))?;
+    let event_type = bundle::load(&engine.definitions, &event_type.bundle).await?;
+    let compiled = Compiled::new(bundle, event_type)?;
+    let most = engine.options.limits.lists_per_detector;
+    if compiled.lists().len() > most {
+        let message = format!("The rules of a detector version may use at most {most} lists.");
+        return Err(Error::validation(message));
+    }
+    bundle::save(&engine.definitions, &compiled.version).await
+}
+
+fn bundled(rule: RuleVersion) -> BundledRule {
+    BundledRule {
+        rule_id: rule.rule_id,
+        rule_version: rule.rule_version,
+        expression: rule.expression,
+        outcomes: rule.outcomes,
+        lists: rule.lists,
+    }
+}
+
+/// No model can exist yet, so none that is named does.
+fn check_models(content: &Content) -> Result<()> {
+    if let Some(endpoint) = content.external_model_endpoints.first() {
+        return Err(Error::not_found(format!("External model '{endpoint}' does not exist.")));
+    }
+    if let Some(ModelVersion { model_id, model_version_number }) = content.model_versions.first() {
+        let message = format!("Version {model_version_number} of model '{model_id}' does not exist.");
+        return Err(Error::not_found(message));
+    }
+    Ok(())
+}
+
+async fn find_rules(
+    change: &Change<'_>,
+    detector: &Detector,
+    references: &[RuleReference],
+) -> Result<Vec<RuleVersion>> {
+    check_references(detector, references)?;
+    let keys: Vec<Key> = references.iter().map(RuleReference::key).collect();
+    let found: Vec<RuleVersion> = change.many(&keys).await?;
+    let find = |reference: &RuleReference| {
+        let key = reference.key();
+        let rule = found.iter().find(|rule| rule.key() == key);
+        rule.cloned().ok_or_else(|| reference.missing())
+    };
+    references.iter().map(find).collect()
+}
+
+fn check_references(detector: &Detector, references: &[RuleReference]) -> Result<()> {
+    let mut seen = HashSet::new();
+    for RuleReference { detector_id, rule_id, .. } in references {
+        if *detector_id != detector.detector_id {
+            let message = format!(
+                "Rule '{rule_id}' belongs to detector '{detector_id}', not to detector '{}'.",
+                detector.detector_id
+            );
+            return Err(Error::validation(message));
+        }
+        if !seen.insert(rule_id) {
+            return Err(Error::validation(format!("Rule '{rule_id}' is in the version twice.")));
+        }
+    }
+    Ok(())
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Output {
+    detector_id: String,
+    detector_version_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    external_model_endpoints: Vec<String>,
+    model_versions: Vec<String>,
+    rules: Vec<RuleReference>,
+    status: Status,
+    last_updated_time: String,
+    created_time: String,
+    rule_execution_mode: Mode,
+    arn: String,
+}
+
+pub(crate) async fn get(engine: &Engine, input: Reference) -> Result<Output> {
+    let version: Option<DetectorVersion> = engine.definitions.get(&input.key()).await?;
+    let version = version.ok_or_else(|| input.missing())?;
+    let path = format!("{}/{}", version.detector_id, version.detector_version_id);
+    Ok(Output {
+        arn: engine.arn("detector-version", &path),
+        detector_id: version.detector_id,
+        detector_version_id: version.detector_version_id.to_string(),
+        description: version.description,
+        external_model_endpoints: Vec::new(),
+        model_versions: Vec::new(),
+        rules: version.rules,
+        status: version.status,
+        last_updated_time: version.last_updated_time,
+        created_time: version.created_time,
+        rule_execution_mode: version.rule_execution_mode,
+    })
+}
+
+/// A version in the answer of `DescribeDetector`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Summary {
+    detector_version_id: String,
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    last_updated_time: String,
+}
+
+pub(crate) fn summary(version: DetectorVersion) -> Summary {
+    Summary {
+        detector_version_id: version.detector_version_id.to_string(),
+        status: version.status,
+        description: version.description,
+        last_updated_time: version.last_updated_time,
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Update {
+    #[serde(flatten)]
+    reference: Reference,
+    #[serde(flatten)]
+    content: Content,
+}
+
+/// Replaces what a draft is made of.
+pub(crate) async fn update(engine: &Engine, input: Update) -> Result<Empty> {
+    let mut change = engine.change().await?;
+    let mut version = input.reference.find(&change).await?;
+    if version.status != Status::Draft {
+        let message = format!("Only a version in status DRAFT can be updated, this one is {}.", version.status);
+        return Err(Error::validation(message));
+    }
+    let detector = find_detector(&change, &version.detector_id).await?;
+    let number = version.detector_version_id;
+    let mode = input.content.rule_execution_mode.unwrap_or_default();
+    version.bundle = resolve(engine, &change, &detector, number, mode, &input.content).await?;
+    version.description = input.content.description;
+    version.rules = input.content.rules;
+    version.rule_execution_mode = mode;
+    version.last_updated_time = text::milliseconds(engine.now());
+    change.put(&version)?;
+    engine.commit(change).await.map(|()| Empty {})
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct UpdateMetadata {
+    #[serde(flatten)]
+    reference: Reference,
+    description: String,
+}
+
+/// Replaces the description, in any status.
+pub(crate) async fn update_metadata(engine: &Engine, input: UpdateMetadata) -> Result<Empty> {
+    let mut change = engine.change().await?;
+    // The model declares no ResourceNotFoundException here.
+    let found = input.reference.find(&change).await;
+    let mut version = found.map_err(|error| Error::validation(error.message()))?;
+    version.description = Some(input.description);
+    version.last_updated_time = text::milliseconds(engine.now());
+    change.put(&version)?;
+    engine.commit(change).await.map(|()| Empty {})
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct UpdateStatus {
+    #[serde(flatten)]
+    reference: Reference,
+    status: Status,
+}
+
+/// Makes a version the one that decides, or stops it. The one that decided becomes INACTIVE.
+pub(crate) async fn update_status(engine: &Engine, input: UpdateStatus) -> Result<Empty> {
+    let mut change = engine.change().await?;
+    let version = input.reference.find(&change).await?;
+    let mut detector = find_detector(&change, &version.detector_id).await?;
+    match (version.status, input.status) {
+        (Status::Draft | Status::Inactive, Status::Active) => {
+            retire(engine, &mut change, &detector).await?;
+            detector.active_version = Some(version.detector_version_id);
+        }
+        (Status::Active, Status::Inactive) => detector.active_version = None,
+        (Status::Active, Status::Active) | (Status::Inactive, Status::Inactive) => return Ok(Empty {}),
+        (from, to) => {
+            let message = format!("A version cannot go from status {from} to {to}.");
+            return Err(Error::validation(message));
+        }
+    }
+    put_status(engine, &mut change, version, input.status)?;
+    change.put(&detector)?;
+    engine.commit(change).await.map(|()| Empty {})
+}
+
+async fn retire(engine: &Engine, change: &mut Change<'_>, detector: &Detector) -> Result<()> {
+    let Some(active) = detector.active_version else {
+        return Ok(());
+    };
+    match change.get(&version_key(&detector.detector_id, active)).await? {
+        Some(version) => put_status(engine, change, version, Status::Inactive),
+        None => Ok(()),
+    }
+}
+
+fn put_status(
+    engine: &Engine,
+    change: &mut Change<'_>,
+    version: DetectorVersion,
+    status: Status,
+) -> Result<()> {
+    let last_updated_time = text::milliseconds(engine.now());
+    change.put(&DetectorVersion { status, last_updated_time, ..version })
+}
+
+/// Refused while it is ACTIVE.
+pub(crate) async fn delete(engine: &Engine, input: Reference) -> Result<Empty> {
+    let mut change = engine.change().await?;
+    let version = input.find(&change).await?;
+    if version.status == Status::Active {
+        let message = format!(
+            "Version {} of detector '{}' is ACTIVE.",
+            version.detector_version_id, version.detector_id
+        );
+        return Err(Error::conflict(message));
+    }
+    change.delete(version.key());
+    engine.commit(change).await.map(|()| Empty {})
+}

@@ -1,0 +1,148 @@
+//! Counters of stored events, per event type: in memory first, then added to a shard.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::store::{Key, failed};
+use crate::text;
+
+/// So many items share the counting of one event type.
+const SHARDS: u8 = 8;
+/// Counts are written when so many events have come together, also without a flush.
+const AT_ONCE: u64 = 1000;
+
+/// What this process has counted and not written, and the shard it writes to.
+#[derive(Debug)]
+pub(crate) struct Statistics {
+    counts: Mutex<HashMap<String, Count>>,
+    shard: u8,
+}
+
+impl Default for Statistics {
+    fn default() -> Self {
+        let shard = Uuid::new_v4().as_bytes()[0] % SHARDS;
+        Self { counts: Mutex::default(), shard }
+    }
+}
+
+#[derive(Debug, Default, Clone)]
+struct Count {
+    events: u64,
+    bytes: u64,
+    least: Option<String>,
+    most: Option<String>,
+}
+
+/// The counts of an event type on the wire.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Totals {
+    number_of_events: u64,
+    event_data_size_in_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    least_recent_event: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    most_recent_event: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_updated_time: Option<String>,
+}
+
+impl Statistics {
+    /// Counts one stored event; says whether it is time to write.
+    pub(crate) fn count(&self, event_type: &str, bytes: usize, time: &str) -> bool {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(event_type.to_owned()).or_default();
+        count.events += 1;
+        count.bytes += bytes as u64;
+        if count.least.as_deref().is_none_or(|least| time < least) {
+            count.least = Some(time.to_owned());
+        }
+        if count.most.as_deref().is_none_or(|most| time > most) {
+            count.most = Some(time.to_owned());
+        }
+        count.events >= AT_ONCE
+    }
+
+    fn take(&self) -> HashMap<String, Count> {
+        std::mem::take(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn key(event_type: &str, shard: u8) -> Key {
+    Key::new(format!("statistics#{event_type}#{shard}"), "statistics")
+}
+
+impl Engine {
+    pub(crate) async fn write_statistics(&self) -> Result<()> {
+        for (event_type, count) in self.statistics.take() {
+            self.add(&event_type, &count).await?;
+        }
+        Ok(())
+    }
+
+    async fn add(&self, event_type: &str, count: &Count) -> Result<()> {
+        let key = key(event_type, self.statistics.shard);
+        let number = |number: u64| AttributeValue::N(number.to_string());
+        let now = AttributeValue::S(text::milliseconds(self.now()));
+        let request = self.events.client.update_item().table_name(&self.events.name);
+        let request = request
+            .set_key(Some(key.attributes()))
+            .update_expression("ADD numberOfEvents :events, eventDataSizeInBytes :bytes SET lastUpdatedTime = :now")
+            .expression_attribute_values(":events", number(count.events))
+            .expression_attribute_values(":bytes", number(count.bytes))
+            .expression_attribute_values(":now", now);
+        request.send().await.map_err(failed)?;
+        self.stretch(&key, "leastRecentEvent", ">", count.least.as_deref()).await?;
+        self.stretch(&key, "mostRecentEvent", "<", count.most.as_deref()).await
+    }
+
+    /// Moves one end of the time the events span, if the new one lies further out.
+    async fn stretch(&self, key: &Key, end: &str, than: &str, time: Option<&str>) -> Result<()> {
+        let Some(time) = time else {
+            return Ok(());
+        };
+        let request = self.events.client.update_item().table_name(&self.events.name);
+        let request = request
+            .set_key(Some(key.attributes()))
+            .update_expression(format!("SET {end} = :time"))
+            .condition_expression(format!("attribute_not_exists({end}) OR {end} {than} :time"))
+            .expression_attribute_values(":time", AttributeValue::S(time.to_owned()));
+        match request.send().await {
+            Err(error) if !lies_within(&error) => Err(failed(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The counts of an event type over all shards; `None` where nothing was counted.
+    pub(crate) async fn totals(&self, event_type: &str) -> Result<Option<Totals>> {
+        let keys: Vec<Key> = (0..SHARDS).map(|shard| key(event_type, shard)).collect();
+        let shards: Vec<Totals> = self.events.many(&keys).await?;
+        Ok(shards.into_iter().reduce(|mut sum, shard| {
+            sum.number_of_events += shard.number_of_events;
+            sum.event_data_size_in_bytes += shard.event_data_size_in_bytes;
+            sum.least_recent_event = earlier(sum.least_recent_event, shard.least_recent_event);
+            sum.most_recent_event = sum.most_recent_event.max(shard.most_recent_event);
+            sum.last_updated_time = sum.last_updated_time.max(shard.last_updated_time);
+            sum
+        }))
+    }
+}
+
+fn lies_within(error: &SdkError<UpdateItemError>) -> bool {
+    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+}
+
+fn earlier(a: Option<String>, b: Option<String>) -> Option<String> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,23 @@
+//! How times and versions are written.
+
+use jiff::Timestamp;
+
+/// A resource's time: `2026-06-01T10:15:30.123Z`.
+pub(crate) fn milliseconds(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// The day of a time: `2026-06-01`.
+pub(crate) fn day(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d").to_string()
+}
+
+/// A version in a sort key, so that 10 comes after 9.
+pub(crate) fn padded(version: u32) -> String {
+    format!("{version:05}")
+}
+
+/// Names in a sentence: `[a, b]`.
+pub(crate) fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    format!("[{}]", names.into_iter().collect::<Vec<_>>().join(", "))
+}

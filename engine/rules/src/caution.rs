@@ -1,0 +1,258 @@
+//! Where may a rule not do what its author thinks?
+//!
+//! A comparison with a missing value is unknown, and so is its negation. An author who
+//! writes `$score != 900` may expect it to hold when there is no score. It does not.
+
+use std::fmt;
+
+use crate::{
+    ast::{Arithmetic, Call, Comparison, Expr, Kind, Literal},
+    error::Span,
+    schema::Schema,
+    value::Type,
+};
+
+/// A part of a valid rule that is unknown, rather than true, when a value is missing.
+///
+/// `Display` prints the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caution {
+    /// The part, in the rule's text.
+    pub span: Span,
+    /// What can happen and what to do: a lower-case fragment on one line.
+    pub message: String,
+}
+
+impl fmt::Display for Caution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+pub(crate) fn cautions(expr: &Expr, schema: &Schema) -> Vec<Caution> {
+    let mut search = Search {
+        schema,
+        guarded: Vec::new(),
+        found: Vec::new(),
+    };
+    search.visit(expr);
+    search.found
+}
+
+struct Search<'a> {
+    schema: &'a Schema,
+    /// Variables that a condition beside this one has tested for null.
+    guarded: Vec<&'a str>,
+    found: Vec<Caution>,
+}
+
+impl<'a> Search<'a> {
+    fn visit(&mut self, expr: &'a Expr) {
+        let known = self.guarded.len();
+        self.guarded.extend(guards(expr));
+        self.warn(expr);
+        for child in expr.children() {
+            self.visit(child);
+        }
+        self.guarded.truncate(known);
+    }
+
+    fn warn(&mut self, expr: &'a Expr) {
+        let negation = match &expr.kind {
+            Kind::Not(_) => "!",
+            Kind::Compare(Comparison::NotEqual, _) => "!=",
+            Kind::In(_, membership) if membership.negated => "not in",
+            _ => return,
+        };
+        let parts = expr.children();
+        if is_null_test(expr) {
+            return;
+        }
+        if let Some(reason) = parts.iter().find_map(|part| self.null_reason(part)) {
+            let message = format!("{reason}, and then `{negation}` is unknown, not true");
+            self.found.push(Caution {
+                span: expr.span,
+                message,
+            });
+        }
+    }
+
+    /// Why an expression can be null, if it can.
+    fn null_reason(&self, expr: &'a Expr) -> Option<String> {
+        if is_null_test(expr) {
+            return None;
+        }
+        match &expr.kind {
+            Kind::Variable(name) if name.ends_with("_insightscore") => {
+                let guarded = self.guarded.contains(&&**name);
+                (!guarded).then(|| format!("`${name}` is null where the model gave no score"))
+            }
+            Kind::Arithmetic(operator @ (Arithmetic::Divide | Arithmetic::Remainder), sides)
+                if !is_nonzero(&sides[1]) =>
+            {
+                Some(format!(
+                    "`{}` is null where its divisor is 0",
+                    operator.symbol()
+                ))
+            }
+            Kind::Call(call) if self.reads_a_text(call) => Some(format!(
+                "`{}` is null where its text is not a time",
+                call.function
+            )),
+            Kind::Call(call) if is_computed_pattern(call) => {
+                Some("`regex_match` is null where the text is not a pattern".to_owned())
+            }
+            _ => expr
+                .children()
+                .iter()
+                .find_map(|child| self.null_reason(child)),
+        }
+    }
+
+    fn reads_a_text(&self, call: &Call) -> bool {
+        matches!(
+            &*call.function,
+            "isbefore" | "isafter" | "getepochmilliseconds"
+        ) && call.arguments.iter().any(|argument| self.is_text(argument))
+    }
+
+    /// Whether an argument is a text that only the event brings.
+    fn is_text(&self, expr: &Expr) -> bool {
+        match &expr.kind {
+            Kind::Variable(name) => self
+                .schema
+                .slot(name)
+                .is_some_and(|slot| self.schema.variable(slot).1 == Type::String),
+            Kind::Call(call) => matches!(&*call.function, "lowercase" | "uppercase"),
+            _ => false,
+        }
+    }
+}
+
+/// The variables that a chain tests for null: `$a != null and …`, `$a == null or …`.
+fn guards(expr: &Expr) -> Vec<&str> {
+    let (parts, test) = match &expr.kind {
+        Kind::And(parts) => (parts, Comparison::NotEqual),
+        Kind::Or(parts) => (parts, Comparison::Equal),
+        _ => return Vec::new(),
+    };
+    let tested = |part: &'_ Expr| matches!(part.kind, Kind::Compare(order, _) if order == test);
+    let parts = parts
+        .iter()
+        .filter(|part| is_null_test(part) && tested(part));
+    parts
+        .flat_map(Expr::children)
+        .filter_map(variable)
+        .collect()
+}
+
+fn variable(expr: &Expr) -> Option<&str> {
+    match &expr.kind {
+        Kind::Variable(name) => Some(name),
+        _ => None,
+    }
+}
+
+fn is_null_test(expr: &Expr) -> bool {
+    match &expr.kind {
+        Kind::Compare(Comparison::Equal | Comparison::NotEqual, sides) => {
+            sides.iter().any(|side| side.kind == Kind::Null)
+        }
+        _ => false,
+    }
+}
+
+fn is_nonzero(expr: &Expr) -> bool {
+    match expr.kind {
+        Kind::Literal(Literal::Integer(number)) => number != 0,
+        Kind::Literal(Literal::Float(number)) => number != 0.0,
+        _ => false,
+    }
+}
+
+fn is_computed_pattern(call: &Call) -> bool {
+    let literal = |pattern: &Expr| matches!(pattern.kind, Kind::Literal(_));
+    &*call.function == "regex_match" && !call.arguments.first().is_some_and(literal)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Rule, Schema, Type};
+
+    #[track_caller]
+    fn check(text: &str, want: &[&str]) {
+        let variables = [
+            ("m_insightscore", Type::Float),
+            ("amount", Type::Float),
+            ("count", Type::Integer),
+            ("since", Type::String),
+            ("created", Type::DateTime),
+            ("flag", Type::Boolean),
+        ];
+        let variables = variables.map(|(name, ty)| (name.to_owned(), ty));
+        let schema = Schema::new(variables, ["scores".to_owned()]);
+        let rule = Rule::new(text, &schema).unwrap();
+        let got: Vec<String> = rule.cautions().iter().map(ToString::to_string).collect();
+        assert_eq!(got, want, "{text}");
+    }
+
+    const SCORE: &str = "`$m_insightscore` is null where the model gave no score, and then";
+
+    #[test]
+    fn negations_of_what_can_be_null() {
+        check(
+            "$m_insightscore != 900",
+            &[&format!("{SCORE} `!=` is unknown, not true")],
+        );
+        check(
+            "$m_insightscore not in [1]",
+            &[&format!("{SCORE} `not in` is unknown, not true")],
+        );
+        check(
+            "$m_insightscore not in @scores",
+            &[&format!("{SCORE} `not in` is unknown, not true")],
+        );
+        check(
+            "!($m_insightscore > 900)",
+            &[&format!("{SCORE} `!` is unknown, not true")],
+        );
+        check(
+            "$amount / $count != 1",
+            &["`/` is null where its divisor is 0, and then `!=` is unknown, not true"],
+        );
+        check(
+            "!($count % $count == 1)",
+            &["`%` is null where its divisor is 0, and then `!` is unknown, not true"],
+        );
+        check(
+            "!isbefore($since, $created)",
+            &["`isbefore` is null where its text is not a time, and then `!` is unknown, not true"],
+        );
+        check(
+            "getepochmilliseconds(lowercase($since)) != 1",
+            &[
+                "`getepochmilliseconds` is null where its text is not a time, and then `!=` is unknown, not true",
+            ],
+        );
+    }
+
+    #[test]
+    fn nothing_to_say_about_the_rest() {
+        check("$m_insightscore > 900", &[]);
+        check("$m_insightscore != null", &[]);
+        check("!($m_insightscore == null)", &[]);
+        check("$amount != 900 and !$flag and $count not in [1]", &[]);
+        check("$amount / 100.0 != 1", &[]);
+        check("!isbefore($created, \"2019-11-30T01:01:01Z\")", &[]);
+    }
+
+    #[test]
+    fn a_null_test_beside_it_answers_a_caution() {
+        check("$m_insightscore != null and $m_insightscore != 900", &[]);
+        check("$m_insightscore == null or !($m_insightscore > 900)", &[]);
+        check(
+            "$m_insightscore != null or $m_insightscore != 900",
+            &[&format!("{SCORE} `!=` is unknown, not true")],
+        );
+    }
+}

@@ -1,0 +1,216 @@
+//! What is wrong with a rule, where, and what would be right.
+
+use std::fmt;
+
+/// A part of a rule's text, in bytes: `start` is included, `end` is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Span {
+    /// The first byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+impl Span {
+    /// From the start of `self` to the end of `last`.
+    pub(crate) fn to(self, last: Self) -> Self {
+        Self {
+            start: self.start,
+            end: last.end,
+        }
+    }
+
+    /// The text it marks; empty if it marks none.
+    pub(crate) fn of(self, text: &str) -> &str {
+        text.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+/// One thing that is wrong with a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where in the text.
+    pub span: Span,
+    /// What is wrong and what would be right: a lower-case fragment on one line, which
+    /// quotes no more of the rule than the token at fault.
+    pub message: String,
+}
+
+impl Problem {
+    pub(crate) fn new(span: Span, message: impl Into<String>) -> Self {
+        Self {
+            span,
+            message: message.into(),
+        }
+    }
+}
+
+/// Everything that was found wrong with a rule: at least one problem, in text order.
+///
+/// `Display` shows each problem under the line it is in:
+/// ```
+/// let error = rules::parse("$amount > 100 & $country = \"US\"").unwrap_err();
+/// assert_eq!(error.to_string(), "\
+/// `&` is not an operator; write `and`
+/// 1 | $amount > 100 & $country = \"US\"
+///   |               ^
+/// `=` is not an operator; write `==`
+/// 1 | $amount > 100 & $country = \"US\"
+///   |                          ^");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Errors {
+    text: Box<str>,
+    problems: Vec<Problem>,
+}
+
+impl std::error::Error for Errors {}
+
+impl Errors {
+    pub(crate) fn new(text: &str, mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|problem| problem.span);
+        Self {
+            text: text.into(),
+            problems,
+        }
+    }
+
+    /// The problems, in text order.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// One sentence a problem, each beginning with its line and column:
+    /// ``at 1:5: there is no variable `$scor`; did you mean `$score`?``
+    pub fn messages(&self) -> Vec<String> {
+        let sentence = |problem: &Problem| {
+            let place = Place::of(problem.span, &self.text);
+            format!("at {}:{}: {}", place.line, place.column, problem.message)
+        };
+        self.problems.iter().map(sentence).collect()
+    }
+}
+
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            writeln!(f, "{}", problem.message)?;
+            Place::of(problem.span, &self.text).underline(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// How many characters of a long line are shown before the marked part, and after.
+const CONTEXT: usize = 60;
+
+/// A span as a reader sees it: in a line, counted in characters from 1.
+struct Place<'a> {
+    line: usize,
+    column: usize,
+    width: usize,
+    text: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn of(span: Span, text: &'a str) -> Self {
+        let before = text.get(..span.start).unwrap_or(text);
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = text[start..].lines().next().unwrap_or_default();
+        let column = text[start..before.len()].chars().count();
+        let marked = span.of(text).lines().next().unwrap_or_default();
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: column + 1,
+            width: marked.chars().count().max(1),
+            text: line,
+        }
+    }
+
+    fn underline(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hidden = self.column.saturating_sub(1 + CONTEXT);
+        let width = self.width.min(CONTEXT);
+        let shown = self.column - 1 - hidden + width + CONTEXT;
+        let ellipsis = |cut: bool| if cut { "…" } else { "" };
+        let end = hidden + shown < self.text.chars().count();
+        // A tab would move the caret line, which has none.
+        let text: String = self
+            .text
+            .chars()
+            .skip(hidden)
+            .take(shown)
+            .map(plain)
+            .collect();
+        let (left, right) = (ellipsis(hidden > 0), ellipsis(end));
+        let indent = self.column - 1 - hidden + left.chars().count();
+        let number = self.line.to_string();
+        writeln!(f, "{number} | {left}{text}{right}")?;
+        write!(f, "{:1$} | {2:3$}", "", number.len(), "", indent)?;
+        write!(f, "{:^<1$}", "", width)
+    }
+}
+
+fn plain(c: char) -> char {
+    if c.is_control() { ' ' } else { c }
+}
+
+/// `text` cut to a length that fits in a sentence.
+pub(crate) fn clip(text: &str) -> String {
+    const LONGEST: usize = 40;
+    let short: String = text.chars().take(LONGEST).map(plain).collect();
+    if short.len() < text.len() {
+        format!("{short}…")
+    } else {
+        short
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, span: (usize, usize), want: &str) {
+        let span = Span {
+            start: span.0,
+            end: span.1,
+        };
+        let errors = Errors::new(text, vec![Problem::new(span, "wrong")]);
+        assert_eq!(errors.to_string(), want);
+    }
+
+    #[test]
+    fn carets_stand_under_the_text() {
+        check("$a > 1", (3, 4), "wrong\n1 | $a > 1\n  |    ^");
+        check(
+            "\t\"é\" > $b",
+            (8, 10),
+            "wrong\n1 |  \"é\" > $b\n  |        ^^",
+        );
+        check("$a > 1\nand $b", (11, 13), "wrong\n2 | and $b\n  |     ^^");
+        check("$a >", (4, 4), "wrong\n1 | $a >\n  |     ^");
+        check("", (0, 0), "wrong\n1 | \n  | ^");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_the_place() {
+        let text = format!("{}$b{}", "a".repeat(100), "c".repeat(100));
+        let want = format!(
+            "wrong\n1 | …{}$b{}…\n  | {}^^",
+            "a".repeat(60),
+            "c".repeat(60),
+            " ".repeat(61)
+        );
+        check(&text, (100, 102), &want);
+    }
+
+    #[test]
+    fn messages_name_line_and_column() {
+        let span = Span { start: 11, end: 13 };
+        let errors = Errors::new("$a > 1\nand $b", vec![Problem::new(span, "wrong")]);
+        assert_eq!(errors.messages(), ["at 2:5: wrong"]);
+    }
+}

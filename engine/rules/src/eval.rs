@@ -1,0 +1,301 @@
+//! Is a compiled condition true of an event?
+
+use std::borrow::Cow;
+
+use crate::{
+    ast::{Arithmetic, Comparison},
+    compile::Op,
+    lists::{List, Lists, as_float},
+    pattern,
+    term::{Condition, Float, Integer, Source, Term, Text, Time},
+    time,
+    value::{Value, word},
+};
+
+/// What a rule is evaluated on.
+#[derive(Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    pub(crate) row: &'a [Value],
+    pub(crate) lists: &'a Lists,
+    pub(crate) now_ms: i64,
+}
+
+impl<'a> Facts<'a> {
+    fn value(&self, slot: u32) -> &'a Value {
+        const MISSING: &Value = &Value::Null;
+        self.row.get(slot as usize).unwrap_or(MISSING)
+    }
+
+    fn float(&self, slot: u32) -> Option<f64> {
+        match self.value(slot) {
+            Value::Float(number) => Some(*number),
+            Value::Integer(number) => Some(as_float(*number)),
+            _ => None,
+        }
+    }
+
+    fn integer(&self, slot: u32) -> Option<i64> {
+        match self.value(slot) {
+            Value::Integer(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    fn text(&self, slot: u32) -> Option<&'a str> {
+        match self.value(slot) {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn flag(&self, slot: u32) -> Option<bool> {
+        match self.value(slot) {
+            Value::Boolean(boolean) => Some(*boolean),
+            _ => None,
+        }
+    }
+
+    fn time(&self, slot: u32) -> Option<i64> {
+        match self.value(slot) {
+            Value::DateTime(millis) => Some(*millis),
+            _ => None,
+        }
+    }
+}
+
+/// Runs a program; `None` is unknown.
+///
+/// The lowest bit of `unknowns` says whether a part of the innermost chain was unknown;
+/// each chain around it has the next higher bit. Rules nest less deep than it has bits.
+pub(crate) fn run(ops: &[Op], facts: &Facts<'_>) -> Option<bool> {
+    let mut truth = None;
+    let mut unknowns = 0_u64;
+    let mut at = 0;
+    while let Some(op) = ops.get(at) {
+        at += 1;
+        match op {
+            Op::Integer { slot, order, than } => {
+                truth = facts
+                    .integer(*slot)
+                    .map(|number| order.holds(&number, than));
+            }
+            Op::Float { slot, order, than } => {
+                truth = facts.float(*slot).map(|number| order.holds(&number, than));
+            }
+            Op::Text { slot, equal, to } => {
+                truth = facts.text(*slot).map(|text| (*text == **to) == *equal);
+            }
+            Op::Flag { slot } => truth = facts.flag(*slot),
+            Op::Condition(condition) => truth = condition.truth(facts),
+            Op::Not => truth = truth.map(|truth| !truth),
+            Op::Enter => unknowns <<= 1,
+            Op::And { skip } => match truth {
+                Some(false) => at += *skip as usize,
+                Some(true) => {}
+                None => unknowns |= 1,
+            },
+            Op::Or { skip } => match truth {
+                Some(true) => at += *skip as usize,
+                Some(false) => {}
+                None => unknowns |= 1,
+            },
+            Op::LeaveAnd => truth = leave(truth, false, &mut unknowns),
+            Op::LeaveOr => truth = leave(truth, true, &mut unknowns),
+        }
+    }
+    truth
+}
+
+/// Ends a chain: `decisive` is the value that settles it, whatever the other parts are.
+fn leave(last: Option<bool>, decisive: bool, unknowns: &mut u64) -> Option<bool> {
+    let unknown = *unknowns & 1 == 1;
+    *unknowns >>= 1;
+    if last == Some(decisive) {
+        last
+    } else if unknown {
+        None
+    } else {
+        Some(!decisive)
+    }
+}
+
+impl Condition {
+    fn truth(&self, facts: &Facts<'_>) -> Option<bool> {
+        match self {
+            Self::Known(truth) => Some(*truth),
+            Self::Integers(order, a, b) => Some(order.holds(&a.value(facts)?, &b.value(facts)?)),
+            Self::Floats(order, a, b) => Some(order.holds(&a.value(facts)?, &b.value(facts)?)),
+            Self::Times(order, a, b) => Some(order.holds(&a.value(facts)?, &b.value(facts)?)),
+            Self::Texts {
+                equal,
+                sides: [a, b],
+            } => Some((a.value(facts)? == b.value(facts)?) == *equal),
+            Self::Tests {
+                equal,
+                sides: [a, b],
+            } => Some((run(&a.ops, facts)? == run(&b.ops, facts)?) == *equal),
+            Self::Word {
+                equal,
+                test,
+                word: text,
+            } => {
+                let truth = run(&test.ops, facts)?;
+                Some((word(&text.value(facts)?) == Some(truth)) == *equal)
+            }
+            Self::Null { is, term } => Some(term.is_null(facts) == *is),
+            Self::In { inside, term, list } => {
+                Some(term.is_in(list.list(facts)?, facts)? == *inside)
+            }
+            Self::Matches { pattern, subject } => Some(pattern.is_match(&subject.value(facts)?)),
+            Self::MatchesComputed { pattern, subject } => {
+                let subject = subject.value(facts)?;
+                Some(pattern::computed(&pattern.value(facts)?)?.is_match(&subject))
+            }
+        }
+    }
+}
+
+impl Term {
+    fn is_null(&self, facts: &Facts<'_>) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Test(program) => run(&program.ops, facts).is_none(),
+            Self::Integer(integer) => integer.value(facts).is_none(),
+            Self::Float(float) => float.value(facts).is_none(),
+            Self::Text(text) => text.value(facts).is_none(),
+            Self::Time(time) => time.value(facts).is_none(),
+        }
+    }
+
+    fn is_in(&self, list: &List, facts: &Facts<'_>) -> Option<bool> {
+        match self {
+            Self::Null => None,
+            Self::Test(program) => Some(list.has_boolean(run(&program.ops, facts)?)),
+            Self::Integer(integer) => Some(list.has_integer(integer.value(facts)?)),
+            Self::Float(float) => Some(list.has_float(float.value(facts)?)),
+            Self::Text(text) => Some(list.contains(&text.value(facts)?)),
+            Self::Time(time) => Some(list.has_time(time.value(facts)?)),
+        }
+    }
+}
+
+impl Source {
+    /// A list that should exist and does not is unknown, never empty: a rule on it must
+    /// not pass every event in silence.
+    fn list<'a>(&'a self, facts: &Facts<'a>) -> Option<&'a List> {
+        match self {
+            Self::Inline(list) => Some(list),
+            Self::Named(name) => facts.lists.get(name).map(|list| &**list),
+        }
+    }
+}
+
+impl Integer {
+    pub(crate) fn value(&self, facts: &Facts<'_>) -> Option<i64> {
+        match self {
+            Self::Slot(slot) => facts.integer(*slot),
+            Self::Constant(number) => Some(*number),
+            Self::Arithmetic(operator, sides) => {
+                operator.integers(sides[0].value(facts)?, sides[1].value(facts)?)
+            }
+            Self::EpochMillis(time) => time.value(facts),
+        }
+    }
+}
+
+impl Float {
+    pub(crate) fn value(&self, facts: &Facts<'_>) -> Option<f64> {
+        match self {
+            Self::Slot(slot) => facts.float(*slot),
+            Self::Constant(number) => Some(*number),
+            Self::Integer(integer) => integer.value(facts).map(as_float),
+            Self::Arithmetic(operator, sides) => {
+                operator.floats(sides[0].value(facts)?, sides[1].value(facts)?)
+            }
+        }
+    }
+}
+
+impl Text {
+    pub(crate) fn value<'a>(&'a self, facts: &Facts<'a>) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Slot(slot) => facts.text(*slot).map(Cow::Borrowed),
+            Self::Constant(text) => Some(Cow::Borrowed(text)),
+            Self::Lowercase(text) => text.value(facts).map(lowercase),
+            Self::Uppercase(text) => text.value(facts).map(uppercase),
+        }
+    }
+}
+
+/// Allocates only if a letter changes, or could.
+pub(crate) fn lowercase(text: Cow<'_, str>) -> Cow<'_, str> {
+    let changes = |byte: u8| byte.is_ascii_uppercase() || !byte.is_ascii();
+    if text.bytes().any(changes) {
+        Cow::Owned(text.to_lowercase())
+    } else {
+        text
+    }
+}
+
+/// As [`lowercase`].
+pub(crate) fn uppercase(text: Cow<'_, str>) -> Cow<'_, str> {
+    let changes = |byte: u8| byte.is_ascii_lowercase() || !byte.is_ascii();
+    if text.bytes().any(changes) {
+        Cow::Owned(text.to_uppercase())
+    } else {
+        text
+    }
+}
+
+impl Time {
+    pub(crate) fn value(&self, facts: &Facts<'_>) -> Option<i64> {
+        match self {
+            Self::Slot(slot) => facts.time(*slot),
+            Self::Constant(millis) => Some(*millis),
+            Self::Now => Some(facts.now_ms),
+            Self::Read(text) => time::parse(&text.value(facts)?),
+        }
+    }
+}
+
+impl Comparison {
+    /// Whether `a` stands to `b` as this says. Numbers here are never NaN.
+    #[inline]
+    fn holds<T: PartialOrd>(self, a: &T, b: &T) -> bool {
+        match self {
+            Self::Equal => a == b,
+            Self::NotEqual => a != b,
+            Self::Less => a < b,
+            Self::LessOrEqual => a <= b,
+            Self::Greater => a > b,
+            Self::GreaterOrEqual => a >= b,
+        }
+    }
+}
+
+impl Arithmetic {
+    /// Nothing on overflow and on division by zero.
+    pub(crate) fn integers(self, a: i64, b: i64) -> Option<i64> {
+        match self {
+            Self::Add => a.checked_add(b),
+            Self::Subtract => a.checked_sub(b),
+            Self::Multiply => a.checked_mul(b),
+            // Not reached: the quotient of two whole numbers is a float.
+            Self::Divide => a.checked_div(b),
+            // The smallest number by -1 leaves 0, though its quotient overflows.
+            Self::Remainder => (b != 0).then(|| a.wrapping_rem(b)),
+        }
+    }
+
+    /// As [`Arithmetic::integers`]: the result is finite or nothing.
+    pub(crate) fn floats(self, a: f64, b: f64) -> Option<f64> {
+        let result = match self {
+            Self::Add => a + b,
+            Self::Subtract => a - b,
+            Self::Multiply => a * b,
+            Self::Divide => a / b,
+            Self::Remainder => a % b,
+        };
+        result.is_finite().then_some(result)
+    }
+}

@@ -1,0 +1,225 @@
+//! What is in a list?
+
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::{time, value::word};
+
+/// All lists, by name. A clone shares them.
+#[derive(Clone, Debug, Default)]
+pub struct Lists {
+    by_name: Arc<FxHashMap<Box<str>, Arc<List>>>,
+}
+
+impl Lists {
+    /// Sets the list `name` (without `@`) to `values`, in place of what it held.
+    /// Clones made before keep what they had.
+    pub fn insert(
+        &mut self,
+        name: impl Into<Box<str>>,
+        values: impl IntoIterator<Item = impl AsRef<str>>,
+    ) {
+        let list = Arc::new(values.into_iter().collect());
+        Arc::make_mut(&mut self.by_name).insert(name.into(), list);
+    }
+
+    /// Sets the list `name` to one that exists already, without copying it.
+    pub fn share(&mut self, name: impl Into<Box<str>>, list: Arc<List>) {
+        Arc::make_mut(&mut self.by_name).insert(name.into(), list);
+    }
+
+    /// The list `name`, if there is one.
+    pub fn get(&self, name: &str) -> Option<&Arc<List>> {
+        self.by_name.get(name)
+    }
+
+    /// How many lists there are.
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Whether there is no list at all.
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+}
+
+/// The values of one list: a set of texts.
+///
+/// A `STRING` is in the list if its exact text is, case and space included. Any other
+/// value is in it if some text of the list stands for the same value: the number 5 is
+/// in a list that holds `5`, `05` or `5.0` (digits, one point and a leading `-` only,
+/// space around them ignored), a time in one that holds the same moment, a Boolean in
+/// one that holds its word in any case.
+#[derive(Clone, Debug, Default)]
+pub struct List {
+    texts: FxHashSet<Box<str>>,
+    numbers: Numbers,
+    times: FxHashSet<i64>,
+    /// Whether it holds `false`, and `true`.
+    words: [bool; 2],
+}
+
+impl List {
+    /// Whether this exact text is in the list.
+    pub fn contains(&self, text: &str) -> bool {
+        self.texts.contains(text)
+    }
+
+    /// How many different texts the list holds.
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Whether the list holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// The texts, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.texts.iter().map(|text| &**text)
+    }
+
+    /// Adds a text, and the values it stands for.
+    pub(crate) fn insert(&mut self, text: &str) {
+        if let Some(boolean) = word(text) {
+            self.words[usize::from(boolean)] = true;
+        }
+        self.times.extend(time::parse(text));
+        self.numbers.insert_text(text.trim());
+        self.texts.insert(text.into());
+    }
+
+    pub(crate) fn insert_integer(&mut self, number: i64) {
+        self.numbers.insert_integer(number);
+    }
+
+    pub(crate) fn insert_float(&mut self, number: f64) {
+        self.numbers.insert_float(number);
+    }
+
+    pub(crate) fn has_integer(&self, number: i64) -> bool {
+        let Numbers {
+            integers, decimals, ..
+        } = &self.numbers;
+        integers.contains(&number)
+            || !decimals.is_empty() && decimals.contains(&bits(as_float(number)))
+    }
+
+    pub(crate) fn has_float(&self, number: f64) -> bool {
+        self.numbers.all.contains(&bits(number))
+    }
+
+    pub(crate) fn has_time(&self, millis: i64) -> bool {
+        self.times.contains(&millis)
+    }
+
+    pub(crate) fn has_boolean(&self, boolean: bool) -> bool {
+        self.words[usize::from(boolean)]
+    }
+}
+
+impl<T: AsRef<str>> FromIterator<T> for List {
+    fn from_iter<I: IntoIterator<Item = T>>(texts: I) -> Self {
+        let mut list = Self::default();
+        for text in texts {
+            list.insert(text.as_ref());
+        }
+        list
+    }
+}
+
+/// Two whole numbers are compared exactly, any other two as floats, as `==` does.
+#[derive(Clone, Debug, Default)]
+struct Numbers {
+    integers: FxHashSet<i64>,
+    decimals: FxHashSet<u64>,
+    /// Whole and decimal numbers alike, as floats.
+    all: FxHashSet<u64>,
+}
+
+impl Numbers {
+    fn insert_text(&mut self, text: &str) {
+        // Stricter than Rust's own reading: an id such as `1e5` or `inf` is no number.
+        if !text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-'))
+        {
+            return;
+        }
+        if let Ok(integer) = text.parse() {
+            self.insert_integer(integer);
+            return;
+        }
+        let decimal = text.parse().ok().filter(|number: &f64| number.is_finite());
+        if let Some(decimal) = decimal {
+            self.insert_float(decimal);
+        }
+    }
+
+    fn insert_integer(&mut self, number: i64) {
+        self.integers.insert(number);
+        self.all.insert(bits(as_float(number)));
+    }
+
+    fn insert_float(&mut self, number: f64) {
+        self.decimals.insert(bits(number));
+        self.all.insert(bits(number));
+    }
+}
+
+/// A whole number where floats are meant: the nearest one.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "integers mix with floats as floats"
+)]
+pub(crate) fn as_float(number: i64) -> f64 {
+    number as f64
+}
+
+/// The bits of a number; adding zero makes one of the two zeros.
+fn bits(number: f64) -> u64 {
+    (number + 0.0).to_bits()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_in_a_list_exactly() {
+        let list = List::from_iter(["US", " ca"]);
+        assert!(list.contains("US") && list.contains(" ca"));
+        assert!(!list.contains("us") && !list.contains("ca"));
+    }
+
+    #[test]
+    fn other_values_are_in_it_by_what_its_texts_stand_for() {
+        let list = List::from_iter(["05", "-0.0", "2.50", "1e5", "TRUE", "2019-11-30T01:01:01Z"]);
+        assert!(list.has_integer(5) && list.has_float(5.0) && list.has_float(2.5));
+        assert!(list.has_integer(0) && list.has_float(0.0));
+        assert!(!list.has_integer(2) && !list.has_integer(100_000));
+        assert!(list.has_boolean(true) && !list.has_boolean(false));
+        assert!(list.has_time(1_575_075_661_000));
+    }
+
+    #[test]
+    fn whole_numbers_are_compared_exactly() {
+        let list = List::from_iter(["9007199254740992"]);
+        assert!(!list.has_integer(9_007_199_254_740_993));
+        assert!(list.has_float(9_007_199_254_740_992.0));
+    }
+
+    #[test]
+    fn a_clone_keeps_what_it_had() {
+        let mut lists = Lists::default();
+        lists.insert("blocked", ["a"]);
+        let before = lists.clone();
+        lists.insert("blocked", ["b"]);
+        assert!(before.get("blocked").unwrap().contains("a"));
+        assert!(lists.get("blocked").unwrap().contains("b"));
+        assert!(lists.get("allowed").is_none());
+    }
+}

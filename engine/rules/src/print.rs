@@ -1,0 +1,230 @@
+//! How is an expression written?
+
+use std::fmt::{self, Display, Formatter};
+
+use crate::{
+    ast::{Among, Arithmetic, Call, Comparison, Expr, Kind, Literal, Membership},
+    parse::{ADD, AND, COMPARE, MULTIPLY, NOT, OR},
+    time,
+    value::Value,
+};
+
+/// What binds tighter than any operator.
+const ATOM: u8 = NOT + 1;
+
+impl Display for Expr {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let grouped = f.alternate() && power(&self.kind) < ATOM;
+        if grouped {
+            f.write_str("(")?;
+        }
+        self.kind(f)?;
+        if grouped {
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:#}")
+    }
+}
+
+impl Expr {
+    fn kind(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let power = power(&self.kind);
+        match &self.kind {
+            Kind::Null => f.write_str("null"),
+            Kind::Literal(literal) => literal.fmt(f),
+            Kind::Variable(name) => write!(f, "${name}"),
+            Kind::Not(inner) => {
+                f.write_str("!")?;
+                inner.within(power, f)
+            }
+            // A group inside a chain of its own kind keeps its parentheses.
+            Kind::And(parts) => joined(parts, " and ", power + 1, f),
+            Kind::Or(parts) => joined(parts, " or ", power + 1, f),
+            Kind::Compare(comparison, sides) => binary(sides, comparison.symbol(), power, f),
+            Kind::Arithmetic(arithmetic, sides) => binary(sides, arithmetic.symbol(), power, f),
+            Kind::In(subject, membership) => {
+                subject.within(power, f)?;
+                membership.fmt(f)
+            }
+            Kind::Call(call) => call.fmt(f),
+        }
+    }
+
+    /// Prints an operand, in parentheses if it binds more loosely than `min`.
+    fn within(&self, min: u8, f: &mut Formatter<'_>) -> fmt::Result {
+        if f.alternate() || power(&self.kind) >= min {
+            return self.fmt(f);
+        }
+        write!(f, "({self})")
+    }
+}
+
+fn power(kind: &Kind) -> u8 {
+    match kind {
+        Kind::Or(_) => OR,
+        Kind::And(_) => AND,
+        Kind::Compare(..) | Kind::In(..) => COMPARE,
+        Kind::Arithmetic(Arithmetic::Add | Arithmetic::Subtract, _) => ADD,
+        Kind::Arithmetic(..) => MULTIPLY,
+        Kind::Not(_) => NOT,
+        Kind::Null | Kind::Literal(_) | Kind::Variable(_) | Kind::Call(_) => ATOM,
+    }
+}
+
+fn joined(parts: &[Expr], between: &str, min: u8, f: &mut Formatter<'_>) -> fmt::Result {
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            f.write_str(between)?;
+        }
+        part.within(min, f)?;
+    }
+    Ok(())
+}
+
+/// Operators associate to the left: an equal one on the right needs parentheses.
+fn binary(sides: &[Expr; 2], symbol: &str, power: u8, f: &mut Formatter<'_>) -> fmt::Result {
+    sides[0].within(power, f)?;
+    write!(f, " {symbol} ")?;
+    sides[1].within(power + 1, f)
+}
+
+impl Display for Membership {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.negated { " not in " } else { " in " })?;
+        let items = match &self.list {
+            Among::Named(name, _) => return write!(f, "@{name}"),
+            Among::Inline(items) => items,
+        };
+        for (index, (item, _)) in items.iter().enumerate() {
+            write!(f, "{}{item}", if index == 0 { "[" } else { ", " })?;
+        }
+        f.write_str("]")
+    }
+}
+
+impl Display for Call {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(", self.function)?;
+        joined(&self.arguments, ", ", OR, f)?;
+        f.write_str(")")
+    }
+}
+
+impl Display for Literal {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => quote(text, f),
+            Self::Integer(number) => write!(f, "{number}"),
+            Self::Float(number) => decimal(*number, f),
+            Self::Boolean(boolean) => write!(f, "{boolean}"),
+        }
+    }
+}
+
+/// A value as the literal that stands for it in an expression.
+pub(crate) struct AsLiteral<'a>(pub(crate) &'a Value);
+
+impl Display for AsLiteral<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Value::Null => f.write_str("null"),
+            Value::String(text) => quote(text, f),
+            Value::Integer(number) => write!(f, "{number}"),
+            Value::Float(number) => decimal(*number, f),
+            Value::Boolean(boolean) => write!(f, "{boolean}"),
+            Value::DateTime(millis) => quote(&time::print(*millis), f),
+        }
+    }
+}
+
+/// A decimal point and no exponent: the only form of a number with a fraction.
+fn decimal(number: f64, f: &mut Formatter<'_>) -> fmt::Result {
+    let digits = number.to_string();
+    let point = if digits.contains('.') { "" } else { ".0" };
+    write!(f, "{digits}{point}")
+}
+
+/// Escapes quotes, and a backslash only where it would otherwise begin an escape, so
+/// that a pattern looks as its author wrote it.
+fn quote(text: &str, f: &mut Formatter<'_>) -> fmt::Result {
+    f.write_str("\"")?;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, chars.peek()) {
+            ('"', _) => f.write_str("\\\"")?,
+            ('\\', None | Some('"' | '\\')) => f.write_str("\\\\")?,
+            _ => write!(f, "{c}")?,
+        }
+    }
+    f.write_str("\"")
+}
+
+impl Comparison {
+    pub(crate) fn symbol(self) -> &'static str {
+        match self {
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+        }
+    }
+}
+
+impl Arithmetic {
+    pub(crate) fn symbol(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Remainder => "%",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::parse;
+
+    #[track_caller]
+    fn check(text: &str, want: &str) {
+        let expr = parse(text).unwrap();
+        assert_eq!(expr.to_string(), want);
+        assert_eq!(parse(want).unwrap(), expr, "{text}");
+    }
+
+    #[test]
+    fn only_the_parentheses_that_matter_stay() {
+        check("(($a) + (1 * 2))>3", "$a + 1 * 2 > 3");
+        check("($a + 1) * 2 > 3", "($a + 1) * 2 > 3");
+        check("$a - (1 - 2) > 3", "$a - (1 - 2) > 3");
+        check("(($a or $b)) and ($c and $d)", "($a or $b) and ($c and $d)");
+        check("($a and $b) or $c", "$a and $b or $c");
+        check("!($a == 1)", "!($a == 1)");
+        check("(!$a) == 1", "!$a == 1");
+        check("$a == ($b == true)", "$a == ($b == true)");
+        check("($a + 1) not in [ 1,2 ]", "$a + 1 not in [1, 2]");
+        check("f( ($a or $b) , 1)", "f($a or $b, 1)");
+    }
+
+    #[test]
+    fn literals_keep_their_form() {
+        check("$a > 100.0", "$a > 100.0");
+        check("$a > 100", "$a > 100");
+        check("$a > - 0.50", "$a > -0.5");
+        check(
+            r#"regex_match(".*\+1\.", $a)"#,
+            r#"regex_match(".*\+1\.", $a)"#,
+        );
+        check(r#"$a == "\"\\""#, r#"$a == "\"\\""#);
+        check(r#"$a == "\\.""#, r#"$a == "\.""#);
+    }
+}

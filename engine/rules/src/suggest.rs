@@ -1,0 +1,45 @@
+//! What did the author mean?
+
+/// The known name closest to `name`, if it is close enough to be a slip of the pen.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_ascii_lowercase();
+    // A third of the letters: `scor` is `score`, but `city` is not `avs`.
+    let allowed = (name.len() / 3).max(1);
+    known
+        .map(|known| (strsim::osa_distance(&name, known), known))
+        .filter(|&(distance, _)| distance <= allowed)
+        .min()
+        .map(|(_, known)| known)
+}
+
+/// The end of a sentence about an unknown name: `; did you mean ...?`, or nothing.
+pub(crate) fn did_you_mean<'a>(
+    sign: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> String {
+    nearest(name, known)
+        .map(|known| format!("; did you mean `{sign}{known}`?"))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, want: Option<&str>) {
+        let known = ["amount", "score", "email", "email_domain", "ip"];
+        assert_eq!(nearest(name, known.into_iter()), want, "{name}");
+    }
+
+    #[test]
+    fn slips_of_the_pen() {
+        check("scor", Some("score"));
+        check("amuont", Some("amount"));
+        check("EMAIL", Some("email"));
+        check("email_domian", Some("email_domain"));
+        check("phone", None);
+        check("", None);
+    }
+}

@@ -1,0 +1,119 @@
+//! How a moment is written: ISO 8601 in UTC, the only form the service documents.
+
+use jiff::{
+    SignedDuration,
+    civil::{DateTime, datetime},
+};
+
+/// Times are counted on the civil calendar, not as `jiff::Timestamp`, which ends a day
+/// before the year 9999 does: `9999-12-31T23:59:59Z` is a customary "never".
+const EPOCH: DateTime = datetime(1970, 1, 1, 0, 0, 0, 0);
+
+/// Reads `yyyy-MM-ddTHH:mm:ssZ`, or the same with 1 to 9 digits of a fraction after
+/// the seconds, as milliseconds since 1970. The form is exact: no offset, no space.
+pub(crate) fn parse(text: &str) -> Option<i64> {
+    let bytes = text.as_bytes();
+    let shape = b"dddd-dd-ddTdd:dd:dd";
+    let (clock, rest) = bytes.split_at_checked(shape.len())?;
+    let fits = |(byte, shape): (&u8, &u8)| match shape {
+        b'd' => byte.is_ascii_digit(),
+        _ => byte == shape,
+    };
+    if !clock.iter().zip(shape).all(fits) {
+        return None;
+    }
+    let seconds = seconds(clock)?;
+    seconds.checked_mul(1000)?.checked_add(fraction(rest)?)
+}
+
+fn seconds(clock: &[u8]) -> Option<i64> {
+    let two = |at: usize| i8::try_from(number(clock.get(at..at + 2)?)).ok();
+    let year = i16::try_from(number(clock.get(..4)?)).ok()?;
+    let civil = DateTime::new(year, two(5)?, two(8)?, two(11)?, two(14)?, two(17)?, 0).ok()?;
+    Some(civil.duration_since(EPOCH).as_secs())
+}
+
+/// Reads `Z` or `.5Z` as milliseconds; digits beyond the third are cut.
+fn fraction(rest: &[u8]) -> Option<i64> {
+    let rest = rest.strip_suffix(b"Z")?;
+    if rest.is_empty() {
+        return Some(0);
+    }
+    let digits = rest.strip_prefix(b".")?;
+    if digits.is_empty() || digits.len() > 9 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let kept = digits.get(..3).unwrap_or(digits);
+    let scale = [0, 100, 10, 1].get(kept.len())?;
+    Some(number(kept) * scale)
+}
+
+fn number(digits: &[u8]) -> i64 {
+    digits
+        .iter()
+        .fold(0, |number, digit| number * 10 + i64::from(digit - b'0'))
+}
+
+/// Writes milliseconds since 1970 in the form [`parse`] reads.
+///
+/// A moment that no calendar year holds is written as its number of milliseconds.
+pub(crate) fn print(millis: i64) -> String {
+    let moment = EPOCH.checked_add(SignedDuration::from_millis(millis));
+    moment.map_or_else(|_| millis.to_string(), |moment| format!("{moment}Z"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, want: Option<i64>) {
+        assert_eq!(parse(text), want, "{text}");
+    }
+
+    #[test]
+    fn moments() {
+        check("1970-01-01T00:00:00Z", Some(0));
+        check("2019-11-30T01:01:01Z", Some(1_575_075_661_000));
+        check("1969-12-31T23:59:59Z", Some(-1000));
+        check("1969-12-31T23:59:59.250Z", Some(-750));
+        check("2024-02-29T00:00:00.1Z", Some(1_709_164_800_100));
+        check("2024-02-29T00:00:00.123456789Z", Some(1_709_164_800_123));
+    }
+
+    #[test]
+    fn not_moments() {
+        for text in [
+            "",
+            "2019-11-30",
+            "2019-11-30T01:01:01",
+            "2019-11-30T01:01:01z",
+            "2019-11-30 01:01:01Z",
+            "2019-11-30T01:01:01+00:00",
+            "2019-11-30T01:01:01.Z",
+            "2019-11-30T01:01:01.1234567890Z",
+            "2019-13-30T01:01:01Z",
+            "2019-02-29T01:01:01Z",
+            "2019-11-30T24:00:00Z",
+            "2019-11-30T01:01:60Z",
+            "2019-11-30T01:01:0é",
+            "+019-11-30T01:01:01Z",
+        ] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn print_and_parse_agree() {
+        for millis in [
+            0,
+            -1,
+            1_575_075_661_000,
+            1_709_164_800_123,
+            253_402_207_200_999,
+        ] {
+            assert_eq!(parse(&print(millis)), Some(millis));
+        }
+        assert_eq!(print(i64::MAX), "9223372036854775807");
+    }
+}

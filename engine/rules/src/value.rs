@@ -1,0 +1,231 @@
+//! What a variable holds: its type and its value.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use thiserror::Error;
+
+use crate::time;
+
+/// The data type of a variable, in the service's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Type {
+    /// Text.
+    String,
+    /// A whole number of 64 bits.
+    Integer,
+    /// A finite number of 64 bits.
+    Float,
+    /// True or false.
+    Boolean,
+    /// A moment in UTC, to the millisecond.
+    DateTime,
+}
+
+/// Why a word is not the name of a [`Type`].
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{0}` is not a data type, expected STRING, INTEGER, FLOAT, BOOLEAN or DATETIME")]
+pub struct UnknownType(String);
+
+impl FromStr for Type {
+    type Err = UnknownType;
+
+    /// Reads the wire word: `STRING`, `INTEGER`, `FLOAT`, `BOOLEAN` or `DATETIME`.
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "STRING" => Ok(Self::String),
+            "INTEGER" => Ok(Self::Integer),
+            "FLOAT" => Ok(Self::Float),
+            "BOOLEAN" => Ok(Self::Boolean),
+            "DATETIME" => Ok(Self::DateTime),
+            _ => Err(UnknownType(word.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::String => "STRING",
+            Self::Integer => "INTEGER",
+            Self::Float => "FLOAT",
+            Self::Boolean => "BOOLEAN",
+            Self::DateTime => "DATETIME",
+        })
+    }
+}
+
+/// The value of one variable in one event.
+///
+/// `Debug` names the type and hides the content: values are personal data.
+#[derive(Clone, PartialEq)]
+pub enum Value {
+    /// No value.
+    Null,
+    /// Text, shared so that a row is cheap to clone.
+    String(Arc<str>),
+    /// A whole number.
+    Integer(i64),
+    /// A number; [`Value::parse`] makes finite ones only.
+    Float(f64),
+    /// True or false.
+    Boolean(bool),
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    DateTime(i64),
+}
+
+/// Why a text is not a value of a type. The text itself is not repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("not a valid {expected}: expected {}", wanted(*.expected))]
+pub struct InvalidValue {
+    /// The type the text should have had.
+    pub expected: Type,
+}
+
+fn wanted(ty: Type) -> &'static str {
+    match ty {
+        Type::String => "text",
+        Type::Integer => "a whole number from -9223372036854775808 to 9223372036854775807",
+        Type::Float => "a finite number such as `4.01`",
+        Type::Boolean => "`true` or `false`",
+        Type::DateTime => "a UTC time such as `2019-11-30T13:01:01Z`",
+    }
+}
+
+impl Value {
+    /// Reads `text` as a value of type `ty`.
+    ///
+    /// Space around a number is ignored. A Boolean is `true` or `false` in any case.
+    /// A time is `yyyy-MM-ddTHH:mm:ssZ`, with a fraction of a second if need be, which
+    /// is cut to milliseconds. Every text is a `STRING`. No text is `Null`: that an
+    /// empty text means a missing value is for the caller to decide.
+    ///
+    /// ```
+    /// use rules::{Type, Value};
+    /// assert_eq!(Value::parse(Type::Boolean, "True")?, Value::Boolean(true));
+    /// assert_eq!(
+    ///     Value::parse(Type::Integer, "ten").unwrap_err().to_string(),
+    ///     "not a valid INTEGER: expected a whole number \
+    ///      from -9223372036854775808 to 9223372036854775807",
+    /// );
+    /// # Ok::<(), rules::InvalidValue>(())
+    /// ```
+    pub fn parse(ty: Type, text: &str) -> Result<Self, InvalidValue> {
+        let value = match ty {
+            Type::String => Some(Self::String(text.into())),
+            Type::Integer => text.trim().parse().ok().map(Self::Integer),
+            Type::Float => finite(text).map(Self::Float),
+            Type::Boolean => word(text).map(Self::Boolean),
+            Type::DateTime => time::parse(text).map(Self::DateTime),
+        };
+        value.ok_or(InvalidValue { expected: ty })
+    }
+}
+
+fn finite(text: &str) -> Option<f64> {
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())
+}
+
+/// Reads a Boolean word, in any case: samples of the service use `True` and `true` alike.
+pub(crate) fn word(text: &str) -> Option<bool> {
+    if text.eq_ignore_ascii_case("true") {
+        Some(true)
+    } else if text.eq_ignore_ascii_case("false") {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "Null",
+            Self::String(_) => "String(..)",
+            Self::Integer(_) => "Integer(..)",
+            Self::Float(_) => "Float(..)",
+            Self::Boolean(_) => "Boolean(..)",
+            Self::DateTime(_) => "DateTime(..)",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn good(ty: &str, text: &str, want: &Value) {
+        let ty: Type = ty.parse().unwrap();
+        assert!(Value::parse(ty, text).unwrap() == *want, "{ty} {text}");
+    }
+
+    #[track_caller]
+    fn bad(ty: &str, texts: &[&str]) {
+        let ty: Type = ty.parse().unwrap();
+        for text in texts {
+            assert_eq!(
+                Value::parse(ty, text),
+                Err(InvalidValue { expected: ty }),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn texts_become_values() {
+        good("STRING", " a ", &Value::String(" a ".into()));
+        good("STRING", "", &Value::String("".into()));
+        good("INTEGER", "-1", &Value::Integer(-1));
+        good("INTEGER", " 7 ", &Value::Integer(7));
+        good("FLOAT", "4.01", &Value::Float(4.01));
+        good("FLOAT", "\t4", &Value::Float(4.0));
+        good("BOOLEAN", "True", &Value::Boolean(true));
+        good("BOOLEAN", "FALSE", &Value::Boolean(false));
+        good("DATETIME", "1970-01-01T00:00:01Z", &Value::DateTime(1000));
+        good(
+            "DATETIME",
+            "1970-01-01T00:00:01.25Z",
+            &Value::DateTime(1250),
+        );
+    }
+
+    #[test]
+    fn other_texts_do_not() {
+        bad("INTEGER", &["", "1.0", "ten", "9223372036854775808"]);
+        bad("FLOAT", &["", "NaN", "inf", "1e999", "1,5"]);
+        bad("BOOLEAN", &["", "yes", "1", " true"]);
+        bad(
+            "DATETIME",
+            &[
+                "",
+                "2019-11-30",
+                "2019-11-30T13:01:01+01:00",
+                "2019-02-30T13:01:01Z",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_type_is_its_wire_word() {
+        for word in ["STRING", "INTEGER", "FLOAT", "BOOLEAN", "DATETIME"] {
+            assert_eq!(word.parse::<Type>().unwrap().to_string(), word);
+        }
+        assert_eq!(
+            "string".parse::<Type>().unwrap_err().to_string(),
+            "`string` is not a data type, expected STRING, INTEGER, FLOAT, BOOLEAN or DATETIME"
+        );
+    }
+
+    #[test]
+    fn debug_hides_the_content() {
+        let row = [
+            Value::String("jo@example.com".into()),
+            Value::Integer(42),
+            Value::Null,
+        ];
+        assert_eq!(format!("{row:?}"), "[String(..), Integer(..), Null]");
+    }
+}

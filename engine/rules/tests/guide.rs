@@ -1,0 +1,78 @@
+//! The guide, `docs/rules.md`, shows rules that work and an error as it is.
+
+use rules::{Rule, Schema, Type};
+
+const GUIDE: &str = include_str!("../../../docs/rules.md");
+
+fn schema() -> Schema {
+    let names = |ty: Type, names: &str| -> Vec<(String, Type)> {
+        names.split(' ').map(|name| (name.to_owned(), ty)).collect()
+    };
+    let variables = [
+        names(
+            Type::Float,
+            "orders_insightscore score_insightscore score amount a b c items",
+        ),
+        names(
+            Type::String,
+            "country email phone customer ip billing_country shipping_country",
+        ),
+        names(Type::DateTime, "signed_up_at"),
+    ];
+    let lists = ["blocked_ips", "blocked_countries", "trusted"].map(str::to_owned);
+    Schema::new(variables.concat(), lists)
+}
+
+#[track_caller]
+fn check(rule: &str) {
+    let rule = rule.replace("\\|", "|");
+    assert!(
+        Rule::new(&rule, &schema()).is_ok(),
+        "{:?}",
+        Rule::new(&rule, &schema())
+    );
+}
+
+/// The part under a heading.
+fn part(heading: &str) -> &'static str {
+    let rest = GUIDE
+        .split(&format!("\n## {heading}\n"))
+        .nth(1)
+        .unwrap_or_default();
+    rest.split("\n## ").next().unwrap_or_default()
+}
+
+/// The first code block of a text.
+fn block(text: &str) -> &str {
+    text.split("```text\n")
+        .nth(1)
+        .and_then(|rest| rest.split("\n```").next())
+        .unwrap_or_default()
+}
+
+#[test]
+fn the_rules_are_valid() {
+    check(block(GUIDE));
+    let cells = |line: &'static str| line.split('`').nth(1);
+    let examples: Vec<_> = part("Examples").lines().filter_map(cells).collect();
+    assert!(examples.len() > 5, "{examples:?}");
+    examples.into_iter().for_each(check);
+    for mistake in part("Common mistakes")
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+    {
+        let right = mistake.rsplit(" | ").next().unwrap_or_default();
+        let right = right.trim_matches(['|', ' ', '`']);
+        if right.starts_with(['$', '(', 'r']) {
+            check(right);
+        }
+    }
+}
+
+#[test]
+fn the_error_is_real() {
+    let text = "$amuont > 100 && $country in @blocked_country\n\
+                and lower_case($country) == \"kp\" and $amount > \"100\"";
+    let error = Rule::new(text, &schema()).unwrap_err();
+    assert_eq!(error.to_string(), block(part("What an error looks like")));
+}

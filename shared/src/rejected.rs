@@ -1,0 +1,114 @@
+//! Records that can never succeed: kept whole, with their reason, under `rejected/` in the bucket.
+
+use aws_sdk_s3::primitives::ByteStream;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, Rejection, dependency};
+use crate::records::{Position, Record};
+
+/// The folder of rejected records.
+pub const PREFIX: &str = "rejected/";
+
+/// A rejected record as it is stored: everything that is needed to run it again.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectedRecord {
+    /// The function that rejected it.
+    pub function: String,
+    /// A short word that groups rejections.
+    pub class: String,
+    /// The sentence a person reads.
+    pub reason: String,
+    /// Where it came from.
+    pub position: Position,
+    /// Partition key or message group.
+    pub key: Option<String>,
+    /// The payload where it is text.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payload: Option<String>,
+    /// The payload in base64 where it is not text.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payload_base64: Option<String>,
+}
+
+impl RejectedRecord {
+    /// The stored form of a record.
+    pub fn new(function: &str, record: &Record, rejection: &Rejection) -> Self {
+        let bytes = record.payload.as_deref().unwrap_or_default();
+        let text = std::str::from_utf8(bytes).ok().map(str::to_owned);
+        Self {
+            function: function.to_owned(),
+            class: rejection.class.to_owned(),
+            reason: rejection.reason.clone(),
+            position: record.position.clone(),
+            key: record.key.clone(),
+            payload_base64: text.is_none().then(|| BASE64.encode(bytes)),
+            payload: text,
+        }
+    }
+
+    /// The record, to be processed again.
+    pub fn into_record(self) -> Record {
+        let payload = match (self.payload, self.payload_base64) {
+            (Some(text), _) => Ok(text.into_bytes()),
+            (None, Some(text)) => BASE64.decode(text).map_err(|_| "its payload_base64 is not base64".to_owned()),
+            (None, None) => Err("it has neither payload nor payload_base64".to_owned()),
+        };
+        Record { position: self.position, key: self.key, payload }
+    }
+
+    /// The object's key: the source position, so that writing twice writes one object.
+    fn object_key(&self) -> String {
+        let position = self.position.to_string();
+        let safe = |c: char| if c.is_ascii_alphanumeric() || "-_./".contains(c) { c } else { '-' };
+        format!("{PREFIX}{}/{}.json", self.function, position.chars().map(safe).collect::<String>())
+    }
+}
+
+/// Where rejected records are written.
+#[derive(Clone, Debug)]
+pub struct Rejected {
+    s3: aws_sdk_s3::Client,
+    bucket: String,
+}
+
+impl Rejected {
+    /// Writes to `bucket`.
+    pub fn new(s3: aws_sdk_s3::Client, bucket: impl Into<String>) -> Self {
+        Self { s3, bucket: bucket.into() }
+    }
+
+    /// Writes one record with its reason.
+    ///
+    /// # Errors
+    /// [`Failure::Retry`] where the bucket does not take it.
+    pub async fn write(&self, function: &str, record: &Record, rejection: &Rejection) -> Result<(), Failure> {
+        let rejected = RejectedRecord::new(function, record, rejection);
+        let body = serde_json::to_vec(&rejected).map_err(|_| Failure::retry("a rejected record does not serialize"))?;
+        let put = self.s3.put_object().bucket(&self.bucket).key(rejected.object_key()).content_type("application/json");
+        put.body(ByteStream::from(body)).send().await.map_err(|error| dependency("PutObject", &error))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::Origin;
+
+    #[test]
+    fn a_rejected_record_can_be_run_again() {
+        for payload in [&b"{not json"[..], &[0xff, 0x00]] {
+            let position = Position { origin: Origin::Kinesis, arn: "arn:aws:kinesis:us-east-1:1:stream/orders".into(), id: "495".into(), sub: 2 };
+            let record = Record { position, key: Some("k".into()), payload: Ok(payload.to_vec()) };
+            let rejection = Rejection { class: "not-json", reason: "x".into(), refusal: None };
+            let stored = RejectedRecord::new("predict", &record, &rejection);
+            assert_eq!(stored.object_key(), "rejected/predict/orders/495.2.json");
+            let read: RejectedRecord = serde_json::from_slice(&serde_json::to_vec(&stored).unwrap()).unwrap();
+            let again = read.into_record();
+            assert_eq!(again.payload, record.payload);
+            assert_eq!(again.position, record.position);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What a function is told by its environment. Only `main.rs` reads the environment; it hands a
+//! look-up function in.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use event::DetectorVersionId;
+use thiserror::Error;
+
+use crate::batch::Budget;
+
+/// A variable of the environment that is missing or wrong.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum SettingsError {
+    /// A required variable is absent or empty.
+    #[error("environment variable {0} is missing; set it to {1}")]
+    Missing(&'static str, &'static str),
+    /// A variable does not hold what it should.
+    #[error("environment variable {name} is `{value}`; it should be {want}")]
+    Invalid {
+        /// The variable.
+        name: &'static str,
+        /// What it holds.
+        value: String,
+        /// What would be right.
+        want: &'static str,
+    },
+}
+
+/// Who answers the calls of Amazon Fraud Detector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judge {
+    /// The engine, linked into the function.
+    Engine,
+    /// Amazon's service.
+    Aws,
+}
+
+/// The settings of a function.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `FRAUD_DETECTOR`: `engine` (default) or `aws`.
+    pub judge: Judge,
+    /// `DECISIONS_TABLE`.
+    pub decisions_table: String,
+    /// `DEFINITIONS_TABLE`: only the engine reads it.
+    pub definitions_table: String,
+    /// `EVENTS_TABLE`: only the engine reads it.
+    pub events_table: String,
+    /// `BUCKET`: for `rejected/`.
+    pub bucket: String,
+    /// `EVENT_BUS`: only `forward` reads it.
+    pub event_bus: String,
+    /// `DETECTOR_VERSION`: empty or absent means the active one.
+    pub detector_version: Option<DetectorVersionId>,
+    /// `MAPPING_FILE`: absent means the one compiled in.
+    pub mapping_file: Option<PathBuf>,
+    /// `MAX_CONCURRENCY` and `CALLS_PER_SECOND`.
+    pub budget: Budget,
+    /// `AWS_REGION`.
+    pub region: String,
+    /// `AWS_ACCOUNT_ID`, for ARNs: only the engine reads it.
+    pub account: String,
+    /// `RUST_LOG`.
+    pub log: String,
+}
+
+impl Settings {
+    /// Reads the settings through `variable`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] that names the variable and what would be right.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let text = |name, default: &str| variable(name).filter(|text| !text.is_empty()).unwrap_or_else(|| default.to_owned());
+        let optional = |name| variable(name).filter(|text| !text.is_empty());
+        Ok(Self {
+            judge: judge(optional("FRAUD_DETECTOR"))?,
+            decisions_table: text("DECISIONS_TABLE", "Decisions"),
+            definitions_table: text("DEFINITIONS_TABLE", "Definitions"),
+            events_table: text("EVENTS_TABLE", "Events"),
+            bucket: optional("BUCKET").ok_or(SettingsError::Missing("BUCKET", "the bucket of rejected records"))?,
+            event_bus: text("EVENT_BUS", "default"),
+            detector_version: detector_version(optional("DETECTOR_VERSION"))?,
+            mapping_file: optional("MAPPING_FILE").map(PathBuf::from),
+            budget: Budget {
+                concurrency: number("MAX_CONCURRENCY", optional("MAX_CONCURRENCY"))?.map_or(16, |n| n.get() as usize),
+                calls_per_second: number("CALLS_PER_SECOND", optional("CALLS_PER_SECOND"))?,
+                ..Budget::default()
+            },
+            region: text("AWS_REGION", "us-east-1"),
+            account: text("AWS_ACCOUNT_ID", "000000000000"),
+            log: text("RUST_LOG", "info"),
+        })
+    }
+}
+
+fn judge(value: Option<String>) -> Result<Judge, SettingsError> {
+    match value.as_deref() {
+        None | Some("engine") => Ok(Judge::Engine),
+        Some("aws") => Ok(Judge::Aws),
+        Some(value) => Err(SettingsError::Invalid { name: "FRAUD_DETECTOR", value: value.to_owned(), want: "`engine` or `aws`" }),
+    }
+}
+
+fn detector_version(value: Option<String>) -> Result<Option<DetectorVersionId>, SettingsError> {
+    let parse = |value: String| {
+        DetectorVersionId::try_from(value.as_str()).map_err(|_| SettingsError::Invalid {
+            name: "DETECTOR_VERSION",
+            value,
+            want: "a whole number such as 3, or empty for the active version",
+        })
+    };
+    value.map(parse).transpose()
+}
+
+fn number(name: &'static str, value: Option<String>) -> Result<Option<NonZeroU32>, SettingsError> {
+    let parse = |value: String| {
+        value.parse().map_err(|_| SettingsError::Invalid { name, value, want: "a whole number from 1" })
+    };
+    value.map(parse).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pairs: &[(&str, &str)], want: &str) {
+        let find = |name: &str| pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1.to_owned());
+        let got = Settings::read(find).map_or_else(|error| error.to_string(), |settings| format!("{:?} {}", settings.judge, settings.budget.concurrency));
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn settings() {
+        check(&[("BUCKET", "b")], "Engine 16");
+        check(&[("BUCKET", "b"), ("FRAUD_DETECTOR", "aws"), ("MAX_CONCURRENCY", "4")], "Aws 4");
+        check(&[], "environment variable BUCKET is missing; set it to the bucket of rejected records");
+        check(&[("BUCKET", "b"), ("FRAUD_DETECTOR", "azure")], "environment variable FRAUD_DETECTOR is `azure`; it should be `engine` or `aws`");
+        check(&[("BUCKET", "b"), ("MAX_CONCURRENCY", "0")], "environment variable MAX_CONCURRENCY is `0`; it should be a whole number from 1");
+        check(&[("BUCKET", "b"), ("DETECTOR_VERSION", "v1")], "environment variable DETECTOR_VERSION is `v1`; it should be a whole number such as 3, or empty for the active version");
+    }
+}
