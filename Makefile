@@ -4,7 +4,7 @@
 .PHONY: help run test bench lint deploy
 
 PYTEST := .venv/tools/bin/python -m pytest -p no:cacheprovider
-SAM := PATH="$(CURDIR)/.venv/tools/bin:$(PATH)" SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam
+SAM := .venv/sam/bin/sam
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -26,6 +26,9 @@ lint: ## Format, clippy, documentation, and the arrows that no crate may draw
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	tests/invariants.sh
 
+# SAM asks cargo-lambda to build, and looks for it on the PATH.
+deploy: export PATH := $(CURDIR)/.venv/tools/bin:$(PATH)
+deploy: export SAM_CLI_TELEMETRY := 0
 deploy: ## Build the functions and deploy template.yaml to your AWS account; asks before it changes anything
 	tests/setup.sh sam tools
 	$(SAM) validate --lint

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 python=${PYTHON:-python3}
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
-    echo "tests/setup.sh: Python 3.10 or newer is needed, '$python' is $("$python" --version 2>&1 || true)." >&2
+    echo "tests/setup.sh: Python 3.10 or newer is needed, '$python' is $("$python" --version 2>&1 | head -n 1)." >&2
     echo "Install one, or name it: PYTHON=python3.12 make test" >&2
     exit 1
 fi

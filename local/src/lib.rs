@@ -1,5 +1,37 @@
-//! The whole of fraudstream on one machine.
+//! The whole of fraudstream on one machine: the command line, and what stands behind AWS's clients
+//! where there is no AWS.
+//!
+//! [`machine::Machine`] puts the engine, an embedded DynamoDB, a folder as S3 and a file as event
+//! bus behind the clients; [`machine::Pipeline`] is the functions over some clients, local or not;
+//! [`cli`] is what can be said to them.
 
+pub mod apply;
+pub mod bus;
+pub mod cli;
 pub mod clients;
 pub mod connector;
+pub mod demo;
 pub mod dynamodb;
+pub mod fault;
+pub mod home;
+pub mod input;
+pub mod machine;
+pub mod replay;
+pub mod report;
+pub mod run;
+pub mod s3;
+pub mod serve;
+pub mod show;
+pub mod simulate;
+
+/// Starts logging to standard error; `directives` is the value of `RUST_LOG`.
+pub fn logs(directives: &str) {
+    use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+    use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    let wanted = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let lines = tracing_subscriber::fmt::layer().compact().with_writer(std::io::stderr);
+    let layer = lines.with_filter(wanted.and(filter_fn(shared::telemetry::may_be_logged)));
+    // A second call finds a subscriber in place.
+    let _ = tracing_subscriber::registry().with(layer).try_init();
+}

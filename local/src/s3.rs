@@ -69,7 +69,7 @@ async fn answer(service: &S3Service, request: Request<Bytes>) -> Response<Bytes>
     };
     match service.call(request.map(s3s::Body::from)).await {
         Ok(response) => whole(response).await,
-        Err(error) => internal(&error.to_string()),
+        Err(error) => internal(&format!("{error:?}")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use event::{VariableName, Variables};
 use thiserror::Error;
 
 /// Why a record was not processed.
@@ -144,6 +145,12 @@ impl CallError {
         let code = code_of(error);
         let message = error.as_service_error().and_then(|e| e.message()).unwrap_or_default();
         Self { class: Class::of(call, &code), code, message: message.to_owned() }
+    }
+
+    /// The variable that the service refuses by name, of those that were sent.
+    pub fn refused_variable(&self, sent: &Variables) -> Option<VariableName> {
+        let named = VariableName::try_from(member_in(&self.message)).ok();
+        named.filter(|name| self.class == Refused && sent.contains(name.as_str()))
     }
 
     /// The failure of the record that met this error.

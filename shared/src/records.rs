@@ -115,6 +115,21 @@ impl Invocation {
     }
 }
 
+impl Invocation {
+    /// The records; a bare one is a batch of one, keyed by the hash of its content.
+    pub fn into_records(self) -> Vec<Record> {
+        match self {
+            Self::Batch(records) => records,
+            Self::Direct(value) => {
+                let payload = value.to_string().into_bytes();
+                let id = crate::mapping::short_hash(&payload);
+                let position = Position { origin: Origin::Invoke, arn: "invoke".to_owned(), id, sub: 0 };
+                vec![Record { position, key: None, payload: Ok(payload) }]
+            }
+        }
+    }
+}
+
 fn records_of(record: Value) -> Vec<Record> {
     match record["eventSource"].as_str() {
         Some("aws:kinesis") => kinesis(&record),

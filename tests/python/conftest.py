@@ -146,11 +146,12 @@ def bootstraps():
 
 @pytest.fixture(scope="session")
 def ministack(logs):
-    """AWS on loopback. Functions run as processes of this machine and inherit its environment."""
+    """AWS on loopback. Functions run as processes of this machine, with the rights of their roles (AUTH)."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     env = environment(
-        GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", MINISTACK_HOST="127.0.0.1", LAMBDA_EXECUTOR="local", AWS_ENDPOINT_URL=url
+        GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", MINISTACK_HOST="127.0.0.1", LAMBDA_EXECUTOR="local", AUTH="true",
+        AWS_ENDPOINT_URL=url,
     )
     with server([MINISTACK], f"{url}/_ministack/health", logs / "ministack.log", env=env):
         yield url
@@ -186,10 +187,11 @@ def stack(ministack, fraudstream, bootstraps):
 @pytest.fixture(scope="session")
 def serve(fraudstream, logs, tmp_path_factory):
     """`fraudstream serve`: Fraud Detector, DynamoDB, S3 and EventBridge on one port, with the sample's detector."""
-    url = f"http://127.0.0.1:{free_port()}"
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
     folder = tmp_path_factory.mktemp("serve")
-    command = [fraudstream, "serve", "--listen", url.removeprefix("http://"), "--folder", folder]
-    with server(command, url, logs / "serve.log"):
+    command = [fraudstream, "serve", "--port", port, "--folder", folder]
+    with server(command, f"{url}/_fraudstream/health", logs / "serve.log"):
         env = environment(AWS_ENDPOINT_URL=url)
         run(fraudstream, "apply", "config/detector.yaml", env=env, timeout=120)
         yield types.SimpleNamespace(endpoint=url, folder=folder, env=env, client=lambda service: client(service, url))

@@ -64,11 +64,12 @@ def shop(stack):
 
 
 def listen(clients, bus):
-    """A queue that a rule fills with whatever the bus hears."""
+    """A queue that a rule fills with every decision that the bus hears of."""
     queue = clients["sqs"].create_queue(QueueName="listener")["QueueUrl"]
     arn = clients["sqs"].get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    clients["events"].put_rule(Name="everything", EventBusName=bus, EventPattern=json.dumps({"source": [{"prefix": ""}]}))
-    clients["events"].put_targets(Rule="everything", EventBusName=bus, Targets=[{"Id": "listener", "Arn": arn}])
+    pattern = json.dumps({"source": ["fraudstream"], "detail-type": ["Fraud Decision"]})
+    clients["events"].put_rule(Name="decisions", EventBusName=bus, EventPattern=pattern)
+    clients["events"].put_targets(Rule="decisions", EventBusName=bus, Targets=[{"Id": "listener", "Arn": arn}])
     return queue
 
 

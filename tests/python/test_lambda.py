@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from conftest import FUNCTIONS, HOST, REGION, ROOT, TARGET_CPU, environment, free_port, run, server
+from conftest import FUNCTIONS, HOST, REGION, ROOT, TARGET_CPU, free_port, run, server
 from test_template import resources
 
 PAYLOADS = [
@@ -88,16 +88,17 @@ def layout(table):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_cargo_lambda_deploys_a_function(name, ministack, bootstraps):
+def test_cargo_lambda_deploys_a_function(name, stack, bootstraps):
+    # With the role and the environment of its twin in the stack: what cargo-lambda does not make.
+    functions = stack.client("lambda").list_functions()["Functions"]
+    (twin,) = [found for found in functions if found["FunctionName"].startswith(f"fraudstream-{name.title()}-")]
+    variables = [f"--env-var={key}={value}" for key, value in twin["Environment"]["Variables"].items() if value]
     function = f"by-cargo-lambda-{name}"
-    env = environment(AWS_ENDPOINT_URL=ministack)
+    target = ["--endpoint-url", stack.env["AWS_ENDPOINT_URL"], "--region", REGION]
     run(
-        "cargo", "lambda", "deploy", "--endpoint-url", ministack, "--region", REGION, "--role", "arn:aws:iam::000000000000:role/none",
-        "--binary-path", bootstraps[name], "--env-var", "BUCKET=none", function, env=env, timeout=120,
+        "cargo", "lambda", "deploy", *target, "--role", twin["Role"], "--binary-path", bootstraps[name], *variables, function,
+        env=stack.env, timeout=120,
     )
     # An empty batch: the function starts, reads its environment and answers.
-    done = run(
-        "cargo", "lambda", "invoke", "--remote", "--endpoint-url", ministack, "--region", REGION,
-        "--data-ascii", '{"Records":[]}', function, env=env, timeout=120,
-    )
+    done = run("cargo", "lambda", "invoke", "--remote", *target, "--data-ascii", '{"Records":[]}', function, env=stack.env, timeout=120)
     assert json.loads(done.stdout) == {"batchItemFailures": []}

@@ -5,6 +5,7 @@
 //! written under a new name, so that no reader ever sees half of one.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -21,8 +22,37 @@ const LONGEST_LOG: u64 = 50;
 /// A base can be replaced while it is read; then the list is read again.
 const ATTEMPTS: usize = 5;
 
+/// One element. It may be a card number or an address, so `Debug` hides it; a clone shares it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub(crate) struct Element(Arc<str>);
+
+impl fmt::Debug for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Element(..)")
+    }
+}
+
+impl From<String> for Element {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<Element> for String {
+    fn from(element: Element) -> Self {
+        (*element.0).to_owned()
+    }
+}
+
+impl AsRef<str> for Element {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The elements of a list, in their order.
-pub(crate) type Elements = BTreeSet<Arc<str>>;
+pub(crate) type Elements = BTreeSet<Element>;
 
 /// A list as stored, without its elements.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,8 +95,8 @@ pub(crate) fn head_key(name: &str) -> Key {
 /// What one edit added and removed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Edit {
-    pub(crate) added: Vec<Arc<str>>,
-    pub(crate) removed: Vec<Arc<str>>,
+    pub(crate) added: Vec<Element>,
+    pub(crate) removed: Vec<Element>,
 }
 
 impl Edit {
@@ -75,7 +105,7 @@ impl Edit {
     }
 
     fn bytes(&self) -> usize {
-        self.added.iter().chain(&self.removed).map(|element| element.len() + 4).sum()
+        self.added.iter().chain(&self.removed).map(|element| element.0.len() + 4).sum()
     }
 
     pub(crate) fn apply(&self, elements: &mut Elements) {

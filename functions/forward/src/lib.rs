@@ -1,1 +1,198 @@
-//! The Lambda function forward.
+//! `forward`: a decision written becomes an event on EventBridge.
+//!
+//! Reads the stream of the decisions table, takes INSERTs of decisions and nothing else, and puts
+//! them on the bus in tens. Delivery is at least once: consumers deduplicate by `detail.decision_id`.
+
+use std::time::Duration;
+
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use aws_smithy_types::DateTime;
+use serde_json::{Value, json};
+use shared::batch::{BatchFailed, Handled, Moment, Response};
+use shared::decisions::{Decision, parse};
+use shared::failure::{Failure, dependency};
+use shared::records::{Origin, Position};
+
+/// The function's name, as metrics carry it.
+pub const FUNCTION: &str = "forward";
+/// `source` of every event.
+pub const SOURCE: &str = "fraudstream";
+/// `detail-type` of every event.
+pub const DETAIL_TYPE: &str = "Fraud Decision";
+
+/// What `PutEvents` takes at most.
+const ENTRIES: usize = 10;
+/// How often the failed entries of one call are sent again before Lambda is asked to.
+const ROUNDS: u32 = 4;
+/// Pause before the first repetition; it doubles.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The function over its client.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// The bus's client.
+    pub event_bridge: aws_sdk_eventbridge::Client,
+    /// The bus's name.
+    pub bus: String,
+    /// The largest request, in bytes. AWS's pages say 256 KB.
+    pub request_bytes: usize,
+}
+
+/// The largest request that every page of AWS agrees on.
+pub const REQUEST_BYTES: usize = 256 * 1024;
+
+/// An event ready to go, and the record it came from.
+struct Outgoing {
+    index: usize,
+    entry: PutEventsRequestEntry,
+    bytes: usize,
+}
+
+type Outcome = Result<(), Failure>;
+
+impl Forward {
+    /// Answers one invocation.
+    ///
+    /// # Errors
+    /// [`BatchFailed`] where no record could be forwarded.
+    pub async fn handle(&self, event: Value, moment: Moment) -> Result<Response, BatchFailed> {
+        self.batch(event, moment).await.response()
+    }
+
+    /// Forwards the decisions of a batch.
+    pub async fn batch(&self, mut event: Value, moment: Moment) -> Handled<()> {
+        let records = match event["Records"].take() {
+            Value::Array(records) => records,
+            _ => Vec::new(),
+        };
+        let mut results: Vec<(Position, Outcome)> = Vec::with_capacity(records.len());
+        let mut outgoing = Vec::new();
+        for (index, mut record) in records.into_iter().enumerate() {
+            let position = position(&record);
+            results.push((position, match self.outgoing(index, &mut record) {
+                Ok(out) => {
+                    outgoing.extend(out);
+                    Ok(())
+                }
+                Err(failure) => Err(failure),
+            }));
+        }
+        let work = self.put_all(outgoing, &mut results);
+        match moment.deadline {
+            None => work.await,
+            Some(deadline) => drop(tokio::time::timeout_at(deadline - Duration::from_secs(1), work).await),
+        }
+        Handled { results }
+    }
+
+    /// The event of one record; none for what is not a new decision.
+    fn outgoing(&self, index: usize, record: &mut Value) -> Result<Option<Outgoing>, Failure> {
+        let image = record["dynamodb"]["NewImage"].take();
+        if record["eventName"] != "INSERT" || image["kind"]["S"] != "decision" {
+            return Ok(None);
+        }
+        let item: serde_dynamo::Item = serde_json::from_value(image).map_err(|_| Failure::set_up("a stream image is not DynamoDB JSON"))?;
+        let decision = parse(item.into())?;
+        let detail = detail(&decision).to_string();
+        let entry = PutEventsRequestEntry::builder()
+            .event_bus_name(&self.bus)
+            .source(SOURCE)
+            .detail_type(DETAIL_TYPE)
+            .set_time(DateTime::from_str(&decision.decided_at, aws_smithy_types::date_time::Format::DateTime).ok())
+            .detail(&detail)
+            .build();
+        // AWS counts the text members, and 14 bytes for the time.
+        let bytes = detail.len() + SOURCE.len() + DETAIL_TYPE.len() + 14;
+        Ok(Some(Outgoing { index, entry, bytes }))
+    }
+
+    async fn put_all(&self, mut outgoing: Vec<Outgoing>, results: &mut [(Position, Outcome)]) {
+        // Pessimism first: what a deadline cuts off here is delivered again.
+        for out in &outgoing {
+            results[out.index].1 = Err(Failure::retry("not reached"));
+        }
+        outgoing.reverse();
+        while let Some(request) = next_request(&mut outgoing, self.request_bytes) {
+            self.put(request, results).await;
+        }
+    }
+
+    /// Sends one request, and what failed of it again.
+    async fn put(&self, mut request: Vec<Outgoing>, results: &mut [(Position, Outcome)]) {
+        for round in 0..ROUNDS {
+            if round > 0 {
+                tokio::time::sleep(PAUSE * 2_u32.pow(round - 1)).await;
+            }
+            let entries = request.iter().map(|out| out.entry.clone()).collect();
+            let answer = match self.event_bridge.put_events().set_entries(Some(entries)).send().await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    let failure = dependency("PutEvents", &error);
+                    request.iter().for_each(|out| results[out.index].1 = Err(failure.clone()));
+                    return;
+                }
+            };
+            // The answer is aligned with the request; an entry without error is on the bus.
+            let codes: Vec<Option<String>> = answer.entries().iter().map(|entry| entry.error_code.clone()).collect();
+            let mut failed = Vec::new();
+            for (out, code) in request.into_iter().zip(codes) {
+                results[out.index].1 = match code {
+                    None => Ok(()),
+                    Some(code) => {
+                        let failure = Failure::retry(format!("PutEvents: {code}"));
+                        failed.push(out);
+                        Err(failure)
+                    }
+                };
+            }
+            if failed.is_empty() {
+                return;
+            }
+            request = failed;
+        }
+    }
+}
+
+/// Takes the next request's entries off the end: at most ten, at most `limit` bytes, at least one.
+fn next_request(outgoing: &mut Vec<Outgoing>, limit: usize) -> Option<Vec<Outgoing>> {
+    let first = outgoing.pop()?;
+    let mut bytes = first.bytes;
+    let mut request = vec![first];
+    while request.len() < ENTRIES
+        && let Some(next) = outgoing.pop_if(|next| bytes + next.bytes <= limit)
+    {
+        bytes += next.bytes;
+        request.push(next);
+    }
+    Some(request)
+}
+
+fn position(record: &Value) -> Position {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Position {
+        origin: Origin::DynamoDb,
+        arn: text(&record["eventSourceARN"]),
+        id: text(&record["dynamodb"]["SequenceNumber"]),
+        sub: 0,
+    }
+}
+
+/// What consumers see: the decision without the order's values.
+fn detail(decision: &Decision) -> Value {
+    json!({
+        "decision_id": decision.decision_id,
+        "order_id": decision.order_id,
+        "event_type": decision.event_type,
+        "event_id": decision.event_id,
+        "revision": decision.revision,
+        "event_timestamp": decision.event_timestamp,
+        "decided_at": decision.decided_at,
+        "effective_outcome": decision.effective_outcome,
+        "outcomes": decision.outcomes,
+        "matched_rules": decision.verdict.matched_rules,
+        "scores": decision.verdict.scores,
+        "undetermined": decision.undetermined,
+        "detector_id": decision.detector_id,
+        "detector_version_id": decision.verdict.prediction.detector_version_id,
+    })
+}

@@ -1,1 +1,89 @@
-//! The Lambda function ingest.
+//! `ingest`: history in, through `SendEvent`, with its label where the record knows one.
+
+use aws_sdk_frauddetector::types::Entity;
+use event::EventId;
+use serde_json::Value;
+use shared::batch::{BatchFailed, Batcher, Handled, Moment, Response, prepare};
+use shared::failure::{Call, CallError, Class, Failure, Rejection};
+use shared::labels::Labels;
+use shared::mapping::{Mapping, Order};
+use shared::records::{Invocation, Record};
+use shared::rejected::Rejected;
+
+/// The function's name, as rejected records and metrics carry it.
+pub const FUNCTION: &str = "ingest";
+
+/// The function over its clients.
+pub struct Ingest {
+    /// How an order becomes an event.
+    pub mapping: Mapping,
+    /// Who stores events.
+    pub fraud_detector: aws_sdk_frauddetector::Client,
+    /// Labels that came before their event.
+    pub labels: Labels,
+    /// How batches are run.
+    pub batcher: Batcher,
+    /// Where records go that can never be stored.
+    pub rejected: Rejected,
+}
+
+/// A stored event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Its id.
+    pub event_id: EventId,
+    /// Whether it was sent with a label.
+    pub labelled: bool,
+}
+
+impl Ingest {
+    /// Answers one invocation.
+    ///
+    /// # Errors
+    /// [`BatchFailed`] where no record could be processed.
+    pub async fn handle(&self, event: Value, moment: Moment) -> Result<Response, BatchFailed> {
+        self.batch(Invocation::new(event).into_records(), moment).await.response()
+    }
+
+    /// Stores the events of a batch.
+    pub async fn batch(&self, records: Vec<Record>, moment: Moment) -> Handled<Sent> {
+        let orders = prepare(&records, |record| self.mapping.order(&record.json()?));
+        let process = async |index: usize, _: &Record| self.store(orders[index].clone()?).await;
+        let park = async |record: &Record, rejection: &Rejection| self.rejected.write(FUNCTION, record, rejection).await;
+        self.batcher.run(records, moment.deadline, process, park).await
+    }
+
+    async fn store(&self, mut order: Order) -> Result<Sent, Failure> {
+        if let Err(error) = self.send(&order).await {
+            let Some(name) = error.refused_variable(&order.variables) else {
+                return Err(error.into_failure(Call::SendEvent));
+            };
+            order.leave_out(&name);
+            self.send(&order).await.map_err(|error| error.into_failure(Call::SendEvent))?;
+        }
+        let waiting = self.labels.waiting(&order.event_id).await?;
+        self.labels.apply_waiting(&order.event_id, &waiting).await?;
+        metrics::counter!("EventsSent").increment(1);
+        Ok(Sent { event_id: order.event_id, labelled: order.label.is_some() })
+    }
+
+    async fn send(&self, order: &Order) -> Result<(), CallError> {
+        self.batcher.call_permit().await;
+        let entity = Entity::builder()
+            .entity_type(order.entity.entity_type.as_str())
+            .entity_id(order.entity.entity_id.as_str())
+            .build()
+            .map_err(|_| CallError { class: Class::SetUp, code: "entity not built".to_owned(), message: String::new() })?;
+        let variables = order.variables.iter().map(|(name, value)| (name.to_string(), value.expose().to_owned())).collect();
+        let call = self.fraud_detector.send_event();
+        let call = call
+            .event_id(order.event_id.as_str())
+            .event_type_name(self.mapping.event_type().as_str())
+            .event_timestamp(order.timestamp.to_string())
+            .set_event_variables(Some(variables))
+            .entities(entity)
+            .set_assigned_label(order.label.as_ref().map(|(label, _)| label.to_string()))
+            .set_label_timestamp(order.label.as_ref().map(|(_, time)| time.to_string()));
+        call.send().await.map(drop).map_err(|error| CallError::new(Call::SendEvent, &error))
+    }
+}

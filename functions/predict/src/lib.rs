@@ -12,12 +12,12 @@ use aws_sdk_frauddetector::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_frauddetector::error::BoxError;
 use aws_sdk_frauddetector::operation::get_event_prediction::GetEventPredictionOutput;
 use aws_sdk_frauddetector::types::Entity;
-use event::{DetectorVersionId, Timestamp, VariableName};
+use event::{DetectorVersionId, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use shared::batch::{BatchFailed, Batcher, Handled, Moment, Response, prepare};
 use shared::decisions::{Decision, Decisions, Found, Key, MatchedRule, Prediction, Verdict, Written};
-use shared::failure::{Call, CallError, Class, Failure, Rejection, member_in};
+use shared::failure::{Call, CallError, Class, Failure, Rejection};
 use shared::labels::Labels;
 use shared::mapping::{Mapping, Order};
 use shared::records::{Invocation, Position, Record};
@@ -204,8 +204,7 @@ impl Predict {
             Ok(verdict) => return Ok(verdict),
             Err(error) => error,
         };
-        let refused = VariableName::try_from(member_in(&error.message)).ok();
-        match refused.filter(|name| error.class == Class::Refused && order.variables.contains(name.as_str())) {
+        match error.refused_variable(&order.variables) {
             None => Err(error.into_failure(Call::GetEventPrediction)),
             Some(name) => {
                 order.leave_out(&name);

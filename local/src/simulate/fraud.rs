@@ -16,11 +16,11 @@ use super::world::{
 
 /// How the frauds of the history divide, in permille.
 const BEFORE: &[(Pattern, u64)] = &[
-    (Pattern::CardTesting, 220),
-    (Pattern::StolenCards, 260),
-    (Pattern::AccountTakeover, 185),
-    (Pattern::Reshipper, 170),
-    (Pattern::SlowRing, 165),
+    (Pattern::CardTesting, 230),
+    (Pattern::StolenCards, 265),
+    (Pattern::AccountTakeover, 190),
+    (Pattern::Reshipper, 180),
+    (Pattern::SlowRing, 135),
 ];
 
 /// How those of the new orders divide: the last pattern has never been seen before.

@@ -53,7 +53,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            seed: 20_260_630,
+            seed: 5,
             days: 180,
             history_orders: 30_000,
             new_orders: 2_000,

@@ -55,8 +55,8 @@ fn a_seed_is_the_same_world_on_every_machine() {
     );
 }
 
-const PINNED_HISTORY: u64 = 0;
-const PINNED_ORDERS: u64 = 0;
+const PINNED_HISTORY: u64 = 0xd5af_b3a5_9b19_2d03;
+const PINNED_ORDERS: u64 = 0xebe0_4ba9_c23c_debd;
 
 #[test]
 fn any_options_give_the_lines_asked_for() {

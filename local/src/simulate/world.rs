@@ -257,18 +257,18 @@ impl World {
     pub(super) fn good(
         &self,
         chance: &mut Chance,
-        shelf: usize,
+        shelf_at: usize,
         country: usize,
         cents: i64,
     ) -> Item {
-        let prices = &self.prices[shelf];
+        let prices = &self.prices[shelf_at];
         let looks = (0..6).map(|_| chance.index(prices.len()));
         let good = looks
             .min_by_key(|&good| (prices[good] - cents).abs())
             .unwrap_or(0);
         Item {
-            sku: format!("{}-{good:03}", SHELVES[shelf].letters),
-            category: SHELVES[shelf].category,
+            sku: format!("{}-{good:03}", SHELVES[shelf_at].letters),
+            category: SHELVES[shelf_at].category,
             quantity: 1,
             unit_price: local_price(prices[good], country),
         }

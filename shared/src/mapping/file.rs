@@ -64,8 +64,25 @@ pub(super) struct EventSection {
 #[serde(deny_unknown_fields)]
 pub(super) struct Entity {
     #[serde(rename = "type")]
-    pub(super) entity_type: EntityTypeName,
+    pub(super) entity_type: EntityType,
     pub(super) id: Vec<EntitySource>,
+}
+
+/// An entity type's name, or, where a feed mixes entity types, the pointer to it.
+#[derive(Debug)]
+pub(super) enum EntityType {
+    Fixed(EntityTypeName),
+    From(Source),
+}
+
+impl<'de> Deserialize<'de> for EntityType {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.starts_with('/') {
+            return Source::new(text).map(Self::From).map_err(de::Error::custom);
+        }
+        EntityTypeName::try_from(text).map(Self::Fixed).map_err(de::Error::custom)
+    }
 }
 
 #[derive(Debug, Deserialize)]

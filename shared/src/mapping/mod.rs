@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use event::{
-    DetectorId, Entity, EntityId, EventId, EventTypeName, LabelName, OutcomeName, Timestamp, VariableName,
+    DetectorId, Entity, EntityId, EntityTypeName, EventId, EventTypeName, LabelName, OutcomeName, Timestamp, VariableName,
     VariableValue, Variables,
 };
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ pub use normal::Form;
 
 use crate::failure::Failure;
 use crate::labels::{Label, LabelTime};
-use file::{EntitySource, File, From, LongVariable, OnInvalid, ValueType, Variable};
+use file::{EntitySource, EntityType, File, From, LongVariable, OnInvalid, ValueType, Variable};
 use source::{Document, Source};
 
 /// Why a mapping file cannot be used.
@@ -167,6 +167,13 @@ impl Mapping {
         i64::from(self.file.decision.retention_days) * 86_400
     }
 
+    /// What keeps records of one order in order: its id, as an order or as a label names it.
+    pub fn order_key(&self, value: &Value) -> Option<String> {
+        let document = Document::new(value);
+        let sources = [Some(&self.file.event.id), self.file.labels.as_ref().map(|labels| &labels.event_id)];
+        sources.into_iter().flatten().find_map(|source| source.read(&document).ok().flatten().map(Cow::into_owned))
+    }
+
     /// Maps one order.
     ///
     /// # Errors
@@ -181,7 +188,7 @@ impl Mapping {
         let mut data_quality = Vec::new();
         let revision = self.revision(&document, &mut data_quality);
         let entity = Entity {
-            entity_type: self.file.event.entity.entity_type.clone(),
+            entity_type: self.entity_type(&document)?,
             entity_id: self.entity_id(&document, &mut data_quality),
         };
         let variables = self.variables(&document, &mut data_quality);
@@ -211,6 +218,14 @@ impl Mapping {
             quality.push(Quality::undetermined("revision", "is not a whole number from 1 to 99999; 1 was taken"));
             1
         })
+    }
+
+    fn entity_type(&self, document: &Document<'_>) -> Result<EntityTypeName, Failure> {
+        match &self.file.event.entity.entity_type {
+            EntityType::Fixed(name) => Ok(name.clone()),
+            EntityType::From(source) => EntityTypeName::try_from(required(source, document, "entity type")?)
+                .map_err(|error| Failure::rejected("bad-entity-type", format!("`{source:?}`: {error}"))),
+        }
     }
 
     fn entity_id(&self, document: &Document<'_>, quality: &mut Vec<Quality>) -> EntityId {

@@ -1,7 +1,5 @@
 //! Lists: elements that rules test with `in @name`.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use super::page::{Listing, Page, Paging};
@@ -9,7 +7,7 @@ use super::tags::{Tag, Tags};
 use super::{ByName, Empty, page, rules, variables};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::lists::{self, Edit, Elements, Head, List, New, head_key};
+use crate::lists::{self, Edit, Element, Elements, Head, List, New, head_key};
 use crate::store::{Change, Range};
 use crate::text;
 use crate::token::{self, Scope};
@@ -31,7 +29,7 @@ fn missing(name: &str) -> Error {
 pub(crate) struct Create {
     name: String,
     #[serde(default)]
-    elements: Vec<Arc<str>>,
+    elements: Vec<Element>,
     variable_type: Option<String>,
     description: Option<String>,
     #[serde(default)]
@@ -88,7 +86,7 @@ enum UpdateMode {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Update {
     name: String,
-    elements: Option<Vec<Arc<str>>>,
+    elements: Option<Vec<Element>>,
     description: Option<String>,
     update_mode: Option<UpdateMode>,
     variable_type: Option<String>,
@@ -133,7 +131,7 @@ async fn edit(
     engine: &Engine,
     change: &mut Change<'_>,
     head: &mut Head,
-    given: Vec<Arc<str>>,
+    given: Vec<Element>,
     mode: UpdateMode,
 ) -> Result<()> {
     let known = engine.cache.list(&head.name);
@@ -151,7 +149,7 @@ async fn edit(
 }
 
 /// What an update adds and removes; elements that are there already are not added again.
-fn difference(before: &Elements, given: Vec<Arc<str>>, mode: UpdateMode) -> Edit {
+fn difference(before: &Elements, given: Vec<Element>, mode: UpdateMode) -> Edit {
     let given: Elements = given.into_iter().collect();
     let added = || given.difference(before).cloned().collect();
     match mode {
@@ -175,7 +173,7 @@ pub(crate) struct GetElements {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ElementsOutput {
-    elements: Vec<Arc<str>>,
+    elements: Vec<Element>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
 }
@@ -185,14 +183,14 @@ pub(crate) struct ElementsOutput {
 pub(crate) async fn elements(engine: &Engine, input: GetElements) -> Result<ElementsOutput> {
     let scope = Scope::new("GetListElements", &input.name);
     let token = input.paging.next_token.as_deref();
-    let after: Option<Arc<str>> = token::decode(&scope, token, engine.now())?;
+    let after: Option<Element> = token::decode(&scope, token, engine.now())?;
     let known = engine.cache.list(&input.name);
     let list = lists::load(&engine.definitions, &input.name, known.as_deref()).await?;
     let list: List = list.ok_or_else(|| missing(&input.name))?;
     let size = input.paging.max_results.unwrap_or(USUAL_ELEMENTS);
     let start = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
-    let mut rest = list.elements.range::<Arc<str>, _>((start, std::ops::Bound::Unbounded)).cloned();
-    let elements: Vec<Arc<str>> = rest.by_ref().take(size).collect();
+    let mut rest = list.elements.range::<Element, _>((start, std::ops::Bound::Unbounded)).cloned();
+    let elements: Vec<Element> = rest.by_ref().take(size).collect();
     let last = elements.last().filter(|_| rest.next().is_some());
     let next_token = last.map(|last| token::encode(&scope, last, engine.now())).transpose()?;
     engine.cache.keep_list(&input.name, list.clone());
@@ -264,15 +262,15 @@ pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
 mod tests {
     use super::*;
 
-    fn elements(text: &str) -> Vec<Arc<str>> {
-        text.split_whitespace().map(Arc::from).collect()
+    fn elements(text: &str) -> Vec<Element> {
+        text.split_whitespace().map(str::to_owned).map(Element::from).collect()
     }
 
     #[track_caller]
     fn check(before: &str, given: &str, mode: UpdateMode, want: &str) {
         let mut list: Elements = elements(before).into_iter().collect();
         difference(&list, elements(given), mode).apply(&mut list);
-        assert_eq!(list.into_iter().collect::<Vec<_>>().join(" "), want);
+        assert_eq!(list.into_iter().map(String::from).collect::<Vec<_>>().join(" "), want);
     }
 
     #[test]

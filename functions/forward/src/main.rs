@@ -1,0 +1,30 @@
+//! Lambda function `forward`. See the library for what it does.
+
+use forward::{Forward, REQUEST_BYTES};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
+use shared::batch::Moment;
+use shared::telemetry::{self, Metrics};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let variable = |name: &str, default: &str| std::env::var(name).ok().filter(|text| !text.is_empty()).unwrap_or_else(|| default.to_owned());
+    telemetry::init_logs(&variable("RUST_LOG", "info"));
+    let metrics = Metrics::install()?;
+    let config = shared::aws::config(&variable("AWS_REGION", "us-east-1")).await;
+    let forward = Forward {
+        event_bridge: aws_sdk_eventbridge::Client::new(&config),
+        bus: variable("EVENT_BUS", "default"),
+        request_bytes: REQUEST_BYTES,
+    };
+    let answer = |event: LambdaEvent<Value>| {
+        let (forward, metrics) = (&forward, &metrics);
+        async move {
+            let moment = Moment::new(jiff::Timestamp::now(), event.context.deadline);
+            let answer = forward.handle(event.payload, moment).await.map_err(Error::from);
+            metrics.flush();
+            answer
+        }
+    };
+    lambda_runtime::run(service_fn(answer)).await
+}

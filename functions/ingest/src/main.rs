@@ -1,0 +1,19 @@
+//! Lambda function `ingest`. See the library for what it does.
+
+use ingest::{FUNCTION, Ingest};
+use lambda_runtime::Error;
+use wiring::Wiring;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let wiring = Wiring::new(|name| std::env::var(name).ok()).await?;
+    let mapping = wiring.mapping()?;
+    let ingest = Ingest {
+        fraud_detector: wiring.fraud_detector.clone(),
+        labels: wiring.labels(&mapping),
+        batcher: wiring.batcher(FUNCTION),
+        rejected: wiring.rejected(),
+        mapping,
+    };
+    wiring.run(async |event, moment| ingest.handle(event, moment).await).await
+}

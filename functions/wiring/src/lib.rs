@@ -1,0 +1,122 @@
+//! What the `main.rs` of the functions share: settings, clients, the engine, Lambda's loop.
+//!
+//! Here it is decided who stands behind the client of Amazon Fraud Detector. The handlers cannot tell.
+
+use std::sync::Arc;
+
+use aws_config::SdkConfig;
+use engine::{Engine, Options};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde::Serialize;
+use serde_json::Value;
+use shared::aws;
+use shared::batch::{Batcher, Moment};
+use shared::decisions::Decisions;
+use shared::labels::Labels;
+use shared::mapping::Mapping;
+use shared::rejected::Rejected;
+use shared::settings::{Judge, Settings};
+use shared::telemetry::{self, Metrics};
+
+/// The mapping that is compiled in: SAM's builder for Rust copies only the executable.
+const MAPPING: &str = include_str!("../../../config/mapping.yaml");
+
+/// A function's surroundings.
+pub struct Wiring {
+    /// What the environment said.
+    pub settings: Settings,
+    /// The configuration of every client.
+    pub config: SdkConfig,
+    /// Who judges.
+    pub fraud_detector: aws_sdk_frauddetector::Client,
+    engine: Option<Arc<Engine>>,
+    metrics: Metrics,
+}
+
+impl Wiring {
+    /// Reads the settings through `variable` and builds the clients.
+    ///
+    /// # Errors
+    /// A setting that is missing or wrong.
+    pub async fn new(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let settings = Settings::read(variable)?;
+        telemetry::init_logs(&settings.log);
+        let config = aws::config(&settings.region).await;
+        let engine = (settings.judge == Judge::Engine).then(|| Arc::new(engine(&settings, &config)));
+        let fraud_detector = match &engine {
+            Some(engine) => aws::fraud_detector_in_process(engine::http_client(Arc::clone(engine))),
+            None => aws::fraud_detector(&config),
+        };
+        Ok(Self { settings, config, fraud_detector, engine, metrics: Metrics::install()? })
+    }
+
+    /// The mapping: the one compiled in, or `MAPPING_FILE`.
+    ///
+    /// # Errors
+    /// A broken file, with file, line and what would be right.
+    pub fn mapping(&self) -> Result<Mapping, Error> {
+        Ok(match &self.settings.mapping_file {
+            Some(path) => Mapping::read(path)?,
+            None => Mapping::parse("config/mapping.yaml", MAPPING)?,
+        })
+    }
+
+    /// The table of decisions.
+    pub fn decisions(&self) -> Decisions {
+        Decisions::new(aws_sdk_dynamodb::Client::new(&self.config), &self.settings.decisions_table)
+    }
+
+    /// Labels of the mapping's event type.
+    pub fn labels(&self, mapping: &Mapping) -> Labels {
+        Labels::new(self.decisions(), self.fraud_detector.clone(), mapping.event_type().clone())
+    }
+
+    /// Where rejected records go.
+    pub fn rejected(&self) -> Rejected {
+        Rejected::new(aws_sdk_s3::Client::new(&self.config), &self.settings.bucket)
+    }
+
+    /// How batches of `function` are run.
+    pub fn batcher(&self, function: &'static str) -> Batcher {
+        Batcher::new(function, self.settings.budget)
+    }
+
+    /// Answers invocations until the environment ends.
+    ///
+    /// The engine checks its definitions when an invocation begins and writes its counters when it
+    /// ends: between invocations the environment is frozen and no timer runs.
+    ///
+    /// # Errors
+    /// Lambda's runtime API is gone.
+    pub async fn run<R, E>(&self, handle: impl AsyncFn(Value, Moment) -> Result<R, E>) -> Result<(), Error>
+    where
+        R: Serialize,
+        E: Into<Error>,
+    {
+        let handle = &handle;
+        let answer = |event: LambdaEvent<Value>| async move {
+            let moment = Moment::new(jiff::Timestamp::now(), event.context.deadline);
+            if let Some(engine) = &self.engine
+                && let Err(error) = engine.begin().await
+            {
+                tracing::warn!(code = ?error.code(), "the definitions could not be checked");
+            }
+            let answer = handle(event.payload, moment).await.map_err(Into::into);
+            if let Some(engine) = &self.engine
+                && let Err(error) = engine.flush().await
+            {
+                tracing::warn!(code = ?error.code(), "the counters could not be written");
+            }
+            self.metrics.flush();
+            answer
+        };
+        lambda_runtime::run(service_fn(answer)).await
+    }
+}
+
+fn engine(settings: &Settings, config: &SdkConfig) -> Engine {
+    let mut options = Options::new(&settings.region, &settings.account);
+    options.definitions_table.clone_from(&settings.definitions_table);
+    options.events_table.clone_from(&settings.events_table);
+    Engine::new(options, aws_sdk_dynamodb::Client::new(config))
+}

@@ -1,0 +1,476 @@
+//! The command line: what can be said, and what each command does.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use engine::{Engine, Options};
+use event::{DetectorVersionId, EntityTypeName, EventTypeName};
+use serde_json::json;
+use shared::batch::Budget;
+use shared::mapping::Mapping;
+
+use crate::apply;
+use crate::clients::{self, Clients, Endpoints, Network};
+use crate::demo;
+use crate::dynamodb::Durability;
+use crate::home::Home;
+use crate::input::{CsvOptions, Input, is_csv};
+use crate::machine::{self, Machine, Pipeline};
+use crate::replay::Replay;
+use crate::run::{Function, Run};
+use crate::serve;
+use crate::show;
+use crate::simulate;
+
+/// Any error, as a sentence.
+pub type Error = Box<dyn std::error::Error>;
+
+/// Fraud decisions on a stream of orders, on this machine or on AWS.
+#[derive(Debug, Parser)]
+#[command(name = "fraudstream", version, about, after_help = "Example:\n  fraudstream demo\n  fraudstream run predict events/orders.jsonl\n  fraudstream show ORD-000123")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Where the state is.
+#[derive(Clone, Debug, Args)]
+struct Place {
+    /// Folder of local state.
+    #[arg(long, global = true, default_value = ".fraudstream", value_name = "DIR")]
+    home: PathBuf,
+    /// Use AWS (or an endpoint, see --endpoint-url) instead of the local folder.
+    #[arg(long, global = true)]
+    aws: bool,
+    /// Address of all AWS services, such as `fraudstream serve`; implies --aws.
+    #[arg(long, global = true, value_name = "URL", env = "AWS_ENDPOINT_URL", hide_env_values = true)]
+    endpoint_url: Option<String>,
+    /// Region.
+    #[arg(long, global = true, env = "AWS_REGION", default_value = clients::REGION)]
+    region: String,
+    /// Who answers the Fraud Detector API on AWS: the engine over the tables, or Amazon's service.
+    #[arg(long, global = true, env = "FRAUD_DETECTOR", value_enum, default_value = "engine")]
+    fraud_detector: Judge,
+    /// Table of decisions.
+    #[arg(long, global = true, env = "DECISIONS_TABLE", default_value = machine::DECISIONS)]
+    decisions_table: String,
+    /// Table of the engine's definitions.
+    #[arg(long, global = true, env = "DEFINITIONS_TABLE", default_value = "Definitions")]
+    definitions_table: String,
+    /// Table of the engine's events.
+    #[arg(long, global = true, env = "EVENTS_TABLE", default_value = "Events")]
+    events_table: String,
+    /// Bucket of rejected records.
+    #[arg(long, global = true, env = "BUCKET", default_value = machine::BUCKET)]
+    bucket: String,
+    /// Mapping file.
+    #[arg(long, global = true, env = "MAPPING_FILE", default_value = "config/mapping.yaml", value_name = "FILE")]
+    mapping: PathBuf,
+}
+
+/// Who answers the Fraud Detector API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Judge {
+    /// Our engine.
+    Engine,
+    /// Amazon Fraud Detector.
+    #[value(alias = "amazon")]
+    Aws,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Decide two thousand simulated orders and report to a fraud lead.
+    #[command(after_help = "Example:\n  fraudstream demo --json")]
+    Demo(Demo),
+    /// Put a file through a function: orders, history or chargebacks.
+    #[command(after_help = "Examples:\n  fraudstream run predict events/orders.jsonl\n  fraudstream run ingest history.csv.gz --event-type registration --label 1.0=fraud --label 0.0=legit\n  fraudstream run label events/chargebacks.jsonl")]
+    Run(RunArgs),
+    /// Show a decision and why, an entity's decisions, or a day's open reviews.
+    #[command(after_help = "Examples:\n  fraudstream show ORD-000123\n  fraudstream show --entity cust-42\n  fraudstream show --review 2026-06-30")]
+    Show(Show),
+    /// Run rejected records again: a prefix of the bucket, or a file.
+    #[command(after_help = "Examples:\n  fraudstream replay --dry-run\n  fraudstream replay rejected/predict/\n  fraudstream replay on-failure.json")]
+    Replay(ReplayArgs),
+    /// Create or change detector, rules, variables and lists as a file says.
+    #[command(after_help = "Examples:\n  fraudstream apply --dry-run\n  fraudstream apply config/detector.yaml --to amazon")]
+    Apply(Apply),
+    /// Answer Fraud Detector, DynamoDB, S3 and EventBridge on one loopback port.
+    #[command(after_help = "Example:\n  fraudstream serve --port 4567\n  aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567")]
+    Serve(Serve),
+    /// Simulate a shop: history, new orders, chargebacks, and the truth.
+    #[command(after_help = "Example:\n  fraudstream simulate --out shop/ --seed 7")]
+    Simulate(Simulate),
+}
+
+#[derive(Debug, Args)]
+struct Demo {
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Folder of orders.jsonl, chargebacks.jsonl and truth.jsonl.
+    #[arg(long, default_value = "events", value_name = "DIR")]
+    events: PathBuf,
+    /// Detector file.
+    #[arg(long, default_value = "config/detector.yaml", value_name = "FILE")]
+    detector: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FunctionName {
+    /// Orders to decisions.
+    Predict,
+    /// History to events.
+    Ingest,
+    /// Chargebacks to labels.
+    Label,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// The function.
+    #[arg(value_enum)]
+    function: FunctionName,
+    /// JSON lines or CSV with Amazon's headers, plain or .gz; `-` is standard input.
+    file: String,
+    /// Detector version to ask; default the active one.
+    #[arg(long, value_name = "N")]
+    detector_version: Option<String>,
+    /// CSV: event type of the rows; default the mapping's.
+    #[arg(long, value_name = "NAME")]
+    event_type: Option<String>,
+    /// CSV: detector that judges the rows; default the mapping's.
+    #[arg(long, value_name = "NAME")]
+    detector: Option<String>,
+    /// CSV: entity type of rows without ENTITY_TYPE.
+    #[arg(long, value_name = "NAME", default_value = "customer")]
+    entity_type: String,
+    /// CSV: a label and what it becomes, such as 1.0=fraud.
+    #[arg(long = "label", value_name = "FROM=TO")]
+    labels: Vec<String>,
+    /// Begin at the first record although the file was run before.
+    #[arg(long)]
+    restart: bool,
+    /// Records in progress at a time.
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    concurrency: usize,
+    /// Withstand a loss of power, too: about three times slower.
+    #[arg(long)]
+    durable: bool,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Show {
+    /// Order id as the shop writes it.
+    order_id: Option<String>,
+    /// Entity id, or type/id.
+    #[arg(long, value_name = "ID")]
+    entity: Option<String>,
+    /// Day of the orders, yyyy-MM-dd.
+    #[arg(long, value_name = "DAY")]
+    review: Option<String>,
+    /// Print the decisions as JSON.
+    #[arg(long, group = "form")]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct ReplayArgs {
+    /// A prefix of the bucket, or a local file.
+    #[arg(default_value = shared::rejected::PREFIX)]
+    source: String,
+    /// Say what would be replayed, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print what happened as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Apply {
+    /// The detector file.
+    #[arg(default_value = "config/detector.yaml")]
+    file: PathBuf,
+    /// Print what would be done, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Whom to apply it to; default as --fraud-detector.
+    #[arg(long, value_enum)]
+    to: Option<To>,
+    /// Print the plan as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum To {
+    /// Amazon Fraud Detector.
+    Amazon,
+    /// Our engine.
+    Engine,
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// Port; 0 takes a free one.
+    #[arg(long, default_value_t = 4567)]
+    port: u16,
+    /// Withstand a loss of power, too: about three times slower.
+    #[arg(long)]
+    durable: bool,
+}
+
+#[derive(Debug, Args)]
+struct Simulate {
+    /// Folder to write to.
+    #[arg(long, default_value = "simulated", value_name = "DIR")]
+    out: PathBuf,
+    /// Seed: the same one gives the same files.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+impl Cli {
+    /// Does what was said.
+    ///
+    /// # Errors
+    /// A sentence for the person at the terminal.
+    pub async fn run(self) -> Result<(), Error> {
+        let Self { command, place } = self;
+        match command {
+            Command::Demo(args) => demo::run(&place.home, &place.mapping, &args.detector, &args.events, args.json).await,
+            Command::Run(args) => run(&place, args).await,
+            Command::Show(args) => show_decisions(&place, args).await,
+            Command::Replay(args) => replay(&place, args).await,
+            Command::Apply(args) => apply_file(&place, args).await,
+            Command::Serve(args) => serve_here(&place, args).await,
+            Command::Simulate(args) => simulate_shop(args),
+        }
+    }
+}
+
+/// What a command works on: the local product, or clients of AWS.
+struct Work {
+    pipeline: Pipeline,
+    machine: Option<Machine>,
+    home: Option<Home>,
+}
+
+impl Place {
+    fn is_remote(&self) -> bool {
+        self.aws || self.endpoint_url.is_some()
+    }
+
+    async fn open(&self, durability: Durability, judge: Judge) -> Result<Work, Error> {
+        let home = Home::open(&self.home).map_err(|error| format!("cannot use {}: {error}", self.home.display()))?;
+        if self.is_remote() {
+            let pipeline = self.remote(judge).await;
+            return Ok(Work { pipeline, machine: None, home: Some(home) });
+        }
+        let machine = Machine::open(&home, durability).await?;
+        Ok(Work { pipeline: Pipeline::local(&machine.clients), machine: Some(machine), home: Some(home) })
+    }
+
+    /// Clients of AWS, and the engine over its tables where it judges.
+    async fn remote(&self, judge: Judge) -> Pipeline {
+        let endpoints = self.endpoint_url.as_deref().map(Endpoints::all).unwrap_or_default();
+        let network = Network { region: self.region.clone(), endpoints };
+        let mut clients = Clients::network(&network).await;
+        if judge == Judge::Engine {
+            let mut options = Options::new(&self.region, clients::ACCOUNT);
+            options.definitions_table.clone_from(&self.definitions_table);
+            options.events_table.clone_from(&self.events_table);
+            let engine = Engine::new(options, clients.dynamodb.clone());
+            clients.frauddetector = clients::frauddetector(engine::http_client(std::sync::Arc::new(engine)));
+        }
+        Pipeline {
+            clients,
+            decisions_table: self.decisions_table.clone(),
+            bucket: self.bucket.clone(),
+            budget: Budget::default(),
+        }
+    }
+
+    fn mapping(&self) -> Result<Mapping, Error> {
+        Ok(Mapping::read(&self.mapping)?)
+    }
+}
+
+impl Work {
+    async fn close(self) -> Result<(), Error> {
+        drop(self.pipeline);
+        match self.machine {
+            Some(machine) => Ok(machine.close().await?),
+            None => Ok(()),
+        }
+    }
+}
+
+fn durability(durable: bool) -> Durability {
+    if durable { Durability::PowerLoss } else { Durability::Kill }
+}
+
+async fn run(place: &Place, args: RunArgs) -> Result<(), Error> {
+    let (input, mapping) = open_input(place, &args)?;
+    let detector_version = args.detector_version.as_deref().map(DetectorVersionId::try_from).transpose()?;
+    let mut work = place.open(durability(args.durable), place.fraud_detector).await?;
+    work.pipeline.budget.concurrency = args.concurrency;
+    let function = match args.function {
+        FunctionName::Predict => Function::Predict(Box::new(work.pipeline.predict(mapping, detector_version))),
+        FunctionName::Ingest => Function::Ingest(Box::new(work.pipeline.ingest(mapping))),
+        FunctionName::Label => Function::Label(Box::new(work.pipeline.label(mapping))),
+    };
+    // Standard input cannot be read again, so there is no place to go on from.
+    let home = work.home.clone().filter(|_| args.file != "-");
+    if let Some(home) = home.as_ref().filter(|_| args.restart) {
+        home.write_progress(&format!("{}-{}", function.name(), args.file), &Default::default())?;
+    }
+    let run = Run { function, path: &args.file, input, home: home.as_ref(), progress: !args.json };
+    let stop = serve::interrupted()?;
+    let result = run.run(stop, |_, _| {}).await;
+    // Also after an error: what was decided before it is forwarded and counted.
+    let closed = work.close().await;
+    let summary = result?;
+    closed?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&summary)?);
+    } else {
+        print!("{summary}");
+        if !summary.rejected.is_empty() {
+            println!("rejected records are kept with their reasons: fraudstream replay --dry-run lists them");
+        }
+    }
+    Ok(())
+}
+
+fn open_input(place: &Place, args: &RunArgs) -> Result<(Input, Mapping), Error> {
+    if !is_csv(&args.file) {
+        return Ok((Input::lines(&args.file)?, place.mapping()?));
+    }
+    let mapping = place.mapping().ok();
+    let default = |name: &Option<String>, known: Option<String>, flag: &str| {
+        name.clone().or(known).ok_or_else(|| format!("say {flag}: there is no readable mapping to take it from"))
+    };
+    let event_type = default(&args.event_type, mapping.as_ref().map(|m| m.event_type().to_string()), "--event-type")?;
+    let detector = default(&args.detector, mapping.as_ref().map(|m| m.detector().to_string()), "--detector")?;
+    let options = CsvOptions {
+        event_type: EventTypeName::try_from(event_type)?,
+        detector,
+        entity_type: EntityTypeName::try_from(args.entity_type.as_str())?,
+        labels: renames(&args.labels)?,
+    };
+    Ok(Input::csv(&args.file, options)?)
+}
+
+fn renames(labels: &[String]) -> Result<BTreeMap<String, String>, Error> {
+    labels
+        .iter()
+        .map(|rename| {
+            let (from, to) = rename.split_once('=').ok_or_else(|| format!("`--label {rename}` should be FROM=TO, such as 1.0=fraud"))?;
+            Ok((from.to_owned(), to.to_owned()))
+        })
+        .collect()
+}
+
+async fn show_decisions(place: &Place, args: Show) -> Result<(), Error> {
+    let mapping = place.mapping()?;
+    let work = place.open(Durability::Kill, place.fraud_detector).await?;
+    let decisions = work.pipeline.decisions();
+    let found = if let Some(id) = &args.order_id {
+        show::order(&decisions, &mapping, id).await
+    } else if let Some(entity) = &args.entity {
+        let (entity_type, id) = entity.split_once('/').unwrap_or(("customer", entity));
+        show::entity(&decisions, entity_type, id).await
+    } else {
+        show::reviews(&decisions, &mapping, args.review.as_deref().unwrap_or_default()).await
+    }?;
+    let forwarded = work.home.as_ref().filter(|_| !place.is_remote()).map(machine::forwarded_ids).transpose()?;
+    drop(decisions);
+    work.close().await?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&found)?);
+    } else if args.order_id.is_some() {
+        for decision in &found {
+            print!("{}", show::describe(decision, forwarded.as_ref().map(|ids| ids.contains(&decision.decision_id))));
+        }
+    } else {
+        print!("{}", show::list(&found));
+    }
+    match (&args.order_id, found.is_empty()) {
+        (Some(id), true) => Err(format!("there is no decision on order `{id}` of event type `{}`", mapping.event_type()).into()),
+        _ => Ok(()),
+    }
+}
+
+async fn replay(place: &Place, args: ReplayArgs) -> Result<(), Error> {
+    place.mapping()?;
+    let work = place.open(Durability::Kill, place.fraud_detector).await?;
+    let pipeline = work.pipeline.clone();
+    let function = |name: &str| {
+        let mapping = place.mapping().ok()?;
+        match name {
+            predict::FUNCTION => Some(Function::Predict(Box::new(pipeline.predict(mapping, None)))),
+            ingest::FUNCTION => Some(Function::Ingest(Box::new(pipeline.ingest(mapping)))),
+            label::FUNCTION => Some(Function::Label(Box::new(pipeline.label(mapping)))),
+            _ => None,
+        }
+    };
+    let replay = Replay { s3: &pipeline.clients.s3, bucket: &pipeline.bucket, function: &function, dry_run: args.dry_run };
+    let replayed = if Path::new(&args.source).is_file() { replay.file(&args.source).await } else { replay.prefix(&args.source).await };
+    drop(pipeline);
+    work.close().await?;
+    let replayed = replayed?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&replayed)?);
+        return Ok(());
+    }
+    for one in &replayed {
+        println!("{}\n  was: {}\n  now: {}", one.key, one.reason, one.now);
+    }
+    let done = replayed.iter().filter(|one| one.done).count();
+    println!("{} of {} replayed", done, replayed.len());
+    Ok(())
+}
+
+async fn apply_file(place: &Place, args: Apply) -> Result<(), Error> {
+    let judge = match args.to {
+        Some(To::Amazon) => Judge::Aws,
+        Some(To::Engine) => Judge::Engine,
+        None => place.fraud_detector,
+    };
+    let place = Place { aws: place.aws || judge == Judge::Aws, ..place.clone() };
+    let work = place.open(Durability::PowerLoss, judge).await?;
+    let options = apply::Options { file: args.file, dry_run: args.dry_run, json: args.json };
+    let result = apply::run(&work.pipeline.clients.frauddetector, &options, &mut io::stdout()).await;
+    work.close().await?;
+    result?;
+    Ok(())
+}
+
+async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
+    let home = Home::open(&place.home)?;
+    let machine = Machine::open(&home, durability(args.durable)).await?;
+    serve::run(args.port, machine.services()).await?;
+    machine.close().await?;
+    Ok(())
+}
+
+fn simulate_shop(args: Simulate) -> Result<(), Error> {
+    let mut options = simulate::Options::default();
+    if let Some(seed) = args.seed {
+        options.seed = seed;
+    }
+    std::fs::create_dir_all(&args.out).map_err(|error| format!("cannot use {}: {error}", args.out.display()))?;
+    simulate::write(&simulate::simulate(&options), &args.out)?;
+    writeln!(io::stdout(), "{}", json!({"out": args.out, "seed": options.seed}))?;
+    Ok(())
+}

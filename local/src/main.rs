@@ -1,0 +1,18 @@
+//! The command `fraudstream`.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use fraudstream::cli::Cli;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    fraudstream::logs(&std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned()));
+    match Cli::parse().run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fraudstream: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

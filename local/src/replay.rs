@@ -1,0 +1,203 @@
+//! `fraudstream replay`: rejected records through the same handler again.
+//!
+//! What succeeds moves from `rejected/` to `replayed/`; what fails stays, with its new reason. An
+//! on-failure object of an event source mapping holds the invocation's records and is replayed too.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use serde::Serialize;
+use serde_json::Value;
+use shared::failure::{Failure, code_of};
+use shared::records::{Invocation, Record};
+use shared::rejected::{PREFIX, RejectedRecord};
+use thiserror::Error;
+
+use crate::run::Function;
+
+/// Where replayed objects go.
+pub const REPLAYED: &str = "replayed/";
+
+/// Why a replay stopped.
+#[derive(Debug, Error)]
+pub enum ReplayError {
+    /// The bucket.
+    #[error("{0}")]
+    Bucket(String),
+    /// An object that is neither a rejected record nor an on-failure object.
+    #[error("{key} is neither a rejected record nor an on-failure object: {what}")]
+    Unreadable {
+        /// The object.
+        key: String,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// What became of one object.
+#[derive(Debug, Serialize)]
+pub struct Replayed {
+    /// The object's key.
+    pub key: String,
+    /// The function that rejected it.
+    pub function: String,
+    /// Why it was rejected.
+    pub reason: String,
+    /// What happened now: `would be replayed`, `replayed`, or the new reason.
+    pub now: String,
+    /// Whether it succeeded.
+    pub done: bool,
+}
+
+/// A bucket and the functions that its objects belong to.
+pub struct Replay<'a> {
+    /// The bucket's client.
+    pub s3: &'a Client,
+    /// The bucket.
+    pub bucket: &'a str,
+    /// Finds a function by name.
+    pub function: &'a dyn Fn(&str) -> Option<Function>,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// The records of one object.
+struct Stored {
+    key: String,
+    function: String,
+    reason: String,
+    records: Vec<Record>,
+}
+
+impl Replay<'_> {
+    /// Replays every object under `prefix`.
+    ///
+    /// # Errors
+    /// [`ReplayError`] where the bucket fails or an object is unreadable; what was replayed before
+    /// has been moved.
+    pub async fn prefix(&self, prefix: &str) -> Result<Vec<Replayed>, ReplayError> {
+        let mut replayed = Vec::new();
+        let mut pages = self.s3.list_objects_v2().bucket(self.bucket).prefix(prefix).into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| ReplayError::Bucket(format!("cannot list s3://{}/{prefix}: {}", self.bucket, code_of(&error))))?;
+            keys.extend(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
+        }
+        for key in keys {
+            let stored = stored(&key, &self.get(&key).await?)?;
+            replayed.push(self.one(stored).await?);
+        }
+        Ok(replayed)
+    }
+
+    /// Replays one local file; it stays where it is.
+    ///
+    /// # Errors
+    /// [`ReplayError::Unreadable`].
+    pub async fn file(&self, path: &str) -> Result<Vec<Replayed>, ReplayError> {
+        let bytes = std::fs::read(path).map_err(|error| ReplayError::Unreadable { key: path.to_owned(), what: error.to_string() })?;
+        let stored = stored(path, &bytes)?;
+        let (result, _) = self.run(&stored).await;
+        Ok(vec![result])
+    }
+
+    async fn get(&self, key: &str) -> Result<Vec<u8>, ReplayError> {
+        let failed = |what: String| ReplayError::Bucket(format!("cannot read s3://{}/{key}: {what}", self.bucket));
+        let object = self.s3.get_object().bucket(self.bucket).key(key).send().await.map_err(|error| failed(code_of(&error)))?;
+        let bytes = object.body.collect().await.map_err(|error| failed(error.to_string()))?;
+        Ok(bytes.to_vec())
+    }
+
+    async fn one(&self, stored: Stored) -> Result<Replayed, ReplayError> {
+        let (result, failed) = self.run(&stored).await;
+        if self.dry_run {
+            return Ok(result);
+        }
+        if result.done {
+            self.copy_away(&stored.key).await?;
+        } else if let Some((record, failure)) = failed {
+            self.write_reason(&stored, &record, &failure).await?;
+        }
+        Ok(result)
+    }
+
+    /// Runs an object's records; the first that failed comes back with its failure.
+    async fn run(&self, stored: &Stored) -> (Replayed, Option<(Record, Failure)>) {
+        let answer = |now: &str, done| Replayed {
+            key: stored.key.clone(),
+            function: stored.function.clone(),
+            reason: stored.reason.clone(),
+            now: now.to_owned(),
+            done,
+        };
+        let Some(function) = (self.function)(&stored.function) else {
+            return (answer("no function of this name reads records", false), None);
+        };
+        if self.dry_run {
+            return (answer("would be replayed", false), None);
+        }
+        let handled = function.batch(stored.records.clone()).await;
+        let failed = stored.records.iter().zip(handled.results).find_map(|(record, (_, result))| {
+            result.err().map(|failure| (record.clone(), failure))
+        });
+        match failed {
+            None => (answer("replayed", true), None),
+            Some((record, failure)) => (answer(&failure.to_string(), false), Some((record, failure))),
+        }
+    }
+
+    /// Copies first, so that a crash between leaves the object twice and never nowhere.
+    async fn copy_away(&self, key: &str) -> Result<(), ReplayError> {
+        let to = format!("{REPLAYED}{}", key.strip_prefix(PREFIX).unwrap_or(key));
+        let failed = |what: String| ReplayError::Bucket(format!("cannot move s3://{}/{key} to {to}: {what}", self.bucket));
+        let source = format!("{}/{key}", self.bucket);
+        let copy = self.s3.copy_object().bucket(self.bucket).key(&to).copy_source(source);
+        copy.send().await.map_err(|error| failed(code_of(&error)))?;
+        let delete = self.s3.delete_object().bucket(self.bucket).key(key);
+        delete.send().await.map_err(|error| failed(code_of(&error)))?;
+        Ok(())
+    }
+
+    /// A record that was rejected again was written by the handler under its own key; where that is
+    /// another key (the name of the function changed), the object here gets the reason too.
+    async fn write_reason(&self, stored: &Stored, record: &Record, failure: &Failure) -> Result<(), ReplayError> {
+        let Failure::Rejected(rejection) = failure else { return Ok(()) };
+        if stored.records.len() != 1 {
+            return Ok(());
+        }
+        let body = serde_json::to_vec(&RejectedRecord::new(&stored.function, record, rejection)).unwrap_or_default();
+        let put = self.s3.put_object().bucket(self.bucket).key(&stored.key).body(ByteStream::from(body));
+        put.send().await.map_err(|error| ReplayError::Bucket(format!("cannot write s3://{}/{}: {}", self.bucket, stored.key, code_of(&error))))?;
+        Ok(())
+    }
+}
+
+/// Reads an object: a rejected record, or what Lambda writes where a mapping gives up.
+fn stored(key: &str, bytes: &[u8]) -> Result<Stored, ReplayError> {
+    let unreadable = |what: String| ReplayError::Unreadable { key: key.to_owned(), what };
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
+    if value.get("requestContext").is_some() {
+        return on_failure(key, value).map_err(unreadable);
+    }
+    let rejected: RejectedRecord = serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
+    Ok(Stored {
+        key: key.to_owned(),
+        function: rejected.function.clone(),
+        reason: rejected.reason.clone(),
+        records: vec![rejected.into_record()],
+    })
+}
+
+fn on_failure(key: &str, mut value: Value) -> Result<Stored, String> {
+    let arn = value["requestContext"]["functionArn"].as_str().unwrap_or_default().to_owned();
+    let reason = value["requestContext"]["condition"].as_str().unwrap_or_default().to_owned();
+    // The payload is text in an S3 object; some writers leave it as an object.
+    let payload = match value["payload"].take() {
+        Value::String(text) => serde_json::from_str(&text).map_err(|error| format!("its payload is not JSON: {error}"))?,
+        Value::Null => return Err("it has no payload, as those sent to a queue have none; replay it from the stream".to_owned()),
+        payload => payload,
+    };
+    let names = [predict::FUNCTION, ingest::FUNCTION, label::FUNCTION];
+    let name = arn.split(':').nth(6).unwrap_or_default();
+    let function = names.iter().find(|known| name.contains(*known)).ok_or_else(|| format!("its function `{name}` is none of {}", names.join(", ")))?;
+    Ok(Stored { key: key.to_owned(), function: (*function).to_owned(), reason, records: Invocation::new(payload).into_records() })
+}

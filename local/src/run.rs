@@ -1,0 +1,360 @@
+//! `fraudstream run`: a file through the real handlers, in batches, resumable.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use ingest::{Ingest, Sent};
+use label::Label;
+use predict::{Done, Predict};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use shared::batch::{Handled, Moment};
+use shared::failure::Failure;
+use shared::labels::Applied;
+use shared::mapping::Mapping;
+use shared::records::{Origin, Position, Record};
+use thiserror::Error;
+
+use crate::home::{Home, Progress};
+use crate::input::{Input, InputError};
+
+/// Records of one batch.
+const BATCH: usize = 100;
+/// How often a batch is tried while a dependency fails.
+const TRIES: u32 = 6;
+/// Pause after the first failure; it doubles.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Why a run stopped.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The input.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// Reading or noting progress failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A dependency keeps failing. Everything before it is kept.
+    #[error("record {record} could not be processed after {tries} tries: {cause}. {done} records are done and kept; mend the cause and run the same command again to go on")]
+    Down {
+        /// The first record that failed, from 1.
+        record: u64,
+        /// How often it was tried.
+        tries: u32,
+        /// Why.
+        cause: String,
+        /// Records that are done.
+        done: u64,
+    },
+}
+
+/// What is run.
+pub enum Function {
+    /// Orders to decisions.
+    Predict(Box<Predict>),
+    /// History to events.
+    Ingest(Box<Ingest>),
+    /// Chargebacks to labels.
+    Label(Box<Label>),
+}
+
+/// What became of one record.
+#[derive(Debug)]
+pub enum Effect {
+    /// An order was decided, now or before.
+    Decision(Done),
+    /// An event was stored.
+    Event(Sent),
+    /// A label was applied or waits.
+    Label(Applied),
+}
+
+/// How a run is done.
+pub struct Run<'a> {
+    /// What is run.
+    pub function: Function,
+    /// The file's name, for progress and source positions.
+    pub path: &'a str,
+    /// The open file.
+    pub input: Input,
+    /// Where progress is noted; none for standard input.
+    pub home: Option<&'a Home>,
+    /// Whether to show a progress bar.
+    pub progress: bool,
+}
+
+/// What a run did.
+#[derive(Debug, Default, Serialize)]
+pub struct Summary {
+    /// Records of earlier runs over the same file.
+    pub skipped: u64,
+    /// Records read now.
+    pub records: u64,
+    /// Orders decided now, by effective outcome.
+    pub decided: BTreeMap<String, u64>,
+    /// Orders that had been decided before.
+    pub duplicates: u64,
+    /// Events stored, and of these with a label.
+    pub events: u64,
+    /// Events stored with a label.
+    pub labelled_events: u64,
+    /// Labels applied.
+    pub labels: u64,
+    /// Labels that wait for their event.
+    pub labels_waiting: u64,
+    /// Rejected records by class; each is kept under `rejected/`.
+    pub rejected: BTreeMap<String, u64>,
+    /// Rows with a label and no label time, which were given the event's.
+    pub assumed_label_times: u64,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// Whether it was interrupted and will go on with the next run.
+    pub interrupted: bool,
+}
+
+impl Function {
+    /// The function's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Predict(_) => predict::FUNCTION,
+            Self::Ingest(_) => ingest::FUNCTION,
+            Self::Label(_) => label::FUNCTION,
+        }
+    }
+
+    fn mapping(&self) -> &Mapping {
+        match self {
+            Self::Predict(function) => &function.mapping,
+            Self::Ingest(function) => &function.mapping,
+            Self::Label(function) => &function.mapping,
+        }
+    }
+
+    /// Runs records through the handler.
+    pub async fn batch(&self, records: Vec<Record>) -> Handled<Effect> {
+        let moment = Moment::new(jiff::Timestamp::now(), 0);
+        match self {
+            Self::Predict(function) => wrap(function.batch(records, moment).await, Effect::Decision),
+            Self::Ingest(function) => wrap(function.batch(records, moment).await, Effect::Event),
+            Self::Label(function) => wrap(function.batch(records, moment).await, Effect::Label),
+        }
+    }
+}
+
+fn wrap<T>(handled: Handled<T>, effect: impl Fn(T) -> Effect) -> Handled<Effect> {
+    let results = handled.results.into_iter().map(|(position, result)| (position, result.map(&effect)));
+    Handled { results: results.collect() }
+}
+
+impl Run<'_> {
+    /// Runs to the end of the file, or until `stop` is there; `see` is told of every record.
+    ///
+    /// # Errors
+    /// [`RunError`]; what was done before is kept, and the next run goes on after it.
+    pub async fn run(
+        mut self,
+        stop: impl Future<Output = ()>,
+        mut see: impl FnMut(&Position, &Result<Effect, Failure>),
+    ) -> Result<Summary, RunError> {
+        let start = Instant::now();
+        let mut stop = pin!(stop);
+        let mut summary = Summary::default();
+        let mut batch = self.read()?;
+        let job = format!("{}-{}", self.function.name(), self.path);
+        let mut progress = self.begin(&job, batch.first().map_or(&[], Vec::as_slice));
+        self.skip(&mut batch, progress.records)?;
+        summary.skipped = progress.records;
+        let bar = bar(self.progress, progress.records);
+        while !batch.is_empty() {
+            let count = batch.len() as u64;
+            self.tried(batch, progress.records, &mut see, &mut summary).await?;
+            progress.records += count;
+            summary.records += count;
+            bar.inc(count);
+            self.note(&job, &progress)?;
+            if is_ready(stop.as_mut()).await {
+                summary.interrupted = true;
+                break;
+            }
+            batch = self.read()?;
+        }
+        bar.finish_and_clear();
+        if let Input::Rows(rows) = &self.input {
+            summary.assumed_label_times = rows.assumed_label_times;
+        }
+        summary.seconds = start.elapsed().as_secs_f64();
+        Ok(summary)
+    }
+
+    fn read(&mut self) -> Result<Vec<Vec<u8>>, RunError> {
+        let mut batch = Vec::with_capacity(BATCH);
+        while batch.len() < BATCH {
+            let next = self.input.next().map_err(|source| RunError::Io { what: format!("cannot read {}", self.path), source })?;
+            match next {
+                Some(record) => batch.push(record),
+                None => break,
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Where an earlier run over the same file stopped.
+    fn begin(&self, job: &str, first: &[u8]) -> Progress {
+        let first_record = Sha256::digest(first)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let earlier = self.home.map(|home| home.read_progress(job)).unwrap_or_default();
+        if earlier.first_record == first_record { earlier } else { Progress { records: 0, first_record } }
+    }
+
+    /// Skips records that are done; `batch` holds the first ones of the file.
+    fn skip(&mut self, batch: &mut Vec<Vec<u8>>, done: u64) -> Result<(), RunError> {
+        let mut left = usize::try_from(done).unwrap_or(usize::MAX);
+        while left > 0 && !batch.is_empty() {
+            let now = left.min(batch.len());
+            batch.drain(..now);
+            left -= now;
+            if batch.is_empty() {
+                *batch = self.read()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&self, job: &str, progress: &Progress) -> Result<(), RunError> {
+        let Some(home) = self.home else { return Ok(()) };
+        home.write_progress(job, progress)
+            .map_err(|source| RunError::Io { what: format!("cannot note the progress in {}", home.path().display()), source })
+    }
+
+    /// Runs one batch, and what must be tried again of it, until nothing must.
+    async fn tried(
+        &self,
+        batch: Vec<Vec<u8>>,
+        done: u64,
+        see: &mut impl FnMut(&Position, &Result<Effect, Failure>),
+        summary: &mut Summary,
+    ) -> Result<(), RunError> {
+        let mut records: Vec<Record> = (done + 1..).zip(batch).map(|(number, bytes)| self.record(number, bytes)).collect();
+        for round in 1..=TRIES {
+            let handled = self.function.batch(records.clone()).await;
+            let mut again = Vec::new();
+            let mut cause = String::new();
+            for (record, (position, result)) in records.into_iter().zip(&handled.results) {
+                if let Err(Failure::Retry(retry)) = result {
+                    if again.is_empty() {
+                        cause.clone_from(&retry.cause);
+                    }
+                    again.push(record);
+                } else {
+                    see(position, result);
+                    summary.add(result);
+                }
+            }
+            if again.is_empty() {
+                return Ok(());
+            }
+            if round == TRIES {
+                let record = again.first().and_then(|record| record.position.id.parse().ok()).unwrap_or(done + 1);
+                return Err(RunError::Down { record, tries: TRIES, cause, done });
+            }
+            records = again;
+            tokio::time::sleep(PAUSE * 2_u32.pow(round - 1)).await;
+        }
+        Ok(())
+    }
+
+    fn record(&self, number: u64, bytes: Vec<u8>) -> Record {
+        let value = serde_json::from_slice(&bytes).ok();
+        let name: String = self.path.chars().map(|c| if matches!(c, '/' | '\\' | ':') { '-' } else { c }).collect();
+        Record {
+            position: Position { origin: Origin::Kinesis, arn: format!("file:{name}"), id: number.to_string(), sub: 0 },
+            key: value.and_then(|value| self.function.mapping().order_key(&value)),
+            payload: Ok(bytes),
+        }
+    }
+}
+
+/// Whether a future is ready, without waiting for it.
+async fn is_ready(future: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        biased;
+        () = future => true,
+        () = std::future::ready(()) => false,
+    }
+}
+
+fn bar(show: bool, done: u64) -> ProgressBar {
+    if !show || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_position(done);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} records, {per_sec}, {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+impl Summary {
+    fn add(&mut self, result: &Result<Effect, Failure>) {
+        match result {
+            Ok(Effect::Decision(Done::Decided(decision))) => {
+                *self.decided.entry(decision.effective_outcome.clone()).or_default() += 1;
+            }
+            Ok(Effect::Decision(Done::Duplicate(_))) => self.duplicates += 1,
+            Ok(Effect::Event(sent)) => {
+                self.events += 1;
+                self.labelled_events += u64::from(sent.labelled);
+            }
+            Ok(Effect::Label(Applied::Applied { .. })) => self.labels += 1,
+            Ok(Effect::Label(Applied::Waiting)) => self.labels_waiting += 1,
+            Err(Failure::Rejected(rejection)) => *self.rejected.entry(rejection.class.to_owned()).or_default() += 1,
+            Err(Failure::Retry(_)) => {}
+        }
+    }
+
+    /// Records per second.
+    pub fn rate(&self) -> f64 {
+        // Counts are far below 2^52.
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let records = self.records as f64;
+        if self.seconds > 0.0 { records / self.seconds } else { 0.0 }
+    }
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.skipped > 0 {
+            writeln!(f, "{} records of this file were done before", self.skipped)?;
+        }
+        writeln!(f, "{} records in {:.1} s, {:.0} a second", self.records, self.seconds, self.rate())?;
+        for (outcome, count) in &self.decided {
+            writeln!(f, "  {count:>8} decided: {outcome}")?;
+        }
+        let lines = [
+            (self.duplicates, "decided before"),
+            (self.events, "events stored"),
+            (self.labelled_events, "of them with a label"),
+            (self.assumed_label_times, "label times assumed to be the event's"),
+            (self.labels, "labels applied"),
+            (self.labels_waiting, "labels waiting for their event"),
+        ];
+        for (count, what) in lines.into_iter().filter(|line| line.0 > 0) {
+            writeln!(f, "  {count:>8} {what}")?;
+        }
+        for (class, count) in &self.rejected {
+            writeln!(f, "  {count:>8} rejected: {class}")?;
+        }
+        if self.interrupted {
+            writeln!(f, "stopped on request; run the same command again to go on")?;
+        }
+        Ok(())
+    }
+}

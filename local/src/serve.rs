@@ -1,0 +1,297 @@
+//! All services on one loopback port, for the AWS CLI, for boto3, and for a pipeline that runs in
+//! another process.
+//!
+//! The services are told apart by the header `X-Amz-Target`; S3 is the one that has none.
+//! Signatures are not checked, so only this machine may ask.
+
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::get;
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::clients::is_loopback_host;
+use crate::connector::{self, Service};
+use crate::s3;
+
+/// Answers 200 once the server listens. S3 owns all other paths.
+pub const HEALTH: &str = "/_fraudstream/health";
+
+/// What one request may send. S3's clients send larger objects in parts.
+const MAX_BODY: usize = 256 * 1024 * 1024;
+
+/// What answers on the port.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// The engine.
+    pub frauddetector: Service,
+    /// See [`crate::dynamodb`].
+    pub dynamodb: Service,
+    /// See [`crate::s3`].
+    pub s3: Service,
+    /// See [`crate::bus`].
+    pub eventbridge: Service,
+}
+
+impl Services {
+    /// The service that a target belongs to.
+    fn of(&self, target: Option<&str>) -> Option<&Service> {
+        let Some(target) = target else {
+            return Some(&self.s3);
+        };
+        match target.rsplit_once('.')?.0 {
+            "AWSHawksNestServiceFacade" => Some(&self.frauddetector),
+            "DynamoDB_20120810" => Some(&self.dynamodb),
+            "AWSEvents" => Some(&self.eventbridge),
+            _ => None,
+        }
+    }
+}
+
+/// Serves on `port`, or on a free one if it is 0, until the process is asked to stop. Says on
+/// stdout where it listens.
+pub async fn run(port: u16, services: Services) -> io::Result<()> {
+    let listener = bind(port).await?;
+    let stop = interrupted()?;
+    let mut stdout = io::stdout();
+    writeln!(stdout, "listening on http://{}", listener.local_addr()?)?;
+    stdout.flush()?;
+    serve(listener, services, stop).await
+}
+
+/// A loopback port; 0 stands for one that is free.
+pub async fn bind(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
+}
+
+/// Answers requests until `stop` is there, and then those that have begun.
+pub async fn serve(
+    listener: TcpListener,
+    services: Services,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let router = Router::new()
+        .route(HEALTH, get(|| async { "ok" }))
+        .fallback(answer)
+        .with_state(Arc::new(services));
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stop)
+        .await
+}
+
+/// The first request to stop: Ctrl-C, SIGTERM or SIGHUP. The second one ends the process at once.
+pub fn interrupted() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let (sender, receiver) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            let mut signals = signals.forever();
+            signals.next();
+            // Whoever no longer waits has stopped already.
+            drop(sender.send(()));
+            if let Some(signal) = signals.next() {
+                std::process::exit(128 + signal);
+            }
+        })?;
+    Ok(async move { drop(receiver.await) })
+}
+
+async fn answer(State(services): State<Arc<Services>>, request: Request) -> Response {
+    let mut response = route(&services, request).await.map(Body::from);
+    if let Ok(id) = HeaderValue::try_from(Uuid::new_v4().to_string()) {
+        let headers = response.headers_mut();
+        headers.entry("x-amzn-requestid").or_insert(id);
+    }
+    response
+}
+
+async fn route(services: &Services, request: Request) -> http::Response<Bytes> {
+    if !names_this_machine(&request) {
+        let reason = "only requests to this machine by its own name are answered";
+        return s3::refusal(StatusCode::FORBIDDEN, "AccessDenied", reason);
+    }
+    let target = request.headers().get("x-amz-target");
+    let target = target.map(|value| value.to_str().unwrap_or_default());
+    let Some(service) = services.of(target) else {
+        return unknown_target();
+    };
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
+        let reason = "the request has no end, or one beyond 256 MiB";
+        return s3::refusal(StatusCode::PAYLOAD_TOO_LARGE, "EntityTooLarge", reason);
+    };
+    service.call(http::Request::from_parts(parts, body)).await
+}
+
+/// A web page can have its own name resolve to 127.0.0.1 and would then be free to read every
+/// answer; its requests carry that name.
+fn names_this_machine(request: &Request) -> bool {
+    let header = request.headers().get(http::header::HOST);
+    let header = header.and_then(|value| value.to_str().ok());
+    let authority = header.and_then(|host| host.parse().ok());
+    let authority = authority.or_else(|| request.uri().authority().cloned());
+    authority.is_some_and(|authority: http::uri::Authority| is_loopback_host(authority.host()))
+}
+
+fn unknown_target() -> http::Response<Bytes> {
+    let body = r#"{"__type":"UnknownOperationException"}"#;
+    connector::json(StatusCode::BAD_REQUEST, "application/x-amz-json-1.1", body)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+    use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+    use aws_sdk_s3::primitives::ByteStream;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::bus::Bus;
+    use crate::clients::{Clients, Network};
+    use crate::dynamodb::DynamoDb;
+    use crate::s3::S3;
+
+    struct Server {
+        folder: tempfile::TempDir,
+        address: String,
+        stop: oneshot::Sender<()>,
+        done: JoinHandle<io::Result<()>>,
+    }
+
+    impl Server {
+        async fn start() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let s3 = S3::open(&folder.path().join("s3")).unwrap();
+            s3.create_bucket("orders").unwrap();
+            let bus = Bus::open(&folder.path().join("outcomes.jsonl")).unwrap();
+            let services = Services {
+                frauddetector: Service::new(|request| async move {
+                    let name = connector::operation(&request);
+                    let body = format!(r#"{{"labels":[{{"name":"{name}"}}]}}"#);
+                    connector::json(StatusCode::OK, "application/x-amz-json-1.1", body)
+                }),
+                dynamodb: DynamoDb::in_memory().unwrap().service(),
+                s3: s3.service(),
+                eventbridge: bus.service(),
+            };
+            let listener = bind(0).await.unwrap();
+            let address = listener.local_addr().unwrap().to_string();
+            let (stop, stopped) = oneshot::channel();
+            let stopped = async move { drop(stopped.await) };
+            let done = tokio::spawn(serve(listener, services, stopped));
+            Self {
+                folder,
+                address,
+                stop,
+                done,
+            }
+        }
+
+        async fn clients(&self) -> Clients {
+            Clients::network(&Network::at(&format!("http://{}", self.address))).await
+        }
+
+        /// Sends the head of a request as it is and reads the first line of the response.
+        async fn status(&self, head: &str) -> String {
+            let mut stream = TcpStream::connect(&self.address).await.unwrap();
+            let head = format!("{head}\r\nConnection: close\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut response = String::new();
+            stream.read_to_string(&mut response).await.unwrap();
+            response.lines().next().unwrap_or_default().to_owned()
+        }
+    }
+
+    #[tokio::test]
+    async fn each_client_reaches_its_service() {
+        let server = Server::start().await;
+        let clients = server.clients().await;
+
+        let labels = clients.frauddetector.get_labels().send().await.unwrap();
+        assert_eq!(labels.labels()[0].name(), Some("GetLabels"));
+
+        let tables = clients.dynamodb.list_tables().send().await.unwrap();
+        assert_eq!(tables.table_names(), [""; 0]);
+        let missing = clients.dynamodb.describe_table().table_name("None").send();
+        let missing = missing.await.unwrap_err().into_service_error();
+        assert_eq!(missing.code(), Some("ResourceNotFoundException"));
+
+        let event = PutEventsRequestEntry::builder()
+            .source("fraudstream")
+            .detail_type("decision")
+            .detail("{}");
+        let sent = clients.eventbridge.put_events().entries(event.build());
+        assert_eq!(sent.send().await.unwrap().failed_entry_count(), 0);
+
+        let buckets = clients.s3.list_buckets().send().await.unwrap();
+        assert_eq!(buckets.buckets()[0].name(), Some("orders"));
+    }
+
+    /// Objects as clients send them: with and without a signature, whole and in chunks.
+    #[tokio::test]
+    async fn an_object_arrives_however_it_is_sent() {
+        let server = Server::start().await;
+        let unsigned = server.clients().await.s3;
+        let credentials = aws_sdk_s3::config::Credentials::new("key", "secret", None, None, "test");
+        let signed = unsigned.config().to_builder().credentials_provider(credentials);
+        let signed = aws_sdk_s3::Client::from_conf(signed.build());
+        let path = server.folder.path().join("object");
+        std::fs::write(&path, vec![b'x'; 100_000]).unwrap();
+        for (name, client) in [("unsigned", unsigned), ("signed", signed)] {
+            let whole = ByteStream::from(vec![b'x'; 100_000]);
+            let file = ByteStream::from_path(&path).await.unwrap();
+            for (kind, body) in [("whole", whole), ("file", file)] {
+                let put = client.put_object().bucket("orders").key(kind).body(body);
+                put.send().await.unwrap();
+                let read = client.get_object().bucket("orders").key(kind).send();
+                let read = read.await.unwrap().body.collect().await.unwrap();
+                assert_eq!(read.to_vec(), vec![b'x'; 100_000], "{name} {kind}");
+            }
+        }
+    }
+
+    /// The head of a request and the status that answers it.
+    #[tokio::test]
+    async fn requests_that_no_sdk_sends() {
+        let server = Server::start().await;
+        let cases = [
+            ("GET /_fraudstream/health HTTP/1.1\r\nHost: localhost", "200 OK"),
+            ("GET /orders HTTP/1.1\r\nHost: 127.0.0.1:80", "200 OK"),
+            ("GET /orders HTTP/1.1\r\nHost: evil.example", "403 Forbidden"),
+            ("GET /orders HTTP/1.0", "403 Forbidden"),
+            ("POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: AWSDance.Tango\r\nContent-Length: 0",
+                "400 Bad Request"),
+            ("PUT /orders/large HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999999",
+                "413 Payload Too Large"),
+        ];
+        for (head, want) in cases {
+            let got = server.status(head).await;
+            assert_eq!(got.split_once(' ').unwrap_or_default().1, want, "{head}");
+        }
+    }
+
+    #[tokio::test]
+    async fn it_stops_when_it_is_told() {
+        let server = Server::start().await;
+        let clients = server.clients().await;
+        clients.dynamodb.list_tables().send().await.unwrap();
+        server.stop.send(()).unwrap();
+        server.done.await.unwrap().unwrap();
+        assert!(TcpStream::connect(&server.address).await.is_err());
+    }
+}
