@@ -141,12 +141,18 @@ pub fn dynamodb(connector: SharedHttpClient) -> aws_sdk_dynamodb::Client {
 
 /// An S3 client of this process, answered by `connector`.
 pub fn s3(connector: SharedHttpClient) -> aws_sdk_s3::Client {
-    let config = aws_sdk_s3::config::Builder::from(&in_process_config(connector))
-        // A checksum guards a network; here it would only frame the body in chunks.
+    let config = aws_sdk_s3::config::Builder::from(&in_process_config(connector));
+    let config = config.force_path_style(true);
+    aws_sdk_s3::Client::from_conf(unsigned_s3(config).build())
+}
+
+/// A checksum guards a network that is not there. It would also frame a file in chunks, which the
+/// SDK can only do with credentials: without them it panics.
+fn unsigned_s3(config: aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder {
+    config
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-        .force_path_style(true);
-    aws_sdk_s3::Client::from_conf(config.allow_no_auth().build())
+        .allow_no_auth()
 }
 
 /// An EventBridge client of this process, answered by `connector`.
@@ -225,7 +231,7 @@ fn network_s3(config: &SdkConfig, endpoint: Option<&str>) -> aws_sdk_s3::Client 
     let mut builder = aws_sdk_s3::config::Builder::from(&config.sdk);
     builder = builder.force_path_style(endpoint.is_some());
     if config.anonymous {
-        builder = builder.allow_no_auth();
+        builder = unsigned_s3(builder);
     }
     aws_sdk_s3::Client::from_conf(builder.build())
 }

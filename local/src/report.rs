@@ -195,7 +195,7 @@ fn dollars(cents: u64) -> String {
 
 fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(header.to_vec());
+    table.load_style(NOTHING).set_header(header.to_vec());
     for row in rows {
         table.add_row(row);
     }

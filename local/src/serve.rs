@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::get;
@@ -100,13 +100,15 @@ pub fn interrupted() -> io::Result<impl Future<Output = ()> + Send + 'static> {
         .spawn(move || {
             let mut signals = signals.forever();
             signals.next();
-            // Whoever no longer waits has stopped already.
-            drop(sender.send(()));
+            // An error says that nobody waits any more.
+            sender.send(()).ok();
             if let Some(signal) = signals.next() {
                 std::process::exit(128 + signal);
             }
         })?;
-    Ok(async move { drop(receiver.await) })
+    Ok(async move {
+        receiver.await.ok();
+    })
 }
 
 async fn answer(State(services): State<Arc<Services>>, request: Request) -> Response {
@@ -129,11 +131,23 @@ async fn route(services: &Services, request: Request) -> http::Response<Bytes> {
         return unknown_target();
     };
     let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
-        let reason = "the request has no end, or one beyond 256 MiB";
-        return s3::refusal(StatusCode::PAYLOAD_TOO_LARGE, "EntityTooLarge", reason);
-    };
-    service.call(http::Request::from_parts(parts, body)).await
+    match whole(body).await {
+        Some(body) => service.call(http::Request::from_parts(parts, body)).await,
+        None => too_large(),
+    }
+}
+
+/// The body in memory, unless it is too large; one that says so itself is not read at all.
+async fn whole(body: Body) -> Option<Bytes> {
+    if body.size_hint().lower() > MAX_BODY as u64 {
+        return None;
+    }
+    axum::body::to_bytes(body, MAX_BODY).await.ok()
+}
+
+fn too_large() -> http::Response<Bytes> {
+    let reason = "the request is cut short, or larger than 256 MiB";
+    s3::refusal(StatusCode::PAYLOAD_TOO_LARGE, "EntityTooLarge", reason)
 }
 
 /// A web page can have its own name resolve to 127.0.0.1 and would then be free to read every
@@ -155,6 +169,7 @@ fn unknown_target() -> http::Response<Bytes> {
 mod tests {
     use aws_sdk_dynamodb::error::ProvideErrorMetadata;
     use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+    use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
     use aws_sdk_s3::primitives::ByteStream;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
@@ -248,7 +263,12 @@ mod tests {
         let server = Server::start().await;
         let unsigned = server.clients().await.s3;
         let credentials = aws_sdk_s3::config::Credentials::new("key", "secret", None, None, "test");
-        let signed = unsigned.config().to_builder().credentials_provider(credentials);
+        let signed = unsigned
+            .config()
+            .to_builder()
+            .credentials_provider(credentials)
+            .request_checksum_calculation(RequestChecksumCalculation::WhenSupported)
+            .response_checksum_validation(ResponseChecksumValidation::WhenSupported);
         let signed = aws_sdk_s3::Client::from_conf(signed.build());
         let path = server.folder.path().join("object");
         std::fs::write(&path, vec![b'x'; 100_000]).unwrap();

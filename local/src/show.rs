@@ -87,7 +87,7 @@ pub fn list(decisions: &[Decision]) -> String {
         return "none\n".to_owned();
     }
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(["order", "revision", "time", "decision", "rules", "label"]);
+    table.load_style(NOTHING).set_header(["order", "revision", "time", "decision", "rules", "label"]);
     for decision in decisions {
         let rules: Vec<_> = decision.verdict.matched_rules.iter().map(|rule| rule.rule_id.as_str()).collect();
         let label = decision.label.as_ref().and_then(|entry| entry.label.as_deref()).unwrap_or("-");

@@ -81,8 +81,13 @@ pub(crate) async fn save(table: &Table, bundle: &impl Serialize) -> Result<Bundl
 }
 
 /// Reads a bundle.
-pub(crate) async fn load<B: DeserializeOwned>(table: &Table, reference: &BundleReference) -> Result<B> {
-    let bundle = table.chunks(&name(&reference.hash), reference.chunks).await?;
+pub(crate) async fn load<B: DeserializeOwned>(
+    table: &Table,
+    reference: &BundleReference,
+) -> Result<B> {
+    let bundle = table
+        .chunks(&name(&reference.hash), reference.chunks)
+        .await?;
     bundle.ok_or_else(|| Error::internal("a bundle is gone"))
 }
 
@@ -97,14 +102,20 @@ fn hex(bytes: &[u8]) -> String {
 impl EventTypeBundle {
     /// What rules over this event type may speak of.
     pub(crate) fn schema(&self, lists: impl IntoIterator<Item = String>) -> Schema {
-        let variables = self.variables.iter().map(|variable| (variable.name.clone(), variable.ty()));
+        let variables = self
+            .variables
+            .iter()
+            .map(|variable| (variable.name.clone(), variable.ty()));
         Schema::new(variables, lists)
     }
 
     /// The row of an event that says nothing: the defaults.
     pub(crate) fn defaults(&self) -> Vec<Value> {
         let default = |v: &BundledVariable| operations::default_value(v.ty(), &v.default_value);
-        self.variables.iter().map(|v| default(v).unwrap_or(Value::Null)).collect()
+        self.variables
+            .iter()
+            .map(|v| default(v).unwrap_or(Value::Null))
+            .collect()
     }
 }
 
@@ -127,20 +138,30 @@ pub(crate) struct Compiled {
 
 impl Compiled {
     pub(crate) fn new(version: VersionBundle, event_type: EventTypeBundle) -> Result<Self> {
-        let lists = version.rules.iter().flat_map(|rule| rule.lists.iter().cloned());
+        let lists = version
+            .rules
+            .iter()
+            .flat_map(|rule| rule.lists.iter().cloned());
         let schema = event_type.schema(lists);
-        let compile = |rule: &BundledRule| {
-            Rule::new(&rule.expression, &schema).map_err(|_| {
+        let compile =
+            |rule: &BundledRule| {
+                Rule::new(&rule.expression, &schema).map_err(|_| {
                 let BundledRule { rule_id, rule_version, .. } = rule;
                 Error::validation(format!(
                     "Version {rule_version} of rule '{rule_id}' no longer fits event type '{}'.",
                     event_type.name
                 ))
             })
-        };
+            };
         let rules = version.rules.iter().map(compile).collect::<Result<_>>()?;
         let defaults = event_type.defaults();
-        Ok(Self { version, schema, rules, defaults, event_type })
+        Ok(Self {
+            version,
+            schema,
+            rules,
+            defaults,
+            event_type,
+        })
     }
 
     /// The lists its rules use, each once.

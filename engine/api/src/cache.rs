@@ -83,7 +83,9 @@ impl Cache {
 
     pub(crate) fn keep_list(&self, name: &str, list: List) -> Arc<List> {
         let list = Arc::new(list);
-        self.write().lists.insert(name.to_owned(), Arc::clone(&list));
+        self.write()
+            .lists
+            .insert(name.to_owned(), Arc::clone(&list));
         list
     }
 
@@ -132,19 +134,29 @@ impl Engine {
             }
             state.epoch
         };
-        let Some(record) = self.definitions.get::<EventType>(&event_type_key(name)).await? else {
+        let Some(record) = self
+            .definitions
+            .get::<EventType>(&event_type_key(name))
+            .await?
+        else {
             return Ok(None);
         };
         let bundle: Arc<EventTypeBundle> =
             Arc::new(bundle::load(&self.definitions, &record.bundle).await?);
         self.cache.keep(epoch, |state| {
-            state.event_types.insert(name.to_owned(), Arc::clone(&bundle));
+            state
+                .event_types
+                .insert(name.to_owned(), Arc::clone(&bundle));
         });
         Ok(Some(bundle))
     }
 
     /// A detector version, or the ACTIVE one, ready to run.
-    pub(crate) async fn ready(&self, detector_id: &str, version: Option<u32>) -> Result<Arc<Ready>> {
+    pub(crate) async fn ready(
+        &self,
+        detector_id: &str,
+        version: Option<u32>,
+    ) -> Result<Arc<Ready>> {
         self.refresh().await?;
         let key = (detector_id.to_owned(), version);
         let epoch = {
@@ -166,11 +178,18 @@ impl Engine {
         let detector = detector
             .ok_or_else(|| Error::not_found(format!("Detector '{detector_id}' does not exist.")))?;
         let version = version.or(detector.active_version).ok_or_else(|| {
-            Error::not_found(format!("Detector '{detector_id}' has no version in status ACTIVE."))
+            Error::not_found(format!(
+                "Detector '{detector_id}' has no version in status ACTIVE."
+            ))
         })?;
-        let record = self.definitions.get(&version_key(detector_id, version)).await?;
+        let record = self
+            .definitions
+            .get(&version_key(detector_id, version))
+            .await?;
         let record: DetectorVersion = record.ok_or_else(|| {
-            Error::not_found(format!("Version {version} of detector '{detector_id}' does not exist."))
+            Error::not_found(format!(
+                "Version {version} of detector '{detector_id}' does not exist."
+            ))
         })?;
         let name = &detector.event_type_name;
         let event_type: Option<EventType> = self.definitions.get(&event_type_key(name)).await?;

@@ -33,7 +33,11 @@ struct InProcess {
 }
 
 impl HttpClient for InProcess {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }
@@ -50,11 +54,17 @@ impl HttpConnector for InProcess {
 }
 
 async fn read(request: HttpRequest) -> Result<http::Request<Bytes>, ConnectorError> {
-    let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+    let request = request
+        .try_into_http1x()
+        .map_err(|error| ConnectorError::user(error.into()))?;
     let (parts, body) = request.into_parts();
     let bytes = match body.bytes() {
         Some(bytes) => Bytes::copy_from_slice(bytes),
-        None => body.collect().await.map_err(ConnectorError::user)?.to_bytes(),
+        None => body
+            .collect()
+            .await
+            .map_err(ConnectorError::user)?
+            .to_bytes(),
     };
     Ok(http::Request::from_parts(parts, bytes))
 }

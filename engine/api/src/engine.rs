@@ -26,7 +26,10 @@ pub struct Engine {
 impl Engine {
     /// An engine over the tables that `client` reaches. Nothing is read yet.
     pub fn new(options: Options, client: Client) -> Self {
-        let table = |name: &str| Table { client: client.clone(), name: name.to_owned() };
+        let table = |name: &str| Table {
+            client: client.clone(),
+            name: name.to_owned(),
+        };
         Self {
             definitions: table(&options.definitions_table),
             events: table(&options.events_table),
@@ -71,7 +74,9 @@ impl Engine {
 
     /// The ARN of a resource, e.g. of `label` and `fraud`.
     pub(crate) fn arn(&self, kind: &str, path: &str) -> String {
-        let Options { region, account, .. } = &self.options;
+        let Options {
+            region, account, ..
+        } = &self.options;
         format!("arn:aws:frauddetector:{region}:{account}:{kind}/{path}")
     }
 

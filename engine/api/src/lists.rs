@@ -105,7 +105,11 @@ impl Edit {
     }
 
     fn bytes(&self) -> usize {
-        self.added.iter().chain(&self.removed).map(|element| element.0.len() + 4).sum()
+        self.added
+            .iter()
+            .chain(&self.removed)
+            .map(|element| element.0.len() + 4)
+            .sum()
     }
 
     pub(crate) fn apply(&self, elements: &mut Elements) {
@@ -174,7 +178,13 @@ pub(crate) struct New {
 
 pub(crate) async fn create(table: &Table, new: New, elements: &Elements) -> Result<Head> {
     let base = put_base(table, elements, 1).await?;
-    let New { name, description, variable_type, tags, now } = new;
+    let New {
+        name,
+        description,
+        variable_type,
+        tags,
+        now,
+    } = new;
     Ok(Head {
         name,
         id: Uuid::new_v4().to_string(),
@@ -192,7 +202,11 @@ async fn put_base(table: &Table, elements: &Elements, generation: u64) -> Result
     // A name of its own for each attempt: two writers must not write each other's chunks.
     let name = format!("list#{}", Uuid::new_v4());
     let chunks = table.put_chunks(&name, elements).await?;
-    Ok(Base { name, chunks, generation })
+    Ok(Base {
+        name,
+        chunks,
+        generation,
+    })
 }
 
 /// Adds an edit to a list, in the log or as a new base. `elements` is the list after the edit.
@@ -208,7 +222,11 @@ pub(crate) async fn record(
     if long || edit.bytes() > LARGEST_EDIT {
         head.base = put_base(table, elements, head.generation).await?;
     } else {
-        change.put(&EditRecord { list: head.id.clone(), generation: head.generation, edit })?;
+        change.put(&EditRecord {
+            list: head.id.clone(),
+            generation: head.generation,
+            edit,
+        })?;
     }
     Ok(())
 }
@@ -220,7 +238,9 @@ pub(crate) async fn sweep(table: &Table, before: &Head, after: Option<&Head>) ->
     if kept.is_some_and(|base| base.name == before.base.name) {
         return Ok(());
     }
-    table.delete_chunks(&before.base.name, before.base.chunks).await?;
+    table
+        .delete_chunks(&before.base.name, before.base.chunks)
+        .await?;
     for generation in before.base.generation + 1..=before.generation {
         table.delete(&edit_key(&before.id, generation)).await?;
     }

@@ -571,7 +571,10 @@ static OPERATIONS: &[Operation] = &[
     ),
     operation(
         "GetEvent",
-        &[must("eventId", &IDENTIFIER), must("eventTypeName", &IDENTIFIER)],
+        &[
+            must("eventId", &IDENTIFIER),
+            must("eventTypeName", &IDENTIFIER),
+        ],
     ),
     operation(
         "GetEventPrediction",

@@ -29,7 +29,10 @@ pub(crate) struct Statistics {
 impl Default for Statistics {
     fn default() -> Self {
         let shard = Uuid::new_v4().as_bytes()[0] % SHARDS;
-        Self { counts: Mutex::default(), shard }
+        Self {
+            counts: Mutex::default(),
+            shard,
+        }
     }
 }
 
@@ -92,7 +95,11 @@ impl Engine {
         let key = key(event_type, self.statistics.shard);
         let number = |number: u64| AttributeValue::N(number.to_string());
         let now = AttributeValue::S(text::milliseconds(self.now()));
-        let request = self.events.client.update_item().table_name(&self.events.name);
+        let request = self
+            .events
+            .client
+            .update_item()
+            .table_name(&self.events.name);
         let request = request
             .set_key(Some(key.attributes()))
             .update_expression("ADD numberOfEvents :events, eventDataSizeInBytes :bytes SET lastUpdatedTime = :now")
@@ -100,8 +107,10 @@ impl Engine {
             .expression_attribute_values(":bytes", number(count.bytes))
             .expression_attribute_values(":now", now);
         request.send().await.map_err(failed)?;
-        self.stretch(&key, "leastRecentEvent", ">", count.least.as_deref()).await?;
-        self.stretch(&key, "mostRecentEvent", "<", count.most.as_deref()).await
+        self.stretch(&key, "leastRecentEvent", ">", count.least.as_deref())
+            .await?;
+        self.stretch(&key, "mostRecentEvent", "<", count.most.as_deref())
+            .await
     }
 
     /// Moves one end of the time the events span, if the new one lies further out.
@@ -109,7 +118,11 @@ impl Engine {
         let Some(time) = time else {
             return Ok(());
         };
-        let request = self.events.client.update_item().table_name(&self.events.name);
+        let request = self
+            .events
+            .client
+            .update_item()
+            .table_name(&self.events.name);
         let request = request
             .set_key(Some(key.attributes()))
             .update_expression(format!("SET {end} = :time"))
@@ -137,7 +150,9 @@ impl Engine {
 }
 
 fn lies_within(error: &SdkError<UpdateItemError>) -> bool {
-    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+    error
+        .as_service_error()
+        .is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }
 
 fn earlier(a: Option<String>, b: Option<String>) -> Option<String> {

@@ -45,10 +45,13 @@ fn operation(request: &Request<Bytes>) -> Result<&'static Operation> {
     }
     let target = text(request.headers(), "x-amz-target");
     let target = target.ok_or_else(|| unknown("The header X-Amz-Target is missing."))?;
-    let operation = target.strip_prefix(TARGET_PREFIX).and_then(shapes::find).ok_or_else(|| {
-        let shown: String = target.chars().take(100).collect();
-        unknown(&format!("There is no operation '{shown}'."))
-    })?;
+    let operation = target
+        .strip_prefix(TARGET_PREFIX)
+        .and_then(shapes::find)
+        .ok_or_else(|| {
+            let shown: String = target.chars().take(100).collect();
+            unknown(&format!("There is no operation '{shown}'."))
+        })?;
     let content_type = text(request.headers(), "content-type").unwrap_or_default();
     if !content_type.starts_with("application/x-amz-json-1.1") {
         let message = "The content type must be application/x-amz-json-1.1.";
@@ -77,13 +80,18 @@ fn input(operation: &Operation, body: &Bytes) -> Result<Value> {
     }
     serde_json::from_slice(body).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
-        Error::new(Code::Serialization, format!("The body is not valid JSON at {place}."))
+        Error::new(
+            Code::Serialization,
+            format!("The body is not valid JSON at {place}."),
+        )
     })
 }
 
 fn respond(reply: Reply) -> Response<Bytes> {
     let mut response = response(StatusCode::OK, reply.body);
-    let prediction = reply.prediction.and_then(|text| HeaderValue::try_from(text).ok());
+    let prediction = reply
+        .prediction
+        .and_then(|text| HeaderValue::try_from(text).ok());
     if let Some(prediction) = prediction {
         response.headers_mut().insert(PREDICTION, prediction);
     }
@@ -94,7 +102,9 @@ fn refuse(error: &Error) -> Response<Bytes> {
     let code = error.code().name();
     let body = serde_json::json!({ "__type": code, "message": error.message() }).to_string();
     let mut response = response(error.code().status(), Bytes::from(body));
-    response.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(code));
+    response
+        .headers_mut()
+        .insert(ERROR_TYPE, HeaderValue::from_static(code));
     response
 }
 

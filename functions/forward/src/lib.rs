@@ -136,14 +136,10 @@ impl Forward {
             let codes: Vec<Option<String>> = answer.entries().iter().map(|entry| entry.error_code.clone()).collect();
             let mut failed = Vec::new();
             for (out, code) in request.into_iter().zip(codes) {
-                results[out.index].1 = match code {
-                    None => Ok(()),
-                    Some(code) => {
-                        let failure = Failure::retry(format!("PutEvents: {code}"));
-                        failed.push(out);
-                        Err(failure)
-                    }
-                };
+                results[out.index].1 = code.as_ref().map_or(Ok(()), |code| Err(Failure::retry(format!("PutEvents: {code}"))));
+                if code.is_some() {
+                    failed.push(out);
+                }
             }
             if failed.is_empty() {
                 return;

@@ -46,6 +46,8 @@ pub struct InvalidTemplate {
 impl InvalidTemplate {
     pub(super) fn new(file: &str, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.at);
+        // What is referred to twice is read twice.
+        problems.dedup();
         Self { file: file.to_owned(), problems }
     }
 

@@ -19,7 +19,7 @@ pub(super) fn template(file: &str, text: &str) -> Result<Template, Vec<Problem>>
     let mut reader = Reader::default();
     reader.template.file = file.to_owned();
     reader.sections(&root);
-    for resource in reader.resources.clone().into_values() {
+    for (_, resource) in reader.resources.clone() {
         reader.resource(resource.kind, resource.properties, false);
     }
     reader.metadata(root.get("Metadata").and_then(|metadata| metadata.get("fraudstream")));
@@ -39,7 +39,8 @@ struct Resource<'a> {
 /// What has been read, and everything that was wrong with it.
 #[derive(Default)]
 pub(super) struct Reader<'a> {
-    resources: BTreeMap<&'a str, Resource<'a>>,
+    /// By logical id, in the order of the file.
+    resources: Vec<(&'a str, Resource<'a>)>,
     parameters: BTreeMap<&'a str, &'a Node>,
     defined: BTreeMap<(Kind, String), Place>,
     pub(super) template: Template,
@@ -92,9 +93,7 @@ impl<'a> Reader<'a> {
             return self.problem(ty.at, message);
         };
         match find(attributes, "Properties") {
-            Some(properties) => {
-                self.resources.insert(&entry.key, Resource { kind, properties });
-            }
+            Some(properties) => self.resources.push((&entry.key, Resource { kind, properties })),
             None => self.problem(entry.at, format!("resource `{}` has no `Properties`", entry.key)),
         }
     }
@@ -314,7 +313,7 @@ impl<'a> Reader<'a> {
     }
 
     fn logical(&mut self, kind: Kind, at: Place, id: &str) -> Option<String> {
-        let Some(resource) = self.resources.get(id).copied() else {
+        let Some((_, resource)) = self.resources.iter().find(|(known, _)| *known == id).copied() else {
             self.problem(at, format!("there is no resource `{id}` in this template"));
             return None;
         };
@@ -323,8 +322,7 @@ impl<'a> Reader<'a> {
             self.problem(at, message);
             return None;
         }
-        // A resource without a name has an error of its own.
-        resource.properties.get(kind.key())?.text().map(str::to_owned)
+        self.text(resource.properties.get(kind.key())?)
     }
 }
 
@@ -457,13 +455,20 @@ mod tests {
             let text = format!("Metadata:\n  fraudstream: {metadata}\n{}", include_str!("tests/small.yaml"));
             Template::parse("t.yaml", &text).map_err(|error| error.to_string())
         };
-        let template = with("{EventTypes: {order: {EventIngestion: ENABLED}}}").unwrap();
+        let template = with("{EventIngestion: ENABLED, DataTypes: {signed_up_at: DATETIME}}").unwrap();
         assert_eq!(template.event_types[0].ingestion, Some(true));
-        let template = with("{Variables: {signed_up_at: {DataType: DATETIME}}}").unwrap();
+        assert_eq!(template.event_types[0].orchestration, None);
         assert_eq!(template.variables[1].ty, rules::Type::DateTime);
-        let error = with("{EventTypes: {odrer: {EventIngestion: ENABLED}}}").unwrap_err();
-        assert_eq!(error, "t.yaml:2:30: the template defines no event type `odrer`");
-        let error = with("{Variable: {}}").unwrap_err();
-        assert_eq!(error, "t.yaml:2:17: `Variable` is no key of `fraudstream`; expected EventTypes, Variables");
+        let cases = [
+            ("{DataTypes: {signed_up: DATETIME}}", "2:30: the template defines no variable `signed_up`"),
+            ("{DataTypes: {price: INTEGER}}", "2:37: the default is not a valid INTEGER: expected a whole number \
+              from -9223372036854775808 to 9223372036854775807"),
+            ("{EventIngestion: on}", "2:34: `on` is not possible here; expected ENABLED or DISABLED"),
+            ("{Ingestion: ENABLED}", "2:17: `Ingestion` is no key of `fraudstream`; \
+              expected EventIngestion, EventOrchestration, DataTypes"),
+        ];
+        for (metadata, want) in cases {
+            assert_eq!(with(metadata).unwrap_err(), format!("t.yaml:{want}"), "{metadata}");
+        }
     }
 }

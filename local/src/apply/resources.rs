@@ -10,6 +10,8 @@ use super::template::{Detector, EventType, List, ModelVersion, Models, Named, Ru
 /// The most characters of a description, but of a variable's.
 const DESCRIPTION: usize = 128;
 const VARIABLE_DESCRIPTION: usize = 256;
+/// What the template's metadata may say under `fraudstream`.
+const METADATA: &[&str] = &["EventIngestion", "EventOrchestration", "DataTypes"];
 
 impl<'a> Reader<'a> {
     /// Reads a resource and returns its name.
@@ -186,47 +188,34 @@ impl<'a> Reader<'a> {
         models
     }
 
-    /// Reads what CloudFormation has no property for.
+    /// Reads what CloudFormation has no property for; it holds for every event type of the file.
     pub(super) fn metadata(&mut self, node: Option<&'a Node>) {
         let Some(node) = node else { return };
         let Some(entries) = node.entries() else {
-            return self.problem(node.at, "`fraudstream` is a map with EventTypes, Variables");
+            return self.problem(node.at, format!("`fraudstream` is a map with {}", METADATA.join(", ")));
         };
-        self.only(entries, &["EventTypes", "Variables"], "key of `fraudstream`");
-        for entry in find(entries, "EventTypes").and_then(Node::entries).unwrap_or_default() {
-            match self.template.event_types.iter().position(|event_type| event_type.name == entry.key) {
-                Some(index) => self.event_type_metadata(index, &entry.node),
-                None => self.problem(entry.at, format!("the template defines no event type `{}`", entry.key)),
-            }
+        self.only(entries, METADATA, "key of `fraudstream`");
+        let mut switch = |key| find(entries, key).and_then(|node| self.word(node, &["ENABLED", "DISABLED"]));
+        let ingestion = switch("EventIngestion").map(|word| word == "ENABLED");
+        let orchestration = switch("EventOrchestration").map(|word| word == "ENABLED");
+        for event_type in &mut self.template.event_types {
+            event_type.ingestion = ingestion;
+            event_type.orchestration = orchestration;
         }
-        for entry in find(entries, "Variables").and_then(Node::entries).unwrap_or_default() {
+        for entry in find(entries, "DataTypes").and_then(Node::entries).unwrap_or_default() {
             match self.template.variables.iter().position(|variable| variable.name == entry.key) {
-                Some(index) => self.variable_metadata(index, &entry.node),
+                Some(index) => self.retype(index, &entry.node),
                 None => self.problem(entry.at, format!("the template defines no variable `{}`", entry.key)),
             }
         }
     }
 
-    fn event_type_metadata(&mut self, index: usize, node: &'a Node) {
-        let entries = node.entries().unwrap_or_default();
-        self.only(entries, &["EventIngestion", "EventOrchestration"], "key of an event type");
-        let ingestion = node.get("EventIngestion").and_then(|node| self.word(node, &["ENABLED", "DISABLED"]));
-        let bridge = node.get("EventOrchestration").and_then(|node| node.get("EventBridgeEnabled"));
-        let bridge = bridge.and_then(|node| self.word(node, &["true", "false"]));
-        if let Some(event_type) = self.template.event_types.get_mut(index) {
-            event_type.ingestion = ingestion.map(|word| word == "ENABLED");
-            event_type.orchestration = bridge.map(|word| word == "true");
-        }
-    }
-
-    /// In CloudFormation the variable is a STRING, which an empty default fits either way.
-    fn variable_metadata(&mut self, index: usize, node: &'a Node) {
-        self.only(node.entries().unwrap_or_default(), &["DataType"], "key of a variable");
-        let Some(data_type) = node.get("DataType") else { return };
-        let Some(ty) = self.data_type(data_type) else { return };
+    /// Gives a variable a data type that CloudFormation does not know.
+    fn retype(&mut self, index: usize, node: &'a Node) {
+        let Some(ty) = self.data_type(node) else { return };
         let Some(variable) = self.template.variables.get_mut(index) else { return };
         variable.ty = ty;
         let default = variable.default.clone();
-        self.check_default(data_type, ty, &default);
+        self.check_default(node, ty, &default);
     }
 }

@@ -69,7 +69,11 @@ pub(crate) async fn put(engine: &Engine, input: Put) -> Result<Empty> {
             );
             return Err(Error::validation(message));
         }
-        Some(before) => Detector { description: input.description, last_updated_time: now, ..before },
+        Some(before) => Detector {
+            description: input.description,
+            last_updated_time: now,
+            ..before
+        },
         None => {
             change.count("detector", 1, engine.options.limits.detectors)?;
             created(&change, input, now).await?
@@ -124,12 +128,20 @@ pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + 
             Page::one(found.ok_or_else(|| missing(detector_id))?)
         }
         None => {
-            let listing =
-                Listing { operation: "GetDetectors", filters: "", pk: "detector", prefix: "", usual: 10 };
+            let listing = Listing {
+                operation: "GetDetectors",
+                filters: "",
+                pk: "detector",
+                prefix: "",
+                usual: 10,
+            };
             listing.page(engine, &input.paging).await?
         }
     };
-    Ok(page::output("detectors", page.map(|detector| output(engine, detector))))
+    Ok(page::output(
+        "detectors",
+        page.map(|detector| output(engine, detector)),
+    ))
 }
 
 fn output(engine: &Engine, detector: Detector) -> Output {
@@ -162,7 +174,10 @@ pub(crate) struct DescribeOutput {
 }
 
 pub(crate) async fn describe(engine: &Engine, input: Describe) -> Result<DescribeOutput> {
-    let Describe { detector_id, paging } = input;
+    let Describe {
+        detector_id,
+        paging,
+    } = input;
     let found: Option<Detector> = engine.definitions.get(&detector_key(&detector_id)).await?;
     found.ok_or_else(|| missing(&detector_id))?;
     let listing = Listing {

@@ -20,15 +20,24 @@ pub(crate) async fn put(engine: &Engine, input: Put) -> Result<Empty> {
 }
 
 pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
-    Ok(page::output("entityTypes", named::get(engine, &KIND, input).await?))
+    Ok(page::output(
+        "entityTypes",
+        named::get(engine, &KIND, input).await?,
+    ))
 }
 
 /// Refused while an event type includes it.
 pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
     let mut change = engine.change().await?;
     let types = event_types::all(&change).await?;
-    if let Some(user) = types.iter().find(|event_type| event_type.entity_types.contains(&input.name)) {
-        let message = format!("Entity type '{}' is included in event type '{}'.", input.name, user.name);
+    if let Some(user) = types
+        .iter()
+        .find(|event_type| event_type.entity_types.contains(&input.name))
+    {
+        let message = format!(
+            "Entity type '{}' is included in event type '{}'.",
+            input.name, user.name
+        );
         return Err(Error::conflict(message));
     }
     named::delete(&KIND, &mut change, &input.name).await?;

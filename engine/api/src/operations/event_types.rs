@@ -91,7 +91,9 @@ pub(crate) async fn put(engine: &Engine, input: Put) -> Result<Empty> {
 fn merged(engine: &Engine, input: Put, before: Option<&EventType>) -> Result<EventType> {
     let now = text::milliseconds(engine.now());
     let ingestion = || before.map_or_else(|| "ENABLED".to_owned(), |b| b.event_ingestion.clone());
-    let off = Orchestration { event_bridge_enabled: false };
+    let off = Orchestration {
+        event_bridge_enabled: false,
+    };
     let orchestration = before.map_or(off, |before| before.event_orchestration);
     Ok(EventType {
         name: input.name,
@@ -114,15 +116,23 @@ fn merged(engine: &Engine, input: Put, before: Option<&EventType>) -> Result<Eve
 /// Each name once, in the order given.
 fn once(names: Vec<String>) -> Vec<String> {
     let mut seen = std::collections::HashSet::new();
-    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
+    names
+        .into_iter()
+        .filter(|name| seen.insert(name.clone()))
+        .collect()
 }
 
 async fn check_names(change: &Change<'_>, event_type: &EventType) -> Result<()> {
-    let kinds = [(&labels::KIND, &event_type.labels), (&entity_types::KIND, &event_type.entity_types)];
+    let kinds = [
+        (&labels::KIND, &event_type.labels),
+        (&entity_types::KIND, &event_type.entity_types),
+    ];
     for (kind, names) in kinds {
         let keys = keys(names, |name| named_key(kind.name, name));
         let found: Vec<Named> = change.many(&keys).await?;
-        let missing = names.iter().filter(|name| !found.iter().any(|named| named.name == **name));
+        let missing = names
+            .iter()
+            .filter(|name| !found.iter().any(|named| named.name == **name));
         refuse_missing(kind.title, missing)?;
     }
     Ok(())
@@ -130,7 +140,11 @@ async fn check_names(change: &Change<'_>, event_type: &EventType) -> Result<()> 
 
 /// DynamoDB takes no empty key; an empty name does not exist anyway.
 fn keys(names: &[String], key: impl Fn(&str) -> Key) -> Vec<Key> {
-    names.iter().filter(|name| !name.is_empty()).map(|name| key(name)).collect()
+    names
+        .iter()
+        .filter(|name| !name.is_empty())
+        .map(|name| key(name))
+        .collect()
 }
 
 fn refuse_missing<'a>(title: &str, missing: impl Iterator<Item = &'a String>) -> Result<()> {
@@ -138,19 +152,30 @@ fn refuse_missing<'a>(title: &str, missing: impl Iterator<Item = &'a String>) ->
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Error::validation(format!("{title}: {} do not exist.", text::names(missing))))
+    Err(Error::validation(format!(
+        "{title}: {} do not exist.",
+        text::names(missing)
+    )))
 }
 
 /// The variables of an event type, in its order.
 async fn event_variables(change: &Change<'_>, event_type: &EventType) -> Result<Vec<Variable>> {
     let names = &event_type.event_variables;
     let found: Vec<Variable> = change.many(&keys(names, variables::key)).await?;
-    let missing = names.iter().filter(|name| !found.iter().any(|v| v.name == **name));
+    let missing = names
+        .iter()
+        .filter(|name| !found.iter().any(|v| v.name == **name));
     refuse_missing("Variable", missing)?;
-    let computed: Vec<&str> =
-        found.iter().filter(|v| v.data_source != "EVENT").map(|v| v.name.as_str()).collect();
+    let computed: Vec<&str> = found
+        .iter()
+        .filter(|v| v.data_source != "EVENT")
+        .map(|v| v.name.as_str())
+        .collect();
     if !computed.is_empty() {
-        let message = format!("An event does not bring variables of models: {}.", text::names(computed));
+        let message = format!(
+            "An event does not bring variables of models: {}.",
+            text::names(computed)
+        );
         return Err(Error::validation(message));
     }
     Ok(found)
@@ -171,12 +196,19 @@ fn resolve(event_type: &EventType, variables: &[Variable]) -> EventTypeBundle {
         orchestration: event_type.event_orchestration.event_bridge_enabled,
         entity_types: event_type.entity_types.clone(),
         labels: event_type.labels.clone(),
-        variables: event_type.event_variables.iter().filter_map(variable).collect(),
+        variables: event_type
+            .event_variables
+            .iter()
+            .filter_map(variable)
+            .collect(),
     }
 }
 
 fn removes_variables(before: &EventType, after: &EventType) -> bool {
-    before.event_variables.iter().any(|name| !after.event_variables.contains(name))
+    before
+        .event_variables
+        .iter()
+        .any(|name| !after.event_variables.contains(name))
 }
 
 /// Refuses to take a variable from rules that a detector version has pinned.
@@ -250,8 +282,13 @@ pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + 
             Page::one(found.ok_or_else(|| missing(name))?)
         }
         None => {
-            let listing =
-                Listing { operation: "GetEventTypes", filters: "", pk: "event-type", prefix: "", usual: 10 };
+            let listing = Listing {
+                operation: "GetEventTypes",
+                filters: "",
+                pk: "event-type",
+                prefix: "",
+                usual: 10,
+            };
             listing.page(engine, &input.paging).await?
         }
     };
@@ -259,7 +296,13 @@ pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + 
     for event_type in page.rows {
         rows.push(output(engine, event_type).await?);
     }
-    Ok(page::output("eventTypes", Page { rows, next_token: page.next_token }))
+    Ok(page::output(
+        "eventTypes",
+        Page {
+            rows,
+            next_token: page.next_token,
+        },
+    ))
 }
 
 pub(crate) fn missing(name: &str) -> Error {
@@ -286,8 +329,14 @@ async fn output(engine: &Engine, event_type: EventType) -> Result<Output> {
 pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
     let mut change = engine.change().await?;
     let detectors = detectors::all(&change).await?;
-    if let Some(user) = detectors.iter().find(|detector| detector.event_type_name == input.name) {
-        let message = format!("Event type '{}' is used by detector '{}'.", input.name, user.detector_id);
+    if let Some(user) = detectors
+        .iter()
+        .find(|detector| detector.event_type_name == input.name)
+    {
+        let message = format!(
+            "Event type '{}' is used by detector '{}'.",
+            input.name, user.detector_id
+        );
         return Err(Error::conflict(message));
     }
     let key = event_type_key(&input.name);
@@ -298,4 +347,3 @@ pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
     }
     Ok(Empty {})
 }
-

@@ -85,7 +85,10 @@ pub(crate) fn row(
     for (name, value) in variables {
         let found = slot(name).and_then(|slot| Some((slot, event_type.variables.get(slot)?)));
         let Some((slot, variable)) = found else {
-            let message = format!("Variable '{name}' is not included in event type '{}'.", event_type.name);
+            let message = format!(
+                "Variable '{name}' is not included in event type '{}'.",
+                event_type.name
+            );
             return Err(Error::validation(message));
         };
         row[slot] = match value {
@@ -98,8 +101,12 @@ pub(crate) fn row(
 
 fn parsed(variable: &BundledVariable, value: &str) -> Result<Value> {
     let ty = variable.ty();
-    Value::parse(ty, value)
-        .map_err(|_| Error::validation(format!("Value of variable '{}' is not a valid {ty}.", variable.name)))
+    Value::parse(ty, value).map_err(|_| {
+        Error::validation(format!(
+            "Value of variable '{}' is not a valid {ty}.",
+            variable.name
+        ))
+    })
 }
 
 pub(crate) fn check_entities(event_type: &EventTypeBundle, entities: &[Entity]) -> Result<()> {
@@ -140,14 +147,32 @@ pub(crate) struct Send {
 pub(crate) async fn send(engine: &Engine, input: Send) -> Result<Empty> {
     let event_type = find_type(engine, &input.event_type_name).await?;
     if !event_type.ingestion {
-        let message = format!("Event type '{}' does not store events: its event ingestion is DISABLED.", event_type.name);
+        let message = format!(
+            "Event type '{}' does not store events: its event ingestion is DISABLED.",
+            event_type.name
+        );
         return Err(Error::validation(message));
     }
     check_entities(&event_type, &input.entities)?;
     let event_timestamp = time("eventTimestamp", &input.event_timestamp)?;
-    let label = label(engine, &event_type, input.assigned_label, input.label_timestamp)?;
-    let slot = |name: &str| event_type.variables.iter().position(|variable| variable.name == name);
-    row(&event_type, event_type.defaults(), &input.event_variables, slot)?;
+    let label = label(
+        engine,
+        &event_type,
+        input.assigned_label,
+        input.label_timestamp,
+    )?;
+    let slot = |name: &str| {
+        event_type
+            .variables
+            .iter()
+            .position(|variable| variable.name == name)
+    };
+    row(
+        &event_type,
+        event_type.defaults(),
+        &input.event_variables,
+        slot,
+    )?;
     let key = event_key(&input.event_type_name, &input.event_id);
     let label_key = label_key(&input.event_type_name, &input.event_id);
     let event = StoredEvent {
@@ -161,15 +186,24 @@ pub(crate) async fn send(engine: &Engine, input: Send) -> Result<Empty> {
     };
     put_event(engine, &key, &event).await?;
     if let Some(label) = label {
-        engine.events.put(store::write_at(&label_key, &label)?).await?;
+        engine
+            .events
+            .put(store::write_at(&label_key, &label)?)
+            .await?;
     }
     Ok(Empty {})
 }
 
 /// Only a new event is counted.
 async fn put_event(engine: &Engine, key: &Key, event: &StoredEvent) -> Result<()> {
-    let request = engine.events.client.put_item().table_name(&engine.events.name);
-    let request = request.set_item(Some(store::write_at(key, event)?)).return_values(ReturnValue::AllOld);
+    let request = engine
+        .events
+        .client
+        .put_item()
+        .table_name(&engine.events.name);
+    let request = request
+        .set_item(Some(store::write_at(key, event)?))
+        .return_values(ReturnValue::AllOld);
     let before = request.send().await.map_err(failed)?.attributes;
     match before {
         None => engine.count(event).await,
@@ -186,11 +220,22 @@ fn label(
     let (current_label, timestamp) = match (label, timestamp) {
         (None, None) => return Ok(None),
         (Some(label), Some(timestamp)) => (label, timestamp),
-        (Some(_), None) => return Err(Error::validation("An assignedLabel needs a labelTimestamp.")),
-        (None, Some(_)) => return Err(Error::validation("A labelTimestamp needs an assignedLabel.")),
+        (Some(_), None) => {
+            return Err(Error::validation(
+                "An assignedLabel needs a labelTimestamp.",
+            ));
+        }
+        (None, Some(_)) => {
+            return Err(Error::validation(
+                "A labelTimestamp needs an assignedLabel.",
+            ));
+        }
     };
     if !event_type.labels.contains(&current_label) {
-        let message = format!("Label '{current_label}' is not included in event type '{}'.", event_type.name);
+        let message = format!(
+            "Label '{current_label}' is not included in event type '{}'.",
+            event_type.name
+        );
         return Err(Error::validation(message));
     }
     Ok(Some(StoredLabel {
@@ -202,7 +247,10 @@ fn label(
 }
 
 async fn find_type(engine: &Engine, name: &str) -> Result<std::sync::Arc<EventTypeBundle>> {
-    engine.event_type(name).await?.ok_or_else(|| event_types::missing(name))
+    engine
+        .event_type(name)
+        .await?
+        .ok_or_else(|| event_types::missing(name))
 }
 
 #[derive(Deserialize)]
@@ -234,11 +282,14 @@ struct Event {
 
 pub(crate) async fn get(engine: &Engine, input: Get) -> Result<GetOutput> {
     let label_key = label_key(&input.event_type_name, &input.event_id);
-    let (event, label) =
-        tokio::try_join!(newest(engine, &input), engine.events.get::<StoredLabel>(&label_key))?;
+    let (event, label) = tokio::try_join!(
+        newest(engine, &input),
+        engine.events.get::<StoredLabel>(&label_key)
+    )?;
     let event = event.ok_or_else(|| missing(&input.event_type_name, &input.event_id))?;
-    let (current_label, label_timestamp) =
-        label.map(|label| (label.current_label, label.label_timestamp)).unzip();
+    let (current_label, label_timestamp) = label
+        .map(|label| (label.current_label, label.label_timestamp))
+        .unzip();
     let variables = event.event_variables.into_iter();
     Ok(GetOutput {
         event: Event {
@@ -246,7 +297,9 @@ pub(crate) async fn get(engine: &Engine, input: Get) -> Result<GetOutput> {
             event_type_name: event.event_type_name,
             event_timestamp: event.event_timestamp,
             // The API's map holds no nulls.
-            event_variables: variables.filter_map(|(name, value)| Some((name, value?))).collect(),
+            event_variables: variables
+                .filter_map(|(name, value)| Some((name, value?)))
+                .collect(),
             current_label,
             label_timestamp,
             entities: event.entities,
@@ -255,7 +308,9 @@ pub(crate) async fn get(engine: &Engine, input: Get) -> Result<GetOutput> {
 }
 
 fn missing(event_type: &str, event_id: &str) -> Error {
-    Error::not_found(format!("Event '{event_id}' of event type '{event_type}' does not exist."))
+    Error::not_found(format!(
+        "Event '{event_id}' of event type '{event_type}' does not exist."
+    ))
 }
 
 /// The newest of what was sent and what was predicted on.
@@ -283,10 +338,23 @@ pub(crate) struct UpdateLabel {
 
 /// Replaces the label of a stored event.
 pub(crate) async fn update_label(engine: &Engine, input: UpdateLabel) -> Result<Empty> {
-    let UpdateLabel { event_id, event_type_name, assigned_label, label_timestamp } = input;
+    let UpdateLabel {
+        event_id,
+        event_type_name,
+        assigned_label,
+        label_timestamp,
+    } = input;
     let event_type = find_type(engine, &event_type_name).await?;
-    let label = label(engine, &event_type, Some(assigned_label), Some(label_timestamp))?;
-    let event = Get { event_id, event_type_name };
+    let label = label(
+        engine,
+        &event_type,
+        Some(assigned_label),
+        Some(label_timestamp),
+    )?;
+    let event = Get {
+        event_id,
+        event_type_name,
+    };
     if newest(engine, &event).await?.is_none() {
         return Err(missing(&event.event_type_name, &event.event_id));
     }
@@ -308,9 +376,19 @@ pub(crate) struct Delete {
 
 /// Deletes an event and its label, and its predictions where the request says so.
 pub(crate) async fn delete(engine: &Engine, input: Delete) -> Result<Empty> {
-    let Delete { event_id, event_type_name, delete_audit_history } = input;
-    engine.events.delete(&event_key(&event_type_name, &event_id)).await?;
-    engine.events.delete(&label_key(&event_type_name, &event_id)).await?;
+    let Delete {
+        event_id,
+        event_type_name,
+        delete_audit_history,
+    } = input;
+    engine
+        .events
+        .delete(&event_key(&event_type_name, &event_id))
+        .await?;
+    engine
+        .events
+        .delete(&label_key(&event_type_name, &event_id))
+        .await?;
     let pk = partition(&event_type_name, &event_id);
     for prediction in predictions::all(engine, &pk).await? {
         let key = prediction.key();
@@ -325,7 +403,11 @@ pub(crate) async fn delete(engine: &Engine, input: Delete) -> Result<Empty> {
 
 /// The prediction stays; the event in it no longer counts as stored.
 async fn unstore(engine: &Engine, key: &Key) -> Result<()> {
-    let request = engine.events.client.update_item().table_name(&engine.events.name);
+    let request = engine
+        .events
+        .client
+        .update_item()
+        .table_name(&engine.events.name);
     let request = request
         .set_key(Some(key.attributes()))
         .update_expression("SET stored = :stored")
@@ -349,7 +431,15 @@ impl Engine {
 
     /// Counts a stored event.
     pub(crate) async fn count(&self, event: &StoredEvent) -> Result<()> {
-        let full = self.statistics.count(&event.event_type_name, event.bytes(), &event.event_timestamp);
-        if full { self.write_statistics().await } else { Ok(()) }
+        let full = self.statistics.count(
+            &event.event_type_name,
+            event.bytes(),
+            &event.event_timestamp,
+        );
+        if full {
+            self.write_statistics().await
+        } else {
+            Ok(())
+        }
     }
 }

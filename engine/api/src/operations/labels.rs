@@ -20,7 +20,10 @@ pub(crate) async fn put(engine: &Engine, input: Put) -> Result<Empty> {
 }
 
 pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
-    Ok(page::output("labels", named::get(engine, &KIND, input).await?))
+    Ok(page::output(
+        "labels",
+        named::get(engine, &KIND, input).await?,
+    ))
 }
 
 /// Refused while an event type has the label. (Amazon also looks at stored events; see the
@@ -28,8 +31,14 @@ pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + 
 pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
     let mut change = engine.change().await?;
     let types = event_types::all(&change).await?;
-    if let Some(user) = types.iter().find(|event_type| event_type.labels.contains(&input.name)) {
-        let message = format!("Label '{}' is included in event type '{}'.", input.name, user.name);
+    if let Some(user) = types
+        .iter()
+        .find(|event_type| event_type.labels.contains(&input.name))
+    {
+        let message = format!(
+            "Label '{}' is included in event type '{}'.",
+            input.name, user.name
+        );
         return Err(Error::conflict(message));
     }
     named::delete(&KIND, &mut change, &input.name).await?;

@@ -42,7 +42,10 @@ pub(crate) async fn create(engine: &Engine, input: Create) -> Result<Empty> {
     check_size(engine, &elements)?;
     let mut change = engine.change().await?;
     if change.get::<Head>(&head_key(&input.name)).await?.is_some() {
-        return Err(Error::validation(format!("List '{}' already exists.", input.name)));
+        return Err(Error::validation(format!(
+            "List '{}' already exists.",
+            input.name
+        )));
     }
     change.count("list", 1, engine.options.limits.lists)?;
     let new = New {
@@ -59,9 +62,11 @@ pub(crate) async fn create(engine: &Engine, input: Create) -> Result<Empty> {
 
 fn check_type(variable_type: Option<&str>) -> Result<()> {
     match variable_type {
-        Some(variable_type) if !variables::is_text_type(variable_type) => Err(Error::validation(format!(
-            "'{variable_type}' is not a variable type of data type STRING, which lists are for."
-        ))),
+        Some(variable_type) if !variables::is_text_type(variable_type) => {
+            Err(Error::validation(format!(
+                "'{variable_type}' is not a variable type of data type STRING, which lists are for."
+            )))
+        }
         _ => Ok(()),
     }
 }
@@ -71,7 +76,9 @@ fn check_size(engine: &Engine, elements: &Elements) -> Result<()> {
     if elements.len() <= most {
         return Ok(());
     }
-    Err(Error::validation(format!("A list may have at most {most} elements.")))
+    Err(Error::validation(format!(
+        "A list may have at most {most} elements."
+    )))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -101,9 +108,15 @@ pub(crate) async fn update(engine: &Engine, input: Update) -> Result<Empty> {
     head.description = input.description.or(head.description);
     head.updated_time = text::milliseconds(engine.now());
     match (input.elements, input.update_mode) {
-        (Some(elements), Some(mode)) => edit(engine, &mut change, &mut head, elements, mode).await?,
+        (Some(elements), Some(mode)) => {
+            edit(engine, &mut change, &mut head, elements, mode).await?
+        }
         (None, None) => {}
-        _ => return Err(Error::validation("Give elements and updateMode together, or neither.")),
+        _ => {
+            return Err(Error::validation(
+                "Give elements and updateMode together, or neither.",
+            ));
+        }
     }
     change.put(&head)?;
     engine.commit(change).await?;
@@ -153,13 +166,18 @@ fn difference(before: &Elements, given: Vec<Element>, mode: UpdateMode) -> Edit 
     let given: Elements = given.into_iter().collect();
     let added = || given.difference(before).cloned().collect();
     match mode {
-        UpdateMode::Append => Edit { added: added(), removed: Vec::new() },
-        UpdateMode::Remove => {
-            Edit { added: Vec::new(), removed: given.intersection(before).cloned().collect() }
-        }
-        UpdateMode::Replace => {
-            Edit { added: added(), removed: before.difference(&given).cloned().collect() }
-        }
+        UpdateMode::Append => Edit {
+            added: added(),
+            removed: Vec::new(),
+        },
+        UpdateMode::Remove => Edit {
+            added: Vec::new(),
+            removed: given.intersection(before).cloned().collect(),
+        },
+        UpdateMode::Replace => Edit {
+            added: added(),
+            removed: before.difference(&given).cloned().collect(),
+        },
     }
 }
 
@@ -189,12 +207,20 @@ pub(crate) async fn elements(engine: &Engine, input: GetElements) -> Result<Elem
     let list: List = list.ok_or_else(|| missing(&input.name))?;
     let size = input.paging.max_results.unwrap_or(USUAL_ELEMENTS);
     let start = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
-    let mut rest = list.elements.range::<Element, _>((start, std::ops::Bound::Unbounded)).cloned();
+    let mut rest = list
+        .elements
+        .range::<Element, _>((start, std::ops::Bound::Unbounded))
+        .cloned();
     let elements: Vec<Element> = rest.by_ref().take(size).collect();
     let last = elements.last().filter(|_| rest.next().is_some());
-    let next_token = last.map(|last| token::encode(&scope, last, engine.now())).transpose()?;
+    let next_token = last
+        .map(|last| token::encode(&scope, last, engine.now()))
+        .transpose()?;
     engine.cache.keep_list(&input.name, list.clone());
-    Ok(ElementsOutput { elements, next_token })
+    Ok(ElementsOutput {
+        elements,
+        next_token,
+    })
 }
 
 #[derive(Debug, Deserialize)]
@@ -217,15 +243,23 @@ struct Metadata {
     arn: String,
 }
 
-pub(crate) async fn metadata(engine: &Engine, input: GetMetadata) -> Result<impl Serialize + use<>> {
+pub(crate) async fn metadata(
+    engine: &Engine,
+    input: GetMetadata,
+) -> Result<impl Serialize + use<>> {
     let page: Page<Head> = match &input.name {
         Some(name) => {
             let found = engine.definitions.get(&head_key(name)).await?;
             Page::one(found.ok_or_else(|| missing(name))?)
         }
         None => {
-            let listing =
-                Listing { operation: "GetListsMetadata", filters: "", pk: "list", prefix: "", usual: 50 };
+            let listing = Listing {
+                operation: "GetListsMetadata",
+                filters: "",
+                pk: "list",
+                prefix: "",
+                usual: 50,
+            };
             listing.page(engine, &input.paging).await?
         }
     };
@@ -263,14 +297,23 @@ mod tests {
     use super::*;
 
     fn elements(text: &str) -> Vec<Element> {
-        text.split_whitespace().map(str::to_owned).map(Element::from).collect()
+        text.split_whitespace()
+            .map(str::to_owned)
+            .map(Element::from)
+            .collect()
     }
 
     #[track_caller]
     fn check(before: &str, given: &str, mode: UpdateMode, want: &str) {
         let mut list: Elements = elements(before).into_iter().collect();
         difference(&list, elements(given), mode).apply(&mut list);
-        assert_eq!(list.into_iter().map(String::from).collect::<Vec<_>>().join(" "), want);
+        assert_eq!(
+            list.into_iter()
+                .map(String::from)
+                .collect::<Vec<_>>()
+                .join(" "),
+            want
+        );
     }
 
     #[test]

@@ -152,12 +152,18 @@ where
     R: Future<Output = Result<O>>,
 {
     let output = function(engine, typed(input)?).await?;
-    Ok(Reply { body: json(&output)?, prediction: None })
+    Ok(Reply {
+        body: json(&output)?,
+        prediction: None,
+    })
 }
 
 async fn predict(engine: &Engine, input: &Value) -> Result<Reply> {
     let (output, how) = predictions::predict(engine, typed(input)?).await?;
-    Ok(Reply { body: json(&output)?, prediction: Some(how) })
+    Ok(Reply {
+        body: json(&output)?,
+        prediction: Some(how),
+    })
 }
 
 /// The walk over the shape has found every violation, so this fails only if our own input type
@@ -167,7 +173,9 @@ fn typed<I: DeserializeOwned>(input: &Value) -> Result<I> {
 }
 
 fn json(output: &impl Serialize) -> Result<Bytes> {
-    serde_json::to_vec(output).map(Bytes::from).map_err(Error::internal)
+    serde_json::to_vec(output)
+        .map(Bytes::from)
+        .map_err(Error::internal)
 }
 
 /// The input of an operation that takes a name and nothing else.

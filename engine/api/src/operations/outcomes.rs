@@ -20,15 +20,24 @@ pub(crate) async fn put(engine: &Engine, input: Put) -> Result<Empty> {
 }
 
 pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
-    Ok(page::output("outcomes", named::get(engine, &KIND, input).await?))
+    Ok(page::output(
+        "outcomes",
+        named::get(engine, &KIND, input).await?,
+    ))
 }
 
 /// Refused while a rule version has the outcome.
 pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
     let mut change = engine.change().await?;
     let rules = rules::all(&change).await?;
-    if let Some(user) = rules.iter().find(|rule| rule.outcomes.contains(&input.name)) {
-        let message = format!("Outcome '{}' is used by rule '{}'.", input.name, user.rule_id);
+    if let Some(user) = rules
+        .iter()
+        .find(|rule| rule.outcomes.contains(&input.name))
+    {
+        let message = format!(
+            "Outcome '{}' is used by rule '{}'.",
+            input.name, user.rule_id
+        );
         return Err(Error::conflict(message));
     }
     named::delete(&KIND, &mut change, &input.name).await?;

@@ -26,11 +26,17 @@ pub(crate) struct Page<R> {
 
 impl<R> Page<R> {
     pub(crate) fn one(row: R) -> Self {
-        Self { rows: vec![row], next_token: None }
+        Self {
+            rows: vec![row],
+            next_token: None,
+        }
     }
 
     pub(crate) fn map<T>(self, row: impl FnMut(R) -> T) -> Page<T> {
-        Page { rows: self.rows.into_iter().map(row).collect(), next_token: self.next_token }
+        Page {
+            rows: self.rows.into_iter().map(row).collect(),
+            next_token: self.next_token,
+        }
     }
 }
 
@@ -48,24 +54,35 @@ pub(crate) struct Listing<'a> {
 impl Listing<'_> {
     /// Reads one page. One row more than the page is asked for, so that the last page is known
     /// to be the last.
-    pub(crate) async fn page<R: DeserializeOwned>(&self, engine: &Engine, paging: &Paging) -> Result<Page<R>> {
+    pub(crate) async fn page<R: DeserializeOwned>(
+        &self,
+        engine: &Engine,
+        paging: &Paging,
+    ) -> Result<Page<R>> {
         let scope = Scope::new(self.operation, &(self.filters, self.pk, self.prefix));
         let token = paging.next_token.as_deref();
         let after: Option<String> = token::decode(&scope, token, engine.now())?;
         let size = paging.max_results.unwrap_or(self.usual);
-        let range = Range::all(self.pk).prefix(self.prefix).after(after.as_deref()).limit(size + 1);
+        let range = Range::all(self.pk)
+            .prefix(self.prefix)
+            .after(after.as_deref())
+            .limit(size + 1);
         let mut items = engine.definitions.query_items(range).await?;
         let more = items.len() > size;
         items.truncate(size);
         let last = items.last().and_then(sort_key).filter(|_| more);
-        let next_token = last.map(|sk| token::encode(&scope, &sk, engine.now())).transpose()?;
+        let next_token = last
+            .map(|sk| token::encode(&scope, &sk, engine.now()))
+            .transpose()?;
         let rows = items.into_iter().map(store::read).collect::<Result<_>>()?;
         Ok(Page { rows, next_token })
     }
 }
 
 fn sort_key(item: &Item) -> Option<String> {
-    item.get("sk").and_then(|sk: &AttributeValue| sk.as_s().ok()).cloned()
+    item.get("sk")
+        .and_then(|sk: &AttributeValue| sk.as_s().ok())
+        .cloned()
 }
 
 /// A page on the wire; the last one has no `nextToken`.

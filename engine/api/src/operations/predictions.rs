@@ -63,13 +63,20 @@ const PREFIX: &str = "prediction#";
 
 impl Prediction {
     pub(crate) fn key(&self) -> Key {
-        let StoredEvent { event_type_name, event_id, .. } = &self.event;
+        let StoredEvent {
+            event_type_name,
+            event_id,
+            ..
+        } = &self.event;
         key(event_type_name, event_id, &self.prediction_timestamp)
     }
 }
 
 fn key(event_type: &str, event_id: &str, timestamp: &str) -> Key {
-    Key::new(events::partition(event_type, event_id), format!("{PREFIX}{timestamp}"))
+    Key::new(
+        events::partition(event_type, event_id),
+        format!("{PREFIX}{timestamp}"),
+    )
 }
 
 /// Every prediction of an event, oldest first.
@@ -121,7 +128,10 @@ struct RuleResult {
 /// Decides on an event. Returns the output, and how it came about for the response header.
 pub(crate) async fn predict(engine: &Engine, input: Predict) -> Result<(Output, String)> {
     // The shape has checked that it is a number of at most five digits.
-    let version = input.detector_version_id.as_deref().and_then(|version| version.parse().ok());
+    let version = input
+        .detector_version_id
+        .as_deref()
+        .and_then(|version| version.parse().ok());
     let ready = engine.ready(&input.detector_id, version).await?;
     let compiled = &ready.compiled;
     check(compiled, &input)?;
@@ -145,7 +155,9 @@ pub(crate) async fn predict(engine: &Engine, input: Predict) -> Result<(Output, 
     }
     let output = Output {
         model_scores: [],
-        rule_results: matched(compiled, &prediction.verdicts).map(result).collect(),
+        rule_results: matched(compiled, &prediction.verdicts)
+            .map(result)
+            .collect(),
         external_model_outputs: [],
     };
     Ok((output, how::header(compiled, &prediction)))
@@ -164,7 +176,12 @@ fn check(compiled: &Compiled, input: &Predict) -> Result<()> {
 
 fn row(compiled: &Compiled, variables: &Variables) -> Result<Vec<Value>> {
     let slot = |name: &str| compiled.schema.slot(name);
-    events::row(&compiled.event_type, compiled.defaults.clone(), variables, slot)
+    events::row(
+        &compiled.event_type,
+        compiled.defaults.clone(),
+        variables,
+        slot,
+    )
 }
 
 fn evaluate(ready: &Ready, row: &[Value], now_ms: i64) -> String {
@@ -187,9 +204,15 @@ fn evaluate(ready: &Ready, row: &[Value], now_ms: i64) -> String {
 }
 
 /// The rules with this letter, in their order.
-fn with<'c>(compiled: &'c Compiled, verdicts: &str, letter: char) -> impl Iterator<Item = &'c BundledRule> {
+fn with<'c>(
+    compiled: &'c Compiled,
+    verdicts: &str,
+    letter: char,
+) -> impl Iterator<Item = &'c BundledRule> {
     let pairs = compiled.version.rules.iter().zip(verdicts.chars());
-    pairs.filter(move |(_, verdict)| *verdict == letter).map(|(rule, _)| rule)
+    pairs
+        .filter(move |(_, verdict)| *verdict == letter)
+        .map(|(rule, _)| rule)
 }
 
 fn matched<'c>(compiled: &'c Compiled, verdicts: &str) -> impl Iterator<Item = &'c BundledRule> {
@@ -197,7 +220,10 @@ fn matched<'c>(compiled: &'c Compiled, verdicts: &str) -> impl Iterator<Item = &
 }
 
 fn result(rule: &BundledRule) -> RuleResult {
-    RuleResult { rule_id: rule.rule_id.clone(), outcomes: rule.outcomes.clone() }
+    RuleResult {
+        rule_id: rule.rule_id.clone(),
+        outcomes: rule.outcomes.clone(),
+    }
 }
 
 /// Writes the prediction, under the first millisecond that this event has no prediction in.
@@ -229,15 +255,24 @@ async fn snapshot(
         if put(engine, &prediction).await? {
             return Ok(prediction);
         }
-        time = time.saturating_add(SignedDuration::from_millis(1)).unwrap_or(time);
+        time = time
+            .saturating_add(SignedDuration::from_millis(1))
+            .unwrap_or(time);
     }
-    Err(Error::new(crate::Code::Throttling, "Rate exceeded: too many predictions of one event at once."))
+    Err(Error::new(
+        crate::Code::Throttling,
+        "Rate exceeded: too many predictions of one event at once.",
+    ))
 }
 
 fn stamp(prediction: &mut Prediction, time: jiff::Timestamp) {
     let timestamp = text::milliseconds(time);
     let shard = prediction.attempt.bytes().next().unwrap_or_default() % SHARDS;
-    let StoredEvent { event_type_name, event_id, .. } = &prediction.event;
+    let StoredEvent {
+        event_type_name,
+        event_id,
+        ..
+    } = &prediction.event;
     prediction.gsi1pk = history::index_partition(&text::day(time), shard);
     prediction.gsi1sk = history::place(&timestamp, event_type_name, event_id);
     prediction.event.stored_time.clone_from(&timestamp);
@@ -247,7 +282,11 @@ fn stamp(prediction: &mut Prediction, time: jiff::Timestamp) {
 /// Writes a prediction unless its time is taken; says whether it stands.
 async fn put(engine: &Engine, prediction: &Prediction) -> Result<bool> {
     let item = store::write_at(&prediction.key(), prediction)?;
-    let request = engine.events.client.put_item().table_name(&engine.events.name);
+    let request = engine
+        .events
+        .client
+        .put_item()
+        .table_name(&engine.events.name);
     let request = request
         .set_item(Some(item))
         .condition_expression("attribute_not_exists(pk)")
@@ -257,13 +296,14 @@ async fn put(engine: &Engine, prediction: &Prediction) -> Result<bool> {
     };
     use aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException;
     match error.as_service_error() {
-        Some(ConditionalCheckFailedException(taken)) => {
-            Ok(taken.item().is_some_and(|item| attempt(item) == Some(&prediction.attempt)))
-        }
+        Some(ConditionalCheckFailedException(taken)) => Ok(taken
+            .item()
+            .is_some_and(|item| attempt(item) == Some(&prediction.attempt))),
         _ => Err(failed(error)),
     }
 }
 
 fn attempt(item: &Item) -> Option<&String> {
-    item.get("attempt").and_then(|attempt: &AttributeValue| attempt.as_s().ok())
+    item.get("attempt")
+        .and_then(|attempt: &AttributeValue| attempt.as_s().ok())
 }

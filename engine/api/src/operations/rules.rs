@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::page::{Listing, Page, Paging};
 use super::tags::{Tag, Tags};
 use super::{
-    Detector, Empty, EventType, Named, detector_key, detectors, event_type_key, event_types, named_key,
-    outcomes, page, versions,
+    Detector, Empty, EventType, Named, detector_key, detectors, event_type_key, event_types,
+    named_key, outcomes, page, versions,
 };
 use crate::bundle::{self, EventTypeBundle};
 use crate::engine::Engine;
@@ -64,14 +64,21 @@ pub(crate) fn partition(detector_id: &str) -> String {
 }
 
 fn key(detector_id: &str, rule_id: &str, version: u32) -> Key {
-    Key::new(partition(detector_id), format!("{rule_id}#{}", text::padded(version)))
+    Key::new(
+        partition(detector_id),
+        format!("{rule_id}#{}", text::padded(version)),
+    )
 }
 
 /// Every rule version of the account.
 pub(crate) async fn all(change: &Change<'_>) -> Result<Vec<RuleVersion>> {
     let mut rules = Vec::new();
     for detector in detectors::all(change).await? {
-        rules.extend(change.query::<RuleVersion>(Range::all(&partition(&detector.detector_id))).await?);
+        rules.extend(
+            change
+                .query::<RuleVersion>(Range::all(&partition(&detector.detector_id)))
+                .await?,
+        );
     }
     Ok(rules)
 }
@@ -96,7 +103,11 @@ impl RuleReference {
     }
 
     pub(crate) fn missing(&self) -> Error {
-        let Self { detector_id, rule_id, rule_version } = self;
+        let Self {
+            detector_id,
+            rule_id,
+            rule_version,
+        } = self;
         Error::not_found(format!(
             "Version {rule_version} of rule '{rule_id}' of detector '{detector_id}' does not exist."
         ))
@@ -130,13 +141,21 @@ pub(crate) struct Created {
 
 pub(crate) async fn create(engine: &Engine, input: Create) -> Result<Created> {
     let mut change = engine.change().await?;
-    let Create { rule_id, detector_id, content } = input;
+    let Create {
+        rule_id,
+        detector_id,
+        content,
+    } = input;
     let head: Option<Head> = change.get(&head_key(&detector_id, &rule_id)).await?;
     if head.is_some() {
         let message = format!("Rule '{rule_id}' of detector '{detector_id}' already exists.");
         return Err(Error::validation(message));
     }
-    let head = Head { detector_id, rule_id, last_version: 0 };
+    let head = Head {
+        detector_id,
+        rule_id,
+        last_version: 0,
+    };
     let created = add(engine, &mut change, head, content).await?;
     engine.commit(change).await.map(|()| created)
 }
@@ -151,7 +170,11 @@ pub(crate) struct UpdateVersion {
 /// Makes the next version of a rule; the one named must exist and stays as it is.
 pub(crate) async fn update_version(engine: &Engine, input: UpdateVersion) -> Result<Created> {
     let mut change = engine.change().await?;
-    let RuleReference { detector_id, rule_id, .. } = &input.rule;
+    let RuleReference {
+        detector_id,
+        rule_id,
+        ..
+    } = &input.rule;
     let named: Option<RuleVersion> = change.get(&input.rule.key()).await?;
     let head: Option<Head> = change.get(&head_key(detector_id, rule_id)).await?;
     let (Some(_), Some(head)) = (named, head) else {
@@ -161,15 +184,32 @@ pub(crate) async fn update_version(engine: &Engine, input: UpdateVersion) -> Res
     engine.commit(change).await.map(|()| created)
 }
 
-async fn add(engine: &Engine, change: &mut Change<'_>, head: Head, content: Content) -> Result<Created> {
+async fn add(
+    engine: &Engine,
+    change: &mut Change<'_>,
+    head: Head,
+    content: Content,
+) -> Result<Created> {
     let detector: Option<Detector> = change.get(&detector_key(&head.detector_id)).await?;
     let Some(detector) = detector else {
-        return Err(Error::validation(format!("Detector '{}' does not exist.", head.detector_id)));
+        return Err(Error::validation(format!(
+            "Detector '{}' does not exist.",
+            head.detector_id
+        )));
     };
     check_outcomes(change, &content.outcomes).await?;
-    let rule = compile(engine, change, &detector.event_type_name, &content.expression).await?;
+    let rule = compile(
+        engine,
+        change,
+        &detector.event_type_name,
+        &content.expression,
+    )
+    .await?;
     change.count("rule", 1, engine.options.limits.rules)?;
-    let head = Head { last_version: head.last_version + 1, ..head };
+    let head = Head {
+        last_version: head.last_version + 1,
+        ..head
+    };
     let now = text::milliseconds(engine.now());
     let version = RuleVersion {
         detector_id: head.detector_id.clone(),
@@ -186,7 +226,9 @@ async fn add(engine: &Engine, change: &mut Change<'_>, head: Head, content: Cont
     };
     change.put(&version)?;
     change.put(&head)?;
-    Ok(Created { rule: version.reference() })
+    Ok(Created {
+        rule: version.reference(),
+    })
 }
 
 impl RuleVersion {
@@ -216,15 +258,27 @@ async fn check_outcomes(change: &Change<'_>, names: &[String]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Error::validation(format!("Outcome: {} do not exist.", text::names(missing))))
+    Err(Error::validation(format!(
+        "Outcome: {} do not exist.",
+        text::names(missing)
+    )))
 }
 
 /// Compiles an expression against the detector's event type and the account's lists.
-async fn compile(engine: &Engine, change: &Change<'_>, event_type: &str, expression: &str) -> Result<Rule> {
+async fn compile(
+    engine: &Engine,
+    change: &Change<'_>,
+    event_type: &str,
+    expression: &str,
+) -> Result<Rule> {
     let record: Option<EventType> = change.get(&event_type_key(event_type)).await?;
     let record = record.ok_or_else(|| event_types::missing(event_type))?;
     let bundle: EventTypeBundle = bundle::load(&engine.definitions, &record.bundle).await?;
-    let lists = if expression.contains('@') { super::lists::names(change).await? } else { Vec::new() };
+    let lists = if expression.contains('@') {
+        super::lists::names(change).await?
+    } else {
+        Vec::new()
+    };
     Rule::new(expression, &bundle.schema(lists)).map_err(|errors| {
         Error::validation(format!("The rule's expression is not valid:\n{errors}"))
     })
@@ -273,14 +327,23 @@ struct RuleDetail {
 }
 
 pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
-    let Get { rule_id, detector_id, rule_version, paging } = input;
+    let Get {
+        rule_id,
+        detector_id,
+        rule_version,
+        paging,
+    } = input;
     let detector: Option<Detector> = engine.definitions.get(&detector_key(&detector_id)).await?;
     if detector.is_none() {
         return Err(detectors::missing(&detector_id));
     }
     let page: Page<RuleVersion> = match (rule_id, rule_version) {
         (Some(rule_id), Some(rule_version)) => {
-            let reference = RuleReference { detector_id, rule_id, rule_version };
+            let reference = RuleReference {
+                detector_id,
+                rule_id,
+                rule_version,
+            };
             let found = engine.definitions.get(&reference.key()).await?;
             Page::one(found.ok_or_else(|| reference.missing())?)
         }
@@ -289,7 +352,10 @@ pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + 
         }
         (rule_id, None) => versions_of(engine, &detector_id, rule_id.as_deref(), &paging).await?,
     };
-    Ok(page::output("ruleDetails", page.map(|rule| detail(engine, rule))))
+    Ok(page::output(
+        "ruleDetails",
+        page.map(|rule| detail(engine, rule)),
+    ))
 }
 
 async fn versions_of(
@@ -298,7 +364,9 @@ async fn versions_of(
     rule_id: Option<&str>,
     paging: &Paging,
 ) -> Result<Page<RuleVersion>> {
-    let prefix = rule_id.map(|rule_id| format!("{rule_id}#")).unwrap_or_default();
+    let prefix = rule_id
+        .map(|rule_id| format!("{rule_id}#"))
+        .unwrap_or_default();
     let listing = Listing {
         operation: "GetRules",
         filters: "",
@@ -308,16 +376,21 @@ async fn versions_of(
     };
     let page = listing.page(engine, paging).await?;
     match rule_id {
-        Some(rule_id) if page.rows.is_empty() && paging.next_token.is_none() => Err(Error::not_found(
-            format!("Rule '{rule_id}' of detector '{detector_id}' does not exist."),
-        )),
+        Some(rule_id) if page.rows.is_empty() && paging.next_token.is_none() => {
+            Err(Error::not_found(format!(
+                "Rule '{rule_id}' of detector '{detector_id}' does not exist."
+            )))
+        }
         _ => Ok(page),
     }
 }
 
 fn detail(engine: &Engine, rule: RuleVersion) -> RuleDetail {
     let reference = rule.reference();
-    let path = format!("{}/{}/{}", rule.detector_id, rule.rule_id, rule.rule_version);
+    let path = format!(
+        "{}/{}/{}",
+        rule.detector_id, rule.rule_id, rule.rule_version
+    );
     RuleDetail {
         arn: engine.arn("rule", &path),
         reference,
@@ -339,8 +412,16 @@ pub(crate) struct Delete {
 /// with a rule that is gone; see the differences in the guide.)
 pub(crate) async fn delete(engine: &Engine, input: Delete) -> Result<Empty> {
     let mut change = engine.change().await?;
-    let RuleReference { detector_id, rule_id, rule_version } = &input.rule;
-    if change.get::<RuleVersion>(&input.rule.key()).await?.is_none() {
+    let RuleReference {
+        detector_id,
+        rule_id,
+        rule_version,
+    } = &input.rule;
+    if change
+        .get::<RuleVersion>(&input.rule.key())
+        .await?
+        .is_none()
+    {
         return Ok(Empty {});
     }
     if let Some(version) = versions::user_of(&change, &input.rule).await? {

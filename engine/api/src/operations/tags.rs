@@ -65,7 +65,10 @@ pub(crate) struct UntagResource {
 }
 
 pub(crate) async fn untag(engine: &Engine, input: UntagResource) -> Result<Empty> {
-    edit(engine, &input.resource, |tags| tags.retain(|key, _| !input.tag_keys.contains(key))).await
+    edit(engine, &input.resource, |tags| {
+        tags.retain(|key, _| !input.tag_keys.contains(key))
+    })
+    .await
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,9 +89,14 @@ pub(crate) struct ListTagsOutput {
 
 pub(crate) async fn list(engine: &Engine, input: ListTags) -> Result<ListTagsOutput> {
     let key = key(engine, &input.resource)?;
-    let item = engine.definitions.item(&key).await?.ok_or_else(|| missing(&input.resource))?;
+    let item = engine
+        .definitions
+        .item(&key)
+        .await?
+        .ok_or_else(|| missing(&input.resource))?;
     let scope = Scope::new("ListTagsForResource", &input.resource);
-    let after: Option<String> = token::decode(&scope, input.paging.next_token.as_deref(), engine.now())?;
+    let after: Option<String> =
+        token::decode(&scope, input.paging.next_token.as_deref(), engine.now())?;
     let mut tags: Vec<Tag> = read(&item)?
         .into_iter()
         .filter(|(key, _)| after.as_ref().is_none_or(|after| key > after))
@@ -97,7 +105,9 @@ pub(crate) async fn list(engine: &Engine, input: ListTags) -> Result<ListTagsOut
     let more = tags.len() > PAGE;
     tags.truncate(PAGE);
     let last = tags.last().filter(|_| more);
-    let next_token = last.map(|tag| token::encode(&scope, &tag.key, engine.now())).transpose()?;
+    let next_token = last
+        .map(|tag| token::encode(&scope, &tag.key, engine.now()))
+        .transpose()?;
     Ok(ListTagsOutput { tags, next_token })
 }
 
@@ -112,7 +122,9 @@ async fn edit(
     let mut tags = read(&item)?;
     edit(&mut tags);
     if tags.len() > MOST {
-        return Err(Error::validation(format!("A resource may have at most {MOST} tags.")));
+        return Err(Error::validation(format!(
+            "A resource may have at most {MOST} tags."
+        )));
     }
     let tags = serde_dynamo::to_attribute_value(Tags(tags)).map_err(Error::internal)?;
     item.insert("tags".to_owned(), tags);
@@ -134,24 +146,40 @@ fn missing(resource: &str) -> Error {
 /// The item an ARN of this account names.
 fn key(engine: &Engine, resource: &str) -> Result<Key> {
     let ours = engine.arn("", "");
-    let path = resource.strip_prefix(ours.trim_end_matches('/')).ok_or_else(|| missing(resource))?;
+    let path = resource
+        .strip_prefix(ours.trim_end_matches('/'))
+        .ok_or_else(|| missing(resource))?;
     let mut parts = path.splitn(4, '/');
     let parts: [Option<&str>; 4] = std::array::from_fn(|_| parts.next());
     match parts {
         [Some(kind), Some(name), None, None] if is_kind(kind) => Ok(Key::new(kind, name)),
-        [Some("detector-version"), Some(detector), Some(version), None] => {
-            Ok(super::version_key(detector, number(version).ok_or_else(|| missing(resource))?))
-        }
+        [
+            Some("detector-version"),
+            Some(detector),
+            Some(version),
+            None,
+        ] => Ok(super::version_key(
+            detector,
+            number(version).ok_or_else(|| missing(resource))?,
+        )),
         [Some("rule"), Some(detector), Some(rule), Some(version)] => {
             let version = number(version).ok_or_else(|| missing(resource))?;
-            Ok(Key::new(format!("rule#{detector}"), format!("{rule}#{}", text::padded(version))))
+            Ok(Key::new(
+                format!("rule#{detector}"),
+                format!("{rule}#{}", text::padded(version)),
+            ))
         }
         _ => Err(missing(resource)),
     }
 }
 
 fn is_kind(kind: &str) -> bool {
-    [labels::KIND.name, outcomes::KIND.name, entity_types::KIND.name].contains(&kind)
+    [
+        labels::KIND.name,
+        outcomes::KIND.name,
+        entity_types::KIND.name,
+    ]
+    .contains(&kind)
         || ["variable", "event-type", "list", "detector"].contains(&kind)
 }
 

@@ -95,7 +95,13 @@ pub(crate) struct Output {
 impl Output {
     fn new(engine: &Engine, variable: Variable) -> Self {
         let arn = engine.arn("variable", &variable.name);
-        Self { variable: Variable { tags: Tags::default(), ..variable }, arn }
+        Self {
+            variable: Variable {
+                tags: Tags::default(),
+                ..variable
+            },
+            arn,
+        }
     }
 }
 
@@ -129,7 +135,10 @@ pub(crate) async fn create(engine: &Engine, input: Create) -> Result<Empty> {
 
 async fn add(engine: &Engine, change: &mut Change<'_>, variable: &Variable) -> Result<()> {
     if change.get::<Variable>(&variable.key()).await?.is_some() {
-        return Err(Error::validation(format!("Variable '{}' already exists.", variable.name)));
+        return Err(Error::validation(format!(
+            "Variable '{}' already exists.",
+            variable.name
+        )));
     }
     change.count("variable", 1, engine.options.limits.variables)?;
     change.put(variable)
@@ -142,7 +151,9 @@ fn checked(engine: &Engine, entry: Entry, tags: Tags) -> Result<Variable> {
     };
     let name = required(entry.name, "name")?;
     if let Err(error) = VariableName::check_definition(&name) {
-        return Err(Error::validation(format!("The variable cannot be created: {error}.")));
+        return Err(Error::validation(format!(
+            "The variable cannot be created: {error}."
+        )));
     }
     let data_type = required(entry.data_type, "dataType")?;
     let data_source = required(entry.data_source, "dataSource")?;
@@ -177,12 +188,16 @@ fn check_source(name: &str, source: &str) -> Result<()> {
 }
 
 fn check_default(name: &str, data_type: &str, default: &str) -> Result<()> {
-    let ty: Type = data_type
-        .parse()
-        .map_err(|error| Error::validation(format!("Variable '{name}' has no valid data type: {error}.")))?;
-    default_value(ty, default)
-        .map(|_| ())
-        .ok_or_else(|| Error::validation(format!("The default value of variable '{name}' is not a valid {ty}.")))
+    let ty: Type = data_type.parse().map_err(|error| {
+        Error::validation(format!(
+            "Variable '{name}' has no valid data type: {error}."
+        ))
+    })?;
+    default_value(ty, default).map(|_| ()).ok_or_else(|| {
+        Error::validation(format!(
+            "The default value of variable '{name}' is not a valid {ty}."
+        ))
+    })
 }
 
 /// The default as rules see it. An empty time stands for none.
@@ -197,7 +212,9 @@ fn check_type(name: &str, data_type: &str, variable_type: Option<&str>) -> Resul
     let Some(variable_type) = variable_type else {
         return Ok(());
     };
-    let row = VARIABLE_TYPES.iter().find(|(known, _)| *known == variable_type);
+    let row = VARIABLE_TYPES
+        .iter()
+        .find(|(known, _)| *known == variable_type);
     let Some((_, data_types)) = row else {
         let known = text::names(VARIABLE_TYPES.iter().map(|(known, _)| *known));
         let message = format!("'{variable_type}' is not a variable type, expected one of {known}.");
@@ -207,13 +224,17 @@ fn check_type(name: &str, data_type: &str, variable_type: Option<&str>) -> Resul
         return Ok(());
     }
     let wanted = data_types.join(" or ");
-    let message = format!("Variable '{name}' of variable type {variable_type} must have the data type {wanted}.");
+    let message = format!(
+        "Variable '{name}' of variable type {variable_type} must have the data type {wanted}."
+    );
     Err(Error::validation(message))
 }
 
 /// Whether a list may be of this variable type: only texts can be listed.
 pub(crate) fn is_text_type(variable_type: &str) -> bool {
-    VARIABLE_TYPES.iter().any(|(known, types)| *known == variable_type && types.contains(&"STRING"))
+    VARIABLE_TYPES
+        .iter()
+        .any(|(known, types)| *known == variable_type && types.contains(&"STRING"))
 }
 
 #[derive(Debug, Deserialize)]
@@ -234,7 +255,11 @@ pub(crate) struct EntryError {
 
 impl EntryError {
     fn new(name: String, error: &Error) -> Self {
-        Self { name, code: error.code().status().as_u16(), message: error.message().to_owned() }
+        Self {
+            name,
+            code: error.code().status().as_u16(),
+            message: error.message().to_owned(),
+        }
     }
 }
 
@@ -252,15 +277,17 @@ pub(crate) async fn batch_create(engine: &Engine, input: BatchCreate) -> Result<
     for entry in input.variable_entries {
         let name = entry.name.clone().unwrap_or_default();
         let added = match checked(engine, entry, tags.clone()) {
-            Ok(_) if seen.contains(&name) => {
-                Err(Error::validation(format!("Variable '{name}' is in the request twice.")))
-            }
+            Ok(_) if seen.contains(&name) => Err(Error::validation(format!(
+                "Variable '{name}' is in the request twice."
+            ))),
             Ok(variable) => add(engine, &mut change, &variable).await,
             Err(error) => Err(error),
         };
         match added {
             Ok(()) => seen.push(name),
-            Err(error) if error.code() == crate::Code::Validation => errors.push(EntryError::new(name, &error)),
+            Err(error) if error.code() == crate::Code::Validation => {
+                errors.push(EntryError::new(name, &error))
+            }
             Err(error) => return Err(error),
         }
     }
@@ -279,13 +306,19 @@ pub(crate) struct Update {
 
 pub(crate) async fn update(engine: &Engine, input: Update) -> Result<Empty> {
     let mut change = engine.change().await?;
-    let mut variable: Variable =
-        change.get(&key(&input.name)).await?.ok_or_else(|| missing(&input.name))?;
+    let mut variable: Variable = change
+        .get(&key(&input.name))
+        .await?
+        .ok_or_else(|| missing(&input.name))?;
     if let Some(default) = input.default_value {
         check_default(&variable.name, &variable.data_type, &default)?;
         variable.default_value = default;
     }
-    check_type(&variable.name, &variable.data_type, input.variable_type.as_deref())?;
+    check_type(
+        &variable.name,
+        &variable.data_type,
+        input.variable_type.as_deref(),
+    )?;
     variable.variable_type = input.variable_type.or(variable.variable_type);
     variable.description = input.description.or(variable.description);
     variable.last_updated_time = text::milliseconds(engine.now());
@@ -313,12 +346,20 @@ pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + 
             Page::one(found.ok_or_else(|| missing(name))?)
         }
         None => {
-            let listing =
-                Listing { operation: "GetVariables", filters: "", pk: "variable", prefix: "", usual: 100 };
+            let listing = Listing {
+                operation: "GetVariables",
+                filters: "",
+                pk: "variable",
+                prefix: "",
+                usual: 100,
+            };
             listing.page(engine, &input.paging).await?
         }
     };
-    Ok(page::output("variables", page.map(|variable| Output::new(engine, variable))))
+    Ok(page::output(
+        "variables",
+        page.map(|variable| Output::new(engine, variable)),
+    ))
 }
 
 #[derive(Debug, Deserialize)]
@@ -339,12 +380,21 @@ pub(crate) async fn batch_get(engine: &Engine, input: BatchGet) -> Result<BatchG
             names.push(name);
         }
     }
-    let keys: Vec<Key> = names.iter().filter(|name| !name.is_empty()).map(|name| key(name)).collect();
+    let keys: Vec<Key> = names
+        .iter()
+        .filter(|name| !name.is_empty())
+        .map(|name| key(name))
+        .collect();
     let mut found: Vec<Variable> = engine.definitions.many(&keys).await?;
-    let mut output = BatchGetOutput { variables: Vec::new(), errors: Vec::new() };
+    let mut output = BatchGetOutput {
+        variables: Vec::new(),
+        errors: Vec::new(),
+    };
     for name in names {
         match found.iter().position(|variable| variable.name == name) {
-            Some(at) => output.variables.push(Output::new(engine, found.swap_remove(at))),
+            Some(at) => output
+                .variables
+                .push(Output::new(engine, found.swap_remove(at))),
             None => {
                 let error = missing(&name);
                 output.errors.push(EntryError::new(name, &error));
@@ -361,12 +411,21 @@ pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
         return Ok(Empty {});
     };
     if variable.data_source == "MODEL_SCORE" {
-        let message = format!("Variable '{}' belongs to a model and goes with it.", variable.name);
+        let message = format!(
+            "Variable '{}' belongs to a model and goes with it.",
+            variable.name
+        );
         return Err(Error::conflict(message));
     }
     let types = event_types::all(&change).await?;
-    if let Some(user) = types.iter().find(|event_type| event_type.event_variables.contains(&variable.name)) {
-        let message = format!("Variable '{}' is included in event type '{}'.", variable.name, user.name);
+    if let Some(user) = types
+        .iter()
+        .find(|event_type| event_type.event_variables.contains(&variable.name))
+    {
+        let message = format!(
+            "Variable '{}' is included in event type '{}'.",
+            variable.name, user.name
+        );
         return Err(Error::conflict(message));
     }
     change.count("variable", -1, usize::MAX)?;
@@ -380,10 +439,20 @@ mod tests {
 
     #[test]
     fn a_default_is_of_the_data_type() {
-        for (ty, default) in [("STRING", ""), ("DATETIME", ""), ("FLOAT", "0.0"), ("BOOLEAN", "False")] {
+        for (ty, default) in [
+            ("STRING", ""),
+            ("DATETIME", ""),
+            ("FLOAT", "0.0"),
+            ("BOOLEAN", "False"),
+        ] {
             assert!(check_default("v", ty, default).is_ok(), "{ty} {default}");
         }
-        for (ty, default) in [("FLOAT", ""), ("INTEGER", "1.5"), ("TEXT", "a"), ("DATETIME", "today")] {
+        for (ty, default) in [
+            ("FLOAT", ""),
+            ("INTEGER", "1.5"),
+            ("TEXT", "a"),
+            ("DATETIME", "today"),
+        ] {
             assert!(check_default("v", ty, default).is_err(), "{ty} {default}");
         }
     }

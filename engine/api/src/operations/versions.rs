@@ -76,12 +76,20 @@ pub(crate) struct Reference {
 impl Reference {
     fn key(&self) -> Key {
         // The shape has checked that it is a number of at most five digits.
-        version_key(&self.detector_id, self.detector_version_id.parse().unwrap_or_default())
+        version_key(
+            &self.detector_id,
+            self.detector_version_id.parse().unwrap_or_default(),
+        )
     }
 
     fn missing(&self) -> Error {
-        let Self { detector_id, detector_version_id } = self;
-        Error::not_found(format!("Version {detector_version_id} of detector '{detector_id}' does not exist."))
+        let Self {
+            detector_id,
+            detector_version_id,
+        } = self;
+        Error::not_found(format!(
+            "Version {detector_version_id} of detector '{detector_id}' does not exist."
+        ))
     }
 
     async fn find(&self, change: &Change<'_>) -> Result<DetectorVersion> {
@@ -94,16 +102,25 @@ async fn of(change: &Change<'_>, detector_id: &str) -> Result<Vec<DetectorVersio
 }
 
 /// The rule versions that the versions of a detector pin, each once.
-pub(crate) async fn pinned_rules(change: &Change<'_>, detector_id: &str) -> Result<Vec<RuleVersion>> {
+pub(crate) async fn pinned_rules(
+    change: &Change<'_>,
+    detector_id: &str,
+) -> Result<Vec<RuleVersion>> {
     let versions = of(change, detector_id).await?;
-    let keys: HashSet<Key> = versions.iter().flat_map(|v| &v.rules).map(RuleReference::key).collect();
+    let keys: HashSet<Key> = versions
+        .iter()
+        .flat_map(|v| &v.rules)
+        .map(RuleReference::key)
+        .collect();
     change.many(&keys.into_iter().collect::<Vec<_>>()).await
 }
 
 /// A version that pins this rule version, if there is one.
 pub(crate) async fn user_of(change: &Change<'_>, rule: &RuleReference) -> Result<Option<u32>> {
     let versions = of(change, &rule.detector_id).await?;
-    let user = versions.iter().find(|version| version.rules.iter().any(|r| r.key() == rule.key()));
+    let user = versions
+        .iter()
+        .find(|version| version.rules.iter().any(|r| r.key() == rule.key()));
     Ok(user.map(|version| version.detector_version_id))
 }
 
@@ -152,7 +169,15 @@ pub(crate) async fn create(engine: &Engine, input: Create) -> Result<Created> {
     check_drafts(engine, &change, &detector).await?;
     detector.last_version += 1;
     let mode = input.content.rule_execution_mode.unwrap_or_default();
-    let bundle = resolve(engine, &change, &detector, detector.last_version, mode, &input.content).await?;
+    let bundle = resolve(
+        engine,
+        &change,
+        &detector,
+        detector.last_version,
+        mode,
+        &input.content,
+    )
+    .await?;
     let now = text::milliseconds(engine.now());
     let version = DetectorVersion {
         detector_id: input.detector_id,
@@ -183,12 +208,17 @@ async fn find_detector(change: &Change<'_>, detector_id: &str) -> Result<Detecto
 
 async fn check_drafts(engine: &Engine, change: &Change<'_>, detector: &Detector) -> Result<()> {
     let versions = of(change, &detector.detector_id).await?;
-    let drafts = versions.iter().filter(|version| version.status == Status::Draft).count();
+    let drafts = versions
+        .iter()
+        .filter(|version| version.status == Status::Draft)
+        .count();
     let most = engine.options.limits.drafts_per_detector;
     if drafts < most {
         return Ok(());
     }
-    Err(Error::validation(format!("A detector may have at most {most} versions in status DRAFT.")))
+    Err(Error::validation(format!(
+        "A detector may have at most {most} versions in status DRAFT."
+    )))
 }
 
 /// Writes the bundle of a version whose rules have been found, compiled and counted.
@@ -209,8 +239,11 @@ async fn resolve(
         mode,
         rules: rules.into_iter().map(bundled).collect(),
     };
-    let event_type: Option<EventType> = change.get(&event_type_key(&detector.event_type_name)).await?;
-    let event_type = event_type.ok_or_else(|| super::event_types::missing(&detector.event_type_name))?;
+    let event_type: Option<EventType> = change
+        .get(&event_type_key(&detector.event_type_name))
+        .await?;
+    let event_type =
+        event_type.ok_or_else(|| super::event_types::missing(&detector.event_type_name))?;
     let event_type = bundle::load(&engine.definitions, &event_type.bundle).await?;
     let compiled = Compiled::new(bundle, event_type)?;
     let most = engine.options.limits.lists_per_detector;
@@ -234,10 +267,17 @@ fn bundled(rule: RuleVersion) -> BundledRule {
 /// No model can exist yet, so none that is named does.
 fn check_models(content: &Content) -> Result<()> {
     if let Some(endpoint) = content.external_model_endpoints.first() {
-        return Err(Error::not_found(format!("External model '{endpoint}' does not exist.")));
+        return Err(Error::not_found(format!(
+            "External model '{endpoint}' does not exist."
+        )));
     }
-    if let Some(ModelVersion { model_id, model_version_number }) = content.model_versions.first() {
-        let message = format!("Version {model_version_number} of model '{model_id}' does not exist.");
+    if let Some(ModelVersion {
+        model_id,
+        model_version_number,
+    }) = content.model_versions.first()
+    {
+        let message =
+            format!("Version {model_version_number} of model '{model_id}' does not exist.");
         return Err(Error::not_found(message));
     }
     Ok(())
@@ -261,7 +301,12 @@ async fn find_rules(
 
 fn check_references(detector: &Detector, references: &[RuleReference]) -> Result<()> {
     let mut seen = HashSet::new();
-    for RuleReference { detector_id, rule_id, .. } in references {
+    for RuleReference {
+        detector_id,
+        rule_id,
+        ..
+    } in references
+    {
         if *detector_id != detector.detector_id {
             let message = format!(
                 "Rule '{rule_id}' belongs to detector '{detector_id}', not to detector '{}'.",
@@ -270,7 +315,9 @@ fn check_references(detector: &Detector, references: &[RuleReference]) -> Result
             return Err(Error::validation(message));
         }
         if !seen.insert(rule_id) {
-            return Err(Error::validation(format!("Rule '{rule_id}' is in the version twice.")));
+            return Err(Error::validation(format!(
+                "Rule '{rule_id}' is in the version twice."
+            )));
         }
     }
     Ok(())
@@ -345,7 +392,10 @@ pub(crate) async fn update(engine: &Engine, input: Update) -> Result<Empty> {
     let mut change = engine.change().await?;
     let mut version = input.reference.find(&change).await?;
     if version.status != Status::Draft {
-        let message = format!("Only a version in status DRAFT can be updated, this one is {}.", version.status);
+        let message = format!(
+            "Only a version in status DRAFT can be updated, this one is {}.",
+            version.status
+        );
         return Err(Error::validation(message));
     }
     let detector = find_detector(&change, &version.detector_id).await?;
@@ -397,7 +447,9 @@ pub(crate) async fn update_status(engine: &Engine, input: UpdateStatus) -> Resul
             detector.active_version = Some(version.detector_version_id);
         }
         (Status::Active, Status::Inactive) => detector.active_version = None,
-        (Status::Active, Status::Active) | (Status::Inactive, Status::Inactive) => return Ok(Empty {}),
+        (Status::Active, Status::Active) | (Status::Inactive, Status::Inactive) => {
+            return Ok(Empty {});
+        }
         (from, to) => {
             let message = format!("A version cannot go from status {from} to {to}.");
             return Err(Error::validation(message));
@@ -412,7 +464,10 @@ async fn retire(engine: &Engine, change: &mut Change<'_>, detector: &Detector) -
     let Some(active) = detector.active_version else {
         return Ok(());
     };
-    match change.get(&version_key(&detector.detector_id, active)).await? {
+    match change
+        .get(&version_key(&detector.detector_id, active))
+        .await?
+    {
         Some(version) => put_status(engine, change, version, Status::Inactive),
         None => Ok(()),
     }
@@ -425,7 +480,11 @@ fn put_status(
     status: Status,
 ) -> Result<()> {
     let last_updated_time = text::milliseconds(engine.now());
-    change.put(&DetectorVersion { status, last_updated_time, ..version })
+    change.put(&DetectorVersion {
+        status,
+        last_updated_time,
+        ..version
+    })
 }
 
 /// Refused while it is ACTIVE.

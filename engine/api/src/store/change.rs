@@ -55,7 +55,12 @@ pub(crate) struct Change<'a> {
 impl<'a> Change<'a> {
     pub(crate) async fn begin(table: &'a Table, turn: MutexGuard<'a, ()>) -> Result<Self> {
         let ledger = table.get(&Ledger::key()).await?.unwrap_or_default();
-        Ok(Self { table, ledger, writes: Vec::new(), _turn: turn })
+        Ok(Self {
+            table,
+            ledger,
+            writes: Vec::new(),
+            _turn: turn,
+        })
     }
 
     pub(crate) async fn get<R: DeserializeOwned>(&self, key: &Key) -> Result<Option<R>> {
@@ -96,7 +101,9 @@ impl<'a> Change<'a> {
     /// Counts `more` resources of a kind against its quota.
     pub(crate) fn count(&mut self, kind: &str, more: i64, quota: usize) -> Result<()> {
         let count = self.ledger.counts.entry(kind.to_owned()).or_default();
-        let room = i64::try_from(quota).unwrap_or(i64::MAX).saturating_sub(*count);
+        let room = i64::try_from(quota)
+            .unwrap_or(i64::MAX)
+            .saturating_sub(*count);
         if more > room {
             let message = format!("The account may have at most {quota} resources of kind {kind}.");
             return Err(Error::validation(message));
@@ -140,12 +147,15 @@ impl<'a> Change<'a> {
     }
 
     fn ledger(&self, before: u64) -> Result<TransactWriteItem> {
-        let put = Put::builder().table_name(&self.table.name).set_item(Some(write(&self.ledger)?));
+        let put = Put::builder()
+            .table_name(&self.table.name)
+            .set_item(Some(write(&self.ledger)?));
         let put = if before == 0 {
             put.condition_expression("attribute_not_exists(pk)")
         } else {
             let before = AttributeValue::N(before.to_string());
-            put.condition_expression("revision = :before").expression_attribute_values(":before", before)
+            put.condition_expression("revision = :before")
+                .expression_attribute_values(":before", before)
         };
         let put = put.build().map_err(Error::internal)?;
         Ok(TransactWriteItem::builder().put(put).build())
@@ -156,11 +166,17 @@ impl<'a> Change<'a> {
         let table = &self.table.name;
         match write {
             Write::Put(item) => {
-                let put = Put::builder().table_name(table).set_item(Some(item)).build();
+                let put = Put::builder()
+                    .table_name(table)
+                    .set_item(Some(item))
+                    .build();
                 Ok(action.put(put.map_err(Error::internal)?).build())
             }
             Write::Delete(key) => {
-                let delete = Delete::builder().table_name(table).set_key(Some(key.attributes())).build();
+                let delete = Delete::builder()
+                    .table_name(table)
+                    .set_key(Some(key.attributes()))
+                    .build();
                 Ok(action.delete(delete.map_err(Error::internal)?).build())
             }
         }

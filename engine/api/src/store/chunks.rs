@@ -34,7 +34,11 @@ impl Table {
     }
 
     /// Reads a value that was written in `count` chunks; `None` if one of them is gone.
-    pub(crate) async fn chunks<T: DeserializeOwned>(&self, name: &str, count: usize) -> Result<Option<T>> {
+    pub(crate) async fn chunks<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        count: usize,
+    ) -> Result<Option<T>> {
         let mut bytes = Vec::new();
         for index in 0..count {
             match self.item(&key(name, index)).await?.and_then(content) {
@@ -68,12 +72,19 @@ fn content(mut item: Item) -> Option<Vec<u8>> {
 pub(crate) fn compress(value: &impl Serialize) -> Result<Vec<u8>> {
     let json = serde_json::to_vec(value).map_err(Error::internal)?;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(&json).and_then(|()| encoder.finish()).map_err(Error::internal)
+    encoder
+        .write_all(&json)
+        .and_then(|()| encoder.finish())
+        .map_err(Error::internal)
 }
 
 fn expand<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let mut json = Vec::new();
-    GzDecoder::new(bytes).take(LARGEST).read_to_end(&mut json).map_err(Error::internal)?;
+    GzDecoder::new(bytes)
+        .take(LARGEST)
+        .read_to_end(&mut json)
+        .map_err(Error::internal)?;
     // serde's text could quote an element of a list.
-    serde_json::from_slice(&json).map_err(|error| Error::internal(format!("unreadable chunk: {:?}", error.classify())))
+    serde_json::from_slice(&json)
+        .map_err(|error| Error::internal(format!("unreadable chunk: {:?}", error.classify())))
 }

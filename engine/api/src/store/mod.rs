@@ -33,12 +33,18 @@ pub(crate) struct Key {
 
 impl Key {
     pub(crate) fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
-        Self { pk: pk.into(), sk: sk.into() }
+        Self {
+            pk: pk.into(),
+            sk: sk.into(),
+        }
     }
 
     pub(crate) fn attributes(&self) -> Item {
         let text = |value: &str| AttributeValue::S(value.to_owned());
-        HashMap::from([("pk".to_owned(), text(&self.pk)), ("sk".to_owned(), text(&self.sk))])
+        HashMap::from([
+            ("pk".to_owned(), text(&self.pk)),
+            ("sk".to_owned(), text(&self.sk)),
+        ])
     }
 }
 
@@ -59,7 +65,13 @@ pub(crate) struct Range<'a> {
 
 impl<'a> Range<'a> {
     pub(crate) fn all(pk: &'a str) -> Self {
-        Self { pk, prefix: "", after: None, limit: usize::MAX, newest_first: false }
+        Self {
+            pk,
+            prefix: "",
+            after: None,
+            limit: usize::MAX,
+            newest_first: false,
+        }
     }
 
     pub(crate) fn prefix(self, prefix: &'a str) -> Self {
@@ -75,7 +87,10 @@ impl<'a> Range<'a> {
     }
 
     pub(crate) fn newest_first(self) -> Self {
-        Self { newest_first: true, ..self }
+        Self {
+            newest_first: true,
+            ..self
+        }
     }
 }
 
@@ -93,8 +108,17 @@ impl Table {
     }
 
     pub(crate) async fn item(&self, key: &Key) -> Result<Option<Item>> {
-        let request = self.client.get_item().table_name(&self.name).set_key(Some(key.attributes()));
-        Ok(request.consistent_read(true).send().await.map_err(failed)?.item)
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()));
+        Ok(request
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(failed)?
+            .item)
     }
 
     /// Reads many items, in any order; those that do not exist are left out.
@@ -109,13 +133,26 @@ impl Table {
     async fn hundred(&self, keys: &[Key], found: &mut Vec<Item>) -> Result<()> {
         let mut wanted: Vec<Item> = keys.iter().map(Key::attributes).collect();
         while !wanted.is_empty() {
-            let keys = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true);
+            let keys = KeysAndAttributes::builder()
+                .set_keys(Some(wanted))
+                .consistent_read(true);
             let keys = keys.build().map_err(Error::internal)?;
             let request = self.client.batch_get_item().request_items(&self.name, keys);
             let output = request.send().await.map_err(failed)?;
-            found.extend(output.responses.into_iter().flatten().flat_map(|(_, items)| items));
+            found.extend(
+                output
+                    .responses
+                    .into_iter()
+                    .flatten()
+                    .flat_map(|(_, items)| items),
+            );
             // A page holds 16 MB; what did not fit is asked for again.
-            wanted = output.unprocessed_keys.into_iter().flatten().flat_map(|(_, k)| k.keys).collect();
+            wanted = output
+                .unprocessed_keys
+                .into_iter()
+                .flatten()
+                .flat_map(|(_, k)| k.keys)
+                .collect();
         }
         Ok(())
     }
@@ -126,7 +163,11 @@ impl Table {
 
     /// Reads the items of a range as they are now.
     pub(crate) async fn query<R: DeserializeOwned>(&self, range: Range<'_>) -> Result<Vec<R>> {
-        self.query_items(range).await?.into_iter().map(read).collect()
+        self.query_items(range)
+            .await?
+            .into_iter()
+            .map(read)
+            .collect()
     }
 
     pub(crate) async fn query_items(&self, range: Range<'_>) -> Result<Vec<Item>> {
@@ -134,8 +175,13 @@ impl Table {
         let mut start = range.after.map(|sk| Key::new(range.pk, sk).attributes());
         loop {
             let limit = i32::try_from(range.limit.saturating_sub(items.len())).ok();
-            let mut request = self.client.query().table_name(&self.name).consistent_read(true);
-            request = request.expression_attribute_values(":pk", AttributeValue::S(range.pk.to_owned()));
+            let mut request = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .consistent_read(true);
+            request =
+                request.expression_attribute_values(":pk", AttributeValue::S(range.pk.to_owned()));
             request = if range.prefix.is_empty() {
                 request.key_condition_expression("pk = :pk")
             } else {
@@ -143,8 +189,14 @@ impl Table {
                 let request = request.expression_attribute_values(":prefix", prefix);
                 request.key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
             };
-            let request = request.scan_index_forward(!range.newest_first).set_limit(limit);
-            let output = request.set_exclusive_start_key(start).send().await.map_err(failed)?;
+            let request = request
+                .scan_index_forward(!range.newest_first)
+                .set_limit(limit);
+            let output = request
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(failed)?;
             items.extend(output.items.unwrap_or_default());
             start = output.last_evaluated_key;
             if start.is_none() || items.len() >= range.limit {
@@ -155,12 +207,20 @@ impl Table {
 
     /// Writes one item, whatever was there.
     pub(crate) async fn put(&self, item: Item) -> Result<()> {
-        let request = self.client.put_item().table_name(&self.name).set_item(Some(item));
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item));
         request.send().await.map_err(failed).map(|_| ())
     }
 
     pub(crate) async fn delete(&self, key: &Key) -> Result<()> {
-        let request = self.client.delete_item().table_name(&self.name).set_key(Some(key.attributes()));
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()));
         request.send().await.map_err(failed).map(|_| ())
     }
 }
@@ -171,7 +231,8 @@ pub(crate) fn write<R: Record>(record: &R) -> Result<Item> {
 }
 
 pub(crate) fn write_at(key: &Key, record: &impl Serialize) -> Result<Item> {
-    let mut item: Item = serde_dynamo::aws_sdk_dynamodb_1::to_item(record).map_err(Error::internal)?;
+    let mut item: Item =
+        serde_dynamo::aws_sdk_dynamodb_1::to_item(record).map_err(Error::internal)?;
     item.extend(key.attributes());
     Ok(item)
 }
@@ -196,15 +257,20 @@ where
     let code = error.code().unwrap_or("no answer").to_owned();
     tracing::error!(code, "DynamoDB refused a call");
     let (code, message) = match code.as_str() {
-        "ThrottlingException" | "ProvisionedThroughputExceededException" | "RequestLimitExceeded" => {
-            (Code::Throttling, "Rate exceeded: the engine's tables are throttled. Try again.".to_owned())
-        }
-        "AccessDeniedException" => {
-            (Code::AccessDenied, "The engine may not use its tables.".to_owned())
-        }
-        "ResourceNotFoundException" => {
-            (Code::InternalServer, "The engine's tables do not exist. Create them first.".to_owned())
-        }
+        "ThrottlingException"
+        | "ProvisionedThroughputExceededException"
+        | "RequestLimitExceeded" => (
+            Code::Throttling,
+            "Rate exceeded: the engine's tables are throttled. Try again.".to_owned(),
+        ),
+        "AccessDeniedException" => (
+            Code::AccessDenied,
+            "The engine may not use its tables.".to_owned(),
+        ),
+        "ResourceNotFoundException" => (
+            Code::InternalServer,
+            "The engine's tables do not exist. Create them first.".to_owned(),
+        ),
         _ => return Error::internal(error),
     };
     Error::new(code, message).with_source(error)

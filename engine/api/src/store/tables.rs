@@ -52,7 +52,11 @@ pub(crate) fn definitions(definitions: &str, events: &str) -> Vec<TableDefinitio
         ],
     };
     vec![
-        TableDefinition { name: definitions.to_owned(), index: None, time_to_live: None },
+        TableDefinition {
+            name: definitions.to_owned(),
+            index: None,
+            time_to_live: None,
+        },
         TableDefinition {
             name: events.to_owned(),
             index: Some(predictions),
@@ -89,7 +93,9 @@ fn is_there(error: Option<&CreateTableError>) -> bool {
 fn secondary(index: &IndexDefinition) -> Result<GlobalSecondaryIndex> {
     let projection = Projection::builder()
         .projection_type(ProjectionType::Include)
-        .set_non_key_attributes(Some(index.projected.iter().map(ToString::to_string).collect()));
+        .set_non_key_attributes(Some(
+            index.projected.iter().map(ToString::to_string).collect(),
+        ));
     GlobalSecondaryIndex::builder()
         .index_name(index.name)
         .set_key_schema(Some(keys(index.partition_key, index.sort_key)?))
@@ -100,13 +106,21 @@ fn secondary(index: &IndexDefinition) -> Result<GlobalSecondaryIndex> {
 
 fn keys(hash: &str, range: &str) -> Result<Vec<KeySchemaElement>> {
     let element = |name: &str, kind| {
-        let element = KeySchemaElement::builder().attribute_name(name).key_type(kind);
+        let element = KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind);
         element.build().map_err(Error::internal)
     };
-    Ok(vec![element(hash, KeyType::Hash)?, element(range, KeyType::Range)?])
+    Ok(vec![
+        element(hash, KeyType::Hash)?,
+        element(range, KeyType::Range)?,
+    ])
 }
 
 fn attribute(name: &str) -> Result<AttributeDefinition> {
     let attribute = AttributeDefinition::builder().attribute_name(name);
-    attribute.attribute_type(ScalarAttributeType::S).build().map_err(Error::internal)
+    attribute
+        .attribute_type(ScalarAttributeType::S)
+        .build()
+        .map_err(Error::internal)
 }

@@ -43,13 +43,22 @@ pub(super) fn index_partition(day: &str, shard: u8) -> String {
 /// Notes the day before its first prediction is written, so that none can be missed.
 pub(super) async fn note_day(engine: &Engine, time: jiff::Timestamp) -> Result<()> {
     let day = text::day(time);
-    let known = *engine.noted_day.0.lock().unwrap_or_else(PoisonError::into_inner) == day;
+    let known = *engine
+        .noted_day
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        == day;
     if known {
         return Ok(());
     }
     let item = store::write_at(&Key::new(DAYS, &day), &Day { day: day.clone() })?;
     engine.events.put(item).await?;
-    *engine.noted_day.0.lock().unwrap_or_else(PoisonError::into_inner) = day;
+    *engine
+        .noted_day
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = day;
     Ok(())
 }
 
@@ -104,14 +113,24 @@ pub(crate) async fn list(engine: &Engine, input: List) -> Result<ListOutput> {
     let token = input.paging.next_token.as_deref();
     let after: Option<String> = token::decode(&scope, token, engine.now())?;
     let size = input.paging.max_results.unwrap_or(USUAL);
-    let mut page = Page { rows: Vec::new(), size, cursor: after.unwrap_or_else(|| filter.end()) };
+    let mut page = Page {
+        rows: Vec::new(),
+        size,
+        cursor: after.unwrap_or_else(|| filter.end()),
+    };
     let more = match &filter.event_id {
         Some(event_id) => of_event(engine, &filter, event_id, &mut page).await?,
         None => of_index(engine, &filter, &mut page).await?,
     };
-    let next_token =
-        if more { Some(token::encode(&scope, &page.cursor, engine.now())?) } else { None };
-    Ok(ListOutput { event_prediction_summaries: page.rows, next_token })
+    let next_token = if more {
+        Some(token::encode(&scope, &page.cursor, engine.now())?)
+    } else {
+        None
+    };
+    Ok(ListOutput {
+        event_prediction_summaries: page.rows,
+        next_token,
+    })
 }
 
 /// The rows of a page so far, and the place in the order of time up to which it has looked.
@@ -137,7 +156,11 @@ impl Page {
 impl Summary {
     /// Where a prediction is in the order of time: as in the index.
     fn place(&self) -> String {
-        place(&self.prediction_timestamp, &self.event_type_name, &self.event_id)
+        place(
+            &self.prediction_timestamp,
+            &self.event_type_name,
+            &self.event_id,
+        )
     }
 }
 
@@ -157,12 +180,19 @@ struct Filter {
 
 impl Filter {
     fn new(input: &List) -> Result<Self> {
-        let value = |condition: &Option<Condition>| condition.as_ref().and_then(|c| c.value.clone());
+        let value =
+            |condition: &Option<Condition>| condition.as_ref().and_then(|c| c.value.clone());
         let range = input.prediction_time_range.as_ref();
-        let from = range.map(|range| moment("startTime", &range.start_time)).transpose()?;
-        let until = range.map(|range| moment("endTime", &range.end_time)).transpose()?;
+        let from = range
+            .map(|range| moment("startTime", &range.start_time))
+            .transpose()?;
+        let until = range
+            .map(|range| moment("endTime", &range.end_time))
+            .transpose()?;
         if from > until {
-            return Err(Error::validation("The startTime of predictionTimeRange is after its endTime."));
+            return Err(Error::validation(
+                "The startTime of predictionTimeRange is after its endTime.",
+            ));
         }
         Ok(Self {
             event_id: value(&input.event_id),
@@ -180,13 +210,20 @@ impl Filter {
     }
 
     fn admits(&self, row: &Summary) -> bool {
-        let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|w| w == value);
+        let is =
+            |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|w| w == value);
         is(&self.event_id, &row.event_id)
             && is(&self.event_type, &row.event_type_name)
             && is(&self.detector_id, &row.detector_id)
             && is(&self.detector_version_id, &row.detector_version_id)
-            && self.from.as_ref().is_none_or(|from| row.prediction_timestamp >= *from)
-            && self.until.as_ref().is_none_or(|until| row.prediction_timestamp <= *until)
+            && self
+                .from
+                .as_ref()
+                .is_none_or(|from| row.prediction_timestamp >= *from)
+            && self
+                .until
+                .as_ref()
+                .is_none_or(|until| row.prediction_timestamp <= *until)
     }
 }
 
@@ -200,15 +237,26 @@ fn moment(member: &str, text: &str) -> Result<String> {
 }
 
 /// The predictions of one event id, from its partitions: one per event type.
-async fn of_event(engine: &Engine, filter: &Filter, event_id: &str, page: &mut Page) -> Result<bool> {
+async fn of_event(
+    engine: &Engine,
+    filter: &Filter,
+    event_id: &str,
+    page: &mut Page,
+) -> Result<bool> {
     let types = match &filter.event_type {
         Some(event_type) => vec![event_type.clone()],
         None => {
             let types: Vec<EventType> = engine.definitions.query(Range::all("event-type")).await?;
-            types.into_iter().map(|event_type| event_type.name).collect()
+            types
+                .into_iter()
+                .map(|event_type| event_type.name)
+                .collect()
         }
     };
-    let partitions: Vec<String> = types.iter().map(|name| events::partition(name, event_id)).collect();
+    let partitions: Vec<String> = types
+        .iter()
+        .map(|name| events::partition(name, event_id))
+        .collect();
     let found = try_join_all(partitions.iter().map(|pk| super::all(engine, pk))).await?;
     let mut rows: Vec<Summary> = found.into_iter().flatten().map(summary).collect();
     rows.retain(|row| row.place() < page.cursor && filter.admits(row));
@@ -236,7 +284,12 @@ async fn of_index(engine: &Engine, filter: &Filter, page: &mut Page) -> Result<b
     let days: Vec<Day> = engine.events.query(Range::all(DAYS).newest_first()).await?;
     let mut reads = 0;
     for Day { day } in days {
-        if day > page.cursor || filter.from.as_ref().is_some_and(|from| !from.starts_with(&day) && *from > day) {
+        if day > page.cursor
+            || filter
+                .from
+                .as_ref()
+                .is_some_and(|from| !from.starts_with(&day) && *from > day)
+        {
             continue;
         }
         loop {
@@ -267,19 +320,31 @@ struct Slice {
 
 async fn slice(engine: &Engine, day: &str, page: &Page) -> Result<Slice> {
     let limit = page.size + 1;
-    let shards = (0..SHARDS).map(|shard| read_shard(engine, index_partition(day, shard), &page.cursor, limit));
+    let shards = (0..SHARDS)
+        .map(|shard| read_shard(engine, index_partition(day, shard), &page.cursor, limit));
     let shards = try_join_all(shards).await?;
     // A shard that filled its read may have more right below its last row; what the others have
     // below that has to wait.
-    let cut = shards.iter().filter(|rows| rows.len() == limit).filter_map(|rows| rows.last());
+    let cut = shards
+        .iter()
+        .filter(|rows| rows.len() == limit)
+        .filter_map(|rows| rows.last());
     let bound = cut.map(Summary::place).max();
     let mut rows: Vec<Summary> = shards.into_iter().flatten().collect();
     rows.retain(|row| bound.as_ref().is_none_or(|bound| row.place() >= *bound));
     rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.place()));
-    Ok(Slice { rows, is_last: bound.is_none() })
+    Ok(Slice {
+        rows,
+        is_last: bound.is_none(),
+    })
 }
 
-async fn read_shard(engine: &Engine, pk: String, before: &str, limit: usize) -> Result<Vec<Summary>> {
+async fn read_shard(
+    engine: &Engine,
+    pk: String,
+    before: &str,
+    limit: usize,
+) -> Result<Vec<Summary>> {
     let mut items: Vec<Item> = Vec::new();
     let mut start = None;
     loop {
@@ -292,7 +357,11 @@ async fn read_shard(engine: &Engine, pk: String, before: &str, limit: usize) -> 
             .expression_attribute_values(":before", AttributeValue::S(before.to_owned()))
             .scan_index_forward(false)
             .limit(left);
-        let output = request.set_exclusive_start_key(start).send().await.map_err(failed)?;
+        let output = request
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(failed)?;
         items.extend(output.items.unwrap_or_default());
         start = output.last_evaluated_key;
         if start.is_none() || items.len() >= limit {
@@ -378,7 +447,9 @@ fn rendered(compiled: &Compiled, prediction: Prediction) -> Result<MetadataOutpu
     let rules = rules(compiled, &prediction.verdicts, &row);
     let outcomes = outcomes(compiled, &prediction.verdicts);
     let entity = prediction.event.entities.into_iter().next();
-    let (entity_id, entity_type) = entity.map(|entity| (entity.entity_id, entity.entity_type)).unzip();
+    let (entity_id, entity_type) = entity
+        .map(|entity| (entity.entity_id, entity.entity_type))
+        .unzip();
     let variables = prediction.event.event_variables.into_iter();
     Ok(MetadataOutput {
         event_id: prediction.event.event_id,
@@ -390,7 +461,11 @@ fn rendered(compiled: &Compiled, prediction: Prediction) -> Result<MetadataOutpu
         detector_version_id: prediction.detector_version_id,
         detector_version_status: prediction.detector_version_status,
         event_variables: variables
-            .map(|(name, value)| VariableSummary { name, value, source: "EVENT" })
+            .map(|(name, value)| VariableSummary {
+                name,
+                value,
+                source: "EVENT",
+            })
             .collect(),
         rules,
         rule_execution_mode: compiled.version.mode,
@@ -402,10 +477,21 @@ fn rendered(compiled: &Compiled, prediction: Prediction) -> Result<MetadataOutpu
 }
 
 fn rules(compiled: &Compiled, verdicts: &str, row: &[Value]) -> Vec<EvaluatedRule> {
-    let bundled = compiled.version.rules.iter().zip(&compiled.rules).zip(verdicts.chars());
+    let bundled = compiled
+        .version
+        .rules
+        .iter()
+        .zip(&compiled.rules)
+        .zip(verdicts.chars());
     bundled
         .map(|((bundled, rule), verdict)| {
-            let BundledRule { rule_id, rule_version, expression, outcomes, .. } = bundled.clone();
+            let BundledRule {
+                rule_id,
+                rule_version,
+                expression,
+                outcomes,
+                ..
+            } = bundled.clone();
             EvaluatedRule {
                 rule_id,
                 rule_version: rule_version.to_string(),

@@ -27,7 +27,10 @@ struct Matched<'a> {
     version: u32,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn is_zero(number: &usize) -> bool {
     *number == 0
 }
@@ -40,7 +43,10 @@ pub(super) fn header(compiled: &Compiled, prediction: &Prediction) -> String {
         detector_version_id: &prediction.detector_version_id,
         engine: env!("CARGO_PKG_VERSION"),
         rules: matched(compiled, &prediction.verdicts)
-            .map(|matched| Matched { id: &matched.rule_id, version: rule(matched) })
+            .map(|matched| Matched {
+                id: &matched.rule_id,
+                version: rule(matched),
+            })
             .collect(),
         undetermined: with(compiled, &prediction.verdicts, verdicts::UNDETERMINED)
             .map(|rule| rule.rule_id.as_str())

@@ -1,0 +1,129 @@
+//! Failures, redelivery, order: what Lambda does with our answers, by a driver that does it.
+
+use std::time::{Duration, Instant};
+
+use fraudstream::fault::Fault;
+use serde_json::{Value, json};
+
+use crate::world::{World, now, order, orders};
+
+/// What a Kinesis event source mapping does: everything from the lowest failure on comes again.
+/// Returns how often it delivered.
+async fn deliver(world: &World, batch: &Value, most: usize) -> usize {
+    let predict = world.predict();
+    let mut records = batch["Records"].as_array().unwrap().clone();
+    for round in 1..=most {
+        let answer = predict.handle(json!({ "Records": records }), now()).await;
+        let Ok(answer) = answer else { continue };
+        let answer = serde_json::to_value(&answer).unwrap();
+        let Some(first) = answer["batchItemFailures"][0]["itemIdentifier"].as_str() else { return round };
+        let first: u64 = first.parse().unwrap();
+        records.retain(|record| record["kinesis"]["sequenceNumber"].as_str().unwrap().parse::<u64>().unwrap() >= first);
+    }
+    most
+}
+
+#[tokio::test]
+async fn a_stuck_head_predicts_every_other_order_once() {
+    let world = World::new().await;
+    let batch: Vec<Value> = (0..20).map(|n| order(&format!("o-{n}"), "10")).collect();
+    // The first call of every delivery is the first record's: 49 times it is throttled.
+    let predict = world.predict_at_once(1);
+    for round in 0..50 {
+        if round < 49 {
+            world.faults.inject("GetEventPrediction", Fault::Throttle, 1);
+        }
+        let answer = serde_json::to_value(predict.handle(orders(&batch), now()).await.unwrap()).unwrap();
+        let failures = answer["batchItemFailures"].as_array().unwrap();
+        assert_eq!(failures.len(), usize::from(round < 49), "{round}");
+    }
+    // 49 refused and one for the first, one each for the others.
+    assert_eq!(world.faults.count("GetEventPrediction"), 50 + 19);
+}
+
+#[tokio::test]
+async fn a_dependency_that_fails_loses_nothing() {
+    for (operation, fault) in [
+        ("GetEventPrediction", Fault::Internal),
+        ("GetEventPrediction", Fault::Drop),
+        ("GetEventPrediction", Fault::TimeOut),
+        ("PutItem", Fault::Throttle),
+        ("PutItem", Fault::Drop),
+        ("BatchGetItem", Fault::Internal),
+    ] {
+        let world = World::new().await;
+        world.faults.inject(operation, fault.clone(), 3);
+        let batch: Vec<Value> = (0..10).map(|n| order(&format!("o-{n}"), "1500")).collect();
+        let rounds = deliver(&world, &orders(&batch), 10).await;
+        assert!((2..10).contains(&rounds), "{operation} {fault:?}: {rounds}");
+        for n in 0..10 {
+            assert_eq!(world.decisions(&format!("o-{n}")).await.len(), 1, "{operation} {fault:?}");
+        }
+        assert!(world.rejected().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_one_decision() {
+    let world = World::new().await;
+    world.faults.inject("PutItem", Fault::TimeOut, 1);
+    let rounds = deliver(&world, &orders(&[order("o-1", "10"), order("o-2", "10")]), 5).await;
+    assert_eq!(rounds, 2);
+    assert_eq!(world.decisions("o-1").await.len(), 1);
+    world.forward().handle(world.stream(), now()).await.unwrap();
+    assert_eq!(world.outcomes().len(), 2);
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_down_holds_the_poison_record() {
+    let world = World::new().await;
+    world.faults.inject("PutObject", Fault::Internal, 1);
+    let mut poison = order("o-1", "10");
+    poison["created_at"] = json!("yesterday");
+    let rounds = deliver(&world, &orders(&[poison, order("o-2", "10")]), 5).await;
+    assert_eq!(rounds, 2);
+    assert_eq!(world.rejected(), [("predict/orders/1.json".to_owned(), "bad-timestamp".to_owned())]);
+}
+
+#[tokio::test]
+async fn wrong_set_up_never_drains_the_stream() {
+    let world = World::new().await;
+    let batch: Vec<Value> = (0..3).map(|n| order(&format!("o-{n}"), "10")).collect();
+    // An unknown detector, an unknown event type, a missing table.
+    let unknown_detector = crate::world::MAPPING.replace("detector: orders", "detector: nobody");
+    let answer = world.predict_with(&unknown_detector).handle(orders(&batch), now()).await;
+    assert_eq!(answer.unwrap_err().to_string(), "all 3 records failed and will be delivered again; the first: GetEventPrediction: ResourceNotFoundException");
+    let unknown_type = crate::world::MAPPING.replace("event_type: order", "event_type: nothing");
+    let ingest = world.pipeline.ingest(shared::mapping::Mapping::parse("m", &unknown_type).unwrap());
+    assert!(ingest.handle(orders(&batch), now()).await.unwrap_err().to_string().contains("SendEvent: ResourceNotFoundException"));
+    assert!(world.rejected().is_empty());
+    // A variable that the event type lacks is refused for every record alike.
+    let unknown_variable = crate::world::MAPPING.replace("  item_count:", "  item_number:");
+    let batch: Vec<Value> = (0..12).map(|n| order(&format!("p-{n}"), "10")).collect();
+    let refused_once_more = world.predict_with(&unknown_variable).handle(orders(&batch), now()).await;
+    // It is named, so it is left out and the orders are decided as undetermined: nothing is lost.
+    refused_once_more.unwrap();
+    assert_eq!(world.decisions("p-3").await[0].effective_outcome, "review");
+}
+
+#[tokio::test]
+async fn a_hundred_keys_overlap_and_one_key_keeps_its_order() {
+    let world = World::new().await;
+    world.faults.inject("GetEventPrediction", Fault::Delay(Duration::from_millis(10)), 200);
+    let distinct: Vec<Value> = (0..100).map(|n| order(&format!("d-{n}"), "10")).collect();
+    let start = Instant::now();
+    world.predict_at_once(16).handle(orders(&distinct), now()).await.unwrap();
+    let overlapped = start.elapsed();
+    let mut one_key = orders(&(0..100).map(|n| order(&format!("k-{n:03}"), "10")).collect::<Vec<_>>());
+    for record in one_key["Records"].as_array_mut().unwrap() {
+        record["kinesis"]["partitionKey"] = json!("one");
+    }
+    let start = Instant::now();
+    world.predict_at_once(16).handle(one_key, now()).await.unwrap();
+    let in_order = start.elapsed();
+    assert!(overlapped * 3 < in_order, "{overlapped:?} against {in_order:?}");
+    let decided: Vec<String> = world.stream()["Records"].as_array().unwrap().iter()
+        .map(|record| record["dynamodb"]["NewImage"]["order_id"]["S"].as_str().unwrap().to_owned())
+        .filter(|id| id.starts_with("k-")).collect();
+    assert_eq!(decided, (0..100).map(|n| format!("k-{n:03}")).collect::<Vec<_>>());
+}

@@ -1,0 +1,255 @@
+//! The whole pipeline in one process, with faults on demand.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_frauddetector::types::{Entity, Language, Rule, RuleExecutionMode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use engine::{Engine, Options};
+use forward::{Forward, REQUEST_BYTES};
+use fraudstream::bus::Bus;
+use fraudstream::clients::{self, Clients, Connectors};
+use fraudstream::dynamodb::DynamoDb;
+use fraudstream::fault::Faults;
+use fraudstream::machine::{self, BUCKET, DECISIONS, Pipeline};
+use fraudstream::s3::S3;
+use serde_json::{Value, json};
+use shared::batch::{Budget, Moment};
+use shared::decisions::Decision;
+use shared::mapping::Mapping;
+use tempfile::TempDir;
+
+/// A mapping of the sample order with a few variables.
+pub const MAPPING: &str = "
+event_type: order
+detector: orders
+event:
+  id: /order_id
+  revision: /revision
+  timestamp: /created_at
+  entity: {type: customer, id: [/customer/id, {hash: /customer/email, as: email}]}
+  label: /label
+  label_timestamp: /label_timestamp
+variables:
+  email_address: {from: /customer/email, as: email}
+  order_price: {from: /total, type: FLOAT, required: true}
+  item_count: '[.items[].quantity] | add'
+decision:
+  outcome_priority: [block, review, challenge, approve]
+  on_undetermined: [review]
+  on_no_match: [approve]
+  reviewable: [review]
+labels:
+  event_id: /order_id
+  kind: /kind
+  timestamp: /label_timestamp
+  reason_code: /reason_code
+  source: /source
+  source_ranks: {analyst: 3, processor: 2}
+  table:
+    - {kind: chargeback, code: '10.*', label: fraud}
+    - {kind: chargeback, label: null}
+    - {kind: reversal, label: legit}
+    - {kind: refund, label: null}
+    - {kind: verdict, code: legit, label: legit}
+";
+
+/// The product over memory and a temporary folder.
+pub struct World {
+    /// Faults between every client of the pipeline and what answers it.
+    pub faults: Faults,
+    /// Clients without faults, to look at what is there.
+    pub clients: Clients,
+    /// The functions' clients.
+    pub pipeline: Pipeline,
+    inserts: Arc<Mutex<Vec<Value>>>,
+    folder: TempDir,
+}
+
+impl World {
+    /// A detector with three rules, active.
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let inserts: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let seen = Arc::clone(&inserts);
+        let database = DynamoDb::in_memory().unwrap().on_insert(DECISIONS, move |insert| seen.lock().unwrap().push(insert.image));
+        let dynamodb = database.service();
+        let s3 = S3::open(&folder.path().join("s3")).unwrap();
+        s3.create_bucket(BUCKET).unwrap();
+        let (s3, bus) = (s3.service(), Bus::open(&folder.path().join("outcomes.jsonl")).unwrap().service());
+        let tables = clients::dynamodb(dynamodb.http_client());
+        let engine = Arc::new(Engine::new(Options::new("us-east-1", "123456789012"), tables.clone()));
+        engine.create_tables().await.unwrap();
+        machine::create_decisions(&tables, DECISIONS).await.unwrap();
+        let connectors = Connectors {
+            frauddetector: engine::http_client(engine),
+            dynamodb: dynamodb.http_client(),
+            s3: s3.http_client(),
+            eventbridge: bus.http_client(),
+        };
+        let faults = Faults::new();
+        let faulty = Connectors {
+            frauddetector: faults.wrap(connectors.frauddetector.clone()),
+            dynamodb: faults.wrap(connectors.dynamodb.clone()),
+            s3: faults.wrap(connectors.s3.clone()),
+            eventbridge: faults.wrap(connectors.eventbridge.clone()),
+        };
+        let clients = Clients::in_process(connectors);
+        define(&clients.frauddetector).await;
+        let pipeline = Pipeline::local(&Clients::in_process(faulty));
+        Self { faults, clients, pipeline, inserts, folder }
+    }
+
+    /// `predict` under a mapping.
+    pub fn predict_with(&self, mapping: &str) -> predict::Predict {
+        self.pipeline.predict(Mapping::parse("mapping.yaml", mapping).unwrap(), None)
+    }
+
+    /// `predict` with so many keys at once.
+    pub fn predict_at_once(&self, concurrency: usize) -> predict::Predict {
+        let pipeline = Pipeline { budget: Budget { concurrency, ..Budget::default() }, ..self.pipeline.clone() };
+        pipeline.predict(Mapping::parse("mapping.yaml", MAPPING).unwrap(), None)
+    }
+
+    /// `predict`.
+    pub fn predict(&self) -> predict::Predict {
+        self.predict_with(MAPPING)
+    }
+
+    /// `ingest`.
+    pub fn ingest(&self) -> ingest::Ingest {
+        self.pipeline.ingest(Mapping::parse("mapping.yaml", MAPPING).unwrap())
+    }
+
+    /// `label`.
+    pub fn label(&self) -> label::Label {
+        self.pipeline.label(Mapping::parse("mapping.yaml", MAPPING).unwrap())
+    }
+
+    /// `forward`.
+    pub fn forward(&self) -> Forward {
+        Forward { event_bridge: self.pipeline.clients.eventbridge.clone(), bus: "fraudstream".into(), request_bytes: REQUEST_BYTES }
+    }
+
+    /// The decisions on an order.
+    pub async fn decisions(&self, order_id: &str) -> Vec<Decision> {
+        let decisions = Pipeline::local(&self.clients).decisions();
+        decisions.revisions(&"order".parse().unwrap(), &event::EventId::slug(order_id)).await.unwrap()
+    }
+
+    /// The event as the service has it.
+    pub async fn event(&self, order_id: &str) -> Option<aws_sdk_frauddetector::types::Event> {
+        let get = self.clients.frauddetector.get_event().event_id(event::EventId::slug(order_id).as_str());
+        get.event_type_name("order").send().await.ok().and_then(|answer| answer.event)
+    }
+
+    /// The keys under `rejected/`, with the reason of each.
+    pub fn rejected(&self) -> Vec<(String, String)> {
+        let root = self.folder.path().join("s3").join(BUCKET).join("rejected");
+        let mut found = Vec::new();
+        walk(&root, &mut found);
+        found.sort();
+        found.into_iter().map(|path| {
+            let value: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            let key = path.strip_prefix(&root).unwrap().display().to_string();
+            (key, value["class"].as_str().unwrap().to_owned())
+        }).collect()
+    }
+
+    /// The events on the bus.
+    pub fn outcomes(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.folder.path().join("outcomes.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The stream of the decisions table since the last call, as Lambda delivers it.
+    pub fn stream(&self) -> Value {
+        let images: Vec<Value> = self.inserts.lock().unwrap().drain(..).collect();
+        let records: Vec<Value> = (1..).zip(images).map(|(n, image): (u32, _)| json!({
+            "eventName": "INSERT", "eventSource": "aws:dynamodb", "eventSourceARN": "arn:aws:dynamodb:us-east-1:1:table/Decisions/stream/x",
+            "dynamodb": {"SequenceNumber": n.to_string(), "NewImage": image},
+        })).collect();
+        json!({ "Records": records })
+    }
+}
+
+fn walk(folder: &std::path::Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() { walk(&path, found) } else if path.extension().is_some_and(|extension| extension == "json") { found.push(path) }
+    }
+}
+
+/// Defines entity type, labels, variables, outcomes, event type and detector.
+async fn define(client: &aws_sdk_frauddetector::Client) {
+    use aws_sdk_frauddetector::types::{DataSource, DataType, DetectorVersionStatus, EventIngestion};
+    client.put_entity_type().name("customer").send().await.unwrap();
+    for label in ["fraud", "legit"] {
+        client.put_label().name(label).send().await.unwrap();
+    }
+    for (name, data_type, default) in [("email_address", DataType::String, "<none>"), ("order_price", DataType::Float, "0.0"), ("item_count", DataType::Integer, "0")] {
+        let create = client.create_variable().name(name).data_type(data_type).data_source(DataSource::Event);
+        create.default_value(default).send().await.unwrap();
+    }
+    for outcome in ["block", "review", "challenge", "approve"] {
+        client.put_outcome().name(outcome).send().await.unwrap();
+    }
+    let event_type = client.put_event_type().name("order").entity_types("customer").event_ingestion(EventIngestion::Enabled);
+    let event_type = ["email_address", "order_price", "item_count"].into_iter().fold(event_type, |put, name| put.event_variables(name));
+    event_type.labels("fraud").labels("legit").send().await.unwrap();
+    client.put_detector().detector_id("orders").event_type_name("order").send().await.unwrap();
+    let rules = [
+        ("very_high_amount", "$order_price > 5000", "block"),
+        ("high_amount", "$order_price > 1000", "review"),
+        ("many_items", "$item_count > 20", "challenge"),
+    ];
+    let mut version = client.create_detector_version().detector_id("orders").rule_execution_mode(RuleExecutionMode::AllMatched);
+    for (rule_id, expression, outcome) in rules {
+        let create = client.create_rule().rule_id(rule_id).detector_id("orders").expression(expression);
+        create.language(Language::Detectorpl).outcomes(outcome).send().await.unwrap();
+        version = version.rules(Rule::builder().detector_id("orders").rule_id(rule_id).rule_version("1").build().unwrap());
+    }
+    version.send().await.unwrap();
+    let activate = client.update_detector_version_status().detector_id("orders").detector_version_id("1");
+    activate.status(DetectorVersionStatus::Active).send().await.unwrap();
+    let _ = Entity::builder();
+}
+
+/// An order.
+pub fn order(id: &str, total: &str) -> Value {
+    json!({
+        "order_id": id, "created_at": "2026-06-01T10:15:30Z", "total": total,
+        "customer": {"id": "cust-42", "email": "jo@example.com"}, "items": [{"quantity": 1}],
+    })
+}
+
+/// A Kinesis batch; each payload with its partition key, sequence numbers from 1.
+pub fn kinesis(records: &[(&str, &[u8])]) -> Value {
+    let records: Vec<Value> = (1..).zip(records).map(|(n, (key, data)): (u64, _)| json!({
+        "eventSource": "aws:kinesis", "eventSourceARN": "arn:aws:kinesis:us-east-1:1:stream/orders",
+        "kinesis": {"sequenceNumber": n.to_string(), "partitionKey": key, "data": BASE64.encode(data)},
+    })).collect();
+    json!({ "Records": records })
+}
+
+/// A Kinesis batch of orders, each its own key.
+pub fn orders(orders: &[Value]) -> Value {
+    let payloads: Vec<(String, Vec<u8>)> = orders.iter().map(|order| (order["order_id"].to_string(), order.to_string().into_bytes())).collect();
+    let records: Vec<(&str, &[u8])> = payloads.iter().map(|(key, data)| (key.as_str(), data.as_slice())).collect();
+    kinesis(&records)
+}
+
+/// An SQS batch, message ids `m-1` and on.
+pub fn sqs(bodies: &[&Value]) -> Value {
+    let records: Vec<Value> = (1..).zip(bodies).map(|(n, body): (u64, _)| json!({
+        "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:1:queue", "messageId": format!("m-{n}"),
+        "body": body.to_string(), "attributes": {},
+    })).collect();
+    json!({ "Records": records })
+}
+
+/// The time of every test.
+pub fn now() -> Moment {
+    Moment { now: event::Timestamp::parse("2026-07-01T00:00:00Z").unwrap(), deadline: None }
+}
