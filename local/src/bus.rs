@@ -253,18 +253,23 @@ impl<'a> Event<'a> {
 }
 
 fn required<'a>(name: &str, value: Option<&'a str>) -> Result<&'a str, Refused> {
-    value.filter(|text| !text.is_empty()).ok_or_else(|| Refused {
-        code: "InvalidArgument",
-        reason: format!(
-            "Parameter {name} is not valid. Reason: {name} is a required argument."
-        ),
-    })
+    value
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| Refused {
+            code: "InvalidArgument",
+            reason: format!(
+                "Parameter {name} is not valid. Reason: {name} is a required argument."
+            ),
+        })
 }
 
 /// EventBridge keeps whole seconds, and takes the present when the sender gives no time.
 fn time(seconds: Option<f64>) -> Timestamp {
     // The cast saturates, and a second out of range becomes the present, too.
-    #[expect(clippy::cast_possible_truncation, reason = "a fraction is cut off on purpose")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a fraction is cut off on purpose"
+    )]
     let given = seconds.and_then(|seconds| Timestamp::from_second(seconds as i64).ok());
     given.unwrap_or_else(|| {
         let now = Timestamp::now();
@@ -347,23 +352,58 @@ mod tests {
         let plain = PutEventsRequestEntry::builder;
         let cases = [
             (entry("{}"), None, None),
-            (entry("[]"), Some("MalformedDetail"), Some("Detail is malformed.")),
-            (entry("{"), Some("MalformedDetail"), Some("Detail is malformed.")),
-            (entry(""), Some("InvalidArgument"),
-                Some("Parameter Detail is not valid. Reason: Detail is a required argument.")),
-            (plain().detail_type("d").detail("{}").build(), Some("InvalidArgument"),
-                Some("Parameter Source is not valid. Reason: Source is a required argument.")),
-            (plain().source("s").detail("{}").build(), Some("InvalidArgument"),
-                Some("Parameter DetailType is not valid. Reason: DetailType is a required argument.")),
-            (plain().source("aws.s3").detail_type("d").detail("{}").build(),
-                Some("NotAuthorizedForSourceException"), Some("Not authorized for the source.")),
+            (
+                entry("[]"),
+                Some("MalformedDetail"),
+                Some("Detail is malformed."),
+            ),
+            (
+                entry("{"),
+                Some("MalformedDetail"),
+                Some("Detail is malformed."),
+            ),
+            (
+                entry(""),
+                Some("InvalidArgument"),
+                Some("Parameter Detail is not valid. Reason: Detail is a required argument."),
+            ),
+            (
+                plain().detail_type("d").detail("{}").build(),
+                Some("InvalidArgument"),
+                Some("Parameter Source is not valid. Reason: Source is a required argument."),
+            ),
+            (
+                plain().source("s").detail("{}").build(),
+                Some("InvalidArgument"),
+                Some(
+                    "Parameter DetailType is not valid. Reason: DetailType is a required argument.",
+                ),
+            ),
+            (
+                plain()
+                    .source("aws.s3")
+                    .detail_type("d")
+                    .detail("{}")
+                    .build(),
+                Some("NotAuthorizedForSourceException"),
+                Some("Not authorized for the source."),
+            ),
             (entry("{}"), None, None),
         ];
         let entries = cases.iter().map(|(entry, ..)| entry.clone()).collect();
-        let response = client.put_events().set_entries(Some(entries)).send().await.unwrap();
+        let response = client
+            .put_events()
+            .set_entries(Some(entries))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(response.failed_entry_count(), 6);
         for (got, (entry, code, reason)) in response.entries().iter().zip(cases) {
-            assert_eq!((got.error_code(), got.error_message()), (code, reason), "{entry:?}");
+            assert_eq!(
+                (got.error_code(), got.error_message()),
+                (code, reason),
+                "{entry:?}"
+            );
             assert_eq!(got.event_id().is_some(), code.is_none(), "{entry:?}");
         }
         assert_eq!(lines(&folder).len(), 2);
@@ -383,7 +423,9 @@ mod tests {
         for (entries, want) in cases {
             let count = entries.len();
             let result = client.put_events().set_entries(Some(entries)).send().await;
-            let code = result.err().map(|error| error.into_service_error().code().unwrap().to_owned());
+            let code = result
+                .err()
+                .map(|error| error.into_service_error().code().unwrap().to_owned());
             assert_eq!(code.as_deref(), want, "{count} entries");
         }
         assert_eq!(lines(&folder).len(), 11);

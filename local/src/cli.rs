@@ -203,20 +203,12 @@ struct Apply {
     /// Print what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Whom to apply it to; default as --fraud-detector.
+    /// Whose service it goes to; default as --fraud-detector.
     #[arg(long, value_enum)]
-    to: Option<To>,
+    to: Option<apply::Target>,
     /// Print the plan as JSON.
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum To {
-    /// Amazon Fraud Detector.
-    Amazon,
-    /// Our engine.
-    Engine,
 }
 
 #[derive(Debug, Args)]
@@ -443,13 +435,14 @@ async fn replay(place: &Place, args: ReplayArgs) -> Result<(), Error> {
 
 async fn apply_file(place: &Place, args: Apply) -> Result<(), Error> {
     let judge = match args.to {
-        Some(To::Amazon) => Judge::Aws,
-        Some(To::Engine) => Judge::Engine,
+        Some(apply::Target::Amazon) => Judge::Aws,
+        Some(apply::Target::Engine) => Judge::Engine,
         None => place.fraud_detector,
     };
     let place = Place { aws: place.aws || judge == Judge::Aws, ..place.clone() };
     let work = place.open(Durability::PowerLoss, judge).await?;
-    let options = apply::Options { file: args.file, dry_run: args.dry_run, json: args.json };
+    let to = if judge == Judge::Aws { apply::Target::Amazon } else { apply::Target::Engine };
+    let options = apply::Options { file: args.file, dry_run: args.dry_run, to, json: args.json };
     let result = apply::run(&work.pipeline.clients.frauddetector, &options, &mut io::stdout()).await;
     work.close().await?;
     result?;

@@ -37,7 +37,7 @@ pub async fn run(home: &Path, mapping: &Path, detector: &Path, events: &Path, js
     let machine = Machine::open(&home, Durability::Kill).await?;
     let say = |text: &str| if json { Ok(()) } else { writeln!(std::io::stdout(), "{text}") };
     say(&format!("applying {}", detector.display()))?;
-    let options = apply::Options { file: detector.to_owned(), dry_run: false, json: false };
+    let options = apply::Options { file: detector.to_owned(), dry_run: false, to: apply::Target::Engine, json: false };
     let mut log = Vec::new();
     apply::run(&machine.clients.frauddetector, &options, &mut log).await?;
     say(String::from_utf8_lossy(&log).lines().last().unwrap_or_default())?;

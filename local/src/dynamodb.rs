@@ -192,7 +192,9 @@ where
 /// where in the body it happened, which AWS does not.
 fn unreadable(error: &serde_json::Error) -> DynoxideError {
     let text = error.to_string();
-    let reason = text.rsplit_once(" at line ").map_or(&*text, |(head, _)| head);
+    let reason = text
+        .rsplit_once(" at line ")
+        .map_or(&*text, |(head, _)| head);
     match reason.split_once(':') {
         Some(("VALIDATION" | "VALIDATION_AS_READ", reason)) => {
             DynoxideError::ValidationException(reason.to_owned())
@@ -286,7 +288,9 @@ mod tests {
     }
 
     fn key(name: &str, kind: KeyType) -> KeySchemaElement {
-        let element = KeySchemaElement::builder().attribute_name(name).key_type(kind);
+        let element = KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind);
         element.build().unwrap()
     }
 
@@ -296,7 +300,11 @@ mod tests {
             .index_name("queue")
             .key_schema(key("outcome", KeyType::Hash))
             .key_schema(key("sk", KeyType::Range))
-            .projection(Projection::builder().projection_type(ProjectionType::All).build())
+            .projection(
+                Projection::builder()
+                    .projection_type(ProjectionType::All)
+                    .build(),
+            )
             .build()
             .unwrap();
         client
@@ -361,7 +369,11 @@ mod tests {
     #[tokio::test]
     async fn a_query_reads_an_index() {
         let client = in_memory().await;
-        for (pk, outcome) in [("order#1", "review"), ("order#2", "approve"), ("order#3", "review")] {
+        for (pk, outcome) in [
+            ("order#1", "review"),
+            ("order#2", "approve"),
+            ("order#3", "review"),
+        ] {
             put(&client, pk, outcome).await;
         }
         let page = client
@@ -382,11 +394,28 @@ mod tests {
     async fn items_are_read_written_and_deleted() {
         let client = in_memory().await;
         put(&client, "order#1", "approve").await;
-        let key = || HashMap::from([("pk".to_owned(), text("order#1")), ("sk".to_owned(), text("1"))]);
-        let missing = HashMap::from([("pk".to_owned(), text("order#9")), ("sk".to_owned(), text("1"))]);
+        let key = || {
+            HashMap::from([
+                ("pk".to_owned(), text("order#1")),
+                ("sk".to_owned(), text("1")),
+            ])
+        };
+        let missing = HashMap::from([
+            ("pk".to_owned(), text("order#9")),
+            ("sk".to_owned(), text("1")),
+        ]);
 
-        let keys = KeysAndAttributes::builder().keys(key()).keys(missing).build().unwrap();
-        let batch = client.batch_get_item().request_items(TABLE, keys).send().await.unwrap();
+        let keys = KeysAndAttributes::builder()
+            .keys(key())
+            .keys(missing)
+            .build()
+            .unwrap();
+        let batch = client
+            .batch_get_item()
+            .request_items(TABLE, keys)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(batch.responses().unwrap()[TABLE].len(), 1);
         assert!(batch.unprocessed_keys().unwrap().is_empty());
 
@@ -402,8 +431,20 @@ mod tests {
             .unwrap();
         assert_eq!(updated.attributes().unwrap()["label"], text("fraud"));
 
-        client.delete_item().table_name(TABLE).set_key(Some(key())).send().await.unwrap();
-        let gone = client.get_item().table_name(TABLE).set_key(Some(key())).send().await.unwrap();
+        client
+            .delete_item()
+            .table_name(TABLE)
+            .set_key(Some(key()))
+            .send()
+            .await
+            .unwrap();
+        let gone = client
+            .get_item()
+            .table_name(TABLE)
+            .set_key(Some(key()))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(gone.item(), None);
     }
 
@@ -432,14 +473,20 @@ mod tests {
         let aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
             panic!("{error:?}");
         };
-        let codes: Vec<_> = cancelled.cancellation_reasons().iter().map(|reason| reason.code()).collect();
+        let codes: Vec<_> = cancelled
+            .cancellation_reasons()
+            .iter()
+            .map(|reason| reason.code())
+            .collect();
         assert_eq!(codes, [Some("None"), Some("ConditionalCheckFailed")]);
     }
 
     #[tokio::test]
     async fn a_table_has_a_time_to_live() {
         let client = in_memory().await;
-        let specification = TimeToLiveSpecification::builder().enabled(true).attribute_name("ttl");
+        let specification = TimeToLiveSpecification::builder()
+            .enabled(true)
+            .attribute_name("ttl");
         client
             .update_time_to_live()
             .table_name(TABLE)
@@ -447,7 +494,12 @@ mod tests {
             .send()
             .await
             .unwrap();
-        let described = client.describe_time_to_live().table_name(TABLE).send().await.unwrap();
+        let described = client
+            .describe_time_to_live()
+            .table_name(TABLE)
+            .send()
+            .await
+            .unwrap();
         let described = described.time_to_live_description().unwrap();
         assert_eq!(described.attribute_name(), Some("ttl"));
     }
@@ -457,9 +509,11 @@ mod tests {
     async fn only_new_items_of_the_watched_table_are_handed_over() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&seen);
-        let dynamodb = DynamoDb::in_memory().unwrap().on_insert(TABLE, move |insert| {
-            sink.lock().unwrap().push(insert);
-        });
+        let dynamodb = DynamoDb::in_memory()
+            .unwrap()
+            .on_insert(TABLE, move |insert| {
+                sink.lock().unwrap().push(insert);
+            });
         let client = clients::dynamodb(dynamodb.service().http_client());
         create(&client).await;
         let cases = [("order#1", 1), ("order#1", 1), ("order#2", 2)];
@@ -469,7 +523,13 @@ mod tests {
         }
         let first = seen.lock().unwrap()[0].clone();
         let image = json!({"pk": {"S": "order#1"}, "sk": {"S": "1"}, "outcome": {"S": "approve"}});
-        assert_eq!(first, Insert { table: TABLE.to_owned(), image });
+        assert_eq!(
+            first,
+            Insert {
+                table: TABLE.to_owned(),
+                image
+            }
+        );
     }
 
     #[tokio::test]
@@ -497,12 +557,31 @@ mod tests {
     async fn refusals_are_as_aws_sends_them() {
         let service = DynamoDb::in_memory().unwrap().service();
         let cases = [
-            ("PutItem", "{", "com.amazon.coral.service#SerializationException"),
-            ("PutItem", r#"{"TableName":7}"#, "com.amazon.coral.service#SerializationException"),
-            ("PutItem", "{}", "com.amazon.coral.validate#ValidationException"),
-            ("GetItem", r#"{"TableName":"None","Key":{"pk":{"S":"a"}}}"#,
-                "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException"),
-            ("Dance", "{}", "com.amazon.coral.service#UnknownOperationException"),
+            (
+                "PutItem",
+                "{",
+                "com.amazon.coral.service#SerializationException",
+            ),
+            (
+                "PutItem",
+                r#"{"TableName":7}"#,
+                "com.amazon.coral.service#SerializationException",
+            ),
+            (
+                "PutItem",
+                "{}",
+                "com.amazon.coral.validate#ValidationException",
+            ),
+            (
+                "GetItem",
+                r#"{"TableName":"None","Key":{"pk":{"S":"a"}}}"#,
+                "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException",
+            ),
+            (
+                "Dance",
+                "{}",
+                "com.amazon.coral.service#UnknownOperationException",
+            ),
         ];
         for (operation, body, want) in cases {
             let mut request = Request::new(Bytes::from_static(body.as_bytes()));
@@ -535,6 +614,9 @@ mod tests {
     fn a_file_that_cannot_be_opened_is_named() {
         let error = DynamoDb::open(Path::new("/no/such/folder/x.db"), Durability::Kill);
         let error = error.err().unwrap().to_string();
-        assert!(error.starts_with("cannot open the database `/no/such/folder/x.db`: "), "{error}");
+        assert!(
+            error.starts_with("cannot open the database `/no/such/folder/x.db`: "),
+            "{error}"
+        );
     }
 }

@@ -308,7 +308,11 @@ mod tests {
             (Fault::Drop, "io", 0),
             (Fault::TimeOut, "timeout", 1),
             (Fault::Delay(Duration::from_millis(1)), "ok", 1),
-            (Fault::Answer(StatusCode::BAD_REQUEST, refused), "AccessDeniedException", 0),
+            (
+                Fault::Answer(StatusCode::BAD_REQUEST, refused),
+                "AccessDeniedException",
+                0,
+            ),
         ];
         for (fault, want, lines) in cases {
             let rig = Rig::new();
@@ -355,14 +359,46 @@ mod tests {
         client.create_bucket().bucket("b-1").send().await.unwrap();
         let put = client.put_object().bucket("b-1").key("a/b").send().await;
         assert_eq!(put.unwrap_err().code(), Some("SlowDown"));
-        client.put_object().bucket("b-1").key("a/b").send().await.unwrap();
-        client.head_object().bucket("b-1").key("a/b").send().await.unwrap();
-        client.get_object().bucket("b-1").key("a/b").send().await.unwrap();
+        client
+            .put_object()
+            .bucket("b-1")
+            .key("a/b")
+            .send()
+            .await
+            .unwrap();
+        client
+            .head_object()
+            .bucket("b-1")
+            .key("a/b")
+            .send()
+            .await
+            .unwrap();
+        client
+            .get_object()
+            .bucket("b-1")
+            .key("a/b")
+            .send()
+            .await
+            .unwrap();
         client.list_objects_v2().bucket("b-1").send().await.unwrap();
-        client.delete_object().bucket("b-1").key("a/b").send().await.unwrap();
+        client
+            .delete_object()
+            .bucket("b-1")
+            .key("a/b")
+            .send()
+            .await
+            .unwrap();
         assert_eq!(
             faults.calls(),
-            ["CreateBucket", "PutObject", "PutObject", "HeadObject", "GetObject", "ListObjectsV2", "DeleteObject"],
+            [
+                "CreateBucket",
+                "PutObject",
+                "PutObject",
+                "HeadObject",
+                "GetObject",
+                "ListObjectsV2",
+                "DeleteObject"
+            ],
         );
     }
 
@@ -372,7 +408,13 @@ mod tests {
         let service = crate::dynamodb::DynamoDb::in_memory().unwrap().service();
         let client = clients::dynamodb(faults.wrap(service.http_client()));
         faults.inject("Query", Fault::stale_index(), 1);
-        let page = client.query().table_name("None").index_name("queue").send().await.unwrap();
+        let page = client
+            .query()
+            .table_name("None")
+            .index_name("queue")
+            .send()
+            .await
+            .unwrap();
         assert_eq!(page.count(), 0);
     }
 }

@@ -36,8 +36,8 @@ impl S3 {
     /// The buckets in the folder `root`, which is created if it is missing.
     pub fn open(root: &Path) -> Result<Self, OpenError> {
         std::fs::create_dir_all(root).map_err(|error| cannot_use(root, &error))?;
-        let files = FileSystem::new(root)
-            .map_err(|error| cannot_use(root, &format_args!("{error:?}")))?;
+        let files =
+            FileSystem::new(root).map_err(|error| cannot_use(root, &format_args!("{error:?}")))?;
         Ok(Self {
             root: root.to_owned(),
             service: S3ServiceBuilder::new(files).build(),
@@ -213,7 +213,10 @@ mod tests {
             .send()
             .await
             .unwrap();
-        assert_eq!(keys(&client, "re").await, ["rejected/2026/1.json", "replayed/1.json"]);
+        assert_eq!(
+            keys(&client, "re").await,
+            ["rejected/2026/1.json", "replayed/1.json"]
+        );
 
         let delete = client
             .delete_object()
@@ -232,7 +235,11 @@ mod tests {
         let path = folder.path().join("model.json");
         std::fs::write(&path, vec![b'x'; 200_000]).unwrap();
         let body = ByteStream::from_path(&path).await.unwrap();
-        let put = client.put_object().bucket("orders").key("models/1").body(body);
+        let put = client
+            .put_object()
+            .bucket("orders")
+            .key("models/1")
+            .body(body);
         put.send().await.unwrap();
         let head = client.head_object().bucket("orders").key("models/1");
         assert_eq!(head.send().await.unwrap().content_length(), Some(200_000));
@@ -256,8 +263,14 @@ mod tests {
         let cases: [(&[u8], Option<&[u8]>); 7] = [
             (b"0\r\n\r\n", Some(b"")),
             (b"2\r\n{}\r\n0\r\n\r\n", Some(b"{}")),
-            (b"2;chunk-signature=ab\r\n{}\r\n0;chunk-signature=cd\r\n\r\n", Some(b"{}")),
-            (b"1\r\na\r\nA\r\nbcdefghijk\r\n0\r\nx-amz-checksum-crc32:AA==\r\n\r\n", Some(b"abcdefghijk")),
+            (
+                b"2;chunk-signature=ab\r\n{}\r\n0;chunk-signature=cd\r\n\r\n",
+                Some(b"{}"),
+            ),
+            (
+                b"1\r\na\r\nA\r\nbcdefghijk\r\n0\r\nx-amz-checksum-crc32:AA==\r\n\r\n",
+                Some(b"abcdefghijk"),
+            ),
             (b"3\r\n{}", None),
             (b"2\r\n{}0\r\n\r\n", None),
             (b"", None),
@@ -272,6 +285,9 @@ mod tests {
     fn a_folder_that_cannot_be_used_is_named() {
         let error = S3::open(Path::new("/proc/nothing")).err().unwrap();
         let text = error.to_string();
-        assert!(text.starts_with("cannot use the folder `/proc/nothing` as S3: "), "{text}");
+        assert!(
+            text.starts_with("cannot use the folder `/proc/nothing` as S3: "),
+            "{text}"
+        );
     }
 }

@@ -290,14 +290,24 @@ mod tests {
     async fn requests_that_no_sdk_sends() {
         let server = Server::start().await;
         let cases = [
-            ("GET /_fraudstream/health HTTP/1.1\r\nHost: localhost", "200 OK"),
+            (
+                "GET /_fraudstream/health HTTP/1.1\r\nHost: localhost",
+                "200 OK",
+            ),
             ("GET /orders HTTP/1.1\r\nHost: 127.0.0.1:80", "200 OK"),
-            ("GET /orders HTTP/1.1\r\nHost: evil.example", "403 Forbidden"),
+            (
+                "GET /orders HTTP/1.1\r\nHost: evil.example",
+                "403 Forbidden",
+            ),
             ("GET /orders HTTP/1.0", "403 Forbidden"),
-            ("POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: AWSDance.Tango\r\nContent-Length: 0",
-                "400 Bad Request"),
-            ("PUT /orders/large HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999999",
-                "413 Payload Too Large"),
+            (
+                "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: AWSDance.Tango\r\nContent-Length: 0",
+                "400 Bad Request",
+            ),
+            (
+                "PUT /orders/large HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999999",
+                "413 Payload Too Large",
+            ),
         ];
         for (head, want) in cases {
             let got = server.status(head).await;

@@ -49,3 +49,49 @@ pub fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     let krate = metadata.target().split("::").next().unwrap_or_default();
     OURS.contains(&krate) || *metadata.level() <= Level::WARN
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+    use tracing_subscriber::fmt::MakeWriter;
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Buffer {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    #[test]
+    fn foreign_crates_are_held_at_warn_whatever_is_wanted() {
+        let buffer = Buffer::default();
+        let lines = tracing_subscriber::fmt::layer().with_writer(buffer.clone()).with_ansi(false);
+        let layer = lines.with_filter(EnvFilter::new("trace").and(filter_fn(may_be_logged)));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::trace!(target: "shared::batch", "ours");
+            tracing::trace!(target: "aws_smithy_runtime::client", "a whole body");
+            tracing::info!(target: "lambda_runtime::layers", "a whole event");
+            tracing::warn!(target: "hyper", "a warning");
+        });
+        let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("ours") && text.contains("a warning"), "{text}");
+        assert!(!text.contains("a whole"), "{text}");
+    }
+}

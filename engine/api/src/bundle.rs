@@ -4,6 +4,8 @@
 //! names of the bundles it was made with, so its rules can be shown as they were for as long as
 //! the prediction is kept.
 
+use std::fmt::Write as _;
+
 use rules::{Rule, Schema, Type, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -96,7 +98,11 @@ fn name(hash: &str) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 impl EventTypeBundle {
@@ -157,10 +163,10 @@ impl Compiled {
         let defaults = event_type.defaults();
         Ok(Self {
             version,
+            event_type,
             schema,
             rules,
             defaults,
-            event_type,
         })
     }
 

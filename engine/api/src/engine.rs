@@ -26,13 +26,17 @@ pub struct Engine {
 impl Engine {
     /// An engine over the tables that `client` reaches. Nothing is read yet.
     pub fn new(options: Options, client: Client) -> Self {
-        let table = |name: &str| Table {
+        let definitions = Table {
             client: client.clone(),
-            name: name.to_owned(),
+            name: options.definitions_table.clone(),
+        };
+        let events = Table {
+            client,
+            name: options.events_table.clone(),
         };
         Self {
-            definitions: table(&options.definitions_table),
-            events: table(&options.events_table),
+            definitions,
+            events,
             cache: Cache::default(),
             statistics: Statistics::default(),
             noted_day: NotedDay::default(),

@@ -23,6 +23,11 @@
 //! Values of event variables and elements of lists are personal data: no log line and no error
 //! of this crate quotes one.
 
+#![expect(
+    clippy::struct_field_names,
+    reason = "fields are named as the members of the API's shapes"
+)]
+
 mod bundle;
 mod cache;
 mod connector;

@@ -161,10 +161,6 @@ impl List {
             elements: Arc::new(elements),
         }
     }
-
-    pub(crate) fn is(&self, head: &Head) -> bool {
-        self.id == head.id && self.generation == head.generation
-    }
 }
 
 /// A list that is to be created.

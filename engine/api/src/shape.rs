@@ -337,7 +337,6 @@ fn kind(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::shapes;
 
     #[track_caller]

@@ -180,9 +180,7 @@ impl Executor<'_> {
     async fn put_event_type(&self, event_type: &EventType) -> Done {
         let EventType { name, variables, labels, entity_types, description, tags, .. } = event_type.clone();
         let ingestion = event_type.ingestion.map(|on| if on { EventIngestion::Enabled } else { EventIngestion::Disabled });
-        let orchestration = event_type.orchestration;
-        let orchestration = orchestration.map(|on| EventOrchestration::builder().event_bridge_enabled(on).build());
-        let orchestration = orchestration.transpose_build()?;
+        let orchestration = event_type.orchestration.map(orchestration).transpose()?;
         let call = self.client.put_event_type().name(name).set_event_variables(Some(variables));
         let call = call.set_labels(Some(labels)).set_entity_types(Some(entity_types)).set_description(description);
         let call = call.set_event_ingestion(ingestion).set_event_orchestration(orchestration);
@@ -254,6 +252,10 @@ fn entry(variable: &Variable) -> VariableEntry {
     let Variable { name, ty, source, default, variable_type, description, .. } = variable.clone();
     let entry = VariableEntry::builder().name(name).data_type(ty.to_string()).data_source(source);
     entry.default_value(default).set_description(description).set_variable_type(variable_type).build()
+}
+
+fn orchestration(on: bool) -> Result<EventOrchestration, ServiceError> {
+    built("EventOrchestration", EventOrchestration::builder().event_bridge_enabled(on).build())
 }
 
 fn tag_list(tags: &[Tag]) -> Result<Vec<types::Tag>, ServiceError> {

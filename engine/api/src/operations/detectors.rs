@@ -122,21 +122,18 @@ struct Output {
 }
 
 pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
-    let page: Page<Detector> = match &input.detector_id {
-        Some(detector_id) => {
-            let found = engine.definitions.get(&detector_key(detector_id)).await?;
-            Page::one(found.ok_or_else(|| missing(detector_id))?)
-        }
-        None => {
-            let listing = Listing {
-                operation: "GetDetectors",
-                filters: "",
-                pk: "detector",
-                prefix: "",
-                usual: 10,
-            };
-            listing.page(engine, &input.paging).await?
-        }
+    let page: Page<Detector> = if let Some(detector_id) = &input.detector_id {
+        let found = engine.definitions.get(&detector_key(detector_id)).await?;
+        Page::one(found.ok_or_else(|| missing(detector_id))?)
+    } else {
+        let listing = Listing {
+            operation: "GetDetectors",
+            filters: "",
+            pk: "detector",
+            prefix: "",
+            usual: 10,
+        };
+        listing.page(engine, &input.paging).await?
     };
     Ok(page::output(
         "detectors",

@@ -276,21 +276,18 @@ struct Output {
 }
 
 pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
-    let page: Page<EventType> = match &input.name {
-        Some(name) => {
-            let found = engine.definitions.get(&event_type_key(name)).await?;
-            Page::one(found.ok_or_else(|| missing(name))?)
-        }
-        None => {
-            let listing = Listing {
-                operation: "GetEventTypes",
-                filters: "",
-                pk: "event-type",
-                prefix: "",
-                usual: 10,
-            };
-            listing.page(engine, &input.paging).await?
-        }
+    let page: Page<EventType> = if let Some(name) = &input.name {
+        let found = engine.definitions.get(&event_type_key(name)).await?;
+        Page::one(found.ok_or_else(|| missing(name))?)
+    } else {
+        let listing = Listing {
+            operation: "GetEventTypes",
+            filters: "",
+            pk: "event-type",
+            prefix: "",
+            usual: 10,
+        };
+        listing.page(engine, &input.paging).await?
     };
     let mut rows = Vec::with_capacity(page.rows.len());
     for event_type in page.rows {

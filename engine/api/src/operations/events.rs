@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use ::rules::Value;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use event::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -419,8 +420,8 @@ async fn unstore(engine: &Engine, key: &Key) -> Result<()> {
     }
 }
 
-fn is_gone(error: Option<&aws_sdk_dynamodb::operation::update_item::UpdateItemError>) -> bool {
-    error.is_some_and(|error| error.is_conditional_check_failed_exception())
+fn is_gone(error: Option<&UpdateItemError>) -> bool {
+    error.is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }
 
 impl Engine {

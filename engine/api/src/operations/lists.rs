@@ -109,7 +109,7 @@ pub(crate) async fn update(engine: &Engine, input: Update) -> Result<Empty> {
     head.updated_time = text::milliseconds(engine.now());
     match (input.elements, input.update_mode) {
         (Some(elements), Some(mode)) => {
-            edit(engine, &mut change, &mut head, elements, mode).await?
+            edit(engine, &mut change, &mut head, elements, mode).await?;
         }
         (None, None) => {}
         _ => {
@@ -212,9 +212,9 @@ pub(crate) async fn elements(engine: &Engine, input: GetElements) -> Result<Elem
         .range::<Element, _>((start, std::ops::Bound::Unbounded))
         .cloned();
     let elements: Vec<Element> = rest.by_ref().take(size).collect();
-    let last = elements.last().filter(|_| rest.next().is_some());
-    let next_token = last
-        .map(|last| token::encode(&scope, last, engine.now()))
+    let end = elements.last().filter(|_| rest.next().is_some());
+    let next_token = end
+        .map(|end| token::encode(&scope, end, engine.now()))
         .transpose()?;
     engine.cache.keep_list(&input.name, list.clone());
     Ok(ElementsOutput {
@@ -247,21 +247,18 @@ pub(crate) async fn metadata(
     engine: &Engine,
     input: GetMetadata,
 ) -> Result<impl Serialize + use<>> {
-    let page: Page<Head> = match &input.name {
-        Some(name) => {
-            let found = engine.definitions.get(&head_key(name)).await?;
-            Page::one(found.ok_or_else(|| missing(name))?)
-        }
-        None => {
-            let listing = Listing {
-                operation: "GetListsMetadata",
-                filters: "",
-                pk: "list",
-                prefix: "",
-                usual: 50,
-            };
-            listing.page(engine, &input.paging).await?
-        }
+    let page: Page<Head> = if let Some(name) = &input.name {
+        let found = engine.definitions.get(&head_key(name)).await?;
+        Page::one(found.ok_or_else(|| missing(name))?)
+    } else {
+        let listing = Listing {
+            operation: "GetListsMetadata",
+            filters: "",
+            pk: "list",
+            prefix: "",
+            usual: 50,
+        };
+        listing.page(engine, &input.paging).await?
     };
     let row = |head: Head| Metadata {
         arn: engine.arn("list", &head.name),

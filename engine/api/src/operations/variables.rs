@@ -340,21 +340,18 @@ pub(crate) struct Get {
 }
 
 pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
-    let page: Page<Variable> = match &input.name {
-        Some(name) => {
-            let found = engine.definitions.get(&key(name)).await?;
-            Page::one(found.ok_or_else(|| missing(name))?)
-        }
-        None => {
-            let listing = Listing {
-                operation: "GetVariables",
-                filters: "",
-                pk: "variable",
-                prefix: "",
-                usual: 100,
-            };
-            listing.page(engine, &input.paging).await?
-        }
+    let page: Page<Variable> = if let Some(name) = &input.name {
+        let found = engine.definitions.get(&key(name)).await?;
+        Page::one(found.ok_or_else(|| missing(name))?)
+    } else {
+        let listing = Listing {
+            operation: "GetVariables",
+            filters: "",
+            pk: "variable",
+            prefix: "",
+            usual: 100,
+        };
+        listing.page(engine, &input.paging).await?
     };
     Ok(page::output(
         "variables",

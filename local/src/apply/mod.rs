@@ -1,0 +1,188 @@
+//! `fraudstream apply`: makes the service decide as `config/detector.yaml` says.
+//!
+//! The file is a CloudFormation template, so Amazon's customers can deploy it as it is; here it
+//! goes through the API of Fraud Detector, to Amazon or to the engine alike. Three stages, three
+//! types: a [`Template`] is the file, checked; a [`Plan`] is how the service differs from it;
+//! [`execute`] does what the plan says.
+//!
+//! - A second run changes nothing, and a run that was cut off is continued by the next.
+//! - Nothing is deleted: what exists beside the file stays, and the plan notes it. That holds for
+//!   the elements of a list, too, which people add while orders come in.
+//! - Rules are compiled before anything is sent: either all of them are valid or none is sent.
+//! - Tags are given to what is created; those of what exists are not compared.
+
+mod check;
+mod execute;
+mod node;
+mod plan;
+mod problem;
+mod read;
+mod resources;
+mod shapes;
+mod state;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use aws_sdk_frauddetector::Client;
+use clap::ValueEnum;
+use serde::Serialize;
+use thiserror::Error;
+
+pub use check::{InvalidRules, Warning};
+pub use execute::execute;
+pub use plan::{Action, Plan, Step};
+pub use problem::{InvalidTemplate, Place, Problem};
+pub use state::ServiceError;
+pub use template::Template;
+
+use state::State;
+
+/// What `fraudstream apply` is told.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// The template
+    #[arg(long, value_name = "PATH", default_value = "config/detector.yaml")]
+    pub file: PathBuf,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Whose service it goes to
+    #[arg(long, value_enum, default_value_t)]
+    pub to: Target,
+    /// Print one JSON document, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whose service a template is applied to. The steps are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// Amazon Fraud Detector
+    Amazon,
+    /// The engine of fraudstream
+    #[default]
+    Engine,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Amazon => "Amazon Fraud Detector",
+            Self::Engine => "the engine",
+        })
+    }
+}
+
+/// Why a template was not applied, or not to the end.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The file.
+    #[error("cannot read `{file}`: {source}")]
+    Unreadable {
+        /// Its name.
+        file: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// What the file says: each problem with its place.
+    #[error(transparent)]
+    Template(#[from] InvalidTemplate),
+    /// What its rules say: each problem marked in its text.
+    #[error("{0}\nnothing was sent")]
+    Rules(#[from] InvalidRules),
+    /// What the service never changes: a sentence for each.
+    #[error("{}\nnothing was sent", .0.join("\n"))]
+    Impossible(Vec<String>),
+    /// The present state cannot be read.
+    #[error("cannot read what is there: {0}")]
+    State(#[from] ServiceError),
+    /// A step failed; those before it are done.
+    #[error("stopped at `{step}`: {source}; run it again to continue")]
+    Step {
+        /// The line of the step.
+        step: String,
+        /// What the service said.
+        source: ServiceError,
+    },
+    /// The output.
+    #[error("cannot print: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Where the template went.
+    pub to: Target,
+    /// Whether nothing was to be done.
+    pub dry_run: bool,
+    /// How many steps were done.
+    pub done: usize,
+    /// The plan.
+    #[serde(flatten)]
+    pub plan: Plan,
+}
+
+/// Reads what is there and says what would make it as `template` says. It changes nothing.
+pub async fn plan(client: &Client, template: &Template) -> Result<Plan, Error> {
+    let state = State::read(client, template).await?;
+    let warnings = check::rules(template, &state)?;
+    let plan = plan::compute(template, &state).map_err(Error::Impossible)?;
+    Ok(Plan { warnings, ..plan })
+}
+
+/// The command: prints the plan to `out`, then does it, and prints each step that is done.
+///
+/// With [`Options::json`] it prints the [`Summary`] instead, also when a step fails.
+pub async fn run(client: &Client, options: &Options, out: &mut impl Write) -> Result<Summary, Error> {
+    let template = Template::read(&options.file)?;
+    let plan = plan(client, &template).await?;
+    let mut summary = Summary { to: options.to, dry_run: options.dry_run, done: 0, plan };
+    if !options.json {
+        writeln!(out, "{} -> {}", options.file.display(), options.to)?;
+        write!(out, "{}", summary.plan)?;
+    }
+    let result = if options.dry_run { Ok(()) } else { carry_out(client, options, &mut summary, out).await };
+    if options.json {
+        serde_json::to_writer_pretty(&mut *out, &summary).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        writeln!(out, "{}", last_line(&summary))?;
+    }
+    result.map(|()| summary)
+}
+
+async fn carry_out(
+    client: &Client,
+    options: &Options,
+    summary: &mut Summary,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let mut printed = Ok(());
+    let mut done = 0;
+    let result = execute(client, &summary.plan, |step| {
+        done += 1;
+        if !options.json && printed.is_ok() {
+            printed = writeln!(out, "done {step}");
+        }
+    });
+    let result = result.await;
+    summary.done = done;
+    printed?;
+    result
+}
+
+fn last_line(summary: &Summary) -> String {
+    let steps = summary.plan.steps.len();
+    match summary {
+        _ if steps == 0 => "nothing to do".to_owned(),
+        Summary { dry_run: true, .. } => format!("{steps} to do; nothing was sent"),
+        Summary { done, .. } => format!("{done} of {steps} done"),
+    }
+}
