@@ -297,7 +297,7 @@ mod tests {
         check(b"{\"a\":\"\xff\"}", "not-utf8: the payload is not UTF-8 at byte 6");
         check(&[0x1f, 0x8b, 1, 2], "bad-gzip: the payload begins like gzip and cannot be decompressed");
         let deep = format!("{}1{}", "{\"a\":".repeat(200), "}".repeat(200));
-        check(deep.as_bytes(), "not-json: the payload is not JSON: recursion limit exceeded at line 1 column 640");
+        check(deep.as_bytes(), "not-json: the payload is not JSON: recursion limit exceeded at line 1 column 636");
     }
 
     #[test]

@@ -229,16 +229,19 @@ pub(crate) async fn record(
 
 /// Removes what a list no longer needs, after the change that made it so has landed. Should it
 /// fail, some items stay that nobody reads.
-pub(crate) async fn sweep(table: &Table, before: &Head, after: Option<&Head>) -> Result<()> {
-    let kept = after.map(|after| &after.base);
-    if kept.is_some_and(|base| base.name == before.base.name) {
-        return Ok(());
+pub(crate) async fn sweep(table: &Table, before: &Head, after: Option<&Head>) {
+    let kept = after.is_some_and(|after| after.base.name == before.base.name);
+    if !kept && remove(table, before).await.is_err() {
+        tracing::warn!("chunks of a list that nobody reads could not be deleted");
     }
+}
+
+async fn remove(table: &Table, list: &Head) -> Result<()> {
     table
-        .delete_chunks(&before.base.name, before.base.chunks)
+        .delete_chunks(&list.base.name, list.base.chunks)
         .await?;
-    for generation in before.base.generation + 1..=before.generation {
-        table.delete(&edit_key(&before.id, generation)).await?;
+    for generation in list.base.generation + 1..=list.generation {
+        table.delete(&edit_key(&list.id, generation)).await?;
     }
     Ok(())
 }

@@ -120,12 +120,19 @@ impl Walk {
         };
         self.length(elements.len(), min, max, None);
         for (index, element) in elements.iter().enumerate() {
-            self.at(&format!("{}.member", index + 1), |walk| match element {
-                Value::Null => walk.null(),
-                element => walk.value(of, element),
+            self.at(&format!("{}.member", index + 1), |walk| {
+                walk.present(of, element)
             })?;
         }
         Ok(())
+    }
+
+    fn present(&mut self, shape: &'static Shape, value: &Value) -> Result<()> {
+        if value.is_null() {
+            self.broken("Value null", "Member must not be null");
+            return Ok(());
+        }
+        self.value(shape, value)
     }
 
     fn map(&mut self, shape: &'static Shape, value: &Value) -> Result<()> {
@@ -148,8 +155,7 @@ impl Walk {
             }
             self.at(name, |walk| match entry {
                 Value::Null if *nulls => Ok(()),
-                Value::Null => walk.null(),
-                entry => walk.value(of, entry),
+                entry => walk.present(of, entry),
             })?;
         }
         Ok(())
@@ -238,11 +244,6 @@ impl Walk {
         };
         let constraint = format!("Member must have length {word} than or equal to {bound}");
         self.broken(&quote(shown), &constraint);
-    }
-
-    fn null(&mut self) -> Result<()> {
-        self.broken("Value null", "Member must not be null");
-        Ok(())
     }
 
     fn typed(&self, fits: bool, wanted: &str, value: &Value) -> Result<()> {

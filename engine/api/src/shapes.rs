@@ -901,7 +901,8 @@ mod tests {
 
     #[test]
     fn patterns() {
-        let yes: &[(fn(&str) -> bool, &str)] = &[
+        type Matches = fn(&str) -> bool;
+        let yes: &[(Matches, &str)] = &[
             (is_list_element, "a  b"),
             (is_kms_key_arn, "DEFAULT"),
             (matches_tag_key, "Kostenstelle ä/1"),
@@ -911,7 +912,7 @@ mod tests {
                 "arn:aws:frauddetector:us-east-1:123456789012:label/fraud",
             ),
         ];
-        let no: &[(fn(&str) -> bool, &str)] = &[
+        let no: &[(Matches, &str)] = &[
             (is_list_element, "a\tb"),
             (is_list_element, " a"),
             (is_kms_key_arn, "DEFAULTS"),

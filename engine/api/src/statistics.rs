@@ -44,6 +44,15 @@ struct Count {
     most: Option<String>,
 }
 
+impl Count {
+    fn add(&mut self, more: Self) {
+        self.events += more.events;
+        self.bytes += more.bytes;
+        self.least = earlier(self.least.take(), more.least);
+        self.most = self.most.take().max(more.most);
+    }
+}
+
 /// The counts of an event type on the wire.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -61,17 +70,22 @@ pub(crate) struct Totals {
 impl Statistics {
     /// Counts one stored event; says whether it is time to write.
     pub(crate) fn count(&self, event_type: &str, bytes: usize, time: &str) -> bool {
+        let one = Count {
+            events: 1,
+            bytes: bytes as u64,
+            least: Some(time.to_owned()),
+            most: Some(time.to_owned()),
+        };
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(event_type.to_owned()).or_default();
-        count.events += 1;
-        count.bytes += bytes as u64;
-        if count.least.as_deref().is_none_or(|least| time < least) {
-            count.least = Some(time.to_owned());
-        }
-        if count.most.as_deref().is_none_or(|most| time > most) {
-            count.most = Some(time.to_owned());
-        }
+        count.add(one);
         count.events >= AT_ONCE
+    }
+
+    /// Keeps what could not be written for the next time.
+    fn put_back(&self, event_type: String, count: Count) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.entry(event_type).or_default().add(count);
     }
 
     fn take(&self) -> HashMap<String, Count> {
@@ -85,10 +99,14 @@ fn key(event_type: &str, shard: u8) -> Key {
 
 impl Engine {
     pub(crate) async fn write_statistics(&self) -> Result<()> {
+        let mut result = Ok(());
         for (event_type, count) in self.statistics.take() {
-            self.add(&event_type, &count).await?;
+            if let Err(error) = self.add(&event_type, &count).await {
+                self.statistics.put_back(event_type, count);
+                result = Err(error);
+            }
         }
-        Ok(())
+        result
     }
 
     async fn add(&self, event_type: &str, count: &Count) -> Result<()> {

@@ -26,7 +26,10 @@ impl Engine {
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
         match self.answer(&request).await {
             Ok(reply) => respond(reply),
-            Err(error) => refuse(&error),
+            Err(error) => {
+                log(&error);
+                refuse(&error)
+            }
         }
     }
 
@@ -35,6 +38,14 @@ impl Engine {
         let input = input(operation, request.body())?;
         crate::shape::check(operation.input, &input)?;
         operations::run(self, operation, &input).await
+    }
+}
+
+/// Only what went wrong on our side, and no message: it may quote the request.
+fn log(error: &Error) {
+    if error.code() == Code::InternalServer {
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        tracing::error!(cause, "an operation failed");
     }
 }
 

@@ -43,19 +43,15 @@ pub use template::Template;
 use state::State;
 
 /// What `fraudstream apply` is told.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug)]
 pub struct Options {
-    /// The template
-    #[arg(long, value_name = "PATH", default_value = "config/detector.yaml")]
+    /// The template.
     pub file: PathBuf,
-    /// Print what would be done, and do nothing
-    #[arg(long)]
+    /// Print what would be done, and do nothing.
     pub dry_run: bool,
-    /// Whose service it goes to
-    #[arg(long, value_enum, default_value_t)]
+    /// Whose service the client reaches, for the output.
     pub to: Target,
-    /// Print one JSON document, for programs
-    #[arg(long)]
+    /// Print one JSON document, for programs.
     pub json: bool,
 }
 
@@ -63,9 +59,9 @@ pub struct Options {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
-    /// Amazon Fraud Detector
+    /// Amazon Fraud Detector.
     Amazon,
-    /// The engine of fraudstream
+    /// The engine of fraudstream.
     #[default]
     Engine,
 }

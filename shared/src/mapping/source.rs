@@ -84,8 +84,10 @@ impl Source {
 fn compile(text: &str) -> Result<Filter, String> {
     let what = |why: &str| format!("`{text}` is neither a JSON pointer (`/customer/email`) nor a jq filter: {why}");
     let defs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-    // `extra_funs` of jaq include `input`, `env` and the clock; a mapping must depend on the order alone.
-    let funs = jaq_core::funs().chain(jaq_std::base_funs()).chain(jaq_json::funs());
+    if let Some(name) = outside(text) {
+        return Err(what(&format!("`{name}` reaches beyond the order, on which a value must depend alone")));
+    }
+    let funs = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
     let arena = Arena::default();
     let modules = Loader::new(defs)
         .load(&arena, File { code: text, path: () })
@@ -94,6 +96,23 @@ fn compile(text: &str) -> Result<Filter, String> {
         let names = errors.iter().flat_map(|(_, undefined)| undefined).map(|(name, _)| (*name).to_owned());
         what(&format!("it does not know `{}`", names.collect::<Vec<_>>().join("`, `")))
     })
+}
+
+/// A function of jq that reads or writes something else than its input, if `text` calls one.
+fn outside(text: &str) -> Option<&str> {
+    const NAMES: [&str; 13] = [
+        "env", "ENV", "now", "input", "inputs", "input_line_number", "input_filename", "debug", "stderr", "halt", "halt_error", "get_search_list", "localtime",
+    ];
+    let mut before = ' ';
+    for word in text.split_inclusive(|c: char| !(c.is_alphanumeric() || c == '_')) {
+        let name = word.trim_end_matches(|c: char| !(c.is_alphanumeric() || c == '_'));
+        // `.now` is a member of the order.
+        if before != '.' && NAMES.contains(&name) {
+            return Some(name);
+        }
+        before = word.chars().next_back().unwrap_or(' ');
+    }
+    None
 }
 
 fn first_output(filter: &Filter, document: &Document<'_>) -> Result<Value, String> {
@@ -180,6 +199,7 @@ mod tests {
 
     #[test]
     fn a_mapping_cannot_read_the_environment() {
-        check("env.HOME", "{}", "broken: `env.HOME` is neither a JSON pointer (`/customer/email`) nor a jq filter: it does not know `env`");
+        check("env.HOME", "{}", "broken: `env.HOME` is neither a JSON pointer (`/customer/email`) nor a jq filter: `env` reaches beyond the order, on which a value must depend alone");
+        check(".env.now", r#"{"env":{"now":"x"}}"#, "x");
     }
 }

@@ -206,10 +206,10 @@ async fn put_event(engine: &Engine, key: &Key, event: &StoredEvent) -> Result<()
         .set_item(Some(store::write_at(key, event)?))
         .return_values(ReturnValue::AllOld);
     let before = request.send().await.map_err(failed)?.attributes;
-    match before {
-        None => engine.count(event).await,
-        Some(_) => Ok(()),
+    if before.is_none() {
+        engine.count(event).await;
     }
+    Ok(())
 }
 
 fn label(
@@ -430,17 +430,19 @@ impl Engine {
         self.now().as_second() + i64::from(self.options.retention_days) * 86_400
     }
 
-    /// Counts a stored event.
-    pub(crate) async fn count(&self, event: &StoredEvent) -> Result<()> {
-        let full = self.statistics.count(
-            &event.event_type_name,
-            event.bytes(),
-            &event.event_timestamp,
-        );
-        if full {
-            self.write_statistics().await
-        } else {
-            Ok(())
+    /// Counts a stored event. The event is stored by now, so a count that cannot be written waits
+    /// for the next time and fails nothing.
+    pub(crate) async fn count(&self, event: &StoredEvent) {
+        let StoredEvent {
+            event_type_name,
+            event_timestamp,
+            ..
+        } = event;
+        let full = self
+            .statistics
+            .count(event_type_name, event.bytes(), event_timestamp);
+        if full && self.write_statistics().await.is_err() {
+            tracing::warn!("the statistics of events could not be written");
         }
     }
 }

@@ -120,7 +120,7 @@ pub(crate) async fn update(engine: &Engine, input: Update) -> Result<Empty> {
     }
     change.put(&head)?;
     engine.commit(change).await?;
-    lists::sweep(&engine.definitions, &before, Some(&head)).await?;
+    lists::sweep(&engine.definitions, &before, Some(&head)).await;
     Ok(Empty {})
 }
 
@@ -285,7 +285,7 @@ pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
     change.count("list", -1, usize::MAX)?;
     change.delete(head_key(&input.name));
     engine.commit(change).await?;
-    lists::sweep(&engine.definitions, &head, None).await?;
+    lists::sweep(&engine.definitions, &head, None).await;
     Ok(Empty {})
 }
 

@@ -99,18 +99,17 @@ pub(crate) async fn put(engine: &Engine, kind: &Kind, input: Put) -> Result<()> 
 
 /// The one with the name, or a page of all.
 pub(crate) async fn get(engine: &Engine, kind: &Kind, input: Get) -> Result<Page<NamedOutput>> {
-    let page = match &input.name {
-        Some(name) => Page::one(existing(engine, kind, name).await?),
-        None => {
-            let listing = Listing {
-                operation: kind.listing,
-                filters: "",
-                pk: kind.name,
-                prefix: "",
-                usual: kind.page,
-            };
-            listing.page::<Named>(engine, &input.paging).await?
-        }
+    let page = if let Some(name) = &input.name {
+        Page::one(existing(engine, kind, name).await?)
+    } else {
+        let listing = Listing {
+            operation: kind.listing,
+            filters: "",
+            pk: kind.name,
+            prefix: "",
+            usual: kind.page,
+        };
+        listing.page::<Named>(engine, &input.paging).await?
     };
     Ok(page.map(|named| NamedOutput {
         arn: engine.arn(kind.name, &named.name),

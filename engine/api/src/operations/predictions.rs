@@ -4,6 +4,7 @@
 //! the bundles that said it. What a person later asks about it is worked out from those.
 
 use ::rules::{Rule, Value, Verdict};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use event::Timestamp;
 use jiff::SignedDuration;
@@ -151,7 +152,7 @@ pub(crate) async fn predict(engine: &Engine, input: Predict) -> Result<(Output, 
     };
     let prediction = snapshot(engine, &ready, event, verdicts).await?;
     if prediction.stored {
-        engine.count(&prediction.event).await?;
+        engine.count(&prediction.event).await;
     }
     let output = Output {
         model_scores: [],
@@ -294,9 +295,8 @@ async fn put(engine: &Engine, prediction: &Prediction) -> Result<bool> {
     let Err(error) = request.send().await else {
         return Ok(true);
     };
-    use aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException;
     match error.as_service_error() {
-        Some(ConditionalCheckFailedException(taken)) => Ok(taken
+        Some(PutItemError::ConditionalCheckFailedException(taken)) => Ok(taken
             .item()
             .is_some_and(|item| attempt(item) == Some(&prediction.attempt))),
         _ => Err(failed(error)),

@@ -66,7 +66,7 @@ pub(crate) struct UntagResource {
 
 pub(crate) async fn untag(engine: &Engine, input: UntagResource) -> Result<Empty> {
     edit(engine, &input.resource, |tags| {
-        tags.retain(|key, _| !input.tag_keys.contains(key))
+        tags.retain(|key, _| !input.tag_keys.contains(key));
     })
     .await
 }

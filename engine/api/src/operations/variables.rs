@@ -286,7 +286,7 @@ pub(crate) async fn batch_create(engine: &Engine, input: BatchCreate) -> Result<
         match added {
             Ok(()) => seen.push(name),
             Err(error) if error.code() == crate::Code::Validation => {
-                errors.push(EntryError::new(name, &error))
+                errors.push(EntryError::new(name, &error));
             }
             Err(error) => return Err(error),
         }
@@ -388,14 +388,13 @@ pub(crate) async fn batch_get(engine: &Engine, input: BatchGet) -> Result<BatchG
         errors: Vec::new(),
     };
     for name in names {
-        match found.iter().position(|variable| variable.name == name) {
-            Some(at) => output
-                .variables
-                .push(Output::new(engine, found.swap_remove(at))),
-            None => {
-                let error = missing(&name);
-                output.errors.push(EntryError::new(name, &error));
-            }
+        let at = found.iter().position(|variable| variable.name == name);
+        if let Some(at) = at {
+            let variable = found.swap_remove(at);
+            output.variables.push(Output::new(engine, variable));
+        } else {
+            let error = missing(&name);
+            output.errors.push(EntryError::new(name, &error));
         }
     }
     Ok(output)

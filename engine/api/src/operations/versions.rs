@@ -443,6 +443,7 @@ pub(crate) async fn update_status(engine: &Engine, input: UpdateStatus) -> Resul
     let mut detector = find_detector(&change, &version.detector_id).await?;
     match (version.status, input.status) {
         (Status::Draft | Status::Inactive, Status::Active) => {
+            check_rules(&version)?;
             retire(engine, &mut change, &detector).await?;
             detector.active_version = Some(version.detector_version_id);
         }
@@ -458,6 +459,15 @@ pub(crate) async fn update_status(engine: &Engine, input: UpdateStatus) -> Resul
     put_status(engine, &mut change, version, input.status)?;
     change.put(&detector)?;
     engine.commit(change).await.map(|()| Empty {})
+}
+
+fn check_rules(version: &DetectorVersion) -> Result<()> {
+    if version.rules.is_empty() {
+        return Err(Error::validation(
+            "A version without rules cannot become ACTIVE.",
+        ));
+    }
+    Ok(())
 }
 
 async fn retire(engine: &Engine, change: &mut Change<'_>, detector: &Detector) -> Result<()> {

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType,
+    ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
 };
 
 use super::failed;
@@ -80,10 +80,24 @@ pub(crate) async fn create(client: &Client, table: &TableDefinition) -> Result<(
         }
     }
     match request.send().await {
-        Ok(_) => Ok(()),
+        Ok(_) => expire(client, table).await,
         Err(error) if is_there(error.as_service_error()) => Ok(()),
         Err(error) => Err(failed(error)),
     }
+}
+
+/// Lets items go when their time is over.
+async fn expire(client: &Client, table: &TableDefinition) -> Result<()> {
+    let Some(attribute) = table.time_to_live else {
+        return Ok(());
+    };
+    let specification = TimeToLiveSpecification::builder()
+        .enabled(true)
+        .attribute_name(attribute);
+    let specification = specification.build().map_err(Error::internal)?;
+    let request = client.update_time_to_live().table_name(&table.name);
+    let request = request.time_to_live_specification(specification);
+    request.send().await.map_err(failed).map(|_| ())
 }
 
 fn is_there(error: Option<&CreateTableError>) -> bool {

@@ -243,15 +243,14 @@ async fn of_event(
     event_id: &str,
     page: &mut Page,
 ) -> Result<bool> {
-    let types = match &filter.event_type {
-        Some(event_type) => vec![event_type.clone()],
-        None => {
-            let types: Vec<EventType> = engine.definitions.query(Range::all("event-type")).await?;
-            types
-                .into_iter()
-                .map(|event_type| event_type.name)
-                .collect()
-        }
+    let types = if let Some(event_type) = &filter.event_type {
+        vec![event_type.clone()]
+    } else {
+        let types: Vec<EventType> = engine.definitions.query(Range::all("event-type")).await?;
+        types
+            .into_iter()
+            .map(|event_type| event_type.name)
+            .collect()
     };
     let partitions: Vec<String> = types
         .iter()

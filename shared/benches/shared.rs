@@ -1,0 +1,73 @@
+//! What the pipeline adds to its clients: mapping an order, running a batch.
+
+use std::hint::black_box;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use criterion::{Criterion, criterion_group, criterion_main};
+use serde_json::{Value, json};
+use shared::batch::{Batcher, Budget, prepare};
+use shared::failure::{Failure, Rejection};
+use shared::mapping::Mapping;
+use shared::records::{Invocation, Record};
+
+const ORDER: &str = r#"{"order_id":"ORD-000123","created_at":"2026-06-01T10:15:30Z",
+ "customer":{"id":"cust-42","email":"jo@example.com","phone":"+14155550100","signed_up_at":"2025-02-01T09:00:00Z"},
+ "client":{"ip":"203.0.113.7","user_agent":"Mozilla/5.0 (X11; Linux x86_64)"},
+ "billing":{"name":"Jo Doe","address":"1 Main St","city":"Reno","state":"NV","postal_code":"89501","country":"US"},
+ "shipping":{"name":"Jo Doe","address":"1 Main St","city":"Reno","state":"NV","postal_code":"89501","country":"US"},
+ "payment":{"method":"card","card_bin":"411111","card_fingerprint":"f3a9c1","currency":"USD","avs":"Y"},
+ "items":[{"sku":"A-1","category":"electronics","quantity":1,"unit_price":"129.99"}],"total":"129.99"}"#;
+
+const POINTERS: &str = "
+event_type: order
+detector: orders
+event: {id: /order_id, timestamp: /created_at, entity: {type: customer, id: [/customer/id]}}
+variables:
+  email_address: {from: /customer/email, as: email}
+  ip_address: /client/ip
+  user_agent: /client/user_agent
+  order_price: {amount: /total, currency: /payment/currency, base: USD, rates: {EUR: 1.08}}
+  item_count: /items/0/quantity
+  billing_country: {from: /billing/country, as: upper}
+  shipping_country: {from: /shipping/country, as: upper}
+  billing_zip: /billing/postal_code
+  shipping_zip: /shipping/postal_code
+  card_bin: {from: /payment/card_bin, as: digits}
+  currency_code: /payment/currency
+  avs: /payment/avs
+  signed_up_at: {from: /customer/signed_up_at, type: DATETIME}
+decision: {outcome_priority: [review, approve], on_undetermined: [review], on_no_match: [approve]}
+";
+
+fn mapping(criterion: &mut Criterion) {
+    let pointers = Mapping::parse("pointers", POINTERS).unwrap();
+    let sample = Mapping::parse("config/mapping.yaml", include_str!("../../config/mapping.yaml")).unwrap();
+    let order: Value = serde_json::from_str(ORDER).unwrap();
+    criterion.bench_function("parse the sample order", |b| b.iter(|| serde_json::from_str::<Value>(black_box(ORDER)).unwrap()));
+    criterion.bench_function("map it, 13 pointers", |b| b.iter(|| pointers.order(black_box(&order)).unwrap()));
+    criterion.bench_function("map it, config/mapping.yaml with its jq", |b| b.iter(|| sample.order(black_box(&order)).unwrap()));
+}
+
+fn batch(criterion: &mut Criterion) {
+    let data = BASE64.encode(ORDER);
+    let record = |n: usize| json!({"eventSource": "aws:kinesis", "eventSourceARN": "arn:aws:kinesis:us-east-1:1:stream/orders",
+        "kinesis": {"sequenceNumber": n.to_string(), "partitionKey": n.to_string(), "data": data}});
+    let event = json!({"Records": (0..100).map(record).collect::<Vec<_>>()});
+    let batcher = Batcher::new("bench", Budget::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    criterion.bench_function("a batch of 100 records, clients and mapping excluded", |b| {
+        b.iter(|| {
+            runtime.block_on(async {
+                let records = Invocation::new(event.clone()).into_records();
+                let prepared = prepare(&records, |record| record.json().map(|value| value.is_object()));
+                let process = async |index: usize, _: &Record| prepared[index].clone();
+                let park = async |_: &Record, _: &Rejection| Ok::<(), Failure>(());
+                batcher.run(records, None, process, park).await.response().unwrap()
+            })
+        });
+    });
+}
+
+criterion_group!(benches, mapping, batch);
+criterion_main!(benches);
