@@ -159,7 +159,7 @@ impl DynamoDb {
         on_insert: &(dyn Fn(Insert) + Send + Sync),
     ) -> Result<PutItemResponse, DynoxideError> {
         let table = request.table_name.clone();
-        let image = serde_json::to_value(&request.item).map_err(unwritable)?;
+        let image = serde_json::to_value(&request.item).map_err(|error| unwritable(&error))?;
         let unasked = matches!(request.return_values.as_deref(), None | Some("NONE"));
         if unasked {
             request.return_values = Some("ALL_OLD".to_owned());
@@ -185,7 +185,7 @@ where
     A: Serialize,
 {
     let request = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
-    serde_json::to_vec(&call(request)?).map_err(unwritable)
+    serde_json::to_vec(&call(request)?).map_err(|error| unwritable(&error))
 }
 
 /// The database's request types say in front of the reason which exception it is; serde adds
@@ -212,7 +212,7 @@ fn unreadable(error: &serde_json::Error) -> DynoxideError {
     }
 }
 
-fn unwritable(error: serde_json::Error) -> DynoxideError {
+fn unwritable(error: &serde_json::Error) -> DynoxideError {
     DynoxideError::InternalServerError(error.to_string())
 }
 

@@ -387,9 +387,9 @@ mod tests {
     fn check(origin: Origin, lines: &[&str], want: &str, parked: &[&str]) {
         let parked_ids = Mutex::default();
         let batcher = Batcher::new("test", Budget::default());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let got = runtime.block_on(async {
-            let deadline = Instant::now() + Duration::from_secs(10);
+            let deadline = Instant::now() + Budget::default().margin + Duration::from_millis(50);
             answer(&batcher, records(origin, lines), Some(deadline), &parked_ids).await
         });
         assert_eq!(got, want, "{lines:?}");
@@ -460,13 +460,13 @@ mod tests {
         assert_eq!(handled.response().unwrap().batch_item_failures[0].item_identifier, "8");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn keys_run_side_by_side_and_one_key_in_order() {
         let batcher = Batcher::new("test", Budget { concurrency: 16, ..Budget::default() });
         let park = async |_: &Record, _: &Rejection| Ok(());
         let seen = Mutex::new(Vec::new());
         let slow = async |_: usize, record: &Record| -> Result<(), Failure> {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
             seen.lock().unwrap().push(record.position.id.clone());
             Ok(())
         };
@@ -474,10 +474,13 @@ mod tests {
         let lines: Vec<&str> = distinct.iter().map(String::as_str).collect();
         let start = Instant::now();
         batcher.run(records(Origin::Kinesis, &lines), None, &slow, &park).await;
-        assert_eq!(start.elapsed(), Duration::from_millis(70), "100 keys, 16 at a time");
+        let overlapped = start.elapsed();
         seen.lock().unwrap().clear();
+        let start = Instant::now();
         batcher.run(records(Origin::Kinesis, &["k:ok"; 100]), None, &slow, &park).await;
+        let one_by_one = start.elapsed();
         let in_order: Vec<String> = (8..108).map(|n| n.to_string()).collect();
         assert_eq!(*seen.lock().unwrap(), in_order);
+        assert!(overlapped * 3 < one_by_one, "{overlapped:?} against {one_by_one:?}");
     }
 }

@@ -62,12 +62,18 @@ pub(super) fn rules(template: &Template, state: &State) -> Result<Vec<Warning>, 
     if invalid.is_empty() {
         return Ok(warnings);
     }
-    Err(InvalidRules { file: template.file.clone(), rules: invalid })
+    Err(InvalidRules {
+        file: template.file.clone(),
+        rules: invalid,
+    })
 }
 
 fn cautions(detector: &Detector, rule: &Rule, compiled: &::rules::Rule) -> Vec<Warning> {
     let warning = |caution: ::rules::Caution| {
-        let part = rule.expression.get(caution.span.start..caution.span.end).unwrap_or_default();
+        let part = rule
+            .expression
+            .get(caution.span.start..caution.span.end)
+            .unwrap_or_default();
         Warning {
             detector: detector.id.clone(),
             rule: rule.id.clone(),
@@ -79,18 +85,34 @@ fn cautions(detector: &Detector, rule: &Rule, compiled: &::rules::Rule) -> Vec<W
 
 /// The variables of the detector's event type and the scores of models; all lists.
 fn schema(template: &Template, state: &State, detector: &Detector) -> Schema {
-    let defined = template.event_types.iter().find(|event_type| event_type.name == detector.event_type);
+    let defined = template
+        .event_types
+        .iter()
+        .find(|event_type| event_type.name == detector.event_type);
     let event_type = defined.or_else(|| state.event_types.get(&detector.event_type));
-    let variables = event_type.map(|event_type| event_type.variables.as_slice()).unwrap_or_default();
-    let of_events = variables.iter().filter_map(|name| Some((name.clone(), data_type(template, state, name)?)));
+    let variables = event_type
+        .map(|event_type| event_type.variables.as_slice())
+        .unwrap_or_default();
+    let of_events = variables
+        .iter()
+        .filter_map(|name| Some((name.clone(), data_type(template, state, name)?)));
     let known = template.variables.iter().chain(state.variables.values());
     let scores = known.filter(|variable| variable.source != "EVENT");
     let scores = scores.map(|variable| (variable.name.clone(), variable.ty));
-    let lists = template.lists.iter().map(|list| list.name.clone()).chain(state.lists.keys().cloned());
+    let lists = template
+        .lists
+        .iter()
+        .map(|list| list.name.clone())
+        .chain(state.lists.keys().cloned());
     Schema::new(of_events.chain(scores), lists)
 }
 
 fn data_type(template: &Template, state: &State, name: &str) -> Option<Type> {
-    let defined = template.variables.iter().find(|variable| variable.name == *name);
-    defined.or_else(|| state.variables.get(name)).map(|variable| variable.ty)
+    let defined = template
+        .variables
+        .iter()
+        .find(|variable| variable.name == *name);
+    defined
+        .or_else(|| state.variables.get(name))
+        .map(|variable| variable.ty)
 }

@@ -136,15 +136,28 @@ pub async fn plan(client: &Client, template: &Template) -> Result<Plan, Error> {
 /// The command: prints the plan to `out`, then does it, and prints each step that is done.
 ///
 /// With [`Options::json`] it prints the [`Summary`] instead, also when a step fails.
-pub async fn run(client: &Client, options: &Options, out: &mut impl Write) -> Result<Summary, Error> {
+pub async fn run(
+    client: &Client,
+    options: &Options,
+    out: &mut impl Write,
+) -> Result<Summary, Error> {
     let template = Template::read(&options.file)?;
     let plan = plan(client, &template).await?;
-    let mut summary = Summary { to: options.to, dry_run: options.dry_run, done: 0, plan };
+    let mut summary = Summary {
+        to: options.to,
+        dry_run: options.dry_run,
+        done: 0,
+        plan,
+    };
     if !options.json {
         writeln!(out, "{} -> {}", options.file.display(), options.to)?;
         write!(out, "{}", summary.plan)?;
     }
-    let result = if options.dry_run { Ok(()) } else { carry_out(client, options, &mut summary, out).await };
+    let result = if options.dry_run {
+        Ok(())
+    } else {
+        carry_out(client, options, &mut summary, out).await
+    };
     if options.json {
         serde_json::to_writer_pretty(&mut *out, &summary).map_err(io::Error::from)?;
         writeln!(out)?;

@@ -65,7 +65,10 @@ impl Node {
 
 /// The value of `key`.
 pub(super) fn find<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Node> {
-    entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
+    entries
+        .iter()
+        .find(|entry| entry.key == key)
+        .map(|entry| &entry.node)
 }
 
 fn unreadable(error: &serde_saphyr::Error) -> Problem {
@@ -75,7 +78,10 @@ fn unreadable(error: &serde_saphyr::Error) -> Problem {
 }
 
 fn place(location: Location) -> Place {
-    Place { line: location.line(), column: location.column() }
+    Place {
+        line: location.line(),
+        column: location.column(),
+    }
 }
 
 /// A node as the parser gives it. The spelling of a scalar is looked up afterwards.
@@ -92,21 +98,36 @@ enum RawValue {
 
 impl Raw {
     fn node(self, source: &str) -> Node {
-        let Self(Spanned { value: Tagged(value, tag), referenced, defined }) = self;
+        let Self(Spanned {
+            value: Tagged(value, tag),
+            referenced,
+            defined,
+        }) = self;
         let at = place(referenced);
         let value = match value {
             RawValue::Null => Value::Null,
             RawValue::Text(text) => Value::Text(text),
             RawValue::Plain(text) => Value::Text(spelling(source, defined).unwrap_or(text)),
-            RawValue::List(items) => Value::List(items.into_iter().map(|item| item.node(source)).collect()),
-            RawValue::Map(entries) => long_form(entries.into_iter().map(|entry| named(entry, source)).collect()),
+            RawValue::List(items) => {
+                Value::List(items.into_iter().map(|item| item.node(source)).collect())
+            }
+            RawValue::Map(entries) => long_form(
+                entries
+                    .into_iter()
+                    .map(|entry| named(entry, source))
+                    .collect(),
+            ),
         };
         short_form(tag, Node { at, value })
     }
 }
 
 fn named((key, raw): (Spanned<String>, Raw), source: &str) -> Entry {
-    Entry { at: place(key.referenced), key: key.value, node: raw.node(source) }
+    Entry {
+        at: place(key.referenced),
+        key: key.value,
+        node: raw.node(source),
+    }
 }
 
 /// A scalar as it stands in the file.
@@ -137,9 +158,10 @@ fn long_form(mut entries: Vec<Entry>) -> Value {
 /// `!GetAtt …` is a call; a tag of YAML itself, such as `!!str`, has done its work.
 fn short_form(tag: Option<String>, node: Node) -> Node {
     match tag.as_deref().and_then(|tag| tag.strip_prefix('!')) {
-        Some(function) if !function.is_empty() => {
-            Node { at: node.at, value: Value::Call(function.to_owned(), Box::new(node)) }
-        }
+        Some(function) if !function.is_empty() => Node {
+            at: node.at,
+            value: Value::Call(function.to_owned(), Box::new(node)),
+        },
         _ => node,
     }
 }
@@ -228,10 +250,16 @@ mod tests {
             Value::Null => "null".to_owned(),
             Value::Text(text) => format!("{text:?}"),
             Value::Call(function, argument) => format!("{function}({})", show(argument)),
-            Value::List(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", ")),
+            Value::List(items) => format!(
+                "[{}]",
+                items.iter().map(show).collect::<Vec<_>>().join(", ")
+            ),
             Value::Map(entries) => {
                 let entry = |entry: &Entry| format!("{}: {}", entry.key, show(&entry.node));
-                format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+                format!(
+                    "{{{}}}",
+                    entries.iter().map(entry).collect::<Vec<_>>().join(", ")
+                )
             }
         }
     }
@@ -249,7 +277,10 @@ mod tests {
     fn scalars_keep_their_spelling() {
         check("0.0", r#""0.0""#);
         check("1.50 # price", r#""1.50""#);
-        check("[NO, yes, True, 007, 0x1F, 1e3]", r#"["NO", "yes", "True", "007", "0x1F", "1e3"]"#);
+        check(
+            "[NO, yes, True, 007, 0x1F, 1e3]",
+            r#"["NO", "yes", "True", "007", "0x1F", "1e3"]"#,
+        );
         check("'0'", r#""0""#);
         check("2010-09-09", r#""2010-09-09""#);
         check("{a: , b: ~, c: ''}", r#"{a: null, b: null, c: ""}"#);
@@ -263,14 +294,19 @@ mod tests {
         check("!GetAtt A.Arn", r#"GetAtt("A.Arn")"#);
         check("!GetAtt [A, Arn]", r#"GetAtt(["A", "Arn"])"#);
         check("{'Fn::GetAtt': [A, Arn]}", r#"GetAtt(["A", "Arn"])"#);
-        check("a:\n  - Arn: !Sub '${A.Arn}'", r#"{a: [{Arn: Sub("${A.Arn}")}]}"#);
+        check(
+            "a:\n  - Arn: !Sub '${A.Arn}'",
+            r#"{a: [{Arn: Sub("${A.Arn}")}]}"#,
+        );
         check("!!str 1", r#""1""#);
     }
 
     #[test]
     fn places_are_of_the_value() {
         let node = Node::parse("a:\n  - b\n  - Arn: !Ref C\n").unwrap();
-        let Value::List(items) = &node.get("a").unwrap().value else { panic!() };
+        let Value::List(items) = &node.get("a").unwrap().value else {
+            panic!()
+        };
         assert_eq!(items[0].at.to_string(), "2:5");
         assert_eq!(items[1].at.to_string(), "3:5");
         assert_eq!(items[1].get("Arn").unwrap().at.line, 3);

@@ -30,7 +30,10 @@ pub struct Problem {
 
 impl Problem {
     pub(super) fn new(at: Place, message: impl Into<String>) -> Self {
-        Self { at, message: message.into() }
+        Self {
+            at,
+            message: message.into(),
+        }
     }
 }
 
@@ -48,7 +51,10 @@ impl InvalidTemplate {
         problems.sort_by_key(|problem| problem.at);
         // What is referred to twice is read twice.
         problems.dedup();
-        Self { file: file.to_owned(), problems }
+        Self {
+            file: file.to_owned(),
+            problems,
+        }
     }
 
     /// The problems: at least one.

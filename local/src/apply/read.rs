@@ -7,10 +7,22 @@ use super::problem::{Place, Problem};
 use super::shapes::{Kind, REFERENCE, Shape, TAG, types};
 use super::template::{Tag, Template};
 
-const SECTIONS: &[&str] =
-    &["AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Resources", "Outputs"];
-const ATTRIBUTES: &[&str] =
-    &["Type", "Properties", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy", "Metadata"];
+const SECTIONS: &[&str] = &[
+    "AWSTemplateFormatVersion",
+    "Description",
+    "Metadata",
+    "Parameters",
+    "Resources",
+    "Outputs",
+];
+const ATTRIBUTES: &[&str] = &[
+    "Type",
+    "Properties",
+    "DependsOn",
+    "DeletionPolicy",
+    "UpdateReplacePolicy",
+    "Metadata",
+];
 const INLINE: &str = "Inline";
 
 /// Reads the template in `text`; `file` is its name.
@@ -22,7 +34,10 @@ pub(super) fn template(file: &str, text: &str) -> Result<Template, Vec<Problem>>
     for (_, resource) in reader.resources.clone() {
         reader.resource(resource.kind, resource.properties, false);
     }
-    reader.metadata(root.get("Metadata").and_then(|metadata| metadata.get("fraudstream")));
+    reader.metadata(
+        root.get("Metadata")
+            .and_then(|metadata| metadata.get("fraudstream")),
+    );
     match reader.problems.is_empty() {
         true => Ok(reader.template),
         false => Err(reader.problems),
@@ -68,8 +83,15 @@ impl<'a> Reader<'a> {
         let Some(entries) = root.entries() else {
             return self.problem(root.at, "a template is a map with the key `Resources`");
         };
-        self.only(entries, SECTIONS, "section of a template that `apply` can read");
-        for entry in find(entries, "Parameters").and_then(Node::entries).unwrap_or_default() {
+        self.only(
+            entries,
+            SECTIONS,
+            "section of a template that `apply` can read",
+        );
+        for entry in find(entries, "Parameters")
+            .and_then(Node::entries)
+            .unwrap_or_default()
+        {
             self.parameters.insert(&entry.key, &entry.node);
         }
         match find(entries, "Resources").and_then(Node::entries) {
@@ -83,61 +105,116 @@ impl<'a> Reader<'a> {
         let Some(attributes) = entry.node.entries() else {
             return self.problem(entry.at, "a resource is a map with `Type` and `Properties`");
         };
-        self.only(attributes, ATTRIBUTES, "attribute of a resource that `apply` can read");
+        self.only(
+            attributes,
+            ATTRIBUTES,
+            "attribute of a resource that `apply` can read",
+        );
         let Some(ty) = find(attributes, "Type") else {
             return self.problem(entry.at, format!("resource `{}` has no `Type`", entry.key));
         };
         let Some(kind) = ty.text().and_then(Kind::of) else {
             let found = ty.text().unwrap_or_default();
-            let message = format!("`{found}` is no resource type that `apply` knows; expected one of {}", types());
+            let message = format!(
+                "`{found}` is no resource type that `apply` knows; expected one of {}",
+                types()
+            );
             return self.problem(ty.at, message);
         };
         match find(attributes, "Properties") {
-            Some(properties) => self.resources.push((&entry.key, Resource { kind, properties })),
-            None => self.problem(entry.at, format!("resource `{}` has no `Properties`", entry.key)),
+            Some(properties) => self
+                .resources
+                .push((&entry.key, Resource { kind, properties })),
+            None => self.problem(
+                entry.at,
+                format!("resource `{}` has no `Properties`", entry.key),
+            ),
         }
     }
 
     /// Refuses keys that are not in `known`.
     pub(super) fn only(&mut self, entries: &[Entry], known: &[&str], what: &str) {
-        for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
-            let message = format!("`{}` is no {what}; expected {}", entry.key, known.join(", "));
+        for entry in entries
+            .iter()
+            .filter(|entry| !known.contains(&entry.key.as_str()))
+        {
+            let message = format!(
+                "`{}` is no {what}; expected {}",
+                entry.key,
+                known.join(", ")
+            );
             self.problem(entry.at, message);
         }
     }
 
     /// The properties of `what`, all of them known and none missing.
-    pub(super) fn members(&mut self, node: &'a Node, what: &str, shape: &Shape) -> Option<Members<'a>> {
+    pub(super) fn members(
+        &mut self,
+        node: &'a Node,
+        what: &str,
+        shape: &Shape,
+    ) -> Option<Members<'a>> {
         let Some(entries) = node.entries() else {
-            self.problem(node.at, format!("{what} is a map with {}", shape.required.join(", ")));
+            self.problem(
+                node.at,
+                format!("{what} is a map with {}", shape.required.join(", ")),
+            );
             return None;
         };
         let known = [shape.required, shape.optional].concat();
         self.only(entries, &known, &format!("property of {what}"));
-        let missing = shape.required.iter().filter(|key| find(entries, key).is_none());
+        let missing = shape
+            .required
+            .iter()
+            .filter(|key| find(entries, key).is_none());
         let missing: Vec<&str> = missing.copied().collect();
         if missing.is_empty() {
-            return Some(Members { at: node.at, entries });
+            return Some(Members {
+                at: node.at,
+                entries,
+            });
         }
         self.problem(node.at, format!("{what} needs `{}`", missing.join("`, `")));
         None
     }
 
     /// The properties of a resource; an inline one says so.
-    pub(super) fn properties(&mut self, kind: Kind, node: &'a Node, inline: bool) -> Option<Members<'a>> {
+    pub(super) fn properties(
+        &mut self,
+        kind: Kind,
+        node: &'a Node,
+        inline: bool,
+    ) -> Option<Members<'a>> {
         let Shape { required, optional } = kind.shape();
         if !inline {
             return self.members(node, &kind.a(), kind.shape());
         }
-        let entries: Vec<Entry> =
-            node.entries()?.iter().filter(|entry| entry.key != INLINE).cloned().collect();
-        self.only(&entries, &[*required, *optional].concat(), &format!("property of {}", kind.a()));
-        let missing: Vec<&str> =
-            required.iter().filter(|key| node.get(key).is_none()).copied().collect();
+        let entries: Vec<Entry> = node
+            .entries()?
+            .iter()
+            .filter(|entry| entry.key != INLINE)
+            .cloned()
+            .collect();
+        self.only(
+            &entries,
+            &[*required, *optional].concat(),
+            &format!("property of {}", kind.a()),
+        );
+        let missing: Vec<&str> = required
+            .iter()
+            .filter(|key| node.get(key).is_none())
+            .copied()
+            .collect();
         if missing.is_empty() {
-            return Some(Members { at: node.at, entries: node.entries()? });
+            return Some(Members {
+                at: node.at,
+                entries: node.entries()?,
+            });
         }
-        self.problem(node.at, format!("{} needs `{}`", kind.a(), missing.join("`, `")));
+        self.problem(
+            node.at,
+            format!("{} needs `{}`", kind.a(), missing.join("`, `")),
+        );
         None
     }
 
@@ -147,14 +224,27 @@ impl<'a> Reader<'a> {
             Value::Text(text) => return Some(text.clone()),
             Value::Call(function, argument) if function == "Ref" => {
                 let name = argument.text().unwrap_or_default();
-                match self.parameters.get(name).map(|parameter| parameter.get("Default")) {
+                match self
+                    .parameters
+                    .get(name)
+                    .map(|parameter| parameter.get("Default"))
+                {
                     Some(Some(default)) => return default.text().map(str::to_owned),
-                    Some(None) => self.problem(node.at, format!("parameter `{name}` has no `Default`; write the value")),
-                    None => self.problem(node.at, format!("there is no parameter `{name}`; write the value")),
+                    Some(None) => self.problem(
+                        node.at,
+                        format!("parameter `{name}` has no `Default`; write the value"),
+                    ),
+                    None => self.problem(
+                        node.at,
+                        format!("there is no parameter `{name}`; write the value"),
+                    ),
                 }
             }
             Value::Call(function, _) => {
-                self.problem(node.at, format!("`!{function}` cannot be evaluated here; write the value"));
+                self.problem(
+                    node.at,
+                    format!("`!{function}` cannot be evaluated here; write the value"),
+                );
             }
             _ => self.problem(node.at, "expected a text"),
         }
@@ -177,7 +267,13 @@ impl<'a> Reader<'a> {
         if known.contains(&word.as_str()) {
             return Some(word);
         }
-        self.problem(node.at, format!("`{word}` is not possible here; expected {}", known.join(" or ")));
+        self.problem(
+            node.at,
+            format!(
+                "`{word}` is not possible here; expected {}",
+                known.join(" or ")
+            ),
+        );
         None
     }
 
@@ -187,19 +283,28 @@ impl<'a> Reader<'a> {
         let text = self.text(node)?;
         let length = text.chars().count();
         if length == 0 || length > most {
-            self.problem(node.at, format!("a description has 1 to {most} characters, this one has {length}"));
+            self.problem(
+                node.at,
+                format!("a description has 1 to {most} characters, this one has {length}"),
+            );
         }
         Some(text)
     }
 
     pub(super) fn tags(&mut self, members: &Members<'a>) -> Vec<Tag> {
-        let nodes = members.get("Tags").map(|node| self.items(node)).unwrap_or_default();
+        let nodes = members
+            .get("Tags")
+            .map(|node| self.items(node))
+            .unwrap_or_default();
         nodes.iter().filter_map(|node| self.tag(node)).collect()
     }
 
     fn tag(&mut self, node: &'a Node) -> Option<Tag> {
         let members = self.members(node, "a tag", &TAG)?;
-        Some((self.required(&members, "Key")?, self.required(&members, "Value")?))
+        Some((
+            self.required(&members, "Key")?,
+            self.required(&members, "Value")?,
+        ))
     }
 
     /// The items of a list.
@@ -222,7 +327,10 @@ impl<'a> Reader<'a> {
         }
         match self.defined.insert((kind, name.clone()), node.at) {
             Some(first) => {
-                let message = format!("{} `{name}` is defined twice, first at {first}; refer to the first one", kind.word());
+                let message = format!(
+                    "{} `{name}` is defined twice, first at {first}; refer to the first one",
+                    kind.word()
+                );
                 self.problem(node.at, message);
                 None
             }
@@ -234,13 +342,19 @@ impl<'a> Reader<'a> {
     pub(super) fn names(&mut self, kind: Kind, node: &'a Node, least: usize) -> Vec<String> {
         let items = self.items(node);
         if items.len() < least {
-            self.problem(node.at, format!("expected at least {least} of {}", kind.word()));
+            self.problem(
+                node.at,
+                format!("expected at least {least} of {}", kind.word()),
+            );
         }
         let mut names: Vec<String> = Vec::with_capacity(items.len());
         for item in items {
             match self.member(kind, item) {
                 Some(name) if names.contains(&name) => {
-                    self.problem(item.at, format!("{} `{name}` is in the list twice", kind.word()));
+                    self.problem(
+                        item.at,
+                        format!("{} `{name}` is in the list twice", kind.word()),
+                    );
                 }
                 name => names.extend(name),
             }
@@ -258,7 +372,10 @@ impl<'a> Reader<'a> {
         if inline.is_some_and(|word| word.eq_ignore_ascii_case("true")) {
             return self.resource(kind, node, true);
         }
-        let message = format!("expected `Arn: !GetAtt X.Arn`, or {} with `Inline: true`", kind.a());
+        let message = format!(
+            "expected `Arn: !GetAtt X.Arn`, or {} with `Inline: true`",
+            kind.a()
+        );
         self.problem(node.at, message);
         None
     }
@@ -287,33 +404,50 @@ impl<'a> Reader<'a> {
     }
 
     fn no_attribute(&mut self, at: Place) -> Option<String> {
-        self.problem(at, "expected the ARN of a resource, such as `!GetAtt X.Arn`");
+        self.problem(
+            at,
+            "expected the ARN of a resource, such as `!GetAtt X.Arn`",
+        );
         None
     }
 
     fn substitution(&mut self, kind: Kind, at: Place, text: &str) -> Option<String> {
-        let whole = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+        let whole = text
+            .strip_prefix("${")
+            .and_then(|rest| rest.strip_suffix('}'));
         match whole {
-            Some(path) if !path.contains('$') => self.logical(kind, at, path.strip_suffix(".Arn").unwrap_or(path)),
+            Some(path) if !path.contains('$') => {
+                self.logical(kind, at, path.strip_suffix(".Arn").unwrap_or(path))
+            }
             _ => self.arn(kind, at, text),
         }
     }
 
     /// The name in `arn:…:label/fraud`: the text after the last slash.
     fn arn(&mut self, kind: Kind, at: Place, arn: &str) -> Option<String> {
-        let resource = arn.strip_prefix("arn:").and_then(|rest| rest.rsplit_once(':'));
+        let resource = arn
+            .strip_prefix("arn:")
+            .and_then(|rest| rest.rsplit_once(':'));
         let wanted = kind.word().replace(' ', "-");
         match resource.and_then(|(_, resource)| resource.rsplit_once('/')) {
             Some((found, name)) if found == wanted && !name.contains('$') => Some(name.to_owned()),
             _ => {
-                self.problem(at, format!("this is not the ARN of {}; write `!GetAtt X.Arn`", kind.a()));
+                self.problem(
+                    at,
+                    format!("this is not the ARN of {}; write `!GetAtt X.Arn`", kind.a()),
+                );
                 None
             }
         }
     }
 
     fn logical(&mut self, kind: Kind, at: Place, id: &str) -> Option<String> {
-        let Some((_, resource)) = self.resources.iter().find(|(known, _)| *known == id).copied() else {
+        let Some((_, resource)) = self
+            .resources
+            .iter()
+            .find(|(known, _)| *known == id)
+            .copied()
+        else {
             self.problem(at, format!("there is no resource `{id}` in this template"));
             return None;
         };
@@ -333,7 +467,10 @@ mod tests {
     /// A template with one good resource of each kind, and `resource` after them.
     #[track_caller]
     fn check(resource: &str, want: &str) {
-        let text = format!("{}\n{resource}\n", include_str!("tests/small.yaml").trim_end());
+        let text = format!(
+            "{}\n{resource}\n",
+            include_str!("tests/small.yaml").trim_end()
+        );
         let got = match Template::parse("t.yaml", &text) {
             Ok(_) => String::new(),
             Err(error) => error.to_string(),
@@ -341,7 +478,9 @@ mod tests {
         // Lines are counted from the end of the good ones.
         let lines = include_str!("tests/small.yaml").trim_end().lines().count();
         let want = match want.split_once(':') {
-            Some((line, rest)) => format!("t.yaml:{}:{rest}", lines + line.parse::<usize>().unwrap()),
+            Some((line, rest)) => {
+                format!("t.yaml:{}:{rest}", lines + line.parse::<usize>().unwrap())
+            }
             None => String::new(),
         };
         assert_eq!(got, want, "{resource}");
@@ -349,56 +488,84 @@ mod tests {
 
     #[test]
     fn resources() {
-        check("  X: {Type: AWS::FraudDetector::Label, Properties: {Name: x}}", "");
-        check("  X: {Type: 'AWS::S3::Bucket'}", "1:13: `AWS::S3::Bucket` is no resource type that `apply` knows; \
+        check(
+            "  X: {Type: AWS::FraudDetector::Label, Properties: {Name: x}}",
+            "",
+        );
+        check(
+            "  X: {Type: 'AWS::S3::Bucket'}",
+            "1:13: `AWS::S3::Bucket` is no resource type that `apply` knows; \
             expected one of AWS::FraudDetector::EntityType, AWS::FraudDetector::Label, AWS::FraudDetector::Outcome, \
             AWS::FraudDetector::Variable, AWS::FraudDetector::List, AWS::FraudDetector::EventType, \
-            AWS::FraudDetector::Detector");
-        check("  X: {Type: AWS::FraudDetector::Label}", "1:3: resource `X` has no `Properties`");
+            AWS::FraudDetector::Detector",
+        );
+        check(
+            "  X: {Type: AWS::FraudDetector::Label}",
+            "1:3: resource `X` has no `Properties`",
+        );
         check(
             "  X: {Type: AWS::FraudDetector::Label, Condition: Y, Properties: {Name: x}}",
-            "1:42: `Condition` is no attribute of a resource that `apply` can read; expected Type, Properties, \
+            "1:40: `Condition` is no attribute of a resource that `apply` can read; expected Type, Properties, \
              DependsOn, DeletionPolicy, UpdateReplacePolicy, Metadata",
         );
     }
 
     #[test]
     fn properties() {
-        let label = |properties: &str| format!("  X: {{Type: AWS::FraudDetector::Label, Properties: {properties}}}");
+        let label = |properties: &str| {
+            format!("  X: {{Type: AWS::FraudDetector::Label, Properties: {properties}}}")
+        };
         check(
             &label("{Name: x, Descr: y}"),
-            "1:64: `Descr` is no property of a label; expected Name, Description, Tags",
+            "1:62: `Descr` is no property of a label; expected Name, Description, Tags",
         );
-        check(&label("{Description: y}"), "1:54: a label needs `Name`");
+        check(&label("{Description: y}"), "1:52: a label needs `Name`");
         check(
             &label("{Name: Fraud}"),
-            "1:61: label has `F` at character 1; only 0-9, a-z, `_` and `-` are allowed",
+            "1:59: label has `F` at character 1; only 0-9, a-z, `_` and `-` are allowed",
         );
-        check(&label("{Name: fraud}"), "1:61: label `fraud` is defined twice, first at 12:37; refer to the first one");
-        check(&label("{Name: !Ref Nothing}"), "1:61: there is no parameter `Nothing`; write the value");
-        check(&label("{Name: !Join [a, [b]]}"), "1:61: `!Join` cannot be evaluated here; write the value");
+        check(
+            &label("{Name: fraud}"),
+            "1:59: label `fraud` is defined twice, first at 13:24; refer to the first one",
+        );
+        check(
+            &label("{Name: !Ref Nothing}"),
+            "1:64: there is no parameter `Nothing`; write the value",
+        );
+        check(
+            &label("{Name: !Join [a, [b]]}"),
+            "1:65: `!Join` cannot be evaluated here; write the value",
+        );
         check(&label("{Name: !Ref Stage}"), "");
     }
 
     #[test]
     fn values() {
         let variable = |properties: &str| {
-            format!("  X:\n    Type: AWS::FraudDetector::Variable\n    Properties: {{Name: x, {properties}}}")
+            format!(
+                "  X:\n    Type: AWS::FraudDetector::Variable\n    Properties: {{Name: x, {properties}}}"
+            )
         };
-        check(&variable("DataType: FLOAT, DataSource: EVENT, DefaultValue: 0.0"), "");
+        check(
+            &variable("DataType: FLOAT, DataSource: EVENT, DefaultValue: 0.0"),
+            "",
+        );
         check(
             &variable("DataType: DECIMAL, DataSource: EVENT, DefaultValue: 0.0"),
             "3:37: `DECIMAL` is not a data type, expected STRING, INTEGER, FLOAT, BOOLEAN or DATETIME",
         );
         check(
             &variable("DataType: FLOAT, DataSource: EVENT, DefaultValue: none"),
-            "3:76: the default is not a valid FLOAT: expected a finite number such as `4.01`",
+            "3:77: the default is not a valid FLOAT: expected a finite number such as `4.01`",
         );
         check(
             &variable("DataType: FLOAT, DataSource: MODEL, DefaultValue: 0.0"),
             "3:56: `MODEL` is not possible here; expected EVENT or EXTERNAL_MODEL_SCORE",
         );
-        check(&variable("DataType: FLOAT, DefaultValue: 0.0"), "3:17: a variable needs `DataSource`");
+        check(
+            &variable("DataType: FLOAT, DefaultValue: 0.0"),
+            "3:17: a variable needs `DataSource`",
+        );
     }
 
     #[test]
@@ -412,18 +579,33 @@ mod tests {
         };
         check(&event_type("{Arn: !Sub '${Legit.Arn}'}"), "");
         check(&event_type("{Inline: true, Name: x}"), "");
-        check(&event_type("{Arn: 'arn:aws:frauddetector:us-east-1:123456789012:label/x'}"), "");
-        check(&event_type("{Arn: !GetAtt Legt.Arn}"), "7:49: there is no resource `Legt` in this template");
-        check(&event_type("{Arn: !GetAtt Price.Arn}"), "7:49: `Price` is a variable, expected a label");
+        check(
+            &event_type("{Arn: 'arn:aws:frauddetector:us-east-1:123456789012:label/x'}"),
+            "",
+        );
+        check(
+            &event_type("{Arn: !GetAtt Legt.Arn}"),
+            "7:56: there is no resource `Legt` in this template",
+        );
+        check(
+            &event_type("{Arn: !GetAtt Price.Arn}"),
+            "7:56: `Price` is a variable, expected a label",
+        );
         check(
             &event_type("{Arn: !GetAtt Legit.Name}"),
-            "7:49: expected the ARN of a resource, such as `!GetAtt X.Arn`",
+            "7:56: expected the ARN of a resource, such as `!GetAtt X.Arn`",
         );
-        check(&event_type("!GetAtt Legit.Arn"), "7:43: expected `Arn: !GetAtt X.Arn`, or a label with `Inline: true`");
-        check(&event_type("{Arn: !Ref Fraud}"), "7:43: label `fraud` is in the list twice");
+        check(
+            &event_type("!GetAtt Legit.Arn"),
+            "7:50: expected `Arn: !GetAtt X.Arn`, or a label with `Inline: true`",
+        );
+        check(
+            &event_type("{Arn: !Ref Fraud}"),
+            "7:42: label `fraud` is in the list twice",
+        );
         check(
             &event_type("{Arn: 'arn:aws:frauddetector:us-east-1:123456789012:outcome/x'}"),
-            "7:49: this is not the ARN of a label; write `!GetAtt X.Arn`",
+            "7:48: this is not the ARN of a label; write `!GetAtt X.Arn`",
         );
     }
 
@@ -436,15 +618,21 @@ mod tests {
                  Outcomes: [{{Arn: !Ref Block}}], {rule}}}"
             )
         };
-        check(&detector("RuleId: a, DetectorId: x, Expression: $price > 1"), "");
+        check(
+            &detector("RuleId: a, DetectorId: x, Expression: $price > 1"),
+            "",
+        );
         check(
             &detector("RuleId: a, DetectorId: y, Expression: $price > 1"),
-            "7:90: rule `a` names detector `y`, but is in detector `x`",
+            "7:88: rule `a` names detector `y`, but is in detector `x`",
         );
-        check(&detector("RuleId: a, DetectorId: x"), "7:11: a rule needs `Expression`");
+        check(
+            &detector("RuleId: a, DetectorId: x"),
+            "7:11: a rule needs `Expression`",
+        );
         check(
             &detector("RuleId: a, DetectorId: x, Expression: $price > 1, Outcome: b"),
-            "7:117: `Outcome` is no property of a rule; expected RuleId, DetectorId, Expression, Language, Outcomes, \
+            "7:115: `Outcome` is no property of a rule; expected RuleId, DetectorId, Expression, Language, Outcomes, \
              Description, Tags",
         );
     }
@@ -452,23 +640,50 @@ mod tests {
     #[test]
     fn metadata() {
         let with = |metadata: &str| {
-            let text = format!("Metadata:\n  fraudstream: {metadata}\n{}", include_str!("tests/small.yaml"));
+            let text = format!(
+                "Metadata:\n  fraudstream: {metadata}\n{}",
+                include_str!("tests/small.yaml")
+            );
             Template::parse("t.yaml", &text).map_err(|error| error.to_string())
         };
-        let template = with("{EventIngestion: ENABLED, DataTypes: {signed_up_at: DATETIME}}").unwrap();
+        let template = with("{EventTypes: {order: {EventIngestion: ENABLED}}}").unwrap();
         assert_eq!(template.event_types[0].ingestion, Some(true));
         assert_eq!(template.event_types[0].orchestration, None);
+        let template = with("{Variables: {signed_up_at: {DataType: DATETIME}}}").unwrap();
         assert_eq!(template.variables[1].ty, rules::Type::DateTime);
         let cases = [
-            ("{DataTypes: {signed_up: DATETIME}}", "2:30: the template defines no variable `signed_up`"),
-            ("{DataTypes: {price: INTEGER}}", "2:37: the default is not a valid INTEGER: expected a whole number \
-              from -9223372036854775808 to 9223372036854775807"),
-            ("{EventIngestion: on}", "2:34: `on` is not possible here; expected ENABLED or DISABLED"),
-            ("{Ingestion: ENABLED}", "2:17: `Ingestion` is no key of `fraudstream`; \
-              expected EventIngestion, EventOrchestration, DataTypes"),
+            (
+                "{Variables: {signed_up: {DataType: DATETIME}}}",
+                "the template defines no variable `signed_up`",
+            ),
+            (
+                "{EventTypes: {odrer: {}}}",
+                "the template defines no event type `odrer`",
+            ),
+            (
+                "{Variables: {price: {DataType: INTEGER}}}",
+                "the default is not a valid INTEGER: expected a whole \
+              number from -9223372036854775808 to 9223372036854775807",
+            ),
+            (
+                "{EventTypes: {order: {EventIngestion: on}}}",
+                "`on` is not possible here; expected ENABLED or DISABLED",
+            ),
+            (
+                "{EventTypes: {order: {EventOrchestration: true}}}",
+                "metadata of an event type is a map with EventBridgeEnabled",
+            ),
+            (
+                "{Variable: {}}",
+                "`Variable` is no key of `fraudstream`; expected EventTypes, Variables",
+            ),
         ];
         for (metadata, want) in cases {
-            assert_eq!(with(metadata).unwrap_err(), format!("t.yaml:{want}"), "{metadata}");
+            let error = with(metadata).unwrap_err();
+            assert!(
+                error.starts_with("t.yaml:2:") && error.ends_with(&format!(": {want}")),
+                "{error}"
+            );
         }
     }
 }

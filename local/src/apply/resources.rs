@@ -4,14 +4,16 @@ use rules::{Type, Value};
 
 use super::node::{Node, find};
 use super::read::{Members, Reader};
-use super::shapes::{Kind, REFERENCE, RULE};
-use super::template::{Detector, EventType, List, ModelVersion, Models, Named, Rule, Tag, Variable};
+use super::shapes::{EVENT_TYPE_METADATA, Kind, ORCHESTRATION, REFERENCE, RULE, VARIABLE_METADATA};
+use super::template::{
+    Detector, EventType, List, ModelVersion, Models, Named, Rule, Tag, Variable,
+};
 
 /// The most characters of a description, but of a variable's.
 const DESCRIPTION: usize = 128;
 const VARIABLE_DESCRIPTION: usize = 256;
 /// What the template's metadata may say under `fraudstream`.
-const METADATA: &[&str] = &["EventIngestion", "EventOrchestration", "DataTypes"];
+const METADATA: &[&str] = &["EventTypes", "Variables"];
 
 impl<'a> Reader<'a> {
     /// Reads a resource and returns its name.
@@ -24,13 +26,19 @@ impl<'a> Reader<'a> {
             Kind::List => self.list(name.clone(), tags, &members),
             Kind::EventType => self.event_type(name.clone(), tags, &members),
             Kind::Detector => self.detector(name.clone(), tags, &members),
-            Kind::EntityType | Kind::Label | Kind::Outcome => self.named(kind, name.clone(), tags, &members),
+            Kind::EntityType | Kind::Label | Kind::Outcome => {
+                self.named(kind, name.clone(), tags, &members)
+            }
         }
         Some(name)
     }
 
     fn named(&mut self, kind: Kind, name: String, tags: Vec<Tag>, members: &Members<'a>) {
-        let named = Named { name, description: self.description(members, DESCRIPTION), tags };
+        let named = Named {
+            name,
+            description: self.description(members, DESCRIPTION),
+            tags,
+        };
         match kind {
             Kind::Label => self.template.labels.push(named),
             Kind::Outcome => self.template.outcomes.push(named),
@@ -39,8 +47,12 @@ impl<'a> Reader<'a> {
     }
 
     fn variable(&mut self, name: String, tags: Vec<Tag>, members: &Members<'a>) {
-        let ty = members.get("DataType").and_then(|node| self.data_type(node));
-        let source = members.get("DataSource").and_then(|node| self.word(node, &["EVENT", "EXTERNAL_MODEL_SCORE"]));
+        let ty = members
+            .get("DataType")
+            .and_then(|node| self.data_type(node));
+        let source = members
+            .get("DataSource")
+            .and_then(|node| self.word(node, &["EVENT", "EXTERNAL_MODEL_SCORE"]));
         let default = self.required(members, "DefaultValue");
         let variable_type = self.optional(members, "VariableType");
         let description = self.description(members, VARIABLE_DESCRIPTION);
@@ -50,7 +62,15 @@ impl<'a> Reader<'a> {
         if let Some(node) = members.get("DefaultValue") {
             self.check_default(node, ty, &default);
         }
-        self.template.variables.push(Variable { name, ty, source, default, variable_type, description, tags });
+        self.template.variables.push(Variable {
+            name,
+            ty,
+            source,
+            default,
+            variable_type,
+            description,
+            tags,
+        });
     }
 
     fn data_type(&mut self, node: &'a Node) -> Option<Type> {
@@ -86,12 +106,18 @@ impl<'a> Reader<'a> {
     }
 
     fn elements(&mut self, node: &'a Node) -> Vec<String> {
-        self.items(node).iter().filter_map(|item| self.text(item)).collect()
+        self.items(node)
+            .iter()
+            .filter_map(|item| self.text(item))
+            .collect()
     }
 
     fn event_type(&mut self, name: String, tags: Vec<Tag>, members: &Members<'a>) {
         let mut names = |kind, key, least| {
-            members.get(key).map(|node| self.names(kind, node, least)).unwrap_or_default()
+            members
+                .get(key)
+                .map(|node| self.names(kind, node, least))
+                .unwrap_or_default()
         };
         let variables = names(Kind::Variable, "EventVariables", 1);
         // CloudFormation wants two labels, a model does too.
@@ -99,18 +125,35 @@ impl<'a> Reader<'a> {
         let entity_types = names(Kind::EntityType, "EntityTypes", 1);
         let description = self.description(members, DESCRIPTION);
         let (ingestion, orchestration) = (None, None);
-        let event_type =
-            EventType { name, variables, labels, entity_types, ingestion, orchestration, description, tags };
+        let event_type = EventType {
+            name,
+            variables,
+            labels,
+            entity_types,
+            ingestion,
+            orchestration,
+            description,
+            tags,
+        };
         self.template.event_types.push(event_type);
     }
 
     fn detector(&mut self, id: String, tags: Vec<Tag>, members: &Members<'a>) {
-        let event_type = members.get("EventType").and_then(|node| self.member(Kind::EventType, node));
-        let rules = members.get("Rules").map(|node| self.rules(&id, node)).unwrap_or_default();
-        let mut word = |key, known: &[&str]| members.get(key).and_then(|node| self.word(node, known));
+        let event_type = members
+            .get("EventType")
+            .and_then(|node| self.member(Kind::EventType, node));
+        let rules = members
+            .get("Rules")
+            .map(|node| self.rules(&id, node))
+            .unwrap_or_default();
+        let mut word =
+            |key, known: &[&str]| members.get(key).and_then(|node| self.word(node, known));
         let mode = word("RuleExecutionMode", &["FIRST_MATCHED", "ALL_MATCHED"]);
         let status = word("DetectorVersionStatus", &["DRAFT", "ACTIVE"]);
-        let models = members.get("AssociatedModels").map(|node| self.models(node)).unwrap_or_default();
+        let models = members
+            .get("AssociatedModels")
+            .map(|node| self.models(node))
+            .unwrap_or_default();
         let detector = Detector {
             id,
             event_type: event_type.unwrap_or_default(),
@@ -131,7 +174,10 @@ impl<'a> Reader<'a> {
                 continue;
             };
             if rules.iter().any(|known| known.id == rule.id) {
-                self.problem(item.at, format!("rule `{}` is in the detector twice", rule.id));
+                self.problem(
+                    item.at,
+                    format!("rule `{}` is in the detector twice", rule.id),
+                );
             }
             rules.push(rule);
         }
@@ -143,12 +189,20 @@ impl<'a> Reader<'a> {
         let id = members.get("RuleId").and_then(|node| self.rule_id(node));
         let owner = self.required(&members, "DetectorId");
         let expression = self.required(&members, "Expression");
-        members.get("Language").and_then(|node| self.word(node, &["DETECTORPL"]));
-        let outcomes = members.get("Outcomes").map(|node| self.names(Kind::Outcome, node, 1)).unwrap_or_default();
+        members
+            .get("Language")
+            .and_then(|node| self.word(node, &["DETECTORPL"]));
+        let outcomes = members
+            .get("Outcomes")
+            .map(|node| self.names(Kind::Outcome, node, 1))
+            .unwrap_or_default();
         let id = id?;
         if let Some(owner) = owner.filter(|owner| owner != detector) {
             let at = members.get("DetectorId").map_or(members.at, |node| node.at);
-            self.problem(at, format!("rule `{id}` names detector `{owner}`, but is in detector `{detector}`"));
+            self.problem(
+                at,
+                format!("rule `{id}` names detector `{owner}`, but is in detector `{detector}`"),
+            );
         }
         Some(Rule {
             id,
@@ -182,38 +236,94 @@ impl<'a> Reader<'a> {
                     let [ty, id, number] = [ty, id, number].map(|text| (*text).to_owned());
                     models.versions.push(ModelVersion { ty, id, number });
                 }
-                _ => self.problem(item.at, "expected the ARN of a model version or of an external model"),
+                _ => self.problem(
+                    item.at,
+                    "expected the ARN of a model version or of an external model",
+                ),
             }
         }
         models
     }
 
-    /// Reads what CloudFormation has no property for; it holds for every event type of the file.
+    /// Reads what CloudFormation has no property for.
     pub(super) fn metadata(&mut self, node: Option<&'a Node>) {
         let Some(node) = node else { return };
         let Some(entries) = node.entries() else {
-            return self.problem(node.at, format!("`fraudstream` is a map with {}", METADATA.join(", ")));
+            return self.problem(
+                node.at,
+                format!("`fraudstream` is a map with {}", METADATA.join(", ")),
+            );
         };
         self.only(entries, METADATA, "key of `fraudstream`");
-        let mut switch = |key| find(entries, key).and_then(|node| self.word(node, &["ENABLED", "DISABLED"]));
-        let ingestion = switch("EventIngestion").map(|word| word == "ENABLED");
-        let orchestration = switch("EventOrchestration").map(|word| word == "ENABLED");
-        for event_type in &mut self.template.event_types {
-            event_type.ingestion = ingestion;
-            event_type.orchestration = orchestration;
+        for entry in find(entries, "EventTypes")
+            .and_then(Node::entries)
+            .unwrap_or_default()
+        {
+            match self
+                .template
+                .event_types
+                .iter()
+                .position(|event_type| event_type.name == entry.key)
+            {
+                Some(index) => self.event_type_metadata(index, &entry.node),
+                None => self.problem(
+                    entry.at,
+                    format!("the template defines no event type `{}`", entry.key),
+                ),
+            }
         }
-        for entry in find(entries, "DataTypes").and_then(Node::entries).unwrap_or_default() {
-            match self.template.variables.iter().position(|variable| variable.name == entry.key) {
-                Some(index) => self.retype(index, &entry.node),
-                None => self.problem(entry.at, format!("the template defines no variable `{}`", entry.key)),
+        for entry in find(entries, "Variables")
+            .and_then(Node::entries)
+            .unwrap_or_default()
+        {
+            match self
+                .template
+                .variables
+                .iter()
+                .position(|variable| variable.name == entry.key)
+            {
+                Some(index) => self.variable_metadata(index, &entry.node),
+                None => self.problem(
+                    entry.at,
+                    format!("the template defines no variable `{}`", entry.key),
+                ),
             }
         }
     }
 
+    fn event_type_metadata(&mut self, index: usize, node: &'a Node) {
+        let what = "metadata of an event type";
+        let Some(members) = self.members(node, what, &EVENT_TYPE_METADATA) else {
+            return;
+        };
+        let ingestion = members
+            .get("EventIngestion")
+            .and_then(|node| self.word(node, &["ENABLED", "DISABLED"]));
+        let bridge = members
+            .get("EventOrchestration")
+            .and_then(|node| self.members(node, what, &ORCHESTRATION));
+        let bridge = bridge.and_then(|members| members.get("EventBridgeEnabled"));
+        let bridge = bridge.and_then(|node| self.word(node, &["true", "false"]));
+        if let Some(event_type) = self.template.event_types.get_mut(index) {
+            event_type.ingestion = ingestion.map(|word| word == "ENABLED");
+            event_type.orchestration = bridge.map(|word| word == "true");
+        }
+    }
+
     /// Gives a variable a data type that CloudFormation does not know.
-    fn retype(&mut self, index: usize, node: &'a Node) {
-        let Some(ty) = self.data_type(node) else { return };
-        let Some(variable) = self.template.variables.get_mut(index) else { return };
+    fn variable_metadata(&mut self, index: usize, node: &'a Node) {
+        let Some(members) = self.members(node, "metadata of a variable", &VARIABLE_METADATA) else {
+            return;
+        };
+        let Some(node) = members.get("DataType") else {
+            return;
+        };
+        let Some(ty) = self.data_type(node) else {
+            return;
+        };
+        let Some(variable) = self.template.variables.get_mut(index) else {
+            return;
+        };
         variable.ty = ty;
         let default = variable.default.clone();
         self.check_default(node, ty, &default);

@@ -1,6 +1,9 @@
 //! The resource types of `AWS::FraudDetector` and the properties they take.
 
-use event::{DetectorId, EntityTypeName, EventTypeName, InvalidName, LabelName, ListName, OutcomeName, VariableName};
+use event::{
+    DetectorId, EntityTypeName, EventTypeName, InvalidName, LabelName, ListName, OutcomeName,
+    VariableName,
+};
 
 /// A type of resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,20 +23,31 @@ pub(super) struct Shape {
     pub(super) optional: &'static [&'static str],
 }
 
-const NAMED: Shape = Shape { required: &["Name"], optional: &["Description", "Tags"] };
+const NAMED: Shape = Shape {
+    required: &["Name"],
+    optional: &["Description", "Tags"],
+};
 const VARIABLE: Shape = Shape {
     required: &["Name", "DataType", "DataSource", "DefaultValue"],
     optional: &["VariableType", "Description", "Tags"],
 };
-const LIST: Shape =
-    Shape { required: &["Name"], optional: &["Elements", "VariableType", "Description", "Tags"] };
+const LIST: Shape = Shape {
+    required: &["Name"],
+    optional: &["Elements", "VariableType", "Description", "Tags"],
+};
 const EVENT_TYPE: Shape = Shape {
     required: &["Name", "EventVariables", "Labels", "EntityTypes"],
     optional: &["Description", "Tags"],
 };
 const DETECTOR: Shape = Shape {
     required: &["DetectorId", "EventType", "Rules"],
-    optional: &["DetectorVersionStatus", "RuleExecutionMode", "AssociatedModels", "Description", "Tags"],
+    optional: &[
+        "DetectorVersionStatus",
+        "RuleExecutionMode",
+        "AssociatedModels",
+        "Description",
+        "Tags",
+    ],
 };
 
 /// A rule inside a detector.
@@ -41,8 +55,28 @@ pub(super) const RULE: Shape = Shape {
     required: &["RuleId", "DetectorId", "Expression", "Language", "Outcomes"],
     optional: &["Description", "Tags"],
 };
-pub(super) const TAG: Shape = Shape { required: &["Key", "Value"], optional: &[] };
-pub(super) const REFERENCE: Shape = Shape { required: &["Arn"], optional: &["Inline"] };
+/// What the metadata says of an event type, beside its properties.
+pub(super) const EVENT_TYPE_METADATA: Shape = Shape {
+    required: &[],
+    optional: &["EventIngestion", "EventOrchestration"],
+};
+pub(super) const ORCHESTRATION: Shape = Shape {
+    required: &["EventBridgeEnabled"],
+    optional: &[],
+};
+/// What the metadata says of a variable.
+pub(super) const VARIABLE_METADATA: Shape = Shape {
+    required: &["DataType"],
+    optional: &[],
+};
+pub(super) const TAG: Shape = Shape {
+    required: &["Key", "Value"],
+    optional: &[],
+};
+pub(super) const REFERENCE: Shape = Shape {
+    required: &["Arn"],
+    optional: &["Inline"],
+};
 
 impl Kind {
     const ALL: [Self; 7] = [
@@ -58,7 +92,9 @@ impl Kind {
     /// The kind of a CloudFormation type.
     pub(super) fn of(cloudformation: &str) -> Option<Self> {
         let name = cloudformation.strip_prefix("AWS::FraudDetector::")?;
-        Self::ALL.into_iter().find(|kind| kind.cloudformation() == name)
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.cloudformation() == name)
     }
 
     pub(super) fn cloudformation(self) -> &'static str {
@@ -89,13 +125,21 @@ impl Kind {
     /// With its article.
     pub(super) fn a(self) -> String {
         let word = self.word();
-        let article = if word.starts_with(['e', 'o']) { "an" } else { "a" };
+        let article = if word.starts_with(['e', 'o']) {
+            "an"
+        } else {
+            "a"
+        };
         format!("{article} {word}")
     }
 
     /// The property that names it.
     pub(super) fn key(self) -> &'static str {
-        if self == Self::Detector { "DetectorId" } else { "Name" }
+        if self == Self::Detector {
+            "DetectorId"
+        } else {
+            "Name"
+        }
     }
 
     pub(super) fn shape(self) -> &'static Shape {

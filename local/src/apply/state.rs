@@ -23,7 +23,10 @@ pub struct ServiceError {
 
 impl ServiceError {
     pub(super) fn new(operation: &'static str, message: impl Into<String>) -> Self {
-        Self { operation, message: message.into() }
+        Self {
+            operation,
+            message: message.into(),
+        }
     }
 
     /// What the service said, or why it did not say anything.
@@ -100,7 +103,9 @@ impl State {
         for present in all_detectors(client).await? {
             let id = present.detector_id().unwrap_or_default().to_owned();
             if template.detectors.iter().any(|detector| detector.id == id) {
-                state.detectors.insert(id, detector(client, &present).await?);
+                state
+                    .detectors
+                    .insert(id, detector(client, &present).await?);
             }
         }
         Ok(state)
@@ -119,29 +124,51 @@ async fn named(client: &Client) -> Result<BTreeMap<(Kind, String), Option<String
     let mut found = BTreeMap::new();
     for page in pages!(client.get_entity_types(), "GetEntityTypes")? {
         let items = page.entity_types.into_iter().flatten();
-        found.extend(items.map(|item| ((Kind::EntityType, item.name.unwrap_or_default()), item.description)));
+        found.extend(items.map(|item| {
+            (
+                (Kind::EntityType, item.name.unwrap_or_default()),
+                item.description,
+            )
+        }));
     }
     for page in pages!(client.get_labels(), "GetLabels")? {
         let items = page.labels.into_iter().flatten();
-        found.extend(items.map(|item| ((Kind::Label, item.name.unwrap_or_default()), item.description)));
+        found.extend(items.map(|item| {
+            (
+                (Kind::Label, item.name.unwrap_or_default()),
+                item.description,
+            )
+        }));
     }
     for page in pages!(client.get_outcomes(), "GetOutcomes")? {
         let items = page.outcomes.into_iter().flatten();
-        found.extend(items.map(|item| ((Kind::Outcome, item.name.unwrap_or_default()), item.description)));
+        found.extend(items.map(|item| {
+            (
+                (Kind::Outcome, item.name.unwrap_or_default()),
+                item.description,
+            )
+        }));
     }
     Ok(found)
 }
 
 async fn variables(client: &Client) -> Result<BTreeMap<String, Variable>> {
     let pages = pages!(client.get_variables(), "GetVariables")?;
-    let items = pages.into_iter().flat_map(|page| page.variables.unwrap_or_default());
-    Ok(items.map(variable).map(|variable| (variable.name.clone(), variable)).collect())
+    let items = pages
+        .into_iter()
+        .flat_map(|page| page.variables.unwrap_or_default());
+    Ok(items
+        .map(variable)
+        .map(|variable| (variable.name.clone(), variable))
+        .collect())
 }
 
 fn variable(item: types::Variable) -> Variable {
     let word = |word: Option<&str>| word.unwrap_or_default().to_owned();
     Variable {
-        ty: word(item.data_type.as_ref().map(types::DataType::as_str)).parse().unwrap_or(Type::String),
+        ty: word(item.data_type.as_ref().map(types::DataType::as_str))
+            .parse()
+            .unwrap_or(Type::String),
         source: word(item.data_source.as_ref().map(types::DataSource::as_str)),
         name: item.name.unwrap_or_default(),
         default: item.default_value.unwrap_or_default(),
@@ -153,7 +180,9 @@ fn variable(item: types::Variable) -> Variable {
 
 async fn lists(client: &Client) -> Result<BTreeMap<String, List>> {
     let pages = pages!(client.get_lists_metadata(), "GetListsMetadata")?;
-    let items = pages.into_iter().flat_map(|page| page.lists.unwrap_or_default());
+    let items = pages
+        .into_iter()
+        .flat_map(|page| page.lists.unwrap_or_default());
     let list = |item: types::AllowDenyList| List {
         name: item.name,
         elements: None,
@@ -161,18 +190,29 @@ async fn lists(client: &Client) -> Result<BTreeMap<String, List>> {
         description: item.description,
         tags: Vec::new(),
     };
-    Ok(items.map(list).map(|list| (list.name.clone(), list)).collect())
+    Ok(items
+        .map(list)
+        .map(|list| (list.name.clone(), list))
+        .collect())
 }
 
 async fn elements(client: &Client, name: &str) -> Result<Vec<String>> {
     let pages = pages!(client.get_list_elements(name: name), "GetListElements")?;
-    Ok(pages.into_iter().flat_map(|page| page.elements.unwrap_or_default()).collect())
+    Ok(pages
+        .into_iter()
+        .flat_map(|page| page.elements.unwrap_or_default())
+        .collect())
 }
 
 async fn event_types(client: &Client) -> Result<BTreeMap<String, EventType>> {
     let pages = pages!(client.get_event_types(), "GetEventTypes")?;
-    let items = pages.into_iter().flat_map(|page| page.event_types.unwrap_or_default());
-    Ok(items.map(event_type).map(|event_type| (event_type.name.clone(), event_type)).collect())
+    let items = pages
+        .into_iter()
+        .flat_map(|page| page.event_types.unwrap_or_default());
+    Ok(items
+        .map(event_type)
+        .map(|event_type| (event_type.name.clone(), event_type))
+        .collect())
 }
 
 fn event_type(item: types::EventType) -> EventType {
@@ -181,8 +221,12 @@ fn event_type(item: types::EventType) -> EventType {
         variables: item.event_variables.unwrap_or_default(),
         labels: item.labels.unwrap_or_default(),
         entity_types: item.entity_types.unwrap_or_default(),
-        ingestion: item.event_ingestion.map(|ingestion| ingestion == EventIngestion::Enabled),
-        orchestration: item.event_orchestration.map(|orchestration| orchestration.event_bridge_enabled),
+        ingestion: item
+            .event_ingestion
+            .map(|ingestion| ingestion == EventIngestion::Enabled),
+        orchestration: item
+            .event_orchestration
+            .map(|orchestration| orchestration.event_bridge_enabled),
         description: item.description,
         tags: Vec::new(),
     }
@@ -190,15 +234,19 @@ fn event_type(item: types::EventType) -> EventType {
 
 async fn all_detectors(client: &Client) -> Result<Vec<types::Detector>> {
     let pages = pages!(client.get_detectors(), "GetDetectors")?;
-    Ok(pages.into_iter().flat_map(|page| page.detectors.unwrap_or_default()).collect())
+    Ok(pages
+        .into_iter()
+        .flat_map(|page| page.detectors.unwrap_or_default())
+        .collect())
 }
 
 async fn detector(client: &Client, detector: &types::Detector) -> Result<DetectorState> {
     let id = detector.detector_id().unwrap_or_default();
     let versions = summaries(client, id).await?;
     let number = |summary: &types::DetectorVersionSummary| number(summary.detector_version_id());
-    let is_active =
-        |summary: &&types::DetectorVersionSummary| summary.status() == Some(&DetectorVersionStatus::Active);
+    let is_active = |summary: &&types::DetectorVersionSummary| {
+        summary.status() == Some(&DetectorVersionStatus::Active)
+    };
     let active = match versions.iter().find(is_active) {
         Some(summary) => Some(version(client, id, number(summary)).await?),
         None => None,
@@ -221,7 +269,12 @@ async fn summaries(client: &Client, id: &str) -> Result<Vec<types::DetectorVersi
     let mut found = Vec::new();
     let mut token = None;
     loop {
-        let page = client.describe_detector().detector_id(id).set_next_token(token).send().await;
+        let page = client
+            .describe_detector()
+            .detector_id(id)
+            .set_next_token(token)
+            .send()
+            .await;
         let page = page.map_err(|error| ServiceError::of("DescribeDetector", &error))?;
         found.extend(page.detector_version_summaries.unwrap_or_default());
         token = page.next_token;
@@ -232,9 +285,18 @@ async fn summaries(client: &Client, id: &str) -> Result<Vec<types::DetectorVersi
 }
 
 async fn version(client: &Client, id: &str, number: u32) -> Result<Version> {
-    let request = client.get_detector_version().detector_id(id).detector_version_id(number.to_string());
-    let output = request.send().await.map_err(|error| ServiceError::of("GetDetectorVersion", &error))?;
-    Ok(Version { number, content: content(output) })
+    let request = client
+        .get_detector_version()
+        .detector_id(id)
+        .detector_version_id(number.to_string());
+    let output = request
+        .send()
+        .await
+        .map_err(|error| ServiceError::of("GetDetectorVersion", &error))?;
+    Ok(Version {
+        number,
+        content: content(output),
+    })
 }
 
 fn content(output: GetDetectorVersionOutput) -> Content {
@@ -245,10 +307,19 @@ fn content(output: GetDetectorVersionOutput) -> Content {
     };
     let rules = output.rules.unwrap_or_default().into_iter();
     Content {
-        rules: rules.map(|rule| (rule.rule_id, rule.rule_version)).collect(),
-        mode: output.rule_execution_mode.map_or("FIRST_MATCHED".to_owned(), |mode| mode.as_str().to_owned()),
+        rules: rules
+            .map(|rule| (rule.rule_id, rule.rule_version))
+            .collect(),
+        mode: output
+            .rule_execution_mode
+            .map_or("FIRST_MATCHED".to_owned(), |mode| mode.as_str().to_owned()),
         models: Models {
-            versions: output.model_versions.unwrap_or_default().into_iter().map(model).collect(),
+            versions: output
+                .model_versions
+                .unwrap_or_default()
+                .into_iter()
+                .map(model)
+                .collect(),
             external: output.external_model_endpoints.unwrap_or_default(),
         },
     }
@@ -257,7 +328,11 @@ fn content(output: GetDetectorVersionOutput) -> Content {
 async fn rules(client: &Client, id: &str) -> Result<BTreeMap<String, (u32, Rule)>> {
     let pages = pages!(client.get_rules(detector_id: id), "GetRules")?;
     let mut newest: BTreeMap<String, (u32, Rule)> = BTreeMap::new();
-    for (version, rule) in pages.into_iter().flat_map(|page| page.rule_details.unwrap_or_default()).map(rule) {
+    for (version, rule) in pages
+        .into_iter()
+        .flat_map(|page| page.rule_details.unwrap_or_default())
+        .map(rule)
+    {
         match newest.get(&rule.id) {
             Some((known, _)) if *known > version => {}
             _ => {
@@ -282,5 +357,7 @@ fn rule(item: RuleDetail) -> (u32, Rule) {
 }
 
 fn number(version: Option<&str>) -> u32 {
-    version.and_then(|text| text.parse().ok()).unwrap_or_default()
+    version
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_default()
 }

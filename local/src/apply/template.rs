@@ -15,10 +15,10 @@ use super::read;
 /// ```yaml
 /// Metadata:
 ///   fraudstream:
-///     EventIngestion: ENABLED
-///     EventOrchestration: DISABLED
-///     DataTypes:
-///       signed_up_at: DATETIME
+///     EventTypes:
+///       order: {EventIngestion: ENABLED, EventOrchestration: {EventBridgeEnabled: false}}
+///     Variables:
+///       signed_up_at: {DataType: DATETIME}
 /// ```
 /// A description or an `Elements` that the file does not give is left as it is where it exists.
 #[derive(Clone, Debug, Default)]

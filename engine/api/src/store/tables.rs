@@ -1,10 +1,12 @@
 //! The tables themselves, so that a template, a test and a laptop agree on them.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
+    ProjectionType, ScalarAttributeType, TableStatus, TimeToLiveSpecification,
 };
 
 use super::failed;
@@ -12,6 +14,9 @@ use crate::error::{Error, Result};
 
 /// The index that [`ListEventPredictions`](crate::Engine) reads.
 pub(crate) const PREDICTIONS_INDEX: &str = "predictions";
+
+/// How often, a second apart, a new table is asked whether it is there.
+const CHECKS: usize = 60;
 
 /// A table as the engine needs it: on demand, key `pk` and `sk`, both strings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,10 +85,33 @@ pub(crate) async fn create(client: &Client, table: &TableDefinition) -> Result<(
         }
     }
     match request.send().await {
-        Ok(_) => expire(client, table).await,
+        Ok(_) => {
+            wait(client, &table.name).await?;
+            expire(client, table).await
+        }
         Err(error) if is_there(error.as_service_error()) => Ok(()),
         Err(error) => Err(failed(error)),
     }
+}
+
+/// A table takes a few seconds to come up.
+async fn wait(client: &Client, name: &str) -> Result<()> {
+    for _ in 0..CHECKS {
+        let output = client
+            .describe_table()
+            .table_name(name)
+            .send()
+            .await
+            .map_err(failed)?;
+        let status = output.table.and_then(|table| table.table_status);
+        if status == Some(TableStatus::Active) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Err(Error::internal(
+        "a table that was created does not become active",
+    ))
 }
 
 /// Lets items go when their time is over.

@@ -19,7 +19,10 @@ const SAMPLE: &str = include_str!("../../../../config/detector.yaml");
 
 async fn engine() -> Arc<Engine> {
     let dynamodb = clients::dynamodb(DynamoDb::in_memory().unwrap().service().http_client());
-    let engine = Engine::new(engine::Options::new(clients::REGION, clients::ACCOUNT), dynamodb);
+    let engine = Engine::new(
+        engine::Options::new(clients::REGION, clients::ACCOUNT),
+        dynamodb,
+    );
     engine.create_tables().await.unwrap();
     Arc::new(engine)
 }
@@ -56,8 +59,16 @@ async fn the_sample_is_applied_once() {
     let event_types = client.get_event_types().name("order").send().await.unwrap();
     let event_type = &event_types.event_types()[0];
     assert_eq!(event_type.event_ingestion().unwrap().as_str(), "ENABLED");
-    let variables = client.get_variables().name("ordered_at").send().await.unwrap();
-    assert_eq!(variables.variables()[0].data_type().unwrap().as_str(), "DATETIME");
+    let variables = client
+        .get_variables()
+        .name("ordered_at")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        variables.variables()[0].data_type().unwrap().as_str(),
+        "DATETIME"
+    );
 }
 
 #[tokio::test]
@@ -73,10 +84,17 @@ async fn one_changed_rule_is_one_rule_and_one_version() {
     assert_eq!(done, want);
     assert!(plan(&client, &parse(&changed)).await.unwrap().is_empty());
 
-    let version = client.get_detector_version().detector_id("orders").detector_version_id("2");
+    let version = client
+        .get_detector_version()
+        .detector_id("orders")
+        .detector_version_id("2");
     let version = version.send().await.unwrap();
     assert_eq!(version.status().unwrap().as_str(), "ACTIVE");
-    let pinned: Vec<_> = version.rules().iter().map(|rule| (rule.rule_id(), rule.rule_version())).collect();
+    let pinned: Vec<_> = version
+        .rules()
+        .iter()
+        .map(|rule| (rule.rule_id(), rule.rule_version()))
+        .collect();
     assert_eq!(pinned, [("high_price", "2"), ("blocked_email", "1")]);
 }
 
@@ -88,8 +106,14 @@ async fn everything_that_may_change_changes() {
         .replace("A chargeback for fraud", "Not paid by its owner")
         .replace("DefaultValue: 0.0", "DefaultValue: 1.0")
         .replace("[eve@example.com]", "[mallory@example.com]")
-        .replace("      Name: order\n", "      Name: order\n      Description: An order\n")
-        .replace("      DetectorId: orders\n      Det", "      DetectorId: orders\n      Description: All\n      Det")
+        .replace(
+            "      Name: order\n",
+            "      Name: order\n      Description: An order\n",
+        )
+        .replace(
+            "      DetectorId: orders\n      Det",
+            "      DetectorId: orders\n      Description: All\n      Det",
+        )
         .replace("Name: email,", "Name: address,")
         .replace("$email in", "$address in");
     let done = apply(&client, &changed).await.unwrap();
@@ -128,7 +152,9 @@ async fn a_data_type_cannot_change() {
 #[tokio::test]
 async fn invalid_rules_are_shown_together_and_nothing_is_sent() {
     let client = client().await;
-    let text = SMALL.replace("$price > 1000", "$prise > 1000").replace("@blocked", "@blokked");
+    let text = SMALL
+        .replace("$price > 1000", "$prise > 1000")
+        .replace("@blocked", "@blokked");
     let error = apply(&client, &text).await.unwrap_err().to_string();
     let want = "t.yaml:50:23: rule `high_price`\n\
                 there is no variable `$prise`; did you mean `$price`?\n\
@@ -138,7 +164,15 @@ async fn invalid_rules_are_shown_together_and_nothing_is_sent() {
                 1 | $email in @blokked\n  |           ^^^^^^^^\n\
                 nothing was sent";
     assert_eq!(error, want);
-    assert!(client.get_labels().send().await.unwrap().labels().is_empty());
+    assert!(
+        client
+            .get_labels()
+            .send()
+            .await
+            .unwrap()
+            .labels()
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -157,9 +191,14 @@ fn failing(engine: Arc<Engine>, changes: usize) -> Client {
     let service = Service::new(move |request: Request<Bytes>| {
         let (engine, left) = (engine.clone(), left.clone());
         async move {
-            let reads = operation(&request).starts_with("Get") || operation(&request).starts_with("Describe");
+            let reads = operation(&request).starts_with("Get")
+                || operation(&request).starts_with("Describe");
             let may = |left: usize| left.checked_sub(1);
-            if reads || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, may).is_ok() {
+            if reads
+                || left
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, may)
+                    .is_ok()
+            {
                 return engine.handle(request).await;
             }
             let mut response = Response::new(Bytes::from_static(b"{\"message\":\"try later\"}"));
@@ -179,14 +218,26 @@ async fn a_run_that_stops_anywhere_is_continued() {
     let calls = whole.len() - 2 + 1;
     for changes in 0..calls {
         let engine = engine().await;
-        let error = apply(&failing(engine.clone(), changes), SMALL).await.unwrap_err();
-        assert!(error.to_string().contains("ThrottlingException: try later; run it again"), "{error}");
+        let error = apply(&failing(engine.clone(), changes), SMALL)
+            .await
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("ThrottlingException: try later; run it again"),
+            "{error}"
+        );
         let client = clients::frauddetector(engine::http_client(engine));
         apply(&client, SMALL).await.unwrap();
         let rest = plan(&client, &parse(SMALL)).await.unwrap();
         assert!(rest.is_empty(), "{changes}: {rest}");
         assert_eq!(rest.unchanged, whole.len());
-        let versions = client.describe_detector().detector_id("orders").send().await.unwrap();
+        let versions = client
+            .describe_detector()
+            .detector_id("orders")
+            .send()
+            .await
+            .unwrap();
         assert_eq!(versions.detector_version_summaries().len(), 1, "{changes}");
     }
     apply(&failing(engine().await, calls), SMALL).await.unwrap();
@@ -201,7 +252,12 @@ async fn printed(client: &Client, options: &Options) -> String {
 #[tokio::test]
 async fn the_command_prints_the_plan_and_what_is_done() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/apply/tests/small.yaml");
-    let options = Options { file: file.clone(), dry_run: true, to: Target::Engine, json: false };
+    let options = Options {
+        file: file.clone(),
+        dry_run: true,
+        to: Target::Engine,
+        json: false,
+    };
     let client = client().await;
     let text = printed(&client, &options).await;
     let lines: Vec<&str> = text.lines().collect();
@@ -209,12 +265,41 @@ async fn the_command_prints_the_plan_and_what_is_done() {
     assert_eq!(lines[1], "+ entity type customer");
     assert_eq!(lines.last(), Some(&"14 to do; nothing was sent"));
 
-    let text = printed(&client, &Options { dry_run: false, ..options.clone() }).await;
-    assert!(text.ends_with("done + detector version 1 (2 rules, ALL_MATCHED), then ACTIVE\n14 of 14 done\n"), "{text}");
-    let text = printed(&client, &Options { dry_run: false, ..options.clone() }).await;
+    let text = printed(
+        &client,
+        &Options {
+            dry_run: false,
+            ..options.clone()
+        },
+    )
+    .await;
+    assert!(
+        text.ends_with(
+            "done + detector version 1 (2 rules, ALL_MATCHED), then ACTIVE\n14 of 14 done\n"
+        ),
+        "{text}"
+    );
+    let text = printed(
+        &client,
+        &Options {
+            dry_run: false,
+            ..options.clone()
+        },
+    )
+    .await;
     assert!(text.ends_with("= 14 unchanged\nnothing to do\n"), "{text}");
 
-    let text = printed(&client, &Options { json: true, ..options }).await;
+    let text = printed(
+        &client,
+        &Options {
+            json: true,
+            ..options
+        },
+    )
+    .await;
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!((&json["unchanged"], &json["to"]), (&14.into(), &"engine".into()));
+    assert_eq!(
+        (&json["unchanged"], &json["to"]),
+        (&14.into(), &"engine".into())
+    );
 }

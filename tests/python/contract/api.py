@@ -1,0 +1,273 @@
+"""What the tests of the contract share: a client that checks nothing itself, plain HTTP, and a detector of one's own."""
+
+import contextlib
+import http.client
+import itertools
+import json
+import os
+import re
+import secrets
+import urllib.parse
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+ENDPOINT = os.environ.get("CONTRACT_ENDPOINT")
+REGION = "us-east-1"
+TARGET = "AWSHawksNestServiceFacade."
+WHEN = "2026-06-01T10:15:30Z"
+MILLISECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+# Every name of this run begins with it: the runs may share an endpoint, and each deletes what it made.
+RUN = f"c{secrets.token_hex(3)}_"
+NUMBERS = itertools.count()
+
+
+def fresh(name="x"):
+    """A name that nothing has."""
+    return f"{RUN}{next(NUMBERS)}_{name}"
+
+
+def connect(endpoint):
+    """A client that sends whatever it is told to, once."""
+    config = Config(parameter_validation=False, retries={"total_max_attempts": 1}, read_timeout=20)
+    return boto3.client(
+        "frauddetector", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test", config=config
+    )
+
+
+class Answer:
+    """An HTTP response."""
+
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def error(self):
+        """Exception and message."""
+        return f"{self.json['__type']}: {self.json['message']}"
+
+
+def post(endpoint, operation, body, method="POST", path="/", **headers):
+    """One request as it is, body and headers; a body that is no text is sent as JSON."""
+    url = urllib.parse.urlsplit(endpoint)
+    connection = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}[url.scheme](url.netloc, timeout=20)
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"{TARGET}{operation}", **headers}
+    body = body if isinstance(body, (str, bytes)) else json.dumps(body)
+    with contextlib.closing(connection):
+        connection.request(method, path, body.encode() if isinstance(body, str) else body, headers)
+        return Answer(connection.getresponse())
+
+
+def refusal(call, **request):
+    """The exception of a call that must fail: its class and its message."""
+    try:
+        answer = call(**request)
+    except ClientError as error:
+        return f"{error.response['Error']['Code']}: {error.response['Error']['Message']}"
+    pytest.fail(f"accepted: {request}, with {answer}")
+
+
+def body(answer):
+    """An answer without what every answer has."""
+    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+
+
+def pages(call, rows, **request):
+    """The rows of every page of a listing."""
+    token = {}
+    while True:
+        answer = call(**request, **token)
+        yield answer[rows]
+        if not answer.get("nextToken"):
+            return
+        token = {"nextToken": answer["nextToken"]}
+
+
+def check_pages(call, rows, key, size, want, **request):
+    """All pages but the last are full, and the rows named `want` are on them, each once."""
+    got = list(pages(call, rows, maxResults=size, **request))
+    assert len(got) > 1
+    assert [len(page) for page in got[:-1]] == [size] * (len(got) - 1)
+    assert 1 <= len(got[-1]) <= size
+    found = [key(row) for page in got for row in page]
+    assert len(found) == len(set(found)), "a row is on two pages"
+    assert sorted(name for name in found if name in set(want)) == sorted(want)
+    check_tokens(call, call(maxResults=size, **request)["nextToken"], **request)
+
+
+def check_tokens(call, token, **request):
+    """Tokens that were cut, edited or made up are refused; an empty one is none."""
+    for forged in ["10", "x", "ü", token[1:], token[:-1], f"{token}AA", token.swapcase()]:
+        assert refusal(call, nextToken=forged, **request).startswith("ValidationException: Invalid nextToken"), forged
+    assert call(nextToken="", **request) is not None
+
+
+CUSTOMER = [{"entityType": "customer", "entityId": "cust-42"}]
+
+
+class Shop:
+    """An event type with a detector of its own, to which a test adds rules."""
+
+    VARIABLES = {
+        "amount": ("FLOAT", "0.0"),
+        "items": ("INTEGER", "1"),
+        "country": ("STRING", "US"),
+        "member": ("BOOLEAN", "false"),
+        "joined": ("DATETIME", ""),
+    }
+
+    def __init__(self, afd, **event_type):
+        self.afd = afd
+        self.prefix = fresh("")
+        self.name = f"{self.prefix}order"
+        self.customer = f"{self.prefix}customer"
+        self.entities = [{"entityType": self.customer, "entityId": "cust-42"}]
+        self.labels = [f"{self.prefix}fraud", f"{self.prefix}legit"]
+        self.made = set()
+        self.versions = {}
+        entries = [
+            {"name": self.v(name), "dataType": ty, "dataSource": "EVENT", "defaultValue": default}
+            for name, (ty, default) in self.VARIABLES.items()
+        ]
+        assert afd.batch_create_variable(variableEntries=entries)["errors"] == []
+        afd.put_entity_type(name=self.customer)
+        for label in self.labels:
+            afd.put_label(name=label)
+        self.put_event_type(**event_type)
+        afd.put_detector(detectorId=self.name, eventTypeName=self.name)
+
+    def put_event_type(self, **changed):
+        variables = changed.pop("variables", self.VARIABLES)
+        request = {
+            "name": self.name,
+            "eventVariables": [self.v(name) for name in variables],
+            "labels": self.labels,
+            "entityTypes": [self.customer],
+        }
+        return self.afd.put_event_type(**request | changed)
+
+    def v(self, name):
+        """The full name of a variable."""
+        return f"{self.prefix}{name}"
+
+    def text(self, short):
+        """A text in which `$name` and `@name` stand for the full names."""
+        return re.sub(r"([$@])(?=[a-z_])", rf"\g<1>{self.prefix}", short)
+
+    def short(self, text):
+        """The way back."""
+        return text.replace(self.prefix, "")
+
+    def variables(self, given):
+        """`amount=5 country=DE` as the map of a request; `null` is null."""
+        pairs = (pair.split("=", 1) for pair in given.split()) if isinstance(given, str) else given.items()
+        return {self.v(name): None if value == "null" else value for name, value in pairs}
+
+    def outcome(self, name):
+        if name not in self.made:
+            self.afd.put_outcome(name=self.v(name))
+            self.made.add(name)
+        return self.v(name)
+
+    def rule(self, rule_id, expression, outcomes=None, **more):
+        """Makes a rule; its outcome has its name unless told otherwise."""
+        request = {
+            "detectorId": self.name,
+            "ruleId": rule_id,
+            "expression": self.text(expression),
+            "language": "DETECTORPL",
+            "outcomes": [self.outcome(name) for name in (outcomes or rule_id).split()],
+        }
+        return self.afd.create_rule(**request | more)["rule"]
+
+    def rules(self, text):
+        """A rule per line, `id: expression`."""
+        lines = (line.split(":", 1) for line in text.strip().splitlines())
+        return [self.rule(name.strip(), expression.strip()) for name, expression in lines]
+
+    def version(self, rules, status="ACTIVE", **more):
+        """A detector version, in the status that is asked for."""
+        made = self.afd.create_detector_version(detectorId=self.name, rules=rules, **more)["detectorVersionId"]
+        steps = {"DRAFT": [], "ACTIVE": ["ACTIVE"], "INACTIVE": ["ACTIVE", "INACTIVE"]}
+        for step in steps[status]:
+            self.set(made, step)
+        return made
+
+    def set(self, version, status):
+        return self.afd.update_detector_version_status(detectorId=self.name, detectorVersionId=version, status=status)
+
+    def status(self, version):
+        return self.afd.get_detector_version(detectorId=self.name, detectorVersionId=version)["status"]
+
+    def deciding(self, text, **more):
+        """A detector that decides by these rules."""
+        self.version(self.rules(text), **more)
+        return self
+
+    def event(self, variables="amount=5", event_id="e-1", **changed):
+        """A request of SendEvent."""
+        request = {
+            "eventId": event_id,
+            "eventTypeName": self.name,
+            "eventTimestamp": WHEN,
+            "eventVariables": self.variables(variables),
+            "entities": self.entities,
+        }
+        return request | changed
+
+    def prediction(self, variables="amount=5", event_id="e-1", **changed):
+        """A request of GetEventPrediction."""
+        return self.event(variables, event_id, detectorId=self.name, **changed)
+
+    def predict(self, *arguments, **changed):
+        return self.afd.get_event_prediction(**self.prediction(*arguments, **changed))
+
+    def decide(self, *arguments, **changed):
+        """A prediction in short: the rules that matched."""
+        return " ".join(result["ruleId"] for result in self.predict(*arguments, **changed)["ruleResults"])
+
+    def send(self, *arguments, **changed):
+        return self.afd.send_event(**self.event(*arguments, **changed))
+
+    def stored(self, event_id="e-1"):
+        return self.afd.get_event(eventId=event_id, eventTypeName=self.name)["event"]
+
+
+def delete_all(afd):
+    """Deletes what this run has made, in the order that works."""
+
+    def ours(call, rows, key="name", **request):
+        return [row[key] for page in pages(call, rows, **request) for row in page if row[key].startswith(RUN)]
+
+    for detector in ours(afd.get_detectors, "detectors", "detectorId"):
+        versions = afd.describe_detector(detectorId=detector)["detectorVersionSummaries"]
+        for version in versions:
+            reference = {"detectorId": detector, "detectorVersionId": version["detectorVersionId"]}
+            if version["status"] == "ACTIVE":
+                afd.update_detector_version_status(**reference, status="INACTIVE")
+            afd.delete_detector_version(**reference)
+        for rule in [rule for page in pages(afd.get_rules, "ruleDetails", detectorId=detector) for rule in page]:
+            afd.delete_rule(rule={name: rule[name] for name in ("detectorId", "ruleId", "ruleVersion")})
+        afd.delete_detector(detectorId=detector)
+    for get, rows, delete in [
+        (afd.get_event_types, "eventTypes", afd.delete_event_type),
+        (afd.get_outcomes, "outcomes", afd.delete_outcome),
+        (afd.get_variables, "variables", afd.delete_variable),
+        (afd.get_labels, "labels", afd.delete_label),
+        (afd.get_entity_types, "entityTypes", afd.delete_entity_type),
+        (afd.get_lists_metadata, "lists", afd.delete_list),
+    ]:
+        for name in ours(get, rows):
+            delete(name=name)
+    # Only for tests that look at the end of the run.
+    return [detector for detector in ours(afd.get_detectors, "detectors", "detectorId")]

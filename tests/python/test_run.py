@@ -1,0 +1,183 @@
+"""`fraudstream` as a person uses it: files, wrong files, interruptions, and nothing told to the log."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import ROOT, environment, lines, run
+
+SENTINEL = "sentinel-4711"
+
+
+@pytest.fixture
+def home(tmp_path, fraudstream):
+    """A folder of state with the sample's detector, and how to call the command on it."""
+    folder = tmp_path / "home"
+
+    def call(*arguments, check=True, env=None, **more):
+        command = [str(fraudstream), "--home", str(folder), *map(str, arguments)]
+        done = subprocess.run(command, cwd=ROOT, env=env or environment(), capture_output=True, text=True, timeout=300, **more)
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    call("apply", "config/detector.yaml")
+    call.folder = folder
+    call.command = [str(fraudstream), "--home", str(folder)]
+    return call
+
+
+def decided(folder):
+    """Decision ids on the bus: each decision is forwarded once it is stored."""
+    return [json.loads(line)["detail"]["decision_id"] for line in (folder / "outcomes.jsonl").read_text().splitlines()]
+
+
+def test_the_demo_reports_as_text_and_as_json(fraudstream, tmp_path):
+    report = json.loads(run(fraudstream, "--home", tmp_path, "demo", "--json").stdout)
+    orders = sum(volume["orders"] for volume in report["outcomes"].values())
+    truth = lines("events/truth.jsonl")
+    assert report["undecided"] == 0
+    assert orders + report["duplicates"] + len(report["rejected"]) == len((ROOT / "events/orders.jsonl").read_text().splitlines())
+    assert sum(volume["orders"] for volume in report["against"]["fraud"].values()) >= sum(line["fraud"] for line in truth)
+    assert report["caught"] and report["missed"]
+    text = run(fraudstream, "--home", tmp_path, "demo").stdout
+    for part in ["orders decided", "undecided 0", "fraud missed", "good orders blocked", "precision", "the dearest miss", "records rejected", "a second", "next:"]:
+        assert part in text, part
+
+
+def test_a_killed_run_goes_on_and_decides_nothing_twice(home, tmp_path):
+    process = subprocess.Popen([*home.command, "run", "predict", "events/orders.jsonl"], cwd=ROOT, env=environment())
+    outcomes = home.folder / "outcomes.jsonl"
+    end = time.monotonic() + 60
+    while time.monotonic() < end and process.poll() is None and (not outcomes.exists() or outcomes.stat().st_size < 50_000):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    summary = json.loads(home("run", "predict", "events/orders.jsonl", "--json").stdout)
+    # Delivery is at least once, so an id may be told twice; the decisions are those of a run that nobody killed.
+    whole = tmp_path / "whole"
+    for arguments in (["apply"], ["run", "predict", "events/orders.jsonl"]):
+        run(home.command[0], "--home", whole, *arguments)
+    assert set(decided(home.folder)) == set(decided(whole))
+    assert len(decided(whole)) == len(set(decided(whole)))
+    assert summary["skipped"] + summary["records"] == 2000
+    again = json.loads(home("run", "predict", "events/orders.jsonl", "--json").stdout)
+    assert (again["skipped"], again["records"]) == (2000, 0)
+
+
+def test_an_interrupted_run_says_so_and_goes_on(home):
+    process = subprocess.Popen(
+        [*home.command, "run", "predict", "events/orders.jsonl"], cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True
+    )
+    outcomes = home.folder / "outcomes.jsonl"
+    end = time.monotonic() + 60
+    while time.monotonic() < end and process.poll() is None and (not outcomes.exists() or outcomes.stat().st_size < 20_000):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "run the same command again to go on" in output
+    home("run", "predict", "events/orders.jsonl")
+    assert len(decided(home.folder)) == len(set(decided(home.folder)))
+
+
+def test_wrong_input_ends_in_a_sentence(home, tmp_path):
+    broken_mapping = tmp_path / "mapping.yaml"
+    broken_mapping.write_text((ROOT / "config/mapping.yaml").read_text().replace("on_no_match: [approve]", "on_no_match: [aprove]"))
+    broken_detector = tmp_path / "detector.yaml"
+    broken_detector.write_text((ROOT / "config/detector.yaml").read_text().replace("$order_price", "$order_prise", 1))
+    cases = [
+        (["run", "predict", "nowhere.jsonl"], "nowhere.jsonl: No such file or directory"),
+        (["--mapping", broken_mapping, "run", "predict", "events/orders.jsonl"], "`on_no_match` names `aprove`, which `outcome_priority` lacks"),
+        (["apply", broken_detector], "did you mean `$order_price`"),
+        (["apply", tmp_path / "none.yaml"], "none.yaml"),
+        (["show", "NOBODY"], "there is no decision on order `NOBODY`"),
+        (["run", "predict", "events/orders.jsonl", "--detector-version", "latest"], "detector version"),
+    ]
+    for arguments, sentence in cases:
+        done = home(*arguments, check=False)
+        assert done.returncode != 0, arguments
+        assert sentence in done.stderr, f"{arguments}: {done.stderr}"
+        assert "panicked" not in done.stderr
+
+
+def test_an_endpoint_that_is_down_loses_nothing(home, tmp_path):
+    orders = tmp_path / "orders.jsonl"
+    orders.write_text("".join((ROOT / "events/orders.jsonl").read_text().splitlines(keepends=True)[:3]))
+    done = home("--endpoint-url", "http://127.0.0.1:9", "run", "predict", orders, check=False)
+    assert done.returncode != 0
+    assert "record 1 could not be processed" in done.stderr and "run the same command again" in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_disk_that_is_full_ends_in_a_sentence(home, tmp_path):
+    (home.folder / "outcomes.jsonl").unlink(missing_ok=True)
+    os.symlink("/dev/full", home.folder / "outcomes.jsonl")
+    orders = tmp_path / "orders.jsonl"
+    orders.write_text("".join((ROOT / "events/orders.jsonl").read_text().splitlines(keepends=True)[:3]))
+    done = home("run", "predict", orders, check=False)
+    assert "panicked" not in done.stderr
+    # The decisions are stored; that they are not forwarded is said, and the next start forwards them.
+    assert "could not be forwarded" in done.stderr, done.stderr
+    os.unlink(home.folder / "outcomes.jsonl")
+    home("show", json.loads(orders.read_text().splitlines()[0])["order_id"])
+    assert len(set(decided(home.folder))) == 3
+
+
+def test_a_folder_that_cannot_be_used_ends_in_a_sentence(fraudstream, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    done = subprocess.run([str(fraudstream), "--home", str(file / "home"), "apply"], cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.returncode != 0 and "file/home" in done.stderr and "panicked" not in done.stderr
+
+
+def test_rejected_records_are_replayed_once_mended(home, tmp_path):
+    good = lines("events/orders.jsonl")[0]
+    orders = tmp_path / "orders.jsonl"
+    orders.write_text(json.dumps({**good, "created_at": "2026-06-30 10:15"}) + "\nnot json\n")
+    strict = tmp_path / "strict.yaml"
+    strict.write_text((ROOT / "config/mapping.yaml").read_text().replace("id: /order_id", "id: /number", 1))
+    summary = json.loads(home("--mapping", strict, "run", "predict", orders, "--json").stdout)
+    assert summary["rejected"] == {"missing-member": 1, "not-json": 1}
+    dry = json.loads(home("replay", "--dry-run", "--json").stdout)
+    assert [one["now"] for one in dry] == ["would be replayed"] * 2
+    replayed = json.loads(home("replay", "--json").stdout)
+    assert sorted(one["done"] for one in replayed) == [False, True]
+    assert "not JSON" in next(one["now"] for one in replayed if not one["done"])
+    left = json.loads(home("replay", "--json").stdout)
+    assert [one["done"] for one in left] == [False]
+    assert good["order_id"] in home("show", good["order_id"]).stdout
+
+
+def test_labels_and_lists_are_shown(home):
+    home("run", "predict", "events/orders.jsonl")
+    summary = json.loads(home("run", "label", "events/chargebacks.jsonl", "--json").stdout)
+    # Chargebacks after today are not known yet; what waits or is applied adds up with what is rejected.
+    assert summary["labels"] + summary["labels_waiting"] + sum(summary["rejected"].values()) == summary["records"]
+    assert summary["labels"] > 10
+    labelled = next(line["order_id"] for line in lines("events/chargebacks.jsonl") if line["label_timestamp"] < "2026-07-20")
+    text = home("show", labelled).stdout
+    assert "label " in text and "forwarded   yes" in text
+    reviews = home("show", "--review", "2026-06-30").stdout
+    assert "review" in reviews
+    decision = json.loads(home("show", labelled, "--json").stdout)[0]
+    if decision["entity_id"] != "unknown":
+        assert labelled in home("show", "--entity", f"{decision['entity_type']}/{decision['entity_id']}").stdout
+
+
+def test_no_value_reaches_the_log_at_any_level(home, tmp_path):
+    order = lines("events/orders.jsonl")[0]
+    members = ["email", "phone", "id"]
+    order["order_id"] = "log-1"
+    order["customer"] = {name: f"{SENTINEL}-{name}@example.com" for name in members} | {"signed_up_at": SENTINEL}
+    for part in ["billing", "shipping", "client"]:
+        order[part] = {name: f"{SENTINEL} {name}" for name in order[part]}
+    refused = {**order, "order_id": "log-2", "items": [{"quantity": SENTINEL, "unit_price": SENTINEL, "category": SENTINEL}]}
+    records = [json.dumps(order), json.dumps(refused), json.dumps({**order, "order_id": "log-3", "created_at": SENTINEL}), f'{{"{SENTINEL}"', json.dumps({**order, "total": "1"})]
+    path = tmp_path / "orders.jsonl"
+    path.write_text("\n".join(records) + "\n")
+    for function in ["predict", "ingest", "label"]:
+        done = home("run", function, path, env=environment(RUST_LOG="trace"))
+        assert "record rejected" in done.stderr, "the log must be there for its silence to mean something"
+        assert SENTINEL not in done.stdout + done.stderr, function
