@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -125,8 +125,11 @@ fn remove_chunked_encoding(headers: &mut http::HeaderMap) {
     }
 }
 
+/// The response with its body in memory, and without what says that it is still on its way.
 async fn whole(response: s3s::HttpResponse) -> Response<Bytes> {
-    let (parts, body) = response.into_parts();
+    let (mut parts, body) = response.into_parts();
+    parts.headers.remove(TRAILER);
+    parts.headers.remove(TRANSFER_ENCODING);
     match body.collect().await {
         Ok(body) => Response::from_parts(parts, body.to_bytes()),
         Err(error) => internal(&error.to_string()),

@@ -171,6 +171,7 @@ mod tests {
     use aws_sdk_eventbridge::types::PutEventsRequestEntry;
     use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
     use aws_sdk_s3::primitives::ByteStream;
+    use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tokio::task::JoinHandle;
@@ -283,6 +284,30 @@ mod tests {
                 assert_eq!(read.to_vec(), vec![b'x'; 100_000], "{name} {kind}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn an_object_arrives_in_parts() {
+        let server = Server::start().await;
+        let s3 = server.clients().await.s3;
+        let upload = s3.create_multipart_upload().bucket("orders").key("parts");
+        let upload = upload.send().await.unwrap();
+        let upload = upload.upload_id().unwrap();
+        let mut parts = CompletedMultipartUpload::builder();
+        for (number, body) in [(1, vec![b'x'; 5 * 1024 * 1024]), (2, b"y".to_vec())] {
+            let part = s3.upload_part().bucket("orders").key("parts");
+            let part = part.upload_id(upload).part_number(number).body(body.into());
+            let part = part.send().await.unwrap();
+            let part = CompletedPart::builder()
+                .part_number(number)
+                .set_e_tag(part.e_tag);
+            parts = parts.parts(part.build());
+        }
+        let complete = s3.complete_multipart_upload().bucket("orders").key("parts");
+        let complete = complete.upload_id(upload).multipart_upload(parts.build());
+        complete.send().await.unwrap();
+        let head = s3.head_object().bucket("orders").key("parts").send().await;
+        assert_eq!(head.unwrap().content_length(), Some(5 * 1024 * 1024 + 1));
     }
 
     /// The head of a request and the status that answers it.

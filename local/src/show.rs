@@ -47,7 +47,7 @@ pub fn describe(decision: &Decision, forwarded: Option<bool>) -> String {
     if decision.verdict.matched_rules.is_empty() {
         line("because", "no rule matched");
     }
-    for rule in &decision.verdict.prediction.undetermined_rules {
+    for rule in &decision.verdict.prediction.undetermined {
         line("because", &format!("rule {rule} could not be evaluated"));
     }
     for quality in &decision.data_quality {

@@ -68,13 +68,22 @@ pub struct Prediction {
     pub detector_version_id: Option<String>,
     /// Version of the engine.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub engine_version: Option<String>,
-    /// Versions of the matched rules.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub rule_versions: BTreeMap<String, String>,
+    pub engine: Option<String>,
+    /// The matched rules with their versions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleVersion>,
     /// Rules that were reached and could not be evaluated.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub undetermined_rules: Vec<String>,
+    pub undetermined: Vec<String>,
+}
+
+/// Which version of a rule matched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleVersion {
+    /// The rule.
+    pub id: String,
+    /// Its version.
+    pub version: u32,
 }
 
 /// A decision as it is stored.
@@ -172,7 +181,7 @@ impl Outcomes {
         let priority = mapping.outcome_priority();
         let given = || verdict.matched_rules.iter().flat_map(|rule| &rule.outcomes);
         let unknown = given().any(|name| !priority.iter().any(|known| known.as_str() == name));
-        let undetermined = unknown || order.is_undetermined() || !verdict.prediction.undetermined_rules.is_empty();
+        let undetermined = unknown || order.is_undetermined() || !verdict.prediction.undetermined.is_empty();
         let mut all: Vec<_> = priority.iter().filter(|known| given().any(|name| name == known.as_str())).collect();
         if undetermined {
             all.extend(mapping.on_undetermined());

@@ -118,7 +118,7 @@ impl Raw {
                     .collect(),
             ),
         };
-        short_form(tag, Node { at, value })
+        short_form(tag.as_deref(), Node { at, value })
     }
 }
 
@@ -156,8 +156,8 @@ fn long_form(mut entries: Vec<Entry>) -> Value {
 }
 
 /// `!GetAtt …` is a call; a tag of YAML itself, such as `!!str`, has done its work.
-fn short_form(tag: Option<String>, node: Node) -> Node {
-    match tag.as_deref().and_then(|tag| tag.strip_prefix('!')) {
+fn short_form(tag: Option<&str>, node: Node) -> Node {
+    match tag.and_then(|tag| tag.strip_prefix('!')) {
         Some(function) if !function.is_empty() => Node {
             at: node.at,
             value: Value::Call(function.to_owned(), Box::new(node)),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::check::Warning;
 use super::shapes::Kind;
-use super::state::{Content, DetectorState, State};
+use super::state::{Content, DetectorState, State, Version};
 use super::template::{Detector, EventType, List, Named, Rule, Template, Variable};
 
 /// What to do, in order, so that the service decides as the template says.
@@ -129,21 +129,22 @@ pub(super) fn compute(template: &Template, state: &State) -> Result<Plan, Vec<St
         (Kind::Outcome, &template.outcomes),
     ];
     for (kind, items) in named {
-        items.iter().for_each(|named| planner.named(kind, named));
+        for named in items {
+            planner.named(kind, named);
+        }
     }
-    template
-        .variables
-        .iter()
-        .for_each(|variable| planner.variable(variable));
-    template.lists.iter().for_each(|list| planner.list(list));
-    template
-        .event_types
-        .iter()
-        .for_each(|event_type| planner.event_type(event_type));
-    template
-        .detectors
-        .iter()
-        .for_each(|detector| planner.detector(detector));
+    for variable in &template.variables {
+        planner.variable(variable);
+    }
+    for list in &template.lists {
+        planner.list(list);
+    }
+    for event_type in &template.event_types {
+        planner.event_type(event_type);
+    }
+    for detector in &template.detectors {
+        planner.detector(detector);
+    }
     if planner.impossible.is_empty() {
         Ok(planner.plan)
     } else {
@@ -169,10 +170,12 @@ impl Changes {
     }
 
     /// A member that the template may leave out: then it stays as it is.
-    fn optional<T: PartialEq>(&mut self, wanted: &mut Option<T>, present: Option<&T>, what: &str)
-    where
-        T: Clone,
-    {
+    fn optional<T: Clone + PartialEq>(
+        &mut self,
+        wanted: &mut Option<T>,
+        present: Option<&T>,
+        what: &str,
+    ) {
         match wanted {
             Some(wanted) => self.add(present != Some(wanted), format!("{what} changed")),
             None => *wanted = present.cloned(),
@@ -547,11 +550,11 @@ impl Planner<'_> {
     ///
     /// The newest one may be the same and not decide yet: a run before this one has stopped there.
     fn version(&mut self, detector: &Detector, content: Content, present: &DetectorState) {
-        let same = |version: &&super::state::Version| version.content == content;
+        let same = |version: &&Version| version.content == content;
         let newest = present.newest.as_ref();
-        if present.active.as_ref().filter(same).is_some()
-            || (!detector.active && newest.filter(same).is_some())
-        {
+        let decides = present.active.as_ref().filter(same);
+        let waits = newest.filter(same).filter(|_| !detector.active);
+        if decides.or(waits).is_some() {
             self.plan.unchanged += 1;
             return;
         }
@@ -619,7 +622,6 @@ fn count(number: usize, what: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::Version;
     use super::*;
 
     fn template() -> Template {

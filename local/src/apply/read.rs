@@ -29,7 +29,7 @@ const INLINE: &str = "Inline";
 pub(super) fn template(file: &str, text: &str) -> Result<Template, Vec<Problem>> {
     let root = Node::parse(text).map_err(|problem| vec![problem])?;
     let mut reader = Reader::default();
-    reader.template.file = file.to_owned();
+    file.clone_into(&mut reader.template.file);
     reader.sections(&root);
     for (_, resource) in reader.resources.clone() {
         reader.resource(resource.kind, resource.properties, false);
@@ -38,9 +38,10 @@ pub(super) fn template(file: &str, text: &str) -> Result<Template, Vec<Problem>>
         root.get("Metadata")
             .and_then(|metadata| metadata.get("fraudstream")),
     );
-    match reader.problems.is_empty() {
-        true => Ok(reader.template),
-        false => Err(reader.problems),
+    if reader.problems.is_empty() {
+        Ok(reader.template)
+    } else {
+        Err(reader.problems)
     }
 }
 
@@ -133,11 +134,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Refuses keys that are not in `known`.
-    pub(super) fn only(&mut self, entries: &[Entry], known: &[&str], what: &str) {
-        for entry in entries
-            .iter()
-            .filter(|entry| !known.contains(&entry.key.as_str()))
-        {
+    pub(super) fn only<'e>(
+        &mut self,
+        entries: impl IntoIterator<Item = &'e Entry>,
+        known: &[&str],
+        what: &str,
+    ) {
+        let known_to = |entry: &&Entry| known.contains(&entry.key.as_str());
+        for entry in entries.into_iter().filter(|entry| !known_to(entry)) {
             let message = format!(
                 "`{}` is no {what}; expected {}",
                 entry.key,
@@ -154,15 +158,35 @@ impl<'a> Reader<'a> {
         what: &str,
         shape: &Shape,
     ) -> Option<Members<'a>> {
+        self.members_and(node, what, shape, None)
+    }
+
+    /// The properties of a resource; an inline one says that it is.
+    pub(super) fn properties(
+        &mut self,
+        kind: Kind,
+        node: &'a Node,
+        inline: bool,
+    ) -> Option<Members<'a>> {
+        self.members_and(node, &kind.a(), kind.shape(), inline.then_some(INLINE))
+    }
+
+    /// The properties of `what`, which may also have one that is not listed in errors.
+    fn members_and(
+        &mut self,
+        node: &'a Node,
+        what: &str,
+        shape: &Shape,
+        silent: Option<&str>,
+    ) -> Option<Members<'a>> {
         let Some(entries) = node.entries() else {
-            self.problem(
-                node.at,
-                format!("{what} is a map with {}", shape.required.join(", ")),
-            );
+            let message = format!("{what} is a map with {}", shape.required.join(", "));
+            self.problem(node.at, message);
             return None;
         };
         let known = [shape.required, shape.optional].concat();
-        self.only(entries, &known, &format!("property of {what}"));
+        let listed = entries.iter().filter(|entry| silent != Some(&entry.key));
+        self.only(listed, &known, &format!("property of {what}"));
         let missing = shape
             .required
             .iter()
@@ -174,47 +198,8 @@ impl<'a> Reader<'a> {
                 entries,
             });
         }
-        self.problem(node.at, format!("{what} needs `{}`", missing.join("`, `")));
-        None
-    }
-
-    /// The properties of a resource; an inline one says so.
-    pub(super) fn properties(
-        &mut self,
-        kind: Kind,
-        node: &'a Node,
-        inline: bool,
-    ) -> Option<Members<'a>> {
-        let Shape { required, optional } = kind.shape();
-        if !inline {
-            return self.members(node, &kind.a(), kind.shape());
-        }
-        let entries: Vec<Entry> = node
-            .entries()?
-            .iter()
-            .filter(|entry| entry.key != INLINE)
-            .cloned()
-            .collect();
-        self.only(
-            &entries,
-            &[*required, *optional].concat(),
-            &format!("property of {}", kind.a()),
-        );
-        let missing: Vec<&str> = required
-            .iter()
-            .filter(|key| node.get(key).is_none())
-            .copied()
-            .collect();
-        if missing.is_empty() {
-            return Some(Members {
-                at: node.at,
-                entries: node.entries()?,
-            });
-        }
-        self.problem(
-            node.at,
-            format!("{} needs `{}`", kind.a(), missing.join("`, `")),
-        );
+        let message = format!("{what} needs `{}`", missing.join("`, `"));
+        self.problem(node.at, message);
         None
     }
 
@@ -254,11 +239,6 @@ impl<'a> Reader<'a> {
     /// The text of an optional property.
     pub(super) fn optional(&mut self, members: &Members<'a>, key: &str) -> Option<String> {
         members.get(key).and_then(|node| self.text(node))
-    }
-
-    /// The text of a property that is there.
-    pub(super) fn required(&mut self, members: &Members<'a>, key: &str) -> Option<String> {
-        self.optional(members, key)
     }
 
     /// A word out of a set.
@@ -302,20 +282,18 @@ impl<'a> Reader<'a> {
     fn tag(&mut self, node: &'a Node) -> Option<Tag> {
         let members = self.members(node, "a tag", &TAG)?;
         Some((
-            self.required(&members, "Key")?,
-            self.required(&members, "Value")?,
+            self.optional(&members, "Key")?,
+            self.optional(&members, "Value")?,
         ))
     }
 
     /// The items of a list.
     pub(super) fn items(&mut self, node: &'a Node) -> &'a [Node] {
-        match &node.value {
-            Value::List(items) => items,
-            _ => {
-                self.problem(node.at, "expected a list");
-                &[]
-            }
+        if let Value::List(items) = &node.value {
+            return items;
         }
+        self.problem(node.at, "expected a list");
+        &[]
     }
 
     /// The name of a resource, which no other one of its kind may have.

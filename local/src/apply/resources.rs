@@ -27,7 +27,7 @@ impl<'a> Reader<'a> {
             Kind::EventType => self.event_type(name.clone(), tags, &members),
             Kind::Detector => self.detector(name.clone(), tags, &members),
             Kind::EntityType | Kind::Label | Kind::Outcome => {
-                self.named(kind, name.clone(), tags, &members)
+                self.named(kind, name.clone(), tags, &members);
             }
         }
         Some(name)
@@ -53,7 +53,7 @@ impl<'a> Reader<'a> {
         let source = members
             .get("DataSource")
             .and_then(|node| self.word(node, &["EVENT", "EXTERNAL_MODEL_SCORE"]));
-        let default = self.required(members, "DefaultValue");
+        let default = self.optional(members, "DefaultValue");
         let variable_type = self.optional(members, "VariableType");
         let description = self.description(members, VARIABLE_DESCRIPTION);
         let (Some(ty), Some(source), Some(default)) = (ty, source, default) else {
@@ -187,8 +187,8 @@ impl<'a> Reader<'a> {
     fn rule(&mut self, detector: &str, node: &'a Node) -> Option<Rule> {
         let members = self.members(node, "a rule", &RULE)?;
         let id = members.get("RuleId").and_then(|node| self.rule_id(node));
-        let owner = self.required(&members, "DetectorId");
-        let expression = self.required(&members, "Expression");
+        let owner = self.optional(&members, "DetectorId");
+        let expression = self.optional(&members, "Expression");
         members
             .get("Language")
             .and_then(|node| self.word(node, &["DETECTORPL"]));
@@ -228,7 +228,7 @@ impl<'a> Reader<'a> {
             let Some(members) = self.members(item, "a model", &REFERENCE) else {
                 continue;
             };
-            let arn = self.required(&members, "Arn").unwrap_or_default();
+            let arn = self.optional(&members, "Arn").unwrap_or_default();
             let path = arn.rsplit_once(':').map_or("", |(_, path)| path);
             match path.split('/').collect::<Vec<_>>().as_slice() {
                 ["external-model", name] => models.external.push((*name).to_owned()),

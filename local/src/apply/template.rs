@@ -61,6 +61,7 @@ pub(super) struct Named {
 }
 
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_field_names, reason = "a variable type is AWS's word")]
 pub(super) struct Variable {
     pub(super) name: String,
     pub(super) ty: Type,
