@@ -224,7 +224,7 @@ mod tests {
     fn rows_become_objects() {
         check(
             "ip,EVENT_TIMESTAMP,EVENT_LABEL\n1.2.3.4,2022-05-30T00:00:18Z,1.0\n",
-            &[r#"{"ip":"1.2.3.4","EVENT_TIMESTAMP":"2022-05-30T00:00:18Z","EVENT_LABEL":"fraud","EVENT_ID":"ecb8ea2d24c5a4e0fb1bd4e8a1f5bb5f","ENTITY_TYPE":"customer"}"#],
+            &[r#"{"ip":"1.2.3.4","EVENT_TIMESTAMP":"2022-05-30T00:00:18Z","EVENT_LABEL":"fraud","EVENT_ID":"844adaf0fca9d37d5f8d841e8c96dbbf","ENTITY_TYPE":"customer"}"#],
         );
         check("ip,EVENT_LABEL\n1.2.3.4,fraud\n", &["a.csv: there is no column EVENT_TIMESTAMP; it has ip, EVENT_LABEL"]);
     }

@@ -131,7 +131,12 @@ def logs(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def fraudstream():
-    """The command line. All binaries and tests in one go: cargo then picks the features that `cargo test` picked."""
+    """The command line: FRAUDSTREAM_BIN, or built here.
+
+    All binaries and tests in one go: cargo then picks the features that `cargo test` picked.
+    """
+    if given := os.environ.get("FRAUDSTREAM_BIN"):
+        return pathlib.Path(given).resolve()
     run("cargo", "build", "--workspace", "--bins", "--tests", "--locked")
     return ROOT / "target" / "debug" / "fraudstream"
 

@@ -1,6 +1,8 @@
 //! The mapping file as it is written.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
 use event::{DetectorId, EntityTypeName, EventTypeName, LabelName, OutcomeName, VariableName};
 use serde::{Deserialize, de};
@@ -19,7 +21,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) timezone: TimeZone,
     pub(super) event: EventSection,
-    pub(super) variables: BTreeMap<VariableName, Variable>,
+    pub(super) variables: BTreeMap<VariableName, TextOr<LongVariable>>,
     pub(super) decision: Decision,
     #[serde(default)]
     pub(super) labels: Option<Labels>,
@@ -65,7 +67,7 @@ pub(super) struct EventSection {
 pub(super) struct Entity {
     #[serde(rename = "type")]
     pub(super) entity_type: EntityType,
-    pub(super) id: Vec<EntitySource>,
+    pub(super) id: Vec<TextOr<HashedSource>>,
 }
 
 /// An entity type's name, or, where a feed mixes entity types, the pointer to it.
@@ -85,11 +87,37 @@ impl<'de> Deserialize<'de> for EntityType {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(super) enum EntitySource {
-    Plain(Source),
-    Hashed(HashedSource),
+/// A value is written as text, or as a mapping where there is more to say.
+///
+/// Not serde's `untagged`: its only error is that nothing fits, and a mapping file must say what would.
+#[derive(Debug)]
+pub(super) enum TextOr<M> {
+    Text(Source),
+    Map(M),
+}
+
+impl<'de, M: Deserialize<'de>> Deserialize<'de> for TextOr<M> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOrVisitor(PhantomData))
+    }
+}
+
+struct TextOrVisitor<M>(PhantomData<M>);
+
+impl<'de, M: Deserialize<'de>> de::Visitor<'de> for TextOrVisitor<M> {
+    type Value = TextOr<M>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON pointer such as /customer/email, a jq filter, or a mapping")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Source::new(text.to_owned()).map(TextOr::Text).map_err(E::custom)
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        M::deserialize(de::value::MapAccessDeserializer::new(map)).map(TextOr::Map)
+    }
 }
 
 /// A value that must not stand in the clear, such as an e-mail address: its hash is the entity id.
@@ -102,17 +130,9 @@ pub(super) struct HashedSource {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(super) enum Variable {
-    Short(Source),
-    Money(Money),
-    Long(LongVariable),
-}
-
-#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LongVariable {
-    pub(super) from: From,
+    pub(super) from: TextOr<Money>,
     #[serde(rename = "as", default)]
     pub(super) form: Form,
     #[serde(rename = "type", default)]
@@ -121,13 +141,6 @@ pub(super) struct LongVariable {
     pub(super) required: bool,
     #[serde(default)]
     pub(super) on_invalid: OnInvalid,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(super) enum From {
-    Source(Source),
-    Money(Money),
 }
 
 /// What a value must look like, in the service's words.

@@ -25,7 +25,7 @@ pub use normal::Form;
 
 use crate::failure::Failure;
 use crate::labels::{Label, LabelTime};
-use file::{EntitySource, EntityType, File, From, LongVariable, OnInvalid, ValueType, Variable};
+use file::{EntityType, File, HashedSource, LongVariable, OnInvalid, TextOr, ValueType};
 use source::{Document, Source};
 
 /// Why a mapping file cannot be used.
@@ -261,13 +261,11 @@ impl Mapping {
         variables
     }
 
-    fn variable(&self, variable: &Variable, document: &Document<'_>) -> Result<Option<VariableValue>, String> {
+    fn variable(&self, variable: &TextOr<LongVariable>, document: &Document<'_>) -> Result<Option<VariableValue>, String> {
         let text = match variable {
-            Variable::Short(source) => source.read(document)?,
-            Variable::Money(money) | Variable::Long(LongVariable { from: From::Money(money), .. }) => {
-                money.read(document)?.map(Cow::Owned)
-            }
-            Variable::Long(long @ LongVariable { from: From::Source(source), .. }) => match source.read(document)? {
+            TextOr::Text(source) => source.read(document)?,
+            TextOr::Map(LongVariable { from: TextOr::Map(money), .. }) => money.read(document)?.map(Cow::Owned),
+            TextOr::Map(long @ LongVariable { from: TextOr::Text(source), .. }) => match source.read(document)? {
                 Some(text) => Some(self.typed(long.value_type, long.form.apply(text)?)?),
                 None => None,
             },
@@ -389,13 +387,13 @@ impl Quality {
     }
 }
 
-impl Variable {
+impl TextOr<LongVariable> {
     fn required(&self) -> bool {
-        matches!(self, Self::Long(long) if long.required)
+        matches!(self, Self::Map(long) if long.required)
     }
 
     fn omits(&self) -> bool {
-        matches!(self, Self::Long(long) if long.on_invalid == OnInvalid::Omit)
+        matches!(self, Self::Map(long) if long.on_invalid == OnInvalid::Omit)
     }
 }
 
@@ -429,14 +427,14 @@ fn required<'a>(source: &Source, document: &Document<'a>, what: &str) -> Result<
     }
 }
 
-fn entity_from(source: &EntitySource, document: &Document<'_>) -> Result<Option<EntityId>, String> {
+fn entity_from(source: &TextOr<HashedSource>, document: &Document<'_>) -> Result<Option<EntityId>, String> {
     match source {
-        EntitySource::Plain(source) => {
+        TextOr::Text(source) => {
             let Some(text) = source.read(document)? else { return Ok(None) };
             // An id with characters the service does not take is still the same customer each time.
             Ok(Some(EntityId::try_from(text.as_ref()).unwrap_or_else(|_| hashed_entity(&text))))
         }
-        EntitySource::Hashed(hashed) => {
+        TextOr::Map(hashed) => {
             let Some(text) = hashed.hash.read(document)? else { return Ok(None) };
             Ok(Some(hashed_entity(&hashed.form.apply(text)?)))
         }
@@ -472,4 +470,75 @@ fn duplicate(outcomes: &[OutcomeName]) -> Option<&OutcomeName> {
 
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "event_type: order
+detector: orders
+event:
+  id: /order_id
+  timestamp: /created_at
+  entity: {type: customer, id: [/customer/id, {hash: /customer/email, as: email}]}
+variables:
+  email: {from: /customer/email, as: email}
+  price:
+    from: {amount: /total, currency: /currency, base: USD, rates: {EUR: 1.08}}
+    required: true
+decision:
+  outcome_priority: [review, approve]
+  on_undetermined: [review]
+  on_no_match: [approve]
+";
+
+    #[track_caller]
+    fn broken(from: &str, to: &str, want: &str) {
+        assert!(FILE.contains(from), "{from}");
+        let error = Mapping::parse("mapping.yaml", &FILE.replacen(from, to, 1)).unwrap_err();
+        assert_eq!(error.to_string(), want);
+    }
+
+    #[test]
+    fn a_broken_file_says_where_and_what_would_be_right() {
+        broken("on_no_match: [approve]", "on_no_match: [aprove]", "mapping.yaml:15:16: `on_no_match` names `aprove`, which `outcome_priority` lacks; it has `review`, `approve`");
+        broken("on_no_match: [approve]", "on_no_match: []", "mapping.yaml:15:16: `on_no_match` is empty; name at least one outcome");
+        broken("  on_no_match: [approve]\n", "", "mapping.yaml:13:3: missing field `on_no_match`");
+        broken("event_type: order", "event_type: Order", "mapping.yaml:1:13: event type name has `O` at character 1; only 0-9, a-z, `_` and `-` are allowed");
+        broken("/order_id", "'.order_id |'", "mapping.yaml:4:7: `.order_id |` is neither a JSON pointer (`/customer/email`) nor a jq filter: it does not parse");
+        broken("as: email}\n  price", "ass: email}\n  price", "mapping.yaml:8:33: unknown field `ass`, expected one of from, as, type, required, on_invalid");
+        broken("EUR: 1.08", "EUR: much", "mapping.yaml:10:74: `much` is not an exchange rate; write a positive number such as 1.08");
+        broken("detector: orders", "detector: orders\ntimezone: Mars/Olympus", "mapping.yaml:3:11: `Mars/Olympus` is not a time zone; write an IANA name such as Europe/Berlin, or UTC");
+    }
+
+    fn order(text: &str) -> Order {
+        Mapping::parse("mapping.yaml", FILE).unwrap().order(&serde_json::from_str(text).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_entity_is_the_first_that_is_there() {
+        let entity = |customer: &str| {
+            let text = format!(r#"{{"order_id":"1","created_at":"2026-06-01T10:15:30Z","customer":{customer}}}"#);
+            order(&text).entity.entity_id.as_str().to_owned()
+        };
+        assert_eq!(entity(r#"{"id":"cust-42","email":"jo@example.com"}"#), "cust-42");
+        let guest = entity(r#"{"email":"Jo@Example.com "}"#);
+        assert_eq!(guest, entity(r#"{"id":"","email":"jo@example.com"}"#));
+        assert_eq!(guest.len(), 32);
+        assert_eq!(entity("{}"), "unknown");
+        assert_eq!(entity(r#"{"email":"no address"}"#), "unknown");
+        // Not an id the service takes, and the same customer each time all the same.
+        assert_eq!(entity(r#"{"id":"a b"}"#), entity(r#"{"id":"a b"}"#));
+    }
+
+    #[test]
+    fn the_hash_tells_orders_apart_and_not_their_unmapped_members() {
+        let base = r#"{"order_id":"1","created_at":"2026-06-01T10:15:30Z","total":"5","currency":"USD"}"#;
+        let hash = |text: &str| order(text).event_hash;
+        assert_eq!(hash(base), hash(&base.replace('}', r#","note":"x"}"#)));
+        assert_eq!(hash(base), hash(&base.replace("10:15:30Z", "12:15:30+02:00")));
+        assert_ne!(hash(base), hash(&base.replace("\"5\"", "\"6\"")));
+        assert_ne!(hash(base), hash(&base.replace("10:15:30Z", "10:15:31Z")));
+    }
 }

@@ -16,7 +16,7 @@ def afd(endpoint):
     """A client; when all tests are done, it deletes what they made."""
     client = connect(endpoint)
     yield client
-    assert delete_all(client) == []
+    delete_all(client)
 
 
 @pytest.fixture

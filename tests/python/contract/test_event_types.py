@@ -1,6 +1,7 @@
 """PutEventType, GetEventTypes, DeleteEventType."""
 
 import pytest
+from conftest import eventually
 
 from .api import MILLISECONDS, Shop, body, check_pages, fresh, refusal
 
@@ -121,8 +122,6 @@ def test_ingestion_that_is_off(afd):
 
 
 def test_statistics_of_stored_events(afd, shop):
-    from conftest import eventually
-
     for event_id, when in [("e-1", "2026-03-01T00:00:00Z"), ("e-2", "2026-01-01T00:00:00Z"), ("e-1", "2026-02-01T00:00:00Z")]:
         shop.send(event_id=event_id, eventTimestamp=when)
 

@@ -103,7 +103,7 @@ def test_a_name_it_refers_to_must_exist(afd, shop, member):
     assert versions(afd, shop) == ""
 
 
-# expression, what the message says of it; `expression` where it stands for nothing that could be named
+# expression, what the message says of it
 EXPRESSIONS = """
 $nothing > 1                                | no variable `$nothing`
 $country in @nothing                        | no list `@nothing`
@@ -128,7 +128,7 @@ $joined > "2019-13-30T01:01:01Z"            |
 
 @pytest.mark.parametrize("line", EXPRESSIONS.strip().splitlines())
 def test_expressions_that_make_no_rule(afd, shop, line):
-    expression, _, want = (part.strip() for part in line.rpartition("|")) if line.count("|") == 1 else (line, "", "")
+    expression, want = (part.strip() for part in line.split("|"))
     got = refusal(shop.rule, rule_id="r", expression=expression)
     assert got.startswith("ValidationException: ")
     assert want in shop.short(got)
@@ -166,10 +166,12 @@ def test_expressions_of_the_language(afd, shop, expression):
 
 
 def test_a_rule_has_4096_characters_at_most(shop):
-    longest = shop.text("$amount > 1").ljust(4096)
-    shop.rule("r", longest.replace(shop.prefix, ""), expression=longest)
-    got = refusal(shop.rule, rule_id="longer", expression="", **{"description": "x"})
-    assert "at 'expression' failed to satisfy constraint: Member must have length greater than or equal to 1" in got
+    longest = "$amount > 1".ljust(4096 - len(shop.prefix))
+    shop.rule("r", longest)
+    assert refusal(shop.rule, rule_id="longer", expression=f"{longest} ", outcomes="r") == (
+        "ValidationException: 1 validation error detected: Value at 'expression' "
+        "failed to satisfy constraint: Member must have length less than or equal to 4096"
+    )
 
 
 def test_a_rule_uses_three_lists_at_most(afd, shop):
@@ -179,14 +181,6 @@ def test_a_rule_uses_three_lists_at_most(afd, shop):
     shop.rule("three", " or ".join(map(condition, "abc")))
     with pytest.raises(afd.exceptions.ValidationException):
         shop.rule("four", " or ".join(map(condition, "abcd")))
-
-
-def test_an_expression_is_not_quoted_by_what_the_model_limits(shop):
-    got = refusal(shop.rule, rule_id="r", expression='"secret" == "' + "x" * 4096 + '"')
-    assert got == (
-        "ValidationException: 1 validation error detected: Value at 'expression' "
-        "failed to satisfy constraint: Member must have length less than or equal to 4096"
-    )
 
 
 def test_a_rule_of_a_version_stays(afd, shop):
@@ -213,11 +207,9 @@ def test_a_version_number_is_not_given_out_twice(afd, shop):
 
 
 def test_pages(afd, shop):
-    outcome = shop.outcome("approve")
     names = [f"r{number:02}" for number in range(51)]
     for name in names:
         shop.rule(name, "$amount > 1", outcomes="approve")
-    assert outcome == shop.v("approve")
     check_pages(afd.get_rules, "ruleDetails", lambda row: row["ruleId"], 50, names, detectorId=shop.name)
     token = afd.get_rules(detectorId=shop.name, maxResults=50)["nextToken"]
     other = fresh()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .api import MILLISECONDS, RUN, body, check_pages, fresh, refusal
+from .api import MILLISECONDS, body, check_pages, fresh, refusal
 
 
 def variable(name, data_type="STRING", default="", **more):

@@ -6,18 +6,39 @@ use crate::world::{EVENT_TIME, World, matches};
 
 #[tokio::test]
 async fn from_nothing_to_a_labelled_decision() {
-    let rules = [("large", "$price > 100", "block"), ("rest", "$price <= 100", "approve")];
+    let rules = [
+        ("large", "$price > 100", "block"),
+        ("rest", "$price <= 100", "approve"),
+    ];
     let world = World::deciding(&rules, RuleExecutionMode::FirstMatched).await;
 
-    let output = world.predict("ord-1", &[("price", "250.5"), ("country", "US")]).await;
+    let output = world
+        .predict("ord-1", &[("price", "250.5"), ("country", "US")])
+        .await;
     assert_eq!(matches(&output), "large: block");
     assert!(output.model_scores().is_empty() && output.external_model_outputs().is_empty());
-    assert_eq!(matches(&world.predict("ord-2", &[("price", "9")]).await), "rest: approve");
+    assert_eq!(
+        matches(&world.predict("ord-2", &[("price", "9")]).await),
+        "rest: approve"
+    );
 
     // The prediction stored the event.
-    let label = world.client.update_event_label().event_id("ord-1").event_type_name("order");
-    label.assigned_label("fraud").label_timestamp("2026-06-29T08:00:00Z").send().await.unwrap();
-    let get = world.client.get_event().event_id("ord-1").event_type_name("order");
+    let label = world
+        .client
+        .update_event_label()
+        .event_id("ord-1")
+        .event_type_name("order");
+    label
+        .assigned_label("fraud")
+        .label_timestamp("2026-06-29T08:00:00Z")
+        .send()
+        .await
+        .unwrap();
+    let get = world
+        .client
+        .get_event()
+        .event_id("ord-1")
+        .event_type_name("order");
     let event = get.send().await.unwrap().event.unwrap();
     assert_eq!(event.event_timestamp(), Some(EVENT_TIME));
     assert_eq!(event.current_label(), Some("fraud"));
@@ -30,10 +51,22 @@ async fn from_nothing_to_a_labelled_decision() {
 async fn an_event_that_was_sent() {
     let world = World::with_detector().await;
     let send = world.event("ord-1", &[("price", "10")]);
-    send.assigned_label("legit").label_timestamp("06/02/2026 8:00:00 PM").send().await.unwrap();
+    send.assigned_label("legit")
+        .label_timestamp("06/02/2026 8:00:00 PM")
+        .send()
+        .await
+        .unwrap();
     // Sent again: the event is replaced, the label stays.
-    world.event("ord-1", &[("price", "20")]).send().await.unwrap();
-    let get = world.client.get_event().event_id("ord-1").event_type_name("order");
+    world
+        .event("ord-1", &[("price", "20")])
+        .send()
+        .await
+        .unwrap();
+    let get = world
+        .client
+        .get_event()
+        .event_id("ord-1")
+        .event_type_name("order");
     let event = get.send().await.unwrap().event.unwrap();
     assert_eq!(event.event_variables().unwrap()["price"], "20");
     assert_eq!(event.current_label(), Some("legit"));

@@ -8,23 +8,40 @@ use aws_sdk_frauddetector::types::{
 use crate::world::{World, refusal};
 
 fn reference(id: &str, version: &str) -> Rule {
-    Rule::builder().detector_id("orders").rule_id(id).rule_version(version).build().unwrap()
+    Rule::builder()
+        .detector_id("orders")
+        .rule_id(id)
+        .rule_version(version)
+        .build()
+        .unwrap()
 }
 
 #[tokio::test]
 async fn what_is_put_can_be_got() {
     let world = World::with_detector().await;
     let client = &world.client;
-    client.put_label().name("fraud").description("it was").send().await.unwrap();
+    client
+        .put_label()
+        .name("fraud")
+        .description("it was")
+        .send()
+        .await
+        .unwrap();
     let labels = client.get_labels().name("fraud").send().await.unwrap();
     let label = &labels.labels()[0];
     assert_eq!(label.description(), Some("it was"));
     assert_eq!(label.created_time(), Some("2026-06-01T10:15:30.000Z"));
-    assert_eq!(label.arn(), Some("arn:aws:frauddetector:us-east-1:123456789012:label/fraud"));
+    assert_eq!(
+        label.arn(),
+        Some("arn:aws:frauddetector:us-east-1:123456789012:label/fraud")
+    );
 
     let types = client.get_event_types().send().await.unwrap();
     let order = &types.event_types()[0];
-    assert_eq!(order.event_variables(), ["price", "country", "items", "member", "since"]);
+    assert_eq!(
+        order.event_variables(),
+        ["price", "country", "items", "member", "since"]
+    );
     assert_eq!(order.labels(), ["fraud", "legit"]);
     assert_eq!(order.event_ingestion().unwrap().as_str(), "ENABLED");
     assert!(!order.event_orchestration().unwrap().event_bridge_enabled());
@@ -33,7 +50,12 @@ async fn what_is_put_can_be_got() {
     assert_eq!(variables.variables()[0].data_type(), Some(&DataType::Float));
     assert_eq!(variables.variables()[0].default_value(), Some("0.0"));
 
-    let detectors = client.get_detectors().detector_id("orders").send().await.unwrap();
+    let detectors = client
+        .get_detectors()
+        .detector_id("orders")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(detectors.detectors()[0].event_type_name(), Some("order"));
 }
 
@@ -41,18 +63,40 @@ async fn what_is_put_can_be_got() {
 async fn a_batch_of_variables_says_what_went_wrong_with_which() {
     let world = World::new().await;
     let entry = |name: &str, ty: &str| {
-        let entry = VariableEntry::builder().name(name).data_type(ty).data_source("EVENT");
+        let entry = VariableEntry::builder()
+            .name(name)
+            .data_type(ty)
+            .data_source("EVENT");
         entry.default_value("0").build()
     };
     let request = world.client.batch_create_variable();
-    let request = request.variable_entries(entry("a", "INTEGER")).variable_entries(entry("b", "DATE"));
-    let request = request.variable_entries(entry("Ä", "INTEGER")).variable_entries(entry("a", "FLOAT"));
+    let request = request
+        .variable_entries(entry("a", "INTEGER"))
+        .variable_entries(entry("b", "DATE"));
+    let request = request
+        .variable_entries(entry("Ä", "INTEGER"))
+        .variable_entries(entry("a", "FLOAT"));
     let output = request.send().await.unwrap();
-    let errors: Vec<_> = output.errors().iter().map(|e| (e.name().unwrap(), e.code())).collect();
+    let errors: Vec<_> = output
+        .errors()
+        .iter()
+        .map(|e| (e.name().unwrap(), e.code()))
+        .collect();
     assert_eq!(errors, [("b", 400), ("Ä", 400), ("a", 400)]);
-    let get = world.client.batch_get_variable().names("a").names("b").names("a").send().await.unwrap();
+    let get = world
+        .client
+        .batch_get_variable()
+        .names("a")
+        .names("b")
+        .names("a")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(get.variables().len(), 1);
-    assert_eq!(get.errors()[0].message(), Some("Variable 'b' does not exist."));
+    assert_eq!(
+        get.errors()[0].message(),
+        Some("Variable 'b' does not exist.")
+    );
 }
 
 #[tokio::test]
@@ -60,18 +104,32 @@ async fn rules_are_checked_when_they_are_made() {
     let world = World::with_detector().await;
     let create = |id: &str, text: &str, outcome: &str| {
         let request = world.client.create_rule().detector_id("orders").rule_id(id);
-        request.expression(text).language(Language::Detectorpl).outcomes(outcome)
+        request
+            .expression(text)
+            .language(Language::Detectorpl)
+            .outcomes(outcome)
     };
     let unknown = refusal(create("r", "$prise > 1", "block").send().await);
-    assert!(unknown.contains("`$prise`") && unknown.contains("`$price`") && unknown.contains('^'), "{unknown}");
+    assert!(
+        unknown.contains("`$prise`") && unknown.contains("`$price`") && unknown.contains('^'),
+        "{unknown}"
+    );
     let list = refusal(create("r", "$country in @nowhere", "block").send().await);
-    assert!(list.starts_with("ValidationException") && list.contains("nowhere"), "{list}");
+    assert!(
+        list.starts_with("ValidationException") && list.contains("nowhere"),
+        "{list}"
+    );
     assert_eq!(
         refusal(create("r", "$price > 1", "burn").send().await),
         "ValidationException: Outcome: [burn] do not exist."
     );
     assert_eq!(
-        refusal(create("r", "$price > 1", "block").detector_id("x").send().await),
+        refusal(
+            create("r", "$price > 1", "block")
+                .detector_id("x")
+                .send()
+                .await
+        ),
         "ValidationException: Detector 'x' does not exist."
     );
     create("r", "$price > 1", "block").send().await.unwrap();
@@ -87,27 +145,78 @@ async fn rule_versions() {
     let client = &world.client;
     world.rule("r", "$price > 1", "block").await;
     world.rule("r2", "$price > 1", "block").await;
-    let update = client.update_rule_version().rule(reference("r", "1")).expression("$price > 2");
-    update.language(Language::Detectorpl).outcomes("block").send().await.unwrap();
-    let metadata = client.update_rule_metadata().rule(reference("r", "2")).description("two");
+    let update = client
+        .update_rule_version()
+        .rule(reference("r", "1"))
+        .expression("$price > 2");
+    update
+        .language(Language::Detectorpl)
+        .outcomes("block")
+        .send()
+        .await
+        .unwrap();
+    let metadata = client
+        .update_rule_metadata()
+        .rule(reference("r", "2"))
+        .description("two");
     metadata.send().await.unwrap();
-    let all = client.get_rules().detector_id("orders").send().await.unwrap();
+    let all = client
+        .get_rules()
+        .detector_id("orders")
+        .send()
+        .await
+        .unwrap();
     let names: Vec<_> = all
         .rule_details()
         .iter()
         .map(|r| format!("{}.{}", r.rule_id().unwrap(), r.rule_version().unwrap()))
         .collect();
     assert_eq!(names, ["r.1", "r.2", "r2.1"]);
-    let one = client.get_rules().detector_id("orders").rule_id("r").send().await.unwrap();
+    let one = client
+        .get_rules()
+        .detector_id("orders")
+        .rule_id("r")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(one.rule_details().len(), 2);
-    let two = client.get_rules().detector_id("orders").rule_id("r").rule_version("2").send().await.unwrap();
+    let two = client
+        .get_rules()
+        .detector_id("orders")
+        .rule_id("r")
+        .rule_version("2")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(two.rule_details()[0].expression(), Some("$price > 2"));
     assert_eq!(two.rule_details()[0].description(), Some("two"));
     for missing in [
         refusal(client.get_rules().detector_id("x").send().await),
-        refusal(client.get_rules().detector_id("orders").rule_id("x").send().await),
-        refusal(client.get_rules().detector_id("orders").rule_id("r").rule_version("9").send().await),
-        refusal(client.update_rule_metadata().rule(reference("r", "9")).description("d").send().await),
+        refusal(
+            client
+                .get_rules()
+                .detector_id("orders")
+                .rule_id("x")
+                .send()
+                .await,
+        ),
+        refusal(
+            client
+                .get_rules()
+                .detector_id("orders")
+                .rule_id("r")
+                .rule_version("9")
+                .send()
+                .await,
+        ),
+        refusal(
+            client
+                .update_rule_metadata()
+                .rule(reference("r", "9"))
+                .description("d")
+                .send()
+                .await,
+        ),
         refusal(
             client
                 .update_rule_version()
@@ -119,7 +228,10 @@ async fn rule_versions() {
                 .await,
         ),
     ] {
-        assert!(missing.starts_with("ResourceNotFoundException"), "{missing}");
+        assert!(
+            missing.starts_with("ResourceNotFoundException"),
+            "{missing}"
+        );
     }
 }
 
@@ -132,8 +244,14 @@ async fn detector_versions_go_from_draft_to_active_to_inactive() {
     let second = world.version(vec![rule.clone()], AllMatched).await;
     assert_eq!((first.as_str(), second.as_str()), ("1", "2"));
     let update = |version: &str| {
-        let request = client.update_detector_version().detector_id("orders").detector_version_id(version);
-        request.rules(rule.clone()).set_external_model_endpoints(Some(Vec::new())).description("new")
+        let request = client
+            .update_detector_version()
+            .detector_id("orders")
+            .detector_version_id(version);
+        request
+            .rules(rule.clone())
+            .set_external_model_endpoints(Some(Vec::new()))
+            .description("new")
     };
     update("1").send().await.unwrap();
     world.status("1", DetectorVersionStatus::Active).await;
@@ -142,24 +260,47 @@ async fn detector_versions_go_from_draft_to_active_to_inactive() {
         "ValidationException: Only a version in status DRAFT can be updated, this one is ACTIVE."
     );
     world.status("2", DetectorVersionStatus::Active).await;
-    let get = client.describe_detector().detector_id("orders").send().await.unwrap();
-    let statuses: Vec<_> = get.detector_version_summaries().iter().map(|s| s.status().unwrap().as_str()).collect();
+    let get = client
+        .describe_detector()
+        .detector_id("orders")
+        .send()
+        .await
+        .unwrap();
+    let statuses: Vec<_> = get
+        .detector_version_summaries()
+        .iter()
+        .map(|s| s.status().unwrap().as_str())
+        .collect();
     assert_eq!(statuses, ["INACTIVE", "ACTIVE"]);
-    assert_eq!(get.detector_version_summaries()[0].description(), Some("new"));
+    assert_eq!(
+        get.detector_version_summaries()[0].description(),
+        Some("new")
+    );
     world.status("2", DetectorVersionStatus::Inactive).await;
     world.status("2", DetectorVersionStatus::Active).await;
     let set = |version: &str, status| {
-        let request = client.update_detector_version_status().detector_id("orders");
+        let request = client
+            .update_detector_version_status()
+            .detector_id("orders");
         request.detector_version_id(version).status(status).send()
     };
     assert_eq!(
         refusal(set("2", DetectorVersionStatus::Draft).await),
         "ValidationException: A version cannot go from status ACTIVE to DRAFT."
     );
-    assert!(refusal(set("9", DetectorVersionStatus::Active).await).starts_with("ResourceNotFoundException"));
-    let metadata = client.update_detector_version_metadata().detector_id("orders").detector_version_id("2");
+    assert!(
+        refusal(set("9", DetectorVersionStatus::Active).await)
+            .starts_with("ResourceNotFoundException")
+    );
+    let metadata = client
+        .update_detector_version_metadata()
+        .detector_id("orders")
+        .detector_version_id("2");
     metadata.description("kept").send().await.unwrap();
-    let version = client.get_detector_version().detector_id("orders").detector_version_id("2");
+    let version = client
+        .get_detector_version()
+        .detector_id("orders")
+        .detector_version_id("2");
     let version = version.send().await.unwrap();
     assert_eq!(version.description(), Some("kept"));
     assert_eq!(version.rule_execution_mode(), Some(&AllMatched));
@@ -170,10 +311,20 @@ async fn detector_versions_go_from_draft_to_active_to_inactive() {
 async fn a_version_takes_only_rules_of_its_detector_each_once() {
     let world = World::with_detector().await;
     let client = &world.client;
-    client.put_detector().detector_id("other").event_type_name("order").send().await.unwrap();
+    client
+        .put_detector()
+        .detector_id("other")
+        .event_type_name("order")
+        .send()
+        .await
+        .unwrap();
     let rule = world.rule("r", "$price > 1", "block").await;
     let create = |detector: &str, rules: Vec<Rule>| {
-        client.create_detector_version().detector_id(detector).set_rules(Some(rules)).send()
+        client
+            .create_detector_version()
+            .detector_id(detector)
+            .set_rules(Some(rules))
+            .send()
     };
     assert_eq!(
         refusal(create("other", vec![rule.clone()]).await),
@@ -191,9 +342,15 @@ async fn a_version_takes_only_rules_of_its_detector_each_once() {
         refusal(create("x", vec![]).await),
         "ResourceNotFoundException: Detector 'x' does not exist."
     );
-    let model = client.create_detector_version().detector_id("orders").rules(rule);
+    let model = client
+        .create_detector_version()
+        .detector_id("orders")
+        .rules(rule);
     let model = model.external_model_endpoints("endpoint").send().await;
-    assert_eq!(refusal(model), "ResourceNotFoundException: External model 'endpoint' does not exist.");
+    assert_eq!(
+        refusal(model),
+        "ResourceNotFoundException: External model 'endpoint' does not exist."
+    );
 }
 
 #[tokio::test]
@@ -201,7 +358,13 @@ async fn an_event_type_keeps_what_rules_use() {
     let world = World::with_detector().await;
     let rule = world.rule("r", "$price > 1", "block").await;
     world.version(vec![rule], FirstMatched).await;
-    let put = || world.client.put_event_type().name("order").entity_types("customer");
+    let put = || {
+        world
+            .client
+            .put_event_type()
+            .name("order")
+            .entity_types("customer")
+    };
     assert_eq!(
         refusal(put().event_variables("country").send().await),
         "ValidationException: Version 1 of rule 'r' of detector 'orders' uses a variable that event type 'order' \
@@ -209,11 +372,23 @@ async fn an_event_type_keeps_what_rules_use() {
     );
     put().event_variables("price").send().await.unwrap();
     for (request, want) in [
-        (put().event_variables("nope"), "Variable: [nope] do not exist."),
-        (put().event_variables("price").labels("nope"), "Label: [nope] do not exist."),
-        (put().event_variables("price").entity_types("nope"), "Entity type: [nope] do not exist."),
+        (
+            put().event_variables("nope"),
+            "Variable: [nope] do not exist.",
+        ),
+        (
+            put().event_variables("price").labels("nope"),
+            "Label: [nope] do not exist.",
+        ),
+        (
+            put().event_variables("price").entity_types("nope"),
+            "Entity type: [nope] do not exist.",
+        ),
     ] {
-        assert_eq!(refusal(request.send().await), format!("ValidationException: {want}"));
+        assert_eq!(
+            refusal(request.send().await),
+            format!("ValidationException: {want}")
+        );
     }
 }
 
@@ -221,7 +396,12 @@ async fn an_event_type_keeps_what_rules_use() {
 async fn everything_can_be_deleted_in_order_and_nothing_out_of_it() {
     let world = World::deciding(&[("r", "$price > 1", "block")], FirstMatched).await;
     let client = &world.client;
-    let version = || client.delete_detector_version().detector_id("orders").detector_version_id("1");
+    let version = || {
+        client
+            .delete_detector_version()
+            .detector_id("orders")
+            .detector_version_id("1")
+    };
     let rule = || client.delete_rule().rule(reference("r", "1"));
     let detector = || client.delete_detector().detector_id("orders");
     for conflict in [
@@ -242,14 +422,29 @@ async fn everything_can_be_deleted_in_order_and_nothing_out_of_it() {
     rule().send().await.unwrap();
     client.delete_outcome().name("block").send().await.unwrap();
     detector().send().await.unwrap();
-    client.delete_event_type().name("order").send().await.unwrap();
+    client
+        .delete_event_type()
+        .name("order")
+        .send()
+        .await
+        .unwrap();
     client.delete_variable().name("price").send().await.unwrap();
-    client.delete_entity_type().name("customer").send().await.unwrap();
+    client
+        .delete_entity_type()
+        .name("customer")
+        .send()
+        .await
+        .unwrap();
     client.delete_label().name("fraud").send().await.unwrap();
     // What is gone may be deleted again.
     rule().send().await.unwrap();
     detector().send().await.unwrap();
-    client.delete_event_type().name("order").send().await.unwrap();
+    client
+        .delete_event_type()
+        .name("order")
+        .send()
+        .await
+        .unwrap();
     client.delete_variable().name("price").send().await.unwrap();
     client.delete_label().name("fraud").send().await.unwrap();
 }
@@ -260,18 +455,55 @@ async fn tags() {
     let client = &world.client;
     let arn = "arn:aws:frauddetector:us-east-1:123456789012:detector/orders";
     let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build().unwrap();
-    client.tag_resource().resource_arn(arn).tags(tag("team", "risk")).tags(tag("a", "1")).send().await.unwrap();
-    client.untag_resource().resource_arn(arn).tag_keys("a").tag_keys("b").send().await.unwrap();
-    let list = client.list_tags_for_resource().resource_arn(arn).send().await.unwrap();
+    client
+        .tag_resource()
+        .resource_arn(arn)
+        .tags(tag("team", "risk"))
+        .tags(tag("a", "1"))
+        .send()
+        .await
+        .unwrap();
+    client
+        .untag_resource()
+        .resource_arn(arn)
+        .tag_keys("a")
+        .tag_keys("b")
+        .send()
+        .await
+        .unwrap();
+    let list = client
+        .list_tags_for_resource()
+        .resource_arn(arn)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(list.tags(), [tag("team", "risk")]);
     // The detector has not lost anything by it.
-    let detectors = client.get_detectors().detector_id("orders").send().await.unwrap();
+    let detectors = client
+        .get_detectors()
+        .detector_id("orders")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(detectors.detectors()[0].event_type_name(), Some("order"));
     let foreign = "arn:aws:frauddetector:us-east-1:123456789012:detector/other";
-    let refused = client.list_tags_for_resource().resource_arn(foreign).send().await;
+    let refused = client
+        .list_tags_for_resource()
+        .resource_arn(foreign)
+        .send()
+        .await;
     assert!(refusal(refused).starts_with("ResourceNotFoundException"));
-    let twice = client.put_label().name("l").tags(tag("k", "1")).tags(tag("k", "2")).send().await;
-    assert_eq!(refusal(twice), "ValidationException: A tag key may be given only once.");
+    let twice = client
+        .put_label()
+        .name("l")
+        .tags(tag("k", "1"))
+        .tags(tag("k", "2"))
+        .send()
+        .await;
+    assert_eq!(
+        refusal(twice),
+        "ValidationException: A tag key may be given only once."
+    );
 }
 
 #[tokio::test]
@@ -279,7 +511,9 @@ async fn variables_that_make_no_sense() {
     let world = World::new().await;
     let create = |name: &str, ty: DataType, default: &str| {
         let request = world.client.create_variable().name(name).data_type(ty);
-        request.data_source(DataSource::Event).default_value(default)
+        request
+            .data_source(DataSource::Event)
+            .default_value(default)
     };
     for request in [
         create("Price", DataType::Float, "0"),
@@ -292,10 +526,23 @@ async fn variables_that_make_no_sense() {
     ] {
         assert!(refusal(request.send().await).starts_with("ValidationException"));
     }
-    create("price", DataType::Float, "0").variable_type("PRICE").send().await.unwrap();
+    create("price", DataType::Float, "0")
+        .variable_type("PRICE")
+        .send()
+        .await
+        .unwrap();
     let again = create("price", DataType::Float, "0").send().await;
-    assert_eq!(refusal(again), "ValidationException: Variable 'price' already exists.");
-    let update = world.client.update_variable().name("price").default_value("cheap").send().await;
+    assert_eq!(
+        refusal(again),
+        "ValidationException: Variable 'price' already exists."
+    );
+    let update = world
+        .client
+        .update_variable()
+        .name("price")
+        .default_value("cheap")
+        .send()
+        .await;
     assert_eq!(
         refusal(update),
         "ValidationException: The default value of variable 'price' is not a valid FLOAT."
@@ -315,6 +562,12 @@ async fn quotas() {
     world.client.put_label().name("fraud").send().await.unwrap();
     let rule = world.rule("r", "$price > 1", "block").await;
     world.version(vec![rule.clone()], FirstMatched).await;
-    let second = world.client.create_detector_version().detector_id("orders").rules(rule).send().await;
+    let second = world
+        .client
+        .create_detector_version()
+        .detector_id("orders")
+        .rules(rule)
+        .send()
+        .await;
     assert!(refusal(second).contains("at most 1"));
 }

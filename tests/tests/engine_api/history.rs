@@ -7,15 +7,26 @@ use aws_sdk_frauddetector::types::{EventPredictionSummary, FilterCondition, Pred
 
 use crate::world::{World, refusal};
 
-const RULES: &[(&str, &str, &str)] =
-    &[("none", "isbefore($since, \"2020-01-01T00:00:00Z\")", "review"), ("large", "$price > 100", "block"), ("rest", "$price >= 0", "approve")];
+const RULES: &[(&str, &str, &str)] = &[
+    (
+        "none",
+        "isbefore($since, \"2020-01-01T00:00:00Z\")",
+        "review",
+    ),
+    ("large", "$price > 100", "block"),
+    ("rest", "$price >= 0", "approve"),
+];
 
 fn is(value: &str) -> FilterCondition {
     FilterCondition::builder().value(value).build()
 }
 
 fn ids(summaries: &[EventPredictionSummary]) -> String {
-    summaries.iter().map(|s| s.event_id().unwrap()).collect::<Vec<_>>().join(" ")
+    summaries
+        .iter()
+        .map(|s| s.event_id().unwrap())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[tokio::test]
@@ -24,26 +35,57 @@ async fn predictions_of_one_millisecond_have_different_times() {
     for _ in 0..3 {
         world.predict("1", &[("price", "1")]).await;
     }
-    let list = world.client.list_event_predictions().event_id(is("1")).send().await.unwrap();
-    let times: Vec<_> =
-        list.event_prediction_summaries().iter().map(|s| s.prediction_timestamp().unwrap()).collect();
-    assert_eq!(times, ["2026-06-01T10:15:30.002Z", "2026-06-01T10:15:30.001Z", "2026-06-01T10:15:30.000Z"]);
+    let list = world
+        .client
+        .list_event_predictions()
+        .event_id(is("1"))
+        .send()
+        .await
+        .unwrap();
+    let times: Vec<_> = list
+        .event_prediction_summaries()
+        .iter()
+        .map(|s| s.prediction_timestamp().unwrap())
+        .collect();
+    assert_eq!(
+        times,
+        [
+            "2026-06-01T10:15:30.002Z",
+            "2026-06-01T10:15:30.001Z",
+            "2026-06-01T10:15:30.000Z"
+        ]
+    );
 }
 
 #[tokio::test]
 async fn how_a_prediction_came_about() {
     let world = World::deciding(RULES, FirstMatched).await;
-    world.predict("1", &[("price", "250"), ("country", "US")]).await;
-    let request = world.client.get_event_prediction_metadata().event_id("1").event_type_name("order");
+    world
+        .predict("1", &[("price", "250"), ("country", "US")])
+        .await;
+    let request = world
+        .client
+        .get_event_prediction_metadata()
+        .event_id("1")
+        .event_type_name("order");
     let request = request.detector_id("orders").detector_version_id("1");
-    let output = request.prediction_timestamp("2026-06-01T10:15:30.000Z").send().await.unwrap();
+    let output = request
+        .prediction_timestamp("2026-06-01T10:15:30.000Z")
+        .send()
+        .await
+        .unwrap();
     let rules: Vec<_> = output
         .rules()
         .iter()
         .map(|rule| {
             let letter = |flag: Option<bool>| if flag.unwrap() { "yes" } else { "no" };
             let values = rule.expression_with_values().unwrap();
-            format!("{} {} {} {values}", rule.rule_id().unwrap(), letter(rule.evaluated()), letter(rule.matched()))
+            format!(
+                "{} {} {} {values}",
+                rule.rule_id().unwrap(),
+                letter(rule.evaluated()),
+                letter(rule.matched())
+            )
         })
         .collect();
     assert_eq!(
@@ -58,13 +100,27 @@ async fn how_a_prediction_came_about() {
     assert_eq!(output.entity_id(), Some("cust-42"));
     assert_eq!(output.detector_version_status(), Some("ACTIVE"));
     assert_eq!(output.rule_execution_mode(), Some(&FirstMatched));
-    let variables: Vec<_> = output.event_variables().iter().map(|v| v.name().unwrap()).collect();
+    let variables: Vec<_> = output
+        .event_variables()
+        .iter()
+        .map(|v| v.name().unwrap())
+        .collect();
     assert_eq!(variables, ["country", "price"]);
 
-    let request = world.client.get_event_prediction_metadata().event_id("1").event_type_name("order");
+    let request = world
+        .client
+        .get_event_prediction_metadata()
+        .event_id("1")
+        .event_type_name("order");
     let request = request.detector_id("orders").detector_version_id("2");
-    let other = request.prediction_timestamp("2026-06-01T10:15:30.000Z").send().await;
-    assert!(refusal(other).starts_with("ResourceNotFoundException: Version 2 of detector 'orders' made no"));
+    let other = request
+        .prediction_timestamp("2026-06-01T10:15:30.000Z")
+        .send()
+        .await;
+    assert!(
+        refusal(other)
+            .starts_with("ResourceNotFoundException: Version 2 of detector 'orders' made no")
+    );
 }
 
 #[tokio::test]
@@ -74,16 +130,24 @@ async fn a_list_is_newest_first_and_pages_through_days_and_shards() {
     for number in 0..130 {
         let id = format!("e{number:03}");
         world.predict(&id, &[("price", "1")]).await;
-        world.pass(Duration::from_secs(30 * 60));
+        world.pass(Duration::from_mins(30));
         want.insert(0, id);
     }
     let mut got = Vec::new();
     let mut token = None;
     let mut pages = 0;
     loop {
-        let request = world.client.list_event_predictions().max_results(50).set_next_token(token);
+        let request = world
+            .client
+            .list_event_predictions()
+            .max_results(50)
+            .set_next_token(token);
         let page = request.send().await.unwrap();
-        got.extend(page.event_prediction_summaries().iter().map(|s| s.event_id().unwrap().to_owned()));
+        got.extend(
+            page.event_prediction_summaries()
+                .iter()
+                .map(|s| s.event_id().unwrap().to_owned()),
+        );
         pages += 1;
         token = page.next_token().map(str::to_owned);
         if token.is_none() {
@@ -102,7 +166,7 @@ async fn filters() {
     let world = World::deciding(RULES, FirstMatched).await;
     for id in ["a", "b", "c"] {
         world.predict(id, &[("price", "1")]).await;
-        world.pass(Duration::from_secs(60));
+        world.pass(Duration::from_mins(1));
     }
     let list = || world.client.list_event_predictions();
     let ids = async |request: aws_sdk_frauddetector::operation::list_event_predictions::builders::ListEventPredictionsFluentBuilder| {
@@ -110,16 +174,30 @@ async fn filters() {
     };
     assert_eq!(ids(list()).await, "c b a");
     assert_eq!(ids(list().event_id(is("b"))).await, "b");
-    assert_eq!(ids(list().event_id(is("b")).event_type(is("order"))).await, "b");
+    assert_eq!(
+        ids(list().event_id(is("b")).event_type(is("order"))).await,
+        "b"
+    );
     assert_eq!(ids(list().event_type(is("login"))).await, "");
-    assert_eq!(ids(list().detector_id(is("orders")).detector_version_id(is("1"))).await, "c b a");
+    assert_eq!(
+        ids(list()
+            .detector_id(is("orders"))
+            .detector_version_id(is("1")))
+        .await,
+        "c b a"
+    );
     assert_eq!(ids(list().detector_version_id(is("2"))).await, "");
     let range = |start: &str, end: &str| {
-        PredictionTimeRange::builder().start_time(start).end_time(end).build().unwrap()
+        PredictionTimeRange::builder()
+            .start_time(start)
+            .end_time(end)
+            .build()
+            .unwrap()
     };
     let first_two = range("2026-06-01T10:15:30Z", "2026-06-01T10:16:30Z");
     assert_eq!(ids(list().prediction_time_range(first_two)).await, "b a");
-    let refused = list().prediction_time_range(range("2026-06-02T00:00:00Z", "2026-06-01T00:00:00Z"));
+    let refused =
+        list().prediction_time_range(range("2026-06-02T00:00:00Z", "2026-06-01T00:00:00Z"));
     assert!(refusal(refused.send().await).contains("startTime"));
 }
 
@@ -128,28 +206,64 @@ async fn a_deleted_event_keeps_its_predictions_unless_told_otherwise() {
     let world = World::deciding(RULES, FirstMatched).await;
     for (id, audit) in [("a", false), ("b", true)] {
         world.predict(id, &[("price", "1")]).await;
-        let delete = world.client.delete_event().event_id(id).event_type_name("order");
+        let delete = world
+            .client
+            .delete_event()
+            .event_id(id)
+            .event_type_name("order");
         delete.delete_audit_history(audit).send().await.unwrap();
-        let get = world.client.get_event().event_id(id).event_type_name("order").send().await;
+        let get = world
+            .client
+            .get_event()
+            .event_id(id)
+            .event_type_name("order")
+            .send()
+            .await;
         assert!(refusal(get).starts_with("ResourceNotFoundException"));
     }
     let list = world.client.list_event_predictions().send().await.unwrap();
     assert_eq!(ids(list.event_prediction_summaries()), "a");
-    world.client.delete_event().event_id("never").event_type_name("order").send().await.unwrap();
+    world
+        .client
+        .delete_event()
+        .event_id("never")
+        .event_type_name("order")
+        .send()
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn statistics_of_an_event_type() {
     let world = World::deciding(RULES, FirstMatched).await;
     world.predict("a", &[("price", "1")]).await;
-    world.event("b", &[("price", "10")]).event_timestamp("2026-05-01T00:00:00Z").send().await.unwrap();
-    world.event("b", &[("price", "11")]).event_timestamp("2026-05-01T00:00:00Z").send().await.unwrap();
+    world
+        .event("b", &[("price", "10")])
+        .event_timestamp("2026-05-01T00:00:00Z")
+        .send()
+        .await
+        .unwrap();
+    world
+        .event("b", &[("price", "11")])
+        .event_timestamp("2026-05-01T00:00:00Z")
+        .send()
+        .await
+        .unwrap();
     world.engine.flush().await.unwrap();
     world.engine.flush().await.unwrap();
-    let types = world.client.get_event_types().name("order").send().await.unwrap();
+    let types = world
+        .client
+        .get_event_types()
+        .name("order")
+        .send()
+        .await
+        .unwrap();
     let statistics = types.event_types()[0].ingested_event_statistics().unwrap();
     assert_eq!(statistics.number_of_events(), Some(2));
-    assert_eq!(statistics.least_recent_event(), Some("2026-05-01T00:00:00Z"));
+    assert_eq!(
+        statistics.least_recent_event(),
+        Some("2026-05-01T00:00:00Z")
+    );
     assert_eq!(statistics.most_recent_event(), Some("2026-06-01T10:15:30Z"));
     assert!(statistics.event_data_size_in_bytes() > Some(0));
 }

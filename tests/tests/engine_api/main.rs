@@ -1,4 +1,10 @@
-//! The engine through Amazon's own client, over an embedded DynamoDB.
+//! The engine through Amazon's own client, over a database in this process.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod core_path;
 mod definitions;

@@ -6,7 +6,13 @@ use crate::world::{World, refusal};
 
 async fn labels(world: &World, count: usize) {
     for number in 0..count {
-        world.client.put_label().name(format!("l{number:02}")).send().await.unwrap();
+        world
+            .client
+            .put_label()
+            .name(format!("l{number:02}"))
+            .send()
+            .await
+            .unwrap();
     }
 }
 
@@ -14,9 +20,19 @@ async fn labels(world: &World, count: usize) {
 async fn pages_end_without_a_token() {
     let world = World::new().await;
     labels(&world, 20).await;
-    let first = world.client.get_labels().max_results(10).send().await.unwrap();
+    let first = world
+        .client
+        .get_labels()
+        .max_results(10)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(first.labels().len(), 10);
-    let second = world.client.get_labels().max_results(10).next_token(first.next_token().unwrap());
+    let second = world
+        .client
+        .get_labels()
+        .max_results(10)
+        .next_token(first.next_token().unwrap());
     let second = second.send().await.unwrap();
     assert_eq!(second.labels()[0].name(), Some("l10"));
     assert_eq!(second.labels().len(), 10);
@@ -29,7 +45,13 @@ async fn pages_end_without_a_token() {
 async fn a_token_is_for_one_operation_and_one_day() {
     let world = World::new().await;
     labels(&world, 11).await;
-    let first = world.client.get_labels().max_results(10).send().await.unwrap();
+    let first = world
+        .client
+        .get_labels()
+        .max_results(10)
+        .send()
+        .await
+        .unwrap();
     let token = first.next_token().unwrap();
     let foreign = world.client.get_outcomes().next_token(token).send().await;
     assert!(refusal(foreign).starts_with("ValidationException: Invalid nextToken"));
@@ -43,9 +65,49 @@ async fn a_token_is_for_one_operation_and_one_day() {
 #[tokio::test]
 async fn an_empty_account_lists_nothing() {
     let client = World::new().await.client;
-    assert!(client.get_labels().send().await.unwrap().labels().is_empty());
-    assert!(client.get_detectors().send().await.unwrap().detectors().is_empty());
-    assert!(client.get_variables().send().await.unwrap().variables().is_empty());
-    assert!(client.get_lists_metadata().send().await.unwrap().lists().is_empty());
-    assert!(client.list_event_predictions().send().await.unwrap().event_prediction_summaries().is_empty());
+    assert!(
+        client
+            .get_labels()
+            .send()
+            .await
+            .unwrap()
+            .labels()
+            .is_empty()
+    );
+    assert!(
+        client
+            .get_detectors()
+            .send()
+            .await
+            .unwrap()
+            .detectors()
+            .is_empty()
+    );
+    assert!(
+        client
+            .get_variables()
+            .send()
+            .await
+            .unwrap()
+            .variables()
+            .is_empty()
+    );
+    assert!(
+        client
+            .get_lists_metadata()
+            .send()
+            .await
+            .unwrap()
+            .lists()
+            .is_empty()
+    );
+    assert!(
+        client
+            .list_event_predictions()
+            .send()
+            .await
+            .unwrap()
+            .event_prediction_summaries()
+            .is_empty()
+    );
 }

@@ -15,11 +15,30 @@ const RULES: &[(&str, &str, &str)] = &[
 #[tokio::test]
 async fn the_first_match_ends_it_or_all_are_kept() {
     let first = World::deciding(RULES, FirstMatched).await;
-    assert_eq!(matches(&first.predict("1", &[("price", "200"), ("country", "DE")]).await), "large: block");
-    assert_eq!(matches(&first.predict("2", &[("price", "20"), ("country", "DE")]).await), "foreign: review");
+    assert_eq!(
+        matches(
+            &first
+                .predict("1", &[("price", "200"), ("country", "DE")])
+                .await
+        ),
+        "large: block"
+    );
+    assert_eq!(
+        matches(
+            &first
+                .predict("2", &[("price", "20"), ("country", "DE")])
+                .await
+        ),
+        "foreign: review"
+    );
     let all = World::deciding(RULES, AllMatched).await;
-    let output = all.predict("1", &[("price", "200"), ("country", "DE")]).await;
-    assert_eq!(matches(&output), "large: block, foreign: review, rest: approve");
+    let output = all
+        .predict("1", &[("price", "200"), ("country", "DE")])
+        .await;
+    assert_eq!(
+        matches(&output),
+        "large: block, foreign: review, rest: approve"
+    );
 }
 
 #[tokio::test]
@@ -30,21 +49,37 @@ async fn no_match_is_an_empty_list() {
 
 #[tokio::test]
 async fn a_missing_variable_has_its_default_and_an_explicit_null_has_none() {
-    let rules = [("none", "$items == null", "review"), ("one", "$items == 1", "approve")];
+    let rules = [
+        ("none", "$items == null", "review"),
+        ("one", "$items == 1", "approve"),
+    ];
     let world = World::deciding(&rules, AllMatched).await;
-    assert_eq!(matches(&world.predict("1", &[("price", "20")]).await), "one: approve");
+    assert_eq!(
+        matches(&world.predict("1", &[("price", "20")]).await),
+        "one: approve"
+    );
     let body = json!({
         "detectorId": "orders", "eventId": "2", "eventTypeName": "order", "eventTimestamp": EVENT_TIME,
         "entities": [{"entityType": "customer", "entityId": "unknown"}],
         "eventVariables": {"items": null},
     });
     let response = world.raw("GetEventPrediction", &body.to_string()).await;
-    assert_eq!(json(&response)["ruleResults"], json!([{"ruleId": "none", "outcomes": ["review"]}]));
+    assert_eq!(
+        json(&response)["ruleResults"],
+        json!([{"ruleId": "none", "outcomes": ["review"]}])
+    );
 }
 
 #[tokio::test]
 async fn the_header_says_how_it_came_about() {
-    let rules = [("late", "isbefore($since, \"2020-01-01T00:00:00Z\")", "review"), RULES[0]];
+    let rules = [
+        (
+            "late",
+            "isbefore($since, \"2020-01-01T00:00:00Z\")",
+            "review",
+        ),
+        RULES[0],
+    ];
     let world = World::deciding(&rules, AllMatched).await;
     let body = json!({
         "detectorId": "orders", "eventId": "1", "eventTypeName": "order", "eventTimestamp": EVENT_TIME,
@@ -52,7 +87,9 @@ async fn the_header_says_how_it_came_about() {
         "eventVariables": {"price": "500"},
     });
     let response = world.raw("GetEventPrediction", &body.to_string()).await;
-    let header = response.headers()[engine::PREDICTION_HEADER].to_str().unwrap();
+    let header = response.headers()[engine::PREDICTION_HEADER]
+        .to_str()
+        .unwrap();
     let how: serde_json::Value = serde_json::from_str(header).unwrap();
     assert_eq!(how["predictionTimestamp"], "2026-06-01T10:15:30.000Z");
     assert_eq!(how["detectorId"], "orders");
@@ -67,7 +104,11 @@ async fn any_status_can_be_named_but_only_active_is_the_default() {
     let world = World::with_detector().await;
     let rule = world.rule("large", "$price > 100", "block").await;
     let draft = world.version(vec![rule], FirstMatched).await;
-    let output = world.prediction("1", &[("price", "200")]).detector_version_id(&draft).send().await;
+    let output = world
+        .prediction("1", &[("price", "200")])
+        .detector_version_id(&draft)
+        .send()
+        .await;
     assert_eq!(matches(&output.unwrap()), "large: block");
     let refused = world.prediction("1", &[("price", "200")]).send().await;
     assert_eq!(
@@ -81,19 +122,43 @@ async fn an_event_that_does_not_fit_is_refused_by_name_and_without_its_value() {
     let world = World::deciding(RULES, FirstMatched).await;
     let secret = "jo@example.com";
     let cases = [
-        ("price", "ValidationException: Value of variable 'price' is not a valid FLOAT."),
-        ("items", "ValidationException: Value of variable 'items' is not a valid INTEGER."),
-        ("member", "ValidationException: Value of variable 'member' is not a valid BOOLEAN."),
-        ("since", "ValidationException: Value of variable 'since' is not a valid DATETIME."),
-        ("email", "ValidationException: Variable 'email' is not included in event type 'order'."),
+        (
+            "price",
+            "ValidationException: Value of variable 'price' is not a valid FLOAT.",
+        ),
+        (
+            "items",
+            "ValidationException: Value of variable 'items' is not a valid INTEGER.",
+        ),
+        (
+            "member",
+            "ValidationException: Value of variable 'member' is not a valid BOOLEAN.",
+        ),
+        (
+            "since",
+            "ValidationException: Value of variable 'since' is not a valid DATETIME.",
+        ),
+        (
+            "email",
+            "ValidationException: Variable 'email' is not included in event type 'order'.",
+        ),
     ];
     for (variable, want) in cases {
         let got = refusal(world.prediction("1", &[(variable, secret)]).send().await);
         assert_eq!(got, want);
-        assert_eq!(refusal(world.event("1", &[(variable, secret)]).send().await), want);
+        assert_eq!(
+            refusal(world.event("1", &[(variable, secret)]).send().await),
+            want
+        );
     }
-    let seller = Entity::builder().entity_type("seller").entity_id("1").build().unwrap();
-    let request = world.prediction("1", &[("price", "1")]).set_entities(Some(vec![seller]));
+    let seller = Entity::builder()
+        .entity_type("seller")
+        .entity_id("1")
+        .build()
+        .unwrap();
+    let request = world
+        .prediction("1", &[("price", "1")])
+        .set_entities(Some(vec![seller]));
     assert_eq!(
         refusal(request.send().await),
         "ValidationException: Entity type 'seller' is not included in event type 'order'."
@@ -103,16 +168,34 @@ async fn an_event_that_does_not_fit_is_refused_by_name_and_without_its_value() {
 #[tokio::test]
 async fn timestamps() {
     let world = World::deciding(RULES, FirstMatched).await;
-    for text in ["2026-06-01T10:15:30Z", "2026-06-01T10:15:30.123Z", "06/01/2026 10:15:30", "2026/06/01 1:01 PM"] {
-        let request = world.prediction("1", &[("price", "1")]).event_timestamp(text);
+    for text in [
+        "2026-06-01T10:15:30Z",
+        "2026-06-01T10:15:30.123Z",
+        "06/01/2026 10:15:30",
+        "2026/06/01 1:01 PM",
+    ] {
+        let request = world
+            .prediction("1", &[("price", "1")])
+            .event_timestamp(text);
         request.send().await.unwrap();
     }
-    for text in ["2026-06-01T10:15:30+02:00", "yesterday at noon", "2026-13-01T10:15:30Z"] {
-        let request = world.prediction("1", &[("price", "1")]).event_timestamp(text);
+    for text in [
+        "2026-06-01T10:15:30+02:00",
+        "yesterday at noon",
+        "2026-13-01T10:15:30Z",
+    ] {
+        let request = world
+            .prediction("1", &[("price", "1")])
+            .event_timestamp(text);
         let got = refusal(request.send().await);
-        assert!(got.starts_with("ValidationException: 'eventTimestamp' is not a valid timestamp"), "{got}");
+        assert!(
+            got.starts_with("ValidationException: 'eventTimestamp' is not a valid timestamp"),
+            "{got}"
+        );
     }
-    let sent = world.event("1", &[("price", "1")]).event_timestamp("2026-06-01T10:15:30.123Z");
+    let sent = world
+        .event("1", &[("price", "1")])
+        .event_timestamp("2026-06-01T10:15:30.123Z");
     assert!(refusal(sent.send().await).contains("fraction"));
 }
 
@@ -126,33 +209,62 @@ async fn a_new_version_decides_at_once() {
         .rule_version("1")
         .build()
         .unwrap();
-    let update = world.client.update_rule_version().rule(reference).expression("$price > 10");
-    let update = update.language(aws_sdk_frauddetector::types::Language::Detectorpl).outcomes("block");
+    let update = world
+        .client
+        .update_rule_version()
+        .rule(reference)
+        .expression("$price > 10");
+    let update = update
+        .language(aws_sdk_frauddetector::types::Language::Detectorpl)
+        .outcomes("block");
     let second = update.send().await.unwrap().rule.unwrap();
     assert_eq!(second.rule_version(), "2");
     let version = world.version(vec![second], FirstMatched).await;
     world.status(&version, DetectorVersionStatus::Active).await;
-    assert_eq!(matches(&world.predict("1", &[("price", "50")]).await), "large: block");
+    assert_eq!(
+        matches(&world.predict("1", &[("price", "50")]).await),
+        "large: block"
+    );
 }
 
 #[tokio::test]
 async fn a_default_that_changes_changes_the_decision() {
     let world = World::deciding(&RULES[..1], FirstMatched).await;
     assert_eq!(matches(&world.predict("1", &[("country", "US")]).await), "");
-    world.client.update_variable().name("price").default_value("1000").send().await.unwrap();
-    assert_eq!(matches(&world.predict("1", &[("country", "US")]).await), "large: block");
+    world
+        .client
+        .update_variable()
+        .name("price")
+        .default_value("1000")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        matches(&world.predict("1", &[("country", "US")]).await),
+        "large: block"
+    );
 }
 
 #[tokio::test]
 async fn ingestion_that_is_off_stores_predictions_but_no_events() {
     let world = World::deciding(RULES, FirstMatched).await;
-    let mut put = world.client.put_event_type().name("order").entity_types("customer");
+    let mut put = world
+        .client
+        .put_event_type()
+        .name("order")
+        .entity_types("customer");
     for variable in ["price", "country", "items", "member", "since"] {
         put = put.event_variables(variable);
     }
     put.event_ingestion("DISABLED".into()).send().await.unwrap();
     world.predict("1", &[("price", "1")]).await;
-    let get = world.client.get_event().event_id("1").event_type_name("order").send().await;
+    let get = world
+        .client
+        .get_event()
+        .event_id("1")
+        .event_type_name("order")
+        .send()
+        .await;
     assert_eq!(
         refusal(get),
         "ResourceNotFoundException: Event '1' of event type 'order' does not exist."

@@ -12,7 +12,10 @@ async fn an_empty_result_is_two_bytes() {
     let response = world.raw("PutLabel", r#"{"name":"fraud"}"#).await;
     assert_eq!(response.status(), 200);
     assert_eq!(response.body(), "{}");
-    assert_eq!(response.headers()["content-type"], "application/x-amz-json-1.1");
+    assert_eq!(
+        response.headers()["content-type"],
+        "application/x-amz-json-1.1"
+    );
     assert_eq!(response.headers()["x-amzn-requestid"].len(), 36);
 }
 
@@ -20,8 +23,20 @@ async fn an_empty_result_is_two_bytes() {
 async fn an_error_is_in_the_header_and_in_the_body() {
     let world = World::new().await;
     let cases = [
-        ("PutLabel", "{", 400, "SerializationException", "The body is not valid JSON at line 1, column 1."),
-        ("PutLabel", "{\"name\":7}", 400, "SerializationException", "name must be a string, not a number."),
+        (
+            "PutLabel",
+            "{",
+            400,
+            "SerializationException",
+            "The body is not valid JSON at line 1, column 1.",
+        ),
+        (
+            "PutLabel",
+            "{\"name\":7}",
+            400,
+            "SerializationException",
+            "name must be a string, not a number.",
+        ),
         (
             "PutLabel",
             "{\"name\":\"Fraud\"}",
@@ -30,7 +45,13 @@ async fn an_error_is_in_the_header_and_in_the_body() {
             "1 validation error detected: Value 'Fraud' at 'name' failed to satisfy constraint: Member must satisfy \
              regular expression pattern: ^[0-9a-z_-]+$",
         ),
-        ("Nothing", "{}", 400, "UnknownOperationException", "There is no operation 'AWSHawksNestServiceFacade.Nothing'."),
+        (
+            "Nothing",
+            "{}",
+            400,
+            "UnknownOperationException",
+            "There is no operation 'AWSHawksNestServiceFacade.Nothing'.",
+        ),
         (
             "CreateModel",
             r#"{"modelId":"m","modelType":"ONLINE_FRAUD_INSIGHTS","eventTypeName":"order"}"#,
@@ -51,7 +72,10 @@ async fn an_error_is_in_the_header_and_in_the_body() {
 async fn what_is_no_operation_at_all() {
     let world = World::new().await;
     let build = |method: Method, path: &str, target: Option<&str>, media: &str| {
-        let mut request = Request::builder().method(method).uri(path).header("content-type", media);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", media);
         if let Some(target) = target {
             request = request.header("x-amz-target", target);
         }
@@ -60,26 +84,54 @@ async fn what_is_no_operation_at_all() {
     let target = "AWSHawksNestServiceFacade.GetLabels";
     let media = "application/x-amz-json-1.1";
     for (request, code) in [
-        (build(Method::GET, "/", Some(target), media), "UnknownOperationException"),
-        (build(Method::POST, "/labels", Some(target), media), "UnknownOperationException"),
-        (build(Method::POST, "/", None, media), "UnknownOperationException"),
-        (build(Method::POST, "/", Some("Other.GetLabels"), media), "UnknownOperationException"),
-        (build(Method::POST, "/", Some(target), "text/plain"), "SerializationException"),
+        (
+            build(Method::GET, "/", Some(target), media),
+            "UnknownOperationException",
+        ),
+        (
+            build(Method::POST, "/labels", Some(target), media),
+            "UnknownOperationException",
+        ),
+        (
+            build(Method::POST, "/", None, media),
+            "UnknownOperationException",
+        ),
+        (
+            build(Method::POST, "/", Some("Other.GetLabels"), media),
+            "UnknownOperationException",
+        ),
+        (
+            build(Method::POST, "/", Some(target), "text/plain"),
+            "SerializationException",
+        ),
     ] {
         let response = world.engine.handle(request).await;
         assert_eq!(response.headers()["x-amzn-errortype"], code);
     }
-    let response = world.engine.handle(build(Method::POST, "/", Some(target), media)).await;
+    let response = world
+        .engine
+        .handle(build(Method::POST, "/", Some(target), media))
+        .await;
     assert_eq!(response.body(), r#"{"labels":[]}"#);
 }
 
 #[tokio::test]
 async fn bodies_are_bounded_in_size_and_depth() {
     let world = World::new().await;
-    let deep = format!("{{\"name\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let deep = format!(
+        "{{\"name\":{}{}}}",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
     let response = world.raw("PutLabel", &deep).await;
-    assert_eq!(response.headers()["x-amzn-errortype"], "SerializationException");
+    assert_eq!(
+        response.headers()["x-amzn-errortype"],
+        "SerializationException"
+    );
     let large = format!("{{\"name\":\"{}\"}}", "a".repeat(300_000));
     let response = world.raw("PutLabel", &large).await;
-    assert_eq!(response.headers()["x-amzn-errortype"], "ValidationException");
+    assert_eq!(
+        response.headers()["x-amzn-errortype"],
+        "ValidationException"
+    );
 }

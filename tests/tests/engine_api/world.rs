@@ -1,7 +1,7 @@
 //! An engine with empty tables, the client that talks to it, and a small detector.
 
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_frauddetector::Client;
@@ -18,23 +18,23 @@ use fraudstream::{clients, dynamodb::DynamoDb};
 use serde_json::Value;
 
 /// 2026-06-01T10:15:30Z, in milliseconds.
-pub const START: i64 = 1_780_308_930_000;
-pub const EVENT_TIME: &str = "2026-06-01T10:15:30Z";
+pub(crate) const START: i64 = 1_780_308_930_000;
+pub(crate) const EVENT_TIME: &str = "2026-06-01T10:15:30Z";
 
-pub struct World {
-    pub engine: Arc<Engine>,
-    pub client: Client,
-    pub dynamodb: aws_sdk_dynamodb::Client,
-    pub options: Options,
+pub(crate) struct World {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) client: Client,
+    pub(crate) dynamodb: aws_sdk_dynamodb::Client,
+    pub(crate) options: Options,
     clock: Arc<AtomicI64>,
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
-    pub async fn with(change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut Options)) -> Self {
         let clock = Arc::new(AtomicI64::new(START));
         let time = Arc::clone(&clock);
         let mut options = Options::new("us-east-1", "123456789012");
@@ -47,75 +47,118 @@ impl World {
         let engine = Arc::new(Engine::new(options.clone(), dynamodb.clone()));
         engine.create_tables().await.unwrap();
         let client = clients::frauddetector(engine::http_client(Arc::clone(&engine)));
-        Self { engine, client, dynamodb, options, clock }
+        Self {
+            engine,
+            client,
+            dynamodb,
+            options,
+            clock,
+        }
     }
 
     /// Another process over the same tables.
-    pub fn another(&self) -> Client {
+    pub(crate) fn another(&self) -> Client {
         let mut options = self.options.clone();
         options.freshness = Duration::ZERO;
         let engine = Engine::new(options, self.dynamodb.clone());
         clients::frauddetector(engine::http_client(Arc::new(engine)))
     }
 
-    pub fn pass(&self, time: Duration) {
-        self.clock.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
+    pub(crate) fn pass(&self, time: Duration) {
+        self.clock
+            .fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
-    pub async fn variable(&self, name: &str, data_type: DataType, default: &str) {
-        let request = self.client.create_variable().name(name).data_type(data_type);
-        let request = request.data_source(DataSource::Event).default_value(default);
+    pub(crate) async fn variable(&self, name: &str, data_type: DataType, default: &str) {
+        let request = self
+            .client
+            .create_variable()
+            .name(name)
+            .data_type(data_type);
+        let request = request
+            .data_source(DataSource::Event)
+            .default_value(default);
         request.send().await.unwrap();
     }
 
     /// Event type `order` with its variables, entity type and labels; outcomes; detector `orders`.
-    pub async fn with_detector() -> Self {
+    pub(crate) async fn with_detector() -> Self {
         let world = Self::new().await;
         world.detector().await;
         world
     }
 
-    pub async fn detector(&self) {
+    pub(crate) async fn detector(&self) {
         let client = &self.client;
         self.variable("price", DataType::Float, "0.0").await;
         self.variable("country", DataType::String, "").await;
         self.variable("items", DataType::Integer, "1").await;
         self.variable("member", DataType::Boolean, "false").await;
         self.variable("since", DataType::Datetime, "").await;
-        client.put_entity_type().name("customer").send().await.unwrap();
+        client
+            .put_entity_type()
+            .name("customer")
+            .send()
+            .await
+            .unwrap();
         for label in ["fraud", "legit"] {
             client.put_label().name(label).send().await.unwrap();
         }
         for outcome in ["block", "review", "approve"] {
             client.put_outcome().name(outcome).send().await.unwrap();
         }
-        let mut request = client.put_event_type().name("order").entity_types("customer");
+        let mut request = client
+            .put_event_type()
+            .name("order")
+            .entity_types("customer");
         for variable in ["price", "country", "items", "member", "since"] {
             request = request.event_variables(variable);
         }
-        request.labels("fraud").labels("legit").send().await.unwrap();
-        client.put_detector().detector_id("orders").event_type_name("order").send().await.unwrap();
+        request
+            .labels("fraud")
+            .labels("legit")
+            .send()
+            .await
+            .unwrap();
+        client
+            .put_detector()
+            .detector_id("orders")
+            .event_type_name("order")
+            .send()
+            .await
+            .unwrap();
     }
 
-    pub async fn rule(&self, id: &str, expression: &str, outcome: &str) -> Rule {
+    pub(crate) async fn rule(&self, id: &str, expression: &str, outcome: &str) -> Rule {
         let request = self.client.create_rule().detector_id("orders").rule_id(id);
-        let request = request.expression(expression).language(Language::Detectorpl).outcomes(outcome);
+        let request = request
+            .expression(expression)
+            .language(Language::Detectorpl)
+            .outcomes(outcome);
         request.send().await.unwrap().rule.unwrap()
     }
 
-    pub async fn version(&self, rules: Vec<Rule>, mode: RuleExecutionMode) -> String {
+    pub(crate) async fn version(&self, rules: Vec<Rule>, mode: RuleExecutionMode) -> String {
         let request = self.client.create_detector_version().detector_id("orders");
         let request = request.set_rules(Some(rules)).rule_execution_mode(mode);
         request.send().await.unwrap().detector_version_id.unwrap()
     }
 
-    pub async fn status(&self, version: &str, status: DetectorVersionStatus) {
-        let request = self.client.update_detector_version_status().detector_id("orders");
-        request.detector_version_id(version).status(status).send().await.unwrap();
+    pub(crate) async fn status(&self, version: &str, status: DetectorVersionStatus) {
+        let request = self
+            .client
+            .update_detector_version_status()
+            .detector_id("orders");
+        request
+            .detector_version_id(version)
+            .status(status)
+            .send()
+            .await
+            .unwrap();
     }
 
     /// A detector whose ACTIVE version has these rules.
-    pub async fn deciding(rules: &[(&str, &str, &str)], mode: RuleExecutionMode) -> Self {
+    pub(crate) async fn deciding(rules: &[(&str, &str, &str)], mode: RuleExecutionMode) -> Self {
         let world = Self::with_detector().await;
         let mut references = Vec::new();
         for (id, expression, outcome) in rules {
@@ -126,20 +169,40 @@ impl World {
         world
     }
 
-    pub fn prediction(&self, event_id: &str, variables: &[(&str, &str)]) -> GetEventPredictionFluentBuilder {
+    pub(crate) fn prediction(
+        &self,
+        event_id: &str,
+        variables: &[(&str, &str)],
+    ) -> GetEventPredictionFluentBuilder {
         let mut request = self.client.get_event_prediction().detector_id("orders");
         for (name, value) in variables {
             request = request.event_variables(*name, *value);
         }
-        request.event_id(event_id).event_type_name("order").event_timestamp(EVENT_TIME).entities(customer())
+        request
+            .event_id(event_id)
+            .event_type_name("order")
+            .event_timestamp(EVENT_TIME)
+            .entities(customer())
     }
 
-    pub async fn predict(&self, event_id: &str, variables: &[(&str, &str)]) -> GetEventPredictionOutput {
+    pub(crate) async fn predict(
+        &self,
+        event_id: &str,
+        variables: &[(&str, &str)],
+    ) -> GetEventPredictionOutput {
         self.prediction(event_id, variables).send().await.unwrap()
     }
 
-    pub fn event(&self, event_id: &str, variables: &[(&str, &str)]) -> SendEventFluentBuilder {
-        let mut request = self.client.send_event().event_id(event_id).event_type_name("order");
+    pub(crate) fn event(
+        &self,
+        event_id: &str,
+        variables: &[(&str, &str)],
+    ) -> SendEventFluentBuilder {
+        let mut request = self
+            .client
+            .send_event()
+            .event_id(event_id)
+            .event_type_name("order");
         for (name, value) in variables {
             request = request.event_variables(*name, *value);
         }
@@ -147,37 +210,52 @@ impl World {
     }
 
     /// Sends bytes as they are, for what no client would send.
-    pub async fn raw(&self, operation: &str, body: &str) -> http::Response<Bytes> {
+    pub(crate) async fn raw(&self, operation: &str, body: &str) -> http::Response<Bytes> {
         let request = http::Request::post("/")
             .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", format!("{}{operation}", engine::TARGET_PREFIX))
+            .header(
+                "x-amz-target",
+                format!("{}{operation}", engine::TARGET_PREFIX),
+            )
             .body(Bytes::copy_from_slice(body.as_bytes()))
             .unwrap();
         self.engine.handle(request).await
     }
 }
 
-pub fn customer() -> Entity {
-    Entity::builder().entity_type("customer").entity_id("cust-42").build().unwrap()
+pub(crate) fn customer() -> Entity {
+    Entity::builder()
+        .entity_type("customer")
+        .entity_id("cust-42")
+        .build()
+        .unwrap()
 }
 
 /// The rules that matched, with their outcomes: `large: block, foreign: review`.
-pub fn matches(output: &GetEventPredictionOutput) -> String {
+pub(crate) fn matches(output: &GetEventPredictionOutput) -> String {
     let results = output.rule_results().iter().map(|result| {
-        format!("{}: {}", result.rule_id().unwrap(), result.outcomes().join(" "))
+        format!(
+            "{}: {}",
+            result.rule_id().unwrap(),
+            result.outcomes().join(" ")
+        )
     });
     results.collect::<Vec<_>>().join(", ")
 }
 
-pub fn json(response: &http::Response<Bytes>) -> Value {
+pub(crate) fn json(response: &http::Response<Bytes>) -> Value {
     serde_json::from_slice(response.body()).unwrap()
 }
 
 /// `Code: message` of a call that must fail.
 #[track_caller]
-pub fn refusal<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(
+pub(crate) fn refusal<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(
     result: Result<T, SdkError<E>>,
 ) -> String {
     let error = result.expect_err("the call should have failed");
-    format!("{}: {}", error.code().unwrap_or("?"), error.message().unwrap_or("?"))
+    format!(
+        "{}: {}",
+        error.code().unwrap_or("?"),
+        error.message().unwrap_or("?")
+    )
 }

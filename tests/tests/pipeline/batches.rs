@@ -100,10 +100,9 @@ async fn wrong_set_up_never_drains_the_stream() {
     // A variable that the event type lacks is refused for every record alike.
     let unknown_variable = crate::world::MAPPING.replace("  item_count:", "  item_number:");
     let batch: Vec<Value> = (0..12).map(|n| order(&format!("p-{n}"), "10")).collect();
-    let refused_once_more = world.predict_with(&unknown_variable).handle(orders(&batch), now()).await;
-    // It is named, so it is left out and the orders are decided as undetermined: nothing is lost.
-    refused_once_more.unwrap();
-    assert_eq!(world.decisions("p-3").await[0].effective_outcome, "review");
+    let error = world.predict_with(&unknown_variable).handle(orders(&batch), now()).await.unwrap_err();
+    assert!(error.to_string().contains("every record is refused with ValidationException"), "{error}");
+    assert!(world.rejected().is_empty());
 }
 
 #[tokio::test]

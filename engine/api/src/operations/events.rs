@@ -411,7 +411,8 @@ async fn unstore(engine: &Engine, key: &Key) -> Result<()> {
         .table_name(&engine.events.name);
     let request = request
         .set_key(Some(key.attributes()))
-        .update_expression("SET stored = :stored")
+        .update_expression("SET #stored = :stored")
+        .expression_attribute_names("#stored", "stored")
         .condition_expression("attribute_exists(pk)")
         .expression_attribute_values(":stored", AttributeValue::Bool(false));
     match request.send().await {
