@@ -15,7 +15,7 @@ use crate::apply;
 use crate::clients::{self, Clients, Endpoints, Network};
 use crate::demo;
 use crate::dynamodb::Durability;
-use crate::home::Home;
+use crate::home::{Home, Progress};
 use crate::input::{CsvOptions, Input, is_csv};
 use crate::machine::{self, Machine, Pipeline};
 use crate::replay::Replay;
@@ -146,7 +146,7 @@ struct RunArgs {
     /// CSV: detector that judges the rows; default the mapping's.
     #[arg(long, value_name = "NAME")]
     detector: Option<String>,
-    /// CSV: entity type of rows without ENTITY_TYPE.
+    /// CSV: entity type of rows without `ENTITY_TYPE`.
     #[arg(long, value_name = "NAME", default_value = "customer")]
     entity_type: String,
     /// CSV: a label and what it becomes, such as 1.0=fraud.
@@ -167,8 +167,17 @@ struct RunArgs {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
 struct Show {
+    #[command(flatten)]
+    what: What,
+    /// Print the decisions as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct What {
     /// Order id as the shop writes it.
     order_id: Option<String>,
     /// Entity id, or type/id.
@@ -177,9 +186,6 @@ struct Show {
     /// Day of the orders, yyyy-MM-dd.
     #[arg(long, value_name = "DAY")]
     review: Option<String>,
-    /// Print the decisions as JSON.
-    #[arg(long, group = "form")]
-    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -245,7 +251,7 @@ impl Cli {
             Command::Replay(args) => replay(&place, args).await,
             Command::Apply(args) => apply_file(&place, args).await,
             Command::Serve(args) => serve_here(&place, args).await,
-            Command::Simulate(args) => simulate_shop(args),
+            Command::Simulate(args) => simulate_shop(&args),
         }
     }
 }
@@ -324,7 +330,7 @@ async fn run(place: &Place, args: RunArgs) -> Result<(), Error> {
     // Standard input cannot be read again, so there is no place to go on from.
     let home = work.home.clone().filter(|_| args.file != "-");
     if let Some(home) = home.as_ref().filter(|_| args.restart) {
-        home.write_progress(&format!("{}-{}", function.name(), args.file), &Default::default())?;
+        home.write_progress(&format!("{}-{}", function.name(), args.file), &Progress::default())?;
     }
     let run = Run { function, path: &args.file, input, home: home.as_ref(), progress: !args.json };
     let stop = serve::interrupted()?;
@@ -377,27 +383,27 @@ async fn show_decisions(place: &Place, args: Show) -> Result<(), Error> {
     let mapping = place.mapping()?;
     let work = place.open(Durability::Kill, place.fraud_detector).await?;
     let decisions = work.pipeline.decisions();
-    let found = if let Some(id) = &args.order_id {
+    let found = if let Some(id) = &args.what.order_id {
         show::order(&decisions, &mapping, id).await
-    } else if let Some(entity) = &args.entity {
+    } else if let Some(entity) = &args.what.entity {
         let (entity_type, id) = entity.split_once('/').unwrap_or(("customer", entity));
         show::entity(&decisions, entity_type, id).await
     } else {
-        show::reviews(&decisions, &mapping, args.review.as_deref().unwrap_or_default()).await
+        show::reviews(&decisions, &mapping, args.what.review.as_deref().unwrap_or_default()).await
     }?;
     let forwarded = work.home.as_ref().filter(|_| !place.is_remote()).map(machine::forwarded_ids).transpose()?;
     drop(decisions);
     work.close().await?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&found)?);
-    } else if args.order_id.is_some() {
+    } else if args.what.order_id.is_some() {
         for decision in &found {
             print!("{}", show::describe(decision, forwarded.as_ref().map(|ids| ids.contains(&decision.decision_id))));
         }
     } else {
         print!("{}", show::list(&found));
     }
-    match (&args.order_id, found.is_empty()) {
+    match (&args.what.order_id, found.is_empty()) {
         (Some(id), true) => Err(format!("there is no decision on order `{id}` of event type `{}`", mapping.event_type()).into()),
         _ => Ok(()),
     }
@@ -457,7 +463,7 @@ async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
     Ok(())
 }
 
-fn simulate_shop(args: Simulate) -> Result<(), Error> {
+fn simulate_shop(args: &Simulate) -> Result<(), Error> {
     let mut options = simulate::Options::default();
     if let Some(seed) = args.seed {
         options.seed = seed;

@@ -17,12 +17,12 @@ use crate::report::{self, Report};
 use crate::run::{Effect, Function, Run};
 
 /// What to type next.
-const NEXT: &str = "next:
-  fraudstream --home {home} show {order}          one decision, and why
-  fraudstream --home {home} show --review 2026-06-30
-  fraudstream --home {home} run label {events}/chargebacks.jsonl
-  fraudstream --home {home} replay --dry-run      the rejected records
-  edit config/detector.yaml, then run the demo again";
+const NEXT: &str = "next, with F standing for: fraudstream --home {home}
+  F show {order}                       one decision, and why
+  F show --review 2026-06-30              the open reviews of a day
+  F run label {events}/chargebacks.jsonl     the chargebacks that came later
+  F replay --dry-run                      the rejected records
+  edit config/detector.yaml, and run the demo again";
 
 /// Runs the demo in a folder of its own under `home`, fresh each time.
 ///

@@ -8,6 +8,7 @@ use std::path::Path;
 use event::{EntityTypeName, EventTypeName};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+use shared::hash::hex;
 use shared::mapping::{Mapping, MappingError};
 use thiserror::Error;
 
@@ -42,7 +43,7 @@ pub struct CsvOptions {
     pub event_type: EventTypeName,
     /// The detector that judges them.
     pub detector: String,
-    /// The entity type of rows without ENTITY_TYPE.
+    /// The entity type of rows without `ENTITY_TYPE`.
     pub entity_type: EntityTypeName,
     /// Labels that are no legal names, and what they become: `1.0` → `fraud`.
     pub labels: BTreeMap<String, String>,
@@ -102,9 +103,9 @@ impl Input {
     }
 
     /// The next record's bytes, or `None` at the end. Blank lines are no records.
-    pub fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+    pub fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
         match self {
-            Self::Rows(rows) => rows.next(),
+            Self::Rows(rows) => rows.read(),
             Self::Lines(reader) => loop {
                 let mut line = Vec::new();
                 if reader.read_until(b'\n', &mut line)? == 0 {
@@ -131,7 +132,7 @@ fn open(path: &str) -> Result<Box<dyn Read>, InputError> {
 }
 
 impl Rows {
-    fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+    fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut row = csv::StringRecord::new();
         match self.reader.read_record(&mut row) {
             Ok(false) => Ok(None),
@@ -148,8 +149,7 @@ impl Rows {
         if absent(&object, EVENT_ID) {
             let mut hasher = Sha256::new();
             row.iter().for_each(|field| hasher.update([field.as_bytes(), b"\x1f"].concat()));
-            let id: String = hasher.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-            object.insert(EVENT_ID.to_owned(), id.into());
+            object.insert(EVENT_ID.to_owned(), hex(&hasher.finalize()[..16]).into());
         }
         if absent(&object, ENTITY_TYPE) {
             object.insert(ENTITY_TYPE.to_owned(), self.options.entity_type.as_str().into());
@@ -215,7 +215,7 @@ mod tests {
         std::fs::write(&path, csv).unwrap();
         let got = match Input::csv(path.to_str().unwrap(), options()) {
             Err(error) => vec![error.to_string().replace(path.to_str().unwrap(), "a.csv")],
-            Ok((mut input, _)) => std::iter::from_fn(|| input.next().unwrap()).map(|row| String::from_utf8(row).unwrap()).collect(),
+            Ok((mut input, _)) => std::iter::from_fn(|| input.read().unwrap()).map(|row| String::from_utf8(row).unwrap()).collect(),
         };
         assert_eq!(got, want);
     }
@@ -232,8 +232,8 @@ mod tests {
     #[test]
     fn blank_lines_are_no_records() {
         let mut input = Input::Lines(Box::new(io::Cursor::new("{}\n\n  \r\n{\"a\":1}")));
-        assert_eq!(input.next().unwrap().unwrap(), b"{}");
-        assert_eq!(input.next().unwrap().unwrap(), b"{\"a\":1}");
-        assert_eq!(input.next().unwrap(), None);
+        assert_eq!(input.read().unwrap().unwrap(), b"{}");
+        assert_eq!(input.read().unwrap().unwrap(), b"{\"a\":1}");
+        assert_eq!(input.read().unwrap(), None);
     }
 }

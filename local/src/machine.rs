@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client as DynamoDbClient;
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType,
@@ -58,6 +59,9 @@ pub enum MachineError {
     /// A table cannot be made or read.
     #[error("{0}")]
     Table(String),
+    /// Decisions are stored and were not told.
+    #[error("{0} decisions are stored and could not be forwarded to {1}; the next start forwards them")]
+    Forward(usize, String),
     /// The folder itself.
     #[error("cannot use the state folder: {0}")]
     Folder(#[from] std::io::Error),
@@ -71,7 +75,7 @@ pub struct Machine {
     pub engine: Arc<Engine>,
     services: Services,
     home: Home,
-    forwarder: JoinHandle<()>,
+    forwarder: JoinHandle<usize>,
 }
 
 impl Machine {
@@ -130,9 +134,11 @@ impl Machine {
         let Self { clients, engine, services, home, forwarder } = self;
         // The queue ends when the last handle on the database is gone.
         drop((clients, engine, services));
-        let _ = forwarder.await;
-        std::fs::remove_file(home.at_work())?;
-        Ok(())
+        match forwarder.await {
+            Ok(0) => Ok(std::fs::remove_file(home.at_work())?),
+            // `at-work` stays, so the next start forwards what is missing.
+            failed => Err(MachineError::Forward(failed.unwrap_or_default(), home.outcomes().display().to_string())),
+        }
     }
 }
 
@@ -236,32 +242,29 @@ pub async fn create_decisions(client: &DynamoDbClient, table: &str) -> Result<()
     }
     match request.send().await {
         Ok(_) => Ok(()),
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception()) => Ok(()),
+        Err(error) if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => Ok(()),
         Err(error) => Err(failed(&shared::failure::code_of(&error))),
     }
 }
 
-/// Forwards decisions in batches, as the mapping of a stream would.
-async fn forward_all(forward: Forward, mut queue: mpsc::Receiver<Insert>) {
-    let mut sequence = 0_u64;
+/// Forwards decisions in batches, as the mapping of a stream would; returns how many failed.
+async fn forward_all(forward: Forward, mut queue: mpsc::Receiver<Insert>) -> usize {
+    let (mut sequence, mut failed) = (0_u64, 0);
     let mut inserts = Vec::with_capacity(FORWARD_BATCH);
     while queue.recv_many(&mut inserts, FORWARD_BATCH).await > 0 {
         let mut records: Vec<Value> = Vec::with_capacity(inserts.len());
         for insert in inserts.drain(..) {
             sequence += 1;
-            records.push(stream_record(sequence, insert.image));
+            records.push(stream_record(sequence, &insert.image));
         }
         let moment = Moment::new(jiff::Timestamp::now(), 0);
         let handled = forward.batch(json!({ "Records": records }), moment).await;
-        // Nothing is lost: the folder's `at-work` stays, and the next start forwards what is missing.
-        let failed = handled.results.iter().filter(|(_, result)| result.is_err()).count();
-        if failed > 0 {
-            tracing::error!(failed, "decisions could not be forwarded");
-        }
+        failed += handled.results.iter().filter(|(_, result)| result.is_err()).count();
     }
+    failed
 }
 
-fn stream_record(sequence: u64, image: Value) -> Value {
+fn stream_record(sequence: u64, image: &Value) -> Value {
     json!({
         "eventName": "INSERT",
         "eventSource": "aws:dynamodb",

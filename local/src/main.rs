@@ -7,7 +7,7 @@ use fraudstream::cli::Cli;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    fraudstream::logs(&std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned()));
+    fraudstream::logs(&std::env::var("RUST_LOG").unwrap_or_else(|_| "error".to_owned()));
     match Cli::parse().run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -10,9 +10,9 @@ use ingest::{Ingest, Sent};
 use label::Label;
 use predict::{Done, Predict};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use shared::batch::{Handled, Moment};
 use shared::failure::Failure;
+use shared::hash::short_hash;
 use shared::labels::Applied;
 use shared::mapping::Mapping;
 use shared::records::{Origin, Position, Record};
@@ -197,7 +197,7 @@ impl Run<'_> {
     fn read(&mut self) -> Result<Vec<Vec<u8>>, RunError> {
         let mut batch = Vec::with_capacity(BATCH);
         while batch.len() < BATCH {
-            let next = self.input.next().map_err(|source| RunError::Io { what: format!("cannot read {}", self.path), source })?;
+            let next = self.input.read().map_err(|source| RunError::Io { what: format!("cannot read {}", self.path), source })?;
             match next {
                 Some(record) => batch.push(record),
                 None => break,
@@ -208,7 +208,7 @@ impl Run<'_> {
 
     /// Where an earlier run over the same file stopped.
     fn begin(&self, job: &str, first: &[u8]) -> Progress {
-        let first_record = Sha256::digest(first)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let first_record = short_hash(first);
         let earlier = self.home.map(|home| home.read_progress(job)).unwrap_or_default();
         if earlier.first_record == first_record { earlier } else { Progress { records: 0, first_record } }
     }

@@ -1,5 +1,8 @@
 //! What the pipeline adds to its clients: mapping an order, running a batch.
 
+#![allow(clippy::unwrap_used, reason = "what cannot go on should stop")]
+#![allow(missing_docs, reason = "criterion's macros make functions without")]
+
 use std::hint::black_box;
 
 use base64::Engine as _;

@@ -296,9 +296,10 @@ impl<T> Handled<T> {
             return Err(BatchFailed { records: retries.len(), first: first.cause.clone() });
         }
         let from_stream = checkpoint(self.results.iter().map(|(position, result)| (position, result)));
-        let from_queue = self.results.iter().filter_map(|(position, result)| {
-            (!position.is_stream() && matches!(result, Err(Failure::Retry(_)))).then(|| position.id.clone())
-        });
+        let of_queue = |(position, result): &&(Position, Result<T, Failure>)| {
+            !position.is_stream() && matches!(result, Err(Failure::Retry(_)))
+        };
+        let from_queue = self.results.iter().filter(of_queue).map(|(position, _)| position.id.clone());
         let failures = from_stream.into_iter().chain(from_queue);
         let batch_item_failures = failures.map(|item_identifier| ItemFailure { item_identifier }).collect();
         Ok(Response { batch_item_failures })
@@ -360,7 +361,7 @@ mod tests {
                 refusal: Some(Refusal { code: "ValidationException".into(), member: "price".into() }),
             })),
             b"slow" => {
-                tokio::time::sleep(Duration::from_secs(60)).await;
+                tokio::time::sleep(Duration::from_mins(1)).await;
                 Ok(())
             }
             _ => Ok(()),

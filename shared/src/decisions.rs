@@ -20,8 +20,9 @@ use event::{EventId, EventTypeName, OutcomeName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, dependency};
+use crate::hash::short_hash;
 use crate::labels::LabelEntry;
-use crate::mapping::{Mapping, Order, Quality, short_hash};
+use crate::mapping::{Mapping, Order, Quality};
 use crate::records::Position;
 
 /// Over how many index keys the open reviews of one day are spread.
@@ -345,9 +346,8 @@ impl Decisions {
         let put = put
             .condition_expression("attribute_not_exists(pk)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let error = match put.send().await {
-            Ok(_) => return Ok(Written::Decided(Box::new(decision))),
-            Err(error) => error,
+        let Err(error) = put.send().await else {
+            return Ok(Written::Decided(Box::new(decision)));
         };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failed)) => {

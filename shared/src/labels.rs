@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decisions::{Decision, Decisions, Key};
 use crate::failure::{Call, CallError, Class, Failure, dependency};
-use crate::mapping::short_hash;
+use crate::hash::short_hash;
 
 /// How far a label's time may lie before its event's: clocks and time zones differ.
 const SKEW_SECONDS: i64 = 48 * 3600;
@@ -424,7 +424,7 @@ mod tests {
         let analyst = entry("fraud", 3, "2026-05-01T00:00:00Z");
         let refund = entry("", 9, "2026-08-01T00:00:00Z");
         check(&[], None);
-        check(&[refund.clone()], None);
+        check(std::slice::from_ref(&refund), None);
         check(&[fraud.clone(), refund.clone()], Some("fraud"));
         check(&[fraud.clone(), reversed.clone()], Some("legit"));
         check(&[reversed.clone(), fraud.clone()], Some("legit"));

@@ -9,6 +9,7 @@ pub mod aws;
 pub mod batch;
 pub mod decisions;
 pub mod failure;
+pub mod hash;
 mod kpl;
 pub mod labels;
 pub mod mapping;

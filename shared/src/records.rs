@@ -122,7 +122,7 @@ impl Invocation {
             Self::Batch(records) => records,
             Self::Direct(value) => {
                 let payload = value.to_string().into_bytes();
-                let id = crate::mapping::short_hash(&payload);
+                let id = crate::hash::short_hash(&payload);
                 let position = Position { origin: Origin::Invoke, arn: "invoke".to_owned(), id, sub: 0 };
                 vec![Record { position, key: None, payload: Ok(payload) }]
             }

@@ -74,7 +74,7 @@ impl Settings {
         let text = |name, default: &str| variable(name).filter(|text| !text.is_empty()).unwrap_or_else(|| default.to_owned());
         let optional = |name| variable(name).filter(|text| !text.is_empty());
         Ok(Self {
-            judge: judge(optional("FRAUD_DETECTOR"))?,
+            judge: judge(optional("FRAUD_DETECTOR").as_deref())?,
             decisions_table: text("DECISIONS_TABLE", "Decisions"),
             definitions_table: text("DEFINITIONS_TABLE", "Definitions"),
             events_table: text("EVENTS_TABLE", "Events"),
@@ -94,8 +94,8 @@ impl Settings {
     }
 }
 
-fn judge(value: Option<String>) -> Result<Judge, SettingsError> {
-    match value.as_deref() {
+fn judge(value: Option<&str>) -> Result<Judge, SettingsError> {
+    match value {
         None | Some("engine") => Ok(Judge::Engine),
         Some("aws") => Ok(Judge::Aws),
         Some(value) => Err(SettingsError::Invalid { name: "FRAUD_DETECTOR", value: value.to_owned(), want: "`engine` or `aws`" }),

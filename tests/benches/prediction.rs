@@ -1,7 +1,10 @@
-//! GetEventPrediction with 20 rules through Amazon's client, in process.
+//! `GetEventPrediction` with 20 rules through Amazon's client, in process.
 //!
-//! The store is excluded by answering its PutItem with `{}`; what an empty call of the DynamoDB
+//! The store is excluded by answering its `PutItem` with `{}`; what an empty call of the DynamoDB
 //! client costs is measured in the same run, because it is still in the figure.
+
+#![allow(clippy::unwrap_used, reason = "what cannot go on should stop")]
+#![allow(missing_docs, reason = "criterion's macros make functions without")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -128,7 +128,9 @@ impl Forward {
                 Ok(answer) => answer,
                 Err(error) => {
                     let failure = dependency("PutEvents", &error);
-                    request.iter().for_each(|out| results[out.index].1 = Err(failure.clone()));
+                    for out in &request {
+                        results[out.index].1 = Err(failure.clone());
+                    }
                     return;
                 }
             };

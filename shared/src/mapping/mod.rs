@@ -9,7 +9,7 @@ mod normal;
 mod source;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use event::{
@@ -24,6 +24,7 @@ use thiserror::Error;
 pub use normal::Form;
 
 use crate::failure::Failure;
+use crate::hash::{hex, short_hash};
 use crate::labels::{Label, LabelTime};
 use file::{EntityType, File, HashedSource, LongVariable, OnInvalid, TextOr, ValueType};
 use source::{Document, Source};
@@ -113,7 +114,7 @@ impl Mapping {
         let invalid = |line, column, what| MappingError::Invalid { path: path.to_owned(), line, column, what };
         let file: File = serde_saphyr::from_str(text).map_err(|error| {
             let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-            invalid(line, column, first_line(&error.to_string()))
+            invalid(line, column, sentence(&error.to_string()))
         })?;
         check_outcomes(&file.decision).map_err(|(line, column, what)| invalid(line, column, what))?;
         if file.variables.is_empty() {
@@ -357,7 +358,7 @@ impl Order {
         add(&self.timestamp.to_string());
         add(self.entity.entity_type.as_str());
         add(self.entity.entity_id.as_str());
-        for (name, value) in self.variables.iter() {
+        for (name, value) in &self.variables {
             add(name.as_str());
             add(value.expose());
         }
@@ -397,20 +398,6 @@ impl TextOr<LongVariable> {
     }
 }
 
-/// The first 16 hexadecimal digits of the SHA-256 of `bytes`.
-pub(crate) fn short_hash(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes)[..8])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 fn is_word(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
@@ -419,7 +406,7 @@ fn bad_label(source: &Source, problem: &str) -> Failure {
     Failure::rejected("bad-label", format!("`{source:?}`: {problem}"))
 }
 
-fn required<'a>(source: &Source, document: &Document<'a>, what: &str) -> Result<String, Failure> {
+fn required(source: &Source, document: &Document<'_>, what: &str) -> Result<String, Failure> {
     match source.read(document) {
         Ok(Some(text)) => Ok(text.into_owned()),
         Ok(None) => Err(Failure::rejected("missing-member", format!("the record has no {what}: `{source:?}` is absent or blank"))),
@@ -464,12 +451,15 @@ fn check_outcomes(decision: &file::Decision) -> Result<(), Fault> {
 }
 
 fn duplicate(outcomes: &[OutcomeName]) -> Option<&OutcomeName> {
-    let mut seen = BTreeMap::new();
-    outcomes.iter().find(|outcome| seen.insert(outcome.as_str(), ()).is_some())
+    let mut seen = BTreeSet::new();
+    outcomes.iter().find(|outcome| !seen.insert(outcome.as_str()))
 }
 
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+/// The reader's sentence without the place, which stands before it already.
+fn sentence(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let what = line.strip_prefix("error: line ").and_then(|rest| rest.split_once(": "));
+    what.map_or(line, |(_, what)| what).to_owned()
 }
 
 #[cfg(test)]
@@ -504,7 +494,7 @@ decision:
     fn a_broken_file_says_where_and_what_would_be_right() {
         broken("on_no_match: [approve]", "on_no_match: [aprove]", "mapping.yaml:15:16: `on_no_match` names `aprove`, which `outcome_priority` lacks; it has `review`, `approve`");
         broken("on_no_match: [approve]", "on_no_match: []", "mapping.yaml:15:16: `on_no_match` is empty; name at least one outcome");
-        broken("  on_no_match: [approve]\n", "", "mapping.yaml:13:3: missing field `on_no_match`");
+        broken("  on_no_match: [approve]\n", "", "mapping.yaml:14:3: missing field `on_no_match`");
         broken("event_type: order", "event_type: Order", "mapping.yaml:1:13: event type name has `O` at character 1; only 0-9, a-z, `_` and `-` are allowed");
         broken("/order_id", "'.order_id |'", "mapping.yaml:4:7: `.order_id |` is neither a JSON pointer (`/customer/email`) nor a jq filter: it does not parse");
         broken("as: email}\n  price", "ass: email}\n  price", "mapping.yaml:8:33: unknown field `ass`, expected one of from, as, type, required, on_invalid");

@@ -240,22 +240,39 @@ class Shop:
         return self.afd.get_event(eventId=event_id, eventTypeName=self.name)["event"]
 
 
+    def close(self):
+        """Deletes what there may be only a hundred of."""
+        delete_detector(self.afd, self.name)
+        self.afd.delete_event_type(name=self.name)
+        self.afd.delete_entity_type(name=self.customer)
+        for label in self.labels:
+            self.afd.delete_label(name=label)
+
+
+def delete_detector(afd, detector):
+    """Deletes a detector that may be there, its versions and its rules."""
+    try:
+        versions = afd.describe_detector(detectorId=detector)["detectorVersionSummaries"]
+    except afd.exceptions.ResourceNotFoundException:
+        return
+    for version in versions:
+        reference = {"detectorId": detector, "detectorVersionId": version["detectorVersionId"]}
+        if version["status"] == "ACTIVE":
+            afd.update_detector_version_status(**reference, status="INACTIVE")
+        afd.delete_detector_version(**reference)
+    for rule in [rule for page in pages(afd.get_rules, "ruleDetails", detectorId=detector) for rule in page]:
+        afd.delete_rule(rule={name: rule[name] for name in ("detectorId", "ruleId", "ruleVersion")})
+    afd.delete_detector(detectorId=detector)
+
+
 def delete_all(afd):
     """Deletes what this run has made, in the order that works."""
 
-    def ours(call, rows, key="name", **request):
-        return [row[key] for page in pages(call, rows, **request) for row in page if row[key].startswith(RUN)]
+    def ours(call, rows, key="name"):
+        return [row[key] for page in pages(call, rows) for row in page if row[key].startswith(RUN)]
 
     for detector in ours(afd.get_detectors, "detectors", "detectorId"):
-        versions = afd.describe_detector(detectorId=detector)["detectorVersionSummaries"]
-        for version in versions:
-            reference = {"detectorId": detector, "detectorVersionId": version["detectorVersionId"]}
-            if version["status"] == "ACTIVE":
-                afd.update_detector_version_status(**reference, status="INACTIVE")
-            afd.delete_detector_version(**reference)
-        for rule in [rule for page in pages(afd.get_rules, "ruleDetails", detectorId=detector) for rule in page]:
-            afd.delete_rule(rule={name: rule[name] for name in ("detectorId", "ruleId", "ruleVersion")})
-        afd.delete_detector(detectorId=detector)
+        delete_detector(afd, detector)
     for get, rows, delete in [
         (afd.get_event_types, "eventTypes", afd.delete_event_type),
         (afd.get_outcomes, "outcomes", afd.delete_outcome),

@@ -21,5 +21,7 @@ def afd(endpoint):
 
 @pytest.fixture
 def shop(afd):
-    """An event type with a detector, for one test."""
-    return Shop(afd)
+    """An event type with a detector, for one test: an account may have a hundred."""
+    made = Shop(afd)
+    yield made
+    made.close()

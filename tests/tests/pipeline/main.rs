@@ -1,5 +1,7 @@
 //! Orders the whole way: Kinesis or SQS, event, prediction, decision, EventBridge; labels behind them.
 
+#![allow(clippy::unwrap_used, reason = "what cannot go on should stop")]
+
 mod world;
 
 mod batches;

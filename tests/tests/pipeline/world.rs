@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use aws_sdk_frauddetector::types::{Entity, Language, Rule, RuleExecutionMode};
+use aws_sdk_frauddetector::types::{Language, Rule, RuleExecutionMode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use engine::{Engine, Options};
@@ -77,7 +77,7 @@ impl World {
         let dynamodb = database.service();
         let s3 = S3::open(&folder.path().join("s3")).unwrap();
         s3.create_bucket(BUCKET).unwrap();
-        let (s3, bus) = (s3.service(), Bus::open(&folder.path().join("outcomes.jsonl")).unwrap().service());
+        let (objects, bus) = (s3.service(), Bus::open(&folder.path().join("outcomes.jsonl")).unwrap().service());
         let tables = clients::dynamodb(dynamodb.http_client());
         let engine = Arc::new(Engine::new(Options::new("us-east-1", "123456789012"), tables.clone()));
         engine.create_tables().await.unwrap();
@@ -85,11 +85,11 @@ impl World {
         let connectors = Connectors {
             frauddetector: engine::http_client(engine),
             dynamodb: dynamodb.http_client(),
-            s3: s3.http_client(),
+            s3: objects.http_client(),
             eventbridge: bus.http_client(),
         };
         let faults = Faults::new();
-        let faulty = Connectors {
+        let disturbed = Connectors {
             frauddetector: faults.wrap(connectors.frauddetector.clone()),
             dynamodb: faults.wrap(connectors.dynamodb.clone()),
             s3: faults.wrap(connectors.s3.clone()),
@@ -97,7 +97,7 @@ impl World {
         };
         let clients = Clients::in_process(connectors);
         define(&clients.frauddetector).await;
-        let pipeline = Pipeline::local(&Clients::in_process(faulty));
+        let pipeline = Pipeline::local(&Clients::in_process(disturbed));
         Self { faults, clients, pipeline, inserts, folder }
     }
 
@@ -196,7 +196,7 @@ async fn define(client: &aws_sdk_frauddetector::Client) {
         client.put_outcome().name(outcome).send().await.unwrap();
     }
     let event_type = client.put_event_type().name("order").entity_types("customer").event_ingestion(EventIngestion::Enabled);
-    let event_type = ["email_address", "order_price", "item_count"].into_iter().fold(event_type, |put, name| put.event_variables(name));
+    let event_type = ["email_address", "order_price", "item_count"].into_iter().fold(event_type, aws_sdk_frauddetector::operation::put_event_type::builders::PutEventTypeFluentBuilder::event_variables);
     event_type.labels("fraud").labels("legit").send().await.unwrap();
     client.put_detector().detector_id("orders").event_type_name("order").send().await.unwrap();
     let rules = [
@@ -213,7 +213,6 @@ async fn define(client: &aws_sdk_frauddetector::Client) {
     version.send().await.unwrap();
     let activate = client.update_detector_version_status().detector_id("orders").detector_version_id("1");
     activate.status(DetectorVersionStatus::Active).send().await.unwrap();
-    let _ = Entity::builder();
 }
 
 /// An order.

@@ -3,6 +3,8 @@
 //! The data lie beside the checkout (`../shared/data`) and not in it; where they are absent the test
 //! says so and passes.
 
+#![allow(clippy::unwrap_used, reason = "what cannot go on should stop")]
+
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::PathBuf;
