@@ -29,7 +29,12 @@ pub type Error = Box<dyn std::error::Error>;
 
 /// Fraud decisions on a stream of orders, on this machine or on AWS.
 #[derive(Debug, Parser)]
-#[command(name = "fraudstream", version, about, after_help = "Example:\n  fraudstream demo\n  fraudstream run predict events/orders.jsonl\n  fraudstream show ORD-000123")]
+#[command(
+    name = "fraudstream",
+    version,
+    about,
+    after_help = "Example:\n  fraudstream demo\n  fraudstream run predict events/orders.jsonl\n  fraudstream show ORD-000123"
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -41,25 +46,47 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 struct Place {
     /// Folder of local state.
-    #[arg(long, global = true, default_value = ".fraudstream", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        default_value = ".fraudstream",
+        value_name = "DIR"
+    )]
     home: PathBuf,
     /// Use AWS (or an endpoint, see --endpoint-url) instead of the local folder.
     #[arg(long, global = true)]
     aws: bool,
     /// Address of all AWS services, such as `fraudstream serve`; implies --aws.
-    #[arg(long, global = true, value_name = "URL", env = "AWS_ENDPOINT_URL", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "AWS_ENDPOINT_URL",
+        hide_env_values = true
+    )]
     endpoint_url: Option<String>,
     /// Region.
     #[arg(long, global = true, env = "AWS_REGION", default_value = clients::REGION)]
     region: String,
     /// Who answers the Fraud Detector API on AWS: the engine over the tables, or Amazon's service.
-    #[arg(long, global = true, env = "FRAUD_DETECTOR", value_enum, default_value = "engine")]
+    #[arg(
+        long,
+        global = true,
+        env = "FRAUD_DETECTOR",
+        value_enum,
+        default_value = "engine"
+    )]
     fraud_detector: Judge,
     /// Table of decisions.
     #[arg(long, global = true, env = "DECISIONS_TABLE", default_value = machine::DECISIONS)]
     decisions_table: String,
     /// Table of the engine's definitions.
-    #[arg(long, global = true, env = "DEFINITIONS_TABLE", default_value = "Definitions")]
+    #[arg(
+        long,
+        global = true,
+        env = "DEFINITIONS_TABLE",
+        default_value = "Definitions"
+    )]
     definitions_table: String,
     /// Table of the engine's events.
     #[arg(long, global = true, env = "EVENTS_TABLE", default_value = "Events")]
@@ -68,7 +95,13 @@ struct Place {
     #[arg(long, global = true, env = "BUCKET", default_value = machine::BUCKET)]
     bucket: String,
     /// Mapping file.
-    #[arg(long, global = true, env = "MAPPING_FILE", default_value = "config/mapping.yaml", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "MAPPING_FILE",
+        default_value = "config/mapping.yaml",
+        value_name = "FILE"
+    )]
     mapping: PathBuf,
 }
 
@@ -88,19 +121,29 @@ enum Command {
     #[command(after_help = "Example:\n  fraudstream demo --json")]
     Demo(Demo),
     /// Put a file through a function: orders, history or chargebacks.
-    #[command(after_help = "Examples:\n  fraudstream run predict events/orders.jsonl\n  fraudstream run ingest history.csv.gz --event-type registration --label 1.0=fraud --label 0.0=legit\n  fraudstream run label events/chargebacks.jsonl")]
+    #[command(
+        after_help = "Examples:\n  fraudstream run predict events/orders.jsonl\n  fraudstream run ingest history.csv.gz --event-type registration --label 1.0=fraud --label 0.0=legit\n  fraudstream run label events/chargebacks.jsonl"
+    )]
     Run(RunArgs),
     /// Show a decision and why, an entity's decisions, or a day's open reviews.
-    #[command(after_help = "Examples:\n  fraudstream show ORD-000123\n  fraudstream show --entity cust-42\n  fraudstream show --review 2026-06-30")]
+    #[command(
+        after_help = "Examples:\n  fraudstream show ORD-000123\n  fraudstream show --entity cust-42\n  fraudstream show --review 2026-06-30"
+    )]
     Show(Show),
     /// Run rejected records again: a prefix of the bucket, or a file.
-    #[command(after_help = "Examples:\n  fraudstream replay --dry-run\n  fraudstream replay rejected/predict/\n  fraudstream replay on-failure.json")]
+    #[command(
+        after_help = "Examples:\n  fraudstream replay --dry-run\n  fraudstream replay rejected/predict/\n  fraudstream replay on-failure.json"
+    )]
     Replay(ReplayArgs),
     /// Create or change detector, rules, variables and lists as a file says.
-    #[command(after_help = "Examples:\n  fraudstream apply --dry-run\n  fraudstream apply config/detector.yaml --to amazon")]
+    #[command(
+        after_help = "Examples:\n  fraudstream apply --dry-run\n  fraudstream apply config/detector.yaml --to amazon"
+    )]
     Apply(Apply),
     /// Answer Fraud Detector, DynamoDB, S3 and EventBridge on one loopback port.
-    #[command(after_help = "Example:\n  fraudstream serve --port 4567\n  aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567")]
+    #[command(
+        after_help = "Example:\n  fraudstream serve --port 4567\n  aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567"
+    )]
     Serve(Serve),
     /// Simulate a shop: history, new orders, chargebacks, and the truth.
     #[command(after_help = "Example:\n  fraudstream simulate --out shop/ --seed 7")]
@@ -245,7 +288,16 @@ impl Cli {
     pub async fn run(self) -> Result<(), Error> {
         let Self { command, place } = self;
         match command {
-            Command::Demo(args) => demo::run(&place.home, &place.mapping, &args.detector, &args.events, args.json).await,
+            Command::Demo(args) => {
+                demo::run(
+                    &place.home,
+                    &place.mapping,
+                    &args.detector,
+                    &args.events,
+                    args.json,
+                )
+                .await
+            }
             Command::Run(args) => run(&place, args).await,
             Command::Show(args) => show_decisions(&place, args).await,
             Command::Replay(args) => replay(&place, args).await,
@@ -269,26 +321,45 @@ impl Place {
     }
 
     async fn open(&self, durability: Durability, judge: Judge) -> Result<Work, Error> {
-        let home = Home::open(&self.home).map_err(|error| format!("cannot use {}: {error}", self.home.display()))?;
+        let home = Home::open(&self.home)
+            .map_err(|error| format!("cannot use {}: {error}", self.home.display()))?;
         if self.is_remote() {
             let pipeline = self.remote(judge).await;
-            return Ok(Work { pipeline, machine: None, home: Some(home) });
+            return Ok(Work {
+                pipeline,
+                machine: None,
+                home: Some(home),
+            });
         }
         let machine = Machine::open(&home, durability).await?;
-        Ok(Work { pipeline: Pipeline::local(&machine.clients), machine: Some(machine), home: Some(home) })
+        Ok(Work {
+            pipeline: Pipeline::local(&machine.clients),
+            machine: Some(machine),
+            home: Some(home),
+        })
     }
 
     /// Clients of AWS, and the engine over its tables where it judges.
     async fn remote(&self, judge: Judge) -> Pipeline {
-        let endpoints = self.endpoint_url.as_deref().map(Endpoints::all).unwrap_or_default();
-        let network = Network { region: self.region.clone(), endpoints };
+        let endpoints = self
+            .endpoint_url
+            .as_deref()
+            .map(Endpoints::all)
+            .unwrap_or_default();
+        let network = Network {
+            region: self.region.clone(),
+            endpoints,
+        };
         let mut clients = Clients::network(&network).await;
         if judge == Judge::Engine {
             let mut options = Options::new(&self.region, clients::ACCOUNT);
-            options.definitions_table.clone_from(&self.definitions_table);
+            options
+                .definitions_table
+                .clone_from(&self.definitions_table);
             options.events_table.clone_from(&self.events_table);
             let engine = Engine::new(options, clients.dynamodb.clone());
-            clients.frauddetector = clients::frauddetector(engine::http_client(std::sync::Arc::new(engine)));
+            clients.frauddetector =
+                clients::frauddetector(engine::http_client(std::sync::Arc::new(engine)));
         }
         Pipeline {
             clients,
@@ -314,25 +385,46 @@ impl Work {
 }
 
 fn durability(durable: bool) -> Durability {
-    if durable { Durability::PowerLoss } else { Durability::Kill }
+    if durable {
+        Durability::PowerLoss
+    } else {
+        Durability::Kill
+    }
 }
 
 async fn run(place: &Place, args: RunArgs) -> Result<(), Error> {
     let (input, mapping) = open_input(place, &args)?;
-    let detector_version = args.detector_version.as_deref().map(DetectorVersionId::try_from).transpose()?;
-    let mut work = place.open(durability(args.durable), place.fraud_detector).await?;
+    let detector_version = args
+        .detector_version
+        .as_deref()
+        .map(DetectorVersionId::try_from)
+        .transpose()?;
+    let mut work = place
+        .open(durability(args.durable), place.fraud_detector)
+        .await?;
     work.pipeline.budget.concurrency = args.concurrency;
     let function = match args.function {
-        FunctionName::Predict => Function::Predict(Box::new(work.pipeline.predict(mapping, detector_version))),
+        FunctionName::Predict => {
+            Function::Predict(Box::new(work.pipeline.predict(mapping, detector_version)))
+        }
         FunctionName::Ingest => Function::Ingest(Box::new(work.pipeline.ingest(mapping))),
         FunctionName::Label => Function::Label(Box::new(work.pipeline.label(mapping))),
     };
     // Standard input cannot be read again, so there is no place to go on from.
     let home = work.home.clone().filter(|_| args.file != "-");
     if let Some(home) = home.as_ref().filter(|_| args.restart) {
-        home.write_progress(&format!("{}-{}", function.name(), args.file), &Progress::default())?;
+        home.write_progress(
+            &format!("{}-{}", function.name(), args.file),
+            &Progress::default(),
+        )?;
     }
-    let run = Run { function, path: &args.file, input, home: home.as_ref(), progress: !args.json };
+    let run = Run {
+        function,
+        path: &args.file,
+        input,
+        home: home.as_ref(),
+        progress: !args.json,
+    };
     let stop = serve::interrupted()?;
     let result = run.run(stop, |_, _| {}).await;
     // Also after an error: what was decided before it is forwarded and counted.
@@ -344,7 +436,9 @@ async fn run(place: &Place, args: RunArgs) -> Result<(), Error> {
     } else {
         print!("{summary}");
         if !summary.rejected.is_empty() {
-            println!("rejected records are kept with their reasons: fraudstream replay --dry-run lists them");
+            println!(
+                "rejected records are kept with their reasons: fraudstream replay --dry-run lists them"
+            );
         }
     }
     Ok(())
@@ -356,10 +450,20 @@ fn open_input(place: &Place, args: &RunArgs) -> Result<(Input, Mapping), Error> 
     }
     let mapping = place.mapping().ok();
     let default = |name: &Option<String>, known: Option<String>, flag: &str| {
-        name.clone().or(known).ok_or_else(|| format!("say {flag}: there is no readable mapping to take it from"))
+        name.clone()
+            .or(known)
+            .ok_or_else(|| format!("say {flag}: there is no readable mapping to take it from"))
     };
-    let event_type = default(&args.event_type, mapping.as_ref().map(|m| m.event_type().to_string()), "--event-type")?;
-    let detector = default(&args.detector, mapping.as_ref().map(|m| m.detector().to_string()), "--detector")?;
+    let event_type = default(
+        &args.event_type,
+        mapping.as_ref().map(|m| m.event_type().to_string()),
+        "--event-type",
+    )?;
+    let detector = default(
+        &args.detector,
+        mapping.as_ref().map(|m| m.detector().to_string()),
+        "--detector",
+    )?;
     let options = CsvOptions {
         event_type: EventTypeName::try_from(event_type)?,
         detector,
@@ -373,7 +477,9 @@ fn renames(labels: &[String]) -> Result<BTreeMap<String, String>, Error> {
     labels
         .iter()
         .map(|rename| {
-            let (from, to) = rename.split_once('=').ok_or_else(|| format!("`--label {rename}` should be FROM=TO, such as 1.0=fraud"))?;
+            let (from, to) = rename.split_once('=').ok_or_else(|| {
+                format!("`--label {rename}` should be FROM=TO, such as 1.0=fraud")
+            })?;
             Ok((from.to_owned(), to.to_owned()))
         })
         .collect()
@@ -389,22 +495,44 @@ async fn show_decisions(place: &Place, args: Show) -> Result<(), Error> {
         let (entity_type, id) = entity.split_once('/').unwrap_or(("customer", entity));
         show::entity(&decisions, entity_type, id).await
     } else {
-        show::reviews(&decisions, &mapping, args.what.review.as_deref().unwrap_or_default()).await
+        show::reviews(
+            &decisions,
+            &mapping,
+            args.what.review.as_deref().unwrap_or_default(),
+        )
+        .await
     }?;
-    let forwarded = work.home.as_ref().filter(|_| !place.is_remote()).map(machine::forwarded_ids).transpose()?;
+    let forwarded = work
+        .home
+        .as_ref()
+        .filter(|_| !place.is_remote())
+        .map(machine::forwarded_ids)
+        .transpose()?;
     drop(decisions);
     work.close().await?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&found)?);
     } else if args.what.order_id.is_some() {
         for decision in &found {
-            print!("{}", show::describe(decision, forwarded.as_ref().map(|ids| ids.contains(&decision.decision_id))));
+            print!(
+                "{}",
+                show::describe(
+                    decision,
+                    forwarded
+                        .as_ref()
+                        .map(|ids| ids.contains(&decision.decision_id))
+                )
+            );
         }
     } else {
         print!("{}", show::list(&found));
     }
     match (&args.what.order_id, found.is_empty()) {
-        (Some(id), true) => Err(format!("there is no decision on order `{id}` of event type `{}`", mapping.event_type()).into()),
+        (Some(id), true) => Err(format!(
+            "there is no decision on order `{id}` of event type `{}`",
+            mapping.event_type()
+        )
+        .into()),
         _ => Ok(()),
     }
 }
@@ -422,8 +550,17 @@ async fn replay(place: &Place, args: ReplayArgs) -> Result<(), Error> {
             _ => None,
         }
     };
-    let replay = Replay { s3: &pipeline.clients.s3, bucket: &pipeline.bucket, function: &function, dry_run: args.dry_run };
-    let replayed = if Path::new(&args.source).is_file() { replay.file(&args.source).await } else { replay.prefix(&args.source).await };
+    let replay = Replay {
+        s3: &pipeline.clients.s3,
+        bucket: &pipeline.bucket,
+        function: &function,
+        dry_run: args.dry_run,
+    };
+    let replayed = if Path::new(&args.source).is_file() {
+        replay.file(&args.source).await
+    } else {
+        replay.prefix(&args.source).await
+    };
     drop(pipeline);
     work.close().await?;
     let replayed = replayed?;
@@ -445,11 +582,28 @@ async fn apply_file(place: &Place, args: Apply) -> Result<(), Error> {
         Some(apply::Target::Engine) => Judge::Engine,
         None => place.fraud_detector,
     };
-    let place = Place { aws: place.aws || judge == Judge::Aws, ..place.clone() };
+    let place = Place {
+        aws: place.aws || judge == Judge::Aws,
+        ..place.clone()
+    };
     let work = place.open(Durability::PowerLoss, judge).await?;
-    let to = if judge == Judge::Aws { apply::Target::Amazon } else { apply::Target::Engine };
-    let options = apply::Options { file: args.file, dry_run: args.dry_run, to, json: args.json };
-    let result = apply::run(&work.pipeline.clients.frauddetector, &options, &mut io::stdout()).await;
+    let to = if judge == Judge::Aws {
+        apply::Target::Amazon
+    } else {
+        apply::Target::Engine
+    };
+    let options = apply::Options {
+        file: args.file,
+        dry_run: args.dry_run,
+        to,
+        json: args.json,
+    };
+    let result = apply::run(
+        &work.pipeline.clients.frauddetector,
+        &options,
+        &mut io::stdout(),
+    )
+    .await;
     work.close().await?;
     result?;
     Ok(())
@@ -468,8 +622,13 @@ fn simulate_shop(args: &Simulate) -> Result<(), Error> {
     if let Some(seed) = args.seed {
         options.seed = seed;
     }
-    std::fs::create_dir_all(&args.out).map_err(|error| format!("cannot use {}: {error}", args.out.display()))?;
+    std::fs::create_dir_all(&args.out)
+        .map_err(|error| format!("cannot use {}: {error}", args.out.display()))?;
     simulate::write(&simulate::simulate(&options), &args.out)?;
-    writeln!(io::stdout(), "{}", json!({"out": args.out, "seed": options.seed}))?;
+    writeln!(
+        io::stdout(),
+        "{}",
+        json!({"out": args.out, "seed": options.seed})
+    )?;
     Ok(())
 }

@@ -28,34 +28,71 @@ const NEXT: &str = "next, with F standing for: fraudstream --home {home}
 ///
 /// # Errors
 /// A sentence for the person at the terminal.
-pub async fn run(home: &Path, mapping: &Path, detector: &Path, events: &Path, json: bool) -> Result<(), Error> {
+pub async fn run(
+    home: &Path,
+    mapping: &Path,
+    detector: &Path,
+    events: &Path,
+    json: bool,
+) -> Result<(), Error> {
     let folder = home.join("demo");
     if folder.exists() {
-        std::fs::remove_dir_all(&folder).map_err(|error| format!("cannot clear {}: {error}", folder.display()))?;
+        std::fs::remove_dir_all(&folder)
+            .map_err(|error| format!("cannot clear {}: {error}", folder.display()))?;
     }
     let home = Home::open(&folder)?;
     let machine = Machine::open(&home, Durability::Kill).await?;
-    let say = |text: &str| if json { Ok(()) } else { writeln!(std::io::stdout(), "{text}") };
+    let say = |text: &str| {
+        if json {
+            Ok(())
+        } else {
+            writeln!(std::io::stdout(), "{text}")
+        }
+    };
     say(&format!("applying {}", detector.display()))?;
-    let options = apply::Options { file: detector.to_owned(), dry_run: false, to: apply::Target::Engine, json: false };
+    let options = apply::Options {
+        file: detector.to_owned(),
+        dry_run: false,
+        to: apply::Target::Engine,
+        json: false,
+    };
     let mut log = Vec::new();
     apply::run(&machine.clients.frauddetector, &options, &mut log).await?;
-    say(String::from_utf8_lossy(&log).lines().last().unwrap_or_default())?;
+    say(String::from_utf8_lossy(&log)
+        .lines()
+        .last()
+        .unwrap_or_default())?;
     let orders = events.join("orders.jsonl");
     say(&format!("deciding {}\n", orders.display()))?;
     let report = decide(&machine, &home, mapping, events, &orders, json).await?;
     machine.close().await?;
     if json {
-        writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
+        writeln!(
+            std::io::stdout(),
+            "{}",
+            serde_json::to_string_pretty(&report)?
+        )?;
         return Ok(());
     }
     let order = report.a_caught_order().unwrap_or("ORDER_ID").to_owned();
-    let next = NEXT.replace("{home}", &folder.display().to_string()).replace("{order}", &order);
-    say(&format!("{report}\n{}", next.replace("{events}", &events.display().to_string())))?;
+    let next = NEXT
+        .replace("{home}", &folder.display().to_string())
+        .replace("{order}", &order);
+    say(&format!(
+        "{report}\n{}",
+        next.replace("{events}", &events.display().to_string())
+    ))?;
     Ok(())
 }
 
-async fn decide(machine: &Machine, home: &Home, mapping: &Path, events: &Path, orders: &Path, quiet: bool) -> Result<Report, Error> {
+async fn decide(
+    machine: &Machine,
+    home: &Home,
+    mapping: &Path,
+    events: &Path,
+    orders: &Path,
+    quiet: bool,
+) -> Result<Report, Error> {
     let truth = report::read_truth(&events.join("truth.jsonl"))?;
     let path = orders.display().to_string();
     let predict = Pipeline::local(&machine.clients).predict(Mapping::read(mapping)?, None);
@@ -71,9 +108,13 @@ async fn decide(machine: &Machine, home: &Home, mapping: &Path, events: &Path, o
     let summary = run.run(std::future::pending(), |position, result| {
         answered += 1;
         match result {
-            Ok(Effect::Decision(Done::Decided(decision))) => report.add(decision, truth.get(&decision.order_id)),
+            Ok(Effect::Decision(Done::Decided(decision))) => {
+                report.add(decision, truth.get(&decision.order_id))
+            }
             Ok(_) => report.duplicates += 1,
-            Err(Failure::Rejected(rejection)) => report.rejected.push((position.id.clone(), rejection.reason.clone())),
+            Err(Failure::Rejected(rejection)) => report
+                .rejected
+                .push((position.id.clone(), rejection.reason.clone())),
             Err(Failure::Retry(_)) => {}
         }
     });

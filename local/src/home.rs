@@ -52,7 +52,16 @@ impl Home {
     }
 
     fn progress(&self, job: &str) -> PathBuf {
-        let safe = job.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect::<String>();
+        let safe = job
+            .chars()
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || c == '.' {
+                    c
+                } else {
+                    '-'
+                }
+            })
+            .collect::<String>();
         self.0.join("progress").join(format!("{safe}.json"))
     }
 

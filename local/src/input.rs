@@ -72,12 +72,21 @@ const ENTITY_ID: &str = "ENTITY_ID";
 const ENTITY_TYPE: &str = "ENTITY_TYPE";
 const EVENT_LABEL: &str = "EVENT_LABEL";
 const LABEL_TIMESTAMP: &str = "LABEL_TIMESTAMP";
-const METADATA: [&str; 6] = [EVENT_ID, EVENT_TIMESTAMP, ENTITY_ID, ENTITY_TYPE, EVENT_LABEL, LABEL_TIMESTAMP];
+const METADATA: [&str; 6] = [
+    EVENT_ID,
+    EVENT_TIMESTAMP,
+    ENTITY_ID,
+    ENTITY_TYPE,
+    EVENT_LABEL,
+    LABEL_TIMESTAMP,
+];
 
 /// Whether a file's name says CSV.
 pub fn is_csv(path: &str) -> bool {
     let path = path.strip_suffix(".gz").unwrap_or(path);
-    Path::new(path).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
+    Path::new(path)
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
 }
 
 impl Input {
@@ -88,17 +97,33 @@ impl Input {
 
     /// Opens a CSV file and makes the mapping that its header asks for.
     pub fn csv(path: &str, options: CsvOptions) -> Result<(Self, Mapping), InputError> {
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(open(path)?);
-        let wrong = |what: String| InputError::Header { path: path.to_owned(), what };
+        let mut reader = csv::ReaderBuilder::new()
+            .flexible(true)
+            .from_reader(open(path)?);
+        let wrong = |what: String| InputError::Header {
+            path: path.to_owned(),
+            what,
+        };
         let headers: Vec<String> = match reader.headers() {
-            Ok(headers) => headers.iter().map(|header| header.trim_start_matches('\u{feff}').to_owned()).collect(),
+            Ok(headers) => headers
+                .iter()
+                .map(|header| header.trim_start_matches('\u{feff}').to_owned())
+                .collect(),
             Err(error) => return Err(wrong(format!("the header cannot be read: {error}"))),
         };
         if !headers.iter().any(|header| header == EVENT_TIMESTAMP) {
-            return Err(wrong(format!("there is no column {EVENT_TIMESTAMP}; it has {}", headers.join(", "))));
+            return Err(wrong(format!(
+                "there is no column {EVENT_TIMESTAMP}; it has {}",
+                headers.join(", ")
+            )));
         }
         let mapping = Mapping::parse(&format!("{path} (header)"), &mapping_of(&headers, &options))?;
-        let rows = Rows { reader, headers, options, assumed_label_times: 0 };
+        let rows = Rows {
+            reader,
+            headers,
+            options,
+            assumed_label_times: 0,
+        };
         Ok((Self::Rows(Box::new(rows)), mapping))
     }
 
@@ -111,7 +136,10 @@ impl Input {
                 if reader.read_until(b'\n', &mut line)? == 0 {
                     return Ok(None);
                 }
-                while line.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+                while line
+                    .last()
+                    .is_some_and(|byte| matches!(byte, b'\n' | b'\r'))
+                {
                     line.pop();
                 }
                 if !line.iter().all(u8::is_ascii_whitespace) {
@@ -126,9 +154,18 @@ fn open(path: &str) -> Result<Box<dyn Read>, InputError> {
     if path == "-" {
         return Ok(Box::new(io::stdin()));
     }
-    let file = File::open(path).map_err(|source| InputError::Unreadable { path: path.to_owned(), source })?;
-    let is_gzip = Path::new(path).extension().is_some_and(|extension| extension == "gz");
-    Ok(if is_gzip { Box::new(flate2::read::MultiGzDecoder::new(file)) } else { Box::new(file) })
+    let file = File::open(path).map_err(|source| InputError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let is_gzip = Path::new(path)
+        .extension()
+        .is_some_and(|extension| extension == "gz");
+    Ok(if is_gzip {
+        Box::new(flate2::read::MultiGzDecoder::new(file))
+    } else {
+        Box::new(file)
+    })
 }
 
 impl Rows {
@@ -138,24 +175,41 @@ impl Rows {
             Ok(false) => Ok(None),
             Ok(true) => Ok(Some(self.object(&row).to_string().into_bytes())),
             // A row that is no text is a record all the same: it will be rejected with its reason.
-            Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => Ok(Some(vec![0xff])),
+            Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
+                Ok(Some(vec![0xff]))
+            }
             Err(error) => Err(io::Error::other(error)),
         }
     }
 
     fn object(&mut self, row: &csv::StringRecord) -> Value {
-        let mut object: Map<String, Value> = self.headers.iter().cloned().zip(row.iter().map(Value::from)).collect();
-        let absent = |object: &Map<String, Value>, name: &str| object.get(name).is_none_or(|value| value == "");
+        let mut object: Map<String, Value> = self
+            .headers
+            .iter()
+            .cloned()
+            .zip(row.iter().map(Value::from))
+            .collect();
+        let absent = |object: &Map<String, Value>, name: &str| {
+            object.get(name).is_none_or(|value| value == "")
+        };
         if absent(&object, EVENT_ID) {
             let mut hasher = Sha256::new();
-            row.iter().for_each(|field| hasher.update([field.as_bytes(), b"\x1f"].concat()));
+            row.iter()
+                .for_each(|field| hasher.update([field.as_bytes(), b"\x1f"].concat()));
             object.insert(EVENT_ID.to_owned(), hex(&hasher.finalize()[..16]).into());
         }
         if absent(&object, ENTITY_TYPE) {
-            object.insert(ENTITY_TYPE.to_owned(), self.options.entity_type.as_str().into());
+            object.insert(
+                ENTITY_TYPE.to_owned(),
+                self.options.entity_type.as_str().into(),
+            );
         }
         if !absent(&object, EVENT_LABEL) {
-            if let Some(label) = object.get(EVENT_LABEL).and_then(Value::as_str).and_then(|label| self.options.labels.get(label)) {
+            if let Some(label) = object
+                .get(EVENT_LABEL)
+                .and_then(Value::as_str)
+                .and_then(|label| self.options.labels.get(label))
+            {
                 object.insert(EVENT_LABEL.to_owned(), label.as_str().into());
             }
             if absent(&object, LABEL_TIMESTAMP) {
@@ -171,7 +225,12 @@ fn mapping_of(headers: &[String], options: &CsvOptions) -> String {
     let variables: Map<String, Value> = headers
         .iter()
         .filter(|header| !METADATA.contains(&header.as_str()))
-        .map(|header| (header.clone(), Value::from(format!("/{}", header.replace('~', "~0").replace('/', "~1")))))
+        .map(|header| {
+            (
+                header.clone(),
+                Value::from(format!("/{}", header.replace('~', "~0").replace('/', "~1"))),
+            )
+        })
         .collect();
     // JSON is YAML.
     serde_json::json!({
@@ -215,7 +274,9 @@ mod tests {
         std::fs::write(&path, csv).unwrap();
         let got = match Input::csv(path.to_str().unwrap(), options()) {
             Err(error) => vec![error.to_string().replace(path.to_str().unwrap(), "a.csv")],
-            Ok((mut input, _)) => std::iter::from_fn(|| input.read().unwrap()).map(|row| String::from_utf8(row).unwrap()).collect(),
+            Ok((mut input, _)) => std::iter::from_fn(|| input.read().unwrap())
+                .map(|row| String::from_utf8(row).unwrap())
+                .collect(),
         };
         assert_eq!(got, want);
     }
@@ -224,9 +285,14 @@ mod tests {
     fn rows_become_objects() {
         check(
             "ip,EVENT_TIMESTAMP,EVENT_LABEL\n1.2.3.4,2022-05-30T00:00:18Z,1.0\n",
-            &[r#"{"ip":"1.2.3.4","EVENT_TIMESTAMP":"2022-05-30T00:00:18Z","EVENT_LABEL":"fraud","EVENT_ID":"844adaf0fca9d37d5f8d841e8c96dbbf","ENTITY_TYPE":"customer"}"#],
+            &[
+                r#"{"ip":"1.2.3.4","EVENT_TIMESTAMP":"2022-05-30T00:00:18Z","EVENT_LABEL":"fraud","EVENT_ID":"844adaf0fca9d37d5f8d841e8c96dbbf","ENTITY_TYPE":"customer"}"#,
+            ],
         );
-        check("ip,EVENT_LABEL\n1.2.3.4,fraud\n", &["a.csv: there is no column EVENT_TIMESTAMP; it has ip, EVENT_LABEL"]);
+        check(
+            "ip,EVENT_LABEL\n1.2.3.4,fraud\n",
+            &["a.csv: there is no column EVENT_TIMESTAMP; it has ip, EVENT_LABEL"],
+        );
     }
 
     #[test]

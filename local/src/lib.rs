@@ -30,7 +30,9 @@ pub fn logs(directives: &str) {
     use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
     use tracing_subscriber::util::SubscriberInitExt as _;
     let wanted = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("error"));
-    let lines = tracing_subscriber::fmt::layer().compact().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .compact()
+        .with_writer(std::io::stderr);
     let layer = lines.with_filter(wanted.and(filter_fn(shared::telemetry::may_be_logged)));
     // A second call finds a subscriber in place.
     let _ = tracing_subscriber::registry().with(layer).try_init();

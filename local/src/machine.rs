@@ -5,8 +5,8 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client as DynamoDbClient;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
 };
 use engine::{Engine, Options};
 use event::DetectorVersionId;
@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use crate::bus::Bus;
 use crate::clients::{self, ACCOUNT, Clients, Connectors, REGION};
 use crate::connector::Service;
-use crate::dynamodb::{DynamoDb, Durability, Insert};
+use crate::dynamodb::{Durability, DynamoDb, Insert};
 use crate::home::Home;
 use crate::s3::S3;
 use crate::serve::Services;
@@ -60,7 +60,9 @@ pub enum MachineError {
     #[error("{0}")]
     Table(String),
     /// Decisions are stored and were not told.
-    #[error("{0} decisions are stored and could not be forwarded to {1}; the next start forwards them")]
+    #[error(
+        "{0} decisions are stored and could not be forwarded to {1}; the next start forwards them"
+    )]
     Forward(usize, String),
     /// The folder itself.
     #[error("cannot use the state folder: {0}")]
@@ -90,13 +92,21 @@ impl Machine {
         let queue = sender.clone();
         let database = DynamoDb::open(&home.database(), durability)?;
         // The put's own thread waits here when the bus is slow; it holds no lock of the database.
-        let database = database.on_insert(DECISIONS, move |insert| drop(queue.blocking_send(insert)));
+        let database =
+            database.on_insert(DECISIONS, move |insert| drop(queue.blocking_send(insert)));
         let bucket = S3::open(&home.s3())?;
         bucket.create_bucket(BUCKET)?;
-        let (dynamodb, s3, bus) = (database.service(), bucket.service(), Bus::open(&home.outcomes())?.service());
+        let (dynamodb, s3, bus) = (
+            database.service(),
+            bucket.service(),
+            Bus::open(&home.outcomes())?.service(),
+        );
         let table_client = clients::dynamodb(dynamodb.http_client());
         let engine = Arc::new(Engine::new(engine_options(), table_client.clone()));
-        engine.create_tables().await.map_err(|error| MachineError::Table(error.to_string()))?;
+        engine
+            .create_tables()
+            .await
+            .map_err(|error| MachineError::Table(error.to_string()))?;
         create_decisions(&table_client, DECISIONS).await?;
         let clients = Clients::in_process(Connectors {
             frauddetector: engine::http_client(Arc::clone(&engine)),
@@ -104,7 +114,11 @@ impl Machine {
             s3: s3.http_client(),
             eventbridge: bus.http_client(),
         });
-        let forward = Forward { event_bridge: clients.eventbridge.clone(), bus: BUS.to_owned(), request_bytes: REQUEST_BYTES };
+        let forward = Forward {
+            event_bridge: clients.eventbridge.clone(),
+            bus: BUS.to_owned(),
+            request_bytes: REQUEST_BYTES,
+        };
         let forwarder = tokio::spawn(forward_all(forward, receiver));
         if killed {
             forward_missing(home, &table_client, &sender).await?;
@@ -117,7 +131,12 @@ impl Machine {
         Ok(Self {
             clients,
             engine,
-            services: Services { frauddetector, dynamodb, s3, eventbridge: bus },
+            services: Services {
+                frauddetector,
+                dynamodb,
+                s3,
+                eventbridge: bus,
+            },
             home: home.clone(),
             forwarder,
         })
@@ -130,14 +149,26 @@ impl Machine {
 
     /// Writes what is counted, forwards what is decided, and ends.
     pub async fn close(self) -> Result<(), MachineError> {
-        self.engine.flush().await.map_err(|error| MachineError::Table(error.to_string()))?;
-        let Self { clients, engine, services, home, forwarder } = self;
+        self.engine
+            .flush()
+            .await
+            .map_err(|error| MachineError::Table(error.to_string()))?;
+        let Self {
+            clients,
+            engine,
+            services,
+            home,
+            forwarder,
+        } = self;
         // The queue ends when the last handle on the database is gone.
         drop((clients, engine, services));
         match forwarder.await {
             Ok(0) => Ok(std::fs::remove_file(home.at_work())?),
             // `at-work` stays, so the next start forwards what is missing.
-            failed => Err(MachineError::Forward(failed.unwrap_or_default(), home.outcomes().display().to_string())),
+            failed => Err(MachineError::Forward(
+                failed.unwrap_or_default(),
+                home.outcomes().display().to_string(),
+            )),
         }
     }
 }
@@ -176,7 +207,11 @@ impl Pipeline {
     }
 
     fn labels(&self, mapping: &Mapping) -> Labels {
-        Labels::new(self.decisions(), self.clients.frauddetector.clone(), mapping.event_type().clone())
+        Labels::new(
+            self.decisions(),
+            self.clients.frauddetector.clone(),
+            mapping.event_type().clone(),
+        )
     }
 
     fn rejected(&self) -> Rejected {
@@ -184,7 +219,11 @@ impl Pipeline {
     }
 
     /// The function `predict`.
-    pub fn predict(&self, mapping: Mapping, detector_version: Option<DetectorVersionId>) -> Predict {
+    pub fn predict(
+        &self,
+        mapping: Mapping,
+        detector_version: Option<DetectorVersionId>,
+    ) -> Predict {
         Predict {
             detector_version,
             fraud_detector: self.clients.frauddetector.clone(),
@@ -220,18 +259,33 @@ impl Pipeline {
 
 /// Creates the table of decisions as template.yaml does; one that exists is left as it is.
 pub async fn create_decisions(client: &DynamoDbClient, table: &str) -> Result<(), MachineError> {
-    let failed = |what: &dyn std::fmt::Display| MachineError::Table(format!("cannot create table `{table}`: {what}"));
-    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
-    let mut request = client.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
+    let failed = |what: &dyn std::fmt::Display| {
+        MachineError::Table(format!("cannot create table `{table}`: {what}"))
+    };
+    let key = |name: &str, kind| {
+        KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind)
+            .build()
+    };
+    let mut request = client
+        .create_table()
+        .table_name(table)
+        .billing_mode(BillingMode::PayPerRequest);
     for name in ["pk", "sk", "gsi1pk", "gsi1sk", "gsi2pk", "gsi2sk"] {
-        let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build();
+        let attribute = AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(ScalarAttributeType::S)
+            .build();
         request = request.attribute_definitions(attribute.map_err(|error| failed(&error))?);
     }
     for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
         request = request.key_schema(key(name, kind).map_err(|error| failed(&error))?);
     }
     for index in ["gsi1", "gsi2"] {
-        let all = Projection::builder().projection_type(ProjectionType::All).build();
+        let all = Projection::builder()
+            .projection_type(ProjectionType::All)
+            .build();
         let secondary = GlobalSecondaryIndex::builder()
             .index_name(index)
             .projection(all)
@@ -242,7 +296,13 @@ pub async fn create_decisions(client: &DynamoDbClient, table: &str) -> Result<()
     }
     match request.send().await {
         Ok(_) => Ok(()),
-        Err(error) if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => Ok(()),
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(CreateTableError::is_resource_in_use_exception) =>
+        {
+            Ok(())
+        }
         Err(error) => Err(failed(&shared::failure::code_of(&error))),
     }
 }
@@ -259,7 +319,11 @@ async fn forward_all(forward: Forward, mut queue: mpsc::Receiver<Insert>) -> usi
         }
         let moment = Moment::new(jiff::Timestamp::now(), 0);
         let handled = forward.batch(json!({ "Records": records }), moment).await;
-        failed += handled.results.iter().filter(|(_, result)| result.is_err()).count();
+        failed += handled
+            .results
+            .iter()
+            .filter(|(_, result)| result.is_err())
+            .count();
     }
     failed
 }
@@ -274,18 +338,39 @@ fn stream_record(sequence: u64, image: &Value) -> Value {
 }
 
 /// Queues every decision that `outcomes.jsonl` lacks.
-async fn forward_missing(home: &Home, client: &DynamoDbClient, queue: &mpsc::Sender<Insert>) -> Result<(), MachineError> {
+async fn forward_missing(
+    home: &Home,
+    client: &DynamoDbClient,
+    queue: &mpsc::Sender<Insert>,
+) -> Result<(), MachineError> {
     let told = forwarded_ids(home)?;
-    let mut items = client.scan().table_name(DECISIONS).into_paginator().items().send();
+    let mut items = client
+        .scan()
+        .table_name(DECISIONS)
+        .into_paginator()
+        .items()
+        .send();
     while let Some(item) = items.next().await {
-        let item = item.map_err(|error| MachineError::Table(format!("cannot read `{DECISIONS}`: {}", shared::failure::code_of(&error))))?;
+        let item = item.map_err(|error| {
+            MachineError::Table(format!(
+                "cannot read `{DECISIONS}`: {}",
+                shared::failure::code_of(&error)
+            ))
+        })?;
         let id = item.get("decision_id").and_then(|id| id.as_s().ok());
         if id.is_none_or(|id| told.contains(id)) {
             continue;
         }
         let image = serde_dynamo::Item::from(item);
         let image = serde_json::to_value(image).unwrap_or_default();
-        drop(queue.send(Insert { table: DECISIONS.to_owned(), image }).await);
+        drop(
+            queue
+                .send(Insert {
+                    table: DECISIONS.to_owned(),
+                    image,
+                })
+                .await,
+        );
     }
     Ok(())
 }
@@ -294,7 +379,9 @@ async fn forward_missing(home: &Home, client: &DynamoDbClient, queue: &mpsc::Sen
 pub fn forwarded_ids(home: &Home) -> std::io::Result<std::collections::HashSet<String>> {
     use std::io::BufRead as _;
     let mut ids = std::collections::HashSet::new();
-    let Ok(file) = std::fs::File::open(home.outcomes()) else { return Ok(ids) };
+    let Ok(file) = std::fs::File::open(home.outcomes()) else {
+        return Ok(ids);
+    };
     for line in std::io::BufReader::new(file).lines() {
         let event: Value = serde_json::from_str(&line?).unwrap_or_default();
         ids.extend(event["detail"]["decision_id"].as_str().map(str::to_owned));

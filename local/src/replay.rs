@@ -76,11 +76,27 @@ impl Replay<'_> {
     /// has been moved.
     pub async fn prefix(&self, prefix: &str) -> Result<Vec<Replayed>, ReplayError> {
         let mut replayed = Vec::new();
-        let mut pages = self.s3.list_objects_v2().bucket(self.bucket).prefix(prefix).into_paginator().send();
+        let mut pages = self
+            .s3
+            .list_objects_v2()
+            .bucket(self.bucket)
+            .prefix(prefix)
+            .into_paginator()
+            .send();
         let mut keys = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| ReplayError::Bucket(format!("cannot list s3://{}/{prefix}: {}", self.bucket, code_of(&error))))?;
-            keys.extend(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
+            let page = page.map_err(|error| {
+                ReplayError::Bucket(format!(
+                    "cannot list s3://{}/{prefix}: {}",
+                    self.bucket,
+                    code_of(&error)
+                ))
+            })?;
+            keys.extend(
+                page.contents()
+                    .iter()
+                    .filter_map(|object| object.key().map(str::to_owned)),
+            );
         }
         for key in keys {
             let stored = stored(&key, &self.get(&key).await?)?;
@@ -94,16 +110,32 @@ impl Replay<'_> {
     /// # Errors
     /// [`ReplayError::Unreadable`].
     pub async fn file(&self, path: &str) -> Result<Vec<Replayed>, ReplayError> {
-        let bytes = std::fs::read(path).map_err(|error| ReplayError::Unreadable { key: path.to_owned(), what: error.to_string() })?;
+        let bytes = std::fs::read(path).map_err(|error| ReplayError::Unreadable {
+            key: path.to_owned(),
+            what: error.to_string(),
+        })?;
         let stored = stored(path, &bytes)?;
         let (result, _) = self.run(&stored).await;
         Ok(vec![result])
     }
 
     async fn get(&self, key: &str) -> Result<Vec<u8>, ReplayError> {
-        let failed = |what: String| ReplayError::Bucket(format!("cannot read s3://{}/{key}: {what}", self.bucket));
-        let object = self.s3.get_object().bucket(self.bucket).key(key).send().await.map_err(|error| failed(code_of(&error)))?;
-        let bytes = object.body.collect().await.map_err(|error| failed(error.to_string()))?;
+        let failed = |what: String| {
+            ReplayError::Bucket(format!("cannot read s3://{}/{key}: {what}", self.bucket))
+        };
+        let object = self
+            .s3
+            .get_object()
+            .bucket(self.bucket)
+            .key(key)
+            .send()
+            .await
+            .map_err(|error| failed(code_of(&error)))?;
+        let bytes = object
+            .body
+            .collect()
+            .await
+            .map_err(|error| failed(error.to_string()))?;
         Ok(bytes.to_vec())
     }
 
@@ -130,55 +162,103 @@ impl Replay<'_> {
             done,
         };
         let Some(function) = (self.function)(&stored.function) else {
-            return (answer("no function of this name reads records", false), None);
+            return (
+                answer("no function of this name reads records", false),
+                None,
+            );
         };
         if self.dry_run {
             return (answer("would be replayed", false), None);
         }
         let handled = function.batch(stored.records.clone()).await;
-        let failed = stored.records.iter().zip(handled.results).find_map(|(record, (_, result))| {
-            result.err().map(|failure| (record.clone(), failure))
-        });
+        let failed =
+            stored
+                .records
+                .iter()
+                .zip(handled.results)
+                .find_map(|(record, (_, result))| {
+                    result.err().map(|failure| (record.clone(), failure))
+                });
         match failed {
             None => (answer("replayed", true), None),
-            Some((record, failure)) => (answer(&failure.to_string(), false), Some((record, failure))),
+            Some((record, failure)) => {
+                (answer(&failure.to_string(), false), Some((record, failure)))
+            }
         }
     }
 
     /// Copies first, so that a crash between leaves the object twice and never nowhere.
     async fn copy_away(&self, key: &str) -> Result<(), ReplayError> {
         let to = format!("{REPLAYED}{}", key.strip_prefix(PREFIX).unwrap_or(key));
-        let failed = |what: String| ReplayError::Bucket(format!("cannot move s3://{}/{key} to {to}: {what}", self.bucket));
+        let failed = |what: String| {
+            ReplayError::Bucket(format!(
+                "cannot move s3://{}/{key} to {to}: {what}",
+                self.bucket
+            ))
+        };
         let source = format!("{}/{key}", self.bucket);
-        let copy = self.s3.copy_object().bucket(self.bucket).key(&to).copy_source(source);
+        let copy = self
+            .s3
+            .copy_object()
+            .bucket(self.bucket)
+            .key(&to)
+            .copy_source(source);
         copy.send().await.map_err(|error| failed(code_of(&error)))?;
         let delete = self.s3.delete_object().bucket(self.bucket).key(key);
-        delete.send().await.map_err(|error| failed(code_of(&error)))?;
+        delete
+            .send()
+            .await
+            .map_err(|error| failed(code_of(&error)))?;
         Ok(())
     }
 
     /// A record that was rejected again was written by the handler under its own key; where that is
     /// another key (the name of the function changed), the object here gets the reason too.
-    async fn write_reason(&self, stored: &Stored, record: &Record, failure: &Failure) -> Result<(), ReplayError> {
-        let Failure::Rejected(rejection) = failure else { return Ok(()) };
+    async fn write_reason(
+        &self,
+        stored: &Stored,
+        record: &Record,
+        failure: &Failure,
+    ) -> Result<(), ReplayError> {
+        let Failure::Rejected(rejection) = failure else {
+            return Ok(());
+        };
         if stored.records.len() != 1 {
             return Ok(());
         }
-        let body = serde_json::to_vec(&RejectedRecord::new(&stored.function, record, rejection)).unwrap_or_default();
-        let put = self.s3.put_object().bucket(self.bucket).key(&stored.key).body(ByteStream::from(body));
-        put.send().await.map_err(|error| ReplayError::Bucket(format!("cannot write s3://{}/{}: {}", self.bucket, stored.key, code_of(&error))))?;
+        let body = serde_json::to_vec(&RejectedRecord::new(&stored.function, record, rejection))
+            .unwrap_or_default();
+        let put = self
+            .s3
+            .put_object()
+            .bucket(self.bucket)
+            .key(&stored.key)
+            .body(ByteStream::from(body));
+        put.send().await.map_err(|error| {
+            ReplayError::Bucket(format!(
+                "cannot write s3://{}/{}: {}",
+                self.bucket,
+                stored.key,
+                code_of(&error)
+            ))
+        })?;
         Ok(())
     }
 }
 
 /// Reads an object: a rejected record, or what Lambda writes where a mapping gives up.
 fn stored(key: &str, bytes: &[u8]) -> Result<Stored, ReplayError> {
-    let unreadable = |what: String| ReplayError::Unreadable { key: key.to_owned(), what };
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
+    let unreadable = |what: String| ReplayError::Unreadable {
+        key: key.to_owned(),
+        what,
+    };
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
     if value.get("requestContext").is_some() {
         return on_failure(key, value).map_err(unreadable);
     }
-    let rejected: RejectedRecord = serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
+    let rejected: RejectedRecord =
+        serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
     Ok(Stored {
         key: key.to_owned(),
         function: rejected.function.clone(),
@@ -188,16 +268,35 @@ fn stored(key: &str, bytes: &[u8]) -> Result<Stored, ReplayError> {
 }
 
 fn on_failure(key: &str, mut value: Value) -> Result<Stored, String> {
-    let arn = value["requestContext"]["functionArn"].as_str().unwrap_or_default().to_owned();
-    let reason = value["requestContext"]["condition"].as_str().unwrap_or_default().to_owned();
+    let arn = value["requestContext"]["functionArn"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let reason = value["requestContext"]["condition"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     // The payload is text in an S3 object; some writers leave it as an object.
-    let payload = match value["payload"].take() {
-        Value::String(text) => serde_json::from_str(&text).map_err(|error| format!("its payload is not JSON: {error}"))?,
-        Value::Null => return Err("it has no payload, as those sent to a queue have none; replay it from the stream".to_owned()),
-        payload => payload,
-    };
+    let payload =
+        match value["payload"].take() {
+            Value::String(text) => serde_json::from_str(&text)
+                .map_err(|error| format!("its payload is not JSON: {error}"))?,
+            Value::Null => return Err(
+                "it has no payload, as those sent to a queue have none; replay it from the stream"
+                    .to_owned(),
+            ),
+            payload => payload,
+        };
     let names = [predict::FUNCTION, ingest::FUNCTION, label::FUNCTION];
     let name = arn.split(':').nth(6).unwrap_or_default();
-    let function = names.iter().find(|known| name.contains(*known)).ok_or_else(|| format!("its function `{name}` is none of {}", names.join(", ")))?;
-    Ok(Stored { key: key.to_owned(), function: (*function).to_owned(), reason, records: Invocation::new(payload).into_records() })
+    let function = names
+        .iter()
+        .find(|known| name.contains(*known))
+        .ok_or_else(|| format!("its function `{name}` is none of {}", names.join(", ")))?;
+    Ok(Stored {
+        key: key.to_owned(),
+        function: (*function).to_owned(),
+        reason,
+        records: Invocation::new(payload).into_records(),
+    })
 }

@@ -109,12 +109,24 @@ impl Report {
     pub fn add(&mut self, decision: &Decision, truth: Option<&Truth>) {
         let cents = truth.map_or(0, |truth| cents(&truth.amount_usd));
         let outcome = decision.effective_outcome.as_str();
-        self.outcomes.entry(outcome.to_owned()).or_default().add(cents);
+        self.outcomes
+            .entry(outcome.to_owned())
+            .or_default()
+            .add(cents);
         self.undetermined += u64::from(decision.undetermined);
         let is_fraud = truth.is_some_and(|truth| truth.fraud);
-        let side = if is_fraud { &mut self.against.fraud } else { &mut self.against.good };
+        let side = if is_fraud {
+            &mut self.against.fraud
+        } else {
+            &mut self.against.good
+        };
         side.entry(outcome.to_owned()).or_default().add(cents);
-        let rules: Vec<String> = decision.verdict.matched_rules.iter().map(|rule| rule.rule_id.clone()).collect();
+        let rules: Vec<String> = decision
+            .verdict
+            .matched_rules
+            .iter()
+            .map(|rule| rule.rule_id.clone())
+            .collect();
         for rule in &rules {
             let report = self.rules.entry(rule.clone()).or_default();
             report.hits += 1;
@@ -124,7 +136,11 @@ impl Report {
             report.fraud_only_here += u64::from(rules.len() == 1 && is_fraud);
         }
         if let Some(truth) = truth.filter(|truth| truth.fraud) {
-            let (all, caught) = self.against.patterns.entry(truth.pattern.clone()).or_default();
+            let (all, caught) = self
+                .against
+                .patterns
+                .entry(truth.pattern.clone())
+                .or_default();
             all.add(cents);
             if outcome != "approve" {
                 caught.add(cents);
@@ -148,11 +164,18 @@ impl Report {
             truth: format!("{}: {}", truth.pattern.replace('_', " "), truth.why),
         };
         if story.effective_outcome == "approve" {
-            let dearer = self.missed.as_ref().is_none_or(|missed| cents(&missed.amount) < cents(&story.amount));
+            let dearer = self
+                .missed
+                .as_ref()
+                .is_none_or(|missed| cents(&missed.amount) < cents(&story.amount));
             if dearer {
                 self.missed = Some(story);
             }
-        } else if self.caught.as_ref().is_none_or(|caught| caught.rules.len() < story.rules.len()) {
+        } else if self
+            .caught
+            .as_ref()
+            .is_none_or(|caught| caught.rules.len() < story.rules.len())
+        {
             self.caught = Some(story);
         }
     }
@@ -165,7 +188,10 @@ impl Volume {
     }
 
     fn plus(self, other: Self) -> Self {
-        Self { orders: self.orders + other.orders, cents: self.cents + other.cents }
+        Self {
+            orders: self.orders + other.orders,
+            cents: self.cents + other.cents,
+        }
     }
 }
 
@@ -200,9 +226,17 @@ fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String
         table.add_row(row);
     }
     for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_cell_alignment(if index == 0 { CellAlignment::Left } else { CellAlignment::Right });
+        column.set_cell_alignment(if index == 0 {
+            CellAlignment::Left
+        } else {
+            CellAlignment::Right
+        });
     }
-    let lines: Vec<String> = table.to_string().lines().map(|line| format!("  {}", line.trim_end())).collect();
+    let lines: Vec<String> = table
+        .to_string()
+        .lines()
+        .map(|line| format!("  {}", line.trim_end()))
+        .collect();
     lines.join("\n")
 }
 
@@ -210,19 +244,48 @@ fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String
 const WEIGHT: [&str; 4] = ["block", "review", "challenge", "approve"];
 
 fn by_weight<T>(map: &BTreeMap<String, T>) -> Vec<(&str, &T)> {
-    let mut rows: Vec<(&str, &T)> = map.iter().map(|(name, value)| (name.as_str(), value)).collect();
-    rows.sort_by_key(|(name, _)| WEIGHT.iter().position(|known| known == name).unwrap_or(WEIGHT.len()));
+    let mut rows: Vec<(&str, &T)> = map
+        .iter()
+        .map(|(name, value)| (name.as_str(), value))
+        .collect();
+    rows.sort_by_key(|(name, _)| {
+        WEIGHT
+            .iter()
+            .position(|known| known == name)
+            .unwrap_or(WEIGHT.len())
+    });
     rows
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let total = self.outcomes.values().fold(Volume::default(), |sum, volume| sum.plus(*volume));
-        writeln!(f, "{} orders decided, {} in all; undecided {}", total.orders, dollars(total.cents), self.undecided)?;
+        let total = self
+            .outcomes
+            .values()
+            .fold(Volume::default(), |sum, volume| sum.plus(*volume));
+        writeln!(
+            f,
+            "{} orders decided, {} in all; undecided {}",
+            total.orders,
+            dollars(total.cents),
+            self.undecided
+        )?;
         let row = |(name, volume): (&str, &Volume)| {
-            vec![name.to_owned(), volume.orders.to_string(), share(volume.orders, total.orders), dollars(volume.cents)]
+            vec![
+                name.to_owned(),
+                volume.orders.to_string(),
+                share(volume.orders, total.orders),
+                dollars(volume.cents),
+            ]
         };
-        writeln!(f, "{}\n", table(&["outcome", "orders", "share", "money"], by_weight(&self.outcomes).into_iter().map(row)))?;
+        writeln!(
+            f,
+            "{}\n",
+            table(
+                &["outcome", "orders", "share", "money"],
+                by_weight(&self.outcomes).into_iter().map(row)
+            )
+        )?;
         self.write_against(f)?;
         self.write_rules(f)?;
         self.write_stories(f)?;
@@ -232,56 +295,128 @@ impl fmt::Display for Report {
             "{} orders could not be judged wholly (a value was missing or invalid) and went to review as the mapping says",
             self.undetermined
         )?;
-        writeln!(f, "{} records were deliveries of an order that was decided already; none was decided twice", self.duplicates)?;
-        writeln!(f, "{:.0} orders a second, decisions on disk", self.records_per_second)
+        writeln!(
+            f,
+            "{} records were deliveries of an order that was decided already; none was decided twice",
+            self.duplicates
+        )?;
+        writeln!(
+            f,
+            "{:.0} orders a second, decisions on disk",
+            self.records_per_second
+        )
     }
 }
 
 fn share(part: u64, whole: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "a share for people")]
-    let percent = if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 };
+    let percent = if whole == 0 {
+        0.0
+    } else {
+        part as f64 * 100.0 / whole as f64
+    };
     format!("{percent:.1} %")
 }
 
 impl Report {
     fn write_against(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of = |side: &BTreeMap<String, Volume>, outcome: &str| side.get(outcome).copied().unwrap_or_default();
+        let of = |side: &BTreeMap<String, Volume>, outcome: &str| {
+            side.get(outcome).copied().unwrap_or_default()
+        };
         let fraud = |outcome| of(&self.against.fraud, outcome);
         writeln!(f, "against the simulated truth")?;
         writeln!(f, "  fraud stopped         {}", fraud("block"))?;
         writeln!(f, "  fraud in review       {}", fraud("review"))?;
         writeln!(f, "  fraud challenged      {}", fraud("challenge"))?;
         writeln!(f, "  fraud missed          {}", fraud("approve"))?;
-        writeln!(f, "  good orders blocked   {}", of(&self.against.good, "block"))?;
-        writeln!(f, "  good orders in review {}\n", of(&self.against.good, "review"))?;
+        writeln!(
+            f,
+            "  good orders blocked   {}",
+            of(&self.against.good, "block")
+        )?;
+        writeln!(
+            f,
+            "  good orders in review {}\n",
+            of(&self.against.good, "review")
+        )?;
         let row = |(pattern, (all, caught)): (&String, &(Volume, Volume))| {
-            vec![pattern.replace('_', " "), all.orders.to_string(), caught.orders.to_string(), dollars(all.cents), dollars(caught.cents)]
+            vec![
+                pattern.replace('_', " "),
+                all.orders.to_string(),
+                caught.orders.to_string(),
+                dollars(all.cents),
+                dollars(caught.cents),
+            ]
         };
         let rows = self.against.patterns.iter().map(row);
-        writeln!(f, "{}\n", table(&["pattern of fraud", "orders", "not approved", "money", "not approved"], rows))
+        writeln!(
+            f,
+            "{}\n",
+            table(
+                &[
+                    "pattern of fraud",
+                    "orders",
+                    "not approved",
+                    "money",
+                    "not approved"
+                ],
+                rows
+            )
+        )
     }
 
     fn write_rules(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let row = |(rule, report): (&String, &RuleReport)| {
-            let RuleReport { hits, fraud, good, only_here, fraud_only_here } = report;
+            let RuleReport {
+                hits,
+                fraud,
+                good,
+                only_here,
+                fraud_only_here,
+            } = report;
             let mut row = vec![rule.clone()];
             row.extend([hits, fraud, good, only_here, fraud_only_here].map(ToString::to_string));
             row.push(share(*fraud, *hits));
             row
         };
-        let header = ["rule", "hits", "fraud", "good", "only this rule", "of them fraud", "precision"];
+        let header = [
+            "rule",
+            "hits",
+            "fraud",
+            "good",
+            "only this rule",
+            "of them fraud",
+            "precision",
+        ];
         writeln!(f, "{}\n", table(&header, self.rules.iter().map(row)))
     }
 
     fn write_stories(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(story) = &self.caught {
-            writeln!(f, "a fraud that was not approved: order {} of ${}", story.order_id, story.amount)?;
-            writeln!(f, "  decision  {}, by {}", story.effective_outcome, story.rules.join(", "))?;
+            writeln!(
+                f,
+                "a fraud that was not approved: order {} of ${}",
+                story.order_id, story.amount
+            )?;
+            writeln!(
+                f,
+                "  decision  {}, by {}",
+                story.effective_outcome,
+                story.rules.join(", ")
+            )?;
             writeln!(f, "  truth     {}\n", story.truth)?;
         }
         if let Some(story) = &self.missed {
-            let rules = if story.rules.is_empty() { "no rule matched".to_owned() } else { story.rules.join(", ") };
-            writeln!(f, "the dearest miss: order {} of ${}", story.order_id, story.amount)?;
+            let rules = if story.rules.is_empty() {
+                "no rule matched".to_owned()
+            } else {
+                story.rules.join(", ")
+            };
+            writeln!(
+                f,
+                "the dearest miss: order {} of ${}",
+                story.order_id, story.amount
+            )?;
             writeln!(f, "  decision  {}, {rules}", story.effective_outcome)?;
             writeln!(f, "  truth     {}\n", story.truth)?;
         }
@@ -289,7 +424,11 @@ impl Report {
     }
 
     fn write_rejected(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} records rejected; each is kept whole, with its reason, and can be replayed", self.rejected.len())?;
+        writeln!(
+            f,
+            "{} records rejected; each is kept whole, with its reason, and can be replayed",
+            self.rejected.len()
+        )?;
         for (position, reason) in &self.rejected {
             writeln!(f, "  {position}: {reason}")?;
         }
@@ -303,7 +442,12 @@ mod tests {
 
     #[test]
     fn money_is_readable() {
-        let cases = [(0, "$0.00"), (12_999, "$129.99"), (10_000_000, "$100,000.00"), (123_456_789, "$1,234,567.89")];
+        let cases = [
+            (0, "$0.00"),
+            (12_999, "$129.99"),
+            (10_000_000, "$100,000.00"),
+            (123_456_789, "$1,234,567.89"),
+        ];
         for (amount, want) in cases {
             assert_eq!(dollars(amount), want);
         }

@@ -43,7 +43,9 @@ pub enum RunError {
         source: std::io::Error,
     },
     /// A dependency keeps failing. Everything before it is kept.
-    #[error("record {record} could not be processed after {tries} tries: {cause}. {done} records are done and kept; mend the cause and run the same command again to go on")]
+    #[error(
+        "record {record} could not be processed after {tries} tries: {cause}. {done} records are done and kept; mend the cause and run the same command again to go on"
+    )]
     Down {
         /// The first record that failed, from 1.
         record: u64,
@@ -142,7 +144,9 @@ impl Function {
     pub async fn batch(&self, records: Vec<Record>) -> Handled<Effect> {
         let moment = Moment::new(jiff::Timestamp::now(), 0);
         match self {
-            Self::Predict(function) => wrap(function.batch(records, moment).await, Effect::Decision),
+            Self::Predict(function) => {
+                wrap(function.batch(records, moment).await, Effect::Decision)
+            }
             Self::Ingest(function) => wrap(function.batch(records, moment).await, Effect::Event),
             Self::Label(function) => wrap(function.batch(records, moment).await, Effect::Label),
         }
@@ -150,8 +154,13 @@ impl Function {
 }
 
 fn wrap<T>(handled: Handled<T>, effect: impl Fn(T) -> Effect) -> Handled<Effect> {
-    let results = handled.results.into_iter().map(|(position, result)| (position, result.map(&effect)));
-    Handled { results: results.collect() }
+    let results = handled
+        .results
+        .into_iter()
+        .map(|(position, result)| (position, result.map(&effect)));
+    Handled {
+        results: results.collect(),
+    }
 }
 
 impl Run<'_> {
@@ -175,7 +184,8 @@ impl Run<'_> {
         let bar = bar(self.progress, progress.records);
         while !batch.is_empty() {
             let count = batch.len() as u64;
-            self.tried(batch, progress.records, &mut see, &mut summary).await?;
+            self.tried(batch, progress.records, &mut see, &mut summary)
+                .await?;
             progress.records += count;
             summary.records += count;
             bar.inc(count);
@@ -197,7 +207,10 @@ impl Run<'_> {
     fn read(&mut self) -> Result<Vec<Vec<u8>>, RunError> {
         let mut batch = Vec::with_capacity(BATCH);
         while batch.len() < BATCH {
-            let next = self.input.read().map_err(|source| RunError::Io { what: format!("cannot read {}", self.path), source })?;
+            let next = self.input.read().map_err(|source| RunError::Io {
+                what: format!("cannot read {}", self.path),
+                source,
+            })?;
             match next {
                 Some(record) => batch.push(record),
                 None => break,
@@ -209,8 +222,18 @@ impl Run<'_> {
     /// Where an earlier run over the same file stopped.
     fn begin(&self, job: &str, first: &[u8]) -> Progress {
         let first_record = short_hash(first);
-        let earlier = self.home.map(|home| home.read_progress(job)).unwrap_or_default();
-        if earlier.first_record == first_record { earlier } else { Progress { records: 0, first_record } }
+        let earlier = self
+            .home
+            .map(|home| home.read_progress(job))
+            .unwrap_or_default();
+        if earlier.first_record == first_record {
+            earlier
+        } else {
+            Progress {
+                records: 0,
+                first_record,
+            }
+        }
     }
 
     /// Skips records that are done; `batch` holds the first ones of the file.
@@ -230,7 +253,10 @@ impl Run<'_> {
     fn note(&self, job: &str, progress: &Progress) -> Result<(), RunError> {
         let Some(home) = self.home else { return Ok(()) };
         home.write_progress(job, progress)
-            .map_err(|source| RunError::Io { what: format!("cannot note the progress in {}", home.path().display()), source })
+            .map_err(|source| RunError::Io {
+                what: format!("cannot note the progress in {}", home.path().display()),
+                source,
+            })
     }
 
     /// Runs one batch, and what must be tried again of it, until nothing must.
@@ -241,7 +267,10 @@ impl Run<'_> {
         see: &mut impl FnMut(&Position, &Result<Effect, Failure>),
         summary: &mut Summary,
     ) -> Result<(), RunError> {
-        let mut records: Vec<Record> = (done + 1..).zip(batch).map(|(number, bytes)| self.record(number, bytes)).collect();
+        let mut records: Vec<Record> = (done + 1..)
+            .zip(batch)
+            .map(|(number, bytes)| self.record(number, bytes))
+            .collect();
         for round in 1..=TRIES {
             let handled = self.function.batch(records.clone()).await;
             let mut again = Vec::new();
@@ -261,8 +290,16 @@ impl Run<'_> {
                 return Ok(());
             }
             if round == TRIES {
-                let record = again.first().and_then(|record| record.position.id.parse().ok()).unwrap_or(done + 1);
-                return Err(RunError::Down { record, tries: TRIES, cause, done });
+                let record = again
+                    .first()
+                    .and_then(|record| record.position.id.parse().ok())
+                    .unwrap_or(done + 1);
+                return Err(RunError::Down {
+                    record,
+                    tries: TRIES,
+                    cause,
+                    done,
+                });
             }
             records = again;
             tokio::time::sleep(PAUSE * 2_u32.pow(round - 1)).await;
@@ -272,9 +309,24 @@ impl Run<'_> {
 
     fn record(&self, number: u64, bytes: Vec<u8>) -> Record {
         let value = serde_json::from_slice(&bytes).ok();
-        let name: String = self.path.chars().map(|c| if matches!(c, '/' | '\\' | ':') { '-' } else { c }).collect();
+        let name: String = self
+            .path
+            .chars()
+            .map(|c| {
+                if matches!(c, '/' | '\\' | ':') {
+                    '-'
+                } else {
+                    c
+                }
+            })
+            .collect();
         Record {
-            position: Position { origin: Origin::Kinesis, arn: format!("file:{name}"), id: number.to_string(), sub: 0 },
+            position: Position {
+                origin: Origin::Kinesis,
+                arn: format!("file:{name}"),
+                id: number.to_string(),
+                sub: 0,
+            },
             key: value.and_then(|value| self.function.mapping().order_key(&value)),
             payload: Ok(bytes),
         }
@@ -295,7 +347,9 @@ fn bar(show: bool, done: u64) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new_spinner().with_position(done);
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} records, {per_sec}, {elapsed}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{spinner} {human_pos} records, {per_sec}, {elapsed}")
+    {
         bar.set_style(style);
     }
     bar.enable_steady_tick(Duration::from_millis(100));
@@ -306,7 +360,10 @@ impl Summary {
     fn add(&mut self, result: &Result<Effect, Failure>) {
         match result {
             Ok(Effect::Decision(Done::Decided(decision))) => {
-                *self.decided.entry(decision.effective_outcome.clone()).or_default() += 1;
+                *self
+                    .decided
+                    .entry(decision.effective_outcome.clone())
+                    .or_default() += 1;
             }
             Ok(Effect::Decision(Done::Duplicate(_))) => self.duplicates += 1,
             Ok(Effect::Event(sent)) => {
@@ -315,7 +372,9 @@ impl Summary {
             }
             Ok(Effect::Label(Applied::Applied { .. })) => self.labels += 1,
             Ok(Effect::Label(Applied::Waiting)) => self.labels_waiting += 1,
-            Err(Failure::Rejected(rejection)) => *self.rejected.entry(rejection.class.to_owned()).or_default() += 1,
+            Err(Failure::Rejected(rejection)) => {
+                *self.rejected.entry(rejection.class.to_owned()).or_default() += 1
+            }
             Err(Failure::Retry(_)) => {}
         }
     }
@@ -325,7 +384,11 @@ impl Summary {
         // Counts are far below 2^52.
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let records = self.records as f64;
-        if self.seconds > 0.0 { records / self.seconds } else { 0.0 }
+        if self.seconds > 0.0 {
+            records / self.seconds
+        } else {
+            0.0
+        }
     }
 }
 
@@ -334,7 +397,13 @@ impl std::fmt::Display for Summary {
         if self.skipped > 0 {
             writeln!(f, "{} records of this file were done before", self.skipped)?;
         }
-        writeln!(f, "{} records in {:.1} s, {:.0} a second", self.records, self.seconds, self.rate())?;
+        writeln!(
+            f,
+            "{} records in {:.1} s, {:.0} a second",
+            self.records,
+            self.seconds,
+            self.rate()
+        )?;
         for (outcome, count) in &self.decided {
             writeln!(f, "  {count:>8} decided: {outcome}")?;
         }
@@ -342,7 +411,10 @@ impl std::fmt::Display for Summary {
             (self.duplicates, "decided before"),
             (self.events, "events stored"),
             (self.labelled_events, "of them with a label"),
-            (self.assumed_label_times, "label times assumed to be the event's"),
+            (
+                self.assumed_label_times,
+                "label times assumed to be the event's",
+            ),
             (self.labels, "labels applied"),
             (self.labels_waiting, "labels waiting for their event"),
         ];

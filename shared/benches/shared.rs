@@ -45,31 +45,55 @@ decision: {outcome_priority: [review, approve], on_undetermined: [review], on_no
 
 fn mapping(criterion: &mut Criterion) {
     let pointers = Mapping::parse("pointers", POINTERS).unwrap();
-    let sample = Mapping::parse("config/mapping.yaml", include_str!("../../config/mapping.yaml")).unwrap();
+    let sample = Mapping::parse(
+        "config/mapping.yaml",
+        include_str!("../../config/mapping.yaml"),
+    )
+    .unwrap();
     let order: Value = serde_json::from_str(ORDER).unwrap();
-    criterion.bench_function("parse the sample order", |b| b.iter(|| serde_json::from_str::<Value>(black_box(ORDER)).unwrap()));
-    criterion.bench_function("map it, 13 pointers", |b| b.iter(|| pointers.order(black_box(&order)).unwrap()));
-    criterion.bench_function("map it, config/mapping.yaml with its jq", |b| b.iter(|| sample.order(black_box(&order)).unwrap()));
+    criterion.bench_function("parse the sample order", |b| {
+        b.iter(|| serde_json::from_str::<Value>(black_box(ORDER)).unwrap())
+    });
+    criterion.bench_function("map it, 13 pointers", |b| {
+        b.iter(|| pointers.order(black_box(&order)).unwrap())
+    });
+    criterion.bench_function("map it, config/mapping.yaml with its jq", |b| {
+        b.iter(|| sample.order(black_box(&order)).unwrap())
+    });
 }
 
 fn batch(criterion: &mut Criterion) {
     let data = BASE64.encode(ORDER);
-    let record = |n: usize| json!({"eventSource": "aws:kinesis", "eventSourceARN": "arn:aws:kinesis:us-east-1:1:stream/orders",
-        "kinesis": {"sequenceNumber": n.to_string(), "partitionKey": n.to_string(), "data": data}});
+    let record = |n: usize| {
+        json!({"eventSource": "aws:kinesis", "eventSourceARN": "arn:aws:kinesis:us-east-1:1:stream/orders",
+        "kinesis": {"sequenceNumber": n.to_string(), "partitionKey": n.to_string(), "data": data}})
+    };
     let event = json!({"Records": (0..100).map(record).collect::<Vec<_>>()});
     let batcher = Batcher::new("bench", Budget::default());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    criterion.bench_function("a batch of 100 records, clients and mapping excluded", |b| {
-        b.iter(|| {
-            runtime.block_on(async {
-                let records = Invocation::new(event.clone()).into_records();
-                let prepared = prepare(&records, |record| record.json().map(|value| value.is_object()));
-                let process = async |index: usize, _: &Record| prepared[index].clone();
-                let park = async |_: &Record, _: &Rejection| Ok::<(), Failure>(());
-                batcher.run(records, None, process, park).await.response().unwrap()
-            })
-        });
-    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    criterion.bench_function(
+        "a batch of 100 records, clients and mapping excluded",
+        |b| {
+            b.iter(|| {
+                runtime.block_on(async {
+                    let records = Invocation::new(event.clone()).into_records();
+                    let prepared = prepare(&records, |record| {
+                        record.json().map(|value| value.is_object())
+                    });
+                    let process = async |index: usize, _: &Record| prepared[index].clone();
+                    let park = async |_: &Record, _: &Rejection| Ok::<(), Failure>(());
+                    batcher
+                        .run(records, None, process, park)
+                        .await
+                        .response()
+                        .unwrap()
+                })
+            });
+        },
+    );
 }
 
 criterion_group!(benches, mapping, batch);

@@ -17,7 +17,11 @@ const ATTEMPTS: u32 = 3;
 
 /// The one HTTP client of a process.
 pub fn https() -> SharedHttpClient {
-    Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https()
+    Builder::new()
+        .tls_provider(tls::Provider::Rustls(
+            tls::rustls_provider::CryptoMode::Ring,
+        ))
+        .build_https()
 }
 
 /// The configuration that every client of a process is built from.
@@ -40,7 +44,8 @@ pub async fn config(region: &str) -> SdkConfig {
 
 /// A client of Amazon's service: one attempt, because the budget of calls must see each.
 pub fn fraud_detector(config: &SdkConfig) -> aws_sdk_frauddetector::Client {
-    let config = aws_sdk_frauddetector::config::Builder::from(config).retry_config(RetryConfig::disabled());
+    let config =
+        aws_sdk_frauddetector::config::Builder::from(config).retry_config(RetryConfig::disabled());
     aws_sdk_frauddetector::Client::from_conf(config.build())
 }
 

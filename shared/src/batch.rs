@@ -11,9 +11,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use event::Timestamp;
 use futures::{FutureExt as _, StreamExt as _, stream};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use event::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 use tokio::time::Instant;
@@ -34,7 +34,11 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { concurrency: 16, calls_per_second: None, margin: Duration::from_secs(2) }
+        Self {
+            concurrency: 16,
+            calls_per_second: None,
+            margin: Duration::from_secs(2),
+        }
     }
 }
 
@@ -52,7 +56,9 @@ impl Moment {
     ///
     /// A deadline that is long past is unknown: `cargo lambda watch` sends one in 1970.
     pub fn new(now: jiff::Timestamp, deadline_ms: u64) -> Self {
-        let left = i64::try_from(deadline_ms).ok().and_then(|end| u64::try_from(end - now.as_millisecond()).ok());
+        let left = i64::try_from(deadline_ms)
+            .ok()
+            .and_then(|end| u64::try_from(end - now.as_millisecond()).ok());
         Self {
             // A clock before 1970 or after 9999 cannot be; the epoch is as good as any other time then.
             now: Timestamp::from_jiff(now).unwrap_or(Timestamp::MIN),
@@ -110,8 +116,15 @@ pub struct Handled<T> {
 impl Batcher {
     /// A runner for `function`.
     pub fn new(function: &'static str, budget: Budget) -> Self {
-        let limiter = budget.calls_per_second.map(|calls| RateLimiter::direct(Quota::per_second(calls)));
-        Self { function, budget, limiter, streak: Mutex::default() }
+        let limiter = budget
+            .calls_per_second
+            .map(|calls| RateLimiter::direct(Quota::per_second(calls)));
+        Self {
+            function,
+            budget,
+            limiter,
+            streak: Mutex::default(),
+        }
     }
 
     /// Waits until the budget of calls allows another one.
@@ -134,7 +147,11 @@ impl Batcher {
         let mut results = self.process_all(&records, deadline, process).await;
         self.detect_wrong_set_up(&mut results);
         self.park(&records, &mut results, park).await;
-        let results = records.into_iter().map(|record| record.position).zip(results).collect();
+        let results = records
+            .into_iter()
+            .map(|record| record.position)
+            .zip(results)
+            .collect();
         let handled = Handled { results };
         handled.log(self.function);
         handled
@@ -146,7 +163,8 @@ impl Batcher {
         deadline: Option<Instant>,
         process: impl AsyncFn(usize, &Record) -> Result<T, Failure>,
     ) -> Vec<Result<T, Failure>> {
-        let results: Mutex<Vec<Option<Result<T, Failure>>>> = Mutex::new(records.iter().map(|_| None).collect());
+        let results: Mutex<Vec<Option<Result<T, Failure>>>> =
+            Mutex::new(records.iter().map(|_| None).collect());
         let keep = |index: usize, result| {
             if let Ok(mut results) = results.lock() {
                 results[index] = Some(result);
@@ -162,14 +180,18 @@ impl Batcher {
                 }
             }
         };
-        let all = stream::iter(by_key(records)).for_each_concurrent(self.budget.concurrency.max(1), one_key);
+        let all = stream::iter(by_key(records))
+            .for_each_concurrent(self.budget.concurrency.max(1), one_key);
         match deadline.map(|deadline| deadline - self.budget.margin) {
             None => all.await,
             // What is in flight is dropped here, and its record is delivered again.
             Some(end) => drop(tokio::time::timeout_at(end, all).await),
         }
         let results = results.into_inner().unwrap_or_default();
-        results.into_iter().map(|result| result.unwrap_or_else(|| Err(Failure::retry("not reached")))).collect()
+        results
+            .into_iter()
+            .map(|result| result.unwrap_or_else(|| Err(Failure::retry("not reached"))))
+            .collect()
     }
 
     /// Turns refusals that are too alike to lie in the records into retries.
@@ -177,12 +199,17 @@ impl Batcher {
     /// An event type without ingestion, or a variable that the event type lacks, is answered with a
     /// `ValidationException` for every record: it must not drain the stream into `rejected/`.
     fn detect_wrong_set_up<T>(&self, results: &mut [Result<T, Failure>]) {
-        let Ok(mut streak) = self.streak.lock() else { return };
+        let Ok(mut streak) = self.streak.lock() else {
+            return;
+        };
         let whole_batch = results.len() >= ALIKE_IN_A_BATCH && all_refused_alike(results);
         for result in results {
             let refused_alike = streak.add(refusal_of(result)) >= ALIKE_IN_A_ROW;
             if let Some(refusal) = refusal_of(result).filter(|_| whole_batch || refused_alike) {
-                let cause = format!("every record is refused with {} at `{}`", refusal.code, refusal.member);
+                let cause = format!(
+                    "every record is refused with {} at `{}`",
+                    refusal.code, refusal.member
+                );
                 *result = Err(Failure::set_up(cause));
             }
         }
@@ -197,12 +224,22 @@ impl Batcher {
         results: &mut [Result<T, Failure>],
         park: impl AsyncFn(&Record, &Rejection) -> Result<(), Failure>,
     ) {
-        let checkpoint = checkpoint(records.iter().map(|record| &record.position).zip(results.iter()));
+        let checkpoint = checkpoint(
+            records
+                .iter()
+                .map(|record| &record.position)
+                .zip(results.iter()),
+        );
         let below = |position: &Position| {
             !position.is_stream()
-                || checkpoint.as_deref().is_none_or(|end| Position::compare_sequence(&position.id, end).is_lt())
+                || checkpoint
+                    .as_deref()
+                    .is_none_or(|end| Position::compare_sequence(&position.id, end).is_lt())
         };
-        let parked = records.iter().zip(results.iter_mut()).filter(|(record, _)| below(&record.position));
+        let parked = records
+            .iter()
+            .zip(results.iter_mut())
+            .filter(|(record, _)| below(&record.position));
         stream::iter(parked)
             .for_each_concurrent(self.budget.concurrency.max(1), async |(record, result)| {
                 if let Err(Failure::Rejected(rejection)) = result
@@ -217,17 +254,29 @@ impl Batcher {
 
 /// Runs one record; a panic is a rejection, so that a bug costs one record and not the batch.
 async fn caught<T>(process: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    AssertUnwindSafe(process).catch_unwind().await.unwrap_or_else(|_| Err(panicked()))
+    AssertUnwindSafe(process)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| Err(panicked()))
 }
 
 /// Prepares each record before the batch runs, in the order of the batch; a panic is a rejection.
-pub fn prepare<T>(records: &[Record], prepare: impl Fn(&Record) -> Result<T, Failure>) -> Vec<Result<T, Failure>> {
-    let one = |record| std::panic::catch_unwind(AssertUnwindSafe(|| prepare(record))).unwrap_or_else(|_| Err(panicked()));
+pub fn prepare<T>(
+    records: &[Record],
+    prepare: impl Fn(&Record) -> Result<T, Failure>,
+) -> Vec<Result<T, Failure>> {
+    let one = |record| {
+        std::panic::catch_unwind(AssertUnwindSafe(|| prepare(record)))
+            .unwrap_or_else(|_| Err(panicked()))
+    };
     records.iter().map(one).collect()
 }
 
 fn panicked() -> Failure {
-    Failure::rejected("panic", "the function panicked on this record; please report it with the record")
+    Failure::rejected(
+        "panic",
+        "the function panicked on this record; please report it with the record",
+    )
 }
 
 /// Indexes of the records, grouped by key in the order of the batch; a record without key is alone.
@@ -235,7 +284,10 @@ fn by_key(records: &[Record]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::with_capacity(records.len());
     let mut places: HashMap<&str, usize> = HashMap::new();
     for (index, record) in records.iter().enumerate() {
-        let place = record.key.as_deref().map(|key| *places.entry(key).or_insert(groups.len()));
+        let place = record
+            .key
+            .as_deref()
+            .map(|key| *places.entry(key).or_insert(groups.len()));
         match place.and_then(|place| groups.get_mut(place)) {
             Some(group) => group.push(index),
             None => groups.push(vec![index]),
@@ -266,17 +318,28 @@ struct Streak {
 impl Streak {
     fn add(&mut self, refusal: Option<&Refusal>) -> u32 {
         if refusal.is_none() || refusal != self.refusal.as_ref() {
-            *self = Self { refusal: refusal.cloned(), length: 0 };
+            *self = Self {
+                refusal: refusal.cloned(),
+                length: 0,
+            };
         }
-        self.length = if refusal.is_some() { self.length.saturating_add(1) } else { 0 };
+        self.length = if refusal.is_some() {
+            self.length.saturating_add(1)
+        } else {
+            0
+        };
         self.length
     }
 }
 
 /// The lowest sequence number of a stream's batch that must be delivered again.
-fn checkpoint<'a, T: 'a>(results: impl Iterator<Item = (&'a Position, &'a Result<T, Failure>)>) -> Option<String> {
+fn checkpoint<'a, T: 'a>(
+    results: impl Iterator<Item = (&'a Position, &'a Result<T, Failure>)>,
+) -> Option<String> {
     results
-        .filter(|(position, result)| position.is_stream() && matches!(result, Err(Failure::Retry(_))))
+        .filter(|(position, result)| {
+            position.is_stream() && matches!(result, Err(Failure::Retry(_)))
+        })
         .map(|(position, _)| position.id.as_str())
         .min_by(|left, right| Position::compare_sequence(left, right))
         .map(str::to_owned)
@@ -288,21 +351,43 @@ impl<T> Handled<T> {
     /// # Errors
     /// [`BatchFailed`] where every record is a retry.
     pub fn response(&self) -> Result<Response, BatchFailed> {
-        let retries: Vec<_> = self.results.iter().filter_map(|(_, result)| match result {
-            Err(Failure::Retry(retry)) => Some(retry),
-            _ => None,
-        }).collect();
-        if let Some(first) = retries.first().filter(|_| retries.len() == self.results.len()) {
-            return Err(BatchFailed { records: retries.len(), first: first.cause.clone() });
+        let retries: Vec<_> = self
+            .results
+            .iter()
+            .filter_map(|(_, result)| match result {
+                Err(Failure::Retry(retry)) => Some(retry),
+                _ => None,
+            })
+            .collect();
+        if let Some(first) = retries
+            .first()
+            .filter(|_| retries.len() == self.results.len())
+        {
+            return Err(BatchFailed {
+                records: retries.len(),
+                first: first.cause.clone(),
+            });
         }
-        let from_stream = checkpoint(self.results.iter().map(|(position, result)| (position, result)));
+        let from_stream = checkpoint(
+            self.results
+                .iter()
+                .map(|(position, result)| (position, result)),
+        );
         let of_queue = |(position, result): &&(Position, Result<T, Failure>)| {
             !position.is_stream() && matches!(result, Err(Failure::Retry(_)))
         };
-        let from_queue = self.results.iter().filter(of_queue).map(|(position, _)| position.id.clone());
+        let from_queue = self
+            .results
+            .iter()
+            .filter(of_queue)
+            .map(|(position, _)| position.id.clone());
         let failures = from_stream.into_iter().chain(from_queue);
-        let batch_item_failures = failures.map(|item_identifier| ItemFailure { item_identifier }).collect();
-        Ok(Response { batch_item_failures })
+        let batch_item_failures = failures
+            .map(|item_identifier| ItemFailure { item_identifier })
+            .collect();
+        Ok(Response {
+            batch_item_failures,
+        })
     }
 
     /// One line a failed record, without any of its values, and the batch's counters.
@@ -314,7 +399,8 @@ impl<T> Handled<T> {
                 Err(Failure::Rejected(rejection)) => {
                     rejected += 1;
                     let refusal = rejection.refusal.as_ref();
-                    let (code, member) = refusal.map_or(("", ""), |refusal| (&refusal.code, &refusal.member));
+                    let (code, member) =
+                        refusal.map_or(("", ""), |refusal| (&refusal.code, &refusal.member));
                     tracing::warn!(%position, class = rejection.class, code, member, "record rejected");
                 }
                 Err(Failure::Retry(retry)) => {
@@ -340,14 +426,23 @@ mod tests {
 
     /// Records written as `key:payload`; the payload says what becomes of it.
     fn records(origin: Origin, lines: &[&str]) -> Vec<Record> {
-        lines.iter().enumerate().map(|(n, line)| {
-            let (key, payload) = line.split_once(':').unwrap();
-            Record {
-                position: Position { origin, arn: "arn:x:orders".into(), id: (n + 8).to_string(), sub: 0 },
-                key: (!key.is_empty()).then(|| key.to_owned()),
-                payload: Ok(payload.into()),
-            }
-        }).collect()
+        lines
+            .iter()
+            .enumerate()
+            .map(|(n, line)| {
+                let (key, payload) = line.split_once(':').unwrap();
+                Record {
+                    position: Position {
+                        origin,
+                        arn: "arn:x:orders".into(),
+                        id: (n + 8).to_string(),
+                        sub: 0,
+                    },
+                    key: (!key.is_empty()).then(|| key.to_owned()),
+                    payload: Ok(payload.into()),
+                }
+            })
+            .collect()
     }
 
     async fn process(_: usize, record: &Record) -> Result<(), Failure> {
@@ -358,7 +453,10 @@ mod tests {
             b"refused" => Err(Failure::Rejected(Rejection {
                 class: "refused",
                 reason: String::new(),
-                refusal: Some(Refusal { code: "ValidationException".into(), member: "price".into() }),
+                refusal: Some(Refusal {
+                    code: "ValidationException".into(),
+                    member: "price".into(),
+                }),
             })),
             b"slow" => {
                 tokio::time::sleep(Duration::from_mins(1)).await;
@@ -369,7 +467,12 @@ mod tests {
     }
 
     /// Runs a batch and keeps the ids of what was parked.
-    async fn answer(batcher: &Batcher, records: Vec<Record>, deadline: Option<Instant>, parked: &Mutex<Vec<String>>) -> String {
+    async fn answer(
+        batcher: &Batcher,
+        records: Vec<Record>,
+        deadline: Option<Instant>,
+        parked: &Mutex<Vec<String>>,
+    ) -> String {
         let park = async |record: &Record, _: &Rejection| {
             parked.lock().unwrap().push(record.position.id.clone());
             Ok(())
@@ -377,7 +480,11 @@ mod tests {
         let handled = batcher.run(records, deadline, process, park).await;
         match handled.response() {
             Ok(response) => {
-                let items: Vec<_> = response.batch_item_failures.into_iter().map(|item| item.item_identifier).collect();
+                let items: Vec<_> = response
+                    .batch_item_failures
+                    .into_iter()
+                    .map(|item| item.item_identifier)
+                    .collect();
                 items.join(" ")
             }
             Err(error) => format!("error: {error}"),
@@ -388,10 +495,19 @@ mod tests {
     fn check(origin: Origin, lines: &[&str], want: &str, parked: &[&str]) {
         let parked_ids = Mutex::default();
         let batcher = Batcher::new("test", Budget::default());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
         let got = runtime.block_on(async {
             let deadline = Instant::now() + Budget::default().margin + Duration::from_millis(50);
-            answer(&batcher, records(origin, lines), Some(deadline), &parked_ids).await
+            answer(
+                &batcher,
+                records(origin, lines),
+                Some(deadline),
+                &parked_ids,
+            )
+            .await
         });
         assert_eq!(got, want, "{lines:?}");
         let mut ids = parked_ids.into_inner().unwrap();
@@ -407,12 +523,22 @@ mod tests {
         check(Kinesis, &["a:ok", "b:down", "c:ok"], "9", &[]);
         // 9 comes before 10 although "10" sorts before "9".
         check(Kinesis, &["a:ok", "b:down", "c:down"], "9", &[]);
-        check(Kinesis, &["a:down", "b:down"], "error: all 2 records failed and will be delivered again; the first: down", &[]);
+        check(
+            Kinesis,
+            &["a:down", "b:down"],
+            "error: all 2 records failed and will be delivered again; the first: down",
+            &[],
+        );
     }
 
     #[test]
     fn a_key_stops_at_its_first_retry() {
-        check(Origin::Sqs, &["a:ok", "a:down", "a:ok", "b:ok"], "9 10", &[]);
+        check(
+            Origin::Sqs,
+            &["a:ok", "a:down", "a:ok", "b:ok"],
+            "9 10",
+            &[],
+        );
         check(Origin::Sqs, &[":ok", ":down", ":ok"], "9", &[]);
     }
 
@@ -422,7 +548,12 @@ mod tests {
         check(Origin::Kinesis, &["a:panic", "b:ok"], "", &["8"]);
         // What lies above the checkpoint comes again, so it is not parked now.
         check(Origin::Kinesis, &["a:bad", "b:down", "c:bad"], "9", &["8"]);
-        check(Origin::Sqs, &["a:bad", "b:down", "c:bad"], "9", &["10", "8"]);
+        check(
+            Origin::Sqs,
+            &["a:bad", "b:down", "c:bad"],
+            "9",
+            &["10", "8"],
+        );
     }
 
     #[test]
@@ -433,10 +564,20 @@ mod tests {
     #[test]
     fn refusals_that_are_all_alike_are_set_up() {
         let ten = ["a:refused"; 10];
-        check(Origin::Kinesis, &ten, "error: all 10 records failed and will be delivered again; the first: every record is refused with ValidationException at `price`", &[]);
+        check(
+            Origin::Kinesis,
+            &ten,
+            "error: all 10 records failed and will be delivered again; the first: every record is refused with ValidationException at `price`",
+            &[],
+        );
         let mut nine = ten;
         nine[9] = "a:ok";
-        check(Origin::Kinesis, &nine, "", &["10", "11", "12", "13", "14", "15", "16", "8", "9"]);
+        check(
+            Origin::Kinesis,
+            &nine,
+            "",
+            &["10", "11", "12", "13", "14", "15", "16", "8", "9"],
+        );
     }
 
     #[tokio::test]
@@ -444,12 +585,21 @@ mod tests {
         let parked = Mutex::default();
         let batcher = Batcher::new("test", Budget::default());
         for round in 0..21_usize {
-            let got = answer(&batcher, records(Origin::Sqs, &["a:refused"]), None, &parked).await;
+            let got = answer(
+                &batcher,
+                records(Origin::Sqs, &["a:refused"]),
+                None,
+                &parked,
+            )
+            .await;
             assert_eq!(got.starts_with("error"), round >= 19, "{round}: {got}");
         }
         assert_eq!(parked.lock().unwrap().len(), 19);
         for one in ["a:ok", "a:refused"] {
-            assert_eq!(answer(&batcher, records(Origin::Sqs, &[one]), None, &parked).await, "");
+            assert_eq!(
+                answer(&batcher, records(Origin::Sqs, &[one]), None, &parked).await,
+                ""
+            );
         }
     }
 
@@ -457,13 +607,29 @@ mod tests {
     async fn a_record_that_cannot_be_parked_is_delivered_again() {
         let batcher = Batcher::new("test", Budget::default());
         let broken = async |_: &Record, _: &Rejection| Err(Failure::retry("PutObject: no disk"));
-        let handled = batcher.run(records(Origin::Sqs, &["a:bad", "b:ok"]), None, process, broken).await;
-        assert_eq!(handled.response().unwrap().batch_item_failures[0].item_identifier, "8");
+        let handled = batcher
+            .run(
+                records(Origin::Sqs, &["a:bad", "b:ok"]),
+                None,
+                process,
+                broken,
+            )
+            .await;
+        assert_eq!(
+            handled.response().unwrap().batch_item_failures[0].item_identifier,
+            "8"
+        );
     }
 
     #[tokio::test]
     async fn keys_run_side_by_side_and_one_key_in_order() {
-        let batcher = Batcher::new("test", Budget { concurrency: 16, ..Budget::default() });
+        let batcher = Batcher::new(
+            "test",
+            Budget {
+                concurrency: 16,
+                ..Budget::default()
+            },
+        );
         let park = async |_: &Record, _: &Rejection| Ok(());
         let seen = Mutex::new(Vec::new());
         let slow = async |_: usize, record: &Record| -> Result<(), Failure> {
@@ -474,14 +640,21 @@ mod tests {
         let distinct: Vec<String> = (0..100).map(|n| format!("k{n}:ok")).collect();
         let lines: Vec<&str> = distinct.iter().map(String::as_str).collect();
         let start = Instant::now();
-        batcher.run(records(Origin::Kinesis, &lines), None, &slow, &park).await;
+        batcher
+            .run(records(Origin::Kinesis, &lines), None, &slow, &park)
+            .await;
         let overlapped = start.elapsed();
         seen.lock().unwrap().clear();
         let start = Instant::now();
-        batcher.run(records(Origin::Kinesis, &["k:ok"; 100]), None, &slow, &park).await;
+        batcher
+            .run(records(Origin::Kinesis, &["k:ok"; 100]), None, &slow, &park)
+            .await;
         let one_by_one = start.elapsed();
         let in_order: Vec<String> = (8..108).map(|n| n.to_string()).collect();
         assert_eq!(*seen.lock().unwrap(), in_order);
-        assert!(overlapped * 3 < one_by_one, "{overlapped:?} against {one_by_one:?}");
+        assert!(
+            overlapped * 3 < one_by_one,
+            "{overlapped:?} against {one_by_one:?}"
+        );
     }
 }

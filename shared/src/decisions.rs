@@ -15,7 +15,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure,
+};
 use event::{EventId, EventTypeName, OutcomeName, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -182,29 +184,49 @@ impl Outcomes {
         let priority = mapping.outcome_priority();
         let given = || verdict.matched_rules.iter().flat_map(|rule| &rule.outcomes);
         let unknown = given().any(|name| !priority.iter().any(|known| known.as_str() == name));
-        let undetermined = unknown || order.is_undetermined() || !verdict.prediction.undetermined.is_empty();
-        let mut all: Vec<_> = priority.iter().filter(|known| given().any(|name| name == known.as_str())).collect();
+        let undetermined =
+            unknown || order.is_undetermined() || !verdict.prediction.undetermined.is_empty();
+        let mut all: Vec<_> = priority
+            .iter()
+            .filter(|known| given().any(|name| name == known.as_str()))
+            .collect();
         if undetermined {
             all.extend(mapping.on_undetermined());
         }
         if all.is_empty() {
             all.extend(mapping.on_no_match());
         }
-        let all = priority.iter().filter(|known| all.contains(known)).cloned().collect();
+        let all = priority
+            .iter()
+            .filter(|known| all.contains(known))
+            .cloned()
+            .collect();
         Self { all, undetermined }
     }
 }
 
 impl Decision {
     /// Puts a decision together. `now` is the time of deciding.
-    pub fn new(mapping: &Mapping, order: &Order, verdict: Verdict, position: Option<Position>, now: Timestamp) -> Self {
+    pub fn new(
+        mapping: &Mapping,
+        order: &Order,
+        verdict: Verdict,
+        position: Option<Position>,
+        now: Timestamp,
+    ) -> Self {
         let outcomes = Outcomes::new(mapping, order, &verdict);
         let effective = outcomes.all.first();
         let key = Key::new(mapping.event_type(), &order.event_id, order.revision);
         let by_time = format!("{}#{}#{}", order.timestamp, order.event_id, order.revision);
         let known_entity = !order.entity.entity_id.is_unknown();
         let review = effective.filter(|outcome| mapping.is_reviewable(outcome));
-        let review = review.map(|outcome| review_key(outcome.as_str(), &day_of(order.timestamp), shard(&order.event_id)));
+        let review = review.map(|outcome| {
+            review_key(
+                outcome.as_str(),
+                &day_of(order.timestamp),
+                shard(&order.event_id),
+            )
+        });
         Self {
             kind: "decision".to_owned(),
             decision_id: key.decision_id(),
@@ -216,7 +238,11 @@ impl Decision {
             event_timestamp: order.timestamp.to_string(),
             entity_type: order.entity.entity_type.to_string(),
             entity_id: order.entity.entity_id.as_str().to_owned(),
-            variables: order.variables.iter().map(|(name, value)| (name.to_string(), value.expose().to_owned())).collect(),
+            variables: order
+                .variables
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.expose().to_owned()))
+                .collect(),
             detector_id: mapping.detector().to_string(),
             effective_outcome: effective.map(ToString::to_string).unwrap_or_default(),
             outcomes: outcomes.all.iter().map(ToString::to_string).collect(),
@@ -230,7 +256,12 @@ impl Decision {
             label: None,
             label_history: BTreeMap::new(),
             label_revision: 0,
-            gsi1pk: known_entity.then(|| entity_key(order.entity.entity_type.as_str(), order.entity.entity_id.as_str())),
+            gsi1pk: known_entity.then(|| {
+                entity_key(
+                    order.entity.entity_type.as_str(),
+                    order.entity.entity_id.as_str(),
+                )
+            }),
             gsi1sk: known_entity.then(|| by_time.clone()),
             gsi2sk: review.is_some().then_some(by_time),
             gsi2pk: review,
@@ -258,12 +289,18 @@ pub struct Key {
 impl Key {
     /// Of one revision of an event.
     pub fn new(event_type: &EventTypeName, event_id: &EventId, revision: u32) -> Self {
-        Self { pk: format!("{event_type}#{event_id}"), sk: format!("decision#{revision:05}") }
+        Self {
+            pk: format!("{event_type}#{event_id}"),
+            sk: format!("decision#{revision:05}"),
+        }
     }
 
     /// Of the labels that wait for an event.
     pub fn waiting(event_type: &EventTypeName, event_id: &EventId) -> Self {
-        Self { pk: format!("waiting#{event_type}#{event_id}"), sk: "labels".to_owned() }
+        Self {
+            pk: format!("waiting#{event_type}#{event_id}"),
+            sk: "labels".to_owned(),
+        }
     }
 
     /// The partition key.
@@ -272,7 +309,10 @@ impl Key {
     }
 
     fn decision_id(&self) -> String {
-        let revision = self.sk.trim_start_matches("decision#").trim_start_matches('0');
+        let revision = self
+            .sk
+            .trim_start_matches("decision#")
+            .trim_start_matches('0');
         format!("{}#{revision}", self.pk)
     }
 
@@ -323,7 +363,10 @@ pub struct Decisions {
 impl Decisions {
     /// The table `table` behind `client`.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self {
+            client,
+            table: table.into(),
+        }
     }
 
     /// The client, for what only one function does with the table.
@@ -341,8 +384,13 @@ impl Decisions {
     /// # Errors
     /// [`Failure::Retry`] where DynamoDB fails.
     pub async fn put(&self, decision: Decision) -> Result<Written, Failure> {
-        let item: Item = serde_dynamo::to_item(&decision).map_err(|_| Failure::retry("a decision does not serialize"))?;
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        let item: Item = serde_dynamo::to_item(&decision)
+            .map_err(|_| Failure::retry("a decision does not serialize"))?;
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item));
         let put = put
             .condition_expression("attribute_not_exists(pk)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -354,7 +402,11 @@ impl Decisions {
                 let earlier = parse(failed.item().cloned().unwrap_or_default())?;
                 // The SDK sent our write twice, and the first had reached the table.
                 let ours = earlier.attempt_id == decision.attempt_id;
-                Ok(if ours { Written::Decided(earlier) } else { Written::Duplicate(earlier) })
+                Ok(if ours {
+                    Written::Decided(earlier)
+                } else {
+                    Written::Duplicate(earlier)
+                })
             }
             _ => Err(dependency("PutItem", &error)),
         }
@@ -369,14 +421,28 @@ impl Decisions {
         let mut found = Found::default();
         while !keys.is_empty() {
             let now = keys.split_off(keys.len().saturating_sub(BATCH_GET));
-            let request = KeysAndAttributes::builder().set_keys(Some(now)).consistent_read(true).build();
+            let request = KeysAndAttributes::builder()
+                .set_keys(Some(now))
+                .consistent_read(true)
+                .build();
             let request = request.map_err(|_| Failure::retry("BatchGetItem: request not built"))?;
-            let answer = self.client.batch_get_item().request_items(&self.table, request).send().await;
+            let answer = self
+                .client
+                .batch_get_item()
+                .request_items(&self.table, request)
+                .send()
+                .await;
             let answer = answer.map_err(|error| dependency("BatchGetItem", &error))?;
-            for item in answer.responses.and_then(|mut tables| tables.remove(&self.table)).unwrap_or_default() {
+            for item in answer
+                .responses
+                .and_then(|mut tables| tables.remove(&self.table))
+                .unwrap_or_default()
+            {
                 found.add(item)?;
             }
-            let left = answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.table));
+            let left = answer
+                .unprocessed_keys
+                .and_then(|mut tables| tables.remove(&self.table));
             keys.extend(left.map(|left| left.keys).unwrap_or_default());
         }
         Ok(found)
@@ -386,41 +452,82 @@ impl Decisions {
     ///
     /// # Errors
     /// [`Failure::Retry`] where DynamoDB fails.
-    pub async fn revisions(&self, event_type: &EventTypeName, event_id: &EventId) -> Result<Vec<Decision>, Failure> {
+    pub async fn revisions(
+        &self,
+        event_type: &EventTypeName,
+        event_id: &EventId,
+    ) -> Result<Vec<Decision>, Failure> {
         let pk = Key::new(event_type, event_id, 1).pk;
-        let query = self.client.query().table_name(&self.table).consistent_read(true);
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true);
         let query = query
             .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
             .expression_attribute_values(":pk", AttributeValue::S(pk))
             .expression_attribute_values(":sk", AttributeValue::S("decision#".to_owned()));
-        let items = query.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
-        items.map_err(|error| dependency("Query", &error))?.into_iter().map(|item| parse(item).map(|decision| *decision)).collect()
+        let items = query
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>()
+            .await;
+        items
+            .map_err(|error| dependency("Query", &error))?
+            .into_iter()
+            .map(|item| parse(item).map(|decision| *decision))
+            .collect()
     }
 
     /// An entity's decisions, newest first, at most `limit`.
     ///
     /// # Errors
     /// [`Failure::Retry`] where DynamoDB fails.
-    pub async fn of_entity(&self, entity_type: &str, entity_id: &str, limit: usize) -> Result<Vec<Decision>, Failure> {
-        self.index("gsi1", entity_key(entity_type, entity_id), limit).await
+    pub async fn of_entity(
+        &self,
+        entity_type: &str,
+        entity_id: &str,
+        limit: usize,
+    ) -> Result<Vec<Decision>, Failure> {
+        self.index("gsi1", entity_key(entity_type, entity_id), limit)
+            .await
     }
 
     /// Open reviews of a day (`yyyy-MM-dd`), newest first.
     ///
     /// # Errors
     /// [`Failure::Retry`] where DynamoDB fails.
-    pub async fn open_reviews(&self, outcome: &OutcomeName, day: &str, limit: usize) -> Result<Vec<Decision>, Failure> {
+    pub async fn open_reviews(
+        &self,
+        outcome: &OutcomeName,
+        day: &str,
+        limit: usize,
+    ) -> Result<Vec<Decision>, Failure> {
         let mut reviews = Vec::new();
         for shard in 0..REVIEW_SHARDS {
-            reviews.extend(self.index("gsi2", review_key(outcome.as_str(), day, shard), limit).await?);
+            reviews.extend(
+                self.index("gsi2", review_key(outcome.as_str(), day, shard), limit)
+                    .await?,
+            );
         }
         reviews.sort_by(|a, b| b.gsi2sk.cmp(&a.gsi2sk));
         reviews.truncate(limit);
         Ok(reviews)
     }
 
-    async fn index(&self, index: &str, key: String, limit: usize) -> Result<Vec<Decision>, Failure> {
-        let query = self.client.query().table_name(&self.table).index_name(index).scan_index_forward(false);
+    async fn index(
+        &self,
+        index: &str,
+        key: String,
+        limit: usize,
+    ) -> Result<Vec<Decision>, Failure> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(index)
+            .scan_index_forward(false);
         let query = query
             .key_condition_expression(format!("{index}pk = :pk"))
             .expression_attribute_values(":pk", AttributeValue::S(key));
@@ -429,7 +536,9 @@ impl Decisions {
         while decisions.len() < limit {
             match pages.next().await {
                 None => break,
-                Some(item) => decisions.push(*parse(item.map_err(|error| dependency("Query", &error))?)?),
+                Some(item) => {
+                    decisions.push(*parse(item.map_err(|error| dependency("Query", &error))?)?)
+                }
             }
         }
         Ok(decisions)
@@ -445,11 +554,22 @@ pub struct Found {
 
 impl Found {
     fn add(&mut self, item: Item) -> Result<(), Failure> {
-        if item.get("kind").and_then(|kind| kind.as_s().ok()).is_some_and(|kind| kind == "decision") {
+        if item
+            .get("kind")
+            .and_then(|kind| kind.as_s().ok())
+            .is_some_and(|kind| kind == "decision")
+        {
             let decision = parse(item)?;
-            self.decisions.insert(Key { pk: decision.pk.clone(), sk: decision.sk.clone() }, decision);
+            self.decisions.insert(
+                Key {
+                    pk: decision.pk.clone(),
+                    sk: decision.sk.clone(),
+                },
+                decision,
+            );
         } else if let Some(pk) = item.get("pk").and_then(|pk| pk.as_s().ok()).cloned() {
-            self.waiting.insert(pk, crate::labels::waiting_entries(&item));
+            self.waiting
+                .insert(pk, crate::labels::waiting_entries(&item));
         }
         Ok(())
     }
@@ -470,5 +590,7 @@ impl Found {
 /// # Errors
 /// [`Failure::Retry`]: the item was written by another version of the product, so it is set-up.
 pub fn parse(item: Item) -> Result<Box<Decision>, Failure> {
-    serde_dynamo::from_item(item).map(Box::new).map_err(|_| Failure::set_up("a decision item is not readable by this version"))
+    serde_dynamo::from_item(item)
+        .map(Box::new)
+        .map_err(|_| Failure::set_up("a decision item is not readable by this version"))
 }

@@ -53,17 +53,27 @@ pub struct Retry {
 impl Failure {
     /// A rejection that the record itself explains.
     pub fn rejected(class: &'static str, reason: impl Into<String>) -> Self {
-        Self::Rejected(Rejection { class, reason: reason.into(), refusal: None })
+        Self::Rejected(Rejection {
+            class,
+            reason: reason.into(),
+            refusal: None,
+        })
     }
 
     /// A failed dependency.
     pub fn retry(cause: impl Into<String>) -> Self {
-        Self::Retry(Retry { cause: cause.into(), set_up: false })
+        Self::Retry(Retry {
+            cause: cause.into(),
+            set_up: false,
+        })
     }
 
     /// A wrong set-up. It must never drain a stream, so it is a retry, and an alarm.
     pub fn set_up(cause: impl Into<String>) -> Self {
-        Self::Retry(Retry { cause: cause.into(), set_up: true })
+        Self::Retry(Retry {
+            cause: cause.into(),
+            set_up: true,
+        })
     }
 }
 
@@ -105,7 +115,12 @@ const CLASSES: &[(&str, Class, Class, Class)] = &[
     ("AccessDeniedException", SetUp, SetUp, SetUp),
     ("ThrottlingException", Transient, Transient, Transient),
     ("InternalServerException", Transient, Transient, Transient),
-    ("ResourceUnavailableException", Transient, Transient, Transient),
+    (
+        "ResourceUnavailableException",
+        Transient,
+        Transient,
+        Transient,
+    ),
     ("SerializationException", Refused, Refused, Refused),
     ("UnknownOperationException", SetUp, SetUp, SetUp),
     ("UnrecognizedClientException", SetUp, SetUp, SetUp),
@@ -143,8 +158,15 @@ impl CallError {
     /// Reads an SDK error.
     pub fn new<E: ProvideErrorMetadata, R>(call: Call, error: &SdkError<E, R>) -> Self {
         let code = code_of(error);
-        let message = error.as_service_error().and_then(|e| e.message()).unwrap_or_default();
-        Self { class: Class::of(call, &code), code, message: message.to_owned() }
+        let message = error
+            .as_service_error()
+            .and_then(|e| e.message())
+            .unwrap_or_default();
+        Self {
+            class: Class::of(call, &code),
+            code,
+            message: message.to_owned(),
+        }
     }
 
     /// The variable that the service refuses by name, of those that were sent.
@@ -157,10 +179,16 @@ impl CallError {
     pub fn into_failure(self, call: Call) -> Failure {
         match self.class {
             Refused => {
-                let refusal = Refusal { member: member_in(&self.message).to_owned(), code: self.code.clone() };
+                let refusal = Refusal {
+                    member: member_in(&self.message).to_owned(),
+                    code: self.code.clone(),
+                };
                 Failure::Rejected(Rejection {
                     class: "refused",
-                    reason: format!("{call:?} refused the event: {}: {}", self.code, self.message),
+                    reason: format!(
+                        "{call:?} refused the event: {}: {}",
+                        self.code, self.message
+                    ),
                     refusal: Some(refusal),
                 })
             }
@@ -192,9 +220,16 @@ pub fn dependency<E: ProvideErrorMetadata, R>(operation: &str, error: &SdkError<
     let code = code_of(error);
     let set_up = matches!(
         code.as_str(),
-        "ResourceNotFoundException" | "AccessDeniedException" | "AccessDenied" | "NoSuchBucket" | "ValidationException"
+        "ResourceNotFoundException"
+            | "AccessDeniedException"
+            | "AccessDenied"
+            | "NoSuchBucket"
+            | "ValidationException"
     ) || code.starts_with("UnrecognizedClient");
-    Failure::Retry(Retry { cause: format!("{operation}: {code}"), set_up })
+    Failure::Retry(Retry {
+        cause: format!("{operation}: {code}"),
+        set_up,
+    })
 }
 
 /// The member that a text of the service names in quotes, its last part where it is a path.
@@ -204,7 +239,9 @@ pub fn member_in(message: &str) -> &str {
     let after = ["at '", "variable '", "variable `"]
         .iter()
         .find_map(|lead| message.split_once(lead).map(|(_, rest)| rest));
-    let quoted = after.and_then(|rest| rest.split(['\'', '`']).next()).unwrap_or_default();
+    let quoted = after
+        .and_then(|rest| rest.split(['\'', '`']).next())
+        .unwrap_or_default();
     let path = quoted.strip_suffix(".member").unwrap_or(quoted);
     path.rsplit('.').next().unwrap_or_default()
 }
@@ -221,8 +258,16 @@ mod tests {
             (Call::GetEventPrediction, "ConflictException", Transient),
             (Call::GetEventPrediction, "AccessDeniedException", SetUp),
             (Call::GetEventPrediction, "ThrottlingException", Transient),
-            (Call::GetEventPrediction, "InternalServerException", Transient),
-            (Call::GetEventPrediction, "ResourceUnavailableException", Transient),
+            (
+                Call::GetEventPrediction,
+                "InternalServerException",
+                Transient,
+            ),
+            (
+                Call::GetEventPrediction,
+                "ResourceUnavailableException",
+                Transient,
+            ),
             (Call::SendEvent, "ValidationException", Refused),
             (Call::SendEvent, "ResourceNotFoundException", SetUp),
             (Call::SendEvent, "ConflictException", Transient),
@@ -245,9 +290,18 @@ mod tests {
     #[test]
     fn the_member_is_read_from_either_wording() {
         let cases = [
-            ("1 validation error detected: Value 'x' at 'eventVariables.price.member' failed", "price"),
-            ("1 validation error detected: Value '' at 'eventId' failed to satisfy constraint", "eventId"),
-            ("Value of variable 'order_price' is not a valid FLOAT.", "order_price"),
+            (
+                "1 validation error detected: Value 'x' at 'eventVariables.price.member' failed",
+                "price",
+            ),
+            (
+                "1 validation error detected: Value '' at 'eventId' failed to satisfy constraint",
+                "eventId",
+            ),
+            (
+                "Value of variable 'order_price' is not a valid FLOAT.",
+                "order_price",
+            ),
             ("something else", ""),
         ];
         for (message, member) in cases {

@@ -38,24 +38,34 @@ fn parts(message: &[u8]) -> Option<Vec<Part>> {
     let mut records = Vec::new();
     for field in Fields(message) {
         match field? {
-            (PARTITION_KEY_TABLE, Field::Bytes(key)) => keys.push(String::from_utf8(key.to_vec()).ok()?),
+            (PARTITION_KEY_TABLE, Field::Bytes(key)) => {
+                keys.push(String::from_utf8(key.to_vec()).ok()?)
+            }
             (RECORDS, Field::Bytes(record)) => records.push(record),
             _ => {}
         }
     }
-    records.into_iter().map(|record| part(record, &keys)).collect()
+    records
+        .into_iter()
+        .map(|record| part(record, &keys))
+        .collect()
 }
 
 fn part(record: &[u8], keys: &[String]) -> Option<Part> {
     let (mut key, mut data) = (None, None);
     for field in Fields(record) {
         match field? {
-            (RECORD_PARTITION_KEY_INDEX, Field::Number(index)) => key = keys.get(usize::try_from(index).ok()?),
+            (RECORD_PARTITION_KEY_INDEX, Field::Number(index)) => {
+                key = keys.get(usize::try_from(index).ok()?)
+            }
             (RECORD_DATA, Field::Bytes(bytes)) => data = Some(bytes.to_vec()),
             _ => {}
         }
     }
-    Some(Part { partition_key: key?.clone(), data: data? })
+    Some(Part {
+        partition_key: key?.clone(),
+        data: data?,
+    })
 }
 
 enum Field<'a> {
@@ -148,7 +158,10 @@ mod tests {
     fn plain_data_and_damaged_aggregates_are_plain() {
         assert_eq!(deaggregate(b"{}"), None);
         assert_eq!(deaggregate(&MAGIC), None);
-        let mut damaged = aggregate(&[Part { partition_key: "k".into(), data: b"{}".to_vec() }]);
+        let mut damaged = aggregate(&[Part {
+            partition_key: "k".into(),
+            data: b"{}".to_vec(),
+        }]);
         damaged[6] ^= 1;
         assert_eq!(deaggregate(&damaged), None);
     }

@@ -43,7 +43,10 @@ impl LabelTime {
     /// What the text is instead.
     pub fn parse(text: &str, zone: &jiff::tz::TimeZone) -> Result<Self, InvalidTimestamp> {
         let time = Timestamp::parse_in(text, zone)?;
-        Ok(Self { time, day_only: !Timestamp::has_clock_time(text) })
+        Ok(Self {
+            time,
+            day_only: !Timestamp::has_clock_time(text),
+        })
     }
 
     /// How many seconds the label's time lies before the event's; 0 where it does not.
@@ -137,19 +140,27 @@ impl LabelEntry {
     }
 
     fn item(&self) -> Result<AttributeValue, Failure> {
-        serde_dynamo::to_attribute_value(self).map_err(|_| Failure::retry("a label does not serialize"))
+        serde_dynamo::to_attribute_value(self)
+            .map_err(|_| Failure::retry("a label does not serialize"))
     }
 }
 
 /// The current label of a history: the highest rank, then the newest.
 pub fn current(history: &BTreeMap<String, LabelEntry>) -> Option<&LabelEntry> {
-    history.values().filter(|entry| entry.label.is_some()).max_by(|a, b| a.precedence().cmp(&b.precedence()))
+    history
+        .values()
+        .filter(|entry| entry.label.is_some())
+        .max_by(|a, b| a.precedence().cmp(&b.precedence()))
 }
 
 /// The labels inside a waiting item.
 pub(crate) fn waiting_entries(item: &HashMap<String, AttributeValue>) -> Vec<LabelEntry> {
-    let labels = item.iter().filter(|(name, _)| name.starts_with(WAITING_PREFIX));
-    labels.filter_map(|(_, value)| serde_dynamo::from_attribute_value(value.clone()).ok()).collect()
+    let labels = item
+        .iter()
+        .filter(|(name, _)| name.starts_with(WAITING_PREFIX));
+    labels
+        .filter_map(|(_, value)| serde_dynamo::from_attribute_value(value.clone()).ok())
+        .collect()
 }
 
 /// What became of a label.
@@ -174,8 +185,16 @@ pub struct Labels {
 
 impl Labels {
     /// Labels of one event type.
-    pub fn new(decisions: Decisions, fraud_detector: aws_sdk_frauddetector::Client, event_type: EventTypeName) -> Self {
-        Self { decisions, fraud_detector, event_type }
+    pub fn new(
+        decisions: Decisions,
+        fraud_detector: aws_sdk_frauddetector::Client,
+        event_type: EventTypeName,
+    ) -> Self {
+        Self {
+            decisions,
+            fraud_detector,
+            event_type,
+        }
     }
 
     /// Applies one message; `now` is the time of receiving it.
@@ -185,7 +204,10 @@ impl Labels {
     /// [`Failure::Retry`] where a dependency fails.
     pub async fn apply(&self, label: &Label, now: Timestamp) -> Result<Applied, Failure> {
         if label.time.time.epoch_seconds() - now.epoch_seconds() > FUTURE_SECONDS {
-            let reason = format!("the label's time {} is more than 24 hours in the future", label.time.time);
+            let reason = format!(
+                "the label's time {} is more than 24 hours in the future",
+                label.time.time
+            );
             return Err(Failure::rejected("label-in-future", reason));
         }
         let entry = LabelEntry::from(label);
@@ -197,7 +219,8 @@ impl Labels {
         match self.try_apply(&label.event_id, &entry).await? {
             None => Ok(Applied::Waiting),
             Some(skewed) => {
-                self.wait_no_more(&label.event_id, std::slice::from_ref(&entry)).await?;
+                self.wait_no_more(&label.event_id, std::slice::from_ref(&entry))
+                    .await?;
                 Ok(Applied::Applied { skewed })
             }
         }
@@ -208,13 +231,23 @@ impl Labels {
     /// # Errors
     /// [`Failure::Retry`] where a dependency fails. A label that is rejected now is dropped from the
     /// queue and logged: there is no record of it to park, and its message was answered long ago.
-    pub async fn apply_waiting(&self, event_id: &EventId, entries: &[LabelEntry]) -> Result<(), Failure> {
+    pub async fn apply_waiting(
+        &self,
+        event_id: &EventId,
+        entries: &[LabelEntry],
+    ) -> Result<(), Failure> {
         for entry in entries {
             match self.try_apply(event_id, entry).await {
                 Ok(Some(_)) => {}
                 // The service does not see its own event yet: the label waits on.
-                Ok(None) => return Err(Failure::retry("UpdateEventLabel: the event is not visible yet")),
-                Err(Failure::Rejected(rejection)) => tracing::warn!(class = rejection.class, "waiting label rejected"),
+                Ok(None) => {
+                    return Err(Failure::retry(
+                        "UpdateEventLabel: the event is not visible yet",
+                    ));
+                }
+                Err(Failure::Rejected(rejection)) => {
+                    tracing::warn!(class = rejection.class, "waiting label rejected")
+                }
                 Err(retry) => return Err(retry),
             }
         }
@@ -227,13 +260,30 @@ impl Labels {
     /// [`Failure::Retry`] where DynamoDB fails.
     pub async fn waiting(&self, event_id: &EventId) -> Result<Vec<LabelEntry>, Failure> {
         let key = Key::waiting(&self.event_type, event_id);
-        let get = self.decisions.client().get_item().table_name(self.decisions.table()).consistent_read(true);
-        let answer = get.set_key(Some(key.item())).send().await.map_err(|error| dependency("GetItem", &error))?;
-        Ok(answer.item.as_ref().map(waiting_entries).unwrap_or_default())
+        let get = self
+            .decisions
+            .client()
+            .get_item()
+            .table_name(self.decisions.table())
+            .consistent_read(true);
+        let answer = get
+            .set_key(Some(key.item()))
+            .send()
+            .await
+            .map_err(|error| dependency("GetItem", &error))?;
+        Ok(answer
+            .item
+            .as_ref()
+            .map(waiting_entries)
+            .unwrap_or_default())
     }
 
     /// Whether the label's time was skewed, or `None` where neither decision nor event is there.
-    async fn try_apply(&self, event_id: &EventId, entry: &LabelEntry) -> Result<Option<bool>, Failure> {
+    async fn try_apply(
+        &self,
+        event_id: &EventId,
+        entry: &LabelEntry,
+    ) -> Result<Option<bool>, Failure> {
         let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
         let Some(first) = decisions.first() else {
             return Ok(self.send(event_id, entry).await?.then_some(false));
@@ -251,7 +301,10 @@ impl Labels {
         let mut sent: Option<LabelEntry> = None;
         for _ in 0..MEETINGS {
             let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
-            let best = decisions.iter().find_map(|decision| current(&decision.label_history)).cloned();
+            let best = decisions
+                .iter()
+                .find_map(|decision| current(&decision.label_history))
+                .cloned();
             if best == sent {
                 return Ok(());
             }
@@ -269,14 +322,27 @@ impl Labels {
 
     /// Calls `UpdateEventLabel`; `false` where the service has no such event.
     async fn send(&self, event_id: &EventId, entry: &LabelEntry) -> Result<bool, Failure> {
-        let Some(label) = &entry.label else { return Ok(false) };
+        let Some(label) = &entry.label else {
+            return Ok(false);
+        };
         let call = self.fraud_detector.update_event_label();
-        let call = call.event_id(event_id.as_str()).event_type_name(self.event_type.as_str());
-        let Err(error) = call.assigned_label(label).label_timestamp(&entry.label_timestamp).send().await else {
+        let call = call
+            .event_id(event_id.as_str())
+            .event_type_name(self.event_type.as_str());
+        let Err(error) = call
+            .assigned_label(label)
+            .label_timestamp(&entry.label_timestamp)
+            .send()
+            .await
+        else {
             return Ok(true);
         };
         let error = CallError::new(Call::UpdateEventLabel, &error);
-        if error.class == Class::NoEvent { Ok(false) } else { Err(error.into_failure(Call::UpdateEventLabel)) }
+        if error.class == Class::NoEvent {
+            Ok(false)
+        } else {
+            Err(error.into_failure(Call::UpdateEventLabel))
+        }
     }
 
     /// Appends to the history of one decision and sets its current label.
@@ -290,7 +356,8 @@ impl Labels {
                 return Ok(());
             }
             let (event_type, id) = (&self.event_type, &decision.event_id);
-            let id = EventId::try_from(id.as_str()).map_err(|_| Failure::set_up("a decision item has no event id"))?;
+            let id = EventId::try_from(id.as_str())
+                .map_err(|_| Failure::set_up("a decision item has no event id"))?;
             let again = self.decisions.revisions(event_type, &id).await?;
             match again.into_iter().find(|other| other.sk == decision.sk) {
                 Some(newer) => decision = newer,
@@ -306,7 +373,11 @@ impl Labels {
         history.insert(entry.id(), entry.clone());
         let number = |n: u32| AttributeValue::N(n.to_string());
         let mut update = "SET label_history.#id = :entry, label_revision = :next".to_owned();
-        let mut request = self.decisions.client().update_item().table_name(self.decisions.table());
+        let mut request = self
+            .decisions
+            .client()
+            .update_item()
+            .table_name(self.decisions.table());
         if let Some(best) = current(&history) {
             // A verdict closes the review.
             update.push_str(", label = :label REMOVE gsi2pk, gsi2sk");
@@ -334,9 +405,18 @@ impl Labels {
         }
     }
 
-    async fn let_wait(&self, event_id: &EventId, entry: &LabelEntry, now: Timestamp) -> Result<(), Failure> {
+    async fn let_wait(
+        &self,
+        event_id: &EventId,
+        entry: &LabelEntry,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         let until = now.epoch_seconds() + WAITING_SECONDS;
-        let update = self.decisions.client().update_item().table_name(self.decisions.table());
+        let update = self
+            .decisions
+            .client()
+            .update_item()
+            .table_name(self.decisions.table());
         let update = update
             .set_key(Some(Key::waiting(&self.event_type, event_id).item()))
             .update_expression("SET #id = :entry, kind = :kind, expires_at = :until")
@@ -344,19 +424,31 @@ impl Labels {
             .expression_attribute_values(":entry", entry.item()?)
             .expression_attribute_values(":kind", AttributeValue::S("waiting".to_owned()))
             .expression_attribute_values(":until", AttributeValue::N(until.to_string()));
-        update.send().await.map_err(|error| dependency("UpdateItem", &error))?;
+        update
+            .send()
+            .await
+            .map_err(|error| dependency("UpdateItem", &error))?;
         Ok(())
     }
 
     /// Takes these entries from the waiting item; others may have come, so the item stays.
-    async fn wait_no_more(&self, event_id: &EventId, entries: &[LabelEntry]) -> Result<(), Failure> {
+    async fn wait_no_more(
+        &self,
+        event_id: &EventId,
+        entries: &[LabelEntry],
+    ) -> Result<(), Failure> {
         if entries.is_empty() {
             return Ok(());
         }
         let names: Vec<String> = (0..entries.len()).map(|n| format!("#l{n}")).collect();
-        let mut update = self.decisions.client().update_item().table_name(self.decisions.table());
+        let mut update = self
+            .decisions
+            .client()
+            .update_item()
+            .table_name(self.decisions.table());
         for (name, entry) in names.iter().zip(entries) {
-            update = update.expression_attribute_names(name, format!("{WAITING_PREFIX}{}", entry.id()));
+            update =
+                update.expression_attribute_names(name, format!("{WAITING_PREFIX}{}", entry.id()));
         }
         let update = update
             .set_key(Some(Key::waiting(&self.event_type, event_id).item()))
@@ -377,8 +469,14 @@ impl Labels {
 /// # Errors
 /// [`Failure::Rejected`] where it lies more than 48 hours before.
 fn check_skew(decision: &Decision, entry: &LabelEntry) -> Result<bool, Failure> {
-    let read = |text: &str| Timestamp::parse(text).map_err(|_| Failure::set_up("a stored time is not readable by this version"));
-    let time = LabelTime { time: read(&entry.label_timestamp)?, day_only: entry.day_only };
+    let read = |text: &str| {
+        Timestamp::parse(text)
+            .map_err(|_| Failure::set_up("a stored time is not readable by this version"))
+    };
+    let time = LabelTime {
+        time: read(&entry.label_timestamp)?,
+        day_only: entry.day_only,
+    };
     let before = time.seconds_before(read(&decision.event_timestamp)?);
     if before > SKEW_SECONDS {
         let reason = format!(
@@ -413,8 +511,14 @@ mod tests {
 
     #[track_caller]
     fn check(entries: &[LabelEntry], want: Option<&str>) {
-        let history = entries.iter().map(|entry| (entry.id(), entry.clone())).collect();
-        assert_eq!(current(&history).and_then(|entry| entry.label.as_deref()), want);
+        let history = entries
+            .iter()
+            .map(|entry| (entry.id(), entry.clone()))
+            .collect();
+        assert_eq!(
+            current(&history).and_then(|entry| entry.label.as_deref()),
+            want
+        );
     }
 
     #[test]

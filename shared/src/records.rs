@@ -61,14 +61,22 @@ impl Position {
 
     /// The name of the stream or queue: the end of its ARN.
     pub fn source_name(&self) -> &str {
-        self.arn.rsplit([':', '/']).next().filter(|name| !name.is_empty()).unwrap_or("unnamed")
+        self.arn
+            .rsplit([':', '/'])
+            .next()
+            .filter(|name| !name.is_empty())
+            .unwrap_or("unnamed")
     }
 }
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.source_name(), self.id)?;
-        if self.sub > 0 { write!(f, ".{}", self.sub) } else { Ok(()) }
+        if self.sub > 0 {
+            write!(f, ".{}", self.sub)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -102,12 +110,19 @@ pub enum Invocation {
 impl Invocation {
     /// Tells a batch from a bare order: a batch has `Records` with an `eventSource`.
     pub fn new(event: Value) -> Self {
-        let is_batch = event.get("Records").and_then(Value::as_array).is_some_and(|records| {
-            records.iter().all(|record| record.get("eventSource").is_some_and(Value::is_string))
-        });
+        let is_batch = event
+            .get("Records")
+            .and_then(Value::as_array)
+            .is_some_and(|records| {
+                records
+                    .iter()
+                    .all(|record| record.get("eventSource").is_some_and(Value::is_string))
+            });
         match event {
             Value::Object(mut members) if is_batch => match members.remove("Records") {
-                Some(Value::Array(records)) => Self::Batch(records.into_iter().flat_map(records_of).collect()),
+                Some(Value::Array(records)) => {
+                    Self::Batch(records.into_iter().flat_map(records_of).collect())
+                }
                 _ => Self::Batch(Vec::new()),
             },
             event => Self::Direct(event),
@@ -123,8 +138,17 @@ impl Invocation {
             Self::Direct(value) => {
                 let payload = value.to_string().into_bytes();
                 let id = crate::hash::short_hash(&payload);
-                let position = Position { origin: Origin::Invoke, arn: "invoke".to_owned(), id, sub: 0 };
-                vec![Record { position, key: None, payload: Ok(payload) }]
+                let position = Position {
+                    origin: Origin::Invoke,
+                    arn: "invoke".to_owned(),
+                    id,
+                    sub: 0,
+                };
+                vec![Record {
+                    position,
+                    key: None,
+                    payload: Ok(payload),
+                }]
             }
         }
     }
@@ -147,14 +171,26 @@ fn kinesis(record: &Value) -> Vec<Record> {
         sub: 0,
     };
     let key = data["partitionKey"].as_str().map(str::to_owned);
-    let payload = BASE64.decode(data["data"].as_str().unwrap_or_default()).map_err(|_| "its data is not base64".to_owned());
+    let payload = BASE64
+        .decode(data["data"].as_str().unwrap_or_default())
+        .map_err(|_| "its data is not base64".to_owned());
     match payload.as_deref().ok().and_then(kpl::deaggregate) {
-        None => vec![Record { position, key, payload }],
-        Some(parts) => (0..).zip(parts).map(|(sub, part)| Record {
-            position: Position { sub, ..position.clone() },
-            key: Some(part.partition_key),
-            payload: Ok(part.data),
-        }).collect(),
+        None => vec![Record {
+            position,
+            key,
+            payload,
+        }],
+        Some(parts) => (0..)
+            .zip(parts)
+            .map(|(sub, part)| Record {
+                position: Position {
+                    sub,
+                    ..position.clone()
+                },
+                key: Some(part.partition_key),
+                payload: Ok(part.data),
+            })
+            .collect(),
     }
 }
 
@@ -164,8 +200,15 @@ fn sqs(mut record: Value) -> Record {
         _ => Err("it has no body".to_owned()),
     };
     Record {
-        position: Position { origin: Origin::Sqs, arn: text(&record["eventSourceARN"]), id: text(&record["messageId"]), sub: 0 },
-        key: record["attributes"]["MessageGroupId"].as_str().map(str::to_owned),
+        position: Position {
+            origin: Origin::Sqs,
+            arn: text(&record["eventSourceARN"]),
+            id: text(&record["messageId"]),
+            sub: 0,
+        },
+        key: record["attributes"]["MessageGroupId"]
+            .as_str()
+            .map(str::to_owned),
         payload: body,
     }
 }
@@ -181,7 +224,9 @@ fn unknown(record: &Value) -> Record {
             sub: 0,
         },
         key: None,
-        payload: Err(format!("its eventSource is `{source}`; orders come from aws:kinesis or aws:sqs")),
+        payload: Err(format!(
+            "its eventSource is `{source}`; orders come from aws:kinesis or aws:sqs"
+        )),
     }
 }
 
@@ -195,7 +240,9 @@ impl Record {
     /// # Errors
     /// [`Failure::Rejected`] with what the payload is instead.
     pub fn json(&self) -> Result<Value, Failure> {
-        let bytes = self.payload.as_ref().map_err(|why| Failure::rejected("no-payload", format!("the record cannot be read: {why}")))?;
+        let bytes = self.payload.as_ref().map_err(|why| {
+            Failure::rejected("no-payload", format!("the record cannot be read: {why}"))
+        })?;
         parse(&inflate(bytes)?).map(unwrap)
     }
 }
@@ -206,7 +253,12 @@ fn inflate(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>, Failure> {
     }
     // The base64 of gzip's magic: how gzip travels in an SQS body, which is text.
     if bytes.starts_with(b"H4sI") {
-        let decoded = BASE64.decode(bytes).map_err(|_| Failure::rejected("bad-gzip", "the payload begins like gzip in base64 and is no base64"))?;
+        let decoded = BASE64.decode(bytes).map_err(|_| {
+            Failure::rejected(
+                "bad-gzip",
+                "the payload begins like gzip in base64 and is no base64",
+            )
+        })?;
         return gunzip(&decoded).map(Into::into);
     }
     Ok(bytes.into())
@@ -218,34 +270,68 @@ fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, Failure> {
     GzDecoder::new(bytes)
         .take(limit)
         .read_to_end(&mut plain)
-        .map_err(|_| Failure::rejected("bad-gzip", "the payload begins like gzip and cannot be decompressed"))?;
+        .map_err(|_| {
+            Failure::rejected(
+                "bad-gzip",
+                "the payload begins like gzip and cannot be decompressed",
+            )
+        })?;
     if plain.len() > MAX_PAYLOAD_BYTES {
-        return Err(Failure::rejected("too-large", format!("the payload is over {MAX_PAYLOAD_BYTES} bytes decompressed")));
+        return Err(Failure::rejected(
+            "too-large",
+            format!("the payload is over {MAX_PAYLOAD_BYTES} bytes decompressed"),
+        ));
     }
     Ok(plain)
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, Failure> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(Failure::rejected("empty", "the payload is empty; it should be one JSON object"));
+        return Err(Failure::rejected(
+            "empty",
+            "the payload is empty; it should be one JSON object",
+        ));
     }
     if bytes.len() > MAX_PAYLOAD_BYTES {
-        return Err(Failure::rejected("too-large", format!("the payload is over {MAX_PAYLOAD_BYTES} bytes")));
+        return Err(Failure::rejected(
+            "too-large",
+            format!("the payload is over {MAX_PAYLOAD_BYTES} bytes"),
+        ));
     }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| Failure::rejected("not-utf8", format!("the payload is not UTF-8 at byte {}", error.valid_up_to())))?;
-    let value: Value = serde_json::from_str(text).map_err(|error| Failure::rejected("not-json", format!("the payload is not JSON: {error}")))?;
-    if value.is_object() { Ok(value) } else { Err(Failure::rejected("not-an-object", "the payload is JSON and not an object")) }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        Failure::rejected(
+            "not-utf8",
+            format!("the payload is not UTF-8 at byte {}", error.valid_up_to()),
+        )
+    })?;
+    let value: Value = serde_json::from_str(text).map_err(|error| {
+        Failure::rejected("not-json", format!("the payload is not JSON: {error}"))
+    })?;
+    if value.is_object() {
+        Ok(value)
+    } else {
+        Err(Failure::rejected(
+            "not-an-object",
+            "the payload is JSON and not an object",
+        ))
+    }
 }
 
 /// Takes the message out of an SNS notification or the detail out of an EventBridge event.
 fn unwrap(mut value: Value) -> Value {
     let is_sns = value["Type"] == "Notification" && value["TopicArn"].is_string();
-    if is_sns && let Some(Ok(inner)) = value["Message"].as_str().map(|text| parse(text.as_bytes())) {
+    if is_sns && let Some(Ok(inner)) = value["Message"].as_str().map(|text| parse(text.as_bytes()))
+    {
         return inner;
     }
-    let is_event = value["detail-type"].is_string() && value["source"].is_string() && value["detail"].is_object();
-    if is_event { value["detail"].take() } else { value }
+    let is_event = value["detail-type"].is_string()
+        && value["source"].is_string()
+        && value["detail"].is_object();
+    if is_event {
+        value["detail"].take()
+    } else {
+        value
+    }
 }
 
 #[cfg(test)]
@@ -274,7 +360,9 @@ mod tests {
         let records = batch(json!({ "Records": [record] }));
         let got = match records[0].json() {
             Ok(value) => value.to_string(),
-            Err(Failure::Rejected(rejection)) => format!("{}: {}", rejection.class, rejection.reason),
+            Err(Failure::Rejected(rejection)) => {
+                format!("{}: {}", rejection.class, rejection.reason)
+            }
             Err(failure) => failure.to_string(),
         };
         assert_eq!(got, want);
@@ -285,25 +373,52 @@ mod tests {
         check(br#"{"a":1}"#, r#"{"a":1}"#);
         check(&gzip(r#"{"a":1}"#), r#"{"a":1}"#);
         check(BASE64.encode(gzip(r#"{"a":1}"#)).as_bytes(), r#"{"a":1}"#);
-        check(br#"{"Type":"Notification","TopicArn":"t","Message":"{\"a\":1}"}"#, r#"{"a":1}"#);
-        check(br#"{"detail-type":"Order","source":"shop","detail":{"a":1}}"#, r#"{"a":1}"#);
+        check(
+            br#"{"Type":"Notification","TopicArn":"t","Message":"{\"a\":1}"}"#,
+            r#"{"a":1}"#,
+        );
+        check(
+            br#"{"detail-type":"Order","source":"shop","detail":{"a":1}}"#,
+            r#"{"a":1}"#,
+        );
     }
 
     #[test]
     fn bad_payloads() {
-        check(b"", "empty: the payload is empty; it should be one JSON object");
-        check(b"[1]", "not-an-object: the payload is JSON and not an object");
-        check(b"{\"a\":", "not-json: the payload is not JSON: EOF while parsing a value at line 1 column 5");
-        check(b"{\"a\":\"\xff\"}", "not-utf8: the payload is not UTF-8 at byte 6");
-        check(&[0x1f, 0x8b, 1, 2], "bad-gzip: the payload begins like gzip and cannot be decompressed");
+        check(
+            b"",
+            "empty: the payload is empty; it should be one JSON object",
+        );
+        check(
+            b"[1]",
+            "not-an-object: the payload is JSON and not an object",
+        );
+        check(
+            b"{\"a\":",
+            "not-json: the payload is not JSON: EOF while parsing a value at line 1 column 5",
+        );
+        check(
+            b"{\"a\":\"\xff\"}",
+            "not-utf8: the payload is not UTF-8 at byte 6",
+        );
+        check(
+            &[0x1f, 0x8b, 1, 2],
+            "bad-gzip: the payload begins like gzip and cannot be decompressed",
+        );
         let deep = format!("{}1{}", "{\"a\":".repeat(200), "}".repeat(200));
-        check(deep.as_bytes(), "not-json: the payload is not JSON: recursion limit exceeded at line 1 column 636");
+        check(
+            deep.as_bytes(),
+            "not-json: the payload is not JSON: recursion limit exceeded at line 1 column 636",
+        );
     }
 
     #[test]
     fn a_bomb_is_refused() {
         let bomb = gzip(&" ".repeat(MAX_PAYLOAD_BYTES + 10));
-        check(&bomb, "too-large: the payload is over 16777216 bytes decompressed");
+        check(
+            &bomb,
+            "too-large: the payload is over 16777216 bytes decompressed",
+        );
     }
 
     #[test]
@@ -318,18 +433,31 @@ mod tests {
     fn a_foreign_source_is_rejected_and_a_bare_order_is_direct() {
         let records = batch(json!({"Records":[{"eventSource":"aws:s3","eventID":"1"}]}));
         assert!(records[0].json().is_err());
-        assert!(matches!(Invocation::new(json!({"order_id":"1"})), Invocation::Direct(_)));
-        assert!(matches!(Invocation::new(json!({"Records":[{"x":1}]})), Invocation::Direct(_)));
+        assert!(matches!(
+            Invocation::new(json!({"order_id":"1"})),
+            Invocation::Direct(_)
+        ));
+        assert!(matches!(
+            Invocation::new(json!({"Records":[{"x":1}]})),
+            Invocation::Direct(_)
+        ));
     }
 
     #[test]
     fn the_official_event_types_read_the_same_records() {
         let event = json!({"Records":[{"messageId":"m-1","receiptHandle":"r","body":"not json","attributes":{"MessageGroupId":"g"},
             "messageAttributes":{},"eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:1:orders.fifo","awsRegion":"us-east-1"}]});
-        let official: aws_lambda_events::sqs::SqsEvent = serde_json::from_value(event.clone()).unwrap();
+        let official: aws_lambda_events::sqs::SqsEvent =
+            serde_json::from_value(event.clone()).unwrap();
         let ours = batch(event);
-        assert_eq!(official.records[0].message_id.as_deref(), Some(ours[0].position.id.as_str()));
-        assert_eq!(official.records[0].body.as_deref().map(str::as_bytes), ours[0].payload.as_deref().ok());
+        assert_eq!(
+            official.records[0].message_id.as_deref(),
+            Some(ours[0].position.id.as_str())
+        );
+        assert_eq!(
+            official.records[0].body.as_deref().map(str::as_bytes),
+            ours[0].payload.as_deref().ok()
+        );
         assert_eq!(ours[0].key.as_deref(), Some("g"));
         assert_eq!(ours[0].position.to_string(), "orders.fifo/m-1");
     }

@@ -52,17 +52,33 @@ impl RejectedRecord {
     pub fn into_record(self) -> Record {
         let payload = match (self.payload, self.payload_base64) {
             (Some(text), _) => Ok(text.into_bytes()),
-            (None, Some(text)) => BASE64.decode(text).map_err(|_| "its payload_base64 is not base64".to_owned()),
+            (None, Some(text)) => BASE64
+                .decode(text)
+                .map_err(|_| "its payload_base64 is not base64".to_owned()),
             (None, None) => Err("it has neither payload nor payload_base64".to_owned()),
         };
-        Record { position: self.position, key: self.key, payload }
+        Record {
+            position: self.position,
+            key: self.key,
+            payload,
+        }
     }
 
     /// The object's key: the source position, so that writing twice writes one object.
     fn object_key(&self) -> String {
         let position = self.position.to_string();
-        let safe = |c: char| if c.is_ascii_alphanumeric() || "-_./".contains(c) { c } else { '-' };
-        format!("{PREFIX}{}/{}.json", self.function, position.chars().map(safe).collect::<String>())
+        let safe = |c: char| {
+            if c.is_ascii_alphanumeric() || "-_./".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        };
+        format!(
+            "{PREFIX}{}/{}.json",
+            self.function,
+            position.chars().map(safe).collect::<String>()
+        )
     }
 }
 
@@ -76,18 +92,35 @@ pub struct Rejected {
 impl Rejected {
     /// Writes to `bucket`.
     pub fn new(s3: aws_sdk_s3::Client, bucket: impl Into<String>) -> Self {
-        Self { s3, bucket: bucket.into() }
+        Self {
+            s3,
+            bucket: bucket.into(),
+        }
     }
 
     /// Writes one record with its reason.
     ///
     /// # Errors
     /// [`Failure::Retry`] where the bucket does not take it.
-    pub async fn write(&self, function: &str, record: &Record, rejection: &Rejection) -> Result<(), Failure> {
+    pub async fn write(
+        &self,
+        function: &str,
+        record: &Record,
+        rejection: &Rejection,
+    ) -> Result<(), Failure> {
         let rejected = RejectedRecord::new(function, record, rejection);
-        let body = serde_json::to_vec(&rejected).map_err(|_| Failure::retry("a rejected record does not serialize"))?;
-        let put = self.s3.put_object().bucket(&self.bucket).key(rejected.object_key()).content_type("application/json");
-        put.body(ByteStream::from(body)).send().await.map_err(|error| dependency("PutObject", &error))?;
+        let body = serde_json::to_vec(&rejected)
+            .map_err(|_| Failure::retry("a rejected record does not serialize"))?;
+        let put = self
+            .s3
+            .put_object()
+            .bucket(&self.bucket)
+            .key(rejected.object_key())
+            .content_type("application/json");
+        put.body(ByteStream::from(body))
+            .send()
+            .await
+            .map_err(|error| dependency("PutObject", &error))?;
         Ok(())
     }
 }
@@ -100,12 +133,26 @@ mod tests {
     #[test]
     fn a_rejected_record_can_be_run_again() {
         for payload in [&b"{not json"[..], &[0xff, 0x00]] {
-            let position = Position { origin: Origin::Kinesis, arn: "arn:aws:kinesis:us-east-1:1:stream/orders".into(), id: "495".into(), sub: 2 };
-            let record = Record { position, key: Some("k".into()), payload: Ok(payload.to_vec()) };
-            let rejection = Rejection { class: "not-json", reason: "x".into(), refusal: None };
+            let position = Position {
+                origin: Origin::Kinesis,
+                arn: "arn:aws:kinesis:us-east-1:1:stream/orders".into(),
+                id: "495".into(),
+                sub: 2,
+            };
+            let record = Record {
+                position,
+                key: Some("k".into()),
+                payload: Ok(payload.to_vec()),
+            };
+            let rejection = Rejection {
+                class: "not-json",
+                reason: "x".into(),
+                refusal: None,
+            };
             let stored = RejectedRecord::new("predict", &record, &rejection);
             assert_eq!(stored.object_key(), "rejected/predict/orders/495.2.json");
-            let read: RejectedRecord = serde_json::from_slice(&serde_json::to_vec(&stored).unwrap()).unwrap();
+            let read: RejectedRecord =
+                serde_json::from_slice(&serde_json::to_vec(&stored).unwrap()).unwrap();
             let again = read.into_record();
             assert_eq!(again.payload, record.payload);
             assert_eq!(again.position, record.position);

@@ -71,19 +71,27 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`] that names the variable and what would be right.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
-        let text = |name, default: &str| variable(name).filter(|text| !text.is_empty()).unwrap_or_else(|| default.to_owned());
+        let text = |name, default: &str| {
+            variable(name)
+                .filter(|text| !text.is_empty())
+                .unwrap_or_else(|| default.to_owned())
+        };
         let optional = |name| variable(name).filter(|text| !text.is_empty());
         Ok(Self {
             judge: judge(optional("FRAUD_DETECTOR").as_deref())?,
             decisions_table: text("DECISIONS_TABLE", "Decisions"),
             definitions_table: text("DEFINITIONS_TABLE", "Definitions"),
             events_table: text("EVENTS_TABLE", "Events"),
-            bucket: optional("BUCKET").ok_or(SettingsError::Missing("BUCKET", "the bucket of rejected records"))?,
+            bucket: optional("BUCKET").ok_or(SettingsError::Missing(
+                "BUCKET",
+                "the bucket of rejected records",
+            ))?,
             event_bus: text("EVENT_BUS", "default"),
             detector_version: detector_version(optional("DETECTOR_VERSION"))?,
             mapping_file: optional("MAPPING_FILE").map(PathBuf::from),
             budget: Budget {
-                concurrency: number("MAX_CONCURRENCY", optional("MAX_CONCURRENCY"))?.map_or(16, |n| n.get() as usize),
+                concurrency: number("MAX_CONCURRENCY", optional("MAX_CONCURRENCY"))?
+                    .map_or(16, |n| n.get() as usize),
                 calls_per_second: number("CALLS_PER_SECOND", optional("CALLS_PER_SECOND"))?,
                 ..Budget::default()
             },
@@ -98,7 +106,11 @@ fn judge(value: Option<&str>) -> Result<Judge, SettingsError> {
     match value {
         None | Some("engine") => Ok(Judge::Engine),
         Some("aws") => Ok(Judge::Aws),
-        Some(value) => Err(SettingsError::Invalid { name: "FRAUD_DETECTOR", value: value.to_owned(), want: "`engine` or `aws`" }),
+        Some(value) => Err(SettingsError::Invalid {
+            name: "FRAUD_DETECTOR",
+            value: value.to_owned(),
+            want: "`engine` or `aws`",
+        }),
     }
 }
 
@@ -115,7 +127,11 @@ fn detector_version(value: Option<String>) -> Result<Option<DetectorVersionId>, 
 
 fn number(name: &'static str, value: Option<String>) -> Result<Option<NonZeroU32>, SettingsError> {
     let parse = |value: String| {
-        value.parse().map_err(|_| SettingsError::Invalid { name, value, want: "a whole number from 1" })
+        value.parse().map_err(|_| SettingsError::Invalid {
+            name,
+            value,
+            want: "a whole number from 1",
+        })
     };
     value.map(parse).transpose()
 }
@@ -126,18 +142,45 @@ mod tests {
 
     #[track_caller]
     fn check(pairs: &[(&str, &str)], want: &str) {
-        let find = |name: &str| pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1.to_owned());
-        let got = Settings::read(find).map_or_else(|error| error.to_string(), |settings| format!("{:?} {}", settings.judge, settings.budget.concurrency));
+        let find = |name: &str| {
+            pairs
+                .iter()
+                .find(|pair| pair.0 == name)
+                .map(|pair| pair.1.to_owned())
+        };
+        let got = Settings::read(find).map_or_else(
+            |error| error.to_string(),
+            |settings| format!("{:?} {}", settings.judge, settings.budget.concurrency),
+        );
         assert_eq!(got, want);
     }
 
     #[test]
     fn settings() {
         check(&[("BUCKET", "b")], "Engine 16");
-        check(&[("BUCKET", "b"), ("FRAUD_DETECTOR", "aws"), ("MAX_CONCURRENCY", "4")], "Aws 4");
-        check(&[], "environment variable BUCKET is missing; set it to the bucket of rejected records");
-        check(&[("BUCKET", "b"), ("FRAUD_DETECTOR", "azure")], "environment variable FRAUD_DETECTOR is `azure`; it should be `engine` or `aws`");
-        check(&[("BUCKET", "b"), ("MAX_CONCURRENCY", "0")], "environment variable MAX_CONCURRENCY is `0`; it should be a whole number from 1");
-        check(&[("BUCKET", "b"), ("DETECTOR_VERSION", "v1")], "environment variable DETECTOR_VERSION is `v1`; it should be a whole number such as 3, or empty for the active version");
+        check(
+            &[
+                ("BUCKET", "b"),
+                ("FRAUD_DETECTOR", "aws"),
+                ("MAX_CONCURRENCY", "4"),
+            ],
+            "Aws 4",
+        );
+        check(
+            &[],
+            "environment variable BUCKET is missing; set it to the bucket of rejected records",
+        );
+        check(
+            &[("BUCKET", "b"), ("FRAUD_DETECTOR", "azure")],
+            "environment variable FRAUD_DETECTOR is `azure`; it should be `engine` or `aws`",
+        );
+        check(
+            &[("BUCKET", "b"), ("MAX_CONCURRENCY", "0")],
+            "environment variable MAX_CONCURRENCY is `0`; it should be a whole number from 1",
+        );
+        check(
+            &[("BUCKET", "b"), ("DETECTOR_VERSION", "v1")],
+            "environment variable DETECTOR_VERSION is `v1`; it should be a whole number such as 3, or empty for the active version",
+        );
     }
 }

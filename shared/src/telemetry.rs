@@ -9,7 +9,17 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The crates whose events hold no value of an order at any level.
-const OURS: &[&str] = &["shared", "predict", "ingest", "label", "forward", "engine", "rules", "event", "fraudstream"];
+const OURS: &[&str] = &[
+    "shared",
+    "predict",
+    "ingest",
+    "label",
+    "forward",
+    "engine",
+    "rules",
+    "event",
+    "fraudstream",
+];
 
 /// The metrics of one function, in CloudWatch's embedded metric format on standard output.
 pub struct Metrics(&'static metrics_cloudwatch_embedded::Collector);
@@ -38,7 +48,10 @@ impl Metrics {
 /// Starts logging as JSON lines; `directives` is the value of `RUST_LOG`.
 pub fn init_logs(directives: &str) {
     let wanted = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stdout);
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_writer(std::io::stdout);
     let layer = lines.with_filter(wanted.and(filter_fn(may_be_logged)));
     // A second call finds a subscriber in place, which is what tests of `main` want.
     let _ = tracing_subscriber::registry().with(layer).try_init();
@@ -82,7 +95,9 @@ mod tests {
     #[test]
     fn foreign_crates_are_held_at_warn_whatever_is_wanted() {
         let buffer = Buffer::default();
-        let lines = tracing_subscriber::fmt::layer().with_writer(buffer.clone()).with_ansi(false);
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(buffer.clone())
+            .with_ansi(false);
         let layer = lines.with_filter(EnvFilter::new("trace").and(filter_fn(may_be_logged)));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             tracing::trace!(target: "shared::batch", "ours");
@@ -91,7 +106,10 @@ mod tests {
             tracing::warn!(target: "hyper", "a warning");
         });
         let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
-        assert!(text.contains("ours") && text.contains("a warning"), "{text}");
+        assert!(
+            text.contains("ours") && text.contains("a warning"),
+            "{text}"
+        );
         assert!(!text.contains("a whole"), "{text}");
     }
 }

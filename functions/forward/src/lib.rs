@@ -69,18 +69,23 @@ impl Forward {
         let mut outgoing = Vec::new();
         for (index, mut record) in records.into_iter().enumerate() {
             let position = position(&record);
-            results.push((position, match self.outgoing(index, &mut record) {
-                Ok(out) => {
-                    outgoing.extend(out);
-                    Ok(())
-                }
-                Err(failure) => Err(failure),
-            }));
+            results.push((
+                position,
+                match self.outgoing(index, &mut record) {
+                    Ok(out) => {
+                        outgoing.extend(out);
+                        Ok(())
+                    }
+                    Err(failure) => Err(failure),
+                },
+            ));
         }
         let work = self.put_all(outgoing, &mut results);
         match moment.deadline {
             None => work.await,
-            Some(deadline) => drop(tokio::time::timeout_at(deadline - Duration::from_secs(1), work).await),
+            Some(deadline) => {
+                drop(tokio::time::timeout_at(deadline - Duration::from_secs(1), work).await)
+            }
         }
         Handled { results }
     }
@@ -91,19 +96,30 @@ impl Forward {
         if record["eventName"] != "INSERT" || image["kind"]["S"] != "decision" {
             return Ok(None);
         }
-        let item: serde_dynamo::Item = serde_json::from_value(image).map_err(|_| Failure::set_up("a stream image is not DynamoDB JSON"))?;
+        let item: serde_dynamo::Item = serde_json::from_value(image)
+            .map_err(|_| Failure::set_up("a stream image is not DynamoDB JSON"))?;
         let decision = parse(item.into())?;
         let detail = detail(&decision).to_string();
         let entry = PutEventsRequestEntry::builder()
             .event_bus_name(&self.bus)
             .source(SOURCE)
             .detail_type(DETAIL_TYPE)
-            .set_time(DateTime::from_str(&decision.decided_at, aws_smithy_types::date_time::Format::DateTime).ok())
+            .set_time(
+                DateTime::from_str(
+                    &decision.decided_at,
+                    aws_smithy_types::date_time::Format::DateTime,
+                )
+                .ok(),
+            )
             .detail(&detail)
             .build();
         // AWS counts the text members, and 14 bytes for the time.
         let bytes = detail.len() + SOURCE.len() + DETAIL_TYPE.len() + 14;
-        Ok(Some(Outgoing { index, entry, bytes }))
+        Ok(Some(Outgoing {
+            index,
+            entry,
+            bytes,
+        }))
     }
 
     async fn put_all(&self, mut outgoing: Vec<Outgoing>, results: &mut [(Position, Outcome)]) {
@@ -124,7 +140,13 @@ impl Forward {
                 tokio::time::sleep(PAUSE * 2_u32.pow(round - 1)).await;
             }
             let entries = request.iter().map(|out| out.entry.clone()).collect();
-            let answer = match self.event_bridge.put_events().set_entries(Some(entries)).send().await {
+            let answer = match self
+                .event_bridge
+                .put_events()
+                .set_entries(Some(entries))
+                .send()
+                .await
+            {
                 Ok(answer) => answer,
                 Err(error) => {
                     let failure = dependency("PutEvents", &error);
@@ -135,10 +157,16 @@ impl Forward {
                 }
             };
             // The answer is aligned with the request; an entry without error is on the bus.
-            let codes: Vec<Option<String>> = answer.entries().iter().map(|entry| entry.error_code.clone()).collect();
+            let codes: Vec<Option<String>> = answer
+                .entries()
+                .iter()
+                .map(|entry| entry.error_code.clone())
+                .collect();
             let mut failed = Vec::new();
             for (out, code) in request.into_iter().zip(codes) {
-                results[out.index].1 = code.as_ref().map_or(Ok(()), |code| Err(Failure::retry(format!("PutEvents: {code}"))));
+                results[out.index].1 = code.as_ref().map_or(Ok(()), |code| {
+                    Err(Failure::retry(format!("PutEvents: {code}")))
+                });
                 if code.is_some() {
                     failed.push(out);
                 }

@@ -8,7 +8,12 @@ use shared::telemetry::{self, Metrics};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let variable = |name: &str, default: &str| std::env::var(name).ok().filter(|text| !text.is_empty()).unwrap_or_else(|| default.to_owned());
+    let variable = |name: &str, default: &str| {
+        std::env::var(name)
+            .ok()
+            .filter(|text| !text.is_empty())
+            .unwrap_or_else(|| default.to_owned())
+    };
     telemetry::init_logs(&variable("RUST_LOG", "info"));
     let metrics = Metrics::install()?;
     let config = shared::aws::config(&variable("AWS_REGION", "us-east-1")).await;
@@ -21,7 +26,10 @@ async fn main() -> Result<(), Error> {
         let (forward, metrics) = (&forward, &metrics);
         async move {
             let moment = Moment::new(jiff::Timestamp::now(), event.context.deadline);
-            let answer = forward.handle(event.payload, moment).await.map_err(Error::from);
+            let answer = forward
+                .handle(event.payload, moment)
+                .await
+                .map_err(Error::from);
             metrics.flush();
             answer
         }

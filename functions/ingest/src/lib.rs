@@ -42,15 +42,21 @@ impl Ingest {
     /// # Errors
     /// [`BatchFailed`] where no record could be processed.
     pub async fn handle(&self, event: Value, moment: Moment) -> Result<Response, BatchFailed> {
-        self.batch(Invocation::new(event).into_records(), moment).await.response()
+        self.batch(Invocation::new(event).into_records(), moment)
+            .await
+            .response()
     }
 
     /// Stores the events of a batch.
     pub async fn batch(&self, records: Vec<Record>, moment: Moment) -> Handled<Sent> {
         let orders = prepare(&records, |record| self.mapping.order(&record.json()?));
         let process = async |index: usize, _: &Record| self.store(orders[index].clone()?).await;
-        let park = async |record: &Record, rejection: &Rejection| self.rejected.write(FUNCTION, record, rejection).await;
-        self.batcher.run(records, moment.deadline, process, park).await
+        let park = async |record: &Record, rejection: &Rejection| {
+            self.rejected.write(FUNCTION, record, rejection).await
+        };
+        self.batcher
+            .run(records, moment.deadline, process, park)
+            .await
     }
 
     async fn store(&self, mut order: Order) -> Result<Sent, Failure> {
@@ -59,12 +65,17 @@ impl Ingest {
                 return Err(error.into_failure(Call::SendEvent));
             };
             order.leave_out(&name);
-            self.send(&order).await.map_err(|error| error.into_failure(Call::SendEvent))?;
+            self.send(&order)
+                .await
+                .map_err(|error| error.into_failure(Call::SendEvent))?;
         }
         let waiting = self.labels.waiting(&order.event_id).await?;
         self.labels.apply_waiting(&order.event_id, &waiting).await?;
         metrics::counter!("EventsSent").increment(1);
-        Ok(Sent { event_id: order.event_id, labelled: order.label.is_some() })
+        Ok(Sent {
+            event_id: order.event_id,
+            labelled: order.label.is_some(),
+        })
     }
 
     async fn send(&self, order: &Order) -> Result<(), CallError> {
@@ -73,8 +84,16 @@ impl Ingest {
             .entity_type(order.entity.entity_type.as_str())
             .entity_id(order.entity.entity_id.as_str())
             .build()
-            .map_err(|_| CallError { class: Class::SetUp, code: "entity not built".to_owned(), message: String::new() })?;
-        let variables = order.variables.iter().map(|(name, value)| (name.to_string(), value.expose().to_owned())).collect();
+            .map_err(|_| CallError {
+                class: Class::SetUp,
+                code: "entity not built".to_owned(),
+                message: String::new(),
+            })?;
+        let variables = order
+            .variables
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.expose().to_owned()))
+            .collect();
         let call = self.fraud_detector.send_event();
         let call = call
             .event_id(order.event_id.as_str())
@@ -84,6 +103,9 @@ impl Ingest {
             .entities(entity)
             .set_assigned_label(order.label.as_ref().map(|(label, _)| label.to_string()))
             .set_label_timestamp(order.label.as_ref().map(|(_, time)| time.to_string()));
-        call.send().await.map(drop).map_err(|error| CallError::new(Call::SendEvent, &error))
+        call.send()
+            .await
+            .map(drop)
+            .map_err(|error| CallError::new(Call::SendEvent, &error))
     }
 }

@@ -15,5 +15,7 @@ async fn main() -> Result<(), Error> {
         rejected: wiring.rejected(),
         mapping,
     };
-    wiring.run(async |event, moment| ingest.handle(event, moment).await).await
+    wiring
+        .run(async |event, moment| ingest.handle(event, moment).await)
+        .await
 }

@@ -29,7 +29,9 @@ impl Label {
     /// # Errors
     /// [`BatchFailed`] where no record could be processed.
     pub async fn handle(&self, event: Value, moment: Moment) -> Result<Response, BatchFailed> {
-        self.batch(Invocation::new(event).into_records(), moment).await.response()
+        self.batch(Invocation::new(event).into_records(), moment)
+            .await
+            .response()
     }
 
     /// Applies the labels of a batch.
@@ -39,10 +41,19 @@ impl Label {
             let label = labels[index].as_ref().map_err(Clone::clone)?;
             self.batcher.call_permit().await;
             let applied = self.labels.apply(label, moment.now).await?;
-            metrics::counter!(if applied == Applied::Waiting { "LabelsWaiting" } else { "LabelsApplied" }).increment(1);
+            metrics::counter!(if applied == Applied::Waiting {
+                "LabelsWaiting"
+            } else {
+                "LabelsApplied"
+            })
+            .increment(1);
             Ok(applied)
         };
-        let park = async |record: &Record, rejection: &Rejection| self.rejected.write(FUNCTION, record, rejection).await;
-        self.batcher.run(records, moment.deadline, process, park).await
+        let park = async |record: &Record, rejection: &Rejection| {
+            self.rejected.write(FUNCTION, record, rejection).await
+        };
+        self.batcher
+            .run(records, moment.deadline, process, park)
+            .await
     }
 }

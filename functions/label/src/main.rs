@@ -14,5 +14,7 @@ async fn main() -> Result<(), Error> {
         rejected: wiring.rejected(),
         mapping,
     };
-    wiring.run(async |event, moment| label.handle(event, moment).await).await
+    wiring
+        .run(async |event, moment| label.handle(event, moment).await)
+        .await
 }

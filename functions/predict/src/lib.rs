@@ -16,7 +16,9 @@ use event::{DetectorVersionId, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use shared::batch::{BatchFailed, Batcher, Handled, Moment, Response, prepare};
-use shared::decisions::{Decision, Decisions, Found, Key, MatchedRule, Prediction, Verdict, Written};
+use shared::decisions::{
+    Decision, Decisions, Found, Key, MatchedRule, Prediction, Verdict, Written,
+};
 use shared::failure::{Call, CallError, Class, Failure, Rejection};
 use shared::labels::Labels;
 use shared::mapping::{Mapping, Order};
@@ -110,9 +112,14 @@ impl Predict {
     /// [`InvocationError`] where no record could be processed.
     pub async fn handle(&self, event: Value, moment: Moment) -> Result<Answer, InvocationError> {
         match Invocation::new(event) {
-            Invocation::Batch(records) => Ok(Answer::Batch(self.batch(records, moment).await.response()?)),
+            Invocation::Batch(records) => {
+                Ok(Answer::Batch(self.batch(records, moment).await.response()?))
+            }
             Invocation::Direct(order) => {
-                let done = self.one(&order, moment).await.map_err(|failure| direct_error(&failure))?;
+                let done = self
+                    .one(&order, moment)
+                    .await
+                    .map_err(|failure| direct_error(&failure))?;
                 Ok(Answer::Decision(Box::new(Reply::new(done.decision()))))
             }
         }
@@ -124,10 +131,20 @@ impl Predict {
         let found = self.read(orders.iter().flatten()).await;
         let process = async |index: usize, record: &Record| {
             let found = found.as_ref().map_err(Clone::clone)?;
-            self.decide(orders[index].clone()?, Some(record.position.clone()), found, moment.now).await
+            self.decide(
+                orders[index].clone()?,
+                Some(record.position.clone()),
+                found,
+                moment.now,
+            )
+            .await
         };
-        let park = async |record: &Record, rejection: &Rejection| self.rejected.write(FUNCTION, record, rejection).await;
-        self.batcher.run(records, moment.deadline, process, park).await
+        let park = async |record: &Record, rejection: &Rejection| {
+            self.rejected.write(FUNCTION, record, rejection).await
+        };
+        self.batcher
+            .run(records, moment.deadline, process, park)
+            .await
     }
 
     /// Decides one bare order.
@@ -141,7 +158,10 @@ impl Predict {
     }
 
     /// What is known of these orders: decisions, and labels that came before them.
-    async fn read<'a>(&self, orders: impl IntoIterator<Item = &'a Order>) -> Result<Found, Failure> {
+    async fn read<'a>(
+        &self,
+        orders: impl IntoIterator<Item = &'a Order>,
+    ) -> Result<Found, Failure> {
         // BatchGetItem refuses a request that names a key twice.
         let mut keys = HashSet::new();
         for order in orders {
@@ -156,7 +176,13 @@ impl Predict {
     }
 
     /// Decides an order, unless it is decided, and applies the labels that waited for it.
-    async fn decide(&self, order: Order, position: Option<Position>, found: &Found, now: Timestamp) -> Result<Done, Failure> {
+    async fn decide(
+        &self,
+        order: Order,
+        position: Option<Position>,
+        found: &Found,
+        now: Timestamp,
+    ) -> Result<Done, Failure> {
         let event_id = order.event_id.clone();
         let done = match found.decision(&self.key(&order)) {
             Some(earlier) => self.duplicate(Box::new(earlier.clone()), &order)?,
@@ -167,7 +193,12 @@ impl Predict {
         Ok(done)
     }
 
-    async fn decide_now(&self, mut order: Order, position: Option<Position>, now: Timestamp) -> Result<Done, Failure> {
+    async fn decide_now(
+        &self,
+        mut order: Order,
+        position: Option<Position>,
+        now: Timestamp,
+    ) -> Result<Done, Failure> {
         let verdict = self.verdict(&mut order).await?;
         let decision = Decision::new(&self.mapping, &order, verdict, position, now);
         match self.decisions.put(decision).await? {
@@ -208,7 +239,9 @@ impl Predict {
             None => Err(error.into_failure(Call::GetEventPrediction)),
             Some(name) => {
                 order.leave_out(&name);
-                self.ask(order).await.map_err(|error| error.into_failure(Call::GetEventPrediction))
+                self.ask(order)
+                    .await
+                    .map_err(|error| error.into_failure(Call::GetEventPrediction))
             }
         }
     }
@@ -219,8 +252,16 @@ impl Predict {
             .entity_type(order.entity.entity_type.as_str())
             .entity_id(order.entity.entity_id.as_str())
             .build()
-            .map_err(|_| CallError { class: Class::SetUp, code: "entity not built".to_owned(), message: String::new() })?;
-        let variables = order.variables.iter().map(|(name, value)| (name.to_string(), value.expose().to_owned())).collect();
+            .map_err(|_| CallError {
+                class: Class::SetUp,
+                code: "entity not built".to_owned(),
+                message: String::new(),
+            })?;
+        let variables = order
+            .variables
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.expose().to_owned()))
+            .collect();
         let prediction: Arc<Mutex<Prediction>> = Arc::default();
         let call = self.fraud_detector.get_event_prediction();
         let call = call
@@ -231,9 +272,17 @@ impl Predict {
             .entities(entity)
             .event_timestamp(order.timestamp.to_string())
             .set_event_variables(Some(variables));
-        let call = call.customize().interceptor(ReadPrediction(Arc::clone(&prediction)));
-        let answer = call.send().await.map_err(|error| CallError::new(Call::GetEventPrediction, &error))?;
-        let prediction = prediction.lock().map(|mut prediction| std::mem::take(&mut *prediction)).unwrap_or_default();
+        let call = call
+            .customize()
+            .interceptor(ReadPrediction(Arc::clone(&prediction)));
+        let answer = call
+            .send()
+            .await
+            .map_err(|error| CallError::new(Call::GetEventPrediction, &error))?;
+        let prediction = prediction
+            .lock()
+            .map(|mut prediction| std::mem::take(&mut *prediction))
+            .unwrap_or_default();
         Ok(verdict(answer, prediction))
     }
 }
@@ -267,9 +316,16 @@ fn verdict(answer: GetEventPredictionOutput, prediction: Prediction) -> Verdict 
     let models = answer.model_scores.unwrap_or_default();
     let version = |model: &aws_sdk_frauddetector::types::ModelScores| {
         let version = model.model_version.as_ref()?;
-        Some(format!("{}/{}/{}", version.model_type.as_str(), version.model_id, version.model_version_number))
+        Some(format!(
+            "{}/{}/{}",
+            version.model_type.as_str(),
+            version.model_id,
+            version.model_version_number
+        ))
     };
-    let scores = |model: &aws_sdk_frauddetector::types::ModelScores| model.scores.clone().unwrap_or_default();
+    let scores = |model: &aws_sdk_frauddetector::types::ModelScores| {
+        model.scores.clone().unwrap_or_default()
+    };
     Verdict {
         matched_rules: rules
             .map(|rule| MatchedRule {
@@ -278,7 +334,11 @@ fn verdict(answer: GetEventPredictionOutput, prediction: Prediction) -> Verdict 
             })
             .collect(),
         model_versions: models.iter().filter_map(version).collect(),
-        scores: models.iter().flat_map(scores).map(|(name, score)| (name, f64::from(score))).collect(),
+        scores: models
+            .iter()
+            .flat_map(scores)
+            .map(|(name, score)| (name, f64::from(score)))
+            .collect(),
         prediction,
     }
 }
@@ -290,7 +350,12 @@ impl Reply {
             decision_id: decision.decision_id.clone(),
             effective_outcome: decision.effective_outcome.clone(),
             outcomes: decision.outcomes.clone(),
-            rules: decision.verdict.matched_rules.iter().map(|rule| rule.rule_id.clone()).collect(),
+            rules: decision
+                .verdict
+                .matched_rules
+                .iter()
+                .map(|rule| rule.rule_id.clone())
+                .collect(),
             undetermined: decision.undetermined,
         }
     }

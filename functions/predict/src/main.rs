@@ -17,5 +17,7 @@ async fn main() -> Result<(), Error> {
         rejected: wiring.rejected(),
         mapping,
     };
-    wiring.run(async |event, moment| predict.handle(event, moment).await).await
+    wiring
+        .run(async |event, moment| predict.handle(event, moment).await)
+        .await
 }

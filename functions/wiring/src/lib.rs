@@ -42,12 +42,19 @@ impl Wiring {
         let settings = Settings::read(variable)?;
         telemetry::init_logs(&settings.log);
         let config = aws::config(&settings.region).await;
-        let engine = (settings.judge == Judge::Engine).then(|| Arc::new(engine(&settings, &config)));
+        let engine =
+            (settings.judge == Judge::Engine).then(|| Arc::new(engine(&settings, &config)));
         let fraud_detector = match &engine {
             Some(engine) => aws::fraud_detector_in_process(engine::http_client(Arc::clone(engine))),
             None => aws::fraud_detector(&config),
         };
-        Ok(Self { settings, config, fraud_detector, engine, metrics: Metrics::install()? })
+        Ok(Self {
+            settings,
+            config,
+            fraud_detector,
+            engine,
+            metrics: Metrics::install()?,
+        })
     }
 
     /// The mapping: the one compiled in, or `MAPPING_FILE`.
@@ -63,12 +70,19 @@ impl Wiring {
 
     /// The table of decisions.
     pub fn decisions(&self) -> Decisions {
-        Decisions::new(aws_sdk_dynamodb::Client::new(&self.config), &self.settings.decisions_table)
+        Decisions::new(
+            aws_sdk_dynamodb::Client::new(&self.config),
+            &self.settings.decisions_table,
+        )
     }
 
     /// Labels of the mapping's event type.
     pub fn labels(&self, mapping: &Mapping) -> Labels {
-        Labels::new(self.decisions(), self.fraud_detector.clone(), mapping.event_type().clone())
+        Labels::new(
+            self.decisions(),
+            self.fraud_detector.clone(),
+            mapping.event_type().clone(),
+        )
     }
 
     /// Where rejected records go.
@@ -88,7 +102,10 @@ impl Wiring {
     ///
     /// # Errors
     /// Lambda's runtime API is gone.
-    pub async fn run<R, E>(&self, handle: impl AsyncFn(Value, Moment) -> Result<R, E>) -> Result<(), Error>
+    pub async fn run<R, E>(
+        &self,
+        handle: impl AsyncFn(Value, Moment) -> Result<R, E>,
+    ) -> Result<(), Error>
     where
         R: Serialize,
         E: Into<Error>,
@@ -116,7 +133,9 @@ impl Wiring {
 
 fn engine(settings: &Settings, config: &SdkConfig) -> Engine {
     let mut options = Options::new(&settings.region, &settings.account);
-    options.definitions_table.clone_from(&settings.definitions_table);
+    options
+        .definitions_table
+        .clone_from(&settings.definitions_table);
     options.events_table.clone_from(&settings.events_table);
     Engine::new(options, aws_sdk_dynamodb::Client::new(config))
 }

@@ -41,7 +41,9 @@ impl<'de> Deserialize<'de> for TimeZone {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         jiff::tz::TimeZone::get(&name).map(Self).map_err(|_| {
-            de::Error::custom(format!("`{name}` is not a time zone; write an IANA name such as Europe/Berlin, or UTC"))
+            de::Error::custom(format!(
+                "`{name}` is not a time zone; write an IANA name such as Europe/Berlin, or UTC"
+            ))
         })
     }
 }
@@ -83,7 +85,9 @@ impl<'de> Deserialize<'de> for EntityType {
         if text.starts_with('/') {
             return Source::new(text).map(Self::From).map_err(de::Error::custom);
         }
-        EntityTypeName::try_from(text).map(Self::Fixed).map_err(de::Error::custom)
+        EntityTypeName::try_from(text)
+            .map(Self::Fixed)
+            .map_err(de::Error::custom)
     }
 }
 
@@ -112,7 +116,9 @@ impl<'de, M: Deserialize<'de>> de::Visitor<'de> for TextOrVisitor<M> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        Source::new(text.to_owned()).map(TextOr::Text).map_err(E::custom)
+        Source::new(text.to_owned())
+            .map(TextOr::Text)
+            .map_err(E::custom)
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
@@ -222,7 +228,8 @@ impl LabelRow {
         self.kind.eq_ignore_ascii_case(kind)
             && self.code.as_deref().is_none_or(|want| {
                 let code = code.unwrap_or_default();
-                want.strip_suffix('*').map_or(code == want, |start| code.starts_with(start))
+                want.strip_suffix('*')
+                    .map_or(code == want, |start| code.starts_with(start))
             })
     }
 }

@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use event::{
-    DetectorId, Entity, EntityId, EntityTypeName, EventId, EventTypeName, LabelName, OutcomeName, Timestamp, VariableName,
-    VariableValue, Variables,
+    DetectorId, Entity, EntityId, EntityTypeName, EventId, EventTypeName, LabelName, OutcomeName,
+    Timestamp, VariableName, VariableValue, Variables,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -101,8 +101,10 @@ impl Mapping {
     /// # Errors
     /// [`MappingError`]: unreadable, or invalid at a line.
     pub fn read(path: &Path) -> Result<Self, MappingError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| MappingError::Unreadable { path: path.display().to_string(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| MappingError::Unreadable {
+            path: path.display().to_string(),
+            source,
+        })?;
         Self::parse(&path.display().to_string(), &text)
     }
 
@@ -111,16 +113,31 @@ impl Mapping {
     /// # Errors
     /// [`MappingError::Invalid`] with line and column.
     pub fn parse(path: &str, text: &str) -> Result<Self, MappingError> {
-        let invalid = |line, column, what| MappingError::Invalid { path: path.to_owned(), line, column, what };
+        let invalid = |line, column, what| MappingError::Invalid {
+            path: path.to_owned(),
+            line,
+            column,
+            what,
+        };
         let file: File = serde_saphyr::from_str(text).map_err(|error| {
-            let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
+            let (line, column) = error
+                .location()
+                .map_or((1, 1), |at| (at.line(), at.column()));
             invalid(line, column, sentence(&error.to_string()))
         })?;
-        check_outcomes(&file.decision).map_err(|(line, column, what)| invalid(line, column, what))?;
+        check_outcomes(&file.decision)
+            .map_err(|(line, column, what)| invalid(line, column, what))?;
         if file.variables.is_empty() {
-            return Err(invalid(1, 1, "`variables` is empty; the service needs at least one variable".to_owned()));
+            return Err(invalid(
+                1,
+                1,
+                "`variables` is empty; the service needs at least one variable".to_owned(),
+            ));
         }
-        Ok(Self { file, hash: short_hash(text.as_bytes()) })
+        Ok(Self {
+            file,
+            hash: short_hash(text.as_bytes()),
+        })
     }
 
     /// The event type of every order.
@@ -155,12 +172,20 @@ impl Mapping {
 
     /// Whether a decision with this effective outcome waits for a reviewer.
     pub fn is_reviewable(&self, outcome: &OutcomeName) -> bool {
-        self.file.decision.reviewable.as_ref().is_some_and(|reviewable| reviewable.value.contains(outcome))
+        self.file
+            .decision
+            .reviewable
+            .as_ref()
+            .is_some_and(|reviewable| reviewable.value.contains(outcome))
     }
 
     /// The outcomes that wait for a reviewer.
     pub fn reviewable(&self) -> &[OutcomeName] {
-        self.file.decision.reviewable.as_ref().map_or(&[], |reviewable| &reviewable.value)
+        self.file
+            .decision
+            .reviewable
+            .as_ref()
+            .map_or(&[], |reviewable| &reviewable.value)
     }
 
     /// How long a decision is kept, in seconds.
@@ -171,8 +196,14 @@ impl Mapping {
     /// What keeps records of one order in order: its id, as an order or as a label names it.
     pub fn order_key(&self, value: &Value) -> Option<String> {
         let document = Document::new(value);
-        let sources = [Some(&self.file.event.id), self.file.labels.as_ref().map(|labels| &labels.event_id)];
-        sources.into_iter().flatten().find_map(|source| source.read(&document).ok().flatten().map(Cow::into_owned))
+        let sources = [
+            Some(&self.file.event.id),
+            self.file.labels.as_ref().map(|labels| &labels.event_id),
+        ];
+        sources
+            .into_iter()
+            .flatten()
+            .find_map(|source| source.read(&document).ok().flatten().map(Cow::into_owned))
     }
 
     /// Maps one order.
@@ -184,8 +215,13 @@ impl Mapping {
         let section = &self.file.event;
         let order_id = required(&section.id, &document, "id")?;
         let timestamp = required(&section.timestamp, &document, "timestamp")?;
-        let timestamp = Timestamp::parse_in(&timestamp, &self.file.timezone.0)
-            .map_err(|error| Failure::rejected("bad-timestamp", format!("`{:?}`: {error}", section.timestamp)))?;
+        let timestamp =
+            Timestamp::parse_in(&timestamp, &self.file.timezone.0).map_err(|error| {
+                Failure::rejected(
+                    "bad-timestamp",
+                    format!("`{:?}`: {error}", section.timestamp),
+                )
+            })?;
         let mut data_quality = Vec::new();
         let revision = self.revision(&document, &mut data_quality);
         let entity = Entity {
@@ -209,23 +245,34 @@ impl Mapping {
     }
 
     fn revision(&self, document: &Document<'_>, quality: &mut Vec<Quality>) -> u32 {
-        let Some(source) = &self.file.event.revision else { return 1 };
+        let Some(source) = &self.file.event.revision else {
+            return 1;
+        };
         let text = match source.read(document) {
             Ok(None) => return 1,
             Ok(Some(text)) => text,
             Err(_) => Cow::Borrowed(""),
         };
-        text.parse().ok().filter(|n| (1..=99_999).contains(n)).unwrap_or_else(|| {
-            quality.push(Quality::undetermined("revision", "is not a whole number from 1 to 99999; 1 was taken"));
-            1
-        })
+        text.parse()
+            .ok()
+            .filter(|n| (1..=99_999).contains(n))
+            .unwrap_or_else(|| {
+                quality.push(Quality::undetermined(
+                    "revision",
+                    "is not a whole number from 1 to 99999; 1 was taken",
+                ));
+                1
+            })
     }
 
     fn entity_type(&self, document: &Document<'_>) -> Result<EntityTypeName, Failure> {
         match &self.file.event.entity.entity_type {
             EntityType::Fixed(name) => Ok(name.clone()),
-            EntityType::From(source) => EntityTypeName::try_from(required(source, document, "entity type")?)
-                .map_err(|error| Failure::rejected("bad-entity-type", format!("`{source:?}`: {error}"))),
+            EntityType::From(source) => {
+                EntityTypeName::try_from(required(source, document, "entity type")?).map_err(
+                    |error| Failure::rejected("bad-entity-type", format!("`{source:?}`: {error}")),
+                )
+            }
         }
     }
 
@@ -234,7 +281,10 @@ impl Mapping {
             match entity_from(source, document) {
                 Ok(Some(id)) => return id,
                 Ok(None) => {}
-                Err(problem) => quality.push(Quality { undetermined: false, ..Quality::undetermined("entity", problem) }),
+                Err(problem) => quality.push(Quality {
+                    undetermined: false,
+                    ..Quality::undetermined("entity", problem)
+                }),
             }
         }
         EntityId::unknown()
@@ -250,11 +300,17 @@ impl Mapping {
                     }
                 }
                 Ok(None) if variable.required() => {
-                    quality.push(Quality::undetermined(name.as_str(), "is required and absent"));
+                    quality.push(Quality::undetermined(
+                        name.as_str(),
+                        "is required and absent",
+                    ));
                 }
                 Ok(None) => {}
                 Err(problem) if variable.omits() => {
-                    quality.push(Quality { undetermined: false, ..Quality::undetermined(name.as_str(), problem) });
+                    quality.push(Quality {
+                        undetermined: false,
+                        ..Quality::undetermined(name.as_str(), problem)
+                    });
                 }
                 Err(problem) => quality.push(Quality::undetermined(name.as_str(), problem)),
             }
@@ -262,16 +318,31 @@ impl Mapping {
         variables
     }
 
-    fn variable(&self, variable: &TextOr<LongVariable>, document: &Document<'_>) -> Result<Option<VariableValue>, String> {
+    fn variable(
+        &self,
+        variable: &TextOr<LongVariable>,
+        document: &Document<'_>,
+    ) -> Result<Option<VariableValue>, String> {
         let text = match variable {
             TextOr::Text(source) => source.read(document)?,
-            TextOr::Map(LongVariable { from: TextOr::Map(money), .. }) => money.read(document)?.map(Cow::Owned),
-            TextOr::Map(long @ LongVariable { from: TextOr::Text(source), .. }) => match source.read(document)? {
+            TextOr::Map(LongVariable {
+                from: TextOr::Map(money),
+                ..
+            }) => money.read(document)?.map(Cow::Owned),
+            TextOr::Map(
+                long @ LongVariable {
+                    from: TextOr::Text(source),
+                    ..
+                },
+            ) => match source.read(document)? {
                 Some(text) => Some(self.typed(long.value_type, long.form.apply(text)?)?),
                 None => None,
             },
         };
-        text.map(|text| VariableValue::try_from(text.into_owned()).map_err(|error| error.to_string())).transpose()
+        text.map(|text| {
+            VariableValue::try_from(text.into_owned()).map_err(|error| error.to_string())
+        })
+        .transpose()
     }
 
     fn typed<'a>(&self, value_type: ValueType, text: Cow<'a, str>) -> Result<Cow<'a, str>, String> {
@@ -281,8 +352,12 @@ impl Mapping {
             ValueType::Integer => Err("is not a whole number".to_owned()),
             ValueType::Float if text.parse::<f64>().is_ok_and(f64::is_finite) => Ok(text),
             ValueType::Float => Err("is not a number".to_owned()),
-            ValueType::Boolean if is_word(&text, &["true", "1", "yes"]) => Ok(Cow::Borrowed("true")),
-            ValueType::Boolean if is_word(&text, &["false", "0", "no"]) => Ok(Cow::Borrowed("false")),
+            ValueType::Boolean if is_word(&text, &["true", "1", "yes"]) => {
+                Ok(Cow::Borrowed("true"))
+            }
+            ValueType::Boolean if is_word(&text, &["false", "0", "no"]) => {
+                Ok(Cow::Borrowed("false"))
+            }
             ValueType::Boolean => Err("is neither true nor false".to_owned()),
             ValueType::DateTime => Timestamp::parse_in(&text, &self.file.timezone.0)
                 .map(|time| Cow::Owned(time.to_string()))
@@ -290,12 +365,29 @@ impl Mapping {
         }
     }
 
-    fn history_label(&self, document: &Document<'_>, event: Timestamp) -> Result<Option<(LabelName, Timestamp)>, Failure> {
-        let Some(source) = &self.file.event.label else { return Ok(None) };
-        let Some(label) = source.read(document).map_err(|problem| bad_label(source, &problem))? else { return Ok(None) };
-        let label = LabelName::try_from(label.into_owned()).map_err(|error| bad_label(source, &error.to_string()))?;
-        let Some(source) = &self.file.event.label_timestamp else { return Ok(Some((label, event))) };
-        let time = match source.read(document).map_err(|problem| bad_label(source, &problem))? {
+    fn history_label(
+        &self,
+        document: &Document<'_>,
+        event: Timestamp,
+    ) -> Result<Option<(LabelName, Timestamp)>, Failure> {
+        let Some(source) = &self.file.event.label else {
+            return Ok(None);
+        };
+        let Some(label) = source
+            .read(document)
+            .map_err(|problem| bad_label(source, &problem))?
+        else {
+            return Ok(None);
+        };
+        let label = LabelName::try_from(label.into_owned())
+            .map_err(|error| bad_label(source, &error.to_string()))?;
+        let Some(source) = &self.file.event.label_timestamp else {
+            return Ok(Some((label, event)));
+        };
+        let time = match source
+            .read(document)
+            .map_err(|problem| bad_label(source, &problem))?
+        {
             None => event,
             Some(text) => Timestamp::parse_in(&text, &self.file.timezone.0)
                 .map_err(|error| bad_label(source, &error.to_string()))?,
@@ -314,13 +406,19 @@ impl Mapping {
         };
         let document = Document::new(value);
         let optional = |source: &Option<Source>| {
-            source.as_ref().and_then(|source| source.read(&document).ok().flatten().map(Cow::into_owned))
+            source
+                .as_ref()
+                .and_then(|source| source.read(&document).ok().flatten().map(Cow::into_owned))
         };
         let order_id = required(&section.event_id, &document, "event_id")?;
         let kind = required(&section.kind, &document, "kind")?;
         let time = required(&section.timestamp, &document, "timestamp")?;
-        let time = LabelTime::parse(&time, &self.file.timezone.0)
-            .map_err(|error| Failure::rejected("bad-timestamp", format!("`{:?}`: {error}", section.timestamp)))?;
+        let time = LabelTime::parse(&time, &self.file.timezone.0).map_err(|error| {
+            Failure::rejected(
+                "bad-timestamp",
+                format!("`{:?}`: {error}", section.timestamp),
+            )
+        })?;
         let reason_code = optional(&section.reason_code);
         let row = section.table.iter().find(|row| row.fits(&kind, reason_code.as_deref())).ok_or_else(|| {
             let kinds: Vec<_> = section.table.iter().map(|row| row.kind.as_str()).collect();
@@ -372,19 +470,29 @@ impl Order {
 
     /// Notes that no variable is left to judge, so that nothing fails open.
     pub fn note_nothing_to_judge(&mut self) {
-        self.data_quality.push(Quality::undetermined("order", "has no variable that could be judged"));
+        self.data_quality.push(Quality::undetermined(
+            "order",
+            "has no variable that could be judged",
+        ));
     }
 
     /// Leaves a variable out because the service refused its value.
     pub fn leave_out(&mut self, name: &VariableName) {
         self.variables.remove(name.as_str());
-        self.data_quality.push(Quality::undetermined(name.as_str(), "was refused by the service and left out"));
+        self.data_quality.push(Quality::undetermined(
+            name.as_str(),
+            "was refused by the service and left out",
+        ));
     }
 }
 
 impl Quality {
     fn undetermined(variable: &str, problem: impl Into<String>) -> Self {
-        Self { variable: variable.to_owned(), problem: problem.into(), undetermined: true }
+        Self {
+            variable: variable.to_owned(),
+            problem: problem.into(),
+            undetermined: true,
+        }
     }
 }
 
@@ -409,56 +517,88 @@ fn bad_label(source: &Source, problem: &str) -> Failure {
 fn required(source: &Source, document: &Document<'_>, what: &str) -> Result<String, Failure> {
     match source.read(document) {
         Ok(Some(text)) => Ok(text.into_owned()),
-        Ok(None) => Err(Failure::rejected("missing-member", format!("the record has no {what}: `{source:?}` is absent or blank"))),
-        Err(problem) => Err(Failure::rejected("missing-member", format!("the record has no {what}: `{source:?}` {problem}"))),
+        Ok(None) => Err(Failure::rejected(
+            "missing-member",
+            format!("the record has no {what}: `{source:?}` is absent or blank"),
+        )),
+        Err(problem) => Err(Failure::rejected(
+            "missing-member",
+            format!("the record has no {what}: `{source:?}` {problem}"),
+        )),
     }
 }
 
-fn entity_from(source: &TextOr<HashedSource>, document: &Document<'_>) -> Result<Option<EntityId>, String> {
+fn entity_from(
+    source: &TextOr<HashedSource>,
+    document: &Document<'_>,
+) -> Result<Option<EntityId>, String> {
     match source {
         TextOr::Text(source) => {
-            let Some(text) = source.read(document)? else { return Ok(None) };
+            let Some(text) = source.read(document)? else {
+                return Ok(None);
+            };
             // An id with characters the service does not take is still the same customer each time.
-            Ok(Some(EntityId::try_from(text.as_ref()).unwrap_or_else(|_| hashed_entity(&text))))
+            Ok(Some(
+                EntityId::try_from(text.as_ref()).unwrap_or_else(|_| hashed_entity(&text)),
+            ))
         }
         TextOr::Map(hashed) => {
-            let Some(text) = hashed.hash.read(document)? else { return Ok(None) };
+            let Some(text) = hashed.hash.read(document)? else {
+                return Ok(None);
+            };
             Ok(Some(hashed_entity(&hashed.form.apply(text)?)))
         }
     }
 }
 
 fn hashed_entity(text: &str) -> EntityId {
-    EntityId::try_from(hex(&Sha256::digest(text.as_bytes())[..16])).unwrap_or_else(|_| EntityId::unknown())
+    EntityId::try_from(hex(&Sha256::digest(text.as_bytes())[..16]))
+        .unwrap_or_else(|_| EntityId::unknown())
 }
 
 type Fault = (u64, u64, String);
 
 fn check_outcomes(decision: &file::Decision) -> Result<(), Fault> {
     let known = &decision.outcome_priority;
-    let lists = [("on_undetermined", Some(&decision.on_undetermined)), ("on_no_match", Some(&decision.on_no_match)), ("reviewable", decision.reviewable.as_ref())];
-    for (key, list) in lists.into_iter().filter_map(|(key, list)| list.map(|list| (key, list))) {
+    let lists = [
+        ("on_undetermined", Some(&decision.on_undetermined)),
+        ("on_no_match", Some(&decision.on_no_match)),
+        ("reviewable", decision.reviewable.as_ref()),
+    ];
+    for (key, list) in lists
+        .into_iter()
+        .filter_map(|(key, list)| list.map(|list| (key, list)))
+    {
         let fault = |what| Err((list.referenced.line(), list.referenced.column(), what));
         if list.value.is_empty() && key != "reviewable" {
             return fault(format!("`{key}` is empty; name at least one outcome"));
         }
         if let Some(outcome) = list.value.iter().find(|outcome| !known.contains(outcome)) {
             let known: Vec<_> = known.iter().map(|outcome| format!("`{outcome}`")).collect();
-            return fault(format!("`{key}` names `{outcome}`, which `outcome_priority` lacks; it has {}", known.join(", ")));
+            return fault(format!(
+                "`{key}` names `{outcome}`, which `outcome_priority` lacks; it has {}",
+                known.join(", ")
+            ));
         }
     }
-    duplicate(known).map_or(Ok(()), |outcome| Err((1, 1, format!("`outcome_priority` names `{outcome}` twice"))))
+    duplicate(known).map_or(Ok(()), |outcome| {
+        Err((1, 1, format!("`outcome_priority` names `{outcome}` twice")))
+    })
 }
 
 fn duplicate(outcomes: &[OutcomeName]) -> Option<&OutcomeName> {
     let mut seen = BTreeSet::new();
-    outcomes.iter().find(|outcome| !seen.insert(outcome.as_str()))
+    outcomes
+        .iter()
+        .find(|outcome| !seen.insert(outcome.as_str()))
 }
 
 /// The reader's sentence without the place, which stands before it already.
 fn sentence(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
-    let what = line.strip_prefix("error: line ").and_then(|rest| rest.split_once(": "));
+    let what = line
+        .strip_prefix("error: line ")
+        .and_then(|rest| rest.split_once(": "));
     what.map_or(line, |(_, what)| what).to_owned()
 }
 
@@ -492,27 +632,67 @@ decision:
 
     #[test]
     fn a_broken_file_says_where_and_what_would_be_right() {
-        broken("on_no_match: [approve]", "on_no_match: [aprove]", "mapping.yaml:15:16: `on_no_match` names `aprove`, which `outcome_priority` lacks; it has `review`, `approve`");
-        broken("on_no_match: [approve]", "on_no_match: []", "mapping.yaml:15:16: `on_no_match` is empty; name at least one outcome");
-        broken("  on_no_match: [approve]\n", "", "mapping.yaml:14:3: missing field `on_no_match`");
-        broken("event_type: order", "event_type: Order", "mapping.yaml:1:13: event type name has `O` at character 1; only 0-9, a-z, `_` and `-` are allowed");
-        broken("/order_id", "'.order_id |'", "mapping.yaml:4:7: `.order_id |` is neither a JSON pointer (`/customer/email`) nor a jq filter: it does not parse");
-        broken("as: email}\n  price", "ass: email}\n  price", "mapping.yaml:8:33: unknown field `ass`, expected one of from, as, type, required, on_invalid");
-        broken("EUR: 1.08", "EUR: much", "mapping.yaml:10:74: `much` is not an exchange rate; write a positive number such as 1.08");
-        broken("detector: orders", "detector: orders\ntimezone: Mars/Olympus", "mapping.yaml:3:11: `Mars/Olympus` is not a time zone; write an IANA name such as Europe/Berlin, or UTC");
+        broken(
+            "on_no_match: [approve]",
+            "on_no_match: [aprove]",
+            "mapping.yaml:15:16: `on_no_match` names `aprove`, which `outcome_priority` lacks; it has `review`, `approve`",
+        );
+        broken(
+            "on_no_match: [approve]",
+            "on_no_match: []",
+            "mapping.yaml:15:16: `on_no_match` is empty; name at least one outcome",
+        );
+        broken(
+            "  on_no_match: [approve]\n",
+            "",
+            "mapping.yaml:14:3: missing field `on_no_match`",
+        );
+        broken(
+            "event_type: order",
+            "event_type: Order",
+            "mapping.yaml:1:13: event type name has `O` at character 1; only 0-9, a-z, `_` and `-` are allowed",
+        );
+        broken(
+            "/order_id",
+            "'.order_id |'",
+            "mapping.yaml:4:7: `.order_id |` is neither a JSON pointer (`/customer/email`) nor a jq filter: it does not parse",
+        );
+        broken(
+            "as: email}\n  price",
+            "ass: email}\n  price",
+            "mapping.yaml:8:33: unknown field `ass`, expected one of from, as, type, required, on_invalid",
+        );
+        broken(
+            "EUR: 1.08",
+            "EUR: much",
+            "mapping.yaml:10:74: `much` is not an exchange rate; write a positive number such as 1.08",
+        );
+        broken(
+            "detector: orders",
+            "detector: orders\ntimezone: Mars/Olympus",
+            "mapping.yaml:3:11: `Mars/Olympus` is not a time zone; write an IANA name such as Europe/Berlin, or UTC",
+        );
     }
 
     fn order(text: &str) -> Order {
-        Mapping::parse("mapping.yaml", FILE).unwrap().order(&serde_json::from_str(text).unwrap()).unwrap()
+        Mapping::parse("mapping.yaml", FILE)
+            .unwrap()
+            .order(&serde_json::from_str(text).unwrap())
+            .unwrap()
     }
 
     #[test]
     fn an_entity_is_the_first_that_is_there() {
         let entity = |customer: &str| {
-            let text = format!(r#"{{"order_id":"1","created_at":"2026-06-01T10:15:30Z","customer":{customer}}}"#);
+            let text = format!(
+                r#"{{"order_id":"1","created_at":"2026-06-01T10:15:30Z","customer":{customer}}}"#
+            );
             order(&text).entity.entity_id.as_str().to_owned()
         };
-        assert_eq!(entity(r#"{"id":"cust-42","email":"jo@example.com"}"#), "cust-42");
+        assert_eq!(
+            entity(r#"{"id":"cust-42","email":"jo@example.com"}"#),
+            "cust-42"
+        );
         let guest = entity(r#"{"email":"Jo@Example.com "}"#);
         assert_eq!(guest, entity(r#"{"id":"","email":"jo@example.com"}"#));
         assert_eq!(guest.len(), 32);
@@ -524,10 +704,14 @@ decision:
 
     #[test]
     fn the_hash_tells_orders_apart_and_not_their_unmapped_members() {
-        let base = r#"{"order_id":"1","created_at":"2026-06-01T10:15:30Z","total":"5","currency":"USD"}"#;
+        let base =
+            r#"{"order_id":"1","created_at":"2026-06-01T10:15:30Z","total":"5","currency":"USD"}"#;
         let hash = |text: &str| order(text).event_hash;
         assert_eq!(hash(base), hash(&base.replace('}', r#","note":"x"}"#)));
-        assert_eq!(hash(base), hash(&base.replace("10:15:30Z", "12:15:30+02:00")));
+        assert_eq!(
+            hash(base),
+            hash(&base.replace("10:15:30Z", "12:15:30+02:00"))
+        );
         assert_ne!(hash(base), hash(&base.replace("\"5\"", "\"6\"")));
         assert_ne!(hash(base), hash(&base.replace("10:15:30Z", "10:15:31Z")));
     }

@@ -28,7 +28,9 @@ impl<'de> Deserialize<'de> for Rate {
         let text = String::deserialize(deserializer)?;
         match Decimal::from_str(&text) {
             Ok(rate) if rate > Decimal::ZERO => Ok(Self(rate)),
-            _ => Err(de::Error::custom(format!("`{text}` is not an exchange rate; write a positive number such as 1.08"))),
+            _ => Err(de::Error::custom(format!(
+                "`{text}` is not an exchange rate; write a positive number such as 1.08"
+            ))),
         }
     }
 }
@@ -42,11 +44,19 @@ impl Money {
         let Some(amount) = self.amount.read(document)? else {
             return Ok(None);
         };
-        let amount = Decimal::from_str(&amount).map_err(|_| "is not a decimal number such as 129.99".to_owned())?;
-        let currency = self.currency.read(document)?.ok_or("has no currency")?.to_ascii_uppercase();
+        let amount = Decimal::from_str(&amount)
+            .map_err(|_| "is not a decimal number such as 129.99".to_owned())?;
+        let currency = self
+            .currency
+            .read(document)?
+            .ok_or("has no currency")?
+            .to_ascii_uppercase();
         let rate = self.rate(&currency)?;
         let converted = amount.checked_mul(rate).ok_or("is too large")?;
-        Ok(Some(format!("{:.2}", converted.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero))))
+        Ok(Some(format!(
+            "{:.2}",
+            converted.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero)
+        )))
     }
 
     fn rate(&self, currency: &str) -> Result<Decimal, String> {
@@ -88,7 +98,13 @@ mod tests {
         check(r#"{"total":"1234","currency":"JPY"}"#, "8.27");
         check(r#"{"currency":"USD"}"#, "-");
         check(r#"{"total":"1"}"#, "error: has no currency");
-        check(r#"{"total":"1","currency":"XXX1"}"#, "error: is in `XXX`, for which the mapping has no rate");
-        check(r#"{"total":"1,5","currency":"USD"}"#, "error: is not a decimal number such as 129.99");
+        check(
+            r#"{"total":"1","currency":"XXX1"}"#,
+            "error: is in `XXX`, for which the mapping has no rate",
+        );
+        check(
+            r#"{"total":"1,5","currency":"USD"}"#,
+            "error: is not a decimal number such as 129.99",
+        );
     }
 }

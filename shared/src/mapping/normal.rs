@@ -42,13 +42,19 @@ impl Form {
 
 fn digits(text: &str) -> Result<String, String> {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    if digits.is_empty() { Err("has no digit".to_owned()) } else { Ok(digits) }
+    if digits.is_empty() {
+        Err("has no digit".to_owned())
+    } else {
+        Ok(digits)
+    }
 }
 
 fn email(text: &str) -> Result<String, String> {
     let lower = text.to_lowercase();
     let valid = lower.split_once('@').is_some_and(|(local, domain)| {
-        let dotted = domain.split_once('.').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty() && !b.ends_with('.'));
+        let dotted = domain
+            .split_once('.')
+            .is_some_and(|(a, b)| !a.is_empty() && !b.is_empty() && !b.ends_with('.'));
         !local.is_empty() && dotted && !domain.contains('@')
     });
     if valid && !lower.contains(char::is_whitespace) {
@@ -67,7 +73,10 @@ fn phone(text: &str) -> Result<String, String> {
     if (7..=15).contains(&digits.len()) {
         Ok(format!("{}{digits}", if plus { "+" } else { "" }))
     } else {
-        Err(format!("has {} digits, and a phone number has 7 to 15", digits.len()))
+        Err(format!(
+            "has {} digits, and a phone number has 7 to 15",
+            digits.len()
+        ))
     }
 }
 
@@ -77,18 +86,32 @@ mod tests {
 
     #[track_caller]
     fn check(form: Form, text: &str, want: &str) {
-        let got = form.apply(Cow::Borrowed(text)).map_or_else(|e| format!("error: {e}"), Cow::into_owned);
+        let got = form
+            .apply(Cow::Borrowed(text))
+            .map_or_else(|e| format!("error: {e}"), Cow::into_owned);
         assert_eq!(got, want, "{form:?} {text}");
     }
 
     #[test]
     fn normal_forms() {
         check(Form::Email, "Jo@Example.COM", "jo@example.com");
-        check(Form::Email, "jo@example", "error: is not an e-mail address such as jo@example.com");
-        check(Form::Email, "jo@@example.com", "error: is not an e-mail address such as jo@example.com");
+        check(
+            Form::Email,
+            "jo@example",
+            "error: is not an e-mail address such as jo@example.com",
+        );
+        check(
+            Form::Email,
+            "jo@@example.com",
+            "error: is not an e-mail address such as jo@example.com",
+        );
         check(Form::Phone, "+1 (415) 555-0100", "+14155550100");
         check(Form::Phone, "0049 30 1234567", "+49301234567");
-        check(Form::Phone, "12", "error: has 2 digits, and a phone number has 7 to 15");
+        check(
+            Form::Phone,
+            "12",
+            "error: has 2 digits, and a phone number has 7 to 15",
+        );
         check(Form::Digits, "4111 11", "411111");
         check(Form::Upper, "us", "US");
     }

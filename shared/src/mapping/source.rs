@@ -23,11 +23,16 @@ pub struct Document<'a> {
 impl<'a> Document<'a> {
     /// A document over a parsed order.
     pub fn new(value: &'a Value) -> Self {
-        Self { value, for_jq: OnceCell::new() }
+        Self {
+            value,
+            for_jq: OnceCell::new(),
+        }
     }
 
     fn for_jq(&self) -> Option<Val> {
-        self.for_jq.get_or_init(|| Val::deserialize(self.value).ok()).clone()
+        self.for_jq
+            .get_or_init(|| Val::deserialize(self.value).ok())
+            .clone()
     }
 }
 
@@ -59,9 +64,15 @@ impl Source {
     /// A sentence that says why the filter is none, and what a source looks like.
     pub fn new(text: String) -> Result<Self, String> {
         if text.is_empty() {
-            return Err("a source is empty; write a JSON pointer such as `/customer/email`".to_owned());
+            return Err(
+                "a source is empty; write a JSON pointer such as `/customer/email`".to_owned(),
+            );
         }
-        let filter = if text.starts_with('/') { None } else { Some(compile(&text)?) };
+        let filter = if text.starts_with('/') {
+            None
+        } else {
+            Some(compile(&text)?)
+        };
         Ok(Self { text, filter })
     }
 
@@ -82,26 +93,61 @@ impl Source {
 }
 
 fn compile(text: &str) -> Result<Filter, String> {
-    let what = |why: &str| format!("`{text}` is neither a JSON pointer (`/customer/email`) nor a jq filter: {why}");
-    let defs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let what = |why: &str| {
+        format!("`{text}` is neither a JSON pointer (`/customer/email`) nor a jq filter: {why}")
+    };
+    let defs = jaq_core::defs()
+        .chain(jaq_std::defs())
+        .chain(jaq_json::defs());
     if let Some(name) = outside(text) {
-        return Err(what(&format!("`{name}` reaches beyond the order, on which a value must depend alone")));
+        return Err(what(&format!(
+            "`{name}` reaches beyond the order, on which a value must depend alone"
+        )));
     }
-    let funs = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+    let funs = jaq_core::funs()
+        .chain(jaq_std::funs())
+        .chain(jaq_json::funs());
     let arena = Arena::default();
     let modules = Loader::new(defs)
-        .load(&arena, File { code: text, path: () })
+        .load(
+            &arena,
+            File {
+                code: text,
+                path: (),
+            },
+        )
         .map_err(|_| what("it does not parse"))?;
-    Compiler::default().with_funs(funs).compile(modules).map_err(|errors| {
-        let names = errors.iter().flat_map(|(_, undefined)| undefined).map(|(name, _)| (*name).to_owned());
-        what(&format!("it does not know `{}`", names.collect::<Vec<_>>().join("`, `")))
-    })
+    Compiler::default()
+        .with_funs(funs)
+        .compile(modules)
+        .map_err(|errors| {
+            let names = errors
+                .iter()
+                .flat_map(|(_, undefined)| undefined)
+                .map(|(name, _)| (*name).to_owned());
+            what(&format!(
+                "it does not know `{}`",
+                names.collect::<Vec<_>>().join("`, `")
+            ))
+        })
 }
 
 /// A function of jq that reads or writes something else than its input, if `text` calls one.
 fn outside(text: &str) -> Option<&str> {
     const NAMES: [&str; 13] = [
-        "env", "ENV", "now", "input", "inputs", "input_line_number", "input_filename", "debug", "stderr", "halt", "halt_error", "get_search_list", "localtime",
+        "env",
+        "ENV",
+        "now",
+        "input",
+        "inputs",
+        "input_line_number",
+        "input_filename",
+        "debug",
+        "stderr",
+        "halt",
+        "halt_error",
+        "get_search_list",
+        "localtime",
     ];
     let mut before = ' ';
     for word in text.split_inclusive(|c: char| !(c.is_alphanumeric() || c == '_')) {
@@ -136,9 +182,13 @@ fn plain(value: &Val) -> Result<Value, String> {
         Val::Arr(_) => Value::Array(Vec::new()),
         Val::Obj(_) => Value::Object(serde_json::Map::new()),
         Val::TStr(text) | Val::BStr(text) if text.len() > LONGEST_OUTPUT => {
-            return Err(format!("is longer than {LONGEST_OUTPUT} bytes after the jq filter"));
+            return Err(format!(
+                "is longer than {LONGEST_OUTPUT} bytes after the jq filter"
+            ));
         }
-        Val::TStr(text) | Val::BStr(text) => Value::String(String::from_utf8_lossy(text).into_owned()),
+        Val::TStr(text) | Val::BStr(text) => {
+            Value::String(String::from_utf8_lossy(text).into_owned())
+        }
         Val::Num(_) => Value::String(value.to_string()),
     })
 }
@@ -153,7 +203,9 @@ fn scalar(value: &Value) -> Result<Option<Cow<'_, str>>, String> {
             Ok((!text.is_empty()).then_some(Cow::Borrowed(text)))
         }
         Value::Array(_) => Err("is a list, and should be text, a number or a Boolean".to_owned()),
-        Value::Object(_) => Err("is an object, and should be text, a number or a Boolean".to_owned()),
+        Value::Object(_) => {
+            Err("is an object, and should be text, a number or a Boolean".to_owned())
+        }
     }
 }
 
@@ -182,24 +234,48 @@ mod tests {
         check("/a/b", r#"{"a":null}"#, "-");
         check("/n", r#"{"n":12.50}"#, "12.5");
         check("/l/0", r#"{"l":[true]}"#, "true");
-        check("/l", r#"{"l":[1]}"#, "error: is a list, and should be text, a number or a Boolean");
+        check(
+            "/l",
+            r#"{"l":[1]}"#,
+            "error: is a list, and should be text, a number or a Boolean",
+        );
     }
 
     #[test]
     fn filters() {
-        check("[.items[].quantity] | add", r#"{"items":[{"quantity":2},{"quantity":3}]}"#, "5");
+        check(
+            "[.items[].quantity] | add",
+            r#"{"items":[{"quantity":2},{"quantity":3}]}"#,
+            "5",
+        );
         check("[.items[].quantity] | add", r#"{"items":[]}"#, "-");
         check(".a == .b", r#"{"a":1,"b":1}"#, "true");
         check(".a | ascii_downcase", r#"{"a":"X"}"#, "x");
         check(".a + 1", r#"{"a":"x"}"#, "error: makes the jq filter fail");
-        check(".a | nonsense", "{}", "broken: `.a | nonsense` is neither a JSON pointer (`/customer/email`) nor a jq filter: it does not know `nonsense`");
-        check(".a |", "{}", "broken: `.a |` is neither a JSON pointer (`/customer/email`) nor a jq filter: it does not parse");
-        check("[limit(20000; repeat(\"x\"))] | add", "{}", "error: is longer than 16384 bytes after the jq filter");
+        check(
+            ".a | nonsense",
+            "{}",
+            "broken: `.a | nonsense` is neither a JSON pointer (`/customer/email`) nor a jq filter: it does not know `nonsense`",
+        );
+        check(
+            ".a |",
+            "{}",
+            "broken: `.a |` is neither a JSON pointer (`/customer/email`) nor a jq filter: it does not parse",
+        );
+        check(
+            "[limit(20000; repeat(\"x\"))] | add",
+            "{}",
+            "error: is longer than 16384 bytes after the jq filter",
+        );
     }
 
     #[test]
     fn a_mapping_cannot_read_the_environment() {
-        check("env.HOME", "{}", "broken: `env.HOME` is neither a JSON pointer (`/customer/email`) nor a jq filter: `env` reaches beyond the order, on which a value must depend alone");
+        check(
+            "env.HOME",
+            "{}",
+            "broken: `env.HOME` is neither a JSON pointer (`/customer/email`) nor a jq filter: `env` reaches beyond the order, on which a value must depend alone",
+        );
         check(".env.now", r#"{"env":{"now":"x"}}"#, "x");
     }
 }

@@ -16,9 +16,18 @@ async fn deliver(world: &World, batch: &Value, most: usize) -> usize {
         let answer = predict.handle(json!({ "Records": records }), now()).await;
         let Ok(answer) = answer else { continue };
         let answer = serde_json::to_value(&answer).unwrap();
-        let Some(first) = answer["batchItemFailures"][0]["itemIdentifier"].as_str() else { return round };
+        let Some(first) = answer["batchItemFailures"][0]["itemIdentifier"].as_str() else {
+            return round;
+        };
         let first: u64 = first.parse().unwrap();
-        records.retain(|record| record["kinesis"]["sequenceNumber"].as_str().unwrap().parse::<u64>().unwrap() >= first);
+        records.retain(|record| {
+            record["kinesis"]["sequenceNumber"]
+                .as_str()
+                .unwrap()
+                .parse::<u64>()
+                .unwrap()
+                >= first
+        });
     }
     most
 }
@@ -31,9 +40,12 @@ async fn a_stuck_head_predicts_every_other_order_once() {
     let predict = world.predict_at_once(1);
     for round in 0..50 {
         if round < 49 {
-            world.faults.inject("GetEventPrediction", Fault::Throttle, 1);
+            world
+                .faults
+                .inject("GetEventPrediction", Fault::Throttle, 1);
         }
-        let answer = serde_json::to_value(predict.handle(orders(&batch), now()).await.unwrap()).unwrap();
+        let answer =
+            serde_json::to_value(predict.handle(orders(&batch), now()).await.unwrap()).unwrap();
         let failures = answer["batchItemFailures"].as_array().unwrap();
         assert_eq!(failures.len(), usize::from(round < 49), "{round}");
     }
@@ -57,7 +69,11 @@ async fn a_dependency_that_fails_loses_nothing() {
         let rounds = deliver(&world, &orders(&batch), 10).await;
         assert!((2..10).contains(&rounds), "{operation} {fault:?}: {rounds}");
         for n in 0..10 {
-            assert_eq!(world.decisions(&format!("o-{n}")).await.len(), 1, "{operation} {fault:?}");
+            assert_eq!(
+                world.decisions(&format!("o-{n}")).await.len(),
+                1,
+                "{operation} {fault:?}"
+            );
         }
         assert!(world.rejected().is_empty());
     }
@@ -67,7 +83,12 @@ async fn a_dependency_that_fails_loses_nothing() {
 async fn a_write_whose_answer_was_lost_is_one_decision() {
     let world = World::new().await;
     world.faults.inject("PutItem", Fault::TimeOut, 1);
-    let rounds = deliver(&world, &orders(&[order("o-1", "10"), order("o-2", "10")]), 5).await;
+    let rounds = deliver(
+        &world,
+        &orders(&[order("o-1", "10"), order("o-2", "10")]),
+        5,
+    )
+    .await;
     assert_eq!(rounds, 2);
     assert_eq!(world.decisions("o-1").await.len(), 1);
     world.forward().handle(world.stream(), now()).await.unwrap();
@@ -82,7 +103,13 @@ async fn a_bucket_that_is_down_holds_the_poison_record() {
     poison["created_at"] = json!("yesterday");
     let rounds = deliver(&world, &orders(&[poison, order("o-2", "10")]), 5).await;
     assert_eq!(rounds, 2);
-    assert_eq!(world.rejected(), [("predict/orders/1.json".to_owned(), "bad-timestamp".to_owned())]);
+    assert_eq!(
+        world.rejected(),
+        [(
+            "predict/orders/1.json".to_owned(),
+            "bad-timestamp".to_owned()
+        )]
+    );
 }
 
 #[tokio::test]
@@ -91,38 +118,93 @@ async fn wrong_set_up_never_drains_the_stream() {
     let batch: Vec<Value> = (0..3).map(|n| order(&format!("o-{n}"), "10")).collect();
     // An unknown detector, an unknown event type, a missing table.
     let unknown_detector = crate::world::MAPPING.replace("detector: orders", "detector: nobody");
-    let answer = world.predict_with(&unknown_detector).handle(orders(&batch), now()).await;
-    assert_eq!(answer.unwrap_err().to_string(), "all 3 records failed and will be delivered again; the first: GetEventPrediction: ResourceNotFoundException");
+    let answer = world
+        .predict_with(&unknown_detector)
+        .handle(orders(&batch), now())
+        .await;
+    assert_eq!(
+        answer.unwrap_err().to_string(),
+        "all 3 records failed and will be delivered again; the first: GetEventPrediction: ResourceNotFoundException"
+    );
     let unknown_type = crate::world::MAPPING.replace("event_type: order", "event_type: nothing");
-    let ingest = world.pipeline.ingest(shared::mapping::Mapping::parse("m", &unknown_type).unwrap());
-    assert!(ingest.handle(orders(&batch), now()).await.unwrap_err().to_string().contains("SendEvent: ResourceNotFoundException"));
+    let ingest = world
+        .pipeline
+        .ingest(shared::mapping::Mapping::parse("m", &unknown_type).unwrap());
+    assert!(
+        ingest
+            .handle(orders(&batch), now())
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("SendEvent: ResourceNotFoundException")
+    );
     assert!(world.rejected().is_empty());
     // A variable that the event type lacks is refused for every record alike.
     let unknown_variable = crate::world::MAPPING.replace("  item_count:", "  item_number:");
     let batch: Vec<Value> = (0..12).map(|n| order(&format!("p-{n}"), "10")).collect();
-    let error = world.predict_with(&unknown_variable).handle(orders(&batch), now()).await.unwrap_err();
-    assert!(error.to_string().contains("every record is refused with ValidationException"), "{error}");
+    let error = world
+        .predict_with(&unknown_variable)
+        .handle(orders(&batch), now())
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("every record is refused with ValidationException"),
+        "{error}"
+    );
     assert!(world.rejected().is_empty());
 }
 
 #[tokio::test]
 async fn a_hundred_keys_overlap_and_one_key_keeps_its_order() {
     let world = World::new().await;
-    world.faults.inject("GetEventPrediction", Fault::Delay(Duration::from_millis(10)), 200);
+    world.faults.inject(
+        "GetEventPrediction",
+        Fault::Delay(Duration::from_millis(10)),
+        200,
+    );
     let distinct: Vec<Value> = (0..100).map(|n| order(&format!("d-{n}"), "10")).collect();
     let start = Instant::now();
-    world.predict_at_once(16).handle(orders(&distinct), now()).await.unwrap();
+    world
+        .predict_at_once(16)
+        .handle(orders(&distinct), now())
+        .await
+        .unwrap();
     let overlapped = start.elapsed();
-    let mut one_key = orders(&(0..100).map(|n| order(&format!("k-{n:03}"), "10")).collect::<Vec<_>>());
+    let mut one_key = orders(
+        &(0..100)
+            .map(|n| order(&format!("k-{n:03}"), "10"))
+            .collect::<Vec<_>>(),
+    );
     for record in one_key["Records"].as_array_mut().unwrap() {
         record["kinesis"]["partitionKey"] = json!("one");
     }
     let start = Instant::now();
-    world.predict_at_once(16).handle(one_key, now()).await.unwrap();
+    world
+        .predict_at_once(16)
+        .handle(one_key, now())
+        .await
+        .unwrap();
     let in_order = start.elapsed();
-    assert!(overlapped * 3 < in_order, "{overlapped:?} against {in_order:?}");
-    let decided: Vec<String> = world.stream()["Records"].as_array().unwrap().iter()
-        .map(|record| record["dynamodb"]["NewImage"]["order_id"]["S"].as_str().unwrap().to_owned())
-        .filter(|id| id.starts_with("k-")).collect();
-    assert_eq!(decided, (0..100).map(|n| format!("k-{n:03}")).collect::<Vec<_>>());
+    assert!(
+        overlapped * 3 < in_order,
+        "{overlapped:?} against {in_order:?}"
+    );
+    let decided: Vec<String> = world.stream()["Records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|record| {
+            record["dynamodb"]["NewImage"]["order_id"]["S"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .filter(|id| id.starts_with("k-"))
+        .collect();
+    assert_eq!(
+        decided,
+        (0..100).map(|n| format!("k-{n:03}")).collect::<Vec<_>>()
+    );
 }

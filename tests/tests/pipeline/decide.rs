@@ -15,7 +15,10 @@ const ALL_DONE: &str = r#"{"batchItemFailures":[]}"#;
 #[tokio::test]
 async fn an_order_goes_the_whole_way() {
     let world = World::new().await;
-    let answer = world.predict().handle(orders(&[order("ORD-1", "1500.00")]), now()).await;
+    let answer = world
+        .predict()
+        .handle(orders(&[order("ORD-1", "1500.00")]), now())
+        .await;
     assert_eq!(failures(answer), ALL_DONE);
     let decisions = world.decisions("ORD-1").await;
     let decision = &decisions[0];
@@ -23,15 +26,27 @@ async fn an_order_goes_the_whole_way() {
     assert_eq!(decision.verdict.matched_rules[0].rule_id, "high_amount");
     assert_eq!(decision.order_id, "ORD-1");
     assert_eq!(decision.variables["order_price"], "1500.00");
-    assert_eq!(decision.verdict.prediction.detector_version_id.as_deref(), Some("1"));
+    assert_eq!(
+        decision.verdict.prediction.detector_version_id.as_deref(),
+        Some("1")
+    );
     assert_eq!(decision.position.as_ref().unwrap().to_string(), "orders/1");
-    assert_eq!(decision.expires_at, now().now.epoch_seconds() + 548 * 86_400);
+    assert_eq!(
+        decision.expires_at,
+        now().now.epoch_seconds() + 548 * 86_400
+    );
     let event = world.event("ORD-1").await.unwrap();
-    assert_eq!(event.event_timestamp.as_deref(), Some("2026-06-01T10:15:30Z"));
+    assert_eq!(
+        event.event_timestamp.as_deref(),
+        Some("2026-06-01T10:15:30Z")
+    );
     world.forward().handle(world.stream(), now()).await.unwrap();
     let outcomes = world.outcomes();
     assert_eq!(outcomes.len(), 1);
-    assert_eq!(outcomes[0]["detail"]["decision_id"], decision.decision_id.as_str());
+    assert_eq!(
+        outcomes[0]["detail"]["decision_id"],
+        decision.decision_id.as_str()
+    );
     assert_eq!(outcomes[0]["detail"]["effective_outcome"], "review");
     assert!(!outcomes[0].to_string().contains("jo@example.com"));
 }
@@ -42,13 +57,43 @@ async fn outcomes_become_one_decision() {
     let predict = world.predict();
     // total, items, e-mail -> effective outcome, all outcomes, undetermined
     let cases = [
-        ("10", json!([{"quantity": 1}]), "approve", vec!["approve"], false),
-        ("2000", json!([{"quantity": 30}]), "review", vec!["review", "challenge"], false),
-        ("9000", json!([{"quantity": 30}]), "block", vec!["block", "review", "challenge"], false),
+        (
+            "10",
+            json!([{"quantity": 1}]),
+            "approve",
+            vec!["approve"],
+            false,
+        ),
+        (
+            "2000",
+            json!([{"quantity": 30}]),
+            "review",
+            vec!["review", "challenge"],
+            false,
+        ),
+        (
+            "9000",
+            json!([{"quantity": 30}]),
+            "block",
+            vec!["block", "review", "challenge"],
+            false,
+        ),
         // Required and absent, or not of its type: what could not be judged never fails open.
         ("", json!([{"quantity": 1}]), "review", vec!["review"], true),
-        ("abc", json!([{"quantity": 1}]), "review", vec!["review"], true),
-        ("9000", json!([{"quantity": "many"}]), "block", vec!["block", "review"], true),
+        (
+            "abc",
+            json!([{"quantity": 1}]),
+            "review",
+            vec!["review"],
+            true,
+        ),
+        (
+            "9000",
+            json!([{"quantity": "many"}]),
+            "block",
+            vec!["block", "review"],
+            true,
+        ),
     ];
     for (n, (total, items, effective, all, undetermined)) in cases.into_iter().enumerate() {
         let id = format!("o-{n}");
@@ -57,7 +102,19 @@ async fn outcomes_become_one_decision() {
         let answer = predict.handle(sqs(&[&order]), now()).await;
         assert_eq!(failures(answer), ALL_DONE, "{order}");
         let decision = &world.decisions(&id).await[0];
-        assert_eq!((decision.effective_outcome.as_str(), &decision.outcomes, decision.undetermined), (effective, &all.into_iter().map(str::to_owned).collect(), undetermined), "{order}");
+        assert_eq!(
+            (
+                decision.effective_outcome.as_str(),
+                &decision.outcomes,
+                decision.undetermined
+            ),
+            (
+                effective,
+                &all.into_iter().map(str::to_owned).collect(),
+                undetermined
+            ),
+            "{order}"
+        );
     }
 }
 
@@ -67,7 +124,10 @@ async fn a_value_the_service_refuses_is_left_out_and_the_order_decided() {
     // The mapping does not know that item_count is an INTEGER; the engine refuses 2.5 by name.
     let mut bad = order("o-1", "10");
     bad["items"] = json!([{"quantity": 2.5}]);
-    assert_eq!(failures(world.predict().handle(sqs(&[&bad]), now()).await), ALL_DONE);
+    assert_eq!(
+        failures(world.predict().handle(sqs(&[&bad]), now()).await),
+        ALL_DONE
+    );
     let decision = &world.decisions("o-1").await[0];
     assert_eq!(decision.effective_outcome, "review");
     assert!(!decision.variables.contains_key("item_count"));
@@ -79,63 +139,124 @@ async fn the_same_order_is_decided_once() {
     let world = World::new().await;
     let predict = world.predict();
     for _ in 0..3 {
-        assert_eq!(failures(predict.handle(orders(&[order("o-1", "10")]), now()).await), ALL_DONE);
+        assert_eq!(
+            failures(predict.handle(orders(&[order("o-1", "10")]), now()).await),
+            ALL_DONE
+        );
     }
     assert_eq!(world.decisions("o-1").await.len(), 1);
     assert_eq!(world.faults.count("GetEventPrediction"), 1);
     // Another order under the same id is not a duplicate.
-    assert_eq!(failures(predict.handle(orders(&[order("o-1", "20")]), now()).await), ALL_DONE);
-    assert_eq!(world.rejected(), [("predict/orders/1.json".to_owned(), "order-changed".to_owned())]);
+    assert_eq!(
+        failures(predict.handle(orders(&[order("o-1", "20")]), now()).await),
+        ALL_DONE
+    );
+    assert_eq!(
+        world.rejected(),
+        [(
+            "predict/orders/1.json".to_owned(),
+            "order-changed".to_owned()
+        )]
+    );
     // A new revision is a new decision.
     let mut edited = order("o-1", "2000");
     edited["revision"] = json!(2);
-    assert_eq!(failures(predict.handle(orders(&[edited]), now()).await), ALL_DONE);
-    let outcomes: Vec<String> = world.decisions("o-1").await.into_iter().map(|decision| decision.effective_outcome).collect();
+    assert_eq!(
+        failures(predict.handle(orders(&[edited]), now()).await),
+        ALL_DONE
+    );
+    let outcomes: Vec<String> = world
+        .decisions("o-1")
+        .await
+        .into_iter()
+        .map(|decision| decision.effective_outcome)
+        .collect();
     assert_eq!(outcomes, ["approve", "review"]);
     // Under another mapping another hash says nothing.
     let other = MAPPING.replace("  item_count: '[.items[].quantity] | add'\n", "");
-    assert_eq!(failures(world.predict_with(&other).handle(orders(&[order("o-1", "10")]), now()).await), ALL_DONE);
+    assert_eq!(
+        failures(
+            world
+                .predict_with(&other)
+                .handle(orders(&[order("o-1", "10")]), now())
+                .await
+        ),
+        ALL_DONE
+    );
     assert_eq!(world.rejected().len(), 1);
 }
 
 #[tokio::test]
 async fn a_bare_order_is_answered_with_its_decision() {
     let world = World::new().await;
-    let answer = world.predict().handle(order("o-1", "9000"), now()).await.unwrap();
+    let answer = world
+        .predict()
+        .handle(order("o-1", "9000"), now())
+        .await
+        .unwrap();
     let reply: Value = serde_json::to_value(&answer).unwrap();
     assert_eq!(reply["effective_outcome"], "block");
     assert_eq!(reply["rules"], json!(["very_high_amount", "high_amount"]));
-    let error = world.predict().handle(json!({"customer": "secret@example.com"}), now()).await.unwrap_err();
-    assert_eq!(error.to_string(), "the order was not decided: rejected: missing-member");
+    let error = world
+        .predict()
+        .handle(json!({"customer": "secret@example.com"}), now())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the order was not decided: rejected: missing-member"
+    );
 }
 
 #[tokio::test]
 async fn what_can_never_be_decided_is_parked_with_its_reason() {
     let world = World::new().await;
     let deep = format!("{}1{}", "{\"a\":".repeat(200), "}".repeat(200));
-    let big = format!(r#"{{"order_id":"o-6","created_at":"2026-06-01T10:15:30Z","total":"10","note":"{}"}}"#, "x".repeat(6 * 1024 * 1024));
+    let big = format!(
+        r#"{{"order_id":"o-6","created_at":"2026-06-01T10:15:30Z","total":"10","note":"{}"}}"#,
+        "x".repeat(6 * 1024 * 1024)
+    );
     let bodies: Vec<(&str, &[u8])> = vec![
         ("1", b"not json"),
         ("2", b"\xff\xfe"),
         ("3", b""),
         ("4", deep.as_bytes()),
-        ("5", br#"{"order_id":"o-5","created_at":"2026-06-01T10:15:30.5+25:00"}"#),
+        (
+            "5",
+            br#"{"order_id":"o-5","created_at":"2026-06-01T10:15:30.5+25:00"}"#,
+        ),
         ("6", big.as_bytes()),
         ("7", br#"{"created_at":"2026-06-01T10:15:30Z"}"#),
-        ("8", br#"{"order_id":["x"],"created_at":"2026-06-01T10:15:30Z"}"#),
-        ("9", br#"{"order_id":"o-9","created_at":"2026-06-01T10:15:30Z","total":"10"}"#),
+        (
+            "8",
+            br#"{"order_id":["x"],"created_at":"2026-06-01T10:15:30Z"}"#,
+        ),
+        (
+            "9",
+            br#"{"order_id":"o-9","created_at":"2026-06-01T10:15:30Z","total":"10"}"#,
+        ),
     ];
-    assert_eq!(failures(world.predict().handle(kinesis(&bodies), now()).await), ALL_DONE);
-    let classes: Vec<String> = world.rejected().into_iter().map(|(key, class)| format!("{key} {class}")).collect();
-    assert_eq!(classes, [
-        "predict/orders/1.json not-json",
-        "predict/orders/2.json not-utf8",
-        "predict/orders/3.json empty",
-        "predict/orders/4.json not-json",
-        "predict/orders/5.json bad-timestamp",
-        "predict/orders/7.json missing-member",
-        "predict/orders/8.json missing-member",
-    ]);
+    assert_eq!(
+        failures(world.predict().handle(kinesis(&bodies), now()).await),
+        ALL_DONE
+    );
+    let classes: Vec<String> = world
+        .rejected()
+        .into_iter()
+        .map(|(key, class)| format!("{key} {class}"))
+        .collect();
+    assert_eq!(
+        classes,
+        [
+            "predict/orders/1.json not-json",
+            "predict/orders/2.json not-utf8",
+            "predict/orders/3.json empty",
+            "predict/orders/4.json not-json",
+            "predict/orders/5.json bad-timestamp",
+            "predict/orders/7.json missing-member",
+            "predict/orders/8.json missing-member",
+        ]
+    );
     // Six megabytes of which the mapping reads ten bytes is an order like any other.
     assert_eq!(world.decisions("o-6").await.len(), 1);
     assert_eq!(world.decisions("o-9").await.len(), 1);
@@ -146,12 +267,30 @@ async fn an_entity_and_a_day_can_be_listed() {
     let world = World::new().await;
     let mut guest = order("o-3", "1500");
     guest["customer"] = json!({});
-    world.predict().handle(orders(&[order("o-1", "10"), order("o-2", "1500"), guest]), now()).await.unwrap();
+    world
+        .predict()
+        .handle(
+            orders(&[order("o-1", "10"), order("o-2", "1500"), guest]),
+            now(),
+        )
+        .await
+        .unwrap();
     let decisions = world.pipeline.decisions();
-    let ids = |found: Vec<shared::decisions::Decision>| found.into_iter().map(|d| d.order_id).collect::<Vec<_>>();
-    assert_eq!(ids(decisions.of_entity("customer", "cust-42", 9).await.unwrap()), ["o-2", "o-1"]);
-    assert_eq!(ids(decisions.of_entity("customer", "unknown", 9).await.unwrap()), [""; 0]);
-    let mut reviews = ids(decisions.open_reviews(&"review".parse().unwrap(), "2026-06-01", 9).await.unwrap());
+    let ids = |found: Vec<shared::decisions::Decision>| {
+        found.into_iter().map(|d| d.order_id).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        ids(decisions.of_entity("customer", "cust-42", 9).await.unwrap()),
+        ["o-2", "o-1"]
+    );
+    assert_eq!(
+        ids(decisions.of_entity("customer", "unknown", 9).await.unwrap()),
+        [""; 0]
+    );
+    let mut reviews = ids(decisions
+        .open_reviews(&"review".parse().unwrap(), "2026-06-01", 9)
+        .await
+        .unwrap());
     reviews.sort();
     assert_eq!(reviews, ["o-2", "o-3"]);
 }

@@ -28,14 +28,28 @@ async fn decisions_go_out_in_tens_and_only_failed_entries_again() {
     let world = World::new().await;
     let stream = decided(&world, 25).await;
     // The first answer: entries 0 and 3 of ten failed. The fault says so without having put any.
-    let entries: Vec<Value> = (0..10).map(|n| if n == 0 || n == 3 { json!({"ErrorCode": "ThrottlingException", "ErrorMessage": "slow"}) } else { json!({"EventId": n.to_string()}) }).collect();
+    let entries: Vec<Value> = (0..10)
+        .map(|n| {
+            if n == 0 || n == 3 {
+                json!({"ErrorCode": "ThrottlingException", "ErrorMessage": "slow"})
+            } else {
+                json!({"EventId": n.to_string()})
+            }
+        })
+        .collect();
     let answer = json!({"FailedEntryCount": 2, "Entries": entries}).to_string();
-    world.faults.inject("PutEvents", Fault::Answer(StatusCode::OK, answer), 1);
+    world
+        .faults
+        .inject("PutEvents", Fault::Answer(StatusCode::OK, answer), 1);
     let response = world.forward().handle(stream, now()).await.unwrap();
     assert!(response.batch_item_failures.is_empty());
     // 10 (of which 2 again), 2, 10, 5.
     assert_eq!(world.faults.count("PutEvents"), 4);
-    assert_eq!(world.outcomes().len(), 17, "the eight that the fault swallowed were said to be out");
+    assert_eq!(
+        world.outcomes().len(),
+        17,
+        "the eight that the fault swallowed were said to be out"
+    );
 }
 
 #[tokio::test]
@@ -45,7 +59,11 @@ async fn a_bus_that_is_down_is_asked_again_from_the_lowest_failure() {
     world.faults.inject("PutEvents", Fault::Pass, 1);
     world.faults.inject("PutEvents", Fault::Internal, 1);
     let response = world.forward().handle(stream.clone(), now()).await.unwrap();
-    let lowest: Vec<&str> = response.batch_item_failures.iter().map(|item| item.item_identifier.as_str()).collect();
+    let lowest: Vec<&str> = response
+        .batch_item_failures
+        .iter()
+        .map(|item| item.item_identifier.as_str())
+        .collect();
     assert_eq!(lowest, ["11"]);
     world.faults.inject("PutEvents", Fault::Drop, 2);
     assert!(world.forward().handle(stream, now()).await.is_err());

@@ -73,13 +73,25 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let inserts: Arc<Mutex<Vec<Value>>> = Arc::default();
         let seen = Arc::clone(&inserts);
-        let database = DynamoDb::in_memory().unwrap().on_insert(DECISIONS, move |insert| seen.lock().unwrap().push(insert.image));
+        let database = DynamoDb::in_memory()
+            .unwrap()
+            .on_insert(DECISIONS, move |insert| {
+                seen.lock().unwrap().push(insert.image)
+            });
         let dynamodb = database.service();
         let s3 = S3::open(&folder.path().join("s3")).unwrap();
         s3.create_bucket(BUCKET).unwrap();
-        let (objects, bus) = (s3.service(), Bus::open(&folder.path().join("outcomes.jsonl")).unwrap().service());
+        let (objects, bus) = (
+            s3.service(),
+            Bus::open(&folder.path().join("outcomes.jsonl"))
+                .unwrap()
+                .service(),
+        );
         let tables = clients::dynamodb(dynamodb.http_client());
-        let engine = Arc::new(Engine::new(Options::new("us-east-1", "123456789012"), tables.clone()));
+        let engine = Arc::new(Engine::new(
+            Options::new("us-east-1", "123456789012"),
+            tables.clone(),
+        ));
         engine.create_tables().await.unwrap();
         machine::create_decisions(&tables, DECISIONS).await.unwrap();
         let connectors = Connectors {
@@ -98,17 +110,30 @@ impl World {
         let clients = Clients::in_process(connectors);
         define(&clients.frauddetector).await;
         let pipeline = Pipeline::local(&Clients::in_process(disturbed));
-        Self { faults, clients, pipeline, inserts, folder }
+        Self {
+            faults,
+            clients,
+            pipeline,
+            inserts,
+            folder,
+        }
     }
 
     /// `predict` under a mapping.
     pub fn predict_with(&self, mapping: &str) -> predict::Predict {
-        self.pipeline.predict(Mapping::parse("mapping.yaml", mapping).unwrap(), None)
+        self.pipeline
+            .predict(Mapping::parse("mapping.yaml", mapping).unwrap(), None)
     }
 
     /// `predict` with so many keys at once.
     pub fn predict_at_once(&self, concurrency: usize) -> predict::Predict {
-        let pipeline = Pipeline { budget: Budget { concurrency, ..Budget::default() }, ..self.pipeline.clone() };
+        let pipeline = Pipeline {
+            budget: Budget {
+                concurrency,
+                ..Budget::default()
+            },
+            ..self.pipeline.clone()
+        };
         pipeline.predict(Mapping::parse("mapping.yaml", MAPPING).unwrap(), None)
     }
 
@@ -119,29 +144,46 @@ impl World {
 
     /// `ingest`.
     pub fn ingest(&self) -> ingest::Ingest {
-        self.pipeline.ingest(Mapping::parse("mapping.yaml", MAPPING).unwrap())
+        self.pipeline
+            .ingest(Mapping::parse("mapping.yaml", MAPPING).unwrap())
     }
 
     /// `label`.
     pub fn label(&self) -> label::Label {
-        self.pipeline.label(Mapping::parse("mapping.yaml", MAPPING).unwrap())
+        self.pipeline
+            .label(Mapping::parse("mapping.yaml", MAPPING).unwrap())
     }
 
     /// `forward`.
     pub fn forward(&self) -> Forward {
-        Forward { event_bridge: self.pipeline.clients.eventbridge.clone(), bus: "fraudstream".into(), request_bytes: REQUEST_BYTES }
+        Forward {
+            event_bridge: self.pipeline.clients.eventbridge.clone(),
+            bus: "fraudstream".into(),
+            request_bytes: REQUEST_BYTES,
+        }
     }
 
     /// The decisions on an order.
     pub async fn decisions(&self, order_id: &str) -> Vec<Decision> {
         let decisions = Pipeline::local(&self.clients).decisions();
-        decisions.revisions(&"order".parse().unwrap(), &event::EventId::slug(order_id)).await.unwrap()
+        decisions
+            .revisions(&"order".parse().unwrap(), &event::EventId::slug(order_id))
+            .await
+            .unwrap()
     }
 
     /// The event as the service has it.
     pub async fn event(&self, order_id: &str) -> Option<aws_sdk_frauddetector::types::Event> {
-        let get = self.clients.frauddetector.get_event().event_id(event::EventId::slug(order_id).as_str());
-        get.event_type_name("order").send().await.ok().and_then(|answer| answer.event)
+        let get = self
+            .clients
+            .frauddetector
+            .get_event()
+            .event_id(event::EventId::slug(order_id).as_str());
+        get.event_type_name("order")
+            .send()
+            .await
+            .ok()
+            .and_then(|answer| answer.event)
     }
 
     /// The keys under `rejected/`, with the reason of each.
@@ -150,17 +192,23 @@ impl World {
         let mut found = Vec::new();
         walk(&root, &mut found);
         found.sort();
-        found.into_iter().map(|path| {
-            let value: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-            let key = path.strip_prefix(&root).unwrap().display().to_string();
-            (key, value["class"].as_str().unwrap().to_owned())
-        }).collect()
+        found
+            .into_iter()
+            .map(|path| {
+                let value: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+                let key = path.strip_prefix(&root).unwrap().display().to_string();
+                (key, value["class"].as_str().unwrap().to_owned())
+            })
+            .collect()
     }
 
     /// The events on the bus.
     pub fn outcomes(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.folder.path().join("outcomes.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let text =
+            std::fs::read_to_string(self.folder.path().join("outcomes.jsonl")).unwrap_or_default();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// The stream of the decisions table since the last call, as Lambda delivers it.
@@ -177,42 +225,105 @@ impl World {
 fn walk(folder: &std::path::Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        if path.is_dir() { walk(&path, found) } else if path.extension().is_some_and(|extension| extension == "json") { found.push(path) }
+        if path.is_dir() {
+            walk(&path, found)
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            found.push(path)
+        }
     }
 }
 
 /// Defines entity type, labels, variables, outcomes, event type and detector.
 async fn define(client: &aws_sdk_frauddetector::Client) {
-    use aws_sdk_frauddetector::types::{DataSource, DataType, DetectorVersionStatus, EventIngestion};
-    client.put_entity_type().name("customer").send().await.unwrap();
+    use aws_sdk_frauddetector::types::{
+        DataSource, DataType, DetectorVersionStatus, EventIngestion,
+    };
+    client
+        .put_entity_type()
+        .name("customer")
+        .send()
+        .await
+        .unwrap();
     for label in ["fraud", "legit"] {
         client.put_label().name(label).send().await.unwrap();
     }
-    for (name, data_type, default) in [("email_address", DataType::String, "<none>"), ("order_price", DataType::Float, "0.0"), ("item_count", DataType::Integer, "0")] {
-        let create = client.create_variable().name(name).data_type(data_type).data_source(DataSource::Event);
+    for (name, data_type, default) in [
+        ("email_address", DataType::String, "<none>"),
+        ("order_price", DataType::Float, "0.0"),
+        ("item_count", DataType::Integer, "0"),
+    ] {
+        let create = client
+            .create_variable()
+            .name(name)
+            .data_type(data_type)
+            .data_source(DataSource::Event);
         create.default_value(default).send().await.unwrap();
     }
     for outcome in ["block", "review", "challenge", "approve"] {
         client.put_outcome().name(outcome).send().await.unwrap();
     }
-    let event_type = client.put_event_type().name("order").entity_types("customer").event_ingestion(EventIngestion::Enabled);
+    let event_type = client
+        .put_event_type()
+        .name("order")
+        .entity_types("customer")
+        .event_ingestion(EventIngestion::Enabled);
     let event_type = ["email_address", "order_price", "item_count"].into_iter().fold(event_type, aws_sdk_frauddetector::operation::put_event_type::builders::PutEventTypeFluentBuilder::event_variables);
-    event_type.labels("fraud").labels("legit").send().await.unwrap();
-    client.put_detector().detector_id("orders").event_type_name("order").send().await.unwrap();
+    event_type
+        .labels("fraud")
+        .labels("legit")
+        .send()
+        .await
+        .unwrap();
+    client
+        .put_detector()
+        .detector_id("orders")
+        .event_type_name("order")
+        .send()
+        .await
+        .unwrap();
     let rules = [
         ("very_high_amount", "$order_price > 5000", "block"),
         ("high_amount", "$order_price > 1000", "review"),
         ("many_items", "$item_count > 20", "challenge"),
     ];
-    let mut version = client.create_detector_version().detector_id("orders").rule_execution_mode(RuleExecutionMode::AllMatched);
+    let mut version = client
+        .create_detector_version()
+        .detector_id("orders")
+        .rule_execution_mode(RuleExecutionMode::AllMatched);
     for (rule_id, expression, outcome) in rules {
-        let create = client.create_rule().rule_id(rule_id).detector_id("orders").expression(expression);
-        create.language(Language::Detectorpl).outcomes(outcome).send().await.unwrap();
-        version = version.rules(Rule::builder().detector_id("orders").rule_id(rule_id).rule_version("1").build().unwrap());
+        let create = client
+            .create_rule()
+            .rule_id(rule_id)
+            .detector_id("orders")
+            .expression(expression);
+        create
+            .language(Language::Detectorpl)
+            .outcomes(outcome)
+            .send()
+            .await
+            .unwrap();
+        version = version.rules(
+            Rule::builder()
+                .detector_id("orders")
+                .rule_id(rule_id)
+                .rule_version("1")
+                .build()
+                .unwrap(),
+        );
     }
     version.send().await.unwrap();
-    let activate = client.update_detector_version_status().detector_id("orders").detector_version_id("1");
-    activate.status(DetectorVersionStatus::Active).send().await.unwrap();
+    let activate = client
+        .update_detector_version_status()
+        .detector_id("orders")
+        .detector_version_id("1");
+    activate
+        .status(DetectorVersionStatus::Active)
+        .send()
+        .await
+        .unwrap();
 }
 
 /// An order.
@@ -234,8 +345,19 @@ pub fn kinesis(records: &[(&str, &[u8])]) -> Value {
 
 /// A Kinesis batch of orders, each its own key.
 pub fn orders(orders: &[Value]) -> Value {
-    let payloads: Vec<(String, Vec<u8>)> = orders.iter().map(|order| (order["order_id"].to_string(), order.to_string().into_bytes())).collect();
-    let records: Vec<(&str, &[u8])> = payloads.iter().map(|(key, data)| (key.as_str(), data.as_slice())).collect();
+    let payloads: Vec<(String, Vec<u8>)> = orders
+        .iter()
+        .map(|order| {
+            (
+                order["order_id"].to_string(),
+                order.to_string().into_bytes(),
+            )
+        })
+        .collect();
+    let records: Vec<(&str, &[u8])> = payloads
+        .iter()
+        .map(|(key, data)| (key.as_str(), data.as_slice()))
+        .collect();
     kinesis(&records)
 }
 
@@ -250,5 +372,8 @@ pub fn sqs(bodies: &[&Value]) -> Value {
 
 /// The time of every test.
 pub fn now() -> Moment {
-    Moment { now: event::Timestamp::parse("2026-07-01T00:00:00Z").unwrap(), deadline: None }
+    Moment {
+        now: event::Timestamp::parse("2026-07-01T00:00:00Z").unwrap(),
+        deadline: None,
+    }
 }
