@@ -17,8 +17,11 @@ test: ## Run all tests: Rust, then the functions as they are deployed
 	cargo test --workspace --locked
 	$(PYTEST) tests/python
 
-bench: ## Measure
+bench: ## Measure: the crates, then the command and the functions as a whole
+	tests/setup.sh tools
 	cargo bench --workspace --locked
+	cargo build --release --locked -p fraudstream
+	.venv/tools/bin/python tests/python/bench.py
 
 lint: ## Format, clippy, documentation, and the arrows that no crate may draw
 	cargo fmt --all --check
