@@ -650,7 +650,7 @@ decision:
         broken(
             "event_type: order",
             "event_type: Order",
-            "mapping.yaml:1:13: event type name has `O` at character 1; only 0-9, a-z, `_` and `-` are allowed",
+            "mapping.yaml:1:13: event type has `O` at character 1; only 0-9, a-z, `_` and `-` are allowed",
         );
         broken(
             "/order_id",
@@ -660,12 +660,12 @@ decision:
         broken(
             "as: email}\n  price",
             "ass: email}\n  price",
-            "mapping.yaml:8:33: unknown field `ass`, expected one of from, as, type, required, on_invalid",
+            "mapping.yaml:8:34: unknown field `ass`, expected one of from, as, type, required, on_invalid",
         );
         broken(
             "EUR: 1.08",
             "EUR: much",
-            "mapping.yaml:10:74: `much` is not an exchange rate; write a positive number such as 1.08",
+            "mapping.yaml:10:73: `much` is not an exchange rate; write a positive number such as 1.08",
         );
         broken(
             "detector: orders",

@@ -235,6 +235,26 @@ def test_models_that_do_not_exist(afd, shop, models):
         afd.create_detector_version(detectorId=shop.name, rules=rules, **models)
 
 
+def test_a_detector_has_100_drafts_at_most(afd, shop):
+    rules = shop.rules("r: $amount > 1")
+    for _ in range(100):
+        shop.version(rules, status="DRAFT")
+    with pytest.raises(afd.exceptions.ValidationException, match="100"):
+        shop.version(rules, status="DRAFT")
+    shop.set("1", "ACTIVE")
+    assert shop.version(rules, status="DRAFT") == "101"
+
+
+def test_a_version_uses_30_lists_at_most(afd, shop):
+    names = [f"l{number:02}" for number in range(31)]
+    for name in names:
+        afd.create_list(name=shop.v(name))
+    rules = [shop.rule(f"r-{name}", f"$country in @{name}", outcomes="listed") for name in names]
+    with pytest.raises(afd.exceptions.ValidationException, match="30"):
+        shop.version(rules, status="DRAFT")
+    shop.version(rules[:30])
+
+
 def test_a_version_keeps_the_rule_version_it_was_made_of(afd, shop):
     rule = shop.rule("r", "$amount > 100")
     shop.version([rule])

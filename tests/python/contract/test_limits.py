@@ -160,6 +160,8 @@ def test_on_a_limit(afd, operation, path, request_, broken):
         request_ = {name: value for name, value in request_.items() if name != other}
     elif "maxResults" in members.members and path != "maxResults":
         other, request_ = "maxResults", request_ | {"maxResults": 0}
+    elif "tags" in members.members:
+        other, request_ = "tags.1.member.key", request_ | {"tags": [{"key": "!", "value": ""}]}
     if other:
         assert {place for place, _ in violations(refusal(getattr(afd, xform_name(operation)), **request_))} == {other}
         return

@@ -50,7 +50,7 @@ def test_every_operation_is_known(endpoint, operation):
         assert answer.json["__type"] in ("SerializationException", "ValidationException"), answer.body
 
 
-@pytest.mark.parametrize("operation", ["GetPrediction", "PutModel", "DeleteRuleVersion", "getLabels", "GetLabels ", "", "GetLabels.x"])
+@pytest.mark.parametrize("operation", ["GetPrediction", "PutModel", "DeleteRuleVersion", "getLabels", "", "GetLabels.x"])
 def test_operations_that_are_none(endpoint, operation):
     check_error(post(endpoint, operation, {}), 400, "UnknownOperationException")
 
@@ -116,11 +116,54 @@ def test_a_wrong_json_type_names_the_member(endpoint, operation, given, member):
     assert message.startswith(f"{member} must be ")
 
 
-def test_a_null_is_a_member_that_is_left_out(endpoint):
-    name = fresh()
-    assert post(endpoint, "PutOutcome", {"name": name, "description": None, "tags": None}).status == 200
-    (row,) = post(endpoint, "GetOutcomes", {"name": name, "nextToken": None, "maxResults": None}).json["outcomes"]
-    assert "description" not in row
+def optional(operation):
+    """The members of an operation that may be left out."""
+    shape = MODEL.operation_model(operation).input_shape
+    return [member for member in shape.members if member not in shape.required_members]
+
+
+def test_a_null_is_a_member_that_is_left_out(endpoint, afd, shop):
+    rule = shop.rule("r", "$amount > 1")
+    version = {"detectorId": shop.name, "rules": [rule]}
+    draft = shop.version([rule])
+    variable = {"name": fresh(), "dataType": "STRING", "dataSource": "EVENT", "defaultValue": ""}
+    arn = afd.get_detectors(detectorId=shop.name)["detectors"][0]["arn"]
+    refused = []
+    for operation, given in [
+        ("PutOutcome", {"name": fresh()}),
+        ("GetOutcomes", {}),
+        ("CreateVariable", variable),
+        ("UpdateVariable", {"name": variable["name"]}),
+        ("GetVariables", {}),
+        ("BatchCreateVariable", {"variableEntries": [variable | {"name": fresh(), "variableType": None, "description": None}]}),
+        ("PutEventType", {"name": fresh("bare"), "eventVariables": [shop.v("amount")], "entityTypes": [shop.customer]}),
+        ("GetEventTypes", {}),
+        ("CreateList", {"name": shop.v("listed")}),
+        ("UpdateList", {"name": shop.v("listed")}),
+        ("GetListElements", {"name": shop.v("listed")}),
+        ("GetListsMetadata", {}),
+        ("PutDetector", {"detectorId": shop.name, "eventTypeName": shop.name}),
+        ("DescribeDetector", {"detectorId": shop.name}),
+        ("CreateRule", {**rule, "ruleId": "other", "expression": shop.text("$items > 1"), "language": "DETECTORPL", "outcomes": [shop.v("r")]}),
+        ("UpdateRuleVersion", {"rule": rule, "expression": shop.text("$items > 1"), "language": "DETECTORPL", "outcomes": [shop.v("r")]}),
+        ("GetRules", {"detectorId": shop.name}),
+        ("CreateDetectorVersion", version),
+        ("UpdateDetectorVersion", {**version, "detectorVersionId": str(int(draft) + 1), "externalModelEndpoints": []}),
+        ("GetEventPrediction", shop.prediction()),
+        ("ListEventPredictions", {}),
+        ("SendEvent", shop.event()),
+        ("DeleteEvent", {"eventId": "e-1", "eventTypeName": shop.name}),
+        ("ListTagsForResource", {"resourceARN": arn}),
+    ]:
+        for nulls in [dict.fromkeys(optional(operation)), *({member: None} for member in optional(operation))]:
+            # What is created a second time is refused for that.
+            answer = post(endpoint, operation, {**given, **nulls})
+            if answer.status != 200 and "already exists" not in answer.error:
+                refused.append(f"{operation} {list(nulls)}: {answer.error}")
+    assert not refused, "\n".join(refused)
+
+
+def test_a_null_is_nothing_where_something_must_be(endpoint):
     message = check_error(post(endpoint, "PutOutcome", {"name": None}), 400, "ValidationException")
     assert message == "1 validation error detected: Value null at 'name' failed to satisfy constraint: Member must not be null"
 
