@@ -15,7 +15,7 @@ use crate::apply;
 use crate::clients::{self, Clients, Endpoints, Network};
 use crate::demo;
 use crate::dynamodb::Durability;
-use crate::home::{Home, Progress};
+use crate::home::Home;
 use crate::input::{CsvOptions, Input, is_csv};
 use crate::machine::{self, Machine, Pipeline};
 use crate::replay::Replay;
@@ -23,6 +23,9 @@ use crate::run::{Function, Run};
 use crate::serve;
 use crate::show;
 use crate::simulate;
+
+/// How often `serve` writes the counters of stored events, which a function writes after each batch.
+const COUNTERS: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Any error, as a sentence.
 pub type Error = Box<dyn std::error::Error>;
@@ -316,6 +319,18 @@ struct Work {
 }
 
 impl Place {
+    /// Tells targets apart, so that a rehearsal here does not count as done there.
+    fn target(&self) -> String {
+        if !self.is_remote() {
+            return "local".to_owned();
+        }
+        let endpoint = self.endpoint_url.as_deref().unwrap_or("aws");
+        format!(
+            "{endpoint} {} {:?} {} {}",
+            self.region, self.fraud_detector, self.decisions_table, self.events_table
+        )
+    }
+
     fn is_remote(&self) -> bool {
         self.aws || self.endpoint_url.is_some()
     }
@@ -412,17 +427,13 @@ async fn run(place: &Place, args: RunArgs) -> Result<(), Error> {
     };
     // Standard input cannot be read again, so there is no place to go on from.
     let home = work.home.clone().filter(|_| args.file != "-");
-    if let Some(home) = home.as_ref().filter(|_| args.restart) {
-        home.write_progress(
-            &format!("{}-{}", function.name(), args.file),
-            &Progress::default(),
-        )?;
-    }
     let run = Run {
         function,
         path: &args.file,
         input,
         home: home.as_ref(),
+        target: &place.target(),
+        restart: args.restart,
         progress: !args.json,
     };
     let stop = serve::interrupted()?;
@@ -612,9 +623,21 @@ async fn apply_file(place: &Place, args: Apply) -> Result<(), Error> {
 async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
     let home = Home::open(&place.home)?;
     let machine = Machine::open(&home, durability(args.durable)).await?;
-    serve::run(args.port, machine.services()).await?;
+    let engine = std::sync::Arc::clone(&machine.engine);
+    let counting = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(COUNTERS).await;
+            if engine.flush().await.is_err() {
+                tracing::warn!("the counters could not be written");
+            }
+        }
+    });
+    let served = serve::run(args.port, machine.services()).await;
+    counting.abort();
+    // The task holds the engine until it has ended.
+    let _ = counting.await;
     machine.close().await?;
-    Ok(())
+    Ok(served?)
 }
 
 fn simulate_shop(args: &Simulate) -> Result<(), Error> {

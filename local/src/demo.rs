@@ -101,6 +101,8 @@ async fn decide(
         path: &path,
         input: Input::lines(&path)?,
         home: Some(home),
+        target: "demo",
+        restart: false,
         progress: !quiet,
     };
     let mut report = Report::default();

@@ -14,8 +14,8 @@ pub struct Home(PathBuf);
 pub struct Progress {
     /// Records that are done, from the beginning of the file.
     pub records: u64,
-    /// Tells another file under the same name: hash of its first record.
-    pub first_record: String,
+    /// Hash of these records: tells another file under the same name.
+    pub hash: String,
 }
 
 impl Home {
@@ -52,17 +52,9 @@ impl Home {
     }
 
     fn progress(&self, job: &str) -> PathBuf {
-        let safe = job
-            .chars()
-            .map(|c| {
-                if c.is_ascii_alphanumeric() || c == '.' {
-                    c
-                } else {
-                    '-'
-                }
-            })
-            .collect::<String>();
-        self.0.join("progress").join(format!("{safe}.json"))
+        self.0
+            .join("progress")
+            .join(format!("{}.json", shared::hash::short_hash(job.as_bytes())))
     }
 
     /// How far `job` had come.

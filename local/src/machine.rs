@@ -1,5 +1,6 @@
 //! The whole product in one process: engine, DynamoDB, S3 and the event bus on one folder.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client as DynamoDbClient;
@@ -64,6 +65,11 @@ pub enum MachineError {
         "{0} decisions are stored and could not be forwarded to {1}; the next start forwards them"
     )]
     Forward(usize, String),
+    /// Another process works in the folder.
+    #[error(
+        "another process works in {0}; stop it, choose another --home, or ask it with --endpoint-url if it is `fraudstream serve`"
+    )]
+    Occupied(String),
     /// The folder itself.
     #[error("cannot use the state folder: {0}")]
     Folder(#[from] std::io::Error),
@@ -77,6 +83,8 @@ pub struct Machine {
     pub engine: Arc<Engine>,
     services: Services,
     home: Home,
+    /// Locked as long as the process works here.
+    at_work: File,
     forwarder: JoinHandle<usize>,
 }
 
@@ -87,7 +95,10 @@ impl Machine {
     /// forwarded now.
     pub async fn open(home: &Home, durability: Durability) -> Result<Self, MachineError> {
         let killed = home.at_work().exists();
-        std::fs::write(home.at_work(), b"")?;
+        let at_work = File::create(home.at_work())?;
+        if at_work.try_lock().is_err() {
+            return Err(MachineError::Occupied(home.path().display().to_string()));
+        }
         let (sender, receiver) = mpsc::channel(FORWARD_QUEUE);
         let queue = sender.clone();
         let database = DynamoDb::open(&home.database(), durability)?;
@@ -138,6 +149,7 @@ impl Machine {
                 eventbridge: bus,
             },
             home: home.clone(),
+            at_work,
             forwarder,
         })
     }
@@ -158,6 +170,7 @@ impl Machine {
             engine,
             services,
             home,
+            at_work: _locked,
             forwarder,
         } = self;
         // The queue ends when the last handle on the database is gone.

@@ -48,6 +48,19 @@ pub struct Replayed {
     pub done: bool,
 }
 
+impl Replayed {
+    fn unreadable(key: String, error: &ReplayError) -> Self {
+        let none = String::new;
+        Self {
+            key,
+            function: none(),
+            reason: none(),
+            now: error.to_string(),
+            done: false,
+        }
+    }
+}
+
 /// A bucket and the functions that its objects belong to.
 pub struct Replay<'a> {
     /// The bucket's client.
@@ -99,8 +112,12 @@ impl Replay<'_> {
             );
         }
         for key in keys {
-            let stored = stored(&key, &self.get(&key).await?)?;
-            replayed.push(self.one(stored).await?);
+            let bytes = self.get(&key).await?;
+            replayed.push(match stored(&key, &bytes) {
+                Ok(stored) => self.one(stored).await?,
+                // A folder's marker, or something a person put there: the others go on.
+                Err(error) => Replayed::unreadable(key, &error),
+            });
         }
         Ok(replayed)
     }
@@ -263,7 +280,7 @@ fn stored(key: &str, bytes: &[u8]) -> Result<Stored, ReplayError> {
         key: key.to_owned(),
         function: rejected.function.clone(),
         reason: rejected.reason.clone(),
-        records: vec![rejected.into_record()],
+        records: vec![rejected.into_record().map_err(unreadable)?],
     })
 }
 
@@ -289,9 +306,11 @@ fn on_failure(key: &str, mut value: Value) -> Result<Stored, String> {
         };
     let names = [predict::FUNCTION, ingest::FUNCTION, label::FUNCTION];
     let name = arn.split(':').nth(6).unwrap_or_default();
+    // SAM names a function `<stack>-Predict-<random>`; the stack may have any name.
+    let part = name.rsplit('-').nth(1).unwrap_or(name);
     let function = names
         .iter()
-        .find(|known| name.contains(*known))
+        .find(|known| part.eq_ignore_ascii_case(known) || name == **known)
         .ok_or_else(|| format!("its function `{name}` is none of {}", names.join(", ")))?;
     Ok(Stored {
         key: key.to_owned(),

@@ -42,6 +42,16 @@ pub enum RunError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// The file is not the one whose progress was noted.
+    #[error(
+        "{path} has changed since it was run up to record {records}; --restart begins anew (what is decided stays decided)"
+    )]
+    Changed {
+        /// The file.
+        path: String,
+        /// How far it was run.
+        records: u64,
+    },
     /// A dependency keeps failing. Everything before it is kept.
     #[error(
         "record {record} could not be processed after {tries} tries: {cause}. {done} records are done and kept; mend the cause and run the same command again to go on"
@@ -89,6 +99,10 @@ pub struct Run<'a> {
     pub input: Input,
     /// Where progress is noted; none for standard input.
     pub home: Option<&'a Home>,
+    /// Tells this target from others that the same file is sent to: tables, endpoint, detector version.
+    pub target: &'a str,
+    /// Begin at the first record whatever was noted.
+    pub restart: bool,
     /// Whether to show a progress bar.
     pub progress: bool,
 }
@@ -176,17 +190,20 @@ impl Run<'_> {
         let start = Instant::now();
         let mut stop = pin!(stop);
         let mut summary = Summary::default();
-        let mut batch = self.read()?;
-        let job = format!("{}-{}", self.function.name(), self.path);
-        let mut progress = self.begin(&job, batch.first().map_or(&[], Vec::as_slice));
-        self.skip(&mut batch, progress.records)?;
+        let job = job(&self.function, self.path, self.target);
+        let mut progress = self.begin(&job);
+        let mut batch = self.skip(&progress)?;
         summary.skipped = progress.records;
         let bar = bar(self.progress, progress.records);
         while !batch.is_empty() {
             let count = batch.len() as u64;
+            let hash = batch
+                .iter()
+                .fold(progress.hash.clone(), |hash, record| chain(&hash, record));
             self.tried(batch, progress.records, &mut see, &mut summary)
                 .await?;
             progress.records += count;
+            progress.hash = hash;
             summary.records += count;
             bar.inc(count);
             self.note(&job, &progress)?;
@@ -220,34 +237,37 @@ impl Run<'_> {
     }
 
     /// Where an earlier run over the same file stopped.
-    fn begin(&self, job: &str, first: &[u8]) -> Progress {
-        let first_record = short_hash(first);
-        let earlier = self
-            .home
-            .map(|home| home.read_progress(job))
-            .unwrap_or_default();
-        if earlier.first_record == first_record {
-            earlier
-        } else {
-            Progress {
-                records: 0,
-                first_record,
-            }
-        }
+    fn begin(&self, job: &str) -> Progress {
+        let home = self.home.filter(|_| !self.restart);
+        home.map(|home| home.read_progress(job)).unwrap_or_default()
     }
 
-    /// Skips records that are done; `batch` holds the first ones of the file.
-    fn skip(&mut self, batch: &mut Vec<Vec<u8>>, done: u64) -> Result<(), RunError> {
-        let mut left = usize::try_from(done).unwrap_or(usize::MAX);
-        while left > 0 && !batch.is_empty() {
-            let now = left.min(batch.len());
-            batch.drain(..now);
+    /// Skips the records that are done, and gives the first batch of those that are not.
+    fn skip(&mut self, progress: &Progress) -> Result<Vec<Vec<u8>>, RunError> {
+        let (mut left, mut hash) = (progress.records, String::new());
+        loop {
+            let mut batch = self.read()?;
+            let now = left.min(batch.len() as u64);
+            // `now` is at most the length of the batch.
+            let done: Vec<Vec<u8>> = batch
+                .drain(..usize::try_from(now).unwrap_or_default())
+                .collect();
+            hash = done.iter().fold(hash, |hash, record| chain(&hash, record));
             left -= now;
-            if batch.is_empty() {
-                *batch = self.read()?;
+            if left == 0 && hash == progress.hash {
+                return if batch.is_empty() {
+                    self.read()
+                } else {
+                    Ok(batch)
+                };
+            }
+            if left == 0 || done.is_empty() {
+                return Err(RunError::Changed {
+                    path: self.path.to_owned(),
+                    records: progress.records,
+                });
             }
         }
-        Ok(())
     }
 
     fn note(&self, job: &str, progress: &Progress) -> Result<(), RunError> {
@@ -322,15 +342,29 @@ impl Run<'_> {
             .collect();
         Record {
             position: Position {
-                origin: Origin::Kinesis,
+                origin: Origin::File,
                 arn: format!("file:{name}"),
                 id: number.to_string(),
                 sub: 0,
             },
             key: value.and_then(|value| self.function.mapping().order_key(&value)),
-            payload: Ok(bytes),
+            payload: bytes,
         }
     }
+}
+
+/// Names a run: the same file goes to several functions and targets.
+fn job(function: &Function, path: &str, target: &str) -> String {
+    format!(
+        "{} {path} {target} {}",
+        function.name(),
+        function.mapping().hash()
+    )
+}
+
+/// A hash of all records so far: the file up to here.
+fn chain(before: &str, record: &[u8]) -> String {
+    short_hash(&[before.as_bytes(), record].concat())
 }
 
 /// Whether a future is ready, without waiting for it.

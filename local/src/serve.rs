@@ -161,8 +161,13 @@ fn names_this_machine(request: &Request) -> bool {
 }
 
 fn unknown_target() -> http::Response<Bytes> {
-    let body = r#"{"__type":"UnknownOperationException"}"#;
-    connector::json(StatusCode::BAD_REQUEST, "application/x-amz-json-1.1", body)
+    const CODE: &str = "UnknownOperationException";
+    let body = format!(r#"{{"__type":"{CODE}","message":"There is no such operation here."}}"#);
+    let mut response = connector::json(StatusCode::BAD_REQUEST, "application/x-amz-json-1.1", body);
+    response
+        .headers_mut()
+        .insert("x-amzn-errortype", HeaderValue::from_static(CODE));
+    response
 }
 
 #[cfg(test)]

@@ -153,7 +153,7 @@ impl Batcher {
             .zip(results)
             .collect();
         let handled = Handled { results };
-        handled.log(self.function);
+        handled.report(self.function);
         handled
     }
 
@@ -253,7 +253,7 @@ impl Batcher {
 }
 
 /// Runs one record; a panic is a rejection, so that a bug costs one record and not the batch.
-async fn caught<T>(process: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub async fn caught<T>(process: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     AssertUnwindSafe(process)
         .catch_unwind()
         .await
@@ -390,8 +390,8 @@ impl<T> Handled<T> {
         })
     }
 
-    /// One line a failed record, without any of its values, and the batch's counters.
-    fn log(&self, function: &'static str) {
+    /// Logs one line a failed record, without any of its values, and counts the batch.
+    pub fn report(&self, function: &'static str) {
         let (mut done, mut rejected, mut retried) = (0_u64, 0_u64, 0_u64);
         for (position, result) in &self.results {
             match result {
@@ -439,14 +439,14 @@ mod tests {
                         sub: 0,
                     },
                     key: (!key.is_empty()).then(|| key.to_owned()),
-                    payload: Ok(payload.into()),
+                    payload: payload.into(),
                 }
             })
             .collect()
     }
 
     async fn process(_: usize, record: &Record) -> Result<(), Failure> {
-        match record.payload.as_deref().unwrap_or_default() {
+        match record.payload.as_slice() {
             b"bad" => Err(Failure::rejected("bad", "bad")),
             b"down" => Err(Failure::retry("down")),
             b"panic" => panic!("as the test wants"),

@@ -12,6 +12,7 @@
 //! one hot index key throttles the whole table.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -31,6 +32,10 @@ use crate::records::Position;
 pub const REVIEW_SHARDS: u32 = 8;
 /// What `BatchGetItem` takes at most.
 const BATCH_GET: usize = 100;
+/// How often keys that a throttled table left unread are asked for again.
+const SLOW_ROUNDS: u32 = 4;
+/// Pause before the first repetition; it grows.
+const SLOW_PAUSE: Duration = Duration::from_millis(100);
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -419,6 +424,7 @@ impl Decisions {
     pub async fn read(&self, keys: impl IntoIterator<Item = Key>) -> Result<Found, Failure> {
         let mut keys: Vec<Item> = keys.into_iter().map(|key| key.item()).collect();
         let mut found = Found::default();
+        let mut slow_rounds = 0;
         while !keys.is_empty() {
             let now = keys.split_off(keys.len().saturating_sub(BATCH_GET));
             let request = KeysAndAttributes::builder()
@@ -443,7 +449,15 @@ impl Decisions {
             let left = answer
                 .unprocessed_keys
                 .and_then(|mut tables| tables.remove(&self.table));
-            keys.extend(left.map(|left| left.keys).unwrap_or_default());
+            let left = left.map(|left| left.keys).unwrap_or_default();
+            if !left.is_empty() {
+                slow_rounds += 1;
+                if slow_rounds > SLOW_ROUNDS {
+                    return Err(Failure::retry("BatchGetItem: the table is throttled"));
+                }
+                tokio::time::sleep(SLOW_PAUSE * slow_rounds).await;
+            }
+            keys.extend(left);
         }
         Ok(found)
     }

@@ -234,16 +234,23 @@ pub fn dependency<E: ProvideErrorMetadata, R>(operation: &str, error: &SdkError<
 
 /// The member that a text of the service names in quotes, its last part where it is a path.
 ///
-/// AWS writes `Value 'x' at 'eventVariables.price' failed …`; the engine writes `variable 'price' …`.
+/// AWS writes `Value 'x' at 'eventVariables.price' failed …` and quotes the value first, so the last
+/// ` at '` is the member's; the engine writes `variable 'price' …` and quotes no value. What does not
+/// look like a member is none: it would be logged.
 pub fn member_in(message: &str) -> &str {
-    let after = ["at '", "variable '", "variable `"]
-        .iter()
-        .find_map(|lead| message.split_once(lead).map(|(_, rest)| rest));
-    let quoted = after
-        .and_then(|rest| rest.split(['\'', '`']).next())
-        .unwrap_or_default();
+    let after = match message.rsplit_once("' at '") {
+        Some((_, rest)) => rest,
+        None => message
+            .split_once("variable '")
+            .map_or("", |(_, rest)| rest),
+    };
+    let quoted = after.split('\'').next().unwrap_or_default();
     let path = quoted.strip_suffix(".member").unwrap_or(quoted);
-    path.rsplit('.').next().unwrap_or_default()
+    let member = path.rsplit('.').next().unwrap_or_default();
+    let is_name = member
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if is_name { member } else { "" }
 }
 
 #[cfg(test)]
@@ -302,6 +309,11 @@ mod tests {
                 "Value of variable 'order_price' is not a valid FLOAT.",
                 "order_price",
             ),
+            (
+                "Value 'Flat at 'Rose Cottage'' at 'eventVariables.address' failed",
+                "address",
+            ),
+            ("Value 'x' at 'Rose Cottage' failed", ""),
             ("something else", ""),
         ];
         for (message, member) in cases {

@@ -245,6 +245,11 @@ impl Labels {
                         "UpdateEventLabel: the event is not visible yet",
                     ));
                 }
+                Err(Failure::Rejected(rejection)) if rejection.refusal.is_some() => {
+                    return Err(Failure::set_up(
+                        "UpdateEventLabel: a waiting label is refused",
+                    ));
+                }
                 Err(Failure::Rejected(rejection)) => {
                     tracing::warn!(class = rejection.class, "waiting label rejected")
                 }

@@ -9,11 +9,12 @@ use std::io::Read as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::hash::short_hash;
 use crate::kpl;
 
 /// The largest payload after decompression: Lambda's own limit for an event, with room for gzip.
@@ -31,6 +32,10 @@ pub enum Origin {
     DynamoDb,
     /// A direct invocation with one order.
     Invoke,
+    /// A line or row of a file.
+    File,
+    /// Anything else: its records are rejected, whole.
+    Other,
 }
 
 /// A record's place in its source. It is the same each time the record is delivered.
@@ -87,13 +92,13 @@ pub struct Record {
     pub position: Position,
     /// Records with one key keep their order: partition key or message group.
     pub key: Option<String>,
-    /// The payload's bytes as they arrived, or why there are none.
-    pub payload: Result<Vec<u8>, String>,
+    /// The payload's bytes as they arrived.
+    pub payload: Vec<u8>,
 }
 
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = self.payload.as_ref().map_or(0, Vec::len);
+        let bytes = self.payload.len();
         write!(f, "Record({}, {bytes} bytes)", self.position)
     }
 }
@@ -137,7 +142,7 @@ impl Invocation {
             Self::Batch(records) => records,
             Self::Direct(value) => {
                 let payload = value.to_string().into_bytes();
-                let id = crate::hash::short_hash(&payload);
+                let id = short_hash(&payload);
                 let position = Position {
                     origin: Origin::Invoke,
                     arn: "invoke".to_owned(),
@@ -147,7 +152,7 @@ impl Invocation {
                 vec![Record {
                     position,
                     key: None,
-                    payload: Ok(payload),
+                    payload,
                 }]
             }
         }
@@ -171,10 +176,12 @@ fn kinesis(record: &Value) -> Vec<Record> {
         sub: 0,
     };
     let key = data["partitionKey"].as_str().map(str::to_owned);
+    let text = data["data"].as_str().unwrap_or_default();
+    // What is not base64 is kept as it is: it will be rejected, whole.
     let payload = BASE64
-        .decode(data["data"].as_str().unwrap_or_default())
-        .map_err(|_| "its data is not base64".to_owned());
-    match payload.as_deref().ok().and_then(kpl::deaggregate) {
+        .decode(text)
+        .unwrap_or_else(|_| text.as_bytes().to_vec());
+    match kpl::deaggregate(&payload) {
         None => vec![Record {
             position,
             key,
@@ -188,7 +195,7 @@ fn kinesis(record: &Value) -> Vec<Record> {
                     ..position.clone()
                 },
                 key: Some(part.partition_key),
-                payload: Ok(part.data),
+                payload: part.data,
             })
             .collect(),
     }
@@ -196,8 +203,8 @@ fn kinesis(record: &Value) -> Vec<Record> {
 
 fn sqs(mut record: Value) -> Record {
     let body = match record["body"].take() {
-        Value::String(body) => Ok(body.into_bytes()),
-        _ => Err("it has no body".to_owned()),
+        Value::String(body) => body.into_bytes(),
+        other => other.to_string().into_bytes(),
     };
     Record {
         position: Position {
@@ -213,20 +220,26 @@ fn sqs(mut record: Value) -> Record {
     }
 }
 
-/// A source the product does not read: every record is rejected with that reason, none is lost.
+/// A source the product does not read: every record is rejected with that reason, whole.
 fn unknown(record: &Value) -> Record {
-    let source = text(&record["eventSource"]);
+    let payload = record.to_string().into_bytes();
+    let id = text(record.get("messageId").unwrap_or(&record["eventID"]));
+    let id = if id.is_empty() {
+        short_hash(&payload)
+    } else {
+        id
+    };
+    let arn = text(&record["eventSourceARN"]);
+    let position = Position {
+        origin: Origin::Other,
+        arn,
+        id,
+        sub: 0,
+    };
     Record {
-        position: Position {
-            origin: Origin::Sqs,
-            arn: text(&record["eventSourceARN"]),
-            id: text(record.get("messageId").unwrap_or(&record["eventID"])),
-            sub: 0,
-        },
+        position,
         key: None,
-        payload: Err(format!(
-            "its eventSource is `{source}`; orders come from aws:kinesis or aws:sqs"
-        )),
+        payload,
     }
 }
 
@@ -240,10 +253,11 @@ impl Record {
     /// # Errors
     /// [`Failure::Rejected`] with what the payload is instead.
     pub fn json(&self) -> Result<Value, Failure> {
-        let bytes = self.payload.as_ref().map_err(|why| {
-            Failure::rejected("no-payload", format!("the record cannot be read: {why}"))
-        })?;
-        parse(&inflate(bytes)?).map(unwrap)
+        if self.position.origin == Origin::Other {
+            let reason = "its eventSource is none that orders come from: aws:kinesis or aws:sqs";
+            return Err(Failure::rejected("foreign-source", reason));
+        }
+        parse(&inflate(&self.payload)?).map(unwrap)
     }
 }
 
@@ -267,7 +281,7 @@ fn inflate(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>, Failure> {
 fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, Failure> {
     let mut plain = Vec::new();
     let limit = MAX_PAYLOAD_BYTES as u64 + 1;
-    GzDecoder::new(bytes)
+    MultiGzDecoder::new(bytes)
         .take(limit)
         .read_to_end(&mut plain)
         .map_err(|_| {
@@ -456,7 +470,7 @@ mod tests {
         );
         assert_eq!(
             official.records[0].body.as_deref().map(str::as_bytes),
-            ours[0].payload.as_deref().ok()
+            Some(ours[0].payload.as_slice())
         );
         assert_eq!(ours[0].key.as_deref(), Some("g"));
         assert_eq!(ours[0].position.to_string(), "orders.fifo/m-1");

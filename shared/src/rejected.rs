@@ -6,7 +6,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Rejection, dependency};
-use crate::records::{Position, Record};
+use crate::hash::short_hash;
+use crate::records::{Origin, Position, Record};
 
 /// The folder of rejected records.
 pub const PREFIX: &str = "rejected/";
@@ -35,7 +36,7 @@ pub struct RejectedRecord {
 impl RejectedRecord {
     /// The stored form of a record.
     pub fn new(function: &str, record: &Record, rejection: &Rejection) -> Self {
-        let bytes = record.payload.as_deref().unwrap_or_default();
+        let bytes = record.payload.as_slice();
         let text = std::str::from_utf8(bytes).ok().map(str::to_owned);
         Self {
             function: function.to_owned(),
@@ -49,24 +50,37 @@ impl RejectedRecord {
     }
 
     /// The record, to be processed again.
-    pub fn into_record(self) -> Record {
+    ///
+    /// # Errors
+    /// A sentence where the object holds no payload.
+    pub fn into_record(self) -> Result<Record, String> {
         let payload = match (self.payload, self.payload_base64) {
-            (Some(text), _) => Ok(text.into_bytes()),
+            (Some(text), _) => text.into_bytes(),
             (None, Some(text)) => BASE64
                 .decode(text)
-                .map_err(|_| "its payload_base64 is not base64".to_owned()),
-            (None, None) => Err("it has neither payload nor payload_base64".to_owned()),
+                .map_err(|_| "its payload_base64 is not base64")?,
+            (None, None) => return Err("it has neither payload nor payload_base64".to_owned()),
         };
-        Record {
+        Ok(Record {
             position: self.position,
             key: self.key,
             payload,
-        }
+        })
     }
 
     /// The object's key: the source position, so that writing twice writes one object.
+    ///
+    /// A line number is no position for ever (tomorrow's file has the same name), so a file's record is
+    /// told by its content too.
     fn object_key(&self) -> String {
-        let position = self.position.to_string();
+        let mut position = self.position.to_string();
+        if self.position.origin == Origin::File {
+            let payload = self.payload.as_ref().or(self.payload_base64.as_ref());
+            position.push('-');
+            position.push_str(&short_hash(
+                payload.map(String::as_bytes).unwrap_or_default(),
+            ));
+        }
         let safe = |c: char| {
             if c.is_ascii_alphanumeric() || "-_./".contains(c) {
                 c
@@ -128,7 +142,6 @@ impl Rejected {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::Origin;
 
     #[test]
     fn a_rejected_record_can_be_run_again() {
@@ -142,7 +155,7 @@ mod tests {
             let record = Record {
                 position,
                 key: Some("k".into()),
-                payload: Ok(payload.to_vec()),
+                payload: payload.to_vec(),
             };
             let rejection = Rejection {
                 class: "not-json",
@@ -153,7 +166,7 @@ mod tests {
             assert_eq!(stored.object_key(), "rejected/predict/orders/495.2.json");
             let read: RejectedRecord =
                 serde_json::from_slice(&serde_json::to_vec(&stored).unwrap()).unwrap();
-            let again = read.into_record();
+            let again = read.into_record().unwrap();
             assert_eq!(again.payload, record.payload);
             assert_eq!(again.position, record.position);
         }

@@ -46,7 +46,16 @@ impl Metrics {
 }
 
 /// Starts logging as JSON lines; `directives` is the value of `RUST_LOG`.
+///
+/// A panic's text may quote a value, so only its place is logged.
 pub fn init_logs(directives: &str) {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        tracing::error!(place, "panicked");
+    }));
     let wanted = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt::layer()
         .json()

@@ -165,6 +165,17 @@ impl Walk {
     fn key(&mut self, text: &Text, key: &str) {
         let length = characters(key);
         if (text.min..=text.max).contains(&length) {
+            if let Some(pattern) = text
+                .pattern
+                .as_ref()
+                .filter(|pattern| !(pattern.matches)(key))
+            {
+                let constraint = format!(
+                    "Map keys must satisfy regular expression pattern: {}",
+                    pattern.text
+                );
+                self.broken(&quote(Some(key)), &constraint);
+            }
             return;
         }
         let (bound, word) = if length > text.max {

@@ -35,8 +35,12 @@ impl Engine {
 
     async fn answer(&self, request: &Request<Bytes>) -> Result<Reply> {
         let operation = operation(request)?;
-        let input = input(operation, request.body())?;
+        let mut input = input(operation, request.body())?;
         crate::shape::check(operation.input, &input)?;
+        // A member that is null is one that is left out; a null inside, such as a variable's, is a value.
+        if let Value::Object(members) = &mut input {
+            members.retain(|_, value| !value.is_null());
+        }
         operations::run(self, operation, &input).await
     }
 }

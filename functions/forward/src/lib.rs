@@ -61,7 +61,11 @@ impl Forward {
 
     /// Forwards the decisions of a batch.
     pub async fn batch(&self, mut event: Value, moment: Moment) -> Handled<()> {
-        let records = match event["Records"].take() {
+        let records = match event
+            .get_mut("Records")
+            .map(Value::take)
+            .unwrap_or_default()
+        {
             Value::Array(records) => records,
             _ => Vec::new(),
         };
@@ -87,12 +91,17 @@ impl Forward {
                 drop(tokio::time::timeout_at(deadline - Duration::from_secs(1), work).await)
             }
         }
-        Handled { results }
+        let handled = Handled { results };
+        handled.report(FUNCTION);
+        handled
     }
 
     /// The event of one record; none for what is not a new decision.
     fn outgoing(&self, index: usize, record: &mut Value) -> Result<Option<Outgoing>, Failure> {
-        let image = record["dynamodb"]["NewImage"].take();
+        let image = record
+            .pointer_mut("/dynamodb/NewImage")
+            .map(Value::take)
+            .unwrap_or_default();
         if record["eventName"] != "INSERT" || image["kind"]["S"] != "decision" {
             return Ok(None);
         }

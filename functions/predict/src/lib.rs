@@ -12,15 +12,15 @@ use aws_sdk_frauddetector::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_frauddetector::error::BoxError;
 use aws_sdk_frauddetector::operation::get_event_prediction::GetEventPredictionOutput;
 use aws_sdk_frauddetector::types::Entity;
-use event::{DetectorVersionId, Timestamp};
+use event::{DetectorVersionId, EventId, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
-use shared::batch::{BatchFailed, Batcher, Handled, Moment, Response, prepare};
+use shared::batch::{BatchFailed, Batcher, Handled, Moment, Response, caught, prepare};
 use shared::decisions::{
     Decision, Decisions, Found, Key, MatchedRule, Prediction, Verdict, Written,
 };
 use shared::failure::{Call, CallError, Class, Failure, Rejection};
-use shared::labels::Labels;
+use shared::labels::{LabelEntry, Labels};
 use shared::mapping::{Mapping, Order};
 use shared::records::{Invocation, Position, Record};
 use shared::rejected::Rejected;
@@ -116,8 +116,7 @@ impl Predict {
                 Ok(Answer::Batch(self.batch(records, moment).await.response()?))
             }
             Invocation::Direct(order) => {
-                let done = self
-                    .one(&order, moment)
+                let done = caught(self.one(&order, moment))
                     .await
                     .map_err(|failure| direct_error(&failure))?;
                 Ok(Answer::Decision(Box::new(Reply::new(done.decision()))))
@@ -188,9 +187,37 @@ impl Predict {
             Some(earlier) => self.duplicate(Box::new(earlier.clone()), &order)?,
             None => self.decide_now(order, position, now).await?,
         };
-        let waiting = found.waiting(&Key::waiting(self.mapping.event_type(), &event_id));
-        self.labels.apply_waiting(&event_id, waiting).await?;
+        let waiting = match &done {
+            // A label may have come after the batch was read, and found neither event nor decision.
+            Done::Decided(decision) => self.known_labels(decision, &event_id).await?,
+            Done::Duplicate(_) => {
+                let key = Key::waiting(self.mapping.event_type(), &event_id);
+                found.waiting(&key).to_vec()
+            }
+        };
+        self.labels.apply_waiting(&event_id, &waiting).await?;
         Ok(done)
+    }
+
+    /// Labels that wait for this event, and those that its earlier revisions have.
+    async fn known_labels(
+        &self,
+        decision: &Decision,
+        event_id: &EventId,
+    ) -> Result<Vec<LabelEntry>, Failure> {
+        let mut labels = self.labels.waiting(event_id).await?;
+        if decision.revision > 1 {
+            let revisions = self
+                .decisions
+                .revisions(self.mapping.event_type(), event_id)
+                .await?;
+            labels.extend(
+                revisions
+                    .into_iter()
+                    .flat_map(|earlier| earlier.label_history.into_values()),
+            );
+        }
+        Ok(labels)
     }
 
     async fn decide_now(
@@ -303,7 +330,12 @@ impl Intercept for ReadPrediction {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let header = context.response().headers().get(PREDICTION_HEADER);
-        let read = header.and_then(|text| serde_json::from_str(text).ok());
+        // A header of another version says nothing of undetermined rules, so they may be there.
+        let unreadable = |_| Prediction {
+            undetermined: vec!["unreadable".to_owned()],
+            ..Prediction::default()
+        };
+        let read = header.map(|text| serde_json::from_str(text).unwrap_or_else(unreadable));
         if let (Some(read), Ok(mut prediction)) = (read, self.0.lock()) {
             *prediction = read;
         }

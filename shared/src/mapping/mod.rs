@@ -405,10 +405,14 @@ impl Mapping {
             return Err(Failure::set_up("the mapping has no `labels` section"));
         };
         let document = Document::new(value);
-        let optional = |source: &Option<Source>| {
-            source
-                .as_ref()
-                .and_then(|source| source.read(&document).ok().flatten().map(Cow::into_owned))
+        let optional = |source: &Option<Source>| match source {
+            None => Ok(None),
+            Some(source) => short(
+                source,
+                source
+                    .read(&document)
+                    .map_err(|problem| bad_label(source, &problem))?,
+            ),
         };
         let order_id = required(&section.event_id, &document, "event_id")?;
         let kind = required(&section.kind, &document, "kind")?;
@@ -419,7 +423,7 @@ impl Mapping {
                 format!("`{:?}`: {error}", section.timestamp),
             )
         })?;
-        let reason_code = optional(&section.reason_code);
+        let reason_code = optional(&section.reason_code)?;
         let row = section.table.iter().find(|row| row.fits(&kind, reason_code.as_deref())).ok_or_else(|| {
             let kinds: Vec<_> = section.table.iter().map(|row| row.kind.as_str()).collect();
             Failure::rejected(
@@ -427,7 +431,7 @@ impl Mapping {
                 format!("the label table has no row for kind `{kind}` and this reason code; it has {}", kinds.join(", ")),
             )
         })?;
-        let source = optional(&section.source).unwrap_or_default();
+        let source = optional(&section.source)?.unwrap_or_default();
         Ok(Label {
             event_id: EventId::slug(&order_id),
             label: row.label.clone(),
@@ -435,8 +439,8 @@ impl Mapping {
             rank: section.source_ranks.get(&source).copied().unwrap_or(0),
             kind,
             reason_code,
-            amount: optional(&section.amount),
-            currency: optional(&section.currency),
+            amount: optional(&section.amount)?,
+            currency: optional(&section.currency)?,
             source,
         })
     }
@@ -514,17 +518,30 @@ fn bad_label(source: &Source, problem: &str) -> Failure {
     Failure::rejected("bad-label", format!("`{source:?}`: {problem}"))
 }
 
+/// The longest id, kind or time: an item of DynamoDB has room for much more, and no such text has.
+const LONGEST_ID: usize = 1024;
+
 fn required(source: &Source, document: &Document<'_>, what: &str) -> Result<String, Failure> {
-    match source.read(document) {
-        Ok(Some(text)) => Ok(text.into_owned()),
-        Ok(None) => Err(Failure::rejected(
-            "missing-member",
-            format!("the record has no {what}: `{source:?}` is absent or blank"),
-        )),
-        Err(problem) => Err(Failure::rejected(
+    let missing = |problem: &str| {
+        Failure::rejected(
             "missing-member",
             format!("the record has no {what}: `{source:?}` {problem}"),
+        )
+    };
+    let text = source.read(document).map_err(|problem| missing(&problem))?;
+    short(source, text)?.ok_or_else(|| missing("is absent or blank"))
+}
+
+fn short(source: &Source, text: Option<Cow<'_, str>>) -> Result<Option<String>, Failure> {
+    match text {
+        Some(text) if text.len() > LONGEST_ID => Err(Failure::rejected(
+            "too-long",
+            format!(
+                "`{source:?}` has {} bytes; at most {LONGEST_ID} are taken here",
+                text.len()
+            ),
         )),
+        text => Ok(text.map(Cow::into_owned)),
     }
 }
 

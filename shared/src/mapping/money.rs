@@ -60,10 +60,13 @@ impl Money {
     }
 
     fn rate(&self, currency: &str) -> Result<Decimal, String> {
-        if currency == self.base {
+        if currency.eq_ignore_ascii_case(&self.base) {
             return Ok(Decimal::ONE);
         }
-        let rate = self.rates.get(currency).map(|rate| rate.0);
+        let mut rates = self.rates.iter();
+        let rate = rates
+            .find(|(name, _)| name.eq_ignore_ascii_case(currency))
+            .map(|(_, rate)| rate.0);
         rate.ok_or_else(|| {
             let shown: String = currency.chars().take(3).collect();
             format!("is in `{shown}`, for which the mapping has no rate")

@@ -144,6 +144,8 @@ async fn through(path: &str, event_type: &str, rules: &[(&str, &str, &str)]) -> 
             path,
             input,
             home: Some(&home),
+            target: "test",
+            restart: false,
             progress: false,
         };
         summaries.push(run.run(std::future::pending(), |_, _| {}).await.unwrap());
