@@ -111,7 +111,7 @@ async fn decide(
         answered += 1;
         match result {
             Ok(Effect::Decision(Done::Decided(decision))) => {
-                report.add(decision, truth.get(&decision.order_id))
+                report.add(decision, truth.get(&decision.order_id));
             }
             Ok(_) => report.duplicates += 1,
             Err(Failure::Rejected(rejection)) => report

@@ -407,7 +407,7 @@ impl Summary {
             Ok(Effect::Label(Applied::Applied { .. })) => self.labels += 1,
             Ok(Effect::Label(Applied::Waiting)) => self.labels_waiting += 1,
             Err(Failure::Rejected(rejection)) => {
-                *self.rejected.entry(rejection.class.to_owned()).or_default() += 1
+                *self.rejected.entry(rejection.class.to_owned()).or_default() += 1;
             }
             Err(Failure::Retry(_)) => {}
         }

@@ -52,13 +52,13 @@ fn mapping(criterion: &mut Criterion) {
     .unwrap();
     let order: Value = serde_json::from_str(ORDER).unwrap();
     criterion.bench_function("parse the sample order", |b| {
-        b.iter(|| serde_json::from_str::<Value>(black_box(ORDER)).unwrap())
+        b.iter(|| serde_json::from_str::<Value>(black_box(ORDER)).unwrap());
     });
     criterion.bench_function("map it, 13 pointers", |b| {
-        b.iter(|| pointers.order(black_box(&order)).unwrap())
+        b.iter(|| pointers.order(black_box(&order)).unwrap());
     });
     criterion.bench_function("map it, config/mapping.yaml with its jq", |b| {
-        b.iter(|| sample.order(black_box(&order)).unwrap())
+        b.iter(|| sample.order(black_box(&order)).unwrap());
     });
 }
 

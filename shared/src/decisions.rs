@@ -551,7 +551,7 @@ impl Decisions {
             match pages.next().await {
                 None => break,
                 Some(item) => {
-                    decisions.push(*parse(item.map_err(|error| dependency("Query", &error))?)?)
+                    decisions.push(*parse(item.map_err(|error| dependency("Query", &error))?)?);
                 }
             }
         }

@@ -39,7 +39,7 @@ fn parts(message: &[u8]) -> Option<Vec<Part>> {
     for field in Fields(message) {
         match field? {
             (PARTITION_KEY_TABLE, Field::Bytes(key)) => {
-                keys.push(String::from_utf8(key.to_vec()).ok()?)
+                keys.push(String::from_utf8(key.to_vec()).ok()?);
             }
             (RECORDS, Field::Bytes(record)) => records.push(record),
             _ => {}
@@ -56,7 +56,7 @@ fn part(record: &[u8], keys: &[String]) -> Option<Part> {
     for field in Fields(record) {
         match field? {
             (RECORD_PARTITION_KEY_INDEX, Field::Number(index)) => {
-                key = keys.get(usize::try_from(index).ok()?)
+                key = keys.get(usize::try_from(index).ok()?);
             }
             (RECORD_DATA, Field::Bytes(bytes)) => data = Some(bytes.to_vec()),
             _ => {}

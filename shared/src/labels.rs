@@ -251,7 +251,7 @@ impl Labels {
                     ));
                 }
                 Err(Failure::Rejected(rejection)) => {
-                    tracing::warn!(class = rejection.class, "waiting label rejected")
+                    tracing::warn!(class = rejection.class, "waiting label rejected");
                 }
                 Err(retry) => return Err(retry),
             }

@@ -88,7 +88,7 @@ impl Forward {
         match moment.deadline {
             None => work.await,
             Some(deadline) => {
-                drop(tokio::time::timeout_at(deadline - Duration::from_secs(1), work).await)
+                drop(tokio::time::timeout_at(deadline - Duration::from_secs(1), work).await);
             }
         }
         let handled = Handled { results };

@@ -112,11 +112,12 @@ impl Predict {
     /// [`InvocationError`] where no record could be processed.
     pub async fn handle(&self, event: Value, moment: Moment) -> Result<Answer, InvocationError> {
         match Invocation::new(event) {
-            Invocation::Batch(records) => {
-                Ok(Answer::Batch(self.batch(records, moment).await.response()?))
-            }
+            Invocation::Batch(records) => Ok(Answer::Batch(
+                Box::pin(self.batch(records, moment)).await.response()?,
+            )),
             Invocation::Direct(order) => {
-                let done = caught(self.one(&order, moment))
+                // The future is large, and most invocations are batches.
+                let done = Box::pin(caught(self.one(&order, moment)))
                     .await
                     .map_err(|failure| direct_error(&failure))?;
                 Ok(Answer::Decision(Box::new(Reply::new(done.decision()))))

@@ -76,7 +76,7 @@ impl World {
         let database = DynamoDb::in_memory()
             .unwrap()
             .on_insert(DECISIONS, move |insert| {
-                seen.lock().unwrap().push(insert.image)
+                seen.lock().unwrap().push(insert.image);
             });
         let dynamodb = database.service();
         let s3 = S3::open(&folder.path().join("s3")).unwrap();
@@ -226,12 +226,12 @@ fn walk(folder: &std::path::Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {
-            walk(&path, found)
+            walk(&path, found);
         } else if path
             .extension()
             .is_some_and(|extension| extension == "json")
         {
-            found.push(path)
+            found.push(path);
         }
     }
 }
