@@ -9,6 +9,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::ProvideCredentials as _;
 use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -61,7 +62,7 @@ impl Clients {
 
     /// Clients that go over the network, with the credentials that the AWS CLI would use.
     pub async fn network(network: &Network) -> Self {
-        let config = network_config(network).await;
+        let config = without_missing_credentials(network_config(network).await, network).await;
         let endpoints = &network.endpoints;
         Self {
             frauddetector: network_frauddetector(&config, endpoints.frauddetector.as_deref()),
@@ -100,8 +101,8 @@ impl Network {
     }
 }
 
-/// The addresses of services that are not at AWS. A client at a loopback address sends no
-/// credentials and needs none.
+/// The addresses of services that are not at AWS. A client at a loopback address needs no
+/// credentials; it signs if it has some.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoints {
     /// Of Fraud Detector.
@@ -245,6 +246,37 @@ fn network_eventbridge(config: &SdkConfig, endpoint: Option<&str>) -> aws_sdk_ev
     aws_sdk_eventbridge::Client::from_conf(builder.build())
 }
 
+/// The configuration without its credentials provider where an address is on this machine and the
+/// provider has none: `fraudstream serve` needs no signature, an emulator of AWS may.
+async fn without_missing_credentials(config: SdkConfig, network: &Network) -> SdkConfig {
+    let Endpoints {
+        frauddetector,
+        dynamodb,
+        s3,
+        eventbridge,
+    } = &network.endpoints;
+    let mut endpoints = [frauddetector, dynamodb, s3, eventbridge]
+        .into_iter()
+        .flatten();
+    if !endpoints.any(|url| is_loopback(url)) {
+        return config;
+    }
+    let Some(provider) = config.credentials_provider() else {
+        return config;
+    };
+    // A provider may ask the network; without an answer by then there are none.
+    let asked = tokio::time::timeout(CREDENTIALS, provider.provide_credentials()).await;
+    if matches!(asked, Ok(Ok(_))) {
+        return config;
+    }
+    let mut builder = config.to_builder();
+    builder.set_credentials_provider(None);
+    builder.build()
+}
+
+/// How long to look for credentials that a client on this machine may do without.
+const CREDENTIALS: Duration = Duration::from_secs(1);
+
 /// The settings of one client.
 struct At {
     sdk: SdkConfig,
@@ -253,12 +285,9 @@ struct At {
 
 fn at(config: &SdkConfig, endpoint: Option<&str>) -> At {
     let mut builder = config.to_builder();
-    let anonymous = endpoint.is_some_and(is_loopback);
+    let anonymous = endpoint.is_some_and(is_loopback) && config.credentials_provider().is_none();
     if let Some(url) = endpoint {
         builder.set_endpoint_url(Some(url.to_owned()));
-    }
-    if anonymous {
-        builder.set_credentials_provider(None);
     }
     At {
         sdk: builder.build(),
