@@ -28,7 +28,7 @@ not_linked event shared engine rules tokio 'aws-.*'
 # Rules are text in, bool out.
 not_linked rules event shared engine tokio 'aws-.*'
 if [ -d engine/model ]; then
-    not_linked model event shared engine rules tokio 'aws-.*'
+    not_linked model shared engine rules tokio 'aws-.*'
     not_linked rules model
 fi
 # What only a laptop needs makes a function larger and slower to start.
