@@ -14,6 +14,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from .model import check_answer
+
 ENDPOINT = os.environ.get("CONTRACT_ENDPOINT")
 REGION = "us-east-1"
 TARGET = "AWSHawksNestServiceFacade."
@@ -33,9 +35,11 @@ def fresh(name="x"):
 def connect(endpoint):
     """A client that sends whatever it is told to, once."""
     config = Config(parameter_validation=False, retries={"total_max_attempts": 1}, read_timeout=20)
-    return boto3.client(
+    client = boto3.client(
         "frauddetector", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test", config=config
     )
+    client.meta.events.register("before-parse.frauddetector", check_answer)
+    return client
 
 
 class Answer:

@@ -3,12 +3,11 @@
 import json
 import uuid
 
-import botocore.session
 import pytest
 
 from .api import WHEN, fresh, post, refusal
+from .model import MODEL
 
-MODEL = botocore.session.get_session().get_service_model("frauddetector")
 JSON = "application/x-amz-json-1.1"
 
 
