@@ -15,6 +15,7 @@ use crate::apply;
 use crate::clients::{self, Clients, Endpoints, Network};
 use crate::demo;
 use crate::dynamodb::Durability;
+use crate::fault::Faults;
 use crate::home::Home;
 use crate::input::{CsvOptions, Input, is_csv};
 use crate::machine::{self, Machine, Pipeline};
@@ -22,6 +23,7 @@ use crate::replay::Replay;
 use crate::run::{Function, Run};
 use crate::serve;
 use crate::show;
+use crate::signature::Keys;
 use crate::simulate;
 
 /// How often `serve` writes the counters of stored events, which a function writes after each batch.
@@ -143,7 +145,7 @@ enum Command {
         after_help = "Examples:\n  fraudstream apply --dry-run\n  fraudstream apply config/detector.yaml --to amazon"
     )]
     Apply(Apply),
-    /// Answer Fraud Detector, DynamoDB, S3 and EventBridge on one loopback port.
+    /// Answer Fraud Detector, DynamoDB, S3 and EventBridge on one port.
     #[command(
         after_help = "Example:\n  fraudstream serve --port 4567\n  aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567"
     )]
@@ -265,12 +267,24 @@ struct Apply {
 
 #[derive(Debug, Args)]
 struct Serve {
+    /// Address to listen on; one that other machines reach needs --credentials.
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    host: std::net::IpAddr,
     /// Port; 0 takes a free one.
     #[arg(long, default_value_t = 4567)]
     port: u16,
+    /// Answer only requests signed with a key of this file, in the form of ~/.aws/credentials.
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
     /// Withstand a loss of power, too: about three times slower.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "memory")]
     durable: bool,
+    /// Keep the tables in memory: the fastest, and gone at the end.
+    #[arg(long)]
+    memory: bool,
+    /// Let tests have calls fail, see docs/differences.md.
+    #[arg(long, conflicts_with = "credentials")]
+    faults: bool,
 }
 
 #[derive(Debug, Args)]
@@ -621,8 +635,15 @@ async fn apply_file(place: &Place, args: Apply) -> Result<(), Error> {
 }
 
 async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
+    let keys = args.credentials.as_deref().map(Keys::read).transpose()?;
+    let faults = args.faults.then(Faults::new);
     let home = Home::open(&place.home)?;
-    let machine = Machine::open(&home, durability(args.durable)).await?;
+    let durability = if args.memory {
+        Durability::Nothing
+    } else {
+        durability(args.durable)
+    };
+    let machine = Machine::open(&home, durability).await?;
     let engine = std::sync::Arc::clone(&machine.engine);
     let counting = tokio::spawn(async move {
         loop {
@@ -632,7 +653,8 @@ async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
             }
         }
     });
-    let served = serve::run(args.port, machine.services()).await;
+    let front = serve::Front { keys, faults };
+    let served = serve::run(args.host, args.port, machine.services(), front).await;
     counting.abort();
     // The task holds the engine until it has ended.
     let _ = counting.await;

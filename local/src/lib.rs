@@ -22,6 +22,7 @@ pub mod run;
 pub mod s3;
 pub mod serve;
 pub mod show;
+pub mod signature;
 pub mod simulate;
 
 /// Starts logging to standard error; `directives` is the value of `RUST_LOG`.

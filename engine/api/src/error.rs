@@ -31,8 +31,6 @@ pub enum Code {
     UnknownOperation,
     /// The API has this operation, the engine does not yet.
     NotBuilt,
-    /// The body is larger than the operation accepts.
-    TooLarge,
 }
 
 impl Code {
@@ -47,7 +45,6 @@ impl Code {
             Self::InternalServer => "InternalServerException",
             Self::Serialization => "SerializationException",
             Self::UnknownOperation | Self::NotBuilt => "UnknownOperationException",
-            Self::TooLarge => "RequestEntityTooLargeException",
         }
     }
 
@@ -56,7 +53,6 @@ impl Code {
         match self {
             Self::InternalServer => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotBuilt => http::StatusCode::NOT_IMPLEMENTED,
-            Self::TooLarge => http::StatusCode::PAYLOAD_TOO_LARGE,
             _ => http::StatusCode::BAD_REQUEST,
         }
     }

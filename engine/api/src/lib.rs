@@ -18,6 +18,7 @@
 //!   `lists`: allow and deny lists and their edits;
 //! - `cache`: what a prediction needs, ready to run, checked against the tables every 2 s;
 //! - `statistics`: counters of stored events;
+//! - [`fuzz`]: what must hold for any request and any token;
 //! - `store`: items, chunks, and changes that land whole or not at all.
 //!
 //! Values of event variables and elements of lists are personal data: no log line and no error
@@ -33,6 +34,7 @@ mod cache;
 mod connector;
 mod engine;
 mod error;
+pub mod fuzz;
 mod lists;
 mod operations;
 mod options;

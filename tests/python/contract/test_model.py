@@ -10,7 +10,7 @@ from . import model
 from .api import WHEN, Shop, delete_all, fresh
 from .model import MODEL, NOT_BUILT, NOT_SHOWN, members
 
-# Members that this walk leaves out: it would take a thousand versions. tests/engine_api/pages.rs shows it.
+# Members that this walk leaves out: it would take a thousand versions.
 LEFT_OUT = {("DescribeDetector", "nextToken")}
 
 

@@ -9,6 +9,7 @@
 mod core_path;
 mod definitions;
 mod errors;
+mod fuzz;
 mod history;
 mod lists;
 mod pages;
