@@ -158,9 +158,9 @@ fn value(shape: &Shape, source: &mut Source<'_>) -> Value {
             0 => Value::from(i64::MIN),
             1 => Value::from(f64::MAX),
             2 => Value::from(max + 1),
-            byte => Value::from(if byte % 2 == 0 { *min } else { *max }),
+            byte => Value::from(if byte > 127 { *min } else { *max }),
         },
-        Shape::Boolean => Value::from(source.byte() % 2 == 0),
+        Shape::Boolean => Value::from(source.byte() > 127),
         Shape::List { of, .. } => {
             let count = source.count();
             Value::from((0..count).map(|_| value(of, source)).collect::<Vec<_>>())

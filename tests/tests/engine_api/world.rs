@@ -12,9 +12,10 @@ use aws_sdk_frauddetector::operation::send_event::builders::SendEventFluentBuild
 use aws_sdk_frauddetector::types::{
     DataSource, DataType, DetectorVersionStatus, Entity, Language, Rule, RuleExecutionMode,
 };
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use engine::{Engine, Options};
-use fraudstream::{clients, dynamodb::DynamoDb};
+use fraudstream::{clients, dynamodb::DynamoDb, fault::Faults};
 use serde_json::Value;
 
 /// 2026-06-01T10:15:30Z, in milliseconds.
@@ -24,8 +25,8 @@ pub(crate) const EVENT_TIME: &str = "2026-06-01T10:15:30Z";
 pub(crate) struct World {
     pub(crate) engine: Arc<Engine>,
     pub(crate) client: Client,
-    pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     pub(crate) options: Options,
+    connector: SharedHttpClient,
     clock: Arc<AtomicI64>,
 }
 
@@ -43,24 +44,30 @@ impl World {
         });
         change(&mut options);
         let connector = DynamoDb::in_memory().unwrap().service().http_client();
-        let dynamodb = clients::dynamodb(connector);
-        let engine = Arc::new(Engine::new(options.clone(), dynamodb.clone()));
+        let dynamodb = clients::dynamodb(connector.clone());
+        let engine = Arc::new(Engine::new(options.clone(), dynamodb));
         engine.create_tables().await.unwrap();
         let client = clients::frauddetector(engine::http_client(Arc::clone(&engine)));
         Self {
             engine,
             client,
-            dynamodb,
             options,
+            connector,
             clock,
         }
     }
 
     /// Another process over the same tables.
     pub(crate) fn another(&self) -> Client {
+        self.another_with(&Faults::new())
+    }
+
+    /// Another process whose way to the tables has these faults.
+    pub(crate) fn another_with(&self, faults: &Faults) -> Client {
         let mut options = self.options.clone();
         options.freshness = Duration::ZERO;
-        let engine = Engine::new(options, self.dynamodb.clone());
+        let dynamodb = clients::dynamodb(faults.wrap(self.connector.clone()));
+        let engine = Engine::new(options, dynamodb);
         clients::frauddetector(engine::http_client(Arc::new(engine)))
     }
 
