@@ -65,7 +65,8 @@ def post(endpoint, operation, body, method="POST", path="/", **headers):
     url = urllib.parse.urlsplit(endpoint)
     connection = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}[url.scheme](url.netloc, timeout=20)
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"{TARGET}{operation}", **headers}
+    target = {} if operation is None else {"X-Amz-Target": f"{TARGET}{operation}"}
+    headers = {"Content-Type": "application/x-amz-json-1.1", **target, **headers}
     body = body if isinstance(body, (str, bytes)) else json.dumps(body)
     with contextlib.closing(connection):
         connection.request(method, path, body.encode() if isinstance(body, str) else body, headers)

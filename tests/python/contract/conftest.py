@@ -24,7 +24,7 @@ def fault(endpoint):
     """Has the next calls of an operation fail; skips where the endpoint has no such switch."""
 
     def ask(method, body=""):
-        return post(endpoint, "", body, method=method, path="/_fraudstream/faults").status
+        return post(endpoint, None, body, method=method, path="/_fraudstream/faults").status
 
     if ask("DELETE") != 204:
         pytest.skip("the endpoint has no fault switch: fraudstream serve --faults")

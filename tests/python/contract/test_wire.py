@@ -54,6 +54,14 @@ def test_operations_that_are_none(endpoint, operation):
     check_error(post(endpoint, operation, {}), 400, "UnknownOperationException")
 
 
+@pytest.mark.parametrize("target", [None, "GetLabels", "AWSHawksNestServiceFacade", "AWSDance.GetLabels", "ü"])
+def test_a_target_is_needed(endpoint, target):
+    """An exact one: a request without it is for nobody."""
+    headers = {"Content-Type": JSON} | ({"X-Amz-Target": target} if target else {})
+    answer = post(endpoint, None, {}, **headers)
+    check_error(answer, 400, "UnknownOperationException")
+
+
 @pytest.mark.parametrize("method, path", [("GET", "/"), ("PUT", "/"), ("POST", "/labels"), ("DELETE", "/")])
 def test_every_operation_is_a_post_to_the_root(endpoint, method, path):
     check_error(post(endpoint, "GetLabels", {}, method=method, path=path), 400, "UnknownOperationException")
