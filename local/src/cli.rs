@@ -372,7 +372,8 @@ impl Place {
                 .definitions_table
                 .clone_from(&self.definitions_table);
             options.events_table.clone_from(&self.events_table);
-            let engine = Engine::new(options, clients.dynamodb.clone());
+            let sagemaker = clients::sagemaker(&self.region, self.endpoint_url.as_deref()).await;
+            let engine = Engine::new(options, clients.dynamodb.clone()).with_sagemaker(sagemaker);
             clients.frauddetector =
                 clients::frauddetector(engine::http_client(std::sync::Arc::new(engine)));
         }

@@ -73,6 +73,22 @@ impl Clients {
     }
 }
 
+/// A client that asks SageMaker's endpoints, at AWS or at an address. The engine has it where its
+/// detectors have external models.
+pub async fn sagemaker(region: &str, url: Option<&str>) -> aws_sdk_sagemakerruntime::Client {
+    let network = Network {
+        region: region.to_owned(),
+        endpoints: url.map(Endpoints::all).unwrap_or_default(),
+    };
+    let config = without_missing_credentials(network_config(&network).await, &network).await;
+    let config = at(&config, url);
+    let mut builder = aws_sdk_sagemakerruntime::config::Builder::from(&config.sdk);
+    if config.anonymous {
+        builder = builder.allow_no_auth();
+    }
+    aws_sdk_sagemakerruntime::Client::from_conf(builder.build())
+}
+
 /// Where the clients go.
 #[derive(Clone, Debug)]
 pub struct Network {

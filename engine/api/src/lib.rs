@@ -17,6 +17,7 @@
 //! - `bundle`: what a detector version resolves to, immutable, named by its content;
 //!   `lists`: allow and deny lists and their edits;
 //! - `cache`: what a prediction needs, ready to run, checked against the tables every 2 s;
+//! - `endpoints`: SageMaker endpoints that a version asks;
 //! - `statistics`: counters of stored events;
 //! - `store`: items, chunks, and changes that land whole or not at all.
 //!
@@ -31,6 +32,7 @@
 mod bundle;
 mod cache;
 mod connector;
+mod endpoints;
 mod engine;
 mod error;
 mod lists;

@@ -9,8 +9,10 @@
 mod core_path;
 mod definitions;
 mod errors;
+mod external_models;
 mod history;
 mod lists;
+mod models;
 mod pages;
 mod predictions;
 mod shared_tables;

@@ -35,6 +35,14 @@ impl World {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Options)) -> Self {
+        Self::built(change, |engine| engine).await
+    }
+
+    /// An engine that is given more than tables.
+    pub(crate) async fn built(
+        change: impl FnOnce(&mut Options),
+        build: impl FnOnce(Engine) -> Engine,
+    ) -> Self {
         let clock = Arc::new(AtomicI64::new(START));
         let time = Arc::clone(&clock);
         let mut options = Options::new("us-east-1", "123456789012");
@@ -44,7 +52,7 @@ impl World {
         change(&mut options);
         let connector = DynamoDb::in_memory().unwrap().service().http_client();
         let dynamodb = clients::dynamodb(connector);
-        let engine = Arc::new(Engine::new(options.clone(), dynamodb.clone()));
+        let engine = Arc::new(build(Engine::new(options.clone(), dynamodb.clone())));
         engine.create_tables().await.unwrap();
         let client = clients::frauddetector(engine::http_client(Arc::clone(&engine)));
         Self {

@@ -128,6 +128,15 @@ fn time(member: &str, text: &str) -> Result<Timestamp> {
     Timestamp::parse_request(text).map_err(|error| invalid_time(member, &error))
 }
 
+/// A time of a request as the engine writes its own.
+pub(crate) fn moment(member: &str, text: &str) -> Result<String> {
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Ok(text::milliseconds(time));
+    }
+    let time = Timestamp::parse(text).map_err(|error| invalid_time(member, &error))?;
+    Ok(text::milliseconds(time.to_jiff()))
+}
+
 pub(crate) fn invalid_time(member: &str, error: &event::InvalidTimestamp) -> Error {
     Error::validation(format!("'{member}' is not a valid timestamp: {error}."))
 }

@@ -11,8 +11,11 @@ mod detectors;
 mod entity_types;
 mod event_types;
 mod events;
+mod external_models;
+mod kms_key;
 mod labels;
 mod lists;
+pub(crate) mod models;
 mod named;
 mod outcomes;
 mod page;
@@ -132,6 +135,23 @@ async fn run_once(engine: &Engine, operation: &Operation, input: &Value) -> Resu
         "UpdateDetectorVersionMetadata" => run!(versions::update_metadata),
         "UpdateDetectorVersionStatus" => run!(versions::update_status),
         "DeleteDetectorVersion" => run!(versions::delete),
+
+        "CreateModel" => run!(models::create),
+        "GetModels" => run!(models::get),
+        "UpdateModel" => run!(models::update),
+        "DeleteModel" => run!(models::delete),
+        "CreateModelVersion" => run!(models::create_version),
+        "GetModelVersion" => run!(models::get_version),
+        "DescribeModelVersions" => run!(models::describe_versions),
+        "UpdateModelVersion" => run!(models::update_version),
+        "UpdateModelVersionStatus" => run!(models::update_version_status),
+        "DeleteModelVersion" => run!(models::delete_version),
+        "PutExternalModel" => run!(external_models::put),
+        "GetExternalModels" => run!(external_models::get),
+        "DeleteExternalModel" => run!(external_models::delete),
+
+        "PutKMSEncryptionKey" => run!(kms_key::put),
+        "GetKMSEncryptionKey" => run!(kms_key::get),
 
         "TagResource" => run!(tags::tag),
         "UntagResource" => run!(tags::untag),
