@@ -1,3 +1,5 @@
 //! Fraud models: trained on labelled events, scored in microseconds, explained per variable.
 //!
 //! Pure: no I/O, no clock, no AWS.
+
+pub mod trees;
