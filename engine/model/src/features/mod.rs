@@ -321,6 +321,32 @@ impl Encoder {
         }
     }
 
+    /// Whether the parts fit each other, so that encoding finds what it looks for.
+    pub fn is_sound(&self) -> bool {
+        let own = |encoder: &VariableEncoder| {
+            let code = usize::from(encoder.reading == Reading::Category { wide: false });
+            encoder.reading.numbers().len() + code + 2 * encoder.reading.levels().len()
+        };
+        let texts = match (self.texts().len(), &self.linear) {
+            (_, None) => 0,
+            (1, _) => 1,
+            (texts, _) => texts + 1,
+        };
+        let many = EVENT_TIME.len() + self.encoders.iter().flatten().map(own).sum::<usize>() + texts + self.crosses.len();
+        let compared = self.variables.len().min(Self::MOST_VARIABLES);
+        let crosses_fit = self.crosses.iter().all(|cross| match *cross {
+            Cross::Age { date } => date < compared,
+            Cross::Between { from, to } => from < compared && to < compared,
+            Cross::Same { one, other } => one < compared && other < compared,
+        });
+        let mut named = self.features.iter().flat_map(|feature| &feature.variables);
+        self.features.len() == many
+            && self.muted.len() == many
+            && crosses_fit
+            && named.all(|variable| *variable < self.variables.len())
+            && self.linear.as_ref().is_none_or(|linear| linear.weights.len() == 1 << linear.bits)
+    }
+
     /// Beyond these, variables are not compared with each other.
     const MOST_VARIABLES: usize = 512;
 
