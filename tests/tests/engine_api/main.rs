@@ -10,6 +10,7 @@ mod core_path;
 mod definitions;
 mod errors;
 mod history;
+mod jobs;
 mod lists;
 mod pages;
 mod predictions;

@@ -17,6 +17,7 @@ use crate::bundle::{BundleReference, BundledRule, Compiled, Mode};
 use crate::cache::Ready;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::statistics::Count;
 use crate::store::{self, Item, Key, Range, failed};
 use crate::text;
 
@@ -56,6 +57,9 @@ pub(crate) struct Prediction {
     pub(crate) stored: bool,
     /// Tells our own write, sent again by the SDK, from another's.
     attempt: String,
+    /// The row of the job that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
     gsi1pk: String,
     gsi1sk: String,
 }
@@ -109,6 +113,9 @@ pub(crate) struct Predict {
     entities: Vec<Entity>,
     event_timestamp: String,
     event_variables: Variables,
+    /// The row of the job that asks, if one does.
+    #[serde(skip)]
+    pub(crate) origin: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -149,10 +156,12 @@ pub(crate) async fn predict(engine: &Engine, input: Predict) -> Result<(Output, 
         entities: input.entities,
         stored_time: String::new(),
         expires_at: engine.expiry(),
+        imported: None,
     };
-    let prediction = snapshot(engine, &ready, event, verdicts).await?;
-    if prediction.stored {
-        engine.count(&prediction.event).await;
+    let prediction = snapshot(engine, &ready, event, verdicts, input.origin).await?;
+    // What a job stores, the job counts.
+    if prediction.stored && prediction.origin.is_none() {
+        engine.count_stored(&prediction.event).await;
     }
     let output = Output {
         model_scores: [],
@@ -162,6 +171,26 @@ pub(crate) async fn predict(engine: &Engine, input: Predict) -> Result<(Output, 
         external_model_outputs: [],
     };
     Ok((output, how::header(compiled, &prediction)))
+}
+
+impl Predict {
+    /// What its event counts in the statistics.
+    pub(crate) fn count(&self) -> Count {
+        let bytes = events::bytes(&self.event_id, &self.event_variables);
+        Count::stored(bytes, &self.event_timestamp)
+    }
+}
+
+/// Deletes the prediction that a job's row has, which nobody has counted, so that the row can be
+/// judged again.
+pub(crate) async fn take_back(engine: &Engine, input: &Predict, origin: &str) -> Result<()> {
+    let pk = events::partition(&input.event_type_name, &input.event_id);
+    for prediction in all(engine, &pk).await? {
+        if prediction.origin.as_deref() == Some(origin) {
+            engine.events.delete(&prediction.key()).await?;
+        }
+    }
+    Ok(())
 }
 
 fn check(compiled: &Compiled, input: &Predict) -> Result<()> {
@@ -233,6 +262,7 @@ async fn snapshot(
     ready: &Ready,
     event: StoredEvent,
     verdicts: String,
+    origin: Option<String>,
 ) -> Result<Prediction> {
     let version = &ready.compiled.version;
     let mut prediction = Prediction {
@@ -246,6 +276,7 @@ async fn snapshot(
         verdicts,
         stored: ready.compiled.event_type.ingestion,
         attempt: Uuid::new_v4().simple().to_string(),
+        origin,
         gsi1pk: String::new(),
         gsi1sk: String::new(),
     };

@@ -180,7 +180,15 @@ fn is_kind(kind: &str) -> bool {
         entity_types::KIND.name,
     ]
     .contains(&kind)
-        || ["variable", "event-type", "list", "detector"].contains(&kind)
+        || [
+            "variable",
+            "event-type",
+            "list",
+            "detector",
+            "batch-import",
+            "batch-prediction",
+        ]
+        .contains(&kind)
 }
 
 fn number(text: &str) -> Option<u32> {
