@@ -211,6 +211,16 @@ fn http_client() -> SharedHttpClient {
         .build_https()
 }
 
+/// The client for objects of some size: a part of a file takes longer than a record.
+pub fn for_files(client: &aws_sdk_s3::Client) -> aws_sdk_s3::Client {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(Duration::from_secs(60))
+        .build();
+    let config = client.config().to_builder().timeout_config(timeouts);
+    aws_sdk_s3::Client::from_conf(config.build())
+}
+
 /// The SDK has no limit of its own on an operation as a whole.
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()

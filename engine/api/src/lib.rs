@@ -18,6 +18,7 @@
 //!   `lists`: allow and deny lists and their edits;
 //! - `cache`: what a prediction needs, ready to run, checked against the tables every 2 s;
 //! - `endpoints`: SageMaker endpoints that a version asks;
+//! - `jobs`: batch imports, batch predictions and deletions, run beside the operations;
 //! - `statistics`: counters of stored events;
 //! - `store`: items, chunks, and changes that land whole or not at all.
 //!
@@ -35,6 +36,7 @@ mod connector;
 mod endpoints;
 mod engine;
 mod error;
+mod jobs;
 mod lists;
 mod operations;
 mod options;
@@ -49,6 +51,7 @@ mod wire;
 pub use connector::http_client;
 pub use engine::Engine;
 pub use error::{Code, Error, Result};
+pub use jobs::{Ended, JobKind, JobStatus, Jobs};
 pub use options::{Clock, Limits, Options};
 pub use store::{IndexDefinition, TableDefinition};
 pub use wire::{PREDICTION_HEADER, TARGET_PREFIX};

@@ -304,6 +304,12 @@ pub(crate) fn missing(name: &str) -> Error {
     Error::not_found(format!("Event type '{name}' does not exist."))
 }
 
+pub(crate) fn not_stored(name: &str) -> Error {
+    Error::validation(format!(
+        "Event type '{name}' does not store events: its event ingestion is DISABLED."
+    ))
+}
+
 async fn output(engine: &Engine, event_type: EventType) -> Result<Output> {
     Ok(Output {
         ingested_event_statistics: engine.totals(&event_type.name).await?,

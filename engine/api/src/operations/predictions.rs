@@ -22,6 +22,7 @@ use crate::cache::Ready;
 use crate::endpoints::{self, DataBlob};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::statistics::Count;
 use crate::store::{self, Item, Key, Range, failed};
 use crate::text;
 
@@ -64,6 +65,9 @@ pub(crate) struct Prediction {
     pub(crate) stored: bool,
     /// Tells our own write, sent again by the SDK, from another's.
     attempt: String,
+    /// The row of the job that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
     gsi1pk: String,
     gsi1sk: String,
 }
@@ -131,6 +135,9 @@ pub(crate) struct Predict {
     event_variables: Variables,
     #[serde(default)]
     external_model_endpoint_data_blobs: HashMap<String, DataBlob>,
+    /// The row of the job that asks, if one does.
+    #[serde(skip)]
+    pub(crate) origin: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -194,10 +201,12 @@ pub(crate) async fn predict(engine: &Engine, input: Predict) -> Result<(Output, 
         entities: input.entities,
         stored_time: String::new(),
         expires_at: engine.expiry(),
+        imported: None,
     };
-    let prediction = snapshot(engine, &ready, event, said, verdicts).await?;
-    if prediction.stored {
-        engine.count(&prediction.event).await;
+    let prediction = snapshot(engine, &ready, event, said, verdicts, input.origin).await?;
+    // What a job stores, the job counts.
+    if prediction.stored && prediction.origin.is_none() {
+        engine.count_stored(&prediction.event).await;
     }
     let output = Output {
         model_scores: model_scores(compiled, &prediction.said),
@@ -280,6 +289,26 @@ fn external_model_outputs(compiled: &Compiled, said: &Said) -> Vec<ExternalModel
         .collect()
 }
 
+impl Predict {
+    /// What its event counts in the statistics.
+    pub(crate) fn count(&self) -> Count {
+        let bytes = events::bytes(&self.event_id, &self.event_variables);
+        Count::stored(bytes, &self.event_timestamp)
+    }
+}
+
+/// Deletes the prediction that a job's row has, which nobody has counted, so that the row can be
+/// judged again.
+pub(crate) async fn take_back(engine: &Engine, input: &Predict, origin: &str) -> Result<()> {
+    let pk = events::partition(&input.event_type_name, &input.event_id);
+    for prediction in all(engine, &pk).await? {
+        if prediction.origin.as_deref() == Some(origin) {
+            engine.events.delete(&prediction.key()).await?;
+        }
+    }
+    Ok(())
+}
+
 fn check(compiled: &Compiled, input: &Predict) -> Result<()> {
     let event_type = &compiled.event_type;
     if input.event_type_name != event_type.name {
@@ -350,6 +379,7 @@ async fn snapshot(
     event: StoredEvent,
     said: Said,
     verdicts: String,
+    origin: Option<String>,
 ) -> Result<Prediction> {
     let version = &ready.compiled.version;
     let mut prediction = Prediction {
@@ -364,6 +394,7 @@ async fn snapshot(
         said,
         stored: ready.compiled.event_type.ingestion,
         attempt: Uuid::new_v4().simple().to_string(),
+        origin,
         gsi1pk: String::new(),
         gsi1sk: String::new(),
     };

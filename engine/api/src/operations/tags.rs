@@ -196,6 +196,8 @@ fn is_kind(kind: &str) -> bool {
             "list",
             "detector",
             "external-model",
+            "batch-import",
+            "batch-prediction",
         ]
         .contains(&kind)
 }
