@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::{Engine, Options};
@@ -18,6 +19,7 @@ use crate::dynamodb::Durability;
 use crate::fault::Faults;
 use crate::home::Home;
 use crate::input::{CsvOptions, Input, is_csv};
+use crate::jobs;
 use crate::machine::{self, Machine, Pipeline};
 use crate::replay::Replay;
 use crate::run::{Function, Run};
@@ -150,6 +152,11 @@ enum Command {
         after_help = "Example:\n  fraudstream serve --port 4567\n  aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567"
     )]
     Serve(Serve),
+    /// Run batch imports, batch predictions and deletions of events that were asked for.
+    #[command(
+        after_help = "Examples:\n  fraudstream jobs\n  fraudstream jobs --aws --watch\n\n`fraudstream serve` runs the jobs of its own folder by itself."
+    )]
+    Jobs(JobsArgs),
     /// Simulate a shop: history, new orders, chargebacks, and the truth.
     #[command(after_help = "Example:\n  fraudstream simulate --out shop/ --seed 7")]
     Simulate(Simulate),
@@ -288,6 +295,16 @@ struct Serve {
 }
 
 #[derive(Debug, Args)]
+struct JobsArgs {
+    /// Go on until interrupted; otherwise the command ends when no job is left.
+    #[arg(long)]
+    watch: bool,
+    /// Print each job that ends as a line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 struct Simulate {
     /// Folder to write to.
     #[arg(long, default_value = "simulated", value_name = "DIR")]
@@ -320,6 +337,7 @@ impl Cli {
             Command::Replay(args) => replay(&place, args).await,
             Command::Apply(args) => apply_file(&place, args).await,
             Command::Serve(args) => serve_here(&place, args).await,
+            Command::Jobs(args) => run_jobs(&place, args).await,
             Command::Simulate(args) => simulate_shop(&args),
         }
     }
@@ -381,14 +399,8 @@ impl Place {
         };
         let mut clients = Clients::network(&network).await;
         if judge == Judge::Engine {
-            let mut options = Options::new(&self.region, clients::ACCOUNT);
-            options
-                .definitions_table
-                .clone_from(&self.definitions_table);
-            options.events_table.clone_from(&self.events_table);
-            let engine = Engine::new(options, clients.dynamodb.clone());
-            clients.frauddetector =
-                clients::frauddetector(engine::http_client(std::sync::Arc::new(engine)));
+            let engine = self.engine(&clients).await;
+            clients.frauddetector = clients::frauddetector(engine::http_client(engine));
         }
         Pipeline {
             clients,
@@ -396,6 +408,18 @@ impl Place {
             bucket: self.bucket.clone(),
             budget: Budget::default(),
         }
+    }
+
+    /// The engine over the tables of `clients`.
+    async fn engine(&self, clients: &Clients) -> Arc<Engine> {
+        let mut options = Options::new(&self.region, clients::ACCOUNT);
+        options
+            .definitions_table
+            .clone_from(&self.definitions_table);
+        options.events_table.clone_from(&self.events_table);
+        let sagemaker = clients::sagemaker(&self.region, self.endpoint_url.as_deref()).await;
+        let engine = Engine::new(options, clients.dynamodb.clone());
+        Arc::new(engine.with_sagemaker(sagemaker))
     }
 
     fn mapping(&self) -> Result<Mapping, Error> {
@@ -644,7 +668,7 @@ async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
         durability(args.durable)
     };
     let machine = Machine::open(&home, durability).await?;
-    let engine = std::sync::Arc::clone(&machine.engine);
+    let engine = Arc::clone(&machine.engine);
     let counting = tokio::spawn(async move {
         loop {
             tokio::time::sleep(COUNTERS).await;
@@ -653,13 +677,33 @@ async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
             }
         }
     });
+    let jobs = jobs::local(&machine);
+    let working = tokio::spawn(async move { jobs.run().await });
     let front = serve::Front { keys, faults };
     let served = serve::run(args.host, args.port, machine.services(), front).await;
-    counting.abort();
-    // The task holds the engine until it has ended.
-    let _ = counting.await;
+    // The tasks hold the engine until they have ended. A job goes on at the next start.
+    for task in [counting, working] {
+        task.abort();
+        let _ = task.await;
+    }
     machine.close().await?;
     Ok(served?)
+}
+
+async fn run_jobs(place: &Place, args: JobsArgs) -> Result<(), Error> {
+    let work = place.open(Durability::Kill, Judge::Engine).await?;
+    let jobs = match &work.machine {
+        Some(machine) => jobs::local(machine),
+        None => {
+            let engine = place.engine(&work.pipeline.clients).await;
+            jobs::remote(engine, &work.pipeline.clients)
+        },
+    };
+    let stop = serve::interrupted()?;
+    let done = jobs::run(&jobs, args.watch, args.json, stop).await;
+    drop(jobs);
+    work.close().await?;
+    done
 }
 
 fn simulate_shop(args: &Simulate) -> Result<(), Error> {

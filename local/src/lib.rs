@@ -15,6 +15,7 @@ pub mod dynamodb;
 pub mod fault;
 pub mod home;
 pub mod input;
+pub mod jobs;
 pub mod machine;
 pub mod replay;
 pub mod report;

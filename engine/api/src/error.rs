@@ -19,6 +19,8 @@ pub enum Code {
     ResourceNotFound,
     /// The resource is used by another, or is being changed by another request.
     Conflict,
+    /// An external model could not be asked.
+    ResourceUnavailable,
     /// The engine may not use its tables.
     AccessDenied,
     /// The tables refuse more requests for now.
@@ -40,6 +42,7 @@ impl Code {
             Self::Validation => "ValidationException",
             Self::ResourceNotFound => "ResourceNotFoundException",
             Self::Conflict => "ConflictException",
+            Self::ResourceUnavailable => "ResourceUnavailableException",
             Self::AccessDenied => "AccessDeniedException",
             Self::Throttling => "ThrottlingException",
             Self::InternalServer => "InternalServerException",

@@ -53,11 +53,11 @@ async fn an_error_is_in_the_header_and_in_the_body() {
             "There is no operation 'AWSHawksNestServiceFacade.Nothing'.",
         ),
         (
-            "CreateModel",
-            r#"{"modelId":"m","modelType":"ONLINE_FRAUD_INSIGHTS","eventTypeName":"order"}"#,
+            "CancelBatchImportJob",
+            r#"{"jobId":"j"}"#,
             501,
             "UnknownOperationException",
-            "The operation CreateModel is not built into this engine yet.",
+            "The operation CancelBatchImportJob is not built into this engine yet.",
         ),
     ];
     for (operation, body, status, code, message) in cases {

@@ -25,6 +25,7 @@ pub(crate) const EVENT_TIME: &str = "2026-06-01T10:15:30Z";
 pub(crate) struct World {
     pub(crate) engine: Arc<Engine>,
     pub(crate) client: Client,
+    pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     pub(crate) options: Options,
     connector: SharedHttpClient,
     clock: Arc<AtomicI64>,
@@ -36,6 +37,14 @@ impl World {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Options)) -> Self {
+        Self::built(change, |engine| engine).await
+    }
+
+    /// An engine that is given more than tables.
+    pub(crate) async fn built(
+        change: impl FnOnce(&mut Options),
+        build: impl FnOnce(Engine) -> Engine,
+    ) -> Self {
         let clock = Arc::new(AtomicI64::new(START));
         let time = Arc::clone(&clock);
         let mut options = Options::new("us-east-1", "123456789012");
@@ -45,12 +54,13 @@ impl World {
         change(&mut options);
         let connector = DynamoDb::in_memory().unwrap().service().http_client();
         let dynamodb = clients::dynamodb(connector.clone());
-        let engine = Arc::new(Engine::new(options.clone(), dynamodb));
+        let engine = Arc::new(build(Engine::new(options.clone(), dynamodb.clone())));
         engine.create_tables().await.unwrap();
         let client = clients::frauddetector(engine::http_client(Arc::clone(&engine)));
         Self {
             engine,
             client,
+            dynamodb,
             options,
             connector,
             clock,
