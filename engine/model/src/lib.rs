@@ -27,6 +27,8 @@ pub use infer::{Inferred, infer};
 pub use maturity::{LabelsAre, Maturity, Unlabelled};
 pub use messages::{Level, Message};
 pub use model::{Attribution, EVENT_TIME, Explanation, Impact, Model, Score};
-pub use train::{Importance, ModelType, Options, Progress, Report, Stage, ThresholdRow, TrainError, train};
+pub use train::{
+    Importance, ModelType, Options, Progress, Report, Stage, ThresholdRow, TrainError, train,
+};
 pub use variable::{UnknownVariableType, Variable, VariableType};
 pub use written::{date, number};

@@ -13,8 +13,9 @@ use aws_sdk_frauddetector::types::{
 use bytes::Bytes;
 use fraudstream::clients;
 use fraudstream::connector::Service;
-use fraudstream::serve::{self, Services};
+use fraudstream::serve::{self, Front, Services};
 use serde_json::json;
+use tokio::net::TcpListener;
 
 use crate::world::{EVENT_TIME, World, json, matches, refusal};
 
@@ -70,9 +71,10 @@ impl Endpoint {
             s3: service.clone(),
             eventbridge: service,
         };
-        let listener = serve::bind(0).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve::serve(listener, services, std::future::pending()));
+        let never = std::future::pending();
+        tokio::spawn(serve::serve(listener, services, Front::default(), never));
         format!("http://{address}")
     }
 }
