@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 
 use crate::cache::Cache;
 use crate::error::Result;
-use crate::operations::NotedDay;
+use crate::operations::{self, NotedDay, Serve};
 use crate::options::Options;
 use crate::statistics::Statistics;
 use crate::store::{self, Change, Table, TableDefinition};
@@ -20,12 +20,23 @@ pub struct Engine {
     pub(crate) cache: Cache,
     pub(crate) statistics: Statistics,
     pub(crate) noted_day: NotedDay,
+    pub(crate) serve: Serve,
     turn: Mutex<()>,
 }
 
 impl Engine {
     /// An engine over the tables that `client` reaches. Nothing is read yet.
     pub fn new(options: Options, client: Client) -> Self {
+        Self::serving(operations::all, options, client)
+    }
+
+    /// An engine inside a function: it serves `GetEventPrediction`, `SendEvent`, `GetEvent` and
+    /// `UpdateEventLabel`, and the code of the other operations is not linked into the function.
+    pub fn for_function(options: Options, client: Client) -> Self {
+        Self::serving(operations::of_events, options, client)
+    }
+
+    fn serving(serve: Serve, options: Options, client: Client) -> Self {
         let definitions = Table {
             client: client.clone(),
             name: options.definitions_table.clone(),
@@ -40,6 +51,7 @@ impl Engine {
             cache: Cache::default(),
             statistics: Statistics::default(),
             noted_day: NotedDay::default(),
+            serve,
             turn: Mutex::new(()),
             options,
         }

@@ -137,5 +137,5 @@ fn engine(settings: &Settings, config: &SdkConfig) -> Engine {
         .definitions_table
         .clone_from(&settings.definitions_table);
     options.events_table.clone_from(&settings.events_table);
-    Engine::new(options, aws_sdk_dynamodb::Client::new(config))
+    Engine::for_function(options, aws_sdk_dynamodb::Client::new(config))
 }
