@@ -15,6 +15,7 @@ use crate::apply;
 use crate::clients::{self, Clients, Endpoints, Network};
 use crate::demo;
 use crate::dynamodb::Durability;
+use crate::evaluate::Evaluate;
 use crate::home::Home;
 use crate::input::{CsvOptions, Input, is_csv};
 use crate::machine::{self, Machine, Pipeline};
@@ -148,6 +149,11 @@ enum Command {
         after_help = "Example:\n  fraudstream serve --port 4567\n  aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567"
     )]
     Serve(Serve),
+    /// Train a model on a file of labelled events and measure it on another.
+    #[command(
+        after_help = "Examples:\n  fraudstream evaluate train.csv test.csv\n  fraudstream evaluate transactions.csv.gz --label is_fraud --legit 0 --type merchant=CATEGORICAL --report report/"
+    )]
+    Evaluate(Box<Evaluate>),
     /// Simulate a shop: history, new orders, chargebacks, and the truth.
     #[command(after_help = "Example:\n  fraudstream simulate --out shop/ --seed 7")]
     Simulate(Simulate),
@@ -306,6 +312,7 @@ impl Cli {
             Command::Replay(args) => replay(&place, args).await,
             Command::Apply(args) => apply_file(&place, args).await,
             Command::Serve(args) => serve_here(&place, args).await,
+            Command::Evaluate(args) => Ok(args.run()?),
             Command::Simulate(args) => simulate_shop(&args),
         }
     }

@@ -12,6 +12,7 @@ pub mod clients;
 pub mod connector;
 pub mod demo;
 pub mod dynamodb;
+pub mod evaluate;
 pub mod fault;
 pub mod home;
 pub mod input;
