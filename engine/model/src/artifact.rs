@@ -1,0 +1,263 @@
+//! A model as bytes: versioned, checksummed, bounded.
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::features::linear::Linear;
+use crate::features::rates::{Known, Table};
+use crate::features::reading::Reading;
+use crate::features::{Cross, Encoder, Feature, VariableEncoder};
+use crate::model::{Encoding, Model, Scale};
+use crate::trees::{self, Forest};
+use crate::variable::Variable;
+
+/// What every artifact begins with. The last character is the version of the format.
+const MAGIC: &[u8; 8] = b"fs-mod 1";
+
+/// The largest artifact that is read, in bytes.
+const LARGEST: usize = 64 << 20;
+
+const DIGEST: usize = 32;
+
+/// Why bytes are no model.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum ArtifactError {
+    /// They begin otherwise.
+    #[error("this is no model of a version that is known here; it would begin with `{}`", String::from_utf8_lossy(MAGIC))]
+    Format,
+    /// They are more than is read.
+    #[error("the model has {0} bytes; at most {LARGEST} are read")]
+    TooLarge(usize),
+    /// They are not what was written.
+    #[error("the model is damaged: its checksum does not match")]
+    Damaged,
+    /// A part is missing or holds what it cannot hold.
+    #[error("the model is broken: {0}")]
+    Broken(&'static str),
+    /// The trees are broken.
+    #[error("the model's trees are broken: {0}")]
+    Trees(#[from] trees::Error),
+}
+
+/// What is written as JSON; tables, weights and trees follow as bytes.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    variables: Vec<Variable>,
+    scale: Scale,
+    encoder: Option<EncoderHead>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EncoderHead {
+    readings: Vec<Option<Reading>>,
+    crosses: Vec<Cross>,
+    features: Vec<Feature>,
+    muted: Vec<bool>,
+    linear_bits: Option<u32>,
+}
+
+impl Model {
+    /// The model as bytes. The same model gives the same bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut body = Vec::new();
+        let head = self.head();
+        // Plain structures of texts and finite numbers: serde_json writes them all.
+        let json = serde_json::to_vec(&head).unwrap_or_default();
+        put(&mut body, &json);
+        if let Encoding::Learnt(encoder) = &self.encoding {
+            for encoder in encoder.encoders.iter().flatten() {
+                put_variable(&mut body, encoder);
+            }
+            if let Some(linear) = &encoder.linear {
+                body.extend(linear.scale.to_le_bytes());
+                body.extend(linear.weights.iter().flat_map(|weight| weight.to_le_bytes()));
+            }
+        }
+        put(&mut body, &self.forest.to_bytes());
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(Sha256::digest(&body));
+        bytes.extend(body);
+        bytes
+    }
+
+    /// The model that [`Model::to_bytes`] wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ArtifactError> {
+        if bytes.len() > LARGEST {
+            return Err(ArtifactError::TooLarge(bytes.len()));
+        }
+        let rest = bytes.strip_prefix(MAGIC).ok_or(ArtifactError::Format)?;
+        let (digest, body) = rest.split_at_checked(DIGEST).ok_or(ArtifactError::Broken("it ends in its checksum"))?;
+        if Sha256::digest(body).as_slice() != digest {
+            return Err(ArtifactError::Damaged);
+        }
+        Self::from_body(&mut Reader(body))
+    }
+
+    fn head(&self) -> Head {
+        Head {
+            variables: self.variables().to_vec(),
+            scale: self.scale.clone(),
+            encoder: match &self.encoding {
+                Encoding::Numbers(..) => None,
+                Encoding::Learnt(encoder) => Some(EncoderHead {
+                    readings: encoder.encoders.iter().map(|encoder| encoder.as_ref().map(|encoder| encoder.reading)).collect(),
+                    crosses: encoder.crosses.clone(),
+                    features: encoder.features.clone(),
+                    muted: encoder.muted.clone(),
+                    linear_bits: encoder.linear.as_ref().map(|linear| linear.bits),
+                }),
+            },
+        }
+    }
+
+    fn from_body(body: &mut Reader<'_>) -> Result<Self, ArtifactError> {
+        let head: Head = serde_json::from_slice(body.block()?).map_err(|_| ArtifactError::Broken("its head cannot be read"))?;
+        if let Scale::Measured(calibration) = &head.scale
+            && !calibration.is_sound()
+        {
+            return Err(ArtifactError::Broken("its calibration does not rise"));
+        }
+        let encoder = head.encoder.map(|encoder| read_encoder(body, head.variables.clone(), encoder)).transpose()?;
+        let forest = Forest::from_bytes(body.block()?)?;
+        if !body.0.is_empty() {
+            return Err(ArtifactError::Broken("something follows its trees"));
+        }
+        let Some(encoder) = encoder else {
+            let mut model = Self::from_forest(head.variables, forest, None)
+                .map_err(|_| ArtifactError::Broken("it has not as many variables as its trees have features"))?;
+            model.scale = head.scale;
+            return Ok(model);
+        };
+        if forest.features() != encoder.features.len() {
+            return Err(ArtifactError::Broken("it has not as many features as its trees"));
+        }
+        Ok(Self {
+            encoding: Encoding::Learnt(Box::new(encoder)),
+            forest,
+            scale: head.scale,
+        })
+    }
+}
+
+fn read_encoder(body: &mut Reader<'_>, variables: Vec<Variable>, head: EncoderHead) -> Result<Encoder, ArtifactError> {
+    if head.readings.len() != variables.len() {
+        return Err(ArtifactError::Broken("it has not as many readings as variables"));
+    }
+    let mut encoders = Vec::new();
+    for reading in head.readings {
+        encoders.push(reading.map(|reading| read_variable(body, reading)).transpose()?);
+    }
+    let linear = head.linear_bits.map(|bits| read_linear(body, bits)).transpose()?;
+    let encoder = Encoder {
+        variables,
+        encoders,
+        crosses: head.crosses,
+        linear,
+        features: head.features,
+        muted: head.muted,
+    };
+    if encoder.is_sound() { Ok(encoder) } else { Err(ArtifactError::Broken("its features do not fit its variables")) }
+}
+
+fn put(body: &mut Vec<u8>, block: &[u8]) {
+    put_count(body, block.len());
+    body.extend(block);
+}
+
+fn put_count(body: &mut Vec<u8>, count: usize) {
+    body.extend(u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
+}
+
+fn put_variable(body: &mut Vec<u8>, encoder: &VariableEncoder) {
+    for table in &encoder.tables {
+        let mut entries: Vec<_> = table.entries.iter().collect();
+        entries.sort_unstable_by_key(|(key, _)| **key);
+        put_count(body, entries.len());
+        for (key, known) in entries {
+            body.extend(key.to_le_bytes());
+            body.extend(known.lift.to_le_bytes());
+            body.extend(known.frequency.to_le_bytes());
+        }
+    }
+    let mut codes: Vec<_> = encoder.codes.iter().collect();
+    codes.sort_unstable();
+    put_count(body, codes.len());
+    for (key, code) in codes {
+        body.extend(key.to_le_bytes());
+        body.push(*code);
+    }
+}
+
+fn read_variable(body: &mut Reader<'_>, reading: Reading) -> Result<VariableEncoder, ArtifactError> {
+    let mut tables = Vec::new();
+    for _ in reading.levels() {
+        let count = body.count(12)?;
+        let mut entries = FxHashMap::with_capacity_and_hasher(count, rustc_hash::FxBuildHasher);
+        for _ in 0..count {
+            let key = u32::from_le_bytes(body.array()?);
+            let (lift, frequency) = (f32::from_le_bytes(body.array()?), f32::from_le_bytes(body.array()?));
+            entries.insert(key, Known { lift, frequency });
+        }
+        tables.push(Table { entries });
+    }
+    let count = body.count(5)?;
+    let mut codes = FxHashMap::with_capacity_and_hasher(count, rustc_hash::FxBuildHasher);
+    for _ in 0..count {
+        let key = u32::from_le_bytes(body.array()?);
+        let [code] = body.array()?;
+        codes.insert(key, code);
+    }
+    Ok(VariableEncoder {
+        reading,
+        tables,
+        codes,
+    })
+}
+
+fn read_linear(body: &mut Reader<'_>, bits: u32) -> Result<Linear, ArtifactError> {
+    if !(1..=24).contains(&bits) {
+        return Err(ArtifactError::Broken("its words have an impossible table"));
+    }
+    let scale = f32::from_le_bytes(body.array()?);
+    let weights = body.take(2 << bits)?;
+    let (pairs, _) = weights.as_chunks::<2>();
+    Ok(Linear {
+        bits,
+        scale,
+        weights: pairs.iter().map(|pair| i16::from_le_bytes(*pair)).collect(),
+    })
+}
+
+/// Takes bytes from the front.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], ArtifactError> {
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(ArtifactError::Broken("it ends too soon"))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], ArtifactError> {
+        let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(ArtifactError::Broken("it ends too soon"))?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    /// A number of entries of so many bytes each, which must be there.
+    fn count(&mut self, size: usize) -> Result<usize, ArtifactError> {
+        let count = u32::from_le_bytes(self.array()?) as usize;
+        if count.saturating_mul(size) > self.0.len() {
+            return Err(ArtifactError::Broken("it ends too soon"));
+        }
+        Ok(count)
+    }
+
+    fn block(&mut self) -> Result<&'a [u8], ArtifactError> {
+        let length = self.count(1)?;
+        self.take(length)
+    }
+}

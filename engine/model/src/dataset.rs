@@ -1,0 +1,259 @@
+//! Labelled events as columns, as they come from a file or from the store.
+
+use rustc_hash::FxHashMap;
+use thiserror::Error;
+
+use crate::variable::{Variable, VariableType};
+use crate::written;
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Label {
+    /// It was fraud.
+    Fraud,
+    /// It was legitimate.
+    Legit,
+    /// Nobody said.
+    #[default]
+    Unlabelled,
+    /// The event has a label that stands for neither.
+    Unknown,
+}
+
+/// One event on its way into a [`Dataset`]. Times are seconds since 1970, UTC.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Row<'a> {
+    /// The values, in the order of the data set's variables. What stands for nothing (empty, `NaN`, `null`)
+    /// is missing.
+    pub values: &'a [Option<&'a str>],
+    /// When it happened.
+    pub event_time: Option<i64>,
+    /// Whose event it is.
+    pub entity: Option<&'a str>,
+    /// Its label.
+    pub label: Label,
+    /// When the label was given.
+    pub label_time: Option<i64>,
+    /// Whether the event was stopped, so that its harmlessness was never seen.
+    pub blocked: bool,
+}
+
+/// A row that does not fit its [`Dataset`].
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RowError {
+    /// It has another number of values.
+    #[error("row {row} has {found} values; the data set has {expected} variables")]
+    Width {
+        /// Which row, from 0.
+        row: usize,
+        /// How many values it has.
+        found: usize,
+        /// How many variables there are.
+        expected: usize,
+    },
+    /// There are too many rows.
+    #[error("the data set is full: it takes {} rows", u32::MAX - 1)]
+    Full,
+}
+
+/// Labelled events, column by column.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    variables: Vec<Variable>,
+    columns: Vec<Column>,
+    labels: Vec<Label>,
+    event_times: Vec<Option<i64>>,
+    label_times: Vec<Option<i64>>,
+    blocked: Vec<bool>,
+    entities: Texts,
+}
+
+/// The values of one variable.
+#[derive(Clone, Debug)]
+pub(crate) enum Column {
+    /// Numbers; missing and unreadable ones are NaN.
+    Numbers {
+        values: Vec<f64>,
+        /// How many values were there but no numbers.
+        unreadable: usize,
+    },
+    /// Everything else.
+    Texts(Texts),
+}
+
+/// Texts, each distinct one kept once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Texts {
+    /// For each row the place of its text, [`Texts::MISSING`] if it has none.
+    pub codes: Vec<u32>,
+    joined: String,
+    ends: Vec<usize>,
+    places: FxHashMap<u64, u32>,
+}
+
+impl Texts {
+    pub const MISSING: u32 = u32::MAX;
+
+    pub fn push(&mut self, text: Option<&str>) {
+        let code = text.map_or(Self::MISSING, |text| self.code(text));
+        self.codes.push(code);
+    }
+
+    fn code(&mut self, text: &str) -> u32 {
+        let mut hash = crate::features::hash(text.as_bytes());
+        loop {
+            match self.places.get(&hash) {
+                None => {
+                    let place = u32::try_from(self.ends.len()).unwrap_or(Self::MISSING);
+                    self.joined.push_str(text);
+                    self.ends.push(self.joined.len());
+                    self.places.insert(hash, place);
+                    return place;
+                }
+                Some(&place) if self.get(place as usize) == text => return place,
+                Some(_) => hash = hash.wrapping_add(1),
+            }
+        }
+    }
+
+    /// How many distinct texts there are.
+    pub fn distinct(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn get(&self, place: usize) -> &str {
+        let start = if place == 0 { 0 } else { self.ends[place - 1] };
+        &self.joined[start..self.ends[place]]
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.distinct()).map(|place| self.get(place))
+    }
+
+    pub fn row(&self, row: usize) -> Option<&str> {
+        let code = self.codes[row];
+        (code != Self::MISSING).then(|| self.get(code as usize))
+    }
+}
+
+impl Dataset {
+    /// An empty data set of these variables. A variable of type `FRAUD_LABEL` is never a feature.
+    pub fn new(variables: Vec<Variable>) -> Self {
+        let columns = variables
+            .iter()
+            .map(|variable| {
+                if variable.kind.is_number() {
+                    Column::Numbers {
+                        values: Vec::new(),
+                        unreadable: 0,
+                    }
+                } else {
+                    Column::Texts(Texts::default())
+                }
+            })
+            .collect();
+        Self {
+            variables,
+            columns,
+            labels: Vec::new(),
+            event_times: Vec::new(),
+            label_times: Vec::new(),
+            blocked: Vec::new(),
+            entities: Texts::default(),
+        }
+    }
+
+    /// Appends an event.
+    pub fn push(&mut self, row: &Row<'_>) -> Result<(), RowError> {
+        if row.values.len() != self.columns.len() {
+            return Err(RowError::Width {
+                row: self.len(),
+                found: row.values.len(),
+                expected: self.columns.len(),
+            });
+        }
+        if self.len() >= u32::MAX as usize - 1 {
+            return Err(RowError::Full);
+        }
+        for (column, value) in self.columns.iter_mut().zip(row.values) {
+            let value = value.and_then(written::present);
+            match column {
+                Column::Numbers { values, unreadable } => {
+                    let number = value.and_then(written::number);
+                    *unreadable += usize::from(value.is_some() && number.is_none());
+                    values.push(number.unwrap_or(f64::NAN));
+                }
+                Column::Texts(texts) => texts.push(value),
+            }
+        }
+        self.labels.push(row.label);
+        self.event_times.push(row.event_time);
+        self.label_times.push(row.label_time);
+        self.blocked.push(row.blocked);
+        self.entities.push(row.entity);
+        Ok(())
+    }
+
+    /// How many events there are.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no event.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The variables, in the order of the values.
+    pub fn variables(&self) -> &[Variable] {
+        &self.variables
+    }
+
+    /// The label of each event.
+    pub fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+
+    /// When each event happened, in seconds since 1970.
+    pub fn event_times(&self) -> &[Option<i64>] {
+        &self.event_times
+    }
+
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    pub(crate) fn label_times(&self) -> &[Option<i64>] {
+        &self.label_times
+    }
+
+    pub(crate) fn blocked(&self) -> &[bool] {
+        &self.blocked
+    }
+
+    pub(crate) fn entities(&self) -> &Texts {
+        &self.entities
+    }
+
+    /// Sets the labels anew, for tests of what a label may change.
+    #[cfg(test)]
+    pub(crate) fn labels_mut(&mut self) -> &mut [Label] {
+        &mut self.labels
+    }
+
+    /// The value of a variable in an event, as text. Numbers are printed.
+    pub fn value(&self, row: usize, variable: usize) -> Option<std::borrow::Cow<'_, str>> {
+        match &self.columns[variable] {
+            Column::Numbers { values, .. } => {
+                let value = values[row];
+                (!value.is_nan()).then(|| value.to_string().into())
+            }
+            Column::Texts(texts) => texts.row(row).map(Into::into),
+        }
+    }
+
+    /// Whether a variable can be a feature.
+    pub(crate) fn is_usable(variable: &Variable) -> bool {
+        variable.kind != VariableType::FraudLabel
+    }
+}

@@ -1,0 +1,224 @@
+//! A linear model of words and runs of letters: what free text, names, addresses and bare URLs say.
+//!
+//! Words, pairs of words and runs of three to five bytes are hashed into a table of weights, learnt by logistic
+//! regression with `AdaGrad` (Duchi, Hazan, Singer 2011). Each variable has its own salt, so that one table serves
+//! them all and the share of each variable in the sum is known.
+
+use rayon::prelude::*;
+
+use super::hash_step;
+use super::plan::Plan;
+
+/// Longest table: 2¹⁸ weights of two bytes.
+const MOST_BITS: u32 = 18;
+const EPOCHS: usize = 3;
+const RATE: f32 = 0.3;
+/// Runs of letters of longer values are not read past this many bytes.
+const LONGEST_SPELLED: usize = 512;
+/// Work that one fit may do, in tokens: training rows beyond it are left out, harmless ones first.
+const MOST_TOKENS: usize = 400_000_000;
+
+/// The weights.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Linear {
+    pub bits: u32,
+    pub scale: f32,
+    pub weights: Vec<i16>,
+}
+
+impl Linear {
+    /// The share of one variable in the log-odds: the sum of its weights over the root of their number.
+    pub fn score(&self, tokens: &[u32]) -> f64 {
+        if tokens.is_empty() {
+            return 0.0;
+        }
+        let shift = 32 - self.bits;
+        let sum: i64 = tokens
+            .iter()
+            .map(|token| i64::from(self.weights[(token >> shift) as usize]))
+            .sum();
+        #[expect(clippy::cast_precision_loss, reason = "sums of i16 and lengths of values")]
+        let score = sum as f64 * f64::from(self.scale) / (tokens.len() as f64).sqrt();
+        score
+    }
+}
+
+/// Appends the hashes of a text's words and, if `spelled`, of its runs of letters.
+pub(crate) fn tokens(salt: u64, text: &str, spelled: bool, tokens: &mut Vec<u32>) {
+    #[expect(clippy::cast_possible_truncation, reason = "the upper half, on purpose")]
+    let mut push = |hash: u64| tokens.push((hash.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32);
+    let start = hash_step(salt, 0x51);
+    let mut word = 0_u64;
+    let mut previous = 0_u64;
+    for byte in text.bytes().chain([b' ']) {
+        if byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 128 {
+            word = hash_step(if word == 0 { start } else { word }, byte.to_ascii_lowercase());
+        } else if word != 0 {
+            push(word);
+            if previous != 0 {
+                push(previous.rotate_left(17) ^ word);
+            }
+            previous = word;
+            word = 0;
+        }
+    }
+    if !spelled {
+        return;
+    }
+    let bytes = &text.as_bytes()[..text.len().min(LONGEST_SPELLED)];
+    let start = hash_step(salt, 0x52);
+    // The ends of the value are letters too.
+    let padded = |at: usize| match at.checked_sub(1).and_then(|at| bytes.get(at)) {
+        Some(byte) => byte.to_ascii_lowercase(),
+        None => 2,
+    };
+    for first in 0..bytes.len() {
+        let mut hash = start;
+        for length in 0..5 {
+            let at = first + length;
+            if at > bytes.len() + 1 {
+                break;
+            }
+            hash = hash_step(hash, padded(at));
+            if length >= 2 {
+                push(hash);
+            }
+        }
+    }
+}
+
+/// Text of all rows: for each variable the distinct values and which of them each row has.
+pub(crate) struct Corpus<'a> {
+    pub variables: Vec<CorpusVariable<'a>>,
+}
+
+pub(crate) struct CorpusVariable<'a> {
+    pub salt: u64,
+    pub spelled: bool,
+    /// The text of a row.
+    pub text: Box<dyn Fn(usize) -> Option<&'a str> + Sync + 'a>,
+}
+
+impl Corpus<'_> {
+    fn read(&self, row: usize, tokens_of: &mut [Vec<u32>]) {
+        for (variable, into) in self.variables.iter().zip(tokens_of) {
+            into.clear();
+            if let Some(text) = (variable.text)(row) {
+                tokens(variable.salt, text, variable.spelled, into);
+            }
+        }
+    }
+
+    fn buffers(&self) -> Vec<Vec<u32>> {
+        vec![Vec::new(); self.variables.len()]
+    }
+}
+
+/// Learns the weights. Gives the model of all training rows, and for each variable a column with each row's
+/// score by the model of the rows that it may see.
+pub(crate) fn fit(corpus: &Corpus<'_>, labels: &[bool], plan: &Plan, seed: u64) -> (Linear, Vec<Vec<f64>>) {
+    let rows = plan.rows();
+    let bits = if rows > 20_000 { MOST_BITS } else { MOST_BITS - 2 };
+    let mut buffers = corpus.buffers();
+    let sample = (0..rows).step_by(rows / 1000 + 1);
+    let (mut many, mut sampled) = (1, 0);
+    for row in sample {
+        corpus.read(row, &mut buffers);
+        many += buffers.iter().map(Vec::len).sum::<usize>();
+        sampled += 1;
+    }
+    let most_rows = MOST_TOKENS / EPOCHS / (many / sampled.max(1) + 1) / 6;
+
+    let everything: Vec<u32> = (0_u32..)
+        .take(rows)
+        .filter(|row| plan.is_training(*row as usize))
+        .collect();
+    let mut stages = plan.stages();
+    stages.push((Vec::new(), everything));
+    let mut fitted: Vec<(Linear, Vec<(u32, Vec<f64>)>)> = stages
+        .par_iter()
+        .map(|(own, seen)| {
+            let linear = learn(corpus, labels, seen, bits, most_rows, seed);
+            let mut buffers = corpus.buffers();
+            let scores = own
+                .iter()
+                .map(|row| {
+                    corpus.read(*row as usize, &mut buffers);
+                    let scores = buffers
+                        .iter()
+                        .map(|tokens| if seen.is_empty() || tokens.is_empty() { f64::NAN } else { linear.score(tokens) });
+                    (*row, scores.collect())
+                })
+                .collect();
+            (linear, scores)
+        })
+        .collect();
+    let mut columns = vec![vec![f64::NAN; rows]; corpus.variables.len()];
+    for (row, scores) in fitted.iter().flat_map(|(_, scores)| scores) {
+        for (column, score) in columns.iter_mut().zip(scores) {
+            column[*row as usize] = *score;
+        }
+    }
+    let last = fitted.pop().map(|(linear, _)| linear);
+    let empty = || Linear {
+        bits: 1,
+        scale: 0.0,
+        weights: vec![0; 2],
+    };
+    (last.unwrap_or_else(empty), columns)
+}
+
+fn learn(corpus: &Corpus<'_>, labels: &[bool], rows: &[u32], bits: u32, most_rows: usize, seed: u64) -> Linear {
+    let mut weights = vec![0.0_f32; 1 << bits];
+    let mut squares = vec![0.0_f32; 1 << bits];
+    let shift = 32 - bits;
+    let fraud = rows.iter().filter(|row| labels[**row as usize]).count();
+    // Of too many rows the fraud is kept and the rest thinned out.
+    let keep_one_in = ((rows.len() - fraud) / most_rows.max(1) + 1) as u64;
+    let mut order: Vec<(u64, u32)> = rows
+        .iter()
+        .map(|row| (super::mix(u64::from(*row) ^ seed), *row))
+        .filter(|(hash, row)| labels[*row as usize] || (hash >> 20).is_multiple_of(keep_one_in))
+        .collect();
+    order.sort_unstable();
+    #[expect(clippy::cast_precision_loss, reason = "numbers of rows")]
+    let mut bias = ((fraud as f32 + 1.0) / ((order.len() - fraud) as f32 + 1.0)).ln();
+    let mut buffers = corpus.buffers();
+    for _ in 0..EPOCHS {
+        for (_, row) in &order {
+            let row = *row as usize;
+            corpus.read(row, &mut buffers);
+            let mut margin = bias;
+            for tokens in &buffers {
+                let sum: f32 = tokens.iter().map(|token| weights[(token >> shift) as usize]).sum();
+                margin += sum * size(tokens);
+            }
+            let error = 1.0 / (1.0 + (-margin).exp()) - f32::from(u8::from(labels[row]));
+            bias -= 0.002 * error;
+            for tokens in &buffers {
+                let gradient = error * size(tokens);
+                let square = gradient * gradient;
+                for token in tokens {
+                    let at = (token >> shift) as usize;
+                    squares[at] += square;
+                    weights[at] -= RATE * gradient / (squares[at] + 1e-6).sqrt();
+                }
+            }
+        }
+    }
+    let largest = weights.iter().fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
+    let scale = if largest > 0.0 { largest / f32::from(i16::MAX) } else { 1.0 };
+    #[expect(clippy::cast_possible_truncation, reason = "scaled into the range")]
+    let weights = weights.iter().map(|weight| (weight / scale).round() as i16).collect();
+    Linear {
+        bits,
+        scale,
+        weights,
+    }
+}
+
+/// What one token of a value counts.
+#[expect(clippy::cast_precision_loss, reason = "lengths of values")]
+fn size(tokens: &[u32]) -> f32 {
+    1.0 / (tokens.len().max(1) as f32).sqrt()
+}

@@ -1,0 +1,92 @@
+//! What a value looks like. Used to guess types and to read values.
+
+use std::net::IpAddr;
+
+use crate::written;
+
+/// An IPv4 or IPv6 address; an IPv4 address may be written as one number over 2²⁴.
+pub fn ip(text: &str) -> Option<IpAddr> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(address);
+    }
+    let whole = text.split_once('.').map_or(text, |(whole, fraction)| {
+        if fraction.bytes().all(|b| b.is_ascii_digit()) { whole } else { "" }
+    });
+    let number: u32 = whole.parse().ok()?;
+    (number >= 1 << 24).then(|| IpAddr::V4(number.into()))
+}
+
+/// An address as [`std::net`] reads it.
+pub fn is_ip(text: &str) -> bool {
+    text.parse::<IpAddr>().is_ok()
+}
+
+/// Something, one `@`, and a domain with a dot.
+pub fn is_email(text: &str) -> bool {
+    text.split_once('@').is_some_and(|(local, domain)| {
+        !local.is_empty()
+            && domain.contains('.')
+            && !domain.contains('@')
+            && !text.contains(char::is_whitespace)
+    })
+}
+
+/// A host with a top-level domain, or a scheme, and no spaces; not an e-mail address, not a number.
+pub fn is_url(text: &str) -> bool {
+    if text.contains("://") {
+        return !text.starts_with(':');
+    }
+    if text.contains([' ', '@']) || written::number(text).is_some() {
+        return false;
+    }
+    let host = host(text);
+    if is_ip(host) {
+        return text.contains('/');
+    }
+    host.rsplit_once('.').is_some_and(|(rest, tld)| {
+        !rest.is_empty()
+            && (2..=12).contains(&tld.len())
+            && tld.bytes().all(|b| b.is_ascii_alphabetic())
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_') || b >= 128)
+    })
+}
+
+/// The host of a URL with or without a scheme, without user and port.
+pub fn host(text: &str) -> &str {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    host.split_once(':').map_or(host, |(host, _)| host)
+}
+
+/// A browser's product and comment, such as `Mozilla/5.0 (X11; Linux x86_64)`.
+pub fn is_user_agent(text: &str) -> bool {
+    text.len() > 15
+        && text.contains('/')
+        && ["Mozilla/", "Opera/", "Dalvik/", "AppleWebKit", "okhttp/", "curl/", "Gecko"]
+            .iter()
+            .any(|mark| text.contains(mark))
+}
+
+/// 7 to 18 digits with nothing but the signs of telephone numbers between them.
+pub fn is_phone(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    (7..=18).contains(&digits)
+        && text.bytes().all(|b| {
+            b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'(' | b')' | b' ' | b'.' | b'x' | b'/')
+        })
+}
+
+/// Hexadecimal or decimal digits, with hyphens, eight at least: what machines give out.
+pub fn is_token(text: &str) -> bool {
+    text.len() >= 8
+        && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+        && text.bytes().any(|b| b.is_ascii_digit())
+}
+
+/// A date that is no bare number.
+pub fn is_date(text: &str) -> bool {
+    written::date(text, false).is_some() || written::date(text, true).is_some()
+}

@@ -1,0 +1,255 @@
+//! Which rows may learn from which: the honesty of everything that is learnt from labels.
+
+/// A part that no row's label is ever known in.
+const NEVER: u8 = u8::MAX;
+
+/// In how many parts the training rows are cut.
+const PARTS: u8 = 10;
+
+/// For each row, what it may see of the others.
+///
+/// With times, training rows lie in ten blocks one after the other. A row sees the events of earlier blocks, and
+/// of their labels those that were known when its own block began: as stale as what a model in service sees.
+/// Without times, rows lie in ten folds and see the other nine. Rows held out see all training rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// The part of each row; `PARTS` where it is held out.
+    part: Vec<u8>,
+    /// The first part that may see its label. Only if `ordered`.
+    known: Vec<u8>,
+    ordered: bool,
+    by_part: Vec<Vec<u32>>,
+    by_known: Vec<Vec<u32>>,
+}
+
+/// One step of [`Plan::walk`]. All that was learnt before an `Encode` is what that row may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The event is seen from now on.
+    Add(u32),
+    /// Its label too.
+    AddLabel(u32),
+    /// The event is not seen any more.
+    Remove(u32),
+    /// Its label neither.
+    RemoveLabel(u32),
+    /// What the row may see is complete.
+    Encode(u32),
+}
+
+impl Plan {
+    /// Blocks by time. `times` ascend; `known` is when each label was known; rows from `held_out_from` on are
+    /// held out.
+    pub fn blocks(times: &[i64], known: &[i64], held_out_from: usize) -> Self {
+        let rows = times.len();
+        let mut starts = Vec::new();
+        let mut part = vec![PARTS; rows];
+        for block in 0..PARTS {
+            let mut start = held_out_from * usize::from(block) / usize::from(PARTS);
+            // Events of one instant share a block.
+            while start > 0 && start < held_out_from && times[start] == times[start - 1] {
+                start += 1;
+            }
+            starts.push(start);
+            let end = held_out_from;
+            part[start.min(end)..end].fill(block);
+        }
+        // When each part begins. Held-out rows begin with the first of them.
+        let begins: Vec<i64> = starts
+            .iter()
+            .map(|start| times.get(*start).copied().unwrap_or(i64::MAX))
+            .chain([times.get(held_out_from).copied().unwrap_or(i64::MAX)])
+            .collect();
+        let known = known
+            .iter()
+            .zip(&part)
+            .map(|(known, part)| {
+                if *part == PARTS {
+                    return NEVER;
+                }
+                let first = begins.partition_point(|begin| begin < known);
+                u8::try_from(first).unwrap_or(NEVER).max(part + 1)
+            })
+            .collect();
+        Self::new(part, known, true)
+    }
+
+    /// Folds by a hash of each row.
+    pub fn folds(hashes: &[u64], held_out: &[bool]) -> Self {
+        let part = hashes
+            .iter()
+            .zip(held_out)
+            .map(|(hash, out)| {
+                if *out {
+                    PARTS
+                } else {
+                    u8::try_from((hash >> 32) % u64::from(PARTS)).unwrap_or(0)
+                }
+            })
+            .collect();
+        Self::new(part, Vec::new(), false)
+    }
+
+    fn new(part: Vec<u8>, known: Vec<u8>, ordered: bool) -> Self {
+        let mut by_part = vec![Vec::new(); usize::from(PARTS) + 1];
+        let mut by_known = by_part.clone();
+        for (row, of) in (0_u32..).zip(&part) {
+            by_part[usize::from(*of)].push(row);
+        }
+        for (row, known) in (0_u32..).zip(&known) {
+            if let Some(rows) = by_known.get_mut(usize::from(*known)) {
+                rows.push(row);
+            }
+        }
+        Self {
+            part,
+            known,
+            ordered,
+            by_part,
+            by_known,
+        }
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.part.len()
+    }
+
+    /// Whether the rows are in order of time.
+    pub fn is_ordered(&self) -> bool {
+        self.ordered
+    }
+
+    /// Whether the row is one of those that are learnt from.
+    pub fn is_training(&self, row: usize) -> bool {
+        self.part[row] < PARTS
+    }
+
+    /// Whether nothing is known yet where the row stands.
+    pub fn is_blind(&self, row: usize) -> bool {
+        self.ordered && self.part[row] == 0
+    }
+
+    /// Groups of rows that see the same, each with the rows whose labels they see.
+    pub fn stages(&self) -> Vec<(Vec<u32>, Vec<u32>)> {
+        let training = |wanted: &dyn Fn(usize) -> bool| {
+            (0_u32..)
+                .zip(&self.part)
+                .filter(|(row, part)| **part < PARTS && wanted(*row as usize))
+                .map(|(row, _)| row)
+                .collect::<Vec<_>>()
+        };
+        let mut stages = Vec::new();
+        if self.ordered {
+            for part in 0..=PARTS {
+                let seen = training(&|row| self.known[row] <= part);
+                stages.push((self.by_part[usize::from(part)].clone(), seen));
+            }
+        } else {
+            // Two folds at a time: half the work.
+            for first in (0..PARTS).step_by(2) {
+                let own = |row: usize| self.part[row] == first || self.part[row] == first + 1;
+                stages.push((training(&own), training(&|row| !own(row))));
+            }
+            let out = self.by_part[usize::from(PARTS)].clone();
+            stages.push((out, training(&|_| true)));
+        }
+        stages
+    }
+
+    /// Goes through all rows so that each is encoded when exactly what it may see has been added. In the end
+    /// every training row and its label is added.
+    pub fn walk(&self, mut step: impl FnMut(Step)) {
+        let last = usize::from(PARTS);
+        let mut each = |rows: &[u32], kind: fn(u32) -> Step| rows.iter().for_each(|row| step(kind(*row)));
+        if self.ordered {
+            for part in 0..=last {
+                if part > 0 {
+                    each(&self.by_part[part - 1], Step::Add);
+                }
+                each(&self.by_known[part], Step::AddLabel);
+                each(&self.by_part[part], Step::Encode);
+            }
+            let late: Vec<u32> = (0_u32..)
+                .zip(self.part.iter().zip(&self.known))
+                .filter(|(_, (part, known))| **part < PARTS && usize::from(**known) > last)
+                .map(|(row, _)| row)
+                .collect();
+            each(&late, Step::AddLabel);
+        } else {
+            for rows in &self.by_part[..last] {
+                each(rows, Step::Add);
+                each(rows, Step::AddLabel);
+            }
+            for rows in &self.by_part[..last] {
+                each(rows, Step::Remove);
+                each(rows, Step::RemoveLabel);
+                each(rows, Step::Encode);
+                each(rows, Step::Add);
+                each(rows, Step::AddLabel);
+            }
+            each(&self.by_part[last], Step::Encode);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_row_sees_only_labels_that_were_known_when_it_happened(
+            mut rows in prop::collection::vec((0_i64..50, 0_i64..30), 1..60),
+            share in 0_usize..=100,
+        ) {
+            rows.sort_unstable();
+            let times: Vec<i64> = rows.iter().map(|row| row.0).collect();
+            let known: Vec<i64> = rows.iter().map(|row| row.0 + row.1).collect();
+            let plan = Plan::blocks(&times, &known, rows.len() * share / 100);
+            let (mut seen, mut labels, mut encoded) = (BTreeSet::new(), BTreeSet::new(), 0);
+            plan.walk(|step| match step {
+                Step::Add(row) => assert!(seen.insert(row)),
+                Step::AddLabel(row) => assert!(labels.insert(row)),
+                Step::Remove(_) | Step::RemoveLabel(_) => panic!("time does not go back"),
+                Step::Encode(row) => {
+                    encoded += 1;
+                    let now = times[row as usize];
+                    assert!(labels.iter().all(|other| known[*other as usize] <= now));
+                    assert!(!seen.contains(&row) && labels.is_subset(&seen));
+                }
+            });
+            prop_assert_eq!(encoded, rows.len());
+            let training = (0..rows.len()).filter(|row| plan.is_training(*row)).count();
+            prop_assert_eq!((seen.len(), labels.len()), (training, training));
+            for (own, seen) in plan.stages() {
+                for (row, other) in own.iter().flat_map(|row| seen.iter().map(move |other| (*row, *other))) {
+                    prop_assert!(known[other as usize] <= times[row as usize]);
+                }
+            }
+        }
+
+        #[test]
+        fn a_row_never_sees_itself(hashes in prop::collection::vec(any::<u64>(), 1..80)) {
+            let held_out: Vec<bool> = hashes.iter().map(|hash| hash % 3 == 0).collect();
+            let plan = Plan::folds(&hashes, &held_out);
+            let mut seen = BTreeSet::new();
+            let mut encoded = 0;
+            plan.walk(|step| match step {
+                Step::Add(row) => assert!(seen.insert(row) && !held_out[row as usize]),
+                Step::Remove(row) => assert!(seen.remove(&row)),
+                Step::AddLabel(_) | Step::RemoveLabel(_) => {}
+                Step::Encode(row) => {
+                    encoded += 1;
+                    assert!(!seen.contains(&row));
+                }
+            });
+            prop_assert_eq!(encoded, hashes.len());
+            prop_assert!(plan.stages().iter().all(|(own, seen)| own.iter().all(|row| !seen.contains(row))));
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What Amazon says of training data before it trains: the texts as seen, see `DescribeModelVersions`.
+
+use rustc_hash::FxHashSet;
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::{Column, Dataset, Label, Texts};
+use crate::features::looks;
+use crate::train::{ModelType, Options};
+use crate::variable::VariableType;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Nothing is trained.
+    Error,
+    /// The model will be worse for it.
+    Warning,
+    /// Good to know.
+    Info,
+}
+
+/// A finding about the data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// How bad it is.
+    pub level: Level,
+    /// The variable that it is about; `None`: the whole.
+    pub field: Option<String>,
+    /// In a few words.
+    pub title: String,
+    /// In a sentence.
+    pub content: String,
+}
+
+/// The share from which on missing or ill-formed values are spoken of. Amazon's own threshold is not published.
+const MANY: f64 = 0.5;
+
+struct Findings(Vec<Message>);
+
+impl Findings {
+    fn add(&mut self, level: Level, field: Option<&str>, title: &str, content: impl Into<String>) {
+        self.0.push(Message {
+            level,
+            field: field.map(str::to_owned),
+            title: title.to_owned(),
+            content: content.into(),
+        });
+    }
+}
+
+/// Looks the data over. `labels` are as they will be trained on.
+pub(crate) fn check(dataset: &Dataset, labels: &[Option<bool>], options: &Options) -> Vec<Message> {
+    let mut findings = Findings(Vec::new());
+    let file = &mut findings;
+    let rows = dataset.len();
+    let of = |wanted: bool| labels.iter().filter(|label| **label == Some(wanted)).count();
+    if rows == 0 && options.unlabelled.is_some() {
+        file.add(Level::Error, None, "No events", "No ingested events found for training, please check your training configuration.");
+    } else if rows < 100 {
+        file.add(
+            Level::Error,
+            None,
+            "Too few rows",
+            "Less than 100 rows are in the dataset. Ensure there are more than 100 rows in the total dataset and at least 50 rows are labeled as fraudulent.",
+        );
+    }
+    for (fraud, name) in [(true, "fraudulent"), (false, "legitimate")] {
+        if rows > 0 && of(fraud) < 50 {
+            file.add(
+                Level::Error,
+                None,
+                "Too few labels",
+                format!("Fewer than 50 rows are labeled as {name} events. Ensure that both fraudulent and legitimate events exceed the minimum count of 50 and re-train the model."),
+            );
+        }
+    }
+    times(dataset, file);
+    unknown_labels(dataset, options, file);
+    entities(dataset, labels, options, file);
+    variables(dataset, options, file);
+    findings.0
+}
+
+fn times(dataset: &Dataset, findings: &mut Findings) {
+    let missing = dataset.event_times().iter().filter(|time| time.is_none()).count();
+    if missing > 0 && missing < dataset.len() {
+        findings.add(
+            Level::Error,
+            None,
+            "Missing timestamps",
+            "Your training data set contains EVENT_TIMESTAMP with missing values. Ensure you have no missing values.",
+        );
+    }
+}
+
+fn unknown_labels(dataset: &Dataset, options: &Options, findings: &mut Findings) {
+    if options.unlabelled.is_some() {
+        return;
+    }
+    let unknown = dataset
+        .labels()
+        .iter()
+        .filter(|label| matches!(label, Label::Unknown | Label::Unlabelled))
+        .count();
+    let values = &options.label_values;
+    if unknown * 100 > dataset.len() {
+        findings.add(
+            Level::Error,
+            None,
+            "Missing labels",
+            format!(
+                "Greater than 1% of your EVENT_LABEL column are null or are values other than those defined in the model configuration {values}. Ensure you have less than 1% of missing values in your EVENT_LABEL column and the values are those defined in the model configuration {values}."
+            ),
+        );
+    } else if unknown > 0 {
+        findings.add(
+            Level::Info,
+            None,
+            "Missing labels",
+            format!(
+                "Your EVENT_LABEL column contains null values or label values other than those defined in the model configuration {values}. These inconsistent values were converted to 'not fraud' prior to training."
+            ),
+        );
+    }
+}
+
+fn entities(dataset: &Dataset, labels: &[Option<bool>], options: &Options, findings: &mut Findings) {
+    if options.model_type != ModelType::TransactionFraudInsights {
+        return;
+    }
+    let codes = &dataset.entities().codes;
+    for (fraud, name, examples) in [(true, "fraud", "fraudulent"), (false, "legit", "legitimate")] {
+        let unique: FxHashSet<u32> = codes
+            .iter()
+            .zip(labels)
+            .filter(|(code, label)| **code != Texts::MISSING && **label == Some(fraud))
+            .map(|(code, _)| *code)
+            .collect();
+        if unique.len() < 100 {
+            findings.add(
+                Level::Error,
+                None,
+                "Too few entities",
+                format!("The number of unique entities associated with {name} is less than 100. Consider including more examples of {examples} entities to improve performance."),
+            );
+        }
+    }
+    if dataset.entities().distinct() < 1500 {
+        findings.add(
+            Level::Info,
+            None,
+            "Few entities",
+            "The number of unique entities is less than 1500. Consider including more data to improve performance.",
+        );
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+fn variables(dataset: &Dataset, options: &Options, findings: &mut Findings) {
+    let rows = dataset.len().max(1) as f64;
+    let mut suitable = 0;
+    for (variable, column) in dataset.variables().iter().zip(dataset.columns()) {
+        if !Dataset::is_usable(variable) {
+            continue;
+        }
+        let name = variable.name.as_str();
+        let (missing, distinct) = match column {
+            Column::Numbers { values, unreadable } => {
+                if *unreadable as f64 > 0.1 * rows {
+                    findings.add(
+                        Level::Warning,
+                        Some(name),
+                        "Unexpected data type",
+                        format!("The expected data type for {name} is NUMERIC. Review and update {name} in your dataset and re-train the model."),
+                    );
+                }
+                let present = || values.iter().filter(|value| !value.is_nan());
+                let first = present().next();
+                let varies = present().any(|value| Some(value) != first);
+                (values.len() - present().count(), 1 + usize::from(varies))
+            }
+            Column::Texts(texts) => (texts.codes.iter().filter(|code| **code == Texts::MISSING).count(), texts.distinct()),
+        };
+        if missing < dataset.len() && distinct > 1 {
+            suitable += 1;
+        }
+        if missing as f64 > MANY * rows {
+            findings.add(
+                Level::Warning,
+                Some(name),
+                "Missing values",
+                format!("Greater than 50% values for {name} are missing from your training dataset. Consider modifying {name} in your dataset and re-training to improve performance."),
+            );
+        }
+        if let Column::Texts(texts) = column {
+            shape(name, variable.kind, texts, findings);
+        }
+    }
+    if suitable < options.min_variables {
+        findings.add(
+            Level::Error,
+            None,
+            "Too few variables",
+            format!("Dataset must contain at least {} variables suitable for training.", options.min_variables),
+        );
+    }
+}
+
+fn shape(name: &str, kind: VariableType, texts: &Texts, findings: &mut Findings) {
+    use VariableType as T;
+    let (looks, what): (fn(&str) -> bool, _) = match kind {
+        T::EmailAddress => (looks::is_email, "http://emailregex.com"),
+        T::IpAddress => (|text| looks::ip(text).is_some(), "for IPv4 or IPv6 addresses"),
+        T::PhoneNumber | T::BillingPhone | T::ShippingPhone => (looks::is_phone, "for telephone numbers"),
+        _ => return,
+    };
+    if texts.distinct() < 100 {
+        findings.add(
+            Level::Warning,
+            Some(name),
+            "Few unique values",
+            format!("The count of unique values of {name} is lower than 100. Review and update {name} in your dataset and re-train the model."),
+        );
+    }
+    let bad = texts.iter().filter(|text| !looks(text)).count();
+    if bad * 2 > texts.distinct() {
+        findings.add(
+            Level::Info,
+            Some(name),
+            "Unexpected format",
+            format!("Greater than 50% of {name} values do not match the expected regular expression {what}."),
+        );
+    }
+}

@@ -1,0 +1,476 @@
+//! Gradient boosting with logistic loss on a [`Binned`] matrix: histograms, leaf-wise growth.
+//!
+//! The same matrix, options and seed give the same forest, whatever the number of threads.
+
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+
+use rayon::prelude::*;
+
+use super::binned::Binned;
+use super::grow::{Grower, Tree};
+use super::histogram::{self, Scale, Sums};
+pub use super::metric::StopMetric;
+use super::{Error, Forest};
+
+/// Rows that are worth a thread of their own; sums over such chunks are added in their order.
+const ROWS_PER_TASK: usize = 8192;
+
+/// How to train. The defaults are LightGBM's, except for more and smaller steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// The most trees.
+    pub trees: usize,
+    /// What each tree's leaves are multiplied by, above 0 and at most 1.
+    pub learning_rate: f64,
+    /// The most leaves of a tree, at least 2.
+    pub max_leaves: usize,
+    /// The most splits between the root and a leaf, if there is a limit.
+    pub max_depth: Option<usize>,
+    /// The fewest rows of a leaf. As in LightGBM, a side's rows are estimated by its hessians.
+    pub min_rows: usize,
+    /// The smallest sum of hessians of a leaf.
+    pub min_child_hessian: f64,
+    /// By how much a leaf's gradient is drawn to zero.
+    pub lambda_l1: f64,
+    /// What is added to a leaf's hessian.
+    pub lambda_l2: f64,
+    /// What a split must gain.
+    pub min_gain: f64,
+    /// The share of the columns that a tree may look at, above 0 and at most 1.
+    pub feature_fraction: f64,
+    /// The share of the training rows that a tree sees, above 0 and at most 1.
+    pub row_fraction: f64,
+    /// What is watched on the stop rows.
+    pub stop_metric: StopMetric,
+    /// After how many trees without a better measure training stops.
+    pub patience: usize,
+    /// Chooses the columns and rows of each tree.
+    pub seed: u64,
+    /// The number of threads; without it, all that `rayon` has.
+    pub threads: Option<NonZeroUsize>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            trees: 300,
+            learning_rate: 0.05,
+            max_leaves: 31,
+            max_depth: None,
+            min_rows: 20,
+            min_child_hessian: 1e-3,
+            lambda_l1: 0.0,
+            lambda_l2: 0.0,
+            min_gain: 0.0,
+            feature_fraction: 1.0,
+            row_fraction: 1.0,
+            stop_metric: StopMetric::default(),
+            patience: 30,
+            seed: 0,
+            threads: None,
+        }
+    }
+}
+
+/// Told after each tree.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Trees grown.
+    pub trees: usize,
+    /// The most that will be grown.
+    pub of: usize,
+    /// The measure on the stop rows, if there are any.
+    pub measure: Option<f64>,
+    /// The best measure so far.
+    pub best: Option<f64>,
+}
+
+/// A trained forest.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// The forest, up to its best tree.
+    pub forest: Forest,
+    /// The measure on the stop rows after each tree, those after the best one included.
+    pub measures: Vec<f64>,
+}
+
+/// Trains a forest on `train_rows` until `stop_rows` show no gain; without stop rows it grows all trees.
+///
+/// A label is `true` for what the forest is to find; its base score is the log-odds of the
+/// training rows' rate. Labels and weights have one value for each row of the matrix. `progress`
+/// is told after each tree and ends the training with [`ControlFlow::Break`].
+///
+/// # Errors
+/// Each variant of [`Error`] but those of trees and bytes.
+pub fn train(
+    matrix: &Binned,
+    labels: &[bool],
+    weights: Option<&[f32]>,
+    train_rows: &[u32],
+    stop_rows: &[u32],
+    options: &Options,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Trained, Error> {
+    options.check()?;
+    let pool = match options.threads {
+        Some(threads) => Some(
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads.get())
+                .build()
+                .map_err(|error| Error::Threads(error.to_string()))?,
+        ),
+        None => None,
+    };
+    let mut training = Training::new(matrix, labels, weights, train_rows, stop_rows, options)?;
+    let mut trees = Vec::new();
+    let mut measures = Vec::new();
+    let mut best: Option<(usize, f64)> = None;
+    for number in 0..options.trees {
+        let grown = match &pool {
+            Some(pool) => pool.install(|| training.step(number)),
+            None => training.step(number),
+        };
+        let Some((tree, measure)) = grown else {
+            break;
+        };
+        trees.push(tree.branches(matrix));
+        if let Some(measure) = measure {
+            measures.push(measure);
+            let larger = options.stop_metric.larger_is_better();
+            if best.is_none_or(|(_, best)| {
+                if larger {
+                    measure > best
+                } else {
+                    measure < best
+                }
+            }) {
+                best = Some((trees.len(), measure));
+            }
+        }
+        let told = progress(Progress {
+            trees: trees.len(),
+            of: options.trees,
+            measure,
+            best: best.map(|(_, measure)| measure),
+        });
+        if told.is_break() {
+            return Err(Error::Cancelled);
+        }
+        if best.is_some_and(|(at, _)| trees.len() - at >= options.patience) {
+            break;
+        }
+    }
+    if trees.is_empty() {
+        return Err(Error::NothingToLearn);
+    }
+    if let Some((at, _)) = best {
+        trees.truncate(at);
+    }
+    let trees = trees.iter().map(Vec::as_slice);
+    let forest = Forest::new(matrix.columns(), training.base, trees)?;
+    Ok(Trained { forest, measures })
+}
+
+impl Options {
+    fn check(&self) -> Result<(), Error> {
+        let share = |value: f64| value > 0.0 && value <= 1.0;
+        let positive = |value: f64| value >= 0.0 && value.is_finite();
+        let above = "above 0 and at most 1";
+        let least = "a number of at least 0";
+        #[expect(clippy::cast_precision_loss, reason = "for the error's text")]
+        let rules = [
+            ("trees", self.trees as f64, self.trees >= 1, "at least 1"),
+            (
+                "max_leaves",
+                self.max_leaves as f64,
+                self.max_leaves >= 2,
+                "at least 2",
+            ),
+            (
+                "patience",
+                self.patience as f64,
+                self.patience >= 1,
+                "at least 1",
+            ),
+            (
+                "learning_rate",
+                self.learning_rate,
+                share(self.learning_rate),
+                above,
+            ),
+            (
+                "feature_fraction",
+                self.feature_fraction,
+                share(self.feature_fraction),
+                above,
+            ),
+            (
+                "row_fraction",
+                self.row_fraction,
+                share(self.row_fraction),
+                above,
+            ),
+            (
+                "min_child_hessian",
+                self.min_child_hessian,
+                positive(self.min_child_hessian),
+                least,
+            ),
+            ("lambda_l1", self.lambda_l1, positive(self.lambda_l1), least),
+            ("lambda_l2", self.lambda_l2, positive(self.lambda_l2), least),
+            ("min_gain", self.min_gain, positive(self.min_gain), least),
+        ];
+        match rules.into_iter().find(|(_, _, holds, _)| !holds) {
+            Some((name, value, _, rule)) => Err(Error::Option { name, value, rule }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What changes from tree to tree.
+struct Training<'a> {
+    matrix: &'a Binned,
+    labels: &'a [bool],
+    weights: Option<&'a [f32]>,
+    train_rows: &'a [u32],
+    stop_rows: &'a [u32],
+    options: &'a Options,
+    base: f64,
+    /// The log-odds of each training row, then of each stop row.
+    train_scores: Vec<f64>,
+    stop_scores: Vec<f64>,
+    gradients: Vec<(f32, f32)>,
+    grower: Grower<'a>,
+    /// Where a row of the matrix stands among the training rows.
+    places: Vec<u32>,
+}
+
+impl<'a> Training<'a> {
+    fn new(
+        matrix: &'a Binned,
+        labels: &'a [bool],
+        weights: Option<&'a [f32]>,
+        train_rows: &'a [u32],
+        stop_rows: &'a [u32],
+        options: &'a Options,
+    ) -> Result<Self, Error> {
+        let rows = matrix.rows();
+        let length = |what: &str, found: usize| {
+            (found == rows).then_some(()).ok_or_else(|| Error::Length {
+                what: what.to_owned(),
+                expected: rows,
+                found,
+            })
+        };
+        length("the list of labels", labels.len())?;
+        weights.map_or(Ok(()), |weights| {
+            length("the list of weights", weights.len())
+        })?;
+        for row in train_rows.iter().chain(stop_rows) {
+            if *row as usize >= rows {
+                return Err(Error::Row { row: *row, rows });
+            }
+            let weight = weights.map_or(1.0, |weights| weights[*row as usize]);
+            if !(weight.is_finite() && weight >= 0.0) {
+                return Err(Error::Weight { row: *row, weight });
+            }
+        }
+        if train_rows.len() > histogram::MAX_ROWS {
+            return Err(Error::TooManyRows {
+                rows: train_rows.len(),
+                most: histogram::MAX_ROWS,
+            });
+        }
+        let base = base(labels, weights, train_rows)?;
+        let mut places = vec![0; rows];
+        for (place, row) in (0..).zip(train_rows) {
+            places[*row as usize] = place;
+        }
+        Ok(Self {
+            matrix,
+            labels,
+            weights,
+            train_rows,
+            stop_rows,
+            options,
+            base,
+            train_scores: vec![base; train_rows.len()],
+            stop_scores: vec![base; stop_rows.len()],
+            gradients: vec![(0.0, 0.0); train_rows.len()],
+            grower: Grower::new(matrix, options),
+            places,
+        })
+    }
+
+    /// Grows one tree and adds it to the scores: the tree and the measure on the stop rows.
+    fn step(&mut self, number: usize) -> Option<(Tree, Option<f64>)> {
+        let scale = self.pack()?;
+        let chance = Chance::new(self.options.seed, number);
+        self.grower.rows.clear();
+        let share = self.options.row_fraction;
+        let seen = |row: &u32| share >= 1.0 || chance.of(u64::from(*row)) < share;
+        self.grower
+            .rows
+            .extend(self.train_rows.iter().copied().filter(seen));
+        let allowed = allowed(self.matrix.columns(), self.options.feature_fraction, chance);
+        let tree = self.grower.grow(scale, &allowed)?;
+        self.add(&tree, &seen);
+        let measure = (!self.stop_rows.is_empty()).then(|| self.measure());
+        Some((tree, measure))
+    }
+
+    /// Computes and packs the gradients.
+    fn pack(&mut self) -> Option<Scale> {
+        let (labels, weights, train_rows) = (self.labels, self.weights, self.train_rows);
+        let sums: Vec<Sums> = self
+            .gradients
+            .par_chunks_mut(ROWS_PER_TASK)
+            .zip(self.train_scores.par_chunks(ROWS_PER_TASK))
+            .zip(train_rows.par_chunks(ROWS_PER_TASK))
+            .map(|((gradients, scores), rows)| {
+                let mut sums = Sums::default();
+                for ((to, score), row) in gradients.iter_mut().zip(scores).zip(rows) {
+                    let row = *row as usize;
+                    let weight = weights.map_or(1.0, |weights| f64::from(weights[row]));
+                    let p = sigmoid(*score);
+                    let gradient = weight * (p - f64::from(u8::from(labels[row])));
+                    let hessian = weight * p * (1.0 - p);
+                    sums.gradient += gradient.abs();
+                    sums.hessian += hessian;
+                    #[expect(clippy::cast_possible_truncation, reason = "24 bits are enough")]
+                    {
+                        *to = (gradient as f32, hessian as f32);
+                    }
+                }
+                sums
+            })
+            .collect();
+        let total = sums.iter().fold(Sums::default(), |total, sums| Sums {
+            gradient: total.gradient + sums.gradient,
+            hessian: total.hessian + sums.hessian,
+        });
+        // `f32` rounds each by at most 2^-24, which the scale must leave room for.
+        let room = 1.0 + 1e-6;
+        let scale = Scale::new(
+            train_rows.len(),
+            Sums {
+                gradient: total.gradient * room,
+                hessian: total.hessian * room,
+            },
+        )?;
+        for ((gradient, hessian), row) in self.gradients.iter().zip(train_rows) {
+            self.grower.packed[*row as usize] =
+                scale.pack(f64::from(*gradient), f64::from(*hessian));
+        }
+        Some(scale)
+    }
+
+    /// Adds a tree to the scores of the rows that it was grown on, of those it was not, and of the stop rows.
+    fn add(&mut self, tree: &Tree, seen: &(dyn Fn(&u32) -> bool + Sync)) {
+        for (range, value) in &tree.leaves {
+            for row in &self.grower.rows[range.clone()] {
+                self.train_scores[self.places[*row as usize] as usize] += value;
+            }
+        }
+        let matrix = self.matrix;
+        let walk = |scores: &mut Vec<f64>, rows: &[u32], skip: &(dyn Fn(&u32) -> bool + Sync)| {
+            scores
+                .par_iter_mut()
+                .zip(rows)
+                .with_min_len(ROWS_PER_TASK)
+                .filter(|(_, row)| !skip(row))
+                .for_each(|(score, row)| *score += tree.value(matrix, *row));
+        };
+        if self.options.row_fraction < 1.0 {
+            walk(&mut self.train_scores, self.train_rows, seen);
+        }
+        walk(&mut self.stop_scores, self.stop_rows, &|_| false);
+    }
+
+    fn measure(&self) -> f64 {
+        let row = |(score, row): (&f64, &u32)| {
+            let row = *row as usize;
+            let weight = self.weights.map_or(1.0, |weights| weights[row]);
+            (*score, self.labels[row], weight)
+        };
+        let mut rows: Vec<_> = self
+            .stop_scores
+            .iter()
+            .zip(self.stop_rows)
+            .map(row)
+            .collect();
+        self.options.stop_metric.measure(&mut rows)
+    }
+}
+
+/// The log-odds of the training rows' rate.
+fn base(labels: &[bool], weights: Option<&[f32]>, rows: &[u32]) -> Result<f64, Error> {
+    let (mut positive, mut negative) = (0.0, 0.0);
+    for row in rows {
+        let row = *row as usize;
+        let weight = weights.map_or(1.0, |weights| f64::from(weights[row]));
+        *(if labels[row] {
+            &mut positive
+        } else {
+            &mut negative
+        }) += weight;
+    }
+    if positive > 0.0 && negative > 0.0 {
+        Ok((positive / negative).ln())
+    } else {
+        Err(Error::OneClass {
+            label: positive > 0.0,
+        })
+    }
+}
+
+fn sigmoid(log_odds: f64) -> f64 {
+    1.0 / (1.0 + (-log_odds).exp())
+}
+
+/// Which columns a tree may look at: the share of them with the luckiest draw, at least one.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of the columns"
+)]
+fn allowed(columns: usize, share: f64, chance: Chance) -> Vec<bool> {
+    let mut allowed = vec![true; columns];
+    let keep = ((columns as f64 * share).round() as usize).max(1);
+    let mut order: Vec<usize> = (0..columns).collect();
+    // Columns are drawn apart from rows.
+    order.sort_by(|a, b| {
+        let draw = |column: usize| chance.of(column as u64 | 1 << 63);
+        draw(*a).total_cmp(&draw(*b))
+    });
+    for column in order.into_iter().skip(keep) {
+        allowed[column] = false;
+    }
+    allowed
+}
+
+/// Draws that depend on what is drawn for and on nothing before it.
+#[derive(Clone, Copy)]
+struct Chance(u64);
+
+impl Chance {
+    fn new(seed: u64, tree: usize) -> Self {
+        Self(mix(mix(seed) ^ tree as u64))
+    }
+
+    /// A number in `[0, 1)`.
+    #[expect(clippy::cast_precision_loss, reason = "53 bits")]
+    fn of(self, what: u64) -> f64 {
+        (mix(self.0 ^ what) >> 11) as f64 / 2_f64.powi(53)
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): one step and its mixing function.
+fn mix(state: u64) -> u64 {
+    let z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,201 @@
+//! A forest as bytes: a section of a model's artifact.
+//!
+//! All numbers are little-endian. Version 1: the version `u32`, then `u32` counts of features,
+//! trees, nodes, sets, words of sets; the base score `f64`; the roots `u32`; for each node its
+//! value `f64`, feature and flags `u32`, left child `u32`; the covers `f32`; the gains `f32`; each
+//! set's number of words `u32`; the words `u32`. What can be computed is not stored.
+
+use super::layout::{CATEGORIES, Flat, LEAF, MAX_DEPTH, Node};
+use super::{Error, Forest};
+
+const VERSION: u32 = 1;
+
+impl Forest {
+    /// The forest as bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let flat = &self.flat;
+        let words: usize = flat.sets.iter().map(Vec::len).sum();
+        let counts = [
+            self.features,
+            flat.roots.len(),
+            flat.nodes.len(),
+            flat.sets.len(),
+            words,
+        ];
+        let mut bytes = VERSION.to_le_bytes().to_vec();
+        for count in counts {
+            put(&mut bytes, count);
+        }
+        bytes.extend(self.base.to_le_bytes());
+        bytes.extend(flat.roots.iter().flat_map(|root| root.to_le_bytes()));
+        for node in &flat.nodes {
+            bytes.extend(node.value.to_le_bytes());
+            bytes.extend(node.feature.to_le_bytes());
+            bytes.extend(node.left.to_le_bytes());
+        }
+        let statistics = flat.cover.iter().chain(&flat.gain);
+        bytes.extend(statistics.flat_map(|number| number.to_le_bytes()));
+        for set in &flat.sets {
+            put(&mut bytes, set.len());
+        }
+        bytes.extend(
+            flat.sets
+                .iter()
+                .flatten()
+                .flat_map(|word| word.to_le_bytes()),
+        );
+        bytes
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote. Memory is bounded by the bytes' length.
+    ///
+    /// # Errors
+    /// [`Error::Bytes`] if they are of another version, too short, too long, or not a forest.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader(bytes);
+        if reader.u32()? != VERSION {
+            return Err(Error::Bytes("they have another version than 1"));
+        }
+        let [features, trees, nodes, sets, words] = [
+            reader.count()?,
+            reader.count()?,
+            reader.count()?,
+            reader.count()?,
+            reader.count()?,
+        ];
+        let base = reader.f64()?;
+        // The rest has this length exactly: checked before anything is allocated.
+        let length = 4 * (trees as u128 + sets as u128 + words as u128) + 24 * nodes as u128;
+        if reader.0.len() as u128 != length {
+            return Err(Error::Bytes("their length is not what their counts say"));
+        }
+        let mut flat = Flat {
+            roots: reader.many(trees, Reader::u32)?,
+            nodes: reader.many(nodes, |reader| {
+                Ok(Node {
+                    value: reader.f64()?,
+                    feature: reader.u32()?,
+                    left: reader.u32()?,
+                })
+            })?,
+            cover: reader.many(nodes, Reader::f32)?,
+            gain: reader.many(nodes, Reader::f32)?,
+            sets: Vec::new(),
+        };
+        let lengths = reader.many(sets, Reader::count)?;
+        if lengths.iter().sum::<usize>() != words {
+            return Err(Error::Bytes(
+                "its sets of categories have another length than it says",
+            ));
+        }
+        for length in lengths {
+            flat.sets.push(reader.many(length, Reader::u32)?);
+        }
+        check(&flat, features)?;
+        Self::from_flat(features, base, flat)
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, count: usize) {
+    // Counts are bounded by the nodes' `u32` numbers when a forest is built.
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    bytes.extend(count.to_le_bytes());
+}
+
+/// Whether every tree is a tree: each node but a root is the child of one node before it.
+fn check(flat: &Flat, features: usize) -> Result<(), Error> {
+    let nodes = flat.nodes.len();
+    let wrong = |what| Err(Error::Bytes(what));
+    // The depth of each node, once a parent or the list of roots has named it.
+    let mut depths: Vec<Option<usize>> = vec![None; nodes];
+    for root in &flat.roots {
+        match depths.get_mut(*root as usize) {
+            Some(depth @ None) => *depth = Some(0),
+            _ => return wrong("a root does not exist or is there twice"),
+        }
+    }
+    for (at, node) in flat.nodes.iter().enumerate() {
+        let Some(depth) = depths[at] else {
+            return wrong("a node has no parent before it");
+        };
+        let left = node.left as usize;
+        if node.is_leaf() {
+            if left != at || !node.value.is_finite() || node.feature != LEAF {
+                return wrong("a leaf is not a finite number");
+            }
+        } else if node.column() >= features {
+            return wrong("a split looks at a feature that does not exist");
+        } else if node.value.is_nan() {
+            return wrong("a split's threshold is not a number");
+        } else if node.feature & CATEGORIES != 0 && !flat.has_set(node.value) {
+            return wrong("a split names a set of categories that does not exist");
+        } else if left <= at || left + 1 >= nodes {
+            return wrong("a child does not come after its parent");
+        } else if depth >= MAX_DEPTH {
+            return wrong("a tree is too deep");
+        } else {
+            for child in [left, left + 1] {
+                if depths[child].replace(depth + 1).is_some() {
+                    return wrong("a node has two parents");
+                }
+            }
+        }
+    }
+    let bad = |number: &f32| !number.is_finite() || *number < 0.0;
+    if flat.cover.iter().any(bad) || flat.gain.iter().any(|gain| !gain.is_finite()) {
+        return wrong("a cover or a gain is not a finite number");
+    }
+    Ok(())
+}
+
+impl Flat {
+    /// Whether the value of a split is the number of a set.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the comparison finds what a cast would lose"
+    )]
+    fn has_set(&self, value: f64) -> bool {
+        let number = value as usize;
+        number < self.sets.len() && number as f64 == value
+    }
+}
+
+/// What is left to read.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        let (bytes, rest) = self
+            .0
+            .split_first_chunk()
+            .ok_or(Error::Bytes("they end too early"))?;
+        self.0 = rest;
+        Ok(*bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, Error> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn count(&mut self) -> Result<usize, Error> {
+        self.u32().map(|count| count as usize)
+    }
+
+    fn f32(&mut self) -> Result<f32, Error> {
+        self.take().map(f32::from_le_bytes)
+    }
+
+    fn f64(&mut self) -> Result<f64, Error> {
+        self.take().map(f64::from_le_bytes)
+    }
+
+    fn many<T>(
+        &mut self,
+        count: usize,
+        mut one: impl FnMut(&mut Self) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        (0..count).map(|_| one(self)).collect()
+    }
+}

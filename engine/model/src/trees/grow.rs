@@ -1,0 +1,480 @@
+//! One tree, grown leaf by leaf: the leaf whose split gains most is split next.
+
+use rayon::prelude::*;
+
+use super::binned::{Binned, LANES, MISSING};
+use super::boost::Options;
+use super::histogram::{self, Histogram, Scale, Sums};
+use super::layout::{Branch, Test};
+
+/// Rows that are worth a thread of their own when a leaf is split.
+const ROWS_PER_TASK: usize = 8192;
+
+/// A node of a tree over bins.
+#[derive(Clone, Debug)]
+pub(super) enum Grown {
+    Leaf {
+        value: f64,
+        cover: f64,
+    },
+    Split {
+        split: Split,
+        left: usize,
+        right: usize,
+    },
+}
+
+/// A question about a bin: yes leads left.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Split {
+    feature: usize,
+    /// The last bin that goes left.
+    bin: u8,
+    missing_left: bool,
+    gain: f64,
+    left: Sums,
+    right: Sums,
+}
+
+impl Split {
+    fn is_left(&self, bin: u8) -> bool {
+        if bin == MISSING {
+            self.missing_left
+        } else {
+            bin <= self.bin
+        }
+    }
+}
+
+/// A leaf while the tree grows: a range of the rows.
+struct Leaf {
+    node: usize,
+    depth: usize,
+    begin: usize,
+    end: usize,
+    sums: Sums,
+    histogram: Histogram,
+    best: Option<Split>,
+}
+
+/// What trees grow on, and the memory that one tree leaves to the next.
+pub(super) struct Grower<'a> {
+    pub matrix: &'a Binned,
+    pub options: &'a Options,
+    /// The rows of this tree; afterwards ordered by leaf.
+    pub rows: Vec<u32>,
+    /// Packed gradients of all rows.
+    pub packed: Vec<i64>,
+    scratch: Vec<u32>,
+    spare: Vec<Histogram>,
+}
+
+/// A tree over bins, and where each leaf's rows lie in [`Grower::rows`].
+pub(super) struct Tree {
+    pub nodes: Vec<Grown>,
+    pub leaves: Vec<(std::ops::Range<usize>, f64)>,
+}
+
+impl<'a> Grower<'a> {
+    pub fn new(matrix: &'a Binned, options: &'a Options) -> Self {
+        Self {
+            matrix,
+            options,
+            rows: Vec::new(),
+            packed: vec![0; matrix.rows()],
+            scratch: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Grows a tree on `rows` and `packed`, looking at the features for which `allowed` is true.
+    /// Nothing if not even the root can be split.
+    pub fn grow(&mut self, scale: Scale, allowed: &[bool]) -> Option<Tree> {
+        self.scratch.resize(self.rows.len(), 0);
+        let lanes = lanes(allowed);
+        let mut nodes = Vec::new();
+        let root = self.root(scale, allowed, &lanes);
+        nodes.push(root.leaf(self.options));
+        let mut leaves = vec![root];
+        while leaves.len() < self.options.max_leaves {
+            let Some((at, split)) = most_gain(&leaves) else {
+                break;
+            };
+            let parent = leaves.swap_remove(at);
+            let is_last = leaves.len() + 2 == self.options.max_leaves;
+            let children = self.split(parent, split, scale, allowed, &lanes, nodes.len(), is_last);
+            nodes[children[0].1] = Grown::Split {
+                split,
+                left: nodes.len(),
+                right: nodes.len() + 1,
+            };
+            for (child, _) in children {
+                nodes.push(child.leaf(self.options));
+                leaves.push(child);
+            }
+        }
+        let spent = leaves
+            .iter_mut()
+            .map(|leaf| std::mem::take(&mut leaf.histogram));
+        self.spare
+            .extend(spent.filter(|histogram| !histogram.is_empty()));
+        (leaves.len() > 1).then(|| Tree {
+            nodes,
+            leaves: leaves
+                .iter()
+                .map(|leaf| (leaf.begin..leaf.end, leaf.value(self.options)))
+                .collect(),
+        })
+    }
+
+    fn root(&mut self, scale: Scale, allowed: &[bool], lanes: &[usize]) -> Leaf {
+        let packed = &self.packed;
+        let sum = self
+            .rows
+            .par_iter()
+            .with_min_len(ROWS_PER_TASK)
+            .map(|row| packed[*row as usize])
+            .reduce(|| 0, i64::wrapping_add);
+        let mut root = Leaf {
+            node: 0,
+            depth: 0,
+            begin: 0,
+            end: self.rows.len(),
+            sums: scale.unpack(sum),
+            histogram: self.histogram(0, self.rows.len(), lanes),
+            best: None,
+        };
+        root.best = best_split(self.matrix, self.options, scale, allowed, &root);
+        root
+    }
+
+    /// Splits a leaf: its two children, each with the number of the parent's node.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the state of one tree, used here only"
+    )]
+    fn split(
+        &mut self,
+        parent: Leaf,
+        split: Split,
+        scale: Scale,
+        allowed: &[bool],
+        lanes: &[usize],
+        next_node: usize,
+        is_last: bool,
+    ) -> [(Leaf, usize); 2] {
+        let middle = parent.begin + self.partition(parent.begin, parent.end, split);
+        let leaf = |node, begin, end, sums| Leaf {
+            node,
+            depth: parent.depth + 1,
+            begin,
+            end,
+            sums,
+            histogram: Vec::new(),
+            best: None,
+        };
+        let mut left = leaf(next_node, parent.begin, middle, split.left);
+        let mut right = leaf(next_node + 1, middle, parent.end, split.right);
+        let options = self.options;
+        let can_split = |leaf: &Leaf| {
+            options.max_depth.is_none_or(|most| leaf.depth < most)
+                && leaf.end - leaf.begin >= 2 * options.min_rows
+                && leaf.sums.hessian >= 2.0 * options.min_child_hessian
+        };
+        let mut whole = parent.histogram;
+        if !is_last && (can_split(&left) || can_split(&right)) {
+            let (smaller, larger) = if middle - left.begin <= right.end - middle {
+                (&mut left, &mut right)
+            } else {
+                (&mut right, &mut left)
+            };
+            smaller.histogram = self.histogram(smaller.begin, smaller.end, lanes);
+            histogram::subtract(&mut whole, &smaller.histogram);
+            larger.histogram = whole;
+            let find = |leaf: &Leaf| {
+                let possible = can_split(leaf);
+                possible.then(|| best_split(self.matrix, self.options, scale, allowed, leaf))?
+            };
+            (left.best, right.best) = rayon::join(|| find(&left), || find(&right));
+        } else {
+            self.spare.push(whole);
+        }
+        [(left, parent.node), (right, parent.node)]
+    }
+
+    fn histogram(&mut self, begin: usize, end: usize, lanes: &[usize]) -> Histogram {
+        let blocks = &self.matrix.blocks;
+        let mut out = match self.spare.pop() {
+            Some(mut spare) => {
+                spare.as_flattened_mut().fill([0; 256]);
+                spare
+            }
+            None => histogram::zero(blocks.len()),
+        };
+        histogram::fill(
+            blocks,
+            lanes,
+            &self.packed,
+            &self.rows[begin..end],
+            &mut out,
+        );
+        out
+    }
+
+    /// Orders a leaf's rows by side, each side in the order that it had; gives the left side's length.
+    fn partition(&mut self, begin: usize, end: usize, split: Split) -> usize {
+        let rows = &mut self.rows[begin..end];
+        let scratch = &mut self.scratch[begin..end];
+        let bins = &self.matrix.blocks[split.feature / LANES];
+        let lane = split.feature % LANES;
+        let tasks = (rows.len() / ROWS_PER_TASK)
+            .min(rayon::current_num_threads())
+            .max(1);
+        let chunk = rows.len().div_ceil(tasks).max(1);
+        // Each task writes its left rows in place and its right rows to its part of the scratch.
+        let part = |(rows, scratch): (&mut [u32], &mut [u32])| {
+            let (mut left, mut right) = (0, 0);
+            for at in 0..rows.len() {
+                let row = rows[at];
+                let is_left = split.is_left(bins[row as usize][lane]);
+                rows[left] = row;
+                scratch[right] = row;
+                left += usize::from(is_left);
+                right += usize::from(!is_left);
+            }
+            left
+        };
+        let pairs = rows
+            .par_chunks_mut(chunk)
+            .zip(scratch.par_chunks_mut(chunk));
+        let lefts: Vec<usize> = pairs.map(part).collect();
+        let mut to = 0;
+        for (task, left) in lefts.iter().enumerate() {
+            rows.copy_within(task * chunk..task * chunk + left, to);
+            to += left;
+        }
+        let total = to;
+        for (scratch, left) in scratch.chunks(chunk).zip(&lefts) {
+            let right = scratch.len() - left;
+            rows[to..to + right].copy_from_slice(&scratch[..right]);
+            to += right;
+        }
+        total
+    }
+}
+
+impl Leaf {
+    fn value(&self, options: &Options) -> f64 {
+        options.learning_rate * leaf_value(self.sums, options)
+    }
+
+    fn leaf(&self, options: &Options) -> Grown {
+        Grown::Leaf {
+            value: self.value(options),
+            cover: self.sums.hessian,
+        }
+    }
+}
+
+impl Tree {
+    /// The value of the leaf that a row of the matrix ends in.
+    pub fn value(&self, matrix: &Binned, row: u32) -> f64 {
+        let mut at = 0;
+        loop {
+            match &self.nodes[at] {
+                Grown::Leaf { value, .. } => return *value,
+                Grown::Split { split, left, right } => {
+                    let bin = matrix.bin(row, split.feature);
+                    at = if split.is_left(bin) { *left } else { *right };
+                }
+            }
+        }
+    }
+
+    /// The tree over values.
+    pub fn branches(&self, matrix: &Binned) -> Vec<Branch> {
+        let branch = |node: &Grown| match node {
+            Grown::Leaf { value, cover } => Branch::Leaf {
+                value: *value,
+                cover: *cover,
+            },
+            Grown::Split { split, left, right } => Branch::Split {
+                feature: split.feature,
+                // Past the last cut: all values go left, missing ones right.
+                test: Test::AtMost(
+                    *matrix.columns[split.feature]
+                        .cuts
+                        .get(usize::from(split.bin))
+                        .unwrap_or(&f64::INFINITY),
+                ),
+                missing_left: split.missing_left,
+                left: *left,
+                right: *right,
+                gain: split.gain,
+            },
+        };
+        self.nodes.iter().map(branch).collect()
+    }
+}
+
+/// For each block, how many of its lanes must be summed.
+fn lanes(allowed: &[bool]) -> Vec<usize> {
+    let last = |block: &[bool]| {
+        block
+            .iter()
+            .rposition(|allowed| *allowed)
+            .map_or(0, |at| at + 1)
+    };
+    allowed.chunks(LANES).map(last).collect()
+}
+
+fn most_gain(leaves: &[Leaf]) -> Option<(usize, Split)> {
+    let mut best: Option<(usize, Split)> = None;
+    for (at, leaf) in leaves.iter().enumerate() {
+        if let Some(split) = leaf.best
+            && best.is_none_or(|(other, than)| {
+                split.gain > than.gain || split.gain == than.gain && leaf.node < leaves[other].node
+            })
+        {
+            best = Some((at, split));
+        }
+    }
+    best
+}
+
+/// The best split of a leaf by its histogram. Of two that gain the same, the first column's, and in it the first bin's.
+fn best_split(
+    matrix: &Binned,
+    options: &Options,
+    scale: Scale,
+    allowed: &[bool],
+    leaf: &Leaf,
+) -> Option<Split> {
+    let search = Search::new(options, scale, leaf);
+    let candidates = |first: usize, features: &[bool]| {
+        let mut best: Option<Split> = None;
+        for (feature, _) in (first..).zip(features).filter(|(_, allowed)| **allowed) {
+            let bins = &leaf.histogram[feature / LANES][feature % LANES];
+            let found = search.column(feature, bins, matrix.columns[feature].bins());
+            best = better(best, found);
+        }
+        best
+    };
+    // About as much work as it takes to wake a thread.
+    let columns_per_task = 64;
+    allowed
+        .par_chunks(columns_per_task)
+        .enumerate()
+        .map(|(chunk, features)| candidates(chunk * columns_per_task, features))
+        .reduce(|| None, better)
+}
+
+fn better(one: Option<Split>, other: Option<Split>) -> Option<Split> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other.gain > one.gain { other } else { one }),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The search for the best split of one leaf.
+struct Search<'a> {
+    options: &'a Options,
+    scale: Scale,
+    total: Sums,
+    /// What the leaf is worth unsplit.
+    unsplit: f64,
+    min_hessian: f64,
+}
+
+impl<'a> Search<'a> {
+    #[expect(clippy::cast_precision_loss, reason = "rows, at most MAX_ROWS")]
+    fn new(options: &'a Options, scale: Scale, leaf: &Leaf) -> Self {
+        let total = leaf.sums;
+        // Histograms hold no counts: a side's rows are estimated by its share of the hessians.
+        let per_row = total.hessian / (leaf.end - leaf.begin).max(1) as f64;
+        Self {
+            options,
+            scale,
+            total,
+            unsplit: worth(total, options),
+            min_hessian: options
+                .min_child_hessian
+                .max(per_row * (options.min_rows as f64 - 0.5))
+                .max(f64::MIN_POSITIVE),
+        }
+    }
+
+    fn column(&self, feature: usize, bins: &[i64; 256], count: usize) -> Option<Split> {
+        let missing = bins[usize::from(MISSING)];
+        let values = &bins[..count.min(usize::from(MISSING))];
+        let right = self.scan(feature, values, 0, missing == 0);
+        if missing == 0 {
+            return right.map(|split| Split {
+                // None seen: a missing value goes where most rows go.
+                missing_left: split.left.hessian > split.right.hessian,
+                ..split
+            });
+        }
+        better(right, self.scan(feature, values, missing, true))
+    }
+
+    /// The best cut with `start` already on the left. The last bin is a cut too if something
+    /// (the missing values) then remains on the right.
+    fn scan(&self, feature: usize, bins: &[i64], start: i64, all_right: bool) -> Option<Split> {
+        let mut best: Option<(u8, f64, Sums)> = None;
+        let mut packed = start;
+        let cuts = bins.len() - usize::from(all_right);
+        let mut most = self.unsplit + self.options.min_gain;
+        for (bin, sums) in (0..).zip(&bins[..cuts]) {
+            if *sums == 0 {
+                continue;
+            }
+            packed = packed.wrapping_add(*sums);
+            let left = self.scale.unpack(packed);
+            if left.hessian < self.min_hessian {
+                continue;
+            }
+            let right = self.total.minus(left);
+            if right.hessian < self.min_hessian {
+                break;
+            }
+            let worth = worth(left, self.options) + worth(right, self.options);
+            if worth > most {
+                most = worth;
+                best = Some((bin, worth - self.unsplit, left));
+            }
+        }
+        best.map(|(bin, gain, left)| Split {
+            feature,
+            bin,
+            missing_left: start != 0,
+            gain,
+            left,
+            right: self.total.minus(left),
+        })
+    }
+}
+
+impl Sums {
+    fn minus(self, other: Self) -> Self {
+        Self {
+            gradient: self.gradient - other.gradient,
+            hessian: self.hessian - other.hessian,
+        }
+    }
+}
+
+/// The gradient after L1 regularisation.
+fn shrunk(gradient: f64, options: &Options) -> f64 {
+    gradient.signum() * (gradient.abs() - options.lambda_l1).max(0.0)
+}
+
+/// Twice by how much a leaf of these sums lowers the loss.
+fn worth(sums: Sums, options: &Options) -> f64 {
+    let gradient = shrunk(sums.gradient, options);
+    gradient * gradient / (sums.hessian + options.lambda_l2)
+}
+
+fn leaf_value(sums: Sums, options: &Options) -> f64 {
+    -shrunk(sums.gradient, options) / (sums.hessian + options.lambda_l2)
+}

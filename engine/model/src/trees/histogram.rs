@@ -1,0 +1,188 @@
+//! Sums of gradients and hessians by bin.
+//!
+//! Gradients are whole numbers: scaled so that all of them together just fit, rounded once, and
+//! packed with the hessian into one `i64`. One addition adds both; sums do not depend on the
+//! order, so the same trees grow whatever the number of threads; and a sibling's histogram is
+//! exactly the difference. The rounding is 2^-32 of the sum over all rows.
+
+use rayon::prelude::*;
+
+use super::binned::LANES;
+
+/// The most rows of one training: above, the rounding of each row would no longer be small
+/// against its share of the sum.
+pub(super) const MAX_ROWS: usize = 1 << 28;
+
+/// Rows that are worth a thread of their own.
+const ROWS_PER_TASK: usize = 4096;
+
+/// Rows whose gradients are gathered before the blocks are gone through: they stay in the first cache.
+const ROWS_AT_ONCE: usize = 512;
+
+/// Packed sums of each bin of the columns of one block.
+pub(super) type Block = [[i64; 256]; LANES];
+
+/// Packed sums of each bin of each column.
+pub(super) type Histogram = Vec<Block>;
+
+/// A gradient and a hessian, or sums of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Sums {
+    pub gradient: f64,
+    pub hessian: f64,
+}
+
+/// How gradients are packed: by what they are multiplied before they are rounded.
+#[derive(Clone, Copy)]
+pub(super) struct Scale {
+    gradient: f64,
+    hessian: f64,
+    per_gradient: f64,
+    per_hessian: f64,
+}
+
+impl Scale {
+    /// The scale for so many rows, given the sums over all of them of the gradients' absolute
+    /// values and of the hessians. Nothing if there is nothing left to learn.
+    #[expect(clippy::cast_precision_loss, reason = "at most MAX_ROWS")]
+    pub fn new(rows: usize, absolute: Sums) -> Option<Self> {
+        // Each row may be rounded up by a half.
+        let room = 2_f64.powi(31) - 2.0 - rows as f64;
+        let gradient = room / absolute.gradient;
+        let hessian = 2.0 * room / absolute.hessian;
+        let usable = gradient.is_finite() && hessian.is_finite();
+        usable.then_some(Self {
+            gradient,
+            hessian,
+            per_gradient: gradient.recip(),
+            per_hessian: hessian.recip(),
+        })
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "within 32 bits, by the scale"
+    )]
+    pub fn pack(self, gradient: f64, hessian: f64) -> i64 {
+        let gradient = (gradient * self.gradient).round_ties_even() as i64;
+        let hessian = (hessian * self.hessian).round_ties_even() as i64;
+        gradient.wrapping_shl(32).wrapping_add(hessian)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "each half has 32 bits")]
+    pub fn unpack(self, packed: i64) -> Sums {
+        Sums {
+            gradient: (packed >> 32) as f64 * self.per_gradient,
+            hessian: (packed & 0xffff_ffff) as f64 * self.per_hessian,
+        }
+    }
+}
+
+/// Adds up the packed gradients of the rows, by bin, into `out`, which must be zero.
+pub(super) fn fill(
+    blocks: &[Vec<[u8; LANES]>],
+    lanes: &[usize],
+    packed: &[i64],
+    rows: &[u32],
+    out: &mut Histogram,
+) {
+    let tasks = (rows.len() / ROWS_PER_TASK).min(rayon::current_num_threads());
+    if tasks < 2 {
+        return add(blocks, lanes, packed, rows, out);
+    }
+    let chunk = rows.len().div_ceil(tasks);
+    let parts: Vec<Histogram> = rows
+        .par_chunks(chunk)
+        .map(|rows| {
+            let mut part = zero(out.len());
+            add(blocks, lanes, packed, rows, &mut part);
+            part
+        })
+        .collect();
+    for part in parts {
+        combine(out, &part, i64::wrapping_add);
+    }
+}
+
+/// An empty histogram.
+pub(super) fn zero(blocks: usize) -> Histogram {
+    vec![[[0; 256]; LANES]; blocks]
+}
+
+/// Takes a child's sums from its parent's: what is left is the other child's.
+pub(super) fn subtract(parent: &mut Histogram, child: &Histogram) {
+    combine(parent, child, i64::wrapping_sub);
+}
+
+fn combine(into: &mut Histogram, other: &Histogram, with: fn(i64, i64) -> i64) {
+    let into = into.as_flattened_mut().as_flattened_mut();
+    for (sum, other) in into.iter_mut().zip(other.as_flattened().as_flattened()) {
+        *sum = with(*sum, *other);
+    }
+}
+
+fn add(
+    blocks: &[Vec<[u8; LANES]>],
+    lanes: &[usize],
+    packed: &[i64],
+    rows: &[u32],
+    out: &mut Histogram,
+) {
+    let mut gathered = [0; ROWS_AT_ONCE];
+    for rows in rows.chunks(ROWS_AT_ONCE) {
+        for (to, row) in gathered.iter_mut().zip(rows) {
+            *to = packed[*row as usize];
+        }
+        for ((bins, out), lanes) in blocks.iter().zip(out.iter_mut()).zip(lanes) {
+            match lanes {
+                0 => {}
+                1 => add_lanes::<1>(bins, rows, &gathered, out),
+                2 => add_lanes::<2>(bins, rows, &gathered, out),
+                3 => add_lanes::<3>(bins, rows, &gathered, out),
+                4 => add_lanes::<4>(bins, rows, &gathered, out),
+                5 => add_lanes::<5>(bins, rows, &gathered, out),
+                6 => add_lanes::<6>(bins, rows, &gathered, out),
+                7 => add_lanes::<7>(bins, rows, &gathered, out),
+                _ => add_lanes::<LANES>(bins, rows, &gathered, out),
+            }
+        }
+    }
+}
+
+#[inline]
+fn add_lanes<const N: usize>(bins: &[[u8; LANES]], rows: &[u32], packed: &[i64], out: &mut Block) {
+    for (row, packed) in rows.iter().zip(packed) {
+        let bins = bins[*row as usize];
+        for lane in 0..N {
+            let sum = &mut out[lane][bins[lane] as usize];
+            *sum = sum.wrapping_add(*packed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Packed sums are the sums, to the rounding, and subtracting gives the rest exactly.
+        #[test]
+        fn packing_keeps_sums(pairs in prop::collection::vec((-1.0..1.0, 1e-9..0.25), 2..200)) {
+            let absolute = pairs.iter().fold(Sums::default(), |sums, (g, h): &(f64, f64)| Sums {
+                gradient: sums.gradient + g.abs(),
+                hessian: sums.hessian + h,
+            });
+            let scale = Scale::new(pairs.len(), absolute).unwrap();
+            let packed: Vec<i64> = pairs.iter().map(|(g, h)| scale.pack(*g, *h)).collect();
+            let all = packed.iter().fold(0, |a: i64, b| a.wrapping_add(*b));
+            let sums = scale.unpack(all);
+            let gradient: f64 = pairs.iter().map(|(g, _)| g).sum();
+            prop_assert!((sums.gradient - gradient).abs() <= absolute.gradient * 1e-7);
+            prop_assert!((sums.hessian - absolute.hessian).abs() <= absolute.hessian * 1e-7);
+            let rest = packed[1..].iter().fold(0, |a: i64, b| a.wrapping_add(*b));
+            prop_assert_eq!(scale.unpack(all.wrapping_sub(packed[0])), scale.unpack(rest));
+        }
+    }
+}

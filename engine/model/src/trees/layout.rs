@@ -1,0 +1,198 @@
+//! From trees as they are built or read to the flat nodes that are walked.
+
+use super::Error;
+
+/// The most features of a forest: a node keeps the feature beside its flags.
+pub(super) const MAX_FEATURES: usize = 1 << 20;
+
+/// The most splits between a root and a leaf.
+pub(super) const MAX_DEPTH: usize = 512;
+
+/// One node of a tree as it is built or read: node 0 is the root, children are numbers of nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Branch {
+    /// Ends here.
+    Leaf {
+        /// What it adds to the log-odds.
+        value: f64,
+        /// The training rows that ended here, weighted (the sum of their hessians, or a count).
+        cover: f64,
+    },
+    /// Goes on to one of two children.
+    Split {
+        /// The column that is looked at.
+        feature: usize,
+        /// The question asked of its value.
+        test: Test,
+        /// Whether a missing value goes left.
+        missing_left: bool,
+        /// The child for yes.
+        left: usize,
+        /// The child for no.
+        right: usize,
+        /// By how much the split lowered the training loss; 0 if unknown.
+        gain: f64,
+    },
+}
+
+/// What a split asks. Yes leads left.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Test {
+    /// Is the value at most this? The limit may be infinite, but not `NaN`.
+    AtMost(f64),
+    /// The same, where a value nearer to zero than 1e-35 counts as missing (LightGBM's `zero_as_missing`).
+    AtMostZeroMissing(f64),
+    /// Is the value, without its fraction, one of these categories? Bit `i % 32` of word `i / 32`
+    /// stands for category `i`. A missing value is none of them.
+    OneOf(Vec<u32>),
+}
+
+/// A node as it is walked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Node {
+    /// The limit of a split, or the value of a leaf, or the number of a set of categories.
+    pub value: f64,
+    /// The feature and the flags.
+    pub feature: u32,
+    /// The left child; the right one follows it. A leaf's is the leaf itself.
+    pub left: u32,
+}
+
+/// The node is a leaf.
+pub(super) const LEAF: u32 = 1 << 31;
+/// A missing value goes left.
+pub(super) const MISSING_LEFT: u32 = 1 << 30;
+/// A value near zero counts as missing.
+pub(super) const ZERO_MISSING: u32 = 1 << 29;
+/// The value is the number of a set of categories.
+pub(super) const CATEGORIES: u32 = 1 << 28;
+/// What is left of a node's feature without its flags.
+pub(super) const FEATURE: u32 = CATEGORIES - 1;
+
+impl Node {
+    pub fn is_leaf(self) -> bool {
+        self.feature & LEAF != 0
+    }
+
+    pub fn column(self) -> usize {
+        (self.feature & FEATURE) as usize
+    }
+}
+
+/// Trees as arrays: one entry a node in the first three.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Flat {
+    pub nodes: Vec<Node>,
+    pub cover: Vec<f32>,
+    pub gain: Vec<f32>,
+    pub roots: Vec<u32>,
+    pub sets: Vec<Vec<u32>>,
+}
+
+impl Flat {
+    /// Adds a tree, its nodes in breadth-first order.
+    pub fn push(&mut self, features: usize, tree: &[Branch]) -> Result<(), Error> {
+        let number = self.roots.len();
+        let wrong = |node, problem| Error::Tree {
+            tree: number,
+            node,
+            problem,
+        };
+        let start = self.nodes.len();
+        // The nodes of this tree in their new order: each is placed once, so a cycle cannot go on.
+        let mut order = vec![(0, 0)];
+        let mut placed = vec![false; tree.len()];
+        let mut next = 0;
+        while let Some(&(at, depth)) = order.get(next) {
+            let branch = tree
+                .get(at)
+                .ok_or_else(|| wrong(at, "there is no such node"))?;
+            if std::mem::replace(&mut placed[at], true) {
+                return Err(wrong(at, "the node has two parents"));
+            }
+            let here = position(start + next)?;
+            let left = position(start + order.len())?;
+            let (node, cover, gain) = match branch {
+                Branch::Leaf { value, cover } => {
+                    if !value.is_finite() {
+                        return Err(wrong(at, "the leaf's value is not a finite number"));
+                    }
+                    let leaf = Node {
+                        value: *value,
+                        feature: LEAF,
+                        left: here,
+                    };
+                    (leaf, *cover, 0.0)
+                }
+                Branch::Split {
+                    feature,
+                    test,
+                    missing_left,
+                    left: yes,
+                    right: no,
+                    gain,
+                } => {
+                    let column = u32::try_from(*feature)
+                        .ok()
+                        .filter(|_| *feature < features)
+                        .ok_or_else(|| wrong(at, "the split's feature does not exist"))?;
+                    let (value, flag) = self.test(test);
+                    if value.is_nan() {
+                        return Err(wrong(at, "the split's threshold is not a number"));
+                    }
+                    if depth >= MAX_DEPTH {
+                        return Err(wrong(at, "the tree is too deep"));
+                    }
+                    order.extend([(*yes, depth + 1), (*no, depth + 1)]);
+                    let missing = if *missing_left { MISSING_LEFT } else { 0 };
+                    let split = Node {
+                        value,
+                        feature: column | flag | missing,
+                        left,
+                    };
+                    (split, 0.0, *gain)
+                }
+            };
+            if !(cover.is_finite() && cover >= 0.0 && gain.is_finite()) {
+                return Err(wrong(at, "a cover or a gain is not a finite number"));
+            }
+            self.nodes.push(node);
+            #[expect(clippy::cast_possible_truncation, reason = "statistics, kept short")]
+            {
+                self.cover.push(cover as f32);
+                self.gain.push(gain as f32);
+            }
+            next += 1;
+        }
+        self.roots.push(position(start)?);
+        self.add_up(start);
+        Ok(())
+    }
+
+    /// A split's cover is what its children cover.
+    fn add_up(&mut self, start: usize) {
+        for at in (start..self.nodes.len()).rev() {
+            let node = self.nodes[at];
+            if !node.is_leaf() {
+                let left = node.left as usize;
+                self.cover[at] = self.cover[left] + self.cover[left + 1];
+            }
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "far fewer sets than 2^52")]
+    fn test(&mut self, test: &Test) -> (f64, u32) {
+        match test {
+            Test::AtMost(limit) => (*limit, 0),
+            Test::AtMostZeroMissing(limit) => (*limit, ZERO_MISSING),
+            Test::OneOf(set) => {
+                self.sets.push(set.clone());
+                ((self.sets.len() - 1) as f64, CATEGORIES)
+            }
+        }
+    }
+}
+
+fn position(at: usize) -> Result<u32, Error> {
+    u32::try_from(at).map_err(|_| Error::Bytes("it has more than 2^32 nodes"))
+}

@@ -1,0 +1,24 @@
+//! Gradient-boosted decision trees over numeric columns: a [`Binned`] matrix is trained by
+//! [`boost::train`] into a [`Forest`], which scores and explains one row at a time.
+//!
+//! A missing value is `NaN`. Every split learns which side a missing value takes.
+
+mod binned;
+pub mod boost;
+mod bytes;
+mod error;
+mod forest;
+#[doc(hidden)]
+pub mod fuzz;
+mod grow;
+mod histogram;
+#[cfg(test)]
+mod laws;
+mod layout;
+mod metric;
+mod shapley;
+
+pub use binned::{Binned, MAX_BINS};
+pub use error::Error;
+pub use forest::Forest;
+pub use layout::{Branch, Test};
