@@ -29,4 +29,4 @@ pub use messages::{Level, Message};
 pub use model::{Attribution, EVENT_TIME, Explanation, Impact, Model, Score};
 pub use train::{Importance, ModelType, Options, Progress, Report, Stage, ThresholdRow, TrainError, train};
 pub use variable::{UnknownVariableType, Variable, VariableType};
-pub use written::{date, number};
+pub use written::{date, has_day_first, number, present};

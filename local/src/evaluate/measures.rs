@@ -164,9 +164,15 @@ impl LookUps {
     pub fn of(&self, row: &Row<'_>) -> Vec<f32> {
         let rate = f64::from(self.fraud) / f64::from(self.labelled.max(1));
         let say = |(table, value): (&FxHashMap<u64, (u32, u32)>, &Option<&str>)| {
-            let (fraud, all) = table.get(&hash(value.unwrap_or_default())).copied().unwrap_or_default();
+            let (fraud, all) = table
+                .get(&hash(value.unwrap_or_default()))
+                .copied()
+                .unwrap_or_default();
             let share = (f64::from(fraud) + PRIOR * rate) / (f64::from(all) + PRIOR);
-            #[expect(clippy::cast_possible_truncation, reason = "a share, compared with others of its kind")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a share, compared with others of its kind"
+            )]
             let share = share as f32;
             share
         };
@@ -196,7 +202,11 @@ impl Measures {
         let has_amounts = scored.iter().any(|event| event.amount.is_some());
         let weighted = || {
             let amount = |event: &Scored| event.amount.unwrap_or(0.0);
-            Ranking::weighted(scored.iter().map(|event| (event.log_odds, event.fraud, amount(event))))
+            Ranking::weighted(
+                scored
+                    .iter()
+                    .map(|event| (event.log_odds, event.fraud, amount(event))),
+            )
         };
         Self {
             events: scored.len(),
@@ -209,17 +219,19 @@ impl Measures {
                 events: capacity,
                 precision: ranking.precision_at_capacity(capacity),
             },
-            thresholds: [990.0, 975.0, 950.0, 900.0, 860.0, 775.0, 700.0, 600.0, 400.0, 200.0]
-                .map(|score| {
-                    let point = by_score.at(score);
-                    Threshold {
-                        score,
-                        fpr: point.fpr,
-                        precision: point.precision,
-                        recall: point.tpr,
-                    }
-                })
-                .to_vec(),
+            thresholds: [
+                990.0, 975.0, 950.0, 900.0, 860.0, 775.0, 700.0, 600.0, 400.0, 200.0,
+            ]
+            .map(|score| {
+                let point = by_score.at(score);
+                Threshold {
+                    score,
+                    fpr: point.fpr,
+                    precision: point.precision,
+                    recall: point.tpr,
+                }
+            })
+            .to_vec(),
             months: months(scored),
             unseen: unseen(scored, variables, look_ups),
             best_look_up: best_look_up(scored, variables),
@@ -229,7 +241,11 @@ impl Measures {
 
 impl Part {
     fn of<'a>(events: impl IntoIterator<Item = &'a Scored>) -> Self {
-        let ranking = Ranking::new(events.into_iter().map(|event| (event.log_odds, event.fraud)));
+        let ranking = Ranking::new(
+            events
+                .into_iter()
+                .map(|event| (event.log_odds, event.fraud)),
+        );
         let both = ranking.fraud() > 0 && ranking.legit() > 0;
         Self {
             events: ranking.fraud() + ranking.legit(),
@@ -255,7 +271,11 @@ fn months(scored: &[Scored]) -> BTreeMap<String, Part> {
 
 fn unseen(scored: &[Scored], variables: &[Variable], look_ups: &LookUps) -> Vec<Unseen> {
     let with = |column: usize, wanted: bool| {
-        Part::of(scored.iter().filter(|event| event.seen[column] == Some(wanted)))
+        Part::of(
+            scored
+                .iter()
+                .filter(|event| event.seen[column] == Some(wanted)),
+        )
     };
     variables
         .iter()

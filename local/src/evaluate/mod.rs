@@ -17,7 +17,10 @@ use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table as Grid, presets::NOTHING};
 use indicatif::{ProgressBar, ProgressStyle};
 use model::metrics::Ranking;
-use model::{Dataset, Inferred, Label, LabelsAre, Message, Model, Options, Report, Row, TrainError, VariableType};
+use model::{
+    Dataset, Inferred, Label, LabelsAre, Message, Model, Options, Report, Row, TrainError,
+    VariableType,
+};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -38,7 +41,9 @@ pub enum EvaluateError {
     #[error("{0}")]
     Train(String),
     /// The test file says nothing.
-    #[error("{path}: {fraud} fraudulent and {legit} legitimate events; without one of each there is nothing to measure")]
+    #[error(
+        "{path}: {fraud} fraudulent and {legit} legitimate events; without one of each there is nothing to measure"
+    )]
     OneKind {
         /// The file.
         path: String,
@@ -184,13 +189,20 @@ impl Evaluate {
             look_ups.learn(&event.row);
             dataset.push(&event.row).map_err(TableError::from)
         })?;
-        let labels = self.labels.unwrap_or(if real_label_times { Labels::Maturing } else { Labels::Final });
+        let labels = self.labels.unwrap_or(if real_label_times {
+            Labels::Maturing
+        } else {
+            Labels::Final
+        });
         let start = Instant::now();
         let (model, training) = self.train(&dataset, labels)?;
         let training_seconds = start.elapsed().as_secs_f64();
         drop(dataset);
 
-        let price = columns.variables.iter().position(|variable| variable.kind == VariableType::Price);
+        let price = columns
+            .variables
+            .iter()
+            .position(|variable| variable.kind == VariableType::Price);
         let mut scored = Vec::new();
         let mut times = Vec::new();
         let mut score = |number: usize, row: &Row<'_>| {
@@ -228,7 +240,12 @@ impl Evaluate {
         let fraud = scored.iter().filter(|event| event.fraud).count();
         let legit = scored.len() - fraud;
         if fraud == 0 || legit == 0 {
-            let path = self.test.as_ref().unwrap_or(&self.train).display().to_string();
+            let path = self
+                .test
+                .as_ref()
+                .unwrap_or(&self.train)
+                .display()
+                .to_string();
             return Err(EvaluateError::OneKind { path, fraud, legit });
         }
         let bytes = model.to_bytes();
@@ -277,7 +294,11 @@ impl Evaluate {
         };
         let bar = bar(self.json);
         let trained = model::train(dataset, &options, &mut |progress| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of 1000")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a share of 1000"
+            )]
             bar.set_position((progress.done * 1000.0) as u64);
             ControlFlow::Continue(())
         });
@@ -357,7 +378,9 @@ fn month(seconds: i64) -> Option<String> {
 
 fn median_microseconds(mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
-    times.get(times.len() / 2).map_or(0.0, |time| time.as_secs_f64() * 1e6)
+    times
+        .get(times.len() / 2)
+        .map_or(0.0, |time| time.as_secs_f64() * 1e6)
 }
 
 fn write_scores(path: &Path, scored: &[Scored]) -> Result<(), EvaluateError> {
@@ -366,10 +389,17 @@ fn write_scores(path: &Path, scored: &[Scored]) -> Result<(), EvaluateError> {
         source,
     };
     let mut writer = csv::Writer::from_path(path).map_err(wrong)?;
-    writer.write_record(["row", "fraud", "score", "log_odds"]).map_err(wrong)?;
+    writer
+        .write_record(["row", "fraud", "score", "log_odds"])
+        .map_err(wrong)?;
     for event in scored {
         let fraud = if event.fraud { "1" } else { "0" };
-        let row = [event.number.to_string(), fraud.to_owned(), event.score.to_string(), event.log_odds.to_string()];
+        let row = [
+            event.number.to_string(),
+            fraud.to_owned(),
+            event.score.to_string(),
+            event.log_odds.to_string(),
+        ];
         writer.write_record(row).map_err(wrong)?;
     }
     writer.flush().map_err(io(path))
@@ -393,14 +423,21 @@ fn report(
     };
     let page = folder.join("report.html");
     std::fs::write(&page, page::html(evaluation, &pictures::svgs(&drawn)?)).map_err(io(&page))?;
-    let pngs = pictures::pngs(&drawn, folder)?.into_iter().map(|name| folder.join(name));
-    Ok(std::iter::once(page).chain(pngs).map(|path| path.display().to_string()).collect())
+    let pngs = pictures::pngs(&drawn, folder)?
+        .into_iter()
+        .map(|name| folder.join(name));
+    Ok(std::iter::once(page)
+        .chain(pngs)
+        .map(|path| path.display().to_string())
+        .collect())
 }
 
 /// A table of text; the first column is on the left, numbers on the right.
 fn grid(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Grid {
     let mut grid = Grid::new();
-    grid.load_preset(NOTHING).set_header(header.iter().copied()).add_rows(rows);
+    grid.load_style(NOTHING)
+        .set_header(header.iter().copied())
+        .add_rows(rows);
     for column in grid.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -417,7 +454,8 @@ fn columns_table(columns: &Columns) -> String {
         text.push_str(&format!(", entity `{name}`"));
     }
     let mut grid = Grid::new();
-    grid.load_preset(NOTHING).set_header(["column", "taken for", "because"]);
+    grid.load_style(NOTHING)
+        .set_header(["column", "taken for", "because"]);
     for column in &columns.inferred {
         let kind = column.kind.map_or("left out", VariableType::as_str);
         grid.add_row([column.name.as_str(), kind, column.why.as_str()]);
@@ -446,14 +484,24 @@ impl Evaluation {
             ..
         } = &self.measures;
         let mut lines = vec![
-            ("AUC", format!("{:.4} ({:.4} to {:.4})", auc.value, auc.low, auc.high)),
-            ("recall at 1 % false positives", percent(*recall_at_1_percent_fpr)),
+            (
+                "AUC",
+                format!("{:.4} ({:.4} to {:.4})", auc.value, auc.low, auc.high),
+            ),
+            (
+                "recall at 1 % false positives",
+                percent(*recall_at_1_percent_fpr),
+            ),
             ("average precision", format!("{average_precision:.3}")),
         ];
         if let Some(recall) = amount_recall_at_1_percent_fpr {
             lines.push(("the same recall, by amount", percent(*recall)));
         }
-        let capacity = format!("{} of {} events", percent(precision_at_capacity.precision), precision_at_capacity.events);
+        let capacity = format!(
+            "{} of {} events",
+            percent(precision_at_capacity.precision),
+            precision_at_capacity.events
+        );
         lines.push(("precision at a review of 1 %", capacity));
         if let Some(look_up) = best_look_up {
             let value = format!(
@@ -464,8 +512,19 @@ impl Evaluation {
             );
             lines.push(("the best look-up on one column", value));
         }
-        lines.push(("training", format!("{:.1} s, {} trees, {:.1} MB", self.training_seconds, self.training.trees, megabytes(self.model_bytes))));
-        lines.push(("scoring an event", format!("{:.0} µs", self.score_microseconds)));
+        lines.push((
+            "training",
+            format!(
+                "{:.1} s, {} trees, {:.1} MB",
+                self.training_seconds,
+                self.training.trees,
+                megabytes(self.model_bytes)
+            ),
+        ));
+        lines.push((
+            "scoring an event",
+            format!("{:.0} µs", self.score_microseconds),
+        ));
         lines
     }
 
@@ -486,7 +545,10 @@ impl Evaluation {
 
     fn months(&self) -> Grid {
         let row = |(month, part): (&String, &measures::Part)| part_row(month.clone(), part);
-        grid(&["month", "events", "fraud", "AUC", "recall at 1 %"], self.measures.months.iter().map(row))
+        grid(
+            &["month", "events", "fraud", "AUC", "recall at 1 %"],
+            self.measures.months.iter().map(row),
+        )
     }
 
     fn unseen(&self) -> Grid {
@@ -500,8 +562,13 @@ impl Evaluation {
     }
 
     fn importance(&self) -> Grid {
-        let row = |importance: &model::Importance| vec![importance.variable.clone(), percent(importance.share)];
-        grid(&["variable", "importance"], self.training.importance.iter().take(15).map(row))
+        let row = |importance: &model::Importance| {
+            vec![importance.variable.clone(), percent(importance.share)]
+        };
+        grid(
+            &["variable", "importance"],
+            self.training.importance.iter().take(15).map(row),
+        )
     }
 
     fn notes(&self) -> Vec<String> {
@@ -521,7 +588,10 @@ impl Evaluation {
             ));
         }
         if self.broken_rows > 0 {
-            notes.push(format!("{} rows do not have the header's columns and were left out.", self.broken_rows));
+            notes.push(format!(
+                "{} rows do not have the header's columns and were left out.",
+                self.broken_rows
+            ));
         }
         notes
     }
@@ -546,7 +616,10 @@ impl fmt::Display for Evaluation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Measures { events, fraud, .. } = &self.measures;
         let on = self.test.as_deref().or(self.divided).unwrap_or_default();
-        writeln!(f, "measured on {events} events, {fraud} of them fraud ({on})\n")?;
+        writeln!(
+            f,
+            "measured on {events} events, {fraud} of them fraud ({on})\n"
+        )?;
         for (name, value) in self.headlines() {
             writeln!(f, "  {name:<32} {value}")?;
         }

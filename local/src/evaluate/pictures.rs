@@ -53,11 +53,31 @@ enum Draw {
 }
 
 const PICTURES: [Picture; 5] = [
-    Picture { name: "roc", title: "Fraud found against false alarms (ROC)", draw: Draw::Roc },
-    Picture { name: "precision-recall", title: "Precision and recall", draw: Draw::PrecisionRecall },
-    Picture { name: "scores", title: "Scores of fraud and of legitimate events", draw: Draw::Scores },
-    Picture { name: "calibration", title: "Expected and actual share of fraud", draw: Draw::Calibration },
-    Picture { name: "importance", title: "What the model looks at", draw: Draw::Importance },
+    Picture {
+        name: "roc",
+        title: "Fraud found against false alarms (ROC)",
+        draw: Draw::Roc,
+    },
+    Picture {
+        name: "precision-recall",
+        title: "Precision and recall",
+        draw: Draw::PrecisionRecall,
+    },
+    Picture {
+        name: "scores",
+        title: "Scores of fraud and of legitimate events",
+        draw: Draw::Scores,
+    },
+    Picture {
+        name: "calibration",
+        title: "Expected and actual share of fraud",
+        draw: Draw::Calibration,
+    },
+    Picture {
+        name: "importance",
+        title: "What the model looks at",
+        draw: Draw::Importance,
+    },
 ];
 
 type Area<'a, B> = DrawingArea<B, Shift>;
@@ -97,7 +117,11 @@ pub fn pngs(drawn: &Drawn<'_>, folder: &Path) -> Result<Vec<String>, PictureErro
         .collect()
 }
 
-fn draw<B: DrawingBackend>(picture: &Picture, area: &Area<'_, B>, drawn: &Drawn<'_>) -> Result<(), PictureError>
+fn draw<B: DrawingBackend>(
+    picture: &Picture,
+    area: &Area<'_, B>,
+    drawn: &Drawn<'_>,
+) -> Result<(), PictureError>
 where
     B::ErrorType: 'static,
 {
@@ -126,7 +150,11 @@ fn fonts() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // It fails for a font that is not readable, and this one is tested.
-        drop(register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT));
+        drop(register_font(
+            FONT,
+            FontStyle::Normal,
+            epaint_default_fonts::UBUNTU_LIGHT,
+        ));
     });
 }
 
@@ -159,7 +187,10 @@ where
     for (name, colour, points) in lines {
         let colour = *colour;
         chart
-            .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?
+            .draw_series(LineSeries::new(
+                points.iter().copied(),
+                colour.stroke_width(2),
+            ))?
             .label(*name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
     }
@@ -193,20 +224,34 @@ fn roc<B: DrawingBackend>(area: &Area<'_, B>, curve: &[Point]) -> Result<(), Fai
 where
     B::ErrorType: 'static,
 {
-    let points = std::iter::once((0.0, 0.0)).chain(curve.iter().map(|point| (point.fpr, point.tpr)));
+    let points =
+        std::iter::once((0.0, 0.0)).chain(curve.iter().map(|point| (point.fpr, point.tpr)));
     let lines = [
         ("the model", FRAUD, points.collect()),
         ("chance", GREY, vec![(0.0, 0.0), (1.0, 1.0)]),
     ];
-    shares(area, "legitimate events called fraud", "fraud found", &lines)
+    shares(
+        area,
+        "legitimate events called fraud",
+        "fraud found",
+        &lines,
+    )
 }
 
 fn precision_recall<B: DrawingBackend>(area: &Area<'_, B>, curve: &[Point]) -> Result<(), Failed>
 where
     B::ErrorType: 'static,
 {
-    let points = curve.iter().map(|point| (point.tpr, point.precision)).collect();
-    shares(area, "fraud found (recall)", "fraud among those called fraud (precision)", &[("", FRAUD, points)])
+    let points = curve
+        .iter()
+        .map(|point| (point.tpr, point.precision))
+        .collect();
+    shares(
+        area,
+        "fraud found (recall)",
+        "fraud among those called fraud (precision)",
+        &[("", FRAUD, points)],
+    )
 }
 
 /// How many scores lie in each fiftieth of the scale, as a share of their kind.
@@ -219,15 +264,25 @@ where
         let mut bins = [0_u32; BINS];
         let mut all = 0_u32;
         for event in scored.iter().filter(|event| event.fraud == fraud) {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "scores are from 0 to 1000")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "scores are from 0 to 1000"
+            )]
             let bin = (event.score / 1000.0 * 50.0) as usize;
             bins[bin.min(BINS - 1)] += 1;
             all += 1;
         }
         bins.map(|bin| f64::from(bin) / f64::from(all.max(1)))
     };
-    let kinds = [("legitimate", LEGIT, count(false)), ("fraud", FRAUD, count(true))];
-    let highest = kinds.iter().flat_map(|(.., bins)| bins).fold(0.02_f64, |highest, bin| highest.max(*bin));
+    let kinds = [
+        ("legitimate", LEGIT, count(false)),
+        ("fraud", FRAUD, count(true)),
+    ];
+    let highest = kinds
+        .iter()
+        .flat_map(|(.., bins)| bins)
+        .fold(0.02_f64, |highest, bin| highest.max(*bin));
     let mut chart = ChartBuilder::on(area)
         .margin(14)
         .x_label_area_size(44)
@@ -246,12 +301,17 @@ where
     for (name, colour, bins) in kinds {
         let bar = |(bin, share): (u32, &f64)| {
             let left = f64::from(bin) * 20.0;
-            Rectangle::new([(left, 0.0), (left + 20.0, *share)], colour.mix(0.5).filled())
+            Rectangle::new(
+                [(left, 0.0), (left + 20.0, *share)],
+                colour.mix(0.5).filled(),
+            )
         };
         chart
             .draw_series((0..).zip(&bins).map(bar))?
             .label(name)
-            .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.mix(0.5).filled()));
+            .legend(move |(x, y)| {
+                Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.mix(0.5).filled())
+            });
     }
     legend(&mut chart, SeriesLabelPosition::UpperRight)
 }
@@ -270,17 +330,31 @@ where
     let mean = |events: &[(f64, bool)]| {
         let all = events.len().max(1) as f64;
         let promised: f64 = events.iter().map(|event| event.0).sum();
-        (promised / all, events.iter().filter(|event| event.1).count() as f64 / all)
+        (
+            promised / all,
+            events.iter().filter(|event| event.1).count() as f64 / all,
+        )
     };
-    let points: Vec<(f64, f64)> = events.chunks(events.len().div_ceil(20).max(1)).map(mean).collect();
+    let points: Vec<(f64, f64)> = events
+        .chunks(events.len().div_ceil(20).max(1))
+        .map(mean)
+        .collect();
     let lines = [
         ("twentieths of the events", FRAUD, points),
         ("as promised", GREY, vec![(0.0, 0.0), (1.0, 1.0)]),
     ];
-    shares(area, "share of fraud that the model expects", "actual share of fraud", &lines)
+    shares(
+        area,
+        "share of fraud that the model expects",
+        "actual share of fraud",
+        &lines,
+    )
 }
 
-fn importance<B: DrawingBackend>(area: &Area<'_, B>, importance: &[(String, f64)]) -> Result<(), Failed>
+fn importance<B: DrawingBackend>(
+    area: &Area<'_, B>,
+    importance: &[(String, f64)],
+) -> Result<(), Failed>
 where
     B::ErrorType: 'static,
 {
@@ -314,7 +388,10 @@ where
     let bar = |(row, (_, share)): (i32, &(String, f64))| {
         let row = rows - 1 - row;
         let mut bar = Rectangle::new(
-            [(0.0, SegmentValue::Exact(row)), (*share, SegmentValue::Exact(row + 1))],
+            [
+                (0.0, SegmentValue::Exact(row)),
+                (*share, SegmentValue::Exact(row + 1)),
+            ],
             LEGIT.mix(0.7).filled(),
         );
         bar.set_margin(3, 3, 0, 0);

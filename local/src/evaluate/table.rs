@@ -59,7 +59,18 @@ const TIME_NAMES: [&str; 16] = [
 ];
 /// Values that stand for a legitimate event.
 const LEGIT: [&str; 12] = [
-    "0", "0.0", "false", "no", "n", "f", "legit", "legitimate", "genuine", "good", "benign", "normal",
+    "0",
+    "0.0",
+    "false",
+    "no",
+    "n",
+    "f",
+    "legit",
+    "legitimate",
+    "genuine",
+    "good",
+    "benign",
+    "normal",
 ];
 
 /// A file that cannot be evaluated on.
@@ -212,7 +223,10 @@ fn wrong(path: &Path) -> impl Fn(csv::Error) -> TableError {
     }
 }
 
-fn headers(path: &Path, reader: &mut csv::Reader<Box<dyn Read>>) -> Result<Vec<String>, TableError> {
+fn headers(
+    path: &Path,
+    reader: &mut csv::Reader<Box<dyn Read>>,
+) -> Result<Vec<String>, TableError> {
     let headers = reader.byte_headers().map_err(wrong(path))?;
     let text = |header: &[u8]| {
         let text = String::from_utf8_lossy(header);
@@ -251,7 +265,11 @@ impl Columns {
                 headers.iter().position(like)
             })),
         };
-        let values = |column: usize| sample.iter().map(move |row| row.get(column).and_then(Option::as_deref));
+        let values = |column: usize| {
+            sample
+                .iter()
+                .map(move |row| row.get(column).and_then(Option::as_deref))
+        };
         let rows: Vec<Vec<Option<&str>>> = sample
             .iter()
             .map(|row| row.iter().map(Option::as_deref).collect())
@@ -270,10 +288,13 @@ impl Columns {
         let time_names: Vec<&str> = [EVENT_TIMESTAMP].into_iter().chain(TIME_NAMES).collect();
         let event_time = find(said.timestamp.as_ref(), "the event's time", &time_names)?
             // A column that is only called so, and holds no times, is a variable.
-            .filter(|column| said.timestamp.is_some() || inferred[*column].kind == Some(VariableType::DateTime));
+            .filter(|column| {
+                said.timestamp.is_some() || inferred[*column].kind == Some(VariableType::DateTime)
+            });
         let label_time = find(None, "the label's time", &[LABEL_TIMESTAMP])?;
         let entity = find(said.entity.as_ref(), "the entity", &[ENTITY_ID])?;
-        let day_first = event_time.is_some_and(|column| values(column).flatten().any(model::has_day_first));
+        let day_first =
+            event_time.is_some_and(|column| values(column).flatten().any(model::has_day_first));
         let is_variable = |column: &usize| {
             let roles = [Some(label), event_time, label_time, entity];
             !roles.contains(&Some(*column)) && !METADATA.contains(&headers[*column].as_str())
@@ -313,8 +334,15 @@ impl Columns {
         model::date(text, self.day_first).or_else(|| {
             let number = model::number(text)?;
             // Milliseconds since 1970 are this large from 1973 on, seconds only in the year 5138.
-            let seconds = if number.abs() >= 1e11 { number / 1000.0 } else { number };
-            #[expect(clippy::cast_possible_truncation, reason = "saturates, and is no time then anyway")]
+            let seconds = if number.abs() >= 1e11 {
+                number / 1000.0
+            } else {
+                number
+            };
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "saturates, and is no time then anyway"
+            )]
             let seconds = seconds as i64;
             Some(seconds)
         })
@@ -322,7 +350,10 @@ impl Columns {
 
     /// The rows of `path` by these columns.
     pub fn table<'a>(&'a self, path: &'a Path) -> Table<'a> {
-        Table { path, columns: self }
+        Table {
+            path,
+            columns: self,
+        }
     }
 }
 
@@ -331,23 +362,33 @@ impl Table<'_> {
     ///
     /// # Errors
     /// [`TableError`], or whatever `each` returns.
-    pub fn each<E: From<TableError>>(&self, mut each: impl FnMut(Event<'_>) -> Result<(), E>) -> Result<usize, E> {
+    pub fn each<E: From<TableError>>(
+        &self,
+        mut each: impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
         let columns = self.columns;
         let mut reader = reader(self.path)?;
         let headers = headers(self.path, &mut reader)?;
         let place = |name: &str, what| {
-            headers.iter().position(|header| header == name).ok_or_else(|| TableError::NoColumn {
-                path: self.path.display().to_string(),
-                name: name.to_owned(),
-                what,
-                columns: headers.clone(),
-            })
+            headers
+                .iter()
+                .position(|header| header == name)
+                .ok_or_else(|| TableError::NoColumn {
+                    path: self.path.display().to_string(),
+                    name: name.to_owned(),
+                    what,
+                    columns: headers.clone(),
+                })
         };
-        let optional = |name: &Option<String>, what| name.as_deref().map(|name| place(name, what)).transpose();
+        let optional =
+            |name: &Option<String>, what| name.as_deref().map(|name| place(name, what)).transpose();
         let label = place(&columns.label, "the label")?;
         let event_time = optional(&columns.event_time, "the event's time")?;
         // A file of today's events may lack when they were labelled.
-        let label_time = columns.label_time.as_deref().and_then(|name| place(name, "").ok());
+        let label_time = columns
+            .label_time
+            .as_deref()
+            .and_then(|name| place(name, "").ok());
         let entity = optional(&columns.entity, "the entity")?;
         let variables = columns
             .variables
@@ -356,7 +397,10 @@ impl Table<'_> {
             .collect::<Result<Vec<usize>, TableError>>()?;
         let (mut number, mut broken, mut first) = (0, 0, 0);
         let mut record = csv::ByteRecord::new();
-        while reader.read_byte_record(&mut record).map_err(wrong(self.path))? {
+        while reader
+            .read_byte_record(&mut record)
+            .map_err(wrong(self.path))?
+        {
             number += 1;
             if record.len() != headers.len() {
                 broken += 1;
@@ -383,7 +427,14 @@ impl Table<'_> {
         #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
         if broken as f64 > MOST_BROKEN * number as f64 && broken > 1 {
             let columns = headers.len();
-            return Err(TableError::Broken { path, broken, rows: number, columns, first }.into());
+            return Err(TableError::Broken {
+                path,
+                broken,
+                rows: number,
+                columns,
+                first,
+            }
+            .into());
         }
         if number == broken {
             return Err(TableError::Empty { path }.into());
@@ -402,9 +453,9 @@ impl Table<'_> {
     }
 }
 
-/// An empty cell holds nothing.
+/// An empty cell holds nothing, and so do `NaN` and `null`.
 fn present(text: Option<&str>) -> Option<&str> {
-    text.map(str::trim).filter(|text| !text.is_empty())
+    text.and_then(model::present)
 }
 
 /// `1` and `1.0` are one label.
@@ -428,7 +479,11 @@ fn sample(path: &Path, reader: &mut csv::Reader<Box<dyn Read>>) -> Result<Vec<Ce
     let mut record = csv::ByteRecord::new();
     while reader.read_byte_record(&mut record).map_err(wrong(path))? {
         seen += 1;
-        let place = if sample.len() < SAMPLE { sample.len() } else { chance.random_range(0..seen) };
+        let place = if sample.len() < SAMPLE {
+            sample.len()
+        } else {
+            chance.random_range(0..seen)
+        };
         if place >= SAMPLE {
             continue;
         }
@@ -462,7 +517,11 @@ fn legit<'a>(
         .map(|value| (*value).to_owned())
         .collect();
     if legit.is_empty() || legit.len() == counts.len() {
-        let mut values: Vec<String> = counts.keys().take(10).map(|value| format!("`{value}`")).collect();
+        let mut values: Vec<String> = counts
+            .keys()
+            .take(10)
+            .map(|value| format!("`{value}`"))
+            .collect();
         if counts.len() > values.len() {
             values.push("...".to_owned());
         }
@@ -497,7 +556,10 @@ fn say_types(said: &[String], inferred: &mut [Inferred], path: &Path) -> Result<
         column.kind = if kind.eq_ignore_ascii_case("ignore") {
             None
         } else {
-            Some(kind.parse().map_err(|error: model::UnknownVariableType| wrong(error.to_string()))?)
+            Some(
+                kind.parse()
+                    .map_err(|error: model::UnknownVariableType| wrong(error.to_string()))?,
+            )
         };
         "said on the command line".clone_into(&mut column.why);
     }
@@ -532,8 +594,16 @@ mod tests {
 
     #[test]
     fn what_cannot_be_guessed_is_asked_for() {
-        refused("a,b\n1,2\n", &said(None, &[], &[]), "a.csv: which column is the label? Say --label COLUMN; it has a, b");
-        refused("a,b\n1,2\n", &said(Some("c"), &[], &[]), "a.csv: there is no column `c` for the label; it has a, b");
+        refused(
+            "a,b\n1,2\n",
+            &said(None, &[], &[]),
+            "a.csv: which column is the label? Say --label COLUMN; it has a, b",
+        );
+        refused(
+            "a,b\n1,2\n",
+            &said(Some("c"), &[], &[]),
+            "a.csv: there is no column `c` for the label; it has a, b",
+        );
         refused(
             "a,kind\n1,spam\n2,ham\n",
             &said(Some("kind"), &[], &[]),
@@ -544,7 +614,11 @@ mod tests {
             &said(None, &[], &["a=MONEY"]),
             "--type a=MONEY: `MONEY` is no variable type; write one of Amazon's, such as IP_ADDRESS or NUMERIC, or DATETIME",
         );
-        refused("a,fraud\n", &said(None, &[], &[]), "a.csv: there are no rows under the header");
+        refused(
+            "a,fraud\n",
+            &said(None, &[], &[]),
+            "a.csv: there are no rows under the header",
+        );
     }
 
     #[test]
@@ -556,9 +630,16 @@ mod tests {
         assert_eq!(found.label(Some("0.0")), Label::Legit);
         assert_eq!(found.label(Some("1")), Label::Fraud);
         assert_eq!(found.label(None), Label::Unlabelled);
-        assert_eq!(found.time(Some("1704103200")), found.time(Some("2024-01-01T10:00:00Z")));
+        assert_eq!(
+            found.time(Some("1704103200")),
+            found.time(Some("2024-01-01T10:00:00Z"))
+        );
         assert_eq!(found.time(Some("1704103200000")), Some(1_704_103_200));
-        let names: Vec<&str> = found.variables.iter().map(|variable| variable.name.as_str()).collect();
+        let names: Vec<&str> = found
+            .variables
+            .iter()
+            .map(|variable| variable.name.as_str())
+            .collect();
         assert_eq!(names, ["amt"]);
     }
 
@@ -573,6 +654,11 @@ mod tests {
         assert_eq!((dataset.len(), broken), (300, 1));
         std::fs::write(&path, "a,fraud\n1,0\n2,1\n3\n4\n").unwrap();
         let error = found.table(&path).dataset().unwrap_err().to_string();
-        assert!(error.contains("2 of 4 rows do not have the 2 columns of the header (the first is row 3)"), "{error}");
+        assert!(
+            error.contains(
+                "2 of 4 rows do not have the 2 columns of the header (the first is row 3)"
+            ),
+            "{error}"
+        );
     }
 }
