@@ -2,4 +2,5 @@
 //!
 //! Pure: no I/O, no clock, no AWS.
 
+pub mod import;
 pub mod trees;
