@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::{Error, Imported, Output, numbered};
-use crate::trees::{Branch, Forest, Test};
+use crate::trees::{Branch, Forest, NEAR_ZERO, Test};
 
 const FORMAT: &str = "a LightGBM model in text (`booster.save_model(\"model.txt\")`)";
 
@@ -226,10 +226,10 @@ fn branches(tree: &Section, factor: f64) -> Result<Vec<Branch>, Error> {
             (Test::OneOf(set), false)
         } else {
             match decision & MISSING {
-                MISSING_IS_NAN => (Test::AtMost(threshold), default_left),
-                MISSING_IS_ZERO => (Test::AtMostZeroMissing(threshold), default_left),
+                MISSING_IS_NAN => (Test::AtMost(limit(threshold)), default_left),
+                MISSING_IS_ZERO => (Test::AtMostZeroMissing(limit(threshold)), default_left),
                 // Where none was missing in training, LightGBM takes 0 for a missing value.
-                0 => (Test::AtMost(threshold), 0.0 <= threshold),
+                0 => (Test::AtMost(limit(threshold)), 0.0 <= threshold),
                 _ => {
                     return Err(wrong(format!(
                         "{}, split {split}: decision_type {decision} is unknown",
@@ -249,6 +249,17 @@ fn branches(tree: &Section, factor: f64) -> Result<Vec<Branch>, Error> {
     };
     let splits: Vec<Branch> = (0..count).map(split).collect::<Result<_, _>>()?;
     Ok(splits.into_iter().chain(leaf_branches).collect())
+}
+
+/// LightGBM takes 0 for any value that is as near to it as this.
+fn limit(threshold: f64) -> f64 {
+    if threshold.abs() > NEAR_ZERO {
+        threshold
+    } else if threshold < 0.0 {
+        (-NEAR_ZERO).next_down()
+    } else {
+        NEAR_ZERO
+    }
 }
 
 #[expect(

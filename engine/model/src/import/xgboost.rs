@@ -137,18 +137,15 @@ fn base_score(text: &str) -> Result<f64, Error> {
 /// What the trees add up to, and what they start from.
 fn objective(name: &str, base_score: f64) -> Result<(Output, f64), Error> {
     match name {
-        "binary:logistic" | "reg:logistic" | "binary:logitraw" => {
-            if !(base_score > 0.0 && base_score < 1.0) {
-                return Err(wrong("`base_score` is not between 0 and 1"));
-            }
-            let output = if name == "binary:logitraw" {
-                Output::Value
+        "binary:logistic" | "reg:logistic" => {
+            if base_score > 0.0 && base_score < 1.0 {
+                Ok((Output::LogOdds, (base_score / (1.0 - base_score)).ln()))
             } else {
-                Output::LogOdds
-            };
-            Ok((output, (base_score / (1.0 - base_score)).ln()))
+                Err(wrong("`base_score` is not between 0 and 1"))
+            }
         }
-        "reg:squarederror"
+        "binary:logitraw"
+        | "reg:squarederror"
         | "reg:linear"
         | "reg:squaredlogerror"
         | "reg:pseudohubererror"

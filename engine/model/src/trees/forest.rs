@@ -6,8 +6,8 @@ use super::{Error, layout};
 /// Trees walked side by side: while one node is fetched, the others are compared.
 const ABREAST: usize = 8;
 
-/// LightGBM's `kZeroThreshold`, an `f32` there.
-const NEAR_ZERO: f64 = 1e-35_f32 as f64;
+/// What counts as zero: LightGBM's `kZeroThreshold`, an `f32` there.
+pub(crate) const NEAR_ZERO: f64 = 1e-35_f32 as f64;
 
 /// A sum of decision trees, ready to score.
 ///
@@ -142,7 +142,7 @@ impl Forest {
             if node.feature & CATEGORIES != 0 {
                 return node.left + u32::from(!self.is_one_of(node, value));
             }
-            if value > -NEAR_ZERO && value <= NEAR_ZERO {
+            if value.abs() <= NEAR_ZERO {
                 value = f64::NAN;
             }
         }

@@ -40,7 +40,7 @@ pub enum Branch {
 pub enum Test {
     /// Is the value at most this? The limit may be infinite, but not `NaN`.
     AtMost(f64),
-    /// The same, where a value nearer to zero than 1e-35 counts as missing (LightGBM's `zero_as_missing`).
+    /// The same, where a value no further from zero than 1e-35 (as `f32`) counts as missing (LightGBM's `zero_as_missing`).
     AtMostZeroMissing(f64),
     /// Is the value, without its fraction, one of these categories? Bit `i % 32` of word `i / 32`
     /// stands for category `i`. A missing value is none of them.
