@@ -1,5 +1,7 @@
 //! The same trees in forust-ml give the same scores and the same Shapley values.
 
+#![expect(clippy::unwrap_used, reason = "a test stops on an error")]
+
 use forust_ml::data::Matrix;
 use forust_ml::gradientbooster::{ContributionsMethod, GradientBooster};
 use model::trees::{Branch, Forest, Test};

@@ -266,6 +266,7 @@ fn limit(threshold: f64) -> f64 {
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
+    clippy::float_cmp,
     reason = "the comparison finds what a cast would lose"
 )]
 fn whole(number: f64) -> Option<usize> {

@@ -17,7 +17,8 @@ struct Learner {
     #[serde(default)]
     feature_names: Vec<String>,
     gradient_booster: Booster,
-    learner_model_param: Parameters,
+    #[serde(rename = "learner_model_param")]
+    parameters: Parameters,
     objective: Objective,
 }
 
@@ -86,7 +87,7 @@ pub fn xgboost(json: &[u8]) -> Result<Imported, Error> {
             instead: "train it with `booster=\"gbtree\"`",
         });
     }
-    let parameters = learner.learner_model_param;
+    let parameters = learner.parameters;
     let many = |number: &Option<String>| number.as_ref().is_some_and(|n| n != "0" && n != "1");
     if many(&parameters.num_class) || many(&parameters.num_target) {
         return Err(Error::Unsupported {
@@ -237,6 +238,11 @@ fn last_below(threshold: f32) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::cast_possible_truncation,
+        reason = "the rounding is what this is about"
+    )]
+
     use proptest::prelude::*;
 
     use super::last_below;

@@ -136,6 +136,10 @@ impl Forest {
 
     /// The child that the row goes to; a leaf stays where it is.
     #[inline]
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "a branch would be mispredicted at every other node"
+    )]
     fn step<const SPECIAL: bool>(&self, node: Node, row: &[f64]) -> u32 {
         let mut value = row.get(node.column()).copied().unwrap_or(f64::NAN);
         if SPECIAL && node.feature & (ZERO_MISSING | CATEGORIES) != 0 {
@@ -163,7 +167,8 @@ impl Forest {
             return false;
         }
         let category = value as usize;
-        let set = self.flat.sets.get(node.value as usize);
+        let set = usize::try_from(node.value.to_bits()).ok();
+        let set = set.and_then(|set| self.flat.sets.get(set));
         let word = set.and_then(|set| set.get(category / 32));
         word.is_some_and(|word| word >> (category % 32) & 1 == 1)
     }
