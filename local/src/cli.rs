@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::{Engine, Options};
@@ -16,13 +17,16 @@ use crate::clients::{self, Clients, Endpoints, Network};
 use crate::demo;
 use crate::dynamodb::Durability;
 use crate::evaluate::Evaluate;
+use crate::fault::Faults;
 use crate::home::Home;
 use crate::input::{CsvOptions, Input, is_csv};
+use crate::jobs;
 use crate::machine::{self, Machine, Pipeline};
 use crate::replay::Replay;
 use crate::run::{Function, Run};
 use crate::serve;
 use crate::show;
+use crate::signature::Keys;
 use crate::simulate;
 
 /// How often `serve` writes the counters of stored events, which a function writes after each batch.
@@ -144,7 +148,7 @@ enum Command {
         after_help = "Examples:\n  fraudstream apply --dry-run\n  fraudstream apply config/detector.yaml --to amazon"
     )]
     Apply(Apply),
-    /// Answer Fraud Detector, DynamoDB, S3 and EventBridge on one loopback port.
+    /// Answer Fraud Detector, DynamoDB, S3 and EventBridge on one port.
     #[command(
         after_help = "Example:\n  fraudstream serve --port 4567\n  aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567"
     )]
@@ -154,6 +158,11 @@ enum Command {
         after_help = "Examples:\n  fraudstream evaluate train.csv test.csv\n  fraudstream evaluate transactions.csv.gz --label is_fraud --legit 0 --type merchant=CATEGORICAL --report report/"
     )]
     Evaluate(Box<Evaluate>),
+    /// Run batch imports, batch predictions and deletions of events that were asked for.
+    #[command(
+        after_help = "Examples:\n  fraudstream jobs\n  fraudstream jobs --aws --watch\n\n`fraudstream serve` runs the jobs of its own folder by itself."
+    )]
+    Jobs(JobsArgs),
     /// Simulate a shop: history, new orders, chargebacks, and the truth.
     #[command(after_help = "Example:\n  fraudstream simulate --out shop/ --seed 7")]
     Simulate(Simulate),
@@ -271,12 +280,34 @@ struct Apply {
 
 #[derive(Debug, Args)]
 struct Serve {
+    /// Address to listen on; one that other machines reach needs --credentials.
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    host: std::net::IpAddr,
     /// Port; 0 takes a free one.
     #[arg(long, default_value_t = 4567)]
     port: u16,
+    /// Answer only requests signed with a key of this file, in the form of ~/.aws/credentials.
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
     /// Withstand a loss of power, too: about three times slower.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "memory")]
     durable: bool,
+    /// Keep the tables in memory: the fastest, and gone at the end.
+    #[arg(long)]
+    memory: bool,
+    /// Let tests have calls fail, see docs/differences.md.
+    #[arg(long, conflicts_with = "credentials")]
+    faults: bool,
+}
+
+#[derive(Debug, Args)]
+struct JobsArgs {
+    /// Go on until interrupted; otherwise the command ends when no job is left.
+    #[arg(long)]
+    watch: bool,
+    /// Print each job that ends as a line of JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -313,6 +344,7 @@ impl Cli {
             Command::Apply(args) => apply_file(&place, args).await,
             Command::Serve(args) => serve_here(&place, args).await,
             Command::Evaluate(args) => Ok(args.run()?),
+            Command::Jobs(args) => run_jobs(&place, args).await,
             Command::Simulate(args) => simulate_shop(&args),
         }
     }
@@ -374,14 +406,8 @@ impl Place {
         };
         let mut clients = Clients::network(&network).await;
         if judge == Judge::Engine {
-            let mut options = Options::new(&self.region, clients::ACCOUNT);
-            options
-                .definitions_table
-                .clone_from(&self.definitions_table);
-            options.events_table.clone_from(&self.events_table);
-            let engine = Engine::new(options, clients.dynamodb.clone());
-            clients.frauddetector =
-                clients::frauddetector(engine::http_client(std::sync::Arc::new(engine)));
+            let engine = self.engine(&clients).await;
+            clients.frauddetector = clients::frauddetector(engine::http_client(engine));
         }
         Pipeline {
             clients,
@@ -389,6 +415,18 @@ impl Place {
             bucket: self.bucket.clone(),
             budget: Budget::default(),
         }
+    }
+
+    /// The engine over the tables of `clients`.
+    async fn engine(&self, clients: &Clients) -> Arc<Engine> {
+        let mut options = Options::new(&self.region, clients::ACCOUNT);
+        options
+            .definitions_table
+            .clone_from(&self.definitions_table);
+        options.events_table.clone_from(&self.events_table);
+        let sagemaker = clients::sagemaker(&self.region, self.endpoint_url.as_deref()).await;
+        let engine = Engine::new(options, clients.dynamodb.clone());
+        Arc::new(engine.with_sagemaker(sagemaker))
     }
 
     fn mapping(&self) -> Result<Mapping, Error> {
@@ -628,9 +666,16 @@ async fn apply_file(place: &Place, args: Apply) -> Result<(), Error> {
 }
 
 async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
+    let keys = args.credentials.as_deref().map(Keys::read).transpose()?;
+    let faults = args.faults.then(Faults::new);
     let home = Home::open(&place.home)?;
-    let machine = Machine::open(&home, durability(args.durable)).await?;
-    let engine = std::sync::Arc::clone(&machine.engine);
+    let durability = if args.memory {
+        Durability::Nothing
+    } else {
+        durability(args.durable)
+    };
+    let machine = Machine::open(&home, durability).await?;
+    let engine = Arc::clone(&machine.engine);
     let counting = tokio::spawn(async move {
         loop {
             tokio::time::sleep(COUNTERS).await;
@@ -639,12 +684,33 @@ async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
             }
         }
     });
-    let served = serve::run(args.port, machine.services()).await;
-    counting.abort();
-    // The task holds the engine until it has ended.
-    let _ = counting.await;
+    let jobs = jobs::local(&machine);
+    let working = tokio::spawn(async move { jobs.run().await });
+    let front = serve::Front { keys, faults };
+    let served = serve::run(args.host, args.port, machine.services(), front).await;
+    // The tasks hold the engine until they have ended. A job goes on at the next start.
+    for task in [counting, working] {
+        task.abort();
+        let _ = task.await;
+    }
     machine.close().await?;
     Ok(served?)
+}
+
+async fn run_jobs(place: &Place, args: JobsArgs) -> Result<(), Error> {
+    let work = place.open(Durability::Kill, Judge::Engine).await?;
+    let jobs = match &work.machine {
+        Some(machine) => jobs::local(machine),
+        None => {
+            let engine = place.engine(&work.pipeline.clients).await;
+            jobs::remote(engine, &work.pipeline.clients)
+        },
+    };
+    let stop = serve::interrupted()?;
+    let done = jobs::run(&jobs, args.watch, args.json, stop).await;
+    drop(jobs);
+    work.close().await?;
+    done
 }
 
 fn simulate_shop(args: &Simulate) -> Result<(), Error> {

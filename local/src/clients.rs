@@ -73,6 +73,22 @@ impl Clients {
     }
 }
 
+/// A client that asks SageMaker's endpoints, at AWS or at an address. The engine has it where its
+/// detectors have external models.
+pub async fn sagemaker(region: &str, url: Option<&str>) -> aws_sdk_sagemakerruntime::Client {
+    let network = Network {
+        region: region.to_owned(),
+        endpoints: url.map(Endpoints::all).unwrap_or_default(),
+    };
+    let config = without_missing_credentials(network_config(&network).await, &network).await;
+    let config = at(&config, url);
+    let mut builder = aws_sdk_sagemakerruntime::config::Builder::from(&config.sdk);
+    if config.anonymous {
+        builder = builder.allow_no_auth();
+    }
+    aws_sdk_sagemakerruntime::Client::from_conf(builder.build())
+}
+
 /// Where the clients go.
 #[derive(Clone, Debug)]
 pub struct Network {
@@ -193,6 +209,16 @@ fn http_client() -> SharedHttpClient {
             tls::rustls_provider::CryptoMode::Ring,
         ))
         .build_https()
+}
+
+/// The client for objects of some size: a part of a file takes longer than a record.
+pub fn for_files(client: &aws_sdk_s3::Client) -> aws_sdk_s3::Client {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(Duration::from_secs(60))
+        .build();
+    let config = client.config().to_builder().timeout_config(timeouts);
+    aws_sdk_s3::Client::from_conf(config.build())
 }
 
 /// The SDK has no limit of its own on an operation as a whole.

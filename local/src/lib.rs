@@ -16,6 +16,7 @@ pub mod evaluate;
 pub mod fault;
 pub mod home;
 pub mod input;
+pub mod jobs;
 pub mod machine;
 pub mod replay;
 pub mod report;
@@ -23,6 +24,7 @@ pub mod run;
 pub mod s3;
 pub mod serve;
 pub mod show;
+pub mod signature;
 pub mod simulate;
 
 /// Starts logging to standard error; `directives` is the value of `RUST_LOG`.

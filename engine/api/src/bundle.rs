@@ -11,8 +11,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::endpoints::{InputConfiguration, OutputConfiguration};
 use crate::error::{Error, Result};
 use crate::operations;
+use crate::operations::models::VersionReference;
 use crate::store::Table;
 
 /// Where a bundle is: the hash of its content, and in how many chunks it is stored.
@@ -52,6 +54,31 @@ pub(crate) struct VersionBundle {
     pub(crate) event_type_name: String,
     pub(crate) mode: Mode,
     pub(crate) rules: Vec<BundledRule>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) models: Vec<BundledModel>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) external_models: Vec<BundledExternalModel>,
+}
+
+/// A model version as it was when it was pinned.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BundledModel {
+    #[serde(flatten)]
+    pub(crate) version: VersionReference,
+    /// The variable that its score is in.
+    pub(crate) score: BundledVariable,
+}
+
+/// An external model, and the variables that its answer goes to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BundledExternalModel {
+    pub(crate) model_endpoint: String,
+    pub(crate) model_source: String,
+    pub(crate) input: InputConfiguration,
+    pub(crate) output: OutputConfiguration,
+    pub(crate) variables: Vec<BundledVariable>,
 }
 
 /// Whether the first rule that matches ends the evaluation.
@@ -106,11 +133,16 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 impl EventTypeBundle {
-    /// What rules over this event type may speak of.
-    pub(crate) fn schema(&self, lists: impl IntoIterator<Item = String>) -> Schema {
+    /// What rules over this event type may speak of: its variables, then those of models.
+    pub(crate) fn schema<'s>(
+        &'s self,
+        scores: impl IntoIterator<Item = &'s BundledVariable>,
+        lists: impl IntoIterator<Item = String>,
+    ) -> Schema {
         let variables = self
             .variables
             .iter()
+            .chain(scores)
             .map(|variable| (variable.name.clone(), variable.ty()));
         Schema::new(variables, lists)
     }
@@ -132,6 +164,18 @@ impl BundledVariable {
     }
 }
 
+impl VersionBundle {
+    /// The variables of its models, in the order of their slots after the event's own.
+    pub(crate) fn scores(&self) -> impl Iterator<Item = &BundledVariable> {
+        let models = self.models.iter().map(|model| &model.score);
+        models.chain(
+            self.external_models
+                .iter()
+                .flat_map(|model| &model.variables),
+        )
+    }
+}
+
 /// A version over its event type, ready to run.
 #[derive(Debug)]
 pub(crate) struct Compiled {
@@ -148,19 +192,22 @@ impl Compiled {
             .rules
             .iter()
             .flat_map(|rule| rule.lists.iter().cloned());
-        let schema = event_type.schema(lists);
-        let compile =
-            |rule: &BundledRule| {
-                Rule::new(&rule.expression, &schema).map_err(|_| {
+        let scores: Vec<BundledVariable> = version.scores().cloned().collect();
+        let schema = event_type.schema(&scores, lists);
+        let compile = |rule: &BundledRule| {
+            Rule::new(&rule.expression, &schema).map_err(|_| {
                 let BundledRule { rule_id, rule_version, .. } = rule;
                 Error::validation(format!(
-                    "Version {rule_version} of rule '{rule_id}' no longer fits event type '{}'.",
+                    "Version {rule_version} of rule '{rule_id}' uses a variable that neither event type '{}' nor a \
+                     model of the detector version has.",
                     event_type.name
                 ))
             })
-            };
+        };
         let rules = version.rules.iter().map(compile).collect::<Result<_>>()?;
-        let defaults = event_type.defaults();
+        // A score that is not there is null: models have no default.
+        let mut defaults = event_type.defaults();
+        defaults.resize(schema.len(), Value::Null);
         Ok(Self {
             version,
             event_type,

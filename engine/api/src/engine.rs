@@ -17,6 +17,7 @@ pub struct Engine {
     pub(crate) options: Options,
     pub(crate) definitions: Table,
     pub(crate) events: Table,
+    pub(crate) sagemaker: Option<aws_sdk_sagemakerruntime::Client>,
     pub(crate) cache: Cache,
     pub(crate) statistics: Statistics,
     pub(crate) noted_day: NotedDay,
@@ -48,12 +49,23 @@ impl Engine {
         Self {
             definitions,
             events,
+            sagemaker: None,
             cache: Cache::default(),
             statistics: Statistics::default(),
             noted_day: NotedDay::default(),
             serve,
             turn: Mutex::new(()),
             options,
+        }
+    }
+
+    /// The same engine with a way to ask external models; without one, a detector version that has
+    /// any answers `ResourceUnavailableException`.
+    #[must_use]
+    pub fn with_sagemaker(self, client: aws_sdk_sagemakerruntime::Client) -> Self {
+        Self {
+            sagemaker: Some(client),
+            ..self
         }
     }
 

@@ -19,6 +19,8 @@ pub enum Code {
     ResourceNotFound,
     /// The resource is used by another, or is being changed by another request.
     Conflict,
+    /// An external model could not be asked.
+    ResourceUnavailable,
     /// The engine may not use its tables.
     AccessDenied,
     /// The tables refuse more requests for now.
@@ -31,8 +33,6 @@ pub enum Code {
     UnknownOperation,
     /// The API has this operation, the engine does not yet.
     NotBuilt,
-    /// The body is larger than the operation accepts.
-    TooLarge,
 }
 
 impl Code {
@@ -42,12 +42,12 @@ impl Code {
             Self::Validation => "ValidationException",
             Self::ResourceNotFound => "ResourceNotFoundException",
             Self::Conflict => "ConflictException",
+            Self::ResourceUnavailable => "ResourceUnavailableException",
             Self::AccessDenied => "AccessDeniedException",
             Self::Throttling => "ThrottlingException",
             Self::InternalServer => "InternalServerException",
             Self::Serialization => "SerializationException",
             Self::UnknownOperation | Self::NotBuilt => "UnknownOperationException",
-            Self::TooLarge => "RequestEntityTooLargeException",
         }
     }
 
@@ -56,7 +56,6 @@ impl Code {
         match self {
             Self::InternalServer => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotBuilt => http::StatusCode::NOT_IMPLEMENTED,
-            Self::TooLarge => http::StatusCode::PAYLOAD_TOO_LARGE,
             _ => http::StatusCode::BAD_REQUEST,
         }
     }

@@ -17,7 +17,10 @@
 //! - `bundle`: what a detector version resolves to, immutable, named by its content;
 //!   `lists`: allow and deny lists and their edits;
 //! - `cache`: what a prediction needs, ready to run, checked against the tables every 2 s;
+//! - `endpoints`: SageMaker endpoints that a version asks;
+//! - `jobs`: batch imports, batch predictions and deletions, run beside the operations;
 //! - `statistics`: counters of stored events;
+//! - [`fuzz`]: what must hold for any request and any token;
 //! - `store`: items, chunks, and changes that land whole or not at all.
 //!
 //! Values of event variables and elements of lists are personal data: no log line and no error
@@ -31,8 +34,11 @@
 mod bundle;
 mod cache;
 mod connector;
+mod endpoints;
 mod engine;
 mod error;
+pub mod fuzz;
+mod jobs;
 mod lists;
 mod operations;
 mod options;
@@ -47,6 +53,7 @@ mod wire;
 pub use connector::http_client;
 pub use engine::Engine;
 pub use error::{Code, Error, Result};
+pub use jobs::{Ended, JobKind, JobStatus, Jobs};
 pub use options::{Clock, Limits, Options};
 pub use store::{IndexDefinition, TableDefinition};
 pub use wire::{PREDICTION_HEADER, TARGET_PREFIX};

@@ -80,6 +80,16 @@ pub struct Limits {
     pub list_elements: usize,
     /// Lists that the rules of one detector version use together.
     pub lists_per_detector: usize,
+    /// Models and external models of one detector version, together.
+    pub models_per_detector_version: usize,
+    /// Models of the account.
+    pub models: usize,
+    /// Versions of one model.
+    pub versions_per_model: usize,
+    /// Model versions that are ACTIVE.
+    pub deployed_model_versions: usize,
+    /// Model versions in training at once; a model has one at most.
+    pub trainings: usize,
     /// Versions of one detector that are DRAFT.
     pub drafts_per_detector: usize,
 }
@@ -97,6 +107,11 @@ impl Default for Limits {
             lists: 1000,
             list_elements: 100_000,
             lists_per_detector: 30,
+            models_per_detector_version: 10,
+            models: 50,
+            versions_per_model: 200,
+            deployed_model_versions: 5,
+            trainings: 3,
             drafts_per_detector: 100,
         }
     }

@@ -5,12 +5,12 @@ use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, Update};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::{Key, failed};
 use crate::text;
 
@@ -36,16 +36,45 @@ impl Default for Statistics {
     }
 }
 
+/// What was stored less what was deleted, and the times that the stored events span.
 #[derive(Debug, Default, Clone)]
-struct Count {
-    events: u64,
-    bytes: u64,
+pub(crate) struct Count {
+    changes: u64,
+    events: i64,
+    bytes: i64,
     least: Option<String>,
     most: Option<String>,
 }
 
 impl Count {
-    fn add(&mut self, more: Self) {
+    /// One event of so many bytes was stored.
+    pub(crate) fn stored(bytes: usize, time: &str) -> Self {
+        Self {
+            changes: 1,
+            events: 1,
+            bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+            least: Some(time.to_owned()),
+            most: Some(time.to_owned()),
+        }
+    }
+
+    /// One event of so many bytes was deleted. The span stays: what is at its ends now is not known.
+    pub(crate) fn deleted(bytes: usize) -> Self {
+        Self {
+            changes: 1,
+            events: -1,
+            bytes: -i64::try_from(bytes).unwrap_or(i64::MAX),
+            least: None,
+            most: None,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changes == 0
+    }
+
+    pub(crate) fn add(&mut self, more: Self) {
+        self.changes += more.changes;
         self.events += more.events;
         self.bytes += more.bytes;
         self.least = earlier(self.least.take(), more.least);
@@ -57,8 +86,8 @@ impl Count {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Totals {
-    number_of_events: u64,
-    event_data_size_in_bytes: u64,
+    number_of_events: i64,
+    event_data_size_in_bytes: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     least_recent_event: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,18 +97,12 @@ pub(crate) struct Totals {
 }
 
 impl Statistics {
-    /// Counts one stored event; says whether it is time to write.
-    pub(crate) fn count(&self, event_type: &str, bytes: usize, time: &str) -> bool {
-        let one = Count {
-            events: 1,
-            bytes: bytes as u64,
-            least: Some(time.to_owned()),
-            most: Some(time.to_owned()),
-        };
+    /// Counts; says whether it is time to write.
+    fn count(&self, event_type: &str, more: Count) -> bool {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(event_type.to_owned()).or_default();
-        count.add(one);
-        count.events >= AT_ONCE
+        count.add(more);
+        count.changes >= AT_ONCE
     }
 
     /// Keeps what could not be written for the next time.
@@ -109,26 +132,76 @@ impl Engine {
         result
     }
 
+    /// Counts events that were stored or deleted. They are by now, so a count that cannot be
+    /// written waits for the next time and fails nothing.
+    pub(crate) async fn count(&self, event_type: &str, more: Count) {
+        let full = self.statistics.count(event_type, more);
+        if full && self.write_statistics().await.is_err() {
+            tracing::warn!("the statistics of events could not be written");
+        }
+    }
+
     async fn add(&self, event_type: &str, count: &Count) -> Result<()> {
-        let key = key(event_type, self.statistics.shard);
-        let number = |number: u64| AttributeValue::N(number.to_string());
-        let now = AttributeValue::S(text::milliseconds(self.now()));
-        let request = self
-            .events
-            .client
-            .update_item()
-            .table_name(&self.events.name);
+        let Update {
+            key,
+            update_expression,
+            table_name,
+            expression_attribute_values: values,
+            ..
+        } = self.count_update(event_type, count)?;
+        let request = self.events.client.update_item().table_name(table_name);
         let request = request
-            .set_key(Some(key.attributes()))
+            .set_key(Some(key))
+            .update_expression(update_expression)
+            .set_expression_attribute_values(values);
+        request.send().await.map_err(failed)?;
+        self.stretch_to(event_type, count).await
+    }
+
+    /// The change of the counters alone, for a transaction; [`Self::stretch_to`] follows it.
+    pub(crate) fn count_update(&self, event_type: &str, count: &Count) -> Result<Update> {
+        let number = |number: i64| AttributeValue::N(number.to_string());
+        let now = AttributeValue::S(text::milliseconds(self.now()));
+        Update::builder()
+            .table_name(&self.events.name)
+            .set_key(Some(key(event_type, self.statistics.shard).attributes()))
             .update_expression("ADD numberOfEvents :events, eventDataSizeInBytes :bytes SET lastUpdatedTime = :now")
             .expression_attribute_values(":events", number(count.events))
             .expression_attribute_values(":bytes", number(count.bytes))
-            .expression_attribute_values(":now", now);
-        request.send().await.map_err(failed)?;
+            .expression_attribute_values(":now", now)
+            .build()
+            .map_err(Error::internal)
+    }
+
+    /// Makes the span hold the times that were counted; doing it twice is no harm.
+    pub(crate) async fn stretch_to(&self, event_type: &str, count: &Count) -> Result<()> {
+        let key = key(event_type, self.statistics.shard);
         self.stretch(&key, "leastRecentEvent", ">", count.least.as_deref())
             .await?;
         self.stretch(&key, "mostRecentEvent", "<", count.most.as_deref())
             .await
+    }
+
+    /// Forgets the span of an event type without events: the next event begins another.
+    pub(crate) async fn forget_span(&self, event_type: &str) -> Result<()> {
+        self.write_statistics().await?;
+        let totals = self.totals(event_type).await?;
+        if totals.is_none_or(|totals| totals.number_of_events != 0) {
+            return Ok(());
+        }
+        for shard in 0..SHARDS {
+            let request = self.events.client.update_item();
+            let request = request
+                .table_name(&self.events.name)
+                .set_key(Some(key(event_type, shard).attributes()))
+                .update_expression("REMOVE leastRecentEvent, mostRecentEvent")
+                .condition_expression("attribute_exists(pk)");
+            match request.send().await {
+                Err(error) if !lies_within(&error) => return Err(failed(error)),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Moves one end of the time the events span, if the new one lies further out.

@@ -138,4 +138,5 @@ fn engine(settings: &Settings, config: &SdkConfig) -> Engine {
         .clone_from(&settings.definitions_table);
     options.events_table.clone_from(&settings.events_table);
     Engine::for_function(options, aws_sdk_dynamodb::Client::new(config))
+        .with_sagemaker(aws_sdk_sagemakerruntime::Client::new(config))
 }

@@ -14,6 +14,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from .model import check_answer
+
 ENDPOINT = os.environ.get("CONTRACT_ENDPOINT")
 REGION = "us-east-1"
 TARGET = "AWSHawksNestServiceFacade."
@@ -33,9 +35,11 @@ def fresh(name="x"):
 def connect(endpoint):
     """A client that sends whatever it is told to, once."""
     config = Config(parameter_validation=False, retries={"total_max_attempts": 1}, read_timeout=20)
-    return boto3.client(
+    client = boto3.client(
         "frauddetector", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test", config=config
     )
+    client.meta.events.register("before-parse.frauddetector", check_answer)
+    return client
 
 
 class Answer:
@@ -61,7 +65,8 @@ def post(endpoint, operation, body, method="POST", path="/", **headers):
     url = urllib.parse.urlsplit(endpoint)
     connection = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}[url.scheme](url.netloc, timeout=20)
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"{TARGET}{operation}", **headers}
+    target = {} if operation is None else {"X-Amz-Target": f"{TARGET}{operation}"}
+    headers = {"Content-Type": "application/x-amz-json-1.1", **target, **headers}
     body = body if isinstance(body, (str, bytes)) else json.dumps(body)
     with contextlib.closing(connection):
         connection.request(method, path, body.encode() if isinstance(body, str) else body, headers)

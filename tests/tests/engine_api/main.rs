@@ -9,8 +9,12 @@
 mod core_path;
 mod definitions;
 mod errors;
+mod external_models;
+mod fuzz;
 mod history;
+mod jobs;
 mod lists;
+mod models;
 mod pages;
 mod predictions;
 mod shared_tables;

@@ -12,9 +12,10 @@ use aws_sdk_frauddetector::operation::send_event::builders::SendEventFluentBuild
 use aws_sdk_frauddetector::types::{
     DataSource, DataType, DetectorVersionStatus, Entity, Language, Rule, RuleExecutionMode,
 };
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use engine::{Engine, Options};
-use fraudstream::{clients, dynamodb::DynamoDb};
+use fraudstream::{clients, dynamodb::DynamoDb, fault::Faults};
 use serde_json::Value;
 
 /// 2026-06-01T10:15:30Z, in milliseconds.
@@ -26,6 +27,7 @@ pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     pub(crate) options: Options,
+    connector: SharedHttpClient,
     clock: Arc<AtomicI64>,
 }
 
@@ -35,6 +37,14 @@ impl World {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Options)) -> Self {
+        Self::built(change, |engine| engine).await
+    }
+
+    /// An engine that is given more than tables.
+    pub(crate) async fn built(
+        change: impl FnOnce(&mut Options),
+        build: impl FnOnce(Engine) -> Engine,
+    ) -> Self {
         let clock = Arc::new(AtomicI64::new(START));
         let time = Arc::clone(&clock);
         let mut options = Options::new("us-east-1", "123456789012");
@@ -43,8 +53,8 @@ impl World {
         });
         change(&mut options);
         let connector = DynamoDb::in_memory().unwrap().service().http_client();
-        let dynamodb = clients::dynamodb(connector);
-        let engine = Arc::new(Engine::new(options.clone(), dynamodb.clone()));
+        let dynamodb = clients::dynamodb(connector.clone());
+        let engine = Arc::new(build(Engine::new(options.clone(), dynamodb.clone())));
         engine.create_tables().await.unwrap();
         let client = clients::frauddetector(engine::http_client(Arc::clone(&engine)));
         Self {
@@ -52,15 +62,22 @@ impl World {
             client,
             dynamodb,
             options,
+            connector,
             clock,
         }
     }
 
     /// Another process over the same tables.
     pub(crate) fn another(&self) -> Client {
+        self.another_with(&Faults::new())
+    }
+
+    /// Another process whose way to the tables has these faults.
+    pub(crate) fn another_with(&self, faults: &Faults) -> Client {
         let mut options = self.options.clone();
         options.freshness = Duration::ZERO;
-        let engine = Engine::new(options, self.dynamodb.clone());
+        let dynamodb = clients::dynamodb(faults.wrap(self.connector.clone()));
+        let engine = Engine::new(options, dynamodb);
         clients::frauddetector(engine::http_client(Arc::new(engine)))
     }
 

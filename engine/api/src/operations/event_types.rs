@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::page::{Listing, Page, Paging};
 use super::tags::{Tag, Tags};
 use super::variables::{self, Variable};
-use super::{ByName, Empty, Named, detectors, entity_types, labels, named_key, page, versions};
-use crate::bundle::{self, BundleReference, BundledVariable, EventTypeBundle};
+use super::{
+    ByName, Empty, Named, detectors, entity_types, labels, models, named_key, page, versions,
+};
+use crate::bundle::{self, BundleReference, EventTypeBundle};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::statistics::Totals;
@@ -184,11 +186,7 @@ async fn event_variables(change: &Change<'_>, event_type: &EventType) -> Result<
 fn resolve(event_type: &EventType, variables: &[Variable]) -> EventTypeBundle {
     let variable = |name: &String| {
         let variable = variables.iter().find(|variable| variable.name == *name)?;
-        Some(BundledVariable {
-            name: variable.name.clone(),
-            data_type: variable.data_type.clone(),
-            default_value: variable.default_value.clone(),
-        })
+        Some(variable.bundled())
     };
     EventTypeBundle {
         name: event_type.name.clone(),
@@ -218,7 +216,7 @@ async fn check_rules(change: &Change<'_>, event_type: &EventTypeBundle) -> Resul
             continue;
         }
         for rule in versions::pinned_rules(change, &detector.detector_id).await? {
-            let schema = event_type.schema(rule.lists.iter().cloned());
+            let schema = event_type.schema(&rule.scores, rule.lists.iter().cloned());
             if Rule::new(&rule.expression, &schema).is_err() {
                 return Err(Error::validation(format!(
                     "Version {} of rule '{}' of detector '{}' uses a variable that event type '{}' would lose.",
@@ -306,6 +304,12 @@ pub(crate) fn missing(name: &str) -> Error {
     Error::not_found(format!("Event type '{name}' does not exist."))
 }
 
+pub(crate) fn not_stored(name: &str) -> Error {
+    Error::validation(format!(
+        "Event type '{name}' does not store events: its event ingestion is DISABLED."
+    ))
+}
+
 async fn output(engine: &Engine, event_type: EventType) -> Result<Output> {
     Ok(Output {
         ingested_event_statistics: engine.totals(&event_type.name).await?,
@@ -322,7 +326,7 @@ async fn output(engine: &Engine, event_type: EventType) -> Result<Output> {
     })
 }
 
-/// Refused while a detector uses it.
+/// Refused while a detector or a model uses it.
 pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
     let mut change = engine.change().await?;
     let detectors = detectors::all(&change).await?;
@@ -333,6 +337,17 @@ pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
         let message = format!(
             "Event type '{}' is used by detector '{}'.",
             input.name, user.detector_id
+        );
+        return Err(Error::conflict(message));
+    }
+    let models = models::all(&change).await?;
+    if let Some(user) = models
+        .iter()
+        .find(|model| model.event_type_name == input.name)
+    {
+        let message = format!(
+            "Event type '{}' is used by model '{}'.",
+            input.name, user.model_id
         );
         return Err(Error::conflict(message));
     }

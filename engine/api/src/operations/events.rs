@@ -7,15 +7,18 @@
 use std::collections::BTreeMap;
 
 use ::rules::Value;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use event::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::predictions::Prediction;
 use super::{Empty, event_types, predictions};
 use crate::bundle::{BundledVariable, EventTypeBundle};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::statistics::Count;
 use crate::store::{self, Key, failed};
 use crate::text;
 
@@ -42,16 +45,24 @@ pub(crate) struct StoredEvent {
     /// When it was stored, to tell which of several is the newest.
     pub(crate) stored_time: String,
     pub(crate) expires_at: i64,
+    /// The row of the import that stored it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) imported: Option<String>,
 }
 
 impl StoredEvent {
-    /// What it counts in the statistics: its names and values.
+    /// What it counts in the statistics.
     pub(crate) fn bytes(&self) -> usize {
-        let variable = |(name, value): (&String, &Option<String>)| {
-            name.len() + value.as_ref().map_or(0, String::len)
-        };
-        self.event_variables.iter().map(variable).sum::<usize>() + self.event_id.len()
+        bytes(&self.event_id, &self.event_variables)
     }
+}
+
+/// What an event weighs: its names and values.
+pub(crate) fn bytes(event_id: &str, variables: &Variables) -> usize {
+    let variable = |(name, value): (&String, &Option<String>)| {
+        name.len() + value.as_ref().map_or(0, String::len)
+    };
+    variables.iter().map(variable).sum::<usize>() + event_id.len()
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -128,6 +139,15 @@ fn time(member: &str, text: &str) -> Result<Timestamp> {
     Timestamp::parse_request(text).map_err(|error| invalid_time(member, &error))
 }
 
+/// A time of a request as the engine writes its own.
+pub(crate) fn moment(member: &str, text: &str) -> Result<String> {
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Ok(text::milliseconds(time));
+    }
+    let time = Timestamp::parse(text).map_err(|error| invalid_time(member, &error))?;
+    Ok(text::milliseconds(time.to_jiff()))
+}
+
 pub(crate) fn invalid_time(member: &str, error: &event::InvalidTimestamp) -> Error {
     Error::validation(format!("'{member}' is not a valid timestamp: {error}."))
 }
@@ -147,18 +167,30 @@ pub(crate) struct Send {
 /// Stores an event. One that was stored before is replaced; its label and predictions stay.
 pub(crate) async fn send(engine: &Engine, input: Send) -> Result<Empty> {
     let event_type = find_type(engine, &input.event_type_name).await?;
-    if !event_type.ingestion {
-        let message = format!(
-            "Event type '{}' does not store events: its event ingestion is DISABLED.",
-            event_type.name
-        );
-        return Err(Error::validation(message));
+    let checked = check(engine, &event_type, input)?;
+    let stored = put_event(engine, &checked.event, None).await?;
+    if stored == Stored::New {
+        engine.count_stored(&checked.event).await;
     }
-    check_entities(&event_type, &input.entities)?;
+    put_label(engine, &checked).await.map(|()| Empty {})
+}
+
+/// An event that may be stored, with the label it brings.
+pub(crate) struct Checked {
+    pub(crate) event: StoredEvent,
+    label: Option<StoredLabel>,
+}
+
+/// Checks an event against its type; nothing is stored.
+pub(crate) fn check(engine: &Engine, event_type: &EventTypeBundle, input: Send) -> Result<Checked> {
+    if !event_type.ingestion {
+        return Err(event_types::not_stored(&event_type.name));
+    }
+    check_entities(event_type, &input.entities)?;
     let event_timestamp = time("eventTimestamp", &input.event_timestamp)?;
     let label = label(
         engine,
-        &event_type,
+        event_type,
         input.assigned_label,
         input.label_timestamp,
     )?;
@@ -169,13 +201,11 @@ pub(crate) async fn send(engine: &Engine, input: Send) -> Result<Empty> {
             .position(|variable| variable.name == name)
     };
     row(
-        &event_type,
+        event_type,
         event_type.defaults(),
         &input.event_variables,
         slot,
     )?;
-    let key = event_key(&input.event_type_name, &input.event_id);
-    let label_key = label_key(&input.event_type_name, &input.event_id);
     let event = StoredEvent {
         event_id: input.event_id,
         event_type_name: input.event_type_name,
@@ -184,32 +214,80 @@ pub(crate) async fn send(engine: &Engine, input: Send) -> Result<Empty> {
         entities: input.entities,
         stored_time: text::milliseconds(engine.now()),
         expires_at: engine.expiry(),
+        imported: None,
     };
-    put_event(engine, &key, &event).await?;
-    if let Some(label) = label {
-        engine
-            .events
-            .put(store::write_at(&label_key, &label)?)
-            .await?;
-    }
-    Ok(Empty {})
+    Ok(Checked { event, label })
 }
 
-/// Only a new event is counted.
-async fn put_event(engine: &Engine, key: &Key, event: &StoredEvent) -> Result<()> {
-    let request = engine
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// There was none of its id.
+    New,
+    /// It took the place of another.
+    Replaced,
+    /// Another row of the same import has its id, so it was not stored.
+    Repeated,
+}
+
+/// Stores row `row` of the import `run`. Done again after a crash it comes out the same, but that
+/// the first writing is taken for new: its count went down with the process.
+pub(crate) async fn import(
+    engine: &Engine,
+    checked: &mut Checked,
+    run: &str,
+    row: u64,
+) -> Result<Stored> {
+    checked.event.imported = Some(format!("{run}#{row}"));
+    let stored = put_event(engine, &checked.event, Some(run)).await?;
+    if stored != Stored::Repeated {
+        put_label(engine, checked).await?;
+    }
+    Ok(stored)
+}
+
+async fn put_event(engine: &Engine, event: &StoredEvent, import: Option<&str>) -> Result<Stored> {
+    let key = event_key(&event.event_type_name, &event.event_id);
+    let mut request = engine
         .events
         .client
         .put_item()
-        .table_name(&engine.events.name);
-    let request = request
-        .set_item(Some(store::write_at(key, event)?))
+        .table_name(&engine.events.name)
+        .set_item(Some(store::write_at(&key, event)?))
         .return_values(ReturnValue::AllOld);
-    let before = request.send().await.map_err(failed)?.attributes;
-    if before.is_none() {
-        engine.count(event).await;
+    let row = event.imported.clone().map(AttributeValue::S);
+    if let (Some(import), Some(row)) = (import, &row) {
+        request = request
+            .condition_expression(
+                "attribute_not_exists(imported) OR imported = :row OR NOT begins_with(imported, :import)",
+            )
+            .expression_attribute_values(":row", row.clone())
+            .expression_attribute_values(":import", AttributeValue::S(import.to_owned()));
     }
-    Ok(())
+    match request.send().await {
+        Ok(output) => Ok(match output.attributes {
+            Some(before) if row.is_none() || before.get("imported") != row.as_ref() => {
+                Stored::Replaced
+            }
+            _ => Stored::New,
+        }),
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+        {
+            Ok(Stored::Repeated)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+async fn put_label(engine: &Engine, checked: &Checked) -> Result<()> {
+    let Some(label) = &checked.label else {
+        return Ok(());
+    };
+    let key = label_key(&checked.event.event_type_name, &checked.event.event_id);
+    engine.events.put(store::write_at(&key, label)?).await
 }
 
 fn label(
@@ -382,42 +460,73 @@ pub(crate) async fn delete(engine: &Engine, input: Delete) -> Result<Empty> {
         event_type_name,
         delete_audit_history,
     } = input;
-    engine
-        .events
-        .delete(&event_key(&event_type_name, &event_id))
-        .await?;
-    engine
-        .events
-        .delete(&label_key(&event_type_name, &event_id))
-        .await?;
     let pk = partition(&event_type_name, &event_id);
+    for sk in ["event", "label"] {
+        delete_part(engine, &event_type_name, &Key::new(&pk, sk)).await?;
+    }
     for prediction in predictions::all(engine, &pk).await? {
         let key = prediction.key();
         if delete_audit_history == Some(true) {
-            engine.events.delete(&key).await?;
+            delete_part(engine, &event_type_name, &key).await?;
         } else if prediction.stored {
-            unstore(engine, &key).await?;
+            unstore(engine, &prediction).await?;
         }
     }
     Ok(Empty {})
 }
 
+/// Deletes one item of an event's partition. What counted as a stored event no longer does.
+pub(crate) async fn delete_part(engine: &Engine, event_type: &str, key: &Key) -> Result<bool> {
+    let request = engine
+        .events
+        .client
+        .delete_item()
+        .table_name(&engine.events.name)
+        .set_key(Some(key.attributes()))
+        .return_values(ReturnValue::AllOld);
+    let before = request.send().await.map_err(failed)?.attributes;
+    let Some(before) = before.filter(|before| !before.is_empty()) else {
+        return Ok(false);
+    };
+    let was_stored = match key.sk.as_str() {
+        "event" => true,
+        "label" => false,
+        _ => before.get("stored") == Some(&AttributeValue::Bool(true)),
+    };
+    if was_stored {
+        let event: StoredEvent = store::read(before)?;
+        engine
+            .count(event_type, Count::deleted(event.bytes()))
+            .await;
+    }
+    Ok(true)
+}
+
 /// The prediction stays; the event in it no longer counts as stored.
-async fn unstore(engine: &Engine, key: &Key) -> Result<()> {
+pub(crate) async fn unstore(engine: &Engine, prediction: &Prediction) -> Result<()> {
     let request = engine
         .events
         .client
         .update_item()
         .table_name(&engine.events.name);
     let request = request
-        .set_key(Some(key.attributes()))
-        .update_expression("SET #stored = :stored")
+        .set_key(Some(prediction.key().attributes()))
+        .update_expression("SET #stored = :no")
         .expression_attribute_names("#stored", "stored")
-        .condition_expression("attribute_exists(pk)")
-        .expression_attribute_values(":stored", AttributeValue::Bool(false));
+        .condition_expression("#stored = :yes")
+        .expression_attribute_values(":no", AttributeValue::Bool(false))
+        .expression_attribute_values(":yes", AttributeValue::Bool(true));
     match request.send().await {
-        Err(error) if !is_gone(error.as_service_error()) => Err(failed(error)),
-        _ => Ok(()),
+        Ok(_) => {
+            let StoredEvent {
+                event_type_name, ..
+            } = &prediction.event;
+            let count = Count::deleted(prediction.event.bytes());
+            engine.count(event_type_name, count).await;
+            Ok(())
+        }
+        Err(error) if is_gone(error.as_service_error()) => Ok(()),
+        Err(error) => Err(failed(error)),
     }
 }
 
@@ -431,19 +540,13 @@ impl Engine {
         self.now().as_second() + i64::from(self.options.retention_days) * 86_400
     }
 
-    /// Counts a stored event. The event is stored by now, so a count that cannot be written waits
-    /// for the next time and fails nothing.
-    pub(crate) async fn count(&self, event: &StoredEvent) {
+    pub(crate) async fn count_stored(&self, event: &StoredEvent) {
         let StoredEvent {
             event_type_name,
             event_timestamp,
             ..
         } = event;
-        let full = self
-            .statistics
-            .count(event_type_name, event.bytes(), event_timestamp);
-        if full && self.write_statistics().await.is_err() {
-            tracing::warn!("the statistics of events could not be written");
-        }
+        let count = Count::stored(event.bytes(), event_timestamp);
+        self.count(event_type_name, count).await;
     }
 }

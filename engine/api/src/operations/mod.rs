@@ -9,14 +9,18 @@
 
 mod detectors;
 mod entity_types;
-mod event_types;
-mod events;
+pub(crate) mod event_types;
+pub(crate) mod events;
+mod external_models;
+mod jobs;
+mod kms_key;
 mod labels;
 mod lists;
+pub(crate) mod models;
 mod named;
 mod outcomes;
 mod page;
-mod predictions;
+pub(crate) mod predictions;
 mod rules;
 mod tags;
 mod variables;
@@ -43,6 +47,7 @@ pub(crate) use versions::{DetectorVersion, Status, version_key};
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result};
 use crate::shapes::Operation;
+use crate::statistics::Count;
 
 /// How often an operation is run when other writers keep getting in between.
 const ATTEMPTS: u32 = 20;
@@ -120,6 +125,17 @@ pub(crate) fn all<'a>(
         "UpdateEventLabel" => run!(events::update_label),
         "DeleteEvent" => run!(events::delete),
 
+        "CreateBatchImportJob" => run!(jobs::create_import),
+        "GetBatchImportJobs" => run!(jobs::get_imports),
+        "CancelBatchImportJob" => run!(jobs::cancel_import),
+        "DeleteBatchImportJob" => run!(jobs::delete_import),
+        "CreateBatchPredictionJob" => run!(jobs::create_prediction),
+        "GetBatchPredictionJobs" => run!(jobs::get_predictions),
+        "CancelBatchPredictionJob" => run!(jobs::cancel_prediction),
+        "DeleteBatchPredictionJob" => run!(jobs::delete_prediction),
+        "DeleteEventsByEventType" => run!(jobs::delete_events),
+        "GetDeleteEventsByEventTypeStatus" => run!(jobs::deletion_status),
+
         "CreateVariable" => run!(variables::create),
         "BatchCreateVariable" => run!(variables::batch_create),
         "UpdateVariable" => run!(variables::update),
@@ -163,6 +179,23 @@ pub(crate) fn all<'a>(
         "UpdateDetectorVersionStatus" => run!(versions::update_status),
         "DeleteDetectorVersion" => run!(versions::delete),
 
+        "CreateModel" => run!(models::create),
+        "GetModels" => run!(models::get),
+        "UpdateModel" => run!(models::update),
+        "DeleteModel" => run!(models::delete),
+        "CreateModelVersion" => run!(models::create_version),
+        "GetModelVersion" => run!(models::get_version),
+        "DescribeModelVersions" => run!(models::describe_versions),
+        "UpdateModelVersion" => run!(models::update_version),
+        "UpdateModelVersionStatus" => run!(models::update_version_status),
+        "DeleteModelVersion" => run!(models::delete_version),
+        "PutExternalModel" => run!(external_models::put),
+        "GetExternalModels" => run!(external_models::get),
+        "DeleteExternalModel" => run!(external_models::delete),
+
+        "PutKMSEncryptionKey" => run!(kms_key::put),
+        "GetKMSEncryptionKey" => run!(kms_key::get),
+
         "TagResource" => run!(tags::tag),
         "UntagResource" => run!(tags::untag),
         "ListTagsForResource" => run!(tags::list),
@@ -194,6 +227,33 @@ async fn predict(engine: &Engine, input: &Value) -> Result<Reply> {
         body: json(&output)?,
         prediction: Some(how),
     })
+}
+
+/// The input of an operation from JSON that no client sent: a row of a file.
+pub(crate) fn checked<I: DeserializeOwned>(operation: &str, input: &Value) -> Result<I> {
+    let operation =
+        crate::shapes::find(operation).ok_or_else(|| Error::internal("no operation"))?;
+    crate::shape::check(operation.input, input)?;
+    typed(input)
+}
+
+/// A prediction for one row of a job, named by `origin`, and what it stores, which the job counts.
+/// Where the row may have been predicted before (`again`), that prediction makes room.
+pub(crate) async fn predict_for_job(
+    engine: &Engine,
+    input: &Value,
+    origin: String,
+    again: bool,
+) -> Result<(Value, Count)> {
+    let mut input: predictions::Predict = checked("GetEventPrediction", input)?;
+    if again {
+        predictions::take_back(engine, &input, &origin).await?;
+    }
+    input.origin = Some(origin);
+    let count = input.count();
+    let (output, _) = predictions::predict(engine, input).await?;
+    let output = serde_json::to_value(&output).map_err(Error::internal)?;
+    Ok((output, count))
 }
 
 /// The walk over the shape has found every violation, so this fails only if our own input type

@@ -3,20 +3,26 @@
 //! A prediction is one write: an immutable snapshot of the event, of what every rule said, and of
 //! the bundles that said it. What a person later asks about it is worked out from those.
 
+use std::collections::{BTreeMap, HashMap};
+
 use ::rules::{Rule, Value, Verdict};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use event::Timestamp;
+use futures::future::try_join_all;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Status;
 use super::events::{self, Entity, StoredEvent, Variables};
+use super::models::VersionReference;
 use crate::bundle::{BundleReference, BundledRule, Compiled, Mode};
 use crate::cache::Ready;
+use crate::endpoints::{self, DataBlob};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::statistics::Count;
 use crate::store::{self, Item, Key, Range, failed};
 use crate::text;
 
@@ -52,12 +58,30 @@ pub(crate) struct Prediction {
     version_bundle: BundleReference,
     event_type_bundle: BundleReference,
     verdicts: String,
+    /// What the version's models said.
+    #[serde(default, flatten)]
+    said: Said,
     /// Whether its event counts as stored: whether ingestion was ENABLED.
     pub(crate) stored: bool,
     /// Tells our own write, sent again by the SDK, from another's.
     attempt: String,
+    /// The row of the job that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
     gsi1pk: String,
     gsi1sk: String,
+}
+
+/// What the models of a version said of an event.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Said {
+    /// The score of each model; one that could not be computed is not there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    model_scores: BTreeMap<String, f64>,
+    /// The cells of each external model's answer, as they were, by variable.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    external_model_outputs: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 const PREFIX: &str = "prediction#";
@@ -109,14 +133,40 @@ pub(crate) struct Predict {
     entities: Vec<Entity>,
     event_timestamp: String,
     event_variables: Variables,
+    #[serde(default)]
+    external_model_endpoint_data_blobs: HashMap<String, DataBlob>,
+    /// The row of the job that asks, if one does.
+    #[serde(skip)]
+    pub(crate) origin: Option<String>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Output {
-    model_scores: [(); 0],
+    model_scores: Vec<ModelScores>,
     rule_results: Vec<RuleResult>,
-    external_model_outputs: [(); 0],
+    external_model_outputs: Vec<ExternalModelOutputs>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ModelScores {
+    model_version: VersionReference,
+    scores: BTreeMap<String, f64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExternalModelOutputs {
+    external_model: ExternalModelSummary,
+    outputs: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExternalModelSummary {
+    model_endpoint: String,
+    model_source: String,
 }
 
 #[derive(Serialize)]
@@ -138,7 +188,9 @@ pub(crate) async fn predict(engine: &Engine, input: Predict) -> Result<(Output, 
     check(compiled, &input)?;
     let event_timestamp = Timestamp::parse_prediction(&input.event_timestamp)
         .map_err(|error| events::invalid_time("eventTimestamp", &error))?;
-    let row = row(compiled, &input.event_variables)?;
+    let mut row = row(compiled, &input.event_variables)?;
+    let said = ask(engine, compiled, &input).await?;
+    said.fill(compiled, &mut row);
     let now = engine.now();
     let verdicts = evaluate(&ready, &row, now.as_millisecond());
     let event = StoredEvent {
@@ -149,19 +201,112 @@ pub(crate) async fn predict(engine: &Engine, input: Predict) -> Result<(Output, 
         entities: input.entities,
         stored_time: String::new(),
         expires_at: engine.expiry(),
+        imported: None,
     };
-    let prediction = snapshot(engine, &ready, event, verdicts).await?;
-    if prediction.stored {
-        engine.count(&prediction.event).await;
+    let prediction = snapshot(engine, &ready, event, said, verdicts, input.origin).await?;
+    // What a job stores, the job counts.
+    if prediction.stored && prediction.origin.is_none() {
+        engine.count_stored(&prediction.event).await;
     }
     let output = Output {
-        model_scores: [],
+        model_scores: model_scores(compiled, &prediction.said),
         rule_results: matched(compiled, &prediction.verdicts)
             .map(result)
             .collect(),
-        external_model_outputs: [],
+        external_model_outputs: external_model_outputs(compiled, &prediction.said),
     };
     Ok((output, how::header(compiled, &prediction)))
+}
+
+/// Asks the version's models. An external model that fails fails the prediction.
+async fn ask(engine: &Engine, compiled: &Compiled, input: &Predict) -> Result<Said> {
+    let external = compiled.version.external_models.iter().map(|model| async {
+        let endpoint = &model.model_endpoint;
+        let outputs = endpoints::ask(
+            engine.sagemaker.as_ref(),
+            model,
+            &compiled.event_type,
+            &input.event_variables,
+            input.external_model_endpoint_data_blobs.get(endpoint),
+        );
+        Ok::<_, Error>((endpoint.clone(), outputs.await?))
+    });
+    Ok(Said {
+        model_scores: BTreeMap::new(),
+        external_model_outputs: try_join_all(external).await?.into_iter().collect(),
+    })
+}
+
+impl Said {
+    /// Puts what was said where rules read it.
+    fn fill(&self, compiled: &Compiled, row: &mut [Value]) {
+        let mut set = |name: &str, value: Value| {
+            if let Some(slot) = compiled.schema.slot(name) {
+                row[slot] = value;
+            }
+        };
+        for model in &compiled.version.models {
+            if let Some(score) = self.model_scores.get(&model.version.model_id) {
+                set(&model.score.name, Value::Float(*score));
+            }
+        }
+        for model in &compiled.version.external_models {
+            let cells = self.external_model_outputs.get(&model.model_endpoint);
+            for variable in &model.variables {
+                let cell = cells.and_then(|cells| cells.get(&variable.name));
+                set(&variable.name, endpoints::value(variable, cell));
+            }
+        }
+    }
+}
+
+fn model_scores(compiled: &Compiled, said: &Said) -> Vec<ModelScores> {
+    let models = compiled.version.models.iter();
+    models
+        .filter_map(|model| {
+            let score = said.model_scores.get(&model.version.model_id)?;
+            Some(ModelScores {
+                model_version: model.version.clone(),
+                scores: BTreeMap::from([(model.score.name.clone(), *score)]),
+            })
+        })
+        .collect()
+}
+
+fn external_model_outputs(compiled: &Compiled, said: &Said) -> Vec<ExternalModelOutputs> {
+    let models = compiled.version.external_models.iter();
+    models
+        .filter_map(|model| {
+            let outputs = said.external_model_outputs.get(&model.model_endpoint)?;
+            Some(ExternalModelOutputs {
+                external_model: ExternalModelSummary {
+                    model_endpoint: model.model_endpoint.clone(),
+                    model_source: model.model_source.clone(),
+                },
+                outputs: outputs.clone(),
+            })
+        })
+        .collect()
+}
+
+impl Predict {
+    /// What its event counts in the statistics.
+    pub(crate) fn count(&self) -> Count {
+        let bytes = events::bytes(&self.event_id, &self.event_variables);
+        Count::stored(bytes, &self.event_timestamp)
+    }
+}
+
+/// Deletes the prediction that a job's row has, which nobody has counted, so that the row can be
+/// judged again.
+pub(crate) async fn take_back(engine: &Engine, input: &Predict, origin: &str) -> Result<()> {
+    let pk = events::partition(&input.event_type_name, &input.event_id);
+    for prediction in all(engine, &pk).await? {
+        if prediction.origin.as_deref() == Some(origin) {
+            engine.events.delete(&prediction.key()).await?;
+        }
+    }
+    Ok(())
 }
 
 fn check(compiled: &Compiled, input: &Predict) -> Result<()> {
@@ -232,7 +377,9 @@ async fn snapshot(
     engine: &Engine,
     ready: &Ready,
     event: StoredEvent,
+    said: Said,
     verdicts: String,
+    origin: Option<String>,
 ) -> Result<Prediction> {
     let version = &ready.compiled.version;
     let mut prediction = Prediction {
@@ -244,8 +391,10 @@ async fn snapshot(
         version_bundle: ready.version_bundle.clone(),
         event_type_bundle: ready.event_type_bundle.clone(),
         verdicts,
+        said,
         stored: ready.compiled.event_type.ingestion,
         attempt: Uuid::new_v4().simple().to_string(),
+        origin,
         gsi1pk: String::new(),
         gsi1sk: String::new(),
     };

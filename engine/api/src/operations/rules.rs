@@ -1,15 +1,18 @@
 //! Rules: an expression over an event, and the outcomes it stands for.
 
+use std::collections::BTreeSet;
+
 use ::rules::Rule;
 use serde::{Deserialize, Serialize};
 
 use super::page::{Listing, Page, Paging};
 use super::tags::{Tag, Tags};
+use super::variables::Variable;
 use super::{
     Detector, Empty, EventType, Named, detector_key, detectors, event_type_key, event_types,
-    named_key, outcomes, page, versions,
+    named_key, outcomes, page, variables, versions,
 };
-use crate::bundle::{self, EventTypeBundle};
+use crate::bundle::{self, BundledVariable, EventTypeBundle};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::store::{Change, Key, Range, Record};
@@ -28,6 +31,9 @@ pub(crate) struct RuleVersion {
     language: String,
     pub(crate) outcomes: Vec<String>,
     pub(crate) lists: Vec<String>,
+    /// The variables of models that it speaks of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) scores: Vec<BundledVariable>,
     last_updated_time: String,
     created_time: String,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
@@ -198,7 +204,7 @@ async fn add(
         )));
     };
     check_outcomes(change, &content.outcomes).await?;
-    let rule = compile(
+    let (rule, scores) = compile(
         engine,
         change,
         &detector.event_type_name,
@@ -217,6 +223,7 @@ async fn add(
         rule_version: head.last_version,
         description: content.description,
         lists: rule.lists().map(str::to_owned).collect(),
+        scores,
         expression: content.expression,
         language: content.language,
         outcomes: content.outcomes,
@@ -264,13 +271,14 @@ async fn check_outcomes(change: &Change<'_>, names: &[String]) -> Result<()> {
     )))
 }
 
-/// Compiles an expression against the detector's event type and the account's lists.
+/// Compiles an expression against the detector's event type, the account's lists, and the variables
+/// of models that it names.
 async fn compile(
     engine: &Engine,
     change: &Change<'_>,
     event_type: &str,
     expression: &str,
-) -> Result<Rule> {
+) -> Result<(Rule, Vec<BundledVariable>)> {
     let record: Option<EventType> = change.get(&event_type_key(event_type)).await?;
     let record = record.ok_or_else(|| event_types::missing(event_type))?;
     let bundle: EventTypeBundle = bundle::load(&engine.definitions, &record.bundle).await?;
@@ -279,9 +287,29 @@ async fn compile(
     } else {
         Vec::new()
     };
-    Rule::new(expression, &bundle.schema(lists)).map_err(|errors| {
+    let mut scores = scores(change, expression).await?;
+    let rule = Rule::new(expression, &bundle.schema(&scores, lists)).map_err(|errors| {
         Error::validation(format!("The rule's expression is not valid:\n{errors}"))
-    })
+    })?;
+    scores.retain(|score| rule.variables().any(|name| name == score.name));
+    Ok((rule, scores))
+}
+
+/// The variables of models that a text may speak of: what looks like a variable, and is one.
+async fn scores(change: &Change<'_>, expression: &str) -> Result<Vec<BundledVariable>> {
+    let names: BTreeSet<&str> = expression
+        .split('$')
+        .skip(1)
+        .filter_map(|after| {
+            let is_of_name = |c: char| matches!(c, '0'..='9' | 'a'..='z' | '_');
+            after.split(|c| !is_of_name(c)).next()
+        })
+        .filter(|name| !name.is_empty())
+        .collect();
+    let keys: Vec<Key> = names.into_iter().map(variables::key).collect();
+    let found: Vec<Variable> = change.many(&keys).await?;
+    let scores = found.iter().filter(|v| v.data_source != "EVENT");
+    Ok(scores.map(Variable::bundled).collect())
 }
 
 #[derive(Debug, Deserialize)]

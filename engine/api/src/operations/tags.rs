@@ -162,6 +162,16 @@ fn key(engine: &Engine, resource: &str) -> Result<Key> {
             detector,
             number(version).ok_or_else(|| missing(resource))?,
         )),
+        [Some("model"), Some(model_type), Some(model_id), None] => {
+            Ok(Key::new("model", format!("{model_type}#{model_id}")))
+        }
+        [
+            Some("model-version"),
+            Some(model_type),
+            Some(model_id),
+            Some(version),
+        ] => super::models::key_of_text(model_type, model_id, version)
+            .ok_or_else(|| missing(resource)),
         [Some("rule"), Some(detector), Some(rule), Some(version)] => {
             let version = number(version).ok_or_else(|| missing(resource))?;
             Ok(Key::new(
@@ -180,7 +190,16 @@ fn is_kind(kind: &str) -> bool {
         entity_types::KIND.name,
     ]
     .contains(&kind)
-        || ["variable", "event-type", "list", "detector"].contains(&kind)
+        || [
+            "variable",
+            "event-type",
+            "list",
+            "detector",
+            "external-model",
+            "batch-import",
+            "batch-prediction",
+        ]
+        .contains(&kind)
 }
 
 fn number(text: &str) -> Option<u32> {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::page::{Listing, Page, Paging};
 use super::tags::{Tag, Tags};
-use super::{ByName, Empty, event_types, page};
+use super::{ByName, Empty, event_types, external_models, page};
+use crate::bundle::BundledVariable;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::store::{Change, Key, Record};
@@ -66,7 +67,7 @@ pub(crate) struct Variable {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    variable_type: Option<String>,
+    pub(crate) variable_type: Option<String>,
     last_updated_time: String,
     created_time: String,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
@@ -76,6 +77,32 @@ pub(crate) struct Variable {
 impl Record for Variable {
     fn key(&self) -> Key {
         key(&self.name)
+    }
+}
+
+impl Variable {
+    /// The variable that a model's score is in.
+    pub(crate) fn score(name: String, model_id: &str, now: &str) -> Self {
+        Self {
+            name,
+            data_type: "FLOAT".to_owned(),
+            data_source: "MODEL_SCORE".to_owned(),
+            default_value: "0.0".to_owned(),
+            description: Some(format!("The score of model {model_id}, 0 to 1000.")),
+            variable_type: None,
+            last_updated_time: now.to_owned(),
+            created_time: now.to_owned(),
+            tags: Tags::default(),
+        }
+    }
+
+    /// As events, rules and models need it.
+    pub(crate) fn bundled(&self) -> BundledVariable {
+        BundledVariable {
+            name: self.name.clone(),
+            data_type: self.data_type.clone(),
+            default_value: self.default_value.clone(),
+        }
     }
 }
 
@@ -133,7 +160,11 @@ pub(crate) async fn create(engine: &Engine, input: Create) -> Result<Empty> {
     engine.commit(change).await.map(|()| Empty {})
 }
 
-async fn add(engine: &Engine, change: &mut Change<'_>, variable: &Variable) -> Result<()> {
+pub(crate) async fn add(
+    engine: &Engine,
+    change: &mut Change<'_>,
+    variable: &Variable,
+) -> Result<()> {
     if change.get::<Variable>(&variable.key()).await?.is_some() {
         return Err(Error::validation(format!(
             "Variable '{}' already exists.",
@@ -377,11 +408,7 @@ pub(crate) async fn batch_get(engine: &Engine, input: BatchGet) -> Result<BatchG
             names.push(name);
         }
     }
-    let keys: Vec<Key> = names
-        .iter()
-        .filter(|name| !name.is_empty())
-        .map(|name| key(name))
-        .collect();
+    let keys: Vec<Key> = names.iter().map(|name| key(name)).collect();
     let mut found: Vec<Variable> = engine.definitions.many(&keys).await?;
     let mut output = BatchGetOutput {
         variables: Vec::new(),
@@ -400,7 +427,7 @@ pub(crate) async fn batch_get(engine: &Engine, input: BatchGet) -> Result<BatchG
     Ok(output)
 }
 
-/// Refused while an event type includes it, or a model made it.
+/// Refused while an event type includes it, a model made it or an external model answers into it.
 pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
     let mut change = engine.change().await?;
     let Some(variable) = change.get::<Variable>(&key(&input.name)).await? else {
@@ -421,6 +448,13 @@ pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
         let message = format!(
             "Variable '{}' is included in event type '{}'.",
             variable.name, user.name
+        );
+        return Err(Error::conflict(message));
+    }
+    if let Some(user) = external_models::user_of(&change, &variable.name).await? {
+        let message = format!(
+            "Variable '{}' holds the answer of external model '{user}'.",
+            variable.name
         );
         return Err(Error::conflict(message));
     }

@@ -5,10 +5,17 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::models::{self, VersionReference};
 use super::rules::RuleVersion;
 use super::tags::{Tag, Tags};
-use super::{Detector, Empty, EventType, RuleReference, detector_key, detectors, event_type_key};
-use crate::bundle::{self, BundleReference, BundledRule, Compiled, Mode, VersionBundle};
+use super::{
+    Detector, Empty, EventType, RuleReference, detector_key, detectors, event_type_key,
+    external_models,
+};
+use crate::bundle::{
+    self, BundleReference, BundledExternalModel, BundledModel, BundledRule, Compiled, Mode,
+    VersionBundle,
+};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::store::{Change, Key, Range, Record};
@@ -42,6 +49,10 @@ pub(crate) struct DetectorVersion {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     rules: Vec<RuleReference>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    model_versions: Vec<VersionReference>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    external_model_endpoints: Vec<String>,
     rule_execution_mode: Mode,
     pub(crate) status: Status,
     last_updated_time: String,
@@ -135,14 +146,7 @@ struct Content {
     #[serde(default)]
     external_model_endpoints: Vec<String>,
     #[serde(default)]
-    model_versions: Vec<ModelVersion>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ModelVersion {
-    model_id: String,
-    model_version_number: String,
+    model_versions: Vec<VersionReference>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -184,6 +188,8 @@ pub(crate) async fn create(engine: &Engine, input: Create) -> Result<Created> {
         detector_version_id: detector.last_version,
         description: input.content.description,
         rules: input.content.rules,
+        model_versions: input.content.model_versions,
+        external_model_endpoints: input.content.external_model_endpoints,
         rule_execution_mode: mode,
         status: Status::Draft,
         last_updated_time: now.clone(),
@@ -230,7 +236,11 @@ async fn resolve(
     mode: Mode,
     content: &Content,
 ) -> Result<BundleReference> {
-    check_models(content)?;
+    let event_type_name = &detector.event_type_name;
+    check_count(engine, content)?;
+    let models = find_models(change, event_type_name, &content.model_versions).await?;
+    let endpoints = &content.external_model_endpoints;
+    let external_models = external_models::find(change, event_type_name, endpoints).await?;
     let rules = find_rules(change, detector, &content.rules).await?;
     let bundle = VersionBundle {
         detector_id: detector.detector_id.clone(),
@@ -238,12 +248,21 @@ async fn resolve(
         event_type_name: detector.event_type_name.clone(),
         mode,
         rules: rules.into_iter().map(bundled).collect(),
+        models,
+        external_models,
     };
-    let event_type: Option<EventType> = change
-        .get(&event_type_key(&detector.event_type_name))
-        .await?;
-    let event_type =
-        event_type.ok_or_else(|| super::event_types::missing(&detector.event_type_name))?;
+    check(engine, change, bundle).await
+}
+
+/// Compiles a version's rules and writes its bundle.
+async fn check(
+    engine: &Engine,
+    change: &Change<'_>,
+    bundle: VersionBundle,
+) -> Result<BundleReference> {
+    let name = &bundle.event_type_name;
+    let event_type: Option<EventType> = change.get(&event_type_key(name)).await?;
+    let event_type = event_type.ok_or_else(|| super::event_types::missing(name))?;
     let event_type = bundle::load(&engine.definitions, &event_type.bundle).await?;
     let compiled = Compiled::new(bundle, event_type)?;
     let most = engine.options.limits.lists_per_detector;
@@ -264,23 +283,107 @@ fn bundled(rule: RuleVersion) -> BundledRule {
     }
 }
 
-/// No model can exist yet, so none that is named does.
-fn check_models(content: &Content) -> Result<()> {
-    if let Some(endpoint) = content.external_model_endpoints.first() {
-        return Err(Error::not_found(format!(
-            "External model '{endpoint}' does not exist."
-        )));
+fn check_count(engine: &Engine, content: &Content) -> Result<()> {
+    let most = engine.options.limits.models_per_detector_version;
+    if content.model_versions.len() + content.external_model_endpoints.len() <= most {
+        return Ok(());
     }
-    if let Some(ModelVersion {
-        model_id,
-        model_version_number,
-    }) = content.model_versions.first()
-    {
-        let message =
-            format!("Version {model_version_number} of model '{model_id}' does not exist.");
-        return Err(Error::not_found(message));
+    Err(Error::validation(format!(
+        "A detector version may have at most {most} models."
+    )))
+}
+
+/// Finds the model versions that a version over an event type is to have.
+async fn find_models(
+    change: &Change<'_>,
+    event_type: &str,
+    references: &[VersionReference],
+) -> Result<Vec<BundledModel>> {
+    let mut found: Vec<BundledModel> = Vec::new();
+    for reference in references {
+        let VersionReference {
+            model_id,
+            model_version_number,
+            ..
+        } = reference;
+        if found
+            .iter()
+            .any(|model| model.version.model_id == *model_id)
+        {
+            let message = format!("Model '{model_id}' is in the version twice.");
+            return Err(Error::validation(message));
+        }
+        let model = reference.find(change).await?;
+        if model.event_type_name != event_type {
+            return Err(Error::validation(format!(
+                "Model '{model_id}' belongs to event type '{}', not to '{event_type}'.",
+                model.event_type_name
+            )));
+        }
+        if model.status != models::Status::Active {
+            return Err(Error::validation(format!(
+                "Version {model_version_number} of model '{model_id}' is {}: only one that is ACTIVE can be used.",
+                model.status
+            )));
+        }
+        found.push(model.bundled());
+    }
+    Ok(found)
+}
+
+/// Writes new bundles for the versions that ask an external model which changes.
+pub(crate) async fn resolve_again(
+    engine: &Engine,
+    change: &mut Change<'_>,
+    changed: &BundledExternalModel,
+) -> Result<()> {
+    let endpoint = &changed.model_endpoint;
+    for detector in detectors::all(change).await? {
+        for mut version in of(change, &detector.detector_id).await? {
+            if !version.external_model_endpoints.contains(endpoint) {
+                continue;
+            }
+            let mut bundle: VersionBundle =
+                bundle::load(&engine.definitions, &version.bundle).await?;
+            for model in &mut bundle.external_models {
+                if model.model_endpoint == *endpoint {
+                    *model = changed.clone();
+                }
+            }
+            version.bundle = check(engine, change, bundle).await?;
+            change.put(&version)?;
+        }
     }
     Ok(())
+}
+
+/// A version of a detector that has a model version, if there is one.
+pub(crate) async fn user_of_model(
+    change: &Change<'_>,
+    detector: &Detector,
+    model: &Key,
+) -> Result<Option<u32>> {
+    let versions = of(change, &detector.detector_id).await?;
+    let uses =
+        |version: &&DetectorVersion| version.model_versions.iter().any(|m| m.key() == *model);
+    Ok(versions.iter().find(uses).map(|v| v.detector_version_id))
+}
+
+/// A detector version that asks an external model, if there is one.
+pub(crate) async fn user_of_endpoint(
+    change: &Change<'_>,
+    endpoint: &String,
+) -> Result<Option<(String, u32)>> {
+    for detector in detectors::all(change).await? {
+        let versions = of(change, &detector.detector_id).await?;
+        let user = versions
+            .into_iter()
+            .find(|version| version.external_model_endpoints.contains(endpoint));
+        if let Some(version) = user {
+            return Ok(Some((version.detector_id, version.detector_version_id)));
+        }
+    }
+    Ok(None)
 }
 
 async fn find_rules(
@@ -323,6 +426,14 @@ fn check_references(detector: &Detector, references: &[RuleReference]) -> Result
     Ok(())
 }
 
+/// A model version in the answer of `GetDetectorVersion`.
+#[derive(Debug, Serialize)]
+struct PinnedModel {
+    #[serde(flatten)]
+    version: VersionReference,
+    arn: String,
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Output {
@@ -331,7 +442,7 @@ pub(crate) struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     external_model_endpoints: Vec<String>,
-    model_versions: Vec<String>,
+    model_versions: Vec<PinnedModel>,
     rules: Vec<RuleReference>,
     status: Status,
     last_updated_time: String,
@@ -349,8 +460,15 @@ pub(crate) async fn get(engine: &Engine, input: Reference) -> Result<Output> {
         detector_id: version.detector_id,
         detector_version_id: version.detector_version_id.to_string(),
         description: version.description,
-        external_model_endpoints: Vec::new(),
-        model_versions: Vec::new(),
+        external_model_endpoints: version.external_model_endpoints,
+        model_versions: version
+            .model_versions
+            .into_iter()
+            .map(|version| PinnedModel {
+                arn: models::arn(engine, &version),
+                version,
+            })
+            .collect(),
         rules: version.rules,
         status: version.status,
         last_updated_time: version.last_updated_time,
@@ -404,6 +522,8 @@ pub(crate) async fn update(engine: &Engine, input: Update) -> Result<Empty> {
     version.bundle = resolve(engine, &change, &detector, number, mode, &input.content).await?;
     version.description = input.content.description;
     version.rules = input.content.rules;
+    version.model_versions = input.content.model_versions;
+    version.external_model_endpoints = input.content.external_model_endpoints;
     version.rule_execution_mode = mode;
     version.last_updated_time = text::milliseconds(engine.now());
     change.put(&version)?;
@@ -444,6 +564,8 @@ pub(crate) async fn update_status(engine: &Engine, input: UpdateStatus) -> Resul
     match (version.status, input.status) {
         (Status::Draft | Status::Inactive, Status::Active) => {
             check_rules(&version)?;
+            let event_type_name = &detector.event_type_name;
+            find_models(&change, event_type_name, &version.model_versions).await?;
             retire(engine, &mut change, &detector).await?;
             detector.active_version = Some(version.detector_version_id);
         }

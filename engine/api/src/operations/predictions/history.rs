@@ -3,16 +3,17 @@
 //! `ListEventPredictions` reads an index by day, in shards, so that no partition of it takes all
 //! writes. A day is noted once it has a prediction, so that days without any cost nothing.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use ::rules::Value;
 use aws_sdk_dynamodb::types::AttributeValue;
-use event::Timestamp;
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::{Prediction, SHARDS, key, matched, verdicts as letters};
 use crate::bundle::{BundledRule, Compiled, Mode};
+use crate::endpoints;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::operations::page::Paging;
@@ -184,10 +185,10 @@ impl Filter {
             |condition: &Option<Condition>| condition.as_ref().and_then(|c| c.value.clone());
         let range = input.prediction_time_range.as_ref();
         let from = range
-            .map(|range| moment("startTime", &range.start_time))
+            .map(|range| events::moment("startTime", &range.start_time))
             .transpose()?;
         let until = range
-            .map(|range| moment("endTime", &range.end_time))
+            .map(|range| events::moment("endTime", &range.end_time))
             .transpose()?;
         if from > until {
             return Err(Error::validation(
@@ -225,15 +226,6 @@ impl Filter {
                 .as_ref()
                 .is_none_or(|until| row.prediction_timestamp <= *until)
     }
-}
-
-/// A time of a request as predictions write theirs.
-fn moment(member: &str, text: &str) -> Result<String> {
-    if let Ok(time) = text.parse::<jiff::Timestamp>() {
-        return Ok(text::milliseconds(time));
-    }
-    let time = Timestamp::parse(text).map_err(|error| events::invalid_time(member, &error))?;
-    Ok(text::milliseconds(time.to_jiff()))
 }
 
 /// The predictions of one event id, from its partitions: one per event type.
@@ -396,9 +388,36 @@ pub(crate) struct MetadataOutput {
     rules: Vec<EvaluatedRule>,
     rule_execution_mode: Mode,
     outcomes: Vec<String>,
-    evaluated_model_versions: [(); 0],
-    evaluated_external_models: [(); 0],
+    evaluated_model_versions: Vec<EvaluatedModelVersion>,
+    evaluated_external_models: Vec<EvaluatedExternalModel>,
     prediction_timestamp: String,
+}
+
+/// A model version that scored, with its score.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EvaluatedModelVersion {
+    model_id: String,
+    model_version: String,
+    model_type: &'static str,
+    evaluations: Vec<Evaluation>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Evaluation {
+    output_variable_name: String,
+    evaluation_score: String,
+}
+
+/// An external model that answered: what it was told, and what it said.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EvaluatedExternalModel {
+    model_endpoint: String,
+    use_event_variables: bool,
+    input_variables: BTreeMap<String, String>,
+    output_variables: BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -423,7 +442,7 @@ struct EvaluatedRule {
 
 /// Shows a prediction with its rules as they were, and what each said.
 pub(crate) async fn metadata(engine: &Engine, input: Metadata) -> Result<MetadataOutput> {
-    let timestamp = moment("predictionTimestamp", &input.prediction_timestamp)?;
+    let timestamp = events::moment("predictionTimestamp", &input.prediction_timestamp)?;
     let key = key(&input.event_type_name, &input.event_id, &timestamp);
     let found: Option<Prediction> = engine.events.get(&key).await?;
     let found = found.filter(|prediction| {
@@ -442,7 +461,10 @@ pub(crate) async fn metadata(engine: &Engine, input: Metadata) -> Result<Metadat
 }
 
 fn rendered(compiled: &Compiled, prediction: Prediction) -> Result<MetadataOutput> {
-    let row = super::row(compiled, &prediction.event.event_variables)?;
+    let mut row = super::row(compiled, &prediction.event.event_variables)?;
+    prediction.said.fill(compiled, &mut row);
+    let evaluated_model_versions = evaluated_model_versions(compiled, &prediction);
+    let evaluated_external_models = evaluated_external_models(compiled, &prediction);
     let rules = rules(compiled, &prediction.verdicts, &row);
     let outcomes = outcomes(compiled, &prediction.verdicts);
     let entity = prediction.event.entities.into_iter().next();
@@ -469,10 +491,50 @@ fn rendered(compiled: &Compiled, prediction: Prediction) -> Result<MetadataOutpu
         rules,
         rule_execution_mode: compiled.version.mode,
         outcomes,
-        evaluated_model_versions: [],
-        evaluated_external_models: [],
+        evaluated_model_versions,
+        evaluated_external_models,
         prediction_timestamp: prediction.prediction_timestamp,
     })
+}
+
+fn evaluated_model_versions(
+    compiled: &Compiled,
+    prediction: &Prediction,
+) -> Vec<EvaluatedModelVersion> {
+    let models = compiled.version.models.iter();
+    models
+        .filter_map(|model| {
+            let score = prediction.said.model_scores.get(&model.version.model_id)?;
+            Some(EvaluatedModelVersion {
+                model_id: model.version.model_id.clone(),
+                model_version: model.version.model_version_number.to_string(),
+                model_type: model.version.model_type.name(),
+                evaluations: vec![Evaluation {
+                    output_variable_name: model.score.name.clone(),
+                    evaluation_score: format!("{score:?}"),
+                }],
+            })
+        })
+        .collect()
+}
+
+fn evaluated_external_models(
+    compiled: &Compiled,
+    prediction: &Prediction,
+) -> Vec<EvaluatedExternalModel> {
+    let models = compiled.version.external_models.iter();
+    models
+        .filter_map(|model| {
+            let outputs = &prediction.said.external_model_outputs;
+            let variables = &prediction.event.event_variables;
+            Some(EvaluatedExternalModel {
+                output_variables: outputs.get(&model.model_endpoint)?.clone(),
+                model_endpoint: model.model_endpoint.clone(),
+                use_event_variables: model.input.use_event_variables,
+                input_variables: endpoints::told(model, &compiled.event_type, variables),
+            })
+        })
+        .collect()
 }
 
 fn rules(compiled: &Compiled, verdicts: &str, row: &[Value]) -> Vec<EvaluatedRule> {
