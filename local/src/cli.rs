@@ -99,6 +99,9 @@ struct Place {
     /// Bucket of rejected records.
     #[arg(long, global = true, env = "BUCKET", default_value = machine::BUCKET)]
     bucket: String,
+    /// Bus of predictions, for event types with `eventOrchestration`.
+    #[arg(long, global = true, env = "EVENT_BUS", default_value = "default")]
+    event_bus: String,
     /// Mapping file.
     #[arg(
         long,
@@ -278,6 +281,9 @@ struct Serve {
     /// Withstand a loss of power, too: about three times slower.
     #[arg(long)]
     durable: bool,
+    /// Days after storing that events, labels and predictions are kept; 0 keeps them for ever.
+    #[arg(long, default_value_t = 548, value_name = "DAYS")]
+    retention_days: u32,
 }
 
 #[derive(Debug, Args)]
@@ -403,7 +409,8 @@ impl Place {
             .definitions_table
             .clone_from(&self.definitions_table);
         options.events_table.clone_from(&self.events_table);
-        Arc::new(Engine::new(options, clients.dynamodb.clone()))
+        let engine = Engine::new(options, clients.dynamodb.clone());
+        Arc::new(engine.with_event_bridge(clients.eventbridge.clone(), &self.event_bus))
     }
 
     fn mapping(&self) -> Result<Mapping, Error> {
@@ -644,7 +651,8 @@ async fn apply_file(place: &Place, args: Apply) -> Result<(), Error> {
 
 async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
     let home = Home::open(&place.home)?;
-    let machine = Machine::open(&home, durability(args.durable)).await?;
+    let days = Some(args.retention_days).filter(|days| *days > 0);
+    let machine = Machine::open_keeping(&home, durability(args.durable), days).await?;
     let engine = Arc::clone(&machine.engine);
     let counting = tokio::spawn(async move {
         loop {

@@ -18,6 +18,8 @@
 //!   `lists`: allow and deny lists and their edits;
 //! - `cache`: what a prediction needs, ready to run, checked against the tables every 2 s;
 //! - `jobs`: batch imports, batch predictions and deletions, run beside the operations;
+//! - `announce`: predictions as events on a bus;
+//! - `forget`: where an entity's data is, and the note that it was forgotten;
 //! - `statistics`: counters of stored events;
 //! - `store`: items, chunks, and changes that land whole or not at all.
 //!
@@ -29,11 +31,13 @@
     reason = "fields are named as the members of the API's shapes"
 )]
 
+mod announce;
 mod bundle;
 mod cache;
 mod connector;
 mod engine;
 mod error;
+mod forget;
 mod jobs;
 mod lists;
 mod operations;
@@ -46,9 +50,11 @@ mod text;
 mod token;
 mod wire;
 
+pub use announce::PREDICTION_DETAIL_TYPE;
 pub use connector::http_client;
 pub use engine::Engine;
 pub use error::{Code, Error, Result};
+pub use forget::{FoundEvent, Subject};
 pub use jobs::{Ended, JobKind, JobStatus, Jobs};
 pub use options::{Clock, Limits, Options};
 pub use store::{IndexDefinition, TableDefinition};

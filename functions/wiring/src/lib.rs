@@ -137,5 +137,10 @@ fn engine(settings: &Settings, config: &SdkConfig) -> Engine {
         .definitions_table
         .clone_from(&settings.definitions_table);
     options.events_table.clone_from(&settings.events_table);
-    Engine::new(options, aws_sdk_dynamodb::Client::new(config))
+    if let Some(days) = settings.retention_days {
+        options.retention_days = Some(days.get());
+    }
+    let engine = Engine::new(options, aws_sdk_dynamodb::Client::new(config));
+    let bus = aws_sdk_eventbridge::Client::new(config);
+    engine.with_event_bridge(bus, &settings.event_bus)
 }

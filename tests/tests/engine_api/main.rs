@@ -12,6 +12,7 @@ mod errors;
 mod history;
 mod jobs;
 mod lists;
+mod orchestration;
 mod pages;
 mod predictions;
 mod shared_tables;
