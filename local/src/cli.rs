@@ -11,11 +11,13 @@ use event::{DetectorVersionId, EntityTypeName, EventTypeName};
 use serde_json::json;
 use shared::batch::Budget;
 use shared::mapping::Mapping;
+use shared::records::Record;
 
 use crate::apply;
 use crate::clients::{self, Clients, Endpoints, Network};
 use crate::demo;
 use crate::dynamodb::Durability;
+use crate::forget::{self, Forget};
 use crate::home::Home;
 use crate::input::{CsvOptions, Input, is_csv};
 use crate::jobs;
@@ -153,6 +155,11 @@ enum Command {
         after_help = "Example:\n  fraudstream serve --port 4567\n  aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567"
     )]
     Serve(Serve),
+    /// Forget an order or an entity: events, predictions, decisions, labels, list entries, rejected records.
+    #[command(
+        after_help = "Examples:\n  fraudstream forget ORD-000123 --dry-run\n  fraudstream forget --entity customer/cust-42 --json\n\nReplay and imports refuse what was forgotten. A new order of a forgotten customer is a new order."
+    )]
+    Forget(ForgetArgs),
     /// Run batch imports, batch predictions and deletions of events that were asked for.
     #[command(
         after_help = "Examples:\n  fraudstream jobs\n  fraudstream jobs --aws --watch\n\n`fraudstream serve` runs the jobs of its own folder by itself."
@@ -287,6 +294,28 @@ struct Serve {
 }
 
 #[derive(Debug, Args)]
+struct ForgetArgs {
+    #[command(flatten)]
+    whom: Whom,
+    /// Say what would be forgotten, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Whom {
+    /// Order id as the shop writes it.
+    order_id: Option<String>,
+    /// Entity id, or type/id.
+    #[arg(long, value_name = "ID")]
+    entity: Option<String>,
+}
+
+#[derive(Debug, Args)]
 struct JobsArgs {
     /// Go on until interrupted; otherwise the command ends when no job is left.
     #[arg(long)]
@@ -329,6 +358,7 @@ impl Cli {
             Command::Replay(args) => replay(&place, args).await,
             Command::Apply(args) => apply_file(&place, args).await,
             Command::Serve(args) => serve_here(&place, args).await,
+            Command::Forget(args) => forget_subject(&place, args).await,
             Command::Jobs(args) => run_jobs(&place, args).await,
             Command::Simulate(args) => simulate_shop(&args),
         }
@@ -590,10 +620,17 @@ async fn replay(place: &Place, args: ReplayArgs) -> Result<(), Error> {
             _ => None,
         }
     };
+    let mapping = place.mapping()?;
+    let forgotten = async |records: &[Record]| {
+        forget::is_forgotten(&pipeline, &mapping, records)
+            .await
+            .map_err(|error| error.to_string())
+    };
     let replay = Replay {
         s3: &pipeline.clients.s3,
         bucket: &pipeline.bucket,
         function: &function,
+        forgotten: &forgotten,
         dry_run: args.dry_run,
     };
     let replayed = if Path::new(&args.source).is_file() {
@@ -672,6 +709,46 @@ async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
     }
     machine.close().await?;
     Ok(served?)
+}
+
+async fn forget_subject(place: &Place, args: ForgetArgs) -> Result<(), Error> {
+    let mapping = place.mapping()?;
+    let subject = match (&args.whom.order_id, &args.whom.entity) {
+        (Some(order_id), _) => forget::order(&mapping, order_id),
+        (None, entity) => forget::entity(entity.as_deref().unwrap_or_default())?,
+    };
+    // What is deleted has to stay deleted when the power goes.
+    let work = place
+        .open(Durability::PowerLoss, place.fraud_detector)
+        .await?;
+    let engine = match (&work.machine, place.fraud_detector) {
+        (Some(machine), _) => Some(Arc::clone(&machine.engine)),
+        (None, Judge::Engine) => Some(place.engine(&work.pipeline.clients)),
+        (None, Judge::Aws) => None,
+    };
+    let forget = Forget {
+        pipeline: &work.pipeline,
+        engine: engine.as_deref(),
+        mapping: &mapping,
+        dry_run: args.dry_run,
+    };
+    let result = forget.run(subject).await;
+    if let Some(engine) = &engine {
+        engine.flush().await?;
+    }
+    drop(engine);
+    let home = work.home.clone().filter(|_| !place.is_remote());
+    work.close().await?;
+    let (mut report, traces) = result?;
+    if let Some(home) = home {
+        report.outcomes = forget::outcomes(&home, &traces, args.dry_run)?;
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
 }
 
 async fn run_jobs(place: &Place, args: JobsArgs) -> Result<(), Error> {

@@ -13,6 +13,7 @@ pub mod connector;
 pub mod demo;
 pub mod dynamodb;
 pub mod fault;
+pub mod forget;
 pub mod home;
 pub mod input;
 pub mod jobs;
