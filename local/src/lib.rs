@@ -14,6 +14,7 @@ pub mod demo;
 pub mod dynamodb;
 pub mod evaluate;
 pub mod fault;
+pub mod forget;
 pub mod home;
 pub mod input;
 pub mod jobs;

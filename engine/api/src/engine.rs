@@ -1,9 +1,12 @@
 //! The engine itself: its tables, its cache, its clock.
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::Client;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
+use crate::announce::Bus;
 use crate::cache::Cache;
 use crate::error::Result;
 use crate::operations::{self, NotedDay, Serve};
@@ -22,6 +25,7 @@ pub struct Engine {
     pub(crate) statistics: Statistics,
     pub(crate) noted_day: NotedDay,
     pub(crate) serve: Serve,
+    pub(crate) bus: Option<Arc<Bus>>,
     turn: Mutex<()>,
 }
 
@@ -54,6 +58,7 @@ impl Engine {
             statistics: Statistics::default(),
             noted_day: NotedDay::default(),
             serve,
+            bus: None,
             turn: Mutex::new(()),
             options,
         }
@@ -90,10 +95,14 @@ impl Engine {
         self.refresh().await
     }
 
-    /// Writes what is counted in memory to the tables. A function calls it when an invocation
+    /// Writes what is counted in memory to the tables, and tells the event bus the rest. A function calls it when an invocation
     /// ends, because it may be its last.
     pub async fn flush(&self) -> Result<()> {
-        self.write_statistics().await
+        let written = self.write_statistics().await;
+        if let Some(bus) = &self.bus {
+            bus.flush().await;
+        }
+        written
     }
 
     pub(crate) fn now(&self) -> Timestamp {

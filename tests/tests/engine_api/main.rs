@@ -15,6 +15,7 @@ mod history;
 mod jobs;
 mod lists;
 mod models;
+mod orchestration;
 mod pages;
 mod predictions;
 mod shared_tables;
