@@ -19,6 +19,7 @@
 //! - `cache`: what a prediction needs, ready to run, checked against the tables every 2 s;
 //! - `endpoints`: SageMaker endpoints that a version asks;
 //! - `jobs`: batch imports, batch predictions and deletions, run beside the operations;
+//! - `scorers`: trained models in memory; `training`: how they are trained, beside the operations;
 //! - `statistics`: counters of stored events;
 //! - `store`: items, chunks, and changes that land whole or not at all.
 //!
@@ -40,12 +41,14 @@ mod jobs;
 mod lists;
 mod operations;
 mod options;
+mod scorers;
 mod shape;
 mod shapes;
 mod statistics;
 mod store;
 mod text;
 mod token;
+mod training;
 mod wire;
 
 pub use connector::http_client;
@@ -54,4 +57,5 @@ pub use error::{Code, Error, Result};
 pub use jobs::{Ended, JobKind, JobStatus, Jobs};
 pub use options::{Clock, Limits, Options};
 pub use store::{IndexDefinition, TableDefinition};
+pub use training::{Trained, Trainings};
 pub use wire::{PREDICTION_HEADER, TARGET_PREFIX};

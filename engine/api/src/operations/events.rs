@@ -67,9 +67,9 @@ pub(crate) fn bytes(event_id: &str, variables: &Variables) -> usize {
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct StoredLabel {
-    current_label: String,
-    label_timestamp: String,
+pub(crate) struct StoredLabel {
+    pub(crate) current_label: String,
+    pub(crate) label_timestamp: String,
     stored_time: String,
     expires_at: i64,
 }
