@@ -150,7 +150,7 @@ enum Command {
         after_help = "Example:\n  fraudstream serve --port 4567\n  aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567"
     )]
     Serve(Serve),
-    /// Run batch imports, batch predictions and deletions of events that were asked for.
+    /// Run batch imports, batch predictions, deletions of events and trainings that were asked for.
     #[command(
         after_help = "Examples:\n  fraudstream jobs\n  fraudstream jobs --aws --watch\n\n`fraudstream serve` runs the jobs of its own folder by itself."
     )]
@@ -405,6 +405,7 @@ impl Place {
         options.events_table.clone_from(&self.events_table);
         let sagemaker = clients::sagemaker(&self.region, self.endpoint_url.as_deref()).await;
         let engine = Engine::new(options, clients.dynamodb.clone());
+        let engine = engine.with_bucket(clients.s3.clone(), &self.bucket);
         Arc::new(engine.with_sagemaker(sagemaker))
     }
 

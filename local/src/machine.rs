@@ -113,7 +113,9 @@ impl Machine {
             Bus::open(&home.outcomes())?.service(),
         );
         let table_client = clients::dynamodb(dynamodb.http_client());
-        let engine = Arc::new(Engine::new(engine_options(), table_client.clone()));
+        let engine = Engine::new(engine_options(), table_client.clone());
+        let engine = engine.with_bucket(clients::s3(s3.http_client()), BUCKET);
+        let engine = Arc::new(engine);
         engine
             .create_tables()
             .await

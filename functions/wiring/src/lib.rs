@@ -138,5 +138,6 @@ fn engine(settings: &Settings, config: &SdkConfig) -> Engine {
         .clone_from(&settings.definitions_table);
     options.events_table.clone_from(&settings.events_table);
     Engine::new(options, aws_sdk_dynamodb::Client::new(config))
+        .with_bucket(aws_sdk_s3::Client::new(config), &settings.bucket)
         .with_sagemaker(aws_sdk_sagemakerruntime::Client::new(config))
 }

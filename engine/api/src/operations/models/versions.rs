@@ -918,7 +918,7 @@ async fn outcome(engine: &Engine, version: &ModelVersion) -> Result<Option<Outco
     }
     let job: Option<Job> = engine.definitions.get(&version.job().key()).await?;
     let content = job.and_then(|job| job.progress).unwrap_or_else(|| {
-        "Waiting to be trained: `fraudstream serve` and `fraudstream train` do.".to_owned()
+        "Waiting to be trained: `fraudstream serve` and `fraudstream jobs` do.".to_owned()
     });
     Ok(Some(Outcome::of(vec![Message {
         level: Level::Info,
