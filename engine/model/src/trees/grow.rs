@@ -425,7 +425,7 @@ impl<'a> Search<'a> {
         let mut packed = start;
         let cuts = bins.len() - usize::from(all_right);
         let mut most = self.unsplit + self.options.min_gain;
-        for (bin, sums) in (0..).zip(&bins[..cuts]) {
+        for (bin, sums) in (0..=u8::MAX).zip(&bins[..cuts]) {
             if *sums == 0 {
                 continue;
             }
