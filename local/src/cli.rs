@@ -676,7 +676,7 @@ async fn run_jobs(place: &Place, args: JobsArgs) -> Result<(), Error> {
         None => {
             let engine = place.engine(&work.pipeline.clients).await;
             jobs::remote(engine, &work.pipeline.clients)
-        },
+        }
     };
     let stop = serve::interrupted()?;
     let done = jobs::run(&jobs, args.watch, args.json, stop).await;

@@ -82,7 +82,14 @@ pub async fn run(
         match done {
             Some(done) => {
                 ended += 1;
-                println!("{}", if json { done.as_json() } else { done.sentence() });
+                println!(
+                    "{}",
+                    if json {
+                        done.as_json()
+                    } else {
+                        done.sentence()
+                    }
+                );
             }
             None if watch => tokio::select! {
                 () = &mut stop => return Ok(()),
@@ -123,7 +130,10 @@ impl Done {
                     reason,
                 } = training;
                 let reason = reason.iter().map(|reason| format!("\n  {reason}"));
-                format!("training {model_id} {version}: {status}{}", reason.collect::<String>())
+                format!(
+                    "training {model_id} {version}: {status}{}",
+                    reason.collect::<String>()
+                )
             }
         }
     }

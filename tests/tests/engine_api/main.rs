@@ -17,5 +17,6 @@ mod models;
 mod pages;
 mod predictions;
 mod shared_tables;
+mod training;
 mod wire;
 mod world;

@@ -66,9 +66,13 @@ impl World {
 
     /// Another process over the same tables.
     pub(crate) fn another(&self) -> Client {
+        self.another_with(|engine| engine)
+    }
+
+    pub(crate) fn another_with(&self, build: impl FnOnce(Engine) -> Engine) -> Client {
         let mut options = self.options.clone();
         options.freshness = Duration::ZERO;
-        let engine = Engine::new(options, self.dynamodb.clone());
+        let engine = build(Engine::new(options, self.dynamodb.clone()));
         clients::frauddetector(engine::http_client(Arc::new(engine)))
     }
 
