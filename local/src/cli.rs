@@ -168,7 +168,7 @@ enum Command {
         after_help = "Examples:\n  fraudstream forget ORD-000123 --dry-run\n  fraudstream forget --entity customer/cust-42 --json\n\nReplay and imports refuse what was forgotten. A new order of a forgotten customer is a new order."
     )]
     Forget(ForgetArgs),
-    /// Run batch imports, batch predictions and deletions of events that were asked for.
+    /// Run batch imports, batch predictions, deletions of events and trainings that were asked for.
     #[command(
         after_help = "Examples:\n  fraudstream jobs\n  fraudstream jobs --aws --watch\n\n`fraudstream serve` runs the jobs of its own folder by itself."
     )]
@@ -462,6 +462,7 @@ impl Place {
         options.events_table.clone_from(&self.events_table);
         let sagemaker = clients::sagemaker(&self.region, self.endpoint_url.as_deref()).await;
         let engine = Engine::new(options, clients.dynamodb.clone())
+            .with_bucket(clients.s3.clone(), &self.bucket)
             .with_sagemaker(sagemaker)
             .with_event_bridge(clients.eventbridge.clone(), &self.event_bus);
         Arc::new(engine)
@@ -755,7 +756,7 @@ async fn forget_subject(place: &Place, args: ForgetArgs) -> Result<(), Error> {
         .await?;
     let engine = match (&work.machine, place.fraud_detector) {
         (Some(machine), _) => Some(Arc::clone(&machine.engine)),
-        (None, Judge::Engine) => Some(place.engine(&work.pipeline.clients)),
+        (None, Judge::Engine) => Some(place.engine(&work.pipeline.clients).await),
         (None, Judge::Aws) => None,
     };
     let forget = Forget {
@@ -790,7 +791,7 @@ async fn run_jobs(place: &Place, args: JobsArgs) -> Result<(), Error> {
         None => {
             let engine = place.engine(&work.pipeline.clients).await;
             jobs::remote(engine, &work.pipeline.clients)
-        },
+        }
     };
     let stop = serve::interrupted()?;
     let done = jobs::run(&jobs, args.watch, args.json, stop).await;

@@ -122,8 +122,10 @@ impl Machine {
         let announcing = clients::eventbridge(file.clone().for_aws().service().http_client());
         let (dynamodb, s3, bus) = (database.service(), bucket.service(), file.service());
         let table_client = clients::dynamodb(dynamodb.http_client());
-        let engine = Engine::new(engine_options(retention_days), table_client.clone());
-        let engine = Arc::new(engine.with_event_bridge(announcing, BUS));
+        let engine = Engine::new(engine_options(retention_days), table_client.clone())
+            .with_bucket(clients::s3(s3.http_client()), BUCKET)
+            .with_event_bridge(announcing, BUS);
+        let engine = Arc::new(engine);
         engine
             .create_tables()
             .await

@@ -11,6 +11,7 @@ use crate::cache::Cache;
 use crate::error::Result;
 use crate::operations::{self, NotedDay, Serve};
 use crate::options::Options;
+use crate::scorers::{Bucket, Scorers};
 use crate::statistics::Statistics;
 use crate::store::{self, Change, Table, TableDefinition};
 
@@ -21,6 +22,8 @@ pub struct Engine {
     pub(crate) definitions: Table,
     pub(crate) events: Table,
     pub(crate) sagemaker: Option<aws_sdk_sagemakerruntime::Client>,
+    pub(crate) bucket: Option<Bucket>,
+    pub(crate) scorers: Scorers,
     pub(crate) cache: Cache,
     pub(crate) statistics: Statistics,
     pub(crate) noted_day: NotedDay,
@@ -54,6 +57,8 @@ impl Engine {
             definitions,
             events,
             sagemaker: None,
+            bucket: None,
+            scorers: Scorers::default(),
             cache: Cache::default(),
             statistics: Statistics::default(),
             noted_day: NotedDay::default(),
@@ -70,6 +75,17 @@ impl Engine {
     pub fn with_sagemaker(self, client: aws_sdk_sagemakerruntime::Client) -> Self {
         Self {
             sagemaker: Some(client),
+            ..self
+        }
+    }
+
+    /// The same engine with the bucket in which its trained models are, under `models/`. Without
+    /// one, a score is not there and a rule that needs it undetermined.
+    #[must_use]
+    pub fn with_bucket(self, client: aws_sdk_s3::Client, bucket: impl Into<String>) -> Self {
+        let name = bucket.into();
+        Self {
+            bucket: Some(Bucket { client, name }),
             ..self
         }
     }

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::bundle::hex;
+use crate::text::hex;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::operations::events::{StoredEvent, partition};

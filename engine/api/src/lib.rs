@@ -21,6 +21,7 @@
 //! - `jobs`: batch imports, batch predictions and deletions, run beside the operations;
 //! - `announce`: predictions as events on a bus;
 //! - `forget`: where an entity's data is, and the note that it was forgotten;
+//! - `scorers`: trained models in memory; `training`: how they are trained, beside the operations;
 //! - `statistics`: counters of stored events;
 //! - [`fuzz`]: what must hold for any request and any token;
 //! - `store`: items, chunks, and changes that land whole or not at all.
@@ -47,12 +48,14 @@ mod lists;
 mod normal;
 mod operations;
 mod options;
+mod scorers;
 mod shape;
 mod shapes;
 mod statistics;
 mod store;
 mod text;
 mod token;
+mod training;
 mod wire;
 
 pub use announce::PREDICTION_DETAIL_TYPE;
@@ -64,4 +67,5 @@ pub use jobs::{Ended, JobKind, JobStatus, Jobs};
 pub use normal::normalized;
 pub use options::{Clock, Limits, Options};
 pub use store::{IndexDefinition, TableDefinition};
+pub use training::{Trained, Trainings};
 pub use wire::{PREDICTION_HEADER, TARGET_PREFIX};

@@ -141,6 +141,7 @@ fn engine(settings: &Settings, config: &SdkConfig) -> Engine {
         options.retention_days = Some(days.get());
     }
     Engine::for_function(options, aws_sdk_dynamodb::Client::new(config))
+        .with_bucket(aws_sdk_s3::Client::new(config), &settings.bucket)
         .with_sagemaker(aws_sdk_sagemakerruntime::Client::new(config))
         .with_event_bridge(
             aws_sdk_eventbridge::Client::new(config),

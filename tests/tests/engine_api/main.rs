@@ -19,5 +19,6 @@ mod orchestration;
 mod pages;
 mod predictions;
 mod shared_tables;
+mod training;
 mod wire;
 mod world;

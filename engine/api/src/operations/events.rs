@@ -69,9 +69,9 @@ pub(crate) fn bytes(event_id: &str, variables: &Variables) -> usize {
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct StoredLabel {
-    current_label: String,
-    label_timestamp: String,
+pub(crate) struct StoredLabel {
+    pub(crate) current_label: String,
+    pub(crate) label_timestamp: String,
     stored_time: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,

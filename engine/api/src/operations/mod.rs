@@ -23,7 +23,7 @@ mod page;
 pub(crate) mod predictions;
 mod rules;
 mod tags;
-mod variables;
+pub(crate) mod variables;
 mod versions;
 
 use std::future::ready;
