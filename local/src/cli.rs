@@ -11,12 +11,15 @@ use event::{DetectorVersionId, EntityTypeName, EventTypeName};
 use serde_json::json;
 use shared::batch::Budget;
 use shared::mapping::Mapping;
+use shared::records::Record;
 
 use crate::apply;
 use crate::clients::{self, Clients, Endpoints, Network};
 use crate::demo;
 use crate::dynamodb::Durability;
+use crate::evaluate::Evaluate;
 use crate::fault::Faults;
+use crate::forget::{self, Forget};
 use crate::home::Home;
 use crate::input::{CsvOptions, Input, is_csv};
 use crate::jobs;
@@ -101,6 +104,9 @@ struct Place {
     /// Bucket of rejected records.
     #[arg(long, global = true, env = "BUCKET", default_value = machine::BUCKET)]
     bucket: String,
+    /// Bus of predictions, for event types with `eventOrchestration`.
+    #[arg(long, global = true, env = "EVENT_BUS", default_value = "default")]
+    event_bus: String,
     /// Mapping file.
     #[arg(
         long,
@@ -152,7 +158,17 @@ enum Command {
         after_help = "Example:\n  fraudstream serve --port 4567\n  aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567"
     )]
     Serve(Serve),
-    /// Run batch imports, batch predictions and deletions of events that were asked for.
+    /// Train a model on a file of labelled events and measure it on another.
+    #[command(
+        after_help = "Examples:\n  fraudstream evaluate train.csv test.csv\n  fraudstream evaluate transactions.csv.gz --label is_fraud --legit 0 --type merchant=CATEGORICAL --report report/"
+    )]
+    Evaluate(Box<Evaluate>),
+    /// Forget an order or an entity: events, predictions, decisions, labels, list entries, rejected records.
+    #[command(
+        after_help = "Examples:\n  fraudstream forget ORD-000123 --dry-run\n  fraudstream forget --entity customer/cust-42 --json\n\nReplay and imports refuse what was forgotten. A new order of a forgotten customer is a new order."
+    )]
+    Forget(ForgetArgs),
+    /// Run batch imports, batch predictions, deletions of events and trainings that were asked for.
     #[command(
         after_help = "Examples:\n  fraudstream jobs\n  fraudstream jobs --aws --watch\n\n`fraudstream serve` runs the jobs of its own folder by itself."
     )]
@@ -292,6 +308,31 @@ struct Serve {
     /// Let tests have calls fail, see docs/differences.md.
     #[arg(long, conflicts_with = "credentials")]
     faults: bool,
+    /// Days after storing that events, labels and predictions are kept; 0 keeps them for ever.
+    #[arg(long, default_value_t = 548, value_name = "DAYS")]
+    retention_days: u32,
+}
+
+#[derive(Debug, Args)]
+struct ForgetArgs {
+    #[command(flatten)]
+    whom: Whom,
+    /// Say what would be forgotten, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Whom {
+    /// Order id as the shop writes it.
+    order_id: Option<String>,
+    /// Entity id, or type/id.
+    #[arg(long, value_name = "ID")]
+    entity: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -337,6 +378,8 @@ impl Cli {
             Command::Replay(args) => replay(&place, args).await,
             Command::Apply(args) => apply_file(&place, args).await,
             Command::Serve(args) => serve_here(&place, args).await,
+            Command::Evaluate(args) => Ok(args.run()?),
+            Command::Forget(args) => forget_subject(&place, args).await,
             Command::Jobs(args) => run_jobs(&place, args).await,
             Command::Simulate(args) => simulate_shop(&args),
         }
@@ -418,8 +461,11 @@ impl Place {
             .clone_from(&self.definitions_table);
         options.events_table.clone_from(&self.events_table);
         let sagemaker = clients::sagemaker(&self.region, self.endpoint_url.as_deref()).await;
-        let engine = Engine::new(options, clients.dynamodb.clone());
-        Arc::new(engine.with_sagemaker(sagemaker))
+        let engine = Engine::new(options, clients.dynamodb.clone())
+            .with_bucket(clients.s3.clone(), &self.bucket)
+            .with_sagemaker(sagemaker)
+            .with_event_bridge(clients.eventbridge.clone(), &self.event_bus);
+        Arc::new(engine)
     }
 
     fn mapping(&self) -> Result<Mapping, Error> {
@@ -599,10 +645,17 @@ async fn replay(place: &Place, args: ReplayArgs) -> Result<(), Error> {
             _ => None,
         }
     };
+    let mapping = place.mapping()?;
+    let forgotten = async |records: &[Record]| {
+        forget::is_forgotten(&pipeline, &mapping, records)
+            .await
+            .map_err(|error| error.to_string())
+    };
     let replay = Replay {
         s3: &pipeline.clients.s3,
         bucket: &pipeline.bucket,
         function: &function,
+        forgotten: &forgotten,
         dry_run: args.dry_run,
     };
     let replayed = if Path::new(&args.source).is_file() {
@@ -667,7 +720,8 @@ async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
     } else {
         durability(args.durable)
     };
-    let machine = Machine::open(&home, durability).await?;
+    let days = Some(args.retention_days).filter(|days| *days > 0);
+    let machine = Machine::open_keeping(&home, durability, days).await?;
     let engine = Arc::clone(&machine.engine);
     let counting = tokio::spawn(async move {
         loop {
@@ -688,6 +742,46 @@ async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
     }
     machine.close().await?;
     Ok(served?)
+}
+
+async fn forget_subject(place: &Place, args: ForgetArgs) -> Result<(), Error> {
+    let mapping = place.mapping()?;
+    let subject = match (&args.whom.order_id, &args.whom.entity) {
+        (Some(order_id), _) => forget::order(&mapping, order_id),
+        (None, entity) => forget::entity(entity.as_deref().unwrap_or_default())?,
+    };
+    // What is deleted has to stay deleted when the power goes.
+    let work = place
+        .open(Durability::PowerLoss, place.fraud_detector)
+        .await?;
+    let engine = match (&work.machine, place.fraud_detector) {
+        (Some(machine), _) => Some(Arc::clone(&machine.engine)),
+        (None, Judge::Engine) => Some(place.engine(&work.pipeline.clients).await),
+        (None, Judge::Aws) => None,
+    };
+    let forget = Forget {
+        pipeline: &work.pipeline,
+        engine: engine.as_deref(),
+        mapping: &mapping,
+        dry_run: args.dry_run,
+    };
+    let result = forget.run(subject).await;
+    if let Some(engine) = &engine {
+        engine.flush().await?;
+    }
+    drop(engine);
+    let home = work.home.clone().filter(|_| !place.is_remote());
+    work.close().await?;
+    let (mut report, traces) = result?;
+    if let Some(home) = home {
+        report.outcomes = forget::outcomes(&home, &traces, args.dry_run)?;
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
 }
 
 async fn run_jobs(place: &Place, args: JobsArgs) -> Result<(), Error> {

@@ -1,11 +1,11 @@
-//! `fraudstream jobs`: the runner of the engine's jobs.
+//! `fraudstream jobs`: the runners of the engine's jobs and trainings.
 
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Ended, Engine, Jobs};
+use engine::{Ended, Engine, Jobs, Trained, Trainings};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -15,17 +15,50 @@ use crate::machine::Machine;
 /// How often `--watch` looks for jobs.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The runner of a folder. One process at a time works there, so what an earlier one left behind
-/// is taken over at once.
-pub fn local(machine: &Machine) -> Jobs {
-    let engine = Arc::clone(&machine.engine);
-    Jobs::new(engine, machine.clients.s3.clone(), "local")
+/// What runs beside the operations.
+#[derive(Clone, Debug)]
+pub struct Runners {
+    jobs: Jobs,
+    trainings: Trainings,
 }
 
-/// A runner among others: a job that another one left behind is taken over when its lease ends.
-pub fn remote(engine: Arc<Engine>, clients: &Clients) -> Jobs {
+/// What a runner has ended.
+enum Done {
+    Job(Ended),
+    Training(Trained),
+}
+
+impl Runners {
+    /// Runs jobs and trainings as they come, for ever.
+    pub async fn run(&self) {
+        tokio::join!(self.jobs.run(), self.trainings.run());
+    }
+
+    async fn run_one(&self) -> Result<Option<Done>, engine::Error> {
+        if let Some(ended) = self.jobs.run_one().await? {
+            return Ok(Some(Done::Job(ended)));
+        }
+        Ok(self.trainings.run_one().await?.map(Done::Training))
+    }
+}
+
+/// The runners of a folder. One process at a time works there, so what an earlier one left behind
+/// is taken over at once.
+pub fn local(machine: &Machine) -> Runners {
+    runners(Arc::clone(&machine.engine), &machine.clients.s3, "local")
+}
+
+/// Runners among others: a job that another one left behind is taken over when its lease ends.
+pub fn remote(engine: Arc<Engine>, clients: &Clients) -> Runners {
     let s3 = clients::for_files(&clients.s3);
-    Jobs::new(engine, s3, Uuid::new_v4().to_string())
+    runners(engine, &s3, &Uuid::new_v4().to_string())
+}
+
+fn runners(engine: Arc<Engine>, s3: &aws_sdk_s3::Client, name: &str) -> Runners {
+    Runners {
+        jobs: Jobs::new(Arc::clone(&engine), s3.clone(), name),
+        trainings: Trainings::new(engine, s3.clone(), name),
+    }
 }
 
 /// Runs the jobs that are there, or with `watch` all that come, until `stop`. Says of each how it
@@ -34,7 +67,7 @@ pub fn remote(engine: Arc<Engine>, clients: &Clients) -> Jobs {
 /// # Errors
 /// A dependency failed; the job goes on when the command is called again.
 pub async fn run(
-    jobs: &Jobs,
+    runners: &Runners,
     watch: bool,
     json: bool,
     stop: impl Future<Output = ()>,
@@ -42,14 +75,21 @@ pub async fn run(
     let mut stop = pin!(stop);
     let mut ended = 0;
     loop {
-        let job = tokio::select! {
+        let done = tokio::select! {
             () = &mut stop => return Ok(()),
-            job = jobs.run_one() => job?,
+            done = runners.run_one() => done?,
         };
-        match job {
-            Some(job) => {
+        match done {
+            Some(done) => {
                 ended += 1;
-                println!("{}", if json { as_json(&job) } else { sentence(&job) });
+                println!(
+                    "{}",
+                    if json {
+                        done.as_json()
+                    } else {
+                        done.sentence()
+                    }
+                );
             }
             None if watch => tokio::select! {
                 () = &mut stop => return Ok(()),
@@ -62,6 +102,41 @@ pub async fn run(
         println!("no job is waiting");
     }
     Ok(())
+}
+
+impl Done {
+    fn as_json(&self) -> String {
+        match self {
+            Self::Job(job) => as_json(job),
+            Self::Training(training) => json!({
+                "kind": "training",
+                "modelId": training.model_id,
+                "modelVersionNumber": training.version,
+                "status": training.status,
+                "failureReason": training.reason,
+            })
+            .to_string(),
+        }
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            Self::Job(job) => sentence(job),
+            Self::Training(training) => {
+                let Trained {
+                    model_id,
+                    version,
+                    status,
+                    reason,
+                } = training;
+                let reason = reason.iter().map(|reason| format!("\n  {reason}"));
+                format!(
+                    "training {model_id} {version}: {status}{}",
+                    reason.collect::<String>()
+                )
+            }
+        }
+    }
 }
 
 fn as_json(job: &Ended) -> String {

@@ -4,8 +4,6 @@
 //! names of the bundles it was made with, so its rules can be shown as they were for as long as
 //! the prediction is kept.
 
-use std::fmt::Write as _;
-
 use rules::{Rule, Schema, Type, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -15,7 +13,9 @@ use crate::endpoints::{InputConfiguration, OutputConfiguration};
 use crate::error::{Error, Result};
 use crate::operations;
 use crate::operations::models::VersionReference;
+use crate::scorers::Artifact;
 use crate::store::Table;
+use crate::text;
 
 /// Where a bundle is: the hash of its content, and in how many chunks it is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -68,6 +68,8 @@ pub(crate) struct BundledModel {
     pub(crate) version: VersionReference,
     /// The variable that its score is in.
     pub(crate) score: BundledVariable,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) artifact: Option<Artifact>,
 }
 
 /// An external model, and the variables that its answer goes to.
@@ -104,7 +106,7 @@ pub(crate) struct BundledRule {
 /// Writes a bundle. The same content is the same item, so writing it twice is no harm.
 pub(crate) async fn save(table: &Table, bundle: &impl Serialize) -> Result<BundleReference> {
     let json = serde_json::to_vec(bundle).map_err(Error::internal)?;
-    let hash = hex(&Sha256::digest(&json));
+    let hash = text::hex(&Sha256::digest(&json));
     let chunks = table.put_chunks(&name(&hash), bundle).await?;
     Ok(BundleReference { hash, chunks })
 }
@@ -122,14 +124,6 @@ pub(crate) async fn load<B: DeserializeOwned>(
 
 fn name(hash: &str) -> String {
     format!("bundle#{hash}")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 impl EventTypeBundle {

@@ -1,13 +1,17 @@
 //! The engine itself: its tables, its cache, its clock.
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::Client;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
+use crate::announce::Bus;
 use crate::cache::Cache;
 use crate::error::Result;
-use crate::operations::NotedDay;
+use crate::operations::{self, NotedDay, Serve};
 use crate::options::Options;
+use crate::scorers::{Bucket, Scorers};
 use crate::statistics::Statistics;
 use crate::store::{self, Change, Table, TableDefinition};
 
@@ -18,15 +22,29 @@ pub struct Engine {
     pub(crate) definitions: Table,
     pub(crate) events: Table,
     pub(crate) sagemaker: Option<aws_sdk_sagemakerruntime::Client>,
+    pub(crate) bucket: Option<Bucket>,
+    pub(crate) scorers: Scorers,
     pub(crate) cache: Cache,
     pub(crate) statistics: Statistics,
     pub(crate) noted_day: NotedDay,
+    pub(crate) serve: Serve,
+    pub(crate) bus: Option<Arc<Bus>>,
     turn: Mutex<()>,
 }
 
 impl Engine {
     /// An engine over the tables that `client` reaches. Nothing is read yet.
     pub fn new(options: Options, client: Client) -> Self {
+        Self::serving(operations::all, options, client)
+    }
+
+    /// An engine inside a function: it serves `GetEventPrediction`, `SendEvent`, `GetEvent` and
+    /// `UpdateEventLabel`, and the code of the other operations is not linked into the function.
+    pub fn for_function(options: Options, client: Client) -> Self {
+        Self::serving(operations::of_events, options, client)
+    }
+
+    fn serving(serve: Serve, options: Options, client: Client) -> Self {
         let definitions = Table {
             client: client.clone(),
             name: options.definitions_table.clone(),
@@ -39,9 +57,13 @@ impl Engine {
             definitions,
             events,
             sagemaker: None,
+            bucket: None,
+            scorers: Scorers::default(),
             cache: Cache::default(),
             statistics: Statistics::default(),
             noted_day: NotedDay::default(),
+            serve,
+            bus: None,
             turn: Mutex::new(()),
             options,
         }
@@ -53,6 +75,17 @@ impl Engine {
     pub fn with_sagemaker(self, client: aws_sdk_sagemakerruntime::Client) -> Self {
         Self {
             sagemaker: Some(client),
+            ..self
+        }
+    }
+
+    /// The same engine with the bucket in which its trained models are, under `models/`. Without
+    /// one, a score is not there and a rule that needs it undetermined.
+    #[must_use]
+    pub fn with_bucket(self, client: aws_sdk_s3::Client, bucket: impl Into<String>) -> Self {
+        let name = bucket.into();
+        Self {
+            bucket: Some(Bucket { client, name }),
             ..self
         }
     }
@@ -78,10 +111,14 @@ impl Engine {
         self.refresh().await
     }
 
-    /// Writes what is counted in memory to the tables. A function calls it when an invocation
+    /// Writes what is counted in memory to the tables, and tells the event bus the rest. A function calls it when an invocation
     /// ends, because it may be its last.
     pub async fn flush(&self) -> Result<()> {
-        self.write_statistics().await
+        let written = self.write_statistics().await;
+        if let Some(bus) = &self.bus {
+            bus.flush().await;
+        }
+        written
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -1,5 +1,7 @@
 //! How times and versions are written.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 
 /// A resource's time: `2026-06-01T10:15:30.123Z`.
@@ -25,4 +27,13 @@ pub(crate) fn padded(version: u32) -> String {
 /// Names in a sentence: `[a, b]`.
 pub(crate) fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     format!("[{}]", names.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// Bytes in hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

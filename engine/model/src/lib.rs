@@ -9,6 +9,7 @@ mod artifact;
 mod calibration;
 mod dataset;
 mod features;
+pub mod import;
 mod infer;
 mod maturity;
 mod messages;
@@ -31,4 +32,4 @@ pub use train::{
     Importance, ModelType, Options, Progress, Report, Stage, ThresholdRow, TrainError, train,
 };
 pub use variable::{UnknownVariableType, Variable, VariableType};
-pub use written::{date, number};
+pub use written::{date, has_day_first, number, present};

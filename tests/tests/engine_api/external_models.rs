@@ -13,9 +13,8 @@ use aws_sdk_frauddetector::types::{
 use bytes::Bytes;
 use fraudstream::clients;
 use fraudstream::connector::Service;
-use fraudstream::serve::{self, Front, Services};
+use fraudstream::serve::{self, Services};
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use crate::world::{EVENT_TIME, World, json, matches, refusal};
 
@@ -71,10 +70,10 @@ impl Endpoint {
             s3: service.clone(),
             eventbridge: service,
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let never = std::future::pending();
-        tokio::spawn(serve::serve(listener, services, Front::default(), never));
+        let stop = std::future::pending();
+        tokio::spawn(serve::serve(listener, services, serve::Front::default(), stop));
         format!("http://{address}")
     }
 }

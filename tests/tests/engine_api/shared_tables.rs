@@ -99,7 +99,7 @@ fn late(world: &World) -> Client {
         Fault::Delay(Duration::from_millis(300)),
         1,
     );
-    world.another_with(&faults)
+    world.another_through(&faults)
 }
 
 /// Lets the late process get as far as its write.

@@ -69,15 +69,27 @@ impl World {
 
     /// Another process over the same tables.
     pub(crate) fn another(&self) -> Client {
-        self.another_with(&Faults::new())
+        self.another_with(|engine| engine)
+    }
+
+    pub(crate) fn another_with(&self, build: impl FnOnce(Engine) -> Engine) -> Client {
+        self.another_over(self.dynamodb.clone(), build)
     }
 
     /// Another process whose way to the tables has these faults.
-    pub(crate) fn another_with(&self, faults: &Faults) -> Client {
+    pub(crate) fn another_through(&self, faults: &Faults) -> Client {
+        let dynamodb = clients::dynamodb(faults.wrap(self.connector.clone()));
+        self.another_over(dynamodb, |engine| engine)
+    }
+
+    fn another_over(
+        &self,
+        dynamodb: aws_sdk_dynamodb::Client,
+        build: impl FnOnce(Engine) -> Engine,
+    ) -> Client {
         let mut options = self.options.clone();
         options.freshness = Duration::ZERO;
-        let dynamodb = clients::dynamodb(faults.wrap(self.connector.clone()));
-        let engine = Engine::new(options, dynamodb);
+        let engine = build(Engine::new(options, dynamodb));
         clients::frauddetector(engine::http_client(Arc::new(engine)))
     }
 

@@ -12,7 +12,7 @@ mod import;
 mod output;
 mod prediction;
 mod record;
-mod source;
+pub(crate) mod source;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +65,7 @@ pub struct Ended {
 
 /// Why a job stops before its end.
 #[derive(Debug)]
-enum Stop {
+pub(crate) enum Stop {
     /// It can never be done.
     Failed(String),
     /// A client asked for it.

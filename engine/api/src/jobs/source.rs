@@ -94,7 +94,7 @@ where
 
 /// An object as it is now.
 #[derive(Clone, Debug)]
-pub(super) struct Source {
+pub(crate) struct Source {
     client: Client,
     location: Location,
     length: u64,
@@ -104,7 +104,7 @@ pub(super) struct Source {
 
 impl Source {
     /// Looks the object up; one of more than `largest` bytes is refused.
-    pub(super) async fn open(client: &Client, path: &str, largest: u64) -> Result<Self, Stop> {
+    pub(crate) async fn open(client: &Client, path: &str, largest: u64) -> Result<Self, Stop> {
         let location = Location::object("inputPath", path)?;
         let request = client.head_object();
         let request = request.bucket(&location.bucket).key(&location.key);
@@ -128,7 +128,7 @@ impl Source {
     }
 
     /// The bytes from `start` on, for a thread that may block.
-    pub(super) fn read_from(&self, start: u64) -> Ranges {
+    pub(crate) fn read_from(&self, start: u64) -> Ranges {
         Ranges {
             source: self.clone(),
             runtime: Handle::current(),
@@ -153,7 +153,7 @@ impl Source {
 }
 
 /// A [`Read`] over an object: it asks for the next range when the last one is used up.
-pub(super) struct Ranges {
+pub(crate) struct Ranges {
     source: Source,
     runtime: Handle,
     next: u64,

@@ -14,8 +14,10 @@ use crate::text;
 mod versions;
 
 pub(crate) use versions::{
-    Status, VersionReference, arn, create_version, delete_version, describe_versions, get_version,
-    key_of_text, update_version, update_version_status,
+    Job, LabelSchema, ModelVersion, Status, TimeWindow, TrainingDataSource,
+    UnlabeledEventsTreatment, VersionReference, arn, create_version, delete_version,
+    describe_versions, finish, get_version, jobs, key_of_text, update_version,
+    update_version_status,
 };
 
 const PARTITION: &str = "model";

@@ -22,6 +22,7 @@ use crate::cache::Ready;
 use crate::endpoints::{self, DataBlob};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::scorers;
 use crate::statistics::Count;
 use crate::store::{self, Item, Key, Range, failed};
 use crate::text;
@@ -189,7 +190,7 @@ pub(crate) async fn predict(engine: &Engine, input: Predict) -> Result<(Output, 
     let event_timestamp = Timestamp::parse_prediction(&input.event_timestamp)
         .map_err(|error| events::invalid_time("eventTimestamp", &error))?;
     let mut row = row(compiled, &input.event_variables)?;
-    let said = ask(engine, compiled, &input).await?;
+    let said = ask(engine, compiled, &input, event_timestamp).await?;
     said.fill(compiled, &mut row);
     let now = engine.now();
     let verdicts = evaluate(&ready, &row, now.as_millisecond());
@@ -215,11 +216,20 @@ pub(crate) async fn predict(engine: &Engine, input: Predict) -> Result<(Output, 
             .collect(),
         external_model_outputs: external_model_outputs(compiled, &prediction.said),
     };
+    if compiled.event_type.orchestration {
+        let answer = serde_json::to_value(&output).map_err(Error::internal)?;
+        engine.announce(told(&prediction), answer);
+    }
     Ok((output, how::header(compiled, &prediction)))
 }
 
 /// Asks the version's models. An external model that fails fails the prediction.
-async fn ask(engine: &Engine, compiled: &Compiled, input: &Predict) -> Result<Said> {
+async fn ask(
+    engine: &Engine,
+    compiled: &Compiled,
+    input: &Predict,
+    event_timestamp: Timestamp,
+) -> Result<Said> {
     let external = compiled.version.external_models.iter().map(|model| async {
         let endpoint = &model.model_endpoint;
         let outputs = endpoints::ask(
@@ -232,9 +242,53 @@ async fn ask(engine: &Engine, compiled: &Compiled, input: &Predict) -> Result<Sa
         Ok::<_, Error>((endpoint.clone(), outputs.await?))
     });
     Ok(Said {
-        model_scores: BTreeMap::new(),
+        model_scores: scores(engine, compiled, &input.event_variables, event_timestamp).await,
         external_model_outputs: try_join_all(external).await?.into_iter().collect(),
     })
+}
+
+/// The score of each of the version's own models that can score.
+async fn scores(
+    engine: &Engine,
+    compiled: &Compiled,
+    variables: &Variables,
+    event_timestamp: Timestamp,
+) -> BTreeMap<String, f64> {
+    let mut scores = BTreeMap::new();
+    for model in &compiled.version.models {
+        let Some(artifact) = &model.artifact else {
+            continue;
+        };
+        // What is wrong with a model that cannot score is in the log.
+        if let Ok(scorer) = engine.scorer(artifact).await {
+            let values = scorers::values(&scorer, variables);
+            let score = scorer.score(&values, Some(event_timestamp.epoch_seconds()));
+            scores.insert(model.version.model_id.clone(), score.score);
+        }
+    }
+    scores
+}
+
+/// Whether what is kept under this key is a prediction.
+pub(crate) fn is_prediction(sk: &str) -> bool {
+    sk.starts_with(PREFIX)
+}
+
+/// The words of outcomes that stop an order. What it would have come to was never seen.
+const STOPPED: &[&str] = &[
+    "block", "blocked", "decline", "declined", "deny", "denied", "reject", "rejected",
+];
+
+/// Whether a prediction had an outcome that stops an order, by its name: `block`, `auto_decline`.
+pub(crate) async fn was_blocked(engine: &Engine, prediction: &Prediction) -> Result<bool> {
+    let bundles = (&prediction.version_bundle, &prediction.event_type_bundle);
+    let compiled = engine.compiled(bundles.0, bundles.1).await?;
+    let stops = |outcome: &String| {
+        let mut words = outcome.split(['_', '-']);
+        words.any(|word| STOPPED.contains(&word))
+    };
+    let mut outcomes = matched(&compiled, &prediction.verdicts).flat_map(|rule| &rule.outcomes);
+    Ok(outcomes.any(stops))
 }
 
 impl Said {
@@ -307,6 +361,28 @@ pub(crate) async fn take_back(engine: &Engine, input: &Predict, origin: &str) ->
         }
     }
     Ok(())
+}
+
+/// A prediction as the event bus is told of it.
+fn told(prediction: &Prediction) -> serde_json::Value {
+    let StoredEvent {
+        event_id,
+        event_type_name,
+        event_timestamp,
+        event_variables,
+        entities,
+        ..
+    } = &prediction.event;
+    serde_json::json!({
+        "eventId": event_id,
+        "eventTypeName": event_type_name,
+        "eventTimestamp": event_timestamp,
+        "entities": entities,
+        "eventVariables": event_variables,
+        "detectorId": prediction.detector_id,
+        "detectorVersionId": prediction.detector_version_id,
+        "predictionTimestamp": prediction.prediction_timestamp,
+    })
 }
 
 fn check(compiled: &Compiled, input: &Predict) -> Result<()> {

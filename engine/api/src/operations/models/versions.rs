@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
+use model::{Level, Message};
 use serde::{Deserialize, Serialize};
 
 use super::super::detectors;
@@ -17,11 +18,14 @@ use super::super::variables::{self, Variable};
 use super::super::versions as detector_versions;
 use super::super::{Empty, EventType, event_type_key};
 use super::{Model, ModelType, Reference, of_request, score_variable};
-use crate::bundle::BundledModel;
+use crate::bundle::{self, BundleReference, BundledModel};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::jobs::Location;
+use crate::scorers::Artifact;
 use crate::store::{Change, Key, Range, Record};
 use crate::text;
+use crate::training::{Outcome, TrainingResult, TrainingResultV2};
 
 const PARTITION: &str = "model-version";
 const JOBS: &str = "training-job";
@@ -180,6 +184,12 @@ pub(crate) struct ModelVersion {
     created_time: String,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     tags: Tags,
+    /// The model, once it is trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifact: Option<Artifact>,
+    /// How the training ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<BundleReference>,
 }
 
 impl Record for ModelVersion {
@@ -188,19 +198,75 @@ impl Record for ModelVersion {
     }
 }
 
-/// A training that is to be done: which version, nothing else.
+/// A training that is to be done, and who does it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Job {
     pub(crate) model_id: String,
     pub(crate) model_type: ModelType,
     pub(crate) model_version_number: VersionNumber,
+    /// The runner that has taken it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) worker: Option<String>,
+    /// Until when it is taken, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lease_until: Option<i64>,
+    /// How far it is, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<String>,
+}
+
+impl Job {
+    pub(crate) fn version_key(&self) -> Key {
+        version_key(self.model_type, &self.model_id, self.model_version_number)
+    }
+}
+
+/// The trainings that are to be done.
+pub(crate) async fn jobs(engine: &Engine) -> Result<Vec<Job>> {
+    engine.definitions.query(Range::all(JOBS)).await
+}
+
+/// Ends the training of a version that is still in training: with a model it is complete, without
+/// one an error. Says in which status the version is now.
+pub(crate) async fn finish(
+    engine: &Engine,
+    trained: &ModelVersion,
+    artifact: Option<Artifact>,
+    result: BundleReference,
+) -> Result<Status> {
+    loop {
+        let mut change = engine.change().await?;
+        let found: Option<ModelVersion> = change.get(&trained.key()).await?;
+        // Another version may have the number by now; its training began at another time.
+        let Some(version) = found.filter(|found| found.created_time == trained.created_time) else {
+            return Ok(Status::TrainingCancelled);
+        };
+        if version.status != Status::TrainingInProgress {
+            return Ok(Status::TrainingCancelled);
+        }
+        let status = match &artifact {
+            Some(_) => Status::TrainingComplete,
+            None => Status::Error,
+        };
+        change.delete(version.job().key());
+        change.put(&ModelVersion {
+            status,
+            artifact: artifact.clone(),
+            result: Some(result.clone()),
+            last_updated_time: text::milliseconds(engine.now()),
+            ..version
+        })?;
+        match engine.commit(change).await {
+            Err(error) if error.is_lost() => {}
+            ended => return ended.map(|()| status),
+        }
+    }
 }
 
 impl Record for Job {
     fn key(&self) -> Key {
-        let version = version_key(self.model_type, &self.model_id, self.model_version_number);
-        Key::new(JOBS, version.sk)
+        Key::new(JOBS, self.version_key().sk)
     }
 }
 
@@ -239,7 +305,15 @@ impl ModelVersion {
             model_id: self.model_id.clone(),
             model_type: self.model_type,
             model_version_number: self.model_version_number,
+            worker: None,
+            lease_until: None,
+            progress: None,
         }
+    }
+
+    /// `scorer/1.0`, for the name of its artifact.
+    pub(crate) fn path(&self) -> String {
+        format!("{}/{}", self.model_id, self.model_version_number)
     }
 
     /// What a detector version pins of it.
@@ -252,6 +326,7 @@ impl ModelVersion {
                 model_version_number: self.model_version_number,
             },
             score: Variable::score(name, &self.model_id, "").bundled(),
+            artifact: self.artifact.clone(),
         }
     }
 
@@ -321,6 +396,8 @@ pub(crate) async fn create_version(engine: &Engine, input: Create) -> Result<Cre
         last_updated_time: now.clone(),
         created_time: now,
         tags,
+        artifact: None,
+        result: None,
     };
     change.put(&model)?;
     begin(engine, change, version).await
@@ -345,6 +422,11 @@ fn check_source(
     details: &Details,
 ) -> Result<()> {
     let lacking = match source {
+        _ if model_type == ModelType::AccountTakeoverInsights => {
+            return Err(Error::validation(
+                "This engine does not train models of type ACCOUNT_TAKEOVER_INSIGHTS yet.",
+            ));
+        }
         TrainingDataSource::ExternalEvents if model_type != ModelType::OnlineFraudInsights => {
             return Err(Error::validation(format!(
                 "A model of type {} learns from stored events: its trainingDataSource must be INGESTED_EVENTS.",
@@ -357,7 +439,12 @@ fn check_source(
         TrainingDataSource::IngestedEvents if details.ingested_events_detail.is_none() => {
             "INGESTED_EVENTS needs an ingestedEventsDetail"
         }
-        _ => return check_window(details),
+        TrainingDataSource::ExternalEvents => {
+            let detail = details.external_events_detail.as_ref();
+            let location = detail.map(|detail| detail.data_location.as_str());
+            return Location::object("dataLocation", location.unwrap_or_default()).map(|_| ());
+        }
+        TrainingDataSource::IngestedEvents => return check_window(details),
     };
     Err(Error::validation(format!(
         "The trainingDataSource {lacking}."
@@ -591,6 +678,8 @@ pub(crate) async fn update_version(engine: &Engine, input: UpdateVersion) -> Res
         last_updated_time: now.clone(),
         created_time: now,
         tags,
+        artifact: None,
+        result: None,
         ..before
     };
     begin(engine, change, version).await
@@ -643,6 +732,7 @@ pub(crate) async fn update_version_status(engine: &Engine, input: UpdateStatus) 
             Status::TrainingCancelled
         }
         (Status::TrainingComplete, WantedStatus::Active) => {
+            check_artifact(engine, &version).await?;
             change.count(DEPLOYED, 1, engine.options.limits.deployed_model_versions)?;
             Status::Active
         }
@@ -669,6 +759,20 @@ pub(crate) async fn update_version_status(engine: &Engine, input: UpdateStatus) 
         ..version
     })?;
     engine.commit(change).await.map(|()| Empty {})
+}
+
+/// A broken model is found before anything depends on it.
+async fn check_artifact(engine: &Engine, version: &ModelVersion) -> Result<()> {
+    let Some(artifact) = &version.artifact else {
+        return Ok(());
+    };
+    match engine.scorer(artifact).await {
+        Ok(_) => Ok(()),
+        Err(why) => Err(Error::validation(format!(
+            "{} cannot become ACTIVE: {why}.",
+            version.title()
+        ))),
+    }
 }
 
 async fn refuse_used(change: &Change<'_>, version: &ModelVersion) -> Result<()> {
@@ -741,6 +845,10 @@ pub(crate) struct Describe {
 struct Detail {
     #[serde(flatten)]
     version: GetOutput,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    training_result: Option<TrainingResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    training_result_v2: Option<TrainingResultV2>,
     last_updated_time: String,
     created_time: String,
 }
@@ -775,9 +883,17 @@ pub(crate) async fn describe_versions(
             list(engine, &prefix.unwrap_or_default(), &paging).await?
         }
     };
+    let mut rows = Vec::with_capacity(page.rows.len());
+    for version in page.rows {
+        let outcome = outcome(engine, &version).await?;
+        rows.push(detail(engine, version, outcome.as_ref()));
+    }
     Ok(page::output(
         "modelVersionDetails",
-        page.map(|version| detail(engine, version)),
+        Page {
+            rows,
+            next_token: page.next_token,
+        },
     ))
 }
 
@@ -792,7 +908,27 @@ async fn list(engine: &Engine, prefix: &str, paging: &Paging) -> Result<Page<Mod
     listing.page(engine, paging).await
 }
 
-fn detail(engine: &Engine, version: ModelVersion) -> Detail {
+/// How a training ended, or how far it is.
+async fn outcome(engine: &Engine, version: &ModelVersion) -> Result<Option<Outcome>> {
+    if let Some(result) = &version.result {
+        return bundle::load(&engine.definitions, result).await.map(Some);
+    }
+    if version.status != Status::TrainingInProgress {
+        return Ok(None);
+    }
+    let job: Option<Job> = engine.definitions.get(&version.job().key()).await?;
+    let content = job.and_then(|job| job.progress).unwrap_or_else(|| {
+        "Waiting to be trained: `fraudstream serve` and `fraudstream jobs` do.".to_owned()
+    });
+    Ok(Some(Outcome::of(vec![Message {
+        level: Level::Info,
+        field: None,
+        title: "Training in progress".to_owned(),
+        content,
+    }])))
+}
+
+fn detail(engine: &Engine, version: ModelVersion, outcome: Option<&Outcome>) -> Detail {
     let reference = VersionReference {
         model_id: version.model_id,
         model_type: version.model_type,
@@ -809,6 +945,9 @@ fn detail(engine: &Engine, version: ModelVersion) -> Detail {
             details: version.details,
             status: version.status,
         },
+        training_result: outcome.map(TrainingResult::new),
+        training_result_v2: outcome
+            .map(|outcome| TrainingResultV2::new(outcome, version.model_type)),
         last_updated_time: version.last_updated_time,
         created_time: version.created_time,
     }
@@ -826,7 +965,11 @@ pub(crate) async fn delete_version(engine: &Engine, input: VersionReference) -> 
     }
     refuse_used(&change, &version).await?;
     change.delete(version.key());
-    engine.commit(change).await.map(|()| Empty {})
+    engine.commit(change).await?;
+    if let Some(artifact) = &version.artifact {
+        engine.delete_model(artifact).await;
+    }
+    Ok(Empty {})
 }
 
 #[cfg(test)]

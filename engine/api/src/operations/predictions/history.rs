@@ -8,16 +8,19 @@ use std::sync::{Mutex, PoisonError};
 
 use ::rules::Value;
 use aws_sdk_dynamodb::types::AttributeValue;
+use event::Timestamp;
 use futures::future::try_join_all;
+use model::Attribution;
 use serde::{Deserialize, Serialize};
 
 use super::{Prediction, SHARDS, key, matched, verdicts as letters};
-use crate::bundle::{BundledRule, Compiled, Mode};
+use crate::bundle::{BundledModel, BundledRule, Compiled, Mode};
 use crate::endpoints;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::operations::page::Paging;
 use crate::operations::{EventType, Status, events};
+use crate::scorers;
 use crate::store::{self, Item, Key, PREDICTIONS_INDEX, Range, failed};
 use crate::text;
 use crate::token::{self, Scope};
@@ -408,6 +411,26 @@ struct EvaluatedModelVersion {
 struct Evaluation {
     output_variable_name: String,
     evaluation_score: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prediction_explanations: Option<Explanations>,
+}
+
+/// What each variable did to the score.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Explanations {
+    variable_impact_explanations: Vec<VariableImpact>,
+    /// Amazon has these for models of type `ACCOUNT_TAKEOVER_INSIGHTS`.
+    aggregated_variables_impact_explanations: [(); 0],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VariableImpact {
+    event_variable_name: String,
+    /// A whole number from -5 to 5.
+    relative_impact: String,
+    log_odds_impact: f64,
 }
 
 /// An external model that answered: what it was told, and what it said.
@@ -457,13 +480,17 @@ pub(crate) async fn metadata(engine: &Engine, input: Metadata) -> Result<Metadat
     })?;
     let bundles = (&prediction.version_bundle, &prediction.event_type_bundle);
     let compiled = engine.compiled(bundles.0, bundles.1).await?;
-    rendered(&compiled, prediction)
+    let evaluated = evaluated_model_versions(engine, &compiled, &prediction).await;
+    rendered(&compiled, prediction, evaluated)
 }
 
-fn rendered(compiled: &Compiled, prediction: Prediction) -> Result<MetadataOutput> {
+fn rendered(
+    compiled: &Compiled,
+    prediction: Prediction,
+    evaluated_model_versions: Vec<EvaluatedModelVersion>,
+) -> Result<MetadataOutput> {
     let mut row = super::row(compiled, &prediction.event.event_variables)?;
     prediction.said.fill(compiled, &mut row);
-    let evaluated_model_versions = evaluated_model_versions(compiled, &prediction);
     let evaluated_external_models = evaluated_external_models(compiled, &prediction);
     let rules = rules(compiled, &prediction.verdicts, &row);
     let outcomes = outcomes(compiled, &prediction.verdicts);
@@ -497,25 +524,52 @@ fn rendered(compiled: &Compiled, prediction: Prediction) -> Result<MetadataOutpu
     })
 }
 
-fn evaluated_model_versions(
+async fn evaluated_model_versions(
+    engine: &Engine,
     compiled: &Compiled,
     prediction: &Prediction,
 ) -> Vec<EvaluatedModelVersion> {
-    let models = compiled.version.models.iter();
-    models
-        .filter_map(|model| {
-            let score = prediction.said.model_scores.get(&model.version.model_id)?;
-            Some(EvaluatedModelVersion {
-                model_id: model.version.model_id.clone(),
-                model_version: model.version.model_version_number.to_string(),
-                model_type: model.version.model_type.name(),
-                evaluations: vec![Evaluation {
-                    output_variable_name: model.score.name.clone(),
-                    evaluation_score: format!("{score:?}"),
-                }],
+    let mut evaluated = Vec::new();
+    for model in &compiled.version.models {
+        let Some(score) = prediction.said.model_scores.get(&model.version.model_id) else {
+            continue;
+        };
+        evaluated.push(EvaluatedModelVersion {
+            model_id: model.version.model_id.clone(),
+            model_version: model.version.model_version_number.to_string(),
+            model_type: model.version.model_type.name(),
+            evaluations: vec![Evaluation {
+                output_variable_name: model.score.name.clone(),
+                evaluation_score: format!("{score:?}"),
+                prediction_explanations: explained(engine, model, prediction).await,
+            }],
+        });
+    }
+    evaluated
+}
+
+/// Works the explanation out from the event as it was. A model that is gone explains nothing.
+async fn explained(
+    engine: &Engine,
+    model: &BundledModel,
+    prediction: &Prediction,
+) -> Option<Explanations> {
+    let scorer = engine.scorer(model.artifact.as_ref()?).await.ok()?;
+    let values = scorers::values(&scorer, &prediction.event.event_variables);
+    let time = Timestamp::parse(&prediction.event.event_timestamp).ok();
+    let time = time.map(Timestamp::epoch_seconds);
+    let explanation = scorer.explain(&values, time, Attribution::default());
+    let impacts = explanation.impacts.into_iter();
+    Some(Explanations {
+        variable_impact_explanations: impacts
+            .map(|impact| VariableImpact {
+                event_variable_name: impact.variable,
+                relative_impact: impact.relative.to_string(),
+                log_odds_impact: impact.log_odds,
             })
-        })
-        .collect()
+            .collect(),
+        aggregated_variables_impact_explanations: [],
+    })
 }
 
 fn evaluated_external_models(

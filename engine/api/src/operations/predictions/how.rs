@@ -17,6 +17,9 @@ struct How<'a> {
     engine: &'static str,
     rules: Vec<Matched<'a>>,
     undetermined: Vec<&'a str>,
+    /// Models of the version that could not score.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unscored: Vec<&'a str>,
     #[serde(skip_serializing_if = "is_zero")]
     left_out: usize,
 }
@@ -50,6 +53,13 @@ pub(super) fn header(compiled: &Compiled, prediction: &Prediction) -> String {
             .collect(),
         undetermined: with(compiled, &prediction.verdicts, verdicts::UNDETERMINED)
             .map(|rule| rule.rule_id.as_str())
+            .collect(),
+        unscored: compiled
+            .version
+            .models
+            .iter()
+            .map(|model| model.version.model_id.as_str())
+            .filter(|id| !prediction.said.model_scores.contains_key(*id))
             .collect(),
         left_out: 0,
     };
