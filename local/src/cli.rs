@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use engine::{Engine, Options};
+use engine::{Engine, ListEntry, Options};
 use event::{DetectorVersionId, EntityTypeName, EventTypeName};
 use serde_json::json;
 use shared::batch::Budget;
@@ -23,6 +23,7 @@ use crate::forget::{self, Forget};
 use crate::home::Home;
 use crate::input::{CsvOptions, Input, is_csv};
 use crate::jobs;
+use crate::list;
 use crate::machine::{self, Machine, Pipeline};
 use crate::replay::Replay;
 use crate::run::{Function, Run};
@@ -168,6 +169,11 @@ enum Command {
         after_help = "Examples:\n  fraudstream forget ORD-000123 --dry-run\n  fraudstream forget --entity customer/cust-42 --json\n\nReplay and imports refuse what was forgotten. A new order of a forgotten customer is a new order."
     )]
     Forget(ForgetArgs),
+    /// Show a list's entries, or add one that expires, with its reason and author.
+    #[command(
+        after_help = "Examples:\n  fraudstream list freight_forwarder_zips\n  fraudstream list freight_forwarder_zips --add 97201 --expires 30d --reason \"reshipping ring\" --author ana"
+    )]
+    List(ListArgs),
     /// Run batch imports, batch predictions, deletions of events and trainings that were asked for.
     #[command(
         after_help = "Examples:\n  fraudstream jobs\n  fraudstream jobs --aws --watch\n\n`fraudstream serve` runs the jobs of its own folder by itself."
@@ -336,6 +342,27 @@ struct Whom {
 }
 
 #[derive(Debug, Args)]
+struct ListArgs {
+    /// The list.
+    name: String,
+    /// An element to add; one that is there gets this expiry, reason and author.
+    #[arg(long, value_name = "ELEMENT")]
+    add: Vec<String>,
+    /// When it leaves the list: a day, a moment, or a duration such as 30d.
+    #[arg(long, value_name = "WHEN", requires = "add")]
+    expires: Option<String>,
+    /// Why it is there.
+    #[arg(long, requires = "add")]
+    reason: Option<String>,
+    /// Who put it there.
+    #[arg(long, requires = "add")]
+    author: Option<String>,
+    /// Print the entries as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 struct JobsArgs {
     /// Go on until interrupted; otherwise the command ends when no job is left.
     #[arg(long)]
@@ -380,6 +407,7 @@ impl Cli {
             Command::Serve(args) => serve_here(&place, args).await,
             Command::Evaluate(args) => Ok(args.run()?),
             Command::Forget(args) => forget_subject(&place, args).await,
+            Command::List(args) => list_entries(&place, args).await,
             Command::Jobs(args) => run_jobs(&place, args).await,
             Command::Simulate(args) => simulate_shop(&args),
         }
@@ -780,6 +808,50 @@ async fn forget_subject(place: &Place, args: ForgetArgs) -> Result<(), Error> {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{report}");
+    }
+    Ok(())
+}
+
+async fn list_entries(place: &Place, args: ListArgs) -> Result<(), Error> {
+    if place.fraud_detector == Judge::Aws {
+        return Err(
+            "Amazon's lists have no expiry, reason or author; use `aws frauddetector update-list`"
+                .into(),
+        );
+    }
+    let now = jiff::Timestamp::now();
+    let expires = args.expires.as_deref();
+    let expires = expires.map(|text| list::expiry(text, now)).transpose()?;
+    let work = place.open(Durability::PowerLoss, Judge::Engine).await?;
+    let engine = match &work.machine {
+        Some(machine) => Arc::clone(&machine.engine),
+        None => place.engine(&work.pipeline.clients).await,
+    };
+    let entry = |element: &String| ListEntry {
+        element: element.clone(),
+        expires,
+        reason: args.reason.clone(),
+        author: args.author.clone(),
+    };
+    let added: Vec<ListEntry> = args.add.iter().map(entry).collect();
+    let result = async {
+        if !added.is_empty() {
+            engine.put_list_entries(&args.name, &added).await?;
+        }
+        list::entries(&engine, &args.name).await
+    };
+    let result = result.await;
+    drop(engine);
+    work.close().await?;
+    let entries = result?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&entries)?);
+    } else if added.is_empty() {
+        for entry in &entries {
+            println!("{}", list::line(entry));
+        }
+    } else {
+        println!("{} added, {} in the list", added.len(), entries.len());
     }
     Ok(())
 }

@@ -31,7 +31,8 @@ const NOTE: &str = "forgotten";
 /// An entity's decisions that are read from the index at once.
 const ROWS: usize = 10_000;
 /// Variable types whose values belong to one person, so that a list's element may be that person's.
-const PERSONAL: [&str; 18] = [
+/// Many share a postal code, a country or a user agent.
+const PERSONAL: [&str; 15] = [
     "EMAIL_ADDRESS",
     "PHONE_NUMBER",
     "BILLING_PHONE",
@@ -47,9 +48,6 @@ const PERSONAL: [&str; 18] = [
     "SHIPPING_ADDRESS_L2",
     "ORDER_ID",
     "AUTH_CODE",
-    "USERAGENT",
-    "BILLING_ZIP",
-    "SHIPPING_ZIP",
 ];
 
 /// Why not everything was forgotten. Running the command again goes on.

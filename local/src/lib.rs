@@ -18,6 +18,7 @@ pub mod forget;
 pub mod home;
 pub mod input;
 pub mod jobs;
+pub mod list;
 pub mod machine;
 pub mod replay;
 pub mod report;

@@ -65,6 +65,7 @@ pub use error::{Code, Error, Result};
 pub use forget::{FoundEvent, Subject};
 pub use jobs::{Ended, JobKind, JobStatus, Jobs};
 pub use normal::normalized;
+pub use operations::ListEntry;
 pub use options::{Clock, Limits, Options};
 pub use store::{IndexDefinition, TableDefinition};
 pub use training::{Trained, Trainings};

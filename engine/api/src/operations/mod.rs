@@ -37,6 +37,7 @@ use serde_json::Value;
 
 pub(crate) use detectors::{Detector, detector_key};
 pub(crate) use event_types::{EventType, event_type_key};
+pub use lists::ListEntry;
 pub(crate) use named::{Named, named_key};
 pub(crate) use predictions::NotedDay;
 pub(crate) use rules::RuleReference;
@@ -71,13 +72,21 @@ type Answer<'a> = Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>;
 
 /// Runs an operation; one that lost against another writer runs again.
 pub(crate) async fn run(engine: &Engine, operation: &Operation, input: &Value) -> Result<Reply> {
-    for attempt in 1..ATTEMPTS {
-        match (engine.serve)(engine, operation, input).await {
-            Err(error) if error.is_lost() => back_off(attempt).await,
+    again(|| (engine.serve)(engine, operation, input)).await
+}
+
+/// Does something again for as long as it loses against other writers, but not for ever.
+async fn again<T, R>(mut attempt: impl FnMut() -> R) -> Result<T>
+where
+    R: Future<Output = Result<T>>,
+{
+    for number in 1..ATTEMPTS {
+        match attempt().await {
+            Err(error) if error.is_lost() => back_off(number).await,
             result => return result,
         }
     }
-    (engine.serve)(engine, operation, input).await
+    attempt().await
 }
 
 /// Waits between 0 and a time that doubles to 250 ms, so that writers drift apart.
