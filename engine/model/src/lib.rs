@@ -2,5 +2,6 @@
 //!
 //! Pure: no I/O, no clock, no AWS.
 
+pub mod history;
 pub mod import;
 pub mod trees;
