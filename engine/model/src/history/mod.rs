@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Events that are kept whole.
-pub const RECENT: usize = 48;
+pub const RECENT: usize = 40;
 /// Event ids that are remembered: an event that is delivered again after so many others counts again.
 pub const REMEMBERED: usize = 128;
 /// Categorical values of an event.
@@ -60,9 +60,9 @@ pub struct Profile {
     /// The ids of the last events by arrival. Oldest first.
     #[serde(rename = "i")]
     ids: Vec<u32>,
-    /// Events that are no longer kept, by day since 1970. Oldest first.
+    /// Events that are no longer kept, by day since 1970: their number and sum. Oldest first.
     #[serde(rename = "d")]
-    days: Vec<(i64, Total)>,
+    days: Vec<(i64, u64, f32)>,
     /// All events that are no longer kept.
     #[serde(rename = "o")]
     old: Option<Old>,
@@ -160,9 +160,14 @@ impl Profile {
             }
         }
         let day = time.div_euclid(DAY);
-        match self.days.binary_search_by_key(&day, |(day, _)| *day) {
-            Ok(at) => self.days[at].1.add(total),
-            Err(at) => self.days.insert(at, (day, total)),
+        let sum = price.unwrap_or(0.0);
+        match self.days.binary_search_by_key(&day, |(day, ..)| *day) {
+            Ok(at) => {
+                self.days[at].1 += 1;
+                // JSON has no infinity.
+                self.days[at].2 = (self.days[at].2 + sum).clamp(f32::MIN, f32::MAX);
+            }
+            Err(at) => self.days.insert(at, (day, 1, sum)),
         }
         if self.days.len() > DAYS {
             self.days.remove(0);
@@ -201,12 +206,10 @@ impl Profile {
             }
             // Whole days only: the one that the window cuts is left out.
             let (first, last) = (from.div_euclid(DAY) + 1, event.time.div_euclid(DAY));
-            for (_, day) in self
-                .days
-                .iter()
-                .filter(|(day, _)| *day >= first && *day <= last)
-            {
-                total.add(*day);
+            for (day, count, sum) in &self.days {
+                if *day >= first && *day <= last {
+                    total.add(Total(*count, f64::from(*sum)));
+                }
             }
             features.extend([number(total.0), total.1]);
         }

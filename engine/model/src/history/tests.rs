@@ -141,6 +141,8 @@ fn text(features: &[f64]) -> String {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn redelivery_changes_nothing(events in events(2 * REMEMBERED), at in any::<prop::sample::Index>()) {
         let mut found = profile(&events);
@@ -158,6 +160,25 @@ proptest! {
         let mut profile = profile(&events);
         for event in &events {
             profile.label(event.id, true, event.time);
+        }
+        let json = serde_json::to_string(&profile).unwrap();
+        prop_assert!(json.len() <= 8192, "{}", json.len());
+        prop_assert_eq!(serde_json::from_str::<Profile>(&json).unwrap(), profile);
+    }
+
+    #[test]
+    fn size_is_bounded_for_the_longest_numbers(price in prop_oneof![Just(f32::MAX), Just(-1.234_567_8e-30)]) {
+        let end = 253_402_300_799;
+        let mut profile = Profile::default();
+        for number in 0..20_000_u32 {
+            let id = u32::MAX - number;
+            profile.add(Event {
+                time: end - i64::from(number % 140) * DAY,
+                id,
+                price: Some(price),
+                categories: [Some(id); CATEGORIES],
+            });
+            profile.label(id, true, end - i64::from(number % 140));
         }
         let json = serde_json::to_string(&profile).unwrap();
         prop_assert!(json.len() <= 8192, "{}", json.len());
