@@ -9,6 +9,7 @@ mod artifact;
 mod calibration;
 mod dataset;
 mod features;
+pub mod history;
 pub mod import;
 mod infer;
 mod maturity;
