@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::features::linear::Linear;
+use crate::features::linear::{Bucket, Linear};
 use crate::features::rates::{Known, Table};
 use crate::features::reading::Reading;
 use crate::features::{Cross, Encoder, Feature, VariableEncoder};
@@ -73,14 +73,14 @@ impl Model {
             }
             if let Some(linear) = &encoder.linear {
                 body.extend(linear.scale.to_le_bytes());
-                body.extend(linear.weights.iter().flat_map(|weight| weight.to_le_bytes()));
+                for bucket in &linear.buckets {
+                    body.extend(bucket.weight.to_le_bytes());
+                    body.extend([bucket.rarity, bucket.owner]);
+                }
             }
         }
         put(&mut body, &self.forest.to_bytes());
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(Sha256::digest(&body));
-        bytes.extend(body);
-        bytes
+        sealed(&body)
     }
 
     /// The model that [`Model::to_bytes`] wrote.
@@ -140,6 +140,14 @@ impl Model {
             scale: head.scale,
         })
     }
+}
+
+/// A body with its format and checksum before it.
+pub(crate) fn sealed(body: &[u8]) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(Sha256::digest(body));
+    bytes.extend(body);
+    bytes
 }
 
 fn read_encoder(body: &mut Reader<'_>, variables: Vec<Variable>, head: EncoderHead) -> Result<Encoder, ArtifactError> {
@@ -222,12 +230,16 @@ fn read_linear(body: &mut Reader<'_>, bits: u32) -> Result<Linear, ArtifactError
         return Err(ArtifactError::Broken("its words have an impossible table"));
     }
     let scale = f32::from_le_bytes(body.array()?);
-    let weights = body.take(2 << bits)?;
-    let (pairs, _) = weights.as_chunks::<2>();
+    let (places, _) = body.take(4 << bits)?.as_chunks::<4>();
+    let bucket = |place: &[u8; 4]| Bucket {
+        weight: i16::from_le_bytes([place[0], place[1]]),
+        rarity: place[2],
+        owner: place[3],
+    };
     Ok(Linear {
         bits,
         scale,
-        weights: pairs.iter().map(|pair| i16::from_le_bytes(*pair)).collect(),
+        buckets: places.iter().map(bucket).collect(),
     })
 }
 

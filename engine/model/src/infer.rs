@@ -96,11 +96,11 @@ fn guess(name: &str, values: &Values<'_>) -> (Option<VariableType>, String) {
     let numeric = values.share(|text| written::number(text).is_some());
     let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
-    if is_identifier(&words, values, numeric) {
-        return (None, "an identifier: almost every value is another".to_owned());
-    }
     if let Some((kind, why)) = by_name(&words, values, numeric) {
         return some(kind, why);
+    }
+    if is_identifier(&words, values) {
+        return (None, "an identifier: almost every value is another".to_owned());
     }
     if has(&["bin"]) && values.share(|text| (6..=10).contains(&digits(text))) > 0.8 {
         return some(T::CardBin, "named so, six to ten digits");
@@ -120,19 +120,19 @@ fn guess(name: &str, values: &Values<'_>) -> (Option<VariableType>, String) {
     some(T::Categorical, "values come back")
 }
 
-/// Whether a column numbers its rows: what it holds will never come again.
-fn is_identifier(words: &[&str], values: &Values<'_>, numeric: f64) -> bool {
+/// Whether a column numbers its rows: what it holds will never come again. Short ids of devices and accounts may
+/// come again, even where a sample shows each once.
+fn is_identifier(words: &[&str], values: &Values<'_>) -> bool {
     if values.present.len() < 50 || values.distinct_percent() < 98 {
         return false;
     }
-    let named = words
-        .iter()
-        .any(|word| ["id", "uuid", "guid", "key", "index", "num", "no", "number", "hash", "token", "unnamed"].contains(word))
-        || words.is_empty()
-        || words.last().is_some_and(|word| word.ends_with("id") && word.len() <= 12);
-    let whole = values.share(|text| text.parse::<i64>().is_ok());
-    let tokens = values.share(|text| looks::is_token(text) && text.len() >= 16);
-    (named && numeric < 0.5 && values.share(|text| !text.contains(' ')) > 0.95) || (named && whole > 0.98) || tokens > 0.95
+    let named = words.is_empty()
+        || words
+            .iter()
+            .any(|word| ["uuid", "guid", "index", "num", "no", "number", "hash", "unnamed"].contains(word) || word.ends_with("id"));
+    let whole = values.share(|text| text.strip_suffix(".0").unwrap_or(text).parse::<i64>().is_ok());
+    let tokens = values.share(|text| looks::is_token(text) && text.len() >= 24);
+    (named && whole > 0.98) || tokens > 0.95
 }
 
 fn by_name(words: &[&str], values: &Values<'_>, numeric: f64) -> Option<(VariableType, &'static str)> {

@@ -9,6 +9,9 @@ mod artifact;
 mod calibration;
 mod dataset;
 mod features;
+#[doc(hidden)]
+pub mod fuzz;
+pub mod import;
 mod infer;
 mod maturity;
 mod messages;

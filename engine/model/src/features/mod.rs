@@ -3,6 +3,8 @@
 //! An [`Encoder`] is learnt from training rows and then gives each event the same numbers, in service as in
 //! training. What it learns from labels reaches a training row only as far as that row's [`plan::Plan`] lets it see.
 
+#[cfg(test)]
+mod laws;
 pub(crate) mod linear;
 pub(crate) mod looks;
 pub(crate) mod plan;
@@ -344,7 +346,7 @@ impl Encoder {
             && self.muted.len() == many
             && crosses_fit
             && named.all(|variable| *variable < self.variables.len())
-            && self.linear.as_ref().is_none_or(|linear| linear.weights.len() == 1 << linear.bits)
+            && self.linear.as_ref().is_none_or(|linear| linear.buckets.len() == 1 << linear.bits)
     }
 
     /// Beyond these, variables are not compared with each other.
