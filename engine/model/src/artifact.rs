@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::features::linear::Linear;
+use crate::features::linear::{Bucket, Linear};
 use crate::features::rates::{Known, Table};
 use crate::features::reading::Reading;
 use crate::features::{Cross, Encoder, Feature, VariableEncoder};
@@ -26,10 +26,7 @@ const DIGEST: usize = 32;
 #[non_exhaustive]
 pub enum ArtifactError {
     /// They begin otherwise.
-    #[error(
-        "this is no model of a version that is known here; it would begin with `{}`",
-        String::from_utf8_lossy(MAGIC)
-    )]
+    #[error("this is no model of a version that is known here; it would begin with `{}`", String::from_utf8_lossy(MAGIC))]
     Format,
     /// They are more than is read.
     #[error("the model has {0} bytes; at most {LARGEST} are read")]
@@ -76,19 +73,14 @@ impl Model {
             }
             if let Some(linear) = &encoder.linear {
                 body.extend(linear.scale.to_le_bytes());
-                body.extend(
-                    linear
-                        .weights
-                        .iter()
-                        .flat_map(|weight| weight.to_le_bytes()),
-                );
+                for bucket in &linear.buckets {
+                    body.extend(bucket.weight.to_le_bytes());
+                    body.extend([bucket.rarity, bucket.owner]);
+                }
             }
         }
         put(&mut body, &self.forest.to_bytes());
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(Sha256::digest(&body));
-        bytes.extend(body);
-        bytes
+        sealed(&body)
     }
 
     /// The model that [`Model::to_bytes`] wrote.
@@ -97,9 +89,7 @@ impl Model {
             return Err(ArtifactError::TooLarge(bytes.len()));
         }
         let rest = bytes.strip_prefix(MAGIC).ok_or(ArtifactError::Format)?;
-        let (digest, body) = rest
-            .split_at_checked(DIGEST)
-            .ok_or(ArtifactError::Broken("it ends in its checksum"))?;
+        let (digest, body) = rest.split_at_checked(DIGEST).ok_or(ArtifactError::Broken("it ends in its checksum"))?;
         if Sha256::digest(body).as_slice() != digest {
             return Err(ArtifactError::Damaged);
         }
@@ -113,11 +103,7 @@ impl Model {
             encoder: match &self.encoding {
                 Encoding::Numbers(..) => None,
                 Encoding::Learnt(encoder) => Some(EncoderHead {
-                    readings: encoder
-                        .encoders
-                        .iter()
-                        .map(|encoder| encoder.as_ref().map(|encoder| encoder.reading))
-                        .collect(),
+                    readings: encoder.encoders.iter().map(|encoder| encoder.as_ref().map(|encoder| encoder.reading)).collect(),
                     crosses: encoder.crosses.clone(),
                     features: encoder.features.clone(),
                     muted: encoder.muted.clone(),
@@ -128,32 +114,25 @@ impl Model {
     }
 
     fn from_body(body: &mut Reader<'_>) -> Result<Self, ArtifactError> {
-        let head: Head = serde_json::from_slice(body.block()?)
-            .map_err(|_| ArtifactError::Broken("its head cannot be read"))?;
+        let head: Head = serde_json::from_slice(body.block()?).map_err(|_| ArtifactError::Broken("its head cannot be read"))?;
         if let Scale::Measured(calibration) = &head.scale
             && !calibration.is_sound()
         {
             return Err(ArtifactError::Broken("its calibration does not rise"));
         }
-        let encoder = head
-            .encoder
-            .map(|encoder| read_encoder(body, head.variables.clone(), encoder))
-            .transpose()?;
+        let encoder = head.encoder.map(|encoder| read_encoder(body, head.variables.clone(), encoder)).transpose()?;
         let forest = Forest::from_bytes(body.block()?)?;
         if !body.0.is_empty() {
             return Err(ArtifactError::Broken("something follows its trees"));
         }
         let Some(encoder) = encoder else {
-            let mut model = Self::from_forest(head.variables, forest, None).map_err(|_| {
-                ArtifactError::Broken("it has not as many variables as its trees have features")
-            })?;
+            let mut model = Self::from_forest(head.variables, forest, None)
+                .map_err(|_| ArtifactError::Broken("it has not as many variables as its trees have features"))?;
             model.scale = head.scale;
             return Ok(model);
         };
         if forest.features() != encoder.features.len() {
-            return Err(ArtifactError::Broken(
-                "it has not as many features as its trees",
-            ));
+            return Err(ArtifactError::Broken("it has not as many features as its trees"));
         }
         Ok(Self {
             encoding: Encoding::Learnt(Box::new(encoder)),
@@ -163,28 +142,23 @@ impl Model {
     }
 }
 
-fn read_encoder(
-    body: &mut Reader<'_>,
-    variables: Vec<Variable>,
-    head: EncoderHead,
-) -> Result<Encoder, ArtifactError> {
+/// A body with its format and checksum before it.
+pub(crate) fn sealed(body: &[u8]) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(Sha256::digest(body));
+    bytes.extend(body);
+    bytes
+}
+
+fn read_encoder(body: &mut Reader<'_>, variables: Vec<Variable>, head: EncoderHead) -> Result<Encoder, ArtifactError> {
     if head.readings.len() != variables.len() {
-        return Err(ArtifactError::Broken(
-            "it has not as many readings as variables",
-        ));
+        return Err(ArtifactError::Broken("it has not as many readings as variables"));
     }
     let mut encoders = Vec::new();
     for reading in head.readings {
-        encoders.push(
-            reading
-                .map(|reading| read_variable(body, reading))
-                .transpose()?,
-        );
+        encoders.push(reading.map(|reading| read_variable(body, reading)).transpose()?);
     }
-    let linear = head
-        .linear_bits
-        .map(|bits| read_linear(body, bits))
-        .transpose()?;
+    let linear = head.linear_bits.map(|bits| read_linear(body, bits)).transpose()?;
     let encoder = Encoder {
         variables,
         encoders,
@@ -193,13 +167,7 @@ fn read_encoder(
         features: head.features,
         muted: head.muted,
     };
-    if encoder.is_sound() {
-        Ok(encoder)
-    } else {
-        Err(ArtifactError::Broken(
-            "its features do not fit its variables",
-        ))
-    }
+    if encoder.is_sound() { Ok(encoder) } else { Err(ArtifactError::Broken("its features do not fit its variables")) }
 }
 
 fn put(body: &mut Vec<u8>, block: &[u8]) {
@@ -231,20 +199,14 @@ fn put_variable(body: &mut Vec<u8>, encoder: &VariableEncoder) {
     }
 }
 
-fn read_variable(
-    body: &mut Reader<'_>,
-    reading: Reading,
-) -> Result<VariableEncoder, ArtifactError> {
+fn read_variable(body: &mut Reader<'_>, reading: Reading) -> Result<VariableEncoder, ArtifactError> {
     let mut tables = Vec::new();
     for _ in reading.levels() {
         let count = body.count(12)?;
         let mut entries = FxHashMap::with_capacity_and_hasher(count, rustc_hash::FxBuildHasher);
         for _ in 0..count {
             let key = u32::from_le_bytes(body.array()?);
-            let (lift, frequency) = (
-                f32::from_le_bytes(body.array()?),
-                f32::from_le_bytes(body.array()?),
-            );
+            let (lift, frequency) = (f32::from_le_bytes(body.array()?), f32::from_le_bytes(body.array()?));
             entries.insert(key, Known { lift, frequency });
         }
         tables.push(Table { entries });
@@ -268,12 +230,16 @@ fn read_linear(body: &mut Reader<'_>, bits: u32) -> Result<Linear, ArtifactError
         return Err(ArtifactError::Broken("its words have an impossible table"));
     }
     let scale = f32::from_le_bytes(body.array()?);
-    let weights = body.take(2 << bits)?;
-    let (pairs, _) = weights.as_chunks::<2>();
+    let (places, _) = body.take(4 << bits)?.as_chunks::<4>();
+    let bucket = |place: &[u8; 4]| Bucket {
+        weight: i16::from_le_bytes([place[0], place[1]]),
+        rarity: place[2],
+        owner: place[3],
+    };
     Ok(Linear {
         bits,
         scale,
-        weights: pairs.iter().map(|pair| i16::from_le_bytes(*pair)).collect(),
+        buckets: places.iter().map(bucket).collect(),
     })
 }
 
@@ -282,19 +248,13 @@ struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, length: usize) -> Result<&'a [u8], ArtifactError> {
-        let (taken, rest) = self
-            .0
-            .split_at_checked(length)
-            .ok_or(ArtifactError::Broken("it ends too soon"))?;
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(ArtifactError::Broken("it ends too soon"))?;
         self.0 = rest;
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], ArtifactError> {
-        let (taken, rest) = self
-            .0
-            .split_first_chunk::<N>()
-            .ok_or(ArtifactError::Broken("it ends too soon"))?;
+        let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(ArtifactError::Broken("it ends too soon"))?;
         self.0 = rest;
         Ok(*taken)
     }

@@ -10,6 +10,8 @@ mod calibration;
 mod dataset;
 mod features;
 pub mod history;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod import;
 mod infer;
 mod maturity;

@@ -11,8 +11,11 @@ use super::plan::Plan;
 
 /// Longest table: 2¹⁸ weights of two bytes.
 const MOST_BITS: u32 = 18;
-const EPOCHS: usize = 3;
-const RATE: f32 = 0.3;
+const EPOCHS: usize = 5;
+/// The step, and what its divisor starts from: a token must come some hundred times before its steps shrink, so that
+/// rare ones learn little.
+const RATE: f32 = 3.0;
+const PRIOR: f32 = 1.0;
 /// Runs of letters of longer values are not read past this many bytes.
 const LONGEST_SPELLED: usize = 512;
 /// Work that one fit may do, in tokens: training rows beyond it are left out, harmless ones first.
@@ -23,7 +26,29 @@ const MOST_TOKENS: usize = 400_000_000;
 pub(crate) struct Linear {
     pub bits: u32,
     pub scale: f32,
-    pub weights: Vec<i16>,
+    pub buckets: Vec<Bucket>,
+}
+
+/// The place of one token: of all that fall into it, the most frequent. The others count for nothing, and so do
+/// those that only one value has: they would learn it by heart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bucket {
+    pub weight: i16,
+    /// How much the token counts, in sixteenths: rare ones more. 0: no token.
+    pub rarity: u8,
+    /// The last bits of the token.
+    pub owner: u8,
+}
+
+impl Bucket {
+    /// How much this token counts.
+    fn counts(self, token: u32) -> u8 {
+        if low(token) == self.owner { self.rarity } else { 0 }
+    }
+}
+
+fn low(token: u32) -> u8 {
+    token.to_le_bytes()[0]
 }
 
 impl Linear {
@@ -33,35 +58,73 @@ impl Linear {
             return 0.0;
         }
         let shift = 32 - self.bits;
-        let sum: i64 = tokens
-            .iter()
-            .map(|token| i64::from(self.weights[(token >> shift) as usize]))
-            .sum();
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "sums of i16 and lengths of values"
-        )]
-        let score = sum as f64 * f64::from(self.scale) / (tokens.len() as f64).sqrt();
+        let (mut sum, mut squares) = (0_i64, 0_u64);
+        for token in tokens {
+            let at = (token >> shift) as usize;
+            let bucket = self.buckets[at];
+            let rarity = bucket.counts(*token);
+            sum += i64::from(bucket.weight) * i64::from(rarity);
+            squares += u64::from(rarity) * u64::from(rarity);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "sums over the tokens of a value")]
+        let score = sum as f64 * f64::from(self.scale) / (squares.max(1) as f64).sqrt();
         score
     }
 }
 
+/// Gives each bucket its token, the most frequent, and how much that counts: its inverse document frequency.
+fn buckets(corpus: &Corpus<'_>, plan: &Plan, bits: u32) -> Vec<Bucket> {
+    const SKETCH: u32 = 22;
+    let shift = 32 - bits;
+    let step = plan.rows() / 50_000 + 1;
+    let documents = || (0..plan.rows()).step_by(step).filter(|row| plan.is_training(*row));
+    let mut buffers = corpus.buffers();
+    let mut sketch = vec![0_u32; 1 << SKETCH];
+    let mut many = 0_u32;
+    for row in documents() {
+        corpus.read(row, &mut buffers);
+        many += 1;
+        for tokens in &mut buffers {
+            tokens.sort_unstable();
+            tokens.dedup();
+            for token in tokens {
+                sketch[(*token >> (32 - SKETCH)) as usize] += 1;
+            }
+        }
+    }
+    let idf = |count: u32| 1.0 + (f64::from(1 + many) / f64::from(1 + count)).ln();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 12 sixteen times over")]
+    let sixteenths = |count| (idf(count) * 16.0).clamp(1.0, 255.0) as u8;
+    let mut buckets = vec![Bucket::default(); 1 << bits];
+    let mut most = vec![1_u32; 1 << bits];
+    for row in documents() {
+        corpus.read(row, &mut buffers);
+        for token in buffers.iter().flatten() {
+            let count = sketch[(*token >> (32 - SKETCH)) as usize];
+            let at = (*token >> shift) as usize;
+            if count > most[at] {
+                most[at] = count;
+                buckets[at] = Bucket {
+                    weight: 0,
+                    rarity: sixteenths(count),
+                    owner: low(*token),
+                };
+            }
+        }
+    }
+    buckets
+}
+
 /// Appends the hashes of a text's words and, if `spelled`, of its runs of letters.
 pub(crate) fn tokens(salt: u64, text: &str, spelled: bool, tokens: &mut Vec<u32>) {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the upper half, on purpose"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "the upper half, on purpose")]
     let mut push = |hash: u64| tokens.push((hash.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32);
     let start = hash_step(salt, 0x51);
     let mut word = 0_u64;
     let mut previous = 0_u64;
     for byte in text.bytes().chain([b' ']) {
         if byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 128 {
-            word = hash_step(
-                if word == 0 { start } else { word },
-                byte.to_ascii_lowercase(),
-            );
+            word = hash_step(if word == 0 { start } else { word }, byte.to_ascii_lowercase());
         } else if word != 0 {
             push(word);
             if previous != 0 {
@@ -125,18 +188,9 @@ impl Corpus<'_> {
 
 /// Learns the weights. Gives the model of all training rows, and for each variable a column with each row's
 /// score by the model of the rows that it may see.
-pub(crate) fn fit(
-    corpus: &Corpus<'_>,
-    labels: &[bool],
-    plan: &Plan,
-    seed: u64,
-) -> (Linear, Vec<Vec<f64>>) {
+pub(crate) fn fit(corpus: &Corpus<'_>, labels: &[bool], plan: &Plan, seed: u64) -> (Linear, Vec<Vec<f64>>) {
     let rows = plan.rows();
-    let bits = if rows > 20_000 {
-        MOST_BITS
-    } else {
-        MOST_BITS - 2
-    };
+    let bits = if rows > 5_000 { MOST_BITS } else { MOST_BITS - 2 };
     let mut buffers = corpus.buffers();
     let sample = (0..rows).step_by(rows / 1000 + 1);
     let (mut many, mut sampled) = (1, 0);
@@ -153,22 +207,19 @@ pub(crate) fn fit(
         .collect();
     let mut stages = plan.stages();
     stages.push((Vec::new(), everything));
+    let buckets = buckets(corpus, plan, bits);
     let mut fitted: Vec<(Linear, Vec<(u32, Vec<f64>)>)> = stages
         .par_iter()
         .map(|(own, seen)| {
-            let linear = learn(corpus, labels, seen, bits, most_rows, seed);
+            let linear = learn(corpus, labels, seen, &buckets, most_rows, seed);
             let mut buffers = corpus.buffers();
             let scores = own
                 .iter()
                 .map(|row| {
                     corpus.read(*row as usize, &mut buffers);
-                    let scores = buffers.iter().map(|tokens| {
-                        if seen.is_empty() || tokens.is_empty() {
-                            f64::NAN
-                        } else {
-                            linear.score(tokens)
-                        }
-                    });
+                    let scores = buffers
+                        .iter()
+                        .map(|tokens| if seen.is_empty() || tokens.is_empty() { f64::NAN } else { linear.score(tokens) });
                     (*row, scores.collect())
                 })
                 .collect();
@@ -185,19 +236,13 @@ pub(crate) fn fit(
     let empty = || Linear {
         bits: 1,
         scale: 0.0,
-        weights: vec![0; 2],
+        buckets: vec![Bucket::default(); 2],
     };
     (last.unwrap_or_else(empty), columns)
 }
 
-fn learn(
-    corpus: &Corpus<'_>,
-    labels: &[bool],
-    rows: &[u32],
-    bits: u32,
-    most_rows: usize,
-    seed: u64,
-) -> Linear {
+fn learn(corpus: &Corpus<'_>, labels: &[bool], rows: &[u32], buckets: &[Bucket], most_rows: usize, seed: u64) -> Linear {
+    let bits = buckets.len().ilog2();
     let mut weights = vec![0.0_f32; 1 << bits];
     let mut squares = vec![0.0_f32; 1 << bits];
     let shift = 32 - bits;
@@ -213,53 +258,48 @@ fn learn(
     #[expect(clippy::cast_precision_loss, reason = "numbers of rows")]
     let mut bias = ((fraud as f32 + 1.0) / ((order.len() - fraud) as f32 + 1.0)).ln();
     let mut buffers = corpus.buffers();
+    let mut sizes = Vec::new();
     for _ in 0..EPOCHS {
         for (_, row) in &order {
             let row = *row as usize;
             corpus.read(row, &mut buffers);
             let mut margin = bias;
+            sizes.clear();
             for tokens in &buffers {
-                let sum: f32 = tokens
-                    .iter()
-                    .map(|token| weights[(token >> shift) as usize])
-                    .sum();
-                margin += sum * size(tokens);
+                let (mut sum, mut squares) = (0.0_f32, 0_u64);
+                for token in tokens {
+                    let at = (token >> shift) as usize;
+                    let rarity = buckets[at].counts(*token);
+                    sum += weights[at] * f32::from(rarity);
+                    squares += u64::from(rarity) * u64::from(rarity);
+                }
+                #[expect(clippy::cast_precision_loss, reason = "sums over the tokens of a value")]
+                let size = 1.0 / (squares.max(1) as f32).sqrt();
+                margin += sum * size;
+                sizes.push(size);
             }
             let error = 1.0 / (1.0 + (-margin).exp()) - f32::from(u8::from(labels[row]));
             bias -= 0.002 * error;
-            for tokens in &buffers {
-                let gradient = error * size(tokens);
-                let square = gradient * gradient;
+            for (tokens, size) in buffers.iter().zip(&sizes) {
                 for token in tokens {
                     let at = (token >> shift) as usize;
-                    squares[at] += square;
-                    weights[at] -= RATE * gradient / (squares[at] + 1e-6).sqrt();
+                    let gradient = error * size * f32::from(buckets[at].counts(*token));
+                    squares[at] += gradient * gradient;
+                    weights[at] -= RATE * gradient / (squares[at] + PRIOR).sqrt();
                 }
             }
         }
     }
-    let largest = weights
-        .iter()
-        .fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
-    let scale = if largest > 0.0 {
-        largest / f32::from(i16::MAX)
-    } else {
-        1.0
-    };
+    let largest = weights.iter().fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
+    let scale = if largest > 0.0 { largest / f32::from(i16::MAX) } else { 1.0 };
     #[expect(clippy::cast_possible_truncation, reason = "scaled into the range")]
-    let weights = weights
-        .iter()
-        .map(|weight| (weight / scale).round() as i16)
-        .collect();
+    let place = |(weight, bucket): (&f32, &Bucket)| Bucket {
+        weight: (weight / scale).round() as i16,
+        ..*bucket
+    };
     Linear {
         bits,
         scale,
-        weights,
+        buckets: weights.iter().zip(buckets).map(place).collect(),
     }
-}
-
-/// What one token of a value counts.
-#[expect(clippy::cast_precision_loss, reason = "lengths of values")]
-fn size(tokens: &[u32]) -> f32 {
-    1.0 / (tokens.len().max(1) as f32).sqrt()
 }

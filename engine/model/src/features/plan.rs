@@ -125,11 +125,6 @@ impl Plan {
         self.part[row] < PARTS
     }
 
-    /// Whether nothing is known yet where the row stands.
-    pub fn is_blind(&self, row: usize) -> bool {
-        self.ordered && self.part[row] == 0
-    }
-
     /// Groups of rows that see the same, each with the rows whose labels they see.
     pub fn stages(&self) -> Vec<(Vec<u32>, Vec<u32>)> {
         let training = |wanted: &dyn Fn(usize) -> bool| {

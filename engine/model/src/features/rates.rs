@@ -6,10 +6,7 @@ use super::plan::{Plan, Step};
 
 /// A key as the tables hold it: 32 bits of its hash; 0 is no key.
 pub(crate) fn short(key: u64) -> u32 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the upper half, on purpose"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "the upper half, on purpose")]
     let short = (key >> 32) as u32;
     if key == 0 { 0 } else { short.max(1) }
 }
@@ -17,8 +14,9 @@ pub(crate) fn short(key: u64) -> u32 {
 /// Tables of more keys keep those with most fraud, then the most frequent.
 const MOST_KEYS: usize = 40_000;
 
-/// Strengths of the prior that are tried, in events.
-const STRENGTHS: [f64; 4] = [2.0, 8.0, 32.0, 128.0];
+/// How many events the rate of the coarser key weighs. Fixed, because choosing it by labels would let a row see labels
+/// that were not known yet.
+const STRENGTH: f64 = 10.0;
 
 /// What is known of one level of a variable's keys.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,9 +72,7 @@ impl Level {
             let number = *numbers.entry(key).or_insert(next);
             if number == next {
                 level.keys.push(key);
-                level
-                    .parents
-                    .push(coarser.map_or(Self::NONE, |coarser| coarser.of_value[value]));
+                level.parents.push(coarser.map_or(Self::NONE, |coarser| coarser.of_value[value]));
             }
             level.of_value.push(number);
         }
@@ -104,8 +100,8 @@ impl Counts {
         self.events >= 2 || self.fraud > 0
     }
 
-    fn rate(self, prior: f64, strength: f64) -> f64 {
-        (f64::from(self.fraud) + strength * prior) / (f64::from(self.labelled) + strength)
+    fn rate(self, prior: f64) -> f64 {
+        (f64::from(self.fraud) + STRENGTH * prior) / (f64::from(self.labelled) + STRENGTH)
     }
 
     /// The share of fraud with one imagined fraud and one imagined harmless event.
@@ -119,12 +115,7 @@ fn logit(p: f64) -> f64 {
 }
 
 /// Learns the tables. `value_of` gives each row's value ([`Level::NONE`]: missing); `labels` are by row.
-pub(crate) fn fit(
-    levels: &[Level],
-    value_of: &dyn Fn(usize) -> u32,
-    labels: &[bool],
-    plan: &Plan,
-) -> Fitted {
+pub(crate) fn fit(levels: &[Level], value_of: &dyn Fn(usize) -> u32, labels: &[bool], plan: &Plan) -> Fitted {
     let mut fitted = Fitted {
         tables: Vec::new(),
         columns: Vec::new(),
@@ -136,11 +127,7 @@ pub(crate) fn fit(
     for level in levels {
         let key_of = |row: u32| {
             let value = value_of(row as usize);
-            if value == Level::NONE {
-                Level::NONE
-            } else {
-                level.of_value[value as usize]
-            }
+            if value == Level::NONE { Level::NONE } else { level.of_value[value as usize] }
         };
         let mut counts = vec![Counts::default(); level.keys.len()];
         let mut all = Counts::default();
@@ -175,16 +162,9 @@ pub(crate) fn fit(
             }
         });
         let prior = |row: usize| above.as_ref().map_or(bases[row], |above| above[row]);
-        let rate = |row: usize, strength| {
-            let prior = prior(row);
-            if seen[row].is_known() {
-                seen[row].rate(prior, strength)
-            } else {
-                prior
-            }
-        };
-        let strength = best_strength(&rate, labels, plan);
-        let rates: Vec<f64> = (0..rows).map(|row| rate(row, strength)).collect();
+        let rates: Vec<f64> = (0..rows)
+            .map(|row| if seen[row].is_known() { seen[row].rate(prior(row)) } else { prior(row) })
+            .collect();
         // Where a row has no such key, its rate is that of the level above; the feature is missing.
         fitted.columns.push(
             (0..rows)
@@ -204,16 +184,10 @@ pub(crate) fn fit(
             .zip(&level.parents)
             .map(|(counts, parent)| {
                 let prior = final_above.get(*parent as usize).copied().unwrap_or(base);
-                if counts.is_known() {
-                    counts.rate(prior, strength)
-                } else {
-                    prior
-                }
+                if counts.is_known() { counts.rate(prior) } else { prior }
             })
             .collect();
-        fitted
-            .tables
-            .push(table(level, &counts, &final_rates, base, all));
+        fitted.tables.push(table(level, &counts, &final_rates, base, all));
         above = Some(rates);
         final_above = final_rates;
     }
@@ -244,38 +218,10 @@ fn frequency(own: Counts, all: Counts) -> f64 {
     }
 }
 
-/// The strength whose rates foretell the labels best.
-fn best_strength(rate: &dyn Fn(usize, f64) -> f64, labels: &[bool], plan: &Plan) -> f64 {
-    let step = plan.rows() / 200_000 + 1;
-    let loss = |strength: f64| -> f64 {
-        (0..plan.rows())
-            .step_by(step)
-            .filter(|row| plan.is_training(*row))
-            .map(|row| {
-                let rate = rate(row, strength);
-                if rate.is_nan() {
-                    0.0
-                } else if labels[row] {
-                    -rate.ln()
-                } else {
-                    -(1.0 - rate).ln()
-                }
-            })
-            .sum()
-    };
-    let losses = STRENGTHS.map(loss);
-    let best = (0..losses.len()).min_by(|a, b| losses[*a].total_cmp(&losses[*b]));
-    STRENGTHS[best.unwrap_or(1)]
-}
-
 fn table(level: &Level, counts: &[Counts], rates: &[f64], base: f64, all: Counts) -> Table {
-    let mut known: Vec<usize> = (0..counts.len())
-        .filter(|key| counts[*key].is_known())
-        .collect();
+    let mut known: Vec<usize> = (0..counts.len()).filter(|key| counts[*key].is_known()).collect();
     if known.len() > MOST_KEYS {
-        known.sort_by_key(|key| {
-            std::cmp::Reverse((counts[*key].fraud, counts[*key].events, level.keys[*key]))
-        });
+        known.sort_by_key(|key| std::cmp::Reverse((counts[*key].fraud, counts[*key].events, level.keys[*key])));
         known.truncate(MOST_KEYS);
     }
     #[expect(clippy::cast_possible_truncation, reason = "tables hold f32")]

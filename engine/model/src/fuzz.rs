@@ -1,0 +1,19 @@
+//! What must hold for any bytes at all. Shared by the tests and the fuzz target.
+
+use crate::{Model, infer};
+
+/// Takes the bytes as an artifact and as a table of values. Must not panic, whatever they are.
+pub fn run(data: &[u8]) {
+    if let Ok(model) = Model::from_bytes(data) {
+        let values = vec![Some("1"); model.variables().len()];
+        let _ = (model.score(&values, None), model.importance());
+    }
+    // Behind the checksum too: what a forger would write.
+    let _ = Model::from_bytes(&crate::artifact::sealed(data));
+    let text = String::from_utf8_lossy(data);
+    let rows: Vec<Vec<Option<&str>>> = text.lines().map(|line| line.split(',').map(Some).collect()).collect();
+    let _ = infer(&["a", "zip", "price", "id"], &rows);
+    for text in text.split([',', '\n']) {
+        let _ = (crate::number(text), crate::date(text, false), crate::date(text, true));
+    }
+}
