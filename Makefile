@@ -20,7 +20,7 @@ test: ## Run all tests: Rust, then the functions as they are deployed
 bench: ## Measure: the crates, then the command and the functions as a whole
 	tests/setup.sh tools
 	cargo bench --workspace --locked
-	cargo build --release --locked -p fraudstream
+	cargo build --release --locked -p fraudstream --bins --examples
 	.venv/tools/bin/python tests/python/bench.py
 
 lint: ## Format, clippy, documentation, and the arrows that no crate may draw

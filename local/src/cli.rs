@@ -6,24 +6,30 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use engine::{Engine, Options};
+use engine::{Engine, ListEntry, Options};
 use event::{DetectorVersionId, EntityTypeName, EventTypeName};
 use serde_json::json;
 use shared::batch::Budget;
 use shared::mapping::Mapping;
+use shared::records::Record;
 
 use crate::apply;
 use crate::clients::{self, Clients, Endpoints, Network};
 use crate::demo;
 use crate::dynamodb::Durability;
+use crate::evaluate::Evaluate;
+use crate::fault::Faults;
+use crate::forget::{self, Forget};
 use crate::home::Home;
 use crate::input::{CsvOptions, Input, is_csv};
 use crate::jobs;
+use crate::list;
 use crate::machine::{self, Machine, Pipeline};
 use crate::replay::Replay;
 use crate::run::{Function, Run};
 use crate::serve;
 use crate::show;
+use crate::signature::Keys;
 use crate::simulate;
 
 /// How often `serve` writes the counters of stored events, which a function writes after each batch.
@@ -99,6 +105,9 @@ struct Place {
     /// Bucket of rejected records.
     #[arg(long, global = true, env = "BUCKET", default_value = machine::BUCKET)]
     bucket: String,
+    /// Bus of predictions, for event types with `eventOrchestration`.
+    #[arg(long, global = true, env = "EVENT_BUS", default_value = "default")]
+    event_bus: String,
     /// Mapping file.
     #[arg(
         long,
@@ -145,11 +154,26 @@ enum Command {
         after_help = "Examples:\n  fraudstream apply --dry-run\n  fraudstream apply config/detector.yaml --to amazon"
     )]
     Apply(Apply),
-    /// Answer Fraud Detector, DynamoDB, S3 and EventBridge on one loopback port.
+    /// Answer Fraud Detector, DynamoDB, S3 and EventBridge on one port.
     #[command(
         after_help = "Example:\n  fraudstream serve --port 4567\n  aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567"
     )]
     Serve(Serve),
+    /// Train a model on a file of labelled events and measure it on another.
+    #[command(
+        after_help = "Examples:\n  fraudstream evaluate train.csv test.csv\n  fraudstream evaluate transactions.csv.gz --label is_fraud --legit 0 --type merchant=CATEGORICAL --report report/"
+    )]
+    Evaluate(Box<Evaluate>),
+    /// Forget an order or an entity: events, predictions, decisions, labels, list entries, rejected records.
+    #[command(
+        after_help = "Examples:\n  fraudstream forget ORD-000123 --dry-run\n  fraudstream forget --entity customer/cust-42 --json\n\nReplay and imports refuse what was forgotten. A new order of a forgotten customer is a new order."
+    )]
+    Forget(ForgetArgs),
+    /// Show a list's entries, or add one that expires, with its reason and author.
+    #[command(
+        after_help = "Examples:\n  fraudstream list freight_forwarder_zips\n  fraudstream list freight_forwarder_zips --add 97201 --expires 30d --reason \"reshipping ring\" --author ana"
+    )]
+    List(ListArgs),
     /// Run batch imports, batch predictions, deletions of events and trainings that were asked for.
     #[command(
         after_help = "Examples:\n  fraudstream jobs\n  fraudstream jobs --aws --watch\n\n`fraudstream serve` runs the jobs of its own folder by itself."
@@ -272,12 +296,70 @@ struct Apply {
 
 #[derive(Debug, Args)]
 struct Serve {
+    /// Address to listen on; one that other machines reach needs --credentials.
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    host: std::net::IpAddr,
     /// Port; 0 takes a free one.
     #[arg(long, default_value_t = 4567)]
     port: u16,
+    /// Answer only requests signed with a key of this file, in the form of ~/.aws/credentials.
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
     /// Withstand a loss of power, too: about three times slower.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "memory")]
     durable: bool,
+    /// Keep the tables in memory: the fastest, and gone at the end.
+    #[arg(long)]
+    memory: bool,
+    /// Let tests have calls fail, see docs/differences.md.
+    #[arg(long, conflicts_with = "credentials")]
+    faults: bool,
+    /// Days after storing that events, labels and predictions are kept; 0 keeps them for ever.
+    #[arg(long, default_value_t = 548, value_name = "DAYS")]
+    retention_days: u32,
+}
+
+#[derive(Debug, Args)]
+struct ForgetArgs {
+    #[command(flatten)]
+    whom: Whom,
+    /// Say what would be forgotten, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Whom {
+    /// Order id as the shop writes it.
+    order_id: Option<String>,
+    /// Entity id, or type/id.
+    #[arg(long, value_name = "ID")]
+    entity: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// The list.
+    name: String,
+    /// An element to add; one that is there gets this expiry, reason and author.
+    #[arg(long, value_name = "ELEMENT")]
+    add: Vec<String>,
+    /// When it leaves the list: a day, a moment, or a duration such as 30d.
+    #[arg(long, value_name = "WHEN", requires = "add")]
+    expires: Option<String>,
+    /// Why it is there.
+    #[arg(long, requires = "add")]
+    reason: Option<String>,
+    /// Who put it there.
+    #[arg(long, requires = "add")]
+    author: Option<String>,
+    /// Print the entries as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -323,6 +405,9 @@ impl Cli {
             Command::Replay(args) => replay(&place, args).await,
             Command::Apply(args) => apply_file(&place, args).await,
             Command::Serve(args) => serve_here(&place, args).await,
+            Command::Evaluate(args) => Ok(args.run()?),
+            Command::Forget(args) => forget_subject(&place, args).await,
+            Command::List(args) => list_entries(&place, args).await,
             Command::Jobs(args) => run_jobs(&place, args).await,
             Command::Simulate(args) => simulate_shop(&args),
         }
@@ -404,9 +489,11 @@ impl Place {
             .clone_from(&self.definitions_table);
         options.events_table.clone_from(&self.events_table);
         let sagemaker = clients::sagemaker(&self.region, self.endpoint_url.as_deref()).await;
-        let engine = Engine::new(options, clients.dynamodb.clone());
-        let engine = engine.with_bucket(clients.s3.clone(), &self.bucket);
-        Arc::new(engine.with_sagemaker(sagemaker))
+        let engine = Engine::new(options, clients.dynamodb.clone())
+            .with_bucket(clients.s3.clone(), &self.bucket)
+            .with_sagemaker(sagemaker)
+            .with_event_bridge(clients.eventbridge.clone(), &self.event_bus);
+        Arc::new(engine)
     }
 
     fn mapping(&self) -> Result<Mapping, Error> {
@@ -586,10 +673,17 @@ async fn replay(place: &Place, args: ReplayArgs) -> Result<(), Error> {
             _ => None,
         }
     };
+    let mapping = place.mapping()?;
+    let forgotten = async |records: &[Record]| {
+        forget::is_forgotten(&pipeline, &mapping, records)
+            .await
+            .map_err(|error| error.to_string())
+    };
     let replay = Replay {
         s3: &pipeline.clients.s3,
         bucket: &pipeline.bucket,
         function: &function,
+        forgotten: &forgotten,
         dry_run: args.dry_run,
     };
     let replayed = if Path::new(&args.source).is_file() {
@@ -646,8 +740,16 @@ async fn apply_file(place: &Place, args: Apply) -> Result<(), Error> {
 }
 
 async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
+    let keys = args.credentials.as_deref().map(Keys::read).transpose()?;
+    let faults = args.faults.then(Faults::new);
     let home = Home::open(&place.home)?;
-    let machine = Machine::open(&home, durability(args.durable)).await?;
+    let durability = if args.memory {
+        Durability::Nothing
+    } else {
+        durability(args.durable)
+    };
+    let days = Some(args.retention_days).filter(|days| *days > 0);
+    let machine = Machine::open_keeping(&home, durability, days).await?;
     let engine = Arc::clone(&machine.engine);
     let counting = tokio::spawn(async move {
         loop {
@@ -659,7 +761,8 @@ async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
     });
     let jobs = jobs::local(&machine);
     let working = tokio::spawn(async move { jobs.run().await });
-    let served = serve::run(args.port, machine.services()).await;
+    let front = serve::Front { keys, faults };
+    let served = serve::run(args.host, args.port, machine.services(), front).await;
     // The tasks hold the engine until they have ended. A job goes on at the next start.
     for task in [counting, working] {
         task.abort();
@@ -667,6 +770,90 @@ async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
     }
     machine.close().await?;
     Ok(served?)
+}
+
+async fn forget_subject(place: &Place, args: ForgetArgs) -> Result<(), Error> {
+    let mapping = place.mapping()?;
+    let subject = match (&args.whom.order_id, &args.whom.entity) {
+        (Some(order_id), _) => forget::order(&mapping, order_id),
+        (None, entity) => forget::entity(entity.as_deref().unwrap_or_default())?,
+    };
+    // What is deleted has to stay deleted when the power goes.
+    let work = place
+        .open(Durability::PowerLoss, place.fraud_detector)
+        .await?;
+    let engine = match (&work.machine, place.fraud_detector) {
+        (Some(machine), _) => Some(Arc::clone(&machine.engine)),
+        (None, Judge::Engine) => Some(place.engine(&work.pipeline.clients).await),
+        (None, Judge::Aws) => None,
+    };
+    let forget = Forget {
+        pipeline: &work.pipeline,
+        engine: engine.as_deref(),
+        mapping: &mapping,
+        dry_run: args.dry_run,
+    };
+    let result = forget.run(subject).await;
+    if let Some(engine) = &engine {
+        engine.flush().await?;
+    }
+    drop(engine);
+    let home = work.home.clone().filter(|_| !place.is_remote());
+    work.close().await?;
+    let (mut report, traces) = result?;
+    if let Some(home) = home {
+        report.outcomes = forget::outcomes(&home, &traces, args.dry_run)?;
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
+}
+
+async fn list_entries(place: &Place, args: ListArgs) -> Result<(), Error> {
+    if place.fraud_detector == Judge::Aws {
+        return Err(
+            "Amazon's lists have no expiry, reason or author; use `aws frauddetector update-list`"
+                .into(),
+        );
+    }
+    let now = jiff::Timestamp::now();
+    let expires = args.expires.as_deref();
+    let expires = expires.map(|text| list::expiry(text, now)).transpose()?;
+    let work = place.open(Durability::PowerLoss, Judge::Engine).await?;
+    let engine = match &work.machine {
+        Some(machine) => Arc::clone(&machine.engine),
+        None => place.engine(&work.pipeline.clients).await,
+    };
+    let entry = |element: &String| ListEntry {
+        element: element.clone(),
+        expires,
+        reason: args.reason.clone(),
+        author: args.author.clone(),
+    };
+    let added: Vec<ListEntry> = args.add.iter().map(entry).collect();
+    let result = async {
+        if !added.is_empty() {
+            engine.put_list_entries(&args.name, &added).await?;
+        }
+        list::entries(&engine, &args.name).await
+    };
+    let result = result.await;
+    drop(engine);
+    work.close().await?;
+    let entries = result?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&entries)?);
+    } else if added.is_empty() {
+        for entry in &entries {
+            println!("{}", list::line(entry));
+        }
+    } else {
+        println!("{} added, {} in the list", added.len(), entries.len());
+    }
+    Ok(())
 }
 
 async fn run_jobs(place: &Place, args: JobsArgs) -> Result<(), Error> {

@@ -84,6 +84,16 @@ pub(crate) fn json(
     response
 }
 
+/// An error of a JSON service, where clients look for it: in the header and in the body.
+pub(crate) fn exception(status: StatusCode, code: &str, message: &str) -> Response<Bytes> {
+    let body = serde_json::json!({ "__type": code, "message": message }).to_string();
+    let mut response = json(status, "application/x-amz-json-1.1", body);
+    if let Ok(code) = http::HeaderValue::from_str(code) {
+        response.headers_mut().insert("x-amzn-errortype", code);
+    }
+    response
+}
+
 /// Hands the one connector to every operation: there are no timeouts to tell them apart.
 #[derive(Debug)]
 struct Client(SharedHttpConnector);

@@ -28,6 +28,8 @@ pub enum Durability {
     Kill,
     /// The machine may lose power, too: the file stays whole. About three times slower.
     PowerLoss,
+    /// Nothing: there is no file, and all is gone when the process ends.
+    Nothing,
 }
 
 /// The database cannot be opened.
@@ -65,6 +67,9 @@ impl DynamoDb {
 
     /// The database in the file at `path`, which is created if it is missing.
     pub fn open(path: &Path, durability: Durability) -> Result<Self, OpenError> {
+        if durability == Durability::Nothing {
+            return Self::in_memory();
+        }
         let path = path.to_string_lossy();
         let open = || {
             let database = Database::new(&path)?;

@@ -6,6 +6,8 @@
 //! faults.inject("PutItem", Fault::TimeOut, 1);   // the next put is stored, and nobody is told
 //! ```
 //!
+//! `fraudstream serve --faults` takes them from whoever tests a client of its own.
+//!
 //! Nothing is random: the n-th call of an operation meets the n-th fault that was injected for
 //! it, and a call that meets none passes.
 
@@ -48,6 +50,19 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// The exception `code`, such as `ThrottlingException`; those that say that it was the server
+    /// have status 500.
+    pub fn exception(code: &str) -> Self {
+        let status = if code.starts_with("InternalServer") {
+            StatusCode::INTERNAL_SERVER_ERROR
+        } else {
+            StatusCode::BAD_REQUEST
+        };
+        let message = "A fault that was asked for.";
+        let body = serde_json::json!({ "__type": code, "message": message });
+        Self::Answer(status, body.to_string())
+    }
+
     /// A query of an index that has not seen the latest writes.
     pub fn stale_index() -> Self {
         let nothing = r#"{"Items":[],"Count":0,"ScannedCount":0}"#;
@@ -103,7 +118,7 @@ impl Faults {
     }
 
     /// Records a call and takes the fault that it meets.
-    fn next(&self, operation: &str) -> Fault {
+    pub(crate) fn next(&self, operation: &str) -> Fault {
         let mut state = self.state();
         state.calls.push(operation.to_owned());
         let queue = state.faults.get_mut(operation);
@@ -221,7 +236,7 @@ fn internal(is_json: bool) -> Result<HttpResponse, ConnectorError> {
     })
 }
 
-fn json(status: StatusCode, body: String) -> Response<Bytes> {
+pub(crate) fn json(status: StatusCode, body: String) -> Response<Bytes> {
     connector::json(status, "application/x-amz-json-1.1", body)
 }
 

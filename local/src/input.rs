@@ -150,7 +150,8 @@ impl Input {
     }
 }
 
-fn open(path: &str) -> Result<Box<dyn Read>, InputError> {
+/// Opens a file, through gzip where its name ends in .gz; `-` is standard input.
+pub(crate) fn open(path: &str) -> Result<Box<dyn Read>, InputError> {
     if path == "-" {
         return Ok(Box::new(io::stdin()));
     }

@@ -12,10 +12,13 @@ pub mod clients;
 pub mod connector;
 pub mod demo;
 pub mod dynamodb;
+pub mod evaluate;
 pub mod fault;
+pub mod forget;
 pub mod home;
 pub mod input;
 pub mod jobs;
+pub mod list;
 pub mod machine;
 pub mod replay;
 pub mod report;
@@ -23,6 +26,7 @@ pub mod run;
 pub mod s3;
 pub mod serve;
 pub mod show;
+pub mod signature;
 pub mod simulate;
 
 /// Starts logging to standard error; `directives` is the value of `RUST_LOG`.

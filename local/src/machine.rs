@@ -93,7 +93,18 @@ impl Machine {
     ///
     /// Decisions that an earlier process wrote and did not forward, because it was killed, are
     /// forwarded now.
+    ///
+    /// What the engine stores is kept until it is deleted.
     pub async fn open(home: &Home, durability: Durability) -> Result<Self, MachineError> {
+        Self::open_keeping(home, durability, None).await
+    }
+
+    /// [`Machine::open`] where the engine keeps what it stores for so many days.
+    pub async fn open_keeping(
+        home: &Home,
+        durability: Durability,
+        retention_days: Option<u32>,
+    ) -> Result<Self, MachineError> {
         let killed = home.at_work().exists();
         let at_work = File::create(home.at_work())?;
         if at_work.try_lock().is_err() {
@@ -107,14 +118,13 @@ impl Machine {
             database.on_insert(DECISIONS, move |insert| drop(queue.blocking_send(insert)));
         let bucket = S3::open(&home.s3())?;
         bucket.create_bucket(BUCKET)?;
-        let (dynamodb, s3, bus) = (
-            database.service(),
-            bucket.service(),
-            Bus::open(&home.outcomes())?.service(),
-        );
+        let file = Bus::open(&home.outcomes())?;
+        let announcing = clients::eventbridge(file.clone().for_aws().service().http_client());
+        let (dynamodb, s3, bus) = (database.service(), bucket.service(), file.service());
         let table_client = clients::dynamodb(dynamodb.http_client());
-        let engine = Engine::new(engine_options(), table_client.clone());
-        let engine = engine.with_bucket(clients::s3(s3.http_client()), BUCKET);
+        let engine = Engine::new(engine_options(retention_days), table_client.clone())
+            .with_bucket(clients::s3(s3.http_client()), BUCKET)
+            .with_event_bridge(announcing, BUS);
         let engine = Arc::new(engine);
         engine
             .create_tables()
@@ -188,8 +198,11 @@ impl Machine {
     }
 }
 
-fn engine_options() -> Options {
-    Options::new(REGION, ACCOUNT)
+fn engine_options(retention_days: Option<u32>) -> Options {
+    let mut options = Options::new(REGION, ACCOUNT);
+    options.retention_days = retention_days;
+    "aws.frauddetector".clone_into(&mut options.event_source);
+    options
 }
 
 /// The functions of the pipeline over some clients.

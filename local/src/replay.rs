@@ -23,6 +23,9 @@ pub enum ReplayError {
     /// The bucket.
     #[error("{0}")]
     Bucket(String),
+    /// What was forgotten cannot be read.
+    #[error("{0}")]
+    Forgotten(String),
     /// An object that is neither a rejected record nor an on-failure object.
     #[error("{key} is neither a rejected record nor an on-failure object: {what}")]
     Unreadable {
@@ -62,13 +65,15 @@ impl Replayed {
 }
 
 /// A bucket and the functions that its objects belong to.
-pub struct Replay<'a> {
+pub struct Replay<'a, F> {
     /// The bucket's client.
     pub s3: &'a Client,
     /// The bucket.
     pub bucket: &'a str,
     /// Finds a function by name.
     pub function: &'a dyn Fn(&str) -> Option<Function>,
+    /// Says whether records are about something that was forgotten.
+    pub forgotten: &'a F,
     /// Only say what would be done.
     pub dry_run: bool,
 }
@@ -81,7 +86,10 @@ struct Stored {
     records: Vec<Record>,
 }
 
-impl Replay<'_> {
+impl<F> Replay<'_, F>
+where
+    F: AsyncFn(&[Record]) -> Result<bool, String>,
+{
     /// Replays every object under `prefix`.
     ///
     /// # Errors
@@ -132,7 +140,7 @@ impl Replay<'_> {
             what: error.to_string(),
         })?;
         let stored = stored(path, &bytes)?;
-        let (result, _) = self.run(&stored).await;
+        let (result, _) = self.run(&stored).await?;
         Ok(vec![result])
     }
 
@@ -157,7 +165,7 @@ impl Replay<'_> {
     }
 
     async fn one(&self, stored: Stored) -> Result<Replayed, ReplayError> {
-        let (result, failed) = self.run(&stored).await;
+        let (result, failed) = self.run(&stored).await?;
         if self.dry_run {
             return Ok(result);
         }
@@ -170,7 +178,10 @@ impl Replay<'_> {
     }
 
     /// Runs an object's records; the first that failed comes back with its failure.
-    async fn run(&self, stored: &Stored) -> (Replayed, Option<(Record, Failure)>) {
+    async fn run(
+        &self,
+        stored: &Stored,
+    ) -> Result<(Replayed, Option<(Record, Failure)>), ReplayError> {
         let answer = |now: &str, done| Replayed {
             key: stored.key.clone(),
             function: stored.function.clone(),
@@ -179,13 +190,16 @@ impl Replay<'_> {
             done,
         };
         let Some(function) = (self.function)(&stored.function) else {
-            return (
-                answer("no function of this name reads records", false),
-                None,
-            );
+            let now = "no function of this name reads records";
+            return Ok((answer(now, false), None));
         };
+        let forgotten = (self.forgotten)(&stored.records).await;
+        if forgotten.map_err(ReplayError::Forgotten)? {
+            let now = "not replayed: it is about something that was forgotten";
+            return Ok((answer(now, false), None));
+        }
         if self.dry_run {
-            return (answer("would be replayed", false), None);
+            return Ok((answer("would be replayed", false), None));
         }
         let handled = function.batch(stored.records.clone()).await;
         let failed =
@@ -196,12 +210,12 @@ impl Replay<'_> {
                 .find_map(|(record, (_, result))| {
                     result.err().map(|failure| (record.clone(), failure))
                 });
-        match failed {
+        Ok(match failed {
             None => (answer("replayed", true), None),
             Some((record, failure)) => {
                 (answer(&failure.to_string(), false), Some((record, failure)))
             }
-        }
+        })
     }
 
     /// Copies first, so that a crash between leaves the object twice and never nowhere.

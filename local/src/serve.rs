@@ -2,20 +2,23 @@
 //! another process.
 //!
 //! The services are told apart by the header `X-Amz-Target`; S3 is the one that has none.
-//! Signatures are not checked, so only this machine may ask.
+//! Signatures are checked if there are keys to check them with; without, only this machine may ask.
 
 use std::future::Future;
 use std::io::{self, Write};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
+use jiff::Timestamp;
+use serde::Deserialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::net::TcpListener;
@@ -24,13 +27,27 @@ use uuid::Uuid;
 
 use crate::clients::is_loopback_host;
 use crate::connector::{self, Service};
+use crate::fault::{self, Fault, Faults};
 use crate::s3;
+use crate::signature::Keys;
 
 /// Answers 200 once the server listens. S3 owns all other paths.
 pub const HEALTH: &str = "/_fraudstream/health";
 
+/// Where tests ask for faults, and take them back.
+pub const FAULTS: &str = "/_fraudstream/faults";
+
 /// What one request may send. S3's clients send larger objects in parts.
 const MAX_BODY: usize = 256 * 1024 * 1024;
+
+/// Who may ask, and what happens on a bad day.
+#[derive(Debug, Default)]
+pub struct Front {
+    /// The keys that sign requests; without them every request of this machine is answered.
+    pub keys: Option<Keys>,
+    /// Faults that tests ask for at [`FAULTS`]; without them there is no such address.
+    pub faults: Option<Faults>,
+}
 
 /// What answers on the port.
 #[derive(Clone, Debug)]
@@ -46,46 +63,65 @@ pub struct Services {
 }
 
 impl Services {
-    /// The service that a target belongs to.
-    fn of(&self, target: Option<&str>) -> Option<&Service> {
-        let Some(target) = target else {
-            return Some(&self.s3);
+    /// The service that a request is for, and its name in signatures.
+    fn of<B>(&self, request: &http::Request<B>) -> Option<(&Service, &'static str)> {
+        let Some(target) = request.headers().get("x-amz-target") else {
+            return (!is_json(request)).then_some((&self.s3, "s3"));
         };
-        match target.rsplit_once('.')?.0 {
-            "AWSHawksNestServiceFacade" => Some(&self.frauddetector),
-            "DynamoDB_20120810" => Some(&self.dynamodb),
-            "AWSEvents" => Some(&self.eventbridge),
+        match target.to_str().ok()?.rsplit_once('.')?.0 {
+            "AWSHawksNestServiceFacade" => Some((&self.frauddetector, "frauddetector")),
+            "DynamoDB_20120810" => Some((&self.dynamodb, "dynamodb")),
+            "AWSEvents" => Some((&self.eventbridge, "events")),
             _ => None,
         }
     }
 }
 
-/// Serves on `port`, or on a free one if it is 0, until the process is asked to stop. Says on
+/// Whether a client of a JSON service sent it; S3 has other types at its addresses.
+fn is_json<B>(request: &http::Request<B>) -> bool {
+    let media_type = request.headers().get(http::header::CONTENT_TYPE);
+    let media_type = media_type.and_then(|value| value.to_str().ok());
+    let is_json = media_type.is_some_and(|text| text.starts_with("application/x-amz-json-"));
+    is_json && request.uri().path() == "/"
+}
+
+/// Serves on an address, with port 0 on a free one, until the process is asked to stop. Says on
 /// stdout where it listens.
-pub async fn run(port: u16, services: Services) -> io::Result<()> {
-    let listener = bind(port).await?;
+///
+/// # Errors
+/// Also an address that others than this machine reach, without keys to know them by.
+pub async fn run(host: IpAddr, port: u16, services: Services, front: Front) -> io::Result<()> {
+    if !host.is_loopback() && front.keys.is_none() {
+        return Err(io::Error::other(format!(
+            "anyone who reaches {host} could read and write everything: say --credentials, or stay at 127.0.0.1"
+        )));
+    }
+    let listener = TcpListener::bind(SocketAddr::new(host, port)).await?;
     let stop = interrupted()?;
     let mut stdout = io::stdout();
     writeln!(stdout, "listening on http://{}", listener.local_addr()?)?;
     stdout.flush()?;
-    serve(listener, services, stop).await
-}
-
-/// A loopback port; 0 stands for one that is free.
-pub async fn bind(port: u16) -> io::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
+    serve(listener, services, front, stop).await
 }
 
 /// Answers requests until `stop` is there, and then those that have begun.
 pub async fn serve(
     listener: TcpListener,
     services: Services,
+    front: Front,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let router = Router::new()
-        .route(HEALTH, get(|| async { "ok" }))
+    let mut router = Router::new().route(HEALTH, get(|| async { "ok" }));
+    if front.faults.is_some() {
+        router = router.route(FAULTS, post(ask_for_fault).delete(forget_faults));
+    }
+    let router = router
         .fallback(answer)
-        .with_state(Arc::new(services));
+        .with_state(Arc::new((services, front)));
+    let listener = listener.tap_io(|stream| {
+        // A small answer waits for nothing; an error says that the client has gone.
+        stream.set_nodelay(true).ok();
+    });
     axum::serve(listener, router)
         .with_graceful_shutdown(stop)
         .await
@@ -111,8 +147,11 @@ pub fn interrupted() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     })
 }
 
-async fn answer(State(services): State<Arc<Services>>, request: Request) -> Response {
-    let mut response = route(&services, request).await.map(Body::from);
+type Shared = State<Arc<(Services, Front)>>;
+
+async fn answer(State(state): Shared, request: Request) -> Response {
+    let (services, front) = &*state;
+    let mut response = route(services, front, request).await.map(Body::from);
     if let Ok(id) = HeaderValue::try_from(Uuid::new_v4().to_string()) {
         let headers = response.headers_mut();
         headers.entry("x-amzn-requestid").or_insert(id);
@@ -120,21 +159,76 @@ async fn answer(State(services): State<Arc<Services>>, request: Request) -> Resp
     response
 }
 
-async fn route(services: &Services, request: Request) -> http::Response<Bytes> {
-    if !names_this_machine(&request) {
+async fn route(services: &Services, front: &Front, request: Request) -> http::Response<Bytes> {
+    if front.keys.is_none() && !names_this_machine(&request) {
         let reason = "only requests to this machine by its own name are answered";
         return s3::refusal(StatusCode::FORBIDDEN, "AccessDenied", reason);
     }
-    let target = request.headers().get("x-amz-target");
-    let target = target.map(|value| value.to_str().unwrap_or_default());
-    let Some(service) = services.of(target) else {
+    let Some((service, name)) = services.of(&request) else {
         return unknown_target();
     };
-    let (parts, body) = request.into_parts();
-    match whole(body).await {
-        Some(body) => service.call(http::Request::from_parts(parts, body)).await,
-        None => too_large(),
+    let fault = front.faults.as_ref();
+    if let Some(Fault::Answer(status, body)) = fault.map(|f| f.next(connector::operation(&request)))
+    {
+        return fault::json(status, body);
     }
+    let (head, body) = request.into_parts();
+    let keys = front.keys.as_ref();
+    let claim = match keys.map(|keys| keys.claim(&head, name, Timestamp::now())) {
+        Some(Err(refusal)) => return refusal.response(),
+        Some(Ok(claim)) => Some(claim),
+        None => None,
+    };
+    let Some(body) = whole(body).await else {
+        return too_large(name);
+    };
+    if let Some(Err(refusal)) = claim.map(|claim| claim.verify(&head, &body)) {
+        return refusal.response();
+    }
+    service.call(http::Request::from_parts(head, body)).await
+}
+
+/// `{"operation": "GetLabels", "error": "ThrottlingException", "times": 1}`: the next calls of the
+/// operation are answered with the error, and do nothing.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantedFault {
+    operation: String,
+    error: String,
+    #[serde(default = "once")]
+    times: usize,
+}
+
+fn once() -> usize {
+    1
+}
+
+/// The calls that one request may have fail.
+const MOST_FAULTS: usize = 10_000;
+
+async fn ask_for_fault(State(state): Shared, body: Bytes) -> (StatusCode, String) {
+    let Some(faults) = &state.1.faults else {
+        return (StatusCode::NOT_FOUND, String::new());
+    };
+    match serde_json::from_slice::<WantedFault>(&body) {
+        Ok(wanted) if wanted.times <= MOST_FAULTS => {
+            let fault = Fault::exception(&wanted.error);
+            faults.inject(&wanted.operation, fault, wanted.times);
+            (StatusCode::NO_CONTENT, String::new())
+        }
+        Ok(_) => {
+            let message = format!("`times` must be at most {MOST_FAULTS}");
+            (StatusCode::BAD_REQUEST, message)
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, error.to_string()),
+    }
+}
+
+async fn forget_faults(State(state): Shared) -> StatusCode {
+    if let Some(faults) = &state.1.faults {
+        faults.clear();
+    }
+    StatusCode::NO_CONTENT
 }
 
 /// The body in memory, unless it is too large; one that says so itself is not read at all.
@@ -145,9 +239,14 @@ async fn whole(body: Body) -> Option<Bytes> {
     axum::body::to_bytes(body, MAX_BODY).await.ok()
 }
 
-fn too_large() -> http::Response<Bytes> {
-    let reason = "the request is cut short, or larger than 256 MiB";
-    s3::refusal(StatusCode::PAYLOAD_TOO_LARGE, "EntityTooLarge", reason)
+fn too_large(service: &str) -> http::Response<Bytes> {
+    let status = StatusCode::PAYLOAD_TOO_LARGE;
+    let reason = "The request is cut short, or larger than 256 MiB.";
+    if service == "s3" {
+        s3::refusal(status, "EntityTooLarge", reason)
+    } else {
+        connector::exception(status, "RequestEntityTooLargeException", reason)
+    }
 }
 
 /// A web page can have its own name resolve to 127.0.0.1 and would then be free to read every
@@ -161,13 +260,12 @@ fn names_this_machine(request: &Request) -> bool {
 }
 
 fn unknown_target() -> http::Response<Bytes> {
-    const CODE: &str = "UnknownOperationException";
-    let body = format!(r#"{{"__type":"{CODE}","message":"There is no such operation here."}}"#);
-    let mut response = connector::json(StatusCode::BAD_REQUEST, "application/x-amz-json-1.1", body);
-    response
-        .headers_mut()
-        .insert("x-amzn-errortype", HeaderValue::from_static(CODE));
-    response
+    let message = "The header X-Amz-Target names no operation that there is here.";
+    connector::exception(
+        StatusCode::BAD_REQUEST,
+        "UnknownOperationException",
+        message,
+    )
 }
 
 #[cfg(test)]
@@ -210,11 +308,11 @@ mod tests {
                 s3: s3.service(),
                 eventbridge: bus.service(),
             };
-            let listener = bind(0).await.unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap().to_string();
             let (stop, stopped) = oneshot::channel();
             let stopped = async move { drop(stopped.await) };
-            let done = tokio::spawn(serve(listener, services, stopped));
+            let done = tokio::spawn(serve(listener, services, Front::default(), stopped));
             Self {
                 folder,
                 address,
@@ -335,6 +433,14 @@ mod tests {
                 "400 Bad Request",
             ),
             (
+                "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: 0",
+                "400 Bad Request",
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: AWSEvents.PutEvents\r\nContent-Length: 999999999999",
+                "413 Payload Too Large",
+            ),
+            (
                 "PUT /orders/large HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999999",
                 "413 Payload Too Large",
             ),
@@ -343,6 +449,22 @@ mod tests {
             let got = server.status(head).await;
             assert_eq!(got.split_once(' ').unwrap_or_default().1, want, "{head}");
         }
+    }
+
+    #[tokio::test]
+    async fn without_keys_only_this_machine_is_served() {
+        let services = Services {
+            frauddetector: Service::new(|_| async { too_large("s3") }),
+            dynamodb: Service::new(|_| async { too_large("s3") }),
+            s3: Service::new(|_| async { too_large("s3") }),
+            eventbridge: Service::new(|_| async { too_large("s3") }),
+        };
+        let everywhere = "0.0.0.0".parse().unwrap();
+        let refused = run(everywhere, 0, services, Front::default()).await;
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "anyone who reaches 0.0.0.0 could read and write everything: say --credentials, or stay at 127.0.0.1"
+        );
     }
 
     #[tokio::test]

@@ -134,7 +134,8 @@ impl Batcher {
         }
     }
 
-    /// Processes each record with `process`, which gets its place in the batch, then parks the rejected ones with `park`.
+    /// Processes each record with `process`, which gets its place in the batch, then all that succeeded
+    /// together with `finish`, which answers for each, then parks the rejected ones with `park`.
     ///
     /// What is not done a margin before the deadline is a retry.
     pub async fn run<T>(
@@ -142,9 +143,12 @@ impl Batcher {
         records: Vec<Record>,
         deadline: Option<Instant>,
         process: impl AsyncFn(usize, &Record) -> Result<T, Failure>,
+        finish: impl AsyncFn(&[&T]) -> Vec<Result<(), Failure>>,
         park: impl AsyncFn(&Record, &Rejection) -> Result<(), Failure>,
     ) -> Handled<T> {
-        let mut results = self.process_all(&records, deadline, process).await;
+        let end = deadline.map(|deadline| deadline - self.budget.margin);
+        let mut results = self.process_all(&records, end, process).await;
+        finish_all(&mut results, end, finish).await;
         self.detect_wrong_set_up(&mut results);
         self.park(&records, &mut results, park).await;
         let results = records
@@ -160,7 +164,7 @@ impl Batcher {
     async fn process_all<T>(
         &self,
         records: &[Record],
-        deadline: Option<Instant>,
+        end: Option<Instant>,
         process: impl AsyncFn(usize, &Record) -> Result<T, Failure>,
     ) -> Vec<Result<T, Failure>> {
         let results: Mutex<Vec<Option<Result<T, Failure>>>> =
@@ -182,7 +186,7 @@ impl Batcher {
         };
         let all = stream::iter(by_key(records))
             .for_each_concurrent(self.budget.concurrency.max(1), one_key);
-        match deadline.map(|deadline| deadline - self.budget.margin) {
+        match end {
             None => all.await,
             // What is in flight is dropped here, and its record is delivered again.
             Some(end) => drop(tokio::time::timeout_at(end, all).await),
@@ -250,6 +254,40 @@ impl Batcher {
             })
             .await;
     }
+}
+
+/// What succeeded and cannot be finished is a retry: its effects are safe to repeat.
+async fn finish_all<T>(
+    results: &mut [Result<T, Failure>],
+    end: Option<Instant>,
+    finish: impl AsyncFn(&[&T]) -> Vec<Result<(), Failure>>,
+) {
+    let done: Vec<&T> = results.iter().flatten().collect();
+    if done.is_empty() {
+        return;
+    }
+    let finished = AssertUnwindSafe(finish(&done)).catch_unwind();
+    let finished = match end {
+        None => finished.await.unwrap_or_default(),
+        Some(end) => match tokio::time::timeout_at(end, finished).await {
+            Ok(finished) => finished.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        },
+    };
+    let mut finished = finished.into_iter();
+    for result in results.iter_mut().filter(|result| result.is_ok()) {
+        if let Err(failure) = finished
+            .next()
+            .unwrap_or_else(|| Err(Failure::retry("not finished")))
+        {
+            *result = Err(failure);
+        }
+    }
+}
+
+/// The `finish` of a function whose records are done one by one.
+pub async fn done<T>(done: &[&T]) -> Vec<Result<(), Failure>> {
+    done.iter().map(|_| Ok(())).collect()
 }
 
 /// Runs one record; a panic is a rejection, so that a bug costs one record and not the batch.
@@ -477,7 +515,7 @@ mod tests {
             parked.lock().unwrap().push(record.position.id.clone());
             Ok(())
         };
-        let handled = batcher.run(records, deadline, process, park).await;
+        let handled = batcher.run(records, deadline, process, done, park).await;
         match handled.response() {
             Ok(response) => {
                 let items: Vec<_> = response
@@ -612,6 +650,7 @@ mod tests {
                 records(Origin::Sqs, &["a:bad", "b:ok"]),
                 None,
                 process,
+                done,
                 broken,
             )
             .await;
@@ -641,13 +680,19 @@ mod tests {
         let lines: Vec<&str> = distinct.iter().map(String::as_str).collect();
         let start = Instant::now();
         batcher
-            .run(records(Origin::Kinesis, &lines), None, &slow, &park)
+            .run(records(Origin::Kinesis, &lines), None, &slow, done, &park)
             .await;
         let overlapped = start.elapsed();
         seen.lock().unwrap().clear();
         let start = Instant::now();
         batcher
-            .run(records(Origin::Kinesis, &["k:ok"; 100]), None, &slow, &park)
+            .run(
+                records(Origin::Kinesis, &["k:ok"; 100]),
+                None,
+                &slow,
+                done,
+                &park,
+            )
             .await;
         let one_by_one = start.elapsed();
         let in_order: Vec<String> = (8..108).map(|n| n.to_string()).collect();

@@ -276,6 +276,15 @@ impl Decision {
         }
     }
 
+    /// The event it decides on.
+    ///
+    /// # Errors
+    /// [`Failure::Retry`]: the item was written by something else, so it is set-up.
+    pub fn event_id(&self) -> Result<EventId, Failure> {
+        EventId::try_from(self.event_id.as_str())
+            .map_err(|_| Failure::set_up("a decision item has no event id"))
+    }
+
     /// Whether `order`, mapped with `mapping`, is not the order that was decided here.
     ///
     /// Another hash under another mapping says nothing: the mapping may read more or less.

@@ -211,19 +211,27 @@ impl Labels {
             return Err(Failure::rejected("label-in-future", reason));
         }
         let entry = LabelEntry::from(label);
-        if let Some(skewed) = self.try_apply(&label.event_id, &entry).await? {
+        let event_id = &label.event_id;
+        if let Some(skewed) = self.on_decisions(event_id, &entry).await? {
             return Ok(Applied::Applied { skewed });
         }
-        self.let_wait(&label.event_id, &entry, now).await?;
-        // The event may have come between the look and the write; its creator saw no waiting label.
-        match self.try_apply(&label.event_id, &entry).await? {
-            None => Ok(Applied::Waiting),
-            Some(skewed) => {
-                self.wait_no_more(&label.event_id, std::slice::from_ref(&entry))
-                    .await?;
-                Ok(Applied::Applied { skewed })
-            }
+        // An order that is being predicted now is an event at the service and not yet a decision: the
+        // label waits, whatever the service says, for who writes the decision to find it.
+        let sent = self.send(event_id, &entry).await?;
+        self.let_wait(event_id, &entry, now).await?;
+        // What has come between the look and the write saw no waiting label.
+        if let Some(skewed) = self.on_decisions(event_id, &entry).await? {
+            self.wait_no_more(event_id, std::slice::from_ref(&entry))
+                .await?;
+            return Ok(Applied::Applied { skewed });
         }
+        if sent {
+            return Ok(Applied::Applied { skewed: false });
+        }
+        if self.send(event_id, &entry).await? {
+            return Ok(Applied::Applied { skewed: false });
+        }
+        Ok(Applied::Waiting)
     }
 
     /// Applies labels that waited for the event that the caller has just created.
@@ -237,10 +245,14 @@ impl Labels {
         entries: &[LabelEntry],
     ) -> Result<(), Failure> {
         for entry in entries {
-            match self.try_apply(event_id, entry).await {
-                Ok(Some(_)) => {}
+            let applied = match self.on_decisions(event_id, entry).await {
+                Ok(None) => self.send(event_id, entry).await,
+                applied => applied.map(|_| true),
+            };
+            match applied {
+                Ok(true) => {}
                 // The service does not see its own event yet: the label waits on.
-                Ok(None) => {
+                Ok(false) => {
                     return Err(Failure::retry(
                         "UpdateEventLabel: the event is not visible yet",
                     ));
@@ -283,15 +295,16 @@ impl Labels {
             .unwrap_or_default())
     }
 
-    /// Whether the label's time was skewed, or `None` where neither decision nor event is there.
-    async fn try_apply(
+    /// Puts the label on every decision of the event and sends the best. Whether the label's time was
+    /// skewed, or `None` where there is no decision.
+    async fn on_decisions(
         &self,
         event_id: &EventId,
         entry: &LabelEntry,
     ) -> Result<Option<bool>, Failure> {
         let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
         let Some(first) = decisions.first() else {
-            return Ok(self.send(event_id, entry).await?.then_some(false));
+            return Ok(None);
         };
         let skewed = check_skew(first, entry)?;
         for decision in &decisions {
@@ -360,10 +373,8 @@ impl Labels {
             if self.try_append(&decision, entry).await? {
                 return Ok(());
             }
-            let (event_type, id) = (&self.event_type, &decision.event_id);
-            let id = EventId::try_from(id.as_str())
-                .map_err(|_| Failure::set_up("a decision item has no event id"))?;
-            let again = self.decisions.revisions(event_type, &id).await?;
+            let id = decision.event_id()?;
+            let again = self.decisions.revisions(&self.event_type, &id).await?;
             match again.into_iter().find(|other| other.sk == decision.sk) {
                 Some(newer) => decision = newer,
                 None => return Ok(()),

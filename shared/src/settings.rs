@@ -49,8 +49,10 @@ pub struct Settings {
     pub events_table: String,
     /// `BUCKET`: for `rejected/`.
     pub bucket: String,
-    /// `EVENT_BUS`: only `forward` reads it.
+    /// `EVENT_BUS`: where `forward` tells decisions, and the engine predictions.
     pub event_bus: String,
+    /// `RETENTION_DAYS`: how long the engine keeps events; absent means its default.
+    pub retention_days: Option<NonZeroU32>,
     /// `DETECTOR_VERSION`: empty or absent means the active one.
     pub detector_version: Option<DetectorVersionId>,
     /// `MAPPING_FILE`: absent means the one compiled in.
@@ -87,6 +89,7 @@ impl Settings {
                 "the bucket of rejected records",
             ))?,
             event_bus: text("EVENT_BUS", "default"),
+            retention_days: number("RETENTION_DAYS", optional("RETENTION_DAYS"))?,
             detector_version: detector_version(optional("DETECTOR_VERSION"))?,
             mapping_file: optional("MAPPING_FILE").map(PathBuf::from),
             budget: Budget {

@@ -1,11 +1,12 @@
 """What the product costs as a whole: run by `make bench` after the benchmarks of the crates.
 
-    .venv/tools/bin/python tests/python/bench.py [--orders 200000]
+    .venv/tools/bin/python tests/python/bench.py [--only serve] [--orders 200000] [--events 1000000]
 
 Prints one JSON line per figure, with the machine's load, so that a figure can be judged.
 """
 
 import argparse
+import contextlib
 import http.server
 import io
 import json
@@ -18,9 +19,14 @@ import threading
 import time
 import zipfile
 
+import boto3
+from conftest import free_port, server
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FUNCTIONS = ["predict", "ingest", "label", "forward"]
-FRAUDSTREAM = ROOT / "target" / "release" / "fraudstream"
+RELEASE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+FRAUDSTREAM = RELEASE / "fraudstream"
+LOAD = RELEASE / "examples" / "load"
 
 
 def tell(**figure):
@@ -104,13 +110,117 @@ def run(count):
         )
 
 
+class Serve:
+    """`fraudstream serve` with an event type and a detector of twenty rules, and load on it."""
+
+    def __init__(self, process, port):
+        self.process, self.address = process, f"127.0.0.1:{port}"
+        self.afd = boto3.client(
+            "frauddetector", endpoint_url=f"http://{self.address}", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+        )
+
+    @staticmethod
+    @contextlib.contextmanager
+    def started(*arguments):
+        port = free_port()
+        with tempfile.TemporaryDirectory() as folder:
+            command = [FRAUDSTREAM, "--home", f"{folder}/home", "serve", "--port", port, *arguments]
+            log = pathlib.Path(folder) / "log"
+            with server(command, f"http://127.0.0.1:{port}/_fraudstream/health", log) as process:
+                serve = Serve(process, port)
+                serve.define()
+                yield serve
+
+    def define(self):
+        variables = [("price", "FLOAT", "0.0"), ("items", "INTEGER", "1"), ("email", "STRING", "-"), ("ip", "STRING", "-"), ("country", "STRING", "-")]
+        self.afd.batch_create_variable(variableEntries=[
+            {"name": name, "dataType": kind, "dataSource": "EVENT", "defaultValue": default} for name, kind, default in variables
+        ])
+        self.afd.put_entity_type(name="customer")
+        self.afd.put_event_type(name="order", eventVariables=[name for name, _, _ in variables], entityTypes=["customer"])
+        self.afd.put_detector(detectorId="orders", eventTypeName="order")
+        self.afd.put_outcome(name="review")
+        rules = [
+            self.afd.create_rule(
+                ruleId=f"rule-{number}", detectorId="orders", language="DETECTORPL", outcomes=["review"],
+                expression=f'$price > {1000 + number} and $items < 5 or regex_match(".*@trash{number}\\.example", lowercase($email)) and $country != "US"',
+            )["rule"]
+            for number in range(20)
+        ]
+        self.afd.create_detector_version(detectorId="orders", rules=rules, ruleExecutionMode="ALL_MATCHED")
+        self.afd.update_detector_version_status(detectorId="orders", detectorVersionId="1", status="ACTIVE")
+
+    def load(self, operation, body, **options):
+        """Runs the load; adds what it cost the server."""
+        flags = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        before = self.cpu()
+        done = subprocess.run([LOAD, self.address, operation, json.dumps(body), *flags], check=True, stdout=subprocess.PIPE)
+        figures = json.loads(done.stdout)
+        return figures | {"server_cpu_us_each": round((self.cpu() - before) * 1e6 / figures["requests"], 1)}
+
+    def predictions(self, **options):
+        body = {
+            "detectorId": "orders", "eventId": "e-{n}", "eventTypeName": "order", "eventTimestamp": "2026-06-01T10:15:30Z",
+            "entities": [{"entityType": "customer", "entityId": "cust-42"}],
+            "eventVariables": {"price": "129.99", "items": "2", "email": "Jo@example.com", "ip": "203.0.113.7", "country": "DE"},
+        }
+        return self.load("GetEventPrediction", body, **options)
+
+    def cpu(self):
+        """Seconds that the process has computed."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self, which):
+        """VmRSS: now; VmHWM: at most so far; in megabytes."""
+        lines = pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return round(next(int(line.split()[1]) for line in lines if line.startswith(which)) / 1024, 1)
+
+
+def serve(requests):
+    """Goals: 3,000 predictions a second on two cores, store included; p99 at most 5 ms at 1,000 a second."""
+    with Serve.started("--memory") as one:
+        one.predictions(count=2_000, first=10**9)
+        tell(serve="as fast as it can", **one.predictions(count=requests, connections=32))
+        tell(serve="1,000 a second", **one.predictions(count=max(requests // 4, 1_000), first=10**8, rate=1_000, connections=32))
+
+
+def stored(events):
+    """Goals: reads over a million stored events within twice their time over a thousand; 200 MB of memory at most."""
+    with Serve.started() as one:
+        times, done = {}, 0
+        for size in (1_000, events):
+            filled = one.predictions(count=size - done, first=done, connections=32)
+            time.sleep(2)
+            for operation, body in [
+                ("GetEvent", {"eventId": "e-{n}", "eventTypeName": "order"}),
+                ("ListEventPredictions", {"maxResults": 50}),
+                ("GetEventTypes", {"name": "order"}),
+            ]:
+                figures = one.load(operation, body, count=500, ids=size, connections=1)
+                before = times.setdefault(operation, figures)
+                ratios = {name: round(figures[name] / before[name], 2) for name in ("p50_us", "server_cpu_us_each")}
+                tell(stored=size, **figures, ratio=ratios)
+            tell(stored=size, filled_per_s=filled["per_s"], rss_mb=one.memory("VmRSS"), most_mb=one.memory("VmHWM"))
+            done = size
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--only", choices=["run", "serve", "stored", "functions"], action="append", help="measure this and not the rest")
     arguments.add_argument("--orders", type=int, default=200_000, help="the longer of the two runs")
+    arguments.add_argument("--requests", type=int, default=60_000, help="predictions over HTTP")
+    arguments.add_argument("--events", type=int, default=1_000_000, help="the larger number of stored events")
     arguments = arguments.parse_args()
-    run(2_000)
-    run(arguments.orders)
-    functions()
+    parts = {
+        "run": lambda: (run(2_000), run(arguments.orders)),
+        "serve": lambda: serve(arguments.requests),
+        "stored": lambda: stored(arguments.events),
+        "functions": functions,
+    }
+    for name, part in parts.items():
+        if not arguments.only or name in arguments.only:
+            part()
 
 
 main()

@@ -200,7 +200,7 @@ def serve(fraudstream, logs, tmp_path_factory):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     folder = tmp_path_factory.mktemp("serve")
-    command = [fraudstream, "serve", "--port", port, "--home", folder]
+    command = [fraudstream, "serve", "--port", port, "--home", folder, "--faults"]
     with server(command, f"{url}/_fraudstream/health", logs / "serve.log"):
         env = environment(AWS_ENDPOINT_URL=url)
         run(fraudstream, "apply", "config/detector.yaml", env=env, timeout=120)

@@ -48,6 +48,16 @@ struct State {
 }
 
 impl State {
+    /// When the first element of a list expires.
+    fn expires(&self) -> Option<i64> {
+        self.lists.values().filter_map(|list| list.expires).min()
+    }
+
+    fn drop_expired(&mut self, now: i64) {
+        let is_current = |list: &List| list.expires.is_none_or(|expires| expires > now);
+        self.lists.retain(|_, list| is_current(list));
+    }
+
     fn forget(&mut self) {
         self.epoch += 1;
         self.ready.clear();
@@ -116,8 +126,10 @@ impl Engine {
         let ledger: Option<Ledger> = self.definitions.get(&Ledger::key()).await?;
         let revision = ledger.map_or(0, |ledger| ledger.revision);
         let mut state = self.cache.write();
-        if state.revision != revision {
+        let now = self.now().as_second();
+        if state.revision != revision || state.expires().is_some_and(|expires| expires <= now) {
             state.forget();
+            state.drop_expired(now);
             state.revision = revision;
         }
         state.checked = Some(asked);
@@ -230,7 +242,9 @@ impl Engine {
         let mut ready = Lists::default();
         for name in compiled.lists() {
             let known = self.cache.list(name);
-            if let Some(list) = lists::load(&self.definitions, name, known.as_deref()).await? {
+            if let Some(list) =
+                lists::load(&self.definitions, name, known.as_deref(), self.now()).await?
+            {
                 let list = self.cache.keep_list(name, list);
                 ready.share(name, Arc::clone(&list.rules));
             }

@@ -1,12 +1,15 @@
 //! The engine itself: its tables, its cache, its clock.
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::Client;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
+use crate::announce::Bus;
 use crate::cache::Cache;
 use crate::error::Result;
-use crate::operations::NotedDay;
+use crate::operations::{self, NotedDay, Serve};
 use crate::options::Options;
 use crate::scorers::{Bucket, Scorers};
 use crate::statistics::Statistics;
@@ -24,12 +27,24 @@ pub struct Engine {
     pub(crate) cache: Cache,
     pub(crate) statistics: Statistics,
     pub(crate) noted_day: NotedDay,
+    pub(crate) serve: Serve,
+    pub(crate) bus: Option<Arc<Bus>>,
     turn: Mutex<()>,
 }
 
 impl Engine {
     /// An engine over the tables that `client` reaches. Nothing is read yet.
     pub fn new(options: Options, client: Client) -> Self {
+        Self::serving(operations::all, options, client)
+    }
+
+    /// An engine inside a function: it serves `GetEventPrediction`, `SendEvent`, `GetEvent` and
+    /// `UpdateEventLabel`, and the code of the other operations is not linked into the function.
+    pub fn for_function(options: Options, client: Client) -> Self {
+        Self::serving(operations::of_events, options, client)
+    }
+
+    fn serving(serve: Serve, options: Options, client: Client) -> Self {
         let definitions = Table {
             client: client.clone(),
             name: options.definitions_table.clone(),
@@ -47,6 +62,8 @@ impl Engine {
             cache: Cache::default(),
             statistics: Statistics::default(),
             noted_day: NotedDay::default(),
+            serve,
+            bus: None,
             turn: Mutex::new(()),
             options,
         }
@@ -94,10 +111,14 @@ impl Engine {
         self.refresh().await
     }
 
-    /// Writes what is counted in memory to the tables. A function calls it when an invocation
+    /// Writes what is counted in memory to the tables, and tells the event bus the rest. A function calls it when an invocation
     /// ends, because it may be its last.
     pub async fn flush(&self) -> Result<()> {
-        self.write_statistics().await
+        let written = self.write_statistics().await;
+        if let Some(bus) = &self.bus {
+            bus.flush().await;
+        }
+        written
     }
 
     pub(crate) fn now(&self) -> Timestamp {

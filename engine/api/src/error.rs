@@ -31,8 +31,6 @@ pub enum Code {
     Serialization,
     /// The API has no such operation.
     UnknownOperation,
-    /// The body is larger than the operation accepts.
-    TooLarge,
 }
 
 impl Code {
@@ -48,7 +46,6 @@ impl Code {
             Self::InternalServer => "InternalServerException",
             Self::Serialization => "SerializationException",
             Self::UnknownOperation => "UnknownOperationException",
-            Self::TooLarge => "RequestEntityTooLargeException",
         }
     }
 
@@ -56,7 +53,6 @@ impl Code {
     pub fn status(self) -> http::StatusCode {
         match self {
             Self::InternalServer => http::StatusCode::INTERNAL_SERVER_ERROR,
-            Self::TooLarge => http::StatusCode::PAYLOAD_TOO_LARGE,
             _ => http::StatusCode::BAD_REQUEST,
         }
     }

@@ -19,8 +19,11 @@
 //! - `cache`: what a prediction needs, ready to run, checked against the tables every 2 s;
 //! - `endpoints`: SageMaker endpoints that a version asks;
 //! - `jobs`: batch imports, batch predictions and deletions, run beside the operations;
+//! - `announce`: predictions as events on a bus;
+//! - `forget`: where an entity's data is, and the note that it was forgotten;
 //! - `scorers`: trained models in memory; `training`: how they are trained, beside the operations;
 //! - `statistics`: counters of stored events;
+//! - [`fuzz`]: what must hold for any request and any token;
 //! - `store`: items, chunks, and changes that land whole or not at all.
 //!
 //! Values of event variables and elements of lists are personal data: no log line and no error
@@ -31,14 +34,18 @@
     reason = "fields are named as the members of the API's shapes"
 )]
 
+mod announce;
 mod bundle;
 mod cache;
 mod connector;
 mod endpoints;
 mod engine;
 mod error;
+mod forget;
+pub mod fuzz;
 mod jobs;
 mod lists;
+mod normal;
 mod operations;
 mod options;
 mod scorers;
@@ -51,10 +58,14 @@ mod token;
 mod training;
 mod wire;
 
+pub use announce::PREDICTION_DETAIL_TYPE;
 pub use connector::http_client;
 pub use engine::Engine;
 pub use error::{Code, Error, Result};
+pub use forget::{FoundEvent, Subject};
 pub use jobs::{Ended, JobKind, JobStatus, Jobs};
+pub use normal::normalized;
+pub use operations::ListEntry;
 pub use options::{Clock, Limits, Options};
 pub use store::{IndexDefinition, TableDefinition};
 pub use training::{Trained, Trainings};

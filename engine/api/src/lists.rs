@@ -4,14 +4,17 @@
 //! reads only the edits since. When the log has grown, or an edit is large, a new base is
 //! written under a new name, so that no reader ever sees half of one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
+use crate::normal;
 use crate::operations::Tags;
 use crate::store::{Change, Key, Range, Record, Table};
 
@@ -51,8 +54,118 @@ impl AsRef<str> for Element {
     }
 }
 
-/// The elements of a list, in their order.
-pub(crate) type Elements = BTreeSet<Element>;
+/// What is known of an element besides its text. Amazon's API knows nothing of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Note {
+    /// Seconds since 1970: from then on the element is in the list no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) author: Option<String>,
+}
+
+/// An element with its note, as stored: one without a note is its text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Entry {
+    Plain(Element),
+    Noted {
+        text: Element,
+        #[serde(flatten)]
+        note: Arc<Note>,
+    },
+}
+
+impl Entry {
+    fn new(text: Element, note: Option<Arc<Note>>) -> Self {
+        match note {
+            Some(note) => Self::Noted { text, note },
+            None => Self::Plain(text),
+        }
+    }
+
+    fn into_parts(self) -> (Element, Option<Arc<Note>>) {
+        match self {
+            Self::Plain(text) => (text, None),
+            Self::Noted { text, note } => (text, Some(note)),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Plain(text) => text.0.len() + 4,
+            Self::Noted { text, note } => {
+                let texts = [&note.reason, &note.author];
+                let notes: usize = texts.into_iter().flatten().map(String::len).sum();
+                text.0.len() + notes + 64
+            }
+        }
+    }
+}
+
+/// The elements of a list, in their order, with their notes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Entry>", into = "Vec<Entry>")]
+pub(crate) struct Elements(BTreeMap<Element, Option<Arc<Note>>>);
+
+impl From<Vec<Entry>> for Elements {
+    fn from(entries: Vec<Entry>) -> Self {
+        Self(entries.into_iter().map(Entry::into_parts).collect())
+    }
+}
+
+impl From<Elements> for Vec<Entry> {
+    fn from(elements: Elements) -> Self {
+        let entries = elements.0.into_iter();
+        entries.map(|(text, note)| Entry::new(text, note)).collect()
+    }
+}
+
+impl FromIterator<Element> for Elements {
+    fn from_iter<I: IntoIterator<Item = Element>>(elements: I) -> Self {
+        Self(elements.into_iter().map(|text| (text, None)).collect())
+    }
+}
+
+impl Elements {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn contains(&self, element: &Element) -> bool {
+        self.0.contains_key(element)
+    }
+
+    /// The elements after `after`, in their order.
+    pub(crate) fn after(&self, after: Option<Element>) -> impl Iterator<Item = &Element> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = self.0.range::<Element, _>((start, Bound::Unbounded));
+        rest.map(|(element, _)| element)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Element> {
+        self.0.keys()
+    }
+
+    pub(crate) fn notes(&self) -> impl Iterator<Item = (&Element, Option<&Note>)> {
+        self.0
+            .iter()
+            .map(|(element, note)| (element, note.as_deref()))
+    }
+
+    fn expiries(&self) -> impl Iterator<Item = (&Element, i64)> {
+        let expiry = |(element, note): (_, Option<&Note>)| Some((element, note?.expires?));
+        self.notes().filter_map(expiry)
+    }
+
+    /// The elements whose time is over.
+    pub(crate) fn expired(&self, now: i64) -> Vec<Element> {
+        let expired = self.expiries().filter(|(_, expires)| *expires <= now);
+        expired.map(|(element, _)| element.clone()).collect()
+    }
+}
 
 /// A list as stored, without its elements.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -95,7 +208,7 @@ pub(crate) fn head_key(name: &str) -> Key {
 /// What one edit added and removed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Edit {
-    pub(crate) added: Vec<Element>,
+    pub(crate) added: Vec<Entry>,
     pub(crate) removed: Vec<Element>,
 }
 
@@ -105,18 +218,16 @@ impl Edit {
     }
 
     fn bytes(&self) -> usize {
-        self.added
-            .iter()
-            .chain(&self.removed)
-            .map(|element| element.0.len() + 4)
-            .sum()
+        let removed = self.removed.iter().map(|element| element.0.len() + 4);
+        self.added.iter().map(Entry::bytes).chain(removed).sum()
     }
 
     pub(crate) fn apply(&self, elements: &mut Elements) {
         for element in &self.removed {
-            elements.remove(element);
+            elements.0.remove(element);
         }
-        elements.extend(self.added.iter().cloned());
+        let added = self.added.iter().cloned();
+        elements.0.extend(added.map(Entry::into_parts));
     }
 }
 
@@ -143,23 +254,45 @@ fn edit_key(list: &str, generation: u64) -> Key {
     Key::new(edit_partition(list), format!("{generation:020}"))
 }
 
-/// A list with its elements, as of one generation.
+/// A list with its elements, as of one generation and one time.
 #[derive(Clone, Debug)]
 pub(crate) struct List {
     pub(crate) id: String,
     pub(crate) generation: u64,
+    /// Those whose time is over are still among them; an edit removes them.
     pub(crate) elements: Arc<Elements>,
     pub(crate) rules: Arc<rules::List>,
+    /// When the first element that rules see now expires.
+    pub(crate) expires: Option<i64>,
+    /// How rules compare, given by the variable type.
+    variable_type: Option<String>,
 }
 
 impl List {
-    fn new(head: &Head, elements: Elements) -> Self {
+    fn new(head: &Head, elements: Elements, now: i64) -> Self {
+        let expired: BTreeSet<Element> = elements.expired(now).into_iter().collect();
+        let seen = elements.iter().filter(|element| !expired.contains(element));
+        let normal = head.variable_type.as_deref().and_then(normal::of_type);
+        let rules = match normal {
+            Some(normal) => rules::List::normalized(normal, seen),
+            None => seen.collect(),
+        };
+        let times = elements.expiries().map(|(_, expires)| expires);
         Self {
             id: head.id.clone(),
             generation: head.generation,
-            rules: Arc::new(elements.iter().collect()),
+            rules: Arc::new(rules),
+            expires: times.filter(|expires| *expires > now).min(),
             elements: Arc::new(elements),
+            variable_type: head.variable_type.clone(),
         }
+    }
+
+    /// Whether it is what rules should see now.
+    fn is_current(&self, head: &Head, now: i64) -> bool {
+        self.generation == head.generation
+            && self.variable_type == head.variable_type
+            && self.expires.is_none_or(|expires| expires > now)
     }
 }
 
@@ -247,12 +380,17 @@ async fn remove(table: &Table, list: &Head) -> Result<()> {
 }
 
 /// Reads a list, starting from what is known of it.
-pub(crate) async fn load(table: &Table, name: &str, known: Option<&List>) -> Result<Option<List>> {
+pub(crate) async fn load(
+    table: &Table,
+    name: &str,
+    known: Option<&List>,
+    now: Timestamp,
+) -> Result<Option<List>> {
     for _ in 0..ATTEMPTS {
         let Some(head) = table.get::<Head>(&head_key(name)).await? else {
             return Ok(None);
         };
-        if let Some(list) = at(table, &head, known).await? {
+        if let Some(list) = at(table, &head, known, now).await? {
             return Ok(Some(list));
         }
     }
@@ -260,9 +398,15 @@ pub(crate) async fn load(table: &Table, name: &str, known: Option<&List>) -> Res
 }
 
 /// The list as of `head`; `None` if its base or edits are gone, because there is a newer base.
-pub(crate) async fn at(table: &Table, head: &Head, known: Option<&List>) -> Result<Option<List>> {
+pub(crate) async fn at(
+    table: &Table,
+    head: &Head,
+    known: Option<&List>,
+    now: Timestamp,
+) -> Result<Option<List>> {
+    let now = now.as_second();
     let known = known.filter(|list| list.id == head.id && list.generation <= head.generation);
-    if let Some(list) = known.filter(|list| list.generation == head.generation) {
+    if let Some(list) = known.filter(|list| list.is_current(head, now)) {
         return Ok(Some(list.clone()));
     }
     let recent = known.filter(|list| list.generation >= head.base.generation);
@@ -280,7 +424,7 @@ pub(crate) async fn at(table: &Table, head: &Head, known: Option<&List>) -> Resu
     for record in edits {
         record.edit.apply(&mut elements);
     }
-    Ok(Some(List::new(head, elements)))
+    Ok(Some(List::new(head, elements, now)))
 }
 
 async fn edits(table: &Table, head: &Head, from: u64) -> Result<Vec<EditRecord>> {

@@ -24,8 +24,12 @@ pub struct Options {
     pub clock: Clock,
     /// How old what is cached may be before the tables are asked again. Default 2 s.
     pub freshness: Duration,
-    /// How long events and predictions are kept. Default 548 days, as at Amazon.
-    pub retention_days: u32,
+    /// How many days after storing events, labels and predictions are kept; `None` keeps them
+    /// until they are deleted. Default 548, the 18 months of Amazon.
+    pub retention_days: Option<u32>,
+    /// The `source` of predictions on the event bus. Default `fraudstream.frauddetector`: AWS
+    /// refuses `aws.frauddetector` from anyone else.
+    pub event_source: String,
     /// The quotas. Default: Amazon's.
     pub limits: Limits,
 }
@@ -40,7 +44,8 @@ impl Options {
             account: account.into(),
             clock: Arc::new(Timestamp::now),
             freshness: Duration::from_secs(2),
-            retention_days: 548,
+            retention_days: Some(548),
+            event_source: "fraudstream.frauddetector".to_owned(),
             limits: Limits::default(),
         }
     }

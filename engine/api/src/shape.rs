@@ -37,6 +37,7 @@ pub(crate) enum Shape {
         key: &'static Shape,
         value: &'static Shape,
         min: usize,
+        max: usize,
         nulls: bool,
     },
     Structure(&'static [Member]),
@@ -141,6 +142,7 @@ impl Walk {
                 key,
                 value: of,
                 min,
+                max,
                 nulls,
             },
             Value::Object(entries),
@@ -148,7 +150,7 @@ impl Walk {
         else {
             return self.typed(false, "a map", value);
         };
-        self.length(entries.len(), *min, usize::MAX, None);
+        self.length(entries.len(), *min, *max, None);
         for (name, entry) in entries {
             if let Shape::Text(text) = key {
                 self.key(text, name);

@@ -27,9 +27,16 @@ pub(crate) fn find(name: &str) -> Option<&'static Operation> {
     OPERATIONS.iter().find(|operation| operation.name == name)
 }
 
+/// Every operation, in the order of their names.
+pub(crate) fn all() -> &'static [Operation] {
+    OPERATIONS
+}
+
 const ANY: usize = usize::MAX;
 /// What a prediction may weigh by Amazon's quota; every other request is smaller but lists.
 const LARGEST: usize = 256 * 1024;
+/// The variables of one event, by Amazon's quota for a prediction.
+const INPUTS: usize = 5000;
 /// 100,000 elements of 320 characters, which JSON may escape.
 const LARGEST_LIST: usize = 64 * 1024 * 1024;
 
@@ -103,6 +110,7 @@ const fn map(key: &'static Shape, value: &'static Shape) -> Shape {
         key,
         value,
         min: 0,
+        max: ANY,
         nulls: false,
     }
 }
@@ -327,6 +335,7 @@ static EVENT_VARIABLES: Shape = Shape::Map {
     key: &VARIABLE_NAME,
     value: &VARIABLE_VALUE,
     min: 1,
+    max: INPUTS,
     nulls: true,
 };
 static BLOB: Shape = Shape::Blob;

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
-const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
+pub(crate) const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
 const CHECKSUM: usize = 12;
 const EXPIRY: usize = 8;
 

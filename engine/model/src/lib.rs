@@ -9,6 +9,7 @@ mod artifact;
 mod calibration;
 mod dataset;
 mod features;
+pub mod import;
 mod infer;
 mod maturity;
 mod messages;
@@ -27,6 +28,8 @@ pub use infer::{Inferred, infer};
 pub use maturity::{LabelsAre, Maturity, Unlabelled};
 pub use messages::{Level, Message};
 pub use model::{Attribution, EVENT_TIME, Explanation, Impact, Model, Score};
-pub use train::{Importance, ModelType, Options, Progress, Report, Stage, ThresholdRow, TrainError, train};
+pub use train::{
+    Importance, ModelType, Options, Progress, Report, Stage, ThresholdRow, TrainError, train,
+};
 pub use variable::{UnknownVariableType, Variable, VariableType};
-pub use written::{date, number};
+pub use written::{date, has_day_first, number, present};

@@ -45,17 +45,17 @@ fn row() -> Vec<Value> {
     ]
 }
 
-fn lists() -> Lists {
+fn lists(elements: u32) -> Lists {
     let mut lists = Lists::default();
     lists.insert(
         "blocked",
-        (0..10_000).map(|n| format!("198.51.{}.{}", n / 256, n % 256)),
+        (0..elements).map(|n| format!("198.51.{}.{}", n / 256, n % 256)),
     );
     lists
 }
 
 fn evaluate(c: &mut Criterion) {
-    let (schema, row, lists) = (schema(), row(), lists());
+    let (schema, row, lists) = (schema(), row(), lists(10_000));
     for (name, text) in [
         ("typical", TYPICAL),
         ("list", LISTED),
@@ -69,8 +69,19 @@ fn evaluate(c: &mut Criterion) {
     }
 }
 
+/// A long list must cost a rule no more than a microsecond over a short one.
+fn membership(c: &mut Criterion) {
+    let (rule, row) = (Rule::new("$ip in @blocked", &schema()).unwrap(), row());
+    for elements in [1, 100_000] {
+        let lists = lists(elements);
+        c.bench_function(&format!("evaluate/list of {elements}"), |b| {
+            b.iter(|| black_box(&rule).evaluate(black_box(&row), &lists, 0));
+        });
+    }
+}
+
 fn thousand(c: &mut Criterion) {
-    let (schema, row, lists) = (schema(), row(), lists());
+    let (schema, row, lists) = (schema(), row(), lists(10_000));
     let rule = |n: usize| {
         let text = [TYPICAL, LISTED][n % 2].replace("900", &(n % 950).to_string());
         Rule::new(&text, &schema).unwrap()
@@ -104,5 +115,12 @@ fn with_values(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, evaluate, thousand, compile, with_values);
+criterion_group!(
+    benches,
+    evaluate,
+    membership,
+    thousand,
+    compile,
+    with_values
+);
 criterion_main!(benches);

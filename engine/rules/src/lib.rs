@@ -62,7 +62,7 @@ mod laws;
 pub use ast::Expr;
 pub use caution::Caution;
 pub use error::{Errors, Problem, Span};
-pub use lists::{List, Lists};
+pub use lists::{List, Lists, Normal};
 pub use parse::{MAX_CHARACTERS, MAX_DEPTH, parse};
 pub use rule::{MAX_LISTS, Rule, Verdict};
 pub use schema::Schema;

@@ -1,5 +1,6 @@
 //! What is in a list?
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -45,6 +46,9 @@ impl Lists {
     }
 }
 
+/// Gives a text the one spelling by which it is compared.
+pub type Normal = fn(&str) -> Cow<'_, str>;
+
 /// The values of one list: a set of texts.
 ///
 /// A `STRING` is in the list if its exact text is, case and space included. Any other
@@ -54,6 +58,7 @@ impl Lists {
 /// one that holds its word in any case.
 #[derive(Clone, Debug, Default)]
 pub struct List {
+    normal: Option<Normal>,
     texts: FxHashSet<Box<str>>,
     numbers: Numbers,
     times: FxHashSet<i64>,
@@ -62,9 +67,25 @@ pub struct List {
 }
 
 impl List {
-    /// Whether this exact text is in the list.
+    /// A list whose texts are compared by their spelling under `normal`: with lower case as
+    /// `normal`, `Jo@Example.com` is in a list that holds `jo@example.com`.
+    pub fn normalized(normal: Normal, texts: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        let mut list = Self {
+            normal: Some(normal),
+            ..Self::default()
+        };
+        for text in texts {
+            list.insert(text.as_ref());
+        }
+        list
+    }
+
+    /// Whether this exact text is in the list, or its spelling where the list has one.
     pub fn contains(&self, text: &str) -> bool {
-        self.texts.contains(text)
+        match self.normal {
+            Some(normal) => self.texts.contains(&*normal(text)),
+            None => self.texts.contains(text),
+        }
     }
 
     /// How many different texts the list holds.
@@ -89,7 +110,10 @@ impl List {
         }
         self.times.extend(time::parse(text));
         self.numbers.insert_text(text.trim());
-        self.texts.insert(text.into());
+        match self.normal {
+            Some(normal) => self.texts.insert(normal(text).into()),
+            None => self.texts.insert(text.into()),
+        };
     }
 
     pub(crate) fn insert_integer(&mut self, number: i64) {
@@ -193,6 +217,13 @@ mod tests {
         let list = List::from_iter(["US", " ca"]);
         assert!(list.contains("US") && list.contains(" ca"));
         assert!(!list.contains("us") && !list.contains("ca"));
+    }
+
+    #[test]
+    fn a_text_is_in_a_normalized_list_by_its_spelling() {
+        let list = List::normalized(|text| text.to_lowercase().into(), ["Jo@Example.com", "5"]);
+        assert!(list.contains("jo@example.com") && list.contains("JO@EXAMPLE.COM"));
+        assert!(!list.contains("jo@example.org") && list.has_integer(5));
     }
 
     #[test]

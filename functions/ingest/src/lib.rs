@@ -3,7 +3,7 @@
 use aws_sdk_frauddetector::types::Entity;
 use event::EventId;
 use serde_json::Value;
-use shared::batch::{BatchFailed, Batcher, Handled, Moment, Response, prepare};
+use shared::batch::{BatchFailed, Batcher, Handled, Moment, Response, done, prepare};
 use shared::failure::{Call, CallError, Class, Failure, Rejection};
 use shared::labels::Labels;
 use shared::mapping::{Mapping, Order};
@@ -55,7 +55,7 @@ impl Ingest {
             self.rejected.write(FUNCTION, record, rejection).await
         };
         self.batcher
-            .run(records, moment.deadline, process, park)
+            .run(records, moment.deadline, process, done, park)
             .await
     }
 

@@ -1,7 +1,7 @@
 //! `label`: chargebacks, early warnings, refunds, reversals and analysts' verdicts in; labels out.
 
 use serde_json::Value;
-use shared::batch::{BatchFailed, Batcher, Handled, Moment, Response, prepare};
+use shared::batch::{BatchFailed, Batcher, Handled, Moment, Response, done, prepare};
 use shared::failure::Rejection;
 use shared::labels::{Applied, Labels};
 use shared::mapping::Mapping;
@@ -53,7 +53,7 @@ impl Label {
             self.rejected.write(FUNCTION, record, rejection).await
         };
         self.batcher
-            .run(records, moment.deadline, process, park)
+            .run(records, moment.deadline, process, done, park)
             .await
     }
 }

@@ -131,19 +131,16 @@ impl Predict {
         let found = self.read(orders.iter().flatten()).await;
         let process = async |index: usize, record: &Record| {
             let found = found.as_ref().map_err(Clone::clone)?;
-            self.decide(
-                orders[index].clone()?,
-                Some(record.position.clone()),
-                found,
-                moment.now,
-            )
-            .await
+            let position = Some(record.position.clone());
+            self.decide(orders[index].clone()?, position, found, moment.now)
+                .await
         };
         let park = async |record: &Record, rejection: &Rejection| {
             self.rejected.write(FUNCTION, record, rejection).await
         };
+        let finish = async |done: &[&Done]| self.apply_labels(done).await;
         self.batcher
-            .run(records, moment.deadline, process, park)
+            .run(records, moment.deadline, process, finish, park)
             .await
     }
 
@@ -154,20 +151,19 @@ impl Predict {
     pub async fn one(&self, order: &Value, moment: Moment) -> Result<Done, Failure> {
         let order = self.mapping.order(order)?;
         let found = self.read([&order]).await?;
-        self.decide(order, None, &found, moment.now).await
+        let done = self.decide(order, None, &found, moment.now).await?;
+        let labelled = self.apply_labels(&[&done]).await;
+        labelled.into_iter().collect::<Result<(), Failure>>()?;
+        Ok(done)
     }
 
-    /// What is known of these orders: decisions, and labels that came before them.
+    /// The decisions that these orders have.
     async fn read<'a>(
         &self,
         orders: impl IntoIterator<Item = &'a Order>,
     ) -> Result<Found, Failure> {
         // BatchGetItem refuses a request that names a key twice.
-        let mut keys = HashSet::new();
-        for order in orders {
-            keys.insert(self.key(order));
-            keys.insert(Key::waiting(self.mapping.event_type(), &order.event_id));
-        }
+        let keys: HashSet<Key> = orders.into_iter().map(|order| self.key(order)).collect();
         self.decisions.read(keys).await
     }
 
@@ -175,7 +171,7 @@ impl Predict {
         Key::new(self.mapping.event_type(), &order.event_id, order.revision)
     }
 
-    /// Decides an order, unless it is decided, and applies the labels that waited for it.
+    /// Decides an order, unless it is decided.
     async fn decide(
         &self,
         order: Order,
@@ -183,31 +179,50 @@ impl Predict {
         found: &Found,
         now: Timestamp,
     ) -> Result<Done, Failure> {
-        let event_id = order.event_id.clone();
-        let done = match found.decision(&self.key(&order)) {
-            Some(earlier) => self.duplicate(Box::new(earlier.clone()), &order)?,
-            None => self.decide_now(order, position, now).await?,
-        };
-        let waiting = match &done {
-            // A label may have come after the batch was read, and found neither event nor decision.
-            Done::Decided(decision) => self.known_labels(decision, &event_id).await?,
-            Done::Duplicate(_) => {
-                let key = Key::waiting(self.mapping.event_type(), &event_id);
-                found.waiting(&key).to_vec()
-            }
-        };
-        self.labels.apply_waiting(&event_id, &waiting).await?;
-        Ok(done)
+        match found.decision(&self.key(&order)) {
+            Some(earlier) => self.duplicate(Box::new(earlier.clone()), &order),
+            None => self.decide_now(order, position, now).await,
+        }
     }
 
-    /// Labels that wait for this event, and those that its earlier revisions have.
-    async fn known_labels(
+    /// Applies the labels that came before their decisions: those that wait, and those that an
+    /// earlier revision has.
+    ///
+    /// They are read when the decisions are written: whoever brings a label later finds its decision.
+    async fn apply_labels(&self, done: &[&Done]) -> Vec<Result<(), Failure>> {
+        let event_type = self.mapping.event_type();
+        let ids: Result<Vec<EventId>, Failure> =
+            done.iter().map(|done| done.decision().event_id()).collect();
+        let found = match ids {
+            Ok(ids) => {
+                let keys: HashSet<Key> =
+                    ids.iter().map(|id| Key::waiting(event_type, id)).collect();
+                self.decisions.read(keys).await.map(|found| (ids, found))
+            }
+            Err(failure) => Err(failure),
+        };
+        let (ids, found) = match found {
+            Ok(found) => found,
+            Err(failure) => return done.iter().map(|_| Err(failure.clone())).collect(),
+        };
+        let mut results = Vec::with_capacity(done.len());
+        for (done, id) in done.iter().zip(&ids) {
+            let waiting = found.waiting(&Key::waiting(event_type, id));
+            results.push(self.apply_labels_of(done, id, waiting).await);
+        }
+        results
+    }
+
+    async fn apply_labels_of(
         &self,
-        decision: &Decision,
+        done: &Done,
         event_id: &EventId,
-    ) -> Result<Vec<LabelEntry>, Failure> {
-        let mut labels = self.labels.waiting(event_id).await?;
-        if decision.revision > 1 {
+        waiting: &[LabelEntry],
+    ) -> Result<(), Failure> {
+        let mut labels = waiting.to_vec();
+        if let Done::Decided(decision) = done
+            && decision.revision > 1
+        {
             let revisions = self
                 .decisions
                 .revisions(self.mapping.event_type(), event_id)
@@ -218,7 +233,7 @@ impl Predict {
                     .flat_map(|earlier| earlier.label_history.into_values()),
             );
         }
-        Ok(labels)
+        self.labels.apply_waiting(event_id, &labels).await
     }
 
     async fn decide_now(

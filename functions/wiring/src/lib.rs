@@ -137,7 +137,14 @@ fn engine(settings: &Settings, config: &SdkConfig) -> Engine {
         .definitions_table
         .clone_from(&settings.definitions_table);
     options.events_table.clone_from(&settings.events_table);
-    Engine::new(options, aws_sdk_dynamodb::Client::new(config))
+    if let Some(days) = settings.retention_days {
+        options.retention_days = Some(days.get());
+    }
+    Engine::for_function(options, aws_sdk_dynamodb::Client::new(config))
         .with_bucket(aws_sdk_s3::Client::new(config), &settings.bucket)
         .with_sagemaker(aws_sdk_sagemakerruntime::Client::new(config))
+        .with_event_bridge(
+            aws_sdk_eventbridge::Client::new(config),
+            &settings.event_bus,
+        )
 }

@@ -14,10 +14,14 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from .model import check_answer
+
 ENDPOINT = os.environ.get("CONTRACT_ENDPOINT")
 REGION = "us-east-1"
 TARGET = "AWSHawksNestServiceFacade."
 WHEN = "2026-06-01T10:15:30Z"
+ROLE = "arn:aws:iam::123456789012:role/contract"
+MODEL_TYPE = "ONLINE_FRAUD_INSIGHTS"
 MILLISECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 # Every name of this run begins with it: the runs may share an endpoint, and each deletes what it made.
@@ -33,9 +37,11 @@ def fresh(name="x"):
 def connect(endpoint):
     """A client that sends whatever it is told to, once."""
     config = Config(parameter_validation=False, retries={"total_max_attempts": 1}, read_timeout=20)
-    return boto3.client(
+    client = boto3.client(
         "frauddetector", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test", config=config
     )
+    client.meta.events.register("before-parse.frauddetector", check_answer)
+    return client
 
 
 class Answer:
@@ -61,7 +67,8 @@ def post(endpoint, operation, body, method="POST", path="/", **headers):
     url = urllib.parse.urlsplit(endpoint)
     connection = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}[url.scheme](url.netloc, timeout=20)
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"{TARGET}{operation}", **headers}
+    target = {} if operation is None else {"X-Amz-Target": f"{TARGET}{operation}"}
+    headers = {"Content-Type": "application/x-amz-json-1.1", **target, **headers}
     body = body if isinstance(body, (str, bytes)) else json.dumps(body)
     with contextlib.closing(connection):
         connection.request(method, path, body.encode() if isinstance(body, str) else body, headers)
@@ -211,6 +218,45 @@ class Shop:
         self.version(self.rules(text), **more)
         return self
 
+    def model(self, **more):
+        """Makes a model over amount and country; its reference."""
+        for name, kind in (("amount", "PRICE"), ("country", "CATEGORICAL")):
+            self.afd.update_variable(name=self.v(name), variableType=kind)
+        reference = {"modelId": self.v("scorer"), "modelType": MODEL_TYPE}
+        self.afd.create_model(**reference, eventTypeName=self.name, **more)
+        return reference
+
+    def training(self, **source):
+        """What CreateModelVersion takes of the training; stored events unless told otherwise."""
+        source = source or {
+            "trainingDataSource": "INGESTED_EVENTS",
+            "ingestedEventsDetail": {"ingestedEventsTimeWindow": {"startTime": "2026-01-01T00:00:00Z", "endTime": WHEN}},
+        }
+        mapper = {"FRAUD": self.labels[:1], "LEGIT": self.labels[1:]}
+        schema = {
+            "modelVariables": [self.v("amount"), self.v("country")],
+            "labelSchema": {"labelMapper": mapper, "unlabeledEventsTreatment": "IGNORE"},
+        }
+        return {"trainingDataSchema": schema, **source}
+
+    def external_model(self, name="endpoint", score="score", **changed):
+        """Makes an external model and the variable of its answer; its name."""
+        with contextlib.suppress(self.afd.exceptions.ValidationException):
+            self.afd.create_variable(name=self.v(score), dataType="FLOAT", dataSource="EXTERNAL_MODEL_SCORE", defaultValue="0.0")
+        request = {
+            "modelEndpoint": self.v(name),
+            "modelSource": "SAGEMAKER",
+            "invokeModelEndpointRoleArn": ROLE,
+            "inputConfiguration": {
+                "eventTypeName": self.name, "format": "TEXT_CSV", "useEventVariables": True,
+                "csvInputTemplate": "{{%s}}" % self.v("amount"),
+            },
+            "outputConfiguration": {"format": "TEXT_CSV", "csvIndexToVariableMap": {"0": self.v(score)}},
+            "modelEndpointStatus": "ASSOCIATED",
+        }
+        self.afd.put_external_model(**request | changed)
+        return self.v(name)
+
     def event(self, variables="amount=5", event_id="e-1", **changed):
         """A request of SendEvent."""
         request = {
@@ -267,6 +313,17 @@ def delete_detector(afd, detector):
     afd.delete_detector(detectorId=detector)
 
 
+def delete_model(afd, model):
+    """Deletes a model and its versions."""
+    for version in [row for page in pages(afd.describe_model_versions, "modelVersionDetails", modelId=model) for row in page]:
+        reference = {name: version[name] for name in ("modelId", "modelType", "modelVersionNumber")}
+        for before, after in (("ACTIVE", "INACTIVE"), ("TRAINING_IN_PROGRESS", "TRAINING_CANCELLED")):
+            if version["status"] == before:
+                afd.update_model_version_status(**reference, status=after)
+        afd.delete_model_version(**reference)
+    afd.delete_model(modelId=model, modelType=MODEL_TYPE)
+
+
 def delete_all(afd):
     """Deletes what this run has made, in the order that works."""
 
@@ -275,6 +332,10 @@ def delete_all(afd):
 
     for detector in ours(afd.get_detectors, "detectors", "detectorId"):
         delete_detector(afd, detector)
+    for model in ours(afd.get_models, "models", "modelId"):
+        delete_model(afd, model)
+    for endpoint in ours(afd.get_external_models, "externalModels", "modelEndpoint"):
+        afd.delete_external_model(modelEndpoint=endpoint)
     for get, rows, delete in [
         (afd.get_event_types, "eventTypes", afd.delete_event_type),
         (afd.get_outcomes, "outcomes", afd.delete_outcome),

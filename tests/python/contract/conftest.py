@@ -2,7 +2,7 @@
 
 import pytest
 
-from .api import ENDPOINT, Shop, connect, delete_all
+from .api import ENDPOINT, Shop, connect, delete_all, post
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +17,23 @@ def afd(endpoint):
     client = connect(endpoint)
     yield client
     delete_all(client)
+
+
+@pytest.fixture
+def fault(endpoint):
+    """Has the next calls of an operation fail; skips where the endpoint has no such switch."""
+
+    def ask(method, body=""):
+        return post(endpoint, None, body, method=method, path="/_fraudstream/faults").status
+
+    if ask("DELETE") != 204:
+        pytest.skip("the endpoint has no fault switch: fraudstream serve --faults")
+
+    def inject(operation, error, times=1):
+        assert ask("POST", {"operation": operation, "error": error, "times": times}) == 204
+
+    yield inject
+    ask("DELETE")
 
 
 @pytest.fixture

@@ -7,13 +7,12 @@ and one beyond it. What is within its limits must not be named in the message, w
 import collections
 import re
 
-import botocore.session
 import pytest
 from botocore import xform_name
 
 from .api import refusal
+from .model import MODEL
 
-MODEL = botocore.session.get_session().get_service_model("frauddetector")
 
 # pattern, how texts that match begin, what they are filled up with, texts that do not match
 PATTERNS = {

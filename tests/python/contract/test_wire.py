@@ -3,12 +3,11 @@
 import json
 import uuid
 
-import botocore.session
 import pytest
 
 from .api import WHEN, fresh, post, refusal
+from .model import MODEL
 
-MODEL = botocore.session.get_session().get_service_model("frauddetector")
 JSON = "application/x-amz-json-1.1"
 
 
@@ -53,6 +52,14 @@ def test_every_operation_is_known(endpoint, operation):
 @pytest.mark.parametrize("operation", ["GetPrediction", "PutModel", "DeleteRuleVersion", "getLabels", "", "GetLabels.x"])
 def test_operations_that_are_none(endpoint, operation):
     check_error(post(endpoint, operation, {}), 400, "UnknownOperationException")
+
+
+@pytest.mark.parametrize("target", [None, "GetLabels", "AWSHawksNestServiceFacade", "AWSDance.GetLabels", "ü"])
+def test_a_target_is_needed(endpoint, target):
+    """An exact one: a request without it is for nobody."""
+    headers = {"Content-Type": JSON} | ({"X-Amz-Target": target} if target else {})
+    answer = post(endpoint, None, {}, **headers)
+    check_error(answer, 400, "UnknownOperationException")
 
 
 @pytest.mark.parametrize("method, path", [("GET", "/"), ("PUT", "/"), ("POST", "/labels"), ("DELETE", "/")])

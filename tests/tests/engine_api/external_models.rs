@@ -70,9 +70,10 @@ impl Endpoint {
             s3: service.clone(),
             eventbridge: service,
         };
-        let listener = serve::bind(0).await.unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve::serve(listener, services, std::future::pending()));
+        let stop = std::future::pending();
+        tokio::spawn(serve::serve(listener, services, serve::Front::default(), stop));
         format!("http://{address}")
     }
 }

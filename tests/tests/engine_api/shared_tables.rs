@@ -1,10 +1,13 @@
 //! Several processes over one set of tables.
 
+use aws_sdk_frauddetector::Client;
 use aws_sdk_frauddetector::types::RuleExecutionMode::FirstMatched;
-use aws_sdk_frauddetector::types::{DetectorVersionStatus, Language};
+use aws_sdk_frauddetector::types::{DetectorVersionStatus, Language, Rule};
+use fraudstream::fault::{Fault, Faults};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use crate::world::{World, matches};
+use crate::world::{START, World, customer, matches, refusal};
 
 #[tokio::test]
 async fn writers_never_give_out_a_version_twice() {
@@ -86,4 +89,136 @@ async fn another_process_sees_changes_once_its_cache_is_old() {
     let version = world.version(vec![rule], FirstMatched).await;
     world.status(&version, DetectorVersionStatus::Active).await;
     assert_eq!(predict().await, "low: review");
+}
+
+/// A process that has read all it needs and whose write comes late: another one's comes first.
+fn late(world: &World) -> Client {
+    let faults = Faults::new();
+    faults.inject(
+        "TransactWriteItems",
+        Fault::Delay(Duration::from_millis(300)),
+        1,
+    );
+    world.another_through(&faults)
+}
+
+/// Lets the late process get as far as its write.
+async fn read_by_now() {
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+async fn new_rule_version(client: Client, rule: Rule, expression: &str) -> String {
+    let update = client
+        .update_rule_version()
+        .rule(rule)
+        .expression(expression);
+    let update = update.language(Language::Detectorpl).outcomes("block");
+    let rule = update.send().await.unwrap().rule.unwrap();
+    rule.rule_version
+}
+
+#[tokio::test]
+async fn a_write_that_comes_late_is_done_again_on_what_is_there_now() {
+    let world = World::with_detector().await;
+    let rule = world.rule("r", "$price > 1", "block").await;
+    let first = tokio::spawn(new_rule_version(late(&world), rule.clone(), "$price > 2"));
+    read_by_now().await;
+    assert_eq!(
+        new_rule_version(world.another(), rule, "$price > 3").await,
+        "2"
+    );
+    assert_eq!(first.await.unwrap(), "3");
+    let rules = world.client.get_rules().detector_id("orders").send().await;
+    let rules = rules.unwrap();
+    let mut texts: Vec<_> = rules
+        .rule_details()
+        .iter()
+        .map(|rule| {
+            format!(
+                "{}: {}",
+                rule.rule_version().unwrap(),
+                rule.expression().unwrap()
+            )
+        })
+        .collect();
+    texts.sort();
+    assert_eq!(texts, ["1: $price > 1", "2: $price > 3", "3: $price > 2"]);
+}
+
+#[tokio::test]
+async fn what_is_about_to_be_used_is_not_deleted_and_what_is_deleted_is_not_used() {
+    let create = async |client: Client, outcome: &str| {
+        let create = client.create_rule().detector_id("orders").rule_id(outcome);
+        let create = create
+            .expression("$price > 1")
+            .language(Language::Detectorpl);
+        create.outcomes(outcome).send().await
+    };
+    let world = World::with_detector().await;
+    let client = late(&world);
+    let used = tokio::spawn(async move { create(client, "review").await });
+    read_by_now().await;
+    let delete = world.another().delete_outcome().name("review").send();
+    delete.await.unwrap();
+    assert_eq!(
+        refusal(used.await.unwrap()),
+        "ValidationException: Outcome: [review] do not exist."
+    );
+
+    let delete = late(&world).delete_outcome().name("block").send();
+    let deleted = tokio::spawn(delete);
+    read_by_now().await;
+    create(world.another(), "block").await.unwrap();
+    let refused = refusal(deleted.await.unwrap());
+    assert!(refused.starts_with("ConflictException: "), "{refused}");
+}
+
+#[tokio::test]
+async fn a_quota_holds_for_all_writers_together() {
+    let world = World::with(|options| options.limits.labels = 3).await;
+    let mut writers = tokio::task::JoinSet::new();
+    for number in 0..6 {
+        let client = world.another();
+        writers.spawn(async move {
+            let put = client.put_label().name(format!("l{number}"));
+            put.send().await.is_ok()
+        });
+    }
+    let made = writers.join_all().await;
+    assert_eq!(made.into_iter().filter(|made| *made).count(), 3);
+    let labels = world.client.get_labels().send().await.unwrap();
+    assert_eq!(labels.labels().len(), 3);
+}
+
+/// The clock of both processes stands still, and still no prediction takes another's place.
+#[tokio::test]
+async fn predictions_of_one_event_by_two_processes_are_all_kept() {
+    let world = World::deciding(&[("r", "$price > 1", "block")], FirstMatched).await;
+    let mut calls = tokio::task::JoinSet::new();
+    for client in [world.another(), world.another()] {
+        for _ in 0..6 {
+            let call = client
+                .get_event_prediction()
+                .detector_id("orders")
+                .event_id("1");
+            let call = call.event_type_name("order").event_variables("price", "5");
+            let call = call
+                .event_timestamp("2026-06-01T10:15:30Z")
+                .entities(customer());
+            calls.spawn(call.send());
+        }
+    }
+    for output in calls.join_all().await {
+        assert_eq!(matches(&output.unwrap()), "r: block");
+    }
+    let kept = world.client.list_event_predictions().max_results(50);
+    let kept = kept.send().await.unwrap();
+    let times: BTreeSet<_> = kept
+        .event_prediction_summaries()
+        .iter()
+        .map(|row| row.prediction_timestamp().unwrap())
+        .collect();
+    assert_eq!(times.len(), 12);
+    let first = jiff::Timestamp::from_millisecond(START).unwrap();
+    assert_eq!(times.first(), Some(&format!("{first:.3}").as_str()));
 }

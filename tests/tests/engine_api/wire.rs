@@ -128,3 +128,45 @@ async fn bodies_are_bounded_in_size_and_depth() {
         "ValidationException"
     );
 }
+
+/// Amazon's quota: 5000 inputs a prediction.
+#[tokio::test]
+async fn an_event_has_at_most_5000_variables() {
+    let world = World::with_detector().await;
+    for (count, want) in [
+        (5_000, "Variable 'v0'"),
+        (5_001, "Member must have length less than or equal to 5000"),
+    ] {
+        let variables: serde_json::Map<_, _> = (0..count)
+            .map(|number| (format!("v{number}"), json!("1")))
+            .collect();
+        let body = json!({
+            "eventId": "1",
+            "eventTypeName": "order",
+            "eventTimestamp": "2026-06-01T10:15:30Z",
+            "eventVariables": variables,
+            "entities": [{"entityType": "customer", "entityId": "1"}],
+        });
+        let response = world.raw("SendEvent", &body.to_string()).await;
+        let message = json(&response)["message"].to_string();
+        assert!(message.contains(want), "{count}: {message}");
+    }
+}
+
+/// The model leaves the names of variables unbounded; the tables do not.
+#[tokio::test]
+async fn names_that_no_table_can_hold_are_names_that_nothing_has() {
+    let world = World::with_detector().await;
+    let long = "a".repeat(3_000);
+    for name in ["", long.as_str()] {
+        let name = json!({ "name": name }).to_string();
+        let delete = world.raw("DeleteVariable", &name).await;
+        assert_eq!(delete.status(), 200, "{:?}", delete.body());
+        let get = world.raw("GetVariables", &name).await;
+        assert_eq!(json(&get)["__type"], "ResourceNotFoundException");
+    }
+    let names = json!({ "names": ["", long, "price", "price"] }).to_string();
+    let batch = json(&world.raw("BatchGetVariable", &names).await);
+    assert_eq!(batch["variables"].as_array().unwrap().len(), 1, "{batch}");
+    assert_eq!(batch["errors"].as_array().unwrap().len(), 2, "{batch}");
+}

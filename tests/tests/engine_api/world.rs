@@ -12,9 +12,10 @@ use aws_sdk_frauddetector::operation::send_event::builders::SendEventFluentBuild
 use aws_sdk_frauddetector::types::{
     DataSource, DataType, DetectorVersionStatus, Entity, Language, Rule, RuleExecutionMode,
 };
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use engine::{Engine, Options};
-use fraudstream::{clients, dynamodb::DynamoDb};
+use fraudstream::{clients, dynamodb::DynamoDb, fault::Faults};
 use serde_json::Value;
 
 /// 2026-06-01T10:15:30Z, in milliseconds.
@@ -26,6 +27,7 @@ pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     pub(crate) options: Options,
+    connector: SharedHttpClient,
     clock: Arc<AtomicI64>,
 }
 
@@ -51,7 +53,7 @@ impl World {
         });
         change(&mut options);
         let connector = DynamoDb::in_memory().unwrap().service().http_client();
-        let dynamodb = clients::dynamodb(connector);
+        let dynamodb = clients::dynamodb(connector.clone());
         let engine = Arc::new(build(Engine::new(options.clone(), dynamodb.clone())));
         engine.create_tables().await.unwrap();
         let client = clients::frauddetector(engine::http_client(Arc::clone(&engine)));
@@ -60,6 +62,7 @@ impl World {
             client,
             dynamodb,
             options,
+            connector,
             clock,
         }
     }
@@ -70,9 +73,23 @@ impl World {
     }
 
     pub(crate) fn another_with(&self, build: impl FnOnce(Engine) -> Engine) -> Client {
+        self.another_over(self.dynamodb.clone(), build)
+    }
+
+    /// Another process whose way to the tables has these faults.
+    pub(crate) fn another_through(&self, faults: &Faults) -> Client {
+        let dynamodb = clients::dynamodb(faults.wrap(self.connector.clone()));
+        self.another_over(dynamodb, |engine| engine)
+    }
+
+    fn another_over(
+        &self,
+        dynamodb: aws_sdk_dynamodb::Client,
+        build: impl FnOnce(Engine) -> Engine,
+    ) -> Client {
         let mut options = self.options.clone();
         options.freshness = Duration::ZERO;
-        let engine = build(Engine::new(options, self.dynamodb.clone()));
+        let engine = build(Engine::new(options, dynamodb));
         clients::frauddetector(engine::http_client(Arc::new(engine)))
     }
 

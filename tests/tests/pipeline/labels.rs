@@ -253,3 +253,32 @@ async fn history_knows_its_label() {
     );
     assert_eq!(world.event("o-2").await.unwrap().current_label, None);
 }
+
+#[tokio::test]
+async fn a_label_between_event_and_decision_reaches_the_decision() {
+    let world = World::new().await;
+    // The service knows the event, and the decision is not written: as in the middle of a prediction.
+    world
+        .ingest()
+        .handle(orders(&[order("o-1", "10")]), now())
+        .await
+        .unwrap();
+    let message = chargeback(
+        "o-1",
+        "chargeback",
+        "10.4",
+        "processor",
+        "2026-06-20T00:00:00Z",
+    );
+    world.label().handle(sqs(&[&message]), now()).await.unwrap();
+    assert_eq!(
+        label_now(&world, "o-1").await,
+        (None, Some("fraud".to_owned()))
+    );
+    world
+        .predict()
+        .handle(orders(&[order("o-1", "10")]), now())
+        .await
+        .unwrap();
+    assert_eq!(label_now(&world, "o-1").await, both("fraud"));
+}

@@ -17,6 +17,7 @@ use super::{AT_ONCE, Stop, Turn, output};
 use crate::bundle::EventTypeBundle;
 use crate::engine::Engine;
 use crate::error::{Code, Error};
+use crate::forget::{Subject, refused};
 use crate::operations::events::{self, Checked, Stored};
 use crate::operations::{self, event_types};
 use crate::statistics::Count;
@@ -132,15 +133,22 @@ async fn store(
     header: &Header,
     step: &Step,
 ) -> Result<(Count, Errors), Stop> {
-    let mut seen = HashSet::new();
-    let mut errors = Errors::default();
-    let mut good = Vec::with_capacity(step.rows.len());
+    let mut rows = Vec::with_capacity(step.rows.len());
     for row in &step.rows {
         // What is refused here was so when the file was checked.
-        let Ok(checked) = check(turn, event_type, header, row)? else {
-            continue;
-        };
-        if seen.insert(checked.event.event_id.clone()) {
+        if let Ok(checked) = check(turn, event_type, header, row)? {
+            rows.push((row, checked));
+        }
+    }
+    let of_step: Vec<Subject> = rows.iter().flat_map(|(_, c)| subjects(c)).collect();
+    let forgotten = turn.engine().forgotten(&of_step).await?;
+    let mut seen = HashSet::new();
+    let mut errors = Errors::default();
+    let mut good = Vec::with_capacity(rows.len());
+    for (row, checked) in rows {
+        if is_forgotten(&forgotten, &checked) {
+            errors.add(header, row, refused().message());
+        } else if seen.insert(checked.event.event_id.clone()) {
             good.push((row, checked));
         } else {
             errors.add(header, row, REPEATED);
@@ -161,6 +169,23 @@ async fn store(
         }
     }
     Ok((count, errors))
+}
+
+/// Whom and what an event is about.
+fn subjects(checked: &Checked) -> impl Iterator<Item = Subject> {
+    let event = &checked.event;
+    let entities = event.entities.iter().map(|entity| Subject::Entity {
+        entity_type: entity.entity_type.clone(),
+        entity_id: entity.entity_id.clone(),
+    });
+    entities.chain([Subject::Event {
+        event_type: event.event_type_name.clone(),
+        event_id: event.event_id.clone(),
+    }])
+}
+
+fn is_forgotten(forgotten: &HashSet<Subject>, checked: &Checked) -> bool {
+    !forgotten.is_empty() && subjects(checked).any(|subject| forgotten.contains(&subject))
 }
 
 async fn store_row<'r>(

@@ -44,7 +44,9 @@ pub(crate) struct StoredEvent {
     pub(crate) entities: Vec<Entity>,
     /// When it was stored, to tell which of several is the newest.
     pub(crate) stored_time: String,
-    pub(crate) expires_at: i64,
+    /// Seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_at: Option<i64>,
     /// The row of the import that stored it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) imported: Option<String>,
@@ -71,7 +73,8 @@ pub(crate) struct StoredLabel {
     pub(crate) current_label: String,
     pub(crate) label_timestamp: String,
     stored_time: String,
-    expires_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<i64>,
 }
 
 pub(crate) fn partition(event_type: &str, event_id: &str) -> String {
@@ -366,6 +369,7 @@ pub(crate) async fn get(engine: &Engine, input: Get) -> Result<GetOutput> {
         engine.events.get::<StoredLabel>(&label_key)
     )?;
     let event = event.ok_or_else(|| missing(&input.event_type_name, &input.event_id))?;
+    let label = label.filter(|label| engine.is_kept(label.expires_at));
     let (current_label, label_timestamp) = label
         .map(|label| (label.current_label, label.label_timestamp))
         .unzip();
@@ -399,7 +403,9 @@ async fn newest(engine: &Engine, event: &Get) -> Result<Option<StoredEvent>> {
         engine.events.get::<StoredEvent>(&key),
         predictions::newest_stored(engine, &key.pk)
     )?;
-    let predicted = predicted.map(|prediction| prediction.event);
+    let kept = |event: &StoredEvent| engine.is_kept(event.expires_at);
+    let sent = sent.filter(kept);
+    let predicted = predicted.map(|prediction| prediction.event).filter(kept);
     Ok(match (sent, predicted) {
         (Some(sent), Some(predicted)) if sent.stored_time >= predicted.stored_time => Some(sent),
         (sent, predicted) => predicted.or(sent),
@@ -536,8 +542,14 @@ fn is_gone(error: Option<&UpdateItemError>) -> bool {
 
 impl Engine {
     /// When what is stored now may go.
-    pub(crate) fn expiry(&self) -> i64 {
-        self.now().as_second() + i64::from(self.options.retention_days) * 86_400
+    pub(crate) fn expiry(&self) -> Option<i64> {
+        let days = self.options.retention_days?;
+        Some(self.now().as_second() + i64::from(days) * 86_400)
+    }
+
+    /// Whether the time of something is not over. DynamoDB takes up to two days to delete it.
+    fn is_kept(&self, expires_at: Option<i64>) -> bool {
+        expires_at.is_none_or(|time| time > self.now().as_second())
     }
 
     pub(crate) async fn count_stored(&self, event: &StoredEvent) {

@@ -1,5 +1,7 @@
 //! Lists: elements that rules test with `in @name`.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::page::{Listing, Page, Paging};
@@ -7,7 +9,7 @@ use super::tags::{Tag, Tags};
 use super::{ByName, Empty, page, rules, variables};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::lists::{self, Edit, Element, Elements, Head, List, New, head_key};
+use crate::lists::{self, Edit, Element, Elements, Entry, Head, List, New, Note, head_key};
 use crate::store::{Change, Range};
 use crate::text;
 use crate::token::{self, Scope};
@@ -147,11 +149,42 @@ async fn edit(
     given: Vec<Element>,
     mode: UpdateMode,
 ) -> Result<()> {
+    let list = current(engine, head).await?;
+    let (alive, expired) = without_expired(engine, &list);
+    let mut edit = difference(&alive, given, mode);
+    edit.removed.extend(expired);
+    write(engine, change, head, &list, edit).await
+}
+
+async fn current(engine: &Engine, head: &Head) -> Result<List> {
     let known = engine.cache.list(&head.name);
-    let list = lists::at(&engine.definitions, head, known.as_deref()).await?;
+    let list = lists::at(&engine.definitions, head, known.as_deref(), engine.now()).await?;
     // The base is gone only if another process has changed the list since.
-    let list = list.ok_or_else(Error::lost)?;
-    let edit = difference(&list.elements, given, mode);
+    list.ok_or_else(Error::lost)
+}
+
+/// What the list holds now, and the elements whose time is over.
+fn without_expired(engine: &Engine, list: &List) -> (Arc<Elements>, Vec<Element>) {
+    let expired = list.elements.expired(engine.now().as_second());
+    if expired.is_empty() {
+        return (Arc::clone(&list.elements), expired);
+    }
+    let removal = Edit {
+        added: Vec::new(),
+        removed: expired.clone(),
+    };
+    let mut alive = (*list.elements).clone();
+    removal.apply(&mut alive);
+    (Arc::new(alive), expired)
+}
+
+async fn write(
+    engine: &Engine,
+    change: &mut Change<'_>,
+    head: &mut Head,
+    list: &List,
+    edit: Edit,
+) -> Result<()> {
     if edit.is_empty() {
         return Ok(());
     }
@@ -164,7 +197,14 @@ async fn edit(
 /// What an update adds and removes; elements that are there already are not added again.
 fn difference(before: &Elements, given: Vec<Element>, mode: UpdateMode) -> Edit {
     let given: Elements = given.into_iter().collect();
-    let added = || given.difference(before).cloned().collect();
+    let added = || {
+        let new = given.iter().filter(|element| !before.contains(element));
+        new.cloned().map(Entry::Plain).collect()
+    };
+    let those = |elements: &Elements, other: &Elements, both: bool| {
+        let some = elements.iter().filter(|e| other.contains(e) == both);
+        some.cloned().collect()
+    };
     match mode {
         UpdateMode::Append => Edit {
             added: added(),
@@ -172,13 +212,87 @@ fn difference(before: &Elements, given: Vec<Element>, mode: UpdateMode) -> Edit 
         },
         UpdateMode::Remove => Edit {
             added: Vec::new(),
-            removed: given.intersection(before).cloned().collect(),
+            removed: those(&given, before, true),
         },
         UpdateMode::Replace => Edit {
             added: added(),
-            removed: before.difference(&given).cloned().collect(),
+            removed: those(before, &given, false),
         },
     }
+}
+
+/// An element of a list with what the API does not know of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ListEntry {
+    /// The element. It may be personal data.
+    pub element: String,
+    /// From when on it is in the list no more.
+    pub expires: Option<jiff::Timestamp>,
+    /// Why it is there.
+    pub reason: Option<String>,
+    /// Who put it there.
+    pub author: Option<String>,
+}
+
+impl Engine {
+    /// Adds entries to a list, or changes what is known of those that are there. For the API they
+    /// are elements like any others, for as long as they last.
+    ///
+    /// # Errors
+    /// As `UpdateList`.
+    pub async fn put_list_entries(&self, list: &str, entries: &[ListEntry]) -> Result<()> {
+        super::again(|| Box::pin(put_entries(self, list, entries))).await
+    }
+
+    /// The entries of a list that have not expired.
+    ///
+    /// # Errors
+    /// As `GetListElements`.
+    pub async fn list_entries(&self, name: &str) -> Result<Vec<ListEntry>> {
+        let list = lists::load(&self.definitions, name, None, self.now()).await?;
+        let list = list.ok_or_else(|| missing(name))?;
+        let (alive, _) = without_expired(self, &list);
+        let entry = |(element, note): (&Element, Option<&Note>)| {
+            let note = note.cloned().unwrap_or_default();
+            let expires = note.expires;
+            ListEntry {
+                element: element.clone().into(),
+                expires: expires.and_then(|time| jiff::Timestamp::from_second(time).ok()),
+                reason: note.reason,
+                author: note.author,
+            }
+        };
+        Ok(alive.notes().map(entry).collect())
+    }
+}
+
+async fn put_entries(engine: &Engine, name: &str, entries: &[ListEntry]) -> Result<()> {
+    let elements: Vec<&str> = entries.iter().map(|entry| entry.element.as_str()).collect();
+    let request = serde_json::json!({"name": name, "elements": elements, "updateMode": "APPEND"});
+    super::checked::<Update>("UpdateList", &request)?;
+    let mut change = engine.change().await?;
+    let head: Option<Head> = change.get(&head_key(name)).await?;
+    let before = head.ok_or_else(|| missing(name))?;
+    let mut head = before.clone();
+    head.updated_time = text::milliseconds(engine.now());
+    let list = current(engine, &head).await?;
+    let added = entries.iter().cloned().map(|entry| Entry::Noted {
+        text: entry.element.into(),
+        note: Arc::new(Note {
+            expires: entry.expires.map(jiff::Timestamp::as_second),
+            reason: entry.reason,
+            author: entry.author,
+        }),
+    });
+    let edit = Edit {
+        added: added.collect(),
+        removed: without_expired(engine, &list).1,
+    };
+    write(engine, &mut change, &mut head, &list, edit).await?;
+    change.put(&head)?;
+    engine.commit(change).await?;
+    lists::sweep(&engine.definitions, &before, Some(&head)).await;
+    Ok(())
 }
 
 #[derive(Debug, Deserialize)]
@@ -203,14 +317,17 @@ pub(crate) async fn elements(engine: &Engine, input: GetElements) -> Result<Elem
     let token = input.paging.next_token.as_deref();
     let after: Option<Element> = token::decode(&scope, token, engine.now())?;
     let known = engine.cache.list(&input.name);
-    let list = lists::load(&engine.definitions, &input.name, known.as_deref()).await?;
+    let list = lists::load(
+        &engine.definitions,
+        &input.name,
+        known.as_deref(),
+        engine.now(),
+    )
+    .await?;
     let list: List = list.ok_or_else(|| missing(&input.name))?;
     let size = input.paging.max_results.unwrap_or(USUAL_ELEMENTS);
-    let start = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
-    let mut rest = list
-        .elements
-        .range::<Element, _>((start, std::ops::Bound::Unbounded))
-        .cloned();
+    let (alive, _) = without_expired(engine, &list);
+    let mut rest = alive.after(after).cloned();
     let elements: Vec<Element> = rest.by_ref().take(size).collect();
     let end = elements.last().filter(|_| rest.next().is_some());
     let next_token = end
@@ -304,13 +421,8 @@ mod tests {
     fn check(before: &str, given: &str, mode: UpdateMode, want: &str) {
         let mut list: Elements = elements(before).into_iter().collect();
         difference(&list, elements(given), mode).apply(&mut list);
-        assert_eq!(
-            list.into_iter()
-                .map(String::from)
-                .collect::<Vec<_>>()
-                .join(" "),
-            want
-        );
+        let texts: Vec<&str> = list.iter().map(AsRef::as_ref).collect();
+        assert_eq!(texts.join(" "), want);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! not say: whether a name exists, whether a value is of its type, which state allows what.
 //!
 //! To add an operation, write its function in the file of its resource and give it a row in
-//! [`run`]; its shape stands in [`crate::shapes`] already.
+//! [`all`]; its shape stands in [`crate::shapes`] already.
 
 mod detectors;
 mod entity_types;
@@ -26,6 +26,8 @@ mod tags;
 pub(crate) mod variables;
 mod versions;
 
+use std::future::ready;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,6 +37,7 @@ use serde_json::Value;
 
 pub(crate) use detectors::{Detector, detector_key};
 pub(crate) use event_types::{EventType, event_type_key};
+pub use lists::ListEntry;
 pub(crate) use named::{Named, named_key};
 pub(crate) use predictions::NotedDay;
 pub(crate) use rules::RuleReference;
@@ -43,7 +46,7 @@ pub(crate) use variables::default_value;
 pub(crate) use versions::{DetectorVersion, Status, version_key};
 
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::shapes::Operation;
 use crate::statistics::Count;
 
@@ -61,15 +64,29 @@ pub(crate) struct Reply {
 #[derive(Debug, Serialize)]
 pub(crate) struct Empty {}
 
+/// The operations that an engine serves: [`all`] or [`of_events`].
+pub(crate) type Serve = for<'a> fn(&'a Engine, &'a Operation, &'a Value) -> Answer<'a>;
+
+/// A reply on its way.
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>;
+
 /// Runs an operation; one that lost against another writer runs again.
 pub(crate) async fn run(engine: &Engine, operation: &Operation, input: &Value) -> Result<Reply> {
-    for attempt in 1..ATTEMPTS {
-        match run_once(engine, operation, input).await {
-            Err(error) if error.is_lost() => back_off(attempt).await,
+    again(|| (engine.serve)(engine, operation, input)).await
+}
+
+/// Does something again for as long as it loses against other writers, but not for ever.
+async fn again<T, R>(mut attempt: impl FnMut() -> R) -> Result<T>
+where
+    R: Future<Output = Result<T>>,
+{
+    for number in 1..ATTEMPTS {
+        match attempt().await {
+            Err(error) if error.is_lost() => back_off(number).await,
             result => return result,
         }
     }
-    run_once(engine, operation, input).await
+    attempt().await
 }
 
 /// Waits between 0 and a time that doubles to 250 ms, so that writers drift apart.
@@ -79,15 +96,37 @@ async fn back_off(attempt: u32) {
     tokio::time::sleep(Duration::from_millis(random % longest)).await;
 }
 
-async fn run_once(engine: &Engine, operation: &Operation, input: &Value) -> Result<Reply> {
+/// What a Lambda function calls. Whatever else is linked into it makes it start later.
+pub(crate) fn of_events<'a>(
+    engine: &'a Engine,
+    operation: &'a Operation,
+    input: &'a Value,
+) -> Answer<'a> {
+    match operation.name {
+        "GetEventPrediction" => Box::pin(predict(engine, input)),
+        "SendEvent" => Box::pin(call(engine, input, events::send)),
+        "GetEvent" => Box::pin(call(engine, input, events::get)),
+        "UpdateEventLabel" => Box::pin(call(engine, input, events::update_label)),
+        name => {
+            let message = format!("The operation {name} is not served inside a function.");
+            Box::pin(ready(Err(Error::new(Code::UnknownOperation, message))))
+        }
+    }
+}
+
+/// Every operation.
+pub(crate) fn all<'a>(
+    engine: &'a Engine,
+    operation: &'a Operation,
+    input: &'a Value,
+) -> Answer<'a> {
     macro_rules! run {
         ($function:expr) => {
-            // Boxed, so that the future of this match is not as large as its largest arm.
-            Box::pin(call(engine, input, $function)).await
+            Box::pin(call(engine, input, $function))
         };
     }
     match operation.name {
-        "GetEventPrediction" => Box::pin(predict(engine, input)).await,
+        "GetEventPrediction" => Box::pin(predict(engine, input)),
         "GetEventPredictionMetadata" => run!(predictions::metadata),
         "ListEventPredictions" => run!(predictions::list),
         "SendEvent" => run!(events::send),
@@ -171,16 +210,19 @@ async fn run_once(engine: &Engine, operation: &Operation, input: &Value) -> Resu
         "ListTagsForResource" => run!(tags::list),
 
         // Every row of the table of shapes has its function above.
-        name => Err(Error::internal(format!("{name} has no function"))),
+        name => {
+            let error = Error::internal(format!("{name} has no function"));
+            Box::pin(ready(Err(error)))
+        }
     }
 }
 
 async fn call<'e, I, O, F, R>(engine: &'e Engine, input: &Value, function: F) -> Result<Reply>
 where
-    I: DeserializeOwned,
+    I: DeserializeOwned + Send,
     O: Serialize,
-    F: FnOnce(&'e Engine, I) -> R,
-    R: Future<Output = Result<O>>,
+    F: FnOnce(&'e Engine, I) -> R + Send,
+    R: Future<Output = Result<O>> + Send,
 {
     let output = function(engine, typed(input)?).await?;
     Ok(Reply {

@@ -216,6 +216,10 @@ pub(crate) async fn predict(engine: &Engine, input: Predict) -> Result<(Output, 
             .collect(),
         external_model_outputs: external_model_outputs(compiled, &prediction.said),
     };
+    if compiled.event_type.orchestration {
+        let answer = serde_json::to_value(&output).map_err(Error::internal)?;
+        engine.announce(told(&prediction), answer);
+    }
     Ok((output, how::header(compiled, &prediction)))
 }
 
@@ -357,6 +361,28 @@ pub(crate) async fn take_back(engine: &Engine, input: &Predict, origin: &str) ->
         }
     }
     Ok(())
+}
+
+/// A prediction as the event bus is told of it.
+fn told(prediction: &Prediction) -> serde_json::Value {
+    let StoredEvent {
+        event_id,
+        event_type_name,
+        event_timestamp,
+        event_variables,
+        entities,
+        ..
+    } = &prediction.event;
+    serde_json::json!({
+        "eventId": event_id,
+        "eventTypeName": event_type_name,
+        "eventTimestamp": event_timestamp,
+        "entities": entities,
+        "eventVariables": event_variables,
+        "detectorId": prediction.detector_id,
+        "detectorVersionId": prediction.detector_version_id,
+        "predictionTimestamp": prediction.prediction_timestamp,
+    })
 }
 
 fn check(compiled: &Compiled, input: &Predict) -> Result<()> {

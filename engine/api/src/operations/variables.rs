@@ -408,11 +408,7 @@ pub(crate) async fn batch_get(engine: &Engine, input: BatchGet) -> Result<BatchG
             names.push(name);
         }
     }
-    let keys: Vec<Key> = names
-        .iter()
-        .filter(|name| !name.is_empty())
-        .map(|name| key(name))
-        .collect();
+    let keys: Vec<Key> = names.iter().map(|name| key(name)).collect();
     let mut found: Vec<Variable> = engine.definitions.many(&keys).await?;
     let mut output = BatchGetOutput {
         variables: Vec::new(),

@@ -7,7 +7,7 @@ mod change;
 mod chunks;
 mod tables;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -37,6 +37,12 @@ impl Key {
             pk: pk.into(),
             sk: sk.into(),
         }
+    }
+
+    /// Whether an item can have this key: DynamoDB refuses to look for an empty or a longer one,
+    /// and names that the model leaves unbounded come here as they are.
+    fn can_exist(&self) -> bool {
+        (1..=2048).contains(&self.pk.len()) && (1..=1024).contains(&self.sk.len())
     }
 
     pub(crate) fn attributes(&self) -> Item {
@@ -108,6 +114,9 @@ impl Table {
     }
 
     pub(crate) async fn item(&self, key: &Key) -> Result<Option<Item>> {
+        if !key.can_exist() {
+            return Ok(None);
+        }
         let request = self
             .client
             .get_item()
@@ -121,17 +130,22 @@ impl Table {
             .item)
     }
 
-    /// Reads many items, in any order; those that do not exist are left out.
+    /// Reads many items, each once, in any order; those that do not exist are left out.
     pub(crate) async fn items(&self, keys: &[Key]) -> Result<Vec<Item>> {
         let mut found = Vec::with_capacity(keys.len());
+        let mut once = HashSet::with_capacity(keys.len());
+        let keys = keys
+            .iter()
+            .filter(|key| key.can_exist() && once.insert(*key));
+        let keys: Vec<&Key> = keys.collect();
         for hundred in keys.chunks(100) {
             self.hundred(hundred, &mut found).await?;
         }
         Ok(found)
     }
 
-    async fn hundred(&self, keys: &[Key], found: &mut Vec<Item>) -> Result<()> {
-        let mut wanted: Vec<Item> = keys.iter().map(Key::attributes).collect();
+    async fn hundred(&self, keys: &[&Key], found: &mut Vec<Item>) -> Result<()> {
+        let mut wanted: Vec<Item> = keys.iter().map(|key| key.attributes()).collect();
         while !wanted.is_empty() {
             let keys = KeysAndAttributes::builder()
                 .set_keys(Some(wanted))

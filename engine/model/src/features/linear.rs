@@ -37,7 +37,10 @@ impl Linear {
             .iter()
             .map(|token| i64::from(self.weights[(token >> shift) as usize]))
             .sum();
-        #[expect(clippy::cast_precision_loss, reason = "sums of i16 and lengths of values")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "sums of i16 and lengths of values"
+        )]
         let score = sum as f64 * f64::from(self.scale) / (tokens.len() as f64).sqrt();
         score
     }
@@ -45,14 +48,20 @@ impl Linear {
 
 /// Appends the hashes of a text's words and, if `spelled`, of its runs of letters.
 pub(crate) fn tokens(salt: u64, text: &str, spelled: bool, tokens: &mut Vec<u32>) {
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half, on purpose")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the upper half, on purpose"
+    )]
     let mut push = |hash: u64| tokens.push((hash.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32);
     let start = hash_step(salt, 0x51);
     let mut word = 0_u64;
     let mut previous = 0_u64;
     for byte in text.bytes().chain([b' ']) {
         if byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 128 {
-            word = hash_step(if word == 0 { start } else { word }, byte.to_ascii_lowercase());
+            word = hash_step(
+                if word == 0 { start } else { word },
+                byte.to_ascii_lowercase(),
+            );
         } else if word != 0 {
             push(word);
             if previous != 0 {
@@ -116,9 +125,18 @@ impl Corpus<'_> {
 
 /// Learns the weights. Gives the model of all training rows, and for each variable a column with each row's
 /// score by the model of the rows that it may see.
-pub(crate) fn fit(corpus: &Corpus<'_>, labels: &[bool], plan: &Plan, seed: u64) -> (Linear, Vec<Vec<f64>>) {
+pub(crate) fn fit(
+    corpus: &Corpus<'_>,
+    labels: &[bool],
+    plan: &Plan,
+    seed: u64,
+) -> (Linear, Vec<Vec<f64>>) {
     let rows = plan.rows();
-    let bits = if rows > 20_000 { MOST_BITS } else { MOST_BITS - 2 };
+    let bits = if rows > 20_000 {
+        MOST_BITS
+    } else {
+        MOST_BITS - 2
+    };
     let mut buffers = corpus.buffers();
     let sample = (0..rows).step_by(rows / 1000 + 1);
     let (mut many, mut sampled) = (1, 0);
@@ -144,9 +162,13 @@ pub(crate) fn fit(corpus: &Corpus<'_>, labels: &[bool], plan: &Plan, seed: u64) 
                 .iter()
                 .map(|row| {
                     corpus.read(*row as usize, &mut buffers);
-                    let scores = buffers
-                        .iter()
-                        .map(|tokens| if seen.is_empty() || tokens.is_empty() { f64::NAN } else { linear.score(tokens) });
+                    let scores = buffers.iter().map(|tokens| {
+                        if seen.is_empty() || tokens.is_empty() {
+                            f64::NAN
+                        } else {
+                            linear.score(tokens)
+                        }
+                    });
                     (*row, scores.collect())
                 })
                 .collect();
@@ -168,7 +190,14 @@ pub(crate) fn fit(corpus: &Corpus<'_>, labels: &[bool], plan: &Plan, seed: u64) 
     (last.unwrap_or_else(empty), columns)
 }
 
-fn learn(corpus: &Corpus<'_>, labels: &[bool], rows: &[u32], bits: u32, most_rows: usize, seed: u64) -> Linear {
+fn learn(
+    corpus: &Corpus<'_>,
+    labels: &[bool],
+    rows: &[u32],
+    bits: u32,
+    most_rows: usize,
+    seed: u64,
+) -> Linear {
     let mut weights = vec![0.0_f32; 1 << bits];
     let mut squares = vec![0.0_f32; 1 << bits];
     let shift = 32 - bits;
@@ -190,7 +219,10 @@ fn learn(corpus: &Corpus<'_>, labels: &[bool], rows: &[u32], bits: u32, most_row
             corpus.read(row, &mut buffers);
             let mut margin = bias;
             for tokens in &buffers {
-                let sum: f32 = tokens.iter().map(|token| weights[(token >> shift) as usize]).sum();
+                let sum: f32 = tokens
+                    .iter()
+                    .map(|token| weights[(token >> shift) as usize])
+                    .sum();
                 margin += sum * size(tokens);
             }
             let error = 1.0 / (1.0 + (-margin).exp()) - f32::from(u8::from(labels[row]));
@@ -206,10 +238,19 @@ fn learn(corpus: &Corpus<'_>, labels: &[bool], rows: &[u32], bits: u32, most_row
             }
         }
     }
-    let largest = weights.iter().fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
-    let scale = if largest > 0.0 { largest / f32::from(i16::MAX) } else { 1.0 };
+    let largest = weights
+        .iter()
+        .fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
+    let scale = if largest > 0.0 {
+        largest / f32::from(i16::MAX)
+    } else {
+        1.0
+    };
     #[expect(clippy::cast_possible_truncation, reason = "scaled into the range")]
-    let weights = weights.iter().map(|weight| (weight / scale).round() as i16).collect();
+    let weights = weights
+        .iter()
+        .map(|weight| (weight / scale).round() as i16)
+        .collect();
     Linear {
         bits,
         scale,

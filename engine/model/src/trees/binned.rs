@@ -145,7 +145,7 @@ fn cut_points(sorted: Vec<f64>) -> Vec<f64> {
     let total = sorted.len();
     for value in sorted {
         match distinct.last_mut() {
-            Some((last, count)) if *last == value => *count += 1,
+            Some((last, count)) if *last >= value => *count += 1,
             _ => distinct.push((value, 1)),
         }
     }

@@ -467,7 +467,7 @@ impl Chance {
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): one step and its mixing function.
+/// `SplitMix64` (Steele, Lea, Flood 2014): one step and its mixing function.
 fn mix(state: u64) -> u64 {
     let z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -150,15 +150,8 @@ fn check(flat: &Flat, features: usize) -> Result<(), Error> {
 
 impl Flat {
     /// Whether the value of a split is the number of a set.
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the comparison finds what a cast would lose"
-    )]
     fn has_set(&self, value: f64) -> bool {
-        let number = value as usize;
-        number < self.sets.len() && number as f64 == value
+        value.to_bits() < self.sets.len() as u64
     }
 }
 

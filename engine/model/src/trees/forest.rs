@@ -6,8 +6,8 @@ use super::{Error, layout};
 /// Trees walked side by side: while one node is fetched, the others are compared.
 const ABREAST: usize = 8;
 
-/// LightGBM's `kZeroThreshold`, an `f32` there.
-const NEAR_ZERO: f64 = 1e-35_f32 as f64;
+/// What counts as zero: LightGBM's `kZeroThreshold`, an `f32` there.
+pub(crate) const NEAR_ZERO: f64 = 1e-35_f32 as f64;
 
 /// A sum of decision trees, ready to score.
 ///
@@ -136,13 +136,17 @@ impl Forest {
 
     /// The child that the row goes to; a leaf stays where it is.
     #[inline]
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "a branch would be mispredicted at every other node"
+    )]
     fn step<const SPECIAL: bool>(&self, node: Node, row: &[f64]) -> u32 {
         let mut value = row.get(node.column()).copied().unwrap_or(f64::NAN);
         if SPECIAL && node.feature & (ZERO_MISSING | CATEGORIES) != 0 {
             if node.feature & CATEGORIES != 0 {
                 return node.left + u32::from(!self.is_one_of(node, value));
             }
-            if value > -NEAR_ZERO && value <= NEAR_ZERO {
+            if value.abs() <= NEAR_ZERO {
                 value = f64::NAN;
             }
         }
@@ -163,7 +167,8 @@ impl Forest {
             return false;
         }
         let category = value as usize;
-        let set = self.flat.sets.get(node.value as usize);
+        let set = usize::try_from(node.value.to_bits()).ok();
+        let set = set.and_then(|set| self.flat.sets.get(set));
         let word = set.and_then(|set| set.get(category / 32));
         word.is_some_and(|word| word >> (category % 32) & 1 == 1)
     }

@@ -328,18 +328,14 @@ fn lanes(allowed: &[bool]) -> Vec<usize> {
     allowed.chunks(LANES).map(last).collect()
 }
 
+/// The leaf to split next: of two that gain the same, the one that came first.
 fn most_gain(leaves: &[Leaf]) -> Option<(usize, Split)> {
-    let mut best: Option<(usize, Split)> = None;
-    for (at, leaf) in leaves.iter().enumerate() {
-        if let Some(split) = leaf.best
-            && best.is_none_or(|(other, than)| {
-                split.gain > than.gain || split.gain == than.gain && leaf.node < leaves[other].node
-            })
-        {
-            best = Some((at, split));
-        }
-    }
-    best
+    let splits = leaves.iter().enumerate();
+    let splits = splits.filter_map(|(at, leaf)| Some((at, leaf.best?)));
+    splits.max_by(|(at, one), (other, two)| {
+        let gain = one.gain.total_cmp(&two.gain);
+        gain.then(leaves[*other].node.cmp(&leaves[*at].node))
+    })
 }
 
 /// The best split of a leaf by its histogram. Of two that gain the same, the first column's, and in it the first bin's.

@@ -98,9 +98,8 @@ fn leaf(tree: &[Branch], row: &[f64]) -> f64 {
                     }
                     Test::AtMost(limit) | Test::AtMostZeroMissing(limit) => value <= *limit,
                     Test::OneOf(set) => (0..32 * set.len()).any(|category| {
-                        let trunc = value.trunc() as i64;
-                        !value.is_nan()
-                            && trunc == i64::try_from(category).unwrap()
+                        let number = u32::try_from(category).map_or(-1.0, f64::from);
+                        (value.trunc() - number).abs() < 0.5
                             && set[category / 32] & (1 << (category % 32)) != 0
                     }),
                 };

@@ -40,7 +40,7 @@ pub enum Branch {
 pub enum Test {
     /// Is the value at most this? The limit may be infinite, but not `NaN`.
     AtMost(f64),
-    /// The same, where a value nearer to zero than 1e-35 counts as missing (LightGBM's `zero_as_missing`).
+    /// The same, where a value no further from zero than 1e-35 (as `f32`) counts as missing (LightGBM's `zero_as_missing`).
     AtMostZeroMissing(f64),
     /// Is the value, without its fraction, one of these categories? Bit `i % 32` of word `i / 32`
     /// stands for category `i`. A missing value is none of them.
@@ -50,7 +50,7 @@ pub enum Test {
 /// A node as it is walked.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Node {
-    /// The limit of a split, or the value of a leaf, or the number of a set of categories.
+    /// The limit of a split, or the value of a leaf, or the number of a set of categories as bits.
     pub value: f64,
     /// The feature and the flags.
     pub feature: u32,
@@ -180,14 +180,13 @@ impl Flat {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "far fewer sets than 2^52")]
     fn test(&mut self, test: &Test) -> (f64, u32) {
         match test {
             Test::AtMost(limit) => (*limit, 0),
             Test::AtMostZeroMissing(limit) => (*limit, ZERO_MISSING),
             Test::OneOf(set) => {
                 self.sets.push(set.clone());
-                ((self.sets.len() - 1) as f64, CATEGORIES)
+                (f64::from_bits(self.sets.len() as u64 - 1), CATEGORIES)
             }
         }
     }

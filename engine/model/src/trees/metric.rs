@@ -43,7 +43,7 @@ fn log_loss(rows: &[(f64, bool, f32)]) -> f64 {
 /// For each distinct score from the top, how many rows of each label have it.
 fn steps(rows: &mut [(f64, bool, f32)]) -> impl Iterator<Item = (f64, f64)> + '_ {
     rows.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
-    rows.chunk_by(|a, b| a.0 == b.0).map(|tied| {
+    rows.chunk_by(|a, b| a.0 <= b.0).map(|tied| {
         tied.iter().fold((0.0, 0.0), |(positive, negative), row| {
             if row.1 {
                 (positive + 1.0, negative)

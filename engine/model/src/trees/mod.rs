@@ -21,4 +21,5 @@ mod shapley;
 pub use binned::{Binned, MAX_BINS};
 pub use error::Error;
 pub use forest::Forest;
+pub(crate) use forest::NEAR_ZERO;
 pub use layout::{Branch, Test};

@@ -23,27 +23,38 @@ impl Forest {
     /// [`contributions`](Self::contributions).
     pub fn shapley(&self, row: &[f64]) -> Vec<f64> {
         let mut values = vec![0.0; self.features];
+        let mut stack = Vec::new();
         for root in &self.flat.roots {
-            let start = Step {
+            stack.push(Step {
                 feature: 0,
                 unknown: 1.0,
                 known: 1.0,
                 weight: 1.0,
-            };
-            self.descend(*root as usize, row, &[start], &mut values);
+            });
+            self.descend(*root as usize, row, &mut stack, 0, &mut values);
         }
         values
     }
 
-    /// Adds what the leaves below a node give to the features on the path to it. A tree's depth
-    /// is bounded, and so is this recursion.
-    fn descend(&self, at: usize, row: &[f64], path: &[Step], values: &mut [f64]) {
+    /// Adds what the leaves below a node give to the features on the path to it, which is the
+    /// stack from `start` on; the path is taken off the stack. A tree's depth is bounded, and so
+    /// is this recursion.
+    fn descend(
+        &self,
+        at: usize,
+        row: &[f64],
+        stack: &mut Vec<Step>,
+        start: usize,
+        values: &mut [f64],
+    ) {
         let node = self.flat.nodes[at];
         if node.is_leaf() {
+            let path = &stack[start..];
             for (index, step) in path.iter().enumerate().skip(1) {
                 values[step.feature] +=
                     unwound(path, index) * (step.known - step.unknown) * node.value;
             }
+            stack.truncate(start);
             return;
         }
         let left = node.left as usize;
@@ -51,78 +62,116 @@ impl Forest {
         let share = left_share(&self.flat, left);
         let feature = node.column();
         // A feature that is met again takes the place of its first step.
-        let before = path.iter().skip(1).position(|step| step.feature == feature);
-        let (path, before) = match before {
-            Some(at) => (
-                unwind(path, at + 1),
-                (path[at + 1].unknown, path[at + 1].known),
-            ),
-            None => (path.to_vec(), (1.0, 1.0)),
-        };
+        let met = stack[start..]
+            .iter()
+            .skip(1)
+            .position(|step| step.feature == feature);
+        let (unknown, known) = met.map_or((1.0, 1.0), |met| {
+            let step = unwind(stack, start, met + 1);
+            (step.unknown, step.known)
+        });
         for (child, share) in [(left, share), (left + 1, 1.0 - share)] {
-            let unknown = before.0 * share;
-            let known = if child == taken { before.1 } else { 0.0 };
-            // Nothing gets there, whatever is known.
+            let unknown = unknown * share;
+            let known = if child == taken { known } else { 0.0 };
+            // Otherwise nothing gets there, whatever is known.
             if unknown > 0.0 || known > 0.0 {
-                self.descend(child, row, &extend(&path, feature, unknown, known), values);
+                let next = stack.len();
+                stack.extend_from_within(start..);
+                extend(stack, next, feature, unknown, known);
+                self.descend(child, row, stack, next, values);
             }
         }
+        stack.truncate(start);
     }
 }
 
-/// The path with one more feature.
-fn extend(path: &[Step], feature: usize, unknown: f64, known: f64) -> Vec<Step> {
-    let depth = path.len();
-    let mut path = path.to_vec();
-    path.push(Step {
+/// Puts one more feature on the path.
+fn extend(stack: &mut Vec<Step>, start: usize, feature: usize, unknown: f64, known: f64) {
+    stack.push(Step {
         feature,
         unknown,
         known,
         weight: 0.0,
     });
+    let path = &mut stack[start..];
+    let depth = path.len() - 1;
+    let part = count(depth + 1).recip();
     for at in (0..depth).rev() {
-        let weight = path[at].weight;
-        path[at + 1].weight += known * weight * ratio(at + 1, depth + 1);
-        path[at].weight = unknown * weight * ratio(depth - at, depth + 1);
+        let weight = path[at].weight * part;
+        path[at + 1].weight += known * weight * count(at + 1);
+        path[at].weight = unknown * weight * count(depth - at);
     }
-    path
 }
 
-/// The path without one of its features: undoes [`extend`].
-fn unwind(path: &[Step], without: usize) -> Vec<Step> {
-    let mut shorter = path.to_vec();
-    let weights = unwound_weights(path, without);
-    shorter.remove(without);
-    for (step, weight) in shorter.iter_mut().zip(weights) {
-        step.weight = weight;
+/// Takes a feature off the path: undoes [`extend`].
+fn unwind(stack: &mut Vec<Step>, start: usize, without: usize) -> Step {
+    let path = &mut stack[start..];
+    let removed = path[without];
+    let last = path.len() - 1;
+    let mut weights = Unwinding::new(path, removed);
+    for at in (0..last).rev() {
+        path[at].weight = weights.next(at, path[at].weight);
     }
-    shorter
+    // Weights belong to places, not to features.
+    for at in without..last {
+        let next = path[at + 1];
+        path[at] = Step {
+            weight: path[at].weight,
+            ..next
+        };
+    }
+    stack.pop();
+    removed
 }
 
 /// The sum of the weights of the path without one of its features.
 fn unwound(path: &[Step], without: usize) -> f64 {
-    unwound_weights(path, without).into_iter().sum()
+    let mut weights = Unwinding::new(path, path[without]);
+    let places = path[..path.len() - 1].iter().enumerate().rev();
+    places.map(|(at, step)| weights.next(at, step.weight)).sum()
 }
 
-fn unwound_weights(path: &[Step], without: usize) -> Vec<f64> {
-    let last = path.len() - 1;
-    let Step { unknown, known, .. } = path[without];
-    let mut weights = vec![0.0; last];
-    let mut next = path[last].weight;
-    for at in (0..last).rev() {
-        if known == 0.0 {
-            weights[at] = path[at].weight / (unknown * ratio(last - at, last + 1));
+/// The weights of a path without one of its features, from its end.
+struct Unwinding {
+    length: usize,
+    removed: Step,
+    /// The weight to undo next.
+    carried: f64,
+    /// What divides the weights.
+    divisor: f64,
+}
+
+impl Unwinding {
+    fn new(path: &[Step], removed: Step) -> Self {
+        let length = path.len();
+        let share = if removed.known > 0.0 {
+            removed.known
         } else {
-            weights[at] = next / (known * ratio(at + 1, last + 1));
-            next = path[at].weight - weights[at] * unknown * ratio(last - at, last + 1);
+            removed.unknown
+        };
+        Self {
+            length,
+            removed,
+            carried: path[length - 1].weight,
+            divisor: count(length) / share,
         }
     }
-    weights
+
+    fn next(&mut self, at: usize, weight: f64) -> f64 {
+        let rest = count(self.length - 1 - at);
+        if self.removed.known > 0.0 {
+            let found = self.carried * self.divisor / count(at + 1);
+            self.carried = weight - found * self.removed.unknown * rest / count(self.length);
+            found
+        } else {
+            weight * self.divisor / rest
+        }
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "depths")]
-fn ratio(part: usize, whole: usize) -> f64 {
-    part as f64 / whole as f64
+fn count(number: usize) -> f64 {
+    number as f64
 }
 
 #[cfg(test)]

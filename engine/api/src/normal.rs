@@ -1,0 +1,65 @@
+//! One spelling for values that have several: a list of a type compares by it.
+
+use std::borrow::Cow;
+
+/// How values of a variable type are compared.
+pub(crate) fn of_type(variable_type: &str) -> Option<fn(&str) -> Cow<'_, str>> {
+    match variable_type {
+        "EMAIL_ADDRESS" => Some(e_mail),
+        "PHONE_NUMBER" | "BILLING_PHONE" | "SHIPPING_PHONE" => Some(phone),
+        _ => None,
+    }
+}
+
+/// A value as lists of its variable type compare it: an e-mail address in lower case, a phone
+/// number by its digits, any other value as it is.
+pub fn normalized<'v>(variable_type: &str, value: &'v str) -> Cow<'v, str> {
+    of_type(variable_type).map_or(Cow::Borrowed(value), |normal| normal(value))
+}
+
+fn e_mail(value: &str) -> Cow<'_, str> {
+    let value = value.trim();
+    if value.chars().any(char::is_uppercase) {
+        Cow::Owned(value.to_lowercase())
+    } else {
+        Cow::Borrowed(value)
+    }
+}
+
+/// The digits, without the `00` that stands for `+`. A value without any digit stays as it is.
+fn phone(value: &str) -> Cow<'_, str> {
+    let digits: String = value.chars().filter(char::is_ascii_digit).collect();
+    if digits.is_empty() {
+        return Cow::Borrowed(value);
+    }
+    match digits.strip_prefix("00") {
+        Some(rest) if !rest.is_empty() => Cow::Owned(rest.to_owned()),
+        _ => Cow::Owned(digits),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_one_spelling() {
+        for (variable_type, value, want) in [
+            ("EMAIL_ADDRESS", " Jo@Example.COM", "jo@example.com"),
+            ("EMAIL_ADDRESS", "jo@example.com", "jo@example.com"),
+            ("PHONE_NUMBER", "+1 (415) 555-0100", "14155550100"),
+            ("BILLING_PHONE", "0049 30 1234", "49301234"),
+            ("SHIPPING_PHONE", "none", "none"),
+            ("PHONE_NUMBER", "00", "00"),
+            ("IP_ADDRESS", "2001:DB8::1", "2001:DB8::1"),
+        ] {
+            assert_eq!(
+                normalized(variable_type, value),
+                want,
+                "{variable_type} {value}"
+            );
+            let again = normalized(variable_type, value).into_owned();
+            assert_eq!(normalized(variable_type, &again), want, "{value} twice");
+        }
+    }
+}

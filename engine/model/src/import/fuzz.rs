@@ -1,0 +1,11 @@
+//! What must hold for any bytes at all. Shared by the tests and the fuzz target.
+
+/// Takes the bytes as a model file. Must not panic, whatever they are.
+pub fn run(data: &[u8]) {
+    for model in [super::xgboost(data), super::lightgbm(data)]
+        .into_iter()
+        .flatten()
+    {
+        let _ = (model.predict(&[0.5; 8]), model.forest.to_bytes());
+    }
+}

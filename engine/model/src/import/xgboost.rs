@@ -1,0 +1,282 @@
+//! XGBoost's JSON models.
+
+use serde::Deserialize;
+
+use super::{Error, Imported, Output, numbered};
+use crate::trees::{Branch, Forest, Test};
+
+const FORMAT: &str = "an XGBoost model in JSON (`booster.save_model(\"model.json\")`)";
+
+#[derive(Deserialize)]
+struct Model {
+    learner: Learner,
+}
+
+#[derive(Deserialize)]
+struct Learner {
+    #[serde(default)]
+    feature_names: Vec<String>,
+    gradient_booster: Booster,
+    #[serde(rename = "learner_model_param")]
+    parameters: Parameters,
+    objective: Objective,
+}
+
+#[derive(Deserialize)]
+struct Booster {
+    name: String,
+    model: Option<Trees>,
+}
+
+#[derive(Deserialize)]
+struct Trees {
+    trees: Vec<Tree>,
+}
+
+/// XGBoost writes numbers as text here.
+#[derive(Deserialize)]
+struct Parameters {
+    base_score: String,
+    num_class: Option<String>,
+    num_feature: String,
+    num_target: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Objective {
+    name: String,
+}
+
+/// One entry a node in each list; node 0 is the root, and a leaf's left child is -1.
+#[derive(Deserialize)]
+struct Tree {
+    default_left: Vec<Flag>,
+    left_children: Vec<i64>,
+    loss_changes: Vec<f32>,
+    right_children: Vec<i64>,
+    split_conditions: Vec<f32>,
+    split_indices: Vec<usize>,
+    #[serde(default)]
+    split_type: Vec<u8>,
+    sum_hessian: Vec<f32>,
+}
+
+/// Versions before 2 write `true` and `false`.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum Flag {
+    Word(bool),
+    Number(u8),
+}
+
+/// Reads a model as `booster.save_model("model.json")` writes it: gradient-boosted trees with
+/// numeric splits, of objective `binary:logistic`, `binary:logitraw` or a regression that predicts
+/// its sum. All trees count, as in `Booster.predict`.
+///
+/// XGBoost compares numbers of 32 bits; thresholds are moved so that values of 64 bits go the same way.
+///
+/// # Errors
+/// [`Error`], in a sentence.
+pub fn xgboost(json: &[u8]) -> Result<Imported, Error> {
+    let model: Model = serde_json::from_slice(json).map_err(|error| wrong(error.to_string()))?;
+    let learner = model.learner;
+    let booster = learner.gradient_booster;
+    if booster.name != "gbtree" {
+        return Err(Error::Unsupported {
+            what: format!("an XGBoost model with the booster `{}`", booster.name),
+            instead: "train it with `booster=\"gbtree\"`",
+        });
+    }
+    let parameters = learner.parameters;
+    let many = |number: &Option<String>| number.as_ref().is_some_and(|n| n != "0" && n != "1");
+    if many(&parameters.num_class) || many(&parameters.num_target) {
+        return Err(Error::Unsupported {
+            what: "an XGBoost model of several classes or targets".to_owned(),
+            instead: "train it on one label with two values",
+        });
+    }
+    let trees = booster
+        .model
+        .ok_or_else(|| wrong("`gradient_booster.model` is missing"))?
+        .trees;
+    let features = parameters
+        .num_feature
+        .parse()
+        .map_err(|_| wrong("`num_feature` is not a whole number"))?;
+    let (output, base) = objective(&learner.objective.name, base_score(&parameters.base_score)?)?;
+    let trees: Vec<Vec<Branch>> = (0..).zip(&trees).map(branches).collect::<Result<_, _>>()?;
+    let forest = Forest::new(features, base, trees.iter().map(Vec::as_slice))?;
+    let features = match learner.feature_names {
+        names if names.is_empty() => numbered(features),
+        names if names.len() == features => names,
+        _ => return Err(wrong("there are not as many `feature_names` as features")),
+    };
+    Ok(Imported {
+        forest,
+        features,
+        output,
+    })
+}
+
+fn wrong(problem: impl Into<String>) -> Error {
+    Error::Format {
+        format: FORMAT,
+        problem: problem.into(),
+    }
+}
+
+/// The base score: `5E-1`, and since version 3.1 `[5E-1]`.
+fn base_score(text: &str) -> Result<f64, Error> {
+    let number = text.trim_start_matches('[').trim_end_matches(']');
+    let number = number
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| wrong("`base_score` is not one finite number"))
+}
+
+/// What the trees add up to, and what they start from.
+fn objective(name: &str, base_score: f64) -> Result<(Output, f64), Error> {
+    match name {
+        "binary:logistic" | "reg:logistic" => {
+            if base_score > 0.0 && base_score < 1.0 {
+                Ok((Output::LogOdds, (base_score / (1.0 - base_score)).ln()))
+            } else {
+                Err(wrong("`base_score` is not between 0 and 1"))
+            }
+        }
+        "binary:logitraw"
+        | "reg:squarederror"
+        | "reg:linear"
+        | "reg:squaredlogerror"
+        | "reg:pseudohubererror"
+        | "reg:absoluteerror"
+        | "reg:quantileerror" => Ok((Output::Value, base_score)),
+        _ => Err(Error::Unsupported {
+            what: format!("an XGBoost model with the objective `{name}`"),
+            instead: "train it with `binary:logistic`, or with a regression such as `reg:squarederror`",
+        }),
+    }
+}
+
+fn branches((number, tree): (usize, &Tree)) -> Result<Vec<Branch>, Error> {
+    let nodes = tree.left_children.len();
+    let lengths = [
+        tree.default_left.len(),
+        tree.loss_changes.len(),
+        tree.right_children.len(),
+        tree.split_conditions.len(),
+        tree.split_indices.len(),
+        tree.sum_hessian.len(),
+    ];
+    if lengths.iter().any(|length| *length != nodes) {
+        return Err(wrong(format!(
+            "the lists of tree {number} differ in length"
+        )));
+    }
+    if tree.split_type.iter().any(|kind| *kind != 0) {
+        return Err(Error::Unsupported {
+            what: "an XGBoost model with categorical splits".to_owned(),
+            instead: "train it with `enable_categorical=False` on numbers",
+        });
+    }
+    let branch = |node: usize| {
+        let (left, right) = (tree.left_children[node], tree.right_children[node]);
+        if left == -1 {
+            return Ok(Branch::Leaf {
+                value: f64::from(tree.split_conditions[node]),
+                cover: f64::from(tree.sum_hessian[node].max(0.0)),
+            });
+        }
+        let child = |child: i64| {
+            usize::try_from(child).map_err(|_| {
+                wrong(format!(
+                    "tree {number}, node {node}: the child {child} cannot exist"
+                ))
+            })
+        };
+        let threshold = tree.split_conditions[node];
+        if !threshold.is_finite() {
+            return Err(wrong(format!(
+                "tree {number}, node {node}: the threshold is not finite"
+            )));
+        }
+        Ok(Branch::Split {
+            feature: tree.split_indices[node],
+            test: Test::AtMost(last_below(threshold)),
+            missing_left: matches!(
+                tree.default_left[node],
+                Flag::Word(true) | Flag::Number(1..)
+            ),
+            left: child(left)?,
+            right: child(right)?,
+            gain: f64::from(tree.loss_changes[node]),
+        })
+    };
+    (0..nodes).map(branch).collect()
+}
+
+/// The last number that is below the threshold once it is rounded to 32 bits.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the rounding is what this is about"
+)]
+fn last_below(threshold: f32) -> f64 {
+    let before = match threshold.next_down() {
+        // What is rounded to -infinity is rounded as if it were the next power of two.
+        f32::NEG_INFINITY => -2_f64.powi(128),
+        before => f64::from(before),
+    };
+    // Exact: two neighbours of 32 bits have a middle of 64 bits. It is rounded to the even one.
+    let middle = before.midpoint(f64::from(threshold));
+    if (middle as f32) < threshold {
+        middle
+    } else {
+        middle.next_down()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(
+        clippy::cast_possible_truncation,
+        reason = "the rounding is what this is about"
+    )]
+
+    use proptest::prelude::*;
+
+    use super::last_below;
+
+    proptest! {
+        #[test]
+        fn values_of_64_bits_go_as_those_of_32(bits in any::<u32>(), near in -3..3i32, x in any::<f64>()) {
+            let threshold = f32::from_bits(bits);
+            prop_assume!(threshold.is_finite());
+            let limit = last_below(threshold);
+            let mut close = limit;
+            for _ in 0..near.abs() {
+                close = if near < 0 { close.next_down() } else { close.next_up() };
+            }
+            for x in [x, close, f64::from(threshold), f64::from(threshold.next_down())] {
+                prop_assert_eq!((x as f32) < threshold, x <= limit, "{} {}", x, threshold);
+            }
+        }
+    }
+
+    #[test]
+    fn the_edges_of_32_bits() {
+        for threshold in [
+            0.0,
+            -0.0,
+            f32::MIN,
+            f32::MAX,
+            f32::MIN_POSITIVE,
+            1e-45,
+            -1e-45,
+        ] {
+            let limit = last_below(threshold);
+            assert!((limit as f32) < threshold, "{threshold}");
+            assert!((limit.next_up() as f32) >= threshold, "{threshold}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Imported models predict what their libraries do. `models/make_models.py` made the answers.
+
+#![expect(clippy::unwrap_used, reason = "a test stops on an error")]
+
+use std::path::PathBuf;
+
+use model::import::{self, Error, Imported};
+use proptest::prelude::*;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Answers {
+    rows: Vec<Vec<Option<f64>>>,
+    predictions: Vec<f64>,
+    /// One number a feature, then the expected value.
+    shapley: Vec<Vec<f64>>,
+}
+
+fn read(file: &str) -> Vec<u8> {
+    std::fs::read(
+        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/models")
+            .join(file),
+    )
+    .unwrap()
+}
+
+fn import(file: &str) -> Result<Imported, Error> {
+    let bytes = read(file);
+    if file.starts_with("xgboost") {
+        import::xgboost(&bytes)
+    } else {
+        import::lightgbm(&bytes)
+    }
+}
+
+#[track_caller]
+fn check(file: &str) {
+    let model = import(file).unwrap();
+    let (name, _) = file.split_once('.').unwrap();
+    let answers: Answers = serde_json::from_slice(&read(&format!("{name}.answers.json"))).unwrap();
+    assert!(answers.rows.len() > 60);
+    for ((row, expected), shapley) in answers
+        .rows
+        .iter()
+        .zip(answers.predictions)
+        .zip(answers.shapley)
+    {
+        let row: Vec<f64> = row.iter().map(|value| value.unwrap_or(f64::NAN)).collect();
+        let found = model.predict(&row);
+        assert!(
+            (found - expected).abs() < 1e-6,
+            "{file} {row:?}: {found}, not {expected}"
+        );
+        let mut ours = model.forest.shapley(&row);
+        ours.push(model.forest.expected());
+        for (ours, theirs) in ours.iter().zip(shapley) {
+            assert!(
+                (ours - theirs).abs() < 1e-5,
+                "{file} {row:?}: {ours}, not {theirs}"
+            );
+        }
+    }
+    assert_eq!(model.features.len(), model.forest.features());
+}
+
+#[test]
+fn xgboost_logistic() {
+    check("xgboost-logistic.json");
+}
+
+#[test]
+fn xgboost_base_score() {
+    check("xgboost-base-score.json");
+}
+
+#[test]
+fn xgboost_margin() {
+    check("xgboost-logitraw.json");
+}
+
+#[test]
+fn xgboost_regression() {
+    check("xgboost-regression.json");
+}
+
+#[test]
+fn lightgbm_binary() {
+    check("lightgbm-binary.txt");
+}
+
+#[test]
+fn lightgbm_sigmoid() {
+    check("lightgbm-sigmoid.txt");
+}
+
+#[test]
+fn lightgbm_none_missing_in_training() {
+    check("lightgbm-none-missing.txt");
+}
+
+#[test]
+fn lightgbm_zero_as_missing() {
+    check("lightgbm-zero-missing.txt");
+}
+
+#[test]
+fn lightgbm_categories() {
+    check("lightgbm-categories.txt");
+}
+
+#[test]
+fn lightgbm_regression() {
+    check("lightgbm-regression.txt");
+}
+
+#[track_caller]
+fn refused(file: &str, message: &str) {
+    assert_eq!(import(file).unwrap_err().to_string(), message);
+}
+
+#[test]
+fn other_kinds_are_refused_in_a_sentence() {
+    refused(
+        "xgboost-dart.json",
+        "an XGBoost model with the booster `dart` cannot be imported: train it with `booster=\"gbtree\"`",
+    );
+    refused(
+        "xgboost-poisson.json",
+        "an XGBoost model with the objective `count:poisson` cannot be imported: train it with \
+         `binary:logistic`, or with a regression such as `reg:squarederror`",
+    );
+    refused(
+        "lightgbm-forest.txt",
+        "a LightGBM random forest cannot be imported: train it with `boosting=\"gbdt\"`",
+    );
+    refused(
+        "lightgbm-linear.txt",
+        "a LightGBM model with linear trees cannot be imported: train it with `linear_tree=False`",
+    );
+}
+
+#[test]
+fn other_files_are_refused_in_a_sentence() {
+    let cases: [(&[u8], &str, &str); 3] = [
+        (
+            b"tree\n",
+            "this is not an XGBoost model in JSON (`booster.save_model(\"model.json\")`): expected ident at line 1 column 3",
+            "this is not a LightGBM model in text (`booster.save_model(\"model.txt\")`): \
+             the header: `num_class` is missing or not a number",
+        ),
+        (
+            b"{}",
+            "this is not an XGBoost model in JSON (`booster.save_model(\"model.json\")`): missing field `learner` at line 1 column 2",
+            "this is not a LightGBM model in text (`booster.save_model(\"model.txt\")`): the first line is not `tree`",
+        ),
+        (
+            b"\xff",
+            "this is not an XGBoost model in JSON (`booster.save_model(\"model.json\")`): expected value at line 1 column 1",
+            "this is not a LightGBM model in text (`booster.save_model(\"model.txt\")`): \
+             invalid utf-8 sequence of 1 bytes from index 0",
+        ),
+    ];
+    for (bytes, xgboost, lightgbm) in cases {
+        assert_eq!(import::xgboost(bytes).unwrap_err().to_string(), xgboost);
+        assert_eq!(import::lightgbm(bytes).unwrap_err().to_string(), lightgbm);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// A file that is cut, or in which a few bytes were changed to likely ones, never panics.
+    #[test]
+    fn broken_files_are_read_without_panic(
+        file in prop::sample::select(vec!["xgboost-logistic.json", "lightgbm-binary.txt", "lightgbm-categories.txt"]),
+        cut in any::<prop::sample::Index>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"-0129 e.=[]{}\n\"a\xff".to_vec())), 1..5),
+    ) {
+        let mut bytes = read(file);
+        import::fuzz::run(&bytes[..cut.index(bytes.len())]);
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        import::fuzz::run(&bytes);
+    }
+}

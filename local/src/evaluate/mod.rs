@@ -1,0 +1,646 @@
+//! `fraudstream evaluate`: a model trained on one file of labelled events and measured on another.
+//!
+//! Nothing has to be prepared by hand: columns are found by their names, types by their values, and both can be said.
+
+mod measures;
+mod page;
+mod pictures;
+mod table;
+
+use std::fmt;
+use std::io::{IsTerminal as _, Write as _};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use comfy_table::{CellAlignment, Table as Grid, presets::NOTHING};
+use indicatif::{ProgressBar, ProgressStyle};
+use model::metrics::Ranking;
+use model::{
+    Dataset, Inferred, Label, LabelsAre, Message, Model, Options, Report, Row, TrainError,
+    VariableType,
+};
+use serde::Serialize;
+use thiserror::Error;
+
+pub use measures::{LookUps, Measures, Scored};
+pub use pictures::PictureError;
+pub use table::{Columns, Said, TableError};
+
+/// The share of the events that train where there is no test file.
+const TRAIN_PERCENT: usize = 80;
+
+/// Why nothing was measured.
+#[derive(Debug, Error)]
+pub enum EvaluateError {
+    /// A file.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// Training.
+    #[error("{0}")]
+    Train(String),
+    /// The test file says nothing.
+    #[error(
+        "{path}: {fraud} fraudulent and {legit} legitimate events; without one of each there is nothing to measure"
+    )]
+    OneKind {
+        /// The file.
+        path: String,
+        /// How many are fraud.
+        fraud: usize,
+        /// How many are not.
+        legit: usize,
+    },
+    /// A file that cannot be written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A picture.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The scores cannot be written.
+    #[error("{path}: {source}")]
+    Csv {
+        /// The file.
+        path: String,
+        /// Why.
+        source: csv::Error,
+    },
+}
+
+/// What is evaluated.
+#[derive(Clone, Debug, Args)]
+pub struct Evaluate {
+    /// CSV of labelled events to train on, plain or .gz.
+    train: PathBuf,
+    /// CSV of labelled events to measure on; default the newest fifth of the first file, or a fifth of it by chance
+    /// where it has no times.
+    test: Option<PathBuf>,
+    #[command(flatten)]
+    said: Said,
+    /// Whether labels may still change; default `final`, and `maturing` where the file says when labels came.
+    #[arg(long, value_enum)]
+    labels: Option<Labels>,
+    /// Chooses rows and columns where chance does.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Folder for report.html and its pictures.
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// CSV of the score of every measured event.
+    #[arg(long, value_name = "FILE")]
+    scores: Option<PathBuf>,
+    /// File for the trained model.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Whether labels may still change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Labels {
+    /// They will not.
+    Final,
+    /// Chargebacks still come in: an event counts once its label has had the time to.
+    Maturing,
+}
+
+/// What `evaluate` found.
+#[derive(Debug, Serialize)]
+pub struct Evaluation {
+    /// The training file.
+    pub train: String,
+    /// The test file; none: a part of the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<String>,
+    /// How the events were divided where there is no test file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub divided: Option<&'static str>,
+    /// The column of the label.
+    pub label: String,
+    /// The column of the event's time.
+    pub timestamp: Option<String>,
+    /// Columns and what they were taken for.
+    pub columns: Vec<Inferred>,
+    /// Rows that were left out because they do not have the header's columns.
+    pub broken_rows: usize,
+    /// What training found.
+    pub training: Report,
+    /// What the test says.
+    pub measures: Measures,
+    /// Seconds of training.
+    pub training_seconds: f64,
+    /// Microseconds to score an event, the median: values to features to trees.
+    pub score_microseconds: f64,
+    /// Bytes of the model.
+    pub model_bytes: usize,
+    /// The pictures and the page, if wanted.
+    pub files: Vec<String>,
+}
+
+/// The events to measure on.
+enum Test<'a> {
+    File(&'a Path),
+    /// Places of rows of the training file, from 1.
+    Rows(Vec<bool>),
+}
+
+impl Evaluate {
+    /// Trains, measures, prints.
+    ///
+    /// # Errors
+    /// [`EvaluateError`], a sentence.
+    pub fn run(&self) -> Result<(), EvaluateError> {
+        let columns = Columns::find(&self.train, &self.said)?;
+        if !self.json {
+            print(&columns_table(&columns));
+        }
+        let evaluation = self.evaluate(&columns)?;
+        if self.json {
+            print(&serde_json::to_string_pretty(&evaluation).unwrap_or_default());
+        } else {
+            print(&evaluation.to_string());
+        }
+        Ok(())
+    }
+
+    fn evaluate(&self, columns: &Columns) -> Result<Evaluation, EvaluateError> {
+        let table = columns.table(&self.train);
+        let test = match &self.test {
+            Some(path) => Test::File(path),
+            None => Test::Rows(held_out(&table)?),
+        };
+        let mut look_ups = LookUps::new(columns.variables.len());
+        let mut dataset = Dataset::new(columns.variables.clone());
+        let mut real_label_times = false;
+        let broken_rows = table.each(|event| {
+            if matches!(&test, Test::Rows(held_out) if held_out[event.number - 1]) {
+                return Ok(());
+            }
+            let (event_time, label_time) = (event.row.event_time, event.row.label_time);
+            real_label_times |= label_time.is_some() && label_time != event_time;
+            look_ups.learn(&event.row);
+            dataset.push(&event.row).map_err(TableError::from)
+        })?;
+        let labels = self.labels.unwrap_or(if real_label_times {
+            Labels::Maturing
+        } else {
+            Labels::Final
+        });
+        let start = Instant::now();
+        let (model, training) = self.train(&dataset, labels)?;
+        let training_seconds = start.elapsed().as_secs_f64();
+        drop(dataset);
+
+        let price = columns
+            .variables
+            .iter()
+            .position(|variable| variable.kind == VariableType::Price);
+        let mut scored = Vec::new();
+        let mut times = Vec::new();
+        let mut score = |number: usize, row: &Row<'_>| {
+            let fraud = match row.label {
+                Label::Fraud => true,
+                Label::Legit => false,
+                Label::Unlabelled | Label::Unknown => return,
+            };
+            let start = Instant::now();
+            let score = model.score(row.values, row.event_time);
+            times.push(start.elapsed());
+            scored.push(Scored {
+                number,
+                log_odds: score.log_odds,
+                score: score.score,
+                fraud,
+                amount: price.and_then(|place| model::number(row.values[place]?)),
+                month: row.event_time.and_then(month),
+                look_ups: look_ups.of(row),
+                seen: look_ups.seen(row),
+            });
+        };
+        match &test {
+            Test::File(path) => columns.table(path).each(|event| {
+                score(event.number, &event.row);
+                Ok::<(), TableError>(())
+            })?,
+            Test::Rows(held_out) => table.each(|event| {
+                if held_out[event.number - 1] {
+                    score(event.number, &event.row);
+                }
+                Ok::<(), TableError>(())
+            })?,
+        };
+        let fraud = scored.iter().filter(|event| event.fraud).count();
+        let legit = scored.len() - fraud;
+        if fraud == 0 || legit == 0 {
+            let path = self
+                .test
+                .as_ref()
+                .unwrap_or(&self.train)
+                .display()
+                .to_string();
+            return Err(EvaluateError::OneKind { path, fraud, legit });
+        }
+        let bytes = model.to_bytes();
+        let mut evaluation = Evaluation {
+            train: self.train.display().to_string(),
+            test: self.test.as_ref().map(|path| path.display().to_string()),
+            divided: match &test {
+                Test::File(_) => None,
+                Test::Rows(_) if columns.event_time.is_some() => Some("the newest fifth by time"),
+                Test::Rows(_) => Some("a fifth by chance"),
+            },
+            label: columns.label.clone(),
+            timestamp: columns.event_time.clone(),
+            columns: columns.inferred.clone(),
+            broken_rows,
+            measures: Measures::new(&scored, &columns.variables, &look_ups),
+            training,
+            training_seconds,
+            score_microseconds: median_microseconds(times),
+            model_bytes: bytes.len(),
+            files: Vec::new(),
+        };
+        if let Some(path) = &self.model {
+            std::fs::write(path, &bytes).map_err(io(path))?;
+        }
+        if let Some(path) = &self.scores {
+            write_scores(path, &scored)?;
+        }
+        if let Some(folder) = &self.report {
+            evaluation.files = report(folder, &evaluation, &scored, &model)?;
+        }
+        Ok(evaluation)
+    }
+
+    fn train(&self, dataset: &Dataset, labels: Labels) -> Result<(Model, Report), EvaluateError> {
+        let options = Options {
+            labels_are: match labels {
+                Labels::Final => LabelsAre::Final,
+                Labels::Maturing => LabelsAre::Maturing,
+            },
+            // Events without a label teach nothing; a file of a single column is a file all the same.
+            unlabelled: Some(model::Unlabelled::Ignore),
+            min_variables: 1,
+            seed: self.seed,
+            ..Options::default()
+        };
+        let bar = bar(self.json);
+        let trained = model::train(dataset, &options, &mut |progress| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a share of 1000"
+            )]
+            bar.set_position((progress.done * 1000.0) as u64);
+            ControlFlow::Continue(())
+        });
+        bar.finish_and_clear();
+        trained.map_err(|error| match error {
+            TrainError::Data(messages) => EvaluateError::Train(sentences(&self.train, &messages)),
+            other => EvaluateError::Train(format!("{}: {other}", self.train.display())),
+        })
+    }
+}
+
+fn print(text: &str) {
+    // A reader that has seen enough, such as `head`, is no error.
+    drop(writeln!(std::io::stdout(), "{}", text.trim_end()));
+}
+
+fn io(path: &Path) -> impl Fn(std::io::Error) -> EvaluateError {
+    let path = path.display().to_string();
+    move |source| EvaluateError::Io {
+        path: path.clone(),
+        source,
+    }
+}
+
+fn sentences(path: &Path, messages: &[Message]) -> String {
+    let lines: Vec<&str> = messages
+        .iter()
+        .filter(|message| message.level == model::Level::Error)
+        .map(|message| message.content.as_str())
+        .collect();
+    format!("{}: {}", path.display(), lines.join(" "))
+}
+
+fn bar(quiet: bool) -> ProgressBar {
+    if quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(1000);
+    if let Ok(style) = ProgressStyle::with_template("training {bar:40} {percent} % {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Which rows of the only file are measured: the newest by time, or some by a hash of their place.
+fn held_out(table: &table::Table<'_>) -> Result<Vec<bool>, TableError> {
+    let mut times = Vec::new();
+    table.each(|event| {
+        // A row that was left out has a place too.
+        times.resize(event.number - 1, None);
+        times.push(event.row.event_time);
+        Ok::<(), TableError>(())
+    })?;
+    let mut known: Vec<i64> = times.iter().flatten().copied().collect();
+    known.sort_unstable();
+    let cut = known.get(known.len() * TRAIN_PERCENT / 100).copied();
+    let by_time = known.len() * 2 > times.len();
+    let is_held_out = |(place, time): (usize, &Option<i64>)| match (by_time, time, cut) {
+        (true, Some(time), Some(cut)) => *time >= cut,
+        (true, ..) => false,
+        // The finalizer of SplitMix64: neighbours land anywhere.
+        (false, ..) => {
+            let mut hash = (place as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
+            hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (hash ^ (hash >> 31)) % 100 >= TRAIN_PERCENT as u64
+        }
+    };
+    Ok(times.iter().enumerate().map(is_held_out).collect())
+}
+
+fn month(seconds: i64) -> Option<String> {
+    let time = jiff::Timestamp::from_second(seconds).ok()?;
+    Some(time.to_string().chars().take(7).collect())
+}
+
+fn median_microseconds(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    times
+        .get(times.len() / 2)
+        .map_or(0.0, |time| time.as_secs_f64() * 1e6)
+}
+
+fn write_scores(path: &Path, scored: &[Scored]) -> Result<(), EvaluateError> {
+    let wrong = |source| EvaluateError::Csv {
+        path: path.display().to_string(),
+        source,
+    };
+    let mut writer = csv::Writer::from_path(path).map_err(wrong)?;
+    writer
+        .write_record(["row", "fraud", "score", "log_odds"])
+        .map_err(wrong)?;
+    for event in scored {
+        let fraud = if event.fraud { "1" } else { "0" };
+        let row = [
+            event.number.to_string(),
+            fraud.to_owned(),
+            event.score.to_string(),
+            event.log_odds.to_string(),
+        ];
+        writer.write_record(row).map_err(wrong)?;
+    }
+    writer.flush().map_err(io(path))
+}
+
+fn report(
+    folder: &Path,
+    evaluation: &Evaluation,
+    scored: &[Scored],
+    model: &Model,
+) -> Result<Vec<String>, EvaluateError> {
+    std::fs::create_dir_all(folder).map_err(io(folder))?;
+    let curve = Ranking::new(scored.iter().map(|event| (event.log_odds, event.fraud))).curve();
+    let mut importance = model.importance();
+    importance.retain(|(_, share)| *share > 0.0);
+    importance.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let drawn = pictures::Drawn {
+        curve: &curve,
+        scored,
+        importance: &importance,
+    };
+    let page = folder.join("report.html");
+    std::fs::write(&page, page::html(evaluation, &pictures::svgs(&drawn)?)).map_err(io(&page))?;
+    let pngs = pictures::pngs(&drawn, folder)?
+        .into_iter()
+        .map(|name| folder.join(name));
+    Ok(std::iter::once(page)
+        .chain(pngs)
+        .map(|path| path.display().to_string())
+        .collect())
+}
+
+/// A table of text; the first column is on the left, numbers on the right.
+fn grid(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Grid {
+    let mut grid = Grid::new();
+    grid.load_style(NOTHING)
+        .set_header(header.iter().copied())
+        .add_rows(rows);
+    for column in grid.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    grid
+}
+
+fn columns_table(columns: &Columns) -> String {
+    let mut text = format!("label `{}`", columns.label);
+    match &columns.event_time {
+        Some(name) => text.push_str(&format!(", time `{name}`")),
+        None => text.push_str(", no time"),
+    }
+    if let Some(name) = &columns.entity {
+        text.push_str(&format!(", entity `{name}`"));
+    }
+    let mut grid = Grid::new();
+    grid.load_style(NOTHING)
+        .set_header(["column", "taken for", "because"]);
+    for column in &columns.inferred {
+        let kind = column.kind.map_or("left out", VariableType::as_str);
+        grid.add_row([column.name.as_str(), kind, column.why.as_str()]);
+    }
+    format!("{text}\n\n{grid}\n\nTo take a column for something else: --type COLUMN=TYPE\n")
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+fn figure(value: Option<f64>) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.3}"))
+}
+
+impl Evaluation {
+    /// The figures that come first, as name and value.
+    fn headlines(&self) -> Vec<(&'static str, String)> {
+        let Measures {
+            auc,
+            average_precision,
+            recall_at_1_percent_fpr,
+            amount_recall_at_1_percent_fpr,
+            precision_at_capacity,
+            best_look_up,
+            ..
+        } = &self.measures;
+        let mut lines = vec![
+            (
+                "AUC",
+                format!("{:.4} ({:.4} to {:.4})", auc.value, auc.low, auc.high),
+            ),
+            (
+                "recall at 1 % false positives",
+                percent(*recall_at_1_percent_fpr),
+            ),
+            ("average precision", format!("{average_precision:.3}")),
+        ];
+        if let Some(recall) = amount_recall_at_1_percent_fpr {
+            lines.push(("the same recall, by amount", percent(*recall)));
+        }
+        let capacity = format!(
+            "{} of {} events",
+            percent(precision_at_capacity.precision),
+            precision_at_capacity.events
+        );
+        lines.push(("precision at a review of 1 %", capacity));
+        if let Some(look_up) = best_look_up {
+            let value = format!(
+                "AUC {:.4}, recall {} (`{}`)",
+                look_up.auc,
+                percent(look_up.recall_at_1_percent_fpr),
+                look_up.column
+            );
+            lines.push(("the best look-up on one column", value));
+        }
+        lines.push((
+            "training",
+            format!(
+                "{:.1} s, {} trees, {:.1} MB",
+                self.training_seconds,
+                self.training.trees,
+                megabytes(self.model_bytes)
+            ),
+        ));
+        lines.push((
+            "scoring an event",
+            format!("{:.0} µs", self.score_microseconds),
+        ));
+        lines
+    }
+
+    fn thresholds(&self) -> Grid {
+        let row = |threshold: &measures::Threshold| {
+            vec![
+                format!("{:.0}", threshold.score),
+                percent(threshold.fpr),
+                percent(threshold.recall),
+                percent(threshold.precision),
+            ]
+        };
+        grid(
+            &["score from", "false positives", "recall", "precision"],
+            self.measures.thresholds.iter().map(row),
+        )
+    }
+
+    fn months(&self) -> Grid {
+        let row = |(month, part): (&String, &measures::Part)| part_row(month.clone(), part);
+        grid(
+            &["month", "events", "fraud", "AUC", "recall at 1 %"],
+            self.measures.months.iter().map(row),
+        )
+    }
+
+    fn unseen(&self) -> Grid {
+        let rows = self.measures.unseen.iter().flat_map(|unseen| {
+            [
+                part_row(format!("{}: seen", unseen.column), &unseen.seen),
+                part_row(format!("{}: new", unseen.column), &unseen.unseen),
+            ]
+        });
+        grid(&["keys", "events", "fraud", "AUC", "recall at 1 %"], rows)
+    }
+
+    fn importance(&self) -> Grid {
+        let row = |importance: &model::Importance| {
+            vec![importance.variable.clone(), percent(importance.share)]
+        };
+        grid(
+            &["variable", "importance"],
+            self.training.importance.iter().take(15).map(row),
+        )
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes: Vec<String> = self
+            .training
+            .messages
+            .iter()
+            .map(|message| match &message.field {
+                Some(field) => format!("{field}: {}", message.content),
+                None => message.content.clone(),
+            })
+            .collect();
+        if self.training.maturity.immature > 0 {
+            notes.push(format!(
+                "{} of the newest events were not trained on: labels take {:.0} days ({}). --labels final trains on all.",
+                self.training.maturity.immature, self.training.maturity.wait_days, self.training.maturity.why
+            ));
+        }
+        if self.broken_rows > 0 {
+            notes.push(format!(
+                "{} rows do not have the header's columns and were left out.",
+                self.broken_rows
+            ));
+        }
+        notes
+    }
+}
+
+fn part_row(name: String, part: &measures::Part) -> Vec<String> {
+    vec![
+        name,
+        part.events.to_string(),
+        part.fraud.to_string(),
+        figure(part.auc),
+        part.recall_at_1_percent_fpr.map_or("-".to_owned(), percent),
+    ]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a size for people")]
+fn megabytes(bytes: usize) -> f64 {
+    bytes as f64 / 1e6
+}
+
+impl fmt::Display for Evaluation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Measures { events, fraud, .. } = &self.measures;
+        let on = self.test.as_deref().or(self.divided).unwrap_or_default();
+        writeln!(
+            f,
+            "measured on {events} events, {fraud} of them fraud ({on})\n"
+        )?;
+        for (name, value) in self.headlines() {
+            writeln!(f, "  {name:<32} {value}")?;
+        }
+        writeln!(f, "\n{}", self.thresholds())?;
+        if self.measures.months.len() > 1 {
+            writeln!(f, "\n{}", self.months())?;
+        }
+        if !self.measures.unseen.is_empty() {
+            writeln!(f, "\n{}", self.unseen())?;
+        }
+        writeln!(f, "\n{}", self.importance())?;
+        let notes = self.notes();
+        if !notes.is_empty() {
+            writeln!(f)?;
+        }
+        for note in notes {
+            writeln!(f, "note: {note}")?;
+        }
+        for file in &self.files {
+            writeln!(f, "written: {file}")?;
+        }
+        Ok(())
+    }
+}

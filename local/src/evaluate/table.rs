@@ -1,0 +1,664 @@
+//! Labelled events in a CSV file, whatever its headers: which column is what, and rows as the model takes them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::path::Path;
+
+use model::{Dataset, Inferred, Label, Row, Variable, VariableType};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use thiserror::Error;
+
+use crate::input::{InputError, open};
+
+/// Rows that types are guessed from.
+const SAMPLE: usize = 5_000;
+/// Where more of the rows are cut or have columns too many, the file is not what it seems.
+const MOST_BROKEN: f64 = 0.01;
+
+/// Headers of Amazon's files.
+const EVENT_LABEL: &str = "EVENT_LABEL";
+const EVENT_TIMESTAMP: &str = "EVENT_TIMESTAMP";
+const LABEL_TIMESTAMP: &str = "LABEL_TIMESTAMP";
+const ENTITY_ID: &str = "ENTITY_ID";
+const METADATA: [&str; 2] = ["EVENT_ID", "ENTITY_TYPE"];
+
+/// What a column of labels is called where it is not Amazon's.
+const LABEL_NAMES: [&str; 12] = [
+    "is_fraud",
+    "isfraud",
+    "fraud",
+    "fraudulent",
+    "fraud_label",
+    "label",
+    "class",
+    "target",
+    "is_bad",
+    "isfraudulent",
+    "fraud_reported",
+    "is_fraudulent",
+];
+/// What a column of event times is called where it is not Amazon's.
+const TIME_NAMES: [&str; 16] = [
+    "timestamp",
+    "event_time",
+    "event_date",
+    "trans_date_trans_time",
+    "transaction_time",
+    "transaction_date",
+    "transaction_timestamp",
+    "trans_date",
+    "purchase_time",
+    "purchase_date",
+    "order_date",
+    "order_time",
+    "datetime",
+    "date_time",
+    "date",
+    "created_at",
+];
+/// Values that stand for a legitimate event.
+const LEGIT: [&str; 12] = [
+    "0",
+    "0.0",
+    "false",
+    "no",
+    "n",
+    "f",
+    "legit",
+    "legitimate",
+    "genuine",
+    "good",
+    "benign",
+    "normal",
+];
+
+/// A file that cannot be evaluated on.
+#[derive(Debug, Error)]
+pub enum TableError {
+    /// The file cannot be opened.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// It is no CSV.
+    #[error("{path}: {source}")]
+    Csv {
+        /// The file.
+        path: String,
+        /// Where and why.
+        source: csv::Error,
+    },
+    /// It has no column of that name.
+    #[error("{path}: there is no column `{name}` for {what}; it has {}", columns.join(", "))]
+    NoColumn {
+        /// The file.
+        path: String,
+        /// The column.
+        name: String,
+        /// What it is wanted for.
+        what: &'static str,
+        /// What there is.
+        columns: Vec<String>,
+    },
+    /// Nobody said which column is the label, and none is called like one.
+    #[error("{path}: which column is the label? Say --label COLUMN; it has {}", columns.join(", "))]
+    NoLabel {
+        /// The file.
+        path: String,
+        /// What there is.
+        columns: Vec<String>,
+    },
+    /// Nobody said which label is legitimate, and none looks like it.
+    #[error(
+        "{path}: which value of `{column}` is legitimate? Say --legit VALUE; it has {}",
+        values.join(", ")
+    )]
+    NoLegit {
+        /// The file.
+        path: String,
+        /// The column of labels.
+        column: String,
+        /// What it holds.
+        values: Vec<String>,
+    },
+    /// A type that was said for a column.
+    #[error("--type {said}: {why}")]
+    Type {
+        /// As said.
+        said: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Rows that are cut.
+    #[error(
+        "{path}: {broken} of {rows} rows do not have the {columns} columns of the header (the first is row {first}); is the file cut, or its separator no comma?"
+    )]
+    Broken {
+        /// The file.
+        path: String,
+        /// How many.
+        broken: usize,
+        /// Of how many.
+        rows: usize,
+        /// How many there should be.
+        columns: usize,
+        /// The first, from 1.
+        first: usize,
+    },
+    /// There are no rows.
+    #[error("{path}: there are no rows under the header")]
+    Empty {
+        /// The file.
+        path: String,
+    },
+    /// A row that the model refuses.
+    #[error(transparent)]
+    Row(#[from] model::RowError),
+}
+
+/// What a person says about a file's columns; the rest is inferred.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Said {
+    /// Column of the label; default `EVENT_LABEL`, or one called like a label.
+    #[arg(long, value_name = "COLUMN")]
+    pub label: Option<String>,
+    /// A value of the label that is legitimate; every other is fraud, none is unlabelled. Default what looks like it.
+    #[arg(long = "legit", value_name = "VALUE")]
+    pub legit: Vec<String>,
+    /// Column of the event's time; default `EVENT_TIMESTAMP`, or one called like it; `none` for none.
+    #[arg(long, value_name = "COLUMN")]
+    pub timestamp: Option<String>,
+    /// Column of the entity; default `ENTITY_ID`.
+    #[arg(long, value_name = "COLUMN")]
+    pub entity: Option<String>,
+    /// Type of a column, such as client_ip=IP_ADDRESS; `COLUMN=ignore` leaves it out. Default what its values look like.
+    #[arg(long = "type", value_name = "COLUMN=TYPE")]
+    pub types: Vec<String>,
+}
+
+/// Which column of a file is what.
+#[derive(Clone, Debug)]
+pub struct Columns {
+    /// The label.
+    pub label: String,
+    /// Labels that are legitimate.
+    legit: Vec<String>,
+    /// When it happened.
+    pub event_time: Option<String>,
+    /// When the label was given.
+    pub label_time: Option<String>,
+    /// Whose event it is.
+    pub entity: Option<String>,
+    /// What the model may use, and why it is taken for that.
+    pub inferred: Vec<Inferred>,
+    /// The same for the model.
+    pub variables: Vec<Variable>,
+    day_first: bool,
+}
+
+/// A row as it was read.
+pub struct Event<'a> {
+    /// Its place in the file, from 1.
+    pub number: usize,
+    /// As the model takes it.
+    pub row: Row<'a>,
+}
+
+/// A file as the columns say.
+pub struct Table<'a> {
+    path: &'a Path,
+    columns: &'a Columns,
+}
+
+fn reader(path: &Path) -> Result<csv::Reader<Box<dyn Read>>, TableError> {
+    let file = open(&path.to_string_lossy())?;
+    Ok(csv::ReaderBuilder::new().flexible(true).from_reader(file))
+}
+
+/// What is wrong with a file, with its name.
+fn wrong(path: &Path) -> impl Fn(csv::Error) -> TableError {
+    let path = path.display().to_string();
+    move |source| TableError::Csv {
+        path: path.clone(),
+        source,
+    }
+}
+
+fn headers(
+    path: &Path,
+    reader: &mut csv::Reader<Box<dyn Read>>,
+) -> Result<Vec<String>, TableError> {
+    let headers = reader.byte_headers().map_err(wrong(path))?;
+    let text = |header: &[u8]| {
+        let text = String::from_utf8_lossy(header);
+        text.trim_start_matches('\u{feff}').trim().to_owned()
+    };
+    Ok(headers.iter().map(text).collect())
+}
+
+impl Columns {
+    /// Reads the header and a sample of the rows.
+    ///
+    /// # Errors
+    /// [`TableError`]: what is missing, and how to say it.
+    pub fn find(path: &Path, said: &Said) -> Result<Self, TableError> {
+        let shown = path.display().to_string();
+        let mut reader = reader(path)?;
+        let headers = headers(path, &mut reader)?;
+        let sample = sample(path, &mut reader)?;
+        if sample.is_empty() {
+            return Err(TableError::Empty { path: shown });
+        }
+        let find = |said: Option<&String>, what, names: &[&str]| match said {
+            Some(name) if name == "none" => Ok(None),
+            Some(name) => headers
+                .iter()
+                .position(|header| header == name)
+                .map(Some)
+                .ok_or_else(|| TableError::NoColumn {
+                    path: shown.clone(),
+                    name: name.clone(),
+                    what,
+                    columns: headers.clone(),
+                }),
+            None => Ok(names.iter().find_map(|name| {
+                let like = |header: &String| header.eq_ignore_ascii_case(name);
+                headers.iter().position(like)
+            })),
+        };
+        let values = |column: usize| {
+            sample
+                .iter()
+                .map(move |row| row.get(column).and_then(Option::as_deref))
+        };
+        let rows: Vec<Vec<Option<&str>>> = sample
+            .iter()
+            .map(|row| row.iter().map(Option::as_deref).collect())
+            .collect();
+        let names: Vec<&str> = headers.iter().map(String::as_str).collect();
+        let mut inferred = model::infer(&names, &rows);
+        say_types(&said.types, &mut inferred, path)?;
+
+        let label_names: Vec<&str> = [EVENT_LABEL].into_iter().chain(LABEL_NAMES).collect();
+        let label = find(said.label.as_ref(), "the label", &label_names)?;
+        let label = label.ok_or_else(|| TableError::NoLabel {
+            path: shown.clone(),
+            columns: headers.clone(),
+        })?;
+        let legit = legit(&shown, &headers[label], said, values(label))?;
+        let time_names: Vec<&str> = [EVENT_TIMESTAMP].into_iter().chain(TIME_NAMES).collect();
+        let event_time = find(said.timestamp.as_ref(), "the event's time", &time_names)?
+            // A column that is only called so, and holds no times, is a variable.
+            .filter(|column| {
+                said.timestamp.is_some() || inferred[*column].kind == Some(VariableType::DateTime)
+            });
+        let label_time = find(None, "the label's time", &[LABEL_TIMESTAMP])?;
+        let entity = find(said.entity.as_ref(), "the entity", &[ENTITY_ID])?;
+        let day_first =
+            event_time.is_some_and(|column| values(column).flatten().any(model::has_day_first));
+        let is_variable = |column: &usize| {
+            let roles = [Some(label), event_time, label_time, entity];
+            !roles.contains(&Some(*column)) && !METADATA.contains(&headers[*column].as_str())
+        };
+        let inferred: Vec<Inferred> = (0..headers.len())
+            .filter(is_variable)
+            .map(|column| inferred[column].clone())
+            .collect();
+        let variables = inferred
+            .iter()
+            .filter_map(|column| Some(Variable::new(&column.name, column.kind?)))
+            .collect();
+        let name = |column: usize| headers[column].clone();
+        Ok(Self {
+            label: name(label),
+            legit,
+            event_time: event_time.map(name),
+            label_time: label_time.map(name),
+            entity: entity.map(name),
+            inferred,
+            variables,
+            day_first,
+        })
+    }
+
+    fn label(&self, text: Option<&str>) -> Label {
+        match text {
+            None => Label::Unlabelled,
+            Some(text) if self.legit.iter().any(|legit| same(legit, text)) => Label::Legit,
+            Some(_) => Label::Fraud,
+        }
+    }
+
+    /// Seconds since 1970, or since whenever a file of plain numbers counts from.
+    fn time(&self, text: Option<&str>) -> Option<i64> {
+        let text = text?;
+        model::date(text, self.day_first).or_else(|| {
+            let number = model::number(text)?;
+            // Milliseconds since 1970 are this large from 1973 on, seconds only in the year 5138.
+            let seconds = if number.abs() >= 1e11 {
+                number / 1000.0
+            } else {
+                number
+            };
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "saturates, and is no time then anyway"
+            )]
+            let seconds = seconds as i64;
+            Some(seconds)
+        })
+    }
+
+    /// The rows of `path` by these columns.
+    pub fn table<'a>(&'a self, path: &'a Path) -> Table<'a> {
+        Table {
+            path,
+            columns: self,
+        }
+    }
+}
+
+impl Table<'_> {
+    /// Goes through the rows; returns how many were left out because they do not have the header's columns.
+    ///
+    /// # Errors
+    /// [`TableError`], or whatever `each` returns.
+    pub fn each<E: From<TableError>>(
+        &self,
+        mut each: impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let columns = self.columns;
+        let mut reader = reader(self.path)?;
+        let headers = headers(self.path, &mut reader)?;
+        let place = |name: &str, what| {
+            headers
+                .iter()
+                .position(|header| header == name)
+                .ok_or_else(|| TableError::NoColumn {
+                    path: self.path.display().to_string(),
+                    name: name.to_owned(),
+                    what,
+                    columns: headers.clone(),
+                })
+        };
+        let optional =
+            |name: &Option<String>, what| name.as_deref().map(|name| place(name, what)).transpose();
+        let label = place(&columns.label, "the label")?;
+        let event_time = optional(&columns.event_time, "the event's time")?;
+        // A file of today's events may lack when they were labelled.
+        let label_time = columns
+            .label_time
+            .as_deref()
+            .and_then(|name| place(name, "").ok());
+        let entity = optional(&columns.entity, "the entity")?;
+        let variables = columns
+            .variables
+            .iter()
+            .map(|variable| place(&variable.name, "a variable"))
+            .collect::<Result<Vec<usize>, TableError>>()?;
+        let (mut number, mut broken, mut first) = (0, 0, 0);
+        let mut record = csv::ByteRecord::new();
+        while reader
+            .read_byte_record(&mut record)
+            .map_err(wrong(self.path))?
+        {
+            number += 1;
+            if record.len() != headers.len() {
+                broken += 1;
+                first = if first == 0 { number } else { first };
+                continue;
+            }
+            // Text that is no UTF-8 is kept as far as it is.
+            let cells: Vec<_> = record.iter().map(String::from_utf8_lossy).collect();
+            let cell = |place: usize| present(cells.get(place).map(AsRef::as_ref));
+            let values: Vec<Option<&str>> = variables.iter().map(|place| cell(*place)).collect();
+            each(Event {
+                number,
+                row: Row {
+                    values: &values,
+                    event_time: event_time.and_then(|place| columns.time(cell(place))),
+                    entity: entity.and_then(cell),
+                    label: columns.label(cell(label)),
+                    label_time: label_time.and_then(|place| columns.time(cell(place))),
+                    blocked: false,
+                },
+            })?;
+        }
+        let path = self.path.display().to_string();
+        #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+        if broken as f64 > MOST_BROKEN * number as f64 && broken > 1 {
+            let columns = headers.len();
+            return Err(TableError::Broken {
+                path,
+                broken,
+                rows: number,
+                columns,
+                first,
+            }
+            .into());
+        }
+        if number == broken {
+            return Err(TableError::Empty { path }.into());
+        }
+        Ok(broken)
+    }
+
+    /// All rows as the model takes them, and how many were left out.
+    ///
+    /// # Errors
+    /// [`TableError`].
+    pub fn dataset(&self) -> Result<(Dataset, usize), TableError> {
+        let mut dataset = Dataset::new(self.columns.variables.clone());
+        let broken = self.each(|event| dataset.push(&event.row).map_err(TableError::from))?;
+        Ok((dataset, broken))
+    }
+}
+
+/// An empty cell holds nothing, and so do `NaN` and `null`.
+fn present(text: Option<&str>) -> Option<&str> {
+    text.and_then(model::present)
+}
+
+/// `1` and `1.0` are one label.
+fn same(a: &str, b: &str) -> bool {
+    if a.eq_ignore_ascii_case(b) {
+        return true;
+    }
+    match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => a.total_cmp(&b).is_eq(),
+        _ => false,
+    }
+}
+
+type Cells = Vec<Option<String>>;
+
+/// Rows from all over the file: its first ones may be of one day, or of one kind.
+fn sample(path: &Path, reader: &mut csv::Reader<Box<dyn Read>>) -> Result<Vec<Cells>, TableError> {
+    let mut chance = ChaCha8Rng::seed_from_u64(1);
+    let mut sample: Vec<Cells> = Vec::new();
+    let mut seen = 0_usize;
+    let mut record = csv::ByteRecord::new();
+    while reader.read_byte_record(&mut record).map_err(wrong(path))? {
+        seen += 1;
+        let place = if sample.len() < SAMPLE {
+            sample.len()
+        } else {
+            chance.random_range(0..seen)
+        };
+        if place >= SAMPLE {
+            continue;
+        }
+        let text = |cell: &[u8]| present(Some(&String::from_utf8_lossy(cell))).map(str::to_owned);
+        let cells = record.iter().map(text).collect();
+        if place == sample.len() {
+            sample.push(cells);
+        } else {
+            sample[place] = cells;
+        }
+    }
+    Ok(sample)
+}
+
+fn legit<'a>(
+    path: &str,
+    column: &str,
+    said: &Said,
+    values: impl Iterator<Item = Option<&'a str>>,
+) -> Result<Vec<String>, TableError> {
+    if !said.legit.is_empty() {
+        return Ok(said.legit.clone());
+    }
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for value in values.flatten() {
+        *counts.entry(value).or_default() += 1;
+    }
+    let legit: Vec<String> = counts
+        .keys()
+        .filter(|value| LEGIT.iter().any(|legit| same(legit, value)))
+        .map(|value| (*value).to_owned())
+        .collect();
+    if legit.is_empty() || legit.len() == counts.len() {
+        let mut values: Vec<String> = counts
+            .keys()
+            .take(10)
+            .map(|value| format!("`{value}`"))
+            .collect();
+        if counts.len() > values.len() {
+            values.push("...".to_owned());
+        }
+        return Err(TableError::NoLegit {
+            path: path.to_owned(),
+            column: column.to_owned(),
+            values,
+        });
+    }
+    Ok(legit)
+}
+
+/// What was said of columns comes before what their values look like.
+fn say_types(said: &[String], inferred: &mut [Inferred], path: &Path) -> Result<(), TableError> {
+    let places: HashMap<String, usize> = inferred
+        .iter()
+        .enumerate()
+        .map(|(place, column)| (column.name.clone(), place))
+        .collect();
+    for text in said {
+        let wrong = |why: String| TableError::Type {
+            said: text.clone(),
+            why,
+        };
+        let (name, kind) = text
+            .rsplit_once('=')
+            .ok_or_else(|| wrong("write COLUMN=TYPE, such as client_ip=IP_ADDRESS".to_owned()))?;
+        let place = places
+            .get(name)
+            .ok_or_else(|| wrong(format!("{} has no column `{name}`", path.display())))?;
+        let column = &mut inferred[*place];
+        column.kind = if kind.eq_ignore_ascii_case("ignore") {
+            None
+        } else {
+            Some(
+                kind.parse()
+                    .map_err(|error: model::UnknownVariableType| wrong(error.to_string()))?,
+            )
+        };
+        "said on the command line".clone_into(&mut column.why);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(csv: &str, said: &Said) -> Result<Columns, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        std::fs::write(&path, csv).unwrap();
+        let named = |error: TableError| error.to_string().replace(path.to_str().unwrap(), "a.csv");
+        Columns::find(&path, said).map_err(named)
+    }
+
+    fn said(label: Option<&str>, legit: &[&str], types: &[&str]) -> Said {
+        Said {
+            label: label.map(str::to_owned),
+            legit: legit.iter().map(ToString::to_string).collect(),
+            types: types.iter().map(ToString::to_string).collect(),
+            ..Said::default()
+        }
+    }
+
+    #[track_caller]
+    fn refused(csv: &str, said: &Said, want: &str) {
+        assert_eq!(columns(csv, said).unwrap_err(), want);
+    }
+
+    #[test]
+    fn what_cannot_be_guessed_is_asked_for() {
+        refused(
+            "a,b\n1,2\n",
+            &said(None, &[], &[]),
+            "a.csv: which column is the label? Say --label COLUMN; it has a, b",
+        );
+        refused(
+            "a,b\n1,2\n",
+            &said(Some("c"), &[], &[]),
+            "a.csv: there is no column `c` for the label; it has a, b",
+        );
+        refused(
+            "a,kind\n1,spam\n2,ham\n",
+            &said(Some("kind"), &[], &[]),
+            "a.csv: which value of `kind` is legitimate? Say --legit VALUE; it has `ham`, `spam`",
+        );
+        refused(
+            "a,fraud\n1,0\n2,1\n",
+            &said(None, &[], &["a=MONEY"]),
+            "--type a=MONEY: `MONEY` is no variable type; write one of Amazon's, such as IP_ADDRESS or NUMERIC, or DATETIME",
+        );
+        refused(
+            "a,fraud\n",
+            &said(None, &[], &[]),
+            "a.csv: there are no rows under the header",
+        );
+    }
+
+    #[test]
+    fn the_rest_is_guessed() {
+        let csv = "Timestamp,amt,isFraud,note\n2024-01-01 10:00:00,1.50,0,x\n2024-01-02 11:00:00,2.00,1,y\n";
+        let found = columns(csv, &said(None, &[], &["note=ignore"])).unwrap();
+        assert_eq!(found.label, "isFraud");
+        assert_eq!(found.event_time.as_deref(), Some("Timestamp"));
+        assert_eq!(found.label(Some("0.0")), Label::Legit);
+        assert_eq!(found.label(Some("1")), Label::Fraud);
+        assert_eq!(found.label(None), Label::Unlabelled);
+        assert_eq!(
+            found.time(Some("1704103200")),
+            found.time(Some("2024-01-01T10:00:00Z"))
+        );
+        assert_eq!(found.time(Some("1704103200000")), Some(1_704_103_200));
+        let names: Vec<&str> = found
+            .variables
+            .iter()
+            .map(|variable| variable.name.as_str())
+            .collect();
+        assert_eq!(names, ["amt"]);
+    }
+
+    #[test]
+    fn a_cut_row_is_left_out_and_many_are_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        let rows: String = (0..300).map(|n| format!("{n},{}\n", n % 2)).collect();
+        std::fs::write(&path, format!("a,fraud\n{rows}12")).unwrap();
+        let found = Columns::find(&path, &Said::default()).unwrap();
+        let (dataset, broken) = found.table(&path).dataset().unwrap();
+        assert_eq!((dataset.len(), broken), (300, 1));
+        std::fs::write(&path, "a,fraud\n1,0\n2,1\n3\n4\n").unwrap();
+        let error = found.table(&path).dataset().unwrap_err().to_string();
+        assert!(
+            error.contains(
+                "2 of 4 rows do not have the 2 columns of the header (the first is row 3)"
+            ),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,67 @@
+//! Ten seconds of noise on the wire and on tokens; the targets in `engine/api/fuzz` go on for longer.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use aws_sdk_frauddetector::types::RuleExecutionMode::FirstMatched;
+use futures::FutureExt as _;
+
+use crate::world::World;
+
+const TIME: Duration = Duration::from_secs(10);
+/// So many requests meet one account; then it is full of what they made.
+const REQUESTS: usize = 2_000;
+
+/// A small generator (xorshift), so that a run can be repeated by its seed.
+struct Random(u64);
+
+impl Random {
+    fn seeded() -> Self {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+        Self(now.as_secs() | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn bytes(&mut self) -> Vec<u8> {
+        let length = self.next() % 400;
+        (0..length).map(|_| self.next().to_be_bytes()[0]).collect()
+    }
+}
+
+#[tokio::test]
+async fn any_bytes_as_a_request() {
+    let mut random = Random::seeded();
+    let (start, mut requests) = (Instant::now(), 0_usize);
+    while start.elapsed() < TIME {
+        let world = World::deciding(&[("r", "$price > 1", "block")], FirstMatched).await;
+        world.client.create_list().name("l").send().await.unwrap();
+        for _ in 0..REQUESTS {
+            let seed = random.0;
+            let data = random.bytes();
+            let handled = AssertUnwindSafe(engine::fuzz::wire(&world.engine, &data));
+            assert!(handled.catch_unwind().await.is_ok(), "seed {seed}");
+            requests += 1;
+            if start.elapsed() > TIME {
+                break;
+            }
+        }
+    }
+    assert!(requests > 100, "only {requests} requests were made");
+}
+
+#[test]
+fn any_bytes_as_a_token() {
+    let mut random = Random::seeded();
+    let start = Instant::now();
+    while start.elapsed() < TIME {
+        for _ in 0..100 {
+            engine::fuzz::token(&random.bytes());
+        }
+    }
+}
