@@ -31,8 +31,6 @@ pub enum Code {
     Serialization,
     /// The API has no such operation.
     UnknownOperation,
-    /// The API has this operation, the engine does not yet.
-    NotBuilt,
 }
 
 impl Code {
@@ -47,7 +45,7 @@ impl Code {
             Self::Throttling => "ThrottlingException",
             Self::InternalServer => "InternalServerException",
             Self::Serialization => "SerializationException",
-            Self::UnknownOperation | Self::NotBuilt => "UnknownOperationException",
+            Self::UnknownOperation => "UnknownOperationException",
         }
     }
 
@@ -55,7 +53,6 @@ impl Code {
     pub fn status(self) -> http::StatusCode {
         match self {
             Self::InternalServer => http::StatusCode::INTERNAL_SERVER_ERROR,
-            Self::NotBuilt => http::StatusCode::NOT_IMPLEMENTED,
             _ => http::StatusCode::BAD_REQUEST,
         }
     }

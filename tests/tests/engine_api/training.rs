@@ -161,7 +161,7 @@ fn order(number: u32) -> (String, &'static str, &'static str) {
     let fraud = if risky {
         luck < 9
     } else {
-        luck == 0 && cents % 7 == 0
+        luck == 0 && cents.is_multiple_of(7)
     };
     let price = format!("{}.{:02}", cents / 100, cents % 100);
     (price, country, if fraud { "fraud" } else { "legit" })

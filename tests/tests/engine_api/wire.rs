@@ -52,13 +52,6 @@ async fn an_error_is_in_the_header_and_in_the_body() {
             "UnknownOperationException",
             "There is no operation 'AWSHawksNestServiceFacade.Nothing'.",
         ),
-        (
-            "CancelBatchImportJob",
-            r#"{"jobId":"j"}"#,
-            501,
-            "UnknownOperationException",
-            "The operation CancelBatchImportJob is not built into this engine yet.",
-        ),
     ];
     for (operation, body, status, code, message) in cases {
         let response = world.raw(operation, body).await;

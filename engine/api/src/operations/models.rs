@@ -23,6 +23,7 @@ pub(crate) use versions::{
 const PARTITION: &str = "model";
 
 /// What a model does, and so how it is trained.
+#[expect(clippy::enum_variant_names, reason = "the names of the API")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum ModelType {

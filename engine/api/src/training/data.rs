@@ -158,7 +158,7 @@ async fn external(s3: &aws_sdk_s3::Client, version: &ModelVersion) -> Result<Sou
     let detail = version.details.external_events_detail.as_ref();
     let location = detail.map(|detail| detail.data_location.as_str());
     let source = Source::open(s3, location.unwrap_or_default(), LARGEST).await;
-    source.map_err(|stop| unreadable(stop))
+    source.map_err(unreadable)
 }
 
 fn unreadable(stop: JobStop) -> Stop {

@@ -181,7 +181,9 @@ impl Trainings {
                 self.engine.definitions.get(&job.version_key()).await?;
             let Some(version) = version else { continue };
             match &job.worker {
-                None if self.claim(&job).await? => return self.train(job, version).await.map(Some),
+                None if self.claim(&job).await? => {
+                    return Box::pin(self.train(job, version)).await.map(Some);
+                }
                 Some(worker) if *worker == self.worker || self.is_over(&job) => {
                     let stop = Stop::sentence(
                         "Training interrupted",

@@ -645,10 +645,9 @@ pub(crate) async fn update_version(engine: &Engine, input: UpdateVersion) -> Res
     let before = of(&change, model.model_type, &model.model_id)
         .await?
         .into_iter()
-        .filter(|version| {
+        .rfind(|version| {
             version.model_version_number.major.to_string() == input.major_version_number
-        })
-        .next_back();
+        });
     let before = before.ok_or_else(|| {
         Error::not_found(format!(
             "Major version {} of model '{}' does not exist.",
