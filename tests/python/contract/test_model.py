@@ -15,8 +15,8 @@ from .api import MODEL_TYPE, REGION, WHEN, Shop, delete_all, fresh
 from .model import MODEL, NOT_BUILT, NOT_SHOWN, members
 from .test_jobs import ENDED, Files, rows
 
-# Members that this walk leaves out: it would take a thousand versions.
-LEFT_OUT = {("DescribeDetector", "nextToken")}
+# Members that this walk leaves out: one would take a thousand versions, the other is in no answer of Amazon's either.
+LEFT_OUT = {("DescribeDetector", "nextToken"), ("GetEventPrediction", "modelScores[].modelVersion.arn")}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -117,14 +117,14 @@ def worked(afd, shop, files):
 
 
 def history(shop, count):
-    """A file to train on: fraud is dear and mostly from abroad."""
+    """A file to train on: fraud is dear and mostly from abroad, and most rows do not say where from."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow([shop.v("amount"), shop.v("country"), "EVENT_TIMESTAMP", "EVENT_LABEL"])
     for number in range(count):
         fraud = number % 3 == 0
         amount = (300 if fraud else 40) + number * 37 % 200
-        country = ("NG", "RO", "US")[number % 7 % 3] if fraud else ("US", "DE")[number % 2]
+        country = "" if number % 5 else ("NG", "RO", "US")[number % 7 % 3] if fraud else ("US", "DE")[number % 2]
         writer.writerow([amount, country, f"2026-0{1 + number * 5 // count}-{1 + number % 28:02}T10:00:00Z", shop.labels[0 if fraud else 1]])
     return table.getvalue()
 
@@ -216,7 +216,8 @@ def test_the_operation_is_served(operation):
 
 def shown(operation, place):
     """Whether the member is expected to be there by now."""
-    return operation not in NOT_BUILT and not any(place.startswith(f"{start}.") for start in NOT_SHOWN.get(operation, []))
+    outer = [start for start in NOT_SHOWN.get(operation, []) if place == start or place.startswith(f"{start}.")]
+    return operation not in NOT_BUILT and not outer
 
 
 @pytest.mark.parametrize("operation, place", [
