@@ -105,6 +105,16 @@ struct Place {
     /// Bus of predictions, for event types with `eventOrchestration`.
     #[arg(long, global = true, env = "EVENT_BUS", default_value = "default")]
     event_bus: String,
+    /// Days after storing that `serve`, or the engine over AWS's tables, keeps events, labels and
+    /// predictions; 0 keeps them for ever, as the other commands on the local folder do.
+    #[arg(
+        long,
+        global = true,
+        env = "RETENTION_DAYS",
+        default_value_t = 548,
+        value_name = "DAYS"
+    )]
+    retention_days: u32,
     /// Mapping file.
     #[arg(
         long,
@@ -294,9 +304,6 @@ struct Serve {
     /// Withstand a loss of power, too: about three times slower.
     #[arg(long)]
     durable: bool,
-    /// Days after storing that events, labels and predictions are kept; 0 keeps them for ever.
-    #[arg(long, default_value_t = 548, value_name = "DAYS")]
-    retention_days: u32,
 }
 
 #[derive(Debug, Args)]
@@ -460,6 +467,10 @@ impl Place {
         }
     }
 
+    fn retention(&self) -> Option<u32> {
+        Some(self.retention_days).filter(|days| *days > 0)
+    }
+
     /// The engine over the tables of `clients`.
     fn engine(&self, clients: &Clients) -> Arc<Engine> {
         let mut options = Options::new(&self.region, clients::ACCOUNT);
@@ -467,6 +478,7 @@ impl Place {
             .definitions_table
             .clone_from(&self.definitions_table);
         options.events_table.clone_from(&self.events_table);
+        options.retention_days = self.retention();
         let engine = Engine::new(options, clients.dynamodb.clone());
         Arc::new(engine.with_event_bridge(clients.eventbridge.clone(), &self.event_bus))
     }
@@ -716,8 +728,8 @@ async fn apply_file(place: &Place, args: Apply) -> Result<(), Error> {
 
 async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
     let home = Home::open(&place.home)?;
-    let days = Some(args.retention_days).filter(|days| *days > 0);
-    let machine = Machine::open_keeping(&home, durability(args.durable), days).await?;
+    let durability = durability(args.durable);
+    let machine = Machine::open_keeping(&home, durability, place.retention()).await?;
     let engine = Arc::clone(&machine.engine);
     let counting = tokio::spawn(async move {
         loop {

@@ -94,6 +94,7 @@ async fn run_once(engine: &Engine, operation: &Operation, input: &Value) -> Resu
     }
     match operation.name {
         "GetEventPrediction" => Box::pin(predict(engine, input)).await,
+        "GetPrediction" => run!(predictions::get_prediction),
         "GetEventPredictionMetadata" => run!(predictions::metadata),
         "ListEventPredictions" => run!(predictions::list),
         "SendEvent" => run!(events::send),
