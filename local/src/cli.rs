@@ -108,6 +108,16 @@ struct Place {
     /// Bus of predictions, for event types with `eventOrchestration`.
     #[arg(long, global = true, env = "EVENT_BUS", default_value = "default")]
     event_bus: String,
+    /// Days after storing that `serve`, or the engine over AWS's tables, keeps events, labels and
+    /// predictions; 0 keeps them for ever, as the other commands on the local folder do.
+    #[arg(
+        long,
+        global = true,
+        env = "RETENTION_DAYS",
+        default_value_t = 548,
+        value_name = "DAYS"
+    )]
+    retention_days: u32,
     /// Mapping file.
     #[arg(
         long,
@@ -314,9 +324,6 @@ struct Serve {
     /// Let tests have calls fail, see docs/differences.md.
     #[arg(long, conflicts_with = "credentials")]
     faults: bool,
-    /// Days after storing that events, labels and predictions are kept; 0 keeps them for ever.
-    #[arg(long, default_value_t = 548, value_name = "DAYS")]
-    retention_days: u32,
 }
 
 #[derive(Debug, Args)]
@@ -481,6 +488,10 @@ impl Place {
         }
     }
 
+    fn retention(&self) -> Option<u32> {
+        Some(self.retention_days).filter(|days| *days > 0)
+    }
+
     /// The engine over the tables of `clients`.
     async fn engine(&self, clients: &Clients) -> Arc<Engine> {
         let mut options = Options::new(&self.region, clients::ACCOUNT);
@@ -488,6 +499,7 @@ impl Place {
             .definitions_table
             .clone_from(&self.definitions_table);
         options.events_table.clone_from(&self.events_table);
+        options.retention_days = self.retention();
         let sagemaker = clients::sagemaker(&self.region, self.endpoint_url.as_deref()).await;
         let engine = Engine::new(options, clients.dynamodb.clone())
             .with_bucket(clients.s3.clone(), &self.bucket)
@@ -748,8 +760,7 @@ async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
     } else {
         durability(args.durable)
     };
-    let days = Some(args.retention_days).filter(|days| *days > 0);
-    let machine = Machine::open_keeping(&home, durability, days).await?;
+    let machine = Machine::open_keeping(&home, durability, place.retention()).await?;
     let engine = Arc::clone(&machine.engine);
     let counting = tokio::spawn(async move {
         loop {

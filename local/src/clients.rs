@@ -215,7 +215,7 @@ fn http_client() -> SharedHttpClient {
 pub fn for_files(client: &aws_sdk_s3::Client) -> aws_sdk_s3::Client {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
-        .operation_attempt_timeout(Duration::from_secs(60))
+        .operation_attempt_timeout(Duration::from_mins(1))
         .build();
     let config = client.config().to_builder().timeout_config(timeouts);
     aws_sdk_s3::Client::from_conf(config.build())

@@ -261,12 +261,15 @@ impl Forget<'_> {
         };
         for event in found {
             for (name, values) in &event.values {
-                values.iter().for_each(|value| add(name, value));
+                for value in values {
+                    add(name, value);
+                }
             }
         }
         for decision in decisions {
-            let variables = decision.variables.iter();
-            variables.for_each(|(name, value)| add(name, value));
+            for (name, value) in &decision.variables {
+                add(name, value);
+            }
         }
         let of_engine = found
             .iter()

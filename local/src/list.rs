@@ -47,10 +47,10 @@ pub fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExpiry> {
 /// There is no such list, or the engine's tables fail.
 pub async fn entries(engine: &Engine, list: &str) -> Result<Vec<Value>, engine::Error> {
     let entries = engine.list_entries(list).await?;
-    Ok(entries.into_iter().map(as_json).collect())
+    Ok(entries.iter().map(as_json).collect())
 }
 
-fn as_json(entry: ListEntry) -> Value {
+fn as_json(entry: &ListEntry) -> Value {
     json!({
         "element": entry.element,
         "expires": entry.expires.map(|time| time.to_string()),

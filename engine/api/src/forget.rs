@@ -154,8 +154,8 @@ impl Engine {
         }
         let unique: HashSet<&Subject> = subjects.iter().collect();
         let keys: Vec<Key> = unique.iter().map(|subject| subject.key()).collect();
-        let notes = self.events.items(&keys).await?;
-        let noted: HashSet<&String> = notes
+        let found = self.events.items(&keys).await?;
+        let noted: HashSet<&String> = found
             .iter()
             .filter_map(|item| item.get("pk")?.as_s().ok())
             .collect();

@@ -24,7 +24,10 @@ pub(crate) struct Operation {
 
 /// Finds an operation by its name.
 pub(crate) fn find(name: &str) -> Option<&'static Operation> {
-    OPERATIONS.iter().find(|operation| operation.name == name)
+    let operations = OPERATIONS.iter().chain([&GET_PREDICTION]);
+    operations
+        .into_iter()
+        .find(|operation| operation.name == name)
 }
 
 /// Every operation, in the order of their names.
@@ -365,6 +368,18 @@ static MODEL_OUTPUT_CONFIGURATION: Shape = Shape::Structure(&[
 static TAG_KEYS: Shape = list(&TAG_KEY, 0, 50);
 
 // Operations, in the order of their names.
+
+/// The model of today lacks it: the API had it until 2020.
+static GET_PREDICTION: Operation = operation(
+    "GetPrediction",
+    &[
+        must("detectorId", &IDENTIFIER),
+        may("detectorVersionId", &VERSION),
+        must("eventId", &IDENTIFIER),
+        may("eventAttributes", &EVENT_VARIABLES),
+        may("externalModelEndpointDataBlobs", &ENDPOINT_BLOBS),
+    ],
+);
 
 static OPERATIONS: &[Operation] = &[
     operation(

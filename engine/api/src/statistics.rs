@@ -229,13 +229,19 @@ impl Engine {
     pub(crate) async fn totals(&self, event_type: &str) -> Result<Option<Totals>> {
         let keys: Vec<Key> = (0..SHARDS).map(|shard| key(event_type, shard)).collect();
         let shards: Vec<Totals> = self.events.many(&keys).await?;
-        Ok(shards.into_iter().reduce(|mut sum, shard| {
+        let totals = shards.into_iter().reduce(|mut sum, shard| {
             sum.number_of_events += shard.number_of_events;
             sum.event_data_size_in_bytes += shard.event_data_size_in_bytes;
             sum.least_recent_event = earlier(sum.least_recent_event, shard.least_recent_event);
             sum.most_recent_event = sum.most_recent_event.max(shard.most_recent_event);
             sum.last_updated_time = sum.last_updated_time.max(shard.last_updated_time);
             sum
+        });
+        // A deletion may be written before the count of what it deletes.
+        Ok(totals.map(|totals| Totals {
+            number_of_events: totals.number_of_events.max(0),
+            event_data_size_in_bytes: totals.event_data_size_in_bytes.max(0),
+            ..totals
         }))
     }
 }

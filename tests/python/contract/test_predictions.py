@@ -441,3 +441,14 @@ def test_a_prediction_time_that_is_none(afd, past):
 def test_an_event_of_256_kb_is_too_large(plain):
     got = refusal(plain.afd.get_event_prediction, **plain.prediction({"country": "x"}) | {"eventVariables": {f"v{n}": "x" * 8000 for n in range(40)}})
     assert got.startswith("ValidationException: ") and "262144" in got.replace(",", "")
+
+
+def test_a_client_of_2020(afd, shop, endpoint):
+    """GetPrediction left the API in 2020; ours still answers it."""
+    shop.deciding("large: $amount > 1")
+    asked = {"detectorId": shop.name, "eventId": "e-1", "eventAttributes": shop.variables("amount=5")}
+    answer = post(endpoint, "GetPrediction", asked)
+    if answer.status == 400 and answer.json["__type"] == "UnknownOperationException":
+        pytest.skip("this endpoint has no GetPrediction")
+    assert answer.json == {"outcomes": [shop.v("large")], "modelScores": []}
+    assert shop.stored()["eventVariables"] == asked["eventAttributes"]

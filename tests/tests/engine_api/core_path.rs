@@ -1,5 +1,7 @@
 //! From nothing to a decision, a stored event and its label.
 
+use std::time::Duration;
+
 use aws_sdk_frauddetector::types::RuleExecutionMode;
 
 use crate::world::{EVENT_TIME, World, matches};
@@ -71,4 +73,41 @@ async fn an_event_that_was_sent() {
     assert_eq!(event.event_variables().unwrap()["price"], "20");
     assert_eq!(event.current_label(), Some("legit"));
     assert_eq!(event.label_timestamp(), Some("2026-06-02T20:00:00Z"));
+}
+
+/// Days that events are kept, and what is left of one after a while.
+#[tokio::test]
+async fn an_event_is_kept_for_its_time() {
+    for (days, kept) in [
+        (Some(548), [true, false]),
+        (Some(7), [false, false]),
+        (None, [true, true]),
+    ] {
+        let world = World::with(|options| options.retention_days = days).await;
+        world.detector().await;
+        let send = world
+            .event("ord-1", &[("price", "10")])
+            .assigned_label("legit");
+        let send = send.label_timestamp(EVENT_TIME).send();
+        send.await.unwrap();
+        let mut found = Vec::new();
+        for wait in [30, 600] {
+            world.pass(Duration::from_hours(24 * wait));
+            let get = world
+                .client
+                .get_event()
+                .event_id("ord-1")
+                .event_type_name("order");
+            found.push(get.send().await.is_ok());
+        }
+        assert_eq!(found, kept, "{days:?}");
+        let item = world.dynamodb.get_item().table_name("Events");
+        let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+        let item = item
+            .key("pk", text("event#order#ord-1"))
+            .key("sk", text("event"));
+        let item = item.send().await.unwrap().item.unwrap();
+        // DynamoDB deletes by this attribute.
+        assert_eq!(item.contains_key("expiresAt"), days.is_some(), "{days:?}");
+    }
 }

@@ -238,14 +238,14 @@ async fn an_entry_may_expire() {
     update(&world, &["SY", "KP"], Append).await;
     assert_eq!(entries(&world).await, known);
 
-    world.pass(Duration::from_mins(60));
+    world.pass(Duration::from_hours(1));
     assert_eq!(decide("SY").await, "");
     assert_eq!(decide("IR").await, "blocked: block");
     assert_eq!(elements(&world).await, "IR KP");
     assert_eq!(entries(&world).await, "IR, KP");
     // Added again it stays.
     update(&world, &["SY"], Append).await;
-    world.pass(Duration::from_mins(60));
+    world.pass(Duration::from_hours(1));
     assert_eq!(decide("SY").await, "blocked: block");
     assert_eq!(entries(&world).await, "IR, KP, SY");
     update(&world, &["KP"], Replace).await;

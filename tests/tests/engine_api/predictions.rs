@@ -273,3 +273,38 @@ async fn ingestion_that_is_off_stores_predictions_but_no_events() {
     let list = world.client.list_event_predictions().send().await.unwrap();
     assert_eq!(list.event_prediction_summaries().len(), 1);
 }
+
+/// A client of 2020 asks with less and is told less.
+#[tokio::test]
+async fn the_prediction_of_before() {
+    let rules = [
+        ("large", "$price > 100", "block"),
+        ("any", "$price > 1", "block"),
+        ("rest", "$price > 0", "review"),
+    ];
+    let world = World::deciding(&rules, AllMatched).await;
+    let ask = async |body: &str| {
+        let answer = world.raw("GetPrediction", body).await;
+        format!("{} {}", answer.status().as_u16(), json(&answer))
+    };
+    assert_eq!(
+        ask(r#"{"detectorId":"orders","detectorVersionId":"1","eventId":"e-1","eventAttributes":{"price":"250"}}"#).await,
+        r#"200 {"outcomes":["block","review"],"modelScores":[]}"#
+    );
+    let get = world
+        .client
+        .get_event()
+        .event_id("e-1")
+        .event_type_name("order");
+    let event = get.send().await.unwrap().event.unwrap();
+    assert_eq!(event.event_timestamp(), Some("2026-06-01T10:15:30Z"));
+    assert_eq!(event.entities()[0].entity_id(), "unknown");
+    let refused =
+        ask(r#"{"detectorId":"none","eventId":"e-1","eventAttributes":{"price":"1"}}"#).await;
+    assert!(
+        refused.starts_with(r#"400 {"__type":"ResourceNotFoundException""#),
+        "{refused}"
+    );
+    let refused = ask(r#"{"detectorId":"orders"}"#).await;
+    assert!(refused.contains("'eventId'"), "{refused}");
+}

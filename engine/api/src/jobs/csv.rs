@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::source::{Broken, Source};
 use super::{ROWS, Stop};
 use crate::bundle::EventTypeBundle;
+use crate::error::Error;
 use crate::text;
 
 /// A longer row is taken for a quote that was never closed: reading on would fill the memory.
@@ -208,7 +209,7 @@ pub(super) async fn read(
     row: u64,
     byte: u64,
 ) -> Result<(ByteRecord, mpsc::Receiver<Result<Step, Stop>>), Stop> {
-    let (sender, mut steps) = mpsc::channel(1);
+    let (sender, steps) = mpsc::channel(1);
     let source = source.clone();
     let (header, headers) = tokio::sync::oneshot::channel();
     let (first, rest) = (source.read_from(0), source.read_from(byte));
@@ -225,22 +226,20 @@ pub(super) async fn read(
         }
         loop {
             let step = reader.step();
-            let last = step.as_ref().map_or(true, |step| step.rows.is_empty());
-            // Nobody listens any more, or there is nothing more to say.
-            if last && step.is_ok() || sender.blocking_send(step).is_err() || last {
+            if step.as_ref().is_ok_and(|step| step.rows.is_empty()) {
+                return;
+            }
+            let failed = step.is_err();
+            // Nobody listens any more where the job has been stopped.
+            if sender.blocking_send(step).is_err() || failed {
                 return;
             }
         }
     });
-    match headers.await {
-        Ok(header) => Ok((header?, steps)),
-        Err(_) => {
-            steps.close();
-            Err(Stop::Error(crate::error::Error::internal(
-                "the reader of a file ended early",
-            )))
-        }
-    }
+    let header = headers
+        .await
+        .map_err(|_| Error::internal("the reader of a file ended early"))??;
+    Ok((header, steps))
 }
 
 /// Reads steps of rows, on a thread of its own.
@@ -295,7 +294,7 @@ impl<R: Read> Steps<R> {
         }
         match error.downcast::<Broken>() {
             Ok(Broken(stop)) => stop,
-            Err(error) => Stop::Error(crate::error::Error::internal(error)),
+            Err(error) => Stop::Error(Error::internal(error)),
         }
     }
 

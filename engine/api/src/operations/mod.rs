@@ -127,6 +127,7 @@ pub(crate) fn all<'a>(
     }
     match operation.name {
         "GetEventPrediction" => Box::pin(predict(engine, input)),
+        "GetPrediction" => run!(predictions::get_prediction),
         "GetEventPredictionMetadata" => run!(predictions::metadata),
         "ListEventPredictions" => run!(predictions::list),
         "SendEvent" => run!(events::send),

@@ -27,9 +27,11 @@ use crate::statistics::Count;
 use crate::store::{self, Item, Key, Range, failed};
 use crate::text;
 
+mod before;
 mod history;
 mod how;
 
+pub(crate) use before::get_prediction;
 pub(crate) use history::{NotedDay, list, metadata};
 
 /// Two predictions of one event in one millisecond get different times; so many are tried.
