@@ -313,7 +313,7 @@ where
                 Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.mix(0.5).filled())
             });
     }
-    legend(&mut chart, SeriesLabelPosition::UpperRight)
+    legend(&mut chart, SeriesLabelPosition::UpperMiddle)
 }
 
 /// The share of fraud that log-odds promise against what came, in twentieths of the events.
@@ -370,7 +370,7 @@ where
         .margin(14)
         .x_label_area_size(44)
         .y_label_area_size(190)
-        .build_cartesian_2d(0.0..most * 1.05, (0..rows).into_segmented())?;
+        .build_cartesian_2d(0.0..most * 1.05, (0..rows - 1).into_segmented())?;
     chart
         .configure_mesh()
         .disable_y_mesh()
