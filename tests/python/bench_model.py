@@ -107,7 +107,7 @@ def ranked(labels, scores):
 def ours(folder, arguments):
     program = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "examples" / "train_matrix"
     trained = [program, folder / "matrix", folder / "scores", arguments.trees, LEAVES, RATE, arguments.threads]
-    return json.loads(subprocess.run([str(word) for word in trained], check=True, capture_output=True).stdout)
+    return json.loads(subprocess.run([str(word) for word in trained], check=True, stdout=subprocess.PIPE).stdout)
 
 
 def theirs(x, labels, arguments):
