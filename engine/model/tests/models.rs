@@ -187,9 +187,9 @@ fn data_that_cannot_be_trained_on_is_refused_in_amazons_words() {
     }
     assert!(refusal(&unstable, &options()).starts_with("Fraud rate in the given data is too unstable through time."));
 
-    // A week of events, whose labels take 45 days.
+    // 46 days of events, whose labels take 45 days.
     let young = Options::default();
-    assert!(refusal(&dataset(1500, true), &young).contains("are old enough for their labels to be known (45 days"));
+    assert!(refusal(&dataset(1100, true), &young).contains("are old enough for their labels to be known (45 days"));
 }
 
 #[test]
