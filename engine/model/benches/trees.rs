@@ -4,6 +4,7 @@
 
 use std::hint::black_box;
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use model::trees::boost::{Options, train};
@@ -21,6 +22,19 @@ fn number(row: u32, feature: usize) -> f64 {
 
 fn row(row: u32) -> Vec<f64> {
     (0..FEATURES).map(|feature| number(row, feature)).collect()
+}
+
+/// Prints the median and the 99th percentile of single calls: unlike means they hardly depend on
+/// what else the machine does.
+fn percentiles(name: &str, mut call: impl FnMut(usize)) {
+    let time = |at| {
+        let start = Instant::now();
+        call(at);
+        start.elapsed()
+    };
+    let mut times: Vec<_> = (0..20_000).map(time).collect();
+    times.sort_unstable();
+    println!("{name}: p50 {:?}, p99 {:?}", times[10_000], times[19_800]);
 }
 
 /// 300 trees, six splits deep, 64 leaves.
@@ -53,11 +67,19 @@ fn trees(criterion: &mut Criterion) {
     assert_eq!(forest.trees(), 300);
     println!("{} nodes", forest.nodes());
     let rows: Vec<Vec<f64>> = (0..1000).map(|at| row(ROWS + at)).collect();
+    percentiles("log_odds/300x6", |at| {
+        black_box(forest.log_odds(black_box(&rows[at % rows.len()])));
+    });
+    let mut contributions = vec![0.0; FEATURES];
+    percentiles("contributions/300x6", |at| {
+        contributions.fill(0.0);
+        forest.contributions(black_box(&rows[at % rows.len()]), &mut contributions);
+        black_box(&contributions);
+    });
     let mut next = rows.iter().cycle();
     criterion.bench_function("log_odds/300x6", |bencher| {
         bencher.iter(|| next.next().map(|row| forest.log_odds(black_box(row))));
     });
-    let mut contributions = vec![0.0; FEATURES];
     criterion.bench_function("contributions/300x6", |bencher| {
         bencher.iter(|| {
             contributions.fill(0.0);

@@ -8,6 +8,7 @@
 //! rest of the rows go to SCORES as `f64`. Prints the seconds taken as one line of JSON.
 
 use std::error::Error;
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -63,14 +64,15 @@ fn main() -> Result<(), Box<dyn Error>> {
             .flat_map(|odds| odds.to_le_bytes())
             .collect::<Vec<_>>(),
     )?;
-    println!(
+    writeln!(
+        std::io::stdout(),
         r#"{{"bin_s":{:.3},"train_s":{:.3},"score_us_a_row":{:.2},"trees":{},"nodes":{}}}"#,
         bin.as_secs_f64(),
         train.as_secs_f64(),
         score.as_secs_f64() * 1e6 / f64::from(u32::try_from(rest.len().max(1))?),
         trained.forest.trees(),
         trained.forest.nodes(),
-    );
+    )?;
     Ok(())
 }
 

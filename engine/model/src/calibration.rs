@@ -41,7 +41,9 @@ fn interpolate(x: f64, points: impl Iterator<Item = (f64, f64)>) -> f64 {
     for (to, y) in points {
         if x <= to {
             return match last {
-                Some((from, before)) if to > from => before + (y - before) * (x - from) / (to - from),
+                Some((from, before)) if to > from => {
+                    before + (y - before) * (x - from) / (to - from)
+                }
                 _ => y,
             };
         }
@@ -72,7 +74,11 @@ impl Calibration {
         let left = TAIL.min(legit / 4).max(1);
         let threshold = log_odds[legit - left];
         #[expect(clippy::cast_precision_loss, reason = "counts of events")]
-        let excess = log_odds[legit - left..].iter().map(|x| x - threshold).sum::<f64>() / left as f64;
+        let excess = log_odds[legit - left..]
+            .iter()
+            .map(|x| x - threshold)
+            .sum::<f64>()
+            / left as f64;
         #[expect(clippy::cast_precision_loss, reason = "counts of events")]
         let rate = |above: usize| above as f64 / legit as f64;
         let mut knots = vec![(lowest, 1.0)];
@@ -131,9 +137,20 @@ impl Calibration {
     }
 
     pub(crate) fn is_sound(&self) -> bool {
-        let finite = self.knots.iter().all(|(x, y)| x.is_finite() && (0.0..=1.0).contains(y));
-        let sorted = self.knots.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 >= pair[1].1);
-        !self.knots.is_empty() && self.knots.len() <= 2 * MOST_KNOTS && finite && sorted && self.tail.is_finite() && self.tail > 0.0
+        let finite = self
+            .knots
+            .iter()
+            .all(|(x, y)| x.is_finite() && (0.0..=1.0).contains(y));
+        let sorted = self
+            .knots
+            .windows(2)
+            .all(|pair| pair[0].0 < pair[1].0 && pair[0].1 >= pair[1].1);
+        !self.knots.is_empty()
+            && self.knots.len() <= 2 * MOST_KNOTS
+            && finite
+            && sorted
+            && self.tail.is_finite()
+            && self.tail > 0.0
     }
 }
 
@@ -145,7 +162,17 @@ mod tests {
 
     #[test]
     fn the_published_points() {
-        for (fpr, score) in [(0.005, 975.0), (0.01, 950.0), (0.02, 900.0), (0.03, 860.0), (0.05, 775.0), (0.07, 700.0), (0.10, 600.0), (0.0, 1000.0), (1.0, 0.0)] {
+        for (fpr, score) in [
+            (0.005, 975.0),
+            (0.01, 950.0),
+            (0.02, 900.0),
+            (0.03, 860.0),
+            (0.05, 775.0),
+            (0.07, 700.0),
+            (0.10, 600.0),
+            (0.0, 1000.0),
+            (1.0, 0.0),
+        ] {
             assert!((score_at(fpr) - score).abs() < 1e-9, "{fpr}");
             assert!((fpr_at(score) - fpr).abs() < 1e-9, "{score}");
         }

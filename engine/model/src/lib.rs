@@ -11,6 +11,7 @@ mod dataset;
 mod features;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod history;
 pub mod import;
 mod infer;
 mod maturity;
@@ -30,6 +31,8 @@ pub use infer::{Inferred, infer};
 pub use maturity::{LabelsAre, Maturity, Unlabelled};
 pub use messages::{Level, Message};
 pub use model::{Attribution, EVENT_TIME, Explanation, Impact, Model, Score};
-pub use train::{Importance, ModelType, Options, Progress, Report, Stage, ThresholdRow, TrainError, train};
+pub use train::{
+    Importance, ModelType, Options, Progress, Report, Stage, ThresholdRow, TrainError, train,
+};
 pub use variable::{UnknownVariableType, Variable, VariableType};
 pub use written::{date, number};

@@ -58,7 +58,12 @@ pub(crate) struct Labelled {
 }
 
 /// The events whose labels are known at `as_of` (by default the latest time in the data), in order of time.
-pub(crate) fn mature(dataset: &Dataset, labels_are: LabelsAre, unlabelled: Unlabelled, as_of: Option<i64>) -> (Vec<Labelled>, Maturity) {
+pub(crate) fn mature(
+    dataset: &Dataset,
+    labels_are: LabelsAre,
+    unlabelled: Unlabelled,
+    as_of: Option<i64>,
+) -> (Vec<Labelled>, Maturity) {
     let label = treated(dataset, unlabelled);
     let timed = !dataset.is_empty() && dataset.event_times().iter().all(Option::is_some);
     let (wait, why) = match labels_are {
@@ -67,7 +72,12 @@ pub(crate) fn mature(dataset: &Dataset, labels_are: LabelsAre, unlabelled: Unlab
         LabelsAre::Maturing => wait(dataset),
     };
     let artificial = labels_are == LabelsAre::Final || artificial(dataset).is_some();
-    let latest = dataset.event_times().iter().chain(dataset.label_times()).flatten().max();
+    let latest = dataset
+        .event_times()
+        .iter()
+        .chain(dataset.label_times())
+        .flatten()
+        .max();
     let as_of = as_of.or(latest.copied()).unwrap_or(i64::MAX);
     let mut immature = 0;
     let mut events: Vec<Labelled> = Vec::new();
@@ -76,7 +86,9 @@ pub(crate) fn mature(dataset: &Dataset, labels_are: LabelsAre, unlabelled: Unlab
         let at = row as usize;
         let time = dataset.event_times()[at];
         let event = time.unwrap_or(0);
-        let given = dataset.label_times()[at].filter(|_| !artificial).unwrap_or(event);
+        let given = dataset.label_times()[at]
+            .filter(|_| !artificial)
+            .unwrap_or(event);
         let known = given.max(event.saturating_add(wait));
         if timed && known > as_of {
             immature += 1;
@@ -105,7 +117,11 @@ pub(crate) fn mature(dataset: &Dataset, labels_are: LabelsAre, unlabelled: Unlab
 
 /// Fraud or not, by event; `None` where it is left out.
 pub(crate) fn treated(dataset: &Dataset, unlabelled: Unlabelled) -> Vec<Option<bool>> {
-    let legit = dataset.labels().iter().filter(|label| **label == Label::Legit).count();
+    let legit = dataset
+        .labels()
+        .iter()
+        .filter(|label| **label == Label::Legit)
+        .count();
     let unlabelled = match unlabelled {
         Unlabelled::Auto if legit < 50 => Unlabelled::Legit,
         Unlabelled::Auto => Unlabelled::Ignore,
@@ -114,10 +130,9 @@ pub(crate) fn treated(dataset: &Dataset, unlabelled: Unlabelled) -> Vec<Option<b
     let labels = dataset.labels().iter().zip(dataset.blocked());
     labels
         .map(|(label, blocked)| match (label, unlabelled) {
-            (Label::Fraud, _) => Some(true),
+            (Label::Fraud, _) | (Label::Unlabelled, Unlabelled::Fraud) => Some(true),
             (Label::Legit, _) => Some(false),
             (Label::Unknown, _) | (_, Unlabelled::Ignore | Unlabelled::Auto) => None,
-            (Label::Unlabelled, Unlabelled::Fraud) => Some(true),
             (Label::Unlabelled, Unlabelled::Legit) => (!blocked).then_some(false),
         })
         .collect()
@@ -147,7 +162,9 @@ fn artificial(dataset: &Dataset) -> Option<&'static str> {
         return Some("almost all label times are the same");
     }
     let pairs = dataset.label_times().iter().zip(dataset.event_times());
-    let at_once = pairs.filter(|(label, event)| label.is_some() && label <= event).count();
+    let at_once = pairs
+        .filter(|(label, event)| label.is_some() && label <= event)
+        .count();
     (at_once * 20 >= many * 19).then_some("almost all label times are the times of the events")
 }
 
@@ -157,11 +174,17 @@ fn wait(dataset: &Dataset) -> (i64, String) {
     }
     let mut delays = delays(dataset);
     if delays.len() < ENOUGH_DELAYS {
-        return (FLOOR, "too few label times, so 45 days are taken".to_owned());
+        return (
+            FLOOR,
+            "too few label times, so 45 days are taken".to_owned(),
+        );
     }
     delays.sort_unstable();
     let p95 = delays[(delays.len() * 95 / 100).min(delays.len() - 1)].max(0);
-    (p95, "95 % of the labels of fraud came within this time".to_owned())
+    (
+        p95,
+        "95 % of the labels of fraud came within this time".to_owned(),
+    )
 }
 
 #[cfg(test)]
@@ -188,12 +211,24 @@ mod tests {
     }
 
     fn at_days(days: i64, delay: impl Fn(i64) -> Option<i64>) -> Dataset {
-        dataset((0..days).map(|day| (day * DAY, Label::Fraud, delay(day).map(|delay| day * DAY + delay), false)))
+        dataset((0..days).map(|day| {
+            (
+                day * DAY,
+                Label::Fraud,
+                delay(day).map(|delay| day * DAY + delay),
+                false,
+            )
+        }))
     }
 
     #[test]
     fn without_label_times_45_days_are_waited() {
-        let (events, maturity) = mature(&at_days(100, |_| None), LabelsAre::Maturing, Unlabelled::Ignore, None);
+        let (events, maturity) = mature(
+            &at_days(100, |_| None),
+            LabelsAre::Maturing,
+            Unlabelled::Ignore,
+            None,
+        );
         assert_eq!((events.len(), maturity.immature), (55, 45));
         assert_eq!(events[0].known, FLOOR);
     }
@@ -202,7 +237,12 @@ mod tests {
     fn observed_delays_are_waited() {
         // 5 % come after 30 days, the rest after 10.
         let delay = |day| Some(if day % 25 == 0 { 30 } else { 10 } * DAY);
-        let (events, maturity) = mature(&at_days(100, delay), LabelsAre::Maturing, Unlabelled::Ignore, Some(100 * DAY));
+        let (events, maturity) = mature(
+            &at_days(100, delay),
+            LabelsAre::Maturing,
+            Unlabelled::Ignore,
+            Some(100 * DAY),
+        );
         assert!((maturity.wait_days - 10.0).abs() < 1e-9);
         assert_eq!(maturity.immature, 10);
         assert_eq!(events[0].known, 30 * DAY, "its own label came later");
@@ -211,8 +251,17 @@ mod tests {
 
     #[test]
     fn made_up_label_times_are_seen_through() {
-        let (_, maturity) = mature(&at_days(100, |_| Some(0)), LabelsAre::Maturing, Unlabelled::Ignore, None);
-        assert!(maturity.why.contains("times of the events"), "{}", maturity.why);
+        let (_, maturity) = mature(
+            &at_days(100, |_| Some(0)),
+            LabelsAre::Maturing,
+            Unlabelled::Ignore,
+            None,
+        );
+        assert!(
+            maturity.why.contains("times of the events"),
+            "{}",
+            maturity.why
+        );
         let one = at_days(100, |day| Some((200 - day) * DAY));
         let (_, maturity) = mature(&one, LabelsAre::Maturing, Unlabelled::Ignore, None);
         assert!(maturity.why.contains("the same"), "{}", maturity.why);
@@ -230,7 +279,10 @@ mod tests {
         ]);
         for (treatment, expected) in [
             (Unlabelled::Ignore, [None, None, None, Some(false)]),
-            (Unlabelled::Fraud, [Some(true), Some(true), None, Some(false)]),
+            (
+                Unlabelled::Fraud,
+                [Some(true), Some(true), None, Some(false)],
+            ),
             (Unlabelled::Legit, [None, Some(false), None, Some(false)]),
             (Unlabelled::Auto, [None, Some(false), None, Some(false)]),
         ] {

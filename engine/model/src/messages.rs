@@ -54,9 +54,19 @@ pub(crate) fn check(dataset: &Dataset, labels: &[Option<bool>], options: &Option
     let mut findings = Findings(Vec::new());
     let file = &mut findings;
     let rows = dataset.len();
-    let of = |wanted: bool| labels.iter().filter(|label| **label == Some(wanted)).count();
+    let of = |wanted: bool| {
+        labels
+            .iter()
+            .filter(|label| **label == Some(wanted))
+            .count()
+    };
     if rows == 0 && options.unlabelled.is_some() {
-        file.add(Level::Error, None, "No events", "No ingested events found for training, please check your training configuration.");
+        file.add(
+            Level::Error,
+            None,
+            "No events",
+            "No ingested events found for training, please check your training configuration.",
+        );
     } else if rows < 100 {
         file.add(
             Level::Error,
@@ -83,7 +93,11 @@ pub(crate) fn check(dataset: &Dataset, labels: &[Option<bool>], options: &Option
 }
 
 fn times(dataset: &Dataset, findings: &mut Findings) {
-    let missing = dataset.event_times().iter().filter(|time| time.is_none()).count();
+    let missing = dataset
+        .event_times()
+        .iter()
+        .filter(|time| time.is_none())
+        .count();
     if missing > 0 && missing < dataset.len() {
         findings.add(
             Level::Error,
@@ -125,12 +139,20 @@ fn unknown_labels(dataset: &Dataset, options: &Options, findings: &mut Findings)
     }
 }
 
-fn entities(dataset: &Dataset, labels: &[Option<bool>], options: &Options, findings: &mut Findings) {
+fn entities(
+    dataset: &Dataset,
+    labels: &[Option<bool>],
+    options: &Options,
+    findings: &mut Findings,
+) {
     if options.model_type != ModelType::TransactionFraudInsights {
         return;
     }
     let codes = &dataset.entities().codes;
-    for (fraud, name, examples) in [(true, "fraud", "fraudulent"), (false, "legit", "legitimate")] {
+    for (fraud, name, examples) in [
+        (true, "fraud", "fraudulent"),
+        (false, "legit", "legitimate"),
+    ] {
         let unique: FxHashSet<u32> = codes
             .iter()
             .zip(labels)
@@ -180,7 +202,14 @@ fn variables(dataset: &Dataset, options: &Options, findings: &mut Findings) {
                 let varies = present().any(|value| Some(value) != first);
                 (values.len() - present().count(), 1 + usize::from(varies))
             }
-            Column::Texts(texts) => (texts.codes.iter().filter(|code| **code == Texts::MISSING).count(), texts.distinct()),
+            Column::Texts(texts) => (
+                texts
+                    .codes
+                    .iter()
+                    .filter(|code| **code == Texts::MISSING)
+                    .count(),
+                texts.distinct(),
+            ),
         };
         if missing < dataset.len() && distinct > 1 {
             suitable += 1;
@@ -202,7 +231,10 @@ fn variables(dataset: &Dataset, options: &Options, findings: &mut Findings) {
             Level::Error,
             None,
             "Too few variables",
-            format!("Dataset must contain at least {} variables suitable for training.", options.min_variables),
+            format!(
+                "Dataset must contain at least {} variables suitable for training.",
+                options.min_variables
+            ),
         );
     }
 }
@@ -211,8 +243,13 @@ fn shape(name: &str, kind: VariableType, texts: &Texts, findings: &mut Findings)
     use VariableType as T;
     let (looks, what): (fn(&str) -> bool, _) = match kind {
         T::EmailAddress => (looks::is_email, "http://emailregex.com"),
-        T::IpAddress => (|text| looks::ip(text).is_some(), "for IPv4 or IPv6 addresses"),
-        T::PhoneNumber | T::BillingPhone | T::ShippingPhone => (looks::is_phone, "for telephone numbers"),
+        T::IpAddress => (
+            |text| looks::ip(text).is_some(),
+            "for IPv4 or IPv6 addresses",
+        ),
+        T::PhoneNumber | T::BillingPhone | T::ShippingPhone => {
+            (looks::is_phone, "for telephone numbers")
+        }
         _ => return,
     };
     if texts.distinct() < 100 {

@@ -37,7 +37,11 @@ pub struct Range {
 
 #[expect(clippy::cast_precision_loss, reason = "counts of events")]
 fn ratio(part: usize, whole: usize) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
 }
 
 impl Ranking {
@@ -48,8 +52,17 @@ impl Ranking {
 
     /// Ranks events with a weight each, such as the amount of the order.
     pub fn weighted(events: impl IntoIterator<Item = (f64, bool, f64)>) -> Self {
-        let lowest = |score: f64| if score.is_nan() { f64::NEG_INFINITY } else { score };
-        let mut events: Vec<_> = events.into_iter().map(|(score, fraud, weight)| (lowest(score), fraud, weight)).collect();
+        let lowest = |score: f64| {
+            if score.is_nan() {
+                f64::NEG_INFINITY
+            } else {
+                score
+            }
+        };
+        let mut events: Vec<_> = events
+            .into_iter()
+            .map(|(score, fraud, weight)| (lowest(score), fraud, weight))
+            .collect();
         events.sort_by(|a, b| b.0.total_cmp(&a.0));
         let fraud = events.iter().filter(|event| event.1).count();
         Self {
@@ -176,12 +189,20 @@ impl Ranking {
     /// The share of fraud among the highest-scored events that a team can review.
     pub fn precision_at_capacity(&self, events: usize) -> f64 {
         let called = events.min(self.events.len());
-        ratio(self.events[..called].iter().filter(|event| event.1).count(), called)
+        ratio(
+            self.events[..called].iter().filter(|event| event.1).count(),
+            called,
+        )
     }
 
     /// The share of the fraud's weight (its money) that is found at a false-positive rate.
     pub fn weight_recall_at(&self, fpr: f64) -> f64 {
-        let weight_of = |tie: &[(f64, bool, f64)]| -> f64 { tie.iter().filter(|event| event.1).map(|event| event.2.max(0.0)).sum() };
+        let weight_of = |tie: &[(f64, bool, f64)]| -> f64 {
+            tie.iter()
+                .filter(|event| event.1)
+                .map(|event| event.2.max(0.0))
+                .sum()
+        };
         let total = weight_of(&self.events);
         let (mut alarms, mut found) = (0, 0.0);
         for tie in self.ties() {
@@ -199,7 +220,12 @@ impl Ranking {
 #[expect(clippy::cast_precision_loss, reason = "counts of events")]
 fn variance(values: &[f64], mean: f64) -> f64 {
     let n = values.len() as f64;
-    values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / (n - 1.0) / n
+    values
+        .iter()
+        .map(|value| (value - mean) * (value - mean))
+        .sum::<f64>()
+        / (n - 1.0)
+        / n
 }
 
 #[cfg(test)]
@@ -214,7 +240,12 @@ mod tests {
 
     #[test]
     fn figures_by_hand() {
-        let ranking = Ranking::weighted([(0.9, true, 10.0), (0.8, false, 1.0), (0.7, true, 90.0), (0.2, false, 1.0)]);
+        let ranking = Ranking::weighted([
+            (0.9, true, 10.0),
+            (0.8, false, 1.0),
+            (0.7, true, 90.0),
+            (0.2, false, 1.0),
+        ]);
         assert!(close(ranking.auc(), 0.75));
         assert!(close(ranking.average_precision(), 0.5 + 0.5 * 2.0 / 3.0));
         assert!(close(ranking.recall_at(0.25), 0.5));
@@ -222,7 +253,9 @@ mod tests {
         assert!(close(ranking.weight_recall_at(0.1), 0.1));
         assert!(close(ranking.precision_at_capacity(3), 2.0 / 3.0));
         let point = ranking.at(0.7);
-        assert!(close(point.fpr, 0.5) && close(point.tpr, 1.0) && close(point.precision, 2.0 / 3.0));
+        assert!(
+            close(point.fpr, 0.5) && close(point.tpr, 1.0) && close(point.precision, 2.0 / 3.0)
+        );
     }
 
     #[test]
@@ -230,7 +263,9 @@ mod tests {
         // pROC::ci.auc of these gives 0.5 to 1.
         let ranking = Ranking::new((0..20).map(|n| (f64::from(n), n % 3 == 0)));
         let range = ranking.auc_range();
-        assert!(range.low < range.value && range.value < range.high && range.high - range.low > 0.3);
+        assert!(
+            range.low < range.value && range.value < range.high && range.high - range.low > 0.3
+        );
     }
 
     proptest! {

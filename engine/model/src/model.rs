@@ -99,7 +99,11 @@ impl Model {
     ///
     /// # Errors
     /// The number of features that the forest has, if there are not as many variables.
-    pub fn from_forest(variables: Vec<Variable>, forest: Forest, legit: Option<&[f64]>) -> Result<Self, usize> {
+    pub fn from_forest(
+        variables: Vec<Variable>,
+        forest: Forest,
+        legit: Option<&[f64]>,
+    ) -> Result<Self, usize> {
         if variables.len() != forest.features() {
             return Err(forest.features());
         }
@@ -157,7 +161,12 @@ impl Model {
     }
 
     /// Scores an event and divides the score among the variables.
-    pub fn explain(&self, values: &[Option<&str>], event_time: Option<i64>, attribution: Attribution) -> Explanation {
+    pub fn explain(
+        &self,
+        values: &[Option<&str>],
+        event_time: Option<i64>,
+        attribution: Attribution,
+    ) -> Explanation {
         let mut row = Vec::with_capacity(self.features().len());
         self.encode(values, event_time, &mut row);
         let contributions = match attribution {
@@ -170,7 +179,11 @@ impl Model {
         };
         let sums = self.by_variable(&contributions);
         let most = sums.iter().fold(0.0_f64, |most, sum| most.max(sum.abs()));
-        let names = self.variables().iter().map(|variable| variable.name.as_str()).chain([EVENT_TIME]);
+        let names = self
+            .variables()
+            .iter()
+            .map(|variable| variable.name.as_str())
+            .chain([EVENT_TIME]);
         let impacts = names
             .zip(&sums)
             .map(|(name, sum)| Impact {
@@ -190,8 +203,17 @@ impl Model {
     pub fn importance(&self) -> Vec<(String, f64)> {
         let sums = self.by_variable(&self.forest.importance());
         let total: f64 = sums.iter().sum();
-        let names = self.variables().iter().map(|variable| variable.name.clone()).chain([EVENT_TIME.to_owned()]);
-        names.zip(sums.iter().map(|sum| if total > 0.0 { sum / total } else { 0.0 })).collect()
+        let names = self
+            .variables()
+            .iter()
+            .map(|variable| variable.name.clone())
+            .chain([EVENT_TIME.to_owned()]);
+        names
+            .zip(
+                sums.iter()
+                    .map(|sum| if total > 0.0 { sum / total } else { 0.0 }),
+            )
+            .collect()
     }
 
     /// The numbers of an event, in the order of [`Model::features`].
@@ -199,7 +221,14 @@ impl Model {
         match &self.encoding {
             Encoding::Learnt(encoder) => encoder.encode(values, event_time, out),
             Encoding::Numbers(variables, _) => {
-                let number = |at: usize| values.get(at).copied().flatten().and_then(written::present).and_then(written::number);
+                let number = |at: usize| {
+                    values
+                        .get(at)
+                        .copied()
+                        .flatten()
+                        .and_then(written::present)
+                        .and_then(written::number)
+                };
                 out.clear();
                 out.extend((0..variables.len()).map(|at| number(at).unwrap_or(f64::NAN)));
             }

@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::calibration::Calibration;
 use crate::dataset::{Column, Dataset};
 use crate::features::plan::Plan;
-use crate::features::{Encoder, Rows, hash_with, mix};
+use crate::features::{Encoder, Examples, hash_with, mix};
 use crate::maturity::{Labelled, LabelsAre, Maturity, Unlabelled, mature, treated};
 use crate::messages::{Level, Message, check};
 use crate::metrics::{Range, Ranking};
@@ -118,7 +118,9 @@ pub enum TrainError {
         why: String,
     },
     /// Nothing tells fraud from the rest.
-    #[error("no variable tells fraudulent events from legitimate ones: all events would get the same score")]
+    #[error(
+        "no variable tells fraudulent events from legitimate ones: all events would get the same score"
+    )]
     NothingToLearn,
     /// The caller stopped it.
     #[error("training was cancelled")]
@@ -195,7 +197,9 @@ pub struct Report {
 }
 
 /// Thresholds of the table: Amazon's live ones, and the published ones above them.
-const THRESHOLDS: [f64; 12] = [990.0, 975.0, 950.0, 900.0, 860.0, 820.0, 775.0, 740.0, 700.0, 600.0, 400.0, 200.0];
+const THRESHOLDS: [f64; 12] = [
+    990.0, 975.0, 950.0, 900.0, 860.0, 820.0, 775.0, 740.0, 700.0, 600.0, 400.0, 200.0,
+];
 
 /// Trains a model.
 pub fn train(
@@ -228,9 +232,17 @@ pub fn train(
         events.sort_by_key(|event| hashes[event.row as usize]);
     }
     let cuts = [events.len() * 70 / 100, events.len() * 85 / 100];
-    let blocks = [&events[..cuts[0]], &events[cuts[0]..cuts[1]], &events[cuts[1]..]];
+    let blocks = [
+        &events[..cuts[0]],
+        &events[cuts[0]..cuts[1]],
+        &events[cuts[1]..],
+    ];
     let fraud = blocks.map(|block| block.iter().filter(|event| event.fraud).count());
-    if blocks.iter().zip(fraud).any(|(block, fraud)| fraud == 0 || fraud == block.len()) {
+    if blocks
+        .iter()
+        .zip(fraud)
+        .any(|(block, fraud)| fraud == 0 || fraud == block.len())
+    {
         return Err(TrainError::Data(vec![Message {
             level: Level::Error,
             field: None,
@@ -245,7 +257,12 @@ pub fn train(
     let trial = Prepared::new(dataset, &events, cuts[0], cuts[1], options)?;
     let (settings, trial_forest, trees) = search(&trial, options, &mut tell)?;
     let validated = trial.scores(&trial_forest);
-    let calibration = Calibration::fit(validated.iter().filter(|(_, fraud)| !fraud).map(|(log_odds, _)| *log_odds));
+    let calibration = Calibration::fit(
+        validated
+            .iter()
+            .filter(|(_, fraud)| !fraud)
+            .map(|(log_odds, _)| *log_odds),
+    );
     let calibration = calibration.ok_or(TrainError::NothingToLearn)?;
     let ranking = Ranking::new(validated.iter().copied());
     drop(trial);
@@ -341,22 +358,33 @@ struct Prepared {
 
 impl Prepared {
     /// Events before `train_to` train, those before `stop_to` stop, the rest validate.
-    fn new(dataset: &Dataset, events: &[Labelled], train_to: usize, stop_to: usize, options: &Options) -> Result<Self, TrainError> {
+    fn new(
+        dataset: &Dataset,
+        events: &[Labelled],
+        train_to: usize,
+        stop_to: usize,
+        options: &Options,
+    ) -> Result<Self, TrainError> {
         let rows: Vec<u32> = events.iter().map(|event| event.row).collect();
         let labels: Vec<bool> = events.iter().map(|event| event.fraud).collect();
         let plan = if events.first().is_some_and(|event| event.time.is_some()) {
-            let times: Vec<i64> = events.iter().map(|event| event.time.unwrap_or_default()).collect();
+            let times: Vec<i64> = events
+                .iter()
+                .map(|event| event.time.unwrap_or_default())
+                .collect();
             let known: Vec<i64> = events.iter().map(|event| event.known).collect();
             Plan::blocks(&times, &known, train_to)
         } else {
             // The events lie in the order of their hashes, so neighbours are strangers.
-            let folds: Vec<u64> = (0..events.len() as u64).map(|at| mix(at ^ options.seed)).collect();
+            let folds: Vec<u64> = (0..events.len() as u64)
+                .map(|at| mix(at ^ options.seed))
+                .collect();
             let held_out: Vec<bool> = (0..events.len()).map(|at| at >= train_to).collect();
             Plan::folds(&folds, &held_out)
         };
         let mut matrix = Binned::new(events.len());
         let mut validation = Vec::new();
-        let fit = Rows {
+        let fit = Examples {
             rows: &rows,
             labels: &labels,
             plan: &plan,
@@ -408,7 +436,15 @@ impl Prepared {
             let done = span.start + (span.end - span.start) * share;
             (tell.progress)(Progress { stage, done })
         };
-        Ok(boost::train(&self.matrix, &self.labels, None, &self.train, &self.stop, &settings, &mut each)?)
+        Ok(boost::train(
+            &self.matrix,
+            &self.labels,
+            None,
+            &self.train,
+            &self.stop,
+            &settings,
+            &mut each,
+        )?)
     }
 
     /// Log-odds and label of each validation event.
@@ -464,7 +500,11 @@ fn candidates(rows: usize, options: &Options) -> Vec<boost::Options> {
 }
 
 /// The candidate with the least loss on the stop block, its forest, and how many trees it has.
-fn search(trial: &Prepared, options: &Options, tell: &mut Teller<'_>) -> Result<(boost::Options, Forest, usize), TrainError> {
+fn search(
+    trial: &Prepared,
+    options: &Options,
+    tell: &mut Teller<'_>,
+) -> Result<(boost::Options, Forest, usize), TrainError> {
     let candidates = candidates(trial.train.len(), options);
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
     let width = 0.6 / candidates.len() as f64;
@@ -473,7 +513,11 @@ fn search(trial: &Prepared, options: &Options, tell: &mut Teller<'_>) -> Result<
     for candidate in candidates {
         let trained = trial.boost(&candidate, Stage::Search, from..from + width, tell)?;
         from += width;
-        let loss = trained.measures.iter().copied().fold(f64::INFINITY, f64::min);
+        let loss = trained
+            .measures
+            .iter()
+            .copied()
+            .fold(f64::INFINITY, f64::min);
         if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
             best = Some((loss, candidate, trained.forest));
         }
@@ -487,7 +531,11 @@ fn search(trial: &Prepared, options: &Options, tell: &mut Teller<'_>) -> Result<
 }
 
 fn thresholds(calibration: &Calibration, validated: &[(f64, bool)]) -> Vec<ThresholdRow> {
-    let scores = Ranking::new(validated.iter().map(|(log_odds, fraud)| (calibration.score(*log_odds).round(), *fraud)));
+    let scores = Ranking::new(
+        validated
+            .iter()
+            .map(|(log_odds, fraud)| (calibration.score(*log_odds).round(), *fraud)),
+    );
     THRESHOLDS
         .iter()
         .map(|threshold| {
@@ -504,7 +552,11 @@ fn thresholds(calibration: &Calibration, validated: &[(f64, bool)]) -> Vec<Thres
 }
 
 fn importance(model: &Model) -> Vec<Importance> {
-    let kinds = model.variables().iter().map(|variable| Some(variable.kind)).chain([None]);
+    let kinds = model
+        .variables()
+        .iter()
+        .map(|variable| Some(variable.kind))
+        .chain([None]);
     let mut importance: Vec<Importance> = model
         .importance()
         .into_iter()

@@ -137,7 +137,9 @@ impl fmt::Display for VariableType {
 
 /// A text that is no variable type.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{0}` is no variable type; write one of Amazon's, such as IP_ADDRESS or NUMERIC, or DATETIME")]
+#[error(
+    "`{0}` is no variable type; write one of Amazon's, such as IP_ADDRESS or NUMERIC, or DATETIME"
+)]
 pub struct UnknownVariableType(String);
 
 impl FromStr for VariableType {

@@ -110,7 +110,11 @@ pub fn date(text: &str, day_first: bool) -> Option<i64> {
     let clock = clock_at.unwrap_or(count);
     // `Sat Nov 30 13:01:01 +0000 2019`: the year comes after the clock.
     let late_year = (count > clock && widths[count - 1] == 4).then(|| numbers[count - 1]);
-    let clock_end = if late_year.is_some() { count - 1 } else { count };
+    let clock_end = if late_year.is_some() {
+        count - 1
+    } else {
+        count
+    };
     let (year, month, day) = match (month_word, clock, late_year) {
         (Some((month, _)), 1, Some(year)) => (year, month, numbers[0]),
         (Some((month, before)), 2, None) => match (before, widths[0]) {
@@ -131,14 +135,25 @@ pub fn date(text: &str, day_first: bool) -> Option<i64> {
         _ => return None,
     };
     let seconds = clock_seconds(&numbers[clock..clock_end.max(clock)], afternoon)?;
-    let date = Date::new(year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?).ok()?;
+    let date = Date::new(
+        year.try_into().ok()?,
+        month.try_into().ok()?,
+        day.try_into().ok()?,
+    )
+    .ok()?;
     Some(days_since_1970(date) * 86_400 + seconds - offset.unwrap_or(0))
 }
 
 /// Whether a date written with numbers has its day before its month for certain.
 pub fn has_day_first(text: &str) -> bool {
     let mut parts = text.trim().splitn(3, ['/', '-', '.']);
-    let mut part = || parts.next().filter(|part| part.len() <= 2)?.parse::<u8>().ok();
+    let mut part = || {
+        parts
+            .next()
+            .filter(|part| part.len() <= 2)?
+            .parse::<u8>()
+            .ok()
+    };
     matches!((part(), part()), (Some(13..=31), Some(1..=12)))
 }
 
@@ -174,7 +189,16 @@ fn read_offset(text: &str) -> Option<(i64, usize)> {
         .count();
     match digits[..] {
         [a, b] => Some((sign * (a * 10 + b) * 3600, used)),
-        [a, b, c, d] => Some((sign * ((a * 10 + b) * 3600 + (c * 10 + d) * 60), used.min(if text.contains(':') && text[1..].as_bytes().get(2) == Some(&b':') { 6 } else { 5 }))),
+        [a, b, c, d] => Some((
+            sign * ((a * 10 + b) * 3600 + (c * 10 + d) * 60),
+            used.min(
+                if text.contains(':') && text.as_bytes().get(3) == Some(&b':') {
+                    6
+                } else {
+                    5
+                },
+            ),
+        )),
         _ => None,
     }
 }
@@ -190,8 +214,18 @@ fn century(year: i64, width: usize) -> i64 {
 
 fn month_named(word: &str) -> Option<i64> {
     const MONTHS: [&str; 12] = [
-        "january", "february", "march", "april", "may", "june", "july", "august", "september",
-        "october", "november", "december",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
     ];
     let at = MONTHS
         .iter()
@@ -201,13 +235,22 @@ fn month_named(word: &str) -> Option<i64> {
 
 fn is_weekday(word: &str) -> bool {
     const DAYS: [&str; 7] = [
-        "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
     ];
     word.len() >= 3 && DAYS.iter().any(|day| day.starts_with(word))
 }
 
 fn days_since_1970(date: Date) -> i64 {
-    i64::from(date.since(Date::constant(1970, 1, 1)).map_or(0, |span| span.get_days()))
+    i64::from(
+        date.since(Date::constant(1970, 1, 1))
+            .map_or(0, |span| span.get_days()),
+    )
 }
 
 /// Hour of the day with its fraction, 0 to 24.
@@ -221,7 +264,8 @@ pub fn hour_of_day(seconds: i64) -> f64 {
 pub fn day_of_week(seconds: i64) -> f64 {
     // 1970-01-01 was a Thursday.
     #[expect(clippy::cast_precision_loss, reason = "below seven")]
-    let day = (seconds.div_euclid(86_400) + i64::from(Weekday::Thursday.to_monday_zero_offset())).rem_euclid(7) as f64;
+    let day = (seconds.div_euclid(86_400) + i64::from(Weekday::Thursday.to_monday_zero_offset()))
+        .rem_euclid(7) as f64;
     day
 }
 
@@ -273,7 +317,11 @@ mod tests {
         ] {
             assert_eq!(date(text, day_first), expected, "{text}");
         }
-        assert!(has_day_first("30-11-84") && !has_day_first("11-30-84") && !has_day_first("2019-11-30"));
-        assert!((hour_of_day(noon) - 13.0169).abs() < 1e-3 && day_of_week(noon).total_cmp(&5.0).is_eq());
+        assert!(
+            has_day_first("30-11-84") && !has_day_first("11-30-84") && !has_day_first("2019-11-30")
+        );
+        assert!(
+            (hour_of_day(noon) - 13.0169).abs() < 1e-3 && day_of_week(noon).total_cmp(&5.0).is_eq()
+        );
     }
 }

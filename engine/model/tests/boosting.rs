@@ -382,6 +382,14 @@ fn what_cannot_be_trained_is_said() {
     refused(
         &matrix,
         &labels,
+        None,
+        &[0, 1, 0],
+        &options,
+        "row 0 is named twice among the training and stop rows",
+    );
+    refused(
+        &matrix,
+        &labels,
         Some(&[1.0, -1.0, 1.0, 1.0]),
         &rows,
         &options,

@@ -10,7 +10,11 @@ pub fn ip(text: &str) -> Option<IpAddr> {
         return Some(address);
     }
     let whole = text.split_once('.').map_or(text, |(whole, fraction)| {
-        if fraction.bytes().all(|b| b.is_ascii_digit()) { whole } else { "" }
+        if fraction.bytes().all(|b| b.is_ascii_digit()) {
+            whole
+        } else {
+            ""
+        }
     });
     let number: u32 = whole.parse().ok()?;
     (number >= 1 << 24).then(|| IpAddr::V4(number.into()))
@@ -65,9 +69,17 @@ pub fn host(text: &str) -> &str {
 pub fn is_user_agent(text: &str) -> bool {
     text.len() > 15
         && text.contains('/')
-        && ["Mozilla/", "Opera/", "Dalvik/", "AppleWebKit", "okhttp/", "curl/", "Gecko"]
-            .iter()
-            .any(|mark| text.contains(mark))
+        && [
+            "Mozilla/",
+            "Opera/",
+            "Dalvik/",
+            "AppleWebKit",
+            "okhttp/",
+            "curl/",
+            "Gecko",
+        ]
+        .iter()
+        .any(|mark| text.contains(mark))
 }
 
 /// 7 to 18 digits with nothing but the signs of telephone numbers between them.

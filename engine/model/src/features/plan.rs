@@ -156,7 +156,8 @@ impl Plan {
     /// every training row and its label is added.
     pub fn walk(&self, mut step: impl FnMut(Step)) {
         let last = usize::from(PARTS);
-        let mut each = |rows: &[u32], kind: fn(u32) -> Step| rows.iter().for_each(|row| step(kind(*row)));
+        let mut each =
+            |rows: &[u32], kind: fn(u32) -> Step| rows.iter().for_each(|row| step(kind(*row)));
         if self.ordered {
             for part in 0..=last {
                 if part > 0 {

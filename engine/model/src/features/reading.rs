@@ -13,9 +13,13 @@ use crate::written;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Reading {
     /// A number; as a key too where its values come back.
-    Number { keyed: bool },
+    Number {
+        keyed: bool,
+    },
     /// An amount of money.
-    Price { keyed: bool },
+    Price {
+        keyed: bool,
+    },
     /// A date.
     Date {
         /// Whether the day comes before the month.
@@ -59,7 +63,8 @@ impl Reading {
             texts.iter().step_by(step)
         };
         let total = sample().count().max(1);
-        let mostly = |looks: fn(&str) -> bool| sample().filter(|text| looks(text)).count() * 10 > total * 7;
+        let mostly =
+            |looks: fn(&str) -> bool| sample().filter(|text| looks(text)).count() * 10 > total * 7;
         let length = sample().map(str::len).sum::<usize>() / total;
         match kind {
             T::IpAddress => return Self::Ip,
@@ -89,7 +94,9 @@ impl Reading {
         } else if mostly(looks::is_url) {
             Self::Url
         } else if is_free_text(kind) || (texts.distinct() > 200 && length > 24) {
-            Self::Text { short: length <= 150 }
+            Self::Text {
+                short: length <= 150,
+            }
         } else {
             Self::Category {
                 wide: texts.distinct() > 300,
@@ -107,7 +114,9 @@ impl Reading {
             Self::Category { wide: true } => &["number", "length", "digits", "entropy"],
             Self::Text { .. } => TEXT_NUMBERS,
             Self::Url => URL_NUMBERS,
-            Self::Ip => &["address", "octet 1", "octet 2", "octet 3", "octet 4", "private", "v6"],
+            Self::Ip => &[
+                "address", "octet 1", "octet 2", "octet 3", "octet 4", "private", "v6",
+            ],
             Self::Email => EMAIL_NUMBERS,
             Self::Phone => &["digits", "plus", "same digits", "spelling"],
             Self::Postal => &["length", "number"],
@@ -120,7 +129,10 @@ impl Reading {
     pub fn levels(self) -> &'static [&'static str] {
         match self {
             Self::Number { keyed: false } | Self::Price { keyed: false } | Self::Date { .. } => &[],
-            Self::Number { keyed: true } | Self::Price { keyed: true } | Self::Category { .. } | Self::Text { .. } => &["value"],
+            Self::Number { keyed: true }
+            | Self::Price { keyed: true }
+            | Self::Category { .. }
+            | Self::Text { .. } => &["value"],
             Self::Url => &["top-level domain", "domain", "host"],
             Self::Ip => &["/8", "/16", "/24", "/32"],
             Self::Email => &["top-level domain", "domain", "address"],
@@ -135,13 +147,20 @@ impl Reading {
     pub fn is_text(self) -> bool {
         matches!(
             self,
-            Self::Text { .. } | Self::Url | Self::Email | Self::UserAgent | Self::Category { wide: true }
+            Self::Text { .. }
+                | Self::Url
+                | Self::Email
+                | Self::UserAgent
+                | Self::Category { wide: true }
         )
     }
 
     /// Whether letters are read in runs, not only words.
     pub fn is_spelled(self) -> bool {
-        matches!(self, Self::Text { short: true } | Self::Url | Self::Email | Self::Category { wide: true })
+        matches!(
+            self,
+            Self::Text { short: true } | Self::Url | Self::Email | Self::Category { wide: true }
+        )
     }
 
     /// Reads a number that the data set holds as one.
@@ -183,7 +202,8 @@ impl Reading {
                 into.numbers.push(written::number(text).unwrap_or(f64::NAN));
                 if wide {
                     let shape = Shape::of(text);
-                    into.numbers.extend([shape.length, shape.digits, shape.entropy]);
+                    into.numbers
+                        .extend([shape.length, shape.digits, shape.entropy]);
                 }
                 into.keys.push(folded(text));
             }
@@ -263,7 +283,11 @@ fn flag(yes: bool) -> f64 {
 }
 
 fn share(part: usize, whole: usize) -> f64 {
-    if whole == 0 { 0.0 } else { count(part) / count(whole) }
+    if whole == 0 {
+        0.0
+    } else {
+        count(part) / count(whole)
+    }
 }
 
 /// What a text looks like from afar.
@@ -302,7 +326,16 @@ fn entropy(text: &str) -> f64 {
 }
 
 const TEXT_NUMBERS: &[&str] = &[
-    "length", "words", "digits", "capitals", "signs", "entropy", "longest word", "links", "lines", "number",
+    "length",
+    "words",
+    "digits",
+    "capitals",
+    "signs",
+    "entropy",
+    "longest word",
+    "links",
+    "lines",
+    "number",
 ];
 
 fn text_numbers(text: &str, numbers: &mut Vec<f64>) {
@@ -322,7 +355,8 @@ fn text_numbers(text: &str, numbers: &mut Vec<f64>) {
         many += 1;
         longest = longest.max(word.len());
     }
-    let links = text.matches("http").count() + text.matches("www.").count() + text.matches('@').count();
+    let addresses =
+        text.matches("http").count() + text.matches("www.").count() + text.matches('@').count();
     numbers.extend([
         count(text.len()),
         count(many),
@@ -331,16 +365,43 @@ fn text_numbers(text: &str, numbers: &mut Vec<f64>) {
         share(signs, text.len()),
         entropy(text),
         count(longest),
-        count(links),
+        count(addresses),
         count(lines),
-        if many == 1 { written::number(text).unwrap_or(f64::NAN) } else { f64::NAN },
+        if many == 1 {
+            written::number(text).unwrap_or(f64::NAN)
+        } else {
+            f64::NAN
+        },
     ]);
 }
 
 const URL_NUMBERS: &[&str] = &[
-    "length", "host length", "path length", "query length", "path depth", "dots in host", "hyphens in host", "digits in host",
-    "digits", "letters in a row", "signs", "parameters", "scheme", "bare address", "at sign", "percent signs", "www", "capitals",
-    "entropy", "host entropy", "longest path part", "extension length", "ends with a slash", "shouted", "port", "equals signs",
+    "length",
+    "host length",
+    "path length",
+    "query length",
+    "path depth",
+    "dots in host",
+    "hyphens in host",
+    "digits in host",
+    "digits",
+    "letters in a row",
+    "signs",
+    "parameters",
+    "scheme",
+    "bare address",
+    "at sign",
+    "percent signs",
+    "www",
+    "capitals",
+    "entropy",
+    "host entropy",
+    "longest path part",
+    "extension length",
+    "ends with a slash",
+    "shouted",
+    "port",
+    "equals signs",
 ];
 
 fn url(text: &str, into: &mut Read) {
@@ -353,7 +414,11 @@ fn url(text: &str, into: &mut Read) {
     let mut run = 0;
     let mut longest_run = 0;
     for byte in text.bytes() {
-        run = if byte.is_ascii_alphabetic() { run + 1 } else { 0 };
+        run = if byte.is_ascii_alphabetic() {
+            run + 1
+        } else {
+            0
+        };
         longest_run = longest_run.max(run);
     }
     let last = path.rsplit('/').next().unwrap_or_default();
@@ -384,10 +449,15 @@ fn url(text: &str, into: &mut Read) {
         entropy(text),
         entropy(host),
         count(path.split('/').map(str::len).max().unwrap_or(0)),
-        last.rsplit_once('.').map_or(0.0, |(_, extension)| count(extension.len())),
+        last.rsplit_once('.')
+            .map_or(0.0, |(_, extension)| count(extension.len())),
         flag(text.ends_with('/')),
         flag(of(host, |b| b.is_ascii_uppercase()) > 0),
-        flag(rest.split('/').next().is_some_and(|host| host.contains(':'))),
+        flag(
+            rest.split('/')
+                .next()
+                .is_some_and(|host| host.contains(':')),
+        ),
         count(of(text, |b| b == b'=')),
     ]);
     let tld = host.rsplit('.').next().unwrap_or_default();
@@ -423,7 +493,10 @@ fn ip(text: &str, into: &mut Read) {
     match looks::ip(text) {
         Some(IpAddr::V4(address)) => {
             let [a, b, c, d] = address.octets();
-            let private = address.is_private() || address.is_loopback() || address.is_link_local() || address.is_unspecified();
+            let private = address.is_private()
+                || address.is_loopback()
+                || address.is_link_local()
+                || address.is_unspecified();
             into.numbers.push(f64::from(u32::from(address)));
             into.numbers.extend([a, b, c, d].map(f64::from));
             into.numbers.extend([flag(private), 0.0]);
@@ -436,10 +509,12 @@ fn ip(text: &str, into: &mut Read) {
         }
         Some(IpAddr::V6(address)) => {
             let octets = address.octets();
-            let private = address.is_loopback() || address.is_unspecified() || octets[0] & 0xfe == 0xfc;
+            let private =
+                address.is_loopback() || address.is_unspecified() || octets[0] & 0xfe == 0xfc;
             into.numbers.extend([f64::NAN; 5]);
             into.numbers.extend([flag(private), 1.0]);
-            into.keys.extend([4, 6, 8, 16].map(|bytes| hash_with(6, &octets[..bytes])));
+            into.keys
+                .extend([4, 6, 8, 16].map(|bytes| hash_with(6, &octets[..bytes])));
         }
         None => {
             into.numbers.extend([f64::NAN; 7]);
@@ -450,20 +525,67 @@ fn ip(text: &str, into: &mut Read) {
 
 /// Large providers of free mailboxes.
 const FREE_MAIL: [&str; 24] = [
-    "gmail.com", "yahoo.com", "hotmail.com", "outlook.com", "aol.com", "icloud.com", "mail.com", "live.com", "msn.com", "gmx.com",
-    "gmx.de", "web.de", "protonmail.com", "proton.me", "yandex.ru", "yandex.com", "mail.ru", "qq.com", "163.com", "126.com",
-    "googlemail.com", "me.com", "comcast.net", "ymail.com",
+    "gmail.com",
+    "yahoo.com",
+    "hotmail.com",
+    "outlook.com",
+    "aol.com",
+    "icloud.com",
+    "mail.com",
+    "live.com",
+    "msn.com",
+    "gmx.com",
+    "gmx.de",
+    "web.de",
+    "protonmail.com",
+    "proton.me",
+    "yandex.ru",
+    "yandex.com",
+    "mail.ru",
+    "qq.com",
+    "163.com",
+    "126.com",
+    "googlemail.com",
+    "me.com",
+    "comcast.net",
+    "ymail.com",
 ];
 
 /// Words in the names of providers of mailboxes for a few minutes.
 const DISPOSABLE: [&str; 17] = [
-    "mailinator", "guerrilla", "10minute", "temp", "trash", "yopmail", "throwaway", "disposable", "fake", "sharklasers", "getnada",
-    "maildrop", "dispostable", "mintemail", "spam", "burner", "minute",
+    "mailinator",
+    "guerrilla",
+    "10minute",
+    "temp",
+    "trash",
+    "yopmail",
+    "throwaway",
+    "disposable",
+    "fake",
+    "sharklasers",
+    "getnada",
+    "maildrop",
+    "dispostable",
+    "mintemail",
+    "spam",
+    "burner",
+    "minute",
 ];
 
 const EMAIL_NUMBERS: &[&str] = &[
-    "local length", "digits in local", "digits at the end", "dots", "plus", "underscores", "entropy", "vowels", "longest without vowel",
-    "domain length", "free mail", "disposable", "dots in domain",
+    "local length",
+    "digits in local",
+    "digits at the end",
+    "dots",
+    "plus",
+    "underscores",
+    "entropy",
+    "vowels",
+    "longest without vowel",
+    "domain length",
+    "free mail",
+    "disposable",
+    "dots in domain",
 ];
 
 fn email(text: &str, into: &mut Read) {
@@ -476,7 +598,11 @@ fn email(text: &str, into: &mut Read) {
     let vowels = local.bytes().filter(|b| is_vowel(*b)).count();
     let (mut run, mut longest) = (0, 0);
     for byte in local.bytes() {
-        run = if byte.is_ascii_alphabetic() && !is_vowel(byte) { run + 1 } else { 0 };
+        run = if byte.is_ascii_alphabetic() && !is_vowel(byte) {
+            run + 1
+        } else {
+            0
+        };
         longest = longest.max(run);
     }
     let sign = |sign: u8| count(local.bytes().filter(|b| *b == sign).count());
@@ -496,8 +622,15 @@ fn email(text: &str, into: &mut Read) {
         count(domain.matches('.').count()),
     ]);
     let tld = domain.rsplit('.').next().unwrap_or_default();
-    let key = |salt, text: &str| if text.is_empty() { 0 } else { hash_with(salt, text.as_bytes()) };
-    into.keys.extend([key(7, tld), key(8, domain), key(9, &text)]);
+    let key = |salt, text: &str| {
+        if text.is_empty() {
+            0
+        } else {
+            hash_with(salt, text.as_bytes())
+        }
+    };
+    into.keys
+        .extend([key(7, tld), key(8, domain), key(9, &text)]);
 }
 
 fn phone(text: &str, into: &mut Read) {
@@ -511,13 +644,18 @@ fn phone(text: &str, into: &mut Read) {
         share(same, digits.len()),
         count(spelling),
     ]);
-    into.keys.extend([3, 6, usize::MAX].map(|length| prefix(10, &digits, length)));
+    into.keys
+        .extend([3, 6, usize::MAX].map(|length| prefix(10, &digits, length)));
 }
 
 /// The key of the first so many bytes, 0 of none.
 fn prefix(salt: u64, text: &[u8], length: usize) -> u64 {
     let start = &text[..length.min(text.len())];
-    if start.is_empty() { 0 } else { hash_with(salt, start) }
+    if start.is_empty() {
+        0
+    } else {
+        hash_with(salt, start)
+    }
 }
 
 fn postal(text: &str, into: &mut Read) {
@@ -528,8 +666,12 @@ fn postal(text: &str, into: &mut Read) {
         .filter(u8::is_ascii_alphanumeric)
         .map(|b| b.to_ascii_uppercase())
         .collect();
-    into.numbers.extend([count(plain.len()), written::number(text).unwrap_or(f64::NAN)]);
-    into.keys.extend([1, 3, usize::MAX].map(|length| prefix(11, &plain, length)));
+    into.numbers.extend([
+        count(plain.len()),
+        written::number(text).unwrap_or(f64::NAN),
+    ]);
+    into.keys
+        .extend([1, 3, usize::MAX].map(|length| prefix(11, &plain, length)));
 }
 
 fn card_bin(text: &str, into: &mut Read) {
@@ -540,20 +682,50 @@ fn card_bin(text: &str, into: &mut Read) {
         .bytes()
         .filter(u8::is_ascii_digit)
         .collect();
-    let first = digits.first().map_or(f64::NAN, |digit| f64::from(digit - b'0'));
-    into.numbers.extend([written::number(text).unwrap_or(f64::NAN), first]);
-    into.keys.extend([4, 6, usize::MAX].map(|length| prefix(12, &digits, length)));
+    let first = digits
+        .first()
+        .map_or(f64::NAN, |digit| f64::from(digit - b'0'));
+    into.numbers
+        .extend([written::number(text).unwrap_or(f64::NAN), first]);
+    into.keys
+        .extend([4, 6, usize::MAX].map(|length| prefix(12, &digits, length)));
 }
 
 fn user_agent(text: &str, into: &mut Read) {
     // The first that fits: specific before general.
     const SYSTEMS: [&str; 14] = [
-        "Windows Phone", "Windows NT 10", "Windows", "Android", "iPhone", "iPad", "iPod", "CrOS", "Mac OS X", "Macintosh", "Linux", "X11",
-        "Darwin", "Java",
+        "Windows Phone",
+        "Windows NT 10",
+        "Windows",
+        "Android",
+        "iPhone",
+        "iPad",
+        "iPod",
+        "CrOS",
+        "Mac OS X",
+        "Macintosh",
+        "Linux",
+        "X11",
+        "Darwin",
+        "Java",
     ];
     const BROWSERS: [&str; 16] = [
-        "Edg", "OPR/", "Opera", "SamsungBrowser", "CriOS", "FxiOS", "Chrome/", "Firefox/", "Trident", "MSIE", "Safari/", "Dalvik",
-        "okhttp", "curl", "python", "AppleWebKit",
+        "Edg",
+        "OPR/",
+        "Opera",
+        "SamsungBrowser",
+        "CriOS",
+        "FxiOS",
+        "Chrome/",
+        "Firefox/",
+        "Trident",
+        "MSIE",
+        "Safari/",
+        "Dalvik",
+        "okhttp",
+        "curl",
+        "python",
+        "AppleWebKit",
     ];
     let first = |marks: &[&str]| marks.iter().position(|mark| text.contains(mark));
     let system = first(&SYSTEMS);
@@ -564,15 +736,35 @@ fn user_agent(text: &str, into: &mut Read) {
         let mark = if mark == "Safari/" { "Version/" } else { mark };
         let rest = &text[text.find(mark)? + mark.len()..];
         let start = rest.find(|c: char| c.is_ascii_digit())?;
-        let digits: String = rest[start..].chars().take_while(char::is_ascii_digit).collect();
+        let digits: String = rest[start..]
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
         digits.parse::<f64>().ok().filter(|_| start < 8)
     });
-    let mobile = ["Mobile", "Android", "iPhone", "iPad", "iPod"].iter().any(|mark| text.contains(mark));
-    let bot = ["bot", "spider", "crawl", "Headless", "python", "curl", "Bot"].iter().any(|mark| text.contains(mark));
-    into.numbers.extend([count(text.len()), version.unwrap_or(f64::NAN), flag(mobile), flag(bot)]);
-    let code = |place: Option<usize>| u8::try_from(place.map_or(255, |place| place.min(254))).unwrap_or(255);
+    let mobile = ["Mobile", "Android", "iPhone", "iPad", "iPod"]
+        .iter()
+        .any(|mark| text.contains(mark));
+    let bot = [
+        "bot", "spider", "crawl", "Headless", "python", "curl", "Bot",
+    ]
+    .iter()
+    .any(|mark| text.contains(mark));
+    into.numbers.extend([
+        count(text.len()),
+        version.unwrap_or(f64::NAN),
+        flag(mobile),
+        flag(bot),
+    ]);
+    let code = |place: Option<usize>| {
+        u8::try_from(place.map_or(255, |place| place.min(254))).unwrap_or(255)
+    };
     let (system, browser) = (code(system), code(browser));
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a version; saturates")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a version; saturates"
+    )]
     let version = version.unwrap_or(0.0) as u32;
     let mut whole = vec![system, browser];
     whole.extend(version.to_le_bytes());
@@ -591,8 +783,16 @@ mod tests {
     fn read(reading: Reading, text: &str) -> Read {
         let mut read = Read::default();
         reading.read(text, &mut read);
-        assert_eq!(read.numbers.len(), reading.numbers().len(), "{reading:?} {text}");
-        assert_eq!(read.keys.len(), reading.levels().len(), "{reading:?} {text}");
+        assert_eq!(
+            read.numbers.len(),
+            reading.numbers().len(),
+            "{reading:?} {text}"
+        );
+        assert_eq!(
+            read.keys.len(),
+            reading.levels().len(),
+            "{reading:?} {text}"
+        );
         read
     }
 
@@ -616,7 +816,19 @@ mod tests {
     #[test]
     fn every_reading_gives_as_much_as_it_names() {
         let long = "é".repeat(8192);
-        for text in ["", "a", "12.5", "1.2.3.4", "::1", "jo@x.org", "http://u@h:1/p?q#f", "@", "..", "://", &long] {
+        for text in [
+            "",
+            "a",
+            "12.5",
+            "1.2.3.4",
+            "::1",
+            "jo@x.org",
+            "http://u@h:1/p?q#f",
+            "@",
+            "..",
+            "://",
+            &long,
+        ] {
             for reading in ALL {
                 read(reading, text);
             }
@@ -630,7 +842,10 @@ mod tests {
         assert_ne!(keys("10.1.2.3")[3], keys("10.1.2.4")[3]);
         assert_eq!(keys("2001:db8::1")[..3], keys("2001:db8::2")[..3]);
         let keys = |text| read(Reading::Url, text).keys;
-        assert_eq!(keys("http://a.example.co.uk/x")[1], keys("example.co.uk")[1]);
+        assert_eq!(
+            keys("http://a.example.co.uk/x")[1],
+            keys("example.co.uk")[1]
+        );
         assert_ne!(keys("http://a.example.com/x")[2], keys("example.com")[2]);
         let keys = |text| read(Reading::Email, text).keys;
         assert_eq!(keys("jo@example.com")[1], keys("JIM@Example.com")[1]);

@@ -228,6 +228,14 @@ impl Options {
     }
 }
 
+/// What a row of the matrix is for.
+#[derive(Clone, Copy, PartialEq)]
+enum Role {
+    Unused,
+    Train,
+    Stop,
+}
+
 /// What changes from tree to tree.
 struct Training<'a> {
     matrix: &'a Binned,
@@ -237,13 +245,10 @@ struct Training<'a> {
     stop_rows: &'a [u32],
     options: &'a Options,
     base: f64,
-    /// The log-odds of each training row, then of each stop row.
-    train_scores: Vec<f64>,
-    stop_scores: Vec<f64>,
-    gradients: Vec<(f32, f32)>,
+    roles: Vec<Role>,
+    /// The log-odds of each row of the matrix.
+    scores: Vec<f64>,
     grower: Grower<'a>,
-    /// Where a row of the matrix stands among the training rows.
-    places: Vec<u32>,
 }
 
 impl<'a> Training<'a> {
@@ -267,26 +272,27 @@ impl<'a> Training<'a> {
         weights.map_or(Ok(()), |weights| {
             length("the list of weights", weights.len())
         })?;
-        for row in train_rows.iter().chain(stop_rows) {
-            if *row as usize >= rows {
-                return Err(Error::Row { row: *row, rows });
-            }
-            let weight = weights.map_or(1.0, |weights| weights[*row as usize]);
-            if !(weight.is_finite() && weight >= 0.0) {
-                return Err(Error::Weight { row: *row, weight });
-            }
-        }
         if train_rows.len() > histogram::MAX_ROWS {
             return Err(Error::TooManyRows {
                 rows: train_rows.len(),
                 most: histogram::MAX_ROWS,
             });
         }
-        let base = base(labels, weights, train_rows)?;
-        let mut places = vec![0; rows];
-        for (place, row) in (0..).zip(train_rows) {
-            places[*row as usize] = place;
+        let mut roles = vec![Role::Unused; rows];
+        for (role, list) in [(Role::Train, train_rows), (Role::Stop, stop_rows)] {
+            for row in list {
+                match roles.get_mut(*row as usize) {
+                    None => return Err(Error::Row { row: *row, rows }),
+                    Some(unused @ Role::Unused) => *unused = role,
+                    Some(_) => return Err(Error::RowTwice { row: *row }),
+                }
+                let weight = weights.map_or(1.0, |weights| weights[*row as usize]);
+                if !(weight.is_finite() && weight >= 0.0) {
+                    return Err(Error::Weight { row: *row, weight });
+                }
+            }
         }
+        let base = base(labels, weights, train_rows)?;
         Ok(Self {
             matrix,
             labels,
@@ -295,11 +301,9 @@ impl<'a> Training<'a> {
             stop_rows,
             options,
             base,
-            train_scores: vec![base; train_rows.len()],
-            stop_scores: vec![base; stop_rows.len()],
-            gradients: vec![(0.0, 0.0); train_rows.len()],
+            roles,
+            scores: vec![base; rows],
             grower: Grower::new(matrix, options),
-            places,
         })
     }
 
@@ -307,40 +311,43 @@ impl<'a> Training<'a> {
     fn step(&mut self, number: usize) -> Option<(Tree, Option<f64>)> {
         let scale = self.pack()?;
         let chance = Chance::new(self.options.seed, number);
-        self.grower.rows.clear();
         let share = self.options.row_fraction;
-        let seen = |row: &u32| share >= 1.0 || chance.of(u64::from(*row)) < share;
-        self.grower
-            .rows
-            .extend(self.train_rows.iter().copied().filter(seen));
-        let allowed = allowed(self.matrix.columns(), self.options.feature_fraction, chance);
+        let seen = |row: u32| share >= 1.0 || chance.of(u64::from(row)) < share;
+        let rows = self.train_rows.iter().copied();
+        self.grower.rows.clear();
+        self.grower.rows.extend(rows.filter(|row| seen(*row)));
+        let share = self.options.feature_fraction;
+        let allowed = allowed(self.matrix.columns(), share, chance);
         let tree = self.grower.grow(scale, &allowed)?;
-        self.add(&tree, &seen);
+        self.add(&tree, seen);
         let measure = (!self.stop_rows.is_empty()).then(|| self.measure());
         Some((tree, measure))
     }
 
-    /// Computes and packs the gradients.
+    /// Computes and packs the gradients of the training rows.
     fn pack(&mut self) -> Option<Scale> {
-        let (labels, weights, train_rows) = (self.labels, self.weights, self.train_rows);
+        let (labels, weights) = (self.labels, self.weights);
+        let weight = |row: usize| weights.map_or(1.0, |weights| f64::from(weights[row]));
+        // First as two numbers of 32 bits, in the place of the packed ones.
         let sums: Vec<Sums> = self
-            .gradients
+            .grower
+            .packed
             .par_chunks_mut(ROWS_PER_TASK)
-            .zip(self.train_scores.par_chunks(ROWS_PER_TASK))
-            .zip(train_rows.par_chunks(ROWS_PER_TASK))
-            .map(|((gradients, scores), rows)| {
+            .zip(self.scores.par_chunks(ROWS_PER_TASK))
+            .zip(self.roles.par_chunks(ROWS_PER_TASK))
+            .enumerate()
+            .map(|(chunk, ((packed, scores), roles))| {
                 let mut sums = Sums::default();
-                for ((to, score), row) in gradients.iter_mut().zip(scores).zip(rows) {
-                    let row = *row as usize;
-                    let weight = weights.map_or(1.0, |weights| f64::from(weights[row]));
-                    let p = sigmoid(*score);
-                    let gradient = weight * (p - f64::from(u8::from(labels[row])));
-                    let hessian = weight * p * (1.0 - p);
-                    sums.gradient += gradient.abs();
-                    sums.hessian += hessian;
-                    #[expect(clippy::cast_possible_truncation, reason = "24 bits are enough")]
-                    {
-                        *to = (gradient as f32, hessian as f32);
+                let rows = packed.iter_mut().zip(scores).zip(roles);
+                for (row, ((packed, score), role)) in (chunk * ROWS_PER_TASK..).zip(rows) {
+                    if *role == Role::Train {
+                        let p = sigmoid(*score);
+                        let label = f64::from(u8::from(labels[row]));
+                        let gradient = weight(row) * (p - label);
+                        let hessian = weight(row) * p * (1.0 - p);
+                        sums.gradient += gradient.abs();
+                        sums.hessian += hessian;
+                        *packed = pair(gradient, hessian);
                     }
                 }
                 sums
@@ -350,58 +357,67 @@ impl<'a> Training<'a> {
             gradient: total.gradient + sums.gradient,
             hessian: total.hessian + sums.hessian,
         });
-        // `f32` rounds each by at most 2^-24, which the scale must leave room for.
+        // Each was rounded by at most 2^-24, which the scale must leave room for.
         let room = 1.0 + 1e-6;
         let scale = Scale::new(
-            train_rows.len(),
+            self.train_rows.len(),
             Sums {
                 gradient: total.gradient * room,
                 hessian: total.hessian * room,
             },
         )?;
-        for ((gradient, hessian), row) in self.gradients.iter().zip(train_rows) {
-            self.grower.packed[*row as usize] =
-                scale.pack(f64::from(*gradient), f64::from(*hessian));
-        }
+        let rows = self.grower.packed.par_iter_mut().zip(&self.roles);
+        rows.with_min_len(ROWS_PER_TASK).for_each(|(packed, role)| {
+            if *role == Role::Train {
+                let (gradient, hessian) = unpair(*packed);
+                *packed = scale.pack(gradient, hessian);
+            }
+        });
         Some(scale)
     }
 
-    /// Adds a tree to the scores of the rows that it was grown on, of those it was not, and of the stop rows.
-    fn add(&mut self, tree: &Tree, seen: &(dyn Fn(&u32) -> bool + Sync)) {
+    /// Adds a tree to the scores: by leaf for the rows that it was grown on, by walking for the others.
+    fn add(&mut self, tree: &Tree, seen: impl Fn(u32) -> bool + Sync) {
         for (range, value) in &tree.leaves {
             for row in &self.grower.rows[range.clone()] {
-                self.train_scores[self.places[*row as usize] as usize] += value;
+                self.scores[*row as usize] += value;
             }
         }
         let matrix = self.matrix;
-        let walk = |scores: &mut Vec<f64>, rows: &[u32], skip: &(dyn Fn(&u32) -> bool + Sync)| {
-            scores
-                .par_iter_mut()
-                .zip(rows)
-                .with_min_len(ROWS_PER_TASK)
-                .filter(|(_, row)| !skip(row))
-                .for_each(|(score, row)| *score += tree.value(matrix, *row));
+        let last = u32::try_from(self.scores.len()).unwrap_or(u32::MAX);
+        let rows = self.scores.par_iter_mut().zip(&self.roles).zip(0..last);
+        let walk = |((score, role), row): ((&mut f64, &Role), u32)| {
+            if *role == Role::Stop || *role == Role::Train && !seen(row) {
+                *score += tree.value(matrix, row);
+            }
         };
-        if self.options.row_fraction < 1.0 {
-            walk(&mut self.train_scores, self.train_rows, seen);
-        }
-        walk(&mut self.stop_scores, self.stop_rows, &|_| false);
+        rows.with_min_len(ROWS_PER_TASK).for_each(walk);
     }
 
     fn measure(&self) -> f64 {
-        let row = |(score, row): (&f64, &u32)| {
+        let row = |row: &u32| {
             let row = *row as usize;
             let weight = self.weights.map_or(1.0, |weights| weights[row]);
-            (*score, self.labels[row], weight)
+            (self.scores[row], self.labels[row], weight)
         };
-        let mut rows: Vec<_> = self
-            .stop_scores
-            .iter()
-            .zip(self.stop_rows)
-            .map(row)
-            .collect();
+        let mut rows: Vec<_> = self.stop_rows.iter().map(row).collect();
         self.options.stop_metric.measure(&mut rows)
     }
+}
+
+/// Two numbers of 32 bits as one of 64: 24 bits of a gradient are enough.
+#[expect(clippy::cast_possible_truncation, reason = "24 bits are enough")]
+fn pair(gradient: f64, hessian: f64) -> i64 {
+    let [gradient, hessian] =
+        [gradient, hessian].map(|number| u64::from((number as f32).to_bits()));
+    (gradient << 32 | hessian).cast_signed()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "undoes `pair`")]
+fn unpair(pair: i64) -> (f64, f64) {
+    let pair = pair.cast_unsigned();
+    let [gradient, hessian] = [pair >> 32, pair].map(|bits| f64::from(f32::from_bits(bits as u32)));
+    (gradient, hessian)
 }
 
 /// The log-odds of the training rows' rate.

@@ -5,7 +5,7 @@
 //! value `f64`, feature and flags `u32`, left child `u32`; the covers `f32`; the gains `f32`; each
 //! set's number of words `u32`; the words `u32`. What can be computed is not stored.
 
-use super::layout::{CATEGORIES, Flat, LEAF, MAX_DEPTH, Node};
+use super::layout::{CATEGORIES, Flat, LEAF, MAX_DEPTH, Node, can_be_summed};
 use super::{Error, Forest};
 
 const VERSION: u32 = 1;
@@ -92,6 +92,7 @@ impl Forest {
             flat.sets.push(reader.many(length, Reader::u32)?);
         }
         check(&flat, features)?;
+        flat.add_up(0);
         Self::from_flat(features, base, flat)
     }
 }
@@ -120,8 +121,8 @@ fn check(flat: &Flat, features: usize) -> Result<(), Error> {
         };
         let left = node.left as usize;
         if node.is_leaf() {
-            if left != at || !node.value.is_finite() || node.feature != LEAF {
-                return wrong("a leaf is not a finite number");
+            if left != at || !can_be_summed(node.value) || node.feature != LEAF {
+                return wrong("a leaf is not a number of at most 1e27");
             }
         } else if node.column() >= features {
             return wrong("a split looks at a feature that does not exist");
@@ -141,9 +142,17 @@ fn check(flat: &Flat, features: usize) -> Result<(), Error> {
             }
         }
     }
-    let bad = |number: &f32| !number.is_finite() || *number < 0.0;
-    if flat.cover.iter().any(bad) || flat.gain.iter().any(|gain| !gain.is_finite()) {
-        return wrong("a cover or a gain is not a finite number");
+    // What was below the limit may have been rounded up to it.
+    let fits = |number: f32| can_be_summed(f64::from(number) * 0.999_999);
+    let leaves = flat
+        .nodes
+        .iter()
+        .zip(&flat.cover)
+        .filter(|(node, _)| node.is_leaf());
+    let mut covers = leaves.map(|(_, cover)| *cover);
+    if !covers.all(|cover| fits(cover) && cover >= 0.0) || !flat.gain.iter().all(|gain| fits(*gain))
+    {
+        return wrong("a cover or a gain is not a number of at most 1e27");
     }
     Ok(())
 }

@@ -21,6 +21,12 @@ pub enum Error {
         /// The rows of the matrix.
         rows: usize,
     },
+    /// A row is named twice among the training and stop rows.
+    #[error("row {row} is named twice among the training and stop rows")]
+    RowTwice {
+        /// The row number.
+        row: u32,
+    },
     /// More rows than the sums of a histogram can hold.
     #[error("{rows} rows are too many for one training: at most {most}")]
     TooManyRows {

@@ -50,8 +50,10 @@ impl Forest {
                 most: layout::MAX_FEATURES,
             });
         }
-        if !base.is_finite() {
-            return Err(Error::Bytes("its base score is not a finite number"));
+        if !layout::can_be_summed(base) {
+            return Err(Error::Bytes(
+                "its base score is not a number of at most 1e27",
+            ));
         }
         let means = means(&flat);
         let roots = flat.roots.iter();

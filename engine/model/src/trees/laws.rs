@@ -183,8 +183,16 @@ fn what_is_not_a_tree_is_refused() {
     );
     refused(
         &[leaf(f64::NAN)],
-        "tree 0, node 0: the leaf's value is not a finite number",
+        "tree 0, node 0: the leaf's value is not a number of at most 1e27",
     );
+    let largest = Branch::Leaf {
+        value: 1e27,
+        cover: 1e27,
+    };
+    let tree = [split(1, 2), largest.clone(), largest];
+    let forest = Forest::new(1, 1e27, [tree.as_slice(), &tree]).unwrap();
+    assert!(forest.log_odds(&[0.0]).is_finite() && forest.expected().is_finite());
+    assert_eq!(Forest::from_bytes(&forest.to_bytes()), Ok(forest));
     let chain: Vec<Branch> = (0..600)
         .flat_map(|i| [split(2 * i + 1, 2 * i + 2), leaf(0.0)])
         .collect();

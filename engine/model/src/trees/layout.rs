@@ -5,6 +5,14 @@ use super::Error;
 /// The most features of a forest: a node keeps the feature beside its flags.
 pub(super) const MAX_FEATURES: usize = 1 << 20;
 
+/// The largest leaf, cover or gain: sums over all nodes of a forest stay finite, as `f32` too.
+const LARGEST: f64 = 1e27;
+
+/// Whether a number is one, and not too large to be added up.
+pub(super) fn can_be_summed(number: f64) -> bool {
+    number.abs() <= LARGEST
+}
+
 /// The most splits between a root and a leaf.
 pub(super) const MAX_DEPTH: usize = 512;
 
@@ -114,8 +122,11 @@ impl Flat {
             let left = position(start + order.len())?;
             let (node, cover, gain) = match branch {
                 Branch::Leaf { value, cover } => {
-                    if !value.is_finite() {
-                        return Err(wrong(at, "the leaf's value is not a finite number"));
+                    if !can_be_summed(*value) {
+                        return Err(wrong(
+                            at,
+                            "the leaf's value is not a number of at most 1e27",
+                        ));
                     }
                     let leaf = Node {
                         value: *value,
@@ -153,8 +164,11 @@ impl Flat {
                     (split, 0.0, *gain)
                 }
             };
-            if !(cover.is_finite() && cover >= 0.0 && gain.is_finite()) {
-                return Err(wrong(at, "a cover or a gain is not a finite number"));
+            if !(can_be_summed(cover) && cover >= 0.0 && can_be_summed(gain)) {
+                return Err(wrong(
+                    at,
+                    "a cover or a gain is not a number of at most 1e27",
+                ));
             }
             self.nodes.push(node);
             #[expect(clippy::cast_possible_truncation, reason = "statistics, kept short")]
@@ -170,7 +184,7 @@ impl Flat {
     }
 
     /// A split's cover is what its children cover.
-    fn add_up(&mut self, start: usize) {
+    pub(super) fn add_up(&mut self, start: usize) {
         for at in (start..self.nodes.len()).rev() {
             let node = self.nodes[at];
             if !node.is_leaf() {

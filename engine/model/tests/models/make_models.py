@@ -1,6 +1,6 @@
 """Makes the models beside it and what their libraries predict, for tests/import.rs.
 
-    python make_models.py            (lightgbm==4.7.0 numpy==2.4.6 xgboost==3.2.0)
+    tests/setup.sh model && .venv/model/bin/python engine/model/tests/models/make_models.py
 
 Each model has rows: random ones, ones with missing values, and ones that lie on a threshold or next to it.
 """

@@ -1,0 +1,317 @@
+//! What one entity (a customer, a card) did before: a [`Profile`] of bounded size, updated event by
+//! event, gives the features of the next event.
+//!
+//! Time is event time: events may arrive in any order, and what happened at or after an event's own
+//! time is not among its features. The last events are kept whole; older ones are only counted, by
+//! day and altogether. So features are exact while an entity has no more than [`RECENT`] events in
+//! the longest window, and to the day beyond.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Events that are kept whole.
+pub const RECENT: usize = 40;
+/// Event ids that are remembered: an event that is delivered again after so many others counts again.
+pub const REMEMBERED: usize = 128;
+/// Categorical values of an event.
+pub const CATEGORIES: usize = 3;
+/// The windows of counts and sums: their names and seconds.
+pub const WINDOWS: [(&str, i64); 5] = [
+    ("1h", 3_600),
+    ("1d", DAY),
+    ("7d", 7 * DAY),
+    ("30d", 30 * DAY),
+    ("90d", 90 * DAY),
+];
+
+const DAY: i64 = 86_400;
+/// Days of which counts are kept.
+const DAYS: usize = 91;
+/// Labels that are kept; with more than that, an entity has a bad name anyway.
+const BAD: usize = 16;
+
+/// One event of an entity.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Event {
+    /// When it happened: seconds since 1970.
+    pub time: i64,
+    /// The [`key`] of its id.
+    pub id: u32,
+    /// The amount, if there is a finite one.
+    pub price: Option<f32>,
+    /// The [`key`]s of up to three values whose change tells something: a device, a card, a country.
+    pub categories: [Option<u32>; CATEGORIES],
+}
+
+/// An id or a value as a number: the first four bytes of its SHA-256, so that it is the same in
+/// every version.
+pub fn key(text: &str) -> u32 {
+    let hash = Sha256::digest(text.as_bytes());
+    let bytes = hash.first_chunk().copied().unwrap_or_default();
+    u32::from_be_bytes(bytes)
+}
+
+/// What one entity did. Serialised it is at most 8 KB of JSON.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The last events by time: time, id, price, categories. Oldest first.
+    #[serde(rename = "r")]
+    recent: Vec<Kept>,
+    /// The ids of the last events by arrival. Oldest first.
+    #[serde(rename = "i")]
+    ids: Vec<u32>,
+    /// Events that are no longer kept, by day since 1970: their number and sum. Oldest first.
+    #[serde(rename = "d")]
+    days: Vec<(i64, u64, f32)>,
+    /// All events that are no longer kept.
+    #[serde(rename = "o")]
+    old: Option<Old>,
+    /// The bad events: id, and the time from which that was known.
+    #[serde(rename = "b")]
+    bad: Vec<(u32, i64)>,
+}
+
+type Kept = (i64, u32, Option<f32>, [Option<u32>; CATEGORIES]);
+
+/// A count and a sum of prices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Total(u64, f64);
+
+impl Total {
+    fn add(&mut self, other: Self) {
+        self.0 += other.0;
+        self.1 += other.1;
+    }
+}
+
+/// Events that are no longer kept.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Old {
+    total: Total,
+    /// Of how many the price is known.
+    priced: u64,
+    first: i64,
+    last: i64,
+    highest: Option<f32>,
+}
+
+impl Profile {
+    /// Adds an event. One whose id is remembered changes nothing; gives whether it was new.
+    pub fn add(&mut self, event: Event) -> bool {
+        if self.ids.contains(&event.id) {
+            return false;
+        }
+        if self.ids.len() >= REMEMBERED {
+            self.ids.remove(0);
+        }
+        self.ids.push(event.id);
+        let price = event.price.filter(|price| price.is_finite());
+        let kept = (event.time, event.id, price, event.categories);
+        let at = self
+            .recent
+            .partition_point(|other| (other.0, other.1) < (kept.0, kept.1));
+        self.recent.insert(at, kept);
+        if self.recent.len() > RECENT {
+            let oldest = self.recent.remove(0);
+            self.retire(oldest);
+        }
+        true
+    }
+
+    /// Notes that an event of the entity is bad, known from a time on, or that it is not after all.
+    /// The same again changes nothing. Beyond sixteen, the one known first is dropped.
+    pub fn label(&mut self, id: u32, bad: bool, known_at: i64) {
+        self.bad.retain(|(other, _)| *other != id);
+        if bad {
+            let at = self
+                .bad
+                .partition_point(|(other, known)| (*known, *other) < (known_at, id));
+            self.bad.insert(at, (id, known_at));
+            if self.bad.len() > BAD {
+                self.bad.remove(0);
+            }
+        }
+    }
+
+    /// How many events were added.
+    pub fn events(&self) -> u64 {
+        self.recent.len() as u64 + self.old.map_or(0, |old| old.total.0)
+    }
+
+    fn retire(&mut self, (time, _, price, _): Kept) {
+        let total = Total(1, price.map_or(0.0, f64::from));
+        let priced = u64::from(price.is_some());
+        match &mut self.old {
+            Some(old) => {
+                old.total.add(total);
+                old.priced += priced;
+                old.first = old.first.min(time);
+                old.last = old.last.max(time);
+                old.highest = higher(old.highest, price);
+            }
+            none => {
+                *none = Some(Old {
+                    total,
+                    priced,
+                    first: time,
+                    last: time,
+                    highest: price,
+                });
+            }
+        }
+        let day = time.div_euclid(DAY);
+        let sum = price.unwrap_or(0.0);
+        match self.days.binary_search_by_key(&day, |(day, ..)| *day) {
+            Ok(at) => {
+                self.days[at].1 += 1;
+                // JSON has no infinity.
+                self.days[at].2 = (self.days[at].2 + sum).clamp(f32::MIN, f32::MAX);
+            }
+            Err(at) => self.days.insert(at, (day, 1, sum)),
+        }
+        if self.days.len() > DAYS {
+            self.days.remove(0);
+        }
+    }
+
+    /// The features of an event: one number for each of [`names`], `NaN` where nothing is known.
+    ///
+    /// Only what happened, or was known of labels, before the event's time counts, and never the
+    /// event itself.
+    pub fn features(&self, event: &Event) -> Vec<f64> {
+        let before: Vec<&Kept> = self
+            .recent
+            .iter()
+            .filter(|kept| kept.0 < event.time && kept.1 != event.id)
+            .collect();
+        let old = self.old.filter(|old| old.first < event.time);
+        let mut features = self.windows(event, &before);
+        features.extend(Self::gaps(event, &before, old));
+        features.extend(Self::prices(event, &before, old));
+        features.extend(self.labels(event));
+        for (category, value) in event.categories.iter().enumerate() {
+            features.extend(values(&before, category, *value));
+        }
+        features
+    }
+
+    /// Of each window the count and the sum.
+    fn windows(&self, event: &Event, before: &[&Kept]) -> Vec<f64> {
+        let mut features = Vec::with_capacity(2 * WINDOWS.len());
+        for (_, seconds) in WINDOWS {
+            let from = event.time.saturating_sub(seconds);
+            let mut total = Total::default();
+            for kept in before.iter().filter(|kept| kept.0 >= from) {
+                total.add(Total(1, kept.2.map_or(0.0, f64::from)));
+            }
+            // Whole days only: the one that the window cuts is left out.
+            let (first, last) = (from.div_euclid(DAY) + 1, event.time.div_euclid(DAY));
+            for (day, count, sum) in &self.days {
+                if *day >= first && *day <= last {
+                    total.add(Total(*count, f64::from(*sum)));
+                }
+            }
+            features.extend([number(total.0), total.1]);
+        }
+        features
+    }
+
+    /// The events altogether, and the seconds since the last and the first of them.
+    fn gaps(event: &Event, before: &[&Kept], old: Option<Old>) -> [f64; 3] {
+        let count = before.len() as u64 + old.map_or(0, |old| old.total.0);
+        let last = before.last().map(|kept| kept.0);
+        let last = last.or(old.map(|old| old.last.min(event.time)));
+        let first = old
+            .map(|old| old.first)
+            .or(before.first().map(|kept| kept.0));
+        let since = |time: Option<i64>| {
+            time.map_or(f64::NAN, |time| seconds(event.time.saturating_sub(time)))
+        };
+        // What came late may be older than all that was counted before it.
+        let first = first.map(|first| before.first().map_or(first, |kept| first.min(kept.0)));
+        [number(count), since(last), since(first)]
+    }
+
+    /// The price over the mean and over the highest of the prices before.
+    fn prices(event: &Event, before: &[&Kept], old: Option<Old>) -> [f64; 2] {
+        let mut sum = old.map_or(0.0, |old| old.total.1);
+        let mut count = old.map_or(0, |old| old.priced);
+        let mut highest = old.and_then(|old| old.highest);
+        for price in before.iter().filter_map(|kept| kept.2) {
+            sum += f64::from(price);
+            count += 1;
+            highest = higher(highest, Some(price));
+        }
+        let price = event.price.map_or(f64::NAN, f64::from);
+        let ratio = |to: f64| if to > 0.0 { price / to } else { f64::NAN };
+        [
+            ratio(sum / number(count)),
+            ratio(highest.map_or(f64::NAN, f64::from)),
+        ]
+    }
+
+    /// The bad events known by then, and the seconds since the last became known.
+    fn labels(&self, event: &Event) -> [f64; 2] {
+        let known = self
+            .bad
+            .iter()
+            .filter(|(id, known)| *known < event.time && *id != event.id);
+        let last = known.clone().next_back();
+        let since = |(_, known): &(u32, i64)| seconds(event.time.saturating_sub(*known));
+        [number(known.count() as u64), last.map_or(f64::NAN, since)]
+    }
+}
+
+/// Of a category: its distinct values among the events that are kept, and the share of them with this
+/// event's value.
+fn values(before: &[&Kept], category: usize, value: Option<u32>) -> [f64; 2] {
+    let mut seen: Vec<u32> = before.iter().filter_map(|kept| kept.3[category]).collect();
+    let same = seen.iter().filter(|other| Some(**other) == value).count();
+    let share = match value {
+        Some(_) if !seen.is_empty() => number(same as u64) / number(seen.len() as u64),
+        _ => f64::NAN,
+    };
+    seen.sort_unstable();
+    seen.dedup();
+    [number(seen.len() as u64), share]
+}
+
+/// The features' names, in the order of [`Profile::features`].
+pub fn names() -> Vec<String> {
+    let windows = WINDOWS
+        .iter()
+        .flat_map(|(name, _)| [format!("count_{name}"), format!("sum_{name}")]);
+    let whole = [
+        "count",
+        "seconds_since_last",
+        "seconds_since_first",
+        "price_to_mean",
+        "price_to_highest",
+        "bad",
+        "seconds_since_bad",
+    ];
+    let whole = whole.into_iter().map(str::to_owned);
+    let values =
+        (1..=CATEGORIES).flat_map(|n| [format!("distinct_{n}"), format!("share_of_value_{n}")]);
+    windows.chain(whole).chain(values).collect()
+}
+
+fn higher(one: Option<f32>, other: Option<f32>) -> Option<f32> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.max(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds")]
+fn seconds(seconds: i64) -> f64 {
+    seconds as f64
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+use proptest::prelude::*;
+
+use super::{CATEGORIES, DAY, Event, Profile, RECENT, REMEMBERED, WINDOWS, key, names};
+
+const START: i64 = 1_780_000_000;
+
+fn event(id: u32, time: i64, price: f32, category: u32) -> Event {
+    Event {
+        time: START + time,
+        id,
+        price: Some(price),
+        categories: [Some(category), None, None],
+    }
+}
+
+fn feature(profile: &Profile, event: &Event, name: &str) -> f64 {
+    let at = names().iter().position(|other| other == name).unwrap();
+    profile.features(event)[at]
+}
+
+#[track_caller]
+fn check(profile: &Profile, event: &Event, expected: &[(&str, f64)]) {
+    for (name, expected) in expected {
+        let found = feature(profile, event, name);
+        let equal = found.is_nan() && expected.is_nan() || (found - expected).abs() < 1e-9;
+        assert!(equal, "{name} is {found}, not {expected}");
+    }
+}
+
+#[test]
+fn an_unknown_entity_has_no_habit() {
+    let expected = [
+        ("count", 0.0),
+        ("count_90d", 0.0),
+        ("seconds_since_last", f64::NAN),
+        ("price_to_mean", f64::NAN),
+        ("bad", 0.0),
+        ("seconds_since_bad", f64::NAN),
+        ("distinct_1", 0.0),
+        ("share_of_value_1", f64::NAN),
+    ];
+    check(&Profile::default(), &event(1, 0, 9.0, 1), &expected);
+}
+
+#[test]
+fn the_habit_of_three_events() {
+    let mut profile = Profile::default();
+    for event in [
+        event(1, 0, 10.0, 7),
+        event(2, DAY, 20.0, 7),
+        event(3, 2 * DAY, 60.0, 8),
+    ] {
+        assert!(profile.add(event));
+    }
+    profile.label(1, true, START + DAY);
+    let next = event(4, 2 * DAY + 1800, 90.0, 7);
+    let expected = [
+        ("count_1h", 1.0),
+        ("sum_1h", 60.0),
+        ("count_1d", 1.0),
+        ("count_7d", 3.0),
+        ("sum_7d", 90.0),
+        ("count", 3.0),
+        ("seconds_since_last", 1800.0),
+        ("seconds_since_first", 174_600.0),
+        ("price_to_mean", 3.0),
+        ("price_to_highest", 1.5),
+        ("bad", 1.0),
+        ("seconds_since_bad", 88_200.0),
+        ("distinct_1", 2.0),
+        ("share_of_value_1", 2.0 / 3.0),
+        ("distinct_2", 0.0),
+    ];
+    check(&profile, &next, &expected);
+    // The event's own features do not change by its own arrival, or by what comes after it.
+    let before = format!("{:?}", profile.features(&next));
+    profile.add(next);
+    profile.add(event(5, 3 * DAY, 1.0, 1));
+    profile.label(2, true, START + 3 * DAY);
+    assert_eq!(before, format!("{:?}", profile.features(&next)));
+    // A label that is taken back.
+    profile.label(1, false, START + DAY);
+    check(&profile, &next, &[("bad", 0.0)]);
+}
+
+#[test]
+fn a_busy_entity_is_counted_to_the_day() {
+    let mut profile = Profile::default();
+    for number in 0..1000 {
+        profile.add(event(number, i64::from(number) * 3600, 2.0, 1));
+    }
+    let next = event(5000, 1000 * 3600, 2.0, 1);
+    check(
+        &profile,
+        &next,
+        &[
+            ("count", 1000.0),
+            ("count_1d", 24.0),
+            ("price_to_mean", 1.0),
+        ],
+    );
+    let month = feature(&profile, &next, "count_30d");
+    assert!(
+        (30.0 * 24.0 - 24.0..=30.0 * 24.0).contains(&month),
+        "{month}"
+    );
+}
+
+#[test]
+fn keys_stay_the_same() {
+    assert_eq!(key(""), 0xe3b0_c442);
+}
+
+fn events(most: usize) -> impl Strategy<Value = Vec<Event>> {
+    let event = (
+        -200 * DAY..200 * DAY,
+        prop::option::of(prop_oneof![0.0..1e6_f32, Just(f32::NAN), Just(f32::MAX)]),
+        prop::array::uniform3(prop::option::of(prop_oneof![0..4_u32, any::<u32>()])),
+    );
+    prop::collection::vec(event, 0..most).prop_map(|events| {
+        let event = |(id, (time, price, categories))| Event {
+            time: START + time,
+            id: u32::MAX - id,
+            price,
+            categories,
+        };
+        (0..).zip(events).map(event).collect()
+    })
+}
+
+fn profile(events: &[Event]) -> Profile {
+    let mut profile = Profile::default();
+    for event in events {
+        profile.add(*event);
+    }
+    profile
+}
+
+fn text(features: &[f64]) -> String {
+    format!("{features:?}")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn redelivery_changes_nothing(events in events(2 * REMEMBERED), at in any::<prop::sample::Index>()) {
+        let mut found = profile(&events);
+        prop_assert_eq!(found.events(), events.len() as u64);
+        let before = found.clone();
+        let last = &events[events.len().saturating_sub(REMEMBERED)..];
+        if !last.is_empty() {
+            prop_assert!(!found.add(last[at.index(last.len())]));
+        }
+        prop_assert_eq!(found, before);
+    }
+
+    #[test]
+    fn size_is_bounded(events in events(1200)) {
+        let mut profile = profile(&events);
+        for event in &events {
+            profile.label(event.id, true, event.time);
+        }
+        let json = serde_json::to_string(&profile).unwrap();
+        prop_assert!(json.len() <= 8192, "{}", json.len());
+        prop_assert_eq!(serde_json::from_str::<Profile>(&json).unwrap(), profile);
+    }
+
+    #[test]
+    fn size_is_bounded_for_the_longest_numbers(price in prop_oneof![Just(f32::MAX), Just(-1.234_567_8e-30)]) {
+        let end = 253_402_300_799;
+        let mut profile = Profile::default();
+        for number in 0..20_000_u32 {
+            let id = u32::MAX - number;
+            profile.add(Event {
+                time: end - i64::from(number % 140) * DAY,
+                id,
+                price: Some(price),
+                categories: [Some(id); CATEGORIES],
+            });
+            profile.label(id, true, end - i64::from(number % 140));
+        }
+        let json = serde_json::to_string(&profile).unwrap();
+        prop_assert!(json.len() <= 8192, "{}", json.len());
+        prop_assert_eq!(serde_json::from_str::<Profile>(&json).unwrap(), profile);
+    }
+
+    /// Whatever the order in which they came, and whatever came after: an event's features are
+    /// those of the events before it.
+    #[test]
+    fn features_are_those_of_the_time(events in events(RECENT), order in any::<prop::sample::Index>()) {
+        let mut turned = events.clone();
+        turned.rotate_left(order.index(events.len().max(1)));
+        let all = profile(&turned);
+        for event in &events {
+            let mut prefix: Vec<Event> = events.iter().filter(|other| other.time < event.time).copied().collect();
+            prefix.sort_by_key(|event| (event.time, event.id));
+            prop_assert_eq!(text(&all.features(event)), text(&profile(&prefix).features(event)));
+            for (name, seconds) in WINDOWS {
+                let count = prefix.iter().filter(|other| other.time >= event.time - seconds).count();
+                let found = feature(&all, event, &format!("count_{name}"));
+                prop_assert!((found - f64::from(u32::try_from(count).unwrap())).abs() < 1e-9);
+            }
+        }
+    }
+
+    #[test]
+    fn each_feature_has_a_name(events in events(60)) {
+        if let Some(event) = events.first() {
+            prop_assert_eq!(profile(&events).features(event).len(), names().len());
+        }
+        prop_assert_eq!(names().len(), 2 * WINDOWS.len() + 7 + 2 * CATEGORIES);
+    }
+}
