@@ -309,8 +309,8 @@ fn strange_values_are_no_trouble() {
         let (mut values, fraud) = event(n);
         match n % 6 {
             0 => {
-                values[2] =
-                    ["inf", "-inf", "NaN", "1e308", "-0", "1e-320"][(n / 6) as usize % 6].to_owned()
+                values[2] = ["inf", "-inf", "NaN", "1e308", "-0", "1e-320"][(n / 6) as usize % 6]
+                    .to_owned();
             }
             1 => values[3].clone_from(&long),
             2 => values[0] = "not an address".to_owned(),
