@@ -26,7 +26,10 @@ const DIGEST: usize = 32;
 #[non_exhaustive]
 pub enum ArtifactError {
     /// They begin otherwise.
-    #[error("this is no model of a version that is known here; it would begin with `{}`", String::from_utf8_lossy(MAGIC))]
+    #[error(
+        "this is no model of a version that is known here; it would begin with `{}`",
+        String::from_utf8_lossy(MAGIC)
+    )]
     Format,
     /// They are more than is read.
     #[error("the model has {0} bytes; at most {LARGEST} are read")]
@@ -89,7 +92,9 @@ impl Model {
             return Err(ArtifactError::TooLarge(bytes.len()));
         }
         let rest = bytes.strip_prefix(MAGIC).ok_or(ArtifactError::Format)?;
-        let (digest, body) = rest.split_at_checked(DIGEST).ok_or(ArtifactError::Broken("it ends in its checksum"))?;
+        let (digest, body) = rest
+            .split_at_checked(DIGEST)
+            .ok_or(ArtifactError::Broken("it ends in its checksum"))?;
         if Sha256::digest(body).as_slice() != digest {
             return Err(ArtifactError::Damaged);
         }
@@ -103,7 +108,11 @@ impl Model {
             encoder: match &self.encoding {
                 Encoding::Numbers(..) => None,
                 Encoding::Learnt(encoder) => Some(EncoderHead {
-                    readings: encoder.encoders.iter().map(|encoder| encoder.as_ref().map(|encoder| encoder.reading)).collect(),
+                    readings: encoder
+                        .encoders
+                        .iter()
+                        .map(|encoder| encoder.as_ref().map(|encoder| encoder.reading))
+                        .collect(),
                     crosses: encoder.crosses.clone(),
                     features: encoder.features.clone(),
                     muted: encoder.muted.clone(),
@@ -114,25 +123,32 @@ impl Model {
     }
 
     fn from_body(body: &mut Reader<'_>) -> Result<Self, ArtifactError> {
-        let head: Head = serde_json::from_slice(body.block()?).map_err(|_| ArtifactError::Broken("its head cannot be read"))?;
+        let head: Head = serde_json::from_slice(body.block()?)
+            .map_err(|_| ArtifactError::Broken("its head cannot be read"))?;
         if let Scale::Measured(calibration) = &head.scale
             && !calibration.is_sound()
         {
             return Err(ArtifactError::Broken("its calibration does not rise"));
         }
-        let encoder = head.encoder.map(|encoder| read_encoder(body, head.variables.clone(), encoder)).transpose()?;
+        let encoder = head
+            .encoder
+            .map(|encoder| read_encoder(body, head.variables.clone(), encoder))
+            .transpose()?;
         let forest = Forest::from_bytes(body.block()?)?;
         if !body.0.is_empty() {
             return Err(ArtifactError::Broken("something follows its trees"));
         }
         let Some(encoder) = encoder else {
-            let mut model = Self::from_forest(head.variables, forest, None)
-                .map_err(|_| ArtifactError::Broken("it has not as many variables as its trees have features"))?;
+            let mut model = Self::from_forest(head.variables, forest, None).map_err(|_| {
+                ArtifactError::Broken("it has not as many variables as its trees have features")
+            })?;
             model.scale = head.scale;
             return Ok(model);
         };
         if forest.features() != encoder.features.len() {
-            return Err(ArtifactError::Broken("it has not as many features as its trees"));
+            return Err(ArtifactError::Broken(
+                "it has not as many features as its trees",
+            ));
         }
         Ok(Self {
             encoding: Encoding::Learnt(Box::new(encoder)),
@@ -150,15 +166,28 @@ pub(crate) fn sealed(body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn read_encoder(body: &mut Reader<'_>, variables: Vec<Variable>, head: EncoderHead) -> Result<Encoder, ArtifactError> {
+fn read_encoder(
+    body: &mut Reader<'_>,
+    variables: Vec<Variable>,
+    head: EncoderHead,
+) -> Result<Encoder, ArtifactError> {
     if head.readings.len() != variables.len() {
-        return Err(ArtifactError::Broken("it has not as many readings as variables"));
+        return Err(ArtifactError::Broken(
+            "it has not as many readings as variables",
+        ));
     }
     let mut encoders = Vec::new();
     for reading in head.readings {
-        encoders.push(reading.map(|reading| read_variable(body, reading)).transpose()?);
+        encoders.push(
+            reading
+                .map(|reading| read_variable(body, reading))
+                .transpose()?,
+        );
     }
-    let linear = head.linear_bits.map(|bits| read_linear(body, bits)).transpose()?;
+    let linear = head
+        .linear_bits
+        .map(|bits| read_linear(body, bits))
+        .transpose()?;
     let encoder = Encoder {
         variables,
         encoders,
@@ -167,7 +196,13 @@ fn read_encoder(body: &mut Reader<'_>, variables: Vec<Variable>, head: EncoderHe
         features: head.features,
         muted: head.muted,
     };
-    if encoder.is_sound() { Ok(encoder) } else { Err(ArtifactError::Broken("its features do not fit its variables")) }
+    if encoder.is_sound() {
+        Ok(encoder)
+    } else {
+        Err(ArtifactError::Broken(
+            "its features do not fit its variables",
+        ))
+    }
 }
 
 fn put(body: &mut Vec<u8>, block: &[u8]) {
@@ -199,14 +234,20 @@ fn put_variable(body: &mut Vec<u8>, encoder: &VariableEncoder) {
     }
 }
 
-fn read_variable(body: &mut Reader<'_>, reading: Reading) -> Result<VariableEncoder, ArtifactError> {
+fn read_variable(
+    body: &mut Reader<'_>,
+    reading: Reading,
+) -> Result<VariableEncoder, ArtifactError> {
     let mut tables = Vec::new();
     for _ in reading.levels() {
         let count = body.count(12)?;
         let mut entries = FxHashMap::with_capacity_and_hasher(count, rustc_hash::FxBuildHasher);
         for _ in 0..count {
             let key = u32::from_le_bytes(body.array()?);
-            let (lift, frequency) = (f32::from_le_bytes(body.array()?), f32::from_le_bytes(body.array()?));
+            let (lift, frequency) = (
+                f32::from_le_bytes(body.array()?),
+                f32::from_le_bytes(body.array()?),
+            );
             entries.insert(key, Known { lift, frequency });
         }
         tables.push(Table { entries });
@@ -248,13 +289,19 @@ struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, length: usize) -> Result<&'a [u8], ArtifactError> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(ArtifactError::Broken("it ends too soon"))?;
+        let (taken, rest) = self
+            .0
+            .split_at_checked(length)
+            .ok_or(ArtifactError::Broken("it ends too soon"))?;
         self.0 = rest;
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], ArtifactError> {
-        let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(ArtifactError::Broken("it ends too soon"))?;
+        let (taken, rest) = self
+            .0
+            .split_first_chunk::<N>()
+            .ok_or(ArtifactError::Broken("it ends too soon"))?;
         self.0 = rest;
         Ok(*taken)
     }

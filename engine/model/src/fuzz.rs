@@ -11,9 +11,16 @@ pub fn run(data: &[u8]) {
     // Behind the checksum too: what a forger would write.
     let _ = Model::from_bytes(&crate::artifact::sealed(data));
     let text = String::from_utf8_lossy(data);
-    let rows: Vec<Vec<Option<&str>>> = text.lines().map(|line| line.split(',').map(Some).collect()).collect();
+    let rows: Vec<Vec<Option<&str>>> = text
+        .lines()
+        .map(|line| line.split(',').map(Some).collect())
+        .collect();
     let _ = infer(&["a", "zip", "price", "id"], &rows);
     for text in text.split([',', '\n']) {
-        let _ = (crate::number(text), crate::date(text, false), crate::date(text, true));
+        let _ = (
+            crate::number(text),
+            crate::date(text, false),
+            crate::date(text, true),
+        );
     }
 }

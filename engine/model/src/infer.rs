@@ -43,7 +43,8 @@ impl<'a> Values<'a> {
 
     #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
     fn mean(&self, of: impl Fn(&str) -> usize) -> f64 {
-        self.present.iter().map(|text| of(text)).sum::<usize>() as f64 / self.present.len().max(1) as f64
+        self.present.iter().map(|text| of(text)).sum::<usize>() as f64
+            / self.present.len().max(1) as f64
     }
 
     /// How many of a hundred values are distinct.
@@ -62,7 +63,10 @@ where
         .iter()
         .enumerate()
         .map(|(column, name)| {
-            let values = Values::new(rows.iter().map(|row| row.as_ref().get(column).copied().flatten()));
+            let values = Values::new(
+                rows.iter()
+                    .map(|row| row.as_ref().get(column).copied().flatten()),
+            );
             let (kind, why) = guess(name, &values);
             Inferred {
                 name: (*name).to_owned(),
@@ -75,14 +79,25 @@ where
 
 fn guess(name: &str, values: &Values<'_>) -> (Option<VariableType>, String) {
     use VariableType as T;
+    type Look = (T, &'static str, f64, fn(&str) -> bool);
     let some = |kind, why: &str| (Some(kind), why.to_owned());
     if values.distinct.is_empty() {
         return (None, "no values".to_owned());
     }
-    let looks_like: [(T, &str, f64, fn(&str) -> bool); 5] = [
+    let looks_like: [Look; 5] = [
         (T::IpAddress, "values are IP addresses", 0.9, looks::is_ip),
-        (T::EmailAddress, "values are e-mail addresses", 0.9, looks::is_email),
-        (T::UserAgent, "values are user agents", 0.8, looks::is_user_agent),
+        (
+            T::EmailAddress,
+            "values are e-mail addresses",
+            0.9,
+            looks::is_email,
+        ),
+        (
+            T::UserAgent,
+            "values are user agents",
+            0.8,
+            looks::is_user_agent,
+        ),
         (T::DateTime, "values are dates", 0.95, looks::is_date),
         (T::FreeFormText, "values are URLs", 0.7, looks::is_url),
     ];
@@ -92,7 +107,10 @@ fn guess(name: &str, values: &Values<'_>) -> (Option<VariableType>, String) {
         }
     }
     let name = name.to_ascii_lowercase();
-    let words: Vec<&str> = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = name
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
     let numeric = values.share(|text| written::number(text).is_some());
     let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
@@ -100,16 +118,27 @@ fn guess(name: &str, values: &Values<'_>) -> (Option<VariableType>, String) {
         return some(kind, why);
     }
     if is_identifier(&words, values) {
-        return (None, "an identifier: almost every value is another".to_owned());
+        return (
+            None,
+            "an identifier: almost every value is another".to_owned(),
+        );
     }
     if has(&["bin"]) && values.share(|text| (6..=10).contains(&digits(text))) > 0.8 {
         return some(T::CardBin, "named so, six to ten digits");
     }
     if numeric >= 0.98 {
-        let truth = values.share(|text| text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false"));
-        return if truth > 0.5 { some(T::Categorical, "true and false") } else { some(T::Numeric, "values are numbers") };
+        let truth = values
+            .share(|text| text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false"));
+        return if truth > 0.5 {
+            some(T::Categorical, "true and false")
+        } else {
+            some(T::Numeric, "values are numbers")
+        };
     }
-    let (words, length) = (values.mean(|text| text.split_whitespace().count()), values.mean(str::len));
+    let (words, length) = (
+        values.mean(|text| text.split_whitespace().count()),
+        values.mean(str::len),
+    );
     let distinct = values.distinct_percent();
     if (words >= 4.0 || length >= 40.0) && (distinct > 20 || values.distinct.len() > 500) {
         return some(T::FreeFormText, "values are long and mostly distinct");
@@ -127,27 +156,51 @@ fn is_identifier(words: &[&str], values: &Values<'_>) -> bool {
         return false;
     }
     let named = words.is_empty()
-        || words
-            .iter()
-            .any(|word| ["uuid", "guid", "index", "num", "no", "number", "hash", "unnamed"].contains(word) || word.ends_with("id"));
-    let whole = values.share(|text| text.strip_suffix(".0").unwrap_or(text).parse::<i64>().is_ok());
+        || words.iter().any(|word| {
+            [
+                "uuid", "guid", "index", "num", "no", "number", "hash", "unnamed",
+            ]
+            .contains(word)
+                || word.ends_with("id")
+        });
+    let whole = values.share(|text| {
+        text.strip_suffix(".0")
+            .unwrap_or(text)
+            .parse::<i64>()
+            .is_ok()
+    });
     let tokens = values.share(|text| looks::is_token(text) && text.len() >= 24);
     (named && whole > 0.98) || tokens > 0.95
 }
 
-fn by_name(words: &[&str], values: &Values<'_>, numeric: f64) -> Option<(VariableType, &'static str)> {
+fn by_name(
+    words: &[&str],
+    values: &Values<'_>,
+    numeric: f64,
+) -> Option<(VariableType, &'static str)> {
     use VariableType as T;
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
     let to_parcel = has(&["shipping", "ship", "delivery", "recipient"]);
     let either = |billing, shipping| if to_parcel { shipping } else { billing };
     if has(&["phone", "telephone", "mobile", "tel"]) && values.share(looks::is_phone) > 0.8 {
-        let kind = if to_parcel { T::ShippingPhone } else if has(&["billing"]) { T::BillingPhone } else { T::PhoneNumber };
+        let kind = if to_parcel {
+            T::ShippingPhone
+        } else if has(&["billing"]) {
+            T::BillingPhone
+        } else {
+            T::PhoneNumber
+        };
         return Some((kind, "named so, 7 to 18 digits"));
     }
-    if has(&["zip", "postal", "postcode", "zipcode"]) && values.share(|text| text.len() <= 12) > 0.9 {
+    if has(&["zip", "postal", "postcode", "zipcode"]) && values.share(|text| text.len() <= 12) > 0.9
+    {
         return Some((either(T::BillingZip, T::ShippingZip), "named so, short"));
     }
-    if has(&["price", "amount", "amt", "cost", "total", "payment", "value"]) && numeric > 0.98 && cents(values) {
+    if has(&[
+        "price", "amount", "amt", "cost", "total", "payment", "value",
+    ]) && numeric > 0.98
+        && cents(values)
+    {
         return Some((T::Price, "named so, numbers with cents"));
     }
     if numeric > 0.9 {
@@ -158,7 +211,11 @@ fn by_name(words: &[&str], values: &Values<'_>, numeric: f64) -> Option<(Variabl
         (&["country"], T::BillingCountry, T::ShippingCountry),
         (&["state", "province"], T::BillingState, T::ShippingState),
         (&["city", "town"], T::BillingCity, T::ShippingCity),
-        (&["street", "address", "address1"], T::BillingAddressL1, T::ShippingAddressL1),
+        (
+            &["street", "address", "address1"],
+            T::BillingAddressL1,
+            T::ShippingAddressL1,
+        ),
         (&["currency"], T::CurrencyCode, T::CurrencyCode),
         (&["fingerprint"], T::Fingerprint, T::Fingerprint),
     ];
@@ -170,8 +227,12 @@ fn by_name(words: &[&str], values: &Values<'_>, numeric: f64) -> Option<(Variabl
 
 /// Whether numbers look like money: some with one or two decimals, none with more.
 fn cents(values: &Values<'_>) -> bool {
-    let decimals = |text: &str| text.rsplit_once('.').map_or(0, |(_, decimals)| decimals.len());
-    values.share(|text| decimals(text) <= 2) > 0.98 && values.share(|text| text.starts_with('-')) < 0.05
+    let decimals = |text: &str| {
+        text.rsplit_once('.')
+            .map_or(0, |(_, decimals)| decimals.len())
+    };
+    values.share(|text| decimals(text) <= 2) > 0.98
+        && values.share(|text| text.starts_with('-')) < 0.05
 }
 
 #[cfg(test)]
@@ -203,13 +264,31 @@ mod tests {
                 .collect()
             })
             .collect();
-        let rows: Vec<Vec<Option<&str>>> = rows.iter().map(|row| row.iter().map(Option::as_deref).collect()).collect();
+        let rows: Vec<Vec<Option<&str>>> = rows
+            .iter()
+            .map(|row| row.iter().map(Option::as_deref).collect())
+            .collect();
         let headers = [
-            "client", "contact", "created", "order_price", "age", "colour", "note", "trans_num", "billing_postal", "phone_number", "url", "empty",
-            "card_bin", "row_id",
+            "client",
+            "contact",
+            "created",
+            "order_price",
+            "age",
+            "colour",
+            "note",
+            "trans_num",
+            "billing_postal",
+            "phone_number",
+            "url",
+            "empty",
+            "card_bin",
+            "row_id",
         ];
         let inferred = infer(&headers, &rows);
-        let found: Vec<&str> = inferred.iter().map(|column| column.kind.map_or("-", VariableType::as_str)).collect();
+        let found: Vec<&str> = inferred
+            .iter()
+            .map(|column| column.kind.map_or("-", VariableType::as_str))
+            .collect();
         assert_eq!(
             found,
             [

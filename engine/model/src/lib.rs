@@ -9,9 +9,9 @@ mod artifact;
 mod calibration;
 mod dataset;
 mod features;
-pub mod history;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod history;
 pub mod import;
 mod infer;
 mod maturity;
@@ -35,4 +35,4 @@ pub use train::{
     Importance, ModelType, Options, Progress, Report, Stage, ThresholdRow, TrainError, train,
 };
 pub use variable::{UnknownVariableType, Variable, VariableType};
-pub use written::{date, has_day_first, number, present};
+pub use written::{date, number};

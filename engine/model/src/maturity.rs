@@ -130,10 +130,9 @@ pub(crate) fn treated(dataset: &Dataset, unlabelled: Unlabelled) -> Vec<Option<b
     let labels = dataset.labels().iter().zip(dataset.blocked());
     labels
         .map(|(label, blocked)| match (label, unlabelled) {
-            (Label::Fraud, _) => Some(true),
+            (Label::Fraud, _) | (Label::Unlabelled, Unlabelled::Fraud) => Some(true),
             (Label::Legit, _) => Some(false),
             (Label::Unknown, _) | (_, Unlabelled::Ignore | Unlabelled::Auto) => None,
-            (Label::Unlabelled, Unlabelled::Fraud) => Some(true),
             (Label::Unlabelled, Unlabelled::Legit) => (!blocked).then_some(false),
         })
         .collect()

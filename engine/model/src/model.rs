@@ -1,5 +1,7 @@
 //! A trained model: strings in, score and explanation out.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
@@ -12,11 +14,22 @@ use crate::written;
 pub const EVENT_TIME: &str = "EVENT_TIMESTAMP";
 
 /// A trained model. It does not change and may be shared between threads.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Model {
     pub(crate) encoding: Encoding,
     pub(crate) forest: Forest,
     pub(crate) scale: Scale,
+}
+
+/// In short: the whole has a hundred thousand numbers.
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model")
+            .field("variables", &self.variables().len())
+            .field("features", &self.features().len())
+            .field("trees", &self.forest.trees())
+            .finish_non_exhaustive()
+    }
 }
 
 /// How values become the numbers that the trees look at.

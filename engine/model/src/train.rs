@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::calibration::Calibration;
 use crate::dataset::{Column, Dataset};
 use crate::features::plan::Plan;
-use crate::features::{Encoder, Rows, hash_with, mix};
+use crate::features::{Encoder, Examples, hash_with, mix};
 use crate::maturity::{Labelled, LabelsAre, Maturity, Unlabelled, mature, treated};
 use crate::messages::{Level, Message, check};
 use crate::metrics::{Range, Ranking};
@@ -384,7 +384,7 @@ impl Prepared {
         };
         let mut matrix = Binned::new(events.len());
         let mut validation = Vec::new();
-        let fit = Rows {
+        let fit = Examples {
             rows: &rows,
             labels: &labels,
             plan: &plan,
@@ -463,12 +463,21 @@ impl Prepared {
     }
 }
 
+/// Values of the training block that all trials may go through together, each tree once: large data gets fewer
+/// trials, and they gain least there.
+const SEARCH_VALUES: usize = 60_000_000;
+
 /// The settings that are tried, from the most likely to win.
-fn candidates(rows: usize, options: &Options) -> Vec<boost::Options> {
-    let most = if rows > 300_000 { 500 } else { 400 };
+fn candidates(rows: usize, columns: usize, options: &Options) -> Vec<boost::Options> {
+    let is_large = rows > 200_000;
+    let most = 400;
     let base = boost::Options {
         trees: most,
-        learning_rate: if rows < 10_000 { 0.03 } else { 0.06 },
+        learning_rate: match rows {
+            0..10_000 => 0.03,
+            10_000..=200_000 => 0.06,
+            _ => 0.1,
+        },
         max_leaves: 31,
         min_rows: 20,
         min_child_hessian: 1e-2,
@@ -495,7 +504,12 @@ fn candidates(rows: usize, options: &Options) -> Vec<boost::Options> {
         with(6, 10, 1.0, 0.5, 0.8),
         with(24, 100, 20.0, 0.3, 0.7),
     ];
-    candidates.truncate((options.budget_trees / most).max(1));
+    if is_large {
+        candidates.swap(0, 2);
+    }
+    let by_size = SEARCH_VALUES / (rows * columns).max(1);
+    let by_budget = options.budget_trees / most;
+    candidates.truncate(by_size.min(by_budget).max(1));
     candidates
 }
 
@@ -505,7 +519,7 @@ fn search(
     options: &Options,
     tell: &mut Teller<'_>,
 ) -> Result<(boost::Options, Forest, usize), TrainError> {
-    let candidates = candidates(trial.train.len(), options);
+    let candidates = candidates(trial.train.len(), trial.matrix.columns(), options);
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
     let width = 0.6 / candidates.len() as f64;
     let mut best: Option<(f64, boost::Options, Forest)> = None;

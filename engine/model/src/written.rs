@@ -192,7 +192,7 @@ fn read_offset(text: &str) -> Option<(i64, usize)> {
         [a, b, c, d] => Some((
             sign * ((a * 10 + b) * 3600 + (c * 10 + d) * 60),
             used.min(
-                if text.contains(':') && text[1..].as_bytes().get(2) == Some(&b':') {
+                if text.contains(':') && text.as_bytes().get(3) == Some(&b':') {
                     6
                 } else {
                     5

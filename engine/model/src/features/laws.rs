@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use super::plan::Plan;
-use super::{Encoder, Rows};
+use super::{Encoder, Examples};
 use crate::{Dataset, Label, Row, Variable, VariableType};
 
 const DAY: i64 = 86_400;
@@ -12,10 +12,25 @@ const DAY: i64 = 86_400;
 fn dataset(rows: u32) -> Dataset {
     use VariableType as T;
     let kinds = [
-        T::IpAddress, T::EmailAddress, T::PhoneNumber, T::BillingZip, T::ShippingZip, T::CardBin, T::UserAgent, T::Price, T::Numeric, T::Categorical,
-        T::FreeFormText, T::FreeFormText, T::DateTime, T::Categorical,
+        T::IpAddress,
+        T::EmailAddress,
+        T::PhoneNumber,
+        T::BillingZip,
+        T::ShippingZip,
+        T::CardBin,
+        T::UserAgent,
+        T::Price,
+        T::Numeric,
+        T::Categorical,
+        T::FreeFormText,
+        T::FreeFormText,
+        T::DateTime,
+        T::Categorical,
     ];
-    let variables = kinds.iter().enumerate().map(|(at, kind)| Variable::new(format!("v{at}"), *kind));
+    let variables = kinds
+        .iter()
+        .enumerate()
+        .map(|(at, kind)| Variable::new(format!("v{at}"), *kind));
     let mut dataset = Dataset::new(variables.collect());
     for n in 0..rows {
         let r = u32::try_from(super::mix(u64::from(n)) >> 40).unwrap();
@@ -28,9 +43,17 @@ fn dataset(rows: u32) -> Dataset {
             Some(format!("4111{}1", r % 10)),
             Some("Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/115.0".to_owned()),
             Some(format!("{}.99", r % 90)),
-            Some(if r.is_multiple_of(13) { "NaN".to_owned() } else { (r % 60).to_string() }),
+            Some(if r.is_multiple_of(13) {
+                "NaN".to_owned()
+            } else {
+                (r % 60).to_string()
+            }),
             Some(["Red", "green", "blue", ""][r as usize % 4].to_owned()),
-            Some(format!("the order number {} is for {} persons", r % 70, r % 6)),
+            Some(format!(
+                "the order number {} is for {} persons",
+                r % 70,
+                r % 6
+            )),
             Some(format!("http://shop{}.example.com/a/{}", r % 8, r % 33)),
             Some(format!("202{}-01-0{} 10:0{}", r % 3, r % 8 + 1, r % 10)),
             Some(["green", "Red", "blue"][r as usize % 3].to_owned()),
@@ -39,7 +62,11 @@ fn dataset(rows: u32) -> Dataset {
         let row = Row {
             values: &values,
             event_time: Some(i64::from(n) * DAY / 24),
-            label: if r.is_multiple_of(7) { Label::Fraud } else { Label::Legit },
+            label: if r.is_multiple_of(7) {
+                Label::Fraud
+            } else {
+                Label::Legit
+            },
             ..Row::default()
         };
         dataset.push(&row).unwrap();
@@ -49,8 +76,12 @@ fn dataset(rows: u32) -> Dataset {
 
 fn fit(dataset: &Dataset, plan: &Plan) -> (Encoder, Vec<(String, Vec<f64>)>) {
     let rows: Vec<u32> = (0..u32::try_from(dataset.len()).unwrap()).collect();
-    let labels: Vec<bool> = dataset.labels().iter().map(|label| *label == Label::Fraud).collect();
-    let rows = Rows {
+    let labels: Vec<bool> = dataset
+        .labels()
+        .iter()
+        .map(|label| *label == Label::Fraud)
+        .collect();
+    let rows = Examples {
         rows: &rows,
         labels: &labels,
         plan,
@@ -65,7 +96,9 @@ fn fit(dataset: &Dataset, plan: &Plan) -> (Encoder, Vec<(String, Vec<f64>)>) {
 }
 
 fn encoded(encoder: &Encoder, dataset: &Dataset, row: usize) -> Vec<f64> {
-    let values: Vec<_> = (0..dataset.variables().len()).map(|variable| dataset.value(row, variable)).collect();
+    let values: Vec<_> = (0..dataset.variables().len())
+        .map(|variable| dataset.value(row, variable))
+        .collect();
     let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
     let mut out = Vec::new();
     encoder.encode(&values, dataset.event_times()[row], &mut out);
@@ -79,7 +112,11 @@ fn same(a: f64, b: f64) -> bool {
 #[test]
 fn scoring_gives_the_numbers_that_training_saw() {
     let dataset = dataset(600);
-    let times: Vec<i64> = dataset.event_times().iter().map(|time| time.unwrap()).collect();
+    let times: Vec<i64> = dataset
+        .event_times()
+        .iter()
+        .map(|time| time.unwrap())
+        .collect();
     let ordered = Plan::blocks(&times, &times, 450);
     let hashes: Vec<u64> = (0..600).map(super::mix).collect();
     let held_out: Vec<bool> = (0..600).map(|row| row >= 450).collect();
@@ -90,9 +127,15 @@ fn scoring_gives_the_numbers_that_training_saw() {
         for row in 0..600 {
             for (number, (name, column)) in encoded(&encoder, &dataset, row).iter().zip(&columns) {
                 // A training row does not see itself, a scored one sees all.
-                let learnt = ["lift", "frequency", "wording"].iter().any(|word| name.ends_with(word));
+                let learnt = ["lift", "frequency", "wording"]
+                    .iter()
+                    .any(|word| name.ends_with(word));
                 if row >= 450 || !learnt {
-                    assert!(same(*number, column[row]), "row {row}, {name}: {number} scored, {} trained", column[row]);
+                    assert!(
+                        same(*number, column[row]),
+                        "row {row}, {name}: {number} scored, {} trained",
+                        column[row]
+                    );
                 }
             }
         }
@@ -102,22 +145,39 @@ fn scoring_gives_the_numbers_that_training_saw() {
 #[test]
 fn labels_that_are_not_known_yet_change_nothing() {
     let mut dataset = dataset(500);
-    let times: Vec<i64> = dataset.event_times().iter().map(|time| time.unwrap()).collect();
-    let known: Vec<i64> = times.iter().enumerate().map(|(row, time)| time + DAY * i64::try_from(row % 9).unwrap()).collect();
+    let times: Vec<i64> = dataset
+        .event_times()
+        .iter()
+        .map(|time| time.unwrap())
+        .collect();
+    let known: Vec<i64> = times
+        .iter()
+        .enumerate()
+        .map(|(row, time)| time + DAY * i64::try_from(row % 9).unwrap())
+        .collect();
     let plan = Plan::blocks(&times, &known, 400);
     let (_, before) = fit(&dataset, &plan);
     // Turn every label that was not known when row 250 happened.
     let now = times[250];
     for (label, known) in dataset.labels_mut().iter_mut().zip(&known) {
         if *known > now {
-            *label = if *label == Label::Fraud { Label::Legit } else { Label::Fraud };
+            *label = if *label == Label::Fraud {
+                Label::Legit
+            } else {
+                Label::Fraud
+            };
         }
     }
     let (_, after) = fit(&dataset, &plan);
     let mut changed = 0;
     for ((name, before), (_, after)) in before.iter().zip(&after) {
         for row in 0..=250 {
-            assert!(same(before[row], after[row]), "{name} of row {row}: {} became {}", before[row], after[row]);
+            assert!(
+                same(before[row], after[row]),
+                "{name} of row {row}: {} became {}",
+                before[row],
+                after[row]
+            );
         }
         changed += usize::from((251..500).any(|row| !same(before[row], after[row])));
     }

@@ -43,7 +43,11 @@ pub(crate) struct Bucket {
 impl Bucket {
     /// How much this token counts.
     fn counts(self, token: u32) -> u8 {
-        if low(token) == self.owner { self.rarity } else { 0 }
+        if low(token) == self.owner {
+            self.rarity
+        } else {
+            0
+        }
     }
 }
 
@@ -66,7 +70,10 @@ impl Linear {
             sum += i64::from(bucket.weight) * i64::from(rarity);
             squares += u64::from(rarity) * u64::from(rarity);
         }
-        #[expect(clippy::cast_precision_loss, reason = "sums over the tokens of a value")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "sums over the tokens of a value"
+        )]
         let score = sum as f64 * f64::from(self.scale) / (squares.max(1) as f64).sqrt();
         score
     }
@@ -77,7 +84,11 @@ fn buckets(corpus: &Corpus<'_>, plan: &Plan, bits: u32) -> Vec<Bucket> {
     const SKETCH: u32 = 22;
     let shift = 32 - bits;
     let step = plan.rows() / 50_000 + 1;
-    let documents = || (0..plan.rows()).step_by(step).filter(|row| plan.is_training(*row));
+    let documents = || {
+        (0..plan.rows())
+            .step_by(step)
+            .filter(|row| plan.is_training(*row))
+    };
     let mut buffers = corpus.buffers();
     let mut sketch = vec![0_u32; 1 << SKETCH];
     let mut many = 0_u32;
@@ -93,7 +104,11 @@ fn buckets(corpus: &Corpus<'_>, plan: &Plan, bits: u32) -> Vec<Bucket> {
         }
     }
     let idf = |count: u32| 1.0 + (f64::from(1 + many) / f64::from(1 + count)).ln();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 12 sixteen times over")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "1 to 12 sixteen times over"
+    )]
     let sixteenths = |count| (idf(count) * 16.0).clamp(1.0, 255.0) as u8;
     let mut buckets = vec![Bucket::default(); 1 << bits];
     let mut most = vec![1_u32; 1 << bits];
@@ -117,14 +132,16 @@ fn buckets(corpus: &Corpus<'_>, plan: &Plan, bits: u32) -> Vec<Bucket> {
 
 /// Appends the hashes of a text's words and, if `spelled`, of its runs of letters.
 pub(crate) fn tokens(salt: u64, text: &str, spelled: bool, tokens: &mut Vec<u32>) {
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half, on purpose")]
     let mut push = |hash: u64| tokens.push((hash.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32);
     let start = hash_step(salt, 0x51);
     let mut word = 0_u64;
     let mut previous = 0_u64;
     for byte in text.bytes().chain([b' ']) {
         if byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 128 {
-            word = hash_step(if word == 0 { start } else { word }, byte.to_ascii_lowercase());
+            word = hash_step(
+                if word == 0 { start } else { word },
+                byte.to_ascii_lowercase(),
+            );
         } else if word != 0 {
             push(word);
             if previous != 0 {
@@ -186,11 +203,23 @@ impl Corpus<'_> {
     }
 }
 
+/// A model and, for each row that it was learnt for, the scores of the variables.
+type Stage = (Linear, Vec<(u32, Vec<f64>)>);
+
 /// Learns the weights. Gives the model of all training rows, and for each variable a column with each row's
 /// score by the model of the rows that it may see.
-pub(crate) fn fit(corpus: &Corpus<'_>, labels: &[bool], plan: &Plan, seed: u64) -> (Linear, Vec<Vec<f64>>) {
+pub(crate) fn fit(
+    corpus: &Corpus<'_>,
+    labels: &[bool],
+    plan: &Plan,
+    seed: u64,
+) -> (Linear, Vec<Vec<f64>>) {
     let rows = plan.rows();
-    let bits = if rows > 5_000 { MOST_BITS } else { MOST_BITS - 2 };
+    let bits = if rows > 5_000 {
+        MOST_BITS
+    } else {
+        MOST_BITS - 2
+    };
     let mut buffers = corpus.buffers();
     let sample = (0..rows).step_by(rows / 1000 + 1);
     let (mut many, mut sampled) = (1, 0);
@@ -208,7 +237,7 @@ pub(crate) fn fit(corpus: &Corpus<'_>, labels: &[bool], plan: &Plan, seed: u64) 
     let mut stages = plan.stages();
     stages.push((Vec::new(), everything));
     let buckets = buckets(corpus, plan, bits);
-    let mut fitted: Vec<(Linear, Vec<(u32, Vec<f64>)>)> = stages
+    let mut fitted: Vec<Stage> = stages
         .par_iter()
         .map(|(own, seen)| {
             let linear = learn(corpus, labels, seen, &buckets, most_rows, seed);
@@ -217,9 +246,13 @@ pub(crate) fn fit(corpus: &Corpus<'_>, labels: &[bool], plan: &Plan, seed: u64) 
                 .iter()
                 .map(|row| {
                     corpus.read(*row as usize, &mut buffers);
-                    let scores = buffers
-                        .iter()
-                        .map(|tokens| if seen.is_empty() || tokens.is_empty() { f64::NAN } else { linear.score(tokens) });
+                    let scores = buffers.iter().map(|tokens| {
+                        if seen.is_empty() || tokens.is_empty() {
+                            f64::NAN
+                        } else {
+                            linear.score(tokens)
+                        }
+                    });
                     (*row, scores.collect())
                 })
                 .collect();
@@ -241,7 +274,14 @@ pub(crate) fn fit(corpus: &Corpus<'_>, labels: &[bool], plan: &Plan, seed: u64) 
     (last.unwrap_or_else(empty), columns)
 }
 
-fn learn(corpus: &Corpus<'_>, labels: &[bool], rows: &[u32], buckets: &[Bucket], most_rows: usize, seed: u64) -> Linear {
+fn learn(
+    corpus: &Corpus<'_>,
+    labels: &[bool],
+    rows: &[u32],
+    buckets: &[Bucket],
+    most_rows: usize,
+    seed: u64,
+) -> Linear {
     let bits = buckets.len().ilog2();
     let mut weights = vec![0.0_f32; 1 << bits];
     let mut squares = vec![0.0_f32; 1 << bits];
@@ -256,14 +296,14 @@ fn learn(corpus: &Corpus<'_>, labels: &[bool], rows: &[u32], buckets: &[Bucket],
         .collect();
     order.sort_unstable();
     #[expect(clippy::cast_precision_loss, reason = "numbers of rows")]
-    let mut bias = ((fraud as f32 + 1.0) / ((order.len() - fraud) as f32 + 1.0)).ln();
+    let mut intercept = ((fraud as f32 + 1.0) / ((order.len() - fraud) as f32 + 1.0)).ln();
     let mut buffers = corpus.buffers();
     let mut sizes = Vec::new();
     for _ in 0..EPOCHS {
         for (_, row) in &order {
             let row = *row as usize;
             corpus.read(row, &mut buffers);
-            let mut margin = bias;
+            let mut margin = intercept;
             sizes.clear();
             for tokens in &buffers {
                 let (mut sum, mut squares) = (0.0_f32, 0_u64);
@@ -273,13 +313,16 @@ fn learn(corpus: &Corpus<'_>, labels: &[bool], rows: &[u32], buckets: &[Bucket],
                     sum += weights[at] * f32::from(rarity);
                     squares += u64::from(rarity) * u64::from(rarity);
                 }
-                #[expect(clippy::cast_precision_loss, reason = "sums over the tokens of a value")]
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "sums over the tokens of a value"
+                )]
                 let size = 1.0 / (squares.max(1) as f32).sqrt();
                 margin += sum * size;
                 sizes.push(size);
             }
             let error = 1.0 / (1.0 + (-margin).exp()) - f32::from(u8::from(labels[row]));
-            bias -= 0.002 * error;
+            intercept -= 0.002 * error;
             for (tokens, size) in buffers.iter().zip(&sizes) {
                 for token in tokens {
                     let at = (token >> shift) as usize;
@@ -290,8 +333,14 @@ fn learn(corpus: &Corpus<'_>, labels: &[bool], rows: &[u32], buckets: &[Bucket],
             }
         }
     }
-    let largest = weights.iter().fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
-    let scale = if largest > 0.0 { largest / f32::from(i16::MAX) } else { 1.0 };
+    let largest = weights
+        .iter()
+        .fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
+    let scale = if largest > 0.0 {
+        largest / f32::from(i16::MAX)
+    } else {
+        1.0
+    };
     #[expect(clippy::cast_possible_truncation, reason = "scaled into the range")]
     let place = |(weight, bucket): (&f32, &Bucket)| Bucket {
         weight: (weight / scale).round() as i16,

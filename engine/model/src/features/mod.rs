@@ -70,7 +70,7 @@ pub(crate) struct Encoder {
 pub(crate) type Sink<'a, E> = dyn FnMut(&str, &[f64]) -> Result<(), E> + 'a;
 
 /// The rows of a fit.
-pub(crate) struct Rows<'a> {
+pub(crate) struct Examples<'a> {
     /// Their places in the data set.
     pub rows: &'a [u32],
     /// Whether each was fraud.
@@ -87,7 +87,11 @@ const MOST_CROSSES: usize = 24;
 
 impl Encoder {
     /// Learns from the training rows of the plan; gives `sink` every feature of every row.
-    pub fn fit<E>(dataset: &Dataset, rows: &Rows<'_>, sink: &mut Sink<'_, E>) -> Result<Self, E> {
+    pub fn fit<E>(
+        dataset: &Dataset,
+        rows: &Examples<'_>,
+        sink: &mut Sink<'_, E>,
+    ) -> Result<Self, E> {
         let variables = dataset.variables().to_vec();
         let mut encoder = Self {
             encoders: vec![None; variables.len()],
@@ -97,7 +101,11 @@ impl Encoder {
             features: Vec::new(),
             muted: Vec::new(),
         };
-        let times: Vec<Option<i64>> = rows.rows.iter().map(|row| dataset.event_times()[*row as usize]).collect();
+        let times: Vec<Option<i64>> = rows
+            .rows
+            .iter()
+            .map(|row| dataset.event_times()[*row as usize])
+            .collect();
         encoder.event_time(&times, sink)?;
 
         let usable: Vec<usize> = (0..encoder.variables.len())
@@ -113,7 +121,13 @@ impl Encoder {
                 let name = encoder.variables[*variable].name.clone();
                 for (aspect, column) in &mut fitted.columns {
                     let is_clock = rows.plan.is_ordered() && tells_the_time(aspect, column, &times);
-                    encoder.add(format!("{name} {aspect}"), vec![*variable], is_clock, column, sink)?;
+                    encoder.add(
+                        format!("{name} {aspect}"),
+                        vec![*variable],
+                        is_clock,
+                        column,
+                        sink,
+                    )?;
                 }
                 if let Some(seconds) = fitted.days {
                     days.insert(*variable, seconds);
@@ -126,7 +140,14 @@ impl Encoder {
         Ok(encoder)
     }
 
-    fn add<E>(&mut self, name: String, variables: Vec<usize>, muted: bool, column: &mut [f64], sink: &mut Sink<'_, E>) -> Result<(), E> {
+    fn add<E>(
+        &mut self,
+        name: String,
+        variables: Vec<usize>,
+        muted: bool,
+        column: &mut [f64],
+        sink: &mut Sink<'_, E>,
+    ) -> Result<(), E> {
         if muted {
             column.fill(f64::NAN);
         }
@@ -138,14 +159,24 @@ impl Encoder {
 
     fn event_time<E>(&mut self, times: &[Option<i64>], sink: &mut Sink<'_, E>) -> Result<(), E> {
         for (at, name) in EVENT_TIME.iter().enumerate() {
-            let mut column: Vec<f64> = times.iter().map(|time| event_time_features(*time)[at]).collect();
+            let mut column: Vec<f64> = times
+                .iter()
+                .map(|time| event_time_features(*time)[at])
+                .collect();
             self.add((*name).to_owned(), Vec::new(), false, &mut column, sink)?;
         }
         Ok(())
     }
 
-    fn fit_texts<E>(&mut self, dataset: &Dataset, rows: &Rows<'_>, sink: &mut Sink<'_, E>) -> Result<(), E> {
-        let mut corpus = Corpus { variables: Vec::new() };
+    fn fit_texts<E>(
+        &mut self,
+        dataset: &Dataset,
+        rows: &Examples<'_>,
+        sink: &mut Sink<'_, E>,
+    ) -> Result<(), E> {
+        let mut corpus = Corpus {
+            variables: Vec::new(),
+        };
         let texts = self.texts();
         for (variable, reading) in &texts {
             if let Column::Texts(column) = &dataset.columns()[*variable] {
@@ -167,7 +198,13 @@ impl Encoder {
         }
         if columns.len() > 1 {
             let mut total: Vec<f64> = (0..rows.rows.len())
-                .map(|row| columns.iter().map(|column| column[row]).filter(|score| !score.is_nan()).sum())
+                .map(|row| {
+                    columns
+                        .iter()
+                        .map(|column| column[row])
+                        .filter(|score| !score.is_nan())
+                        .sum()
+                })
                 .collect();
             let all = texts.iter().map(|(variable, _)| *variable).collect();
             self.add("wording".to_owned(), all, false, &mut total, sink)?;
@@ -187,21 +224,28 @@ impl Encoder {
     fn fit_crosses<E>(
         &mut self,
         dataset: &Dataset,
-        rows: &Rows<'_>,
+        rows: &Examples<'_>,
         times: &[Option<i64>],
         days: &FxHashMap<usize, Vec<f64>>,
         sink: &mut Sink<'_, E>,
     ) -> Result<(), E> {
         let compared = self.variables.len().min(Self::MOST_VARIABLES);
-        let mut dates: Vec<usize> = days.keys().copied().filter(|date| *date < compared).collect();
+        let mut dates: Vec<usize> = days
+            .keys()
+            .copied()
+            .filter(|date| *date < compared)
+            .collect();
         dates.sort_unstable();
-        let timed = times.iter().any(Option::is_some);
+        let has_times = times.iter().any(Option::is_some);
         let mut crosses: Vec<Cross> = Vec::new();
-        if timed {
+        if has_times {
             crosses.extend(dates.iter().map(|date| Cross::Age { date: *date }));
         }
         for (at, from) in dates.iter().enumerate() {
-            crosses.extend(dates[at + 1..].iter().map(|to| Cross::Between { from: *from, to: *to }));
+            crosses.extend(dates[at + 1..].iter().map(|to| Cross::Between {
+                from: *from,
+                to: *to,
+            }));
         }
         let mut same = Vec::new();
         for one in 0..compared {
@@ -215,10 +259,15 @@ impl Encoder {
         crosses.truncate(MOST_CROSSES);
         for cross in &crosses {
             let mut column: Vec<f64> = match *cross {
-                Cross::Age { date } => (0..times.len()).map(|row| age(times[row], days[&date][row])).collect(),
-                Cross::Between { from, to } => (0..times.len()).map(|row| days[&to][row] - days[&from][row]).collect(),
+                Cross::Age { date } => (0..times.len())
+                    .map(|row| age(times[row], days[&date][row]))
+                    .collect(),
+                Cross::Between { from, to } => (0..times.len())
+                    .map(|row| days[&to][row] - days[&from][row])
+                    .collect(),
                 Cross::Same { one, other } => {
-                    let (one, other) = (self.last_keys(dataset, one), self.last_keys(dataset, other));
+                    let (one, other) =
+                        (self.last_keys(dataset, one), self.last_keys(dataset, other));
                     rows.rows
                         .iter()
                         .map(|row| same_key(one(*row as usize), other(*row as usize)))
@@ -236,8 +285,13 @@ impl Encoder {
         let name = |variable: usize| &self.variables[variable].name;
         match cross {
             Cross::Age { date } => (format!("{} age", name(date)), vec![date]),
-            Cross::Between { from, to } => (format!("{} to {}", name(from), name(to)), vec![from, to]),
-            Cross::Same { one, other } => (format!("{} is {}", name(one), name(other)), vec![one, other]),
+            Cross::Between { from, to } => {
+                (format!("{} to {}", name(from), name(to)), vec![from, to])
+            }
+            Cross::Same { one, other } => (
+                format!("{} is {}", name(one), name(other)),
+                vec![one, other],
+            ),
         }
     }
 
@@ -247,28 +301,49 @@ impl Encoder {
         let (Some(first), Some(second)) = (&self.encoders[one], &self.encoders[other]) else {
             return false;
         };
-        let (Column::Texts(texts), Column::Texts(others)) = (&dataset.columns()[one], &dataset.columns()[other]) else {
+        let (Column::Texts(texts), Column::Texts(others)) =
+            (&dataset.columns()[one], &dataset.columns()[other])
+        else {
             return false;
         };
-        if first.reading.levels().is_empty() || std::mem::discriminant(&first.reading) != std::mem::discriminant(&second.reading) {
+        if first.reading.levels().is_empty()
+            || std::mem::discriminant(&first.reading) != std::mem::discriminant(&second.reading)
+        {
             return false;
         }
-        if let (Some(group), Some(same)) = (group(self.variables[one].kind), group(self.variables[other].kind)) {
+        if let (Some(group), Some(same)) = (
+            group(self.variables[one].kind),
+            group(self.variables[other].kind),
+        ) {
             return group == same;
         }
-        let (fewer, more) = if texts.distinct() < others.distinct() { (texts, others) } else { (others, texts) };
+        let (fewer, more) = if texts.distinct() < others.distinct() {
+            (texts, others)
+        } else {
+            (others, texts)
+        };
         if fewer.distinct() < 3 || fewer.distinct() * 20 < more.distinct() {
             return false;
         }
         let known: rustc_hash::FxHashSet<&str> = more.iter().collect();
         let step = fewer.distinct() / 500 + 1;
-        let shared = fewer.iter().step_by(step).filter(|text| known.contains(text)).count();
+        let shared = fewer
+            .iter()
+            .step_by(step)
+            .filter(|text| known.contains(text))
+            .count();
         shared * 2 * step >= fewer.distinct()
     }
 
     /// The finest key of a row's value.
-    fn last_keys<'a>(&self, dataset: &'a Dataset, variable: usize) -> Box<dyn Fn(usize) -> u32 + 'a> {
-        let (Some(encoder), Column::Texts(texts)) = (&self.encoders[variable], &dataset.columns()[variable]) else {
+    fn last_keys<'a>(
+        &self,
+        dataset: &'a Dataset,
+        variable: usize,
+    ) -> Box<dyn Fn(usize) -> u32 + 'a> {
+        let (Some(encoder), Column::Texts(texts)) =
+            (&self.encoders[variable], &dataset.columns()[variable])
+        else {
             return Box::new(|_| 0);
         };
         let mut read = Read::default();
@@ -281,7 +356,11 @@ impl Encoder {
             .collect();
         Box::new(move |row| {
             let code = texts.codes[row];
-            if code == Texts::MISSING { 0 } else { keys[code as usize] }
+            if code == Texts::MISSING {
+                0
+            } else {
+                keys[code as usize]
+            }
         })
     }
 
@@ -292,7 +371,13 @@ impl Encoder {
         let mut read = Read::default();
         let mut days = [f64::NAN; Self::MOST_VARIABLES];
         let mut last_keys = [0_u32; Self::MOST_VARIABLES];
-        let value = |variable: usize| values.get(variable).copied().flatten().and_then(written::present);
+        let value = |variable: usize| {
+            values
+                .get(variable)
+                .copied()
+                .flatten()
+                .and_then(written::present)
+        };
         for (variable, encoder) in self.encoders.iter().enumerate() {
             let Some(encoder) = encoder else { continue };
             match value(variable) {
@@ -334,7 +419,10 @@ impl Encoder {
             (1, _) => 1,
             (texts, _) => texts + 1,
         };
-        let many = EVENT_TIME.len() + self.encoders.iter().flatten().map(own).sum::<usize>() + texts + self.crosses.len();
+        let many = EVENT_TIME.len()
+            + self.encoders.iter().flatten().map(own).sum::<usize>()
+            + texts
+            + self.crosses.len();
         let compared = self.variables.len().min(Self::MOST_VARIABLES);
         let crosses_fit = self.crosses.iter().all(|cross| match *cross {
             Cross::Age { date } => date < compared,
@@ -346,24 +434,40 @@ impl Encoder {
             && self.muted.len() == many
             && crosses_fit
             && named.all(|variable| *variable < self.variables.len())
-            && self.linear.as_ref().is_none_or(|linear| linear.buckets.len() == 1 << linear.bits)
+            && self
+                .linear
+                .as_ref()
+                .is_none_or(|linear| linear.buckets.len() == 1 << linear.bits)
     }
 
     /// Beyond these, variables are not compared with each other.
     const MOST_VARIABLES: usize = 512;
 
-    fn encode_texts<'a>(&self, linear: &Linear, value: &dyn Fn(usize) -> Option<&'a str>, out: &mut Vec<f64>) {
+    fn encode_texts<'a>(
+        &self,
+        linear: &Linear,
+        value: &dyn Fn(usize) -> Option<&'a str>,
+        out: &mut Vec<f64>,
+    ) {
         let mut tokens = Vec::new();
         let (mut total, mut many) = (0.0, 0);
         for (variable, encoder) in self.encoders.iter().enumerate() {
-            let Some(reading) = encoder.as_ref().map(|encoder| encoder.reading).filter(|reading| reading.is_text()) else {
+            let Some(reading) = encoder
+                .as_ref()
+                .map(|encoder| encoder.reading)
+                .filter(|reading| reading.is_text())
+            else {
                 continue;
             };
             tokens.clear();
             if let Some(text) = value(variable) {
                 linear::tokens(salt(variable), text, reading.is_spelled(), &mut tokens);
             }
-            let score = if tokens.is_empty() { f64::NAN } else { linear.score(&tokens) };
+            let score = if tokens.is_empty() {
+                f64::NAN
+            } else {
+                linear.score(&tokens)
+            };
             if !score.is_nan() {
                 total += score;
             }
@@ -403,16 +507,25 @@ impl VariableEncoder {
 const EVENT_TIME: [&str; 2] = ["event time hour", "event time weekday"];
 
 fn event_time_features(time: Option<i64>) -> [f64; 2] {
-    time.map_or([f64::NAN; 2], |time| [written::hour_of_day(time), written::day_of_week(time)])
+    time.map_or([f64::NAN; 2], |time| {
+        [written::hour_of_day(time), written::day_of_week(time)]
+    })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "seconds of dates, far below 2^52")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "seconds of dates, far below 2^52"
+)]
 fn age(event_time: Option<i64>, day: f64) -> f64 {
     event_time.map_or(f64::NAN, |time| time as f64 / 86_400.0 - day)
 }
 
 fn same_key(one: u32, other: u32) -> f64 {
-    if one == 0 || other == 0 { f64::NAN } else { f64::from(u8::from(one == other)) }
+    if one == 0 || other == 0 {
+        f64::NAN
+    } else {
+        f64::from(u8::from(one == other))
+    }
 }
 
 /// Types that say the same of the bill and of the parcel.
@@ -442,14 +555,18 @@ struct FittedVariable {
     days: Option<Vec<f64>>,
 }
 
-fn fit_variable(dataset: &Dataset, variable: usize, rows: &Rows<'_>) -> FittedVariable {
+fn fit_variable(dataset: &Dataset, variable: usize, rows: &Examples<'_>) -> FittedVariable {
     let kind = dataset.variables()[variable].kind;
     let mut read = Read::default();
     // Every distinct value is read once. A number is a value of its own in each row.
     let (reading, values): (Reading, usize) = match &dataset.columns()[variable] {
         Column::Numbers { values, .. } => {
             let keyed = comes_back(rows.rows.iter().map(|row| values[*row as usize]));
-            let reading = if kind == VariableType::Price { Reading::Price { keyed } } else { Reading::Number { keyed } };
+            let reading = if kind == VariableType::Price {
+                Reading::Price { keyed }
+            } else {
+                Reading::Number { keyed }
+            };
             (reading, rows.rows.len())
         }
         Column::Texts(texts) => (Reading::for_texts(kind, texts), texts.distinct()),
@@ -459,7 +576,9 @@ fn fit_variable(dataset: &Dataset, variable: usize, rows: &Rows<'_>) -> FittedVa
     let mut keys: Vec<Vec<u32>> = vec![Vec::with_capacity(values); reading.levels().len()];
     for value in 0..values {
         match column {
-            Column::Numbers { values, .. } => reading.read_number(values[rows.rows[value] as usize], &mut read),
+            Column::Numbers { values, .. } => {
+                reading.read_number(values[rows.rows[value] as usize], &mut read)
+            }
             Column::Texts(texts) => reading.read(texts.get(value), &mut read),
         }
         for (column, number) in numbers.iter_mut().zip(&read.numbers) {
@@ -475,7 +594,12 @@ fn fit_variable(dataset: &Dataset, variable: usize, rows: &Rows<'_>) -> FittedVa
     };
     let by_row = |of_value: &[f64]| -> Vec<f64> {
         (0..rows.rows.len())
-            .map(|row| of_value.get(value_of(row) as usize).copied().unwrap_or(f64::NAN))
+            .map(|row| {
+                of_value
+                    .get(value_of(row) as usize)
+                    .copied()
+                    .unwrap_or(f64::NAN)
+            })
             .collect()
     };
     let mut columns: Vec<(String, Vec<f64>)> = reading
@@ -503,7 +627,10 @@ fn fit_variable(dataset: &Dataset, variable: usize, rows: &Rows<'_>) -> FittedVa
     }
     let fitted = rates::fit(&levels, &value_of, rows.labels, rows.plan);
     encoder.tables = fitted.tables;
-    let names = reading.levels().iter().flat_map(|level| [format!("{level} lift"), format!("{level} frequency")]);
+    let names = reading
+        .levels()
+        .iter()
+        .flat_map(|level| [format!("{level} lift"), format!("{level} frequency")]);
     columns.extend(names.zip(fitted.columns));
     FittedVariable {
         encoder,
@@ -516,7 +643,11 @@ fn fit_variable(dataset: &Dataset, variable: usize, rows: &Rows<'_>) -> FittedVa
 fn codes(level: &Level, value_of: &dyn Fn(usize) -> u32, plan: &Plan) -> FxHashMap<u32, u8> {
     let mut counts = vec![0_u32; level.keys.len()];
     for row in (0..plan.rows()).filter(|row| plan.is_training(*row)) {
-        let key = level.of_value.get(value_of(row) as usize).copied().unwrap_or(Level::NONE);
+        let key = level
+            .of_value
+            .get(value_of(row) as usize)
+            .copied()
+            .unwrap_or(Level::NONE);
         if let Some(count) = counts.get_mut(key as usize) {
             *count += 1;
         }
@@ -585,8 +716,15 @@ fn rank_correlation(pairs: &[(f64, i64)]) -> f64 {
     let mean = (pairs.len() - 1) as f64 / 2.0;
     let sum = |of: &dyn Fn(usize) -> f64| (0..pairs.len()).map(of).sum::<f64>();
     let together = sum(&|at| (one[at] - mean) * (other[at] - mean));
-    let (own, others) = (sum(&|at| (one[at] - mean).powi(2)), sum(&|at| (other[at] - mean).powi(2)));
-    if own > 0.0 && others > 0.0 { together / (own * others).sqrt() } else { 0.0 }
+    let (own, others) = (
+        sum(&|at| (one[at] - mean).powi(2)),
+        sum(&|at| (other[at] - mean).powi(2)),
+    );
+    if own > 0.0 && others > 0.0 {
+        together / (own * others).sqrt()
+    } else {
+        0.0
+    }
 }
 
 /// A hash that stays the same for ever: artifacts depend on it.
@@ -610,7 +748,9 @@ pub(crate) fn hash_with(salt: u64, bytes: &[u8]) -> u64 {
 
 /// One byte more. Faster and weaker than [`hash_with`].
 pub(crate) fn hash_step(state: u64, byte: u8) -> u64 {
-    (state ^ u64::from(byte)).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(23)
+    (state ^ u64::from(byte))
+        .wrapping_mul(0xff51_afd7_ed55_8ccd)
+        .rotate_left(23)
 }
 
 /// The finalizer of `SplitMix64` (Steele, Lea, Flood 2014).

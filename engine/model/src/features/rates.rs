@@ -6,7 +6,6 @@ use super::plan::{Plan, Step};
 
 /// A key as the tables hold it: 32 bits of its hash; 0 is no key.
 pub(crate) fn short(key: u64) -> u32 {
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half, on purpose")]
     let short = (key >> 32) as u32;
     if key == 0 { 0 } else { short.max(1) }
 }
@@ -72,7 +71,9 @@ impl Level {
             let number = *numbers.entry(key).or_insert(next);
             if number == next {
                 level.keys.push(key);
-                level.parents.push(coarser.map_or(Self::NONE, |coarser| coarser.of_value[value]));
+                level
+                    .parents
+                    .push(coarser.map_or(Self::NONE, |coarser| coarser.of_value[value]));
             }
             level.of_value.push(number);
         }
@@ -115,7 +116,12 @@ fn logit(p: f64) -> f64 {
 }
 
 /// Learns the tables. `value_of` gives each row's value ([`Level::NONE`]: missing); `labels` are by row.
-pub(crate) fn fit(levels: &[Level], value_of: &dyn Fn(usize) -> u32, labels: &[bool], plan: &Plan) -> Fitted {
+pub(crate) fn fit(
+    levels: &[Level],
+    value_of: &dyn Fn(usize) -> u32,
+    labels: &[bool],
+    plan: &Plan,
+) -> Fitted {
     let mut fitted = Fitted {
         tables: Vec::new(),
         columns: Vec::new(),
@@ -127,7 +133,11 @@ pub(crate) fn fit(levels: &[Level], value_of: &dyn Fn(usize) -> u32, labels: &[b
     for level in levels {
         let key_of = |row: u32| {
             let value = value_of(row as usize);
-            if value == Level::NONE { Level::NONE } else { level.of_value[value as usize] }
+            if value == Level::NONE {
+                Level::NONE
+            } else {
+                level.of_value[value as usize]
+            }
         };
         let mut counts = vec![Counts::default(); level.keys.len()];
         let mut all = Counts::default();
@@ -163,7 +173,13 @@ pub(crate) fn fit(levels: &[Level], value_of: &dyn Fn(usize) -> u32, labels: &[b
         });
         let prior = |row: usize| above.as_ref().map_or(bases[row], |above| above[row]);
         let rates: Vec<f64> = (0..rows)
-            .map(|row| if seen[row].is_known() { seen[row].rate(prior(row)) } else { prior(row) })
+            .map(|row| {
+                if seen[row].is_known() {
+                    seen[row].rate(prior(row))
+                } else {
+                    prior(row)
+                }
+            })
             .collect();
         // Where a row has no such key, its rate is that of the level above; the feature is missing.
         fitted.columns.push(
@@ -184,10 +200,16 @@ pub(crate) fn fit(levels: &[Level], value_of: &dyn Fn(usize) -> u32, labels: &[b
             .zip(&level.parents)
             .map(|(counts, parent)| {
                 let prior = final_above.get(*parent as usize).copied().unwrap_or(base);
-                if counts.is_known() { counts.rate(prior) } else { prior }
+                if counts.is_known() {
+                    counts.rate(prior)
+                } else {
+                    prior
+                }
             })
             .collect();
-        fitted.tables.push(table(level, &counts, &final_rates, base, all));
+        fitted
+            .tables
+            .push(table(level, &counts, &final_rates, base, all));
         above = Some(rates);
         final_above = final_rates;
     }
@@ -219,9 +241,13 @@ fn frequency(own: Counts, all: Counts) -> f64 {
 }
 
 fn table(level: &Level, counts: &[Counts], rates: &[f64], base: f64, all: Counts) -> Table {
-    let mut known: Vec<usize> = (0..counts.len()).filter(|key| counts[*key].is_known()).collect();
+    let mut known: Vec<usize> = (0..counts.len())
+        .filter(|key| counts[*key].is_known())
+        .collect();
     if known.len() > MOST_KEYS {
-        known.sort_by_key(|key| std::cmp::Reverse((counts[*key].fraud, counts[*key].events, level.keys[*key])));
+        known.sort_by_key(|key| {
+            std::cmp::Reverse((counts[*key].fraud, counts[*key].events, level.keys[*key]))
+        });
         known.truncate(MOST_KEYS);
     }
     #[expect(clippy::cast_possible_truncation, reason = "tables hold f32")]

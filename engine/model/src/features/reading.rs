@@ -355,7 +355,7 @@ fn text_numbers(text: &str, numbers: &mut Vec<f64>) {
         many += 1;
         longest = longest.max(word.len());
     }
-    let links =
+    let addresses =
         text.matches("http").count() + text.matches("www.").count() + text.matches('@').count();
     numbers.extend([
         count(text.len()),
@@ -365,7 +365,7 @@ fn text_numbers(text: &str, numbers: &mut Vec<f64>) {
         share(signs, text.len()),
         entropy(text),
         count(longest),
-        count(links),
+        count(addresses),
         count(lines),
         if many == 1 {
             written::number(text).unwrap_or(f64::NAN)
