@@ -869,12 +869,11 @@ async fn list_entries(place: &Place, args: ListArgs) -> Result<(), Error> {
 
 async fn run_jobs(place: &Place, args: JobsArgs) -> Result<(), Error> {
     let work = place.open(Durability::Kill, Judge::Engine).await?;
-    let jobs = match &work.machine {
-        Some(machine) => jobs::local(machine),
-        None => {
-            let engine = place.engine(&work.pipeline.clients).await;
-            jobs::remote(engine, &work.pipeline.clients)
-        }
+    let jobs = if let Some(machine) = &work.machine {
+        jobs::local(machine)
+    } else {
+        let engine = place.engine(&work.pipeline.clients).await;
+        jobs::remote(engine, &work.pipeline.clients)
     };
     let stop = serve::interrupted()?;
     let done = jobs::run(&jobs, args.watch, args.json, stop).await;

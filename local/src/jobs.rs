@@ -31,7 +31,7 @@ enum Done {
 impl Runners {
     /// Runs jobs and trainings as they come, for ever.
     pub async fn run(&self) {
-        tokio::join!(self.jobs.run(), self.trainings.run());
+        tokio::join!(Box::pin(self.jobs.run()), Box::pin(self.trainings.run()));
     }
 
     async fn run_one(&self) -> Result<Option<Done>, engine::Error> {

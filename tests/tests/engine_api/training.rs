@@ -181,21 +181,8 @@ fn file(rows: u32) -> String {
     text
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn from_a_file_to_a_score_and_its_explanation() {
-    let shop = Shop::new().await;
-    shop.write("orders.csv", &file(3000));
-    shop.external("orders.csv").await;
-    let waiting = shop.detail("1.0").await;
-    assert_eq!(waiting.status(), Some("TRAINING_IN_PROGRESS"));
-    let trained = shop.train().await;
-    assert_eq!(
-        (trained.status.as_str(), trained.reason),
-        ("TRAINING_COMPLETE", None)
-    );
-    assert_eq!(shop.runner("one").run_one().await.unwrap(), None);
-
-    let detail = shop.detail("1.0").await;
+/// What `DescribeModelVersions` says of a training from a file.
+fn check_result(detail: &ModelVersionDetail) {
     let result = detail.training_result().unwrap();
     let metrics = result.training_metrics().unwrap();
     assert!(metrics.auc().unwrap() > 0.8, "{metrics:?}");
@@ -224,34 +211,10 @@ async fn from_a_file_to_a_score_and_its_explanation() {
         messages.iter().any(|m| m.title() == Some("Final labels")),
         "{messages:?}"
     );
+}
 
-    assert_eq!(
-        shop.status("1.0", ModelVersionStatus::Active).await,
-        "ACTIVE"
-    );
-    let version = shop.deciding("1.0").await;
-    let risky = [("price", "450.00"), ("country", "FR")];
-    let output = shop.world.predict("risky", &risky).await;
-    assert_eq!(matches(&output), "high: block");
-    let [scores] = output.model_scores() else {
-        panic!("{output:?}")
-    };
-    let of = scores.model_version().unwrap();
-    assert_eq!(
-        (of.model_id(), of.model_version_number()),
-        ("scorer", "1.0")
-    );
-    let score = scores.scores().unwrap()["scorer_insightscore"];
-    assert!(
-        (700.0..=1000.0).contains(&score) && score.fract() == 0.0,
-        "{score}"
-    );
-    let plain = [("price", "10.00"), ("country", "US")];
-    assert_eq!(
-        matches(&shop.world.predict("plain", &plain).await),
-        "low: approve"
-    );
-
+/// What `GetEventPredictionMetadata` says of event `risky`.
+async fn check_explanation(shop: &Shop, version: String, score: f32) {
     let predictions = shop
         .world
         .client
@@ -274,13 +237,11 @@ async fn from_a_file_to_a_score_and_its_explanation() {
         .send()
         .await
         .unwrap();
-    let [evaluated] = metadata.evaluated_model_versions() else {
-        panic!("{metadata:?}")
-    };
+    assert_eq!(metadata.evaluated_model_versions().len(), 1);
+    let evaluated = &metadata.evaluated_model_versions()[0];
     assert_eq!(evaluated.model_version(), Some("1.0"));
-    let [evaluation] = evaluated.evaluations() else {
-        panic!("{evaluated:?}")
-    };
+    assert_eq!(evaluated.evaluations().len(), 1);
+    let evaluation = &evaluated.evaluations()[0];
     assert_eq!(
         evaluation.output_variable_name(),
         Some("scorer_insightscore")
@@ -312,6 +273,53 @@ async fn from_a_file_to_a_score_and_its_explanation() {
         rule.expression_with_values(),
         Some(format!("{score:?} >= 700").as_str())
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_a_file_to_a_score_and_its_explanation() {
+    let shop = Shop::new().await;
+    shop.write("orders.csv", &file(3000));
+    shop.external("orders.csv").await;
+    let waiting = shop.detail("1.0").await;
+    assert_eq!(waiting.status(), Some("TRAINING_IN_PROGRESS"));
+    let trained = shop.train().await;
+    assert_eq!(
+        (trained.status.as_str(), trained.reason),
+        ("TRAINING_COMPLETE", None)
+    );
+    assert_eq!(shop.runner("one").run_one().await.unwrap(), None);
+
+    let detail = shop.detail("1.0").await;
+    check_result(&detail);
+
+    assert_eq!(
+        shop.status("1.0", ModelVersionStatus::Active).await,
+        "ACTIVE"
+    );
+    let version = shop.deciding("1.0").await;
+    let risky = [("price", "450.00"), ("country", "FR")];
+    let output = shop.world.predict("risky", &risky).await;
+    assert_eq!(matches(&output), "high: block");
+    let [scores] = output.model_scores() else {
+        panic!("{output:?}")
+    };
+    let of = scores.model_version().unwrap();
+    assert_eq!(
+        (of.model_id(), of.model_version_number()),
+        ("scorer", "1.0")
+    );
+    let score = scores.scores().unwrap()["scorer_insightscore"];
+    assert!(
+        (700.0..=1000.0).contains(&score) && score.fract() == 0.0,
+        "{score}"
+    );
+    let plain = [("price", "10.00"), ("country", "US")];
+    assert_eq!(
+        matches(&shop.world.predict("plain", &plain).await),
+        "low: approve"
+    );
+
+    check_explanation(&shop, version, score).await;
 
     // The same events give the same model; a minor version is another version.
     let again = shop
