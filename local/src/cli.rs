@@ -11,7 +11,6 @@ use event::{DetectorVersionId, EntityTypeName, EventTypeName};
 use serde_json::json;
 use shared::batch::Budget;
 use shared::mapping::Mapping;
-use shared::records::Record;
 
 use crate::apply;
 use crate::clients::{self, Clients, Endpoints, Network};
@@ -19,7 +18,7 @@ use crate::demo;
 use crate::dynamodb::Durability;
 use crate::evaluate::Evaluate;
 use crate::fault::Faults;
-use crate::forget::{self, Forget};
+use crate::forget::{self, Forget, Forgotten};
 use crate::home::Home;
 use crate::input::{CsvOptions, Input, is_csv};
 use crate::jobs;
@@ -542,6 +541,14 @@ async fn run(place: &Place, args: RunArgs) -> Result<(), Error> {
         .open(durability(args.durable), place.fraud_detector)
         .await?;
     work.pipeline.budget.concurrency = args.concurrency;
+    // A new order of a forgotten customer is a new order; an old event is not.
+    let forgotten = match args.function {
+        FunctionName::Ingest => Some(Forgotten {
+            pipeline: work.pipeline.clone(),
+            mapping: open_input(place, &args)?.1,
+        }),
+        _ => None,
+    };
     let function = match args.function {
         FunctionName::Predict => {
             Function::Predict(Box::new(work.pipeline.predict(mapping, detector_version)))
@@ -557,6 +564,7 @@ async fn run(place: &Place, args: RunArgs) -> Result<(), Error> {
         input,
         home: home.as_ref(),
         target: &place.target(),
+        forgotten,
         restart: args.restart,
         progress: !args.json,
     };
@@ -685,11 +693,9 @@ async fn replay(place: &Place, args: ReplayArgs) -> Result<(), Error> {
             _ => None,
         }
     };
-    let mapping = place.mapping()?;
-    let forgotten = async |records: &[Record]| {
-        forget::is_forgotten(&pipeline, &mapping, records)
-            .await
-            .map_err(|error| error.to_string())
+    let forgotten = Forgotten {
+        pipeline: pipeline.clone(),
+        mapping: place.mapping()?,
     };
     let replay = Replay {
         s3: &pipeline.clients.s3,
@@ -703,7 +709,7 @@ async fn replay(place: &Place, args: ReplayArgs) -> Result<(), Error> {
     } else {
         replay.prefix(&args.source).await
     };
-    drop(pipeline);
+    drop((pipeline, forgotten));
     work.close().await?;
     let replayed = replayed?;
     if args.json {

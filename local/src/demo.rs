@@ -102,6 +102,7 @@ async fn decide(
         input: Input::lines(&path)?,
         home: Some(home),
         target: "demo",
+        forgotten: None,
         restart: false,
         progress: !quiet,
     };

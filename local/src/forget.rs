@@ -28,6 +28,8 @@ use crate::replay::REPLAYED;
 const EXPIRED: &str = "aws/lambda/";
 /// What is kept beside decisions of a subject that was forgotten: `forgotten#<hash>`.
 const NOTE: &str = "forgotten";
+/// Present once anything was forgotten.
+const ANY: &str = "forgotten#any";
 /// An entity's decisions that are read from the index at once.
 const ROWS: usize = 10_000;
 /// Variable types whose values belong to one person, so that a list's element may be that person's.
@@ -311,16 +313,18 @@ impl Forget<'_> {
         if let Some(engine) = self.engine {
             engine.note_forgotten(subject).await?;
         }
-        let put = self.pipeline.clients.dynamodb.put_item();
-        let put = put
-            .table_name(&self.pipeline.decisions_table)
-            .item("pk", AttributeValue::S(note_key(subject)))
-            .item("sk", AttributeValue::S(NOTE.to_owned()))
-            .item("kind", AttributeValue::S(NOTE.to_owned()));
-        put.send()
-            .await
-            .map(drop)
-            .map_err(|error| failed("note what is forgotten")(code_of(&error)))
+        for key in [ANY.to_owned(), note_key(subject)] {
+            let put = self.pipeline.clients.dynamodb.put_item();
+            let put = put
+                .table_name(&self.pipeline.decisions_table)
+                .item("pk", AttributeValue::S(key))
+                .item("sk", AttributeValue::S(NOTE.to_owned()))
+                .item("kind", AttributeValue::S(NOTE.to_owned()));
+            put.send()
+                .await
+                .map_err(|error| failed("note what is forgotten")(code_of(&error)))?;
+        }
+        Ok(())
     }
 
     /// Deletes the rejected records that are about the subject; batches can only be named.
@@ -523,31 +527,50 @@ fn note_key(subject: &Subject) -> String {
     format!("{NOTE}#{}", subject.hash())
 }
 
-/// Whether one of the records is about something that was forgotten, so that it must not be run
-/// again.
-///
-/// # Errors
-/// [`ForgetError::Call`].
-pub async fn is_forgotten(
-    pipeline: &Pipeline,
-    mapping: &Mapping,
-    records: &[Record],
-) -> Result<bool, ForgetError> {
-    for subject in records.iter().flat_map(|record| subjects(mapping, record)) {
-        let get = pipeline.clients.dynamodb.get_item();
+/// Knows which records are about something that was forgotten: history that is put in again, and
+/// rejected records.
+#[derive(Debug)]
+pub struct Forgotten {
+    /// Where it was noted.
+    pub pipeline: Pipeline,
+    /// How a record becomes an event.
+    pub mapping: Mapping,
+}
+
+impl Forgotten {
+    /// Whether anything was forgotten at all: one read for all records.
+    ///
+    /// # Errors
+    /// [`ForgetError::Call`].
+    pub async fn is_any(&self) -> Result<bool, ForgetError> {
+        self.is_noted(ANY).await
+    }
+
+    /// Whether a record is about something that was forgotten.
+    ///
+    /// # Errors
+    /// [`ForgetError::Call`].
+    pub async fn holds(&self, record: &Record) -> Result<bool, ForgetError> {
+        for subject in subjects(&self.mapping, record) {
+            if self.is_noted(&note_key(&subject)).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn is_noted(&self, key: &str) -> Result<bool, ForgetError> {
+        let get = self.pipeline.clients.dynamodb.get_item();
         let get = get
-            .table_name(&pipeline.decisions_table)
-            .key("pk", AttributeValue::S(note_key(&subject)))
+            .table_name(&self.pipeline.decisions_table)
+            .key("pk", AttributeValue::S(key.to_owned()))
             .key("sk", AttributeValue::S(NOTE.to_owned()));
         let found = get
             .send()
             .await
             .map_err(|e| failed("read what was forgotten")(code_of(&e)))?;
-        if found.item.is_some_and(|item| !item.is_empty()) {
-            return Ok(true);
-        }
+        Ok(found.item.is_some_and(|item| !item.is_empty()))
     }
-    Ok(false)
 }
 
 /// Whom and what a record is about, as far as the mapping can read it.

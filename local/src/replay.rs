@@ -12,6 +12,7 @@ use shared::records::{Invocation, Record};
 use shared::rejected::{PREFIX, RejectedRecord};
 use thiserror::Error;
 
+use crate::forget::{ForgetError, Forgotten};
 use crate::run::Function;
 
 /// Where replayed objects go.
@@ -24,8 +25,8 @@ pub enum ReplayError {
     #[error("{0}")]
     Bucket(String),
     /// What was forgotten cannot be read.
-    #[error("{0}")]
-    Forgotten(String),
+    #[error(transparent)]
+    Forgotten(#[from] ForgetError),
     /// An object that is neither a rejected record nor an on-failure object.
     #[error("{key} is neither a rejected record nor an on-failure object: {what}")]
     Unreadable {
@@ -65,15 +66,15 @@ impl Replayed {
 }
 
 /// A bucket and the functions that its objects belong to.
-pub struct Replay<'a, F> {
+pub struct Replay<'a> {
     /// The bucket's client.
     pub s3: &'a Client,
     /// The bucket.
     pub bucket: &'a str,
     /// Finds a function by name.
     pub function: &'a dyn Fn(&str) -> Option<Function>,
-    /// Says whether records are about something that was forgotten.
-    pub forgotten: &'a F,
+    /// What must not be run again.
+    pub forgotten: &'a Forgotten,
     /// Only say what would be done.
     pub dry_run: bool,
 }
@@ -86,10 +87,7 @@ struct Stored {
     records: Vec<Record>,
 }
 
-impl<F> Replay<'_, F>
-where
-    F: AsyncFn(&[Record]) -> Result<bool, String>,
-{
+impl Replay<'_> {
     /// Replays every object under `prefix`.
     ///
     /// # Errors
@@ -193,10 +191,11 @@ where
             let now = "no function of this name reads records";
             return Ok((answer(now, false), None));
         };
-        let forgotten = (self.forgotten)(&stored.records).await;
-        if forgotten.map_err(ReplayError::Forgotten)? {
-            let now = "not replayed: it is about something that was forgotten";
-            return Ok((answer(now, false), None));
+        for record in &stored.records {
+            if self.forgotten.holds(record).await? {
+                let now = "not replayed: it is about something that was forgotten";
+                return Ok((answer(now, false), None));
+            }
         }
         if self.dry_run {
             return Ok((answer("would be replayed", false), None));

@@ -18,6 +18,7 @@ use shared::mapping::Mapping;
 use shared::records::{Origin, Position, Record};
 use thiserror::Error;
 
+use crate::forget::{ForgetError, Forgotten};
 use crate::home::{Home, Progress};
 use crate::input::{Input, InputError};
 
@@ -34,6 +35,9 @@ pub enum RunError {
     /// The input.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// What was forgotten cannot be read.
+    #[error(transparent)]
+    Forgotten(#[from] ForgetError),
     /// Reading or noting progress failed.
     #[error("{what}: {source}")]
     Io {
@@ -101,6 +105,8 @@ pub struct Run<'a> {
     pub home: Option<&'a Home>,
     /// Tells this target from others that the same file is sent to: tables, endpoint, detector version.
     pub target: &'a str,
+    /// Records to leave out: what was forgotten does not come back with an old file.
+    pub forgotten: Option<Forgotten>,
     /// Begin at the first record whatever was noted.
     pub restart: bool,
     /// Whether to show a progress bar.
@@ -126,6 +132,8 @@ pub struct Summary {
     pub labels: u64,
     /// Labels that wait for their event.
     pub labels_waiting: u64,
+    /// Records left out because what they are about was forgotten.
+    pub forgotten: u64,
     /// Rejected records by class; each is kept under `rejected/`.
     pub rejected: BTreeMap<String, u64>,
     /// Rows with a label and no label time, which were given the event's.
@@ -279,6 +287,25 @@ impl Run<'_> {
             })
     }
 
+    /// Leaves out what was forgotten; returns how many records that are.
+    async fn leave_out(&self, records: &mut Vec<Record>) -> Result<u64, RunError> {
+        let Some(forgotten) = &self.forgotten else {
+            return Ok(0);
+        };
+        if !forgotten.is_any().await? {
+            return Ok(0);
+        }
+        let mut left_out = 0;
+        for record in std::mem::take(records) {
+            if forgotten.holds(&record).await? {
+                left_out += 1;
+            } else {
+                records.push(record);
+            }
+        }
+        Ok(left_out)
+    }
+
     /// Runs one batch, and what must be tried again of it, until nothing must.
     async fn tried(
         &self,
@@ -291,6 +318,7 @@ impl Run<'_> {
             .zip(batch)
             .map(|(number, bytes)| self.record(number, bytes))
             .collect();
+        summary.forgotten += self.leave_out(&mut records).await?;
         for round in 1..=TRIES {
             let handled = self.function.batch(records.clone()).await;
             let mut again = Vec::new();
@@ -451,6 +479,7 @@ impl std::fmt::Display for Summary {
             ),
             (self.labels, "labels applied"),
             (self.labels_waiting, "labels waiting for their event"),
+            (self.forgotten, "left out: forgotten"),
         ];
         for (count, what) in lines.into_iter().filter(|line| line.0 > 0) {
             writeln!(f, "  {count:>8} {what}")?;

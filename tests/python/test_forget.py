@@ -136,6 +136,9 @@ def test_replay_and_imports_refuse_what_was_forgotten(shop, fraudstream, logs, t
     (replayed,) = json.loads(shop("replay", copy, "--json").stdout)
     assert (replayed["done"], replayed["now"]) == (False, "not replayed: it is about something that was forgotten")
 
+    summary = run_lines(shop, tmp_path, "ingest", order(4, SECRET), order(5, "other"))
+    assert (summary["forgotten"], summary["events"]) == (1, 1)
+
     with serving(shop, fraudstream, logs) as url:
         afd = client("frauddetector", url)
         (event_type,) = afd.get_event_types(name="order")["eventTypes"]

@@ -145,6 +145,7 @@ async fn through(path: &str, event_type: &str, rules: &[(&str, &str, &str)]) -> 
             input,
             home: Some(&home),
             target: "test",
+            forgotten: None,
             restart: false,
             progress: false,
         };
