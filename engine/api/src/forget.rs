@@ -10,12 +10,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::text::hex;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::operations::events::{StoredEvent, partition};
 use crate::store::{self, Item, Key, Range, failed, write_at};
 use crate::text;
+use crate::text::hex;
 
 /// What is forgotten.
 #[derive(Clone, PartialEq, Eq, Hash)]
