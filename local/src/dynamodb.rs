@@ -3,6 +3,7 @@
 //! It is strongly consistent everywhere, never throttles and deletes nothing when its time to live
 //! is over; tests that need such things put a [fault](crate::fault) in between.
 
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
+use tokio::sync::Semaphore;
 
 use crate::connector::{self, Service};
 
@@ -106,11 +108,20 @@ impl DynamoDb {
 
     /// The database as a service.
     pub fn service(self) -> Service {
+        // The database has one lock: more threads would only wait for it, each with memory of its own.
+        let threads = std::thread::available_parallelism().map_or(2, NonZero::get);
+        let turns = Arc::new(Semaphore::new(threads));
         Service::new(move |request: Request<Bytes>| {
-            let dynamodb = self.clone();
-            // A call blocks: on the lock of the database and on its file.
-            let call = tokio::task::spawn_blocking(move || dynamodb.answer(&request));
-            async move { call.await.unwrap_or_else(|error| lost(&error)) }
+            let (dynamodb, turns) = (self.clone(), Arc::clone(&turns));
+            async move {
+                let turn = turns.acquire_owned().await;
+                // A call blocks: on the lock of the database and on its file.
+                let call = tokio::task::spawn_blocking(move || {
+                    let _until_it_is_done = turn;
+                    dynamodb.answer(&request)
+                });
+                call.await.unwrap_or_else(|error| lost(&error))
+            }
         })
     }
 
