@@ -30,6 +30,7 @@ use crate::serve;
 use crate::show;
 use crate::signature::Keys;
 use crate::simulate;
+use crate::train::{self, Train};
 
 /// How often `serve` writes the counters of stored events, which a function writes after each batch.
 const COUNTERS: std::time::Duration = std::time::Duration::from_secs(1);
@@ -173,6 +174,11 @@ enum Command {
         after_help = "Examples:\n  fraudstream evaluate train.csv test.csv\n  fraudstream evaluate transactions.csv.gz --label is_fraud --legit 0 --type merchant=CATEGORICAL --report report/"
     )]
     Evaluate(Box<Evaluate>),
+    /// Train a model version on stored events or on a file.
+    #[command(
+        after_help = "Examples:\n  fraudstream train --model orders_model --activate\n  fraudstream train registrations.csv --model sign_ups --event-type registration"
+    )]
+    Train(Box<Train>),
     /// Forget an order or an entity: events, predictions, decisions, labels, list entries, rejected records.
     #[command(
         after_help = "Examples:\n  fraudstream forget ORD-000123 --dry-run\n  fraudstream forget --entity customer/cust-42 --json\n\nReplay and imports refuse what was forgotten. A new order of a forgotten customer is a new order."
@@ -412,6 +418,7 @@ impl Cli {
             Command::Apply(args) => apply_file(&place, args).await,
             Command::Serve(args) => serve_here(&place, args).await,
             Command::Evaluate(args) => Ok(args.run()?),
+            Command::Train(args) => train_model(&place, &args).await,
             Command::Forget(args) => forget_subject(&place, args).await,
             Command::List(args) => list_entries(&place, args).await,
             Command::Jobs(args) => run_jobs(&place, args).await,
@@ -869,6 +876,36 @@ async fn list_entries(place: &Place, args: ListArgs) -> Result<(), Error> {
         }
     } else {
         println!("{} added, {} in the list", added.len(), entries.len());
+    }
+    Ok(())
+}
+
+async fn train_model(place: &Place, args: &Train) -> Result<(), Error> {
+    let work = place.open(Durability::Kill, place.fraud_detector).await?;
+    let runners = match (&work.machine, place.fraud_detector) {
+        (Some(machine), _) => Some(jobs::local(machine)),
+        (None, Judge::Engine) => {
+            let engine = place.engine(&work.pipeline.clients).await;
+            Some(jobs::remote(engine, &work.pipeline.clients))
+        }
+        (None, Judge::Aws) => None,
+    };
+    let clients = &work.pipeline.clients;
+    let mapping = place.mapping()?;
+    let at = train::Place {
+        client: &clients.frauddetector,
+        s3: &clients.s3,
+        bucket: &place.bucket,
+        runners: runners.as_ref(),
+    };
+    let trained = Box::pin(args.run(&at, mapping.event_type().as_str())).await;
+    drop(runners);
+    work.close().await?;
+    let trained = trained?;
+    if args.json {
+        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&trained)?)?;
+    } else {
+        writeln!(io::stdout(), "{trained}")?;
     }
     Ok(())
 }

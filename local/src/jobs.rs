@@ -34,6 +34,14 @@ impl Runners {
         tokio::join!(Box::pin(self.jobs.run()), Box::pin(self.trainings.run()));
     }
 
+    /// Runs a training that waits; says whether there was one.
+    ///
+    /// # Errors
+    /// A dependency failed.
+    pub async fn train_one(&self) -> Result<bool, engine::Error> {
+        Ok(Box::pin(self.trainings.run_one()).await?.is_some())
+    }
+
     async fn run_one(&self) -> Result<Option<Done>, engine::Error> {
         if let Some(ended) = self.jobs.run_one().await? {
             return Ok(Some(Done::Job(ended)));

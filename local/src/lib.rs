@@ -28,6 +28,7 @@ pub mod serve;
 pub mod show;
 pub mod signature;
 pub mod simulate;
+pub mod train;
 
 /// Starts logging to standard error; `directives` is the value of `RUST_LOG`.
 pub fn logs(directives: &str) {

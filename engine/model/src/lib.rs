@@ -35,4 +35,4 @@ pub use train::{
     Importance, ModelType, Options, Progress, Report, Stage, ThresholdRow, TrainError, train,
 };
 pub use variable::{UnknownVariableType, Variable, VariableType};
-pub use written::{date, number};
+pub use written::{date, has_day_first, number, present};
