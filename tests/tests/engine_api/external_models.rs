@@ -73,7 +73,12 @@ impl Endpoint {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = std::future::pending();
-        tokio::spawn(serve::serve(listener, services, serve::Front::default(), stop));
+        tokio::spawn(serve::serve(
+            listener,
+            services,
+            serve::Front::default(),
+            stop,
+        ));
         format!("http://{address}")
     }
 }
