@@ -15,6 +15,7 @@ pub mod dynamodb;
 pub mod evaluate;
 pub mod fault;
 pub mod forget;
+mod grid;
 pub mod home;
 pub mod input;
 pub mod jobs;

@@ -6,9 +6,10 @@ use std::fmt;
 use std::io::BufRead as _;
 use std::path::Path;
 
-use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use serde::{Deserialize, Serialize};
 use shared::decisions::Decision;
+
+use crate::grid::grid;
 
 /// What is true of one order, as the simulator knows it.
 #[derive(Clone, Debug, Deserialize)]
@@ -220,19 +221,7 @@ fn dollars(cents: u64) -> String {
 }
 
 fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(header.to_vec());
-    for row in rows {
-        table.add_row(row);
-    }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_cell_alignment(if index == 0 {
-            CellAlignment::Left
-        } else {
-            CellAlignment::Right
-        });
-    }
-    let lines: Vec<String> = table
+    let lines: Vec<String> = grid(header, rows)
         .to_string()
         .lines()
         .map(|line| format!("  {}", line.trim_end()))

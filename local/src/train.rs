@@ -17,12 +17,12 @@ use aws_sdk_frauddetector::types::{
 };
 use aws_sdk_s3::primitives::ByteStream;
 use clap::Args;
-use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::clients::ACCOUNT;
+use crate::grid::grid;
 use crate::jobs::Runners;
 
 /// How often Amazon's service is asked whether it has trained.
@@ -65,7 +65,7 @@ pub enum TrainError {
     #[error(transparent)]
     Runner(#[from] engine::Error),
     /// The training ended without a model.
-    #[error("{model} {version}: {status}{}", .reasons.iter().map(|reason| format!("\n  {reason}")).collect::<String>())]
+    #[error("{model} {version}: {status}\n  {}", .reasons.join("\n  "))]
     NoModel {
         /// The model.
         model: String,
@@ -175,7 +175,10 @@ where
     move |error| TrainError::Refused {
         call,
         code: error.code().unwrap_or("no answer").to_owned(),
-        message: error.message().unwrap_or("the service was not reached").to_owned(),
+        message: error
+            .message()
+            .unwrap_or("the service was not reached")
+            .to_owned(),
     }
 }
 
@@ -188,7 +191,8 @@ impl Train {
         let event_type = self.event_type.as_deref().unwrap_or(event_type);
         let model_type = ModelTypeEnum::from(self.model_type.as_str());
         let variables = self.variables(place.client, event_type).await?;
-        self.create_model(place.client, &model_type, event_type).await?;
+        self.create_model(place.client, &model_type, event_type)
+            .await?;
         let labels = LabelSchema::builder()
             .label_mapper("FRAUD", self.fraud.clone())
             .label_mapper("LEGIT", self.legit.clone())
@@ -203,24 +207,21 @@ impl Train {
             .model_id(&self.model)
             .model_type(model_type.clone())
             .training_data_schema(schema.map_err(|error| not_built(&error))?);
-        let call = match &self.file {
-            Some(file) => {
-                let detail = ExternalEventsDetail::builder()
-                    .data_location(upload(place, file).await?)
-                    // The engine reads with the credentials of this command; Amazon wants a role.
-                    .data_access_role_arn(format!("arn:aws:iam::{ACCOUNT}:role/fraudstream"));
-                call.training_data_source(TrainingDataSourceEnum::ExternalEvents)
-                    .external_events_detail(detail.build().map_err(|error| not_built(&error))?)
-            }
-            None => {
-                let window = IngestedEventsTimeWindow::builder()
-                    .start_time(&self.from)
-                    .end_time(&self.to);
-                let window = window.build().map_err(|error| not_built(&error))?;
-                let detail = IngestedEventsDetail::builder().ingested_events_time_window(window);
-                call.training_data_source(TrainingDataSourceEnum::IngestedEvents)
-                    .ingested_events_detail(detail.build())
-            }
+        let call = if let Some(file) = &self.file {
+            let detail = ExternalEventsDetail::builder()
+                .data_location(upload(place, file).await?)
+                // The engine reads with the credentials of this command; Amazon wants a role.
+                .data_access_role_arn(format!("arn:aws:iam::{ACCOUNT}:role/fraudstream"));
+            call.training_data_source(TrainingDataSourceEnum::ExternalEvents)
+                .external_events_detail(detail.build().map_err(|error| not_built(&error))?)
+        } else {
+            let window = IngestedEventsTimeWindow::builder()
+                .start_time(&self.from)
+                .end_time(&self.to);
+            let window = window.build().map_err(|error| not_built(&error))?;
+            let detail = IngestedEventsDetail::builder().ingested_events_time_window(window);
+            call.training_data_source(TrainingDataSourceEnum::IngestedEvents)
+                .ingested_events_detail(detail.build())
         };
         let created = call.send().await.map_err(refused("CreateModelVersion"))?;
         let version = created.model_version_number.unwrap_or_default();
@@ -252,22 +253,39 @@ impl Train {
     }
 
     /// The variables to learn from: those said, or all of the event type that have a type.
-    async fn variables(&self, client: &Client, event_type: &str) -> Result<Vec<String>, TrainError> {
+    async fn variables(
+        &self,
+        client: &Client,
+        event_type: &str,
+    ) -> Result<Vec<String>, TrainError> {
         if !self.variables.is_empty() {
             return Ok(self.variables.clone());
         }
         let found = client.get_event_types().name(event_type).send().await;
-        let found = found.map_err(refused("GetEventTypes"))?.event_types.unwrap_or_default();
-        let names = found.into_iter().next().and_then(|found| found.event_variables);
+        let found = found
+            .map_err(refused("GetEventTypes"))?
+            .event_types
+            .unwrap_or_default();
+        let names = found
+            .into_iter()
+            .next()
+            .and_then(|found| found.event_variables);
         let names = names.unwrap_or_default();
         let mut typed = Vec::new();
         // Amazon's limit on names in one call.
         for hundred in names.chunks(100) {
-            let call = client.batch_get_variable().set_names(Some(hundred.to_vec()));
+            let call = client
+                .batch_get_variable()
+                .set_names(Some(hundred.to_vec()));
             let found = call.send().await.map_err(refused("BatchGetVariable"))?;
-            let usable = found.variables.unwrap_or_default().into_iter().filter(|variable| {
-                variable.data_source == Some(DataSource::Event) && variable.variable_type.is_some()
-            });
+            let usable = found
+                .variables
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|variable| {
+                    variable.data_source == Some(DataSource::Event)
+                        && variable.variable_type.is_some()
+                });
             typed.extend(usable.filter_map(|variable| variable.name));
         }
         if typed.len() < 2 {
@@ -285,9 +303,19 @@ impl Train {
         model_type: &ModelTypeEnum,
         event_type: &str,
     ) -> Result<(), TrainError> {
-        let found = client.get_models().model_id(&self.model).model_type(model_type.clone());
+        let found = client
+            .get_models()
+            .model_id(&self.model)
+            .model_type(model_type.clone());
         match found.send().await {
-            Ok(found) if found.models.as_ref().is_some_and(|models| !models.is_empty()) => Ok(()),
+            Ok(found)
+                if found
+                    .models
+                    .as_ref()
+                    .is_some_and(|models| !models.is_empty()) =>
+            {
+                Ok(())
+            }
             Err(error) if error.code() != Some("ResourceNotFoundException") => {
                 Err(refused("GetModels")(error))
             }
@@ -323,7 +351,12 @@ impl Train {
             }
             // Another runner has it, or the service does it.
             if !ran {
-                tokio::time::sleep(if place.runners.is_some() { Duration::from_secs(1) } else { PAUSE }).await;
+                tokio::time::sleep(if place.runners.is_some() {
+                    Duration::from_secs(1)
+                } else {
+                    PAUSE
+                })
+                .await;
             }
         }
     }
@@ -339,8 +372,15 @@ impl Train {
             .model_id(&self.model)
             .model_type(model_type.clone())
             .model_version_number(version);
-        let found = call.send().await.map_err(refused("DescribeModelVersions"))?;
-        let detail = found.model_version_details.unwrap_or_default().into_iter().next();
+        let found = call
+            .send()
+            .await
+            .map_err(refused("DescribeModelVersions"))?;
+        let detail = found
+            .model_version_details
+            .unwrap_or_default()
+            .into_iter()
+            .next();
         detail.ok_or_else(|| TrainError::Refused {
             call: "DescribeModelVersions",
             code: "no version".to_owned(),
@@ -364,14 +404,21 @@ async fn upload(place: &Place<'_>, file: &Path) -> Result<String, TrainError> {
         path: file.display().to_string(),
         why,
     };
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = file
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
     let name = name.ok_or_else(|| wrong("it is no file".to_owned()))?;
     let key = format!("training/{name}");
     let body = ByteStream::from_path(file).await.map_err(|error| {
         let source = std::error::Error::source(&error).map(ToString::to_string);
         wrong(source.unwrap_or_else(|| error.to_string()))
     })?;
-    let put = place.s3.put_object().bucket(place.bucket).key(&key).body(body);
+    let put = place
+        .s3
+        .put_object()
+        .bucket(place.bucket)
+        .key(&key)
+        .body(body);
     put.send().await.map_err(|error| {
         wrong(format!(
             "it cannot be put into the bucket `{}`: {}",
@@ -401,7 +448,10 @@ fn notes(detail: &ModelVersionDetail) -> Vec<String> {
     let Some(data) = &result.data_validation_metrics else {
         return Vec::new();
     };
-    let of_file = data.file_level_messages().iter().filter_map(|message| message.content.clone());
+    let of_file = data
+        .file_level_messages()
+        .iter()
+        .filter_map(|message| message.content.clone());
     let of_fields = data.field_level_messages().iter().filter_map(|message| {
         let field = message.field_name.as_deref().unwrap_or_default();
         Some(format!("{field}: {}", message.content.as_deref()?))
@@ -420,7 +470,7 @@ fn trained(detail: &ModelVersionDetail) -> Trained {
     };
     let importance = old.and_then(|result| result.variable_importance_metrics.as_ref());
     let mut importance: Vec<(String, f32)> = importance
-        .map(|metrics| metrics.log_odds_metrics())
+        .map(aws_sdk_frauddetector::types::VariableImportanceMetrics::log_odds_metrics)
         .unwrap_or_default()
         .iter()
         .map(|metric| (metric.variable_name.clone(), metric.variable_importance))
@@ -432,7 +482,9 @@ fn trained(detail: &ModelVersionDetail) -> Trained {
         status: detail.status.clone().unwrap_or_default(),
         arn: detail.arn.clone().unwrap_or_default(),
         auc: metrics.and_then(|metrics| metrics.auc),
-        thresholds: metrics.map(|metrics| metrics.metric_data_points().iter().map(point).collect()).unwrap_or_default(),
+        thresholds: metrics
+            .map(|metrics| metrics.metric_data_points().iter().map(point).collect())
+            .unwrap_or_default(),
         importance,
         notes: notes(detail),
     }
@@ -442,20 +494,14 @@ fn percent(share: f32) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(header.iter().copied()).add_rows(rows);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
-}
-
 impl fmt::Display for Trained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} {}: {}", self.model, self.version, self.status)?;
         if let Some(auc) = self.auc {
-            writeln!(f, "AUC {auc:.4} on the newest events, which it was not trained on")?;
+            writeln!(
+                f,
+                "AUC {auc:.4} on the newest events, which it was not trained on"
+            )?;
         }
         let row = |row: &Threshold| {
             vec![
@@ -466,14 +512,18 @@ impl fmt::Display for Trained {
             ]
         };
         let header = ["score from", "false positives", "recall", "precision"];
-        writeln!(f, "\n{}", table(&header, self.thresholds.iter().map(row)))?;
+        writeln!(f, "\n{}", grid(&header, self.thresholds.iter().map(row)))?;
         let row = |(name, share): &(String, f32)| vec![name.clone(), format!("{share:.3}")];
         let shown = self.importance.iter().take(SHOWN).map(row);
-        writeln!(f, "\n{}", table(&["variable", "importance"], shown))?;
+        writeln!(f, "\n{}", grid(&["variable", "importance"], shown))?;
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }
-        writeln!(f, "\nits ARN, for AssociatedModels in the detector file: {}", self.arn)?;
+        writeln!(
+            f,
+            "\nits ARN, for AssociatedModels in the detector file: {}",
+            self.arn
+        )?;
         write!(f, "its score in rules: ${}_insightscore", self.model)
     }
 }

@@ -86,7 +86,7 @@ fn batch(criterion: &mut Criterion) {
                     let process = async |index: usize, _: &Record| prepared[index].clone();
                     let park = async |_: &Record, _: &Rejection| Ok::<(), Failure>(());
                     batcher
-                        .run(records, None, process, park)
+                        .run(records, None, process, shared::batch::done, park)
                         .await
                         .response()
                         .unwrap()

@@ -114,10 +114,10 @@ fn benches(criterion: &mut Criterion) {
     });
     group.bench_function("score", |b| b.iter(|| model.score(event(), time)));
     group.bench_function("explain", |b| {
-        b.iter(|| model.explain(event(), time, Attribution::Path))
+        b.iter(|| model.explain(event(), time, Attribution::Path));
     });
     group.bench_function("from_bytes", |b| {
-        b.iter(|| Model::from_bytes(black_box(&bytes)).is_ok())
+        b.iter(|| Model::from_bytes(black_box(&bytes)).is_ok());
     });
     group.finish();
 }

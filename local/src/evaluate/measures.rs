@@ -65,7 +65,7 @@ pub struct Measures {
     /// By month of the event.
     pub months: BTreeMap<String, Part>,
     /// Columns whose values come and go: how events with a value that training never saw are told.
-    pub unseen: Vec<Unseen>,
+    pub keys: Vec<Keys>,
     /// The best look-up on one column, for comparison.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_look_up: Option<LookUp>,
@@ -110,13 +110,13 @@ pub struct Part {
 
 /// A column of keys.
 #[derive(Clone, Debug, Serialize)]
-pub struct Unseen {
+pub struct Keys {
     /// The column.
     pub column: String,
     /// Events whose value training had seen.
-    pub seen: Part,
+    pub known: Part,
     /// Events whose value it had not.
-    pub unseen: Part,
+    pub new: Part,
 }
 
 /// A look-up on one column.
@@ -163,7 +163,7 @@ impl LookUps {
     /// What each column says of an event: the smoothed share of fraud among its value's.
     pub fn of(&self, row: &Row<'_>) -> Vec<f32> {
         let rate = f64::from(self.fraud) / f64::from(self.labelled.max(1));
-        let say = |(table, value): (&FxHashMap<u64, (u32, u32)>, &Option<&str>)| {
+        let say = |(table, value): (&FxHashMap<u64, (u32, u32)>, Option<&str>)| {
             let (fraud, all) = table
                 .get(&hash(value.unwrap_or_default()))
                 .copied()
@@ -176,15 +176,23 @@ impl LookUps {
             let share = share as f32;
             share
         };
-        self.columns.iter().zip(row.values).map(say).collect()
+        self.columns
+            .iter()
+            .zip(row.values.iter().copied())
+            .map(say)
+            .collect()
     }
 
     /// For each column, whether training has seen the event's value.
     pub fn seen(&self, row: &Row<'_>) -> Vec<Option<bool>> {
-        let seen = |(table, value): (&FxHashMap<u64, (u32, u32)>, &Option<&str>)| {
+        let seen = |(table, value): (&FxHashMap<u64, (u32, u32)>, Option<&str>)| {
             value.map(|value| table.contains_key(&hash(value)))
         };
-        self.columns.iter().zip(row.values).map(seen).collect()
+        self.columns
+            .iter()
+            .zip(row.values.iter().copied())
+            .map(seen)
+            .collect()
     }
 
     fn is_key(&self, column: usize, kind: VariableType) -> bool {
@@ -233,7 +241,7 @@ impl Measures {
             })
             .to_vec(),
             months: months(scored),
-            unseen: unseen(scored, variables, look_ups),
+            keys: keys(scored, variables, look_ups),
             best_look_up: best_look_up(scored, variables),
         }
     }
@@ -269,7 +277,7 @@ fn months(scored: &[Scored]) -> BTreeMap<String, Part> {
         .collect()
 }
 
-fn unseen(scored: &[Scored], variables: &[Variable], look_ups: &LookUps) -> Vec<Unseen> {
+fn keys(scored: &[Scored], variables: &[Variable], look_ups: &LookUps) -> Vec<Keys> {
     let with = |column: usize, wanted: bool| {
         Part::of(
             scored
@@ -281,10 +289,10 @@ fn unseen(scored: &[Scored], variables: &[Variable], look_ups: &LookUps) -> Vec<
         .iter()
         .enumerate()
         .filter(|(column, variable)| look_ups.is_key(*column, variable.kind))
-        .map(|(column, variable)| Unseen {
+        .map(|(column, variable)| Keys {
             column: variable.name.clone(),
-            seen: with(column, true),
-            unseen: with(column, false),
+            known: with(column, true),
+            new: with(column, false),
         })
         .collect()
 }

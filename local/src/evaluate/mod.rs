@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use comfy_table::{CellAlignment, Table as Grid, presets::NOTHING};
+use comfy_table::{Table as Grid, presets::NOTHING};
 use indicatif::{ProgressBar, ProgressStyle};
 use model::metrics::Ranking;
 use model::{
@@ -23,6 +23,8 @@ use model::{
 };
 use serde::Serialize;
 use thiserror::Error;
+
+use crate::grid::grid;
 
 pub use measures::{LookUps, Measures, Scored};
 pub use pictures::PictureError;
@@ -199,55 +201,7 @@ impl Evaluate {
         let training_seconds = start.elapsed().as_secs_f64();
         drop(dataset);
 
-        let price = columns
-            .variables
-            .iter()
-            .position(|variable| variable.kind == VariableType::Price);
-        let mut scored = Vec::new();
-        let mut times = Vec::new();
-        let mut score = |number: usize, row: &Row<'_>| {
-            let fraud = match row.label {
-                Label::Fraud => true,
-                Label::Legit => false,
-                Label::Unlabelled | Label::Unknown => return,
-            };
-            let start = Instant::now();
-            let score = model.score(row.values, row.event_time);
-            times.push(start.elapsed());
-            scored.push(Scored {
-                number,
-                log_odds: score.log_odds,
-                score: score.score,
-                fraud,
-                amount: price.and_then(|place| model::number(row.values[place]?)),
-                month: row.event_time.and_then(month),
-                look_ups: look_ups.of(row),
-                seen: look_ups.seen(row),
-            });
-        };
-        match &test {
-            Test::File(path) => columns.table(path).each(|event| {
-                score(event.number, &event.row);
-                Ok::<(), TableError>(())
-            })?,
-            Test::Rows(held_out) => table.each(|event| {
-                if held_out[event.number - 1] {
-                    score(event.number, &event.row);
-                }
-                Ok::<(), TableError>(())
-            })?,
-        };
-        let fraud = scored.iter().filter(|event| event.fraud).count();
-        let legit = scored.len() - fraud;
-        if fraud == 0 || legit == 0 {
-            let path = self
-                .test
-                .as_ref()
-                .unwrap_or(&self.train)
-                .display()
-                .to_string();
-            return Err(EvaluateError::OneKind { path, fraud, legit });
-        }
+        let (scored, times) = self.score(columns, &test, &model, &look_ups)?;
         let bytes = model.to_bytes();
         let mut evaluation = Evaluation {
             train: self.train.display().to_string(),
@@ -278,6 +232,66 @@ impl Evaluate {
             evaluation.files = report(folder, &evaluation, &scored, &model)?;
         }
         Ok(evaluation)
+    }
+
+    /// The labelled events of the test, scored, and how long each took.
+    fn score(
+        &self,
+        columns: &Columns,
+        test: &Test<'_>,
+        model: &Model,
+        look_ups: &LookUps,
+    ) -> Result<(Vec<Scored>, Vec<Duration>), EvaluateError> {
+        let price = columns
+            .variables
+            .iter()
+            .position(|variable| variable.kind == VariableType::Price);
+        let mut scored = Vec::new();
+        let mut times = Vec::new();
+        let mut score = |number: usize, row: &Row<'_>| {
+            let fraud = match row.label {
+                Label::Fraud => true,
+                Label::Legit => false,
+                Label::Unlabelled | Label::Unknown => return,
+            };
+            let start = Instant::now();
+            let score = model.score(row.values, row.event_time);
+            times.push(start.elapsed());
+            scored.push(Scored {
+                number,
+                log_odds: score.log_odds,
+                score: score.score,
+                fraud,
+                amount: price.and_then(|place| model::number(row.values[place]?)),
+                month: row.event_time.and_then(month),
+                look_ups: look_ups.of(row),
+                seen: look_ups.seen(row),
+            });
+        };
+        match test {
+            Test::File(path) => columns.table(path).each(|event| {
+                score(event.number, &event.row);
+                Ok::<(), TableError>(())
+            })?,
+            Test::Rows(held_out) => columns.table(&self.train).each(|event| {
+                if held_out[event.number - 1] {
+                    score(event.number, &event.row);
+                }
+                Ok::<(), TableError>(())
+            })?,
+        };
+        let fraud = scored.iter().filter(|event| event.fraud).count();
+        let legit = scored.len() - fraud;
+        if fraud == 0 || legit == 0 {
+            let path = self
+                .test
+                .as_ref()
+                .unwrap_or(&self.train)
+                .display()
+                .to_string();
+            return Err(EvaluateError::OneKind { path, fraud, legit });
+        }
+        Ok((scored, times))
     }
 
     fn train(&self, dataset: &Dataset, labels: Labels) -> Result<(Model, Report), EvaluateError> {
@@ -432,27 +446,16 @@ fn report(
         .collect())
 }
 
-/// A table of text; the first column is on the left, numbers on the right.
-fn grid(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Grid {
-    let mut grid = Grid::new();
-    grid.load_style(NOTHING)
-        .set_header(header.iter().copied())
-        .add_rows(rows);
-    for column in grid.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    grid
-}
-
 fn columns_table(columns: &Columns) -> String {
-    let mut text = format!("label `{}`", columns.label);
-    match &columns.event_time {
-        Some(name) => text.push_str(&format!(", time `{name}`")),
-        None => text.push_str(", no time"),
-    }
-    if let Some(name) = &columns.entity {
-        text.push_str(&format!(", entity `{name}`"));
-    }
+    let time = match &columns.event_time {
+        Some(name) => format!("time `{name}`"),
+        None => "no time".to_owned(),
+    };
+    let entity = columns.entity.iter().map(|name| format!("entity `{name}`"));
+    let roles: Vec<String> = [format!("label `{}`", columns.label), time]
+        .into_iter()
+        .chain(entity)
+        .collect();
     let mut grid = Grid::new();
     grid.load_style(NOTHING)
         .set_header(["column", "taken for", "because"]);
@@ -460,7 +463,8 @@ fn columns_table(columns: &Columns) -> String {
         let kind = column.kind.map_or("left out", VariableType::as_str);
         grid.add_row([column.name.as_str(), kind, column.why.as_str()]);
     }
-    format!("{text}\n\n{grid}\n\nTo take a column for something else: --type COLUMN=TYPE\n")
+    let roles = roles.join(", ");
+    format!("{roles}\n\n{grid}\n\nTo take a column for something else: --type COLUMN=TYPE\n")
 }
 
 fn percent(share: f64) -> String {
@@ -551,11 +555,11 @@ impl Evaluation {
         )
     }
 
-    fn unseen(&self) -> Grid {
-        let rows = self.measures.unseen.iter().flat_map(|unseen| {
+    fn keys(&self) -> Grid {
+        let rows = self.measures.keys.iter().flat_map(|keys| {
             [
-                part_row(format!("{}: seen", unseen.column), &unseen.seen),
-                part_row(format!("{}: new", unseen.column), &unseen.unseen),
+                part_row(format!("{}: seen", keys.column), &keys.known),
+                part_row(format!("{}: new", keys.column), &keys.new),
             ]
         });
         grid(&["keys", "events", "fraud", "AUC", "recall at 1 %"], rows)
@@ -627,8 +631,8 @@ impl fmt::Display for Evaluation {
         if self.measures.months.len() > 1 {
             writeln!(f, "\n{}", self.months())?;
         }
-        if !self.measures.unseen.is_empty() {
-            writeln!(f, "\n{}", self.unseen())?;
+        if !self.measures.keys.is_empty() {
+            writeln!(f, "\n{}", self.keys())?;
         }
         writeln!(f, "\n{}", self.importance())?;
         let notes = self.notes();

@@ -20,45 +20,31 @@ pub(super) fn html(evaluation: &Evaluation, pictures: &[(&'static str, String)])
         .as_deref()
         .or(evaluation.divided)
         .unwrap_or_default();
-    let headlines: String = evaluation
-        .headlines()
-        .iter()
-        .map(|(name, value)| {
-            format!(
-                "<tr><td>{}</td><td>{}</td></tr>",
-                escape(name),
-                escape(value)
-            )
-        })
-        .collect();
-    let figures: String = pictures
-        .iter()
-        .map(|(title, svg)| {
-            format!(
-                "<figure><figcaption>{}</figcaption>{svg}</figure>",
-                escape(title)
-            )
-        })
-        .collect();
+    let headlines = joined(evaluation.headlines(), |(name, value)| {
+        let (name, value) = (escape(name), escape(&value));
+        format!("<tr><td>{name}</td><td>{value}</td></tr>")
+    });
+    let figures = joined(pictures, |(title, svg)| {
+        let title = escape(title);
+        format!("<figure><figcaption>{title}</figcaption>{svg}</figure>")
+    });
     let mut tables = section("What a threshold does", &evaluation.thresholds());
     if measures.months.len() > 1 {
         tables.push_str(&section("By month", &evaluation.months()));
     }
-    if !measures.unseen.is_empty() {
+    if !measures.keys.is_empty() {
         tables.push_str(&section(
             "Keys that training had seen, and new ones",
-            &evaluation.unseen(),
+            &evaluation.keys(),
         ));
     }
     tables.push_str(&section(
         "What the model looks at",
         &evaluation.importance(),
     ));
-    let notes: String = evaluation
-        .notes()
-        .iter()
-        .map(|note| format!("<li>{}</li>", escape(note)))
-        .collect();
+    let notes = joined(evaluation.notes(), |note| {
+        format!("<li>{}</li>", escape(&note))
+    });
     let notes = if notes.is_empty() {
         notes
     } else {
@@ -78,10 +64,7 @@ pub(super) fn html(evaluation: &Evaluation, pictures: &[(&'static str, String)])
 
 fn section(title: &str, grid: &Grid) -> String {
     let row = |cells: Vec<String>, tag: &str| {
-        let cells: String = cells
-            .iter()
-            .map(|cell| format!("<{tag}>{}</{tag}>", escape(cell)))
-            .collect();
+        let cells = joined(cells, |cell| format!("<{tag}>{}</{tag}>", escape(&cell)));
         format!("<tr>{cells}</tr>")
     };
     let header = grid
@@ -98,6 +81,10 @@ fn section(title: &str, grid: &Grid) -> String {
         })
         .collect();
     format!("<h2>{}</h2><table>{header}{body}</table>", escape(title))
+}
+
+fn joined<T>(parts: impl IntoIterator<Item = T>, text: impl Fn(T) -> String) -> String {
+    parts.into_iter().map(text).collect()
 }
 
 /// Headers of a file are text that somebody else wrote.

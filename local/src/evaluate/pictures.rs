@@ -158,12 +158,15 @@ fn fonts() {
     });
 }
 
+/// A name for the legend, a colour, and the points.
+type Line<'a> = (&'a str, RGBColor, Vec<(f64, f64)>);
+
 /// Axes from 0 to 1 each.
 fn shares<B: DrawingBackend>(
     area: &Area<'_, B>,
     x: &str,
     y: &str,
-    lines: &[(&str, RGBColor, Vec<(f64, f64)>)],
+    lines: &[Line<'_>],
 ) -> Result<(), Failed>
 where
     B::ErrorType: 'static,

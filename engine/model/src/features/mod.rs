@@ -577,7 +577,7 @@ fn fit_variable(dataset: &Dataset, variable: usize, rows: &Examples<'_>) -> Fitt
     for value in 0..values {
         match column {
             Column::Numbers { values, .. } => {
-                reading.read_number(values[rows.rows[value] as usize], &mut read)
+                reading.read_number(values[rows.rows[value] as usize], &mut read);
             }
             Column::Texts(texts) => reading.read(texts.get(value), &mut read),
         }
