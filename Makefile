@@ -18,8 +18,10 @@ test: ## Run all tests: Rust, then the functions as they are deployed
 	$(PYTEST) tests/python
 
 bench: ## Measure: the crates, then the command and the functions as a whole
-	tests/setup.sh tools
+	tests/setup.sh tools model
 	cargo bench --workspace --locked
+	cargo build --profile bench --locked -p model --example train_matrix
+	.venv/model/bin/python tests/python/bench_model.py
 	cargo build --release --locked -p fraudstream --bins --examples
 	.venv/tools/bin/python tests/python/bench.py
 
