@@ -4,14 +4,14 @@
 //! decision. Decided orders are read before anything is predicted, because Kinesis delivers all
 //! records from the lowest failure again; the conditional write stays the authority.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_frauddetector::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_frauddetector::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_frauddetector::error::BoxError;
 use aws_sdk_frauddetector::operation::get_event_prediction::GetEventPredictionOutput;
-use aws_sdk_frauddetector::types::Entity;
+use aws_sdk_frauddetector::types::{Entity, ModelEndpointDataBlob};
 use event::{DetectorVersionId, EventId, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -21,7 +21,7 @@ use shared::decisions::{
 };
 use shared::failure::{Call, CallError, Class, Failure, Rejection};
 use shared::labels::{LabelEntry, Labels};
-use shared::mapping::{Mapping, Order};
+use shared::mapping::{Blob, Mapping, Order};
 use shared::records::{Invocation, Position, Record};
 use shared::rejected::Rejected;
 
@@ -314,7 +314,8 @@ impl Predict {
             .event_type_name(self.mapping.event_type().as_str())
             .entities(entity)
             .event_timestamp(order.timestamp.to_string())
-            .set_event_variables(Some(variables));
+            .set_event_variables(Some(variables))
+            .set_external_model_endpoint_data_blobs(blobs(order));
         let call = call
             .customize()
             .interceptor(ReadPrediction(Arc::clone(&prediction)));
@@ -328,6 +329,21 @@ impl Predict {
             .unwrap_or_default();
         Ok(verdict(answer, prediction))
     }
+}
+
+/// What models elsewhere are asked, by endpoint.
+fn blobs(order: &Order) -> Option<HashMap<String, ModelEndpointDataBlob>> {
+    let blob = |blob: &Blob| {
+        ModelEndpointDataBlob::builder()
+            .byte_buffer(aws_sdk_frauddetector::primitives::Blob::new(
+                blob.body.as_bytes(),
+            ))
+            .content_type(&blob.content_type)
+            .build()
+    };
+    let blobs = order.blobs.iter().map(|it| (it.endpoint.clone(), blob(it)));
+    let blobs: HashMap<_, _> = blobs.collect();
+    (!blobs.is_empty()).then_some(blobs)
 }
 
 /// Reads the engine's header off the response; Amazon's has none.

@@ -22,6 +22,9 @@ pub(super) struct File {
     pub(super) timezone: TimeZone,
     pub(super) event: EventSection,
     pub(super) variables: BTreeMap<VariableName, TextOr<LongVariable>>,
+    /// Bodies for models elsewhere, by the name of their endpoint.
+    #[serde(default)]
+    pub(super) external_models: BTreeMap<String, ExternalModel>,
     pub(super) decision: Decision,
     #[serde(default)]
     pub(super) labels: Option<Labels>,
@@ -147,6 +150,19 @@ pub(super) struct LongVariable {
     pub(super) required: bool,
     #[serde(default)]
     pub(super) on_invalid: OnInvalid,
+}
+
+/// What an endpoint gets whose model does not take event variables.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExternalModel {
+    #[serde(default = "csv")]
+    pub(super) content_type: String,
+    pub(super) body: Source,
+}
+
+fn csv() -> String {
+    "text/csv".to_owned()
 }
 
 /// What a value must look like, in the service's words.

@@ -76,6 +76,8 @@ pub struct Order {
     pub entity: Entity,
     /// The values to judge.
     pub variables: Variables,
+    /// What models elsewhere are asked.
+    pub blobs: Vec<Blob>,
     /// What was wrong with the order's values.
     pub data_quality: Vec<Quality>,
     /// The label, where the record is history that knows its label.
@@ -84,10 +86,29 @@ pub struct Order {
     pub event_hash: String,
 }
 
+/// The body for an endpoint whose model does not take event variables
+/// (`externalModelEndpointDataBlobs`).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Blob {
+    /// The endpoint.
+    pub endpoint: String,
+    /// The body's media type.
+    pub content_type: String,
+    /// The body.
+    pub body: String,
+}
+
+impl std::fmt::Debug for Blob {
+    /// Without the body: it is made of the order's values.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Blob({}, {})", self.endpoint, self.content_type)
+    }
+}
+
 /// A value that was left out, and why. It quotes no value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quality {
-    /// The variable, `entity` or `revision`.
+    /// The variable, the endpoint of an external model, `entity` or `revision`.
     pub variable: String,
     /// What was wrong.
     pub problem: String,
@@ -229,6 +250,7 @@ impl Mapping {
             entity_id: self.entity_id(&document, &mut data_quality),
         };
         let variables = self.variables(&document, &mut data_quality);
+        let blobs = self.blobs(&document, &mut data_quality);
         let mut order = Order {
             event_id: EventId::slug(&order_id),
             order_id,
@@ -236,6 +258,7 @@ impl Mapping {
             timestamp,
             entity,
             variables,
+            blobs,
             data_quality,
             label: self.history_label(&document, timestamp)?,
             event_hash: String::new(),
@@ -316,6 +339,26 @@ impl Mapping {
             }
         }
         variables
+    }
+
+    fn blobs(&self, document: &Document<'_>, quality: &mut Vec<Quality>) -> Vec<Blob> {
+        let mut blobs = Vec::new();
+        for (endpoint, model) in &self.file.external_models {
+            let problem = match model.body.read(document) {
+                Ok(Some(body)) => {
+                    blobs.push(Blob {
+                        endpoint: endpoint.clone(),
+                        content_type: model.content_type.clone(),
+                        body: body.into_owned(),
+                    });
+                    continue;
+                }
+                Ok(None) => "has no body".to_owned(),
+                Err(problem) => problem,
+            };
+            quality.push(Quality::undetermined(endpoint.as_str(), problem));
+        }
+        blobs
     }
 
     fn variable(
@@ -463,6 +506,10 @@ impl Order {
         for (name, value) in &self.variables {
             add(name.as_str());
             add(value.expose());
+        }
+        for blob in &self.blobs {
+            add(&blob.endpoint);
+            add(&blob.body);
         }
         hex(&hasher.finalize()[..16])
     }

@@ -1,5 +1,9 @@
 //! One order, one decision.
 
+use std::sync::{Arc, Mutex};
+
+use fraudstream::clients;
+use fraudstream::connector::Service;
 use predict::Answer;
 use serde_json::{Value, json};
 
@@ -293,4 +297,43 @@ async fn an_entity_and_a_day_can_be_listed() {
         .unwrap());
     reviews.sort();
     assert_eq!(reviews, ["o-2", "o-3"]);
+}
+
+#[tokio::test]
+async fn a_model_elsewhere_is_asked_what_the_mapping_says() {
+    let world = World::new().await;
+    let mapping = MAPPING.replacen(
+        "decision:",
+        "external_models:\n  xgb-v1: {body: '[.total, .customer.id] | join(\",\")'}\n  nlp: {content_type: application/json, body: '{note} | tojson'}\n  lost: {body: /absent}\ndecision:",
+        1,
+    );
+    let asked = Arc::new(Mutex::new(Value::Null));
+    let service = {
+        let asked = Arc::clone(&asked);
+        Service::new(move |request: http::Request<bytes::Bytes>| {
+            *asked.lock().unwrap() = serde_json::from_slice(request.body()).unwrap();
+            async { http::Response::new(bytes::Bytes::from_static(b"{\"ruleResults\":[]}")) }
+        })
+    };
+    let mut predict = world.predict_with(&mapping);
+    predict.fraud_detector = clients::frauddetector(service.http_client());
+    let mut order = order("ORD-1", "15.00");
+    order["note"] = json!("gift");
+    let answer = predict.handle(orders(&[order]), now()).await;
+    assert_eq!(failures(answer), ALL_DONE);
+    let blobs = asked.lock().unwrap()["externalModelEndpointDataBlobs"].clone();
+    // The bodies in Base64: 15.00,cust-42 and {"note":"gift"}.
+    let want = json!({
+        "xgb-v1": {"byteBuffer": "MTUuMDAsY3VzdC00Mg==", "contentType": "text/csv"},
+        "nlp": {"byteBuffer": "eyJub3RlIjoiZ2lmdCJ9", "contentType": "application/json"},
+    });
+    assert_eq!(blobs, want);
+    // What has no body is noted, and the order is not approved for want of it.
+    let decision = &world.decisions("ORD-1").await[0];
+    assert_eq!(decision.effective_outcome, "review");
+    let noted = &decision.data_quality[0];
+    assert_eq!(
+        (noted.variable.as_str(), noted.problem.as_str()),
+        ("lost", "has no body")
+    );
 }
