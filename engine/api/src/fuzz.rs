@@ -52,6 +52,14 @@ const TEXTS: &[&str] = &[
     "",
 ];
 
+/// Any bytes as the CSV file of a job.
+///
+/// # Panics
+/// If the reader loses its place.
+pub fn csv(data: &[u8]) {
+    crate::jobs::csv::read_any(data);
+}
+
 /// Any bytes as a request. An answer is always one that a client of AWS understands.
 ///
 /// # Panics

@@ -1,4 +1,4 @@
-//! Ten seconds of noise on the wire and on tokens; the targets in `engine/api/fuzz` go on for longer.
+//! Ten seconds each of noise on the wire, on tokens and in files; the targets in `engine/api/fuzz` go on for longer.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -62,6 +62,25 @@ fn any_bytes_as_a_token() {
     while start.elapsed() < TIME {
         for _ in 0..100 {
             engine::fuzz::token(&random.bytes());
+        }
+    }
+}
+
+#[test]
+fn any_bytes_as_a_file() {
+    let mut random = Random::seeded();
+    let start = Instant::now();
+    while start.elapsed() < TIME {
+        for number in 0..100 {
+            let mut data = random.bytes();
+            // Most files are made of what means something to a reader of CSV, under a header that fits.
+            if number % 4 > 0 {
+                for byte in &mut data {
+                    *byte = b"ab1,\"\n\r\\\xff\0 -"[usize::from(*byte) % 12];
+                }
+                data.splice(0..0, *b"EVENT_TIMESTAMP,EVENT_ID,price\n");
+            }
+            engine::fuzz::csv(&data);
         }
     }
 }

@@ -6,7 +6,7 @@
 //! step, and whoever takes the job next repeats at most the step after it, which comes out the
 //! same. A function never runs jobs.
 
-mod csv;
+pub(crate) mod csv;
 mod deletion;
 mod import;
 mod output;
