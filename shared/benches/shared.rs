@@ -30,7 +30,7 @@ variables:
   email_address: {from: /customer/email, as: email}
   ip_address: /client/ip
   user_agent: /client/user_agent
-  order_price: {amount: /total, currency: /payment/currency, base: USD, rates: {EUR: 1.08}}
+  order_price: {from: {amount: /total, currency: /payment/currency, base: USD, rates: {EUR: 1.08}}}
   item_count: /items/0/quantity
   billing_country: {from: /billing/country, as: upper}
   shipping_country: {from: /shipping/country, as: upper}
