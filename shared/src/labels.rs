@@ -2,8 +2,8 @@
 //!
 //! Order of effects: the history on the decision item, then `UpdateEventLabel`, then the decision is
 //! read again, and where a better label has come meanwhile it is sent too. Every step is safe to
-//! repeat. A label whose event is not there yet waits 30 days beside the decisions; whoever creates
-//! the event applies it.
+//! repeat. A label whose order is not decided yet waits 30 days beside the decisions, also where the
+//! service has the event already; whoever writes the decision, or creates the event, applies it.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -105,3 +105,8 @@ def test_evaluate_gives_the_same_figures_again(fraudstream, events, tmp_path):
 ])
 def test_evaluate_says_what_is_missing(fraudstream, events, tmp_path, words, sentence):
     assert sentence in run(fraudstream, tmp_path, "evaluate", events, *words, status=1)
+
+
+def test_evaluate_needs_a_file(fraudstream, tmp_path):
+    assert "give its name, not standard input" in run(fraudstream, tmp_path, "evaluate", "-", status=1)
+    assert "No such file" in run(fraudstream, tmp_path, "evaluate", "missing.csv", status=1)

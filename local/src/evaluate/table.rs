@@ -79,6 +79,9 @@ pub enum TableError {
     /// The file cannot be opened.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// Standard input, which can be read once.
+    #[error("`-`: a file is read several times; give its name, not standard input")]
+    StandardInput,
     /// It is no CSV.
     #[error("{path}: {source}")]
     Csv {
@@ -210,6 +213,9 @@ pub struct Table<'a> {
 }
 
 fn reader(path: &Path) -> Result<csv::Reader<Box<dyn Read>>, TableError> {
+    if path.as_os_str() == "-" {
+        return Err(TableError::StandardInput);
+    }
     let file = open(&path.to_string_lossy())?;
     Ok(csv::ReaderBuilder::new().flexible(true).from_reader(file))
 }

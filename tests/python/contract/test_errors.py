@@ -10,17 +10,14 @@ from botocore import xform_name
 from botocore.config import Config
 
 from .api import MODEL_TYPE, REGION, ROLE, WHEN, fresh, refusal
-from .model import MODEL, NOT_BUILT
+from .model import MODEL
 from .test_limits import cases
 
 
-def documented(*only, built=False):
-    """Each operation with each exception that it documents; the test of one that is not built is expected to fail."""
+def documented(*only):
+    """Each operation with each exception that it documents."""
     return [
-        pytest.param(
-            operation, shape.name, id=f"{operation}-{shape.name}",
-            marks=pytest.mark.xfail(built and operation in NOT_BUILT, reason="not built", strict=True),
-        )
+        pytest.param(operation, shape.name, id=f"{operation}-{shape.name}")
         for operation in MODEL.operation_names
         for shape in MODEL.operation_model(operation).error_shapes
         if not only or shape.name in only
@@ -145,7 +142,7 @@ ELSEWHERE = {"PutKMSEncryptionKey"}
 
 
 @pytest.mark.parametrize(
-    "operation, error", [case for case in documented("ResourceNotFoundException", built=True) if case.values[0] not in ELSEWHERE]
+    "operation, error", [case for case in documented("ResourceNotFoundException") if case.values[0] not in ELSEWHERE]
 )
 def test_what_does_not_exist(afd, shop, operation, error):
     with pytest.raises(getattr(afd.exceptions, error)):
@@ -207,7 +204,7 @@ WRITERS = {
 }
 
 
-@pytest.mark.parametrize("operation, error", [case for case in documented("ConflictException", built=True) if case.values[0] not in WRITERS])
+@pytest.mark.parametrize("operation, error", [case for case in documented("ConflictException") if case.values[0] not in WRITERS])
 def test_what_is_in_use_stays(afd, shop, operation, error):
     afd.create_list(name=shop.v("listed"), elements=["DE"])
     shop.deciding("hit: $country in @listed")

@@ -82,6 +82,21 @@ impl From<Error> for Stop {
     }
 }
 
+/// Does what waits, for ever; `one` says whether there was anything.
+pub(crate) async fn as_they_come(one: impl AsyncFn() -> Result<bool>) {
+    loop {
+        let pause = match one().await {
+            Ok(true) => continue,
+            Ok(false) => PAUSE,
+            Err(error) => {
+                tracing::warn!(code = error.code().name(), "a job has to wait");
+                AFTER_FAILURE
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
 impl Jobs {
     /// A runner that calls itself `worker`. A job that a runner of the same name has taken is
     /// taken again at once, so a name is for one process at a time.
@@ -95,17 +110,7 @@ impl Jobs {
 
     /// Runs jobs as they come, for ever.
     pub async fn run(&self) {
-        loop {
-            let pause = match self.run_one().await {
-                Ok(Some(_)) => continue,
-                Ok(None) => PAUSE,
-                Err(error) => {
-                    tracing::warn!(code = error.code().name(), "a job has to wait");
-                    AFTER_FAILURE
-                }
-            };
-            tokio::time::sleep(pause).await;
-        }
+        as_they_come(async || self.run_one().await.map(|ended| ended.is_some())).await;
     }
 
     /// Takes one job and runs it to its end; `None` where there is none to take.

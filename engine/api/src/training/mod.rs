@@ -22,14 +22,11 @@ pub(crate) use result::{Outcome, TrainingResult, TrainingResultV2};
 use crate::bundle;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::jobs::as_they_come;
 use crate::operations::models::{Job, ModelVersion, Status, finish, jobs};
 use crate::scorers::Artifact;
 use crate::store::{Record as _, failed};
 
-/// How often a runner looks for jobs.
-const PAUSE: Duration = Duration::from_secs(1);
-/// How long it waits after a dependency failed.
-const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// How often a training renews its lease.
 const BEAT: Duration = Duration::from_secs(1);
 /// How long a lease holds, in milliseconds.
@@ -157,17 +154,7 @@ impl Trainings {
 
     /// Trains as versions come, for ever.
     pub async fn run(&self) {
-        loop {
-            let pause = match self.run_one().await {
-                Ok(Some(_)) => continue,
-                Ok(None) => PAUSE,
-                Err(error) => {
-                    tracing::warn!(code = error.code().name(), "a training has to wait");
-                    AFTER_FAILURE
-                }
-            };
-            tokio::time::sleep(pause).await;
-        }
+        as_they_come(async || self.run_one().await.map(|trained| trained.is_some())).await;
     }
 
     /// Takes one version that waits and trains it; `None` where there is none.

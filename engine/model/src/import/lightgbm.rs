@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Error, Imported, Output, numbered};
+use super::{Error, Imported, Output, named};
 use crate::trees::{Branch, Forest, NEAR_ZERO, Test};
 
 const FORMAT: &str = "a LightGBM model in text (`booster.save_model(\"model.txt\")`)";
@@ -53,11 +53,8 @@ pub fn lightgbm(text: &[u8]) -> Result<Imported, Error> {
     let forest = Forest::new(features, 0.0, trees.iter().map(Vec::as_slice))?;
     let names = header.text("feature_names").unwrap_or_default();
     let names: Vec<String> = names.split_whitespace().map(str::to_owned).collect();
-    let features = match names {
-        names if names.is_empty() => numbered(features),
-        names if names.len() == features => names,
-        _ => return Err(wrong("there are not as many `feature_names` as features")),
-    };
+    let features = named(names, features)
+        .ok_or_else(|| wrong("there are not as many `feature_names` as features"))?;
     Ok(Imported {
         forest,
         features,

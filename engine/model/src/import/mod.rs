@@ -67,7 +67,13 @@ pub enum Error {
     Trees(#[from] trees::Error),
 }
 
-/// Names by position, where the file has none.
-fn numbered(features: usize) -> Vec<String> {
-    (0..features).map(|feature| format!("f{feature}")).collect()
+/// The names of the features: the file's, or by position where it has none. `None` where the file
+/// has another number of them.
+fn named(names: Vec<String>, features: usize) -> Option<Vec<String>> {
+    match names {
+        names if names.is_empty() => {
+            Some((0..features).map(|feature| format!("f{feature}")).collect())
+        }
+        names => (names.len() == features).then_some(names),
+    }
 }

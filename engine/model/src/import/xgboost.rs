@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Error, Imported, Output, numbered};
+use super::{Error, Imported, Output, named};
 use crate::trees::{Branch, Forest, Test};
 
 const FORMAT: &str = "an XGBoost model in JSON (`booster.save_model(\"model.json\")`)";
@@ -106,11 +106,8 @@ pub fn xgboost(json: &[u8]) -> Result<Imported, Error> {
     let (output, base) = objective(&learner.objective.name, base_score(&parameters.base_score)?)?;
     let trees: Vec<Vec<Branch>> = (0..).zip(&trees).map(branches).collect::<Result<_, _>>()?;
     let forest = Forest::new(features, base, trees.iter().map(Vec::as_slice))?;
-    let features = match learner.feature_names {
-        names if names.is_empty() => numbered(features),
-        names if names.len() == features => names,
-        _ => return Err(wrong("there are not as many `feature_names` as features")),
-    };
+    let features = named(learner.feature_names, features)
+        .ok_or_else(|| wrong("there are not as many `feature_names` as features"))?;
     Ok(Imported {
         forest,
         features,
