@@ -83,7 +83,10 @@ impl From<Error> for Stop {
 }
 
 /// Does what waits, for ever; `one` says whether there was anything.
-pub(crate) async fn as_they_come(one: impl AsyncFn() -> Result<bool>) {
+pub(crate) async fn as_they_come<F>(one: impl Fn() -> F)
+where
+    F: Future<Output = Result<bool>>,
+{
     loop {
         let pause = match one().await {
             Ok(true) => continue,
@@ -110,7 +113,7 @@ impl Jobs {
 
     /// Runs jobs as they come, for ever.
     pub async fn run(&self) {
-        as_they_come(async || self.run_one().await.map(|ended| ended.is_some())).await;
+        as_they_come(|| async { Ok(self.run_one().await?.is_some()) }).await;
     }
 
     /// Takes one job and runs it to its end; `None` where there is none to take.

@@ -154,7 +154,7 @@ impl Trainings {
 
     /// Trains as versions come, for ever.
     pub async fn run(&self) {
-        as_they_come(async || self.run_one().await.map(|trained| trained.is_some())).await;
+        as_they_come(|| async { Ok(self.run_one().await?.is_some()) }).await;
     }
 
     /// Takes one version that waits and trains it; `None` where there is none.
