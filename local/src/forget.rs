@@ -312,6 +312,7 @@ impl Forget<'_> {
     async fn note(&self, subject: &Subject) -> Result<(), ForgetError> {
         if let Some(engine) = self.engine {
             engine.note_forgotten(subject).await?;
+            engine.forget_habits(subject).await?;
         }
         for key in [ANY.to_owned(), note_key(subject)] {
             let put = self.pipeline.clients.dynamodb.put_item();

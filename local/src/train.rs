@@ -11,9 +11,9 @@ use std::time::Duration;
 use aws_sdk_frauddetector::Client;
 use aws_sdk_frauddetector::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_frauddetector::types::{
-    DataSource, ExternalEventsDetail, IngestedEventsDetail, IngestedEventsTimeWindow, LabelSchema,
-    ModelTypeEnum, ModelVersionDetail, ModelVersionStatus, TrainingDataSchema,
-    TrainingDataSourceEnum, UnlabeledEventsTreatment,
+    AggregatedVariablesImportanceMetrics, DataSource, ExternalEventsDetail, IngestedEventsDetail,
+    IngestedEventsTimeWindow, LabelSchema, ModelTypeEnum, ModelVersionDetail, ModelVersionStatus,
+    TrainingDataSchema, TrainingDataSourceEnum, UnlabeledEventsTreatment,
 };
 use aws_sdk_s3::primitives::ByteStream;
 use clap::Args;
@@ -468,6 +468,11 @@ fn trained(detail: &ModelVersionDetail) -> Trained {
         precision: point.precision.unwrap_or_default(),
         tpr: point.tpr.unwrap_or_default(),
     };
+    let new = detail.training_result_v2.as_ref();
+    let habits = new.and_then(|result| result.aggregated_variables_importance_metrics.as_ref());
+    let habits = habits
+        .map(AggregatedVariablesImportanceMetrics::log_odds_metrics)
+        .unwrap_or_default();
     let importance = old.and_then(|result| result.variable_importance_metrics.as_ref());
     let mut importance: Vec<(String, f32)> = importance
         .map(aws_sdk_frauddetector::types::VariableImportanceMetrics::log_odds_metrics)
@@ -475,6 +480,10 @@ fn trained(detail: &ModelVersionDetail) -> Trained {
         .iter()
         .map(|metric| (metric.variable_name.clone(), metric.variable_importance))
         .collect();
+    importance.extend(habits.iter().map(|metric| {
+        let name = format!("history of {}", metric.variable_names.join(", "));
+        (name, metric.aggregated_variables_importance)
+    }));
     importance.sort_by(|a, b| b.1.total_cmp(&a.1));
     Trained {
         model: detail.model_id.clone().unwrap_or_default(),

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::endpoints::{InputConfiguration, OutputConfiguration};
 use crate::error::{Error, Result};
+use crate::habits::Habits;
 use crate::operations;
 use crate::operations::models::VersionReference;
 use crate::scorers::Artifact;
@@ -34,6 +35,9 @@ pub(crate) struct EventTypeBundle {
     pub(crate) entity_types: Vec<String>,
     pub(crate) labels: Vec<String>,
     pub(crate) variables: Vec<BundledVariable>,
+    /// What models want to know of what its entities did before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) habits: Option<Habits>,
 }
 
 /// A variable as events and rules need it.

@@ -21,6 +21,7 @@
 //! - `jobs`: batch imports, batch predictions and deletions, run beside the operations;
 //! - `announce`: predictions as events on a bus;
 //! - `forget`: where an entity's data is, and the note that it was forgotten;
+//! - `habits`: what each entity did before, for models that learn from it;
 //! - `scorers`: trained models in memory; `training`: how they are trained, beside the operations;
 //! - `statistics`: counters of stored events;
 //! - [`fuzz`]: what must hold for any request and any token;
@@ -43,6 +44,7 @@ mod engine;
 mod error;
 mod forget;
 pub mod fuzz;
+mod habits;
 mod jobs;
 mod lists;
 mod normal;

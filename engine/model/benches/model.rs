@@ -110,11 +110,11 @@ fn benches(criterion: &mut Criterion) {
     let mut event = move || next.next().map_or(&[][..], Vec::as_slice);
     group.bench_function("encode", |b| {
         let mut row = Vec::new();
-        b.iter(|| model.encode(event(), time, black_box(&mut row)));
+        b.iter(|| model.encode(event(), time, &[], black_box(&mut row)));
     });
-    group.bench_function("score", |b| b.iter(|| model.score(event(), time)));
+    group.bench_function("score", |b| b.iter(|| model.score(event(), time, &[])));
     group.bench_function("explain", |b| {
-        b.iter(|| model.explain(event(), time, Attribution::Path));
+        b.iter(|| model.explain(event(), time, &[], Attribution::Path));
     });
     group.bench_function("from_bytes", |b| {
         b.iter(|| Model::from_bytes(black_box(&bytes)).is_ok());

@@ -9,6 +9,7 @@ use crate::features::linear::{Bucket, Linear};
 use crate::features::rates::{Known, Table};
 use crate::features::reading::Reading;
 use crate::features::{Cross, Encoder, Feature, VariableEncoder};
+use crate::history::Watched;
 use crate::model::{Encoding, Model, Scale};
 use crate::trees::{self, Forest};
 use crate::variable::Variable;
@@ -59,6 +60,8 @@ struct EncoderHead {
     crosses: Vec<Cross>,
     features: Vec<Feature>,
     muted: Vec<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    watched: Option<Watched>,
     linear_bits: Option<u32>,
 }
 
@@ -116,6 +119,7 @@ impl Model {
                     crosses: encoder.crosses.clone(),
                     features: encoder.features.clone(),
                     muted: encoder.muted.clone(),
+                    watched: encoder.watched.clone(),
                     linear_bits: encoder.linear.as_ref().map(|linear| linear.bits),
                 }),
             },
@@ -195,6 +199,7 @@ fn read_encoder(
         linear,
         features: head.features,
         muted: head.muted,
+        watched: head.watched,
     };
     if encoder.is_sound() {
         Ok(encoder)

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 use thiserror::Error;
 
+use crate::history::{Event, Watched};
 use crate::variable::{Variable, VariableType};
 use crate::written;
 
@@ -28,8 +29,10 @@ pub struct Row<'a> {
     pub values: &'a [Option<&'a str>],
     /// When it happened.
     pub event_time: Option<i64>,
-    /// Whose event it is.
+    /// Whose event it is; of nobody's event no history is kept.
     pub entity: Option<&'a str>,
+    /// The event as the history of its entity keeps it, see [`Dataset::watching`].
+    pub seen: Option<Event>,
     /// Its label.
     pub label: Label,
     /// When the label was given.
@@ -66,6 +69,8 @@ pub struct Dataset {
     label_times: Vec<Option<i64>>,
     blocked: Vec<bool>,
     entities: Texts,
+    watched: Option<Watched>,
+    seen: Vec<Option<Event>>,
 }
 
 /// The values of one variable.
@@ -160,6 +165,17 @@ impl Dataset {
             label_times: Vec::new(),
             blocked: Vec::new(),
             entities: Texts::default(),
+            watched: None,
+            seen: Vec::new(),
+        }
+    }
+
+    /// The same data set, of whose entities models learn the history. Rows say in `seen` what [`Watched::event`] gave.
+    #[must_use]
+    pub fn watching(self, watched: Watched) -> Self {
+        Self {
+            watched: Some(watched),
+            ..self
         }
     }
 
@@ -191,6 +207,9 @@ impl Dataset {
         self.label_times.push(row.label_time);
         self.blocked.push(row.blocked);
         self.entities.push(row.entity);
+        if self.watched.is_some() {
+            self.seen.push(row.seen);
+        }
         Ok(())
     }
 
@@ -233,6 +252,17 @@ impl Dataset {
 
     pub(crate) fn entities(&self) -> &Texts {
         &self.entities
+    }
+
+    /// What is watched of the entities' events, if their history is to be learnt.
+    pub fn watched(&self) -> Option<&Watched> {
+        self.watched.as_ref()
+    }
+
+    /// An event with its entity, as histories keep it.
+    pub(crate) fn seen(&self, row: usize) -> Option<(&str, &Event)> {
+        let event = self.seen.get(row)?.as_ref()?;
+        Some((self.entities.row(row)?, event))
     }
 
     /// Sets the labels anew, for tests of what a label may change.

@@ -6,7 +6,7 @@ use crate::{Model, infer};
 pub fn run(data: &[u8]) {
     if let Ok(model) = Model::from_bytes(data) {
         let values = vec![Some("1"); model.variables().len()];
-        let _ = (model.score(&values, None), model.importance());
+        let _ = (model.score(&values, None, &[]), model.importance());
     }
     // Behind the checksum too: what a forger would write.
     let _ = Model::from_bytes(&crate::artifact::sealed(data));

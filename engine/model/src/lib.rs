@@ -30,9 +30,7 @@ pub use features::Feature;
 pub use infer::{Inferred, infer};
 pub use maturity::{LabelsAre, Maturity, Unlabelled};
 pub use messages::{Level, Message};
-pub use model::{Attribution, EVENT_TIME, Explanation, Impact, Model, Score};
-pub use train::{
-    Importance, ModelType, Options, Progress, Report, Stage, ThresholdRow, TrainError, train,
-};
+pub use model::{Attribution, EVENT_TIME, Explanation, Impact, Importance, Model, Score};
+pub use train::{ModelType, Options, Progress, Report, Stage, ThresholdRow, TrainError, train};
 pub use variable::{UnknownVariableType, Variable, VariableType};
 pub use written::{date, has_day_first, number, present};

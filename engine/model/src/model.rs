@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
 use crate::features::{Encoder, Feature};
+use crate::history::Watched;
 use crate::trees::Forest;
-use crate::variable::Variable;
+use crate::variable::{Variable, VariableType};
 use crate::written;
 
 /// What explanations call the event's time.
@@ -80,7 +81,33 @@ pub struct Impact {
     pub relative: i8,
 }
 
-/// A score divided among the variables: `expected` and all impacts sum to the log-odds.
+/// How much a variable matters, or what the entity did before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Importance {
+    /// The variable, or [`EVENT_TIME`]; of a habit the variable that it is about, empty for the mere events.
+    pub variable: String,
+    /// The variable's type; of the event's time and of habits `None`.
+    #[serde(rename = "type")]
+    pub kind: Option<VariableType>,
+    /// Whether it is what the entity did before.
+    #[serde(default)]
+    pub is_habit: bool,
+    /// Its share in what all splits gained.
+    pub share: f64,
+}
+
+impl Importance {
+    /// What a table calls it.
+    pub fn name(&self) -> String {
+        match (self.is_habit, self.variable.as_str()) {
+            (false, variable) => variable.to_owned(),
+            (true, "") => "the entity's history".to_owned(),
+            (true, variable) => format!("the entity's history of {variable}"),
+        }
+    }
+}
+
+/// A score divided among the variables and the entity's habits: `expected` and all impacts sum to the log-odds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
     /// What is explained.
@@ -89,6 +116,8 @@ pub struct Explanation {
     pub expected: f64,
     /// One for each variable, in their order, then the event's time.
     pub impacts: Vec<Impact>,
+    /// What the entity had done before, by the variable that it is about; empty: the mere events.
+    pub habits: Vec<Impact>,
 }
 
 impl Model {
@@ -113,6 +142,7 @@ impl Model {
             .map(|(at, variable)| Feature {
                 name: variable.name.clone(),
                 variables: vec![at],
+                habit: None,
             })
             .collect();
         let calibration = legit.and_then(|legit| Calibration::fit(legit.iter().copied()));
@@ -152,11 +182,25 @@ impl Model {
         }
     }
 
+    /// What the model wants to know of the entity's earlier events, if anything.
+    pub fn watched(&self) -> Option<&Watched> {
+        match &self.encoding {
+            Encoding::Learnt(encoder) => encoder.watched.as_ref(),
+            Encoding::Numbers(..) => None,
+        }
+    }
+
     /// Scores an event. Values are in the order of [`Model::variables`], those missing `None`; the time is in seconds
-    /// since 1970.
-    pub fn score(&self, values: &[Option<&str>], event_time: Option<i64>) -> Score {
+    /// since 1970; `history` is what [`Profile::features`](crate::history::Profile::features) gives of the entity,
+    /// empty where the model does not ask or there is no entity.
+    pub fn score(
+        &self,
+        values: &[Option<&str>],
+        event_time: Option<i64>,
+        history: &[f32],
+    ) -> Score {
         let mut row = Vec::with_capacity(self.features().len());
-        self.encode(values, event_time, &mut row);
+        self.encode(values, event_time, history, &mut row);
         self.of_log_odds(self.forest.log_odds(&row))
     }
 
@@ -165,10 +209,11 @@ impl Model {
         &self,
         values: &[Option<&str>],
         event_time: Option<i64>,
+        history: &[f32],
         attribution: Attribution,
     ) -> Explanation {
         let mut row = Vec::with_capacity(self.features().len());
-        self.encode(values, event_time, &mut row);
+        self.encode(values, event_time, history, &mut row);
         let contributions = match attribution {
             Attribution::Path => {
                 let mut into = vec![0.0; row.len()];
@@ -177,49 +222,72 @@ impl Model {
             }
             Attribution::Shapley => self.forest.shapley(&row),
         };
-        let sums = self.by_variable(&contributions);
-        let most = sums.iter().fold(0.0_f64, |most, sum| most.max(sum.abs()));
+        let (sums, habits) = (
+            self.by_variable(&contributions),
+            self.by_habit(&contributions),
+        );
+        let all = sums.iter().chain(habits.iter().map(|(_, sum)| sum));
+        let most = all.fold(0.0_f64, |most, sum| most.max(sum.abs()));
+        let impact = |(name, sum): (&str, &f64)| Impact {
+            variable: name.to_owned(),
+            log_odds: *sum,
+            relative: relative(*sum, most),
+        };
         let names = self
             .variables()
             .iter()
-            .map(|variable| variable.name.as_str())
-            .chain([EVENT_TIME]);
-        let impacts = names
-            .zip(&sums)
-            .map(|(name, sum)| Impact {
-                variable: name.to_owned(),
-                log_odds: *sum,
-                relative: relative(*sum, most),
-            })
-            .collect();
+            .map(|variable| variable.name.as_str());
         Explanation {
             score: self.of_log_odds(self.forest.log_odds(&row)),
             expected: self.forest.expected(),
-            impacts,
+            impacts: names.chain([EVENT_TIME]).zip(&sums).map(impact).collect(),
+            habits: habits
+                .iter()
+                .map(|(name, sum)| impact((name, sum)))
+                .collect(),
         }
     }
 
-    /// How much each variable's splits gained in training, as shares of the whole; last the event's time.
-    pub fn importance(&self) -> Vec<(String, f64)> {
-        let sums = self.by_variable(&self.forest.importance());
-        let total: f64 = sums.iter().sum();
+    /// How much the splits of each variable, of the event's time and of each habit gained in training, most first.
+    pub fn importance(&self) -> Vec<Importance> {
+        let gains = self.forest.importance();
+        let total: f64 = gains.iter().sum();
+        let share = |sum: f64| if total > 0.0 { sum / total } else { 0.0 };
         let names = self
             .variables()
             .iter()
-            .map(|variable| variable.name.clone())
-            .chain([EVENT_TIME.to_owned()]);
-        names
-            .zip(
-                sums.iter()
-                    .map(|sum| if total > 0.0 { sum / total } else { 0.0 }),
-            )
-            .collect()
+            .map(|variable| (variable.name.as_str(), Some(variable.kind)));
+        let variables = names
+            .chain([(EVENT_TIME, None)])
+            .zip(self.by_variable(&gains))
+            .map(|((variable, kind), sum)| Importance {
+                variable: variable.to_owned(),
+                kind,
+                is_habit: false,
+                share: share(sum),
+            });
+        let habits = self.by_habit(&gains).into_iter();
+        let habits = habits.map(|(variable, sum)| Importance {
+            variable: variable.to_owned(),
+            kind: None,
+            is_habit: true,
+            share: share(sum),
+        });
+        let mut importance: Vec<Importance> = variables.chain(habits).collect();
+        importance.sort_by(|a, b| b.share.total_cmp(&a.share));
+        importance
     }
 
     /// The numbers of an event, in the order of [`Model::features`].
-    pub fn encode(&self, values: &[Option<&str>], event_time: Option<i64>, out: &mut Vec<f64>) {
+    pub fn encode(
+        &self,
+        values: &[Option<&str>],
+        event_time: Option<i64>,
+        history: &[f32],
+        out: &mut Vec<f64>,
+    ) {
         match &self.encoding {
-            Encoding::Learnt(encoder) => encoder.encode(values, event_time, out),
+            Encoding::Learnt(encoder) => encoder.encode(values, event_time, history, out),
             Encoding::Numbers(variables, _) => {
                 let number = |at: usize| {
                     values
@@ -252,13 +320,28 @@ impl Model {
         let mut sums = vec![0.0; self.variables().len() + 1];
         let last = sums.len() - 1;
         for (feature, value) in self.features().iter().zip(by_feature) {
-            if feature.variables.is_empty() {
+            if feature.variables.is_empty() && feature.habit.is_none() {
                 sums[last] += value;
             }
             #[expect(clippy::cast_precision_loss, reason = "a handful of variables")]
             let share = value / feature.variables.len() as f64;
             for variable in &feature.variables {
                 sums[*variable] += share;
+            }
+        }
+        sums
+    }
+
+    /// Sums over the features of each habit, in the order of the features.
+    fn by_habit<'a>(&'a self, by_feature: &[f64]) -> Vec<(&'a str, f64)> {
+        let mut sums: Vec<(&str, f64)> = Vec::new();
+        for (feature, value) in self.features().iter().zip(by_feature) {
+            let Some(habit) = feature.habit.as_deref() else {
+                continue;
+            };
+            match sums.iter_mut().find(|(name, _)| *name == habit) {
+                Some((_, sum)) => *sum += value,
+                None => sums.push((habit, *value)),
             }
         }
         sums

@@ -14,10 +14,9 @@ use crate::features::{Encoder, Examples, hash_with, mix};
 use crate::maturity::{Labelled, LabelsAre, Maturity, Unlabelled, mature, treated};
 use crate::messages::{Level, Message, check};
 use crate::metrics::{Range, Ranking};
-use crate::model::{Encoding, Model, Scale};
+use crate::model::{Encoding, Importance, Model, Scale};
 use crate::trees::boost::{self, StopMetric};
 use crate::trees::{self, Binned, Forest};
-use crate::variable::VariableType;
 
 /// Amazon's model types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -155,18 +154,6 @@ pub struct ThresholdRow {
     pub extrapolated: bool,
 }
 
-/// How much a variable matters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Importance {
-    /// The variable, or the event's time.
-    pub variable: String,
-    /// Its type; of the event's time `None`.
-    #[serde(rename = "type")]
-    pub kind: Option<VariableType>,
-    /// Its share in what all splits gained.
-    pub share: f64,
-}
-
 /// What training found. Figures are of the validation block, which neither features nor trees had seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -290,7 +277,7 @@ pub fn train(
         average_precision: ranking.average_precision(),
         recall_at_1_percent: ranking.recall_at(0.01),
         thresholds: thresholds(&calibration, &validated),
-        importance: importance(&model),
+        importance: model.importance(),
         settings: format!(
             "{} trees, at most {} leaves, learning rate {}, at least {} rows a leaf",
             model.forest.trees(),
@@ -563,24 +550,4 @@ fn thresholds(calibration: &Calibration, validated: &[(f64, bool)]) -> Vec<Thres
             }
         })
         .collect()
-}
-
-fn importance(model: &Model) -> Vec<Importance> {
-    let kinds = model
-        .variables()
-        .iter()
-        .map(|variable| Some(variable.kind))
-        .chain([None]);
-    let mut importance: Vec<Importance> = model
-        .importance()
-        .into_iter()
-        .zip(kinds)
-        .map(|((variable, share), kind)| Importance {
-            variable,
-            kind,
-            share,
-        })
-        .collect();
-    importance.sort_by(|a, b| b.share.total_cmp(&a.share));
-    importance
 }

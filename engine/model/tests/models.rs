@@ -4,6 +4,7 @@
 
 use std::ops::ControlFlow;
 
+use model::history::{Histories, Watched};
 use model::{
     ArtifactError, Attribution, Dataset, Label, LabelsAre, Model, Options, Report, Row, TrainError,
     Unlabelled, Variable, VariableType, train,
@@ -130,13 +131,13 @@ fn a_model_finds_fraud_explains_it_and_survives_as_bytes() {
             let values: Vec<Option<&str>> =
                 values.iter().map(|value| Some(value.as_str())).collect();
             let time = timed.then(|| i64::try_from(n).unwrap() * 3600);
-            let score = again.score(&values, time);
-            assert_eq!(score, model.score(&values, time));
+            let score = again.score(&values, time, &[]);
+            assert_eq!(score, model.score(&values, time, &[]));
             assert!((0.0..=1000.0).contains(&score.score) && score.score.fract() == 0.0);
             let sum = if fraud { &mut of_fraud } else { &mut of_legit };
             *sum = (sum.0 + score.score, sum.1 + 1.0);
             for attribution in [Attribution::Path, Attribution::Shapley] {
-                let explained = model.explain(&values, time, attribution);
+                let explained = model.explain(&values, time, &[], attribution);
                 let total: f64 = explained.impacts.iter().map(|impact| impact.log_odds).sum();
                 assert!((explained.expected + total - score.log_odds).abs() < 1e-6);
                 assert_eq!(explained.score, score);
@@ -151,6 +152,76 @@ fn a_model_finds_fraud_explains_it_and_survives_as_bytes() {
         }
         assert!(of_fraud.0 / of_fraud.1 > of_legit.0 / of_legit.1 + 200.0);
     }
+}
+
+/// Sign-ups, a device each; a third of the devices are used again and again within minutes, which is fraud. One by
+/// one they look alike.
+fn devices(entities: u64) -> Dataset {
+    let variables = vec![
+        Variable::new("amount", VariableType::Price),
+        Variable::new("ip", VariableType::IpAddress),
+    ];
+    let watched = Watched::new(&variables);
+    let mut dataset = Dataset::new(variables).watching(watched.clone());
+    let mut id = 0_u64;
+    for device in 0..entities {
+        let is_farm = device % 3 == 0;
+        for visit in 0..if is_farm { 6 } else { 2 } {
+            id += 1;
+            let gap = if is_farm { 300 } else { 40 * 86_400 };
+            let time = i64::try_from(chance(device) % (365 * 86_400)).unwrap() + visit * gap;
+            let amount = (chance(id) % 90).to_string();
+            let ip = format!("10.{}.{}.7", chance(id) % 50, chance(id + 7) % 50);
+            let values = [Some(amount.as_str()), Some(ip.as_str())];
+            let value = |name: &str| if name == "ip" { values[1] } else { values[0] };
+            let row = Row {
+                values: &values,
+                event_time: Some(time),
+                entity: Some(&device.to_string()),
+                seen: Some(watched.event(&id.to_string(), time, value)),
+                label: if is_farm && visit > 0 {
+                    Label::Fraud
+                } else {
+                    Label::Legit
+                },
+                ..Row::default()
+            };
+            dataset.push(&row).unwrap();
+        }
+    }
+    dataset
+}
+
+#[test]
+fn the_history_of_an_entity_tells() {
+    let dataset = devices(1200);
+    let (model, report) = trained(&dataset).unwrap();
+    assert!(report.auc.value > 0.97, "{:?}", report.auc);
+    assert!(report.importance[0].is_habit && report.importance[0].name() == "the entity's history");
+    let again = Model::from_bytes(&model.to_bytes()).unwrap();
+    assert_eq!(again.watched(), dataset.watched());
+
+    // The same event of somebody new, of a device seen a minute ago, and of nobody.
+    let watched = dataset.watched().unwrap();
+    let event = |id: &str, time: i64| watched.event(id, time, |_| Some("10.1.1.1"));
+    let now = 400 * 86_400;
+    let mut histories = Histories::of(&dataset);
+    for minute in 1..4 {
+        histories.add("busy", event(&format!("busy {minute}"), now - 60 * minute));
+    }
+    let values = [Some("20"), Some("10.1.1.1")];
+    let score = |entity: Option<&str>| {
+        let history = histories.features(entity, &event("x", now));
+        let explained = model.explain(&values, Some(now), &history, Attribution::Path);
+        let impacts = explained.impacts.iter().chain(&explained.habits);
+        let total: f64 = impacts.map(|impact| impact.log_odds).sum();
+        assert!((explained.expected + total - explained.score.log_odds).abs() < 1e-6);
+        assert_eq!(explained.score, again.score(&values, Some(now), &history));
+        explained.score.log_odds
+    };
+    assert!(score(Some("busy")) > score(Some("new")) + 3.0);
+    let nobody = model.score(&values, Some(now), &[]).log_odds;
+    assert!((score(None) - nobody).abs() < 1e-12);
 }
 
 #[test]
@@ -333,11 +404,11 @@ fn strange_values_are_no_trouble() {
         [Some("\u{0}\u{ffff}"); 5],
         [Some("999.999.999.999"); 5],
     ] {
-        let score = model.score(&values, None);
+        let score = model.score(&values, None, &[]);
         assert!((0.0..=1000.0).contains(&score.score), "{score:?}");
     }
     assert!(
-        (0.0..=1000.0).contains(&model.score(&[], Some(i64::MIN)).score),
+        (0.0..=1000.0).contains(&model.score(&[], Some(i64::MIN), &[]).score),
         "fewer values than variables are missing ones"
     );
 }

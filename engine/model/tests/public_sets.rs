@@ -125,7 +125,7 @@ fn evaluate(
     let ranking = Ranking::new(test.iter().map(|row| {
         let values = values(row);
         let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
-        let score = model.score(&values, time.and_then(|time| date(&row[time], false)));
+        let score = model.score(&values, time.and_then(|time| date(&row[time], false)), &[]);
         (score.log_odds, fraud(&row[label]))
     }));
     let found = (ranking.auc(), ranking.recall_at(0.01));

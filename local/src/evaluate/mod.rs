@@ -7,6 +7,7 @@ mod page;
 mod pictures;
 mod table;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use comfy_table::{Table as Grid, presets::NOTHING};
 use indicatif::{ProgressBar, ProgressStyle};
+use model::history::Histories;
 use model::metrics::Ranking;
 use model::{
     Dataset, Inferred, Label, LabelsAre, Message, Model, Options, Report, Row, TrainError,
@@ -180,7 +182,7 @@ impl Evaluate {
             None => Test::Rows(held_out(&table)?),
         };
         let mut look_ups = LookUps::new(columns.variables.len());
-        let mut dataset = Dataset::new(columns.variables.clone());
+        let mut dataset = columns.dataset();
         let mut real_label_times = false;
         let broken_rows = table.each(|event| {
             if matches!(&test, Test::Rows(held_out) if held_out[event.number - 1]) {
@@ -199,9 +201,11 @@ impl Evaluate {
         let start = Instant::now();
         let (model, training) = self.train(&dataset, labels)?;
         let training_seconds = start.elapsed().as_secs_f64();
+        let histories = Histories::of(&dataset);
         drop(dataset);
 
-        let (scored, times) = self.score(columns, &test, &model, &look_ups)?;
+        let histories = self.histories(columns, &test, histories)?;
+        let (scored, times) = self.score(columns, &test, &model, &look_ups, &histories)?;
         let bytes = model.to_bytes();
         let mut evaluation = Evaluation {
             train: self.train.display().to_string(),
@@ -241,6 +245,7 @@ impl Evaluate {
         test: &Test<'_>,
         model: &Model,
         look_ups: &LookUps,
+        histories: &HashMap<usize, Vec<f32>>,
     ) -> Result<(Vec<Scored>, Vec<Duration>), EvaluateError> {
         let price = columns
             .variables
@@ -254,8 +259,9 @@ impl Evaluate {
                 Label::Legit => false,
                 Label::Unlabelled | Label::Unknown => return,
             };
+            let history = histories.get(&number).map_or(&[][..], Vec::as_slice);
             let start = Instant::now();
-            let score = model.score(row.values, row.event_time);
+            let score = model.score(row.values, row.event_time, history);
             times.push(start.elapsed());
             scored.push(Scored {
                 number,
@@ -268,18 +274,7 @@ impl Evaluate {
                 seen: look_ups.seen(row),
             });
         };
-        match test {
-            Test::File(path) => columns.table(path).each(|event| {
-                score(event.number, &event.row);
-                Ok::<(), TableError>(())
-            })?,
-            Test::Rows(held_out) => columns.table(&self.train).each(|event| {
-                if held_out[event.number - 1] {
-                    score(event.number, &event.row);
-                }
-                Ok::<(), TableError>(())
-            })?,
-        };
+        self.each(columns, test, |event| score(event.number, &event.row))?;
         let fraud = scored.iter().filter(|event| event.fraud).count();
         let legit = scored.len() - fraud;
         if fraud == 0 || legit == 0 {
@@ -292,6 +287,51 @@ impl Evaluate {
             return Err(EvaluateError::OneKind { path, fraud, legit });
         }
         Ok((scored, times))
+    }
+
+    /// Goes through the events of the test.
+    fn each(
+        &self,
+        columns: &Columns,
+        test: &Test<'_>,
+        mut each: impl FnMut(table::Event<'_>),
+    ) -> Result<(), TableError> {
+        let path = match test {
+            Test::File(path) => path,
+            Test::Rows(_) => self.train.as_path(),
+        };
+        columns.table(path).each(|event| {
+            if !matches!(test, Test::Rows(held_out) if !held_out[event.number - 1]) {
+                each(event);
+            }
+            Ok::<(), TableError>(())
+        })?;
+        Ok(())
+    }
+
+    /// What the entities had done before each event of the test, by the event's place: in training, and in the test
+    /// so far. Of the test's own labels nothing is known.
+    fn histories(
+        &self,
+        columns: &Columns,
+        test: &Test<'_>,
+        mut histories: Histories,
+    ) -> Result<HashMap<usize, Vec<f32>>, TableError> {
+        let mut events = Vec::new();
+        if columns.watched.is_some() {
+            self.each(columns, test, |event| {
+                if let (Some(entity), Some(seen)) = (event.row.entity, event.row.seen) {
+                    events.push((seen.time, event.number, entity.to_owned(), seen));
+                }
+            })?;
+        }
+        events.sort_unstable_by_key(|(time, number, ..)| (*time, *number));
+        let before = events.into_iter().map(|(_, number, entity, event)| {
+            let features = histories.features(Some(&entity), &event);
+            histories.add(&entity, event);
+            (number, features)
+        });
+        Ok(before.collect())
     }
 
     fn train(&self, dataset: &Dataset, labels: Labels) -> Result<(Model, Report), EvaluateError> {
@@ -428,8 +468,7 @@ fn report(
     std::fs::create_dir_all(folder).map_err(io(folder))?;
     let curve = Ranking::new(scored.iter().map(|event| (event.log_odds, event.fraud))).curve();
     let mut importance = model.importance();
-    importance.retain(|(_, share)| *share > 0.0);
-    importance.sort_by(|a, b| b.1.total_cmp(&a.1));
+    importance.retain(|importance| importance.share > 0.0);
     let drawn = pictures::Drawn {
         curve: &curve,
         scored,
@@ -566,9 +605,8 @@ impl Evaluation {
     }
 
     fn importance(&self) -> Grid {
-        let row = |importance: &model::Importance| {
-            vec![importance.variable.clone(), percent(importance.share)]
-        };
+        let row =
+            |importance: &model::Importance| vec![importance.name(), percent(importance.share)];
         grid(
             &["variable", "importance"],
             self.training.importance.iter().take(15).map(row),

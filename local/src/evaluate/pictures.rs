@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Once;
 
+use model::Importance;
 use model::metrics::Point;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -33,7 +34,7 @@ pub struct Drawn<'a> {
     /// The events.
     pub scored: &'a [Scored],
     /// Variables and their importance, most first.
-    pub importance: &'a [(String, f64)],
+    pub importance: &'a [Importance],
 }
 
 /// A picture: its file's name, what it is called on the page, and how it is drawn.
@@ -356,17 +357,17 @@ where
 
 fn importance<B: DrawingBackend>(
     area: &Area<'_, B>,
-    importance: &[(String, f64)],
+    importance: &[Importance],
 ) -> Result<(), Failed>
 where
     B::ErrorType: 'static,
 {
     let shown = &importance[..importance.len().min(15)];
-    let most = shown.first().map_or(1.0, |(_, share)| share.max(0.01));
+    let most = shown.first().map_or(1.0, |first| first.share.max(0.01));
     let rows = i32::try_from(shown.len().max(1))?;
     let name = |row: &i32| {
         let place = usize::try_from(rows - 1 - row).ok();
-        let (name, _) = place.and_then(|place| shown.get(place))?;
+        let name = place.and_then(|place| shown.get(place))?.name();
         Some(name.chars().take(24).collect::<String>())
     };
     let mut chart = ChartBuilder::on(area)
@@ -388,12 +389,12 @@ where
         .label_style((FONT, 14))
         .axis_desc_style((FONT, 16))
         .draw()?;
-    let bar = |(row, (_, share)): (i32, &(String, f64))| {
+    let bar = |(row, importance): (i32, &Importance)| {
         let row = rows - 1 - row;
         let mut bar = Rectangle::new(
             [
                 (0.0, SegmentValue::Exact(row)),
-                (*share, SegmentValue::Exact(row + 1)),
+                (importance.share, SegmentValue::Exact(row + 1)),
             ],
             LEGIT.mix(0.7).filled(),
         );

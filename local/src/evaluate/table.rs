@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::Path;
 
+use model::history::Watched;
 use model::{Dataset, Inferred, Label, Row, Variable, VariableType};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -195,6 +196,8 @@ pub struct Columns {
     pub inferred: Vec<Inferred>,
     /// The same for the model.
     pub variables: Vec<Variable>,
+    /// What of the entities' events makes their history, where there are entities and times.
+    pub watched: Option<Watched>,
     day_first: bool,
 }
 
@@ -312,7 +315,8 @@ impl Columns {
         let variables = inferred
             .iter()
             .filter_map(|column| Some(Variable::new(&column.name, column.kind?)))
-            .collect();
+            .collect::<Vec<Variable>>();
+        let watched = (entity.is_some() && event_time.is_some()).then(|| Watched::new(&variables));
         let name = |column: usize| headers[column].clone();
         Ok(Self {
             label: name(label),
@@ -322,6 +326,7 @@ impl Columns {
             entity: entity.map(name),
             inferred,
             variables,
+            watched,
             day_first,
         })
     }
@@ -352,6 +357,15 @@ impl Columns {
             let seconds = seconds as i64;
             Some(seconds)
         })
+    }
+
+    /// A data set for the rows, empty.
+    pub fn dataset(&self) -> Dataset {
+        let dataset = Dataset::new(self.variables.clone());
+        match &self.watched {
+            Some(watched) => dataset.watching(watched.clone()),
+            None => dataset,
+        }
     }
 
     /// The rows of `path` by these columns.
@@ -401,6 +415,12 @@ impl Table<'_> {
             .iter()
             .map(|variable| place(&variable.name, "a variable"))
             .collect::<Result<Vec<usize>, TableError>>()?;
+        let names = columns
+            .variables
+            .iter()
+            .map(|variable| variable.name.as_str());
+        let places: HashMap<&str, usize> = names.zip(0..).collect();
+        let shown = self.path.display().to_string();
         let (mut number, mut broken, mut first) = (0, 0, 0);
         let mut record = csv::ByteRecord::new();
         while reader
@@ -417,19 +437,26 @@ impl Table<'_> {
             let cells: Vec<_> = record.iter().map(String::from_utf8_lossy).collect();
             let cell = |place: usize| present(cells.get(place).map(AsRef::as_ref));
             let values: Vec<Option<&str>> = variables.iter().map(|place| cell(*place)).collect();
+            let event_time = event_time.and_then(|place| columns.time(cell(place)));
+            let watched = columns.watched.as_ref().zip(event_time);
+            let seen = watched.map(|(watched, time)| {
+                let value = |name: &str| values[*places.get(name)?];
+                watched.event(&format!("{shown}#{number}"), time, value)
+            });
             each(Event {
                 number,
                 row: Row {
                     values: &values,
-                    event_time: event_time.and_then(|place| columns.time(cell(place))),
+                    event_time,
                     entity: entity.and_then(cell),
+                    seen,
                     label: columns.label(cell(label)),
                     label_time: label_time.and_then(|place| columns.time(cell(place))),
                     blocked: false,
                 },
             })?;
         }
-        let path = self.path.display().to_string();
+        let path = shown;
         #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
         if broken as f64 > MOST_BROKEN * number as f64 && broken > 1 {
             let columns = headers.len();
@@ -453,7 +480,7 @@ impl Table<'_> {
     /// # Errors
     /// [`TableError`].
     pub fn dataset(&self) -> Result<(Dataset, usize), TableError> {
-        let mut dataset = Dataset::new(self.columns.variables.clone());
+        let mut dataset = self.columns.dataset();
         let broken = self.each(|event| dataset.push(&event.row).map_err(TableError::from))?;
         Ok((dataset, broken))
     }

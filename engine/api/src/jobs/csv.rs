@@ -343,6 +343,7 @@ pub(crate) fn read_any(data: &[u8]) {
                 default_value: String::new(),
             })
             .collect(),
+        habits: None,
     };
     let Ok(header) = Header::new(&record, &event_type, Rules::Prediction) else {
         return;
@@ -409,6 +410,7 @@ mod tests {
             entity_types: vec!["customer".to_owned()],
             labels: vec!["fraud".to_owned()],
             variables: vec![variable("price"), variable("country")],
+            habits: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The deletion of an event type's events: a walk over the table of events.
 //!
-//! Events and labels go. A prediction stays, as it does where one event is deleted without its
+//! Events and labels go, and what is known of the entities from them. A prediction stays, as it does where one event is deleted without its
 //! audit history, and its event no longer counts as stored.
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -8,6 +8,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::{AT_ONCE, Stop, Turn};
 use crate::error::Error;
+use crate::habits;
 use crate::operations::events::{self, partition};
 use crate::operations::predictions::Prediction;
 use crate::store::{self, Item, Key, failed};
@@ -48,6 +49,10 @@ async fn delete(engine: &crate::Engine, event_type: &str, item: Item) -> Result<
         let is_event = sk == "event";
         return Ok(events::delete_part(engine, event_type, &Key::new(pk, sk)).await? && is_event);
     }
+    if sk == habits::SORT {
+        engine.events.delete(&Key::new(pk, sk)).await?;
+        return Ok(false);
+    }
     let prediction: Prediction = store::read(item)?;
     if prediction.stored {
         events::unstore(engine, &prediction).await?;
@@ -64,8 +69,12 @@ async fn scan(turn: &Turn<'_>, event_type: &str) -> Result<(Vec<Item>, After), S
     let start = start.map(|(pk, sk)| Key::new(pk, sk).attributes());
     let request = table.client.scan().table_name(&table.name).limit(ITEMS);
     let output = request
-        .filter_expression("begins_with(pk, :prefix)")
-        .expression_attribute_values(":prefix", AttributeValue::S(partition(event_type, "")))
+        .filter_expression("begins_with(pk, :events) OR begins_with(pk, :habits)")
+        .expression_attribute_values(":events", AttributeValue::S(partition(event_type, "")))
+        .expression_attribute_values(
+            ":habits",
+            AttributeValue::S(habits::partition(event_type, "")),
+        )
         .set_exclusive_start_key(start)
         .send()
         .await

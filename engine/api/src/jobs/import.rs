@@ -157,7 +157,7 @@ async fn store(
     let (engine, run) = (turn.engine(), turn.job.run.as_str());
     let work: Vec<_> = good
         .into_iter()
-        .map(|(row, checked)| store_row(engine, run, row, checked))
+        .map(|(row, checked)| store_row(engine, event_type, run, row, checked))
         .collect();
     let stored: Vec<_> = stream::iter(work).buffered(AT_ONCE).try_collect().await?;
     let mut count = Count::default();
@@ -190,11 +190,12 @@ fn is_forgotten(forgotten: &HashSet<Subject>, checked: &Checked) -> bool {
 
 async fn store_row<'r>(
     engine: &Engine,
+    event_type: &EventTypeBundle,
     run: &str,
     row: &'r Row,
     mut checked: Checked,
 ) -> Result<(&'r Row, Checked, Stored), Error> {
-    let stored = events::import(engine, &mut checked, run, row.number).await?;
+    let stored = events::import(engine, event_type, &mut checked, run, row.number).await?;
     Ok((row, checked, stored))
 }
 

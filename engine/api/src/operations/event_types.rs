@@ -1,6 +1,7 @@
 //! Event types: which variables, entities and labels an event has.
 
 use ::rules::Rule;
+use model::history::Watched;
 use serde::{Deserialize, Serialize};
 
 use super::page::{Listing, Page, Paging};
@@ -12,6 +13,7 @@ use super::{
 use crate::bundle::{self, BundleReference, EventTypeBundle};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::habits::Habits;
 use crate::statistics::Totals;
 use crate::store::{Change, Key, Range, Record};
 use crate::text;
@@ -32,6 +34,9 @@ pub(crate) struct EventType {
     created_time: String,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     tags: Tags,
+    /// What its models watch of its entities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    habits: Option<Habits>,
     pub(crate) bundle: BundleReference,
 }
 
@@ -111,6 +116,7 @@ fn merged(engine: &Engine, input: Put, before: Option<&EventType>) -> Result<Eve
             Some(before) => before.tags.clone(),
             None => Tags::new(input.tags)?,
         },
+        habits: before.and_then(|before| before.habits.clone()),
         bundle: BundleReference::default(),
     })
 }
@@ -199,6 +205,57 @@ fn resolve(event_type: &EventType, variables: &[Variable]) -> EventTypeBundle {
             .iter()
             .filter_map(variable)
             .collect(),
+        // Only events that are stored are learnt from, so only those are remembered.
+        habits: event_type
+            .habits
+            .clone()
+            .filter(|_| event_type.event_ingestion == "ENABLED"),
+    }
+}
+
+/// From now on, what entities do is remembered for a model: what it watches of all variables, and
+/// which labels mean fraud.
+pub(crate) async fn watch(
+    engine: &Engine,
+    change: &mut Change<'_>,
+    name: &str,
+    fraud: &[String],
+) -> Result<()> {
+    let found: Option<EventType> = change.get(&event_type_key(name)).await?;
+    let mut event_type = found.ok_or_else(|| missing(name))?;
+    let variables = event_variables(change, &event_type).await?;
+    let typed = variables.iter().filter_map(|variable| {
+        let kind = variable.variable_type.as_deref()?.parse().ok()?;
+        Some(model::Variable::new(variable.name.as_str(), kind))
+    });
+    let typed: Vec<model::Variable> = typed.collect();
+    let before = event_type.habits.clone();
+    let habits = event_type.habits.get_or_insert_with(|| Habits {
+        watched: Watched::new(&typed),
+        fraud: Vec::new(),
+    });
+    let news = fraud.iter().filter(|label| !habits.fraud.contains(label));
+    let news: Vec<String> = news.cloned().collect();
+    habits.fraud.extend(news);
+    if event_type.habits != before {
+        let resolved = resolve(&event_type, &variables);
+        event_type.bundle = bundle::save(&engine.definitions, &resolved).await?;
+        change.put(&event_type)?;
+    }
+    Ok(())
+}
+
+impl EventType {
+    pub(crate) fn habits(&self) -> Option<&Habits> {
+        self.habits.as_ref()
+    }
+}
+
+impl Engine {
+    /// Every event type there is.
+    pub(crate) async fn event_type_names(&self) -> Result<Vec<String>> {
+        let all: Vec<EventType> = self.definitions.query(Range::all("event-type")).await?;
+        Ok(all.into_iter().map(|event_type| event_type.name).collect())
     }
 }
 

@@ -175,7 +175,32 @@ pub(crate) async fn send(engine: &Engine, input: Send) -> Result<Empty> {
     if stored == Stored::New {
         engine.count_stored(&checked.event).await;
     }
-    put_label(engine, &checked).await.map(|()| Empty {})
+    put_beside(engine, &event_type, &checked)
+        .await
+        .map(|()| Empty {})
+}
+
+/// Stores what an event brings beside itself: its label, and what it adds to its entity's history.
+async fn put_beside(
+    engine: &Engine,
+    event_type: &EventTypeBundle,
+    checked: &Checked,
+) -> Result<()> {
+    let seen = engine.seen(event_type, &checked.event).await?;
+    engine.note(seen.as_ref()).await?;
+    let Some(label) = &checked.label else {
+        return Ok(());
+    };
+    let key = label_key(&checked.event.event_type_name, &checked.event.event_id);
+    engine.events.put(store::write_at(&key, label)?).await?;
+    let StoredLabel {
+        current_label,
+        label_timestamp,
+        ..
+    } = label;
+    engine
+        .note_label(event_type, &checked.event, current_label, label_timestamp)
+        .await
 }
 
 /// An event that may be stored, with the label it brings.
@@ -237,6 +262,7 @@ pub(crate) enum Stored {
 /// the first writing is taken for new: its count went down with the process.
 pub(crate) async fn import(
     engine: &Engine,
+    event_type: &EventTypeBundle,
     checked: &mut Checked,
     run: &str,
     row: u64,
@@ -244,7 +270,7 @@ pub(crate) async fn import(
     checked.event.imported = Some(format!("{run}#{row}"));
     let stored = put_event(engine, &checked.event, Some(run)).await?;
     if stored != Stored::Repeated {
-        put_label(engine, checked).await?;
+        put_beside(engine, event_type, checked).await?;
     }
     Ok(stored)
 }
@@ -283,14 +309,6 @@ async fn put_event(engine: &Engine, event: &StoredEvent, import: Option<&str>) -
         }
         Err(error) => Err(failed(error)),
     }
-}
-
-async fn put_label(engine: &Engine, checked: &Checked) -> Result<()> {
-    let Some(label) = &checked.label else {
-        return Ok(());
-    };
-    let key = label_key(&checked.event.event_type_name, &checked.event.event_id);
-    engine.events.put(store::write_at(&key, label)?).await
 }
 
 fn label(
@@ -440,12 +458,20 @@ pub(crate) async fn update_label(engine: &Engine, input: UpdateLabel) -> Result<
         event_id,
         event_type_name,
     };
-    if newest(engine, &event).await?.is_none() {
+    let Some(stored) = newest(engine, &event).await? else {
         return Err(missing(&event.event_type_name, &event.event_id));
-    }
+    };
     if let Some(label) = label {
         let key = label_key(&event.event_type_name, &event.event_id);
         engine.events.put(store::write_at(&key, &label)?).await?;
+        let StoredLabel {
+            current_label,
+            label_timestamp,
+            ..
+        } = &label;
+        engine
+            .note_label(&event_type, &stored, current_label, label_timestamp)
+            .await?;
     }
     Ok(Empty {})
 }

@@ -9,7 +9,7 @@ use ::rules::{Rule, Value, Verdict};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use event::Timestamp;
-use futures::future::try_join_all;
+use futures::future::{try_join, try_join_all};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -22,6 +22,7 @@ use crate::cache::Ready;
 use crate::endpoints::{self, DataBlob};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::habits::{self, Seen};
 use crate::scorers;
 use crate::statistics::Count;
 use crate::store::{self, Item, Key, Range, failed};
@@ -85,6 +86,9 @@ struct Said {
     /// The cells of each external model's answer, as they were, by variable.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     external_model_outputs: BTreeMap<String, BTreeMap<String, String>>,
+    /// What the entity's history said of the event.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    history: String,
 }
 
 const PREFIX: &str = "prediction#";
@@ -192,10 +196,7 @@ pub(crate) async fn predict(engine: &Engine, input: Predict) -> Result<(Output, 
     let event_timestamp = Timestamp::parse_prediction(&input.event_timestamp)
         .map_err(|error| events::invalid_time("eventTimestamp", &error))?;
     let mut row = row(compiled, &input.event_variables)?;
-    let said = ask(engine, compiled, &input, event_timestamp).await?;
-    said.fill(compiled, &mut row);
-    let now = engine.now();
-    let verdicts = evaluate(&ready, &row, now.as_millisecond());
+    let blobs = input.external_model_endpoint_data_blobs;
     let event = StoredEvent {
         event_id: input.event_id,
         event_type_name: input.event_type_name,
@@ -206,7 +207,12 @@ pub(crate) async fn predict(engine: &Engine, input: Predict) -> Result<(Output, 
         expires_at: engine.expiry(),
         imported: None,
     };
-    let prediction = snapshot(engine, &ready, event, said, verdicts, input.origin).await?;
+    let seen = engine.seen(&compiled.event_type, &event).await?;
+    let said = ask(engine, compiled, &event, seen.as_ref(), &blobs).await?;
+    said.fill(compiled, &mut row);
+    let verdicts = evaluate(&ready, &row, engine.now().as_millisecond());
+    let snapshot = snapshot(engine, &ready, event, said, verdicts, input.origin);
+    let (prediction, ()) = try_join(snapshot, engine.note(seen.as_ref())).await?;
     // What a job stores, the job counts.
     if prediction.stored && prediction.origin.is_none() {
         engine.count_stored(&prediction.event).await;
@@ -229,8 +235,9 @@ pub(crate) async fn predict(engine: &Engine, input: Predict) -> Result<(Output, 
 async fn ask(
     engine: &Engine,
     compiled: &Compiled,
-    input: &Predict,
-    event_timestamp: Timestamp,
+    event: &StoredEvent,
+    seen: Option<&Seen>,
+    blobs: &HashMap<String, DataBlob>,
 ) -> Result<Said> {
     let external = compiled.version.external_models.iter().map(|model| async {
         let endpoint = &model.model_endpoint;
@@ -238,14 +245,16 @@ async fn ask(
             engine.sagemaker.as_ref(),
             model,
             &compiled.event_type,
-            &input.event_variables,
-            input.external_model_endpoint_data_blobs.get(endpoint),
+            &event.event_variables,
+            blobs.get(endpoint),
         );
         Ok::<_, Error>((endpoint.clone(), outputs.await?))
     });
+    let history = seen.map_or(&[][..], |seen| &seen.features);
     Ok(Said {
-        model_scores: scores(engine, compiled, &input.event_variables, event_timestamp).await,
+        model_scores: scores(engine, compiled, event, history).await,
         external_model_outputs: try_join_all(external).await?.into_iter().collect(),
+        history: habits::to_text(history),
     })
 }
 
@@ -253,18 +262,20 @@ async fn ask(
 async fn scores(
     engine: &Engine,
     compiled: &Compiled,
-    variables: &Variables,
-    event_timestamp: Timestamp,
+    event: &StoredEvent,
+    history: &[f32],
 ) -> BTreeMap<String, f64> {
     let mut scores = BTreeMap::new();
+    let time = Timestamp::parse(&event.event_timestamp).ok();
+    let time = time.map(Timestamp::epoch_seconds);
     for model in &compiled.version.models {
         let Some(artifact) = &model.artifact else {
             continue;
         };
         // What is wrong with a model that cannot score is in the log.
         if let Ok(scorer) = engine.scorer(artifact).await {
-            let values = scorers::values(&scorer, variables);
-            let score = scorer.score(&values, Some(event_timestamp.epoch_seconds()));
+            let values = scorers::values(&scorer, &event.event_variables);
+            let score = scorer.score(&values, time, history);
             scores.insert(model.version.model_id.clone(), score.score);
         }
     }

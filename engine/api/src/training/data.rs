@@ -11,6 +11,7 @@ use model::{Dataset, Label, LabelsAre, Level, Message, Options, Row, Unlabelled,
 use super::{Stop, Tracker, message};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::habits;
 use crate::jobs::Stop as JobStop;
 use crate::jobs::source::Source;
 use crate::operations::events::{self, StoredEvent, StoredLabel};
@@ -19,14 +20,13 @@ use crate::operations::models::{
 };
 use crate::operations::predictions::{self, Prediction};
 use crate::operations::variables::{self, Variable as VariableRecord};
+use crate::operations::{EventType, event_type_key};
 use crate::store::{self, Item, Key, failed};
 
 /// A training file may have 5 GB, as at Amazon.
 const LARGEST: u64 = 5 << 30;
 /// Items read at once.
 const ITEMS: i32 = 1000;
-/// The entity of which no history is kept.
-const NOBODY: &str = "unknown";
 
 /// Events to train on, how, and what was found on the way.
 pub(super) struct Data {
@@ -263,7 +263,11 @@ fn file(
         let row = Row {
             values: &values,
             event_time: seconds(event_time),
-            entity: columns.entity.and_then(cell).filter(|id| !is_nobody(id)),
+            entity: columns
+                .entity
+                .and_then(cell)
+                .filter(|id| !habits::is_nobody(id)),
+            seen: None,
             label: labels.of(cell(columns.label)),
             label_time: seconds(columns.label_time.and_then(time)),
             blocked: false,
@@ -289,10 +293,6 @@ fn file(
         has_label_times,
         notes,
     })
-}
-
-fn is_nobody(entity: &str) -> bool {
-    entity.eq_ignore_ascii_case(NOBODY)
 }
 
 fn push(dataset: &mut Dataset, row: &Row<'_>) -> Result<(), Stop> {
@@ -343,6 +343,15 @@ async fn ingested(
     let table = &engine.events;
     let prefix = events::partition(&version.event_type_name, "");
     let mut dataset = Dataset::new(variables);
+    if version.model_type != ModelType::OnlineFraudInsights {
+        let event_type: Option<EventType> = engine
+            .definitions
+            .get(&event_type_key(&version.event_type_name))
+            .await?;
+        if let Some(habits) = event_type.as_ref().and_then(EventType::habits) {
+            dataset = dataset.watching(habits.watched.clone());
+        }
+    }
     let mut kept = Kept::default();
     let mut start = None;
     loop {
@@ -448,14 +457,14 @@ async fn add(
         .iter()
         .map(|variable| value(&variable.name))
         .collect();
-    let entity = event
-        .entities
-        .first()
-        .map(|entity| entity.entity_id.as_str());
+    let entity = habits::entity(&event);
     let row = Row {
         values: &values,
         event_time,
-        entity: entity.filter(|id| !is_nobody(id)),
+        entity: entity.as_deref(),
+        seen: dataset
+            .watched()
+            .and_then(|watched| habits::watch(watched, &event)),
         label: label_of,
         label_time: label.and_then(|label| seconds(&label.label_timestamp)),
         blocked,

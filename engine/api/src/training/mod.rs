@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
+use model::history::Histories;
 use model::{Level, Message, Progress, Stage, TrainError};
 
 pub(crate) use result::{Outcome, TrainingResult, TrainingResultV2};
@@ -262,13 +263,17 @@ impl Trainings {
                     messages: data.notes,
                     report: Some(report),
                 };
-                (model.to_bytes(), outcome)
+                (model.to_bytes(), outcome, Histories::of(&data.dataset))
             })
         });
-        let (bytes, outcome) = trained.await.map_err(Error::internal)??;
+        let (bytes, outcome, histories) = trained.await.map_err(Error::internal)??;
         if tracker.is_cancelled() {
             return Err(Stop::Cancelled);
         }
+        tracker.step("Writing what entities did", 0.0);
+        self.engine
+            .fill(&version.event_type_name, histories)
+            .await?;
         let artifact = self.engine.store_model(&version.path(), bytes).await?;
         Ok((artifact, outcome))
     }

@@ -3,6 +3,7 @@
 use model::{Importance, Message, Report, ThresholdRow};
 use serde::{Deserialize, Serialize};
 
+use crate::habits;
 use crate::operations::models::ModelType;
 
 /// How a training ended, as stored.
@@ -42,6 +43,8 @@ pub(crate) struct TrainingResultV2 {
     training_metrics: Option<TrainingMetricsV2>,
     #[serde(skip_serializing_if = "Option::is_none")]
     variable_importance_metrics: Option<VariableImportanceMetrics>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aggregated_variables_importance_metrics: Option<AggregatedVariablesImportanceMetrics>,
 }
 
 #[derive(Debug, Serialize)]
@@ -120,6 +123,20 @@ struct VariableImportanceMetrics {
     log_odds_metrics: Vec<LogOddsMetric>,
 }
 
+/// How much what the entity did before matters, by the variables that it is about.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AggregatedVariablesImportanceMetrics {
+    log_odds_metrics: Vec<AggregatedLogOddsMetric>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AggregatedLogOddsMetric {
+    variable_names: Vec<String>,
+    aggregated_variables_importance: f64,
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LogOddsMetric {
@@ -162,6 +179,7 @@ impl TrainingResultV2 {
             data_validation_metrics: validation(&outcome.messages),
             training_metrics: report.map(metrics),
             variable_importance_metrics: report.map(importance),
+            aggregated_variables_importance_metrics: report.and_then(aggregated),
         }
     }
 }
@@ -226,6 +244,21 @@ fn importance(report: &Report) -> VariableImportanceMetrics {
         variable_importance: importance.share,
     };
     VariableImportanceMetrics {
-        log_odds_metrics: report.importance.iter().map(metric).collect(),
+        log_odds_metrics: of(report, false).map(metric).collect(),
     }
+}
+
+fn of(report: &Report, habits: bool) -> impl Iterator<Item = &Importance> {
+    let importance = report.importance.iter();
+    importance.filter(move |importance| importance.is_habit == habits)
+}
+
+fn aggregated(report: &Report) -> Option<AggregatedVariablesImportanceMetrics> {
+    let metric = |importance: &Importance| AggregatedLogOddsMetric {
+        variable_names: habits::names(None, &importance.variable),
+        aggregated_variables_importance: importance.share,
+    };
+    let log_odds_metrics: Vec<_> = of(report, true).map(metric).collect();
+    (!log_odds_metrics.is_empty())
+        .then_some(AggregatedVariablesImportanceMetrics { log_odds_metrics })
 }

@@ -16,6 +16,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Column, Dataset, Texts};
+use crate::history::{FEATURES, Histories, Watched};
 use crate::variable::{Variable, VariableType};
 use crate::written;
 use linear::{Corpus, CorpusVariable, Linear};
@@ -28,8 +29,11 @@ use reading::{Read, Reading};
 pub struct Feature {
     /// Variable and aspect, such as `ip /24 lift`.
     pub name: String,
-    /// The variables that it is made of, by their place; empty for the event time.
+    /// The variables that it is made of, by their place; empty for the event time and for habits.
     pub variables: Vec<usize>,
+    /// Of the entity's history: the variable that it is about, empty for the mere events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub habit: Option<String>,
 }
 
 /// Numbers made of two variables, or of one and the event time.
@@ -61,6 +65,8 @@ pub(crate) struct Encoder {
     pub encoders: Vec<Option<VariableEncoder>>,
     pub crosses: Vec<Cross>,
     pub linear: Option<Linear>,
+    /// What is watched of the entity's events, if its history counts.
+    pub watched: Option<Watched>,
     pub features: Vec<Feature>,
     /// Features that only tell the time, which in service goes on: always missing.
     pub muted: Vec<bool>,
@@ -98,6 +104,10 @@ impl Encoder {
             variables,
             crosses: Vec::new(),
             linear: None,
+            watched: dataset
+                .watched()
+                .filter(|_| rows.plan.is_ordered())
+                .cloned(),
             features: Vec::new(),
             muted: Vec::new(),
         };
@@ -137,6 +147,7 @@ impl Encoder {
         }
         encoder.fit_texts(dataset, rows, sink)?;
         encoder.fit_crosses(dataset, rows, &times, &days, sink)?;
+        encoder.fit_history(dataset, rows, sink)?;
         Ok(encoder)
     }
 
@@ -152,8 +163,53 @@ impl Encoder {
             column.fill(f64::NAN);
         }
         sink(&name, column)?;
-        self.features.push(Feature { name, variables });
+        self.features.push(Feature {
+            name,
+            variables,
+            habit: None,
+        });
         self.muted.push(muted);
+        Ok(())
+    }
+
+    /// What the entities had done before each of their events: by all events, and of labels by what the row may see.
+    fn fit_history<E>(
+        &mut self,
+        dataset: &Dataset,
+        rows: &Examples<'_>,
+        sink: &mut Sink<'_, E>,
+    ) -> Result<(), E> {
+        let Some(watched) = &self.watched else {
+            return Ok(());
+        };
+        let labels = rows.labels.iter().zip(rows.rows).enumerate();
+        let labels = labels
+            .filter(|(_, (bad, _))| **bad)
+            .filter_map(|(at, (_, row))| Some((rows.plan.seen_from(at)?, *row as usize)));
+        let mut places = vec![u32::MAX; dataset.len()];
+        for (place, row) in (0_u32..).zip(rows.rows) {
+            places[*row as usize] = place;
+        }
+        let mut columns = vec![vec![f32::NAN; rows.rows.len()]; FEATURES];
+        Histories::default().replay(dataset, labels.collect(), |row, features| {
+            let place = places[row] as usize;
+            for (column, feature) in columns.iter_mut().zip(features) {
+                if let Some(cell) = column.get_mut(place) {
+                    *cell = feature;
+                }
+            }
+        });
+        for (feature, column) in watched.features().into_iter().zip(columns) {
+            let column: Vec<f64> = column.into_iter().map(f64::from).collect();
+            let name = format!("entity {}", feature.name);
+            sink(&name, &column)?;
+            self.features.push(Feature {
+                name,
+                variables: Vec::new(),
+                habit: Some(feature.variable.unwrap_or_default()),
+            });
+            self.muted.push(false);
+        }
         Ok(())
     }
 
@@ -364,8 +420,15 @@ impl Encoder {
         })
     }
 
-    /// The features of an event, in order. `values` are in the order of the variables.
-    pub fn encode(&self, values: &[Option<&str>], event_time: Option<i64>, out: &mut Vec<f64>) {
+    /// The features of an event, in order. `values` are in the order of the variables; `history` is what the entity's
+    /// history gives, or nothing.
+    pub fn encode(
+        &self,
+        values: &[Option<&str>],
+        event_time: Option<i64>,
+        history: &[f32],
+        out: &mut Vec<f64>,
+    ) {
         out.clear();
         out.extend(event_time_features(event_time));
         let mut read = Read::default();
@@ -401,6 +464,10 @@ impl Encoder {
                 Cross::Same { one, other } => same_key(last_keys[one], last_keys[other]),
             });
         }
+        if self.watched.is_some() {
+            let known = |at: usize| history.get(at).copied().map_or(f64::NAN, f64::from);
+            out.extend((0..FEATURES).map(known));
+        }
         for (number, muted) in out.iter_mut().zip(&self.muted) {
             if *muted {
                 *number = f64::NAN;
@@ -422,7 +489,8 @@ impl Encoder {
         let many = EVENT_TIME.len()
             + self.encoders.iter().flatten().map(own).sum::<usize>()
             + texts
-            + self.crosses.len();
+            + self.crosses.len()
+            + if self.watched.is_some() { FEATURES } else { 0 };
         let compared = self.variables.len().min(Self::MOST_VARIABLES);
         let crosses_fit = self.crosses.iter().all(|cross| match *cross {
             Cross::Age { date } => date < compared,

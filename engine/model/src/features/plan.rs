@@ -18,6 +18,8 @@ pub(crate) struct Plan {
     /// The first part that may see its label. Only if `ordered`.
     known: Vec<u8>,
     ordered: bool,
+    /// When each part begins, the held-out rows last. Only if `ordered`.
+    begins: Vec<i64>,
     by_part: Vec<Vec<u32>>,
     by_known: Vec<Vec<u32>>,
 }
@@ -71,7 +73,10 @@ impl Plan {
                 u8::try_from(first).unwrap_or(NEVER).max(part + 1)
             })
             .collect();
-        Self::new(part, known, true)
+        Self {
+            begins,
+            ..Self::new(part, known, true)
+        }
     }
 
     /// Folds by a hash of each row.
@@ -105,6 +110,7 @@ impl Plan {
             part,
             known,
             ordered,
+            begins: Vec::new(),
             by_part,
             by_known,
         }
@@ -123,6 +129,12 @@ impl Plan {
     /// Whether the row is one of those that are learnt from.
     pub fn is_training(&self, row: usize) -> bool {
         self.part[row] < PARTS
+    }
+
+    /// From when on others see a row's label, if they ever do.
+    pub fn seen_from(&self, row: usize) -> Option<i64> {
+        let known = *self.known.get(row)?;
+        self.begins.get(usize::from(known)).copied()
     }
 
     /// Groups of rows that see the same, each with the rows whose labels they see.

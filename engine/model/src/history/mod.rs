@@ -9,24 +9,38 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+mod replay;
+mod watched;
+
+pub use replay::Histories;
+pub use watched::{HistoryFeature, Watched};
+
 /// Events that are kept whole.
 pub const RECENT: usize = 40;
 /// Event ids that are remembered: an event that is delivered again after so many others counts again.
 pub const REMEMBERED: usize = 128;
 /// Categorical values of an event.
-pub const CATEGORIES: usize = 3;
+pub const CATEGORIES: usize = 5;
 /// The windows of counts and sums: their names and seconds.
 pub const WINDOWS: [(&str, i64); 5] = [
-    ("1h", 3_600),
+    ("1h", HOUR),
     ("1d", DAY),
     ("7d", 7 * DAY),
     ("30d", 30 * DAY),
     ("90d", 90 * DAY),
 ];
 
+/// How many numbers [`Profile::features`] gives.
+pub const FEATURES: usize = 2 * WINDOWS.len() + 8 + 2 * CATEGORIES;
+
 const DAY: i64 = 86_400;
+const HOUR: i64 = 3_600;
+/// Events this near to each other by the clock are of one time of day, in seconds.
+const TIME_OF_DAY: i64 = 3 * HOUR;
 /// Days of which counts are kept.
 const DAYS: usize = 91;
+/// Bytes of a profile as JSON, at most; that of a usual entity has some hundreds.
+pub const LARGEST: usize = 10_240;
 /// Labels that are kept; with more than that, an entity has a bad name anyway.
 const BAD: usize = 16;
 
@@ -39,7 +53,7 @@ pub struct Event {
     pub id: u32,
     /// The amount, if there is a finite one.
     pub price: Option<f32>,
-    /// The [`key`]s of up to three values whose change tells something: a device, a card, a country.
+    /// The keys of values whose change tells something: a device, a card, a network.
     pub categories: [Option<u32>; CATEGORIES],
 }
 
@@ -51,7 +65,7 @@ pub fn key(text: &str) -> u32 {
     u32::from_be_bytes(bytes)
 }
 
-/// What one entity did. Serialised it is at most 8 KB of JSON.
+/// What one entity did. Serialised it is at most [`LARGEST`] bytes of JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
     /// The last events by time: time, id, price, categories. Oldest first.
@@ -133,6 +147,21 @@ impl Profile {
         }
     }
 
+    /// Adds what another profile of the same entity has kept whole, each event once.
+    pub fn absorb(&mut self, other: &Self) {
+        for (time, id, price, categories) in other.recent.iter().copied() {
+            self.add(Event {
+                time,
+                id,
+                price,
+                categories,
+            });
+        }
+        for (id, known_at) in &other.bad {
+            self.label(*id, true, *known_at);
+        }
+    }
+
     /// How many events were added.
     pub fn events(&self) -> u64 {
         self.recent.len() as u64 + self.old.map_or(0, |old| old.total.0)
@@ -174,11 +203,11 @@ impl Profile {
         }
     }
 
-    /// The features of an event: one number for each of [`names`], `NaN` where nothing is known.
+    /// The features of an event: one number for each of [`Watched::features`], `NaN` where nothing is known.
     ///
     /// Only what happened, or was known of labels, before the event's time counts, and never the
     /// event itself.
-    pub fn features(&self, event: &Event) -> Vec<f64> {
+    pub fn features(&self, event: &Event) -> Vec<f32> {
         let before: Vec<&Kept> = self
             .recent
             .iter()
@@ -189,10 +218,18 @@ impl Profile {
         features.extend(Self::gaps(event, &before, old));
         features.extend(Self::prices(event, &before, old));
         features.extend(self.labels(event));
+        features.push(share_of_hour(event, &before));
         for (category, value) in event.categories.iter().enumerate() {
             features.extend(values(&before, category, *value));
         }
-        features
+        #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
+        features.into_iter().map(|feature| feature as f32).collect()
+    }
+
+    /// Whether nothing happened before an event.
+    pub fn is_first(&self, event: &Event) -> bool {
+        let earlier = |kept: &Kept| kept.0 < event.time && kept.1 != event.id;
+        !self.recent.iter().any(earlier) && self.old.is_none_or(|old| old.first >= event.time)
     }
 
     /// Of each window the count and the sum.
@@ -276,24 +313,38 @@ fn values(before: &[&Kept], category: usize, value: Option<u32>) -> [f64; 2] {
     [number(seen.len() as u64), share]
 }
 
-/// The features' names, in the order of [`Profile::features`].
-pub fn names() -> Vec<String> {
-    let windows = WINDOWS
-        .iter()
-        .flat_map(|(name, _)| [format!("count_{name}"), format!("sum_{name}")]);
+/// The share of the events that are kept at about this event's time of day.
+fn share_of_hour(event: &Event, before: &[&Kept]) -> f64 {
+    if before.is_empty() {
+        return f64::NAN;
+    }
+    let near = |kept: &&&Kept| {
+        let apart = (event.time.saturating_sub(kept.0)).rem_euclid(DAY);
+        apart.min(DAY - apart) <= TIME_OF_DAY
+    };
+    let near = before.iter().filter(near).count();
+    number(near as u64) / number(before.len() as u64)
+}
+
+/// What [`Profile::features`] gives before the features of the categories, and whether it is about prices.
+fn names() -> impl Iterator<Item = (String, bool)> {
+    let windows = WINDOWS.iter().flat_map(|(name, _)| {
+        [
+            (format!("count {name}"), false),
+            (format!("sum {name}"), true),
+        ]
+    });
     let whole = [
-        "count",
-        "seconds_since_last",
-        "seconds_since_first",
-        "price_to_mean",
-        "price_to_highest",
-        "bad",
-        "seconds_since_bad",
+        ("count", false),
+        ("seconds since last", false),
+        ("seconds since first", false),
+        ("price to mean", true),
+        ("price to highest", true),
+        ("bad", false),
+        ("seconds since bad", false),
+        ("share of hour", false),
     ];
-    let whole = whole.into_iter().map(str::to_owned);
-    let values =
-        (1..=CATEGORIES).flat_map(|n| [format!("distinct_{n}"), format!("share_of_value_{n}")]);
-    windows.chain(whole).chain(values).collect()
+    windows.chain(whole.map(|(name, price)| (name.to_owned(), price)))
 }
 
 fn higher(one: Option<f32>, other: Option<f32>) -> Option<f32> {

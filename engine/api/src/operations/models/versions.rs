@@ -11,6 +11,7 @@ use model::{Level, Message};
 use serde::{Deserialize, Serialize};
 
 use super::super::detectors;
+use super::super::event_types;
 use super::super::events;
 use super::super::page::{self, Listing, Page, Paging};
 use super::super::tags::{Tag, Tags};
@@ -404,6 +405,13 @@ pub(crate) async fn create_version(engine: &Engine, input: Create) -> Result<Cre
 }
 
 async fn begin(engine: &Engine, mut change: Change<'_>, version: ModelVersion) -> Result<Created> {
+    if version.model_type != ModelType::OnlineFraudInsights {
+        let mapper = version.training_data_schema.label_schema.as_ref();
+        let mapper = mapper.and_then(|schema| schema.label_mapper.as_ref());
+        let fraud = mapper.and_then(|mapper| mapper.get("FRAUD"));
+        let fraud = fraud.map(Vec::as_slice).unwrap_or_default();
+        event_types::watch(engine, &mut change, &version.event_type_name, fraud).await?;
+    }
     change.put(&version)?;
     change.put(&version.job())?;
     engine.commit(change).await?;
@@ -477,8 +485,7 @@ async fn check_schema(
     schema: &TrainingDataSchema,
 ) -> Result<()> {
     let event_type: Option<EventType> = change.get(&event_type_key(&model.event_type_name)).await?;
-    let event_type =
-        event_type.ok_or_else(|| super::super::event_types::missing(&model.event_type_name))?;
+    let event_type = event_type.ok_or_else(|| event_types::missing(&model.event_type_name))?;
     check_variables(change, model, &event_type, &schema.model_variables).await?;
     check_labels(model, &event_type, schema.label_schema.as_ref())
 }

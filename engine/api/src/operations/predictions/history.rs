@@ -18,6 +18,7 @@ use crate::bundle::{BundledModel, BundledRule, Compiled, Mode};
 use crate::endpoints;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::habits;
 use crate::operations::page::Paging;
 use crate::operations::{EventType, Status, events};
 use crate::scorers;
@@ -420,8 +421,17 @@ struct Evaluation {
 #[serde(rename_all = "camelCase")]
 struct Explanations {
     variable_impact_explanations: Vec<VariableImpact>,
-    /// Amazon has these for models of type `ACCOUNT_TAKEOVER_INSIGHTS`.
-    aggregated_variables_impact_explanations: [(); 0],
+    /// What the entity had done before: its type, and the variable that it is about.
+    aggregated_variables_impact_explanations: Vec<AggregatedImpact>,
+}
+
+/// What several variables together did to the score.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AggregatedImpact {
+    event_variable_names: Vec<String>,
+    relative_impact: String,
+    log_odds_impact: f64,
 }
 
 #[derive(Serialize)]
@@ -558,8 +568,12 @@ async fn explained(
     let values = scorers::values(&scorer, &prediction.event.event_variables);
     let time = Timestamp::parse(&prediction.event.event_timestamp).ok();
     let time = time.map(Timestamp::epoch_seconds);
-    let explanation = scorer.explain(&values, time, Attribution::default());
+    let history = habits::from_text(&prediction.said.history);
+    let explanation = scorer.explain(&values, time, &history, Attribution::default());
     let impacts = explanation.impacts.into_iter();
+    let entity_type = prediction.event.entities.first();
+    let entity_type = entity_type.map(|entity| entity.entity_type.as_str());
+    let of_entity = explanation.habits.into_iter();
     Some(Explanations {
         variable_impact_explanations: impacts
             .map(|impact| VariableImpact {
@@ -568,7 +582,13 @@ async fn explained(
                 log_odds_impact: impact.log_odds,
             })
             .collect(),
-        aggregated_variables_impact_explanations: [],
+        aggregated_variables_impact_explanations: of_entity
+            .map(|impact| AggregatedImpact {
+                event_variable_names: habits::names(entity_type, &impact.variable),
+                relative_impact: impact.relative.to_string(),
+                log_odds_impact: impact.log_odds,
+            })
+            .collect(),
     })
 }
 

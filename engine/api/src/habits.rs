@@ -1,0 +1,316 @@
+//! What each entity did before, for models that learn from it.
+//!
+//! One item of bounded size per event type and entity, in the table of events, written on the
+//! condition that nobody wrote meanwhile. It remembers the ids of its last events, so an event
+//! that comes again counts once. Only event types with such a model keep any; what was stored
+//! before the first of them is filled in when it is trained. The entity `unknown` has none.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use event::Timestamp;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use model::history::{self, Histories, Profile, Watched};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::bundle::EventTypeBundle;
+use crate::engine::Engine;
+use crate::error::{Code, Error, Result};
+use crate::forget::Subject;
+use crate::operations::events::{Entity, StoredEvent};
+use crate::store::{self, Key, failed};
+
+/// The entity of which no history is kept: events that are nobody's carry it.
+const NOBODY: &str = "unknown";
+/// So often a write is tried while others write the same entity.
+const ATTEMPTS: u32 = 200;
+/// The longest pause between two attempts, in milliseconds.
+const LONGEST_PAUSE: u64 = 40;
+/// Items filled in at once.
+const AT_ONCE: usize = 16;
+
+/// What the models of an event type watch. What is watched stays as the first of them needed it,
+/// so that all of them, and all versions, read the same items.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Habits {
+    pub(crate) watched: Watched,
+    /// Labels that mean fraud.
+    pub(crate) fraud: Vec<String>,
+}
+
+/// An entity's item.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Known {
+    profile: Profile,
+    /// Counts the writes; 0 where there is no item.
+    revision: u64,
+    /// Whether what was stored before the first model is in it.
+    filled: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    /// JSON.
+    profile: String,
+    revision: u64,
+    filled: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<i64>,
+}
+
+/// An event in the light of what its entity did before.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    key: Key,
+    known: Known,
+    event: history::Event,
+    /// What the entity's history says of the event.
+    pub(crate) features: Vec<f32>,
+}
+
+/// The partition of an entity's item begins so.
+pub(crate) fn partition(event_type: &str, entity: &str) -> String {
+    format!("habits#{event_type}#{entity}")
+}
+
+pub(crate) const SORT: &str = "habits";
+
+fn key(event_type: &str, entity: &str) -> Key {
+    Key::new(partition(event_type, entity), SORT)
+}
+
+/// Whether an entity's id says that the event is nobody's.
+pub(crate) fn is_nobody(entity_id: &str) -> bool {
+    entity_id.eq_ignore_ascii_case(NOBODY)
+}
+
+/// Whose event it is, unless it is nobody's: its first entity.
+pub(crate) fn entity(event: &StoredEvent) -> Option<String> {
+    let Entity {
+        entity_type,
+        entity_id,
+    } = event.entities.first()?;
+    (!is_nobody(entity_id)).then(|| format!("{entity_type}#{entity_id}"))
+}
+
+/// An event as histories keep it; `None` where its time cannot be read.
+pub(crate) fn watch(watched: &Watched, event: &StoredEvent) -> Option<history::Event> {
+    let time = Timestamp::parse(&event.event_timestamp).ok()?;
+    let value = |name: &str| event.event_variables.get(name)?.as_deref();
+    Some(watched.event(&event.event_id, time.epoch_seconds(), value))
+}
+
+impl Engine {
+    /// What the entity of an event did before it, where models of the event type ask.
+    pub(crate) async fn seen(
+        &self,
+        event_type: &EventTypeBundle,
+        event: &StoredEvent,
+    ) -> Result<Option<Seen>> {
+        let (Some(habits), Some(entity)) = (&event_type.habits, entity(event)) else {
+            return Ok(None);
+        };
+        let Some(event) = watch(&habits.watched, event) else {
+            return Ok(None);
+        };
+        let key = key(&event_type.name, &entity);
+        let known = self.known(&key).await?;
+        Ok(Some(Seen {
+            features: known.profile.features(&event),
+            key,
+            known,
+            event,
+        }))
+    }
+
+    /// Adds an event to what its entity did.
+    pub(crate) async fn note(&self, seen: Option<&Seen>) -> Result<()> {
+        let Some(Seen {
+            key, known, event, ..
+        }) = seen
+        else {
+            return Ok(());
+        };
+        let add = |known: &mut Known| {
+            known.profile.add(*event);
+        };
+        self.amend(key, known.clone(), add).await
+    }
+
+    /// Notes what became of an event.
+    pub(crate) async fn note_label(
+        &self,
+        event_type: &EventTypeBundle,
+        event: &StoredEvent,
+        label: &str,
+        label_timestamp: &str,
+    ) -> Result<()> {
+        let (Some(habits), Some(seen)) = (&event_type.habits, self.seen(event_type, event).await?)
+        else {
+            return Ok(());
+        };
+        let Ok(given) = Timestamp::parse(label_timestamp) else {
+            return Ok(());
+        };
+        let known_at = given.epoch_seconds().max(seen.event.time);
+        let is_bad = habits.fraud.iter().any(|fraud| fraud == label);
+        let note = |known: &mut Known| known.profile.label(seen.event.id, is_bad, known_at);
+        self.amend(&seen.key, seen.known.clone(), note).await
+    }
+
+    /// Fills in what entities did before anybody watched them.
+    pub(crate) async fn fill(&self, event_type: &str, histories: Histories) -> Result<()> {
+        let fill = |(entity, stored): (String, Profile)| async move {
+            let key = key(event_type, &entity);
+            let known = self.known(&key).await?;
+            let fill = |known: &mut Known| {
+                if !known.filled {
+                    let mut profile = stored.clone();
+                    profile.absorb(&known.profile);
+                    known.profile = profile;
+                    known.filled = true;
+                }
+            };
+            self.amend(&key, known, fill).await
+        };
+        let work = stream::iter(histories.into_profiles()).map(fill);
+        work.buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    /// Forgets what an entity did.
+    ///
+    /// # Errors
+    /// The table fails.
+    pub async fn forget_habits(&self, subject: &Subject) -> Result<()> {
+        let Subject::Entity {
+            entity_type,
+            entity_id,
+        } = subject
+        else {
+            return Ok(());
+        };
+        let entity = format!("{entity_type}#{entity_id}");
+        for event_type in self.event_type_names().await? {
+            self.events.delete(&key(&event_type, &entity)).await?;
+        }
+        Ok(())
+    }
+
+    async fn known(&self, key: &Key) -> Result<Known> {
+        let Some(stored) = self.events.get::<Stored>(key).await? else {
+            return Ok(Known::default());
+        };
+        Ok(Known {
+            profile: serde_json::from_str(&stored.profile).map_err(Error::internal)?,
+            revision: stored.revision,
+            filled: stored.filled,
+        })
+    }
+
+    /// Changes an item that is as `known` says, or as it has become meanwhile.
+    async fn amend(&self, key: &Key, mut known: Known, change: impl Fn(&mut Known)) -> Result<()> {
+        for attempt in 0..ATTEMPTS {
+            let mut changed = known.clone();
+            change(&mut changed);
+            // Also where our own write, sent again by the SDK, was the one in the way.
+            if changed == known || self.keep(key, &changed).await? {
+                return Ok(());
+            }
+            pause(attempt).await;
+            known = self.known(key).await?;
+        }
+        Err(Error::new(
+            Code::Throttling,
+            "Rate exceeded: too many events of one entity at once.",
+        ))
+    }
+
+    /// Writes an item unless somebody wrote it since it was read; says whether it stands.
+    async fn keep(&self, key: &Key, known: &Known) -> Result<bool> {
+        let stored = Stored {
+            profile: serde_json::to_string(&known.profile).map_err(Error::internal)?,
+            revision: known.revision + 1,
+            filled: known.filled,
+            expires_at: self.expiry(),
+        };
+        let request = self
+            .events
+            .client
+            .put_item()
+            .table_name(&self.events.name)
+            .set_item(Some(store::write_at(key, &stored)?));
+        let request = match known.revision {
+            0 => request.condition_expression("attribute_not_exists(pk)"),
+            read => request
+                .condition_expression("revision = :read")
+                .expression_attribute_values(":read", AttributeValue::N(read.to_string())),
+        };
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+/// Longer with every attempt, and by chance, so that writers do not meet again.
+async fn pause(attempt: u32) {
+    let chance = u64::from(Uuid::new_v4().as_bytes()[0]);
+    let most = (2 << attempt.min(5)).min(LONGEST_PAUSE);
+    tokio::time::sleep(Duration::from_millis(1 + chance * most / 256)).await;
+}
+
+/// What a habit is made of, as answers name it: the type of the entity, and the variable that it
+/// is about.
+pub(crate) fn names(entity_type: Option<&str>, variable: &str) -> Vec<String> {
+    let entity_type = entity_type.unwrap_or("entity");
+    let names = [entity_type, variable].into_iter().map(str::to_owned);
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+/// Features as a prediction keeps them: a number each, `-` where nothing is known.
+pub(crate) fn to_text(features: &[f32]) -> String {
+    let mut text = String::new();
+    for feature in features {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        if feature.is_nan() {
+            text.push('-');
+        } else {
+            // Writing into a text does not fail.
+            let _ = write!(text, "{feature}");
+        }
+    }
+    text
+}
+
+pub(crate) fn from_text(text: &str) -> Vec<f32> {
+    let number = |word: &str| word.parse().unwrap_or(f32::NAN);
+    text.split_whitespace().map(number).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_are_kept_as_they_are() {
+        let features = [0.0, 1.5, f32::NAN, 0.1, 3.402_823_5e38, -7.0];
+        let text = to_text(&features);
+        assert_eq!(&text[..13], "0 1.5 - 0.1 3");
+        let bits = |features: &[f32]| features.iter().map(|f| f.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&from_text(&text)), bits(&features));
+        assert!(from_text("").is_empty());
+    }
+}
