@@ -11,6 +11,7 @@ mod definitions;
 mod errors;
 mod external_models;
 mod fuzz;
+mod habits;
 mod history;
 mod jobs;
 mod lists;

@@ -1,0 +1,354 @@
+//! What entities did before: models that learn from it, and the items that keep it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_frauddetector::Client;
+use aws_sdk_frauddetector::operation::get_event_prediction_metadata::GetEventPredictionMetadataOutput;
+use aws_sdk_frauddetector::types::{
+    DetectorVersionStatus, Entity, IngestedEventsDetail, IngestedEventsTimeWindow, LabelSchema,
+    ModelTypeEnum, ModelVersion, ModelVersionStatus, TrainingDataSchema, TrainingDataSourceEnum,
+};
+use engine::{Subject, Trainings};
+use fraudstream::clients;
+use fraudstream::s3::S3;
+use futures::future::join_all;
+use model::history::Profile;
+use tempfile::TempDir;
+
+use crate::world::World;
+
+const TFI: ModelTypeEnum = ModelTypeEnum::TransactionFraudInsights;
+const MINUTE: i64 = 60;
+const DAY: i64 = 86_400;
+/// 2026-01-05.
+const FIRST: i64 = 1_767_571_200;
+
+fn time(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).unwrap().to_string()
+}
+
+fn entity(id: &str) -> Entity {
+    let entity = Entity::builder().entity_type("customer").entity_id(id);
+    entity.build().unwrap()
+}
+
+async fn send(client: &Client, customer: &str, id: &str, at: i64, label: Option<&str>) {
+    let chance: usize = id.bytes().map(|byte| usize::from(byte) * 31 % 17).sum();
+    let send = client
+        .send_event()
+        .event_type_name("order")
+        .event_id(id)
+        .event_timestamp(time(at))
+        .event_variables("price", format!("{}.00", 10 + chance % 20))
+        .event_variables("country", ["US", "DE"][chance % 2])
+        .entities(entity(customer))
+        .set_assigned_label(label.map(str::to_owned))
+        .set_label_timestamp(label.map(|_| time(at + DAY)));
+    send.send().await.unwrap();
+}
+
+/// A model `habits` of stored orders, waiting to be trained, in a world with a bucket.
+struct Shop {
+    world: World,
+    s3: aws_sdk_s3::Client,
+    _folder: TempDir,
+}
+
+impl Shop {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let s3 = S3::open(folder.path()).unwrap();
+        s3.create_bucket("files").unwrap();
+        let s3 = clients::s3(s3.service().http_client());
+        let of_engine = s3.clone();
+        let world = World::built(|_| {}, |engine| engine.with_bucket(of_engine, "files")).await;
+        world.detector().await;
+        for (name, variable_type) in [("price", "PRICE"), ("country", "SHIPPING_COUNTRY")] {
+            let update = world.client.update_variable().name(name);
+            update.variable_type(variable_type).send().await.unwrap();
+        }
+        let create = world.client.create_model().model_id("habits");
+        let create = create.model_type(TFI).event_type_name("order");
+        create.send().await.unwrap();
+        Self {
+            world,
+            s3,
+            _folder: folder,
+        }
+    }
+
+    async fn version(&self) {
+        let labels = LabelSchema::builder()
+            .label_mapper("FRAUD", vec!["fraud".to_owned()])
+            .label_mapper("LEGIT", vec!["legit".to_owned()]);
+        let schema = TrainingDataSchema::builder()
+            .model_variables("price")
+            .model_variables("country")
+            .label_schema(labels.build());
+        let window = IngestedEventsTimeWindow::builder()
+            .start_time(time(FIRST))
+            .end_time(time(FIRST + 365 * DAY));
+        let events =
+            IngestedEventsDetail::builder().ingested_events_time_window(window.build().unwrap());
+        let create = self.world.client.create_model_version().model_id("habits");
+        let create = create
+            .model_type(TFI)
+            .training_data_schema(schema.build().unwrap())
+            .training_data_source(TrainingDataSourceEnum::IngestedEvents)
+            .ingested_events_detail(events.build());
+        create.send().await.unwrap();
+    }
+
+    /// Trains version 1.0 and lets a detector version use it.
+    async fn deciding(&self) -> String {
+        let engine = Arc::clone(&self.world.engine);
+        let trained = Trainings::new(engine, self.s3.clone(), "one")
+            .run_one()
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (trained.status.as_str(), trained.reason),
+            ("TRAINING_COMPLETE", None)
+        );
+        let update = self.world.client.update_model_version_status();
+        let update = update.model_id("habits").model_type(TFI);
+        let update = update.model_version_number("1.0");
+        let update = update.status(ModelVersionStatus::Active);
+        update.send().await.unwrap();
+        let rule = self
+            .world
+            .rule("high", "$habits_insightscore >= 900", "block")
+            .await;
+        let model = ModelVersion::builder().model_id("habits").model_type(TFI);
+        let model = model.model_version_number("1.0").build().unwrap();
+        let create = self.world.client.create_detector_version();
+        let create = create
+            .detector_id("orders")
+            .rules(rule)
+            .model_versions(model);
+        let version = create.send().await.unwrap().detector_version_id.unwrap();
+        self.world
+            .status(&version, DetectorVersionStatus::Active)
+            .await;
+        version
+    }
+
+    async fn score(&self, customer: &str, id: &str, at: i64) -> f32 {
+        let predict = self
+            .world
+            .client
+            .get_event_prediction()
+            .detector_id("orders");
+        let predict = predict
+            .event_type_name("order")
+            .event_id(id)
+            .event_timestamp(time(at))
+            .event_variables("price", "20.00")
+            .event_variables("country", "US")
+            .entities(entity(customer));
+        let output = predict.send().await.unwrap();
+        output.model_scores()[0].scores().unwrap()["habits_insightscore"]
+    }
+
+    async fn explained(&self, version: &str, id: &str) -> GetEventPredictionMetadataOutput {
+        let found = self
+            .world
+            .client
+            .list_event_predictions()
+            .send()
+            .await
+            .unwrap();
+        let summary = found.event_prediction_summaries().iter();
+        let summary = summary
+            .into_iter()
+            .find(|summary| summary.event_id() == Some(id));
+        let metadata = self.world.client.get_event_prediction_metadata();
+        metadata
+            .event_id(id)
+            .event_type_name("order")
+            .detector_id("orders")
+            .detector_version_id(version)
+            .prediction_timestamp(summary.unwrap().prediction_timestamp().unwrap())
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// What is kept of each customer.
+    async fn profiles(&self) -> BTreeMap<String, Profile> {
+        let scan = self.world.dynamodb.scan();
+        let scan = scan.table_name(&self.world.options.events_table);
+        let scan = scan.filter_expression("sk = :sk");
+        let scan = scan.expression_attribute_values(":sk", AttributeValue::S("habits".to_owned()));
+        let pages = scan
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>();
+        let profile = |item: std::collections::HashMap<String, AttributeValue>| {
+            let (customer, profile) = (item["pk"].as_s().unwrap(), item["profile"].as_s().unwrap());
+            let customer = customer.strip_prefix("habits#order#customer#").unwrap();
+            (customer.to_owned(), serde_json::from_str(profile).unwrap())
+        };
+        pages.await.unwrap().into_iter().map(profile).collect()
+    }
+}
+
+/// Orders that look alike one by one. Every second customer orders five times within minutes, and all but the first
+/// are fraud; the others come back after weeks.
+async fn store_orders(client: &Client, customers: i64) {
+    for customer in 0..customers {
+        let begin = FIRST + customer * 7_919 * 37 % (120 * DAY);
+        let (orders, gap) = if customer % 2 == 0 {
+            (5, 3 * MINUTE)
+        } else {
+            (2, 25 * DAY)
+        };
+        for order in 0..orders {
+            let label = if customer % 2 == 0 && order > 0 {
+                "fraud"
+            } else {
+                "legit"
+            };
+            let id = format!("{customer}-{order}");
+            send(
+                client,
+                &format!("c{customer}"),
+                &id,
+                begin + order * gap,
+                Some(label),
+            )
+            .await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_learns_what_customers_did_before() {
+    let shop = Shop::new().await;
+    let client = &shop.world.client;
+    store_orders(client, 260).await;
+    assert!(shop.profiles().await.is_empty(), "nobody asks yet");
+    shop.version().await;
+    let version = shop.deciding().await;
+    // What was stored before the first model is filled in.
+    let profiles = shop.profiles().await;
+    assert_eq!(profiles.len(), 260);
+    assert_eq!((profiles["c0"].events(), profiles["c1"].events()), (5, 2));
+
+    let now = FIRST + 200 * DAY;
+    let new = shop.score("somebody", "new-1", now).await;
+    for order in 0..3 {
+        send(
+            client,
+            "busy",
+            &format!("busy-{order}"),
+            now - (4 - order) * 3 * MINUTE,
+            None,
+        )
+        .await;
+    }
+    let busy = shop.score("busy", "busy-now", now).await;
+    assert!(busy > new + 300.0, "{busy} is not much more than {new}");
+    // The prediction is an event of the customer too, and the same event again counts once.
+    assert_eq!(shop.profiles().await["busy"].events(), 4);
+    assert!((shop.score("busy", "busy-now", now).await - busy).abs() < f32::EPSILON);
+    assert_eq!(shop.profiles().await["busy"].events(), 4);
+    // Nobody has no history.
+    shop.score("unknown", "guest", now).await;
+    assert!(!shop.profiles().await.contains_key("unknown"));
+
+    let metadata = shop.explained(&version, "busy-now").await;
+    let evaluation = &metadata.evaluated_model_versions()[0].evaluations()[0];
+    let explanations = evaluation.prediction_explanations().unwrap();
+    let most = explanations
+        .aggregated_variables_impact_explanations()
+        .iter();
+    let most = most.max_by(|a, b| {
+        a.log_odds_impact()
+            .partial_cmp(&b.log_odds_impact())
+            .unwrap()
+    });
+    let most = most.unwrap();
+    assert_eq!(most.event_variable_names(), ["customer"]);
+    assert_eq!(most.relative_impact(), Some("5"));
+    let describe = client
+        .describe_model_versions()
+        .model_id("habits")
+        .send()
+        .await
+        .unwrap();
+    let result = describe.model_version_details()[0]
+        .training_result_v2()
+        .unwrap();
+    assert!(result.training_metrics_v2().unwrap().tfi().is_some());
+    let importance = result.aggregated_variables_importance_metrics().unwrap();
+    let first = &importance.log_odds_metrics()[0];
+    assert!(
+        first.aggregated_variables_importance() > 0.5,
+        "{importance:?}"
+    );
+
+    // A label reaches the history, and the history goes with its customer.
+    let label = client
+        .update_event_label()
+        .event_type_name("order")
+        .event_id("busy-now");
+    let label = label
+        .assigned_label("fraud")
+        .label_timestamp(time(now + DAY));
+    label.send().await.unwrap();
+    let features = |profile: &Profile| {
+        let event = model::history::Watched::default().event("next", now + 2 * DAY, |_| None);
+        let names = model::history::Watched::default().features();
+        let bad = names
+            .iter()
+            .position(|feature| feature.name == "bad")
+            .unwrap();
+        profile.features(&event)[bad]
+    };
+    let profiles = shop.profiles().await;
+    assert!((features(&profiles["busy"]) - 1.0).abs() < f32::EPSILON);
+    let subject = Subject::Entity {
+        entity_type: "customer".to_owned(),
+        entity_id: "busy".to_owned(),
+    };
+    shop.world.engine.forget_habits(&subject).await.unwrap();
+    assert!(!shop.profiles().await.contains_key("busy"));
+}
+
+const WRITERS: usize = 16;
+const EVENTS: usize = 1000;
+const CUSTOMERS: usize = 8;
+
+/// Sixteen processes write the events of the same customers at once; every tenth comes again.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_writers_count_every_event_once() {
+    let shop = Shop::new().await;
+    shop.version().await;
+    let writer = |writer: usize| {
+        let client = shop.world.another();
+        async move {
+            for number in 0..EVENTS {
+                let customer = format!("c{}", (writer + number) % CUSTOMERS);
+                let id = format!("{writer}-{number}");
+                let at = FIRST + i64::try_from(number).unwrap();
+                send(&client, &customer, &id, at, None).await;
+                if number % 10 == 9 {
+                    send(&client, &customer, &id, at, None).await;
+                }
+            }
+        }
+    };
+    join_all((0..WRITERS).map(writer)).await;
+    let profiles = shop.profiles().await;
+    let counts: Vec<u64> = profiles.values().map(Profile::events).collect();
+    assert_eq!(counts, [(WRITERS * EVENTS / CUSTOMERS) as u64; CUSTOMERS]);
+    let largest = profiles
+        .values()
+        .map(|profile| serde_json::to_string(profile).unwrap().len());
+    assert!(largest.max().unwrap() <= model::history::LARGEST);
+}
