@@ -70,6 +70,8 @@ pub(crate) struct Seen {
     event: history::Event,
     /// What the entity's history says of the event.
     pub(crate) features: Vec<f32>,
+    /// Whether the entity did nothing before.
+    pub(crate) is_first: bool,
 }
 
 /// The partition of an entity's item begins so.
@@ -121,6 +123,7 @@ impl Engine {
         let known = self.known(&key).await?;
         Ok(Some(Seen {
             features: known.profile.features(&event),
+            is_first: known.profile.is_first(&event),
             key,
             known,
             event,

@@ -2,9 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Score and false-positive rate, as Amazon publishes them (user guide, "Model scores"). Between the points the score is a straight
-/// line of the rate; 1000 stands for none, 0 for all.
-const POINTS: [(f64, f64); 9] = [
+/// What scores mean: a fixed function of the share of legitimate events that score as high.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Curve {
+    /// Of events that may be fraud.
+    #[default]
+    Fraud,
+    /// Of log-ins that may be takeovers: higher scores are rarer.
+    Logins,
+}
+
+/// Score and share of legitimate events, as Amazon publishes them (user guide, "Model scores"). Between the points the
+/// score is a straight line of the rate; 1000 stands for none, 0 for all.
+const FRAUD: [(f64, f64); 9] = [
     (1000.0, 0.0),
     (975.0, 0.005),
     (950.0, 0.01),
@@ -16,6 +27,27 @@ const POINTS: [(f64, f64); 9] = [
     (0.0, 1.0),
 ];
 
+/// The same for log-ins: the challenge rates of a live model of Amazon's, and the published one of 900.
+const LOGINS: [(f64, f64); 9] = [
+    (1000.0, 0.0),
+    (900.0, 0.001),
+    (750.0, 0.01),
+    (670.0, 0.02),
+    (620.0, 0.03),
+    (575.0, 0.04),
+    (540.0, 0.05),
+    (515.0, 0.06),
+    (0.0, 1.0),
+];
+
+/// Thresholds of the table: Amazon's live ones, and some around them.
+const OF_FRAUD: &[f64] = &[
+    990.0, 975.0, 950.0, 900.0, 860.0, 820.0, 775.0, 740.0, 700.0, 600.0, 400.0, 200.0,
+];
+const OF_LOGINS: &[f64] = &[
+    950.0, 900.0, 750.0, 670.0, 620.0, 575.0, 540.0, 515.0, 400.0, 200.0,
+];
+
 /// Fewer legitimate events above a point than these do not tell its rate: it is extrapolated.
 const ENOUGH: usize = 20;
 
@@ -25,14 +57,34 @@ const TAIL: usize = 50;
 /// Most points that are kept.
 const MOST_KNOTS: usize = 256;
 
-/// The fixed function: the score at which this share of legitimate events scores as high or higher.
-pub fn score_at(fpr: f64) -> f64 {
-    interpolate(fpr, POINTS.iter().map(|(score, fpr)| (*fpr, *score)))
-}
+impl Curve {
+    fn points(self) -> [(f64, f64); 9] {
+        match self {
+            Self::Fraud => FRAUD,
+            Self::Logins => LOGINS,
+        }
+    }
 
-/// The share of legitimate events at or above a score: the inverse of [`score_at`].
-pub fn fpr_at(score: f64) -> f64 {
-    interpolate(score, POINTS.iter().rev().copied())
+    /// Thresholds worth a row in a table, from the highest.
+    pub fn thresholds(self) -> &'static [f64] {
+        match self {
+            Self::Fraud => OF_FRAUD,
+            Self::Logins => OF_LOGINS,
+        }
+    }
+
+    /// The score at which this share of legitimate events scores as high or higher.
+    pub fn score_at(self, fpr: f64) -> f64 {
+        interpolate(
+            fpr,
+            self.points().into_iter().map(|(score, fpr)| (fpr, score)),
+        )
+    }
+
+    /// The share of legitimate events at or above a score: the inverse of [`Curve::score_at`].
+    pub fn fpr_at(self, score: f64) -> f64 {
+        interpolate(score, self.points().into_iter().rev())
+    }
 }
 
 /// Along straight lines through points whose first numbers ascend.
@@ -61,6 +113,9 @@ pub struct Calibration {
     tail: f64,
     /// How many legitimate events were measured.
     legit: usize,
+    /// What the scores mean.
+    #[serde(default)]
+    curve: Curve,
 }
 
 impl Calibration {
@@ -103,7 +158,14 @@ impl Calibration {
             knots,
             tail: excess.max(1e-6),
             legit,
+            curve: Curve::Fraud,
         })
+    }
+
+    /// The same rates on another scale.
+    #[must_use]
+    pub fn on(self, curve: Curve) -> Self {
+        Self { curve, ..self }
     }
 
     /// The share of legitimate events that have these log-odds or higher.
@@ -124,13 +186,13 @@ impl Calibration {
 
     /// The score of log-odds, from 0 to 1000, with its fraction. It never falls where the log-odds rise.
     pub fn score(&self, log_odds: f64) -> f64 {
-        score_at(self.fpr(log_odds)).clamp(0.0, 1000.0)
+        self.curve.score_at(self.fpr(log_odds)).clamp(0.0, 1000.0)
     }
 
     /// Whether too few legitimate events scored this high for the rate to be more than an extrapolation.
     pub fn is_extrapolated(&self, score: f64) -> bool {
         #[expect(clippy::cast_precision_loss, reason = "counts of events")]
-        let above = fpr_at(score) * self.legit as f64;
+        let above = self.curve.fpr_at(score) * self.legit as f64;
         #[expect(clippy::cast_precision_loss, reason = "a small number")]
         let enough = ENOUGH as f64;
         above < enough
@@ -162,6 +224,8 @@ mod tests {
 
     #[test]
     fn the_published_points() {
+        assert!((Curve::Logins.score_at(0.001) - 900.0).abs() < 1e-9);
+        assert!((Curve::Logins.fpr_at(515.0) - 0.06).abs() < 1e-9);
         for (fpr, score) in [
             (0.005, 975.0),
             (0.01, 950.0),
@@ -173,8 +237,8 @@ mod tests {
             (0.0, 1000.0),
             (1.0, 0.0),
         ] {
-            assert!((score_at(fpr) - score).abs() < 1e-9, "{fpr}");
-            assert!((fpr_at(score) - fpr).abs() < 1e-9, "{score}");
+            assert!((Curve::Fraud.score_at(fpr) - score).abs() < 1e-9, "{fpr}");
+            assert!((Curve::Fraud.fpr_at(score) - fpr).abs() < 1e-9, "{score}");
         }
     }
 

@@ -39,6 +39,8 @@ pub struct Row<'a> {
     pub label_time: Option<i64>,
     /// Whether the event was stopped, so that its harmlessness was never seen.
     pub blocked: bool,
+    /// Whether it never happened: the history of its entity tells of it, and never has it.
+    pub imagined: bool,
 }
 
 /// A row that does not fit its [`Dataset`].
@@ -71,6 +73,7 @@ pub struct Dataset {
     entities: Texts,
     watched: Option<Watched>,
     seen: Vec<Option<Event>>,
+    imagined: Vec<bool>,
 }
 
 /// The values of one variable.
@@ -167,6 +170,7 @@ impl Dataset {
             entities: Texts::default(),
             watched: None,
             seen: Vec::new(),
+            imagined: Vec::new(),
         }
     }
 
@@ -209,6 +213,7 @@ impl Dataset {
         self.entities.push(row.entity);
         if self.watched.is_some() {
             self.seen.push(row.seen);
+            self.imagined.push(row.imagined);
         }
         Ok(())
     }
@@ -263,6 +268,11 @@ impl Dataset {
     pub(crate) fn seen(&self, row: usize) -> Option<(&str, &Event)> {
         let event = self.seen.get(row)?.as_ref()?;
         Some((self.entities.row(row)?, event))
+    }
+
+    /// Whether an event never happened.
+    pub(crate) fn is_imagined(&self, row: usize) -> bool {
+        self.imagined.get(row).copied().unwrap_or_default()
     }
 
     /// Sets the labels anew, for tests of what a label may change.

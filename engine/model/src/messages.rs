@@ -36,10 +36,18 @@ pub struct Message {
 /// The share from which on missing or ill-formed values are spoken of. Amazon's own threshold is not published.
 const MANY: f64 = 0.5;
 
-struct Findings(Vec<Message>);
+/// What was found so far.
+#[derive(Default)]
+pub(crate) struct Findings(pub Vec<Message>);
 
 impl Findings {
-    fn add(&mut self, level: Level, field: Option<&str>, title: &str, content: impl Into<String>) {
+    pub fn add(
+        &mut self,
+        level: Level,
+        field: Option<&str>,
+        title: &str,
+        content: impl Into<String>,
+    ) {
         self.0.push(Message {
             level,
             field: field.map(str::to_owned),

@@ -7,10 +7,11 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::calibration::Calibration;
+use crate::calibration::{Calibration, Curve};
 use crate::dataset::{Column, Dataset};
 use crate::features::plan::Plan;
 use crate::features::{Encoder, Examples, hash_with, mix};
+use crate::logins::{self, Logins};
 use crate::maturity::{Labelled, LabelsAre, Maturity, Unlabelled, mature, treated};
 use crate::messages::{Level, Message, check};
 use crate::metrics::{Range, Ranking};
@@ -121,6 +122,9 @@ pub enum TrainError {
         "no variable tells fraudulent events from legitimate ones: all events would get the same score"
     )]
     NothingToLearn,
+    /// A data set cannot hold them.
+    #[error("there are too many rows")]
+    TooManyRows,
     /// The caller stopped it.
     #[error("training was cancelled")]
     Cancelled,
@@ -181,12 +185,10 @@ pub struct Report {
     pub settings: String,
     /// Trees of the model.
     pub trees: usize,
+    /// Of a model of log-ins; then fraud are log-ins that a stranger might have made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logins: Option<Logins>,
 }
-
-/// Thresholds of the table: Amazon's live ones, and the published ones above them.
-const THRESHOLDS: [f64; 12] = [
-    990.0, 975.0, 950.0, 900.0, 860.0, 820.0, 775.0, 740.0, 700.0, 600.0, 400.0, 200.0,
-];
 
 /// Trains a model.
 pub fn train(
@@ -194,6 +196,9 @@ pub fn train(
     options: &Options,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<(Model, Report), TrainError> {
+    if options.model_type == ModelType::AccountTakeoverInsights {
+        return logins::train(dataset, options, progress);
+    }
     let treatment = options.unlabelled.unwrap_or(Unlabelled::Legit);
     let messages = check(dataset, &treated(dataset, treatment), options);
     if messages.iter().any(|message| message.level == Level::Error) {
@@ -201,6 +206,18 @@ pub fn train(
         messages.sort_by_key(|message| message.level != Level::Error);
         return Err(TrainError::Data(messages));
     }
+    fit(dataset, options, messages, Curve::Fraud, progress)
+}
+
+/// Trains on a data set that was checked.
+pub(crate) fn fit(
+    dataset: &Dataset,
+    options: &Options,
+    messages: Vec<Message>,
+    curve: Curve,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<(Model, Report), TrainError> {
+    let treatment = options.unlabelled.unwrap_or(Unlabelled::Legit);
     let (mut events, maturity) = mature(dataset, options.labels_are, treatment, options.as_of);
     let by_time = events.first().is_some_and(|event| event.time.is_some());
     let fraud = events.iter().filter(|event| event.fraud).count();
@@ -250,7 +267,7 @@ pub fn train(
             .filter(|(_, fraud)| !fraud)
             .map(|(log_odds, _)| *log_odds),
     );
-    let calibration = calibration.ok_or(TrainError::NothingToLearn)?;
+    let calibration = calibration.ok_or(TrainError::NothingToLearn)?.on(curve);
     let ranking = Ranking::new(validated.iter().copied());
     drop(trial);
 
@@ -276,7 +293,7 @@ pub fn train(
         auc: ranking.auc_range(),
         average_precision: ranking.average_precision(),
         recall_at_1_percent: ranking.recall_at(0.01),
-        thresholds: thresholds(&calibration, &validated),
+        thresholds: thresholds(curve, &calibration, &validated),
         importance: model.importance(),
         settings: format!(
             "{} trees, at most {} leaves, learning rate {}, at least {} rows a leaf",
@@ -286,6 +303,7 @@ pub fn train(
             settings.min_rows
         ),
         trees: model.forest.trees(),
+        logins: None,
     };
     Ok((model, report))
 }
@@ -531,13 +549,18 @@ fn search(
     Ok((settings, forest, trees))
 }
 
-fn thresholds(calibration: &Calibration, validated: &[(f64, bool)]) -> Vec<ThresholdRow> {
+fn thresholds(
+    curve: Curve,
+    calibration: &Calibration,
+    validated: &[(f64, bool)],
+) -> Vec<ThresholdRow> {
     let scores = Ranking::new(
         validated
             .iter()
             .map(|(log_odds, fraud)| (calibration.score(*log_odds).round(), *fraud)),
     );
-    THRESHOLDS
+    curve
+        .thresholds()
         .iter()
         .map(|threshold| {
             let point = scores.at(*threshold);

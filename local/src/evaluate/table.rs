@@ -452,7 +452,7 @@ impl Table<'_> {
                     seen,
                     label: columns.label(cell(label)),
                     label_time: label_time.and_then(|place| columns.time(cell(place))),
-                    blocked: false,
+                    ..Row::default()
                 },
             })?;
         }

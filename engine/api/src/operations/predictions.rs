@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::Status;
 use super::events::{self, Entity, StoredEvent, Variables};
-use super::models::VersionReference;
+use super::models::{ModelType, VersionReference};
 use crate::bundle::{BundleReference, BundledRule, Compiled, Mode};
 use crate::cache::Ready;
 use crate::endpoints::{self, DataBlob};
@@ -35,6 +35,8 @@ mod how;
 pub(crate) use before::get_prediction;
 pub(crate) use history::{NotedDay, list, metadata};
 
+/// The score of an account's first log-in, of which no habit tells anything, as at Amazon.
+const FIRST_LOGIN: f64 = -1.0;
 /// Two predictions of one event in one millisecond get different times; so many are tried.
 const ATTEMPTS: usize = 50;
 /// The shards of a day in the index of predictions.
@@ -252,7 +254,7 @@ async fn ask(
     });
     let history = seen.map_or(&[][..], |seen| &seen.features);
     Ok(Said {
-        model_scores: scores(engine, compiled, event, history).await,
+        model_scores: scores(engine, compiled, event, seen).await,
         external_model_outputs: try_join_all(external).await?.into_iter().collect(),
         history: habits::to_text(history),
     })
@@ -263,7 +265,7 @@ async fn scores(
     engine: &Engine,
     compiled: &Compiled,
     event: &StoredEvent,
-    history: &[f32],
+    seen: Option<&Seen>,
 ) -> BTreeMap<String, f64> {
     let mut scores = BTreeMap::new();
     let time = Timestamp::parse(&event.event_timestamp).ok();
@@ -274,9 +276,16 @@ async fn scores(
         };
         // What is wrong with a model that cannot score is in the log.
         if let Ok(scorer) = engine.scorer(artifact).await {
-            let values = scorers::values(&scorer, &event.event_variables);
-            let score = scorer.score(&values, time, history);
-            scores.insert(model.version.model_id.clone(), score.score);
+            let is_first = seen.is_none_or(|seen| seen.is_first);
+            let of_logins = model.version.model_type == ModelType::AccountTakeoverInsights;
+            let score = if of_logins && is_first {
+                FIRST_LOGIN
+            } else {
+                let history = seen.map_or(&[][..], |seen| &seen.features);
+                let values = scorers::values(&scorer, &event.event_variables);
+                scorer.score(&values, time, history).score
+            };
+            scores.insert(model.version.model_id.clone(), score);
         }
     }
     scores

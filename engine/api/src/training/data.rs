@@ -6,7 +6,9 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::AttributeValue;
 use csv::{ReaderBuilder, StringRecord};
 use event::Timestamp;
-use model::{Dataset, Label, LabelsAre, Level, Message, Options, Row, Unlabelled, Variable};
+use model::{
+    Dataset, Label, LabelsAre, Level, Message, Options, Row, Unlabelled, Variable, VariableType,
+};
 
 use super::{Stop, Tracker, message};
 use crate::engine::Engine;
@@ -27,6 +29,15 @@ use crate::store::{self, Item, Key, failed};
 const LARGEST: u64 = 5 << 30;
 /// Items read at once.
 const ITEMS: i32 = 1000;
+
+/// What a model of log-ins looks at; it ignores every other variable, as at Amazon. A session is
+/// new each time, so it says nothing of its account.
+const OF_LOGINS: [VariableType; 4] = [
+    VariableType::IpAddress,
+    VariableType::UserAgent,
+    VariableType::AreCredentialsValid,
+    VariableType::Fingerprint,
+];
 
 /// Events to train on, how, and what was found on the way.
 pub(super) struct Data {
@@ -106,7 +117,11 @@ async fn variables(engine: &Engine, version: &ModelVersion) -> Result<Vec<Variab
         })?;
         Ok(Variable::new(name.as_str(), variable_type))
     };
-    names.iter().map(variable).collect()
+    let mut variables: Vec<Variable> = names.iter().map(variable).collect::<Result<_, Stop>>()?;
+    if version.model_type == ModelType::AccountTakeoverInsights {
+        variables.retain(|variable| OF_LOGINS.contains(&variable.kind));
+    }
+    Ok(variables)
 }
 
 /// Which labels stand for what.
@@ -267,10 +282,9 @@ fn file(
                 .entity
                 .and_then(cell)
                 .filter(|id| !habits::is_nobody(id)),
-            seen: None,
             label: labels.of(cell(columns.label)),
             label_time: seconds(columns.label_time.and_then(time)),
-            blocked: false,
+            ..Row::default()
         };
         push(&mut dataset, &row)?;
     }
@@ -468,6 +482,7 @@ async fn add(
         label: label_of,
         label_time: label.and_then(|label| seconds(&label.label_timestamp)),
         blocked,
+        ..Row::default()
     };
     push(dataset, &row)
 }

@@ -1,6 +1,6 @@
 //! What `DescribeModelVersions` says of a training.
 
-use model::{Importance, Message, Report, ThresholdRow};
+use model::{Importance, Logins, Message, Report, ThresholdRow};
 use serde::{Deserialize, Serialize};
 
 use crate::habits;
@@ -86,6 +86,32 @@ struct TrainingMetricsV2 {
     ofi: Option<Performance>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tfi: Option<Performance>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ati: Option<LoginPerformance>,
+}
+
+/// Of a model of log-ins.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LoginPerformance {
+    metric_data_points: Vec<LoginPoint>,
+    model_performance: LoginModelPerformance,
+}
+
+/// The share of log-ins that a threshold challenges, of anomalies that it finds, and of takeovers.
+#[derive(Debug, Serialize)]
+struct LoginPoint {
+    cr: f64,
+    adr: f64,
+    threshold: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    atodr: Option<f64>,
+}
+
+/// How well anomalies are told apart, from 0.5 to 1.
+#[derive(Debug, Serialize)]
+struct LoginModelPerformance {
+    asi: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -163,16 +189,14 @@ impl TrainingResultV2 {
     pub(crate) fn new(outcome: &Outcome, model_type: ModelType) -> Self {
         let report = outcome.report.as_ref();
         let metrics = |report: &Report| {
-            let performance = Some(performance(report));
-            match model_type {
-                ModelType::TransactionFraudInsights => TrainingMetricsV2 {
-                    ofi: None,
-                    tfi: performance,
-                },
-                _ => TrainingMetricsV2 {
-                    ofi: performance,
-                    tfi: None,
-                },
+            let of = |wanted| (model_type == wanted).then(|| performance(report));
+            TrainingMetricsV2 {
+                ofi: of(ModelType::OnlineFraudInsights),
+                tfi: of(ModelType::TransactionFraudInsights),
+                ati: report
+                    .logins
+                    .as_ref()
+                    .map(|logins| of_logins(report, logins)),
             }
         };
         Self {
@@ -233,6 +257,22 @@ fn performance(report: &Report) -> Performance {
                 lower_bound_value: report.auc.low,
                 upper_bound_value: report.auc.high,
             },
+        },
+    }
+}
+
+fn of_logins(report: &Report, logins: &Logins) -> LoginPerformance {
+    let found = logins.takeovers_found.as_ref();
+    let point = |(place, row): (usize, &ThresholdRow)| LoginPoint {
+        cr: row.fpr,
+        adr: row.tpr,
+        threshold: row.threshold,
+        atodr: found.and_then(|found| found.get(place).copied()),
+    };
+    LoginPerformance {
+        metric_data_points: report.thresholds.iter().enumerate().map(point).collect(),
+        model_performance: LoginModelPerformance {
+            asi: report.auc.value.clamp(0.5, 1.0),
         },
     }
 }

@@ -72,7 +72,9 @@ impl Histories {
             if let Some((entity, event)) = dataset.seen(row) {
                 let profile = self.profile(entity);
                 each(row, profile.features(event));
-                profile.add(*event);
+                if !dataset.is_imagined(row) {
+                    profile.add(*event);
+                }
             }
         }
         for (known, bad) in labels {

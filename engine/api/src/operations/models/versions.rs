@@ -430,11 +430,6 @@ fn check_source(
     details: &Details,
 ) -> Result<()> {
     let lacking = match source {
-        _ if model_type == ModelType::AccountTakeoverInsights => {
-            return Err(Error::validation(
-                "This engine does not train models of type ACCOUNT_TAKEOVER_INSIGHTS yet.",
-            ));
-        }
         TrainingDataSource::ExternalEvents if model_type != ModelType::OnlineFraudInsights => {
             return Err(Error::validation(format!(
                 "A model of type {} learns from stored events: its trainingDataSource must be INGESTED_EVENTS.",

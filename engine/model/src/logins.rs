@@ -1,0 +1,385 @@
+//! Log-ins: does this one look like its owner's?
+//!
+//! Takeovers are seldom labelled, so the model learns to tell a log-in at its own account from one that belongs to
+//! somebody else: for each log-in another one is imagined, with the address and the browser of a stranger. What tells
+//! them apart is what the account did before. Takeovers that are labelled are learnt from besides.
+
+use std::ops::ControlFlow;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
+
+use crate::calibration::Curve;
+use crate::dataset::{Dataset, Label, Row};
+use crate::features::mix;
+use crate::history::Event;
+use crate::maturity::{LabelsAre, Unlabelled};
+use crate::messages::{Findings, Level, Message};
+use crate::model::Model;
+use crate::train::{Options, Progress, Report, TrainError, fit};
+use crate::variable::VariableType;
+use crate::written;
+
+/// Amazon's minimum of accounts with two log-ins or more.
+const ACCOUNTS: usize = 1_500;
+/// Amazon's minimum of days between the first and the last log-in.
+const DAYS: i64 = 30;
+/// Accounts with a labelled takeover from which on the share that is found is told.
+const TAKEN_OVER: usize = 50;
+/// A stranger is sought so many times.
+const TRIES: u64 = 20;
+
+/// What a threshold does to labelled takeovers, in the order of [`Report::thresholds`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Logins {
+    /// The share of them at or above each threshold; `None` where fewer than 50 accounts have any.
+    pub takeovers_found: Option<Vec<f64>>,
+}
+
+/// Trains a model of log-ins.
+pub(crate) fn train(
+    dataset: &Dataset,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<(Model, Report), TrainError> {
+    let findings = check(dataset);
+    if findings.iter().any(|message| message.level == Level::Error) {
+        return Err(TrainError::Data(findings));
+    }
+    let options = Options {
+        // What was imagined is known at once.
+        labels_are: LabelsAre::Final,
+        unlabelled: Some(Unlabelled::Ignore),
+        ..options.clone()
+    };
+    let contrast = contrast(dataset, options.seed)?;
+    let (model, mut report) = fit(&contrast, &options, findings, Curve::Logins, progress)?;
+    let taken_over: FxHashSet<u32> = (0..dataset.len())
+        .filter(|row| dataset.labels()[*row] == Label::Fraud)
+        .map(|row| dataset.entities().codes[row])
+        .collect();
+    report.logins = Some(Logins {
+        takeovers_found: (taken_over.len() >= TAKEN_OVER).then(|| found(dataset, &model, &report)),
+    });
+    Ok((model, report))
+}
+
+/// The share of the labelled takeovers at or above each threshold.
+fn found(dataset: &Dataset, model: &Model, report: &Report) -> Vec<f64> {
+    let mut scores = Vec::new();
+    let each = |row: usize, history: Vec<f32>| {
+        if dataset.labels()[row] == Label::Fraud {
+            let values = values(dataset, row);
+            let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
+            scores.push(
+                model
+                    .score(&values, dataset.event_times()[row], &history)
+                    .score,
+            );
+        }
+    };
+    crate::history::Histories::default().replay(dataset, Vec::new(), each);
+    #[expect(clippy::cast_precision_loss, reason = "counts of log-ins")]
+    let share = |threshold: f64| {
+        let above = scores.iter().filter(|score| **score >= threshold).count();
+        above as f64 / scores.len().max(1) as f64
+    };
+    report
+        .thresholds
+        .iter()
+        .map(|row| share(row.threshold))
+        .collect()
+}
+
+fn values(dataset: &Dataset, row: usize) -> Vec<Option<std::borrow::Cow<'_, str>>> {
+    (0..dataset.variables().len())
+        .map(|variable| dataset.value(row, variable))
+        .collect()
+}
+
+/// The log-ins of accounts that were seen before, and beside each one that a stranger might have made. First log-ins
+/// are history only.
+fn contrast(dataset: &Dataset, seed: u64) -> Result<Dataset, TrainError> {
+    let codes = &dataset.entities().codes;
+    let mut first: FxHashMap<u32, i64> = FxHashMap::default();
+    for (code, time) in codes.iter().zip(dataset.event_times()) {
+        if let Some(time) = time {
+            let first = first.entry(*code).or_insert(*time);
+            *first = (*time).min(*first);
+        }
+    }
+    let mut contrast = Dataset::new(dataset.variables().to_vec());
+    if let Some(watched) = dataset.watched() {
+        contrast = contrast.watching(watched.clone());
+    }
+    for row in 0..dataset.len() {
+        let (Some((entity, seen)), Some(time)) = (dataset.seen(row), dataset.event_times()[row])
+        else {
+            continue;
+        };
+        let comes_back = first.get(&codes[row]).is_some_and(|first| *first < time);
+        let label = match dataset.labels()[row] {
+            _ if !comes_back => Label::Unknown,
+            Label::Fraud => Label::Fraud,
+            _ => Label::Legit,
+        };
+        let own = values(dataset, row);
+        let own: Vec<Option<&str>> = own.iter().map(Option::as_deref).collect();
+        let login = Row {
+            values: &own,
+            event_time: Some(time),
+            entity: Some(entity),
+            seen: Some(*seen),
+            label,
+            ..Row::default()
+        };
+        let full = |_| TrainError::TooManyRows;
+        contrast.push(&login).map_err(full)?;
+        if label == Label::Legit
+            && let Some(stranger) = stranger(dataset, row, seed)
+            && let Some((_, other)) = dataset.seen(stranger)
+        {
+            let others = values(dataset, stranger);
+            let others: Vec<Option<&str>> = others.iter().map(Option::as_deref).collect();
+            let imagined = Row {
+                values: &others,
+                seen: Some(Event {
+                    time,
+                    // Nothing that happened has this id.
+                    id: !seen.id,
+                    ..*other
+                }),
+                label: Label::Fraud,
+                imagined: true,
+                ..login
+            };
+            contrast.push(&imagined).map_err(full)?;
+        }
+    }
+    Ok(contrast)
+}
+
+/// A log-in at another account.
+fn stranger(dataset: &Dataset, row: usize, seed: u64) -> Option<usize> {
+    let codes = &dataset.entities().codes;
+    let mut draw = (1..=TRIES).map(|time| {
+        let chance = mix(seed ^ mix(row as u64) ^ time.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        usize::try_from(chance % dataset.len() as u64).unwrap_or_default()
+    });
+    draw.find(|other| codes[*other] != codes[row] && dataset.seen(*other).is_some())
+}
+
+/// What Amazon demands of log-ins (user guide, "Account takeover insights").
+fn check(dataset: &Dataset) -> Vec<Message> {
+    let mut findings = Findings::default();
+    let mut wrong = |title: &str, content: String| {
+        findings.add(Level::Error, None, title, content);
+    };
+    let rows = dataset.len();
+    let times: Vec<i64> = dataset.event_times().iter().flatten().copied().collect();
+    if (rows - times.len()) * 1000 > rows {
+        wrong(
+            "Missing timestamps",
+            "More than 0.1% of the logins have no EVENT_TIMESTAMP that can be read.".to_owned(),
+        );
+    }
+    let span = times.iter().max().zip(times.iter().min());
+    let days = span.map_or(0, |(last, first)| (last - first) / 86_400);
+    if days < DAYS {
+        wrong(
+            "Too short a time",
+            format!("The logins span {days} days. Ensure that they span at least {DAYS} days."),
+        );
+    }
+    let mut counts: FxHashMap<&str, usize> = FxHashMap::default();
+    for row in 0..rows {
+        if let Some((entity, _)) = dataset.seen(row) {
+            *counts.entry(entity).or_default() += 1;
+        }
+    }
+    let accounts = counts.values().filter(|count| **count > 1).count();
+    if accounts < ACCOUNTS {
+        wrong(
+            "Too few entities",
+            format!(
+                "{accounts} entities have two or more logins. Ensure that at least {ACCOUNTS} have."
+            ),
+        );
+    }
+    for (variable, kind) in dataset.variables().iter().map(|v| v.kind).enumerate() {
+        let missing = || {
+            (0..rows)
+                .filter(|row| dataset.value(*row, variable).is_none())
+                .count()
+        };
+        match kind {
+            VariableType::IpAddress if missing() * 10 > rows => wrong(
+                "Missing IP addresses",
+                "More than 10% of the logins have no IP address.".to_owned(),
+            ),
+            VariableType::UserAgent if missing() * 2 > rows => wrong(
+                "Missing user agents",
+                "More than 50% of the logins have no user agent.".to_owned(),
+            ),
+            VariableType::AreCredentialsValid => {
+                let valid = (0..rows).any(|row| {
+                    dataset
+                        .value(row, variable)
+                        .is_some_and(|value| is_true(&value))
+                });
+                if !valid {
+                    wrong(
+                        "No valid credentials",
+                        "No login had valid credentials: nobody's habits can be learnt from them."
+                            .to_owned(),
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+    findings.0
+}
+
+fn is_true(value: &str) -> bool {
+    written::present(value).is_some_and(|value| {
+        ["true", "1", "yes", "y", "t"]
+            .iter()
+            .any(|word| value.eq_ignore_ascii_case(word))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{Histories, Watched};
+    use crate::{ModelType, Variable};
+
+    const DAY: i64 = 86_400;
+
+    fn variables() -> Vec<Variable> {
+        vec![
+            Variable::new("ip", VariableType::IpAddress),
+            Variable::new("browser", VariableType::UserAgent),
+            Variable::new("valid", VariableType::AreCredentialsValid),
+        ]
+    }
+
+    const BROWSERS: [&str; 4] = [
+        "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/128.0",
+        "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/126.0 Safari/537.36",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5) AppleWebKit/605.1.15 Version/17.5 Safari/604.1",
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/17.5 Safari/605.1.15",
+    ];
+
+    fn login(watched: &Watched, account: u64, id: &str, time: i64) -> ([String; 3], Event) {
+        let home = mix(account);
+        let ip = format!(
+            "{}.{}.{}.{}",
+            20 + home % 60,
+            home / 7 % 250,
+            home / 11 % 250,
+            1 + mix(time.unsigned_abs()) % 250
+        );
+        let values = [
+            ip,
+            BROWSERS[(home % 4) as usize].to_owned(),
+            "true".to_owned(),
+        ];
+        let value = |name: &str| match name {
+            "ip" => Some(values[0].as_str()),
+            "browser" => Some(values[1].as_str()),
+            _ => Some("true"),
+        };
+        let event = watched.event(id, time, value);
+        (values, event)
+    }
+
+    /// Accounts at home in one network and one browser; of some a stranger took over.
+    fn logins(accounts: u64) -> Dataset {
+        let watched = Watched::new(&variables());
+        let mut dataset = Dataset::new(variables()).watching(watched.clone());
+        for account in 0..accounts {
+            for visit in 0..4_u64 {
+                let at = i64::try_from(mix(account * 10 + visit) % 100).unwrap_or_default();
+                let is_taken = account % 20 == 0 && visit == 3;
+                let time = if is_taken { 101 * DAY } else { at * DAY };
+                let from = if is_taken { account + 100_000 } else { account };
+                let id = format!("{account}-{visit}");
+                let (values, seen) = login(&watched, from, &id, time);
+                let row = Row {
+                    values: &values.each_ref().map(|value| Some(value.as_str())),
+                    event_time: Some(time),
+                    entity: Some(&account.to_string()),
+                    seen: Some(seen),
+                    label: if is_taken {
+                        Label::Fraud
+                    } else {
+                        Label::Unlabelled
+                    },
+                    ..Row::default()
+                };
+                assert!(dataset.push(&row).is_ok());
+            }
+        }
+        dataset
+    }
+
+    fn options() -> Options {
+        Options {
+            model_type: ModelType::AccountTakeoverInsights,
+            budget_trees: 400,
+            ..Options::default()
+        }
+    }
+
+    #[test]
+    fn a_stranger_at_the_account_scores_high() {
+        let dataset = logins(1600);
+        let trained = crate::train(&dataset, &options(), &mut |_| ControlFlow::Continue(()));
+        let Ok((model, report)) = trained else {
+            panic!("{trained:?}")
+        };
+        assert!(report.auc.value > 0.9, "{:?}", report.auc);
+        let watched = dataset.watched().cloned().unwrap_or_default();
+        let histories = Histories::of(&dataset);
+        let score = |from: u64| {
+            let (values, seen) = login(&watched, from, "now", 110 * DAY);
+            let history = histories.features(Some("7"), &seen);
+            let values = values.each_ref().map(|value| Some(value.as_str()));
+            model.score(&values, Some(110 * DAY), &history).score
+        };
+        assert!(
+            score(7) + 300.0 < score(99_999),
+            "{} {}",
+            score(7),
+            score(99_999)
+        );
+        let found = report.logins.and_then(|logins| logins.takeovers_found);
+        let found = found.unwrap_or_default();
+        assert!(found.len() == report.thresholds.len() && found.windows(2).all(|p| p[0] <= p[1]));
+        assert!(found.last().is_some_and(|share| *share > 0.8), "{found:?}");
+    }
+
+    #[test]
+    fn log_ins_that_teach_nothing_are_refused() {
+        let refused = |dataset: &Dataset| match crate::train(dataset, &options(), &mut |_| {
+            ControlFlow::Continue(())
+        }) {
+            Err(TrainError::Data(messages)) => {
+                messages.into_iter().map(|message| message.title).collect()
+            }
+            other => vec![format!("{other:?}")],
+        };
+        assert_eq!(refused(&logins(300)), ["Too few entities"]);
+        let empty = Dataset::new(variables()).watching(Watched::new(&variables()));
+        assert_eq!(
+            refused(&empty),
+            [
+                "Too short a time",
+                "Too few entities",
+                "No valid credentials"
+            ]
+        );
+    }
+}
