@@ -1,12 +1,15 @@
 """Writes tests/locations/*.mmdb: small files in MaxMind's format, over the addresses of the sample orders.
 
-    .venv/tools/bin/python tests/python/make_locations.py
+    .venv/tools/bin/python tests/python/make_locations.py          writes the files
+    .venv/tools/bin/python tests/python/make_locations.py --check  fails where a file is not what would be written
 
 None of it is true: the addresses are those reserved for documentation and benchmarks. The same script gives the
 same bytes.
 """
 
 import pathlib
+import sys
+import tempfile
 from unittest import mock
 
 from mmdb_writer import MMDBWriter, MmdbU32
@@ -38,16 +41,29 @@ ASN = {
 }
 
 
-def write(name, kind, networks, version):
+def content(name, kind, networks, version):
     writer = MMDBWriter(version, kind, description=f"Made up for tests: {name}", ipv4_compatible=version == 6)
     for network, record in networks.items():
         writer.insert_network(IPSet([network]), record)
-    with mock.patch("time.time", return_value=BUILT):
-        writer.to_db_file(str(FOLDER / name))
+    with tempfile.TemporaryDirectory() as folder, mock.patch("time.time", return_value=BUILT):
+        path = pathlib.Path(folder) / name
+        writer.to_db_file(str(path))
+        return path.read_bytes()
+
+
+def main(arguments):
+    # As an old file may be, the one of networks knows addresses of version 4 only.
+    files = {"city.mmdb": content("city.mmdb", "Made-Up-City", CITY, 6), "asn.mmdb": content("asn.mmdb", "Made-Up-ASN", ASN, 4)}
+    stale = []
+    for name, wanted in files.items():
+        path = FOLDER / name
+        if arguments != ["--check"]:
+            path.write_bytes(wanted)
+        elif not path.is_file() or path.read_bytes() != wanted:
+            stale.append(name)
+    if stale:
+        sys.exit(f"not what make_locations.py writes: {', '.join(stale)}; run it without --check")
 
 
 if __name__ == "__main__":
-    FOLDER.mkdir(exist_ok=True)
-    write("city.mmdb", "Made-Up-City", CITY, 6)
-    # As an old file may be: it knows addresses of version 4 only.
-    write("asn.mmdb", "Made-Up-ASN", ASN, 4)
+    main(sys.argv[1:])

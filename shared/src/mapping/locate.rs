@@ -183,7 +183,7 @@ decision: {{outcome_priority: [review], on_undetermined: [review], on_no_match: 
         check(
             address,
             r#"{"ip":"198.19.0.1","last_ip":"203.0.113.7"}"#,
-            "931",
+            "932",
         );
         check(
             address,
@@ -201,7 +201,7 @@ decision: {{outcome_priority: [review], on_undetermined: [review], on_no_match: 
         check(
             point,
             r#"{"ip":"198.19.0.1","lat":51.5074,"lon":"-0.1278"}"#,
-            "931",
+            "932",
         );
         check(point, r#"{"ip":"198.19.0.1","lat":51.5074}"#, "-");
         check(point, r#"{"ip":"192.0.2.1","lat":51.5,"lon":0}"#, "-");
@@ -267,7 +267,7 @@ decision: {{outcome_priority: [review], on_undetermined: [review], on_no_match: 
         check(
             "{from: /ip, locate: city}",
             "{}",
-            "mapping.yaml:5:26: unknown variant `city`, expected one of `country`, `asn`, `km_to`",
+            "mapping.yaml:5:26: unknown variant `city`, expected one of country, asn, km_to",
         );
         check(
             "{from: /ip, locate: {km_to: {lat: /lat, lon: /lon}}}",

@@ -751,7 +751,7 @@ decision:
         broken(
             "as: email}\n  price",
             "ass: email}\n  price",
-            "mapping.yaml:8:34: unknown field `ass`, expected one of from, as, type, required, on_invalid",
+            "mapping.yaml:8:34: unknown field `ass`, expected one of from, as, locate, type, required, on_invalid",
         );
         broken(
             "EUR: 1.08",
