@@ -414,13 +414,13 @@ impl Cli {
         let Self { command, place } = self;
         match command {
             Command::Demo(args) => {
-                demo::run(
+                Box::pin(demo::run(
                     &place.home,
                     place.mapping()?.with_locations(place.locations()?),
                     &args.detector,
                     &args.events,
                     args.json,
-                )
+                ))
                 .await
             }
             Command::Run(args) => run(&place, args).await,
