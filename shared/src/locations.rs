@@ -10,9 +10,17 @@ use thiserror::Error;
 /// Why a file cannot be used.
 #[derive(Debug, Error)]
 pub enum LocationsError {
-    /// It cannot be read, or is not in MaxMind's format.
-    #[error("{}: is no readable IP location file (.mmdb): {source}", path.display())]
+    /// It cannot be read.
+    #[error("{}: {source}", path.display())]
     Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is not in MaxMind's format.
+    #[error("{}: is no IP location file (.mmdb), or a broken one: {source}", path.display())]
+    Invalid {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -79,11 +87,16 @@ impl Locations {
     pub fn read<P: AsRef<Path>>(paths: &[P]) -> Result<Self, LocationsError> {
         let open = |path: &P| {
             let path = path.as_ref();
-            let reader =
-                Reader::open_readfile(path).map_err(|source| LocationsError::Unreadable {
-                    path: path.to_owned(),
-                    source,
-                })?;
+            let unreadable = |source| LocationsError::Unreadable {
+                path: path.to_owned(),
+                source,
+            };
+            let invalid = |source| LocationsError::Invalid {
+                path: path.to_owned(),
+                source,
+            };
+            let content = std::fs::read(path).map_err(unreadable)?;
+            let reader = Reader::from_source(content).map_err(invalid)?;
             let database_type = &reader.metadata().database_type;
             match Kind::of(database_type) {
                 Some(kind) => Ok((kind, reader)),
@@ -306,11 +319,11 @@ mod tests {
         let city = bytes("city.mmdb");
         assert_eq!(
             broken("text.mmdb", b"country,ip\n"),
-            "/text.mmdb: is no readable IP location file (.mmdb): invalid database: could not find MaxMind DB metadata in file"
+            "/text.mmdb: is no IP location file (.mmdb), or a broken one: invalid database: could not find MaxMind DB metadata in file"
         );
         assert_eq!(
             broken("half.mmdb", &city[..city.len() / 2]),
-            "/half.mmdb: is no readable IP location file (.mmdb): invalid database: could not find MaxMind DB metadata in file"
+            "/half.mmdb: is no IP location file (.mmdb), or a broken one: invalid database: could not find MaxMind DB metadata in file"
         );
         let kind = city.windows(12).position(|text| text == b"Made-Up-City");
         let mut other = city.clone();
@@ -322,7 +335,7 @@ mod tests {
         std::fs::remove_dir_all(&folder).unwrap();
         let error = Locations::read(&[folder.join("none.mmdb")]).unwrap_err();
         assert!(
-            error.to_string().contains("none.mmdb: is no readable"),
+            error.to_string().contains("none.mmdb: No such file"),
             "{error}"
         );
     }
