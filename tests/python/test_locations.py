@@ -86,8 +86,9 @@ def decide(shop, tmp_path):
     def decide(orders, *options, **variables):
         path = tmp_path / "orders.jsonl"
         path.write_text("".join(json.dumps({"created_at": "2026-06-01T10:15:30Z", "customer": "c"} | order) + "\n" for order in orders))
-        done = shop("run", "predict", path, *options, **variables)
+        done = shop("run", "predict", path, "--json", *options, **variables)
         assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["rejected"] == {}
         return {order["order_id"]: json.loads(shop("show", order["order_id"], "--json").stdout)[0] for order in orders}
 
     return decide
