@@ -10,6 +10,7 @@ use engine::{Engine, ListEntry, Options};
 use event::{DetectorVersionId, EntityTypeName, EventTypeName};
 use serde_json::json;
 use shared::batch::Budget;
+use shared::locations::Locations;
 use shared::mapping::Mapping;
 
 use crate::apply;
@@ -127,6 +128,16 @@ struct Place {
         value_name = "FILE"
     )]
     mapping: PathBuf,
+    /// Files in MaxMind's format (.mmdb) that know where IP addresses are, with commas between them;
+    /// for variables with `locate`, see docs/mapping.md.
+    #[arg(
+        long,
+        global = true,
+        env = "IP_LOCATION_FILES",
+        value_delimiter = ',',
+        value_name = "FILE"
+    )]
+    ip_locations: Vec<PathBuf>,
 }
 
 /// Who answers the Fraud Detector API.
@@ -146,7 +157,7 @@ enum Command {
     Demo(Demo),
     /// Put a file through a function: orders, history or chargebacks.
     #[command(
-        after_help = "Examples:\n  fraudstream run predict events/orders.jsonl\n  fraudstream run ingest history.csv.gz --event-type registration --label 1.0=fraud --label 0.0=legit\n  fraudstream run label events/chargebacks.jsonl"
+        after_help = "Examples:\n  fraudstream run predict events/orders.jsonl\n  fraudstream run predict orders.jsonl --ip-locations GeoLite2-City.mmdb,GeoLite2-ASN.mmdb\n  fraudstream run ingest history.csv.gz --event-type registration --label 1.0=fraud --label 0.0=legit\n  fraudstream run label events/chargebacks.jsonl"
     )]
     Run(RunArgs),
     /// Show a decision and why, an entity's decisions, or a day's open reviews.
@@ -403,13 +414,13 @@ impl Cli {
         let Self { command, place } = self;
         match command {
             Command::Demo(args) => {
-                demo::run(
+                Box::pin(demo::run(
                     &place.home,
-                    &place.mapping,
+                    place.mapping()?.with_locations(place.locations()?),
                     &args.detector,
                     &args.events,
                     args.json,
-                )
+                ))
                 .await
             }
             Command::Run(args) => run(&place, args).await,
@@ -517,6 +528,11 @@ impl Place {
     fn mapping(&self) -> Result<Mapping, Error> {
         Ok(Mapping::read(&self.mapping)?)
     }
+
+    /// Where IP addresses are: read by the commands that map orders.
+    fn locations(&self) -> Result<Arc<Locations>, Error> {
+        Ok(Arc::new(Locations::read(&self.ip_locations)?))
+    }
 }
 
 impl Work {
@@ -539,6 +555,7 @@ fn durability(durable: bool) -> Durability {
 
 async fn run(place: &Place, args: RunArgs) -> Result<(), Error> {
     let (input, mapping) = open_input(place, &args)?;
+    let mapping = mapping.with_locations(place.locations()?);
     let detector_version = args
         .detector_version
         .as_deref()
@@ -689,10 +706,11 @@ async fn show_decisions(place: &Place, args: Show) -> Result<(), Error> {
 
 async fn replay(place: &Place, args: ReplayArgs) -> Result<(), Error> {
     place.mapping()?;
+    let locations = place.locations()?;
     let work = place.open(Durability::Kill, place.fraud_detector).await?;
     let pipeline = work.pipeline.clone();
     let function = |name: &str| {
-        let mapping = place.mapping().ok()?;
+        let mapping = place.mapping().ok()?.with_locations(Arc::clone(&locations));
         match name {
             predict::FUNCTION => Some(Function::Predict(Box::new(pipeline.predict(mapping, None)))),
             ingest::FUNCTION => Some(Function::Ingest(Box::new(pipeline.ingest(mapping)))),

@@ -30,7 +30,7 @@ const NEXT: &str = "next, with F standing for: fraudstream --home {home}
 /// A sentence for the person at the terminal.
 pub async fn run(
     home: &Path,
-    mapping: &Path,
+    mapping: Mapping,
     detector: &Path,
     events: &Path,
     json: bool,
@@ -88,14 +88,14 @@ pub async fn run(
 async fn decide(
     machine: &Machine,
     home: &Home,
-    mapping: &Path,
+    mapping: Mapping,
     events: &Path,
     orders: &Path,
     quiet: bool,
 ) -> Result<Report, Error> {
     let truth = report::read_truth(&events.join("truth.jsonl"))?;
     let path = orders.display().to_string();
-    let predict = Pipeline::local(&machine.clients).predict(Mapping::read(mapping)?, None);
+    let predict = Pipeline::local(&machine.clients).predict(mapping, None);
     let run = Run {
         function: Function::Predict(Box::new(predict)),
         path: &path,

@@ -4,6 +4,8 @@
 #![allow(missing_docs, reason = "criterion's macros make functions without")]
 
 use std::hint::black_box;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -11,6 +13,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
 use shared::batch::{Batcher, Budget, prepare};
 use shared::failure::{Failure, Rejection};
+use shared::locations::Locations;
 use shared::mapping::Mapping;
 use shared::records::{Invocation, Record};
 
@@ -62,6 +65,36 @@ fn mapping(criterion: &mut Criterion) {
     });
 }
 
+const LOCATED: &str = "
+event_type: order
+detector: orders
+event: {id: /order_id, timestamp: /created_at, entity: {type: customer, id: [/customer/id]}}
+variables:
+  ip_country: {from: /client/ip, locate: country}
+  ip_asn: {from: /client/ip, locate: asn}
+  ip_to_london_km: {from: /client/ip, locate: {km_to: {latitude: '51.5', longitude: '-0.1'}}, type: FLOAT}
+decision: {outcome_priority: [review, approve], on_undetermined: [review], on_no_match: [approve]}
+";
+
+fn locate(criterion: &mut Criterion) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/locations");
+    let files = ["city", "asn"].map(|name| format!("{folder}/{name}.mmdb"));
+    let locations = Arc::new(Locations::read(&files).unwrap());
+    let address: IpAddr = "203.0.113.7".parse().unwrap();
+    criterion.bench_function("the country of an address", |b| {
+        b.iter(|| locations.country(black_box(address)).unwrap());
+    });
+    criterion.bench_function("the coordinates of an address", |b| {
+        b.iter(|| locations.place(black_box(address)).unwrap());
+    });
+    let mapping = Mapping::parse("located", LOCATED).unwrap();
+    let mapping = mapping.with_locations(Arc::clone(&locations));
+    let order: Value = serde_json::from_str(ORDER).unwrap();
+    criterion.bench_function("map it, country, network and distance only", |b| {
+        b.iter(|| mapping.order(black_box(&order)).unwrap());
+    });
+}
+
 fn batch(criterion: &mut Criterion) {
     let data = BASE64.encode(ORDER);
     let record = |n: usize| {
@@ -96,5 +129,5 @@ fn batch(criterion: &mut Criterion) {
     );
 }
 
-criterion_group!(benches, mapping, batch);
+criterion_group!(benches, mapping, locate, batch);
 criterion_main!(benches);

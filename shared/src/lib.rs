@@ -12,6 +12,7 @@ pub mod failure;
 pub mod hash;
 mod kpl;
 pub mod labels;
+pub mod locations;
 pub mod mapping;
 pub mod records;
 pub mod rejected;

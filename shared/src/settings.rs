@@ -57,6 +57,8 @@ pub struct Settings {
     pub detector_version: Option<DetectorVersionId>,
     /// `MAPPING_FILE`: absent means the one compiled in.
     pub mapping_file: Option<PathBuf>,
+    /// `IP_LOCATION_FILES`, with commas between them: for variables with `locate`.
+    pub ip_location_files: Vec<PathBuf>,
     /// `MAX_CONCURRENCY` and `CALLS_PER_SECOND`.
     pub budget: Budget,
     /// `AWS_REGION`.
@@ -92,6 +94,12 @@ impl Settings {
             retention_days: number("RETENTION_DAYS", optional("RETENTION_DAYS"))?,
             detector_version: detector_version(optional("DETECTOR_VERSION"))?,
             mapping_file: optional("MAPPING_FILE").map(PathBuf::from),
+            ip_location_files: text("IP_LOCATION_FILES", "")
+                .split(',')
+                .map(str::trim)
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from)
+                .collect(),
             budget: Budget {
                 concurrency: number("MAX_CONCURRENCY", optional("MAX_CONCURRENCY"))?
                     .map_or(16, |n| n.get() as usize),
@@ -153,21 +161,34 @@ mod tests {
         };
         let got = Settings::read(find).map_or_else(
             |error| error.to_string(),
-            |settings| format!("{:?} {}", settings.judge, settings.budget.concurrency),
+            |settings| {
+                let files = settings.ip_location_files;
+                format!(
+                    "{:?} {} {files:?}",
+                    settings.judge, settings.budget.concurrency
+                )
+            },
         );
         assert_eq!(got, want);
     }
 
     #[test]
     fn settings() {
-        check(&[("BUCKET", "b")], "Engine 16");
+        check(&[("BUCKET", "b")], "Engine 16 []");
         check(
             &[
                 ("BUCKET", "b"),
                 ("FRAUD_DETECTOR", "aws"),
                 ("MAX_CONCURRENCY", "4"),
             ],
-            "Aws 4",
+            "Aws 4 []",
+        );
+        check(
+            &[
+                ("BUCKET", "b"),
+                ("IP_LOCATION_FILES", "/opt/city.mmdb, /opt/asn.mmdb,"),
+            ],
+            r#"Engine 16 ["/opt/city.mmdb", "/opt/asn.mmdb"]"#,
         );
         check(
             &[],

@@ -27,6 +27,20 @@ def test_the_payloads_are_made_of_the_sample():
     run(sys.executable, "tests/python/make_events.py", "--check")
 
 
+def test_the_location_files_are_what_their_script_writes():
+    run(sys.executable, "tests/python/make_locations.py", "--check")
+
+
+def test_only_who_maps_orders_gets_the_location_files():
+    functions = resources("AWS::Serverless::Function")
+    assert sorted(functions) == ["Forward", "Ingest", "Label", "Predict"]
+    for name, function in functions.items():
+        variables = function.get("Environment", {}).get("Variables", {})
+        assert ("Layers" in function, "IP_LOCATION_FILES" in variables) == (name in ["Predict", "Ingest"],) * 2, name
+        # A layer with new files has to make a new version, or `live` would keep the old one.
+        assert ("${IpLocationLayer}" in str(function.get("VersionDescription"))) == ("Layers" in function), name
+
+
 def test_every_mapping_says_what_it_does_with_failures():
     # Without ReportBatchItemFailures Lambda takes every answer for success, and failed records are lost.
     for name, mapping in resources("AWS::Lambda::EventSourceMapping").items():

@@ -13,6 +13,7 @@ use shared::aws;
 use shared::batch::{Batcher, Moment};
 use shared::decisions::Decisions;
 use shared::labels::Labels;
+use shared::locations::Locations;
 use shared::mapping::Mapping;
 use shared::rejected::Rejected;
 use shared::settings::{Judge, Settings};
@@ -57,15 +58,17 @@ impl Wiring {
         })
     }
 
-    /// The mapping: the one compiled in, or `MAPPING_FILE`.
+    /// The mapping: the one compiled in, or `MAPPING_FILE`; with the `IP_LOCATION_FILES`.
     ///
     /// # Errors
     /// A broken file, with file, line and what would be right.
     pub fn mapping(&self) -> Result<Mapping, Error> {
-        Ok(match &self.settings.mapping_file {
+        let mapping = match &self.settings.mapping_file {
             Some(path) => Mapping::read(path)?,
             None => Mapping::parse("config/mapping.yaml", MAPPING)?,
-        })
+        };
+        let locations = Locations::read(&self.settings.ip_location_files)?;
+        Ok(mapping.with_locations(Arc::new(locations)))
     }
 
     /// The table of decisions.

@@ -8,6 +8,7 @@ use event::{DetectorId, EntityTypeName, EventTypeName, LabelName, OutcomeName, V
 use serde::{Deserialize, de};
 use serde_saphyr::Spanned;
 
+use super::locate::Locate;
 use super::money::Money;
 use super::normal::Form;
 use super::source::Source;
@@ -144,6 +145,8 @@ pub(super) struct LongVariable {
     pub(super) from: TextOr<Money>,
     #[serde(rename = "as", default)]
     pub(super) form: Form,
+    #[serde(default)]
+    pub(super) locate: Option<Locate>,
     #[serde(rename = "type", default)]
     pub(super) value_type: ValueType,
     #[serde(default)]

@@ -4,6 +4,7 @@
 //! every order whose id and timestamp can be read becomes an [`Order`].
 
 mod file;
+mod locate;
 mod money;
 mod normal;
 mod source;
@@ -11,6 +12,7 @@ mod source;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use event::{
     DetectorId, Entity, EntityId, EntityTypeName, EventId, EventTypeName, LabelName, OutcomeName,
@@ -26,6 +28,7 @@ pub use normal::Form;
 use crate::failure::Failure;
 use crate::hash::{hex, short_hash};
 use crate::labels::{Label, LabelTime};
+use crate::locations::Locations;
 use file::{EntityType, File, HashedSource, LongVariable, OnInvalid, TextOr, ValueType};
 use source::{Document, Source};
 
@@ -59,6 +62,7 @@ pub enum MappingError {
 pub struct Mapping {
     file: File,
     hash: String,
+    locations: Arc<Locations>,
 }
 
 /// One order, mapped.
@@ -158,7 +162,19 @@ impl Mapping {
         Ok(Self {
             file,
             hash: short_hash(text.as_bytes()),
+            locations: Arc::default(),
         })
+    }
+
+    /// With files that know where IP addresses are, for variables with `locate`.
+    #[must_use]
+    pub fn with_locations(mut self, locations: Arc<Locations>) -> Self {
+        // With other files, another country is another mapping and not another order.
+        for version in locations.versions() {
+            self.hash = short_hash(format!("{} {version}", self.hash).as_bytes());
+        }
+        self.locations = locations;
+        self
     }
 
     /// The event type of every order.
@@ -171,7 +187,7 @@ impl Mapping {
         &self.file.detector
     }
 
-    /// A hash of the mapping's text.
+    /// A hash of the mapping's text and of the versions of its IP location files.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -368,24 +384,35 @@ impl Mapping {
     ) -> Result<Option<VariableValue>, String> {
         let text = match variable {
             TextOr::Text(source) => source.read(document)?,
-            TextOr::Map(LongVariable {
-                from: TextOr::Map(money),
-                ..
-            }) => money.read(document)?.map(Cow::Owned),
-            TextOr::Map(
-                long @ LongVariable {
-                    from: TextOr::Text(source),
-                    ..
-                },
-            ) => match source.read(document)? {
-                Some(text) => Some(self.typed(long.value_type, long.form.apply(text)?)?),
-                None => None,
-            },
+            TextOr::Map(long) => self.long(long, document)?,
         };
         text.map(|text| {
             VariableValue::try_from(text.into_owned()).map_err(|error| error.to_string())
         })
         .transpose()
+    }
+
+    fn long<'a>(
+        &self,
+        variable: &LongVariable,
+        document: &Document<'a>,
+    ) -> Result<Option<Cow<'a, str>>, String> {
+        let text = match &variable.from {
+            TextOr::Text(source) => source.read(document)?,
+            TextOr::Map(money) => money.read(document)?.map(Cow::Owned),
+        };
+        let Some(text) = text else {
+            return Ok(None);
+        };
+        let text = variable.form.apply(text)?;
+        let text = match &variable.locate {
+            None => Some(text),
+            Some(locate) => locate
+                .read(&text, document, &self.locations)?
+                .map(Cow::Owned),
+        };
+        text.map(|text| self.typed(variable.value_type, text))
+            .transpose()
     }
 
     fn typed<'a>(&self, value_type: ValueType, text: Cow<'a, str>) -> Result<Cow<'a, str>, String> {
@@ -724,7 +751,7 @@ decision:
         broken(
             "as: email}\n  price",
             "ass: email}\n  price",
-            "mapping.yaml:8:34: unknown field `ass`, expected one of from, as, type, required, on_invalid",
+            "mapping.yaml:8:34: unknown field `ass`, expected one of from, as, locate, type, required, on_invalid",
         );
         broken(
             "EUR: 1.08",
