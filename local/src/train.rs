@@ -188,6 +188,10 @@ impl Train {
     /// # Errors
     /// [`TrainError`], a sentence.
     pub async fn run(&self, place: &Place<'_>, event_type: &str) -> Result<Trained, TrainError> {
+        // A training that a killed command left behind ends first: while it waits, its model takes no other.
+        if let Some(runners) = place.runners {
+            while runners.train_one().await? {}
+        }
         let event_type = self.event_type.as_deref().unwrap_or(event_type);
         let model_type = ModelTypeEnum::from(self.model_type.as_str());
         let variables = self.variables(place.client, event_type).await?;

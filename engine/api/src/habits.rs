@@ -5,11 +5,13 @@
 //! that comes again counts once. Only event types with such a model keep any; what was stored
 //! before the first of them is filled in when it is trained. The entity `unknown` has none.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use event::Timestamp;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use model::history::{self, Histories, Profile, Watched};
@@ -29,8 +31,10 @@ const NOBODY: &str = "unknown";
 const ATTEMPTS: u32 = 200;
 /// The longest pause between two attempts, in milliseconds.
 const LONGEST_PAUSE: u64 = 40;
-/// Items filled in at once.
-const AT_ONCE: usize = 16;
+/// Items filled in by one transaction: the most that it takes.
+const AT_ONCE: usize = 100;
+/// Transactions at once.
+const CALLS: usize = 4;
 
 /// What the models of an event type watch. What is watched stays as the first of them needed it,
 /// so that all of them, and all versions, read the same items.
@@ -167,21 +171,76 @@ impl Engine {
 
     /// Fills in what entities did before anybody watched them.
     pub(crate) async fn fill(&self, event_type: &str, histories: Histories) -> Result<()> {
-        let fill = |(entity, stored): (String, Profile)| async move {
-            let key = key(event_type, &entity);
-            let known = self.known(&key).await?;
-            let fill = |known: &mut Known| {
-                if !known.filled {
-                    let mut profile = stored.clone();
-                    profile.absorb(&known.profile);
-                    known.profile = profile;
-                    known.filled = true;
-                }
-            };
-            self.amend(&key, known, fill).await
+        let profiles: Vec<(Key, Profile)> = histories
+            .into_profiles()
+            .map(|(entity, profile)| (key(event_type, &entity), profile))
+            .collect();
+        let work = profiles.chunks(AT_ONCE).map(|some| self.fill_some(some));
+        let work: Vec<_> = work.collect();
+        stream::iter(work)
+            .buffer_unordered(CALLS)
+            .try_collect()
+            .await
+    }
+
+    /// Fills in several items in one transaction, or one by one where others write them.
+    async fn fill_some(&self, stored: &[(Key, Profile)]) -> Result<()> {
+        let keys: Vec<Key> = stored.iter().map(|(key, _)| key.clone()).collect();
+        let mut found = HashMap::new();
+        for item in self.events.items(&keys).await? {
+            if let Some(Ok(pk)) = item.get("pk").map(AttributeValue::as_s) {
+                found.insert(pk.clone(), known(store::read(item)?)?);
+            }
+        }
+        let before = |key: &Key| found.get(&key.pk).cloned().unwrap_or_default();
+        let fill = |known: &mut Known, stored: &Profile| {
+            if !known.filled {
+                let mut profile = stored.clone();
+                profile.absorb(&known.profile);
+                known.profile = profile;
+                known.filled = true;
+            }
         };
-        let work = stream::iter(histories.into_profiles()).map(fill);
-        work.buffer_unordered(AT_ONCE).try_collect().await
+        let mut puts = Vec::with_capacity(stored.len());
+        for (key, profile) in stored {
+            let mut filled = before(key);
+            if filled.filled {
+                continue;
+            }
+            fill(&mut filled, profile);
+            puts.push(self.put(key, &filled)?);
+        }
+        if puts.is_empty() || self.transact(puts).await? {
+            return Ok(());
+        }
+        for (key, profile) in stored {
+            let again = self.known(key).await?;
+            self.amend(key, again, |known| fill(known, profile)).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes all or nothing; says whether it stands.
+    async fn transact(&self, puts: Vec<Put>) -> Result<bool> {
+        let writes = puts
+            .into_iter()
+            .map(|put| TransactWriteItem::builder().put(put).build());
+        let request = self.events.client.transact_write_items();
+        match request
+            .set_transact_items(Some(writes.collect()))
+            .send()
+            .await
+        {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(TransactWriteItemsError::is_transaction_canceled_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Forgets what an entity did.
@@ -204,14 +263,10 @@ impl Engine {
     }
 
     async fn known(&self, key: &Key) -> Result<Known> {
-        let Some(stored) = self.events.get::<Stored>(key).await? else {
-            return Ok(Known::default());
-        };
-        Ok(Known {
-            profile: serde_json::from_str(&stored.profile).map_err(Error::internal)?,
-            revision: stored.revision,
-            filled: stored.filled,
-        })
+        match self.events.get::<Stored>(key).await? {
+            Some(stored) => known(stored),
+            None => Ok(Known::default()),
+        }
     }
 
     /// Changes an item that is as `known` says, or as it has become meanwhile.
@@ -234,24 +289,15 @@ impl Engine {
 
     /// Writes an item unless somebody wrote it since it was read; says whether it stands.
     async fn keep(&self, key: &Key, known: &Known) -> Result<bool> {
-        let stored = Stored {
-            profile: serde_json::to_string(&known.profile).map_err(Error::internal)?,
-            revision: known.revision + 1,
-            filled: known.filled,
-            expires_at: self.expiry(),
-        };
+        let put = self.put(key, known)?;
         let request = self
             .events
             .client
             .put_item()
-            .table_name(&self.events.name)
-            .set_item(Some(store::write_at(key, &stored)?));
-        let request = match known.revision {
-            0 => request.condition_expression("attribute_not_exists(pk)"),
-            read => request
-                .condition_expression("revision = :read")
-                .expression_attribute_values(":read", AttributeValue::N(read.to_string())),
-        };
+            .table_name(put.table_name)
+            .set_item(Some(put.item))
+            .set_condition_expression(put.condition_expression)
+            .set_expression_attribute_values(put.expression_attribute_values);
         match request.send().await {
             Ok(_) => Ok(true),
             Err(error)
@@ -264,6 +310,34 @@ impl Engine {
             Err(error) => Err(failed(error)),
         }
     }
+
+    /// An item in the place of the one that was read.
+    fn put(&self, key: &Key, known: &Known) -> Result<Put> {
+        let stored = Stored {
+            profile: serde_json::to_string(&known.profile).map_err(Error::internal)?,
+            revision: known.revision + 1,
+            filled: known.filled,
+            expires_at: self.expiry(),
+        };
+        let put = Put::builder()
+            .table_name(&self.events.name)
+            .set_item(Some(store::write_at(key, &stored)?));
+        let put = match known.revision {
+            0 => put.condition_expression("attribute_not_exists(pk)"),
+            read => put
+                .condition_expression("revision = :read")
+                .expression_attribute_values(":read", AttributeValue::N(read.to_string())),
+        };
+        put.build().map_err(Error::internal)
+    }
+}
+
+fn known(stored: Stored) -> Result<Known> {
+    Ok(Known {
+        profile: serde_json::from_str(&stored.profile).map_err(Error::internal)?,
+        revision: stored.revision,
+        filled: stored.filled,
+    })
 }
 
 /// Longer with every attempt, and by chance, so that writers do not meet again.

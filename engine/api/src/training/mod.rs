@@ -228,20 +228,19 @@ impl Trainings {
 
     async fn train(&self, job: Job, version: ModelVersion) -> Result<Trained> {
         let tracker = Arc::new(Tracker::default());
-        let done = {
-            let work = self.work(&version, &tracker);
-            let mut work = std::pin::pin!(work);
+        // Both go on side by side: a beat must never wait for a lock that the work holds meanwhile.
+        let beats = async {
             loop {
-                tokio::select! {
-                    done = &mut work => break done,
-                    () = tokio::time::sleep(BEAT) => {
-                        // A beat that fails is made up for by the next; the lease holds a minute.
-                        if let Ok(false) = self.renew(&job, &tracker).await {
-                            tracker.cancelled.store(true, Ordering::Relaxed);
-                        }
-                    }
+                tokio::time::sleep(BEAT).await;
+                // A beat that fails is made up for by the next; the lease holds a minute.
+                if let Ok(false) = self.renew(&job, &tracker).await {
+                    tracker.cancelled.store(true, Ordering::Relaxed);
                 }
             }
+        };
+        let done = tokio::select! {
+            done = self.work(&version, &tracker) => done,
+            () = beats => Err(Stop::Cancelled),
         };
         self.end(version, done).await
     }
