@@ -171,7 +171,7 @@ enum Command {
     Serve(Serve),
     /// Train a model on a file of labelled events and measure it on another.
     #[command(
-        after_help = "Examples:\n  fraudstream evaluate train.csv test.csv\n  fraudstream evaluate transactions.csv.gz --label is_fraud --legit 0 --type merchant=CATEGORICAL --report report/"
+        after_help = "Examples:\n  fraudstream evaluate train.csv test.csv\n  fraudstream evaluate transactions.csv.gz --label is_fraud --legit 0 --type merchant=CATEGORICAL --report report/\n  fraudstream evaluate orders.csv --detector config/detector.yaml"
     )]
     Evaluate(Box<Evaluate>),
     /// Train a model version on stored events or on a file.

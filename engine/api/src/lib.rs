@@ -64,7 +64,7 @@ pub use engine::Engine;
 pub use error::{Code, Error, Result};
 pub use forget::{FoundEvent, Subject};
 pub use jobs::{Ended, JobKind, JobStatus, Jobs};
-pub use normal::normalized;
+pub use normal::{normal_of_type, normalized};
 pub use operations::ListEntry;
 pub use options::{Clock, Limits, Options};
 pub use store::{IndexDefinition, TableDefinition};

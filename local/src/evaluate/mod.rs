@@ -5,6 +5,7 @@
 mod measures;
 mod page;
 mod pictures;
+mod rules_only;
 mod table;
 
 use std::fmt;
@@ -18,8 +19,7 @@ use comfy_table::{Table as Grid, presets::NOTHING};
 use indicatif::{ProgressBar, ProgressStyle};
 use model::metrics::Ranking;
 use model::{
-    Dataset, Inferred, Label, LabelsAre, Message, Model, Options, Report, Row, TrainError,
-    VariableType,
+    Dataset, Inferred, Label, LabelsAre, Message, Model, Options, Report, TrainError, VariableType,
 };
 use serde::Serialize;
 use thiserror::Error;
@@ -28,7 +28,8 @@ use crate::grid::grid;
 
 pub use measures::{LookUps, Measures, Scored};
 pub use pictures::PictureError;
-pub use table::{Columns, Said, TableError};
+pub use rules_only::{Detector, OverColumns, RulesError, RulesOnly};
+pub use table::{Columns, Event, Said, TableError};
 
 /// The share of the events that train where there is no test file.
 const TRAIN_PERCENT: usize = 80;
@@ -62,6 +63,9 @@ pub enum EvaluateError {
         /// Why.
         source: std::io::Error,
     },
+    /// The detector file.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
     /// A picture.
     #[error(transparent)]
     Picture(#[from] PictureError),
@@ -88,6 +92,9 @@ pub struct Evaluate {
     /// Whether labels may still change; default `final`, and `maturing` where the file says when labels came.
     #[arg(long, value_enum)]
     labels: Option<Labels>,
+    /// Detector file whose rules are measured beside the model, with columns as variables by their names.
+    #[arg(long, value_name = "FILE")]
+    detector: Option<PathBuf>,
     /// Chooses rows and columns where chance does.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -137,6 +144,9 @@ pub struct Evaluation {
     pub training: Report,
     /// What the test says.
     pub measures: Measures,
+    /// What it says of the rules of a detector file, if one was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules_only: Option<RulesOnly>,
     /// Seconds of training.
     pub training_seconds: f64,
     /// Microseconds to score an event, the median: values to features to trees.
@@ -179,6 +189,12 @@ impl Evaluate {
             Some(path) => Test::File(path),
             None => Test::Rows(held_out(&table)?),
         };
+        // What is wrong with the detector file is said before a training that may take minutes.
+        let detector = self.detector.as_deref().map(Detector::read).transpose()?;
+        let mut rules = detector
+            .as_ref()
+            .map(|detector| self.over(detector, columns))
+            .transpose()?;
         let mut look_ups = LookUps::new(columns.variables.len());
         let mut dataset = Dataset::new(columns.variables.clone());
         let mut real_label_times = false;
@@ -201,7 +217,7 @@ impl Evaluate {
         let training_seconds = start.elapsed().as_secs_f64();
         drop(dataset);
 
-        let (scored, times) = self.score(columns, &test, &model, &look_ups)?;
+        let (scored, times) = self.score(columns, &test, &model, &look_ups, rules.as_mut())?;
         let bytes = model.to_bytes();
         let mut evaluation = Evaluation {
             train: self.train.display().to_string(),
@@ -216,6 +232,7 @@ impl Evaluate {
             columns: columns.inferred.clone(),
             broken_rows,
             measures: Measures::new(&scored, &columns.variables, &look_ups),
+            rules_only: rules.map(|rules| rules.measures(&scored)),
             training,
             training_seconds,
             score_microseconds: median_microseconds(times),
@@ -234,6 +251,16 @@ impl Evaluate {
         Ok(evaluation)
     }
 
+    /// The detector over the columns of the file that is measured on.
+    fn over<'a>(
+        &self,
+        detector: &'a Detector,
+        columns: &Columns,
+    ) -> Result<OverColumns<'a>, EvaluateError> {
+        let path = self.test.as_ref().unwrap_or(&self.train);
+        Ok(detector.over(path, &columns.table(path).headers()?)?)
+    }
+
     /// The labelled events of the test, scored, and how long each took.
     fn score(
         &self,
@@ -241,6 +268,7 @@ impl Evaluate {
         test: &Test<'_>,
         model: &Model,
         look_ups: &LookUps,
+        mut rules: Option<&mut OverColumns<'_>>,
     ) -> Result<(Vec<Scored>, Vec<Duration>), EvaluateError> {
         let price = columns
             .variables
@@ -248,7 +276,8 @@ impl Evaluate {
             .position(|variable| variable.kind == VariableType::Price);
         let mut scored = Vec::new();
         let mut times = Vec::new();
-        let mut score = |number: usize, row: &Row<'_>| {
+        let mut score = |event: &Event<'_>| {
+            let row = &event.row;
             let fraud = match row.label {
                 Label::Fraud => true,
                 Label::Legit => false,
@@ -258,7 +287,7 @@ impl Evaluate {
             let score = model.score(row.values, row.event_time);
             times.push(start.elapsed());
             scored.push(Scored {
-                number,
+                number: event.number,
                 log_odds: score.log_odds,
                 score: score.score,
                 fraud,
@@ -266,16 +295,17 @@ impl Evaluate {
                 month: row.event_time.and_then(month),
                 look_ups: look_ups.of(row),
                 seen: look_ups.seen(row),
+                alarm: rules.as_mut().and_then(|rules| rules.alarm(event)),
             });
         };
         match test {
             Test::File(path) => columns.table(path).each(|event| {
-                score(event.number, &event.row);
+                score(&event);
                 Ok::<(), TableError>(())
             })?,
             Test::Rows(held_out) => columns.table(&self.train).each(|event| {
                 if held_out[event.number - 1] {
-                    score(event.number, &event.row);
+                    score(&event);
                 }
                 Ok::<(), TableError>(())
             })?,
@@ -597,6 +627,7 @@ impl Evaluation {
                 self.broken_rows
             ));
         }
+        notes.extend(self.rules_only.iter().flat_map(RulesOnly::notes));
         notes
     }
 }
@@ -628,6 +659,9 @@ impl fmt::Display for Evaluation {
             writeln!(f, "  {name:<32} {value}")?;
         }
         writeln!(f, "\n{}", self.thresholds())?;
+        if let Some(rules) = &self.rules_only {
+            writeln!(f, "\n{}", rules.table())?;
+        }
         if self.measures.months.len() > 1 {
             writeln!(f, "\n{}", self.months())?;
         }
