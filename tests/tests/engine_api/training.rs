@@ -597,3 +597,76 @@ async fn a_training_that_was_killed_is_an_error_and_a_cancelled_one_leaves_nothi
     let left = std::fs::read_dir(models).map_or(0, Iterator::count);
     assert_eq!(left, 0, "no half model");
 }
+
+/// The contents of the messages on thresholds of rules.
+fn thresholds(detail: &ModelVersionDetail) -> Vec<String> {
+    let result = detail.training_result().unwrap();
+    let messages = result
+        .data_validation_metrics()
+        .unwrap()
+        .file_level_messages();
+    messages
+        .iter()
+        .filter(|message| message.title() == Some("Events above a rule's threshold"))
+        .map(|message| message.content().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retraining_says_what_it_means_for_the_rules() {
+    let shop = Shop::new().await;
+    let text = file(1000);
+    shop.write("orders.csv", &text);
+    shop.external("orders.csv").await;
+    shop.train().await;
+    assert_eq!(thresholds(&shop.detail("1.0").await), [""; 0]);
+    shop.status("1.0", ModelVersionStatus::Active).await;
+    shop.deciding("1.0").await;
+
+    // What version 1.0 says of the newest 15 % of the events.
+    let mut rows: Vec<&str> = text.lines().skip(1).collect();
+    rows.sort_by_key(|row| row.split(',').nth(2));
+    let newest = rows.split_off(rows.len() - 150);
+    let mut above = 0;
+    for (number, row) in newest.iter().enumerate() {
+        let cells: Vec<&str> = row.split(',').collect();
+        let variables = [("price", cells[0]), ("country", cells[1])];
+        let request = shop.world.prediction(&number.to_string(), &variables);
+        let output = request.event_timestamp(cells[2]).send().await.unwrap();
+        let score = output.model_scores()[0].scores().unwrap()["scorer_insightscore"];
+        above += usize::from(score >= 700.0);
+    }
+    assert!((5..100).contains(&above), "{above}");
+
+    // Later fraud is everywhere, so the new version tells other events.
+    shop.write("later.csv", &text.replace(",FR,", ",GB,"));
+    shop.external("orders.csv").await;
+    shop.train().await;
+    let share = format!(
+        "{:.2} %",
+        f64::from(u8::try_from(above).unwrap()) * 100.0 / 150.0
+    );
+    let lines = thresholds(&shop.detail("2.0").await);
+    let want = |rule: &str| {
+        format!(
+            "Score 700 of rule '{rule}' of detector 'orders': {share} of the newest 150 events are at or above it with \
+             version 1.0, {share} with this version."
+        )
+    };
+    assert_eq!(
+        lines,
+        [want("high"), want("low")],
+        "the same events, the same model"
+    );
+
+    shop.external("later.csv").await;
+    shop.train().await;
+    let lines = thresholds(&shop.detail("3.0").await);
+    let [high, _] = lines.as_slice() else {
+        panic!("{lines:?}")
+    };
+    // Country GB is new to version 1.0, the ACTIVE one.
+    let (old, new) = high.split_once(" with version 1.0, ").unwrap();
+    assert!(!old.contains(&share), "{high}");
+    assert!(new.ends_with("with this version."), "{high}");
+}

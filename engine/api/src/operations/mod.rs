@@ -43,7 +43,7 @@ pub(crate) use predictions::NotedDay;
 pub(crate) use rules::RuleReference;
 pub(crate) use tags::Tags;
 pub(crate) use variables::default_value;
-pub(crate) use versions::{DetectorVersion, Status, version_key};
+pub(crate) use versions::{DetectorVersion, Status, rules_over, version_key};
 
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result};

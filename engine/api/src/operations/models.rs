@@ -16,8 +16,8 @@ mod versions;
 pub(crate) use versions::{
     Job, LabelSchema, ModelVersion, Status, TimeWindow, TrainingDataSource,
     UnlabeledEventsTreatment, VersionReference, arn, create_version, delete_version,
-    describe_versions, finish, get_version, jobs, key_of_text, update_version,
-    update_version_status,
+    describe_versions, finish, get_version, jobs, key_of_text, trained_before,
+    update_version, update_version_status,
 };
 
 const PARTITION: &str = "model";

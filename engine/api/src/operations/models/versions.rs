@@ -299,6 +299,27 @@ pub(super) async fn of(
     change.query(Range::all(PARTITION).prefix(&prefix)).await
 }
 
+/// The version of the same model that a new one is to follow, with its artifact: the newest ACTIVE one, else the newest
+/// that is trained.
+pub(crate) async fn trained_before(
+    engine: &Engine,
+    new: &ModelVersion,
+) -> Result<Option<(VersionNumber, Artifact)>> {
+    let prefix = prefix(new.model_type, &new.model_id);
+    let range = Range::all(PARTITION).prefix(&prefix);
+    let versions: Vec<ModelVersion> = engine.definitions.query(range).await?;
+    let trained = |version: ModelVersion| {
+        let is_active = version.status == Status::Active;
+        Some((is_active, version.model_version_number, version.artifact?))
+    };
+    let newest = versions
+        .into_iter()
+        .filter(|version| version.model_version_number != new.model_version_number)
+        .filter_map(trained)
+        .max_by_key(|(is_active, number, _)| (*is_active, *number));
+    Ok(newest.map(|(_, number, artifact)| (number, artifact)))
+}
+
 impl ModelVersion {
     fn job(&self) -> Job {
         Job {
