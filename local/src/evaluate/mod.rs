@@ -460,8 +460,14 @@ fn report(
     let mut importance = model.importance();
     importance.retain(|(_, share)| *share > 0.0);
     importance.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let rules = evaluation
+        .rules_only
+        .iter()
+        .flat_map(|rules| &rules.outcomes);
+    let rules: Vec<(f64, f64)> = rules.map(|row| (row.fpr, row.recall)).collect();
     let drawn = pictures::Drawn {
         curve: &curve,
+        rules: &rules,
         scored,
         importance: &importance,
     };

@@ -433,7 +433,7 @@ impl RulesOnly {
             "false positives",
             "recall",
             "precision",
-            "recall of the model there",
+            "the model's recall",
         ];
         grid(&header, self.outcomes.iter().map(row))
     }
@@ -485,14 +485,16 @@ much,cyd@example.com,2026-01-05 10:00:00,0
     fn detector(mode: &str, rules: &str) -> Result<Detector, String> {
         let small = include_str!("../apply/tests/small.yaml");
         let (head, _) = small.split_once("      Rules:\n").unwrap();
-        let mut text = head.replace("ALL_MATCHED", mode) + "      Rules:\n";
-        for (number, rule) in rules.lines().enumerate() {
+        let rule = |(number, rule): (usize, &str)| {
             let (expression, outcome) = rule.split_once(" => ").unwrap();
-            text += &format!(
+            format!(
                 "        - RuleId: r{number}\n          DetectorId: orders\n          Language: DETECTORPL\n          \
                  Expression: '{expression}'\n          Outcomes: [{{Inline: true, Name: {outcome}_{number}}}]\n"
-            );
-        }
+            )
+        };
+        let head = head.replace("ALL_MATCHED", mode);
+        let rules: String = rules.lines().enumerate().map(rule).collect();
+        let text = format!("{head}      Rules:\n{rules}");
         let template = Template::parse("t.yaml", &text).unwrap();
         Detector::new("t.yaml".to_owned(), &template).map_err(|error| error.to_string())
     }
