@@ -65,7 +65,9 @@ pub use error::{Code, Error, Result};
 pub use forget::{FoundEvent, Subject};
 pub use jobs::{Ended, JobKind, JobStatus, Jobs};
 pub use normal::{normal_of_type, normalized};
-pub use operations::ListEntry;
+pub use operations::{
+    ExplainedPrediction, ExplainedScore, ExplainedVariable, ImportedVersion, ListEntry,
+};
 pub use options::{Clock, Limits, Options};
 pub use store::{IndexDefinition, TableDefinition};
 pub use training::{Trained, Trainings};

@@ -9,7 +9,7 @@ use aws_sdk_frauddetector::operation::create_model_version::builders::CreateMode
 use aws_sdk_frauddetector::types::RuleExecutionMode::AllMatched;
 use aws_sdk_frauddetector::types::{
     DetectorVersionStatus, ExternalEventsDetail, IngestedEventsDetail, IngestedEventsTimeWindow,
-    LabelSchema, ModelTypeEnum, ModelVersion, ModelVersionDetail, ModelVersionStatus,
+    LabelSchema, ModelTypeEnum, ModelVersion, ModelVersionDetail, ModelVersionStatus, Tag,
     TrainingDataSchema, TrainingDataSourceEnum, UnlabeledEventsTreatment,
 };
 use engine::{Trained, Trainings};
@@ -669,4 +669,63 @@ async fn a_retraining_says_what_it_means_for_the_rules() {
     let (old, new) = high.split_once(" with version 1.0, ").unwrap();
     assert!(!old.contains(&share), "{high}");
     assert!(new.ends_with("with this version."), "{high}");
+}
+
+/// Asks for a version on a file with a tag that says what labels are.
+async fn tagged(shop: &Shop, labels: &str) -> String {
+    let detail = ExternalEventsDetail::builder()
+        .data_location("s3://files/orders.csv")
+        .data_access_role_arn(ROLE);
+    let tag = Tag::builder().key("fraudstream:labels").value(labels);
+    let create = shop
+        .version(None)
+        .training_data_source(TrainingDataSourceEnum::ExternalEvents)
+        .external_events_detail(detail.build().unwrap())
+        .tags(tag.build().unwrap());
+    match create.send().await {
+        Ok(_) => {
+            let trained = shop.train().await;
+            trained.reason.unwrap_or(trained.status)
+        }
+        error => refusal(error),
+    }
+}
+
+fn contents(detail: &ModelVersionDetail) -> Vec<&str> {
+    let result = detail.training_result().unwrap();
+    let validation = result.data_validation_metrics().unwrap();
+    let messages = validation.file_level_messages().iter();
+    messages.filter_map(|message| message.content()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_says_what_labels_are() {
+    const FINAL: &str = "Labels are taken as final, as asked for.";
+    let shop = Shop::new().await;
+    // A month of events, and labels are given 45 days to come where nothing says how long they take.
+    shop.write("orders.csv", &file(1000));
+    assert_eq!(
+        tagged(&shop, "perhaps").await,
+        "ValidationException: The tag 'fraudstream:labels' of a model version says final or maturing."
+    );
+    let reason = tagged(&shop, "maturing").await;
+    assert!(
+        reason.starts_with("only 0 fraudulent and 0 legitimate events are old enough"),
+        "{reason}"
+    );
+    assert_eq!(tagged(&shop, "final").await, "TRAINING_COMPLETE");
+    assert_eq!(contents(&shop.detail("2.0").await), [FINAL]);
+
+    // Trained again, it is trained the same way.
+    let detail = ExternalEventsDetail::builder()
+        .data_location("s3://files/orders.csv")
+        .data_access_role_arn(ROLE);
+    let again = shop.world.client.update_model_version().model_id("scorer");
+    let again = again
+        .model_type(OFI)
+        .major_version_number("2")
+        .external_events_detail(detail.build().unwrap());
+    again.send().await.unwrap();
+    assert_eq!(shop.train().await.version, "2.01");
+    assert_eq!(contents(&shop.detail("2.01").await), [FINAL]);
 }

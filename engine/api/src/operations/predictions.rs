@@ -28,10 +28,12 @@ use crate::store::{self, Item, Key, Range, failed};
 use crate::text;
 
 mod before;
+mod explain;
 mod history;
 mod how;
 
 pub(crate) use before::get_prediction;
+pub use explain::{ExplainedPrediction, ExplainedScore, ExplainedVariable};
 pub(crate) use history::{NotedDay, list, metadata};
 
 /// Two predictions of one event in one millisecond get different times; so many are tried.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
-use model::{Level, Message};
+use model::{LabelsAre, Level, Message};
 use serde::{Deserialize, Serialize};
 
 use super::super::detectors;
@@ -31,6 +31,8 @@ const PARTITION: &str = "model-version";
 const JOBS: &str = "training-job";
 /// Versions that can score; the ledger counts them against the quota.
 const DEPLOYED: &str = "deployed model version";
+/// The tag that says whether labels are `final` or `maturing`; without it the events do. The API has no member for it.
+const LABELS: &str = "fraudstream:labels";
 /// Variables that a model learns from, at least and at most.
 const VARIABLES: std::ops::RangeInclusive<usize> = 2..=100;
 /// What `modelVersionNumber` has room for: `1.99`.
@@ -158,7 +160,7 @@ pub(crate) struct TimeWindow {
 }
 
 /// The details of a training's data, in requests and answers.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,15 +183,15 @@ pub(crate) struct ModelVersion {
     #[serde(flatten)]
     pub(crate) details: Details,
     pub(crate) last_updated_time: String,
-    created_time: String,
+    pub(super) created_time: String,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
-    tags: Tags,
+    pub(super) tags: Tags,
     /// The model, once it is trained.
     #[serde(skip_serializing_if = "Option::is_none")]
-    artifact: Option<Artifact>,
+    pub(super) artifact: Option<Artifact>,
     /// How the training ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<BundleReference>,
+    pub(super) result: Option<BundleReference>,
 }
 
 impl Record for ModelVersion {
@@ -332,6 +334,11 @@ impl ModelVersion {
         }
     }
 
+    /// Whether labels may still change, if whoever asked for the version said so.
+    pub(crate) fn labels_are(&self) -> Option<LabelsAre> {
+        labels_are(&self.tags).ok().flatten()
+    }
+
     /// `scorer/1.0`, for the name of its artifact.
     pub(crate) fn path(&self) -> String {
         format!("{}/{}", self.model_id, self.model_version_number)
@@ -390,20 +397,13 @@ pub(crate) struct Created {
 /// Asks for the training of the next major version.
 pub(crate) async fn create_version(engine: &Engine, input: Create) -> Result<Created> {
     let tags = Tags::new(input.tags)?;
+    labels_are(&tags)?;
     let mut change = engine.change().await?;
     let mut model = input.model.find(&change).await?;
     check_source(model.model_type, input.training_data_source, &input.details)?;
     check_schema(&change, &model, &input.training_data_schema).await?;
     check_room(engine, &change, &model).await?;
-    if model.last_major_version >= LAST_MAJOR {
-        let message = format!("A model may have at most {LAST_MAJOR} major versions.");
-        return Err(Error::validation(message));
-    }
-    model.last_major_version += 1;
-    let number = VersionNumber {
-        major: model.last_major_version,
-        minor: 0,
-    };
+    let number = next_major(&mut model)?;
     let now = text::milliseconds(engine.now());
     let version = ModelVersion {
         model_id: model.model_id.clone(),
@@ -422,6 +422,19 @@ pub(crate) async fn create_version(engine: &Engine, input: Create) -> Result<Cre
     };
     change.put(&model)?;
     begin(engine, change, version).await
+}
+
+/// Gives out the next major version of a model.
+pub(super) fn next_major(model: &mut Model) -> Result<VersionNumber> {
+    if model.last_major_version >= LAST_MAJOR {
+        let message = format!("A model may have at most {LAST_MAJOR} major versions.");
+        return Err(Error::validation(message));
+    }
+    model.last_major_version += 1;
+    Ok(VersionNumber {
+        major: model.last_major_version,
+        minor: 0,
+    })
 }
 
 async fn begin(engine: &Engine, mut change: Change<'_>, version: ModelVersion) -> Result<Created> {
@@ -556,7 +569,8 @@ async fn check_variables(
     }
 }
 
-fn refuse<'a>(
+/// An error about these names, if there are any.
+pub(super) fn refuse<'a>(
     names: impl Iterator<Item = &'a String>,
     error: impl FnOnce(String) -> Error,
 ) -> Result<()> {
@@ -636,6 +650,12 @@ async fn check_room(engine: &Engine, change: &Change<'_>, model: &Model) -> Resu
             limits.trainings
         )));
     }
+    check_count(engine, change, model).await
+}
+
+/// Checks the quota of versions of a model.
+pub(super) async fn check_count(engine: &Engine, change: &Change<'_>, model: &Model) -> Result<()> {
+    let limits = &engine.options.limits;
     let versions = of(change, model.model_type, &model.model_id).await?.len();
     if versions >= limits.versions_per_model {
         return Err(Error::validation(format!(
@@ -660,7 +680,7 @@ pub(crate) struct UpdateVersion {
 
 /// Asks for a training of a major version again, on other events: the next minor version.
 pub(crate) async fn update_version(engine: &Engine, input: UpdateVersion) -> Result<Created> {
-    let tags = Tags::new(input.tags)?;
+    let mut tags = Tags::new(input.tags)?;
     let change = engine.change().await?;
     let model = input.model.find(&change).await?;
     let before = of(&change, model.model_type, &model.model_id)
@@ -680,6 +700,9 @@ pub(crate) async fn update_version(engine: &Engine, input: UpdateVersion) -> Res
         before.training_data_source,
         &input.details,
     )?;
+    // How labels are taken is part of what is trained again, as the schema is.
+    tags.take_over(LABELS, &before.tags);
+    labels_are(&tags)?;
     check_schema(&change, &model, &before.training_data_schema).await?;
     check_room(engine, &change, &model).await?;
     let VersionNumber { major, minor } = before.model_version_number;
@@ -703,6 +726,17 @@ pub(crate) async fn update_version(engine: &Engine, input: UpdateVersion) -> Res
         ..before
     };
     begin(engine, change, version).await
+}
+
+fn labels_are(tags: &Tags) -> Result<Option<LabelsAre>> {
+    match tags.get(LABELS) {
+        None => Ok(None),
+        Some("final") => Ok(Some(LabelsAre::Final)),
+        Some("maturing") => Ok(Some(LabelsAre::Maturing)),
+        Some(_) => Err(Error::validation(format!(
+            "The tag '{LABELS}' of a model version says final or maturing."
+        ))),
+    }
 }
 
 /// Names a model version, in requests and as detector versions store it.
