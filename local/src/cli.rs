@@ -747,9 +747,13 @@ async fn explain_order(place: &Place, args: Explain) -> Result<(), Error> {
         explained => explained?,
     };
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&explained)?);
+        writeln!(
+            io::stdout(),
+            "{}",
+            serde_json::to_string_pretty(&explained)?
+        )?;
     } else {
-        print!("{explained}");
+        write!(io::stdout(), "{explained}")?;
     }
     Ok(())
 }
@@ -995,9 +999,9 @@ async fn import_model(place: &Place, args: &ImportModel) -> Result<(), Error> {
     work.close().await?;
     let imported = imported?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&imported)?);
+        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&imported)?)?;
     } else {
-        println!("{imported}");
+        writeln!(io::stdout(), "{imported}")?;
     }
     Ok(())
 }

@@ -57,6 +57,21 @@ def test_from_history_to_a_rule_on_a_score(fraudstream, tmp_path):
     matched = [rule["rule_id"] for decision in decided for rule in decision.get("matched_rules", [])]
     assert "any_score" in matched
 
+    order = next(decision for decision in decided if decision.get("scores"))
+    explained = json.loads(run(fraudstream, tmp_path, "explain", order["order_id"], "--json"))
+    [model] = explained["models"]
+    assert model["score"] == order["scores"]["orders_model_insightscore"]
+    impacts = [variable["log_odds_impact"] for variable in model["variables"]]
+    assert sum(impacts) + model["expected"] == pytest.approx(model["log_odds"], abs=1e-6)
+    assert impacts == sorted(impacts, key=abs, reverse=True)
+
+    again = json.loads(run(
+        fraudstream, tmp_path, "train", "--model", "orders_model", "--unlabeled", "LEGIT", "--labels", "final", "--json"))
+    assert again["version"] == "2.0"
+    assert "Labels are taken as final, as asked for." in again["notes"]
+    [line] = [note for note in again["notes"] if note.startswith("Score 0 of rule 'any_score' of detector 'orders': 100.00 % of the newest")]
+    assert line.endswith("with version 1.0, 100.00 % with this version.")
+
 
 @pytest.fixture(scope="module")
 def events(tmp_path_factory):

@@ -728,4 +728,21 @@ async fn a_tag_says_what_labels_are() {
     again.send().await.unwrap();
     assert_eq!(shop.train().await.version, "2.01");
     assert_eq!(contents(&shop.detail("2.01").await), [FINAL]);
+
+    // The same for stored events.
+    store(&shop, 1500, 1500).await;
+    let window = IngestedEventsTimeWindow::builder()
+        .start_time("2026-02-01T00:00:00Z")
+        .end_time("2026-03-01T00:00:00Z");
+    let detail =
+        IngestedEventsDetail::builder().ingested_events_time_window(window.build().unwrap());
+    let tag = Tag::builder().key("fraudstream:labels").value("final");
+    let create = shop
+        .version(Some(UnlabeledEventsTreatment::Ignore))
+        .training_data_source(TrainingDataSourceEnum::IngestedEvents)
+        .ingested_events_detail(detail.build())
+        .tags(tag.build().unwrap());
+    create.send().await.unwrap();
+    assert_eq!(shop.train().await.reason, None);
+    assert!(contents(&shop.detail("3.0").await).contains(&FINAL));
 }
