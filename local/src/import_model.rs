@@ -162,7 +162,7 @@ impl ImportModel {
             "{library} model of {} trees over {} features, imported from {}.",
             imported.forest.trees(),
             features.len(),
-            self.file.display()
+            name(&self.file)
         )];
         let model = self.model(&imported, &features, &mut notes)?;
         let event_type = self.event_type.as_deref().unwrap_or(event_type);
@@ -270,8 +270,8 @@ impl ImportModel {
         let ranking = Ranking::new(scored);
         let figures = if ranking.fraud() > 0 {
             format!(
-                " There its AUC is {:.4} and its recall at 1 % false positives {:.1} %; if it was trained on them, it is worse \
-                 on others.",
+                " There its AUC is {:.4} and its recall at 1 % false positives {:.1} %; if it was trained on them, these \
+                 figures are too good.",
                 ranking.auc(),
                 ranking.recall_at(0.01) * 100.0
             )
@@ -281,7 +281,7 @@ impl ImportModel {
         notes.push(format!(
             "Its scores say how many legitimate events score as high, measured on {} legitimate events of {}.{figures}",
             legit.len(),
-            path.display()
+            name(path)
         ));
         model(Some(&legit))
     }
@@ -330,6 +330,12 @@ impl ImportModel {
         })?;
         Ok(scored)
     }
+}
+
+/// A file's name, for notes that others read.
+fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
 }
 
 /// Reads a model file; says which library wrote it.

@@ -288,6 +288,7 @@ def test_an_imported_model_scores_as_its_library(shop, file, prefix):
     model = name.replace("-", "_")
     imported = shop.load(file, "--model", model, *named(prefix), "--activate")
     assert (imported["version"], imported["status"], imported["variables"]) == ("1.0", "ACTIVE", FEATURES)
+    assert imported["notes"][0].endswith(f"model of 8 trees over 5 features, imported from {file}.")
     assert "1000 times the probability" in imported["notes"][1]
     [described] = shop.detector.describe_model_versions(modelId=model)["modelVersionDetails"]
     messages = described["trainingResultV2"]["dataValidationMetrics"]["fileLevelMessages"]
