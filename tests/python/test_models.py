@@ -350,6 +350,17 @@ def test_import_model_says_what_is_wrong(shop, file, words, sentence):
     assert sentence in shop.run(*words, status=1)
 
 
+def test_an_imported_model_is_not_trained_again(shop):
+    shop.load("xgboost-logistic.json", "--model", "as_it_is", *named("f"))
+    location = {"dataLocation": "s3://files/events.csv", "dataAccessRoleArn": "arn:aws:iam::123456789012:role/training"}
+    with pytest.raises(shop.detector.exceptions.ValidationException, match="was imported: it cannot be trained again"):
+        shop.detector.update_model_version(
+            modelId="as_it_is", modelType="ONLINE_FRAUD_INSIGHTS", majorVersionNumber="1", externalEventsDetail=location)
+    version = {"modelId": "as_it_is", "modelType": "ONLINE_FRAUD_INSIGHTS", "modelVersionNumber": "1.0"}
+    assert shop.detector.get_model_version(**version)["status"] == "TRAINING_COMPLETE"
+    shop.detector.delete_model_version(**version)
+
+
 def test_explain_says_what_is_missing(shop):
     assert "there is no prediction on order `nothing` of event type `numbers`" in shop.run(
         "explain", "nothing", "--event-type", "numbers", status=1)

@@ -334,6 +334,12 @@ impl ModelVersion {
         }
     }
 
+    /// Whether it was trained elsewhere: then it has no events.
+    fn is_imported(&self) -> bool {
+        let details = &self.details;
+        details.external_events_detail.is_none() && details.ingested_events_detail.is_none()
+    }
+
     /// Whether labels may still change, if whoever asked for the version said so.
     pub(crate) fn labels_are(&self) -> Option<LabelsAre> {
         labels_are(&self.tags).ok().flatten()
@@ -695,6 +701,12 @@ pub(crate) async fn update_version(engine: &Engine, input: UpdateVersion) -> Res
             input.major_version_number, model.model_id
         ))
     })?;
+    if before.is_imported() {
+        return Err(Error::validation(format!(
+            "{} was imported: it cannot be trained again.",
+            before.title()
+        )));
+    }
     check_source(
         model.model_type,
         before.training_data_source,
