@@ -18,9 +18,11 @@ use crate::clients::{self, Clients, Endpoints, Network};
 use crate::demo;
 use crate::dynamodb::Durability;
 use crate::evaluate::Evaluate;
+use crate::explain;
 use crate::fault::Faults;
 use crate::forget::{self, Forget, Forgotten};
 use crate::home::Home;
+use crate::import_model::ImportModel;
 use crate::input::{CsvOptions, Input, is_csv};
 use crate::jobs;
 use crate::list;
@@ -165,6 +167,11 @@ enum Command {
         after_help = "Examples:\n  fraudstream show ORD-000123\n  fraudstream show --entity cust-42\n  fraudstream show --review 2026-06-30"
     )]
     Show(Show),
+    /// Explain the score of an order: what each variable did to it.
+    #[command(
+        after_help = "Examples:\n  fraudstream explain ORD-000123\n  fraudstream explain ORD-000123 --exact --json"
+    )]
+    Explain(Explain),
     /// Run rejected records again: a prefix of the bucket, or a file.
     #[command(
         after_help = "Examples:\n  fraudstream replay --dry-run\n  fraudstream replay rejected/predict/\n  fraudstream replay on-failure.json"
@@ -182,7 +189,7 @@ enum Command {
     Serve(Serve),
     /// Train a model on a file of labelled events and measure it on another.
     #[command(
-        after_help = "Examples:\n  fraudstream evaluate train.csv test.csv\n  fraudstream evaluate transactions.csv.gz --label is_fraud --legit 0 --type merchant=CATEGORICAL --report report/"
+        after_help = "Examples:\n  fraudstream evaluate train.csv test.csv\n  fraudstream evaluate transactions.csv.gz --label is_fraud --legit 0 --type merchant=CATEGORICAL --report report/\n  fraudstream evaluate orders.csv --detector config/detector.yaml"
     )]
     Evaluate(Box<Evaluate>),
     /// Train a model version on stored events or on a file.
@@ -190,6 +197,11 @@ enum Command {
         after_help = "Examples:\n  fraudstream train --model orders_model --activate\n  fraudstream train registrations.csv --model sign_ups --event-type registration"
     )]
     Train(Box<Train>),
+    /// Import a model of XGBoost or LightGBM as a model version.
+    #[command(
+        after_help = "Examples:\n  fraudstream import-model booster.json --model bought_model --calibrate labelled.csv --activate\n  fraudstream import-model model.txt --model bought_model --feature Column_0=order_price --feature Column_1=item_count"
+    )]
+    ImportModel(Box<ImportModel>),
     /// Forget an order or an entity: events, predictions, decisions, labels, list entries, rejected records.
     #[command(
         after_help = "Examples:\n  fraudstream forget ORD-000123 --dry-run\n  fraudstream forget --entity customer/cust-42 --json\n\nReplay and imports refuse what was forgotten. A new order of a forgotten customer is a new order."
@@ -289,6 +301,21 @@ struct What {
     /// Day of the orders, yyyy-MM-dd.
     #[arg(long, value_name = "DAY")]
     review: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Explain {
+    /// Order id as the shop writes it, or the id of its event.
+    order_id: String,
+    /// Event type; default the mapping's.
+    #[arg(long, value_name = "NAME")]
+    event_type: Option<String>,
+    /// Divide the score by exact Shapley values: the same sum, some hundred times the work.
+    #[arg(long)]
+    exact: bool,
+    /// Print the explanation as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -425,11 +452,13 @@ impl Cli {
             }
             Command::Run(args) => run(&place, args).await,
             Command::Show(args) => show_decisions(&place, args).await,
+            Command::Explain(args) => explain_order(&place, args).await,
             Command::Replay(args) => replay(&place, args).await,
             Command::Apply(args) => apply_file(&place, args).await,
             Command::Serve(args) => serve_here(&place, args).await,
             Command::Evaluate(args) => Ok(args.run()?),
             Command::Train(args) => train_model(&place, &args).await,
+            Command::ImportModel(args) => import_model(&place, &args).await,
             Command::Forget(args) => forget_subject(&place, args).await,
             Command::List(args) => list_entries(&place, args).await,
             Command::Jobs(args) => run_jobs(&place, args).await,
@@ -704,6 +733,48 @@ async fn show_decisions(place: &Place, args: Show) -> Result<(), Error> {
     }
 }
 
+async fn explain_order(place: &Place, args: Explain) -> Result<(), Error> {
+    let event_type = match args.event_type {
+        Some(name) => name,
+        None => place.mapping()?.event_type().to_string(),
+    };
+    let work = place.open(Durability::Kill, Judge::Engine).await?;
+    let engine = match (&work.machine, place.fraud_detector) {
+        (Some(machine), _) => Arc::clone(&machine.engine),
+        (None, Judge::Engine) => place.engine(&work.pipeline.clients).await,
+        (None, Judge::Aws) => {
+            return Err(
+                "only the engine's predictions are explained here; of Amazon's, `aws frauddetector \
+                 get-event-prediction-metadata` tells"
+                    .into(),
+            );
+        }
+    };
+    let explained = explain::order(&engine, &event_type, &args.order_id, args.exact).await;
+    drop(engine);
+    work.close().await?;
+    let explained = match explained {
+        Err(error) if error.code() == engine::Code::ResourceNotFound => {
+            return Err(format!(
+                "there is no prediction on order `{}` of event type `{event_type}`",
+                args.order_id
+            )
+            .into());
+        }
+        explained => explained?,
+    };
+    if args.json {
+        writeln!(
+            io::stdout(),
+            "{}",
+            serde_json::to_string_pretty(&explained)?
+        )?;
+    } else {
+        write!(io::stdout(), "{explained}")?;
+    }
+    Ok(())
+}
+
 async fn replay(place: &Place, args: ReplayArgs) -> Result<(), Error> {
     place.mapping()?;
     let locations = place.locations()?;
@@ -924,6 +995,31 @@ async fn train_model(place: &Place, args: &Train) -> Result<(), Error> {
         writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&trained)?)?;
     } else {
         writeln!(io::stdout(), "{trained}")?;
+    }
+    Ok(())
+}
+
+async fn import_model(place: &Place, args: &ImportModel) -> Result<(), Error> {
+    if place.fraud_detector == Judge::Aws {
+        return Err("Amazon's service takes no model files; put a SageMaker endpoint behind it with `aws frauddetector put-external-model`".into());
+    }
+    let mapping = place.mapping()?;
+    let work = place.open(Durability::PowerLoss, Judge::Engine).await?;
+    let engine = match &work.machine {
+        Some(machine) => Arc::clone(&machine.engine),
+        None => place.engine(&work.pipeline.clients).await,
+    };
+    let client = &work.pipeline.clients.frauddetector;
+    let imported = args
+        .run(client, &engine, mapping.event_type().as_str())
+        .await;
+    drop(engine);
+    work.close().await?;
+    let imported = imported?;
+    if args.json {
+        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&imported)?)?;
+    } else {
+        writeln!(io::stdout(), "{imported}")?;
     }
     Ok(())
 }

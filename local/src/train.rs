@@ -13,7 +13,7 @@ use aws_sdk_frauddetector::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_frauddetector::types::{
     AggregatedVariablesImportanceMetrics, DataSource, ExternalEventsDetail, IngestedEventsDetail,
     IngestedEventsTimeWindow, LabelSchema, ModelTypeEnum, ModelVersionDetail, ModelVersionStatus,
-    TrainingDataSchema, TrainingDataSourceEnum, UnlabeledEventsTreatment,
+    Tag, TrainingDataSchema, TrainingDataSourceEnum, UnlabeledEventsTreatment,
 };
 use aws_sdk_s3::primitives::ByteStream;
 use clap::Args;
@@ -22,6 +22,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::clients::ACCOUNT;
+use crate::evaluate::Labels;
 use crate::grid::grid;
 use crate::jobs::Runners;
 
@@ -61,6 +62,9 @@ pub enum TrainError {
         /// How many there are.
         found: usize,
     },
+    /// What labels are cannot be said there.
+    #[error("--labels is for the engine: Amazon's service has no such choice")]
+    LabelsAtAmazon,
     /// The runner failed.
     #[error(transparent)]
     Runner(#[from] engine::Error),
@@ -108,6 +112,9 @@ pub struct Train {
     /// What stored events without a label stand for: IGNORE, FRAUD, LEGIT or AUTO.
     #[arg(long, value_name = "TREATMENT", default_value = "IGNORE")]
     unlabeled: String,
+    /// Whether labels may still change; default `maturing`, and `final` for a file that does not say when labels came.
+    #[arg(long, value_enum)]
+    labels: Option<Labels>,
     /// Stored events from this time on.
     #[arg(long, value_name = "TIME", default_value = "2000-01-01T00:00:00Z")]
     from: String,
@@ -195,8 +202,7 @@ impl Train {
         let event_type = self.event_type.as_deref().unwrap_or(event_type);
         let model_type = ModelTypeEnum::from(self.model_type.as_str());
         let variables = self.variables(place.client, event_type).await?;
-        self.create_model(place.client, &model_type, event_type)
-            .await?;
+        create_model(place.client, &self.model, &model_type, event_type).await?;
         let labels = LabelSchema::builder()
             .label_mapper("FRAUD", self.fraud.clone())
             .label_mapper("LEGIT", self.legit.clone())
@@ -210,7 +216,8 @@ impl Train {
             .create_model_version()
             .model_id(&self.model)
             .model_type(model_type.clone())
-            .training_data_schema(schema.map_err(|error| not_built(&error))?);
+            .training_data_schema(schema.map_err(|error| not_built(&error))?)
+            .set_tags(self.tags(place)?);
         let call = if let Some(file) = &self.file {
             let detail = ExternalEventsDetail::builder()
                 .data_location(upload(place, file).await?)
@@ -241,19 +248,22 @@ impl Train {
             });
         }
         if self.activate {
-            place
-                .client
-                .update_model_version_status()
-                .model_id(&self.model)
-                .model_type(model_type.clone())
-                .model_version_number(&version)
-                .status(ModelVersionStatus::Active)
-                .send()
-                .await
-                .map_err(refused("UpdateModelVersionStatus"))?;
+            activate(place.client, &self.model, &model_type, &version).await?;
         }
         let detail = self.describe(place.client, &model_type, &version).await?;
         Ok(trained(&detail))
+    }
+
+    /// The API has no member for what labels are; the engine reads a tag of the version.
+    fn tags(&self, place: &Place<'_>) -> Result<Option<Vec<Tag>>, TrainError> {
+        let value = match self.labels {
+            None => return Ok(None),
+            Some(_) if place.runners.is_none() => return Err(TrainError::LabelsAtAmazon),
+            Some(Labels::Final) => "final",
+            Some(Labels::Maturing) => "maturing",
+        };
+        let tag = Tag::builder().key("fraudstream:labels").value(value);
+        Ok(Some(vec![tag.build().map_err(|error| not_built(&error))?]))
     }
 
     /// The variables to learn from: those said, or all of the event type that have a type.
@@ -299,40 +309,6 @@ impl Train {
             });
         }
         Ok(typed)
-    }
-
-    async fn create_model(
-        &self,
-        client: &Client,
-        model_type: &ModelTypeEnum,
-        event_type: &str,
-    ) -> Result<(), TrainError> {
-        let found = client
-            .get_models()
-            .model_id(&self.model)
-            .model_type(model_type.clone());
-        match found.send().await {
-            Ok(found)
-                if found
-                    .models
-                    .as_ref()
-                    .is_some_and(|models| !models.is_empty()) =>
-            {
-                Ok(())
-            }
-            Err(error) if error.code() != Some("ResourceNotFoundException") => {
-                Err(refused("GetModels")(error))
-            }
-            _ => client
-                .create_model()
-                .model_id(&self.model)
-                .model_type(model_type.clone())
-                .event_type_name(event_type)
-                .send()
-                .await
-                .map(drop)
-                .map_err(refused("CreateModel")),
-        }
     }
 
     /// Trains until the version is no longer in training.
@@ -391,6 +367,58 @@ impl Train {
             message: format!("{} has no version {version}", self.model),
         })
     }
+}
+
+/// Creates a model unless it is there.
+pub(crate) async fn create_model(
+    client: &Client,
+    model: &str,
+    model_type: &ModelTypeEnum,
+    event_type: &str,
+) -> Result<(), TrainError> {
+    let found = client
+        .get_models()
+        .model_id(model)
+        .model_type(model_type.clone());
+    match found.send().await {
+        Ok(found)
+            if found
+                .models
+                .as_ref()
+                .is_some_and(|models| !models.is_empty()) =>
+        {
+            Ok(())
+        }
+        Err(error) if error.code() != Some("ResourceNotFoundException") => {
+            Err(refused("GetModels")(error))
+        }
+        _ => client
+            .create_model()
+            .model_id(model)
+            .model_type(model_type.clone())
+            .event_type_name(event_type)
+            .send()
+            .await
+            .map(drop)
+            .map_err(refused("CreateModel")),
+    }
+}
+
+/// Lets a version score.
+pub(crate) async fn activate(
+    client: &Client,
+    model: &str,
+    model_type: &ModelTypeEnum,
+    version: &str,
+) -> Result<(), TrainError> {
+    let update = client.update_model_version_status().model_id(model);
+    let update = update
+        .model_type(model_type.clone())
+        .model_version_number(version);
+    let updated = update.status(ModelVersionStatus::Active).send().await;
+    updated
+        .map(drop)
+        .map_err(refused("UpdateModelVersionStatus"))
 }
 
 /// A request that the client refuses to build; its inputs are the command's own.

@@ -1,16 +1,17 @@
 """Models on the command line: from stored events to a rule on a score, and from a CSV file to its figures."""
 
 import json
+import math
 import random
 import shutil
 import subprocess
 
 import pytest
-from conftest import ROOT, environment
+from conftest import ROOT, client, environment, eventually, free_port, server
 
 
-def run(fraudstream, folder, *words, status=0):
-    done = subprocess.run([fraudstream, *words], cwd=folder, env=environment(), capture_output=True, text=True, timeout=300)
+def run(fraudstream, folder, *words, status=0, **more):
+    done = subprocess.run([fraudstream, *words], cwd=folder, env=environment(**more), capture_output=True, text=True, timeout=300)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout if status == 0 else done.stderr
 
@@ -55,6 +56,21 @@ def test_from_history_to_a_rule_on_a_score(fraudstream, tmp_path):
     assert len(set(scores)) > 100, "a model that scores everything alike says nothing"
     matched = [rule["rule_id"] for decision in decided for rule in decision.get("matched_rules", [])]
     assert "any_score" in matched
+
+    order = next(decision for decision in decided if decision.get("scores"))
+    explained = json.loads(run(fraudstream, tmp_path, "explain", order["order_id"], "--json"))
+    [model] = explained["models"]
+    assert model["score"] == order["scores"]["orders_model_insightscore"]
+    impacts = [variable["log_odds_impact"] for variable in model["variables"]]
+    assert sum(impacts) + model["expected"] == pytest.approx(model["log_odds"], abs=1e-6)
+    assert impacts == sorted(impacts, key=abs, reverse=True)
+
+    again = json.loads(run(
+        fraudstream, tmp_path, "train", "--model", "orders_model", "--unlabeled", "LEGIT", "--labels", "final", "--json"))
+    assert again["version"] == "2.0"
+    assert "Labels are taken as final, as asked for." in again["notes"]
+    [line] = [note for note in again["notes"] if note.startswith("Score 0 of rule 'any_score' of detector 'orders': 100.00 % of the newest")]
+    assert line.endswith("with version 1.0, 100.00 % with this version.")
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +126,241 @@ def test_evaluate_says_what_is_missing(fraudstream, events, tmp_path, words, sen
 def test_evaluate_needs_a_file(fraudstream, tmp_path):
     assert "give its name, not standard input" in run(fraudstream, tmp_path, "evaluate", "-", status=1)
     assert "No such file" in run(fraudstream, tmp_path, "evaluate", "missing.csv", status=1)
+
+
+DETECTOR = """
+Resources:
+  Shop:
+    Type: AWS::FraudDetector::Detector
+    Properties:
+      DetectorId: shop
+      RuleExecutionMode: FIRST_MATCHED
+      EventType:
+        Inline: true
+        Name: purchase
+        EntityTypes: [{Inline: true, Name: customer}]
+        Labels: [{Inline: true, Name: fraud}, {Inline: true, Name: legit}]
+        EventVariables:
+          - {Inline: true, Name: amount, DataType: FLOAT, DataSource: EVENT, DefaultValue: 0.0}
+          - {Inline: true, Name: country, DataType: STRING, DataSource: EVENT, DefaultValue: ""}
+          - {Inline: true, Name: device, DataType: STRING, DataSource: EVENT, DefaultValue: ""}
+      AssociatedModels:
+        - Arn: arn:aws:frauddetector:us-east-1:123456789012:model-version/ONLINE_FRAUD_INSIGHTS/shop_model/1.0
+      Rules:
+        - RuleId: high_score
+          DetectorId: shop
+          Language: DETECTORPL
+          Outcomes: [{Inline: true, Name: block}]
+          Expression: $shop_model_insightscore > 950
+        - RuleId: country_of_thieves
+          DetectorId: shop
+          Language: DETECTORPL
+          Outcomes: [{Inline: true, Name: stop}]
+          Expression: $country == "ZZ" and $device == ""
+        - RuleId: dear
+          DetectorId: shop
+          Language: DETECTORPL
+          Outcomes: [{Inline: true, Name: review}]
+          Expression: $amount > 100
+"""
+
+
+def test_rules_alone_are_measured_beside_the_model(fraudstream, events, tmp_path):
+    (tmp_path / "detector.yaml").write_text(DETECTOR)
+    words = ["evaluate", events, "--timestamp", "when", "--detector", "detector.yaml"]
+    found = json.loads(run(fraudstream, tmp_path, *words, "--json"))["rules_only"]
+    assert found["left_out"] == [{"rule": "high_score", "why": "needs the score `$shop_model_insightscore`"}]
+    assert found["missing_columns"] == ["device"]
+    rows = [line.split(",") for line in events.read_text().splitlines()[1:]]
+    newest = rows[len(rows) * 8 // 10:]
+    legit = sum(row[4] == "0" for row in newest)
+    assert [row["outcomes"] for row in found["outcomes"]] == [["stop"], ["stop", "review"]]
+    for row, called in zip(found["outcomes"], [
+        [row for row in newest if row[2] == "ZZ"],
+        [row for row in newest if row[2] == "ZZ" or float(row[1]) > 100],
+    ]):
+        fraud = sum(row[4] == "1" for row in called)
+        assert row["events"] == len(called)
+        assert row["fpr"] == pytest.approx((len(called) - fraud) / legit)
+        assert row["recall"] == pytest.approx(fraud / (len(newest) - legit))
+        assert row["precision"] == pytest.approx(fraud / len(called))
+        assert row["model_recall"] > row["recall"] - 0.2
+    text = run(fraudstream, tmp_path, *words, "--report", "report")
+    assert "stop, review" in text
+    assert "note: rule `high_score` was left out: it needs the score `$shop_model_insightscore`." in text
+    assert "What the rules of shop do" in (tmp_path / "report" / "report.html").read_text()
+    (tmp_path / "other.csv").write_text("a,b,fraud\n" + "1,2,0\n3,4,1\n" * 100)
+    refused = run(fraudstream, tmp_path, "evaluate", "other.csv", "--detector", "detector.yaml", status=1)
+    assert "other.csv has no column of the variables that the rules use: country, device, amount" in refused
+
+
+# Models that their libraries trained and saved, with rows and what the libraries say of them.
+MODELS = ROOT / "engine" / "model" / "tests" / "models"
+FEATURES = ["price", "age", "count", "kind", "gap"]
+NUMBERS = """
+Resources:
+  Numbers:
+    Type: AWS::FraudDetector::Detector
+    Properties:
+      DetectorId: numbers
+      DetectorVersionStatus: ACTIVE
+      RuleExecutionMode: FIRST_MATCHED
+      EventType:
+        Inline: true
+        Name: numbers
+        EntityTypes: [{Inline: true, Name: customer}]
+        Labels: [{Inline: true, Name: fraud}, {Inline: true, Name: legit}]
+        EventVariables:
+          - {Inline: true, Name: note, DataType: STRING, DataSource: EVENT, DefaultValue: ""}
+%(variables)s
+      AssociatedModels: [%(models)s]
+      Rules:
+        - RuleId: any
+          DetectorId: numbers
+          Language: DETECTORPL
+          Outcomes: [{Inline: true, Name: review}]
+          Expression: %(rule)s
+"""
+
+
+def answers(name):
+    found = json.loads((MODELS / f"{name}.answers.json").read_text())
+    return found["rows"], found["predictions"], found["shapley"]
+
+
+def named(prefix):
+    return [word for at, name in enumerate(FEATURES) for word in ["--feature", f"{prefix}{at}={name}"]]
+
+
+class Shop:
+    """A server with an event type of five numbers, and the command line that speaks to it."""
+
+    def __init__(self, fraudstream, url, folder):
+        self.fraudstream, self.folder, self.env = fraudstream, folder, {"AWS_ENDPOINT_URL": url}
+        self.detector = client("frauddetector", url)
+        shutil.copytree(ROOT / "config", folder / "config")
+        self.apply([], "$price > 1")
+
+    def run(self, *words, **more):
+        return run(self.fraudstream, self.folder, *words, **self.env, **more)
+
+    def apply(self, models, rule):
+        variable = "          - {Inline: true, Name: %s, DataType: FLOAT, DataSource: EVENT, DefaultValue: 0.0}"
+        text = NUMBERS % {
+            "variables": "\n".join(variable % name for name in FEATURES),
+            "models": ", ".join(f"{{Arn: '{arn}'}}" for arn in models),
+            "rule": rule,
+        }
+        (self.folder / "detector.yaml").write_text(text)
+        self.run("apply", "detector.yaml")
+
+    def load(self, file, *words):
+        return json.loads(self.run("import-model", MODELS / file, "--event-type", "numbers", *words, "--json"))
+
+    def use(self, imported):
+        """Has the detector ask the model. The server sees what another process changed within two seconds."""
+        self.apply([imported["arn"]], f"${imported['model']}_insightscore >= 0")
+        eventually(lambda: imported["model"] in self.scores("probe", [1.0]), what=f"{imported['model']} scores")
+
+    def scores(self, event_id, row):
+        """The score of each model; what the row lacks, the event lacks."""
+        variables = {"note": "an event has a variable"}
+        variables |= {name: repr(value) for name, value in zip(FEATURES, row) if value is not None}
+        answer = self.detector.get_event_prediction(
+            detectorId="numbers", eventId=event_id, eventTypeName="numbers", eventTimestamp="2026-06-01T10:15:30Z",
+            entities=[{"entityType": "customer", "entityId": "unknown"}], eventVariables=variables)
+        return {found["modelVersion"]["modelId"]: sum(found["scores"].values()) for found in answer["modelScores"]}
+
+
+@pytest.fixture(scope="module")
+def shop(fraudstream, tmp_path_factory):
+    folder, port = tmp_path_factory.mktemp("imports"), free_port()
+    url = f"http://127.0.0.1:{port}"
+    with server([fraudstream, "serve", "--port", port, "--home", folder / "home"], f"{url}/_fraudstream/health", folder / "log"):
+        yield Shop(fraudstream, url, folder)
+
+
+@pytest.mark.parametrize("file, prefix", [
+    ("lightgbm-binary.txt", "Column_"), ("lightgbm-categories.txt", "Column_"), ("xgboost-logistic.json", "f"),
+])
+def test_an_imported_model_scores_as_its_library(shop, file, prefix):
+    name = file.partition(".")[0]
+    model = name.replace("-", "_")
+    imported = shop.load(file, "--model", model, *named(prefix), "--activate")
+    assert (imported["version"], imported["status"], imported["variables"]) == ("1.0", "ACTIVE", FEATURES)
+    assert imported["notes"][0].endswith(f"model of 8 trees over 5 features, imported from {file}.")
+    assert "1000 times the probability" in imported["notes"][1]
+    [described] = shop.detector.describe_model_versions(modelId=model)["modelVersionDetails"]
+    messages = described["trainingResultV2"]["dataValidationMetrics"]["fileLevelMessages"]
+    assert [message["content"] for message in messages] == imported["notes"]
+    shop.use(imported)
+    rows, predictions, shapley = answers(name)
+    for at, (row, probability) in enumerate(zip(rows, predictions)):
+        scores = shop.scores(f"{model}-{at}", row)
+        assert scores == {model: pytest.approx(1000 * probability, abs=0.5 + 1e-4)}
+    # XGBoost predicts with 32 bits.
+    close = 1e-6 if file.endswith(".txt") else 2e-6
+    for at in range(0, len(rows), 20):
+        words = ["explain", f"{model}-{at}", "--event-type", "numbers", "--json"]
+        for exact in [[], ["--exact"]]:
+            found = json.loads(shop.run(*words, *exact))
+            assert found["attribution"] == ("shapley" if exact else "path")
+            [found] = found["models"]
+            assert found["log_odds"] == pytest.approx(math.log(predictions[at] / (1 - predictions[at])), abs=close)
+            impacts = {variable["name"]: variable["log_odds_impact"] for variable in found["variables"]}
+            assert sum(impacts.values()) + found["expected"] == pytest.approx(found["log_odds"], abs=1e-9)
+        exact = [impacts[name] for name in FEATURES] + [found["expected"]]
+        assert exact == pytest.approx(shapley[at], abs=1e-5)
+
+
+def test_scores_of_an_imported_model_are_calibrated_on_labelled_events(shop):
+    rows, margins, _ = answers("xgboost-logitraw")
+    legit = [margin < 1 for margin in margins]
+    lines = ["f0,f1,f2,f3,f4,is_fraud"]
+    for row, is_legit in zip(rows, legit):
+        lines.append(",".join("" if value is None else repr(value) for value in row) + ("," + "01"[not is_legit]))
+    (shop.folder / "labelled.csv").write_text("\n".join(lines) + "\n")
+    words = ["--model", "margins", *named("f"), "--calibrate", "labelled.csv", "--activate"]
+    imported = shop.load("xgboost-logitraw.json", *words)
+    assert f"measured on {sum(legit)} legitimate events of labelled.csv. There its AUC is 1.0000" in imported["notes"][1]
+    shop.use(imported)
+    scores = [shop.scores(f"margins-{at}", row)["margins"] for at, row in enumerate(rows)]
+    above = [score >= 600 for score, is_legit in zip(scores, legit) if is_legit]
+    assert sum(above) / len(above) == pytest.approx(0.10, abs=0.04)
+    ranked = sorted(zip(margins, scores))
+    assert all(a[1] <= b[1] for a, b in zip(ranked, ranked[1:])), "a higher margin never scores lower"
+    [found] = json.loads(shop.run("explain", "margins-7", "--event-type", "numbers", "--json"))["models"]
+    assert found["log_odds"] == pytest.approx(margins[7], abs=1e-6)
+    assert found["score"] == scores[7]
+    assert "margins 1.0: score" in shop.run("explain", "margins-7", "--event-type", "numbers", "--exact")
+
+
+@pytest.mark.parametrize("file, words, sentence", [
+    ("lightgbm-binary.txt", [], "Features [Column_0, Column_1, Column_2, Column_3, Column_4] of the model are not variables of "
+     "event type 'numbers', which has [note, price, age, count, kind, gap]."),
+    ("xgboost-regression.json", [], "predicts a value and no probability"),
+    ("xgboost-dart.json", [], "cannot be imported"),
+    ("lightgbm-binary.txt", ["--feature", "Column_9=age"], "the model has no feature `Column_9`; it has Column_0"),
+    ("lightgbm-binary.txt", ["--feature", "Column_0=age", "--feature", "Column_1=age"], "`age` is feature `Column_0` already"),
+    ("make_models.py", [], "this is neither an XGBoost model in JSON"),
+    ("missing.txt", [], "No such file"),
+])
+def test_import_model_says_what_is_wrong(shop, file, words, sentence):
+    words = ["import-model", MODELS / file, "--model", "refused", "--event-type", "numbers", *words]
+    assert sentence in shop.run(*words, status=1)
+
+
+def test_an_imported_model_is_not_trained_again(shop):
+    shop.load("xgboost-logistic.json", "--model", "as_it_is", *named("f"))
+    location = {"dataLocation": "s3://files/events.csv", "dataAccessRoleArn": "arn:aws:iam::123456789012:role/training"}
+    with pytest.raises(shop.detector.exceptions.ValidationException, match="was imported: it cannot be trained again"):
+        shop.detector.update_model_version(
+            modelId="as_it_is", modelType="ONLINE_FRAUD_INSIGHTS", majorVersionNumber="1", externalEventsDetail=location)
+    version = {"modelId": "as_it_is", "modelType": "ONLINE_FRAUD_INSIGHTS", "modelVersionNumber": "1.0"}
+    assert shop.detector.get_model_version(**version)["status"] == "TRAINING_COMPLETE"
+    shop.detector.delete_model_version(**version)
+
+
+def test_explain_says_what_is_missing(shop):
+    assert "there is no prediction on order `nothing` of event type `numbers`" in shop.run(
+        "explain", "nothing", "--event-type", "numbers", status=1)

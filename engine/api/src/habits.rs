@@ -355,6 +355,11 @@ pub(crate) fn names(entity_type: Option<&str>, variable: &str) -> Vec<String> {
     names.filter(|name| !name.is_empty()).collect()
 }
 
+/// A habit in a table for people.
+pub(crate) fn title(names: &[String]) -> String {
+    format!("history of {}", names.join(", "))
+}
+
 /// Features as a prediction keeps them: a number each, `-` where nothing is known.
 pub(crate) fn to_text(features: &[f32]) -> String {
     let mut text = String::new();

@@ -2,8 +2,9 @@
 //!
 //! [`Engine`] answers the operations of the API: [`Engine::handle`] takes an HTTP request in
 //! AWS JSON 1.1 and returns the response, so a web server needs one line around it, and
-//! [`http_client`] puts it behind an AWS SDK client without any network. There is no other way
-//! in, so whoever speaks to the engine could as well speak to Amazon.
+//! [`http_client`] puts it behind an AWS SDK client without any network: whoever speaks to the
+//! engine could as well speak to Amazon. What Amazon's API has no operation for, such as importing
+//! a model, is a method of [`Engine`].
 //!
 //! The state is in two DynamoDB tables ([`Engine::table_definitions`]) behind the client the
 //! engine is built with. The engine keeps nothing that it could not read again.
@@ -66,8 +67,10 @@ pub use engine::Engine;
 pub use error::{Code, Error, Result};
 pub use forget::{FoundEvent, Subject};
 pub use jobs::{Ended, JobKind, JobStatus, Jobs};
-pub use normal::normalized;
-pub use operations::ListEntry;
+pub use normal::{normal_of_type, normalized};
+pub use operations::{
+    ExplainedPrediction, ExplainedScore, ExplainedVariable, ImportedVersion, ListEntry,
+};
 pub use options::{Clock, Limits, Options};
 pub use store::{IndexDefinition, TableDefinition};
 pub use training::{Trained, Trainings};

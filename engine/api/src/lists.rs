@@ -272,7 +272,10 @@ impl List {
     fn new(head: &Head, elements: Elements, now: i64) -> Self {
         let expired: BTreeSet<Element> = elements.expired(now).into_iter().collect();
         let seen = elements.iter().filter(|element| !expired.contains(element));
-        let normal = head.variable_type.as_deref().and_then(normal::of_type);
+        let normal = head
+            .variable_type
+            .as_deref()
+            .and_then(normal::normal_of_type);
         let rules = match normal {
             Some(normal) => rules::List::normalized(normal, seen),
             None => seen.collect(),

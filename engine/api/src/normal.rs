@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// How values of a variable type are compared.
-pub(crate) fn of_type(variable_type: &str) -> Option<fn(&str) -> Cow<'_, str>> {
+pub fn normal_of_type(variable_type: &str) -> Option<fn(&str) -> Cow<'_, str>> {
     match variable_type {
         "EMAIL_ADDRESS" => Some(e_mail),
         "PHONE_NUMBER" | "BILLING_PHONE" | "SHIPPING_PHONE" => Some(phone),
@@ -14,7 +14,7 @@ pub(crate) fn of_type(variable_type: &str) -> Option<fn(&str) -> Cow<'_, str>> {
 /// A value as lists of its variable type compare it: an e-mail address in lower case, a phone
 /// number by its digits, any other value as it is.
 pub fn normalized<'v>(variable_type: &str, value: &'v str) -> Cow<'v, str> {
-    of_type(variable_type).map_or(Cow::Borrowed(value), |normal| normal(value))
+    normal_of_type(variable_type).map_or(Cow::Borrowed(value), |normal| normal(value))
 }
 
 fn e_mail(value: &str) -> Cow<'_, str> {

@@ -47,6 +47,8 @@ pub(crate) struct Bucket {
 pub(crate) enum Unusable {
     #[error("the engine was built without a bucket of models")]
     NoBucket,
+    #[error("it has no artifact")]
+    NoArtifact,
     #[error("its artifact cannot be fetched: {0}")]
     Fetch(String),
     #[error("its artifact is not the one that was trained: the checksum differs")]

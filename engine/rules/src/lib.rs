@@ -48,6 +48,7 @@ mod check;
 mod compile;
 mod pattern;
 mod term;
+mod thresholds;
 mod time;
 
 mod eval;

@@ -39,6 +39,7 @@ pub use plan::{Action, Plan, Step};
 pub use problem::{InvalidTemplate, Place, Problem};
 pub use state::ServiceError;
 pub use template::Template;
+pub(crate) use template::{Detector, List, Variable};
 
 use state::State;
 

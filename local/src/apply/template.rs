@@ -23,14 +23,14 @@ use super::read;
 /// A description or an `Elements` that the file does not give is left as it is where it exists.
 #[derive(Clone, Debug, Default)]
 pub struct Template {
-    pub(super) file: String,
-    pub(super) entity_types: Vec<Named>,
-    pub(super) labels: Vec<Named>,
-    pub(super) outcomes: Vec<Named>,
-    pub(super) variables: Vec<Variable>,
-    pub(super) lists: Vec<List>,
-    pub(super) event_types: Vec<EventType>,
-    pub(super) detectors: Vec<Detector>,
+    pub(crate) file: String,
+    pub(crate) entity_types: Vec<Named>,
+    pub(crate) labels: Vec<Named>,
+    pub(crate) outcomes: Vec<Named>,
+    pub(crate) variables: Vec<Variable>,
+    pub(crate) lists: Vec<List>,
+    pub(crate) event_types: Vec<EventType>,
+    pub(crate) detectors: Vec<Detector>,
 }
 
 impl Template {
@@ -50,85 +50,85 @@ impl Template {
 }
 
 /// A tag: key and value.
-pub(super) type Tag = (String, String);
+pub(crate) type Tag = (String, String);
 
 /// A label, an outcome or an entity type.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Named {
-    pub(super) name: String,
-    pub(super) description: Option<String>,
-    pub(super) tags: Vec<Tag>,
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<Tag>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::struct_field_names, reason = "a variable type is AWS's word")]
-pub(super) struct Variable {
-    pub(super) name: String,
-    pub(super) ty: Type,
-    pub(super) source: String,
-    pub(super) default: String,
-    pub(super) variable_type: Option<String>,
-    pub(super) description: Option<String>,
-    pub(super) tags: Vec<Tag>,
+pub(crate) struct Variable {
+    pub(crate) name: String,
+    pub(crate) ty: Type,
+    pub(crate) source: String,
+    pub(crate) default: String,
+    pub(crate) variable_type: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<Tag>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct List {
-    pub(super) name: String,
-    pub(super) elements: Option<Vec<String>>,
-    pub(super) variable_type: Option<String>,
-    pub(super) description: Option<String>,
-    pub(super) tags: Vec<Tag>,
+pub(crate) struct List {
+    pub(crate) name: String,
+    pub(crate) elements: Option<Vec<String>>,
+    pub(crate) variable_type: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<Tag>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct EventType {
-    pub(super) name: String,
-    pub(super) variables: Vec<String>,
-    pub(super) labels: Vec<String>,
-    pub(super) entity_types: Vec<String>,
-    pub(super) ingestion: Option<bool>,
-    pub(super) orchestration: Option<bool>,
-    pub(super) description: Option<String>,
-    pub(super) tags: Vec<Tag>,
+pub(crate) struct EventType {
+    pub(crate) name: String,
+    pub(crate) variables: Vec<String>,
+    pub(crate) labels: Vec<String>,
+    pub(crate) entity_types: Vec<String>,
+    pub(crate) ingestion: Option<bool>,
+    pub(crate) orchestration: Option<bool>,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<Tag>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Detector {
-    pub(super) id: String,
-    pub(super) event_type: String,
-    pub(super) rules: Vec<Rule>,
+pub(crate) struct Detector {
+    pub(crate) id: String,
+    pub(crate) event_type: String,
+    pub(crate) rules: Vec<Rule>,
     /// `FIRST_MATCHED` or `ALL_MATCHED`.
-    pub(super) mode: String,
+    pub(crate) mode: String,
     /// Whether its version is to decide.
-    pub(super) active: bool,
-    pub(super) models: Models,
-    pub(super) description: Option<String>,
-    pub(super) tags: Vec<Tag>,
+    pub(crate) active: bool,
+    pub(crate) models: Models,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<Tag>,
 }
 
 /// The models whose scores a detector version asks for. They are trained elsewhere.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Models {
-    pub(super) versions: Vec<ModelVersion>,
-    pub(super) external: Vec<String>,
+pub(crate) struct Models {
+    pub(crate) versions: Vec<ModelVersion>,
+    pub(crate) external: Vec<String>,
 }
 
 /// A trained model.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ModelVersion {
-    pub(super) ty: String,
-    pub(super) id: String,
-    pub(super) number: String,
+pub(crate) struct ModelVersion {
+    pub(crate) ty: String,
+    pub(crate) id: String,
+    pub(crate) number: String,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Rule {
-    pub(super) id: String,
-    pub(super) expression: String,
+pub(crate) struct Rule {
+    pub(crate) id: String,
+    pub(crate) expression: String,
     /// Where the expression begins.
-    pub(super) at: Place,
-    pub(super) outcomes: Vec<String>,
-    pub(super) description: Option<String>,
-    pub(super) tags: Vec<Tag>,
+    pub(crate) at: Place,
+    pub(crate) outcomes: Vec<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<Tag>,
 }

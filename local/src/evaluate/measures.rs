@@ -32,6 +32,8 @@ pub struct Scored {
     pub look_ups: Vec<f32>,
     /// For each column, whether training had seen its value; `None`: it has none.
     pub seen: Vec<Option<bool>>,
+    /// What the rules of a detector file say of it: the most severe outcome, by its place among them.
+    pub alarm: Option<usize>,
 }
 
 /// What a table of one column's values, learnt from the training file, says of an event.

@@ -5,6 +5,7 @@
 mod measures;
 mod page;
 mod pictures;
+mod rules_only;
 mod table;
 
 use std::collections::HashMap;
@@ -20,8 +21,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use model::history::Histories;
 use model::metrics::Ranking;
 use model::{
-    Dataset, Inferred, Label, LabelsAre, Message, Model, Options, Report, Row, TrainError,
-    VariableType,
+    Dataset, Inferred, Label, LabelsAre, Message, Model, Options, Report, TrainError, VariableType,
 };
 use serde::Serialize;
 use thiserror::Error;
@@ -30,7 +30,8 @@ use crate::grid::grid;
 
 pub use measures::{LookUps, Measures, Scored};
 pub use pictures::PictureError;
-pub use table::{Columns, Said, TableError};
+pub use rules_only::{Detector, OverColumns, RulesError, RulesOnly};
+pub use table::{Columns, Event, Said, TableError};
 
 /// The share of the events that train where there is no test file.
 const TRAIN_PERCENT: usize = 80;
@@ -64,6 +65,9 @@ pub enum EvaluateError {
         /// Why.
         source: std::io::Error,
     },
+    /// The detector file.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
     /// A picture.
     #[error(transparent)]
     Picture(#[from] PictureError),
@@ -90,6 +94,9 @@ pub struct Evaluate {
     /// Whether labels may still change; default `final`, and `maturing` where the file says when labels came.
     #[arg(long, value_enum)]
     labels: Option<Labels>,
+    /// Detector file whose rules are measured beside the model, with columns as variables by their names.
+    #[arg(long, value_name = "FILE")]
+    detector: Option<PathBuf>,
     /// Chooses rows and columns where chance does.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -139,6 +146,9 @@ pub struct Evaluation {
     pub training: Report,
     /// What the test says.
     pub measures: Measures,
+    /// What it says of the rules of a detector file, if one was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules_only: Option<RulesOnly>,
     /// Seconds of training.
     pub training_seconds: f64,
     /// Microseconds to score an event, the median: values to features to trees.
@@ -181,6 +191,12 @@ impl Evaluate {
             Some(path) => Test::File(path),
             None => Test::Rows(held_out(&table)?),
         };
+        // What is wrong with the detector file is said before a training that may take minutes.
+        let detector = self.detector.as_deref().map(Detector::read).transpose()?;
+        let mut rules = detector
+            .as_ref()
+            .map(|detector| self.over(detector, columns))
+            .transpose()?;
         let mut look_ups = LookUps::new(columns.variables.len());
         let mut dataset = columns.dataset();
         let mut real_label_times = false;
@@ -205,7 +221,14 @@ impl Evaluate {
         drop(dataset);
 
         let histories = self.histories(columns, &test, histories)?;
-        let (scored, times) = self.score(columns, &test, &model, &look_ups, &histories)?;
+        let (scored, times) = self.score(
+            columns,
+            &test,
+            &model,
+            &look_ups,
+            &histories,
+            rules.as_mut(),
+        )?;
         let bytes = model.to_bytes();
         let mut evaluation = Evaluation {
             train: self.train.display().to_string(),
@@ -220,6 +243,7 @@ impl Evaluate {
             columns: columns.inferred.clone(),
             broken_rows,
             measures: Measures::new(&scored, &columns.variables, &look_ups),
+            rules_only: rules.map(|rules| rules.measures(&scored)),
             training,
             training_seconds,
             score_microseconds: median_microseconds(times),
@@ -238,6 +262,16 @@ impl Evaluate {
         Ok(evaluation)
     }
 
+    /// The detector over the columns of the file that is measured on.
+    fn over<'a>(
+        &self,
+        detector: &'a Detector,
+        columns: &Columns,
+    ) -> Result<OverColumns<'a>, EvaluateError> {
+        let path = self.test.as_ref().unwrap_or(&self.train);
+        Ok(detector.over(path, &columns.table(path).headers()?)?)
+    }
+
     /// The labelled events of the test, scored, and how long each took.
     fn score(
         &self,
@@ -246,6 +280,7 @@ impl Evaluate {
         model: &Model,
         look_ups: &LookUps,
         histories: &HashMap<usize, Vec<f32>>,
+        mut rules: Option<&mut OverColumns<'_>>,
     ) -> Result<(Vec<Scored>, Vec<Duration>), EvaluateError> {
         let price = columns
             .variables
@@ -253,18 +288,19 @@ impl Evaluate {
             .position(|variable| variable.kind == VariableType::Price);
         let mut scored = Vec::new();
         let mut times = Vec::new();
-        let mut score = |number: usize, row: &Row<'_>| {
+        let mut score = |event: &Event<'_>| {
+            let row = &event.row;
             let fraud = match row.label {
                 Label::Fraud => true,
                 Label::Legit => false,
                 Label::Unlabelled | Label::Unknown => return,
             };
-            let history = histories.get(&number).map_or(&[][..], Vec::as_slice);
+            let history = histories.get(&event.number).map_or(&[][..], Vec::as_slice);
             let start = Instant::now();
             let score = model.score(row.values, row.event_time, history);
             times.push(start.elapsed());
             scored.push(Scored {
-                number,
+                number: event.number,
                 log_odds: score.log_odds,
                 score: score.score,
                 fraud,
@@ -272,9 +308,10 @@ impl Evaluate {
                 month: row.event_time.and_then(month),
                 look_ups: look_ups.of(row),
                 seen: look_ups.seen(row),
+                alarm: rules.as_mut().and_then(|rules| rules.alarm(event)),
             });
         };
-        self.each(columns, test, |event| score(event.number, &event.row))?;
+        self.each(columns, test, |event| score(&event))?;
         let fraud = scored.iter().filter(|event| event.fraud).count();
         let legit = scored.len() - fraud;
         if fraud == 0 || legit == 0 {
@@ -469,8 +506,14 @@ fn report(
     let curve = Ranking::new(scored.iter().map(|event| (event.log_odds, event.fraud))).curve();
     let mut importance = model.importance();
     importance.retain(|importance| importance.share > 0.0);
+    let rules = evaluation
+        .rules_only
+        .iter()
+        .flat_map(|rules| &rules.outcomes);
+    let rules: Vec<(f64, f64)> = rules.map(|row| (row.fpr, row.recall)).collect();
     let drawn = pictures::Drawn {
         curve: &curve,
+        rules: &rules,
         scored,
         importance: &importance,
     };
@@ -635,6 +678,7 @@ impl Evaluation {
                 self.broken_rows
             ));
         }
+        notes.extend(self.rules_only.iter().flat_map(RulesOnly::notes));
         notes
     }
 }
@@ -666,6 +710,9 @@ impl fmt::Display for Evaluation {
             writeln!(f, "  {name:<32} {value}")?;
         }
         writeln!(f, "\n{}", self.thresholds())?;
+        if let Some(rules) = &self.rules_only {
+            writeln!(f, "\n{}", rules.table())?;
+        }
         if self.measures.months.len() > 1 {
             writeln!(f, "\n{}", self.months())?;
         }

@@ -29,6 +29,10 @@ pub(super) fn html(evaluation: &Evaluation, pictures: &[(&'static str, String)])
         format!("<figure><figcaption>{title}</figcaption>{svg}</figure>")
     });
     let mut tables = section("What a threshold does", &evaluation.thresholds());
+    if let Some(rules) = &evaluation.rules_only {
+        let title = format!("What the rules of {} do", rules.detector);
+        tables.push_str(&section(&title, &rules.table()));
+    }
     if measures.months.len() > 1 {
         tables.push_str(&section("By month", &evaluation.months()));
     }

@@ -16,6 +16,7 @@ use super::measures::Scored;
 const SIZE: (u32, u32) = (640, 440);
 const FRAUD: RGBColor = RGBColor(200, 60, 40);
 const LEGIT: RGBColor = RGBColor(50, 110, 170);
+const MARK: RGBColor = RGBColor(40, 140, 70);
 const GREY: RGBColor = RGBColor(150, 150, 150);
 const FONT: &str = "sans-serif";
 
@@ -31,6 +32,8 @@ pub struct PictureError {
 pub struct Drawn<'a> {
     /// The ROC curve.
     pub curve: &'a [Point],
+    /// False positives and recall of the rules of a detector file, if one was given.
+    pub rules: &'a [(f64, f64)],
     /// The events.
     pub scored: &'a [Scored],
     /// Variables and their importance, most first.
@@ -134,7 +137,7 @@ where
     let drawn_well = || -> Result<(), Failed> {
         area.fill(&WHITE)?;
         match picture.draw {
-            Draw::Roc => roc(area, drawn.curve)?,
+            Draw::Roc => roc(area, drawn.curve, drawn.rules)?,
             Draw::PrecisionRecall => precision_recall(area, drawn.curve)?,
             Draw::Scores => scores(area, drawn.scored)?,
             Draw::Calibration => calibration(area, drawn.scored)?,
@@ -162,12 +165,12 @@ fn fonts() {
 /// A name for the legend, a colour, and the points.
 type Line<'a> = (&'a str, RGBColor, Vec<(f64, f64)>);
 
-/// Axes from 0 to 1 each.
+/// Axes from 0 to 1 each, with lines and with the points of rules.
 fn shares<B: DrawingBackend>(
     area: &Area<'_, B>,
-    x: &str,
-    y: &str,
+    (x, y): (&str, &str),
     lines: &[Line<'_>],
+    marks: &[(f64, f64)],
 ) -> Result<(), Failed>
 where
     B::ErrorType: 'static,
@@ -198,6 +201,13 @@ where
             .label(*name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
     }
+    if !marks.is_empty() {
+        let circle = |at: (f64, f64)| Circle::new(at, 5, MARK.filled());
+        chart
+            .draw_series(marks.iter().copied().map(circle))?
+            .label("the rules alone")
+            .legend(|(x, y)| Circle::new((x + 9, y), 5, MARK.filled()));
+    }
     if lines.len() > 1 {
         legend(&mut chart, SeriesLabelPosition::LowerRight)?;
     }
@@ -224,7 +234,11 @@ where
     Ok(())
 }
 
-fn roc<B: DrawingBackend>(area: &Area<'_, B>, curve: &[Point]) -> Result<(), Failed>
+fn roc<B: DrawingBackend>(
+    area: &Area<'_, B>,
+    curve: &[Point],
+    rules: &[(f64, f64)],
+) -> Result<(), Failed>
 where
     B::ErrorType: 'static,
 {
@@ -236,9 +250,9 @@ where
     ];
     shares(
         area,
-        "legitimate events called fraud",
-        "fraud found",
+        ("legitimate events called fraud", "fraud found"),
         &lines,
+        rules,
     )
 }
 
@@ -252,9 +266,12 @@ where
         .collect();
     shares(
         area,
-        "fraud found (recall)",
-        "fraud among those called fraud (precision)",
+        (
+            "fraud found (recall)",
+            "fraud among those called fraud (precision)",
+        ),
         &[("", FRAUD, points)],
+        &[],
     )
 }
 
@@ -349,9 +366,12 @@ where
     ];
     shares(
         area,
-        "share of fraud that the model expects",
-        "actual share of fraud",
+        (
+            "share of fraud that the model expects",
+            "actual share of fraud",
+        ),
         &lines,
+        &[],
     )
 }
 

@@ -1,5 +1,6 @@
 //! Labelled events in a CSV file, whatever its headers: which column is what, and rows as the model takes them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::Path;
@@ -207,6 +208,14 @@ pub struct Event<'a> {
     pub number: usize,
     /// As the model takes it.
     pub row: Row<'a>,
+    cells: &'a [Cow<'a, str>],
+}
+
+impl Event<'_> {
+    /// What stands in a column, by its place in the header; an empty cell holds nothing.
+    pub fn cell(&self, place: usize) -> Option<&str> {
+        present(self.cells.get(place).map(AsRef::as_ref))
+    }
 }
 
 /// A file as the columns say.
@@ -378,6 +387,14 @@ impl Columns {
 }
 
 impl Table<'_> {
+    /// The headers of the file, in their order.
+    ///
+    /// # Errors
+    /// [`TableError`].
+    pub fn headers(&self) -> Result<Vec<String>, TableError> {
+        headers(self.path, &mut reader(self.path)?)
+    }
+
     /// Goes through the rows; returns how many were left out because they do not have the header's columns.
     ///
     /// # Errors
@@ -445,6 +462,7 @@ impl Table<'_> {
             });
             each(Event {
                 number,
+                cells: &cells,
                 row: Row {
                     values: &values,
                     event_time,

@@ -9,7 +9,7 @@ use aws_sdk_frauddetector::operation::create_model_version::builders::CreateMode
 use aws_sdk_frauddetector::types::RuleExecutionMode::AllMatched;
 use aws_sdk_frauddetector::types::{
     DetectorVersionStatus, ExternalEventsDetail, IngestedEventsDetail, IngestedEventsTimeWindow,
-    LabelSchema, ModelTypeEnum, ModelVersion, ModelVersionDetail, ModelVersionStatus,
+    LabelSchema, ModelTypeEnum, ModelVersion, ModelVersionDetail, ModelVersionStatus, Tag,
     TrainingDataSchema, TrainingDataSourceEnum, UnlabeledEventsTreatment,
 };
 use engine::{Trained, Trainings};
@@ -596,4 +596,153 @@ async fn a_training_that_was_killed_is_an_error_and_a_cancelled_one_leaves_nothi
     let models = shop.folder.path().join("files/models/scorer");
     let left = std::fs::read_dir(models).map_or(0, Iterator::count);
     assert_eq!(left, 0, "no half model");
+}
+
+/// The contents of the messages on thresholds of rules.
+fn thresholds(detail: &ModelVersionDetail) -> Vec<String> {
+    let result = detail.training_result().unwrap();
+    let messages = result
+        .data_validation_metrics()
+        .unwrap()
+        .file_level_messages();
+    messages
+        .iter()
+        .filter(|message| message.title() == Some("Events above a rule's threshold"))
+        .map(|message| message.content().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retraining_says_what_it_means_for_the_rules() {
+    let shop = Shop::new().await;
+    let text = file(1000);
+    shop.write("orders.csv", &text);
+    shop.external("orders.csv").await;
+    shop.train().await;
+    assert_eq!(thresholds(&shop.detail("1.0").await), [""; 0]);
+    shop.status("1.0", ModelVersionStatus::Active).await;
+    shop.deciding("1.0").await;
+
+    // What version 1.0 says of the newest 15 % of the events.
+    let mut rows: Vec<&str> = text.lines().skip(1).collect();
+    rows.sort_by_key(|row| row.split(',').nth(2));
+    let newest = rows.split_off(rows.len() - 150);
+    let mut above = 0;
+    for (number, row) in newest.iter().enumerate() {
+        let cells: Vec<&str> = row.split(',').collect();
+        let variables = [("price", cells[0]), ("country", cells[1])];
+        let request = shop.world.prediction(&number.to_string(), &variables);
+        let output = request.event_timestamp(cells[2]).send().await.unwrap();
+        let score = output.model_scores()[0].scores().unwrap()["scorer_insightscore"];
+        above += usize::from(score >= 700.0);
+    }
+    assert!((5..100).contains(&above), "{above}");
+
+    // Later fraud is everywhere, so the new version tells other events.
+    shop.write("later.csv", &text.replace(",FR,", ",GB,"));
+    shop.external("orders.csv").await;
+    shop.train().await;
+    let share = format!(
+        "{:.2} %",
+        f64::from(u8::try_from(above).unwrap()) * 100.0 / 150.0
+    );
+    let lines = thresholds(&shop.detail("2.0").await);
+    let want = |rule: &str| {
+        format!(
+            "Score 700 of rule '{rule}' of detector 'orders': {share} of the newest 150 events are at or above it with \
+             version 1.0, {share} with this version."
+        )
+    };
+    assert_eq!(
+        lines,
+        [want("high"), want("low")],
+        "the same events, the same model"
+    );
+
+    shop.external("later.csv").await;
+    shop.train().await;
+    let lines = thresholds(&shop.detail("3.0").await);
+    let [high, _] = lines.as_slice() else {
+        panic!("{lines:?}")
+    };
+    // Country GB is new to version 1.0, the ACTIVE one.
+    let (old, new) = high.split_once(" with version 1.0, ").unwrap();
+    assert!(!old.contains(&share), "{high}");
+    assert!(new.ends_with("with this version."), "{high}");
+}
+
+/// Asks for a version on a file with a tag that says what labels are.
+async fn tagged(shop: &Shop, labels: &str) -> String {
+    let detail = ExternalEventsDetail::builder()
+        .data_location("s3://files/orders.csv")
+        .data_access_role_arn(ROLE);
+    let tag = Tag::builder().key("fraudstream:labels").value(labels);
+    let create = shop
+        .version(None)
+        .training_data_source(TrainingDataSourceEnum::ExternalEvents)
+        .external_events_detail(detail.build().unwrap())
+        .tags(tag.build().unwrap());
+    match create.send().await {
+        Ok(_) => {
+            let trained = shop.train().await;
+            trained.reason.unwrap_or(trained.status)
+        }
+        error => refusal(error),
+    }
+}
+
+fn contents(detail: &ModelVersionDetail) -> Vec<&str> {
+    let result = detail.training_result().unwrap();
+    let validation = result.data_validation_metrics().unwrap();
+    let messages = validation.file_level_messages().iter();
+    messages.filter_map(|message| message.content()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_says_what_labels_are() {
+    const FINAL: &str = "Labels are taken as final, as asked for.";
+    let shop = Shop::new().await;
+    // A month of events, and labels are given 45 days to come where nothing says how long they take.
+    shop.write("orders.csv", &file(1000));
+    assert_eq!(
+        tagged(&shop, "perhaps").await,
+        "ValidationException: The tag 'fraudstream:labels' of a model version says final or maturing."
+    );
+    let reason = tagged(&shop, "maturing").await;
+    assert!(
+        reason.starts_with("only 0 fraudulent and 0 legitimate events are old enough"),
+        "{reason}"
+    );
+    assert_eq!(tagged(&shop, "final").await, "TRAINING_COMPLETE");
+    assert_eq!(contents(&shop.detail("2.0").await), [FINAL]);
+
+    // Trained again, it is trained the same way.
+    let detail = ExternalEventsDetail::builder()
+        .data_location("s3://files/orders.csv")
+        .data_access_role_arn(ROLE);
+    let again = shop.world.client.update_model_version().model_id("scorer");
+    let again = again
+        .model_type(OFI)
+        .major_version_number("2")
+        .external_events_detail(detail.build().unwrap());
+    again.send().await.unwrap();
+    assert_eq!(shop.train().await.version, "2.01");
+    assert_eq!(contents(&shop.detail("2.01").await), [FINAL]);
+
+    // The same for stored events.
+    store(&shop, 1500, 1500).await;
+    let window = IngestedEventsTimeWindow::builder()
+        .start_time("2026-02-01T00:00:00Z")
+        .end_time("2026-03-01T00:00:00Z");
+    let detail =
+        IngestedEventsDetail::builder().ingested_events_time_window(window.build().unwrap());
+    let tag = Tag::builder().key("fraudstream:labels").value("final");
+    let create = shop
+        .version(Some(UnlabeledEventsTreatment::Ignore))
+        .training_data_source(TrainingDataSourceEnum::IngestedEvents)
+        .ingested_events_detail(detail.build())
+        .tags(tag.build().unwrap());
+    create.send().await.unwrap();
+    assert_eq!(shop.train().await.reason, None);
+    assert!(contents(&shop.detail("3.0").await).contains(&FINAL));
 }

@@ -38,12 +38,14 @@ use serde_json::Value;
 pub(crate) use detectors::{Detector, detector_key};
 pub(crate) use event_types::{EventType, event_type_key};
 pub use lists::ListEntry;
+pub use models::ImportedVersion;
 pub(crate) use named::{Named, named_key};
 pub(crate) use predictions::NotedDay;
+pub use predictions::{ExplainedPrediction, ExplainedScore, ExplainedVariable};
 pub(crate) use rules::RuleReference;
 pub(crate) use tags::Tags;
 pub(crate) use variables::default_value;
-pub(crate) use versions::{DetectorVersion, Status, version_key};
+pub(crate) use versions::{DetectorVersion, Status, rules_over, version_key};
 
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result};

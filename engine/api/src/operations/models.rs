@@ -11,12 +11,14 @@ use crate::error::{Error, Result};
 use crate::store::{Change, Key, Range, Record};
 use crate::text;
 
+mod import;
 mod versions;
 
+pub use import::ImportedVersion;
 pub(crate) use versions::{
     Job, LabelSchema, ModelVersion, Status, TimeWindow, TrainingDataSource,
     UnlabeledEventsTreatment, VersionReference, arn, create_version, delete_version,
-    describe_versions, finish, get_version, jobs, key_of_text, update_version,
+    describe_versions, finish, get_version, jobs, key_of_text, trained_before, update_version,
     update_version_status,
 };
 

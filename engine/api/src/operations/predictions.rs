@@ -29,10 +29,12 @@ use crate::store::{self, Item, Key, Range, failed};
 use crate::text;
 
 mod before;
+mod explain;
 mod history;
 mod how;
 
 pub(crate) use before::get_prediction;
+pub use explain::{ExplainedPrediction, ExplainedScore, ExplainedVariable};
 pub(crate) use history::{NotedDay, list, metadata};
 
 /// The score of an account's first log-in, of which no habit tells anything, as at Amazon.

@@ -42,6 +42,17 @@ impl Tags {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    /// Takes a tag over from others, unless it is here.
+    pub(crate) fn take_over(&mut self, key: &str, others: &Self) {
+        if let (None, Some(value)) = (self.get(key), others.get(key)) {
+            self.0.insert(key.to_owned(), value.to_owned());
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -135,6 +135,29 @@ pub(crate) async fn user_of(change: &Change<'_>, rule: &RuleReference) -> Result
     Ok(user.map(|version| version.detector_version_id))
 }
 
+/// The rules over a score that judge or may soon: those of the versions of any detector that are not INACTIVE.
+pub(crate) async fn rules_over(engine: &Engine, score: &str) -> Result<Vec<RuleVersion>> {
+    let detectors: Vec<Detector> = engine.definitions.query(Range::all("detector")).await?;
+    let mut keys: HashSet<Key> = HashSet::new();
+    for detector in detectors {
+        let partition = partition(&detector.detector_id);
+        let versions: Vec<DetectorVersion> =
+            engine.definitions.query(Range::all(&partition)).await?;
+        let current = versions
+            .iter()
+            .filter(|version| version.status != Status::Inactive);
+        keys.extend(
+            current
+                .flat_map(|version| &version.rules)
+                .map(RuleReference::key),
+        );
+    }
+    let keys: Vec<Key> = keys.into_iter().collect();
+    let mut rules: Vec<RuleVersion> = engine.definitions.many(&keys).await?;
+    rules.retain(|rule| rule.scores.iter().any(|variable| variable.name == score));
+    Ok(rules)
+}
+
 /// What a version is made of, in a request.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

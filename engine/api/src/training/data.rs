@@ -77,11 +77,15 @@ pub(super) async fn read(
                 let _runtime = runtime.enter();
                 read()
             });
-            let file = read.await.map_err(Error::internal)??;
+            let mut file = read.await.map_err(Error::internal)??;
             // A file of Amazon's form says what became of each event and not since when: it is
             // taken as it stands.
             if !file.has_label_times {
                 options.labels_are = LabelsAre::Final;
+            }
+            if let Some(asked) = version.labels_are() {
+                options.labels_are = asked;
+                file.notes = vec![as_asked(asked)];
             }
             Ok(Data {
                 dataset: file.dataset,
@@ -92,14 +96,26 @@ pub(super) async fn read(
         TrainingDataSource::IngestedEvents => {
             options.unlabelled = Some(labels.treatment.unwrap_or_default());
             options.as_of = Some(engine.now().as_second());
+            options.labels_are = version.labels_are().unwrap_or_default();
             let dataset = ingested(engine, version, variables, &labels, tracker).await?;
             Ok(Data {
                 dataset,
                 options,
-                notes: Vec::new(),
+                notes: version.labels_are().map(as_asked).into_iter().collect(),
             })
         }
     }
+}
+
+fn as_asked(labels_are: LabelsAre) -> Message {
+    let (title, content) = match labels_are {
+        LabelsAre::Final => ("Final labels", "Labels are taken as final, as asked for."),
+        LabelsAre::Maturing => (
+            "Maturing labels",
+            "Labels are given the time to come, as asked for.",
+        ),
+    };
+    message(Level::Info, title, content)
 }
 
 async fn variables(engine: &Engine, version: &ModelVersion) -> Result<Vec<Variable>, Stop> {

@@ -7,6 +7,7 @@
 
 mod data;
 mod result;
+mod thresholds;
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -251,6 +252,7 @@ impl Trainings {
         tracker: &Arc<Tracker>,
     ) -> Result<(Artifact, Outcome), Stop> {
         let mut data = data::read(&self.engine, &self.s3, version, tracker).await?;
+        let before = thresholds::before(&self.engine, version).await?;
         let tell = Arc::clone(tracker);
         let trained = tokio::task::spawn_blocking(move || {
             let trained = model::train(&data.dataset, &data.options, &mut |progress| {
@@ -258,6 +260,9 @@ impl Trainings {
             });
             trained.map(|(model, report)| {
                 data.notes.extend(report.messages.iter().cloned());
+                if let Some(before) = &before {
+                    data.notes.extend(before.messages(&data.dataset, &model));
+                }
                 let outcome = Outcome {
                     messages: data.notes,
                     report: Some(report),

@@ -1,6 +1,6 @@
 //! The histories of many entities, event by event.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Event, FEATURES, Profile};
 use crate::dataset::{Dataset, Label};
@@ -14,15 +14,20 @@ impl Histories {
     /// from its event on where nobody says when.
     pub fn of(dataset: &Dataset) -> Self {
         let mut histories = Self::default();
-        let label_times = dataset.label_times();
-        let known = |row: usize| {
-            let time = dataset.event_times()[row]?;
-            Some((label_times[row].unwrap_or(time).max(time), row))
-        };
-        let bad = (0..dataset.len()).filter(|row| dataset.labels()[*row] == Label::Fraud);
-        let labels: Vec<(i64, usize)> = bad.filter_map(known).collect();
-        histories.replay(dataset, labels, |_, _| ());
+        histories.replay(dataset, labels(dataset), |_, _| ());
         histories
+    }
+
+    /// What the entities had done before some events of a data set, by row, of labels what was given by then.
+    pub fn before(dataset: &Dataset, rows: &[usize]) -> FxHashMap<usize, Vec<f32>> {
+        let rows: FxHashSet<usize> = rows.iter().copied().collect();
+        let mut before = FxHashMap::default();
+        Self::default().replay(dataset, labels(dataset), |row, features| {
+            if rows.contains(&row) {
+                before.insert(row, features);
+            }
+        });
+        before
     }
 
     /// The features of an entity's event; of nobody's event all unknown.
@@ -87,4 +92,14 @@ impl Histories {
     fn profile(&mut self, entity: &str) -> &mut Profile {
         self.0.entry(entity.to_owned()).or_default()
     }
+}
+
+/// The bad events, and when that was known.
+fn labels(dataset: &Dataset) -> Vec<(i64, usize)> {
+    let known = |row: usize| {
+        let time = dataset.event_times()[row]?;
+        Some((dataset.label_times()[row].unwrap_or(time).max(time), row))
+    };
+    let bad = (0..dataset.len()).filter(|row| dataset.labels()[*row] == Label::Fraud);
+    bad.filter_map(known).collect()
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
-use model::{Level, Message};
+use model::{LabelsAre, Level, Message};
 use serde::{Deserialize, Serialize};
 
 use super::super::detectors;
@@ -32,6 +32,8 @@ const PARTITION: &str = "model-version";
 const JOBS: &str = "training-job";
 /// Versions that can score; the ledger counts them against the quota.
 const DEPLOYED: &str = "deployed model version";
+/// The tag that says whether labels are `final` or `maturing`; without it the events do. The API has no member for it.
+const LABELS: &str = "fraudstream:labels";
 /// Variables that a model learns from, at least and at most.
 const VARIABLES: std::ops::RangeInclusive<usize> = 2..=100;
 /// What `modelVersionNumber` has room for: `1.99`.
@@ -159,7 +161,7 @@ pub(crate) struct TimeWindow {
 }
 
 /// The details of a training's data, in requests and answers.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,15 +184,15 @@ pub(crate) struct ModelVersion {
     #[serde(flatten)]
     pub(crate) details: Details,
     pub(crate) last_updated_time: String,
-    created_time: String,
+    pub(super) created_time: String,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
-    tags: Tags,
+    pub(super) tags: Tags,
     /// The model, once it is trained.
     #[serde(skip_serializing_if = "Option::is_none")]
-    artifact: Option<Artifact>,
+    pub(super) artifact: Option<Artifact>,
     /// How the training ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<BundleReference>,
+    pub(super) result: Option<BundleReference>,
 }
 
 impl Record for ModelVersion {
@@ -300,6 +302,27 @@ pub(super) async fn of(
     change.query(Range::all(PARTITION).prefix(&prefix)).await
 }
 
+/// The version of the same model that a new one is to follow, with its artifact: the newest ACTIVE one, else the newest
+/// that is trained.
+pub(crate) async fn trained_before(
+    engine: &Engine,
+    new: &ModelVersion,
+) -> Result<Option<(VersionNumber, Artifact)>> {
+    let prefix = prefix(new.model_type, &new.model_id);
+    let range = Range::all(PARTITION).prefix(&prefix);
+    let versions: Vec<ModelVersion> = engine.definitions.query(range).await?;
+    let trained = |version: ModelVersion| {
+        let is_active = version.status == Status::Active;
+        Some((is_active, version.model_version_number, version.artifact?))
+    };
+    let newest = versions
+        .into_iter()
+        .filter(|version| version.model_version_number != new.model_version_number)
+        .filter_map(trained)
+        .max_by_key(|(is_active, number, _)| (*is_active, *number));
+    Ok(newest.map(|(_, number, artifact)| (number, artifact)))
+}
+
 impl ModelVersion {
     fn job(&self) -> Job {
         Job {
@@ -310,6 +333,17 @@ impl ModelVersion {
             lease_until: None,
             progress: None,
         }
+    }
+
+    /// Whether it was trained elsewhere: then it has no events.
+    fn is_imported(&self) -> bool {
+        let details = &self.details;
+        details.external_events_detail.is_none() && details.ingested_events_detail.is_none()
+    }
+
+    /// Whether labels may still change, if whoever asked for the version said so.
+    pub(crate) fn labels_are(&self) -> Option<LabelsAre> {
+        labels_are(&self.tags).ok().flatten()
     }
 
     /// `scorer/1.0`, for the name of its artifact.
@@ -370,20 +404,13 @@ pub(crate) struct Created {
 /// Asks for the training of the next major version.
 pub(crate) async fn create_version(engine: &Engine, input: Create) -> Result<Created> {
     let tags = Tags::new(input.tags)?;
+    labels_are(&tags)?;
     let mut change = engine.change().await?;
     let mut model = input.model.find(&change).await?;
     check_source(model.model_type, input.training_data_source, &input.details)?;
     check_schema(&change, &model, &input.training_data_schema).await?;
     check_room(engine, &change, &model).await?;
-    if model.last_major_version >= LAST_MAJOR {
-        let message = format!("A model may have at most {LAST_MAJOR} major versions.");
-        return Err(Error::validation(message));
-    }
-    model.last_major_version += 1;
-    let number = VersionNumber {
-        major: model.last_major_version,
-        minor: 0,
-    };
+    let number = next_major(&mut model)?;
     let now = text::milliseconds(engine.now());
     let version = ModelVersion {
         model_id: model.model_id.clone(),
@@ -402,6 +429,19 @@ pub(crate) async fn create_version(engine: &Engine, input: Create) -> Result<Cre
     };
     change.put(&model)?;
     begin(engine, change, version).await
+}
+
+/// Gives out the next major version of a model.
+pub(super) fn next_major(model: &mut Model) -> Result<VersionNumber> {
+    if model.last_major_version >= LAST_MAJOR {
+        let message = format!("A model may have at most {LAST_MAJOR} major versions.");
+        return Err(Error::validation(message));
+    }
+    model.last_major_version += 1;
+    Ok(VersionNumber {
+        major: model.last_major_version,
+        minor: 0,
+    })
 }
 
 async fn begin(engine: &Engine, mut change: Change<'_>, version: ModelVersion) -> Result<Created> {
@@ -537,7 +577,8 @@ async fn check_variables(
     }
 }
 
-fn refuse<'a>(
+/// An error about these names, if there are any.
+pub(super) fn refuse<'a>(
     names: impl Iterator<Item = &'a String>,
     error: impl FnOnce(String) -> Error,
 ) -> Result<()> {
@@ -617,6 +658,12 @@ async fn check_room(engine: &Engine, change: &Change<'_>, model: &Model) -> Resu
             limits.trainings
         )));
     }
+    check_count(engine, change, model).await
+}
+
+/// Checks the quota of versions of a model.
+pub(super) async fn check_count(engine: &Engine, change: &Change<'_>, model: &Model) -> Result<()> {
+    let limits = &engine.options.limits;
     let versions = of(change, model.model_type, &model.model_id).await?.len();
     if versions >= limits.versions_per_model {
         return Err(Error::validation(format!(
@@ -641,7 +688,7 @@ pub(crate) struct UpdateVersion {
 
 /// Asks for a training of a major version again, on other events: the next minor version.
 pub(crate) async fn update_version(engine: &Engine, input: UpdateVersion) -> Result<Created> {
-    let tags = Tags::new(input.tags)?;
+    let mut tags = Tags::new(input.tags)?;
     let change = engine.change().await?;
     let model = input.model.find(&change).await?;
     let before = of(&change, model.model_type, &model.model_id)
@@ -656,11 +703,20 @@ pub(crate) async fn update_version(engine: &Engine, input: UpdateVersion) -> Res
             input.major_version_number, model.model_id
         ))
     })?;
+    if before.is_imported() {
+        return Err(Error::validation(format!(
+            "{} was imported: it cannot be trained again.",
+            before.title()
+        )));
+    }
     check_source(
         model.model_type,
         before.training_data_source,
         &input.details,
     )?;
+    // How labels are taken is part of what is trained again, as the schema is.
+    tags.take_over(LABELS, &before.tags);
+    labels_are(&tags)?;
     check_schema(&change, &model, &before.training_data_schema).await?;
     check_room(engine, &change, &model).await?;
     let VersionNumber { major, minor } = before.model_version_number;
@@ -684,6 +740,17 @@ pub(crate) async fn update_version(engine: &Engine, input: UpdateVersion) -> Res
         ..before
     };
     begin(engine, change, version).await
+}
+
+fn labels_are(tags: &Tags) -> Result<Option<LabelsAre>> {
+    match tags.get(LABELS) {
+        None => Ok(None),
+        Some("final") => Ok(Some(LabelsAre::Final)),
+        Some("maturing") => Ok(Some(LabelsAre::Maturing)),
+        Some(_) => Err(Error::validation(format!(
+            "The tag '{LABELS}' of a model version says final or maturing."
+        ))),
+    }
 }
 
 /// Names a model version, in requests and as detector versions store it.

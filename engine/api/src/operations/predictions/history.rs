@@ -8,11 +8,11 @@ use std::sync::{Mutex, PoisonError};
 
 use ::rules::Value;
 use aws_sdk_dynamodb::types::AttributeValue;
-use event::Timestamp;
 use futures::future::try_join_all;
 use model::Attribution;
 use serde::{Deserialize, Serialize};
 
+use super::explain::explanation;
 use super::{Prediction, SHARDS, key, matched, verdicts as letters};
 use crate::bundle::{BundledModel, BundledRule, Compiled, Mode};
 use crate::endpoints;
@@ -21,7 +21,6 @@ use crate::error::{Error, Result};
 use crate::habits;
 use crate::operations::page::Paging;
 use crate::operations::{EventType, Status, events};
-use crate::scorers;
 use crate::store::{self, Item, Key, PREDICTIONS_INDEX, Range, failed};
 use crate::text;
 use crate::token::{self, Scope};
@@ -563,18 +562,15 @@ async fn evaluated_model_versions(
     evaluated
 }
 
-/// Works the explanation out from the event as it was. A model that is gone explains nothing.
+/// A model that is gone explains nothing.
 async fn explained(
     engine: &Engine,
     model: &BundledModel,
     prediction: &Prediction,
 ) -> Option<Explanations> {
-    let scorer = engine.scorer(model.artifact.as_ref()?).await.ok()?;
-    let values = scorers::values(&scorer, &prediction.event.event_variables);
-    let time = Timestamp::parse(&prediction.event.event_timestamp).ok();
-    let time = time.map(Timestamp::epoch_seconds);
-    let history = habits::from_text(&prediction.said.history);
-    let explanation = scorer.explain(&values, time, &history, Attribution::default());
+    let explanation = explanation(engine, model, prediction, Attribution::default())
+        .await
+        .ok()?;
     let impacts = explanation.impacts.into_iter();
     let entity_type = prediction.event.entities.first();
     let entity_type = entity_type.map(|entity| entity.entity_type.as_str());
