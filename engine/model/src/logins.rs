@@ -2,7 +2,8 @@
 //!
 //! Takeovers are seldom labelled, so the model learns to tell a log-in at its own account from one that belongs to
 //! somebody else: for each log-in another one is imagined, with the address and the browser of a stranger. What tells
-//! them apart is what the account did before. Takeovers that are labelled are learnt from besides.
+//! them apart is what the account did before, and nothing else: every address is somebody's home. Takeovers that are
+//! labelled are learnt from besides.
 
 use std::ops::ControlFlow;
 
@@ -69,13 +70,7 @@ fn found(dataset: &Dataset, model: &Model, report: &Report) -> Vec<f64> {
     let mut scores = Vec::new();
     let each = |row: usize, history: Vec<f32>| {
         if dataset.labels()[row] == Label::Fraud {
-            let values = values(dataset, row);
-            let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
-            scores.push(
-                model
-                    .score(&values, dataset.event_times()[row], &history)
-                    .score,
-            );
+            scores.push(model.score(&[], dataset.event_times()[row], &history).score);
         }
     };
     crate::history::Histories::default().replay(dataset, Vec::new(), each);
@@ -91,12 +86,6 @@ fn found(dataset: &Dataset, model: &Model, report: &Report) -> Vec<f64> {
         .collect()
 }
 
-fn values(dataset: &Dataset, row: usize) -> Vec<Option<std::borrow::Cow<'_, str>>> {
-    (0..dataset.variables().len())
-        .map(|variable| dataset.value(row, variable))
-        .collect()
-}
-
 /// The log-ins of accounts that were seen before, and beside each one that a stranger might have made. First log-ins
 /// are history only.
 fn contrast(dataset: &Dataset, seed: u64) -> Result<Dataset, TrainError> {
@@ -108,7 +97,7 @@ fn contrast(dataset: &Dataset, seed: u64) -> Result<Dataset, TrainError> {
             *first = (*time).min(*first);
         }
     }
-    let mut contrast = Dataset::new(dataset.variables().to_vec());
+    let mut contrast = Dataset::new(Vec::new());
     if let Some(watched) = dataset.watched() {
         contrast = contrast.watching(watched.clone());
     }
@@ -123,10 +112,7 @@ fn contrast(dataset: &Dataset, seed: u64) -> Result<Dataset, TrainError> {
             Label::Fraud => Label::Fraud,
             _ => Label::Legit,
         };
-        let own = values(dataset, row);
-        let own: Vec<Option<&str>> = own.iter().map(Option::as_deref).collect();
         let login = Row {
-            values: &own,
             event_time: Some(time),
             entity: Some(entity),
             seen: Some(*seen),
@@ -139,10 +125,7 @@ fn contrast(dataset: &Dataset, seed: u64) -> Result<Dataset, TrainError> {
             && let Some(stranger) = stranger(dataset, row, seed)
             && let Some((_, other)) = dataset.seen(stranger)
         {
-            let others = values(dataset, stranger);
-            let others: Vec<Option<&str>> = others.iter().map(Option::as_deref).collect();
             let imagined = Row {
-                values: &others,
                 seen: Some(Event {
                     time,
                     // Nothing that happened has this id.
@@ -344,10 +327,9 @@ mod tests {
         let watched = dataset.watched().cloned().unwrap_or_default();
         let histories = Histories::of(&dataset);
         let score = |from: u64| {
-            let (values, seen) = login(&watched, from, "now", 110 * DAY);
+            let (_, seen) = login(&watched, from, "now", 110 * DAY);
             let history = histories.features(Some("7"), &seen);
-            let values = values.each_ref().map(|value| Some(value.as_str()));
-            model.score(&values, Some(110 * DAY), &history).score
+            model.score(&[], Some(110 * DAY), &history).score
         };
         assert!(
             score(7) + 300.0 < score(99_999),

@@ -7,8 +7,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_frauddetector::Client;
 use aws_sdk_frauddetector::operation::get_event_prediction_metadata::GetEventPredictionMetadataOutput;
 use aws_sdk_frauddetector::types::{
-    DetectorVersionStatus, Entity, IngestedEventsDetail, IngestedEventsTimeWindow, LabelSchema,
-    ModelTypeEnum, ModelVersion, ModelVersionStatus, TrainingDataSchema, TrainingDataSourceEnum,
+    DataSource, DataType, DetectorVersionStatus, Entity, IngestedEventsDetail,
+    IngestedEventsTimeWindow, LabelSchema, Language, ModelTypeEnum, ModelVersion,
+    ModelVersionStatus, TrainingDataSchema, TrainingDataSourceEnum,
 };
 use engine::{Subject, Trainings};
 use fraudstream::clients;
@@ -351,4 +352,188 @@ async fn many_writers_count_every_event_once() {
         .values()
         .map(|profile| serde_json::to_string(profile).unwrap().len());
     assert!(largest.max().unwrap() <= model::history::LARGEST);
+}
+
+const ATI: ModelTypeEnum = ModelTypeEnum::AccountTakeoverInsights;
+const BROWSERS: [&str; 3] = [
+    "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/128.0",
+    "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/126.0 Safari/537.36",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5) AppleWebKit/605.1.15 Version/17.5 Safari/604.1",
+];
+
+/// A log-in at account `n` from where account `from` lives.
+fn login(from: usize, id: &str) -> [(&'static str, String); 3] {
+    let host = id.bytes().map(usize::from).sum::<usize>() % 250;
+    let ip = format!(
+        "{}.{}.{}.{host}",
+        20 + from % 60,
+        from / 60 % 200,
+        from * 7 % 200
+    );
+    [
+        ("ip", ip),
+        ("agent", BROWSERS[from % 3].to_owned()),
+        ("valid", "true".to_owned()),
+    ]
+}
+
+async fn logins_event_type(client: &Client) {
+    let types = [
+        ("ip", "IP_ADDRESS", DataType::String, ""),
+        ("agent", "USERAGENT", DataType::String, ""),
+        ("valid", "ARE_CREDENTIALS_VALID", DataType::Boolean, "false"),
+    ];
+    let mut event_type = client
+        .put_event_type()
+        .name("login")
+        .entity_types("customer");
+    for (name, variable_type, data_type, default) in types {
+        let create = client.create_variable().name(name).default_value(default);
+        let create = create.data_type(data_type).data_source(DataSource::Event);
+        create.variable_type(variable_type).send().await.unwrap();
+        event_type = event_type.event_variables(name);
+    }
+    event_type.send().await.unwrap();
+    let detector = client.put_detector().detector_id("logins");
+    detector.event_type_name("login").send().await.unwrap();
+    let create = client.create_model().model_id("takeover").model_type(ATI);
+    create.event_type_name("login").send().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_learns_how_accounts_log_in() {
+    let shop = Shop::new().await;
+    let client = &shop.world.client;
+    logins_event_type(client).await;
+    for account in 0..1_550 {
+        for visit in 0..3 {
+            let id = format!("{account}-{visit}");
+            let at = FIRST
+                + i64::try_from(account * 7_919 % 40 + visit * (5 + account % 15)).unwrap() * DAY;
+            let mut send = client.send_event().event_type_name("login").event_id(&id);
+            // Some are on their way.
+            let travels = (account * 7 + visit * 3) % 25 == 0;
+            let from = if travels { account + 5_000 } else { account };
+            for (name, value) in login(from, &id) {
+                send = send.event_variables(name, value);
+            }
+            let send = send
+                .event_timestamp(time(at))
+                .entities(entity(&format!("a{account}")));
+            send.send().await.unwrap();
+        }
+    }
+    let schema = ["ip", "agent", "valid"].map(str::to_owned).to_vec();
+    let schema = TrainingDataSchema::builder().set_model_variables(Some(schema));
+    let window = IngestedEventsTimeWindow::builder()
+        .start_time(time(FIRST))
+        .end_time(time(FIRST + 100 * DAY));
+    let events =
+        IngestedEventsDetail::builder().ingested_events_time_window(window.build().unwrap());
+    let create = client
+        .create_model_version()
+        .model_id("takeover")
+        .model_type(ATI);
+    let create = create.training_data_schema(schema.build().unwrap());
+    let create = create.training_data_source(TrainingDataSourceEnum::IngestedEvents);
+    create
+        .ingested_events_detail(events.build())
+        .send()
+        .await
+        .unwrap();
+    let trainings = Trainings::new(Arc::clone(&shop.world.engine), shop.s3.clone(), "one");
+    let trained = trainings.run_one().await.unwrap().unwrap();
+    assert_eq!(
+        (trained.status.as_str(), trained.reason),
+        ("TRAINING_COMPLETE", None)
+    );
+    let describe = client
+        .describe_model_versions()
+        .model_id("takeover")
+        .send()
+        .await
+        .unwrap();
+    let result = describe.model_version_details()[0]
+        .training_result_v2()
+        .unwrap();
+    let ati = result.training_metrics_v2().unwrap().ati().unwrap();
+    assert!(
+        ati.model_performance().unwrap().asi().unwrap() > 0.9,
+        "{ati:?}"
+    );
+    assert!(
+        ati.metric_data_points()[0].atodr().is_none(),
+        "nobody labelled a takeover"
+    );
+
+    let update = client
+        .update_model_version_status()
+        .model_id("takeover")
+        .model_type(ATI);
+    let update = update
+        .model_version_number("1.0")
+        .status(ModelVersionStatus::Active);
+    update.send().await.unwrap();
+    client.put_outcome().name("challenge").send().await.unwrap();
+    let rule = client
+        .create_rule()
+        .detector_id("logins")
+        .rule_id("stranger");
+    let rule = rule
+        .expression("$takeover_insightscore >= 500")
+        .language(Language::Detectorpl);
+    let rule = rule
+        .outcomes("challenge")
+        .send()
+        .await
+        .unwrap()
+        .rule
+        .unwrap();
+    let model = ModelVersion::builder().model_id("takeover").model_type(ATI);
+    let model = model.model_version_number("1.0").build().unwrap();
+    let create = client
+        .create_detector_version()
+        .detector_id("logins")
+        .rules(rule);
+    let version = create
+        .model_versions(model)
+        .send()
+        .await
+        .unwrap()
+        .detector_version_id
+        .unwrap();
+    let update = client
+        .update_detector_version_status()
+        .detector_id("logins");
+    let update = update
+        .detector_version_id(version)
+        .status(DetectorVersionStatus::Active);
+    update.send().await.unwrap();
+
+    let now = FIRST + 70 * DAY;
+    let score = async |account: &str, from: usize, id: &str| {
+        let mut predict = client
+            .get_event_prediction()
+            .detector_id("logins")
+            .event_id(id);
+        for (name, value) in login(from, id) {
+            predict = predict.event_variables(name, value);
+        }
+        let predict = predict.event_type_name("login").event_timestamp(time(now));
+        let output = predict.entities(entity(account)).send().await.unwrap();
+        let score = output.model_scores()[0].scores().unwrap()["takeover_insightscore"];
+        (score, output.rule_results().len())
+    };
+    let (home, challenges) = score("a4", 4, "home").await;
+    assert!((0.0..450.0).contains(&home) && challenges == 0, "{home}");
+    let (away, challenges) = score("a4", 905, "away").await;
+    assert!(away >= 500.0 && challenges == 1, "{away}");
+    // An account's first log-in, and nobody's.
+    for (account, id) in [("newcomer", "first"), ("unknown", "nobody")] {
+        let (first, challenges) = score(account, 4, id).await;
+        assert!(
+            (first + 1.0).abs() < f32::EPSILON && challenges == 0,
+            "{first}"
+        );
+    }
 }
