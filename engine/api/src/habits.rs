@@ -189,7 +189,7 @@ impl Engine {
         let mut found = HashMap::new();
         for item in self.events.items(&keys).await? {
             if let Some(Ok(pk)) = item.get("pk").map(AttributeValue::as_s) {
-                found.insert(pk.clone(), known(store::read(item)?)?);
+                found.insert(pk.clone(), known(&store::read(item)?)?);
             }
         }
         let before = |key: &Key| found.get(&key.pk).cloned().unwrap_or_default();
@@ -264,7 +264,7 @@ impl Engine {
 
     async fn known(&self, key: &Key) -> Result<Known> {
         match self.events.get::<Stored>(key).await? {
-            Some(stored) => known(stored),
+            Some(stored) => known(&stored),
             None => Ok(Known::default()),
         }
     }
@@ -332,7 +332,7 @@ impl Engine {
     }
 }
 
-fn known(stored: Stored) -> Result<Known> {
+fn known(stored: &Stored) -> Result<Known> {
     Ok(Known {
         profile: serde_json::from_str(&stored.profile).map_err(Error::internal)?,
         revision: stored.revision,

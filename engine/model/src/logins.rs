@@ -89,52 +89,44 @@ fn found(dataset: &Dataset, model: &Model, report: &Report) -> Vec<f64> {
 /// The log-ins of accounts that were seen before, and beside each one that a stranger might have made. First log-ins
 /// are history only.
 fn contrast(dataset: &Dataset, seed: u64) -> Result<Dataset, TrainError> {
-    let codes = &dataset.entities().codes;
-    let mut first: FxHashMap<u32, i64> = FxHashMap::default();
-    for (code, time) in codes.iter().zip(dataset.event_times()) {
-        if let Some(time) = time {
-            let first = first.entry(*code).or_insert(*time);
-            *first = (*time).min(*first);
-        }
+    let logins = || (0..dataset.len()).filter_map(|row| Some((row, dataset.seen(row)?)));
+    let mut first: FxHashMap<&str, i64> = FxHashMap::default();
+    for (_, (account, login)) in logins() {
+        let first = first.entry(account).or_insert(login.time);
+        *first = login.time.min(*first);
     }
     let mut contrast = Dataset::new(Vec::new());
     if let Some(watched) = dataset.watched() {
         contrast = contrast.watching(watched.clone());
     }
-    for row in 0..dataset.len() {
-        let (Some((entity, seen)), Some(time)) = (dataset.seen(row), dataset.event_times()[row])
-        else {
-            continue;
-        };
-        let comes_back = first.get(&codes[row]).is_some_and(|first| *first < time);
-        let label = match dataset.labels()[row] {
-            _ if !comes_back => Label::Unknown,
-            Label::Fraud => Label::Fraud,
-            _ => Label::Legit,
-        };
-        let login = Row {
-            event_time: Some(time),
-            entity: Some(entity),
-            seen: Some(*seen),
-            label,
+    let full = |_| TrainError::TooManyRows;
+    for (row, (account, login)) in logins() {
+        let comes_back = first.get(account).is_some_and(|first| *first < login.time);
+        let own = Row {
+            event_time: Some(login.time),
+            entity: Some(account),
+            seen: Some(*login),
+            label: match dataset.labels()[row] {
+                _ if !comes_back => Label::Unknown,
+                Label::Fraud => Label::Fraud,
+                _ => Label::Legit,
+            },
             ..Row::default()
         };
-        let full = |_| TrainError::TooManyRows;
-        contrast.push(&login).map_err(full)?;
-        if label == Label::Legit
-            && let Some(stranger) = stranger(dataset, row, seed)
-            && let Some((_, other)) = dataset.seen(stranger)
+        contrast.push(&own).map_err(full)?;
+        if own.label == Label::Legit
+            && let Some(other) = stranger(dataset, account, mix(row as u64) ^ seed)
         {
             let imagined = Row {
                 seen: Some(Event {
-                    time,
+                    time: login.time,
                     // Nothing that happened has this id.
-                    id: !seen.id,
+                    id: !login.id,
                     ..*other
                 }),
                 label: Label::Fraud,
                 imagined: true,
-                ..login
+                ..own
             };
             contrast.push(&imagined).map_err(full)?;
         }
@@ -142,14 +134,15 @@ fn contrast(dataset: &Dataset, seed: u64) -> Result<Dataset, TrainError> {
     Ok(contrast)
 }
 
-/// A log-in at another account.
-fn stranger(dataset: &Dataset, row: usize, seed: u64) -> Option<usize> {
-    let codes = &dataset.entities().codes;
+/// A log-in at another account, by chance.
+fn stranger<'a>(dataset: &'a Dataset, account: &str, seed: u64) -> Option<&'a Event> {
     let mut draw = (1..=TRIES).map(|time| {
-        let chance = mix(seed ^ mix(row as u64) ^ time.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        usize::try_from(chance % dataset.len() as u64).unwrap_or_default()
+        let chance = mix(seed ^ time.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let row = usize::try_from(chance % dataset.len() as u64).unwrap_or_default();
+        dataset.seen(row)
     });
-    draw.find(|other| codes[*other] != codes[row] && dataset.seen(*other).is_some())
+    let (_, event) = draw.find_map(|drawn| drawn.filter(|(other, _)| *other != account))?;
+    Some(event)
 }
 
 /// What Amazon demands of log-ins (user guide, "Account takeover insights").

@@ -400,18 +400,14 @@ async fn logins_event_type(client: &Client) {
     create.event_type_name("login").send().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_model_learns_how_accounts_log_in() {
-    let shop = Shop::new().await;
-    let client = &shop.world.client;
-    logins_event_type(client).await;
+/// Three log-ins of each account, some of them on a journey.
+async fn store_logins(client: &Client) {
     for account in 0..1_550 {
         for visit in 0..3 {
             let id = format!("{account}-{visit}");
             let at = FIRST
                 + i64::try_from(account * 7_919 % 40 + visit * (5 + account % 15)).unwrap() * DAY;
             let mut send = client.send_event().event_type_name("login").event_id(&id);
-            // Some are on their way.
             let travels = (account * 7 + visit * 3) % 25 == 0;
             let from = if travels { account + 5_000 } else { account };
             for (name, value) in login(from, &id) {
@@ -423,6 +419,10 @@ async fn a_model_learns_how_accounts_log_in() {
             send.send().await.unwrap();
         }
     }
+}
+
+/// Asks for version 1.0.
+async fn logins_version(client: &Client) {
     let schema = ["ip", "agent", "valid"].map(str::to_owned).to_vec();
     let schema = TrainingDataSchema::builder().set_model_variables(Some(schema));
     let window = IngestedEventsTimeWindow::builder()
@@ -441,31 +441,10 @@ async fn a_model_learns_how_accounts_log_in() {
         .send()
         .await
         .unwrap();
-    let trainings = Trainings::new(Arc::clone(&shop.world.engine), shop.s3.clone(), "one");
-    let trained = trainings.run_one().await.unwrap().unwrap();
-    assert_eq!(
-        (trained.status.as_str(), trained.reason),
-        ("TRAINING_COMPLETE", None)
-    );
-    let describe = client
-        .describe_model_versions()
-        .model_id("takeover")
-        .send()
-        .await
-        .unwrap();
-    let result = describe.model_version_details()[0]
-        .training_result_v2()
-        .unwrap();
-    let ati = result.training_metrics_v2().unwrap().ati().unwrap();
-    assert!(
-        ati.model_performance().unwrap().asi().unwrap() > 0.9,
-        "{ati:?}"
-    );
-    assert!(
-        ati.metric_data_points()[0].atodr().is_none(),
-        "nobody labelled a takeover"
-    );
+}
 
+/// Version 1.0 challenges whoever scores 500.
+async fn challenge(client: &Client) {
     let update = client
         .update_model_version_status()
         .model_id("takeover")
@@ -509,7 +488,41 @@ async fn a_model_learns_how_accounts_log_in() {
         .detector_version_id(version)
         .status(DetectorVersionStatus::Active);
     update.send().await.unwrap();
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_learns_how_accounts_log_in() {
+    let shop = Shop::new().await;
+    let client = &shop.world.client;
+    logins_event_type(client).await;
+    store_logins(client).await;
+    logins_version(client).await;
+    let trainings = Trainings::new(Arc::clone(&shop.world.engine), shop.s3.clone(), "one");
+    let trained = trainings.run_one().await.unwrap().unwrap();
+    assert_eq!(
+        (trained.status.as_str(), trained.reason),
+        ("TRAINING_COMPLETE", None)
+    );
+    let describe = client
+        .describe_model_versions()
+        .model_id("takeover")
+        .send()
+        .await
+        .unwrap();
+    let result = describe.model_version_details()[0]
+        .training_result_v2()
+        .unwrap();
+    let ati = result.training_metrics_v2().unwrap().ati().unwrap();
+    assert!(
+        ati.model_performance().unwrap().asi().unwrap() > 0.9,
+        "{ati:?}"
+    );
+    assert!(
+        ati.metric_data_points()[0].atodr().is_none(),
+        "nobody labelled a takeover"
+    );
+
+    challenge(client).await;
     let now = FIRST + 70 * DAY;
     let score = async |account: &str, from: usize, id: &str| {
         let mut predict = client
