@@ -8,6 +8,7 @@ mod pictures;
 mod table;
 
 use std::fmt;
+use std::hash::BuildHasher as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use model::{
     Dataset, Inferred, Label, LabelsAre, Message, Model, Options, Report, Row, TrainError,
     VariableType,
 };
+use rustc_hash::{FxBuildHasher, FxHashSet};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -133,6 +135,8 @@ pub struct Evaluation {
     pub columns: Vec<Inferred>,
     /// Rows that were left out because they do not have the header's columns.
     pub broken_rows: usize,
+    /// Rows to train on whose `EVENT_ID` came before.
+    pub repeated_ids: usize,
     /// What training found.
     pub training: Report,
     /// What the test says.
@@ -181,13 +185,22 @@ impl Evaluate {
         };
         let mut look_ups = LookUps::new(columns.variables.len());
         let mut dataset = Dataset::new(columns.variables.clone());
+        // One time for all rows is when the file was written.
         let mut real_label_times = false;
+        let mut first_label_time = None;
+        let mut ids: FxHashSet<u64> = FxHashSet::default();
+        let mut repeated_ids = 0;
         let broken_rows = table.each(|event| {
             if matches!(&test, Test::Rows(held_out) if held_out[event.number - 1]) {
                 return Ok(());
             }
             let (event_time, label_time) = (event.row.event_time, event.row.label_time);
-            real_label_times |= label_time.is_some() && label_time != event_time;
+            first_label_time = first_label_time.or(label_time);
+            real_label_times |= label_time.is_some()
+                && label_time != event_time
+                && label_time != first_label_time;
+            let id = event.id.map(|id| FxBuildHasher.hash_one(id));
+            repeated_ids += usize::from(id.is_some_and(|id| !ids.insert(id)));
             look_ups.learn(&event.row);
             dataset.push(&event.row).map_err(TableError::from)
         })?;
@@ -199,7 +212,7 @@ impl Evaluate {
         let start = Instant::now();
         let (model, training) = self.train(&dataset, labels)?;
         let training_seconds = start.elapsed().as_secs_f64();
-        drop(dataset);
+        drop((dataset, ids));
 
         let (scored, times) = self.score(columns, &test, &model, &look_ups)?;
         let bytes = model.to_bytes();
@@ -215,6 +228,7 @@ impl Evaluate {
             timestamp: columns.event_time.clone(),
             columns: columns.inferred.clone(),
             broken_rows,
+            repeated_ids,
             measures: Measures::new(&scored, &columns.variables, &look_ups),
             training,
             training_seconds,
@@ -596,6 +610,17 @@ impl Evaluation {
                 "{} rows do not have the header's columns and were left out.",
                 self.broken_rows
             ));
+        }
+        if self.repeated_ids > 0 {
+            notes.push(format!(
+                "{} rows to train on have an EVENT_ID that another row has; all were kept. Is an event in the file twice?",
+                self.repeated_ids
+            ));
+        }
+        if self.measures.auc.low <= 0.5 {
+            notes.push(
+                "on these events the model may be no better than chance: the range of its AUC reaches 0.5.".to_owned(),
+            );
         }
         notes
     }
