@@ -154,8 +154,8 @@ pub struct Evaluation {
 /// The events to measure on.
 enum Test<'a> {
     File(&'a Path),
-    /// Places of rows of the training file, from 1.
-    Rows(Vec<bool>),
+    /// Rows of the training file, by their places, and how they were chosen.
+    Rows(Vec<bool>, &'static str),
 }
 
 impl Evaluate {
@@ -181,7 +181,7 @@ impl Evaluate {
         let table = columns.table(&self.train);
         let test = match &self.test {
             Some(path) => Test::File(path),
-            None => Test::Rows(held_out(&table)?),
+            None => held_out(&table)?,
         };
         let mut look_ups = LookUps::new(columns.variables.len());
         let mut dataset = Dataset::new(columns.variables.clone());
@@ -191,14 +191,13 @@ impl Evaluate {
         let mut ids: FxHashSet<u64> = FxHashSet::default();
         let mut repeated_ids = 0;
         let broken_rows = table.each(|event| {
-            if matches!(&test, Test::Rows(held_out) if held_out[event.number - 1]) {
+            if matches!(&test, Test::Rows(held_out, _) if held_out[event.number - 1]) {
                 return Ok(());
             }
             let (event_time, label_time) = (event.row.event_time, event.row.label_time);
             first_label_time = first_label_time.or(label_time);
-            real_label_times |= label_time.is_some()
-                && label_time != event_time
-                && label_time != first_label_time;
+            real_label_times |=
+                label_time.is_some() && label_time != event_time && label_time != first_label_time;
             let id = event.id.map(|id| FxBuildHasher.hash_one(id));
             repeated_ids += usize::from(id.is_some_and(|id| !ids.insert(id)));
             look_ups.learn(&event.row);
@@ -221,8 +220,7 @@ impl Evaluate {
             test: self.test.as_ref().map(|path| path.display().to_string()),
             divided: match &test {
                 Test::File(_) => None,
-                Test::Rows(_) if columns.event_time.is_some() => Some("the newest fifth by time"),
-                Test::Rows(_) => Some("a fifth by chance"),
+                Test::Rows(_, how) => Some(*how),
             },
             label: columns.label.clone(),
             timestamp: columns.event_time.clone(),
@@ -287,7 +285,7 @@ impl Evaluate {
                 score(event.number, &event.row);
                 Ok::<(), TableError>(())
             })?,
-            Test::Rows(held_out) => columns.table(&self.train).each(|event| {
+            Test::Rows(held_out, _) => columns.table(&self.train).each(|event| {
                 if held_out[event.number - 1] {
                     score(event.number, &event.row);
                 }
@@ -373,7 +371,7 @@ fn bar(quiet: bool) -> ProgressBar {
 }
 
 /// Which rows of the only file are measured: the newest by time, or some by a hash of their place.
-fn held_out(table: &table::Table<'_>) -> Result<Vec<bool>, TableError> {
+fn held_out(table: &table::Table<'_>) -> Result<Test<'static>, TableError> {
     let mut times = Vec::new();
     table.each(|event| {
         // A row that was left out has a place too.
@@ -384,7 +382,7 @@ fn held_out(table: &table::Table<'_>) -> Result<Vec<bool>, TableError> {
     let mut known: Vec<i64> = times.iter().flatten().copied().collect();
     known.sort_unstable();
     let cut = known.get(known.len() * TRAIN_PERCENT / 100).copied();
-    let by_time = known.len() * 2 > times.len();
+    let by_time = known.len() * 2 > times.len() && known.first() != known.last();
     let is_held_out = |(place, time): (usize, &Option<i64>)| match (by_time, time, cut) {
         (true, Some(time), Some(cut)) => *time >= cut,
         (true, ..) => false,
@@ -396,7 +394,15 @@ fn held_out(table: &table::Table<'_>) -> Result<Vec<bool>, TableError> {
             (hash ^ (hash >> 31)) % 100 >= TRAIN_PERCENT as u64
         }
     };
-    Ok(times.iter().enumerate().map(is_held_out).collect())
+    let rows = times.iter().enumerate().map(is_held_out).collect();
+    Ok(Test::Rows(
+        rows,
+        if by_time {
+            "the newest fifth by time"
+        } else {
+            "a fifth by chance"
+        },
+    ))
 }
 
 fn month(seconds: i64) -> Option<String> {
