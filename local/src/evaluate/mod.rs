@@ -183,7 +183,7 @@ impl Evaluate {
             Some(path) => Test::File(path),
             None => held_out(&table)?,
         };
-        let mut look_ups = LookUps::new(columns.variables.len());
+        let mut look_ups = LookUps::new(&columns.variables);
         let mut dataset = Dataset::new(columns.variables.clone());
         // One time for all rows is when the file was written.
         let mut real_label_times = false;
