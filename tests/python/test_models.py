@@ -123,6 +123,65 @@ def test_evaluate_says_what_is_missing(fraudstream, events, tmp_path, words, sen
     assert sentence in run(fraudstream, tmp_path, "evaluate", events, *words, status=1)
 
 
+def rows(change=lambda number, row: row, many=3000, header="EVENT_ID,EVENT_TIMESTAMP,amount,kind,note,EVENT_LABEL"):
+    """A file of events whose amount tells fraud, each row changed by `change`."""
+    chance = random.Random(3)
+    lines = [header]
+    for number in range(many):
+        fraud = chance.random() < 0.1
+        second = chance.randrange(200 * 86400)
+        time = f"2026-{second // 86400 // 28 % 12 + 1:02}-{second // 86400 % 28 + 1:02}T{second // 3600 % 24:02}:00:00Z"
+        row = [f"e{number}", time, f"{chance.lognormvariate(4.5 if fraud else 3.5, 0.5):.2f}", chance.choice("abc"), f"note {number}", str(int(fraud))]
+        lines.append(",".join(change(number, row)))
+    return "\n".join(lines) + "\n"
+
+
+def put(place, value):
+    """Puts a value, or what a function makes of the row's number, in a column of every row."""
+    def change(number, row):
+        row[place] = value(number) if callable(value) else value
+        return row
+    return change
+
+
+@pytest.mark.parametrize("text, note", [
+    # 100,000 categories, so that no two rows have the same.
+    (rows(put(3, lambda number: f"kind{number * 33}"), 5000), None),
+    (rows(put(0, lambda number: f"e{number // 2}")), "rows to train on have an EVENT_ID that another row has"),
+    (rows(put(2, lambda number: ["NaN", "Infinity", "-inf", "1e999", "12.5"][number % 5] if number % 3 == 0 else f"{number % 97}.5")), None),
+    (rows(put(4, lambda number: f"{number} " + "word%20é " * 900)), None),
+    (rows(put(3, "")), None),
+    (rows(put(3, "same")), None),
+    (rows()[:-20], "1 rows do not have the header's columns"),
+    (rows(put(1, "2026-01-01T00:00:00Z")), None),
+    (rows(put(2, lambda number: str(number * 7919 % 100))), "no better than chance"),
+], ids=["distinct", "repeated-ids", "infinities", "long", "missing", "constant", "cut", "one-time", "chance"])
+def test_evaluate_takes_odd_files(fraudstream, tmp_path, text, note):
+    (tmp_path / "odd.csv").write_text(text)
+    found = run(fraudstream, tmp_path, "evaluate", "odd.csv", "--scores", "scores.csv", "--model", "model")
+    assert "AUC" in found
+    assert note is None or note in found
+    with open(tmp_path / "scores.csv") as file:
+        scores = [float(row.split(",")[3]) for row in list(file)[1:]]
+    assert len(set(scores)) > 1, "a model that scores everything alike says nothing"
+
+
+@pytest.mark.parametrize("text, sentence", [
+    (rows(put(5, "0")), "Fewer than 50 rows are labeled as fraudulent events."),
+    (rows(put(5, "fraud")), "`EVENT_LABEL` holds nothing but `fraud`; events of two kinds are needed"),
+    (rows(put(5, "")), "`EVENT_LABEL` holds nothing; events of two kinds are needed"),
+    (rows(lambda number, row: [row[0], row[1], "", "", "", row[5]]), "Dataset must contain at least 1 variables suitable for training."),
+    (rows(lambda number, row: [row[0], row[1], "1", "a", "same", row[5]]), "Dataset must contain at least 1 variables suitable for training."),
+    (rows(lambda number, row: row if number % 2 else row[:4]), "rows do not have the 6 columns of the header (the first is row 1)"),
+    (rows(put(1, lambda number: "" if number % 9 == 0 else f"2026-01-{number % 28 + 1:02}")), "EVENT_TIMESTAMP with missing values"),
+    ("PK\x03\x04 and so on", "a ZIP or Excel file; unpack it, or save it as CSV"),
+    ("", "there are no rows under the header"),
+], ids=["legit", "fraud", "unlabelled", "nothing", "constant", "cut", "times", "zip", "empty"])
+def test_evaluate_says_why_not(fraudstream, tmp_path, text, sentence):
+    (tmp_path / "odd.csv").write_text(text)
+    assert sentence in run(fraudstream, tmp_path, "evaluate", "odd.csv", status=1)
+
+
 def test_evaluate_needs_a_file(fraudstream, tmp_path):
     assert "give its name, not standard input" in run(fraudstream, tmp_path, "evaluate", "-", status=1)
     assert "No such file" in run(fraudstream, tmp_path, "evaluate", "missing.csv", status=1)

@@ -180,6 +180,9 @@ fn by_name(
 ) -> Option<(VariableType, &'static str)> {
     use VariableType as T;
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
+    if has(&["ip", "ipaddress"]) && values.share(|text| looks::ip(text).is_some()) > 0.9 {
+        return Some((T::IpAddress, "named so, addresses as numbers"));
+    }
     let to_parcel = has(&["shipping", "ship", "delivery", "recipient"]);
     let either = |billing, shipping| if to_parcel { shipping } else { billing };
     if has(&["phone", "telephone", "mobile", "tel"]) && values.share(looks::is_phone) > 0.8 {
@@ -258,6 +261,7 @@ mod tests {
                     String::new(),
                     format!("41111{}", n % 10),
                     (1000 + n).to_string(),
+                    format!("{}.{n}", 16_800_000 + n * 9_999_999),
                 ]
                 .into_iter()
                 .map(Some)
@@ -283,6 +287,7 @@ mod tests {
             "empty",
             "card_bin",
             "row_id",
+            "ip_number",
         ];
         let inferred = infer(&headers, &rows);
         let found: Vec<&str> = inferred
@@ -306,6 +311,7 @@ mod tests {
                 "-",
                 "CARD_BIN",
                 "-",
+                "IP_ADDRESS",
             ]
         );
     }

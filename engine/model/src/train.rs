@@ -259,7 +259,8 @@ pub(crate) fn fit(
     let mut tell = Teller { progress };
     tell.at(Stage::Features, 0.0)?;
     let trial = Prepared::new(dataset, &events, cuts[0], cuts[1], options)?;
-    let (settings, trial_forest, trees) = search(&trial, options, &mut tell)?;
+    let (settings, forests) = search(&trial, options, &mut tell)?;
+    let trial_forest = Forest::mean(trial.matrix.columns(), &forests)?;
     let validated = trial.scores(&trial_forest);
     let calibration = Calibration::fit(
         validated
@@ -273,12 +274,15 @@ pub(crate) fn fit(
 
     tell.at(Stage::AllFeatures, 0.7)?;
     let all = Prepared::new(dataset, &events, events.len(), events.len(), options)?;
-    let settings = boost::Options {
-        // More rows carry more trees.
-        trees: trees + trees / 10 + 1,
-        ..settings
-    };
-    let forest = all.grow(&settings, Stage::Growing, 0.8..1.0, &mut tell)?;
+    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    let width = 0.2 / settings.len() as f64;
+    let mut forests = Vec::new();
+    let mut from = 0.8;
+    for settings in &settings {
+        forests.push(all.grow(settings, Stage::Growing, from..from + width, &mut tell)?);
+        from += width;
+    }
+    let forest = Forest::mean(all.matrix.columns(), &forests)?;
     let model = Model {
         encoding: Encoding::Learnt(Box::new(all.encoder)),
         forest,
@@ -295,13 +299,7 @@ pub(crate) fn fit(
         recall_at_1_percent: ranking.recall_at(0.01),
         thresholds: thresholds(curve, &calibration, &validated),
         importance: model.importance(),
-        settings: format!(
-            "{} trees, at most {} leaves, learning rate {}, at least {} rows a leaf",
-            model.forest.trees(),
-            settings.max_leaves,
-            settings.learning_rate,
-            settings.min_rows
-        ),
+        settings: in_words(&settings),
         trees: model.forest.trees(),
         logins: None,
     };
@@ -518,35 +516,84 @@ fn candidates(rows: usize, columns: usize, options: &Options) -> Vec<boost::Opti
     candidates
 }
 
-/// The candidate with the least loss on the stop block, its forest, and how many trees it has.
+/// So many of the best candidates are averaged: together they err less than the best alone.
+const MOST_FORESTS: usize = 3;
+/// If their loss is at most this share above the best one's.
+const NEARLY_BEST: f64 = 0.05;
+
+/// Settings that were tried, and what came of it.
+struct Found {
+    settings: boost::Options,
+    /// The least loss on the stop block.
+    loss: f64,
+    forest: Forest,
+}
+
+/// The settings worth averaging, best first, for growing on all rows; and the forests that they gave on the training
+/// block.
 fn search(
     trial: &Prepared,
     options: &Options,
     tell: &mut Teller<'_>,
-) -> Result<(boost::Options, Forest, usize), TrainError> {
+) -> Result<(Vec<boost::Options>, Vec<Forest>), TrainError> {
     let candidates = candidates(trial.train.len(), trial.matrix.columns(), options);
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
     let width = 0.6 / candidates.len() as f64;
-    let mut best: Option<(f64, boost::Options, Forest)> = None;
+    let mut found: Vec<Found> = Vec::new();
     let mut from = 0.1;
-    for candidate in candidates {
-        let trained = trial.boost(&candidate, Stage::Search, from..from + width, tell)?;
+    for settings in candidates {
+        let trained = trial.boost(&settings, Stage::Search, from..from + width, tell);
         from += width;
+        let trained = match trained {
+            // Its leaves are too large for so few rows.
+            Err(TrainError::NothingToLearn) => continue,
+            trained => trained?,
+        };
         let loss = trained
             .measures
             .iter()
             .copied()
             .fold(f64::INFINITY, f64::min);
-        if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
-            best = Some((loss, candidate, trained.forest));
-        }
+        found.push(Found {
+            settings,
+            loss,
+            forest: trained.forest,
+        });
     }
-    let (_, settings, forest) = best.ok_or(TrainError::NothingToLearn)?;
-    let trees = forest.trees();
-    if trees == 0 {
+    found.sort_by(|a, b| a.loss.total_cmp(&b.loss));
+    let worst = found
+        .first()
+        .map_or(0.0, |best| best.loss * (1.0 + NEARLY_BEST));
+    found.retain(|found| found.loss <= worst && found.forest.trees() > 0);
+    found.truncate(MOST_FORESTS);
+    if found.is_empty() {
         return Err(TrainError::NothingToLearn);
     }
-    Ok((settings, forest, trees))
+    Ok(found
+        .into_iter()
+        .map(|found| {
+            let trees = found.forest.trees();
+            let settings = boost::Options {
+                // More rows carry more trees.
+                trees: trees + trees / 10 + 1,
+                ..found.settings
+            };
+            (settings, found.forest)
+        })
+        .unzip())
+}
+
+fn in_words(settings: &[boost::Options]) -> String {
+    let words: Vec<String> = settings
+        .iter()
+        .map(|settings| {
+            format!(
+                "{} trees, at most {} leaves, learning rate {}, at least {} rows a leaf",
+                settings.trees, settings.max_leaves, settings.learning_rate, settings.min_rows
+            )
+        })
+        .collect();
+    words.join("; ")
 }
 
 fn thresholds(

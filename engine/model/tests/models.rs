@@ -373,6 +373,32 @@ fn nothing_to_learn_is_said() {
 }
 
 #[test]
+fn few_rows_and_one_telling_column_are_enough() {
+    // Some settings that are tried want more rows in a leaf than there are, and some trees draw only columns that
+    // say nothing.
+    let mut few = Dataset::new(vec![
+        Variable::new("amount", VariableType::Numeric),
+        Variable::new("constant", VariableType::Numeric),
+        Variable::new("missing", VariableType::Numeric),
+    ]);
+    for n in 0..140_u64 {
+        let fraud = n.is_multiple_of(2);
+        let amount = chance(n) % 100 + if fraud { 80 } else { 0 };
+        let values = [amount.to_string(), "1".to_owned(), String::new()];
+        push(&mut few, &values, fraud, None);
+    }
+    let options = Options {
+        min_variables: 1,
+        labels_are: LabelsAre::Final,
+        ..Options::default()
+    };
+    let (model, _) = train(&few, &options, &mut |_| ControlFlow::Continue(())).unwrap();
+    let odds = |amount| model.score(&[Some(amount), Some("1"), None], None, &[]).log_odds;
+    assert!(odds("170") > odds("10") + 1.0);
+    assert!(model.forest().trees() > 10, "{model:?}");
+}
+
+#[test]
 fn strange_values_are_no_trouble() {
     let mut strange = Dataset::new(variables());
     let long = "a%20é".repeat(2000);

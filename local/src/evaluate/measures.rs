@@ -12,6 +12,9 @@ use serde::Serialize;
 const PRIOR: f64 = 2.0;
 /// A column of fewer values is no key.
 const KEY_VALUES: usize = 100;
+/// Numbers, dates and texts are no keys: of more values than these the first are looked up, lest the tables outgrow
+/// the data.
+const MOST_VALUES: usize = 50_000;
 
 /// An event of the test file with its score.
 #[derive(Clone, Debug)]
@@ -40,6 +43,7 @@ pub struct Scored {
 #[derive(Debug)]
 pub struct LookUps {
     columns: Vec<FxHashMap<u64, (u32, u32)>>,
+    can_be_keys: Vec<bool>,
     fraud: u32,
     labelled: u32,
 }
@@ -137,10 +141,14 @@ fn hash(text: &str) -> u64 {
 }
 
 impl LookUps {
-    /// Tables of so many columns, empty.
-    pub fn new(columns: usize) -> Self {
+    /// Tables of these columns, empty.
+    pub fn new(variables: &[Variable]) -> Self {
         Self {
-            columns: vec![FxHashMap::default(); columns],
+            columns: vec![FxHashMap::default(); variables.len()],
+            can_be_keys: variables
+                .iter()
+                .map(|variable| can_be_key(variable.kind))
+                .collect(),
             fraud: 0,
             labelled: 0,
         }
@@ -155,8 +163,13 @@ impl LookUps {
         };
         self.labelled = self.labelled.saturating_add(1);
         self.fraud = self.fraud.saturating_add(fraud);
-        for (table, value) in self.columns.iter_mut().zip(row.values) {
-            let counts = table.entry(hash(value.unwrap_or_default())).or_default();
+        let tables = self.columns.iter_mut().zip(&self.can_be_keys);
+        for ((table, can_be_key), value) in tables.zip(row.values) {
+            let value = hash(value.unwrap_or_default());
+            if !can_be_key && table.len() >= MOST_VALUES && !table.contains_key(&value) {
+                continue;
+            }
+            let counts = table.entry(value).or_default();
             counts.0 = counts.0.saturating_add(fraud);
             counts.1 = counts.1.saturating_add(1);
         }
@@ -197,10 +210,14 @@ impl LookUps {
             .collect()
     }
 
-    fn is_key(&self, column: usize, kind: VariableType) -> bool {
-        let words = matches!(kind, VariableType::FreeFormText | VariableType::DateTime);
-        !kind.is_number() && !words && self.columns[column].len() > KEY_VALUES
+    fn is_key(&self, column: usize) -> bool {
+        self.can_be_keys[column] && self.columns[column].len() > KEY_VALUES
     }
+}
+
+fn can_be_key(kind: VariableType) -> bool {
+    let words = matches!(kind, VariableType::FreeFormText | VariableType::DateTime);
+    !kind.is_number() && !words
 }
 
 impl Measures {
@@ -290,7 +307,7 @@ fn keys(scored: &[Scored], variables: &[Variable], look_ups: &LookUps) -> Vec<Ke
     variables
         .iter()
         .enumerate()
-        .filter(|(column, variable)| look_ups.is_key(*column, variable.kind))
+        .filter(|(column, _)| look_ups.is_key(*column))
         .map(|(column, variable)| Keys {
             column: variable.name.clone(),
             known: with(column, true),

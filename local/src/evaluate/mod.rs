@@ -10,6 +10,7 @@ mod table;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::BuildHasher as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use model::metrics::Ranking;
 use model::{
     Dataset, Inferred, Label, LabelsAre, Message, Model, Options, Report, TrainError, VariableType,
 };
+use rustc_hash::{FxBuildHasher, FxHashSet};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -142,6 +144,8 @@ pub struct Evaluation {
     pub columns: Vec<Inferred>,
     /// Rows that were left out because they do not have the header's columns.
     pub broken_rows: usize,
+    /// Rows to train on whose `EVENT_ID` came before.
+    pub repeated_ids: usize,
     /// What training found.
     pub training: Report,
     /// What the test says.
@@ -162,8 +166,8 @@ pub struct Evaluation {
 /// The events to measure on.
 enum Test<'a> {
     File(&'a Path),
-    /// Places of rows of the training file, from 1.
-    Rows(Vec<bool>),
+    /// Rows of the training file, by their places, and how they were chosen.
+    Rows(Vec<bool>, &'static str),
 }
 
 impl Evaluate {
@@ -189,7 +193,7 @@ impl Evaluate {
         let table = columns.table(&self.train);
         let test = match &self.test {
             Some(path) => Test::File(path),
-            None => Test::Rows(held_out(&table)?),
+            None => held_out(&table)?,
         };
         // What is wrong with the detector file is said before a training that may take minutes.
         let detector = self.detector.as_deref().map(Detector::read).transpose()?;
@@ -197,15 +201,23 @@ impl Evaluate {
             .as_ref()
             .map(|detector| self.over(detector, columns))
             .transpose()?;
-        let mut look_ups = LookUps::new(columns.variables.len());
+        let mut look_ups = LookUps::new(&columns.variables);
         let mut dataset = columns.dataset();
+        // One time for all rows is when the file was written.
         let mut real_label_times = false;
+        let mut first_label_time = None;
+        let mut ids: FxHashSet<u64> = FxHashSet::default();
+        let mut repeated_ids = 0;
         let broken_rows = table.each(|event| {
-            if matches!(&test, Test::Rows(held_out) if held_out[event.number - 1]) {
+            if matches!(&test, Test::Rows(held_out, _) if held_out[event.number - 1]) {
                 return Ok(());
             }
             let (event_time, label_time) = (event.row.event_time, event.row.label_time);
-            real_label_times |= label_time.is_some() && label_time != event_time;
+            first_label_time = first_label_time.or(label_time);
+            real_label_times |=
+                label_time.is_some() && label_time != event_time && label_time != first_label_time;
+            let id = event.id.map(|id| FxBuildHasher.hash_one(id));
+            repeated_ids += usize::from(id.is_some_and(|id| !ids.insert(id)));
             look_ups.learn(&event.row);
             dataset.push(&event.row).map_err(TableError::from)
         })?;
@@ -218,7 +230,7 @@ impl Evaluate {
         let (model, training) = self.train(&dataset, labels)?;
         let training_seconds = start.elapsed().as_secs_f64();
         let histories = Histories::of(&dataset);
-        drop(dataset);
+        drop((dataset, ids));
 
         let histories = self.histories(columns, &test, histories)?;
         let (scored, times) = self.score(
@@ -235,13 +247,13 @@ impl Evaluate {
             test: self.test.as_ref().map(|path| path.display().to_string()),
             divided: match &test {
                 Test::File(_) => None,
-                Test::Rows(_) if columns.event_time.is_some() => Some("the newest fifth by time"),
-                Test::Rows(_) => Some("a fifth by chance"),
+                Test::Rows(_, how) => Some(*how),
             },
             label: columns.label.clone(),
             timestamp: columns.event_time.clone(),
             columns: columns.inferred.clone(),
             broken_rows,
+            repeated_ids,
             measures: Measures::new(&scored, &columns.variables, &look_ups),
             rules_only: rules.map(|rules| rules.measures(&scored)),
             training,
@@ -335,10 +347,10 @@ impl Evaluate {
     ) -> Result<(), TableError> {
         let path = match test {
             Test::File(path) => path,
-            Test::Rows(_) => self.train.as_path(),
+            Test::Rows(..) => self.train.as_path(),
         };
         columns.table(path).each(|event| {
-            if !matches!(test, Test::Rows(held_out) if !held_out[event.number - 1]) {
+            if !matches!(test, Test::Rows(held_out, _) if !held_out[event.number - 1]) {
                 each(event);
             }
             Ok::<(), TableError>(())
@@ -436,7 +448,7 @@ fn bar(quiet: bool) -> ProgressBar {
 }
 
 /// Which rows of the only file are measured: the newest by time, or some by a hash of their place.
-fn held_out(table: &table::Table<'_>) -> Result<Vec<bool>, TableError> {
+fn held_out(table: &table::Table<'_>) -> Result<Test<'static>, TableError> {
     let mut times = Vec::new();
     table.each(|event| {
         // A row that was left out has a place too.
@@ -447,7 +459,7 @@ fn held_out(table: &table::Table<'_>) -> Result<Vec<bool>, TableError> {
     let mut known: Vec<i64> = times.iter().flatten().copied().collect();
     known.sort_unstable();
     let cut = known.get(known.len() * TRAIN_PERCENT / 100).copied();
-    let by_time = known.len() * 2 > times.len();
+    let by_time = known.len() * 2 > times.len() && known.first() != known.last();
     let is_held_out = |(place, time): (usize, &Option<i64>)| match (by_time, time, cut) {
         (true, Some(time), Some(cut)) => *time >= cut,
         (true, ..) => false,
@@ -459,7 +471,15 @@ fn held_out(table: &table::Table<'_>) -> Result<Vec<bool>, TableError> {
             (hash ^ (hash >> 31)) % 100 >= TRAIN_PERCENT as u64
         }
     };
-    Ok(times.iter().enumerate().map(is_held_out).collect())
+    let rows = times.iter().enumerate().map(is_held_out).collect();
+    Ok(Test::Rows(
+        rows,
+        if by_time {
+            "the newest fifth by time"
+        } else {
+            "a fifth by chance"
+        },
+    ))
 }
 
 fn month(seconds: i64) -> Option<String> {
@@ -679,6 +699,17 @@ impl Evaluation {
             ));
         }
         notes.extend(self.rules_only.iter().flat_map(RulesOnly::notes));
+        if self.repeated_ids > 0 {
+            notes.push(format!(
+                "{} rows to train on have an EVENT_ID that another row has; all were kept. Is an event in the file twice?",
+                self.repeated_ids
+            ));
+        }
+        if self.measures.auc.low <= 0.5 {
+            notes.push(
+                "on these events the model may be no better than chance: the range of its AUC reaches 0.5.".to_owned(),
+            );
+        }
         notes
     }
 }

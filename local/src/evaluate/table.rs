@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::path::Path;
 
 use model::history::Watched;
@@ -18,15 +18,34 @@ const SAMPLE: usize = 5_000;
 /// Where more of the rows are cut or have columns too many, the file is not what it seems.
 const MOST_BROKEN: f64 = 0.01;
 
+/// Bytes that are looked at to tell how a file is written.
+const HEAD: u64 = 64 * 1024;
+/// What may stand between cells.
+const SEPARATORS: [u8; 4] = *b",;\t|";
+/// How files begin that are no text, and what to do about it.
+const NO_TEXT: [(&[u8], &str); 7] = [
+    (
+        b"PK\x03\x04",
+        "a ZIP or Excel file; unpack it, or save it as CSV",
+    ),
+    (b"PAR1", "a Parquet file; write it as CSV"),
+    (b"\x1f\x8b", "compressed with gzip; let its name end in .gz"),
+    (b"BZh", "compressed with bzip2; unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd; unpack it first"),
+    (b"\xff\xfe", "written in UTF-16; save it as UTF-8"),
+    (b"\xfe\xff", "written in UTF-16; save it as UTF-8"),
+];
+
 /// Headers of Amazon's files.
 const EVENT_LABEL: &str = "EVENT_LABEL";
 const EVENT_TIMESTAMP: &str = "EVENT_TIMESTAMP";
 const LABEL_TIMESTAMP: &str = "LABEL_TIMESTAMP";
 const ENTITY_ID: &str = "ENTITY_ID";
-const METADATA: [&str; 2] = ["EVENT_ID", "ENTITY_TYPE"];
+const EVENT_ID: &str = "EVENT_ID";
+const METADATA: [&str; 2] = [EVENT_ID, "ENTITY_TYPE"];
 
 /// What a column of labels is called where it is not Amazon's.
-const LABEL_NAMES: [&str; 12] = [
+const LABEL_NAMES: [&str; 18] = [
     "is_fraud",
     "isfraud",
     "fraud",
@@ -39,9 +58,15 @@ const LABEL_NAMES: [&str; 12] = [
     "isfraudulent",
     "fraud_reported",
     "is_fraudulent",
+    "is_chargeback",
+    "is_malicious",
+    "is_ip_malign",
+    "is_phishing",
+    "loan_default",
+    "account_type",
 ];
 /// What a column of event times is called where it is not Amazon's.
-const TIME_NAMES: [&str; 16] = [
+const TIME_NAMES: [&str; 15] = [
     "timestamp",
     "event_time",
     "event_date",
@@ -57,10 +82,9 @@ const TIME_NAMES: [&str; 16] = [
     "datetime",
     "date_time",
     "date",
-    "created_at",
 ];
 /// Values that stand for a legitimate event.
-const LEGIT: [&str; 12] = [
+const LEGIT: [&str; 20] = [
     "0",
     "0.0",
     "false",
@@ -73,6 +97,14 @@ const LEGIT: [&str; 12] = [
     "good",
     "benign",
     "normal",
+    "not fraud",
+    "non-fraud",
+    "not_fraud",
+    "no fraud",
+    "valid",
+    "safe",
+    "ham",
+    "human",
 ];
 
 /// A file that cannot be evaluated on.
@@ -84,6 +116,14 @@ pub enum TableError {
     /// Standard input, which can be read once.
     #[error("`-`: a file is read several times; give its name, not standard input")]
     StandardInput,
+    /// It is no text.
+    #[error("{path}: the file is {what}")]
+    NoText {
+        /// The file.
+        path: String,
+        /// What it is, and what to do about it.
+        what: &'static str,
+    },
     /// It is no CSV.
     #[error("{path}: {source}")]
     Csv {
@@ -125,6 +165,18 @@ pub enum TableError {
         /// What it holds.
         values: Vec<String>,
     },
+    /// All events are of one kind.
+    #[error(
+        "{path}: `{column}` holds {held}; events of two kinds are needed to tell one from the other"
+    )]
+    OneKind {
+        /// The file.
+        path: String,
+        /// The column of labels.
+        column: String,
+        /// What it holds, in words.
+        held: String,
+    },
     /// A type that was said for a column.
     #[error("--type {said}: {why}")]
     Type {
@@ -135,7 +187,7 @@ pub enum TableError {
     },
     /// Rows that are cut.
     #[error(
-        "{path}: {broken} of {rows} rows do not have the {columns} columns of the header (the first is row {first}); is the file cut, or its separator no comma?"
+        "{path}: {broken} of {rows} rows do not have the {columns} columns of the header (the first is row {first}); is the file cut, or a quotation mark left open?"
     )]
     Broken {
         /// The file.
@@ -200,12 +252,16 @@ pub struct Columns {
     /// What of the entities' events makes their history, where there are entities and times.
     pub watched: Option<Watched>,
     day_first: bool,
+    /// Names of columns whose numbers are written `1.234,5`.
+    decimal_commas: Vec<String>,
 }
 
 /// A row as it was read.
 pub struct Event<'a> {
     /// Its place in the file, from 1.
     pub number: usize,
+    /// Its `EVENT_ID`, if there is one.
+    pub id: Option<&'a str>,
     /// As the model takes it.
     pub row: Row<'a>,
     cells: &'a [Cow<'a, str>],
@@ -228,8 +284,54 @@ fn reader(path: &Path) -> Result<csv::Reader<Box<dyn Read>>, TableError> {
     if path.as_os_str() == "-" {
         return Err(TableError::StandardInput);
     }
-    let file = open(&path.to_string_lossy())?;
-    Ok(csv::ReaderBuilder::new().flexible(true).from_reader(file))
+    let shown = path.display().to_string();
+    let mut file = open(&path.to_string_lossy())?;
+    let mut head = Vec::new();
+    if let Err(source) = file.by_ref().take(HEAD).read_to_end(&mut head) {
+        return Err(InputError::Unreadable {
+            path: shown,
+            source,
+        }
+        .into());
+    }
+    if let Some((_, what)) = NO_TEXT.iter().find(|(begin, _)| head.starts_with(begin)) {
+        return Err(TableError::NoText { path: shown, what });
+    }
+    let separator = separator(&head);
+    let file: Box<dyn Read> = Box::new(Cursor::new(head).chain(file));
+    Ok(csv::ReaderBuilder::new()
+        .flexible(true)
+        .delimiter(separator)
+        .from_reader(file))
+}
+
+/// Which separator is most often in the first line; of equals the first, so a comma where there is none.
+fn separator(head: &[u8]) -> u8 {
+    let mut counts = [0_usize; SEPARATORS.len()];
+    let mut quoted = false;
+    for byte in head {
+        match byte {
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'\n' | b'\r' => break,
+            _ => {
+                for (count, separator) in counts.iter_mut().zip(SEPARATORS) {
+                    *count += usize::from(*byte == separator);
+                }
+            }
+        }
+    }
+    let most = counts.iter().max();
+    let place = counts.iter().position(|count| Some(count) == most);
+    SEPARATORS[place.unwrap_or_default()]
+}
+
+/// A cell as text: UTF-8, or Latin-1 where it is not that.
+fn text(cell: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(cell) {
+        Ok(text) => text.into(),
+        Err(_) => cell.iter().map(|byte| char::from(*byte)).collect(),
+    }
 }
 
 /// What is wrong with a file, with its name.
@@ -246,11 +348,13 @@ fn headers(
     reader: &mut csv::Reader<Box<dyn Read>>,
 ) -> Result<Vec<String>, TableError> {
     let headers = reader.byte_headers().map_err(wrong(path))?;
-    let text = |header: &[u8]| {
-        let text = String::from_utf8_lossy(header);
-        text.trim_start_matches('\u{feff}').trim().to_owned()
+    let name = |header| {
+        text(header)
+            .trim_start_matches('\u{feff}')
+            .trim()
+            .to_owned()
     };
-    Ok(headers.iter().map(text).collect())
+    Ok(headers.iter().map(name).collect())
 }
 
 impl Columns {
@@ -262,9 +366,21 @@ impl Columns {
         let shown = path.display().to_string();
         let mut reader = reader(path)?;
         let headers = headers(path, &mut reader)?;
-        let sample = sample(path, &mut reader)?;
+        let mut sample = sample(path, &mut reader)?;
         if sample.is_empty() {
             return Err(TableError::Empty { path: shown });
+        }
+        let mut decimal_commas = Vec::new();
+        for (column, header) in headers.iter().enumerate() {
+            if has_decimal_commas(sample.iter().filter_map(|row| row.get(column)?.as_deref())) {
+                decimal_commas.push(header.clone());
+                for cell in sample
+                    .iter_mut()
+                    .filter_map(|row| row.get_mut(column)?.as_mut())
+                {
+                    *cell = with_point(cell);
+                }
+            }
         }
         let find = |said: Option<&String>, what, names: &[&str]| match said {
             Some(name) if name == "none" => Ok(None),
@@ -307,7 +423,10 @@ impl Columns {
         let event_time = find(said.timestamp.as_ref(), "the event's time", &time_names)?
             // A column that is only called so, and holds no times, is a variable.
             .filter(|column| {
-                said.timestamp.is_some() || inferred[*column].kind == Some(VariableType::DateTime)
+                let kind = inferred[*column].kind;
+                said.timestamp.is_some()
+                    || kind == Some(VariableType::DateTime)
+                    || kind == Some(VariableType::Numeric) && headers[*column] == EVENT_TIMESTAMP
             });
         let label_time = find(None, "the label's time", &[LABEL_TIMESTAMP])?;
         let entity = find(said.entity.as_ref(), "the entity", &[ENTITY_ID])?;
@@ -337,6 +456,7 @@ impl Columns {
             variables,
             watched,
             day_first,
+            decimal_commas,
         })
     }
 
@@ -427,6 +547,11 @@ impl Table<'_> {
             .as_deref()
             .and_then(|name| place(name, "").ok());
         let entity = optional(&columns.entity, "the entity")?;
+        let event_id = headers.iter().position(|header| header == EVENT_ID);
+        let is_decimal = |header: &String| columns.decimal_commas.contains(header);
+        let decimal_commas: Vec<usize> = (0..headers.len())
+            .filter(|place| is_decimal(&headers[*place]))
+            .collect();
         let variables = columns
             .variables
             .iter()
@@ -450,8 +575,10 @@ impl Table<'_> {
                 first = if first == 0 { number } else { first };
                 continue;
             }
-            // Text that is no UTF-8 is kept as far as it is.
-            let cells: Vec<_> = record.iter().map(String::from_utf8_lossy).collect();
+            let mut cells: Vec<Cow<'_, str>> = record.iter().map(text).collect();
+            for place in &decimal_commas {
+                cells[*place] = with_point(&cells[*place]).into();
+            }
             let cell = |place: usize| present(cells.get(place).map(AsRef::as_ref));
             let values: Vec<Option<&str>> = variables.iter().map(|place| cell(*place)).collect();
             let event_time = event_time.and_then(|place| columns.time(cell(place)));
@@ -463,6 +590,7 @@ impl Table<'_> {
             each(Event {
                 number,
                 cells: &cells,
+                id: event_id.and_then(cell),
                 row: Row {
                     values: &values,
                     event_time,
@@ -509,6 +637,35 @@ fn present(text: Option<&str>) -> Option<&str> {
     text.and_then(model::present)
 }
 
+/// Whether nearly all are numbers with the comma before the decimals, as in `1.234,5`, and some for certain: `1,234`
+/// may have thousands.
+fn has_decimal_commas<'a>(values: impl Iterator<Item = &'a str>) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_whole = |text: &str| {
+        let mut thousands = text.trim_start_matches('-').split('.');
+        thousands.next().is_some_and(digits)
+            && thousands.all(|part| part.len() == 3 && digits(part))
+    };
+    let (mut many, mut fitting, mut certain) = (0_usize, 0_usize, false);
+    for value in values {
+        many += 1;
+        fitting += usize::from(match value.split_once(',') {
+            None => is_whole(value),
+            Some((whole, decimals)) => {
+                let fits = is_whole(whole) && digits(decimals);
+                certain |= fits && (decimals.len() != 3 || whole == "0");
+                fits
+            }
+        });
+    }
+    certain && fitting * 100 >= many * 98
+}
+
+/// `1.234,5` as `1234.5`.
+fn with_point(number: &str) -> String {
+    number.replace('.', "").replace(',', ".")
+}
+
 /// `1` and `1.0` are one label.
 fn same(a: &str, b: &str) -> bool {
     if a.eq_ignore_ascii_case(b) {
@@ -538,8 +695,8 @@ fn sample(path: &Path, reader: &mut csv::Reader<Box<dyn Read>>) -> Result<Vec<Ce
         if place >= SAMPLE {
             continue;
         }
-        let text = |cell: &[u8]| present(Some(&String::from_utf8_lossy(cell))).map(str::to_owned);
-        let cells = record.iter().map(text).collect();
+        let cell = |cell| present(Some(&text(cell))).map(str::to_owned);
+        let cells = record.iter().map(cell).collect();
         if place == sample.len() {
             sample.push(cells);
         } else {
@@ -567,7 +724,18 @@ fn legit<'a>(
         .filter(|value| LEGIT.iter().any(|legit| same(legit, value)))
         .map(|value| (*value).to_owned())
         .collect();
-    if legit.is_empty() || legit.len() == counts.len() {
+    if counts.len() < 2 && legit.is_empty() {
+        let only = counts.keys().next();
+        return Err(TableError::OneKind {
+            path: path.to_owned(),
+            column: column.to_owned(),
+            held: only.map_or("nothing".to_owned(), |value| {
+                format!("nothing but `{value}`")
+            }),
+        });
+    }
+    // Fraud may be too rare for the sample.
+    if legit.is_empty() || (legit.len() == counts.len() && legit.len() > 1) {
         let mut values: Vec<String> = counts
             .keys()
             .take(10)
@@ -656,14 +824,24 @@ mod tests {
             "a.csv: there is no column `c` for the label; it has a, b",
         );
         refused(
-            "a,kind\n1,spam\n2,ham\n",
+            "a,kind\n1,new\n2,used\n",
             &said(Some("kind"), &[], &[]),
-            "a.csv: which value of `kind` is legitimate? Say --legit VALUE; it has `ham`, `spam`",
+            "a.csv: which value of `kind` is legitimate? Say --legit VALUE; it has `new`, `used`",
         );
         refused(
             "a,fraud\n1,0\n2,1\n",
             &said(None, &[], &["a=MONEY"]),
             "--type a=MONEY: `MONEY` is no variable type; write one of Amazon's, such as IP_ADDRESS or NUMERIC, or DATETIME",
+        );
+        refused(
+            "a,fraud\n1,yes\n2,yes\n",
+            &said(None, &[], &[]),
+            "a.csv: `fraud` holds nothing but `yes`; events of two kinds are needed to tell one from the other",
+        );
+        refused(
+            "a,fraud\n1,\n2,NA\n",
+            &said(None, &[], &[]),
+            "a.csv: `fraud` holds nothing; events of two kinds are needed to tell one from the other",
         );
         refused(
             "a,fraud\n",
@@ -692,6 +870,106 @@ mod tests {
             .map(|variable| variable.name.as_str())
             .collect();
         assert_eq!(names, ["amt"]);
+    }
+
+    /// The values of the first row as a model gets them.
+    fn first_row(csv: &[u8]) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        std::fs::write(&path, csv).unwrap();
+        let found = Columns::find(&path, &Said::default()).unwrap();
+        let mut first = Vec::new();
+        found
+            .table(&path)
+            .each(|event| {
+                if event.number == 1 {
+                    let values = event.row.values.iter();
+                    first.extend(values.map(|value| value.unwrap_or("-").to_owned()));
+                }
+                Ok::<(), TableError>(())
+            })
+            .unwrap();
+        first
+    }
+
+    #[test]
+    fn files_are_written_in_many_ways() {
+        let cases: [(&[u8], &[&str]); 7] = [
+            (
+                b"price,city,fraud\n1.50,Oslo,0\n2.25,Rome,1\n",
+                &["1.50", "Oslo"],
+            ),
+            (
+                b"price;city;fraud\r\n1,50;Oslo;0\r\n2.100,25;Rome;1\r\n",
+                &["1.50", "Oslo"],
+            ),
+            (
+                b"price\tcity\tfraud\n1.50\tOslo, Norway\t0\n2.25\tRome\t1\n",
+                &["1.50", "Oslo, Norway"],
+            ),
+            (
+                b"\"price\"|\"city, or; town\"|\"fraud\"\n1.50|Oslo|0\n2.25|Rome|1\n",
+                &["1.50", "Oslo"],
+            ),
+            (
+                b"\xef\xbb\xbfprice,city,fraud\n1.50,Oslo,0\n2.25,Rome,1\n",
+                &["1.50", "Oslo"],
+            ),
+            (
+                b"price,city,fraud\n1.50,K\xf6ln,0\n2.25,Rome,1\n",
+                &["1.50", "K\u{f6}ln"],
+            ),
+            (
+                b"price,city,fraud\n\"1,500\",Oslo,0\n\"2,250\",Rome,1\n",
+                &["1,500", "Oslo"],
+            ),
+        ];
+        for (csv, want) in cases {
+            assert_eq!(first_row(csv), want, "{}", String::from_utf8_lossy(csv));
+        }
+    }
+
+    #[test]
+    fn the_comma_of_decimals_is_told_from_that_of_thousands() {
+        for (values, want) in [
+            (&["1,5", "2,25", "12"][..], true),
+            (&["1.234,5", "-0,125"], true),
+            (&["1,234", "5,678"], false),
+            (&["1,234.5", "12"], false),
+            (&["1,2,3", "4,5"], false),
+            (&["12", "13"], false),
+            (&["Rome, Italy"], false),
+            (&[], false),
+        ] {
+            assert_eq!(
+                has_decimal_commas(values.iter().copied()),
+                want,
+                "{values:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_csv_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        for (begin, want) in [
+            (&b"PK\x03\x04"[..], "a ZIP or Excel file"),
+            (b"PAR1", "a Parquet file"),
+            (b"\x1f\x8b\x08", "let its name end in .gz"),
+            (b"\xff\xfea\0,\0", "UTF-16"),
+        ] {
+            std::fs::write(&path, begin).unwrap();
+            let error = Columns::find(&path, &Said::default()).unwrap_err();
+            assert!(error.to_string().contains(want), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_event_time_may_be_a_number() {
+        let csv = "EVENT_TIMESTAMP,a,fraud\n1704103200,1,0\n1704103260,2,1\n";
+        let found = columns(csv, &said(None, &[], &[])).unwrap();
+        assert_eq!(found.event_time.as_deref(), Some("EVENT_TIMESTAMP"));
     }
 
     #[test]

@@ -95,12 +95,8 @@ fn buckets(corpus: &Corpus<'_>, plan: &Plan, bits: u32) -> Vec<Bucket> {
     for row in documents() {
         corpus.read(row, &mut buffers);
         many += 1;
-        for tokens in &mut buffers {
-            tokens.sort_unstable();
-            tokens.dedup();
-            for token in tokens {
-                sketch[(*token >> (32 - SKETCH)) as usize] += 1;
-            }
+        for token in buffers.iter().flatten() {
+            sketch[(*token >> (32 - SKETCH)) as usize] += 1;
         }
     }
     let idf = |count: u32| 1.0 + (f64::from(1 + many) / f64::from(1 + count)).ln();
@@ -130,8 +126,16 @@ fn buckets(corpus: &Corpus<'_>, plan: &Plan, bits: u32) -> Vec<Bucket> {
     buckets
 }
 
-/// Appends the hashes of a text's words and, if `spelled`, of its runs of letters.
+/// The hashes of a text's words and, if `spelled`, of its runs of letters, each once: in a long text the words that
+/// every text has many of would drown the others.
 pub(crate) fn tokens(salt: u64, text: &str, spelled: bool, tokens: &mut Vec<u32>) {
+    tokens.clear();
+    add_tokens(salt, text, spelled, tokens);
+    tokens.sort_unstable();
+    tokens.dedup();
+}
+
+fn add_tokens(salt: u64, text: &str, spelled: bool, tokens: &mut Vec<u32>) {
     let mut push = |hash: u64| tokens.push((hash.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32);
     let start = hash_step(salt, 0x51);
     let mut word = 0_u64;

@@ -21,6 +21,8 @@ pub(super) struct Column {
     pub name: String,
     /// Ascending. A value `x` lies in the first bin `b` with `x <= cuts[b]`, or in the last.
     pub cuts: Vec<f64>,
+    /// Whether not all rows lie in one bin: else no split can tell them apart.
+    pub varies: bool,
 }
 
 impl Column {
@@ -86,7 +88,13 @@ impl Binned {
             self.blocks.push(vec![[0; LANES]; self.rows]);
         }
         let cuts = cut_points(sample(values));
-        let column = Column { name, cuts };
+        let missing = values.iter().filter(|value| (**value).into().is_nan());
+        let missing = missing.count();
+        let column = Column {
+            name,
+            varies: !cuts.is_empty() || (missing > 0 && missing < self.rows),
+            cuts,
+        };
         if let Some(block) = self.blocks.last_mut() {
             let pairs = block.par_iter_mut().zip(values);
             pairs

@@ -132,6 +132,11 @@ pub fn train(
             None => training.step(number),
         };
         let Some((tree, measure)) = grown else {
+            // Another draw of columns and rows may split.
+            let drawn = options.feature_fraction < 1.0 || options.row_fraction < 1.0;
+            if drawn && number - trees.len() < options.patience {
+                continue;
+            }
             break;
         };
         trees.push(tree.branches(matrix));
@@ -317,7 +322,7 @@ impl<'a> Training<'a> {
         self.grower.rows.clear();
         self.grower.rows.extend(rows.filter(|row| seen(*row)));
         let share = self.options.feature_fraction;
-        let allowed = allowed(self.matrix.columns(), share, chance);
+        let allowed = allowed(self.matrix, share, chance);
         let tree = self.grower.grow(scale, &allowed)?;
         self.add(&tree, seen);
         let measure = (!self.stop_rows.is_empty()).then(|| self.measure());
@@ -445,24 +450,26 @@ fn sigmoid(log_odds: f64) -> f64 {
     1.0 / (1.0 + (-log_odds).exp())
 }
 
-/// Which columns a tree may look at: the share of them with the luckiest draw, at least one.
+/// Which columns a tree may look at: of those that vary the share with the luckiest draw, at least one.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a share of the columns"
 )]
-fn allowed(columns: usize, share: f64, chance: Chance) -> Vec<bool> {
-    let mut allowed = vec![true; columns];
-    let keep = ((columns as f64 * share).round() as usize).max(1);
-    let mut order: Vec<usize> = (0..columns).collect();
+fn allowed(matrix: &Binned, share: f64, chance: Chance) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..matrix.columns())
+        .filter(|column| matrix.columns[*column].varies)
+        .collect();
+    let keep = ((order.len() as f64 * share).round() as usize).max(1);
     // Columns are drawn apart from rows.
     order.sort_by(|a, b| {
         let draw = |column: usize| chance.of(column as u64 | 1 << 63);
         draw(*a).total_cmp(&draw(*b))
     });
-    for column in order.into_iter().skip(keep) {
-        allowed[column] = false;
+    let mut allowed = vec![false; matrix.columns()];
+    for column in order.into_iter().take(keep) {
+        allowed[column] = true;
     }
     allowed
 }

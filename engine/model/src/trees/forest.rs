@@ -43,6 +43,21 @@ impl Forest {
         Self::from_flat(features, base, flat)
     }
 
+    /// The forest whose log-odds are the mean of those of forests over the same features: their trees together.
+    ///
+    /// # Errors
+    /// [`Error::Bytes`] if they have too many nodes together.
+    pub fn mean(features: usize, forests: &[Self]) -> Result<Self, Error> {
+        #[expect(clippy::cast_precision_loss, reason = "a handful")]
+        let share = 1.0 / forests.len().max(1) as f64;
+        let mut flat = Flat::default();
+        for forest in forests {
+            flat.append(&forest.flat, share)?;
+        }
+        let base = forests.iter().map(|forest| forest.base * share).sum();
+        Self::from_flat(features, base, flat)
+    }
+
     pub(super) fn from_flat(features: usize, base: f64, flat: Flat) -> Result<Self, Error> {
         if features > layout::MAX_FEATURES {
             return Err(Error::TooManyColumns {

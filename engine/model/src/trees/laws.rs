@@ -124,6 +124,17 @@ proptest! {
     }
 
     #[test]
+    fn a_mean_scores_the_mean(forests in prop::collection::vec(forest(3), 1..4), row in row(3)) {
+        let mean = Forest::mean(3, &forests).unwrap();
+        let sum: f64 = forests.iter().map(|forest| forest.log_odds(&row)).sum();
+        let expected: f64 = forests.iter().map(Forest::expected).sum();
+        let many = f64::from(u32::try_from(forests.len()).unwrap());
+        prop_assert!((mean.log_odds(&row) - sum / many).abs() < 1e-9);
+        prop_assert!((mean.expected() - expected / many).abs() < 1e-9);
+        prop_assert_eq!(Forest::from_bytes(&mean.to_bytes()), Ok(mean));
+    }
+
+    #[test]
     fn contributions_sum_to_the_log_odds(forest in forest(3), row in row(3)) {
         let mut path = [0.0; 3];
         forest.contributions(&row, &mut path);

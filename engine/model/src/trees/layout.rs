@@ -183,6 +183,32 @@ impl Flat {
         Ok(())
     }
 
+    /// Adds all trees of another forest over the same features, what they add to the log-odds made so much smaller.
+    pub fn append(&mut self, other: &Self, share: f64) -> Result<(), Error> {
+        let start = position(self.nodes.len())?;
+        position(self.nodes.len() + other.nodes.len())?;
+        let sets = self.sets.len() as u64;
+        self.nodes.extend(other.nodes.iter().map(|node| Node {
+            value: if node.is_leaf() {
+                node.value * share
+            } else if node.feature & CATEGORIES != 0 {
+                f64::from_bits(node.value.to_bits() + sets)
+            } else {
+                node.value
+            },
+            left: node.left + start,
+            ..*node
+        }));
+        self.cover.extend(&other.cover);
+        #[expect(clippy::cast_possible_truncation, reason = "statistics, kept short")]
+        self.gain
+            .extend(other.gain.iter().map(|gain| gain * share as f32));
+        self.roots
+            .extend(other.roots.iter().map(|root| root + start));
+        self.sets.extend(other.sets.iter().cloned());
+        Ok(())
+    }
+
     /// A split's cover is what its children cover.
     pub(super) fn add_up(&mut self, start: usize) {
         for at in (start..self.nodes.len()).rev() {
