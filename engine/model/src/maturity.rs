@@ -65,9 +65,10 @@ pub(crate) fn mature(
     as_of: Option<i64>,
 ) -> (Vec<Labelled>, Maturity) {
     let label = treated(dataset, unlabelled);
-    let times = dataset.event_times();
+    let moments = dataset.event_times();
     // One time for all says nothing of their order.
-    let timed = times.iter().all(Option::is_some) && times.iter().any(|time| *time != times[0]);
+    let timed =
+        moments.iter().all(Option::is_some) && moments.iter().any(|time| *time != moments[0]);
     let (wait, why) = match labels_are {
         LabelsAre::Final => (0, "labels are final".to_owned()),
         LabelsAre::Maturing if !timed => (0, "events have no times".to_owned()),

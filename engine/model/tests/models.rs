@@ -393,7 +393,11 @@ fn few_rows_and_one_telling_column_are_enough() {
         ..Options::default()
     };
     let (model, _) = train(&few, &options, &mut |_| ControlFlow::Continue(())).unwrap();
-    let odds = |amount| model.score(&[Some(amount), Some("1"), None], None, &[]).log_odds;
+    let odds = |amount| {
+        model
+            .score(&[Some(amount), Some("1"), None], None, &[])
+            .log_odds
+    };
     assert!(odds("170") > odds("10") + 1.0);
     assert!(model.forest().trees() > 10, "{model:?}");
 }
