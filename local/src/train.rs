@@ -90,13 +90,9 @@ pub struct Train {
     /// The model; created if it is missing.
     #[arg(long, value_name = "NAME")]
     model: String,
-    /// Its type.
-    #[arg(
-        long = "type",
-        value_name = "TYPE",
-        default_value = "ONLINE_FRAUD_INSIGHTS"
-    )]
-    model_type: String,
+    /// Its type; default what the model is, or ONLINE_FRAUD_INSIGHTS for a new one.
+    #[arg(long = "type", value_name = "TYPE")]
+    model_type: Option<String>,
     /// Event type; default the mapping's.
     #[arg(long, value_name = "NAME")]
     event_type: Option<String>,
@@ -200,7 +196,7 @@ impl Train {
             while runners.train_one().await? {}
         }
         let event_type = self.event_type.as_deref().unwrap_or(event_type);
-        let model_type = ModelTypeEnum::from(self.model_type.as_str());
+        let model_type = self.model_type(place.client).await;
         let variables = self.variables(place.client, event_type).await?;
         create_model(place.client, &self.model, &model_type, event_type).await?;
         let labels = LabelSchema::builder()
@@ -264,6 +260,20 @@ impl Train {
         };
         let tag = Tag::builder().key("fraudstream:labels").value(value);
         Ok(Some(vec![tag.build().map_err(|error| not_built(&error))?]))
+    }
+
+    /// The type that was said, or that the model has.
+    async fn model_type(&self, client: &Client) -> ModelTypeEnum {
+        if let Some(said) = &self.model_type {
+            return ModelTypeEnum::from(said.as_str());
+        }
+        let found = client.get_models().model_id(&self.model).send().await;
+        // Where there is no such model, the next call makes one, or says what is wrong.
+        let found = found
+            .ok()
+            .and_then(|found| found.models?.into_iter().next());
+        let found = found.and_then(|model| model.model_type);
+        found.unwrap_or(ModelTypeEnum::OnlineFraudInsights)
     }
 
     /// The variables to learn from: those said, or all of the event type that have a type.
