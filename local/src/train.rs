@@ -90,7 +90,7 @@ pub struct Train {
     /// The model; created if it is missing.
     #[arg(long, value_name = "NAME")]
     model: String,
-    /// Its type; default what the model is, or ONLINE_FRAUD_INSIGHTS for a new one.
+    /// Its type; default what the model is, or `ONLINE_FRAUD_INSIGHTS` for a new one.
     #[arg(long = "type", value_name = "TYPE")]
     model_type: Option<String>,
     /// Event type; default the mapping's.
