@@ -15,7 +15,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::evaluate::{Columns, Said, TableError};
-use crate::train::{TrainError, activate, create_model};
+use crate::train::{TrainError, activate, create_model, how_to_use};
 
 /// So many legitimate events are the least that a scale can be measured on, as in training.
 const FEWEST_LEGIT: usize = 50;
@@ -366,11 +366,6 @@ impl fmt::Display for ImportedModel {
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }
-        writeln!(
-            f,
-            "\nits ARN, for AssociatedModels in the detector file: {}",
-            self.arn
-        )?;
-        write!(f, "its score in rules: ${}_insightscore", self.model)
+        f.write_str(&how_to_use(&self.model, &self.arn))
     }
 }

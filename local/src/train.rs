@@ -570,11 +570,13 @@ impl fmt::Display for Trained {
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }
-        writeln!(
-            f,
-            "\nits ARN, for AssociatedModels in the detector file: {}",
-            self.arn
-        )?;
-        write!(f, "its score in rules: ${}_insightscore", self.model)
+        f.write_str(&how_to_use(&self.model, &self.arn))
     }
+}
+
+/// What a detector file says to let a version score.
+pub(crate) fn how_to_use(model: &str, arn: &str) -> String {
+    format!(
+        "\nits ARN, for AssociatedModels in the detector file: {arn}\nits score in rules: ${model}_insightscore"
+    )
 }

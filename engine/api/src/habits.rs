@@ -9,9 +9,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use event::Timestamp;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use model::history::{self, Histories, Profile, Watched};
@@ -22,8 +20,8 @@ use crate::bundle::EventTypeBundle;
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result};
 use crate::forget::Subject;
-use crate::operations::events::{Entity, StoredEvent};
-use crate::store::{self, Key, failed};
+use crate::operations::events::{Entity, StoredEvent, StoredLabel};
+use crate::store::{self, Item, Key};
 
 /// The entity of which no history is kept: events that are nobody's carry it.
 const NOBODY: &str = "unknown";
@@ -43,6 +41,15 @@ pub(crate) struct Habits {
     pub(crate) watched: Watched,
     /// Labels that mean fraud.
     pub(crate) fraud: Vec<String>,
+}
+
+impl Habits {
+    /// Whether a label is bad, and from when on that is known: not before the event.
+    fn became(&self, seen: &Seen, label: &StoredLabel) -> Option<(bool, i64)> {
+        let given = Timestamp::parse(&label.label_timestamp).ok()?;
+        let is_bad = self.fraud.contains(&label.current_label);
+        Some((is_bad, given.epoch_seconds().max(seen.event.time)))
+    }
 }
 
 /// An entity's item.
@@ -134,37 +141,40 @@ impl Engine {
         }))
     }
 
-    /// Adds an event to what its entity did.
-    pub(crate) async fn note(&self, seen: Option<&Seen>) -> Result<()> {
-        let Some(Seen {
-            key, known, event, ..
-        }) = seen
-        else {
+    /// Adds an event to what its entity did, with what became of it if that is known already.
+    pub(crate) async fn note(
+        &self,
+        event_type: &EventTypeBundle,
+        seen: Option<&Seen>,
+        label: Option<&StoredLabel>,
+    ) -> Result<()> {
+        let (Some(habits), Some(seen)) = (&event_type.habits, seen) else {
             return Ok(());
         };
+        let became = label.and_then(|label| habits.became(seen, label));
         let add = |known: &mut Known| {
-            known.profile.add(*event);
+            known.profile.add(seen.event);
+            if let Some((is_bad, known_at)) = became {
+                known.profile.label(seen.event.id, is_bad, known_at);
+            }
         };
-        self.amend(key, known.clone(), add).await
+        self.amend(&seen.key, seen.known.clone(), add).await
     }
 
-    /// Notes what became of an event.
+    /// Notes what became of an event that was added before.
     pub(crate) async fn note_label(
         &self,
         event_type: &EventTypeBundle,
         event: &StoredEvent,
-        label: &str,
-        label_timestamp: &str,
+        label: &StoredLabel,
     ) -> Result<()> {
         let (Some(habits), Some(seen)) = (&event_type.habits, self.seen(event_type, event).await?)
         else {
             return Ok(());
         };
-        let Ok(given) = Timestamp::parse(label_timestamp) else {
+        let Some((is_bad, known_at)) = habits.became(&seen, label) else {
             return Ok(());
         };
-        let known_at = given.epoch_seconds().max(seen.event.time);
-        let is_bad = habits.fraud.iter().any(|fraud| fraud == label);
         let note = |known: &mut Known| known.profile.label(seen.event.id, is_bad, known_at);
         self.amend(&seen.key, seen.known.clone(), note).await
     }
@@ -175,8 +185,10 @@ impl Engine {
             .into_profiles()
             .map(|(entity, profile)| (key(event_type, &entity), profile))
             .collect();
-        let work = profiles.chunks(AT_ONCE).map(|some| self.fill_some(some));
-        let work: Vec<_> = work.collect();
+        let work: Vec<_> = profiles
+            .chunks(AT_ONCE)
+            .map(|some| self.fill_some(some))
+            .collect();
         stream::iter(work)
             .buffer_unordered(CALLS)
             .try_collect()
@@ -192,25 +204,23 @@ impl Engine {
                 found.insert(pk.clone(), known(&store::read(item)?)?);
             }
         }
-        let before = |key: &Key| found.get(&key.pk).cloned().unwrap_or_default();
         let fill = |known: &mut Known, stored: &Profile| {
             if !known.filled {
-                let mut profile = stored.clone();
-                profile.absorb(&known.profile);
-                known.profile = profile;
+                known.profile = known.profile.completed(stored);
                 known.filled = true;
             }
         };
-        let mut puts = Vec::with_capacity(stored.len());
+        let mut writes = Vec::with_capacity(stored.len());
         for (key, profile) in stored {
-            let mut filled = before(key);
-            if filled.filled {
+            let mut known: Known = found.remove(&key.pk).unwrap_or_default();
+            if known.filled {
                 continue;
             }
-            fill(&mut filled, profile);
-            puts.push(self.put(key, &filled)?);
+            fill(&mut known, profile);
+            let put = self.events.after(self.item(key, &known)?, known.revision)?;
+            writes.push(TransactWriteItem::builder().put(put).build());
         }
-        if puts.is_empty() || self.transact(puts).await? {
+        if writes.is_empty() || self.events.transact(writes).await? {
             return Ok(());
         }
         for (key, profile) in stored {
@@ -218,29 +228,6 @@ impl Engine {
             self.amend(key, again, |known| fill(known, profile)).await?;
         }
         Ok(())
-    }
-
-    /// Writes all or nothing; says whether it stands.
-    async fn transact(&self, puts: Vec<Put>) -> Result<bool> {
-        let writes = puts
-            .into_iter()
-            .map(|put| TransactWriteItem::builder().put(put).build());
-        let request = self.events.client.transact_write_items();
-        match request
-            .set_transact_items(Some(writes.collect()))
-            .send()
-            .await
-        {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(TransactWriteItemsError::is_transaction_canceled_exception) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(failed(error)),
-        }
     }
 
     /// Forgets what an entity did.
@@ -274,8 +261,12 @@ impl Engine {
         for attempt in 0..ATTEMPTS {
             let mut changed = known.clone();
             change(&mut changed);
-            // Also where our own write, sent again by the SDK, was the one in the way.
-            if changed == known || self.keep(key, &changed).await? {
+            // Nothing changes also where our own write, sent again by the SDK, was the one in the way.
+            if changed == known {
+                return Ok(());
+            }
+            let item = self.item(key, &changed)?;
+            if self.events.put_after(item, known.revision).await? {
                 return Ok(());
             }
             pause(attempt).await;
@@ -287,48 +278,15 @@ impl Engine {
         ))
     }
 
-    /// Writes an item unless somebody wrote it since it was read; says whether it stands.
-    async fn keep(&self, key: &Key, known: &Known) -> Result<bool> {
-        let put = self.put(key, known)?;
-        let request = self
-            .events
-            .client
-            .put_item()
-            .table_name(put.table_name)
-            .set_item(Some(put.item))
-            .set_condition_expression(put.condition_expression)
-            .set_expression_attribute_values(put.expression_attribute_values);
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(failed(error)),
-        }
-    }
-
-    /// An item in the place of the one that was read.
-    fn put(&self, key: &Key, known: &Known) -> Result<Put> {
+    /// What is kept, with one write more.
+    fn item(&self, key: &Key, known: &Known) -> Result<Item> {
         let stored = Stored {
             profile: serde_json::to_string(&known.profile).map_err(Error::internal)?,
             revision: known.revision + 1,
             filled: known.filled,
             expires_at: self.expiry(),
         };
-        let put = Put::builder()
-            .table_name(&self.events.name)
-            .set_item(Some(store::write_at(key, &stored)?));
-        let put = match known.revision {
-            0 => put.condition_expression("attribute_not_exists(pk)"),
-            read => put
-                .condition_expression("revision = :read")
-                .expression_attribute_values(":read", AttributeValue::N(read.to_string())),
-        };
-        put.build().map_err(Error::internal)
+        store::write_at(key, &stored)
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) enum Unusable {
     NoBucket,
     #[error("it has no artifact")]
     NoArtifact,
+    #[error("it was the account's first log-in, so there were no habits to go by")]
+    FirstLogin,
     #[error("its artifact cannot be fetched: {0}")]
     Fetch(String),
     #[error("its artifact is not the one that was trained: the checksum differs")]

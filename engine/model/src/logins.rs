@@ -10,11 +10,11 @@ use std::ops::ControlFlow;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
-use crate::calibration::Curve;
+use crate::calibration::{Calibration, Curve};
 use crate::dataset::{Dataset, Label, Row};
 use crate::features::mix;
 use crate::history::Event;
-use crate::maturity::{LabelsAre, Unlabelled};
+use crate::maturity::{Labelled, LabelsAre, Unlabelled};
 use crate::messages::{Findings, Level, Message};
 use crate::model::Model;
 use crate::train::{Options, Progress, Report, TrainError, fit};
@@ -30,10 +30,10 @@ const TAKEN_OVER: usize = 50;
 /// A stranger is sought so many times.
 const TRIES: u64 = 20;
 
-/// What a threshold does to labelled takeovers, in the order of [`Report::thresholds`].
+/// What a threshold does to labelled takeovers of the validation block, in the order of [`Report::thresholds`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Logins {
-    /// The share of them at or above each threshold; `None` where fewer than 50 accounts have any.
+    /// The share of them at or above each threshold; `None` where fewer than 50 accounts have any, or none is new enough.
     pub takeovers_found: Option<Vec<f64>>,
 }
 
@@ -54,36 +54,41 @@ pub(crate) fn train(
         ..options.clone()
     };
     let contrast = contrast(dataset, options.seed)?;
-    let (model, mut report) = fit(&contrast, &options, findings, Curve::Logins, progress)?;
-    let taken_over: FxHashSet<u32> = (0..dataset.len())
-        .filter(|row| dataset.labels()[*row] == Label::Fraud)
-        .map(|row| dataset.entities().codes[row])
-        .collect();
-    report.logins = Some(Logins {
-        takeovers_found: (taken_over.len() >= TAKEN_OVER).then(|| found(dataset, &model, &report)),
-    });
-    Ok((model, report))
+    fit(&contrast, &options, findings, Curve::Logins, progress)
 }
 
-/// The share of the labelled takeovers at or above each threshold.
-fn found(dataset: &Dataset, model: &Model, report: &Report) -> Vec<f64> {
-    let mut scores = Vec::new();
-    let each = |row: usize, history: Vec<f32>| {
-        if dataset.labels()[row] == Label::Fraud {
-            scores.push(model.score(&[], dataset.event_times()[row], &history).score);
+impl Logins {
+    /// What the validated log-ins say: `events` are their places in a data set of real and imagined ones, `validated`
+    /// their log-odds.
+    pub(crate) fn new(
+        dataset: &Dataset,
+        events: &[Labelled],
+        validated: &[(f64, bool)],
+        calibration: &Calibration,
+    ) -> Self {
+        let is_takeover =
+            |row: usize| dataset.labels()[row] == Label::Fraud && !dataset.is_imagined(row);
+        let accounts: FxHashSet<u32> = (0..dataset.len())
+            .filter(|row| is_takeover(*row))
+            .map(|row| dataset.entities().codes[row])
+            .collect();
+        let scores: Vec<f64> = events
+            .iter()
+            .zip(validated)
+            .filter(|(event, _)| is_takeover(event.row as usize))
+            .map(|(_, (log_odds, _))| calibration.score(*log_odds).round())
+            .collect();
+        #[expect(clippy::cast_precision_loss, reason = "counts of log-ins")]
+        let share = |threshold: &f64| {
+            let above = scores.iter().filter(|score| *score >= threshold).count();
+            above as f64 / scores.len() as f64
+        };
+        let is_told = accounts.len() >= TAKEN_OVER && !scores.is_empty();
+        Self {
+            takeovers_found: is_told
+                .then(|| Curve::Logins.thresholds().iter().map(share).collect()),
         }
-    };
-    crate::history::Histories::default().replay(dataset, Vec::new(), each);
-    #[expect(clippy::cast_precision_loss, reason = "counts of log-ins")]
-    let share = |threshold: f64| {
-        let above = scores.iter().filter(|score| **score >= threshold).count();
-        above as f64 / scores.len().max(1) as f64
-    };
-    report
-        .thresholds
-        .iter()
-        .map(|row| share(row.threshold))
-        .collect()
+    }
 }
 
 /// The log-ins of accounts that were seen before, and beside each one that a stranger might have made. First log-ins

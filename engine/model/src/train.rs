@@ -301,7 +301,8 @@ pub(crate) fn fit(
         importance: model.importance(),
         settings: in_words(&settings),
         trees: model.forest.trees(),
-        logins: None,
+        logins: (curve == Curve::Logins)
+            .then(|| Logins::new(dataset, blocks[2], &validated, &calibration)),
     };
     Ok((model, report))
 }

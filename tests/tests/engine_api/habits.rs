@@ -12,9 +12,8 @@ use aws_sdk_frauddetector::types::{
     ModelVersionStatus, TrainingDataSchema, TrainingDataSourceEnum,
 };
 use engine::{Subject, Trainings};
-use fraudstream::clients;
-use fraudstream::s3::S3;
 use futures::future::join_all;
+use model::Attribution;
 use model::history::Profile;
 use tempfile::TempDir;
 
@@ -59,17 +58,8 @@ struct Shop {
 
 impl Shop {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let s3 = S3::open(folder.path()).unwrap();
-        s3.create_bucket("files").unwrap();
-        let s3 = clients::s3(s3.service().http_client());
-        let of_engine = s3.clone();
-        let world = World::built(|_| {}, |engine| engine.with_bucket(of_engine, "files")).await;
-        world.detector().await;
-        for (name, variable_type) in [("price", "PRICE"), ("country", "SHIPPING_COUNTRY")] {
-            let update = world.client.update_variable().name(name);
-            update.variable_type(variable_type).send().await.unwrap();
-        }
+        let types = [("price", "PRICE"), ("country", "SHIPPING_COUNTRY")];
+        let (world, s3, folder) = World::training(types).await;
         let create = world.client.create_model().model_id("habits");
         let create = create.model_type(TFI).event_type_name("order");
         create.send().await.unwrap();
@@ -102,18 +92,20 @@ impl Shop {
         create.send().await.unwrap();
     }
 
-    /// Trains version 1.0 and lets a detector version use it.
-    async fn deciding(&self) -> String {
+    /// Trains the version that waits.
+    async fn train(&self) {
         let engine = Arc::clone(&self.world.engine);
-        let trained = Trainings::new(engine, self.s3.clone(), "one")
-            .run_one()
-            .await
-            .unwrap()
-            .unwrap();
+        let trainings = Trainings::new(engine, self.s3.clone(), "one");
+        let trained = trainings.run_one().await.unwrap().unwrap();
         assert_eq!(
             (trained.status.as_str(), trained.reason),
             ("TRAINING_COMPLETE", None)
         );
+    }
+
+    /// Trains version 1.0 and lets a detector version use it.
+    async fn deciding(&self) -> String {
+        self.train().await;
         let update = self.world.client.update_model_version_status();
         let update = update.model_id("habits").model_type(TFI);
         let update = update.model_version_number("1.0");
@@ -497,12 +489,7 @@ async fn a_model_learns_how_accounts_log_in() {
     logins_event_type(client).await;
     store_logins(client).await;
     logins_version(client).await;
-    let trainings = Trainings::new(Arc::clone(&shop.world.engine), shop.s3.clone(), "one");
-    let trained = trainings.run_one().await.unwrap().unwrap();
-    assert_eq!(
-        (trained.status.as_str(), trained.reason),
-        ("TRAINING_COMPLETE", None)
-    );
+    shop.train().await;
     let describe = client
         .describe_model_versions()
         .model_id("takeover")
@@ -549,4 +536,15 @@ async fn a_model_learns_how_accounts_log_in() {
             "{first}"
         );
     }
+    let explained = shop
+        .world
+        .engine
+        .explain("login", "first", Attribution::Path);
+    let [first] = &explained.await.unwrap().models[..] else {
+        panic!("one model scored")
+    };
+    assert!(
+        first.problem.as_ref().unwrap().contains("first log-in"),
+        "{first:?}"
+    );
 }

@@ -13,8 +13,6 @@ use aws_sdk_frauddetector::types::{
     TrainingDataSchema, TrainingDataSourceEnum, UnlabeledEventsTreatment,
 };
 use engine::{Trained, Trainings};
-use fraudstream::clients;
-use fraudstream::s3::S3;
 use tempfile::TempDir;
 
 use crate::world::{World, json, matches, refusal};
@@ -31,17 +29,8 @@ struct Shop {
 
 impl Shop {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let s3 = S3::open(folder.path()).unwrap();
-        s3.create_bucket("files").unwrap();
-        let s3 = clients::s3(s3.service().http_client());
-        let of_engine = s3.clone();
-        let world = World::built(|_| {}, |engine| engine.with_bucket(of_engine, "files")).await;
-        world.detector().await;
-        for (name, variable_type) in [("price", "PRICE"), ("country", "CATEGORICAL")] {
-            let update = world.client.update_variable().name(name);
-            update.variable_type(variable_type).send().await.unwrap();
-        }
+        let types = [("price", "PRICE"), ("country", "CATEGORICAL")];
+        let (world, s3, folder) = World::training(types).await;
         let create = world
             .client
             .create_model()

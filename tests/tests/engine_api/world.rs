@@ -15,8 +15,9 @@ use aws_sdk_frauddetector::types::{
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use engine::{Engine, Options};
-use fraudstream::{clients, dynamodb::DynamoDb, fault::Faults};
+use fraudstream::{clients, dynamodb::DynamoDb, fault::Faults, s3::S3};
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// 2026-06-01T10:15:30Z, in milliseconds.
 pub(crate) const START: i64 = 1_780_308_930_000;
@@ -65,6 +66,23 @@ impl World {
             connector,
             clock,
         }
+    }
+
+    /// A detector whose variables have these types, in a world where models can be trained: with a
+    /// bucket `files`, which is a folder of that name in the one returned.
+    pub(crate) async fn training(types: [(&str, &str); 2]) -> (Self, aws_sdk_s3::Client, TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let s3 = S3::open(folder.path()).unwrap();
+        s3.create_bucket("files").unwrap();
+        let s3 = clients::s3(s3.service().http_client());
+        let of_engine = s3.clone();
+        let world = Self::built(|_| {}, |engine| engine.with_bucket(of_engine, "files")).await;
+        world.detector().await;
+        for (name, variable_type) in types {
+            let update = world.client.update_variable().name(name);
+            update.variable_type(variable_type).send().await.unwrap();
+        }
+        (world, s3, folder)
     }
 
     /// Another process over the same tables.

@@ -1,7 +1,8 @@
 //! The deletion of an event type's events: a walk over the table of events.
 //!
-//! Events and labels go, and what is known of the entities from them. A prediction stays, as it does where one event is deleted without its
-//! audit history, and its event no longer counts as stored.
+//! Events and labels go, and what is known of the entities from them. A prediction stays, as it
+//! does where one event is deleted without its audit history, and its event no longer counts as
+//! stored.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};

@@ -4,9 +4,7 @@
 //! of its own, because it moves all the time and definitions should not. A job without a state is
 //! one that nobody has begun.
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -326,71 +324,19 @@ impl State {
         self.revision += 1;
         self.attempt = Uuid::new_v4().simple().to_string();
         let item = write_at(&state_key(&self.run), self)?;
+        let table = &engine.events;
         let written = match with {
-            None => put(engine, item, before).await?,
-            Some(update) => transact(engine, item, before, update).await?,
+            None => table.put_after(item, before).await?,
+            Some(update) => {
+                let put = table.after(item, before)?;
+                let put = TransactWriteItem::builder().put(put).build();
+                let update = TransactWriteItem::builder().update(update).build();
+                table.transact(vec![put, update]).await?
+            }
         };
         if written || Self::load(engine, &self.run).await?.attempt == self.attempt {
             return Ok(());
         }
         Err(Error::lost())
-    }
-}
-
-fn condition(before: u64) -> (&'static str, Option<AttributeValue>) {
-    match before {
-        0 => ("attribute_not_exists(pk)", None),
-        _ => (
-            "revision = :before",
-            Some(AttributeValue::N(before.to_string())),
-        ),
-    }
-}
-
-async fn put(engine: &Engine, item: Item, before: u64) -> Result<bool> {
-    let (condition, value) = condition(before);
-    let table = &engine.events;
-    let mut request = table.client.put_item().table_name(&table.name);
-    request = request.set_item(Some(item)).condition_expression(condition);
-    if let Some(value) = value {
-        request = request.expression_attribute_values(":before", value);
-    }
-    match request.send().await {
-        Ok(_) => Ok(true),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-        {
-            Ok(false)
-        }
-        Err(error) => Err(failed(error)),
-    }
-}
-
-async fn transact(engine: &Engine, item: Item, before: u64, with: Update) -> Result<bool> {
-    let (condition, value) = condition(before);
-    let table = &engine.events;
-    let mut put = Put::builder().table_name(&table.name);
-    put = put.set_item(Some(item)).condition_expression(condition);
-    if let Some(value) = value {
-        put = put.expression_attribute_values(":before", value);
-    }
-    let put = put.build().map_err(Error::internal)?;
-    let request = table
-        .client
-        .transact_write_items()
-        .transact_items(TransactWriteItem::builder().put(put).build())
-        .transact_items(TransactWriteItem::builder().update(with).build());
-    match request.send().await {
-        Ok(_) => Ok(true),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(TransactWriteItemsError::is_transaction_canceled_exception) =>
-        {
-            Ok(false)
-        }
-        Err(error) => Err(failed(error)),
     }
 }

@@ -186,21 +186,13 @@ async fn put_beside(
     event_type: &EventTypeBundle,
     checked: &Checked,
 ) -> Result<()> {
-    let seen = engine.seen(event_type, &checked.event).await?;
-    engine.note(seen.as_ref()).await?;
-    let Some(label) = &checked.label else {
-        return Ok(());
-    };
-    let key = label_key(&checked.event.event_type_name, &checked.event.event_id);
-    engine.events.put(store::write_at(&key, label)?).await?;
-    let StoredLabel {
-        current_label,
-        label_timestamp,
-        ..
-    } = label;
-    engine
-        .note_label(event_type, &checked.event, current_label, label_timestamp)
-        .await
+    let Checked { event, label } = checked;
+    if let Some(label) = label {
+        let key = label_key(&event.event_type_name, &event.event_id);
+        engine.events.put(store::write_at(&key, label)?).await?;
+    }
+    let seen = engine.seen(event_type, event).await?;
+    engine.note(event_type, seen.as_ref(), label.as_ref()).await
 }
 
 /// An event that may be stored, with the label it brings.
@@ -464,14 +456,7 @@ pub(crate) async fn update_label(engine: &Engine, input: UpdateLabel) -> Result<
     if let Some(label) = label {
         let key = label_key(&event.event_type_name, &event.event_id);
         engine.events.put(store::write_at(&key, &label)?).await?;
-        let StoredLabel {
-            current_label,
-            label_timestamp,
-            ..
-        } = &label;
-        engine
-            .note_label(&event_type, &stored, current_label, label_timestamp)
-            .await?;
+        engine.note_label(&event_type, &stored, &label).await?;
     }
     Ok(Empty {})
 }

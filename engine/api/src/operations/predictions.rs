@@ -216,7 +216,8 @@ pub(crate) async fn predict(engine: &Engine, input: Predict) -> Result<(Output, 
     said.fill(compiled, &mut row);
     let verdicts = evaluate(&ready, &row, engine.now().as_millisecond());
     let snapshot = snapshot(engine, &ready, event, said, verdicts, input.origin);
-    let (prediction, ()) = try_join(snapshot, engine.note(seen.as_ref())).await?;
+    let note = engine.note(&compiled.event_type, seen.as_ref(), None);
+    let (prediction, ()) = try_join(snapshot, note).await?;
     // What a job stores, the job counts.
     if prediction.stored && prediction.origin.is_none() {
         engine.count_stored(&prediction.event).await;

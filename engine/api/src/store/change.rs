@@ -131,34 +131,16 @@ impl<'a> Change<'a> {
     async fn transact(&mut self, writes: Vec<Write>) -> Result<()> {
         let before = self.ledger.revision;
         self.ledger.revision += 1;
-        let mut request = self.table.client.transact_write_items();
-        request = request.transact_items(self.ledger(before)?);
+        let ledger = self.table.after(write(&self.ledger)?, before)?;
+        let mut actions = vec![TransactWriteItem::builder().put(ledger).build()];
         for write in writes {
-            request = request.transact_items(self.action(write)?);
+            actions.push(self.action(write)?);
         }
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(e) if e.is_transaction_canceled_exception() => Err(Error::lost()),
-                Some(e) if e.is_transaction_in_progress_exception() => Err(Error::lost()),
-                _ => Err(failed(error)),
-            },
-        }
-    }
-
-    fn ledger(&self, before: u64) -> Result<TransactWriteItem> {
-        let put = Put::builder()
-            .table_name(&self.table.name)
-            .set_item(Some(write(&self.ledger)?));
-        let put = if before == 0 {
-            put.condition_expression("attribute_not_exists(pk)")
+        if self.table.transact(actions).await? {
+            Ok(())
         } else {
-            let before = AttributeValue::N(before.to_string());
-            put.condition_expression("revision = :before")
-                .expression_attribute_values(":before", before)
-        };
-        let put = put.build().map_err(Error::internal)?;
-        Ok(TransactWriteItem::builder().put(put).build())
+            Err(Error::lost())
+        }
     }
 
     fn action(&self, write: Write) -> Result<TransactWriteItem> {

@@ -5,6 +5,7 @@
 
 mod change;
 mod chunks;
+mod revised;
 mod tables;
 
 use std::collections::{HashMap, HashSet};

@@ -4,6 +4,7 @@
 //! The events are the newest of those that were read, labelled or not: a rule judges events before anyone labels them.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::history::Histories;
@@ -70,7 +71,9 @@ impl Before {
         let told =
             |content: String| message(Level::Info, "Events above a rule's threshold", content);
         let rows = newest(dataset);
-        let old = match scores(dataset, &rows, &self.model) {
+        let histories = Histories::before(dataset, &rows);
+        let score = |model: &Model| scores(dataset, &rows, &histories, model);
+        let old = match score(&self.model) {
             Ok(scores) => scores,
             Err(missing) => {
                 return vec![told(format!(
@@ -79,7 +82,7 @@ impl Before {
                 ))];
             }
         };
-        let Ok(new) = scores(dataset, &rows, new) else {
+        let Ok(new) = score(new) else {
             return Vec::new();
         };
         let line = |(threshold, rule): &(f64, String)| {
@@ -105,8 +108,12 @@ fn newest(dataset: &Dataset) -> Vec<usize> {
 }
 
 /// What a model says of some rows; otherwise the variables that it looks at and the data lacks.
-fn scores(dataset: &Dataset, rows: &[usize], model: &Model) -> Result<Vec<f64>, String> {
-    let histories = Histories::before(dataset, rows);
+fn scores(
+    dataset: &Dataset,
+    rows: &[usize],
+    histories: &HashMap<usize, Vec<f32>>,
+    model: &Model,
+) -> Result<Vec<f64>, String> {
     let column = |name: &str| dataset.variables().iter().position(|v| v.name == name);
     let names = || model.variables().iter().map(|v| v.name.as_str());
     let missing: Vec<&str> = names().filter(|name| column(name).is_none()).collect();

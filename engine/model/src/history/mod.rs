@@ -147,8 +147,20 @@ impl Profile {
         }
     }
 
+    /// The same history with what was stored before it began. Where it has more already than what was stored, because
+    /// that is only of some time, it stays as it is.
+    #[must_use]
+    pub fn completed(&self, stored: &Self) -> Self {
+        let mut all = stored.clone();
+        all.absorb(self);
+        if all.events() < self.events() {
+            return self.clone();
+        }
+        all
+    }
+
     /// Adds what another profile of the same entity has kept whole, each event once.
-    pub fn absorb(&mut self, other: &Self) {
+    fn absorb(&mut self, other: &Self) {
         for (time, id, price, categories) in other.recent.iter().copied() {
             self.add(Event {
                 time,

@@ -1,5 +1,7 @@
 //! The histories of many entities, event by event.
 
+use std::collections::HashMap;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Event, FEATURES, Profile};
@@ -19,9 +21,9 @@ impl Histories {
     }
 
     /// What the entities had done before some events of a data set, by row, of labels what was given by then.
-    pub fn before(dataset: &Dataset, rows: &[usize]) -> FxHashMap<usize, Vec<f32>> {
+    pub fn before(dataset: &Dataset, rows: &[usize]) -> HashMap<usize, Vec<f32>> {
         let rows: FxHashSet<usize> = rows.iter().copied().collect();
-        let mut before = FxHashMap::default();
+        let mut before = HashMap::new();
         Self::default().replay(dataset, labels(dataset), |row, features| {
             if rows.contains(&row) {
                 before.insert(row, features);

@@ -114,6 +114,27 @@ fn a_busy_entity_is_counted_to_the_day() {
 }
 
 #[test]
+fn what_was_stored_completes_what_was_noted() {
+    let numbered = |numbers: std::ops::Range<u32>| {
+        let event = |number| event(number, i64::from(number) * 60, 1.0, 1);
+        profile(&numbers.map(event).collect::<Vec<_>>())
+    };
+    // Ten of them are in both.
+    let mut noted = numbered(20..40);
+    noted.label(25, true, START);
+    let all = noted.completed(&numbered(0..30));
+    assert_eq!(all.events(), 40);
+    check(
+        &all,
+        &event(99, DAY, 1.0, 1),
+        &[("bad", 1.0), ("count 1d", 40.0)],
+    );
+    // What is stored may be of a short time only.
+    let noted = numbered(0..200);
+    assert_eq!(noted.completed(&numbered(190..200)), noted);
+}
+
+#[test]
 fn keys_stay_the_same() {
     assert_eq!(key(""), 0xe3b0_c442);
 }

@@ -4,7 +4,7 @@ use event::Timestamp;
 use model::{Attribution, EVENT_TIME, Explanation, Impact};
 use serde::Serialize;
 
-use super::{PREFIX, Prediction};
+use super::{FIRST_LOGIN, PREFIX, Prediction};
 use crate::bundle::BundledModel;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -70,6 +70,10 @@ pub(super) async fn explanation(
     prediction: &Prediction,
     attribution: Attribution,
 ) -> Result<Explanation, Unusable> {
+    let scores = &prediction.said.model_scores;
+    if scores.get(&model.version.model_id) == Some(&FIRST_LOGIN) {
+        return Err(Unusable::FirstLogin);
+    }
     let artifact = model.artifact.as_ref().ok_or(Unusable::NoArtifact)?;
     let scorer = engine.scorer(artifact).await?;
     let values = scorers::values(&scorer, &prediction.event.event_variables);

@@ -550,19 +550,14 @@ async fn evaluated_model_versions(
             evaluations: vec![Evaluation {
                 output_variable_name: model.score.name.clone(),
                 evaluation_score: format!("{score:?}"),
-                prediction_explanations: if *score < 0.0 {
-                    // An account's first log-in: there was nothing to go by.
-                    None
-                } else {
-                    explained(engine, model, prediction).await
-                },
+                prediction_explanations: explained(engine, model, prediction).await,
             }],
         });
     }
     evaluated
 }
 
-/// A model that is gone explains nothing.
+/// A model that is gone, or had nothing to go by, explains nothing.
 async fn explained(
     engine: &Engine,
     model: &BundledModel,
