@@ -33,6 +33,7 @@ use crate::serve;
 use crate::show;
 use crate::signature::Keys;
 use crate::simulate;
+use crate::subject::{self, Finder, Kept, Whom};
 use crate::train::{self, Train};
 
 /// How often `serve` writes the counters of stored events, which a function writes after each batch.
@@ -207,6 +208,11 @@ enum Command {
         after_help = "Examples:\n  fraudstream forget ORD-000123 --dry-run\n  fraudstream forget --entity customer/cust-42 --json\n\nReplay and imports refuse what was forgotten. A new order of a forgotten customer is a new order."
     )]
     Forget(ForgetArgs),
+    /// Show all that is kept of an order or an entity: what a person may ask to see.
+    #[command(
+        after_help = "Examples:\n  fraudstream subject customer/cust-42 --json\n  fraudstream subject customer/jo@example.com\n  fraudstream subject --order ORD-000123\n\nIt shows what `forget` would delete."
+    )]
+    Subject(SubjectArgs),
     /// Show a list's entries, or add one that expires, with its reason and author.
     #[command(
         after_help = "Examples:\n  fraudstream list freight_forwarder_zips\n  fraudstream list freight_forwarder_zips --add 97201 --expires 30d --reason \"reshipping ring\" --author ana"
@@ -372,7 +378,7 @@ struct Serve {
 #[derive(Debug, Args)]
 struct ForgetArgs {
     #[command(flatten)]
-    whom: Whom,
+    whom: About,
     /// Say what would be forgotten, and do nothing.
     #[arg(long)]
     dry_run: bool,
@@ -383,12 +389,49 @@ struct ForgetArgs {
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-struct Whom {
+struct About {
     /// Order id as the shop writes it.
     order_id: Option<String>,
-    /// Entity id, or type/id.
+    /// Entity id, or type/id; or an address that the mapping hashes.
     #[arg(long, value_name = "ID")]
     entity: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct SubjectArgs {
+    #[command(flatten)]
+    whom: Person,
+    /// Print it as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Person {
+    /// Entity id, or type/id; or an address that the mapping hashes.
+    entity: Option<String>,
+    /// Order id as the shop writes it.
+    #[arg(long, value_name = "ID")]
+    order: Option<String>,
+}
+
+impl From<Person> for About {
+    fn from(person: Person) -> Self {
+        Self {
+            order_id: person.order,
+            entity: person.entity,
+        }
+    }
+}
+
+impl About {
+    fn named(&self, mapping: &Mapping) -> Result<Whom, subject::Error> {
+        match (&self.order_id, &self.entity) {
+            (Some(order_id), _) => Ok(Whom::order(mapping, order_id)),
+            (None, entity) => Whom::entity(mapping, entity.as_deref().unwrap_or_default()),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -460,6 +503,7 @@ impl Cli {
             Command::Train(args) => train_model(&place, &args).await,
             Command::ImportModel(args) => import_model(&place, &args).await,
             Command::Forget(args) => forget_subject(&place, args).await,
+            Command::Subject(args) => show_subject(&place, args).await,
             Command::List(args) => list_entries(&place, args).await,
             Command::Jobs(args) => run_jobs(&place, args).await,
             Command::Simulate(args) => simulate_shop(&args),
@@ -554,6 +598,15 @@ impl Place {
         Arc::new(engine)
     }
 
+    /// The engine over the tables, where it judges.
+    async fn judging_engine(&self, work: &Work) -> Option<Arc<Engine>> {
+        match (&work.machine, self.fraud_detector) {
+            (Some(machine), _) => Some(Arc::clone(&machine.engine)),
+            (None, Judge::Engine) => Some(self.engine(&work.pipeline.clients).await),
+            (None, Judge::Aws) => None,
+        }
+    }
+
     fn mapping(&self) -> Result<Mapping, Error> {
         Ok(Mapping::read(&self.mapping)?)
     }
@@ -594,13 +647,9 @@ async fn run(place: &Place, args: RunArgs) -> Result<(), Error> {
         .open(durability(args.durable), place.fraud_detector)
         .await?;
     work.pipeline.budget.concurrency = args.concurrency;
-    // A new order of a forgotten customer is a new order; an old event is not.
-    let forgotten = match args.function {
-        FunctionName::Ingest => Some(Forgotten {
-            pipeline: work.pipeline.clone(),
-            mapping: open_input(place, &args)?.1,
-        }),
-        _ => None,
+    let forgotten = Forgotten {
+        pipeline: work.pipeline.clone(),
+        mapping: open_input(place, &args)?.1,
     };
     let function = match args.function {
         FunctionName::Predict => {
@@ -617,7 +666,7 @@ async fn run(place: &Place, args: RunArgs) -> Result<(), Error> {
         input,
         home: home.as_ref(),
         target: &place.target(),
-        forgotten,
+        forgotten: Some(forgotten),
         restart: args.restart,
         progress: !args.json,
     };
@@ -887,26 +936,23 @@ async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
 
 async fn forget_subject(place: &Place, args: ForgetArgs) -> Result<(), Error> {
     let mapping = place.mapping()?;
-    let subject = match (&args.whom.order_id, &args.whom.entity) {
-        (Some(order_id), _) => forget::order(&mapping, order_id),
-        (None, entity) => forget::entity(entity.as_deref().unwrap_or_default())?,
-    };
+    let whom = args.whom.named(&mapping)?;
     // What is deleted has to stay deleted when the power goes.
     let work = place
         .open(Durability::PowerLoss, place.fraud_detector)
         .await?;
-    let engine = match (&work.machine, place.fraud_detector) {
-        (Some(machine), _) => Some(Arc::clone(&machine.engine)),
-        (None, Judge::Engine) => Some(place.engine(&work.pipeline.clients).await),
-        (None, Judge::Aws) => None,
-    };
+    let engine = place.judging_engine(&work).await;
     let forget = Forget {
-        pipeline: &work.pipeline,
-        engine: engine.as_deref(),
-        mapping: &mapping,
+        finder: Finder {
+            pipeline: &work.pipeline,
+            engine: engine.as_deref(),
+            mapping: &mapping,
+        },
+        is_remote: place.is_remote(),
         dry_run: args.dry_run,
+        now: event::Timestamp::from_jiff(jiff::Timestamp::now())?,
     };
-    let result = forget.run(subject).await;
+    let result = forget.run(whom).await;
     if let Some(engine) = &engine {
         engine.flush().await?;
     }
@@ -915,12 +961,40 @@ async fn forget_subject(place: &Place, args: ForgetArgs) -> Result<(), Error> {
     work.close().await?;
     let (mut report, traces) = result?;
     if let Some(home) = home {
-        report.outcomes = forget::outcomes(&home, &traces, args.dry_run)?;
+        report.outcomes = forget::local_files(&home, &traces, args.dry_run)?;
     }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{report}");
+    }
+    Ok(())
+}
+
+async fn show_subject(place: &Place, args: SubjectArgs) -> Result<(), Error> {
+    let mapping = place.mapping()?;
+    let whom = About::from(args.whom).named(&mapping)?;
+    let work = place.open(Durability::Kill, place.fraud_detector).await?;
+    let engine = place.judging_engine(&work).await;
+    let finder = Finder {
+        pipeline: &work.pipeline,
+        engine: engine.as_deref(),
+        mapping: &mapping,
+    };
+    let home = work.home.as_ref().filter(|_| !place.is_remote());
+    let outcomes = home.map(|home| std::fs::read_to_string(home.outcomes()));
+    let outcomes = outcomes.and_then(Result::ok).unwrap_or_default();
+    let kept = match finder.find(whom).await {
+        Ok(found) => Kept::new(&finder, found, &outcomes).await,
+        Err(error) => Err(error),
+    };
+    drop(engine);
+    work.close().await?;
+    let kept = kept?;
+    if args.json {
+        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&kept)?)?;
+    } else {
+        write!(io::stdout(), "{kept}")?;
     }
     Ok(())
 }

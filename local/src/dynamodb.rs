@@ -34,7 +34,7 @@ pub enum Durability {
     Nothing,
 }
 
-/// The database cannot be opened.
+/// The database cannot be opened or written anew.
 #[derive(Debug, Error)]
 #[error("cannot open the database `{path}`: {reason}")]
 pub struct OpenError {
@@ -58,6 +58,15 @@ type OnInsert = Arc<dyn Fn(Insert) + Send + Sync>;
 pub struct DynamoDb {
     database: Database,
     watched: Option<(String, OnInsert)>,
+}
+
+/// Writes the database at `path` anew, so that no page of the file holds what was deleted. Nobody may
+/// have it open.
+pub fn compact(path: &Path) -> Result<(), OpenError> {
+    let path = path.to_string_lossy();
+    // Closing the last connection empties the write-ahead log.
+    let compacted = Database::new(&path).and_then(|database| database.vacuum());
+    compacted.map_err(|error| cannot_open(&path, &error))
 }
 
 impl DynamoDb {

@@ -3,72 +3,41 @@
 //! The note that it was forgotten is written first, and the events go last: whoever is interrupted
 //! finds the rest by them when the command is run again.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Write as _};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_frauddetector::types::ListUpdateMode;
-use engine::{Engine, FoundEvent, Subject};
-use event::{EventId, EventTypeName};
+use aws_sdk_s3::primitives::ByteStream;
+use engine::Subject;
+use event::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
-use shared::decisions::{Decision, Key};
+use shared::decisions::Decision;
 use shared::failure::code_of;
 use shared::mapping::Mapping;
 use shared::records::Record;
-use shared::rejected::{PREFIX, RejectedRecord};
 use thiserror::Error;
 
+use crate::dynamodb::{self, OpenError};
+use crate::hold::{self, Hold};
 use crate::home::Home;
 use crate::machine::Pipeline;
-use crate::replay::REPLAYED;
+use crate::subject::{self, Finder, Found, FoundObject, Remedy, Told, Traces, Types, Whom, failed};
 
-/// Where Lambda writes batches that outlived their stream.
-const EXPIRED: &str = "aws/lambda/";
 /// What is kept beside decisions of a subject that was forgotten: `forgotten#<hash>`.
 const NOTE: &str = "forgotten";
 /// Present once anything was forgotten.
 const ANY: &str = "forgotten#any";
-/// An entity's decisions that are read from the index at once.
-const ROWS: usize = 10_000;
-/// Variable types whose values belong to one person, so that a list's element may be that person's.
-/// Many share a postal code, a country or a user agent.
-const PERSONAL: [&str; 15] = [
-    "EMAIL_ADDRESS",
-    "PHONE_NUMBER",
-    "BILLING_PHONE",
-    "SHIPPING_PHONE",
-    "IP_ADDRESS",
-    "FINGERPRINT",
-    "SESSION_ID",
-    "BILLING_NAME",
-    "BILLING_ADDRESS_L1",
-    "BILLING_ADDRESS_L2",
-    "SHIPPING_NAME",
-    "SHIPPING_ADDRESS_L1",
-    "SHIPPING_ADDRESS_L2",
-    "ORDER_ID",
-    "AUTH_CODE",
-];
+/// When it was forgotten: the attribute of a note.
+const TIME: &str = "forgotten_at";
 
 /// Why not everything was forgotten. Running the command again goes on.
 #[derive(Debug, Error)]
 pub enum ForgetError {
-    /// The entity that stands for all whose id is not known.
-    #[error("entity `unknown` is everybody whose id is not known; forget their orders one by one")]
-    Unknown,
-    /// The engine's tables.
-    #[error("the engine: {0}")]
-    Engine(#[from] engine::Error),
-    /// A call failed.
-    #[error("cannot {what}: {code}; run the command again to go on")]
-    Call {
-        /// What was being done.
-        what: String,
-        /// AWS's word for it.
-        code: String,
-    },
+    /// What is to be forgotten cannot be found or changed.
+    #[error(transparent)]
+    Subject(#[from] subject::Error),
     /// The file of outcomes.
     #[error("cannot rewrite {path}: {source}")]
     File {
@@ -77,9 +46,18 @@ pub enum ForgetError {
         /// Why.
         source: std::io::Error,
     },
+    /// The database's file, whose free pages still hold what was deleted.
+    #[error(transparent)]
+    Database(#[from] OpenError),
     /// Another process works in the folder.
     #[error("another process works in {0}; stop it and run the command again")]
     Occupied(String),
+}
+
+impl From<engine::Error> for ForgetError {
+    fn from(error: engine::Error) -> Self {
+        Self::Subject(error.into())
+    }
 }
 
 /// What was forgotten, or with `dry_run` would be.
@@ -97,12 +75,32 @@ pub struct Report {
     pub decisions: usize,
     /// Elements of lists.
     pub list_entries: usize,
-    /// Objects under `rejected/` and `replayed/`.
+    /// Objects under `rejected/`, `replayed/` and `aws/lambda/` that were about nobody else.
     pub rejected_objects: usize,
+    /// Objects under `aws/lambda/` that hold others' records, too, and go on without the subject's.
+    pub rewritten_objects: usize,
     /// Lines of `outcomes.jsonl`.
     pub outcomes: usize,
+    /// Orders that are not wiped yet, and why.
+    pub held: Vec<Held>,
     /// What the command cannot reach.
     pub remains: Vec<String>,
+}
+
+/// An order that is not wiped yet: its decision stays without the person's values, hashes of these
+/// stay beside it, and so do the person's elements of lists that block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// Event type.
+    pub event_type: String,
+    /// Event id.
+    pub event_id: String,
+    /// Why.
+    pub reason: Hold,
+    /// Until when, ISO 8601 UTC. Then it can be forgotten.
+    pub until: String,
+    #[serde(skip)]
+    expires_at: i64,
 }
 
 impl fmt::Display for Report {
@@ -120,9 +118,17 @@ impl fmt::Display for Report {
             (self.decisions, "decisions"),
             (self.list_entries, "list entries"),
             (self.rejected_objects, "rejected objects"),
+            (self.rewritten_objects, "objects of others' records, too"),
             (self.outcomes, "lines of outcomes"),
         ] {
             writeln!(f, "  {count:>6} {what}")?;
+        }
+        if !self.held.is_empty() {
+            writeln!(f, "held, without the person's values:")?;
+        }
+        for held in &self.held {
+            let (reason, until) = (held.reason, &held.until);
+            writeln!(f, "  {} until {until}: {reason}", held.event_id)?;
         }
         writeln!(f, "remains:")?;
         self.remains
@@ -133,395 +139,333 @@ impl fmt::Display for Report {
 
 /// Everything that forgets.
 pub struct Forget<'a> {
-    /// The clients.
-    pub pipeline: &'a Pipeline,
-    /// The engine over the tables, where it judges.
-    pub engine: Option<&'a Engine>,
-    /// How a record becomes an event.
-    pub mapping: &'a Mapping,
+    /// Where it is found.
+    pub finder: Finder<'a>,
+    /// Whether the tables are on AWS, where there are queues.
+    pub is_remote: bool,
     /// Only count.
     pub dry_run: bool,
-}
-
-/// What is looked for: the subject, and its events as far as they are known.
-pub struct Traces {
-    subject: Subject,
-    /// Event type and event id.
-    events: BTreeSet<(String, String)>,
-    /// Values that belong to the subject, by the type of their variable.
-    values: BTreeMap<String, HashSet<String>>,
-}
-
-/// The subject that an order's id names.
-pub fn order(mapping: &Mapping, order_id: &str) -> Subject {
-    Subject::Event {
-        event_type: mapping.event_type().to_string(),
-        event_id: EventId::slug(order_id).to_string(),
-    }
-}
-
-/// The subject `TYPE/ID`, or an id of type `customer`.
-///
-/// # Errors
-/// [`ForgetError::Unknown`].
-pub fn entity(text: &str) -> Result<Subject, ForgetError> {
-    let (entity_type, entity_id) = text.split_once('/').unwrap_or(("customer", text));
-    if entity_id.eq_ignore_ascii_case("unknown") {
-        return Err(ForgetError::Unknown);
-    }
-    Ok(Subject::Entity {
-        entity_type: entity_type.to_owned(),
-        entity_id: entity_id.to_owned(),
-    })
-}
-
-fn failed(what: impl Into<String>) -> impl FnOnce(String) -> ForgetError {
-    let what = what.into();
-    |code| ForgetError::Call { what, code }
+    /// When it is forgotten.
+    pub now: Timestamp,
 }
 
 impl Forget<'_> {
-    /// Forgets a subject, but for its lines in the local file of outcomes; see [`outcomes`].
+    /// Forgets a subject, but for what stands in local files; see [`local_files`].
     ///
     /// # Errors
     /// [`ForgetError`]; what was deleted before stays deleted.
-    pub async fn run(&self, subject: Subject) -> Result<(Report, Traces), ForgetError> {
+    pub async fn run(&self, whom: Whom) -> Result<(Report, Traces), ForgetError> {
+        let mut found = self.finder.find(whom).await?;
         let mut report = Report {
             dry_run: self.dry_run,
+            remains: std::mem::take(&mut found.unread),
             ..Report::default()
         };
-        let found = match self.engine {
-            Some(engine) => engine.events_of(&subject).await?,
-            None => Vec::new(),
-        };
-        let decisions = self.decisions_of(&subject, &found).await?;
-        let traces = self.traces(subject, &found, &decisions).await?;
+        let cannot_be_read = |place: &mut String| place.insert_str(0, "cannot be read: ");
+        report.remains.iter_mut().for_each(cannot_be_read);
+        report.held = self.held(&found);
         if !self.dry_run {
-            self.note(&traces.subject).await?;
+            self.note(&found.traces).await?;
         }
-        self.forget_objects(&traces, &mut report).await?;
-        self.forget_lists(&traces, &mut report).await?;
-        self.forget_decisions(&traces, &decisions, &mut report)
-            .await?;
-        self.forget_events(&traces, &found, &mut report).await?;
-        report.remains.extend(remains(self.engine.is_some()));
-        Ok((report, traces))
+        if !self.dry_run && !report.held.is_empty() {
+            self.hold(&found.traces, &report.held).await?;
+        }
+        self.forget_objects(&found.objects, &mut report).await?;
+        self.forget_lists(&found, &mut report).await?;
+        self.forget_decisions(&found, &mut report).await?;
+        self.forget_events(&found, &mut report).await?;
+        report
+            .remains
+            .extend(remains(self.is_remote, self.finder.engine.is_some()));
+        Ok((report, found.traces))
     }
 
-    async fn decisions_of(
-        &self,
-        subject: &Subject,
-        found: &[FoundEvent],
-    ) -> Result<Vec<Decision>, ForgetError> {
-        let decisions = self.pipeline.decisions();
-        let mut all: BTreeMap<(String, String), Decision> = BTreeMap::new();
-        let mut events: BTreeSet<(String, String)> = found
-            .iter()
-            .map(|event| (event.event_type.clone(), event.event_id.clone()))
-            .collect();
-        match subject {
-            Subject::Entity {
-                entity_type,
-                entity_id,
-            } => {
-                let of_entity = decisions.of_entity(entity_type, entity_id, ROWS).await;
-                let of_entity = of_entity.map_err(|f| failed("read decisions")(f.to_string()))?;
-                events.extend(of_entity.into_iter().map(|d| (d.event_type, d.event_id)));
+    async fn note(&self, traces: &Traces) -> Result<(), ForgetError> {
+        let events = traces.events.iter();
+        let events = events.map(|(event_type, event_id)| Subject::Event {
+            event_type: event_type.clone(),
+            event_id: event_id.clone(),
+        });
+        self.put_note(ANY.to_owned()).await?;
+        for subject in traces.subjects.iter().cloned().chain(events) {
+            if let Some(engine) = self.finder.engine {
+                engine.note_forgotten(&subject).await?;
+                engine.forget_habits(&subject).await?;
             }
-            Subject::Event {
-                event_type,
-                event_id,
-            } => {
-                events.insert((event_type.clone(), event_id.clone()));
-            }
-        }
-        for (event_type, event_id) in events {
-            let Some((event_type, event_id)) = names(&event_type, &event_id) else {
-                continue;
-            };
-            let revisions = decisions.revisions(&event_type, &event_id).await;
-            for decision in revisions.map_err(|f| failed("read decisions")(f.to_string()))? {
-                all.insert((decision.pk.clone(), decision.sk.clone()), decision);
-            }
-        }
-        Ok(all.into_values().collect())
-    }
-
-    async fn traces(
-        &self,
-        subject: Subject,
-        found: &[FoundEvent],
-        decisions: &[Decision],
-    ) -> Result<Traces, ForgetError> {
-        let types = self.variable_types().await?;
-        let mut values: BTreeMap<String, HashSet<String>> = BTreeMap::new();
-        let mut add = |name: &str, value: &str| {
-            if let Some(ty) = types.get(name).filter(|ty| PERSONAL.contains(&ty.as_str())) {
-                let values = values.entry(ty.clone()).or_default();
-                values.insert(engine::normalized(ty, value).into_owned());
-            }
-        };
-        for event in found {
-            for (name, values) in &event.values {
-                for value in values {
-                    add(name, value);
-                }
-            }
-        }
-        for decision in decisions {
-            for (name, value) in &decision.variables {
-                add(name, value);
-            }
-        }
-        let of_engine = found
-            .iter()
-            .map(|e| (e.event_type.clone(), e.event_id.clone()));
-        let of_table = decisions
-            .iter()
-            .map(|d| (d.event_type.clone(), d.event_id.clone()));
-        let mut events: BTreeSet<_> = of_engine.chain(of_table).collect();
-        if let Subject::Event {
-            event_type,
-            event_id,
-        } = &subject
-        {
-            events.insert((event_type.clone(), event_id.clone()));
-        }
-        Ok(Traces {
-            subject,
-            events,
-            values,
-        })
-    }
-
-    async fn variable_types(&self) -> Result<BTreeMap<String, String>, ForgetError> {
-        let client = &self.pipeline.clients.frauddetector;
-        let mut pages = client.get_variables().into_paginator().send();
-        let mut types = BTreeMap::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| failed("read the variables")(code_of(&error)))?;
-            for variable in page.variables() {
-                if let (Some(name), Some(ty)) = (variable.name(), variable.variable_type()) {
-                    types.insert(name.to_owned(), ty.to_owned());
-                }
-            }
-        }
-        Ok(types)
-    }
-
-    async fn note(&self, subject: &Subject) -> Result<(), ForgetError> {
-        if let Some(engine) = self.engine {
-            engine.note_forgotten(subject).await?;
-            engine.forget_habits(subject).await?;
-        }
-        for key in [ANY.to_owned(), note_key(subject)] {
-            let put = self.pipeline.clients.dynamodb.put_item();
-            let put = put
-                .table_name(&self.pipeline.decisions_table)
-                .item("pk", AttributeValue::S(key))
-                .item("sk", AttributeValue::S(NOTE.to_owned()))
-                .item("kind", AttributeValue::S(NOTE.to_owned()));
-            put.send()
-                .await
-                .map_err(|error| failed("note what is forgotten")(code_of(&error)))?;
+            self.put_note(note_key(&subject)).await?;
         }
         Ok(())
     }
 
-    /// Deletes the rejected records that are about the subject; batches can only be named.
+    /// The orders that cannot be wiped yet.
+    fn held(&self, found: &Found) -> Vec<Held> {
+        let fraud = self.finder.mapping.chargeback_labels();
+        let events = found.traces.events.iter();
+        let held = events.filter_map(|(event_type, event_id)| {
+            let history = subject::history(found, event_type, event_id);
+            let (reason, until) = hold::of(&history, &fraud, self.now)?;
+            Some(Held {
+                event_type: event_type.clone(),
+                event_id: event_id.clone(),
+                reason,
+                until: until.to_string(),
+                expires_at: until.epoch_seconds(),
+            })
+        });
+        held.collect()
+    }
+
+    /// Keeps the hashes of who is held, with the reason that lasts longest.
+    async fn hold(&self, traces: &Traces, held: &[Held]) -> Result<(), ForgetError> {
+        let Some(held) = held.iter().max_by_key(|held| held.expires_at) else {
+            return Ok(());
+        };
+        let hashes = traces.hashes();
+        let together = AttributeValue::Ss(hashes.iter().cloned().collect());
+        for hash in hashes {
+            let put = self.finder.pipeline.clients.dynamodb.put_item();
+            let put = put
+                .table_name(&self.finder.pipeline.decisions_table)
+                .item("pk", AttributeValue::S(hold::key(&hash)))
+                .item("sk", AttributeValue::S(hold::SORT.to_owned()))
+                .item("kind", AttributeValue::S(hold::SORT.to_owned()))
+                .item(hold::HASHES, together.clone())
+                .item("reason", AttributeValue::S(held.reason.to_string()))
+                .item("expires_at", AttributeValue::N(held.expires_at.to_string()));
+            let put = put.send().await;
+            put.map_err(|error| failed("keep why something is held")(code_of(&error)))?;
+        }
+        Ok(())
+    }
+
+    async fn put_note(&self, key: String) -> Result<(), ForgetError> {
+        let put = self.finder.pipeline.clients.dynamodb.put_item();
+        let put = put
+            .table_name(&self.finder.pipeline.decisions_table)
+            .item("pk", AttributeValue::S(key))
+            .item("sk", AttributeValue::S(NOTE.to_owned()))
+            .item("kind", AttributeValue::S(NOTE.to_owned()))
+            .item(TIME, AttributeValue::S(self.now.to_string()));
+        let put = put.send().await;
+        put.map_err(|error| failed("note what is forgotten")(code_of(&error)))?;
+        Ok(())
+    }
+
+    /// Deletes the objects that are about nobody else, and takes the subject's records out of the
+    /// others.
     async fn forget_objects(
         &self,
-        traces: &Traces,
+        objects: &[FoundObject],
         report: &mut Report,
     ) -> Result<(), ForgetError> {
-        for prefix in [PREFIX, REPLAYED, EXPIRED] {
-            for key in self.objects(prefix).await? {
-                let body = self.object(&key).await?;
-                if !self.is_about(traces, &body) {
-                    continue;
+        let (s3, bucket) = (
+            &self.finder.pipeline.clients.s3,
+            &self.finder.pipeline.bucket,
+        );
+        for FoundObject { key, remedy, .. } in objects {
+            match remedy {
+                Remedy::Name(why) => {
+                    report.remains.push(format!("s3://{bucket}/{key}: {why}"));
                 }
-                if prefix == EXPIRED {
-                    let place = format!("s3://{}/{key}", self.pipeline.bucket);
-                    report
-                        .remains
-                        .push(format!("{place}: a batch with others' records"));
-                    continue;
+                Remedy::Delete => {
+                    report.rejected_objects += 1;
+                    if !self.dry_run {
+                        let delete = s3.delete_object().bucket(bucket).key(key).send().await;
+                        delete.map_err(|e| failed(format!("delete {key}"))(code_of(&e)))?;
+                    }
                 }
-                report.rejected_objects += 1;
-                if !self.dry_run {
-                    let delete = self.pipeline.clients.s3.delete_object();
-                    let delete = delete.bucket(&self.pipeline.bucket).key(&key);
-                    delete
-                        .send()
-                        .await
-                        .map_err(|e| failed(format!("delete {key}"))(code_of(&e)))?;
+                Remedy::Rewrite(body) => {
+                    report.rewritten_objects += 1;
+                    if !self.dry_run {
+                        let put = s3.put_object().bucket(bucket).key(key);
+                        let put = put.body(ByteStream::from(body.clone())).send().await;
+                        put.map_err(|e| failed(format!("rewrite {key}"))(code_of(&e)))?;
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    async fn objects(&self, prefix: &str) -> Result<Vec<String>, ForgetError> {
-        let list = self.pipeline.clients.s3.list_objects_v2();
-        let list = list.bucket(&self.pipeline.bucket).prefix(prefix);
-        let mut pages = list.into_paginator().send();
-        let mut keys = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|e| failed(format!("list {prefix}"))(code_of(&e)))?;
-            let found = page.contents().iter();
-            keys.extend(found.filter_map(|object| object.key().map(str::to_owned)));
-        }
-        Ok(keys)
-    }
-
-    async fn object(&self, key: &str) -> Result<Vec<u8>, ForgetError> {
-        let get = self.pipeline.clients.s3.get_object();
-        let get = get.bucket(&self.pipeline.bucket).key(key).send().await;
-        let object = get.map_err(|e| failed(format!("read {key}"))(code_of(&e)))?;
-        let body = object.body.collect().await;
-        Ok(body
-            .map_err(|e| failed(format!("read {key}"))(e.to_string()))?
-            .to_vec())
-    }
-
-    fn is_about(&self, traces: &Traces, body: &[u8]) -> bool {
-        let record = serde_json::from_slice::<RejectedRecord>(body)
-            .ok()
-            .and_then(|rejected| rejected.into_record().ok());
-        match record {
-            Some(record) => traces.is_about(self.mapping, &record),
-            None => traces.is_named_in(&String::from_utf8_lossy(body)),
-        }
-    }
-
-    /// Removes elements that are the entity's id, or a value that belongs to the subject, from lists
-    /// whose type says that their elements belong to persons.
-    async fn forget_lists(&self, traces: &Traces, report: &mut Report) -> Result<(), ForgetError> {
-        let client = &self.pipeline.clients.frauddetector;
-        let reading = |code: String| failed("read the lists")(code);
-        let mut pages = client.get_lists_metadata().into_paginator().send();
-        while let Some(page) = pages.next().await {
-            for list in page.map_err(|e| reading(code_of(&e)))?.lists() {
-                let name = list.name();
-                let ty = list.variable_type().unwrap_or_default();
-                let mut elements = client
-                    .get_list_elements()
-                    .name(name)
-                    .max_results(5000)
-                    .into_paginator()
-                    .send();
-                let mut remove = Vec::new();
-                while let Some(page) = elements.next().await {
-                    let page = page.map_err(|e| reading(code_of(&e)))?;
-                    let of_subject = page.elements().iter().filter(|e| traces.owns(ty, e));
-                    remove.extend(of_subject.cloned());
-                }
-                report.list_entries += remove.len();
-                if remove.is_empty() || self.dry_run {
-                    continue;
-                }
-                let update = client.update_list().name(name);
-                let update = update
-                    .update_mode(ListUpdateMode::Remove)
-                    .set_elements(Some(remove));
-                update
-                    .send()
-                    .await
-                    .map_err(|e| failed(format!("change list {name}"))(code_of(&e)))?;
+    /// Removes the subject's elements from lists. The engine's lists keep a log of their changes,
+    /// so there they are removed from the log, too.
+    async fn forget_lists(&self, found: &Found, report: &mut Report) -> Result<(), ForgetError> {
+        let client = &self.finder.pipeline.clients.frauddetector;
+        let blocking = if report.held.is_empty() {
+            BTreeSet::new()
+        } else {
+            self.blocking_lists().await?
+        };
+        for (list, elements) in &found.list_elements {
+            if blocking.contains(list) {
+                let count = elements.len();
+                let what = format!(
+                    "list {list}, which blocks: {count} elements, as long as an order is held"
+                );
+                report.remains.push(what);
+                continue;
             }
+            report.list_entries += elements.len();
+            if self.dry_run {
+                continue;
+            }
+            if let Some(engine) = self.finder.engine {
+                engine.erase_list_elements(list, elements).await?;
+                continue;
+            }
+            let update = client.update_list().name(list);
+            let update = update
+                .update_mode(ListUpdateMode::Remove)
+                .set_elements(Some(elements.clone()));
+            let update = update.send().await;
+            update.map_err(|e| failed(format!("change list {list}"))(code_of(&e)))?;
         }
         Ok(())
+    }
+
+    /// The lists by which a rule gives the most important outcome, as `in @list`.
+    async fn blocking_lists(&self) -> Result<BTreeSet<String>, ForgetError> {
+        let client = &self.finder.pipeline.clients.frauddetector;
+        let (detector, worst) = (
+            self.finder.mapping.detector(),
+            self.finder.mapping.outcome_priority().first(),
+        );
+        let rules = client.get_rules().detector_id(detector.as_str());
+        let mut pages = rules.into_paginator().send();
+        let mut lists = BTreeSet::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| failed("read the rules")(code_of(&e)))?;
+            for rule in page.rule_details() {
+                let mut outcomes = rule.outcomes().iter();
+                if outcomes.any(|outcome| worst.is_some_and(|worst| worst.as_str() == outcome)) {
+                    lists.extend(lists_in(rule.expression().unwrap_or_default()));
+                }
+            }
+        }
+        Ok(lists)
     }
 
     async fn forget_decisions(
         &self,
-        traces: &Traces,
-        decisions: &[Decision],
+        found: &Found,
         report: &mut Report,
     ) -> Result<(), ForgetError> {
-        report.decisions += decisions.len();
-        report.labels += decisions
-            .iter()
-            .map(|d| d.label_history.len())
-            .sum::<usize>();
-        for decision in decisions {
+        let is_held = |event_id: &str, report: &Report| {
+            report.held.iter().any(|held| held.event_id == event_id)
+        };
+        let types = self.finder.variable_types().await?;
+        for decision in &found.decisions {
+            if is_held(&decision.event_id, report) {
+                self.strip(&found.traces, &types, decision).await?;
+                continue;
+            }
+            report.decisions += 1;
+            report.labels += decision.label_history.len();
             self.delete_item(&decision.pk, &decision.sk).await?;
         }
-        for (event_type, event_id) in &traces.events {
-            if let Some((event_type, event_id)) = names(event_type, event_id) {
-                let key = Key::waiting(&event_type, &event_id);
-                report.labels += self.delete_item(key.pk(), "labels").await?;
+        // Once no order is held, nothing tells that one was.
+        for hold in found.holds.iter().filter(|_| report.held.is_empty()) {
+            if let Some(pk) = hold["pk"].as_str() {
+                self.delete_item(pk, hold::SORT).await?;
             }
+        }
+        for labels in &found.labels {
+            let mut held = report.held.iter();
+            if held.any(|h| {
+                labels
+                    .pk
+                    .ends_with(&format!("#{}#{}", h.event_type, h.event_id))
+            }) {
+                continue;
+            }
+            report.labels += labels.labels.len();
+            self.delete_item(&labels.pk, subject::LABELS).await?;
         }
         Ok(())
     }
 
-    /// Deletes an item, or with `dry_run` looks whether it is there; returns how many it was.
-    async fn delete_item(&self, pk: &str, sk: &str) -> Result<usize, ForgetError> {
-        let (pk, sk) = (
-            AttributeValue::S(pk.to_owned()),
-            AttributeValue::S(sk.to_owned()),
-        );
-        let client = &self.pipeline.clients.dynamodb;
-        let table = &self.pipeline.decisions_table;
-        let code = |code: String| failed("delete a decision")(code);
-        let item = if self.dry_run {
-            let get = client
-                .get_item()
-                .table_name(table)
-                .key("pk", pk)
-                .key("sk", sk);
-            get.send().await.map_err(|e| code(code_of(&e)))?.item
-        } else {
-            let delete = client.delete_item().table_name(table).key("pk", pk);
-            let delete = delete
-                .key("sk", sk)
-                .return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld);
-            delete
-                .send()
-                .await
-                .map_err(|e| code(code_of(&e)))?
-                .attributes
-        };
-        Ok(usize::from(item.is_some_and(|item| !item.is_empty())))
+    /// Writes a decision without what belongs to the person.
+    async fn strip(
+        &self,
+        traces: &Traces,
+        types: &Types,
+        decision: &Decision,
+    ) -> Result<(), ForgetError> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let mut decision = decision.clone();
+        traces.strip(types, &mut decision);
+        let item = serde_dynamo::to_item(&decision);
+        let item = item.map_err(|e| failed("write a held decision")(e.to_string()))?;
+        let put = self.finder.pipeline.clients.dynamodb.put_item();
+        let put = put
+            .table_name(&self.finder.pipeline.decisions_table)
+            .set_item(Some(item));
+        // Whoever brings a label meanwhile counts it: the command is then to be run again.
+        let put = put
+            .condition_expression("label_revision = :revision")
+            .expression_attribute_values(
+                ":revision",
+                AttributeValue::N(decision.label_revision.to_string()),
+            );
+        let put = put.send().await;
+        put.map_err(|e| failed("write a held decision")(code_of(&e)))?;
+        Ok(())
+    }
+
+    async fn delete_item(&self, pk: &str, sk: &str) -> Result<(), ForgetError> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let delete = self.finder.pipeline.clients.dynamodb.delete_item();
+        let delete = delete
+            .table_name(&self.finder.pipeline.decisions_table)
+            .key("pk", AttributeValue::S(pk.to_owned()))
+            .key("sk", AttributeValue::S(sk.to_owned()));
+        let delete = delete.send().await;
+        delete.map_err(|e| failed("delete a decision")(code_of(&e)))?;
+        Ok(())
     }
 
     /// Deletes the events with their labels and predictions, through the API.
-    async fn forget_events(
-        &self,
-        traces: &Traces,
-        found: &[FoundEvent],
-        report: &mut Report,
-    ) -> Result<(), ForgetError> {
-        for event in found {
+    async fn forget_events(&self, found: &Found, report: &mut Report) -> Result<(), ForgetError> {
+        for event in &found.events {
             report.events += 1;
             report.predictions += event.predictions;
-            report.labels += usize::from(event.has_label);
+            report.labels += usize::from(event.label.is_some());
         }
-        if self.engine.is_none() {
-            report.events = traces.events.len();
+        if self.finder.engine.is_none() {
+            report.events = found.traces.events.len();
         }
         if self.dry_run {
             return Ok(());
         }
-        for (event_type, event_id) in &traces.events {
-            let delete = self.pipeline.clients.frauddetector.delete_event();
+        for (event_type, event_id) in &found.traces.events {
+            let delete = self.finder.pipeline.clients.frauddetector.delete_event();
             let delete = delete
                 .event_type_name(event_type)
                 .event_id(event_id)
                 .delete_audit_history(true);
-            delete
-                .send()
-                .await
-                .map_err(|e| failed("delete an event")(code_of(&e)))?;
+            let delete = delete.send().await;
+            delete.map_err(|e| failed("delete an event")(code_of(&e)))?;
         }
         Ok(())
     }
 }
 
-fn names(event_type: &str, event_id: &str) -> Option<(EventTypeName, EventId)> {
-    let event_type = EventTypeName::try_from(event_type).ok()?;
-    Some((event_type, EventId::try_from(event_id).ok()?))
+/// The lists that an expression tests with `in @list`, and not with `not in`.
+fn lists_in(expression: &str) -> BTreeSet<String> {
+    let places = expression.match_indices('@').filter_map(|(at, _)| {
+        let before = expression.get(..at)?.trim_end().strip_suffix("in")?;
+        if before.trim_end().ends_with("not") {
+            return None;
+        }
+        let name = expression.get(at + 1..)?;
+        let is_end = |c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-';
+        name.split(is_end).next().map(str::to_owned)
+    });
+    places.collect()
 }
 
 fn note_key(subject: &Subject) -> String {
@@ -542,133 +486,83 @@ impl Forgotten {
     /// Whether anything was forgotten at all: one read for all records.
     ///
     /// # Errors
-    /// [`ForgetError::Call`].
+    /// [`ForgetError::Subject`].
     pub async fn is_any(&self) -> Result<bool, ForgetError> {
-        self.is_noted(ANY).await
+        Ok(self.note(ANY).await?.is_some())
     }
 
-    /// Whether a record is about something that was forgotten.
+    /// Whether a record is about something that was forgotten: an event, or an entity's order that
+    /// was made before. A later order of a forgotten customer is a new order.
     ///
     /// # Errors
-    /// [`ForgetError::Call`].
+    /// [`ForgetError::Subject`].
     pub async fn holds(&self, record: &Record) -> Result<bool, ForgetError> {
-        for subject in subjects(&self.mapping, record) {
-            if self.is_noted(&note_key(&subject)).await? {
+        // What cannot be read cannot be decided either.
+        let Ok(value) = record.json() else {
+            return Ok(false);
+        };
+        let Some(told) = Told::new(&self.mapping, &value) else {
+            return Ok(false);
+        };
+        for subject in &told.subjects {
+            let Some(note) = self.note(&note_key(subject)).await? else {
+                continue;
+            };
+            let is_new = matches!(subject, Subject::Entity { .. })
+                && matches!((told.ordered_at, note.time), (Some(at), Some(time)) if at > time);
+            if !is_new {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    async fn is_noted(&self, key: &str) -> Result<bool, ForgetError> {
+    async fn note(&self, key: &str) -> Result<Option<Note>, ForgetError> {
         let get = self.pipeline.clients.dynamodb.get_item();
         let get = get
             .table_name(&self.pipeline.decisions_table)
             .key("pk", AttributeValue::S(key.to_owned()))
             .key("sk", AttributeValue::S(NOTE.to_owned()));
-        let found = get
-            .send()
-            .await
-            .map_err(|e| failed("read what was forgotten")(code_of(&e)))?;
-        Ok(found.item.is_some_and(|item| !item.is_empty()))
+        let found = get.send().await;
+        let found = found.map_err(|e| failed("read what was forgotten")(code_of(&e)))?;
+        Ok(found.item.filter(|item| !item.is_empty()).map(|item| {
+            let time = item.get(TIME).and_then(|time| time.as_s().ok());
+            let time = time.and_then(|time| Timestamp::parse(time).ok());
+            Note { time }
+        }))
     }
 }
 
-/// Whom and what a record is about, as far as the mapping can read it.
-fn subjects(mapping: &Mapping, record: &Record) -> Vec<Subject> {
-    let Ok(value) = serde_json::from_slice::<Value>(&record.payload) else {
-        return Vec::new();
-    };
-    let event = |event_id: &EventId| Subject::Event {
-        event_type: mapping.event_type().to_string(),
-        event_id: event_id.to_string(),
-    };
-    if let Ok(order) = mapping.order(&value) {
-        let entity = Subject::Entity {
-            entity_type: order.entity.entity_type.to_string(),
-            entity_id: order.entity.entity_id.as_str().to_owned(),
-        };
-        return vec![event(&order.event_id), entity];
-    }
-    match mapping.label(&value) {
-        Ok(label) => vec![event(&label.event_id)],
-        Err(_) => Vec::new(),
-    }
+/// That something was forgotten, and when; an old note does not say when.
+struct Note {
+    time: Option<Timestamp>,
 }
 
-impl Traces {
-    fn is_about(&self, mapping: &Mapping, record: &Record) -> bool {
-        let read = subjects(mapping, record);
-        read.iter().any(|subject| match subject {
-            Subject::Event {
-                event_type,
-                event_id,
-            } => self.has(event_type, event_id),
-            Subject::Entity { .. } => *subject == self.subject,
-        }) || self.is_named_in(&String::from_utf8_lossy(&record.payload))
-    }
-
-    fn has(&self, event_type: &str, event_id: &str) -> bool {
-        let mut events = self.events.iter();
-        events.any(|(ty, id)| ty == event_type && id == event_id)
-    }
-
-    /// For what no mapping reads: the id as a JSON string.
-    fn is_named_in(&self, text: &str) -> bool {
-        let named = |id: &str| {
-            let quoted = Value::from(id).to_string();
-            // In an object that holds a payload as text, its quotes are escaped.
-            text.contains(&quoted) || text.contains(&quoted.replace('"', "\\\""))
-        };
-        match &self.subject {
-            Subject::Entity { entity_id, .. } => named(entity_id),
-            Subject::Event { event_id, .. } => named(event_id),
-        }
-    }
-
-    fn owns(&self, list_type: &str, element: &str) -> bool {
-        if let Subject::Entity { entity_id, .. } = &self.subject
-            && element == entity_id
-        {
-            return true;
-        }
-        let element = engine::normalized(list_type, element);
-        let values = self.values.get(list_type);
-        values.is_some_and(|values| values.contains(&*element))
-    }
-
-    /// Whether a line of `outcomes.jsonl` is about the subject: a decision, or a prediction.
-    fn is_told_in(&self, line: &str) -> bool {
-        let Ok(event) = serde_json::from_str::<Value>(line) else {
-            return false;
-        };
-        let detail = &event["detail"];
-        let text = |name: &str| detail[name].as_str().unwrap_or_default();
-        if self.has(text("event_type"), text("event_id"))
-            || self.has(text("eventTypeName"), text("eventId"))
-        {
-            return true;
-        }
-        let Subject::Entity {
-            entity_type,
-            entity_id,
-        } = &self.subject
-        else {
-            return false;
-        };
-        let entities = detail["entities"].as_array().into_iter().flatten();
-        let mut entities = entities.map(|e| (e["entityType"].as_str(), e["entityId"].as_str()));
-        text("entity_type") == entity_type && text("entity_id") == entity_id
-            || entities.any(|entity| entity == (Some(entity_type), Some(entity_id)))
-    }
-}
-
-/// Rewrites the local file of outcomes without the lines about the subject; returns how many they
-/// were. Nobody else may work in the folder meanwhile.
+/// Rewrites the files of the local folder once its database is closed: the outcomes without the lines
+/// about the subject, and the database without the pages that deleted items left behind. Returns how
+/// many lines there were. Nobody else may work in the folder meanwhile.
 ///
 /// # Errors
-/// [`ForgetError::Occupied`], [`ForgetError::File`].
-pub fn outcomes(home: &Home, traces: &Traces, dry_run: bool) -> Result<usize, ForgetError> {
+/// [`ForgetError::Occupied`], [`ForgetError::File`], [`ForgetError::Database`].
+pub fn local_files(home: &Home, traces: &Traces, dry_run: bool) -> Result<usize, ForgetError> {
+    let path = home.at_work();
+    let wrong = |source| ForgetError::File {
+        path: path.display().to_string(),
+        source,
+    };
+    let at_work = std::fs::File::create(&path).map_err(wrong)?;
+    if at_work.try_lock().is_err() {
+        return Err(ForgetError::Occupied(home.path().display().to_string()));
+    }
+    let forgotten = outcomes(home, traces, dry_run)?;
+    if !dry_run {
+        dynamodb::compact(&home.database())?;
+    }
+    std::fs::remove_file(&path).map_err(wrong)?;
+    Ok(forgotten)
+}
+
+fn outcomes(home: &Home, traces: &Traces, dry_run: bool) -> Result<usize, ForgetError> {
     let path = home.outcomes();
     let wrong = |source| ForgetError::File {
         path: path.display().to_string(),
@@ -677,10 +571,6 @@ pub fn outcomes(home: &Home, traces: &Traces, dry_run: bool) -> Result<usize, Fo
     let Ok(file) = std::fs::File::open(&path) else {
         return Ok(0);
     };
-    let at_work = std::fs::File::create(home.at_work()).map_err(wrong)?;
-    if at_work.try_lock().is_err() {
-        return Err(ForgetError::Occupied(home.path().display().to_string()));
-    }
     let new = path.with_extension("new");
     let mut kept = std::io::BufWriter::new(std::fs::File::create(&new).map_err(wrong)?);
     let mut forgotten = 0;
@@ -701,12 +591,11 @@ pub fn outcomes(home: &Home, traces: &Traces, dry_run: bool) -> Result<usize, Fo
     } else {
         std::fs::rename(&new, &path).map_err(wrong)?;
     }
-    std::fs::remove_file(home.at_work()).map_err(wrong)?;
     Ok(forgotten)
 }
 
 /// What no command of ours reaches.
-fn remains(is_engine: bool) -> Vec<String> {
+fn remains(is_remote: bool, is_engine: bool) -> Vec<String> {
     let mut remains = vec![
         "what was put on streams, queues and the event bus before, and whatever its readers kept",
         "back-ups: point-in-time recovery of the tables, versions of objects, copies of the folder",
@@ -714,8 +603,20 @@ fn remains(is_engine: bool) -> Vec<String> {
         "models that were trained with the events",
         "a hash of the id, so that replay and import refuse it",
     ];
+    if is_remote {
+        remains.push(DEAD_LETTERS);
+    }
     if !is_engine {
         remains.push("list entries and events at Amazon that no decision of ours names");
     }
     remains.into_iter().map(str::to_owned).collect()
 }
+
+/// Queues are no part of the clients: a person looks into them.
+const DEAD_LETTERS: &str = "messages in the dead-letter queues STACK-orders-dead, STACK-orders-dead.fifo, \
+STACK-history-dead and STACK-chargebacks-dead; read each with `aws sqs receive-message --queue-url \
+$(aws sqs get-queue-url --queue-name STACK-orders-dead --query QueueUrl --output text) \
+--max-number-of-messages 10`, and delete the subject's with `aws sqs delete-message` and the ReceiptHandle";
+
+#[cfg(test)]
+mod tests;

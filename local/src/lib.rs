@@ -17,6 +17,7 @@ pub mod explain;
 pub mod fault;
 pub mod forget;
 mod grid;
+pub mod hold;
 pub mod home;
 pub mod import_model;
 pub mod input;
@@ -31,6 +32,8 @@ pub mod serve;
 pub mod show;
 pub mod signature;
 pub mod simulate;
+mod spelling;
+pub mod subject;
 pub mod train;
 
 /// Starts logging to standard error; `directives` is the value of `RUST_LOG`.

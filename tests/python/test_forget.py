@@ -69,25 +69,26 @@ def kept(folder):
 
 @pytest.fixture
 def shop(home, tmp_path):
-    """Two orders, a chargeback and a broken order of the customer, and one order of another."""
+    """Two orders, a verdict and a broken order of the customer, and one order of another."""
     broken = order(9, SECRET, created_at="never")
     run_lines(home, tmp_path, "predict", order(1, SECRET), order(2, SECRET), order(3, "other"), broken)
-    chargeback = {
-        "order_id": "FORGET-1", "kind": "chargeback", "reason_code": "10.4", "label_timestamp": "2026-06-29T08:00:00Z",
-        "amount": "129.99", "currency": "USD", "source": "processor",
+    verdict = {
+        "order_id": "FORGET-1", "kind": "verdict", "reason_code": "legit", "label_timestamp": "2026-06-29T08:00:00Z",
+        "source": "analyst",
     }
-    run_lines(home, tmp_path, "label", chargeback)
+    run_lines(home, tmp_path, "label", verdict)
     assert kept(home.folder)
     return home
 
 
 def test_a_customer_is_forgotten(shop):
     counts = {
-        "events": 2, "predictions": 2, "labels": 2, "decisions": 2, "list_entries": 0, "rejected_objects": 1, "outcomes": 2,
+        "events": 2, "predictions": 2, "labels": 2, "decisions": 2, "list_entries": 0, "rejected_objects": 1,
+        "rewritten_objects": 0, "outcomes": 2,
     }
     report = json.loads(shop("forget", "--entity", SECRET, "--dry-run", "--json").stdout)
     remains = report.pop("remains")
-    assert report == counts | {"dry_run": True}
+    assert report == counts | {"dry_run": True, "held": []}
     assert remains
     assert kept(shop.folder), "a dry run deletes nothing"
     report = json.loads(shop("forget", "--entity", f"customer/{SECRET}", "--json").stdout)
@@ -121,6 +122,15 @@ def test_an_address_leaves_the_lists_of_addresses(shop, fraudstream, logs):
     assert shop("list", "forget_addresses").stdout == "97201\n"
     # A list of postal codes holds no addresses: it is nobody's.
     assert shop("list", "forget_zips").stdout == f"97201\n{address}\n"
+
+
+def test_a_person_sees_what_is_kept(shop):
+    kept = json.loads(shop("subject", f"customer/{SECRET}", "--json").stdout)
+    counts = {name: len(kept[name]) for name in ["events", "decisions", "rejected", "outcomes", "holds", "unread"]}
+    assert counts == {"events": 2, "decisions": 2, "rejected": 1, "outcomes": 2, "holds": 0, "unread": 0}
+    assert kept["decisions"][0]["variables"]["email_address"] == f"{SECRET}@example.com"
+    text = shop("subject", "--order", "FORGET-3").stdout
+    assert text.startswith("events: 1\n") and "decisions: 1\norder FORGET-3" in text
 
 
 def test_nobody_in_particular_is_not_forgotten(shop):

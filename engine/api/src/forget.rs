@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::operations::events::{StoredEvent, partition};
+use crate::operations::events::{StoredEvent, StoredLabel, partition};
 use crate::store::{self, Item, Key, Range, failed, write_at};
 use crate::text;
 use crate::text::hex;
@@ -64,8 +64,8 @@ pub struct FoundEvent {
     pub event_type: String,
     /// Its id.
     pub event_id: String,
-    /// Whether it has a label.
-    pub has_label: bool,
+    /// Its label, and when that was known.
+    pub label: Option<(String, String)>,
     /// Predictions on it.
     pub predictions: usize,
     /// Every value that a variable of it has had, by variable.
@@ -184,7 +184,8 @@ fn found(items: Vec<Item>) -> Result<Option<FoundEvent>> {
     for item in items {
         let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned();
         if sk.as_deref() == Some("label") {
-            event.has_label = true;
+            let label: StoredLabel = store::read(item)?;
+            event.label = Some((label.current_label, label.label_timestamp));
             continue;
         }
         parts += 1;

@@ -5,7 +5,7 @@
 //! that comes again counts once. Only event types with such a model keep any; what was stored
 //! before the first of them is filled in when it is trained. The entity `unknown` has none.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -247,6 +247,30 @@ impl Engine {
             self.events.delete(&key(&event_type, &entity)).await?;
         }
         Ok(())
+    }
+
+    /// What is kept of what an entity did, by event type: JSON.
+    ///
+    /// # Errors
+    /// The table fails.
+    pub async fn habits_of(&self, subject: &Subject) -> Result<BTreeMap<String, String>> {
+        let mut kept = BTreeMap::new();
+        let Subject::Entity {
+            entity_type,
+            entity_id,
+        } = subject
+        else {
+            return Ok(kept);
+        };
+        let entity = format!("{entity_type}#{entity_id}");
+        for event_type in self.event_type_names().await? {
+            let stored = self
+                .events
+                .get::<Stored>(&key(&event_type, &entity))
+                .await?;
+            kept.extend(stored.map(|stored| (event_type, stored.profile)));
+        }
+        Ok(kept)
     }
 
     async fn known(&self, key: &Key) -> Result<Known> {

@@ -372,7 +372,31 @@ pub(crate) async fn sweep(table: &Table, before: &Head, after: Option<&Head>) {
     }
 }
 
-async fn remove(table: &Table, list: &Head) -> Result<()> {
+/// Writes a list anew, so that neither its base nor its log holds what it held before.
+pub(crate) async fn rewrite(table: &Table, head: &mut Head, elements: &Elements) -> Result<()> {
+    head.generation += 1;
+    head.base = put_base(table, elements, head.generation).await?;
+    Ok(())
+}
+
+/// Every element that is stored for a list, also one that an edit in the log took out; `None` if
+/// its base is gone, because there is a newer one.
+pub(crate) async fn stored(table: &Table, head: &Head) -> Result<Option<BTreeSet<Element>>> {
+    let base: Option<Elements> = table.chunks(&head.base.name, head.base.chunks).await?;
+    let Some(base) = base else {
+        return Ok(None);
+    };
+    let mut stored: BTreeSet<Element> = base.iter().cloned().collect();
+    for record in edits(table, head, head.base.generation).await? {
+        let added = record.edit.added.into_iter();
+        stored.extend(added.map(|entry| entry.into_parts().0));
+        stored.extend(record.edit.removed);
+    }
+    Ok(Some(stored))
+}
+
+/// Removes the base and the log of a list as it was before it was written anew.
+pub(crate) async fn remove(table: &Table, list: &Head) -> Result<()> {
     table
         .delete_chunks(&list.base.name, list.base.chunks)
         .await?;

@@ -514,6 +514,31 @@ impl Mapping {
             source,
         })
     }
+
+    /// Every entity id that `text` becomes, where an order has it in one of the entity's places: a
+    /// guest's address, for example, is the hash under which the guest is known.
+    pub fn entity_ids(&self, text: &str) -> BTreeSet<EntityId> {
+        let text = text.trim();
+        let ids = self.file.event.entity.id.iter();
+        ids.filter_map(|source| match source {
+            TextOr::Text(_) => {
+                Some(EntityId::try_from(text).unwrap_or_else(|_| hashed_entity(text)))
+            }
+            TextOr::Map(hashed) => {
+                let normal = hashed.form.apply(Cow::Borrowed(text)).ok()?;
+                Some(hashed_entity(&normal))
+            }
+        })
+        .collect()
+    }
+
+    /// The labels that the table gives for chargebacks.
+    pub fn chargeback_labels(&self) -> BTreeSet<&str> {
+        let rows = self.file.labels.iter().flat_map(|labels| &labels.table);
+        rows.filter(|row| row.kind.eq_ignore_ascii_case("chargeback"))
+            .filter_map(|row| row.label.as_ref().map(LabelName::as_str))
+            .collect()
+    }
 }
 
 impl Order {

@@ -1,5 +1,6 @@
 //! Lists: elements that rules test with `in @name`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -264,6 +265,73 @@ impl Engine {
         };
         Ok(alive.notes().map(entry).collect())
     }
+
+    /// What is stored of some elements, list by list: `is_wanted` is asked with the list's variable
+    /// type and an element. Elements that were taken out or have expired are found too, as long as
+    /// the list's log or base holds them.
+    ///
+    /// # Errors
+    /// The table fails.
+    pub async fn find_list_elements(
+        &self,
+        is_wanted: impl Fn(Option<&str>, &str) -> bool,
+    ) -> Result<BTreeMap<String, Vec<String>>> {
+        let heads: Vec<Head> = self.definitions.query(Range::all("list")).await?;
+        let mut found = BTreeMap::new();
+        for head in heads {
+            let Some((head, stored)) = stored(self, &head.name).await? else {
+                continue;
+            };
+            let ty = head.variable_type.as_deref();
+            let wanted = stored.into_iter().map(String::from);
+            let wanted: Vec<String> = wanted.filter(|element| is_wanted(ty, element)).collect();
+            if !wanted.is_empty() {
+                found.insert(head.name, wanted);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes elements from a list and from everything that is stored of its past.
+    ///
+    /// # Errors
+    /// There is no such list, or the table fails.
+    pub async fn erase_list_elements(&self, list: &str, elements: &[String]) -> Result<()> {
+        super::again(|| Box::pin(erase(self, list, elements))).await
+    }
+}
+
+/// A list's head and all that is stored of its elements.
+async fn stored(engine: &Engine, name: &str) -> Result<Option<(Head, BTreeSet<Element>)>> {
+    super::again(async || {
+        let Some(head) = engine.definitions.get::<Head>(&head_key(name)).await? else {
+            return Ok(None);
+        };
+        let stored = lists::stored(&engine.definitions, &head).await?;
+        // The base is gone only if another process has written the list anew.
+        stored.map_or_else(|| Err(Error::lost()), |stored| Ok(Some((head, stored))))
+    })
+    .await
+}
+
+async fn erase(engine: &Engine, name: &str, gone: &[String]) -> Result<()> {
+    let mut change = engine.change().await?;
+    let head: Option<Head> = change.get(&head_key(name)).await?;
+    let before = head.ok_or_else(|| missing(name))?;
+    let mut head = before.clone();
+    head.updated_time = text::milliseconds(engine.now());
+    let list = current(engine, &head).await?;
+    let edit = Edit {
+        added: Vec::new(),
+        removed: gone.iter().cloned().map(Element::from).collect(),
+    };
+    let mut elements = (*list.elements).clone();
+    edit.apply(&mut elements);
+    lists::rewrite(&engine.definitions, &mut head, &elements).await?;
+    change.put(&head)?;
+    engine.commit(change).await?;
+    // What stays behind here would be what was to be erased: that is an error.
+    lists::remove(&engine.definitions, &before).await
 }
 
 async fn put_entries(engine: &Engine, name: &str, entries: &[ListEntry]) -> Result<()> {

@@ -1,0 +1,144 @@
+//! Why something that is kept of a subject cannot be wiped yet: who forgets every fraud that is asked
+//! to be forgotten lets the same person begin again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use event::Timestamp;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use shared::hash::hex;
+use shared::labels::{LabelEntry, current};
+
+/// How long a dispute or a fraud is a reason to keep something, after its label's time: as long as
+/// card schemes let a dispute take.
+const SECONDS: i64 = 540 * 86_400;
+
+/// Tells a hash from an id.
+const HASHED: &str = "sha256-";
+
+/// Why an order is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    /// A chargeback or a request for documents that no reversal has ended.
+    OpenDispute,
+    /// Its current label is one that the mapping gives for chargebacks.
+    ConfirmedFraud,
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OpenDispute => "its dispute is open",
+            Self::ConfirmedFraud => "it is confirmed fraud",
+        })
+    }
+}
+
+/// The sort key of the item that keeps a hash; see [`key`].
+pub(crate) const SORT: &str = "held";
+
+/// The attribute with all hashes that were kept together.
+pub(crate) const HASHES: &str = "hashes";
+
+/// The partition key of the item that keeps a hash of somebody who is held.
+pub(crate) fn key(hash: &str) -> String {
+    format!("held#{hash}")
+}
+
+/// What stays of an id or a value: its SHA-256.
+pub(crate) fn hash(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    format!("{HASHED}{}", hex(&digest))
+}
+
+/// Whether a text is such a hash already.
+pub(crate) fn is_hash(text: &str) -> bool {
+    text.starts_with(HASHED)
+}
+
+/// What holds an order with this history of labels at `now`, and until when. `fraud` are the labels
+/// that mean fraud.
+pub fn of(
+    history: &BTreeMap<String, LabelEntry>,
+    fraud: &BTreeSet<&str>,
+    now: Timestamp,
+) -> Option<(Hold, Timestamp)> {
+    let is = |entry: &LabelEntry, kinds: &[&str]| {
+        kinds
+            .iter()
+            .any(|kind| entry.kind.eq_ignore_ascii_case(kind))
+    };
+    let newest = |kinds: &[&str]| {
+        let entries = history.values().filter(|entry| is(entry, kinds));
+        let times = entries.filter_map(|entry| Timestamp::parse(&entry.label_timestamp).ok());
+        times.max()
+    };
+    let disputed = newest(&["chargeback", "retrieval"]);
+    let reversed = newest(&["reversal"]);
+    let open = disputed.filter(|disputed| reversed.is_none_or(|reversed| reversed < *disputed));
+    let label = current(history);
+    let confirmed = label.filter(|entry| entry.label.as_deref().is_some_and(|l| fraud.contains(l)));
+    let confirmed = confirmed.and_then(|entry| Timestamp::parse(&entry.label_timestamp).ok());
+    let holds = [(Hold::ConfirmedFraud, confirmed), (Hold::OpenDispute, open)];
+    holds
+        .into_iter()
+        .filter_map(|(hold, time)| {
+            let until = time?.epoch_seconds() + SECONDS;
+            let until = Timestamp::from_epoch_seconds(until).ok()?;
+            (until > now).then_some((hold, until))
+        })
+        // Of two that end together, the dispute.
+        .max_by_key(|(_, until)| *until)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn disputes_and_frauds_hold() {
+        let now: Timestamp = "2026-06-30T00:00:00Z".parse().unwrap();
+        let dispute = "open_dispute until 2027-";
+        let fraud = "confirmed_fraud until 2027-";
+        for (history, want) in [
+            ("", "-"),
+            ("chargeback - 2026-06-01", dispute),
+            ("Chargeback fraud 2026-06-01", dispute),
+            ("retrieval - 2026-06-01", dispute),
+            ("refund - 2026-06-01", "-"),
+            ("early_warning fraud 2026-06-01", fraud),
+            ("verdict legit 2026-06-01", "-"),
+            (
+                "chargeback fraud 2026-06-01, reversal legit 2026-06-20",
+                "-",
+            ),
+            (
+                "chargeback fraud 2026-06-01, reversal legit 2026-05-20",
+                dispute,
+            ),
+            ("chargeback - 2024-06-01", "-"),
+            ("verdict fraud 2024-06-01", "-"),
+        ] {
+            let entries = history.split(", ").filter(|entry| !entry.is_empty());
+            let history_of = entries.map(|entry| {
+                let parts: Vec<&str> = entry.split(' ').collect();
+                let label = Some(parts[1]).filter(|label| *label != "-");
+                let time = format!("{}T00:00:00Z", parts[2]);
+                let entry: LabelEntry = serde_json::from_value(json!({
+                    "label": label, "label_timestamp": time, "rank": 0, "kind": parts[0], "source": "",
+                }))
+                .unwrap();
+                (entry.id(), entry)
+            });
+            let held = of(&history_of.collect(), &BTreeSet::from(["fraud"]), now);
+            let text = held.map_or("-".to_owned(), |(hold, until)| {
+                let hold = serde_json::to_value(hold).unwrap();
+                format!("{} until {until}", hold.as_str().unwrap())
+            });
+            assert!(text.starts_with(want), "{history}: {text}");
+        }
+    }
+}
