@@ -12,7 +12,7 @@ use event::{EventId, EventTypeName, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::decisions::{Decision, Key, entity_key};
-use shared::failure::code_of;
+use shared::failure::{Failure, code_of};
 use shared::labels::LabelEntry;
 use shared::mapping::Mapping;
 use shared::records::{Invocation, Record};
@@ -195,6 +195,14 @@ impl Told {
     }
 }
 
+/// Why a record cannot be read.
+fn reason(failure: Failure) -> String {
+    match failure {
+        Failure::Rejected(rejection) => rejection.reason,
+        Failure::Retry(retry) => retry.to_string(),
+    }
+}
+
 /// Whether the values of a variable type belong to a person.
 fn is_personal(ty: &str) -> bool {
     NAMING.contains(&ty) || BELONGING.contains(&ty)
@@ -306,7 +314,7 @@ impl Traces {
                 return if places.any(|bytes| spelling::is_any_in(&self.spellings, bytes)) {
                     Ok(true)
                 } else {
-                    Err(failure.to_string())
+                    Err(reason(failure))
                 };
             }
         };
@@ -505,7 +513,7 @@ impl Finder<'_> {
         traces: &Traces,
     ) -> Result<Vec<Decision>, Error> {
         let decisions = self.pipeline.decisions();
-        let reading = |f: shared::failure::Failure| failed("read decisions")(f.to_string());
+        let reading = |f: Failure| failed("read decisions")(f.to_string());
         let mut events = traces.events.clone();
         for subject in subjects {
             if let Subject::Entity {
@@ -777,6 +785,30 @@ impl Finder<'_> {
         let answer = get.send().await;
         let answer = answer.map_err(|e| failed("read labels")(code_of(&e)))?;
         Ok(answer.item.filter(|item| !item.is_empty()))
+    }
+
+    /// Reads why something was held before, and the hashes that were kept then.
+    async fn holds(&self, found: &mut Found) -> Result<(), Error> {
+        let mut read = BTreeSet::new();
+        loop {
+            let hashes = found.traces.hashes();
+            let Some(hash) = hashes.difference(&read).next().cloned() else {
+                return Ok(());
+            };
+            if let Some(item) = self.item(&hold::key(&hash), hold::SORT).await? {
+                let together = item
+                    .get(hold::HASHES)
+                    .and_then(|hashes| hashes.as_ss().ok());
+                found
+                    .traces
+                    .held
+                    .extend(together.into_iter().flatten().cloned());
+                found
+                    .holds
+                    .extend(serde_dynamo::from_item::<_, Value>(item).ok());
+            }
+            read.insert(hash);
+        }
     }
 
     async fn list_elements(&self, traces: &Traces) -> Result<BTreeMap<String, Vec<String>>, Error> {
