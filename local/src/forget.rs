@@ -590,10 +590,8 @@ fn subjects(mapping: &Mapping, record: &Record) -> Vec<Subject> {
         };
         return vec![event(&order.event_id), entity];
     }
-    match mapping.label(&value) {
-        Ok(label) => vec![event(&label.event_id)],
-        Err(_) => Vec::new(),
-    }
+    let labels = mapping.labels(&value).unwrap_or_default();
+    labels.iter().map(|label| event(&label.event_id)).collect()
 }
 
 impl Traces {

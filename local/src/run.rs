@@ -13,6 +13,7 @@ use serde::Serialize;
 use shared::batch::{Handled, Moment};
 use shared::failure::Failure;
 use shared::hash::short_hash;
+use shared::json;
 use shared::labels::Applied;
 use shared::mapping::Mapping;
 use shared::records::{Origin, Position, Record};
@@ -89,8 +90,8 @@ pub enum Effect {
     Decision(Done),
     /// An event was stored.
     Event(Sent),
-    /// A label was applied or waits.
-    Label(Applied),
+    /// What became of the labels that a record brought.
+    Labels(Vec<Applied>),
 }
 
 /// How a run is done.
@@ -130,7 +131,9 @@ pub struct Summary {
     pub labelled_events: u64,
     /// Labels applied.
     pub labels: u64,
-    /// Labels that wait for their event.
+    /// Messages that change no label, kept in the history of their event.
+    pub labels_kept: u64,
+    /// Labels that wait for their event, which is neither decided nor stored.
     pub labels_waiting: u64,
     /// Records left out because what they are about was forgotten.
     pub forgotten: u64,
@@ -170,7 +173,7 @@ impl Function {
                 wrap(function.batch(records, moment).await, Effect::Decision)
             }
             Self::Ingest(function) => wrap(function.batch(records, moment).await, Effect::Event),
-            Self::Label(function) => wrap(function.batch(records, moment).await, Effect::Label),
+            Self::Label(function) => wrap(function.batch(records, moment).await, Effect::Labels),
         }
     }
 }
@@ -356,7 +359,7 @@ impl Run<'_> {
     }
 
     fn record(&self, number: u64, bytes: Vec<u8>) -> Record {
-        let value = serde_json::from_slice(&bytes).ok();
+        let value = json::parse(&bytes).ok();
         let name: String = self
             .path
             .chars()
@@ -432,8 +435,15 @@ impl Summary {
                 self.events += 1;
                 self.labelled_events += u64::from(sent.labelled);
             }
-            Ok(Effect::Label(Applied::Applied { .. })) => self.labels += 1,
-            Ok(Effect::Label(Applied::Waiting)) => self.labels_waiting += 1,
+            Ok(Effect::Labels(labels)) => {
+                for applied in labels {
+                    match applied {
+                        Applied::Applied { .. } => self.labels += 1,
+                        Applied::Kept => self.labels_kept += 1,
+                        Applied::Waiting => self.labels_waiting += 1,
+                    }
+                }
+            }
             Err(Failure::Rejected(rejection)) => {
                 *self.rejected.entry(rejection.class.to_owned()).or_default() += 1;
             }
@@ -478,6 +488,7 @@ impl std::fmt::Display for Summary {
                 "label times assumed to be the event's",
             ),
             (self.labels, "labels applied"),
+            (self.labels_kept, "messages kept that change no label"),
             (self.labels_waiting, "labels waiting for their event"),
             (self.forgotten, "left out: forgotten"),
         ];

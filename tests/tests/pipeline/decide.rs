@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::world::{MAPPING, World, kinesis, now, order, orders, sqs};
 
 #[track_caller]
-fn failures(answer: Result<Answer, predict::InvocationError>) -> String {
+fn failures(answer: Result<Answer, shared::batch::InvocationError>) -> String {
     serde_json::to_string(&answer.unwrap()).unwrap()
 }
 

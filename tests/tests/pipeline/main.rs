@@ -5,6 +5,7 @@
 mod world;
 
 mod batches;
+mod deadlines;
 mod decide;
 mod forward;
 mod labels;
