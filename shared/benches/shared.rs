@@ -146,11 +146,17 @@ fn hostile(criterion: &mut Criterion) {
     .unwrap();
     let map = |payload: &[u8]| json::parse(payload).map(|value| sample.order(&value).is_ok());
     let repeated = ORDER
-        .replace("\"quantity\":1", &format!("\"quantity\":\"{}\"", "x".repeat(9_000)))
+        .replace(
+            "\"quantity\":1",
+            &format!("\"quantity\":\"{}\"", "x".repeat(9_000)),
+        )
         .replace("\"129.99\"}]", "\"150000\"}]");
     let items = |count: usize| {
         let item = r#"{"sku":"A-1","category":"gift_cards","quantity":1,"unit_price":"129.99"}"#;
-        ORDER.replace("\"items\":[", &format!("\"items\":[{}", format!("{item},").repeat(count)))
+        ORDER.replace(
+            "\"items\":[",
+            &format!("\"items\":[{}", format!("{item},").repeat(count)),
+        )
     };
     let digits = ORDER.replace("\"129.99\"}]", &format!("{}}}]", "9".repeat(900_000)));
     let text = ORDER.replace("\"Jo Doe\"", &format!("\"{}\"", "x".repeat(2_900_000)));
@@ -158,12 +164,21 @@ fn hostile(criterion: &mut Criterion) {
     for (name, payload) in [
         ("an ordinary order", ORDER.to_owned()),
         ("a thousand items", items(1_000)),
-        ("as many items as are read, more work than is done", items(9_000)),
+        (
+            "as many items as are read, more work than is done",
+            items(9_000),
+        ),
         ("a text that is multiplied", repeated),
         ("a price of 900,000 digits", digits),
         ("a text of 6 MB", text),
-        ("as many lists as are read", format!("{{\"a\":[{}0]}}", "[0],".repeat(49_000))),
-        ("6 MB of lists", format!("{{\"a\":[{}0]}}", "[0],".repeat(1_400_000))),
+        (
+            "as many lists as are read",
+            format!("{{\"a\":[{}0]}}", "[0],".repeat(49_000)),
+        ),
+        (
+            "6 MB of lists",
+            format!("{{\"a\":[{}0]}}", "[0],".repeat(1_400_000)),
+        ),
     ] {
         group.sample_size(10);
         group.bench_function(name, |b| b.iter(|| map(black_box(payload.as_bytes()))));

@@ -6,8 +6,13 @@ use crate::mapping::Mapping;
 use crate::records::{Origin, Position, Record};
 
 /// The mapping that is shipped.
-static MAPPING: LazyLock<Option<Mapping>> =
-    LazyLock::new(|| Mapping::parse("config/mapping.yaml", include_str!("../../config/mapping.yaml")).ok());
+static MAPPING: LazyLock<Option<Mapping>> = LazyLock::new(|| {
+    Mapping::parse(
+        "config/mapping.yaml",
+        include_str!("../../config/mapping.yaml"),
+    )
+    .ok()
+});
 
 /// Reads bytes as the payload of a record, and maps what is inside as an order and as a label.
 pub fn run(payload: &[u8]) {
@@ -23,6 +28,10 @@ pub fn run(payload: &[u8]) {
         payload: payload.to_vec(),
     };
     if let (Some(mapping), Ok(value)) = (&*MAPPING, record.json()) {
-        let _ = (mapping.order(&value), mapping.labels(&value), mapping.order_key(&value));
+        let _ = (
+            mapping.order(&value),
+            mapping.labels(&value),
+            mapping.order_key(&value),
+        );
     }
 }

@@ -27,7 +27,11 @@ const MOST_BYTES: usize = 100 * 1000 * 1000;
 const LARGEST: usize = 6 * 1000 * 1000;
 
 static MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
-    Mapping::parse("config/mapping.yaml", include_str!("../../../config/mapping.yaml")).unwrap()
+    Mapping::parse(
+        "config/mapping.yaml",
+        include_str!("../../../config/mapping.yaml"),
+    )
+    .unwrap()
 });
 
 const SAMPLE: &str = r#"{"order_id":"ORD-1","created_at":"2026-06-01T10:15:30Z","customer":{"id":"c","email":"jo@example.com",
@@ -67,7 +71,11 @@ fn map(payload: Vec<u8>) -> (String, usize) {
         Ok(order) if order.is_undetermined() => "undetermined".to_owned(),
         Ok(_) => "mapped".to_owned(),
         Err(Failure::Rejected(rejection)) => {
-            assert!(rejection.reason.contains(' '), "no sentence: {}", rejection.reason);
+            assert!(
+                rejection.reason.contains(' '),
+                "no sentence: {}",
+                rejection.reason
+            );
             rejection.class.to_owned()
         }
         Err(failure) => panic!("not the record's fault: {failure}"),
@@ -96,29 +104,133 @@ fn known() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         .replace("\"129.99\"}]", "\"150000\"}]");
     vec![
         ("the sample", SAMPLE.into(), "mapped"),
-        ("a text that is multiplied", repeated.into_bytes(), "undetermined"),
-        ("a gzip of many lists", gzip(format!("{{\"a\":[{}1]}}", "[0],".repeat(4_000_000)).as_bytes()), "too-large"),
-        ("many lists", with("/client", &format!("[{}1]", "[0],".repeat(1_400_000))), "too-large"),
-        ("many empty objects", with("/client", &format!("[{}1]", "{},".repeat(1_900_000))), "too-large"),
-        ("many members", with("/client", &format!("{{{}\"z\":1}}", (0..400_000).map(|n| format!("\"{n}\":1,")).collect::<String>())), "too-large"),
-        ("as many values as are read", with("/client", &format!("[{}1]", "[0],".repeat(49_000))), "mapped"),
-        ("a price of 900,000 digits", with("/items/0/unit_price", &"9".repeat(900_000)), "undetermined"),
-        ("a price of 900,000 digits as text", with("/items/0/unit_price", &format!("\"{}\"", "9".repeat(900_000))), "undetermined"),
-        ("a quantity of 900,000 digits", with("/items/0/quantity", &"9".repeat(900_000)), "undetermined"),
-        ("a total of 900,000 digits", with("/total", &"9".repeat(900_000)), "undetermined"),
-        ("a fraction of 900,000 digits", with("/items/0/quantity", &format!("0.{}", "9".repeat(900_000))), "mapped"),
-        ("an exponent", with("/items/0/quantity", "1e999999999"), "undetermined"),
-        ("a long text", with("/billing/name", &text(5_900_000)), "undetermined"),
-        ("a long address", with("/customer/email", &text(5_900_000)), "undetermined"),
+        (
+            "a text that is multiplied",
+            repeated.into_bytes(),
+            "undetermined",
+        ),
+        (
+            "a gzip of many lists",
+            gzip(format!("{{\"a\":[{}1]}}", "[0],".repeat(4_000_000)).as_bytes()),
+            "too-large",
+        ),
+        (
+            "many lists",
+            with("/client", &format!("[{}1]", "[0],".repeat(1_400_000))),
+            "too-large",
+        ),
+        (
+            "many empty objects",
+            with("/client", &format!("[{}1]", "{},".repeat(1_900_000))),
+            "too-large",
+        ),
+        (
+            "many members",
+            with(
+                "/client",
+                &format!(
+                    "{{{}\"z\":1}}",
+                    (0..400_000)
+                        .map(|n| format!("\"{n}\":1,"))
+                        .collect::<String>()
+                ),
+            ),
+            "too-large",
+        ),
+        (
+            "as many values as are read",
+            with("/client", &format!("[{}1]", "[0],".repeat(49_000))),
+            "mapped",
+        ),
+        (
+            "a price of 900,000 digits",
+            with("/items/0/unit_price", &"9".repeat(900_000)),
+            "undetermined",
+        ),
+        (
+            "a price of 900,000 digits as text",
+            with(
+                "/items/0/unit_price",
+                &format!("\"{}\"", "9".repeat(900_000)),
+            ),
+            "undetermined",
+        ),
+        (
+            "a quantity of 900,000 digits",
+            with("/items/0/quantity", &"9".repeat(900_000)),
+            "undetermined",
+        ),
+        (
+            "a total of 900,000 digits",
+            with("/total", &"9".repeat(900_000)),
+            "undetermined",
+        ),
+        (
+            "a fraction of 900,000 digits",
+            with("/items/0/quantity", &format!("0.{}", "9".repeat(900_000))),
+            "mapped",
+        ),
+        (
+            "an exponent",
+            with("/items/0/quantity", "1e999999999"),
+            "undetermined",
+        ),
+        (
+            "a long text",
+            with("/billing/name", &text(5_900_000)),
+            "undetermined",
+        ),
+        (
+            "a long address",
+            with("/customer/email", &text(5_900_000)),
+            "undetermined",
+        ),
         ("a long id", with("/order_id", &text(5_900_000)), "too-long"),
-        ("a long time", with("/created_at", &text(5_900_000)), "too-long"),
-        ("a long text of escapes", with("/billing/name", &format!("\"{}\"", "\\u0041".repeat(900_000))), "undetermined"),
-        ("a long text of half surrogates", with("/billing/name", &format!("\"{}\"", "\\ud800".repeat(900_000))), "undetermined"),
+        (
+            "a long time",
+            with("/created_at", &text(5_900_000)),
+            "too-long",
+        ),
+        (
+            "a long text of escapes",
+            with(
+                "/billing/name",
+                &format!("\"{}\"", "\\u0041".repeat(900_000)),
+            ),
+            "undetermined",
+        ),
+        (
+            "a long text of half surrogates",
+            with(
+                "/billing/name",
+                &format!("\"{}\"", "\\ud800".repeat(900_000)),
+            ),
+            "undetermined",
+        ),
         ("a thousand items", with("/items", &items(1_000)), "mapped"),
-        ("very many items", with("/items", &items(10_000)), "undetermined"),
-        ("deep", with("/client", &format!("{}1{}", "[".repeat(3_000_000), "]".repeat(2_900_000))), "too-deep"),
-        ("a gzip of blanks", gzip(&vec![b' '; 17 * 1024 * 1024]), "too-large"),
-        ("a gzip of one text", gzip(format!("{{\"a\":{}}}", text(16_000_000)).as_bytes()), "missing-member"),
+        (
+            "very many items",
+            with("/items", &items(10_000)),
+            "undetermined",
+        ),
+        (
+            "deep",
+            with(
+                "/client",
+                &format!("{}1{}", "[".repeat(3_000_000), "]".repeat(2_900_000)),
+            ),
+            "too-deep",
+        ),
+        (
+            "a gzip of blanks",
+            gzip(&vec![b' '; 17 * 1024 * 1024]),
+            "too-large",
+        ),
+        (
+            "a gzip of one text",
+            gzip(format!("{{\"a\":{}}}", text(16_000_000)).as_bytes()),
+            "missing-member",
+        ),
     ]
 }
 
@@ -134,20 +246,53 @@ fn hostile_value() -> impl Strategy<Value = String> {
         digits.clone(),
         digits.clone().prop_map(|digits| format!("\"{digits}\"")),
         digits.prop_map(|digits| format!("\"{digits}e{digits}\"")),
-        (length.clone(), "[a-z@. ]").prop_map(|(length, part)| format!("\"{}\"", part.repeat(length))),
-        (length.clone(), prop_oneof![Just("[0]"), Just("{}"), Just("\"\""), Just("1"), Just("{\"quantity\":1}")])
+        (length.clone(), "[a-z@. ]")
+            .prop_map(|(length, part)| format!("\"{}\"", part.repeat(length))),
+        (
+            length.clone(),
+            prop_oneof![
+                Just("[0]"),
+                Just("{}"),
+                Just("\"\""),
+                Just("1"),
+                Just("{\"quantity\":1}")
+            ]
+        )
             .prop_map(|(count, part)| format!("[{}{part}]", format!("{part},").repeat(count))),
-        (length, prop_oneof![Just(("[", "]")), Just(("{\"a\":", "}"))])
-            .prop_map(|(depth, (open, close))| format!("{}1{}", open.repeat(depth), close.repeat(depth))),
+        (
+            length,
+            prop_oneof![Just(("[", "]")), Just(("{\"a\":", "}"))]
+        )
+            .prop_map(|(depth, (open, close))| format!(
+                "{}1{}",
+                open.repeat(depth),
+                close.repeat(depth)
+            )),
         Just("\"\\ud800\"".to_owned()),
     ]
 }
 
 fn hostile_payload() -> impl Strategy<Value = Vec<u8>> {
     let place = prop::sample::select(vec![
-        "/order_id", "/created_at", "/customer", "/customer/id", "/customer/email", "/customer/signed_up_at", "/client",
-        "/client/ip", "/billing", "/billing/address", "/shipping/address", "/payment/currency", "/payment/card_bin",
-        "/items", "/items/0", "/items/0/quantity", "/items/0/unit_price", "/items/0/category", "/total",
+        "/order_id",
+        "/created_at",
+        "/customer",
+        "/customer/id",
+        "/customer/email",
+        "/customer/signed_up_at",
+        "/client",
+        "/client/ip",
+        "/billing",
+        "/billing/address",
+        "/shipping/address",
+        "/payment/currency",
+        "/payment/card_bin",
+        "/items",
+        "/items/0",
+        "/items/0/quantity",
+        "/items/0/unit_price",
+        "/items/0/category",
+        "/total",
     ]);
     let changes = prop::collection::vec((place, hostile_value()), 1..4);
     let many = prop_oneof![Just(1_usize), 2..5_000_usize];
@@ -184,7 +329,11 @@ fn hostile_payload() -> impl Strategy<Value = Vec<u8>> {
 #[test]
 fn no_order_takes_over_100_mb() {
     for (what, payload, want) in known() {
-        assert!(payload.len() <= LARGEST, "{what} has {} bytes", payload.len());
+        assert!(
+            payload.len() <= LARGEST,
+            "{what} has {} bytes",
+            payload.len()
+        );
         let (got, bytes) = map(payload);
         assert_eq!(got, want, "{what}");
         assert!(bytes <= MOST_BYTES, "{what} took {bytes} bytes");

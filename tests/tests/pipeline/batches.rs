@@ -219,9 +219,18 @@ async fn one_event_in_one_batch_is_predicted_once() {
         order["total"] = json!("6000");
         order
     });
-    let both: Vec<Value> = pairs.iter().cloned().zip(changed).flat_map(|(a, b)| [a, b]).collect();
+    let both: Vec<Value> = pairs
+        .iter()
+        .cloned()
+        .zip(changed)
+        .flat_map(|(a, b)| [a, b])
+        .collect();
     let world = World::new().await;
-    world.predict_at_once(32).handle(sqs(&both.iter().collect::<Vec<_>>()), now()).await.unwrap();
+    world
+        .predict_at_once(32)
+        .handle(sqs(&both.iter().collect::<Vec<_>>()), now())
+        .await
+        .unwrap();
     assert_eq!(world.faults.count("GetEventPrediction"), 10);
     for n in 0..10 {
         let id = format!("o-{n}");
@@ -231,7 +240,10 @@ async fn one_event_in_one_batch_is_predicted_once() {
     }
     let rejected = world.rejected();
     assert_eq!(rejected.len(), 10);
-    assert!(rejected.iter().all(|(_, class)| class == "order-changed"), "{rejected:?}");
+    assert!(
+        rejected.iter().all(|(_, class)| class == "order-changed"),
+        "{rejected:?}"
+    );
 }
 
 /// A batch in a form that is not read is refused by name, by every function, and not taken for one order.
@@ -241,11 +253,29 @@ async fn a_batch_of_kafka_is_refused_by_name() {
         "records": {"orders-0": [{"topic": "orders", "partition": 0, "offset": 1, "value": "e30="}]}});
     let world = World::new().await;
     let refused = [
-        world.predict().handle(event.clone(), now()).await.err().map(|error| error.to_string()),
-        world.ingest().handle(event.clone(), now()).await.err().map(|error| error.to_string()),
-        world.label().handle(event, now()).await.err().map(|error| error.to_string()),
+        world
+            .predict()
+            .handle(event.clone(), now())
+            .await
+            .err()
+            .map(|error| error.to_string()),
+        world
+            .ingest()
+            .handle(event.clone(), now())
+            .await
+            .err()
+            .map(|error| error.to_string()),
+        world
+            .label()
+            .handle(event, now())
+            .await
+            .err()
+            .map(|error| error.to_string()),
     ];
     let want = "the event is a batch of `aws:kafka`, which is not read; connect the function to a Kinesis stream or an SQS queue";
-    assert!(refused.iter().all(|error| error.as_deref() == Some(want)), "{refused:?}");
+    assert!(
+        refused.iter().all(|error| error.as_deref() == Some(want)),
+        "{refused:?}"
+    );
     assert_eq!(world.rejected(), []);
 }

@@ -321,20 +321,35 @@ async fn a_message_without_a_label_that_came_first_lets_history_in() {
     assert_eq!(label_now(&world, "o-1").await, (None, None));
     // A chargeback that waited beside it counts.
     let world = World::new().await;
-    let fraud = chargeback("o-1", "chargeback", "10.4", "processor", "2026-06-10T00:00:00Z");
+    let fraud = chargeback(
+        "o-1",
+        "chargeback",
+        "10.4",
+        "processor",
+        "2026-06-10T00:00:00Z",
+    );
     label_all(&world, &[fraud, refund]).await;
     world
         .ingest()
         .handle(orders(&[order("o-1", "10")]), now())
         .await
         .unwrap();
-    assert_eq!(label_now(&world, "o-1").await, (None, Some("fraud".to_owned())));
+    assert_eq!(
+        label_now(&world, "o-1").await,
+        (None, Some("fraud".to_owned()))
+    );
 }
 
 /// Events without a decision have a label history like any other: rank, then the newest, whatever came first.
 #[tokio::test]
 async fn rank_then_time_decides_the_label_of_an_event_without_a_decision() {
-    let fraud = chargeback("o-1", "chargeback", "10.4", "processor", "2026-06-20T00:00:00Z");
+    let fraud = chargeback(
+        "o-1",
+        "chargeback",
+        "10.4",
+        "processor",
+        "2026-06-20T00:00:00Z",
+    );
     let reversal = chargeback("o-1", "reversal", "", "processor", "2026-06-25T00:00:00Z");
     let verdict = chargeback("o-1", "verdict", "legit", "analyst", "2026-06-05T00:00:00Z");
     let later = chargeback("o-1", "chargeback", "10.4", "shop", "2026-06-28T00:00:00Z");
@@ -355,7 +370,11 @@ async fn rank_then_time_decides_the_label_of_an_event_without_a_decision() {
                         world.ingest().handle(history, now()).await.unwrap();
                     }
                     if n < messages.len() {
-                        label_all(&world, std::slice::from_ref(messages[(start + n) % messages.len()])).await;
+                        label_all(
+                            &world,
+                            std::slice::from_ref(messages[(start + n) % messages.len()]),
+                        )
+                        .await;
                     }
                 }
                 assert_eq!(
@@ -377,9 +396,22 @@ async fn history_that_comes_again_keeps_the_label_that_counts() {
     known["label"] = json!("legit");
     let history = orders(&[known]);
     world.ingest().handle(history.clone(), now()).await.unwrap();
-    label_all(&world, &[chargeback("o-1", "chargeback", "10.4", "processor", "2026-06-20T00:00:00Z")]).await;
+    label_all(
+        &world,
+        &[chargeback(
+            "o-1",
+            "chargeback",
+            "10.4",
+            "processor",
+            "2026-06-20T00:00:00Z",
+        )],
+    )
+    .await;
     world.ingest().handle(history, now()).await.unwrap();
-    assert_eq!(label_now(&world, "o-1").await, (None, Some("fraud".to_owned())));
+    assert_eq!(
+        label_now(&world, "o-1").await,
+        (None, Some("fraud".to_owned()))
+    );
 }
 
 /// The labels of a revision go to those that come later, also where the first attempt got no further than the decision.
@@ -387,15 +419,29 @@ async fn history_that_comes_again_keeps_the_label_that_counts() {
 async fn labels_are_carried_to_later_revisions() {
     for operation in ["BatchGetItem", "UpdateItem", "UpdateEventLabel"] {
         let world = World::new().await;
-        world.predict().handle(orders(&[revision("o-1", 1)]), now()).await.unwrap();
-        let fraud = chargeback("o-1", "chargeback", "10.4", "processor", "2026-06-20T00:00:00Z");
+        world
+            .predict()
+            .handle(orders(&[revision("o-1", 1)]), now())
+            .await
+            .unwrap();
+        let fraud = chargeback(
+            "o-1",
+            "chargeback",
+            "10.4",
+            "processor",
+            "2026-06-20T00:00:00Z",
+        );
         label_all(&world, &[fraud]).await;
         // The first BatchGetItem asks for decisions, the second for labels.
         let passes = usize::from(operation == "BatchGetItem");
         world.faults.inject(operation, Fault::Pass, passes);
         world.faults.inject(operation, Fault::Throttle, 1);
         let second = orders(&[revision("o-1", 2)]);
-        world.predict().handle(second.clone(), now()).await.unwrap_err();
+        world
+            .predict()
+            .handle(second.clone(), now())
+            .await
+            .unwrap_err();
         world.predict().handle(second, now()).await.unwrap();
         let fraud = || Some("fraud".to_owned());
         assert_eq!(
@@ -410,25 +456,63 @@ async fn labels_are_carried_to_later_revisions() {
 #[tokio::test]
 async fn labels_are_carried_to_earlier_revisions() {
     let world = World::new().await;
-    world.predict().handle(orders(&[revision("o-1", 2)]), now()).await.unwrap();
-    label_all(&world, &[chargeback("o-1", "chargeback", "10.4", "processor", "2026-06-20T00:00:00Z")]).await;
-    world.predict().handle(orders(&[revision("o-1", 1)]), now()).await.unwrap();
+    world
+        .predict()
+        .handle(orders(&[revision("o-1", 2)]), now())
+        .await
+        .unwrap();
+    label_all(
+        &world,
+        &[chargeback(
+            "o-1",
+            "chargeback",
+            "10.4",
+            "processor",
+            "2026-06-20T00:00:00Z",
+        )],
+    )
+    .await;
+    world
+        .predict()
+        .handle(orders(&[revision("o-1", 1)]), now())
+        .await
+        .unwrap();
     let fraud = || Some("fraud".to_owned());
-    assert_eq!(labels_of(&world.decisions("o-1").await), [(1, fraud()), (2, fraud())]);
+    assert_eq!(
+        labels_of(&world.decisions("o-1").await),
+        [(1, fraud()), (2, fraud())]
+    );
 }
 
 /// A label and a new revision at once, with every interleaving of their calls that a delay can make.
 #[tokio::test]
 async fn a_label_that_races_a_revision_reaches_it() {
-    let operations = ["BatchGetItem", "Query", "PutItem", "UpdateItem", "UpdateEventLabel", "GetEventPrediction"];
+    let operations = [
+        "BatchGetItem",
+        "Query",
+        "PutItem",
+        "UpdateItem",
+        "UpdateEventLabel",
+        "GetEventPrediction",
+    ];
     for (n, slow) in operations.iter().enumerate() {
         for passes in 0..3 {
             let world = World::new().await;
-            world.predict().handle(orders(&[revision("o-1", 1)]), now()).await.unwrap();
+            world
+                .predict()
+                .handle(orders(&[revision("o-1", 1)]), now())
+                .await
+                .unwrap();
             let delay = std::time::Duration::from_millis(20);
             world.faults.inject(slow, Fault::Pass, passes);
             world.faults.inject(slow, Fault::Delay(delay), 1);
-            let fraud = chargeback("o-1", "chargeback", "10.4", "processor", "2026-06-20T00:00:00Z");
+            let fraud = chargeback(
+                "o-1",
+                "chargeback",
+                "10.4",
+                "processor",
+                "2026-06-20T00:00:00Z",
+            );
             let (predict, label) = (world.predict(), world.label());
             let (decided, labelled) = futures::join!(
                 predict.handle(orders(&[revision("o-1", 2)]), now()),
@@ -450,7 +534,13 @@ async fn a_label_that_races_a_revision_reaches_it() {
 /// Two labels that are applied at once leave the better one at the service: whoever sent the worse one looks again.
 #[tokio::test]
 async fn two_labels_at_once_leave_the_better_one_at_the_service() {
-    let fraud = chargeback("o-1", "chargeback", "10.4", "processor", "2026-06-20T00:00:00Z");
+    let fraud = chargeback(
+        "o-1",
+        "chargeback",
+        "10.4",
+        "processor",
+        "2026-06-20T00:00:00Z",
+    );
     let verdict = chargeback("o-1", "verdict", "legit", "analyst", "2026-06-05T00:00:00Z");
     for decided in [true, false] {
         for (passes, first) in [(0, true), (1, true), (0, false), (1, false)] {
@@ -463,9 +553,17 @@ async fn two_labels_at_once_leave_the_better_one_at_the_service() {
             }
             // One call of UpdateEventLabel stays behind until the other message is applied.
             world.faults.inject("UpdateEventLabel", Fault::Pass, passes);
-            world.faults.inject("UpdateEventLabel", Fault::Delay(std::time::Duration::from_millis(50)), 1);
+            world.faults.inject(
+                "UpdateEventLabel",
+                Fault::Delay(std::time::Duration::from_millis(50)),
+                1,
+            );
             let label = world.label();
-            let messages = if first { [&fraud, &verdict] } else { [&verdict, &fraud] };
+            let messages = if first {
+                [&fraud, &verdict]
+            } else {
+                [&verdict, &fraud]
+            };
             let (a, b) = futures::join!(
                 label.handle(sqs(&[messages[0]]), now()),
                 label.handle(sqs(&[messages[1]]), now()),
@@ -473,7 +571,11 @@ async fn two_labels_at_once_leave_the_better_one_at_the_service() {
             a.unwrap();
             b.unwrap();
             let at_service = world.event("o-1").await.unwrap().current_label;
-            assert_eq!(at_service.as_deref(), Some("legit"), "decided {decided}, {passes}, {first}");
+            assert_eq!(
+                at_service.as_deref(),
+                Some("legit"),
+                "decided {decided}, {passes}, {first}"
+            );
         }
     }
 }
@@ -481,8 +583,20 @@ async fn two_labels_at_once_leave_the_better_one_at_the_service() {
 /// A label from before its event is kept with the rejected records, whichever of the two came first.
 #[tokio::test]
 async fn a_label_from_before_its_event_is_parked_in_either_order() {
-    let early = chargeback("o-1", "chargeback", "10.4", "processor", "2026-05-01T00:00:00Z");
-    let good = chargeback("o-1", "chargeback", "10.4", "processor", "2026-06-20T00:00:00Z");
+    let early = chargeback(
+        "o-1",
+        "chargeback",
+        "10.4",
+        "processor",
+        "2026-05-01T00:00:00Z",
+    );
+    let good = chargeback(
+        "o-1",
+        "chargeback",
+        "10.4",
+        "processor",
+        "2026-06-20T00:00:00Z",
+    );
     for label_first in [true, false] {
         let world = World::new().await;
         if label_first {
@@ -490,14 +604,21 @@ async fn a_label_from_before_its_event_is_parked_in_either_order() {
         }
         // The order comes three times: what is parked is parked once.
         for _ in 0..3 {
-            world.predict().handle(orders(&[order("o-1", "10")]), now()).await.unwrap();
+            world
+                .predict()
+                .handle(orders(&[order("o-1", "10")]), now())
+                .await
+                .unwrap();
         }
         if !label_first {
             label_all(&world, &[early.clone(), good.clone()]).await;
         }
         assert_eq!(
             world.rejected(),
-            [("label/queue/label-0.json".to_owned(), "label-before-event".to_owned())],
+            [(
+                "label/queue/label-0.json".to_owned(),
+                "label-before-event".to_owned()
+            )],
             "label first: {label_first}"
         );
         assert_eq!(label_now(&world, "o-1").await, both("fraud"));
@@ -517,7 +638,11 @@ async fn a_day_is_one_of_the_feeds_time_zone() {
         ("Pacific/Honolulu", "2026-05-29", Some("label-before-event")),
     ] {
         let world = World::new().await;
-        world.predict().handle(orders(&[order("o-1", "10")]), now()).await.unwrap();
+        world
+            .predict()
+            .handle(orders(&[order("o-1", "10")]), now())
+            .await
+            .unwrap();
         let mapping = format!("timezone: {zone}{MAPPING}");
         let label = world.label_with(&mapping);
         let message = chargeback("o-1", "chargeback", "10.4", "processor", day);
@@ -533,8 +658,16 @@ async fn a_label_waits_only_where_its_event_is_not_there() {
     use shared::labels::Applied;
 
     let world = World::new().await;
-    world.ingest().handle(orders(&[order("o-1", "10")]), now()).await.unwrap();
-    world.predict().handle(orders(&[order("o-2", "10")]), now()).await.unwrap();
+    world
+        .ingest()
+        .handle(orders(&[order("o-1", "10")]), now())
+        .await
+        .unwrap();
+    world
+        .predict()
+        .handle(orders(&[order("o-2", "10")]), now())
+        .await
+        .unwrap();
     for (id, kind, want) in [
         ("o-1", "chargeback", Applied::Applied { skewed: false }),
         ("o-1", "refund", Applied::Kept),
@@ -544,9 +677,15 @@ async fn a_label_waits_only_where_its_event_is_not_there() {
         ("o-3", "refund", Applied::Kept),
     ] {
         let message = chargeback(id, kind, "10.4", "processor", "2026-06-20T00:00:00Z");
-        let records = shared::records::Invocation::new(sqs(&[&message])).unwrap().into_records();
+        let records = shared::records::Invocation::new(sqs(&[&message]))
+            .unwrap()
+            .into_records();
         let handled = world.label().batch(records, now()).await;
-        assert_eq!(*handled.results[0].1.as_ref().unwrap(), [want], "{id} {kind}");
+        assert_eq!(
+            *handled.results[0].1.as_ref().unwrap(),
+            [want],
+            "{id} {kind}"
+        );
     }
 }
 
@@ -556,8 +695,17 @@ async fn a_message_about_several_orders_labels_each() {
     let world = World::new().await;
     let both_orders = orders(&[order("o-1", "10"), order("o-2", "10")]);
     world.predict().handle(both_orders, now()).await.unwrap();
-    let mapping = MAPPING.replace("  event_id: /order_id\n  kind", "  event_id: '.orders[]'\n  kind");
-    let mut message = chargeback("", "chargeback", "10.4", "processor", "2026-06-20T00:00:00Z");
+    let mapping = MAPPING.replace(
+        "  event_id: /order_id\n  kind",
+        "  event_id: '.orders[]'\n  kind",
+    );
+    let mut message = chargeback(
+        "",
+        "chargeback",
+        "10.4",
+        "processor",
+        "2026-06-20T00:00:00Z",
+    );
     message["orders"] = json!(["o-1", "o-2", "o-1"]);
     let label = world.label_with(&mapping);
     label.handle(sqs(&[&message]), now()).await.unwrap();
@@ -579,28 +727,63 @@ async fn labels_of_an_earlier_release_are_found() {
     let entry = json!({"label": "fraud", "label_timestamp": "2026-06-20T00:00:00Z", "day_only": false, "rank": 2,
         "kind": "chargeback", "reason_code": "10.4", "source": "processor"});
     let entry: AttributeValue = serde_dynamo::to_attribute_value(&entry).unwrap();
-    let put = world.clients.dynamodb.put_item().table_name(fraudstream::machine::DECISIONS);
-    put.item("pk", AttributeValue::S(format!("waiting#order#{}", event::EventId::slug("o-1"))))
-        .item("sk", AttributeValue::S("labels".into()))
-        .item("kind", AttributeValue::S("waiting".into()))
-        .item("label_0123456789abcdef", entry)
-        .send()
+    let put = world
+        .clients
+        .dynamodb
+        .put_item()
+        .table_name(fraudstream::machine::DECISIONS);
+    put.item(
+        "pk",
+        AttributeValue::S(format!("waiting#order#{}", event::EventId::slug("o-1"))),
+    )
+    .item("sk", AttributeValue::S("labels".into()))
+    .item("kind", AttributeValue::S("waiting".into()))
+    .item("label_0123456789abcdef", entry)
+    .send()
+    .await
+    .unwrap();
+    world
+        .predict()
+        .handle(orders(&[revision("o-1", 1)]), now())
         .await
         .unwrap();
-    world.predict().handle(orders(&[revision("o-1", 1)]), now()).await.unwrap();
     assert_eq!(label_now(&world, "o-1").await, both("fraud"));
     // The waiting item has expired by now: the label is on the decision alone.
-    let delete = world.clients.dynamodb.delete_item().table_name(fraudstream::machine::DECISIONS);
+    let delete = world
+        .clients
+        .dynamodb
+        .delete_item()
+        .table_name(fraudstream::machine::DECISIONS);
     delete
-        .key("pk", AttributeValue::S(format!("waiting#order#{}", event::EventId::slug("o-1"))))
+        .key(
+            "pk",
+            AttributeValue::S(format!("waiting#order#{}", event::EventId::slug("o-1"))),
+        )
         .key("sk", AttributeValue::S("labels".into()))
         .send()
         .await
         .unwrap();
-    world.predict().handle(orders(&[revision("o-1", 2)]), now()).await.unwrap();
+    world
+        .predict()
+        .handle(orders(&[revision("o-1", 2)]), now())
+        .await
+        .unwrap();
     let fraud = || Some("fraud".to_owned());
-    assert_eq!(labels_of(&world.decisions("o-1").await), [(1, fraud()), (2, fraud())]);
+    assert_eq!(
+        labels_of(&world.decisions("o-1").await),
+        [(1, fraud()), (2, fraud())]
+    );
     // A label that comes now is judged with those on the decisions.
-    label_all(&world, &[chargeback("o-1", "reversal", "", "shop", "2026-06-25T00:00:00Z")]).await;
+    label_all(
+        &world,
+        &[chargeback(
+            "o-1",
+            "reversal",
+            "",
+            "shop",
+            "2026-06-25T00:00:00Z",
+        )],
+    )
+    .await;
     assert_eq!(label_now(&world, "o-1").await, both("fraud"));
 }
