@@ -493,8 +493,7 @@ impl Place {
     }
 
     async fn open(&self, durability: Durability, judge: Judge) -> Result<Work, Error> {
-        let home = Home::open(&self.home)
-            .map_err(|error| format!("cannot use {}: {error}", self.home.display()))?;
+        let home = Home::open(&self.home)?;
         if self.is_remote() {
             let pipeline = self.remote(judge).await;
             return Ok(Work {
