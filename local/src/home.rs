@@ -140,10 +140,11 @@ mod private {
             Err(error) => return Err(error),
         };
         let mode = metadata.permissions().mode();
-        if mode & 0o077 == 0 {
+        let own = mode & 0o7700;
+        if mode & 0o7777 == own {
             return Ok(());
         }
-        fs::set_permissions(path, Permissions::from_mode(mode & 0o700)).map_err(|error| {
+        fs::set_permissions(path, Permissions::from_mode(own)).map_err(|error| {
             let path = path.display();
             let why = format!("other users may read {path}, and that cannot be changed: {error}");
             io::Error::new(error.kind(), why)
@@ -161,7 +162,8 @@ mod private {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
     use std::fs::{self, Permissions};

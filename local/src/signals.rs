@@ -37,7 +37,7 @@ pub fn interrupted(grace: Duration) -> io::Result<impl Future<Output = ()> + Sen
                      done is kept, and the same command does the rest",
                     grace.as_secs()
                 );
-                end(first)
+                end(first);
             });
             if late.is_err() {
                 end(first);
