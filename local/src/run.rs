@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -211,8 +211,17 @@ impl Run<'_> {
             let hash = batch
                 .iter()
                 .fold(progress.hash.clone(), |hash, record| chain(&hash, record));
-            self.tried(batch, progress.records, &mut see, &mut summary)
-                .await?;
+            let tried = self.tried(
+                batch,
+                progress.records,
+                stop.as_mut(),
+                &mut see,
+                &mut summary,
+            );
+            if !tried.await? {
+                summary.interrupted = true;
+                break;
+            }
             progress.records += count;
             progress.hash = hash;
             summary.records += count;
@@ -309,14 +318,16 @@ impl Run<'_> {
         Ok(left_out)
     }
 
-    /// Runs one batch, and what must be tried again of it, until nothing must.
+    /// Runs one batch, and what must be tried again of it, until nothing must. False: `stop` came
+    /// while a dependency failed, and the next run does this batch once more.
     async fn tried(
         &self,
         batch: Vec<Vec<u8>>,
         done: u64,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
         see: &mut impl FnMut(&Position, &Result<Effect, Failure>),
         summary: &mut Summary,
-    ) -> Result<(), RunError> {
+    ) -> Result<bool, RunError> {
         let mut records: Vec<Record> = (done + 1..)
             .zip(batch)
             .map(|(number, bytes)| self.record(number, bytes))
@@ -338,7 +349,7 @@ impl Run<'_> {
                 }
             }
             if again.is_empty() {
-                return Ok(());
+                return Ok(true);
             }
             if round == TRIES {
                 let record = again
@@ -353,9 +364,13 @@ impl Run<'_> {
                 });
             }
             records = again;
-            tokio::time::sleep(PAUSE * 2_u32.pow(round - 1)).await;
+            let pause = tokio::time::sleep(PAUSE * 2_u32.pow(round - 1));
+            tokio::select! {
+                () = &mut stop => return Ok(false),
+                () = pause => {}
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn record(&self, number: u64, bytes: Vec<u8>) -> Record {
