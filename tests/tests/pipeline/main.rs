@@ -7,4 +7,5 @@ mod world;
 mod batches;
 mod decide;
 mod forward;
+mod kpl;
 mod labels;
