@@ -29,7 +29,7 @@ const AT_ONCE: u64 = 1000;
 #[derive(Debug)]
 pub(crate) struct Statistics {
     counts: Mutex<HashMap<String, Count>>,
-    /// Additions that may have landed: whoever holds it writes.
+    /// The addition of each event type that is not known to have landed. Whoever holds the lock writes.
     unsettled: tokio::sync::Mutex<HashMap<String, Addition>>,
     shard: u8,
 }
@@ -45,11 +45,12 @@ impl Default for Statistics {
     }
 }
 
-/// A count on its way to its shard, the same bytes with every attempt.
-#[derive(Debug, Clone)]
+/// A count on its way to its shard. It may have landed, so every attempt sends the same bytes.
+#[derive(Debug)]
 struct Addition {
     token: String,
     update: Update,
+    count: Count,
 }
 
 /// What was stored less what was deleted, and the times that the stored events span.
@@ -121,12 +122,6 @@ impl Statistics {
         count.changes >= AT_ONCE
     }
 
-    /// Keeps what could not be written for the next time.
-    fn put_back(&self, event_type: &str, count: Count) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.entry(event_type.to_owned()).or_default().add(count);
-    }
-
     /// The event types with a count.
     fn event_types(&self) -> Vec<String> {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -185,34 +180,38 @@ impl Engine {
         event_type: &str,
         unsettled: &mut HashMap<String, Addition>,
     ) -> Result<()> {
-        if let Some(addition) = unsettled.get(event_type) {
-            again(|| self.add(addition.clone())).await?;
-            unsettled.remove(event_type);
-        }
+        self.settle(event_type, unsettled).await?;
         let Some(count) = self.statistics.take(event_type) else {
             return Ok(());
         };
-        let update = match self.stretched_update(event_type, &count).await {
-            Ok(update) => update,
-            Err(error) => {
-                self.statistics.put_back(event_type, count);
-                return Err(error);
-            }
+        let addition = Addition {
+            token: Uuid::new_v4().to_string(),
+            update: self.count_update(event_type, &count)?,
+            count,
         };
-        let token = Uuid::new_v4().to_string();
-        let addition = Addition { token, update };
-        // Before the call: one that is given up half-way may have landed, too.
-        unsettled.insert(event_type.to_owned(), addition.clone());
-        again(|| self.add(addition.clone())).await?;
-        unsettled.remove(event_type);
+        unsettled.insert(event_type.to_owned(), addition);
+        self.settle(event_type, unsettled).await
+    }
+
+    async fn settle(
+        &self,
+        event_type: &str,
+        unsettled: &mut HashMap<String, Addition>,
+    ) -> Result<()> {
+        if let Some(addition) = unsettled.get(event_type) {
+            self.stretch_to(event_type, &addition.count).await?;
+            again(|| self.add(addition)).await?;
+            unsettled.remove(event_type);
+        }
         Ok(())
     }
 
-    async fn add(&self, Addition { token, update }: Addition) -> Result<()> {
+    async fn add(&self, addition: &Addition) -> Result<()> {
+        let action = TransactWriteItem::builder().update(addition.update.clone());
         let request = self.events.client.transact_write_items();
         let request = request
-            .client_request_token(token)
-            .transact_items(TransactWriteItem::builder().update(update).build());
+            .client_request_token(&addition.token)
+            .transact_items(action.build());
         match request.send().await {
             Ok(_) => Ok(()),
             Err(error) if meets_another(&error) => Err(Error::lost()),
@@ -220,18 +219,16 @@ impl Engine {
         }
     }
 
-    /// Makes the span hold the times that were counted, which may be done twice, and returns the
-    /// change of the counters, which may not: it is for a transaction, and what fails after it must
-    /// not have it made again.
-    pub(crate) async fn stretched_update(&self, event_type: &str, count: &Count) -> Result<Update> {
-        let update = self.count_update(event_type, count)?;
+    /// Makes the span hold the times that were counted. Doing it twice is no harm, counting twice
+    /// is: so it comes before the counters change.
+    pub(crate) async fn stretch_to(&self, event_type: &str, count: &Count) -> Result<()> {
         let key = key(event_type, self.statistics.shard);
         again(|| self.stretch(&key, "leastRecentEvent", ">", count.least.as_deref())).await?;
-        again(|| self.stretch(&key, "mostRecentEvent", "<", count.most.as_deref())).await?;
-        Ok(update)
+        again(|| self.stretch(&key, "mostRecentEvent", "<", count.most.as_deref())).await
     }
 
-    fn count_update(&self, event_type: &str, count: &Count) -> Result<Update> {
+    /// The change of the counters, for a transaction; [`Self::stretch_to`] goes before it.
+    pub(crate) fn count_update(&self, event_type: &str, count: &Count) -> Result<Update> {
         let number = |number: i64| AttributeValue::N(number.to_string());
         let now = AttributeValue::S(text::milliseconds(self.now()));
         Update::builder()

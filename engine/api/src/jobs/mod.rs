@@ -240,7 +240,8 @@ impl Turn<'_> {
         }
         let jobs = self.jobs;
         let event_type = self.job.event_type_name.clone();
-        let with = jobs.engine.stretched_update(&event_type, count).await?;
+        jobs.engine.stretch_to(&event_type, count).await?;
+        let with = jobs.engine.count_update(&event_type, count)?;
         self.note(Some(with)).await
     }
 
