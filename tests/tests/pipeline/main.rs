@@ -8,4 +8,5 @@ mod batches;
 mod deadlines;
 mod decide;
 mod forward;
+mod kpl;
 mod labels;
