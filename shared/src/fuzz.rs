@@ -35,3 +35,32 @@ pub fn run(payload: &[u8]) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ORDER: &str = include_str!("../../events/orders.jsonl");
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            run(&bytes);
+        }
+
+        /// Orders with bytes of other places in them.
+        #[test]
+        fn no_damaged_order_panics(line in 0..500_usize, at in any::<prop::sample::Index>(), from in any::<prop::sample::Index>(), length in 0..60_usize) {
+            let mut order = ORDER.lines().nth(line).unwrap_or_default().as_bytes().to_vec();
+            let from = from.index(order.len());
+            let part = order[from..(from + length).min(order.len())].to_vec();
+            let at = at.index(order.len());
+            order.splice(at..at, part);
+            run(&order);
+        }
+    }
+}
