@@ -31,6 +31,7 @@ use crate::replay::Replay;
 use crate::run::{Function, Run};
 use crate::serve;
 use crate::show;
+use crate::signals;
 use crate::signature::Keys;
 use crate::simulate;
 use crate::subject::{self, Finder, Kept, Whom};
@@ -536,8 +537,7 @@ impl Place {
     }
 
     async fn open(&self, durability: Durability, judge: Judge) -> Result<Work, Error> {
-        let home = Home::open(&self.home)
-            .map_err(|error| format!("cannot use {}: {error}", self.home.display()))?;
+        let home = Home::open(&self.home)?;
         if self.is_remote() {
             let pipeline = self.remote(judge).await;
             return Ok(Work {
@@ -670,7 +670,7 @@ async fn run(place: &Place, args: RunArgs) -> Result<(), Error> {
         restart: args.restart,
         progress: !args.json,
     };
-    let stop = serve::interrupted()?;
+    let stop = signals::interrupted(signals::GRACE)?;
     let result = run.run(stop, |_, _| {}).await;
     // Also after an error: what was decided before it is forwarded and counted.
     let closed = work.close().await;
@@ -923,7 +923,11 @@ async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
     });
     let jobs = jobs::local(&machine);
     let working = tokio::spawn(async move { jobs.run().await });
-    let front = serve::Front { keys, faults };
+    let front = serve::Front {
+        keys,
+        faults,
+        ..serve::Front::default()
+    };
     let served = serve::run(args.host, args.port, machine.services(), front).await;
     // The tasks hold the engine until they have ended. A job goes on at the next start.
     for task in [counting, working] {
@@ -1106,7 +1110,7 @@ async fn run_jobs(place: &Place, args: JobsArgs) -> Result<(), Error> {
         let engine = place.engine(&work.pipeline.clients).await;
         jobs::remote(engine, &work.pipeline.clients)
     };
-    let stop = serve::interrupted()?;
+    let stop = signals::interrupted(signals::GRACE)?;
     let done = jobs::run(&jobs, args.watch, args.json, stop).await;
     drop(jobs);
     work.close().await?;

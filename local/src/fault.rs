@@ -44,6 +44,9 @@ pub enum Fault {
     TimeOut,
     /// The call passes after a while.
     Delay(Duration),
+    /// `BatchGetItem` or `BatchWriteItem` is answered, and has processed nothing of what it was
+    /// asked for.
+    Unprocessed,
     /// The call is answered with this; nothing happened. For everything else: a partial failure,
     /// an index that lags behind.
     Answer(StatusCode, String),
@@ -158,7 +161,8 @@ struct Connector {
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let is_json = request.headers().contains_key("x-amz-target");
-        let fault = self.faults.next(&operation(&request));
+        let operation = operation(&request);
+        let fault = self.faults.next(&operation);
         let inner = self.inner.clone();
         HttpConnectorFuture::new(async move {
             match fault {
@@ -175,6 +179,7 @@ impl HttpConnector for Connector {
                     tokio::time::sleep(wait).await;
                     inner.call(request).await
                 }
+                Fault::Unprocessed => sdk(unprocessed(&operation, &request)),
                 Fault::Answer(status, body) => sdk(json(status, body)),
             }
         })
@@ -236,6 +241,21 @@ fn internal(is_json: bool) -> Result<HttpResponse, ConnectorError> {
     })
 }
 
+/// What was asked for, given back as what is left.
+fn unprocessed(operation: &str, request: &HttpRequest) -> Response<Bytes> {
+    let request: serde_json::Value = request
+        .body()
+        .bytes()
+        .and_then(|body| serde_json::from_slice(body).ok())
+        .unwrap_or_default();
+    let left = match operation {
+        "BatchWriteItem" => "UnprocessedItems",
+        _ => "UnprocessedKeys",
+    };
+    let answer = serde_json::json!({ left: request["RequestItems"] });
+    json(StatusCode::OK, answer.to_string())
+}
+
 pub(crate) fn json(status: StatusCode, body: String) -> Response<Bytes> {
     connector::json(status, "application/x-amz-json-1.1", body)
 }
@@ -260,6 +280,7 @@ impl std::error::Error for Reason {}
 mod tests {
     use std::time::Instant;
 
+    use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
     use aws_sdk_eventbridge::error::{ProvideErrorMetadata, SdkError};
     use aws_sdk_eventbridge::operation::put_events::PutEventsError;
     use aws_sdk_eventbridge::types::PutEventsRequestEntry;
@@ -431,5 +452,25 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(page.count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_batch_can_be_left_unprocessed() {
+        let faults = Faults::new();
+        let service = crate::dynamodb::DynamoDb::in_memory().unwrap().service();
+        let client = clients::dynamodb(faults.wrap(service.http_client()));
+        let pk = AttributeValue::S("a".to_owned());
+        let keys = KeysAndAttributes::builder().keys([("pk".to_owned(), pk.clone())].into());
+        faults.inject("BatchGetItem", Fault::Unprocessed, 1);
+        let get = client.batch_get_item();
+        let get = get.request_items("None", keys.build().unwrap());
+        let left = get.send().await.unwrap().unprocessed_keys.unwrap();
+        assert_eq!(left["None"].keys[0]["pk"], pk);
+        let put = PutRequest::builder().item("pk", pk.clone()).build();
+        let put = WriteRequest::builder().put_request(put.unwrap()).build();
+        faults.inject("BatchWriteItem", Fault::Unprocessed, 1);
+        let write = client.batch_write_item().request_items("None", vec![put]);
+        let left = write.send().await.unwrap().unprocessed_items.unwrap();
+        assert_eq!(left["None"][0].put_request().unwrap().item["pk"], pk);
     }
 }

@@ -353,6 +353,12 @@ impl Forget<'_> {
         let is_held = |event_id: &str, report: &Report| {
             report.held.iter().any(|held| held.event_id == event_id)
         };
+        for (event_type, event_id) in &found.traces.events {
+            if !is_held(event_id, report) {
+                // A message stands on every decision of its event, and beside them.
+                report.labels += subject::history(found, event_type, event_id).len();
+            }
+        }
         let types = self.finder.variable_types().await?;
         for decision in &found.decisions {
             if is_held(&decision.event_id, report) {
@@ -360,7 +366,6 @@ impl Forget<'_> {
                 continue;
             }
             report.decisions += 1;
-            report.labels += decision.label_history.len();
             self.delete_item(&decision.pk, &decision.sk).await?;
         }
         // Once no order is held, nothing tells that one was.
@@ -378,7 +383,6 @@ impl Forget<'_> {
             }) {
                 continue;
             }
-            report.labels += labels.labels.len();
             self.delete_item(&labels.pk, subject::LABELS).await?;
         }
         Ok(())

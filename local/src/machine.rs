@@ -238,7 +238,8 @@ impl Pipeline {
         Labels::new(
             self.decisions(),
             self.clients.frauddetector.clone(),
-            mapping.event_type().clone(),
+            self.rejected(),
+            mapping,
         )
     }
 

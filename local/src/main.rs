@@ -1,23 +1,34 @@
 //! The command `fraudstream`.
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use fraudstream::cli::Cli;
+use tokio::runtime::Runtime;
 
 /// Deciding an order allocates some thousand times, mostly in serialization: the system's allocator takes
 /// almost a third of the time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     fraudstream::logs(&std::env::var("RUST_LOG").unwrap_or_else(|_| "error".to_owned()));
-    match Cli::parse().run().await {
+    let cli = Cli::parse();
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure(&error),
+    };
+    let result = runtime.block_on(cli.run());
+    // What still computes, such as a training that was interrupted, has no result to wait for.
+    runtime.shutdown_background();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("fraudstream: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failure(error.as_ref()),
     }
+}
+
+fn failure(error: &dyn Error) -> ExitCode {
+    eprintln!("fraudstream: {error}");
+    ExitCode::FAILURE
 }

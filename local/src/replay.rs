@@ -8,6 +8,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use serde::Serialize;
 use serde_json::Value;
 use shared::failure::{Failure, code_of};
+use shared::json;
 use shared::records::{Invocation, Record};
 use shared::rejected::{PREFIX, RejectedRecord};
 use thiserror::Error;
@@ -309,8 +310,9 @@ fn on_failure(key: &str, mut value: Value) -> Result<Stored, String> {
     // The payload is text in an S3 object; some writers leave it as an object.
     let payload =
         match value["payload"].take() {
-            Value::String(text) => serde_json::from_str(&text)
-                .map_err(|error| format!("its payload is not JSON: {error}"))?,
+            Value::String(text) => {
+                json::parse_event(text.as_bytes()).map_err(|error| error.to_string())?
+            }
             Value::Null => return Err(
                 "it has no payload, as those sent to a queue have none; replay it from the stream"
                     .to_owned(),
@@ -329,6 +331,8 @@ fn on_failure(key: &str, mut value: Value) -> Result<Stored, String> {
         key: key.to_owned(),
         function: (*function).to_owned(),
         reason,
-        records: Invocation::new(payload).into_records(),
+        records: Invocation::new(payload)
+            .map_err(|error| error.to_string())?
+            .into_records(),
     })
 }

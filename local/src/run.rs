@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,6 +13,7 @@ use serde::Serialize;
 use shared::batch::{Handled, Moment};
 use shared::failure::Failure;
 use shared::hash::short_hash;
+use shared::json;
 use shared::labels::Applied;
 use shared::mapping::Mapping;
 use shared::records::{Origin, Position, Record};
@@ -89,8 +90,8 @@ pub enum Effect {
     Decision(Done),
     /// An event was stored.
     Event(Sent),
-    /// A label was applied or waits.
-    Label(Applied),
+    /// What became of the labels that a record brought.
+    Labels(Vec<Applied>),
 }
 
 /// How a run is done.
@@ -130,7 +131,9 @@ pub struct Summary {
     pub labelled_events: u64,
     /// Labels applied.
     pub labels: u64,
-    /// Labels that wait for their event.
+    /// Messages that change no label, kept in the history of their event.
+    pub labels_kept: u64,
+    /// Labels that wait for their event, which is neither decided nor stored.
     pub labels_waiting: u64,
     /// Records left out because what they are about was forgotten.
     pub forgotten: u64,
@@ -170,7 +173,7 @@ impl Function {
                 wrap(function.batch(records, moment).await, Effect::Decision)
             }
             Self::Ingest(function) => wrap(function.batch(records, moment).await, Effect::Event),
-            Self::Label(function) => wrap(function.batch(records, moment).await, Effect::Label),
+            Self::Label(function) => wrap(function.batch(records, moment).await, Effect::Labels),
         }
     }
 }
@@ -208,8 +211,17 @@ impl Run<'_> {
             let hash = batch
                 .iter()
                 .fold(progress.hash.clone(), |hash, record| chain(&hash, record));
-            self.tried(batch, progress.records, &mut see, &mut summary)
-                .await?;
+            let tried = self.tried(
+                batch,
+                progress.records,
+                stop.as_mut(),
+                &mut see,
+                &mut summary,
+            );
+            if !tried.await? {
+                summary.interrupted = true;
+                break;
+            }
             progress.records += count;
             progress.hash = hash;
             summary.records += count;
@@ -306,14 +318,16 @@ impl Run<'_> {
         Ok(left_out)
     }
 
-    /// Runs one batch, and what must be tried again of it, until nothing must.
+    /// Runs one batch, and what must be tried again of it, until nothing must. False: `stop` came
+    /// while a dependency failed, and the next run does this batch once more.
     async fn tried(
         &self,
         batch: Vec<Vec<u8>>,
         done: u64,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
         see: &mut impl FnMut(&Position, &Result<Effect, Failure>),
         summary: &mut Summary,
-    ) -> Result<(), RunError> {
+    ) -> Result<bool, RunError> {
         let mut records: Vec<Record> = (done + 1..)
             .zip(batch)
             .map(|(number, bytes)| self.record(number, bytes))
@@ -335,7 +349,7 @@ impl Run<'_> {
                 }
             }
             if again.is_empty() {
-                return Ok(());
+                return Ok(true);
             }
             if round == TRIES {
                 let record = again
@@ -350,13 +364,17 @@ impl Run<'_> {
                 });
             }
             records = again;
-            tokio::time::sleep(PAUSE * 2_u32.pow(round - 1)).await;
+            let pause = tokio::time::sleep(PAUSE * 2_u32.pow(round - 1));
+            tokio::select! {
+                () = &mut stop => return Ok(false),
+                () = pause => {}
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn record(&self, number: u64, bytes: Vec<u8>) -> Record {
-        let value = serde_json::from_slice(&bytes).ok();
+        let value = json::parse(&bytes).ok();
         let name: String = self
             .path
             .chars()
@@ -432,8 +450,15 @@ impl Summary {
                 self.events += 1;
                 self.labelled_events += u64::from(sent.labelled);
             }
-            Ok(Effect::Label(Applied::Applied { .. })) => self.labels += 1,
-            Ok(Effect::Label(Applied::Waiting)) => self.labels_waiting += 1,
+            Ok(Effect::Labels(labels)) => {
+                for applied in labels {
+                    match applied {
+                        Applied::Applied { .. } => self.labels += 1,
+                        Applied::Kept => self.labels_kept += 1,
+                        Applied::Waiting => self.labels_waiting += 1,
+                    }
+                }
+            }
             Err(Failure::Rejected(rejection)) => {
                 *self.rejected.entry(rejection.class.to_owned()).or_default() += 1;
             }
@@ -478,6 +503,7 @@ impl std::fmt::Display for Summary {
                 "label times assumed to be the event's",
             ),
             (self.labels, "labels applied"),
+            (self.labels_kept, "messages kept that change no label"),
             (self.labels_waiting, "labels waiting for their event"),
             (self.forgotten, "left out: forgotten"),
         ];

@@ -1,9 +1,10 @@
 //! Signature Version 4, as AWS checks it: `serve --credentials`.
 //!
 //! The keys come from a file in the form of `~/.aws/credentials`. A request is checked in two
-//! steps: [`Keys::claim`] reads what its head claims, so that a body is only read for a key that
-//! exists; [`Claim::verify`] signs the request once more and compares. AWS's own signer does the
-//! signing, so what counts as signed is what its clients sign.
+//! steps: [`Keys::claim`] checks all that its head tells, before a byte of the body is read; at S3
+//! that is the whole signature, because the head says which hash the body has. [`Claim::verify`]
+//! checks the rest once the body is there. AWS's own signer signs the request once more, so what
+//! counts as signed is what its clients sign.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -127,14 +128,18 @@ impl Keys {
         Ok(())
     }
 
-    /// Reads who signed the request, when and for which `service` (its name in signatures).
+    /// Checks what the head of a request tells: who signed it, when and for which `service` (its
+    /// name in signatures), and the signature itself where [it does not need the body](Claim::needs_body).
     pub fn claim(&self, head: &Parts, service: &str, now: Timestamp) -> Result<Claim<'_>, Refusal> {
-        let claim = self.read_claim(head, service);
-        let claim = claim.map_err(|problem| Refusal::new(service, problem))?;
-        claim
-            .check_time(now)
-            .map_err(|problem| Refusal::new(service, problem))?;
-        Ok(claim)
+        let claim = || {
+            let claim = self.read_claim(head, service)?;
+            claim.check_time(now)?;
+            if !claim.needs_body() {
+                claim.check_signature(head, &[])?;
+            }
+            Ok(claim)
+        };
+        claim().map_err(|problem| Refusal::new(service, problem))
     }
 
     fn read_claim(&self, head: &Parts, service: &str) -> Result<Claim<'_>, Problem> {
@@ -247,32 +252,28 @@ impl Claim<'_> {
         Ok(())
     }
 
-    /// Whether the key signed exactly this request.
-    pub fn verify(&self, head: &Parts, body: &[u8]) -> Result<(), Refusal> {
-        self.check(head, body)
-            .map_err(|problem| Refusal::new(&self.service, problem))
+    /// Whether the signature can only be checked with the body. At S3 it covers what the head says
+    /// of the body, at the other services the body itself.
+    pub fn needs_body(&self) -> bool {
+        self.service != "s3"
     }
 
-    fn check(&self, head: &Parts, body: &[u8]) -> Result<(), Problem> {
+    /// Whether the key signed exactly this request: checks what [`Keys::claim`] could not.
+    pub fn verify(&self, head: &Parts, body: &[u8]) -> Result<(), Refusal> {
+        let checked = if self.needs_body() {
+            self.check_signature(head, body)
+        } else {
+            check_content(head, body)
+        };
+        checked.map_err(|problem| Refusal::new(&self.service, problem))
+    }
+
+    fn check_signature(&self, head: &Parts, body: &[u8]) -> Result<(), Problem> {
         let signature = self.sign(head, body).ok_or(Problem::Mismatch)?;
         if same(&signature, &self.signature) {
-            self.check_content(head, body)
-        } else {
-            Err(Problem::Mismatch)
-        }
-    }
-
-    fn is_s3(&self) -> bool {
-        self.service == "s3"
-    }
-
-    /// At S3 the signature covers what the head says of the body.
-    fn check_content(&self, head: &Parts, body: &[u8]) -> Result<(), Problem> {
-        let said = text(head, CONTENT).unwrap_or_default();
-        if !self.is_s3() || UNSIGNED.contains(&said) || same(said, &hex(&Sha256::digest(body))) {
             Ok(())
         } else {
-            Err(Problem::Content)
+            Err(Problem::Mismatch)
         }
     }
 
@@ -280,12 +281,12 @@ impl Claim<'_> {
     fn sign(&self, head: &Parts, body: &[u8]) -> Option<String> {
         let mut settings = SigningSettings::default();
         settings.excluded_headers = None;
-        let content = if self.is_s3() {
+        let content = if self.needs_body() {
+            SignableBody::Bytes(body)
+        } else {
             settings.percent_encoding_mode = PercentEncodingMode::Single;
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
             SignableBody::Precomputed(text(head, CONTENT)?.to_owned())
-        } else {
-            SignableBody::Bytes(body)
         };
         let mut headers = Vec::with_capacity(self.signed.len());
         for name in &self.signed {
@@ -311,6 +312,16 @@ impl Claim<'_> {
             .ok()?;
         let signed = sign(request.ok()?, &parameters.into()).ok()?;
         Some(signed.signature().to_owned())
+    }
+}
+
+/// Whether a body is the one that the head tells of.
+fn check_content(head: &Parts, body: &[u8]) -> Result<(), Problem> {
+    let said = text(head, CONTENT).unwrap_or_default();
+    if UNSIGNED.contains(&said) || same(said, &hex(&Sha256::digest(body))) {
+        Ok(())
+    } else {
+        Err(Problem::Content)
     }
 }
 

@@ -184,9 +184,9 @@ impl Told {
                 names_entity,
             });
         }
-        let label = mapping.label(value).ok()?;
+        let labels = mapping.labels(value).ok()?;
         Some(Self {
-            subjects: vec![event(&label.event_id)],
+            subjects: labels.iter().map(|label| event(&label.event_id)).collect(),
             ordered_at: None,
             order_id: None,
             variables: Vec::new(),
@@ -691,12 +691,19 @@ impl Finder<'_> {
     /// records.
     fn look_at_batch(&self, traces: &Traces, place: &str, object: &Value) -> Seen {
         let payload = match &object["payload"] {
-            Value::String(text) => serde_json::from_str(text).map_err(|error| error.to_string()),
+            Value::String(text) => {
+                shared::json::parse_event(text.as_bytes()).map_err(|error| error.to_string())
+            }
             Value::Null => Err("it has no payload".to_owned()),
             payload => Ok(payload.clone()),
         };
         let bytes = object.to_string().into_bytes();
-        let mut payload: Value = match payload {
+        // A batch of another source is refused whole.
+        let payload = payload.and_then(|payload| match Invocation::new(payload.clone()) {
+            Ok(invocation) => Ok((payload, matches!(invocation, Invocation::Batch(_)))),
+            Err(foreign) => Err(foreign.to_string()),
+        });
+        let (mut payload, is_batch) = match payload {
             Ok(payload) => payload,
             Err(why) if spelling::is_any_in(&traces.spellings, &bytes) => {
                 let why = format!("it names the subject, and its payload is no batch: {why}");
@@ -707,7 +714,6 @@ impl Finder<'_> {
         let mut seen = Seen::default();
         let mut kept = Vec::new();
         let mut mixed = false;
-        let is_batch = matches!(Invocation::new(payload.clone()), Invocation::Batch(_));
         let all = match payload.get("Records").and_then(Value::as_array) {
             Some(all) if is_batch => all.clone(),
             _ => vec![payload.clone()],
@@ -720,7 +726,8 @@ impl Finder<'_> {
             };
             // A record of a stream may hold several, see KPL.
             let (mut about, mut others) = (Vec::new(), false);
-            for record in Invocation::new(alone).into_records() {
+            let alone = Invocation::new(alone).map(Invocation::into_records);
+            for record in alone.unwrap_or_default() {
                 match traces.is_about(self.mapping, &record) {
                     Ok(true) => about.push(record),
                     Ok(false) => others = true,
@@ -763,10 +770,11 @@ impl Finder<'_> {
             return Ok(Vec::new());
         };
         let mut all = Vec::new();
-        for pk in [
-            Key::waiting(&event_type, &event_id).pk().to_owned(),
-            format!("labels#{event_type}#{event_id}"),
+        for key in [
+            Key::labels(&event_type, &event_id),
+            Key::waiting(&event_type, &event_id),
         ] {
+            let pk = key.pk().to_owned();
             if let Some(item) = self.item(&pk, LABELS).await? {
                 let labels = entries(&item);
                 all.push(FoundLabels { pk, labels });

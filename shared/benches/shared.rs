@@ -11,8 +11,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
-use shared::batch::{Batcher, Budget, prepare};
+use shared::batch::{Batcher, Budget, Ends, prepare};
 use shared::failure::{Failure, Rejection};
+use shared::json;
 use shared::locations::Locations;
 use shared::mapping::Mapping;
 use shared::records::{Invocation, Record};
@@ -112,14 +113,21 @@ fn batch(criterion: &mut Criterion) {
         |b| {
             b.iter(|| {
                 runtime.block_on(async {
-                    let records = Invocation::new(event.clone()).into_records();
-                    let prepared = prepare(&records, |record| {
+                    let records = Invocation::new(event.clone()).unwrap().into_records();
+                    let prepared = prepare(&records, Ends::default(), |record| {
                         record.json().map(|value| value.is_object())
                     });
                     let process = async |index: usize, _: &Record| prepared[index].clone();
                     let park = async |_: &Record, _: &Rejection| Ok::<(), Failure>(());
                     batcher
-                        .run(records, None, process, shared::batch::done, park)
+                        .run(
+                            records,
+                            Ends::default(),
+                            |_| Vec::new(),
+                            process,
+                            shared::batch::done,
+                            park,
+                        )
                         .await
                         .response()
                         .unwrap()
@@ -129,5 +137,53 @@ fn batch(criterion: &mut Criterion) {
     );
 }
 
-criterion_group!(benches, mapping, locate, batch);
+/// What an order can make a filter do at most, beside an ordinary order: both are read from bytes and mapped.
+fn hostile(criterion: &mut Criterion) {
+    let sample = Mapping::parse(
+        "config/mapping.yaml",
+        include_str!("../../config/mapping.yaml"),
+    )
+    .unwrap();
+    let map = |payload: &[u8]| json::parse(payload).map(|value| sample.order(&value).is_ok());
+    let repeated = ORDER
+        .replace(
+            "\"quantity\":1",
+            &format!("\"quantity\":\"{}\"", "x".repeat(9_000)),
+        )
+        .replace("\"129.99\"}]", "\"150000\"}]");
+    let items = |count: usize| {
+        let item = r#"{"sku":"A-1","category":"gift_cards","quantity":1,"unit_price":"129.99"}"#;
+        ORDER.replace(
+            "\"items\":[",
+            &format!("\"items\":[{}", format!("{item},").repeat(count)),
+        )
+    };
+    let digits = ORDER.replace("\"129.99\"}]", &format!("{}}}]", "9".repeat(900_000)));
+    let text = ORDER.replace("\"Jo Doe\"", &format!("\"{}\"", "x".repeat(2_900_000)));
+    let mut group = criterion.benchmark_group("hostile");
+    for (name, payload) in [
+        ("an ordinary order", ORDER.to_owned()),
+        ("a thousand items", items(1_000)),
+        (
+            "as many items as are read, more work than is done",
+            items(9_000),
+        ),
+        ("a text that is multiplied", repeated),
+        ("a price of 900,000 digits", digits),
+        ("a text of 6 MB", text),
+        (
+            "as many lists as are read",
+            format!("{{\"a\":[{}0]}}", "[0],".repeat(49_000)),
+        ),
+        (
+            "6 MB of lists",
+            format!("{{\"a\":[{}0]}}", "[0],".repeat(1_400_000)),
+        ),
+    ] {
+        group.sample_size(10);
+        group.bench_function(name, |b| b.iter(|| map(black_box(payload.as_bytes()))));
+    }
+}
+
+criterion_group!(benches, mapping, locate, batch, hostile);
 criterion_main!(benches);

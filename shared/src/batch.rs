@@ -5,7 +5,7 @@
 //! `FunctionResponseTypes: [ReportBatchItemFailures]` on the event source mapping; without it Lambda
 //! takes every answer for success and failed records are lost.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
@@ -19,7 +19,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::failure::{Failure, Refusal, Rejection};
-use crate::records::{Position, Record};
+use crate::records::{ForeignBatch, Position, Record};
 
 /// How much one environment may do at once: its share of the account's quota.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ pub struct Budget {
     pub concurrency: usize,
     /// Calls of the service per second; none: no limit.
     pub calls_per_second: Option<NonZeroU32>,
-    /// Time kept before the deadline, to answer and to park.
+    /// Time kept before the deadline, to finish, to park and to answer: at most half of the time that is left.
     pub margin: Duration,
 }
 
@@ -67,8 +67,8 @@ impl Moment {
     }
 }
 
-/// When a record's twenty predecessors were all refused alike, it is the set-up that is wrong.
-const ALIKE_IN_A_ROW: u32 = 20;
+/// When twenty records in a row, each another one, were refused alike, it is the set-up that is wrong.
+const ALIKE_IN_A_ROW: usize = 20;
 /// A batch of at least so many records, all refused alike, is a wrong set-up too.
 const ALIKE_IN_A_BATCH: usize = 10;
 
@@ -106,6 +106,56 @@ pub struct BatchFailed {
     pub first: String,
 }
 
+/// Why an invocation fails as a whole. Its text quotes no value of a record: Lambda logs it.
+#[derive(Debug, Error)]
+pub enum InvocationError {
+    /// No record of the batch succeeded.
+    #[error(transparent)]
+    Batch(#[from] BatchFailed),
+    /// The batch is of a source that is not read.
+    #[error(transparent)]
+    Foreign(#[from] ForeignBatch),
+    /// The one order failed.
+    #[error("the order was not decided: {0}")]
+    Order(String),
+}
+
+/// When the parts of a batch must end. Without a deadline there is no end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ends {
+    /// Of preparing and processing records.
+    pub process: Option<Instant>,
+    /// Of finishing what was processed.
+    finish: Option<Instant>,
+    /// Of parking what was rejected; what is left is for the answer.
+    park: Option<Instant>,
+}
+
+impl Ends {
+    /// Divides the margin before the deadline: half to finish, three eighths to park, an eighth to answer.
+    fn new(deadline: Option<Instant>, margin: Duration) -> Self {
+        let Some(deadline) = deadline else {
+            return Self::default();
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let margin = margin.min(left / 2);
+        let before = |part: Duration| deadline.checked_sub(part);
+        Self {
+            process: before(margin),
+            finish: before(margin / 2),
+            park: before(margin / 8),
+        }
+    }
+}
+
+/// Runs a future until `end`; `None` where it was cut off there.
+async fn until<T>(end: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+    match end {
+        None => Some(future.await),
+        Some(end) => tokio::time::timeout_at(end, future).await.ok(),
+    }
+}
+
 /// What became of each record, in the order of the batch.
 #[derive(Debug)]
 pub struct Handled<T> {
@@ -134,23 +184,32 @@ impl Batcher {
         }
     }
 
+    /// When the parts of a batch with this deadline must end.
+    pub fn ends(&self, deadline: Option<Instant>) -> Ends {
+        Ends::new(deadline, self.budget.margin)
+    }
+
     /// Processes each record with `process`, which gets its place in the batch, then all that succeeded
-    /// together with `finish`, which answers for each, then parks the rejected ones with `park`.
+    /// together with `finish`, which says of each when it is done, then parks the rejected ones with `park`.
     ///
-    /// What is not done a margin before the deadline is a retry.
+    /// Records of one key, and records for which `subjects` has a text in common (the ids of the events that they are
+    /// about), are processed one after the other. What is not done at its end is a retry; what was done stays so.
     pub async fn run<T>(
         &self,
         records: Vec<Record>,
-        deadline: Option<Instant>,
+        ends: Ends,
+        subjects: impl Fn(usize) -> Vec<String>,
         process: impl AsyncFn(usize, &Record) -> Result<T, Failure>,
-        finish: impl AsyncFn(&[&T]) -> Vec<Result<(), Failure>>,
+        finish: impl AsyncFn(&[&T], &dyn Fn(usize, Result<(), Failure>)),
         park: impl AsyncFn(&Record, &Rejection) -> Result<(), Failure>,
     ) -> Handled<T> {
-        let end = deadline.map(|deadline| deadline - self.budget.margin);
-        let mut results = self.process_all(&records, end, process).await;
-        finish_all(&mut results, end, finish).await;
-        self.detect_wrong_set_up(&mut results);
-        self.park(&records, &mut results, park).await;
+        let groups = in_turn(&records, subjects);
+        let mut results = self
+            .process_all(&records, groups, ends.process, process)
+            .await;
+        finish_all(&mut results, ends.finish, finish).await;
+        self.detect_wrong_set_up(&records, &mut results);
+        self.park(&records, &mut results, ends.park, park).await;
         let results = records
             .into_iter()
             .map(|record| record.position)
@@ -164,6 +223,7 @@ impl Batcher {
     async fn process_all<T>(
         &self,
         records: &[Record],
+        groups: Vec<Vec<usize>>,
         end: Option<Instant>,
         process: impl AsyncFn(usize, &Record) -> Result<T, Failure>,
     ) -> Vec<Result<T, Failure>> {
@@ -174,7 +234,7 @@ impl Batcher {
                 results[index] = Some(result);
             }
         };
-        let one_key = async |indexes: Vec<usize>| {
+        let one_group = async |indexes: Vec<usize>| {
             for index in indexes {
                 let result = caught(process(index, &records[index])).await;
                 let stop = matches!(result, Err(Failure::Retry(_)));
@@ -184,17 +244,14 @@ impl Batcher {
                 }
             }
         };
-        let all = stream::iter(by_key(records))
-            .for_each_concurrent(self.budget.concurrency.max(1), one_key);
-        match end {
-            None => all.await,
-            // What is in flight is dropped here, and its record is delivered again.
-            Some(end) => drop(tokio::time::timeout_at(end, all).await),
-        }
+        let all =
+            stream::iter(groups).for_each_concurrent(self.budget.concurrency.max(1), one_group);
+        // What is in flight at the end is dropped there, and its record is delivered again.
+        until(end, all).await;
         let results = results.into_inner().unwrap_or_default();
         results
             .into_iter()
-            .map(|result| result.unwrap_or_else(|| Err(Failure::retry("not reached"))))
+            .map(|result| result.unwrap_or_else(|| Err(not_reached())))
             .collect()
     }
 
@@ -202,13 +259,14 @@ impl Batcher {
     ///
     /// An event type without ingestion, or a variable that the event type lacks, is answered with a
     /// `ValidationException` for every record: it must not drain the stream into `rejected/`.
-    fn detect_wrong_set_up<T>(&self, results: &mut [Result<T, Failure>]) {
+    fn detect_wrong_set_up<T>(&self, records: &[Record], results: &mut [Result<T, Failure>]) {
         let Ok(mut streak) = self.streak.lock() else {
             return;
         };
-        let whole_batch = results.len() >= ALIKE_IN_A_BATCH && all_refused_alike(results);
-        for result in results {
-            let refused_alike = streak.add(refusal_of(result)) >= ALIKE_IN_A_ROW;
+        let distinct: HashSet<&Position> = records.iter().map(|record| &record.position).collect();
+        let whole_batch = distinct.len() >= ALIKE_IN_A_BATCH && all_refused_alike(results);
+        for (record, result) in records.iter().zip(results) {
+            let refused_alike = streak.add(refusal_of(result), &record.position) >= ALIKE_IN_A_ROW;
             if let Some(refusal) = refusal_of(result).filter(|_| whole_batch || refused_alike) {
                 let cause = format!(
                     "every record is refused with {} at `{}`",
@@ -226,6 +284,7 @@ impl Batcher {
         &self,
         records: &[Record],
         results: &mut [Result<T, Failure>],
+        end: Option<Instant>,
         park: impl AsyncFn(&Record, &Rejection) -> Result<(), Failure>,
     ) {
         let checkpoint = checkpoint(
@@ -240,54 +299,74 @@ impl Batcher {
                     .as_deref()
                     .is_none_or(|end| Position::compare_sequence(&position.id, end).is_lt())
         };
-        let parked = records
-            .iter()
-            .zip(results.iter_mut())
-            .filter(|(record, _)| below(&record.position));
-        stream::iter(parked)
-            .for_each_concurrent(self.budget.concurrency.max(1), async |(record, result)| {
-                if let Err(Failure::Rejected(rejection)) = result
-                    && let Err(failure) = park(record, rejection).await
-                {
-                    *result = Err(failure);
+        let rejected = records.iter().zip(results.iter()).enumerate();
+        let rejected = rejected.filter_map(|(index, (record, result))| match result {
+            Err(Failure::Rejected(rejection)) if below(&record.position) => {
+                Some((index, record, rejection))
+            }
+            _ => None,
+        });
+        let places: Vec<usize> = rejected.clone().map(|(index, ..)| index).collect();
+        let parked: Mutex<HashMap<usize, Result<(), Failure>>> = Mutex::default();
+        let all = stream::iter(rejected).for_each_concurrent(
+            self.budget.concurrency.max(1),
+            async |(index, record, rejection)| {
+                let result = park(record, rejection).await;
+                if let Ok(mut parked) = parked.lock() {
+                    parked.insert(index, result);
                 }
-            })
-            .await;
+            },
+        );
+        until(end, all).await;
+        let mut parked = parked.into_inner().unwrap_or_default();
+        for index in places {
+            let result = parked.remove(&index);
+            if let Err(failure) =
+                result.unwrap_or_else(|| Err(Failure::retry("not parked in time")))
+            {
+                results[index] = Err(failure);
+            }
+        }
     }
+}
+
+fn not_reached() -> Failure {
+    Failure::retry("not reached")
 }
 
 /// What succeeded and cannot be finished is a retry: its effects are safe to repeat.
 async fn finish_all<T>(
     results: &mut [Result<T, Failure>],
     end: Option<Instant>,
-    finish: impl AsyncFn(&[&T]) -> Vec<Result<(), Failure>>,
+    finish: impl AsyncFn(&[&T], &dyn Fn(usize, Result<(), Failure>)),
 ) {
     let done: Vec<&T> = results.iter().flatten().collect();
     if done.is_empty() {
         return;
     }
-    let finished = AssertUnwindSafe(finish(&done)).catch_unwind();
-    let finished = match end {
-        None => finished.await.unwrap_or_default(),
-        Some(end) => match tokio::time::timeout_at(end, finished).await {
-            Ok(finished) => finished.unwrap_or_default(),
-            Err(_) => Vec::new(),
-        },
-    };
-    let mut finished = finished.into_iter();
-    for result in results.iter_mut().filter(|result| result.is_ok()) {
-        if let Err(failure) = finished
-            .next()
-            .unwrap_or_else(|| Err(Failure::retry("not finished")))
+    let finished: Mutex<Vec<Option<Result<(), Failure>>>> =
+        Mutex::new(done.iter().map(|_| None).collect());
+    let say = |index: usize, result| {
+        if let Ok(mut finished) = finished.lock()
+            && let Some(place) = finished.get_mut(index)
         {
+            *place = Some(result);
+        }
+    };
+    // What panics or is cut off leaves the rest unfinished.
+    drop(until(end, AssertUnwindSafe(finish(&done, &say)).catch_unwind()).await);
+    let mut finished = finished.into_inner().unwrap_or_default().into_iter();
+    for result in results.iter_mut().filter(|result| result.is_ok()) {
+        let finished = finished.next().flatten();
+        if let Err(failure) = finished.unwrap_or_else(|| Err(Failure::retry("not finished"))) {
             *result = Err(failure);
         }
     }
 }
 
 /// The `finish` of a function whose records are done one by one.
-pub fn done<T>(done: &[&T]) -> std::future::Ready<Vec<Result<(), Failure>>> {
-    std::future::ready(done.iter().map(|_| Ok(())).collect())
+pub async fn done<T>(done: &[&T], say: &dyn Fn(usize, Result<(), Failure>)) {
+    (0..done.len()).for_each(|index| say(index, Ok(())));
 }
 
 /// Runs one record; a panic is a rejection, so that a bug costs one record and not the batch.
@@ -298,12 +377,17 @@ pub async fn caught<T>(process: impl Future<Output = Result<T, Failure>>) -> Res
         .unwrap_or_else(|_| Err(panicked()))
 }
 
-/// Prepares each record before the batch runs, in the order of the batch; a panic is a rejection.
+/// Prepares each record before the batch runs, in the order of the batch; a panic is a rejection, and a record that is
+/// not reached before `ends.process` is a retry.
 pub fn prepare<T>(
     records: &[Record],
+    ends: Ends,
     prepare: impl Fn(&Record) -> Result<T, Failure>,
 ) -> Vec<Result<T, Failure>> {
     let one = |record| {
+        if ends.process.is_some_and(|end| Instant::now() >= end) {
+            return Err(not_reached());
+        }
         std::panic::catch_unwind(AssertUnwindSafe(|| prepare(record)))
             .unwrap_or_else(|_| Err(panicked()))
     };
@@ -317,16 +401,33 @@ fn panicked() -> Failure {
     )
 }
 
-/// Indexes of the records, grouped by key in the order of the batch; a record without key is alone.
-fn by_key(records: &[Record]) -> Vec<Vec<usize>> {
-    let mut groups: Vec<Vec<usize>> = Vec::with_capacity(records.len());
-    let mut places: HashMap<&str, usize> = HashMap::new();
+/// Indexes of the records in groups that share no key and no subject, each in the order of the batch.
+fn in_turn(records: &[Record], subjects: impl Fn(usize) -> Vec<String>) -> Vec<Vec<usize>> {
+    // A disjoint set: each record points towards the first record of its group.
+    let mut first: Vec<usize> = (0..records.len()).collect();
+    fn root(first: &[usize], mut index: usize) -> usize {
+        while first[index] != index {
+            index = first[index];
+        }
+        index
+    }
+    let mut seen: HashMap<(bool, String), usize> = HashMap::new();
     for (index, record) in records.iter().enumerate() {
-        let place = record
-            .key
-            .as_deref()
-            .map(|key| *places.entry(key).or_insert(groups.len()));
-        match place.and_then(|place| groups.get_mut(place)) {
+        let key = record.key.clone().map(|key| (true, key));
+        let shared = key
+            .into_iter()
+            .chain(subjects(index).into_iter().map(|subject| (false, subject)));
+        for name in shared {
+            let other = *seen.entry(name).or_insert(index);
+            let (a, b) = (root(&first, index), root(&first, other));
+            first[a.max(b)] = a.min(b);
+        }
+    }
+    let mut groups: Vec<Vec<usize>> = Vec::with_capacity(records.len());
+    let mut places: HashMap<usize, usize> = HashMap::new();
+    for index in 0..records.len() {
+        let place = *places.entry(root(&first, index)).or_insert(groups.len());
+        match groups.get_mut(place) {
             Some(group) => group.push(index),
             None => groups.push(vec![index]),
         }
@@ -346,27 +447,24 @@ fn all_refused_alike<T>(results: &[Result<T, Failure>]) -> bool {
     first.is_some() && results.iter().all(|result| refusal_of(result) == first)
 }
 
-/// How many records in a row were refused alike, over all batches of this environment.
+/// How many different records in a row were refused alike, over all batches of this environment. A record that is
+/// delivered again and again is one.
 #[derive(Debug, Default)]
 struct Streak {
     refusal: Option<Refusal>,
-    length: u32,
+    positions: HashSet<Position>,
 }
 
 impl Streak {
-    fn add(&mut self, refusal: Option<&Refusal>) -> u32 {
+    fn add(&mut self, refusal: Option<&Refusal>, position: &Position) -> usize {
         if refusal.is_none() || refusal != self.refusal.as_ref() {
-            *self = Self {
-                refusal: refusal.cloned(),
-                length: 0,
-            };
+            self.refusal = refusal.cloned();
+            self.positions.clear();
         }
-        self.length = if refusal.is_some() {
-            self.length.saturating_add(1)
-        } else {
-            0
-        };
-        self.length
+        if refusal.is_some() && self.positions.len() < ALIKE_IN_A_ROW {
+            self.positions.insert(position.clone());
+        }
+        self.positions.len()
     }
 }
 
@@ -504,6 +602,10 @@ mod tests {
         }
     }
 
+    fn no_subjects(_: usize) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Runs a batch and keeps the ids of what was parked.
     async fn answer(
         batcher: &Batcher,
@@ -515,7 +617,10 @@ mod tests {
             parked.lock().unwrap().push(record.position.id.clone());
             Ok(())
         };
-        let handled = batcher.run(records, deadline, process, done, park).await;
+        let ends = batcher.ends(deadline);
+        let handled = batcher
+            .run(records, ends, no_subjects, process, done, park)
+            .await;
         match handled.response() {
             Ok(response) => {
                 let items: Vec<_> = response
@@ -623,13 +728,9 @@ mod tests {
         let parked = Mutex::default();
         let batcher = Batcher::new("test", Budget::default());
         for round in 0..21_usize {
-            let got = answer(
-                &batcher,
-                records(Origin::Sqs, &["a:refused"]),
-                None,
-                &parked,
-            )
-            .await;
+            let mut other = records(Origin::Sqs, &["a:refused"]);
+            other[0].position.id = round.to_string();
+            let got = answer(&batcher, other, None, &parked).await;
             assert_eq!(got.starts_with("error"), round >= 19, "{round}: {got}");
         }
         assert_eq!(parked.lock().unwrap().len(), 19);
@@ -642,13 +743,106 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_record_that_is_delivered_again_and_again_is_no_wrong_set_up() {
+        let parked = Mutex::default();
+        let batcher = Batcher::new("test", Budget::default());
+        for round in 0..50 {
+            // On a stream the record comes again while a record before it is a retry.
+            let lines = if round < 49 {
+                ["a:down", "b:refused"]
+            } else {
+                ["a:ok", "b:refused"]
+            };
+            let got = answer(&batcher, records(Origin::Kinesis, &lines), None, &parked).await;
+            assert_eq!(got, if round < 49 { "8" } else { "" }, "{round}");
+        }
+        assert_eq!(*parked.lock().unwrap(), ["9"]);
+    }
+
+    #[tokio::test]
+    async fn what_was_done_before_the_deadline_stays_done() {
+        let batcher = Batcher::new(
+            "test",
+            Budget {
+                concurrency: 1,
+                ..Budget::default()
+            },
+        );
+        let records = records(
+            Origin::Sqs,
+            &["a:ok", "b:ok", "c:ok", "d:bad", "e:bad", "f:slow", "g:ok"],
+        );
+        let ends = batcher.ends(Some(Instant::now() + Duration::from_secs(4)));
+        // Finishing and parking take the time that processing has left them, and more.
+        let finish = async |done: &[&()], say: &dyn Fn(usize, Result<(), Failure>)| {
+            for index in 0..done.len() {
+                tokio::time::sleep(Duration::from_millis(400)).await;
+                say(index, Ok(()));
+            }
+        };
+        let park = async |_: &Record, _: &Rejection| {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            Ok(())
+        };
+        let handled = batcher
+            .run(records, ends, no_subjects, process, finish, park)
+            .await;
+        let failures = handled.response().unwrap().batch_item_failures;
+        let failed: Vec<&str> = failures
+            .iter()
+            .map(|item| item.item_identifier.as_str())
+            .collect();
+        // Two of three are finished within a second, one of two is parked within three quarters of a second.
+        assert_eq!(failed, ["10", "12", "13", "14"]);
+        assert!(Instant::now() < ends.park.unwrap() + Duration::from_millis(250));
+    }
+
+    #[tokio::test]
+    async fn preparation_counts_against_the_deadline() {
+        let batcher = Batcher::new("test", Budget::default());
+        let ends = batcher.ends(Some(Instant::now() + Duration::from_millis(100)));
+        let records = records(Origin::Sqs, &[":ok"; 50]);
+        let prepared = prepare(&records, ends, |_| {
+            std::thread::sleep(Duration::from_millis(10));
+            Ok(())
+        });
+        let reached = prepared.iter().filter(|result| result.is_ok()).count();
+        assert!((1..40).contains(&reached), "{reached} of 50");
+        assert!(
+            matches!(&prepared[49], Err(Failure::Retry(retry)) if retry.cause == "not reached")
+        );
+    }
+
+    #[test]
+    fn records_of_one_key_or_one_event_are_in_one_group() {
+        #[track_caller]
+        fn check(lines: &[&str], want: &str) {
+            let records = records(Origin::Kinesis, lines);
+            let subjects = |index: usize| {
+                let payload = String::from_utf8(records[index].payload.clone()).unwrap();
+                payload.split_whitespace().map(str::to_owned).collect()
+            };
+            assert_eq!(format!("{:?}", in_turn(&records, subjects)), want);
+        }
+        check(&["a:1", "b:2", "a:3"], "[[0, 2], [1]]");
+        check(&["a:1", "b:2", "c:1"], "[[0, 2], [1]]");
+        check(&[":1", ":1", ":2"], "[[0, 1], [2]]");
+        // A record that is about two events joins their groups.
+        check(&[":1", ":2", ":3", ":2 1", ":3"], "[[0, 1, 3], [2, 4]]");
+        // A key and an event of the same name are two things.
+        check(&["x:1", "1:x"], "[[0], [1]]");
+        check(&["a:1", "b:2", "c:3", "c:2", "b:1"], "[[0, 1, 2, 3, 4]]");
+    }
+
+    #[tokio::test]
     async fn a_record_that_cannot_be_parked_is_delivered_again() {
         let batcher = Batcher::new("test", Budget::default());
         let broken = async |_: &Record, _: &Rejection| Err(Failure::retry("PutObject: no disk"));
         let handled = batcher
             .run(
                 records(Origin::Sqs, &["a:bad", "b:ok"]),
-                None,
+                Ends::default(),
+                no_subjects,
                 process,
                 done,
                 broken,
@@ -680,7 +874,14 @@ mod tests {
         let lines: Vec<&str> = distinct.iter().map(String::as_str).collect();
         let start = Instant::now();
         batcher
-            .run(records(Origin::Kinesis, &lines), None, &slow, done, &park)
+            .run(
+                records(Origin::Kinesis, &lines),
+                Ends::default(),
+                no_subjects,
+                &slow,
+                done,
+                &park,
+            )
             .await;
         let overlapped = start.elapsed();
         seen.lock().unwrap().clear();
@@ -688,7 +889,8 @@ mod tests {
         batcher
             .run(
                 records(Origin::Kinesis, &["k:ok"; 100]),
-                None,
+                Ends::default(),
+                no_subjects,
                 &slow,
                 done,
                 &park,

@@ -4,8 +4,9 @@
 //!
 //! | item | pk | sk |
 //! |---|---|---|
-//! | a decision | `<event type>#<event id>` | `decision#<revision, five digits>` |
-//! | labels that wait for their event | `waiting#<event type>#<event id>` | `labels` |
+//! | a decision | `<event type>#<event id>` | `decision#<key of the revision>` |
+//! | the labels of an event | `labels#<event type>#<event id>` | `labels` |
+//! | labels that wait for their event, of releases before label histories | `waiting#<event type>#<event id>` | `labels` |
 //!
 //! `gsi1` (`gsi1pk`, `gsi1sk`) lists an entity's decisions by event time; entity `unknown` is in no
 //! index. `gsi2` lists open reviews by day of the event, spread over [`REVIEW_SHARDS`] keys, because
@@ -19,12 +20,12 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure,
 };
-use event::{EventId, EventTypeName, OutcomeName, Timestamp};
+use event::{EventId, EventTypeName, OutcomeName, Revision, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, dependency};
 use crate::hash::short_hash;
-use crate::labels::LabelEntry;
+use crate::labels::{LabelEntry, LabelHistory};
 use crate::mapping::{Mapping, Order, Quality};
 use crate::records::Position;
 
@@ -101,7 +102,7 @@ pub struct Decision {
     pub pk: String,
     /// Sort key.
     pub sk: String,
-    /// `decision`: tells the item from a waiting label.
+    /// `decision`: tells the item from the labels of an event.
     pub kind: String,
     /// Deterministic: consumers deduplicate by it.
     pub decision_id: String,
@@ -113,8 +114,8 @@ pub struct Decision {
     pub event_type: String,
     /// Event id.
     pub event_id: String,
-    /// Which version of the order this is.
-    pub revision: u32,
+    /// Which version of the order this is, see [`Revision::number`].
+    pub revision: u64,
     /// When the order was made, ISO 8601 UTC.
     pub event_timestamp: String,
     /// Entity type.
@@ -150,7 +151,7 @@ pub struct Decision {
     /// The current label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<LabelEntry>,
-    /// Every label message, by its own hash: appending one twice keeps one.
+    /// Every label message about the event, by its own hash: appending one twice keeps one.
     #[serde(default)]
     pub label_history: BTreeMap<String, LabelEntry>,
     /// Counts the changes of `label`.
@@ -234,12 +235,12 @@ impl Decision {
         });
         Self {
             kind: "decision".to_owned(),
-            decision_id: key.decision_id(),
+            decision_id: format!("{}#{}", key.pk, order.revision),
             attempt_id: uuid::Uuid::new_v4().simple().to_string(),
             order_id: order.order_id.clone(),
             event_type: mapping.event_type().to_string(),
             event_id: order.event_id.to_string(),
-            revision: order.revision,
+            revision: order.revision.number(),
             event_timestamp: order.timestamp.to_string(),
             entity_type: order.entity.entity_type.to_string(),
             entity_id: order.entity.entity_id.as_str().to_owned(),
@@ -294,7 +295,7 @@ impl Decision {
 }
 
 /// The primary key of a decision.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     pk: String,
     sk: String,
@@ -302,18 +303,34 @@ pub struct Key {
 
 impl Key {
     /// Of one revision of an event.
-    pub fn new(event_type: &EventTypeName, event_id: &EventId, revision: u32) -> Self {
+    pub fn new(event_type: &EventTypeName, event_id: &EventId, revision: Revision) -> Self {
         Self {
             pk: format!("{event_type}#{event_id}"),
-            sk: format!("decision#{revision:05}"),
+            sk: format!("decision#{}", revision.key()),
         }
     }
 
-    /// Of the labels that wait for an event.
+    /// Of the labels of an event.
+    pub fn labels(event_type: &EventTypeName, event_id: &EventId) -> Self {
+        Self {
+            pk: format!("labels#{event_type}#{event_id}"),
+            sk: "labels".to_owned(),
+        }
+    }
+
+    /// Of the labels that wait for an event, as releases before label histories wrote them.
     pub fn waiting(event_type: &EventTypeName, event_id: &EventId) -> Self {
         Self {
             pk: format!("waiting#{event_type}#{event_id}"),
             sk: "labels".to_owned(),
+        }
+    }
+
+    /// Of a decision that is there.
+    pub fn of(decision: &Decision) -> Self {
+        Self {
+            pk: decision.pk.clone(),
+            sk: decision.sk.clone(),
         }
     }
 
@@ -322,12 +339,9 @@ impl Key {
         &self.pk
     }
 
-    fn decision_id(&self) -> String {
-        let revision = self
-            .sk
-            .trim_start_matches("decision#")
-            .trim_start_matches('0');
-        format!("{}#{revision}", self.pk)
+    /// The sort key.
+    pub fn sk(&self) -> &str {
+        &self.sk
     }
 
     /// As DynamoDB wants it.
@@ -471,7 +485,7 @@ impl Decisions {
         Ok(found)
     }
 
-    /// One revision's decision, or the newest revision's.
+    /// The decisions on all revisions of an event, the oldest revision first.
     ///
     /// # Errors
     /// [`Failure::Retry`] where DynamoDB fails.
@@ -480,7 +494,7 @@ impl Decisions {
         event_type: &EventTypeName,
         event_id: &EventId,
     ) -> Result<Vec<Decision>, Failure> {
-        let pk = Key::new(event_type, event_id, 1).pk;
+        let pk = Key::new(event_type, event_id, Revision::FIRST).pk;
         let query = self
             .client
             .query()
@@ -572,27 +586,20 @@ impl Decisions {
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     decisions: HashMap<Key, Box<Decision>>,
-    waiting: HashMap<String, Vec<LabelEntry>>,
+    labels: HashMap<Key, LabelHistory>,
 }
 
 impl Found {
     fn add(&mut self, item: Item) -> Result<(), Failure> {
-        if item
-            .get("kind")
-            .and_then(|kind| kind.as_s().ok())
-            .is_some_and(|kind| kind == "decision")
-        {
-            let decision = parse(item)?;
-            self.decisions.insert(
-                Key {
-                    pk: decision.pk.clone(),
-                    sk: decision.sk.clone(),
-                },
-                decision,
-            );
-        } else if let Some(pk) = item.get("pk").and_then(|pk| pk.as_s().ok()).cloned() {
-            self.waiting
-                .insert(pk, crate::labels::waiting_entries(&item));
+        let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
+        let (Some(pk), Some(sk)) = (text("pk"), text("sk")) else {
+            return Err(Failure::set_up("an item has no key `pk` and `sk`"));
+        };
+        let key = Key { pk, sk };
+        if text("kind").is_some_and(|kind| kind == "decision") {
+            self.decisions.insert(key, parse(item)?);
+        } else {
+            self.labels.insert(key, LabelHistory::read(&item)?);
         }
         Ok(())
     }
@@ -602,9 +609,9 @@ impl Found {
         self.decisions.get(key).map(AsRef::as_ref)
     }
 
-    /// The labels that wait under a key.
-    pub fn waiting(&self, key: &Key) -> &[LabelEntry] {
-        self.waiting.get(key.pk()).map_or(&[], Vec::as_slice)
+    /// The labels under a key.
+    pub(crate) fn labels(&self, key: &Key) -> Option<&LabelHistory> {
+        self.labels.get(key)
     }
 }
 

@@ -1,31 +1,49 @@
 //! Labels and their timestamps: what a chargeback says of an order, and when it was known.
 //!
-//! Order of effects: the history on the decision item, then `UpdateEventLabel`, then the decision is
-//! read again, and where a better label has come meanwhile it is sent too. Every step is safe to
-//! repeat. A label whose order is not decided yet waits 30 days beside the decisions, also where the
-//! service has the event already; whoever writes the decision, or creates the event, applies it.
+//! An event has one label history, decided or not: an item of its own beside the decisions, which is only ever added to.
+//! [`current`] says which of its labels counts. Decisions carry a copy of the history, the service gets the label that
+//! counts.
+//!
+//! No label is missed, because both sides write before they look: [`Labels::apply`] adds to the history and then looks
+//! for decisions and for the event at the service; `predict` and `ingest` write the decision or the event and then look
+//! at the history ([`Labels::catch_up`]). Every step is safe to repeat.
 
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use event::{EventId, EventTypeName, InvalidTimestamp, LabelName, Timestamp};
+use futures::{StreamExt as _, stream};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::decisions::{Decision, Decisions, Key};
-use crate::failure::{Call, CallError, Class, Failure, dependency};
+use crate::decisions::{Decision, Decisions, Found, Key};
+use crate::failure::{Call, CallError, Class, Failure, Rejection, dependency};
 use crate::hash::short_hash;
+use crate::mapping::Mapping;
+use crate::records::{Origin, Position, Record};
+use crate::rejected::{Rejected, RejectedRecord};
 
+/// The function that labels are for, as rejected records name it.
+pub const FUNCTION: &str = "label";
 /// How far a label's time may lie before its event's: clocks and time zones differ.
 const SKEW_SECONDS: i64 = 48 * 3600;
 /// How far a label's time may lie in the future.
 const FUTURE_SECONDS: i64 = 24 * 3600;
-/// How long a label waits for its event.
-const WAITING_SECONDS: i64 = 30 * 86_400;
-/// How often two writers of one decision's labels may meet before the record is delivered again.
+/// How often two writers of one event's labels may meet before the record is delivered again.
 const MEETINGS: usize = 10;
-/// Names a waiting entry's attribute.
-const WAITING_PREFIX: &str = "label_";
+/// Labels that are copied to a decision in one write: DynamoDB takes an expression of 4 KB.
+const COPIED_AT_ONCE: usize = 50;
+/// Events whose labels are brought home at a time.
+const AT_ONCE: usize = 16;
+/// Names the attribute of a label in a history.
+const LABEL_PREFIX: &str = "label_";
+/// Names the attribute with the message that brought a label.
+const RECORD_PREFIX: &str = "record_";
+/// The longest message that is kept beside its label, in bytes.
+const LONGEST_RECORD: usize = 8 * 1024;
+/// Up to here revisions may have been decided by a release that kept label histories on decisions alone.
+const LAST_SHORT_REVISION: u64 = 99_999;
 
 /// When a label was known, and how exactly that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +59,7 @@ impl LabelTime {
     ///
     /// # Errors
     /// What the text is instead.
-    pub fn parse(text: &str, zone: &jiff::tz::TimeZone) -> Result<Self, InvalidTimestamp> {
+    pub fn parse(text: &str, zone: &TimeZone) -> Result<Self, InvalidTimestamp> {
         let time = Timestamp::parse_in(text, zone)?;
         Ok(Self {
             time,
@@ -49,11 +67,14 @@ impl LabelTime {
         })
     }
 
-    /// How many seconds the label's time lies before the event's; 0 where it does not.
-    fn seconds_before(self, event: Timestamp) -> i64 {
-        let day = |time: Timestamp| time.epoch_seconds().div_euclid(86_400);
+    /// How many seconds the label's time lies before the event's; 0 where it does not. Days are those of `zone`.
+    fn seconds_before(self, event: Timestamp, zone: &TimeZone) -> i64 {
         let before = if self.day_only {
-            (day(event) - day(self.time)) * 86_400
+            let day = |time: Timestamp| time.to_jiff().to_zoned(zone.clone()).date();
+            let days = day(event)
+                .since(day(self.time))
+                .map_or(0, |span| span.get_days());
+            i64::from(days) * 86_400
         } else {
             event.epoch_seconds() - self.time.epoch_seconds()
         };
@@ -153,14 +174,56 @@ pub fn current(history: &BTreeMap<String, LabelEntry>) -> Option<&LabelEntry> {
         .max_by(|a, b| a.precedence().cmp(&b.precedence()))
 }
 
-/// The labels inside a waiting item.
-pub(crate) fn waiting_entries(item: &HashMap<String, AttributeValue>) -> Vec<LabelEntry> {
-    let labels = item
-        .iter()
-        .filter(|(name, _)| name.starts_with(WAITING_PREFIX));
-    labels
-        .filter_map(|(_, value)| serde_dynamo::from_attribute_value(value.clone()).ok())
-        .collect()
+/// The labels of one event, as they are stored.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LabelHistory {
+    /// The labels, by their ids.
+    labels: BTreeMap<String, LabelEntry>,
+    /// The messages that brought those which came before their decision, by the labels' ids; JSON of [`RejectedRecord`].
+    records: HashMap<String, String>,
+}
+
+impl LabelHistory {
+    /// Reads a label item.
+    ///
+    /// # Errors
+    /// [`Failure::Retry`]: a label was written by another version of the product, so it is set-up.
+    pub(crate) fn read(item: &HashMap<String, AttributeValue>) -> Result<Self, Failure> {
+        let mut history = Self::default();
+        for (name, value) in item {
+            if let Some(id) = name.strip_prefix(LABEL_PREFIX) {
+                let entry = serde_dynamo::from_attribute_value(value.clone())
+                    .map_err(|_| Failure::set_up("a label is not readable by this version"))?;
+                history.labels.insert(id.to_owned(), entry);
+            } else if let (Some(id), Ok(record)) = (name.strip_prefix(RECORD_PREFIX), value.as_s())
+            {
+                history.records.insert(id.to_owned(), record.clone());
+            }
+        }
+        Ok(history)
+    }
+
+    fn add(&mut self, other: &Self) {
+        let labels = other.labels.iter();
+        self.labels
+            .extend(labels.map(|(id, entry)| (id.clone(), entry.clone())));
+        let records = other.records.iter();
+        self.records
+            .extend(records.map(|(id, record)| (id.clone(), record.clone())));
+    }
+
+    fn add_copies(&mut self, decisions: &[Decision]) {
+        let copies = decisions
+            .iter()
+            .flat_map(|decision| &decision.label_history);
+        self.labels
+            .extend(copies.map(|(id, entry)| (id.clone(), entry.clone())));
+    }
+
+    fn remove(&mut self, id: &str) {
+        self.labels.remove(id);
+        self.records.remove(id);
+    }
 }
 
 /// What became of a label.
@@ -171,8 +234,27 @@ pub enum Applied {
         /// Whether its time lay before the event's and was accepted all the same.
         skewed: bool,
     },
+    /// It is a message that changes no label, and is kept in the history.
+    Kept,
     /// Its event is not there yet.
     Waiting,
+}
+
+/// An event that its function has just created or found.
+#[derive(Clone, Debug)]
+pub struct Created<'a> {
+    /// The event.
+    pub event_id: EventId,
+    /// The decision on it, where it has been decided.
+    pub decision: Option<&'a Decision>,
+}
+
+/// What the service did with the label that counts.
+enum Told {
+    /// It has the label, or there is none to have.
+    Knows,
+    /// It has no such event.
+    NoEvent,
 }
 
 /// Applies labels to decisions and to the service.
@@ -180,29 +262,41 @@ pub enum Applied {
 pub struct Labels {
     decisions: Decisions,
     fraud_detector: aws_sdk_frauddetector::Client,
+    rejected: Rejected,
     event_type: EventTypeName,
+    zone: TimeZone,
+    retention_seconds: i64,
 }
 
 impl Labels {
-    /// Labels of one event type.
+    /// Labels of the event type of a mapping; `rejected` is where a label goes that turns out to be before its event.
     pub fn new(
         decisions: Decisions,
         fraud_detector: aws_sdk_frauddetector::Client,
-        event_type: EventTypeName,
+        rejected: Rejected,
+        mapping: &Mapping,
     ) -> Self {
         Self {
             decisions,
             fraud_detector,
-            event_type,
+            rejected,
+            event_type: mapping.event_type().clone(),
+            zone: mapping.timezone().clone(),
+            retention_seconds: mapping.retention_seconds(),
         }
     }
 
-    /// Applies one message; `now` is the time of receiving it.
+    /// Applies a label that a record brought; `now` is the time of receiving it.
     ///
     /// # Errors
     /// [`Failure::Rejected`] for a time that cannot be right or a label the event type lacks,
     /// [`Failure::Retry`] where a dependency fails.
-    pub async fn apply(&self, label: &Label, now: Timestamp) -> Result<Applied, Failure> {
+    pub async fn apply(
+        &self,
+        label: &Label,
+        record: &Record,
+        now: Timestamp,
+    ) -> Result<Applied, Failure> {
         if label.time.time.epoch_seconds() - now.epoch_seconds() > FUTURE_SECONDS {
             let reason = format!(
                 "the label's time {} is more than 24 hours in the future",
@@ -212,143 +306,271 @@ impl Labels {
         }
         let entry = LabelEntry::from(label);
         let event_id = &label.event_id;
-        if let Some(skewed) = self.on_decisions(event_id, &entry).await? {
-            return Ok(Applied::Applied { skewed });
+        let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
+        self.check_skew(&decisions, &entry)?;
+        // The message is kept only where its time could not be checked yet.
+        let kept = decisions.is_empty().then_some(record);
+        self.add_to_history(event_id, &entry, kept, now).await?;
+
+        // A decision that was written before this look gets the label here; who writes one later finds the label.
+        let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
+        let skewed = match self.check_skew(&decisions, &entry) {
+            Ok(skewed) => skewed,
+            Err(failure) => {
+                self.remove_from_history(event_id, &entry.id()).await?;
+                return Err(failure);
+            }
+        };
+        let mut history = self.history(event_id).await?;
+        history.add_copies(&decisions);
+        for decision in &decisions {
+            self.copy_to(decision.clone(), &history.labels).await?;
         }
-        // An order that is being predicted now is an event at the service and not yet a decision: the
-        // label waits, whatever the service says, for who writes the decision to find it.
-        let sent = self.send(event_id, &entry).await?;
-        self.let_wait(event_id, &entry, now).await?;
-        // What has come between the look and the write saw no waiting label.
-        if let Some(skewed) = self.on_decisions(event_id, &entry).await? {
-            self.wait_no_more(event_id, std::slice::from_ref(&entry))
-                .await?;
-            return Ok(Applied::Applied { skewed });
-        }
-        if sent {
-            return Ok(Applied::Applied { skewed: false });
-        }
-        if self.send(event_id, &entry).await? {
-            return Ok(Applied::Applied { skewed: false });
-        }
-        Ok(Applied::Waiting)
+        let told = self.tell_service(event_id, history).await?;
+        Ok(match told {
+            _ if entry.label.is_none() => Applied::Kept,
+            Told::NoEvent if decisions.is_empty() => Applied::Waiting,
+            Told::NoEvent => {
+                // Decided, and not stored at the service (ingestion is off): the decision has the label.
+                metrics::counter!("LabelWithoutStoredEvent").increment(1);
+                Applied::Applied { skewed }
+            }
+            Told::Knows => Applied::Applied { skewed },
+        })
     }
 
-    /// Applies labels that waited for the event that the caller has just created.
+    /// Brings home the labels of events that were just created or found; `done` is told of each when it is done.
     ///
-    /// # Errors
-    /// [`Failure::Retry`] where a dependency fails. A label that is rejected now is dropped from the
-    /// queue and logged: there is no record of it to park, and its message was answered long ago.
-    pub async fn apply_waiting(
+    /// A label whose time turns out to be impossible is written to the rejected records, with the message that brought
+    /// it, and taken out of the history.
+    pub async fn catch_up(
         &self,
-        event_id: &EventId,
-        entries: &[LabelEntry],
-    ) -> Result<(), Failure> {
-        for entry in entries {
-            let applied = match self.on_decisions(event_id, entry).await {
-                Ok(None) => self.send(event_id, entry).await,
-                applied => applied.map(|_| true),
-            };
-            match applied {
-                Ok(true) => {}
-                // The service does not see its own event yet: the label waits on.
-                Ok(false) => {
-                    return Err(Failure::retry(
-                        "UpdateEventLabel: the event is not visible yet",
-                    ));
+        created: &[Created<'_>],
+        done: impl Fn(usize, Result<(), Failure>),
+    ) {
+        let mut keys: Vec<Key> = Vec::with_capacity(2 * created.len());
+        for event_id in created.iter().map(|created| &created.event_id) {
+            keys.extend(self.label_keys(event_id));
+        }
+        // BatchGetItem refuses a request that names a key twice.
+        keys.sort_unstable();
+        keys.dedup();
+        let found = self.decisions.read(keys).await;
+        stream::iter(created.iter().enumerate())
+            .for_each_concurrent(AT_ONCE, async |(index, created)| {
+                done(
+                    index,
+                    match &found {
+                        Ok(found) => self.catch_up_one(created, found).await,
+                        Err(failure) => Err(failure.clone()),
+                    },
+                );
+            })
+            .await;
+    }
+
+    async fn catch_up_one(&self, created: &Created<'_>, found: &Found) -> Result<(), Failure> {
+        let Created { event_id, decision } = created;
+        let mut history = self.history_in(event_id, found);
+        if let Some(decision) = decision {
+            for (id, entry) in history.labels.clone() {
+                if let Err(failure) = self.check_skew(std::slice::from_ref(*decision), &entry) {
+                    self.park(event_id, &id, &entry, &history, failure).await?;
+                    history.remove(&id);
                 }
-                Err(Failure::Rejected(rejection)) if rejection.refusal.is_some() => {
-                    return Err(Failure::set_up(
-                        "UpdateEventLabel: a waiting label is refused",
-                    ));
-                }
-                Err(Failure::Rejected(rejection)) => {
-                    tracing::warn!(class = rejection.class, "waiting label rejected");
-                }
-                Err(retry) => return Err(retry),
+            }
+            // Releases before label histories kept labels on decisions alone.
+            if (2..=LAST_SHORT_REVISION).contains(&decision.revision) {
+                let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
+                history.add_copies(&decisions);
+            }
+            self.copy_to((*decision).clone(), &history.labels).await?;
+        }
+        if current(&history.labels).is_none() {
+            return Ok(());
+        }
+        match self.tell_service(event_id, history).await {
+            Ok(Told::NoEvent) if decision.is_none() => Err(Failure::retry(
+                "UpdateEventLabel: the event is not visible yet",
+            )),
+            Ok(_) => Ok(()),
+            Err(Failure::Rejected(rejection)) if rejection.refusal.is_some() => Err(
+                Failure::set_up("UpdateEventLabel: a label that came before its event is refused"),
+            ),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn label_keys(&self, event_id: &EventId) -> [Key; 2] {
+        [
+            Key::labels(&self.event_type, event_id),
+            Key::waiting(&self.event_type, event_id),
+        ]
+    }
+
+    /// The label history of an event.
+    async fn history(&self, event_id: &EventId) -> Result<LabelHistory, Failure> {
+        let found = self.decisions.read(self.label_keys(event_id)).await?;
+        Ok(self.history_in(event_id, &found))
+    }
+
+    fn history_in(&self, event_id: &EventId, found: &Found) -> LabelHistory {
+        let mut history = LabelHistory::default();
+        for key in self.label_keys(event_id) {
+            if let Some(labels) = found.labels(&key) {
+                history.add(labels);
             }
         }
-        self.wait_no_more(event_id, entries).await
+        history
     }
 
-    /// The labels that wait for an event.
-    ///
-    /// # Errors
-    /// [`Failure::Retry`] where DynamoDB fails.
-    pub async fn waiting(&self, event_id: &EventId) -> Result<Vec<LabelEntry>, Failure> {
-        let key = Key::waiting(&self.event_type, event_id);
-        let get = self
-            .decisions
-            .client()
-            .get_item()
-            .table_name(self.decisions.table())
-            .consistent_read(true);
-        let answer = get
-            .set_key(Some(key.item()))
-            .send()
-            .await
-            .map_err(|error| dependency("GetItem", &error))?;
-        Ok(answer
-            .item
-            .as_ref()
-            .map(waiting_entries)
-            .unwrap_or_default())
-    }
-
-    /// Puts the label on every decision of the event and sends the best. Whether the label's time was
-    /// skewed, or `None` where there is no decision.
-    async fn on_decisions(
+    /// Adds a label to the history of its event. Adding it again changes nothing.
+    async fn add_to_history(
         &self,
         event_id: &EventId,
         entry: &LabelEntry,
-    ) -> Result<Option<bool>, Failure> {
-        let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
-        let Some(first) = decisions.first() else {
-            return Ok(None);
-        };
-        let skewed = check_skew(first, entry)?;
-        for decision in &decisions {
-            self.append(decision, entry).await?;
+        record: Option<&Record>,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let until = now.epoch_seconds() + self.retention_seconds;
+        let record = record.filter(|record| record.payload.len() <= LONGEST_RECORD);
+        let record = record.map(|record| stored_record(record)).transpose()?;
+        let mut set = "SET #label = :label, kind = :kind, expires_at = :until".to_owned();
+        let mut update = self
+            .decisions
+            .client()
+            .update_item()
+            .table_name(self.decisions.table());
+        if let Some(record) = record {
+            set.push_str(", #record = :record");
+            update = update
+                .expression_attribute_names("#record", format!("{RECORD_PREFIX}{}", entry.id()))
+                .expression_attribute_values(":record", AttributeValue::S(record));
         }
-        self.send_best(event_id).await?;
-        Ok(Some(skewed))
+        let update = update
+            .set_key(Some(Key::labels(&self.event_type, event_id).item()))
+            .update_expression(set)
+            .expression_attribute_names("#label", format!("{LABEL_PREFIX}{}", entry.id()))
+            .expression_attribute_values(":label", entry.item()?)
+            .expression_attribute_values(":kind", AttributeValue::S("labels".to_owned()))
+            .expression_attribute_values(":until", AttributeValue::N(until.to_string()));
+        update
+            .send()
+            .await
+            .map_err(|error| dependency("UpdateItem", &error))?;
+        Ok(())
     }
 
-    /// Sends the current label, and again while a better one has come.
-    async fn send_best(&self, event_id: &EventId) -> Result<(), Failure> {
+    /// Takes a label out of the history of its event, also where an earlier release wrote it.
+    async fn remove_from_history(&self, event_id: &EventId, id: &str) -> Result<(), Failure> {
+        for key in self.label_keys(event_id) {
+            let update = self
+                .decisions
+                .client()
+                .update_item()
+                .table_name(self.decisions.table());
+            let update = update
+                .set_key(Some(key.item()))
+                .update_expression("REMOVE #label, #record")
+                .condition_expression("attribute_exists(pk)")
+                .expression_attribute_names("#label", format!("{LABEL_PREFIX}{id}"))
+                .expression_attribute_names("#record", format!("{RECORD_PREFIX}{id}"));
+            match update.send().await {
+                Ok(_) => {}
+                Err(error) => match error.as_service_error() {
+                    Some(UpdateItemError::ConditionalCheckFailedException(_)) => {}
+                    _ => return Err(dependency("UpdateItem", &error)),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a label that cannot be right with the rejected records, and takes it out of the history.
+    async fn park(
+        &self,
+        event_id: &EventId,
+        id: &str,
+        entry: &LabelEntry,
+        history: &LabelHistory,
+        failure: Failure,
+    ) -> Result<(), Failure> {
+        let Failure::Rejected(rejection) = failure else {
+            return Err(failure);
+        };
+        let record = history
+            .records
+            .get(id)
+            .and_then(|text| serde_json::from_str::<RejectedRecord>(text).ok())
+            .and_then(|stored| stored.into_record().ok());
+        let record = match record {
+            Some(record) => record,
+            None => self.record_of(event_id, id, entry)?,
+        };
+        self.rejected.write(FUNCTION, &record, &rejection).await?;
+        tracing::warn!(
+            class = rejection.class,
+            "a label that came before its event is rejected"
+        );
+        self.remove_from_history(event_id, id).await
+    }
+
+    /// What is known of a label whose message was not kept.
+    fn record_of(
+        &self,
+        event_id: &EventId,
+        id: &str,
+        entry: &LabelEntry,
+    ) -> Result<Record, Failure> {
+        let known = serde_json::json!({
+            "event_type": self.event_type.as_str(), "event_id": event_id.as_str(), "label": entry,
+        });
+        let payload =
+            serde_json::to_vec(&known).map_err(|_| Failure::retry("a label does not serialize"))?;
+        let position = Position {
+            origin: Origin::Other,
+            arn: "labels".to_owned(),
+            id: format!("{event_id}-{id}"),
+            sub: 0,
+        };
+        Ok(Record {
+            position,
+            key: None,
+            payload,
+        })
+    }
+
+    /// Sends the label that counts, and again while a better one has come.
+    async fn tell_service(
+        &self,
+        event_id: &EventId,
+        mut history: LabelHistory,
+    ) -> Result<Told, Failure> {
         let mut sent: Option<LabelEntry> = None;
         for _ in 0..MEETINGS {
-            let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
-            let best = decisions
-                .iter()
-                .find_map(|decision| current(&decision.label_history))
-                .cloned();
-            if best == sent {
-                return Ok(());
+            let best = current(&history.labels);
+            if best == sent.as_ref() {
+                return Ok(Told::Knows);
             }
-            if let Some(best) = &best
+            if let Some(best) = best
                 && !self.send(event_id, best).await?
             {
-                // Decided, and not stored at the service (ingestion is off): the decision has the label.
-                metrics::counter!("LabelWithoutStoredEvent").increment(1);
-                return Ok(());
+                return Ok(Told::NoEvent);
             }
-            sent = best;
+            sent = best.cloned();
+            history.add(&self.history(event_id).await?);
         }
         Err(Failure::retry("UpdateEventLabel: the label keeps changing"))
     }
 
     /// Calls `UpdateEventLabel`; `false` where the service has no such event.
     async fn send(&self, event_id: &EventId, entry: &LabelEntry) -> Result<bool, Failure> {
-        let Some(label) = &entry.label else {
-            return Ok(false);
-        };
         let call = self.fraud_detector.update_event_label();
         let call = call
             .event_id(event_id.as_str())
             .event_type_name(self.event_type.as_str());
         let Err(error) = call
-            .assigned_label(label)
+            .set_assigned_label(entry.label.clone())
             .label_timestamp(&entry.label_timestamp)
             .send()
             .await
@@ -363,53 +585,74 @@ impl Labels {
         }
     }
 
-    /// Appends to the history of one decision and sets its current label.
-    async fn append(&self, decision: &Decision, entry: &LabelEntry) -> Result<(), Failure> {
-        let mut decision = decision.clone();
-        for _ in 0..MEETINGS {
-            if decision.label_history.contains_key(&entry.id()) {
+    /// Copies labels to a decision that lacks them, and sets the one that counts.
+    async fn copy_to(
+        &self,
+        mut decision: Decision,
+        labels: &BTreeMap<String, LabelEntry>,
+    ) -> Result<(), Failure> {
+        let mut meetings = 0;
+        loop {
+            let lacking: Vec<(&String, &LabelEntry)> = labels
+                .iter()
+                .filter(|(id, _)| !decision.label_history.contains_key(*id))
+                .take(COPIED_AT_ONCE)
+                .collect();
+            if lacking.is_empty() {
                 return Ok(());
             }
-            if self.try_append(&decision, entry).await? {
-                return Ok(());
+            if self.try_copy(&decision, &lacking).await? {
+                let copied = lacking
+                    .into_iter()
+                    .map(|(id, entry)| (id.clone(), entry.clone()));
+                decision.label_history.extend(copied);
+                decision.label_revision += 1;
+                continue;
             }
-            let id = decision.event_id()?;
-            let again = self.decisions.revisions(&self.event_type, &id).await?;
-            match again.into_iter().find(|other| other.sk == decision.sk) {
-                Some(newer) => decision = newer,
+            meetings += 1;
+            if meetings == MEETINGS {
+                return Err(Failure::retry("UpdateItem: the decision keeps changing"));
+            }
+            let key = Key::of(&decision);
+            match self.decisions.read([key.clone()]).await?.decision(&key) {
+                Some(newer) => decision = newer.clone(),
+                // It was forgotten or has expired.
                 None => return Ok(()),
             }
         }
-        Err(Failure::retry("UpdateItem: the decision keeps changing"))
     }
 
     /// One conditional write; `false` where another writer was faster or the decision is gone.
-    async fn try_append(&self, decision: &Decision, entry: &LabelEntry) -> Result<bool, Failure> {
+    async fn try_copy(
+        &self,
+        decision: &Decision,
+        lacking: &[(&String, &LabelEntry)],
+    ) -> Result<bool, Failure> {
         let mut history = decision.label_history.clone();
-        history.insert(entry.id(), entry.clone());
         let number = |n: u32| AttributeValue::N(n.to_string());
-        let mut update = "SET label_history.#id = :entry, label_revision = :next".to_owned();
+        let mut update = "SET label_revision = :next".to_owned();
         let mut request = self
             .decisions
             .client()
             .update_item()
             .table_name(self.decisions.table());
+        for (place, (id, entry)) in lacking.iter().enumerate() {
+            update.push_str(&format!(", label_history.#l{place} = :l{place}"));
+            request = request
+                .expression_attribute_names(format!("#l{place}"), *id)
+                .expression_attribute_values(format!(":l{place}"), entry.item()?);
+            history.insert((*id).clone(), (*entry).clone());
+        }
         if let Some(best) = current(&history) {
             // A verdict closes the review.
             update.push_str(", label = :label REMOVE gsi2pk, gsi2sk");
             request = request.expression_attribute_values(":label", best.item()?);
         }
-        let key = HashMap::from([
-            ("pk".to_owned(), AttributeValue::S(decision.pk.clone())),
-            ("sk".to_owned(), AttributeValue::S(decision.sk.clone())),
-        ]);
         let request = request
-            .set_key(Some(key))
+            .set_key(Some(Key::of(decision).item()))
             .update_expression(update)
             // Never an upsert: a stub in the order's place would stop the order from being decided.
             .condition_expression("attribute_exists(pk) AND label_revision = :revision")
-            .expression_attribute_names("#id", entry.id())
-            .expression_attribute_values(":entry", entry.item()?)
             .expression_attribute_values(":revision", number(decision.label_revision))
             .expression_attribute_values(":next", number(decision.label_revision + 1));
         match request.send().await {
@@ -421,90 +664,46 @@ impl Labels {
         }
     }
 
-    async fn let_wait(
-        &self,
-        event_id: &EventId,
-        entry: &LabelEntry,
-        now: Timestamp,
-    ) -> Result<(), Failure> {
-        let until = now.epoch_seconds() + WAITING_SECONDS;
-        let update = self
-            .decisions
-            .client()
-            .update_item()
-            .table_name(self.decisions.table());
-        let update = update
-            .set_key(Some(Key::waiting(&self.event_type, event_id).item()))
-            .update_expression("SET #id = :entry, kind = :kind, expires_at = :until")
-            .expression_attribute_names("#id", format!("{WAITING_PREFIX}{}", entry.id()))
-            .expression_attribute_values(":entry", entry.item()?)
-            .expression_attribute_values(":kind", AttributeValue::S("waiting".to_owned()))
-            .expression_attribute_values(":until", AttributeValue::N(until.to_string()));
-        update
-            .send()
-            .await
-            .map_err(|error| dependency("UpdateItem", &error))?;
-        Ok(())
-    }
-
-    /// Takes these entries from the waiting item; others may have come, so the item stays.
-    async fn wait_no_more(
-        &self,
-        event_id: &EventId,
-        entries: &[LabelEntry],
-    ) -> Result<(), Failure> {
-        if entries.is_empty() {
-            return Ok(());
+    /// Whether the label's time lies before its event's; `false` where there is no decision to tell the event's time.
+    ///
+    /// # Errors
+    /// [`Failure::Rejected`] where it lies more than 48 hours before.
+    fn check_skew(&self, decisions: &[Decision], entry: &LabelEntry) -> Result<bool, Failure> {
+        let Some(decision) = decisions.first() else {
+            return Ok(false);
+        };
+        let read = |text: &str| {
+            Timestamp::parse(text)
+                .map_err(|_| Failure::set_up("a stored time is not readable by this version"))
+        };
+        let time = LabelTime {
+            time: read(&entry.label_timestamp)?,
+            day_only: entry.day_only,
+        };
+        let before = time.seconds_before(read(&decision.event_timestamp)?, &self.zone);
+        if before > SKEW_SECONDS {
+            let reason = format!(
+                "the label's time {} is more than 48 hours before its event's, {}",
+                entry.label_timestamp, decision.event_timestamp
+            );
+            return Err(Failure::rejected("label-before-event", reason));
         }
-        let names: Vec<String> = (0..entries.len()).map(|n| format!("#l{n}")).collect();
-        let mut update = self
-            .decisions
-            .client()
-            .update_item()
-            .table_name(self.decisions.table());
-        for (name, entry) in names.iter().zip(entries) {
-            update =
-                update.expression_attribute_names(name, format!("{WAITING_PREFIX}{}", entry.id()));
+        if before > 0 {
+            metrics::counter!("LabelBeforeEvent").increment(1);
         }
-        let update = update
-            .set_key(Some(Key::waiting(&self.event_type, event_id).item()))
-            .update_expression(format!("REMOVE {}", names.join(", ")))
-            .condition_expression("attribute_exists(pk)");
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(dependency("UpdateItem", &error)),
-            },
-        }
+        Ok(before > 0)
     }
 }
 
-/// Whether the label's time lies before the event's.
-///
-/// # Errors
-/// [`Failure::Rejected`] where it lies more than 48 hours before.
-fn check_skew(decision: &Decision, entry: &LabelEntry) -> Result<bool, Failure> {
-    let read = |text: &str| {
-        Timestamp::parse(text)
-            .map_err(|_| Failure::set_up("a stored time is not readable by this version"))
+/// A message as it is kept beside its label, to be written to the rejected records if the label turns out to be one.
+fn stored_record(record: &Record) -> Result<String, Failure> {
+    let none = Rejection {
+        class: "",
+        reason: String::new(),
+        refusal: None,
     };
-    let time = LabelTime {
-        time: read(&entry.label_timestamp)?,
-        day_only: entry.day_only,
-    };
-    let before = time.seconds_before(read(&decision.event_timestamp)?);
-    if before > SKEW_SECONDS {
-        let reason = format!(
-            "the label's time {} is more than 48 hours before its event's, {}",
-            entry.label_timestamp, decision.event_timestamp
-        );
-        return Err(Failure::rejected("label-before-event", reason));
-    }
-    if before > 0 {
-        metrics::counter!("LabelBeforeEvent").increment(1);
-    }
-    Ok(before > 0)
+    serde_json::to_string(&RejectedRecord::new(FUNCTION, record, &none))
+        .map_err(|_| Failure::retry("a record does not serialize"))
 }
 
 #[cfg(test)]
@@ -553,12 +752,22 @@ mod tests {
 
     #[test]
     fn a_day_is_compared_by_day() {
-        let utc = jiff::tz::TimeZone::UTC;
-        let event = Timestamp::parse("2026-06-01T23:00:00Z").unwrap();
-        let before = |text| LabelTime::parse(text, &utc).unwrap().seconds_before(event);
-        assert_eq!(before("2026-06-01"), 0);
-        assert_eq!(before("2026/05/31"), 86_400);
-        assert_eq!(before("2026-06-01T22:00:00Z"), 3600);
-        assert_eq!(before("2026-06-02T00:00:00Z"), 0);
+        #[track_caller]
+        fn check(zone: &str, label: &str, want: i64) {
+            let zone = TimeZone::get(zone).unwrap();
+            let event = Timestamp::parse("2026-06-01T23:00:00Z").unwrap();
+            let label = LabelTime::parse(label, &zone).unwrap();
+            assert_eq!(label.seconds_before(event, &zone), want);
+        }
+        check("UTC", "2026-06-01", 0);
+        check("UTC", "2026/05/31", 86_400);
+        check("UTC", "2026-06-01T22:00:00Z", 3600);
+        check("UTC", "2026-06-02T00:00:00Z", 0);
+        // It is the second of June in Berlin, and still the first in New York.
+        check("Europe/Berlin", "2026-06-02", 0);
+        check("Europe/Berlin", "2026-06-01", 86_400);
+        check("America/New_York", "2026-06-01", 0);
+        check("America/New_York", "2026-05-31", 86_400);
+        check("Pacific/Auckland", "2026-05-31", 2 * 86_400);
     }
 }

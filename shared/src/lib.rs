@@ -9,7 +9,10 @@ pub mod aws;
 pub mod batch;
 pub mod decisions;
 pub mod failure;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod hash;
+pub mod json;
 mod kpl;
 pub mod labels;
 pub mod locations;

@@ -12,16 +12,18 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use thiserror::Error;
 
 use crate::failure::Failure;
 use crate::hash::short_hash;
+use crate::json::{self, JsonError};
 use crate::kpl;
 
 /// The largest payload after decompression: Lambda's own limit for an event, with room for gzip.
 pub const MAX_PAYLOAD_BYTES: usize = 16 * 1024 * 1024;
 
 /// Where a record came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// A Kinesis data stream: one checkpoint per shard.
@@ -39,7 +41,7 @@ pub enum Origin {
 }
 
 /// A record's place in its source. It is the same each time the record is delivered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// The kind of source.
     pub origin: Origin,
@@ -112,9 +114,33 @@ pub enum Invocation {
     Direct(Value),
 }
 
+/// A batch in a form that Lambda has and this product does not read. It fails as a whole and is delivered again: an
+/// answer that names no record would count as success.
+#[derive(Debug, Error)]
+#[error(
+    "the event is a batch of `{event_source}`, which is not read; connect the function to a Kinesis stream or an SQS queue"
+)]
+pub struct ForeignBatch {
+    /// Lambda's name of the source.
+    pub event_source: String,
+}
+
 impl Invocation {
     /// Tells a batch from a bare order: a batch has `Records` with an `eventSource`.
-    pub fn new(event: Value) -> Self {
+    ///
+    /// # Errors
+    /// [`ForeignBatch`] for a batch of Kafka, MQ or DocumentDB, whose records stand elsewhere.
+    pub fn new(event: Value) -> Result<Self, ForeignBatch> {
+        // `aws:kafka` (MSK) and `SelfManagedKafka` have an object of partitions in `records`, `aws:rmq` and `aws:amq`
+        // have other members; none has `Records`. An order may have an `eventSource` of its own, but none like these.
+        if let Some(source) = event["eventSource"].as_str()
+            && (source.starts_with("aws:") || source == "SelfManagedKafka")
+            && event.get("Records").is_none()
+        {
+            return Err(ForeignBatch {
+                event_source: source.to_owned(),
+            });
+        }
         let is_batch = event
             .get("Records")
             .and_then(Value::as_array)
@@ -123,7 +149,7 @@ impl Invocation {
                     .iter()
                     .all(|record| record.get("eventSource").is_some_and(Value::is_string))
             });
-        match event {
+        Ok(match event {
             Value::Object(mut members) if is_batch => match members.remove("Records") {
                 Some(Value::Array(records)) => {
                     Self::Batch(records.into_iter().flat_map(records_of).collect())
@@ -131,7 +157,7 @@ impl Invocation {
                 _ => Self::Batch(Vec::new()),
             },
             event => Self::Direct(event),
-        }
+        })
     }
 }
 
@@ -257,7 +283,7 @@ impl Record {
             let reason = "its eventSource is none that orders come from: aws:kinesis or aws:sqs";
             return Err(Failure::rejected("foreign-source", reason));
         }
-        parse(&inflate(&self.payload)?).map(unwrap)
+        unwrap(parse(&inflate(&self.payload)?)?)
     }
 }
 
@@ -312,14 +338,13 @@ fn parse(bytes: &[u8]) -> Result<Value, Failure> {
             format!("the payload is over {MAX_PAYLOAD_BYTES} bytes"),
         ));
     }
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        Failure::rejected(
-            "not-utf8",
-            format!("the payload is not UTF-8 at byte {}", error.valid_up_to()),
-        )
-    })?;
-    let value: Value = serde_json::from_str(text).map_err(|error| {
-        Failure::rejected("not-json", format!("the payload is not JSON: {error}"))
+    let value = json::parse(bytes).map_err(|error| {
+        let class = match error {
+            JsonError::TooManyValues => "too-large",
+            JsonError::TooDeep => "too-deep",
+            JsonError::NotJson(_) => "not-json",
+        };
+        Failure::rejected(class, error.to_string())
     })?;
     if value.is_object() {
         Ok(value)
@@ -332,20 +357,19 @@ fn parse(bytes: &[u8]) -> Result<Value, Failure> {
 }
 
 /// Takes the message out of an SNS notification or the detail out of an EventBridge event.
-fn unwrap(mut value: Value) -> Value {
+fn unwrap(mut value: Value) -> Result<Value, Failure> {
     let is_sns = value["Type"] == "Notification" && value["TopicArn"].is_string();
-    if is_sns && let Some(Ok(inner)) = value["Message"].as_str().map(|text| parse(text.as_bytes()))
-    {
-        return inner;
+    if is_sns && let Some(message) = value["Message"].as_str() {
+        return parse(message.as_bytes());
     }
     let is_event = value["detail-type"].is_string()
         && value["source"].is_string()
         && value["detail"].is_object();
-    if is_event {
+    Ok(if is_event {
         value["detail"].take()
     } else {
         value
-    }
+    })
 }
 
 #[cfg(test)]
@@ -361,7 +385,7 @@ mod tests {
     }
 
     fn batch(event: Value) -> Vec<Record> {
-        match Invocation::new(event) {
+        match Invocation::new(event).unwrap() {
             Invocation::Batch(records) => records,
             Invocation::Direct(_) => panic!("a batch"),
         }
@@ -412,17 +436,13 @@ mod tests {
             "not-json: the payload is not JSON: EOF while parsing a value at line 1 column 5",
         );
         check(
-            b"{\"a\":\"\xff\"}",
-            "not-utf8: the payload is not UTF-8 at byte 6",
-        );
-        check(
             &[0x1f, 0x8b, 1, 2],
             "bad-gzip: the payload begins like gzip and cannot be decompressed",
         );
         let deep = format!("{}1{}", "{\"a\":".repeat(200), "}".repeat(200));
         check(
             deep.as_bytes(),
-            "not-json: the payload is not JSON: recursion limit exceeded at line 1 column 636",
+            "too-deep: the payload is JSON nested more than 127 deep; at most 127 levels are read",
         );
     }
 
@@ -447,14 +467,63 @@ mod tests {
     fn a_foreign_source_is_rejected_and_a_bare_order_is_direct() {
         let records = batch(json!({"Records":[{"eventSource":"aws:s3","eventID":"1"}]}));
         assert!(records[0].json().is_err());
-        assert!(matches!(
-            Invocation::new(json!({"order_id":"1"})),
-            Invocation::Direct(_)
-        ));
-        assert!(matches!(
-            Invocation::new(json!({"Records":[{"x":1}]})),
-            Invocation::Direct(_)
-        ));
+        for order in [
+            json!({"order_id":"1"}),
+            json!({"Records":[{"x":1}]}),
+            json!({"order_id":"1","eventSource":"shop"}),
+        ] {
+            assert!(matches!(
+                Invocation::new(order).unwrap(),
+                Invocation::Direct(_)
+            ));
+        }
+    }
+
+    #[test]
+    fn a_batch_of_kafka_is_no_order() {
+        for source in [
+            "aws:kafka",
+            "SelfManagedKafka",
+            "aws:rmq",
+            "aws:amq",
+            "aws:docdb",
+        ] {
+            let event = json!({"eventSource": source, "records": {"orders-0": [{"topic": "orders", "value": "e30="}]}});
+            let refused = Invocation::new(event).unwrap_err();
+            assert_eq!(
+                refused.to_string(),
+                format!(
+                    "the event is a batch of `{source}`, which is not read; connect the function to a Kinesis stream or an SQS queue"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn broken_text_does_not_cost_the_record() {
+        check(
+            b"{\"a\":1,\"note\":\"M\xfcller\"}",
+            "{\"a\":1,\"note\":\"M\u{FDD0}ller\"}",
+        );
+        check(
+            br#"{"a":1,"note":"\ud83d"}"#,
+            "{\"a\":1,\"note\":\"\u{FDD0}\"}",
+        );
+    }
+
+    #[test]
+    fn many_values_in_few_bytes_are_refused() {
+        let many =
+            "too-large: the payload holds more than 100000 JSON values; at most 100000 are read";
+        check(
+            &gzip(&format!(
+                "{{\"a\":[{}0]}}",
+                "[0],".repeat(4 * 1024 * 1024 - 10)
+            )),
+            many,
+        );
+        let sns = json!({"Type":"Notification","TopicArn":"t","Message":format!("[{}0]", "0,".repeat(200_000))});
+        check(sns.to_string().as_bytes(), many);
     }
 
     #[test]

@@ -1,6 +1,7 @@
-"""Jobs of `fraudstream serve` whose process is killed: nothing is lost, nothing is there twice."""
+"""Jobs of `fraudstream serve` whose process is ended: nothing is lost, nothing is there twice."""
 
 import json
+import signal
 import subprocess
 
 import pytest
@@ -60,13 +61,16 @@ def check(url, job):
         assert afd.get_event(eventId=f"e-{number}", eventTypeName="order")["event"]["eventId"] == f"e-{number}"
 
 
-def test_an_import_outlives_kill_9(fraudstream, served):
+@pytest.mark.parametrize("kind, status", [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 0)])
+def test_an_import_outlives_a_signal(fraudstream, served, tmp_path, kind, status):
     server_, url = served()
     with server_ as process:
         begin(fraudstream, url, "orders")
         eventually(lambda: progress(url, "orders")["processedRecordsCount"] > 0)
-        process.kill()
-        process.wait()
+        process.send_signal(kind)
+        assert process.wait(timeout=60) == status
+    for path in [tmp_path / "home", *(tmp_path / "home").rglob("*")]:
+        assert path.stat().st_mode & 0o077 == 0, f"others may read {path}"
     server_, url = served()
     with server_:
         assert progress(url, "orders")["status"] == "IN_PROGRESS"

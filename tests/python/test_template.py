@@ -8,6 +8,8 @@ from cfnlint.decode import cfn_yaml
 
 from conftest import ROOT, SAM, TOOLS, environment, run
 
+DAY = 24 * 3600
+
 
 def test_sam_and_its_linter_find_nothing_in_the_template():
     assert "is a valid SAM Template" in run(SAM, "validate", "--lint", "--template", "template.yaml").stdout
@@ -43,7 +45,9 @@ def test_only_who_maps_orders_gets_the_location_files():
 
 def test_every_mapping_says_what_it_does_with_failures():
     # Without ReportBatchItemFailures Lambda takes every answer for success, and failed records are lost.
-    for name, mapping in resources("AWS::Lambda::EventSourceMapping").items():
+    mappings = resources("AWS::Lambda::EventSourceMapping")
+    assert sorted(mappings) == ["ForwardFromDecisions", "IngestFromQueue", "LabelFromQueue", "PredictFromFifo", "PredictFromOrders", "PredictFromQueue"]
+    for name, mapping in mappings.items():
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"], name
         if "StartingPosition" in mapping:
             assert mapping["MaximumRetryAttempts"] == -1, name
@@ -62,9 +66,129 @@ def test_queues_outlast_a_day_and_no_attempt_overlaps_the_next():
         assert queue["MessageRetentionPeriod"] > visibility * queue["RedrivePolicy"]["maxReceiveCount"], name
 
 
+def test_every_queue_has_a_dead_letter_queue_that_keeps_longer():
+    queues = resources("AWS::SQS::Queue")
+    pairs = {name: queue["RedrivePolicy"] for name, queue in queues.items() if "RedrivePolicy" in queue}
+    # Every queue that a function reads has one, and no other queue does.
+    read = {source(mapping) for mapping in resources("AWS::Lambda::EventSourceMapping").values()} & set(queues)
+    assert read == set(pairs)
+    for name, redrive in pairs.items():
+        dead = queues[redrive["deadLetterTargetArn"]["Fn::GetAtt"][0]]
+        assert redrive["maxReceiveCount"] >= 250, name
+        assert dead.get("FifoQueue") == queues[name].get("FifoQueue"), name
+        # A message keeps the time of its first sending when it moves from a standard queue.
+        assert dead["MessageRetentionPeriod"] == 14 * DAY > queues[name]["MessageRetentionPeriod"], name
+
+
+def test_streams_keep_their_records_until_they_are_given_up():
+    oldest = template()["Parameters"]["MaximumRecordAge"]
+    kept = {name: stream["RetentionPeriodHours"] * 3600 for name, stream in resources("AWS::Kinesis::Stream").items()}
+    # DynamoDB keeps its streams for 24 hours.
+    kept |= dict.fromkeys(resources("AWS::DynamoDB::Table"), DAY)
+    ages = {}
+    for name, mapping in resources("AWS::Lambda::EventSourceMapping").items():
+        if "StartingPosition" in mapping:
+            assert mapping["StartingPosition"] == "TRIM_HORIZON", name
+            age = mapping["MaximumRecordAgeInSeconds"]
+            ages[name] = oldest["MaxValue"] if age == {"Ref": "MaximumRecordAge"} else age
+            assert 60 <= ages[name] <= kept[source(mapping)], name
+            # The bucket gets the records themselves; a queue would get their place in the stream.
+            assert mapping["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["Bucket", "Arn"]}, name
+    # The stream of decisions is the shorter one: an hour before DynamoDB forgets them they go to the bucket.
+    assert ages == {"PredictFromOrders": 7 * DAY, "ForwardFromDecisions": 23 * 3600}
+
+
+def test_forward_hears_of_new_decisions_and_of_nothing_else():
+    filters = resources("AWS::Lambda::EventSourceMapping")["ForwardFromDecisions"]["FilterCriteria"]["Filters"]
+    wanted = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"kind": {"S": ["decision"]}}}}
+    assert [json.loads(filter["Pattern"]) for filter in filters] == [wanted]
+    assert resources("AWS::DynamoDB::Table")["Decisions"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+
+
+def test_the_bucket_is_private_and_forgets_orders():
+    bucket = resources("AWS::S3::Bucket")["Bucket"]
+    assert bucket["PublicAccessBlockConfiguration"] == dict.fromkeys(
+        ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"], True
+    )
+    rules = bucket["LifecycleConfiguration"]["Rules"]
+    assert all(rule["Status"] == "Enabled" for rule in rules)
+    # Models are kept: detectors use them.
+    assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule} == {
+        "rejected/": 90,
+        "replayed/": 90,
+        "aws/lambda/": 90,
+    }
+    assert [rule["AbortIncompleteMultipartUpload"] for rule in rules if "Prefix" not in rule] == [{"DaysAfterInitiation": 7}]
+
+
+def test_nothing_is_sent_over_plain_http():
+    guarded = {}
+    for kind, member, service in [
+        ("AWS::S3::BucketPolicy", "Bucket", "s3:*"),
+        ("AWS::SQS::QueuePolicy", "Queues", "sqs:*"),
+        # A topic refuses `sns:*`; nothing but publishing carries content.
+        ("AWS::SNS::TopicPolicy", "Topics", "sns:Publish"),
+    ]:
+        for name, policy in resources(kind).items():
+            of = policy[member] if isinstance(policy[member], list) else [policy[member]]
+            assert len(of) == 1, name
+            of = of[0]["Ref"]
+            [deny] = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
+            assert deny["Principal"] == "*", name
+            assert deny["Action"] == service, name
+            assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}, name
+            guarded[of] = deny["Resource"]
+    arn = lambda name: {"Fn::GetAtt": [name, "Arn"]}  # noqa: E731
+    assert guarded == {
+        "Bucket": [arn("Bucket"), {"Fn::Sub": "${Bucket.Arn}/*"}],
+        **{name: arn(name) for name in resources("AWS::SQS::Queue")},
+        **{name: {"Ref": name} for name in resources("AWS::SNS::Topic")},
+    }
+    assert len(guarded) == 10
+
+
+def test_what_holds_orders_is_encrypted_and_with_the_key_that_was_given():
+    key, none = {"Ref": "KmsKeyArn"}, {"Ref": "AWS::NoValue"}
+    assert template()["Parameters"]["KmsKeyArn"]["Default"] == ""
+    assert template()["Conditions"]["HasKey"] == {"Fn::Not": [{"Fn::Equals": [key, ""]}]}
+
+    def choice(value):
+        """What a property is with a key, and without."""
+        condition, given, without = value["Fn::If"]
+        assert condition == "HasKey"
+        return given, without
+
+    for name, table in resources("AWS::DynamoDB::Table").items():
+        # Without a key DynamoDB encrypts with its own.
+        assert choice(table["SSESpecification"]) == ({"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}, none), name
+    for name, queue in resources("AWS::SQS::Queue").items():
+        assert choice(queue["KmsMasterKeyId"]) == (key, none), name
+        assert choice(queue["SqsManagedSseEnabled"]) == (none, True), name
+    for name, stream in resources("AWS::Kinesis::Stream").items():
+        assert stream["StreamEncryption"]["EncryptionType"] == "KMS", name
+        assert choice(stream["StreamEncryption"]["KeyId"]) == (key, "alias/aws/kinesis"), name
+    for name, bucket in resources("AWS::S3::Bucket").items():
+        [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        with_key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+        assert choice(rule["ServerSideEncryptionByDefault"]) == (with_key, {"SSEAlgorithm": "AES256"}), name
+        assert choice(rule["BucketKeyEnabled"]) == (True, none), name
+    # Whoever reads and writes them may use the key, if there is one.
+    roles = resources("AWS::IAM::Role")
+    assert sorted(roles) == ["ForwardRole", "IngestRole", "LabelRole", "PredictRole"]
+    for name, role in roles.items():
+        given = [
+            statement["Fn::If"]
+            for policy in role["Policies"]
+            for statement in policy["PolicyDocument"]["Statement"]
+            if "Fn::If" in statement and "kms:Decrypt" in statement["Fn::If"][1]["Action"]
+        ]
+        allow = {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": key}
+        assert given == [["HasKey", allow, none]], name
+
+
 def test_tables_and_bucket_outlive_the_stack():
     kept = {name: resource for name, resource in template()["Resources"].items() if resource.get("DeletionPolicy") == "Retain"}
-    assert sorted(kept) == ["Bucket", "Decisions", "Definitions", "Events"]
+    assert sorted(kept) == ["Bucket", "BucketPolicy", "Decisions", "Definitions", "Events"]
     assert all(resource["UpdateReplacePolicy"] == "Retain" for resource in kept.values())
     for name, table in resources("AWS::DynamoDB::Table").items():
         assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True, name
@@ -83,6 +207,11 @@ def test_no_policy_is_wider_than_it_must_be():
     assert wide == {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "dynamodb:ListStreams"}
 
 
+def source(mapping):
+    """The name of what a mapping reads."""
+    return mapping["EventSourceArn"]["Fn::GetAtt"][0]
+
+
 def cfn_lint(path):
     # Its exit code tells the level of what it found, so it is not asked for.
     command = [TOOLS / "cfn-lint", "--format", "json", "--region", "us-east-1", "--", path]
@@ -96,7 +225,7 @@ def template():
 
 
 def resources(kind):
-    return {name: resource["Properties"] for name, resource in template()["Resources"].items() if resource["Type"] == kind}
+    return {name: resource.get("Properties", {}) for name, resource in template()["Resources"].items() if resource["Type"] == kind}
 
 
 def statements(role):

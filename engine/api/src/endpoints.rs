@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 
 use ::rules::{Type, Value};
 use aws_sdk_sagemakerruntime::Client;
-use aws_sdk_sagemakerruntime::error::ProvideErrorMetadata as _;
+use aws_sdk_sagemakerruntime::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
 use aws_sdk_sagemakerruntime::primitives::Blob;
 use serde::{Deserialize, Serialize};
 
@@ -378,14 +379,16 @@ fn from_blob(endpoint: &str, blob: Option<&DataBlob>) -> Result<Body> {
 }
 
 /// Asks an endpoint about an event. The cells of its answer, as they are, by variable; one that
-/// the answer lacks is left out.
+/// the answer lacks is left out. `None` where the model cannot tell of this event: it refuses the
+/// input, or its answer cannot be read. Asking again would change neither, whereas an endpoint that
+/// fails is an error, and the prediction may be asked for again.
 pub(crate) async fn ask(
     client: Option<&Client>,
     model: &BundledExternalModel,
     event_type: &EventTypeBundle,
     variables: &Variables,
     blob: Option<&DataBlob>,
-) -> Result<BTreeMap<String, String>> {
+) -> Result<Option<BTreeMap<String, String>>> {
     let endpoint = &model.model_endpoint;
     let body = body(model, event_type, variables, blob)?;
     let client = client.ok_or_else(|| {
@@ -398,21 +401,41 @@ pub(crate) async fn ask(
         .set_content_type(body.content_type)
         .accept(model.output.accept())
         .body(Blob::new(body.bytes));
-    let answer = request.send().await.map_err(|error| {
-        // Its text could quote the event.
-        let code = error.code().unwrap_or("no answer").to_owned();
-        tracing::error!(code, endpoint, "a SageMaker endpoint failed");
-        unavailable(endpoint, &format!("it failed with {code}"))
-    })?;
+    let answer = match request.send().await {
+        Ok(answer) => answer,
+        Err(error) => {
+            if let Some(status) = refused(&error) {
+                tracing::error!(status, endpoint, "an external model refused an event");
+                return Ok(None);
+            }
+            // Its text could quote the event.
+            let code = error.code().unwrap_or("no answer").to_owned();
+            tracing::error!(code, endpoint, "a SageMaker endpoint failed");
+            return Err(unavailable(endpoint, &format!("it failed with {code}")));
+        }
+    };
     let answer = answer.body.map(Blob::into_inner).unwrap_or_default();
     let read = std::str::from_utf8(&answer)
         .ok()
         .and_then(|answer| model.output.read(answer));
-    read.ok_or_else(|| {
-        let message = "its answer is not of the format of its outputConfiguration";
-        tracing::error!(endpoint, "a SageMaker endpoint answered in another format");
-        unavailable(endpoint, message)
-    })
+    if read.is_none() {
+        tracing::error!(
+            endpoint,
+            "an external model's answer is not of the format of its outputConfiguration"
+        );
+    }
+    Ok(read)
+}
+
+/// The status with which the model itself, not SageMaker, refused the input. A time-out and too
+/// many requests say nothing about the input.
+fn refused(error: &SdkError<InvokeEndpointError>) -> Option<i32> {
+    match error.as_service_error()? {
+        InvokeEndpointError::ModelError(error) => error
+            .original_status_code()
+            .filter(|status| (400..500).contains(status) && ![408, 429].contains(status)),
+        _ => None,
+    }
 }
 
 fn unavailable(endpoint: &str, why: &str) -> Error {

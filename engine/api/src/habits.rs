@@ -14,21 +14,21 @@ use event::Timestamp;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use model::history::{self, Histories, Profile, Watched};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::bundle::EventTypeBundle;
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result};
 use crate::forget::Subject;
 use crate::operations::events::{Entity, StoredEvent, StoredLabel};
+use crate::pause::pause;
 use crate::store::{self, Item, Key};
 
 /// The entity of which no history is kept: events that are nobody's carry it.
 const NOBODY: &str = "unknown";
 /// So often a write is tried while others write the same entity.
 const ATTEMPTS: u32 = 200;
-/// The longest pause between two attempts, in milliseconds.
-const LONGEST_PAUSE: u64 = 40;
+/// The pause between two attempts, at first and at most.
+const PAUSE: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(40)];
 /// Items filled in by one transaction: the most that it takes.
 const AT_ONCE: usize = 100;
 /// Transactions at once.
@@ -293,7 +293,7 @@ impl Engine {
             if self.events.put_after(item, known.revision).await? {
                 return Ok(());
             }
-            pause(attempt).await;
+            pause(attempt, PAUSE).await;
             known = self.known(key).await?;
         }
         Err(Error::new(
@@ -320,13 +320,6 @@ fn known(stored: &Stored) -> Result<Known> {
         revision: stored.revision,
         filled: stored.filled,
     })
-}
-
-/// Longer with every attempt, and by chance, so that writers do not meet again.
-async fn pause(attempt: u32) {
-    let chance = u64::from(Uuid::new_v4().as_bytes()[0]);
-    let most = (2 << attempt.min(5)).min(LONGEST_PAUSE);
-    tokio::time::sleep(Duration::from_millis(1 + chance * most / 256)).await;
 }
 
 /// What a habit is made of, as answers name it: the type of the entity, and the variable that it

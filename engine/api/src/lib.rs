@@ -51,6 +51,7 @@ mod lists;
 mod normal;
 mod operations;
 mod options;
+mod pause;
 mod scorers;
 mod shape;
 mod shapes;

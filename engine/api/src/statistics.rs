@@ -1,16 +1,22 @@
 //! Counters of stored events, per event type: in memory first, then added to a shard.
+//!
+//! An addition must not happen twice, so it is written under a token of its own: whoever does not
+//! learn whether it landed writes it again under the same token, and DynamoDB, which remembers
+//! tokens for ten minutes, adds it once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::operations::again;
 use crate::store::{Key, failed};
 use crate::text;
 
@@ -23,6 +29,8 @@ const AT_ONCE: u64 = 1000;
 #[derive(Debug)]
 pub(crate) struct Statistics {
     counts: Mutex<HashMap<String, Count>>,
+    /// The addition of each event type that is not known to have landed. Whoever holds the lock writes.
+    unsettled: tokio::sync::Mutex<HashMap<String, Addition>>,
     shard: u8,
 }
 
@@ -31,9 +39,18 @@ impl Default for Statistics {
         let shard = Uuid::new_v4().as_bytes()[0] % SHARDS;
         Self {
             counts: Mutex::default(),
+            unsettled: tokio::sync::Mutex::default(),
             shard,
         }
     }
+}
+
+/// A count on its way to its shard. It may have landed, so every attempt sends the same bytes.
+#[derive(Debug)]
+struct Addition {
+    token: String,
+    update: Update,
+    count: Count,
 }
 
 /// What was stored less what was deleted, and the times that the stored events span.
@@ -105,14 +122,15 @@ impl Statistics {
         count.changes >= AT_ONCE
     }
 
-    /// Keeps what could not be written for the next time.
-    fn put_back(&self, event_type: String, count: Count) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.entry(event_type).or_default().add(count);
+    /// The event types with a count.
+    fn event_types(&self) -> Vec<String> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.keys().cloned().collect()
     }
 
-    fn take(&self) -> HashMap<String, Count> {
-        std::mem::take(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
+    fn take(&self, event_type: &str) -> Option<Count> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.remove(event_type)
     }
 }
 
@@ -121,11 +139,20 @@ fn key(event_type: &str, shard: u8) -> Key {
 }
 
 impl Engine {
+    /// Writes what was counted. What fails stays for the next time and holds up no other event type.
     pub(crate) async fn write_statistics(&self) -> Result<()> {
+        let mut unsettled = self.statistics.unsettled.lock().await;
+        self.write_counts(&mut unsettled).await
+    }
+
+    async fn write_counts(&self, unsettled: &mut HashMap<String, Addition>) -> Result<()> {
+        let mut event_types = self.statistics.event_types();
+        event_types.extend(unsettled.keys().cloned());
+        event_types.sort_unstable();
+        event_types.dedup();
         let mut result = Ok(());
-        for (event_type, count) in self.statistics.take() {
-            if let Err(error) = self.add(&event_type, &count).await {
-                self.statistics.put_back(event_type, count);
+        for event_type in event_types {
+            if let Err(error) = self.write_count(&event_type, unsettled).await {
                 result = Err(error);
             }
         }
@@ -135,30 +162,72 @@ impl Engine {
     /// Counts events that were stored or deleted. They are by now, so a count that cannot be
     /// written waits for the next time and fails nothing.
     pub(crate) async fn count(&self, event_type: &str, more: Count) {
-        let full = self.statistics.count(event_type, more);
-        if full && self.write_statistics().await.is_err() {
+        if !self.statistics.count(event_type, more) {
+            return;
+        }
+        // Where another request is writing, this one need not wait for it.
+        let Ok(mut unsettled) = self.statistics.unsettled.try_lock() else {
+            return;
+        };
+        if self.write_counts(&mut unsettled).await.is_err() {
             tracing::warn!("the statistics of events could not be written");
         }
     }
 
-    async fn add(&self, event_type: &str, count: &Count) -> Result<()> {
-        let Update {
-            key,
-            update_expression,
-            table_name,
-            expression_attribute_values: values,
-            ..
-        } = self.count_update(event_type, count)?;
-        let request = self.events.client.update_item().table_name(table_name);
-        let request = request
-            .set_key(Some(key))
-            .update_expression(update_expression)
-            .set_expression_attribute_values(values);
-        request.send().await.map_err(failed)?;
-        self.stretch_to(event_type, count).await
+    /// Writes the count of an event type, after the one before, if that may have landed.
+    async fn write_count(
+        &self,
+        event_type: &str,
+        unsettled: &mut HashMap<String, Addition>,
+    ) -> Result<()> {
+        self.settle(event_type, unsettled).await?;
+        let Some(count) = self.statistics.take(event_type) else {
+            return Ok(());
+        };
+        let addition = Addition {
+            token: Uuid::new_v4().to_string(),
+            update: self.count_update(event_type, &count)?,
+            count,
+        };
+        unsettled.insert(event_type.to_owned(), addition);
+        self.settle(event_type, unsettled).await
     }
 
-    /// The change of the counters alone, for a transaction; [`Self::stretch_to`] follows it.
+    async fn settle(
+        &self,
+        event_type: &str,
+        unsettled: &mut HashMap<String, Addition>,
+    ) -> Result<()> {
+        if let Some(addition) = unsettled.get(event_type) {
+            self.stretch_to(event_type, &addition.count).await?;
+            again(|| self.add(addition)).await?;
+            unsettled.remove(event_type);
+        }
+        Ok(())
+    }
+
+    async fn add(&self, addition: &Addition) -> Result<()> {
+        let action = TransactWriteItem::builder().update(addition.update.clone());
+        let request = self.events.client.transact_write_items();
+        let request = request
+            .client_request_token(&addition.token)
+            .transact_items(action.build());
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if meets_another(&error) => Err(Error::lost()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Makes the span hold the times that were counted. Doing it twice is no harm, counting twice
+    /// is: so it comes before the counters change.
+    pub(crate) async fn stretch_to(&self, event_type: &str, count: &Count) -> Result<()> {
+        let key = key(event_type, self.statistics.shard);
+        again(|| self.stretch(&key, "leastRecentEvent", ">", count.least.as_deref())).await?;
+        again(|| self.stretch(&key, "mostRecentEvent", "<", count.most.as_deref())).await
+    }
+
+    /// The change of the counters, for a transaction; [`Self::stretch_to`] goes before it.
     pub(crate) fn count_update(&self, event_type: &str, count: &Count) -> Result<Update> {
         let number = |number: i64| AttributeValue::N(number.to_string());
         let now = AttributeValue::S(text::milliseconds(self.now()));
@@ -171,15 +240,6 @@ impl Engine {
             .expression_attribute_values(":now", now)
             .build()
             .map_err(Error::internal)
-    }
-
-    /// Makes the span hold the times that were counted; doing it twice is no harm.
-    pub(crate) async fn stretch_to(&self, event_type: &str, count: &Count) -> Result<()> {
-        let key = key(event_type, self.statistics.shard);
-        self.stretch(&key, "leastRecentEvent", ">", count.least.as_deref())
-            .await?;
-        self.stretch(&key, "mostRecentEvent", "<", count.most.as_deref())
-            .await
     }
 
     /// Forgets the span of an event type without events: the next event begins another.
@@ -220,6 +280,7 @@ impl Engine {
             .condition_expression(format!("attribute_not_exists({end}) OR {end} {than} :time"))
             .expression_attribute_values(":time", AttributeValue::S(time.to_owned()));
         match request.send().await {
+            Err(error) if is_in_a_transaction(&error) => Err(Error::lost()),
             Err(error) if !lies_within(&error) => Err(failed(error)),
             _ => Ok(()),
         }
@@ -250,6 +311,24 @@ fn lies_within(error: &SdkError<UpdateItemError>) -> bool {
     error
         .as_service_error()
         .is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+}
+
+/// Another process adds to the same shard this moment.
+fn meets_another(error: &SdkError<TransactWriteItemsError>) -> bool {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => canceled
+            .cancellation_reasons()
+            .iter()
+            .any(|reason| reason.code() == Some("TransactionConflict")),
+        Some(TransactWriteItemsError::TransactionInProgressException(_)) => true,
+        _ => false,
+    }
+}
+
+fn is_in_a_transaction(error: &SdkError<UpdateItemError>) -> bool {
+    error
+        .as_service_error()
+        .is_some_and(UpdateItemError::is_transaction_conflict_exception)
 }
 
 fn earlier(a: Option<String>, b: Option<String>) -> Option<String> {

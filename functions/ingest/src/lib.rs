@@ -3,9 +3,9 @@
 use aws_sdk_frauddetector::types::Entity;
 use event::EventId;
 use serde_json::Value;
-use shared::batch::{BatchFailed, Batcher, Handled, Moment, Response, done, prepare};
+use shared::batch::{Batcher, Handled, InvocationError, Moment, Response, prepare};
 use shared::failure::{Call, CallError, Class, Failure, Rejection};
-use shared::labels::Labels;
+use shared::labels::{Created, Labels};
 use shared::mapping::{Mapping, Order};
 use shared::records::{Invocation, Record};
 use shared::rejected::Rejected;
@@ -40,22 +40,34 @@ impl Ingest {
     /// Answers one invocation.
     ///
     /// # Errors
-    /// [`BatchFailed`] where no record could be processed.
-    pub async fn handle(&self, event: Value, moment: Moment) -> Result<Response, BatchFailed> {
-        self.batch(Invocation::new(event).into_records(), moment)
-            .await
-            .response()
+    /// [`InvocationError`] where no record could be processed.
+    pub async fn handle(&self, event: Value, moment: Moment) -> Result<Response, InvocationError> {
+        let records = Invocation::new(event)?.into_records();
+        Ok(self.batch(records, moment).await.response()?)
     }
 
     /// Stores the events of a batch.
     pub async fn batch(&self, records: Vec<Record>, moment: Moment) -> Handled<Sent> {
-        let orders = prepare(&records, |record| self.mapping.order(&record.json()?));
+        let ends = self.batcher.ends(moment.deadline);
+        let orders = prepare(&records, ends, |record| self.mapping.order(&record.json()?));
+        let subjects = |index: usize| {
+            let order = orders[index].iter();
+            order.map(|order| order.event_id.to_string()).collect()
+        };
         let process = async |index: usize, _: &Record| self.store(orders[index].clone()?).await;
+        let finish = async |sent: &[&Sent], say: &dyn Fn(usize, Result<(), Failure>)| {
+            let created = |sent: &&Sent| Created {
+                event_id: sent.event_id.clone(),
+                decision: None,
+            };
+            let created: Vec<_> = sent.iter().map(created).collect();
+            self.labels.catch_up(&created, say).await;
+        };
         let park = async |record: &Record, rejection: &Rejection| {
             self.rejected.write(FUNCTION, record, rejection).await
         };
         self.batcher
-            .run(records, moment.deadline, process, done, park)
+            .run(records, ends, subjects, process, finish, park)
             .await
     }
 
@@ -69,8 +81,6 @@ impl Ingest {
                 .await
                 .map_err(|error| error.into_failure(Call::SendEvent))?;
         }
-        let waiting = self.labels.waiting(&order.event_id).await?;
-        self.labels.apply_waiting(&order.event_id, &waiting).await?;
         metrics::counter!("EventsSent").increment(1);
         Ok(Sent {
             event_id: order.event_id,

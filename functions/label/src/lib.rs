@@ -1,15 +1,14 @@
 //! `label`: chargebacks, early warnings, refunds, reversals and analysts' verdicts in; labels out.
 
 use serde_json::Value;
-use shared::batch::{BatchFailed, Batcher, Handled, Moment, Response, done, prepare};
-use shared::failure::Rejection;
-use shared::labels::{Applied, Labels};
+use shared::batch::{Batcher, Handled, InvocationError, Moment, Response, done, prepare};
+use shared::failure::{Failure, Rejection};
+use shared::labels::{Applied, Label as LabelMessage, Labels};
 use shared::mapping::Mapping;
 use shared::records::{Invocation, Record};
 use shared::rejected::Rejected;
 
-/// The function's name, as rejected records and metrics carry it.
-pub const FUNCTION: &str = "label";
+pub use shared::labels::FUNCTION;
 
 /// The function over its clients.
 pub struct Label {
@@ -27,33 +26,56 @@ impl Label {
     /// Answers one invocation.
     ///
     /// # Errors
-    /// [`BatchFailed`] where no record could be processed.
-    pub async fn handle(&self, event: Value, moment: Moment) -> Result<Response, BatchFailed> {
-        self.batch(Invocation::new(event).into_records(), moment)
-            .await
-            .response()
+    /// [`InvocationError`] where no record could be processed.
+    pub async fn handle(&self, event: Value, moment: Moment) -> Result<Response, InvocationError> {
+        let records = Invocation::new(event)?.into_records();
+        Ok(self.batch(records, moment).await.response()?)
     }
 
-    /// Applies the labels of a batch.
-    pub async fn batch(&self, records: Vec<Record>, moment: Moment) -> Handled<Applied> {
-        let labels = prepare(&records, |record| self.mapping.label(&record.json()?));
-        let process = async |index: usize, _: &Record| {
-            let label = labels[index].as_ref().map_err(Clone::clone)?;
-            self.batcher.call_permit().await;
-            let applied = self.labels.apply(label, moment.now).await?;
-            metrics::counter!(if applied == Applied::Waiting {
-                "LabelsWaiting"
-            } else {
-                "LabelsApplied"
-            })
-            .increment(1);
-            Ok(applied)
+    /// Applies the labels of a batch; a record may bring labels for several orders.
+    pub async fn batch(&self, records: Vec<Record>, moment: Moment) -> Handled<Vec<Applied>> {
+        let ends = self.batcher.ends(moment.deadline);
+        let labels = prepare(&records, ends, |record| {
+            self.mapping.labels(&record.json()?)
+        });
+        let subjects = |index: usize| {
+            let labels = labels[index].iter().flatten();
+            labels.map(|label| label.event_id.to_string()).collect()
+        };
+        let process = async |index: usize, record: &Record| {
+            let labels = labels[index].as_ref().map_err(Clone::clone)?;
+            self.apply_all(labels, record, moment).await
         };
         let park = async |record: &Record, rejection: &Rejection| {
             self.rejected.write(FUNCTION, record, rejection).await
         };
         self.batcher
-            .run(records, moment.deadline, process, done, park)
+            .run(records, ends, subjects, process, done, park)
             .await
+    }
+
+    /// Applies each label of a record. Where one fails, the record fails with it: applying the others again changes
+    /// nothing.
+    async fn apply_all(
+        &self,
+        labels: &[LabelMessage],
+        record: &Record,
+        moment: Moment,
+    ) -> Result<Vec<Applied>, Failure> {
+        let mut all = Vec::with_capacity(labels.len());
+        for label in labels {
+            self.batcher.call_permit().await;
+            all.push(self.labels.apply(label, record, moment.now).await);
+        }
+        let all: Vec<Applied> = all.into_iter().collect::<Result<_, _>>()?;
+        for applied in &all {
+            let name = match applied {
+                Applied::Applied { .. } => "LabelsApplied",
+                Applied::Kept => "LabelsKept",
+                Applied::Waiting => "LabelsWaiting",
+            };
+            metrics::counter!(name).increment(1);
+        }
+        Ok(all)
     }
 }

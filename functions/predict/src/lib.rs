@@ -12,15 +12,15 @@ use aws_sdk_frauddetector::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_frauddetector::error::BoxError;
 use aws_sdk_frauddetector::operation::get_event_prediction::GetEventPredictionOutput;
 use aws_sdk_frauddetector::types::{Entity, ModelEndpointDataBlob};
-use event::{DetectorVersionId, EventId, Timestamp};
+use event::{DetectorVersionId, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
-use shared::batch::{BatchFailed, Batcher, Handled, Moment, Response, caught, prepare};
+use shared::batch::{Batcher, Handled, InvocationError, Moment, Response, caught, prepare};
 use shared::decisions::{
     Decision, Decisions, Found, Key, MatchedRule, Prediction, Verdict, Written,
 };
 use shared::failure::{Call, CallError, Class, Failure, Rejection};
-use shared::labels::{LabelEntry, Labels};
+use shared::labels::{Created, Labels};
 use shared::mapping::{Blob, Mapping, Order};
 use shared::records::{Invocation, Position, Record};
 use shared::rejected::Rejected;
@@ -94,15 +94,30 @@ pub struct Reply {
     pub undetermined: bool,
 }
 
-/// Why an invocation fails as a whole.
-#[derive(Debug, thiserror::Error)]
-pub enum InvocationError {
-    /// No record of the batch succeeded.
-    #[error(transparent)]
-    Batch(#[from] BatchFailed),
-    /// The one order failed; the text quotes no value.
-    #[error("the order was not decided: {0}")]
-    Order(String),
+/// Decisions of orders, by key: those that were read before a batch, and those that it has made since.
+struct Known {
+    found: Found,
+    made: Mutex<HashMap<Key, Decision>>,
+}
+
+impl Known {
+    fn new(found: Found) -> Self {
+        Self {
+            found,
+            made: Mutex::default(),
+        }
+    }
+
+    fn decision(&self, key: &Key) -> Option<Decision> {
+        let made = self.made.lock().ok()?.get(key).cloned();
+        made.or_else(|| self.found.decision(key).cloned())
+    }
+
+    fn add(&self, key: Key, decision: &Decision) {
+        if let Ok(mut made) = self.made.lock() {
+            made.insert(key, decision.clone());
+        }
+    }
 }
 
 impl Predict {
@@ -111,7 +126,7 @@ impl Predict {
     /// # Errors
     /// [`InvocationError`] where no record could be processed.
     pub async fn handle(&self, event: Value, moment: Moment) -> Result<Answer, InvocationError> {
-        match Invocation::new(event) {
+        match Invocation::new(event)? {
             Invocation::Batch(records) => Ok(Answer::Batch(
                 Box::pin(self.batch(records, moment)).await.response()?,
             )),
@@ -127,20 +142,27 @@ impl Predict {
 
     /// Decides the orders of a batch.
     pub async fn batch(&self, records: Vec<Record>, moment: Moment) -> Handled<Done> {
-        let orders = prepare(&records, |record| self.mapping.order(&record.json()?));
-        let found = self.read(orders.iter().flatten()).await;
+        let ends = self.batcher.ends(moment.deadline);
+        let orders = prepare(&records, ends, |record| self.mapping.order(&record.json()?));
+        let known = self.read(orders.iter().flatten()).await.map(Known::new);
+        let subjects = |index: usize| {
+            let order = orders[index].iter();
+            order.map(|order| order.event_id.to_string()).collect()
+        };
         let process = async |index: usize, record: &Record| {
-            let found = found.as_ref().map_err(Clone::clone)?;
+            let known = known.as_ref().map_err(Clone::clone)?;
             let position = Some(record.position.clone());
-            self.decide(orders[index].clone()?, position, found, moment.now)
+            self.decide(orders[index].clone()?, position, known, moment.now)
                 .await
+        };
+        let finish = async |done: &[&Done], say: &dyn Fn(usize, Result<(), Failure>)| {
+            self.apply_labels(done, say).await;
         };
         let park = async |record: &Record, rejection: &Rejection| {
             self.rejected.write(FUNCTION, record, rejection).await
         };
-        let finish = async |done: &[&Done]| self.apply_labels(done).await;
         self.batcher
-            .run(records, moment.deadline, process, finish, park)
+            .run(records, ends, subjects, process, finish, park)
             .await
     }
 
@@ -150,10 +172,16 @@ impl Predict {
     /// [`Failure`]: the caller has the order and gets the reason, so nothing is parked.
     pub async fn one(&self, order: &Value, moment: Moment) -> Result<Done, Failure> {
         let order = self.mapping.order(order)?;
-        let found = self.read([&order]).await?;
-        let done = self.decide(order, None, &found, moment.now).await?;
-        let labelled = self.apply_labels(&[&done]).await;
-        labelled.into_iter().collect::<Result<(), Failure>>()?;
+        let known = Known::new(self.read([&order]).await?);
+        let done = self.decide(order, None, &known, moment.now).await?;
+        let labelled = Mutex::new(Ok(()));
+        self.apply_labels(&[&done], &|_, result| {
+            if let Ok(mut labelled) = labelled.lock() {
+                *labelled = result;
+            }
+        })
+        .await;
+        labelled.into_inner().unwrap_or(Ok(()))?;
         Ok(done)
     }
 
@@ -176,64 +204,39 @@ impl Predict {
         &self,
         order: Order,
         position: Option<Position>,
-        found: &Found,
+        known: &Known,
         now: Timestamp,
     ) -> Result<Done, Failure> {
-        match found.decision(&self.key(&order)) {
-            Some(earlier) => self.duplicate(Box::new(earlier.clone()), &order),
-            None => self.decide_now(order, position, now).await,
+        let key = self.key(&order);
+        if let Some(earlier) = known.decision(&key) {
+            return self.duplicate(Box::new(earlier), &order);
         }
+        let done = self.decide_now(order, position, now).await?;
+        known.add(key, done.decision());
+        Ok(done)
     }
 
-    /// Applies the labels that came before their decisions: those that wait, and those that an
-    /// earlier revision has.
+    /// Applies the labels that came before their decisions.
     ///
     /// They are read when the decisions are written: whoever brings a label later finds its decision.
-    async fn apply_labels(&self, done: &[&Done]) -> Vec<Result<(), Failure>> {
-        let event_type = self.mapping.event_type();
-        let ids: Result<Vec<EventId>, Failure> =
-            done.iter().map(|done| done.decision().event_id()).collect();
-        let found = match ids {
-            Ok(ids) => {
-                let keys: HashSet<Key> =
-                    ids.iter().map(|id| Key::waiting(event_type, id)).collect();
-                self.decisions.read(keys).await.map(|found| (ids, found))
+    async fn apply_labels(&self, done: &[&Done], say: &dyn Fn(usize, Result<(), Failure>)) {
+        let mut created = Vec::with_capacity(done.len());
+        let mut places = Vec::with_capacity(done.len());
+        for (index, done) in done.iter().enumerate() {
+            match done.decision().event_id() {
+                Ok(event_id) => {
+                    places.push(index);
+                    created.push(Created {
+                        event_id,
+                        decision: Some(done.decision()),
+                    });
+                }
+                Err(failure) => say(index, Err(failure)),
             }
-            Err(failure) => Err(failure),
-        };
-        let (ids, found) = match found {
-            Ok(found) => found,
-            Err(failure) => return done.iter().map(|_| Err(failure.clone())).collect(),
-        };
-        let mut results = Vec::with_capacity(done.len());
-        for (done, id) in done.iter().zip(&ids) {
-            let waiting = found.waiting(&Key::waiting(event_type, id));
-            results.push(self.apply_labels_of(done, id, waiting).await);
         }
-        results
-    }
-
-    async fn apply_labels_of(
-        &self,
-        done: &Done,
-        event_id: &EventId,
-        waiting: &[LabelEntry],
-    ) -> Result<(), Failure> {
-        let mut labels = waiting.to_vec();
-        if let Done::Decided(decision) = done
-            && decision.revision > 1
-        {
-            let revisions = self
-                .decisions
-                .revisions(self.mapping.event_type(), event_id)
-                .await?;
-            labels.extend(
-                revisions
-                    .into_iter()
-                    .flat_map(|earlier| earlier.label_history.into_values()),
-            );
-        }
-        self.labels.apply_waiting(event_id, &labels).await
+        self.labels
+            .catch_up(&created, |index, result| say(places[index], result))
+            .await;
     }
 
     async fn decide_now(

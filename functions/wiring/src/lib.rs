@@ -9,9 +9,11 @@ use engine::{Engine, Options};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use shared::aws;
 use shared::batch::{Batcher, Moment};
 use shared::decisions::Decisions;
+use shared::json;
 use shared::labels::Labels;
 use shared::locations::Locations;
 use shared::mapping::Mapping;
@@ -84,7 +86,8 @@ impl Wiring {
         Labels::new(
             self.decisions(),
             self.fraud_detector.clone(),
-            mapping.event_type().clone(),
+            self.rejected(),
+            mapping,
         )
     }
 
@@ -114,14 +117,16 @@ impl Wiring {
         E: Into<Error>,
     {
         let handle = &handle;
-        let answer = |event: LambdaEvent<Value>| async move {
+        // The event's text, not its values: numbers keep their digits, and what is too much is not built.
+        let answer = |event: LambdaEvent<Box<RawValue>>| async move {
             let moment = Moment::new(jiff::Timestamp::now(), event.context.deadline);
+            let payload = json::parse_event(event.payload.get().as_bytes())?;
             if let Some(engine) = &self.engine
                 && let Err(error) = engine.begin().await
             {
                 tracing::warn!(code = ?error.code(), "the definitions could not be checked");
             }
-            let answer = handle(event.payload, moment).await.map_err(Into::into);
+            let answer = handle(payload, moment).await.map_err(Into::into);
             if let Some(engine) = &self.engine
                 && let Err(error) = engine.flush().await
             {

@@ -29,6 +29,7 @@
 
 mod event;
 mod name;
+mod revision;
 mod slug;
 mod timestamp;
 mod variables;
@@ -40,5 +41,6 @@ pub use name::{
     DetectorId, DetectorVersionId, EntityId, EntityTypeName, EventId, EventTypeName, InvalidName,
     LabelName, ListName, NameProblem, OutcomeName, RuleId, VariableName, VariableValue,
 };
+pub use revision::{InvalidRevision, Revision};
 pub use timestamp::{InvalidTimestamp, Timestamp, TimestampProblem};
 pub use variables::Variables;

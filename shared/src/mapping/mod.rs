@@ -4,6 +4,7 @@
 //! every order whose id and timestamp can be read becomes an [`Order`].
 
 mod file;
+mod jq;
 mod locate;
 mod money;
 mod normal;
@@ -15,9 +16,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use event::{
-    DetectorId, Entity, EntityId, EntityTypeName, EventId, EventTypeName, LabelName, OutcomeName,
-    Timestamp, VariableName, VariableValue, Variables,
+    DetectorId, Entity, EntityId, EntityTypeName, EventId, EventTypeName, InvalidRevision,
+    LabelName, OutcomeName, Revision, Timestamp, VariableName, VariableValue, Variables,
 };
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -72,8 +74,8 @@ pub struct Order {
     pub order_id: String,
     /// The id under which the service knows it.
     pub event_id: EventId,
-    /// Which version of the order this is, from 1.
-    pub revision: u32,
+    /// Which version of the order this is.
+    pub revision: Revision,
     /// When the order was made.
     pub timestamp: Timestamp,
     /// Whose order it is.
@@ -225,6 +227,11 @@ impl Mapping {
             .map_or(&[], |reviewable| &reviewable.value)
     }
 
+    /// The zone of times that name none.
+    pub fn timezone(&self) -> &TimeZone {
+        &self.file.timezone.0
+    }
+
     /// How long a decision is kept, in seconds.
     pub fn retention_seconds(&self) -> i64 {
         i64::from(self.file.decision.retention_days) * 86_400
@@ -237,10 +244,11 @@ impl Mapping {
             Some(&self.file.event.id),
             self.file.labels.as_ref().map(|labels| &labels.event_id),
         ];
-        sources
+        let mut ids = sources
             .into_iter()
             .flatten()
-            .find_map(|source| source.read(&document).ok().flatten().map(Cow::into_owned))
+            .filter_map(|source| source.read_all(&document).ok());
+        ids.find_map(|ids| ids.into_iter().next())
     }
 
     /// Maps one order.
@@ -260,7 +268,7 @@ impl Mapping {
                 )
             })?;
         let mut data_quality = Vec::new();
-        let revision = self.revision(&document, &mut data_quality);
+        let revision = self.revision(&document, &mut data_quality)?;
         let entity = Entity {
             entity_type: self.entity_type(&document)?,
             entity_id: self.entity_id(&document, &mut data_quality),
@@ -283,25 +291,33 @@ impl Mapping {
         Ok(order)
     }
 
-    fn revision(&self, document: &Document<'_>, quality: &mut Vec<Quality>) -> u32 {
+    fn revision(
+        &self,
+        document: &Document<'_>,
+        quality: &mut Vec<Quality>,
+    ) -> Result<Revision, Failure> {
         let Some(source) = &self.file.event.revision else {
-            return 1;
+            return Ok(Revision::FIRST);
         };
-        let text = match source.read(document) {
-            Ok(None) => return 1,
-            Ok(Some(text)) => text,
-            Err(_) => Cow::Borrowed(""),
+        let problem = match source.read(document) {
+            Ok(None) => return Ok(Revision::FIRST),
+            Ok(Some(text)) => match Revision::parse(&text, &self.file.timezone.0) {
+                Ok(revision) => return Ok(revision),
+                Err(error @ InvalidRevision::TooLarge) => {
+                    return Err(Failure::rejected(
+                        "bad-revision",
+                        format!("`{source:?}` {error}"),
+                    ));
+                }
+                Err(error) => error.to_string(),
+            },
+            Err(problem) => problem,
         };
-        text.parse()
-            .ok()
-            .filter(|n| (1..=99_999).contains(n))
-            .unwrap_or_else(|| {
-                quality.push(Quality::undetermined(
-                    "revision",
-                    "is not a whole number from 1 to 99999; 1 was taken",
-                ));
-                1
-            })
+        quality.push(Quality::undetermined(
+            "revision",
+            format!("{problem}; 1 was taken"),
+        ));
+        Ok(Revision::FIRST)
     }
 
     fn entity_type(&self, document: &Document<'_>) -> Result<EntityTypeName, Failure> {
@@ -465,12 +481,12 @@ impl Mapping {
         Ok(Some((label, time)))
     }
 
-    /// Maps one chargeback, refund, reversal or analyst's verdict.
+    /// Maps one chargeback, refund, reversal or analyst's verdict: a label for each order that it names, at least one.
     ///
     /// # Errors
-    /// [`Failure::Rejected`] where the order id, the kind or the time cannot be read, or where the
+    /// [`Failure::Rejected`] where an order id, the kind or the time cannot be read, or where the
     /// table has no row for the kind and code.
-    pub fn label(&self, value: &Value) -> Result<Label, Failure> {
+    pub fn labels(&self, value: &Value) -> Result<Vec<Label>, Failure> {
         let Some(section) = &self.file.labels else {
             return Err(Failure::set_up("the mapping has no `labels` section"));
         };
@@ -484,7 +500,7 @@ impl Mapping {
                     .map_err(|problem| bad_label(source, &problem))?,
             ),
         };
-        let order_id = required(&section.event_id, &document, "event_id")?;
+        let order_ids = all_required(&section.event_id, &document, "event_id")?;
         let kind = required(&section.kind, &document, "kind")?;
         let time = required(&section.timestamp, &document, "timestamp")?;
         let time = LabelTime::parse(&time, &self.file.timezone.0).map_err(|error| {
@@ -502,17 +518,23 @@ impl Mapping {
             )
         })?;
         let source = optional(&section.source)?.unwrap_or_default();
-        Ok(Label {
-            event_id: EventId::slug(&order_id),
+        let mut event_ids: Vec<EventId> = order_ids.iter().map(|id| EventId::slug(id)).collect();
+        event_ids.sort_unstable();
+        event_ids.dedup();
+        let rank = section.source_ranks.get(&source).copied().unwrap_or(0);
+        let (amount, currency) = (optional(&section.amount)?, optional(&section.currency)?);
+        let of = |event_id| Label {
+            event_id,
             label: row.label.clone(),
             time,
-            rank: section.source_ranks.get(&source).copied().unwrap_or(0),
-            kind,
-            reason_code,
-            amount: optional(&section.amount)?,
-            currency: optional(&section.currency)?,
-            source,
-        })
+            rank,
+            kind: kind.clone(),
+            reason_code: reason_code.clone(),
+            amount: amount.clone(),
+            currency: currency.clone(),
+            source: source.clone(),
+        };
+        Ok(event_ids.into_iter().map(of).collect())
     }
 
     /// Every entity id that `text` becomes, where an order has it in one of the entity's places: a
@@ -621,14 +643,34 @@ fn bad_label(source: &Source, problem: &str) -> Failure {
 const LONGEST_ID: usize = 1024;
 
 fn required(source: &Source, document: &Document<'_>, what: &str) -> Result<String, Failure> {
-    let missing = |problem: &str| {
-        Failure::rejected(
-            "missing-member",
-            format!("the record has no {what}: `{source:?}` {problem}"),
-        )
-    };
-    let text = source.read(document).map_err(|problem| missing(&problem))?;
-    short(source, text)?.ok_or_else(|| missing("is absent or blank"))
+    let text = source
+        .read(document)
+        .map_err(|problem| missing(source, what, &problem))?;
+    short(source, text)?.ok_or_else(|| missing(source, what, "is absent or blank"))
+}
+
+fn all_required(
+    source: &Source,
+    document: &Document<'_>,
+    what: &str,
+) -> Result<Vec<String>, Failure> {
+    let texts = source
+        .read_all(document)
+        .map_err(|problem| missing(source, what, &problem))?;
+    if texts.is_empty() {
+        return Err(missing(source, what, "is absent or blank"));
+    }
+    for text in &texts {
+        short(source, Some(Cow::Borrowed(text)))?;
+    }
+    Ok(texts)
+}
+
+fn missing(source: &Source, what: &str, problem: &str) -> Failure {
+    Failure::rejected(
+        "missing-member",
+        format!("the record has no {what}: `{source:?}` {problem}"),
+    )
 }
 
 fn short(source: &Source, text: Option<Cow<'_, str>>) -> Result<Option<String>, Failure> {

@@ -1,23 +1,26 @@
 //! Where a value comes from: a JSON pointer or a jq filter over one order.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
-use jaq_core::load::{Arena, File, Loader};
-use jaq_core::{Compiler, Ctx, Vars, data, unwrap_valr};
 use jaq_json::Val;
 use serde::{Deserialize, de};
 use serde_json::Value;
 
+use super::jq::{Bounded, Filter, WORK};
+use crate::json::BROKEN;
+
 /// The longest text a filter may produce: the service's longest variable value, with room to trim.
 const LONGEST_OUTPUT: usize = 16 * 1024;
-
-type Filter = jaq_core::compile::Filter<jaq_core::Native<data::JustLut<Val>>>;
+/// How many values a source gives at most where several are taken.
+const MOST_VALUES: usize = 1000;
 
 /// One order, and its form for jq, made only when a filter first asks for it.
 pub struct Document<'a> {
     value: &'a Value,
-    for_jq: OnceCell<Option<Val>>,
+    for_jq: OnceCell<Option<Bounded>>,
+    /// What filters may still do for this order.
+    work: Cell<u64>,
 }
 
 impl<'a> Document<'a> {
@@ -26,13 +29,14 @@ impl<'a> Document<'a> {
         Self {
             value,
             for_jq: OnceCell::new(),
+            work: Cell::new(WORK),
         }
     }
 
-    fn for_jq(&self) -> Option<Val> {
+    fn for_jq(&self) -> Option<&Bounded> {
         self.for_jq
-            .get_or_init(|| Val::deserialize(self.value).ok())
-            .clone()
+            .get_or_init(|| Bounded::new(self.value))
+            .as_ref()
     }
 }
 
@@ -71,7 +75,11 @@ impl Source {
         let filter = if text.starts_with('/') {
             None
         } else {
-            Some(compile(&text)?)
+            Some(Filter::compile(&text).map_err(|why| {
+                format!(
+                    "`{text}` is neither a JSON pointer (`/customer/email`) nor a jq filter: {why}"
+                )
+            })?)
         };
         Ok(Self { text, filter })
     }
@@ -79,134 +87,89 @@ impl Source {
     /// The value's text, or `None` where the order has none: absent, null or blank.
     ///
     /// # Errors
-    /// A phrase that says why the value is no text, number or Boolean; it quotes no value.
+    /// A phrase that says why the value is no text, number or Boolean, or is more than one; it quotes no value.
     pub fn read<'a>(&self, document: &Document<'a>) -> Result<Option<Cow<'a, str>>, String> {
-        match &self.filter {
-            None => document.value.pointer(&self.text).map_or(Ok(None), scalar),
-            Some(filter) => {
-                let value = first_output(filter, document)?;
-                let text = scalar(&value)?.map(|text| Cow::Owned(text.into_owned()));
-                Ok(text)
-            }
+        let Some(filter) = &self.filter else {
+            return document.value.pointer(&self.text).map_or(Ok(None), scalar);
+        };
+        let mut outputs = outputs(filter, document, 2)?;
+        if outputs.len() > 1 {
+            return Err("has more than one value after the jq filter".to_owned());
         }
+        Ok(outputs.pop().flatten().map(Cow::Owned))
     }
-}
 
-fn compile(text: &str) -> Result<Filter, String> {
-    let what = |why: &str| {
-        format!("`{text}` is neither a JSON pointer (`/customer/email`) nor a jq filter: {why}")
-    };
-    let defs = jaq_core::defs()
-        .chain(jaq_std::defs())
-        .chain(jaq_json::defs());
-    if let Some(name) = outside(text) {
-        return Err(what(&format!(
-            "`{name}` reaches beyond the order, on which a value must depend alone"
-        )));
-    }
-    let funs = jaq_core::funs()
-        .chain(jaq_std::funs())
-        .chain(jaq_json::funs());
-    let arena = Arena::default();
-    let modules = Loader::new(defs)
-        .load(
-            &arena,
-            File {
-                code: text,
-                path: (),
-            },
-        )
-        .map_err(|_| what("it does not parse"))?;
-    Compiler::default()
-        .with_funs(funs)
-        .compile(modules)
-        .map_err(|errors| {
-            let names = errors
-                .iter()
-                .flat_map(|(_, undefined)| undefined)
-                .map(|(name, _)| (*name).to_owned());
-            what(&format!(
-                "it does not know `{}`",
-                names.collect::<Vec<_>>().join("`, `")
-            ))
-        })
-}
-
-/// A function of jq that reads or writes something else than its input, if `text` calls one.
-fn outside(text: &str) -> Option<&str> {
-    const NAMES: [&str; 13] = [
-        "env",
-        "ENV",
-        "now",
-        "input",
-        "inputs",
-        "input_line_number",
-        "input_filename",
-        "debug",
-        "stderr",
-        "halt",
-        "halt_error",
-        "get_search_list",
-        "localtime",
-    ];
-    let mut before = ' ';
-    for word in text.split_inclusive(|c: char| !(c.is_alphanumeric() || c == '_')) {
-        let name = word.trim_end_matches(|c: char| !(c.is_alphanumeric() || c == '_'));
-        // `.now` is a member of the order.
-        if before != '.' && NAMES.contains(&name) {
-            return Some(name);
-        }
-        before = word.chars().next_back().unwrap_or(' ');
-    }
-    None
-}
-
-fn first_output(filter: &Filter, document: &Document<'_>) -> Result<Value, String> {
-    let Some(input) = document.for_jq() else {
-        return Err("cannot be read by jq".to_owned());
-    };
-    let context = Ctx::<data::JustLut<Val>>::new(&filter.lut, Vars::new([]));
-    let mut outputs = filter.id.run((context, input)).map(unwrap_valr);
-    match outputs.next() {
-        None => Ok(Value::Null),
-        // The text of a jq error quotes the order.
-        Some(Err(_)) => Err("makes the jq filter fail".to_owned()),
-        Some(Ok(value)) => plain(&value),
-    }
-}
-
-fn plain(value: &Val) -> Result<Value, String> {
-    Ok(match value {
-        Val::Null => Value::Null,
-        Val::Bool(flag) => Value::Bool(*flag),
-        Val::Arr(_) => Value::Array(Vec::new()),
-        Val::Obj(_) => Value::Object(serde_json::Map::new()),
-        Val::TStr(text) | Val::BStr(text) if text.len() > LONGEST_OUTPUT => {
+    /// The texts of all values that a filter gives; those that are absent, null or blank are none.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and where there are more than 1000.
+    pub fn read_all(&self, document: &Document<'_>) -> Result<Vec<String>, String> {
+        let Some(filter) = &self.filter else {
+            return Ok(self
+                .read(document)?
+                .map(Cow::into_owned)
+                .into_iter()
+                .collect());
+        };
+        let outputs = outputs(filter, document, MOST_VALUES + 1)?;
+        if outputs.len() > MOST_VALUES {
             return Err(format!(
-                "is longer than {LONGEST_OUTPUT} bytes after the jq filter"
+                "has more than {MOST_VALUES} values after the jq filter"
             ));
         }
-        Val::TStr(text) | Val::BStr(text) => {
-            Value::String(String::from_utf8_lossy(text).into_owned())
-        }
-        Val::Num(_) => Value::String(value.to_string()),
-    })
+        Ok(outputs.into_iter().flatten().collect())
+    }
 }
+
+fn outputs(
+    filter: &Filter,
+    document: &Document<'_>,
+    most: usize,
+) -> Result<Vec<Option<String>>, String> {
+    let input = document.for_jq().ok_or("cannot be read by jq")?;
+    filter.outputs(input, &document.work, most, jq_scalar)
+}
+
+/// The text of a value that a filter gave.
+fn jq_scalar(value: &Val) -> Result<Option<String>, String> {
+    match value {
+        Val::Null => Ok(None),
+        Val::Bool(flag) => Ok(Some(flag.to_string())),
+        Val::Num(_) => Ok(Some(value.to_string())),
+        Val::TStr(text) | Val::BStr(text) if text.len() > LONGEST_OUTPUT => Err(format!(
+            "is longer than {LONGEST_OUTPUT} bytes after the jq filter"
+        )),
+        Val::TStr(text) | Val::BStr(text) => {
+            let text = std::str::from_utf8(text).map_err(|_| HOLDS_BROKEN_TEXT)?;
+            Ok(trimmed(text)?.map(str::to_owned))
+        }
+        Val::Arr(_) => Err(IS_LIST.to_owned()),
+        Val::Obj(_) => Err(IS_OBJECT.to_owned()),
+    }
+}
+
+const IS_LIST: &str = "is a list, and should be text, a number or a Boolean";
+const IS_OBJECT: &str = "is an object, and should be text, a number or a Boolean";
+const HOLDS_BROKEN_TEXT: &str = "holds bytes that are not UTF-8, or half of a surrogate pair";
 
 fn scalar(value: &Value) -> Result<Option<Cow<'_, str>>, String> {
     match value {
         Value::Null => Ok(None),
         Value::Bool(flag) => Ok(Some(Cow::Borrowed(if *flag { "true" } else { "false" }))),
         Value::Number(number) => Ok(Some(Cow::Owned(number.to_string()))),
-        Value::String(text) => {
-            let text = text.trim();
-            Ok((!text.is_empty()).then_some(Cow::Borrowed(text)))
-        }
-        Value::Array(_) => Err("is a list, and should be text, a number or a Boolean".to_owned()),
-        Value::Object(_) => {
-            Err("is an object, and should be text, a number or a Boolean".to_owned())
-        }
+        Value::String(text) => Ok(trimmed(text)?.map(Cow::Borrowed)),
+        Value::Array(_) => Err(IS_LIST.to_owned()),
+        Value::Object(_) => Err(IS_OBJECT.to_owned()),
     }
+}
+
+/// A text without blanks at its ends, or `None` where nothing is left.
+fn trimmed(text: &str) -> Result<Option<&str>, String> {
+    if text.contains(BROKEN) {
+        return Err(HOLDS_BROKEN_TEXT.to_owned());
+    }
+    let text = text.trim();
+    Ok((!text.is_empty()).then_some(text))
 }
 
 #[cfg(test)]
@@ -215,7 +178,7 @@ mod tests {
 
     #[track_caller]
     fn check(source: &str, order: &str, want: &str) {
-        let order: Value = serde_json::from_str(order).unwrap();
+        let order = crate::json::parse(order.as_bytes()).unwrap();
         let got = match Source::new(source.to_owned()) {
             Err(error) => format!("broken: {error}"),
             Ok(source) => match source.read(&Document::new(&order)) {
@@ -263,7 +226,7 @@ mod tests {
             "broken: `.a |` is neither a JSON pointer (`/customer/email`) nor a jq filter: it does not parse",
         );
         check(
-            "[limit(20000; repeat(\"x\"))] | add",
+            "\"x\" * 20000",
             "{}",
             "error: is longer than 16384 bytes after the jq filter",
         );
@@ -277,5 +240,195 @@ mod tests {
             "broken: `env.HOME` is neither a JSON pointer (`/customer/email`) nor a jq filter: `env` reaches beyond the order, on which a value must depend alone",
         );
         check(".env.now", r#"{"env":{"now":"x"}}"#, "x");
+    }
+
+    /// A filter over an order with a long text, a large number and many values.
+    #[track_caller]
+    fn check_ends(source: &str, want: &str) {
+        let many: Vec<Value> = (0..30_000).map(Value::from).collect();
+        let order = serde_json::json!({
+            "text": "x".repeat(9_000), "n": 150_000, "big": "9".repeat(900_000), "many": many,
+            "nested": "[".repeat(60_000), "words": "a b ".repeat(100_000),
+        });
+        let source = Source::new(source.to_owned()).unwrap();
+        let got = match source.read(&Document::new(&order)) {
+            Ok(text) => text.map_or(0, |text| text.len()).to_string(),
+            Err(error) => error,
+        };
+        assert_eq!(got, want, "{source:?}");
+    }
+
+    #[test]
+    fn what_an_order_may_make_a_filter_do_is_bounded() {
+        let used_up = "makes the filters of the mapping do more than 500000 steps of work";
+        for filter in [
+            // Texts that grow.
+            ".text * .n",
+            ".n * .text",
+            "reduce range(40) as $i (.text; . + .) | length",
+            "[range(.n)] | map(tostring) | join(\",\") | length",
+            ".words | gsub(\"a\"; \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\") | length",
+            ".words | explode | implode | length",
+            // Numbers that grow.
+            ".big | tonumber",
+            "reduce range(40) as $i (3; . * .) | tostring | length",
+            // Lists that grow, and values that are shared and look large.
+            "[limit(.n * 10; repeat(\"x\"))] | length",
+            "reduce range(60) as $i ([1]; . + .) | length",
+            "reduce range(60) as $i (1; [., .]) | tojson | length",
+            "reduce range(60) as $i (1; [., .]) | . == [.] | tostring",
+            "reduce range(60) as $i ({}; {a: ., b: .}) | . as $all | contains($all)",
+            // Values that are deep: freeing one takes stack.
+            "reduce range(.n) as $i (0; [.]) | length",
+            "reduce range(.n) as $i (0; {a: .}) | length",
+            ".nested | fromjson | length",
+            // Loops.
+            "last(range(.n * 1000))",
+            "[.many[] as $a | .many[] | select(. == $a)] | length",
+            ".many | map(. as $x | {($x | tostring): [range(20)]}) | add | length",
+            ".many | [combinations(3)] | length",
+            "until(false; . + {})",
+            "last(repeat(1))",
+            "last(repeat(.))",
+            "[.many[] | tostring | test(\"^[0-9]+$\")] | length",
+            "[.many[] | tostring | @html] | length",
+            // An error that is caught does not give the work back.
+            "try (.text * .n) catch \"caught\"",
+            "[.many[] | try error(.) catch .] | (.[0] // 1) | [limit(1e9; repeat(.))]",
+        ] {
+            check_ends(filter, used_up);
+        }
+        // What orders have is far from it.
+        check_ends(".many | add", "9");
+        check_ends(".text | ascii_upcase | .[:10]", "10");
+        check_ends("[.many[] | select(. < 100)] | length", "3");
+        check_ends(".words | split(\" \") | .[0]", "1");
+    }
+
+    #[test]
+    fn the_bound_is_for_all_filters_of_an_order_together() {
+        let order = serde_json::json!({ "n": 50_000 });
+        let document = Document::new(&order);
+        let source = Source::new("[range(.n)] | length".to_owned()).unwrap();
+        let ends: Vec<bool> = (0..8).map(|_| source.read(&document).is_ok()).collect();
+        assert!(ends[0] && !ends[7], "{ends:?}");
+        assert!(source.read(&Document::new(&order)).is_ok());
+    }
+
+    #[test]
+    fn several_values_are_not_cut_to_the_first() {
+        let order = r#"{"a":["x",null,"y"]}"#;
+        check(
+            ".a[]",
+            order,
+            "error: has more than one value after the jq filter",
+        );
+        check(".a[0]", order, "x");
+        check("empty", order, "-");
+        let order = crate::json::parse(order.as_bytes()).unwrap();
+        let all = |text: &str| {
+            Source::new(text.to_owned())
+                .unwrap()
+                .read_all(&Document::new(&order))
+        };
+        assert_eq!(all(".a[]"), Ok(vec!["x".to_owned(), "y".to_owned()]));
+        assert_eq!(all("/a/0"), Ok(vec!["x".to_owned()]));
+        assert_eq!(all("empty"), Ok(vec![]));
+        assert_eq!(
+            all("range(2000)"),
+            Err("has more than 1000 values after the jq filter".to_owned())
+        );
+    }
+
+    #[test]
+    fn ids_are_exact_and_broken_text_is_no_value() {
+        check(
+            "/id",
+            r#"{"id":4200000123202401011234567891}"#,
+            "4200000123202401011234567891",
+        );
+        check(
+            ".id",
+            r#"{"id":4200000123202401011234567891}"#,
+            "4200000123202401011234567891",
+        );
+        let broken = "error: holds bytes that are not UTF-8, or half of a surrogate pair";
+        check("/a", r#"{"a":"x\ud800"}"#, broken);
+        check(".a", r#"{"a":"x\ud800"}"#, broken);
+        check(".a | @base64d", r#"{"a":"/w=="}"#, broken);
+        check("/b", r#"{"a":"x\ud800","b":"y"}"#, "y");
+    }
+
+    /// What the library does for its own values is done for bounded ones: results of jq 1.7.
+    #[test]
+    fn functions_of_jq() {
+        let order = r#"{"l":[3,1,2],"o":{"a":1,"b":{"c":[1,2]}},"t":"a,b,,c","u":"ünï","n":-5,"f":2.5,"s":"10"}"#;
+        for (filter, want) in [
+            (".l | sort | tojson", "[1,2,3]"),
+            (".l | length", "3"),
+            (".u | length", "3"),
+            (".n | length", "5"),
+            (".o | length", "2"),
+            (".o | has(\"b\")", "true"),
+            (".l | has(3)", "false"),
+            (".l | contains([2])", "true"),
+            (".o | contains({b: {c: [2]}})", "true"),
+            (".t | contains(\",b\")", "true"),
+            (".l | index(2)", "2"),
+            (".t | indices(\",\") | tojson", "[1,3,4]"),
+            (".u | indices(\"n\") | tojson", "[1]"),
+            (".l | sort | bsearch(2)", "1"),
+            (".l | bsearch(0)", "-1"),
+            (".s | tonumber + 1", "11"),
+            (".t | split(\",\") | length", "4"),
+            (".t | [splits(\",+\")] | join(\"-\")", "a-b-c"),
+            (".t | gsub(\",\"; \";\")", "a;b;;c"),
+            (".u | .[1:]", "nï"),
+            (".l | .[-1]", "2"),
+            (".l | .[1:] | tojson", "[1,2]"),
+            (".l | .[1:] |= map(. * 2) | tojson", "[3,2,4]"),
+            (".l | .[:2] |= [9] | tojson", "[9,2]"),
+            (".l | .[0] |= empty | tojson", "[1,2]"),
+            (".l | map(. + 1) | add", "9"),
+            (".l[1] += 5 | .l | tojson", "[3,6,2]"),
+            (".o | .b.c[0] = 7 | tojson", r#"{"a":1,"b":{"c":[7,2]}}"#),
+            (".o | del(.b) | tojson", r#"{"a":1}"#),
+            (".o | to_entries | map(.key) | join(\",\")", "a,b"),
+            (".o | with_entries(.value |= tostring) | .a", "1"),
+            (".o | [paths] | length", "5"),
+            (".o | [.. | numbers] | tojson", "[1,1,2]"),
+            (".o * {b: {d: 1}} | .b | tojson", r#"{"c":[1,2],"d":1}"#),
+            (".l - [1] | tojson", "[3,2]"),
+            (".l | group_by(. > 1) | tojson", "[[1],[3,2]]"),
+            (".l | min, max | tostring | select(. == \"3\")", "3"),
+            (".l | unique | tojson", "[1,2,3]"),
+            (".l | any(. > 2)", "true"),
+            (".f * 2", "5.0"),
+            ("\"x\" * 3", "xxx"),
+            (".n % 3", "-2"),
+            (".t | test(\"^a\")", "true"),
+            (".t | @base64 | @base64d", "a,b,,c"),
+            (".t | @html", "a,b,,c"),
+            (".t | @uri", "a%2Cb%2C%2Cc"),
+            ("{\"a\": 1, b: .n} | tojson", r#"{"a":1,"b":-5}"#),
+            ("[limit(2; .l[])] | tojson", "[3,1]"),
+            ("first(.l[])", "3"),
+            ("[range(0; 6; 2)] | tojson", "[0,2,4]"),
+            (".l | flatten | reverse | tojson", "[2,1,3]"),
+            ("\"2026-06-01T10:15:30Z\" | fromdate", "1780308930"),
+            ("try error(\"x\") catch .", "x"),
+            (".missing // \"none\"", "none"),
+            (".l | transpose? // \"no\"", "no"),
+            (
+                "[.l[] | if . > 1 then \"big\" else \"small\" end] | join(\" \")",
+                "big small big",
+            ),
+            ("\"[1,{\\\"a\\\":2}]\" | fromjson | .[1].a", "2"),
+            (".t | ltrimstr(\"a\") | ascii_upcase", ",B,,C"),
+            (".t | explode | implode", "a,b,,c"),
+            (".l | tobytes | length", "3"),
+        ] {
+            check(filter, order, want);
+        }
     }
 }

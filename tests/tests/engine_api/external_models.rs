@@ -391,21 +391,42 @@ async fn an_endpoint_that_fails_makes_the_prediction_unavailable() {
     put(&world).send().await.unwrap();
     deciding(&world, &[("high", "$score > 0.9")]).await;
     let ask = || world.prediction("1", &[("price", "1")]).send();
-    endpoint.says(424, r#"{"message":"the model said: secret value"}"#);
-    let refused = refusal(ask().await);
-    assert!(
-        refused.starts_with(
-            "ResourceUnavailableException: External model 'xgb-V1' could not be asked"
+    let of_the_model = |status: u16| {
+        let body = json!({"__type": "ModelError", "OriginalStatusCode": status, "OriginalMessage": "secret"});
+        (424, body.to_string())
+    };
+    let refused = |code: &str| {
+        (
+            400,
+            json!({"__type": code, "message": "secret"}).to_string(),
+        )
+    };
+    for (status, body) in [
+        (
+            424,
+            r#"{"message":"the model said: secret value"}"#.to_owned(),
         ),
-        "{refused}"
-    );
-    assert!(!refused.contains("secret"), "{refused}");
-    endpoint.says(200, "");
-    assert_eq!(
-        refusal(ask().await),
-        "ResourceUnavailableException: External model 'xgb-V1' could not be asked: its answer is not of the format of \
-         its outputConfiguration."
-    );
+        of_the_model(500),
+        of_the_model(503),
+        // Neither says that the input is at fault.
+        of_the_model(408),
+        of_the_model(429),
+        // What an endpoint that does not exist comes to.
+        refused("ValidationError"),
+        refused("AccessDeniedException"),
+        refused("ThrottlingException"),
+        (500, r#"{"__type":"InternalFailure"}"#.to_owned()),
+    ] {
+        endpoint.says(status, &body);
+        let refused = refusal(ask().await);
+        assert!(
+            refused.starts_with(
+                "ResourceUnavailableException: External model 'xgb-V1' could not be asked"
+            ),
+            "{status} {body}: {refused}"
+        );
+        assert!(!refused.contains("secret"), "{refused}");
+    }
     // Nothing was decided, so nothing is kept.
     let predictions = world.client.list_event_predictions().send().await.unwrap();
     assert!(predictions.event_prediction_summaries().is_empty());
@@ -440,4 +461,58 @@ async fn a_change_of_an_external_model_is_followed() {
         matches(&world.predict("2", &[("price", "1")]).await),
         "high: review"
     );
+}
+
+/// What the model says to one event that it cannot judge. The prediction goes on without it, and
+/// tells so, whether a rule needs the score or not.
+#[tokio::test]
+async fn a_model_that_cannot_judge_an_event_leaves_it_undetermined() {
+    let Setting { world, endpoint } = setting().await;
+    put(&world).send().await.unwrap();
+    deciding(
+        &world,
+        &[
+            ("high", "$score > 0.9"),
+            ("large", "$price > 100"),
+            ("unscored", "$score == null"),
+        ],
+    )
+    .await;
+    let refused = |status: u16| {
+        json!({"__type": "ModelError", "OriginalStatusCode": status, "OriginalMessage": "secret"})
+            .to_string()
+    };
+    for (number, (status, body)) in [
+        (424, refused(400)),
+        (424, refused(415)),
+        (424, refused(422)),
+        (424, refused(499)),
+        // An answer that cannot be read.
+        (200, String::new()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        endpoint.says(status, &body);
+        let request = json!({
+            "detectorId": "orders", "eventId": number.to_string(), "eventTypeName": "order",
+            "eventTimestamp": EVENT_TIME, "eventVariables": {"price": "500"},
+            "entities": [{"entityType": "customer", "entityId": "unknown"}],
+        });
+        let response = world.raw("GetEventPrediction", &request.to_string()).await;
+        let answer = json(&response);
+        let rules = answer["ruleResults"].as_array().unwrap().iter();
+        let rules: Vec<_> = rules.map(|rule| rule["ruleId"].as_str().unwrap()).collect();
+        assert_eq!(rules, ["large", "unscored"], "{status} {body}");
+        assert_eq!(answer["externalModelOutputs"], json!([]));
+        let header = response.headers()[engine::PREDICTION_HEADER]
+            .to_str()
+            .unwrap();
+        let header: serde_json::Value = serde_json::from_str(header).unwrap();
+        assert_eq!(header["undetermined"], json!(["model:xgb-V1", "high"]));
+        assert_eq!(header["unscored"], json!(["xgb-V1"]));
+    }
+    endpoint.says(200, "0.97");
+    let output = world.predict("well", &[("price", "1")]).await;
+    assert_eq!(matches(&output), "high: review");
 }

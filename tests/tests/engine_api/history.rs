@@ -1,11 +1,15 @@
 //! The history of predictions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_frauddetector::types::RuleExecutionMode::FirstMatched;
 use aws_sdk_frauddetector::types::{EventPredictionSummary, FilterCondition, PredictionTimeRange};
 
-use crate::world::{World, refusal};
+use fraudstream::clients;
+use fraudstream::fault::{Fault, Faults};
+
+use crate::world::{EVENT_TIME, World, refusal};
 
 const RULES: &[(&str, &str, &str)] = &[
     (
@@ -266,4 +270,64 @@ async fn statistics_of_an_event_type() {
     );
     assert_eq!(statistics.most_recent_event(), Some("2026-06-01T10:15:30Z"));
     assert!(statistics.event_data_size_in_bytes() > Some(0));
+}
+
+/// What fails while a count of one event is written. The next flush makes good what it missed, and
+/// adds nothing twice.
+#[tokio::test]
+async fn a_count_is_added_once_whatever_fails_while_it_is_written() {
+    let refused = Fault::exception("ValidationException");
+    for (operation, passes, fault, times) in [
+        ("UpdateItem", 0, refused.clone(), 1),
+        ("UpdateItem", 1, refused.clone(), 1),
+        ("UpdateItem", 2, refused.clone(), 1),
+        ("UpdateItem", 0, Fault::TimeOut, 9),
+        ("TransactWriteItems", 0, refused.clone(), 1),
+        ("TransactWriteItems", 0, Fault::Drop, 9),
+        ("TransactWriteItems", 0, Fault::TimeOut, 1),
+        ("TransactWriteItems", 0, Fault::TimeOut, 9),
+    ] {
+        let case = format!("{operation}, after {passes}: {times} times {fault:?}");
+        let world = World::deciding(RULES, FirstMatched).await;
+        let faults = Faults::new();
+        let engine = world.engine_through(&faults);
+        let client = clients::frauddetector(engine::http_client(Arc::clone(&engine)));
+        let event = world.event("a", &[("price", "1")]).as_input().clone();
+        event.send_with(&client).await.unwrap();
+        faults.inject(operation, Fault::Pass, passes);
+        faults.inject(operation, fault, times);
+        // Some of these are errors, and some the client makes good itself.
+        let _ = engine.flush().await;
+        faults.clear();
+        let event = world.event("b", &[("price", "1")]).as_input().clone();
+        event.send_with(&client).await.unwrap();
+        engine.flush().await.unwrap();
+        engine.flush().await.unwrap();
+        let types = client.get_event_types().name("order").send().await.unwrap();
+        let statistics = types.event_types()[0].ingested_event_statistics().unwrap();
+        assert_eq!(statistics.number_of_events(), Some(2), "{case}");
+        assert_eq!(statistics.least_recent_event(), Some(EVENT_TIME), "{case}");
+    }
+}
+
+/// Processes that write at the same time add to the same few items.
+#[tokio::test]
+async fn processes_that_count_at_once_lose_nothing() {
+    let world = World::deciding(RULES, FirstMatched).await;
+    let mut writers = tokio::task::JoinSet::new();
+    for process in 0..20 {
+        let engine = world.engine_through(&Faults::new());
+        let client = clients::frauddetector(engine::http_client(Arc::clone(&engine)));
+        let event = world.event(&process.to_string(), &[("price", "1")]);
+        let event = event.as_input().clone();
+        writers.spawn(async move {
+            event.send_with(&client).await.unwrap();
+            engine.flush().await.unwrap();
+        });
+    }
+    writers.join_all().await;
+    let types = world.client.get_event_types().name("order");
+    let types = types.send().await.unwrap();
+    let statistics = types.event_types()[0].ingested_event_statistics().unwrap();
+    assert_eq!(statistics.number_of_events(), Some(20));
 }

@@ -11,6 +11,7 @@ use aws_sdk_frauddetector::types::RuleExecutionMode::FirstMatched;
 use aws_sdk_frauddetector::types::{BatchImport, BatchPrediction, EventIngestion, Tag};
 use engine::{Ended, Jobs};
 use fraudstream::clients;
+use fraudstream::fault::{Fault, Faults};
 use fraudstream::s3::S3;
 use tempfile::TempDir;
 
@@ -465,6 +466,30 @@ async fn an_import_goes_on_after_the_process_died() {
     assert!(files.statistics().await.starts_with("4000 "));
     for id in ["e-0", "e-1999", "e-3999"] {
         assert!(files.event(id).await.starts_with("2026-06-01T10:15:30Z "));
+    }
+}
+
+/// A count fails at each of its two ends; the job that goes on afterwards misses neither.
+#[tokio::test]
+async fn an_import_whose_count_fails_half_way_counts_each_event_and_its_time() {
+    for passes in [0, 1] {
+        let files = Files::new().await;
+        files.import("i-1", &rows(5)).await;
+        let faults = Faults::new();
+        let s3 = clients::s3(files.s3.clone().service().http_client());
+        let disturbed = Jobs::new(files.world.engine_through(&faults), s3, "one");
+        faults.inject("UpdateItem", Fault::Pass, passes);
+        faults.inject("UpdateItem", Fault::exception("ValidationException"), 1);
+        assert!(disturbed.run_one().await.is_err(), "{passes}");
+        files.run().await.unwrap();
+        assert_eq!(files.progress("i-1").await, "COMPLETE 5/5, 0 failed");
+        let time = r#"Some("2026-06-01T10:15:30Z")"#;
+        let statistics = files.statistics().await;
+        assert!(statistics.starts_with("5 "), "{passes}: {statistics}");
+        assert!(
+            statistics.ends_with(&format!("{time} {time}")),
+            "{passes}: {statistics}"
+        );
     }
 }
 

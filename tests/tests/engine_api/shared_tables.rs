@@ -222,3 +222,28 @@ async fn predictions_of_one_event_by_two_processes_are_all_kept() {
     let first = jiff::Timestamp::from_millisecond(START).unwrap();
     assert_eq!(times.first(), Some(&format!("{first:.3}").as_str()));
 }
+
+/// How often the table leaves all keys unread, and what the client sees.
+#[tokio::test]
+async fn keys_that_a_throttled_table_leaves_unread_are_asked_for_again_but_not_for_ever() {
+    let world = World::with_detector().await;
+    for (times, want) in [
+        (0, "ok"),
+        (3, "ok"),
+        (
+            200,
+            "ThrottlingException: Rate exceeded: the engine's tables are throttled. Try again.",
+        ),
+    ] {
+        let faults = Faults::new();
+        let client = world.another_through(&faults);
+        faults.inject("BatchGetItem", Fault::Unprocessed, times);
+        let sent = client.get_event_types().name("order").send().await;
+        let got = match sent {
+            Ok(_) => "ok".to_owned(),
+            refused => refusal(refused),
+        };
+        assert_eq!(got, want, "{times}");
+        assert!(faults.count("BatchGetItem") < 50, "{times}");
+    }
+}

@@ -96,8 +96,13 @@ impl World {
 
     /// Another process whose way to the tables has these faults.
     pub(crate) fn another_through(&self, faults: &Faults) -> Client {
+        clients::frauddetector(engine::http_client(self.engine_through(faults)))
+    }
+
+    /// The engine of such a process.
+    pub(crate) fn engine_through(&self, faults: &Faults) -> Arc<Engine> {
         let dynamodb = clients::dynamodb(faults.wrap(self.connector.clone()));
-        self.another_over(dynamodb, |engine| engine)
+        self.engine_over(dynamodb, |engine| engine)
     }
 
     fn another_over(
@@ -105,10 +110,17 @@ impl World {
         dynamodb: aws_sdk_dynamodb::Client,
         build: impl FnOnce(Engine) -> Engine,
     ) -> Client {
+        clients::frauddetector(engine::http_client(self.engine_over(dynamodb, build)))
+    }
+
+    fn engine_over(
+        &self,
+        dynamodb: aws_sdk_dynamodb::Client,
+        build: impl FnOnce(Engine) -> Engine,
+    ) -> Arc<Engine> {
         let mut options = self.options.clone();
         options.freshness = Duration::ZERO;
-        let engine = build(Engine::new(options, dynamodb));
-        clients::frauddetector(engine::http_client(Arc::new(engine)))
+        Arc::new(build(Engine::new(options, dynamodb)))
     }
 
     pub(crate) fn pass(&self, time: Duration) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use fraudstream::fault::Fault;
 use serde_json::{Value, json};
 
-use crate::world::{World, now, order, orders};
+use crate::world::{World, now, order, orders, sqs};
 
 /// What a Kinesis event source mapping does: everything from the lowest failure on comes again.
 /// Returns how often it delivered.
@@ -207,4 +207,75 @@ async fn a_hundred_keys_overlap_and_one_key_keeps_its_order() {
         decided,
         (0..100).map(|n| format!("k-{n:03}")).collect::<Vec<_>>()
     );
+}
+
+/// Two records of one order with different content, in one batch and under different keys: one is decided, and the
+/// service hears of no other.
+#[tokio::test]
+async fn one_event_in_one_batch_is_predicted_once() {
+    let pairs: Vec<Value> = (0..10).map(|n| order(&format!("o-{n}"), "10")).collect();
+    let changed = pairs.iter().map(|order| {
+        let mut order = order.clone();
+        order["total"] = json!("6000");
+        order
+    });
+    let both: Vec<Value> = pairs
+        .iter()
+        .cloned()
+        .zip(changed)
+        .flat_map(|(a, b)| [a, b])
+        .collect();
+    let world = World::new().await;
+    world
+        .predict_at_once(32)
+        .handle(sqs(&both.iter().collect::<Vec<_>>()), now())
+        .await
+        .unwrap();
+    assert_eq!(world.faults.count("GetEventPrediction"), 10);
+    for n in 0..10 {
+        let id = format!("o-{n}");
+        assert_eq!(world.decisions(&id).await[0].variables["order_price"], "10");
+        let event = world.event(&id).await.unwrap();
+        assert_eq!(event.event_variables.unwrap()["order_price"], "10", "{id}");
+    }
+    let rejected = world.rejected();
+    assert_eq!(rejected.len(), 10);
+    assert!(
+        rejected.iter().all(|(_, class)| class == "order-changed"),
+        "{rejected:?}"
+    );
+}
+
+/// A batch in a form that is not read is refused by name, by every function, and not taken for one order.
+#[tokio::test]
+async fn a_batch_of_kafka_is_refused_by_name() {
+    let event = json!({"eventSource": "aws:kafka", "eventSourceArn": "arn:aws:kafka:us-east-1:1:cluster/c/1",
+        "records": {"orders-0": [{"topic": "orders", "partition": 0, "offset": 1, "value": "e30="}]}});
+    let world = World::new().await;
+    let refused = [
+        world
+            .predict()
+            .handle(event.clone(), now())
+            .await
+            .err()
+            .map(|error| error.to_string()),
+        world
+            .ingest()
+            .handle(event.clone(), now())
+            .await
+            .err()
+            .map(|error| error.to_string()),
+        world
+            .label()
+            .handle(event, now())
+            .await
+            .err()
+            .map(|error| error.to_string()),
+    ];
+    let want = "the event is a batch of `aws:kafka`, which is not read; connect the function to a Kinesis stream or an SQS queue";
+    assert!(
+        refused.iter().all(|error| error.as_deref() == Some(want)),
+        "{refused:?}"
+    );
+    assert_eq!(world.rejected(), []);
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::world::{MAPPING, World, kinesis, now, order, orders, sqs};
 
 #[track_caller]
-fn failures(answer: Result<Answer, predict::InvocationError>) -> String {
+fn failures(answer: Result<Answer, shared::batch::InvocationError>) -> String {
     serde_json::to_string(&answer.unwrap()).unwrap()
 }
 
@@ -253,9 +253,9 @@ async fn what_can_never_be_decided_is_parked_with_its_reason() {
         classes,
         [
             "predict/orders/1.json not-json",
-            "predict/orders/2.json not-utf8",
+            "predict/orders/2.json not-json",
             "predict/orders/3.json empty",
-            "predict/orders/4.json not-json",
+            "predict/orders/4.json too-deep",
             "predict/orders/5.json bad-timestamp",
             "predict/orders/7.json missing-member",
             "predict/orders/8.json missing-member",
@@ -336,4 +336,148 @@ async fn a_model_elsewhere_is_asked_what_the_mapping_says() {
         (noted.variable.as_str(), noted.problem.as_str()),
         ("lost", "has no body")
     );
+}
+
+/// The revisions of an order as a feed may number them: oldest first, each a decision of its own.
+#[tokio::test]
+async fn any_growing_number_or_time_is_a_revision() {
+    for (revisions, want) in [
+        (vec![json!(0), json!(1), json!(2)], vec![0, 1, 2]),
+        (
+            vec![json!(99_999), json!(100_000), json!(1_793_491_200)],
+            vec![99_999, 100_000, 1_793_491_200],
+        ),
+        (
+            vec![json!("2026-11-01T00:00:00Z"), json!("2026-11-01T00:05:00Z")],
+            vec![1_793_491_200, 1_793_491_500],
+        ),
+        (
+            vec![
+                json!("2026-11-01T00:00:00Z"),
+                json!("2026-11-01T00:00:00.25Z"),
+                json!("2026-11-01T00:00:01Z"),
+            ],
+            vec![1_793_491_200, 1_793_491_200_250_000, 1_793_491_201],
+        ),
+        // Written by a release that knew five digits; absent is 1.
+        (
+            vec![Value::Null, json!(7), json!(u64::MAX)],
+            vec![1, 7, u64::MAX],
+        ),
+    ] {
+        let world = World::new().await;
+        // Whatever order they come in.
+        for revision in revisions.iter().rev() {
+            let mut order = order("o-1", "10");
+            order["revision"] = revision.clone();
+            let answer = world.predict().handle(orders(&[order]), now()).await;
+            assert_eq!(failures(answer), ALL_DONE, "{revision}");
+        }
+        let decisions = world.decisions("o-1").await;
+        let got: Vec<u64> = decisions.iter().map(|decision| decision.revision).collect();
+        assert_eq!(got, want);
+        let undetermined = decisions
+            .iter()
+            .filter(|decision| decision.undetermined)
+            .count();
+        assert_eq!(undetermined, 0, "{want:?}");
+        let ids: std::collections::BTreeSet<&str> = decisions
+            .iter()
+            .map(|decision| decision.decision_id.as_str())
+            .collect();
+        assert_eq!(ids.len(), want.len());
+    }
+}
+
+/// Numbers beyond 64 bits as ids, revisions and in labels: two of them are never one.
+#[tokio::test]
+async fn numbers_beyond_64_bits_are_exact_or_rejected() {
+    let world = World::new().await;
+    let order = |id: &str, revision: &str| {
+        format!(
+            r#"{{"order_id":{id},"revision":{revision},"created_at":"2026-06-01T10:15:30Z","total":"10","customer":{{"id":"c"}}}}"#
+        )
+        .into_bytes()
+    };
+    let ids = [
+        "4200000123202401011234567890",
+        "4200000123202401011234567891",
+    ];
+    let records = [
+        order(ids[0], "1"),
+        order(ids[1], "1"),
+        order("\"o-1\"", "18446744073709551616"),
+        order("\"o-1\"", "18446744073709551617"),
+    ];
+    let records: Vec<(&str, &[u8])> = ["1", "2", "3", "4"]
+        .into_iter()
+        .zip(records.iter().map(Vec::as_slice))
+        .collect();
+    world
+        .predict()
+        .handle(kinesis(&records), now())
+        .await
+        .unwrap();
+    for id in ids {
+        let decisions = world.decisions(id).await;
+        assert_eq!((decisions.len(), decisions[0].order_id.as_str()), (1, id));
+    }
+    assert_eq!(world.decisions("o-1").await.len(), 0);
+    let rejected: Vec<String> = world
+        .rejected()
+        .into_iter()
+        .map(|(_, class)| class)
+        .collect();
+    assert_eq!(rejected, ["bad-revision", "bad-revision"]);
+    // A label finds the one that it is about.
+    let label = format!(
+        r#"{{"order_id":{},"kind":"chargeback","reason_code":"10.4","source":"processor","label_timestamp":"2026-06-20T00:00:00Z"}}"#,
+        ids[1]
+    );
+    world
+        .label()
+        .handle(kinesis(&[("1", label.as_bytes())]), now())
+        .await
+        .unwrap();
+    let labelled = async |id: &str| world.decisions(id).await[0].label.is_some();
+    assert_eq!(
+        (labelled(ids[0]).await, labelled(ids[1]).await),
+        (false, true)
+    );
+}
+
+/// Broken text costs the member that holds it: nothing where nobody reads it, the variable where one does.
+#[tokio::test]
+async fn broken_text_costs_its_member() {
+    let world = World::new().await;
+    let order = |id: &str, note: &[u8], email: &[u8]| {
+        let head = format!(
+            r#"{{"order_id":"{id}","created_at":"2026-06-01T10:15:30Z","total":"10","note":""#
+        );
+        let middle = br#"","customer":{"id":"c","email":""#;
+        [head.as_bytes(), note, middle, email, br#""}}"#].concat()
+    };
+    let cases: [(&str, &[u8], &[u8], bool); 5] = [
+        ("o-1", b"fine", b"jo@example.com", false),
+        ("o-2", b"M\xfcller", b"jo@example.com", false),
+        ("o-3", br"\ud83d", b"jo@example.com", false),
+        ("o-4", b"fine", b"j\xf6@example.com", true),
+        ("o-5", b"fine", br"j\udc00@example.com", true),
+    ];
+    for (id, note, email, undetermined) in cases {
+        let payload = order(id, note, email);
+        world
+            .predict()
+            .handle(kinesis(&[("k", &payload)]), now())
+            .await
+            .unwrap();
+        let decision = &world.decisions(id).await[0];
+        assert_eq!(decision.undetermined, undetermined, "{id}");
+        assert_eq!(
+            decision.variables.contains_key("email_address"),
+            !undetermined,
+            "{id}"
+        );
+    }
+    assert_eq!(world.rejected(), []);
 }

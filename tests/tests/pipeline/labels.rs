@@ -2,8 +2,9 @@
 
 use fraudstream::fault::Fault;
 use serde_json::{Value, json};
+use shared::decisions::Decision;
 
-use crate::world::{World, now, order, orders, sqs};
+use crate::world::{MAPPING, World, now, order, orders, sqs};
 
 fn chargeback(id: &str, kind: &str, code: &str, source: &str, time: &str) -> Value {
     json!({"order_id": id, "kind": kind, "reason_code": code, "source": source, "label_timestamp": time})
@@ -280,5 +281,509 @@ async fn a_label_between_event_and_decision_reaches_the_decision() {
         .handle(orders(&[order("o-1", "10")]), now())
         .await
         .unwrap();
+    assert_eq!(label_now(&world, "o-1").await, both("fraud"));
+}
+
+fn revision(id: &str, revision: u32) -> Value {
+    let mut order = order(id, "10");
+    order["revision"] = json!(revision);
+    order
+}
+
+/// Label messages, each in a batch of its own.
+async fn label_all(world: &World, messages: &[Value]) {
+    for (n, message) in messages.iter().enumerate() {
+        let mut batch = sqs(&[message]);
+        batch["Records"][0]["messageId"] = json!(format!("label-{n}"));
+        world.label().handle(batch, now()).await.unwrap();
+    }
+}
+
+fn labels_of(decisions: &[Decision]) -> Vec<(u64, Option<String>)> {
+    let label = |decision: &Decision| decision.label.clone().and_then(|entry| entry.label);
+    decisions
+        .iter()
+        .map(|decision| (decision.revision, label(decision)))
+        .collect()
+}
+
+/// A refund, and whatever else changes no label, is no reason to keep its event out.
+#[tokio::test]
+async fn a_message_without_a_label_that_came_first_lets_history_in() {
+    let refund = chargeback("o-1", "refund", "", "processor", "2026-06-20T00:00:00Z");
+    let world = World::new().await;
+    label_all(&world, std::slice::from_ref(&refund)).await;
+    world
+        .ingest()
+        .handle(orders(&[order("o-1", "10")]), now())
+        .await
+        .unwrap();
+    assert_eq!(label_now(&world, "o-1").await, (None, None));
+    // A chargeback that waited beside it counts.
+    let world = World::new().await;
+    let fraud = chargeback(
+        "o-1",
+        "chargeback",
+        "10.4",
+        "processor",
+        "2026-06-10T00:00:00Z",
+    );
+    label_all(&world, &[fraud, refund]).await;
+    world
+        .ingest()
+        .handle(orders(&[order("o-1", "10")]), now())
+        .await
+        .unwrap();
+    assert_eq!(
+        label_now(&world, "o-1").await,
+        (None, Some("fraud".to_owned()))
+    );
+}
+
+/// Events without a decision have a label history like any other: rank, then the newest, whatever came first.
+#[tokio::test]
+async fn rank_then_time_decides_the_label_of_an_event_without_a_decision() {
+    let fraud = chargeback(
+        "o-1",
+        "chargeback",
+        "10.4",
+        "processor",
+        "2026-06-20T00:00:00Z",
+    );
+    let reversal = chargeback("o-1", "reversal", "", "processor", "2026-06-25T00:00:00Z");
+    let verdict = chargeback("o-1", "verdict", "legit", "analyst", "2026-06-05T00:00:00Z");
+    let later = chargeback("o-1", "chargeback", "10.4", "shop", "2026-06-28T00:00:00Z");
+    let cases: [(&[&Value], &str); 5] = [
+        (&[&fraud], "fraud"),
+        (&[&fraud, &reversal], "legit"),
+        (&[&verdict, &later], "legit"),
+        (&[&fraud, &reversal, &later], "legit"),
+        (&[&fraud, &later], "fraud"),
+    ];
+    for (messages, want) in cases {
+        for start in 0..messages.len() {
+            for stored_after in 0..=messages.len() {
+                let world = World::new().await;
+                for n in 0..=messages.len() {
+                    if n == stored_after {
+                        let history = orders(&[order("o-1", "10")]);
+                        world.ingest().handle(history, now()).await.unwrap();
+                    }
+                    if n < messages.len() {
+                        label_all(
+                            &world,
+                            std::slice::from_ref(messages[(start + n) % messages.len()]),
+                        )
+                        .await;
+                    }
+                }
+                assert_eq!(
+                    label_now(&world, "o-1").await,
+                    (None, Some(want.to_owned())),
+                    "{} messages from {start}, stored after {stored_after}",
+                    messages.len()
+                );
+            }
+        }
+    }
+}
+
+/// A history record that comes again does not put its label over what was learnt since.
+#[tokio::test]
+async fn history_that_comes_again_keeps_the_label_that_counts() {
+    let world = World::new().await;
+    let mut known = order("o-1", "10");
+    known["label"] = json!("legit");
+    let history = orders(&[known]);
+    world.ingest().handle(history.clone(), now()).await.unwrap();
+    label_all(
+        &world,
+        &[chargeback(
+            "o-1",
+            "chargeback",
+            "10.4",
+            "processor",
+            "2026-06-20T00:00:00Z",
+        )],
+    )
+    .await;
+    world.ingest().handle(history, now()).await.unwrap();
+    assert_eq!(
+        label_now(&world, "o-1").await,
+        (None, Some("fraud".to_owned()))
+    );
+}
+
+/// The labels of a revision go to those that come later, also where the first attempt got no further than the decision.
+#[tokio::test]
+async fn labels_are_carried_to_later_revisions() {
+    for operation in ["BatchGetItem", "UpdateItem", "UpdateEventLabel"] {
+        let world = World::new().await;
+        world
+            .predict()
+            .handle(orders(&[revision("o-1", 1)]), now())
+            .await
+            .unwrap();
+        let fraud = chargeback(
+            "o-1",
+            "chargeback",
+            "10.4",
+            "processor",
+            "2026-06-20T00:00:00Z",
+        );
+        label_all(&world, &[fraud]).await;
+        // The first BatchGetItem asks for decisions, the second for labels.
+        let passes = usize::from(operation == "BatchGetItem");
+        world.faults.inject(operation, Fault::Pass, passes);
+        world.faults.inject(operation, Fault::Throttle, 1);
+        let second = orders(&[revision("o-1", 2)]);
+        world
+            .predict()
+            .handle(second.clone(), now())
+            .await
+            .unwrap_err();
+        world.predict().handle(second, now()).await.unwrap();
+        let fraud = || Some("fraud".to_owned());
+        assert_eq!(
+            labels_of(&world.decisions("o-1").await),
+            [(1, fraud()), (2, fraud())],
+            "{operation}"
+        );
+    }
+}
+
+/// A revision that comes after a later one gets the labels of that.
+#[tokio::test]
+async fn labels_are_carried_to_earlier_revisions() {
+    let world = World::new().await;
+    world
+        .predict()
+        .handle(orders(&[revision("o-1", 2)]), now())
+        .await
+        .unwrap();
+    label_all(
+        &world,
+        &[chargeback(
+            "o-1",
+            "chargeback",
+            "10.4",
+            "processor",
+            "2026-06-20T00:00:00Z",
+        )],
+    )
+    .await;
+    world
+        .predict()
+        .handle(orders(&[revision("o-1", 1)]), now())
+        .await
+        .unwrap();
+    let fraud = || Some("fraud".to_owned());
+    assert_eq!(
+        labels_of(&world.decisions("o-1").await),
+        [(1, fraud()), (2, fraud())]
+    );
+}
+
+/// A label and a new revision at once, with every interleaving of their calls that a delay can make.
+#[tokio::test]
+async fn a_label_that_races_a_revision_reaches_it() {
+    let operations = [
+        "BatchGetItem",
+        "Query",
+        "PutItem",
+        "UpdateItem",
+        "UpdateEventLabel",
+        "GetEventPrediction",
+    ];
+    for (n, slow) in operations.iter().enumerate() {
+        for passes in 0..3 {
+            let world = World::new().await;
+            world
+                .predict()
+                .handle(orders(&[revision("o-1", 1)]), now())
+                .await
+                .unwrap();
+            let delay = std::time::Duration::from_millis(20);
+            world.faults.inject(slow, Fault::Pass, passes);
+            world.faults.inject(slow, Fault::Delay(delay), 1);
+            let fraud = chargeback(
+                "o-1",
+                "chargeback",
+                "10.4",
+                "processor",
+                "2026-06-20T00:00:00Z",
+            );
+            let (predict, label) = (world.predict(), world.label());
+            let (decided, labelled) = futures::join!(
+                predict.handle(orders(&[revision("o-1", 2)]), now()),
+                label.handle(sqs(&[&fraud]), now()),
+            );
+            decided.unwrap();
+            labelled.unwrap();
+            let fraud = || Some("fraud".to_owned());
+            assert_eq!(
+                labels_of(&world.decisions("o-1").await),
+                [(1, fraud()), (2, fraud())],
+                "{n} {slow} after {passes}"
+            );
+            assert_eq!(label_now(&world, "o-1").await, both("fraud"));
+        }
+    }
+}
+
+/// Two labels that are applied at once leave the better one at the service: whoever sent the worse one looks again.
+#[tokio::test]
+async fn two_labels_at_once_leave_the_better_one_at_the_service() {
+    let fraud = chargeback(
+        "o-1",
+        "chargeback",
+        "10.4",
+        "processor",
+        "2026-06-20T00:00:00Z",
+    );
+    let verdict = chargeback("o-1", "verdict", "legit", "analyst", "2026-06-05T00:00:00Z");
+    for decided in [true, false] {
+        for (passes, first) in [(0, true), (1, true), (0, false), (1, false)] {
+            let world = World::new().await;
+            let batch = orders(&[order("o-1", "10")]);
+            if decided {
+                world.predict().handle(batch, now()).await.unwrap();
+            } else {
+                world.ingest().handle(batch, now()).await.unwrap();
+            }
+            // One call of UpdateEventLabel stays behind until the other message is applied.
+            world.faults.inject("UpdateEventLabel", Fault::Pass, passes);
+            world.faults.inject(
+                "UpdateEventLabel",
+                Fault::Delay(std::time::Duration::from_millis(50)),
+                1,
+            );
+            let label = world.label();
+            let messages = if first {
+                [&fraud, &verdict]
+            } else {
+                [&verdict, &fraud]
+            };
+            let (a, b) = futures::join!(
+                label.handle(sqs(&[messages[0]]), now()),
+                label.handle(sqs(&[messages[1]]), now()),
+            );
+            a.unwrap();
+            b.unwrap();
+            let at_service = world.event("o-1").await.unwrap().current_label;
+            assert_eq!(
+                at_service.as_deref(),
+                Some("legit"),
+                "decided {decided}, {passes}, {first}"
+            );
+        }
+    }
+}
+
+/// A label from before its event is kept with the rejected records, whichever of the two came first.
+#[tokio::test]
+async fn a_label_from_before_its_event_is_parked_in_either_order() {
+    let early = chargeback(
+        "o-1",
+        "chargeback",
+        "10.4",
+        "processor",
+        "2026-05-01T00:00:00Z",
+    );
+    let good = chargeback(
+        "o-1",
+        "chargeback",
+        "10.4",
+        "processor",
+        "2026-06-20T00:00:00Z",
+    );
+    for label_first in [true, false] {
+        let world = World::new().await;
+        if label_first {
+            label_all(&world, &[early.clone(), good.clone()]).await;
+        }
+        // The order comes three times: what is parked is parked once.
+        for _ in 0..3 {
+            world
+                .predict()
+                .handle(orders(&[order("o-1", "10")]), now())
+                .await
+                .unwrap();
+        }
+        if !label_first {
+            label_all(&world, &[early.clone(), good.clone()]).await;
+        }
+        assert_eq!(
+            world.rejected(),
+            [(
+                "label/queue/label-0.json".to_owned(),
+                "label-before-event".to_owned()
+            )],
+            "label first: {label_first}"
+        );
+        assert_eq!(label_now(&world, "o-1").await, both("fraud"));
+        assert_eq!(world.decisions("o-1").await[0].label_history.len(), 1);
+    }
+}
+
+/// A date alone is a day where the shop is.
+#[tokio::test]
+async fn a_day_is_one_of_the_feeds_time_zone() {
+    // The event is of 2026-06-01T10:15:30Z: in Auckland it is 22:15 of the same day, in Honolulu 00:15.
+    for (zone, day, want) in [
+        ("UTC", "2026-05-30", None),
+        ("UTC", "2026-05-29", Some("label-before-event")),
+        ("Pacific/Auckland", "2026-05-30", None),
+        ("Pacific/Honolulu", "2026-05-30", None),
+        ("Pacific/Honolulu", "2026-05-29", Some("label-before-event")),
+    ] {
+        let world = World::new().await;
+        world
+            .predict()
+            .handle(orders(&[order("o-1", "10")]), now())
+            .await
+            .unwrap();
+        let mapping = format!("timezone: {zone}{MAPPING}");
+        let label = world.label_with(&mapping);
+        let message = chargeback("o-1", "chargeback", "10.4", "processor", day);
+        label.handle(sqs(&[&message]), now()).await.unwrap();
+        let rejected = world.rejected().into_iter().next().map(|(_, class)| class);
+        assert_eq!(rejected.as_deref(), want, "{zone} {day}");
+    }
+}
+
+/// What a run says of a label is what became of it.
+#[tokio::test]
+async fn a_label_waits_only_where_its_event_is_not_there() {
+    use shared::labels::Applied;
+
+    let world = World::new().await;
+    world
+        .ingest()
+        .handle(orders(&[order("o-1", "10")]), now())
+        .await
+        .unwrap();
+    world
+        .predict()
+        .handle(orders(&[order("o-2", "10")]), now())
+        .await
+        .unwrap();
+    for (id, kind, want) in [
+        ("o-1", "chargeback", Applied::Applied { skewed: false }),
+        ("o-1", "refund", Applied::Kept),
+        ("o-2", "chargeback", Applied::Applied { skewed: false }),
+        ("o-2", "refund", Applied::Kept),
+        ("o-3", "chargeback", Applied::Waiting),
+        ("o-3", "refund", Applied::Kept),
+    ] {
+        let message = chargeback(id, kind, "10.4", "processor", "2026-06-20T00:00:00Z");
+        let records = shared::records::Invocation::new(sqs(&[&message]))
+            .unwrap()
+            .into_records();
+        let handled = world.label().batch(records, now()).await;
+        assert_eq!(
+            *handled.results[0].1.as_ref().unwrap(),
+            [want],
+            "{id} {kind}"
+        );
+    }
+}
+
+/// One message may be about several orders.
+#[tokio::test]
+async fn a_message_about_several_orders_labels_each() {
+    let world = World::new().await;
+    let both_orders = orders(&[order("o-1", "10"), order("o-2", "10")]);
+    world.predict().handle(both_orders, now()).await.unwrap();
+    let mapping = MAPPING.replace(
+        "  event_id: /order_id\n  kind",
+        "  event_id: '.orders[]'\n  kind",
+    );
+    let mut message = chargeback(
+        "",
+        "chargeback",
+        "10.4",
+        "processor",
+        "2026-06-20T00:00:00Z",
+    );
+    message["orders"] = json!(["o-1", "o-2", "o-1"]);
+    let label = world.label_with(&mapping);
+    label.handle(sqs(&[&message]), now()).await.unwrap();
+    for id in ["o-1", "o-2"] {
+        assert_eq!(label_now(&world, id).await, both("fraud"), "{id}");
+    }
+    // A message that names none is kept with its reason.
+    message["orders"] = json!([]);
+    label.handle(sqs(&[&message]), now()).await.unwrap();
+    assert_eq!(world.rejected()[0].1, "missing-member");
+}
+
+/// Labels that an earlier release left waiting, or on a decision alone.
+#[tokio::test]
+async fn labels_of_an_earlier_release_are_found() {
+    use aws_sdk_dynamodb::types::AttributeValue;
+
+    let world = World::new().await;
+    let entry = json!({"label": "fraud", "label_timestamp": "2026-06-20T00:00:00Z", "day_only": false, "rank": 2,
+        "kind": "chargeback", "reason_code": "10.4", "source": "processor"});
+    let entry: AttributeValue = serde_dynamo::to_attribute_value(&entry).unwrap();
+    let put = world
+        .clients
+        .dynamodb
+        .put_item()
+        .table_name(fraudstream::machine::DECISIONS);
+    put.item(
+        "pk",
+        AttributeValue::S(format!("waiting#order#{}", event::EventId::slug("o-1"))),
+    )
+    .item("sk", AttributeValue::S("labels".into()))
+    .item("kind", AttributeValue::S("waiting".into()))
+    .item("label_0123456789abcdef", entry)
+    .send()
+    .await
+    .unwrap();
+    world
+        .predict()
+        .handle(orders(&[revision("o-1", 1)]), now())
+        .await
+        .unwrap();
+    assert_eq!(label_now(&world, "o-1").await, both("fraud"));
+    // The waiting item has expired by now: the label is on the decision alone.
+    let delete = world
+        .clients
+        .dynamodb
+        .delete_item()
+        .table_name(fraudstream::machine::DECISIONS);
+    delete
+        .key(
+            "pk",
+            AttributeValue::S(format!("waiting#order#{}", event::EventId::slug("o-1"))),
+        )
+        .key("sk", AttributeValue::S("labels".into()))
+        .send()
+        .await
+        .unwrap();
+    world
+        .predict()
+        .handle(orders(&[revision("o-1", 2)]), now())
+        .await
+        .unwrap();
+    let fraud = || Some("fraud".to_owned());
+    assert_eq!(
+        labels_of(&world.decisions("o-1").await),
+        [(1, fraud()), (2, fraud())]
+    );
+    // A label that comes now is judged with those on the decisions.
+    label_all(
+        &world,
+        &[chargeback(
+            "o-1",
+            "reversal",
+            "",
+            "shop",
+            "2026-06-25T00:00:00Z",
+        )],
+    )
+    .await;
     assert_eq!(label_now(&world, "o-1").await, both("fraud"));
 }

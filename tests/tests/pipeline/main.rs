@@ -5,6 +5,8 @@
 mod world;
 
 mod batches;
+mod deadlines;
 mod decide;
 mod forward;
+mod kpl;
 mod labels;

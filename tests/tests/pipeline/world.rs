@@ -150,8 +150,13 @@ impl World {
 
     /// `label`.
     pub fn label(&self) -> label::Label {
+        self.label_with(MAPPING)
+    }
+
+    /// `label` under a mapping.
+    pub fn label_with(&self, mapping: &str) -> label::Label {
         self.pipeline
-            .label(Mapping::parse("mapping.yaml", MAPPING).unwrap())
+            .label(Mapping::parse("mapping.yaml", mapping).unwrap())
     }
 
     /// `forward`.

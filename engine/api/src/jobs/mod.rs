@@ -240,9 +240,9 @@ impl Turn<'_> {
         }
         let jobs = self.jobs;
         let event_type = self.job.event_type_name.clone();
+        jobs.engine.stretch_to(&event_type, count).await?;
         let with = jobs.engine.count_update(&event_type, count)?;
-        self.note(Some(with)).await?;
-        Ok(jobs.engine.stretch_to(&event_type, count).await?)
+        self.note(Some(with)).await
     }
 
     /// Notes that a step is done. `with` lands exactly when the note does.

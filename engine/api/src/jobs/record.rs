@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::operations::Tags;
-use crate::store::{Item, Key, Record, failed, write_at};
+use crate::store::{Key, Record, write_at};
 use crate::text;
 
 /// How long a runner may be silent before another takes its job.

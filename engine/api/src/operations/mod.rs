@@ -49,11 +49,14 @@ pub(crate) use versions::{DetectorVersion, Status, rules_over, version_key};
 
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result};
+use crate::pause::pause;
 use crate::shapes::Operation;
 use crate::statistics::Count;
 
 /// How often an operation is run when other writers keep getting in between.
 const ATTEMPTS: u32 = 20;
+/// The pause between two runs, at first and at most.
+const PAUSE: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(250)];
 
 /// What an operation answers: its JSON, and for a prediction how it came about.
 #[derive(Debug)]
@@ -78,24 +81,17 @@ pub(crate) async fn run(engine: &Engine, operation: &Operation, input: &Value) -
 }
 
 /// Does something again for as long as it loses against other writers, but not for ever.
-async fn again<T, R>(mut attempt: impl FnMut() -> R) -> Result<T>
+pub(crate) async fn again<T, R>(mut attempt: impl FnMut() -> R) -> Result<T>
 where
     R: Future<Output = Result<T>>,
 {
     for number in 1..ATTEMPTS {
         match attempt().await {
-            Err(error) if error.is_lost() => back_off(number).await,
+            Err(error) if error.is_lost() => pause(number, PAUSE).await,
             result => return result,
         }
     }
     attempt().await
-}
-
-/// Waits between 0 and a time that doubles to 250 ms, so that writers drift apart.
-async fn back_off(attempt: u32) {
-    let longest = 250.min(5 << attempt.min(6));
-    let random = u64::from(uuid::Uuid::new_v4().as_fields().0);
-    tokio::time::sleep(Duration::from_millis(random % longest)).await;
 }
 
 /// What a Lambda function calls. Whatever else is linked into it makes it start later.

@@ -87,7 +87,8 @@ struct Said {
     /// The score of each model; one that could not be computed is not there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     model_scores: BTreeMap<String, f64>,
-    /// The cells of each external model's answer, as they were, by variable.
+    /// The cells of each external model's answer, as they were, by variable; one that could not
+    /// tell of the event is not there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     external_model_outputs: BTreeMap<String, BTreeMap<String, String>>,
     /// What the entity's history said of the event.
@@ -236,7 +237,8 @@ pub(crate) async fn predict(engine: &Engine, input: Predict) -> Result<(Output, 
     Ok((output, how::header(compiled, &prediction)))
 }
 
-/// Asks the version's models. An external model that fails fails the prediction.
+/// Asks the version's models. An external model that fails fails the prediction; one that cannot
+/// tell of this event is left out.
 async fn ask(
     engine: &Engine,
     compiled: &Compiled,
@@ -253,12 +255,17 @@ async fn ask(
             &event.event_variables,
             blobs.get(endpoint),
         );
-        Ok::<_, Error>((endpoint.clone(), outputs.await?))
+        let outputs = outputs.await?;
+        Ok::<_, Error>(outputs.map(|outputs| (endpoint.clone(), outputs)))
     });
     let history = seen.map_or(&[][..], |seen| &seen.features);
     Ok(Said {
         model_scores: scores(engine, compiled, event, seen).await,
-        external_model_outputs: try_join_all(external).await?.into_iter().collect(),
+        external_model_outputs: try_join_all(external)
+            .await?
+            .into_iter()
+            .flatten()
+            .collect(),
         history: habits::to_text(history),
     })
 }

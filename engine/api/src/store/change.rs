@@ -8,12 +8,12 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::MutexGuard;
 
-use super::{Item, Key, Range, Record, Table, failed, write};
+use super::{Item, Key, Range, Record, Table, write};
 use crate::error::{Error, Result};
 
 /// DynamoDB takes 100 actions in a transaction; one is the ledger.

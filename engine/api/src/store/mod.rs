@@ -9,6 +9,7 @@ mod revised;
 mod tables;
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -21,6 +22,12 @@ pub use tables::{IndexDefinition, TableDefinition};
 pub(crate) use tables::{PREDICTIONS_INDEX, create, definitions};
 
 use crate::error::{Code, Error, Result};
+use crate::pause::pause;
+
+/// So many answers in a row that read nothing are a table that is throttled.
+const UNREAD_ROUNDS: u32 = 6;
+/// The pause before unread keys are asked for again, at first and at most.
+const UNREAD_PAUSE: [Duration; 2] = [Duration::from_millis(25), Duration::from_secs(1)];
 
 /// One item as the client sends and receives it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -147,7 +154,9 @@ impl Table {
 
     async fn hundred(&self, keys: &[&Key], found: &mut Vec<Item>) -> Result<()> {
         let mut wanted: Vec<Item> = keys.iter().map(|key| key.attributes()).collect();
+        let mut fruitless = 0;
         while !wanted.is_empty() {
+            let before = wanted.len();
             let keys = KeysAndAttributes::builder()
                 .set_keys(Some(wanted))
                 .consistent_read(true);
@@ -161,13 +170,26 @@ impl Table {
                     .flatten()
                     .flat_map(|(_, items)| items),
             );
-            // A page holds 16 MB; what did not fit is asked for again.
+            // What did not fit into a page of 16 MB, or what a throttled table did not read.
             wanted = output
                 .unprocessed_keys
                 .into_iter()
                 .flatten()
                 .flat_map(|(_, k)| k.keys)
                 .collect();
+            if wanted.is_empty() {
+                break;
+            }
+            fruitless = if wanted.len() < before {
+                0
+            } else {
+                fruitless + 1
+            };
+            if fruitless >= UNREAD_ROUNDS {
+                tracing::error!(keys = wanted.len(), "BatchGetItem leaves keys unprocessed");
+                return Err(throttled());
+            }
+            pause(fruitless, UNREAD_PAUSE).await;
         }
         Ok(())
     }
@@ -264,6 +286,11 @@ fn kind<E>(_: &E) -> &'static str {
     std::any::type_name::<E>()
 }
 
+fn throttled() -> Error {
+    let message = "Rate exceeded: the engine's tables are throttled. Try again.";
+    Error::new(Code::Throttling, message)
+}
+
 /// What a failed call to DynamoDB means for the client.
 pub(crate) fn failed<E>(error: SdkError<E>) -> Error
 where
@@ -274,10 +301,7 @@ where
     let (code, message) = match code.as_str() {
         "ThrottlingException"
         | "ProvisionedThroughputExceededException"
-        | "RequestLimitExceeded" => (
-            Code::Throttling,
-            "Rate exceeded: the engine's tables are throttled. Try again.".to_owned(),
-        ),
+        | "RequestLimitExceeded" => return throttled().with_source(error),
         "AccessDeniedException" => (
             Code::AccessDenied,
             "The engine may not use its tables.".to_owned(),

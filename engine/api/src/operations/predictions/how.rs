@@ -1,5 +1,7 @@
 //! How a prediction came about, for the response header: what the API's answer lacks.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::{Prediction, matched, verdicts, with};
@@ -16,7 +18,10 @@ struct How<'a> {
     detector_version_id: &'a str,
     engine: &'static str,
     rules: Vec<Matched<'a>>,
-    undetermined: Vec<&'a str>,
+    /// Rules that were reached and could not be evaluated, and before them the external models that
+    /// could not tell of the event, as `model:<endpoint>`: whoever does not know `unscored` must
+    /// see them too, whether a rule reads them or not.
+    undetermined: Vec<Cow<'a, str>>,
     /// Models of the version that could not score.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unscored: Vec<&'a str>,
@@ -40,6 +45,16 @@ fn is_zero(number: &usize) -> bool {
 
 pub(super) fn header(compiled: &Compiled, prediction: &Prediction) -> String {
     let rule = |rule: &'_ BundledRule| rule.rule_version;
+    let said = &prediction.said;
+    let version = &compiled.version;
+    let external = version.external_models.iter();
+    let silent: Vec<&str> = external
+        .map(|model| model.model_endpoint.as_str())
+        .filter(|endpoint| !said.external_model_outputs.contains_key(*endpoint))
+        .collect();
+    let models = silent.iter().map(|model| format!("model:{model}").into());
+    let rules = with(compiled, &prediction.verdicts, verdicts::UNDETERMINED);
+    let rules = rules.map(|rule| rule.rule_id.as_str().into());
     let mut how = How {
         prediction_timestamp: &prediction.prediction_timestamp,
         detector_id: &prediction.detector_id,
@@ -51,15 +66,13 @@ pub(super) fn header(compiled: &Compiled, prediction: &Prediction) -> String {
                 version: rule(matched),
             })
             .collect(),
-        undetermined: with(compiled, &prediction.verdicts, verdicts::UNDETERMINED)
-            .map(|rule| rule.rule_id.as_str())
-            .collect(),
-        unscored: compiled
-            .version
+        undetermined: models.chain(rules).collect(),
+        unscored: version
             .models
             .iter()
             .map(|model| model.version.model_id.as_str())
-            .filter(|id| !prediction.said.model_scores.contains_key(*id))
+            .filter(|id| !said.model_scores.contains_key(*id))
+            .chain(silent.iter().copied())
             .collect(),
         left_out: 0,
     };

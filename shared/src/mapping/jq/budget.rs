@@ -1,0 +1,84 @@
+//! What a filter may still do.
+
+use std::cell::Cell;
+
+use jaq_json::{Num, Val};
+
+/// What all filters together may do for one order. A unit is one operation on one value, or 64 bytes that are built.
+pub(in super::super) const WORK: u64 = 500_000;
+/// How deep a value may be nested. Values are freed and compared recursively, so depth is stack.
+pub(super) const MAX_DEPTH: u16 = 512;
+/// The longest whole number that a filter may compute with, in bits.
+const MAX_BITS: u64 = 4096;
+/// Bytes that cost a unit.
+const BYTES_A_UNIT: usize = 64;
+
+thread_local! {
+    /// What the filter that runs on this thread may still do.
+    pub(super) static LEFT: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Unwinds a filter whose budget is used up. It passes through jaq, which catches errors (`try`) and no panics.
+pub(super) struct UsedUp;
+
+/// Pays for work before it is done.
+pub(super) fn pay(units: u64) {
+    match LEFT.get().checked_sub(units) {
+        Some(left) => LEFT.set(left),
+        None => {
+            LEFT.set(0);
+            // Unlike `panic!` it calls no hook: nothing is printed.
+            std::panic::resume_unwind(Box::new(UsedUp));
+        }
+    }
+}
+
+pub(super) fn pay_for(count: usize) {
+    pay(u64::try_from(count).unwrap_or(u64::MAX));
+}
+
+pub(super) fn pay_for_bytes(bytes: usize) {
+    pay_for(1 + bytes / BYTES_A_UNIT);
+}
+
+/// Pays for walking through a value.
+pub(super) fn pay_for_walk(value: &Val) {
+    match value {
+        Val::TStr(text) | Val::BStr(text) => pay_for_bytes(text.len()),
+        Val::Arr(values) => {
+            pay(1);
+            values.iter().for_each(pay_for_walk);
+        }
+        Val::Obj(members) => {
+            pay(1);
+            for (key, value) in members.iter() {
+                pay_for_walk(key);
+                pay_for_walk(value);
+            }
+        }
+        Val::Num(number) => pay_for_bits(number),
+        Val::Null | Val::Bool(_) => pay(1),
+    }
+}
+
+pub(super) fn bits(number: &Num) -> u64 {
+    match number {
+        Num::BigInt(number) => number.bits(),
+        Num::Int(_) | Num::Float(_) => 64,
+        // A decimal is kept as the text it was written as.
+        Num::Dec(text) => 4 * u64::try_from(text.len()).unwrap_or(u64::MAX),
+    }
+}
+
+fn pay_for_bits(number: &Num) {
+    pay(1 + bits(number) / 64);
+}
+
+/// Pays for a whole number that an operation may give.
+pub(super) fn pay_for_number(bits: u64) {
+    pay(if bits > MAX_BITS {
+        u64::MAX
+    } else {
+        1 + bits / 64
+    });
+}
