@@ -133,10 +133,10 @@ mod tests {
                 .unwrap();
                 (entry.id(), entry)
             });
-            let held = of(&history_of.collect(), &BTreeSet::from(["fraud"]), now);
-            let text = held.map_or("-".to_owned(), |(hold, until)| {
-                let hold = serde_json::to_value(hold).unwrap();
-                format!("{} until {until}", hold.as_str().unwrap())
+            let found = of(&history_of.collect(), &BTreeSet::from(["fraud"]), now);
+            let text = found.map_or("-".to_owned(), |(hold, until)| {
+                let reason = serde_json::to_value(hold).unwrap();
+                format!("{} until {until}", reason.as_str().unwrap())
             });
             assert!(text.starts_with(want), "{history}: {text}");
         }

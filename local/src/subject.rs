@@ -474,7 +474,7 @@ impl Finder<'_> {
     /// Finds everything that is kept of a subject.
     ///
     /// # Errors
-    /// [`Error`].
+    /// [`enum@Error`].
     pub async fn find(&self, whom: Whom) -> Result<Found, Error> {
         let mut found = Found {
             traces: Traces::new(whom),
@@ -495,7 +495,7 @@ impl Finder<'_> {
         }
         found.decisions = self.decisions(&subjects, &found.traces).await?;
         let types = self.variable_types().await?;
-        self.learn(&types, &mut found);
+        learn(&types, &mut found);
         self.objects(&types, &mut found).await?;
         for (event_type, event_id) in &found.traces.events {
             found
@@ -537,36 +537,6 @@ impl Finder<'_> {
             }
         }
         Ok(all)
-    }
-
-    /// What events and decisions tell of the subject.
-    fn learn(&self, types: &Types, found: &mut Found) {
-        let Found {
-            traces,
-            events,
-            decisions,
-            ..
-        } = found;
-        for event in &*events {
-            for (name, values) in &event.values {
-                for value in values {
-                    traces.add_value(types, name, value);
-                }
-            }
-        }
-        for decision in &*decisions {
-            traces.add_event(&decision.event_type, &decision.event_id);
-            traces.add_name(&decision.order_id);
-            // An entity that is not known is in no index.
-            if hold::is_hash(&decision.entity_id) {
-                traces.held.insert(decision.entity_id.clone());
-            } else if decision.gsi1pk.is_some() {
-                traces.entities.insert(decision.entity_id.clone());
-            }
-            for (name, value) in &decision.variables {
-                traces.add_value(types, name, value);
-            }
-        }
     }
 
     pub(crate) async fn variable_types(&self) -> Result<Types, Error> {
@@ -846,6 +816,36 @@ impl Finder<'_> {
             }
         }
         Ok(owned)
+    }
+}
+
+/// What events and decisions tell of the subject.
+fn learn(types: &Types, found: &mut Found) {
+    let Found {
+        traces,
+        events,
+        decisions,
+        ..
+    } = found;
+    for event in &*events {
+        for (name, values) in &event.values {
+            for value in values {
+                traces.add_value(types, name, value);
+            }
+        }
+    }
+    for decision in &*decisions {
+        traces.add_event(&decision.event_type, &decision.event_id);
+        traces.add_name(&decision.order_id);
+        // An entity that is not known is in no index.
+        if hold::is_hash(&decision.entity_id) {
+            traces.held.insert(decision.entity_id.clone());
+        } else if decision.gsi1pk.is_some() {
+            traces.entities.insert(decision.entity_id.clone());
+        }
+        for (name, value) in &decision.variables {
+            traces.add_value(types, name, value);
+        }
     }
 }
 

@@ -365,8 +365,9 @@ async fn finish_all<T>(
 }
 
 /// The `finish` of a function whose records are done one by one.
-pub async fn done<T>(done: &[&T], say: &dyn Fn(usize, Result<(), Failure>)) {
+pub fn done<T>(done: &[&T], say: &dyn Fn(usize, Result<(), Failure>)) -> std::future::Ready<()> {
     (0..done.len()).for_each(|index| say(index, Ok(())));
+    std::future::ready(())
 }
 
 /// Runs one record; a panic is a rejection, so that a bug costs one record and not the batch.
@@ -405,12 +406,12 @@ fn panicked() -> Failure {
 fn in_turn(records: &[Record], subjects: impl Fn(usize) -> Vec<String>) -> Vec<Vec<usize>> {
     // A disjoint set: each record points towards the first record of its group.
     let mut first: Vec<usize> = (0..records.len()).collect();
-    fn root(first: &[usize], mut index: usize) -> usize {
+    let root = |first: &[usize], mut index: usize| {
         while first[index] != index {
             index = first[index];
         }
         index
-    }
+    };
     let mut seen: HashMap<(bool, String), usize> = HashMap::new();
     for (index, record) in records.iter().enumerate() {
         let key = record.key.clone().map(|key| (true, key));

@@ -154,7 +154,9 @@ impl<'a> Scan<'a> {
     /// Puts `with` in the place of a part of the text.
     fn replace(&mut self, from: usize, to: usize, with: &[&str]) {
         self.copy.push_str(&self.text[self.copied_to..from]);
-        with.iter().for_each(|part| self.copy.push_str(part));
+        for part in with {
+            self.copy.push_str(part);
+        }
         self.copied_to = to;
     }
 

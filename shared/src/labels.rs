@@ -9,6 +9,7 @@
 //! at the history ([`Labels::catch_up`]). Every step is safe to repeat.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -434,7 +435,7 @@ impl Labels {
     ) -> Result<(), Failure> {
         let until = now.epoch_seconds() + self.retention_seconds;
         let record = record.filter(|record| record.payload.len() <= LONGEST_RECORD);
-        let record = record.map(|record| stored_record(record)).transpose()?;
+        let record = record.map(stored_record).transpose()?;
         let mut set = "SET #label = :label, kind = :kind, expires_at = :until".to_owned();
         let mut update = self
             .decisions
@@ -637,7 +638,8 @@ impl Labels {
             .update_item()
             .table_name(self.decisions.table());
         for (place, (id, entry)) in lacking.iter().enumerate() {
-            update.push_str(&format!(", label_history.#l{place} = :l{place}"));
+            // Writing to a String cannot fail.
+            let _ = write!(update, ", label_history.#l{place} = :l{place}");
             request = request
                 .expression_attribute_names(format!("#l{place}"), *id)
                 .expression_attribute_values(format!(":l{place}"), entry.item()?);

@@ -129,7 +129,7 @@ impl Invocation {
     /// Tells a batch from a bare order: a batch has `Records` with an `eventSource`.
     ///
     /// # Errors
-    /// [`ForeignBatch`] for a batch of Kafka, MQ or DocumentDB, whose records stand elsewhere.
+    /// [`ForeignBatch`] for a batch of Kafka, MQ or `DocumentDB`, whose records stand elsewhere.
     pub fn new(event: Value) -> Result<Self, ForeignBatch> {
         // `aws:kafka` (MSK) and `SelfManagedKafka` have an object of partitions in `records`, `aws:rmq` and `aws:amq`
         // have other members; none has `Records`. An order may have an `eventSource` of its own, but none like these.

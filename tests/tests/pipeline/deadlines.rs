@@ -40,7 +40,7 @@ fn slow_after(world: &World, operation: &str, fast: usize) {
     world.faults.inject(operation, Fault::Pass, fast);
     world
         .faults
-        .inject(operation, Fault::Delay(Duration::from_secs(60)), 100);
+        .inject(operation, Fault::Delay(Duration::from_mins(1)), 100);
 }
 
 #[tokio::test]

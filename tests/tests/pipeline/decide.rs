@@ -452,7 +452,7 @@ async fn broken_text_costs_its_member() {
     let world = World::new().await;
     let order = |id: &str, note: &[u8], email: &[u8]| {
         let head = format!(
-            r#"{{"order_id":"{id}","created_at":"2026-06-01T10:15:30Z","total":"10","note":""#
+            r#"{{"order_id":"{id}","created_at":"2026-06-01T10:15:30Z","total":"10","items":[],"note":""#
         );
         let middle = br#"","customer":{"id":"c","email":""#;
         [head.as_bytes(), note, middle, email, br#""}}"#].concat()

@@ -23,13 +23,12 @@ pub(super) struct UsedUp;
 
 /// Pays for work before it is done.
 pub(super) fn pay(units: u64) {
-    match LEFT.get().checked_sub(units) {
-        Some(left) => LEFT.set(left),
-        None => {
-            LEFT.set(0);
-            // Unlike `panic!` it calls no hook: nothing is printed.
-            std::panic::resume_unwind(Box::new(UsedUp));
-        }
+    if let Some(left) = LEFT.get().checked_sub(units) {
+        LEFT.set(left);
+    } else {
+        LEFT.set(0);
+        // Unlike `panic!` it calls no hook: nothing is printed.
+        std::panic::resume_unwind(Box::new(UsedUp));
     }
 }
 

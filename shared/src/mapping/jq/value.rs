@@ -263,7 +263,7 @@ impl Mul for Bounded {
                 pay_for_bytes(text.len().saturating_mul(times));
             }
             (Val::Num(left), Val::Num(right)) => {
-                pay_for_number(bits(left).saturating_add(bits(right)))
+                pay_for_number(bits(left).saturating_add(bits(right)));
             }
             (Val::Obj(_), Val::Obj(_)) => {
                 pay_for_walk(&self.val);
@@ -447,15 +447,12 @@ impl ValT for Bounded {
                 let old = members.get(key).cloned().unwrap_or_default();
                 let new = f(Self::inside(old, depth)).next().transpose()?;
                 let all = Rc::make_mut(&mut members);
-                let inner = match new {
-                    Some(new) => {
-                        all.insert(key.clone(), new.val);
-                        new.depth
-                    }
-                    None => {
-                        all.swap_remove(key);
-                        0
-                    }
+                let inner = if let Some(new) = new {
+                    all.insert(key.clone(), new.val);
+                    new.depth
+                } else {
+                    all.swap_remove(key);
+                    0
                 };
                 Ok(Self::around(
                     Val::Obj(members),
@@ -475,15 +472,12 @@ impl ValT for Bounded {
                     .next()
                     .transpose()?;
                 let all = Rc::make_mut(&mut values);
-                let inner = match new {
-                    Some(new) => {
-                        all[at] = new.val;
-                        new.depth
-                    }
-                    None => {
-                        all.remove(at);
-                        0
-                    }
+                let inner = if let Some(new) = new {
+                    all[at] = new.val;
+                    new.depth
+                } else {
+                    all.remove(at);
+                    0
                 };
                 Ok(Self::around(
                     Val::Arr(values),

@@ -70,8 +70,8 @@ pub(super) async fn explanation(
     prediction: &Prediction,
     attribution: Attribution,
 ) -> Result<Explanation, Unusable> {
-    let scores = &prediction.said.model_scores;
-    if scores.get(&model.version.model_id) == Some(&FIRST_LOGIN) {
+    let said = &prediction.said;
+    if said.model_scores.get(&model.version.model_id) == Some(&FIRST_LOGIN) {
         return Err(Unusable::FirstLogin);
     }
     let artifact = model.artifact.as_ref().ok_or(Unusable::NoArtifact)?;
@@ -79,7 +79,7 @@ pub(super) async fn explanation(
     let values = scorers::values(&scorer, &prediction.event.event_variables);
     let time = Timestamp::parse(&prediction.event.event_timestamp).ok();
     let time = time.map(Timestamp::epoch_seconds);
-    let history = habits::from_text(&prediction.said.history);
+    let history = habits::from_text(&said.history);
     Ok(scorer.explain(&values, time, &history, attribution))
 }
 
