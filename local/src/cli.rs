@@ -494,7 +494,7 @@ impl Cli {
                 ))
                 .await
             }
-            Command::Run(args) => Box::pin(run(&place, args)).await,
+            Command::Run(args) => run(&place, args).await,
             Command::Show(args) => show_decisions(&place, args).await,
             Command::Explain(args) => explain_order(&place, args).await,
             Command::Replay(args) => replay(&place, args).await,

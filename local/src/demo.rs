@@ -64,7 +64,7 @@ pub async fn run(
         .unwrap_or_default())?;
     let orders = events.join("orders.jsonl");
     say(&format!("deciding {}\n", orders.display()))?;
-    let report = Box::pin(decide(&machine, &home, mapping, events, &orders, json)).await?;
+    let report = decide(&machine, &home, mapping, events, &orders, json).await?;
     machine.close().await?;
     if json {
         writeln!(

@@ -168,12 +168,20 @@ impl Function {
     /// Runs records through the handler.
     pub async fn batch(&self, records: Vec<Record>) -> Handled<Effect> {
         let moment = Moment::new(jiff::Timestamp::now(), 0);
+        // The futures of the handlers are large.
         match self {
-            Self::Predict(function) => {
-                wrap(function.batch(records, moment).await, Effect::Decision)
-            }
-            Self::Ingest(function) => wrap(function.batch(records, moment).await, Effect::Event),
-            Self::Label(function) => wrap(function.batch(records, moment).await, Effect::Labels),
+            Self::Predict(function) => wrap(
+                Box::pin(function.batch(records, moment)).await,
+                Effect::Decision,
+            ),
+            Self::Ingest(function) => wrap(
+                Box::pin(function.batch(records, moment)).await,
+                Effect::Event,
+            ),
+            Self::Label(function) => wrap(
+                Box::pin(function.batch(records, moment)).await,
+                Effect::Labels,
+            ),
         }
     }
 }
