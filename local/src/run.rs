@@ -36,9 +36,6 @@ pub enum RunError {
     /// The input.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// What was forgotten cannot be read.
-    #[error(transparent)]
-    Forgotten(#[from] ForgetError),
     /// Reading or noting progress failed.
     #[error("{what}: {source}")]
     Io {
@@ -307,23 +304,21 @@ impl Run<'_> {
             })
     }
 
-    /// Leaves out what was forgotten; returns how many records that are.
-    async fn leave_out(&self, records: &mut Vec<Record>) -> Result<u64, RunError> {
+    /// The records that are about nothing that was forgotten.
+    async fn not_forgotten(&self, records: &[Record]) -> Result<Vec<Record>, ForgetError> {
         let Some(forgotten) = &self.forgotten else {
-            return Ok(0);
+            return Ok(records.to_vec());
         };
         if !forgotten.is_any().await? {
-            return Ok(0);
+            return Ok(records.to_vec());
         }
-        let mut left_out = 0;
-        for record in std::mem::take(records) {
-            if forgotten.holds(&record).await? {
-                left_out += 1;
-            } else {
-                records.push(record);
+        let mut others = Vec::with_capacity(records.len());
+        for record in records {
+            if !forgotten.holds(record).await? {
+                others.push(record.clone());
             }
         }
-        Ok(left_out)
+        Ok(others)
     }
 
     /// Runs one batch, and what must be tried again of it, until nothing must. False: `stop` came
@@ -340,22 +335,8 @@ impl Run<'_> {
             .zip(batch)
             .map(|(number, bytes)| self.record(number, bytes))
             .collect();
-        summary.forgotten += self.leave_out(&mut records).await?;
         for round in 1..=TRIES {
-            let handled = self.function.batch(records.clone()).await;
-            let mut again = Vec::new();
-            let mut cause = String::new();
-            for (record, (position, result)) in records.into_iter().zip(&handled.results) {
-                if let Err(Failure::Retry(retry)) = result {
-                    if again.is_empty() {
-                        cause.clone_from(&retry.cause);
-                    }
-                    again.push(record);
-                } else {
-                    see(position, result);
-                    summary.add(result);
-                }
-            }
+            let (again, cause) = self.try_once(records, see, summary).await;
             if again.is_empty() {
                 return Ok(true);
             }
@@ -379,6 +360,35 @@ impl Run<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// Runs records once; those that must be tried again, and why the first of them must.
+    async fn try_once(
+        &self,
+        records: Vec<Record>,
+        see: &mut impl FnMut(&Position, &Result<Effect, Failure>),
+        summary: &mut Summary,
+    ) -> (Vec<Record>, String) {
+        let others = match self.not_forgotten(&records).await {
+            Ok(others) => others,
+            Err(error) => return (records, error.to_string()),
+        };
+        summary.forgotten += (records.len() - others.len()) as u64;
+        let handled = self.function.batch(others.clone()).await;
+        let mut again = Vec::new();
+        let mut cause = String::new();
+        for (record, (position, result)) in others.into_iter().zip(&handled.results) {
+            if let Err(Failure::Retry(retry)) = result {
+                if again.is_empty() {
+                    cause.clone_from(&retry.cause);
+                }
+                again.push(record);
+            } else {
+                see(position, result);
+                summary.add(result);
+            }
+        }
+        (again, cause)
     }
 
     fn record(&self, number: u64, bytes: Vec<u8>) -> Record {

@@ -17,7 +17,7 @@ pub struct Kept {
     pub events: Vec<Value>,
     /// Decisions, with their variables and labels.
     pub decisions: Vec<Decision>,
-    /// Labels without decision.
+    /// Label histories of its events, decided or not.
     pub labels: Vec<FoundLabels>,
     /// Elements of lists, with what is known of them.
     pub list_entries: BTreeMap<String, Vec<Value>>,
@@ -115,7 +115,7 @@ impl fmt::Display for Kept {
         let labels = labels
             .flat_map(|found| texts(&found.labels))
             .collect::<Vec<_>>();
-        section(f, "labels without decision", &labels)?;
+        section(f, "label histories", &labels)?;
         section(f, "list entries", &by_place(&self.list_entries))?;
         section(f, "rejected records", &by_place(&self.rejected))?;
         let history = self.history.iter();
