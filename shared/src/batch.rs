@@ -123,7 +123,9 @@ pub enum InvocationError {
 /// When the parts of a batch must end. Without a deadline there is no end.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ends {
-    /// Of preparing and processing records.
+    /// Of preparing records: half of the time there is to process them.
+    prepare: Option<Instant>,
+    /// Of processing records.
     pub process: Option<Instant>,
     /// Of finishing what was processed.
     finish: Option<Instant>,
@@ -141,6 +143,7 @@ impl Ends {
         let margin = margin.min(left / 2);
         let before = |part: Duration| deadline.checked_sub(part);
         Self {
+            prepare: before(margin + left.saturating_sub(margin) / 2),
             process: before(margin),
             finish: before(margin / 2),
             park: before(margin / 8),
@@ -149,7 +152,7 @@ impl Ends {
 }
 
 /// Runs a future until `end`; `None` where it was cut off there.
-async fn until<T>(end: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+pub async fn until<T>(end: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
     match end {
         None => Some(future.await),
         Some(end) => tokio::time::timeout_at(end, future).await.ok(),
@@ -330,7 +333,8 @@ impl Batcher {
     }
 }
 
-fn not_reached() -> Failure {
+/// What becomes of a record for which there was no time.
+pub fn not_reached() -> Failure {
     Failure::retry("not reached")
 }
 
@@ -379,14 +383,14 @@ pub async fn caught<T>(process: impl Future<Output = Result<T, Failure>>) -> Res
 }
 
 /// Prepares each record before the batch runs, in the order of the batch; a panic is a rejection, and a record that is
-/// not reached before `ends.process` is a retry.
+/// not reached in half of the time that there is for the batch is a retry.
 pub fn prepare<T>(
     records: &[Record],
     ends: Ends,
     prepare: impl Fn(&Record) -> Result<T, Failure>,
 ) -> Vec<Result<T, Failure>> {
     let one = |record| {
-        if ends.process.is_some_and(|end| Instant::now() >= end) {
+        if ends.prepare.is_some_and(|end| Instant::now() >= end) {
             return Err(not_reached());
         }
         std::panic::catch_unwind(AssertUnwindSafe(|| prepare(record)))

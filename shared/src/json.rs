@@ -49,6 +49,18 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     parse_at_most(bytes, MAX_VALUES)
 }
 
+/// Whether a text is JSON that [`parse`] reads; nothing is built.
+///
+/// # Errors
+/// [`JsonError`].
+pub fn check(bytes: &[u8]) -> Result<(), JsonError> {
+    let text = mark_broken_bytes(bytes);
+    let text = Scan::new(&text, MAX_VALUES).run()?;
+    serde_json::from_str::<IgnoredAny>(&text)
+        .map(drop)
+        .map_err(|error| JsonError::NotJson(error.to_string()))
+}
+
 /// Reads the event of an invocation: as many values as Lambda delivers where it is a batch, [`MAX_VALUES`] where it is
 /// one bare order.
 ///

@@ -7,6 +7,8 @@ use md5::{Digest as _, Md5};
 
 const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
 const DIGEST_BYTES: usize = 16;
+/// What Kinesis takes as a partition key: 256 Unicode characters (API reference, `PutRecord`).
+const LONGEST_KEY: usize = 4 * 256;
 
 /// One user record of an aggregate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,10 @@ fn parts(message: &[u8]) -> Option<Vec<Part>> {
     for field in Fields(message) {
         match field? {
             (PARTITION_KEY_TABLE, Field::Bytes(key)) => {
+                // Each part has its key: a longer one than Kinesis takes would be copied as often.
+                if key.len() > LONGEST_KEY {
+                    return None;
+                }
                 keys.push(String::from_utf8(key.to_vec()).ok()?);
             }
             (RECORDS, Field::Bytes(record)) => records.push(record),

@@ -13,11 +13,12 @@ use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use event::{EventId, EventTypeName, InvalidTimestamp, LabelName, Timestamp};
+use event::{EventId, EventTypeName, InvalidTimestamp, LabelName, Revision, Timestamp};
 use futures::{StreamExt as _, stream};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use crate::batch::Batcher;
 use crate::decisions::{Decision, Decisions, Found, Key};
 use crate::failure::{Call, CallError, Class, Failure, Rejection, dependency};
 use crate::hash::short_hash;
@@ -42,9 +43,9 @@ const LABEL_PREFIX: &str = "label_";
 /// Names the attribute with the message that brought a label.
 const RECORD_PREFIX: &str = "record_";
 /// The longest message that is kept beside its label, in bytes.
-const LONGEST_RECORD: usize = 8 * 1024;
-/// Up to here revisions may have been decided by a release that kept label histories on decisions alone.
-const LAST_SHORT_REVISION: u64 = 99_999;
+const LONGEST_RECORD: usize = 2 * 1024;
+/// The most labels of one event: with their messages they fit into an item of 400 KB.
+const MOST_LABELS: usize = 100;
 
 /// When a label was known, and how exactly that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,6 +205,19 @@ impl LabelHistory {
         Ok(history)
     }
 
+    /// Whether there is room for the labels.
+    ///
+    /// # Errors
+    /// [`Failure::Rejected`] where there are more than [`MOST_LABELS`].
+    fn check_size(&self) -> Result<(), Failure> {
+        if self.labels.len() <= MOST_LABELS {
+            return Ok(());
+        }
+        let reason =
+            format!("the event has {MOST_LABELS} labels already, which is the most that are kept");
+        Err(Failure::rejected("too-many-labels", reason))
+    }
+
     fn add(&mut self, other: &Self) {
         let labels = other.labels.iter();
         self.labels
@@ -250,6 +264,15 @@ pub struct Created<'a> {
     pub decision: Option<&'a Decision>,
 }
 
+/// What a label does to the open review of a decision that it is copied to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Review {
+    /// It came after the decision: it is the verdict.
+    Closes,
+    /// It was there before the decision, which asked for a review all the same.
+    StaysOpen,
+}
+
 /// What the service did with the label that counts.
 enum Told {
     /// It has the label, or there is none to have.
@@ -287,7 +310,8 @@ impl Labels {
         }
     }
 
-    /// Applies a label that a record brought; `now` is the time of receiving it.
+    /// Applies a label that a record brought; `now` is the time of receiving it. Calls of the service keep to the
+    /// budget of `batcher`.
     ///
     /// # Errors
     /// [`Failure::Rejected`] for a time that cannot be right or a label the event type lacks,
@@ -297,6 +321,7 @@ impl Labels {
         label: &Label,
         record: &Record,
         now: Timestamp,
+        batcher: &Batcher,
     ) -> Result<Applied, Failure> {
         if label.time.time.epoch_seconds() - now.epoch_seconds() > FUTURE_SECONDS {
             let reason = format!(
@@ -315,19 +340,34 @@ impl Labels {
 
         // A decision that was written before this look gets the label here; who writes one later finds the label.
         let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
-        let skewed = match self.check_skew(&decisions, &entry) {
+        let mut history = self.history(event_id).await?;
+        let checked = self.check_skew(&decisions, &entry);
+        let checked = checked.and_then(|skewed| history.check_size().map(|()| skewed));
+        let skewed = match checked {
             Ok(skewed) => skewed,
             Err(failure) => {
                 self.remove_from_history(event_id, &entry.id()).await?;
                 return Err(failure);
             }
         };
-        let mut history = self.history(event_id).await?;
-        history.add_copies(&decisions);
-        for decision in &decisions {
-            self.copy_to(decision.clone(), &history.labels).await?;
+        // Releases before label histories kept labels on decisions alone.
+        for (id, copy) in decisions.iter().flat_map(|it| &it.label_history) {
+            if !history.labels.contains_key(id) {
+                self.add_to_history(event_id, copy, None, now).await?;
+                history.labels.insert(id.clone(), copy.clone());
+            }
         }
-        let told = self.tell_service(event_id, history).await?;
+        let labels = history.labels.clone();
+        let told = match self.tell_service(event_id, history, batcher).await {
+            Err(Failure::Rejected(rejection)) => {
+                return Err(self.refused(event_id, &entry, &labels, rejection).await?);
+            }
+            told => told?,
+        };
+        for decision in &decisions {
+            self.copy_to(decision.clone(), &labels, Review::Closes)
+                .await?;
+        }
         Ok(match told {
             _ if entry.label.is_none() => Applied::Kept,
             Told::NoEvent if decisions.is_empty() => Applied::Waiting,
@@ -340,6 +380,24 @@ impl Labels {
         })
     }
 
+    /// What it means that the service refuses the label that counts: the fault of this label, which leaves the history,
+    /// or of one that the service took before.
+    async fn refused(
+        &self,
+        event_id: &EventId,
+        entry: &LabelEntry,
+        labels: &BTreeMap<String, LabelEntry>,
+        rejection: Rejection,
+    ) -> Result<Failure, Failure> {
+        if current(labels) != Some(entry) {
+            return Ok(Failure::set_up(
+                "UpdateEventLabel: a label of before is refused",
+            ));
+        }
+        self.remove_from_history(event_id, &entry.id()).await?;
+        Ok(Failure::Rejected(rejection))
+    }
+
     /// Brings home the labels of events that were just created or found; `done` is told of each when it is done.
     ///
     /// A label whose time turns out to be impossible is written to the rejected records, with the message that brought
@@ -347,6 +405,7 @@ impl Labels {
     pub async fn catch_up(
         &self,
         created: &[Created<'_>],
+        batcher: &Batcher,
         done: impl Fn(usize, Result<(), Failure>),
     ) {
         let mut keys: Vec<Key> = Vec::with_capacity(2 * created.len());
@@ -362,7 +421,7 @@ impl Labels {
                 done(
                     index,
                     match &found {
-                        Ok(found) => self.catch_up_one(created, found).await,
+                        Ok(found) => self.catch_up_one(created, found, batcher).await,
                         Err(failure) => Err(failure.clone()),
                     },
                 );
@@ -370,27 +429,31 @@ impl Labels {
             .await;
     }
 
-    async fn catch_up_one(&self, created: &Created<'_>, found: &Found) -> Result<(), Failure> {
+    async fn catch_up_one(
+        &self,
+        created: &Created<'_>,
+        found: &Found,
+        batcher: &Batcher,
+    ) -> Result<(), Failure> {
         let Created { event_id, decision } = created;
         let mut history = self.history_in(event_id, found);
         if let Some(decision) = decision {
-            for (id, entry) in history.labels.clone() {
-                if let Err(failure) = self.check_skew(std::slice::from_ref(*decision), &entry) {
-                    self.park(event_id, &id, &entry, &history, failure).await?;
-                    history.remove(&id);
-                }
-            }
-            // Releases before label histories kept labels on decisions alone.
-            if (2..=LAST_SHORT_REVISION).contains(&decision.revision) {
+            self.park_impossible(event_id, decision, &mut history)
+                .await?;
+            history.add_copies(std::slice::from_ref(*decision));
+            // Releases before label histories kept labels on the decisions of other revisions alone.
+            if decision.revision != Revision::FIRST.number() {
                 let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
                 history.add_copies(&decisions);
             }
-            self.copy_to((*decision).clone(), &history.labels).await?;
+            // What was known of an earlier revision is no verdict on this one.
+            self.copy_to((*decision).clone(), &history.labels, Review::StaysOpen)
+                .await?;
         }
         if current(&history.labels).is_none() {
             return Ok(());
         }
-        match self.tell_service(event_id, history).await {
+        match self.tell_service(event_id, history, batcher).await {
             Ok(Told::NoEvent) if decision.is_none() => Err(Failure::retry(
                 "UpdateEventLabel: the event is not visible yet",
             )),
@@ -400,6 +463,34 @@ impl Labels {
             ),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Takes labels out of a history that are from before the event, and keeps them with the rejected records.
+    async fn park_impossible(
+        &self,
+        event_id: &EventId,
+        decision: &Decision,
+        history: &mut LabelHistory,
+    ) -> Result<(), Failure> {
+        for (id, entry) in history.labels.clone() {
+            let on_time = self
+                .check_skew(std::slice::from_ref(decision), &entry)
+                .is_ok();
+            if on_time || decision.label_history.contains_key(&id) {
+                continue;
+            }
+            // As with a label that comes now, the first revision's time counts; what a decision has was checked.
+            let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
+            let mut others = decisions.iter();
+            if others.any(|other| other.label_history.contains_key(&id)) {
+                continue;
+            }
+            if let Err(failure) = self.check_skew(&decisions, &entry) {
+                self.park(event_id, &id, &entry, history, failure).await?;
+                history.remove(&id);
+            }
+        }
+        Ok(())
     }
 
     fn label_keys(&self, event_id: &EventId) -> [Key; 2] {
@@ -546,6 +637,7 @@ impl Labels {
         &self,
         event_id: &EventId,
         mut history: LabelHistory,
+        batcher: &Batcher,
     ) -> Result<Told, Failure> {
         let mut sent: Option<LabelEntry> = None;
         for _ in 0..MEETINGS {
@@ -553,10 +645,11 @@ impl Labels {
             if best == sent.as_ref() {
                 return Ok(Told::Knows);
             }
-            if let Some(best) = best
-                && !self.send(event_id, best).await?
-            {
-                return Ok(Told::NoEvent);
+            if let Some(best) = best {
+                batcher.call_permit().await;
+                if !self.send(event_id, best).await? {
+                    return Ok(Told::NoEvent);
+                }
             }
             sent = best.cloned();
             history.add(&self.history(event_id).await?);
@@ -591,6 +684,7 @@ impl Labels {
         &self,
         mut decision: Decision,
         labels: &BTreeMap<String, LabelEntry>,
+        review: Review,
     ) -> Result<(), Failure> {
         let mut meetings = 0;
         loop {
@@ -602,7 +696,7 @@ impl Labels {
             if lacking.is_empty() {
                 return Ok(());
             }
-            if self.try_copy(&decision, &lacking).await? {
+            if self.try_copy(&decision, &lacking, review).await? {
                 let copied = lacking
                     .into_iter()
                     .map(|(id, entry)| (id.clone(), entry.clone()));
@@ -628,6 +722,7 @@ impl Labels {
         &self,
         decision: &Decision,
         lacking: &[(&String, &LabelEntry)],
+        review: Review,
     ) -> Result<bool, Failure> {
         let mut history = decision.label_history.clone();
         let number = |n: u32| AttributeValue::N(n.to_string());
@@ -646,8 +741,10 @@ impl Labels {
             history.insert((*id).clone(), (*entry).clone());
         }
         if let Some(best) = current(&history) {
-            // A verdict closes the review.
-            update.push_str(", label = :label REMOVE gsi2pk, gsi2sk");
+            update.push_str(", label = :label");
+            if review == Review::Closes {
+                update.push_str(" REMOVE gsi2pk, gsi2sk");
+            }
             request = request.expression_attribute_values(":label", best.item()?);
         }
         let request = request

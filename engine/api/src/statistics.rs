@@ -101,7 +101,8 @@ impl Count {
 
 /// The counts of an event type on the wire.
 #[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+// A shard has its span before it has its first count, see `stretch_to`.
+#[serde(default, rename_all = "camelCase")]
 pub(crate) struct Totals {
     number_of_events: i64,
     event_data_size_in_bytes: i64,

@@ -43,7 +43,7 @@ impl Ingest {
     /// [`InvocationError`] where no record could be processed.
     pub async fn handle(&self, event: Value, moment: Moment) -> Result<Response, InvocationError> {
         let records = Invocation::new(event)?.into_records();
-        Ok(self.batch(records, moment).await.response()?)
+        Ok(Box::pin(self.batch(records, moment)).await.response()?)
     }
 
     /// Stores the events of a batch.
@@ -61,7 +61,7 @@ impl Ingest {
                 decision: None,
             };
             let created: Vec<_> = sent.iter().map(created).collect();
-            self.labels.catch_up(&created, say).await;
+            self.labels.catch_up(&created, &self.batcher, say).await;
         };
         let park = async |record: &Record, rejection: &Rejection| {
             self.rejected.write(FUNCTION, record, rejection).await

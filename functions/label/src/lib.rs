@@ -29,7 +29,7 @@ impl Label {
     /// [`InvocationError`] where no record could be processed.
     pub async fn handle(&self, event: Value, moment: Moment) -> Result<Response, InvocationError> {
         let records = Invocation::new(event)?.into_records();
-        Ok(self.batch(records, moment).await.response()?)
+        Ok(Box::pin(self.batch(records, moment)).await.response()?)
     }
 
     /// Applies the labels of a batch; a record may bring labels for several orders.
@@ -64,8 +64,8 @@ impl Label {
     ) -> Result<Vec<Applied>, Failure> {
         let mut all = Vec::with_capacity(labels.len());
         for label in labels {
-            self.batcher.call_permit().await;
-            all.push(self.labels.apply(label, record, moment.now).await);
+            let applied = self.labels.apply(label, record, moment.now, &self.batcher);
+            all.push(applied.await);
         }
         let all: Vec<Applied> = all.into_iter().collect::<Result<_, _>>()?;
         for applied in &all {

@@ -15,7 +15,9 @@ use aws_sdk_frauddetector::types::{Entity, ModelEndpointDataBlob};
 use event::{DetectorVersionId, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
-use shared::batch::{Batcher, Handled, InvocationError, Moment, Response, caught, prepare};
+use shared::batch::{
+    Batcher, Handled, InvocationError, Moment, Response, caught, not_reached, prepare, until,
+};
 use shared::decisions::{
     Decision, Decisions, Found, Key, MatchedRule, Prediction, Verdict, Written,
 };
@@ -144,16 +146,17 @@ impl Predict {
     pub async fn batch(&self, records: Vec<Record>, moment: Moment) -> Handled<Done> {
         let ends = self.batcher.ends(moment.deadline);
         let orders = prepare(&records, ends, |record| self.mapping.order(&record.json()?));
-        let known = self.read(orders.iter().flatten()).await.map(Known::new);
+        let read = until(ends.process, self.read(orders.iter().flatten())).await;
+        let known = read.unwrap_or_else(|| Err(not_reached())).map(Known::new);
         let subjects = |index: usize| {
             let order = orders[index].iter();
             order.map(|order| order.event_id.to_string()).collect()
         };
         let process = async |index: usize, record: &Record| {
+            let order = orders[index].clone()?;
             let known = known.as_ref().map_err(Clone::clone)?;
             let position = Some(record.position.clone());
-            self.decide(orders[index].clone()?, position, known, moment.now)
-                .await
+            self.decide(order, position, known, moment.now).await
         };
         let finish = async |done: &[&Done], say: &dyn Fn(usize, Result<(), Failure>)| {
             self.apply_labels(done, say).await;
@@ -235,7 +238,9 @@ impl Predict {
             }
         }
         self.labels
-            .catch_up(&created, |index, result| say(places[index], result))
+            .catch_up(&created, &self.batcher, |index, result| {
+                say(places[index], result);
+            })
             .await;
     }
 

@@ -3,6 +3,7 @@
 //! Here it is decided who stands behind the client of Amazon Fraud Detector. The handlers cannot tell.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use engine::{Engine, Options};
@@ -11,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use shared::aws;
-use shared::batch::{Batcher, Moment};
+use shared::batch::{Batcher, Moment, until};
 use shared::decisions::Decisions;
 use shared::json;
 use shared::labels::Labels;
@@ -23,6 +24,9 @@ use shared::telemetry::{self, Metrics};
 
 /// The mapping that is compiled in: SAM's builder for Rust copies only the executable.
 const MAPPING: &str = include_str!("../../../config/mapping.yaml");
+
+/// Kept before the deadline for the answer itself.
+const TO_ANSWER: Duration = Duration::from_millis(100);
 
 /// A function's surroundings.
 pub struct Wiring {
@@ -127,10 +131,16 @@ impl Wiring {
                 tracing::warn!(code = ?error.code(), "the definitions could not be checked");
             }
             let answer = handle(payload, moment).await.map_err(Into::into);
-            if let Some(engine) = &self.engine
-                && let Err(error) = engine.flush().await
-            {
-                tracing::warn!(code = ?error.code(), "the counters could not be written");
+            if let Some(engine) = &self.engine {
+                // An answer that comes too late is none: what is not written now is written next time.
+                let end = moment.deadline.and_then(|end| end.checked_sub(TO_ANSWER));
+                match until(end, Box::pin(engine.flush())).await {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => {
+                        tracing::warn!(code = ?error.code(), "the counters could not be written");
+                    }
+                    None => tracing::warn!("there was no time to write the counters"),
+                }
             }
             self.metrics.flush();
             answer

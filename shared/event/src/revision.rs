@@ -91,7 +91,10 @@ impl From<u32> for Revision {
 
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.number().fmt(f)
+        match self {
+            Self { whole, micros: 0 } => whole.fmt(f),
+            Self { whole, micros } => write!(f, "{whole}.{micros:06}"),
+        }
     }
 }
 
@@ -115,7 +118,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, want: &str) {
         let got = match Revision::parse(text, &TimeZone::UTC) {
-            Ok(revision) => format!("{revision} {}", revision.key()),
+            Ok(revision) => format!("{} {}", revision.number(), revision.key()),
             Err(error) => error.to_string(),
         };
         assert_eq!(got, want, "{text}");
@@ -158,6 +161,14 @@ mod tests {
                 "is neither a whole number from 0 nor a time such as 2026-06-01T10:15:30Z",
             );
         }
+    }
+
+    #[test]
+    fn a_time_and_the_number_of_its_microseconds_are_two_revisions() {
+        let text = |text| Revision::parse(text, &TimeZone::UTC).unwrap().to_string();
+        assert_eq!(text("2026-11-01T00:00:00.5Z"), "1793491200.500000");
+        assert_eq!(text("1793491200500000"), "1793491200500000");
+        assert_eq!(text("2026-11-01T00:00:00Z"), "1793491200");
     }
 
     proptest! {

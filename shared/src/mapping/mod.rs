@@ -275,6 +275,14 @@ impl Mapping {
         };
         let variables = self.variables(&document, &mut data_quality);
         let blobs = self.blobs(&document, &mut data_quality);
+        let label = self.history_label(&document, timestamp)?;
+        if document.is_used_up() {
+            // Whatever else could not be read because of it, nothing may fail open.
+            data_quality.push(Quality::undetermined(
+                "order",
+                "makes the filters of the mapping do too much work",
+            ));
+        }
         let mut order = Order {
             event_id: EventId::slug(&order_id),
             order_id,
@@ -284,7 +292,7 @@ impl Mapping {
             variables,
             blobs,
             data_quality,
-            label: self.history_label(&document, timestamp)?,
+            label,
             event_hash: String::new(),
         };
         order.event_hash = order.hash(&self.file.event_type);

@@ -207,7 +207,11 @@ fn known() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             ),
             "undetermined",
         ),
-        ("a thousand items", with("/items", &items(1_000)), "mapped"),
+        (
+            "two thousand items",
+            with("/items", &items(2_000)),
+            "mapped",
+        ),
         (
             "very many items",
             with("/items", &items(10_000)),

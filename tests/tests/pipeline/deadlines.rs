@@ -204,3 +204,17 @@ async fn forward_answers_for_what_is_on_the_bus() {
         .collect();
     assert_eq!(ids.len(), 20);
 }
+
+/// A table that does not answer when earlier decisions are read: nothing is decided, and what is rejected is kept.
+#[tokio::test]
+async fn predict_answers_when_it_cannot_read_what_is_decided() {
+    let world = World::new().await;
+    let mut batch = bodies(&some_orders());
+    batch["Records"][4]["body"] = json!("{not json");
+    slow_after(&world, "BatchGetItem", 0);
+    let start = Instant::now();
+    let answer = world.predict().handle(batch, ends_in(TIME)).await.unwrap();
+    assert!(start.elapsed() < TIME);
+    assert_eq!(failed_count(&answer), 19);
+    assert_eq!(world.rejected().len(), 1);
+}

@@ -481,3 +481,28 @@ async fn broken_text_costs_its_member() {
     }
     assert_eq!(world.rejected(), []);
 }
+
+/// An order that uses up the work of its filters is undetermined, also where only quiet variables and ids suffer.
+#[tokio::test]
+async fn too_much_work_never_fails_open() {
+    let world = World::new().await;
+    let mapping = MAPPING
+        .replace("[/customer/id, ", "['.customer.id | tostring', ")
+        .replace(
+            "  item_count:",
+            "  attempts: {from: '[.notes[] | test(\"x\")] | length', on_invalid: omit}\n  item_count:",
+        );
+    let predict = world.predict_with(&mapping);
+    let mut costly = order("o-1", "10");
+    costly["notes"] = json!(vec!["x"; 20_000]);
+    predict
+        .handle(orders(&[costly, order("o-2", "10")]), now())
+        .await
+        .unwrap();
+    let outcome = async |id: &str| {
+        let decision = world.decisions(id).await.swap_remove(0);
+        (decision.effective_outcome, decision.undetermined)
+    };
+    assert_eq!(outcome("o-1").await, ("review".to_owned(), true));
+    assert!(!outcome("o-2").await.1);
+}

@@ -787,3 +787,162 @@ async fn labels_of_an_earlier_release_are_found() {
     .await;
     assert_eq!(label_now(&world, "o-1").await, both("fraud"));
 }
+
+/// What was known of an earlier revision is no verdict on a later one, which waits for its own.
+#[tokio::test]
+async fn a_label_of_before_does_not_close_the_review_of_a_new_revision() {
+    let world = World::new().await;
+    world
+        .predict()
+        .handle(orders(&[revision("o-1", 1)]), now())
+        .await
+        .unwrap();
+    label_all(
+        &world,
+        &[chargeback(
+            "o-1",
+            "verdict",
+            "legit",
+            "analyst",
+            "2026-06-20T00:00:00Z",
+        )],
+    )
+    .await;
+    let mut second = order("o-1", "1500");
+    second["revision"] = json!(2);
+    for _ in 0..2 {
+        world
+            .predict()
+            .handle(orders(std::slice::from_ref(&second)), now())
+            .await
+            .unwrap();
+    }
+    let open = async || {
+        let decisions = world.pipeline.decisions();
+        let open = decisions
+            .open_reviews(&"review".parse().unwrap(), "2026-06-01", 9)
+            .await;
+        open.unwrap().len()
+    };
+    assert_eq!(open().await, 1);
+    // Its own verdict closes it.
+    label_all(
+        &world,
+        &[chargeback(
+            "o-1",
+            "verdict",
+            "legit",
+            "analyst",
+            "2026-06-21T00:00:00Z",
+        )],
+    )
+    .await;
+    assert_eq!(open().await, 0);
+}
+
+/// A label is from before its event where it is from before the first revision, whichever revision finds it.
+#[tokio::test]
+async fn a_revision_of_another_time_loses_no_label() {
+    let world = World::new().await;
+    world
+        .predict()
+        .handle(orders(&[revision("o-1", 1)]), now())
+        .await
+        .unwrap();
+    label_all(
+        &world,
+        &[chargeback(
+            "o-1",
+            "chargeback",
+            "10.4",
+            "processor",
+            "2026-06-10T00:00:00Z",
+        )],
+    )
+    .await;
+    let mut second = revision("o-1", 2);
+    second["created_at"] = json!("2026-06-25T00:00:00Z");
+    world
+        .predict()
+        .handle(orders(&[second]), now())
+        .await
+        .unwrap();
+    let fraud = || Some("fraud".to_owned());
+    assert_eq!(
+        labels_of(&world.decisions("o-1").await),
+        [(1, fraud()), (2, fraud())]
+    );
+    assert_eq!(world.rejected(), []);
+}
+
+/// A label that the event type lacks is the fault of its message, and of no message after it.
+#[tokio::test]
+async fn a_refused_label_spoils_none_that_comes_later() {
+    for decided in [true, false] {
+        let world = World::new().await;
+        let batch = orders(&[order("o-1", "10")]);
+        if decided {
+            world.predict().handle(batch, now()).await.unwrap();
+        } else {
+            world.ingest().handle(batch, now()).await.unwrap();
+        }
+        let mapping = MAPPING.replace(
+            "code: legit, label: legit",
+            "code: legit, label: unheard_of",
+        );
+        let verdict = chargeback("o-1", "verdict", "legit", "analyst", "2026-06-20T00:00:00Z");
+        world
+            .label_with(&mapping)
+            .handle(sqs(&[&verdict]), now())
+            .await
+            .unwrap();
+        assert_eq!(world.rejected()[0].1, "refused", "decided: {decided}");
+        label_all(
+            &world,
+            &[chargeback(
+                "o-1",
+                "chargeback",
+                "10.4",
+                "processor",
+                "2026-06-10T00:00:00Z",
+            )],
+        )
+        .await;
+        let at_service = world.event("o-1").await.unwrap().current_label;
+        assert_eq!(at_service.as_deref(), Some("fraud"), "decided: {decided}");
+        if decided {
+            assert_eq!(label_now(&world, "o-1").await, both("fraud"));
+        }
+    }
+}
+
+/// A history has a bound, so that it fits into an item; what is beyond is kept with its reason.
+#[tokio::test]
+async fn an_event_has_a_hundred_labels_at_most() {
+    let world = World::new().await;
+    let message = |n: u32| {
+        let mut message = chargeback(
+            "o-1",
+            "refund",
+            &n.to_string(),
+            "processor",
+            "2026-06-20T00:00:00Z",
+        );
+        message["padding"] = json!("x".repeat(1500));
+        message
+    };
+    let messages: Vec<Value> = (0..102).map(message).collect();
+    label_all(&world, &messages).await;
+    let rejected = world.rejected();
+    assert_eq!(rejected.len(), 2);
+    assert!(
+        rejected.iter().all(|(_, class)| class == "too-many-labels"),
+        "{rejected:?}"
+    );
+    world
+        .predict()
+        .handle(orders(&[order("o-1", "10")]), now())
+        .await
+        .unwrap();
+    assert_eq!(world.decisions("o-1").await[0].label_history.len(), 100);
+}

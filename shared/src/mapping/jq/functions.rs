@@ -9,6 +9,7 @@ use memchr::memmem;
 use super::Data;
 use super::budget::{MAX_DEPTH, pay, pay_for, pay_for_bytes, pay_for_walk};
 use super::value::{Bounded, place};
+use crate::json;
 
 /// The longest text that is read as JSON or a number inside a filter.
 const MAX_FROM_JSON: usize = 64 * 1024;
@@ -21,7 +22,10 @@ const COMPILE_UNITS: u64 = 2_000;
 pub(super) fn funs() -> impl Iterator<Item = Fun<Data>> {
     let funs: [jaq_core::native::Filter<jaq_core::RunPtr<Data>>; 9] = [
         ("pay_to_compile", v(0), |cv| {
+            // All matches are collected before the first is paid for: one a byte, of up to 250 bytes.
+            let bytes = cv.1.as_bytes().map_or(0, <[u8]>::len);
             pay(COMPILE_UNITS);
+            pay_for(bytes.saturating_mul(2));
             bome(Ok(cv.1))
         }),
         ("fromjson", v(0), |cv| bome(from_json(&cv.1))),
@@ -48,32 +52,18 @@ fn from_json(value: &Bounded) -> ValR<Bounded> {
     let text = value
         .as_utf8_bytes()
         .ok_or_else(|| Error::str("cannot use this value as a string"))?;
-    pay_for_bytes(text.len());
     let digits = text.chunk_by(|a, b| a.is_ascii_digit() && b.is_ascii_digit());
     if text.len() > MAX_FROM_JSON || digits.map(<[u8]>::len).max() > Some(MAX_DIGITS) {
         pay(u64::MAX);
     }
     // At least two bytes a value, and values take up more than bytes.
     pay_for(text.len() / 2);
-    let mut depth = 0_u16;
-    let mut deepest = 0;
-    for byte in text {
-        match byte {
-            b'[' | b'{' => depth = depth.saturating_add(1),
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    if deepest > MAX_DEPTH {
-        pay(u64::MAX);
-    }
+    // jaq's reader recurses as deep as the text is nested, and takes comments and other things that are no JSON.
+    json::check(text).map_err(|_| Error::str("cannot parse this text as JSON"))?;
     let val = jaq_json::read::parse_single(text)
         .map_err(|_| Error::str("cannot parse this text as JSON"))?;
-    Ok(Bounded {
-        val,
-        depth: deepest,
-    })
+    let depth = u16::try_from(json::MAX_DEPTH).unwrap_or(MAX_DEPTH);
+    Ok(Bounded { val, depth })
 }
 
 fn to_bytes(value: &Bounded) -> ValR<Bounded> {
@@ -110,6 +100,7 @@ fn length(value: &Bounded) -> ValR<Bounded> {
 
 /// Whether every part of `part` is somewhere in `whole`.
 fn contains(whole: &Val, part: &Val) -> bool {
+    pay(1);
     match (whole, part) {
         (Val::BStr(whole), Val::BStr(part)) | (Val::TStr(whole), Val::TStr(part)) => {
             pay_for_bytes(whole.len());
@@ -122,10 +113,7 @@ fn contains(whole: &Val, part: &Val) -> bool {
             pay_for_walk(key);
             whole.get(key).is_some_and(|whole| contains(whole, part))
         }),
-        _ => {
-            pay(1);
-            whole == part
-        }
+        _ => whole == part,
     }
 }
 

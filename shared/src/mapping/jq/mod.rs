@@ -57,6 +57,9 @@ const COMPILING: [(&str, &str); 5] = [
     ("unescape_html", "compiled_unescape_html"),
 ];
 
+/// Functions of jq's library that loop as often as a number says, on no value that would be paid for: Bessel's.
+const LOOPING: [&str; 2] = ["jn", "yn"];
+
 const PAID: &str = "
 def matches($re; $flags): pay_to_compile | compiled_matches($re; $flags);
 def split_matches($re; $flags): pay_to_compile | compiled_split_matches($re; $flags);
@@ -85,6 +88,7 @@ impl Filter {
             .chain(jaq_json::defs());
         let funs = jaq_core::funs()
             .chain(jaq_std::funs())
+            .filter(|(name, ..)| !LOOPING.contains(name))
             .map(|(name, arguments, native)| {
                 let compiling = COMPILING.iter().find(|(called, _)| *called == name);
                 (

@@ -500,15 +500,31 @@ impl ValT for Bounded {
             Ok(part) => part,
             Err(error) => return opt.fail(self, |_| error.into()),
         };
+        let is_empty = match &part.val {
+            Val::Arr(values) => values.is_empty(),
+            Val::TStr(text) | Val::BStr(text) => text.is_empty(),
+            _ => false,
+        };
         let new = f(part).next().transpose()?;
+        if new.as_ref().is_some_and(|new| matches!(new.val, Val::Null)) {
+            return opt.fail(self, |_| {
+                Error::str("cannot put null in the place of a slice").into()
+            });
+        }
         // Where the range is open at an end, nothing is beyond that end.
         let bound =
             |bound: Option<&'_ Self>| bound.is_some_and(|value| !matches!(value.val, Val::Null));
         let before = bound(range.start)
             .then(|| self.clone().range(None..range.start))
             .transpose()?;
-        let after = bound(range.end)
-            .then(|| self.clone().range(range.end..None))
+        // A range that ends before it starts is empty, at its start.
+        let after_from = if is_empty && bound(range.start) {
+            range.start
+        } else {
+            range.end
+        };
+        let after = bound(after_from)
+            .then(|| self.clone().range(after_from..None))
             .transpose()?;
         let parts = [before, new, after];
         let mut all: Option<Self> = None;
@@ -573,8 +589,10 @@ impl StdValT for Bounded {
     }
 
     fn as_bytes(&self) -> Option<&[u8]> {
-        pay(1);
-        StdValT::as_bytes(&self.val)
+        // Whoever takes the bytes looks through them, and builds nothing that would be paid for.
+        let bytes = StdValT::as_bytes(&self.val)?;
+        pay_for_bytes(bytes.len());
+        Some(bytes)
     }
 
     fn as_sub_str(&self, sub: &[u8]) -> Self {
