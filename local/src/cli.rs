@@ -988,7 +988,8 @@ async fn show_subject(place: &Place, args: SubjectArgs) -> Result<(), Error> {
     let home = work.home.as_ref().filter(|_| !place.is_remote());
     let outcomes = home.map(|home| std::fs::read_to_string(home.outcomes()));
     let outcomes = outcomes.and_then(Result::ok).unwrap_or_default();
-    let kept = match finder.find(whom).await {
+    let now = event::Timestamp::from_jiff(jiff::Timestamp::now())?;
+    let kept = match finder.find(whom, now).await {
         Ok(found) => Kept::new(&finder, found, &outcomes).await,
         Err(error) => Err(error),
     };

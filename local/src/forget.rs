@@ -1,7 +1,8 @@
 //! `fraudstream forget`: an entity or an order, wherever fraudstream keeps it.
 //!
-//! The note that it was forgotten is written first, and the events go last: whoever is interrupted
-//! finds the rest by them when the command is run again.
+//! The note that it was forgotten is written first. The events go last, or without the engine, which
+//! finds them, the decisions: whoever is interrupted finds the rest by them when the command is run
+//! again.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -23,7 +24,9 @@ use crate::dynamodb::{self, OpenError};
 use crate::hold::{self, Hold};
 use crate::home::Home;
 use crate::machine::Pipeline;
-use crate::subject::{self, Finder, Found, FoundObject, Remedy, Told, Traces, Types, Whom, failed};
+use crate::subject::{
+    self, Finder, Found, FoundLabels, FoundObject, Remedy, Told, Traces, Types, Whom, failed,
+};
 
 /// What is kept beside decisions of a subject that was forgotten: `forgotten#<hash>`.
 const NOTE: &str = "forgotten";
@@ -155,7 +158,7 @@ impl Forget<'_> {
     /// # Errors
     /// [`ForgetError`]; what was deleted before stays deleted.
     pub async fn run(&self, whom: Whom) -> Result<(Report, Traces), ForgetError> {
-        let mut found = self.finder.find(whom).await?;
+        let mut found = self.finder.find(whom, self.now).await?;
         let mut report = Report {
             dry_run: self.dry_run,
             remains: std::mem::take(&mut found.unread),
@@ -170,10 +173,16 @@ impl Forget<'_> {
         if !self.dry_run && !report.held.is_empty() {
             self.hold(&found.traces, &report.held).await?;
         }
-        self.forget_objects(&found.objects, &mut report).await?;
         self.forget_lists(&found, &mut report).await?;
-        self.forget_decisions(&found, &mut report).await?;
-        self.forget_events(&found, &mut report).await?;
+        self.forget_objects(&found.objects, &mut report).await?;
+        if self.finder.engine.is_some() {
+            self.forget_decisions(&found, &mut report).await?;
+            self.forget_events(&found, &mut report).await?;
+        } else {
+            // Only the decisions name the events at Amazon.
+            self.forget_events(&found, &mut report).await?;
+            self.forget_decisions(&found, &mut report).await?;
+        }
         report
             .remains
             .extend(remains(self.is_remote, self.finder.engine.is_some()));
@@ -217,23 +226,31 @@ impl Forget<'_> {
 
     /// Keeps the hashes of who is held, with the reason that lasts longest.
     async fn hold(&self, traces: &Traces, held: &[Held]) -> Result<(), ForgetError> {
+        let events = held
+            .iter()
+            .map(|held| hold::event_hash(&held.event_type, &held.event_id));
+        let mut hashes = traces.hashes();
+        hashes.extend(events);
         let Some(held) = held.iter().max_by_key(|held| held.expires_at) else {
             return Ok(());
         };
-        let hashes = traces.hashes();
         let together = AttributeValue::Ss(hashes.iter().cloned().collect());
-        for hash in hashes {
-            let put = self.finder.pipeline.clients.dynamodb.put_item();
-            let put = put
-                .table_name(&self.finder.pipeline.decisions_table)
-                .item("pk", AttributeValue::S(hold::key(&hash)))
-                .item("sk", AttributeValue::S(hold::SORT.to_owned()))
-                .item("kind", AttributeValue::S(hold::SORT.to_owned()))
-                .item(hold::HASHES, together.clone())
-                .item("reason", AttributeValue::S(held.reason.to_string()))
-                .item("expires_at", AttributeValue::N(held.expires_at.to_string()));
-            let put = put.send().await;
-            put.map_err(|error| failed("keep why something is held")(code_of(&error)))?;
+        let expires_at = held.expires_at + hold::LONGER;
+        for owner in traces.owners() {
+            for hash in &hashes {
+                let put = self.finder.pipeline.clients.dynamodb.put_item();
+                let put = put
+                    .table_name(&self.finder.pipeline.decisions_table)
+                    .item("pk", AttributeValue::S(hold::key(hash)))
+                    .item("sk", AttributeValue::S(hold::sort(&owner)))
+                    .item("kind", AttributeValue::S(hold::KIND.to_owned()))
+                    .item(hold::HASHES, together.clone())
+                    .item(hold::REASON, AttributeValue::S(held.reason.to_string()))
+                    .item(hold::UNTIL, AttributeValue::S(held.until.clone()))
+                    .item("expires_at", AttributeValue::N(expires_at.to_string()));
+                let put = put.send().await;
+                put.map_err(|error| failed("keep why something is held")(code_of(&error)))?;
+            }
         }
         Ok(())
     }
@@ -291,18 +308,27 @@ impl Forget<'_> {
     /// so there they are removed from the log, too.
     async fn forget_lists(&self, found: &Found, report: &mut Report) -> Result<(), ForgetError> {
         let client = &self.finder.pipeline.clients.frauddetector;
-        let blocking = if report.held.is_empty() {
-            BTreeSet::new()
-        } else {
+        let is_held = !report.held.is_empty();
+        let blocking = if is_held || found.traces.is_any_protected() {
             self.blocking_lists().await?
+        } else {
+            BTreeSet::new()
         };
         for (list, elements) in &found.list_elements {
-            if blocking.contains(list) {
-                let count = elements.len();
+            // What somebody else is held for stays, whatever becomes of the subject.
+            let is_kept = |element: &String| {
+                blocking.contains(list) && (is_held || found.traces.is_protected(element))
+            };
+            let (kept, elements): (Vec<String>, Vec<String>) =
+                elements.iter().cloned().partition(is_kept);
+            if !kept.is_empty() {
+                let count = kept.len();
                 let what = format!(
                     "list {list}, which blocks: {count} elements, as long as an order is held"
                 );
                 report.remains.push(what);
+            }
+            if elements.is_empty() {
                 continue;
             }
             report.list_entries += elements.len();
@@ -310,13 +336,13 @@ impl Forget<'_> {
                 continue;
             }
             if let Some(engine) = self.finder.engine {
-                engine.erase_list_elements(list, elements).await?;
+                engine.erase_list_elements(list, &elements).await?;
                 continue;
             }
             let update = client.update_list().name(list);
             let update = update
                 .update_mode(ListUpdateMode::Remove)
-                .set_elements(Some(elements.clone()));
+                .set_elements(Some(elements));
             let update = update.send().await;
             update.map_err(|e| failed(format!("change list {list}"))(code_of(&e)))?;
         }
@@ -359,6 +385,18 @@ impl Forget<'_> {
                 report.labels += subject::history(found, event_type, event_id).len();
             }
         }
+        for labels in &found.labels {
+            let mut held = report.held.iter();
+            if held.any(|h| {
+                labels
+                    .pk
+                    .ends_with(&format!("#{}#{}", h.event_type, h.event_id))
+            }) {
+                self.strip_labels(labels).await?;
+                continue;
+            }
+            self.delete_item(&labels.pk, subject::LABELS).await?;
+        }
         let types = self.finder.variable_types().await?;
         for decision in &found.decisions {
             if is_held(&decision.event_id, report) {
@@ -369,22 +407,31 @@ impl Forget<'_> {
             self.delete_item(&decision.pk, &decision.sk).await?;
         }
         // Once no order is held, nothing tells that one was.
-        for hold in found.holds.iter().filter(|_| report.held.is_empty()) {
-            if let Some(pk) = hold["pk"].as_str() {
-                self.delete_item(pk, hold::SORT).await?;
-            }
+        for (pk, sk) in found.held_items.iter().filter(|_| report.held.is_empty()) {
+            self.delete_item(pk, sk).await?;
         }
-        for labels in &found.labels {
-            let mut held = report.held.iter();
-            if held.any(|h| {
-                labels
-                    .pk
-                    .ends_with(&format!("#{}#{}", h.event_type, h.event_id))
-            }) {
-                continue;
-            }
-            self.delete_item(&labels.pk, subject::LABELS).await?;
+        Ok(())
+    }
+
+    /// Takes the messages, which hold whatever was sent, away from the labels that they brought.
+    async fn strip_labels(&self, labels: &FoundLabels) -> Result<(), ForgetError> {
+        if self.dry_run || labels.records.is_empty() {
+            return Ok(());
         }
+        let update = self.finder.pipeline.clients.dynamodb.update_item();
+        let mut update = update
+            .table_name(&self.finder.pipeline.decisions_table)
+            .key("pk", AttributeValue::S(labels.pk.clone()))
+            .key("sk", AttributeValue::S(subject::LABELS.to_owned()))
+            .condition_expression("attribute_exists(pk)");
+        let mut places = Vec::new();
+        for (place, name) in labels.records.iter().enumerate() {
+            update = update.expression_attribute_names(format!("#r{place}"), name);
+            places.push(format!("#r{place}"));
+        }
+        let update = update.update_expression(format!("REMOVE {}", places.join(", ")));
+        let update = update.send().await;
+        update.map_err(|e| failed("remove the messages of labels")(code_of(&e)))?;
         Ok(())
     }
 
@@ -549,6 +596,9 @@ struct Note {
 /// # Errors
 /// [`ForgetError::Occupied`], [`ForgetError::File`], [`ForgetError::Database`].
 pub fn local_files(home: &Home, traces: &Traces, dry_run: bool) -> Result<usize, ForgetError> {
+    if dry_run {
+        return count_outcomes(home, traces);
+    }
     let path = home.at_work();
     let wrong = |source| ForgetError::File {
         path: path.display().to_string(),
@@ -558,15 +608,30 @@ pub fn local_files(home: &Home, traces: &Traces, dry_run: bool) -> Result<usize,
     if at_work.try_lock().is_err() {
         return Err(ForgetError::Occupied(home.path().display().to_string()));
     }
-    let forgotten = outcomes(home, traces, dry_run)?;
-    if !dry_run {
-        dynamodb::compact(&home.database())?;
-    }
+    let forgotten = outcomes(home, traces)?;
+    dynamodb::compact(&home.database())?;
     std::fs::remove_file(&path).map_err(wrong)?;
     Ok(forgotten)
 }
 
-fn outcomes(home: &Home, traces: &Traces, dry_run: bool) -> Result<usize, ForgetError> {
+/// How many lines there are about the subject; writes nothing.
+fn count_outcomes(home: &Home, traces: &Traces) -> Result<usize, ForgetError> {
+    let path = home.outcomes();
+    let Ok(file) = std::fs::File::open(&path) else {
+        return Ok(0);
+    };
+    let mut count = 0;
+    for line in BufReader::new(file).lines() {
+        let line = line.map_err(|source| ForgetError::File {
+            path: path.display().to_string(),
+            source,
+        })?;
+        count += usize::from(traces.is_told_in(&line));
+    }
+    Ok(count)
+}
+
+fn outcomes(home: &Home, traces: &Traces) -> Result<usize, ForgetError> {
     let path = home.outcomes();
     let wrong = |source| ForgetError::File {
         path: path.display().to_string(),
@@ -590,7 +655,7 @@ fn outcomes(home: &Home, traces: &Traces, dry_run: bool) -> Result<usize, Forget
         .map_err(|error| wrong(error.into_error()))?
         .sync_all()
         .map_err(wrong)?;
-    if dry_run || forgotten == 0 {
+    if forgotten == 0 {
         std::fs::remove_file(&new).map_err(wrong)?;
     } else {
         std::fs::rename(&new, &path).map_err(wrong)?;

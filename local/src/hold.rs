@@ -36,15 +36,41 @@ impl fmt::Display for Hold {
     }
 }
 
-/// The sort key of the item that keeps a hash; see [`key`].
-pub(crate) const SORT: &str = "held";
+/// The kind of the items that keep hashes; see [`key`] and [`sort`].
+pub(crate) const KIND: &str = "held";
 
 /// The attribute with all hashes that were kept together.
 pub(crate) const HASHES: &str = "hashes";
 
-/// The partition key of the item that keeps a hash of somebody who is held.
+/// The attribute that tells why.
+pub(crate) const REASON: &str = "reason";
+
+/// The attribute that tells until when, ISO 8601 UTC.
+pub(crate) const UNTIL: &str = "until";
+
+/// How long hashes are kept after the hold: by them the elements of lists are found that are then to
+/// be forgotten.
+pub(crate) const LONGER: i64 = 365 * 86_400;
+
+/// The partition key of the items that keep a hash of somebody who is held.
 pub(crate) fn key(hash: &str) -> String {
     format!("held#{hash}")
+}
+
+/// The sort key of the item that keeps a hash for `owner`, the hash of the subject that is held:
+/// several who are may share a value.
+pub(crate) fn sort(owner: &str) -> String {
+    format!("{KIND}#{owner}")
+}
+
+/// Whom a sort key names.
+pub(crate) fn owner(sort: &str) -> Option<&str> {
+    sort.strip_prefix(KIND)?.strip_prefix('#')
+}
+
+/// What stays of an event's name.
+pub(crate) fn event_hash(event_type: &str, event_id: &str) -> String {
+    hash(&format!("{event_type}#{event_id}"))
 }
 
 /// What stays of an id or a value: its SHA-256.

@@ -192,26 +192,31 @@ impl Replay<'_> {
             let now = "no function of this name reads records";
             return Ok((answer(now, false), None));
         };
+        // A batch goes on without the records that are about something that was forgotten.
+        let mut records = Vec::with_capacity(stored.records.len());
         for record in &stored.records {
-            if self.forgotten.holds(record).await? {
-                let now = "not replayed: it is about something that was forgotten";
-                return Ok((answer(now, false), None));
+            if !self.forgotten.holds(record).await? {
+                records.push(record.clone());
             }
         }
-        if self.dry_run {
-            return Ok((answer("would be replayed", false), None));
+        let forgotten = stored.records.len() - records.len();
+        if records.is_empty() && forgotten > 0 {
+            let now = "not replayed: it is about something that was forgotten";
+            return Ok((answer(now, false), None));
         }
-        let handled = function.batch(stored.records.clone()).await;
+        let now = |what: &str| match forgotten {
+            0 => what.to_owned(),
+            count => format!("{what}; left out, because it was forgotten: {count}"),
+        };
+        if self.dry_run {
+            return Ok((answer(&now("would be replayed"), false), None));
+        }
+        let handled = function.batch(records.clone()).await;
+        let mut results = records.into_iter().zip(handled.results);
         let failed =
-            stored
-                .records
-                .iter()
-                .zip(handled.results)
-                .find_map(|(record, (_, result))| {
-                    result.err().map(|failure| (record.clone(), failure))
-                });
+            results.find_map(|(record, (_, result))| result.err().map(|failure| (record, failure)));
         Ok(match failed {
-            None => (answer("replayed", true), None),
+            None => (answer(&now("replayed"), true), None),
             Some((record, failure)) => {
                 (answer(&failure.to_string(), false), Some((record, failure)))
             }

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use flate2::read::MultiGzDecoder;
+use serde_json::Value;
 use shared::records::MAX_PAYLOAD_BYTES;
 
 /// How often one form may stand inside another.
@@ -22,6 +23,36 @@ pub(crate) fn is_any_in(names: &BTreeSet<String>, bytes: &[u8]) -> bool {
     look(bytes, DEPTH, &|text| {
         names.iter().any(|name| stands(name, text))
     })
+}
+
+/// Whether one of `names` stands anywhere in JSON: in its text, or as a whole value of it. A short
+/// number is a name only where it is the value.
+pub(crate) fn is_any_in_json(names: &BTreeSet<String>, value: &Value) -> bool {
+    is_any_in(names, value.to_string().as_bytes()) || is_any_value(names, value, DEPTH)
+}
+
+/// The fewest digits of a number that is taken for an id.
+const SHORTEST_NUMBER: usize = 4;
+
+/// Whether a value of JSON, also of JSON in a text, is one of `names`.
+fn is_any_value(names: &BTreeSet<String>, value: &Value, depth: usize) -> bool {
+    match value {
+        Value::Array(values) => values.iter().any(|v| is_any_value(names, v, depth)),
+        Value::Object(members) => members.values().any(|v| is_any_value(names, v, depth)),
+        // A short number is as likely a quantity or a price as an id.
+        Value::Number(number) => {
+            let text = number.to_string();
+            text.len() >= SHORTEST_NUMBER && names.contains(&text)
+        }
+        Value::String(text) => {
+            names.contains(&text.trim().to_lowercase())
+                || (depth > 0
+                    && text.trim_start().starts_with(['{', '['])
+                    && serde_json::from_str(text)
+                        .is_ok_and(|inner| is_any_value(names, &inner, depth - 1)))
+        }
+        Value::Null | Value::Bool(_) => false,
+    }
 }
 
 /// Asks `is_it` of every text, in lower case, that `bytes` can be read as.
@@ -180,6 +211,24 @@ mod tests {
             ("", "anything", false),
         ] {
             assert_eq!(is_in(name, text.as_bytes()), want, "{name} in {text}");
+        }
+    }
+
+    #[test]
+    fn short_numbers_are_names_where_they_are_a_value_of_json() {
+        for (name, text, want) in [
+            ("12345", r#"{"order_id":12345,"total":"no"}"#, true),
+            ("12345", r#"{"body":"{\"order_id\": 12345}"}"#, true),
+            ("12345", r#"[{"id":" 12345 "}]"#, true),
+            ("12345", r#"{"order_id":123456}"#, false),
+            ("7", r#"{"quantity":7}"#, false),
+            ("7", r#"{"id":"7"}"#, true),
+            ("12345", r#"{"note":"12345 Main St"}"#, false),
+            ("forget-1", r#"{"note":"about FORGET-1"}"#, true),
+        ] {
+            let names = BTreeSet::from([name.to_owned()]);
+            let value = serde_json::from_str(text).unwrap();
+            assert_eq!(is_any_in_json(&names, &value), want, "{name} in {text}");
         }
     }
 

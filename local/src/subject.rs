@@ -32,6 +32,8 @@ const EXPIRED: &str = "aws/lambda/";
 const ROWS: usize = 10_000;
 /// What the sort key of an item of labels is.
 pub(crate) const LABELS: &str = "labels";
+/// Begins the name of an attribute with the message that brought a label; see `shared::labels`.
+const RECORD: &str = "record_";
 /// Variable types whose values name one person.
 const NAMING: [&str; 7] = [
     "EMAIL_ADDRESS",
@@ -138,6 +140,8 @@ pub struct Traces {
     pub(crate) events: BTreeSet<(String, String)>,
     /// Hashes of ids and values that were held when it was forgotten before.
     held: BTreeSet<String>,
+    /// Those of its hashes that are held for another subject.
+    protected: BTreeSet<String>,
     /// Ids of entities that its events and decisions name.
     entities: BTreeSet<String>,
     /// What names the subject and nobody else, in lower case: ids, addresses, numbers.
@@ -156,8 +160,10 @@ pub(crate) struct Told {
     /// The order's id as the shop writes it.
     order_id: Option<String>,
     variables: Vec<(String, String)>,
-    /// Whether it says whose it is; a label names its event alone.
-    names_entity: bool,
+    /// Whether it is an order, and not a label.
+    is_order: bool,
+    /// Whether it is an order that does not say whose it is.
+    is_guest: bool,
 }
 
 impl Told {
@@ -181,7 +187,8 @@ impl Told {
                 variables: variables
                     .map(|(name, value)| (name.to_string(), value.expose().to_owned()))
                     .collect(),
-                names_entity,
+                is_order: true,
+                is_guest: !names_entity,
             });
         }
         let labels = mapping.labels(value).ok()?;
@@ -190,9 +197,21 @@ impl Told {
             ordered_at: None,
             order_id: None,
             variables: Vec::new(),
-            names_entity: true,
+            is_order: false,
+            is_guest: false,
         })
     }
+}
+
+/// Whom a record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// Others, or nobody.
+    Others,
+    /// The subject alone.
+    Subject,
+    /// A label of the subject's orders and of others'.
+    Both,
 }
 
 /// Why a record cannot be read.
@@ -263,16 +282,41 @@ impl Traces {
         !self.held.is_empty() && self.held.contains(&hold::hash(value))
     }
 
+    /// Whether an element of a list is held for another subject, too.
+    pub(crate) fn is_protected(&self, element: &str) -> bool {
+        let is = |text: &str| self.protected.contains(&hold::hash(text));
+        let mut types = NAMING.into_iter().chain(BELONGING);
+        !self.protected.is_empty()
+            && (is(element) || types.any(|ty| is(&engine::normalized(ty, element))))
+    }
+
+    /// Whether a part of the subject is held for another one.
+    pub(crate) fn is_any_protected(&self) -> bool {
+        !self.protected.is_empty()
+    }
+
+    /// The hashes of whom the command names: whoever is held is held for these.
+    pub(crate) fn owners(&self) -> BTreeSet<String> {
+        let subjects = self.subjects.iter();
+        subjects.map(owner).collect()
+    }
+
+    /// The hashes that name the subject and nobody else: of itself and of its orders. What is held
+    /// for one of its orders is the subject's, and not the other way round: the person may be held
+    /// for another order.
+    fn own(&self) -> BTreeSet<String> {
+        let events = self.events.iter();
+        let events = events.map(|(event_type, event_id)| hold::event_hash(event_type, event_id));
+        events.chain(self.owners()).collect()
+    }
+
     /// What stays of the subject where it is held: the hashes of its ids and values.
     pub(crate) fn hashes(&self) -> BTreeSet<String> {
-        let ids = self.subjects.iter().filter_map(|subject| match subject {
-            Subject::Entity { entity_id, .. } => Some(entity_id),
-            Subject::Event { .. } => None,
-        });
         let values = self.values.values().flatten();
-        ids.chain(&self.entities)
-            .chain(values)
+        let texts = self.entities.iter().chain(values);
+        texts
             .map(|text| hold::hash(text))
+            .chain(self.owners())
             .chain(self.held.iter().cloned())
             .collect()
     }
@@ -280,10 +324,11 @@ impl Traces {
     /// A decision without what belongs to a person: its entity is a hash, and variables stay only
     /// where their type says that their values are nobody's.
     pub(crate) fn strip(&self, types: &Types, decision: &mut Decision) {
-        if !hold::is_hash(&decision.entity_id) {
+        // Who is not known is everybody, and in no index.
+        let is_known = decision.gsi1pk.is_some();
+        if is_known && !hold::is_hash(&decision.entity_id) {
             decision.entity_id = hold::hash(&decision.entity_id);
         }
-        let is_known = decision.gsi1pk.is_some();
         decision.gsi1pk = is_known.then(|| entity_key(&decision.entity_type, &decision.entity_id));
         decision.variables.retain(|name, value| {
             types.get(name).is_some_and(|ty| !is_personal(ty))
@@ -297,14 +342,16 @@ impl Traces {
         events.any(|(ty, id)| ty == event_type && id == event_id)
     }
 
-    /// Whether a record is about the subject.
+    /// Whom a record is about.
     ///
-    /// A record that is no JSON is, if a name or a value of the subject stands anywhere in it. So is
-    /// one that is JSON and no order for the mapping, if a name does.
+    /// An order or a label that can be read is judged by the ids in it: a telephone, a device or a
+    /// network may be somebody else's, too. A record that is no JSON is the subject's if a name or
+    /// a value of the subject stands anywhere in it; one that is JSON and neither an order nor a
+    /// label for the mapping, if a name does.
     ///
     /// # Errors
     /// Why the record cannot be read, where it does not name the subject either.
-    fn is_about(&self, mapping: &Mapping, record: &Record) -> Result<bool, String> {
+    fn about(&self, mapping: &Mapping, record: &Record) -> Result<About, String> {
         let key = record.key.as_deref().unwrap_or_default().as_bytes();
         let value = match record.json() {
             Ok(value) => value,
@@ -312,34 +359,60 @@ impl Traces {
                 let bytes = record.payload.as_slice();
                 let mut places = [bytes, key].into_iter();
                 return if places.any(|bytes| spelling::is_any_in(&self.spellings, bytes)) {
-                    Ok(true)
+                    Ok(About::Subject)
                 } else {
                     Err(reason(failure))
                 };
             }
         };
-        let told = Told::new(mapping, &value);
-        let is_told = told.as_ref().is_some_and(|told| self.is_among(told));
-        let is_complete = told.is_some_and(|told| told.names_entity);
-        let text = value.to_string();
-        let is_named = || spelling::is_any_in(&self.names, text.as_bytes());
-        Ok(is_told || (!is_complete && is_named()))
+        let is_subjects = match Told::new(mapping, &value) {
+            None => spelling::is_any_in_json(&self.names, &value),
+            Some(told) if told.is_order => self.is_order_of(&told),
+            Some(told) => {
+                let all = told.subjects.len();
+                let own = told.subjects.iter().filter(|subject| self.is_one(subject));
+                let own = own.count();
+                if own > 0 && own < all {
+                    return Ok(About::Both);
+                }
+                own > 0
+            }
+        };
+        Ok(if is_subjects {
+            About::Subject
+        } else {
+            About::Others
+        })
     }
 
-    fn is_among(&self, told: &Told) -> bool {
-        told.subjects.iter().any(|subject| match subject {
+    fn is_one(&self, subject: &Subject) -> bool {
+        match subject {
             Subject::Event {
                 event_type,
                 event_id,
             } => self.has(event_type, event_id),
             Subject::Entity { .. } => self.subjects.contains(subject),
-        })
+        }
+    }
+
+    /// Whether an order is the subject's: by its event or its entity, or, of a person's orders as a
+    /// guest, by the address, which is all that tells whose they are.
+    fn is_order_of(&self, told: &Told) -> bool {
+        let mut subjects = self.subjects.iter();
+        let is_person = subjects.any(|subject| matches!(subject, Subject::Entity { .. }));
+        let is_address =
+            |text: &str| text.contains('@') && self.names.contains(&text.trim().to_lowercase());
+        let mut values = told.variables.iter();
+        told.subjects.iter().any(|subject| self.is_one(subject))
+            || (told.is_guest && is_person && values.any(|(_, value)| is_address(value)))
     }
 
     /// What a record about the subject adds to what is known of it.
     fn learn(&mut self, mapping: &Mapping, types: &Types, record: &Record) {
         let told = record.json().ok();
-        let Some(told) = told.and_then(|value| Told::new(mapping, &value)) else {
+        let told = told.and_then(|value| Told::new(mapping, &value));
+        // A label may name others' orders, too.
+        let Some(told) = told.filter(|told| told.is_order && self.is_order_of(told)) else {
             return;
         };
         for subject in &told.subjects {
@@ -435,6 +508,8 @@ pub struct FoundLabels {
     pub pk: String,
     /// The messages.
     pub labels: Vec<Value>,
+    /// The attributes with the messages that brought the labels, as they were sent.
+    pub records: Vec<String>,
 }
 
 /// Everything that is kept of a subject.
@@ -454,8 +529,10 @@ pub struct Found {
     pub objects: Vec<FoundObject>,
     /// What its entity did before, by event type.
     pub habits: BTreeMap<String, Value>,
-    /// Why something of it was kept when it was forgotten before.
+    /// Why something of it was kept when it was forgotten before, and until when.
     pub holds: Vec<Value>,
+    /// The partition and sort keys of the items that keep its hashes.
+    pub(crate) held_items: Vec<(String, String)>,
     /// Places that cannot be read, and why: what is in there is not known.
     pub unread: Vec<String>,
 }
@@ -471,11 +548,11 @@ pub struct Finder<'a> {
 }
 
 impl Finder<'_> {
-    /// Finds everything that is kept of a subject.
+    /// Finds everything that is kept of a subject at `now`.
     ///
     /// # Errors
     /// [`enum@Error`].
-    pub async fn find(&self, whom: Whom) -> Result<Found, Error> {
+    pub async fn find(&self, whom: Whom, now: Timestamp) -> Result<Found, Error> {
         let mut found = Found {
             traces: Traces::new(whom),
             ..Found::default()
@@ -493,16 +570,32 @@ impl Finder<'_> {
         for event in &found.events {
             found.traces.add_event(&event.event_type, &event.event_id);
         }
-        found.decisions = self.decisions(&subjects, &found.traces).await?;
         let types = self.variable_types().await?;
-        learn(&types, &mut found);
-        self.objects(&types, &mut found).await?;
+        // An object may tell of an order that has a decision and an event.
+        loop {
+            found.decisions = self.decisions(&subjects, &found.traces).await?;
+            learn(&types, &mut found);
+            let known = found.traces.events.clone();
+            self.objects(&types, &mut found).await?;
+            if found.traces.events == known {
+                break;
+            }
+            if let Some(engine) = self.engine {
+                for (event_type, event_id) in found.traces.events.difference(&known) {
+                    let event = Subject::Event {
+                        event_type: event_type.clone(),
+                        event_id: event_id.clone(),
+                    };
+                    found.events.extend(engine.events_of(&event).await?);
+                }
+            }
+        }
         for (event_type, event_id) in &found.traces.events {
             found
                 .labels
                 .extend(self.labels(event_type, event_id).await?);
         }
-        self.holds(&mut found).await?;
+        self.holds(&mut found, now).await?;
         found.list_elements = self.list_elements(&found.traces).await?;
         Ok(found)
     }
@@ -646,14 +739,16 @@ impl Finder<'_> {
             }
             Err(why) => return Seen::unread(&place, &why),
         };
-        match traces.is_about(self.mapping, &record) {
-            Ok(true) => Seen {
-                records: vec![record],
-                remedy: Some(Remedy::Delete),
-                unread: Vec::new(),
-            },
-            Ok(false) => Seen::default(),
-            Err(why) => Seen::unread(&place, &why),
+        let remedy = match traces.about(self.mapping, &record) {
+            Ok(About::Others) => return Seen::default(),
+            Ok(About::Subject) => Remedy::Delete,
+            Ok(About::Both) => Remedy::Name("it is a label of others' orders, too".to_owned()),
+            Err(why) => return Seen::unread(&place, &why),
+        };
+        Seen {
+            records: vec![record],
+            remedy: Some(remedy),
+            unread: Vec::new(),
         }
     }
 
@@ -698,9 +793,13 @@ impl Finder<'_> {
             let (mut about, mut others) = (Vec::new(), false);
             let alone = Invocation::new(alone).map(Invocation::into_records);
             for record in alone.unwrap_or_default() {
-                match traces.is_about(self.mapping, &record) {
-                    Ok(true) => about.push(record),
-                    Ok(false) => others = true,
+                match traces.about(self.mapping, &record) {
+                    Ok(About::Subject) => about.push(record),
+                    Ok(About::Others) => others = true,
+                    Ok(About::Both) => {
+                        others = true;
+                        about.push(record);
+                    }
                     Err(why) => {
                         others = true;
                         let id = &record.position.id;
@@ -718,7 +817,7 @@ impl Finder<'_> {
             return seen;
         }
         seen.remedy = Some(if mixed {
-            Remedy::Name("an aggregate in it holds others' records, too".to_owned())
+            Remedy::Name("an aggregate or a label in it is about others, too".to_owned())
         } else if kept.is_empty() {
             Remedy::Delete
         } else {
@@ -747,7 +846,13 @@ impl Finder<'_> {
             let pk = key.pk().to_owned();
             if let Some(item) = self.item(&pk, LABELS).await? {
                 let labels = entries(&item);
-                all.push(FoundLabels { pk, labels });
+                let records = item.keys().filter(|name| name.starts_with(RECORD));
+                let records = records.cloned().collect();
+                all.push(FoundLabels {
+                    pk,
+                    labels,
+                    records,
+                });
             }
         }
         Ok(all)
@@ -765,28 +870,63 @@ impl Finder<'_> {
         Ok(answer.item.filter(|item| !item.is_empty()))
     }
 
-    /// Reads why something was held before, and the hashes that were kept then.
-    async fn holds(&self, found: &mut Found) -> Result<(), Error> {
+    /// Reads why something was held before, and the hashes that were kept then. What is held for
+    /// another subject that shares a value is no reason to touch that one's hold: its hashes are
+    /// protected until it ends.
+    async fn holds(&self, found: &mut Found, now: Timestamp) -> Result<(), Error> {
+        let own = found.traces.own();
         let mut read = BTreeSet::new();
         loop {
-            let hashes = found.traces.hashes();
+            let mut hashes = found.traces.hashes();
+            hashes.extend(own.iter().cloned());
             let Some(hash) = hashes.difference(&read).next().cloned() else {
                 return Ok(());
             };
-            if let Some(item) = self.item(&hold::key(&hash), hold::SORT).await? {
-                let together = item
-                    .get(hold::HASHES)
-                    .and_then(|hashes| hashes.as_ss().ok());
-                found
-                    .traces
-                    .held
-                    .extend(together.into_iter().flatten().cloned());
-                found
-                    .holds
-                    .extend(serde_dynamo::from_item::<_, Value>(item).ok());
+            for item in self.held_items(&hash).await? {
+                let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
+                let (Some(pk), Some(sk)) = (text("pk"), text("sk")) else {
+                    continue;
+                };
+                let until = text(hold::UNTIL);
+                let reason = text(hold::REASON);
+                if own.contains(&hash) {
+                    let shown = json!({"reason": reason, "until": until});
+                    if !found.holds.contains(&shown) {
+                        found.holds.push(shown);
+                    }
+                }
+                if hold::owner(sk).is_some_and(|owner| own.contains(owner)) {
+                    found.held_items.push((pk.clone(), sk.clone()));
+                    let together = item.get(hold::HASHES);
+                    let together = together.and_then(|hashes| hashes.as_ss().ok());
+                    let together = together.into_iter().flatten().cloned();
+                    found.traces.held.extend(together);
+                } else if until
+                    .and_then(|until| Timestamp::parse(until).ok())
+                    .is_some_and(|until| until > now)
+                {
+                    found.traces.protected.insert(hash.clone());
+                }
             }
             read.insert(hash);
         }
+    }
+
+    /// The items that keep a hash, one for each who is held.
+    async fn held_items(&self, hash: &str) -> Result<Vec<Item>, Error> {
+        let query = self.pipeline.clients.dynamodb.query();
+        let query = query
+            .table_name(&self.pipeline.decisions_table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(hold::key(hash)));
+        let mut pages = query.into_paginator().send();
+        let mut items = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| failed("read what is held")(code_of(&e)))?;
+            items.extend(page.items.unwrap_or_default());
+        }
+        Ok(items)
     }
 
     async fn list_elements(&self, traces: &Traces) -> Result<BTreeMap<String, Vec<String>>, Error> {
@@ -838,14 +978,28 @@ fn learn(types: &Types, found: &mut Found) {
         traces.add_event(&decision.event_type, &decision.event_id);
         traces.add_name(&decision.order_id);
         // An entity that is not known is in no index.
-        if hold::is_hash(&decision.entity_id) {
-            traces.held.insert(decision.entity_id.clone());
-        } else if decision.gsi1pk.is_some() {
-            traces.entities.insert(decision.entity_id.clone());
+        if decision.gsi1pk.is_some() {
+            let known = if hold::is_hash(&decision.entity_id) {
+                &mut traces.held
+            } else {
+                &mut traces.entities
+            };
+            known.insert(decision.entity_id.clone());
         }
         for (name, value) in &decision.variables {
             traces.add_value(types, name, value);
         }
+    }
+}
+
+/// The hash of whom the command names.
+fn owner(subject: &Subject) -> String {
+    match subject {
+        Subject::Event {
+            event_type,
+            event_id,
+        } => hold::event_hash(event_type, event_id),
+        Subject::Entity { entity_id, .. } => hold::hash(entity_id),
     }
 }
 

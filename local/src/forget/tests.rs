@@ -17,6 +17,8 @@ use crate::machine::{BUCKET, Machine};
 use crate::replay::{Replay, Replayed};
 use crate::run::Function;
 
+type Item = std::collections::HashMap<String, AttributeValue>;
+
 /// Stands in every value of the person that is to be forgotten.
 const MARK: &str = "sentinel-4711";
 
@@ -31,6 +33,19 @@ fn root() -> PathBuf {
 
 fn mapping() -> Mapping {
     Mapping::read(&root().join("config/mapping.yaml")).unwrap()
+}
+
+/// The sample's mapping with `old` replaced.
+fn mapping_with(old: &str, new: &str) -> Mapping {
+    let text = std::fs::read_to_string(root().join("config/mapping.yaml")).unwrap();
+    assert!(text.contains(old), "{old}");
+    Mapping::parse("mapping.yaml", &text.replacen(old, new, 1)).unwrap()
+}
+
+/// What remains in the bucket.
+fn left_objects(report: &Report) -> Vec<&str> {
+    let lines = report.remains.iter().map(String::as_str);
+    lines.filter(|line| line.contains("s3://")).collect()
 }
 
 fn now() -> Timestamp {
@@ -206,18 +221,65 @@ impl Shop {
     }
 
     async fn forget_or_not(&self, whom: Whom, dry_run: bool) -> (Report, Traces) {
-        let (pipeline, mapping) = (self.pipeline(), mapping());
+        self.forget_as(&mapping(), whom, dry_run, now()).await
+    }
+
+    async fn forget_as(
+        &self,
+        mapping: &Mapping,
+        whom: Whom,
+        dry_run: bool,
+        now: Timestamp,
+    ) -> (Report, Traces) {
+        let pipeline = self.pipeline();
         let forget = Forget {
             finder: Finder {
                 pipeline: &pipeline,
                 engine: Some(&self.machine.engine),
-                mapping: &mapping,
+                mapping,
             },
             is_remote: false,
             dry_run,
-            now: now(),
+            now,
         };
         forget.run(whom).await.unwrap()
+    }
+
+    async fn find(&self, whom: Whom) -> Found {
+        let (pipeline, mapping) = (self.pipeline(), mapping());
+        let finder = Finder {
+            pipeline: &pipeline,
+            engine: Some(&self.machine.engine),
+            mapping: &mapping,
+        };
+        finder.find(whom, now()).await.unwrap()
+    }
+
+    /// A list that blocks.
+    async fn blocking_list(&self, name: &str, ty: &str, variable: &str, elements: &[&str]) {
+        self.list(name, Some(ty), elements).await;
+        let rule = self.machine.clients.frauddetector.create_rule();
+        let rule = rule.rule_id(name).detector_id("orders").outcomes("block");
+        let rule = rule.expression(format!("${variable} in @{name}"));
+        let language = aws_sdk_frauddetector::types::Language::Detectorpl;
+        rule.language(language).send().await.unwrap();
+    }
+
+    /// Brings a chargeback of today.
+    async fn charge_back(&self, order_id: &str) {
+        let chargeback = json!({
+            "order_id": order_id, "kind": "chargeback", "label_timestamp": now().to_string(),
+        });
+        assert_eq!(self.run("label", &[chargeback]).await, 1);
+    }
+
+    async fn item(&self, pk: &str, sk: &str) -> Option<Item> {
+        let get = self.machine.clients.dynamodb.get_item();
+        let get = get
+            .table_name(self.pipeline().decisions_table)
+            .key("pk", AttributeValue::S(pk.to_owned()))
+            .key("sk", AttributeValue::S(sk.to_owned()));
+        get.send().await.unwrap().item
     }
 
     async fn forget_person(&self, text: &str) -> (Report, Traces) {
@@ -481,7 +543,7 @@ async fn values_leave_all_lists_that_hold_persons_values() {
             mapping: &mapping,
         };
         let found = finder
-            .find(Whom::entity(&mapping, MARK).unwrap())
+            .find(Whom::entity(&mapping, MARK).unwrap(), now())
             .await
             .unwrap();
         for (list, elements) in found.list_elements {
@@ -720,7 +782,7 @@ async fn a_fraud_is_held_without_the_persons_values() {
         mapping: &mapping,
     };
     let found = finder
-        .find(Whom::entity(&mapping, MARK).unwrap())
+        .find(Whom::entity(&mapping, MARK).unwrap(), now())
         .await
         .unwrap();
     assert_eq!(found.holds[0]["reason"], "its dispute is open");
@@ -734,7 +796,7 @@ async fn a_fraud_is_held_without_the_persons_values() {
     let (report, _) = shop.forget_person(MARK).await;
     assert_eq!((report.held.len(), report.decisions), (0, 1));
     let found = finder
-        .find(Whom::entity(&mapping, MARK).unwrap())
+        .find(Whom::entity(&mapping, MARK).unwrap(), now())
         .await
         .unwrap();
     assert!(found.holds.is_empty());
@@ -752,7 +814,7 @@ async fn a_person_sees_what_forgetting_would_delete() {
         mapping: &mapping,
     };
     let kept = async |whom: Whom| {
-        let found = finder.find(whom).await.unwrap();
+        let found = finder.find(whom, now()).await.unwrap();
         let line = json!({"detail": {"entity_type": "customer", "entity_id": MARK}}).to_string();
         let outcomes = format!("{line}\n{{\"detail\":{{}}}}\n");
         let kept = crate::subject::Kept::new(&finder, found, &outcomes).await;
@@ -790,4 +852,324 @@ async fn a_person_sees_what_forgetting_would_delete() {
     );
     let of_order = kept(Whom::order(&mapping, "FORGET-2")).await;
     assert_eq!((of_order.events.len(), of_order.decisions.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_label_of_several_orders_makes_none_of_them_the_subjects() {
+    let shop = Shop::new().await;
+    let several = mapping_with(
+        "labels:\n  event_id: /order_id",
+        "labels:\n  event_id: '.order_ids[]'",
+    );
+    shop.run("predict", &[order(1, MARK), order(2, "other")])
+        .await;
+    for (id, orders) in [
+        ("both", json!(["FORGET-1", "FORGET-2"])),
+        ("his", json!(["FORGET-1"])),
+        ("other", json!(["FORGET-2"])),
+    ] {
+        let label = json!({"order_ids": orders, "kind": "refund", "label_timestamp": "2026-06-29"});
+        shop.reject(id, label.to_string()).await;
+    }
+    let whom = Whom::entity(&several, MARK).unwrap();
+    let (report, _) = shop.forget_as(&several, whom, false, now()).await;
+    assert_eq!((report.decisions, report.rejected_objects), (1, 1));
+    assert_eq!(
+        left_objects(&report),
+        [
+            "s3://fraudstream/rejected/predict/orders/both.json: it is a label of others' orders, too"
+        ]
+    );
+    assert!(!shop.is_decided("FORGET-1").await);
+    assert!(shop.is_decided("FORGET-2").await);
+}
+
+#[tokio::test]
+async fn an_order_that_can_be_read_is_whose_it_says() {
+    let shop = Shop::new().await;
+    let device = json!(format!("device-{MARK}"));
+    let hashed = "      - {hash: /customer/email, as: email} # a guest is known by the hash of the address\n";
+    let by_id = mapping_with(hashed, "");
+    let shared = |number: u32| {
+        let order = with(order(number, "other"), "/client/device_id", device.clone());
+        with(order, "/customer/phone", json!("+14155550187"))
+    };
+    let guest = |order: Value| with(order, "/customer/id", json!(""));
+    let pipeline = shop.pipeline();
+    let predict = Function::Predict(Box::new(pipeline.predict(mapping_with(hashed, ""), None)));
+    let orders = [
+        order(1, MARK),
+        shared(2),
+        guest(shared(3)),
+        guest(order(4, MARK)),
+    ];
+    for (number, order) in (1..).zip(&orders) {
+        let id = number.to_string();
+        let handled = predict.batch(vec![record(&id, order.to_string())]).await;
+        assert!(handled.results[0].1.is_ok(), "{order}");
+        shop.reject(&id, order.to_string()).await;
+    }
+    let whom = Whom::entity(&by_id, MARK).unwrap();
+    let (report, traces) = shop.forget_as(&by_id, whom, false, now()).await;
+    assert_eq!(
+        (report.rejected_objects, report.decisions, report.events),
+        (2, 2, 2)
+    );
+    assert_eq!(traces.events.len(), 2);
+    for (order_id, want) in [
+        ("FORGET-1", false),
+        ("FORGET-2", true),
+        ("FORGET-3", true),
+        // Nothing but the rejected record tells whose it is.
+        ("FORGET-4", false),
+    ] {
+        assert_eq!(shop.is_decided(order_id).await, want, "{order_id}");
+    }
+}
+
+#[tokio::test]
+async fn who_shares_a_value_lifts_no_hold() {
+    let shop = Shop::new().await;
+    shop.run(
+        "predict",
+        &[order(1, MARK), order(2, "other"), order(3, "third")],
+    )
+    .await;
+    shop.blocking_list("bad_ips", "IP_ADDRESS", "ip_address", &["203.0.113.7"])
+        .await;
+    let address = format!("{MARK}@example.com");
+    shop.blocking_list("bad_emails", "EMAIL_ADDRESS", "email_address", &[&address])
+        .await;
+    shop.charge_back("FORGET-1").await;
+    shop.charge_back("FORGET-3").await;
+    assert_eq!(shop.forget_person(MARK).await.0.held.len(), 1);
+    assert_eq!(shop.forget_person("third").await.0.held.len(), 1);
+
+    // Another person in the same network, another order of the same person, and one who is not
+    // held any more.
+    let found = shop.find(Whom::entity(&mapping(), "other").unwrap()).await;
+    assert!(found.holds.is_empty() && found.held_items.is_empty());
+    let pipeline = shop.pipeline();
+    let mapping = mapping();
+    let finder = Finder {
+        pipeline: &pipeline,
+        engine: Some(&shop.machine.engine),
+        mapping: &mapping,
+    };
+    let kept = crate::subject::Kept::new(&finder, found, "").await.unwrap();
+    assert!(!serde_json::to_string(&kept).unwrap().contains("sha256-"));
+    shop.run("predict", &[order(4, MARK)]).await;
+    let later = Timestamp::from_epoch_seconds(now().epoch_seconds() + 3600).unwrap();
+    let reversal = json!({
+        "order_id": "FORGET-3", "kind": "reversal", "label_timestamp": later.to_string(),
+    });
+    assert_eq!(shop.run("label", &[reversal]).await, 1);
+    for whom in [
+        Whom::entity(&mapping, "other").unwrap(),
+        Whom::order(&mapping, "FORGET-4"),
+        Whom::entity(&mapping, "third").unwrap(),
+    ] {
+        let (report, _) = shop.forget(whom).await;
+        assert_eq!((report.held.len(), report.decisions), (0, 1));
+        assert_eq!(shop.elements("bad_ips").await, ["203.0.113.7"]);
+        assert_eq!(shop.elements("bad_emails").await, [&*address]);
+    }
+    let of_third = shop.find(Whom::entity(&mapping, "third").unwrap()).await;
+    assert!(of_third.held_items.is_empty());
+    let found = shop.find(Whom::entity(&mapping, MARK).unwrap()).await;
+    assert_eq!(found.holds.len(), 1);
+    assert_eq!(found.holds[0]["reason"], "its dispute is open");
+}
+
+#[tokio::test]
+async fn an_entity_that_is_not_known_is_not_hashed() {
+    let shop = Shop::new().await;
+    let guest = with(order(1, MARK), "/customer/id", json!(""));
+    let guest = with(guest, "/customer/email", json!(""));
+    assert_eq!(shop.run("predict", &[guest]).await, 1);
+    shop.charge_back("FORGET-1").await;
+    for _ in 0..2 {
+        let (report, traces) = shop.forget(Whom::order(&mapping(), "FORGET-1")).await;
+        assert_eq!(report.held.len(), 1);
+        assert!(!traces.hashes().contains(&hold::hash("unknown")));
+        let event_id = event::EventId::slug("FORGET-1");
+        let decisions = shop.pipeline().decisions();
+        let decisions = decisions.revisions(mapping().event_type(), &event_id).await;
+        let decision = decisions.unwrap().remove(0);
+        assert_eq!((&*decision.entity_id, decision.gsi1pk), ("unknown", None));
+    }
+}
+
+#[tokio::test]
+async fn what_was_held_is_found_after_the_hold() {
+    let shop = Shop::new().await;
+    shop.run("predict", &[order(1, MARK)]).await;
+    let address = format!("{MARK}@example.com");
+    shop.blocking_list("bad_emails", "EMAIL_ADDRESS", "email_address", &[&address])
+        .await;
+    shop.charge_back("FORGET-1").await;
+    let (report, _) = shop.forget_person(MARK).await;
+    let until: Timestamp = report.held[0].until.parse().unwrap();
+    let owner = hold::hash(MARK);
+    let item = shop.item(&hold::key(&owner), &hold::sort(&owner)).await;
+    let item = item.unwrap();
+    assert_eq!(
+        item[hold::UNTIL],
+        AttributeValue::S(report.held[0].until.clone())
+    );
+    let expires_at = until.epoch_seconds() + hold::LONGER;
+    assert_eq!(
+        item["expires_at"],
+        AttributeValue::N(expires_at.to_string())
+    );
+    // The decision and its labels have expired, too.
+    let found = shop.find(Whom::entity(&mapping(), MARK).unwrap()).await;
+    let decisions = found.decisions.iter().map(|d| (&*d.pk, &*d.sk));
+    let labels = found.labels.iter().map(|l| (&*l.pk, subject::LABELS));
+    for (pk, sk) in decisions.chain(labels) {
+        let delete = shop.machine.clients.dynamodb.delete_item();
+        let delete = delete
+            .table_name(shop.pipeline().decisions_table)
+            .key("pk", AttributeValue::S(pk.to_owned()))
+            .key("sk", AttributeValue::S(sk.to_owned()));
+        delete.send().await.unwrap();
+    }
+    let whom = Whom::entity(&mapping(), MARK).unwrap();
+    let later = Timestamp::from_epoch_seconds(until.epoch_seconds() + 86_400).unwrap();
+    let (report, _) = shop.forget_as(&mapping(), whom, false, later).await;
+    assert_eq!((report.held.len(), report.list_entries), (0, 1));
+    assert!(shop.elements("bad_emails").await.is_empty());
+    assert_eq!(
+        shop.item(&hold::key(&owner), &hold::sort(&owner)).await,
+        None
+    );
+}
+
+#[tokio::test]
+async fn labels_of_a_held_order_go_on_without_their_messages() {
+    let shop = Shop::new().await;
+    shop.run("predict", &[order(1, MARK)]).await;
+    shop.charge_back("FORGET-1").await;
+    let event_id = event::EventId::slug("FORGET-1");
+    let key = shared::decisions::Key::labels(mapping().event_type(), &event_id);
+    let update = shop.machine.clients.dynamodb.update_item();
+    let update = update
+        .table_name(shop.pipeline().decisions_table)
+        .key("pk", AttributeValue::S(key.pk().to_owned()))
+        .key("sk", AttributeValue::S(subject::LABELS.to_owned()))
+        .update_expression("SET record_a = :message, record_b = :message")
+        .expression_attribute_values(":message", AttributeValue::S(MARK.to_owned()));
+    update.send().await.unwrap();
+    let whom = || Whom::entity(&mapping(), MARK).unwrap();
+    let pipeline = shop.pipeline();
+    let mapping = mapping();
+    let finder = Finder {
+        pipeline: &pipeline,
+        engine: Some(&shop.machine.engine),
+        mapping: &mapping,
+    };
+    let found = shop.find(whom()).await;
+    let kept = crate::subject::Kept::new(&finder, found, "").await.unwrap();
+    let records = &kept.labels[0].records;
+    assert!(records.iter().any(|name| name == "record_b"), "{records:?}");
+    assert!(kept.to_string().contains("  message kept: record_b\n"));
+    assert_eq!(shop.forget(whom()).await.0.held.len(), 1);
+    let item = shop.item(key.pk(), subject::LABELS).await.unwrap();
+    let names: Vec<_> = item.keys().collect();
+    assert!(names.iter().any(|name| name.starts_with("label_")));
+    assert!(
+        !names.iter().any(|name| name.starts_with("record_")),
+        "{names:?}"
+    );
+}
+
+#[tokio::test]
+async fn without_the_engine_the_decisions_go_last() {
+    let shop = Shop::new().await;
+    shop.run("predict", &[order(1, MARK), order(2, MARK)]).await;
+    let faults = crate::fault::Faults::new();
+    let mut pipeline = shop.pipeline();
+    let service = shop.machine.services().frauddetector;
+    pipeline.clients.frauddetector =
+        crate::clients::frauddetector(faults.wrap(service.http_client()));
+    let mapping = mapping();
+    let forget = Forget {
+        finder: Finder {
+            pipeline: &pipeline,
+            engine: None,
+            mapping: &mapping,
+        },
+        is_remote: true,
+        dry_run: false,
+        now: now(),
+    };
+    let whom = Whom::entity(&mapping, MARK).unwrap();
+    faults.inject("DeleteEvent", crate::fault::Fault::Pass, 1);
+    faults.inject("DeleteEvent", crate::fault::Fault::Internal, 1);
+    assert!(forget.run(whom.clone()).await.is_err());
+    assert!(shop.is_decided("FORGET-1").await && shop.is_decided("FORGET-2").await);
+    faults.clear();
+    let (report, _) = forget.run(whom.clone()).await.unwrap();
+    assert_eq!((report.decisions, report.events), (2, 2));
+    let found = shop.find(whom).await;
+    assert!(found.events.is_empty() && found.decisions.is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_is_replayed_without_what_was_forgotten() {
+    let shop = Shop::new().await;
+    shop.run("predict", &[order(1, MARK)]).await;
+    shop.forget_person(MARK).await;
+    let sqs = |n: u32, order: &Value| {
+        json!({"messageId": format!("m-{n}"), "body": order.to_string(), "eventSource": "aws:sqs",
+               "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:orders"})
+    };
+    let context = json!({"functionArn": "arn:aws:lambda:us-east-1:1:function:predict", "condition": "RetriesExhausted"});
+    let (his, other) = (sqs(1, &order(1, MARK)), sqs(2, &order(2, "other")));
+    for (name, records) in [("a-both", json!([his, other])), ("b-his", json!([his]))] {
+        let object = json!({"requestContext": context, "payload": {"Records": records}});
+        let key = format!("aws/lambda/{name}");
+        shop.put(&key, object.to_string().as_bytes()).await;
+    }
+    let replayed = shop.replay("aws/lambda/").await;
+    let now: Vec<_> = replayed.iter().map(|one| &*one.now).collect();
+    assert_eq!(
+        now,
+        [
+            "replayed; left out, because it was forgotten: 1",
+            "not replayed: it is about something that was forgotten",
+        ]
+    );
+    assert!(shop.is_decided("FORGET-2").await);
+    assert!(!shop.is_decided("FORGET-1").await);
+}
+
+#[tokio::test]
+async fn a_dry_run_writes_no_file() {
+    let shop = Shop::new().await;
+    shop.run("predict", &[order(1, MARK), order(2, "other")])
+        .await;
+    let whom = Whom::entity(&mapping(), MARK).unwrap();
+    let (_, traces) = shop.forget_or_not(whom, true).await;
+    shop.machine.close().await.unwrap();
+    let home = Home::open(shop.folder.path()).unwrap();
+    // Somebody else is at work, which a dry run does not disturb.
+    std::fs::write(home.at_work(), "somebody").unwrap();
+    let files = || {
+        let entries = std::fs::read_dir(shop.folder.path()).unwrap();
+        let entries = entries.map(|entry| {
+            let entry = entry.unwrap();
+            let metadata = entry.metadata().unwrap();
+            (entry.path(), metadata.len(), metadata.modified().unwrap())
+        });
+        let mut files: Vec<_> = entries.collect();
+        files.sort();
+        files
+    };
+    let before = files();
+    // A file of this name could not be made.
+    std::fs::create_dir(home.outcomes().with_extension("new")).unwrap();
+    assert_eq!(local_files(&home, &traces, true).unwrap(), 1);
+    std::fs::remove_dir(home.outcomes().with_extension("new")).unwrap();
+    assert_eq!(files(), before);
 }

@@ -27,7 +27,7 @@ pub struct Kept {
     pub history: BTreeMap<String, Value>,
     /// Lines of `outcomes.jsonl`.
     pub outcomes: Vec<Value>,
-    /// Why something is kept although the subject was forgotten.
+    /// Why something is kept although the subject was forgotten, and until when.
     pub holds: Vec<Value>,
     /// Places that cannot be read, and why.
     pub unread: Vec<String>,
@@ -113,7 +113,11 @@ impl fmt::Display for Kept {
         }
         let labels = self.labels.iter();
         let labels = labels
-            .flat_map(|found| texts(&found.labels))
+            .flat_map(|found| {
+                let records = found.records.iter();
+                let records = records.map(|name| format!("message kept: {name}"));
+                texts(&found.labels).into_iter().chain(records)
+            })
             .collect::<Vec<_>>();
         section(f, "label histories", &labels)?;
         section(f, "list entries", &by_place(&self.list_entries))?;

@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn the_bound_is_for_all_filters_of_an_order_together() {
-        let order = serde_json::json!({ "n": 50_000 });
+        let order = serde_json::json!({ "n": 20_000 });
         let document = Document::new(&order);
         let source = Source::new("[range(.n)] | length".to_owned()).unwrap();
         let ends: Vec<bool> = (0..8).map(|_| source.read(&document).is_ok()).collect();
