@@ -99,16 +99,18 @@ mod private {
 
     use rustix::fs::Mode;
 
-    /// How the names of what is kept in the folder begin; a name that is not among them belongs to
-    /// somebody else, who may have named a folder of theirs as `--home`.
+    /// The names of what is kept in the folder; one that is not among them belongs to somebody else,
+    /// who may have named a folder of theirs as `--home`.
     const OURS: [&str; 6] = [
         "at-work",
         "demo",
-        "dynamodb.sqlite",
-        "outcomes.",
+        "outcomes.jsonl",
+        "outcomes.new",
         "progress",
         "s3",
     ];
+    /// How the names of the database's files begin.
+    const DATABASE: &str = "dynamodb.sqlite";
 
     /// The database and S3 create files of their own, which only this reaches.
     pub(super) fn create_files_privately() {
@@ -123,7 +125,7 @@ mod private {
             let entry = entry?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            if OURS.iter().any(|ours| name.starts_with(ours)) {
+            if OURS.contains(&&*name) || name.starts_with(DATABASE) {
                 restrict(&entry.path())?;
             } else {
                 shared = true;
@@ -271,7 +273,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("shared");
         fs::create_dir(&path).unwrap();
-        for (name, mode) in [("notes.txt", 0o644), ("outcomes.jsonl", 0o644), ("", 0o755)] {
+        for (name, mode) in [
+            ("notes.txt", 0o644),
+            ("progress.md", 0o644),
+            ("outcomes.jsonl", 0o644),
+            ("", 0o755),
+        ] {
             let path = path.join(name);
             if !path.exists() {
                 fs::write(&path, "").unwrap();
@@ -283,6 +290,7 @@ mod tests {
         for (name, want) in [
             ("", "755"),
             ("notes.txt", "644"),
+            ("progress.md", "644"),
             ("outcomes.jsonl", "600"),
             ("progress", "700"),
         ] {

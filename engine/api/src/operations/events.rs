@@ -478,7 +478,8 @@ pub(crate) async fn delete(engine: &Engine, input: Delete) -> Result<Empty> {
         delete_audit_history,
     } = input;
     let pk = partition(&event_type_name, &event_id);
-    for sk in ["event", "label"] {
+    // The event last: it tells whose the label is, to who looks for the rest of a deletion that was cut off.
+    for sk in ["label", "event"] {
         delete_part(engine, &event_type_name, &Key::new(&pk, sk)).await?;
     }
     for prediction in predictions::all(engine, &pk).await? {
