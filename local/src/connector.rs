@@ -122,8 +122,11 @@ impl HttpConnector for InProcess {
     }
 }
 
-/// The request with its body in memory.
-async fn whole(request: HttpRequest) -> Result<Request<Bytes>, ConnectorError> {
+/// The request of an SDK client with its body in memory.
+///
+/// # Errors
+/// A body that cannot be read.
+pub async fn whole(request: HttpRequest) -> Result<Request<Bytes>, ConnectorError> {
     let (parts, body) = request.try_into_http1x().map_err(other)?.into_parts();
     let body = match body.bytes() {
         Some(bytes) => Bytes::copy_from_slice(bytes),

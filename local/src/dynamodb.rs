@@ -134,7 +134,8 @@ impl DynamoDb {
         })
     }
 
-    fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
+    /// Answers one request, on this thread: until it is done, the thread does nothing else.
+    pub fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
         let operation = connector::operation(request);
         match self.run(operation, request.body()) {
             Ok(body) => connector::json(StatusCode::OK, MEDIA_TYPE, body),

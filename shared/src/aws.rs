@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    BehaviorVersion, ConfigLoader, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
+};
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
@@ -28,18 +30,23 @@ pub fn https() -> SharedHttpClient {
 ///
 /// The region is given: without one aws-config asks the instance metadata service and stalls.
 pub async fn config(region: &str) -> SdkConfig {
+    with_limits(aws_config::defaults(BehaviorVersion::latest()))
+        .region(Region::new(region.to_owned()))
+        .http_client(https())
+        .load()
+        .await
+}
+
+/// The same configuration with the time-outs and attempts of every client.
+pub fn with_limits(loader: ConfigLoader) -> ConfigLoader {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT)
         .operation_attempt_timeout(ATTEMPT)
         .operation_timeout(OPERATION)
         .build();
-    aws_config::defaults(BehaviorVersion::latest())
-        .region(Region::new(region.to_owned()))
-        .http_client(https())
+    loader
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-        .load()
-        .await
 }
 
 /// A client of Amazon's service: one attempt, because the budget of calls must see each.

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, dependency};
 use crate::hash::short_hash;
+use crate::known_faults::{KnownFault, is_back};
 use crate::labels::{LabelEntry, LabelHistory};
 use crate::mapping::{Mapping, Order, Quality};
 use crate::records::Position;
@@ -419,8 +420,10 @@ impl Decisions {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item));
+        let condition =
+            (!is_back(KnownFault::UnconditionalPut)).then_some("attribute_not_exists(pk)");
         let put = put
-            .condition_expression("attribute_not_exists(pk)")
+            .set_condition_expression(condition.map(str::to_owned))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let Err(error) = put.send().await else {
             return Ok(Written::Decided(Box::new(decision)));
@@ -473,6 +476,9 @@ impl Decisions {
                 .unprocessed_keys
                 .and_then(|mut tables| tables.remove(&self.table));
             let left = left.map(|left| left.keys).unwrap_or_default();
+            if is_back(KnownFault::UnprocessedTakenForAbsent) {
+                continue;
+            }
             if !left.is_empty() {
                 slow_rounds += 1;
                 if slow_rounds > SLOW_ROUNDS {

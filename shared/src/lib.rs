@@ -13,6 +13,7 @@ pub mod failure;
 pub mod fuzz;
 pub mod hash;
 pub mod json;
+pub mod known_faults;
 mod kpl;
 pub mod labels;
 pub mod locations;

@@ -1,1 +1,10 @@
-//! Tests of the whole product.
+//! Tests of the whole product: what several of them share, and the [`simulation`].
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what cannot go on should stop"
+)]
+
+pub mod sample;
+pub mod simulation;

@@ -6,10 +6,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Instant;
 
 use rules::Lists;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::bundle::{self, BundleReference, Compiled, EventTypeBundle};
 use crate::engine::Engine;

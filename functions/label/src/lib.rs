@@ -65,7 +65,7 @@ impl Label {
         let mut all = Vec::with_capacity(labels.len());
         for label in labels {
             let applied = self.labels.apply(label, record, moment.now, &self.batcher);
-            all.push(applied.await);
+            all.push(Box::pin(applied).await);
         }
         let all: Vec<Applied> = all.into_iter().collect::<Result<_, _>>()?;
         for applied in &all {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use engine::{Engine, Options};
+use engine::{Clock, Engine, Options};
+use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::Value;
@@ -37,7 +38,6 @@ pub struct Wiring {
     /// Who judges.
     pub fraud_detector: aws_sdk_frauddetector::Client,
     engine: Option<Arc<Engine>>,
-    metrics: Metrics,
 }
 
 impl Wiring {
@@ -49,19 +49,23 @@ impl Wiring {
         let settings = Settings::read(variable)?;
         telemetry::init_logs(&settings.log);
         let config = aws::config(&settings.region).await;
+        Ok(Self::over(settings, config, Arc::new(Timestamp::now)))
+    }
+
+    /// Builds the clients over a configuration; the engine reads the time from `clock`.
+    pub fn over(settings: Settings, config: SdkConfig, clock: Clock) -> Self {
         let engine =
-            (settings.judge == Judge::Engine).then(|| Arc::new(engine(&settings, &config)));
+            (settings.judge == Judge::Engine).then(|| Arc::new(engine(&settings, &config, clock)));
         let fraud_detector = match &engine {
             Some(engine) => aws::fraud_detector_in_process(engine::http_client(Arc::clone(engine))),
             None => aws::fraud_detector(&config),
         };
-        Ok(Self {
+        Self {
             settings,
             config,
             fraud_detector,
             engine,
-            metrics: Metrics::install()?,
-        })
+        }
     }
 
     /// The mapping: the one compiled in, or `MAPPING_FILE`; with the `IP_LOCATION_FILES`.
@@ -107,11 +111,8 @@ impl Wiring {
 
     /// Answers invocations until the environment ends.
     ///
-    /// The engine checks its definitions when an invocation begins and writes its counters when it
-    /// ends: between invocations the environment is frozen and no timer runs.
-    ///
     /// # Errors
-    /// Lambda's runtime API is gone.
+    /// Lambda's runtime API is gone, or the process has a collector of metrics already.
     pub async fn run<R, E>(
         &self,
         handle: impl AsyncFn(Value, Moment) -> Result<R, E>,
@@ -120,37 +121,64 @@ impl Wiring {
         R: Serialize,
         E: Into<Error>,
     {
-        let handle = &handle;
+        let metrics = Metrics::install()?;
+        let (handle, metrics) = (&handle, &metrics);
         // The event's text, not its values: numbers keep their digits, and what is too much is not built.
         let answer = |event: LambdaEvent<Box<RawValue>>| async move {
-            let moment = Moment::new(jiff::Timestamp::now(), event.context.deadline);
-            let payload = json::parse_event(event.payload.get().as_bytes())?;
-            if let Some(engine) = &self.engine
-                && let Err(error) = engine.begin().await
-            {
-                tracing::warn!(code = ?error.code(), "the definitions could not be checked");
-            }
-            let answer = handle(payload, moment).await.map_err(Into::into);
-            if let Some(engine) = &self.engine {
-                // An answer that comes too late is none: what is not written now is written next time.
-                let end = moment.deadline.and_then(|end| end.checked_sub(TO_ANSWER));
-                match until(end, Box::pin(engine.flush())).await {
-                    Some(Ok(())) => {}
-                    Some(Err(error)) => {
-                        tracing::warn!(code = ?error.code(), "the counters could not be written");
-                    }
-                    None => tracing::warn!("there was no time to write the counters"),
-                }
-            }
-            self.metrics.flush();
+            let moment = Moment::new(Timestamp::now(), event.context.deadline);
+            let answer = Box::pin(self.answer(event.payload.get(), moment, handle)).await;
+            metrics.flush();
             answer
         };
         lambda_runtime::run(service_fn(answer)).await
     }
+
+    /// Answers one invocation with an event of this text.
+    ///
+    /// The engine checks its definitions when an invocation begins and writes its counters when it
+    /// ends: between invocations the environment is frozen and no timer runs.
+    ///
+    /// # Errors
+    /// The event cannot be read, or the handler's error.
+    pub async fn answer<R, E>(
+        &self,
+        event: &str,
+        moment: Moment,
+        handle: &impl AsyncFn(Value, Moment) -> Result<R, E>,
+    ) -> Result<R, Error>
+    where
+        E: Into<Error>,
+    {
+        let payload = json::parse_event(event.as_bytes())?;
+        if let Some(engine) = &self.engine {
+            // Whoever needs the definitions asks again: a slow table must not take the time of the records.
+            match until(moment.half_way(), engine.begin()).await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    tracing::warn!(code = ?error.code(), "the definitions could not be checked");
+                }
+                None => tracing::warn!("there was no time to check the definitions"),
+            }
+        }
+        let answer = Box::pin(handle(payload, moment)).await.map_err(Into::into);
+        if let Some(engine) = &self.engine {
+            // An answer that comes too late is none: what is not written now is written next time.
+            let end = moment.deadline.and_then(|end| end.checked_sub(TO_ANSWER));
+            match until(end, Box::pin(engine.flush())).await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    tracing::warn!(code = ?error.code(), "the counters could not be written");
+                }
+                None => tracing::warn!("there was no time to write the counters"),
+            }
+        }
+        answer
+    }
 }
 
-fn engine(settings: &Settings, config: &SdkConfig) -> Engine {
+fn engine(settings: &Settings, config: &SdkConfig, clock: Clock) -> Engine {
     let mut options = Options::new(&settings.region, &settings.account);
+    options.clock = clock;
     options
         .definitions_table
         .clone_from(&settings.definitions_table);

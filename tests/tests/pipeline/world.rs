@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use aws_sdk_frauddetector::types::{Language, Rule, RuleExecutionMode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use end_to_end::sample;
+pub use end_to_end::sample::MAPPING;
 use engine::{Engine, Options};
 use forward::{Forward, REQUEST_BYTES};
 use fraudstream::bus::Bus;
@@ -19,41 +20,6 @@ use shared::batch::{Budget, Moment};
 use shared::decisions::Decision;
 use shared::mapping::Mapping;
 use tempfile::TempDir;
-
-/// A mapping of the sample order with a few variables.
-pub const MAPPING: &str = "
-event_type: order
-detector: orders
-event:
-  id: /order_id
-  revision: /revision
-  timestamp: /created_at
-  entity: {type: customer, id: [/customer/id, {hash: /customer/email, as: email}]}
-  label: /label
-  label_timestamp: /label_timestamp
-variables:
-  email_address: {from: /customer/email, as: email}
-  order_price: {from: /total, type: FLOAT, required: true}
-  item_count: '[.items[].quantity] | add'
-decision:
-  outcome_priority: [block, review, challenge, approve]
-  on_undetermined: [review]
-  on_no_match: [approve]
-  reviewable: [review]
-labels:
-  event_id: /order_id
-  kind: /kind
-  timestamp: /label_timestamp
-  reason_code: /reason_code
-  source: /source
-  source_ranks: {analyst: 3, processor: 2}
-  table:
-    - {kind: chargeback, code: '10.*', label: fraud}
-    - {kind: chargeback, label: null}
-    - {kind: reversal, label: legit}
-    - {kind: refund, label: null}
-    - {kind: verdict, code: legit, label: legit}
-";
 
 /// The product over memory and a temporary folder.
 pub struct World {
@@ -241,94 +207,14 @@ fn walk(folder: &std::path::Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Defines entity type, labels, variables, outcomes, event type and detector.
+/// Defines the sample detector with its rules.
 async fn define(client: &aws_sdk_frauddetector::Client) {
-    use aws_sdk_frauddetector::types::{
-        DataSource, DataType, DetectorVersionStatus, EventIngestion,
-    };
-    client
-        .put_entity_type()
-        .name("customer")
-        .send()
-        .await
-        .unwrap();
-    for label in ["fraud", "legit"] {
-        client.put_label().name(label).send().await.unwrap();
+    sample::define(client).await;
+    for rule in sample::RULES {
+        sample::create_rule(client, rule).await;
     }
-    for (name, data_type, default) in [
-        ("email_address", DataType::String, "<none>"),
-        ("order_price", DataType::Float, "0.0"),
-        ("item_count", DataType::Integer, "0"),
-    ] {
-        let create = client
-            .create_variable()
-            .name(name)
-            .data_type(data_type)
-            .data_source(DataSource::Event);
-        create.default_value(default).send().await.unwrap();
-    }
-    for outcome in ["block", "review", "challenge", "approve"] {
-        client.put_outcome().name(outcome).send().await.unwrap();
-    }
-    let event_type = client
-        .put_event_type()
-        .name("order")
-        .entity_types("customer")
-        .event_ingestion(EventIngestion::Enabled);
-    let event_type = ["email_address", "order_price", "item_count"].into_iter().fold(event_type, aws_sdk_frauddetector::operation::put_event_type::builders::PutEventTypeFluentBuilder::event_variables);
-    event_type
-        .labels("fraud")
-        .labels("legit")
-        .send()
-        .await
-        .unwrap();
-    client
-        .put_detector()
-        .detector_id("orders")
-        .event_type_name("order")
-        .send()
-        .await
-        .unwrap();
-    let rules = [
-        ("very_high_amount", "$order_price > 5000", "block"),
-        ("high_amount", "$order_price > 1000", "review"),
-        ("many_items", "$item_count > 20", "challenge"),
-    ];
-    let mut version = client
-        .create_detector_version()
-        .detector_id("orders")
-        .rule_execution_mode(RuleExecutionMode::AllMatched);
-    for (rule_id, expression, outcome) in rules {
-        let create = client
-            .create_rule()
-            .rule_id(rule_id)
-            .detector_id("orders")
-            .expression(expression);
-        create
-            .language(Language::Detectorpl)
-            .outcomes(outcome)
-            .send()
-            .await
-            .unwrap();
-        version = version.rules(
-            Rule::builder()
-                .detector_id("orders")
-                .rule_id(rule_id)
-                .rule_version("1")
-                .build()
-                .unwrap(),
-        );
-    }
-    version.send().await.unwrap();
-    let activate = client
-        .update_detector_version_status()
-        .detector_id("orders")
-        .detector_version_id("1");
-    activate
-        .status(DetectorVersionStatus::Active)
-        .send()
-        .await
-        .unwrap();
+    let rules = sample::RULES.map(|(rule_id, ..)| (rule_id, "1"));
+    sample::activate(client, "1", &rules).await;
 }
 
 /// An order.

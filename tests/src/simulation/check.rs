@@ -1,0 +1,726 @@
+//! What must be true in the evening, whatever happened.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_frauddetector::Client as FraudDetector;
+use aws_sdk_frauddetector::types::IngestedEventStatistics;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use fraudstream::machine::DECISIONS;
+use serde_json::Value;
+use shared::decisions::{Decision, parse};
+use shared::mapping::Mapping;
+
+use super::Report;
+use super::day::{Day, End, EventPlan, Input, Source, Version};
+use super::history::TimeOfDay;
+use super::lambda::mapping_of;
+use super::network::{Nature, PATIENCE_MS};
+
+/// What comes so much later is delivered later on a calm day.
+const CLEARLY_LATER_MS: u64 = 5 * 60_000;
+
+/// A law of the product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invariant {
+    /// Every order has a decision, or is kept with its reason.
+    NothingLost,
+    /// An event and its revision have one decision, and it is never written anew.
+    DecidedOnce,
+    /// A decision is what the rules, the list and the mapping of its time say of the order.
+    RightDecision,
+    /// Deliveries in another order, twice or late change no decision.
+    DeliveryChangesNothing,
+    /// The prediction behind a decision is stored, and says the same.
+    Snapshot,
+    /// Every decision is told at least once, under its own id and as it is.
+    Forwarded,
+    /// Rank and time decide the label, on every revision and at the service.
+    Labels,
+    /// A label that came after its decision closes the review; one that was there before does not.
+    Reviews,
+    /// No event is counted twice; without kills, each is counted.
+    Counters,
+    /// What was parked did not succeed.
+    ParkedInVain,
+    /// No value of an order is in the logs.
+    NoPersonalData,
+    /// A function answers before its time is over.
+    AnswersInTime,
+    /// All is done some time after it came, and after the services that it needs work.
+    Progress,
+    /// A checkout was told the decision.
+    ToldAsDecided,
+}
+
+/// A law that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub invariant: Invariant,
+    /// How.
+    pub text: String,
+}
+
+impl Violation {
+    /// A law that was broken, and how.
+    pub fn new(invariant: Invariant, text: impl Into<String>) -> Self {
+        Self {
+            invariant,
+            text: text.into(),
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.invariant, self.text)
+    }
+}
+
+/// Everything there is in the evening.
+pub struct Evening<'a> {
+    /// What was sent, and what has to become of it.
+    pub day: &'a Day,
+    /// The services.
+    pub nature: &'a Nature,
+    /// A client of the engine that nothing disturbs.
+    pub operator: &'a FraudDetector,
+    /// A client of the tables that nothing disturbs.
+    pub tables: &'a aws_sdk_dynamodb::Client,
+    /// What checkouts were told.
+    pub told: &'a [Value],
+    /// Records that were given up.
+    pub given_up: usize,
+    /// The functions' time-out.
+    pub time_out_ms: u64,
+    /// What was logged.
+    pub log: String,
+}
+
+impl Evening<'_> {
+    /// The moment of the day that a text says.
+    fn time_of(&self, text: &str) -> Result<u64, String> {
+        let time: jiff::Timestamp = text.parse().map_err(|_| format!("`{text}` is no time"))?;
+        let midnight = self.nature.clock.timestamp(0, 0);
+        let since = time.duration_since(midnight).as_millis();
+        u64::try_from(since).map_err(|_| format!("{text} is before the day"))
+    }
+}
+
+/// A record under `rejected/`.
+struct Parked {
+    at: u64,
+    key: String,
+    class: String,
+    payload: Vec<u8>,
+}
+
+/// Rules that match, and the outcomes with them.
+type Judged = (Vec<&'static str>, Vec<String>);
+
+/// Checks all laws; with every decision in short.
+///
+/// # Panics
+/// Where the simulation's own services fail.
+pub async fn all(evening: &Evening<'_>) -> (Vec<Violation>, Vec<String>) {
+    let decisions = decisions(evening).await;
+    let parked: Vec<Parked> = evening.nature.store.objects().iter().map(parked).collect();
+    let hash = |deployment| {
+        let mapping = Mapping::parse("mapping.yaml", &mapping_of(deployment));
+        mapping.unwrap().hash().to_owned()
+    };
+    let mut checks = Checks {
+        evening,
+        decisions: &decisions,
+        parked: &parked,
+        mappings: [hash(0), hash(1)],
+        violations: Vec::new(),
+    };
+    checks.check_orders();
+    checks.check_times();
+    checks.check_parked();
+    for decision in &decisions {
+        checks.check_decision(decision);
+        checks.check_snapshot(decision).await;
+    }
+    checks.check_outcomes();
+    checks.check_labels().await;
+    checks.check_reviews();
+    checks.check_counters().await;
+    checks.check_rest();
+    let violations = checks.violations;
+    (violations, decisions.iter().map(in_short).collect())
+}
+
+/// The laws that two days have together, one of which was delivered as it should be.
+pub fn compare(report: &Report, undisturbed: &Report) -> Vec<Violation> {
+    let mut violations = undisturbed.violations.clone();
+    let (got, want) = (&report.decisions, &undisturbed.decisions);
+    let only_in = |some: &[String], others: &[String]| {
+        let others: BTreeSet<&String> = others.iter().collect();
+        some.iter().find(|it| !others.contains(it)).cloned()
+    };
+    if got != want {
+        let text = format!(
+            "disturbed: {:?}, undisturbed: {:?}",
+            only_in(got, want),
+            only_in(want, got)
+        );
+        violations.push(Violation::new(Invariant::DeliveryChangesNothing, text));
+    }
+    violations
+}
+
+async fn scan(
+    tables: &aws_sdk_dynamodb::Client,
+    table: &str,
+) -> Vec<HashMap<String, AttributeValue>> {
+    let scan = tables.scan().table_name(table).consistent_read(true);
+    let items = scan.into_paginator().items().send();
+    items.collect::<Result<_, _>>().await.unwrap()
+}
+
+async fn decisions(evening: &Evening<'_>) -> Vec<Decision> {
+    let kind = AttributeValue::S("decision".to_owned());
+    let items = scan(evening.tables, DECISIONS).await.into_iter();
+    let decisions = items.filter(|item| item.get("kind") == Some(&kind));
+    let mut decisions: Vec<Decision> = decisions.map(|item| *parse(item).unwrap()).collect();
+    decisions.sort_by(|a, b| a.decision_id.cmp(&b.decision_id));
+    decisions
+}
+
+fn parked((key, (at, body)): (&String, &(u64, Bytes))) -> Parked {
+    let body: Value = serde_json::from_slice(body).unwrap();
+    let payload = match (body["payload"].as_str(), body["payload_base64"].as_str()) {
+        (Some(text), _) => text.as_bytes().to_vec(),
+        (None, Some(text)) => BASE64.decode(text).unwrap(),
+        (None, None) => Vec::new(),
+    };
+    Parked {
+        at: *at,
+        key: key.clone(),
+        class: body["class"].as_str().unwrap_or_default().to_owned(),
+        payload,
+    }
+}
+
+/// What of a decision does not depend on when and by whom it was made.
+fn in_short(decision: &Decision) -> String {
+    let rules = decision
+        .verdict
+        .matched_rules
+        .iter()
+        .map(|rule| rule.rule_id.as_str());
+    format!(
+        "{} {} of {:?} by {:?} over {:?}, label {:?}",
+        decision.decision_id,
+        decision.effective_outcome,
+        decision.outcomes,
+        rules.collect::<Vec<_>>(),
+        decision.variables,
+        decision
+            .label
+            .as_ref()
+            .and_then(|label| label.label.as_deref()),
+    )
+}
+
+struct Checks<'a> {
+    evening: &'a Evening<'a>,
+    decisions: &'a [Decision],
+    parked: &'a [Parked],
+    /// Hashes of the mappings, by deployment.
+    mappings: [String; 2],
+    violations: Vec<Violation>,
+}
+
+impl Checks<'_> {
+    fn add(&mut self, invariant: Invariant, text: impl Into<String>) {
+        self.violations.push(Violation::new(invariant, text));
+    }
+
+    fn decision(&self, event_id: &str, revision: u64) -> Option<&Decision> {
+        let mut of_event = self.decisions.iter();
+        of_event.find(|it| it.event_id == event_id && it.revision == revision)
+    }
+
+    /// The decision on an input's order, if it is one on just this order.
+    fn is_decided(&self, input: &Input) -> bool {
+        let event_id = format!("ord-{:06}", input.order);
+        let Some(plan) = self.evening.day.events.get(&event_id) else {
+            return false;
+        };
+        // Whichever version of a revision has these bytes: the number at the end of the name.
+        let number = input
+            .what
+            .split('(')
+            .nth(1)
+            .and_then(|rest| rest.split(')').next()?.parse::<usize>().ok());
+        let version = number.and_then(|number| plan.versions.get(number.checked_sub(1)?));
+        version.is_some_and(|version| {
+            let decision = self.decision(&event_id, version.revision);
+            decision.is_some_and(|decision| is_of(decision, version))
+        })
+    }
+
+    /// Orders in are decisions out, or records under `rejected/`.
+    fn check_orders(&mut self) {
+        let day = self.evening.day;
+        for input in &day.inputs {
+            let is_parked = self
+                .parked
+                .iter()
+                .any(|parked| parked.payload == input.payload);
+            let is_order = input.source.is_of_orders();
+            let (ok, want) = match &input.end {
+                End::Succeeds if is_order => (self.is_decided(input), "no decision"),
+                End::Succeeds => (true, ""),
+                End::Parked(_) => (is_parked, "not under rejected/"),
+                // Under another mapping, another content is no contradiction, and the order counts as the one decided.
+                End::DecidedOrParked => {
+                    let is_accepted = day.changes.is_some() && self.decision_of(input).is_some();
+                    (
+                        is_parked || self.is_decided(input) || is_accepted,
+                        "neither decided nor parked",
+                    )
+                }
+            };
+            if !ok {
+                self.add(Invariant::NothingLost, format!("{}: {want}", input.what));
+            }
+        }
+        if self.evening.given_up > 0 {
+            let text = format!("{} records were given up", self.evening.given_up);
+            self.add(Invariant::NothingLost, text);
+        }
+        for replaced in self.evening.nature.store.replaced() {
+            self.add(
+                Invariant::DecidedOnce,
+                format!("{replaced} was put where a decision was"),
+            );
+        }
+    }
+
+    /// What is decided or parked is so in time.
+    fn check_times(&mut self) {
+        let evening = self.evening;
+        // A label from before its event is known as such when the order has come.
+        let mut came: BTreeMap<usize, u64> = BTreeMap::new();
+        for input in &evening.day.inputs {
+            let at = came.entry(input.order).or_default();
+            *at = (*at).max(input.at);
+        }
+        let latest = |input: &Input| {
+            let came = if matches!(input.source, Source::Chargebacks) {
+                came.get(&input.order).copied().unwrap_or_default()
+            } else {
+                input.at
+            };
+            evening.nature.weather.works_from(came) + PATIENCE_MS
+        };
+        for input in &evening.day.inputs {
+            let parked = self
+                .parked
+                .iter()
+                .filter(|parked| parked.payload == input.payload);
+            let at = parked.map(|parked| parked.at).min();
+            if let Some(at) = at.filter(|at| *at > latest(input)) {
+                let text = format!("{} is parked only at {}", input.what, TimeOfDay(at));
+                self.add(Invariant::Progress, text);
+            }
+            let decision = input
+                .source
+                .is_of_orders()
+                .then(|| self.decision_of(input))
+                .flatten();
+            // Revisions come later, and are looked at by their own inputs.
+            let decided = decision.filter(|_| input.end == End::Succeeds && self.is_decided(input));
+            let at = decided.and_then(|decision| evening.time_of(&decision.decided_at).ok());
+            if let Some(at) = at.filter(|at| *at > latest(input)) {
+                let text = format!("{} is decided only at {}", input.what, TimeOfDay(at));
+                self.add(Invariant::Progress, text);
+            }
+        }
+    }
+
+    fn decision_of(&self, input: &Input) -> Option<&Decision> {
+        self.decision(&format!("ord-{:06}", input.order), 1)
+    }
+
+    /// What is under `rejected/` belongs there.
+    fn check_parked(&mut self) {
+        let day = self.evening.day;
+        for parked in self.parked {
+            let inputs = day
+                .inputs
+                .iter()
+                .filter(|input| input.payload == parked.payload);
+            let belongs = |input: &Input| match &input.end {
+                End::Succeeds => false,
+                End::Parked(classes) => classes.contains(&parked.class.as_str()),
+                End::DecidedOrParked => parked.class == "order-changed" && !self.is_decided(input),
+            };
+            let inputs: Vec<&Input> = inputs.collect();
+            if !inputs.iter().any(|input| belongs(input)) {
+                let names: Vec<&str> = inputs.iter().map(|input| input.what.as_str()).collect();
+                let text = format!("{} as {}: {}", parked.key, parked.class, names.join(", "));
+                self.add(Invariant::ParkedInVain, text);
+            }
+        }
+    }
+
+    /// A decision is what the rules of its time say.
+    fn check_decision(&mut self, decision: &Decision) {
+        let Some((version, plan)) = self.planned(decision) else {
+            let text = format!("{} is on an order that nobody sent", decision.decision_id);
+            self.add(Invariant::RightDecision, text);
+            return;
+        };
+        let found = self.expected(decision, &version, &plan);
+        let got = (&decision.verdict.matched_rules, &decision.outcomes);
+        let rules: Vec<&str> = got.0.iter().map(|rule| rule.rule_id.as_str()).collect();
+        match found {
+            Err(text) => self.add(
+                Invariant::RightDecision,
+                format!("{}: {text}", decision.decision_id),
+            ),
+            Ok(wanted)
+                if !wanted
+                    .iter()
+                    .any(|(want, outcomes)| *want == rules && outcomes == got.1) =>
+            {
+                let text = format!(
+                    "{}: {rules:?} {:?} instead of {wanted:?}",
+                    decision.decision_id, decision.outcomes
+                );
+                self.add(Invariant::RightDecision, text);
+            }
+            Ok(_) => {}
+        }
+    }
+
+    fn planned(&self, decision: &Decision) -> Option<(Version, EventPlan)> {
+        let plan = self.evening.day.events.get(&decision.event_id)?;
+        let mut versions = plan.versions.iter();
+        let version =
+            versions.find(|it| it.revision == decision.revision && is_of(decision, it))?;
+        Some((version.clone(), plan.clone()))
+    }
+
+    /// Rules and outcomes that are right: more than one where something changed just then.
+    fn expected(
+        &self,
+        decision: &Decision,
+        version: &Version,
+        plan: &EventPlan,
+    ) -> Result<Vec<Judged>, String> {
+        let day = self.evening.day;
+        let prediction = &decision.verdict.prediction;
+        let predicted = prediction.prediction_timestamp.as_deref();
+        let predicted = predicted.ok_or("no time of the prediction")?;
+        let predicted = self.evening.time_of(predicted)?;
+        // Definitions may be two seconds old, clocks one second off, and a prediction takes some calls.
+        let near = |change: u64| [predicted + 1_000 >= change, predicted >= change + 20_000];
+        let version_id = prediction
+            .detector_version_id
+            .as_deref()
+            .unwrap_or_default();
+        let versions = day
+            .changes
+            .map_or([false, false], |changes| near(changes.version));
+        let is_second = version_id == "2";
+        if !versions.contains(&is_second) {
+            return Err(format!("detector version {version_id} at {predicted} ms"));
+        }
+        let deployment = self
+            .mappings
+            .iter()
+            .position(|hash| *hash == decision.mapping_hash);
+        let deployment = deployment.ok_or("an unknown mapping")?;
+        let longest = self.evening.time_out_ms + 20_000;
+        let mappings = day.changes.map_or([false, false], |changes| {
+            [
+                predicted + 1_000 >= changes.mapping,
+                predicted >= changes.mapping + longest,
+            ]
+        });
+        if !mappings.contains(&(deployment == 1)) {
+            return Err(format!("deployment {deployment} at {predicted} ms"));
+        }
+        let listed = match day.changes {
+            Some(changes) if day.listed.as_deref() == Some(&plan.email) => near(changes.list),
+            _ => [false, false],
+        };
+        let no_match = if deployment == 0 {
+            "approve"
+        } else {
+            "challenge"
+        };
+        let answers = listed.map(|is_listed| judge(version, is_second, is_listed, no_match));
+        Ok(answers.to_vec())
+    }
+
+    /// The prediction behind a decision is stored, and says the same.
+    async fn check_snapshot(&mut self, decision: &Decision) {
+        let prediction = &decision.verdict.prediction;
+        let metadata = self
+            .evening
+            .operator
+            .get_event_prediction_metadata()
+            .event_id(&decision.event_id)
+            .event_type_name("order")
+            .detector_id("orders")
+            .set_detector_version_id(prediction.detector_version_id.clone())
+            .set_prediction_timestamp(prediction.prediction_timestamp.clone());
+        let metadata = match metadata.send().await {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                let text = format!("{}: {:?}", decision.decision_id, error.as_service_error());
+                self.add(Invariant::Snapshot, text);
+                return;
+            }
+        };
+        let matched: Vec<&str> = metadata
+            .rules()
+            .iter()
+            .filter(|rule| rule.matched() == Some(true))
+            .filter_map(|rule| rule.rule_id())
+            .collect();
+        let decided: Vec<&str> = decision
+            .verdict
+            .matched_rules
+            .iter()
+            .map(|rule| rule.rule_id.as_str())
+            .collect();
+        let variables: BTreeMap<String, String> = metadata
+            .event_variables()
+            .iter()
+            .filter_map(|variable| {
+                Some((variable.name()?.to_owned(), variable.value()?.to_owned()))
+            })
+            .collect();
+        let missing = decision
+            .variables
+            .iter()
+            .find(|(name, value)| variables.get(*name) != Some(value));
+        if matched != decided || missing.is_some() {
+            let text = format!(
+                "{}: decided by {decided:?}, its snapshot says {matched:?} over {variables:?}",
+                decision.decision_id
+            );
+            self.add(Invariant::Snapshot, text);
+        }
+    }
+
+    /// Every decision is on the bus, as it is.
+    fn check_outcomes(&mut self) {
+        let mut outcomes: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        for outcome in self.evening.nature.store.outcomes() {
+            let id = outcome["decision_id"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            outcomes.entry(id).or_default().push(outcome);
+        }
+        for decision in self.decisions {
+            let told = outcomes.remove(&decision.decision_id).unwrap_or_default();
+            if told.is_empty() {
+                self.add(
+                    Invariant::Forwarded,
+                    format!("{} was not told", decision.decision_id),
+                );
+            }
+            let is_another = |outcome: &&Value| {
+                outcome["effective_outcome"] != decision.effective_outcome.as_str()
+                    || outcome["decided_at"] != decision.decided_at.as_str()
+            };
+            if let Some(other) = told.iter().find(is_another) {
+                let text = format!("{} was told as {other}", decision.decision_id);
+                self.add(Invariant::Forwarded, text);
+            }
+        }
+        for (id, _) in outcomes {
+            self.add(
+                Invariant::Forwarded,
+                format!("{id} was told, and there is no such decision"),
+            );
+        }
+        for reply in self.evening.told {
+            let id = reply["decision_id"].as_str().unwrap_or_default();
+            let decision = self
+                .decisions
+                .iter()
+                .find(|decision| decision.decision_id == id);
+            if decision.is_none_or(|decision| {
+                reply["effective_outcome"] != decision.effective_outcome.as_str()
+            }) {
+                self.add(
+                    Invariant::ToldAsDecided,
+                    format!("a checkout was told {reply}"),
+                );
+            }
+        }
+    }
+
+    /// Rank and time decide, everywhere.
+    async fn check_labels(&mut self) {
+        for (event_id, plan) in &self.evening.day.events {
+            let want = plan.label();
+            let messages: BTreeSet<(&str, &str)> = plan
+                .messages
+                .iter()
+                .map(|it| (it.what.as_str(), it.time.as_str()))
+                .collect();
+            let of_event = self
+                .decisions
+                .iter()
+                .filter(|decision| decision.event_id == *event_id);
+            for decision in of_event {
+                let got = decision
+                    .label
+                    .as_ref()
+                    .and_then(|label| label.label.as_deref());
+                if got != want || decision.label_history.len() != messages.len() {
+                    let text = format!(
+                        "{} has {got:?} of {} labels instead of {want:?} of {}",
+                        decision.decision_id,
+                        decision.label_history.len(),
+                        messages.len()
+                    );
+                    self.add(Invariant::Labels, text);
+                }
+            }
+            let is_stored = plan.is_history || !plan.versions.is_empty();
+            let event = self
+                .evening
+                .operator
+                .get_event()
+                .event_id(event_id)
+                .event_type_name("order");
+            let event = event.send().await.ok().and_then(|answer| answer.event);
+            let got = event
+                .as_ref()
+                .and_then(|event| event.current_label.as_deref());
+            if is_stored && event.is_none() {
+                self.add(
+                    Invariant::NothingLost,
+                    format!("{event_id} is not at the service"),
+                );
+            } else if is_stored && got != want.or(plan.own_label) {
+                let text = format!("{event_id} has {got:?} at the service instead of {want:?}");
+                self.add(Invariant::Labels, text);
+            }
+        }
+    }
+
+    /// On a calm day it is clear which came first, where minutes lie between.
+    fn check_reviews(&mut self) {
+        let evening = self.evening;
+        if !evening.nature.weather.is_calm() {
+            return;
+        }
+        let reviews = self
+            .decisions
+            .iter()
+            .filter(|it| it.effective_outcome == "review");
+        for decision in reviews.cloned().collect::<Vec<_>>() {
+            let Ok(decided) = evening.time_of(&decision.decided_at) else {
+                continue;
+            };
+            let is_about = |input: &&Input| {
+                input.source == Source::Chargebacks
+                    && input.end == End::Succeeds
+                    && decision.order_id == format!("ord-{:06}", input.order)
+                    && !input.what.contains("refund")
+                    && !input.what.contains("13.1")
+            };
+            let mut labels = evening.day.inputs.iter().filter(is_about);
+            let came_later = labels.clone().any(|input| {
+                input.at > decided + CLEARLY_LATER_MS && !input.what.ends_with("again")
+            });
+            let all_before = labels.all(|input| input.at + CLEARLY_LATER_MS < decided);
+            let is_open = decision.gsi2pk.is_some();
+            if (came_later && is_open) || (all_before && !is_open) {
+                let text = format!("{} has its review open: {is_open}", decision.decision_id);
+                self.add(Invariant::Reviews, text);
+            }
+        }
+    }
+
+    /// The statistics count events and the predictions that stored theirs: nothing twice; on a calm day, everything.
+    async fn check_counters(&mut self) {
+        let operator = self.evening.operator;
+        let answer = operator
+            .get_event_types()
+            .name("order")
+            .send()
+            .await
+            .unwrap();
+        let statistics = answer.event_types().first();
+        let statistics = statistics.and_then(|it| it.ingested_event_statistics());
+        let counted = statistics.and_then(IngestedEventStatistics::number_of_events);
+        let counted = counted.unwrap_or(0);
+        let is_counted = |item: &HashMap<String, AttributeValue>| {
+            item.get("sk") == Some(&AttributeValue::S("event".to_owned()))
+                || item.get("stored") == Some(&AttributeValue::Bool(true))
+        };
+        let items = scan(self.evening.tables, "Events").await;
+        let stored = i64::try_from(items.iter().filter(|item| is_counted(item)).count());
+        let stored = stored.unwrap_or(0);
+        let is_exact = self.evening.nature.weather.is_calm();
+        if counted > stored || (is_exact && counted != stored) {
+            let text = format!("{counted} events are counted, {stored} are stored");
+            self.add(Invariant::Counters, text);
+        }
+    }
+
+    fn check_rest(&mut self) {
+        if let Some(at) = self.evening.log.find("sentinel-") {
+            let line = self.evening.log[..at]
+                .rsplit('\n')
+                .next()
+                .unwrap_or_default();
+            self.add(Invariant::NoPersonalData, format!("after `{line}`"));
+        }
+    }
+}
+
+/// Whether a decision is on this version of its order.
+fn is_of(decision: &Decision, version: &Version) -> bool {
+    let price = version.price.map(|price| format!("{price:.2}"));
+    let items = version.items.to_string();
+    decision.variables.get("order_price") == price.as_ref()
+        && decision.variables.get("item_count") == Some(&items)
+}
+
+/// The rules that match, and the outcomes with them: written here once more, apart from the engine and the mapping.
+fn judge(version: &Version, is_second: bool, is_listed: bool, no_match: &str) -> Judged {
+    let price = version.price.unwrap_or(0.0);
+    let high = if is_second { 500.0 } else { 1000.0 };
+    let rules = [
+        ("very_high_amount", price > 5000.0, "block"),
+        ("high_amount", price > high, "review"),
+        ("many_items", version.items > 20, "challenge"),
+        ("blocked_email", is_listed, "block"),
+    ];
+    let matched = rules.iter().filter(|(_, matches, _)| *matches);
+    let mut outcomes: BTreeSet<&str> = matched.clone().map(|(.., outcome)| *outcome).collect();
+    if version.price.is_none() {
+        outcomes.insert("review");
+    }
+    if outcomes.is_empty() {
+        outcomes.insert(no_match);
+    }
+    let by_priority = ["block", "review", "challenge", "approve"];
+    let outcomes = by_priority
+        .into_iter()
+        .filter(|outcome| outcomes.contains(outcome));
+    (
+        matched.map(|(rule_id, ..)| *rule_id).collect(),
+        outcomes.map(str::to_owned).collect(),
+    )
+}

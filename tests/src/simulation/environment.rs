@@ -1,0 +1,350 @@
+//! One environment of a function: the real handler over real SDK clients, started, frozen and killed.
+//!
+//! Rules: an environment answers one invocation at a time, and nothing runs in it between invocations; after a time-out
+//! or a crash it starts anew (docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use forward::{Forward, REQUEST_BYTES};
+use ingest::Ingest;
+use label::Label;
+use predict::{Answer as PredictAnswer, Predict};
+use serde_json::Value;
+use shared::batch::Moment;
+use shared::mapping::Mapping;
+use shared::settings::Settings;
+use wiring::Wiring;
+
+use super::delivery::Answer;
+use super::network::{Life, Nature, Network};
+use super::scenario::Disturbance;
+
+/// Which function an environment is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Function {
+    /// Orders.
+    Predict,
+    /// History.
+    Ingest,
+    /// Chargebacks.
+    Label,
+    /// Outcomes.
+    Forward,
+}
+
+impl Function {
+    /// Its name, as rejected records carry it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Predict => predict::FUNCTION,
+            Self::Ingest => ingest::FUNCTION,
+            Self::Label => label::FUNCTION,
+            Self::Forward => forward::FUNCTION,
+        }
+    }
+}
+
+enum Handler {
+    Predict(Box<Predict>),
+    Ingest(Box<Ingest>),
+    Label(Box<Label>),
+    Forward(Forward),
+}
+
+/// How an invocation ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ended {
+    /// It answered; a direct invocation with its decision.
+    Answered(Answer, Option<Value>),
+    /// It answered with an error.
+    Error(String),
+    /// Its time was over.
+    TimedOut,
+    /// It was killed.
+    Killed,
+}
+
+impl Ended {
+    /// As its event source sees it.
+    pub fn answer(&self) -> Answer {
+        match self {
+            Self::Answered(answer, _) => answer.clone(),
+            Self::Error(_) | Self::TimedOut | Self::Killed => Answer::Failed,
+        }
+    }
+}
+
+/// One environment.
+pub struct Environment {
+    /// Such as `predict-3`.
+    pub name: String,
+    /// Its function.
+    pub function: Function,
+    /// How its clock is wrong, in milliseconds.
+    pub skew_ms: i64,
+    /// Which deployment it is of.
+    pub deployment: u32,
+    /// When it is taken away, if it lives so long, in milliseconds of the day.
+    pub retires_at: u64,
+    nature: Arc<Nature>,
+    life: Arc<Life>,
+    wiring: Wiring,
+    handler: Handler,
+}
+
+/// No two environments of a process share what the SDK keeps per region: its budget of retries.
+static ENVIRONMENTS: AtomicU64 = AtomicU64::new(0);
+
+impl Environment {
+    /// Starts an environment.
+    ///
+    /// # Panics
+    /// Where its settings or its mapping are wrong: they are the simulation's own.
+    pub async fn start(
+        nature: &Arc<Nature>,
+        function: Function,
+        number: u64,
+        deployment: u32,
+        mapping: &str,
+        is_amazon: bool,
+    ) -> Self {
+        let name = format!("{}-{number}", function.name());
+        let dice = nature.dice;
+        let drawn =
+            |what: &str, least, end| dice.between(format_args!("{what} of {name}"), least, end);
+        let has_skew = nature.weather.has(Disturbance::Skew);
+        let skew = i64::try_from(drawn("skew", 0, 1_801)).unwrap_or(0) - 900;
+        let skew_ms = match drawn("kind of skew", 0, 4) {
+            0 if has_skew => skew,
+            1 if has_skew => skew / 18,
+            _ => 0,
+        };
+        let retires_at = nature.clock.now() + drawn("life", 2 * 3_600_000, 8 * 3_600_000);
+        let life: Arc<Life> = Arc::default();
+        let network = Network::new(Arc::clone(nature), Arc::clone(&life), name.clone());
+        let region = format!("simulated-{}", ENVIRONMENTS.fetch_add(1, Ordering::Relaxed));
+        let loader = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(region.clone()))
+            .http_client(network.http_client())
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()));
+        let config = shared::aws::with_limits(loader).load().await;
+        let settings = Settings::read(|variable| {
+            let value = match variable {
+                "BUCKET" => "fraudstream",
+                "FRAUD_DETECTOR" if is_amazon => "aws",
+                "AWS_REGION" => &region,
+                "MAX_CONCURRENCY" => "8",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        });
+        let settings = settings.unwrap_or_else(|error| panic!("{error}"));
+        let clock = nature.clock;
+        let wiring = Wiring::over(
+            settings,
+            config,
+            Arc::new(move || clock.timestamp(clock.now(), skew_ms)),
+        );
+        let mapping =
+            Mapping::parse("mapping.yaml", mapping).unwrap_or_else(|error| panic!("{error}"));
+        let handler = handler(function, &wiring, mapping);
+        nature.count(|counts| counts.environments += 1);
+        nature
+            .history
+            .add(&name, format_args!("starts, its clock is {skew_ms} ms off"));
+        Self {
+            name,
+            function,
+            skew_ms,
+            deployment,
+            retires_at,
+            nature: Arc::clone(nature),
+            life,
+            wiring,
+            handler,
+        }
+    }
+
+    /// Whether it can be invoked again.
+    pub fn is_alive(&self) -> bool {
+        !self.life.is_over()
+    }
+
+    /// Invokes it with an event. `what` names the event in the history; `time_out_ms` is the function's.
+    pub async fn invoke(&self, event: &Value, what: &str, time_out_ms: u64) -> Ended {
+        let (nature, clock) = (&self.nature, self.nature.clock);
+        let start = clock.now();
+        let end = start + time_out_ms;
+        let name = nature.numbered(&format!(
+            "invocation of {} with {what}",
+            self.function.name()
+        ));
+        nature.count(|counts| counts.invocations += 1);
+        nature
+            .history
+            .add(&self.name, format_args!("begins: {what}"));
+        let kill = Kill::draw(nature, &name, start, time_out_ms);
+        self.life.begin(kill.as_ref().and_then(|kill| kill.at_call));
+        let killed_at = kill
+            .and_then(|kill| kill.at_time)
+            .unwrap_or(u64::MAX)
+            .min(end);
+        let deadline = u64::try_from(clock.timestamp(end, 0).as_millisecond()).unwrap_or(0);
+        let moment = Moment::new(clock.timestamp(start, self.skew_ms), deadline);
+        let text = event.to_string();
+        let ended = tokio::select! {
+            biased;
+            () = self.life.ended.notified() => Ended::Killed,
+            ended = self.answer(&text, moment) => ended,
+            () = tokio::time::sleep_until(clock.instant(killed_at)) => {
+                if killed_at < end { Ended::Killed } else { Ended::TimedOut }
+            }
+        };
+        if matches!(ended, Ended::Killed | Ended::TimedOut) {
+            self.life.end();
+        }
+        if ended == Ended::Killed {
+            nature.count(|counts| *counts.faults.entry(Disturbance::Kill).or_default() += 1);
+        }
+        nature
+            .history
+            .add(&self.name, format_args!("ends: {what}: {}", told(&ended)));
+        ended
+    }
+
+    async fn answer(&self, text: &str, moment: Moment) -> Ended {
+        let batch = |response: &shared::batch::Response| {
+            let failures = response.batch_item_failures.iter();
+            Answer::Failures(
+                failures
+                    .map(|failure| failure.item_identifier.clone())
+                    .collect(),
+            )
+        };
+        let wiring = &self.wiring;
+        let answered = match &self.handler {
+            Handler::Predict(it) => {
+                let handle = async |event, moment| it.handle(event, moment).await;
+                let answer = Box::pin(wiring.answer(text, moment, &handle)).await;
+                answer.map(|answer| match answer {
+                    PredictAnswer::Batch(response) => (batch(&response), None),
+                    PredictAnswer::Decision(reply) => (
+                        Answer::Failures(Vec::new()),
+                        serde_json::to_value(reply).ok(),
+                    ),
+                })
+            }
+            Handler::Ingest(it) => {
+                let handle = async |event, moment| it.handle(event, moment).await;
+                let answer = Box::pin(wiring.answer(text, moment, &handle)).await;
+                answer.map(|response| (batch(&response), None))
+            }
+            Handler::Label(it) => {
+                let handle = async |event, moment| it.handle(event, moment).await;
+                let answer = Box::pin(wiring.answer(text, moment, &handle)).await;
+                answer.map(|response| (batch(&response), None))
+            }
+            Handler::Forward(it) => {
+                let event = serde_json::from_str(text).unwrap_or_default();
+                let answer = Box::pin(it.handle(event, moment)).await;
+                answer
+                    .map(|response| (batch(&response), None))
+                    .map_err(Into::into)
+            }
+        };
+        match answered {
+            Ok((answer, reply)) => Ended::Answered(answer, reply),
+            Err(error) => Ended::Error(error.to_string()),
+        }
+    }
+}
+
+fn handler(function: Function, wiring: &Wiring, mapping: Mapping) -> Handler {
+    let batcher = wiring.batcher(function.name());
+    let labels = wiring.labels(&mapping);
+    let rejected = wiring.rejected();
+    match function {
+        Function::Predict => Handler::Predict(Box::new(Predict {
+            detector_version: None,
+            fraud_detector: wiring.fraud_detector.clone(),
+            decisions: wiring.decisions(),
+            labels,
+            batcher,
+            rejected,
+            mapping,
+        })),
+        Function::Ingest => Handler::Ingest(Box::new(Ingest {
+            fraud_detector: wiring.fraud_detector.clone(),
+            labels,
+            batcher,
+            rejected,
+            mapping,
+        })),
+        Function::Label => Handler::Label(Box::new(Label {
+            labels,
+            batcher,
+            rejected,
+            mapping,
+        })),
+        Function::Forward => Handler::Forward(Forward {
+            event_bridge: aws_sdk_eventbridge::Client::new(&wiring.config),
+            bus: "default".to_owned(),
+            request_bytes: REQUEST_BYTES,
+        }),
+    }
+}
+
+/// When an invocation is to be killed.
+struct Kill {
+    /// At which call, and whether that call has its effect.
+    at_call: Option<(u32, bool)>,
+    /// At which moment of the day.
+    at_time: Option<u64>,
+}
+
+impl Kill {
+    fn draw(nature: &Nature, name: &str, start: u64, time_out_ms: u64) -> Option<Self> {
+        let dice = nature.dice;
+        if !nature.weather.kills(start) || !dice.happens(format_args!("kill {name}"), 40) {
+            return None;
+        }
+        let call = dice.between(format_args!("call to kill {name}"), 1, 40);
+        let has_effect = dice.happens(format_args!("effect of the call to kill {name}"), 500);
+        let after = dice.between(
+            format_args!("time to kill {name}"),
+            1,
+            time_out_ms.min(2_000),
+        );
+        Some(if dice.happens(format_args!("kill {name} by time"), 300) {
+            Self {
+                at_call: None,
+                at_time: Some(start + after),
+            }
+        } else {
+            Self {
+                at_call: u32::try_from(call).ok().map(|call| (call, has_effect)),
+                at_time: None,
+            }
+        })
+    }
+}
+
+fn told(ended: &Ended) -> String {
+    match ended {
+        Ended::Answered(_, Some(reply)) => format!("decided {}", reply["effective_outcome"]),
+        Ended::Answered(Answer::Failures(failures), None) if failures.is_empty() => {
+            "done".to_owned()
+        }
+        Ended::Answered(Answer::Failures(failures), None) => {
+            format!("again: {}", failures.join(" "))
+        }
+        Ended::Answered(Answer::Failed, None) => "failed".to_owned(),
+        Ended::Error(error) => format!("an error: {error}"),
+        Ended::TimedOut => "its time is over".to_owned(),
+        Ended::Killed => "killed".to_owned(),
+    }
+}

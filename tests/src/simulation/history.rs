@@ -1,0 +1,96 @@
+//! What happened, as lines a person can follow, and the time at which it did.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// When every day of the simulation begins.
+pub const MIDNIGHT: &str = "2026-06-01T00:00:00Z";
+
+/// The time of the simulation: tokio's, which passes only where nothing else can happen.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: Instant,
+    midnight: jiff::Timestamp,
+}
+
+impl Clock {
+    /// A day that begins now.
+    pub fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            midnight: MIDNIGHT.parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+        }
+    }
+
+    /// Milliseconds since midnight.
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A moment of the day for tokio.
+    pub fn instant(&self, ms: u64) -> Instant {
+        self.start + Duration::from_millis(ms)
+    }
+
+    /// A moment of the day as a clock shows it that is early or late by some milliseconds.
+    pub fn timestamp(&self, ms: u64, skew_ms: i64) -> jiff::Timestamp {
+        let ms = i64::try_from(ms)
+            .unwrap_or(i64::MAX)
+            .saturating_add(skew_ms);
+        self.midnight + jiff::SignedDuration::from_millis(ms)
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A moment of the day, as `hh:mm:ss.mmm`.
+pub struct TimeOfDay(pub u64);
+
+impl fmt::Display for TimeOfDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, ms) = (self.0 / 1000, self.0 % 1000);
+        let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+        write!(f, "{hours:02}:{minutes:02}:{:02}.{ms:03}", seconds % 60)
+    }
+}
+
+/// The lines of one simulation, shared by all that is in it.
+#[derive(Clone, Debug)]
+pub struct History {
+    clock: Clock,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl History {
+    /// An empty one.
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            lines: Arc::default(),
+        }
+    }
+
+    /// Adds a line: who did what, now.
+    pub fn add(&self, who: &str, what: impl fmt::Display) {
+        let line = format!("{}  {who:<12} {what}", TimeOfDay(self.clock.now()));
+        self.lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(line);
+    }
+
+    /// All lines.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}

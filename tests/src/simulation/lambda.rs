@@ -1,0 +1,671 @@
+//! The day itself: records are sent, delivered and answered until nothing is left.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_sdk_frauddetector::Client as FraudDetector;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use engine::{Engine, Options};
+use fraudstream::clients;
+use fraudstream::connector::Service;
+use fraudstream::machine::{self, DECISIONS};
+use futures::StreamExt as _;
+use futures::future::LocalBoxFuture;
+use futures::stream::FuturesUnordered;
+use http::Request;
+use serde_json::{Value, json};
+
+use super::check::{self, Evening, Invariant, Violation};
+use super::day::{Changes, Day, Input, Sent, Source};
+use super::delivery::queue::{Queue, QueueRules};
+use super::delivery::stream::{Stream, StreamKind, StreamRecord, StreamRules};
+use super::delivery::{Answer, Batch};
+use super::environment::{Ended, Environment, Function};
+use super::history::{Clock, History};
+use super::network::{Nature, PATIENCE_MS, Weather};
+use super::scenario::Scenario;
+use super::store::Store;
+use super::{Log, Report};
+use crate::sample;
+
+/// The time-outs that functions may have here. The template's is the last.
+const TIME_OUTS_MS: [u64; 4] = [3_000, 6_000, 15_000, 60_000];
+/// `MaximumRecordAgeInSeconds` of the template's default, in milliseconds.
+const MAX_AGE_MS: u64 = 6 * 3_600_000;
+/// `maxReceiveCount` of the template.
+const MAX_RECEIVES: u32 = 250;
+
+/// Lives through the day of a scenario.
+pub async fn live(scenario: &Scenario, log: &Log) -> Report {
+    let day = Day::new(scenario);
+    let mut lambda = Lambda::new(scenario, day).await;
+    if scenario.is_undisturbed {
+        lambda.run_undisturbed().await;
+    } else {
+        lambda.run().await;
+    }
+    lambda.report(scenario, log).await
+}
+
+/// Where deliveries come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum From {
+    Orders,
+    OrderQueue,
+    OrderFifo,
+    History,
+    HistoryQueue,
+    Chargebacks,
+    Decisions,
+}
+
+const FROM: [From; 7] = [
+    From::Orders,
+    From::OrderQueue,
+    From::OrderFifo,
+    From::History,
+    From::HistoryQueue,
+    From::Chargebacks,
+    From::Decisions,
+];
+
+impl From {
+    fn function(self) -> Function {
+        match self {
+            Self::Orders | Self::OrderQueue | Self::OrderFifo => Function::Predict,
+            Self::History | Self::HistoryQueue => Function::Ingest,
+            Self::Chargebacks => Function::Label,
+            Self::Decisions => Function::Forward,
+        }
+    }
+}
+
+/// All event sources.
+struct Sources {
+    orders: Stream,
+    order_queue: Queue,
+    order_fifo: Queue,
+    history: Stream,
+    history_queue: Queue,
+    chargebacks: Queue,
+    decisions: Stream,
+}
+
+impl Sources {
+    fn new(nature: &Nature, time_out_ms: u64) -> Self {
+        let dice = nature.dice;
+        let stream = |name: &'static str, kind| {
+            let drawn =
+                |what: &str, list: &[usize]| dice.one_of(format_args!("{what} of {name}"), list);
+            let service = if kind == StreamKind::Kinesis {
+                "kinesis"
+            } else {
+                "dynamodb"
+            };
+            let rules = StreamRules {
+                arn: format!("arn:aws:{service}:us-east-1:123456789012:stream/{name}"),
+                kind,
+                shards: drawn("shards", &[1, 2, 3]),
+                batch_size: drawn("batch size", &[10, 25, 100]),
+                factor: drawn("factor", &[1, 1, 2, 4]),
+                bisect: true,
+                max_age_ms: MAX_AGE_MS,
+            };
+            Stream::new(rules, name, dice)
+        };
+        let queue = |name: &'static str, fifo| {
+            let rules = QueueRules {
+                arn: format!("arn:aws:sqs:us-east-1:123456789012:{name}"),
+                fifo,
+                batch_size: 10,
+                // AWS advises six times the function's time-out
+                // (docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html).
+                visibility_ms: 6 * time_out_ms,
+                max_receives: MAX_RECEIVES,
+                max_in_flight: 5,
+            };
+            Queue::new(rules, name, dice)
+        };
+        Self {
+            orders: stream("orders", StreamKind::Kinesis),
+            order_queue: queue("orders-queue", false),
+            order_fifo: queue("orders.fifo", true),
+            history: stream("history", StreamKind::Kinesis),
+            history_queue: queue("history-queue", false),
+            chargebacks: queue("chargebacks", false),
+            decisions: stream("decisions", StreamKind::DynamoDb),
+        }
+    }
+
+    fn take(&mut self, from: From, now: u64) -> Option<Batch> {
+        match from {
+            From::Orders => self.orders.take(now),
+            From::OrderQueue => self.order_queue.take(now),
+            From::OrderFifo => self.order_fifo.take(now),
+            From::History => self.history.take(now),
+            From::HistoryQueue => self.history_queue.take(now),
+            From::Chargebacks => self.chargebacks.take(now),
+            From::Decisions => self.decisions.take(now),
+        }
+    }
+
+    fn answered(&mut self, from: From, now: u64, ticket: u64, answer: Answer) {
+        match from {
+            From::Orders => self.orders.answered(now, ticket, answer),
+            From::OrderQueue => self.order_queue.answered(now, ticket, answer),
+            From::OrderFifo => self.order_fifo.answered(now, ticket, answer),
+            From::History => self.history.answered(now, ticket, answer),
+            From::HistoryQueue => self.history_queue.answered(now, ticket, answer),
+            From::Chargebacks => self.chargebacks.answered(now, ticket, answer),
+            From::Decisions => self.decisions.answered(now, ticket, answer),
+        }
+    }
+
+    fn next_time(&self, now: u64) -> Option<u64> {
+        let times = [
+            self.orders.next_time(now),
+            self.order_queue.next_time(now),
+            self.order_fifo.next_time(now),
+            self.history.next_time(now),
+            self.history_queue.next_time(now),
+            self.chargebacks.next_time(now),
+            self.decisions.next_time(now),
+        ];
+        times.into_iter().flatten().min()
+    }
+
+    /// Those that hold something yet.
+    fn undrained(&self) -> Vec<&'static str> {
+        let all = [
+            ("orders", self.orders.is_drained()),
+            ("orders-queue", self.order_queue.is_drained()),
+            ("orders.fifo", self.order_fifo.is_drained()),
+            ("history", self.history.is_drained()),
+            ("history-queue", self.history_queue.is_drained()),
+            ("chargebacks", self.chargebacks.is_drained()),
+            ("decisions", self.decisions.is_drained()),
+        ];
+        let undrained = all.into_iter().filter(|(_, is_drained)| !is_drained);
+        undrained.map(|(name, _)| name).collect()
+    }
+
+    /// How many records were given up: there is time for all.
+    fn given_up(&self) -> usize {
+        let streams = [&self.orders, &self.history, &self.decisions];
+        let queues = [
+            &self.order_queue,
+            &self.order_fifo,
+            &self.history_queue,
+            &self.chargebacks,
+        ];
+        streams.iter().map(|stream| stream.expired()).sum::<usize>()
+            + queues
+                .iter()
+                .map(|queue| queue.dead_letters())
+                .sum::<usize>()
+    }
+}
+
+/// What was invoked.
+enum Invoked {
+    Batch(From, u64),
+    /// A checkout's order; the client tries again until it has its decision.
+    Checkout(Input),
+}
+
+/// An invocation that has ended.
+struct Done {
+    invoked: Invoked,
+    environment: Environment,
+    ended: Ended,
+    /// Whether it ended by its time-out although its clock is right and it had its whole time.
+    is_overtime: bool,
+    what: String,
+}
+
+struct Lambda {
+    nature: Arc<Nature>,
+    day: Day,
+    sources: Sources,
+    /// Records to send, the next last.
+    to_send: Vec<Sent>,
+    /// Checkouts that wait, with the time at which they call.
+    checkouts: Vec<(u64, Input)>,
+    changes: Vec<(u64, Change)>,
+    idle: BTreeMap<Function, Vec<Environment>>,
+    deployment: u32,
+    started: u64,
+    time_out_ms: u64,
+    is_amazon: bool,
+    /// When the last disturbance is over.
+    calm: u64,
+    /// What checkouts were told, by order id and revision.
+    told: Vec<Value>,
+    violations: Vec<Violation>,
+    operator: FraudDetector,
+    tables: aws_sdk_dynamodb::Client,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Version,
+    List,
+    Mapping,
+    Shards,
+}
+
+impl Lambda {
+    async fn new(scenario: &Scenario, day: Day) -> Self {
+        let clock = Clock::new();
+        let history = History::new(clock);
+        let store = Store::new(clock).unwrap();
+        let tables = undisturbed(&store);
+        let mut options = Options::new("us-east-1", "123456789012");
+        options.clock = Arc::new(move || clock.timestamp(clock.now(), 0));
+        let amazon = Arc::new(Engine::new(options, tables.clone()));
+        amazon.create_tables().await.unwrap();
+        machine::create_decisions(&tables, DECISIONS).await.unwrap();
+        let operator = clients::frauddetector(engine::http_client(Arc::clone(&amazon)));
+        define(&operator).await;
+        let last = day.records.last().map_or(0, |record| record.at);
+        let calm = last + 10 * 60_000;
+        let weather = Weather::new(scenario, &day, calm);
+        let dice = scenario.dice();
+        let nature = Arc::new(Nature::new(weather, clock, history, store, amazon));
+        let time_out_ms = dice.one_of("time-out", &TIME_OUTS_MS);
+        let mut to_send = day.records.clone();
+        to_send.reverse();
+        let changes = day.changes.map(in_turn).unwrap_or_default();
+        Self {
+            sources: Sources::new(&nature, time_out_ms),
+            to_send,
+            checkouts: Vec::new(),
+            changes,
+            idle: BTreeMap::new(),
+            deployment: 0,
+            started: 0,
+            time_out_ms,
+            is_amazon: dice.happens("Amazon's service", 300),
+            calm,
+            told: Vec::new(),
+            violations: Vec::new(),
+            operator,
+            tables,
+            nature,
+            day,
+        }
+    }
+
+    async fn run(&mut self) {
+        let nature = Arc::clone(&self.nature);
+        let clock = nature.clock;
+        let mut running: FuturesUnordered<LocalBoxFuture<'static, Done>> = FuturesUnordered::new();
+        loop {
+            let now = clock.now();
+            self.send_what_is_due(now);
+            self.change_what_is_due(now).await;
+            for change in nature.store.take_changes() {
+                let record = StreamRecord::DynamoDb {
+                    event_name: change.event_name,
+                    new_image: change.new_image,
+                };
+                self.sources.decisions.put(now, &change.key, record);
+            }
+            self.invoke_what_is_there(now, &running)
+                .await
+                .into_iter()
+                .for_each(|it| running.push(it));
+            if running.is_empty() && self.is_over() {
+                return;
+            }
+            if now > self.calm + PATIENCE_MS {
+                let left = self.sources.undrained().join(", ");
+                let text = format!(
+                    "{left} and {} checkouts are not done {} minutes after the last disturbance",
+                    self.checkouts.len(),
+                    PATIENCE_MS / 60_000
+                );
+                self.violations
+                    .push(Violation::new(Invariant::Progress, text));
+                return;
+            }
+            let wake = self.next_time(now).unwrap_or(now + 60_000).max(now + 1);
+            tokio::select! {
+                biased;
+                Some(done) = running.next(), if !running.is_empty() => self.ended(done),
+                () = nature.store.changed.notified() => {}
+                () = tokio::time::sleep_until(clock.instant(wake)) => {}
+            }
+        }
+    }
+
+    /// Each record once, alone, in the order in which they are sent.
+    async fn run_undisturbed(&mut self) {
+        for (number, input) in self.day.inputs.clone().into_iter().enumerate() {
+            let clock = self.nature.clock;
+            tokio::time::sleep_until(clock.instant(input.at)).await;
+            let function = match input.source {
+                Source::History | Source::HistoryQueue => Function::Ingest,
+                Source::Chargebacks => Function::Label,
+                _ => Function::Predict,
+            };
+            let event = json!({"Records": [{
+                "eventSource": "aws:kinesis", "eventSourceARN": "arn:aws:kinesis:us-east-1:123456789012:stream/all",
+                "kinesis": {"sequenceNumber": number.to_string(), "partitionKey": input.key, "data": BASE64.encode(&input.payload)},
+            }]});
+            self.invoke_undisturbed(function, &event, &input.what).await;
+            let changes = self.nature.store.take_changes().into_iter().map(|change| {
+                json!({
+                    "eventSource": "aws:dynamodb", "eventName": change.event_name,
+                    "dynamodb": {"SequenceNumber": "1", "NewImage": change.new_image},
+                })
+            });
+            let event = json!({"Records": changes.collect::<Vec<_>>()});
+            self.invoke_undisturbed(Function::Forward, &event, &input.what)
+                .await;
+        }
+    }
+
+    async fn invoke_undisturbed(&mut self, function: Function, event: &Value, what: &str) {
+        let environment = self.environment(function, self.nature.clock.now()).await;
+        let ended = environment.invoke(event, what, 60_000).await;
+        if ended.answer() != Answer::Failures(Vec::new()) {
+            let text = format!("{what} without a disturbance: {ended:?}");
+            self.violations
+                .push(Violation::new(Invariant::Progress, text));
+        }
+        self.idle.entry(function).or_default().push(environment);
+    }
+
+    fn is_over(&self) -> bool {
+        self.to_send.is_empty()
+            && self.checkouts.is_empty()
+            && self.changes.is_empty()
+            && self.sources.undrained().is_empty()
+    }
+
+    fn next_time(&self, now: u64) -> Option<u64> {
+        let times = [
+            self.to_send.last().map(|record| record.at),
+            self.checkouts.iter().map(|(at, _)| *at).min(),
+            self.changes.first().map(|(at, _)| *at),
+            self.sources.next_time(now),
+        ];
+        times.into_iter().flatten().min()
+    }
+
+    fn send_what_is_due(&mut self, now: u64) {
+        while let Some(record) = self.to_send.pop_if(|record| record.at <= now) {
+            let history = &self.nature.history;
+            history.add(
+                "shop",
+                format_args!("sends to {:?}: {}", record.source, record.what()),
+            );
+            let text = || String::from_utf8_lossy(&record.payload()).into_owned();
+            let sources = &mut self.sources;
+            match record.source {
+                Source::Orders => {
+                    let data = StreamRecord::Kinesis(record.payload());
+                    sources.orders.put(now, &record.key, data);
+                }
+                Source::History => {
+                    let data = StreamRecord::Kinesis(record.payload());
+                    sources.history.put(now, &record.key, data);
+                }
+                Source::OrderQueue => sources.order_queue.send(now, None, text()),
+                Source::HistoryQueue => sources.history_queue.send(now, None, text()),
+                Source::OrderFifo => sources.order_fifo.send(now, Some(&record.key), text()),
+                Source::Chargebacks => sources.chargebacks.send(now, None, text()),
+                Source::Checkout => {
+                    let orders = record.inputs.into_iter().map(|input| (now, input));
+                    self.checkouts.extend(orders);
+                }
+            }
+        }
+    }
+
+    async fn change_what_is_due(&mut self, now: u64) {
+        while self.changes.first().is_some_and(|(at, _)| *at <= now) {
+            let (_, change) = self.changes.remove(0);
+            self.nature
+                .history
+                .add("operator", format_args!("changes the {change:?}"));
+            match change {
+                Change::Version => activate_second(&self.operator).await,
+                Change::List => {
+                    let email = self.day.listed.clone().unwrap_or_default();
+                    let update = self.operator.update_list().name("blocked_emails");
+                    update
+                        .elements(email)
+                        .update_mode(aws_sdk_frauddetector::types::ListUpdateMode::Append)
+                        .send()
+                        .await
+                        .unwrap();
+                }
+                Change::Shards => {
+                    self.sources.orders.reshard(now);
+                    self.sources.decisions.reshard(now);
+                }
+                // Environments of the old deployment end what they do, and are not invoked again.
+                Change::Mapping => {
+                    self.deployment += 1;
+                    self.idle.clear();
+                }
+            }
+        }
+    }
+
+    async fn invoke_what_is_there(
+        &mut self,
+        now: u64,
+        running: &FuturesUnordered<LocalBoxFuture<'static, Done>>,
+    ) -> Vec<LocalBoxFuture<'static, Done>> {
+        let mut begun = Vec::new();
+        for from in FROM {
+            while running.len() + begun.len() < 40
+                && let Some(batch) = self.sources.take(from, now)
+            {
+                let environment = self.environment(from.function(), now).await;
+                let invoked = Invoked::Batch(from, batch.ticket);
+                begun.push(self.invoke(environment, invoked, batch.event, batch.what));
+            }
+        }
+        let (due, later) = std::mem::take(&mut self.checkouts)
+            .into_iter()
+            .partition::<Vec<_>, _>(|(at, _)| *at <= now);
+        self.checkouts = later;
+        for (_, input) in due {
+            let environment = self.environment(Function::Predict, now).await;
+            let event = serde_json::from_slice(&input.payload).unwrap();
+            let what = format!("a checkout of {}", input.what);
+            begun.push(self.invoke(environment, Invoked::Checkout(input), event, what));
+        }
+        begun
+    }
+
+    /// An environment that is idle, or a new one.
+    async fn environment(&mut self, function: Function, now: u64) -> Environment {
+        let idle = self.idle.entry(function).or_default();
+        idle.retain(|environment| environment.retires_at > now);
+        if !idle.is_empty() {
+            let name = format!("environment of {} at {now}", function.name());
+            let place = self.nature.dice.place(name, idle.len());
+            return idle.remove(place);
+        }
+        self.started += 1;
+        let mapping = self.mapping();
+        let (nature, number) = (&self.nature, self.started);
+        Environment::start(
+            nature,
+            function,
+            number,
+            self.deployment,
+            &mapping,
+            self.is_amazon,
+        )
+        .await
+    }
+
+    fn mapping(&self) -> String {
+        mapping_of(self.deployment)
+    }
+
+    fn invoke(
+        &self,
+        environment: Environment,
+        invoked: Invoked,
+        event: Value,
+        what: String,
+    ) -> LocalBoxFuture<'static, Done> {
+        let time_out_ms = self.time_out_ms;
+        Box::pin(async move {
+            let ended = environment.invoke(&event, &what, time_out_ms).await;
+            // A clock that is late shows more time than there is. The functions keep an eighth of their margin free.
+            let is_overtime = ended == Ended::TimedOut && environment.skew_ms >= -50;
+            Done {
+                invoked,
+                environment,
+                ended,
+                is_overtime,
+                what,
+            }
+        })
+    }
+
+    fn ended(&mut self, done: Done) {
+        let now = self.nature.clock.now();
+        if done.is_overtime {
+            let text = format!("{} with {}", done.environment.name, done.what);
+            self.violations
+                .push(Violation::new(Invariant::AnswersInTime, text));
+        }
+        match done.invoked {
+            Invoked::Batch(from, ticket) => {
+                self.sources
+                    .answered(from, now, ticket, done.ended.answer());
+            }
+            Invoked::Checkout(input) => {
+                if let Ended::Answered(_, Some(reply)) = done.ended {
+                    self.told.push(reply);
+                } else {
+                    let name = format!("checkout again {} at {now}", input.what);
+                    let wait = self.nature.dice.between(name, 200, 10_000);
+                    self.checkouts.push((now + wait, input));
+                }
+            }
+        }
+        if done.environment.is_alive() && done.environment.deployment == self.deployment {
+            let function = done.environment.function;
+            self.idle
+                .entry(function)
+                .or_default()
+                .push(done.environment);
+        }
+    }
+
+    async fn report(self, scenario: &Scenario, log: &Log) -> Report {
+        let nature = &self.nature;
+        nature.store.settle();
+        nature.amazon.flush().await.unwrap();
+        let evening = Evening {
+            day: &self.day,
+            nature,
+            operator: &self.operator,
+            tables: &self.tables,
+            told: &self.told,
+            given_up: self.sources.given_up(),
+            time_out_ms: self.time_out_ms,
+            log: log.text(),
+        };
+        let (mut violations, decisions) = check::all(&evening).await;
+        violations.extend(self.violations);
+        let counts = nature.counts.lock().unwrap().clone();
+        Report {
+            scenario: scenario.clone(),
+            violations,
+            history: nature.history.lines(),
+            counts,
+            decisions,
+        }
+    }
+}
+
+/// The mapping of a deployment: from the second on, an order that no rule matches is challenged.
+pub fn mapping_of(deployment: u32) -> String {
+    let mapping = sample::MAPPING;
+    if deployment == 0 {
+        return mapping.to_owned();
+    }
+    mapping.replace("on_no_match: [approve]", "on_no_match: [challenge]")
+}
+
+fn in_turn(changes: Changes) -> Vec<(u64, Change)> {
+    let mut all = vec![
+        (changes.version, Change::Version),
+        (changes.list, Change::List),
+        (changes.mapping, Change::Mapping),
+        (changes.shards, Change::Shards),
+    ];
+    all.sort_by_key(|(at, _)| *at);
+    all
+}
+
+/// A client of the tables that nothing disturbs.
+fn undisturbed(store: &Arc<Store>) -> aws_sdk_dynamodb::Client {
+    let store = Arc::clone(store);
+    let service = Service::new(move |request: Request<Bytes>| {
+        let target = request.headers().get("x-amz-target");
+        let target = target
+            .and_then(|target| target.to_str().ok())
+            .unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        let response = store.dynamodb(&operation, &request);
+        async { response }
+    });
+    clients::dynamodb(service.http_client())
+}
+
+/// The sample detector with a list, and what its second version needs.
+async fn define(operator: &FraudDetector) {
+    sample::define(operator).await;
+    let list = operator.create_list().name("blocked_emails");
+    list.elements("nobody@example.com").send().await.unwrap();
+    for rule in sample::RULES {
+        sample::create_rule(operator, rule).await;
+    }
+    let listed = (
+        "blocked_email",
+        "$email_address in @blocked_emails",
+        "block",
+    );
+    sample::create_rule(operator, listed).await;
+    let rules = [
+        "very_high_amount",
+        "high_amount",
+        "many_items",
+        "blocked_email",
+    ];
+    sample::activate(operator, "1", &rules.map(|rule_id| (rule_id, "1"))).await;
+}
+
+/// Amounts are high from 500 on.
+async fn activate_second(operator: &FraudDetector) {
+    let rule = aws_sdk_frauddetector::types::Rule::builder()
+        .detector_id("orders")
+        .rule_id("high_amount")
+        .rule_version("1");
+    let update = operator.update_rule_version().rule(rule.build().unwrap());
+    let update = update
+        .expression("$order_price > 500")
+        .language(aws_sdk_frauddetector::types::Language::Detectorpl);
+    update.outcomes("review").send().await.unwrap();
+    let rules = [
+        ("very_high_amount", "1"),
+        ("high_amount", "2"),
+        ("many_items", "1"),
+        ("blocked_email", "1"),
+    ];
+    sample::activate(operator, "2", &rules).await;
+}

@@ -1,0 +1,152 @@
+//! A day of a shop in one thread: orders, history and labels, failures of everything they meet, and what must be true
+//! in the evening.
+//!
+//! Real handlers (`predict`, `ingest`, `label`, `forward`) over real SDK clients; a network that delays, refuses and
+//! loses ([`network`]); services in memory ([`store`]); records as Lambda delivers them ([`delivery`]); environments
+//! that start, freeze and are killed ([`environment`]). No sleep is real: time passes where nothing else can happen. One
+//! seed decides everything, so that a day can be had again.
+//!
+//! ```text
+//! SEED=17 cargo test -p end-to-end --test simulation one_day                       # the day again, and made small
+//! SEED=17x300:only=3+9 ORDER=ord-000003 cargo test -p end-to-end --test simulation one_day   # one order, line by line
+//! ```
+
+pub mod check;
+pub mod day;
+pub mod delivery;
+pub mod dice;
+pub mod environment;
+pub mod history;
+mod lambda;
+pub mod network;
+pub mod scenario;
+pub mod shrink;
+pub mod store;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use shared::known_faults::{self, KnownFault};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+
+pub use check::{Invariant, Violation};
+pub use network::Counts;
+pub use scenario::Scenario;
+
+/// What a day came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What was simulated.
+    pub scenario: Scenario,
+    /// What is not as it must be; nothing on a good day.
+    pub violations: Vec<Violation>,
+    /// What happened, line by line.
+    pub history: Vec<String>,
+    /// How much of everything there was.
+    pub counts: Counts,
+    /// Every decision in short, by key: to compare two days.
+    pub decisions: Vec<String>,
+}
+
+impl Report {
+    /// The lines about one order.
+    pub fn lines_about(&self, order_id: &str) -> Vec<&str> {
+        let lines = self.history.iter().map(String::as_str);
+        lines.filter(|line| line.contains(order_id)).collect()
+    }
+}
+
+/// Simulates the day of a scenario.
+///
+/// # Panics
+/// Where the simulation itself is broken.
+pub fn simulate(scenario: &Scenario) -> Report {
+    simulate_with(scenario, None)
+}
+
+/// Simulates the day of a scenario with a fault put back.
+///
+/// # Panics
+/// Where the simulation itself is broken.
+pub fn simulate_with(scenario: &Scenario, fault: Option<KnownFault>) -> Report {
+    static FIRST: std::sync::Once = std::sync::Once::new();
+    // What a process makes once takes random numbers from whoever comes first: this day, which nobody looks at.
+    FIRST.call_once(|| {
+        on_a_thread(&Scenario::new(1, 20), None);
+    });
+    let mut report = on_a_thread(scenario, fault);
+    if scenario.is_calm() {
+        let undisturbed = Scenario {
+            is_undisturbed: true,
+            ..scenario.clone()
+        };
+        let undisturbed = on_a_thread(&undisturbed, None);
+        report
+            .violations
+            .extend(check::compare(&report, &undisturbed));
+    }
+    report
+}
+
+/// A thread of its own, so that its ids and the order of its hash maps come from the seed.
+fn on_a_thread(scenario: &Scenario, fault: Option<KnownFault>) -> Report {
+    static THREADS: AtomicU64 = AtomicU64::new(0);
+    let scenario = scenario.clone();
+    let number = THREADS.fetch_add(1, Ordering::Relaxed);
+    let thread = std::thread::Builder::new()
+        .name(format!("day {number}"))
+        .stack_size(16 * 1024 * 1024)
+        .spawn(move || {
+            seeded::seed_this_thread(scenario.seed);
+            fastrand::seed(scenario.seed);
+            known_faults::put_back(fault);
+            let log = Log::default();
+            let lines = tracing_subscriber::fmt::layer()
+                .without_time()
+                .with_ansi(false)
+                .with_writer(log.clone())
+                .with_filter(LevelFilter::TRACE.and(filter_fn(shared::telemetry::may_be_logged)));
+            let subscriber = tracing_subscriber::registry().with(lines);
+            let _logging = tracing::subscriber::set_default(subscriber);
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .unwrap();
+            runtime.block_on(lambda::live(&scenario, &log))
+        });
+    thread.unwrap().join().unwrap()
+}
+
+/// What the functions log, to look for personal data in it.
+#[derive(Clone, Debug, Default)]
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// All of it.
+    pub fn text(&self) -> String {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        log.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl tracing_subscriber::fmt::MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}

@@ -1,0 +1,763 @@
+//! The network between an environment and the services: it delays, refuses, loses and cuts off.
+//!
+//! What happens to a call is drawn for its name and how often that name was called, such as
+//! `PutItem Decisions order#ord-000007 #2`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use engine::Engine;
+use http::{Request, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::day::{Day, End, Input, Source};
+use super::dice::Dice;
+use super::history::{Clock, History};
+use super::scenario::{Disturbance, Scenario};
+use super::store::{Store, exception, json_response};
+
+/// How long after the last disturbance everything must be done: more than a queue waits before it delivers a message
+/// again some times, and less than an environment lives. What only a new environment would mend is a fault.
+pub const PATIENCE_MS: u64 = 45 * 60_000;
+
+/// Whom a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Decisions, and the engine's state.
+    DynamoDb,
+    /// Rejected records.
+    S3,
+    /// Outcomes.
+    EventBridge,
+    /// Amazon's service, where the engine is not linked in.
+    FraudDetector,
+}
+
+/// Those that fail, and how often: nobody notices most outages of the bucket.
+const SERVICES: [Service; 5] = [
+    Service::DynamoDb,
+    Service::S3,
+    Service::S3,
+    Service::EventBridge,
+    Service::FraudDetector,
+];
+
+/// How a service is out of order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outage {
+    AccessDenied,
+    NotThere,
+    Throttled,
+    Slow,
+}
+
+/// A service that is out of order for a while.
+#[derive(Debug)]
+struct Out {
+    service: Service,
+    times: Range<u64>,
+    kind: Outage,
+}
+
+impl Out {
+    /// An outage when nobody calls is none: it begins before something is sent that needs the service.
+    fn draw(dice: Dice, number: u64, day: &Day) -> Self {
+        let name = |what: &str| format!("outage {number} {what}");
+        let service = dice.one_of(name("service"), &SERVICES);
+        // Only what is parked needs the bucket.
+        let is_poison = |input: &Input| {
+            matches!(input.end, End::Parked(_)) && input.source != Source::Chargebacks
+        };
+        let needs = |input: &&Input| service != Service::S3 || is_poison(input);
+        let inputs: Vec<&Input> = day.inputs.iter().filter(needs).collect();
+        let at = inputs
+            .get(dice.place(name("input"), inputs.len()))
+            .map_or(0, |input| input.at);
+        let longest = if dice.happens(name("long"), 500) {
+            60 * 60_000
+        } else {
+            120_000
+        };
+        let length = dice.between(name("length"), 1_000, longest);
+        // Half of them begin while it is processed.
+        let start = if dice.happens(name("in the middle"), 500) {
+            at + dice.between(name("start"), 0, 2_000)
+        } else {
+            at.saturating_sub(dice.between(name("start"), 0, length / 2 + 1))
+        };
+        let kinds = [
+            Outage::AccessDenied,
+            Outage::NotThere,
+            Outage::Throttled,
+            Outage::Slow,
+        ];
+        Self {
+            service,
+            times: start..start + length,
+            kind: dice.one_of(name("kind"), &kinds),
+        }
+    }
+}
+
+/// What there is of everything so far, to be printed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Calls of services, each attempt of its own.
+    pub calls: u64,
+    /// Calls by disturbance that they met.
+    pub faults: BTreeMap<Disturbance, u64>,
+    /// Invocations of functions.
+    pub invocations: u64,
+    /// Environments that were started.
+    pub environments: u64,
+}
+
+impl Counts {
+    /// Adds those of another day.
+    pub fn add(&mut self, more: &Self) {
+        self.calls += more.calls;
+        self.invocations += more.invocations;
+        self.environments += more.environments;
+        for (disturbance, times) in &more.faults {
+            *self.faults.entry(*disturbance).or_default() += times;
+        }
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            calls,
+            invocations,
+            environments,
+            faults,
+        } = self;
+        write!(
+            f,
+            "{calls} calls, {invocations} invocations in {environments} environments"
+        )?;
+        for (disturbance, times) in faults {
+            write!(f, ", {times} {disturbance:?}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The weather of a day: how often which disturbance happens.
+#[derive(Debug)]
+pub struct Weather {
+    scenario: Scenario,
+    dice: Dice,
+    /// Per thousand calls.
+    rates: Vec<(Disturbance, u64)>,
+    outages: Vec<Out>,
+    /// When all services work again, in milliseconds of the day.
+    ends: u64,
+}
+
+/// Disturbances of single calls.
+const OF_CALLS: [Disturbance; 8] = [
+    Disturbance::Throttle,
+    Disturbance::ServerError,
+    Disturbance::LostRequest,
+    Disturbance::LostAnswer,
+    Disturbance::LateEffect,
+    Disturbance::Slow,
+    Disturbance::Unprocessed,
+    Disturbance::PartialFailure,
+];
+
+impl Weather {
+    /// The weather of a day until `ends`.
+    pub fn new(scenario: &Scenario, day: &Day, ends: u64) -> Self {
+        let dice = scenario.dice();
+        let rate = |disturbance: Disturbance| {
+            let rates: &[u64] = match disturbance {
+                Disturbance::Unprocessed | Disturbance::PartialFailure => &[0, 50, 200, 400],
+                _ => &[0, 0, 3, 10, 30],
+            };
+            (
+                disturbance,
+                dice.one_of(format_args!("rate {disturbance:?}"), rates),
+            )
+        };
+        let rates = OF_CALLS.into_iter().filter(|it| scenario.has(*it));
+        let outages = (0..dice.between("outages", 0, 5))
+            .filter(|_| scenario.has(Disturbance::Outage))
+            .map(|number| Out::draw(dice, number, day))
+            .collect();
+        Self {
+            rates: rates.map(rate).collect(),
+            outages,
+            scenario: scenario.clone(),
+            dice,
+            ends,
+        }
+    }
+
+    fn outage(&self, service: Service, now: u64) -> Option<Outage> {
+        let mut outages = self.outages.iter();
+        let found = outages.find(|out| out.service == service && out.times.contains(&now));
+        found.filter(|_| now < self.ends).map(|out| out.kind)
+    }
+
+    /// When all services work again that are out of order at this time, or soon after.
+    pub fn works_from(&self, time: u64) -> u64 {
+        let mut works = time;
+        // An outage that begins before what came is done may hold it up, too.
+        while let Some(out) = self
+            .outages
+            .iter()
+            .find(|out| out.times.start <= works + PATIENCE_MS && out.times.end > works)
+        {
+            works = out.times.end;
+        }
+        works
+    }
+
+    fn disturbance(&self, name: &str, now: u64) -> Option<Disturbance> {
+        if now >= self.ends {
+            return None;
+        }
+        let happens = |(disturbance, rate): &&(Disturbance, u64)| {
+            self.dice
+                .happens(format_args!("{disturbance:?} of {name}"), *rate)
+        };
+        self.rates.iter().find(happens).map(|(found, _)| *found)
+    }
+
+    /// Whether environments may be killed now.
+    pub fn kills(&self, now: u64) -> bool {
+        now < self.ends && self.has(Disturbance::Kill)
+    }
+
+    /// Whether nothing but delivery is disturbed.
+    pub fn is_calm(&self) -> bool {
+        self.scenario.is_calm()
+    }
+
+    /// Whether this disturbance may happen on this day.
+    pub fn has(&self, disturbance: Disturbance) -> bool {
+        self.scenario.has(disturbance)
+    }
+}
+
+/// Everything that environments share: weather, services, time, what happened.
+pub struct Nature {
+    /// Chance.
+    pub dice: Dice,
+    /// Time.
+    pub clock: Clock,
+    /// What happened.
+    pub history: History,
+    /// The services.
+    pub store: Arc<Store>,
+    /// How often what goes wrong.
+    pub weather: Weather,
+    /// Who answers where the engine is not linked in.
+    pub amazon: Arc<Engine>,
+    /// What there was.
+    pub counts: Mutex<Counts>,
+    /// How often each name was called.
+    names: Mutex<BTreeMap<String, u32>>,
+}
+
+impl Nature {
+    /// Nothing was called yet.
+    pub fn new(
+        weather: Weather,
+        clock: Clock,
+        history: History,
+        store: Arc<Store>,
+        amazon: Arc<Engine>,
+    ) -> Self {
+        Self {
+            dice: weather.dice,
+            clock,
+            history,
+            store,
+            weather,
+            amazon,
+            counts: Mutex::default(),
+            names: Mutex::default(),
+        }
+    }
+
+    /// Adds to what there was.
+    pub fn count(&self, add: impl FnOnce(&mut Counts)) {
+        add(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn met(&self, disturbance: Disturbance) {
+        self.count(|counts| *counts.faults.entry(disturbance).or_default() += 1);
+    }
+
+    /// The name with how often it was called.
+    pub fn numbered(&self, name: &str) -> String {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = names.entry(name.to_owned()).or_default();
+        *times += 1;
+        format!("{name} #{times}")
+    }
+}
+
+/// Whether an environment lives, and when it is to be killed.
+#[derive(Debug, Default)]
+pub struct Life {
+    is_over: AtomicBool,
+    /// Calls in this invocation.
+    calls: AtomicU32,
+    /// The call at which it ends, and whether that call has its effect; 0: none.
+    last_call: AtomicU32,
+    has_effect: AtomicBool,
+    /// Told when it ends by a call.
+    pub ended: Notify,
+}
+
+impl Life {
+    /// Begins an invocation that ends at a call, if any.
+    pub fn begin(&self, kill: Option<(u32, bool)>) {
+        let (last, has_effect) = kill.unwrap_or_default();
+        self.calls.store(0, Ordering::Relaxed);
+        self.last_call.store(last, Ordering::Relaxed);
+        self.has_effect.store(has_effect, Ordering::Relaxed);
+    }
+
+    /// Ends the environment: none of its calls goes on.
+    pub fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.ended.notify_one();
+    }
+
+    /// Whether the environment has ended.
+    pub fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    /// Counts a call; says whether it is the last, and whether it has its effect then.
+    fn is_last(&self) -> Option<bool> {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let is_last = call == self.last_call.load(Ordering::Relaxed);
+        is_last.then(|| self.has_effect.load(Ordering::Relaxed))
+    }
+}
+
+/// The network of one environment, as the HTTP client of its SDK clients.
+#[derive(Clone)]
+pub struct Network {
+    nature: Arc<Nature>,
+    life: Arc<Life>,
+    /// The environment's name.
+    who: String,
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Network({})", self.who)
+    }
+}
+
+impl Network {
+    /// The network of an environment.
+    pub fn new(nature: Arc<Nature>, life: Arc<Life>, who: String) -> Self {
+        Self { nature, life, who }
+    }
+
+    /// As an SDK client's HTTP client.
+    pub fn http_client(self) -> SharedHttpClient {
+        SharedHttpClient::new(self)
+    }
+
+    async fn answer(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let request = fraudstream::connector::whole(request).await?;
+        let call = Call::new(&request);
+        let nature = Arc::clone(&self.nature);
+        nature.count(|counts| counts.calls += 1);
+        let name = nature.numbered(&call.to_string());
+        if self.life.is_over() {
+            return std::future::pending().await;
+        }
+        let last = self.life.is_last();
+        if last == Some(false) {
+            return self.kill(&name, "before").await;
+        }
+        let wait = |least, end| {
+            let ms = nature
+                .dice
+                .between(format_args!("wait {least} {name}"), least, end);
+            tokio::time::sleep(Duration::from_millis(ms))
+        };
+        let now = nature.clock.now();
+        let answered = match self.fate(&call, &name, now) {
+            Fate::Refused(response, why) => {
+                wait(1, 20).await;
+                self.told(&name, why);
+                Ok(response)
+            }
+            Fate::Passes => {
+                wait(1, 20).await;
+                let response = self.reach(&call, &name, request).await;
+                if last == Some(true) {
+                    return self.kill(&name, "after").await;
+                }
+                wait(0, 5).await;
+                Ok(response)
+            }
+            Fate::Slow => {
+                wait(500, 6_000).await;
+                let response = self.reach(&call, &name, request).await;
+                Ok(response)
+            }
+            Fate::LostRequest => {
+                wait(1, 20).await;
+                self.told(&name, "lost on its way");
+                Err(broken())
+            }
+            Fate::LostAnswer => {
+                wait(1, 20).await;
+                drop(self.reach(&call, &name, request).await);
+                self.told(&name, "its answer is lost");
+                Err(broken())
+            }
+            Fate::NoAnswer => {
+                self.told(&name, "never arrives");
+                return std::future::pending().await;
+            }
+            Fate::LateEffect => {
+                // Whoever waits gives up; the request arrives all the same, also after its environment has ended.
+                self.told(&name, "is on its way for long");
+                let (network, late) = (self.clone(), wait(2_100, 9_000));
+                tokio::spawn(async move {
+                    late.await;
+                    drop(
+                        network
+                            .reach(&call, &format!("{name}, late"), request)
+                            .await,
+                    );
+                });
+                return std::future::pending().await;
+            }
+        };
+        if last == Some(true) {
+            return self.kill(&name, "after").await;
+        }
+        answered.and_then(|response| {
+            HttpResponse::try_from(response.map(SdkBody::from))
+                .map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+
+    async fn kill(&self, name: &str, when: &str) -> Result<HttpResponse, ConnectorError> {
+        self.told(name, format_args!("the environment is killed {when} it"));
+        self.life.end();
+        std::future::pending().await
+    }
+
+    fn told(&self, name: &str, what: impl fmt::Display) {
+        self.nature
+            .history
+            .add(&self.who, format_args!("{name}: {what}"));
+    }
+
+    fn fate(&self, call: &Call, name: &str, now: u64) -> Fate {
+        let nature = &self.nature;
+        let refused = |status, code: &str, why| {
+            let response = if call.service == Service::S3 {
+                s3_refusal(status, code)
+            } else {
+                exception(status, code)
+            };
+            Fate::Refused(response, why)
+        };
+        let bad = StatusCode::BAD_REQUEST;
+        if let Some(outage) = nature.weather.outage(call.service, now) {
+            nature.met(Disturbance::Outage);
+            return match outage {
+                Outage::AccessDenied if call.service == Service::S3 => {
+                    refused(StatusCode::FORBIDDEN, "AccessDenied", "access denied")
+                }
+                Outage::AccessDenied => refused(bad, "AccessDeniedException", "access denied"),
+                Outage::NotThere if call.service == Service::S3 => {
+                    refused(StatusCode::NOT_FOUND, "NoSuchBucket", "no such bucket")
+                }
+                // For UpdateEventLabel, this exception is about the event.
+                Outage::NotThere if call.operation != "UpdateEventLabel" => {
+                    refused(bad, "ResourceNotFoundException", "not there")
+                }
+                Outage::NotThere | Outage::Throttled => throttled(call, refused),
+                Outage::Slow => Fate::Slow,
+            };
+        }
+        let Some(disturbance) = nature.weather.disturbance(name, now) else {
+            return Fate::Passes;
+        };
+        let fate = match disturbance {
+            Disturbance::Throttle => throttled(call, refused),
+            Disturbance::ServerError => {
+                let code = match call.service {
+                    Service::S3 => "InternalError",
+                    Service::FraudDetector => "InternalServerException",
+                    Service::DynamoDb | Service::EventBridge => "InternalServerError",
+                };
+                refused(StatusCode::INTERNAL_SERVER_ERROR, code, "500")
+            }
+            Disturbance::LostRequest if nature.dice.happens(format_args!("silent {name}"), 500) => {
+                Fate::NoAnswer
+            }
+            Disturbance::LostRequest => Fate::LostRequest,
+            Disturbance::LostAnswer => Fate::LostAnswer,
+            Disturbance::LateEffect => Fate::LateEffect,
+            Disturbance::Slow => Fate::Slow,
+            // What of a request is left out is drawn where it is answered.
+            _ => return Fate::Passes,
+        };
+        nature.met(disturbance);
+        fate
+    }
+
+    /// The request has its effect; its answer.
+    async fn reach(&self, call: &Call, name: &str, request: Request<Bytes>) -> Response<Bytes> {
+        let nature = &self.nature;
+        let now = nature.clock.now();
+        let is = |disturbance| nature.weather.disturbance(name, now) == Some(disturbance);
+        let response = match call.service {
+            Service::DynamoDb
+                if call.operation == "BatchGetItem" && is(Disturbance::Unprocessed) =>
+            {
+                nature.met(Disturbance::Unprocessed);
+                self.get_some(name, request)
+            }
+            Service::DynamoDb => nature.store.dynamodb(&call.operation, &request),
+            Service::S3 => nature.store.put_object(&call.subject, request.into_body()),
+            Service::EventBridge => {
+                let fails = |place: usize| {
+                    is(Disturbance::PartialFailure)
+                        && nature
+                            .dice
+                            .happens(format_args!("entry {place} of {name}"), 500)
+                };
+                if fails(0) || is(Disturbance::PartialFailure) {
+                    nature.met(Disturbance::PartialFailure);
+                }
+                nature.store.put_events(request.body(), fails)
+            }
+            Service::FraudDetector => nature.amazon.handle(request).await,
+        };
+        let status = response.status();
+        if status.is_success() {
+            self.told(name, "ok");
+        } else {
+            let code: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+            let code = code["__type"].as_str().unwrap_or_default();
+            let code = code.rsplit('#').next().unwrap_or_default();
+            self.told(name, format_args!("{} {code}", status.as_u16()));
+        }
+        response
+    }
+
+    /// Answers `BatchGetItem` for some of the keys; the others are unprocessed
+    /// (`docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html`).
+    fn get_some(&self, name: &str, request: Request<Bytes>) -> Response<Bytes> {
+        let (parts, body) = request.into_parts();
+        let mut asked: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let mut left = json!({});
+        let tables = asked["RequestItems"].as_object_mut();
+        for (table, wanted) in tables.into_iter().flatten() {
+            let keys = wanted["Keys"].as_array().cloned().unwrap_or_default();
+            let is_left = |key: &Value| {
+                self.nature
+                    .dice
+                    .happens(format_args!("unprocessed {key} of {name}"), 500)
+            };
+            let (unread, read): (Vec<_>, Vec<_>) = keys.into_iter().partition(is_left);
+            if !unread.is_empty() {
+                left[table] = wanted.clone();
+                left[table]["Keys"] = Value::Array(unread);
+            }
+            wanted["Keys"] = Value::Array(read);
+        }
+        let is_empty = |wanted: &Value| wanted["Keys"].as_array().is_none_or(Vec::is_empty);
+        if asked["RequestItems"]
+            .as_object()
+            .is_none_or(|tables| tables.values().all(is_empty))
+        {
+            return json_response(&json!({"Responses": {}, "UnprocessedKeys": left}));
+        }
+        let request = Request::from_parts(parts, Bytes::from(asked.to_string()));
+        let response = self.nature.store.dynamodb("BatchGetItem", &request);
+        if !response.status().is_success() {
+            return response;
+        }
+        let mut answer: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+        answer["UnprocessedKeys"] = left;
+        json_response(&answer)
+    }
+}
+
+fn throttled(call: &Call, refused: impl FnOnce(StatusCode, &str, &'static str) -> Fate) -> Fate {
+    match call.service {
+        Service::S3 => refused(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "throttled"),
+        Service::DynamoDb => {
+            let code = "ProvisionedThroughputExceededException";
+            refused(StatusCode::BAD_REQUEST, code, "throttled")
+        }
+        Service::EventBridge | Service::FraudDetector => {
+            refused(StatusCode::BAD_REQUEST, "ThrottlingException", "throttled")
+        }
+    }
+}
+
+/// What becomes of a call.
+enum Fate {
+    Passes,
+    Slow,
+    Refused(Response<Bytes>, &'static str),
+    /// The connection breaks before the request arrives.
+    LostRequest,
+    /// The connection breaks after the request has had its effect.
+    LostAnswer,
+    /// Nothing arrives, and nothing comes back.
+    NoAnswer,
+    /// Nothing comes back, and the request arrives later.
+    LateEffect,
+}
+
+impl HttpClient for Network {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Network {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::new(self.clone().answer(request))
+    }
+}
+
+/// A call as the history and the dice name it.
+#[derive(Clone, Debug)]
+struct Call {
+    service: Service,
+    operation: String,
+    /// What it is about: table and key, object, event.
+    subject: String,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.operation, self.subject)
+    }
+}
+
+impl Call {
+    fn new(request: &Request<Bytes>) -> Self {
+        let target = request.headers().get("x-amz-target");
+        let target = target.and_then(|target| target.to_str().ok());
+        let Some((service, operation)) = target.and_then(|target| target.split_once('.')) else {
+            return Self {
+                service: Service::S3,
+                operation: "PutObject".to_owned(),
+                subject: request.uri().path().trim_start_matches('/').to_owned(),
+            };
+        };
+        let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        let service = match service {
+            "AWSEvents" => Service::EventBridge,
+            "AWSHawksNestServiceFacade" => Service::FraudDetector,
+            _ => Service::DynamoDb,
+        };
+        let subject = match service {
+            Service::DynamoDb => subject_in_tables(operation, &body),
+            Service::EventBridge => decisions_in(&body),
+            _ => body["eventId"].as_str().unwrap_or_default().to_owned(),
+        };
+        Self {
+            service,
+            operation: operation.to_owned(),
+            subject,
+        }
+    }
+}
+
+/// The table and the partition keys that a request of DynamoDB names.
+fn subject_in_tables(operation: &str, body: &Value) -> String {
+    fn pk(item: &Value) -> &str {
+        item["pk"]["S"].as_str().unwrap_or_default()
+    }
+    let table = body["TableName"].as_str().unwrap_or_default();
+    match operation {
+        "PutItem" => format!("{table} {}", pk(&body["Item"])),
+        "Query" => {
+            let key = &body["ExpressionAttributeValues"][":pk"]["S"];
+            format!("{table} {}", key.as_str().unwrap_or_default())
+        }
+        "BatchGetItem" => {
+            let mut keys: Vec<&str> = Vec::new();
+            for table in body["RequestItems"]
+                .as_object()
+                .into_iter()
+                .flat_map(|it| it.values())
+            {
+                keys.extend(table["Keys"].as_array().into_iter().flatten().map(pk));
+            }
+            keys.sort_unstable();
+            keys.dedup();
+            keys.join(" ")
+        }
+        "TransactWriteItems" => {
+            let items = body["TransactItems"].as_array().into_iter().flatten();
+            let actions = items
+                .filter_map(Value::as_object)
+                .flat_map(|item| item.values());
+            let keys = actions.map(|action| {
+                let item = if action["Item"].is_object() {
+                    &action["Item"]
+                } else {
+                    &action["Key"]
+                };
+                pk(item)
+            });
+            keys.collect::<Vec<_>>().join(" ")
+        }
+        _ => format!("{table} {}", pk(&body["Key"])),
+    }
+}
+
+fn decisions_in(body: &Value) -> String {
+    let entries = body["Entries"].as_array().into_iter().flatten();
+    let ids = entries.filter_map(|entry| {
+        let detail: Value = serde_json::from_str(entry["Detail"].as_str()?).ok()?;
+        Some(detail["decision_id"].as_str()?.to_owned())
+    });
+    ids.collect::<Vec<_>>().join(" ")
+}
+
+fn s3_refusal(status: StatusCode, code: &str) -> Response<Bytes> {
+    let body = format!("<Error><Code>{code}</Code><Message>simulated</Message></Error>");
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    response
+}
+
+fn broken() -> ConnectorError {
+    let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    ConnectorError::io(reset.into())
+}

@@ -1,0 +1,270 @@
+//! The services behind the network: DynamoDB, S3 and an event bus, in memory and on the thread of the simulation.
+//!
+//! DynamoDB is two databases: one that takes writes, and one that has them up to two seconds later. Reads that do not
+//! ask for consistency, and all reads of an index, come from the second
+//! (docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use fraudstream::dynamodb::DynamoDb;
+use fraudstream::machine::DECISIONS;
+use http::{Request, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::history::Clock;
+
+/// How far behind the second database may be, in milliseconds.
+const LAG_MS: u64 = 2_000;
+
+/// A change of an item of the decisions table, as its stream tells it.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// `INSERT` or `MODIFY`.
+    pub event_name: &'static str,
+    /// The partition key: changes of one key keep their order.
+    pub key: String,
+    /// The item after the change, DynamoDB JSON.
+    pub new_image: Value,
+}
+
+/// The services.
+pub struct Store {
+    clock: Clock,
+    leader: DynamoDb,
+    follower: DynamoDb,
+    state: Mutex<State>,
+    /// Told of every change of the decisions table.
+    pub changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Writes that the follower does not have yet, with their times.
+    behind: VecDeque<(u64, Request<Bytes>)>,
+    changes: Vec<Change>,
+    /// Decisions that were put where there was one.
+    replaced: Vec<String>,
+    /// With the time at which each was first put.
+    objects: BTreeMap<String, (u64, Bytes)>,
+    /// `detail` of each event on the bus, with its time.
+    outcomes: Vec<Value>,
+    stale_reads: u64,
+}
+
+impl Store {
+    /// Empty services.
+    ///
+    /// # Errors
+    /// The embedded database's.
+    pub fn new(clock: Clock) -> Result<Arc<Self>, fraudstream::dynamodb::OpenError> {
+        Ok(Arc::new(Self {
+            clock,
+            leader: DynamoDb::in_memory()?,
+            follower: DynamoDb::in_memory()?,
+            state: Mutex::default(),
+            changed: Notify::new(),
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes of decisions since the last call.
+    pub fn take_changes(&self) -> Vec<Change> {
+        std::mem::take(&mut self.state().changes)
+    }
+
+    /// Decisions that a later put replaced: there should be none.
+    pub fn replaced(&self) -> Vec<String> {
+        self.state().replaced.clone()
+    }
+
+    /// The objects of the bucket, by key, with the time at which each was first put.
+    pub fn objects(&self) -> BTreeMap<String, (u64, Bytes)> {
+        self.state().objects.clone()
+    }
+
+    /// What is on the bus: `detail` of each event.
+    pub fn outcomes(&self) -> Vec<Value> {
+        self.state().outcomes.clone()
+    }
+
+    /// How many reads came from the database that is behind.
+    pub fn stale_reads(&self) -> u64 {
+        self.state().stale_reads
+    }
+
+    /// Answers a request of DynamoDB.
+    pub fn dynamodb(&self, operation: &str, request: &Request<Bytes>) -> Response<Bytes> {
+        let is_write = !matches!(
+            operation,
+            "GetItem" | "Query" | "Scan" | "BatchGetItem" | "TransactGetItems" | "DescribeTable"
+        );
+        if !is_write && may_be_stale(operation, request.body()) {
+            self.catch_up_to(self.clock.now().saturating_sub(LAG_MS));
+            self.state().stale_reads += 1;
+            return self.follower.answer(request);
+        }
+        if !is_write {
+            return self.leader.answer(request);
+        }
+        let watched = Self::watched(operation, request.body());
+        let before = watched.as_ref().and_then(|key| self.item(key));
+        let response = self.leader.answer(request);
+        if response.status().is_success() {
+            let write = (self.clock.now(), request.clone());
+            self.state().behind.push_back(write);
+            if let Some(key) = watched {
+                self.tell(operation, &key, before.is_some());
+            }
+        }
+        response
+    }
+
+    /// The key of the decisions table that a write changes.
+    fn watched(operation: &str, body: &[u8]) -> Option<Value> {
+        if !matches!(operation, "PutItem" | "UpdateItem" | "DeleteItem") {
+            return None;
+        }
+        let body: Value = serde_json::from_slice(body).ok()?;
+        if body["TableName"] != DECISIONS {
+            return None;
+        }
+        let item = if operation == "PutItem" {
+            &body["Item"]
+        } else {
+            &body["Key"]
+        };
+        Some(json!({"pk": item["pk"], "sk": item["sk"]}))
+    }
+
+    fn item(&self, key: &Value) -> Option<Value> {
+        let body = json!({"TableName": DECISIONS, "Key": key, "ConsistentRead": true});
+        let mut request = Request::new(Bytes::from(body.to_string()));
+        let target = http::HeaderValue::from_static("DynamoDB_20120810.GetItem");
+        request.headers_mut().insert("x-amz-target", target);
+        let mut answer: Value = serde_json::from_slice(self.leader.answer(&request).body()).ok()?;
+        let item = answer["Item"].take();
+        item.is_object().then_some(item)
+    }
+
+    fn tell(&self, operation: &str, key: &Value, was_there: bool) {
+        let text = |name: &str| key[name]["S"].as_str().unwrap_or_default().to_owned();
+        let mut state = self.state();
+        if operation == "PutItem" && was_there && text("sk").starts_with("decision#") {
+            state
+                .replaced
+                .push(format!("{} {}", text("pk"), text("sk")));
+        }
+        drop(state);
+        let Some(new_image) = self.item(key) else {
+            return;
+        };
+        self.state().changes.push(Change {
+            event_name: if was_there { "MODIFY" } else { "INSERT" },
+            key: text("pk"),
+            new_image,
+        });
+        self.changed.notify_one();
+    }
+
+    /// Gives the follower what was written up to a time.
+    fn catch_up_to(&self, time: u64) {
+        loop {
+            let next = {
+                let mut state = self.state();
+                let is_due = state.behind.front().is_some_and(|(at, _)| *at <= time);
+                if is_due {
+                    state.behind.pop_front()
+                } else {
+                    None
+                }
+            };
+            let Some((_, request)) = next else {
+                return;
+            };
+            self.follower.answer(&request);
+        }
+    }
+
+    /// Both databases are the same, as after a while without writes.
+    pub fn settle(&self) {
+        self.catch_up_to(u64::MAX);
+    }
+
+    /// Answers `PutObject`: `key` is the object's.
+    pub fn put_object(&self, key: &str, body: Bytes) -> Response<Bytes> {
+        let now = self.clock.now();
+        let mut state = self.state();
+        let object = state
+            .objects
+            .entry(key.to_owned())
+            .or_insert((now, Bytes::new()));
+        object.1 = body;
+        drop(state);
+        let mut response = Response::new(Bytes::new());
+        let etag = http::HeaderValue::from_static("\"d41d8cd98f00b204e9800998ecf8427e\"");
+        response.headers_mut().insert(http::header::ETAG, etag);
+        response
+    }
+
+    /// Answers `PutEvents`; `fails` says of each entry whether it fails. The answer is aligned with the request
+    /// (docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html).
+    pub fn put_events(&self, body: &[u8], fails: impl Fn(usize) -> bool) -> Response<Bytes> {
+        let request: Value = serde_json::from_slice(body).unwrap_or_default();
+        let entries = request["Entries"].as_array().cloned().unwrap_or_default();
+        let mut results = Vec::with_capacity(entries.len());
+        let mut failed = 0;
+        for (place, entry) in entries.iter().enumerate() {
+            if fails(place) {
+                failed += 1;
+                let code = "InternalFailure";
+                results.push(json!({"ErrorCode": code, "ErrorMessage": "Unexpected error."}));
+                continue;
+            }
+            let detail = entry["Detail"].as_str().unwrap_or_default();
+            let detail = serde_json::from_str(detail).unwrap_or_default();
+            let mut state = self.state();
+            state.outcomes.push(detail);
+            results.push(json!({"EventId": format!("event-{}", state.outcomes.len())}));
+        }
+        json_response(&json!({"FailedEntryCount": failed, "Entries": results}))
+    }
+}
+
+/// An answer of a JSON service.
+pub fn json_response(body: &Value) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    let media_type = http::HeaderValue::from_static("application/x-amz-json-1.1");
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, media_type);
+    response
+}
+
+/// An exception of a JSON service.
+pub fn exception(status: StatusCode, code: &str) -> Response<Bytes> {
+    let mut response = json_response(&json!({"__type": code, "message": "simulated"}));
+    *response.status_mut() = status;
+    response
+}
+
+/// Whether a read does not ask for the newest state, or cannot: an index is always behind.
+fn may_be_stale(operation: &str, body: &[u8]) -> bool {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+        return false;
+    };
+    match operation {
+        "DescribeTable" | "TransactGetItems" => false,
+        "BatchGetItem" => {
+            let tables = body["RequestItems"].as_object();
+            let mut tables = tables.into_iter().flat_map(|tables| tables.values());
+            tables.any(|table| table["ConsistentRead"] != true)
+        }
+        _ => body["IndexName"].is_string() || body["ConsistentRead"] != true,
+    }
+}
