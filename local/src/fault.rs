@@ -42,6 +42,9 @@ pub enum Fault {
     Drop,
     /// The request has its effect, and the response is lost: the client sees a timeout.
     TimeOut,
+    /// The client sees a timeout, and the request has its effect after a while: when it may have been
+    /// sent again, and others as well.
+    Late(Duration),
     /// The call passes after a while.
     Delay(Duration),
     /// `BatchGetItem` or `BatchWriteItem` is answered, and has processed nothing of what it was
@@ -174,6 +177,13 @@ impl HttpConnector for Connector {
                     inner.call(request).await?;
                     let lost = Reason("the response was lost");
                     Err(ConnectorError::timeout(lost.into()))
+                }
+                Fault::Late(wait) => {
+                    tokio::spawn(async move {
+                        tokio::time::sleep(wait).await;
+                        inner.call(request).await
+                    });
+                    Err(ConnectorError::timeout(Reason("no response").into()))
                 }
                 Fault::Delay(wait) => {
                     tokio::time::sleep(wait).await;

@@ -1,7 +1,6 @@
 //! What must be true in the evening, whatever happened.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_frauddetector::Client as FraudDetector;
@@ -14,72 +13,13 @@ use serde_json::Value;
 use shared::decisions::{Decision, parse};
 use shared::mapping::Mapping;
 
-use super::Report;
-use super::day::{Day, End, EventPlan, Input, Source, Version};
+use super::day::{Day, End, EventPlan, Input, Source, Version, mapping_of};
 use super::history::TimeOfDay;
-use super::lambda::mapping_of;
 use super::network::{Nature, PATIENCE_MS};
+use super::report::{Invariant, Report, Violation};
 
 /// What comes so much later is delivered later on a calm day.
 const CLEARLY_LATER_MS: u64 = 5 * 60_000;
-
-/// A law of the product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Invariant {
-    /// Every order has a decision, or is kept with its reason.
-    NothingLost,
-    /// An event and its revision have one decision, and it is never written anew.
-    DecidedOnce,
-    /// A decision is what the rules, the list and the mapping of its time say of the order.
-    RightDecision,
-    /// Deliveries in another order, twice or late change no decision.
-    DeliveryChangesNothing,
-    /// The prediction behind a decision is stored, and says the same.
-    Snapshot,
-    /// Every decision is told at least once, under its own id and as it is.
-    Forwarded,
-    /// Rank and time decide the label, on every revision and at the service.
-    Labels,
-    /// A label that came after its decision closes the review; one that was there before does not.
-    Reviews,
-    /// No event is counted twice; without kills, each is counted.
-    Counters,
-    /// What was parked did not succeed.
-    ParkedInVain,
-    /// No value of an order is in the logs.
-    NoPersonalData,
-    /// A function answers before its time is over.
-    AnswersInTime,
-    /// All is done some time after it came, and after the services that it needs work.
-    Progress,
-    /// A checkout was told the decision.
-    ToldAsDecided,
-}
-
-/// A law that was broken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// Which.
-    pub invariant: Invariant,
-    /// How.
-    pub text: String,
-}
-
-impl Violation {
-    /// A law that was broken, and how.
-    pub fn new(invariant: Invariant, text: impl Into<String>) -> Self {
-        Self {
-            invariant,
-            text: text.into(),
-        }
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.invariant, self.text)
-    }
-}
 
 /// Everything there is in the evening.
 pub struct Evening<'a> {

@@ -9,6 +9,7 @@ use super::delivery::kpl::aggregate;
 use super::dice::Dice;
 use super::history::MIDNIGHT;
 use super::scenario::{Disturbance, Scenario};
+use crate::sample;
 
 /// When the last record of the day comes, in milliseconds.
 pub const EVENING: u64 = 20 * HOUR;
@@ -539,6 +540,15 @@ impl OrderOfDay {
             });
         }
     }
+}
+
+/// The mapping of a deployment: from the second on, an order that no rule matches is challenged.
+pub fn mapping_of(deployment: u32) -> String {
+    let mapping = sample::MAPPING;
+    if deployment == 0 {
+        return mapping.to_owned();
+    }
+    mapping.replace("on_no_match: [approve]", "on_no_match: [challenge]")
 }
 
 /// A moment of the day, which may be before it, as ISO 8601.

@@ -17,17 +17,17 @@ use futures::stream::FuturesUnordered;
 use http::Request;
 use serde_json::{Value, json};
 
-use super::check::{self, Evening, Invariant, Violation};
-use super::day::{Changes, Day, Input, Sent, Source};
+use super::check::{self, Evening};
+use super::day::{Changes, Day, Input, Sent, Source, mapping_of};
 use super::delivery::queue::{Queue, QueueRules};
 use super::delivery::stream::{Stream, StreamKind, StreamRecord, StreamRules};
 use super::delivery::{Answer, Batch};
 use super::environment::{Ended, Environment, Function};
 use super::history::{Clock, History};
 use super::network::{Nature, PATIENCE_MS, Weather};
+use super::report::{Invariant, Log, Report, Violation};
 use super::scenario::Scenario;
 use super::store::Store;
-use super::{Log, Report};
 use crate::sample;
 
 /// The time-outs that functions may have here. The template's is the last.
@@ -590,15 +590,6 @@ impl Lambda {
             decisions,
         }
     }
-}
-
-/// The mapping of a deployment: from the second on, an order that no rule matches is challenged.
-pub fn mapping_of(deployment: u32) -> String {
-    let mapping = sample::MAPPING;
-    if deployment == 0 {
-        return mapping.to_owned();
-    }
-    mapping.replace("on_no_match: [approve]", "on_no_match: [challenge]")
 }
 
 fn in_turn(changes: Changes) -> Vec<(u64, Change)> {

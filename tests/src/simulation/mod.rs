@@ -19,43 +19,23 @@ pub mod environment;
 pub mod history;
 mod lambda;
 pub mod network;
+pub mod report;
 pub mod scenario;
 pub mod shrink;
 pub mod store;
 
+use std::ops::RangeInclusive;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use shared::known_faults::{self, KnownFault};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
-pub use check::{Invariant, Violation};
 pub use network::Counts;
+use report::Log;
+pub use report::{Invariant, Report, Violation};
 pub use scenario::Scenario;
-
-/// What a day came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// What was simulated.
-    pub scenario: Scenario,
-    /// What is not as it must be; nothing on a good day.
-    pub violations: Vec<Violation>,
-    /// What happened, line by line.
-    pub history: Vec<String>,
-    /// How much of everything there was.
-    pub counts: Counts,
-    /// Every decision in short, by key: to compare two days.
-    pub decisions: Vec<String>,
-}
-
-impl Report {
-    /// The lines about one order.
-    pub fn lines_about(&self, order_id: &str) -> Vec<&str> {
-        let lines = self.history.iter().map(String::as_str);
-        lines.filter(|line| line.contains(order_id)).collect()
-    }
-}
 
 /// Simulates the day of a scenario.
 ///
@@ -89,6 +69,40 @@ pub fn simulate_with(scenario: &Scenario, fault: Option<KnownFault>) -> Report {
     report
 }
 
+/// Simulates many days on all cores; `done` is told of each. The reports of those on which a law is broken, the lowest
+/// seed first.
+///
+/// # Panics
+/// Where the simulation itself is broken.
+pub fn simulate_days(
+    seeds: RangeInclusive<u64>,
+    orders: usize,
+    done: impl Fn(&Report) + Sync,
+) -> Vec<Report> {
+    let (next, failed) = (AtomicU64::new(*seeds.start()), Mutex::new(Vec::new()));
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed > *seeds.end() {
+                        return;
+                    }
+                    let report = simulate(&Scenario::new(seed, orders));
+                    done(&report);
+                    if !report.violations.is_empty() {
+                        failed.lock().unwrap().push(report);
+                    }
+                }
+            });
+        }
+    });
+    let mut failed = failed.into_inner().unwrap();
+    failed.sort_by_key(|report| report.scenario.seed);
+    failed
+}
+
 /// A thread of its own, so that its ids and the order of its hash maps come from the seed.
 fn on_a_thread(scenario: &Scenario, fault: Option<KnownFault>) -> Report {
     static THREADS: AtomicU64 = AtomicU64::new(0);
@@ -117,36 +131,4 @@ fn on_a_thread(scenario: &Scenario, fault: Option<KnownFault>) -> Report {
             runtime.block_on(lambda::live(&scenario, &log))
         });
     thread.unwrap().join().unwrap()
-}
-
-/// What the functions log, to look for personal data in it.
-#[derive(Clone, Debug, Default)]
-pub struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// All of it.
-    pub fn text(&self) -> String {
-        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-}
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        log.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl tracing_subscriber::fmt::MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::check::Invariant;
+use super::report::{Invariant, Report};
 use super::scenario::{DISTURBANCES, Scenario};
-use super::{Report, simulate_with};
+use super::simulate_with;
 use shared::known_faults::KnownFault;
 
 /// How many days are tried at most.

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_frauddetector::Client;
 use aws_sdk_frauddetector::types::RuleExecutionMode::FirstMatched;
 use aws_sdk_frauddetector::types::{EventPredictionSummary, FilterCondition, PredictionTimeRange};
 
+use engine::Engine;
 use fraudstream::clients;
 use fraudstream::fault::{Fault, Faults};
 
-use crate::world::{EVENT_TIME, World, refusal};
+use crate::world::{EVENT_TIME, World, customer, refusal};
 
 const RULES: &[(&str, &str, &str)] = &[
     (
@@ -330,4 +332,63 @@ async fn processes_that_count_at_once_lose_nothing() {
     let types = types.send().await.unwrap();
     let statistics = types.event_types()[0].ingested_event_statistics().unwrap();
     assert_eq!(statistics.number_of_events(), Some(20));
+}
+
+/// A write that nobody waits for any more arrives after the next one: the next one counts.
+#[tokio::test]
+async fn a_write_that_arrives_late_replaces_nothing_newer() {
+    let world = World::deciding(RULES, FirstMatched).await;
+    let faults = Faults::new();
+    let client = world.another_through(&faults);
+    let send = |price: &str, label: &str| {
+        let send = client.send_event().event_type_name("order").event_id("1");
+        let send = send.event_timestamp(EVENT_TIME).entities(customer());
+        let send = send.event_variables("price", price);
+        send.assigned_label(label)
+            .label_timestamp(EVENT_TIME)
+            .send()
+    };
+    send("1", "legit").await.unwrap();
+    // First the event, then its label.
+    for skipped in 0..2 {
+        faults.inject("PutItem", Fault::Pass, skipped);
+        let late = Duration::from_millis(50);
+        faults.inject("PutItem", Fault::Late(late), 1);
+        send("2", "fraud").await.unwrap_err();
+        world.pass(Duration::from_secs(1));
+        send("3", "legit").await.unwrap();
+        tokio::time::sleep(2 * late).await;
+        let event = client.get_event().event_type_name("order").event_id("1");
+        let event = event.send().await.unwrap().event.unwrap();
+        assert_eq!(event.event_variables.unwrap()["price"], "3");
+        assert_eq!(event.current_label.unwrap(), "legit");
+    }
+}
+
+/// Two processes whose clocks differ by an hour: whoever writes last counts.
+#[tokio::test]
+async fn the_last_write_counts_whatever_its_clock_says() {
+    let world = World::deciding(RULES, FirstMatched).await;
+    world.pass(Duration::from_hours(1));
+    world.predict("1", &[("price", "1")]).await;
+    let label = |client: &Client, label: &str| {
+        let update = client.update_event_label().event_type_name("order");
+        let update = update.event_id("1").assigned_label(label);
+        update.label_timestamp(EVENT_TIME).send()
+    };
+    label(&world.client, "fraud").await.unwrap();
+    let mut options = world.options.clone();
+    options.clock = Arc::new(|| EVENT_TIME.parse().unwrap());
+    let late = Engine::new(options, world.dynamodb.clone());
+    let late = clients::frauddetector(engine::http_client(Arc::new(late)));
+    for want in ["legit", "fraud", "legit"] {
+        label(&late, want).await.unwrap();
+        let event = world
+            .client
+            .get_event()
+            .event_type_name("order")
+            .event_id("1");
+        let event = event.send().await.unwrap().event.unwrap();
+        assert_eq!(event.current_label.unwrap(), want);
+    }
 }

@@ -218,3 +218,19 @@ async fn predict_answers_when_it_cannot_read_what_is_decided() {
     assert_eq!(failed_count(&answer), 19);
     assert_eq!(world.rejected().len(), 1);
 }
+
+/// A checkout waits for its decision: it is told in time that there is none yet, and not left without an answer.
+#[tokio::test]
+async fn a_direct_invocation_answers_before_its_deadline() {
+    for operation in ["BatchGetItem", "GetEventPrediction", "PutItem"] {
+        let world = World::new().await;
+        slow_after(&world, operation, 0);
+        let start = Instant::now();
+        let predict = world.predict();
+        let answer = predict.handle(order("o-1", "10"), ends_in(TIME)).await;
+        let error = answer.unwrap_err();
+        assert!(start.elapsed() < TIME, "{operation}");
+        let told = "the order was not decided: retry: not reached";
+        assert_eq!(error.to_string(), told, "{operation}");
+    }
+}

@@ -4,13 +4,14 @@
 //! label. The event is the newest of the first two; the label is an item of its own, so that
 //! neither overwrites the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ::rules::Value;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use event::Timestamp;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::predictions::Prediction;
@@ -19,8 +20,11 @@ use crate::bundle::{BundledVariable, EventTypeBundle};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::statistics::Count;
-use crate::store::{self, Key, failed};
+use crate::store::{self, Item, Key, failed};
 use crate::text;
+
+/// How often a write may meet what was stored at a later time.
+const MEETINGS: usize = 20;
 
 /// The variables of an event: the value as sent, or an explicit null.
 pub(crate) type Variables = BTreeMap<String, Option<String>>;
@@ -188,8 +192,7 @@ async fn put_beside(
 ) -> Result<()> {
     let Checked { event, label } = checked;
     if let Some(label) = label {
-        let key = label_key(&event.event_type_name, &event.event_id);
-        engine.events.put(store::write_at(&key, label)?).await?;
+        put_label(engine, event, label).await?;
     }
     let seen = engine.seen(event_type, event).await?;
     engine.note(event_type, seen.as_ref(), label.as_ref()).await
@@ -267,40 +270,150 @@ pub(crate) async fn import(
     Ok(stored)
 }
 
+/// An item that knows when it was stored.
+trait Stamped: Clone + Serialize {
+    /// When it was stored, as [`text::milliseconds`] writes it: such texts are in the order of their times.
+    fn stored_time(&mut self) -> &mut String;
+}
+
+impl Stamped for StoredEvent {
+    fn stored_time(&mut self) -> &mut String {
+        &mut self.stored_time
+    }
+}
+
+impl Stamped for StoredLabel {
+    fn stored_time(&mut self) -> &mut String {
+        &mut self.stored_time
+    }
+}
+
+/// What was under a key before a record was put there.
+enum Before {
+    /// Nothing.
+    Nothing,
+    /// Another one, which is replaced.
+    Other(Item),
+    /// The very same one: an earlier request was sent again.
+    Itself,
+    /// One that may not be replaced.
+    Kept,
+}
+
+/// What may not be replaced, as DynamoDB is told and as it is told from what was stored later.
+struct Unless<'a> {
+    /// Added to the condition: empty, or ` AND (...)`.
+    condition: &'static str,
+    values: HashMap<String, AttributeValue>,
+    keeps: &'a (dyn Fn(&Item) -> bool + Sync),
+}
+
+impl Unless<'_> {
+    fn nothing() -> Self {
+        Self {
+            condition: "",
+            values: HashMap::new(),
+            keeps: &|_| false,
+        }
+    }
+}
+
+/// Puts a record in the place of what was stored before it, `unless` that may not be replaced.
+///
+/// A request that got no answer is sent again, and may arrive after all when others have been written since. It must not
+/// replace them, so a record replaces only what was stored at an earlier time; whoever meets a later time, because clocks
+/// differ, takes the next one.
+async fn put_latest<R: Stamped>(
+    engine: &Engine,
+    key: &Key,
+    record: &R,
+    unless: &Unless<'_>,
+) -> Result<Before> {
+    let mut record = record.clone();
+    let mut condition = "(attribute_not_exists(pk) OR storedTime < :time)".to_owned();
+    condition.push_str(unless.condition);
+    for _ in 0..MEETINGS {
+        let item = store::write_at(key, &record)?;
+        let request = engine
+            .events
+            .client
+            .put_item()
+            .table_name(&engine.events.name)
+            .set_item(Some(item.clone()))
+            .condition_expression(&condition)
+            .set_expression_attribute_values(Some(unless.values.clone()))
+            .expression_attribute_values(":time", AttributeValue::S(record.stored_time().clone()))
+            .return_values(ReturnValue::AllOld)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let error = match request.send().await {
+            Ok(output) => return Ok(output.attributes.map_or(Before::Nothing, Before::Other)),
+            Err(error) => error,
+        };
+        let Some(PutItemError::ConditionalCheckFailedException(met)) = error.as_service_error()
+        else {
+            return Err(failed(error));
+        };
+        let there = met.item().cloned().unwrap_or_default();
+        if there == item {
+            return Ok(Before::Itself);
+        }
+        if (unless.keeps)(&there) {
+            return Ok(Before::Kept);
+        }
+        let time = there.get("storedTime").and_then(|time| time.as_s().ok());
+        let time: jiff::Timestamp = time
+            .and_then(|time| time.parse().ok())
+            .ok_or_else(|| Error::internal("an item has no storedTime"))?;
+        *record.stored_time() = text::milliseconds(time + SignedDuration::from_millis(1));
+    }
+    Err(Error::new(
+        crate::Code::Throttling,
+        "Rate exceeded: too many writes of one event at once.",
+    ))
+}
+
 async fn put_event(engine: &Engine, event: &StoredEvent, import: Option<&str>) -> Result<Stored> {
     let key = event_key(&event.event_type_name, &event.event_id);
-    let mut request = engine
-        .events
-        .client
-        .put_item()
-        .table_name(&engine.events.name)
-        .set_item(Some(store::write_at(&key, event)?))
-        .return_values(ReturnValue::AllOld);
-    let row = event.imported.clone().map(AttributeValue::S);
-    if let (Some(import), Some(row)) = (import, &row) {
-        request = request
-            .condition_expression(
-                "attribute_not_exists(imported) OR imported = :row OR NOT begins_with(imported, :import)",
-            )
-            .expression_attribute_values(":row", row.clone())
-            .expression_attribute_values(":import", AttributeValue::S(import.to_owned()));
-    }
-    match request.send().await {
-        Ok(output) => Ok(match output.attributes {
-            Some(before) if row.is_none() || before.get("imported") != row.as_ref() => {
-                Stored::Replaced
-            }
-            _ => Stored::New,
-        }),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-        {
-            Ok(Stored::Repeated)
+    let imported = |item: &Item| {
+        let imported = item.get("imported").and_then(|it| it.as_s().ok());
+        imported.cloned()
+    };
+    // Of two rows of one import with one id, the first counts; a row replaces what it wrote before a crash.
+    let is_other_row = |there: &Item| match (import, imported(there)) {
+        (Some(import), Some(there)) => {
+            there.starts_with(import) && Some(&there) != event.imported.as_ref()
         }
-        Err(error) => Err(failed(error)),
-    }
+        _ => false,
+    };
+    let unless = match (import, &event.imported) {
+        (Some(import), Some(row)) => Unless {
+            condition: " AND (attribute_not_exists(imported) OR imported = :row \
+                        OR NOT begins_with(imported, :import))",
+            values: HashMap::from([
+                (":row".to_owned(), AttributeValue::S(row.clone())),
+                (":import".to_owned(), AttributeValue::S(import.to_owned())),
+            ]),
+            keeps: &is_other_row,
+        },
+        _ => Unless::nothing(),
+    };
+    let is_row = event.imported.is_some();
+    Ok(match put_latest(engine, &key, event, &unless).await? {
+        Before::Nothing => Stored::New,
+        // A row that was written before a crash is taken for new: its count went down with the process.
+        Before::Itself if is_row => Stored::New,
+        Before::Other(there) if is_row && imported(&there) == event.imported => Stored::New,
+        Before::Other(_) | Before::Itself => Stored::Replaced,
+        Before::Kept => Stored::Repeated,
+    })
+}
+
+/// Replaces the label of an event.
+async fn put_label(engine: &Engine, event: &StoredEvent, label: &StoredLabel) -> Result<()> {
+    let key = label_key(&event.event_type_name, &event.event_id);
+    put_latest(engine, &key, label, &Unless::nothing())
+        .await
+        .map(drop)
 }
 
 fn label(
@@ -454,8 +567,7 @@ pub(crate) async fn update_label(engine: &Engine, input: UpdateLabel) -> Result<
         return Err(missing(&event.event_type_name, &event.event_id));
     };
     if let Some(label) = label {
-        let key = label_key(&event.event_type_name, &event.event_id);
-        engine.events.put(store::write_at(&key, &label)?).await?;
+        put_label(engine, &stored, &label).await?;
         engine.note_label(&event_type, &stored, &label).await?;
     }
     Ok(Empty {})
