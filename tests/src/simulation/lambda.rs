@@ -581,7 +581,8 @@ impl Lambda {
         };
         let (mut violations, decisions) = check::all(&evening).await;
         violations.extend(self.violations);
-        let counts = nature.counts.lock().unwrap().clone();
+        let mut counts = nature.counts.lock().unwrap().clone();
+        counts.log_lines = log.text().lines().count();
         Report {
             scenario: scenario.clone(),
             violations,

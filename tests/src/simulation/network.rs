@@ -124,6 +124,8 @@ pub struct Counts {
     pub invocations: u64,
     /// Environments that were started.
     pub environments: u64,
+    /// Lines that functions logged.
+    pub log_lines: usize,
 }
 
 impl Counts {
@@ -132,6 +134,7 @@ impl Counts {
         self.calls += more.calls;
         self.invocations += more.invocations;
         self.environments += more.environments;
+        self.log_lines += more.log_lines;
         for (disturbance, times) in &more.faults {
             *self.faults.entry(*disturbance).or_default() += times;
         }
@@ -144,11 +147,12 @@ impl fmt::Display for Counts {
             calls,
             invocations,
             environments,
+            log_lines,
             faults,
         } = self;
         write!(
             f,
-            "{calls} calls, {invocations} invocations in {environments} environments"
+            "{calls} calls, {invocations} invocations in {environments} environments, {log_lines} lines logged"
         )?;
         for (disturbance, times) in faults {
             write!(f, ", {times} {disturbance:?}")?;
