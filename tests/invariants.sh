@@ -36,6 +36,12 @@ for function in predict ingest label forward; do
     not_linked "$function" fraudstream 's3s.*' dynoxide-rs axum clap indicatif 'aws-lc-.*'
 done
 
+# Faults can be put back by tests alone.
+for function in predict ingest label forward; do
+    cargo tree --locked --edges normal --prefix none --package "$function" --format '{p}|{f}' |
+        grep -q '^shared .*known-faults' && complain "$function is built with known-faults"
+done
+
 # `sam build` compiles the functions one after the other into one target directory. As long as they ask for the
 # same features of what they share, the AWS SDK is compiled once and not four times.
 found=$(for function in predict ingest label forward; do

@@ -67,9 +67,7 @@ impl Moment {
             deadline: left.map(|left| Instant::now() + Duration::from_millis(left)),
         }
     }
-}
 
-impl Moment {
     /// Half of the time there is, from now on.
     pub fn half_way(&self) -> Option<Instant> {
         let now = Instant::now();

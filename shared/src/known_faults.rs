@@ -1,7 +1,8 @@
 //! Faults that were mended and faults that are feared, to be put back by the simulation alone: it has to find each.
 //!
 //! Without the feature `known-faults`, which only the package of tests asks for, [`is_back`] is `false` and the compiler
-//! leaves the branch out.
+//! leaves the branch out. What is built for the whole workspace at once has it, as the tests do, and no fault is back;
+//! `tests/invariants.sh` checks that a function that is built by itself has not.
 
 /// One fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,20 +28,6 @@ pub enum KnownFault {
     /// A decision is put without the condition that there is none.
     UnconditionalPut,
 }
-
-/// Every fault.
-pub const ALL: [KnownFault; 10] = [
-    KnownFault::FinishWithoutTime,
-    KnownFault::StreakOfDeliveries,
-    KnownFault::LabelRace,
-    KnownFault::LostCarry,
-    KnownFault::RankIgnored,
-    KnownFault::SequenceAsText,
-    KnownFault::ParkFailureIgnored,
-    KnownFault::FailedEntriesForgotten,
-    KnownFault::UnprocessedTakenForAbsent,
-    KnownFault::UnconditionalPut,
-];
 
 #[cfg(feature = "known-faults")]
 thread_local! {

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::AttributeValue;
 use event::{EventId, EventTypeName, InvalidTimestamp, LabelName, Revision, Timestamp};
 use futures::{StreamExt as _, stream};
 use jiff::tz::TimeZone;
@@ -43,6 +43,8 @@ const AT_ONCE: usize = 16;
 const LABEL_PREFIX: &str = "label_";
 /// Names the attribute with the message that brought a label.
 const RECORD_PREFIX: &str = "record_";
+/// Names the attribute with the time at which a label was first received, in milliseconds since 1970.
+const SEEN_PREFIX: &str = "seen_";
 /// The longest message that is kept beside its label, in bytes.
 const LONGEST_RECORD: usize = 2 * 1024;
 /// The most labels of one event: with their messages they fit into an item of 400 KB.
@@ -184,6 +186,8 @@ pub(crate) struct LabelHistory {
     labels: BTreeMap<String, LabelEntry>,
     /// The messages that brought those which came before their decision, by the labels' ids; JSON of [`RejectedRecord`].
     records: HashMap<String, String>,
+    /// When each was first received, by the labels' ids, in milliseconds since 1970. Releases before wrote none.
+    seen: BTreeMap<String, i64>,
 }
 
 impl LabelHistory {
@@ -201,6 +205,10 @@ impl LabelHistory {
             } else if let (Some(id), Ok(record)) = (name.strip_prefix(RECORD_PREFIX), value.as_s())
             {
                 history.records.insert(id.to_owned(), record.clone());
+            } else if let (Some(id), Ok(time)) = (name.strip_prefix(SEEN_PREFIX), value.as_n())
+                && let Ok(time) = time.parse()
+            {
+                history.seen.insert(id.to_owned(), time);
             }
         }
         Ok(history)
@@ -226,6 +234,24 @@ impl LabelHistory {
         let records = other.records.iter();
         self.records
             .extend(records.map(|(id, record)| (id.clone(), record.clone())));
+        self.seen
+            .extend(other.seen.iter().map(|(id, time)| (id.clone(), *time)));
+    }
+
+    /// Whether a label is the verdict on the order that was decided here: it was received after the decision was begun.
+    /// One that was known before is none, for the decision asked for a review all the same; a message that gives no label
+    /// is none either.
+    ///
+    /// It is told from what is stored, so that all who bring a label home close the same reviews, however often they do.
+    fn has_verdict_on(&self, decision: &Decision) -> bool {
+        let Ok(decided) = Timestamp::parse(&decision.decided_at) else {
+            return false;
+        };
+        let mut seen = self.seen.iter();
+        seen.any(|(id, time)| {
+            let entry = self.labels.get(id);
+            *time >= decided.epoch_millis() && entry.is_some_and(|entry| entry.label.is_some())
+        })
     }
 
     fn add_copies(&mut self, decisions: &[Decision]) {
@@ -239,6 +265,7 @@ impl LabelHistory {
     fn remove(&mut self, id: &str) {
         self.labels.remove(id);
         self.records.remove(id);
+        self.seen.remove(id);
     }
 }
 
@@ -263,15 +290,6 @@ pub struct Created<'a> {
     pub event_id: EventId,
     /// The decision on it, where it has been decided.
     pub decision: Option<&'a Decision>,
-}
-
-/// What a label does to the open review of a decision that it is copied to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Review {
-    /// It came after the decision: it is the verdict.
-    Closes,
-    /// It was there before the decision, which asked for a review all the same, or it is no label.
-    StaysOpen,
 }
 
 /// What the service did with the label that counts.
@@ -337,7 +355,8 @@ impl Labels {
         self.check_skew(&decisions, &entry)?;
         // The message is kept only where its time could not be checked yet.
         let kept = decisions.is_empty().then_some(record);
-        let is_new = self.add_to_history(event_id, &entry, kept, now).await?;
+        self.add_to_history(event_id, &entry, kept, Some(now), now)
+            .await?;
 
         // A decision that was written before this look gets the label here; who writes one later finds the label.
         let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
@@ -354,11 +373,11 @@ impl Labels {
         // Releases before label histories kept labels on decisions alone.
         for (id, copy) in decisions.iter().flat_map(|it| &it.label_history) {
             if !history.labels.contains_key(id) {
-                let _ = self.add_to_history(event_id, copy, None, now).await?;
+                self.add_to_history(event_id, copy, None, None, now).await?;
                 history.labels.insert(id.clone(), copy.clone());
             }
         }
-        let labels = history.labels.clone();
+        let known = history.clone();
         let told = if is_back(KnownFault::RankIgnored) && decisions.is_empty() {
             let is_there = self.send(event_id, &entry).await;
             is_there.map(|is_there| if is_there { Told::Knows } else { Told::NoEvent })
@@ -367,23 +386,14 @@ impl Labels {
         };
         let told = match told {
             Err(Failure::Rejected(rejection)) => {
-                return Err(self.refused(event_id, &entry, &labels, rejection).await?);
+                return Err(self
+                    .refused(event_id, &entry, &known.labels, rejection)
+                    .await?);
             }
             told => told?,
         };
-        // A refund or a note is no verdict, whatever label there was before.
-        let review = if entry.label.is_some() {
-            Review::Closes
-        } else {
-            Review::StaysOpen
-        };
         for decision in &decisions {
-            let copied = self.copy_to(decision.clone(), &labels, review).await?;
-            // Whoever made the decision may have copied the label in between, and left the review open.
-            let is_open = !copied && decision.gsi2pk.is_some();
-            if is_open && is_new && review == Review::Closes {
-                self.close_review(decision).await?;
-            }
+            self.copy_to(decision.clone(), &known).await?;
         }
         Ok(match told {
             _ if entry.label.is_none() => Applied::Kept,
@@ -463,9 +473,7 @@ impl Labels {
                 let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
                 history.add_copies(&decisions);
             }
-            // What was known of an earlier revision is no verdict on this one.
-            self.copy_to((*decision).clone(), &history.labels, Review::StaysOpen)
-                .await?;
+            self.copy_to((*decision).clone(), &history).await?;
         }
         if current(&history.labels).is_none() {
             return Ok(());
@@ -533,14 +541,16 @@ impl Labels {
         history
     }
 
-    /// Adds a label to the history of its event; says whether it was not there. Adding it again changes nothing.
+    /// Adds a label to the history of its event, with the time at which it was `seen` first. Adding it again changes
+    /// nothing.
     async fn add_to_history(
         &self,
         event_id: &EventId,
         entry: &LabelEntry,
         record: Option<&Record>,
+        seen: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<bool, Failure> {
+    ) -> Result<(), Failure> {
         let until = now.epoch_seconds() + self.retention_seconds;
         let record = record.filter(|record| record.payload.len() <= LONGEST_RECORD);
         let record = record.map(stored_record).transpose()?;
@@ -556,22 +566,25 @@ impl Labels {
                 .expression_attribute_names("#record", format!("{RECORD_PREFIX}{}", entry.id()))
                 .expression_attribute_values(":record", AttributeValue::S(record));
         }
+        if let Some(seen) = seen {
+            set.push_str(", #seen = if_not_exists(#seen, :seen)");
+            let seen = AttributeValue::N(seen.epoch_millis().to_string());
+            update = update
+                .expression_attribute_names("#seen", format!("{SEEN_PREFIX}{}", entry.id()))
+                .expression_attribute_values(":seen", seen);
+        }
         let update = update
-            .return_values(ReturnValue::UpdatedOld)
             .set_key(Some(Key::labels(&self.event_type, event_id).item()))
             .update_expression(set)
             .expression_attribute_names("#label", format!("{LABEL_PREFIX}{}", entry.id()))
             .expression_attribute_values(":label", entry.item()?)
             .expression_attribute_values(":kind", AttributeValue::S("labels".to_owned()))
             .expression_attribute_values(":until", AttributeValue::N(until.to_string()));
-        let before = update
+        update
             .send()
             .await
             .map_err(|error| dependency("UpdateItem", &error))?;
-        let name = format!("{LABEL_PREFIX}{}", entry.id());
-        Ok(before
-            .attributes
-            .is_none_or(|before| !before.contains_key(&name)))
+        Ok(())
     }
 
     /// Takes a label out of the history of its event, also where an earlier release wrote it.
@@ -584,10 +597,11 @@ impl Labels {
                 .table_name(self.decisions.table());
             let update = update
                 .set_key(Some(key.item()))
-                .update_expression("REMOVE #label, #record")
+                .update_expression("REMOVE #label, #record, #seen")
                 .condition_expression("attribute_exists(pk)")
                 .expression_attribute_names("#label", format!("{LABEL_PREFIX}{id}"))
-                .expression_attribute_names("#record", format!("{RECORD_PREFIX}{id}"));
+                .expression_attribute_names("#record", format!("{RECORD_PREFIX}{id}"))
+                .expression_attribute_names("#seen", format!("{SEEN_PREFIX}{id}"));
             match update.send().await {
                 Ok(_) => {}
                 Err(error) => match error.as_service_error() {
@@ -703,31 +717,34 @@ impl Labels {
         }
     }
 
-    /// Copies labels to a decision that lacks them, and sets the one that counts; says whether it lacked any.
-    async fn copy_to(
-        &self,
-        mut decision: Decision,
-        labels: &BTreeMap<String, LabelEntry>,
-        review: Review,
-    ) -> Result<bool, Failure> {
+    /// Copies labels to a decision that lacks them, sets the one that counts, and closes its review where one of them is
+    /// the verdict.
+    async fn copy_to(&self, mut decision: Decision, history: &LabelHistory) -> Result<(), Failure> {
         let mut meetings = 0;
-        let mut copied_any = false;
         loop {
-            let lacking: Vec<(&String, &LabelEntry)> = labels
+            let lacking: Vec<(&String, &LabelEntry)> = history
+                .labels
                 .iter()
                 .filter(|(id, _)| !decision.label_history.contains_key(*id))
                 .take(COPIED_AT_ONCE)
                 .collect();
+            let closes = history.has_verdict_on(&decision);
             if lacking.is_empty() {
-                return Ok(copied_any);
+                // Its labels may have been copied before the verdict was known to be one.
+                return match &decision.gsi2pk {
+                    Some(_) if closes => self.close_review(&decision).await,
+                    _ => Ok(()),
+                };
             }
-            if self.try_copy(&decision, &lacking, review).await? {
+            if self.try_copy(&decision, &lacking, closes).await? {
                 let copied = lacking
                     .into_iter()
                     .map(|(id, entry)| (id.clone(), entry.clone()));
                 decision.label_history.extend(copied);
                 decision.label_revision += 1;
-                copied_any = true;
+                if closes {
+                    decision.gsi2pk = None;
+                }
                 continue;
             }
             meetings += 1;
@@ -738,7 +755,7 @@ impl Labels {
             match self.decisions.read([key.clone()]).await?.decision(&key) {
                 Some(newer) => decision = newer.clone(),
                 // It was forgotten or has expired.
-                None => return Ok(copied_any),
+                None => return Ok(()),
             }
         }
     }
@@ -768,7 +785,7 @@ impl Labels {
         &self,
         decision: &Decision,
         lacking: &[(&String, &LabelEntry)],
-        review: Review,
+        closes: bool,
     ) -> Result<bool, Failure> {
         let mut history = decision.label_history.clone();
         let number = |n: u32| AttributeValue::N(n.to_string());
@@ -788,7 +805,7 @@ impl Labels {
         }
         if let Some(best) = current(&history) {
             update.push_str(", label = :label");
-            if review == Review::Closes {
+            if closes {
                 update.push_str(" REMOVE gsi2pk, gsi2sk");
             }
             request = request.expression_attribute_values(":label", best.item()?);

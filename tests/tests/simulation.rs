@@ -25,9 +25,15 @@ const SEEDS: u64 = 200;
 fn every_law_holds_whatever_happens() {
     if let Ok(text) = std::env::var("SEED") {
         let report = simulate(&text.parse().unwrap());
-        println!("{}", told(&report));
-        assert!(report.violations.is_empty());
-        return;
+        let Some(first) = report.violations.first() else {
+            println!("{}", told(&report));
+            return;
+        };
+        let invariant = first.invariant;
+        panic!(
+            "a law is broken; made small:\n{}",
+            told(&shrink(report, invariant, None))
+        );
     }
     let counts = Mutex::new(Counts::default());
     let failed = simulate_days(1..=DAYS, ORDERS, |report| {
@@ -75,6 +81,8 @@ fn days_that_were_bad_are_good() {
     }
 }
 
+/// Elsewhere ids and hash maps are not seeded.
+#[cfg(target_os = "linux")]
 #[test]
 fn the_same_seed_gives_the_same_history() {
     // A calm day, and two that are not.
@@ -103,6 +111,11 @@ fn is_found(fault: KnownFault, last: &str, laws: &[Invariant]) {
         let mut violations = report.violations.iter();
         if let Some(found) = violations.find(|it| laws.contains(&it.invariant)) {
             println!("{fault:?} is found with SEED={scenario}: {found}");
+            let without = simulate(&scenario);
+            assert!(
+                without.violations.is_empty(),
+                "also without the fault: {without}"
+            );
             return;
         }
     }
@@ -113,7 +126,7 @@ fn is_found(fault: KnownFault, last: &str, laws: &[Invariant]) {
 fn a_finish_without_time_is_found() {
     is_found(
         KnownFault::FinishWithoutTime,
-        "1x100",
+        "7x100",
         &[Invariant::AnswersInTime],
     );
 }
@@ -122,19 +135,19 @@ fn a_finish_without_time_is_found() {
 fn a_streak_that_counts_deliveries_is_found() {
     is_found(
         KnownFault::StreakOfDeliveries,
-        "1x100",
+        "13x100",
         &[Invariant::Progress],
     );
 }
 
 #[test]
 fn a_race_of_two_labels_is_found() {
-    is_found(KnownFault::LabelRace, "1x100", &[Invariant::Labels]);
+    is_found(KnownFault::LabelRace, "32x100", &[Invariant::Labels]);
 }
 
 #[test]
 fn a_label_that_is_not_carried_is_found() {
-    is_found(KnownFault::LostCarry, "1x100", &[Invariant::Labels]);
+    is_found(KnownFault::LostCarry, "2x100", &[Invariant::Labels]);
 }
 
 #[test]
@@ -146,14 +159,14 @@ fn a_rank_that_is_ignored_is_found() {
 fn sequence_numbers_compared_as_texts_are_found() {
     let laws = [Invariant::NothingLost, Invariant::Forwarded];
     // Only a rush fills batches in which the numbers get another digit.
-    is_found(KnownFault::SequenceAsText, "1x300", &laws);
+    is_found(KnownFault::SequenceAsText, "33x300", &laws);
 }
 
 #[test]
 fn a_failure_to_park_that_is_ignored_is_found() {
     is_found(
         KnownFault::ParkFailureIgnored,
-        "1x100",
+        "2x100",
         &[Invariant::NothingLost],
     );
 }
@@ -185,6 +198,7 @@ fn a_put_without_condition_is_found() {
     );
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_failing_day_is_made_small_and_comes_again() {
     let fault = Some(KnownFault::FailedEntriesForgotten);

@@ -136,7 +136,7 @@ impl Predict {
             Invocation::Direct(order) => {
                 // The future is large, and most invocations are batches.
                 let one = Box::pin(caught(self.one(&order, moment)));
-                // Who is killed at the deadline tells its caller nothing, and starts anew for the next.
+                // A function that is killed at its deadline tells its caller nothing, and has to start anew.
                 let done = until(self.batcher.ends(moment.deadline).process, one).await;
                 let done = done
                     .unwrap_or_else(|| Err(not_reached()))

@@ -188,23 +188,35 @@ impl Checks<'_> {
         of_event.find(|it| it.event_id == event_id && it.revision == revision)
     }
 
-    /// The decision on an input's order, if it is one on just this order.
-    fn is_decided(&self, input: &Input) -> bool {
-        let event_id = format!("ord-{:06}", input.order);
-        let Some(plan) = self.evening.day.events.get(&event_id) else {
-            return false;
-        };
-        // Whichever version of a revision has these bytes: the number at the end of the name.
-        let number = input
-            .what
-            .split('(')
-            .nth(1)
-            .and_then(|rest| rest.split(')').next()?.parse::<usize>().ok());
-        let version = number.and_then(|number| plan.versions.get(number.checked_sub(1)?));
-        version.is_some_and(|version| {
-            let decision = self.decision(&event_id, version.revision);
-            decision.is_some_and(|decision| is_of(decision, version))
-        })
+    /// The decision on an input's order, if it is one on just this version.
+    fn decision_on(&self, input: &Input) -> Option<&Decision> {
+        let event_id = event_id(input);
+        let version = self
+            .evening
+            .day
+            .events
+            .get(&event_id)?
+            .versions
+            .get(input.version?)?;
+        let decision = self.decision(&event_id, version.revision)?;
+        is_of(decision, version).then_some(decision)
+    }
+
+    /// Whether the order may count as the one that was decided, though it is another version: nothing tells them apart
+    /// where the mapping changed between them.
+    fn is_taken_for_decided(&self, input: &Input) -> bool {
+        let day = self.evening.day;
+        let of_order = day
+            .inputs
+            .iter()
+            .filter(|it| it.order == input.order && it.version.is_some());
+        let first = of_order.clone().map(|it| it.at).min().unwrap_or(input.at);
+        let last = of_order.map(|it| it.at).max().unwrap_or(input.at);
+        let last = self.evening.nature.weather.works_from(last) + PATIENCE_MS;
+        let is_between = day
+            .changes
+            .is_some_and(|changes| (first..last).contains(&changes.mapping));
+        is_between && self.decision(&event_id(input), 1).is_some()
     }
 
     /// Orders in are decisions out, or records under `rejected/`.
@@ -217,16 +229,13 @@ impl Checks<'_> {
                 .any(|parked| parked.payload == input.payload);
             let is_order = input.source.is_of_orders();
             let (ok, want) = match &input.end {
-                End::Succeeds if is_order => (self.is_decided(input), "no decision"),
+                End::Succeeds if is_order => (self.decision_on(input).is_some(), "no decision"),
                 End::Succeeds => (true, ""),
                 End::Parked(_) => (is_parked, "not under rejected/"),
-                // Under another mapping, another content is no contradiction, and the order counts as the one decided.
                 End::DecidedOrParked => {
-                    let is_accepted = day.changes.is_some() && self.decision_of(input).is_some();
-                    (
-                        is_parked || self.is_decided(input) || is_accepted,
-                        "neither decided nor parked",
-                    )
+                    let is_decided = self.decision_on(input).is_some();
+                    let ok = is_parked || is_decided || self.is_taken_for_decided(input);
+                    (ok, "neither decided nor parked")
                 }
             };
             if !ok {
@@ -248,47 +257,40 @@ impl Checks<'_> {
     /// What is decided or parked is so in time.
     fn check_times(&mut self) {
         let evening = self.evening;
-        // A label from before its event is known as such when the order has come.
-        let mut came: BTreeMap<usize, u64> = BTreeMap::new();
         for input in &evening.day.inputs {
-            let at = came.entry(input.order).or_default();
-            *at = (*at).max(input.at);
-        }
-        let latest = |input: &Input| {
-            let came = if matches!(input.source, Source::Chargebacks) {
-                came.get(&input.order).copied().unwrap_or_default()
-            } else {
-                input.at
-            };
-            evening.nature.weather.works_from(came) + PATIENCE_MS
-        };
-        for input in &evening.day.inputs {
-            let parked = self
-                .parked
-                .iter()
-                .filter(|parked| parked.payload == input.payload);
-            let at = parked.map(|parked| parked.at).min();
-            if let Some(at) = at.filter(|at| *at > latest(input)) {
-                let text = format!("{} is parked only at {}", input.what, TimeOfDay(at));
-                self.add(Invariant::Progress, text);
-            }
-            let decision = input
-                .source
-                .is_of_orders()
-                .then(|| self.decision_of(input))
-                .flatten();
-            // Revisions come later, and are looked at by their own inputs.
-            let decided = decision.filter(|_| input.end == End::Succeeds && self.is_decided(input));
-            let at = decided.and_then(|decision| evening.time_of(&decision.decided_at).ok());
-            if let Some(at) = at.filter(|at| *at > latest(input)) {
-                let text = format!("{} is decided only at {}", input.what, TimeOfDay(at));
-                self.add(Invariant::Progress, text);
+            let latest = evening.nature.weather.works_from(self.came(input)) + PATIENCE_MS;
+            let parked = self.parked.iter().filter(|it| it.payload == input.payload);
+            let parked = parked.map(|it| it.at).min().map(Ok);
+            let decided = self
+                .decision_on(input)
+                .filter(|_| input.end == End::Succeeds);
+            let decided = decided.map(|decision| evening.time_of(&decision.decided_at));
+            for (done, at) in [("parked", parked), ("decided", decided)] {
+                match at {
+                    None => {}
+                    Some(Ok(at)) if at <= latest => {}
+                    Some(Ok(at)) => {
+                        let text = format!("{} is {done} only at {}", input.what, TimeOfDay(at));
+                        self.add(Invariant::Progress, text);
+                    }
+                    Some(Err(text)) => self.add(Invariant::RightDecision, text),
+                }
             }
         }
     }
 
-    fn decision_of(&self, input: &Input) -> Option<&Decision> {
-        self.decision(&format!("ord-{:06}", input.order), 1)
+    /// When all that an input needs has come: a label from before its event is known as such when the order is there.
+    fn came(&self, input: &Input) -> u64 {
+        if input.source != Source::Chargebacks {
+            return input.at;
+        }
+        let of_order = self
+            .evening
+            .day
+            .inputs
+            .iter()
+            .filter(|it| it.order == input.order);
+        of_order.map(|it| it.at).max().unwrap_or(input.at)
     }
 
     /// What is under `rejected/` belongs there.
@@ -302,7 +304,9 @@ impl Checks<'_> {
             let belongs = |input: &Input| match &input.end {
                 End::Succeeds => false,
                 End::Parked(classes) => classes.contains(&parked.class.as_str()),
-                End::DecidedOrParked => parked.class == "order-changed" && !self.is_decided(input),
+                End::DecidedOrParked => {
+                    parked.class == "order-changed" && self.decision_on(input).is_none()
+                }
             };
             let inputs: Vec<&Input> = inputs.collect();
             if !inputs.iter().any(|input| belongs(input)) {
@@ -557,34 +561,34 @@ impl Checks<'_> {
         }
     }
 
-    /// On a calm day it is clear which came first, where minutes lie between.
+    /// It is clear which came first where minutes lie between, and, for what was first, nothing but delivery is disturbed.
     fn check_reviews(&mut self) {
         let evening = self.evening;
-        if !evening.nature.weather.is_calm() {
-            return;
-        }
+        let is_calm = evening.nature.weather.is_calm();
         let reviews = self
             .decisions
             .iter()
             .filter(|it| it.effective_outcome == "review");
         for decision in reviews.cloned().collect::<Vec<_>>() {
-            let Ok(decided) = evening.time_of(&decision.decided_at) else {
-                continue;
+            let decided = match evening.time_of(&decision.decided_at) {
+                Ok(decided) => decided,
+                Err(text) => {
+                    self.add(Invariant::Reviews, text);
+                    continue;
+                }
             };
-            let is_about = |input: &&Input| {
-                input.source == Source::Chargebacks
+            let is_verdict = |input: &&Input| {
+                input.gives_label
                     && input.end == End::Succeeds
-                    && decision.order_id == format!("ord-{:06}", input.order)
-                    && !input.what.contains("refund")
-                    && !input.what.contains("13.1")
+                    && event_id(input) == decision.event_id
             };
-            let mut labels = evening.day.inputs.iter().filter(is_about);
-            let came_later = labels.clone().any(|input| {
-                input.at > decided + CLEARLY_LATER_MS && !input.what.ends_with("again")
-            });
-            let all_before = labels.all(|input| input.at + CLEARLY_LATER_MS < decided);
+            let mut verdicts = evening.day.inputs.iter().filter(is_verdict);
+            let came_later = verdicts
+                .clone()
+                .any(|input| input.at > decided + CLEARLY_LATER_MS && !input.is_again);
+            let all_before = verdicts.all(|input| input.at + CLEARLY_LATER_MS < decided);
             let is_open = decision.gsi2pk.is_some();
-            if (came_later && is_open) || (all_before && !is_open) {
+            if (came_later && is_open) || (is_calm && all_before && !is_open) {
                 let text = format!("{} has its review open: {is_open}", decision.decision_id);
                 self.add(Invariant::Reviews, text);
             }
@@ -627,6 +631,11 @@ impl Checks<'_> {
             self.add(Invariant::NoPersonalData, format!("after `{line}`"));
         }
     }
+}
+
+/// The event of an input's order.
+fn event_id(input: &Input) -> String {
+    format!("ord-{:06}", input.order)
 }
 
 /// Whether a decision is on this version of its order.

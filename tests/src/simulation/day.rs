@@ -65,6 +65,12 @@ pub struct Input {
     pub payload: Vec<u8>,
     /// What becomes of it.
     pub end: End,
+    /// The place of its version in [`EventPlan::versions`], where it is an order.
+    pub version: Option<usize>,
+    /// Whether it gives its order a label.
+    pub gives_label: bool,
+    /// Whether it was sent before, with the same bytes.
+    pub is_again: bool,
 }
 
 /// A record as it is sent: one input, or an aggregate of several.
@@ -237,6 +243,7 @@ impl Day {
             is_sent_again.then(|| Input {
                 at: input.at + dice.between(format_args!("again after {name}"), 0, 5 * MINUTE),
                 what: format!("{} again", input.what),
+                is_again: true,
                 ..input.clone()
             })
         };
@@ -391,6 +398,9 @@ impl OrderOfDay {
             key: self.key(source),
             payload,
             end: end.clone(),
+            version: Some(number - 1),
+            gives_label: false,
+            is_again: false,
         });
     }
 
@@ -450,6 +460,9 @@ impl OrderOfDay {
             key: self.key(source),
             payload,
             end: End::Parked(classes),
+            version: None,
+            gives_label: false,
+            is_again: false,
         });
     }
 
@@ -479,6 +492,9 @@ impl OrderOfDay {
             key: self.id.clone(),
             payload: order.to_string().into_bytes(),
             end: End::Succeeds,
+            version: None,
+            gives_label: false,
+            is_again: false,
         });
     }
 
@@ -537,6 +553,9 @@ impl OrderOfDay {
                 key: self.id.clone(),
                 payload: message.to_string().into_bytes(),
                 end,
+                version: None,
+                gives_label: label.is_some(),
+                is_again: false,
             });
         }
     }

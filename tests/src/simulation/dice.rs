@@ -51,3 +51,21 @@ impl Dice {
         list[self.place(name, list.len())]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_its_own_chance() {
+        let dice = Dice::new(7);
+        assert_eq!(dice.draw("a"), Dice::new(7).draw("a"));
+        assert_ne!(dice.draw("a"), dice.draw("b"));
+        assert_ne!(dice.draw("a"), Dice::new(8).draw("a"));
+        let times = (0..10_000).filter(|n| dice.happens(n, 300)).count();
+        assert!((2_800..3_200).contains(&times), "{times}");
+        assert!((0..1_000).all(|n| (5..8).contains(&dice.between(n, 5, 8))));
+        assert_eq!(dice.between("nothing between", 5, 5), 5);
+        assert_eq!(dice.place("an empty list", 0), 0);
+    }
+}

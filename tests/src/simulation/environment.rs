@@ -126,7 +126,10 @@ impl Environment {
         let retires_at = nature.clock.now() + drawn("life", 2 * 3_600_000, 8 * 3_600_000);
         let life: Arc<Life> = Arc::default();
         let network = Network::new(Arc::clone(nature), Arc::clone(&life), name.clone());
-        let region = format!("simulated-{}", ENVIRONMENTS.fetch_add(1, Ordering::Relaxed));
+        let region = format!(
+            "simulated-{:010}",
+            ENVIRONMENTS.fetch_add(1, Ordering::Relaxed)
+        );
         let loader = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(region.clone()))
             .http_client(network.http_client())

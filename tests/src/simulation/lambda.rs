@@ -51,7 +51,7 @@ pub async fn live(scenario: &Scenario, log: &Log) -> Report {
 
 /// Where deliveries come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
+enum EventSource {
     Orders,
     OrderQueue,
     OrderFifo,
@@ -61,17 +61,17 @@ enum From {
     Decisions,
 }
 
-const FROM: [From; 7] = [
-    From::Orders,
-    From::OrderQueue,
-    From::OrderFifo,
-    From::History,
-    From::HistoryQueue,
-    From::Chargebacks,
-    From::Decisions,
+const EVENT_SOURCES: [EventSource; 7] = [
+    EventSource::Orders,
+    EventSource::OrderQueue,
+    EventSource::OrderFifo,
+    EventSource::History,
+    EventSource::HistoryQueue,
+    EventSource::Chargebacks,
+    EventSource::Decisions,
 ];
 
-impl From {
+impl EventSource {
     fn function(self) -> Function {
         match self {
             Self::Orders | Self::OrderQueue | Self::OrderFifo => Function::Predict,
@@ -139,27 +139,27 @@ impl Sources {
         }
     }
 
-    fn take(&mut self, from: From, now: u64) -> Option<Batch> {
+    fn take(&mut self, from: EventSource, now: u64) -> Option<Batch> {
         match from {
-            From::Orders => self.orders.take(now),
-            From::OrderQueue => self.order_queue.take(now),
-            From::OrderFifo => self.order_fifo.take(now),
-            From::History => self.history.take(now),
-            From::HistoryQueue => self.history_queue.take(now),
-            From::Chargebacks => self.chargebacks.take(now),
-            From::Decisions => self.decisions.take(now),
+            EventSource::Orders => self.orders.take(now),
+            EventSource::OrderQueue => self.order_queue.take(now),
+            EventSource::OrderFifo => self.order_fifo.take(now),
+            EventSource::History => self.history.take(now),
+            EventSource::HistoryQueue => self.history_queue.take(now),
+            EventSource::Chargebacks => self.chargebacks.take(now),
+            EventSource::Decisions => self.decisions.take(now),
         }
     }
 
-    fn answered(&mut self, from: From, now: u64, ticket: u64, answer: Answer) {
+    fn answered(&mut self, from: EventSource, now: u64, ticket: u64, answer: Answer) {
         match from {
-            From::Orders => self.orders.answered(now, ticket, answer),
-            From::OrderQueue => self.order_queue.answered(now, ticket, answer),
-            From::OrderFifo => self.order_fifo.answered(now, ticket, answer),
-            From::History => self.history.answered(now, ticket, answer),
-            From::HistoryQueue => self.history_queue.answered(now, ticket, answer),
-            From::Chargebacks => self.chargebacks.answered(now, ticket, answer),
-            From::Decisions => self.decisions.answered(now, ticket, answer),
+            EventSource::Orders => self.orders.answered(now, ticket, answer),
+            EventSource::OrderQueue => self.order_queue.answered(now, ticket, answer),
+            EventSource::OrderFifo => self.order_fifo.answered(now, ticket, answer),
+            EventSource::History => self.history.answered(now, ticket, answer),
+            EventSource::HistoryQueue => self.history_queue.answered(now, ticket, answer),
+            EventSource::Chargebacks => self.chargebacks.answered(now, ticket, answer),
+            EventSource::Decisions => self.decisions.answered(now, ticket, answer),
         }
     }
 
@@ -210,7 +210,7 @@ impl Sources {
 
 /// What was invoked.
 enum Invoked {
-    Batch(From, u64),
+    Batch(EventSource, u64),
     /// A checkout's order; the client tries again until it has its decision.
     Checkout(Input),
 }
@@ -463,7 +463,7 @@ impl Lambda {
         running: &FuturesUnordered<LocalBoxFuture<'static, Done>>,
     ) -> Vec<LocalBoxFuture<'static, Done>> {
         let mut begun = Vec::new();
-        for from in FROM {
+        for from in EVENT_SOURCES {
             while running.len() + begun.len() < 40
                 && let Some(batch) = self.sources.take(from, now)
             {
@@ -522,7 +522,7 @@ impl Lambda {
         let time_out_ms = self.time_out_ms;
         Box::pin(async move {
             let ended = environment.invoke(&event, &what, time_out_ms).await;
-            // A clock that is late shows more time than there is. The functions keep an eighth of their margin free.
+            // A clock that is late shows more time than there is: functions keep 100 ms for their answer.
             let is_overtime = ended == Ended::TimedOut && environment.skew_ms >= -50;
             Done {
                 invoked,

@@ -6,10 +6,7 @@
 //! that start, freeze and are killed ([`environment`]). No sleep is real: time passes where nothing else can happen. One
 //! seed decides everything, so that a day can be had again.
 //!
-//! ```text
-//! SEED=17 cargo test -p end-to-end --test simulation one_day                       # the day again, and made small
-//! SEED=17x300:only=3+9 ORDER=ord-000003 cargo test -p end-to-end --test simulation one_day   # one order, line by line
-//! ```
+//! ARCHITECTURE.md says how a day is had again, whole, made small, or one order of it.
 
 pub mod check;
 pub mod day;

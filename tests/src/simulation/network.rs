@@ -58,7 +58,7 @@ const SERVICES: [Service; 5] = [
 
 /// How a service is out of order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outage {
+enum OutageKind {
     AccessDenied,
     NotThere,
     Throttled,
@@ -67,13 +67,13 @@ enum Outage {
 
 /// A service that is out of order for a while.
 #[derive(Debug)]
-struct Out {
+struct Outage {
     service: Service,
     times: Range<u64>,
-    kind: Outage,
+    kind: OutageKind,
 }
 
-impl Out {
+impl Outage {
     /// An outage when nobody calls is none: it begins before something is sent that needs the service.
     fn draw(dice: Dice, number: u64, day: &Day) -> Self {
         let name = |what: &str| format!("outage {number} {what}");
@@ -100,10 +100,10 @@ impl Out {
             at.saturating_sub(dice.between(name("start"), 0, length / 2 + 1))
         };
         let kinds = [
-            Outage::AccessDenied,
-            Outage::NotThere,
-            Outage::Throttled,
-            Outage::Slow,
+            OutageKind::AccessDenied,
+            OutageKind::NotThere,
+            OutageKind::Throttled,
+            OutageKind::Slow,
         ];
         Self {
             service,
@@ -168,7 +168,7 @@ pub struct Weather {
     dice: Dice,
     /// Per thousand calls.
     rates: Vec<(Disturbance, u64)>,
-    outages: Vec<Out>,
+    outages: Vec<Outage>,
     /// When all services work again, in milliseconds of the day.
     ends: u64,
 }
@@ -202,7 +202,7 @@ impl Weather {
         let rates = OF_CALLS.into_iter().filter(|it| scenario.has(*it));
         let outages = (0..dice.between("outages", 0, 5))
             .filter(|_| scenario.has(Disturbance::Outage))
-            .map(|number| Out::draw(dice, number, day))
+            .map(|number| Outage::draw(dice, number, day))
             .collect();
         Self {
             rates: rates.map(rate).collect(),
@@ -213,7 +213,7 @@ impl Weather {
         }
     }
 
-    fn outage(&self, service: Service, now: u64) -> Option<Outage> {
+    fn outage(&self, service: Service, now: u64) -> Option<OutageKind> {
         let mut outages = self.outages.iter();
         let found = outages.find(|out| out.service == service && out.times.contains(&now));
         found.filter(|_| now < self.ends).map(|out| out.kind)
@@ -491,19 +491,19 @@ impl Network {
         if let Some(outage) = nature.weather.outage(call.service, now) {
             nature.met(Disturbance::Outage);
             return match outage {
-                Outage::AccessDenied if call.service == Service::S3 => {
+                OutageKind::AccessDenied if call.service == Service::S3 => {
                     refused(StatusCode::FORBIDDEN, "AccessDenied", "access denied")
                 }
-                Outage::AccessDenied => refused(bad, "AccessDeniedException", "access denied"),
-                Outage::NotThere if call.service == Service::S3 => {
+                OutageKind::AccessDenied => refused(bad, "AccessDeniedException", "access denied"),
+                OutageKind::NotThere if call.service == Service::S3 => {
                     refused(StatusCode::NOT_FOUND, "NoSuchBucket", "no such bucket")
                 }
                 // For UpdateEventLabel, this exception is about the event.
-                Outage::NotThere if call.operation != "UpdateEventLabel" => {
+                OutageKind::NotThere if call.operation != "UpdateEventLabel" => {
                     refused(bad, "ResourceNotFoundException", "not there")
                 }
-                Outage::NotThere | Outage::Throttled => throttled(call, refused),
-                Outage::Slow => Fate::Slow,
+                OutageKind::NotThere | OutageKind::Throttled => throttled(call, refused),
+                OutageKind::Slow => Fate::Slow,
             };
         }
         let Some(disturbance) = nature.weather.disturbance(name, now) else {

@@ -1,6 +1,6 @@
 //! The services behind the network: DynamoDB, S3 and an event bus, in memory and on the thread of the simulation.
 //!
-//! DynamoDB is two databases: one that takes writes, and one that has them up to two seconds later. Reads that do not
+//! DynamoDB is two databases: one that takes writes, and one that has them two seconds later. Reads that do not
 //! ask for consistency, and all reads of an index, come from the second
 //! (docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html).
 
@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use super::history::Clock;
 
-/// How far behind the second database may be, in milliseconds.
+/// How far behind the second database is, in milliseconds.
 const LAG_MS: u64 = 2_000;
 
 /// A change of an item of the decisions table, as its stream tells it.
@@ -51,7 +51,6 @@ struct State {
     objects: BTreeMap<String, (u64, Bytes)>,
     /// `detail` of each event on the bus, with its time.
     outcomes: Vec<Value>,
-    stale_reads: u64,
 }
 
 impl Store {
@@ -93,11 +92,6 @@ impl Store {
         self.state().outcomes.clone()
     }
 
-    /// How many reads came from the database that is behind.
-    pub fn stale_reads(&self) -> u64 {
-        self.state().stale_reads
-    }
-
     /// Answers a request of DynamoDB.
     pub fn dynamodb(&self, operation: &str, request: &Request<Bytes>) -> Response<Bytes> {
         let is_write = !matches!(
@@ -106,7 +100,6 @@ impl Store {
         );
         if !is_write && may_be_stale(operation, request.body()) {
             self.catch_up_to(self.clock.now().saturating_sub(LAG_MS));
-            self.state().stale_reads += 1;
             return self.follower.answer(request);
         }
         if !is_write {
@@ -126,8 +119,14 @@ impl Store {
     }
 
     /// The key of the decisions table that a write changes.
+    ///
+    /// # Panics
+    /// Where several are written at once: the stream would not be told.
     fn watched(operation: &str, body: &[u8]) -> Option<Value> {
         if !matches!(operation, "PutItem" | "UpdateItem" | "DeleteItem") {
+            let text = String::from_utf8_lossy(body);
+            let is_several = operation != "CreateTable" && text.contains("\"Decisions\"");
+            assert!(!is_several, "the simulated stream knows no {operation}");
             return None;
         }
         let body: Value = serde_json::from_slice(body).ok()?;
@@ -266,5 +265,73 @@ fn may_be_stale(operation: &str, body: &[u8]) -> bool {
             tables.any(|table| table["ConsistentRead"] != true)
         }
         _ => body["IndexName"].is_string() || body["ConsistentRead"] != true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Calls an operation, and gives its answer.
+    fn call(store: &Store, operation: &str, body: &Value) -> Value {
+        let request = Request::new(Bytes::from(body.to_string()));
+        let (mut parts, body) = request.into_parts();
+        let target = format!("DynamoDB_20120810.{operation}");
+        parts
+            .headers
+            .insert("x-amz-target", target.parse().unwrap());
+        let response = store.dynamodb(operation, &Request::from_parts(parts, body));
+        assert!(response.status().is_success(), "{operation}: {response:?}");
+        serde_json::from_slice(response.body()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_asks_for_no_consistency_is_behind() {
+        let store = Store::new(Clock::new()).unwrap();
+        let key = json!([{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]);
+        let table = json!({
+            "TableName": DECISIONS, "KeySchema": key, "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [
+                {"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "S"},
+            ],
+        });
+        call(&store, "CreateTable", &table);
+        let key = json!({"pk": {"S": "order#1"}, "sk": {"S": "decision#1"}});
+        call(
+            &store,
+            "PutItem",
+            &json!({"TableName": DECISIONS, "Item": key}),
+        );
+        let is_there = |consistent: bool| {
+            let get = json!({"TableName": DECISIONS, "Key": key, "ConsistentRead": consistent});
+            call(&store, "GetItem", &get)["Item"].is_object()
+        };
+        tokio::time::advance(Duration::from_millis(1_900)).await;
+        assert!(is_there(true));
+        tokio::time::advance(Duration::from_millis(200)).await;
+        assert!(is_there(false));
+        call(
+            &store,
+            "DeleteItem",
+            &json!({"TableName": DECISIONS, "Key": key}),
+        );
+        assert!(!is_there(true));
+        assert!(is_there(false), "it was there two seconds ago");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_entry_that_fails_is_not_on_the_bus() {
+        let store = Store::new(Clock::new()).unwrap();
+        let entry = |id: &str| json!({"Detail": json!({"decision_id": id}).to_string()});
+        let body = json!({"Entries": [entry("a"), entry("b"), entry("c")]}).to_string();
+        let answer = store.put_events(body.as_bytes(), |place| place == 1);
+        let answer: Value = serde_json::from_slice(answer.body()).unwrap();
+        assert_eq!(answer["FailedEntryCount"], 1);
+        assert_eq!(answer["Entries"][1]["ErrorCode"], "InternalFailure");
+        let outcomes = store.outcomes();
+        let ids: Vec<&Value> = outcomes.iter().map(|it| &it["decision_id"]).collect();
+        assert_eq!(ids, ["a", "c"]);
     }
 }

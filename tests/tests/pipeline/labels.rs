@@ -1,7 +1,9 @@
 //! What became of an order, and when it was known.
 
+use event::Timestamp;
 use fraudstream::fault::Fault;
 use serde_json::{Value, json};
+use shared::batch::Moment;
 use shared::decisions::Decision;
 
 use crate::world::{MAPPING, World, now, order, orders, sqs};
@@ -789,52 +791,79 @@ async fn labels_of_an_earlier_release_are_found() {
 }
 
 /// What was known of an earlier revision is no verdict on a later one, which waits for its own.
+/// A time after that of most tests, in minutes.
+fn minutes_later(minutes: i64) -> Moment {
+    let seconds = now().now.epoch_seconds() + 60 * minutes;
+    Moment {
+        now: Timestamp::from_epoch_seconds(seconds).unwrap(),
+        ..now()
+    }
+}
+
+fn verdict(time: &str) -> Value {
+    chargeback("o-1", "verdict", "legit", "analyst", time)
+}
+
+async fn label_at(world: &World, message: &Value, moment: Moment) {
+    let answer = world.label().handle(sqs(&[message]), moment).await;
+    assert!(answer.unwrap().batch_item_failures.is_empty());
+}
+
 #[tokio::test]
 async fn a_label_of_before_does_not_close_the_review_of_a_new_revision() {
     let world = World::new().await;
-    world
-        .predict()
-        .handle(orders(&[revision("o-1", 1)]), now())
-        .await
-        .unwrap();
-    label_all(
-        &world,
-        &[chargeback(
-            "o-1",
-            "verdict",
-            "legit",
-            "analyst",
-            "2026-06-20T00:00:00Z",
-        )],
-    )
-    .await;
+    let first = orders(&[revision("o-1", 1)]);
+    world.predict().handle(first, now()).await.unwrap();
+    let of_before = verdict("2026-06-20T00:00:00Z");
+    label_at(&world, &of_before, now()).await;
     let mut second = order("o-1", "1500");
     second["revision"] = json!(2);
+    let second = orders(&[second]);
     for _ in 0..2 {
+        let moment = minutes_later(1);
         world
             .predict()
-            .handle(orders(std::slice::from_ref(&second)), now())
+            .handle(second.clone(), moment)
             .await
             .unwrap();
     }
     assert_eq!(open_reviews(&world).await, 1);
-    // A refund is no verdict, though there is one of before.
+    // It comes again; and a refund is no verdict, though there is one of before.
+    label_at(&world, &of_before, minutes_later(2)).await;
     let refund = chargeback("o-1", "refund", "", "processor", "2026-06-26T00:00:00Z");
-    label_all(&world, &[refund]).await;
+    label_at(&world, &refund, minutes_later(2)).await;
     assert_eq!(open_reviews(&world).await, 1);
     // Its own verdict closes it.
-    label_all(
-        &world,
-        &[chargeback(
-            "o-1",
-            "verdict",
-            "legit",
-            "analyst",
-            "2026-06-21T00:00:00Z",
-        )],
-    )
-    .await;
+    label_at(&world, &verdict("2026-06-21T00:00:00Z"), minutes_later(3)).await;
     assert_eq!(open_reviews(&world).await, 0);
+}
+
+/// The verdict is received, and copying it to the decision fails; others copy it before it comes again.
+#[tokio::test]
+async fn a_verdict_whose_first_attempt_fails_closes_the_review_all_the_same() {
+    let order = orders(&[order("o-1", "1500")]);
+    let refund = chargeback("o-1", "refund", "", "processor", "2026-06-26T00:00:00Z");
+    for by_predict in [true, false] {
+        let world = World::new().await;
+        world.predict().handle(order.clone(), now()).await.unwrap();
+        // The first UpdateItem is that of the history.
+        world.faults.inject("UpdateItem", Fault::Pass, 1);
+        world.faults.inject("UpdateItem", Fault::Throttle, 1);
+        let verdict = verdict("2026-06-20T00:00:00Z");
+        let failed = world
+            .label()
+            .handle(sqs(&[&verdict]), minutes_later(1))
+            .await;
+        failed.unwrap_err();
+        if by_predict {
+            let moment = minutes_later(2);
+            world.predict().handle(order.clone(), moment).await.unwrap();
+        } else {
+            label_at(&world, &refund, minutes_later(2)).await;
+        }
+        label_at(&world, &verdict, minutes_later(3)).await;
+        assert_eq!(open_reviews(&world).await, 0, "by predict: {by_predict}");
+    }
 }
 
 /// A label is from before its event where it is from before the first revision, whichever revision finds it.

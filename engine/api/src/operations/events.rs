@@ -11,7 +11,6 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use event::Timestamp;
-use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::predictions::Prediction;
@@ -23,7 +22,7 @@ use crate::statistics::Count;
 use crate::store::{self, Item, Key, failed};
 use crate::text;
 
-/// How often a write may meet what was stored at a later time.
+/// How often a write may meet a later one.
 const MEETINGS: usize = 20;
 
 /// The variables of an event: the value as sent, or an explicit null.
@@ -270,24 +269,6 @@ pub(crate) async fn import(
     Ok(stored)
 }
 
-/// An item that knows when it was stored.
-trait Stamped: Clone + Serialize {
-    /// When it was stored, as [`text::milliseconds`] writes it: such texts are in the order of their times.
-    fn stored_time(&mut self) -> &mut String;
-}
-
-impl Stamped for StoredEvent {
-    fn stored_time(&mut self) -> &mut String {
-        &mut self.stored_time
-    }
-}
-
-impl Stamped for StoredLabel {
-    fn stored_time(&mut self) -> &mut String {
-        &mut self.stored_time
-    }
-}
-
 /// What was under a key before a record was put there.
 enum Before {
     /// Nothing.
@@ -300,7 +281,8 @@ enum Before {
     Kept,
 }
 
-/// What may not be replaced, as DynamoDB is told and as it is told from what was stored later.
+/// What may not be replaced: as a condition of DynamoDB, and as a function of the item that made it fail. Both say the
+/// same.
 struct Unless<'a> {
     /// Added to the condition: empty, or ` AND (...)`.
     condition: &'static str,
@@ -318,22 +300,24 @@ impl Unless<'_> {
     }
 }
 
-/// Puts a record in the place of what was stored before it, `unless` that may not be replaced.
+/// Puts a record in the place of what was put before it, `unless` that may not be replaced.
 ///
-/// A request that got no answer is sent again, and may arrive after all when others have been written since. It must not
-/// replace them, so a record replaces only what was stored at an earlier time; whoever meets a later time, because clocks
-/// differ, takes the next one.
-async fn put_latest<R: Stamped>(
+/// A request whose client has given up may arrive after others have been written. It must not replace them, so each item
+/// has a `turn`, a time in milliseconds since 1970, and replaces only an earlier one; whoever meets a later turn, because
+/// clocks differ, takes the next one. What is left: a request of a clock that is ahead, late by less than that.
+async fn put_latest(
     engine: &Engine,
     key: &Key,
-    record: &R,
+    record: &impl Serialize,
     unless: &Unless<'_>,
 ) -> Result<Before> {
-    let mut record = record.clone();
-    let mut condition = "(attribute_not_exists(pk) OR storedTime < :time)".to_owned();
+    let mut item = store::write_at(key, record)?;
+    let mut turn = engine.now().as_millisecond();
+    let mut condition = "(attribute_not_exists(turn) OR turn < :turn)".to_owned();
     condition.push_str(unless.condition);
     for _ in 0..MEETINGS {
-        let item = store::write_at(key, &record)?;
+        let number = AttributeValue::N(turn.to_string());
+        item.insert("turn".to_owned(), number.clone());
         let request = engine
             .events
             .client
@@ -342,7 +326,7 @@ async fn put_latest<R: Stamped>(
             .set_item(Some(item.clone()))
             .condition_expression(&condition)
             .set_expression_attribute_values(Some(unless.values.clone()))
-            .expression_attribute_values(":time", AttributeValue::S(record.stored_time().clone()))
+            .expression_attribute_values(":turn", number)
             .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let error = match request.send().await {
@@ -360,11 +344,9 @@ async fn put_latest<R: Stamped>(
         if (unless.keeps)(&there) {
             return Ok(Before::Kept);
         }
-        let time = there.get("storedTime").and_then(|time| time.as_s().ok());
-        let time: jiff::Timestamp = time
-            .and_then(|time| time.parse().ok())
-            .ok_or_else(|| Error::internal("an item has no storedTime"))?;
-        *record.stored_time() = text::milliseconds(time + SignedDuration::from_millis(1));
+        let met = there.get("turn").and_then(|turn| turn.as_n().ok());
+        let met = met.and_then(|turn| turn.parse().ok());
+        turn = met.unwrap_or(turn).saturating_add(1);
     }
     Err(Error::new(
         crate::Code::Throttling,
