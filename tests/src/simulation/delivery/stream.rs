@@ -1072,7 +1072,7 @@ mod tests {
         assert_eq!(record["kinesis"]["partitionKey"], "k");
         assert_eq!(
             record["kinesis"]["approximateArrivalTimestamp"].to_string(),
-            "1782864001.5"
+            "1780272001.5"
         );
         assert_eq!(record["eventSource"], "aws:kinesis");
         assert_eq!(record["awsRegion"], "us-east-1");
