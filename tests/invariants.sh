@@ -36,17 +36,14 @@ for function in predict ingest label forward; do
     not_linked "$function" fraudstream 's3s.*' dynoxide-rs axum clap indicatif 'aws-lc-.*'
 done
 
+trees=$(for function in predict ingest label forward; do
+    cargo tree --locked --edges normal --prefix none --package "$function" --format '{p}|{f}' | sed 's/ (\*)$//'
+done)
 # Faults can be put back by tests alone.
-for function in predict ingest label forward; do
-    cargo tree --locked --edges normal --prefix none --package "$function" --format '{p}|{f}' |
-        grep -q '^shared .*known-faults' && complain "$function is built with known-faults"
-done
-
+! grep -q '^shared .*known-faults' <<< "$trees" || complain "a function is built with known-faults"
 # `sam build` compiles the functions one after the other into one target directory. As long as they ask for the
 # same features of what they share, the AWS SDK is compiled once and not four times.
-found=$(for function in predict ingest label forward; do
-    cargo tree --locked --edges normal --prefix none --package "$function" --format '{p}|{f}' | sed 's/ (\*)$//'
-done | sort -u | awk -F '|' '{ kinds[$1]++ } END { for (crate in kinds) if (kinds[crate] > 1) print crate }')
+found=$(sort -u <<< "$trees" | awk -F '|' '{ kinds[$1]++ } END { for (crate in kinds) if (kinds[crate] > 1) print crate }')
 [ -z "$found" ] || complain "the functions take different features of"$'\n'"$found"
 
 # Lines of Rust files outside tests: up to the test module, which comes last in a file.

@@ -15,18 +15,18 @@ use shared::mapping::Mapping;
 
 use super::day::{Day, End, EventPlan, Input, Source, Version, mapping_of};
 use super::history::TimeOfDay;
-use super::network::{Nature, PATIENCE_MS};
-use super::report::{Invariant, Report, Violation};
+use super::network::{PATIENCE_MS, World};
+use super::report::{Law, Report, Violation};
 
 /// What comes so much later is delivered later on a calm day.
 const CLEARLY_LATER_MS: u64 = 5 * 60_000;
 
 /// Everything there is in the evening.
-pub struct Evening<'a> {
+pub struct EndOfDay<'a> {
     /// What was sent, and what has to become of it.
     pub day: &'a Day,
     /// The services.
-    pub nature: &'a Nature,
+    pub world: &'a World,
     /// A client of the engine that nothing disturbs.
     pub operator: &'a FraudDetector,
     /// A client of the tables that nothing disturbs.
@@ -41,11 +41,11 @@ pub struct Evening<'a> {
     pub log: String,
 }
 
-impl Evening<'_> {
+impl EndOfDay<'_> {
     /// The moment of the day that a text says.
     fn time_of(&self, text: &str) -> Result<u64, String> {
         let time: jiff::Timestamp = text.parse().map_err(|_| format!("`{text}` is no time"))?;
-        let midnight = self.nature.clock.timestamp(0, 0);
+        let midnight = self.world.clock.timestamp(0, 0);
         let since = time.duration_since(midnight).as_millis();
         u64::try_from(since).map_err(|_| format!("{text} is before the day"))
     }
@@ -66,15 +66,15 @@ type Judged = (Vec<&'static str>, Vec<String>);
 ///
 /// # Panics
 /// Where the simulation's own services fail.
-pub async fn all(evening: &Evening<'_>) -> (Vec<Violation>, Vec<String>) {
-    let decisions = decisions(evening).await;
-    let parked: Vec<Parked> = evening.nature.store.objects().iter().map(parked).collect();
+pub async fn all(end: &EndOfDay<'_>) -> (Vec<Violation>, Vec<String>) {
+    let decisions = decisions(end).await;
+    let parked: Vec<Parked> = end.world.store.objects().iter().map(parked).collect();
     let hash = |deployment| {
         let mapping = Mapping::parse("mapping.yaml", &mapping_of(deployment));
         mapping.unwrap().hash().to_owned()
     };
     let mut checks = Checks {
-        evening,
+        end,
         decisions: &decisions,
         parked: &parked,
         mappings: [hash(0), hash(1)],
@@ -110,7 +110,7 @@ pub fn compare(report: &Report, undisturbed: &Report) -> Vec<Violation> {
             only_in(got, want),
             only_in(want, got)
         );
-        violations.push(Violation::new(Invariant::DeliveryChangesNothing, text));
+        violations.push(Violation::new(Law::DeliveryChangesNothing, text));
     }
     violations
 }
@@ -124,9 +124,9 @@ async fn scan(
     items.collect::<Result<_, _>>().await.unwrap()
 }
 
-async fn decisions(evening: &Evening<'_>) -> Vec<Decision> {
+async fn decisions(end: &EndOfDay<'_>) -> Vec<Decision> {
     let kind = AttributeValue::S("decision".to_owned());
-    let items = scan(evening.tables, DECISIONS).await.into_iter();
+    let items = scan(end.tables, DECISIONS).await.into_iter();
     let decisions = items.filter(|item| item.get("kind") == Some(&kind));
     let mut decisions: Vec<Decision> = decisions.map(|item| *parse(item).unwrap()).collect();
     decisions.sort_by(|a, b| a.decision_id.cmp(&b.decision_id));
@@ -170,7 +170,7 @@ fn in_short(decision: &Decision) -> String {
 }
 
 struct Checks<'a> {
-    evening: &'a Evening<'a>,
+    end: &'a EndOfDay<'a>,
     decisions: &'a [Decision],
     parked: &'a [Parked],
     /// Hashes of the mappings, by deployment.
@@ -179,8 +179,8 @@ struct Checks<'a> {
 }
 
 impl Checks<'_> {
-    fn add(&mut self, invariant: Invariant, text: impl Into<String>) {
-        self.violations.push(Violation::new(invariant, text));
+    fn add(&mut self, law: Law, text: impl Into<String>) {
+        self.violations.push(Violation::new(law, text));
     }
 
     fn decision(&self, event_id: &str, revision: u64) -> Option<&Decision> {
@@ -192,7 +192,7 @@ impl Checks<'_> {
     fn decision_on(&self, input: &Input) -> Option<&Decision> {
         let event_id = event_id(input);
         let version = self
-            .evening
+            .end
             .day
             .events
             .get(&event_id)?
@@ -205,14 +205,14 @@ impl Checks<'_> {
     /// Whether the order may count as the one that was decided, though it is another version: nothing tells them apart
     /// where the mapping changed between them.
     fn is_taken_for_decided(&self, input: &Input) -> bool {
-        let day = self.evening.day;
+        let day = self.end.day;
         let of_order = day
             .inputs
             .iter()
             .filter(|it| it.order == input.order && it.version.is_some());
         let first = of_order.clone().map(|it| it.at).min().unwrap_or(input.at);
         let last = of_order.map(|it| it.at).max().unwrap_or(input.at);
-        let last = self.evening.nature.weather.works_from(last) + PATIENCE_MS;
+        let last = self.end.world.disturbances.works_from(last) + PATIENCE_MS;
         let is_between = day
             .changes
             .is_some_and(|changes| (first..last).contains(&changes.mapping));
@@ -221,7 +221,7 @@ impl Checks<'_> {
 
     /// Orders in are decisions out, or records under `rejected/`.
     fn check_orders(&mut self) {
-        let day = self.evening.day;
+        let day = self.end.day;
         for input in &day.inputs {
             let is_parked = self
                 .parked
@@ -239,16 +239,16 @@ impl Checks<'_> {
                 }
             };
             if !ok {
-                self.add(Invariant::NothingLost, format!("{}: {want}", input.what));
+                self.add(Law::NothingLost, format!("{}: {want}", input.what));
             }
         }
-        if self.evening.given_up > 0 {
-            let text = format!("{} records were given up", self.evening.given_up);
-            self.add(Invariant::NothingLost, text);
+        if self.end.given_up > 0 {
+            let text = format!("{} records were given up", self.end.given_up);
+            self.add(Law::NothingLost, text);
         }
-        for replaced in self.evening.nature.store.replaced() {
+        for replaced in self.end.world.store.replaced() {
             self.add(
-                Invariant::DecidedOnce,
+                Law::DecidedOnce,
                 format!("{replaced} was put where a decision was"),
             );
         }
@@ -256,24 +256,24 @@ impl Checks<'_> {
 
     /// What is decided or parked is so in time.
     fn check_times(&mut self) {
-        let evening = self.evening;
-        for input in &evening.day.inputs {
-            let latest = evening.nature.weather.works_from(self.came(input)) + PATIENCE_MS;
+        let end = self.end;
+        for input in &end.day.inputs {
+            let latest = end.world.disturbances.works_from(self.came(input)) + PATIENCE_MS;
             let parked = self.parked.iter().filter(|it| it.payload == input.payload);
             let parked = parked.map(|it| it.at).min().map(Ok);
             let decided = self
                 .decision_on(input)
                 .filter(|_| input.end == End::Succeeds);
-            let decided = decided.map(|decision| evening.time_of(&decision.decided_at));
+            let decided = decided.map(|decision| end.time_of(&decision.decided_at));
             for (done, at) in [("parked", parked), ("decided", decided)] {
                 match at {
                     None => {}
                     Some(Ok(at)) if at <= latest => {}
                     Some(Ok(at)) => {
                         let text = format!("{} is {done} only at {}", input.what, TimeOfDay(at));
-                        self.add(Invariant::Progress, text);
+                        self.add(Law::Progress, text);
                     }
-                    Some(Err(text)) => self.add(Invariant::RightDecision, text),
+                    Some(Err(text)) => self.add(Law::RightDecision, text),
                 }
             }
         }
@@ -285,7 +285,7 @@ impl Checks<'_> {
             return input.at;
         }
         let of_order = self
-            .evening
+            .end
             .day
             .inputs
             .iter()
@@ -295,7 +295,7 @@ impl Checks<'_> {
 
     /// What is under `rejected/` belongs there.
     fn check_parked(&mut self) {
-        let day = self.evening.day;
+        let day = self.end.day;
         for parked in self.parked {
             let inputs = day
                 .inputs
@@ -312,7 +312,7 @@ impl Checks<'_> {
             if !inputs.iter().any(|input| belongs(input)) {
                 let names: Vec<&str> = inputs.iter().map(|input| input.what.as_str()).collect();
                 let text = format!("{} as {}: {}", parked.key, parked.class, names.join(", "));
-                self.add(Invariant::ParkedInVain, text);
+                self.add(Law::ParkedInVain, text);
             }
         }
     }
@@ -321,7 +321,7 @@ impl Checks<'_> {
     fn check_decision(&mut self, decision: &Decision) {
         let Some((version, plan)) = self.planned(decision) else {
             let text = format!("{} is on an order that nobody sent", decision.decision_id);
-            self.add(Invariant::RightDecision, text);
+            self.add(Law::RightDecision, text);
             return;
         };
         let found = self.expected(decision, &version, &plan);
@@ -329,7 +329,7 @@ impl Checks<'_> {
         let rules: Vec<&str> = got.0.iter().map(|rule| rule.rule_id.as_str()).collect();
         match found {
             Err(text) => self.add(
-                Invariant::RightDecision,
+                Law::RightDecision,
                 format!("{}: {text}", decision.decision_id),
             ),
             Ok(wanted)
@@ -341,14 +341,14 @@ impl Checks<'_> {
                     "{}: {rules:?} {:?} instead of {wanted:?}",
                     decision.decision_id, decision.outcomes
                 );
-                self.add(Invariant::RightDecision, text);
+                self.add(Law::RightDecision, text);
             }
             Ok(_) => {}
         }
     }
 
     fn planned(&self, decision: &Decision) -> Option<(Version, EventPlan)> {
-        let plan = self.evening.day.events.get(&decision.event_id)?;
+        let plan = self.end.day.events.get(&decision.event_id)?;
         let mut versions = plan.versions.iter();
         let version =
             versions.find(|it| it.revision == decision.revision && is_of(decision, it))?;
@@ -362,11 +362,11 @@ impl Checks<'_> {
         version: &Version,
         plan: &EventPlan,
     ) -> Result<Vec<Judged>, String> {
-        let day = self.evening.day;
+        let day = self.end.day;
         let prediction = &decision.verdict.prediction;
         let predicted = prediction.prediction_timestamp.as_deref();
         let predicted = predicted.ok_or("no time of the prediction")?;
-        let predicted = self.evening.time_of(predicted)?;
+        let predicted = self.end.time_of(predicted)?;
         // Definitions may be two seconds old, clocks one second off, and a prediction takes some calls.
         let near = |change: u64| [predicted + 1_000 >= change, predicted >= change + 20_000];
         let version_id = prediction
@@ -385,7 +385,7 @@ impl Checks<'_> {
             .iter()
             .position(|hash| *hash == decision.mapping_hash);
         let deployment = deployment.ok_or("an unknown mapping")?;
-        let longest = self.evening.time_out_ms + 20_000;
+        let longest = self.end.time_out_ms + 20_000;
         let mappings = day.changes.map_or([false, false], |changes| {
             [
                 predicted + 1_000 >= changes.mapping,
@@ -412,7 +412,7 @@ impl Checks<'_> {
     async fn check_snapshot(&mut self, decision: &Decision) {
         let prediction = &decision.verdict.prediction;
         let metadata = self
-            .evening
+            .end
             .operator
             .get_event_prediction_metadata()
             .event_id(&decision.event_id)
@@ -424,7 +424,7 @@ impl Checks<'_> {
             Ok(metadata) => metadata,
             Err(error) => {
                 let text = format!("{}: {:?}", decision.decision_id, error.as_service_error());
-                self.add(Invariant::Snapshot, text);
+                self.add(Law::Snapshot, text);
                 return;
             }
         };
@@ -456,14 +456,14 @@ impl Checks<'_> {
                 "{}: decided by {decided:?}, its snapshot says {matched:?} over {variables:?}",
                 decision.decision_id
             );
-            self.add(Invariant::Snapshot, text);
+            self.add(Law::Snapshot, text);
         }
     }
 
     /// Every decision is on the bus, as it is.
     fn check_outcomes(&mut self) {
         let mut outcomes: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-        for outcome in self.evening.nature.store.outcomes() {
+        for outcome in self.end.world.store.outcomes() {
             let id = outcome["decision_id"]
                 .as_str()
                 .unwrap_or_default()
@@ -474,7 +474,7 @@ impl Checks<'_> {
             let told = outcomes.remove(&decision.decision_id).unwrap_or_default();
             if told.is_empty() {
                 self.add(
-                    Invariant::Forwarded,
+                    Law::Forwarded,
                     format!("{} was not told", decision.decision_id),
                 );
             }
@@ -484,16 +484,16 @@ impl Checks<'_> {
             };
             if let Some(other) = told.iter().find(is_another) {
                 let text = format!("{} was told as {other}", decision.decision_id);
-                self.add(Invariant::Forwarded, text);
+                self.add(Law::Forwarded, text);
             }
         }
         for (id, _) in outcomes {
             self.add(
-                Invariant::Forwarded,
+                Law::Forwarded,
                 format!("{id} was told, and there is no such decision"),
             );
         }
-        for reply in self.evening.told {
+        for reply in self.end.told {
             let id = reply["decision_id"].as_str().unwrap_or_default();
             let decision = self
                 .decisions
@@ -502,17 +502,14 @@ impl Checks<'_> {
             if decision.is_none_or(|decision| {
                 reply["effective_outcome"] != decision.effective_outcome.as_str()
             }) {
-                self.add(
-                    Invariant::ToldAsDecided,
-                    format!("a checkout was told {reply}"),
-                );
+                self.add(Law::ToldAsDecided, format!("a checkout was told {reply}"));
             }
         }
     }
 
     /// Rank and time decide, everywhere.
     async fn check_labels(&mut self) {
-        for (event_id, plan) in &self.evening.day.events {
+        for (event_id, plan) in &self.end.day.events {
             let want = plan.label();
             let messages: BTreeSet<(&str, &str)> = plan
                 .messages
@@ -535,12 +532,12 @@ impl Checks<'_> {
                         decision.label_history.len(),
                         messages.len()
                     );
-                    self.add(Invariant::Labels, text);
+                    self.add(Law::Labels, text);
                 }
             }
             let is_stored = plan.is_history || !plan.versions.is_empty();
             let event = self
-                .evening
+                .end
                 .operator
                 .get_event()
                 .event_id(event_id)
@@ -551,29 +548,29 @@ impl Checks<'_> {
                 .and_then(|event| event.current_label.as_deref());
             if is_stored && event.is_none() {
                 self.add(
-                    Invariant::NothingLost,
+                    Law::NothingLost,
                     format!("{event_id} is not at the service"),
                 );
             } else if is_stored && got != want.or(plan.own_label) {
                 let text = format!("{event_id} has {got:?} at the service instead of {want:?}");
-                self.add(Invariant::Labels, text);
+                self.add(Law::Labels, text);
             }
         }
     }
 
     /// It is clear which came first where minutes lie between, and, for what was first, nothing but delivery is disturbed.
     fn check_reviews(&mut self) {
-        let evening = self.evening;
-        let is_calm = evening.nature.weather.is_calm();
+        let end = self.end;
+        let is_calm = end.world.disturbances.is_calm();
         let reviews = self
             .decisions
             .iter()
             .filter(|it| it.effective_outcome == "review");
         for decision in reviews.cloned().collect::<Vec<_>>() {
-            let decided = match evening.time_of(&decision.decided_at) {
+            let decided = match end.time_of(&decision.decided_at) {
                 Ok(decided) => decided,
                 Err(text) => {
-                    self.add(Invariant::Reviews, text);
+                    self.add(Law::Reviews, text);
                     continue;
                 }
             };
@@ -582,7 +579,7 @@ impl Checks<'_> {
                     && input.end == End::Succeeds
                     && event_id(input) == decision.event_id
             };
-            let mut verdicts = evening.day.inputs.iter().filter(is_verdict);
+            let mut verdicts = end.day.inputs.iter().filter(is_verdict);
             let came_later = verdicts
                 .clone()
                 .any(|input| input.at > decided + CLEARLY_LATER_MS && !input.is_again);
@@ -590,14 +587,14 @@ impl Checks<'_> {
             let is_open = decision.gsi2pk.is_some();
             if (came_later && is_open) || (is_calm && all_before && !is_open) {
                 let text = format!("{} has its review open: {is_open}", decision.decision_id);
-                self.add(Invariant::Reviews, text);
+                self.add(Law::Reviews, text);
             }
         }
     }
 
     /// The statistics count events and the predictions that stored theirs: nothing twice; on a calm day, everything.
     async fn check_counters(&mut self) {
-        let operator = self.evening.operator;
+        let operator = self.end.operator;
         let answer = operator
             .get_event_types()
             .name("order")
@@ -612,23 +609,20 @@ impl Checks<'_> {
             item.get("sk") == Some(&AttributeValue::S("event".to_owned()))
                 || item.get("stored") == Some(&AttributeValue::Bool(true))
         };
-        let items = scan(self.evening.tables, "Events").await;
+        let items = scan(self.end.tables, "Events").await;
         let stored = i64::try_from(items.iter().filter(|item| is_counted(item)).count());
         let stored = stored.unwrap_or(0);
-        let is_exact = self.evening.nature.weather.is_calm();
+        let is_exact = self.end.world.disturbances.is_calm();
         if counted > stored || (is_exact && counted != stored) {
             let text = format!("{counted} events are counted, {stored} are stored");
-            self.add(Invariant::Counters, text);
+            self.add(Law::Counters, text);
         }
     }
 
     fn check_rest(&mut self) {
-        if let Some(at) = self.evening.log.find("sentinel-") {
-            let line = self.evening.log[..at]
-                .rsplit('\n')
-                .next()
-                .unwrap_or_default();
-            self.add(Invariant::NoPersonalData, format!("after `{line}`"));
+        if let Some(at) = self.end.log.find("sentinel-") {
+            let line = self.end.log[..at].rsplit('\n').next().unwrap_or_default();
+            self.add(Law::NoPersonalData, format!("after `{line}`"));
         }
     }
 }

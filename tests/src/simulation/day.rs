@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::delivery::kpl::aggregate;
 use super::dice::Dice;
-use super::history::MIDNIGHT;
+use super::history::time_of_day;
 use super::scenario::{Disturbance, Scenario};
 use crate::sample;
 
@@ -35,6 +35,8 @@ pub enum Source {
     HistoryQueue,
     /// Chargebacks and verdicts in a standard queue.
     Chargebacks,
+    /// Changes of the decisions table, on its stream: written by the functions themselves.
+    Decisions,
 }
 
 /// What has to become of a record that `predict`, `ingest` or `label` gets.
@@ -89,7 +91,10 @@ pub struct Sent {
 impl Source {
     /// Whether orders come here, to be decided.
     pub fn is_of_orders(self) -> bool {
-        !matches!(self, Self::History | Self::HistoryQueue | Self::Chargebacks)
+        matches!(
+            self,
+            Self::Orders | Self::OrderQueue | Self::OrderFifo | Self::Checkout
+        )
     }
 }
 
@@ -145,8 +150,6 @@ pub struct Message {
 /// What has to be known of an event at the end.
 #[derive(Clone, Debug, Default)]
 pub struct EventPlan {
-    /// The order's id as the shop writes it.
-    pub order_id: String,
     /// Who bought: a text that may be in no log.
     pub email: String,
     /// The versions that must be decided; of one revision, more than one where they contradict each other.
@@ -295,9 +298,7 @@ impl OrderOfDay {
     }
 
     fn add_to(&self, day: &mut Day) {
-        let event_id = self.id.clone();
         let mut plan = EventPlan {
-            order_id: self.id.clone(),
             email: self.email.clone(),
             ..EventPlan::default()
         };
@@ -329,7 +330,7 @@ impl OrderOfDay {
         if self.chance("labelled", 450) {
             self.add_labels(day, &mut plan);
         }
-        day.events.insert(event_id, plan);
+        day.events.insert(self.id.clone(), plan);
     }
 
     fn created_at(&self) -> String {
@@ -570,11 +571,9 @@ pub fn mapping_of(deployment: u32) -> String {
     mapping.replace("on_no_match: [approve]", "on_no_match: [challenge]")
 }
 
-/// A moment of the day, which may be before it, as ISO 8601.
+/// A moment of the day, which may be before it, as ISO 8601 with whole seconds.
 fn time(ms: i64) -> String {
-    let midnight: jiff::Timestamp = MIDNIGHT.parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let time = midnight + jiff::SignedDuration::from_millis(ms / 1000 * 1000);
-    time.to_string()
+    time_of_day(ms / 1000 * 1000).to_string()
 }
 
 fn gzip(payload: &[u8]) -> Vec<u8> {

@@ -20,7 +20,7 @@ use shared::settings::Settings;
 use wiring::Wiring;
 
 use super::delivery::Answer;
-use super::network::{Life, Nature, Network};
+use super::network::{KillSwitch, Network, World};
 use super::scenario::Disturbance;
 
 /// Which function an environment is of.
@@ -90,8 +90,8 @@ pub struct Environment {
     pub deployment: u32,
     /// When it is taken away, if it lives so long, in milliseconds of the day.
     pub retires_at: u64,
-    nature: Arc<Nature>,
-    life: Arc<Life>,
+    world: Arc<World>,
+    kill_switch: Arc<KillSwitch>,
     wiring: Wiring,
     handler: Handler,
 }
@@ -105,7 +105,7 @@ impl Environment {
     /// # Panics
     /// Where its settings or its mapping are wrong: they are the simulation's own.
     pub async fn start(
-        nature: &Arc<Nature>,
+        world: &Arc<World>,
         function: Function,
         number: u64,
         deployment: u32,
@@ -113,19 +113,19 @@ impl Environment {
         is_amazon: bool,
     ) -> Self {
         let name = format!("{}-{number}", function.name());
-        let dice = nature.dice;
+        let dice = world.dice;
         let drawn =
             |what: &str, least, end| dice.between(format_args!("{what} of {name}"), least, end);
-        let has_skew = nature.weather.has(Disturbance::Skew);
+        let has_skew = world.disturbances.has(Disturbance::Skew);
         let skew = i64::try_from(drawn("skew", 0, 1_801)).unwrap_or(0) - 900;
         let skew_ms = match drawn("kind of skew", 0, 4) {
             0 if has_skew => skew,
             1 if has_skew => skew / 18,
             _ => 0,
         };
-        let retires_at = nature.clock.now() + drawn("life", 2 * 3_600_000, 8 * 3_600_000);
-        let life: Arc<Life> = Arc::default();
-        let network = Network::new(Arc::clone(nature), Arc::clone(&life), name.clone());
+        let retires_at = world.clock.now() + drawn("life", 2 * 3_600_000, 8 * 3_600_000);
+        let kill_switch: Arc<KillSwitch> = Arc::default();
+        let network = Network::new(Arc::clone(world), Arc::clone(&kill_switch), name.clone());
         let region = format!(
             "simulated-{:010}",
             ENVIRONMENTS.fetch_add(1, Ordering::Relaxed)
@@ -146,7 +146,7 @@ impl Environment {
             Some(value.to_owned())
         });
         let settings = settings.unwrap_or_else(|error| panic!("{error}"));
-        let clock = nature.clock;
+        let clock = world.clock;
         let wiring = Wiring::over(
             settings,
             config,
@@ -155,8 +155,8 @@ impl Environment {
         let mapping =
             Mapping::parse("mapping.yaml", mapping).unwrap_or_else(|error| panic!("{error}"));
         let handler = handler(function, &wiring, mapping);
-        nature.count(|counts| counts.environments += 1);
-        nature
+        world.count(|counts| counts.environments += 1);
+        world
             .history
             .add(&name, format_args!("starts, its clock is {skew_ms} ms off"));
         Self {
@@ -165,8 +165,8 @@ impl Environment {
             skew_ms,
             deployment,
             retires_at,
-            nature: Arc::clone(nature),
-            life,
+            world: Arc::clone(world),
+            kill_switch,
             wiring,
             handler,
         }
@@ -174,24 +174,25 @@ impl Environment {
 
     /// Whether it can be invoked again.
     pub fn is_alive(&self) -> bool {
-        !self.life.is_over()
+        !self.kill_switch.is_over()
     }
 
     /// Invokes it with an event. `what` names the event in the history; `time_out_ms` is the function's.
     pub async fn invoke(&self, event: &Value, what: &str, time_out_ms: u64) -> Ended {
-        let (nature, clock) = (&self.nature, self.nature.clock);
+        let (world, clock) = (&self.world, self.world.clock);
         let start = clock.now();
         let end = start + time_out_ms;
-        let name = nature.numbered(&format!(
+        let name = world.numbered(&format!(
             "invocation of {} with {what}",
             self.function.name()
         ));
-        nature.count(|counts| counts.invocations += 1);
-        nature
+        world.count(|counts| counts.invocations += 1);
+        world
             .history
             .add(&self.name, format_args!("begins: {what}"));
-        let kill = Kill::draw(nature, &name, start, time_out_ms);
-        self.life.begin(kill.as_ref().and_then(|kill| kill.at_call));
+        let kill = Kill::draw(world, &name, start, time_out_ms);
+        self.kill_switch
+            .begin(kill.as_ref().and_then(|kill| kill.at_call));
         let killed_at = kill
             .and_then(|kill| kill.at_time)
             .unwrap_or(u64::MAX)
@@ -201,19 +202,19 @@ impl Environment {
         let text = event.to_string();
         let ended = tokio::select! {
             biased;
-            () = self.life.ended.notified() => Ended::Killed,
+            () = self.kill_switch.ended.notified() => Ended::Killed,
             ended = self.answer(&text, moment) => ended,
             () = tokio::time::sleep_until(clock.instant(killed_at)) => {
                 if killed_at < end { Ended::Killed } else { Ended::TimedOut }
             }
         };
         if matches!(ended, Ended::Killed | Ended::TimedOut) {
-            self.life.end();
+            self.kill_switch.end();
         }
         if ended == Ended::Killed {
-            nature.count(|counts| *counts.faults.entry(Disturbance::Kill).or_default() += 1);
+            world.count(|counts| *counts.faults.entry(Disturbance::Kill).or_default() += 1);
         }
-        nature
+        world
             .history
             .add(&self.name, format_args!("ends: {what}: {}", told(&ended)));
         ended
@@ -310,9 +311,9 @@ struct Kill {
 }
 
 impl Kill {
-    fn draw(nature: &Nature, name: &str, start: u64, time_out_ms: u64) -> Option<Self> {
-        let dice = nature.dice;
-        if !nature.weather.kills(start) || !dice.happens(format_args!("kill {name}"), 40) {
+    fn draw(world: &World, name: &str, start: u64, time_out_ms: u64) -> Option<Self> {
+        let dice = world.dice;
+        if !world.disturbances.kills(start) || !dice.happens(format_args!("kill {name}"), 40) {
             return None;
         }
         let call = dice.between(format_args!("call to kill {name}"), 1, 40);

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// When every day of the simulation begins.
-pub const MIDNIGHT: &str = "2026-06-01T00:00:00Z";
+/// When every day of the simulation begins: 2026-06-01T00:00:00Z, in milliseconds since 1970.
+pub const MIDNIGHT_MS: u64 = 1_780_272_000_000;
 
 /// The time of the simulation: tokio's, which passes only where nothing else can happen.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
-    midnight: jiff::Timestamp,
 }
 
 impl Clock {
@@ -21,7 +20,6 @@ impl Clock {
     pub fn new() -> Self {
         Self {
             start: Instant::now(),
-            midnight: MIDNIGHT.parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH),
         }
     }
 
@@ -36,11 +34,11 @@ impl Clock {
     }
 
     /// A moment of the day as a clock shows it that is early or late by some milliseconds.
-    pub fn timestamp(&self, ms: u64, skew_ms: i64) -> jiff::Timestamp {
-        let ms = i64::try_from(ms)
-            .unwrap_or(i64::MAX)
-            .saturating_add(skew_ms);
-        self.midnight + jiff::SignedDuration::from_millis(ms)
+    ///
+    /// # Panics
+    /// Where it is no time.
+    pub fn timestamp(self, ms: u64, skew_ms: i64) -> jiff::Timestamp {
+        time_of_day(i64::try_from(ms).unwrap() + skew_ms)
     }
 }
 
@@ -48,6 +46,15 @@ impl Default for Clock {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The time so many milliseconds after midnight, or before it.
+///
+/// # Panics
+/// Where it is no time.
+pub fn time_of_day(ms: i64) -> jiff::Timestamp {
+    let midnight = i64::try_from(MIDNIGHT_MS).unwrap();
+    jiff::Timestamp::from_millisecond(midnight + ms).unwrap()
 }
 
 /// A moment of the day, as `hh:mm:ss.mmm`.

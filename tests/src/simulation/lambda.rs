@@ -17,21 +17,23 @@ use futures::stream::FuturesUnordered;
 use http::Request;
 use serde_json::{Value, json};
 
-use super::check::{self, Evening};
+use super::check::{self, EndOfDay};
 use super::day::{Changes, Day, Input, Sent, Source, mapping_of};
 use super::delivery::queue::{Queue, QueueRules};
 use super::delivery::stream::{Stream, StreamKind, StreamRecord, StreamRules};
-use super::delivery::{Answer, Batch};
+use super::delivery::{Answer, EventSource};
 use super::environment::{Ended, Environment, Function};
 use super::history::{Clock, History};
-use super::network::{Nature, PATIENCE_MS, Weather};
-use super::report::{Invariant, Log, Report, Violation};
+use super::network::{Disturbances, PATIENCE_MS, World};
+use super::report::{Law, Log, Report, Violation};
 use super::scenario::Scenario;
 use super::store::Store;
 use crate::sample;
 
 /// The time-outs that functions may have here. The template's is the last.
 const TIME_OUTS_MS: [u64; 4] = [3_000, 6_000, 15_000, 60_000];
+/// How many environments there may be at once: the account's concurrency.
+const MOST_AT_ONCE: usize = 40;
 /// `MaximumRecordAgeInSeconds` of the template's default, in milliseconds.
 const MAX_AGE_MS: u64 = 6 * 3_600_000;
 /// `maxReceiveCount` of the template.
@@ -49,36 +51,26 @@ pub async fn live(scenario: &Scenario, log: &Log) -> Report {
     lambda.report(scenario, log).await
 }
 
-/// Where deliveries come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum EventSource {
-    Orders,
-    OrderQueue,
-    OrderFifo,
-    History,
-    HistoryQueue,
-    Chargebacks,
-    Decisions,
-}
-
-const EVENT_SOURCES: [EventSource; 7] = [
-    EventSource::Orders,
-    EventSource::OrderQueue,
-    EventSource::OrderFifo,
-    EventSource::History,
-    EventSource::HistoryQueue,
-    EventSource::Chargebacks,
-    EventSource::Decisions,
+/// What Lambda polls, in the order in which it is looked at.
+const POLLED: [Source; 7] = [
+    Source::Orders,
+    Source::OrderQueue,
+    Source::OrderFifo,
+    Source::History,
+    Source::HistoryQueue,
+    Source::Chargebacks,
+    Source::Decisions,
 ];
 
-impl EventSource {
-    fn function(self) -> Function {
-        match self {
-            Self::Orders | Self::OrderQueue | Self::OrderFifo => Function::Predict,
-            Self::History | Self::HistoryQueue => Function::Ingest,
-            Self::Chargebacks => Function::Label,
-            Self::Decisions => Function::Forward,
+/// The function that gets the records of a source.
+fn function_of(source: Source) -> Function {
+    match source {
+        Source::Orders | Source::OrderQueue | Source::OrderFifo | Source::Checkout => {
+            Function::Predict
         }
+        Source::History | Source::HistoryQueue => Function::Ingest,
+        Source::Chargebacks => Function::Label,
+        Source::Decisions => Function::Forward,
     }
 }
 
@@ -94,8 +86,8 @@ struct Sources {
 }
 
 impl Sources {
-    fn new(nature: &Nature, time_out_ms: u64) -> Self {
-        let dice = nature.dice;
+    fn new(world: &World, time_out_ms: u64) -> Self {
+        let dice = world.dice;
         let stream = |name: &'static str, kind| {
             let drawn =
                 |what: &str, list: &[usize]| dice.one_of(format_args!("{what} of {name}"), list);
@@ -139,78 +131,58 @@ impl Sources {
         }
     }
 
-    fn take(&mut self, from: EventSource, now: u64) -> Option<Batch> {
-        match from {
-            EventSource::Orders => self.orders.take(now),
-            EventSource::OrderQueue => self.order_queue.take(now),
-            EventSource::OrderFifo => self.order_fifo.take(now),
-            EventSource::History => self.history.take(now),
-            EventSource::HistoryQueue => self.history_queue.take(now),
-            EventSource::Chargebacks => self.chargebacks.take(now),
-            EventSource::Decisions => self.decisions.take(now),
-        }
+    /// The source; none for a checkout, which nobody polls.
+    fn polled(&mut self, source: Source) -> Option<&mut dyn EventSource> {
+        Some(match source {
+            Source::Orders => &mut self.orders,
+            Source::OrderQueue => &mut self.order_queue,
+            Source::OrderFifo => &mut self.order_fifo,
+            Source::History => &mut self.history,
+            Source::HistoryQueue => &mut self.history_queue,
+            Source::Chargebacks => &mut self.chargebacks,
+            Source::Decisions => &mut self.decisions,
+            Source::Checkout => return None,
+        })
     }
 
-    fn answered(&mut self, from: EventSource, now: u64, ticket: u64, answer: Answer) {
-        match from {
-            EventSource::Orders => self.orders.answered(now, ticket, answer),
-            EventSource::OrderQueue => self.order_queue.answered(now, ticket, answer),
-            EventSource::OrderFifo => self.order_fifo.answered(now, ticket, answer),
-            EventSource::History => self.history.answered(now, ticket, answer),
-            EventSource::HistoryQueue => self.history_queue.answered(now, ticket, answer),
-            EventSource::Chargebacks => self.chargebacks.answered(now, ticket, answer),
-            EventSource::Decisions => self.decisions.answered(now, ticket, answer),
-        }
+    fn all(&self) -> [(&'static str, &dyn EventSource); 7] {
+        [
+            ("orders", &self.orders),
+            ("orders-queue", &self.order_queue),
+            ("orders.fifo", &self.order_fifo),
+            ("history", &self.history),
+            ("history-queue", &self.history_queue),
+            ("chargebacks", &self.chargebacks),
+            ("decisions", &self.decisions),
+        ]
     }
 
     fn next_time(&self, now: u64) -> Option<u64> {
-        let times = [
-            self.orders.next_time(now),
-            self.order_queue.next_time(now),
-            self.order_fifo.next_time(now),
-            self.history.next_time(now),
-            self.history_queue.next_time(now),
-            self.chargebacks.next_time(now),
-            self.decisions.next_time(now),
-        ];
-        times.into_iter().flatten().min()
+        let times = self.all().into_iter();
+        times.filter_map(|(_, source)| source.next_time(now)).min()
     }
 
     /// Those that hold something yet.
     fn undrained(&self) -> Vec<&'static str> {
-        let all = [
-            ("orders", self.orders.is_drained()),
-            ("orders-queue", self.order_queue.is_drained()),
-            ("orders.fifo", self.order_fifo.is_drained()),
-            ("history", self.history.is_drained()),
-            ("history-queue", self.history_queue.is_drained()),
-            ("chargebacks", self.chargebacks.is_drained()),
-            ("decisions", self.decisions.is_drained()),
-        ];
-        let undrained = all.into_iter().filter(|(_, is_drained)| !is_drained);
+        let undrained = self
+            .all()
+            .into_iter()
+            .filter(|(_, source)| !source.is_drained());
         undrained.map(|(name, _)| name).collect()
     }
 
     /// How many records were given up: there is time for all.
     fn given_up(&self) -> usize {
-        let streams = [&self.orders, &self.history, &self.decisions];
-        let queues = [
-            &self.order_queue,
-            &self.order_fifo,
-            &self.history_queue,
-            &self.chargebacks,
-        ];
-        streams.iter().map(|stream| stream.expired()).sum::<usize>()
-            + queues
-                .iter()
-                .map(|queue| queue.dead_letters())
-                .sum::<usize>()
+        self.all()
+            .into_iter()
+            .map(|(_, source)| source.given_up())
+            .sum()
     }
 }
 
 /// What was invoked.
 enum Invoked {
-    Batch(EventSource, u64),
+    Batch(Source, u64),
     /// A checkout's order; the client tries again until it has its decision.
     Checkout(Input),
 }
@@ -226,7 +198,7 @@ struct Done {
 }
 
 struct Lambda {
-    nature: Arc<Nature>,
+    world: Arc<World>,
     day: Day,
     sources: Sources,
     /// Records to send, the next last.
@@ -271,15 +243,15 @@ impl Lambda {
         define(&operator).await;
         let last = day.records.last().map_or(0, |record| record.at);
         let calm = last + 10 * 60_000;
-        let weather = Weather::new(scenario, &day, calm);
+        let disturbances = Disturbances::new(scenario, &day, calm);
         let dice = scenario.dice();
-        let nature = Arc::new(Nature::new(weather, clock, history, store, amazon));
+        let world = Arc::new(World::new(disturbances, clock, history, store, amazon));
         let time_out_ms = dice.one_of("time-out", &TIME_OUTS_MS);
         let mut to_send = day.records.clone();
         to_send.reverse();
         let changes = day.changes.map(in_turn).unwrap_or_default();
         Self {
-            sources: Sources::new(&nature, time_out_ms),
+            sources: Sources::new(&world, time_out_ms),
             to_send,
             checkouts: Vec::new(),
             changes,
@@ -293,20 +265,20 @@ impl Lambda {
             violations: Vec::new(),
             operator,
             tables,
-            nature,
+            world,
             day,
         }
     }
 
     async fn run(&mut self) {
-        let nature = Arc::clone(&self.nature);
-        let clock = nature.clock;
+        let world = Arc::clone(&self.world);
+        let clock = world.clock;
         let mut running: FuturesUnordered<LocalBoxFuture<'static, Done>> = FuturesUnordered::new();
         loop {
             let now = clock.now();
             self.send_what_is_due(now);
             self.change_what_is_due(now).await;
-            for change in nature.store.take_changes() {
+            for change in world.store.take_changes() {
                 let record = StreamRecord::DynamoDb {
                     event_name: change.event_name,
                     new_image: change.new_image,
@@ -327,15 +299,14 @@ impl Lambda {
                     self.checkouts.len(),
                     PATIENCE_MS / 60_000
                 );
-                self.violations
-                    .push(Violation::new(Invariant::Progress, text));
+                self.violations.push(Violation::new(Law::Progress, text));
                 return;
             }
             let wake = self.next_time(now).unwrap_or(now + 60_000).max(now + 1);
             tokio::select! {
                 biased;
                 Some(done) = running.next(), if !running.is_empty() => self.ended(done),
-                () = nature.store.changed.notified() => {}
+                () = world.store.changed.notified() => {}
                 () = tokio::time::sleep_until(clock.instant(wake)) => {}
             }
         }
@@ -344,19 +315,15 @@ impl Lambda {
     /// Each record once, alone, in the order in which they are sent.
     async fn run_undisturbed(&mut self) {
         for (number, input) in self.day.inputs.clone().into_iter().enumerate() {
-            let clock = self.nature.clock;
+            let clock = self.world.clock;
             tokio::time::sleep_until(clock.instant(input.at)).await;
-            let function = match input.source {
-                Source::History | Source::HistoryQueue => Function::Ingest,
-                Source::Chargebacks => Function::Label,
-                _ => Function::Predict,
-            };
             let event = json!({"Records": [{
                 "eventSource": "aws:kinesis", "eventSourceARN": "arn:aws:kinesis:us-east-1:123456789012:stream/all",
                 "kinesis": {"sequenceNumber": number.to_string(), "partitionKey": input.key, "data": BASE64.encode(&input.payload)},
             }]});
-            self.invoke_undisturbed(function, &event, &input.what).await;
-            let changes = self.nature.store.take_changes().into_iter().map(|change| {
+            self.invoke_undisturbed(function_of(input.source), &event, &input.what)
+                .await;
+            let changes = self.world.store.take_changes().into_iter().map(|change| {
                 json!({
                     "eventSource": "aws:dynamodb", "eventName": change.event_name,
                     "dynamodb": {"SequenceNumber": "1", "NewImage": change.new_image},
@@ -369,12 +336,11 @@ impl Lambda {
     }
 
     async fn invoke_undisturbed(&mut self, function: Function, event: &Value, what: &str) {
-        let environment = self.environment(function, self.nature.clock.now()).await;
+        let environment = self.environment(function, self.world.clock.now()).await;
         let ended = environment.invoke(event, what, 60_000).await;
         if ended.answer() != Answer::Failures(Vec::new()) {
             let text = format!("{what} without a disturbance: {ended:?}");
-            self.violations
-                .push(Violation::new(Invariant::Progress, text));
+            self.violations.push(Violation::new(Law::Progress, text));
         }
         self.idle.entry(function).or_default().push(environment);
     }
@@ -398,7 +364,7 @@ impl Lambda {
 
     fn send_what_is_due(&mut self, now: u64) {
         while let Some(record) = self.to_send.pop_if(|record| record.at <= now) {
-            let history = &self.nature.history;
+            let history = &self.world.history;
             history.add(
                 "shop",
                 format_args!("sends to {:?}: {}", record.source, record.what()),
@@ -418,6 +384,8 @@ impl Lambda {
                 Source::HistoryQueue => sources.history_queue.send(now, None, text()),
                 Source::OrderFifo => sources.order_fifo.send(now, Some(&record.key), text()),
                 Source::Chargebacks => sources.chargebacks.send(now, None, text()),
+                // The functions write those themselves.
+                Source::Decisions => {}
                 Source::Checkout => {
                     let orders = record.inputs.into_iter().map(|input| (now, input));
                     self.checkouts.extend(orders);
@@ -429,7 +397,7 @@ impl Lambda {
     async fn change_what_is_due(&mut self, now: u64) {
         while self.changes.first().is_some_and(|(at, _)| *at <= now) {
             let (_, change) = self.changes.remove(0);
-            self.nature
+            self.world
                 .history
                 .add("operator", format_args!("changes the {change:?}"));
             match change {
@@ -463,12 +431,12 @@ impl Lambda {
         running: &FuturesUnordered<LocalBoxFuture<'static, Done>>,
     ) -> Vec<LocalBoxFuture<'static, Done>> {
         let mut begun = Vec::new();
-        for from in EVENT_SOURCES {
-            while running.len() + begun.len() < 40
-                && let Some(batch) = self.sources.take(from, now)
+        for source in POLLED {
+            while running.len() + begun.len() < MOST_AT_ONCE
+                && let Some(batch) = self.sources.polled(source).and_then(|it| it.take(now))
             {
-                let environment = self.environment(from.function(), now).await;
-                let invoked = Invoked::Batch(from, batch.ticket);
+                let environment = self.environment(function_of(source), now).await;
+                let invoked = Invoked::Batch(source, batch.ticket);
                 begun.push(self.invoke(environment, invoked, batch.event, batch.what));
             }
         }
@@ -491,14 +459,14 @@ impl Lambda {
         idle.retain(|environment| environment.retires_at > now);
         if !idle.is_empty() {
             let name = format!("environment of {} at {now}", function.name());
-            let place = self.nature.dice.place(name, idle.len());
+            let place = self.world.dice.place(name, idle.len());
             return idle.remove(place);
         }
         self.started += 1;
-        let mapping = self.mapping();
-        let (nature, number) = (&self.nature, self.started);
+        let mapping = mapping_of(self.deployment);
+        let (world, number) = (&self.world, self.started);
         Environment::start(
-            nature,
+            world,
             function,
             number,
             self.deployment,
@@ -506,10 +474,6 @@ impl Lambda {
             self.is_amazon,
         )
         .await
-    }
-
-    fn mapping(&self) -> String {
-        mapping_of(self.deployment)
     }
 
     fn invoke(
@@ -535,23 +499,24 @@ impl Lambda {
     }
 
     fn ended(&mut self, done: Done) {
-        let now = self.nature.clock.now();
+        let now = self.world.clock.now();
         if done.is_overtime {
             let text = format!("{} with {}", done.environment.name, done.what);
             self.violations
-                .push(Violation::new(Invariant::AnswersInTime, text));
+                .push(Violation::new(Law::AnswersInTime, text));
         }
         match done.invoked {
-            Invoked::Batch(from, ticket) => {
-                self.sources
-                    .answered(from, now, ticket, done.ended.answer());
+            Invoked::Batch(source, ticket) => {
+                if let Some(source) = self.sources.polled(source) {
+                    source.answered(now, ticket, done.ended.answer());
+                }
             }
             Invoked::Checkout(input) => {
                 if let Ended::Answered(_, Some(reply)) = done.ended {
                     self.told.push(reply);
                 } else {
                     let name = format!("checkout again {} at {now}", input.what);
-                    let wait = self.nature.dice.between(name, 200, 10_000);
+                    let wait = self.world.dice.between(name, 200, 10_000);
                     self.checkouts.push((now + wait, input));
                 }
             }
@@ -566,12 +531,12 @@ impl Lambda {
     }
 
     async fn report(self, scenario: &Scenario, log: &Log) -> Report {
-        let nature = &self.nature;
-        nature.store.settle();
-        nature.amazon.flush().await.unwrap();
-        let evening = Evening {
+        let world = &self.world;
+        world.store.settle();
+        world.amazon.flush().await.unwrap();
+        let end = EndOfDay {
             day: &self.day,
-            nature,
+            world,
             operator: &self.operator,
             tables: &self.tables,
             told: &self.told,
@@ -579,14 +544,14 @@ impl Lambda {
             time_out_ms: self.time_out_ms,
             log: log.text(),
         };
-        let (mut violations, decisions) = check::all(&evening).await;
+        let (mut violations, decisions) = check::all(&end).await;
         violations.extend(self.violations);
-        let mut counts = nature.counts.lock().unwrap().clone();
+        let mut counts = world.counts.lock().unwrap().clone();
         counts.log_lines = log.text().lines().count();
         Report {
             scenario: scenario.clone(),
             violations,
-            history: nature.history.lines(),
+            history: world.history.lines(),
             counts,
             decisions,
         }
@@ -613,7 +578,8 @@ fn undisturbed(store: &Arc<Store>) -> aws_sdk_dynamodb::Client {
             .and_then(|target| target.to_str().ok())
             .unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-        let response = store.dynamodb(&operation, &request);
+        let body = serde_json::from_slice(request.body()).unwrap_or_default();
+        let response = store.dynamodb(&operation, &body, &request);
         async { response }
     });
     clients::dynamodb(service.http_client())

@@ -31,7 +31,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 pub use network::Counts;
 use report::Log;
-pub use report::{Invariant, Report, Violation};
+pub use report::{Law, Report, Violation};
 pub use scenario::Scenario;
 
 /// Simulates the day of a scenario.

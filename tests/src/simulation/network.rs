@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 use super::day::{Day, End, Input, Source};
 use super::dice::Dice;
 use super::history::{Clock, History};
-use super::scenario::{Disturbance, Scenario};
+use super::scenario::{DISTURBANCES, Disturbance, Scenario};
 use super::store::{Store, exception, json_response};
 
 /// How long after the last disturbance everything must be done: more than a queue waits before it delivers a message
@@ -161,9 +161,9 @@ impl fmt::Display for Counts {
     }
 }
 
-/// The weather of a day: how often which disturbance happens.
+/// The disturbances of a day: how often which disturbance happens.
 #[derive(Debug)]
-pub struct Weather {
+pub struct Disturbances {
     scenario: Scenario,
     dice: Dice,
     /// Per thousand calls.
@@ -173,20 +173,8 @@ pub struct Weather {
     ends: u64,
 }
 
-/// Disturbances of single calls.
-const OF_CALLS: [Disturbance; 8] = [
-    Disturbance::Throttle,
-    Disturbance::ServerError,
-    Disturbance::LostRequest,
-    Disturbance::LostAnswer,
-    Disturbance::LateEffect,
-    Disturbance::Slow,
-    Disturbance::Unprocessed,
-    Disturbance::PartialFailure,
-];
-
-impl Weather {
-    /// The weather of a day until `ends`.
+impl Disturbances {
+    /// The disturbances of a day until `ends`.
     pub fn new(scenario: &Scenario, day: &Day, ends: u64) -> Self {
         let dice = scenario.dice();
         let rate = |disturbance: Disturbance| {
@@ -199,7 +187,9 @@ impl Weather {
                 dice.one_of(format_args!("rate {disturbance:?}"), rates),
             )
         };
-        let rates = OF_CALLS.into_iter().filter(|it| scenario.has(*it));
+        let rates = DISTURBANCES
+            .into_iter()
+            .filter(|it| it.is_of_a_call() && scenario.has(*it));
         let outages = (0..dice.between("outages", 0, 5))
             .filter(|_| scenario.has(Disturbance::Outage))
             .map(|number| Outage::draw(dice, number, day))
@@ -260,8 +250,8 @@ impl Weather {
     }
 }
 
-/// Everything that environments share: weather, services, time, what happened.
-pub struct Nature {
+/// Everything that environments share: disturbances, services, time, what happened.
+pub struct World {
     /// Chance.
     pub dice: Dice,
     /// Time.
@@ -271,7 +261,7 @@ pub struct Nature {
     /// The services.
     pub store: Arc<Store>,
     /// How often what goes wrong.
-    pub weather: Weather,
+    pub disturbances: Disturbances,
     /// Who answers where the engine is not linked in.
     pub amazon: Arc<Engine>,
     /// What there was.
@@ -280,21 +270,21 @@ pub struct Nature {
     names: Mutex<BTreeMap<String, u32>>,
 }
 
-impl Nature {
+impl World {
     /// Nothing was called yet.
     pub fn new(
-        weather: Weather,
+        disturbances: Disturbances,
         clock: Clock,
         history: History,
         store: Arc<Store>,
         amazon: Arc<Engine>,
     ) -> Self {
         Self {
-            dice: weather.dice,
+            dice: disturbances.dice,
             clock,
             history,
             store,
-            weather,
+            disturbances,
             amazon,
             counts: Mutex::default(),
             names: Mutex::default(),
@@ -321,7 +311,7 @@ impl Nature {
 
 /// Whether an environment lives, and when it is to be killed.
 #[derive(Debug, Default)]
-pub struct Life {
+pub struct KillSwitch {
     is_over: AtomicBool,
     /// Calls in this invocation.
     calls: AtomicU32,
@@ -332,7 +322,7 @@ pub struct Life {
     pub ended: Notify,
 }
 
-impl Life {
+impl KillSwitch {
     /// Begins an invocation that ends at a call, if any.
     pub fn begin(&self, kill: Option<(u32, bool)>) {
         let (last, has_effect) = kill.unwrap_or_default();
@@ -363,8 +353,8 @@ impl Life {
 /// The network of one environment, as the HTTP client of its SDK clients.
 #[derive(Clone)]
 pub struct Network {
-    nature: Arc<Nature>,
-    life: Arc<Life>,
+    world: Arc<World>,
+    kill_switch: Arc<KillSwitch>,
     /// The environment's name.
     who: String,
 }
@@ -377,8 +367,12 @@ impl fmt::Debug for Network {
 
 impl Network {
     /// The network of an environment.
-    pub fn new(nature: Arc<Nature>, life: Arc<Life>, who: String) -> Self {
-        Self { nature, life, who }
+    pub fn new(world: Arc<World>, kill_switch: Arc<KillSwitch>, who: String) -> Self {
+        Self {
+            world,
+            kill_switch,
+            who,
+        }
     }
 
     /// As an SDK client's HTTP client.
@@ -389,23 +383,23 @@ impl Network {
     async fn answer(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let request = fraudstream::connector::whole(request).await?;
         let call = Call::new(&request);
-        let nature = Arc::clone(&self.nature);
-        nature.count(|counts| counts.calls += 1);
-        let name = nature.numbered(&call.to_string());
-        if self.life.is_over() {
+        let world = Arc::clone(&self.world);
+        world.count(|counts| counts.calls += 1);
+        let name = world.numbered(&call.to_string());
+        if self.kill_switch.is_over() {
             return std::future::pending().await;
         }
-        let last = self.life.is_last();
+        let last = self.kill_switch.is_last();
         if last == Some(false) {
             return self.kill(&name, "before").await;
         }
         let wait = |least, end| {
-            let ms = nature
+            let ms = world
                 .dice
                 .between(format_args!("wait {least} {name}"), least, end);
             tokio::time::sleep(Duration::from_millis(ms))
         };
-        let now = nature.clock.now();
+        let now = world.clock.now();
         let answered = match self.fate(&call, &name, now) {
             Fate::Refused(response, why) => {
                 wait(1, 20).await;
@@ -467,18 +461,18 @@ impl Network {
 
     async fn kill(&self, name: &str, when: &str) -> Result<HttpResponse, ConnectorError> {
         self.told(name, format_args!("the environment is killed {when} it"));
-        self.life.end();
+        self.kill_switch.end();
         std::future::pending().await
     }
 
     fn told(&self, name: &str, what: impl fmt::Display) {
-        self.nature
+        self.world
             .history
             .add(&self.who, format_args!("{name}: {what}"));
     }
 
     fn fate(&self, call: &Call, name: &str, now: u64) -> Fate {
-        let nature = &self.nature;
+        let world = &self.world;
         let refused = |status, code: &str, why| {
             let response = if call.service == Service::S3 {
                 s3_refusal(status, code)
@@ -488,8 +482,8 @@ impl Network {
             Fate::Refused(response, why)
         };
         let bad = StatusCode::BAD_REQUEST;
-        if let Some(outage) = nature.weather.outage(call.service, now) {
-            nature.met(Disturbance::Outage);
+        if let Some(outage) = world.disturbances.outage(call.service, now) {
+            world.met(Disturbance::Outage);
             return match outage {
                 OutageKind::AccessDenied if call.service == Service::S3 => {
                     refused(StatusCode::FORBIDDEN, "AccessDenied", "access denied")
@@ -506,7 +500,7 @@ impl Network {
                 OutageKind::Slow => Fate::Slow,
             };
         }
-        let Some(disturbance) = nature.weather.disturbance(name, now) else {
+        let Some(disturbance) = world.disturbances.disturbance(name, now) else {
             return Fate::Passes;
         };
         let fate = match disturbance {
@@ -519,7 +513,7 @@ impl Network {
                 };
                 refused(StatusCode::INTERNAL_SERVER_ERROR, code, "500")
             }
-            Disturbance::LostRequest if nature.dice.happens(format_args!("silent {name}"), 500) => {
+            Disturbance::LostRequest if world.dice.happens(format_args!("silent {name}"), 500) => {
                 Fate::NoAnswer
             }
             Disturbance::LostRequest => Fate::LostRequest,
@@ -529,37 +523,38 @@ impl Network {
             // What of a request is left out is drawn where it is answered.
             _ => return Fate::Passes,
         };
-        nature.met(disturbance);
+        world.met(disturbance);
         fate
     }
 
     /// The request has its effect; its answer.
     async fn reach(&self, call: &Call, name: &str, request: Request<Bytes>) -> Response<Bytes> {
-        let nature = &self.nature;
-        let now = nature.clock.now();
-        let is = |disturbance| nature.weather.disturbance(name, now) == Some(disturbance);
+        let world = &self.world;
+        let now = world.clock.now();
+        let is = |disturbance| world.disturbances.disturbance(name, now) == Some(disturbance);
         let response = match call.service {
             Service::DynamoDb
                 if call.operation == "BatchGetItem" && is(Disturbance::Unprocessed) =>
             {
-                nature.met(Disturbance::Unprocessed);
-                self.get_some(name, request)
+                world.met(Disturbance::Unprocessed);
+                self.get_some(name, call.body.clone(), request)
             }
-            Service::DynamoDb => nature.store.dynamodb(&call.operation, &request),
-            Service::S3 => nature.store.put_object(&call.subject, request.into_body()),
+            Service::DynamoDb => world.store.dynamodb(&call.operation, &call.body, &request),
+            Service::S3 => world.store.put_object(&call.subject, request.into_body()),
             Service::EventBridge => {
+                let is_partial = is(Disturbance::PartialFailure);
                 let fails = |place: usize| {
-                    is(Disturbance::PartialFailure)
-                        && nature
+                    is_partial
+                        && world
                             .dice
                             .happens(format_args!("entry {place} of {name}"), 500)
                 };
-                if fails(0) || is(Disturbance::PartialFailure) {
-                    nature.met(Disturbance::PartialFailure);
+                if is_partial {
+                    world.met(Disturbance::PartialFailure);
                 }
-                nature.store.put_events(request.body(), fails)
+                world.store.put_events(request.body(), fails)
             }
-            Service::FraudDetector => nature.amazon.handle(request).await,
+            Service::FraudDetector => world.amazon.handle(request).await,
         };
         let status = response.status();
         if status.is_success() {
@@ -575,15 +570,13 @@ impl Network {
 
     /// Answers `BatchGetItem` for some of the keys; the others are unprocessed
     /// (`docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html`).
-    fn get_some(&self, name: &str, request: Request<Bytes>) -> Response<Bytes> {
-        let (parts, body) = request.into_parts();
-        let mut asked: Value = serde_json::from_slice(&body).unwrap_or_default();
+    fn get_some(&self, name: &str, mut asked: Value, request: Request<Bytes>) -> Response<Bytes> {
         let mut left = json!({});
         let tables = asked["RequestItems"].as_object_mut();
         for (table, wanted) in tables.into_iter().flatten() {
             let keys = wanted["Keys"].as_array().cloned().unwrap_or_default();
             let is_left = |key: &Value| {
-                self.nature
+                self.world
                     .dice
                     .happens(format_args!("unprocessed {key} of {name}"), 500)
             };
@@ -601,8 +594,8 @@ impl Network {
         {
             return json_response(&json!({"Responses": {}, "UnprocessedKeys": left}));
         }
-        let request = Request::from_parts(parts, Bytes::from(asked.to_string()));
-        let response = self.nature.store.dynamodb("BatchGetItem", &request);
+        let request = request.map(|_| Bytes::from(asked.to_string()));
+        let response = self.world.store.dynamodb("BatchGetItem", &asked, &request);
         if !response.status().is_success() {
             return response;
         }
@@ -663,6 +656,8 @@ struct Call {
     operation: String,
     /// What it is about: table and key, object, event.
     subject: String,
+    /// Null at S3.
+    body: Value,
 }
 
 impl fmt::Display for Call {
@@ -680,6 +675,7 @@ impl Call {
                 service: Service::S3,
                 operation: "PutObject".to_owned(),
                 subject: request.uri().path().trim_start_matches('/').to_owned(),
+                body: Value::Null,
             };
         };
         let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
@@ -697,6 +693,7 @@ impl Call {
             service,
             operation: operation.to_owned(),
             subject,
+            body,
         }
     }
 }

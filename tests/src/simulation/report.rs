@@ -41,7 +41,7 @@ impl Report {
 
 /// A law of the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Invariant {
+pub enum Law {
     /// Every order has a decision, or is kept with its reason.
     NothingLost,
     /// An event and its revision have one decision, and it is never written anew.
@@ -76,16 +76,16 @@ pub enum Invariant {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Which.
-    pub invariant: Invariant,
+    pub law: Law,
     /// How.
     pub text: String,
 }
 
 impl Violation {
     /// A law that was broken, and how.
-    pub fn new(invariant: Invariant, text: impl Into<String>) -> Self {
+    pub fn new(law: Law, text: impl Into<String>) -> Self {
         Self {
-            invariant,
+            law,
             text: text.into(),
         }
     }
@@ -93,7 +93,7 @@ impl Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.invariant, self.text)
+        write!(f, "{:?}: {}", self.law, self.text)
     }
 }
 

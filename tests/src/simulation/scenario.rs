@@ -52,6 +52,11 @@ pub const DISTURBANCES: [Disturbance; 12] = [
 ];
 
 impl Disturbance {
+    /// Whether it happens to a single call.
+    pub fn is_of_a_call(self) -> bool {
+        !matches!(self, Self::Outage | Self::Kill | Self::Skew | Self::Changes)
+    }
+
     fn name(self) -> String {
         format!("{self:?}").to_lowercase()
     }

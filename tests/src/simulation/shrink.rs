@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::report::{Invariant, Report};
+use super::report::{Law, Report};
 use super::scenario::{DISTURBANCES, Scenario};
 use super::simulate_with;
 use shared::known_faults::KnownFault;
@@ -11,10 +11,10 @@ use shared::known_faults::KnownFault;
 const MOST_TRIES: usize = 150;
 
 /// The smallest day found in which the law is broken, and its report.
-pub fn shrink(report: Report, invariant: Invariant, fault: Option<KnownFault>) -> Report {
+pub fn shrink(report: Report, law: Law, fault: Option<KnownFault>) -> Report {
     let mut search = Search {
         smallest: report,
-        invariant,
+        law,
         fault,
         tries: 0,
     };
@@ -26,7 +26,7 @@ pub fn shrink(report: Report, invariant: Invariant, fault: Option<KnownFault>) -
 
 struct Search {
     smallest: Report,
-    invariant: Invariant,
+    law: Law,
     fault: Option<KnownFault>,
     tries: usize,
 }
@@ -39,10 +39,7 @@ impl Search {
         }
         self.tries += 1;
         let report = simulate_with(scenario, self.fault);
-        let is_broken = report
-            .violations
-            .iter()
-            .any(|it| it.invariant == self.invariant);
+        let is_broken = report.violations.iter().any(|it| it.law == self.law);
         if is_broken {
             self.smallest = report;
         }

@@ -92,20 +92,25 @@ impl Store {
         self.state().outcomes.clone()
     }
 
-    /// Answers a request of DynamoDB.
-    pub fn dynamodb(&self, operation: &str, request: &Request<Bytes>) -> Response<Bytes> {
+    /// Answers a request of DynamoDB with this body.
+    pub fn dynamodb(
+        &self,
+        operation: &str,
+        body: &Value,
+        request: &Request<Bytes>,
+    ) -> Response<Bytes> {
         let is_write = !matches!(
             operation,
             "GetItem" | "Query" | "Scan" | "BatchGetItem" | "TransactGetItems" | "DescribeTable"
         );
-        if !is_write && may_be_stale(operation, request.body()) {
+        if !is_write && may_be_stale(operation, body) {
             self.catch_up_to(self.clock.now().saturating_sub(LAG_MS));
             return self.follower.answer(request);
         }
         if !is_write {
             return self.leader.answer(request);
         }
-        let watched = Self::watched(operation, request.body());
+        let watched = Self::watched(operation, body);
         let before = watched.as_ref().and_then(|key| self.item(key));
         let response = self.leader.answer(request);
         if response.status().is_success() {
@@ -122,14 +127,16 @@ impl Store {
     ///
     /// # Panics
     /// Where several are written at once: the stream would not be told.
-    fn watched(operation: &str, body: &[u8]) -> Option<Value> {
+    fn watched(operation: &str, body: &Value) -> Option<Value> {
         if !matches!(operation, "PutItem" | "UpdateItem" | "DeleteItem") {
-            let text = String::from_utf8_lossy(body);
-            let is_several = operation != "CreateTable" && text.contains("\"Decisions\"");
-            assert!(!is_several, "the simulated stream knows no {operation}");
+            let is_several = matches!(operation, "BatchWriteItem" | "TransactWriteItems");
+            let writes_decisions = is_several && body.to_string().contains("\"Decisions\"");
+            assert!(
+                !writes_decisions,
+                "the simulated stream knows no {operation}"
+            );
             return None;
         }
-        let body: Value = serde_json::from_slice(body).ok()?;
         if body["TableName"] != DECISIONS {
             return None;
         }
@@ -253,10 +260,7 @@ pub fn exception(status: StatusCode, code: &str) -> Response<Bytes> {
 }
 
 /// Whether a read does not ask for the newest state, or cannot: an index is always behind.
-fn may_be_stale(operation: &str, body: &[u8]) -> bool {
-    let Ok(body) = serde_json::from_slice::<Value>(body) else {
-        return false;
-    };
+fn may_be_stale(operation: &str, body: &Value) -> bool {
     match operation {
         "DescribeTable" | "TransactGetItems" => false,
         "BatchGetItem" => {
@@ -275,14 +279,14 @@ mod tests {
     use super::*;
 
     /// Calls an operation, and gives its answer.
-    fn call(store: &Store, operation: &str, body: &Value) -> Value {
-        let request = Request::new(Bytes::from(body.to_string()));
+    fn call(store: &Store, operation: &str, value: &Value) -> Value {
+        let request = Request::new(Bytes::from(value.to_string()));
         let (mut parts, body) = request.into_parts();
         let target = format!("DynamoDB_20120810.{operation}");
         parts
             .headers
             .insert("x-amz-target", target.parse().unwrap());
-        let response = store.dynamodb(operation, &Request::from_parts(parts, body));
+        let response = store.dynamodb(operation, value, &Request::from_parts(parts, body));
         assert!(response.status().is_success(), "{operation}: {response:?}");
         serde_json::from_slice(response.body()).unwrap()
     }

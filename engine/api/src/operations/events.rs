@@ -4,7 +4,7 @@
 //! label. The event is the newest of the first two; the label is an item of its own, so that
 //! neither overwrites the other.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use ::rules::Value;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -277,30 +277,36 @@ enum Before {
     Other(Item),
     /// The very same one: an earlier request was sent again.
     Itself,
-    /// One that may not be replaced.
+    /// Another row of the same import, which stays.
     Kept,
 }
 
-/// What may not be replaced: as a condition of DynamoDB, and as a function of the item that made it fail. Both say the
-/// same.
-struct Unless<'a> {
-    /// Added to the condition: empty, or ` AND (...)`.
-    condition: &'static str,
-    values: HashMap<String, AttributeValue>,
-    keeps: &'a (dyn Fn(&Item) -> bool + Sync),
+/// A row of an import. Of two rows of one import with one event id the first counts; a row replaces what it wrote before
+/// a crash.
+struct Row<'a> {
+    /// Names the import: the names of its rows begin with it.
+    import: &'a str,
+    /// Names the row.
+    name: &'a str,
 }
 
-impl Unless<'_> {
-    fn nothing() -> Self {
-        Self {
-            condition: "",
-            values: HashMap::new(),
-            keeps: &|_| false,
-        }
+impl Row<'_> {
+    /// Holds where no other row of the import is there. [`Row::is_after`] says the same of an item.
+    const CONDITION: &'static str =
+        "(attribute_not_exists(imported) OR imported = :row OR NOT begins_with(imported, :import))";
+
+    /// Whether another row of the import is there.
+    fn is_after(&self, there: &Item) -> bool {
+        imported(there).is_some_and(|there| there.starts_with(self.import) && there != self.name)
     }
 }
 
-/// Puts a record in the place of what was put before it, `unless` that may not be replaced.
+/// The row that stored an item.
+fn imported(item: &Item) -> Option<&String> {
+    item.get("imported").and_then(|row| row.as_s().ok())
+}
+
+/// Puts a record in the place of what was put before it, but not of another row of the same import.
 ///
 /// A request whose client has given up may arrive after others have been written. It must not replace them, so each item
 /// has a `turn`, a time in milliseconds since 1970, and replaces only an earlier one; whoever meets a later turn, because
@@ -309,12 +315,11 @@ async fn put_latest(
     engine: &Engine,
     key: &Key,
     record: &impl Serialize,
-    unless: &Unless<'_>,
+    row: Option<&Row<'_>>,
 ) -> Result<Before> {
+    const LATEST: &str = "(attribute_not_exists(turn) OR turn < :turn)";
     let mut item = store::write_at(key, record)?;
     let mut turn = engine.now().as_millisecond();
-    let mut condition = "(attribute_not_exists(turn) OR turn < :turn)".to_owned();
-    condition.push_str(unless.condition);
     for _ in 0..MEETINGS {
         let number = AttributeValue::N(turn.to_string());
         item.insert("turn".to_owned(), number.clone());
@@ -324,11 +329,16 @@ async fn put_latest(
             .put_item()
             .table_name(&engine.events.name)
             .set_item(Some(item.clone()))
-            .condition_expression(&condition)
-            .set_expression_attribute_values(Some(unless.values.clone()))
             .expression_attribute_values(":turn", number)
             .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let request = match row {
+            None => request.condition_expression(LATEST),
+            Some(row) => request
+                .condition_expression(format!("{LATEST} AND {}", Row::CONDITION))
+                .expression_attribute_values(":row", AttributeValue::S(row.name.to_owned()))
+                .expression_attribute_values(":import", AttributeValue::S(row.import.to_owned())),
+        };
         let error = match request.send().await {
             Ok(output) => return Ok(output.attributes.map_or(Before::Nothing, Before::Other)),
             Err(error) => error,
@@ -341,7 +351,7 @@ async fn put_latest(
         if there == item {
             return Ok(Before::Itself);
         }
-        if (unless.keeps)(&there) {
+        if row.is_some_and(|row| row.is_after(&there)) {
             return Ok(Before::Kept);
         }
         let met = there.get("turn").and_then(|turn| turn.as_n().ok());
@@ -356,35 +366,17 @@ async fn put_latest(
 
 async fn put_event(engine: &Engine, event: &StoredEvent, import: Option<&str>) -> Result<Stored> {
     let key = event_key(&event.event_type_name, &event.event_id);
-    let imported = |item: &Item| {
-        let imported = item.get("imported").and_then(|it| it.as_s().ok());
-        imported.cloned()
+    let row = import.zip(event.imported.as_deref());
+    let row = row.map(|(import, name)| Row { import, name });
+    // A row that was written before a crash is taken for new: its count went down with the process.
+    let is_same_row = |there: &Item| {
+        row.as_ref()
+            .is_some_and(|row| imported(there).is_some_and(|there| there == row.name))
     };
-    // Of two rows of one import with one id, the first counts; a row replaces what it wrote before a crash.
-    let is_other_row = |there: &Item| match (import, imported(there)) {
-        (Some(import), Some(there)) => {
-            there.starts_with(import) && Some(&there) != event.imported.as_ref()
-        }
-        _ => false,
-    };
-    let unless = match (import, &event.imported) {
-        (Some(import), Some(row)) => Unless {
-            condition: " AND (attribute_not_exists(imported) OR imported = :row \
-                        OR NOT begins_with(imported, :import))",
-            values: HashMap::from([
-                (":row".to_owned(), AttributeValue::S(row.clone())),
-                (":import".to_owned(), AttributeValue::S(import.to_owned())),
-            ]),
-            keeps: &is_other_row,
-        },
-        _ => Unless::nothing(),
-    };
-    let is_row = event.imported.is_some();
-    Ok(match put_latest(engine, &key, event, &unless).await? {
+    Ok(match put_latest(engine, &key, event, row.as_ref()).await? {
         Before::Nothing => Stored::New,
-        // A row that was written before a crash is taken for new: its count went down with the process.
-        Before::Itself if is_row => Stored::New,
-        Before::Other(there) if is_row && imported(&there) == event.imported => Stored::New,
+        Before::Other(there) if is_same_row(&there) => Stored::New,
+        Before::Itself if row.is_some() => Stored::New,
         Before::Other(_) | Before::Itself => Stored::Replaced,
         Before::Kept => Stored::Repeated,
     })
@@ -393,9 +385,7 @@ async fn put_event(engine: &Engine, event: &StoredEvent, import: Option<&str>) -
 /// Replaces the label of an event.
 async fn put_label(engine: &Engine, event: &StoredEvent, label: &StoredLabel) -> Result<()> {
     let key = label_key(&event.event_type_name, &event.event_id);
-    put_latest(engine, &key, label, &Unless::nothing())
-        .await
-        .map(drop)
+    put_latest(engine, &key, label, None).await.map(drop)
 }
 
 fn label(

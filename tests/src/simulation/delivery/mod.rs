@@ -1,9 +1,8 @@
 //! How Lambda's event source mappings deliver: streams and queues as state machines.
 //!
 //! There is no clock and no chance but [`Dice`](super::dice::Dice): time comes in as milliseconds since the start of
-//! the day, and whoever drives a source asks it for a batch ([`take`](stream::Stream::take)), gives it the function's
-//! answer ([`answered`](stream::Stream::answered)) and asks when to look again
-//! ([`next_time`](stream::Stream::next_time)). Each rule names the page of AWS's documentation that it rests on. Where
+//! the day, and whoever drives a source asks it for a batch ([`EventSource::take`]), gives it the
+//! function's answer ([`EventSource::answered`]) and asks when to look again ([`EventSource::next_time`]). Each rule names the page of AWS's documentation that it rests on. Where
 //! AWS says nothing, the comment says so.
 
 pub mod kpl;
@@ -11,10 +10,6 @@ pub mod queue;
 pub mod stream;
 
 use serde_json::Value;
-
-/// The start of the simulated day, 2026-06-01T00:00:00Z, in milliseconds since 1970: what a time of the simulation is
-/// added to where an event has a timestamp.
-pub const START_OF_DAY_MS: u64 = 1_780_272_000_000;
 
 /// What a function answered, as its event source sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +33,20 @@ pub struct Batch {
     pub records: usize,
 }
 
+/// What Lambda polls: a stream or a queue, with its event source mapping.
+pub trait EventSource {
+    /// The next batch that may be invoked now.
+    fn take(&mut self, now: u64) -> Option<Batch>;
+    /// Takes the function's answer to a batch.
+    fn answered(&mut self, now: u64, ticket: u64, answer: Answer);
+    /// When there may be a batch that is not there now, if no answer comes.
+    fn next_time(&self, now: u64) -> Option<u64>;
+    /// Whether nothing waits and nothing is in flight.
+    fn is_drained(&self) -> bool;
+    /// How many records were given up: for their age, or for being received too often.
+    fn given_up(&self) -> usize;
+}
+
 /// The region in an ARN: `arn:aws:sqs:REGION:account:name`.
 fn region(arn: &str) -> &str {
     arn.split(':').nth(3).unwrap_or_default()
@@ -48,43 +57,12 @@ fn region(arn: &str) -> &str {
 mod drive {
     use std::collections::BTreeMap;
 
-    use super::queue::Queue;
-    use super::stream::Stream;
-    use super::{Answer, Batch};
-
-    /// What a stream and a queue have in common.
-    pub trait Source {
-        fn take(&mut self, now: u64) -> Option<Batch>;
-        fn answered(&mut self, now: u64, ticket: u64, answer: Answer);
-        fn next_time(&self, now: u64) -> Option<u64>;
-        fn is_drained(&self) -> bool;
-    }
-
-    macro_rules! source {
-        ($source:ty) => {
-            impl Source for $source {
-                fn take(&mut self, now: u64) -> Option<Batch> {
-                    Self::take(self, now)
-                }
-                fn answered(&mut self, now: u64, ticket: u64, answer: Answer) {
-                    Self::answered(self, now, ticket, answer);
-                }
-                fn next_time(&self, now: u64) -> Option<u64> {
-                    Self::next_time(self, now)
-                }
-                fn is_drained(&self) -> bool {
-                    Self::is_drained(self)
-                }
-            }
-        };
-    }
-    source!(Stream);
-    source!(Queue);
+    use super::{Answer, Batch, EventSource};
 
     /// Has a function answer each batch after so many milliseconds; gives the history.
     #[track_caller]
     pub fn drive(
-        source: &mut impl Source,
+        source: &mut impl EventSource,
         function: impl FnMut(u64, &Batch) -> (u64, Answer),
     ) -> Vec<String> {
         drive_from(0, source, function)
@@ -94,7 +72,7 @@ mod drive {
     #[track_caller]
     pub fn drive_from(
         mut now: u64,
-        source: &mut impl Source,
+        source: &mut impl EventSource,
         mut function: impl FnMut(u64, &Batch) -> (u64, Answer),
     ) -> Vec<String> {
         let mut history = Vec::new();

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{Answer, Batch, START_OF_DAY_MS, region};
+use super::{Answer, Batch, EventSource, region};
 use crate::simulation::dice::Dice;
+use crate::simulation::history::MIDNIGHT_MS;
 
 /// How often, of a thousand, a message of a standard queue is not hidden when it is received, and so is delivered
 /// twice at once. AWS says that it happens, not how often; the same for the next.
@@ -114,12 +115,14 @@ impl Queue {
         };
         self.messages.insert(self.sent, message);
     }
+}
 
+impl EventSource for Queue {
     /// The next batch that may be invoked now. Messages that were received too often go to the dead-letter queue.
     ///
     /// `docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html`: Lambda has several batches in flight, up
     /// to the maximum concurrency.
-    pub fn take(&mut self, now: u64) -> Option<Batch> {
+    fn take(&mut self, now: u64) -> Option<Batch> {
         if self.in_flight.len() >= self.rules.max_in_flight.max(1) {
             return None;
         }
@@ -148,7 +151,7 @@ impl Queue {
     /// `docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html`: what succeeded is deleted; what is named
     /// is not, and is visible again when its visibility timeout ends; an error, or a name that is no message of the
     /// batch, fails all of it.
-    pub fn answered(&mut self, now: u64, ticket: u64, answer: Answer) {
+    fn answered(&mut self, now: u64, ticket: u64, answer: Answer) {
         let Some(receipts) = self.in_flight.remove(&ticket) else {
             return;
         };
@@ -168,7 +171,7 @@ impl Queue {
 
     /// The earliest time, `now` or later, at which [`take`](Self::take) may give something if no answer comes. After
     /// it gave nothing, that is later than `now`.
-    pub fn next_time(&self, now: u64) -> Option<u64> {
+    fn next_time(&self, now: u64) -> Option<u64> {
         if self.in_flight.len() >= self.rules.max_in_flight.max(1) {
             return None;
         }
@@ -187,16 +190,18 @@ impl Queue {
     }
 
     /// Whether no message is left and nothing is in flight.
-    pub fn is_drained(&self) -> bool {
+    fn is_drained(&self) -> bool {
         self.messages.is_empty() && self.in_flight.is_empty()
     }
 
     /// How many messages went to the dead-letter queue.
-    pub fn dead_letters(&self) -> usize {
+    fn given_up(&self) -> usize {
         self.dead.len()
     }
+}
 
-    /// Their bodies, in the order they went there.
+impl Queue {
+    /// The bodies in the dead-letter queue, in the order in which they went there.
     pub fn dead_letter_bodies(&self) -> &[String] {
         &self.dead
     }
@@ -369,8 +374,8 @@ impl Message {
     fn event(&self, number: u64, rules: &QueueRules, dice: Dice) -> Value {
         let mut attributes = json!({
             "ApproximateReceiveCount": self.receives.to_string(),
-            "SentTimestamp": (START_OF_DAY_MS + self.sent).to_string(),
-            "ApproximateFirstReceiveTimestamp": (START_OF_DAY_MS + self.first_received).to_string(),
+            "SentTimestamp": (MIDNIGHT_MS + self.sent).to_string(),
+            "ApproximateFirstReceiveTimestamp": (MIDNIGHT_MS + self.first_received).to_string(),
         });
         if !self.group.is_empty() {
             attributes["MessageGroupId"] = json!(self.group);
@@ -472,7 +477,7 @@ mod tests {
             (runs, Answer::Failures(ids[from..].to_vec()))
         });
         assert_eq!(done.len(), 30, "seed {seed}");
-        assert_eq!(queue.dead_letters(), 0);
+        assert_eq!(queue.given_up(), 0);
         if fifo {
             assert!(first.values().all(|seen| seen.is_sorted()), "{first:?}");
         }
@@ -582,7 +587,7 @@ mod tests {
             });
             assert_eq!(receives, 3);
             assert_eq!(queue.dead_letter_bodies(), ["bad"]);
-            assert_eq!(queue.dead_letters(), 1);
+            assert_eq!(queue.given_up(), 1);
         }
     }
 

@@ -12,8 +12,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
 
-use super::{Answer, Batch, START_OF_DAY_MS, region};
+use super::{Answer, Batch, EventSource, region};
 use crate::simulation::dice::Dice;
+use crate::simulation::history::MIDNIGHT_MS;
 
 /// A record is seen by a reader up to so long after it was put: the propagation delay of
 /// `docs.aws.amazon.com/streams/latest/dev/kinesis-low-latency.html`, which for a reader that polls once a second is
@@ -263,9 +264,11 @@ impl Stream {
             self.shards.push(child);
         }
     }
+}
 
+impl EventSource for Stream {
     /// The next batch that may be invoked now. Records that are too old by now go to the on-failure destination.
-    pub fn take(&mut self, now: u64) -> Option<Batch> {
+    fn take(&mut self, now: u64) -> Option<Batch> {
         loop {
             let expired = self.expired.len();
             if let Some(batch) = self.take_copy(now) {
@@ -292,7 +295,7 @@ impl Stream {
     /// `docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html`: an empty list is success; of
     /// several identifiers the lowest sequence number is the checkpoint, and everything from it on is tried again; an
     /// identifier that is none fails the batch.
-    pub fn answered(&mut self, now: u64, ticket: u64, answer: Answer) {
+    fn answered(&mut self, now: u64, ticket: u64, answer: Answer) {
         let Some(in_flight) = self.in_flight.remove(&ticket) else {
             return;
         };
@@ -323,7 +326,7 @@ impl Stream {
 
     /// The earliest time, `now` or later, at which [`take`](Self::take) may give something if no answer comes. After
     /// it gave nothing, that is later than `now`.
-    pub fn next_time(&self, now: u64) -> Option<u64> {
+    fn next_time(&self, now: u64) -> Option<u64> {
         let lanes = self.lanes();
         let ready = lanes.iter().filter_map(|&(shard, lane)| {
             let lane = &self.shards[shard].lanes[lane];
@@ -335,18 +338,20 @@ impl Stream {
     }
 
     /// Whether nothing waits, is in flight or comes once more.
-    pub fn is_drained(&self) -> bool {
+    fn is_drained(&self) -> bool {
         self.in_flight.is_empty()
             && self.copies.is_empty()
             && self.shards.iter().all(Shard::is_drained)
     }
 
     /// How many records were too old and went to the on-failure destination.
-    pub fn expired(&self) -> usize {
+    fn given_up(&self) -> usize {
         self.expired.len()
     }
+}
 
-    /// Those records, as events show them.
+impl Stream {
+    /// The records that were given up, as events show them.
     pub fn expired_records(&self) -> Vec<Value> {
         self.expired
             .iter()
@@ -674,7 +679,7 @@ impl Item {
     /// The record as the function gets it.
     fn event(&self, rules: &StreamRules, dice: Dice) -> Value {
         let sequence = self.sequence.to_string();
-        let arrived = START_OF_DAY_MS + self.arrived;
+        let arrived = MIDNIGHT_MS + self.arrived;
         match &self.record {
             // The example event of `docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html`.
             StreamRecord::Kinesis(data) => json!({
@@ -893,7 +898,7 @@ mod tests {
             (runs, answer)
         });
         assert!(done.keys().copied().eq(0..40), "seed {seed}: {history:#?}");
-        assert_eq!(stream.expired(), 0);
+        assert_eq!(stream.given_up(), 0);
     }
 
     #[test]
@@ -1010,7 +1015,7 @@ mod tests {
             (10, Answer::Failures(Vec::new()))
         });
         assert_eq!(done, [1]);
-        assert_eq!(stream.expired(), 1);
+        assert_eq!(stream.given_up(), 1);
         let data = &stream.expired_records()[0]["kinesis"]["data"];
         assert_eq!(data, &BASE64.encode("0"));
     }
