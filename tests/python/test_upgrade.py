@@ -61,7 +61,7 @@ def test_what_was_decided_is_shown_and_explained(ask, folder):
         assert decision["order_id"] == order
         assert decision["prediction"]["detectorVersionId"] == "2"
         assert 0 <= decision["scores"]["orders_model_insightscore"] <= 1000
-        labels[order] = decision.get("label")
+        labels[order] = (decision.get("label") or {}).get("label")
         assert ask("explain", order)["models"][0]["model_id"] == "orders_model"
         assert ask("subject", "--order", order)["decisions"]
     first, second, third, fourth, *others = facts["orders"]
