@@ -552,8 +552,8 @@ async fn variables_that_make_no_sense() {
 #[tokio::test]
 async fn quotas() {
     let world = World::with(|options| {
-        options.limits.labels = 2;
-        options.limits.drafts_per_detector = 1;
+        options.quotas.labels = 2;
+        options.quotas.drafts_per_detector = 1;
     })
     .await;
     world.detector().await;

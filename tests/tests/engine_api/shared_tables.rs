@@ -175,7 +175,7 @@ async fn what_is_about_to_be_used_is_not_deleted_and_what_is_deleted_is_not_used
 
 #[tokio::test]
 async fn a_quota_holds_for_all_writers_together() {
-    let world = World::with(|options| options.limits.labels = 3).await;
+    let world = World::with(|options| options.quotas.labels = 3).await;
     let mut writers = tokio::task::JoinSet::new();
     for number in 0..6 {
         let client = world.another();

@@ -1,0 +1,25 @@
+//! The API of Amazon Fraud Detector as data.
+//!
+//! What an operation is called, what it accepts, how a request and an answer look on the wire, which errors there are,
+//! and how a page continues. Nothing here knows a table, and nothing waits: the crate has no `async`.
+//!
+//! - [`Operation`]: the enum of operations, and what each accepts; `shapes`: the shapes they are made of;
+//! - `validation`: whether a request has its shape, in the words of AWS;
+//! - [`wire`]: AWS JSON 1.1 over HTTP, requests and answers;
+//! - [`Error`]: the exceptions; [`limits`]: every limit of the service;
+//! - [`page_token`]: `nextToken`; [`text`]: how times, versions and names are written;
+//! - [`fuzz`]: what must hold for any request and any token.
+
+mod error;
+pub mod fuzz;
+pub mod limits;
+mod operation;
+pub mod page_token;
+mod shapes;
+pub mod text;
+mod validation;
+pub mod wire;
+
+pub use error::{Code, Error, Result};
+pub use operation::Operation;
+pub use validation::validate;

@@ -1,0 +1,71 @@
+//! Every limit of the service, from its model and its published quotas.
+
+/// The largest request, in bytes: what a prediction may weigh by Amazon's quota. Every other request is smaller, but
+/// those with the elements of a list.
+pub const LARGEST_REQUEST: usize = 256 * 1024;
+/// The largest request with elements of a list, in bytes: 100,000 elements of 320 characters, which JSON may escape.
+pub const LARGEST_LIST_REQUEST: usize = 64 * 1024 * 1024;
+/// Variables of one event.
+pub const VARIABLES_PER_EVENT: usize = 5000;
+/// Elements of one list, and of one request that changes it.
+pub const ELEMENTS_PER_LIST: usize = 100_000;
+
+/// The quotas of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quotas {
+    /// Variables of the account.
+    pub variables: usize,
+    /// Rules of the account, every version counted.
+    pub rules: usize,
+    /// Outcomes of the account.
+    pub outcomes: usize,
+    /// Labels of the account.
+    pub labels: usize,
+    /// Entity types of the account.
+    pub entity_types: usize,
+    /// Event types of the account.
+    pub event_types: usize,
+    /// Detectors of the account.
+    pub detectors: usize,
+    /// Lists of the account.
+    pub lists: usize,
+    /// Elements of one list.
+    pub list_elements: usize,
+    /// Lists that the rules of one detector version use together.
+    pub lists_per_detector: usize,
+    /// Models and external models of one detector version, together.
+    pub models_per_detector_version: usize,
+    /// Models of the account.
+    pub models: usize,
+    /// Versions of one model.
+    pub versions_per_model: usize,
+    /// Model versions that are ACTIVE.
+    pub deployed_model_versions: usize,
+    /// Model versions in training at once; a model has one at most.
+    pub trainings: usize,
+    /// Versions of one detector that are DRAFT.
+    pub drafts_per_detector: usize,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            variables: 5000,
+            rules: 5000,
+            outcomes: 5000,
+            labels: 100,
+            entity_types: 100,
+            event_types: 100,
+            detectors: 100,
+            lists: 1000,
+            list_elements: ELEMENTS_PER_LIST,
+            lists_per_detector: 30,
+            models_per_detector_version: 10,
+            models: 50,
+            versions_per_model: 200,
+            deployed_model_versions: 5,
+            trainings: 3,
+            drafts_per_detector: 100,
+        }
+    }
+}

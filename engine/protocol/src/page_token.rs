@@ -1,0 +1,125 @@
+//! `nextToken`: where the next page starts.
+//!
+//! A token is opaque, belongs to one operation with one set of filters, and lives 24 hours.
+//! The checksum catches tokens that were cut, edited or taken from another request; it is no
+//! signature, because a token opens nothing that its bearer could not ask for anyway.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+
+/// How long a token is valid.
+pub const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
+const CHECKSUM: usize = 12;
+const EXPIRY: usize = 8;
+
+/// What a token is bound to: an operation, and the members of the request that choose the rows.
+#[derive(Clone, Debug)]
+pub struct Scope(String);
+
+impl Scope {
+    /// The scope of an operation with these filters.
+    pub fn new(operation: &str, filters: &impl Serialize) -> Self {
+        let filters = serde_json::to_string(filters).unwrap_or_default();
+        Self(format!("{operation}\n{filters}"))
+    }
+}
+
+/// Writes a token for `cursor`.
+///
+/// # Errors
+/// [`crate::Code::InternalServer`] if the cursor is no JSON.
+pub fn encode(scope: &Scope, cursor: &impl Serialize, now: Timestamp) -> Result<String> {
+    let cursor = serde_json::to_vec(cursor).map_err(Error::internal)?;
+    let expiry = (now.as_second() + LIFETIME_SECONDS).to_be_bytes();
+    let mut bytes = Vec::with_capacity(CHECKSUM + EXPIRY + cursor.len());
+    bytes.extend_from_slice(&checksum(scope, &expiry, &cursor));
+    bytes.extend_from_slice(&expiry);
+    bytes.extend_from_slice(&cursor);
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// Reads the cursor of a token, or `None` where the request has no token.
+///
+/// # Errors
+/// A `ValidationException` if it does not belong to this request, or has expired.
+pub fn decode<C: DeserializeOwned>(
+    scope: &Scope,
+    token: Option<&str>,
+    now: Timestamp,
+) -> Result<Option<C>> {
+    let Some(token) = token.filter(|token| !token.is_empty()) else {
+        return Ok(None);
+    };
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid())?;
+    let (sum, rest) = bytes.split_at_checked(CHECKSUM).ok_or_else(invalid)?;
+    let (expiry, cursor) = rest.split_first_chunk::<EXPIRY>().ok_or_else(invalid)?;
+    if checksum(scope, expiry, cursor) != sum {
+        return Err(invalid());
+    }
+    if i64::from_be_bytes(*expiry) < now.as_second() {
+        return Err(Error::validation(
+            "Invalid nextToken: it has expired. Tokens live 24 hours.",
+        ));
+    }
+    serde_json::from_slice(cursor)
+        .map(Some)
+        .map_err(|_| invalid())
+}
+
+fn invalid() -> Error {
+    Error::validation("Invalid nextToken: it does not belong to this request.")
+}
+
+fn checksum(scope: &Scope, expiry: &[u8], cursor: &[u8]) -> [u8; CHECKSUM] {
+    let mut hash = Sha256::new();
+    hash.update(scope.0.as_bytes());
+    hash.update(b"\n");
+    hash.update(expiry);
+    hash.update(cursor);
+    let digest = hash.finalize();
+    let mut sum = [0; CHECKSUM];
+    sum.copy_from_slice(&digest[..CHECKSUM]);
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn read(scope: &Scope, token: &str, now: i64) -> Result<Option<String>> {
+        decode(scope, Some(token), at(now))
+    }
+
+    #[test]
+    fn a_token_brings_back_its_cursor() {
+        let scope = Scope::new("GetLabels", &("name", 7));
+        let token = encode(&scope, &"fraud", at(0)).unwrap();
+        assert_eq!(read(&scope, &token, 60).unwrap().as_deref(), Some("fraud"));
+        assert_eq!(decode::<String>(&scope, None, at(0)).unwrap(), None);
+    }
+
+    #[test]
+    fn foreign_forged_and_old_tokens_are_refused() {
+        let scope = Scope::new("GetLabels", &"a");
+        let token = encode(&scope, &"fraud", at(0)).unwrap();
+        for other in [Scope::new("GetLabels", &"b"), Scope::new("GetRules", &"a")] {
+            assert!(read(&other, &token, 0).is_err());
+        }
+        for forged in ["10", "x", &token[1..], &format!("{token}AA"), "ü"] {
+            let error = read(&scope, forged, 0).unwrap_err();
+            assert!(error.message().starts_with("Invalid nextToken"), "{forged}");
+        }
+        let late = read(&scope, &token, LIFETIME_SECONDS + 1).unwrap_err();
+        assert!(late.message().contains("expired"));
+    }
+}

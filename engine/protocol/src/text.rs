@@ -1,0 +1,39 @@
+//! How times and versions are written.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+/// A resource's time: `2026-06-01T10:15:30.123Z`.
+pub fn milliseconds(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// A job's time: `2026-06-01T10:15:30Z`.
+pub fn seconds(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The day of a time: `2026-06-01`.
+pub fn day(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d").to_string()
+}
+
+/// A version in a sort key, so that 10 comes after 9.
+pub fn padded(version: u32) -> String {
+    format!("{version:05}")
+}
+
+/// Names in a sentence: `[a, b]`.
+pub fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    format!("[{}]", names.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// Bytes in hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

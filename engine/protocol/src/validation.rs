@@ -1,0 +1,414 @@
+//! Whether a request looks as the service model says.
+//!
+//! The walk reports a wrong JSON type at once (`SerializationException`) and collects everything else into one
+//! `ValidationException`, in the words of AWS. Values of sensitive shapes are never quoted.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::error::{Code, Error, Result};
+use crate::operation::Operation;
+use crate::shapes::{Member, Shape, Text};
+
+/// The violations one message holds at most; a list may have 100,000 bad elements.
+const MOST_REPORTED: usize = 20;
+/// A value is quoted up to this many characters.
+const LONGEST_QUOTE: usize = 256;
+
+/// Checks `input` against the shape of an operation's input.
+///
+/// # Errors
+/// `SerializationException` for a wrong JSON type, otherwise `ValidationException` with every violation.
+pub fn validate(operation: Operation, input: &Value) -> Result<()> {
+    validate_members(operation.input(), input)
+}
+
+fn validate_members(members: &'static [Member], input: &Value) -> Result<()> {
+    let mut walk = Walk {
+        path: String::new(),
+        violations: Vec::new(),
+        count: 0,
+    };
+    walk.structure(members, input)?;
+    walk.finish()
+}
+
+struct Walk {
+    path: String,
+    violations: Vec<String>,
+    count: usize,
+}
+
+impl Walk {
+    fn value(&mut self, shape: &'static Shape, value: &Value) -> Result<()> {
+        match shape {
+            Shape::Text(text) => self.text(text, value),
+            Shape::Enumeration(allowed) => self.enumeration(allowed, value),
+            Shape::Integer { min, max } => self.integer(*min, *max, value),
+            Shape::Boolean => self.typed(value.is_boolean(), "a Boolean", value),
+            Shape::Blob => self.typed(value.is_string(), "a base64 string", value),
+            Shape::List { of, min, max } => self.list(of, *min, *max, value),
+            Shape::Map { .. } => self.map(shape, value),
+            Shape::Structure(members) => self.structure(members, value),
+        }
+    }
+
+    fn structure(&mut self, members: &'static [Member], value: &Value) -> Result<()> {
+        let Value::Object(object) = value else {
+            return self.typed(false, "a structure", value);
+        };
+        for member in members {
+            match object.get(member.name) {
+                None | Some(Value::Null) if member.required => {
+                    let path = self.join(member.name);
+                    self.violation(format!("Value null at '{path}' failed to satisfy constraint: Member must not be null"));
+                }
+                None | Some(Value::Null) => {}
+                Some(value) => self.at(member.name, |walk| walk.value(member.shape, value))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, of: &'static Shape, min: usize, max: usize, value: &Value) -> Result<()> {
+        let Value::Array(elements) = value else {
+            return self.typed(false, "a list", value);
+        };
+        self.length(elements.len(), min, max, None);
+        for (index, element) in elements.iter().enumerate() {
+            self.at(&format!("{}.member", index + 1), |walk| {
+                walk.present(of, element)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn present(&mut self, shape: &'static Shape, value: &Value) -> Result<()> {
+        if value.is_null() {
+            self.broken("Value null", "Member must not be null");
+            return Ok(());
+        }
+        self.value(shape, value)
+    }
+
+    fn map(&mut self, shape: &'static Shape, value: &Value) -> Result<()> {
+        let (
+            Shape::Map {
+                key,
+                value: of,
+                min,
+                max,
+                nulls,
+            },
+            Value::Object(entries),
+        ) = (shape, value)
+        else {
+            return self.typed(false, "a map", value);
+        };
+        self.length(entries.len(), *min, *max, None);
+        for (name, entry) in entries {
+            if let Shape::Text(text) = key {
+                self.key(text, name);
+            }
+            self.at(name, |walk| match entry {
+                Value::Null if *nulls => Ok(()),
+                entry => walk.present(of, entry),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A key has no path of its own, so it is reported at its map.
+    fn key(&mut self, text: &Text, key: &str) {
+        let length = characters(key);
+        if (text.min..=text.max).contains(&length) {
+            if let Some(pattern) = text
+                .pattern
+                .as_ref()
+                .filter(|pattern| !(pattern.matches)(key))
+            {
+                let constraint = format!(
+                    "Map keys must satisfy regular expression pattern: {}",
+                    pattern.text
+                );
+                self.broken(&quote(Some(key)), &constraint);
+            }
+            return;
+        }
+        let (bound, word) = if length > text.max {
+            (text.max, "less")
+        } else {
+            (text.min, "greater")
+        };
+        let constraint = format!("Map keys must have length {word} than or equal to {bound}");
+        self.broken(&quote(Some(key)), &constraint);
+    }
+
+    fn text(&mut self, shape: &Text, value: &Value) -> Result<()> {
+        let Value::String(text) = value else {
+            return self.typed(false, "a string", value);
+        };
+        let shown = (!shape.sensitive).then_some(text.as_str());
+        // Bytes bound characters from above, so most strings need not be counted.
+        if text.len() > shape.max || text.len() < shape.min.saturating_mul(4) {
+            self.length(characters(text), shape.min, shape.max, shown);
+        }
+        if let Some(pattern) = shape
+            .pattern
+            .as_ref()
+            .filter(|pattern| !(pattern.matches)(text))
+        {
+            self.broken(
+                &quote(shown),
+                &format!(
+                    "Member must satisfy regular expression pattern: {}",
+                    pattern.text
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    fn enumeration(&mut self, allowed: &[&str], value: &Value) -> Result<()> {
+        let Value::String(text) = value else {
+            return self.typed(false, "a string", value);
+        };
+        if !allowed.contains(&text.as_str()) {
+            self.broken(
+                &quote(Some(text)),
+                &format!(
+                    "Member must satisfy enum value set: [{}]",
+                    allowed.join(", ")
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    fn integer(&mut self, min: i64, max: i64, value: &Value) -> Result<()> {
+        let Some(number) = value.as_i64() else {
+            return self.typed(false, "an integer", value);
+        };
+        if !(min..=max).contains(&number) {
+            let (bound, word) = if number > max {
+                (max, "less")
+            } else {
+                (min, "greater")
+            };
+            let constraint = format!("Member must have value {word} than or equal to {bound}");
+            self.broken(&format!("Value '{number}'"), &constraint);
+        }
+        Ok(())
+    }
+
+    fn length(&mut self, length: usize, min: usize, max: usize, shown: Option<&str>) {
+        if (min..=max).contains(&length) {
+            return;
+        }
+        let (bound, word) = if length > max {
+            (max, "less")
+        } else {
+            (min, "greater")
+        };
+        let constraint = format!("Member must have length {word} than or equal to {bound}");
+        self.broken(&quote(shown), &constraint);
+    }
+
+    fn typed(&self, fits: bool, wanted: &str, value: &Value) -> Result<()> {
+        if fits {
+            return Ok(());
+        }
+        let place = if self.path.is_empty() {
+            "The request"
+        } else {
+            &self.path
+        };
+        let message = format!("{place} must be {wanted}, not {}.", kind(value));
+        Err(Error::new(Code::Serialization, message))
+    }
+
+    fn at(&mut self, name: &str, check: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let length = self.path.len();
+        if length > 0 {
+            self.path.push('.');
+        }
+        self.path.push_str(name);
+        let result = check(self);
+        self.path.truncate(length);
+        result
+    }
+
+    fn join(&self, name: &str) -> String {
+        if self.path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.path)
+        }
+    }
+
+    fn broken(&mut self, quote: &str, constraint: &str) {
+        let violation = format!(
+            "{quote} at '{}' failed to satisfy constraint: {constraint}",
+            self.path
+        );
+        self.violation(violation);
+    }
+
+    fn violation(&mut self, violation: String) {
+        self.count += 1;
+        if self.violations.len() < MOST_REPORTED {
+            self.violations.push(violation);
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        if self.count == 0 {
+            return Ok(());
+        }
+        let noun = if self.count == 1 { "error" } else { "errors" };
+        let mut message = format!(
+            "{} validation {noun} detected: {}",
+            self.count,
+            self.violations.join("; ")
+        );
+        if self.count > self.violations.len() {
+            let _ = write!(message, "; and {} more", self.count - self.violations.len());
+        }
+        Err(Error::validation(message))
+    }
+}
+
+/// `Value 'x'`, or only `Value` where the value is sensitive or too large to show.
+fn quote(shown: Option<&str>) -> String {
+    let Some(text) = shown else {
+        return "Value".to_owned();
+    };
+    match text.char_indices().nth(LONGEST_QUOTE) {
+        None => format!("Value '{text}'"),
+        Some((end, _)) => format!("Value '{}...'", &text[..end]),
+    }
+}
+
+fn characters(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a Boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a structure",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::operation::Operation;
+
+    #[track_caller]
+    fn check(operation: &str, input: &str, want: &str) {
+        let operation = Operation::find(operation).unwrap();
+        let input = serde_json::from_str(input).unwrap();
+        let got = match super::validate(operation, &input) {
+            Ok(()) => "fits".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn a_request_that_fits() {
+        check(
+            "PutLabel",
+            r#"{"name":"fraud","description":null,"more":1}"#,
+            "fits",
+        );
+        check("GetLabels", "{}", "fits");
+        let prediction = r#"{"detectorId":"d","eventId":"e","eventTypeName":"t","eventVariables":{"a":null},
+            "entities":[{"entityType":"c","entityId":"UNKNOWN"}],"eventTimestamp":"2026-06-01T10:15:30Z"}"#;
+        check("GetEventPrediction", prediction, "fits");
+    }
+
+    #[test]
+    fn violations_are_collected_in_the_words_of_aws() {
+        check(
+            "GetEventPredictionMetadata",
+            r#"{"eventId":"ORD 1","detectorId":"d","detectorVersionId":"1","predictionTimestamp":"2026-06-01T10:15:30Z"}"#,
+            "ValidationException: 2 validation errors detected: Value 'ORD 1' at 'eventId' failed to satisfy constraint: \
+             Member must satisfy regular expression pattern: ^[0-9a-z_-]+$; Value null at 'eventTypeName' failed to \
+             satisfy constraint: Member must not be null",
+        );
+        check(
+            "GetLabels",
+            r#"{"maxResults":9}"#,
+            "ValidationException: 1 validation error detected: Value '9' at 'maxResults' failed to satisfy constraint: \
+             Member must have value greater than or equal to 10",
+        );
+        check(
+            "UpdateDetectorVersionStatus",
+            r#"{"detectorId":"d","detectorVersionId":"0","status":"ON"}"#,
+            "ValidationException: 2 validation errors detected: Value '0' at 'detectorVersionId' failed to satisfy \
+             constraint: Member must satisfy regular expression pattern: ^([1-9][0-9]*)$; Value 'ON' at 'status' failed \
+             to satisfy constraint: Member must satisfy enum value set: [DRAFT, ACTIVE, INACTIVE]",
+        );
+        check(
+            "CreateDetectorVersion",
+            r#"{"detectorId":"d","rules":[{"detectorId":"d","ruleId":"r","ruleVersion":"1"},{}]}"#,
+            "ValidationException: 3 validation errors detected: Value null at 'rules.2.member.detectorId' failed to satisfy \
+             constraint: Member must not be null; Value null at 'rules.2.member.ruleId' failed to satisfy constraint: \
+             Member must not be null; Value null at 'rules.2.member.ruleVersion' failed to satisfy constraint: Member \
+             must not be null",
+        );
+    }
+
+    #[test]
+    fn sensitive_values_are_not_quoted() {
+        check(
+            "CreateList",
+            r#"{"name":"cards","elements":[" 4111 "]}"#,
+            "ValidationException: 1 validation error detected: Value at 'elements.1.member' failed to satisfy constraint: \
+             Member must satisfy regular expression pattern: ^\\S+( +\\S+)*$",
+        );
+        check(
+            "SendEvent",
+            r#"{"eventId":"1","eventTypeName":"t","eventVariables":{"a":""},"entities":[],"eventTimestamp":"2026-06-01T10:15:30Z"}"#,
+            "ValidationException: 1 validation error detected: Value at 'eventVariables.a' failed to satisfy constraint: \
+             Member must have length greater than or equal to 1",
+        );
+    }
+
+    #[test]
+    fn a_wrong_json_type_is_another_exception() {
+        check(
+            "GetLabels",
+            r#"{"maxResults":"10"}"#,
+            "SerializationException: maxResults must be an integer, not a string.",
+        );
+        check(
+            "GetLabels",
+            "[]",
+            "SerializationException: The request must be a structure, not a list.",
+        );
+        check(
+            "BatchGetVariable",
+            r#"{"names":[1]}"#,
+            "SerializationException: names.1.member must be a string, not a number.",
+        );
+    }
+
+    #[test]
+    fn the_longest_message_is_bounded() {
+        let names = vec!["\"\""; 90].join(",");
+        let input =
+            serde_json::from_str(&format!("{{\"names\":[{names}],\"resourceARN\":\"\"}}")).unwrap();
+        let message = super::validate(Operation::UntagResource, &input)
+            .unwrap_err()
+            .message()
+            .to_owned();
+        assert!(message.len() < 10_000, "{message}");
+    }
+}

@@ -1,0 +1,222 @@
+//! Detectors: one event type, its rules, and versions that pin them.
+
+use serde::{Deserialize, Serialize};
+
+use super::page::{Listing, Page, Paging};
+use super::tags::{Tag, Tags};
+use super::{Empty, EventType, event_type_key, page, rules, versions};
+use crate::engine::Engine;
+use crate::store::{Change, Key, Range, Record};
+use protocol::text;
+use protocol::{Error, Result};
+
+/// A detector as stored; also the pointer to its active version.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Detector {
+    pub(crate) detector_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    pub(crate) event_type_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) active_version: Option<u32>,
+    /// The highest version number given out, so that none is given out twice.
+    pub(crate) last_version: u32,
+    last_updated_time: String,
+    created_time: String,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    tags: Tags,
+}
+
+impl Record for Detector {
+    fn key(&self) -> Key {
+        detector_key(&self.detector_id)
+    }
+}
+
+pub(crate) fn detector_key(detector_id: &str) -> Key {
+    Key::new("detector", detector_id)
+}
+
+pub(crate) async fn all(change: &Change<'_>) -> Result<Vec<Detector>> {
+    change.query(Range::all("detector")).await
+}
+
+pub(crate) fn missing(detector_id: &str) -> Error {
+    Error::not_found(format!("Detector '{detector_id}' does not exist."))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Put {
+    detector_id: String,
+    description: Option<String>,
+    event_type_name: String,
+    #[serde(default)]
+    tags: Vec<Tag>,
+}
+
+/// Creates a detector or replaces its description. Its event type is fixed: rules speak of it.
+pub(crate) async fn put(engine: &Engine, input: Put) -> Result<Empty> {
+    let mut change = engine.change().await?;
+    let now = text::milliseconds(engine.now());
+    let before: Option<Detector> = change.get(&detector_key(&input.detector_id)).await?;
+    let detector = match before {
+        Some(before) if before.event_type_name != input.event_type_name => {
+            let message = format!(
+                "Detector '{}' belongs to event type '{}', which cannot be changed.",
+                before.detector_id, before.event_type_name
+            );
+            return Err(Error::validation(message));
+        }
+        Some(before) => Detector {
+            description: input.description,
+            last_updated_time: now,
+            ..before
+        },
+        None => {
+            change.count("detector", 1, engine.options.quotas.detectors)?;
+            created(&change, input, now).await?
+        }
+    };
+    change.put(&detector)?;
+    engine.commit(change).await.map(|()| Empty {})
+}
+
+async fn created(change: &Change<'_>, input: Put, now: String) -> Result<Detector> {
+    let event_type: Option<EventType> = change.get(&event_type_key(&input.event_type_name)).await?;
+    if event_type.is_none() {
+        let message = format!("Event type '{}' does not exist.", input.event_type_name);
+        return Err(Error::validation(message));
+    }
+    Ok(Detector {
+        detector_id: input.detector_id,
+        description: input.description,
+        event_type_name: input.event_type_name,
+        active_version: None,
+        last_version: 0,
+        last_updated_time: now.clone(),
+        created_time: now,
+        tags: Tags::new(input.tags)?,
+    })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Get {
+    detector_id: Option<String>,
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Output {
+    detector_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    event_type_name: String,
+    last_updated_time: String,
+    created_time: String,
+    arn: String,
+}
+
+pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
+    let page: Page<Detector> = if let Some(detector_id) = &input.detector_id {
+        let found = engine.definitions.get(&detector_key(detector_id)).await?;
+        Page::one(found.ok_or_else(|| missing(detector_id))?)
+    } else {
+        let listing = Listing {
+            operation: "GetDetectors",
+            filters: "",
+            pk: "detector",
+            prefix: "",
+            usual: 10,
+        };
+        listing.page(engine, &input.paging).await?
+    };
+    Ok(page::output(
+        "detectors",
+        page.map(|detector| output(engine, detector)),
+    ))
+}
+
+fn output(engine: &Engine, detector: Detector) -> Output {
+    Output {
+        arn: engine.arn("detector", &detector.detector_id),
+        detector_id: detector.detector_id,
+        description: detector.description,
+        event_type_name: detector.event_type_name,
+        last_updated_time: detector.last_updated_time,
+        created_time: detector.created_time,
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Describe {
+    detector_id: String,
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DescribeOutput {
+    detector_id: String,
+    detector_version_summaries: Vec<versions::Summary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+    arn: String,
+}
+
+pub(crate) async fn describe(engine: &Engine, input: Describe) -> Result<DescribeOutput> {
+    let Describe {
+        detector_id,
+        paging,
+    } = input;
+    let found: Option<Detector> = engine.definitions.get(&detector_key(&detector_id)).await?;
+    found.ok_or_else(|| missing(&detector_id))?;
+    let listing = Listing {
+        operation: "DescribeDetector",
+        filters: "",
+        pk: &versions::partition(&detector_id),
+        prefix: "",
+        usual: 1000,
+    };
+    let page = listing.page(engine, &paging).await?.map(versions::summary);
+    Ok(DescribeOutput {
+        detector_version_summaries: page.rows,
+        next_token: page.next_token,
+        arn: engine.arn("detector", &detector_id),
+        detector_id,
+    })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Delete {
+    detector_id: String,
+}
+
+/// Refused while it has versions or rules.
+pub(crate) async fn delete(engine: &Engine, input: Delete) -> Result<Empty> {
+    let mut change = engine.change().await?;
+    let key = detector_key(&input.detector_id);
+    if change.get::<Detector>(&key).await?.is_none() {
+        return Ok(Empty {});
+    }
+    let remains = [
+        (versions::partition(&input.detector_id), "versions"),
+        (rules::partition(&input.detector_id), "rules"),
+    ];
+    for (pk, what) in remains {
+        if change.any(&pk, "").await? {
+            let message = format!("Detector '{}' still has {what}.", input.detector_id);
+            return Err(Error::conflict(message));
+        }
+    }
+    change.count("detector", -1, usize::MAX)?;
+    change.delete(key);
+    engine.commit(change).await.map(|()| Empty {})
+}

@@ -1,0 +1,418 @@
+//! Event types: which variables, entities and labels an event has.
+
+use ::rules::Rule;
+use model::history::Watched;
+use serde::{Deserialize, Serialize};
+
+use super::page::{Listing, Page, Paging};
+use super::tags::{Tag, Tags};
+use super::variables::{self, Variable};
+use super::{
+    ByName, Empty, Named, detectors, entity_types, labels, models, named_key, page, versions,
+};
+use crate::bundle::{self, BundleReference, EventTypeBundle};
+use crate::engine::Engine;
+use crate::habits::Habits;
+use crate::statistics::Totals;
+use crate::store::{Change, Key, Range, Record};
+use protocol::text;
+use protocol::{Error, Result};
+
+/// An event type as stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EventType {
+    pub(crate) name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    pub(crate) event_variables: Vec<String>,
+    pub(crate) labels: Vec<String>,
+    pub(crate) entity_types: Vec<String>,
+    event_ingestion: String,
+    event_orchestration: Orchestration,
+    last_updated_time: String,
+    created_time: String,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    tags: Tags,
+    /// What its models watch of its entities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    habits: Option<Habits>,
+    pub(crate) bundle: BundleReference,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Orchestration {
+    event_bridge_enabled: bool,
+}
+
+impl Record for EventType {
+    fn key(&self) -> Key {
+        event_type_key(&self.name)
+    }
+}
+
+pub(crate) fn event_type_key(name: &str) -> Key {
+    Key::new("event-type", name)
+}
+
+pub(crate) async fn all(change: &Change<'_>) -> Result<Vec<EventType>> {
+    change.query(Range::all("event-type")).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Put {
+    name: String,
+    description: Option<String>,
+    event_variables: Vec<String>,
+    #[serde(default)]
+    labels: Vec<String>,
+    entity_types: Vec<String>,
+    event_ingestion: Option<String>,
+    event_orchestration: Option<Orchestration>,
+    #[serde(default)]
+    tags: Vec<Tag>,
+}
+
+/// Creates an event type or replaces it. Ingestion and orchestration stay as they were where the
+/// request does not speak of them.
+pub(crate) async fn put(engine: &Engine, input: Put) -> Result<Empty> {
+    let mut change = engine.change().await?;
+    let before: Option<EventType> = change.get(&event_type_key(&input.name)).await?;
+    if before.is_none() {
+        change.count("event-type", 1, engine.options.quotas.event_types)?;
+    }
+    let mut event_type = merged(engine, input, before.as_ref())?;
+    check_names(&change, &event_type).await?;
+    let variables = event_variables(&change, &event_type).await?;
+    let resolved = resolve(&event_type, &variables);
+    if before.is_some_and(|before| removes_variables(&before, &event_type)) {
+        check_rules(&change, &resolved).await?;
+    }
+    event_type.bundle = bundle::save(&engine.definitions, &resolved).await?;
+    change.put(&event_type)?;
+    engine.commit(change).await.map(|()| Empty {})
+}
+
+fn merged(engine: &Engine, input: Put, before: Option<&EventType>) -> Result<EventType> {
+    let now = text::milliseconds(engine.now());
+    let ingestion = || before.map_or_else(|| "ENABLED".to_owned(), |b| b.event_ingestion.clone());
+    let off = Orchestration {
+        event_bridge_enabled: false,
+    };
+    let orchestration = before.map_or(off, |before| before.event_orchestration);
+    Ok(EventType {
+        name: input.name,
+        description: input.description,
+        event_variables: once(input.event_variables),
+        labels: once(input.labels),
+        entity_types: once(input.entity_types),
+        event_ingestion: input.event_ingestion.unwrap_or_else(ingestion),
+        event_orchestration: input.event_orchestration.unwrap_or(orchestration),
+        created_time: before.map_or_else(|| now.clone(), |before| before.created_time.clone()),
+        last_updated_time: now,
+        tags: match before {
+            Some(before) => before.tags.clone(),
+            None => Tags::new(input.tags)?,
+        },
+        habits: before.and_then(|before| before.habits.clone()),
+        bundle: BundleReference::default(),
+    })
+}
+
+/// Each name once, in the order given.
+fn once(names: Vec<String>) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    names
+        .into_iter()
+        .filter(|name| seen.insert(name.clone()))
+        .collect()
+}
+
+async fn check_names(change: &Change<'_>, event_type: &EventType) -> Result<()> {
+    let kinds = [
+        (&labels::KIND, &event_type.labels),
+        (&entity_types::KIND, &event_type.entity_types),
+    ];
+    for (kind, names) in kinds {
+        let keys = keys(names, |name| named_key(kind.name, name));
+        let found: Vec<Named> = change.many(&keys).await?;
+        let missing = names
+            .iter()
+            .filter(|name| !found.iter().any(|named| named.name == **name));
+        refuse_missing(kind.title, missing)?;
+    }
+    Ok(())
+}
+
+/// DynamoDB takes no empty key; an empty name does not exist anyway.
+fn keys(names: &[String], key: impl Fn(&str) -> Key) -> Vec<Key> {
+    names
+        .iter()
+        .filter(|name| !name.is_empty())
+        .map(|name| key(name))
+        .collect()
+}
+
+fn refuse_missing<'a>(title: &str, missing: impl Iterator<Item = &'a String>) -> Result<()> {
+    let missing: Vec<&str> = missing.map(String::as_str).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::validation(format!(
+        "{title}: {} do not exist.",
+        text::names(missing)
+    )))
+}
+
+/// The variables of an event type, in its order.
+async fn event_variables(change: &Change<'_>, event_type: &EventType) -> Result<Vec<Variable>> {
+    let names = &event_type.event_variables;
+    let found: Vec<Variable> = change.many(&keys(names, variables::key)).await?;
+    let missing = names
+        .iter()
+        .filter(|name| !found.iter().any(|v| v.name == **name));
+    refuse_missing("Variable", missing)?;
+    let computed: Vec<&str> = found
+        .iter()
+        .filter(|v| v.data_source != "EVENT")
+        .map(|v| v.name.as_str())
+        .collect();
+    if !computed.is_empty() {
+        let message = format!(
+            "An event does not bring variables of models: {}.",
+            text::names(computed)
+        );
+        return Err(Error::validation(message));
+    }
+    Ok(found)
+}
+
+fn resolve(event_type: &EventType, variables: &[Variable]) -> EventTypeBundle {
+    let variable = |name: &String| {
+        let variable = variables.iter().find(|variable| variable.name == *name)?;
+        Some(variable.bundled())
+    };
+    EventTypeBundle {
+        name: event_type.name.clone(),
+        ingestion: event_type.event_ingestion == "ENABLED",
+        orchestration: event_type.event_orchestration.event_bridge_enabled,
+        entity_types: event_type.entity_types.clone(),
+        labels: event_type.labels.clone(),
+        variables: event_type
+            .event_variables
+            .iter()
+            .filter_map(variable)
+            .collect(),
+        // Only events that are stored are learnt from, so only those are remembered.
+        habits: event_type
+            .habits
+            .clone()
+            .filter(|_| event_type.event_ingestion == "ENABLED"),
+    }
+}
+
+/// From now on, what entities do is remembered for a model: what it watches of all variables, and
+/// which labels mean fraud.
+pub(crate) async fn watch(
+    engine: &Engine,
+    change: &mut Change<'_>,
+    name: &str,
+    fraud: &[String],
+) -> Result<()> {
+    let found: Option<EventType> = change.get(&event_type_key(name)).await?;
+    let mut event_type = found.ok_or_else(|| missing(name))?;
+    let variables = event_variables(change, &event_type).await?;
+    let typed = variables.iter().filter_map(|variable| {
+        let kind = variable.variable_type.as_deref()?.parse().ok()?;
+        Some(model::Variable::new(variable.name.as_str(), kind))
+    });
+    let typed: Vec<model::Variable> = typed.collect();
+    let before = event_type.habits.clone();
+    let habits = event_type.habits.get_or_insert_with(|| Habits {
+        watched: Watched::new(&typed),
+        fraud: Vec::new(),
+    });
+    let news = fraud.iter().filter(|label| !habits.fraud.contains(label));
+    let news: Vec<String> = news.cloned().collect();
+    habits.fraud.extend(news);
+    if event_type.habits != before {
+        let resolved = resolve(&event_type, &variables);
+        event_type.bundle = bundle::save(&engine.definitions, &resolved).await?;
+        change.put(&event_type)?;
+    }
+    Ok(())
+}
+
+impl EventType {
+    pub(crate) fn habits(&self) -> Option<&Habits> {
+        self.habits.as_ref()
+    }
+}
+
+impl Engine {
+    /// Every event type there is.
+    pub(crate) async fn event_type_names(&self) -> Result<Vec<String>> {
+        let all: Vec<EventType> = self.definitions.query(Range::all("event-type")).await?;
+        Ok(all.into_iter().map(|event_type| event_type.name).collect())
+    }
+}
+
+fn removes_variables(before: &EventType, after: &EventType) -> bool {
+    before
+        .event_variables
+        .iter()
+        .any(|name| !after.event_variables.contains(name))
+}
+
+/// Refuses to take a variable from rules that a detector version has pinned.
+async fn check_rules(change: &Change<'_>, event_type: &EventTypeBundle) -> Result<()> {
+    for detector in detectors::all(change).await? {
+        if detector.event_type_name != event_type.name {
+            continue;
+        }
+        for rule in versions::pinned_rules(change, &detector.detector_id).await? {
+            let schema = event_type.schema(&rule.scores, rule.lists.iter().cloned());
+            if Rule::new(&rule.expression, &schema).is_err() {
+                return Err(Error::validation(format!(
+                    "Version {} of rule '{}' of detector '{}' uses a variable that event type '{}' would lose.",
+                    rule.rule_version, rule.rule_id, rule.detector_id, event_type.name
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes new bundles for the event types that have a variable which changes.
+pub(crate) async fn resolve_again(
+    engine: &Engine,
+    change: &mut Change<'_>,
+    changed: &Variable,
+) -> Result<()> {
+    for mut event_type in all(change).await? {
+        if !event_type.event_variables.contains(&changed.name) {
+            continue;
+        }
+        let mut variables = event_variables(change, &event_type).await?;
+        variables.retain(|variable| variable.name != changed.name);
+        variables.push(changed.clone());
+        let resolved = resolve(&event_type, &variables);
+        event_type.bundle = bundle::save(&engine.definitions, &resolved).await?;
+        change.put(&event_type)?;
+    }
+    Ok(())
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Get {
+    name: Option<String>,
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Output {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    event_variables: Vec<String>,
+    labels: Vec<String>,
+    entity_types: Vec<String>,
+    event_ingestion: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ingested_event_statistics: Option<Totals>,
+    event_orchestration: Orchestration,
+    last_updated_time: String,
+    created_time: String,
+    arn: String,
+}
+
+pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
+    let page: Page<EventType> = if let Some(name) = &input.name {
+        let found = engine.definitions.get(&event_type_key(name)).await?;
+        Page::one(found.ok_or_else(|| missing(name))?)
+    } else {
+        let listing = Listing {
+            operation: "GetEventTypes",
+            filters: "",
+            pk: "event-type",
+            prefix: "",
+            usual: 10,
+        };
+        listing.page(engine, &input.paging).await?
+    };
+    let mut rows = Vec::with_capacity(page.rows.len());
+    for event_type in page.rows {
+        rows.push(output(engine, event_type).await?);
+    }
+    Ok(page::output(
+        "eventTypes",
+        Page {
+            rows,
+            next_token: page.next_token,
+        },
+    ))
+}
+
+pub(crate) fn missing(name: &str) -> Error {
+    Error::not_found(format!("Event type '{name}' does not exist."))
+}
+
+pub(crate) fn not_stored(name: &str) -> Error {
+    Error::validation(format!(
+        "Event type '{name}' does not store events: its event ingestion is DISABLED."
+    ))
+}
+
+async fn output(engine: &Engine, event_type: EventType) -> Result<Output> {
+    Ok(Output {
+        ingested_event_statistics: engine.totals(&event_type.name).await?,
+        arn: engine.arn("event-type", &event_type.name),
+        name: event_type.name,
+        description: event_type.description,
+        event_variables: event_type.event_variables,
+        labels: event_type.labels,
+        entity_types: event_type.entity_types,
+        event_ingestion: event_type.event_ingestion,
+        event_orchestration: event_type.event_orchestration,
+        last_updated_time: event_type.last_updated_time,
+        created_time: event_type.created_time,
+    })
+}
+
+/// Refused while a detector or a model uses it.
+pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
+    let mut change = engine.change().await?;
+    let detectors = detectors::all(&change).await?;
+    if let Some(user) = detectors
+        .iter()
+        .find(|detector| detector.event_type_name == input.name)
+    {
+        let message = format!(
+            "Event type '{}' is used by detector '{}'.",
+            input.name, user.detector_id
+        );
+        return Err(Error::conflict(message));
+    }
+    let models = models::all(&change).await?;
+    if let Some(user) = models
+        .iter()
+        .find(|model| model.event_type_name == input.name)
+    {
+        let message = format!(
+            "Event type '{}' is used by model '{}'.",
+            input.name, user.model_id
+        );
+        return Err(Error::conflict(message));
+    }
+    let key = event_type_key(&input.name);
+    if change.get::<EventType>(&key).await?.is_some() {
+        change.count("event-type", -1, usize::MAX)?;
+        change.delete(key);
+        engine.commit(change).await?;
+    }
+    Ok(Empty {})
+}

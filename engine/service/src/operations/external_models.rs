@@ -1,0 +1,325 @@
+//! External models: SageMaker endpoints that a detector version asks.
+
+use serde::{Deserialize, Serialize};
+
+use super::page::{Listing, Page, Paging};
+use super::tags::{Tag, Tags};
+use super::variables::{self, Variable};
+use super::versions;
+use super::{Empty, EventType, event_type_key, page};
+use crate::bundle::{BundledExternalModel, BundledVariable};
+use crate::endpoints::{InputConfiguration, OutputConfiguration, Template};
+use crate::engine::Engine;
+use crate::store::{Change, Key, Range, Record};
+use protocol::text;
+use protocol::{Code, Error, Result};
+
+const PARTITION: &str = "external-model";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Status {
+    Associated,
+    Dissociated,
+}
+
+/// An external model as stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ExternalModel {
+    pub(crate) model_endpoint: String,
+    model_source: String,
+    invoke_model_endpoint_role_arn: String,
+    input_configuration: InputConfiguration,
+    output_configuration: OutputConfiguration,
+    model_endpoint_status: Status,
+    last_updated_time: String,
+    created_time: String,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    tags: Tags,
+}
+
+impl Record for ExternalModel {
+    fn key(&self) -> Key {
+        key(&self.model_endpoint)
+    }
+}
+
+fn key(endpoint: &str) -> Key {
+    Key::new(PARTITION, endpoint)
+}
+
+fn missing(endpoint: &str) -> Error {
+    Error::not_found(format!("External model '{endpoint}' does not exist."))
+}
+
+/// An external model whose answers go to this variable, if there is one.
+pub(crate) async fn user_of(change: &Change<'_>, variable: &str) -> Result<Option<String>> {
+    let all: Vec<ExternalModel> = change.query(Range::all(PARTITION)).await?;
+    let user = all.into_iter().find(|model| {
+        model
+            .output_configuration
+            .variables()
+            .any(|v| v == variable)
+    });
+    Ok(user.map(|model| model.model_endpoint))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Put {
+    model_endpoint: String,
+    model_source: String,
+    invoke_model_endpoint_role_arn: String,
+    input_configuration: InputConfiguration,
+    output_configuration: OutputConfiguration,
+    model_endpoint_status: Status,
+    #[serde(default)]
+    tags: Vec<Tag>,
+}
+
+/// Creates an external model or replaces it. Detector versions that use it follow at once.
+pub(crate) async fn put(engine: &Engine, input: Put) -> Result<Empty> {
+    check_role(engine, &input.invoke_model_endpoint_role_arn)?;
+    let mut change = engine.change().await?;
+    let before: Option<ExternalModel> = change.get(&key(&input.model_endpoint)).await?;
+    let now = text::milliseconds(engine.now());
+    let (created_time, tags) = match before {
+        Some(before) => (before.created_time, before.tags),
+        None => (now.clone(), Tags::new(input.tags)?),
+    };
+    let model = ExternalModel {
+        model_endpoint: input.model_endpoint,
+        model_source: input.model_source,
+        invoke_model_endpoint_role_arn: input.invoke_model_endpoint_role_arn,
+        input_configuration: input.input_configuration,
+        output_configuration: input.output_configuration,
+        model_endpoint_status: input.model_endpoint_status,
+        last_updated_time: now,
+        created_time,
+        tags,
+    };
+    let event_type = event_type(&change, &model).await?;
+    check_input(&model, event_type.as_ref())?;
+    let bundled = bundled(&change, &model).await?;
+    if model.model_endpoint_status == Status::Dissociated {
+        refuse_used(&change, &model.model_endpoint).await?;
+    } else {
+        versions::resolve_again(engine, &mut change, &bundled).await?;
+    }
+    // Last: see `Change::commit`.
+    change.put(&model)?;
+    engine.commit(change).await.map(|()| Empty {})
+}
+
+/// The role must be one of this account. (The engine calls the endpoint with its own
+/// credentials; see the differences in the guide.)
+fn check_role(engine: &Engine, arn: &str) -> Result<()> {
+    let mut parts = arn.splitn(6, ':');
+    let parts: [Option<&str>; 6] = std::array::from_fn(|_| parts.next());
+    let [
+        Some("arn"),
+        Some(partition),
+        Some("iam"),
+        Some(""),
+        Some(account),
+        Some(role),
+    ] = parts
+    else {
+        return Err(Error::validation(
+            "The invokeModelEndpointRoleArn is not the ARN of a role.",
+        ));
+    };
+    if !partition.starts_with("aws") || !role.starts_with("role/") {
+        return Err(Error::validation(
+            "The invokeModelEndpointRoleArn is not the ARN of a role.",
+        ));
+    }
+    if account != engine.options.account {
+        return Err(Error::new(
+            Code::AccessDenied,
+            format!(
+                "The role of invokeModelEndpointRoleArn must be one of account {}.",
+                engine.options.account
+            ),
+        ));
+    }
+    Ok(())
+}
+
+async fn event_type(change: &Change<'_>, model: &ExternalModel) -> Result<Option<EventType>> {
+    let Some(name) = &model.input_configuration.event_type_name else {
+        return Ok(None);
+    };
+    let found = change.get(&event_type_key(name)).await?;
+    found
+        .ok_or_else(|| Error::validation(format!("Event type '{name}' does not exist.")))
+        .map(Some)
+}
+
+fn check_input(model: &ExternalModel, event_type: Option<&EventType>) -> Result<()> {
+    let input = &model.input_configuration;
+    let Some(template) = input.template()? else {
+        return Ok(());
+    };
+    let template = Template::new(template)?;
+    template.check(input.format)?;
+    let Some(event_type) = event_type else {
+        return Err(Error::validation(
+            "An inputConfiguration with useEventVariables needs an eventTypeName.",
+        ));
+    };
+    let unknown: Vec<&str> = template
+        .variables()
+        .filter(|name| !event_type.event_variables.iter().any(|v| v == name))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(Error::validation(format!(
+        "The template names variables {} that are not included in event type '{}'.",
+        text::names(unknown),
+        event_type.name
+    )))
+}
+
+/// What a detector version pins of an external model.
+async fn bundled(change: &Change<'_>, model: &ExternalModel) -> Result<BundledExternalModel> {
+    model.output_configuration.check()?;
+    let names: Vec<&str> = model.output_configuration.variables().collect();
+    let keys: Vec<Key> = names
+        .iter()
+        .filter(|name| !name.is_empty())
+        .map(|name| variables::key(name))
+        .collect();
+    let found: Vec<Variable> = change.many(&keys).await?;
+    let mut outputs = Vec::new();
+    for name in names {
+        let variable = found
+            .iter()
+            .find(|variable| variable.name == name)
+            .ok_or_else(|| Error::validation(format!("Variable '{name}' does not exist.")))?;
+        if variable.data_source != "EXTERNAL_MODEL_SCORE" {
+            return Err(Error::validation(format!(
+                "Variable '{name}' must have the data source EXTERNAL_MODEL_SCORE to hold a model's answer."
+            )));
+        }
+        if outputs.iter().any(|v: &BundledVariable| v.name == name) {
+            return Err(Error::validation(format!(
+                "Variable '{name}' is in the outputConfiguration twice."
+            )));
+        }
+        outputs.push(variable.bundled());
+    }
+    Ok(BundledExternalModel {
+        model_endpoint: model.model_endpoint.clone(),
+        model_source: model.model_source.clone(),
+        input: model.input_configuration.clone(),
+        output: model.output_configuration.clone(),
+        variables: outputs,
+    })
+}
+
+/// Finds the external models that a detector version over an event type is to ask.
+pub(crate) async fn find(
+    change: &Change<'_>,
+    event_type: &str,
+    endpoints: &[String],
+) -> Result<Vec<BundledExternalModel>> {
+    let mut found: Vec<BundledExternalModel> = Vec::new();
+    for endpoint in endpoints {
+        if found.iter().any(|model| model.model_endpoint == *endpoint) {
+            return Err(Error::validation(format!(
+                "External model '{endpoint}' is in the version twice."
+            )));
+        }
+        let model: Option<ExternalModel> = match endpoint.as_str() {
+            "" => None,
+            endpoint => change.get(&key(endpoint)).await?,
+        };
+        let model = model.ok_or_else(|| missing(endpoint))?;
+        if model.model_endpoint_status != Status::Associated {
+            return Err(Error::validation(format!(
+                "External model '{endpoint}' is DISSOCIATED: only one that is ASSOCIATED can be used."
+            )));
+        }
+        let bound = model.input_configuration.event_type_name.as_deref();
+        if let Some(other) = bound.filter(|bound| *bound != event_type) {
+            return Err(Error::validation(format!(
+                "External model '{endpoint}' belongs to event type '{other}', not to '{event_type}'."
+            )));
+        }
+        found.push(bundled(change, &model).await?);
+    }
+    Ok(found)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Get {
+    model_endpoint: Option<String>,
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+/// An external model as answered: as stored, without tags, with its ARN.
+#[derive(Debug, Serialize)]
+struct Output {
+    #[serde(flatten)]
+    model: ExternalModel,
+    arn: String,
+}
+
+pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
+    let page: Page<ExternalModel> = if let Some(endpoint) = &input.model_endpoint {
+        let found = match endpoint.as_str() {
+            "" => None,
+            endpoint => engine.definitions.get(&key(endpoint)).await?,
+        };
+        Page::one(found.ok_or_else(|| missing(endpoint))?)
+    } else {
+        let listing = Listing {
+            operation: "GetExternalModels",
+            filters: "",
+            pk: PARTITION,
+            prefix: "",
+            usual: 10,
+        };
+        listing.page(engine, &input.paging).await?
+    };
+    let output = |model: ExternalModel| Output {
+        arn: engine.arn(PARTITION, &model.model_endpoint),
+        model: ExternalModel {
+            tags: Tags::default(),
+            ..model
+        },
+    };
+    Ok(page::output("externalModels", page.map(output)))
+}
+
+async fn refuse_used(change: &Change<'_>, endpoint: &String) -> Result<()> {
+    match versions::user_of_endpoint(change, endpoint).await? {
+        None => Ok(()),
+        Some((detector, version)) => Err(Error::conflict(format!(
+            "External model '{endpoint}' is used by version {version} of detector '{detector}'."
+        ))),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Delete {
+    model_endpoint: String,
+}
+
+/// Refused while a detector version uses it.
+pub(crate) async fn delete(engine: &Engine, input: Delete) -> Result<Empty> {
+    let mut change = engine.change().await?;
+    let key = key(&input.model_endpoint);
+    if change.get::<ExternalModel>(&key).await?.is_none() {
+        return Ok(Empty {});
+    }
+    refuse_used(&change, &input.model_endpoint).await?;
+    change.delete(key);
+    engine.commit(change).await.map(|()| Empty {})
+}

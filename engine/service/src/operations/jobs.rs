@@ -1,0 +1,307 @@
+//! Jobs: batch imports, batch predictions, and the deletion of an event type's events.
+//!
+//! The operations write down what is to be done and show how far it is; [`crate::jobs`] does it,
+//! in another process if need be.
+
+use serde::{Deserialize, Serialize};
+
+use super::page::{Listing, Page, Paging};
+use super::tags::{Tag, Tags};
+use super::{Empty, event_types, page};
+use crate::engine::Engine;
+use crate::jobs::{Files, Job, JobKind, JobStatus, Judge, Location, State, job_key};
+use protocol::text;
+use protocol::{Error, Result};
+
+/// The input of an operation on one job.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ById {
+    job_id: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CreateImport {
+    job_id: String,
+    event_type_name: String,
+    #[serde(flatten)]
+    files: Files,
+    #[serde(default)]
+    tags: Vec<Tag>,
+}
+
+pub(crate) async fn create_import(engine: &Engine, input: CreateImport) -> Result<Empty> {
+    let name = &input.event_type_name;
+    let event_type = engine.event_type(name).await?;
+    let event_type = event_type.ok_or_else(|| event_types::missing(name))?;
+    if !event_type.ingestion {
+        return Err(event_types::not_stored(name));
+    }
+    let kind = JobKind::BatchImport;
+    let mut job = Job::new(engine, kind, input.job_id, input.event_type_name);
+    job.files = Some(input.files);
+    job.tags = Tags::new(input.tags)?;
+    create(engine, job).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CreatePrediction {
+    job_id: String,
+    event_type_name: String,
+    detector_name: String,
+    detector_version: Option<String>,
+    #[serde(flatten)]
+    files: Files,
+    #[serde(default)]
+    tags: Vec<Tag>,
+}
+
+/// The version is settled here: one that is activated while the job runs changes nothing.
+pub(crate) async fn create_prediction(engine: &Engine, input: CreatePrediction) -> Result<Empty> {
+    let name = &input.event_type_name;
+    if engine.event_type(name).await?.is_none() {
+        return Err(event_types::missing(name));
+    }
+    // The shape has checked that it is a number of at most five digits.
+    let version = input
+        .detector_version
+        .and_then(|version| version.parse().ok());
+    let ready = engine.ready(&input.detector_name, version).await?;
+    let decides_on = &ready.compiled.event_type.name;
+    if decides_on != name {
+        return Err(Error::validation(format!(
+            "Detector '{}' decides on event type '{decides_on}', not on '{name}'.",
+            input.detector_name
+        )));
+    }
+    let kind = JobKind::BatchPrediction;
+    let mut job = Job::new(engine, kind, input.job_id, input.event_type_name);
+    job.files = Some(input.files);
+    job.detector = Some(Judge {
+        detector_name: input.detector_name,
+        detector_version: ready.compiled.version.detector_version_id.to_string(),
+    });
+    job.tags = Tags::new(input.tags)?;
+    create(engine, job).await
+}
+
+/// An id is used once, for as long as its job's record is kept.
+async fn create(engine: &Engine, job: Job) -> Result<Empty> {
+    if let Some(files) = &job.files {
+        Location::object("inputPath", &files.input_path)?;
+        Location::folder("outputPath", &files.output_path)?;
+    }
+    let mut change = engine.change().await?;
+    let key = job_key(job.kind, &job.job_id);
+    if change.get::<Job>(&key).await?.is_some() {
+        return Err(Error::validation(format!(
+            "{} '{}' already exists: the id of a past job cannot be used again.",
+            job.kind.title(),
+            job.job_id
+        )));
+    }
+    change.put(&job)?;
+    change.put(&job.open())?;
+    engine.commit(change).await.map(|()| Empty {})
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Get {
+    job_id: Option<String>,
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+/// A job on the wire: `BatchImport` and `BatchPrediction` of the service model.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Output {
+    job_id: String,
+    status: JobStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_reason: Option<String>,
+    start_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completion_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_heartbeat_time: Option<String>,
+    #[serde(flatten)]
+    files: Option<Files>,
+    event_type_name: String,
+    #[serde(flatten)]
+    detector: Option<Judge>,
+    arn: String,
+    processed_records_count: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_records_count: Option<u64>,
+    total_records_count: u64,
+}
+
+pub(crate) async fn get_imports(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
+    let listing = ("GetBatchImportJobs", "batchImports");
+    get(engine, JobKind::BatchImport, listing, input).await
+}
+
+pub(crate) async fn get_predictions(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
+    let listing = ("GetBatchPredictionJobs", "batchPredictions");
+    get(engine, JobKind::BatchPrediction, listing, input).await
+}
+
+async fn get(
+    engine: &Engine,
+    kind: JobKind,
+    (operation, member): (&'static str, &'static str),
+    input: Get,
+) -> Result<impl Serialize + use<>> {
+    let page: Page<Job> = if let Some(job_id) = &input.job_id {
+        Page::one(existing(engine, kind, job_id).await?)
+    } else {
+        let listing = Listing {
+            operation,
+            filters: "",
+            pk: kind.name(),
+            prefix: "",
+            usual: 50,
+        };
+        listing.page(engine, &input.paging).await?
+    };
+    let runs: Vec<&str> = page.rows.iter().map(|job| job.run.as_str()).collect();
+    let mut states = State::load_all(engine, &runs).await?.into_iter();
+    let row = |job: Job| Some(output(engine, job, states.next()?));
+    let rows = page.rows.into_iter().filter_map(row).collect();
+    let next_token = page.next_token;
+    Ok(page::output(member, Page { rows, next_token }))
+}
+
+async fn existing(engine: &Engine, kind: JobKind, job_id: &str) -> Result<Job> {
+    let found = engine.definitions.get(&job_key(kind, job_id)).await?;
+    found.ok_or_else(|| Error::not_found(format!("{} '{job_id}' does not exist.", kind.title())))
+}
+
+fn output(engine: &Engine, job: Job, state: State) -> Output {
+    let predicts = job.kind == JobKind::BatchPrediction;
+    Output {
+        start_time: text::seconds(job.started()),
+        arn: engine.arn(job.kind.name(), &job.job_id),
+        job_id: job.job_id,
+        status: state.status,
+        failure_reason: state.failure_reason,
+        completion_time: state.completion_time,
+        last_heartbeat_time: state.heartbeat_time.filter(|_| predicts),
+        files: job.files,
+        event_type_name: job.event_type_name,
+        detector: job.detector,
+        processed_records_count: state.processed,
+        failed_records_count: (!predicts).then_some(state.failed),
+        total_records_count: state.total,
+    }
+}
+
+pub(crate) async fn cancel_import(engine: &Engine, input: ById) -> Result<Empty> {
+    cancel(engine, JobKind::BatchImport, &input.job_id).await
+}
+
+pub(crate) async fn cancel_prediction(engine: &Engine, input: ById) -> Result<Empty> {
+    cancel(engine, JobKind::BatchPrediction, &input.job_id).await
+}
+
+/// A job that somebody has begun is ended by whoever works on it.
+async fn cancel(engine: &Engine, kind: JobKind, job_id: &str) -> Result<Empty> {
+    let job = existing(engine, kind, job_id).await?;
+    let mut state = State::load(engine, &job.run).await?;
+    match state.status {
+        JobStatus::Canceled | JobStatus::CancelInProgress => return Ok(Empty {}),
+        JobStatus::Complete | JobStatus::Failed => {
+            return Err(Error::validation(format!(
+                "{} '{job_id}' has ended with {}: only a job in progress can be canceled.",
+                kind.title(),
+                state.status.name()
+            )));
+        }
+        _ if state.is_untouched() => state.end(JobStatus::Canceled, engine.now()),
+        _ => state.status = JobStatus::CancelInProgress,
+    }
+    state.save(engine, None).await.map(|()| Empty {})
+}
+
+pub(crate) async fn delete_import(engine: &Engine, input: ById) -> Result<Empty> {
+    delete(engine, JobKind::BatchImport, &input.job_id).await
+}
+
+pub(crate) async fn delete_prediction(engine: &Engine, input: ById) -> Result<Empty> {
+    delete(engine, JobKind::BatchPrediction, &input.job_id).await
+}
+
+/// Deletes the record of a job that has ended; what it wrote stays.
+async fn delete(engine: &Engine, kind: JobKind, job_id: &str) -> Result<Empty> {
+    let mut change = engine.change().await?;
+    let key = job_key(kind, job_id);
+    let Some(job) = change.get::<Job>(&key).await? else {
+        return Ok(Empty {});
+    };
+    let state = State::load(engine, &job.run).await?;
+    if !state.status.has_ended() {
+        return Err(Error::validation(format!(
+            "{} '{job_id}' is in status {}: cancel it first.",
+            kind.title(),
+            state.status.name()
+        )));
+    }
+    change.delete(key);
+    engine.commit(change).await?;
+    State::delete(engine, &job.run).await.map(|()| Empty {})
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ByEventType {
+    event_type_name: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DeletionOutput {
+    event_type_name: String,
+    events_deletion_status: JobStatus,
+}
+
+/// Begins the deletion; one that has ended before makes room for it.
+pub(crate) async fn delete_events(engine: &Engine, input: ByEventType) -> Result<DeletionOutput> {
+    let name = input.event_type_name;
+    if engine.event_type(&name).await?.is_none() {
+        return Err(event_types::missing(&name));
+    }
+    let mut change = engine.change().await?;
+    let kind = JobKind::EventsDeletion;
+    let before: Option<Job> = change.get(&job_key(kind, &name)).await?;
+    if let Some(before) = &before
+        && !State::load(engine, &before.run).await?.status.has_ended()
+    {
+        let message = format!("The events of event type '{name}' are being deleted already.");
+        return Err(Error::conflict(message));
+    }
+    let job = Job::new(engine, kind, name.clone(), name);
+    change.put(&job)?;
+    change.put(&job.open())?;
+    engine.commit(change).await?;
+    if let Some(before) = before {
+        State::delete(engine, &before.run).await?;
+    }
+    Ok(DeletionOutput {
+        event_type_name: job.event_type_name,
+        events_deletion_status: JobStatus::InProgressInitializing,
+    })
+}
+
+pub(crate) async fn deletion_status(engine: &Engine, input: ByEventType) -> Result<DeletionOutput> {
+    let kind = JobKind::EventsDeletion;
+    let job = existing(engine, kind, &input.event_type_name).await?;
+    let state = State::load(engine, &job.run).await?;
+    Ok(DeletionOutput {
+        event_type_name: job.event_type_name,
+        events_deletion_status: state.status,
+    })
+}

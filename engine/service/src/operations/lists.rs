@@ -1,0 +1,516 @@
+//! Lists: elements that rules test with `in @name`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::page::{Listing, Page, Paging};
+use super::tags::{Tag, Tags};
+use super::{ByName, Empty, page, rules, variables};
+use crate::engine::Engine;
+use crate::lists::{self, Edit, Element, Elements, Entry, Head, List, New, Note, head_key};
+use crate::store::{Change, Range};
+use protocol::Operation;
+use protocol::page_token::{self, Scope};
+use protocol::text;
+use protocol::wire::validate_and_read_input;
+use protocol::{Error, Result};
+
+const USUAL_ELEMENTS: usize = 1000;
+
+/// The names of all lists.
+pub(crate) async fn names(change: &Change<'_>) -> Result<Vec<String>> {
+    let heads: Vec<Head> = change.query(Range::all("list")).await?;
+    Ok(heads.into_iter().map(|head| head.name).collect())
+}
+
+fn missing(name: &str) -> Error {
+    Error::not_found(format!("List '{name}' does not exist."))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Create {
+    name: String,
+    #[serde(default)]
+    elements: Vec<Element>,
+    variable_type: Option<String>,
+    description: Option<String>,
+    #[serde(default)]
+    tags: Vec<Tag>,
+}
+
+pub(crate) async fn create(engine: &Engine, input: Create) -> Result<Empty> {
+    check_type(input.variable_type.as_deref())?;
+    let elements: Elements = input.elements.into_iter().collect();
+    check_size(engine, &elements)?;
+    let mut change = engine.change().await?;
+    if change.get::<Head>(&head_key(&input.name)).await?.is_some() {
+        return Err(Error::validation(format!(
+            "List '{}' already exists.",
+            input.name
+        )));
+    }
+    change.count("list", 1, engine.options.quotas.lists)?;
+    let new = New {
+        name: input.name,
+        description: input.description,
+        variable_type: input.variable_type,
+        tags: Tags::new(input.tags)?,
+        now: text::milliseconds(engine.now()),
+    };
+    let head = lists::create(&engine.definitions, new, &elements).await?;
+    change.put(&head)?;
+    engine.commit(change).await.map(|()| Empty {})
+}
+
+fn check_type(variable_type: Option<&str>) -> Result<()> {
+    match variable_type {
+        Some(variable_type) if !variables::is_text_type(variable_type) => {
+            Err(Error::validation(format!(
+                "'{variable_type}' is not a variable type of data type STRING, which lists are for."
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_size(engine: &Engine, elements: &Elements) -> Result<()> {
+    let most = engine.options.quotas.list_elements;
+    if elements.len() <= most {
+        return Ok(());
+    }
+    Err(Error::validation(format!(
+        "A list may have at most {most} elements."
+    )))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum UpdateMode {
+    Replace,
+    Append,
+    Remove,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Update {
+    name: String,
+    elements: Option<Vec<Element>>,
+    description: Option<String>,
+    update_mode: Option<UpdateMode>,
+    variable_type: Option<String>,
+}
+
+pub(crate) async fn update(engine: &Engine, input: Update) -> Result<Empty> {
+    let mut change = engine.change().await?;
+    let head: Option<Head> = change.get(&head_key(&input.name)).await?;
+    let before = head.ok_or_else(|| missing(&input.name))?;
+    let mut head = before.clone();
+    settle_type(&mut head, input.variable_type)?;
+    head.description = input.description.or(head.description);
+    head.updated_time = text::milliseconds(engine.now());
+    match (input.elements, input.update_mode) {
+        (Some(elements), Some(mode)) => {
+            edit(engine, &mut change, &mut head, elements, mode).await?;
+        }
+        (None, None) => {}
+        _ => {
+            return Err(Error::validation(
+                "Give elements and updateMode together, or neither.",
+            ));
+        }
+    }
+    change.put(&head)?;
+    engine.commit(change).await?;
+    lists::sweep(&engine.definitions, &before, Some(&head)).await;
+    Ok(Empty {})
+}
+
+/// A variable type is set once and never changed.
+fn settle_type(head: &mut Head, variable_type: Option<String>) -> Result<()> {
+    check_type(variable_type.as_deref())?;
+    match (&head.variable_type, variable_type) {
+        (Some(before), Some(after)) if *before != after => Err(Error::validation(format!(
+            "List '{}' is of variable type {before}, which cannot be changed.",
+            head.name
+        ))),
+        (None, Some(after)) => {
+            head.variable_type = Some(after);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn edit(
+    engine: &Engine,
+    change: &mut Change<'_>,
+    head: &mut Head,
+    given: Vec<Element>,
+    mode: UpdateMode,
+) -> Result<()> {
+    let list = current(engine, head).await?;
+    let (alive, expired) = without_expired(engine, &list);
+    let mut edit = difference(&alive, given, mode);
+    edit.removed.extend(expired);
+    write(engine, change, head, &list, edit).await
+}
+
+async fn current(engine: &Engine, head: &Head) -> Result<List> {
+    let known = engine.cache.list(&head.name);
+    let list = lists::at(&engine.definitions, head, known.as_deref(), engine.now()).await?;
+    // The base is gone only if another process has changed the list since.
+    list.ok_or_else(Error::write_conflict)
+}
+
+/// What the list holds now, and the elements whose time is over.
+fn without_expired(engine: &Engine, list: &List) -> (Arc<Elements>, Vec<Element>) {
+    let expired = list.elements.expired(engine.now().as_second());
+    if expired.is_empty() {
+        return (Arc::clone(&list.elements), expired);
+    }
+    let removal = Edit {
+        added: Vec::new(),
+        removed: expired.clone(),
+    };
+    let mut alive = (*list.elements).clone();
+    removal.apply(&mut alive);
+    (Arc::new(alive), expired)
+}
+
+async fn write(
+    engine: &Engine,
+    change: &mut Change<'_>,
+    head: &mut Head,
+    list: &List,
+    edit: Edit,
+) -> Result<()> {
+    if edit.is_empty() {
+        return Ok(());
+    }
+    let mut elements = (*list.elements).clone();
+    edit.apply(&mut elements);
+    check_size(engine, &elements)?;
+    lists::record(&engine.definitions, change, head, edit, &elements).await
+}
+
+/// What an update adds and removes; elements that are there already are not added again.
+fn difference(before: &Elements, given: Vec<Element>, mode: UpdateMode) -> Edit {
+    let given: Elements = given.into_iter().collect();
+    let added = || {
+        let new = given.iter().filter(|element| !before.contains(element));
+        new.cloned().map(Entry::Plain).collect()
+    };
+    let those = |elements: &Elements, other: &Elements, both: bool| {
+        let some = elements.iter().filter(|e| other.contains(e) == both);
+        some.cloned().collect()
+    };
+    match mode {
+        UpdateMode::Append => Edit {
+            added: added(),
+            removed: Vec::new(),
+        },
+        UpdateMode::Remove => Edit {
+            added: Vec::new(),
+            removed: those(&given, before, true),
+        },
+        UpdateMode::Replace => Edit {
+            added: added(),
+            removed: those(before, &given, false),
+        },
+    }
+}
+
+/// An element of a list with what the API does not know of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ListEntry {
+    /// The element. It may be personal data.
+    pub element: String,
+    /// From when on it is in the list no more.
+    pub expires: Option<jiff::Timestamp>,
+    /// Why it is there.
+    pub reason: Option<String>,
+    /// Who put it there.
+    pub author: Option<String>,
+}
+
+impl Engine {
+    /// Adds entries to a list, or changes what is known of those that are there. For the API they
+    /// are elements like any others, for as long as they last.
+    ///
+    /// # Errors
+    /// As `UpdateList`.
+    pub async fn put_list_entries(&self, list: &str, entries: &[ListEntry]) -> Result<()> {
+        super::again(|| Box::pin(put_entries(self, list, entries))).await
+    }
+
+    /// The entries of a list that have not expired.
+    ///
+    /// # Errors
+    /// As `GetListElements`.
+    pub async fn list_entries(&self, name: &str) -> Result<Vec<ListEntry>> {
+        let list = lists::load(&self.definitions, name, None, self.now()).await?;
+        let list = list.ok_or_else(|| missing(name))?;
+        let (alive, _) = without_expired(self, &list);
+        let entry = |(element, note): (&Element, Option<&Note>)| {
+            let note = note.cloned().unwrap_or_default();
+            let expires = note.expires;
+            ListEntry {
+                element: element.clone().into(),
+                expires: expires.and_then(|time| jiff::Timestamp::from_second(time).ok()),
+                reason: note.reason,
+                author: note.author,
+            }
+        };
+        Ok(alive.notes().map(entry).collect())
+    }
+
+    /// What is stored of some elements, list by list: `is_wanted` is asked with the list's variable
+    /// type and an element. Elements that were taken out or have expired are found too, as long as
+    /// the list's log or base holds them.
+    ///
+    /// # Errors
+    /// The table fails.
+    pub async fn find_list_elements(
+        &self,
+        is_wanted: impl Fn(Option<&str>, &str) -> bool,
+    ) -> Result<BTreeMap<String, Vec<String>>> {
+        let heads: Vec<Head> = self.definitions.query(Range::all("list")).await?;
+        let mut found = BTreeMap::new();
+        for head in heads {
+            let Some((head, stored)) = stored(self, &head.name).await? else {
+                continue;
+            };
+            let ty = head.variable_type.as_deref();
+            let wanted = stored.into_iter().map(String::from);
+            let wanted: Vec<String> = wanted.filter(|element| is_wanted(ty, element)).collect();
+            if !wanted.is_empty() {
+                found.insert(head.name, wanted);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes elements from a list and from everything that is stored of its past.
+    ///
+    /// # Errors
+    /// There is no such list, or the table fails.
+    pub async fn erase_list_elements(&self, list: &str, elements: &[String]) -> Result<()> {
+        super::again(|| Box::pin(erase(self, list, elements))).await
+    }
+}
+
+/// A list's head and all that is stored of its elements.
+async fn stored(engine: &Engine, name: &str) -> Result<Option<(Head, BTreeSet<Element>)>> {
+    super::again(async || {
+        let Some(head) = engine.definitions.get::<Head>(&head_key(name)).await? else {
+            return Ok(None);
+        };
+        let stored = lists::stored(&engine.definitions, &head).await?;
+        // The base is gone only if another process has written the list anew.
+        stored.map_or_else(
+            || Err(Error::write_conflict()),
+            |stored| Ok(Some((head, stored))),
+        )
+    })
+    .await
+}
+
+async fn erase(engine: &Engine, name: &str, gone: &[String]) -> Result<()> {
+    let mut change = engine.change().await?;
+    let head: Option<Head> = change.get(&head_key(name)).await?;
+    let before = head.ok_or_else(|| missing(name))?;
+    let mut head = before.clone();
+    head.updated_time = text::milliseconds(engine.now());
+    let list = current(engine, &head).await?;
+    let edit = Edit {
+        added: Vec::new(),
+        removed: gone.iter().cloned().map(Element::from).collect(),
+    };
+    let mut elements = (*list.elements).clone();
+    edit.apply(&mut elements);
+    lists::rewrite(&engine.definitions, &mut head, &elements).await?;
+    change.put(&head)?;
+    engine.commit(change).await?;
+    // What stays behind here would be what was to be erased: that is an error.
+    lists::remove(&engine.definitions, &before).await
+}
+
+async fn put_entries(engine: &Engine, name: &str, entries: &[ListEntry]) -> Result<()> {
+    let elements: Vec<&str> = entries.iter().map(|entry| entry.element.as_str()).collect();
+    let request = serde_json::json!({"name": name, "elements": elements, "updateMode": "APPEND"});
+    validate_and_read_input::<Update>(Operation::UpdateList, &request)?;
+    let mut change = engine.change().await?;
+    let head: Option<Head> = change.get(&head_key(name)).await?;
+    let before = head.ok_or_else(|| missing(name))?;
+    let mut head = before.clone();
+    head.updated_time = text::milliseconds(engine.now());
+    let list = current(engine, &head).await?;
+    let added = entries.iter().cloned().map(|entry| Entry::Noted {
+        text: entry.element.into(),
+        note: Arc::new(Note {
+            expires: entry.expires.map(jiff::Timestamp::as_second),
+            reason: entry.reason,
+            author: entry.author,
+        }),
+    });
+    let edit = Edit {
+        added: added.collect(),
+        removed: without_expired(engine, &list).1,
+    };
+    write(engine, &mut change, &mut head, &list, edit).await?;
+    change.put(&head)?;
+    engine.commit(change).await?;
+    lists::sweep(&engine.definitions, &before, Some(&head)).await;
+    Ok(())
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct GetElements {
+    name: String,
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ElementsOutput {
+    elements: Vec<Element>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+/// A page of elements, in their order, so that edits between two pages skip and repeat nothing
+/// that stays.
+pub(crate) async fn elements(engine: &Engine, input: GetElements) -> Result<ElementsOutput> {
+    let scope = Scope::new("GetListElements", &input.name);
+    let token = input.paging.next_token.as_deref();
+    let after: Option<Element> = page_token::decode(&scope, token, engine.now())?;
+    let known = engine.cache.list(&input.name);
+    let list = lists::load(
+        &engine.definitions,
+        &input.name,
+        known.as_deref(),
+        engine.now(),
+    )
+    .await?;
+    let list: List = list.ok_or_else(|| missing(&input.name))?;
+    let size = input.paging.max_results.unwrap_or(USUAL_ELEMENTS);
+    let (alive, _) = without_expired(engine, &list);
+    let mut rest = alive.after(after).cloned();
+    let elements: Vec<Element> = rest.by_ref().take(size).collect();
+    let end = elements.last().filter(|_| rest.next().is_some());
+    let next_token = end
+        .map(|end| page_token::encode(&scope, end, engine.now()))
+        .transpose()?;
+    engine.cache.keep_list(&input.name, list.clone());
+    Ok(ElementsOutput {
+        elements,
+        next_token,
+    })
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct GetMetadata {
+    name: Option<String>,
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variable_type: Option<String>,
+    created_time: String,
+    updated_time: String,
+    arn: String,
+}
+
+pub(crate) async fn metadata(
+    engine: &Engine,
+    input: GetMetadata,
+) -> Result<impl Serialize + use<>> {
+    let page: Page<Head> = if let Some(name) = &input.name {
+        let found = engine.definitions.get(&head_key(name)).await?;
+        Page::one(found.ok_or_else(|| missing(name))?)
+    } else {
+        let listing = Listing {
+            operation: "GetListsMetadata",
+            filters: "",
+            pk: "list",
+            prefix: "",
+            usual: 50,
+        };
+        listing.page(engine, &input.paging).await?
+    };
+    let row = |head: Head| Metadata {
+        arn: engine.arn("list", &head.name),
+        name: head.name,
+        description: head.description,
+        variable_type: head.variable_type,
+        created_time: head.created_time,
+        updated_time: head.updated_time,
+    };
+    Ok(page::output("lists", page.map(row)))
+}
+
+/// Refused while a rule version uses it.
+pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
+    let mut change = engine.change().await?;
+    let Some(head) = change.get::<Head>(&head_key(&input.name)).await? else {
+        return Ok(Empty {});
+    };
+    let rules = rules::all(&change).await?;
+    if let Some(user) = rules.iter().find(|rule| rule.lists.contains(&input.name)) {
+        let message = format!("List '{}' is used by rule '{}'.", input.name, user.rule_id);
+        return Err(Error::conflict(message));
+    }
+    change.count("list", -1, usize::MAX)?;
+    change.delete(head_key(&input.name));
+    engine.commit(change).await?;
+    lists::sweep(&engine.definitions, &head, None).await;
+    Ok(Empty {})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn elements(text: &str) -> Vec<Element> {
+        text.split_whitespace()
+            .map(str::to_owned)
+            .map(Element::from)
+            .collect()
+    }
+
+    #[track_caller]
+    fn check(before: &str, given: &str, mode: UpdateMode, want: &str) {
+        let mut list: Elements = elements(before).into_iter().collect();
+        difference(&list, elements(given), mode).apply(&mut list);
+        let texts: Vec<&str> = list.iter().map(AsRef::as_ref).collect();
+        assert_eq!(texts.join(" "), want);
+    }
+
+    #[test]
+    fn updates() {
+        check("a b", "c b c", UpdateMode::Append, "a b c");
+        check("a b", "b z", UpdateMode::Remove, "a");
+        check("a b", "c a", UpdateMode::Replace, "a c");
+        check("a b", "", UpdateMode::Replace, "");
+    }
+
+    #[test]
+    fn an_update_that_changes_nothing_is_no_edit() {
+        let list: Elements = elements("a b").into_iter().collect();
+        assert!(difference(&list, elements("a"), UpdateMode::Append).is_empty());
+        assert!(difference(&list, elements("c"), UpdateMode::Remove).is_empty());
+        assert!(difference(&list, elements("b a"), UpdateMode::Replace).is_empty());
+    }
+}

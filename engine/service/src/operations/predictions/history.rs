@@ -1,0 +1,648 @@
+//! The history of predictions: which there were, and how each came about.
+//!
+//! `ListEventPredictions` reads an index by day, in shards, so that no partition of it takes all
+//! writes. A day is noted once it has a prediction, so that days without any cost nothing.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use ::rules::Value;
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::future::try_join_all;
+use model::Attribution;
+use serde::{Deserialize, Serialize};
+
+use super::explain::explanation;
+use super::{Prediction, SHARDS, key, matched, verdicts as letters};
+use crate::bundle::{BundledModel, BundledRule, Compiled, Mode};
+use crate::endpoints;
+use crate::engine::Engine;
+use crate::habits;
+use crate::operations::page::Paging;
+use crate::operations::{EventType, Status, events};
+use crate::store::{self, Item, Key, PREDICTIONS_INDEX, Range, failed};
+use protocol::page_token::{self, Scope};
+use protocol::text;
+use protocol::{Error, Result};
+
+/// The page where a request asks for none. The model's least is 50, the guide says 10.
+const USUAL: usize = 10;
+/// So many reads of the index a request makes at most before it answers a short page.
+const READS: usize = 40;
+const DAYS: &str = "prediction-days";
+
+/// The last day that this process knows to be noted.
+#[derive(Debug, Default)]
+pub(crate) struct NotedDay(Mutex<String>);
+
+#[derive(Serialize, Deserialize)]
+struct Day {
+    day: String,
+}
+
+pub(super) fn index_partition(day: &str, shard: u8) -> String {
+    format!("prediction#{day}#{shard}")
+}
+
+/// Notes the day before its first prediction is written, so that none can be missed.
+pub(super) async fn note_day(engine: &Engine, time: jiff::Timestamp) -> Result<()> {
+    let day = text::day(time);
+    let known = *engine
+        .noted_day
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        == day;
+    if known {
+        return Ok(());
+    }
+    let item = store::write_at(&Key::new(DAYS, &day), &Day { day: day.clone() })?;
+    engine.events.put(item).await?;
+    *engine
+        .noted_day
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = day;
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct List {
+    event_id: Option<Condition>,
+    event_type: Option<Condition>,
+    detector_id: Option<Condition>,
+    detector_version_id: Option<Condition>,
+    prediction_time_range: Option<TimeRange>,
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Condition {
+    value: Option<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TimeRange {
+    start_time: String,
+    end_time: String,
+}
+
+/// A prediction in a list.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Summary {
+    event_id: String,
+    event_type_name: String,
+    event_timestamp: String,
+    prediction_timestamp: String,
+    detector_id: String,
+    detector_version_id: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ListOutput {
+    event_prediction_summaries: Vec<Summary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+/// Lists predictions, newest first.
+pub(crate) async fn list(engine: &Engine, input: List) -> Result<ListOutput> {
+    let filter = Filter::new(&input)?;
+    let scope = Scope::new("ListEventPredictions", &filter);
+    let token = input.paging.next_token.as_deref();
+    let after: Option<String> = page_token::decode(&scope, token, engine.now())?;
+    let size = input.paging.max_results.unwrap_or(USUAL);
+    let mut page = Page {
+        rows: Vec::new(),
+        size,
+        cursor: after.unwrap_or_else(|| filter.end()),
+    };
+    let more = match &filter.event_id {
+        Some(event_id) => of_event(engine, &filter, event_id, &mut page).await?,
+        None => of_index(engine, &filter, &mut page).await?,
+    };
+    let next_token = if more {
+        Some(page_token::encode(&scope, &page.cursor, engine.now())?)
+    } else {
+        None
+    };
+    Ok(ListOutput {
+        event_prediction_summaries: page.rows,
+        next_token,
+    })
+}
+
+/// The rows of a page so far, and the place in the order of time up to which it has looked.
+struct Page {
+    rows: Vec<Summary>,
+    size: usize,
+    cursor: String,
+}
+
+impl Page {
+    fn is_full(&self) -> bool {
+        self.rows.len() >= self.size
+    }
+
+    fn add(&mut self, filter: &Filter, row: Summary) {
+        self.cursor = row.place();
+        if filter.admits(&row) {
+            self.rows.push(row);
+        }
+    }
+}
+
+impl Summary {
+    /// Where a prediction is in the order of time: as in the index.
+    fn place(&self) -> String {
+        place(
+            &self.prediction_timestamp,
+            &self.event_type_name,
+            &self.event_id,
+        )
+    }
+}
+
+pub(super) fn place(timestamp: &str, event_type: &str, event_id: &str) -> String {
+    format!("{timestamp}#{event_type}#{event_id}")
+}
+
+#[derive(Serialize)]
+struct Filter {
+    event_id: Option<String>,
+    event_type: Option<String>,
+    detector_id: Option<String>,
+    detector_version_id: Option<String>,
+    from: Option<String>,
+    until: Option<String>,
+}
+
+impl Filter {
+    fn new(input: &List) -> Result<Self> {
+        let value =
+            |condition: &Option<Condition>| condition.as_ref().and_then(|c| c.value.clone());
+        let range = input.prediction_time_range.as_ref();
+        let from = range
+            .map(|range| events::moment("startTime", &range.start_time))
+            .transpose()?;
+        let until = range
+            .map(|range| events::moment("endTime", &range.end_time))
+            .transpose()?;
+        if from > until {
+            return Err(Error::validation(
+                "The startTime of predictionTimeRange is after its endTime.",
+            ));
+        }
+        Ok(Self {
+            event_id: value(&input.event_id),
+            event_type: value(&input.event_type),
+            detector_id: value(&input.detector_id),
+            detector_version_id: value(&input.detector_version_id),
+            from,
+            until,
+        })
+    }
+
+    /// A place after every prediction the filter admits: `$` comes after `#`.
+    fn end(&self) -> String {
+        format!("{}$", self.until.as_deref().unwrap_or("9999"))
+    }
+
+    fn admits(&self, row: &Summary) -> bool {
+        let is =
+            |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|w| w == value);
+        is(&self.event_id, &row.event_id)
+            && is(&self.event_type, &row.event_type_name)
+            && is(&self.detector_id, &row.detector_id)
+            && is(&self.detector_version_id, &row.detector_version_id)
+            && self
+                .from
+                .as_ref()
+                .is_none_or(|from| row.prediction_timestamp >= *from)
+            && self
+                .until
+                .as_ref()
+                .is_none_or(|until| row.prediction_timestamp <= *until)
+    }
+}
+
+/// The predictions of one event id, from its partitions: one per event type.
+async fn of_event(
+    engine: &Engine,
+    filter: &Filter,
+    event_id: &str,
+    page: &mut Page,
+) -> Result<bool> {
+    let types = if let Some(event_type) = &filter.event_type {
+        vec![event_type.clone()]
+    } else {
+        let types: Vec<EventType> = engine.definitions.query(Range::all("event-type")).await?;
+        types
+            .into_iter()
+            .map(|event_type| event_type.name)
+            .collect()
+    };
+    let partitions: Vec<String> = types
+        .iter()
+        .map(|name| events::partition(name, event_id))
+        .collect();
+    let found = try_join_all(partitions.iter().map(|pk| super::all(engine, pk))).await?;
+    let mut rows: Vec<Summary> = found.into_iter().flatten().map(summary).collect();
+    rows.retain(|row| row.place() < page.cursor && filter.admits(row));
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.place()));
+    let more = rows.len() > page.size;
+    for row in rows.into_iter().take(page.size) {
+        page.add(filter, row);
+    }
+    Ok(more)
+}
+
+fn summary(prediction: Prediction) -> Summary {
+    Summary {
+        event_id: prediction.event.event_id,
+        event_type_name: prediction.event.event_type_name,
+        event_timestamp: prediction.event.event_timestamp,
+        prediction_timestamp: prediction.prediction_timestamp,
+        detector_id: prediction.detector_id,
+        detector_version_id: prediction.detector_version_id,
+    }
+}
+
+/// Goes through the index day by day. Says whether there may be more.
+async fn of_index(engine: &Engine, filter: &Filter, page: &mut Page) -> Result<bool> {
+    let days: Vec<Day> = engine.events.query(Range::all(DAYS).newest_first()).await?;
+    let mut reads = 0;
+    for Day { day } in days {
+        if day > page.cursor
+            || filter
+                .from
+                .as_ref()
+                .is_some_and(|from| !from.starts_with(&day) && *from > day)
+        {
+            continue;
+        }
+        loop {
+            if reads == READS {
+                return Ok(true);
+            }
+            reads += 1;
+            let slice = slice(engine, &day, page).await?;
+            for row in slice.rows {
+                if page.is_full() {
+                    return Ok(true);
+                }
+                page.add(filter, row);
+            }
+            if slice.is_last {
+                break;
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// What all shards of a day have next, as far as all of them have been read.
+struct Slice {
+    rows: Vec<Summary>,
+    is_last: bool,
+}
+
+async fn slice(engine: &Engine, day: &str, page: &Page) -> Result<Slice> {
+    let limit = page.size + 1;
+    let shards = (0..SHARDS)
+        .map(|shard| read_shard(engine, index_partition(day, shard), &page.cursor, limit));
+    let shards = try_join_all(shards).await?;
+    // A shard that filled its read may have more right below its last row; what the others have
+    // below that has to wait.
+    let cut = shards
+        .iter()
+        .filter(|rows| rows.len() == limit)
+        .filter_map(|rows| rows.last());
+    let bound = cut.map(Summary::place).max();
+    let mut rows: Vec<Summary> = shards.into_iter().flatten().collect();
+    rows.retain(|row| bound.as_ref().is_none_or(|bound| row.place() >= *bound));
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.place()));
+    Ok(Slice {
+        rows,
+        is_last: bound.is_none(),
+    })
+}
+
+async fn read_shard(
+    engine: &Engine,
+    pk: String,
+    before: &str,
+    limit: usize,
+) -> Result<Vec<Summary>> {
+    let mut items: Vec<Item> = Vec::new();
+    let mut start = None;
+    loop {
+        let left = i32::try_from(limit - items.len()).unwrap_or(i32::MAX);
+        let request = engine.events.client.query().table_name(&engine.events.name);
+        let request = request
+            .index_name(PREDICTIONS_INDEX)
+            .key_condition_expression("gsi1pk = :pk AND gsi1sk < :before")
+            .expression_attribute_values(":pk", AttributeValue::S(pk.clone()))
+            .expression_attribute_values(":before", AttributeValue::S(before.to_owned()))
+            .scan_index_forward(false)
+            .limit(left);
+        let output = request
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(failed)?;
+        items.extend(output.items.unwrap_or_default());
+        start = output.last_evaluated_key;
+        if start.is_none() || items.len() >= limit {
+            return items.into_iter().map(store::read).collect();
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Metadata {
+    event_id: String,
+    event_type_name: String,
+    detector_id: String,
+    detector_version_id: String,
+    prediction_timestamp: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MetadataOutput {
+    event_id: String,
+    event_type_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entity_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entity_type: Option<String>,
+    event_timestamp: String,
+    detector_id: String,
+    detector_version_id: String,
+    detector_version_status: Status,
+    event_variables: Vec<VariableSummary>,
+    rules: Vec<EvaluatedRule>,
+    rule_execution_mode: Mode,
+    outcomes: Vec<String>,
+    evaluated_model_versions: Vec<EvaluatedModelVersion>,
+    evaluated_external_models: Vec<EvaluatedExternalModel>,
+    prediction_timestamp: String,
+}
+
+/// A model version that scored, with its score.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EvaluatedModelVersion {
+    model_id: String,
+    model_version: String,
+    model_type: &'static str,
+    evaluations: Vec<Evaluation>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Evaluation {
+    output_variable_name: String,
+    evaluation_score: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prediction_explanations: Option<Explanations>,
+}
+
+/// What each variable did to the score.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Explanations {
+    variable_impact_explanations: Vec<VariableImpact>,
+    /// What the entity had done before: its type, and the variable that it is about.
+    aggregated_variables_impact_explanations: Vec<AggregatedImpact>,
+}
+
+/// What several variables together did to the score.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AggregatedImpact {
+    event_variable_names: Vec<String>,
+    relative_impact: String,
+    log_odds_impact: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VariableImpact {
+    event_variable_name: String,
+    /// A whole number from -5 to 5.
+    relative_impact: String,
+    log_odds_impact: f64,
+}
+
+/// An external model that answered: what it was told, and what it said.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EvaluatedExternalModel {
+    model_endpoint: String,
+    use_event_variables: bool,
+    input_variables: BTreeMap<String, String>,
+    output_variables: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct VariableSummary {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    source: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EvaluatedRule {
+    rule_id: String,
+    rule_version: String,
+    expression: String,
+    expression_with_values: String,
+    outcomes: Vec<String>,
+    evaluated: bool,
+    matched: bool,
+}
+
+/// Shows a prediction with its rules as they were, and what each said.
+pub(crate) async fn metadata(engine: &Engine, input: Metadata) -> Result<MetadataOutput> {
+    let timestamp = events::moment("predictionTimestamp", &input.prediction_timestamp)?;
+    let key = key(&input.event_type_name, &input.event_id, &timestamp);
+    let found: Option<Prediction> = engine.events.get(&key).await?;
+    let found = found.filter(|prediction| {
+        prediction.detector_id == input.detector_id
+            && prediction.detector_version_id == input.detector_version_id
+    });
+    let prediction = found.ok_or_else(|| {
+        Error::not_found(format!(
+            "Version {} of detector '{}' made no prediction on event '{}' of event type '{}' at {timestamp}.",
+            input.detector_version_id, input.detector_id, input.event_id, input.event_type_name
+        ))
+    })?;
+    let bundles = (&prediction.version_bundle, &prediction.event_type_bundle);
+    let compiled = engine.compiled(bundles.0, bundles.1).await?;
+    let evaluated = evaluated_model_versions(engine, &compiled, &prediction).await;
+    rendered(&compiled, prediction, evaluated)
+}
+
+fn rendered(
+    compiled: &Compiled,
+    prediction: Prediction,
+    evaluated_model_versions: Vec<EvaluatedModelVersion>,
+) -> Result<MetadataOutput> {
+    let mut row = super::row(compiled, &prediction.event.event_variables)?;
+    prediction.said.fill(compiled, &mut row);
+    let evaluated_external_models = evaluated_external_models(compiled, &prediction);
+    let rules = rules(compiled, &prediction.verdicts, &row);
+    let outcomes = outcomes(compiled, &prediction.verdicts);
+    let entity = prediction.event.entities.into_iter().next();
+    let (entity_id, entity_type) = entity
+        .map(|entity| (entity.entity_id, entity.entity_type))
+        .unzip();
+    let variables = prediction.event.event_variables.into_iter();
+    Ok(MetadataOutput {
+        event_id: prediction.event.event_id,
+        event_type_name: prediction.event.event_type_name,
+        entity_id,
+        entity_type,
+        event_timestamp: prediction.event.event_timestamp,
+        detector_id: prediction.detector_id,
+        detector_version_id: prediction.detector_version_id,
+        detector_version_status: prediction.detector_version_status,
+        event_variables: variables
+            .map(|(name, value)| VariableSummary {
+                name,
+                value,
+                source: "EVENT",
+            })
+            .collect(),
+        rules,
+        rule_execution_mode: compiled.version.mode,
+        outcomes,
+        evaluated_model_versions,
+        evaluated_external_models,
+        prediction_timestamp: prediction.prediction_timestamp,
+    })
+}
+
+async fn evaluated_model_versions(
+    engine: &Engine,
+    compiled: &Compiled,
+    prediction: &Prediction,
+) -> Vec<EvaluatedModelVersion> {
+    let mut evaluated = Vec::new();
+    for model in &compiled.version.models {
+        let Some(score) = prediction.said.model_scores.get(&model.version.model_id) else {
+            continue;
+        };
+        evaluated.push(EvaluatedModelVersion {
+            model_id: model.version.model_id.clone(),
+            model_version: model.version.model_version_number.to_string(),
+            model_type: model.version.model_type.name(),
+            evaluations: vec![Evaluation {
+                output_variable_name: model.score.name.clone(),
+                evaluation_score: format!("{score:?}"),
+                prediction_explanations: explained(engine, model, prediction).await,
+            }],
+        });
+    }
+    evaluated
+}
+
+/// A model that is gone, or had nothing to go by, explains nothing.
+async fn explained(
+    engine: &Engine,
+    model: &BundledModel,
+    prediction: &Prediction,
+) -> Option<Explanations> {
+    let explanation = explanation(engine, model, prediction, Attribution::default())
+        .await
+        .ok()?;
+    let impacts = explanation.impacts.into_iter();
+    let entity_type = prediction.event.entities.first();
+    let entity_type = entity_type.map(|entity| entity.entity_type.as_str());
+    let of_entity = explanation.habits.into_iter();
+    Some(Explanations {
+        variable_impact_explanations: impacts
+            .map(|impact| VariableImpact {
+                event_variable_name: impact.variable,
+                relative_impact: impact.relative.to_string(),
+                log_odds_impact: impact.log_odds,
+            })
+            .collect(),
+        aggregated_variables_impact_explanations: of_entity
+            .map(|impact| AggregatedImpact {
+                event_variable_names: habits::names(entity_type, &impact.variable),
+                relative_impact: impact.relative.to_string(),
+                log_odds_impact: impact.log_odds,
+            })
+            .collect(),
+    })
+}
+
+fn evaluated_external_models(
+    compiled: &Compiled,
+    prediction: &Prediction,
+) -> Vec<EvaluatedExternalModel> {
+    let models = compiled.version.external_models.iter();
+    models
+        .filter_map(|model| {
+            let outputs = &prediction.said.external_model_outputs;
+            let variables = &prediction.event.event_variables;
+            Some(EvaluatedExternalModel {
+                output_variables: outputs.get(&model.model_endpoint)?.clone(),
+                model_endpoint: model.model_endpoint.clone(),
+                use_event_variables: model.input.use_event_variables,
+                input_variables: endpoints::told(model, &compiled.event_type, variables),
+            })
+        })
+        .collect()
+}
+
+fn rules(compiled: &Compiled, verdicts: &str, row: &[Value]) -> Vec<EvaluatedRule> {
+    let bundled = compiled
+        .version
+        .rules
+        .iter()
+        .zip(&compiled.rules)
+        .zip(verdicts.chars());
+    bundled
+        .map(|((bundled, rule), verdict)| {
+            let BundledRule {
+                rule_id,
+                rule_version,
+                expression,
+                outcomes,
+                ..
+            } = bundled.clone();
+            EvaluatedRule {
+                rule_id,
+                rule_version: rule_version.to_string(),
+                expression,
+                expression_with_values: rule.with_values(row),
+                outcomes,
+                evaluated: verdict != letters::NOT_EVALUATED,
+                matched: verdict == letters::MATCHED,
+            }
+        })
+        .collect()
+}
+
+/// The outcomes of the rules that matched, each once, in their order.
+fn outcomes(compiled: &Compiled, verdicts: &str) -> Vec<String> {
+    let mut outcomes: Vec<String> = Vec::new();
+    for outcome in matched(compiled, verdicts).flat_map(|rule| &rule.outcomes) {
+        if !outcomes.contains(outcome) {
+            outcomes.push(outcome.clone());
+        }
+    }
+    outcomes
+}
