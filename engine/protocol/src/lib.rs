@@ -7,17 +7,20 @@
 //! - `validation`: whether a request has its shape, in the words of AWS;
 //! - [`wire`]: AWS JSON 1.1 over HTTP, requests and answers;
 //! - [`Error`]: the exceptions; [`limits`]: every limit of the service;
-//! - [`page_token`]: `nextToken`; [`text`]: how times, versions and names are written;
+//! - [`page`]: pages; [`page_token`]: `nextToken`; [`variable_types`]: what a variable may be; [`s3_location`]: places of files; [`text`]: how times, versions and names are written;
 //! - [`fuzz`]: what must hold for any request and any token.
 
 mod error;
 pub mod fuzz;
 pub mod limits;
 mod operation;
+pub mod page;
 pub mod page_token;
 mod shapes;
+pub mod s3_location;
 pub mod text;
 mod validation;
+pub mod variable_types;
 pub mod wire;
 
 pub use error::{Code, Error, Result};

@@ -7,6 +7,8 @@ pub const LARGEST_REQUEST: usize = 256 * 1024;
 pub const LARGEST_LIST_REQUEST: usize = 64 * 1024 * 1024;
 /// Variables of one event.
 pub const VARIABLES_PER_EVENT: usize = 5000;
+/// Tags of one resource.
+pub const TAGS_PER_RESOURCE: usize = 200;
 /// Elements of one list, and of one request that changes it.
 pub const ELEMENTS_PER_LIST: usize = 100_000;
 

@@ -1,110 +1,92 @@
-//! The engine itself: its tables, its cache, its clock.
+//! The public engine: answering requests, and what Amazon's API has no operation for.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::Client;
 use bytes::Bytes;
 use http::{Request, Response};
-use jiff::Timestamp;
-use protocol::Code;
+use model::Attribution;
 use protocol::wire::{Reply, read_request, write_response};
-use tokio::sync::Mutex;
+use protocol::{Code, Result};
+use store::Options;
+use store::backoff::retry_on_write_conflict;
+use store::records::event_type;
+use store::records::forgotten::Subject;
+use store::schema::{self, TableDefinition};
 
-use crate::announce::Bus;
-use crate::cache::Cache;
-use crate::operations::{self, NotedDay, Serve};
-use crate::options::Options;
-use crate::scorers::{Bucket, Scorers};
-use crate::statistics::Statistics;
-use crate::store::{self, Change, Table, TableDefinition};
-use protocol::Result;
+use crate::operations::lists::{self, ListEntry};
+use crate::operations::model_import::{self, ImportedVersion};
+use crate::operations::{self, Serve};
+use crate::predict::{self, ExplainedPrediction};
+use crate::services::Services;
+use crate::services::event_bus::EventBus;
+use crate::services::forgotten::{self, FoundEvent};
+use crate::services::model_cache::Bucket;
 
 /// A fraud detector with the API of Amazon's. Cheap to share behind an `Arc`.
 #[derive(Debug)]
 pub struct Engine {
-    pub(crate) options: Options,
-    pub(crate) definitions: Table,
-    pub(crate) events: Table,
-    pub(crate) sagemaker: Option<aws_sdk_sagemakerruntime::Client>,
-    pub(crate) bucket: Option<Bucket>,
-    pub(crate) scorers: Scorers,
-    pub(crate) cache: Cache,
-    pub(crate) statistics: Statistics,
-    pub(crate) noted_day: NotedDay,
-    pub(crate) serve: Serve,
-    pub(crate) bus: Option<Arc<Bus>>,
-    turn: Mutex<()>,
+    services: Services,
+    serve: Serve,
 }
 
 impl Engine {
     /// An engine over the tables that `client` reaches. Nothing is read yet.
     pub fn new(options: Options, client: Client) -> Self {
-        Self::serving(operations::all, options, client)
+        Self {
+            services: Services::new(options, client),
+            serve: operations::serve_all,
+        }
     }
 
     /// An engine inside a function: it serves `GetEventPrediction`, `SendEvent`, `GetEvent` and
     /// `UpdateEventLabel`, and the code of the other operations is not linked into the function.
     pub fn for_function(options: Options, client: Client) -> Self {
-        Self::serving(operations::of_events, options, client)
-    }
-
-    fn serving(serve: Serve, options: Options, client: Client) -> Self {
-        let definitions = Table {
-            client: client.clone(),
-            name: options.definitions_table.clone(),
-        };
-        let events = Table {
-            client,
-            name: options.events_table.clone(),
-        };
         Self {
-            definitions,
-            events,
-            sagemaker: None,
-            bucket: None,
-            scorers: Scorers::default(),
-            cache: Cache::default(),
-            statistics: Statistics::default(),
-            noted_day: NotedDay::default(),
-            serve,
-            bus: None,
-            turn: Mutex::new(()),
-            options,
+            services: Services::new(options, client),
+            serve: operations::serve_events,
         }
     }
 
     /// The same engine with a way to ask external models; without one, a detector version that has
     /// any answers `ResourceUnavailableException`.
     #[must_use]
-    pub fn with_sagemaker(self, client: aws_sdk_sagemakerruntime::Client) -> Self {
-        Self {
-            sagemaker: Some(client),
-            ..self
-        }
+    pub fn with_sagemaker(mut self, client: aws_sdk_sagemakerruntime::Client) -> Self {
+        self.services.sagemaker = Some(client);
+        self
     }
 
     /// The same engine with the bucket in which its trained models are, under `models/`. Without
     /// one, a score is not there and a rule that needs it undetermined.
     #[must_use]
-    pub fn with_bucket(self, client: aws_sdk_s3::Client, bucket: impl Into<String>) -> Self {
+    pub fn with_bucket(mut self, client: aws_sdk_s3::Client, bucket: impl Into<String>) -> Self {
         let name = bucket.into();
-        Self {
-            bucket: Some(Bucket { client, name }),
-            ..self
-        }
+        let bucket = Bucket { client, name };
+        self.services.model_cache = self.services.model_cache.with_bucket(bucket);
+        self
+    }
+
+    /// Sends `Event Prediction Result Returned` for predictions on event types with
+    /// `eventBridgeEnabled` to the bus `name`, with the source of the options.
+    #[must_use]
+    pub fn with_event_bridge(
+        mut self,
+        client: aws_sdk_eventbridge::Client,
+        name: impl Into<String>,
+    ) -> Self {
+        let source = self.services.account.options.event_source.clone();
+        self.services.event_bus = Some(EventBus::new(client, name.into(), source));
+        self
     }
 
     /// The tables an engine with these options works on.
     pub fn table_definitions(options: &Options) -> Vec<TableDefinition> {
-        store::definitions(&options.definitions_table, &options.events_table)
+        schema::table_definitions(&options.definitions_table, &options.events_table)
     }
 
     /// Creates the engine's tables; one that exists is left as it is.
     pub async fn create_tables(&self) -> Result<()> {
-        for table in Self::table_definitions(&self.options) {
-            store::create(&self.definitions.client, &table).await?;
-        }
-        Ok(())
+        self.services.account.create_tables().await
     }
 
     /// Makes sure that what is cached is not older than [`Options::freshness`].
@@ -112,17 +94,13 @@ impl Engine {
     /// A function calls it when an invocation starts: between invocations its environment is
     /// frozen and no timer runs. Without it the first request after that time pays for the check.
     pub async fn begin(&self) -> Result<()> {
-        self.refresh().await
+        self.services.definition_cache.refresh().await
     }
 
-    /// Writes what is counted in memory to the tables, and tells the event bus the rest. A function calls it when an invocation
-    /// ends, because it may be its last.
+    /// Writes what is counted in memory to the tables, and sends the event bus the rest. A function calls it when an
+    /// invocation ends, because it may be its last.
     pub async fn flush(&self) -> Result<()> {
-        let written = self.write_statistics().await;
-        if let Some(bus) = &self.bus {
-            bus.flush().await;
-        }
-        written
+        self.services.flush().await
     }
 
     /// Answers one request. What is wrong with it, or with the engine, is in the response.
@@ -140,30 +118,118 @@ impl Engine {
 
     async fn answer(&self, request: &Request<Bytes>) -> Result<Reply> {
         let (operation, input) = read_request(request)?;
-        operations::run(self, operation, &input).await
+        retry_on_write_conflict(|| (self.serve)(&self.services, operation, &input)).await
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
-        (self.options.clock)()
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
     }
 
-    /// The ARN of a resource, e.g. of `label` and `fraud`.
-    pub(crate) fn arn(&self, kind: &str, path: &str) -> String {
-        let Options {
-            region, account, ..
-        } = &self.options;
-        format!("arn:aws:frauddetector:{region}:{account}:{kind}/{path}")
+    /// Explains the newest prediction of an event, by the path through each tree or with exact Shapley values.
+    ///
+    /// # Errors
+    /// The event has no prediction, or the engine's tables fail.
+    pub async fn explain(
+        &self,
+        event_type: &str,
+        event_id: &str,
+        attribution: Attribution,
+    ) -> Result<ExplainedPrediction> {
+        predict::explain(&self.services, event_type, event_id, attribution).await
     }
 
-    /// Begins a change of the definitions.
-    pub(crate) async fn change(&self) -> Result<Change<'_>> {
-        Change::begin(&self.definitions, self.turn.lock().await).await
+    /// Makes a model the next major version of the model of this id, in status `TRAINING_COMPLETE`. `notes` say where
+    /// it comes from and what its scores mean; `DescribeModelVersions` repeats them.
+    ///
+    /// # Errors
+    /// There is no model of this id, its event type lacks what `model` looks at, a quota is used up, or the engine's
+    /// tables or its bucket fail.
+    pub async fn import_model(
+        &self,
+        model_id: &str,
+        model: &model::Model,
+        notes: &[String],
+    ) -> Result<ImportedVersion> {
+        model_import::import_model(&self.services, model_id, model, notes).await
     }
 
-    /// Ends a change; this process sees it at once.
-    pub(crate) async fn commit(&self, change: Change<'_>) -> Result<()> {
-        let result = change.commit().await;
-        self.cache.forget();
-        result
+    /// Adds entries to a list, or changes what is known of those that are there. For the API they
+    /// are elements like any others, for as long as they last.
+    ///
+    /// # Errors
+    /// As `UpdateList`.
+    pub async fn put_list_entries(&self, list: &str, entries: &[ListEntry]) -> Result<()> {
+        lists::put_list_entries(&self.services, list, entries).await
+    }
+
+    /// The entries of a list that have not expired.
+    ///
+    /// # Errors
+    /// As `GetListElements`.
+    pub async fn list_entries(&self, name: &str) -> Result<Vec<ListEntry>> {
+        lists::list_entries(&self.services, name).await
+    }
+
+    /// What is stored of some elements, list by list: `is_wanted` is asked with the list's variable
+    /// type and an element. Elements that were taken out or have expired are found too, as long as
+    /// the list's log or base holds them.
+    ///
+    /// # Errors
+    /// The table fails.
+    pub async fn find_list_elements(
+        &self,
+        is_wanted: impl Fn(Option<&str>, &str) -> bool,
+    ) -> Result<BTreeMap<String, Vec<String>>> {
+        lists::find_list_elements(&self.services, is_wanted).await
+    }
+
+    /// Removes elements from a list and from everything that is stored of its past.
+    ///
+    /// # Errors
+    /// There is no such list, or the table fails.
+    pub async fn erase_list_elements(&self, list: &str, elements: &[String]) -> Result<()> {
+        lists::erase_list_elements(&self.services, list, elements).await
+    }
+
+    /// The names of all event types.
+    ///
+    /// # Errors
+    /// The table fails.
+    pub async fn event_type_names(&self) -> Result<Vec<String>> {
+        event_type::event_type_names(&self.services.account).await
+    }
+
+    /// The events of a subject. Of an entity they are found by a walk over the whole table: nothing
+    /// else asks for them, and an index would cost every prediction a write.
+    ///
+    /// # Errors
+    /// The table fails.
+    pub async fn events_of(&self, subject: &Subject) -> Result<Vec<FoundEvent>> {
+        forgotten::find_events(&self.services.account, subject).await
+    }
+
+    /// Notes that a subject was forgotten: imports refuse it from now on. A new event of it, sent
+    /// or predicted by a client, is a new event.
+    ///
+    /// # Errors
+    /// The table fails.
+    pub async fn note_forgotten(&self, subject: &Subject) -> Result<()> {
+        forgotten::note_forgotten(&self.services.account, subject).await
+    }
+
+    /// Forgets the history of an entity.
+    ///
+    /// # Errors
+    /// The table fails.
+    pub async fn forget_entity_history(&self, subject: &Subject) -> Result<()> {
+        self.services.entity_histories.forget(subject).await
+    }
+
+    /// What is kept of the history of an entity, by event type: JSON.
+    ///
+    /// # Errors
+    /// The table fails.
+    pub async fn entity_history(&self, subject: &Subject) -> Result<BTreeMap<String, String>> {
+        self.services.entity_histories.of_subject(subject).await
     }
 }

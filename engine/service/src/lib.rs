@@ -9,24 +9,15 @@
 //! The state is in two DynamoDB tables ([`Engine::table_definitions`]) behind the client the
 //! engine is built with. The engine keeps nothing that it could not read again.
 //!
-//! A tour, in the order in which a request passes:
-//! - `wire`: HTTP to an operation and its JSON, and back; `connector`: the same in process;
-//! - `shapes`: what the service model says of every input, as a table; `shape`: the one walk
-//!   that checks it; `error`: the exceptions;
+//! A tour, in the order in which a request passes. Each layer uses only those below it:
+//! - `engine`: the public [`Engine`]; `in_process`: the same as an HTTP client without a network;
+//! - `work`: batch imports, batch predictions, deletions and trainings, run beside the operations;
 //! - `operations`: one file per resource, with its inputs, its outputs and what they do;
-//!   `token`: pagination;
-//! - `bundle`: what a detector version resolves to, immutable, named by its content;
-//!   `lists`: allow and deny lists and their edits;
-//! - `cache`: what a prediction needs, ready to run, checked against the tables every 2 s;
-//! - `endpoints`: SageMaker endpoints that a version asks;
-//! - `jobs`: batch imports, batch predictions and deletions, run beside the operations;
-//! - `announce`: predictions as events on a bus;
-//! - `forget`: where an entity's data is, and the note that it was forgotten;
-//! - `habits`: what each entity did before, for models that learn from it;
-//! - `scorers`: trained models in memory; `training`: how they are trained, beside the operations;
-//! - `statistics`: counters of stored events;
-//! - [`fuzz`]: what must hold for any request and any token;
-//! - `store`: items, chunks, and changes that land whole or not at all.
+//! - `predict`: what `GetEventPrediction` decides and stores, and how it is explained;
+//! - `event_check`: whether an event of a request fits its event type;
+//! - `services`: caches of definitions and models, entity histories, counters, the event bus, external models.
+//!
+//! Below them are the crates `store` (records in DynamoDB), `protocol` (the API as data), `rules` and `model`.
 //!
 //! Values of event variables and elements of lists are personal data: no log line and no error
 //! of this crate quotes one.
@@ -36,37 +27,28 @@
     reason = "fields are named as the members of the API's shapes"
 )]
 
-mod announce;
-mod bundle;
-mod cache;
-mod connector;
-mod endpoints;
 mod engine;
-mod forget;
-mod habits;
-mod jobs;
-mod lists;
-mod normal;
+mod event_check;
+mod in_process;
 mod operations;
-mod options;
-mod pause;
-mod scorers;
-mod statistics;
-mod store;
-mod training;
+mod predict;
+mod services;
+mod work;
 
-pub use announce::PREDICTION_DETAIL_TYPE;
-pub use connector::http_client;
 pub use engine::Engine;
-pub use forget::{FoundEvent, Subject};
-pub use jobs::{Ended, JobKind, JobStatus, Jobs, read_any_job_file};
-pub use normal::{normal_of_type, normalized};
-pub use operations::{
-    ExplainedPrediction, ExplainedScore, ExplainedVariable, ImportedVersion, ListEntry,
-};
-pub use options::{Clock, Options};
+pub use in_process::http_client;
+pub use operations::lists::ListEntry;
+pub use operations::model_import::ImportedVersion;
+pub use predict::{ExplainedPrediction, ExplainedScore, ExplainedVariable};
 pub use protocol::limits::Quotas;
 pub use protocol::wire::{PREDICTION_HEADER, TARGET_PREFIX};
 pub use protocol::{Code, Error, Result};
-pub use store::{IndexDefinition, TableDefinition};
-pub use training::{Trained, Trainings};
+pub use services::event_bus::PREDICTION_DETAIL_TYPE;
+pub use services::forgotten::FoundEvent;
+pub use store::normal::{normal_of_type, normalized};
+pub use store::records::forgotten::Subject;
+pub use store::records::job::{JobKind, JobStatus};
+pub use store::schema::{IndexDefinition, TableDefinition};
+pub use store::{Clock, Options};
+pub use work::training::{Trained, Trainings};
+pub use work::{Ended, Jobs, read_any_job_file};

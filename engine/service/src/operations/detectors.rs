@@ -1,50 +1,17 @@
 //! Detectors: one event type, its rules, and versions that pin them.
 
+use crate::operations::{Empty, detector_versions};
+use crate::services::Services;
+use protocol::page::{Page, Paging};
+use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
-
-use super::page::{Listing, Page, Paging};
-use super::tags::{Tag, Tags};
-use super::{Empty, EventType, event_type_key, page, rules, versions};
-use crate::engine::Engine;
-use crate::store::{Change, Key, Range, Record};
-use protocol::text;
-use protocol::{Error, Result};
-
-/// A detector as stored; also the pointer to its active version.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Detector {
-    pub(crate) detector_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    pub(crate) event_type_name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) active_version: Option<u32>,
-    /// The highest version number given out, so that none is given out twice.
-    pub(crate) last_version: u32,
-    last_updated_time: String,
-    created_time: String,
-    #[serde(default, skip_serializing_if = "Tags::is_empty")]
-    tags: Tags,
-}
-
-impl Record for Detector {
-    fn key(&self) -> Key {
-        detector_key(&self.detector_id)
-    }
-}
-
-pub(crate) fn detector_key(detector_id: &str) -> Key {
-    Key::new("detector", detector_id)
-}
-
-pub(crate) async fn all(change: &Change<'_>) -> Result<Vec<Detector>> {
-    change.query(Range::all("detector")).await
-}
-
-pub(crate) fn missing(detector_id: &str) -> Error {
-    Error::not_found(format!("Detector '{detector_id}' does not exist."))
-}
+use store::change::Change;
+use store::listing::Listing;
+use store::records::detector::{Detector, detector_key, missing_detector};
+use store::records::detector_version::detector_version_partition;
+use store::records::event_type::{EventType, event_type_key};
+use store::records::rule::rule_partition;
+use store::records::tags::{Tag, Tags};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -57,9 +24,9 @@ pub(crate) struct Put {
 }
 
 /// Creates a detector or replaces its description. Its event type is fixed: rules speak of it.
-pub(crate) async fn put(engine: &Engine, input: Put) -> Result<Empty> {
-    let mut change = engine.change().await?;
-    let now = text::milliseconds(engine.now());
+pub(crate) async fn put(services: &Services, input: Put) -> Result<Empty> {
+    let mut change = services.account.change().await?;
+    let now = text::milliseconds(services.account.now());
     let before: Option<Detector> = change.get(&detector_key(&input.detector_id)).await?;
     let detector = match before {
         Some(before) if before.event_type_name != input.event_type_name => {
@@ -75,12 +42,12 @@ pub(crate) async fn put(engine: &Engine, input: Put) -> Result<Empty> {
             ..before
         },
         None => {
-            change.count("detector", 1, engine.options.quotas.detectors)?;
+            change.count("detector", 1, services.account.options.quotas.detectors)?;
             created(&change, input, now).await?
         }
     };
     change.put(&detector)?;
-    engine.commit(change).await.map(|()| Empty {})
+    services.account.commit(change).await.map(|()| Empty {})
 }
 
 async fn created(change: &Change<'_>, input: Put, now: String) -> Result<Detector> {
@@ -121,10 +88,14 @@ struct Output {
     arn: String,
 }
 
-pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
+pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serialize + use<>> {
     let page: Page<Detector> = if let Some(detector_id) = &input.detector_id {
-        let found = engine.definitions.get(&detector_key(detector_id)).await?;
-        Page::one(found.ok_or_else(|| missing(detector_id))?)
+        let found = services
+            .account
+            .definitions
+            .get(&detector_key(detector_id))
+            .await?;
+        Page::one(found.ok_or_else(|| missing_detector(detector_id))?)
     } else {
         let listing = Listing {
             operation: "GetDetectors",
@@ -133,17 +104,17 @@ pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + 
             prefix: "",
             usual: 10,
         };
-        listing.page(engine, &input.paging).await?
+        listing.page(&services.account, &input.paging).await?
     };
     Ok(page::output(
         "detectors",
-        page.map(|detector| output(engine, detector)),
+        page.map(|detector| output(services, detector)),
     ))
 }
 
-fn output(engine: &Engine, detector: Detector) -> Output {
+fn output(services: &Services, detector: Detector) -> Output {
     Output {
-        arn: engine.arn("detector", &detector.detector_id),
+        arn: services.account.arn("detector", &detector.detector_id),
         detector_id: detector.detector_id,
         description: detector.description,
         event_type_name: detector.event_type_name,
@@ -164,31 +135,38 @@ pub(crate) struct Describe {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DescribeOutput {
     detector_id: String,
-    detector_version_summaries: Vec<versions::Summary>,
+    detector_version_summaries: Vec<detector_versions::Summary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
     arn: String,
 }
 
-pub(crate) async fn describe(engine: &Engine, input: Describe) -> Result<DescribeOutput> {
+pub(crate) async fn describe(services: &Services, input: Describe) -> Result<DescribeOutput> {
     let Describe {
         detector_id,
         paging,
     } = input;
-    let found: Option<Detector> = engine.definitions.get(&detector_key(&detector_id)).await?;
-    found.ok_or_else(|| missing(&detector_id))?;
+    let found: Option<Detector> = services
+        .account
+        .definitions
+        .get(&detector_key(&detector_id))
+        .await?;
+    found.ok_or_else(|| missing_detector(&detector_id))?;
     let listing = Listing {
         operation: "DescribeDetector",
         filters: "",
-        pk: &versions::partition(&detector_id),
+        pk: &detector_version_partition(&detector_id),
         prefix: "",
         usual: 1000,
     };
-    let page = listing.page(engine, &paging).await?.map(versions::summary);
+    let page = listing
+        .page(&services.account, &paging)
+        .await?
+        .map(detector_versions::summary);
     Ok(DescribeOutput {
         detector_version_summaries: page.rows,
         next_token: page.next_token,
-        arn: engine.arn("detector", &detector_id),
+        arn: services.account.arn("detector", &detector_id),
         detector_id,
     })
 }
@@ -200,15 +178,15 @@ pub(crate) struct Delete {
 }
 
 /// Refused while it has versions or rules.
-pub(crate) async fn delete(engine: &Engine, input: Delete) -> Result<Empty> {
-    let mut change = engine.change().await?;
+pub(crate) async fn delete(services: &Services, input: Delete) -> Result<Empty> {
+    let mut change = services.account.change().await?;
     let key = detector_key(&input.detector_id);
     if change.get::<Detector>(&key).await?.is_none() {
         return Ok(Empty {});
     }
     let remains = [
-        (versions::partition(&input.detector_id), "versions"),
-        (rules::partition(&input.detector_id), "rules"),
+        (detector_version_partition(&input.detector_id), "versions"),
+        (rule_partition(&input.detector_id), "rules"),
     ];
     for (pk, what) in remains {
         if change.any(&pk, "").await? {
@@ -218,5 +196,5 @@ pub(crate) async fn delete(engine: &Engine, input: Delete) -> Result<Empty> {
     }
     change.count("detector", -1, usize::MAX)?;
     change.delete(key);
-    engine.commit(change).await.map(|()| Empty {})
+    services.account.commit(change).await.map(|()| Empty {})
 }

@@ -1,11 +1,11 @@
 //! Entity types: who or what events are about.
 
+use crate::operations::simple_resources::Kind;
+use crate::operations::{ByName, Empty, simple_resources};
+use crate::services::Services;
+use protocol::{Error, Result, page};
 use serde::Serialize;
-
-use super::named::{self, Get, Kind, Put};
-use super::{ByName, Empty, event_types, page};
-use crate::engine::Engine;
-use protocol::{Error, Result};
+use store::records::event_type::all_event_types;
 
 pub(crate) const KIND: Kind = Kind {
     name: "entity-type",
@@ -14,22 +14,25 @@ pub(crate) const KIND: Kind = Kind {
     page: 10,
     quota: |quotas| quotas.entity_types,
 };
+use crate::operations::simple_resources::{Get, Put};
 
-pub(crate) async fn put(engine: &Engine, input: Put) -> Result<Empty> {
-    named::put(engine, &KIND, input).await.map(|()| Empty {})
+pub(crate) async fn put(services: &Services, input: Put) -> Result<Empty> {
+    simple_resources::put(services, &KIND, input)
+        .await
+        .map(|()| Empty {})
 }
 
-pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
+pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serialize + use<>> {
     Ok(page::output(
         "entityTypes",
-        named::get(engine, &KIND, input).await?,
+        simple_resources::get(services, &KIND, input).await?,
     ))
 }
 
 /// Refused while an event type includes it.
-pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
-    let mut change = engine.change().await?;
-    let types = event_types::all(&change).await?;
+pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> {
+    let mut change = services.account.change().await?;
+    let types = all_event_types(&change).await?;
     if let Some(user) = types
         .iter()
         .find(|event_type| event_type.entity_types.contains(&input.name))
@@ -40,6 +43,6 @@ pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
         );
         return Err(Error::conflict(message));
     }
-    named::delete(&KIND, &mut change, &input.name).await?;
-    engine.commit(change).await.map(|()| Empty {})
+    simple_resources::delete(&KIND, &mut change, &input.name).await?;
+    services.account.commit(change).await.map(|()| Empty {})
 }

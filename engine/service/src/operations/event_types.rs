@@ -1,64 +1,29 @@
 //! Event types: which variables, entities and labels an event has.
 
+use crate::operations::{ByName, Empty, detector_versions, entity_types, labels};
+use crate::services::Services;
+use crate::services::statistics::Totals;
 use ::rules::Rule;
 use model::history::Watched;
+use protocol::page::{Page, Paging};
+use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
-
-use super::page::{Listing, Page, Paging};
-use super::tags::{Tag, Tags};
-use super::variables::{self, Variable};
-use super::{
-    ByName, Empty, Named, detectors, entity_types, labels, models, named_key, page, versions,
+use store::bundle;
+use store::bundle::{BundleReference, EventTypeBundle};
+use store::change::Change;
+use store::listing::Listing;
+use store::records::detector::all_detectors;
+use store::records::detector_version::pinned_rules;
+use store::records::entity_history::HistorySettings;
+use store::records::event_type::{
+    EventType, Orchestration, all_event_types, event_type_key, missing_event_type,
 };
-use crate::bundle::{self, BundleReference, EventTypeBundle};
-use crate::engine::Engine;
-use crate::habits::Habits;
-use crate::statistics::Totals;
-use crate::store::{Change, Key, Range, Record};
-use protocol::text;
-use protocol::{Error, Result};
-
-/// An event type as stored.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct EventType {
-    pub(crate) name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    pub(crate) event_variables: Vec<String>,
-    pub(crate) labels: Vec<String>,
-    pub(crate) entity_types: Vec<String>,
-    event_ingestion: String,
-    event_orchestration: Orchestration,
-    last_updated_time: String,
-    created_time: String,
-    #[serde(default, skip_serializing_if = "Tags::is_empty")]
-    tags: Tags,
-    /// What its models watch of its entities.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    habits: Option<Habits>,
-    pub(crate) bundle: BundleReference,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Orchestration {
-    event_bridge_enabled: bool,
-}
-
-impl Record for EventType {
-    fn key(&self) -> Key {
-        event_type_key(&self.name)
-    }
-}
-
-pub(crate) fn event_type_key(name: &str) -> Key {
-    Key::new("event-type", name)
-}
-
-pub(crate) async fn all(change: &Change<'_>) -> Result<Vec<EventType>> {
-    change.query(Range::all("event-type")).await
-}
+use store::records::model::all_models;
+use store::records::simple_resource::{SimpleResource, simple_resource_key};
+use store::records::tags::{Tag, Tags};
+use store::records::variable::Variable;
+use store::records::variable::variable_key;
+use store::table::{Item, Key};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -77,26 +42,26 @@ pub(crate) struct Put {
 
 /// Creates an event type or replaces it. Ingestion and orchestration stay as they were where the
 /// request does not speak of them.
-pub(crate) async fn put(engine: &Engine, input: Put) -> Result<Empty> {
-    let mut change = engine.change().await?;
+pub(crate) async fn put(services: &Services, input: Put) -> Result<Empty> {
+    let mut change = services.account.change().await?;
     let before: Option<EventType> = change.get(&event_type_key(&input.name)).await?;
     if before.is_none() {
-        change.count("event-type", 1, engine.options.quotas.event_types)?;
+        change.count("event-type", 1, services.account.options.quotas.event_types)?;
     }
-    let mut event_type = merged(engine, input, before.as_ref())?;
+    let mut event_type = merged(services, input, before.as_ref())?;
     check_names(&change, &event_type).await?;
     let variables = event_variables(&change, &event_type).await?;
     let resolved = resolve(&event_type, &variables);
     if before.is_some_and(|before| removes_variables(&before, &event_type)) {
         check_rules(&change, &resolved).await?;
     }
-    event_type.bundle = bundle::save(&engine.definitions, &resolved).await?;
+    event_type.bundle = bundle::save(&services.account.definitions, &resolved).await?;
     change.put(&event_type)?;
-    engine.commit(change).await.map(|()| Empty {})
+    services.account.commit(change).await.map(|()| Empty {})
 }
 
-fn merged(engine: &Engine, input: Put, before: Option<&EventType>) -> Result<EventType> {
-    let now = text::milliseconds(engine.now());
+fn merged(services: &Services, input: Put, before: Option<&EventType>) -> Result<EventType> {
+    let now = text::milliseconds(services.account.now());
     let ingestion = || before.map_or_else(|| "ENABLED".to_owned(), |b| b.event_ingestion.clone());
     let off = Orchestration {
         event_bridge_enabled: false,
@@ -136,8 +101,8 @@ async fn check_names(change: &Change<'_>, event_type: &EventType) -> Result<()> 
         (&entity_types::KIND, &event_type.entity_types),
     ];
     for (kind, names) in kinds {
-        let keys = keys(names, |name| named_key(kind.name, name));
-        let found: Vec<Named> = change.many(&keys).await?;
+        let keys = keys(names, |name| simple_resource_key(kind.name, name));
+        let found: Vec<SimpleResource> = change.many(&keys).await?;
         let missing = names
             .iter()
             .filter(|name| !found.iter().any(|named| named.name == **name));
@@ -169,7 +134,7 @@ fn refuse_missing<'a>(title: &str, missing: impl Iterator<Item = &'a String>) ->
 /// The variables of an event type, in its order.
 async fn event_variables(change: &Change<'_>, event_type: &EventType) -> Result<Vec<Variable>> {
     let names = &event_type.event_variables;
-    let found: Vec<Variable> = change.many(&keys(names, variables::key)).await?;
+    let found: Vec<Variable> = change.many(&keys(names, variable_key)).await?;
     let missing = names
         .iter()
         .filter(|name| !found.iter().any(|v| v.name == **name));
@@ -216,13 +181,13 @@ fn resolve(event_type: &EventType, variables: &[Variable]) -> EventTypeBundle {
 /// From now on, what entities do is remembered for a model: what it watches of all variables, and
 /// which labels mean fraud.
 pub(crate) async fn watch(
-    engine: &Engine,
+    services: &Services,
     change: &mut Change<'_>,
     name: &str,
     fraud: &[String],
 ) -> Result<()> {
     let found: Option<EventType> = change.get(&event_type_key(name)).await?;
-    let mut event_type = found.ok_or_else(|| missing(name))?;
+    let mut event_type = found.ok_or_else(|| missing_event_type(name))?;
     let variables = event_variables(change, &event_type).await?;
     let typed = variables.iter().filter_map(|variable| {
         let kind = variable.variable_type.as_deref()?.parse().ok()?;
@@ -230,7 +195,7 @@ pub(crate) async fn watch(
     });
     let typed: Vec<model::Variable> = typed.collect();
     let before = event_type.habits.clone();
-    let habits = event_type.habits.get_or_insert_with(|| Habits {
+    let habits = event_type.habits.get_or_insert_with(|| HistorySettings {
         watched: Watched::new(&typed),
         fraud: Vec::new(),
     });
@@ -239,24 +204,10 @@ pub(crate) async fn watch(
     habits.fraud.extend(news);
     if event_type.habits != before {
         let resolved = resolve(&event_type, &variables);
-        event_type.bundle = bundle::save(&engine.definitions, &resolved).await?;
+        event_type.bundle = bundle::save(&services.account.definitions, &resolved).await?;
         change.put(&event_type)?;
     }
     Ok(())
-}
-
-impl EventType {
-    pub(crate) fn habits(&self) -> Option<&Habits> {
-        self.habits.as_ref()
-    }
-}
-
-impl Engine {
-    /// Every event type there is.
-    pub(crate) async fn event_type_names(&self) -> Result<Vec<String>> {
-        let all: Vec<EventType> = self.definitions.query(Range::all("event-type")).await?;
-        Ok(all.into_iter().map(|event_type| event_type.name).collect())
-    }
 }
 
 fn removes_variables(before: &EventType, after: &EventType) -> bool {
@@ -268,11 +219,11 @@ fn removes_variables(before: &EventType, after: &EventType) -> bool {
 
 /// Refuses to take a variable from rules that a detector version has pinned.
 async fn check_rules(change: &Change<'_>, event_type: &EventTypeBundle) -> Result<()> {
-    for detector in detectors::all(change).await? {
+    for detector in all_detectors(change).await? {
         if detector.event_type_name != event_type.name {
             continue;
         }
-        for rule in versions::pinned_rules(change, &detector.detector_id).await? {
+        for rule in pinned_rules(change, &detector.detector_id).await? {
             let schema = event_type.schema(&rule.scores, rule.lists.iter().cloned());
             if Rule::new(&rule.expression, &schema).is_err() {
                 return Err(Error::validation(format!(
@@ -287,11 +238,11 @@ async fn check_rules(change: &Change<'_>, event_type: &EventTypeBundle) -> Resul
 
 /// Writes new bundles for the event types that have a variable which changes.
 pub(crate) async fn resolve_again(
-    engine: &Engine,
+    services: &Services,
     change: &mut Change<'_>,
     changed: &Variable,
 ) -> Result<()> {
-    for mut event_type in all(change).await? {
+    for mut event_type in all_event_types(change).await? {
         if !event_type.event_variables.contains(&changed.name) {
             continue;
         }
@@ -299,7 +250,7 @@ pub(crate) async fn resolve_again(
         variables.retain(|variable| variable.name != changed.name);
         variables.push(changed.clone());
         let resolved = resolve(&event_type, &variables);
-        event_type.bundle = bundle::save(&engine.definitions, &resolved).await?;
+        event_type.bundle = bundle::save(&services.account.definitions, &resolved).await?;
         change.put(&event_type)?;
     }
     Ok(())
@@ -330,10 +281,14 @@ struct Output {
     arn: String,
 }
 
-pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
+pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serialize + use<>> {
     let page: Page<EventType> = if let Some(name) = &input.name {
-        let found = engine.definitions.get(&event_type_key(name)).await?;
-        Page::one(found.ok_or_else(|| missing(name))?)
+        let found = services
+            .account
+            .definitions
+            .get(&event_type_key(name))
+            .await?;
+        Page::one(found.ok_or_else(|| missing_event_type(name))?)
     } else {
         let listing = Listing {
             operation: "GetEventTypes",
@@ -342,11 +297,11 @@ pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + 
             prefix: "",
             usual: 10,
         };
-        listing.page(engine, &input.paging).await?
+        listing.page(&services.account, &input.paging).await?
     };
     let mut rows = Vec::with_capacity(page.rows.len());
     for event_type in page.rows {
-        rows.push(output(engine, event_type).await?);
+        rows.push(output(services, event_type).await?);
     }
     Ok(page::output(
         "eventTypes",
@@ -357,20 +312,10 @@ pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + 
     ))
 }
 
-pub(crate) fn missing(name: &str) -> Error {
-    Error::not_found(format!("Event type '{name}' does not exist."))
-}
-
-pub(crate) fn not_stored(name: &str) -> Error {
-    Error::validation(format!(
-        "Event type '{name}' does not store events: its event ingestion is DISABLED."
-    ))
-}
-
-async fn output(engine: &Engine, event_type: EventType) -> Result<Output> {
+async fn output(services: &Services, event_type: EventType) -> Result<Output> {
     Ok(Output {
-        ingested_event_statistics: engine.totals(&event_type.name).await?,
-        arn: engine.arn("event-type", &event_type.name),
+        ingested_event_statistics: services.statistics.totals(&event_type.name).await?,
+        arn: services.account.arn("event-type", &event_type.name),
         name: event_type.name,
         description: event_type.description,
         event_variables: event_type.event_variables,
@@ -384,9 +329,9 @@ async fn output(engine: &Engine, event_type: EventType) -> Result<Output> {
 }
 
 /// Refused while a detector or a model uses it.
-pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
-    let mut change = engine.change().await?;
-    let detectors = detectors::all(&change).await?;
+pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> {
+    let mut change = services.account.change().await?;
+    let detectors = all_detectors(&change).await?;
     if let Some(user) = detectors
         .iter()
         .find(|detector| detector.event_type_name == input.name)
@@ -397,7 +342,7 @@ pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
         );
         return Err(Error::conflict(message));
     }
-    let models = models::all(&change).await?;
+    let models = all_models(&change).await?;
     if let Some(user) = models
         .iter()
         .find(|model| model.event_type_name == input.name)
@@ -412,7 +357,7 @@ pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
     if change.get::<EventType>(&key).await?.is_some() {
         change.count("event-type", -1, usize::MAX)?;
         change.delete(key);
-        engine.commit(change).await?;
+        services.account.commit(change).await?;
     }
     Ok(Empty {})
 }

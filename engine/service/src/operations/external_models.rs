@@ -1,69 +1,23 @@
 //! External models: SageMaker endpoints that a detector version asks.
 
+use crate::operations::{Empty, detector_versions};
+use crate::services::Services;
+use crate::services::external_models::Template;
+use protocol::page::{Page, Paging, output};
+use protocol::{Code, Error, Result, page, text};
 use serde::{Deserialize, Serialize};
-
-use super::page::{Listing, Page, Paging};
-use super::tags::{Tag, Tags};
-use super::variables::{self, Variable};
-use super::versions;
-use super::{Empty, EventType, event_type_key, page};
-use crate::bundle::{BundledExternalModel, BundledVariable};
-use crate::endpoints::{InputConfiguration, OutputConfiguration, Template};
-use crate::engine::Engine;
-use crate::store::{Change, Key, Range, Record};
-use protocol::text;
-use protocol::{Code, Error, Result};
-
-const PARTITION: &str = "external-model";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum Status {
-    Associated,
-    Dissociated,
-}
-
-/// An external model as stored.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ExternalModel {
-    pub(crate) model_endpoint: String,
-    model_source: String,
-    invoke_model_endpoint_role_arn: String,
-    input_configuration: InputConfiguration,
-    output_configuration: OutputConfiguration,
-    model_endpoint_status: Status,
-    last_updated_time: String,
-    created_time: String,
-    #[serde(default, skip_serializing_if = "Tags::is_empty")]
-    tags: Tags,
-}
-
-impl Record for ExternalModel {
-    fn key(&self) -> Key {
-        key(&self.model_endpoint)
-    }
-}
-
-fn key(endpoint: &str) -> Key {
-    Key::new(PARTITION, endpoint)
-}
-
-fn missing(endpoint: &str) -> Error {
-    Error::not_found(format!("External model '{endpoint}' does not exist."))
-}
-
-/// An external model whose answers go to this variable, if there is one.
-pub(crate) async fn user_of(change: &Change<'_>, variable: &str) -> Result<Option<String>> {
-    let all: Vec<ExternalModel> = change.query(Range::all(PARTITION)).await?;
-    let user = all.into_iter().find(|model| {
-        model
-            .output_configuration
-            .variables()
-            .any(|v| v == variable)
-    });
-    Ok(user.map(|model| model.model_endpoint))
-}
+use store::bundle::{BundledExternalModel, BundledVariable};
+use store::change::Change;
+use store::listing::Listing;
+use store::records::detector_version::version_using_endpoint;
+use store::records::event_type::{EventType, event_type_key};
+use store::records::external_model::{
+    EXTERNAL_MODEL_PARTITION, ExternalModel, ExternalModelStatus, InputConfiguration,
+    OutputConfiguration, external_model_key, missing_external_model,
+};
+use store::records::tags::{Tag, Tags};
+use store::records::variable::{Variable, variable_key};
+use store::table::Key;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,17 +27,19 @@ pub(crate) struct Put {
     invoke_model_endpoint_role_arn: String,
     input_configuration: InputConfiguration,
     output_configuration: OutputConfiguration,
-    model_endpoint_status: Status,
+    model_endpoint_status: ExternalModelStatus,
     #[serde(default)]
     tags: Vec<Tag>,
 }
 
 /// Creates an external model or replaces it. Detector versions that use it follow at once.
-pub(crate) async fn put(engine: &Engine, input: Put) -> Result<Empty> {
-    check_role(engine, &input.invoke_model_endpoint_role_arn)?;
-    let mut change = engine.change().await?;
-    let before: Option<ExternalModel> = change.get(&key(&input.model_endpoint)).await?;
-    let now = text::milliseconds(engine.now());
+pub(crate) async fn put(services: &Services, input: Put) -> Result<Empty> {
+    check_role(services, &input.invoke_model_endpoint_role_arn)?;
+    let mut change = services.account.change().await?;
+    let before: Option<ExternalModel> = change
+        .get(&external_model_key(&input.model_endpoint))
+        .await?;
+    let now = text::milliseconds(services.account.now());
     let (created_time, tags) = match before {
         Some(before) => (before.created_time, before.tags),
         None => (now.clone(), Tags::new(input.tags)?),
@@ -102,19 +58,19 @@ pub(crate) async fn put(engine: &Engine, input: Put) -> Result<Empty> {
     let event_type = event_type(&change, &model).await?;
     check_input(&model, event_type.as_ref())?;
     let bundled = bundled(&change, &model).await?;
-    if model.model_endpoint_status == Status::Dissociated {
+    if model.model_endpoint_status == ExternalModelStatus::Dissociated {
         refuse_used(&change, &model.model_endpoint).await?;
     } else {
-        versions::resolve_again(engine, &mut change, &bundled).await?;
+        detector_versions::resolve_again(services, &mut change, &bundled).await?;
     }
     // Last: see `Change::commit`.
     change.put(&model)?;
-    engine.commit(change).await.map(|()| Empty {})
+    services.account.commit(change).await.map(|()| Empty {})
 }
 
 /// The role must be one of this account. (The engine calls the endpoint with its own
 /// credentials; see the differences in the guide.)
-fn check_role(engine: &Engine, arn: &str) -> Result<()> {
+fn check_role(services: &Services, arn: &str) -> Result<()> {
     let mut parts = arn.splitn(6, ':');
     let parts: [Option<&str>; 6] = std::array::from_fn(|_| parts.next());
     let [
@@ -135,12 +91,12 @@ fn check_role(engine: &Engine, arn: &str) -> Result<()> {
             "The invokeModelEndpointRoleArn is not the ARN of a role.",
         ));
     }
-    if account != engine.options.account {
+    if account != services.account.options.account {
         return Err(Error::new(
             Code::AccessDenied,
             format!(
                 "The role of invokeModelEndpointRoleArn must be one of account {}.",
-                engine.options.account
+                services.account.options.account
             ),
         ));
     }
@@ -190,7 +146,7 @@ async fn bundled(change: &Change<'_>, model: &ExternalModel) -> Result<BundledEx
     let keys: Vec<Key> = names
         .iter()
         .filter(|name| !name.is_empty())
-        .map(|name| variables::key(name))
+        .map(|name| variable_key(name))
         .collect();
     let found: Vec<Variable> = change.many(&keys).await?;
     let mut outputs = Vec::new();
@@ -235,10 +191,10 @@ pub(crate) async fn find(
         }
         let model: Option<ExternalModel> = match endpoint.as_str() {
             "" => None,
-            endpoint => change.get(&key(endpoint)).await?,
+            endpoint => change.get(&external_model_key(endpoint)).await?,
         };
-        let model = model.ok_or_else(|| missing(endpoint))?;
-        if model.model_endpoint_status != Status::Associated {
+        let model = model.ok_or_else(|| missing_external_model(endpoint))?;
+        if model.model_endpoint_status != ExternalModelStatus::Associated {
             return Err(Error::validation(format!(
                 "External model '{endpoint}' is DISSOCIATED: only one that is ASSOCIATED can be used."
             )));
@@ -270,25 +226,33 @@ struct Output {
     arn: String,
 }
 
-pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
+pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serialize + use<>> {
     let page: Page<ExternalModel> = if let Some(endpoint) = &input.model_endpoint {
         let found = match endpoint.as_str() {
             "" => None,
-            endpoint => engine.definitions.get(&key(endpoint)).await?,
+            endpoint => {
+                services
+                    .account
+                    .definitions
+                    .get(&external_model_key(endpoint))
+                    .await?
+            }
         };
-        Page::one(found.ok_or_else(|| missing(endpoint))?)
+        Page::one(found.ok_or_else(|| missing_external_model(endpoint))?)
     } else {
         let listing = Listing {
             operation: "GetExternalModels",
             filters: "",
-            pk: PARTITION,
+            pk: EXTERNAL_MODEL_PARTITION,
             prefix: "",
             usual: 10,
         };
-        listing.page(engine, &input.paging).await?
+        listing.page(&services.account, &input.paging).await?
     };
     let output = |model: ExternalModel| Output {
-        arn: engine.arn(PARTITION, &model.model_endpoint),
+        arn: services
+            .account
+            .arn(EXTERNAL_MODEL_PARTITION, &model.model_endpoint),
         model: ExternalModel {
             tags: Tags::default(),
             ..model
@@ -298,7 +262,7 @@ pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + 
 }
 
 async fn refuse_used(change: &Change<'_>, endpoint: &String) -> Result<()> {
-    match versions::user_of_endpoint(change, endpoint).await? {
+    match version_using_endpoint(change, endpoint).await? {
         None => Ok(()),
         Some((detector, version)) => Err(Error::conflict(format!(
             "External model '{endpoint}' is used by version {version} of detector '{detector}'."
@@ -313,13 +277,13 @@ pub(crate) struct Delete {
 }
 
 /// Refused while a detector version uses it.
-pub(crate) async fn delete(engine: &Engine, input: Delete) -> Result<Empty> {
-    let mut change = engine.change().await?;
-    let key = key(&input.model_endpoint);
+pub(crate) async fn delete(services: &Services, input: Delete) -> Result<Empty> {
+    let mut change = services.account.change().await?;
+    let key = external_model_key(&input.model_endpoint);
     if change.get::<ExternalModel>(&key).await?.is_none() {
         return Ok(Empty {});
     }
     refuse_used(&change, &input.model_endpoint).await?;
     change.delete(key);
-    engine.commit(change).await.map(|()| Empty {})
+    services.account.commit(change).await.map(|()| Empty {})
 }

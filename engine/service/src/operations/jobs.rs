@@ -3,15 +3,17 @@
 //! The operations write down what is to be done and show how far it is; [`crate::jobs`] does it,
 //! in another process if need be.
 
+use crate::event_check::row;
+use crate::operations::Empty;
+use crate::services::Services;
+use protocol::page::{Page, Paging};
+use protocol::s3_location::S3Location;
+use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
-
-use super::page::{Listing, Page, Paging};
-use super::tags::{Tag, Tags};
-use super::{Empty, event_types, page};
-use crate::engine::Engine;
-use crate::jobs::{Files, Job, JobKind, JobStatus, Judge, Location, State, job_key};
-use protocol::text;
-use protocol::{Error, Result};
+use store::listing::Listing;
+use store::records::event_type::{ingestion_disabled, missing_event_type};
+use store::records::job::{Job, JobDetector, JobFiles, JobKind, JobState, JobStatus, job_key};
+use store::records::tags::{Tag, Tags};
 
 /// The input of an operation on one job.
 #[derive(Debug, Deserialize)]
@@ -26,23 +28,23 @@ pub(crate) struct CreateImport {
     job_id: String,
     event_type_name: String,
     #[serde(flatten)]
-    files: Files,
+    files: JobFiles,
     #[serde(default)]
     tags: Vec<Tag>,
 }
 
-pub(crate) async fn create_import(engine: &Engine, input: CreateImport) -> Result<Empty> {
+pub(crate) async fn create_import(services: &Services, input: CreateImport) -> Result<Empty> {
     let name = &input.event_type_name;
-    let event_type = engine.event_type(name).await?;
-    let event_type = event_type.ok_or_else(|| event_types::missing(name))?;
+    let event_type = services.definition_cache.event_type(name).await?;
+    let event_type = event_type.ok_or_else(|| missing_event_type(name))?;
     if !event_type.ingestion {
-        return Err(event_types::not_stored(name));
+        return Err(ingestion_disabled(name));
     }
     let kind = JobKind::BatchImport;
-    let mut job = Job::new(engine, kind, input.job_id, input.event_type_name);
+    let mut job = Job::new(&services.account, kind, input.job_id, input.event_type_name);
     job.files = Some(input.files);
     job.tags = Tags::new(input.tags)?;
-    create(engine, job).await
+    create(services, job).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -53,22 +55,28 @@ pub(crate) struct CreatePrediction {
     detector_name: String,
     detector_version: Option<String>,
     #[serde(flatten)]
-    files: Files,
+    files: JobFiles,
     #[serde(default)]
     tags: Vec<Tag>,
 }
 
 /// The version is settled here: one that is activated while the job runs changes nothing.
-pub(crate) async fn create_prediction(engine: &Engine, input: CreatePrediction) -> Result<Empty> {
+pub(crate) async fn create_prediction(
+    services: &Services,
+    input: CreatePrediction,
+) -> Result<Empty> {
     let name = &input.event_type_name;
-    if engine.event_type(name).await?.is_none() {
-        return Err(event_types::missing(name));
+    if services.definition_cache.event_type(name).await?.is_none() {
+        return Err(missing_event_type(name));
     }
     // The shape has checked that it is a number of at most five digits.
     let version = input
         .detector_version
         .and_then(|version| version.parse().ok());
-    let ready = engine.ready(&input.detector_name, version).await?;
+    let ready = services
+        .definition_cache
+        .ready(&input.detector_name, version)
+        .await?;
     let decides_on = &ready.compiled.event_type.name;
     if decides_on != name {
         return Err(Error::validation(format!(
@@ -77,23 +85,23 @@ pub(crate) async fn create_prediction(engine: &Engine, input: CreatePrediction) 
         )));
     }
     let kind = JobKind::BatchPrediction;
-    let mut job = Job::new(engine, kind, input.job_id, input.event_type_name);
+    let mut job = Job::new(&services.account, kind, input.job_id, input.event_type_name);
     job.files = Some(input.files);
-    job.detector = Some(Judge {
+    job.detector = Some(JobDetector {
         detector_name: input.detector_name,
         detector_version: ready.compiled.version.detector_version_id.to_string(),
     });
     job.tags = Tags::new(input.tags)?;
-    create(engine, job).await
+    create(services, job).await
 }
 
 /// An id is used once, for as long as its job's record is kept.
-async fn create(engine: &Engine, job: Job) -> Result<Empty> {
+async fn create(services: &Services, job: Job) -> Result<Empty> {
     if let Some(files) = &job.files {
-        Location::object("inputPath", &files.input_path)?;
-        Location::folder("outputPath", &files.output_path)?;
+        S3Location::object("inputPath", &files.input_path)?;
+        S3Location::folder("outputPath", &files.output_path)?;
     }
-    let mut change = engine.change().await?;
+    let mut change = services.account.change().await?;
     let key = job_key(job.kind, &job.job_id);
     if change.get::<Job>(&key).await?.is_some() {
         return Err(Error::validation(format!(
@@ -104,7 +112,7 @@ async fn create(engine: &Engine, job: Job) -> Result<Empty> {
     }
     change.put(&job)?;
     change.put(&job.open())?;
-    engine.commit(change).await.map(|()| Empty {})
+    services.account.commit(change).await.map(|()| Empty {})
 }
 
 #[derive(Debug, Deserialize)]
@@ -129,10 +137,10 @@ struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     last_heartbeat_time: Option<String>,
     #[serde(flatten)]
-    files: Option<Files>,
+    files: Option<JobFiles>,
     event_type_name: String,
     #[serde(flatten)]
-    detector: Option<Judge>,
+    detector: Option<JobDetector>,
     arn: String,
     processed_records_count: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,24 +148,27 @@ struct Output {
     total_records_count: u64,
 }
 
-pub(crate) async fn get_imports(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
+pub(crate) async fn get_imports(services: &Services, input: Get) -> Result<impl Serialize + use<>> {
     let listing = ("GetBatchImportJobs", "batchImports");
-    get(engine, JobKind::BatchImport, listing, input).await
+    get(services, JobKind::BatchImport, listing, input).await
 }
 
-pub(crate) async fn get_predictions(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
+pub(crate) async fn get_predictions(
+    services: &Services,
+    input: Get,
+) -> Result<impl Serialize + use<>> {
     let listing = ("GetBatchPredictionJobs", "batchPredictions");
-    get(engine, JobKind::BatchPrediction, listing, input).await
+    get(services, JobKind::BatchPrediction, listing, input).await
 }
 
 async fn get(
-    engine: &Engine,
+    services: &Services,
     kind: JobKind,
     (operation, member): (&'static str, &'static str),
     input: Get,
 ) -> Result<impl Serialize + use<>> {
     let page: Page<Job> = if let Some(job_id) = &input.job_id {
-        Page::one(existing(engine, kind, job_id).await?)
+        Page::one(existing(services, kind, job_id).await?)
     } else {
         let listing = Listing {
             operation,
@@ -166,26 +177,32 @@ async fn get(
             prefix: "",
             usual: 50,
         };
-        listing.page(engine, &input.paging).await?
+        listing.page(&services.account, &input.paging).await?
     };
     let runs: Vec<&str> = page.rows.iter().map(|job| job.run.as_str()).collect();
-    let mut states = State::load_all(engine, &runs).await?.into_iter();
-    let row = |job: Job| Some(output(engine, job, states.next()?));
+    let mut states = JobState::load_all(&services.account, &runs)
+        .await?
+        .into_iter();
+    let row = |job: Job| Some(output(services, job, states.next()?));
     let rows = page.rows.into_iter().filter_map(row).collect();
     let next_token = page.next_token;
     Ok(page::output(member, Page { rows, next_token }))
 }
 
-async fn existing(engine: &Engine, kind: JobKind, job_id: &str) -> Result<Job> {
-    let found = engine.definitions.get(&job_key(kind, job_id)).await?;
+async fn existing(services: &Services, kind: JobKind, job_id: &str) -> Result<Job> {
+    let found = services
+        .account
+        .definitions
+        .get(&job_key(kind, job_id))
+        .await?;
     found.ok_or_else(|| Error::not_found(format!("{} '{job_id}' does not exist.", kind.title())))
 }
 
-fn output(engine: &Engine, job: Job, state: State) -> Output {
+fn output(services: &Services, job: Job, state: JobState) -> Output {
     let predicts = job.kind == JobKind::BatchPrediction;
     Output {
         start_time: text::seconds(job.started()),
-        arn: engine.arn(job.kind.name(), &job.job_id),
+        arn: services.account.arn(job.kind.name(), &job.job_id),
         job_id: job.job_id,
         status: state.status,
         failure_reason: state.failure_reason,
@@ -200,18 +217,18 @@ fn output(engine: &Engine, job: Job, state: State) -> Output {
     }
 }
 
-pub(crate) async fn cancel_import(engine: &Engine, input: ById) -> Result<Empty> {
-    cancel(engine, JobKind::BatchImport, &input.job_id).await
+pub(crate) async fn cancel_import(services: &Services, input: ById) -> Result<Empty> {
+    cancel(services, JobKind::BatchImport, &input.job_id).await
 }
 
-pub(crate) async fn cancel_prediction(engine: &Engine, input: ById) -> Result<Empty> {
-    cancel(engine, JobKind::BatchPrediction, &input.job_id).await
+pub(crate) async fn cancel_prediction(services: &Services, input: ById) -> Result<Empty> {
+    cancel(services, JobKind::BatchPrediction, &input.job_id).await
 }
 
 /// A job that somebody has begun is ended by whoever works on it.
-async fn cancel(engine: &Engine, kind: JobKind, job_id: &str) -> Result<Empty> {
-    let job = existing(engine, kind, job_id).await?;
-    let mut state = State::load(engine, &job.run).await?;
+async fn cancel(services: &Services, kind: JobKind, job_id: &str) -> Result<Empty> {
+    let job = existing(services, kind, job_id).await?;
+    let mut state = JobState::load(&services.account, &job.run).await?;
     match state.status {
         JobStatus::Canceled | JobStatus::CancelInProgress => return Ok(Empty {}),
         JobStatus::Complete | JobStatus::Failed => {
@@ -221,28 +238,28 @@ async fn cancel(engine: &Engine, kind: JobKind, job_id: &str) -> Result<Empty> {
                 state.status.name()
             )));
         }
-        _ if state.is_untouched() => state.end(JobStatus::Canceled, engine.now()),
+        _ if state.is_untouched() => state.end(JobStatus::Canceled, services.account.now()),
         _ => state.status = JobStatus::CancelInProgress,
     }
-    state.save(engine, None).await.map(|()| Empty {})
+    state.save(&services.account, None).await.map(|()| Empty {})
 }
 
-pub(crate) async fn delete_import(engine: &Engine, input: ById) -> Result<Empty> {
-    delete(engine, JobKind::BatchImport, &input.job_id).await
+pub(crate) async fn delete_import(services: &Services, input: ById) -> Result<Empty> {
+    delete(services, JobKind::BatchImport, &input.job_id).await
 }
 
-pub(crate) async fn delete_prediction(engine: &Engine, input: ById) -> Result<Empty> {
-    delete(engine, JobKind::BatchPrediction, &input.job_id).await
+pub(crate) async fn delete_prediction(services: &Services, input: ById) -> Result<Empty> {
+    delete(services, JobKind::BatchPrediction, &input.job_id).await
 }
 
 /// Deletes the record of a job that has ended; what it wrote stays.
-async fn delete(engine: &Engine, kind: JobKind, job_id: &str) -> Result<Empty> {
-    let mut change = engine.change().await?;
+async fn delete(services: &Services, kind: JobKind, job_id: &str) -> Result<Empty> {
+    let mut change = services.account.change().await?;
     let key = job_key(kind, job_id);
     let Some(job) = change.get::<Job>(&key).await? else {
         return Ok(Empty {});
     };
-    let state = State::load(engine, &job.run).await?;
+    let state = JobState::load(&services.account, &job.run).await?;
     if !state.status.has_ended() {
         return Err(Error::validation(format!(
             "{} '{job_id}' is in status {}: cancel it first.",
@@ -251,8 +268,10 @@ async fn delete(engine: &Engine, kind: JobKind, job_id: &str) -> Result<Empty> {
         )));
     }
     change.delete(key);
-    engine.commit(change).await?;
-    State::delete(engine, &job.run).await.map(|()| Empty {})
+    services.account.commit(change).await?;
+    JobState::delete(&services.account, &job.run)
+        .await
+        .map(|()| Empty {})
 }
 
 #[derive(Debug, Deserialize)]
@@ -269,26 +288,32 @@ pub(crate) struct DeletionOutput {
 }
 
 /// Begins the deletion; one that has ended before makes room for it.
-pub(crate) async fn delete_events(engine: &Engine, input: ByEventType) -> Result<DeletionOutput> {
+pub(crate) async fn delete_events(
+    services: &Services,
+    input: ByEventType,
+) -> Result<DeletionOutput> {
     let name = input.event_type_name;
-    if engine.event_type(&name).await?.is_none() {
-        return Err(event_types::missing(&name));
+    if services.definition_cache.event_type(&name).await?.is_none() {
+        return Err(missing_event_type(&name));
     }
-    let mut change = engine.change().await?;
+    let mut change = services.account.change().await?;
     let kind = JobKind::EventsDeletion;
     let before: Option<Job> = change.get(&job_key(kind, &name)).await?;
     if let Some(before) = &before
-        && !State::load(engine, &before.run).await?.status.has_ended()
+        && !JobState::load(&services.account, &before.run)
+            .await?
+            .status
+            .has_ended()
     {
         let message = format!("The events of event type '{name}' are being deleted already.");
         return Err(Error::conflict(message));
     }
-    let job = Job::new(engine, kind, name.clone(), name);
+    let job = Job::new(&services.account, kind, name.clone(), name);
     change.put(&job)?;
     change.put(&job.open())?;
-    engine.commit(change).await?;
+    services.account.commit(change).await?;
     if let Some(before) = before {
-        State::delete(engine, &before.run).await?;
+        JobState::delete(&services.account, &before.run).await?;
     }
     Ok(DeletionOutput {
         event_type_name: job.event_type_name,
@@ -296,10 +321,13 @@ pub(crate) async fn delete_events(engine: &Engine, input: ByEventType) -> Result
     })
 }
 
-pub(crate) async fn deletion_status(engine: &Engine, input: ByEventType) -> Result<DeletionOutput> {
+pub(crate) async fn deletion_status(
+    services: &Services,
+    input: ByEventType,
+) -> Result<DeletionOutput> {
     let kind = JobKind::EventsDeletion;
-    let job = existing(engine, kind, &input.event_type_name).await?;
-    let state = State::load(engine, &job.run).await?;
+    let job = existing(services, kind, &input.event_type_name).await?;
+    let state = JobState::load(&services.account, &job.run).await?;
     Ok(DeletionOutput {
         event_type_name: job.event_type_name,
         events_deletion_status: state.status,

@@ -3,47 +3,27 @@
 //! What encrypts the engine's data is the encryption of its tables and its bucket, which is set
 //! where they are made.
 
-use serde::{Deserialize, Serialize};
-
-use super::Empty;
-use crate::engine::Engine;
-use crate::store::{Key, Record};
+use crate::operations::Empty;
+use crate::services::Services;
 use protocol::{Error, Result};
+use serde::{Deserialize, Serialize};
+use store::records::kms_key::{DEFAULT_KEY, KmsKey, kms_key_key};
 
-/// The ARN that stands for the key that AWS owns.
-const DEFAULT: &str = "DEFAULT";
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct KmsKey {
-    kms_encryption_key_arn: String,
-}
-
-impl Record for KmsKey {
-    fn key(&self) -> Key {
-        key()
-    }
-}
-
-fn key() -> Key {
-    Key::new("kms-key", "kms-key")
-}
-
-/// Replaces the key; `DEFAULT` takes it back.
-pub(crate) async fn put(engine: &Engine, input: KmsKey) -> Result<Empty> {
-    let mut change = engine.change().await?;
-    if input.kms_encryption_key_arn == DEFAULT {
-        change.delete(key());
+/// Replaces the key; `DEFAULT_KEY` takes it back.
+pub(crate) async fn put(services: &Services, input: KmsKey) -> Result<Empty> {
+    let mut change = services.account.change().await?;
+    if input.kms_encryption_key_arn == DEFAULT_KEY {
+        change.delete(kms_key_key());
     } else {
-        check_region(engine, &input.kms_encryption_key_arn)?;
+        check_region(services, &input.kms_encryption_key_arn)?;
         change.put(&input)?;
     }
-    engine.commit(change).await.map(|()| Empty {})
+    services.account.commit(change).await.map(|()| Empty {})
 }
 
 /// A key of another region could not be used.
-fn check_region(engine: &Engine, arn: &str) -> Result<()> {
-    let region = &engine.options.region;
+fn check_region(services: &Services, arn: &str) -> Result<()> {
+    let region = &services.account.options.region;
     if arn.split(':').nth(3) == Some(region) {
         return Ok(());
     }
@@ -59,8 +39,8 @@ pub(crate) struct Output {
 }
 
 /// The key, if one was put.
-pub(crate) async fn get(engine: &Engine, _: GetInput) -> Result<Output> {
-    let kms_key: Option<KmsKey> = engine.definitions.get(&key()).await?;
+pub(crate) async fn get(services: &Services, _: GetInput) -> Result<Output> {
+    let kms_key: Option<KmsKey> = services.account.definitions.get(&kms_key_key()).await?;
     let kms_key = kms_key.ok_or_else(|| Error::not_found("No encryption key has been put."))?;
     Ok(Output { kms_key })
 }

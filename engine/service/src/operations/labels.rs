@@ -1,11 +1,11 @@
 //! Labels: what events turn out to have been.
 
+use crate::operations::simple_resources::Kind;
+use crate::operations::{ByName, Empty, simple_resources};
+use crate::services::Services;
+use protocol::{Error, Result, page};
 use serde::Serialize;
-
-use super::named::{self, Get, Kind, Put};
-use super::{ByName, Empty, event_types, page};
-use crate::engine::Engine;
-use protocol::{Error, Result};
+use store::records::event_type::all_event_types;
 
 pub(crate) const KIND: Kind = Kind {
     name: "label",
@@ -14,23 +14,26 @@ pub(crate) const KIND: Kind = Kind {
     page: 50,
     quota: |quotas| quotas.labels,
 };
+use crate::operations::simple_resources::{Get, Put};
 
-pub(crate) async fn put(engine: &Engine, input: Put) -> Result<Empty> {
-    named::put(engine, &KIND, input).await.map(|()| Empty {})
+pub(crate) async fn put(services: &Services, input: Put) -> Result<Empty> {
+    simple_resources::put(services, &KIND, input)
+        .await
+        .map(|()| Empty {})
 }
 
-pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
+pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serialize + use<>> {
     Ok(page::output(
         "labels",
-        named::get(engine, &KIND, input).await?,
+        simple_resources::get(services, &KIND, input).await?,
     ))
 }
 
 /// Refused while an event type has the label. (Amazon also looks at stored events; see the
 /// differences in the guide.)
-pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
-    let mut change = engine.change().await?;
-    let types = event_types::all(&change).await?;
+pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> {
+    let mut change = services.account.change().await?;
+    let types = all_event_types(&change).await?;
     if let Some(user) = types
         .iter()
         .find(|event_type| event_type.labels.contains(&input.name))
@@ -41,6 +44,6 @@ pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
         );
         return Err(Error::conflict(message));
     }
-    named::delete(&KIND, &mut change, &input.name).await?;
-    engine.commit(change).await.map(|()| Empty {})
+    simple_resources::delete(&KIND, &mut change, &input.name).await?;
+    services.account.commit(change).await.map(|()| Empty {})
 }

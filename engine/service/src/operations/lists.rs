@@ -3,25 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::page::{Listing, Page, Paging};
-use super::tags::{Tag, Tags};
-use super::{ByName, Empty, page, rules, variables};
-use crate::engine::Engine;
-use crate::lists::{self, Edit, Element, Elements, Entry, Head, List, New, Note, head_key};
-use crate::store::{Change, Range};
-use protocol::Operation;
-use protocol::page_token::{self, Scope};
-use protocol::text;
+use crate::event_check::row;
+use crate::operations::{ByName, Empty, variables};
+use crate::services::Services;
+use protocol::page::{Page, Paging};
+use protocol::page_token::Scope;
+use protocol::variable_types::is_text_type;
 use protocol::wire::validate_and_read_input;
-use protocol::{Error, Result};
+use protocol::{Error, Operation, Result, page, page_token, text};
+use serde::{Deserialize, Serialize};
+use store::backoff::retry_on_write_conflict;
+use store::change::Change;
+use store::listing::Listing;
+use store::records::list;
+use store::records::list::{
+    Edit, Element, Elements, List, ListHead, New, Note, StoredElement, list_head_key,
+};
+use store::records::rule::all_rules;
+use store::records::tags::{Tag, Tags};
+use store::table::Range;
 
 const USUAL_ELEMENTS: usize = 1000;
 
 /// The names of all lists.
 pub(crate) async fn names(change: &Change<'_>) -> Result<Vec<String>> {
-    let heads: Vec<Head> = change.query(Range::all("list")).await?;
+    let heads: Vec<ListHead> = change.query(Range::all("list")).await?;
     Ok(heads.into_iter().map(|head| head.name).collect())
 }
 
@@ -41,43 +47,45 @@ pub(crate) struct Create {
     tags: Vec<Tag>,
 }
 
-pub(crate) async fn create(engine: &Engine, input: Create) -> Result<Empty> {
+pub(crate) async fn create(services: &Services, input: Create) -> Result<Empty> {
     check_type(input.variable_type.as_deref())?;
     let elements: Elements = input.elements.into_iter().collect();
-    check_size(engine, &elements)?;
-    let mut change = engine.change().await?;
-    if change.get::<Head>(&head_key(&input.name)).await?.is_some() {
+    check_size(services, &elements)?;
+    let mut change = services.account.change().await?;
+    if change
+        .get::<ListHead>(&list_head_key(&input.name))
+        .await?
+        .is_some()
+    {
         return Err(Error::validation(format!(
             "List '{}' already exists.",
             input.name
         )));
     }
-    change.count("list", 1, engine.options.quotas.lists)?;
+    change.count("list", 1, services.account.options.quotas.lists)?;
     let new = New {
         name: input.name,
         description: input.description,
         variable_type: input.variable_type,
         tags: Tags::new(input.tags)?,
-        now: text::milliseconds(engine.now()),
+        now: text::milliseconds(services.account.now()),
     };
-    let head = lists::create(&engine.definitions, new, &elements).await?;
+    let head = list::create(&services.account.definitions, new, &elements).await?;
     change.put(&head)?;
-    engine.commit(change).await.map(|()| Empty {})
+    services.account.commit(change).await.map(|()| Empty {})
 }
 
 fn check_type(variable_type: Option<&str>) -> Result<()> {
     match variable_type {
-        Some(variable_type) if !variables::is_text_type(variable_type) => {
-            Err(Error::validation(format!(
-                "'{variable_type}' is not a variable type of data type STRING, which lists are for."
-            )))
-        }
+        Some(variable_type) if !is_text_type(variable_type) => Err(Error::validation(format!(
+            "'{variable_type}' is not a variable type of data type STRING, which lists are for."
+        ))),
         _ => Ok(()),
     }
 }
 
-fn check_size(engine: &Engine, elements: &Elements) -> Result<()> {
-    let most = engine.options.quotas.list_elements;
+fn check_size(services: &Services, elements: &Elements) -> Result<()> {
+    let most = services.account.options.quotas.list_elements;
     if elements.len() <= most {
         return Ok(());
     }
@@ -104,17 +112,17 @@ pub(crate) struct Update {
     variable_type: Option<String>,
 }
 
-pub(crate) async fn update(engine: &Engine, input: Update) -> Result<Empty> {
-    let mut change = engine.change().await?;
-    let head: Option<Head> = change.get(&head_key(&input.name)).await?;
+pub(crate) async fn update(services: &Services, input: Update) -> Result<Empty> {
+    let mut change = services.account.change().await?;
+    let head: Option<ListHead> = change.get(&list_head_key(&input.name)).await?;
     let before = head.ok_or_else(|| missing(&input.name))?;
     let mut head = before.clone();
     settle_type(&mut head, input.variable_type)?;
     head.description = input.description.or(head.description);
-    head.updated_time = text::milliseconds(engine.now());
+    head.updated_time = text::milliseconds(services.account.now());
     match (input.elements, input.update_mode) {
         (Some(elements), Some(mode)) => {
-            edit(engine, &mut change, &mut head, elements, mode).await?;
+            edit(services, &mut change, &mut head, elements, mode).await?;
         }
         (None, None) => {}
         _ => {
@@ -124,13 +132,13 @@ pub(crate) async fn update(engine: &Engine, input: Update) -> Result<Empty> {
         }
     }
     change.put(&head)?;
-    engine.commit(change).await?;
-    lists::sweep(&engine.definitions, &before, Some(&head)).await;
+    services.account.commit(change).await?;
+    list::sweep(&services.account.definitions, &before, Some(&head)).await;
     Ok(Empty {})
 }
 
 /// A variable type is set once and never changed.
-fn settle_type(head: &mut Head, variable_type: Option<String>) -> Result<()> {
+fn settle_type(head: &mut ListHead, variable_type: Option<String>) -> Result<()> {
     check_type(variable_type.as_deref())?;
     match (&head.variable_type, variable_type) {
         (Some(before), Some(after)) if *before != after => Err(Error::validation(format!(
@@ -146,29 +154,35 @@ fn settle_type(head: &mut Head, variable_type: Option<String>) -> Result<()> {
 }
 
 async fn edit(
-    engine: &Engine,
+    services: &Services,
     change: &mut Change<'_>,
-    head: &mut Head,
+    head: &mut ListHead,
     given: Vec<Element>,
     mode: UpdateMode,
 ) -> Result<()> {
-    let list = current(engine, head).await?;
-    let (alive, expired) = without_expired(engine, &list);
+    let list = current(services, head).await?;
+    let (alive, expired) = without_expired(services, &list);
     let mut edit = difference(&alive, given, mode);
     edit.removed.extend(expired);
-    write(engine, change, head, &list, edit).await
+    write(services, change, head, &list, edit).await
 }
 
-async fn current(engine: &Engine, head: &Head) -> Result<List> {
-    let known = engine.cache.list(&head.name);
-    let list = lists::at(&engine.definitions, head, known.as_deref(), engine.now()).await?;
+async fn current(services: &Services, head: &ListHead) -> Result<List> {
+    let known = services.definition_cache.list(&head.name);
+    let list = list::at(
+        &services.account.definitions,
+        head,
+        known.as_deref(),
+        services.account.now(),
+    )
+    .await?;
     // The base is gone only if another process has changed the list since.
     list.ok_or_else(Error::write_conflict)
 }
 
 /// What the list holds now, and the elements whose time is over.
-fn without_expired(engine: &Engine, list: &List) -> (Arc<Elements>, Vec<Element>) {
-    let expired = list.elements.expired(engine.now().as_second());
+fn without_expired(services: &Services, list: &List) -> (Arc<Elements>, Vec<Element>) {
+    let expired = list.elements.expired(services.account.now().as_second());
     if expired.is_empty() {
         return (Arc::clone(&list.elements), expired);
     }
@@ -182,9 +196,9 @@ fn without_expired(engine: &Engine, list: &List) -> (Arc<Elements>, Vec<Element>
 }
 
 async fn write(
-    engine: &Engine,
+    services: &Services,
     change: &mut Change<'_>,
-    head: &mut Head,
+    head: &mut ListHead,
     list: &List,
     edit: Edit,
 ) -> Result<()> {
@@ -193,8 +207,8 @@ async fn write(
     }
     let mut elements = (*list.elements).clone();
     edit.apply(&mut elements);
-    check_size(engine, &elements)?;
-    lists::record(&engine.definitions, change, head, edit, &elements).await
+    check_size(services, &elements)?;
+    list::record(&services.account.definitions, change, head, edit, &elements).await
 }
 
 /// What an update adds and removes; elements that are there already are not added again.
@@ -202,7 +216,7 @@ fn difference(before: &Elements, given: Vec<Element>, mode: UpdateMode) -> Edit 
     let given: Elements = given.into_iter().collect();
     let added = || {
         let new = given.iter().filter(|element| !before.contains(element));
-        new.cloned().map(Entry::Plain).collect()
+        new.cloned().map(StoredElement::Plain).collect()
     };
     let those = |elements: &Elements, other: &Elements, both: bool| {
         let some = elements.iter().filter(|e| other.contains(e) == both);
@@ -237,79 +251,100 @@ pub struct ListEntry {
     pub author: Option<String>,
 }
 
-impl Engine {
-    /// Adds entries to a list, or changes what is known of those that are there. For the API they
-    /// are elements like any others, for as long as they last.
-    ///
-    /// # Errors
-    /// As `UpdateList`.
-    pub async fn put_list_entries(&self, list: &str, entries: &[ListEntry]) -> Result<()> {
-        super::again(|| Box::pin(put_entries(self, list, entries))).await
-    }
+/// Adds entries to a list, or changes what is known of those that are there. For the API they
+/// are elements like any others, for as long as they last.
+///
+/// # Errors
+/// As `UpdateList`.
+pub(crate) async fn put_list_entries(
+    services: &Services,
+    list: &str,
+    entries: &[ListEntry],
+) -> Result<()> {
+    retry_on_write_conflict(|| Box::pin(put_entries(services, list, entries))).await
+}
 
-    /// The entries of a list that have not expired.
-    ///
-    /// # Errors
-    /// As `GetListElements`.
-    pub async fn list_entries(&self, name: &str) -> Result<Vec<ListEntry>> {
-        let list = lists::load(&self.definitions, name, None, self.now()).await?;
-        let list = list.ok_or_else(|| missing(name))?;
-        let (alive, _) = without_expired(self, &list);
-        let entry = |(element, note): (&Element, Option<&Note>)| {
-            let note = note.cloned().unwrap_or_default();
-            let expires = note.expires;
-            ListEntry {
-                element: element.clone().into(),
-                expires: expires.and_then(|time| jiff::Timestamp::from_second(time).ok()),
-                reason: note.reason,
-                author: note.author,
-            }
-        };
-        Ok(alive.notes().map(entry).collect())
-    }
-
-    /// What is stored of some elements, list by list: `is_wanted` is asked with the list's variable
-    /// type and an element. Elements that were taken out or have expired are found too, as long as
-    /// the list's log or base holds them.
-    ///
-    /// # Errors
-    /// The table fails.
-    pub async fn find_list_elements(
-        &self,
-        is_wanted: impl Fn(Option<&str>, &str) -> bool,
-    ) -> Result<BTreeMap<String, Vec<String>>> {
-        let heads: Vec<Head> = self.definitions.query(Range::all("list")).await?;
-        let mut found = BTreeMap::new();
-        for head in heads {
-            let Some((head, stored)) = stored(self, &head.name).await? else {
-                continue;
-            };
-            let ty = head.variable_type.as_deref();
-            let wanted = stored.into_iter().map(String::from);
-            let wanted: Vec<String> = wanted.filter(|element| is_wanted(ty, element)).collect();
-            if !wanted.is_empty() {
-                found.insert(head.name, wanted);
-            }
+/// The entries of a list that have not expired.
+///
+/// # Errors
+/// As `GetListElements`.
+pub(crate) async fn list_entries(services: &Services, name: &str) -> Result<Vec<ListEntry>> {
+    let list = list::load(
+        &services.account.definitions,
+        name,
+        None,
+        services.account.now(),
+    )
+    .await?;
+    let list = list.ok_or_else(|| missing(name))?;
+    let (alive, _) = without_expired(services, &list);
+    let entry = |(element, note): (&Element, Option<&Note>)| {
+        let note = note.cloned().unwrap_or_default();
+        let expires = note.expires;
+        ListEntry {
+            element: element.clone().into(),
+            expires: expires.and_then(|time| jiff::Timestamp::from_second(time).ok()),
+            reason: note.reason,
+            author: note.author,
         }
-        Ok(found)
-    }
+    };
+    Ok(alive.notes().map(entry).collect())
+}
 
-    /// Removes elements from a list and from everything that is stored of its past.
-    ///
-    /// # Errors
-    /// There is no such list, or the table fails.
-    pub async fn erase_list_elements(&self, list: &str, elements: &[String]) -> Result<()> {
-        super::again(|| Box::pin(erase(self, list, elements))).await
+/// What is stored of some elements, list by list: `is_wanted` is asked with the list's variable
+/// type and an element. Elements that were taken out or have expired are found too, as long as
+/// the list's log or base holds them.
+///
+/// # Errors
+/// The table fails.
+pub(crate) async fn find_list_elements(
+    services: &Services,
+    is_wanted: impl Fn(Option<&str>, &str) -> bool,
+) -> Result<BTreeMap<String, Vec<String>>> {
+    let heads: Vec<ListHead> = services
+        .account
+        .definitions
+        .query(Range::all("list"))
+        .await?;
+    let mut found = BTreeMap::new();
+    for head in heads {
+        let Some((head, stored)) = stored(services, &head.name).await? else {
+            continue;
+        };
+        let ty = head.variable_type.as_deref();
+        let wanted = stored.into_iter().map(String::from);
+        let wanted: Vec<String> = wanted.filter(|element| is_wanted(ty, element)).collect();
+        if !wanted.is_empty() {
+            found.insert(head.name, wanted);
+        }
     }
+    Ok(found)
+}
+
+/// Removes elements from a list and from everything that is stored of its past.
+///
+/// # Errors
+/// There is no such list, or the table fails.
+pub(crate) async fn erase_list_elements(
+    services: &Services,
+    list: &str,
+    elements: &[String],
+) -> Result<()> {
+    retry_on_write_conflict(|| Box::pin(erase(services, list, elements))).await
 }
 
 /// A list's head and all that is stored of its elements.
-async fn stored(engine: &Engine, name: &str) -> Result<Option<(Head, BTreeSet<Element>)>> {
-    super::again(async || {
-        let Some(head) = engine.definitions.get::<Head>(&head_key(name)).await? else {
+async fn stored(services: &Services, name: &str) -> Result<Option<(ListHead, BTreeSet<Element>)>> {
+    retry_on_write_conflict(async || {
+        let Some(head) = services
+            .account
+            .definitions
+            .get::<ListHead>(&list_head_key(name))
+            .await?
+        else {
             return Ok(None);
         };
-        let stored = lists::stored(&engine.definitions, &head).await?;
+        let stored = list::stored(&services.account.definitions, &head).await?;
         // The base is gone only if another process has written the list anew.
         stored.map_or_else(
             || Err(Error::write_conflict()),
@@ -319,37 +354,37 @@ async fn stored(engine: &Engine, name: &str) -> Result<Option<(Head, BTreeSet<El
     .await
 }
 
-async fn erase(engine: &Engine, name: &str, gone: &[String]) -> Result<()> {
-    let mut change = engine.change().await?;
-    let head: Option<Head> = change.get(&head_key(name)).await?;
+async fn erase(services: &Services, name: &str, gone: &[String]) -> Result<()> {
+    let mut change = services.account.change().await?;
+    let head: Option<ListHead> = change.get(&list_head_key(name)).await?;
     let before = head.ok_or_else(|| missing(name))?;
     let mut head = before.clone();
-    head.updated_time = text::milliseconds(engine.now());
-    let list = current(engine, &head).await?;
+    head.updated_time = text::milliseconds(services.account.now());
+    let list = current(services, &head).await?;
     let edit = Edit {
         added: Vec::new(),
         removed: gone.iter().cloned().map(Element::from).collect(),
     };
     let mut elements = (*list.elements).clone();
     edit.apply(&mut elements);
-    lists::rewrite(&engine.definitions, &mut head, &elements).await?;
+    list::rewrite(&services.account.definitions, &mut head, &elements).await?;
     change.put(&head)?;
-    engine.commit(change).await?;
+    services.account.commit(change).await?;
     // What stays behind here would be what was to be erased: that is an error.
-    lists::remove(&engine.definitions, &before).await
+    list::remove(&services.account.definitions, &before).await
 }
 
-async fn put_entries(engine: &Engine, name: &str, entries: &[ListEntry]) -> Result<()> {
+async fn put_entries(services: &Services, name: &str, entries: &[ListEntry]) -> Result<()> {
     let elements: Vec<&str> = entries.iter().map(|entry| entry.element.as_str()).collect();
     let request = serde_json::json!({"name": name, "elements": elements, "updateMode": "APPEND"});
     validate_and_read_input::<Update>(Operation::UpdateList, &request)?;
-    let mut change = engine.change().await?;
-    let head: Option<Head> = change.get(&head_key(name)).await?;
+    let mut change = services.account.change().await?;
+    let head: Option<ListHead> = change.get(&list_head_key(name)).await?;
     let before = head.ok_or_else(|| missing(name))?;
     let mut head = before.clone();
-    head.updated_time = text::milliseconds(engine.now());
-    let list = current(engine, &head).await?;
-    let added = entries.iter().cloned().map(|entry| Entry::Noted {
+    head.updated_time = text::milliseconds(services.account.now());
+    let list = current(services, &head).await?;
+    let added = entries.iter().cloned().map(|entry| StoredElement::Noted {
         text: entry.element.into(),
         note: Arc::new(Note {
             expires: entry.expires.map(jiff::Timestamp::as_second),
@@ -359,12 +394,12 @@ async fn put_entries(engine: &Engine, name: &str, entries: &[ListEntry]) -> Resu
     });
     let edit = Edit {
         added: added.collect(),
-        removed: without_expired(engine, &list).1,
+        removed: without_expired(services, &list).1,
     };
-    write(engine, &mut change, &mut head, &list, edit).await?;
+    write(services, &mut change, &mut head, &list, edit).await?;
     change.put(&head)?;
-    engine.commit(change).await?;
-    lists::sweep(&engine.definitions, &before, Some(&head)).await;
+    services.account.commit(change).await?;
+    list::sweep(&services.account.definitions, &before, Some(&head)).await;
     Ok(())
 }
 
@@ -385,28 +420,30 @@ pub(crate) struct ElementsOutput {
 
 /// A page of elements, in their order, so that edits between two pages skip and repeat nothing
 /// that stays.
-pub(crate) async fn elements(engine: &Engine, input: GetElements) -> Result<ElementsOutput> {
+pub(crate) async fn elements(services: &Services, input: GetElements) -> Result<ElementsOutput> {
     let scope = Scope::new("GetListElements", &input.name);
     let token = input.paging.next_token.as_deref();
-    let after: Option<Element> = page_token::decode(&scope, token, engine.now())?;
-    let known = engine.cache.list(&input.name);
-    let list = lists::load(
-        &engine.definitions,
+    let after: Option<Element> = page_token::decode(&scope, token, services.account.now())?;
+    let known = services.definition_cache.list(&input.name);
+    let list = list::load(
+        &services.account.definitions,
         &input.name,
         known.as_deref(),
-        engine.now(),
+        services.account.now(),
     )
     .await?;
     let list: List = list.ok_or_else(|| missing(&input.name))?;
     let size = input.paging.max_results.unwrap_or(USUAL_ELEMENTS);
-    let (alive, _) = without_expired(engine, &list);
+    let (alive, _) = without_expired(services, &list);
     let mut rest = alive.after(after).cloned();
     let elements: Vec<Element> = rest.by_ref().take(size).collect();
     let end = elements.last().filter(|_| rest.next().is_some());
     let next_token = end
-        .map(|end| page_token::encode(&scope, end, engine.now()))
+        .map(|end| page_token::encode(&scope, end, services.account.now()))
         .transpose()?;
-    engine.cache.keep_list(&input.name, list.clone());
+    services
+        .definition_cache
+        .keep_list(&input.name, list.clone());
     Ok(ElementsOutput {
         elements,
         next_token,
@@ -434,11 +471,15 @@ struct Metadata {
 }
 
 pub(crate) async fn metadata(
-    engine: &Engine,
+    services: &Services,
     input: GetMetadata,
 ) -> Result<impl Serialize + use<>> {
-    let page: Page<Head> = if let Some(name) = &input.name {
-        let found = engine.definitions.get(&head_key(name)).await?;
+    let page: Page<ListHead> = if let Some(name) = &input.name {
+        let found = services
+            .account
+            .definitions
+            .get(&list_head_key(name))
+            .await?;
         Page::one(found.ok_or_else(|| missing(name))?)
     } else {
         let listing = Listing {
@@ -448,10 +489,10 @@ pub(crate) async fn metadata(
             prefix: "",
             usual: 50,
         };
-        listing.page(engine, &input.paging).await?
+        listing.page(&services.account, &input.paging).await?
     };
-    let row = |head: Head| Metadata {
-        arn: engine.arn("list", &head.name),
+    let row = |head: ListHead| Metadata {
+        arn: services.account.arn("list", &head.name),
         name: head.name,
         description: head.description,
         variable_type: head.variable_type,
@@ -462,20 +503,20 @@ pub(crate) async fn metadata(
 }
 
 /// Refused while a rule version uses it.
-pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
-    let mut change = engine.change().await?;
-    let Some(head) = change.get::<Head>(&head_key(&input.name)).await? else {
+pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> {
+    let mut change = services.account.change().await?;
+    let Some(head) = change.get::<ListHead>(&list_head_key(&input.name)).await? else {
         return Ok(Empty {});
     };
-    let rules = rules::all(&change).await?;
+    let rules = all_rules(&change).await?;
     if let Some(user) = rules.iter().find(|rule| rule.lists.contains(&input.name)) {
         let message = format!("List '{}' is used by rule '{}'.", input.name, user.rule_id);
         return Err(Error::conflict(message));
     }
     change.count("list", -1, usize::MAX)?;
-    change.delete(head_key(&input.name));
-    engine.commit(change).await?;
-    lists::sweep(&engine.definitions, &head, None).await;
+    change.delete(list_head_key(&input.name));
+    services.account.commit(change).await?;
+    list::sweep(&services.account.definitions, &head, None).await;
     Ok(Empty {})
 }
 

@@ -1,103 +1,67 @@
 //! The operations: one file per resource, one function per operation.
 //!
-//! A function takes the engine and its input as a type, and returns its output as a type. The
+//! A function takes the services and its input as a type, and returns its output as a type. The
 //! input has passed [`protocol::validate`] already, so what is left to check is what the model does
 //! not say: whether a name exists, whether a value is of its type, which state allows what.
 //!
 //! To add an operation, write its function in the file of its resource and give it a row in
-//! [`all`]; its shape is in [`protocol::Operation`] already.
+//! [`serve_all`]; its shape is in [`protocol::Operation`] already.
 
+pub(crate) mod detector_versions;
 mod detectors;
 mod entity_types;
 pub(crate) mod event_types;
 pub(crate) mod events;
-mod external_models;
+pub(crate) mod external_models;
+mod get_prediction;
 mod jobs;
 mod kms_key;
 mod labels;
-mod lists;
+pub(crate) mod lists;
+pub(crate) mod model_import;
+pub(crate) mod model_versions;
 pub(crate) mod models;
-mod named;
 mod outcomes;
-mod page;
 pub(crate) mod predictions;
-mod rules;
+pub(crate) mod rules;
+mod simple_resources;
 mod tags;
+pub(crate) mod training_result;
 pub(crate) mod variables;
-mod versions;
 
 use std::future::ready;
 use std::pin::Pin;
-use std::time::Duration;
 
+use protocol::wire::{Reply, read_input};
+use protocol::{Code, Error, Operation, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use detectors::{Detector, detector_key};
-pub(crate) use event_types::{EventType, event_type_key};
-pub use lists::ListEntry;
-pub use models::ImportedVersion;
-pub(crate) use named::{Named, named_key};
-pub(crate) use predictions::NotedDay;
-pub use predictions::{ExplainedPrediction, ExplainedScore, ExplainedVariable};
-pub(crate) use rules::RuleReference;
-pub(crate) use tags::Tags;
-pub(crate) use variables::default_value;
-pub(crate) use versions::{DetectorVersion, Status, rules_over, version_key};
-
-use crate::engine::Engine;
-use crate::pause::pause;
-use crate::statistics::Count;
-use protocol::Operation;
-use protocol::wire::{Reply, read_input, validate_and_read_input};
-use protocol::{Code, Error, Result};
-
-/// How often an operation is run when other writers keep getting in between.
-const ATTEMPTS: u32 = 20;
-/// The pause between two runs, at first and at most.
-const PAUSE: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(250)];
+use crate::predict;
+use crate::services::Services;
 
 /// The output of an operation that has none: `{}` on the wire.
 #[derive(Debug, Serialize)]
 pub(crate) struct Empty {}
 
-/// The operations that an engine serves: [`all`] or [`of_events`].
-pub(crate) type Serve = for<'a> fn(&'a Engine, Operation, &'a Value) -> Answer<'a>;
+/// The operations that an engine serves: [`serve_all`] or [`serve_events`].
+pub(crate) type Serve = for<'a> fn(&'a Services, Operation, &'a Value) -> Answer<'a>;
 
 /// A reply on its way.
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>;
 
-/// Runs an operation; one that lost against another writer runs again.
-pub(crate) async fn run(engine: &Engine, operation: Operation, input: &Value) -> Result<Reply> {
-    again(|| (engine.serve)(engine, operation, input)).await
-}
-
-/// Does something again for as long as it loses against other writers, but not for ever.
-pub(crate) async fn again<T, R>(mut attempt: impl FnMut() -> R) -> Result<T>
-where
-    R: Future<Output = Result<T>>,
-{
-    for number in 1..ATTEMPTS {
-        match attempt().await {
-            Err(error) if error.is_write_conflict() => pause(number, PAUSE).await,
-            result => return result,
-        }
-    }
-    attempt().await
-}
-
 /// What a Lambda function calls. Whatever else is linked into it makes it start later.
-pub(crate) fn of_events<'a>(
-    engine: &'a Engine,
+pub(crate) fn serve_events<'a>(
+    services: &'a Services,
     operation: Operation,
     input: &'a Value,
 ) -> Answer<'a> {
     match operation {
-        Operation::GetEventPrediction => Box::pin(predict(engine, input)),
-        Operation::SendEvent => Box::pin(call(engine, input, events::send)),
-        Operation::GetEvent => Box::pin(call(engine, input, events::get)),
-        Operation::UpdateEventLabel => Box::pin(call(engine, input, events::update_label)),
+        Operation::GetEventPrediction => Box::pin(get_event_prediction(services, input)),
+        Operation::SendEvent => Box::pin(call(services, input, events::send)),
+        Operation::GetEvent => Box::pin(call(services, input, events::get)),
+        Operation::UpdateEventLabel => Box::pin(call(services, input, events::update_label)),
         _ => {
             let name = operation.name();
             let message = format!("The operation {name} is not served inside a function.");
@@ -107,15 +71,19 @@ pub(crate) fn of_events<'a>(
 }
 
 /// Every operation.
-pub(crate) fn all<'a>(engine: &'a Engine, operation: Operation, input: &'a Value) -> Answer<'a> {
+pub(crate) fn serve_all<'a>(
+    services: &'a Services,
+    operation: Operation,
+    input: &'a Value,
+) -> Answer<'a> {
     macro_rules! run {
         ($function:expr) => {
-            Box::pin(call(engine, input, $function))
+            Box::pin(call(services, input, $function))
         };
     }
     match operation {
-        Operation::GetEventPrediction => Box::pin(predict(engine, input)),
-        Operation::GetPrediction => run!(predictions::get_prediction),
+        Operation::GetEventPrediction => Box::pin(get_event_prediction(services, input)),
+        Operation::GetPrediction => run!(get_prediction::get_prediction),
         Operation::GetEventPredictionMetadata => run!(predictions::metadata),
         Operation::ListEventPredictions => run!(predictions::list),
         Operation::SendEvent => run!(events::send),
@@ -170,23 +138,23 @@ pub(crate) fn all<'a>(engine: &'a Engine, operation: Operation, input: &'a Value
         Operation::GetDetectors => run!(detectors::get),
         Operation::DescribeDetector => run!(detectors::describe),
         Operation::DeleteDetector => run!(detectors::delete),
-        Operation::CreateDetectorVersion => run!(versions::create),
-        Operation::GetDetectorVersion => run!(versions::get),
-        Operation::UpdateDetectorVersion => run!(versions::update),
-        Operation::UpdateDetectorVersionMetadata => run!(versions::update_metadata),
-        Operation::UpdateDetectorVersionStatus => run!(versions::update_status),
-        Operation::DeleteDetectorVersion => run!(versions::delete),
+        Operation::CreateDetectorVersion => run!(detector_versions::create),
+        Operation::GetDetectorVersion => run!(detector_versions::get),
+        Operation::UpdateDetectorVersion => run!(detector_versions::update),
+        Operation::UpdateDetectorVersionMetadata => run!(detector_versions::update_metadata),
+        Operation::UpdateDetectorVersionStatus => run!(detector_versions::update_status),
+        Operation::DeleteDetectorVersion => run!(detector_versions::delete),
 
         Operation::CreateModel => run!(models::create),
         Operation::GetModels => run!(models::get),
         Operation::UpdateModel => run!(models::update),
         Operation::DeleteModel => run!(models::delete),
-        Operation::CreateModelVersion => run!(models::create_version),
-        Operation::GetModelVersion => run!(models::get_version),
-        Operation::DescribeModelVersions => run!(models::describe_versions),
-        Operation::UpdateModelVersion => run!(models::update_version),
-        Operation::UpdateModelVersionStatus => run!(models::update_version_status),
-        Operation::DeleteModelVersion => run!(models::delete_version),
+        Operation::CreateModelVersion => run!(model_versions::create_version),
+        Operation::GetModelVersion => run!(model_versions::get_version),
+        Operation::DescribeModelVersions => run!(model_versions::describe_versions),
+        Operation::UpdateModelVersion => run!(model_versions::update_version),
+        Operation::UpdateModelVersionStatus => run!(model_versions::update_version_status),
+        Operation::DeleteModelVersion => run!(model_versions::delete_version),
         Operation::PutExternalModel => run!(external_models::put),
         Operation::GetExternalModels => run!(external_models::get),
         Operation::DeleteExternalModel => run!(external_models::delete),
@@ -200,43 +168,23 @@ pub(crate) fn all<'a>(engine: &'a Engine, operation: Operation, input: &'a Value
     }
 }
 
-async fn call<'e, I, O, F, R>(engine: &'e Engine, input: &Value, function: F) -> Result<Reply>
+async fn call<'e, I, O, F, R>(services: &'e Services, input: &Value, function: F) -> Result<Reply>
 where
     I: DeserializeOwned + Send,
     O: Serialize,
-    F: FnOnce(&'e Engine, I) -> R + Send,
+    F: FnOnce(&'e Services, I) -> R + Send,
     R: Future<Output = Result<O>> + Send,
 {
-    let output = function(engine, read_input(input)?).await?;
+    let output = function(services, read_input(input)?).await?;
     Reply::new(&output)
 }
 
-async fn predict(engine: &Engine, input: &Value) -> Result<Reply> {
-    let (output, how) = predictions::predict(engine, read_input(input)?).await?;
+async fn get_event_prediction(services: &Services, input: &Value) -> Result<Reply> {
+    let (output, header) = predict::predict(services, read_input(input)?).await?;
     Ok(Reply {
-        prediction: Some(how),
+        prediction: Some(header),
         ..Reply::new(&output)?
     })
-}
-
-/// A prediction for one row of a job, named by `origin`, and what it stores, which the job counts.
-/// Where the row may have been predicted before (`again`), that prediction makes room.
-pub(crate) async fn predict_for_job(
-    engine: &Engine,
-    input: &Value,
-    origin: String,
-    again: bool,
-) -> Result<(Value, Count)> {
-    let mut input: predictions::Predict =
-        validate_and_read_input(Operation::GetEventPrediction, input)?;
-    if again {
-        predictions::take_back(engine, &input, &origin).await?;
-    }
-    input.origin = Some(origin);
-    let count = input.count();
-    let (output, _) = predictions::predict(engine, input).await?;
-    let output = serde_json::to_value(&output).map_err(Error::internal)?;
-    Ok((output, count))
 }
 
 /// The input of an operation that takes a name and nothing else.

@@ -1,11 +1,11 @@
 //! Outcomes: what rules say about an event.
 
+use crate::operations::simple_resources::Kind;
+use crate::operations::{ByName, Empty, simple_resources};
+use crate::services::Services;
+use protocol::{Error, Result, page};
 use serde::Serialize;
-
-use super::named::{self, Get, Kind, Put};
-use super::{ByName, Empty, page, rules};
-use crate::engine::Engine;
-use protocol::{Error, Result};
+use store::records::rule::all_rules;
 
 pub(crate) const KIND: Kind = Kind {
     name: "outcome",
@@ -14,22 +14,25 @@ pub(crate) const KIND: Kind = Kind {
     page: 100,
     quota: |quotas| quotas.outcomes,
 };
+use crate::operations::simple_resources::{Get, Put};
 
-pub(crate) async fn put(engine: &Engine, input: Put) -> Result<Empty> {
-    named::put(engine, &KIND, input).await.map(|()| Empty {})
+pub(crate) async fn put(services: &Services, input: Put) -> Result<Empty> {
+    simple_resources::put(services, &KIND, input)
+        .await
+        .map(|()| Empty {})
 }
 
-pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
+pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serialize + use<>> {
     Ok(page::output(
         "outcomes",
-        named::get(engine, &KIND, input).await?,
+        simple_resources::get(services, &KIND, input).await?,
     ))
 }
 
 /// Refused while a rule version has the outcome.
-pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
-    let mut change = engine.change().await?;
-    let rules = rules::all(&change).await?;
+pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> {
+    let mut change = services.account.change().await?;
+    let rules = all_rules(&change).await?;
     if let Some(user) = rules
         .iter()
         .find(|rule| rule.outcomes.contains(&input.name))
@@ -40,6 +43,6 @@ pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
         );
         return Err(Error::conflict(message));
     }
-    named::delete(&KIND, &mut change, &input.name).await?;
-    engine.commit(change).await.map(|()| Empty {})
+    simple_resources::delete(&KIND, &mut change, &input.name).await?;
+    services.account.commit(change).await.map(|()| Empty {})
 }

@@ -1,566 +1,642 @@
-//! Predictions: the hot path, and the history it leaves.
+//! The history of predictions: which there were, and how each came about.
 //!
-//! A prediction is one write: an immutable snapshot of the event, of what every rule said, and of
-//! the bundles that said it. What a person later asks about it is worked out from those.
+//! `ListEventPredictions` reads an index by day, in shards, so that no partition of it takes all
+//! writes. A day is noted once it has a prediction, so that days without any cost nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
-use ::rules::{Rule, Value, Verdict};
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use event::Timestamp;
-use futures::future::{try_join, try_join_all};
-use jiff::SignedDuration;
+use crate::event_check::parse_request_time;
+use crate::operations::events;
+use crate::operations::variables::add;
+use crate::predict;
+use crate::predict::explain::explanation;
+use crate::predict::fill_model_answers;
+use crate::predict::verdicts::{self as letters, matched};
+use crate::services::Services;
+use crate::services::definition_cache::Compiled;
+use crate::services::external_models::value;
+use crate::services::prediction_index::index_partition;
+use crate::services::prediction_index::index_sort_key;
+use crate::services::{entity_history, external_models};
+use ::rules::Value;
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::future::try_join_all;
+use model::Attribution;
+use protocol::page::Paging;
+use protocol::page_token::Scope;
+use protocol::{Error, Result, page_token};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use store::bundle::{BundledModel, BundledRule, Mode};
+use store::records::detector_version::DetectorVersionStatus;
+use store::records::event::event_partition;
+use store::records::event_type::EventType;
+use store::records::prediction::PREDICTION_SHARDS;
+use store::records::prediction::all_predictions;
+use store::records::prediction::{Prediction, prediction_key};
+use store::schema::PREDICTIONS_INDEX;
+use store::table::read;
+use store::table::{Item, Range, failed};
 
-use super::Status;
-use super::events::{self, Entity, StoredEvent, Variables};
-use super::models::{ModelType, VersionReference};
-use crate::bundle::{BundleReference, BundledRule, Compiled, Mode};
-use crate::cache::Ready;
-use crate::endpoints::{self, DataBlob};
-use crate::engine::Engine;
-use crate::habits::{self, Seen};
-use crate::scorers;
-use crate::statistics::Count;
-use crate::store::{self, Item, Key, Range, failed};
-use protocol::text;
-use protocol::{Error, Result};
+/// The page where a request asks for none. The model's least is 50, the guide says 10.
+const USUAL: usize = 10;
+/// So many reads of the index a request makes at most before it answers a short page.
+const READS: usize = 40;
 
-mod before;
-mod explain;
-mod history;
-mod how;
-
-pub(crate) use before::get_prediction;
-pub use explain::{ExplainedPrediction, ExplainedScore, ExplainedVariable};
-pub(crate) use history::{NotedDay, list, metadata};
-
-/// The score of an account's first log-in, of which no habit tells anything, as at Amazon.
-const FIRST_LOGIN: f64 = -1.0;
-/// Two predictions of one event in one millisecond get different times; so many are tried.
-const ATTEMPTS: usize = 50;
-/// The shards of a day in the index of predictions.
-pub(crate) const SHARDS: u8 = 8;
-
-/// What the evaluation of a version's rules came to, a letter per rule.
-mod verdicts {
-    pub(super) const MATCHED: char = 'm';
-    pub(super) const NOT_MATCHED: char = 'n';
-    pub(super) const UNDETERMINED: char = 'u';
-    /// `FIRST_MATCHED` had its match before.
-    pub(super) const NOT_EVALUATED: char = '-';
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct List {
+    event_id: Option<Condition>,
+    event_type: Option<Condition>,
+    detector_id: Option<Condition>,
+    detector_version_id: Option<Condition>,
+    prediction_time_range: Option<TimeRange>,
+    #[serde(flatten)]
+    paging: Paging,
 }
 
-/// A prediction as stored.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Deserialize, Serialize)]
+struct Condition {
+    value: Option<String>,
+}
+
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Prediction {
-    #[serde(flatten)]
-    pub(crate) event: StoredEvent,
-    pub(crate) prediction_timestamp: String,
+struct TimeRange {
+    start_time: String,
+    end_time: String,
+}
+
+/// A prediction in a list.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Summary {
+    event_id: String,
+    event_type_name: String,
+    event_timestamp: String,
+    prediction_timestamp: String,
     detector_id: String,
     detector_version_id: String,
-    detector_version_status: Status,
-    version_bundle: BundleReference,
-    event_type_bundle: BundleReference,
-    verdicts: String,
-    /// What the version's models said.
-    #[serde(default, flatten)]
-    said: Said,
-    /// Whether its event counts as stored: whether ingestion was ENABLED.
-    pub(crate) stored: bool,
-    /// Tells our own write, sent again by the SDK, from another's.
-    attempt: String,
-    /// The row of the job that asked for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    origin: Option<String>,
-    gsi1pk: String,
-    gsi1sk: String,
 }
 
-/// What the models of a version said of an event.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Said {
-    /// The score of each model; one that could not be computed is not there.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    model_scores: BTreeMap<String, f64>,
-    /// The cells of each external model's answer, as they were, by variable; one that could not
-    /// tell of the event is not there.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    external_model_outputs: BTreeMap<String, BTreeMap<String, String>>,
-    /// What the entity's history said of the event.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    history: String,
+pub(crate) struct ListOutput {
+    event_prediction_summaries: Vec<Summary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
 }
 
-const PREFIX: &str = "prediction#";
+/// Lists predictions, newest first.
+pub(crate) async fn list(services: &Services, input: List) -> Result<ListOutput> {
+    let filter = Filter::new(&input)?;
+    let scope = Scope::new("ListEventPredictions", &filter);
+    let token = input.paging.next_token.as_deref();
+    let after: Option<String> = page_token::decode(&scope, token, services.account.now())?;
+    let size = input.paging.max_results.unwrap_or(USUAL);
+    let mut page = Page {
+        rows: Vec::new(),
+        size,
+        cursor: after.unwrap_or_else(|| filter.end()),
+    };
+    let more = match &filter.event_id {
+        Some(event_id) => of_event(services, &filter, event_id, &mut page).await?,
+        None => of_index(services, &filter, &mut page).await?,
+    };
+    let next_token = if more {
+        Some(page_token::encode(
+            &scope,
+            &page.cursor,
+            services.account.now(),
+        )?)
+    } else {
+        None
+    };
+    Ok(ListOutput {
+        event_prediction_summaries: page.rows,
+        next_token,
+    })
+}
 
-impl Prediction {
-    pub(crate) fn key(&self) -> Key {
-        let StoredEvent {
-            event_type_name,
-            event_id,
-            ..
-        } = &self.event;
-        key(event_type_name, event_id, &self.prediction_timestamp)
+/// The rows of a page so far, and the place in the order of time up to which it has looked.
+struct Page {
+    rows: Vec<Summary>,
+    size: usize,
+    cursor: String,
+}
+
+impl Page {
+    fn is_full(&self) -> bool {
+        self.rows.len() >= self.size
+    }
+
+    fn add(&mut self, filter: &Filter, row: Summary) {
+        self.cursor = row.place();
+        if filter.admits(&row) {
+            self.rows.push(row);
+        }
     }
 }
 
-fn key(event_type: &str, event_id: &str, timestamp: &str) -> Key {
-    Key::new(
-        events::partition(event_type, event_id),
-        format!("{PREFIX}{timestamp}"),
+impl Summary {
+    /// Where a prediction is in the order of time: as in the index.
+    fn place(&self) -> String {
+        index_sort_key(
+            &self.prediction_timestamp,
+            &self.event_type_name,
+            &self.event_id,
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Filter {
+    event_id: Option<String>,
+    event_type: Option<String>,
+    detector_id: Option<String>,
+    detector_version_id: Option<String>,
+    from: Option<String>,
+    until: Option<String>,
+}
+
+impl Filter {
+    fn new(input: &List) -> Result<Self> {
+        let value =
+            |condition: &Option<Condition>| condition.as_ref().and_then(|c| c.value.clone());
+        let range = input.prediction_time_range.as_ref();
+        let from = range
+            .map(|range| parse_request_time("startTime", &range.start_time))
+            .transpose()?;
+        let until = range
+            .map(|range| parse_request_time("endTime", &range.end_time))
+            .transpose()?;
+        if from > until {
+            return Err(Error::validation(
+                "The startTime of predictionTimeRange is after its endTime.",
+            ));
+        }
+        Ok(Self {
+            event_id: value(&input.event_id),
+            event_type: value(&input.event_type),
+            detector_id: value(&input.detector_id),
+            detector_version_id: value(&input.detector_version_id),
+            from,
+            until,
+        })
+    }
+
+    /// A place after every prediction the filter admits: `$` comes after `#`.
+    fn end(&self) -> String {
+        format!("{}$", self.until.as_deref().unwrap_or("9999"))
+    }
+
+    fn admits(&self, row: &Summary) -> bool {
+        let is =
+            |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|w| w == value);
+        is(&self.event_id, &row.event_id)
+            && is(&self.event_type, &row.event_type_name)
+            && is(&self.detector_id, &row.detector_id)
+            && is(&self.detector_version_id, &row.detector_version_id)
+            && self
+                .from
+                .as_ref()
+                .is_none_or(|from| row.prediction_timestamp >= *from)
+            && self
+                .until
+                .as_ref()
+                .is_none_or(|until| row.prediction_timestamp <= *until)
+    }
+}
+
+/// The predictions of one event id, from its partitions: one per event type.
+async fn of_event(
+    services: &Services,
+    filter: &Filter,
+    event_id: &str,
+    page: &mut Page,
+) -> Result<bool> {
+    let types = if let Some(event_type) = &filter.event_type {
+        vec![event_type.clone()]
+    } else {
+        let types: Vec<EventType> = services
+            .account
+            .definitions
+            .query(Range::all("event-type"))
+            .await?;
+        types
+            .into_iter()
+            .map(|event_type| event_type.name)
+            .collect()
+    };
+    let partitions: Vec<String> = types
+        .iter()
+        .map(|name| event_partition(name, event_id))
+        .collect();
+    let found = try_join_all(
+        partitions
+            .iter()
+            .map(|pk| all_predictions(&services.account, pk)),
     )
+    .await?;
+    let mut rows: Vec<Summary> = found.into_iter().flatten().map(summary).collect();
+    rows.retain(|row| row.place() < page.cursor && filter.admits(row));
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.place()));
+    let more = rows.len() > page.size;
+    for row in rows.into_iter().take(page.size) {
+        page.add(filter, row);
+    }
+    Ok(more)
 }
 
-/// Every prediction of an event, oldest first.
-pub(crate) async fn all(engine: &Engine, pk: &str) -> Result<Vec<Prediction>> {
-    engine.events.query(Range::all(pk).prefix(PREFIX)).await
+fn summary(prediction: Prediction) -> Summary {
+    Summary {
+        event_id: prediction.event.event_id,
+        event_type_name: prediction.event.event_type_name,
+        event_timestamp: prediction.event.event_timestamp,
+        prediction_timestamp: prediction.prediction_timestamp,
+        detector_id: prediction.detector_id,
+        detector_version_id: prediction.detector_version_id,
+    }
 }
 
-/// The newest prediction whose event counts as stored.
-pub(crate) async fn newest_stored(engine: &Engine, pk: &str) -> Result<Option<Prediction>> {
-    let newest = Range::all(pk).prefix(PREFIX).newest_first();
-    let first: Vec<Prediction> = engine.events.query(newest.clone().limit(1)).await?;
-    match first.into_iter().next() {
-        None => Ok(None),
-        Some(prediction) if prediction.stored => Ok(Some(prediction)),
-        Some(_) => {
-            let all: Vec<Prediction> = engine.events.query(newest).await?;
-            Ok(all.into_iter().find(|prediction| prediction.stored))
+/// Goes through the index day by day. Says whether there may be more.
+async fn of_index(services: &Services, filter: &Filter, page: &mut Page) -> Result<bool> {
+    let days = services.prediction_index.days().await?;
+    let mut reads = 0;
+    for day in days {
+        if day > page.cursor
+            || filter
+                .from
+                .as_ref()
+                .is_some_and(|from| !from.starts_with(&day) && *from > day)
+        {
+            continue;
+        }
+        loop {
+            if reads == READS {
+                return Ok(true);
+            }
+            reads += 1;
+            let slice = slice(services, &day, page).await?;
+            for row in slice.rows {
+                if page.is_full() {
+                    return Ok(true);
+                }
+                page.add(filter, row);
+            }
+            if slice.is_last {
+                break;
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// What all shards of a day have next, as far as all of them have been read.
+struct Slice {
+    rows: Vec<Summary>,
+    is_last: bool,
+}
+
+async fn slice(services: &Services, day: &str, page: &Page) -> Result<Slice> {
+    let limit = page.size + 1;
+    let shards = (0..PREDICTION_SHARDS)
+        .map(|shard| read_shard(services, index_partition(day, shard), &page.cursor, limit));
+    let shards = try_join_all(shards).await?;
+    // A shard that filled its read may have more right below its last row; what the others have
+    // below that has to wait.
+    let cut = shards
+        .iter()
+        .filter(|rows| rows.len() == limit)
+        .filter_map(|rows| rows.last());
+    let bound = cut.map(Summary::place).max();
+    let mut rows: Vec<Summary> = shards.into_iter().flatten().collect();
+    rows.retain(|row| bound.as_ref().is_none_or(|bound| row.place() >= *bound));
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.place()));
+    Ok(Slice {
+        rows,
+        is_last: bound.is_none(),
+    })
+}
+
+async fn read_shard(
+    services: &Services,
+    pk: String,
+    before: &str,
+    limit: usize,
+) -> Result<Vec<Summary>> {
+    let mut items: Vec<Item> = Vec::new();
+    let mut start = None;
+    loop {
+        let left = i32::try_from(limit - items.len()).unwrap_or(i32::MAX);
+        let request = services
+            .account
+            .events
+            .client
+            .query()
+            .table_name(&services.account.events.name);
+        let request = request
+            .index_name(PREDICTIONS_INDEX)
+            .key_condition_expression("gsi1pk = :pk AND gsi1sk < :before")
+            .expression_attribute_values(":pk", AttributeValue::S(pk.clone()))
+            .expression_attribute_values(":before", AttributeValue::S(before.to_owned()))
+            .scan_index_forward(false)
+            .limit(left);
+        let output = request
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(failed)?;
+        items.extend(output.items.unwrap_or_default());
+        start = output.last_evaluated_key;
+        if start.is_none() || items.len() >= limit {
+            return items.into_iter().map(read).collect();
         }
     }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Predict {
-    detector_id: String,
-    detector_version_id: Option<String>,
+pub(crate) struct Metadata {
     event_id: String,
     event_type_name: String,
-    entities: Vec<Entity>,
+    detector_id: String,
+    detector_version_id: String,
+    prediction_timestamp: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MetadataOutput {
+    event_id: String,
+    event_type_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entity_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entity_type: Option<String>,
     event_timestamp: String,
-    event_variables: Variables,
-    #[serde(default)]
-    external_model_endpoint_data_blobs: HashMap<String, DataBlob>,
-    /// The row of the job that asks, if one does.
-    #[serde(skip)]
-    pub(crate) origin: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Output {
-    model_scores: Vec<ModelScores>,
-    rule_results: Vec<RuleResult>,
-    external_model_outputs: Vec<ExternalModelOutputs>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ModelScores {
-    model_version: VersionReference,
-    scores: BTreeMap<String, f64>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ExternalModelOutputs {
-    external_model: ExternalModelSummary,
-    outputs: BTreeMap<String, String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ExternalModelSummary {
-    model_endpoint: String,
-    model_source: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RuleResult {
-    rule_id: String,
+    detector_id: String,
+    detector_version_id: String,
+    detector_version_status: DetectorVersionStatus,
+    event_variables: Vec<VariableSummary>,
+    rules: Vec<EvaluatedRule>,
+    rule_execution_mode: Mode,
     outcomes: Vec<String>,
+    evaluated_model_versions: Vec<EvaluatedModelVersion>,
+    evaluated_external_models: Vec<EvaluatedExternalModel>,
+    prediction_timestamp: String,
 }
 
-/// Decides on an event. Returns the output, and how it came about for the response header.
-pub(crate) async fn predict(engine: &Engine, input: Predict) -> Result<(Output, String)> {
-    // The shape has checked that it is a number of at most five digits.
-    let version = input
-        .detector_version_id
-        .as_deref()
-        .and_then(|version| version.parse().ok());
-    let ready = engine.ready(&input.detector_id, version).await?;
-    let compiled = &ready.compiled;
-    check(compiled, &input)?;
-    let event_timestamp = Timestamp::parse_prediction(&input.event_timestamp)
-        .map_err(|error| events::invalid_time("eventTimestamp", &error))?;
-    let mut row = row(compiled, &input.event_variables)?;
-    let blobs = input.external_model_endpoint_data_blobs;
-    let event = StoredEvent {
-        event_id: input.event_id,
-        event_type_name: input.event_type_name,
-        event_timestamp: event_timestamp.to_string(),
-        event_variables: input.event_variables,
-        entities: input.entities,
-        stored_time: String::new(),
-        expires_at: engine.expiry(),
-        imported: None,
-    };
-    let seen = engine.seen(&compiled.event_type, &event).await?;
-    let said = ask(engine, compiled, &event, seen.as_ref(), &blobs).await?;
-    said.fill(compiled, &mut row);
-    let verdicts = evaluate(&ready, &row, engine.now().as_millisecond());
-    let snapshot = snapshot(engine, &ready, event, said, verdicts, input.origin);
-    let note = engine.note(&compiled.event_type, seen.as_ref(), None);
-    let (prediction, ()) = try_join(snapshot, note).await?;
-    // What a job stores, the job counts.
-    if prediction.stored && prediction.origin.is_none() {
-        engine.count_stored(&prediction.event).await;
-    }
-    let output = Output {
-        model_scores: model_scores(compiled, &prediction.said),
-        rule_results: matched(compiled, &prediction.verdicts)
-            .map(result)
-            .collect(),
-        external_model_outputs: external_model_outputs(compiled, &prediction.said),
-    };
-    if compiled.event_type.orchestration {
-        let answer = serde_json::to_value(&output).map_err(Error::internal)?;
-        engine.announce(told(&prediction), answer);
-    }
-    Ok((output, how::header(compiled, &prediction)))
+/// A model version that scored, with its score.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EvaluatedModelVersion {
+    model_id: String,
+    model_version: String,
+    model_type: &'static str,
+    evaluations: Vec<Evaluation>,
 }
 
-/// Asks the version's models. An external model that fails fails the prediction; one that cannot
-/// tell of this event is left out.
-async fn ask(
-    engine: &Engine,
-    compiled: &Compiled,
-    event: &StoredEvent,
-    seen: Option<&Seen>,
-    blobs: &HashMap<String, DataBlob>,
-) -> Result<Said> {
-    let external = compiled.version.external_models.iter().map(|model| async {
-        let endpoint = &model.model_endpoint;
-        let outputs = endpoints::ask(
-            engine.sagemaker.as_ref(),
-            model,
-            &compiled.event_type,
-            &event.event_variables,
-            blobs.get(endpoint),
-        );
-        let outputs = outputs.await?;
-        Ok::<_, Error>(outputs.map(|outputs| (endpoint.clone(), outputs)))
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Evaluation {
+    output_variable_name: String,
+    evaluation_score: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prediction_explanations: Option<Explanations>,
+}
+
+/// What each variable did to the score.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Explanations {
+    variable_impact_explanations: Vec<VariableImpact>,
+    /// What the entity had done before: its type, and the variable that it is about.
+    aggregated_variables_impact_explanations: Vec<AggregatedImpact>,
+}
+
+/// What several variables together did to the score.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AggregatedImpact {
+    event_variable_names: Vec<String>,
+    relative_impact: String,
+    log_odds_impact: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VariableImpact {
+    event_variable_name: String,
+    /// A whole number from -5 to 5.
+    relative_impact: String,
+    log_odds_impact: f64,
+}
+
+/// An external model that answered: what it was told, and what it said.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EvaluatedExternalModel {
+    model_endpoint: String,
+    use_event_variables: bool,
+    input_variables: BTreeMap<String, String>,
+    output_variables: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct VariableSummary {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    source: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EvaluatedRule {
+    rule_id: String,
+    rule_version: String,
+    expression: String,
+    expression_with_values: String,
+    outcomes: Vec<String>,
+    evaluated: bool,
+    matched: bool,
+}
+
+/// Shows a prediction with its rules as they were, and what each said.
+pub(crate) async fn metadata(services: &Services, input: Metadata) -> Result<MetadataOutput> {
+    let timestamp = parse_request_time("predictionTimestamp", &input.prediction_timestamp)?;
+    let key = prediction_key(&input.event_type_name, &input.event_id, &timestamp);
+    let found: Option<Prediction> = services.account.events.get(&key).await?;
+    let found = found.filter(|prediction| {
+        prediction.detector_id == input.detector_id
+            && prediction.detector_version_id == input.detector_version_id
     });
-    let history = seen.map_or(&[][..], |seen| &seen.features);
-    Ok(Said {
-        model_scores: scores(engine, compiled, event, seen).await,
-        external_model_outputs: try_join_all(external)
-            .await?
-            .into_iter()
-            .flatten()
+    let prediction = found.ok_or_else(|| {
+        Error::not_found(format!(
+            "Version {} of detector '{}' made no prediction on event '{}' of event type '{}' at {timestamp}.",
+            input.detector_version_id, input.detector_id, input.event_id, input.event_type_name
+        ))
+    })?;
+    let bundles = (&prediction.version_bundle, &prediction.event_type_bundle);
+    let compiled = services
+        .definition_cache
+        .compiled(bundles.0, bundles.1)
+        .await?;
+    let evaluated = evaluated_model_versions(services, &compiled, &prediction).await;
+    rendered(&compiled, prediction, evaluated)
+}
+
+fn rendered(
+    compiled: &Compiled,
+    prediction: Prediction,
+    evaluated_model_versions: Vec<EvaluatedModelVersion>,
+) -> Result<MetadataOutput> {
+    let mut row = predict::row(compiled, &prediction.event.event_variables)?;
+    fill_model_answers(&prediction.said, compiled, &mut row);
+    let evaluated_external_models = evaluated_external_models(compiled, &prediction);
+    let rules = rules(compiled, &prediction.verdicts, &row);
+    let outcomes = outcomes(compiled, &prediction.verdicts);
+    let entity = prediction.event.entities.into_iter().next();
+    let (entity_id, entity_type) = entity
+        .map(|entity| (entity.entity_id, entity.entity_type))
+        .unzip();
+    let variables = prediction.event.event_variables.into_iter();
+    Ok(MetadataOutput {
+        event_id: prediction.event.event_id,
+        event_type_name: prediction.event.event_type_name,
+        entity_id,
+        entity_type,
+        event_timestamp: prediction.event.event_timestamp,
+        detector_id: prediction.detector_id,
+        detector_version_id: prediction.detector_version_id,
+        detector_version_status: prediction.detector_version_status,
+        event_variables: variables
+            .map(|(name, value)| VariableSummary {
+                name,
+                value,
+                source: "EVENT",
+            })
             .collect(),
-        history: habits::to_text(history),
+        rules,
+        rule_execution_mode: compiled.version.mode,
+        outcomes,
+        evaluated_model_versions,
+        evaluated_external_models,
+        prediction_timestamp: prediction.prediction_timestamp,
     })
 }
 
-/// The score of each of the version's own models that can score.
-async fn scores(
-    engine: &Engine,
+async fn evaluated_model_versions(
+    services: &Services,
     compiled: &Compiled,
-    event: &StoredEvent,
-    seen: Option<&Seen>,
-) -> BTreeMap<String, f64> {
-    let mut scores = BTreeMap::new();
-    let time = Timestamp::parse(&event.event_timestamp).ok();
-    let time = time.map(Timestamp::epoch_seconds);
+    prediction: &Prediction,
+) -> Vec<EvaluatedModelVersion> {
+    let mut evaluated = Vec::new();
     for model in &compiled.version.models {
-        let Some(artifact) = &model.artifact else {
+        let Some(score) = prediction.said.model_scores.get(&model.version.model_id) else {
             continue;
         };
-        // What is wrong with a model that cannot score is in the log.
-        if let Ok(scorer) = engine.scorer(artifact).await {
-            let is_first = seen.is_none_or(|seen| seen.is_first);
-            let of_logins = model.version.model_type == ModelType::AccountTakeoverInsights;
-            let score = if of_logins && is_first {
-                FIRST_LOGIN
-            } else {
-                let history = seen.map_or(&[][..], |seen| &seen.features);
-                let values = scorers::values(&scorer, &event.event_variables);
-                scorer.score(&values, time, history).score
-            };
-            scores.insert(model.version.model_id.clone(), score);
-        }
+        evaluated.push(EvaluatedModelVersion {
+            model_id: model.version.model_id.clone(),
+            model_version: model.version.model_version_number.to_string(),
+            model_type: model.version.model_type.name(),
+            evaluations: vec![Evaluation {
+                output_variable_name: model.score.name.clone(),
+                evaluation_score: format!("{score:?}"),
+                prediction_explanations: explained(services, model, prediction).await,
+            }],
+        });
     }
-    scores
+    evaluated
 }
 
-/// Whether what is kept under this key is a prediction.
-pub(crate) fn is_prediction(sk: &str) -> bool {
-    sk.starts_with(PREFIX)
-}
-
-/// The words of outcomes that stop an order. What it would have come to was never seen.
-const STOPPED: &[&str] = &[
-    "block", "blocked", "decline", "declined", "deny", "denied", "reject", "rejected",
-];
-
-/// Whether a prediction had an outcome that stops an order, by its name: `block`, `auto_decline`.
-pub(crate) async fn was_blocked(engine: &Engine, prediction: &Prediction) -> Result<bool> {
-    let bundles = (&prediction.version_bundle, &prediction.event_type_bundle);
-    let compiled = engine.compiled(bundles.0, bundles.1).await?;
-    let stops = |outcome: &String| {
-        let mut words = outcome.split(['_', '-']);
-        words.any(|word| STOPPED.contains(&word))
-    };
-    let mut outcomes = matched(&compiled, &prediction.verdicts).flat_map(|rule| &rule.outcomes);
-    Ok(outcomes.any(stops))
-}
-
-impl Said {
-    /// Puts what was said where rules read it.
-    fn fill(&self, compiled: &Compiled, row: &mut [Value]) {
-        let mut set = |name: &str, value: Value| {
-            if let Some(slot) = compiled.schema.slot(name) {
-                row[slot] = value;
-            }
-        };
-        for model in &compiled.version.models {
-            if let Some(score) = self.model_scores.get(&model.version.model_id) {
-                set(&model.score.name, Value::Float(*score));
-            }
-        }
-        for model in &compiled.version.external_models {
-            let cells = self.external_model_outputs.get(&model.model_endpoint);
-            for variable in &model.variables {
-                let cell = cells.and_then(|cells| cells.get(&variable.name));
-                set(&variable.name, endpoints::value(variable, cell));
-            }
-        }
-    }
-}
-
-fn model_scores(compiled: &Compiled, said: &Said) -> Vec<ModelScores> {
-    let models = compiled.version.models.iter();
-    models
-        .filter_map(|model| {
-            let score = said.model_scores.get(&model.version.model_id)?;
-            Some(ModelScores {
-                model_version: model.version.clone(),
-                scores: BTreeMap::from([(model.score.name.clone(), *score)]),
+/// A model that is gone, or had nothing to go by, explains nothing.
+async fn explained(
+    services: &Services,
+    model: &BundledModel,
+    prediction: &Prediction,
+) -> Option<Explanations> {
+    let explanation = explanation(services, model, prediction, Attribution::default())
+        .await
+        .ok()?;
+    let impacts = explanation.impacts.into_iter();
+    let entity_type = prediction.event.entities.first();
+    let entity_type = entity_type.map(|entity| entity.entity_type.as_str());
+    let of_entity = explanation.habits.into_iter();
+    Some(Explanations {
+        variable_impact_explanations: impacts
+            .map(|impact| VariableImpact {
+                event_variable_name: impact.variable,
+                relative_impact: impact.relative.to_string(),
+                log_odds_impact: impact.log_odds,
             })
-        })
-        .collect()
+            .collect(),
+        aggregated_variables_impact_explanations: of_entity
+            .map(|impact| AggregatedImpact {
+                event_variable_names: entity_history::names(entity_type, &impact.variable),
+                relative_impact: impact.relative.to_string(),
+                log_odds_impact: impact.log_odds,
+            })
+            .collect(),
+    })
 }
 
-fn external_model_outputs(compiled: &Compiled, said: &Said) -> Vec<ExternalModelOutputs> {
+fn evaluated_external_models(
+    compiled: &Compiled,
+    prediction: &Prediction,
+) -> Vec<EvaluatedExternalModel> {
     let models = compiled.version.external_models.iter();
     models
         .filter_map(|model| {
-            let outputs = said.external_model_outputs.get(&model.model_endpoint)?;
-            Some(ExternalModelOutputs {
-                external_model: ExternalModelSummary {
-                    model_endpoint: model.model_endpoint.clone(),
-                    model_source: model.model_source.clone(),
-                },
-                outputs: outputs.clone(),
+            let outputs = &prediction.said.external_model_outputs;
+            let variables = &prediction.event.event_variables;
+            Some(EvaluatedExternalModel {
+                output_variables: outputs.get(&model.model_endpoint)?.clone(),
+                model_endpoint: model.model_endpoint.clone(),
+                use_event_variables: model.input.use_event_variables,
+                input_variables: external_models::told(model, &compiled.event_type, variables),
             })
         })
         .collect()
 }
 
-impl Predict {
-    /// What its event counts in the statistics.
-    pub(crate) fn count(&self) -> Count {
-        let bytes = events::bytes(&self.event_id, &self.event_variables);
-        Count::stored(bytes, &self.event_timestamp)
-    }
-}
-
-/// Deletes the prediction that a job's row has, which nobody has counted, so that the row can be
-/// judged again.
-pub(crate) async fn take_back(engine: &Engine, input: &Predict, origin: &str) -> Result<()> {
-    let pk = events::partition(&input.event_type_name, &input.event_id);
-    for prediction in all(engine, &pk).await? {
-        if prediction.origin.as_deref() == Some(origin) {
-            engine.events.delete(&prediction.key()).await?;
-        }
-    }
-    Ok(())
-}
-
-/// A prediction as the event bus is told of it.
-fn told(prediction: &Prediction) -> serde_json::Value {
-    let StoredEvent {
-        event_id,
-        event_type_name,
-        event_timestamp,
-        event_variables,
-        entities,
-        ..
-    } = &prediction.event;
-    serde_json::json!({
-        "eventId": event_id,
-        "eventTypeName": event_type_name,
-        "eventTimestamp": event_timestamp,
-        "entities": entities,
-        "eventVariables": event_variables,
-        "detectorId": prediction.detector_id,
-        "detectorVersionId": prediction.detector_version_id,
-        "predictionTimestamp": prediction.prediction_timestamp,
-    })
-}
-
-fn check(compiled: &Compiled, input: &Predict) -> Result<()> {
-    let event_type = &compiled.event_type;
-    if input.event_type_name != event_type.name {
-        return Err(Error::validation(format!(
-            "Detector '{}' decides on event type '{}', not on '{}'.",
-            input.detector_id, event_type.name, input.event_type_name
-        )));
-    }
-    events::check_entities(event_type, &input.entities)
-}
-
-fn row(compiled: &Compiled, variables: &Variables) -> Result<Vec<Value>> {
-    let slot = |name: &str| compiled.schema.slot(name);
-    events::row(
-        &compiled.event_type,
-        compiled.defaults.clone(),
-        variables,
-        slot,
-    )
-}
-
-fn evaluate(ready: &Ready, row: &[Value], now_ms: i64) -> String {
-    let first = ready.compiled.version.mode == Mode::FirstMatched;
-    let mut done = false;
-    let letter = |rule: &Rule| {
-        if done {
-            return verdicts::NOT_EVALUATED;
-        }
-        match rule.evaluate(row, &ready.lists, now_ms) {
-            Verdict::Matched => {
-                done = first;
-                verdicts::MATCHED
+fn rules(compiled: &Compiled, verdicts: &str, row: &[Value]) -> Vec<EvaluatedRule> {
+    let bundled = compiled
+        .version
+        .rules
+        .iter()
+        .zip(&compiled.rules)
+        .zip(verdicts.chars());
+    bundled
+        .map(|((bundled, rule), verdict)| {
+            let BundledRule {
+                rule_id,
+                rule_version,
+                expression,
+                outcomes,
+                ..
+            } = bundled.clone();
+            EvaluatedRule {
+                rule_id,
+                rule_version: rule_version.to_string(),
+                expression,
+                expression_with_values: rule.with_values(row),
+                outcomes,
+                evaluated: verdict != letters::NOT_EVALUATED,
+                matched: verdict == letters::MATCHED,
             }
-            Verdict::NotMatched => verdicts::NOT_MATCHED,
-            Verdict::Undetermined => verdicts::UNDETERMINED,
+        })
+        .collect()
+}
+
+/// The outcomes of the rules that matched, each once, in their order.
+fn outcomes(compiled: &Compiled, verdicts: &str) -> Vec<String> {
+    let mut outcomes: Vec<String> = Vec::new();
+    for outcome in matched(compiled, verdicts).flat_map(|rule| &rule.outcomes) {
+        if !outcomes.contains(outcome) {
+            outcomes.push(outcome.clone());
         }
-    };
-    ready.compiled.rules.iter().map(letter).collect()
-}
-
-/// The rules with this letter, in their order.
-fn with<'c>(
-    compiled: &'c Compiled,
-    verdicts: &str,
-    letter: char,
-) -> impl Iterator<Item = &'c BundledRule> {
-    let pairs = compiled.version.rules.iter().zip(verdicts.chars());
-    pairs
-        .filter(move |(_, verdict)| *verdict == letter)
-        .map(|(rule, _)| rule)
-}
-
-fn matched<'c>(compiled: &'c Compiled, verdicts: &str) -> impl Iterator<Item = &'c BundledRule> {
-    with(compiled, verdicts, verdicts::MATCHED)
-}
-
-fn result(rule: &BundledRule) -> RuleResult {
-    RuleResult {
-        rule_id: rule.rule_id.clone(),
-        outcomes: rule.outcomes.clone(),
     }
-}
-
-/// Writes the prediction, under the first millisecond that this event has no prediction in.
-async fn snapshot(
-    engine: &Engine,
-    ready: &Ready,
-    event: StoredEvent,
-    said: Said,
-    verdicts: String,
-    origin: Option<String>,
-) -> Result<Prediction> {
-    let version = &ready.compiled.version;
-    let mut prediction = Prediction {
-        event,
-        prediction_timestamp: String::new(),
-        detector_id: version.detector_id.clone(),
-        detector_version_id: version.detector_version_id.to_string(),
-        detector_version_status: ready.status,
-        version_bundle: ready.version_bundle.clone(),
-        event_type_bundle: ready.event_type_bundle.clone(),
-        verdicts,
-        said,
-        stored: ready.compiled.event_type.ingestion,
-        attempt: Uuid::new_v4().simple().to_string(),
-        origin,
-        gsi1pk: String::new(),
-        gsi1sk: String::new(),
-    };
-    let mut time = engine.now();
-    for _ in 0..ATTEMPTS {
-        history::note_day(engine, time).await?;
-        stamp(&mut prediction, time);
-        if put(engine, &prediction).await? {
-            return Ok(prediction);
-        }
-        time = time
-            .saturating_add(SignedDuration::from_millis(1))
-            .unwrap_or(time);
-    }
-    Err(Error::new(
-        protocol::Code::Throttling,
-        "Rate exceeded: too many predictions of one event at once.",
-    ))
-}
-
-fn stamp(prediction: &mut Prediction, time: jiff::Timestamp) {
-    let timestamp = text::milliseconds(time);
-    let shard = prediction.attempt.bytes().next().unwrap_or_default() % SHARDS;
-    let StoredEvent {
-        event_type_name,
-        event_id,
-        ..
-    } = &prediction.event;
-    prediction.gsi1pk = history::index_partition(&text::day(time), shard);
-    prediction.gsi1sk = history::place(&timestamp, event_type_name, event_id);
-    prediction.event.stored_time.clone_from(&timestamp);
-    prediction.prediction_timestamp = timestamp;
-}
-
-/// Writes a prediction unless its time is taken; says whether it stands.
-async fn put(engine: &Engine, prediction: &Prediction) -> Result<bool> {
-    let item = store::write_at(&prediction.key(), prediction)?;
-    let request = engine
-        .events
-        .client
-        .put_item()
-        .table_name(&engine.events.name);
-    let request = request
-        .set_item(Some(item))
-        .condition_expression("attribute_not_exists(pk)")
-        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    let Err(error) = request.send().await else {
-        return Ok(true);
-    };
-    match error.as_service_error() {
-        Some(PutItemError::ConditionalCheckFailedException(taken)) => Ok(taken
-            .item()
-            .is_some_and(|item| attempt(item) == Some(&prediction.attempt))),
-        _ => Err(failed(error)),
-    }
-}
-
-fn attempt(item: &Item) -> Option<&String> {
-    item.get("attempt")
-        .and_then(|attempt: &AttributeValue| attempt.as_s().ok())
+    outcomes
 }

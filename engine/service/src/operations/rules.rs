@@ -2,123 +2,24 @@
 
 use std::collections::BTreeSet;
 
+use crate::operations::{Empty, outcomes};
+use crate::services::Services;
 use ::rules::Rule;
+use protocol::page::{Page, Paging};
+use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
-
-use super::page::{Listing, Page, Paging};
-use super::tags::{Tag, Tags};
-use super::variables::Variable;
-use super::{
-    Detector, Empty, EventType, Named, detector_key, detectors, event_type_key, event_types,
-    named_key, outcomes, page, variables, versions,
-};
-use crate::bundle::{self, BundledVariable, EventTypeBundle};
-use crate::engine::Engine;
-use crate::store::{Change, Key, Range, Record};
-use protocol::text;
-use protocol::{Error, Result};
-
-/// A rule version as stored. Its expression and outcomes never change.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct RuleVersion {
-    pub(crate) detector_id: String,
-    pub(crate) rule_id: String,
-    pub(crate) rule_version: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    pub(crate) expression: String,
-    language: String,
-    pub(crate) outcomes: Vec<String>,
-    pub(crate) lists: Vec<String>,
-    /// The variables of models that it speaks of.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) scores: Vec<BundledVariable>,
-    last_updated_time: String,
-    created_time: String,
-    #[serde(default, skip_serializing_if = "Tags::is_empty")]
-    tags: Tags,
-}
-
-impl Record for RuleVersion {
-    fn key(&self) -> Key {
-        key(&self.detector_id, &self.rule_id, self.rule_version)
-    }
-}
-
-/// The highest version number a rule has given out.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Head {
-    detector_id: String,
-    rule_id: String,
-    last_version: u32,
-}
-
-impl Record for Head {
-    fn key(&self) -> Key {
-        head_key(&self.detector_id, &self.rule_id)
-    }
-}
-
-fn head_key(detector_id: &str, rule_id: &str) -> Key {
-    Key::new(format!("rule-head#{detector_id}"), rule_id)
-}
-
-pub(crate) fn partition(detector_id: &str) -> String {
-    format!("rule#{detector_id}")
-}
-
-fn key(detector_id: &str, rule_id: &str, version: u32) -> Key {
-    Key::new(
-        partition(detector_id),
-        format!("{rule_id}#{}", text::padded(version)),
-    )
-}
-
-/// Every rule version of the account.
-pub(crate) async fn all(change: &Change<'_>) -> Result<Vec<RuleVersion>> {
-    let mut rules = Vec::new();
-    for detector in detectors::all(change).await? {
-        rules.extend(
-            change
-                .query::<RuleVersion>(Range::all(&partition(&detector.detector_id)))
-                .await?,
-        );
-    }
-    Ok(rules)
-}
-
-/// Names a rule version, on the wire and as stored.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct RuleReference {
-    pub(crate) detector_id: String,
-    pub(crate) rule_id: String,
-    pub(crate) rule_version: String,
-}
-
-impl RuleReference {
-    pub(crate) fn key(&self) -> Key {
-        key(&self.detector_id, &self.rule_id, self.number())
-    }
-
-    /// The shape has checked that it is a number of at most five digits.
-    fn number(&self) -> u32 {
-        self.rule_version.parse().unwrap_or_default()
-    }
-
-    pub(crate) fn missing(&self) -> Error {
-        let Self {
-            detector_id,
-            rule_id,
-            rule_version,
-        } = self;
-        Error::not_found(format!(
-            "Version {rule_version} of rule '{rule_id}' of detector '{detector_id}' does not exist."
-        ))
-    }
-}
+use store::bundle;
+use store::bundle::{BundledVariable, EventTypeBundle};
+use store::change::Change;
+use store::listing::Listing;
+use store::records::detector::{Detector, detector_key, missing_detector};
+use store::records::detector_version::version_using_rule;
+use store::records::event_type::{EventType, event_type_key, missing_event_type};
+use store::records::rule::{RuleHead, RuleReference, RuleVersion, rule_head_key, rule_partition};
+use store::records::simple_resource::{SimpleResource, simple_resource_key};
+use store::records::tags::{Tag, Tags};
+use store::records::variable::{Variable, variable_key};
+use store::table::{Key, Range};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -145,25 +46,25 @@ pub(crate) struct Created {
     rule: RuleReference,
 }
 
-pub(crate) async fn create(engine: &Engine, input: Create) -> Result<Created> {
-    let mut change = engine.change().await?;
+pub(crate) async fn create(services: &Services, input: Create) -> Result<Created> {
+    let mut change = services.account.change().await?;
     let Create {
         rule_id,
         detector_id,
         content,
     } = input;
-    let head: Option<Head> = change.get(&head_key(&detector_id, &rule_id)).await?;
+    let head: Option<RuleHead> = change.get(&rule_head_key(&detector_id, &rule_id)).await?;
     if head.is_some() {
         let message = format!("Rule '{rule_id}' of detector '{detector_id}' already exists.");
         return Err(Error::validation(message));
     }
-    let head = Head {
+    let head = RuleHead {
         detector_id,
         rule_id,
         last_version: 0,
     };
-    let created = add(engine, &mut change, head, content).await?;
-    engine.commit(change).await.map(|()| created)
+    let created = add(services, &mut change, head, content).await?;
+    services.account.commit(change).await.map(|()| created)
 }
 
 #[derive(Debug, Deserialize)]
@@ -174,26 +75,26 @@ pub(crate) struct UpdateVersion {
 }
 
 /// Makes the next version of a rule; the one named must exist and stays as it is.
-pub(crate) async fn update_version(engine: &Engine, input: UpdateVersion) -> Result<Created> {
-    let mut change = engine.change().await?;
+pub(crate) async fn update_version(services: &Services, input: UpdateVersion) -> Result<Created> {
+    let mut change = services.account.change().await?;
     let RuleReference {
         detector_id,
         rule_id,
         ..
     } = &input.rule;
     let named: Option<RuleVersion> = change.get(&input.rule.key()).await?;
-    let head: Option<Head> = change.get(&head_key(detector_id, rule_id)).await?;
+    let head: Option<RuleHead> = change.get(&rule_head_key(detector_id, rule_id)).await?;
     let (Some(_), Some(head)) = (named, head) else {
         return Err(input.rule.missing());
     };
-    let created = add(engine, &mut change, head, input.content).await?;
-    engine.commit(change).await.map(|()| created)
+    let created = add(services, &mut change, head, input.content).await?;
+    services.account.commit(change).await.map(|()| created)
 }
 
 async fn add(
-    engine: &Engine,
+    services: &Services,
     change: &mut Change<'_>,
-    head: Head,
+    head: RuleHead,
     content: Content,
 ) -> Result<Created> {
     let detector: Option<Detector> = change.get(&detector_key(&head.detector_id)).await?;
@@ -205,18 +106,18 @@ async fn add(
     };
     check_outcomes(change, &content.outcomes).await?;
     let (rule, scores) = compile(
-        engine,
+        services,
         change,
         &detector.event_type_name,
         &content.expression,
     )
     .await?;
-    change.count("rule", 1, engine.options.quotas.rules)?;
-    let head = Head {
+    change.count("rule", 1, services.account.options.quotas.rules)?;
+    let head = RuleHead {
         last_version: head.last_version + 1,
         ..head
     };
-    let now = text::milliseconds(engine.now());
+    let now = text::milliseconds(services.account.now());
     let version = RuleVersion {
         detector_id: head.detector_id.clone(),
         rule_id: head.rule_id.clone(),
@@ -238,25 +139,15 @@ async fn add(
     })
 }
 
-impl RuleVersion {
-    fn reference(&self) -> RuleReference {
-        RuleReference {
-            detector_id: self.detector_id.clone(),
-            rule_id: self.rule_id.clone(),
-            rule_version: self.rule_version.to_string(),
-        }
-    }
-}
-
 async fn check_outcomes(change: &Change<'_>, names: &[String]) -> Result<()> {
     let keys: Vec<Key> = names
         .iter()
         .filter(|name| !name.is_empty())
-        .map(|name| named_key(outcomes::KIND.name, name))
+        .map(|name| simple_resource_key(outcomes::KIND.name, name))
         .collect::<std::collections::HashSet<_>>()
         .into_iter()
         .collect();
-    let found: Vec<Named> = change.many(&keys).await?;
+    let found: Vec<SimpleResource> = change.many(&keys).await?;
     let missing: Vec<&str> = names
         .iter()
         .filter(|name| !found.iter().any(|outcome| outcome.name == **name))
@@ -274,16 +165,17 @@ async fn check_outcomes(change: &Change<'_>, names: &[String]) -> Result<()> {
 /// Compiles an expression against the detector's event type, the account's lists, and the variables
 /// of models that it names.
 async fn compile(
-    engine: &Engine,
+    services: &Services,
     change: &Change<'_>,
     event_type: &str,
     expression: &str,
 ) -> Result<(Rule, Vec<BundledVariable>)> {
     let record: Option<EventType> = change.get(&event_type_key(event_type)).await?;
-    let record = record.ok_or_else(|| event_types::missing(event_type))?;
-    let bundle: EventTypeBundle = bundle::load(&engine.definitions, &record.bundle).await?;
+    let record = record.ok_or_else(|| missing_event_type(event_type))?;
+    let bundle: EventTypeBundle =
+        bundle::load(&services.account.definitions, &record.bundle).await?;
     let lists = if expression.contains('@') {
-        super::lists::names(change).await?
+        crate::operations::lists::names(change).await?
     } else {
         Vec::new()
     };
@@ -306,7 +198,7 @@ async fn scores(change: &Change<'_>, expression: &str) -> Result<Vec<BundledVari
         })
         .filter(|name| !name.is_empty())
         .collect();
-    let keys: Vec<Key> = names.into_iter().map(variables::key).collect();
+    let keys: Vec<Key> = names.into_iter().map(variable_key).collect();
     let found: Vec<Variable> = change.many(&keys).await?;
     let scores = found.iter().filter(|v| v.data_source != "EVENT");
     Ok(scores.map(Variable::bundled).collect())
@@ -318,14 +210,14 @@ pub(crate) struct UpdateMetadata {
     description: String,
 }
 
-pub(crate) async fn update_metadata(engine: &Engine, input: UpdateMetadata) -> Result<Empty> {
-    let mut change = engine.change().await?;
+pub(crate) async fn update_metadata(services: &Services, input: UpdateMetadata) -> Result<Empty> {
+    let mut change = services.account.change().await?;
     let rule: Option<RuleVersion> = change.get(&input.rule.key()).await?;
     let mut rule = rule.ok_or_else(|| input.rule.missing())?;
     rule.description = Some(input.description);
-    rule.last_updated_time = text::milliseconds(engine.now());
+    rule.last_updated_time = text::milliseconds(services.account.now());
     change.put(&rule)?;
-    engine.commit(change).await.map(|()| Empty {})
+    services.account.commit(change).await.map(|()| Empty {})
 }
 
 #[derive(Debug, Deserialize)]
@@ -354,16 +246,20 @@ struct RuleDetail {
     arn: String,
 }
 
-pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
+pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serialize + use<>> {
     let Get {
         rule_id,
         detector_id,
         rule_version,
         paging,
     } = input;
-    let detector: Option<Detector> = engine.definitions.get(&detector_key(&detector_id)).await?;
+    let detector: Option<Detector> = services
+        .account
+        .definitions
+        .get(&detector_key(&detector_id))
+        .await?;
     if detector.is_none() {
-        return Err(detectors::missing(&detector_id));
+        return Err(missing_detector(&detector_id));
     }
     let page: Page<RuleVersion> = match (rule_id, rule_version) {
         (Some(rule_id), Some(rule_version)) => {
@@ -372,22 +268,22 @@ pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + 
                 rule_id,
                 rule_version,
             };
-            let found = engine.definitions.get(&reference.key()).await?;
+            let found = services.account.definitions.get(&reference.key()).await?;
             Page::one(found.ok_or_else(|| reference.missing())?)
         }
         (None, Some(_)) => {
             return Err(Error::validation("A ruleVersion needs a ruleId."));
         }
-        (rule_id, None) => versions_of(engine, &detector_id, rule_id.as_deref(), &paging).await?,
+        (rule_id, None) => versions_of(services, &detector_id, rule_id.as_deref(), &paging).await?,
     };
     Ok(page::output(
         "ruleDetails",
-        page.map(|rule| detail(engine, rule)),
+        page.map(|rule| detail(services, rule)),
     ))
 }
 
 async fn versions_of(
-    engine: &Engine,
+    services: &Services,
     detector_id: &str,
     rule_id: Option<&str>,
     paging: &Paging,
@@ -398,11 +294,11 @@ async fn versions_of(
     let listing = Listing {
         operation: "GetRules",
         filters: "",
-        pk: &partition(detector_id),
+        pk: &rule_partition(detector_id),
         prefix: &prefix,
         usual: 100,
     };
-    let page = listing.page(engine, paging).await?;
+    let page = listing.page(&services.account, paging).await?;
     match rule_id {
         Some(rule_id) if page.rows.is_empty() && paging.next_token.is_none() => {
             Err(Error::not_found(format!(
@@ -413,14 +309,14 @@ async fn versions_of(
     }
 }
 
-fn detail(engine: &Engine, rule: RuleVersion) -> RuleDetail {
+fn detail(services: &Services, rule: RuleVersion) -> RuleDetail {
     let reference = rule.reference();
     let path = format!(
         "{}/{}/{}",
         rule.detector_id, rule.rule_id, rule.rule_version
     );
     RuleDetail {
-        arn: engine.arn("rule", &path),
+        arn: services.account.arn("rule", &path),
         reference,
         description: rule.description,
         expression: rule.expression,
@@ -438,8 +334,8 @@ pub(crate) struct Delete {
 
 /// Refused while a detector version has pinned it. (Amazon allows it for drafts, and leaves them
 /// with a rule that is gone; see the differences in the guide.)
-pub(crate) async fn delete(engine: &Engine, input: Delete) -> Result<Empty> {
-    let mut change = engine.change().await?;
+pub(crate) async fn delete(services: &Services, input: Delete) -> Result<Empty> {
+    let mut change = services.account.change().await?;
     let RuleReference {
         detector_id,
         rule_id,
@@ -452,17 +348,17 @@ pub(crate) async fn delete(engine: &Engine, input: Delete) -> Result<Empty> {
     {
         return Ok(Empty {});
     }
-    if let Some(version) = versions::user_of(&change, &input.rule).await? {
+    if let Some(version) = version_using_rule(&change, &input.rule).await? {
         return Err(Error::conflict(format!(
             "Version {rule_version} of rule '{rule_id}' is used by version {version} of detector '{detector_id}'."
         )));
     }
     change.count("rule", -1, usize::MAX)?;
     change.delete(input.rule.key());
-    let (pk, prefix) = (partition(detector_id), format!("{rule_id}#"));
+    let (pk, prefix) = (rule_partition(detector_id), format!("{rule_id}#"));
     let range = Range::all(&pk).prefix(&prefix).limit(2);
     if change.query::<RuleVersion>(range).await?.len() == 1 {
-        change.delete(head_key(detector_id, rule_id));
+        change.delete(rule_head_key(detector_id, rule_id));
     }
-    engine.commit(change).await.map(|()| Empty {})
+    services.account.commit(change).await.map(|()| Empty {})
 }

@@ -2,58 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use crate::operations::{Empty, entity_types, labels, outcomes};
+use crate::services::Services;
+use protocol::limits::TAGS_PER_RESOURCE;
+use protocol::page::Paging;
+use protocol::page_token::Scope;
+use protocol::{Error, Result, page_token, text};
 use serde::{Deserialize, Serialize};
+use store::records::detector_version::detector_version_key;
+use store::records::model_version::parse_model_version_key;
+use store::records::tags::{Tag, Tags};
+use store::table::{Item, Key};
 
-use super::page::Paging;
-use super::{Empty, entity_types, labels, outcomes};
-use crate::engine::Engine;
-use crate::store::{Item, Key};
-use protocol::page_token::{self, Scope};
-use protocol::text;
-use protocol::{Error, Result};
-
-/// A list of tags may have 200, so a resource may.
-const MOST: usize = 200;
 /// The only page size the model allows.
 const PAGE: usize = 50;
-
-/// One tag on the wire.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Tag {
-    key: String,
-    value: String,
-}
-
-/// The tags of a resource, each key once.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Tags(BTreeMap<String, String>);
-
-impl Tags {
-    /// Reads the tags of a request.
-    pub(crate) fn new(tags: Vec<Tag>) -> Result<Self> {
-        let count = tags.len();
-        let map: BTreeMap<_, _> = tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
-        if map.len() < count {
-            return Err(Error::validation("A tag key may be given only once."));
-        }
-        Ok(Self(map))
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
-    }
-
-    /// Takes a tag over from others, unless it is here.
-    pub(crate) fn take_over(&mut self, key: &str, others: &Self) {
-        if let (None, Some(value)) = (self.get(key), others.get(key)) {
-            self.0.insert(key.to_owned(), value.to_owned());
-        }
-    }
-}
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct TagResource {
@@ -62,9 +24,12 @@ pub(crate) struct TagResource {
     tags: Vec<Tag>,
 }
 
-pub(crate) async fn tag(engine: &Engine, input: TagResource) -> Result<Empty> {
+pub(crate) async fn tag(services: &Services, input: TagResource) -> Result<Empty> {
     let added = Tags::new(input.tags)?;
-    edit(engine, &input.resource, |tags| tags.extend(added.0.clone())).await
+    edit(services, &input.resource, |tags| {
+        tags.extend(added.0.clone())
+    })
+    .await
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,8 +40,8 @@ pub(crate) struct UntagResource {
     tag_keys: Vec<String>,
 }
 
-pub(crate) async fn untag(engine: &Engine, input: UntagResource) -> Result<Empty> {
-    edit(engine, &input.resource, |tags| {
+pub(crate) async fn untag(services: &Services, input: UntagResource) -> Result<Empty> {
+    edit(services, &input.resource, |tags| {
         tags.retain(|key, _| !input.tag_keys.contains(key));
     })
     .await
@@ -98,16 +63,20 @@ pub(crate) struct ListTagsOutput {
     next_token: Option<String>,
 }
 
-pub(crate) async fn list(engine: &Engine, input: ListTags) -> Result<ListTagsOutput> {
-    let key = key(engine, &input.resource)?;
-    let item = engine
+pub(crate) async fn list(services: &Services, input: ListTags) -> Result<ListTagsOutput> {
+    let key = key(services, &input.resource)?;
+    let item = services
+        .account
         .definitions
         .item(&key)
         .await?
         .ok_or_else(|| missing(&input.resource))?;
     let scope = Scope::new("ListTagsForResource", &input.resource);
-    let after: Option<String> =
-        page_token::decode(&scope, input.paging.next_token.as_deref(), engine.now())?;
+    let after: Option<String> = page_token::decode(
+        &scope,
+        input.paging.next_token.as_deref(),
+        services.account.now(),
+    )?;
     let mut tags: Vec<Tag> = read(&item)?
         .into_iter()
         .filter(|(key, _)| after.as_ref().is_none_or(|after| key > after))
@@ -117,30 +86,30 @@ pub(crate) async fn list(engine: &Engine, input: ListTags) -> Result<ListTagsOut
     tags.truncate(PAGE);
     let last = tags.last().filter(|_| more);
     let next_token = last
-        .map(|tag| page_token::encode(&scope, &tag.key, engine.now()))
+        .map(|tag| page_token::encode(&scope, &tag.key, services.account.now()))
         .transpose()?;
     Ok(ListTagsOutput { tags, next_token })
 }
 
 async fn edit(
-    engine: &Engine,
+    services: &Services,
     resource: &str,
     edit: impl FnOnce(&mut BTreeMap<String, String>),
 ) -> Result<Empty> {
-    let key = key(engine, resource)?;
-    let mut change = engine.change().await?;
+    let key = key(services, resource)?;
+    let mut change = services.account.change().await?;
     let mut item = change.item(&key).await?.ok_or_else(|| missing(resource))?;
     let mut tags = read(&item)?;
     edit(&mut tags);
-    if tags.len() > MOST {
+    if tags.len() > TAGS_PER_RESOURCE {
         return Err(Error::validation(format!(
-            "A resource may have at most {MOST} tags."
+            "A resource may have at most {TAGS_PER_RESOURCE} tags."
         )));
     }
     let tags = serde_dynamo::to_attribute_value(Tags(tags)).map_err(Error::internal)?;
     item.insert("tags".to_owned(), tags);
     change.put_item(item);
-    engine.commit(change).await.map(|()| Empty {})
+    services.account.commit(change).await.map(|()| Empty {})
 }
 
 fn read(item: &Item) -> Result<BTreeMap<String, String>> {
@@ -155,8 +124,8 @@ fn missing(resource: &str) -> Error {
 }
 
 /// The item an ARN of this account names.
-fn key(engine: &Engine, resource: &str) -> Result<Key> {
-    let ours = engine.arn("", "");
+fn key(services: &Services, resource: &str) -> Result<Key> {
+    let ours = services.account.arn("", "");
     let path = resource
         .strip_prefix(ours.trim_end_matches('/'))
         .ok_or_else(|| missing(resource))?;
@@ -169,7 +138,7 @@ fn key(engine: &Engine, resource: &str) -> Result<Key> {
             Some(detector),
             Some(version),
             None,
-        ] => Ok(super::version_key(
+        ] => Ok(detector_version_key(
             detector,
             number(version).ok_or_else(|| missing(resource))?,
         )),
@@ -181,8 +150,9 @@ fn key(engine: &Engine, resource: &str) -> Result<Key> {
             Some(model_type),
             Some(model_id),
             Some(version),
-        ] => super::models::key_of_text(model_type, model_id, version)
-            .ok_or_else(|| missing(resource)),
+        ] => {
+            parse_model_version_key(model_type, model_id, version).ok_or_else(|| missing(resource))
+        }
         [Some("rule"), Some(detector), Some(rule), Some(version)] => {
             let version = number(version).ok_or_else(|| missing(resource))?;
             Ok(Key::new(

@@ -1,114 +1,21 @@
 //! Variables: what an event may say, each with its type and default.
 
+use crate::operations::{ByName, Empty, event_types};
+use crate::services::Services;
 use ::rules::{Type, Value};
 use event::VariableName;
+use protocol::page::{Page, Paging};
+use protocol::variable_types::VARIABLE_TYPES;
+use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
-
-use super::page::{Listing, Page, Paging};
-use super::tags::{Tag, Tags};
-use super::{ByName, Empty, event_types, external_models, page};
-use crate::bundle::BundledVariable;
-use crate::engine::Engine;
-use crate::store::{Change, Key, Record};
-use protocol::text;
-use protocol::{Error, Result};
-
-const TEXTS: &[&str] = &["STRING"];
-const NUMBERS: &[&str] = &["FLOAT", "INTEGER"];
-
-/// The variable types and the data types each goes with.
-const VARIABLE_TYPES: &[(&str, &[&str])] = &[
-    ("ARE_CREDENTIALS_VALID", &["BOOLEAN"]),
-    ("AUTH_CODE", TEXTS),
-    ("AVS", TEXTS),
-    ("BILLING_ADDRESS_L1", TEXTS),
-    ("BILLING_ADDRESS_L2", TEXTS),
-    ("BILLING_CITY", TEXTS),
-    ("BILLING_COUNTRY", TEXTS),
-    ("BILLING_NAME", TEXTS),
-    ("BILLING_PHONE", TEXTS),
-    ("BILLING_STATE", TEXTS),
-    ("BILLING_ZIP", TEXTS),
-    ("CARD_BIN", &["STRING", "INTEGER"]),
-    ("CATEGORICAL", &["STRING", "BOOLEAN", "INTEGER"]),
-    ("CURRENCY_CODE", TEXTS),
-    ("DATETIME", &["DATETIME"]),
-    ("EMAIL_ADDRESS", TEXTS),
-    ("FINGERPRINT", TEXTS),
-    ("FRAUD_LABEL", &["STRING", "BOOLEAN", "INTEGER"]),
-    ("FREE_FORM_TEXT", TEXTS),
-    ("IP_ADDRESS", TEXTS),
-    ("NUMERIC", NUMBERS),
-    ("ORDER_ID", TEXTS),
-    ("PAYMENT_TYPE", TEXTS),
-    ("PHONE_NUMBER", TEXTS),
-    ("PRICE", &["FLOAT", "INTEGER", "STRING"]),
-    ("PRODUCT_CATEGORY", TEXTS),
-    ("SESSION_ID", TEXTS),
-    ("SHIPPING_ADDRESS_L1", TEXTS),
-    ("SHIPPING_ADDRESS_L2", TEXTS),
-    ("SHIPPING_CITY", TEXTS),
-    ("SHIPPING_COUNTRY", TEXTS),
-    ("SHIPPING_NAME", TEXTS),
-    ("SHIPPING_PHONE", TEXTS),
-    ("SHIPPING_STATE", TEXTS),
-    ("SHIPPING_ZIP", TEXTS),
-    ("USERAGENT", TEXTS),
-];
-
-/// A variable as stored.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Variable {
-    pub(crate) name: String,
-    pub(crate) data_type: String,
-    pub(crate) data_source: String,
-    pub(crate) default_value: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) variable_type: Option<String>,
-    last_updated_time: String,
-    created_time: String,
-    #[serde(default, skip_serializing_if = "Tags::is_empty")]
-    tags: Tags,
-}
-
-impl Record for Variable {
-    fn key(&self) -> Key {
-        key(&self.name)
-    }
-}
-
-impl Variable {
-    /// The variable that a model's score is in.
-    pub(crate) fn score(name: String, model_id: &str, now: &str) -> Self {
-        Self {
-            name,
-            data_type: "FLOAT".to_owned(),
-            data_source: "MODEL_SCORE".to_owned(),
-            default_value: "0.0".to_owned(),
-            description: Some(format!("The score of model {model_id}, 0 to 1000.")),
-            variable_type: None,
-            last_updated_time: now.to_owned(),
-            created_time: now.to_owned(),
-            tags: Tags::default(),
-        }
-    }
-
-    /// As events, rules and models need it.
-    pub(crate) fn bundled(&self) -> BundledVariable {
-        BundledVariable {
-            name: self.name.clone(),
-            data_type: self.data_type.clone(),
-            default_value: self.default_value.clone(),
-        }
-    }
-}
-
-pub(crate) fn key(name: &str) -> Key {
-    Key::new("variable", name)
-}
+use store::change::Change;
+use store::listing::Listing;
+use store::records::event_type::all_event_types;
+use store::records::external_model::external_model_using_variable;
+use store::records::tags::{Tag, Tags};
+use store::records::variable::{Variable, default_value, missing_variable, variable_key};
+use store::table::Key;
+use store::table::Record as _;
 
 /// A variable as answered: as stored, without tags, with its ARN.
 #[derive(Debug, Serialize)]
@@ -120,8 +27,8 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    fn new(engine: &Engine, variable: Variable) -> Self {
-        let arn = engine.arn("variable", &variable.name);
+    fn new(services: &Services, variable: Variable) -> Self {
+        let arn = services.account.arn("variable", &variable.name);
         Self {
             variable: Variable {
                 tags: Tags::default(),
@@ -152,16 +59,16 @@ pub(crate) struct Create {
     tags: Vec<Tag>,
 }
 
-pub(crate) async fn create(engine: &Engine, input: Create) -> Result<Empty> {
+pub(crate) async fn create(services: &Services, input: Create) -> Result<Empty> {
     let tags = Tags::new(input.tags)?;
-    let mut change = engine.change().await?;
-    let variable = checked(engine, input.entry, tags)?;
-    add(engine, &mut change, &variable).await?;
-    engine.commit(change).await.map(|()| Empty {})
+    let mut change = services.account.change().await?;
+    let variable = checked(services, input.entry, tags)?;
+    add(services, &mut change, &variable).await?;
+    services.account.commit(change).await.map(|()| Empty {})
 }
 
 pub(crate) async fn add(
-    engine: &Engine,
+    services: &Services,
     change: &mut Change<'_>,
     variable: &Variable,
 ) -> Result<()> {
@@ -171,12 +78,12 @@ pub(crate) async fn add(
             variable.name
         )));
     }
-    change.count("variable", 1, engine.options.quotas.variables)?;
+    change.count("variable", 1, services.account.options.quotas.variables)?;
     change.put(variable)
 }
 
 /// Checks what the model does not say of a variable.
-fn checked(engine: &Engine, entry: Entry, tags: Tags) -> Result<Variable> {
+fn checked(services: &Services, entry: Entry, tags: Tags) -> Result<Variable> {
     let required = |value: Option<String>, member: &str| {
         value.ok_or_else(|| Error::validation(format!("The variable has no {member}.")))
     };
@@ -192,7 +99,7 @@ fn checked(engine: &Engine, entry: Entry, tags: Tags) -> Result<Variable> {
     check_source(&name, &data_source)?;
     check_default(&name, &data_type, &default_value)?;
     check_type(&name, &data_type, entry.variable_type.as_deref())?;
-    let now = text::milliseconds(engine.now());
+    let now = text::milliseconds(services.account.now());
     Ok(Variable {
         name,
         data_type,
@@ -231,14 +138,6 @@ fn check_default(name: &str, data_type: &str, default: &str) -> Result<()> {
     })
 }
 
-/// The default as rules see it. An empty time stands for none.
-pub(crate) fn default_value(ty: Type, default: &str) -> Option<Value> {
-    if default.is_empty() && ty == Type::DateTime {
-        return Some(Value::Null);
-    }
-    Value::parse(ty, default).ok()
-}
-
 fn check_type(name: &str, data_type: &str, variable_type: Option<&str>) -> Result<()> {
     let Some(variable_type) = variable_type else {
         return Ok(());
@@ -259,13 +158,6 @@ fn check_type(name: &str, data_type: &str, variable_type: Option<&str>) -> Resul
         "Variable '{name}' of variable type {variable_type} must have the data type {wanted}."
     );
     Err(Error::validation(message))
-}
-
-/// Whether a list may be of this variable type: only texts can be listed.
-pub(crate) fn is_text_type(variable_type: &str) -> bool {
-    VARIABLE_TYPES
-        .iter()
-        .any(|(known, types)| *known == variable_type && types.contains(&"STRING"))
 }
 
 #[derive(Debug, Deserialize)]
@@ -300,18 +192,21 @@ pub(crate) struct BatchCreateOutput {
 }
 
 /// Creates the entries that can be, and says of the others why not.
-pub(crate) async fn batch_create(engine: &Engine, input: BatchCreate) -> Result<BatchCreateOutput> {
+pub(crate) async fn batch_create(
+    services: &Services,
+    input: BatchCreate,
+) -> Result<BatchCreateOutput> {
     let tags = Tags::new(input.tags)?;
-    let mut change = engine.change().await?;
+    let mut change = services.account.change().await?;
     let mut errors = Vec::new();
     let mut seen = Vec::new();
     for entry in input.variable_entries {
         let name = entry.name.clone().unwrap_or_default();
-        let added = match checked(engine, entry, tags.clone()) {
+        let added = match checked(services, entry, tags.clone()) {
             Ok(_) if seen.contains(&name) => Err(Error::validation(format!(
                 "Variable '{name}' is in the request twice."
             ))),
-            Ok(variable) => add(engine, &mut change, &variable).await,
+            Ok(variable) => add(services, &mut change, &variable).await,
             Err(error) => Err(error),
         };
         match added {
@@ -322,7 +217,7 @@ pub(crate) async fn batch_create(engine: &Engine, input: BatchCreate) -> Result<
             Err(error) => return Err(error),
         }
     }
-    engine.commit(change).await?;
+    services.account.commit(change).await?;
     Ok(BatchCreateOutput { errors })
 }
 
@@ -335,12 +230,12 @@ pub(crate) struct Update {
     variable_type: Option<String>,
 }
 
-pub(crate) async fn update(engine: &Engine, input: Update) -> Result<Empty> {
-    let mut change = engine.change().await?;
+pub(crate) async fn update(services: &Services, input: Update) -> Result<Empty> {
+    let mut change = services.account.change().await?;
     let mut variable: Variable = change
-        .get(&key(&input.name))
+        .get(&variable_key(&input.name))
         .await?
-        .ok_or_else(|| missing(&input.name))?;
+        .ok_or_else(|| missing_variable(&input.name))?;
     if let Some(default) = input.default_value {
         check_default(&variable.name, &variable.data_type, &default)?;
         variable.default_value = default;
@@ -352,15 +247,11 @@ pub(crate) async fn update(engine: &Engine, input: Update) -> Result<Empty> {
     )?;
     variable.variable_type = input.variable_type.or(variable.variable_type);
     variable.description = input.description.or(variable.description);
-    variable.last_updated_time = text::milliseconds(engine.now());
-    event_types::resolve_again(engine, &mut change, &variable).await?;
+    variable.last_updated_time = text::milliseconds(services.account.now());
+    event_types::resolve_again(services, &mut change, &variable).await?;
     // Last: see `Change::commit`.
     change.put(&variable)?;
-    engine.commit(change).await.map(|()| Empty {})
-}
-
-fn missing(name: &str) -> Error {
-    Error::not_found(format!("Variable '{name}' does not exist."))
+    services.account.commit(change).await.map(|()| Empty {})
 }
 
 #[derive(Debug, Deserialize)]
@@ -370,10 +261,14 @@ pub(crate) struct Get {
     paging: Paging,
 }
 
-pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + use<>> {
+pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serialize + use<>> {
     let page: Page<Variable> = if let Some(name) = &input.name {
-        let found = engine.definitions.get(&key(name)).await?;
-        Page::one(found.ok_or_else(|| missing(name))?)
+        let found = services
+            .account
+            .definitions
+            .get(&variable_key(name))
+            .await?;
+        Page::one(found.ok_or_else(|| missing_variable(name))?)
     } else {
         let listing = Listing {
             operation: "GetVariables",
@@ -382,11 +277,11 @@ pub(crate) async fn get(engine: &Engine, input: Get) -> Result<impl Serialize + 
             prefix: "",
             usual: 100,
         };
-        listing.page(engine, &input.paging).await?
+        listing.page(&services.account, &input.paging).await?
     };
     Ok(page::output(
         "variables",
-        page.map(|variable| Output::new(engine, variable)),
+        page.map(|variable| Output::new(services, variable)),
     ))
 }
 
@@ -401,15 +296,15 @@ pub(crate) struct BatchGetOutput {
     errors: Vec<EntryError>,
 }
 
-pub(crate) async fn batch_get(engine: &Engine, input: BatchGet) -> Result<BatchGetOutput> {
+pub(crate) async fn batch_get(services: &Services, input: BatchGet) -> Result<BatchGetOutput> {
     let mut names = Vec::new();
     for name in input.names {
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    let keys: Vec<Key> = names.iter().map(|name| key(name)).collect();
-    let mut found: Vec<Variable> = engine.definitions.many(&keys).await?;
+    let keys: Vec<Key> = names.iter().map(|name| variable_key(name)).collect();
+    let mut found: Vec<Variable> = services.account.definitions.many(&keys).await?;
     let mut output = BatchGetOutput {
         variables: Vec::new(),
         errors: Vec::new(),
@@ -418,9 +313,9 @@ pub(crate) async fn batch_get(engine: &Engine, input: BatchGet) -> Result<BatchG
         let at = found.iter().position(|variable| variable.name == name);
         if let Some(at) = at {
             let variable = found.swap_remove(at);
-            output.variables.push(Output::new(engine, variable));
+            output.variables.push(Output::new(services, variable));
         } else {
-            let error = missing(&name);
+            let error = missing_variable(&name);
             output.errors.push(EntryError::new(name, &error));
         }
     }
@@ -428,9 +323,9 @@ pub(crate) async fn batch_get(engine: &Engine, input: BatchGet) -> Result<BatchG
 }
 
 /// Refused while an event type includes it, a model made it or an external model answers into it.
-pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
-    let mut change = engine.change().await?;
-    let Some(variable) = change.get::<Variable>(&key(&input.name)).await? else {
+pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> {
+    let mut change = services.account.change().await?;
+    let Some(variable) = change.get::<Variable>(&variable_key(&input.name)).await? else {
         return Ok(Empty {});
     };
     if variable.data_source == "MODEL_SCORE" {
@@ -440,7 +335,7 @@ pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
         );
         return Err(Error::conflict(message));
     }
-    let types = event_types::all(&change).await?;
+    let types = all_event_types(&change).await?;
     if let Some(user) = types
         .iter()
         .find(|event_type| event_type.event_variables.contains(&variable.name))
@@ -451,7 +346,7 @@ pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
         );
         return Err(Error::conflict(message));
     }
-    if let Some(user) = external_models::user_of(&change, &variable.name).await? {
+    if let Some(user) = external_model_using_variable(&change, &variable.name).await? {
         let message = format!(
             "Variable '{}' holds the answer of external model '{user}'.",
             variable.name
@@ -460,7 +355,7 @@ pub(crate) async fn delete(engine: &Engine, input: ByName) -> Result<Empty> {
     }
     change.count("variable", -1, usize::MAX)?;
     change.delete(variable.key());
-    engine.commit(change).await.map(|()| Empty {})
+    services.account.commit(change).await.map(|()| Empty {})
 }
 
 #[cfg(test)]

@@ -1,0 +1,59 @@
+//! Places in S3, as requests name them.
+
+use crate::error::{Error, Result};
+
+/// `s3://bucket/key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3Location {
+    /// The bucket.
+    pub bucket: String,
+    /// The key of an object, or the prefix of a folder.
+    pub key: String,
+}
+
+impl S3Location {
+    /// One object; `member` names the path in the error.
+    pub fn object(member: &str, path: &str) -> Result<Self> {
+        let location = Self::folder(member, path)?;
+        if location.key.is_empty() || location.key.ends_with('/') {
+            return Err(Error::validation(format!(
+                "'{member}' has to name an object: s3://bucket/key."
+            )));
+        }
+        Ok(location)
+    }
+
+    /// A folder, or a whole bucket.
+    pub fn folder(member: &str, path: &str) -> Result<Self> {
+        let rest = path.strip_prefix("s3://").unwrap_or_default();
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err(Error::validation(format!(
+                "'{member}' has to begin with s3:// and a bucket."
+            )));
+        }
+        Ok(Self {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+        })
+    }
+
+    /// The object `name` in this folder.
+    pub fn within(&self, name: &str) -> Self {
+        let folder = self.key.trim_end_matches('/');
+        let key = if folder.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{folder}/{name}")
+        };
+        Self {
+            bucket: self.bucket.clone(),
+            key,
+        }
+    }
+
+    /// As requests write it.
+    pub fn path(&self) -> String {
+        format!("s3://{}/{}", self.bucket, self.key)
+    }
+}

@@ -1,0 +1,72 @@
+//! Whether an event of a request fits its event type.
+
+/// Checks an event against its type and turns it into the row that rules read.
+use ::rules::Value;
+use event::Timestamp;
+use protocol::{Error, Result, text};
+use store::bundle::{BundledVariable, EventTypeBundle};
+use store::records::event::{Entity, Variables};
+pub(crate) fn row(
+    event_type: &EventTypeBundle,
+    defaults: Vec<Value>,
+    variables: &Variables,
+    slot: impl Fn(&str) -> Option<usize>,
+) -> Result<Vec<Value>> {
+    let mut row = defaults;
+    for (name, value) in variables {
+        let found = slot(name).and_then(|slot| Some((slot, event_type.variables.get(slot)?)));
+        let Some((slot, variable)) = found else {
+            let message = format!(
+                "Variable '{name}' is not included in event type '{}'.",
+                event_type.name
+            );
+            return Err(Error::validation(message));
+        };
+        row[slot] = match value {
+            Some(value) => parsed(variable, value)?,
+            None => Value::Null,
+        };
+    }
+    Ok(row)
+}
+
+fn parsed(variable: &BundledVariable, value: &str) -> Result<Value> {
+    let ty = variable.ty();
+    Value::parse(ty, value).map_err(|_| {
+        Error::validation(format!(
+            "Value of variable '{}' is not a valid {ty}.",
+            variable.name
+        ))
+    })
+}
+
+pub(crate) fn check_entities(event_type: &EventTypeBundle, entities: &[Entity]) -> Result<()> {
+    if entities.is_empty() {
+        return Err(Error::validation("An event needs at least one entity."));
+    }
+    let known = |entity: &Entity| event_type.entity_types.contains(&entity.entity_type);
+    match entities.iter().find(|entity| !known(entity)) {
+        None => Ok(()),
+        Some(Entity { entity_type, .. }) => Err(Error::validation(format!(
+            "Entity type '{entity_type}' is not included in event type '{}'.",
+            event_type.name
+        ))),
+    }
+}
+
+pub(crate) fn parse_event_time(member: &str, text: &str) -> Result<Timestamp> {
+    Timestamp::parse_request(text).map_err(|error| invalid_time(member, &error))
+}
+
+/// A time of a request as the engine writes its own.
+pub(crate) fn parse_request_time(member: &str, text: &str) -> Result<String> {
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Ok(text::milliseconds(time));
+    }
+    let time = Timestamp::parse(text).map_err(|error| invalid_time(member, &error))?;
+    Ok(text::milliseconds(time.to_jiff()))
+}
+
+pub(crate) fn invalid_time(member: &str, error: &event::InvalidTimestamp) -> Error {
+    Error::validation(format!("'{member}' is not a valid timestamp: {error}."))
+}

@@ -1,0 +1,77 @@
+//! `GetPrediction`, as it was until 2020: for clients that nobody has touched since.
+//!
+//! It knew neither event types nor entities nor the event's time. The event type is the
+//! detector's, the entity is unknown, the time is now; all else is `GetEventPrediction`.
+
+use crate::predict::predict;
+use crate::services::Services;
+use protocol::wire::validate_and_read_input;
+use protocol::{Error, Operation, Result, text};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GetPrediction {
+    detector_id: String,
+    detector_version_id: Option<String>,
+    event_id: String,
+    #[serde(default)]
+    event_attributes: Map<String, Value>,
+    #[serde(rename = "externalModelEndpointDataBlobs")]
+    blobs: Option<Value>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GetPredictionOutput {
+    outcomes: Vec<Value>,
+    model_scores: Value,
+}
+
+pub(crate) async fn get_prediction(
+    services: &Services,
+    input: GetPrediction,
+) -> Result<GetPredictionOutput> {
+    // The shape has checked that it is a number of at most five digits.
+    let version = input.detector_version_id.as_ref();
+    let version = version.and_then(|version| version.parse().ok());
+    let ready = services
+        .definition_cache
+        .ready(&input.detector_id, version)
+        .await?;
+    let event_type = &ready.compiled.event_type;
+    let entity_type = event_type.entity_types.first();
+    let mut request = json!({
+        "detectorId": input.detector_id,
+        "eventId": input.event_id,
+        "eventTypeName": event_type.name,
+        "eventTimestamp": text::seconds(services.account.now()),
+        "entities": [{ "entityType": entity_type, "entityId": "unknown" }],
+        "eventVariables": input.event_attributes,
+    });
+    if let Some(version) = input.detector_version_id {
+        request["detectorVersionId"] = version.into();
+    }
+    if let Some(blobs) = input.blobs {
+        request["externalModelEndpointDataBlobs"] = blobs;
+    }
+    let (output, _) = predict(
+        services,
+        validate_and_read_input(Operation::GetEventPrediction, &request)?,
+    )
+    .await?;
+    let mut output = serde_json::to_value(&output).map_err(Error::internal)?;
+    let mut outcomes: Vec<Value> = Vec::new();
+    for rule in output["ruleResults"].as_array().into_iter().flatten() {
+        for outcome in rule["outcomes"].as_array().into_iter().flatten() {
+            if !outcomes.contains(outcome) {
+                outcomes.push(outcome.clone());
+            }
+        }
+    }
+    Ok(GetPredictionOutput {
+        outcomes,
+        model_scores: output["modelScores"].take(),
+    })
+}

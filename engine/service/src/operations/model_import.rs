@@ -1,0 +1,145 @@
+//! A model that was trained elsewhere as a version of a model here. Amazon's API has no operation for it.
+
+use crate::operations::detector_versions;
+use crate::operations::model_versions;
+use crate::operations::model_versions::next_major;
+use crate::operations::training_result::Outcome;
+use crate::services::Services;
+use model::{Level, Message};
+use protocol::{Error, Result, text};
+use store::backoff::retry_on_write_conflict;
+use store::bundle;
+use store::change::Change;
+use store::records::event_type::{EventType, event_type_key, missing_event_type};
+use store::records::model::Model;
+use store::records::model::find_model;
+use store::records::model::missing_model;
+use store::records::model_version::{
+    ModelVersion, TrainingDataSchema, TrainingDataSource, VersionReference,
+};
+use store::records::model_version::{ModelVersionStatus, TrainingDetails};
+use store::records::tags::Tags;
+use store::records::variable::{Variable, variable_key};
+use store::table::Key;
+
+/// A version that was imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportedVersion {
+    /// The model.
+    pub model_id: String,
+    /// The version, e.g. `1.0`.
+    pub version: String,
+    /// What detector versions name it by.
+    pub arn: String,
+}
+
+/// Makes a model the next major version of the model of this id, in status `TRAINING_COMPLETE`. `notes` say where
+/// it comes from and what its scores mean; `DescribeModelVersions` repeats them.
+///
+/// # Errors
+/// There is no model of this id, its event type lacks what `model` looks at, a quota is used up, or the engine's
+/// tables or its bucket fail.
+pub(crate) async fn import_model(
+    services: &Services,
+    model_id: &str,
+    model: &model::Model,
+    notes: &[String],
+) -> Result<ImportedVersion> {
+    retry_on_write_conflict(|| import(services, model_id, model, notes)).await
+}
+
+async fn import(
+    services: &Services,
+    model_id: &str,
+    imported: &model::Model,
+    notes: &[String],
+) -> Result<ImportedVersion> {
+    let names: Vec<String> = imported
+        .variables()
+        .iter()
+        .map(|v| v.name.clone())
+        .collect();
+    let bytes = imported.to_bytes();
+    model::Model::from_bytes(&bytes)
+        .map_err(|error| Error::validation(format!("The model cannot be kept: {error}.")))?;
+    let mut change = services.account.change().await?;
+    let mut model = find_model(&change, model_id)
+        .await?
+        .ok_or_else(|| missing_model(model_id))?;
+    check_features(&change, &model, &names).await?;
+    model_versions::check_count(services, &change, &model).await?;
+    let number = next_major(&mut model)?;
+    let note = |content: &String| Message {
+        level: Level::Info,
+        field: None,
+        title: "Imported model".to_owned(),
+        content: content.clone(),
+    };
+    let outcome = Outcome::of(notes.iter().map(note).collect());
+    let now = text::milliseconds(services.account.now());
+    let mut version = ModelVersion {
+        model_id: model.model_id.clone(),
+        model_type: model.model_type,
+        model_version_number: number,
+        event_type_name: model.event_type_name.clone(),
+        status: ModelVersionStatus::TrainingComplete,
+        // Its events are nowhere here, so there is no location either.
+        training_data_source: TrainingDataSource::ExternalEvents,
+        training_data_schema: TrainingDataSchema {
+            model_variables: names,
+            label_schema: None,
+        },
+        details: TrainingDetails::default(),
+        last_updated_time: now.clone(),
+        created_time: now,
+        tags: Tags::default(),
+        artifact: None,
+        result: Some(bundle::save(&services.account.definitions, &outcome).await?),
+    };
+    // As after a training: the artifact before the version that names it.
+    let artifact = services.model_cache.store(&version.path(), bytes).await?;
+    version.artifact = Some(artifact.clone());
+    change.put(&model)?;
+    change.put(&version)?;
+    if let Err(error) = services.account.commit(change).await {
+        services.model_cache.delete(&artifact).await;
+        return Err(error);
+    }
+    let reference = VersionReference {
+        model_id: version.model_id,
+        model_type: version.model_type,
+        model_version_number: number,
+    };
+    Ok(ImportedVersion {
+        arn: model_versions::arn(services, &reference),
+        model_id: reference.model_id,
+        version: number.to_string(),
+    })
+}
+
+/// A model from elsewhere looks at numbers that an event brings by the names of its features.
+async fn check_features(change: &Change<'_>, model: &Model, names: &[String]) -> Result<()> {
+    let event_type: Option<EventType> = change.get(&event_type_key(&model.event_type_name)).await?;
+    let event_type = event_type.ok_or_else(|| missing_event_type(&model.event_type_name))?;
+    let lacking = names
+        .iter()
+        .filter(|name| !event_type.event_variables.contains(*name));
+    model_versions::refuse(lacking, |lacking| {
+        Error::validation(format!(
+            "Features {lacking} of the model are not variables of event type '{}', which has {}.",
+            event_type.name,
+            text::names(event_type.event_variables.iter().map(String::as_str))
+        ))
+    })?;
+    let keys: Vec<Key> = names.iter().map(|name| variable_key(name)).collect();
+    let found: Vec<Variable> = change.many(&keys).await?;
+    let times = found
+        .iter()
+        .filter(|variable| variable.data_type == "DATETIME")
+        .map(|variable| &variable.name);
+    model_versions::refuse(times, |names| {
+        Error::validation(format!(
+            "Features {names} of the model are variables of type DATETIME: a model from elsewhere looks at numbers."
+        ))
+    })
+}

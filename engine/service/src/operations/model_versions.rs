@@ -1,0 +1,780 @@
+//! Model versions: what each is trained on, and where it is in its life.
+//!
+//! `TRAINING_IN_PROGRESS` → `TRAINING_COMPLETE`, `TRAINING_CANCELLED` or `ERROR`;
+//! `TRAINING_COMPLETE` ⇄ `ACTIVE`. No operation trains: they also run in functions. A version
+//! in training has a job beside it, for whoever does.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+
+use crate::event_check::parse_request_time;
+use crate::operations::models::Reference;
+use crate::operations::models::of_request;
+use crate::operations::training_result::{Outcome, TrainingResult, TrainingResultV2};
+use crate::operations::{Empty, event_types, events};
+use crate::services::Services;
+use model::{LabelsAre, Level, Message};
+use protocol::page::{Page, Paging};
+use protocol::s3_location::S3Location;
+use protocol::{Error, Result, page, text};
+use serde::{Deserialize, Serialize};
+use store::bundle;
+use store::bundle::BundleReference;
+use store::change::Change;
+use store::listing::Listing;
+use store::records::detector::all_detectors;
+use store::records::detector_version::version_using_model;
+use store::records::event_type::{EventType, event_type_key, missing_event_type};
+use store::records::model::{Model, ModelType};
+use store::records::model_version::{
+    Artifact, IngestedEvents, LABELS_TAG, LabelSchema, MODEL_VERSION_PARTITION, ModelVersion,
+    ModelVersionStatus, TRAINING_JOBS, TimeWindow, TrainingDataSchema, TrainingDataSource,
+    TrainingDetails, TrainingJob, VersionNumber, VersionReference, missing_model_version,
+    model_version_key, model_version_prefix, read_labels_tag, versions_of_model,
+};
+use store::records::tags::{Tag, Tags};
+use store::records::variable::{Variable, variable_key};
+use store::table::Record as _;
+use store::table::{Item, Key, Range};
+
+/// Versions that can score; the ledger counts them against the quota.
+const DEPLOYED: &str = "deployed model version";
+/// Variables that a model learns from, at least and at most.
+const VARIABLES: std::ops::RangeInclusive<usize> = 2..=100;
+/// What `modelVersionNumber` has room for: `1.99`.
+const LAST_MINOR: u32 = 99;
+const LAST_MAJOR: u32 = 9999;
+
+/// Ends the training of a version that is still in training: with a model it is complete, without
+/// one an error. Says in which status the version is now.
+pub(crate) async fn finish(
+    services: &Services,
+    trained: &ModelVersion,
+    artifact: Option<Artifact>,
+    result: BundleReference,
+) -> Result<ModelVersionStatus> {
+    loop {
+        let mut change = services.account.change().await?;
+        let found: Option<ModelVersion> = change.get(&trained.key()).await?;
+        // Another version may have the number by now; its training began at another time.
+        let Some(version) = found.filter(|found| found.created_time == trained.created_time) else {
+            return Ok(ModelVersionStatus::TrainingCancelled);
+        };
+        if version.status != ModelVersionStatus::TrainingInProgress {
+            return Ok(ModelVersionStatus::TrainingCancelled);
+        }
+        let status = match &artifact {
+            Some(_) => ModelVersionStatus::TrainingComplete,
+            None => ModelVersionStatus::Error,
+        };
+        change.delete(version.job().key());
+        change.put(&ModelVersion {
+            status,
+            artifact: artifact.clone(),
+            result: Some(result.clone()),
+            last_updated_time: text::milliseconds(services.account.now()),
+            ..version
+        })?;
+        match services.account.commit(change).await {
+            Err(error) if error.is_write_conflict() => {}
+            ended => return ended.map(|()| status),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Create {
+    #[serde(flatten)]
+    model: Reference,
+    training_data_source: TrainingDataSource,
+    training_data_schema: TrainingDataSchema,
+    #[serde(flatten)]
+    details: TrainingDetails,
+    #[serde(default)]
+    tags: Vec<Tag>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Created {
+    model_id: String,
+    model_type: ModelType,
+    model_version_number: VersionNumber,
+    status: ModelVersionStatus,
+}
+
+/// Asks for the training of the next major version.
+pub(crate) async fn create_version(services: &Services, input: Create) -> Result<Created> {
+    let tags = Tags::new(input.tags)?;
+    read_labels_tag(&tags)?;
+    let mut change = services.account.change().await?;
+    let mut model = input.model.find(&change).await?;
+    check_source(model.model_type, input.training_data_source, &input.details)?;
+    check_schema(&change, &model, &input.training_data_schema).await?;
+    check_room(services, &change, &model).await?;
+    let number = next_major(&mut model)?;
+    let now = text::milliseconds(services.account.now());
+    let version = ModelVersion {
+        model_id: model.model_id.clone(),
+        model_type: model.model_type,
+        model_version_number: number,
+        event_type_name: model.event_type_name.clone(),
+        status: ModelVersionStatus::TrainingInProgress,
+        training_data_source: input.training_data_source,
+        training_data_schema: input.training_data_schema,
+        details: input.details,
+        last_updated_time: now.clone(),
+        created_time: now,
+        tags,
+        artifact: None,
+        result: None,
+    };
+    change.put(&model)?;
+    begin(services, change, version).await
+}
+
+/// Gives out the next major version of a model.
+pub(super) fn next_major(model: &mut Model) -> Result<VersionNumber> {
+    if model.last_major_version >= LAST_MAJOR {
+        let message = format!("A model may have at most {LAST_MAJOR} major versions.");
+        return Err(Error::validation(message));
+    }
+    model.last_major_version += 1;
+    Ok(VersionNumber {
+        major: model.last_major_version,
+        minor: 0,
+    })
+}
+
+async fn begin(
+    services: &Services,
+    mut change: Change<'_>,
+    version: ModelVersion,
+) -> Result<Created> {
+    if version.model_type != ModelType::OnlineFraudInsights {
+        let mapper = version.training_data_schema.label_schema.as_ref();
+        let mapper = mapper.and_then(|schema| schema.label_mapper.as_ref());
+        let fraud = mapper.and_then(|mapper| mapper.get("FRAUD"));
+        let fraud = fraud.map(Vec::as_slice).unwrap_or_default();
+        event_types::watch(services, &mut change, &version.event_type_name, fraud).await?;
+    }
+    change.put(&version)?;
+    change.put(&version.job())?;
+    services.account.commit(change).await?;
+    Ok(Created {
+        model_id: version.model_id,
+        model_type: version.model_type,
+        model_version_number: version.model_version_number,
+        status: version.status,
+    })
+}
+
+/// Which source a model type may learn from, and that it is said where the events are.
+fn check_source(
+    model_type: ModelType,
+    source: TrainingDataSource,
+    details: &TrainingDetails,
+) -> Result<()> {
+    let lacking = match source {
+        TrainingDataSource::ExternalEvents if model_type != ModelType::OnlineFraudInsights => {
+            return Err(Error::validation(format!(
+                "A model of type {} learns from stored events: its trainingDataSource must be INGESTED_EVENTS.",
+                model_type.name()
+            )));
+        }
+        TrainingDataSource::ExternalEvents if details.external_events_detail.is_none() => {
+            "EXTERNAL_EVENTS needs an externalEventsDetail"
+        }
+        TrainingDataSource::IngestedEvents if details.ingested_events_detail.is_none() => {
+            "INGESTED_EVENTS needs an ingestedEventsDetail"
+        }
+        TrainingDataSource::ExternalEvents => {
+            let detail = details.external_events_detail.as_ref();
+            let location = detail.map(|detail| detail.data_location.as_str());
+            return S3Location::object("dataLocation", location.unwrap_or_default()).map(|_| ());
+        }
+        TrainingDataSource::IngestedEvents => return check_window(details),
+    };
+    Err(Error::validation(format!(
+        "The trainingDataSource {lacking}."
+    )))
+}
+
+fn check_window(details: &TrainingDetails) -> Result<()> {
+    let Some(IngestedEvents {
+        ingested_events_time_window,
+    }) = &details.ingested_events_detail
+    else {
+        return Ok(());
+    };
+    let TimeWindow {
+        start_time,
+        end_time,
+    } = ingested_events_time_window;
+    if parse_request_time("startTime", start_time)? >= parse_request_time("endTime", end_time)? {
+        return Err(Error::validation(
+            "The startTime of ingestedEventsTimeWindow is not before its endTime.",
+        ));
+    }
+    Ok(())
+}
+
+/// Checks the variables and labels that a version learns from.
+async fn check_schema(
+    change: &Change<'_>,
+    model: &Model,
+    schema: &TrainingDataSchema,
+) -> Result<()> {
+    let event_type: Option<EventType> = change.get(&event_type_key(&model.event_type_name)).await?;
+    let event_type = event_type.ok_or_else(|| missing_event_type(&model.event_type_name))?;
+    check_variables(change, model, &event_type, &schema.model_variables).await?;
+    check_labels(model, &event_type, schema.label_schema.as_ref())
+}
+
+async fn check_variables(
+    change: &Change<'_>,
+    model: &Model,
+    event_type: &EventType,
+    names: &[String],
+) -> Result<()> {
+    let once: HashSet<&String> = names.iter().collect();
+    if once.len() < names.len() {
+        return Err(Error::validation(
+            "A variable is in modelVariables more than once.",
+        ));
+    }
+    let keys: Vec<Key> = names
+        .iter()
+        .filter(|name| !name.is_empty())
+        .map(|name| variable_key(name))
+        .collect();
+    let found: Vec<Variable> = change.many(&keys).await?;
+    let variable = |name: &&String| found.iter().find(|variable| variable.name == **name);
+    refuse(
+        names.iter().filter(|name| variable(name).is_none()),
+        |names| {
+            // Amazon's words.
+            Error::not_found(format!("VariableIds: {names} do not exist."))
+        },
+    )?;
+    let included = |name: &&String| event_type.event_variables.contains(*name);
+    refuse(names.iter().filter(|name| !included(name)), |names| {
+        Error::validation(format!(
+            "Variables {names} are not included in event type '{}'.",
+            event_type.name
+        ))
+    })?;
+    let typed = |name: &&String| variable(name).is_some_and(|v| v.variable_type.is_some());
+    refuse(names.iter().filter(|name| !typed(name)), |names| {
+        Error::validation(format!(
+            "Variables {names} have no variable type: a model learns only from variables that have one."
+        ))
+    })?;
+    if !VARIABLES.contains(&names.len()) {
+        let (least, most) = VARIABLES.into_inner();
+        return Err(Error::validation(format!(
+            "A model learns from {least} to {most} variables, not from {}.",
+            names.len()
+        )));
+    }
+    match model.model_type {
+        ModelType::AccountTakeoverInsights => check_login(names, &found),
+        _ => Ok(()),
+    }
+}
+
+/// An error about these names, if there are any.
+pub(super) fn refuse<'a>(
+    names: impl Iterator<Item = &'a String>,
+    error: impl FnOnce(String) -> Error,
+) -> Result<()> {
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    Err(error(text::names(names)))
+}
+
+/// A login is an address, a browser, and whether the password was right.
+fn check_login(names: &[String], variables: &[Variable]) -> Result<()> {
+    for wanted in ["IP_ADDRESS", "USERAGENT", "ARE_CREDENTIALS_VALID"] {
+        let is = |variable: &&Variable| {
+            names.contains(&variable.name) && variable.variable_type.as_deref() == Some(wanted)
+        };
+        if variables.iter().filter(is).count() != 1 {
+            return Err(Error::validation(format!(
+                "A model of type ACCOUNT_TAKEOVER_INSIGHTS needs exactly one variable of type {wanted}."
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn check_labels(model: &Model, event_type: &EventType, schema: Option<&LabelSchema>) -> Result<()> {
+    let mapper = schema.and_then(|schema| schema.label_mapper.as_ref());
+    let Some(mapper) = mapper else {
+        return match model.model_type {
+            ModelType::AccountTakeoverInsights => Ok(()),
+            _ => Err(Error::validation(
+                "The labelSchema needs a labelMapper that says which labels are FRAUD and which are LEGIT.",
+            )),
+        };
+    };
+    if let Some(other) = mapper
+        .keys()
+        .find(|key| !["FRAUD", "LEGIT"].contains(&key.as_str()))
+    {
+        let message = format!("The labelMapper maps FRAUD and LEGIT, not '{other}'.");
+        return Err(Error::validation(message));
+    }
+    for class in ["FRAUD", "LEGIT"] {
+        if mapper.get(class).is_none_or(Vec::is_empty) {
+            let message = format!("The labelMapper needs at least one label for {class}.");
+            return Err(Error::validation(message));
+        }
+    }
+    let mut seen = HashSet::new();
+    if let Some(twice) = mapper.values().flatten().find(|label| !seen.insert(*label)) {
+        let message = format!("Label '{twice}' is in the labelMapper more than once.");
+        return Err(Error::validation(message));
+    }
+    let unknown = |label: &&String| !event_type.labels.contains(*label);
+    refuse(mapper.values().flatten().filter(unknown), |names| {
+        Error::validation(format!(
+            "Labels {names} are not included in event type '{}'.",
+            event_type.name
+        ))
+    })
+}
+
+/// Checks the quotas: versions of the model, and trainings at once.
+async fn check_room(services: &Services, change: &Change<'_>, model: &Model) -> Result<()> {
+    let limits = &services.account.options.quotas;
+    let jobs: Vec<TrainingJob> = change.query(Range::all(TRAINING_JOBS)).await?;
+    let ours =
+        |job: &TrainingJob| job.model_type == model.model_type && job.model_id == model.model_id;
+    if jobs.iter().any(ours) {
+        // Amazon's words; it allows one training per model.
+        return Err(Error::validation(
+            "Simultaneous training for the same major version not allowed.",
+        ));
+    }
+    if jobs.len() >= limits.trainings {
+        return Err(Error::validation(format!(
+            "At most {} model versions may be in training at once.",
+            limits.trainings
+        )));
+    }
+    check_count(services, change, model).await
+}
+
+/// Checks the quota of versions of a model.
+pub(super) async fn check_count(
+    services: &Services,
+    change: &Change<'_>,
+    model: &Model,
+) -> Result<()> {
+    let limits = &services.account.options.quotas;
+    let versions = versions_of_model(change, model.model_type, &model.model_id)
+        .await?
+        .len();
+    if versions >= limits.versions_per_model {
+        return Err(Error::validation(format!(
+            "A model may have at most {} versions.",
+            limits.versions_per_model
+        )));
+    }
+    Ok(())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UpdateVersion {
+    #[serde(flatten)]
+    model: Reference,
+    major_version_number: String,
+    #[serde(flatten)]
+    details: TrainingDetails,
+    #[serde(default)]
+    tags: Vec<Tag>,
+}
+
+/// Asks for a training of a major version again, on other events: the next minor version.
+pub(crate) async fn update_version(services: &Services, input: UpdateVersion) -> Result<Created> {
+    let mut tags = Tags::new(input.tags)?;
+    let change = services.account.change().await?;
+    let model = input.model.find(&change).await?;
+    let before = versions_of_model(&change, model.model_type, &model.model_id)
+        .await?
+        .into_iter()
+        .rfind(|version| {
+            version.model_version_number.major.to_string() == input.major_version_number
+        });
+    let before = before.ok_or_else(|| {
+        Error::not_found(format!(
+            "Major version {} of model '{}' does not exist.",
+            input.major_version_number, model.model_id
+        ))
+    })?;
+    if before.is_imported() {
+        return Err(Error::validation(format!(
+            "{} was imported: it cannot be trained again.",
+            before.title()
+        )));
+    }
+    check_source(
+        model.model_type,
+        before.training_data_source,
+        &input.details,
+    )?;
+    // How labels are taken is part of what is trained again, as the schema is.
+    tags.take_over(LABELS_TAG, &before.tags);
+    read_labels_tag(&tags)?;
+    check_schema(&change, &model, &before.training_data_schema).await?;
+    check_room(services, &change, &model).await?;
+    let VersionNumber { major, minor } = before.model_version_number;
+    if minor >= LAST_MINOR {
+        let message = format!("A major version may be trained again at most {LAST_MINOR} times.");
+        return Err(Error::validation(message));
+    }
+    let now = text::milliseconds(services.account.now());
+    let version = ModelVersion {
+        model_version_number: VersionNumber {
+            major,
+            minor: minor + 1,
+        },
+        status: ModelVersionStatus::TrainingInProgress,
+        details: input.details,
+        last_updated_time: now.clone(),
+        created_time: now,
+        tags,
+        artifact: None,
+        result: None,
+        ..before
+    };
+    begin(services, change, version).await
+}
+
+/// The statuses that a request may ask for.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum WantedStatus {
+    Active,
+    Inactive,
+    TrainingCancelled,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct UpdateStatus {
+    #[serde(flatten)]
+    version: VersionReference,
+    status: WantedStatus,
+}
+
+/// Cancels a training, or lets a version score, or stops it. A version that was stopped reads
+/// `TRAINING_COMPLETE` again, as at Amazon.
+pub(crate) async fn update_version_status(
+    services: &Services,
+    input: UpdateStatus,
+) -> Result<Empty> {
+    let mut change = services.account.change().await?;
+    let version = input.version.find(&change).await?;
+    let status = match (version.status, input.status) {
+        (ModelVersionStatus::TrainingInProgress, WantedStatus::TrainingCancelled) => {
+            change.delete(version.job().key());
+            ModelVersionStatus::TrainingCancelled
+        }
+        (ModelVersionStatus::TrainingComplete, WantedStatus::Active) => {
+            check_artifact(services, &version).await?;
+            change.count(
+                DEPLOYED,
+                1,
+                services.account.options.quotas.deployed_model_versions,
+            )?;
+            ModelVersionStatus::Active
+        }
+        (ModelVersionStatus::Active, WantedStatus::Inactive) => {
+            refuse_used(&change, &version).await?;
+            change.count(DEPLOYED, -1, usize::MAX)?;
+            ModelVersionStatus::TrainingComplete
+        }
+        (ModelVersionStatus::Active, WantedStatus::Active)
+        | (ModelVersionStatus::TrainingCancelled, WantedStatus::TrainingCancelled) => {
+            return Ok(Empty {});
+        }
+        (from, to) => {
+            let to = match to {
+                WantedStatus::Active => "ACTIVE",
+                WantedStatus::Inactive => "INACTIVE",
+                WantedStatus::TrainingCancelled => "TRAINING_CANCELLED",
+            };
+            let message = format!("A model version cannot go from status {from} to {to}.");
+            return Err(Error::validation(message));
+        }
+    };
+    change.put(&ModelVersion {
+        status,
+        last_updated_time: text::milliseconds(services.account.now()),
+        ..version
+    })?;
+    services.account.commit(change).await.map(|()| Empty {})
+}
+
+/// A broken model is found before anything depends on it.
+async fn check_artifact(services: &Services, version: &ModelVersion) -> Result<()> {
+    let Some(artifact) = &version.artifact else {
+        return Ok(());
+    };
+    match services.model_cache.model(artifact).await {
+        Ok(_) => Ok(()),
+        Err(why) => Err(Error::validation(format!(
+            "{} cannot become ACTIVE: {why}.",
+            version.title()
+        ))),
+    }
+}
+
+async fn refuse_used(change: &Change<'_>, version: &ModelVersion) -> Result<()> {
+    for detector in all_detectors(change).await? {
+        let user = version_using_model(change, &detector, &version.key()).await?;
+        if let Some(number) = user {
+            return Err(Error::conflict(format!(
+                "{} is used by version {number} of detector '{}'.",
+                version.title(),
+                detector.detector_id
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A model version as `GetModelVersion` answers it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GetOutput {
+    model_id: String,
+    model_type: ModelType,
+    model_version_number: VersionNumber,
+    training_data_source: TrainingDataSource,
+    training_data_schema: TrainingDataSchema,
+    #[serde(flatten)]
+    details: TrainingDetails,
+    status: ModelVersionStatus,
+    arn: String,
+}
+
+pub(crate) async fn get_version(services: &Services, input: VersionReference) -> Result<GetOutput> {
+    let version: Option<ModelVersion> = services.account.definitions.get(&input.key()).await?;
+    let version = version
+        .ok_or_else(|| missing_model_version(&input.model_id, input.model_version_number))?;
+    Ok(GetOutput {
+        arn: arn(services, &input),
+        model_id: version.model_id,
+        model_type: version.model_type,
+        model_version_number: version.model_version_number,
+        training_data_source: version.training_data_source,
+        training_data_schema: version.training_data_schema,
+        details: version.details,
+        status: version.status,
+    })
+}
+
+pub(crate) fn arn(services: &Services, version: &VersionReference) -> String {
+    let VersionReference {
+        model_id,
+        model_type,
+        model_version_number,
+    } = version;
+    let path = format!("{}/{model_id}/{model_version_number}", model_type.name());
+    services.account.arn(MODEL_VERSION_PARTITION, &path)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Describe {
+    model_id: Option<String>,
+    model_version_number: Option<VersionNumber>,
+    model_type: Option<ModelType>,
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+/// A model version as `DescribeModelVersions` answers it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Detail {
+    #[serde(flatten)]
+    version: GetOutput,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    training_result: Option<TrainingResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    training_result_v2: Option<TrainingResultV2>,
+    last_updated_time: String,
+    created_time: String,
+}
+
+/// Lists model versions: of all models, of a type, of a model, or the one that is named.
+pub(crate) async fn describe_versions(
+    services: &Services,
+    input: Describe,
+) -> Result<impl Serialize + use<>> {
+    let Describe {
+        model_id,
+        model_version_number,
+        model_type,
+        paging,
+    } = input;
+    let page: Page<ModelVersion> = match (model_id, model_version_number) {
+        (None, Some(_)) => {
+            return Err(Error::validation("A modelVersionNumber needs a modelId."));
+        }
+        (Some(model_id), Some(number)) => {
+            let model = of_request(services, &model_id, model_type).await?;
+            let key = model_version_key(model.model_type, &model_id, number);
+            let found = services.account.definitions.get(&key).await?;
+            Page::one(found.ok_or_else(|| missing_model_version(&model_id, number))?)
+        }
+        (Some(model_id), None) => {
+            let model = of_request(services, &model_id, model_type).await?;
+            list(
+                services,
+                &model_version_prefix(model.model_type, &model_id),
+                &paging,
+            )
+            .await?
+        }
+        (None, None) => {
+            let prefix = model_type.map(|model_type| format!("{}#", model_type.name()));
+            list(services, &prefix.unwrap_or_default(), &paging).await?
+        }
+    };
+    let mut rows = Vec::with_capacity(page.rows.len());
+    for version in page.rows {
+        let outcome = outcome(services, &version).await?;
+        rows.push(detail(services, version, outcome.as_ref()));
+    }
+    Ok(page::output(
+        "modelVersionDetails",
+        Page {
+            rows,
+            next_token: page.next_token,
+        },
+    ))
+}
+
+async fn list(services: &Services, prefix: &str, paging: &Paging) -> Result<Page<ModelVersion>> {
+    let listing = Listing {
+        operation: "DescribeModelVersions",
+        filters: "",
+        pk: MODEL_VERSION_PARTITION,
+        prefix,
+        usual: 10,
+    };
+    listing.page(&services.account, paging).await
+}
+
+/// How a training ended, or how far it is.
+async fn outcome(services: &Services, version: &ModelVersion) -> Result<Option<Outcome>> {
+    if let Some(result) = &version.result {
+        return bundle::load(&services.account.definitions, result)
+            .await
+            .map(Some);
+    }
+    if version.status != ModelVersionStatus::TrainingInProgress {
+        return Ok(None);
+    }
+    let job: Option<TrainingJob> = services
+        .account
+        .definitions
+        .get(&version.job().key())
+        .await?;
+    let content = job.and_then(|job| job.progress).unwrap_or_else(|| {
+        "Waiting to be trained: `fraudstream serve` and `fraudstream jobs` do.".to_owned()
+    });
+    Ok(Some(Outcome::of(vec![Message {
+        level: Level::Info,
+        field: None,
+        title: "Training in progress".to_owned(),
+        content,
+    }])))
+}
+
+fn detail(services: &Services, version: ModelVersion, outcome: Option<&Outcome>) -> Detail {
+    let reference = VersionReference {
+        model_id: version.model_id,
+        model_type: version.model_type,
+        model_version_number: version.model_version_number,
+    };
+    Detail {
+        version: GetOutput {
+            arn: arn(services, &reference),
+            model_id: reference.model_id,
+            model_type: reference.model_type,
+            model_version_number: reference.model_version_number,
+            training_data_source: version.training_data_source,
+            training_data_schema: version.training_data_schema,
+            details: version.details,
+            status: version.status,
+        },
+        training_result: outcome.map(TrainingResult::new),
+        training_result_v2: outcome
+            .map(|outcome| TrainingResultV2::new(outcome, version.model_type)),
+        last_updated_time: version.last_updated_time,
+        created_time: version.created_time,
+    }
+}
+
+/// Refused while it is in training, ACTIVE, or used by a detector version.
+pub(crate) async fn delete_version(services: &Services, input: VersionReference) -> Result<Empty> {
+    let mut change = services.account.change().await?;
+    let Some(version) = change.get::<ModelVersion>(&input.key()).await? else {
+        return Ok(Empty {});
+    };
+    if matches!(
+        version.status,
+        ModelVersionStatus::Active | ModelVersionStatus::TrainingInProgress
+    ) {
+        let message = format!("{} is {}.", version.title(), version.status);
+        return Err(Error::conflict(message));
+    }
+    refuse_used(&change, &version).await?;
+    change.delete(version.key());
+    services.account.commit(change).await?;
+    if let Some(artifact) = &version.artifact {
+        services.model_cache.delete(artifact).await;
+    }
+    Ok(Empty {})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_number_is_written_as_on_the_wire() {
+        for (text, want) in [
+            ("1.0", "1.0"),
+            ("1.00", "1.0"),
+            ("2.01", "2.01"),
+            ("2.1", "2.01"),
+            ("9999.99", "9999.99"),
+        ] {
+            let number = VersionNumber::try_from(text.to_owned()).unwrap();
+            assert_eq!(number.to_string(), want);
+        }
+        for text in ["1", "x.0", "1.x", ""] {
+            assert!(VersionNumber::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn versions_are_in_order() {
+        let key = |text: &str| {
+            let number = VersionNumber::try_from(text.to_owned()).unwrap();
+            model_version_key(ModelType::OnlineFraudInsights, "m", number).sk
+        };
+        let keys = ["1.0", "1.01", "1.10", "2.0", "10.0"].map(key);
+        assert!(keys.is_sorted(), "{keys:?}");
+    }
+}

@@ -1,0 +1,304 @@
+//! What `DescribeModelVersions` says of a training.
+
+use crate::services::entity_history;
+use model::{Importance, Logins, Message, Report, ThresholdRow};
+use serde::{Deserialize, Serialize};
+use store::records::model::ModelType;
+use store::table::Item;
+
+/// How a training ended, as stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    pub(crate) messages: Vec<Message>,
+    /// Where there is a model.
+    pub(crate) report: Option<Report>,
+}
+
+impl Outcome {
+    pub(crate) fn of(messages: Vec<Message>) -> Self {
+        Self {
+            messages,
+            report: None,
+        }
+    }
+}
+
+/// The older of the two shapes.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TrainingResult {
+    data_validation_metrics: DataValidationMetrics,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    training_metrics: Option<TrainingMetrics>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variable_importance_metrics: Option<VariableImportanceMetrics>,
+}
+
+/// The newer one, with a block for each model type.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TrainingResultV2 {
+    data_validation_metrics: DataValidationMetrics,
+    #[serde(rename = "trainingMetricsV2", skip_serializing_if = "Option::is_none")]
+    training_metrics: Option<TrainingMetricsV2>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variable_importance_metrics: Option<VariableImportanceMetrics>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aggregated_variables_importance_metrics: Option<AggregatedVariablesImportanceMetrics>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DataValidationMetrics {
+    file_level_messages: Vec<FileMessage>,
+    field_level_messages: Vec<FieldMessage>,
+}
+
+#[derive(Debug, Serialize)]
+struct FileMessage {
+    title: String,
+    content: String,
+    #[serde(rename = "type")]
+    level: model::Level,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FieldMessage {
+    field_name: String,
+    identifier: String,
+    title: String,
+    content: String,
+    #[serde(rename = "type")]
+    level: model::Level,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TrainingMetrics {
+    auc: f64,
+    metric_data_points: Vec<MetricDataPoint>,
+}
+
+#[derive(Debug, Serialize)]
+struct TrainingMetricsV2 {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ofi: Option<Performance>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tfi: Option<Performance>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ati: Option<LoginPerformance>,
+}
+
+/// Of a model of log-ins.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LoginPerformance {
+    metric_data_points: Vec<LoginPoint>,
+    model_performance: LoginModelPerformance,
+}
+
+/// The share of log-ins that a threshold challenges, of anomalies that it finds, and of takeovers.
+#[derive(Debug, Serialize)]
+struct LoginPoint {
+    cr: f64,
+    adr: f64,
+    threshold: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    atodr: Option<f64>,
+}
+
+/// How well anomalies are told apart, from 0.5 to 1.
+#[derive(Debug, Serialize)]
+struct LoginModelPerformance {
+    asi: f64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Performance {
+    metric_data_points: Vec<MetricDataPoint>,
+    model_performance: ModelPerformance,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ModelPerformance {
+    auc: f64,
+    uncertainty_range: UncertaintyRange,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UncertaintyRange {
+    lower_bound_value: f64,
+    upper_bound_value: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct MetricDataPoint {
+    fpr: f64,
+    precision: f64,
+    tpr: f64,
+    threshold: f64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VariableImportanceMetrics {
+    log_odds_metrics: Vec<LogOddsMetric>,
+}
+
+/// How much what the entity did before matters, by the variables that it is about.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AggregatedVariablesImportanceMetrics {
+    log_odds_metrics: Vec<AggregatedLogOddsMetric>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AggregatedLogOddsMetric {
+    variable_names: Vec<String>,
+    aggregated_variables_importance: f64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LogOddsMetric {
+    variable_name: String,
+    variable_type: &'static str,
+    variable_importance: f64,
+}
+
+impl TrainingResult {
+    pub(crate) fn new(outcome: &Outcome) -> Self {
+        let report = outcome.report.as_ref();
+        Self {
+            data_validation_metrics: validation(&outcome.messages),
+            training_metrics: report.map(|report| TrainingMetrics {
+                auc: report.auc.value,
+                metric_data_points: points(report),
+            }),
+            variable_importance_metrics: report.map(importance),
+        }
+    }
+}
+
+impl TrainingResultV2 {
+    pub(crate) fn new(outcome: &Outcome, model_type: ModelType) -> Self {
+        let report = outcome.report.as_ref();
+        let metrics = |report: &Report| {
+            let of = |wanted| (model_type == wanted).then(|| performance(report));
+            TrainingMetricsV2 {
+                ofi: of(ModelType::OnlineFraudInsights),
+                tfi: of(ModelType::TransactionFraudInsights),
+                ati: report
+                    .logins
+                    .as_ref()
+                    .map(|logins| of_logins(report, logins)),
+            }
+        };
+        Self {
+            data_validation_metrics: validation(&outcome.messages),
+            training_metrics: report.map(metrics),
+            variable_importance_metrics: report.map(importance),
+            aggregated_variables_importance_metrics: report.and_then(aggregated),
+        }
+    }
+}
+
+fn validation(messages: &[Message]) -> DataValidationMetrics {
+    let mut validation = DataValidationMetrics {
+        file_level_messages: Vec::new(),
+        field_level_messages: Vec::new(),
+    };
+    for Message {
+        level,
+        field,
+        title,
+        content,
+    } in messages.iter().cloned()
+    {
+        match field {
+            None => validation.file_level_messages.push(FileMessage {
+                title,
+                content,
+                level,
+            }),
+            Some(field_name) => validation.field_level_messages.push(FieldMessage {
+                identifier: field_name.clone(),
+                field_name,
+                title,
+                content,
+                level,
+            }),
+        }
+    }
+    validation
+}
+
+fn points(report: &Report) -> Vec<MetricDataPoint> {
+    let point = |row: &ThresholdRow| MetricDataPoint {
+        fpr: row.fpr,
+        precision: row.precision,
+        tpr: row.tpr,
+        threshold: row.threshold,
+    };
+    report.thresholds.iter().map(point).collect()
+}
+
+fn performance(report: &Report) -> Performance {
+    Performance {
+        metric_data_points: points(report),
+        model_performance: ModelPerformance {
+            auc: report.auc.value,
+            uncertainty_range: UncertaintyRange {
+                lower_bound_value: report.auc.low,
+                upper_bound_value: report.auc.high,
+            },
+        },
+    }
+}
+
+fn of_logins(report: &Report, logins: &Logins) -> LoginPerformance {
+    let found = logins.takeovers_found.as_ref();
+    let point = |(place, row): (usize, &ThresholdRow)| LoginPoint {
+        cr: row.fpr,
+        adr: row.tpr,
+        threshold: row.threshold,
+        atodr: found.and_then(|found| found.get(place).copied()),
+    };
+    LoginPerformance {
+        metric_data_points: report.thresholds.iter().enumerate().map(point).collect(),
+        model_performance: LoginModelPerformance {
+            asi: report.auc.value.clamp(0.5, 1.0),
+        },
+    }
+}
+
+fn importance(report: &Report) -> VariableImportanceMetrics {
+    let metric = |importance: &Importance| LogOddsMetric {
+        variable_name: importance.variable.clone(),
+        variable_type: importance.kind.map_or("DATETIME", |kind| kind.as_str()),
+        variable_importance: importance.share,
+    };
+    VariableImportanceMetrics {
+        log_odds_metrics: of(report, false).map(metric).collect(),
+    }
+}
+
+fn of(report: &Report, habits: bool) -> impl Iterator<Item = &Importance> {
+    let importance = report.importance.iter();
+    importance.filter(move |importance| importance.is_habit == habits)
+}
+
+fn aggregated(report: &Report) -> Option<AggregatedVariablesImportanceMetrics> {
+    let metric = |importance: &Importance| AggregatedLogOddsMetric {
+        variable_names: entity_history::names(None, &importance.variable),
+        aggregated_variables_importance: importance.share,
+    };
+    let log_odds_metrics: Vec<_> = of(report, true).map(metric).collect();
+    (!log_odds_metrics.is_empty())
+        .then_some(AggregatedVariablesImportanceMetrics { log_odds_metrics })
+}

@@ -1,0 +1,174 @@
+//! Why a stored prediction's models scored as they did: worked out again from the event as it was.
+
+use crate::predict::FIRST_LOGIN;
+use crate::services::Services;
+use crate::services::external_models::value;
+use crate::services::model_cache::Unusable;
+use crate::services::{entity_history, model_cache};
+use event::Timestamp;
+use model::{Attribution, EVENT_TIME, Explanation, Impact};
+use protocol::{Error, Result};
+use serde::Serialize;
+use store::bundle::BundledModel;
+use store::records::event::event_partition;
+use store::records::prediction::{PREDICTION_PREFIX, Prediction};
+use store::table::Range;
+
+/// A stored prediction, and why its models scored as they did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExplainedPrediction {
+    /// The event.
+    pub event_id: String,
+    /// Its type.
+    pub event_type_name: String,
+    /// When it was judged.
+    pub prediction_timestamp: String,
+    /// Who judged it.
+    pub detector_id: String,
+    /// Which version.
+    pub detector_version_id: String,
+    /// The models that scored.
+    pub models: Vec<ExplainedScore>,
+}
+
+/// A score divided among the variables.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExplainedScore {
+    /// The model.
+    pub model_id: String,
+    /// Its version, e.g. `1.0`.
+    pub model_version: String,
+    /// The score that the prediction had.
+    pub score: f64,
+    /// The log-odds of fraud behind it: `expected` and all impacts sum to them. `None` where the model is gone.
+    pub log_odds: Option<f64>,
+    /// The log-odds of the average training event.
+    pub expected: Option<f64>,
+    /// The variables, the one that did most first.
+    pub variables: Vec<ExplainedVariable>,
+    /// Why there is no explanation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// What a variable did to a score, or what the entity had done before.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExplainedVariable {
+    /// The variable, `EVENT_TIMESTAMP`, or `history of` the entity's type and the variable that it is about.
+    pub name: String,
+    /// What the event had.
+    pub value: Option<String>,
+    /// How much it added to the log-odds.
+    pub log_odds_impact: f64,
+    /// The same from -5 to 5, 5 being as much as the variable that did most.
+    pub relative_impact: i8,
+}
+
+/// Divides the score that a model gave an event among its variables.
+pub(crate) async fn explanation(
+    services: &Services,
+    model: &BundledModel,
+    prediction: &Prediction,
+    attribution: Attribution,
+) -> Result<Explanation, Unusable> {
+    let said = &prediction.said;
+    if said.model_scores.get(&model.version.model_id) == Some(&FIRST_LOGIN) {
+        return Err(Unusable::FirstLogin);
+    }
+    let artifact = model.artifact.as_ref().ok_or(Unusable::NoArtifact)?;
+    let scorer = services.model_cache.model(artifact).await?;
+    let values = model_cache::values(&scorer, &prediction.event.event_variables);
+    let time = Timestamp::parse(&prediction.event.event_timestamp).ok();
+    let time = time.map(Timestamp::epoch_seconds);
+    let history = entity_history::from_text(&said.history);
+    Ok(scorer.explain(&values, time, &history, attribution))
+}
+
+/// Explains the newest prediction of an event, by the path through each tree or with exact Shapley values.
+///
+/// # Errors
+/// The event has no prediction, or the engine's tables fail.
+pub(crate) async fn explain(
+    services: &Services,
+    event_type: &str,
+    event_id: &str,
+    attribution: Attribution,
+) -> Result<ExplainedPrediction> {
+    let pk = event_partition(event_type, event_id);
+    let newest = Range::all(&pk)
+        .prefix(PREDICTION_PREFIX)
+        .newest_first()
+        .limit(1);
+    let found: Vec<Prediction> = services.account.events.query(newest).await?;
+    let prediction = found.into_iter().next().ok_or_else(|| {
+        Error::not_found(format!(
+            "There is no prediction on event '{event_id}' of event type '{event_type}'."
+        ))
+    })?;
+    let bundles = (&prediction.version_bundle, &prediction.event_type_bundle);
+    let compiled = services
+        .definition_cache
+        .compiled(bundles.0, bundles.1)
+        .await?;
+    let mut models = Vec::new();
+    for model in &compiled.version.models {
+        if let Some(score) = prediction.said.model_scores.get(&model.version.model_id) {
+            let explained = explanation(services, model, &prediction, attribution).await;
+            models.push(told(model, *score, explained, &prediction));
+        }
+    }
+    Ok(ExplainedPrediction {
+        models,
+        event_id: prediction.event.event_id,
+        event_type_name: prediction.event.event_type_name,
+        prediction_timestamp: prediction.prediction_timestamp,
+        detector_id: prediction.detector_id,
+        detector_version_id: prediction.detector_version_id,
+    })
+}
+
+fn told(
+    model: &BundledModel,
+    score: f64,
+    explained: Result<Explanation, Unusable>,
+    prediction: &Prediction,
+) -> ExplainedScore {
+    let event = &prediction.event;
+    let value = |name: &str| match event.event_variables.get(name) {
+        Some(value) => value.clone(),
+        None => (name == EVENT_TIME).then(|| event.event_timestamp.clone()),
+    };
+    let (explanation, problem) = match explained {
+        Ok(explanation) => (Some(explanation), None),
+        Err(why) => (None, Some(why.to_string())),
+    };
+    let told = |name: String, value: Option<String>, impact: &Impact| ExplainedVariable {
+        name,
+        value,
+        log_odds_impact: impact.log_odds,
+        relative_impact: impact.relative,
+    };
+    let impacts = explanation.iter().flat_map(|found| &found.impacts);
+    let impacts =
+        impacts.map(|impact| told(impact.variable.clone(), value(&impact.variable), impact));
+    let entity_type = event
+        .entities
+        .first()
+        .map(|entity| entity.entity_type.as_str());
+    let habits = explanation.iter().flat_map(|found| &found.habits);
+    let habits = habits.map(|impact| {
+        let name = entity_history::title(&entity_history::names(entity_type, &impact.variable));
+        told(name, None, impact)
+    });
+    let mut variables: Vec<ExplainedVariable> = impacts.chain(habits).collect();
+    variables.sort_by(|a, b| b.log_odds_impact.abs().total_cmp(&a.log_odds_impact.abs()));
+    ExplainedScore {
+        model_id: model.version.model_id.clone(),
+        model_version: model.version.model_version_number.to_string(),
+        score,
+        log_odds: explanation.as_ref().map(|found| found.score.log_odds),
+        expected: explanation.as_ref().map(|found| found.expected),
+        variables,
+        problem,
+    }
+}

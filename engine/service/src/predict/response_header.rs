@@ -1,0 +1,88 @@
+//! How a prediction came about, for the response header: what the API's answer lacks.
+
+use std::borrow::Cow;
+
+use crate::predict::verdicts::{self, matched, with};
+use crate::services::definition_cache::Compiled;
+use serde::Serialize;
+use store::bundle::BundledRule;
+use store::records::prediction::Prediction;
+
+/// A header is at most 4 KB; what does not fit is counted.
+const LARGEST: usize = 4096;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct How<'a> {
+    prediction_timestamp: &'a str,
+    detector_id: &'a str,
+    detector_version_id: &'a str,
+    engine: &'static str,
+    rules: Vec<Matched<'a>>,
+    /// Rules that were reached and could not be evaluated, and before them the external models that
+    /// could not tell of the event, as `model:<endpoint>`: whoever does not know `unscored` must
+    /// see them too, whether a rule reads them or not.
+    undetermined: Vec<Cow<'a, str>>,
+    /// Models of the version that could not score.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unscored: Vec<&'a str>,
+    #[serde(skip_serializing_if = "is_zero")]
+    left_out: usize,
+}
+
+#[derive(Serialize)]
+struct Matched<'a> {
+    id: &'a str,
+    version: u32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+pub(super) fn header(compiled: &Compiled, prediction: &Prediction) -> String {
+    let rule = |rule: &'_ BundledRule| rule.rule_version;
+    let said = &prediction.said;
+    let version = &compiled.version;
+    let external = version.external_models.iter();
+    let silent: Vec<&str> = external
+        .map(|model| model.model_endpoint.as_str())
+        .filter(|endpoint| !said.external_model_outputs.contains_key(*endpoint))
+        .collect();
+    let models = silent.iter().map(|model| format!("model:{model}").into());
+    let rules = with(compiled, &prediction.verdicts, verdicts::UNDETERMINED);
+    let rules = rules.map(|rule| rule.rule_id.as_str().into());
+    let mut how = How {
+        prediction_timestamp: &prediction.prediction_timestamp,
+        detector_id: &prediction.detector_id,
+        detector_version_id: &prediction.detector_version_id,
+        engine: env!("CARGO_PKG_VERSION"),
+        rules: matched(compiled, &prediction.verdicts)
+            .map(|matched| Matched {
+                id: &matched.rule_id,
+                version: rule(matched),
+            })
+            .collect(),
+        undetermined: models.chain(rules).collect(),
+        unscored: version
+            .models
+            .iter()
+            .map(|model| model.version.model_id.as_str())
+            .filter(|id| !said.model_scores.contains_key(*id))
+            .chain(silent.iter().copied())
+            .collect(),
+        left_out: 0,
+    };
+    loop {
+        let json = serde_json::to_string(&how).unwrap_or_default();
+        let fits = json.len() <= LARGEST;
+        if fits || (how.rules.pop().is_none() && how.undetermined.pop().is_none()) {
+            return json;
+        }
+        how.left_out += 1;
+    }
+}

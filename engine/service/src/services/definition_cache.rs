@@ -1,0 +1,327 @@
+//! What a prediction needs, ready to run.
+//!
+//! One read of the ledger says whether any definition changed. If so, what was resolved from
+//! names is forgotten and resolved again when it is next asked for; what is named by its content
+//! (bundles compiled into rules) stays.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use protocol::{Error, Result};
+use rules::{Lists, Rule, Schema, Value};
+use store::Account;
+use store::bundle::{
+    self, BundleReference, BundledRule, BundledVariable, EventTypeBundle, VersionBundle,
+};
+use store::change::Ledger;
+use store::records::detector::{Detector, detector_key};
+use store::records::detector_version::{
+    DetectorVersion, DetectorVersionStatus, detector_version_key,
+};
+use store::records::event_type::{EventType, event_type_key};
+use store::records::list::{self, List};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// Compiled versions kept; beyond it the cache starts over.
+const MOST_COMPILED: usize = 256;
+
+/// A detector version that can decide now.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) compiled: Arc<Compiled>,
+    pub(crate) status: DetectorVersionStatus,
+    pub(crate) version_bundle: BundleReference,
+    pub(crate) event_type_bundle: BundleReference,
+    pub(crate) lists: Lists,
+}
+
+type Compilation = (BundleReference, BundleReference);
+
+#[derive(Debug, Default)]
+struct State {
+    checked: Option<Instant>,
+    revision: u64,
+    /// [`Account::changes`] at the last check: a change of this process is seen at once.
+    changes: u64,
+    /// Counts how often names were forgotten, so that what was read before is not kept after.
+    epoch: u64,
+    ready: HashMap<(String, Option<u32>), Arc<Ready>>,
+    event_types: HashMap<String, Arc<EventTypeBundle>>,
+    compiled: HashMap<Compilation, Arc<Compiled>>,
+    lists: HashMap<String, Arc<List>>,
+}
+
+impl State {
+    /// When the first element of a list expires.
+    fn expires(&self) -> Option<i64> {
+        self.lists.values().filter_map(|list| list.expires).min()
+    }
+
+    fn drop_expired(&mut self, now: i64) {
+        let is_current = |list: &List| list.expires.is_none_or(|expires| expires > now);
+        self.lists.retain(|_, list| is_current(list));
+    }
+
+    fn forget(&mut self) {
+        self.epoch += 1;
+        self.ready.clear();
+        self.event_types.clear();
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct DefinitionCache {
+    account: Arc<Account>,
+    // No await happens under it.
+    state: RwLock<State>,
+    refreshing: Mutex<()>,
+}
+
+impl DefinitionCache {
+    pub(crate) fn new(account: Arc<Account>) -> Self {
+        Self {
+            account,
+            state: RwLock::default(),
+            refreshing: Mutex::default(),
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn list(&self, name: &str) -> Option<Arc<List>> {
+        self.read().lists.get(name).cloned()
+    }
+
+    pub(crate) fn keep_list(&self, name: &str, list: List) -> Arc<List> {
+        let list = Arc::new(list);
+        self.write()
+            .lists
+            .insert(name.to_owned(), Arc::clone(&list));
+        list
+    }
+
+    fn keep(&self, epoch: u64, keep: impl FnOnce(&mut State)) {
+        let mut state = self.write();
+        if state.epoch == epoch {
+            keep(&mut state);
+        }
+    }
+}
+
+impl DefinitionCache {
+    fn is_fresh(&self) -> bool {
+        let state = self.read();
+        let is_recent = |checked: Instant| checked.elapsed() < self.account.options.freshness;
+        state.changes == self.account.changes() && state.checked.is_some_and(is_recent)
+    }
+
+    /// Asks whether the definitions changed, if the last answer is too old.
+    pub(crate) async fn refresh(&self) -> Result<()> {
+        if self.is_fresh() {
+            return Ok(());
+        }
+        let _one = self.refreshing.lock().await;
+        if self.is_fresh() {
+            return Ok(());
+        }
+        let asked = Instant::now();
+        let changes = self.account.changes();
+        let ledger: Option<Ledger> = self.account.definitions.get(&Ledger::key()).await?;
+        let revision = ledger.map_or(0, |ledger| ledger.revision);
+        let mut state = self.write();
+        let now = self.account.now().as_second();
+        if state.revision != revision || state.expires().is_some_and(|expires| expires <= now) {
+            state.forget();
+            state.drop_expired(now);
+            state.revision = revision;
+        }
+        state.checked = Some(asked);
+        state.changes = changes;
+        Ok(())
+    }
+
+    /// The event type, as it is now.
+    pub(crate) async fn event_type(&self, name: &str) -> Result<Option<Arc<EventTypeBundle>>> {
+        self.refresh().await?;
+        let epoch = {
+            let state = self.read();
+            if let Some(found) = state.event_types.get(name) {
+                return Ok(Some(Arc::clone(found)));
+            }
+            state.epoch
+        };
+        let Some(record) = self
+            .account
+            .definitions
+            .get::<EventType>(&event_type_key(name))
+            .await?
+        else {
+            return Ok(None);
+        };
+        let bundle: Arc<EventTypeBundle> =
+            Arc::new(bundle::load(&self.account.definitions, &record.bundle).await?);
+        self.keep(epoch, |state| {
+            state
+                .event_types
+                .insert(name.to_owned(), Arc::clone(&bundle));
+        });
+        Ok(Some(bundle))
+    }
+
+    /// A detector version, or the ACTIVE one, ready to run.
+    pub(crate) async fn ready(
+        &self,
+        detector_id: &str,
+        version: Option<u32>,
+    ) -> Result<Arc<Ready>> {
+        self.refresh().await?;
+        let key = (detector_id.to_owned(), version);
+        let epoch = {
+            let state = self.read();
+            if let Some(ready) = state.ready.get(&key) {
+                return Ok(Arc::clone(ready));
+            }
+            state.epoch
+        };
+        let ready = Arc::new(self.resolve(detector_id, version).await?);
+        self.keep(epoch, |state| {
+            state.ready.insert(key, Arc::clone(&ready));
+        });
+        Ok(ready)
+    }
+
+    async fn resolve(&self, detector_id: &str, version: Option<u32>) -> Result<Ready> {
+        let detector: Option<Detector> = self
+            .account
+            .definitions
+            .get(&detector_key(detector_id))
+            .await?;
+        let detector = detector
+            .ok_or_else(|| Error::not_found(format!("Detector '{detector_id}' does not exist.")))?;
+        let version = version.or(detector.active_version).ok_or_else(|| {
+            Error::not_found(format!(
+                "Detector '{detector_id}' has no version in status ACTIVE."
+            ))
+        })?;
+        let record = self
+            .account
+            .definitions
+            .get(&detector_version_key(detector_id, version))
+            .await?;
+        let record: DetectorVersion = record.ok_or_else(|| {
+            Error::not_found(format!(
+                "Version {version} of detector '{detector_id}' does not exist."
+            ))
+        })?;
+        let name = &detector.event_type_name;
+        let event_type: Option<EventType> =
+            self.account.definitions.get(&event_type_key(name)).await?;
+        let event_type = event_type
+            .ok_or_else(|| Error::not_found(format!("Event type '{name}' does not exist.")))?;
+        let compiled = self.compiled(&record.bundle, &event_type.bundle).await?;
+        Ok(Ready {
+            lists: self.lists(&compiled).await?,
+            compiled,
+            status: record.status,
+            version_bundle: record.bundle,
+            event_type_bundle: event_type.bundle,
+        })
+    }
+
+    /// The rules of a version over an event type; both never change, so neither does this.
+    pub(crate) async fn compiled(
+        &self,
+        version: &BundleReference,
+        event_type: &BundleReference,
+    ) -> Result<Arc<Compiled>> {
+        let key = (version.clone(), event_type.clone());
+        if let Some(compiled) = self.read().compiled.get(&key) {
+            return Ok(Arc::clone(compiled));
+        }
+        let version = bundle::load(&self.account.definitions, version).await?;
+        let event_type = bundle::load(&self.account.definitions, event_type).await?;
+        let compiled = Arc::new(Compiled::new(version, event_type)?);
+        let mut state = self.write();
+        if state.compiled.len() >= MOST_COMPILED {
+            state.compiled.clear();
+        }
+        state.compiled.insert(key, Arc::clone(&compiled));
+        Ok(compiled)
+    }
+
+    async fn lists(&self, compiled: &Compiled) -> Result<Lists> {
+        let mut ready = Lists::default();
+        for name in compiled.lists() {
+            let known = self.list(name);
+            if let Some(list) = list::load(
+                &self.account.definitions,
+                name,
+                known.as_deref(),
+                self.account.now(),
+            )
+            .await?
+            {
+                let list = self.keep_list(name, list);
+                ready.share(name, Arc::clone(&list.rules));
+            }
+        }
+        Ok(ready)
+    }
+}
+/// A version over its event type, ready to run.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) version: VersionBundle,
+    pub(crate) event_type: EventTypeBundle,
+    pub(crate) schema: Schema,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) defaults: Vec<Value>,
+}
+
+impl Compiled {
+    pub(crate) fn new(version: VersionBundle, event_type: EventTypeBundle) -> Result<Self> {
+        let lists = version
+            .rules
+            .iter()
+            .flat_map(|rule| rule.lists.iter().cloned());
+        let scores: Vec<BundledVariable> = version.scores().cloned().collect();
+        let schema = event_type.schema(&scores, lists);
+        let compile = |rule: &BundledRule| {
+            Rule::new(&rule.expression, &schema).map_err(|_| {
+                let BundledRule { rule_id, rule_version, .. } = rule;
+                Error::validation(format!(
+                    "Version {rule_version} of rule '{rule_id}' uses a variable that neither event type '{}' nor a \
+                     model of the detector version has.",
+                    event_type.name
+                ))
+            })
+        };
+        let rules = version.rules.iter().map(compile).collect::<Result<_>>()?;
+        // A score that is not there is null: models have no default.
+        let mut defaults = event_type.defaults();
+        defaults.resize(schema.len(), Value::Null);
+        Ok(Self {
+            version,
+            event_type,
+            schema,
+            rules,
+            defaults,
+        })
+    }
+
+    /// The lists its rules use, each once.
+    pub(crate) fn lists(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.rules.iter().flat_map(Rule::lists).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}

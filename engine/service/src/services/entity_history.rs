@@ -1,0 +1,344 @@
+//! What each entity did before, for models that learn from it.
+//!
+//! One item of bounded size per event type and entity, in the table of events, written on the
+//! condition that nobody wrote meanwhile. It remembers the ids of its last events, so an event
+//! that comes again counts once. Only event types with such a model keep any; what was stored
+//! before the first of them is filled in when it is trained. The entity `unknown` has none.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use event::Timestamp;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use model::history::{self, Histories, Profile, Watched};
+use protocol::{Code, Error, Result};
+use store::Account;
+use store::backoff::pause;
+use store::bundle::EventTypeBundle;
+use store::records::entity_history::{
+    EntityHistoryItem, HistorySettings, entity_history_key, history_entity,
+};
+use store::records::event::{StoredEvent, StoredLabel};
+use store::records::event_type::event_type_names;
+use store::records::forgotten::Subject;
+use store::table::{self, Item, Key};
+
+/// So often a write is tried while others write the same entity.
+const ATTEMPTS: u32 = 200;
+/// The pause between two attempts, at first and at most.
+const PAUSE: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(40)];
+/// Items filled in by one transaction: the most that it takes.
+const AT_ONCE: usize = 100;
+/// Transactions at once.
+const CALLS: usize = 4;
+
+/// Whether a label means fraud, and from when on that is known: not before the event.
+fn read_label(habits: &HistorySettings, seen: &Seen, label: &StoredLabel) -> Option<(bool, i64)> {
+    let given = Timestamp::parse(&label.label_timestamp).ok()?;
+    let is_bad = habits.fraud.contains(&label.current_label);
+    Some((is_bad, given.epoch_seconds().max(seen.event.time)))
+}
+
+/// An entity's item.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Known {
+    profile: Profile,
+    /// Counts the writes; 0 where there is no item.
+    revision: u64,
+    /// Whether what was stored before the first model is in it.
+    filled: bool,
+}
+
+/// An event in the light of what its entity did before.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    key: Key,
+    known: Known,
+    event: history::Event,
+    /// What the entity's history says of the event.
+    pub(crate) features: Vec<f32>,
+    /// Whether the entity did nothing before.
+    pub(crate) is_first: bool,
+}
+
+/// An event as histories keep it; `None` where its time cannot be read.
+pub(crate) fn watch(watched: &Watched, event: &StoredEvent) -> Option<history::Event> {
+    let time = Timestamp::parse(&event.event_timestamp).ok()?;
+    let value = |name: &str| event.event_variables.get(name)?.as_deref();
+    Some(watched.event(&event.event_id, time.epoch_seconds(), value))
+}
+
+/// The histories of the entities of an account.
+#[derive(Debug)]
+pub(crate) struct EntityHistories {
+    account: Arc<Account>,
+}
+
+impl EntityHistories {
+    pub(crate) fn new(account: Arc<Account>) -> Self {
+        Self { account }
+    }
+
+    /// What the entity of an event did before it, where models of the event type ask.
+    pub(crate) async fn seen(
+        &self,
+        event_type: &EventTypeBundle,
+        event: &StoredEvent,
+    ) -> Result<Option<Seen>> {
+        let (Some(habits), Some(entity)) = (&event_type.habits, history_entity(event)) else {
+            return Ok(None);
+        };
+        let Some(event) = watch(&habits.watched, event) else {
+            return Ok(None);
+        };
+        let key = entity_history_key(&event_type.name, &entity);
+        let known = self.known(&key).await?;
+        Ok(Some(Seen {
+            features: known.profile.features(&event),
+            is_first: known.profile.is_first(&event),
+            key,
+            known,
+            event,
+        }))
+    }
+
+    /// Adds an event to what its entity did, with what became of it if that is known already.
+    pub(crate) async fn note(
+        &self,
+        event_type: &EventTypeBundle,
+        seen: Option<&Seen>,
+        label: Option<&StoredLabel>,
+    ) -> Result<()> {
+        let (Some(habits), Some(seen)) = (&event_type.habits, seen) else {
+            return Ok(());
+        };
+        let became = label.and_then(|label| read_label(habits, seen, label));
+        let add = |known: &mut Known| {
+            known.profile.add(seen.event);
+            if let Some((is_bad, known_at)) = became {
+                known.profile.label(seen.event.id, is_bad, known_at);
+            }
+        };
+        self.amend(&seen.key, seen.known.clone(), add).await
+    }
+
+    /// Notes what became of an event that was added before.
+    pub(crate) async fn note_label(
+        &self,
+        event_type: &EventTypeBundle,
+        event: &StoredEvent,
+        label: &StoredLabel,
+    ) -> Result<()> {
+        let (Some(habits), Some(seen)) = (&event_type.habits, self.seen(event_type, event).await?)
+        else {
+            return Ok(());
+        };
+        let Some((is_bad, known_at)) = read_label(habits, &seen, label) else {
+            return Ok(());
+        };
+        let note = |known: &mut Known| known.profile.label(seen.event.id, is_bad, known_at);
+        self.amend(&seen.key, seen.known.clone(), note).await
+    }
+
+    /// Fills in what entities did before anybody watched them.
+    pub(crate) async fn fill(&self, event_type: &str, histories: Histories) -> Result<()> {
+        let profiles: Vec<(Key, Profile)> = histories
+            .into_profiles()
+            .map(|(entity, profile)| (entity_history_key(event_type, &entity), profile))
+            .collect();
+        let work: Vec<_> = profiles
+            .chunks(AT_ONCE)
+            .map(|some| self.fill_some(some))
+            .collect();
+        stream::iter(work)
+            .buffer_unordered(CALLS)
+            .try_collect()
+            .await
+    }
+
+    /// Fills in several items in one transaction, or one by one where others write them.
+    async fn fill_some(&self, stored: &[(Key, Profile)]) -> Result<()> {
+        let keys: Vec<Key> = stored.iter().map(|(key, _)| key.clone()).collect();
+        let mut found = HashMap::new();
+        for item in self.account.events.items(&keys).await? {
+            if let Some(Ok(pk)) = item.get("pk").map(AttributeValue::as_s) {
+                found.insert(pk.clone(), known(&table::read(item)?)?);
+            }
+        }
+        let fill = |known: &mut Known, stored: &Profile| {
+            if !known.filled {
+                known.profile = known.profile.completed(stored);
+                known.filled = true;
+            }
+        };
+        let mut writes = Vec::with_capacity(stored.len());
+        for (key, profile) in stored {
+            let mut known: Known = found.remove(&key.pk).unwrap_or_default();
+            if known.filled {
+                continue;
+            }
+            fill(&mut known, profile);
+            let put = self
+                .account
+                .events
+                .after(self.item(key, &known)?, known.revision)?;
+            writes.push(TransactWriteItem::builder().put(put).build());
+        }
+        if writes.is_empty() || self.account.events.transact(writes).await? {
+            return Ok(());
+        }
+        for (key, profile) in stored {
+            let again = self.known(key).await?;
+            self.amend(key, again, |known| fill(known, profile)).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what an entity did.
+    ///
+    /// # Errors
+    /// The table fails.
+    pub(crate) async fn forget(&self, subject: &Subject) -> Result<()> {
+        let Subject::Entity {
+            entity_type,
+            entity_id,
+        } = subject
+        else {
+            return Ok(());
+        };
+        let entity = format!("{entity_type}#{entity_id}");
+        for event_type in event_type_names(&self.account).await? {
+            self.account
+                .events
+                .delete(&entity_history_key(&event_type, &entity))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// What is kept of what an entity did, by event type: JSON.
+    ///
+    /// # Errors
+    /// The table fails.
+    pub(crate) async fn of_subject(&self, subject: &Subject) -> Result<BTreeMap<String, String>> {
+        let mut kept = BTreeMap::new();
+        let Subject::Entity {
+            entity_type,
+            entity_id,
+        } = subject
+        else {
+            return Ok(kept);
+        };
+        let entity = format!("{entity_type}#{entity_id}");
+        for event_type in event_type_names(&self.account).await? {
+            let stored = self
+                .account
+                .events
+                .get::<EntityHistoryItem>(&entity_history_key(&event_type, &entity))
+                .await?;
+            kept.extend(stored.map(|stored| (event_type, stored.profile)));
+        }
+        Ok(kept)
+    }
+
+    async fn known(&self, key: &Key) -> Result<Known> {
+        match self.account.events.get::<EntityHistoryItem>(key).await? {
+            Some(stored) => known(&stored),
+            None => Ok(Known::default()),
+        }
+    }
+
+    /// Changes an item that is as `known` says, or as it has become meanwhile.
+    async fn amend(&self, key: &Key, mut known: Known, change: impl Fn(&mut Known)) -> Result<()> {
+        for attempt in 0..ATTEMPTS {
+            let mut changed = known.clone();
+            change(&mut changed);
+            // Nothing changes also where our own write, sent again by the SDK, was the one in the way.
+            if changed == known {
+                return Ok(());
+            }
+            let item = self.item(key, &changed)?;
+            if self.account.events.put_after(item, known.revision).await? {
+                return Ok(());
+            }
+            pause(attempt, PAUSE).await;
+            known = self.known(key).await?;
+        }
+        Err(Error::new(
+            Code::Throttling,
+            "Rate exceeded: too many events of one entity at once.",
+        ))
+    }
+
+    /// What is kept, with one write more.
+    fn item(&self, key: &Key, known: &Known) -> Result<Item> {
+        let stored = EntityHistoryItem {
+            profile: serde_json::to_string(&known.profile).map_err(Error::internal)?,
+            revision: known.revision + 1,
+            filled: known.filled,
+            expires_at: self.account.expiry(),
+        };
+        table::write_at(key, &stored)
+    }
+}
+
+fn known(stored: &EntityHistoryItem) -> Result<Known> {
+    Ok(Known {
+        profile: serde_json::from_str(&stored.profile).map_err(Error::internal)?,
+        revision: stored.revision,
+        filled: stored.filled,
+    })
+}
+
+/// What a habit is made of, as answers name it: the type of the entity, and the variable that it
+/// is about.
+pub(crate) fn names(entity_type: Option<&str>, variable: &str) -> Vec<String> {
+    let entity_type = entity_type.unwrap_or("entity");
+    let names = [entity_type, variable].into_iter().map(str::to_owned);
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+/// A habit in a table for people.
+pub(crate) fn title(names: &[String]) -> String {
+    format!("history of {}", names.join(", "))
+}
+
+/// Features as a prediction keeps them: a number each, `-` where nothing is known.
+pub(crate) fn to_text(features: &[f32]) -> String {
+    let mut text = String::new();
+    for feature in features {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        if feature.is_nan() {
+            text.push('-');
+        } else {
+            // Writing into a text does not fail.
+            let _ = write!(text, "{feature}");
+        }
+    }
+    text
+}
+
+pub(crate) fn from_text(text: &str) -> Vec<f32> {
+    let number = |word: &str| word.parse().unwrap_or(f32::NAN);
+    text.split_whitespace().map(number).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_are_kept_as_they_are() {
+        let features = [0.0, 1.5, f32::NAN, 0.1, 3.402_823_5e38, -7.0];
+        let text = to_text(&features);
+        assert_eq!(&text[..13], "0 1.5 - 0.1 3");
+        let bits = |features: &[f32]| features.iter().map(|f| f.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&from_text(&text)), bits(&features));
+        assert!(from_text("").is_empty());
+    }
+}

@@ -1,0 +1,144 @@
+//! Tells EventBridge of predictions, where the event type asks for it (`eventOrchestration`).
+//!
+//! It is best effort, as at Amazon: events are collected and sent ten at a time beside the
+//! predictions, which never wait for it and never fail by it. [`EventBus::flush`] sends the rest.
+//!
+//! Amazon publishes no schema of the detail. Ours is what the request said and what the answer
+//! was: `eventId`, `eventTypeName`, `eventTimestamp`, `entities`, `eventVariables`, `detectorId`,
+//! `detectorVersionId`, `predictionTimestamp`, and the members of `GetEventPrediction`'s output.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::operations::events::send;
+use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+/// The `detail-type` of every event, as at Amazon.
+pub const PREDICTION_DETAIL_TYPE: &str = "Event Prediction Result Returned";
+
+/// What `PutEvents` takes at most.
+const ENTRIES: usize = 10;
+const BYTES: usize = 256 * 1024;
+/// What EventBridge counts of an entry besides its texts.
+const OVERHEAD: usize = 14;
+/// How long a flush waits for what is on its way.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Requests on their way at a time; beyond it events are dropped, so that a slow bus fills no memory.
+const ON_THEIR_WAY: usize = 100;
+
+/// The bus that predictions are told to.
+#[derive(Debug)]
+pub(crate) struct EventBus {
+    client: Client,
+    name: String,
+    source: String,
+    waiting: Mutex<Waiting>,
+    sending: Mutex<JoinSet<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    details: Vec<String>,
+    bytes: usize,
+}
+
+impl EventBus {
+    pub(crate) fn new(client: Client, name: String, source: String) -> Arc<Self> {
+        Arc::new(Self {
+            client,
+            name,
+            source,
+            waiting: Mutex::default(),
+            sending: Mutex::default(),
+        })
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sending(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an event; a request that is full with it sets off.
+    fn add(self: &Arc<Self>, detail: String) {
+        let bytes = detail.len() + OVERHEAD + self.source.len() + PREDICTION_DETAIL_TYPE.len();
+        if bytes > BYTES {
+            tracing::warn!("a prediction is too large for an event");
+            return;
+        }
+        let mut full = Vec::new();
+        {
+            let mut waiting = self.waiting();
+            if waiting.bytes + bytes > BYTES {
+                full.push(std::mem::take(&mut *waiting).details);
+            }
+            waiting.details.push(detail);
+            waiting.bytes += bytes;
+            if waiting.details.len() == ENTRIES {
+                full.push(std::mem::take(&mut *waiting).details);
+            }
+        }
+        for details in full {
+            self.set_off(details);
+        }
+    }
+
+    fn set_off(self: &Arc<Self>, details: Vec<String>) {
+        let mut sending = self.sending();
+        while sending.try_join_next().is_some() {}
+        if sending.len() >= ON_THEIR_WAY {
+            tracing::warn!(events = details.len(), "the event bus is too slow");
+            return;
+        }
+        let bus = Arc::clone(self);
+        sending.spawn(async move { bus.send(details).await });
+    }
+
+    async fn send(&self, details: Vec<String>) {
+        let entry = |detail: String| {
+            PutEventsRequestEntry::builder()
+                .event_bus_name(&self.name)
+                .source(&self.source)
+                .detail_type(PREDICTION_DETAIL_TYPE)
+                .detail(detail)
+                .build()
+        };
+        let entries = details.into_iter().map(entry).collect();
+        let request = self.client.put_events().set_entries(Some(entries));
+        let failed = request
+            .send()
+            .await
+            .map_or(-1, |output| output.failed_entry_count);
+        if failed != 0 {
+            tracing::warn!(failed, "predictions could not be told to the event bus");
+        }
+    }
+
+    /// Sends what waits, and waits for what is on its way, but not for ever.
+    pub(crate) async fn flush(self: &Arc<Self>) {
+        let rest = std::mem::take(&mut *self.waiting()).details;
+        if !rest.is_empty() {
+            self.set_off(rest);
+        }
+        let mut sending = std::mem::take(&mut *self.sending());
+        let all = async { while sending.join_next().await.is_some() {} };
+        if tokio::time::timeout(PATIENCE, all).await.is_err() {
+            tracing::warn!("the event bus does not answer");
+        }
+    }
+}
+
+impl EventBus {
+    /// Sends a prediction: `event` with the answer's members.
+    pub(crate) fn announce(self: &Arc<Self>, mut detail: Value, answer: Value) {
+        if let (Value::Object(detail), Value::Object(answer)) = (&mut detail, answer) {
+            detail.extend(answer);
+        }
+        self.add(detail.to_string());
+    }
+}

@@ -1,0 +1,484 @@
+//! SageMaker endpoints: a request made from an event, and what its answer says.
+//!
+//! A template holds placeholders, `{{amount}}`. In CSV a value that needs quotes gets them and
+//! null is an empty cell. In JSON a placeholder inside a string becomes part of the string, and
+//! one outside becomes a value of the variable's type, or `null`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use ::rules::{Type, Value};
+use aws_sdk_sagemakerruntime::Client;
+use aws_sdk_sagemakerruntime::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
+use aws_sdk_sagemakerruntime::primitives::Blob;
+use protocol::{Code, Error, Result};
+use serde::{Deserialize, Serialize};
+use store::bundle::{BundledExternalModel, BundledVariable, EventTypeBundle};
+use store::records::external_model::{InputFormat, OutputConfiguration, OutputFormat};
+use store::table::write;
+
+/// The media type that an endpoint is asked to answer in.
+fn accepted_type(output: &OutputConfiguration) -> &'static str {
+    match output.format {
+        OutputFormat::TextCsv => "text/csv",
+        OutputFormat::ApplicationJsonlines => "application/jsonlines",
+    }
+}
+
+/// The first row of an answer: the cells as they are, by variable. `None`: the answer is not of the format.
+fn read_answer(output: &OutputConfiguration, answer: &str) -> Option<BTreeMap<String, String>> {
+    let map = output.map()?;
+    match output.format {
+        OutputFormat::TextCsv => {
+            let row = answer.split_inclusive('\n').next()?;
+            let cells = cells(row);
+            let cell = |key: &String| Some((*cells.get(key.parse::<usize>().ok()?)?).to_owned());
+            Some(named(map, cell))
+        }
+        OutputFormat::ApplicationJsonlines => {
+            let row = answer.lines().find(|line| !line.trim().is_empty())?;
+            let row: serde_json::Map<String, serde_json::Value> = serde_json::from_str(row).ok()?;
+            let cell = |key: &String| match row.get(key)? {
+                serde_json::Value::Null => None,
+                serde_json::Value::String(text) => Some(text.clone()),
+                other => Some(other.to_string()),
+            };
+            Some(named(map, cell))
+        }
+    }
+}
+
+fn named(
+    map: &BTreeMap<String, String>,
+    cell: impl Fn(&String) -> Option<String>,
+) -> BTreeMap<String, String> {
+    map.iter()
+        .filter_map(|(key, variable)| Some((variable.clone(), cell(key)?)))
+        .collect()
+}
+
+/// The cells of a CSV row as they are, white space and quotes included.
+fn cells(row: &str) -> Vec<&str> {
+    let mut quoted = false;
+    row.split(|c| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    })
+    .collect()
+}
+
+/// A part of a template.
+#[derive(Debug, PartialEq, Eq)]
+enum Part<'t> {
+    Text(&'t str),
+    /// A variable, and whether it stands inside quotes.
+    Variable {
+        name: &'t str,
+        quoted: bool,
+    },
+}
+
+/// A template, taken apart.
+#[derive(Debug)]
+pub(crate) struct Template<'t>(Vec<Part<'t>>);
+
+impl<'t> Template<'t> {
+    pub(crate) fn new(template: &'t str) -> Result<Self> {
+        let mut parts = Vec::new();
+        let mut rest = template;
+        let mut quoted = false;
+        while let Some((text, after)) = rest.split_once("{{") {
+            let (name, after) = after.split_once("}}").ok_or_else(|| {
+                Error::validation("A placeholder of the template has no `}}` at its end.")
+            })?;
+            quoted ^= flips(text);
+            parts.push(Part::Text(text));
+            let name = name.trim();
+            parts.push(Part::Variable { name, quoted });
+            rest = after;
+        }
+        parts.push(Part::Text(rest));
+        Ok(Self(parts))
+    }
+
+    /// The variables it names, as often as it does.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &'t str> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Variable { name, .. } => Some(*name),
+        })
+    }
+
+    /// Whether what it makes is of the format.
+    pub(crate) fn check(&self, format: Option<InputFormat>) -> Result<()> {
+        if format != Some(InputFormat::ApplicationJson) {
+            return Ok(());
+        }
+        let json = self.render(InputFormat::ApplicationJson, |_| Input::default());
+        match serde_json::from_str::<serde::de::IgnoredAny>(&json) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::validation(format!(
+                "The jsonInputTemplate does not make JSON: it fails at line {}, column {}, where placeholders \
+                 outside of quotes are taken as null.",
+                error.line(),
+                error.column()
+            ))),
+        }
+    }
+
+    fn render<'v>(&self, format: InputFormat, input: impl Fn(&str) -> Input<'v>) -> String {
+        let mut body = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => body.push_str(text),
+                Part::Variable { name, quoted } => {
+                    input(name).write(format, *quoted, &mut body);
+                }
+            }
+        }
+        body
+    }
+}
+
+/// Whether a text opens or closes a string that it does not close or open again.
+fn flips(text: &str) -> bool {
+    let mut escaped = false;
+    text.chars().fold(false, |flipped, c| {
+        let quote = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        flipped ^ quote
+    })
+}
+
+/// The value of a variable for a template; the default is null.
+#[derive(Clone, Copy, Debug, Default)]
+struct Input<'v> {
+    ty: Option<Type>,
+    text: Option<&'v str>,
+}
+
+impl Input<'_> {
+    // Writing to a string cannot fail.
+    fn write(self, format: InputFormat, quoted: bool, body: &mut String) {
+        match (format, quoted) {
+            (InputFormat::TextCsv, true) => {
+                body.push_str(&self.text.unwrap_or_default().replace('"', "\"\""));
+            }
+            (InputFormat::TextCsv, false) => {
+                let text = self.text.unwrap_or_default();
+                if text.contains(['"', ',', '\n', '\r']) {
+                    let _ = write!(body, "\"{}\"", text.replace('"', "\"\""));
+                } else {
+                    body.push_str(text);
+                }
+            }
+            (InputFormat::ApplicationJson, true) => {
+                let json = serde_json::Value::from(self.text.unwrap_or_default()).to_string();
+                body.push_str(json.get(1..json.len() - 1).unwrap_or_default());
+            }
+            (InputFormat::ApplicationJson, false) => {
+                let _ = write!(body, "{}", self.json());
+            }
+        }
+    }
+
+    fn json(self) -> serde_json::Value {
+        let (Some(ty), Some(text)) = (self.ty, self.text) else {
+            return serde_json::Value::Null;
+        };
+        match Value::parse(ty, text) {
+            Ok(Value::Integer(number)) => number.into(),
+            Ok(Value::Float(number)) => number.into(),
+            Ok(Value::Boolean(truth)) => truth.into(),
+            _ => text.into(),
+        }
+    }
+}
+
+/// The variables of an event: the value as sent, or an explicit null.
+type Variables = BTreeMap<String, Option<String>>;
+
+/// An explicit null is null, an absent variable has its default; a time that is empty by default
+/// is null.
+fn input<'v>(event_type: &'v EventTypeBundle, variables: &'v Variables, name: &str) -> Input<'v> {
+    let variable = event_type.variables.iter().find(|v| v.name == name);
+    let ty = variable.map(BundledVariable::ty);
+    let text = match (variables.get(name), variable) {
+        (Some(sent), _) => sent.as_deref(),
+        (None, Some(variable)) => Some(variable.default_value.as_str())
+            .filter(|default| !(default.is_empty() && ty == Some(Type::DateTime))),
+        (None, None) => None,
+    };
+    Input { ty, text }
+}
+
+/// Bytes that the caller brings for an endpoint.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DataBlob {
+    /// Base64 on the wire.
+    byte_buffer: Option<String>,
+    content_type: Option<String>,
+}
+
+/// The body of a request, and what it is.
+#[derive(Debug, PartialEq, Eq)]
+struct Body {
+    bytes: Vec<u8>,
+    content_type: Option<String>,
+}
+
+fn body(
+    model: &BundledExternalModel,
+    event_type: &EventTypeBundle,
+    variables: &Variables,
+    blob: Option<&DataBlob>,
+) -> Result<Body> {
+    let Some(template) = model.input.template()? else {
+        return from_blob(&model.model_endpoint, blob);
+    };
+    let format = model.input.format.unwrap_or(InputFormat::TextCsv);
+    let template = Template::new(template)?;
+    let body = template.render(format, |name| input(event_type, variables, name));
+    Ok(Body {
+        bytes: body.into_bytes(),
+        content_type: Some(format.content_type().to_owned()),
+    })
+}
+
+fn from_blob(endpoint: &str, blob: Option<&DataBlob>) -> Result<Body> {
+    use base64::Engine as _;
+    let bytes = blob.and_then(|blob| blob.byte_buffer.as_ref());
+    let bytes = bytes.ok_or_else(|| {
+        Error::validation(format!(
+            "External model '{endpoint}' needs its bytes in externalModelEndpointDataBlobs."
+        ))
+    })?;
+    // The shape has checked that it is base64.
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(bytes)
+        .map_err(|_| Error::validation("A byteBuffer is not base64."))?;
+    Ok(Body {
+        bytes,
+        content_type: blob.and_then(|blob| blob.content_type.clone()),
+    })
+}
+
+/// Asks an endpoint about an event. The cells of its answer, as they are, by variable; one that
+/// the answer lacks is left out. `None` where the model cannot tell of this event: it refuses the
+/// input, or its answer cannot be read. Asking again would change neither, whereas an endpoint that
+/// fails is an error, and the prediction may be asked for again.
+pub(crate) async fn ask(
+    client: Option<&Client>,
+    model: &BundledExternalModel,
+    event_type: &EventTypeBundle,
+    variables: &Variables,
+    blob: Option<&DataBlob>,
+) -> Result<Option<BTreeMap<String, String>>> {
+    let endpoint = &model.model_endpoint;
+    let body = body(model, event_type, variables, blob)?;
+    let client = client.ok_or_else(|| {
+        let message = "this engine was built without a client for SageMaker";
+        unavailable(endpoint, message)
+    })?;
+    let request = client
+        .invoke_endpoint()
+        .endpoint_name(endpoint)
+        .set_content_type(body.content_type)
+        .accept(accepted_type(&model.output))
+        .body(Blob::new(body.bytes));
+    let answer = match request.send().await {
+        Ok(answer) => answer,
+        Err(error) => {
+            if let Some(status) = refused(&error) {
+                tracing::error!(status, endpoint, "an external model refused an event");
+                return Ok(None);
+            }
+            // Its text could quote the event.
+            let code = error.code().unwrap_or("no answer").to_owned();
+            tracing::error!(code, endpoint, "a SageMaker endpoint failed");
+            return Err(unavailable(endpoint, &format!("it failed with {code}")));
+        }
+    };
+    let answer = answer.body.map(Blob::into_inner).unwrap_or_default();
+    let read = std::str::from_utf8(&answer)
+        .ok()
+        .and_then(|answer| read_answer(&model.output, answer));
+    if read.is_none() {
+        tracing::error!(
+            endpoint,
+            "an external model's answer is not of the format of its outputConfiguration"
+        );
+    }
+    Ok(read)
+}
+
+/// The status with which the model itself, not SageMaker, refused the input. A time-out and too
+/// many requests say nothing about the input.
+fn refused(error: &SdkError<InvokeEndpointError>) -> Option<i32> {
+    match error.as_service_error()? {
+        InvokeEndpointError::ModelError(error) => error
+            .original_status_code()
+            .filter(|status| (400..500).contains(status) && ![408, 429].contains(status)),
+        _ => None,
+    }
+}
+
+fn unavailable(endpoint: &str, why: &str) -> Error {
+    Error::new(
+        Code::ResourceUnavailable,
+        format!("External model '{endpoint}' could not be asked: {why}."),
+    )
+}
+
+/// A cell as rules read it: without the space around it. One that is not of the variable's type
+/// is null, and a rule that needs it undetermined.
+pub(crate) fn value(variable: &BundledVariable, cell: Option<&String>) -> Value {
+    cell.and_then(|cell| Value::parse(variable.ty(), cell.trim()).ok())
+        .unwrap_or(Value::Null)
+}
+
+/// What an endpoint was told of an event: the variables of its template, without those that are
+/// null.
+pub(crate) fn told(
+    model: &BundledExternalModel,
+    event_type: &EventTypeBundle,
+    variables: &Variables,
+) -> BTreeMap<String, String> {
+    let template = model.input.template().ok().flatten();
+    let template = template.and_then(|template| Template::new(template).ok());
+    let names = template.iter().flat_map(Template::variables);
+    names
+        .filter_map(|name| {
+            let text = input(event_type, variables, name).text?;
+            Some((name.to_owned(), text.to_owned()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event_type() -> EventTypeBundle {
+        let variable = |(name, data_type, default): (&str, &str, &str)| BundledVariable {
+            name: name.to_owned(),
+            data_type: data_type.to_owned(),
+            default_value: default.to_owned(),
+        };
+        let variables = [
+            ("amount", "FLOAT", "0.0"),
+            ("items", "INTEGER", "1"),
+            ("note", "STRING", "none"),
+            ("member", "BOOLEAN", "false"),
+            ("since", "DATETIME", ""),
+        ];
+        EventTypeBundle {
+            name: "order".to_owned(),
+            ingestion: true,
+            orchestration: false,
+            entity_types: Vec::new(),
+            labels: Vec::new(),
+            variables: variables.map(variable).to_vec(),
+            habits: None,
+        }
+    }
+
+    #[track_caller]
+    fn renders(format: InputFormat, template: &str, want: &str) {
+        let variables: Variables = [
+            ("amount", Some("12.50")),
+            ("items", None),
+            ("note", Some("a \"b\", c\n")),
+            ("member", Some("True")),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.map(str::to_owned)))
+        .into();
+        let event_type = event_type();
+        let template = Template::new(template).unwrap();
+        let got = template.render(format, |name| input(&event_type, &variables, name));
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn csv() {
+        use InputFormat::TextCsv;
+        renders(TextCsv, "{{amount}}, {{ items }},{{since}}", "12.50, ,");
+        renders(TextCsv, "{{note}},1", "\"a \"\"b\"\", c\n\",1");
+        renders(TextCsv, "\"{{note}}\"", "\"a \"\"b\"\", c\n\"");
+        renders(TextCsv, "plain", "plain");
+    }
+
+    #[test]
+    fn json_values_have_the_type_of_the_variable() {
+        use InputFormat::ApplicationJson;
+        renders(
+            ApplicationJson,
+            r#"{"x":[{{amount}},{{items}},{{member}},{{since}}],"note":{{note}}}"#,
+            r#"{"x":[12.5,null,true,null],"note":"a \"b\", c\n"}"#,
+        );
+        renders(
+            ApplicationJson,
+            r#"{"note":"<{{note}}>","\"{{amount}}":"{{items}}"}"#,
+            r#"{"note":"<a \"b\", c\n>","\"12.50":""}"#,
+        );
+    }
+
+    #[test]
+    fn an_absent_variable_has_its_default() {
+        let event_type = event_type();
+        let variables = Variables::new();
+        let template = Template::new("{{amount}},{{note}},{{since}}").unwrap();
+        let got = template.render(InputFormat::TextCsv, |name| {
+            input(&event_type, &variables, name)
+        });
+        assert_eq!(got, "0.0,none,");
+    }
+
+    #[test]
+    fn a_template_is_checked() {
+        assert!(Template::new("{{amount").is_err());
+        let check = |text: &str| {
+            Template::new(text)
+                .unwrap()
+                .check(Some(InputFormat::ApplicationJson))
+        };
+        assert!(check(r#"{"a":{{amount}},"b":"{{note}}"}"#).is_ok());
+        let error = check(r#"{"a":{{amount}}"#).unwrap_err();
+        assert!(error.message().contains("line 1, column 9"), "{error}");
+    }
+
+    #[track_caller]
+    fn reads(format: &str, map: &str, answer: &str, want: &str) {
+        let member = match format {
+            "TEXT_CSV" => "csvIndexToVariableMap",
+            _ => "jsonKeyToVariableMap",
+        };
+        let json = format!(r#"{{"format":"{format}","{member}":{map}}}"#);
+        let output: OutputConfiguration = serde_json::from_str(&json).unwrap();
+        let got = output
+            .read(answer)
+            .map(|cells| serde_json::to_string(&cells).unwrap());
+        assert_eq!(got.as_deref().unwrap_or("unreadable"), want);
+    }
+
+    #[test]
+    fn answers() {
+        reads("TEXT_CSV", r#"{"0":"s"}"#, "0.07\n", r#"{"s":"0.07\n"}"#);
+        reads(
+            "TEXT_CSV",
+            r#"{"0":"a","2":"b","7":"c"}"#,
+            "1,\"x,y\", 3 \n4,5,6\n",
+            r#"{"a":"1","b":" 3 \n"}"#,
+        );
+        reads("TEXT_CSV", r#"{"0":"s"}"#, "", "unreadable");
+        reads(
+            "APPLICATION_JSONLINES",
+            r#"{"score":"s","label":"l","none":"n","null":"u"}"#,
+            "{\"score\": 0.5, \"label\": \"fraud\", \"null\": null}\n{\"score\": 1}",
+            r#"{"l":"fraud","s":"0.5"}"#,
+        );
+        reads("APPLICATION_JSONLINES", r#"{"a":"s"}"#, "0.5", "unreadable");
+    }
+}

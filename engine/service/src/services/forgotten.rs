@@ -1,0 +1,161 @@
+//! Finding what is kept of an entity or an event, and remembering that it was forgotten.
+//!
+//! Deleting is what `DeleteEvent` and `UpdateList` are for. Here is what the API lacks: finding an entity's events, and
+//! a note that outlives them, so that an old file brings nothing back.
+
+use std::collections::{BTreeMap, HashSet};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use protocol::{Error, Result, text};
+use store::Account;
+use store::records::event::{StoredEvent, StoredLabel, event_partition};
+use store::records::forgotten::{ForgottenNote, Subject, anything_forgotten_key};
+use store::table::{self, Item, Key, Range, failed, write_at};
+
+/// An event of a subject, with what is kept beside it.
+#[derive(Clone, Default)]
+pub struct FoundEvent {
+    /// Its type.
+    pub event_type: String,
+    /// Its id.
+    pub event_id: String,
+    /// Its label, and when that was known.
+    pub label: Option<(String, String)>,
+    /// Predictions on it.
+    pub predictions: usize,
+    /// Every value that a variable of it has had, by variable.
+    pub values: BTreeMap<String, HashSet<String>>,
+}
+
+/// The events of a subject. Of an entity they are found by a walk over the whole table: nothing
+/// else asks for them, and an index would cost every prediction a write.
+///
+/// # Errors
+/// The table fails.
+pub(crate) async fn find_events(account: &Account, subject: &Subject) -> Result<Vec<FoundEvent>> {
+    let partitions = match subject {
+        Subject::Event {
+            event_type,
+            event_id,
+        } => HashSet::from([event_partition(event_type, event_id)]),
+        Subject::Entity {
+            entity_type,
+            entity_id,
+        } => partitions_of(account, entity_type, entity_id).await?,
+    };
+    let mut events = Vec::with_capacity(partitions.len());
+    for pk in partitions {
+        let items = account.events.query_items(Range::all(&pk)).await?;
+        events.extend(found(items)?);
+    }
+    events.sort_by(|a, b| (&a.event_type, &a.event_id).cmp(&(&b.event_type, &b.event_id)));
+    Ok(events)
+}
+
+async fn partitions_of(
+    account: &Account,
+    entity_type: &str,
+    entity_id: &str,
+) -> Result<HashSet<String>> {
+    let mut partitions = HashSet::new();
+    let table = &account.events;
+    let mut pages = table
+        .client
+        .scan()
+        .table_name(&table.name)
+        .filter_expression("begins_with(pk, :event)")
+        .projection_expression("pk, entities")
+        .expression_attribute_values(":event", AttributeValue::S("event#".to_owned()))
+        .into_paginator()
+        .send();
+    while let Some(page) = pages.next().await {
+        for item in page.map_err(failed)?.items.unwrap_or_default() {
+            if is_of(&item, entity_type, entity_id)
+                && let Some(Ok(pk)) = item.get("pk").map(AttributeValue::as_s)
+            {
+                partitions.insert(pk.clone());
+            }
+        }
+    }
+    Ok(partitions)
+}
+
+/// Notes that a subject was forgotten: imports refuse it from now on. A new event of it, sent
+/// or predicted by a client, is a new event.
+///
+/// # Errors
+/// The table fails.
+pub(crate) async fn note_forgotten(account: &Account, subject: &Subject) -> Result<()> {
+    let note = ForgottenNote {
+        time: text::milliseconds(account.now()),
+    };
+    for key in [anything_forgotten_key(), subject.key()] {
+        account.events.put(write_at(&key, &note)?).await?;
+    }
+    Ok(())
+}
+
+/// Which of the subjects were forgotten.
+pub(crate) async fn find_forgotten(
+    account: &Account,
+    subjects: &[Subject],
+) -> Result<HashSet<Subject>> {
+    if account
+        .events
+        .item(&anything_forgotten_key())
+        .await?
+        .is_none()
+    {
+        return Ok(HashSet::new());
+    }
+    let unique: HashSet<&Subject> = subjects.iter().collect();
+    let keys: Vec<Key> = unique.iter().map(|subject| subject.key()).collect();
+    let found = account.events.items(&keys).await?;
+    let noted: HashSet<&String> = found
+        .iter()
+        .filter_map(|item| item.get("pk")?.as_s().ok())
+        .collect();
+    let is_noted = |subject: &&Subject| noted.contains(&subject.key().pk);
+    Ok(unique.into_iter().filter(is_noted).cloned().collect())
+}
+
+fn is_of(item: &Item, entity_type: &str, entity_id: &str) -> bool {
+    let Some(Ok(entities)) = item.get("entities").map(AttributeValue::as_l) else {
+        return false;
+    };
+    let has = |entity: &AttributeValue, name: &str, value: &str| {
+        let entity = entity.as_m().ok().and_then(|entity| entity.get(name));
+        entity.is_some_and(|found| found.as_s().is_ok_and(|found| found == value))
+    };
+    entities
+        .iter()
+        .any(|e| has(e, "entityType", entity_type) && has(e, "entityId", entity_id))
+}
+
+/// Puts the items of one partition together.
+fn found(items: Vec<Item>) -> Result<Option<FoundEvent>> {
+    let mut event = FoundEvent::default();
+    let mut parts = 0;
+    for item in items {
+        let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned();
+        if sk.as_deref() == Some("label") {
+            let label: StoredLabel = table::read(item)?;
+            event.label = Some((label.current_label, label.label_timestamp));
+            continue;
+        }
+        parts += 1;
+        event.predictions += usize::from(sk.as_deref() != Some("event"));
+        let stored: StoredEvent = table::read(item)?;
+        event.event_type = stored.event_type_name;
+        event.event_id = stored.event_id;
+        for (name, value) in stored.event_variables {
+            event.values.entry(name).or_default().extend(value);
+        }
+    }
+    Ok((parts > 0).then_some(event))
+}
+
+/// The reason in an import's output.
+pub(crate) fn refused() -> Error {
+    Error::validation("The event or its entity was forgotten and is not stored again.")
+}

@@ -1,0 +1,64 @@
+//! What operations share: caches, counters, entity histories, and those who are told or asked.
+//!
+//! Each service works on the [`Account`] and knows no operation.
+
+pub(crate) mod definition_cache;
+pub(crate) mod entity_history;
+pub(crate) mod event_bus;
+pub(crate) mod external_models;
+pub(crate) mod forgotten;
+pub(crate) mod model_cache;
+pub(crate) mod prediction_index;
+pub(crate) mod statistics;
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use protocol::Result;
+use store::{Account, Options};
+
+use definition_cache::DefinitionCache;
+use entity_history::EntityHistories;
+use event_bus::EventBus;
+use model_cache::ModelCache;
+use prediction_index::PredictionIndex;
+use statistics::Statistics;
+
+/// The services of one account.
+#[derive(Debug)]
+pub(crate) struct Services {
+    pub(crate) account: Arc<Account>,
+    pub(crate) definition_cache: DefinitionCache,
+    pub(crate) model_cache: ModelCache,
+    pub(crate) entity_histories: EntityHistories,
+    pub(crate) statistics: Statistics,
+    pub(crate) prediction_index: PredictionIndex,
+    /// Without one, a detector version with external models answers `ResourceUnavailableException`.
+    pub(crate) sagemaker: Option<aws_sdk_sagemakerruntime::Client>,
+    pub(crate) event_bus: Option<Arc<EventBus>>,
+}
+
+impl Services {
+    pub(crate) fn new(options: Options, client: Client) -> Self {
+        let account = Arc::new(Account::new(options, client));
+        Self {
+            definition_cache: DefinitionCache::new(Arc::clone(&account)),
+            model_cache: ModelCache::default(),
+            entity_histories: EntityHistories::new(Arc::clone(&account)),
+            statistics: Statistics::new(Arc::clone(&account)),
+            prediction_index: PredictionIndex::new(Arc::clone(&account)),
+            sagemaker: None,
+            event_bus: None,
+            account,
+        }
+    }
+
+    /// Writes what is counted in memory, and sends the event bus the rest.
+    pub(crate) async fn flush(&self) -> Result<()> {
+        let written = self.statistics.write().await;
+        if let Some(bus) = &self.event_bus {
+            bus.flush().await;
+        }
+        written
+    }
+}

@@ -1,0 +1,193 @@
+//! Trained models in memory.
+//!
+//! An artifact is an object under `models/` whose key is never written twice. It is fetched when
+//! a prediction first needs it, checked against the checksum that its version was given when it
+//! was trained, and kept. One that is missing or broken is an error in the log and a score that is
+//! not there: a rule that needs it is undetermined, so nothing fails open.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::primitives::ByteStream;
+use model::{ArtifactError, Model};
+use protocol::Error;
+use protocol::{Result, text};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use store::records::model_version::Artifact;
+use thiserror::Error;
+use tokio::time::Instant;
+
+/// Models kept in memory; beyond it the cache starts over.
+const MOST: usize = 64;
+/// How long an artifact that failed is not asked for again.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// The engine's bucket.
+#[derive(Clone, Debug)]
+pub(crate) struct Bucket {
+    pub(crate) client: Client,
+    pub(crate) name: String,
+}
+
+/// Why a model cannot score.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Unusable {
+    #[error("the engine was built without a bucket of models")]
+    NoBucket,
+    #[error("it has no artifact")]
+    NoArtifact,
+    #[error("it was the account's first log-in, so there were no habits to go by")]
+    FirstLogin,
+    #[error("its artifact cannot be fetched: {0}")]
+    Fetch(String),
+    #[error("its artifact is not the one that was trained: the checksum differs")]
+    Other,
+    #[error("its artifact cannot be read: {0}")]
+    Unreadable(String),
+}
+
+impl From<ArtifactError> for Unusable {
+    fn from(error: ArtifactError) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}
+
+enum Slot {
+    Ready(Arc<Model>),
+    Failed(Instant, Unusable),
+}
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct ModelCache {
+    bucket: Option<Bucket>,
+    // No await happens under it.
+    slots: Mutex<HashMap<String, Slot>>,
+    /// Of several predictions that need a model, one fetches it.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+impl std::fmt::Debug for ModelCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ModelCache")
+    }
+}
+
+impl ModelCache {
+    /// The same cache over a bucket.
+    pub(crate) fn with_bucket(self, bucket: Bucket) -> Self {
+        Self {
+            bucket: Some(bucket),
+            ..self
+        }
+    }
+
+    fn find(&self, key: &str) -> Option<Result<Arc<Model>, Unusable>> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        match slots.get(key)? {
+            Slot::Ready(model) => Some(Ok(Arc::clone(model))),
+            Slot::Failed(when, why) if when.elapsed() < PAUSE => Some(Err(why.clone())),
+            Slot::Failed(..) => None,
+        }
+    }
+
+    fn keep(&self, key: &str, slot: Slot) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= MOST {
+            slots.clear();
+        }
+        slots.insert(key.to_owned(), slot);
+    }
+}
+
+impl ModelCache {
+    /// The model of an artifact, from memory or from the bucket.
+    pub(crate) async fn model(&self, artifact: &Artifact) -> Result<Arc<Model>, Unusable> {
+        if let Some(found) = self.find(&artifact.key) {
+            return found;
+        }
+        let _one = self.fetching.lock().await;
+        if let Some(found) = self.find(&artifact.key) {
+            return found;
+        }
+        match self.fetch(artifact).await {
+            Ok(model) => {
+                let model = Arc::new(model);
+                let slot = Slot::Ready(Arc::clone(&model));
+                self.keep(&artifact.key, slot);
+                Ok(model)
+            }
+            Err(why) => {
+                tracing::error!(key = artifact.key, reason = %why, "a model cannot score");
+                let slot = Slot::Failed(Instant::now(), why.clone());
+                self.keep(&artifact.key, slot);
+                Err(why)
+            }
+        }
+    }
+
+    async fn fetch(&self, artifact: &Artifact) -> Result<Model, Unusable> {
+        let Bucket { client, name } = self.bucket.as_ref().ok_or(Unusable::NoBucket)?;
+        let request = client.get_object().bucket(name).key(&artifact.key);
+        let object = request
+            .send()
+            .await
+            .map_err(|error| Unusable::Fetch(error.code().unwrap_or("no answer").to_owned()))?;
+        let bytes = object.body.collect().await;
+        let bytes = bytes.map_err(|_| Unusable::Fetch("it ends too early".to_owned()))?;
+        let bytes = bytes.into_bytes();
+        if checksum(&bytes) != artifact.sha256 {
+            return Err(Unusable::Other);
+        }
+        Ok(Model::from_bytes(&bytes)?)
+    }
+
+    /// Writes the model of a version. Its key ends in its checksum, so it is never written over by
+    /// another.
+    pub(crate) async fn store(&self, version: &str, bytes: Vec<u8>) -> Result<Artifact> {
+        let Bucket { client, name } = self
+            .bucket
+            .as_ref()
+            .ok_or_else(|| Error::internal(Unusable::NoBucket))?;
+        let sha256 = checksum(&bytes);
+        let short = sha256.get(..16).unwrap_or_default();
+        let key = format!("models/{version}-{short}");
+        let put = client.put_object().bucket(name).key(&key);
+        put.body(ByteStream::from(bytes))
+            .send()
+            .await
+            .map_err(Error::internal)?;
+        Ok(Artifact { key, sha256 })
+    }
+
+    /// Deletes an artifact, so far as there is one.
+    pub(crate) async fn delete(&self, artifact: &Artifact) {
+        let Some(Bucket { client, name }) = &self.bucket else {
+            return;
+        };
+        let delete = client.delete_object().bucket(name).key(&artifact.key);
+        if let Err(error) = delete.send().await {
+            let code = error.code().unwrap_or("no answer");
+            tracing::warn!(code, key = artifact.key, "a model was not deleted");
+        }
+    }
+}
+
+fn checksum(bytes: &[u8]) -> String {
+    text::hex(&Sha256::digest(bytes))
+}
+
+/// The values of a model's variables, in its order. What an event does not say is missing: a
+/// model never sees the default of a rule.
+pub(crate) fn values<'v>(
+    model: &Model,
+    variables: &'v BTreeMap<String, Option<String>>,
+) -> Vec<Option<&'v str>> {
+    let value = |name: &String| variables.get(name).and_then(Option::as_deref);
+    let names = model.variables().iter().map(|variable| &variable.name);
+    names.map(value).collect()
+}

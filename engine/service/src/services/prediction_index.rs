@@ -1,0 +1,70 @@
+//! The index of predictions by day, which `ListEventPredictions` reads.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use protocol::{Result, text};
+use serde::{Deserialize, Serialize};
+use store::Account;
+use store::table::{Key, Range, write_at};
+
+/// The partition with the days that have predictions.
+const DAYS: &str = "prediction-days";
+
+/// The days that have predictions, as far as this process has noted them.
+#[derive(Debug)]
+pub(crate) struct PredictionIndex {
+    account: Arc<Account>,
+    /// The last day that this process knows to be noted.
+    noted_day: Mutex<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Day {
+    day: String,
+}
+
+impl PredictionIndex {
+    pub(crate) fn new(account: Arc<Account>) -> Self {
+        Self {
+            account,
+            noted_day: Mutex::default(),
+        }
+    }
+
+    /// The days that have predictions, newest first.
+    pub(crate) async fn days(&self) -> Result<Vec<String>> {
+        let days = Range::all(DAYS).newest_first();
+        let days: Vec<Day> = self.account.events.query(days).await?;
+        Ok(days.into_iter().map(|day| day.day).collect())
+    }
+
+    /// Notes the day before its first prediction is written, so that none can be missed.
+    pub(crate) async fn note_day(&self, time: jiff::Timestamp) -> Result<()> {
+        let day = text::day(time);
+        let is_noted = *self
+            .noted_day
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            == day;
+        if is_noted {
+            return Ok(());
+        }
+        let item = write_at(&Key::new(DAYS, &day), &Day { day: day.clone() })?;
+        self.account.events.put(item).await?;
+        *self
+            .noted_day
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = day;
+        Ok(())
+    }
+}
+
+/// The partition of a day's shard in the index.
+pub(crate) fn index_partition(day: &str, shard: u8) -> String {
+    format!("prediction#{day}#{shard}")
+}
+
+/// The sort key of a prediction in the index: its time, then its event.
+pub(crate) fn index_sort_key(timestamp: &str, event_type: &str, event_id: &str) -> String {
+    format!("{timestamp}#{event_type}#{event_id}")
+}

@@ -1,0 +1,358 @@
+//! Counters of stored events, per event type: in memory first, then added to a shard.
+//!
+//! An addition must not happen twice, so it is written under a token of its own: whoever does not
+//! learn whether it landed writes it again under the same token, and DynamoDB, which remembers
+//! tokens for ten minutes, adds it once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use protocol::{Error, Result, text};
+use store::Account;
+use store::backoff::retry_on_write_conflict;
+use store::records::event::StoredEvent;
+use store::table::{Key, failed};
+
+/// So many items share the counting of one event type.
+const SHARDS: u8 = 8;
+/// Counts are written when so many events have come together, also without a flush.
+const AT_ONCE: u64 = 1000;
+
+/// What this process has counted and not written, and the shard it writes to.
+#[derive(Debug)]
+pub(crate) struct Statistics {
+    account: Arc<Account>,
+    counts: Mutex<HashMap<String, Count>>,
+    /// The addition of each event type that is not known to have landed. Whoever holds the lock writes.
+    unsettled: tokio::sync::Mutex<HashMap<String, Addition>>,
+    shard: u8,
+}
+
+/// A count on its way to its shard. It may have landed, so every attempt sends the same bytes.
+#[derive(Debug)]
+struct Addition {
+    token: String,
+    update: Update,
+    count: Count,
+}
+
+/// What was stored less what was deleted, and the times that the stored events span.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Count {
+    changes: u64,
+    events: i64,
+    bytes: i64,
+    least: Option<String>,
+    most: Option<String>,
+}
+
+impl Count {
+    /// One event of so many bytes was stored.
+    pub(crate) fn stored(bytes: usize, time: &str) -> Self {
+        Self {
+            changes: 1,
+            events: 1,
+            bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+            least: Some(time.to_owned()),
+            most: Some(time.to_owned()),
+        }
+    }
+
+    /// One event of so many bytes was deleted. The span stays: what is at its ends now is not known.
+    pub(crate) fn deleted(bytes: usize) -> Self {
+        Self {
+            changes: 1,
+            events: -1,
+            bytes: -i64::try_from(bytes).unwrap_or(i64::MAX),
+            least: None,
+            most: None,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changes == 0
+    }
+
+    pub(crate) fn add(&mut self, more: Self) {
+        self.changes += more.changes;
+        self.events += more.events;
+        self.bytes += more.bytes;
+        self.least = earlier(self.least.take(), more.least);
+        self.most = self.most.take().max(more.most);
+    }
+}
+
+/// The counts of an event type on the wire.
+#[derive(Debug, Default, Serialize, Deserialize)]
+// A shard has its span before it has its first count, see `stretch_to`.
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Totals {
+    number_of_events: i64,
+    event_data_size_in_bytes: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    least_recent_event: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    most_recent_event: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_updated_time: Option<String>,
+}
+
+impl Statistics {
+    pub(crate) fn new(account: Arc<Account>) -> Self {
+        let shard = Uuid::new_v4().as_bytes()[0] % SHARDS;
+        Self {
+            account,
+            counts: Mutex::default(),
+            unsettled: tokio::sync::Mutex::default(),
+            shard,
+        }
+    }
+
+    /// Counts in memory; says whether it is time to write.
+    fn count_in_memory(&self, event_type: &str, more: Count) -> bool {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(event_type.to_owned()).or_default();
+        count.add(more);
+        count.changes >= AT_ONCE
+    }
+
+    /// The event types with a count.
+    fn event_types(&self) -> Vec<String> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.keys().cloned().collect()
+    }
+
+    fn take(&self, event_type: &str) -> Option<Count> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.remove(event_type)
+    }
+}
+
+fn key(event_type: &str, shard: u8) -> Key {
+    Key::new(format!("statistics#{event_type}#{shard}"), "statistics")
+}
+
+impl Statistics {
+    /// Writes what was counted. What fails stays for the next time and holds up no other event type.
+    pub(crate) async fn write(&self) -> Result<()> {
+        let mut unsettled = self.unsettled.lock().await;
+        self.write_counts(&mut unsettled).await
+    }
+
+    async fn write_counts(&self, unsettled: &mut HashMap<String, Addition>) -> Result<()> {
+        let mut event_types = self.event_types();
+        event_types.extend(unsettled.keys().cloned());
+        event_types.sort_unstable();
+        event_types.dedup();
+        let mut result = Ok(());
+        for event_type in event_types {
+            if let Err(error) = self.write_count(&event_type, unsettled).await {
+                result = Err(error);
+            }
+        }
+        result
+    }
+
+    /// Counts events that were stored or deleted. They are by now, so a count that cannot be
+    /// written waits for the next time and fails nothing.
+    pub(crate) async fn count(&self, event_type: &str, more: Count) {
+        if !self.count_in_memory(event_type, more) {
+            return;
+        }
+        // Where another request is writing, this one need not wait for it.
+        let Ok(mut unsettled) = self.unsettled.try_lock() else {
+            return;
+        };
+        if self.write_counts(&mut unsettled).await.is_err() {
+            tracing::warn!("the statistics of events could not be written");
+        }
+    }
+
+    /// Counts an event that was stored.
+    pub(crate) async fn count_stored(&self, event: &StoredEvent) {
+        let StoredEvent {
+            event_type_name,
+            event_timestamp,
+            ..
+        } = event;
+        let count = Count::stored(event.bytes(), event_timestamp);
+        self.count(event_type_name, count).await;
+    }
+
+    /// Writes the count of an event type, after the one before, if that may have landed.
+    async fn write_count(
+        &self,
+        event_type: &str,
+        unsettled: &mut HashMap<String, Addition>,
+    ) -> Result<()> {
+        self.settle(event_type, unsettled).await?;
+        let Some(count) = self.take(event_type) else {
+            return Ok(());
+        };
+        let addition = Addition {
+            token: Uuid::new_v4().to_string(),
+            update: self.count_update(event_type, &count)?,
+            count,
+        };
+        unsettled.insert(event_type.to_owned(), addition);
+        self.settle(event_type, unsettled).await
+    }
+
+    async fn settle(
+        &self,
+        event_type: &str,
+        unsettled: &mut HashMap<String, Addition>,
+    ) -> Result<()> {
+        if let Some(addition) = unsettled.get(event_type) {
+            self.stretch_to(event_type, &addition.count).await?;
+            retry_on_write_conflict(|| self.add(addition)).await?;
+            unsettled.remove(event_type);
+        }
+        Ok(())
+    }
+
+    async fn add(&self, addition: &Addition) -> Result<()> {
+        let action = TransactWriteItem::builder().update(addition.update.clone());
+        let request = self.account.events.client.transact_write_items();
+        let request = request
+            .client_request_token(&addition.token)
+            .transact_items(action.build());
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if meets_another(&error) => Err(Error::write_conflict()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Makes the span hold the times that were counted. Doing it twice is no harm, counting twice
+    /// is: so it comes before the counters change.
+    pub(crate) async fn stretch_to(&self, event_type: &str, count: &Count) -> Result<()> {
+        let key = key(event_type, self.shard);
+        retry_on_write_conflict(|| {
+            self.stretch(&key, "leastRecentEvent", ">", count.least.as_deref())
+        })
+        .await?;
+        retry_on_write_conflict(|| {
+            self.stretch(&key, "mostRecentEvent", "<", count.most.as_deref())
+        })
+        .await
+    }
+
+    /// The change of the counters, for a transaction; [`Self::stretch_to`] goes before it.
+    pub(crate) fn count_update(&self, event_type: &str, count: &Count) -> Result<Update> {
+        let number = |number: i64| AttributeValue::N(number.to_string());
+        let now = AttributeValue::S(text::milliseconds(self.account.now()));
+        Update::builder()
+            .table_name(&self.account.events.name)
+            .set_key(Some(key(event_type, self.shard).attributes()))
+            .update_expression("ADD numberOfEvents :events, eventDataSizeInBytes :bytes SET lastUpdatedTime = :now")
+            .expression_attribute_values(":events", number(count.events))
+            .expression_attribute_values(":bytes", number(count.bytes))
+            .expression_attribute_values(":now", now)
+            .build()
+            .map_err(Error::internal)
+    }
+
+    /// Forgets the span of an event type without events: the next event begins another.
+    pub(crate) async fn forget_span(&self, event_type: &str) -> Result<()> {
+        self.write().await?;
+        let totals = self.totals(event_type).await?;
+        if totals.is_none_or(|totals| totals.number_of_events != 0) {
+            return Ok(());
+        }
+        for shard in 0..SHARDS {
+            let request = self.account.events.client.update_item();
+            let request = request
+                .table_name(&self.account.events.name)
+                .set_key(Some(key(event_type, shard).attributes()))
+                .update_expression("REMOVE leastRecentEvent, mostRecentEvent")
+                .condition_expression("attribute_exists(pk)");
+            match request.send().await {
+                Err(error) if !lies_within(&error) => return Err(failed(error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves one end of the time the events span, if the new one lies further out.
+    async fn stretch(&self, key: &Key, end: &str, than: &str, time: Option<&str>) -> Result<()> {
+        let Some(time) = time else {
+            return Ok(());
+        };
+        let request = self
+            .account
+            .events
+            .client
+            .update_item()
+            .table_name(&self.account.events.name);
+        let request = request
+            .set_key(Some(key.attributes()))
+            .update_expression(format!("SET {end} = :time"))
+            .condition_expression(format!("attribute_not_exists({end}) OR {end} {than} :time"))
+            .expression_attribute_values(":time", AttributeValue::S(time.to_owned()));
+        match request.send().await {
+            Err(error) if is_in_a_transaction(&error) => Err(Error::write_conflict()),
+            Err(error) if !lies_within(&error) => Err(failed(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The counts of an event type over all shards; `None` where nothing was counted.
+    pub(crate) async fn totals(&self, event_type: &str) -> Result<Option<Totals>> {
+        let keys: Vec<Key> = (0..SHARDS).map(|shard| key(event_type, shard)).collect();
+        let shards: Vec<Totals> = self.account.events.many(&keys).await?;
+        let totals = shards.into_iter().reduce(|mut sum, shard| {
+            sum.number_of_events += shard.number_of_events;
+            sum.event_data_size_in_bytes += shard.event_data_size_in_bytes;
+            sum.least_recent_event = earlier(sum.least_recent_event, shard.least_recent_event);
+            sum.most_recent_event = sum.most_recent_event.max(shard.most_recent_event);
+            sum.last_updated_time = sum.last_updated_time.max(shard.last_updated_time);
+            sum
+        });
+        // A deletion may be written before the count of what it deletes.
+        Ok(totals.map(|totals| Totals {
+            number_of_events: totals.number_of_events.max(0),
+            event_data_size_in_bytes: totals.event_data_size_in_bytes.max(0),
+            ..totals
+        }))
+    }
+}
+
+fn lies_within(error: &SdkError<UpdateItemError>) -> bool {
+    error
+        .as_service_error()
+        .is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+}
+
+/// Another process adds to the same shard this moment.
+fn meets_another(error: &SdkError<TransactWriteItemsError>) -> bool {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => canceled
+            .cancellation_reasons()
+            .iter()
+            .any(|reason| reason.code() == Some("TransactionConflict")),
+        Some(TransactWriteItemsError::TransactionInProgressException(_)) => true,
+        _ => false,
+    }
+}
+
+fn is_in_a_transaction(error: &SdkError<UpdateItemError>) -> bool {
+    error
+        .as_service_error()
+        .is_some_and(UpdateItemError::is_transaction_conflict_exception)
+}
+
+fn earlier(a: Option<String>, b: Option<String>) -> Option<String> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,93 @@
+//! The deletion of an event type's events: a walk over the table of events.
+//!
+//! Events and labels go, and what is known of the entities from them. A prediction stays, as it
+//! does where one event is deleted without its audit history, and its event no longer counts as
+//! stored.
+
+use crate::operations::events;
+use crate::services::Services;
+use crate::work::AT_ONCE;
+use crate::work::{Stop, Turn};
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use protocol::{Error, Result};
+use store::records::entity_history::{ENTITY_HISTORY_SORT_KEY, entity_history_partition};
+use store::records::event::event_partition;
+use store::records::prediction::Prediction;
+use store::table::read;
+use store::table::{Item, Key, failed};
+
+/// Items read in one step, whosever they are.
+const ITEMS: i32 = 1000;
+
+pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Stop> {
+    let event_type = turn.job.event_type_name.clone();
+    loop {
+        let (items, after) = scan(turn, &event_type).await?;
+        let services = turn.services();
+        let work: Vec<_> = items
+            .into_iter()
+            .map(|item| delete(services, &event_type, item))
+            .collect();
+        let deleted: Vec<bool> = stream::iter(work).buffered(AT_ONCE).try_collect().await?;
+        turn.state.processed += deleted.into_iter().filter(|deleted| *deleted).count() as u64;
+        let is_last = after.is_none();
+        turn.state.place.after = after;
+        turn.services().flush().await?;
+        turn.note(None).await?;
+        if is_last {
+            break;
+        }
+    }
+    turn.services().statistics.forget_span(&event_type).await?;
+    Ok(())
+}
+
+/// Deletes what an item keeps of an event; says whether it was the event itself.
+async fn delete(services: &Services, event_type: &str, item: Item) -> Result<bool, Error> {
+    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+    let (Some(pk), Some(sk)) = (text("pk"), text("sk")) else {
+        return Ok(false);
+    };
+    if matches!(sk.as_str(), "event" | "label") {
+        let is_event = sk == "event";
+        return Ok(events::delete_part(services, event_type, &Key::new(pk, sk)).await? && is_event);
+    }
+    if sk == ENTITY_HISTORY_SORT_KEY {
+        services.account.events.delete(&Key::new(pk, sk)).await?;
+        return Ok(false);
+    }
+    let prediction: Prediction = read(item)?;
+    if prediction.stored {
+        events::unstore(services, &prediction).await?;
+    }
+    Ok(false)
+}
+
+type After = Option<(String, String)>;
+
+/// The next items of the event type, and where to go on.
+async fn scan(turn: &Turn<'_>, event_type: &str) -> Result<(Vec<Item>, After), Stop> {
+    let table = &turn.services().account.events;
+    let start = turn.state.place.after.as_ref();
+    let start = start.map(|(pk, sk)| Key::new(pk, sk).attributes());
+    let request = table.client.scan().table_name(&table.name).limit(ITEMS);
+    let output = request
+        .filter_expression("begins_with(pk, :events) OR begins_with(pk, :habits)")
+        .expression_attribute_values(
+            ":events",
+            AttributeValue::S(event_partition(event_type, "")),
+        )
+        .expression_attribute_values(
+            ":habits",
+            AttributeValue::S(entity_history_partition(event_type, "")),
+        )
+        .set_exclusive_start_key(start)
+        .send()
+        .await
+        .map_err(failed)?;
+    let text = |item: &Item, name: &str| item.get(name)?.as_s().ok().cloned();
+    let after = output.last_evaluated_key;
+    let after = after.and_then(|key| Some((text(&key, "pk")?, text(&key, "sk")?)));
+    Ok((output.items.unwrap_or_default(), after))
+}

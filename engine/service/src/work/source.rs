@@ -1,0 +1,169 @@
+//! The input of a job: an object in S3, read in ranges.
+
+use std::io::{self, Read};
+
+use crate::work::Stop;
+use crate::work::import::open;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use bytes::{Buf as _, Bytes};
+use protocol::s3_location::S3Location;
+use protocol::{Error, Result};
+use store::table::read;
+use tokio::runtime::Handle;
+
+/// What is read at once, and so about what a job holds of its input.
+const RANGE: u64 = 8 * 1024 * 1024;
+
+/// What a failed call to S3 means for a job: whether another attempt may help.
+pub(super) fn failed<E>(what: &str, location: &S3Location, error: SdkError<E>) -> Stop
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let status = error
+        .raw_response()
+        .map(|response| response.status().as_u16());
+    let code = error.code().unwrap_or("no answer").to_owned();
+    match status {
+        // Whatever else S3 says of a request itself it will say again.
+        Some(400..=499) if !matches!(status, Some(408 | 429)) => {
+            // The answer to a HEAD has no body to say it in.
+            let code = match status {
+                Some(404) if error.code().is_none() => "NoSuchKey".to_owned(),
+                _ => code,
+            };
+            Stop::Failed(format!("Cannot {what} {}: {code}.", location.path()))
+        }
+        _ => {
+            tracing::error!(code, "S3 refused a call");
+            Stop::Error(Error::internal(error))
+        }
+    }
+}
+
+/// An object as it is now.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    client: Client,
+    location: S3Location,
+    length: u64,
+    /// Its `ETag`.
+    pub(super) tag: Option<String>,
+}
+
+impl Source {
+    /// Looks the object up; one of more than `largest` bytes is refused.
+    pub(crate) async fn open(client: &Client, path: &str, largest: u64) -> Result<Self, Stop> {
+        let location = S3Location::object("inputPath", path)?;
+        let request = client.head_object();
+        let request = request.bucket(&location.bucket).key(&location.key);
+        let head = request.send().await;
+        let head = head.map_err(|error| failed("read", &location, error))?;
+        let length = head
+            .content_length
+            .and_then(|length| u64::try_from(length).ok())
+            .unwrap_or_default();
+        if length > largest {
+            return Err(Stop::Failed(format!(
+                "The input file has {length} bytes, a job takes at most {largest}."
+            )));
+        }
+        Ok(Self {
+            client: client.clone(),
+            location,
+            length,
+            tag: head.e_tag,
+        })
+    }
+
+    /// The bytes from `start` on, for a thread that may block.
+    pub(crate) fn read_from(&self, start: u64) -> Ranges {
+        Ranges {
+            source: self.clone(),
+            runtime: Handle::current(),
+            next: start,
+            left: Bytes::new(),
+        }
+    }
+
+    async fn range(&self, start: u64) -> Result<Bytes, Stop> {
+        let end = (start + RANGE).min(self.length) - 1;
+        let location = &self.location;
+        let request = self.client.get_object();
+        let request = request.bucket(&location.bucket).key(&location.key);
+        let request = request
+            .range(format!("bytes={start}-{end}"))
+            .set_if_match(self.tag.clone());
+        let object = request.send().await;
+        let object = object.map_err(|error| failed("read", location, error))?;
+        let body = object.body.collect().await;
+        Ok(body.map_err(Error::internal)?.into_bytes())
+    }
+}
+
+/// A [`Read`] over an object: it asks for the next range when the last one is used up.
+pub(crate) struct Ranges {
+    source: Source,
+    runtime: Handle,
+    next: u64,
+    left: Bytes,
+}
+
+impl Read for Ranges {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left.is_empty() && self.next < self.source.length {
+            let range = self.runtime.block_on(self.source.range(self.next));
+            self.left = range.map_err(|stop| io::Error::other(Broken(stop)))?;
+            if self.left.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.next += self.left.len() as u64;
+        }
+        let length = buffer.len().min(self.left.len());
+        self.left.copy_to_slice(&mut buffer[..length]);
+        Ok(length)
+    }
+}
+
+/// Carries why a read failed through [`io::Error`].
+#[derive(Debug)]
+pub(super) struct Broken(pub(super) Stop);
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the input cannot be read")
+    }
+}
+
+impl std::error::Error for Broken {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations() {
+        let show = |location: Result<S3Location>| match location {
+            Ok(S3Location { bucket, key }) => format!("{bucket} {key}"),
+            Err(error) => error.message().to_owned(),
+        };
+        let object = |path| show(S3Location::object("inputPath", path));
+        assert_eq!(object("s3://b/a/c.csv"), "b a/c.csv");
+        let nothing = "'inputPath' has to name an object: s3://bucket/key.";
+        for path in ["s3://b", "s3://b/", "s3://b/a/"] {
+            assert_eq!(object(path), nothing);
+        }
+        assert_eq!(
+            object("s3:///a"),
+            "'inputPath' has to begin with s3:// and a bucket."
+        );
+        let within = |path| {
+            let folder = S3Location::folder("outputPath", path).unwrap();
+            folder.within("x.csv").path()
+        };
+        assert_eq!(within("s3://b"), "s3://b/x.csv");
+        assert_eq!(within("s3://b/"), "s3://b/x.csv");
+        assert_eq!(within("s3://b/a"), "s3://b/a/x.csv");
+        assert_eq!(within("s3://b/a/"), "s3://b/a/x.csv");
+    }
+}

@@ -1,0 +1,516 @@
+//! What a version learns from: a file of events, or stored events of a time.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use crate::event_check::parse_request_time;
+use crate::predict;
+use crate::services::Services;
+use crate::services::entity_history;
+use crate::services::external_models::value;
+use crate::work::Stop as JobStop;
+use crate::work::source::Source;
+use crate::work::training::Stop;
+use crate::work::training::Tracker;
+use crate::work::training::message;
+use aws_sdk_dynamodb::types::AttributeValue;
+use csv::{ReaderBuilder, StringRecord};
+use event::Timestamp;
+use model::{
+    Dataset, Label, LabelsAre, Level, Message, Options, Row, Unlabelled, Variable, VariableType,
+};
+use protocol::text::seconds;
+use protocol::{Error, Result};
+use store::records::entity_history::history_entity;
+use store::records::entity_history::is_nobody;
+use store::records::event::event_partition;
+use store::records::event::{StoredEvent, StoredLabel};
+use store::records::event_type::EventType;
+use store::records::event_type::event_type_key;
+use store::records::model::ModelType;
+use store::records::model_version::TimeWindow;
+use store::records::model_version::{
+    LabelSchema, ModelVersion, TrainingDataSource, UnlabeledEventsTreatment,
+};
+use store::records::prediction::Prediction;
+use store::records::prediction::is_prediction;
+use store::records::variable::Variable as VariableRecord;
+use store::records::variable::variable_key;
+use store::table::Key;
+use store::table::{Item, failed, read as read_item};
+
+/// A training file may have 5 GB, as at Amazon.
+const LARGEST: u64 = 5 << 30;
+/// Items read at once.
+const ITEMS: i32 = 1000;
+
+/// What a model of log-ins looks at; it ignores every other variable, as at Amazon. A session is
+/// new each time, so it says nothing of its account.
+const OF_LOGINS: [VariableType; 4] = [
+    VariableType::IpAddress,
+    VariableType::UserAgent,
+    VariableType::AreCredentialsValid,
+    VariableType::Fingerprint,
+];
+
+/// Events to train on, how, and what was found on the way.
+pub(super) struct Data {
+    pub(super) dataset: Dataset,
+    pub(super) options: Options,
+    pub(super) notes: Vec<Message>,
+}
+
+/// Reads what a version learns from.
+pub(super) async fn read(
+    services: &Services,
+    s3: &aws_sdk_s3::Client,
+    version: &ModelVersion,
+    tracker: &Arc<Tracker>,
+) -> Result<Data, Stop> {
+    let variables = variables(services, version).await?;
+    let labels = Labels::new(version);
+    tracker.step("Reading events", 0.0);
+    let mut options = Options {
+        model_type: match version.model_type {
+            ModelType::OnlineFraudInsights => model::ModelType::OnlineFraudInsights,
+            ModelType::TransactionFraudInsights => model::ModelType::TransactionFraudInsights,
+            ModelType::AccountTakeoverInsights => model::ModelType::AccountTakeoverInsights,
+        },
+        label_values: labels.names(),
+        unlabelled: labels.treatment,
+        ..Options::default()
+    };
+    match version.training_data_source {
+        TrainingDataSource::ExternalEvents => {
+            let source = external(s3, version).await?;
+            let tracker = Arc::clone(tracker);
+            // Reading asks for the next range of the object, which blocks.
+            let read = move || file(source.read_from(0), variables, &labels, &tracker);
+            let runtime = tokio::runtime::Handle::current();
+            let read = tokio::task::spawn_blocking(move || {
+                let _runtime = runtime.enter();
+                read()
+            });
+            let mut file = read.await.map_err(Error::internal)??;
+            // A file of Amazon's form says what became of each event and not since when: it is
+            // taken as it stands.
+            if !file.has_label_times {
+                options.labels_are = LabelsAre::Final;
+            }
+            if let Some(asked) = version.labels_are() {
+                options.labels_are = asked;
+                file.notes = vec![as_asked(asked)];
+            }
+            Ok(Data {
+                dataset: file.dataset,
+                options,
+                notes: file.notes,
+            })
+        }
+        TrainingDataSource::IngestedEvents => {
+            options.unlabelled = Some(labels.treatment.unwrap_or_default());
+            options.as_of = Some(services.account.now().as_second());
+            options.labels_are = version.labels_are().unwrap_or_default();
+            let dataset = ingested(services, version, variables, &labels, tracker).await?;
+            Ok(Data {
+                dataset,
+                options,
+                notes: version.labels_are().map(as_asked).into_iter().collect(),
+            })
+        }
+    }
+}
+
+fn as_asked(labels_are: LabelsAre) -> Message {
+    let (title, content) = match labels_are {
+        LabelsAre::Final => ("Final labels", "Labels are taken as final, as asked for."),
+        LabelsAre::Maturing => (
+            "Maturing labels",
+            "Labels are given the time to come, as asked for.",
+        ),
+    };
+    message(Level::Info, title, content)
+}
+
+async fn variables(services: &Services, version: &ModelVersion) -> Result<Vec<Variable>, Stop> {
+    let names = &version.training_data_schema.model_variables;
+    let keys: Vec<Key> = names.iter().map(|name| variable_key(name)).collect();
+    let found: Vec<VariableRecord> = services.account.definitions.many(&keys).await?;
+    let variable = |name: &String| {
+        let variable_type = found
+            .iter()
+            .find(|variable| variable.name == *name)
+            .and_then(|variable| variable.variable_type.as_deref()?.parse().ok());
+        let variable_type = variable_type.ok_or_else(|| {
+            let content = format!("Variable '{name}' is gone, or has no variable type any more.");
+            Stop::sentence("Unknown variable", content)
+        })?;
+        Ok(Variable::new(name.as_str(), variable_type))
+    };
+    let mut variables: Vec<Variable> = names.iter().map(variable).collect::<Result<_, Stop>>()?;
+    if version.model_type == ModelType::AccountTakeoverInsights {
+        variables.retain(|variable| OF_LOGINS.contains(&variable.kind));
+    }
+    Ok(variables)
+}
+
+/// Which labels stand for what.
+struct Labels {
+    fraud: Vec<String>,
+    legit: Vec<String>,
+    treatment: Option<Unlabelled>,
+}
+
+impl Labels {
+    fn new(version: &ModelVersion) -> Self {
+        let LabelSchema {
+            label_mapper,
+            unlabeled_events_treatment,
+        } = version
+            .training_data_schema
+            .label_schema
+            .clone()
+            .unwrap_or_default();
+        let mut mapper = label_mapper.unwrap_or_default();
+        Self {
+            fraud: mapper.remove("FRAUD").unwrap_or_default(),
+            legit: mapper.remove("LEGIT").unwrap_or_default(),
+            treatment: unlabeled_events_treatment.map(|treatment| match treatment {
+                UnlabeledEventsTreatment::Ignore => Unlabelled::Ignore,
+                UnlabeledEventsTreatment::Fraud => Unlabelled::Fraud,
+                UnlabeledEventsTreatment::Legit => Unlabelled::Legit,
+                UnlabeledEventsTreatment::Auto => Unlabelled::Auto,
+            }),
+        }
+    }
+
+    fn names(&self) -> String {
+        protocol::text::names(self.fraud.iter().chain(&self.legit).map(String::as_str))
+    }
+
+    fn of(&self, label: Option<&str>) -> Label {
+        let is = |names: &[String], label: &str| names.iter().any(|name| name == label);
+        match label {
+            None | Some("") => Label::Unlabelled,
+            Some(label) if is(&self.fraud, label) => Label::Fraud,
+            Some(label) if is(&self.legit, label) => Label::Legit,
+            Some(_) => Label::Unknown,
+        }
+    }
+}
+
+async fn external(s3: &aws_sdk_s3::Client, version: &ModelVersion) -> Result<Source, Stop> {
+    let detail = version.details.external_events_detail.as_ref();
+    let location = detail.map(|detail| detail.data_location.as_str());
+    let source = Source::open(s3, location.unwrap_or_default(), LARGEST).await;
+    source.map_err(unreadable)
+}
+
+fn unreadable(stop: JobStop) -> Stop {
+    match stop {
+        JobStop::Failed(why) => Stop::sentence("Unreadable file", why),
+        JobStop::Error(error) => Stop::Error(error),
+        JobStop::Canceled | JobStop::Lost => Stop::Cancelled,
+    }
+}
+
+struct File {
+    dataset: Dataset,
+    has_label_times: bool,
+    notes: Vec<Message>,
+}
+
+/// Where the columns of a file are.
+struct Columns {
+    variables: Vec<usize>,
+    time: usize,
+    label: usize,
+    label_time: Option<usize>,
+    entity: Option<usize>,
+}
+
+impl Columns {
+    fn new(header: &StringRecord, variables: &[Variable]) -> Result<Self, Stop> {
+        let place = |name: &str| {
+            header
+                .iter()
+                .position(|column| column.trim_start_matches('\u{feff}') == name)
+        };
+        let names = variables.iter().map(|variable| variable.name.as_str());
+        let missing: Vec<&str> = names
+            .chain(["EVENT_TIMESTAMP", "EVENT_LABEL"])
+            .filter(|name| place(name).is_none())
+            .collect();
+        let (Some(time), Some(label), true) = (
+            place("EVENT_TIMESTAMP"),
+            place("EVENT_LABEL"),
+            missing.is_empty(),
+        ) else {
+            let missing = protocol::text::names(missing);
+            let content = format!("The file has no columns {missing} in its first row.");
+            return Err(Stop::sentence("Missing columns", content));
+        };
+        Ok(Self {
+            variables: variables.iter().filter_map(|v| place(&v.name)).collect(),
+            time,
+            label,
+            label_time: place("LABEL_TIMESTAMP"),
+            entity: place("ENTITY_ID"),
+        })
+    }
+}
+
+/// Reads a file of Amazon's form: variables, `EVENT_TIMESTAMP` and `EVENT_LABEL`, and where it has
+/// them `LABEL_TIMESTAMP` and `ENTITY_ID`.
+fn file(
+    reader: impl Read,
+    variables: Vec<Variable>,
+    labels: &Labels,
+    tracker: &Tracker,
+) -> Result<File, Stop> {
+    let mut reader = ReaderBuilder::new().from_reader(reader);
+    let broken = |error: &csv::Error| {
+        // The text of the error could quote a value.
+        let line = error.position().map_or(1, csv::Position::line);
+        let why = match error.kind() {
+            csv::ErrorKind::Utf8 { .. } => "is not UTF-8",
+            csv::ErrorKind::UnequalLengths { .. } => "has another number of cells than the header",
+            _ => "cannot be read",
+        };
+        Stop::sentence("Broken file", format!("The file {why} at line {line}."))
+    };
+    let header = reader.headers().map_err(|error| broken(&error))?.clone();
+    let columns = Columns::new(&header, &variables)?;
+    let mut dataset = Dataset::new(variables);
+    let mut record = StringRecord::new();
+    let mut bad_times = 0_usize;
+    while reader
+        .read_record(&mut record)
+        .map_err(|error| broken(&error))?
+    {
+        if tracker.is_cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        let cell = |at: usize| {
+            record
+                .get(at)
+                .map(str::trim)
+                .filter(|cell| !cell.is_empty())
+        };
+        let time = |at: usize| cell(at).map(Timestamp::parse);
+        let values: Vec<Option<&str>> =
+            columns.variables.iter().map(|at| record.get(*at)).collect();
+        let event_time = time(columns.time);
+        bad_times += usize::from(matches!(event_time, Some(Err(_))));
+        let seconds = |time: Option<Result<Timestamp, _>>| {
+            time.and_then(Result::ok).map(Timestamp::epoch_seconds)
+        };
+        let row = Row {
+            values: &values,
+            event_time: seconds(event_time),
+            entity: columns.entity.and_then(cell).filter(|id| !is_nobody(id)),
+            label: labels.of(cell(columns.label)),
+            label_time: seconds(columns.label_time.and_then(time)),
+            ..Row::default()
+        };
+        push(&mut dataset, &row)?;
+    }
+    if bad_times > 0 {
+        return Err(Stop::sentence(
+            "Unreadable timestamps",
+            "Your training data set contains EVENT_TIMESTAMP with timestamps that do not conform to accepted formats. \
+             Ensure the format is one of the accepted date/timestamp formats.",
+        ));
+    }
+    let has_label_times = columns.label_time.is_some();
+    let notes = if has_label_times {
+        Vec::new()
+    } else {
+        let content = "The file has no LABEL_TIMESTAMP, so its labels are taken as final.";
+        vec![message(Level::Info, "Final labels", content)]
+    };
+    Ok(File {
+        dataset,
+        has_label_times,
+        notes,
+    })
+}
+
+fn push(dataset: &mut Dataset, row: &Row<'_>) -> Result<(), Stop> {
+    let pushed = dataset.push(row);
+    pushed.map_err(|error| Stop::sentence("Too much data", format!("{error}.")))
+}
+
+/// What the table keeps of one event.
+#[derive(Default)]
+struct Kept {
+    pk: String,
+    sent: Option<StoredEvent>,
+    label: Option<StoredLabel>,
+    /// The earliest: facts learnt later are not in it.
+    predicted: Option<Prediction>,
+}
+
+impl Kept {
+    fn take(&mut self, item: Item, sk: &str) -> Result<()> {
+        match sk {
+            "event" => self.sent = Some(read_item(item)?),
+            "label" => self.label = Some(read_item(item)?),
+            _ if is_prediction(sk) => {
+                let prediction: Prediction = read_item(item)?;
+                let later = |first: &Prediction| {
+                    first.prediction_timestamp <= prediction.prediction_timestamp
+                };
+                if prediction.stored && !self.predicted.as_ref().is_some_and(later) {
+                    self.predicted = Some(prediction);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Reads the stored events of the version's window: a walk over the table of events, in which all
+/// items of one event follow each other.
+async fn ingested(
+    services: &Services,
+    version: &ModelVersion,
+    variables: Vec<Variable>,
+    labels: &Labels,
+    tracker: &Tracker,
+) -> Result<Dataset, Stop> {
+    let window = Window::new(version)?;
+    let table = &services.account.events;
+    let prefix = event_partition(&version.event_type_name, "");
+    let mut dataset = Dataset::new(variables);
+    if version.model_type != ModelType::OnlineFraudInsights {
+        let event_type: Option<EventType> = services
+            .account
+            .definitions
+            .get(&event_type_key(&version.event_type_name))
+            .await?;
+        if let Some(habits) = event_type.as_ref().and_then(EventType::habits) {
+            dataset = dataset.watching(habits.watched.clone());
+        }
+    }
+    let mut kept = Kept::default();
+    let mut start = None;
+    loop {
+        if tracker.is_cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        let request = table.client.scan().table_name(&table.name).limit(ITEMS);
+        let output = request
+            .filter_expression("begins_with(pk, :prefix)")
+            .expression_attribute_values(":prefix", AttributeValue::S(prefix.clone()))
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(failed)?;
+        for item in output.items.unwrap_or_default() {
+            let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+            let (Some(pk), Some(sk)) = (text("pk"), text("sk")) else {
+                continue;
+            };
+            if pk != kept.pk {
+                let before = std::mem::replace(
+                    &mut kept,
+                    Kept {
+                        pk,
+                        ..Kept::default()
+                    },
+                );
+                add(services, &mut dataset, &window, labels, before).await?;
+            }
+            kept.take(item, &sk)?;
+        }
+        start = output.last_evaluated_key;
+        if start.is_none() {
+            add(services, &mut dataset, &window, labels, kept).await?;
+            return Ok(dataset);
+        }
+    }
+}
+
+/// The times of the events to train on, in seconds.
+struct Window {
+    from: i64,
+    until: i64,
+}
+
+impl Window {
+    fn new(version: &ModelVersion) -> Result<Self, Stop> {
+        let detail = version.details.ingested_events_detail.as_ref();
+        let Some(TimeWindow {
+            start_time,
+            end_time,
+        }) = detail.map(|detail| &detail.ingested_events_time_window)
+        else {
+            return Err(Stop::sentence(
+                "No time window",
+                "The version has no time window.",
+            ));
+        };
+        let seconds = |member: &str, text: &str| -> Result<i64> {
+            let moment = parse_request_time(member, text)?;
+            let moment: jiff::Timestamp = moment.parse().map_err(Error::internal)?;
+            Ok(moment.as_second())
+        };
+        Ok(Self {
+            from: seconds("startTime", start_time)?,
+            until: seconds("endTime", end_time)?,
+        })
+    }
+}
+
+/// Adds an event: as the earliest prediction saw it, else as it is stored.
+async fn add(
+    services: &Services,
+    dataset: &mut Dataset,
+    window: &Window,
+    labels: &Labels,
+    kept: Kept,
+) -> Result<(), Stop> {
+    let Kept {
+        sent,
+        label,
+        predicted,
+        ..
+    } = kept;
+    let label_of = labels.of(label.as_ref().map(|label| label.current_label.as_str()));
+    let blocked = match &predicted {
+        Some(prediction) if label_of == Label::Unlabelled => {
+            predict::was_blocked(services, prediction).await?
+        }
+        _ => false,
+    };
+    let Some(event) = predicted.map(|prediction| prediction.event).or(sent) else {
+        return Ok(());
+    };
+    let seconds = |text: &str| Timestamp::parse(text).ok().map(Timestamp::epoch_seconds);
+    let event_time = seconds(&event.event_timestamp);
+    if !event_time.is_some_and(|time| (window.from..=window.until).contains(&time)) {
+        return Ok(());
+    }
+    let value = |name: &str| event.event_variables.get(name).and_then(Option::as_deref);
+    let values: Vec<Option<&str>> = dataset
+        .variables()
+        .iter()
+        .map(|variable| value(&variable.name))
+        .collect();
+    let entity = history_entity(&event);
+    let row = Row {
+        values: &values,
+        event_time,
+        entity: entity.as_deref(),
+        seen: dataset
+            .watched()
+            .and_then(|watched| entity_history::watch(watched, &event)),
+        label: label_of,
+        label_time: label.and_then(|label| seconds(&label.label_timestamp)),
+        blocked,
+        ..Row::default()
+    };
+    push(dataset, &row)
+}

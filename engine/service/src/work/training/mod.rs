@@ -1,0 +1,351 @@
+//! Trains the model versions that wait for it.
+//!
+//! A runner takes a job with a lease and renews it while it works; that is also how it learns that
+//! the training was cancelled, because then the job is gone. The artifact is written first and the
+//! version changed last, in one conditional write, so there is never half a model. A training whose
+//! runner died ends as `ERROR` when a runner finds its lease over. A function never trains.
+
+mod data;
+mod thresholds;
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::engine::Engine;
+use crate::operations::model_versions::finish;
+use crate::operations::training_result::{Outcome, TrainingResult, TrainingResultV2};
+use crate::work::as_they_come;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use model::history::Histories;
+use model::{Level, Message, Progress, Stage, TrainError};
+use protocol::{Error, Result};
+use store::bundle;
+use store::records::model_version::ModelVersionStatus;
+use store::records::model_version::{Artifact, ModelVersion};
+use store::records::model_version::{TrainingJob, training_jobs};
+use store::table::Record as _;
+use store::table::failed;
+
+/// How often a training renews its lease.
+const BEAT: Duration = Duration::from_secs(1);
+/// How long a lease holds, in milliseconds.
+const LEASE: i64 = 60_000;
+
+/// A runner of trainings over one engine, the client of the files it reads, and a name.
+#[derive(Clone, Debug)]
+pub struct Trainings {
+    engine: Arc<Engine>,
+    s3: aws_sdk_s3::Client,
+    worker: String,
+}
+
+/// A training that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trained {
+    /// The model.
+    pub model_id: String,
+    /// Its version, e.g. `1.0`.
+    pub version: String,
+    /// The version's status now: `TRAINING_COMPLETE`, `TRAINING_CANCELLED` or `ERROR`.
+    pub status: String,
+    /// Why there is no model.
+    pub reason: Option<String>,
+}
+
+/// How far a training is, shared between who trains and who tells.
+#[derive(Debug, Default)]
+pub(crate) struct Tracker {
+    step: Mutex<&'static str>,
+    permille: AtomicU32,
+    cancelled: AtomicBool,
+}
+
+impl Tracker {
+    fn step(&self, step: &'static str, done: f64) {
+        *self.step.lock().unwrap_or_else(PoisonError::into_inner) = step;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "0 to 1000"
+        )]
+        let permille = (done.clamp(0.0, 1.0) * 1000.0) as u32;
+        self.permille.store(permille, Ordering::Relaxed);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// `Growing the trees: 62 %.`
+    fn sentence(&self) -> String {
+        let step = *self.step.lock().unwrap_or_else(PoisonError::into_inner);
+        let percent = self.permille.load(Ordering::Relaxed) / 10;
+        format!("{step}: {percent} %.")
+    }
+
+    fn hear(&self, progress: Progress) -> ControlFlow<()> {
+        let step = match progress.stage {
+            Stage::Features => "Making features",
+            Stage::Search => "Searching for settings",
+            Stage::AllFeatures => "Making features of all events",
+            Stage::Growing => "Growing the trees",
+        };
+        self.step(step, progress.done);
+        if self.is_cancelled() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+/// Why a training has no model.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    Cancelled,
+    /// What was found out, errors first.
+    Found(Vec<Message>),
+    Error(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Stop {
+    fn sentence(title: &str, content: impl Into<String>) -> Self {
+        Self::Found(vec![message(Level::Error, title, content)])
+    }
+}
+
+impl From<TrainError> for Stop {
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Cancelled => Self::Cancelled,
+            TrainError::Data(messages) => Self::Found(messages),
+            error => Self::sentence("Training failed", format!("{error}.")),
+        }
+    }
+}
+
+fn message(level: Level, title: &str, content: impl Into<String>) -> Message {
+    Message {
+        level,
+        field: None,
+        title: title.to_owned(),
+        content: content.into(),
+    }
+}
+
+impl Trainings {
+    /// A runner that calls itself `worker`. A training that a runner of the same name has begun
+    /// counts as interrupted, so a name is for one process at a time. Files are read with `s3`;
+    /// models are written to the engine's bucket, see [`Engine::with_bucket`].
+    pub fn new(engine: Arc<Engine>, s3: aws_sdk_s3::Client, worker: impl Into<String>) -> Self {
+        Self {
+            engine,
+            s3,
+            worker: worker.into(),
+        }
+    }
+
+    /// Trains as versions come, for ever.
+    pub async fn run(&self) {
+        as_they_come(|| async { Ok(self.run_one().await?.is_some()) }).await;
+    }
+
+    /// Takes one version that waits and trains it; `None` where there is none.
+    ///
+    /// # Errors
+    /// The engine's tables failed. What is wrong with the data is in the answer, and in
+    /// `DescribeModelVersions`.
+    pub async fn run_one(&self) -> Result<Option<Trained>> {
+        for job in training_jobs(&self.engine.services().account).await? {
+            let version: Option<ModelVersion> = self
+                .engine
+                .services()
+                .account
+                .definitions
+                .get(&job.version_key())
+                .await?;
+            let Some(version) = version else { continue };
+            match &job.worker {
+                None if self.claim(&job).await? => {
+                    return Box::pin(self.train(job, version)).await.map(Some);
+                }
+                Some(worker) if *worker == self.worker || self.is_over(&job) => {
+                    let stop = Stop::sentence(
+                        "Training interrupted",
+                        "The process that trained this version ended before it was done. Train it again.",
+                    );
+                    return self.end(version, Err(stop)).await.map(Some);
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_over(&self, job: &TrainingJob) -> bool {
+        let until = job.lease_until.unwrap_or_default();
+        until < self.engine.services().account.now().as_millisecond()
+    }
+
+    /// Takes a job that nobody has; says whether it was still there to take.
+    async fn claim(&self, job: &TrainingJob) -> Result<bool> {
+        self.write_lease(
+            job,
+            "Starting: 0 %.",
+            "attribute_exists(pk) AND attribute_not_exists(worker)",
+        )
+        .await
+    }
+
+    /// Renews the lease; says whether the job is still there and ours.
+    async fn renew(&self, job: &TrainingJob, tracker: &Tracker) -> Result<bool> {
+        self.write_lease(job, &tracker.sentence(), "worker = :worker")
+            .await
+    }
+
+    async fn write_lease(
+        &self,
+        job: &TrainingJob,
+        progress: &str,
+        condition: &str,
+    ) -> Result<bool> {
+        let table = &self.engine.services().account.definitions;
+        let until = self.engine.services().account.now().as_millisecond() + LEASE;
+        let request = table
+            .client
+            .update_item()
+            .table_name(&table.name)
+            .set_key(Some(job.key().attributes()))
+            .update_expression("SET worker = :worker, leaseUntil = :until, progress = :progress")
+            .condition_expression(condition)
+            .expression_attribute_values(":worker", AttributeValue::S(self.worker.clone()))
+            .expression_attribute_values(":until", AttributeValue::N(until.to_string()))
+            .expression_attribute_values(":progress", AttributeValue::S(progress.to_owned()));
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if is_refused(error.as_service_error()) => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn train(&self, job: TrainingJob, version: ModelVersion) -> Result<Trained> {
+        let tracker = Arc::new(Tracker::default());
+        // Both go on side by side: a beat must never wait for a lock that the work holds meanwhile.
+        let beats = async {
+            loop {
+                tokio::time::sleep(BEAT).await;
+                // A beat that fails is made up for by the next; the lease holds a minute.
+                if let Ok(false) = self.renew(&job, &tracker).await {
+                    tracker.cancelled.store(true, Ordering::Relaxed);
+                }
+            }
+        };
+        let done = tokio::select! {
+            done = self.work(&version, &tracker) => done,
+            () = beats => Err(Stop::Cancelled),
+        };
+        self.end(version, done).await
+    }
+
+    async fn work(
+        &self,
+        version: &ModelVersion,
+        tracker: &Arc<Tracker>,
+    ) -> Result<(Artifact, Outcome), Stop> {
+        let mut data = data::read(self.engine.services(), &self.s3, version, tracker).await?;
+        let before = thresholds::before(self.engine.services(), version).await?;
+        let tell = Arc::clone(tracker);
+        let trained = tokio::task::spawn_blocking(move || {
+            let trained = model::train(&data.dataset, &data.options, &mut |progress| {
+                tell.hear(progress)
+            });
+            trained.map(|(model, report)| {
+                data.notes.extend(report.messages.iter().cloned());
+                if let Some(before) = &before {
+                    data.notes.extend(before.messages(&data.dataset, &model));
+                }
+                let outcome = Outcome {
+                    messages: data.notes,
+                    report: Some(report),
+                };
+                (model.to_bytes(), outcome, Histories::of(&data.dataset))
+            })
+        });
+        let (bytes, outcome, histories) = trained.await.map_err(Error::internal)??;
+        if tracker.is_cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        tracker.step("Writing what entities did", 0.0);
+        self.engine
+            .services()
+            .entity_histories
+            .fill(&version.event_type_name, histories)
+            .await?;
+        let artifact = self
+            .engine
+            .services()
+            .model_cache
+            .store(&version.path(), bytes)
+            .await?;
+        Ok((artifact, outcome))
+    }
+
+    /// Writes how a training ended, unless it was cancelled meanwhile.
+    async fn end(
+        &self,
+        version: ModelVersion,
+        done: Result<(Artifact, Outcome), Stop>,
+    ) -> Result<Trained> {
+        let services = self.engine.services();
+        let (artifact, outcome, reason) = match done {
+            Ok((artifact, outcome)) => (Some(artifact), outcome, None),
+            Err(Stop::Cancelled) => {
+                return Ok(trained(
+                    &version,
+                    ModelVersionStatus::TrainingCancelled,
+                    None,
+                ));
+            }
+            Err(Stop::Found(messages)) => {
+                let reason = messages.first().map(|message| message.content.clone());
+                (None, Outcome::of(messages), reason)
+            }
+            Err(Stop::Error(error)) => {
+                tracing::error!(cause = ?std::error::Error::source(&error).map(ToString::to_string), "a training failed");
+                let reason = error.message().to_owned();
+                let messages = vec![message(Level::Error, "Training failed", &reason)];
+                (None, Outcome::of(messages), Some(reason))
+            }
+        };
+        let result = bundle::save(&services.account.definitions, &outcome).await?;
+        let ended = finish(services, &version, artifact.clone(), result).await?;
+        if ended == ModelVersionStatus::TrainingCancelled
+            && let Some(artifact) = &artifact
+        {
+            services.model_cache.delete(artifact).await;
+        }
+        Ok(trained(&version, ended, reason))
+    }
+}
+
+fn trained(version: &ModelVersion, status: ModelVersionStatus, reason: Option<String>) -> Trained {
+    Trained {
+        model_id: version.model_id.clone(),
+        version: version.model_version_number.to_string(),
+        status: status.to_string(),
+        reason,
+    }
+}
+
+fn is_refused(error: Option<&UpdateItemError>) -> bool {
+    error.is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+}

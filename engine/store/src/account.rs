@@ -1,0 +1,108 @@
+//! The tables of one account: what every operation reads and writes through.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_sdk_dynamodb::Client;
+use jiff::Timestamp;
+use protocol::Result;
+use tokio::sync::Mutex;
+
+use crate::change::Change;
+use crate::options::Options;
+use crate::schema;
+use crate::table::Table;
+
+/// One account: its options, its two tables, its clock, and the lock of those who change definitions.
+#[derive(Debug)]
+pub struct Account {
+    /// How the engine is set up.
+    pub options: Options,
+    /// The table of definitions.
+    pub definitions: Table,
+    /// The table of events, predictions and everything that moves.
+    pub events: Table,
+    /// Changes of definitions in this process take turns; only other processes can get in between.
+    write_lock: Mutex<()>,
+    /// How many changes this process has tried to write.
+    changes: AtomicU64,
+}
+
+impl Account {
+    /// The account over the tables that `client` reaches. Nothing is read yet.
+    pub fn new(options: Options, client: Client) -> Self {
+        let table = |name: &String| Table {
+            client: client.clone(),
+            name: name.clone(),
+        };
+        Self {
+            definitions: table(&options.definitions_table),
+            events: table(&options.events_table),
+            write_lock: Mutex::new(()),
+            changes: AtomicU64::new(0),
+            options,
+        }
+    }
+
+    /// Creates the tables; one that exists is left as it is.
+    ///
+    /// # Errors
+    /// DynamoDB refuses it.
+    pub async fn create_tables(&self) -> Result<()> {
+        let Options {
+            definitions_table,
+            events_table,
+            ..
+        } = &self.options;
+        for table in schema::table_definitions(definitions_table, events_table) {
+            schema::create_table(&self.definitions.client, &table).await?;
+        }
+        Ok(())
+    }
+
+    /// The time, from the clock of the options.
+    pub fn now(&self) -> Timestamp {
+        (self.options.clock)()
+    }
+
+    /// The ARN of a resource, e.g. of `label` and `fraud`.
+    pub fn arn(&self, kind: &str, path: &str) -> String {
+        let Options {
+            region, account, ..
+        } = &self.options;
+        format!("arn:aws:frauddetector:{region}:{account}:{kind}/{path}")
+    }
+
+    /// When what is stored now expires, in seconds since 1970; `None` where it is kept until it is deleted.
+    pub fn expiry(&self) -> Option<i64> {
+        let days = self.options.retention_days?;
+        Some(self.now().as_second() + i64::from(days) * 86_400)
+    }
+
+    /// Whether an item with this expiry is still kept. DynamoDB takes up to two days to delete one that is not.
+    pub fn is_kept(&self, expires_at: Option<i64>) -> bool {
+        expires_at.is_none_or(|time| time > self.now().as_second())
+    }
+
+    /// Begins a change of the definitions.
+    ///
+    /// # Errors
+    /// The table cannot be read.
+    pub async fn change(&self) -> Result<Change<'_>> {
+        Change::begin(&self.definitions, self.write_lock.lock().await).await
+    }
+
+    /// Ends a change; this process sees it at once, see [`Account::changes`].
+    ///
+    /// # Errors
+    /// [`protocol::Error::write_conflict`] if the definitions were changed meanwhile, or the table fails.
+    pub async fn commit(&self, change: Change<'_>) -> Result<()> {
+        let result = change.commit().await;
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        result
+    }
+
+    /// How many changes this process has tried to write. A cache of definitions that has seen fewer asks the table.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+}

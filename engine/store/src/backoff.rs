@@ -1,0 +1,36 @@
+//! Pauses, and what is tried again after one.
+
+use std::time::Duration;
+
+use protocol::Result;
+use uuid::Uuid;
+
+/// How often an operation is run when other writers keep getting in between.
+const ATTEMPTS: u32 = 20;
+/// The pause between two runs, at first and at most.
+const PAUSE: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(250)];
+
+/// Waits for a random time, so that those who were refused together do not come again together.
+/// It is at most `shortest`, doubled with every attempt, and never more than `longest`.
+pub async fn pause(attempt: u32, [shortest, longest]: [Duration; 2]) {
+    let most = shortest.saturating_mul(1 << attempt.min(16)).min(longest);
+    let chance = u32::from(Uuid::new_v4().as_bytes()[0]);
+    tokio::time::sleep(most * (1 + chance) / 256).await;
+}
+
+/// Retries on write conflict, at most 20 times.
+///
+/// # Errors
+/// The last conflict, or any other error at once.
+pub async fn retry_on_write_conflict<T, R>(mut attempt: impl FnMut() -> R) -> Result<T>
+where
+    R: Future<Output = Result<T>>,
+{
+    for number in 1..ATTEMPTS {
+        match attempt().await {
+            Err(error) if error.is_write_conflict() => pause(number, PAUSE).await,
+            result => return result,
+        }
+    }
+    attempt().await
+}

@@ -1,0 +1,166 @@
+//! A change of the definitions: reads, then all writes at once or none.
+//!
+//! The table has one ledger item with a revision. A change reads it first and its transaction
+//! is conditional on it, so whatever was read in between still holds when the writes land: two
+//! writers never lose an update, never give out one version number twice, and a resource never
+//! goes while another starts to use it. The ledger also counts resources (for the quotas), and
+//! its revision tells a cache in one read whether anything changed at all.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::sync::MutexGuard;
+
+use crate::table::{Item, Key, Range, Record, Table, write};
+use protocol::{Error, Result};
+
+/// DynamoDB takes 100 actions in a transaction; one is the ledger.
+const WRITES_AT_ONCE: usize = 99;
+
+/// The revision of the definitions and how many of each kind there are.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Ledger {
+    pub revision: u64,
+    pub counts: BTreeMap<String, i64>,
+}
+
+impl Record for Ledger {
+    fn key(&self) -> Key {
+        Self::key()
+    }
+}
+
+impl Ledger {
+    pub fn key() -> Key {
+        Key::new("ledger", "ledger")
+    }
+}
+
+enum Write {
+    Put(Item),
+    Delete(Key),
+}
+
+/// One change of the definitions, from its first read to its commit.
+pub struct Change<'a> {
+    table: &'a Table,
+    ledger: Ledger,
+    writes: Vec<Write>,
+    /// Writers of one process take turns; only other processes can get in between.
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl<'a> Change<'a> {
+    pub async fn begin(table: &'a Table, turn: MutexGuard<'a, ()>) -> Result<Self> {
+        let ledger = table.get(&Ledger::key()).await?.unwrap_or_default();
+        Ok(Self {
+            table,
+            ledger,
+            writes: Vec::new(),
+            _turn: turn,
+        })
+    }
+
+    pub async fn get<R: DeserializeOwned>(&self, key: &Key) -> Result<Option<R>> {
+        self.table.get(key).await
+    }
+
+    pub async fn item(&self, key: &Key) -> Result<Option<Item>> {
+        self.table.item(key).await
+    }
+
+    pub async fn many<R: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<R>> {
+        self.table.many(keys).await
+    }
+
+    pub async fn query<R: DeserializeOwned>(&self, range: Range<'_>) -> Result<Vec<R>> {
+        self.table.query(range).await
+    }
+
+    /// Whether the partition has any item with this prefix.
+    pub async fn any(&self, pk: &str, prefix: &str) -> Result<bool> {
+        let range = Range::all(pk).prefix(prefix).limit(1);
+        Ok(!self.table.query_items(range).await?.is_empty())
+    }
+
+    pub fn put<R: Record>(&mut self, record: &R) -> Result<()> {
+        self.writes.push(Write::Put(write(record)?));
+        Ok(())
+    }
+
+    pub fn put_item(&mut self, item: Item) {
+        self.writes.push(Write::Put(item));
+    }
+
+    pub fn delete(&mut self, key: Key) {
+        self.writes.push(Write::Delete(key));
+    }
+
+    /// Counts `more` resources of a kind against its quota.
+    pub fn count(&mut self, kind: &str, more: i64, quota: usize) -> Result<()> {
+        let count = self.ledger.counts.entry(kind.to_owned()).or_default();
+        let room = i64::try_from(quota)
+            .unwrap_or(i64::MAX)
+            .saturating_sub(*count);
+        if more > room {
+            let message = format!("The account may have at most {quota} resources of kind {kind}.");
+            return Err(Error::validation(message));
+        }
+        *count = count.saturating_add(more).max(0);
+        Ok(())
+    }
+
+    /// Writes everything, or fails with [`Error::lost`] if the definitions changed meanwhile.
+    ///
+    /// More writes than one transaction takes go in several, in order: the caller puts last what
+    /// makes the change count, so that a run that ends in between can be repeated.
+    pub async fn commit(mut self) -> Result<()> {
+        let writes = std::mem::take(&mut self.writes);
+        let mut rest = writes.into_iter();
+        loop {
+            let piece: Vec<Write> = rest.by_ref().take(WRITES_AT_ONCE).collect();
+            if piece.is_empty() {
+                return Ok(());
+            }
+            self.transact(piece).await?;
+        }
+    }
+
+    async fn transact(&mut self, writes: Vec<Write>) -> Result<()> {
+        let before = self.ledger.revision;
+        self.ledger.revision += 1;
+        let ledger = self.table.after(write(&self.ledger)?, before)?;
+        let mut actions = vec![TransactWriteItem::builder().put(ledger).build()];
+        for write in writes {
+            actions.push(self.action(write)?);
+        }
+        if self.table.transact(actions).await? {
+            Ok(())
+        } else {
+            Err(Error::write_conflict())
+        }
+    }
+
+    fn action(&self, write: Write) -> Result<TransactWriteItem> {
+        let action = TransactWriteItem::builder();
+        let table = &self.table.name;
+        match write {
+            Write::Put(item) => {
+                let put = Put::builder()
+                    .table_name(table)
+                    .set_item(Some(item))
+                    .build();
+                Ok(action.put(put.map_err(Error::internal)?).build())
+            }
+            Write::Delete(key) => {
+                let delete = Delete::builder()
+                    .table_name(table)
+                    .set_key(Some(key.attributes()))
+                    .build();
+                Ok(action.delete(delete.map_err(Error::internal)?).build())
+            }
+        }
+    }
+}

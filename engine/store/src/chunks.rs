@@ -1,0 +1,86 @@
+//! Large immutable values: gzip JSON over several items of at most 350 KB.
+
+use std::io::{Read, Write as _};
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::table::{Item, Key, Table};
+use protocol::{Error, Result};
+
+/// DynamoDB takes 400 KB an item, names and keys included.
+const CHUNK: usize = 350 * 1024;
+/// A bundle or list beyond this is not ours.
+const LARGEST: u64 = 256 * 1024 * 1024;
+
+impl Table {
+    /// Writes a value under `name` and returns how many chunks it took.
+    ///
+    /// Each chunk has a partition of its own: a large list would throttle a single one.
+    pub async fn put_chunks(&self, name: &str, value: &impl Serialize) -> Result<usize> {
+        let bytes = compress(value)?;
+        let chunks: Vec<&[u8]> = bytes.chunks(CHUNK).collect();
+        for (index, chunk) in chunks.iter().enumerate() {
+            let mut item = key(name, index).attributes();
+            item.insert("bytes".to_owned(), AttributeValue::B(Blob::new(*chunk)));
+            self.put(item).await?;
+        }
+        Ok(chunks.len())
+    }
+
+    /// Reads a value that was written in `count` chunks; `None` if one of them is gone.
+    pub async fn chunks<T: DeserializeOwned>(&self, name: &str, count: usize) -> Result<Option<T>> {
+        let mut bytes = Vec::new();
+        for index in 0..count {
+            match self.item(&key(name, index)).await?.and_then(content) {
+                Some(chunk) => bytes.extend_from_slice(&chunk),
+                None => return Ok(None),
+            }
+        }
+        expand(&bytes).map(Some)
+    }
+
+    pub async fn delete_chunks(&self, name: &str, count: usize) -> Result<()> {
+        for index in 0..count {
+            self.delete(&key(name, index)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn key(name: &str, index: usize) -> Key {
+    Key::new(format!("chunk#{name}#{index}"), "chunk")
+}
+
+fn content(mut item: Item) -> Option<Vec<u8>> {
+    match item.remove("bytes")? {
+        AttributeValue::B(blob) => Some(blob.into_inner()),
+        _ => None,
+    }
+}
+
+/// Gzip JSON.
+pub fn compress(value: &impl Serialize) -> Result<Vec<u8>> {
+    let json = serde_json::to_vec(value).map_err(Error::internal)?;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder
+        .write_all(&json)
+        .and_then(|()| encoder.finish())
+        .map_err(Error::internal)
+}
+
+fn expand<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let mut json = Vec::new();
+    GzDecoder::new(bytes)
+        .take(LARGEST)
+        .read_to_end(&mut json)
+        .map_err(Error::internal)?;
+    // serde's text could quote an element of a list.
+    serde_json::from_slice(&json)
+        .map_err(|error| Error::internal(format!("unreadable chunk: {:?}", error.classify())))
+}

@@ -1,0 +1,55 @@
+//! Items that count their writes in `revision`, and are written only where nobody wrote meanwhile.
+
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+
+use crate::table::{Item, Table, failed};
+use protocol::{Error, Result};
+
+impl Table {
+    /// Writes an item in the place of the one whose revision was `before`; 0: where there was none.
+    /// Says whether it stands.
+    pub async fn put_after(&self, item: Item, before: u64) -> Result<bool> {
+        let put = self.after(item, before)?;
+        let request = self
+            .client
+            .put_item()
+            .table_name(put.table_name)
+            .set_item(Some(put.item))
+            .set_condition_expression(put.condition_expression)
+            .set_expression_attribute_values(put.expression_attribute_values);
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(e) if e.is_conditional_check_failed_exception() => Ok(false),
+                // A transaction is writing it this moment.
+                Some(e) if e.is_transaction_conflict_exception() => Ok(false),
+                _ => Err(failed(error)),
+            },
+        }
+    }
+
+    /// The same as a part of a transaction.
+    pub fn after(&self, item: Item, before: u64) -> Result<Put> {
+        let put = Put::builder().table_name(&self.name).set_item(Some(item));
+        let put = match before {
+            0 => put.condition_expression("attribute_not_exists(pk)"),
+            _ => put
+                .condition_expression("revision = :before")
+                .expression_attribute_values(":before", AttributeValue::N(before.to_string())),
+        };
+        put.build().map_err(Error::internal)
+    }
+
+    /// Writes all or nothing; says whether it stands.
+    pub async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<bool> {
+        let request = self.client.transact_write_items();
+        match request.set_transact_items(Some(writes)).send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(e) if e.is_transaction_canceled_exception() => Ok(false),
+                Some(e) if e.is_transaction_in_progress_exception() => Ok(false),
+                _ => Err(failed(error)),
+            },
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The engine's records in DynamoDB.
+//!
+//! Two tables with string keys `pk` and `sk`: `Definitions` holds what detectors are made of and is read-only for
+//! functions; `Events` holds events, labels, predictions, entity histories, job states and counters. Nothing here
+//! knows an operation of the API.
+//!
+//! - [`account`]: the tables of one account, its options, its clock, and the lock of writers;
+//! - [`table`]: reading and writing items; [`conditional`]: writes that stand only where nobody wrote meanwhile;
+//!   [`chunks`]: values larger than an item; [`backoff`]: pauses and retries; [`schema`]: the tables themselves;
+//! - [`change`]: a change of the definitions, which lands whole or not at all;
+//! - [`bundle`]: what a detector version resolves to, immutable, named by its content;
+//! - [`listing`]: a page of the items of a partition;
+//! - [`records`]: one file per resource: its item, its key, and how it is found;
+//! - [`normal`]: how values of a variable type are compared in lists.
+//!
+//! Values of event variables and elements of lists are personal data: no log line and no error of this crate quotes one.
+
+pub mod account;
+pub mod backoff;
+pub mod bundle;
+pub mod change;
+pub mod chunks;
+pub mod conditional;
+pub mod listing;
+pub mod normal;
+pub mod options;
+pub mod records;
+pub mod schema;
+pub mod table;
+
+pub use account::Account;
+pub use options::{Clock, Options};

@@ -1,0 +1,222 @@
+//! Events and their labels, and the one way in which they are written.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use protocol::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::account::Account;
+use crate::table::{Item, Key, failed, write_at};
+
+/// How often a write may meet a later one.
+pub const MEETINGS: usize = 20;
+
+/// The variables of an event: the value as sent, or an explicit null.
+pub type Variables = BTreeMap<String, Option<String>>;
+
+/// Who or what an event is about.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entity {
+    pub entity_type: String,
+    pub entity_id: String,
+}
+
+/// An event as stored, by itself or in the snapshot of a prediction.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredEvent {
+    pub event_id: String,
+    pub event_type_name: String,
+    pub event_timestamp: String,
+    pub event_variables: Variables,
+    pub entities: Vec<Entity>,
+    /// When it was stored, to tell which of several is the newest.
+    pub stored_time: String,
+    /// Seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+    /// The row of the import that stored it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<String>,
+}
+
+impl StoredEvent {
+    /// What it counts in the statistics.
+    pub fn bytes(&self) -> usize {
+        event_bytes(&self.event_id, &self.event_variables)
+    }
+}
+
+/// What an event weighs: its names and values.
+pub fn event_bytes(event_id: &str, variables: &Variables) -> usize {
+    let variable = |(name, value): (&String, &Option<String>)| {
+        name.len() + value.as_ref().map_or(0, String::len)
+    };
+    variables.iter().map(variable).sum::<usize>() + event_id.len()
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredLabel {
+    pub current_label: String,
+    pub label_timestamp: String,
+    pub stored_time: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+}
+
+pub fn event_partition(event_type: &str, event_id: &str) -> String {
+    format!("event#{event_type}#{event_id}")
+}
+
+pub fn event_key(event_type: &str, event_id: &str) -> Key {
+    Key::new(event_partition(event_type, event_id), "event")
+}
+
+pub fn label_key(event_type: &str, event_id: &str) -> Key {
+    Key::new(event_partition(event_type, event_id), "label")
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreOutcome {
+    /// There was none of its id.
+    New,
+    /// It took the place of another.
+    Replaced,
+    /// Another row of the same import has its id, so it was not stored.
+    Repeated,
+}
+
+/// What was under a key before a record was put there.
+pub enum PreviousItem {
+    /// Nothing.
+    Nothing,
+    /// Another one, which is replaced.
+    Other(Item),
+    /// The very same one: an earlier request was sent again.
+    Itself,
+    /// Another row of the same import, which stays.
+    Kept,
+}
+
+/// A row of an import. Of two rows of one import with one event id the first counts; a row replaces what it wrote before
+/// a crash.
+pub struct ImportRow<'a> {
+    /// Names the import: the names of its rows begin with it.
+    pub import: &'a str,
+    /// Names the row.
+    pub name: &'a str,
+}
+
+impl ImportRow<'_> {
+    /// Holds where no other row of the import is there. [`ImportRow::is_after`] says the same of an item.
+    const CONDITION: &'static str =
+        "(attribute_not_exists(imported) OR imported = :row OR NOT begins_with(imported, :import))";
+
+    /// Whether another row of the import is there.
+    pub fn is_after(&self, there: &Item) -> bool {
+        importing_row(there)
+            .is_some_and(|there| there.starts_with(self.import) && there != self.name)
+    }
+}
+
+/// The row that stored an item.
+pub fn importing_row(item: &Item) -> Option<&String> {
+    item.get("imported").and_then(|row| row.as_s().ok())
+}
+
+/// Puts a record in the place of what was put before it, but not of another row of the same import.
+///
+/// A request whose client has given up may arrive after others have been written. It must not replace them, so each item
+/// has a `turn`, a time in milliseconds since 1970, and replaces only an earlier one; whoever meets a later turn, because
+/// clocks differ, takes the next one. What is left: a request of a clock that is ahead, late by less than that.
+pub async fn put_latest(
+    account: &Account,
+    key: &Key,
+    record: &impl Serialize,
+    row: Option<&ImportRow<'_>>,
+) -> Result<PreviousItem> {
+    const LATEST: &str = "(attribute_not_exists(turn) OR turn < :turn)";
+    let mut item = write_at(key, record)?;
+    let mut turn = account.now().as_millisecond();
+    for _ in 0..MEETINGS {
+        let number = AttributeValue::N(turn.to_string());
+        item.insert("turn".to_owned(), number.clone());
+        let request = account
+            .events
+            .client
+            .put_item()
+            .table_name(&account.events.name)
+            .set_item(Some(item.clone()))
+            .expression_attribute_values(":turn", number)
+            .return_values(ReturnValue::AllOld)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let request = match row {
+            None => request.condition_expression(LATEST),
+            Some(row) => request
+                .condition_expression(format!("{LATEST} AND {}", ImportRow::CONDITION))
+                .expression_attribute_values(":row", AttributeValue::S(row.name.to_owned()))
+                .expression_attribute_values(":import", AttributeValue::S(row.import.to_owned())),
+        };
+        let error = match request.send().await {
+            Ok(output) => {
+                return Ok(output
+                    .attributes
+                    .map_or(PreviousItem::Nothing, PreviousItem::Other));
+            }
+            Err(error) => error,
+        };
+        let Some(PutItemError::ConditionalCheckFailedException(met)) = error.as_service_error()
+        else {
+            return Err(failed(error));
+        };
+        let there = met.item().cloned().unwrap_or_default();
+        if there == item {
+            return Ok(PreviousItem::Itself);
+        }
+        if row.is_some_and(|row| row.is_after(&there)) {
+            return Ok(PreviousItem::Kept);
+        }
+        let met = there.get("turn").and_then(|turn| turn.as_n().ok());
+        let met = met.and_then(|turn| turn.parse().ok());
+        turn = met.unwrap_or(turn).saturating_add(1);
+    }
+    Err(Error::new(
+        protocol::Code::Throttling,
+        "Rate exceeded: too many writes of one event at once.",
+    ))
+}
+
+pub async fn put_event(
+    account: &Account,
+    event: &StoredEvent,
+    import: Option<&str>,
+) -> Result<StoreOutcome> {
+    let key = event_key(&event.event_type_name, &event.event_id);
+    let row = import.zip(event.imported.as_deref());
+    let row = row.map(|(import, name)| ImportRow { import, name });
+    // A row that was written before a crash is taken for new: its count went down with the process.
+    let is_same_row = |there: &Item| {
+        row.as_ref()
+            .is_some_and(|row| importing_row(there).is_some_and(|there| there == row.name))
+    };
+    Ok(
+        match put_latest(account, &key, event, row.as_ref()).await? {
+            PreviousItem::Nothing => StoreOutcome::New,
+            PreviousItem::Other(there) if is_same_row(&there) => StoreOutcome::New,
+            PreviousItem::Itself if row.is_some() => StoreOutcome::New,
+            PreviousItem::Other(_) | PreviousItem::Itself => StoreOutcome::Replaced,
+            PreviousItem::Kept => StoreOutcome::Repeated,
+        },
+    )
+}
+
+/// Replaces the label of an event.
+pub async fn put_label(account: &Account, event: &StoredEvent, label: &StoredLabel) -> Result<()> {
+    let key = label_key(&event.event_type_name, &event.event_id);
+    put_latest(account, &key, label, None).await.map(drop)
+}

@@ -1,0 +1,75 @@
+//! Event types: which variables, labels and entity types an event has.
+
+use protocol::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::account::Account;
+use crate::bundle::BundleReference;
+use crate::change::Change;
+use crate::records::entity_history::HistorySettings;
+use crate::records::tags::Tags;
+use crate::table::{Key, Range, Record};
+
+/// An event type as stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventType {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    pub event_variables: Vec<String>,
+    pub labels: Vec<String>,
+    pub entity_types: Vec<String>,
+    pub event_ingestion: String,
+    pub event_orchestration: Orchestration,
+    pub last_updated_time: String,
+    pub created_time: String,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
+    /// What its models watch of its entities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub habits: Option<HistorySettings>,
+    pub bundle: BundleReference,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Orchestration {
+    pub event_bridge_enabled: bool,
+}
+
+impl Record for EventType {
+    fn key(&self) -> Key {
+        event_type_key(&self.name)
+    }
+}
+
+pub fn event_type_key(name: &str) -> Key {
+    Key::new("event-type", name)
+}
+
+pub async fn all_event_types(change: &Change<'_>) -> Result<Vec<EventType>> {
+    change.query(Range::all("event-type")).await
+}
+
+impl EventType {
+    pub fn habits(&self) -> Option<&HistorySettings> {
+        self.habits.as_ref()
+    }
+}
+
+pub fn missing_event_type(name: &str) -> Error {
+    Error::not_found(format!("Event type '{name}' does not exist."))
+}
+
+pub fn ingestion_disabled(name: &str) -> Error {
+    Error::validation(format!(
+        "Event type '{name}' does not store events: its event ingestion is DISABLED."
+    ))
+}
+
+/// The names of all event types.
+pub async fn event_type_names(account: &Account) -> Result<Vec<String>> {
+    let all: Vec<EventType> = account.definitions.query(Range::all("event-type")).await?;
+    Ok(all.into_iter().map(|event_type| event_type.name).collect())
+}

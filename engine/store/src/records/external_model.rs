@@ -1,0 +1,176 @@
+//! External models: SageMaker endpoints, what is sent to them and which variables their answers go to.
+
+use std::collections::BTreeMap;
+
+use protocol::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::change::Change;
+use crate::records::tags::Tags;
+use crate::table::{Key, Range, Record};
+
+pub const EXTERNAL_MODEL_PARTITION: &str = "external-model";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ExternalModelStatus {
+    Associated,
+    Dissociated,
+}
+
+/// An external model as stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalModel {
+    pub model_endpoint: String,
+    pub model_source: String,
+    pub invoke_model_endpoint_role_arn: String,
+    pub input_configuration: InputConfiguration,
+    pub output_configuration: OutputConfiguration,
+    pub model_endpoint_status: ExternalModelStatus,
+    pub last_updated_time: String,
+    pub created_time: String,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
+}
+
+impl Record for ExternalModel {
+    fn key(&self) -> Key {
+        external_model_key(&self.model_endpoint)
+    }
+}
+
+pub fn external_model_key(endpoint: &str) -> Key {
+    Key::new(EXTERNAL_MODEL_PARTITION, endpoint)
+}
+
+pub fn missing_external_model(endpoint: &str) -> Error {
+    Error::not_found(format!("External model '{endpoint}' does not exist."))
+}
+
+/// An external model whose answers go to this variable, if there is one.
+pub async fn external_model_using_variable(
+    change: &Change<'_>,
+    variable: &str,
+) -> Result<Option<String>> {
+    let all: Vec<ExternalModel> = change.query(Range::all(EXTERNAL_MODEL_PARTITION)).await?;
+    let user = all.into_iter().find(|model| {
+        model
+            .output_configuration
+            .variables()
+            .any(|v| v == variable)
+    });
+    Ok(user.map(|model| model.model_endpoint))
+}
+
+/// How the request to an endpoint is made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InputConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_type_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<InputFormat>,
+    pub use_event_variables: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub json_input_template: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub csv_input_template: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum InputFormat {
+    TextCsv,
+    ApplicationJson,
+}
+
+impl InputFormat {
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::TextCsv => "text/csv",
+            Self::ApplicationJson => "application/json",
+        }
+    }
+}
+
+impl InputConfiguration {
+    /// The template of the format that is used; none where the caller brings the bytes.
+    pub fn template(&self) -> Result<Option<&str>> {
+        if !self.use_event_variables {
+            return Ok(None);
+        }
+        let (template, member) = match self.format {
+            Some(InputFormat::TextCsv) => (&self.csv_input_template, "csvInputTemplate"),
+            Some(InputFormat::ApplicationJson) => (&self.json_input_template, "jsonInputTemplate"),
+            None => {
+                return Err(Error::validation(
+                    "An inputConfiguration with useEventVariables needs a format.",
+                ));
+            }
+        };
+        let template = template.as_deref().ok_or_else(|| {
+            Error::validation(format!(
+                "The format of the inputConfiguration needs a {member}."
+            ))
+        })?;
+        Ok(Some(template))
+    }
+}
+
+/// Which part of an answer goes to which variable.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputConfiguration {
+    pub format: OutputFormat,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub json_key_to_variable_map: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub csv_index_to_variable_map: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum OutputFormat {
+    TextCsv,
+    ApplicationJsonlines,
+}
+
+impl OutputConfiguration {
+    pub fn map(&self) -> Option<&BTreeMap<String, String>> {
+        match self.format {
+            OutputFormat::TextCsv => self.csv_index_to_variable_map.as_ref(),
+            OutputFormat::ApplicationJsonlines => self.json_key_to_variable_map.as_ref(),
+        }
+    }
+
+    /// The variables that an answer goes to.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.map()
+            .into_iter()
+            .flatten()
+            .map(|(_, name)| name.as_str())
+    }
+
+    /// Whether the map fits the format.
+    pub fn check(&self) -> Result<()> {
+        let member = match self.format {
+            OutputFormat::TextCsv => "csvIndexToVariableMap",
+            OutputFormat::ApplicationJsonlines => "jsonKeyToVariableMap",
+        };
+        let map = self.map().filter(|map| !map.is_empty()).ok_or_else(|| {
+            Error::validation(format!(
+                "The format of the outputConfiguration needs a {member}."
+            ))
+        })?;
+        let is_index = |key: &String| key.parse::<usize>().is_ok();
+        if self.format == OutputFormat::TextCsv
+            && let Some(key) = map.keys().find(|key| !is_index(key))
+        {
+            return Err(Error::validation(format!(
+                "The csvIndexToVariableMap maps the index of a column, which counts from 0, not '{key}'."
+            )));
+        }
+        Ok(())
+    }
+}

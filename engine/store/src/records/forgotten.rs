@@ -1,0 +1,57 @@
+//! That an entity or an event was forgotten, so that an old file brings nothing back. The note names its subject by a hash only.
+
+use protocol::text::hex;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::table::Key;
+
+/// What is forgotten.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// An entity, with all its events.
+    Entity {
+        /// Its type, e.g. `customer`.
+        entity_type: String,
+        /// Its id.
+        entity_id: String,
+    },
+    /// One event.
+    Event {
+        /// Its type.
+        event_type: String,
+        /// Its id.
+        event_id: String,
+    },
+}
+
+impl Subject {
+    /// Its name in the note: a hash, because an entity's id is personal data.
+    pub fn hash(&self) -> String {
+        let text = match self {
+            Self::Entity {
+                entity_type,
+                entity_id,
+            } => format!("entity\n{entity_type}\n{entity_id}"),
+            Self::Event {
+                event_type,
+                event_id,
+            } => format!("event\n{event_type}\n{event_id}"),
+        };
+        hex(&Sha256::digest(text.as_bytes()))
+    }
+
+    pub fn key(&self) -> Key {
+        Key::new(format!("forgotten#{}", self.hash()), "forgotten")
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct ForgottenNote {
+    pub time: String,
+}
+
+/// Present once anything was forgotten: without it nobody has to look further.
+pub fn anything_forgotten_key() -> Key {
+    Key::new("forgotten", "any")
+}

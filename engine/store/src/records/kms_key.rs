@@ -1,0 +1,24 @@
+//! The KMS key of an account.
+
+use serde::{Deserialize, Serialize};
+
+use crate::table::{Key, Record};
+
+/// The ARN that stands for the key that AWS owns.
+pub const DEFAULT_KEY: &str = "DEFAULT_KEY";
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KmsKey {
+    pub kms_encryption_key_arn: String,
+}
+
+impl Record for KmsKey {
+    fn key(&self) -> Key {
+        kms_key_key()
+    }
+}
+
+pub fn kms_key_key() -> Key {
+    Key::new("kms-key", "kms-key")
+}

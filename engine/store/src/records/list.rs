@@ -1,0 +1,473 @@
+//! Allow and deny lists: a base in chunks, and a log of edits after it.
+//!
+//! A small edit costs one small item, and a function that knows the list as of some generation
+//! reads only the edits since. When the log has grown, or an edit is large, a new base is
+//! written under a new name, so that no reader ever sees half of one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::change::Change;
+use crate::normal;
+use crate::records::tags::Tags;
+use crate::table::{Key, Range, Record, Table};
+use protocol::{Error, Result};
+
+/// An edit with more bytes than this becomes a new base: it has to fit an item.
+pub const LARGEST_EDIT: usize = 200 * 1024;
+/// So many edits are read one after the other at most.
+pub const LONGEST_LOG: u64 = 50;
+/// A base can be replaced while it is read; then the list is read again.
+pub const ATTEMPTS: usize = 5;
+
+/// One element. It may be a card number or an address, so `Debug` hides it; a clone shares it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Element(Arc<str>);
+
+impl fmt::Debug for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Element(..)")
+    }
+}
+
+impl From<String> for Element {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<Element> for String {
+    fn from(element: Element) -> Self {
+        (*element.0).to_owned()
+    }
+}
+
+impl AsRef<str> for Element {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What is known of an element besides its text. Amazon's API knows nothing of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Seconds since 1970: from then on the element is in the list no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+}
+
+/// An element with its note, as stored: one without a note is its text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum StoredElement {
+    Plain(Element),
+    Noted {
+        text: Element,
+        #[serde(flatten)]
+        note: Arc<Note>,
+    },
+}
+
+impl StoredElement {
+    pub fn new(text: Element, note: Option<Arc<Note>>) -> Self {
+        match note {
+            Some(note) => Self::Noted { text, note },
+            None => Self::Plain(text),
+        }
+    }
+
+    pub fn into_parts(self) -> (Element, Option<Arc<Note>>) {
+        match self {
+            Self::Plain(text) => (text, None),
+            Self::Noted { text, note } => (text, Some(note)),
+        }
+    }
+
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Plain(text) => text.0.len() + 4,
+            Self::Noted { text, note } => {
+                let texts = [&note.reason, &note.author];
+                let notes: usize = texts.into_iter().flatten().map(String::len).sum();
+                text.0.len() + notes + 64
+            }
+        }
+    }
+}
+
+/// The elements of a list, in their order, with their notes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<StoredElement>", into = "Vec<StoredElement>")]
+pub struct Elements(BTreeMap<Element, Option<Arc<Note>>>);
+
+impl From<Vec<StoredElement>> for Elements {
+    fn from(entries: Vec<StoredElement>) -> Self {
+        Self(entries.into_iter().map(StoredElement::into_parts).collect())
+    }
+}
+
+impl From<Elements> for Vec<StoredElement> {
+    fn from(elements: Elements) -> Self {
+        let entries = elements.0.into_iter();
+        entries
+            .map(|(text, note)| StoredElement::new(text, note))
+            .collect()
+    }
+}
+
+impl FromIterator<Element> for Elements {
+    fn from_iter<I: IntoIterator<Item = Element>>(elements: I) -> Self {
+        Self(elements.into_iter().map(|text| (text, None)).collect())
+    }
+}
+
+impl Elements {
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn contains(&self, element: &Element) -> bool {
+        self.0.contains_key(element)
+    }
+
+    /// The elements after `after`, in their order.
+    pub fn after(&self, after: Option<Element>) -> impl Iterator<Item = &Element> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = self.0.range::<Element, _>((start, Bound::Unbounded));
+        rest.map(|(element, _)| element)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Element> {
+        self.0.keys()
+    }
+
+    pub fn notes(&self) -> impl Iterator<Item = (&Element, Option<&Note>)> {
+        self.0
+            .iter()
+            .map(|(element, note)| (element, note.as_deref()))
+    }
+
+    pub fn expiries(&self) -> impl Iterator<Item = (&Element, i64)> {
+        let expiry = |(element, note): (_, Option<&Note>)| Some((element, note?.expires?));
+        self.notes().filter_map(expiry)
+    }
+
+    /// The elements whose time is over.
+    pub fn expired(&self, now: i64) -> Vec<Element> {
+        let expired = self.expiries().filter(|(_, expires)| *expires <= now);
+        expired.map(|(element, _)| element.clone()).collect()
+    }
+}
+
+/// A list as stored, without its elements.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListHead {
+    pub name: String,
+    /// Another list of the same name, after this one is deleted, has another id.
+    pub id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variable_type: Option<String>,
+    /// Counts the edits.
+    pub generation: u64,
+    pub base: Base,
+    pub updated_time: String,
+    pub created_time: String,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
+}
+
+/// Where the elements are as of one generation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Base {
+    pub name: String,
+    pub chunks: usize,
+    pub generation: u64,
+}
+
+impl Record for ListHead {
+    fn key(&self) -> Key {
+        list_head_key(&self.name)
+    }
+}
+
+pub fn list_head_key(name: &str) -> Key {
+    Key::new("list", name)
+}
+
+/// What one edit added and removed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Edit {
+    pub added: Vec<StoredElement>,
+    pub removed: Vec<Element>,
+}
+
+impl Edit {
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty()
+    }
+
+    pub fn bytes(&self) -> usize {
+        let removed = self.removed.iter().map(|element| element.0.len() + 4);
+        self.added
+            .iter()
+            .map(StoredElement::bytes)
+            .chain(removed)
+            .sum()
+    }
+
+    pub fn apply(&self, elements: &mut Elements) {
+        for element in &self.removed {
+            elements.0.remove(element);
+        }
+        let added = self.added.iter().cloned();
+        elements.0.extend(added.map(StoredElement::into_parts));
+    }
+}
+
+/// An edit as stored.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EditRecord {
+    pub list: String,
+    pub generation: u64,
+    #[serde(flatten)]
+    pub edit: Edit,
+}
+
+impl Record for EditRecord {
+    fn key(&self) -> Key {
+        edit_key(&self.list, self.generation)
+    }
+}
+
+pub fn edit_partition(list: &str) -> String {
+    format!("list-edit#{list}")
+}
+
+pub fn edit_key(list: &str, generation: u64) -> Key {
+    Key::new(edit_partition(list), format!("{generation:020}"))
+}
+
+/// A list with its elements, as of one generation and one time.
+#[derive(Clone, Debug)]
+pub struct List {
+    pub id: String,
+    pub generation: u64,
+    /// Those whose time is over are still among them; an edit removes them.
+    pub elements: Arc<Elements>,
+    pub rules: Arc<rules::List>,
+    /// When the first element that rules see now expires.
+    pub expires: Option<i64>,
+    /// How rules compare, given by the variable type.
+    pub variable_type: Option<String>,
+}
+
+impl List {
+    pub fn new(head: &ListHead, elements: Elements, now: i64) -> Self {
+        let expired: BTreeSet<Element> = elements.expired(now).into_iter().collect();
+        let seen = elements.iter().filter(|element| !expired.contains(element));
+        let normal = head
+            .variable_type
+            .as_deref()
+            .and_then(normal::normal_of_type);
+        let rules = match normal {
+            Some(normal) => rules::List::normalized(normal, seen),
+            None => seen.collect(),
+        };
+        let times = elements.expiries().map(|(_, expires)| expires);
+        Self {
+            id: head.id.clone(),
+            generation: head.generation,
+            rules: Arc::new(rules),
+            expires: times.filter(|expires| *expires > now).min(),
+            elements: Arc::new(elements),
+            variable_type: head.variable_type.clone(),
+        }
+    }
+
+    /// Whether it is what rules should see now.
+    pub fn is_current(&self, head: &ListHead, now: i64) -> bool {
+        self.generation == head.generation
+            && self.variable_type == head.variable_type
+            && self.expires.is_none_or(|expires| expires > now)
+    }
+}
+
+/// A list that is to be created.
+pub struct New {
+    pub name: String,
+    pub description: Option<String>,
+    pub variable_type: Option<String>,
+    pub tags: Tags,
+    pub now: String,
+}
+
+pub async fn create(table: &Table, new: New, elements: &Elements) -> Result<ListHead> {
+    let base = put_base(table, elements, 1).await?;
+    let New {
+        name,
+        description,
+        variable_type,
+        tags,
+        now,
+    } = new;
+    Ok(ListHead {
+        name,
+        id: Uuid::new_v4().to_string(),
+        description,
+        variable_type,
+        generation: 1,
+        base,
+        updated_time: now.clone(),
+        created_time: now,
+        tags,
+    })
+}
+
+pub async fn put_base(table: &Table, elements: &Elements, generation: u64) -> Result<Base> {
+    // A name of its own for each attempt: two writers must not write each other's chunks.
+    let name = format!("list#{}", Uuid::new_v4());
+    let chunks = table.put_chunks(&name, elements).await?;
+    Ok(Base {
+        name,
+        chunks,
+        generation,
+    })
+}
+
+/// Adds an edit to a list, in the log or as a new base. `elements` is the list after the edit.
+pub async fn record(
+    table: &Table,
+    change: &mut Change<'_>,
+    head: &mut ListHead,
+    edit: Edit,
+    elements: &Elements,
+) -> Result<()> {
+    head.generation += 1;
+    let long = head.generation - head.base.generation > LONGEST_LOG;
+    if long || edit.bytes() > LARGEST_EDIT {
+        head.base = put_base(table, elements, head.generation).await?;
+    } else {
+        change.put(&EditRecord {
+            list: head.id.clone(),
+            generation: head.generation,
+            edit,
+        })?;
+    }
+    Ok(())
+}
+
+/// Removes what a list no longer needs, after the change that made it so has landed. Should it
+/// fail, some items stay that nobody reads.
+pub async fn sweep(table: &Table, before: &ListHead, after: Option<&ListHead>) {
+    let kept = after.is_some_and(|after| after.base.name == before.base.name);
+    if !kept && remove(table, before).await.is_err() {
+        tracing::warn!("chunks of a list that nobody reads could not be deleted");
+    }
+}
+
+/// Writes a list anew, so that neither its base nor its log holds what it held before.
+pub async fn rewrite(table: &Table, head: &mut ListHead, elements: &Elements) -> Result<()> {
+    head.generation += 1;
+    head.base = put_base(table, elements, head.generation).await?;
+    Ok(())
+}
+
+/// Every element that is stored for a list, also one that an edit in the log took out; `None` if
+/// its base is gone, because there is a newer one.
+pub async fn stored(table: &Table, head: &ListHead) -> Result<Option<BTreeSet<Element>>> {
+    let base: Option<Elements> = table.chunks(&head.base.name, head.base.chunks).await?;
+    let Some(base) = base else {
+        return Ok(None);
+    };
+    let mut stored: BTreeSet<Element> = base.iter().cloned().collect();
+    for record in edits(table, head, head.base.generation).await? {
+        let added = record.edit.added.into_iter();
+        stored.extend(added.map(|entry| entry.into_parts().0));
+        stored.extend(record.edit.removed);
+    }
+    Ok(Some(stored))
+}
+
+/// Removes the base and the log of a list as it was before it was written anew.
+pub async fn remove(table: &Table, list: &ListHead) -> Result<()> {
+    table
+        .delete_chunks(&list.base.name, list.base.chunks)
+        .await?;
+    for generation in list.base.generation + 1..=list.generation {
+        table.delete(&edit_key(&list.id, generation)).await?;
+    }
+    Ok(())
+}
+
+/// Reads a list, starting from what is known of it.
+pub async fn load(
+    table: &Table,
+    name: &str,
+    known: Option<&List>,
+    now: Timestamp,
+) -> Result<Option<List>> {
+    for _ in 0..ATTEMPTS {
+        let Some(head) = table.get::<ListHead>(&list_head_key(name)).await? else {
+            return Ok(None);
+        };
+        if let Some(list) = at(table, &head, known, now).await? {
+            return Ok(Some(list));
+        }
+    }
+    Err(Error::internal("a list changes faster than it can be read"))
+}
+
+/// The list as of `head`; `None` if its base or edits are gone, because there is a newer base.
+pub async fn at(
+    table: &Table,
+    head: &ListHead,
+    known: Option<&List>,
+    now: Timestamp,
+) -> Result<Option<List>> {
+    let now = now.as_second();
+    let known = known.filter(|list| list.id == head.id && list.generation <= head.generation);
+    if let Some(list) = known.filter(|list| list.is_current(head, now)) {
+        return Ok(Some(list.clone()));
+    }
+    let recent = known.filter(|list| list.generation >= head.base.generation);
+    let (mut elements, from) = match recent {
+        Some(list) => ((*list.elements).clone(), list.generation),
+        None => match table.chunks(&head.base.name, head.base.chunks).await? {
+            Some(elements) => (elements, head.base.generation),
+            None => return Ok(None),
+        },
+    };
+    let edits = edits(table, head, from).await?;
+    if edits.len() as u64 != head.generation - from {
+        return Ok(None);
+    }
+    for record in edits {
+        record.edit.apply(&mut elements);
+    }
+    Ok(Some(List::new(head, elements, now)))
+}
+
+pub async fn edits(table: &Table, head: &ListHead, from: u64) -> Result<Vec<EditRecord>> {
+    if from == head.generation {
+        return Ok(Vec::new());
+    }
+    let after = edit_key(&head.id, from);
+    let range = Range::all(&after.pk).after(Some(&after.sk));
+    let mut edits: Vec<EditRecord> = table.query(range).await?;
+    edits.retain(|record| record.generation <= head.generation);
+    Ok(edits)
+}

@@ -1,0 +1,82 @@
+//! Models: a type, an event type, and versions.
+
+use protocol::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::change::Change;
+use crate::records::tags::Tags;
+use crate::table::{Key, Range, Record};
+
+pub const MODEL_PARTITION: &str = "model";
+
+/// What a model does, and so how it is trained.
+#[expect(clippy::enum_variant_names, reason = "the names of the API")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ModelType {
+    OnlineFraudInsights,
+    TransactionFraudInsights,
+    AccountTakeoverInsights,
+}
+
+impl ModelType {
+    pub const ALL: [Self; 3] = [
+        Self::OnlineFraudInsights,
+        Self::TransactionFraudInsights,
+        Self::AccountTakeoverInsights,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OnlineFraudInsights => "ONLINE_FRAUD_INSIGHTS",
+            Self::TransactionFraudInsights => "TRANSACTION_FRAUD_INSIGHTS",
+            Self::AccountTakeoverInsights => "ACCOUNT_TAKEOVER_INSIGHTS",
+        }
+    }
+}
+
+/// A model as stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Model {
+    pub model_id: String,
+    pub model_type: ModelType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    pub event_type_name: String,
+    /// The highest major version given out, so that none is given out twice.
+    pub last_major_version: u32,
+    pub created_time: String,
+    pub last_updated_time: String,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
+}
+
+impl Record for Model {
+    fn key(&self) -> Key {
+        model_key(self.model_type, &self.model_id)
+    }
+}
+
+pub fn model_key(model_type: ModelType, model_id: &str) -> Key {
+    Key::new(MODEL_PARTITION, format!("{}#{model_id}", model_type.name()))
+}
+
+/// The variable that holds a model's score.
+pub fn score_variable(model_id: &str) -> String {
+    format!("{model_id}_insightscore")
+}
+
+pub async fn all_models(change: &Change<'_>) -> Result<Vec<Model>> {
+    change.query(Range::all(MODEL_PARTITION)).await
+}
+
+/// The model with this id: it names a variable, so no two types share one.
+pub async fn find_model(change: &Change<'_>, model_id: &str) -> Result<Option<Model>> {
+    let keys = ModelType::ALL.map(|model_type| model_key(model_type, model_id));
+    Ok(change.many(&keys).await?.into_iter().next())
+}
+
+pub fn missing_model(model_id: &str) -> Error {
+    Error::not_found(format!("Model '{model_id}' does not exist."))
+}

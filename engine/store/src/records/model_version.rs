@@ -1,0 +1,373 @@
+//! Model versions, and the training jobs that make them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use model::LabelsAre;
+use protocol::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::account::Account;
+use crate::bundle::{BundleReference, BundledModel};
+use crate::change::Change;
+use crate::records::model::{ModelType, score_variable};
+use crate::records::tags::Tags;
+use crate::records::variable::Variable;
+use crate::table::{Key, Range, Record};
+
+pub const MODEL_VERSION_PARTITION: &str = "model-version";
+
+pub const TRAINING_JOBS: &str = "training-job";
+
+/// `1.0` is trained from nothing, `1.01` is that version trained again on other events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct VersionNumber {
+    pub major: u32,
+    pub minor: u32,
+}
+
+impl fmt::Display for VersionNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.minor {
+            0 => write!(f, "{}.0", self.major),
+            minor => write!(f, "{}.{minor:02}", self.major),
+        }
+    }
+}
+
+impl From<VersionNumber> for String {
+    fn from(number: VersionNumber) -> Self {
+        number.to_string()
+    }
+}
+
+impl TryFrom<String> for VersionNumber {
+    type Error = &'static str;
+
+    /// Reads `1.0`; `1.00` is the same version, and so are `1.1` and `1.01`.
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let expected = "a model version is a number such as 1.0";
+        let (major, minor) = text.split_once('.').ok_or(expected)?;
+        let number = |text: &str| text.parse().map_err(|_| expected);
+        Ok(Self {
+            major: number(major)?,
+            minor: number(minor)?,
+        })
+    }
+}
+
+/// Where a version is in its life, in the words of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ModelVersionStatus {
+    TrainingInProgress,
+    TrainingComplete,
+    TrainingCancelled,
+    Active,
+    Error,
+}
+
+impl fmt::Display for ModelVersionStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TrainingInProgress => "TRAINING_IN_PROGRESS",
+            Self::TrainingComplete => "TRAINING_COMPLETE",
+            Self::TrainingCancelled => "TRAINING_CANCELLED",
+            Self::Active => "ACTIVE",
+            Self::Error => "ERROR",
+        })
+    }
+}
+
+/// Where a version's events come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TrainingDataSource {
+    ExternalEvents,
+    IngestedEvents,
+}
+
+/// Which variables a version learns from, and which labels mean what.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrainingDataSchema {
+    pub model_variables: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_schema: Option<LabelSchema>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LabelSchema {
+    /// `FRAUD` and `LEGIT`, each with labels of the event type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_mapper: Option<BTreeMap<String, Vec<String>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlabeled_events_treatment: Option<UnlabeledEventsTreatment>,
+}
+
+/// What an event without a label counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum UnlabeledEventsTreatment {
+    Ignore,
+    Fraud,
+    Legit,
+    Auto,
+}
+
+/// A file of events.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalEvents {
+    pub data_location: String,
+    pub data_access_role_arn: String,
+}
+
+/// Stored events of a time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IngestedEvents {
+    pub ingested_events_time_window: TimeWindow,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TimeWindow {
+    pub start_time: String,
+    pub end_time: String,
+}
+
+/// The details of a training's data, in requests and answers.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrainingDetails {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_events_detail: Option<ExternalEvents>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingested_events_detail: Option<IngestedEvents>,
+}
+
+/// A model version as stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelVersion {
+    pub model_id: String,
+    pub model_type: ModelType,
+    pub model_version_number: VersionNumber,
+    pub event_type_name: String,
+    pub status: ModelVersionStatus,
+    pub training_data_source: TrainingDataSource,
+    pub training_data_schema: TrainingDataSchema,
+    #[serde(flatten)]
+    pub details: TrainingDetails,
+    pub last_updated_time: String,
+    pub created_time: String,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
+    /// The model, once it is trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Artifact>,
+    /// How the training ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<BundleReference>,
+}
+
+impl Record for ModelVersion {
+    fn key(&self) -> Key {
+        model_version_key(self.model_type, &self.model_id, self.model_version_number)
+    }
+}
+
+/// A training that is to be done, and who does it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrainingJob {
+    pub model_id: String,
+    pub model_type: ModelType,
+    pub model_version_number: VersionNumber,
+    /// The runner that has taken it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
+    /// Until when it is taken, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<i64>,
+    /// How far it is, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
+}
+
+impl TrainingJob {
+    pub fn version_key(&self) -> Key {
+        model_version_key(self.model_type, &self.model_id, self.model_version_number)
+    }
+}
+
+/// The trainings that are to be done.
+pub async fn training_jobs(account: &Account) -> Result<Vec<TrainingJob>> {
+    account.definitions.query(Range::all(TRAINING_JOBS)).await
+}
+
+impl Record for TrainingJob {
+    fn key(&self) -> Key {
+        Key::new(TRAINING_JOBS, self.version_key().sk)
+    }
+}
+
+pub fn model_version_prefix(model_type: ModelType, model_id: &str) -> String {
+    format!("{}#{model_id}#", model_type.name())
+}
+
+pub fn model_version_key(model_type: ModelType, model_id: &str, number: VersionNumber) -> Key {
+    let VersionNumber { major, minor } = number;
+    let prefix = model_version_prefix(model_type, model_id);
+    Key::new(
+        MODEL_VERSION_PARTITION,
+        format!("{prefix}{major:05}.{minor:02}"),
+    )
+}
+
+/// The key of a version as an ARN names it.
+pub fn parse_model_version_key(model_type: &str, model_id: &str, number: &str) -> Option<Key> {
+    let model_type = ModelType::ALL
+        .into_iter()
+        .find(|known| known.name() == model_type)?;
+    let number = VersionNumber::try_from(number.to_owned()).ok()?;
+    Some(model_version_key(model_type, model_id, number))
+}
+
+/// The versions of a model, oldest first.
+pub async fn versions_of_model(
+    change: &Change<'_>,
+    model_type: ModelType,
+    model_id: &str,
+) -> Result<Vec<ModelVersion>> {
+    let prefix = model_version_prefix(model_type, model_id);
+    change
+        .query(Range::all(MODEL_VERSION_PARTITION).prefix(&prefix))
+        .await
+}
+
+/// The version of the same model that a new one is to follow, with its artifact: the newest ACTIVE one, else the newest
+/// that is trained.
+pub async fn trained_before(
+    account: &Account,
+    new: &ModelVersion,
+) -> Result<Option<(VersionNumber, Artifact)>> {
+    let prefix = model_version_prefix(new.model_type, &new.model_id);
+    let range = Range::all(MODEL_VERSION_PARTITION).prefix(&prefix);
+    let versions: Vec<ModelVersion> = account.definitions.query(range).await?;
+    let trained = |version: ModelVersion| {
+        let is_active = version.status == ModelVersionStatus::Active;
+        Some((is_active, version.model_version_number, version.artifact?))
+    };
+    let newest = versions
+        .into_iter()
+        .filter(|version| version.model_version_number != new.model_version_number)
+        .filter_map(trained)
+        .max_by_key(|(is_active, number, _)| (*is_active, *number));
+    Ok(newest.map(|(_, number, artifact)| (number, artifact)))
+}
+
+impl ModelVersion {
+    pub fn job(&self) -> TrainingJob {
+        TrainingJob {
+            model_id: self.model_id.clone(),
+            model_type: self.model_type,
+            model_version_number: self.model_version_number,
+            worker: None,
+            lease_until: None,
+            progress: None,
+        }
+    }
+
+    /// Whether it was trained elsewhere: then it has no events.
+    pub fn is_imported(&self) -> bool {
+        let details = &self.details;
+        details.external_events_detail.is_none() && details.ingested_events_detail.is_none()
+    }
+
+    /// Whether labels may still change, if whoever asked for the version said so.
+    pub fn labels_are(&self) -> Option<LabelsAre> {
+        read_labels_tag(&self.tags).ok().flatten()
+    }
+
+    /// `scorer/1.0`, for the name of its artifact.
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.model_id, self.model_version_number)
+    }
+
+    /// What a detector version pins of it.
+    pub fn bundled(&self) -> BundledModel {
+        let name = score_variable(&self.model_id);
+        BundledModel {
+            version: VersionReference {
+                model_id: self.model_id.clone(),
+                model_type: self.model_type,
+                model_version_number: self.model_version_number,
+            },
+            score: Variable::score(name, &self.model_id, "").bundled(),
+            artifact: self.artifact.clone(),
+        }
+    }
+
+    /// `Version 1.0 of model 'm'`, as a sentence begins with it.
+    pub fn title(&self) -> String {
+        model_version_title(&self.model_id, self.model_version_number)
+    }
+}
+
+pub fn model_version_title(model_id: &str, number: VersionNumber) -> String {
+    format!("Version {number} of model '{model_id}'")
+}
+
+pub fn missing_model_version(model_id: &str, number: VersionNumber) -> Error {
+    Error::not_found(format!(
+        "{} does not exist.",
+        model_version_title(model_id, number)
+    ))
+}
+
+/// Names a model version, in requests and as detector versions store it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionReference {
+    pub model_id: String,
+    pub model_type: ModelType,
+    pub model_version_number: VersionNumber,
+}
+
+impl VersionReference {
+    pub fn key(&self) -> Key {
+        model_version_key(self.model_type, &self.model_id, self.model_version_number)
+    }
+
+    pub async fn find(&self, change: &Change<'_>) -> Result<ModelVersion> {
+        let found = change.get(&self.key()).await?;
+        found.ok_or_else(|| missing_model_version(&self.model_id, self.model_version_number))
+    }
+}
+
+/// The tag that says whether labels are `final` or `maturing`; without it the events do. The API has no member for it.
+pub const LABELS_TAG: &str = "fraudstream:labels";
+
+pub fn read_labels_tag(tags: &Tags) -> Result<Option<LabelsAre>> {
+    match tags.get(LABELS_TAG) {
+        None => Ok(None),
+        Some("final") => Ok(Some(LabelsAre::Final)),
+        Some("maturing") => Ok(Some(LabelsAre::Maturing)),
+        Some(_) => Err(Error::validation(format!(
+            "The tag '{LABELS_TAG}' of a model version says final or maturing."
+        ))),
+    }
+}
+
+/// Where a trained model is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// In the engine's bucket.
+    pub key: String,
+    /// Of its bytes, in hexadecimal digits.
+    pub sha256: String,
+}

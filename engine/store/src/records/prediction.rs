@@ -1,0 +1,135 @@
+//! Predictions: immutable snapshots of an event and of what was decided on it.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use protocol::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::account::Account;
+use crate::bundle::BundleReference;
+use crate::records::detector_version::DetectorVersionStatus;
+use crate::records::event::{StoredEvent, event_partition};
+use crate::table::{Item, Key, Range, failed, write_at};
+
+/// A prediction as stored.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Prediction {
+    #[serde(flatten)]
+    pub event: StoredEvent,
+    pub prediction_timestamp: String,
+    pub detector_id: String,
+    pub detector_version_id: String,
+    pub detector_version_status: DetectorVersionStatus,
+    pub version_bundle: BundleReference,
+    pub event_type_bundle: BundleReference,
+    pub verdicts: String,
+    /// What the version's models said.
+    #[serde(default, flatten)]
+    pub said: ModelAnswers,
+    /// Whether its event counts as stored: whether ingestion was ENABLED.
+    pub stored: bool,
+    /// Tells our own write, sent again by the SDK, from another's.
+    pub attempt: String,
+    /// The row of the job that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    pub gsi1pk: String,
+    pub gsi1sk: String,
+}
+
+/// What the models of a version said of an event.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelAnswers {
+    /// The score of each model; one that could not be computed is not there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub model_scores: BTreeMap<String, f64>,
+    /// The cells of each external model's answer, as they were, by variable; one that could not
+    /// tell of the event is not there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub external_model_outputs: BTreeMap<String, BTreeMap<String, String>>,
+    /// What the entity's history said of the event.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub history: String,
+}
+
+pub const PREDICTION_PREFIX: &str = "prediction#";
+
+impl Prediction {
+    pub fn key(&self) -> Key {
+        let StoredEvent {
+            event_type_name,
+            event_id,
+            ..
+        } = &self.event;
+        prediction_key(event_type_name, event_id, &self.prediction_timestamp)
+    }
+}
+
+pub fn prediction_key(event_type: &str, event_id: &str, timestamp: &str) -> Key {
+    Key::new(
+        event_partition(event_type, event_id),
+        format!("{PREDICTION_PREFIX}{timestamp}"),
+    )
+}
+
+/// Every prediction of an event, oldest first.
+pub async fn all_predictions(account: &Account, pk: &str) -> Result<Vec<Prediction>> {
+    account
+        .events
+        .query(Range::all(pk).prefix(PREDICTION_PREFIX))
+        .await
+}
+
+/// The newest prediction whose event counts as stored.
+pub async fn newest_stored_prediction(account: &Account, pk: &str) -> Result<Option<Prediction>> {
+    let newest = Range::all(pk).prefix(PREDICTION_PREFIX).newest_first();
+    let first: Vec<Prediction> = account.events.query(newest.clone().limit(1)).await?;
+    match first.into_iter().next() {
+        None => Ok(None),
+        Some(prediction) if prediction.stored => Ok(Some(prediction)),
+        Some(_) => {
+            let all: Vec<Prediction> = account.events.query(newest).await?;
+            Ok(all.into_iter().find(|prediction| prediction.stored))
+        }
+    }
+}
+
+/// Whether what is kept under this key is a prediction.
+pub fn is_prediction(sk: &str) -> bool {
+    sk.starts_with(PREDICTION_PREFIX)
+}
+
+/// Writes a prediction unless its time is taken; says whether it stands.
+pub async fn put_prediction(account: &Account, prediction: &Prediction) -> Result<bool> {
+    let item = write_at(&prediction.key(), prediction)?;
+    let request = account
+        .events
+        .client
+        .put_item()
+        .table_name(&account.events.name);
+    let request = request
+        .set_item(Some(item))
+        .condition_expression("attribute_not_exists(pk)")
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    let Err(error) = request.send().await else {
+        return Ok(true);
+    };
+    match error.as_service_error() {
+        Some(PutItemError::ConditionalCheckFailedException(taken)) => Ok(taken
+            .item()
+            .is_some_and(|item| attempt_of(item) == Some(&prediction.attempt))),
+        _ => Err(failed(error)),
+    }
+}
+
+pub fn attempt_of(item: &Item) -> Option<&String> {
+    item.get("attempt")
+        .and_then(|attempt: &AttributeValue| attempt.as_s().ok())
+}
+
+/// The shards of a day in the index of predictions.
+pub const PREDICTION_SHARDS: u8 = 8;

@@ -1,0 +1,122 @@
+//! Rule versions, which never change, and the highest version of each rule.
+
+use protocol::{Error, Result, text};
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::BundledVariable;
+use crate::change::Change;
+use crate::records::detector;
+use crate::records::tags::Tags;
+use crate::table::{Key, Range, Record};
+
+/// A rule version as stored. Its expression and outcomes never change.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleVersion {
+    pub detector_id: String,
+    pub rule_id: String,
+    pub rule_version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    pub expression: String,
+    pub language: String,
+    pub outcomes: Vec<String>,
+    pub lists: Vec<String>,
+    /// The variables of models that it speaks of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scores: Vec<BundledVariable>,
+    pub last_updated_time: String,
+    pub created_time: String,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
+}
+
+impl Record for RuleVersion {
+    fn key(&self) -> Key {
+        rule_key(&self.detector_id, &self.rule_id, self.rule_version)
+    }
+}
+
+/// The highest version number a rule has given out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleHead {
+    pub detector_id: String,
+    pub rule_id: String,
+    pub last_version: u32,
+}
+
+impl Record for RuleHead {
+    fn key(&self) -> Key {
+        rule_head_key(&self.detector_id, &self.rule_id)
+    }
+}
+
+pub fn rule_head_key(detector_id: &str, rule_id: &str) -> Key {
+    Key::new(format!("rule-head#{detector_id}"), rule_id)
+}
+
+pub fn rule_partition(detector_id: &str) -> String {
+    format!("rule#{detector_id}")
+}
+
+pub fn rule_key(detector_id: &str, rule_id: &str, version: u32) -> Key {
+    Key::new(
+        rule_partition(detector_id),
+        format!("{rule_id}#{}", text::padded(version)),
+    )
+}
+
+/// Every rule version of the account.
+pub async fn all_rules(change: &Change<'_>) -> Result<Vec<RuleVersion>> {
+    let mut rules = Vec::new();
+    for detector in detector::all_detectors(change).await? {
+        rules.extend(
+            change
+                .query::<RuleVersion>(Range::all(&rule_partition(&detector.detector_id)))
+                .await?,
+        );
+    }
+    Ok(rules)
+}
+
+/// Names a rule version, on the wire and as stored.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleReference {
+    pub detector_id: String,
+    pub rule_id: String,
+    pub rule_version: String,
+}
+
+impl RuleReference {
+    pub fn key(&self) -> Key {
+        rule_key(&self.detector_id, &self.rule_id, self.number())
+    }
+
+    /// The shape has checked that it is a number of at most five digits.
+    pub fn number(&self) -> u32 {
+        self.rule_version.parse().unwrap_or_default()
+    }
+
+    pub fn missing(&self) -> Error {
+        let Self {
+            detector_id,
+            rule_id,
+            rule_version,
+        } = self;
+        Error::not_found(format!(
+            "Version {rule_version} of rule '{rule_id}' of detector '{detector_id}' does not exist."
+        ))
+    }
+}
+
+impl RuleVersion {
+    pub fn reference(&self) -> RuleReference {
+        RuleReference {
+            detector_id: self.detector_id.clone(),
+            rule_id: self.rule_id.clone(),
+            rule_version: self.rule_version.to_string(),
+        }
+    }
+}

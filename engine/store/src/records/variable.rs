@@ -1,0 +1,75 @@
+//! Variables: what events, rules and models speak of.
+
+use ::rules::{Type, Value};
+use protocol::Error;
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::BundledVariable;
+use crate::records::tags::Tags;
+use crate::table::{Key, Record};
+
+/// A variable as stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Variable {
+    pub name: String,
+    pub data_type: String,
+    pub data_source: String,
+    pub default_value: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variable_type: Option<String>,
+    pub last_updated_time: String,
+    pub created_time: String,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
+}
+
+impl Record for Variable {
+    fn key(&self) -> Key {
+        variable_key(&self.name)
+    }
+}
+
+impl Variable {
+    /// The variable that a model's score is in.
+    pub fn score(name: String, model_id: &str, now: &str) -> Self {
+        Self {
+            name,
+            data_type: "FLOAT".to_owned(),
+            data_source: "MODEL_SCORE".to_owned(),
+            default_value: "0.0".to_owned(),
+            description: Some(format!("The score of model {model_id}, 0 to 1000.")),
+            variable_type: None,
+            last_updated_time: now.to_owned(),
+            created_time: now.to_owned(),
+            tags: Tags::default(),
+        }
+    }
+
+    /// As events, rules and models need it.
+    pub fn bundled(&self) -> BundledVariable {
+        BundledVariable {
+            name: self.name.clone(),
+            data_type: self.data_type.clone(),
+            default_value: self.default_value.clone(),
+        }
+    }
+}
+
+pub fn variable_key(name: &str) -> Key {
+    Key::new("variable", name)
+}
+
+pub fn missing_variable(name: &str) -> Error {
+    Error::not_found(format!("Variable '{name}' does not exist."))
+}
+
+/// The default as rules see it. An empty time stands for none.
+pub fn default_value(ty: Type, default: &str) -> Option<Value> {
+    if default.is_empty() && ty == Type::DateTime {
+        return Some(Value::Null);
+    }
+    Value::parse(ty, default).ok()
+}

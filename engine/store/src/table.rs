@@ -1,0 +1,304 @@
+//! Reading and writing items of one table.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::backoff::pause;
+use protocol::{Code, Error, Result};
+
+/// So many answers in a row that read nothing are a table that is throttled.
+const UNREAD_ROUNDS: u32 = 6;
+/// The pause before unread keys are asked for again, at first and at most.
+const UNREAD_PAUSE: [Duration; 2] = [Duration::from_millis(25), Duration::from_secs(1)];
+
+/// One item as the client sends and receives it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// Where an item is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    pub pk: String,
+    pub sk: String,
+}
+
+impl Key {
+    pub fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self {
+            pk: pk.into(),
+            sk: sk.into(),
+        }
+    }
+
+    /// Whether an item can have this key: DynamoDB refuses to look for an empty or a longer one,
+    /// and names that the model leaves unbounded come here as they are.
+    fn can_exist(&self) -> bool {
+        (1..=2048).contains(&self.pk.len()) && (1..=1024).contains(&self.sk.len())
+    }
+
+    pub fn attributes(&self) -> Item {
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        HashMap::from([
+            ("pk".to_owned(), text(&self.pk)),
+            ("sk".to_owned(), text(&self.sk)),
+        ])
+    }
+}
+
+/// Something that lives under one key.
+pub trait Record: Serialize + DeserializeOwned {
+    fn key(&self) -> Key;
+}
+
+/// The items of one partition to read, in order.
+#[derive(Clone, Debug)]
+pub struct Range<'a> {
+    pub pk: &'a str,
+    pub prefix: &'a str,
+    pub after: Option<&'a str>,
+    pub limit: usize,
+    pub newest_first: bool,
+}
+
+impl<'a> Range<'a> {
+    pub fn all(pk: &'a str) -> Self {
+        Self {
+            pk,
+            prefix: "",
+            after: None,
+            limit: usize::MAX,
+            newest_first: false,
+        }
+    }
+
+    pub fn prefix(self, prefix: &'a str) -> Self {
+        Self { prefix, ..self }
+    }
+
+    pub fn after(self, after: Option<&'a str>) -> Self {
+        Self { after, ..self }
+    }
+
+    pub fn limit(self, limit: usize) -> Self {
+        Self { limit, ..self }
+    }
+
+    pub fn newest_first(self) -> Self {
+        Self {
+            newest_first: true,
+            ..self
+        }
+    }
+}
+
+/// One table behind the DynamoDB client.
+#[derive(Clone, Debug)]
+pub struct Table {
+    pub client: Client,
+    pub name: String,
+}
+
+impl Table {
+    /// Reads one item, as it is now.
+    pub async fn get<R: DeserializeOwned>(&self, key: &Key) -> Result<Option<R>> {
+        self.item(key).await?.map(read).transpose()
+    }
+
+    pub async fn item(&self, key: &Key) -> Result<Option<Item>> {
+        if !key.can_exist() {
+            return Ok(None);
+        }
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()));
+        Ok(request
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(failed)?
+            .item)
+    }
+
+    /// Reads many items, each once, in any order; those that do not exist are left out.
+    pub async fn items(&self, keys: &[Key]) -> Result<Vec<Item>> {
+        let mut found = Vec::with_capacity(keys.len());
+        let mut once = HashSet::with_capacity(keys.len());
+        let keys = keys
+            .iter()
+            .filter(|key| key.can_exist() && once.insert(*key));
+        let keys: Vec<&Key> = keys.collect();
+        for hundred in keys.chunks(100) {
+            self.hundred(hundred, &mut found).await?;
+        }
+        Ok(found)
+    }
+
+    async fn hundred(&self, keys: &[&Key], found: &mut Vec<Item>) -> Result<()> {
+        let mut wanted: Vec<Item> = keys.iter().map(|key| key.attributes()).collect();
+        let mut fruitless = 0;
+        while !wanted.is_empty() {
+            let before = wanted.len();
+            let keys = KeysAndAttributes::builder()
+                .set_keys(Some(wanted))
+                .consistent_read(true);
+            let keys = keys.build().map_err(Error::internal)?;
+            let request = self.client.batch_get_item().request_items(&self.name, keys);
+            let output = request.send().await.map_err(failed)?;
+            found.extend(
+                output
+                    .responses
+                    .into_iter()
+                    .flatten()
+                    .flat_map(|(_, items)| items),
+            );
+            // What did not fit into a page of 16 MB, or what a throttled table did not read.
+            wanted = output
+                .unprocessed_keys
+                .into_iter()
+                .flatten()
+                .flat_map(|(_, k)| k.keys)
+                .collect();
+            if wanted.is_empty() {
+                break;
+            }
+            fruitless = if wanted.len() < before {
+                0
+            } else {
+                fruitless + 1
+            };
+            if fruitless >= UNREAD_ROUNDS {
+                tracing::error!(keys = wanted.len(), "BatchGetItem leaves keys unprocessed");
+                return Err(throttled());
+            }
+            pause(fruitless, UNREAD_PAUSE).await;
+        }
+        Ok(())
+    }
+
+    pub async fn many<R: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<R>> {
+        self.items(keys).await?.into_iter().map(read).collect()
+    }
+
+    /// Reads the items of a range as they are now.
+    pub async fn query<R: DeserializeOwned>(&self, range: Range<'_>) -> Result<Vec<R>> {
+        self.query_items(range)
+            .await?
+            .into_iter()
+            .map(read)
+            .collect()
+    }
+
+    pub async fn query_items(&self, range: Range<'_>) -> Result<Vec<Item>> {
+        let mut items = Vec::new();
+        let mut start = range.after.map(|sk| Key::new(range.pk, sk).attributes());
+        loop {
+            let limit = i32::try_from(range.limit.saturating_sub(items.len())).ok();
+            let mut request = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .consistent_read(true);
+            request =
+                request.expression_attribute_values(":pk", AttributeValue::S(range.pk.to_owned()));
+            request = if range.prefix.is_empty() {
+                request.key_condition_expression("pk = :pk")
+            } else {
+                let prefix = AttributeValue::S(range.prefix.to_owned());
+                let request = request.expression_attribute_values(":prefix", prefix);
+                request.key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            };
+            let request = request
+                .scan_index_forward(!range.newest_first)
+                .set_limit(limit);
+            let output = request
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(failed)?;
+            items.extend(output.items.unwrap_or_default());
+            start = output.last_evaluated_key;
+            if start.is_none() || items.len() >= range.limit {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// Writes one item, whatever was there.
+    pub async fn put(&self, item: Item) -> Result<()> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item));
+        request.send().await.map_err(failed).map(|_| ())
+    }
+
+    pub async fn delete(&self, key: &Key) -> Result<()> {
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()));
+        request.send().await.map_err(failed).map(|_| ())
+    }
+}
+
+/// A record as an item with its key.
+pub fn write<R: Record>(record: &R) -> Result<Item> {
+    write_at(&record.key(), record)
+}
+
+pub fn write_at(key: &Key, record: &impl Serialize) -> Result<Item> {
+    let mut item: Item =
+        serde_dynamo::aws_sdk_dynamodb_1::to_item(record).map_err(Error::internal)?;
+    item.extend(key.attributes());
+    Ok(item)
+}
+
+pub fn read<R: DeserializeOwned>(item: Item) -> Result<R> {
+    serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(|error| {
+        // The text of the error could quote a value.
+        tracing::error!("an item of the engine's tables does not read as what its key says");
+        Error::internal(format!("unreadable item: {}", kind(&error)))
+    })
+}
+
+fn kind<E>(_: &E) -> &'static str {
+    std::any::type_name::<E>()
+}
+
+fn throttled() -> Error {
+    let message = "Rate exceeded: the engine's tables are throttled. Try again.";
+    Error::new(Code::Throttling, message)
+}
+
+/// What a failed call to DynamoDB means for the client.
+pub fn failed<E>(error: SdkError<E>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let code = error.code().unwrap_or("no answer").to_owned();
+    tracing::error!(code, "DynamoDB refused a call");
+    let (code, message) = match code.as_str() {
+        "ThrottlingException"
+        | "ProvisionedThroughputExceededException"
+        | "RequestLimitExceeded" => return throttled().with_source(error),
+        "AccessDeniedException" => (
+            Code::AccessDenied,
+            "The engine may not use its tables.".to_owned(),
+        ),
+        "ResourceNotFoundException" => (
+            Code::InternalServer,
+            "The engine's tables do not exist. Create them first.".to_owned(),
+        ),
+        _ => return Error::internal(error),
+    };
+    Error::new(code, message).with_source(error)
+}
