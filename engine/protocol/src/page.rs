@@ -52,7 +52,10 @@ struct PageOutput<R> {
 }
 
 impl<R: Serialize> Serialize for PageOutput<R> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    fn serialize<S: serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
         use serde::ser::SerializeMap;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry(self.member, &self.page.rows)?;

@@ -39,6 +39,7 @@ impl S3Location {
     }
 
     /// The object `name` in this folder.
+    #[must_use]
     pub fn within(&self, name: &str) -> Self {
         let folder = self.key.trim_end_matches('/');
         let key = if folder.is_empty() {

@@ -30,13 +30,15 @@ pub struct Account {
 impl Account {
     /// The account over the tables that `client` reaches. Nothing is read yet.
     pub fn new(options: Options, client: Client) -> Self {
-        let table = |name: &String| Table {
-            client: client.clone(),
-            name: name.clone(),
-        };
         Self {
-            definitions: table(&options.definitions_table),
-            events: table(&options.events_table),
+            definitions: Table {
+                client: client.clone(),
+                name: options.definitions_table.clone(),
+            },
+            events: Table {
+                client,
+                name: options.events_table.clone(),
+            },
             write_lock: Mutex::new(()),
             changes: AtomicU64::new(0),
             options,

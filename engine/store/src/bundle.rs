@@ -4,6 +4,8 @@
 //! names of the bundles it was made with, so its rules can be shown as they were for as long as
 //! the prediction is kept.
 
+#![allow(missing_docs, reason = "fields are those of the API's shapes")]
+
 use rules::{Schema, Type, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -22,7 +22,9 @@ const WRITES_AT_ONCE: usize = 99;
 /// The revision of the definitions and how many of each kind there are.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ledger {
+    /// Grows by one with every change.
     pub revision: u64,
+    /// How many resources there are of each kind.
     pub counts: BTreeMap<String, i64>,
 }
 
@@ -33,6 +35,7 @@ impl Record for Ledger {
 }
 
 impl Ledger {
+    /// Where it is.
     pub fn key() -> Key {
         Key::new("ledger", "ledger")
     }
@@ -53,6 +56,7 @@ pub struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
+    /// Begins a change: reads the ledger.
     pub async fn begin(table: &'a Table, turn: MutexGuard<'a, ()>) -> Result<Self> {
         let ledger = table.get(&Ledger::key()).await?.unwrap_or_default();
         Ok(Self {
@@ -63,18 +67,22 @@ impl<'a> Change<'a> {
         })
     }
 
+    /// Reads one record.
     pub async fn get<R: DeserializeOwned>(&self, key: &Key) -> Result<Option<R>> {
         self.table.get(key).await
     }
 
+    /// Reads one item.
     pub async fn item(&self, key: &Key) -> Result<Option<Item>> {
         self.table.item(key).await
     }
 
+    /// Reads many records, each once, in any order.
     pub async fn many<R: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<R>> {
         self.table.many(keys).await
     }
 
+    /// Reads the records of a range.
     pub async fn query<R: DeserializeOwned>(&self, range: Range<'_>) -> Result<Vec<R>> {
         self.table.query(range).await
     }
@@ -85,15 +93,18 @@ impl<'a> Change<'a> {
         Ok(!self.table.query_items(range).await?.is_empty())
     }
 
+    /// Writes a record when the change is committed.
     pub fn put<R: Record>(&mut self, record: &R) -> Result<()> {
         self.writes.push(Write::Put(write(record)?));
         Ok(())
     }
 
+    /// Writes an item when the change is committed.
     pub fn put_item(&mut self, item: Item) {
         self.writes.push(Write::Put(item));
     }
 
+    /// Deletes an item when the change is committed.
     pub fn delete(&mut self, key: Key) {
         self.writes.push(Write::Delete(key));
     }

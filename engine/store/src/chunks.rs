@@ -45,6 +45,7 @@ impl Table {
         expand(&bytes).map(Some)
     }
 
+    /// Deletes a value that was written in `count` chunks.
     pub async fn delete_chunks(&self, name: &str, count: usize) -> Result<()> {
         for index in 0..count {
             self.delete(&key(name, index)).await?;

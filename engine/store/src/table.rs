@@ -23,11 +23,14 @@ pub type Item = HashMap<String, AttributeValue>;
 /// Where an item is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
+    /// The partition key.
     pub pk: String,
+    /// The sort key.
     pub sk: String,
 }
 
 impl Key {
+    /// The key with these two parts.
     pub fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
         Self {
             pk: pk.into(),
@@ -41,6 +44,7 @@ impl Key {
         (1..=2048).contains(&self.pk.len()) && (1..=1024).contains(&self.sk.len())
     }
 
+    /// The two key attributes, as requests carry them.
     pub fn attributes(&self) -> Item {
         let text = |value: &str| AttributeValue::S(value.to_owned());
         HashMap::from([
@@ -52,20 +56,27 @@ impl Key {
 
 /// Something that lives under one key.
 pub trait Record: Serialize + DeserializeOwned {
+    /// Where it is.
     fn key(&self) -> Key;
 }
 
 /// The items of one partition to read, in order.
 #[derive(Clone, Debug)]
 pub struct Range<'a> {
+    /// The partition.
     pub pk: &'a str,
+    /// What the sort keys begin with.
     pub prefix: &'a str,
+    /// The sort key after which it starts.
     pub after: Option<&'a str>,
+    /// How many items it has at most.
     pub limit: usize,
+    /// Whether it goes backwards.
     pub newest_first: bool,
 }
 
 impl<'a> Range<'a> {
+    /// The whole partition.
     pub fn all(pk: &'a str) -> Self {
         Self {
             pk,
@@ -76,18 +87,26 @@ impl<'a> Range<'a> {
         }
     }
 
+    /// Only sort keys that begin so.
+    #[must_use]
     pub fn prefix(self, prefix: &'a str) -> Self {
         Self { prefix, ..self }
     }
 
+    /// Only sort keys after this one.
+    #[must_use]
     pub fn after(self, after: Option<&'a str>) -> Self {
         Self { after, ..self }
     }
 
+    /// At most so many items.
+    #[must_use]
     pub fn limit(self, limit: usize) -> Self {
         Self { limit, ..self }
     }
 
+    /// The items in the opposite order.
+    #[must_use]
     pub fn newest_first(self) -> Self {
         Self {
             newest_first: true,
@@ -99,7 +118,9 @@ impl<'a> Range<'a> {
 /// One table behind the DynamoDB client.
 #[derive(Clone, Debug)]
 pub struct Table {
+    /// The client of DynamoDB.
     pub client: Client,
+    /// The name of the table.
     pub name: String,
 }
 
@@ -109,6 +130,7 @@ impl Table {
         self.item(key).await?.map(read).transpose()
     }
 
+    /// Reads one item as DynamoDB has it.
     pub async fn item(&self, key: &Key) -> Result<Option<Item>> {
         if !key.can_exist() {
             return Ok(None);
@@ -182,6 +204,7 @@ impl Table {
         Ok(())
     }
 
+    /// Reads many records, each once, in any order; those that do not exist are left out.
     pub async fn many<R: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<R>> {
         self.items(keys).await?.into_iter().map(read).collect()
     }
@@ -195,6 +218,7 @@ impl Table {
             .collect()
     }
 
+    /// Reads the items of a range as DynamoDB has them.
     pub async fn query_items(&self, range: Range<'_>) -> Result<Vec<Item>> {
         let mut items = Vec::new();
         let mut start = range.after.map(|sk| Key::new(range.pk, sk).attributes());
@@ -240,6 +264,7 @@ impl Table {
         request.send().await.map_err(failed).map(|_| ())
     }
 
+    /// Deletes one item, if it is there.
     pub async fn delete(&self, key: &Key) -> Result<()> {
         let request = self
             .client
@@ -255,6 +280,7 @@ pub fn write<R: Record>(record: &R) -> Result<Item> {
     write_at(&record.key(), record)
 }
 
+/// A record as an item under another key than its own.
 pub fn write_at(key: &Key, record: &impl Serialize) -> Result<Item> {
     let mut item: Item =
         serde_dynamo::aws_sdk_dynamodb_1::to_item(record).map_err(Error::internal)?;
@@ -262,6 +288,10 @@ pub fn write_at(key: &Key, record: &impl Serialize) -> Result<Item> {
     Ok(item)
 }
 
+/// An item as a record.
+///
+/// # Errors
+/// The item is not what its key says.
 pub fn read<R: DeserializeOwned>(item: Item) -> Result<R> {
     serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(|error| {
         // The text of the error could quote a value.

@@ -1,11 +1,9 @@
 //! Detector versions: pinned rules, and which of them decides.
 
 use std::collections::HashSet;
-use std::fmt;
 
-use crate::operations::external_models::find;
 use crate::operations::model_versions;
-use crate::operations::{Empty, external_models, models};
+use crate::operations::{Empty, external_models};
 use crate::services::Services;
 use crate::services::definition_cache::Compiled;
 use protocol::{Error, Result, text};
@@ -498,7 +496,7 @@ pub(crate) async fn update_status(services: &Services, input: UpdateStatus) -> R
             detector.active_version = Some(version.detector_version_id);
         }
         (DetectorVersionStatus::Active, DetectorVersionStatus::Inactive) => {
-            detector.active_version = None
+            detector.active_version = None;
         }
         (DetectorVersionStatus::Active, DetectorVersionStatus::Active)
         | (DetectorVersionStatus::Inactive, DetectorVersionStatus::Inactive) => {

@@ -1,6 +1,6 @@
 //! Event types: which variables, entities and labels an event has.
 
-use crate::operations::{ByName, Empty, detector_versions, entity_types, labels};
+use crate::operations::{ByName, Empty, entity_types, labels};
 use crate::services::Services;
 use crate::services::statistics::Totals;
 use ::rules::Rule;
@@ -23,7 +23,7 @@ use store::records::simple_resource::{SimpleResource, simple_resource_key};
 use store::records::tags::{Tag, Tags};
 use store::records::variable::Variable;
 use store::records::variable::variable_key;
-use store::table::{Item, Key};
+use store::table::Key;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,4 +1,4 @@
-//! StoreOutcome events and their labels.
+//! Stored events and their labels.
 //!
 //! An event's partition holds what `SendEvent` stored, one snapshot per prediction, and the
 //! label. The event is the newest of the first two; the label is an item of its own, so that
@@ -11,11 +11,8 @@ use crate::event_check::{check_entities, row};
 use crate::operations::Empty;
 use crate::services::Services;
 use crate::services::statistics::Count;
-use ::rules::Value;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use event::Timestamp;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use protocol::{Error, Result, text};
 use serde::{Deserialize, Serialize};
 use store::bundle::EventTypeBundle;

@@ -3,7 +3,7 @@
 use crate::operations::{Empty, detector_versions};
 use crate::services::Services;
 use crate::services::external_models::Template;
-use protocol::page::{Page, Paging, output};
+use protocol::page::{Page, Paging};
 use protocol::{Code, Error, Result, page, text};
 use serde::{Deserialize, Serialize};
 use store::bundle::{BundledExternalModel, BundledVariable};

@@ -3,7 +3,6 @@
 //! The operations write down what is to be done and show how far it is; [`crate::jobs`] does it,
 //! in another process if need be.
 
-use crate::event_check::row;
 use crate::operations::Empty;
 use crate::services::Services;
 use protocol::page::{Page, Paging};

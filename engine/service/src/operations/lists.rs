@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::event_check::row;
-use crate::operations::{ByName, Empty, variables};
+use crate::operations::{ByName, Empty};
 use crate::services::Services;
 use protocol::page::{Page, Paging};
 use protocol::page_token::Scope;

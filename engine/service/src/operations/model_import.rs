@@ -1,6 +1,5 @@
 //! A model that was trained elsewhere as a version of a model here. Amazon's API has no operation for it.
 
-use crate::operations::detector_versions;
 use crate::operations::model_versions;
 use crate::operations::model_versions::next_major;
 use crate::operations::training_result::Outcome;

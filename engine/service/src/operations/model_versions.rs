@@ -4,16 +4,15 @@
 //! `TRAINING_COMPLETE` ⇄ `ACTIVE`. No operation trains: they also run in functions. A version
 //! in training has a job beside it, for whoever does.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fmt;
+use std::collections::HashSet;
 
 use crate::event_check::parse_request_time;
 use crate::operations::models::Reference;
 use crate::operations::models::of_request;
 use crate::operations::training_result::{Outcome, TrainingResult, TrainingResultV2};
-use crate::operations::{Empty, event_types, events};
+use crate::operations::{Empty, event_types};
 use crate::services::Services;
-use model::{LabelsAre, Level, Message};
+use model::{Level, Message};
 use protocol::page::{Page, Paging};
 use protocol::s3_location::S3Location;
 use protocol::{Error, Result, page, text};
@@ -35,7 +34,7 @@ use store::records::model_version::{
 use store::records::tags::{Tag, Tags};
 use store::records::variable::{Variable, variable_key};
 use store::table::Record as _;
-use store::table::{Item, Key, Range};
+use store::table::{Key, Range};
 
 /// Versions that can score; the ledger counts them against the quota.
 const DEPLOYED: &str = "deployed model version";

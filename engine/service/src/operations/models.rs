@@ -1,7 +1,6 @@
 //! Models: a type, an event type, and versions that were trained on its events.
 
-use crate::operations::external_models::find;
-use crate::operations::{Empty, detector_versions, variables};
+use crate::operations::{Empty, variables};
 use crate::services::Services;
 use protocol::page::{Page, Paging};
 use protocol::{Error, Result, page, text};
@@ -9,15 +8,10 @@ use serde::{Deserialize, Serialize};
 use store::change::Change;
 use store::listing::Listing;
 use store::records::event_type::{EventType, event_type_key};
-use store::records::job::Job;
 use store::records::model::{
     MODEL_PARTITION, Model, ModelType, find_model, missing_model, model_key, score_variable,
 };
 use store::records::model_version::versions_of_model;
-use store::records::model_version::{
-    LabelSchema, ModelVersion, TimeWindow, TrainingDataSource, UnlabeledEventsTreatment,
-    VersionReference,
-};
 use store::records::tags::{Tag, Tags};
 use store::records::variable::{Variable, variable_key};
 

@@ -4,18 +4,14 @@
 //! writes. A day is noted once it has a prediction, so that days without any cost nothing.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use crate::event_check::parse_request_time;
-use crate::operations::events;
-use crate::operations::variables::add;
 use crate::predict;
 use crate::predict::explain::explanation;
 use crate::predict::fill_model_answers;
 use crate::predict::verdicts::{self as letters, matched};
 use crate::services::Services;
 use crate::services::definition_cache::Compiled;
-use crate::services::external_models::value;
 use crate::services::prediction_index::index_partition;
 use crate::services::prediction_index::index_sort_key;
 use crate::services::{entity_history, external_models};

@@ -27,7 +27,7 @@ pub(crate) struct TagResource {
 pub(crate) async fn tag(services: &Services, input: TagResource) -> Result<Empty> {
     let added = Tags::new(input.tags)?;
     edit(services, &input.resource, |tags| {
-        tags.extend(added.0.clone())
+        tags.extend(added.0.clone());
     })
     .await
 }

@@ -4,7 +4,6 @@ use crate::services::entity_history;
 use model::{Importance, Logins, Message, Report, ThresholdRow};
 use serde::{Deserialize, Serialize};
 use store::records::model::ModelType;
-use store::table::Item;
 
 /// How a training ended, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use crate::operations::{ByName, Empty, event_types};
 use crate::services::Services;
-use ::rules::{Type, Value};
+use ::rules::Type;
 use event::VariableName;
 use protocol::page::{Page, Paging};
 use protocol::variable_types::VARIABLE_TYPES;

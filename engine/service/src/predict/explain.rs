@@ -2,7 +2,6 @@
 
 use crate::predict::FIRST_LOGIN;
 use crate::services::Services;
-use crate::services::external_models::value;
 use crate::services::model_cache::Unusable;
 use crate::services::{entity_history, model_cache};
 use event::Timestamp;

@@ -5,15 +5,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::operations::events;
 use crate::services::Services;
 use crate::services::definition_cache::{Compiled, Ready};
 use crate::services::entity_history::Seen;
 use crate::services::external_models::DataBlob;
 use crate::services::statistics::Count;
 use ::rules::{Rule, Value, Verdict};
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use event::Timestamp;
 use futures::future::{try_join, try_join_all};
 use jiff::SignedDuration;
@@ -27,7 +24,6 @@ use store::records::model_version::VersionReference;
 use store::records::prediction::{
     ModelAnswers, PREDICTION_SHARDS, Prediction, all_predictions, put_prediction,
 };
-use store::table::Item;
 use uuid::Uuid;
 
 pub(crate) mod explain;
@@ -35,7 +31,7 @@ mod response_header;
 pub(crate) mod verdicts;
 
 use crate::event_check::{check_entities, invalid_time, row as event_row};
-use crate::predict::verdicts::{matched, with};
+use crate::predict::verdicts::matched;
 use crate::services::prediction_index::{index_partition, index_sort_key};
 use crate::services::{entity_history, external_models, model_cache};
 pub(crate) use explain::explain;

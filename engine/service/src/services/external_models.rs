@@ -13,10 +13,9 @@ use aws_sdk_sagemakerruntime::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
 use aws_sdk_sagemakerruntime::primitives::Blob;
 use protocol::{Code, Error, Result};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use store::bundle::{BundledExternalModel, BundledVariable, EventTypeBundle};
 use store::records::external_model::{InputFormat, OutputConfiguration, OutputFormat};
-use store::table::write;
 
 /// The media type that an endpoint is asked to answer in.
 fn accepted_type(output: &OutputConfiguration) -> &'static str {
@@ -457,9 +456,7 @@ mod tests {
         };
         let json = format!(r#"{{"format":"{format}","{member}":{map}}}"#);
         let output: OutputConfiguration = serde_json::from_str(&json).unwrap();
-        let got = output
-            .read(answer)
-            .map(|cells| serde_json::to_string(&cells).unwrap());
+        let got = read_answer(&output, answer).map(|cells| serde_json::to_string(&cells).unwrap());
         assert_eq!(got.as_deref().unwrap_or("unreadable"), want);
     }
 

@@ -15,7 +15,6 @@ use aws_sdk_s3::primitives::ByteStream;
 use model::{ArtifactError, Model};
 use protocol::Error;
 use protocol::{Result, text};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use store::records::model_version::Artifact;
 use thiserror::Error;

@@ -1,8 +1,6 @@
 //! A batch prediction: every row of a file is judged, and comes back with what was said of it.
 
-use crate::operations;
 use crate::predict::predict_for_job;
-use crate::services::forgotten::refused;
 use crate::services::statistics::Count;
 use crate::work::AT_ONCE;
 use crate::work::csv::read;
@@ -15,7 +13,6 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use protocol::{Code, Error, Result};
 use serde_json::Value;
 use store::records::job::{JobDetector, JobPhase};
-use store::table::Item;
 
 /// 1 GB, the guide's limit of a batch prediction.
 const LARGEST: u64 = 1_000_000_000;

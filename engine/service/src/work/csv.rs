@@ -13,12 +13,9 @@ use crate::work::Stop;
 use crate::work::source::{Broken, Source};
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use event::Timestamp;
-use protocol::fuzz::request;
 use protocol::{Error, Result, text};
 use serde_json::{Map, Value};
 use store::bundle::{BundledVariable, EventTypeBundle};
-use store::records::prediction::Prediction;
-use store::records::variable::Variable;
 use tokio::sync::mpsc;
 
 /// A longer row is taken for a quote that was never closed: reading on would fill the memory.

@@ -3,13 +3,11 @@
 use std::io::{self, Read};
 
 use crate::work::Stop;
-use crate::work::import::open;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use bytes::{Buf as _, Bytes};
 use protocol::s3_location::S3Location;
 use protocol::{Error, Result};
-use store::table::read;
 use tokio::runtime::Handle;
 
 /// What is read at once, and so about what a job holds of its input.

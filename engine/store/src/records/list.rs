@@ -133,6 +133,10 @@ impl FromIterator<Element> for Elements {
 }
 
 impl Elements {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn len(&self) -> usize {
         self.0.len()
     }

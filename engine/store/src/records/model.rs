@@ -10,7 +10,6 @@ use crate::table::{Key, Range, Record};
 pub const MODEL_PARTITION: &str = "model";
 
 /// What a model does, and so how it is trained.
-#[expect(clippy::enum_variant_names, reason = "the names of the API")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ModelType {

@@ -7,7 +7,6 @@ use crate::event_check::parse_request_time;
 use crate::predict;
 use crate::services::Services;
 use crate::services::entity_history;
-use crate::services::external_models::value;
 use crate::work::Stop as JobStop;
 use crate::work::source::Source;
 use crate::work::training::Stop;
@@ -19,7 +18,6 @@ use event::Timestamp;
 use model::{
     Dataset, Label, LabelsAre, Level, Message, Options, Row, Unlabelled, Variable, VariableType,
 };
-use protocol::text::seconds;
 use protocol::{Error, Result};
 use store::records::entity_history::history_entity;
 use store::records::entity_history::is_nobody;

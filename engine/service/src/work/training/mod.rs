@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::operations::model_versions::finish;
-use crate::operations::training_result::{Outcome, TrainingResult, TrainingResultV2};
+use crate::operations::training_result::Outcome;
 use crate::work::as_they_come;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;

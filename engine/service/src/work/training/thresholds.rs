@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use crate::operations::detector_versions::rules_over;
 use crate::services::Services;
-use crate::services::external_models::told;
 use crate::work::training::message;
 use model::history::Histories;
 use model::{Dataset, Level, Message, Model};
