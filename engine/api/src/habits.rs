@@ -12,7 +12,8 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use event::Timestamp;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use model::history::{self, Histories, Profile, Watched};
+use model::Histories;
+use model::history::{self, Profile, Watched};
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::EventTypeBundle;

@@ -5,13 +5,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::features::crosses::Cross;
 use crate::features::linear::{Bucket, Linear};
 use crate::features::rates::{Known, Table};
-use crate::features::reading::Reading;
-use crate::features::{Cross, Encoder, Feature, VariableEncoder};
+use crate::features::variable_encoder::VariableEncoder;
+use crate::features::{Encoder, Feature};
 use crate::history::Watched;
 use crate::model::{Encoding, Model, Scale};
 use crate::trees::{self, Forest};
+use crate::value_reader::Reading;
 use crate::variable::Variable;
 
 /// What every artifact begins with. The last character is the version of the format.

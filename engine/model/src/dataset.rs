@@ -1,11 +1,11 @@
 //! Labelled events as columns, as they come from a file or from the store.
 
-use rustc_hash::FxHashMap;
 use thiserror::Error;
 
 use crate::history::{Event, Watched};
+use crate::parse;
+use crate::texts::Texts;
 use crate::variable::{Variable, VariableType};
-use crate::written;
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -89,61 +89,6 @@ pub(crate) enum Column {
     Texts(Texts),
 }
 
-/// Texts, each distinct one kept once.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Texts {
-    /// For each row the place of its text, [`Texts::MISSING`] if it has none.
-    pub codes: Vec<u32>,
-    joined: String,
-    ends: Vec<usize>,
-    places: FxHashMap<u64, u32>,
-}
-
-impl Texts {
-    pub const MISSING: u32 = u32::MAX;
-
-    pub fn push(&mut self, text: Option<&str>) {
-        let code = text.map_or(Self::MISSING, |text| self.code(text));
-        self.codes.push(code);
-    }
-
-    fn code(&mut self, text: &str) -> u32 {
-        let mut hash = crate::features::hash(text.as_bytes());
-        loop {
-            match self.places.get(&hash) {
-                None => {
-                    let place = u32::try_from(self.ends.len()).unwrap_or(Self::MISSING);
-                    self.joined.push_str(text);
-                    self.ends.push(self.joined.len());
-                    self.places.insert(hash, place);
-                    return place;
-                }
-                Some(&place) if self.get(place as usize) == text => return place,
-                Some(_) => hash = hash.wrapping_add(1),
-            }
-        }
-    }
-
-    /// How many distinct texts there are.
-    pub fn distinct(&self) -> usize {
-        self.ends.len()
-    }
-
-    pub fn get(&self, place: usize) -> &str {
-        let start = if place == 0 { 0 } else { self.ends[place - 1] };
-        &self.joined[start..self.ends[place]]
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        (0..self.distinct()).map(|place| self.get(place))
-    }
-
-    pub fn row(&self, row: usize) -> Option<&str> {
-        let code = self.codes[row];
-        (code != Self::MISSING).then(|| self.get(code as usize))
-    }
-}
-
 impl Dataset {
     /// An empty data set of these variables. A variable of type `FRAUD_LABEL` is never a feature.
     pub fn new(variables: Vec<Variable>) -> Self {
@@ -196,10 +141,10 @@ impl Dataset {
             return Err(RowError::Full);
         }
         for (column, value) in self.columns.iter_mut().zip(row.values) {
-            let value = value.and_then(written::present);
+            let value = value.and_then(parse::present);
             match column {
                 Column::Numbers { values, unreadable } => {
-                    let number = value.and_then(written::number);
+                    let number = value.and_then(parse::number);
                     *unreadable += usize::from(value.is_some() && number.is_none());
                     values.push(number.unwrap_or(f64::NAN));
                 }

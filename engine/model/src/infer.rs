@@ -3,9 +3,9 @@
 use rustc_hash::FxHashSet;
 use serde::Serialize;
 
-use crate::features::looks;
+use crate::parse;
+use crate::text_shape;
 use crate::variable::VariableType;
-use crate::written;
 
 /// A column and what it is taken for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,7 +28,7 @@ struct Values<'a> {
 
 impl<'a> Values<'a> {
     fn new(values: impl Iterator<Item = Option<&'a str>>) -> Self {
-        let present: Vec<&str> = values.flatten().filter_map(written::present).collect();
+        let present: Vec<&str> = values.flatten().filter_map(parse::present).collect();
         Self {
             distinct: present.iter().copied().collect(),
             present,
@@ -85,21 +85,26 @@ fn guess(name: &str, values: &Values<'_>) -> (Option<VariableType>, String) {
         return (None, "no values".to_owned());
     }
     let looks_like: [Look; 5] = [
-        (T::IpAddress, "values are IP addresses", 0.9, looks::is_ip),
+        (
+            T::IpAddress,
+            "values are IP addresses",
+            0.9,
+            text_shape::is_ip,
+        ),
         (
             T::EmailAddress,
             "values are e-mail addresses",
             0.9,
-            looks::is_email,
+            text_shape::is_email,
         ),
         (
             T::UserAgent,
             "values are user agents",
             0.8,
-            looks::is_user_agent,
+            text_shape::is_user_agent,
         ),
-        (T::DateTime, "values are dates", 0.95, looks::is_date),
-        (T::FreeFormText, "values are URLs", 0.7, looks::is_url),
+        (T::DateTime, "values are dates", 0.95, text_shape::is_date),
+        (T::FreeFormText, "values are URLs", 0.7, text_shape::is_url),
     ];
     for (kind, why, share, looks) in looks_like {
         if values.share(looks) >= share {
@@ -111,7 +116,7 @@ fn guess(name: &str, values: &Values<'_>) -> (Option<VariableType>, String) {
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty())
         .collect();
-    let numeric = values.share(|text| written::number(text).is_some());
+    let numeric = values.share(|text| parse::number(text).is_some());
     let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
     if let Some((kind, why)) = by_name(&words, values, numeric) {
@@ -169,7 +174,7 @@ fn is_identifier(words: &[&str], values: &Values<'_>) -> bool {
             .parse::<i64>()
             .is_ok()
     });
-    let tokens = values.share(|text| looks::is_token(text) && text.len() >= 24);
+    let tokens = values.share(|text| text_shape::is_token(text) && text.len() >= 24);
     (named && whole > 0.98) || tokens > 0.95
 }
 
@@ -180,12 +185,12 @@ fn by_name(
 ) -> Option<(VariableType, &'static str)> {
     use VariableType as T;
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
-    if has(&["ip", "ipaddress"]) && values.share(|text| looks::ip(text).is_some()) > 0.9 {
+    if has(&["ip", "ipaddress"]) && values.share(|text| text_shape::ip(text).is_some()) > 0.9 {
         return Some((T::IpAddress, "named so, addresses as numbers"));
     }
     let to_parcel = has(&["shipping", "ship", "delivery", "recipient"]);
     let either = |billing, shipping| if to_parcel { shipping } else { billing };
-    if has(&["phone", "telephone", "mobile", "tel"]) && values.share(looks::is_phone) > 0.8 {
+    if has(&["phone", "telephone", "mobile", "tel"]) && values.share(text_shape::is_phone) > 0.8 {
         let kind = if to_parcel {
             T::ShippingPhone
         } else if has(&["billing"]) {

@@ -11,28 +11,33 @@ mod dataset;
 mod features;
 #[doc(hidden)]
 pub mod fuzz;
+mod hash;
+mod histories;
 pub mod history;
 pub mod import;
 mod infer;
-mod logins;
 mod maturity;
-mod messages;
 pub mod metrics;
 mod model;
+mod parse;
+mod text_shape;
+mod texts;
 mod train;
 pub mod trees;
+mod value_reader;
 mod variable;
-mod written;
 
 pub use artifact::ArtifactError;
 pub use calibration::{Calibration, Curve};
 pub use dataset::{Dataset, Label, Row, RowError};
 pub use features::Feature;
+pub use histories::Histories;
 pub use infer::{Inferred, infer};
-pub use logins::Logins;
 pub use maturity::{LabelsAre, Maturity, Unlabelled};
-pub use messages::{Level, Message};
 pub use model::{Attribution, EVENT_TIME, Explanation, Impact, Importance, Model, Score};
-pub use train::{ModelType, Options, Progress, Report, Stage, ThresholdRow, TrainError, train};
+pub use parse::{date, has_day_first, number, present};
+pub use train::{
+    Level, Logins, Message, ModelType, Options, Progress, Report, Stage, ThresholdRow, TrainError,
+    train,
+};
 pub use variable::{UnknownVariableType, Variable, VariableType};
-pub use written::{date, has_day_first, number, present};

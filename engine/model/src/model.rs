@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::calibration::Calibration;
 use crate::features::{Encoder, Feature};
 use crate::history::Watched;
+use crate::parse;
 use crate::trees::Forest;
 use crate::variable::{Variable, VariableType};
-use crate::written;
 
 /// What explanations call the event's time.
 pub const EVENT_TIME: &str = "EVENT_TIMESTAMP";
@@ -294,8 +294,8 @@ impl Model {
                         .get(at)
                         .copied()
                         .flatten()
-                        .and_then(written::present)
-                        .and_then(written::number)
+                        .and_then(parse::present)
+                        .and_then(parse::number)
                 };
                 out.clear();
                 out.extend((0..variables.len()).map(|at| number(at).unwrap_or(f64::NAN)));

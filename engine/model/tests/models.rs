@@ -4,7 +4,8 @@
 
 use std::ops::ControlFlow;
 
-use model::history::{Histories, Watched};
+use model::Histories;
+use model::history::Watched;
 use model::{
     ArtifactError, Attribution, Dataset, Label, LabelsAre, Model, Options, Report, Row, TrainError,
     Unlabelled, Variable, VariableType, train,

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use model::history::Histories;
+use model::Histories;
 use model::{Level, Message, Progress, Stage, TrainError};
 
 pub(crate) use result::{Outcome, TrainingResult, TrainingResultV2};

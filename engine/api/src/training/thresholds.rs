@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::history::Histories;
+use model::Histories;
 use model::{Dataset, Level, Message, Model};
 
 use super::message;

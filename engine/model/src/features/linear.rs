@@ -6,8 +6,8 @@
 
 use rayon::prelude::*;
 
-use super::hash_step;
 use super::plan::Plan;
+use crate::hash::{hash_step, mix};
 
 /// Longest table: 2¹⁸ weights of two bytes.
 const MOST_BITS: u32 = 18;
@@ -295,7 +295,7 @@ fn learn(
     let keep_one_in = ((rows.len() - fraud) / most_rows.max(1) + 1) as u64;
     let mut order: Vec<(u64, u32)> = rows
         .iter()
-        .map(|row| (super::mix(u64::from(*row) ^ seed), *row))
+        .map(|row| (mix(u64::from(*row) ^ seed), *row))
         .filter(|(hash, row)| labels[*row as usize] || (hash >> 20).is_multiple_of(keep_one_in))
         .collect();
     order.sort_unstable();

@@ -39,6 +39,18 @@ pub(crate) enum Step {
     Encode(u32),
 }
 
+/// The rows that features are learnt from, or only given to.
+pub(crate) struct Examples<'a> {
+    /// Their places in the data set.
+    pub rows: &'a [u32],
+    /// Whether each is fraud.
+    pub labels: &'a [bool],
+    /// What each may see of the others.
+    pub plan: &'a Plan,
+    /// Chooses the order in which the linear model of texts learns.
+    pub seed: u64,
+}
+
 impl Plan {
     /// Blocks by time. `times` ascend; `known` is when each label was known; rows from `held_out_from` on are
     /// held out.

@@ -9,11 +9,9 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-mod replay;
-mod watched;
+mod tracked_fields;
 
-pub use replay::Histories;
-pub use watched::{HistoryFeature, Watched};
+pub use tracked_fields::{HistoryFeature, Watched};
 
 /// Events that are kept whole.
 pub const RECENT: usize = 40;

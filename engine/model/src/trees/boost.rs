@@ -2,7 +2,6 @@
 //!
 //! The same matrix, options and seed give the same forest, whatever the number of threads.
 
-use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
 use rayon::prelude::*;
@@ -11,67 +10,12 @@ use super::binned::Binned;
 use super::grow::{Grower, Tree};
 use super::histogram::{self, Scale, Sums};
 pub use super::metric::StopMetric;
+pub use super::options::Options;
 use super::{Error, Forest};
+use crate::hash::split_mix;
 
 /// Rows that are worth a thread of their own; sums over such chunks are added in their order.
 const ROWS_PER_TASK: usize = 8192;
-
-/// How to train. The defaults are LightGBM's, except for more and smaller steps.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Options {
-    /// The most trees.
-    pub trees: usize,
-    /// What each tree's leaves are multiplied by, above 0 and at most 1.
-    pub learning_rate: f64,
-    /// The most leaves of a tree, at least 2.
-    pub max_leaves: usize,
-    /// The most splits between the root and a leaf, if there is a limit.
-    pub max_depth: Option<usize>,
-    /// The fewest rows of a leaf. As in LightGBM, a side's rows are estimated by its hessians.
-    pub min_rows: usize,
-    /// The smallest sum of hessians of a leaf.
-    pub min_child_hessian: f64,
-    /// By how much a leaf's gradient is drawn to zero.
-    pub lambda_l1: f64,
-    /// What is added to a leaf's hessian.
-    pub lambda_l2: f64,
-    /// What a split must gain.
-    pub min_gain: f64,
-    /// The share of the columns that a tree may look at, above 0 and at most 1.
-    pub feature_fraction: f64,
-    /// The share of the training rows that a tree sees, above 0 and at most 1.
-    pub row_fraction: f64,
-    /// What is watched on the stop rows.
-    pub stop_metric: StopMetric,
-    /// After how many trees without a better measure training stops.
-    pub patience: usize,
-    /// Chooses the columns and rows of each tree.
-    pub seed: u64,
-    /// The number of threads; without it, all that `rayon` has.
-    pub threads: Option<NonZeroUsize>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            trees: 300,
-            learning_rate: 0.05,
-            max_leaves: 31,
-            max_depth: None,
-            min_rows: 20,
-            min_child_hessian: 1e-3,
-            lambda_l1: 0.0,
-            lambda_l2: 0.0,
-            min_gain: 0.0,
-            feature_fraction: 1.0,
-            row_fraction: 1.0,
-            stop_metric: StopMetric::default(),
-            patience: 30,
-            seed: 0,
-            threads: None,
-        }
-    }
-}
 
 /// Told after each tree.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -175,62 +119,6 @@ pub fn train(
     let trees = trees.iter().map(Vec::as_slice);
     let forest = Forest::new(matrix.columns(), training.base, trees)?;
     Ok(Trained { forest, measures })
-}
-
-impl Options {
-    fn check(&self) -> Result<(), Error> {
-        let share = |value: f64| value > 0.0 && value <= 1.0;
-        let positive = |value: f64| value >= 0.0 && value.is_finite();
-        let above = "above 0 and at most 1";
-        let least = "a number of at least 0";
-        #[expect(clippy::cast_precision_loss, reason = "for the error's text")]
-        let rules = [
-            ("trees", self.trees as f64, self.trees >= 1, "at least 1"),
-            (
-                "max_leaves",
-                self.max_leaves as f64,
-                self.max_leaves >= 2,
-                "at least 2",
-            ),
-            (
-                "patience",
-                self.patience as f64,
-                self.patience >= 1,
-                "at least 1",
-            ),
-            (
-                "learning_rate",
-                self.learning_rate,
-                share(self.learning_rate),
-                above,
-            ),
-            (
-                "feature_fraction",
-                self.feature_fraction,
-                share(self.feature_fraction),
-                above,
-            ),
-            (
-                "row_fraction",
-                self.row_fraction,
-                share(self.row_fraction),
-                above,
-            ),
-            (
-                "min_child_hessian",
-                self.min_child_hessian,
-                positive(self.min_child_hessian),
-                least,
-            ),
-            ("lambda_l1", self.lambda_l1, positive(self.lambda_l1), least),
-            ("lambda_l2", self.lambda_l2, positive(self.lambda_l2), least),
-            ("min_gain", self.min_gain, positive(self.min_gain), least),
-        ];
-        match rules.into_iter().find(|(_, _, holds, _)| !holds) {
-            Some((name, value, _, rule)) => Err(Error::Option { name, value, rule }),
-            None => Ok(()),
-        }
-    }
 }
 
 /// What a row of the matrix is for.
@@ -480,20 +368,12 @@ struct Chance(u64);
 
 impl Chance {
     fn new(seed: u64, tree: usize) -> Self {
-        Self(mix(mix(seed) ^ tree as u64))
+        Self(split_mix(split_mix(seed) ^ tree as u64))
     }
 
     /// A number in `[0, 1)`.
     #[expect(clippy::cast_precision_loss, reason = "53 bits")]
     fn of(self, what: u64) -> f64 {
-        (mix(self.0 ^ what) >> 11) as f64 / 2_f64.powi(53)
+        (split_mix(self.0 ^ what) >> 11) as f64 / 2_f64.powi(53)
     }
-}
-
-/// `SplitMix64` (Steele, Lea, Flood 2014): one step and its mixing function.
-fn mix(state: u64) -> u64 {
-    let z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

@@ -3,9 +3,9 @@
 use rayon::prelude::*;
 
 use super::binned::{Binned, LANES, MISSING};
-use super::boost::Options;
 use super::histogram::{self, Histogram, Scale, Sums};
 use super::layout::{Branch, Test};
+use super::options::Options;
 
 /// Rows that are worth a thread of their own when a leaf is split.
 const ROWS_PER_TASK: usize = 8192;

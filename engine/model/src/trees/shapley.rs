@@ -179,7 +179,7 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::trees::forest::left_share;
-    use crate::trees::{Forest, laws};
+    use crate::trees::{Forest, properties};
 
     const FEATURES: usize = 4;
 
@@ -225,7 +225,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_what_the_definition_says(forest in laws::forest(FEATURES), row in laws::row(FEATURES)) {
+        fn is_what_the_definition_says(forest in properties::forest(FEATURES), row in properties::row(FEATURES)) {
             let found = forest.shapley(&row);
             for (found, expected) in found.iter().zip(brute_force(&forest, &row)) {
                 prop_assert!((found - expected).abs() < 1e-9, "{found} {expected}");

@@ -1,4 +1,4 @@
-//! Forests and rows for property tests, and what holds for any of them.
+//! Forests and rows for property tests, and the properties that hold for any of them.
 
 use proptest::prelude::*;
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::written;
+use crate::parse;
 
 /// An IPv4 or IPv6 address; an IPv4 address may be written as one number over 2²⁴.
 pub fn ip(text: &str) -> Option<IpAddr> {
@@ -40,7 +40,7 @@ pub fn is_url(text: &str) -> bool {
     if text.contains("://") {
         return !text.starts_with(':');
     }
-    if text.contains([' ', '@']) || written::number(text).is_some() {
+    if text.contains([' ', '@']) || parse::number(text).is_some() {
         return false;
     }
     let host = host(text);
@@ -100,5 +100,5 @@ pub fn is_token(text: &str) -> bool {
 
 /// A date that is no bare number.
 pub fn is_date(text: &str) -> bool {
-    written::date(text, false).is_some() || written::date(text, true).is_some()
+    parse::date(text, false).is_some() || parse::date(text, true).is_some()
 }

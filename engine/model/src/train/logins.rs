@@ -7,38 +7,31 @@
 
 use std::ops::ControlFlow;
 
-use rustc_hash::{FxHashMap, FxHashSet};
-use serde::{Deserialize, Serialize};
+use rustc_hash::FxHashMap;
 
-use crate::calibration::{Calibration, Curve};
+use super::error::TrainError;
+use super::fit::fit;
+use super::messages::{Findings, Level, Message};
+use super::options::{Options, Progress};
+use super::report::Report;
+use crate::calibration::Curve;
 use crate::dataset::{Dataset, Label, Row};
-use crate::features::mix;
+use crate::hash::mix;
 use crate::history::Event;
-use crate::maturity::{Labelled, LabelsAre, Unlabelled};
-use crate::messages::{Findings, Level, Message};
+use crate::maturity::{LabelsAre, Unlabelled};
 use crate::model::Model;
-use crate::train::{Options, Progress, Report, TrainError, fit};
+use crate::parse;
 use crate::variable::VariableType;
-use crate::written;
 
 /// Amazon's minimum of accounts with two log-ins or more.
 const ACCOUNTS: usize = 1_500;
 /// Amazon's minimum of days between the first and the last log-in.
 const DAYS: i64 = 30;
-/// Accounts with a labelled takeover from which on the share that is found is told.
-const TAKEN_OVER: usize = 50;
 /// A stranger is sought so many times.
 const TRIES: u64 = 20;
 
-/// What a threshold does to labelled takeovers of the validation block, in the order of [`Report::thresholds`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Logins {
-    /// The share of them at or above each threshold; `None` where fewer than 50 accounts have any, or none is new enough.
-    pub takeovers_found: Option<Vec<f64>>,
-}
-
 /// Trains a model of log-ins.
-pub(crate) fn train(
+pub(super) fn train(
     dataset: &Dataset,
     options: &Options,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
@@ -55,40 +48,6 @@ pub(crate) fn train(
     };
     let contrast = contrast(dataset, options.seed)?;
     fit(&contrast, &options, findings, Curve::Logins, progress)
-}
-
-impl Logins {
-    /// What the validated log-ins say: `events` are their places in a data set of real and imagined ones, `validated`
-    /// their log-odds.
-    pub(crate) fn new(
-        dataset: &Dataset,
-        events: &[Labelled],
-        validated: &[(f64, bool)],
-        calibration: &Calibration,
-    ) -> Self {
-        let is_takeover =
-            |row: usize| dataset.labels()[row] == Label::Fraud && !dataset.is_imagined(row);
-        let accounts: FxHashSet<u32> = (0..dataset.len())
-            .filter(|row| is_takeover(*row))
-            .map(|row| dataset.entities().codes[row])
-            .collect();
-        let scores: Vec<f64> = events
-            .iter()
-            .zip(validated)
-            .filter(|(event, _)| is_takeover(event.row as usize))
-            .map(|(_, (log_odds, _))| calibration.score(*log_odds).round())
-            .collect();
-        #[expect(clippy::cast_precision_loss, reason = "counts of log-ins")]
-        let share = |threshold: &f64| {
-            let above = scores.iter().filter(|score| *score >= threshold).count();
-            above as f64 / scores.len() as f64
-        };
-        let is_told = accounts.len() >= TAKEN_OVER && !scores.is_empty();
-        Self {
-            takeovers_found: is_told
-                .then(|| Curve::Logins.thresholds().iter().map(share).collect()),
-        }
-    }
 }
 
 /// The log-ins of accounts that were seen before, and beside each one that a stranger might have made. First log-ins
@@ -223,7 +182,7 @@ fn check(dataset: &Dataset) -> Vec<Message> {
 }
 
 fn is_true(value: &str) -> bool {
-    written::present(value).is_some_and(|value| {
+    parse::present(value).is_some_and(|value| {
         ["true", "1", "yes", "y", "t"]
             .iter()
             .any(|word| value.eq_ignore_ascii_case(word))
@@ -233,7 +192,8 @@ fn is_true(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{Histories, Watched};
+    use crate::histories::Histories;
+    use crate::history::Watched;
     use crate::{ModelType, Variable};
 
     const DAY: i64 = 86_400;

@@ -1,10 +1,12 @@
-//! What must hold of an encoder, whatever the data.
+//! Properties of every encoder, whatever the data.
 
 use std::convert::Infallible;
 
-use super::plan::Plan;
-use super::{Encoder, Examples};
-use crate::history::{Histories, Watched};
+use super::Encoder;
+use super::plan::{Examples, Plan};
+use crate::hash::mix;
+use crate::histories::Histories;
+use crate::history::Watched;
 use crate::{Dataset, Label, Row, Variable, VariableType};
 
 const DAY: i64 = 86_400;
@@ -36,7 +38,7 @@ fn dataset(rows: u32) -> Dataset {
     let watched = Watched::new(dataset.variables());
     dataset = dataset.watching(watched.clone());
     for n in 0..rows {
-        let r = u32::try_from(super::mix(u64::from(n)) >> 40).unwrap();
+        let r = u32::try_from(mix(u64::from(n)) >> 40).unwrap();
         let values = [
             Some(format!("10.{}.{}.{}", r % 5, r % 7, r % 11)),
             Some(format!("User{}@example{}.com", r % 50, r % 3)),
@@ -130,7 +132,7 @@ fn scoring_gives_the_numbers_that_training_saw() {
         .map(|time| time.unwrap())
         .collect();
     let ordered = Plan::blocks(&times, &times, 450);
-    let hashes: Vec<u64> = (0..600).map(super::mix).collect();
+    let hashes: Vec<u64> = (0..600).map(mix).collect();
     let held_out: Vec<bool> = (0..600).map(|row| row >= 450).collect();
     for plan in [ordered, Plan::folds(&hashes, &held_out)] {
         let (encoder, columns) = fit(&dataset, &plan);

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CATEGORIES, Event, key, names};
-use crate::features::rates::short;
-use crate::features::reading::{Read, Reading};
+use crate::hash::short;
+use crate::parse;
+use crate::value_reader::{Read, Reading};
 use crate::variable::{Variable, VariableType};
-use crate::written;
 
 /// Types whose change tells most, most first.
 const TELLING: [VariableType; 22] = [
@@ -73,12 +73,12 @@ impl Watched {
 
     /// An event as its entity's history keeps it. `value` gives the value of a variable.
     pub fn event<'v>(&self, id: &str, time: i64, value: impl Fn(&str) -> Option<&'v str>) -> Event {
-        let value = |name: &str| value(name).and_then(written::present);
+        let value = |name: &str| value(name).and_then(parse::present);
         let price = self
             .price
             .as_deref()
             .and_then(value)
-            .and_then(written::number);
+            .and_then(parse::number);
         let mut categories = [None; CATEGORIES];
         for (place, variable) in categories.iter_mut().zip(&self.categories) {
             *place = value(&variable.name).and_then(|value| category(variable.kind, value));

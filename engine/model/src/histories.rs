@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Event, FEATURES, Profile};
 use crate::dataset::{Dataset, Label};
+use crate::history::{Event, FEATURES, Profile};
 
 /// What each of many entities did.
 #[derive(Clone, Debug, Default)]
