@@ -77,39 +77,15 @@ where
         .collect()
 }
 
+/// The type of a column, and why. `None`: it is of no use to a model.
 fn guess(name: &str, values: &Values<'_>) -> (Option<VariableType>, String) {
     use VariableType as T;
-    type Look = (T, &'static str, f64, fn(&str) -> bool);
     let some = |kind, why: &str| (Some(kind), why.to_owned());
     if values.distinct.is_empty() {
         return (None, "no values".to_owned());
     }
-    let looks_like: [Look; 5] = [
-        (
-            T::IpAddress,
-            "values are IP addresses",
-            0.9,
-            text_shape::is_ip,
-        ),
-        (
-            T::EmailAddress,
-            "values are e-mail addresses",
-            0.9,
-            text_shape::is_email,
-        ),
-        (
-            T::UserAgent,
-            "values are user agents",
-            0.8,
-            text_shape::is_user_agent,
-        ),
-        (T::DateTime, "values are dates", 0.95, text_shape::is_date),
-        (T::FreeFormText, "values are URLs", 0.7, text_shape::is_url),
-    ];
-    for (kind, why, share, looks) in looks_like {
-        if values.share(looks) >= share {
-            return some(kind, why);
-        }
+    if let Some((kind, why)) = by_shape(values) {
+        return some(kind, why);
     }
     let name = name.to_ascii_lowercase();
     let words: Vec<&str> = name
@@ -154,6 +130,39 @@ fn guess(name: &str, values: &Values<'_>) -> (Option<VariableType>, String) {
     some(T::Categorical, "values come back")
 }
 
+/// The type whose values have a shape that most values have.
+fn by_shape(values: &Values<'_>) -> Option<(VariableType, &'static str)> {
+    use VariableType as T;
+    // Type, reason, the share of values that must have the shape, the shape.
+    type Shape = (T, &'static str, f64, fn(&str) -> bool);
+    let shapes: [Shape; 5] = [
+        (
+            T::IpAddress,
+            "values are IP addresses",
+            0.9,
+            text_shape::is_ip,
+        ),
+        (
+            T::EmailAddress,
+            "values are e-mail addresses",
+            0.9,
+            text_shape::is_email,
+        ),
+        (
+            T::UserAgent,
+            "values are user agents",
+            0.8,
+            text_shape::is_user_agent,
+        ),
+        (T::DateTime, "values are dates", 0.95, text_shape::is_date),
+        (T::FreeFormText, "values are URLs", 0.7, text_shape::is_url),
+    ];
+    let (kind, why, ..) = shapes
+        .into_iter()
+        .find(|(_, _, share, has_shape)| values.share(has_shape) >= *share)?;
+    Some((kind, why))
+}
+
 /// Whether a column numbers its rows: what it holds will never come again. Short ids of devices and accounts may
 /// come again, even where a sample shows each once.
 fn is_identifier(words: &[&str], values: &Values<'_>) -> bool {
@@ -178,6 +187,7 @@ fn is_identifier(words: &[&str], values: &Values<'_>) -> bool {
     (named && whole > 0.98) || tokens > 0.95
 }
 
+/// The type that the words of a column's name and its values agree on.
 fn by_name(
     words: &[&str],
     values: &Values<'_>,

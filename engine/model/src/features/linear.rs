@@ -278,6 +278,7 @@ pub(crate) fn fit(
     (last.unwrap_or_else(empty), columns)
 }
 
+/// Learns the weights from some rows, by logistic regression with `AdaGrad`.
 fn learn(
     corpus: &Corpus<'_>,
     labels: &[bool],
@@ -291,20 +292,13 @@ fn learn(
     let mut squares = vec![0.0_f32; 1 << bits];
     let shift = 32 - bits;
     let fraud = rows.iter().filter(|row| labels[**row as usize]).count();
-    // Of too many rows the fraud is kept and the rest thinned out.
-    let keep_one_in = ((rows.len() - fraud) / most_rows.max(1) + 1) as u64;
-    let mut order: Vec<(u64, u32)> = rows
-        .iter()
-        .map(|row| (mix(u64::from(*row) ^ seed), *row))
-        .filter(|(hash, row)| labels[*row as usize] || (hash >> 20).is_multiple_of(keep_one_in))
-        .collect();
-    order.sort_unstable();
+    let order = learning_order(rows, labels, fraud, most_rows, seed);
     #[expect(clippy::cast_precision_loss, reason = "numbers of rows")]
     let mut intercept = ((fraud as f32 + 1.0) / ((order.len() - fraud) as f32 + 1.0)).ln();
     let mut buffers = corpus.buffers();
     let mut sizes = Vec::new();
     for _ in 0..EPOCHS {
-        for (_, row) in &order {
+        for row in &order {
             let row = *row as usize;
             corpus.read(row, &mut buffers);
             let mut margin = intercept;
@@ -337,6 +331,29 @@ fn learn(
             }
         }
     }
+    quantize(&weights, buckets)
+}
+
+/// The rows in an order by chance. Of too many rows the fraud is kept and the rest thinned out.
+fn learning_order(
+    rows: &[u32],
+    labels: &[bool],
+    fraud: usize,
+    most_rows: usize,
+    seed: u64,
+) -> Vec<u32> {
+    let keep_one_in = ((rows.len() - fraud) / most_rows.max(1) + 1) as u64;
+    let mut order: Vec<(u64, u32)> = rows
+        .iter()
+        .map(|row| (mix(u64::from(*row) ^ seed), *row))
+        .filter(|(hash, row)| labels[*row as usize] || (hash >> 20).is_multiple_of(keep_one_in))
+        .collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, row)| row).collect()
+}
+
+/// The model with weights of 16 bits.
+fn quantize(weights: &[f32], buckets: &[Bucket]) -> Linear {
     let largest = weights
         .iter()
         .fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
@@ -351,7 +368,7 @@ fn learn(
         ..*bucket
     };
     Linear {
-        bits,
+        bits: buckets.len().ilog2(),
         scale,
         buckets: weights.iter().zip(buckets).map(place).collect(),
     }

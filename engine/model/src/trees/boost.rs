@@ -57,15 +57,7 @@ pub fn train(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Trained, Error> {
     options.check()?;
-    let pool = match options.threads {
-        Some(threads) => Some(
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads.get())
-                .build()
-                .map_err(|error| Error::Threads(error.to_string()))?,
-        ),
-        None => None,
-    };
+    let pool = thread_pool(options)?;
     let mut training = Training::new(matrix, labels, weights, train_rows, stop_rows, options)?;
     let mut trees = Vec::new();
     let mut measures = Vec::new();
@@ -86,14 +78,7 @@ pub fn train(
         trees.push(tree.branches(matrix));
         if let Some(measure) = measure {
             measures.push(measure);
-            let larger = options.stop_metric.larger_is_better();
-            if best.is_none_or(|(_, best)| {
-                if larger {
-                    measure > best
-                } else {
-                    measure < best
-                }
-            }) {
+            if best.is_none_or(|(_, best)| options.stop_metric.is_better(measure, best)) {
                 best = Some((trees.len(), measure));
             }
         }
@@ -119,6 +104,18 @@ pub fn train(
     let trees = trees.iter().map(Vec::as_slice);
     let forest = Forest::new(matrix.columns(), training.base, trees)?;
     Ok(Trained { forest, measures })
+}
+
+/// The threads that the options ask for; `None`: all that `rayon` has.
+fn thread_pool(options: &Options) -> Result<Option<rayon::ThreadPool>, Error> {
+    let Some(threads) = options.threads else {
+        return Ok(None);
+    };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.get())
+        .build()
+        .map(Some)
+        .map_err(|error| Error::Threads(error.to_string()))
 }
 
 /// What a row of the matrix is for.

@@ -120,50 +120,15 @@ impl Flat {
             }
             let here = position(start + next)?;
             let left = position(start + order.len())?;
-            let (node, cover, gain) = match branch {
-                Branch::Leaf { value, cover } => {
-                    if !can_be_summed(*value) {
-                        return Err(wrong(
-                            at,
-                            "the leaf's value is not a number of at most 1e27",
-                        ));
-                    }
-                    let leaf = Node {
-                        value: *value,
-                        feature: LEAF,
-                        left: here,
-                    };
-                    (leaf, *cover, 0.0)
+            let (node, cover, gain) = self
+                .lay_out(branch, features, here, left)
+                .map_err(|problem| wrong(at, problem))?;
+            if let Branch::Split { left, right, .. } = branch {
+                if depth >= MAX_DEPTH {
+                    return Err(wrong(at, "the tree is too deep"));
                 }
-                Branch::Split {
-                    feature,
-                    test,
-                    missing_left,
-                    left: yes,
-                    right: no,
-                    gain,
-                } => {
-                    let column = u32::try_from(*feature)
-                        .ok()
-                        .filter(|_| *feature < features)
-                        .ok_or_else(|| wrong(at, "the split's feature does not exist"))?;
-                    let (value, flag) = self.test(test);
-                    if value.is_nan() {
-                        return Err(wrong(at, "the split's threshold is not a number"));
-                    }
-                    if depth >= MAX_DEPTH {
-                        return Err(wrong(at, "the tree is too deep"));
-                    }
-                    order.extend([(*yes, depth + 1), (*no, depth + 1)]);
-                    let missing = if *missing_left { MISSING_LEFT } else { 0 };
-                    let split = Node {
-                        value,
-                        feature: column | flag | missing,
-                        left,
-                    };
-                    (split, 0.0, *gain)
-                }
-            };
+                order.extend([(*left, depth + 1), (*right, depth + 1)]);
+            }
             if !(can_be_summed(cover) && cover >= 0.0 && can_be_summed(gain)) {
                 return Err(wrong(
                     at,
@@ -181,6 +146,53 @@ impl Flat {
         self.roots.push(position(start)?);
         self.add_up(start);
         Ok(())
+    }
+
+    /// A branch as it is walked, with its cover and its gain. `here` is its own number; `left` is where the left one of
+    /// its two children will be.
+    fn lay_out(
+        &mut self,
+        branch: &Branch,
+        features: usize,
+        here: u32,
+        left: u32,
+    ) -> Result<(Node, f64, f64), &'static str> {
+        match branch {
+            Branch::Leaf { value, cover } => {
+                if !can_be_summed(*value) {
+                    return Err("the leaf's value is not a number of at most 1e27");
+                }
+                let leaf = Node {
+                    value: *value,
+                    feature: LEAF,
+                    left: here,
+                };
+                Ok((leaf, *cover, 0.0))
+            }
+            Branch::Split {
+                feature,
+                test,
+                missing_left,
+                gain,
+                ..
+            } => {
+                let column = u32::try_from(*feature)
+                    .ok()
+                    .filter(|_| *feature < features)
+                    .ok_or("the split's feature does not exist")?;
+                let (value, flag) = self.test(test);
+                if value.is_nan() {
+                    return Err("the split's threshold is not a number");
+                }
+                let missing = if *missing_left { MISSING_LEFT } else { 0 };
+                let split = Node {
+                    value,
+                    feature: column | flag | missing,
+                    left,
+                };
+                Ok((split, 0.0, *gain))
+            }
+        }
     }
 
     /// Adds all trees of another forest over the same features, what they add to the log-odds made so much smaller.

@@ -18,6 +18,15 @@ impl StopMetric {
         self != Self::LogLoss
     }
 
+    /// Whether one measure is better than another.
+    pub(super) fn is_better(self, measure: f64, than: f64) -> bool {
+        if self.larger_is_better() {
+            measure > than
+        } else {
+            measure < than
+        }
+    }
+
     /// The measure over rows of (log-odds, label, weight).
     pub(super) fn measure(self, rows: &mut [(f64, bool, f32)]) -> f64 {
         match self {
