@@ -7,7 +7,7 @@ use crate::parse;
 use crate::text_shape;
 use crate::variable::VariableType;
 
-/// A column and what it is taken for.
+/// A column with the type that was guessed for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Inferred {
     /// The header.
@@ -21,7 +21,7 @@ pub struct Inferred {
 
 /// What is known of a column's values.
 struct Values<'a> {
-    /// Those that are there, each as often as it comes.
+    /// Those that are not missing, with repetitions.
     present: Vec<&'a str>,
     distinct: FxHashSet<&'a str>,
 }
@@ -47,14 +47,14 @@ impl<'a> Values<'a> {
             / self.present.len().max(1) as f64
     }
 
-    /// How many of a hundred values are distinct.
+    /// The number of distinct values, in percent of all values.
     fn distinct_percent(&self) -> usize {
         self.distinct.len() * 100 / self.present.len().max(1)
     }
 }
 
-/// Guesses the type of each column. `rows` are a sample, each with a value for each header: a few thousand rows from
-/// all over the file are enough.
+/// Guesses the type of each column. `rows` are a sample of a few thousand rows from all over the file, each with a
+/// value for each header.
 pub fn infer<'a, R>(headers: &[&str], rows: &'a [R]) -> Vec<Inferred>
 where
     R: AsRef<[Option<&'a str>]>,
@@ -163,8 +163,8 @@ fn by_shape(values: &Values<'_>) -> Option<(VariableType, &'static str)> {
     Some((kind, why))
 }
 
-/// Whether a column numbers its rows: what it holds will never come again. Short ids of devices and accounts may
-/// come again, even where a sample shows each once.
+/// Whether a column only identifies its rows, so that no value will ever occur again. Short ids of devices and accounts
+/// may occur again, even where a sample has each only once, so they do not count.
 fn is_identifier(words: &[&str], values: &Values<'_>) -> bool {
     if values.present.len() < 50 || values.distinct_percent() < 98 {
         return false;
@@ -243,7 +243,7 @@ fn by_name(
         .map(|(_, billing, shipping)| (either(billing, shipping), "named so"))
 }
 
-/// Whether numbers look like money: some with one or two decimals, none with more.
+/// Whether numbers look like money: hardly any with more than two decimals, hardly any negative.
 fn cents(values: &Values<'_>) -> bool {
     let decimals = |text: &str| {
         text.rsplit_once('.')

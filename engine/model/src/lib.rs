@@ -1,9 +1,16 @@
 //! Fraud models: trained on labelled events, scored in microseconds, explained per variable.
 //!
-//! Pure: no I/O, no clock, no AWS.
+//! A pure library: no I/O, no clock, no AWS.
 //!
-//! A [`Dataset`] takes events as strings, row by row; [`train`] gives a [`Model`] and a [`Report`]; the model scores
-//! and explains events as strings again, and goes to and from bytes. [`infer`] guesses the types of a file's columns.
+//! A [`Dataset`] takes labelled events, one row of strings each. [`train`] makes a [`Model`] and a [`Report`] of it.
+//! The model scores and explains further events, and can be written as bytes and read again. [`infer`] guesses the
+//! types of a file's columns. [`history`] keeps what an entity did before, and [`import`] reads models of other
+//! libraries.
+//!
+//! Modules, from the lowest: `hash`, `parse`, `text_shape` and `texts` know nothing of models; `value_reader` reads one
+//! value; `history` keeps one entity's events; `dataset` holds labelled events and `histories` replays them; `features`
+//! turns events into numbers; `trees` learns from numbers; `model` puts features, trees and calibration together;
+//! `train` makes models.
 
 mod artifact;
 mod calibration;

@@ -7,7 +7,7 @@ use crate::hash::hash;
 /// Texts, each distinct one kept once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Texts {
-    /// For each row the place of its text, [`Texts::MISSING`] if it has none.
+    /// For each row the number of its text, [`Texts::MISSING`] if it has none.
     pub codes: Vec<u32>,
     joined: String,
     ends: Vec<usize>,
@@ -15,8 +15,10 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
+    /// Stands for a missing text.
     pub const MISSING: u32 = u32::MAX;
 
+    /// Appends a row.
     pub fn push(&mut self, text: Option<&str>) {
         let code = text.map_or(Self::MISSING, |text| self.code(text));
         self.codes.push(code);
@@ -44,15 +46,18 @@ impl Texts {
         self.ends.len()
     }
 
+    /// The text of this number.
     pub fn get(&self, place: usize) -> &str {
         let start = if place == 0 { 0 } else { self.ends[place - 1] };
         &self.joined[start..self.ends[place]]
     }
 
+    /// The distinct texts, by number.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.distinct()).map(|place| self.get(place))
     }
 
+    /// The text of a row.
     pub fn row(&self, row: usize) -> Option<&str> {
         let code = self.codes[row];
         (code != Self::MISSING).then(|| self.get(code as usize))

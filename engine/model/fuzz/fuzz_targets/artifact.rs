@@ -1,4 +1,4 @@
-//! Artifacts, tables and values, from any bytes.
+//! Reads any bytes as an artifact, as a table and as values.
 
 #![no_main]
 

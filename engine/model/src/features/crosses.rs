@@ -1,4 +1,4 @@
-//! Features of two variables, or of a date and the event's time: what a single variable cannot tell.
+//! Features of two variables, or of a date and the event's time.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
@@ -10,10 +10,10 @@ use crate::texts::Texts;
 use crate::value_reader::Read;
 use crate::variable::{Variable, VariableType};
 
-/// At most so many pairs of dates and of like variables are compared.
+/// How many crosses there are, at most.
 const MOST_CROSSES: usize = 24;
 
-/// Variables beyond so many are not compared with each other.
+/// Only the first so many variables are compared with each other.
 pub(super) const MOST_VARIABLES: usize = 512;
 
 /// A feature of two variables, or of a date and the event's time. Variables are named by their place.
@@ -43,7 +43,7 @@ impl Cross {
         }
     }
 
-    /// Whether every variable that is compared is one of the first so many.
+    /// Whether all its variables are among the first `compared`.
     pub fn is_within(self, compared: usize) -> bool {
         match self {
             Self::Age { date } => date < compared,
@@ -52,7 +52,8 @@ impl Cross {
         }
     }
 
-    /// The feature of one event, from the days and the finest keys of its variables.
+    /// The feature of one event. `days` are its dates in days since 1970, `last_keys` the finest keys, both by
+    /// variable.
     pub fn encode(self, event_time: Option<i64>, days: &[f64], last_keys: &[u32]) -> f64 {
         match self {
             Self::Age { date } => age(event_time, days[date]),
@@ -62,11 +63,12 @@ impl Cross {
     }
 }
 
-/// What is compared while features are learnt.
+/// The variables to compare, while features are learnt.
 pub(super) struct Comparison<'a> {
     pub dataset: &'a Dataset,
-    /// The rows, by their places in the data set, and the times of their events.
+    /// The rows, by their places in the data set.
     pub rows: &'a [u32],
+    /// The time of each row.
     pub times: &'a [Option<i64>],
     /// By variable; `None` where a variable is never a feature.
     pub encoders: &'a [Option<VariableEncoder>],
@@ -75,7 +77,7 @@ pub(super) struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// The crosses worth a feature: ages of dates, times between dates, like variables.
+    /// The crosses to make: ages of dates, days between two dates, variables of the same kind.
     pub fn find_crosses(&self) -> Vec<Cross> {
         let compared = self.encoders.len().min(MOST_VARIABLES);
         let mut dates: Vec<usize> = self
@@ -126,8 +128,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// Whether two variables hold the same kind of thing, so that it matters whether they agree: their types say the same
-    /// of the bill and of the parcel, or they are categories of mostly the same words.
+    /// Whether two variables hold the same kind of thing, so that it matters whether they agree: their types say the
+    /// same of the bill and of the parcel, or they are categories of mostly the same words.
     fn are_alike(&self, one: usize, other: usize) -> bool {
         let (Some(first), Some(second)) = (&self.encoders[one], &self.encoders[other]) else {
             return false;

@@ -1,4 +1,4 @@
-//! From the strings of an event to the numbers that trees look at.
+//! The encoder: from the strings of an event to its features.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,19 +12,20 @@ use crate::parse;
 use crate::value_reader::{Read, Reading};
 use crate::variable::Variable;
 
-/// One number that trees look at.
+/// A feature: one of the numbers that trees look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feature {
-    /// Variable and aspect, such as `ip /24 lift`.
+    /// The variable and the aspect, such as `ip /24 lift`.
     pub name: String,
-    /// The variables that it is made of, by their place; empty for the event time and for habits.
+    /// The variables that it is made of, by their places; empty for the event's time and for entity history.
     pub variables: Vec<usize>,
-    /// Of the entity's history: the variable that it is about, empty for the mere events.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// For entity history, the variable that it is about, empty where it is about the events as such. `None` for other
+    /// features.
+    #[serde(rename = "habit", default, skip_serializing_if = "Option::is_none")]
     pub habit: Option<String>,
 }
 
-/// Learnt from training rows: what makes numbers of an event's strings.
+/// Turns the strings of an event into features. It is learnt from training rows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Encoder {
     pub variables: Vec<Variable>,
@@ -32,16 +33,16 @@ pub(crate) struct Encoder {
     pub encoders: Vec<Option<VariableEncoder>>,
     pub crosses: Vec<Cross>,
     pub linear: Option<Linear>,
-    /// What is watched of the entity's events, if its history counts.
+    /// The fields that entity history keeps, if the model uses it.
     pub watched: Option<Watched>,
     pub features: Vec<Feature>,
-    /// Features that only tell the time, which in service goes on: always missing.
+    /// Features that only repeat the time, and are always missing: in service, times are later than all in training.
     pub muted: Vec<bool>,
 }
 
 impl Encoder {
-    /// The features of an event, in order. `values` are in the order of the variables; `history` is what the entity's
-    /// history gives, or nothing.
+    /// Writes the features of an event into `out`. `values` are in the order of the variables; `history` are the
+    /// features from the entity's history, or empty.
     pub fn encode(
         &self,
         values: &[Option<&str>],
@@ -91,7 +92,7 @@ impl Encoder {
         }
     }
 
-    /// Whether the parts fit each other, so that encoding finds what it looks for.
+    /// Whether the parts fit each other, so that encoding cannot fail.
     pub fn is_sound(&self) -> bool {
         let own = |encoder: &VariableEncoder| {
             let code = usize::from(encoder.reading == Reading::Category { wide: false });
@@ -166,7 +167,7 @@ impl Encoder {
     }
 }
 
-/// What sets the tokens of one variable apart from those of the others.
+/// A salt for each variable, so that the same token of two variables is two tokens.
 pub(super) fn salt(variable: usize) -> u64 {
     mix(variable as u64 + 1)
 }

@@ -1,4 +1,4 @@
-//! The event's time as features, and features that only repeat it.
+//! Features of the event's time, and the recognition of features that only repeat it.
 
 use crate::parse::{day_of_week, hour_of_day};
 

@@ -13,11 +13,11 @@ use crate::dataset::{Column, Dataset};
 use crate::histories::Histories;
 use crate::history::FEATURES;
 
-/// What is handed over for each feature while fitting: its name and its column.
+/// Takes each feature while features are learnt: its name and its column.
 pub(crate) type Sink<'a, E> = dyn FnMut(&str, &[f64]) -> Result<(), E> + 'a;
 
 impl Encoder {
-    /// Learns from the training rows of the plan; gives `sink` every feature of every row.
+    /// Learns from the training rows of the plan, and gives `sink` every feature of all rows.
     pub fn fit<E>(
         dataset: &Dataset,
         rows: &Examples<'_>,
@@ -76,7 +76,7 @@ impl Encoder {
         Ok(encoder)
     }
 
-    /// Hands over a feature. A muted one is always missing.
+    /// Adds a feature and gives it to `sink`. A muted feature is always missing.
     fn add<E>(
         &mut self,
         name: String,
@@ -98,14 +98,14 @@ impl Encoder {
         Ok(())
     }
 
-    /// What the entities had done before each of their events: by all events, and of labels by what the row may see.
+    /// Adds the features from entity history: from all earlier events, and from the labels that each row may see.
     fn fit_history<E>(
         &mut self,
         dataset: &Dataset,
         rows: &Examples<'_>,
         sink: &mut Sink<'_, E>,
     ) -> Result<(), E> {
-        let Some(watched) = &self.watched else {
+        let Some(tracked) = &self.watched else {
             return Ok(());
         };
         let labels = rows.labels.iter().zip(rows.rows).enumerate();
@@ -125,7 +125,7 @@ impl Encoder {
                 }
             }
         });
-        for (feature, column) in watched.features().into_iter().zip(columns) {
+        for (feature, column) in tracked.features().into_iter().zip(columns) {
             let column: Vec<f64> = column.into_iter().map(f64::from).collect();
             let name = format!("entity {}", feature.name);
             sink(&name, &column)?;
@@ -206,7 +206,7 @@ impl Encoder {
         days: &FxHashMap<usize, Vec<f64>>,
         sink: &mut Sink<'_, E>,
     ) -> Result<(), E> {
-        // Taken for as long as they are compared, because features are added meanwhile.
+        // Taken out meanwhile, because adding features borrows the whole encoder.
         let encoders = std::mem::take(&mut self.encoders);
         let comparison = Comparison {
             dataset,

@@ -1,7 +1,7 @@
-//! From the strings of an event to the numbers that trees look at.
+//! Features: from the strings of an event to the numbers that trees look at.
 //!
-//! An [`Encoder`] is learnt from training rows and then gives each event the same numbers, in service as in
-//! training. What it learns from labels reaches a training row only as far as that row's [`plan::Plan`] lets it see.
+//! An [`Encoder`] is learnt from training rows. It then gives each event the same features in service as in training.
+//! What is learnt from labels is used for a training row only as far as the [`plan::Plan`] allows it.
 
 pub(crate) mod crosses;
 mod encoder;

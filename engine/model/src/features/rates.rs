@@ -20,14 +20,14 @@ pub(crate) struct Table {
 /// What is known of a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Known {
-    /// How much the log-odds of fraud exceed those of all events.
+    /// How much its log-odds of fraud exceed those of all events.
     pub lift: f32,
     /// Its share of all events.
     pub frequency: f32,
 }
 
 impl Table {
-    /// The two features of a key, `parent` being the lift of its next coarser key.
+    /// The lift and the frequency of a key. `parent` is the lift of its next coarser key, for a key that is not known.
     pub fn features(&self, key: u32, parent: f64) -> (f64, f64) {
         if key == 0 {
             return (f64::NAN, f64::NAN);
@@ -52,7 +52,7 @@ impl Level {
     /// Stands for a missing value or key.
     pub const NONE: u32 = u32::MAX;
 
-    /// Numbers the keys of a level. `keys` are those of each value, `coarser` the level above.
+    /// Numbers the keys of a level. `keys` has the key of each value; `coarser` is the level above.
     pub fn new(keys: impl Iterator<Item = u32>, coarser: Option<&Self>) -> Self {
         let mut numbers: FxHashMap<u32, u32> = FxHashMap::default();
         let mut level = Self {
@@ -236,7 +236,7 @@ impl Counted {
         counted
     }
 
-    /// Keeps what the row may see, which is what is counted now.
+    /// Keeps for a row what is counted now, which is what it may see.
     fn note(&mut self, row: usize, key: u32) {
         if self.all.events > 0 && self.all.labelled > 0 {
             self.bases[row] = self.all.base();

@@ -1,4 +1,4 @@
-//! How one variable becomes features: the numbers that are read of it, and what was learnt of its keys.
+//! Features of one variable: the numbers that are read of its values, and what was learnt about its keys.
 
 use rustc_hash::FxHashMap;
 
@@ -9,22 +9,22 @@ use crate::hash::short;
 use crate::value_reader::{Read, Reading};
 use crate::variable::VariableType;
 
-/// The most values that a category has codes for.
+/// How many values of a category have codes, at most.
 const MOST_CODES: usize = 64;
 
-/// What makes features of one variable.
+/// Makes the features of one variable.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct VariableEncoder {
     /// How its values are read.
     pub reading: Reading,
-    /// What is known of its keys: one table for each of the reading's levels.
+    /// What was learnt about its keys: one table for each level of the reading.
     pub tables: Vec<Table>,
     /// Numbers for the most frequent values of a category, so that trees can tell these apart.
     pub codes: FxHashMap<u32, u8>,
 }
 
 impl VariableEncoder {
-    /// The features of a value's keys, as columns of [`fit_variable`] name them after the numbers.
+    /// Appends the features of a value's keys: the code of a category, and lift and frequency of each level.
     pub(super) fn encode_keys(&self, keys: &[u64], out: &mut Vec<f64>) {
         if let Reading::Category { wide: false } = self.reading {
             let key = keys.first().map_or(0, |key| short(*key));

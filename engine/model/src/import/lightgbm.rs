@@ -1,4 +1,4 @@
-//! LightGBM's text models.
+//! Reads models of LightGBM in text.
 
 use rustc_hash::FxHashMap;
 
@@ -69,7 +69,7 @@ fn wrong(problem: impl Into<String>) -> Error {
     }
 }
 
-/// What the trees add up to, and by what they are multiplied for that.
+/// What the sum of the trees stands for, and the factor by which the leaves must be multiplied.
 fn objective(text: &str) -> Result<(Output, f64), Error> {
     let mut words = text.split_whitespace();
     let name = words.next().unwrap_or_default();
@@ -99,9 +99,9 @@ fn objective(text: &str) -> Result<(Output, f64), Error> {
     }
 }
 
-/// Lines `key=value`.
+/// A part of the file: lines `key=value`.
 struct Section<'a> {
-    /// Where we are, for errors.
+    /// The name of the part, for errors.
     place: String,
     /// The first line.
     name: &'a str,
@@ -140,7 +140,7 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A list of so many numbers, or of any length.
+    /// A list of `length` numbers, or of any number of them.
     fn list<T: std::str::FromStr>(
         &self,
         key: &str,
@@ -169,7 +169,7 @@ fn branches(tree: &Section, factor: f64) -> Result<Vec<Branch>, Error> {
     }
     let leaves: usize = tree.number("num_leaves")?;
     let values: Vec<f64> = tree.list("leaf_value", Some(leaves))?;
-    // A tree that was never split lacks them.
+    // A tree that was never split has no counts.
     let covers: Vec<f64> = match tree.list("leaf_count", None)? {
         covers if covers.len() == leaves => covers,
         _ => vec![0.0; leaves],
@@ -190,7 +190,7 @@ fn branches(tree: &Section, factor: f64) -> Result<Vec<Branch>, Error> {
 
 /// The splits of a tree, numbered from 0: one entry a split in each list.
 struct Splits<'a> {
-    /// Where we are, for errors.
+    /// The name of the tree, for errors.
     place: &'a str,
     features: Vec<usize>,
     gains: Vec<f64>,
@@ -274,7 +274,7 @@ impl<'a> Splits<'a> {
     }
 }
 
-/// LightGBM takes 0 for any value that is as near to it as this.
+/// The limit for values that are not rounded: LightGBM takes values very near to 0 for 0.
 fn limit(threshold: f64) -> f64 {
     if threshold.abs() > NEAR_ZERO {
         threshold
@@ -297,7 +297,7 @@ fn whole(number: f64) -> Option<usize> {
     (whole as f64 == number).then_some(whole)
 }
 
-/// The sets of categories of a tree, as bits.
+/// The sets of categories of a tree, as bit sets.
 fn sets(tree: &Section) -> Result<Vec<Option<Vec<u32>>>, Error> {
     let bounds: Vec<usize> = tree.list("cat_boundaries", None)?;
     let words: Vec<u32> = tree.list("cat_threshold", None)?;

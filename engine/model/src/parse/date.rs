@@ -5,9 +5,9 @@ use jiff::civil::{Date, Weekday};
 /// Reads a date, with or without a time of day, as seconds since 1970 (negative before). It is UTC where it has no
 /// offset.
 ///
-/// It reads: year first (`2019-11-30`, `2019/11/30 13:01:01`, `2019-11-30T13:01:01.5+01:00`); day and month
-/// first with `/`, `-` or `.` (`30/11/2019`, `11-30-19`), the day first if `day_first` or if the first number is over 12;
-/// months as words (`30-Nov-2019`, `Nov 30, 2019`, `Sat Nov 30 13:01:01 +0000 2019`).
+/// It reads: year first (`2019-11-30`, `2019/11/30 13:01:01`, `2019-11-30T13:01:01.5+01:00`); day and month first with
+/// `/`, `-` or `.` (`30/11/2019`, `11-30-19`), the day first if `day_first` or if the first number is over 12; months
+/// as words (`30-Nov-2019`, `Nov 30, 2019`, `Sat Nov 30 13:01:01 +0000 2019`).
 pub fn date(text: &str, day_first: bool) -> Option<i64> {
     let parts = DateParts::read(text.trim())?;
     let (year, month, day) = parts.calendar_day(day_first)?;

@@ -5,19 +5,19 @@ mod date;
 pub use date::{date, has_day_first};
 pub(crate) use date::{day_of_week, hour_of_day};
 
-/// What stands for "no value" in files. Compared without case.
+/// Texts that stand for a missing value in files, whatever their case.
 const NOTHING: [&str; 9] = [
     "", "na", "n/a", "nan", "null", "none", "-nan", "#n/a", "nil",
 ];
 
-/// The value, trimmed, or `None` where the text stands for no value.
+/// The trimmed text, or `None` if it stands for a missing value, as `null` and `N/A` do.
 pub fn present(text: &str) -> Option<&str> {
     let text = text.trim();
     let nothing = text.len() <= 4 && NOTHING.iter().any(|word| word.eq_ignore_ascii_case(text));
     (!nothing).then_some(text)
 }
 
-/// A finite number: `12`, `-1.5e3`, `1,234.50`, `$12.30`, `12 %`, `true`.
+/// Reads a finite number: `12`, `-1.5e3`, `1,234.50`, `$12.30`, `12 %`. `true` and `yes` are 1, `false` and `no` are 0.
 pub fn number(text: &str) -> Option<f64> {
     let text = text.trim();
     if let Ok(number) = text.parse::<f64>() {
@@ -29,7 +29,7 @@ pub fn number(text: &str) -> Option<f64> {
     if text.eq_ignore_ascii_case("false") || text.eq_ignore_ascii_case("no") {
         return Some(0.0);
     }
-    // Signs of money and thousands separators, but no letters: `1e5x` and `inf` are no numbers.
+    // Currency signs and thousands separators are allowed, letters are not: `1e5x` and `inf` are not numbers.
     if text.len() > 32 || !text.bytes().any(|b| b.is_ascii_digit()) {
         return None;
     }

@@ -1,4 +1,4 @@
-//! What Amazon says of training data before it trains: the texts as seen, see `DescribeModelVersions`.
+//! Checks of the data before training, with the messages that Amazon's `DescribeModelVersions` shows.
 
 use rustc_hash::FxHashSet;
 
@@ -9,10 +9,10 @@ use crate::text_shape;
 use crate::texts::Texts;
 use crate::variable::VariableType;
 
-/// The share from which on missing or ill-formed values are spoken of. Amazon's own threshold is not published.
+/// A variable gets a message if more than this share of its values is missing. Amazon does not publish its threshold.
 const MANY: f64 = 0.5;
 
-/// Looks the data over. `labels` are as they will be trained on.
+/// Checks a data set. `labels` say for each event whether it counts as fraud in training; `None` if it is left out.
 pub(super) fn check(dataset: &Dataset, labels: &[Option<bool>], options: &Options) -> Vec<Message> {
     let mut findings = Findings(Vec::new());
     let file = &mut findings;

@@ -5,36 +5,36 @@ use thiserror::Error;
 use super::messages::Message;
 use crate::trees;
 
-/// Why there is no model.
+/// Why training gave no model.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// The data does not allow it: all that was found, errors first.
+    /// The data does not meet the requirements. Holds all messages, errors first.
     #[error("{}", .0.first().map_or("the data cannot be trained on", |message| message.content.as_str()))]
     Data(Vec<Message>),
-    /// Too many labels are younger than the time that labels take.
+    /// Too few labels are old enough to count.
     #[error(
         "only {fraud} fraudulent and {legit} legitimate events are old enough for their labels to be known ({wait_days:.0} days; {why}); 50 of each are needed. Wait, give more history, or say that labels are final"
     )]
     Immature {
-        /// Fraud that is left.
+        /// How many fraudulent events are old enough.
         fraud: usize,
-        /// Legitimate events that are left.
+        /// How many legitimate events are old enough.
         legit: usize,
-        /// The wait, in days.
+        /// How long labels are waited for, in days.
         wait_days: f64,
         /// Why that long.
         why: String,
     },
-    /// Nothing tells fraud from the rest.
+    /// No variable separates fraud from legitimate events.
     #[error(
         "no variable tells fraudulent events from legitimate ones: all events would get the same score"
     )]
     NothingToLearn,
-    /// A data set cannot hold them.
+    /// The data set made for training would have too many rows.
     #[error("there are too many rows")]
     TooManyRows,
-    /// The caller stopped it.
+    /// The caller cancelled the training.
     #[error("training was cancelled")]
     Cancelled,
     /// Trees could not be grown.

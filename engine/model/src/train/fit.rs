@@ -1,4 +1,5 @@
-//! From checked events to a model: blocks, search, calibration, report, and a last fit on all events.
+//! Trains on checked events: cuts them into blocks, searches settings, calibrates, reports, and fits again on all
+//! events.
 
 use std::ops::ControlFlow;
 
@@ -18,7 +19,7 @@ use crate::metrics::Ranking;
 use crate::model::{Encoding, Model, Scale};
 use crate::trees::{Forest, boost};
 
-/// Trains on a data set that was checked.
+/// Trains on a data set that passed the checks.
 pub(super) fn fit(
     dataset: &Dataset,
     options: &Options,
@@ -93,9 +94,9 @@ fn fit_all(
     })
 }
 
-/// The events that can be trained on, cut into a training, a stop and a validation block.
+/// The events that can be trained on, cut into three blocks: for training, for stopping early, for validation.
 struct Blocks {
-    /// In the order of the blocks.
+    /// All events, in the order of the blocks.
     events: Vec<Labelled>,
     /// Where the stop block and the validation block begin.
     cuts: [usize; 2],
@@ -121,7 +122,7 @@ impl Blocks {
             });
         }
         if !by_time {
-            // In order of the hashes, blocks are cut as they are by time.
+            // Sorted by hash, the events can be cut into blocks as they are by time.
             let hashes = hashes(dataset, options.seed);
             events.sort_by_key(|event| hashes[event.row as usize]);
         }

@@ -1,33 +1,33 @@
-//! What training says about the data.
+//! Messages about the training data.
 
 use serde::{Deserialize, Serialize};
 
-/// How bad it is.
+/// How severe a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Nothing is trained.
+    /// No model can be trained.
     Error,
-    /// The model will be worse for it.
+    /// The model will be less good.
     Warning,
-    /// Good to know.
+    /// For information.
     Info,
 }
 
-/// A finding about the data.
+/// A message about the training data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// How bad it is.
+    /// How severe it is.
     pub level: Level,
-    /// The variable that it is about; `None`: the whole.
+    /// The variable that it is about; `None`: the whole data set.
     pub field: Option<String>,
-    /// In a few words.
+    /// A short title.
     pub title: String,
-    /// In a sentence.
+    /// The message, in full sentences.
     pub content: String,
 }
 
-/// What was found so far.
+/// The messages found so far.
 #[derive(Default)]
 pub(super) struct Findings(pub Vec<Message>);
 

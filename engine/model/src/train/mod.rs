@@ -1,4 +1,7 @@
 //! Trains a model on labelled events.
+//!
+//! `checks` and `logins` decide whether the data can be trained on, `fit` trains: it prepares the events as a matrix
+//! (`prepared`), searches settings for the trees (`search`) and makes the report (`report`).
 
 mod checks;
 mod error;
@@ -22,7 +25,12 @@ pub use messages::{Level, Message};
 pub use options::{ModelType, Options, Progress, Stage};
 pub use report::{Logins, Report, ThresholdRow};
 
-/// Trains a model.
+/// Trains a model, and reports how good it is.
+///
+/// `progress` is called from time to time and cancels the training with [`ControlFlow::Break`].
+///
+/// # Errors
+/// [`TrainError`], if the data does not meet the requirements, nothing can be learnt, or the caller cancels.
 pub fn train(
     dataset: &Dataset,
     options: &Options,

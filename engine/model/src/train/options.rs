@@ -1,4 +1,4 @@
-//! What training is asked for, and how it tells how far it is.
+//! The options of training, and its progress.
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -12,37 +12,37 @@ use crate::maturity::{LabelsAre, Unlabelled};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ModelType {
-    /// Each event by itself.
+    /// Judges each event by its own values.
     #[default]
     OnlineFraudInsights,
-    /// Events of entities with a history.
+    /// Judges events also by the history of their entities.
     TransactionFraudInsights,
-    /// Log-ins.
+    /// Judges log-ins by the history of their accounts.
     AccountTakeoverInsights,
 }
 
-/// How to train. Nothing here needs tuning.
+/// How to train. The defaults need no tuning.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What the data must be good for.
+    /// The type of model to train.
     pub model_type: ModelType,
     /// Whether labels may still change.
     pub labels_are: LabelsAre,
-    /// What events without a label stand for. `None`: as in Amazon's files, where up to 1 % may lack a label and count
-    /// as legitimate, and more is an error.
+    /// How events without a label are treated. `None`: as Amazon does with files, where such events count as
+    /// legitimate, and more than 1 % of them are an error.
     pub unlabelled: Option<Unlabelled>,
-    /// The labels of the event type, for messages.
+    /// The labels of the event type, as messages show them.
     pub label_values: String,
-    /// The fewest variables that must vary: Amazon demands 2.
+    /// At least so many variables must have different values: Amazon requires 2.
     pub min_variables: usize,
-    /// When now is, in seconds since 1970; without it the latest time in the data.
+    /// The time at which labels are judged, in seconds since 1970; `None`: the latest time in the data.
     pub as_of: Option<i64>,
-    /// How many trees all trials may grow together: the budget of the search. Not a time, so that the same data
-    /// and seed give the same model on every machine.
+    /// The budget of the search for settings: how many trees all trials together may grow. It is not a time, so that
+    /// the same data and seed give the same model on every machine.
     pub budget_trees: usize,
-    /// Chooses rows and columns where chance does.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// How many threads grow trees; `None`: all.
+    /// How many threads grow trees; `None`: as many as there are.
     pub threads: Option<NonZeroUsize>,
 }
 
@@ -66,11 +66,11 @@ impl Default for Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Making numbers of the training block.
+    /// Computing the features of the training block.
     Features,
-    /// Trying settings.
+    /// Trying settings for the trees.
     Search,
-    /// Making numbers of all events.
+    /// Computing the features of all events.
     AllFeatures,
     /// Growing the trees of the model.
     Growing,
@@ -81,11 +81,11 @@ pub enum Stage {
 pub struct Progress {
     /// What it is doing.
     pub stage: Stage,
-    /// How much of the whole is done, 0 to 1.
+    /// How much of the whole training is done, from 0 to 1.
     pub done: f64,
 }
 
-/// Tells the caller how far it is, and hears when to stop.
+/// Reports progress to the caller, who may cancel.
 pub(super) struct Teller<'a> {
     pub progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
 }

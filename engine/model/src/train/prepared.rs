@@ -11,21 +11,23 @@ use crate::hash::mix;
 use crate::maturity::Labelled;
 use crate::trees::{Binned, Forest, boost};
 
-/// Events as a matrix, ready for trees.
+/// Events as a matrix of features, with the rows of each block.
 pub(super) struct Prepared {
     pub encoder: Encoder,
     pub matrix: Binned,
     labels: Vec<bool>,
     pub train: Vec<u32>,
     stop: Vec<u32>,
-    /// The features of the validation block, column by column, and where it begins.
+    /// The features of the validation block, column by column.
     validation: Vec<Vec<f64>>,
+    /// Where the validation block begins.
     validation_from: usize,
     threads: Option<NonZeroUsize>,
 }
 
 impl Prepared {
-    /// Events before `train_to` train, those before `stop_to` stop, the rest validate.
+    /// Computes the features. Events before `train_to` are for training, those before `stop_to` for stopping, the rest
+    /// for validation.
     pub fn new(
         dataset: &Dataset,
         events: &[Labelled],
@@ -43,7 +45,7 @@ impl Prepared {
             let known: Vec<i64> = events.iter().map(|event| event.known).collect();
             Plan::blocks(&times, &known, train_to)
         } else {
-            // The events lie in the order of their hashes, so neighbours are strangers.
+            // The events are in the order of their hashes, so their places are as good as random.
             let folds: Vec<u64> = (0..events.len() as u64)
                 .map(|at| mix(at ^ options.seed))
                 .collect();
@@ -77,6 +79,7 @@ impl Prepared {
         })
     }
 
+    /// Grows a forest. `span` is the part of the whole training that this takes.
     pub fn grow(
         &self,
         settings: &boost::Options,
@@ -87,6 +90,7 @@ impl Prepared {
         Ok(self.boost(settings, stage, span, tell)?.forest)
     }
 
+    /// Grows a forest and measures it on the stop block after each tree.
     pub fn boost(
         &self,
         settings: &boost::Options,
@@ -115,7 +119,7 @@ impl Prepared {
         )?)
     }
 
-    /// Log-odds and label of each validation event.
+    /// The log-odds and the label of each validation event.
     pub fn scores(&self, forest: &Forest) -> Vec<(f64, bool)> {
         let mut row = vec![0.0; self.validation.len()];
         self.labels[self.validation_from..]

@@ -1,4 +1,4 @@
-//! What training found: figures of the validation block, and what scores mean.
+//! The report of a training: figures of the validation block, and what scores mean.
 
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
@@ -11,65 +11,67 @@ use crate::metrics::{Range, Ranking};
 use crate::model::Importance;
 use crate::trees::boost;
 
-/// Accounts with a labelled takeover from which on the share that is found is told.
+/// The share of takeovers that is found is reported only if at least so many accounts have a labelled takeover.
 const TAKEN_OVER: usize = 50;
 /// A row of the threshold table, as `DescribeModelVersions` shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ThresholdRow {
-    /// Scores from here on are called fraud.
+    /// Events with at least this score are called fraud.
     pub threshold: f64,
-    /// The share of legitimate events called fraud.
+    /// The share of the legitimate events that is called fraud (false-positive rate).
     pub fpr: f64,
-    /// The share of fraud among those called fraud.
+    /// The share of the events called fraud that is fraud.
     pub precision: f64,
-    /// The share of fraud called fraud.
+    /// The share of the fraud that is called fraud (recall).
     pub tpr: f64,
-    /// Whether too few legitimate events lie above for the score to be more than an extrapolation.
+    /// Whether the false-positive rate is extrapolated, because too few legitimate events have such scores.
     pub extrapolated: bool,
 }
 
-/// What training found. Figures are of the validation block, which neither features nor trees had seen.
+/// The report of a training. Its figures are of the validation block, which neither features nor trees were learnt
+/// from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Findings about the data.
+    /// Messages about the data.
     pub messages: Vec<Message>,
     /// How long labels were waited for.
     pub maturity: Maturity,
-    /// Whether the blocks follow each other in time, or were drawn by a hash of the row.
+    /// Whether the blocks follow each other in time. Otherwise they were drawn by a hash of the row.
     pub by_time: bool,
-    /// Events to train, to stop, and to validate.
+    /// How many events the training, the stop and the validation block have.
     pub blocks: [usize; 3],
-    /// Fraud among them.
+    /// How many of them are fraud.
     pub fraud: [usize; 3],
-    /// Area under the ROC curve.
+    /// The area under the ROC curve.
     pub auc: Range,
-    /// Average precision.
+    /// The average precision.
     pub average_precision: f64,
-    /// The share of fraud found where 1 % of legitimate events are called fraud.
+    /// The share of the fraud that is found at a false-positive rate of 1 %.
     pub recall_at_1_percent: f64,
-    /// What scores mean.
+    /// What happens at each threshold.
     pub thresholds: Vec<ThresholdRow>,
-    /// What matters, most first.
+    /// How much each variable matters, most important first.
     pub importance: Vec<Importance>,
-    /// The settings that won, in words.
+    /// The settings that were chosen, in words.
     pub settings: String,
-    /// Trees of the model.
+    /// How many trees the model has.
     pub trees: usize,
-    /// Of a model of log-ins; then fraud are log-ins that a stranger might have made.
+    /// Only for a model of log-ins. In its report, "fraud" are synthetic log-ins of strangers, and labelled takeovers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logins: Option<Logins>,
 }
 
-/// What a threshold does to labelled takeovers of the validation block, in the order of [`Report::thresholds`].
+/// How many labelled takeovers of the validation block are found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Logins {
-    /// The share of them at or above each threshold; `None` where fewer than 50 accounts have any, or none is new enough.
+    /// The share that scores at or above each of [`Report::thresholds`], in their order. `None` if fewer than 50
+    /// accounts have a labelled takeover, or none of these is in the validation block.
     pub takeovers_found: Option<Vec<f64>>,
 }
 
 impl Logins {
-    /// What the validated log-ins say: `events` are their places in a data set of real and imagined ones, `validated`
-    /// their log-odds.
+    /// Measures on the validation block. `events` are its log-ins, as rows of a data set of real and synthetic ones;
+    /// `validated` are their log-odds, each with whether it is fraud.
     pub(crate) fn new(
         dataset: &Dataset,
         events: &[Labelled],
@@ -101,7 +103,7 @@ impl Logins {
     }
 }
 
-/// The settings of forests, for people.
+/// Describes settings in words.
 pub(super) fn in_words(settings: &[boost::Options]) -> String {
     let words: Vec<String> = settings
         .iter()
@@ -115,7 +117,8 @@ pub(super) fn in_words(settings: &[boost::Options]) -> String {
     words.join("; ")
 }
 
-/// What each threshold of the curve does to the validated events: their log-odds, and whether each is fraud.
+/// What happens at each threshold of the curve. `validated` are the log-odds of validation events, each with whether it
+/// is fraud.
 pub(super) fn thresholds(
     curve: Curve,
     calibration: &Calibration,

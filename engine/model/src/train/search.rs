@@ -1,4 +1,4 @@
-//! The search for the settings of the trees.
+//! Searches the best settings for the trees.
 
 use super::error::TrainError;
 use super::options::{Options, Stage, Teller};
@@ -6,11 +6,11 @@ use super::prepared::Prepared;
 use crate::trees::Forest;
 use crate::trees::boost::{self, StopMetric};
 
-/// Values of the training block that all trials may go through together, each tree once: large data gets fewer
-/// trials, and they gain least there.
+/// Limits the trials to so many values (rows times columns) of the training block, so that large data gets fewer
+/// trials. There, other settings gain least.
 const SEARCH_VALUES: usize = 60_000_000;
 
-/// The settings that are tried, from the most likely to win.
+/// The settings to try, from the most promising.
 fn candidates(rows: usize, columns: usize, options: &Options) -> Vec<boost::Options> {
     let is_large = rows > 200_000;
     let most = 400;
@@ -56,21 +56,21 @@ fn candidates(rows: usize, columns: usize, options: &Options) -> Vec<boost::Opti
     candidates
 }
 
-/// So many of the best candidates are averaged: together they err less than the best alone.
+/// How many of the best forests are averaged, at most: together they are better than the best alone.
 const MOST_FORESTS: usize = 3;
-/// If their loss is at most this share above the best one's.
+/// A forest is averaged only if its loss is at most this share above that of the best.
 const NEARLY_BEST: f64 = 0.05;
 
-/// Settings that were tried, and what came of it.
+/// Settings that were tried, and their result.
 struct Found {
     settings: boost::Options,
-    /// The least loss on the stop block.
+    /// The lowest loss on the stop block.
     loss: f64,
     forest: Forest,
 }
 
-/// The settings worth averaging, best first, for growing on all rows; and the forests that they gave on the training
-/// block.
+/// Tries settings on the training block. Returns those worth averaging, best first, adjusted to all rows, and the
+/// forests that they gave.
 pub(super) fn search(
     trial: &Prepared,
     options: &Options,
@@ -85,7 +85,7 @@ pub(super) fn search(
         let trained = trial.boost(&settings, Stage::Search, from..from + width, tell);
         from += width;
         let trained = match trained {
-            // Its leaves are too large for so few rows.
+            // These settings require larger leaves than so few rows allow.
             Err(TrainError::NothingToLearn) => continue,
             trained => trained?,
         };
@@ -114,7 +114,7 @@ pub(super) fn search(
         .map(|found| {
             let trees = found.forest.trees();
             let settings = boost::Options {
-                // More rows carry more trees.
+                // All rows together allow more trees.
                 trees: trees + trees / 10 + 1,
                 ..found.settings
             };

@@ -1,4 +1,4 @@
-//! Gradient boosting with logistic loss on a [`Binned`] matrix: histograms, leaf-wise growth.
+//! Gradient boosting with logistic loss on a [`Binned`] matrix, with histograms and leaf-wise growth.
 //!
 //! The same matrix, options and seed give the same forest, whatever the number of threads.
 
@@ -14,15 +14,15 @@ pub use super::options::Options;
 use super::{Error, Forest};
 use crate::hash::split_mix;
 
-/// Rows that are worth a thread of their own; sums over such chunks are added in their order.
+/// How many rows one task processes. The sums of the tasks are added in a fixed order.
 const ROWS_PER_TASK: usize = 8192;
 
-/// Told after each tree.
+/// The progress of a training, reported after each tree.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
-    /// Trees grown.
+    /// How many trees have been grown.
     pub trees: usize,
-    /// The most that will be grown.
+    /// How many trees will be grown at most.
     pub of: usize,
     /// The measure on the stop rows, if there are any.
     pub measure: Option<f64>,
@@ -39,14 +39,15 @@ pub struct Trained {
     pub measures: Vec<f64>,
 }
 
-/// Trains a forest on `train_rows` until `stop_rows` show no gain; without stop rows it grows all trees.
+/// Trains a forest on `train_rows` until the measure on `stop_rows` no longer improves; without stop rows, it grows all
+/// trees.
 ///
-/// A label is `true` for what the forest is to find; its base score is the log-odds of the
-/// training rows' rate. Labels and weights have one value for each row of the matrix. `progress`
-/// is told after each tree and ends the training with [`ControlFlow::Break`].
+/// A label is `true` for what the forest is to find. The base score is the log-odds of the share of such training rows.
+/// Labels and weights have one value for each row of the matrix. `progress` is called after each tree and cancels the
+/// training with [`ControlFlow::Break`].
 ///
 /// # Errors
-/// Each variant of [`Error`] but those of trees and bytes.
+/// [`Error`], if inputs do not fit the matrix, an option is out of range, nothing can be learnt, or the caller cancels.
 pub fn train(
     matrix: &Binned,
     labels: &[bool],
@@ -68,7 +69,7 @@ pub fn train(
             None => training.step(number),
         };
         let Some((tree, measure)) = grown else {
-            // Another draw of columns and rows may split.
+            // With other random columns and rows, a split may be possible.
             let drawn = options.feature_fraction < 1.0 || options.row_fraction < 1.0;
             if drawn && number - trees.len() < options.patience {
                 continue;
@@ -126,7 +127,7 @@ enum Role {
     Stop,
 }
 
-/// What changes from tree to tree.
+/// The state of a training.
 struct Training<'a> {
     matrix: &'a Binned,
     labels: &'a [bool],
@@ -197,7 +198,8 @@ impl<'a> Training<'a> {
         })
     }
 
-    /// Grows one tree and adds it to the scores: the tree and the measure on the stop rows.
+    /// Grows one tree and adds it to the scores. Returns the tree and the measure on the stop rows; `None` if no split
+    /// is possible.
     fn step(&mut self, number: usize) -> Option<(Tree, Option<f64>)> {
         let scale = self.pack()?;
         let chance = Chance::new(self.options.seed, number);
@@ -218,7 +220,7 @@ impl<'a> Training<'a> {
     fn pack(&mut self) -> Option<Scale> {
         let (labels, weights) = (self.labels, self.weights);
         let weight = |row: usize| weights.map_or(1.0, |weights| f64::from(weights[row]));
-        // First as two numbers of 32 bits, in the place of the packed ones.
+        // First as two 32-bit numbers, stored where the packed ones will be.
         let sums: Vec<Sums> = self
             .grower
             .packed
@@ -247,7 +249,7 @@ impl<'a> Training<'a> {
             gradient: total.gradient + sums.gradient,
             hessian: total.hessian + sums.hessian,
         });
-        // Each was rounded by at most 2^-24, which the scale must leave room for.
+        // Each was rounded by at most 2^-24, so the sums may be a little larger.
         let room = 1.0 + 1e-6;
         let scale = Scale::new(
             self.train_rows.len(),
@@ -266,7 +268,8 @@ impl<'a> Training<'a> {
         Some(scale)
     }
 
-    /// Adds a tree to the scores: by leaf for the rows that it was grown on, by walking for the others.
+    /// Adds a tree to the scores. For the rows that it was grown on, the leaves are known; the others go through the
+    /// tree.
     fn add(&mut self, tree: &Tree, seen: impl Fn(u32) -> bool + Sync) {
         for (range, value) in &tree.leaves {
             for row in &self.grower.rows[range.clone()] {
@@ -295,7 +298,7 @@ impl<'a> Training<'a> {
     }
 }
 
-/// Two numbers of 32 bits as one of 64: 24 bits of a gradient are enough.
+/// Stores two 32-bit floats in one 64-bit number. 24 bits of a gradient are enough.
 #[expect(clippy::cast_possible_truncation, reason = "24 bits are enough")]
 fn pair(gradient: f64, hessian: f64) -> i64 {
     let [gradient, hessian] =
@@ -310,7 +313,7 @@ fn unpair(pair: i64) -> (f64, f64) {
     (gradient, hessian)
 }
 
-/// The log-odds of the training rows' rate.
+/// The log-odds of the share of positive training rows.
 fn base(labels: &[bool], weights: Option<&[f32]>, rows: &[u32]) -> Result<f64, Error> {
     let (mut positive, mut negative) = (0.0, 0.0);
     for row in rows {
@@ -335,7 +338,7 @@ fn sigmoid(log_odds: f64) -> f64 {
     1.0 / (1.0 + (-log_odds).exp())
 }
 
-/// Which columns a tree may look at: of those that vary the share with the luckiest draw, at least one.
+/// Which columns a tree may look at: a random share of those that vary, at least one.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -347,7 +350,7 @@ fn allowed(matrix: &Binned, share: f64, chance: Chance) -> Vec<bool> {
         .filter(|column| matrix.columns[*column].varies)
         .collect();
     let keep = ((order.len() as f64 * share).round() as usize).max(1);
-    // Columns are drawn apart from rows.
+    // The highest bit keeps the draws of columns and rows independent.
     order.sort_by(|a, b| {
         let draw = |column: usize| chance.of(column as u64 | 1 << 63);
         draw(*a).total_cmp(&draw(*b))
@@ -359,7 +362,7 @@ fn allowed(matrix: &Binned, share: f64, chance: Chance) -> Vec<bool> {
     allowed
 }
 
-/// Draws that depend on what is drawn for and on nothing before it.
+/// Random draws that depend only on the seed, the tree and what is drawn for, not on earlier draws.
 #[derive(Clone, Copy)]
 struct Chance(u64);
 

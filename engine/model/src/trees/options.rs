@@ -1,42 +1,42 @@
-//! How a forest is trained.
+//! The options of training a forest.
 
 use std::num::NonZeroUsize;
 
 use super::Error;
 use super::metric::StopMetric;
 
-/// How to train. The defaults are LightGBM's, except for more and smaller steps.
+/// How to train a forest. The defaults are those of LightGBM, but with more and smaller steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// The most trees.
+    /// How many trees are grown at most.
     pub trees: usize,
-    /// What each tree's leaves are multiplied by, above 0 and at most 1.
+    /// The factor of each tree's leaves, above 0 and at most 1.
     pub learning_rate: f64,
-    /// The most leaves of a tree, at least 2.
+    /// How many leaves a tree has at most; at least 2.
     pub max_leaves: usize,
-    /// The most splits between the root and a leaf, if there is a limit.
+    /// How many splits there are at most between the root and a leaf; `None`: no limit.
     pub max_depth: Option<usize>,
-    /// The fewest rows of a leaf. As in LightGBM, a side's rows are estimated by its hessians.
+    /// How many rows a leaf has at least. As in LightGBM, the rows are estimated from the hessians.
     pub min_rows: usize,
-    /// The smallest sum of hessians of a leaf.
+    /// The smallest sum of hessians that a leaf may have.
     pub min_child_hessian: f64,
-    /// By how much a leaf's gradient is drawn to zero.
+    /// L1 regularisation: how much the gradient of a leaf is moved towards zero.
     pub lambda_l1: f64,
-    /// What is added to a leaf's hessian.
+    /// L2 regularisation: what is added to the hessian of a leaf.
     pub lambda_l2: f64,
-    /// What a split must gain.
+    /// How much a split must gain at least.
     pub min_gain: f64,
     /// The share of the columns that a tree may look at, above 0 and at most 1.
     pub feature_fraction: f64,
     /// The share of the training rows that a tree sees, above 0 and at most 1.
     pub row_fraction: f64,
-    /// What is watched on the stop rows.
+    /// The measure on the stop rows.
     pub stop_metric: StopMetric,
-    /// After how many trees without a better measure training stops.
+    /// Training stops after so many trees without a better measure.
     pub patience: usize,
-    /// Chooses the columns and rows of each tree.
+    /// The seed of the random columns and rows of each tree.
     pub seed: u64,
-    /// The number of threads; without it, all that `rayon` has.
+    /// The number of threads; `None`: all that `rayon` has.
     pub threads: Option<NonZeroUsize>,
 }
 
