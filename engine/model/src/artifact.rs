@@ -63,7 +63,7 @@ struct EncoderHead {
     features: Vec<Feature>,
     muted: Vec<bool>,
     #[serde(rename = "watched", default, skip_serializing_if = "Option::is_none")]
-    watched: Option<Watched>,
+    tracked: Option<Watched>,
     linear_bits: Option<u32>,
 }
 
@@ -124,7 +124,7 @@ impl Model {
                     crosses: encoder.crosses.clone(),
                     features: encoder.features.clone(),
                     muted: encoder.muted.clone(),
-                    watched: encoder.watched.clone(),
+                    tracked: encoder.tracked.clone(),
                     linear_bits: encoder.linear.as_ref().map(|linear| linear.bits),
                 }),
             },
@@ -204,7 +204,7 @@ fn read_encoder(
         linear,
         features: head.features,
         muted: head.muted,
-        watched: head.watched,
+        tracked: head.tracked,
     };
     if encoder.is_sound() {
         Ok(encoder)

@@ -72,9 +72,9 @@ pub struct Dataset {
     label_times: Vec<Option<i64>>,
     blocked: Vec<bool>,
     entities: Texts,
-    watched: Option<Watched>,
-    seen: Vec<Option<Event>>,
-    imagined: Vec<bool>,
+    tracked: Option<Watched>,
+    history_events: Vec<Option<Event>>,
+    synthetic: Vec<bool>,
 }
 
 /// The values of one variable.
@@ -114,9 +114,9 @@ impl Dataset {
             label_times: Vec::new(),
             blocked: Vec::new(),
             entities: Texts::default(),
-            watched: None,
-            seen: Vec::new(),
-            imagined: Vec::new(),
+            tracked: None,
+            history_events: Vec::new(),
+            synthetic: Vec::new(),
         }
     }
 
@@ -125,7 +125,7 @@ impl Dataset {
     #[must_use]
     pub fn watching(self, tracked: Watched) -> Self {
         Self {
-            watched: Some(tracked),
+            tracked: Some(tracked),
             ..self
         }
     }
@@ -161,9 +161,9 @@ impl Dataset {
         self.label_times.push(row.label_time);
         self.blocked.push(row.blocked);
         self.entities.push(row.entity);
-        if self.watched.is_some() {
-            self.seen.push(row.seen);
-            self.imagined.push(row.imagined);
+        if self.tracked.is_some() {
+            self.history_events.push(row.seen);
+            self.synthetic.push(row.imagined);
         }
         Ok(())
     }
@@ -211,18 +211,18 @@ impl Dataset {
 
     /// The fields that the histories of the entities keep, if models learn from them.
     pub fn watched(&self) -> Option<&Watched> {
-        self.watched.as_ref()
+        self.tracked.as_ref()
     }
 
     /// An event as histories keep it, with its entity.
     pub(crate) fn seen(&self, row: usize) -> Option<(&str, &Event)> {
-        let event = self.seen.get(row)?.as_ref()?;
+        let event = self.history_events.get(row)?.as_ref()?;
         Some((self.entities.row(row)?, event))
     }
 
     /// Whether an event never happened.
     pub(crate) fn is_imagined(&self, row: usize) -> bool {
-        self.imagined.get(row).copied().unwrap_or_default()
+        self.synthetic.get(row).copied().unwrap_or_default()
     }
 
     /// The labels, to be changed by tests.

@@ -3,7 +3,7 @@
 use crate::{Model, infer};
 
 /// Reads the bytes as an artifact and as a table of values. Must not panic, whatever they are.
-pub fn run(data: &[u8]) {
+pub fn read_artifact(data: &[u8]) {
     if let Ok(model) = Model::from_bytes(data) {
         let values = vec![Some("1"); model.variables().len()];
         let _ = (model.score(&values, None, &[]), model.importance());

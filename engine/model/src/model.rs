@@ -189,7 +189,7 @@ impl Model {
     /// The fields of the entity's earlier events that the model learnt from, if it did.
     pub fn watched(&self) -> Option<&Watched> {
         match &self.encoding {
-            Encoding::Learnt(encoder) => encoder.watched.as_ref(),
+            Encoding::Learnt(encoder) => encoder.tracked.as_ref(),
             Encoding::Numbers(..) => None,
         }
     }

@@ -2,4 +2,4 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| model::fuzz::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| model::fuzz::read_artifact(data));

@@ -2,4 +2,4 @@
 //! real ones.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| model::import::fuzz::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| model::import::fuzz::read_model(data));

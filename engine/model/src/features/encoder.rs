@@ -34,7 +34,7 @@ pub(crate) struct Encoder {
     pub crosses: Vec<Cross>,
     pub linear: Option<Linear>,
     /// The fields that entity history keeps, if the model uses it.
-    pub watched: Option<Watched>,
+    pub tracked: Option<Watched>,
     pub features: Vec<Feature>,
     /// Features that only repeat the time, and are always missing: in service, times are later than all in training.
     pub muted: Vec<bool>,
@@ -81,7 +81,7 @@ impl Encoder {
         for cross in &self.crosses {
             out.push(cross.encode(event_time, &days, &last_keys));
         }
-        if self.watched.is_some() {
+        if self.tracked.is_some() {
             let known = |at: usize| history.get(at).copied().map_or(f64::NAN, f64::from);
             out.extend((0..FEATURES).map(known));
         }
@@ -107,7 +107,7 @@ impl Encoder {
             + self.encoders.iter().flatten().map(own).sum::<usize>()
             + texts
             + self.crosses.len()
-            + if self.watched.is_some() { FEATURES } else { 0 };
+            + if self.tracked.is_some() { FEATURES } else { 0 };
         let compared = self.variables.len().min(MOST_VARIABLES);
         let crosses_fit = self.crosses.iter().all(|cross| cross.is_within(compared));
         let mut named = self.features.iter().flat_map(|feature| &feature.variables);

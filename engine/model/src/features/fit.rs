@@ -29,7 +29,7 @@ impl Encoder {
             variables,
             crosses: Vec::new(),
             linear: None,
-            watched: dataset
+            tracked: dataset
                 .watched()
                 .filter(|_| rows.plan.is_ordered())
                 .cloned(),
@@ -105,7 +105,7 @@ impl Encoder {
         rows: &Examples<'_>,
         sink: &mut Sink<'_, E>,
     ) -> Result<(), E> {
-        let Some(tracked) = &self.watched else {
+        let Some(tracked) = &self.tracked else {
             return Ok(());
         };
         let labels = rows.labels.iter().zip(rows.rows).enumerate();

@@ -6,7 +6,7 @@ use super::Forest;
 ///
 /// # Panics
 /// If a forest changes when it is written and read again.
-pub fn run(data: &[u8]) {
+pub fn read_forest(data: &[u8]) {
     let Ok(forest) = Forest::from_bytes(data) else {
         return;
     };

@@ -159,10 +159,10 @@ proptest! {
     ) {
         let mut bytes = forest.to_bytes();
         let at = at.index(bytes.len());
-        super::fuzz::run(&bytes[..at]);
+        super::fuzz::read_forest(&bytes[..at]);
         bytes[at] = byte;
-        super::fuzz::run(&bytes);
-        super::fuzz::run(&noise);
+        super::fuzz::read_forest(&bytes);
+        super::fuzz::read_forest(&noise);
     }
 }
 
