@@ -101,17 +101,17 @@ fn guess(name: &str, values: &Values<'_>) -> (Option<VariableType>, String) {
     if is_identifier(&words, values) {
         return (
             None,
-            "an identifier: almost every value is another".to_owned(),
+            "an identifier: almost all values are distinct".to_owned(),
         );
     }
     if has(&["bin"]) && values.share(|text| (6..=10).contains(&digits(text))) > 0.8 {
-        return some(T::CardBin, "named so, six to ten digits");
+        return some(T::CardBin, "by its name; values have six to ten digits");
     }
     if numeric >= 0.98 {
         let truth = values
             .share(|text| text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false"));
         return if truth > 0.5 {
-            some(T::Categorical, "true and false")
+            some(T::Categorical, "values are true and false")
         } else {
             some(T::Numeric, "values are numbers")
         };
@@ -127,7 +127,7 @@ fn guess(name: &str, values: &Values<'_>) -> (Option<VariableType>, String) {
     if distinct > 50 && length >= 10.0 {
         return some(T::FreeFormText, "most values are distinct");
     }
-    some(T::Categorical, "values come back")
+    some(T::Categorical, "values occur again and again")
 }
 
 /// The type whose values have a shape that most values have.
@@ -196,7 +196,7 @@ fn by_name(
     use VariableType as T;
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
     if has(&["ip", "ipaddress"]) && values.share(|text| text_shape::ip(text).is_some()) > 0.9 {
-        return Some((T::IpAddress, "named so, addresses as numbers"));
+        return Some((T::IpAddress, "by its name; values are addresses as numbers"));
     }
     let to_parcel = has(&["shipping", "ship", "delivery", "recipient"]);
     let either = |billing, shipping| if to_parcel { shipping } else { billing };
@@ -208,18 +208,21 @@ fn by_name(
         } else {
             T::PhoneNumber
         };
-        return Some((kind, "named so, 7 to 18 digits"));
+        return Some((kind, "by its name; values have 7 to 18 digits"));
     }
     if has(&["zip", "postal", "postcode", "zipcode"]) && values.share(|text| text.len() <= 12) > 0.9
     {
-        return Some((either(T::BillingZip, T::ShippingZip), "named so, short"));
+        return Some((
+            either(T::BillingZip, T::ShippingZip),
+            "by its name; values are short",
+        ));
     }
     if has(&[
         "price", "amount", "amt", "cost", "total", "payment", "value",
     ]) && numeric > 0.98
         && cents(values)
     {
-        return Some((T::Price, "named so, numbers with cents"));
+        return Some((T::Price, "by its name; values are numbers with cents"));
     }
     if numeric > 0.9 {
         return None;
@@ -240,7 +243,7 @@ fn by_name(
     table
         .into_iter()
         .find(|(parts, ..)| short && has(parts))
-        .map(|(_, billing, shipping)| (either(billing, shipping), "named so"))
+        .map(|(_, billing, shipping)| (either(billing, shipping), "by its name"))
 }
 
 /// Whether numbers look like money: hardly any with more than two decimals, hardly any negative.
