@@ -24,8 +24,7 @@ fn row(row: u32) -> Vec<f64> {
     (0..FEATURES).map(|feature| number(row, feature)).collect()
 }
 
-/// Prints the median and the 99th percentile of single calls: unlike means they hardly depend on
-/// what else the machine does.
+/// Prints the median and the 99th percentile of single calls. Unlike means, they hardly depend on other load.
 fn percentiles(name: &str, mut call: impl FnMut(usize)) {
     let time = |at| {
         let start = Instant::now();

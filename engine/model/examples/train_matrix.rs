@@ -1,5 +1,5 @@
-//! Trains a forest on a matrix from a file and scores its last rows: what `tests/python/bench_model.py`
-//! sets beside LightGBM.
+//! Trains a forest on a matrix from a file and scores its last rows. `tests/python/bench_model.py` compares it with
+//! LightGBM.
 //!
 //!     train_matrix MATRIX SCORES TREES LEAVES LEARNING_RATE THREADS
 //!

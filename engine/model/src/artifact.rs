@@ -1,17 +1,19 @@
-//! A model as bytes: versioned, checksummed, bounded.
+//! Models as bytes, with a version, a checksum and a limit on their size.
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::features::crosses::Cross;
 use crate::features::linear::{Bucket, Linear};
 use crate::features::rates::{Known, Table};
-use crate::features::reading::Reading;
-use crate::features::{Cross, Encoder, Feature, VariableEncoder};
+use crate::features::variable_encoder::VariableEncoder;
+use crate::features::{Encoder, Feature};
 use crate::history::Watched;
 use crate::model::{Encoding, Model, Scale};
 use crate::trees::{self, Forest};
+use crate::value_reader::Reading;
 use crate::variable::Variable;
 
 /// What every artifact begins with. The last character is the version of the format.
@@ -22,31 +24,31 @@ const LARGEST: usize = 64 << 20;
 
 const DIGEST: usize = 32;
 
-/// Why bytes are no model.
+/// Why bytes cannot be read as a model.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum ArtifactError {
-    /// They begin otherwise.
+    /// They do not begin as a model of a known version does.
     #[error(
         "this is no model of a version that is known here; it would begin with `{}`",
         String::from_utf8_lossy(MAGIC)
     )]
     Format,
-    /// They are more than is read.
+    /// They are too many. Holds how many they are.
     #[error("the model has {0} bytes; at most {LARGEST} are read")]
     TooLarge(usize),
-    /// They are not what was written.
+    /// They were changed after they were written.
     #[error("the model is damaged: its checksum does not match")]
     Damaged,
-    /// A part is missing or holds what it cannot hold.
+    /// A part is missing or has an impossible value.
     #[error("the model is broken: {0}")]
     Broken(&'static str),
-    /// The trees are broken.
+    /// The trees cannot be read.
     #[error("the model's trees are broken: {0}")]
     Trees(#[from] trees::Error),
 }
 
-/// What is written as JSON; tables, weights and trees follow as bytes.
+/// The part that is written as JSON. Tables, weights and trees follow as bytes.
 #[derive(Serialize, Deserialize)]
 struct Head {
     variables: Vec<Variable>,
@@ -60,8 +62,8 @@ struct EncoderHead {
     crosses: Vec<Cross>,
     features: Vec<Feature>,
     muted: Vec<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    watched: Option<Watched>,
+    #[serde(rename = "watched", default, skip_serializing_if = "Option::is_none")]
+    tracked: Option<Watched>,
     linear_bits: Option<u32>,
 }
 
@@ -70,7 +72,7 @@ impl Model {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut body = Vec::new();
         let head = self.head();
-        // Plain structures of texts and finite numbers: serde_json writes them all.
+        // It holds only texts and finite numbers, which serde_json always writes.
         let json = serde_json::to_vec(&head).unwrap_or_default();
         put(&mut body, &json);
         if let Encoding::Learnt(encoder) = &self.encoding {
@@ -89,7 +91,10 @@ impl Model {
         sealed(&body)
     }
 
-    /// The model that [`Model::to_bytes`] wrote.
+    /// Reads a model that [`Model::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`ArtifactError`], in a sentence, whatever the bytes are.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ArtifactError> {
         if bytes.len() > LARGEST {
             return Err(ArtifactError::TooLarge(bytes.len()));
@@ -119,7 +124,7 @@ impl Model {
                     crosses: encoder.crosses.clone(),
                     features: encoder.features.clone(),
                     muted: encoder.muted.clone(),
-                    watched: encoder.watched.clone(),
+                    tracked: encoder.tracked.clone(),
                     linear_bits: encoder.linear.as_ref().map(|linear| linear.bits),
                 }),
             },
@@ -162,7 +167,7 @@ impl Model {
     }
 }
 
-/// A body with its format and checksum before it.
+/// Puts the format and the checksum before a body.
 pub(crate) fn sealed(body: &[u8]) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend(Sha256::digest(body));
@@ -199,7 +204,7 @@ fn read_encoder(
         linear,
         features: head.features,
         muted: head.muted,
-        watched: head.watched,
+        tracked: head.tracked,
     };
     if encoder.is_sound() {
         Ok(encoder)
@@ -289,7 +294,7 @@ fn read_linear(body: &mut Reader<'_>, bits: u32) -> Result<Linear, ArtifactError
     })
 }
 
-/// Takes bytes from the front.
+/// Reads bytes from the front.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -311,7 +316,7 @@ impl<'a> Reader<'a> {
         Ok(*taken)
     }
 
-    /// A number of entries of so many bytes each, which must be there.
+    /// Reads a number of entries, each of `size` bytes, and checks that so many bytes follow.
     fn count(&mut self, size: usize) -> Result<usize, ArtifactError> {
         let count = u32::from_le_bytes(self.array()?) as usize;
         if count.saturating_mul(size) > self.0.len() {

@@ -1,20 +1,20 @@
-//! From log-odds to the 0–1000 scale: a score says how many legitimate events score as high.
+//! From log-odds to scores of 0 to 1000: a score stands for the share of legitimate events that score at least as high.
 
 use serde::{Deserialize, Serialize};
 
-/// What scores mean: a fixed function of the share of legitimate events that score as high.
+/// What scores mean: a fixed function of the share of legitimate events that score at least as high.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Curve {
-    /// Of events that may be fraud.
+    /// For events that may be fraud.
     #[default]
     Fraud,
-    /// Of log-ins that may be takeovers: higher scores are rarer.
+    /// For log-ins that may be account takeovers: high scores are rarer.
     Logins,
 }
 
-/// Score and share of legitimate events, as Amazon publishes them (user guide, "Model scores"). Between the points the
-/// score is a straight line of the rate; 1000 stands for none, 0 for all.
+/// Score and share of legitimate events, as Amazon publishes them (user guide, "Model scores"). Between the points,
+/// the score is interpolated linearly; 1000 stands for no legitimate event, 0 for all.
 const FRAUD: [(f64, f64); 9] = [
     (1000.0, 0.0),
     (975.0, 0.005),
@@ -27,7 +27,7 @@ const FRAUD: [(f64, f64); 9] = [
     (0.0, 1.0),
 ];
 
-/// The same for log-ins: the challenge rates of a live model of Amazon's, and the published one of 900.
+/// The same for log-ins: the challenge rates that a model on Amazon's service reported, and the published rate of 900.
 const LOGINS: [(f64, f64); 9] = [
     (1000.0, 0.0),
     (900.0, 0.001),
@@ -40,7 +40,7 @@ const LOGINS: [(f64, f64); 9] = [
     (0.0, 1.0),
 ];
 
-/// Thresholds of the table: Amazon's live ones, and some around them.
+/// The thresholds of the report's table: those that Amazon's service uses, and some around them.
 const OF_FRAUD: &[f64] = &[
     990.0, 975.0, 950.0, 900.0, 860.0, 820.0, 775.0, 740.0, 700.0, 600.0, 400.0, 200.0,
 ];
@@ -48,13 +48,13 @@ const OF_LOGINS: &[f64] = &[
     950.0, 900.0, 750.0, 670.0, 620.0, 575.0, 540.0, 515.0, 400.0, 200.0,
 ];
 
-/// Fewer legitimate events above a point than these do not tell its rate: it is extrapolated.
+/// With fewer legitimate events than these above a score, its rate counts as extrapolated.
 const ENOUGH: usize = 20;
 
-/// Events above the point from which the tail is extrapolated.
+/// The rate is extrapolated for scores above which there are fewer legitimate events than these.
 const TAIL: usize = 50;
 
-/// Most points that are kept.
+/// How many points are kept, at most.
 const MOST_KNOTS: usize = 256;
 
 impl Curve {
@@ -65,7 +65,7 @@ impl Curve {
         }
     }
 
-    /// Thresholds worth a row in a table, from the highest.
+    /// The thresholds of the report's table, from the highest.
     pub fn thresholds(self) -> &'static [f64] {
         match self {
             Self::Fraud => OF_FRAUD,
@@ -73,7 +73,7 @@ impl Curve {
         }
     }
 
-    /// The score at which this share of legitimate events scores as high or higher.
+    /// The score at or above which this share of legitimate events lies.
     pub fn score_at(self, fpr: f64) -> f64 {
         interpolate(
             fpr,
@@ -87,7 +87,7 @@ impl Curve {
     }
 }
 
-/// Along straight lines through points whose first numbers ascend.
+/// Interpolates linearly between points `(x, y)`, whose `x` ascend.
 fn interpolate(x: f64, points: impl Iterator<Item = (f64, f64)>) -> f64 {
     let mut last: Option<(f64, f64)> = None;
     for (to, y) in points {
@@ -107,13 +107,13 @@ fn interpolate(x: f64, points: impl Iterator<Item = (f64, f64)>) -> f64 {
 /// The false-positive rate of each log-odds, measured on legitimate events of the validation block.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// Log-odds, ascending, with the share of legitimate events at or above, descending.
+    /// Log-odds, ascending, each with the share of legitimate events at or above it, descending.
     knots: Vec<(f64, f64)>,
-    /// Beyond the last knot the rate falls by a factor of e in so many log-odds.
+    /// Beyond the last knot, the rate falls by a factor of e each time the log-odds rise by this much.
     tail: f64,
     /// How many legitimate events were measured.
     legit: usize,
-    /// What the scores mean.
+    /// How a rate becomes a score.
     #[serde(default)]
     curve: Curve,
 }
@@ -125,7 +125,7 @@ impl Calibration {
         log_odds.sort_by(f64::total_cmp);
         let legit = log_odds.len();
         let lowest = *log_odds.first()?;
-        // The exponential tail begins where enough events are left to measure it: a peak over a threshold.
+        // The exponential tail begins where enough events are left to measure it (the peaks-over-threshold method).
         let left = TAIL.min(legit / 4).max(1);
         let threshold = log_odds[legit - left];
         #[expect(clippy::cast_precision_loss, reason = "counts of events")]
@@ -138,7 +138,7 @@ impl Calibration {
         let rate = |above: usize| above as f64 / legit as f64;
         let mut knots = vec![(lowest, 1.0)];
         let body = legit - left;
-        // Closer together towards the top, where the score tells more.
+        // Knots are closer together towards the top, where small differences in rate matter.
         let mut at = body;
         let mut places = Vec::new();
         while at > 0 && places.len() < MOST_KNOTS {
@@ -148,7 +148,7 @@ impl Calibration {
         }
         for at in places.into_iter().rev() {
             let x = log_odds[at];
-            // Of equal events the first counts: all of them are at or above.
+            // Events with equal log-odds are all at or above it.
             let first = log_odds.partition_point(|other| *other < x);
             if knots.last().is_some_and(|(last, _)| *last < x) {
                 knots.push((x, rate(legit - first)));
@@ -162,7 +162,7 @@ impl Calibration {
         })
     }
 
-    /// The same rates on another scale.
+    /// The same rates, with scores by another curve.
     #[must_use]
     pub fn on(self, curve: Curve) -> Self {
         Self { curve, ..self }

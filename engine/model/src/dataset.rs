@@ -1,52 +1,53 @@
-//! Labelled events as columns, as they come from a file or from the store.
+//! Labelled events, kept column by column.
 
-use rustc_hash::FxHashMap;
 use thiserror::Error;
 
 use crate::history::{Event, Watched};
+use crate::parse;
+use crate::texts::Texts;
 use crate::variable::{Variable, VariableType};
-use crate::written;
 
-/// What became of an event.
+/// What an event turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Label {
-    /// It was fraud.
+    /// Fraud.
     Fraud,
-    /// It was legitimate.
+    /// Legitimate.
     Legit,
-    /// Nobody said.
+    /// It has no label.
     #[default]
     Unlabelled,
-    /// The event has a label that stands for neither.
+    /// It has a label that means neither fraud nor legitimate.
     Unknown,
 }
 
 /// One event on its way into a [`Dataset`]. Times are seconds since 1970, UTC.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Row<'a> {
-    /// The values, in the order of the data set's variables. What stands for nothing (empty, `NaN`, `null`)
-    /// is missing.
+    /// The values, in the order of the data set's variables. A text that stands for no value (empty,
+    /// `NaN`, `null`) counts as missing.
     pub values: &'a [Option<&'a str>],
-    /// When it happened.
+    /// When the event happened.
     pub event_time: Option<i64>,
-    /// Whose event it is; of nobody's event no history is kept.
+    /// The entity that the event belongs to. Without one, the event is in no history.
     pub entity: Option<&'a str>,
-    /// The event as the history of its entity keeps it, see [`Dataset::watching`].
+    /// The event as the history of its entity keeps it; needed after [`Dataset::watching`].
     pub seen: Option<Event>,
-    /// Its label.
+    /// The event's label.
     pub label: Label,
     /// When the label was given.
     pub label_time: Option<i64>,
-    /// Whether the event was stopped, so that its harmlessness was never seen.
+    /// Whether the event was blocked. Then nobody can know that it would have been legitimate.
     pub blocked: bool,
-    /// Whether it never happened: the history of its entity tells of it, and never has it.
+    /// Whether the event never happened. It gets features from the history of its entity, but does not become a part of
+    /// it.
     pub imagined: bool,
 }
 
-/// A row that does not fit its [`Dataset`].
+/// Why a row cannot be added to a [`Dataset`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RowError {
-    /// It has another number of values.
+    /// It does not have one value for each variable.
     #[error("row {row} has {found} values; the data set has {expected} variables")]
     Width {
         /// Which row, from 0.
@@ -56,7 +57,7 @@ pub enum RowError {
         /// How many variables there are.
         expected: usize,
     },
-    /// There are too many rows.
+    /// The data set cannot hold more rows.
     #[error("the data set is full: it takes {} rows", u32::MAX - 1)]
     Full,
 }
@@ -71,9 +72,9 @@ pub struct Dataset {
     label_times: Vec<Option<i64>>,
     blocked: Vec<bool>,
     entities: Texts,
-    watched: Option<Watched>,
-    seen: Vec<Option<Event>>,
-    imagined: Vec<bool>,
+    tracked: Option<Watched>,
+    history_events: Vec<Option<Event>>,
+    synthetic: Vec<bool>,
 }
 
 /// The values of one variable.
@@ -82,66 +83,11 @@ pub(crate) enum Column {
     /// Numbers; missing and unreadable ones are NaN.
     Numbers {
         values: Vec<f64>,
-        /// How many values were there but no numbers.
+        /// How many values were neither missing nor numbers.
         unreadable: usize,
     },
-    /// Everything else.
+    /// Values of all other types.
     Texts(Texts),
-}
-
-/// Texts, each distinct one kept once.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Texts {
-    /// For each row the place of its text, [`Texts::MISSING`] if it has none.
-    pub codes: Vec<u32>,
-    joined: String,
-    ends: Vec<usize>,
-    places: FxHashMap<u64, u32>,
-}
-
-impl Texts {
-    pub const MISSING: u32 = u32::MAX;
-
-    pub fn push(&mut self, text: Option<&str>) {
-        let code = text.map_or(Self::MISSING, |text| self.code(text));
-        self.codes.push(code);
-    }
-
-    fn code(&mut self, text: &str) -> u32 {
-        let mut hash = crate::features::hash(text.as_bytes());
-        loop {
-            match self.places.get(&hash) {
-                None => {
-                    let place = u32::try_from(self.ends.len()).unwrap_or(Self::MISSING);
-                    self.joined.push_str(text);
-                    self.ends.push(self.joined.len());
-                    self.places.insert(hash, place);
-                    return place;
-                }
-                Some(&place) if self.get(place as usize) == text => return place,
-                Some(_) => hash = hash.wrapping_add(1),
-            }
-        }
-    }
-
-    /// How many distinct texts there are.
-    pub fn distinct(&self) -> usize {
-        self.ends.len()
-    }
-
-    pub fn get(&self, place: usize) -> &str {
-        let start = if place == 0 { 0 } else { self.ends[place - 1] };
-        &self.joined[start..self.ends[place]]
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        (0..self.distinct()).map(|place| self.get(place))
-    }
-
-    pub fn row(&self, row: usize) -> Option<&str> {
-        let code = self.codes[row];
-        (code != Self::MISSING).then(|| self.get(code as usize))
-    }
 }
 
 impl Dataset {
@@ -168,22 +114,26 @@ impl Dataset {
             label_times: Vec::new(),
             blocked: Vec::new(),
             entities: Texts::default(),
-            watched: None,
-            seen: Vec::new(),
-            imagined: Vec::new(),
+            tracked: None,
+            history_events: Vec::new(),
+            synthetic: Vec::new(),
         }
     }
 
-    /// The same data set, of whose entities models learn the history. Rows say in `seen` what [`Watched::event`] gave.
+    /// The same data set, for models that learn from the history of its entities. Each row must then have in
+    /// [`Row::seen`] what [`Watched::event`] gives for it.
     #[must_use]
-    pub fn watching(self, watched: Watched) -> Self {
+    pub fn watching(self, tracked: Watched) -> Self {
         Self {
-            watched: Some(watched),
+            tracked: Some(tracked),
             ..self
         }
     }
 
     /// Appends an event.
+    ///
+    /// # Errors
+    /// [`RowError`], if it does not have a value for each variable or there are too many rows.
     pub fn push(&mut self, row: &Row<'_>) -> Result<(), RowError> {
         if row.values.len() != self.columns.len() {
             return Err(RowError::Width {
@@ -196,10 +146,10 @@ impl Dataset {
             return Err(RowError::Full);
         }
         for (column, value) in self.columns.iter_mut().zip(row.values) {
-            let value = value.and_then(written::present);
+            let value = value.and_then(parse::present);
             match column {
                 Column::Numbers { values, unreadable } => {
-                    let number = value.and_then(written::number);
+                    let number = value.and_then(parse::number);
                     *unreadable += usize::from(value.is_some() && number.is_none());
                     values.push(number.unwrap_or(f64::NAN));
                 }
@@ -211,9 +161,9 @@ impl Dataset {
         self.label_times.push(row.label_time);
         self.blocked.push(row.blocked);
         self.entities.push(row.entity);
-        if self.watched.is_some() {
-            self.seen.push(row.seen);
-            self.imagined.push(row.imagined);
+        if self.tracked.is_some() {
+            self.history_events.push(row.seen);
+            self.synthetic.push(row.imagined);
         }
         Ok(())
     }
@@ -259,29 +209,29 @@ impl Dataset {
         &self.entities
     }
 
-    /// What is watched of the entities' events, if their history is to be learnt.
+    /// The fields that the histories of the entities keep, if models learn from them.
     pub fn watched(&self) -> Option<&Watched> {
-        self.watched.as_ref()
+        self.tracked.as_ref()
     }
 
-    /// An event with its entity, as histories keep it.
+    /// An event as histories keep it, with its entity.
     pub(crate) fn seen(&self, row: usize) -> Option<(&str, &Event)> {
-        let event = self.seen.get(row)?.as_ref()?;
+        let event = self.history_events.get(row)?.as_ref()?;
         Some((self.entities.row(row)?, event))
     }
 
     /// Whether an event never happened.
     pub(crate) fn is_imagined(&self, row: usize) -> bool {
-        self.imagined.get(row).copied().unwrap_or_default()
+        self.synthetic.get(row).copied().unwrap_or_default()
     }
 
-    /// Sets the labels anew, for tests of what a label may change.
+    /// The labels, to be changed by tests.
     #[cfg(test)]
     pub(crate) fn labels_mut(&mut self) -> &mut [Label] {
         &mut self.labels
     }
 
-    /// The value of a variable in an event, as text. Numbers are printed.
+    /// The value of a variable in an event, as text.
     pub fn value(&self, row: usize, variable: usize) -> Option<std::borrow::Cow<'_, str>> {
         match &self.columns[variable] {
             Column::Numbers { values, .. } => {

@@ -1,14 +1,14 @@
-//! What must hold for any bytes at all. Shared by the tests and the fuzz target.
+//! Checks for any bytes at all, shared by the tests and the fuzz target.
 
 use crate::{Model, infer};
 
-/// Takes the bytes as an artifact and as a table of values. Must not panic, whatever they are.
-pub fn run(data: &[u8]) {
+/// Reads the bytes as an artifact and as a table of values. Must not panic, whatever they are.
+pub fn read_artifact(data: &[u8]) {
     if let Ok(model) = Model::from_bytes(data) {
         let values = vec![Some("1"); model.variables().len()];
         let _ = (model.score(&values, None, &[]), model.importance());
     }
-    // Behind the checksum too: what a forger would write.
+    // Also with a correct checksum, as an attacker would write it.
     let _ = Model::from_bytes(&crate::artifact::sealed(data));
     let text = String::from_utf8_lossy(data);
     let rows: Vec<Vec<Option<&str>>> = text

@@ -3,11 +3,11 @@
 use rustc_hash::FxHashSet;
 use serde::Serialize;
 
-use crate::features::looks;
+use crate::parse;
+use crate::text_shape;
 use crate::variable::VariableType;
-use crate::written;
 
-/// A column and what it is taken for.
+/// A column with the type that was guessed for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Inferred {
     /// The header.
@@ -21,14 +21,14 @@ pub struct Inferred {
 
 /// What is known of a column's values.
 struct Values<'a> {
-    /// Those that are there, each as often as it comes.
+    /// Those that are not missing, with repetitions.
     present: Vec<&'a str>,
     distinct: FxHashSet<&'a str>,
 }
 
 impl<'a> Values<'a> {
     fn new(values: impl Iterator<Item = Option<&'a str>>) -> Self {
-        let present: Vec<&str> = values.flatten().filter_map(written::present).collect();
+        let present: Vec<&str> = values.flatten().filter_map(parse::present).collect();
         Self {
             distinct: present.iter().copied().collect(),
             present,
@@ -47,14 +47,14 @@ impl<'a> Values<'a> {
             / self.present.len().max(1) as f64
     }
 
-    /// How many of a hundred values are distinct.
+    /// The number of distinct values, in percent of all values.
     fn distinct_percent(&self) -> usize {
         self.distinct.len() * 100 / self.present.len().max(1)
     }
 }
 
-/// Guesses the type of each column. `rows` are a sample, each with a value for each header: a few thousand rows from
-/// all over the file are enough.
+/// Guesses the type of each column. `rows` are a sample of a few thousand rows from all over the file, each with a
+/// value for each header.
 pub fn infer<'a, R>(headers: &[&str], rows: &'a [R]) -> Vec<Inferred>
 where
     R: AsRef<[Option<&'a str>]>,
@@ -77,41 +77,22 @@ where
         .collect()
 }
 
+/// The type of a column, and why. `None`: it is of no use to a model.
 fn guess(name: &str, values: &Values<'_>) -> (Option<VariableType>, String) {
     use VariableType as T;
-    type Look = (T, &'static str, f64, fn(&str) -> bool);
     let some = |kind, why: &str| (Some(kind), why.to_owned());
     if values.distinct.is_empty() {
         return (None, "no values".to_owned());
     }
-    let looks_like: [Look; 5] = [
-        (T::IpAddress, "values are IP addresses", 0.9, looks::is_ip),
-        (
-            T::EmailAddress,
-            "values are e-mail addresses",
-            0.9,
-            looks::is_email,
-        ),
-        (
-            T::UserAgent,
-            "values are user agents",
-            0.8,
-            looks::is_user_agent,
-        ),
-        (T::DateTime, "values are dates", 0.95, looks::is_date),
-        (T::FreeFormText, "values are URLs", 0.7, looks::is_url),
-    ];
-    for (kind, why, share, looks) in looks_like {
-        if values.share(looks) >= share {
-            return some(kind, why);
-        }
+    if let Some((kind, why)) = by_shape(values) {
+        return some(kind, why);
     }
     let name = name.to_ascii_lowercase();
     let words: Vec<&str> = name
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty())
         .collect();
-    let numeric = values.share(|text| written::number(text).is_some());
+    let numeric = values.share(|text| parse::number(text).is_some());
     let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
     if let Some((kind, why)) = by_name(&words, values, numeric) {
@@ -120,17 +101,17 @@ fn guess(name: &str, values: &Values<'_>) -> (Option<VariableType>, String) {
     if is_identifier(&words, values) {
         return (
             None,
-            "an identifier: almost every value is another".to_owned(),
+            "an identifier: almost all values are distinct".to_owned(),
         );
     }
     if has(&["bin"]) && values.share(|text| (6..=10).contains(&digits(text))) > 0.8 {
-        return some(T::CardBin, "named so, six to ten digits");
+        return some(T::CardBin, "by its name; values have six to ten digits");
     }
     if numeric >= 0.98 {
         let truth = values
             .share(|text| text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false"));
         return if truth > 0.5 {
-            some(T::Categorical, "true and false")
+            some(T::Categorical, "values are true and false")
         } else {
             some(T::Numeric, "values are numbers")
         };
@@ -146,11 +127,44 @@ fn guess(name: &str, values: &Values<'_>) -> (Option<VariableType>, String) {
     if distinct > 50 && length >= 10.0 {
         return some(T::FreeFormText, "most values are distinct");
     }
-    some(T::Categorical, "values come back")
+    some(T::Categorical, "values occur again and again")
 }
 
-/// Whether a column numbers its rows: what it holds will never come again. Short ids of devices and accounts may
-/// come again, even where a sample shows each once.
+/// The type whose values have a shape that most values have.
+fn by_shape(values: &Values<'_>) -> Option<(VariableType, &'static str)> {
+    use VariableType as T;
+    // Type, reason, the share of values that must have the shape, the shape.
+    type Shape = (T, &'static str, f64, fn(&str) -> bool);
+    let shapes: [Shape; 5] = [
+        (
+            T::IpAddress,
+            "values are IP addresses",
+            0.9,
+            text_shape::is_ip,
+        ),
+        (
+            T::EmailAddress,
+            "values are e-mail addresses",
+            0.9,
+            text_shape::is_email,
+        ),
+        (
+            T::UserAgent,
+            "values are user agents",
+            0.8,
+            text_shape::is_user_agent,
+        ),
+        (T::DateTime, "values are dates", 0.95, text_shape::is_date),
+        (T::FreeFormText, "values are URLs", 0.7, text_shape::is_url),
+    ];
+    let (kind, why, ..) = shapes
+        .into_iter()
+        .find(|(_, _, share, has_shape)| values.share(has_shape) >= *share)?;
+    Some((kind, why))
+}
+
+/// Whether a column only identifies its rows, so that no value will ever occur again. Short ids of devices and accounts
+/// may occur again, even where a sample has each only once, so they do not count.
 fn is_identifier(words: &[&str], values: &Values<'_>) -> bool {
     if values.present.len() < 50 || values.distinct_percent() < 98 {
         return false;
@@ -169,10 +183,11 @@ fn is_identifier(words: &[&str], values: &Values<'_>) -> bool {
             .parse::<i64>()
             .is_ok()
     });
-    let tokens = values.share(|text| looks::is_token(text) && text.len() >= 24);
+    let tokens = values.share(|text| text_shape::is_token(text) && text.len() >= 24);
     (named && whole > 0.98) || tokens > 0.95
 }
 
+/// The type that the words of a column's name and its values agree on.
 fn by_name(
     words: &[&str],
     values: &Values<'_>,
@@ -180,12 +195,12 @@ fn by_name(
 ) -> Option<(VariableType, &'static str)> {
     use VariableType as T;
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
-    if has(&["ip", "ipaddress"]) && values.share(|text| looks::ip(text).is_some()) > 0.9 {
-        return Some((T::IpAddress, "named so, addresses as numbers"));
+    if has(&["ip", "ipaddress"]) && values.share(|text| text_shape::ip(text).is_some()) > 0.9 {
+        return Some((T::IpAddress, "by its name; values are addresses as numbers"));
     }
     let to_parcel = has(&["shipping", "ship", "delivery", "recipient"]);
     let either = |billing, shipping| if to_parcel { shipping } else { billing };
-    if has(&["phone", "telephone", "mobile", "tel"]) && values.share(looks::is_phone) > 0.8 {
+    if has(&["phone", "telephone", "mobile", "tel"]) && values.share(text_shape::is_phone) > 0.8 {
         let kind = if to_parcel {
             T::ShippingPhone
         } else if has(&["billing"]) {
@@ -193,18 +208,21 @@ fn by_name(
         } else {
             T::PhoneNumber
         };
-        return Some((kind, "named so, 7 to 18 digits"));
+        return Some((kind, "by its name; values have 7 to 18 digits"));
     }
     if has(&["zip", "postal", "postcode", "zipcode"]) && values.share(|text| text.len() <= 12) > 0.9
     {
-        return Some((either(T::BillingZip, T::ShippingZip), "named so, short"));
+        return Some((
+            either(T::BillingZip, T::ShippingZip),
+            "by its name; values are short",
+        ));
     }
     if has(&[
         "price", "amount", "amt", "cost", "total", "payment", "value",
     ]) && numeric > 0.98
         && cents(values)
     {
-        return Some((T::Price, "named so, numbers with cents"));
+        return Some((T::Price, "by its name; values are numbers with cents"));
     }
     if numeric > 0.9 {
         return None;
@@ -225,10 +243,10 @@ fn by_name(
     table
         .into_iter()
         .find(|(parts, ..)| short && has(parts))
-        .map(|(_, billing, shipping)| (either(billing, shipping), "named so"))
+        .map(|(_, billing, shipping)| (either(billing, shipping), "by its name"))
 }
 
-/// Whether numbers look like money: some with one or two decimals, none with more.
+/// Whether numbers look like money: hardly any with more than two decimals, hardly any negative.
 fn cents(values: &Values<'_>) -> bool {
     let decimals = |text: &str| {
         text.rsplit_once('.')

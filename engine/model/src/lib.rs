@@ -1,9 +1,16 @@
 //! Fraud models: trained on labelled events, scored in microseconds, explained per variable.
 //!
-//! Pure: no I/O, no clock, no AWS.
+//! A pure library: no I/O, no clock, no AWS.
 //!
-//! A [`Dataset`] takes events as strings, row by row; [`train`] gives a [`Model`] and a [`Report`]; the model scores
-//! and explains events as strings again, and goes to and from bytes. [`infer`] guesses the types of a file's columns.
+//! A [`Dataset`] takes labelled events, one row of strings each. [`train()`] makes a [`Model`] and a [`Report`] of it.
+//! The model scores and explains further events, and can be written as bytes and read again. [`infer()`] guesses the
+//! types of a file's columns. [`history`] keeps what an entity did before, and [`import`] reads models of other
+//! libraries.
+//!
+//! Modules, from the lowest: `hash`, `parse`, `text_shape` and `texts` know nothing of models; `value_reader` reads one
+//! value; `history` keeps one entity's events; `dataset` holds labelled events and `histories` replays them; `features`
+//! turns events into numbers; `trees` learns from numbers; `model` puts features, trees and calibration together;
+//! `train` makes models.
 
 mod artifact;
 mod calibration;
@@ -11,28 +18,33 @@ mod dataset;
 mod features;
 #[doc(hidden)]
 pub mod fuzz;
+mod hash;
+mod histories;
 pub mod history;
 pub mod import;
 mod infer;
-mod logins;
 mod maturity;
-mod messages;
 pub mod metrics;
 mod model;
+mod parse;
+mod text_shape;
+mod texts;
 mod train;
 pub mod trees;
+mod value_reader;
 mod variable;
-mod written;
 
 pub use artifact::ArtifactError;
 pub use calibration::{Calibration, Curve};
 pub use dataset::{Dataset, Label, Row, RowError};
 pub use features::Feature;
+pub use histories::Histories;
 pub use infer::{Inferred, infer};
-pub use logins::Logins;
 pub use maturity::{LabelsAre, Maturity, Unlabelled};
-pub use messages::{Level, Message};
 pub use model::{Attribution, EVENT_TIME, Explanation, Impact, Importance, Model, Score};
-pub use train::{ModelType, Options, Progress, Report, Stage, ThresholdRow, TrainError, train};
+pub use parse::{date, has_day_first, number, present};
+pub use train::{
+    Level, Logins, Message, ModelType, Options, Progress, Report, Stage, ThresholdRow, TrainError,
+    train,
+};
 pub use variable::{UnknownVariableType, Variable, VariableType};
-pub use written::{date, has_day_first, number, present};

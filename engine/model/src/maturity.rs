@@ -1,47 +1,47 @@
-//! Which labels are known, and since when.
+//! Label maturity: which labels are known, and since when.
 
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Dataset, Label};
 
-/// How far the labels are to be trusted.
+/// Whether labels may still change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum LabelsAre {
-    /// Chargebacks still come in: an event's label counts once it has had the time to.
+    /// Chargebacks may still come in: an event's label counts only after the time that labels usually take.
     #[default]
     Maturing,
-    /// Nothing will change any more: every label counts, as if it had been known at the time of its event.
+    /// No label will change: every label counts, as if it had been known at the time of its event.
     Final,
 }
 
-/// What an event without a label stands for (service model, `UnlabeledEventsTreatment`).
+/// How an event without a label is treated (`UnlabeledEventsTreatment` in Amazon's API).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Unlabelled {
-    /// Nothing: it is left out.
+    /// It is left out.
     #[default]
     Ignore,
-    /// Fraud.
+    /// It counts as fraud.
     Fraud,
-    /// Legitimate, unless it was blocked.
+    /// It counts as legitimate, unless it was blocked.
     Legit,
     /// As `Legit` if fewer than 50 events are labelled legitimate, else as `Ignore`.
     Auto,
 }
 
-/// Where no delays were seen, a label counts this long after its event, in seconds: 45 days.
+/// How long after its event a label counts where no delays of labels are known, in seconds: 45 days.
 pub const FLOOR: i64 = 45 * 86_400;
 
-/// Fewer delays than these are no experience.
+/// At least so many delays are needed to tell how long labels take.
 const ENOUGH_DELAYS: usize = 50;
 
-/// What was found out about the times of labels.
+/// How long labels are waited for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Maturity {
     /// How long after an event its label counts, in days; 0 where labels are final.
     pub wait_days: f64,
-    /// Why that long.
+    /// Why that long, in a sentence.
     pub why: String,
     /// How many labelled events were left out because their labels may still change.
     pub immature: usize,
@@ -53,7 +53,7 @@ pub(crate) struct Labelled {
     pub row: u32,
     pub fraud: bool,
     pub time: Option<i64>,
-    /// When the label was known; without times meaningless.
+    /// When the label was known, in seconds since 1970; meaningless where events have no times.
     pub known: i64,
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn mature(
 ) -> (Vec<Labelled>, Maturity) {
     let label = treated(dataset, unlabelled);
     let moments = dataset.event_times();
-    // One time for all says nothing of their order.
+    // If all times are the same, they tell nothing of the order.
     let timed =
         moments.iter().all(Option::is_some) && moments.iter().any(|time| *time != moments[0]);
     let (wait, why) = match labels_are {
@@ -104,7 +104,7 @@ pub(crate) fn mature(
             });
         }
     }
-    // Stable: events of one second stay in their order.
+    // A stable sort: events of the same second keep their order.
     events.sort_by_key(|event| event.time);
     #[expect(clippy::cast_precision_loss, reason = "a time of days to years")]
     let wait_days = wait as f64 / 86_400.0;
@@ -118,7 +118,7 @@ pub(crate) fn mature(
     )
 }
 
-/// Fraud or not, by event; `None` where it is left out.
+/// Whether each event counts as fraud; `None` where it is left out.
 pub(crate) fn treated(dataset: &Dataset, unlabelled: Unlabelled) -> Vec<Option<bool>> {
     let legit = dataset
         .labels()
@@ -141,7 +141,8 @@ pub(crate) fn treated(dataset: &Dataset, unlabelled: Unlabelled) -> Vec<Option<b
         .collect()
 }
 
-/// Delays of labels, in seconds: of fraud, because harmless events are mostly labelled by the clock.
+/// How long after their events labels of fraud were given, in seconds. Labels of legitimate events tell nothing,
+/// because they are mostly given after a fixed time.
 fn delays(dataset: &Dataset) -> Vec<i64> {
     (0..dataset.len())
         .filter(|row| dataset.labels()[*row] == Label::Fraud)
@@ -149,7 +150,7 @@ fn delays(dataset: &Dataset) -> Vec<i64> {
         .collect()
 }
 
-/// Why label times cannot be what they say.
+/// Why the label times cannot be real; `None` if they can.
 fn artificial(dataset: &Dataset) -> Option<&'static str> {
     let mut times = dataset.label_times().iter().flatten();
     let first = times.next()?;

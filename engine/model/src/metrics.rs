@@ -1,8 +1,8 @@
-//! How well scores tell fraud from the rest.
+//! Measures of how well scores separate fraud from legitimate events.
 
 use serde::{Deserialize, Serialize};
 
-/// Scored events with their labels, sorted by falling score.
+/// Scored events with their labels, from the highest score.
 #[derive(Clone, Debug)]
 pub struct Ranking {
     /// Score, fraud, weight (an amount of money, or 1).
@@ -11,16 +11,16 @@ pub struct Ranking {
     legit: usize,
 }
 
-/// A point of the ROC curve: what calling every score from the threshold on fraud would mean.
+/// A point of the ROC curve: what happens if every event with at least this score is called fraud.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// Scores from here on are called fraud.
+    /// Events with at least this score are called fraud.
     pub threshold: f64,
-    /// Of the legitimate events, the share called fraud.
+    /// The share of the legitimate events that is called fraud (false-positive rate).
     pub fpr: f64,
-    /// Of the events called fraud, the share that is.
+    /// The share of the events called fraud that is fraud.
     pub precision: f64,
-    /// Of the fraud, the share called fraud (recall).
+    /// The share of the fraud that is called fraud (recall).
     pub tpr: f64,
 }
 
@@ -45,7 +45,7 @@ fn ratio(part: usize, whole: usize) -> f64 {
 }
 
 impl Ranking {
-    /// Ranks events. A score that is no number counts as the lowest.
+    /// Ranks events, each given by its score and whether it is fraud. A score of `NaN` counts as the lowest.
     pub fn new(events: impl IntoIterator<Item = (f64, bool)>) -> Self {
         Self::weighted(events.into_iter().map(|(score, fraud)| (score, fraud, 1.0)))
     }
@@ -77,12 +77,12 @@ impl Ranking {
         self.fraud
     }
 
-    /// How many are not.
+    /// How many events are legitimate.
     pub fn legit(&self) -> usize {
         self.legit
     }
 
-    /// Events of equal score together, from the highest.
+    /// Groups of events with equal scores, from the highest.
     fn ties(&self) -> impl Iterator<Item = &[(f64, bool, f64)]> {
         self.events.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq())
     }
@@ -105,8 +105,8 @@ impl Ranking {
         curve
     }
 
-    /// Area under the ROC curve: the chance that a fraud scores higher than a legitimate event. 0.5 where either
-    /// is missing.
+    /// The area under the ROC curve: the probability that a fraudulent event scores higher than a legitimate one. 0.5
+    /// if there are no events of either kind.
     pub fn auc(&self) -> f64 {
         if self.fraud == 0 || self.legit == 0 {
             return 0.5;
@@ -129,7 +129,7 @@ impl Ranking {
                 high: 1.0,
             };
         }
-        // For each event the share of the other class that it beats, ties counting half.
+        // For each event, the share of the other class on whose right side it ranks; ties count half.
         let (mut of_fraud, mut of_legit) = (Vec::new(), Vec::new());
         let (mut fraud_above, mut legit_above) = (0, 0);
         for tie in self.ties() {
@@ -150,7 +150,7 @@ impl Ranking {
         }
     }
 
-    /// Average precision: the mean over the fraud of the precision at its score.
+    /// The average precision: the mean, over the fraudulent events, of the precision at their scores.
     pub fn average_precision(&self) -> f64 {
         let mut last = 0.0;
         let mut sum = 0.0;
@@ -161,8 +161,8 @@ impl Ranking {
         sum
     }
 
-    /// The share of the fraud that is found at a false-positive rate, along straight lines between the points of
-    /// the ROC curve (as `np.interp(0.01, fpr, tpr)`).
+    /// The share of the fraud that is found at a false-positive rate, interpolated linearly between the points of the
+    /// ROC curve (as `np.interp(0.01, fpr, tpr)` does).
     pub fn recall_at(&self, fpr: f64) -> f64 {
         let (mut before, mut found) = (0.0, 0.0);
         for point in self.curve() {
@@ -174,7 +174,7 @@ impl Ranking {
         found
     }
 
-    /// What calling every score from `threshold` on fraud would mean.
+    /// What happens if every event with a score of at least `threshold` is called fraud.
     pub fn at(&self, threshold: f64) -> Point {
         let called = self.events.partition_point(|event| event.0 >= threshold);
         let hits = self.events[..called].iter().filter(|event| event.1).count();
@@ -186,7 +186,7 @@ impl Ranking {
         }
     }
 
-    /// The share of fraud among the highest-scored events that a team can review.
+    /// The share of fraud among so many events with the highest scores: those that a team can review.
     pub fn precision_at_capacity(&self, events: usize) -> f64 {
         let called = events.min(self.events.len());
         ratio(
@@ -195,7 +195,7 @@ impl Ranking {
         )
     }
 
-    /// The share of the fraud's weight (its money) that is found at a false-positive rate.
+    /// The share of the fraud's total weight, such as its amount of money, that is found at a false-positive rate.
     pub fn weight_recall_at(&self, fpr: f64) -> f64 {
         let weight_of = |tie: &[(f64, bool, f64)]| -> f64 {
             tie.iter()

@@ -1,4 +1,4 @@
-//! A trained model: strings in, score and explanation out.
+//! A trained model: it scores and explains events given as strings.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::calibration::Calibration;
 use crate::features::{Encoder, Feature};
 use crate::history::Watched;
+use crate::parse;
 use crate::trees::Forest;
 use crate::variable::{Variable, VariableType};
-use crate::written;
 
-/// What explanations call the event's time.
+/// The name of the event's time in explanations.
 pub const EVENT_TIME: &str = "EVENT_TIMESTAMP";
 
 /// A trained model. It does not change and may be shared between threads.
@@ -22,7 +22,7 @@ pub struct Model {
     pub(crate) scale: Scale,
 }
 
-/// In short: the whole has a hundred thousand numbers.
+/// Only the sizes: a model has a hundred thousand numbers.
 impl fmt::Debug for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Model")
@@ -36,68 +36,70 @@ impl fmt::Debug for Model {
 /// How values become the numbers that the trees look at.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Encoding {
-    /// As training learnt it.
+    /// By what training has learnt.
     Learnt(Box<Encoder>),
-    /// Each variable is the number that it holds: models from elsewhere.
+    /// Each value is read as a number: for imported models.
     Numbers(Vec<Variable>, Vec<Feature>),
 }
 
 /// How log-odds become a score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Scale {
-    /// By the false-positive rate that was measured.
+    /// By the measured false-positive rate.
     Measured(Calibration),
-    /// A thousand times the probability: models from elsewhere, of which no rate is known.
+    /// A thousand times the probability: for imported models whose false-positive rates are unknown.
     Probability,
 }
 
-/// What a model says of an event.
+/// The score of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// The score, a whole number from 0 to 1000.
     pub score: f64,
-    /// What it was made from: the log-odds of fraud, by the share of fraud in the training data.
+    /// The log-odds of fraud that the score was made from. They assume that fraud is as frequent as in the training
+    /// data.
     pub log_odds: f64,
 }
 
-/// How the log-odds are divided among the variables.
+/// How log-odds are divided among the variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Attribution {
     /// Along the path through each tree. Fast.
     #[default]
     Path,
-    /// Exact Shapley values. Some hundred times the work.
+    /// Exact Shapley values. Takes about a hundred times as long.
     Shapley,
 }
 
-/// What a variable did to a score.
+/// How much a variable changed a score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Impact {
     /// The variable, or [`EVENT_TIME`].
     pub variable: String,
-    /// How much it added to the log-odds.
+    /// How much it added to the log-odds of fraud; negative if it lowered them.
     pub log_odds: f64,
-    /// The same from -5 to 5, 5 being as much as the variable that did most.
+    /// The same on a scale from -5 to 5, where the variable with the largest effect has 5 or -5.
     pub relative: i8,
 }
 
-/// How much a variable matters, or what the entity did before.
+/// How much a variable, or an entity's history, matters to a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Importance {
-    /// The variable, or [`EVENT_TIME`]; of a habit the variable that it is about, empty for the mere events.
+    /// The variable, or [`EVENT_TIME`]. For entity history, the variable that it is about; empty where it is about the
+    /// events as such.
     pub variable: String,
-    /// The variable's type; of the event's time and of habits `None`.
+    /// The variable's type; `None` for the event's time and for entity history.
     #[serde(rename = "type")]
     pub kind: Option<VariableType>,
-    /// Whether it is what the entity did before.
-    #[serde(default)]
+    /// Whether this is about the entity's history.
+    #[serde(default, rename = "is_habit")]
     pub is_habit: bool,
-    /// Its share in what all splits gained.
+    /// Its share in the gain of all splits.
     pub share: f64,
 }
 
 impl Importance {
-    /// What a table calls it.
+    /// The name to show in a table.
     pub fn name(&self) -> String {
         match (self.is_habit, self.variable.as_str()) {
             (false, variable) => variable.to_owned(),
@@ -107,27 +109,29 @@ impl Importance {
     }
 }
 
-/// A score divided among the variables and the entity's habits: `expected` and all impacts sum to the log-odds.
+/// A score divided among the variables and the entity's history: `expected` and all impacts add up to the log-odds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
-    /// What is explained.
+    /// The score that is explained.
     pub score: Score,
     /// The log-odds of the average training event.
     pub expected: f64,
-    /// One for each variable, in their order, then the event's time.
+    /// One impact for each variable, in their order; then that of the event's time.
     pub impacts: Vec<Impact>,
-    /// What the entity had done before, by the variable that it is about; empty: the mere events.
+    /// The impacts of the entity's history, by the variable that it is about; an empty name stands for the events as
+    /// such.
+    #[serde(rename = "habits")]
     pub habits: Vec<Impact>,
 }
 
 impl Model {
-    /// A model trained elsewhere, over numbers: variable `n` is feature `n` of the forest; what is no number is
-    /// missing. Scores follow the false-positive rate of `legit`, log-odds of legitimate events that the model has
-    /// not been trained on; without them a score is a thousand times the probability, which rules written for the
-    /// other scale must not be used with.
+    /// An imported model over numbers: variable `n` is feature `n` of the forest, and a value that is not a number
+    /// counts as missing. `legit` are the log-odds of legitimate events that the model was not trained on; scores then
+    /// follow their false-positive rate. Without them, a score is a thousand times the probability: rules written for
+    /// scores of the other kind must not be used with it.
     ///
     /// # Errors
-    /// The number of features that the forest has, if there are not as many variables.
+    /// The number of the forest's features, if it is not the number of variables.
     pub fn from_forest(
         variables: Vec<Variable>,
         forest: Forest,
@@ -161,7 +165,7 @@ impl Model {
         }
     }
 
-    /// The numbers that the trees look at.
+    /// The features: the numbers that the trees look at.
     pub fn features(&self) -> &[Feature] {
         match &self.encoding {
             Encoding::Learnt(encoder) => &encoder.features,
@@ -182,17 +186,17 @@ impl Model {
         }
     }
 
-    /// What the model wants to know of the entity's earlier events, if anything.
+    /// The fields of the entity's earlier events that the model learnt from, if it did.
     pub fn watched(&self) -> Option<&Watched> {
         match &self.encoding {
-            Encoding::Learnt(encoder) => encoder.watched.as_ref(),
+            Encoding::Learnt(encoder) => encoder.tracked.as_ref(),
             Encoding::Numbers(..) => None,
         }
     }
 
-    /// Scores an event. Values are in the order of [`Model::variables`], those missing `None`; the time is in seconds
-    /// since 1970; `history` is what [`Profile::features`](crate::history::Profile::features) gives of the entity,
-    /// empty where the model does not ask or there is no entity.
+    /// Scores an event. `values` are in the order of [`Model::variables`], `None` where missing; `event_time` is in
+    /// seconds since 1970; `history` is what [`Profile::features`](crate::history::Profile::features) gives, or empty
+    /// where the model has no tracked fields or the event no entity.
     pub fn score(
         &self,
         values: &[Option<&str>],
@@ -222,11 +226,11 @@ impl Model {
             }
             Attribution::Shapley => self.forest.shapley(&row),
         };
-        let (sums, habits) = (
+        let (sums, of_history) = (
             self.by_variable(&contributions),
             self.by_habit(&contributions),
         );
-        let all = sums.iter().chain(habits.iter().map(|(_, sum)| sum));
+        let all = sums.iter().chain(of_history.iter().map(|(_, sum)| sum));
         let most = all.fold(0.0_f64, |most, sum| most.max(sum.abs()));
         let impact = |(name, sum): (&str, &f64)| Impact {
             variable: name.to_owned(),
@@ -241,14 +245,15 @@ impl Model {
             score: self.of_log_odds(self.forest.log_odds(&row)),
             expected: self.forest.expected(),
             impacts: names.chain([EVENT_TIME]).zip(&sums).map(impact).collect(),
-            habits: habits
+            habits: of_history
                 .iter()
                 .map(|(name, sum)| impact((name, sum)))
                 .collect(),
         }
     }
 
-    /// How much the splits of each variable, of the event's time and of each habit gained in training, most first.
+    /// How much each variable, the event's time and the entity's history matter: by the gain of their splits in
+    /// training, most important first.
     pub fn importance(&self) -> Vec<Importance> {
         let gains = self.forest.importance();
         let total: f64 = gains.iter().sum();
@@ -266,19 +271,19 @@ impl Model {
                 is_habit: false,
                 share: share(sum),
             });
-        let habits = self.by_habit(&gains).into_iter();
-        let habits = habits.map(|(variable, sum)| Importance {
+        let of_history = self.by_habit(&gains).into_iter();
+        let of_history = of_history.map(|(variable, sum)| Importance {
             variable: variable.to_owned(),
             kind: None,
             is_habit: true,
             share: share(sum),
         });
-        let mut importance: Vec<Importance> = variables.chain(habits).collect();
+        let mut importance: Vec<Importance> = variables.chain(of_history).collect();
         importance.sort_by(|a, b| b.share.total_cmp(&a.share));
         importance
     }
 
-    /// The numbers of an event, in the order of [`Model::features`].
+    /// Writes the features of an event into `out`, in the order of [`Model::features`].
     pub fn encode(
         &self,
         values: &[Option<&str>],
@@ -294,8 +299,8 @@ impl Model {
                         .get(at)
                         .copied()
                         .flatten()
-                        .and_then(written::present)
-                        .and_then(written::number)
+                        .and_then(parse::present)
+                        .and_then(parse::number)
                 };
                 out.clear();
                 out.extend((0..variables.len()).map(|at| number(at).unwrap_or(f64::NAN)));
@@ -314,8 +319,8 @@ impl Model {
         }
     }
 
-    /// Sums over each variable's features, last those of the event's time. A feature of several variables is shared
-    /// out evenly.
+    /// The sum over the features of each variable, then that of the event's time. A feature of several variables is
+    /// divided evenly among them.
     fn by_variable(&self, by_feature: &[f64]) -> Vec<f64> {
         let mut sums = vec![0.0; self.variables().len() + 1];
         let last = sums.len() - 1;
@@ -332,16 +337,16 @@ impl Model {
         sums
     }
 
-    /// Sums over the features of each habit, in the order of the features.
+    /// The sum over the features of the entity's history, by the variable that they are about.
     fn by_habit<'a>(&'a self, by_feature: &[f64]) -> Vec<(&'a str, f64)> {
         let mut sums: Vec<(&str, f64)> = Vec::new();
         for (feature, value) in self.features().iter().zip(by_feature) {
-            let Some(habit) = feature.habit.as_deref() else {
+            let Some(about) = feature.habit.as_deref() else {
                 continue;
             };
-            match sums.iter_mut().find(|(name, _)| *name == habit) {
+            match sums.iter_mut().find(|(name, _)| *name == about) {
                 Some((_, sum)) => *sum += value,
-                None => sums.push((habit, *value)),
+                None => sums.push((about, *value)),
             }
         }
         sums

@@ -1,4 +1,4 @@
-//! What a variable is: its name, its type and, read from a file, how its type was guessed.
+//! Variables: their names and types.
 
 use std::fmt;
 use std::str::FromStr;
@@ -28,8 +28,7 @@ impl Variable {
 
 macro_rules! variable_types {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
-        /// Amazon's variable types (API reference, `CreateVariable`), and `DATETIME`, which Amazon has
-        /// as a data type only.
+        /// Amazon's variable types (API reference, `CreateVariable`), and `DATETIME`, which is only a data type there.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum VariableType {
             $($(#[$doc])* #[serde(rename = $name)] $variant,)*
@@ -39,7 +38,7 @@ macro_rules! variable_types {
             /// Every type.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            /// The name on the wire.
+            /// The name in Amazon's API.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name),* }
             }
@@ -52,19 +51,19 @@ variable_types! {
     IpAddress = "IP_ADDRESS",
     /// A browser's `User-Agent`.
     UserAgent = "USERAGENT",
-    /// A device's fingerprint.
+    /// Device fingerprint.
     Fingerprint = "FINGERPRINT",
-    /// A session.
+    /// Session id.
     SessionId = "SESSION_ID",
-    /// Whether the password was right.
+    /// Whether the password of a log-in was correct.
     AreCredentialsValid = "ARE_CREDENTIALS_VALID",
     /// An e-mail address.
     EmailAddress = "EMAIL_ADDRESS",
     /// A telephone number.
     PhoneNumber = "PHONE_NUMBER",
-    /// Name on the bill.
+    /// Billing name.
     BillingName = "BILLING_NAME",
-    /// Telephone number on the bill.
+    /// Billing telephone number.
     BillingPhone = "BILLING_PHONE",
     /// First line of the billing address.
     BillingAddressL1 = "BILLING_ADDRESS_L1",
@@ -78,9 +77,9 @@ variable_types! {
     BillingCountry = "BILLING_COUNTRY",
     /// Postal code of the billing address.
     BillingZip = "BILLING_ZIP",
-    /// Name on the parcel.
+    /// Shipping name.
     ShippingName = "SHIPPING_NAME",
-    /// Telephone number on the parcel.
+    /// Shipping telephone number.
     ShippingPhone = "SHIPPING_PHONE",
     /// First line of the shipping address.
     ShippingAddressL1 = "SHIPPING_ADDRESS_L1",
@@ -94,31 +93,31 @@ variable_types! {
     ShippingCountry = "SHIPPING_COUNTRY",
     /// Postal code of the shipping address.
     ShippingZip = "SHIPPING_ZIP",
-    /// An order's id.
+    /// Order id.
     OrderId = "ORDER_ID",
-    /// A currency by ISO 4217.
+    /// Currency code (ISO 4217).
     CurrencyCode = "CURRENCY_CODE",
-    /// How it is paid.
+    /// Payment method.
     PaymentType = "PAYMENT_TYPE",
-    /// The authorisation's code.
+    /// Authorisation code of the payment.
     AuthCode = "AUTH_CODE",
-    /// The answer of the address check.
+    /// Result of the address verification.
     Avs = "AVS",
     /// The first six or eight digits of a card.
     CardBin = "CARD_BIN",
     /// An amount of money.
     Price = "PRICE",
-    /// The kind of goods.
+    /// Product category.
     ProductCategory = "PRODUCT_CATEGORY",
-    /// A number whose order means something.
+    /// A number.
     Numeric = "NUMERIC",
-    /// One of several words, ids or groups.
+    /// A category: one of several words, ids or groups.
     Categorical = "CATEGORICAL",
-    /// Text; also bare URLs.
+    /// Free text, or a URL.
     FreeFormText = "FREE_FORM_TEXT",
     /// The label. Never a feature.
     FraudLabel = "FRAUD_LABEL",
-    /// A date, with or without a clock time.
+    /// A date, with or without a time of day.
     DateTime = "DATETIME",
 }
 
@@ -135,7 +134,7 @@ impl fmt::Display for VariableType {
     }
 }
 
-/// A text that is no variable type.
+/// A text that does not name a variable type.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "`{0}` is no variable type; write one of Amazon's, such as IP_ADDRESS or NUMERIC, or DATETIME"

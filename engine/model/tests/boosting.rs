@@ -1,4 +1,4 @@
-//! The trainer on data whose answer is known.
+//! Trains forests on data for which the right answer is known.
 
 #![expect(clippy::unwrap_used, reason = "a test stops on an error")]
 

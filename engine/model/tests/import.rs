@@ -178,11 +178,11 @@ proptest! {
         changes in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"-0129 e.=[]{}\n\"a\xff".to_vec())), 1..5),
     ) {
         let mut bytes = read(file);
-        import::fuzz::run(&bytes[..cut.index(bytes.len())]);
+        import::fuzz::read_model(&bytes[..cut.index(bytes.len())]);
         for (at, byte) in changes {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        import::fuzz::run(&bytes);
+        import::fuzz::read_model(&bytes);
     }
 }

@@ -1,10 +1,11 @@
-//! From events to a model and back from bytes: good data, bad data, hostile bytes.
+//! Trains models on good and bad data, and reads them from valid and from hostile bytes.
 
 #![expect(clippy::unwrap_used, reason = "a test stops on an error")]
 
 use std::ops::ControlFlow;
 
-use model::history::{Histories, Watched};
+use model::Histories;
+use model::history::Watched;
 use model::{
     ArtifactError, Attribution, Dataset, Label, LabelsAre, Model, Options, Report, Row, TrainError,
     Unlabelled, Variable, VariableType, train,
@@ -154,15 +155,15 @@ fn a_model_finds_fraud_explains_it_and_survives_as_bytes() {
     }
 }
 
-/// Sign-ups, a device each; a third of the devices are used again and again within minutes, which is fraud. One by
-/// one they look alike.
+/// Sign-ups, each with a device. A third of the devices are used again and again within minutes, which is fraud. A
+/// single sign-up does not show it.
 fn devices(entities: u64) -> Dataset {
     let variables = vec![
         Variable::new("amount", VariableType::Price),
         Variable::new("ip", VariableType::IpAddress),
     ];
-    let watched = Watched::new(&variables);
-    let mut dataset = Dataset::new(variables).watching(watched.clone());
+    let tracked = Watched::new(&variables);
+    let mut dataset = Dataset::new(variables).watching(tracked.clone());
     let mut id = 0_u64;
     for device in 0..entities {
         let is_farm = device % 3 == 0;
@@ -178,7 +179,7 @@ fn devices(entities: u64) -> Dataset {
                 values: &values,
                 event_time: Some(time),
                 entity: Some(&device.to_string()),
-                seen: Some(watched.event(&id.to_string(), time, value)),
+                seen: Some(tracked.event(&id.to_string(), time, value)),
                 label: if is_farm && visit > 0 {
                     Label::Fraud
                 } else {
@@ -201,9 +202,9 @@ fn the_history_of_an_entity_tells() {
     let again = Model::from_bytes(&model.to_bytes()).unwrap();
     assert_eq!(again.watched(), dataset.watched());
 
-    // The same event of somebody new, of a device seen a minute ago, and of nobody.
-    let watched = dataset.watched().unwrap();
-    let event = |id: &str, time: i64| watched.event(id, time, |_| Some("10.1.1.1"));
+    // The same event of a new device, of a device that was used a minute ago, and without an entity.
+    let tracked = dataset.watched().unwrap();
+    let event = |id: &str, time: i64| tracked.event(id, time, |_| Some("10.1.1.1"));
     let now = 400 * 86_400;
     let mut histories = Histories::of(&dataset);
     for minute in 1..4 {
@@ -365,7 +366,7 @@ fn nothing_to_learn_is_said() {
         let values = [(n % 2).to_string(), (n / 2 % 2).to_string()];
         push(&mut noise, &values, (n / 4).is_multiple_of(2), None);
     }
-    // Either it is refused, or events do get different scores.
+    // Either training is refused, or events get different scores.
     match trained(&noise) {
         Err(error) => assert_eq!(error, TrainError::NothingToLearn),
         Ok((model, report)) => assert!(report.auc.low < 0.6 && model.forest().trees() > 0),
@@ -374,8 +375,8 @@ fn nothing_to_learn_is_said() {
 
 #[test]
 fn few_rows_and_one_telling_column_are_enough() {
-    // Some settings that are tried want more rows in a leaf than there are, and some trees draw only columns that
-    // say nothing.
+    // Some of the settings require more rows in a leaf than there are, and some trees draw only columns without
+    // information.
     let mut few = Dataset::new(vec![
         Variable::new("amount", VariableType::Numeric),
         Variable::new("constant", VariableType::Numeric),
@@ -418,7 +419,7 @@ fn strange_values_are_no_trouble() {
             3 => values[4] = format!("category {n}"),
             _ => {}
         }
-        // Times go back and forth, and come twice.
+        // Times are not in order, and some occur twice.
         push(
             &mut strange,
             &values,
@@ -462,15 +463,15 @@ fn damaged_bytes_are_no_model() {
     for at in (40..bytes.len()).step_by(bytes.len() / 400 + 1) {
         let mut forged = bytes[40..].to_vec();
         forged[at - 40] ^= 0x81;
-        model::fuzz::run(&forged);
-        model::fuzz::run(&forged[..at - 40]);
+        model::fuzz::read_artifact(&forged);
+        model::fuzz::read_artifact(&forged[..at - 40]);
     }
 }
 
 proptest! {
     #[test]
     fn any_bytes_are_a_sentence(bytes in prop::collection::vec(any::<u8>(), 0..300), text in "[0-9:/.,+\\- TZaepmJFNov\n]{0,80}") {
-        model::fuzz::run(&bytes);
-        model::fuzz::run(text.as_bytes());
+        model::fuzz::read_artifact(&bytes);
+        model::fuzz::read_artifact(text.as_bytes());
     }
 }

@@ -1,4 +1,4 @@
-//! Public fraud sets with raw columns and nothing by hand: how well they were scored must not fall.
+//! Models of public fraud data sets, from raw columns and without manual work, must not become worse.
 //!
 //! Reads `../shared/data`, relative to the repository's root; where that is absent, the tests say so and pass.
 //! Splits: by time where there is one, the first 80 % train; else by a hash of the row's number, 80 % or 90 %.

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use comfy_table::{Table as Grid, presets::NOTHING};
 use indicatif::{ProgressBar, ProgressStyle};
-use model::history::Histories;
+use model::Histories;
 use model::metrics::Ranking;
 use model::{
     Dataset, Inferred, Label, LabelsAre, Message, Model, Options, Report, TrainError, VariableType,

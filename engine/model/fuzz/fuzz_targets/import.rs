@@ -1,4 +1,5 @@
-//! Any bytes as another library's model. `cargo +nightly fuzz run import fuzz/corpus tests/models` starts from real ones.
+//! Reads any bytes as a model of another library. `cargo +nightly fuzz run import fuzz/corpus tests/models` starts from
+//! real ones.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| model::import::fuzz::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| model::import::fuzz::read_model(data));

@@ -1,27 +1,27 @@
-//! A linear model of words and runs of letters: what free text, names, addresses and bare URLs say.
+//! A linear model of words and runs of letters, for free text, names, addresses and URLs.
 //!
 //! Words, pairs of words and runs of three to five bytes are hashed into a table of weights, learnt by logistic
 //! regression with `AdaGrad` (Duchi, Hazan, Singer 2011). Each variable has its own salt, so that one table serves
-//! them all and the share of each variable in the sum is known.
+//! all of them, and the part of each variable in the sum is known.
 
 use rayon::prelude::*;
 
-use super::hash_step;
 use super::plan::Plan;
+use crate::hash::{hash_step, mix};
 
-/// Longest table: 2¹⁸ weights of two bytes.
+/// The largest table has 2¹⁸ buckets.
 const MOST_BITS: u32 = 18;
 const EPOCHS: usize = 5;
-/// The step, and what its divisor starts from: a token must come some hundred times before its steps shrink, so that
-/// rare ones learn little.
+/// The learning rate, and the starting value of its divisor: only after about a hundred occurrences do the steps of a
+/// token shrink, so rare tokens learn little.
 const RATE: f32 = 3.0;
 const PRIOR: f32 = 1.0;
-/// Runs of letters of longer values are not read past this many bytes.
+/// Runs of letters are read only in the first so many bytes of a value.
 const LONGEST_SPELLED: usize = 512;
-/// Work that one fit may do, in tokens: training rows beyond it are left out, harmless ones first.
+/// How many tokens one fit may process. If there are more, legitimate training rows are left out.
 const MOST_TOKENS: usize = 400_000_000;
 
-/// The weights.
+/// The learnt weights.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Linear {
     pub bits: u32,
@@ -29,19 +29,19 @@ pub(crate) struct Linear {
     pub buckets: Vec<Bucket>,
 }
 
-/// The place of one token: of all that fall into it, the most frequent. The others count for nothing, and so do
-/// those that only one value has: they would learn it by heart.
+/// The weight of one token: the most frequent of all whose hashes fall into the bucket. The other tokens are not used.
+/// Tokens that only one value has are not used either, because they would only memorise it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bucket {
     pub weight: i16,
-    /// How much the token counts, in sixteenths: rare ones more. 0: no token.
+    /// How much the token counts, in sixteenths: rare tokens count more. 0: the bucket is empty.
     pub rarity: u8,
-    /// The last bits of the token.
+    /// The last bits of the token, to recognise it.
     pub owner: u8,
 }
 
 impl Bucket {
-    /// How much this token counts.
+    /// How much this token counts; 0 if the bucket is not its own.
     fn counts(self, token: u32) -> u8 {
         if low(token) == self.owner {
             self.rarity
@@ -56,7 +56,7 @@ fn low(token: u32) -> u8 {
 }
 
 impl Linear {
-    /// The share of one variable in the log-odds: the sum of its weights over the root of their number.
+    /// The part of one variable in the log-odds: the weighted mean of its weights, times the root of their number.
     pub fn score(&self, tokens: &[u32]) -> f64 {
         if tokens.is_empty() {
             return 0.0;
@@ -79,7 +79,7 @@ impl Linear {
     }
 }
 
-/// Gives each bucket its token, the most frequent, and how much that counts: its inverse document frequency.
+/// Chooses the most frequent token for each bucket. How much it counts is its inverse document frequency.
 fn buckets(corpus: &Corpus<'_>, plan: &Plan, bits: u32) -> Vec<Bucket> {
     const SKETCH: u32 = 22;
     let shift = 32 - bits;
@@ -126,8 +126,8 @@ fn buckets(corpus: &Corpus<'_>, plan: &Plan, bits: u32) -> Vec<Bucket> {
     buckets
 }
 
-/// The hashes of a text's words and, if `spelled`, of its runs of letters, each once: in a long text the words that
-/// every text has many of would drown the others.
+/// The hashes of a text's words and, if `spelled`, of its runs of letters. Each is given once, because otherwise common
+/// words would outweigh all others in a long text.
 pub(crate) fn tokens(salt: u64, text: &str, spelled: bool, tokens: &mut Vec<u32>) {
     tokens.clear();
     add_tokens(salt, text, spelled, tokens);
@@ -160,7 +160,7 @@ fn add_tokens(salt: u64, text: &str, spelled: bool, tokens: &mut Vec<u32>) {
     }
     let bytes = &text.as_bytes()[..text.len().min(LONGEST_SPELLED)];
     let start = hash_step(salt, 0x52);
-    // The ends of the value are letters too.
+    // The beginning and the end of the value count as letters.
     let padded = |at: usize| match at.checked_sub(1).and_then(|at| bytes.get(at)) {
         Some(byte) => byte.to_ascii_lowercase(),
         None => 2,
@@ -180,7 +180,7 @@ fn add_tokens(salt: u64, text: &str, spelled: bool, tokens: &mut Vec<u32>) {
     }
 }
 
-/// Text of all rows: for each variable the distinct values and which of them each row has.
+/// The texts of all rows, by variable.
 pub(crate) struct Corpus<'a> {
     pub variables: Vec<CorpusVariable<'a>>,
 }
@@ -207,11 +207,11 @@ impl Corpus<'_> {
     }
 }
 
-/// A model and, for each row that it was learnt for, the scores of the variables.
+/// A model, and the scores of the variables for each row that it was learnt for.
 type Stage = (Linear, Vec<(u32, Vec<f64>)>);
 
-/// Learns the weights. Gives the model of all training rows, and for each variable a column with each row's
-/// score by the model of the rows that it may see.
+/// Learns the weights. Returns the model of all training rows, and one column a variable: each row's score by a model
+/// of the rows that it may see.
 pub(crate) fn fit(
     corpus: &Corpus<'_>,
     labels: &[bool],
@@ -278,6 +278,7 @@ pub(crate) fn fit(
     (last.unwrap_or_else(empty), columns)
 }
 
+/// Learns the weights from some rows, by logistic regression with `AdaGrad`.
 fn learn(
     corpus: &Corpus<'_>,
     labels: &[bool],
@@ -291,20 +292,13 @@ fn learn(
     let mut squares = vec![0.0_f32; 1 << bits];
     let shift = 32 - bits;
     let fraud = rows.iter().filter(|row| labels[**row as usize]).count();
-    // Of too many rows the fraud is kept and the rest thinned out.
-    let keep_one_in = ((rows.len() - fraud) / most_rows.max(1) + 1) as u64;
-    let mut order: Vec<(u64, u32)> = rows
-        .iter()
-        .map(|row| (super::mix(u64::from(*row) ^ seed), *row))
-        .filter(|(hash, row)| labels[*row as usize] || (hash >> 20).is_multiple_of(keep_one_in))
-        .collect();
-    order.sort_unstable();
+    let order = learning_order(rows, labels, fraud, most_rows, seed);
     #[expect(clippy::cast_precision_loss, reason = "numbers of rows")]
     let mut intercept = ((fraud as f32 + 1.0) / ((order.len() - fraud) as f32 + 1.0)).ln();
     let mut buffers = corpus.buffers();
     let mut sizes = Vec::new();
     for _ in 0..EPOCHS {
-        for (_, row) in &order {
+        for row in &order {
             let row = *row as usize;
             corpus.read(row, &mut buffers);
             let mut margin = intercept;
@@ -337,6 +331,29 @@ fn learn(
             }
         }
     }
+    quantize(&weights, buckets)
+}
+
+/// The rows in a random order. Of too many rows, all fraud is kept and legitimate rows are left out.
+fn learning_order(
+    rows: &[u32],
+    labels: &[bool],
+    fraud: usize,
+    most_rows: usize,
+    seed: u64,
+) -> Vec<u32> {
+    let keep_one_in = ((rows.len() - fraud) / most_rows.max(1) + 1) as u64;
+    let mut order: Vec<(u64, u32)> = rows
+        .iter()
+        .map(|row| (mix(u64::from(*row) ^ seed), *row))
+        .filter(|(hash, row)| labels[*row as usize] || (hash >> 20).is_multiple_of(keep_one_in))
+        .collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, row)| row).collect()
+}
+
+/// Rounds the weights to 16 bits.
+fn quantize(weights: &[f32], buckets: &[Bucket]) -> Linear {
     let largest = weights
         .iter()
         .fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
@@ -351,7 +368,7 @@ fn learn(
         ..*bucket
     };
     Linear {
-        bits,
+        bits: buckets.len().ilog2(),
         scale,
         buckets: weights.iter().zip(buckets).map(place).collect(),
     }

@@ -1,21 +1,22 @@
-//! Which rows may learn from which: the honesty of everything that is learnt from labels.
+//! Which rows may learn from which, so that no feature of a training row gives away its own or a future label.
 
-/// A part that no row's label is ever known in.
+/// Stands for "in no part".
 const NEVER: u8 = u8::MAX;
 
-/// In how many parts the training rows are cut.
+/// Into how many parts the training rows are cut.
 const PARTS: u8 = 10;
 
 /// For each row, what it may see of the others.
 ///
-/// With times, training rows lie in ten blocks one after the other. A row sees the events of earlier blocks, and
-/// of their labels those that were known when its own block began: as stale as what a model in service sees.
-/// Without times, rows lie in ten folds and see the other nine. Rows held out see all training rows.
+/// With times, training rows are cut into ten blocks in order of time. A row sees the events of earlier blocks, and
+/// those of their labels that were known when its own block began: a model in service knows labels with the same delay.
+/// Without times, training rows are cut into ten folds, and each row sees the other nine. Held-out rows see all
+/// training rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// The part of each row; `PARTS` where it is held out.
+    /// The part of each row; `PARTS` if it is held out.
     part: Vec<u8>,
-    /// The first part that may see its label. Only if `ordered`.
+    /// For each row, the first part that may see its label. Only if `ordered`.
     known: Vec<u8>,
     ordered: bool,
     /// When each part begins, the held-out rows last. Only if `ordered`.
@@ -24,31 +25,43 @@ pub(crate) struct Plan {
     by_known: Vec<Vec<u32>>,
 }
 
-/// One step of [`Plan::walk`]. All that was learnt before an `Encode` is what that row may see.
+/// One step of [`Plan::walk`]. A row may see exactly what was added, and not removed, before its `Encode` step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// The event is seen from now on.
+    /// The event of this row can be seen from now on.
     Add(u32),
-    /// Its label too.
+    /// Its label can be seen from now on.
     AddLabel(u32),
-    /// The event is not seen any more.
+    /// The event of this row cannot be seen any more.
     Remove(u32),
-    /// Its label neither.
+    /// Its label cannot be seen any more.
     RemoveLabel(u32),
-    /// What the row may see is complete.
+    /// The features of this row can be computed now.
     Encode(u32),
 }
 
+/// The rows to compute features for. Features are learnt from those that are not held out.
+pub(crate) struct Examples<'a> {
+    /// Their places in the data set.
+    pub rows: &'a [u32],
+    /// Whether each is fraud.
+    pub labels: &'a [bool],
+    /// What each may see of the others.
+    pub plan: &'a Plan,
+    /// Chooses the order in which the linear model of texts learns.
+    pub seed: u64,
+}
+
 impl Plan {
-    /// Blocks by time. `times` ascend; `known` is when each label was known; rows from `held_out_from` on are
-    /// held out.
+    /// A plan by time. `times` ascend; `known` is the time from which each label was known; rows from `held_out_from`
+    /// on are held out.
     pub fn blocks(times: &[i64], known: &[i64], held_out_from: usize) -> Self {
         let rows = times.len();
         let mut starts = Vec::new();
         let mut part = vec![PARTS; rows];
         for block in 0..PARTS {
             let mut start = held_out_from * usize::from(block) / usize::from(PARTS);
-            // Events of one instant share a block.
+            // Events of the same time are in the same block.
             while start > 0 && start < held_out_from && times[start] == times[start - 1] {
                 start += 1;
             }
@@ -56,7 +69,7 @@ impl Plan {
             let end = held_out_from;
             part[start.min(end)..end].fill(block);
         }
-        // When each part begins. Held-out rows begin with the first of them.
+        // When each part begins; last, when the held-out rows begin.
         let begins: Vec<i64> = starts
             .iter()
             .map(|start| times.get(*start).copied().unwrap_or(i64::MAX))
@@ -79,7 +92,7 @@ impl Plan {
         }
     }
 
-    /// Folds by a hash of each row.
+    /// A plan without times: folds by a hash of each row.
     pub fn folds(hashes: &[u64], held_out: &[bool]) -> Self {
         let part = hashes
             .iter()
@@ -131,13 +144,13 @@ impl Plan {
         self.part[row] < PARTS
     }
 
-    /// From when on others see a row's label, if they ever do.
+    /// The time from which others see a row's label, if they ever do.
     pub fn seen_from(&self, row: usize) -> Option<i64> {
         let known = *self.known.get(row)?;
         self.begins.get(usize::from(known)).copied()
     }
 
-    /// Groups of rows that see the same, each with the rows whose labels they see.
+    /// Groups of rows that may see the same, each with the rows whose labels they may see.
     pub fn stages(&self) -> Vec<(Vec<u32>, Vec<u32>)> {
         let training = |wanted: &dyn Fn(usize) -> bool| {
             (0_u32..)
@@ -153,7 +166,7 @@ impl Plan {
                 stages.push((self.by_part[usize::from(part)].clone(), seen));
             }
         } else {
-            // Two folds at a time: half the work.
+            // Two folds at a time, to halve the work.
             for first in (0..PARTS).step_by(2) {
                 let own = |row: usize| self.part[row] == first || self.part[row] == first + 1;
                 stages.push((training(&own), training(&|row| !own(row))));
@@ -164,8 +177,8 @@ impl Plan {
         stages
     }
 
-    /// Goes through all rows so that each is encoded when exactly what it may see has been added. In the end
-    /// every training row and its label is added.
+    /// Calls `step` so that for each row, exactly what it may see has been added when it is encoded. In the end, every
+    /// training row and its label is added.
     pub fn walk(&self, mut step: impl FnMut(Step)) {
         let last = usize::from(PARTS);
         let mut each =

@@ -1,20 +1,14 @@
-//! How often each key was seen, and how often it was fraud.
+//! Fraud rates of keys: how often each key was seen, and how often it was fraud.
 
 use rustc_hash::FxHashMap;
 
 use super::plan::{Plan, Step};
 
-/// A key as the tables hold it: 32 bits of its hash; 0 is no key.
-pub(crate) fn short(key: u64) -> u32 {
-    let short = (key >> 32) as u32;
-    if key == 0 { 0 } else { short.max(1) }
-}
-
-/// Tables of more keys keep those with most fraud, then the most frequent.
+/// A table keeps at most so many keys: those with most fraud, then the most frequent.
 const MOST_KEYS: usize = 40_000;
 
-/// How many events the rate of the coarser key weighs. Fixed, because choosing it by labels would let a row see labels
-/// that were not known yet.
+/// As how many events the rate of the coarser key counts. Fixed, because choosing it by labels would let a row see
+/// labels that were not known yet.
 const STRENGTH: f64 = 10.0;
 
 /// What is known of one level of a variable's keys.
@@ -26,14 +20,14 @@ pub(crate) struct Table {
 /// What is known of a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Known {
-    /// How much the log-odds of fraud exceed those of all events.
+    /// How much its log-odds of fraud exceed those of all events.
     pub lift: f32,
     /// Its share of all events.
     pub frequency: f32,
 }
 
 impl Table {
-    /// The two features of a key, `parent` being the lift of its next coarser key.
+    /// The lift and the frequency of a key. `parent` is the lift of its next coarser key, for a key that is not known.
     pub fn features(&self, key: u32, parent: f64) -> (f64, f64) {
         if key == 0 {
             return (f64::NAN, f64::NAN);
@@ -44,17 +38,21 @@ impl Table {
     }
 }
 
-/// The keys of one level: for each value its key's number, for each key its hash and its parent's number.
+/// The keys of one level, numbered.
 pub(crate) struct Level {
+    /// For each value, the number of its key.
     pub of_value: Vec<u32>,
+    /// The keys.
     pub keys: Vec<u32>,
+    /// For each key, the number of the coarser key that it belongs to.
     parents: Vec<u32>,
 }
 
 impl Level {
+    /// Stands for a missing value or key.
     pub const NONE: u32 = u32::MAX;
 
-    /// Numbers the keys of a level. `keys` are those of each value, `coarser` the level above.
+    /// Numbers the keys of a level. `keys` has the key of each value; `coarser` is the level above.
     pub fn new(keys: impl Iterator<Item = u32>, coarser: Option<&Self>) -> Self {
         let mut numbers: FxHashMap<u32, u32> = FxHashMap::default();
         let mut level = Self {
@@ -79,11 +77,21 @@ impl Level {
         }
         level
     }
+
+    /// The number of a value's key; [`Level::NONE`] where the value or its key is missing.
+    fn key_of(&self, value: u32) -> u32 {
+        if value == Self::NONE {
+            Self::NONE
+        } else {
+            self.of_value[value as usize]
+        }
+    }
 }
 
-/// The features of all rows from one variable's keys, level by level: lift and frequency.
+/// What was learnt of one variable's keys, level by level.
 pub(crate) struct Fitted {
     pub tables: Vec<Table>,
+    /// For each level the lifts and the frequencies.
     pub columns: Vec<Vec<f64>>,
 }
 
@@ -95,17 +103,21 @@ struct Counts {
 }
 
 impl Counts {
-    /// Whether the key counts as known: single events that were no fraud say nothing and would only fill
-    /// the tables.
+    /// Whether the key counts as known: a single event that was not fraud tells nothing and would only fill the tables.
     fn is_known(self) -> bool {
         self.events >= 2 || self.fraud > 0
     }
 
-    fn rate(self, prior: f64) -> f64 {
-        (f64::from(self.fraud) + STRENGTH * prior) / (f64::from(self.labelled) + STRENGTH)
+    /// The share of fraud, drawn towards that of the coarser key; the latter where the key does not count as known.
+    fn rate_or(self, prior: f64) -> f64 {
+        if self.is_known() {
+            (f64::from(self.fraud) + STRENGTH * prior) / (f64::from(self.labelled) + STRENGTH)
+        } else {
+            prior
+        }
     }
 
-    /// The share of fraud with one imagined fraud and one imagined harmless event.
+    /// The share of fraud, with one fraudulent and one legitimate event added, so that it is never 0 or 1.
     fn base(self) -> f64 {
         (f64::from(self.fraud) + 1.0) / (f64::from(self.labelled) + 2.0)
     }
@@ -131,99 +143,119 @@ pub(crate) fn fit(
     let mut above: Option<Vec<f64>> = None;
     let mut final_above: Vec<f64> = Vec::new();
     for level in levels {
-        let key_of = |row: u32| {
-            let value = value_of(row as usize);
-            if value == Level::NONE {
-                Level::NONE
-            } else {
-                level.of_value[value as usize]
-            }
+        let key_of = |row: usize| level.key_of(value_of(row));
+        let counted = Counted::new(level, &key_of, labels, plan);
+        let prior = |row: usize| {
+            above
+                .as_ref()
+                .map_or(counted.bases[row], |above| above[row])
         };
-        let mut counts = vec![Counts::default(); level.keys.len()];
-        let mut all = Counts::default();
-        let mut seen = vec![Counts::default(); rows];
-        let mut bases = vec![f64::NAN; rows];
-        let mut frequencies = vec![f64::NAN; rows];
-        plan.walk(|step| match step {
-            Step::Encode(row) => {
-                if all.events > 0 && all.labelled > 0 {
-                    bases[row as usize] = all.base();
-                }
-                if let Some(own) = counts.get(key_of(row) as usize) {
-                    seen[row as usize] = *own;
-                    frequencies[row as usize] = frequency(*own, all);
-                }
-            }
-            Step::Add(row) => change(&mut counts, &mut all, key_of(row), |c| c.events += 1),
-            Step::Remove(row) => change(&mut counts, &mut all, key_of(row), |c| c.events -= 1),
-            Step::AddLabel(row) => {
-                let fraud = u32::from(labels[row as usize]);
-                change(&mut counts, &mut all, key_of(row), |c| {
-                    c.labelled += 1;
-                    c.fraud += fraud;
-                });
-            }
-            Step::RemoveLabel(row) => {
-                let fraud = u32::from(labels[row as usize]);
-                change(&mut counts, &mut all, key_of(row), |c| {
-                    c.labelled -= 1;
-                    c.fraud -= fraud;
-                });
-            }
-        });
-        let prior = |row: usize| above.as_ref().map_or(bases[row], |above| above[row]);
         let rates: Vec<f64> = (0..rows)
-            .map(|row| {
-                if seen[row].is_known() {
-                    seen[row].rate(prior(row))
-                } else {
-                    prior(row)
-                }
-            })
+            .map(|row| counted.seen[row].rate_or(prior(row)))
             .collect();
         // Where a row has no such key, its rate is that of the level above; the feature is missing.
-        fitted.columns.push(
-            (0..rows)
-                .map(|row| {
-                    if key_of(u32::try_from(row).unwrap_or(0)) == Level::NONE {
-                        f64::NAN
-                    } else {
-                        rounded(logit(rates[row]) - logit(bases[row]))
-                    }
-                })
-                .collect(),
-        );
-        fitted.columns.push(frequencies);
-        let base = all.base();
-        let final_rates: Vec<f64> = counts
+        let lifts = (0..rows).map(|row| {
+            if key_of(row) == Level::NONE {
+                f64::NAN
+            } else {
+                rounded(logit(rates[row]) - logit(counted.bases[row]))
+            }
+        });
+        fitted.columns.push(lifts.collect());
+        fitted.columns.push(counted.frequencies);
+        let base = counted.all.base();
+        let final_rates: Vec<f64> = counted
+            .by_key
             .iter()
             .zip(&level.parents)
             .map(|(counts, parent)| {
                 let prior = final_above.get(*parent as usize).copied().unwrap_or(base);
-                if counts.is_known() {
-                    counts.rate(prior)
-                } else {
-                    prior
-                }
+                counts.rate_or(prior)
             })
             .collect();
-        fitted
-            .tables
-            .push(table(level, &counts, &final_rates, base, all));
+        fitted.tables.push(table(
+            level,
+            &counted.by_key,
+            &final_rates,
+            base,
+            counted.all,
+        ));
         above = Some(rates);
         final_above = final_rates;
     }
     fitted
 }
 
-fn change(counts: &mut [Counts], all: &mut Counts, key: u32, by: impl Fn(&mut Counts)) {
-    by(all);
-    if let Some(own) = counts.get_mut(key as usize) {
-        by(own);
+/// What was counted of one level's keys.
+struct Counted {
+    /// Of each key, from all training rows.
+    by_key: Vec<Counts>,
+    /// Of all keys together.
+    all: Counts,
+    /// Of each row's key, from the rows that this row may see.
+    seen: Vec<Counts>,
+    /// The share of fraud in the rows that each row may see.
+    bases: Vec<f64>,
+    /// The share of each row's key in the rows that it may see.
+    frequencies: Vec<f64>,
+}
+
+impl Counted {
+    fn new(level: &Level, key_of: &dyn Fn(usize) -> u32, labels: &[bool], plan: &Plan) -> Self {
+        let rows = plan.rows();
+        let mut counted = Self {
+            by_key: vec![Counts::default(); level.keys.len()],
+            all: Counts::default(),
+            seen: vec![Counts::default(); rows],
+            bases: vec![f64::NAN; rows],
+            frequencies: vec![f64::NAN; rows],
+        };
+        plan.walk(|step| {
+            let (Step::Encode(row)
+            | Step::Add(row)
+            | Step::Remove(row)
+            | Step::AddLabel(row)
+            | Step::RemoveLabel(row)) = step;
+            let row = row as usize;
+            let key = key_of(row);
+            let fraud = u32::from(labels[row]);
+            match step {
+                Step::Encode(_) => counted.note(row, key),
+                Step::Add(_) => counted.change(key, |c| c.events += 1),
+                Step::Remove(_) => counted.change(key, |c| c.events -= 1),
+                Step::AddLabel(_) => counted.change(key, |c| {
+                    c.labelled += 1;
+                    c.fraud += fraud;
+                }),
+                Step::RemoveLabel(_) => counted.change(key, |c| {
+                    c.labelled -= 1;
+                    c.fraud -= fraud;
+                }),
+            }
+        });
+        counted
+    }
+
+    /// Keeps for a row what is counted now, which is what it may see.
+    fn note(&mut self, row: usize, key: u32) {
+        if self.all.events > 0 && self.all.labelled > 0 {
+            self.bases[row] = self.all.base();
+        }
+        if let Some(own) = self.by_key.get(key as usize) {
+            self.seen[row] = *own;
+            self.frequencies[row] = frequency(*own, self.all);
+        }
+    }
+
+    fn change(&mut self, key: u32, by: impl Fn(&mut Counts)) {
+        by(&mut self.all);
+        if let Some(own) = self.by_key.get_mut(key as usize) {
+            by(own);
+        }
     }
 }
 
-/// As the table holds it.
+/// A number as the tables hold it.
 fn rounded(lift: f64) -> f64 {
     #[expect(clippy::cast_possible_truncation, reason = "tables hold f32")]
     let narrow = lift as f32;

@@ -1,25 +1,23 @@
-//! What one entity (a customer, a card) did before: a [`Profile`] of bounded size, updated event by
-//! event, gives the features of the next event.
+//! Entity history: what one entity (a customer, a card) did before. A [`Profile`] of bounded size is updated event by
+//! event, and gives features to the next event.
 //!
-//! Time is event time: events may arrive in any order, and what happened at or after an event's own
-//! time is not among its features. The last events are kept whole; older ones are only counted, by
-//! day and altogether. So features are exact while an entity has no more than [`RECENT`] events in
-//! the longest window, and to the day beyond.
+//! Time is event time: events may arrive in any order, and an event's features tell only of what happened before its
+//! own time. The latest events are kept whole; older ones are only counted, by day and in total. So features are exact
+//! as long as an entity has no more than [`RECENT`] events in the longest window; beyond that, they are exact to the
+//! day.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-mod replay;
-mod watched;
+mod tracked_fields;
 
-pub use replay::Histories;
-pub use watched::{HistoryFeature, Watched};
+pub use tracked_fields::{HistoryFeature, Watched};
 
-/// Events that are kept whole.
+/// How many events are kept whole.
 pub const RECENT: usize = 40;
-/// Event ids that are remembered: an event that is delivered again after so many others counts again.
+/// How many event ids are remembered. An event that is delivered again after more other events than these counts twice.
 pub const REMEMBERED: usize = 128;
-/// Categorical values of an event.
+/// How many categorical values are kept of an event.
 pub const CATEGORIES: usize = 5;
 /// The windows of counts and sums: their names and seconds.
 pub const WINDOWS: [(&str, i64); 5] = [
@@ -35,37 +33,36 @@ pub const FEATURES: usize = 2 * WINDOWS.len() + 8 + 2 * CATEGORIES;
 
 const DAY: i64 = 86_400;
 const HOUR: i64 = 3_600;
-/// Events this near to each other by the clock are of one time of day, in seconds.
+/// Events count as of the same time of day if their clock times are no further apart than this, in seconds.
 const TIME_OF_DAY: i64 = 3 * HOUR;
-/// Days of which counts are kept.
+/// For how many days counts are kept.
 const DAYS: usize = 91;
-/// Bytes of a profile as JSON, at most; that of a usual entity has some hundreds.
+/// The largest size of a history as JSON, in bytes. That of most entities has a few hundred bytes.
 pub const LARGEST: usize = 10_240;
-/// Labels that are kept; with more than that, an entity has a bad name anyway.
+/// How many fraudulent events are remembered. Of an entity with more of them, the exact number does not matter.
 const BAD: usize = 16;
 
 /// One event of an entity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Event {
-    /// When it happened: seconds since 1970.
+    /// When it happened, in seconds since 1970.
     pub time: i64,
     /// The [`key`] of its id.
     pub id: u32,
-    /// The amount, if there is a finite one.
+    /// The amount of money. One that is not finite counts as missing.
     pub price: Option<f32>,
-    /// The keys of values whose change tells something: a device, a card, a network.
+    /// The keys of values whose change may point to fraud: a device, a card, a network.
     pub categories: [Option<u32>; CATEGORIES],
 }
 
-/// An id or a value as a number: the first four bytes of its SHA-256, so that it is the same in
-/// every version.
+/// The key of an id: the first four bytes of its SHA-256, so that it is the same in every version.
 pub fn key(text: &str) -> u32 {
     let hash = Sha256::digest(text.as_bytes());
     let bytes = hash.first_chunk().copied().unwrap_or_default();
     u32::from_be_bytes(bytes)
 }
 
-/// What one entity did. Serialised it is at most [`LARGEST`] bytes of JSON.
+/// The history of one entity. As JSON, it has at most [`LARGEST`] bytes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
     /// The last events by time: time, id, price, categories. Oldest first.
@@ -74,13 +71,13 @@ pub struct Profile {
     /// The ids of the last events by arrival. Oldest first.
     #[serde(rename = "i")]
     ids: Vec<u32>,
-    /// Events that are no longer kept, by day since 1970: their number and sum. Oldest first.
+    /// Events that are no longer kept whole, by day since 1970: their number and the sum of their prices. Oldest first.
     #[serde(rename = "d")]
     days: Vec<(i64, u64, f32)>,
-    /// All events that are no longer kept.
+    /// All events that are no longer kept whole, together.
     #[serde(rename = "o")]
     old: Option<Old>,
-    /// The bad events: id, and the time from which that was known.
+    /// The fraudulent events: id, and the time from which that was known.
     #[serde(rename = "b")]
     bad: Vec<(u32, i64)>,
 }
@@ -98,11 +95,11 @@ impl Total {
     }
 }
 
-/// Events that are no longer kept.
+/// Events that are no longer kept whole.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Old {
     total: Total,
-    /// Of how many the price is known.
+    /// How many of them have a price.
     priced: u64,
     first: i64,
     last: i64,
@@ -110,7 +107,7 @@ struct Old {
 }
 
 impl Profile {
-    /// Adds an event. One whose id is remembered changes nothing; gives whether it was new.
+    /// Adds an event, and returns whether it was new. An event whose id is remembered changes nothing.
     pub fn add(&mut self, event: Event) -> bool {
         if self.ids.contains(&event.id) {
             return false;
@@ -132,8 +129,8 @@ impl Profile {
         true
     }
 
-    /// Notes that an event of the entity is bad, known from a time on, or that it is not after all.
-    /// The same again changes nothing. Beyond sixteen, the one known first is dropped.
+    /// Notes that an event of the entity is fraud, and from when on that is known; or that it is not fraud after all.
+    /// Noting the same again changes nothing. Of more than sixteen fraudulent events, the one known first is dropped.
     pub fn label(&mut self, id: u32, bad: bool, known_at: i64) {
         self.bad.retain(|(other, _)| *other != id);
         if bad {
@@ -147,8 +144,8 @@ impl Profile {
         }
     }
 
-    /// The same history with what was stored before it began. Where it has more already than what was stored, because
-    /// that is only of some time, it stays as it is.
+    /// This history, completed by the events that were stored before it began. Where the stored events cover only a
+    /// short time, so that the result would have fewer events than this history has already, it stays as it is.
     #[must_use]
     pub fn completed(&self, stored: &Self) -> Self {
         let mut all = stored.clone();
@@ -159,7 +156,7 @@ impl Profile {
         all
     }
 
-    /// Adds what another profile of the same entity has kept whole, each event once.
+    /// Adds the events that another history of the same entity has kept whole, each once.
     fn absorb(&mut self, other: &Self) {
         for (time, id, price, categories) in other.recent.iter().copied() {
             self.add(Event {
@@ -215,10 +212,10 @@ impl Profile {
         }
     }
 
-    /// The features of an event: one number for each of [`Watched::features`], `NaN` where nothing is known.
+    /// The features that this history gives to an event: one number for each of [`Watched::features`], `NaN` where
+    /// nothing is known.
     ///
-    /// Only what happened, or was known of labels, before the event's time counts, and never the
-    /// event itself.
+    /// Only events before the event's time count, and labels that were known by then; never the event itself.
     pub fn features(&self, event: &Event) -> Vec<f32> {
         let before: Vec<&Kept> = self
             .recent
@@ -244,7 +241,7 @@ impl Profile {
         !self.recent.iter().any(earlier) && self.old.is_none_or(|old| old.first >= event.time)
     }
 
-    /// Of each window the count and the sum.
+    /// The count of events and the sum of prices in each window.
     fn windows(&self, event: &Event, before: &[&Kept]) -> Vec<f64> {
         let mut features = Vec::with_capacity(2 * WINDOWS.len());
         for (_, seconds) in WINDOWS {
@@ -253,7 +250,7 @@ impl Profile {
             for kept in before.iter().filter(|kept| kept.0 >= from) {
                 total.add(Total(1, kept.2.map_or(0.0, f64::from)));
             }
-            // Whole days only: the one that the window cuts is left out.
+            // Whole days only: the day on which the window begins is left out.
             let (first, last) = (from.div_euclid(DAY) + 1, event.time.div_euclid(DAY));
             for (day, count, sum) in &self.days {
                 if *day >= first && *day <= last {
@@ -265,7 +262,7 @@ impl Profile {
         features
     }
 
-    /// The events altogether, and the seconds since the last and the first of them.
+    /// The number of all events, and the seconds since the last and since the first of them.
     fn gaps(event: &Event, before: &[&Kept], old: Option<Old>) -> [f64; 3] {
         let count = before.len() as u64 + old.map_or(0, |old| old.total.0);
         let last = before.last().map(|kept| kept.0);
@@ -276,12 +273,12 @@ impl Profile {
         let since = |time: Option<i64>| {
             time.map_or(f64::NAN, |time| seconds(event.time.saturating_sub(time)))
         };
-        // What came late may be older than all that was counted before it.
+        // An event that arrived late may be older than all that were counted before it.
         let first = first.map(|first| before.first().map_or(first, |kept| first.min(kept.0)));
         [number(count), since(last), since(first)]
     }
 
-    /// The price over the mean and over the highest of the prices before.
+    /// The ratio of the price to the mean and to the highest of the earlier prices.
     fn prices(event: &Event, before: &[&Kept], old: Option<Old>) -> [f64; 2] {
         let mut sum = old.map_or(0.0, |old| old.total.1);
         let mut count = old.map_or(0, |old| old.priced);
@@ -299,7 +296,7 @@ impl Profile {
         ]
     }
 
-    /// The bad events known by then, and the seconds since the last became known.
+    /// The number of fraudulent events known by then, and the seconds since the last became known.
     fn labels(&self, event: &Event) -> [f64; 2] {
         let known = self
             .bad
@@ -311,8 +308,8 @@ impl Profile {
     }
 }
 
-/// Of a category: its distinct values among the events that are kept, and the share of them with this
-/// event's value.
+/// The number of distinct values of a category among the events that are kept whole, and the share of these events that
+/// have this event's value.
 fn values(before: &[&Kept], category: usize, value: Option<u32>) -> [f64; 2] {
     let mut seen: Vec<u32> = before.iter().filter_map(|kept| kept.3[category]).collect();
     let same = seen.iter().filter(|other| Some(**other) == value).count();
@@ -325,7 +322,7 @@ fn values(before: &[&Kept], category: usize, value: Option<u32>) -> [f64; 2] {
     [number(seen.len() as u64), share]
 }
 
-/// The share of the events that are kept at about this event's time of day.
+/// The share of the events kept whole that happened at about this event's time of day.
 fn share_of_hour(event: &Event, before: &[&Kept]) -> f64 {
     if before.is_empty() {
         return f64::NAN;
@@ -338,7 +335,7 @@ fn share_of_hour(event: &Event, before: &[&Kept]) -> f64 {
     number(near as u64) / number(before.len() as u64)
 }
 
-/// What [`Profile::features`] gives before the features of the categories, and whether it is about prices.
+/// The names of the features before those of the categories, each with whether it is about prices.
 fn names() -> impl Iterator<Item = (String, bool)> {
     let windows = WINDOWS.iter().flat_map(|(name, _)| {
         [

@@ -35,7 +35,7 @@ fn check(profile: &Profile, event: &Event, expected: &[(&str, f64)]) {
 }
 
 #[test]
-fn an_unknown_entity_has_no_habit() {
+fn an_unknown_entity_has_no_history() {
     let expected = [
         ("count", 0.0),
         ("count 90d", 0.0),
@@ -50,7 +50,7 @@ fn an_unknown_entity_has_no_habit() {
 }
 
 #[test]
-fn the_habit_of_three_events() {
+fn the_history_of_three_events() {
     let mut profile = Profile::default();
     for event in [
         event(1, 0, 10.0, 7),
@@ -79,7 +79,7 @@ fn the_habit_of_three_events() {
         ("distinct 2", 0.0),
     ];
     check(&profile, &next, &expected);
-    // The event's own features do not change by its own arrival, or by what comes after it.
+    // An event's features do not change when the event itself is added, or later ones.
     let before = format!("{:?}", profile.features(&next));
     profile.add(next);
     profile.add(event(5, 3 * DAY, 1.0, 1));
@@ -119,7 +119,7 @@ fn what_was_stored_completes_what_was_noted() {
         let event = |number| event(number, i64::from(number) * 60, 1.0, 1);
         profile(&numbers.map(event).collect::<Vec<_>>())
     };
-    // Ten of them are in both.
+    // Ten events are in both.
     let mut noted = numbered(20..40);
     noted.label(25, true, START);
     let all = noted.completed(&numbered(0..30));
@@ -129,7 +129,7 @@ fn what_was_stored_completes_what_was_noted() {
         &event(99, DAY, 1.0, 1),
         &[("bad", 1.0), ("count 1d", 40.0)],
     );
-    // What is stored may be of a short time only.
+    // The stored events may cover a short time only.
     let noted = numbered(0..200);
     assert_eq!(noted.completed(&numbered(190..200)), noted);
 }
@@ -213,8 +213,7 @@ proptest! {
         prop_assert_eq!(serde_json::from_str::<Profile>(&json).unwrap(), profile);
     }
 
-    /// Whatever the order in which they came, and whatever came after: an event's features are
-    /// those of the events before it.
+    /// An event's features depend only on the events before it, whatever the order of arrival and whatever came later.
     #[test]
     fn features_are_those_of_the_time(events in events(RECENT), order in any::<prop::sample::Index>()) {
         let mut turned = events.clone();

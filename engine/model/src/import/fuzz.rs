@@ -1,7 +1,7 @@
-//! What must hold for any bytes at all. Shared by the tests and the fuzz target.
+//! Checks for any bytes at all, shared by the tests and the fuzz target.
 
-/// Takes the bytes as a model file. Must not panic, whatever they are.
-pub fn run(data: &[u8]) {
+/// Reads the bytes as a model file. Must not panic, whatever they are.
+pub fn read_model(data: &[u8]) {
     for model in [super::xgboost(data), super::lightgbm(data)]
         .into_iter()
         .flatten()

@@ -1,4 +1,4 @@
-//! LightGBM's text models.
+//! Reads models of LightGBM in text.
 
 use rustc_hash::FxHashMap;
 
@@ -69,7 +69,7 @@ fn wrong(problem: impl Into<String>) -> Error {
     }
 }
 
-/// What the trees add up to, and by what they are multiplied for that.
+/// What the sum of the trees stands for, and the factor by which the leaves must be multiplied.
 fn objective(text: &str) -> Result<(Output, f64), Error> {
     let mut words = text.split_whitespace();
     let name = words.next().unwrap_or_default();
@@ -99,9 +99,9 @@ fn objective(text: &str) -> Result<(Output, f64), Error> {
     }
 }
 
-/// Lines `key=value`.
+/// A part of the file: lines `key=value`.
 struct Section<'a> {
-    /// Where we are, for errors.
+    /// The name of the part, for errors.
     place: String,
     /// The first line.
     name: &'a str,
@@ -140,7 +140,7 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A list of so many numbers, or of any length.
+    /// A list of `length` numbers, or of any number of them.
     fn list<T: std::str::FromStr>(
         &self,
         key: &str,
@@ -159,7 +159,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Splits are numbered from 0; a leaf `i` is the child `-1 - i`.
+/// The branches of a tree: its splits, then its leaves.
 fn branches(tree: &Section, factor: f64) -> Result<Vec<Branch>, Error> {
     if tree.text("is_linear").is_some_and(|linear| linear != "0") {
         return Err(Error::Unsupported {
@@ -169,7 +169,7 @@ fn branches(tree: &Section, factor: f64) -> Result<Vec<Branch>, Error> {
     }
     let leaves: usize = tree.number("num_leaves")?;
     let values: Vec<f64> = tree.list("leaf_value", Some(leaves))?;
-    // A tree that was never split lacks them.
+    // A tree that was never split has no counts.
     let covers: Vec<f64> = match tree.list("leaf_count", None)? {
         covers if covers.len() == leaves => covers,
         _ => vec![0.0; leaves],
@@ -182,73 +182,99 @@ fn branches(tree: &Section, factor: f64) -> Result<Vec<Branch>, Error> {
     let Some(count) = leaves.checked_sub(1).filter(|count| *count > 0) else {
         return Ok(leaf_branches.collect());
     };
-    let some = Some(count);
-    let features: Vec<usize> = tree.list("split_feature", some)?;
-    let gains: Vec<f64> = tree.list("split_gain", some)?;
-    let thresholds: Vec<f64> = tree.list("threshold", some)?;
-    let decisions: Vec<u8> = tree.list("decision_type", some)?;
-    let children: [Vec<i64>; 2] = [
-        tree.list("left_child", some)?,
-        tree.list("right_child", some)?,
-    ];
-    let mut sets = sets(tree)?;
-    let child = |side: usize, split: usize| -> Result<usize, Error> {
-        let child = children[side][split];
-        // Leaves come after the splits.
-        let (number, before, most) = if child < 0 {
-            (!child, count, leaves)
-        } else {
-            (child, 0, count)
-        };
-        let number = usize::try_from(number).ok().filter(|number| *number < most);
-        number.map(|number| before + number).ok_or_else(|| {
-            wrong(format!(
-                "{}, split {split}: the child {child} does not exist",
-                tree.place
-            ))
-        })
-    };
-    let split = |split: usize| -> Result<Branch, Error> {
-        let (decision, threshold) = (decisions[split], thresholds[split]);
-        let default_left = decision & DEFAULT_LEFT != 0;
-        let (test, missing_left) = if decision & CATEGORICAL != 0 {
-            // Each split has a set of its own: taken, so that no file can have one copied at will.
-            let set = whole(threshold).and_then(|number| sets.get_mut(number)?.take());
-            let set = set.ok_or_else(|| {
-                wrong(format!(
-                    "{}, split {split}: there is no set of categories {threshold} left",
-                    tree.place
-                ))
-            })?;
-            (Test::OneOf(set), false)
-        } else {
-            match decision & MISSING {
-                MISSING_IS_NAN => (Test::AtMost(limit(threshold)), default_left),
-                MISSING_IS_ZERO => (Test::AtMostZeroMissing(limit(threshold)), default_left),
-                // Where none was missing in training, LightGBM takes 0 for a missing value.
-                0 => (Test::AtMost(limit(threshold)), 0.0 <= threshold),
-                _ => {
-                    return Err(wrong(format!(
-                        "{}, split {split}: decision_type {decision} is unknown",
-                        tree.place
-                    )));
-                }
-            }
-        };
-        Ok(Branch::Split {
-            feature: features[split],
-            test,
-            missing_left,
-            left: child(0, split)?,
-            right: child(1, split)?,
-            gain: gains[split],
-        })
-    };
-    let splits: Vec<Branch> = (0..count).map(split).collect::<Result<_, _>>()?;
-    Ok(splits.into_iter().chain(leaf_branches).collect())
+    let mut splits = Splits::new(tree, count)?;
+    let branches = (0..count).map(|split| splits.branch(split));
+    let branches: Vec<Branch> = branches.collect::<Result<_, _>>()?;
+    Ok(branches.into_iter().chain(leaf_branches).collect())
 }
 
-/// LightGBM takes 0 for any value that is as near to it as this.
+/// The splits of a tree, numbered from 0: one entry a split in each list.
+struct Splits<'a> {
+    /// The name of the tree, for errors.
+    place: &'a str,
+    features: Vec<usize>,
+    gains: Vec<f64>,
+    thresholds: Vec<f64>,
+    decisions: Vec<u8>,
+    /// The left and the right children: split `i` is `i`, leaf `i` is `-1 - i`.
+    children: [Vec<i64>; 2],
+    /// The sets of categories. Each split takes its own, so that no file can make one be copied many times.
+    sets: Vec<Option<Vec<u32>>>,
+}
+
+impl<'a> Splits<'a> {
+    fn new(tree: &'a Section, count: usize) -> Result<Self, Error> {
+        let count = Some(count);
+        Ok(Self {
+            place: &tree.place,
+            features: tree.list("split_feature", count)?,
+            gains: tree.list("split_gain", count)?,
+            thresholds: tree.list("threshold", count)?,
+            decisions: tree.list("decision_type", count)?,
+            children: [
+                tree.list("left_child", count)?,
+                tree.list("right_child", count)?,
+            ],
+            sets: sets(tree)?,
+        })
+    }
+
+    fn branch(&mut self, split: usize) -> Result<Branch, Error> {
+        let (test, missing_left) = self.test(split)?;
+        Ok(Branch::Split {
+            feature: self.features[split],
+            test,
+            missing_left,
+            left: self.child(0, split)?,
+            right: self.child(1, split)?,
+            gain: self.gains[split],
+        })
+    }
+
+    /// The question of a split, and whether a missing value goes left.
+    fn test(&mut self, split: usize) -> Result<(Test, bool), Error> {
+        let (decision, threshold) = (self.decisions[split], self.thresholds[split]);
+        if decision & CATEGORICAL != 0 {
+            let set = whole(threshold).and_then(|number| self.sets.get_mut(number)?.take());
+            let set = set.ok_or_else(|| {
+                self.wrong(
+                    split,
+                    &format!("there is no set of categories {threshold} left"),
+                )
+            })?;
+            return Ok((Test::OneOf(set), false));
+        }
+        let default_left = decision & DEFAULT_LEFT != 0;
+        match decision & MISSING {
+            MISSING_IS_NAN => Ok((Test::AtMost(limit(threshold)), default_left)),
+            MISSING_IS_ZERO => Ok((Test::AtMostZeroMissing(limit(threshold)), default_left)),
+            // Where none was missing in training, LightGBM takes 0 for a missing value.
+            0 => Ok((Test::AtMost(limit(threshold)), 0.0 <= threshold)),
+            _ => Err(self.wrong(split, &format!("decision_type {decision} is unknown"))),
+        }
+    }
+
+    /// The number of a child among the branches: leaves come after the splits.
+    fn child(&self, side: usize, split: usize) -> Result<usize, Error> {
+        let child = self.children[side][split];
+        let splits = self.features.len();
+        let (number, before, most) = if child < 0 {
+            (!child, splits, splits + 1)
+        } else {
+            (child, 0, splits)
+        };
+        let number = usize::try_from(number).ok().filter(|number| *number < most);
+        number
+            .map(|number| before + number)
+            .ok_or_else(|| self.wrong(split, &format!("the child {child} does not exist")))
+    }
+
+    fn wrong(&self, split: usize, problem: &str) -> Error {
+        wrong(format!("{}, split {split}: {problem}", self.place))
+    }
+}
+
+/// The limit for values that are not rounded: LightGBM takes values very near to 0 for 0.
 fn limit(threshold: f64) -> f64 {
     if threshold.abs() > NEAR_ZERO {
         threshold
@@ -271,7 +297,7 @@ fn whole(number: f64) -> Option<usize> {
     (whole as f64 == number).then_some(whole)
 }
 
-/// The sets of categories of a tree, as bits.
+/// The sets of categories of a tree, as bit sets.
 fn sets(tree: &Section) -> Result<Vec<Option<Vec<u32>>>, Error> {
     let bounds: Vec<usize> = tree.list("cat_boundaries", None)?;
     let words: Vec<u32> = tree.list("cat_threshold", None)?;

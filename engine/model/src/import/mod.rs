@@ -1,6 +1,6 @@
-//! Models of other libraries as a [`Forest`]: XGBoost's JSON files and LightGBM's text files.
+//! Imports models of other libraries as a [`Forest`]: JSON files of XGBoost and text files of LightGBM.
 //!
-//! A row takes the same way through every tree as in the library, down to how it rounds.
+//! A row ends in the same leaf of every tree as in the library, rounding included.
 
 #[doc(hidden)]
 pub mod fuzz;
@@ -12,7 +12,7 @@ pub use xgboost::xgboost;
 
 use crate::trees::{self, Forest};
 
-/// A model that was read.
+/// An imported model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Imported {
     /// The trees.
@@ -43,10 +43,10 @@ impl Imported {
     }
 }
 
-/// Why a model file was not read.
+/// Why a model file cannot be imported.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
-    /// The file is not what its library writes.
+    /// The file is not in the format of its library.
     #[error("this is not {format}: {problem}")]
     Format {
         /// The file that was expected, and how to save it.
@@ -54,21 +54,21 @@ pub enum Error {
         /// What is wrong, and where.
         problem: String,
     },
-    /// The model is of a kind that is not read.
+    /// The model is of a kind that cannot be imported.
     #[error("{what} cannot be imported: {instead}")]
     Unsupported {
         /// The model's kind.
         what: String,
-        /// What can be.
+        /// What can be imported instead.
         instead: &'static str,
     },
-    /// The trees are not trees.
+    /// The trees are damaged.
     #[error("the model's trees are broken: {0}")]
     Trees(#[from] trees::Error),
 }
 
-/// The names of the features: the file's, or by position where it has none. `None` where the file
-/// has another number of them.
+/// The names of the features: those of the file, or `f0`, `f1`, ... if it has none. `None` if the file has a different
+/// number of names.
 fn named(names: Vec<String>, features: usize) -> Option<Vec<String>> {
     match names {
         names if names.is_empty() => {

@@ -1,4 +1,4 @@
-//! XGBoost's JSON models.
+//! Reads models of XGBoost in JSON.
 
 use serde::Deserialize;
 
@@ -33,7 +33,7 @@ struct Trees {
     trees: Vec<Tree>,
 }
 
-/// XGBoost writes numbers as text here.
+/// Parameters, which XGBoost writes as text.
 #[derive(Deserialize)]
 struct Parameters {
     base_score: String,
@@ -47,7 +47,7 @@ struct Objective {
     name: String,
 }
 
-/// One entry a node in each list; node 0 is the root, and a leaf's left child is -1.
+/// A tree: each list has one entry a node. Node 0 is the root; the left child of a leaf is -1.
 #[derive(Deserialize)]
 struct Tree {
     default_left: Vec<Flag>,
@@ -61,7 +61,7 @@ struct Tree {
     sum_hessian: Vec<f32>,
 }
 
-/// Versions before 2 write `true` and `false`.
+/// A number, or `true` and `false` as versions before 2 write it.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(untagged)]
 enum Flag {
@@ -73,7 +73,7 @@ enum Flag {
 /// numeric splits, of objective `binary:logistic`, `binary:logitraw` or a regression that predicts
 /// its sum. All trees count, as in `Booster.predict`.
 ///
-/// XGBoost compares numbers of 32 bits; thresholds are moved so that values of 64 bits go the same way.
+/// XGBoost compares 32-bit numbers. Thresholds are adjusted so that 64-bit values go the same way.
 ///
 /// # Errors
 /// [`Error`], in a sentence.
@@ -132,7 +132,7 @@ fn base_score(text: &str) -> Result<f64, Error> {
     number.ok_or_else(|| wrong("`base_score` is not one finite number"))
 }
 
-/// What the trees add up to, and what they start from.
+/// What the sum of the trees stands for, and the log-odds or value that it starts from.
 fn objective(name: &str, base_score: f64) -> Result<(Output, f64), Error> {
     match name {
         "binary:logistic" | "reg:logistic" => {
@@ -213,18 +213,18 @@ fn branches((number, tree): (usize, &Tree)) -> Result<Vec<Branch>, Error> {
     (0..nodes).map(branch).collect()
 }
 
-/// The last number that is below the threshold once it is rounded to 32 bits.
+/// The largest number that is below the threshold after rounding to 32 bits.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the rounding is what this is about"
 )]
 fn last_below(threshold: f32) -> f64 {
     let before = match threshold.next_down() {
-        // What is rounded to -infinity is rounded as if it were the next power of two.
+        // For rounding, -infinity counts as the next power of two.
         f32::NEG_INFINITY => -2_f64.powi(128),
         before => f64::from(before),
     };
-    // Exact: two neighbours of 32 bits have a middle of 64 bits. It is rounded to the even one.
+    // The middle of two neighbouring 32-bit numbers is exact in 64 bits. Rounding takes it to the even one.
     let middle = before.midpoint(f64::from(threshold));
     if (middle as f32) < threshold {
         middle

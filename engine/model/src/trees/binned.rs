@@ -4,13 +4,13 @@ use rayon::prelude::*;
 
 use super::{Error, layout};
 
-/// The most bins of a column, beside the bin of missing values.
+/// How many bins a column has, at most, besides the bin of missing values.
 pub const MAX_BINS: usize = 255;
 
 /// The bin of missing values.
 pub(super) const MISSING: u8 = 255;
 
-/// Columns that lie side by side in memory: the bins of a row in a block are read at once.
+/// How many columns form a block. The bins of a row in a block are adjacent in memory and read at once.
 pub(super) const LANES: usize = 8;
 
 /// Cut points are found on a sample of this many rows, as in LightGBM (`bin_construct_sample_cnt`).
@@ -19,9 +19,9 @@ const SAMPLE: usize = 200_000;
 /// A column's name and its cut points.
 pub(super) struct Column {
     pub name: String,
-    /// Ascending. A value `x` lies in the first bin `b` with `x <= cuts[b]`, or in the last.
+    /// The cut points, ascending. A value `x` is in the first bin `b` with `x <= cuts[b]`, or else in the last.
     pub cuts: Vec<f64>,
-    /// Whether not all rows lie in one bin: else no split can tell them apart.
+    /// Whether the rows are in more than one bin. Otherwise, no split can separate them.
     pub varies: bool,
 }
 
@@ -34,7 +34,7 @@ impl Column {
         u8::try_from(self.cuts.partition_point(|cut| *cut < value)).unwrap_or(MISSING - 1)
     }
 
-    /// The bins that hold values, without the bin of missing ones.
+    /// The number of bins, without the bin of missing values.
     pub(super) fn bins(&self) -> usize {
         self.cuts.len() + 1
     }
@@ -42,9 +42,9 @@ impl Column {
 
 /// The training matrix, built one column at a time.
 ///
-/// Only bins are kept: one byte a value, in blocks of eight columns. A column has at most
-/// [`MAX_BINS`] bins, cut where they hold about as many rows each, and one bin for missing values
-/// (`NaN`). An infinity is a value like any other: it lies beyond every cut point.
+/// Only bins are kept: one byte a value, in blocks of eight columns. A column has at most [`MAX_BINS`] bins of about
+/// the same number of rows, and one bin for missing values (`NaN`). Infinity is a value like any other: it lies beyond
+/// every cut point.
 pub struct Binned {
     rows: usize,
     pub(super) columns: Vec<Column>,
@@ -131,9 +131,9 @@ impl Binned {
     }
 }
 
-/// The values that are not missing, or every n-th of them where there are many, sorted.
+/// The values that are not missing, sorted; of many values, only every n-th.
 fn sample<T: Copy + Into<f64>>(values: &[T]) -> Vec<f64> {
-    // An odd stride, so that a pattern of even length in the rows does not fall on one phase of it.
+    // The stride is odd, so that a repeating pattern of even length is sampled evenly.
     let stride = (values.len() / SAMPLE).max(1) | 1;
     let mut sample: Vec<f64> = values
         .iter()
@@ -145,9 +145,8 @@ fn sample<T: Copy + Into<f64>>(values: &[T]) -> Vec<f64> {
     sample
 }
 
-/// Cut points between the distinct values of a sorted sample: one between each two neighbours if
-/// they are few; otherwise bins of about equal numbers of rows, where a value that alone fills a
-/// bin has one of its own (LightGBM's way).
+/// Finds cut points for a sorted sample. Few distinct values get a bin each. Many get bins of about the same number of
+/// rows, where a value that is frequent enough to fill a bin has its own (as LightGBM does).
 fn cut_points(sorted: Vec<f64>) -> Vec<f64> {
     let mut distinct: Vec<(f64, usize)> = Vec::new();
     let total = sorted.len();
@@ -176,7 +175,7 @@ fn cut_points(sorted: Vec<f64>) -> Vec<f64> {
         if !full(count) {
             rows_left -= count;
         }
-        // A small value before a big one closes its bin early if that is at least half full.
+        // Before a frequent value, a bin is closed early if it is at least half full.
         let is_full = in_bin * bins_left.max(1) >= rows_left + in_bin;
         let half = in_bin * 2 * bins_left.max(1) >= rows_left + in_bin;
         if full(count) || is_full || (full(next_count) && half) {
@@ -193,7 +192,7 @@ fn cut_points(sorted: Vec<f64>) -> Vec<f64> {
     cuts
 }
 
-/// A number in `[a, b)`, half way if there is one: so `a <= it` and not `b <= it`.
+/// A number in `[a, b)`, in the middle if possible.
 fn between(a: f64, b: f64) -> f64 {
     let middle = a.max(f64::MIN).midpoint(b.min(f64::MAX));
     if middle < b { middle } else { a }
@@ -252,7 +251,7 @@ mod tests {
     }
 
     proptest! {
-        /// A value's bin says on which side of every cut it lies.
+        /// A value's bin tells on which side of every cut the value is.
         #[test]
         fn bins_follow_cuts(values in prop::collection::vec(prop_oneof![
             any::<f64>(), (0..50i32).prop_map(f64::from), (-1e3..1e3)

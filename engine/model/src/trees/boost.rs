@@ -1,8 +1,7 @@
-//! Gradient boosting with logistic loss on a [`Binned`] matrix: histograms, leaf-wise growth.
+//! Gradient boosting with logistic loss on a [`Binned`] matrix, with histograms and leaf-wise growth.
 //!
 //! The same matrix, options and seed give the same forest, whatever the number of threads.
 
-use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
 use rayon::prelude::*;
@@ -11,74 +10,19 @@ use super::binned::Binned;
 use super::grow::{Grower, Tree};
 use super::histogram::{self, Scale, Sums};
 pub use super::metric::StopMetric;
+pub use super::options::Options;
 use super::{Error, Forest};
+use crate::hash::split_mix;
 
-/// Rows that are worth a thread of their own; sums over such chunks are added in their order.
+/// How many rows one task processes. The sums of the tasks are added in a fixed order.
 const ROWS_PER_TASK: usize = 8192;
 
-/// How to train. The defaults are LightGBM's, except for more and smaller steps.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Options {
-    /// The most trees.
-    pub trees: usize,
-    /// What each tree's leaves are multiplied by, above 0 and at most 1.
-    pub learning_rate: f64,
-    /// The most leaves of a tree, at least 2.
-    pub max_leaves: usize,
-    /// The most splits between the root and a leaf, if there is a limit.
-    pub max_depth: Option<usize>,
-    /// The fewest rows of a leaf. As in LightGBM, a side's rows are estimated by its hessians.
-    pub min_rows: usize,
-    /// The smallest sum of hessians of a leaf.
-    pub min_child_hessian: f64,
-    /// By how much a leaf's gradient is drawn to zero.
-    pub lambda_l1: f64,
-    /// What is added to a leaf's hessian.
-    pub lambda_l2: f64,
-    /// What a split must gain.
-    pub min_gain: f64,
-    /// The share of the columns that a tree may look at, above 0 and at most 1.
-    pub feature_fraction: f64,
-    /// The share of the training rows that a tree sees, above 0 and at most 1.
-    pub row_fraction: f64,
-    /// What is watched on the stop rows.
-    pub stop_metric: StopMetric,
-    /// After how many trees without a better measure training stops.
-    pub patience: usize,
-    /// Chooses the columns and rows of each tree.
-    pub seed: u64,
-    /// The number of threads; without it, all that `rayon` has.
-    pub threads: Option<NonZeroUsize>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            trees: 300,
-            learning_rate: 0.05,
-            max_leaves: 31,
-            max_depth: None,
-            min_rows: 20,
-            min_child_hessian: 1e-3,
-            lambda_l1: 0.0,
-            lambda_l2: 0.0,
-            min_gain: 0.0,
-            feature_fraction: 1.0,
-            row_fraction: 1.0,
-            stop_metric: StopMetric::default(),
-            patience: 30,
-            seed: 0,
-            threads: None,
-        }
-    }
-}
-
-/// Told after each tree.
+/// The progress of a training, reported after each tree.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
-    /// Trees grown.
+    /// How many trees have been grown.
     pub trees: usize,
-    /// The most that will be grown.
+    /// How many trees will be grown at most.
     pub of: usize,
     /// The measure on the stop rows, if there are any.
     pub measure: Option<f64>,
@@ -95,14 +39,15 @@ pub struct Trained {
     pub measures: Vec<f64>,
 }
 
-/// Trains a forest on `train_rows` until `stop_rows` show no gain; without stop rows it grows all trees.
+/// Trains a forest on `train_rows` until the measure on `stop_rows` no longer improves; without stop rows, it grows all
+/// trees.
 ///
-/// A label is `true` for what the forest is to find; its base score is the log-odds of the
-/// training rows' rate. Labels and weights have one value for each row of the matrix. `progress`
-/// is told after each tree and ends the training with [`ControlFlow::Break`].
+/// A label is `true` for what the forest is to find. The base score is the log-odds of the share of such training rows.
+/// Labels and weights have one value for each row of the matrix. `progress` is called after each tree and cancels the
+/// training with [`ControlFlow::Break`].
 ///
 /// # Errors
-/// Each variant of [`Error`] but those of trees and bytes.
+/// [`Error`], if inputs do not fit the matrix, an option is out of range, nothing can be learnt, or the caller cancels.
 pub fn train(
     matrix: &Binned,
     labels: &[bool],
@@ -113,15 +58,7 @@ pub fn train(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Trained, Error> {
     options.check()?;
-    let pool = match options.threads {
-        Some(threads) => Some(
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads.get())
-                .build()
-                .map_err(|error| Error::Threads(error.to_string()))?,
-        ),
-        None => None,
-    };
+    let pool = thread_pool(options)?;
     let mut training = Training::new(matrix, labels, weights, train_rows, stop_rows, options)?;
     let mut trees = Vec::new();
     let mut measures = Vec::new();
@@ -132,7 +69,7 @@ pub fn train(
             None => training.step(number),
         };
         let Some((tree, measure)) = grown else {
-            // Another draw of columns and rows may split.
+            // With other random columns and rows, a split may be possible.
             let drawn = options.feature_fraction < 1.0 || options.row_fraction < 1.0;
             if drawn && number - trees.len() < options.patience {
                 continue;
@@ -142,14 +79,7 @@ pub fn train(
         trees.push(tree.branches(matrix));
         if let Some(measure) = measure {
             measures.push(measure);
-            let larger = options.stop_metric.larger_is_better();
-            if best.is_none_or(|(_, best)| {
-                if larger {
-                    measure > best
-                } else {
-                    measure < best
-                }
-            }) {
+            if best.is_none_or(|(_, best)| options.stop_metric.is_better(measure, best)) {
                 best = Some((trees.len(), measure));
             }
         }
@@ -177,60 +107,16 @@ pub fn train(
     Ok(Trained { forest, measures })
 }
 
-impl Options {
-    fn check(&self) -> Result<(), Error> {
-        let share = |value: f64| value > 0.0 && value <= 1.0;
-        let positive = |value: f64| value >= 0.0 && value.is_finite();
-        let above = "above 0 and at most 1";
-        let least = "a number of at least 0";
-        #[expect(clippy::cast_precision_loss, reason = "for the error's text")]
-        let rules = [
-            ("trees", self.trees as f64, self.trees >= 1, "at least 1"),
-            (
-                "max_leaves",
-                self.max_leaves as f64,
-                self.max_leaves >= 2,
-                "at least 2",
-            ),
-            (
-                "patience",
-                self.patience as f64,
-                self.patience >= 1,
-                "at least 1",
-            ),
-            (
-                "learning_rate",
-                self.learning_rate,
-                share(self.learning_rate),
-                above,
-            ),
-            (
-                "feature_fraction",
-                self.feature_fraction,
-                share(self.feature_fraction),
-                above,
-            ),
-            (
-                "row_fraction",
-                self.row_fraction,
-                share(self.row_fraction),
-                above,
-            ),
-            (
-                "min_child_hessian",
-                self.min_child_hessian,
-                positive(self.min_child_hessian),
-                least,
-            ),
-            ("lambda_l1", self.lambda_l1, positive(self.lambda_l1), least),
-            ("lambda_l2", self.lambda_l2, positive(self.lambda_l2), least),
-            ("min_gain", self.min_gain, positive(self.min_gain), least),
-        ];
-        match rules.into_iter().find(|(_, _, holds, _)| !holds) {
-            Some((name, value, _, rule)) => Err(Error::Option { name, value, rule }),
-            None => Ok(()),
-        }
-    }
+/// The threads that the options ask for; `None`: all that `rayon` has.
+fn thread_pool(options: &Options) -> Result<Option<rayon::ThreadPool>, Error> {
+    let Some(threads) = options.threads else {
+        return Ok(None);
+    };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.get())
+        .build()
+        .map(Some)
+        .map_err(|error| Error::Threads(error.to_string()))
 }
 
 /// What a row of the matrix is for.
@@ -241,7 +127,7 @@ enum Role {
     Stop,
 }
 
-/// What changes from tree to tree.
+/// The state of a training.
 struct Training<'a> {
     matrix: &'a Binned,
     labels: &'a [bool],
@@ -312,7 +198,8 @@ impl<'a> Training<'a> {
         })
     }
 
-    /// Grows one tree and adds it to the scores: the tree and the measure on the stop rows.
+    /// Grows one tree and adds it to the scores. Returns the tree and the measure on the stop rows; `None` if no split
+    /// is possible.
     fn step(&mut self, number: usize) -> Option<(Tree, Option<f64>)> {
         let scale = self.pack()?;
         let chance = Chance::new(self.options.seed, number);
@@ -333,7 +220,7 @@ impl<'a> Training<'a> {
     fn pack(&mut self) -> Option<Scale> {
         let (labels, weights) = (self.labels, self.weights);
         let weight = |row: usize| weights.map_or(1.0, |weights| f64::from(weights[row]));
-        // First as two numbers of 32 bits, in the place of the packed ones.
+        // First as two 32-bit numbers, stored where the packed ones will be.
         let sums: Vec<Sums> = self
             .grower
             .packed
@@ -362,7 +249,7 @@ impl<'a> Training<'a> {
             gradient: total.gradient + sums.gradient,
             hessian: total.hessian + sums.hessian,
         });
-        // Each was rounded by at most 2^-24, which the scale must leave room for.
+        // Each was rounded by at most 2^-24, so the sums may be a little larger.
         let room = 1.0 + 1e-6;
         let scale = Scale::new(
             self.train_rows.len(),
@@ -381,7 +268,8 @@ impl<'a> Training<'a> {
         Some(scale)
     }
 
-    /// Adds a tree to the scores: by leaf for the rows that it was grown on, by walking for the others.
+    /// Adds a tree to the scores. For the rows that it was grown on, the leaves are known; the others go through the
+    /// tree.
     fn add(&mut self, tree: &Tree, seen: impl Fn(u32) -> bool + Sync) {
         for (range, value) in &tree.leaves {
             for row in &self.grower.rows[range.clone()] {
@@ -410,7 +298,7 @@ impl<'a> Training<'a> {
     }
 }
 
-/// Two numbers of 32 bits as one of 64: 24 bits of a gradient are enough.
+/// Stores two 32-bit floats in one 64-bit number. 24 bits of a gradient are enough.
 #[expect(clippy::cast_possible_truncation, reason = "24 bits are enough")]
 fn pair(gradient: f64, hessian: f64) -> i64 {
     let [gradient, hessian] =
@@ -425,7 +313,7 @@ fn unpair(pair: i64) -> (f64, f64) {
     (gradient, hessian)
 }
 
-/// The log-odds of the training rows' rate.
+/// The log-odds of the share of positive training rows.
 fn base(labels: &[bool], weights: Option<&[f32]>, rows: &[u32]) -> Result<f64, Error> {
     let (mut positive, mut negative) = (0.0, 0.0);
     for row in rows {
@@ -450,7 +338,7 @@ fn sigmoid(log_odds: f64) -> f64 {
     1.0 / (1.0 + (-log_odds).exp())
 }
 
-/// Which columns a tree may look at: of those that vary the share with the luckiest draw, at least one.
+/// Which columns a tree may look at: a random share of those that vary, at least one.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -462,7 +350,7 @@ fn allowed(matrix: &Binned, share: f64, chance: Chance) -> Vec<bool> {
         .filter(|column| matrix.columns[*column].varies)
         .collect();
     let keep = ((order.len() as f64 * share).round() as usize).max(1);
-    // Columns are drawn apart from rows.
+    // The highest bit keeps the draws of columns and rows independent.
     order.sort_by(|a, b| {
         let draw = |column: usize| chance.of(column as u64 | 1 << 63);
         draw(*a).total_cmp(&draw(*b))
@@ -474,26 +362,18 @@ fn allowed(matrix: &Binned, share: f64, chance: Chance) -> Vec<bool> {
     allowed
 }
 
-/// Draws that depend on what is drawn for and on nothing before it.
+/// Random draws that depend only on the seed, the tree and what is drawn for, not on earlier draws.
 #[derive(Clone, Copy)]
 struct Chance(u64);
 
 impl Chance {
     fn new(seed: u64, tree: usize) -> Self {
-        Self(mix(mix(seed) ^ tree as u64))
+        Self(split_mix(split_mix(seed) ^ tree as u64))
     }
 
     /// A number in `[0, 1)`.
     #[expect(clippy::cast_precision_loss, reason = "53 bits")]
     fn of(self, what: u64) -> f64 {
-        (mix(self.0 ^ what) >> 11) as f64 / 2_f64.powi(53)
+        (split_mix(self.0 ^ what) >> 11) as f64 / 2_f64.powi(53)
     }
-}
-
-/// `SplitMix64` (Steele, Lea, Flood 2014): one step and its mixing function.
-fn mix(state: u64) -> u64 {
-    let z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

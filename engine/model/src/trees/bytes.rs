@@ -64,7 +64,7 @@ impl Forest {
             reader.count()?,
         ];
         let base = reader.f64()?;
-        // The rest has this length exactly: checked before anything is allocated.
+        // The rest must have exactly this length. This is checked before anything is allocated.
         let length = 4 * (trees as u128 + sets as u128 + words as u128) + 24 * nodes as u128;
         if reader.0.len() as u128 != length {
             return Err(Error::Bytes("their length is not what their counts say"));
@@ -103,11 +103,11 @@ fn put(bytes: &mut Vec<u8>, count: usize) {
     bytes.extend(count.to_le_bytes());
 }
 
-/// Whether every tree is a tree: each node but a root is the child of one node before it.
+/// Checks that every tree is a tree: each node that is not a root is the child of exactly one earlier node.
 fn check(flat: &Flat, features: usize) -> Result<(), Error> {
     let nodes = flat.nodes.len();
     let wrong = |what| Err(Error::Bytes(what));
-    // The depth of each node, once a parent or the list of roots has named it.
+    // The depth of each node, set when its parent or the list of roots names it.
     let mut depths: Vec<Option<usize>> = vec![None; nodes];
     for root in &flat.roots {
         match depths.get_mut(*root as usize) {
@@ -142,7 +142,7 @@ fn check(flat: &Flat, features: usize) -> Result<(), Error> {
             }
         }
     }
-    // What was below the limit may have been rounded up to it.
+    // A number just below the limit may have been rounded up beyond it.
     let fits = |number: f32| can_be_summed(f64::from(number) * 0.999_999);
     let leaves = flat
         .nodes
@@ -158,13 +158,13 @@ fn check(flat: &Flat, features: usize) -> Result<(), Error> {
 }
 
 impl Flat {
-    /// Whether the value of a split is the number of a set.
+    /// Whether the value of a split is the number of an existing set.
     fn has_set(&self, value: f64) -> bool {
         value.to_bits() < self.sets.len() as u64
     }
 }
 
-/// What is left to read.
+/// Reads numbers from the front.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {

@@ -1,9 +1,9 @@
-//! What can be wrong with a matrix, an option or a forest.
+//! Errors of matrices, options and forests.
 
-/// Why a matrix cannot be built, a forest not be trained, or a forest not be read.
+/// Why a matrix cannot be built, or a forest cannot be trained or read.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
-    /// A column, the labels or the weights have another length than the matrix.
+    /// A column, the labels or the weights do not have one value for each row.
     #[error("{what} has {found} values, but the matrix has {expected} rows")]
     Length {
         /// Which input.
@@ -21,13 +21,13 @@ pub enum Error {
         /// The rows of the matrix.
         rows: usize,
     },
-    /// A row is named twice among the training and stop rows.
+    /// A row is listed twice among the training and stop rows.
     #[error("row {row} is named twice among the training and stop rows")]
     RowTwice {
         /// The row number.
         row: u32,
     },
-    /// More rows than the sums of a histogram can hold.
+    /// There are more rows than the sums of a histogram allow.
     #[error("{rows} rows are too many for one training: at most {most}")]
     TooManyRows {
         /// The rows given.
@@ -35,7 +35,7 @@ pub enum Error {
         /// The limit.
         most: usize,
     },
-    /// More columns than a node can name.
+    /// There are more columns than a node can refer to.
     #[error("{columns} columns are too many: at most {most}")]
     TooManyColumns {
         /// The columns given.
@@ -51,7 +51,7 @@ pub enum Error {
         /// Its weight.
         weight: f32,
     },
-    /// The training rows hold one label only.
+    /// All training rows have the same label.
     #[error("every training row has the label {label}: a model needs rows of both labels")]
     OneClass {
         /// The only label.
@@ -78,7 +78,7 @@ pub enum Error {
     /// The caller stopped the training.
     #[error("the training was cancelled")]
     Cancelled,
-    /// A tree is not a tree: a node is missing, is reached twice, or holds a number that it must not hold.
+    /// A tree is not valid: a node is missing, is reached twice, or has an invalid number.
     #[error("tree {tree}, node {node}: {problem}")]
     Tree {
         /// The tree, counted from 0.

@@ -1,18 +1,17 @@
-//! Trees as they are walked: scoring and path attribution.
+//! Forests: scoring and path attribution.
 
 use super::layout::{Branch, CATEGORIES, Flat, LEAF, MISSING_LEFT, Node, ZERO_MISSING};
 use super::{Error, layout};
 
-/// Trees walked side by side: while one node is fetched, the others are compared.
+/// How many trees are evaluated side by side: while one node is loaded from memory, others are compared.
 const ABREAST: usize = 8;
 
-/// What counts as zero: LightGBM's `kZeroThreshold`, an `f32` there.
+/// Values no further from zero than this may count as zero: LightGBM's `kZeroThreshold`, which is an `f32`.
 pub(crate) const NEAR_ZERO: f64 = 1e-35_f32 as f64;
 
 /// A sum of decision trees, ready to score.
 ///
-/// A row is a slice of one value a feature, `NaN` where it is missing; a value beyond the row's
-/// end is missing too.
+/// A row has one value for each feature, `NaN` where it is missing. Values beyond the end of the row are missing too.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forest {
     pub(super) features: usize,
@@ -21,7 +20,7 @@ pub struct Forest {
     /// For each node, the mean of the leaves below it, weighted by cover.
     pub(super) means: Vec<f64>,
     expected: f64,
-    /// Some split is not a plain comparison.
+    /// Whether some split is not a plain comparison.
     special: bool,
 }
 
@@ -43,7 +42,7 @@ impl Forest {
         Self::from_flat(features, base, flat)
     }
 
-    /// The forest whose log-odds are the mean of those of forests over the same features: their trees together.
+    /// The forest whose log-odds are the mean of those of other forests over the same features. It has all their trees.
     ///
     /// # Errors
     /// [`Error::Bytes`] if they have too many nodes together.
@@ -146,12 +145,12 @@ impl Forest {
         total
     }
 
-    /// The child of a split that the row goes to.
+    /// The child of a split that a row goes to.
     pub(super) fn child(&self, node: Node, row: &[f64]) -> u32 {
         self.step::<true>(node, row)
     }
 
-    /// The child that the row goes to; a leaf stays where it is.
+    /// The child that a row goes to; for a leaf, the leaf itself.
     #[inline]
     #[expect(
         clippy::needless_bitwise_bool,
@@ -179,7 +178,7 @@ impl Forest {
         reason = "a category is the value without its fraction; a cast of a float saturates"
     )]
     fn is_one_of(&self, node: Node, value: f64) -> bool {
-        // As in LightGBM: missing and negative values are no category, and -0.5 is category 0.
+        // As in LightGBM: missing and negative values belong to no category, and -0.5 is category 0.
         if value.is_nan() || value <= -1.0 {
             return false;
         }
@@ -190,9 +189,9 @@ impl Forest {
         word.is_some_and(|word| word >> (category % 32) & 1 == 1)
     }
 
-    /// Adds to `into[f]` what feature `f` contributes to the row's log-odds, by path attribution:
-    /// each split credits its feature with the change of the mean below it. What is added sums,
-    /// with [`expected`](Self::expected), to the log-odds. Features beyond the end of `into` are dropped.
+    /// Adds to `into[f]` the contribution of feature `f` to the row's log-odds, by path attribution: each split adds
+    /// the change of the mean below it to its feature. All contributions and [`expected`](Self::expected) add up to the
+    /// log-odds. Features beyond the end of `into` are left out.
     pub fn contributions(&self, row: &[f64], into: &mut [f64]) {
         if self.special {
             self.attribute::<true>(row, into);
@@ -221,12 +220,12 @@ impl Forest {
         }
     }
 
-    /// Goes one step and credits the feature; gives the flags of the node it came from.
+    /// Goes one step and credits the feature. Returns the flags of the node that it came from.
     #[inline]
     fn credit<const SPECIAL: bool>(&self, at: &mut u32, row: &[f64], into: &mut [f64]) -> u32 {
         let node = self.flat.nodes[*at as usize];
         let next = self.step::<SPECIAL>(node, row);
-        // A leaf stays where it is and credits nothing.
+        // For a leaf, both means are the same, so nothing is added.
         if let Some(sum) = into.get_mut(node.column()) {
             *sum += self.means[next as usize] - self.means[*at as usize];
         }
@@ -234,7 +233,7 @@ impl Forest {
         node.feature
     }
 
-    /// The total gain of each feature's splits in training: one number a feature, not normalised.
+    /// The total gain of each feature's splits in training, not normalised.
     pub fn importance(&self) -> Vec<f64> {
         let mut importance = vec![0.0; self.features];
         for (node, gain) in self.flat.nodes.iter().zip(&self.flat.gain) {
@@ -246,7 +245,7 @@ impl Forest {
     }
 }
 
-/// For each node the mean of the leaves below it, by cover; without cover, of its two children.
+/// For each node the mean of the leaves below it, weighted by cover; without cover, the mean of its two children.
 fn means(flat: &Flat) -> Vec<f64> {
     let mut means = vec![0.0; flat.nodes.len()];
     for (at, node) in flat.nodes.iter().enumerate().rev() {
@@ -261,7 +260,7 @@ fn means(flat: &Flat) -> Vec<f64> {
     means
 }
 
-/// The share of the cover that went to the left one of the two nodes at `left` and after it.
+/// The share of the cover that the left one of the nodes `left` and `left + 1` has.
 pub(super) fn left_share(flat: &Flat, left: usize) -> f64 {
     let [yes, no] = [left, left + 1].map(|at| f64::from(flat.cover[at]));
     if yes + no > 0.0 {

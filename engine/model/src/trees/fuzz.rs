@@ -1,12 +1,12 @@
-//! What must hold for any bytes at all. Shared by the tests and the fuzz target.
+//! Checks for any bytes at all, shared by the tests and the fuzz target.
 
 use super::Forest;
 
-/// Takes the bytes as a forest. Must not panic, whatever they are.
+/// Reads the bytes as a forest. Must not panic, whatever they are.
 ///
 /// # Panics
-/// If a forest that was read is not written and read again as the same.
-pub fn run(data: &[u8]) {
+/// If a forest changes when it is written and read again.
+pub fn read_forest(data: &[u8]) {
     let Ok(forest) = Forest::from_bytes(data) else {
         return;
     };

@@ -1,13 +1,13 @@
-//! One tree, grown leaf by leaf: the leaf whose split gains most is split next.
+//! Grows one tree leaf by leaf: the leaf whose split gains most is split next.
 
 use rayon::prelude::*;
 
 use super::binned::{Binned, LANES, MISSING};
-use super::boost::Options;
 use super::histogram::{self, Histogram, Scale, Sums};
 use super::layout::{Branch, Test};
+use super::options::Options;
 
-/// Rows that are worth a thread of their own when a leaf is split.
+/// How many rows one task processes when a leaf is split.
 const ROWS_PER_TASK: usize = 8192;
 
 /// A node of a tree over bins.
@@ -24,7 +24,7 @@ pub(super) enum Grown {
     },
 }
 
-/// A question about a bin: yes leads left.
+/// A split by bin.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Split {
     feature: usize,
@@ -46,7 +46,7 @@ impl Split {
     }
 }
 
-/// A leaf while the tree grows: a range of the rows.
+/// A leaf while the tree grows. It has a range of the rows.
 struct Leaf {
     node: usize,
     depth: usize,
@@ -57,11 +57,11 @@ struct Leaf {
     best: Option<Split>,
 }
 
-/// What trees grow on, and the memory that one tree leaves to the next.
+/// Grows trees, and reuses the memory of one tree for the next.
 pub(super) struct Grower<'a> {
     pub matrix: &'a Binned,
     pub options: &'a Options,
-    /// The rows of this tree; afterwards ordered by leaf.
+    /// The rows of the tree to grow; afterwards ordered by leaf.
     pub rows: Vec<u32>,
     /// Packed gradients of all rows.
     pub packed: Vec<i64>,
@@ -69,7 +69,7 @@ pub(super) struct Grower<'a> {
     spare: Vec<Histogram>,
 }
 
-/// A tree over bins, and where each leaf's rows lie in [`Grower::rows`].
+/// A tree over bins, and the range of each leaf's rows in [`Grower::rows`].
 pub(super) struct Tree {
     pub nodes: Vec<Grown>,
     pub leaves: Vec<(std::ops::Range<usize>, f64)>,
@@ -87,8 +87,8 @@ impl<'a> Grower<'a> {
         }
     }
 
-    /// Grows a tree on `rows` and `packed`, looking at the features for which `allowed` is true.
-    /// Nothing if not even the root can be split.
+    /// Grows a tree on `rows` and `packed`, with the features for which `allowed` is true. `None` if not even the root
+    /// can be split.
     pub fn grow(&mut self, scale: Scale, allowed: &[bool]) -> Option<Tree> {
         self.scratch.resize(self.rows.len(), 0);
         let lanes = lanes(allowed);
@@ -221,7 +221,7 @@ impl<'a> Grower<'a> {
         out
     }
 
-    /// Orders a leaf's rows by side, each side in the order that it had; gives the left side's length.
+    /// Orders a leaf's rows by side and keeps the order within each side. Returns the length of the left side.
     fn partition(&mut self, begin: usize, end: usize, split: Split) -> usize {
         let rows = &mut self.rows[begin..end];
         let scratch = &mut self.scratch[begin..end];
@@ -231,7 +231,7 @@ impl<'a> Grower<'a> {
             .min(rayon::current_num_threads())
             .max(1);
         let chunk = rows.len().div_ceil(tasks).max(1);
-        // Each task writes its left rows in place and its right rows to its part of the scratch.
+        // Each task writes its left rows in place and its right rows to its part of the scratch memory.
         let part = |(rows, scratch): (&mut [u32], &mut [u32])| {
             let (mut left, mut right) = (0, 0);
             for at in 0..rows.len() {
@@ -300,7 +300,7 @@ impl Tree {
             },
             Grown::Split { split, left, right } => Branch::Split {
                 feature: split.feature,
-                // Past the last cut: all values go left, missing ones right.
+                // Beyond the last cut, all values go left and missing ones right.
                 test: Test::AtMost(
                     *matrix.columns[split.feature]
                         .cuts
@@ -317,7 +317,7 @@ impl Tree {
     }
 }
 
-/// For each block, how many of its lanes must be summed.
+/// For each block, how many of its columns must be summed.
 fn lanes(allowed: &[bool]) -> Vec<usize> {
     let last = |block: &[bool]| {
         block
@@ -328,7 +328,7 @@ fn lanes(allowed: &[bool]) -> Vec<usize> {
     allowed.chunks(LANES).map(last).collect()
 }
 
-/// The leaf to split next: of two that gain the same, the one that came first.
+/// The leaf to split next: the one that gains most, and of equal ones the first.
 fn most_gain(leaves: &[Leaf]) -> Option<(usize, Split)> {
     let splits = leaves.iter().enumerate();
     let splits = splits.filter_map(|(at, leaf)| Some((at, leaf.best?)));
@@ -338,7 +338,7 @@ fn most_gain(leaves: &[Leaf]) -> Option<(usize, Split)> {
     })
 }
 
-/// The best split of a leaf by its histogram. Of two that gain the same, the first column's, and in it the first bin's.
+/// The best split of a leaf, by its histogram. Of equally good ones, the first column and its first bin are taken.
 fn best_split(
     matrix: &Binned,
     options: &Options,
@@ -356,7 +356,7 @@ fn best_split(
         }
         best
     };
-    // About as much work as it takes to wake a thread.
+    // Less would not be worth waking a thread.
     let columns_per_task = 64;
     allowed
         .par_chunks(columns_per_task)
@@ -377,7 +377,7 @@ struct Search<'a> {
     options: &'a Options,
     scale: Scale,
     total: Sums,
-    /// What the leaf is worth unsplit.
+    /// The worth of the leaf if it is not split.
     unsplit: f64,
     min_hessian: f64,
 }
@@ -386,7 +386,7 @@ impl<'a> Search<'a> {
     #[expect(clippy::cast_precision_loss, reason = "rows, at most MAX_ROWS")]
     fn new(options: &'a Options, scale: Scale, leaf: &Leaf) -> Self {
         let total = leaf.sums;
-        // Histograms hold no counts: a side's rows are estimated by its share of the hessians.
+        // Histograms have no counts, so the rows of a side are estimated by its share of the hessians.
         let per_row = total.hessian / (leaf.end - leaf.begin).max(1) as f64;
         Self {
             options,
@@ -406,7 +406,7 @@ impl<'a> Search<'a> {
         let right = self.scan(feature, values, 0, missing == 0);
         if missing == 0 {
             return right.map(|split| Split {
-                // None seen: a missing value goes where most rows go.
+                // No value was missing in training: a missing value goes where most rows go.
                 missing_left: split.left.hessian > split.right.hessian,
                 ..split
             });
@@ -414,8 +414,8 @@ impl<'a> Search<'a> {
         better(right, self.scan(feature, values, missing, true))
     }
 
-    /// The best cut with `start` already on the left. The last bin is a cut too if something
-    /// (the missing values) then remains on the right.
+    /// The best cut, where the sums `start` (of missing values) are already on the left. If missing values are on the
+    /// right, all bins may go left.
     fn scan(&self, feature: usize, bins: &[i64], start: i64, all_right: bool) -> Option<Split> {
         let mut best: Option<(u8, f64, Sums)> = None;
         let mut packed = start;
@@ -465,7 +465,7 @@ fn shrunk(gradient: f64, options: &Options) -> f64 {
     gradient.signum() * (gradient.abs() - options.lambda_l1).max(0.0)
 }
 
-/// Twice by how much a leaf of these sums lowers the loss.
+/// The worth of a leaf with these sums: twice the amount by which it lowers the loss.
 fn worth(sums: Sums, options: &Options) -> f64 {
     let gradient = shrunk(sums.gradient, options);
     gradient * gradient / (sums.hessian + options.lambda_l2)

@@ -1,22 +1,22 @@
 //! Sums of gradients and hessians by bin.
 //!
-//! Gradients are whole numbers: scaled so that all of them together just fit, rounded once, and
-//! packed with the hessian into one `i64`. One addition adds both; sums do not depend on the
-//! order, so the same trees grow whatever the number of threads; and a sibling's histogram is
-//! exactly the difference. The rounding is 2^-32 of the sum over all rows.
+//! Gradients are integers: scaled so that their total just fits, rounded once, and packed with the hessian into one
+//! `i64`. One addition adds both. Sums do not depend on the order, so the same trees grow whatever the number of
+//! threads, and the histogram of a leaf's sibling is exactly the difference from their parent. The rounding error is
+//! 2^-32 of the sum over all rows.
 
 use rayon::prelude::*;
 
 use super::binned::LANES;
 
-/// The most rows of one training: above, the rounding of each row would no longer be small
-/// against its share of the sum.
+/// How many rows one training may have. With more, the rounding error of a row would not be small against its share of
+/// the sum.
 pub(super) const MAX_ROWS: usize = 1 << 28;
 
-/// Rows that are worth a thread of their own.
+/// How many rows one task processes at least.
 const ROWS_PER_TASK: usize = 4096;
 
-/// Rows whose gradients are gathered before the blocks are gone through: they stay in the first cache.
+/// For how many rows gradients are gathered before the blocks are processed: they fit into the first-level cache.
 const ROWS_AT_ONCE: usize = 512;
 
 /// Packed sums of each bin of the columns of one block.
@@ -32,7 +32,7 @@ pub(super) struct Sums {
     pub hessian: f64,
 }
 
-/// How gradients are packed: by what they are multiplied before they are rounded.
+/// The factors by which gradients and hessians are multiplied before they are rounded and packed.
 #[derive(Clone, Copy)]
 pub(super) struct Scale {
     gradient: f64,
@@ -42,11 +42,11 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// The scale for so many rows, given the sums over all of them of the gradients' absolute
-    /// values and of the hessians. Nothing if there is nothing left to learn.
+    /// The scale for so many rows. `absolute` are the sums of the absolute gradients and of the hessians over all of
+    /// them. `None` if there is nothing left to learn.
     #[expect(clippy::cast_precision_loss, reason = "at most MAX_ROWS")]
     pub fn new(rows: usize, absolute: Sums) -> Option<Self> {
-        // Each row may be rounded up by a half.
+        // Each row may be rounded up by one half.
         let room = 2_f64.powi(31) - 2.0 - rows as f64;
         let gradient = room / absolute.gradient;
         let hessian = 2.0 * room / absolute.hessian;
@@ -78,7 +78,7 @@ impl Scale {
     }
 }
 
-/// Adds up the packed gradients of the rows, by bin, into `out`, which must be zero.
+/// Sums the packed gradients of the rows, by bin, into `out`, which must be zero.
 pub(super) fn fill(
     blocks: &[Vec<[u8; LANES]>],
     lanes: &[usize],
@@ -109,7 +109,7 @@ pub(super) fn zero(blocks: usize) -> Histogram {
     vec![[[0; 256]; LANES]; blocks]
 }
 
-/// Takes a child's sums from its parent's: what is left is the other child's.
+/// Subtracts a child's sums from those of its parent. The rest are the sums of the other child.
 pub(super) fn subtract(parent: &mut Histogram, child: &Histogram) {
     combine(parent, child, i64::wrapping_sub);
 }
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Packed sums are the sums, to the rounding, and subtracting gives the rest exactly.
+        /// Packed sums equal the sums but for rounding, and subtracting gives the rest exactly.
         #[test]
         fn packing_keeps_sums(pairs in prop::collection::vec((-1.0..1.0, 1e-9..0.25), 2..200)) {
             let absolute = pairs.iter().fold(Sums::default(), |sums, (g, h): &(f64, f64)| Sums {

@@ -1,68 +1,69 @@
-//! From trees as they are built or read to the flat nodes that are walked.
+//! The memory layout of forests: trees as they are built or read become flat arrays of nodes.
 
 use super::Error;
 
-/// The most features of a forest: a node keeps the feature beside its flags.
+/// How many features a forest may have: a node stores the feature together with its flags.
 pub(super) const MAX_FEATURES: usize = 1 << 20;
 
-/// The largest leaf, cover or gain: sums over all nodes of a forest stay finite, as `f32` too.
+/// The largest leaf value, cover or gain. With it, sums over all nodes of a forest are finite, even as `f32`.
 const LARGEST: f64 = 1e27;
 
-/// Whether a number is one, and not too large to be added up.
+/// Whether a number is not `NaN` and small enough to be summed.
 pub(super) fn can_be_summed(number: f64) -> bool {
     number.abs() <= LARGEST
 }
 
-/// The most splits between a root and a leaf.
+/// How many splits there may be between a root and a leaf.
 pub(super) const MAX_DEPTH: usize = 512;
 
-/// One node of a tree as it is built or read: node 0 is the root, children are numbers of nodes.
+/// A node of a tree as it is built or read. Node 0 is the root; children are given by their numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Branch {
-    /// Ends here.
+    /// A leaf.
     Leaf {
-        /// What it adds to the log-odds.
+        /// What the leaf adds to the log-odds.
         value: f64,
         /// The training rows that ended here, weighted (the sum of their hessians, or a count).
         cover: f64,
     },
-    /// Goes on to one of two children.
+    /// A split, with two children.
     Split {
-        /// The column that is looked at.
+        /// The feature that is tested.
         feature: usize,
-        /// The question asked of its value.
+        /// The test of its value.
         test: Test,
         /// Whether a missing value goes left.
         missing_left: bool,
-        /// The child for yes.
+        /// The child if the test holds.
         left: usize,
-        /// The child for no.
+        /// The child if it does not.
         right: usize,
         /// By how much the split lowered the training loss; 0 if unknown.
         gain: f64,
     },
 }
 
-/// What a split asks. Yes leads left.
+/// The test of a split. If it holds, the row goes left.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Test {
-    /// Is the value at most this? The limit may be infinite, but not `NaN`.
+    /// The value is at most this limit, which may be infinite, but not `NaN`.
     AtMost(f64),
-    /// The same, where a value no further from zero than 1e-35 (as `f32`) counts as missing (LightGBM's `zero_as_missing`).
+    /// The same, but a value no further from zero than 1e-35 (as `f32`) counts as missing (LightGBM's
+    /// `zero_as_missing`).
     AtMostZeroMissing(f64),
-    /// Is the value, without its fraction, one of these categories? Bit `i % 32` of word `i / 32`
-    /// stands for category `i`. A missing value is none of them.
+    /// The value, without its fraction, is one of these categories. Bit `i % 32` of word `i / 32` stands for category
+    /// `i`. A missing value is none of them.
     OneOf(Vec<u32>),
 }
 
-/// A node as it is walked.
+/// A node in its flat form.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Node {
-    /// The limit of a split, or the value of a leaf, or the number of a set of categories as bits.
+    /// The limit of a split, the value of a leaf, or (as bits) the number of a set of categories.
     pub value: f64,
     /// The feature and the flags.
     pub feature: u32,
-    /// The left child; the right one follows it. A leaf's is the leaf itself.
+    /// The left child, which the right one follows; for a leaf, the leaf itself.
     pub left: u32,
 }
 
@@ -74,7 +75,7 @@ pub(super) const MISSING_LEFT: u32 = 1 << 30;
 pub(super) const ZERO_MISSING: u32 = 1 << 29;
 /// The value is the number of a set of categories.
 pub(super) const CATEGORIES: u32 = 1 << 28;
-/// What is left of a node's feature without its flags.
+/// The bits of a node's feature that are not flags.
 pub(super) const FEATURE: u32 = CATEGORIES - 1;
 
 impl Node {
@@ -87,7 +88,7 @@ impl Node {
     }
 }
 
-/// Trees as arrays: one entry a node in the first three.
+/// Trees as arrays. The first three have one entry a node.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Flat {
     pub nodes: Vec<Node>,
@@ -107,7 +108,7 @@ impl Flat {
             problem,
         };
         let start = self.nodes.len();
-        // The nodes of this tree in their new order: each is placed once, so a cycle cannot go on.
+        // The nodes of this tree in their new order. Each is placed only once, so a cycle cannot go on for ever.
         let mut order = vec![(0, 0)];
         let mut placed = vec![false; tree.len()];
         let mut next = 0;
@@ -120,50 +121,15 @@ impl Flat {
             }
             let here = position(start + next)?;
             let left = position(start + order.len())?;
-            let (node, cover, gain) = match branch {
-                Branch::Leaf { value, cover } => {
-                    if !can_be_summed(*value) {
-                        return Err(wrong(
-                            at,
-                            "the leaf's value is not a number of at most 1e27",
-                        ));
-                    }
-                    let leaf = Node {
-                        value: *value,
-                        feature: LEAF,
-                        left: here,
-                    };
-                    (leaf, *cover, 0.0)
+            let (node, cover, gain) = self
+                .lay_out(branch, features, here, left)
+                .map_err(|problem| wrong(at, problem))?;
+            if let Branch::Split { left, right, .. } = branch {
+                if depth >= MAX_DEPTH {
+                    return Err(wrong(at, "the tree is too deep"));
                 }
-                Branch::Split {
-                    feature,
-                    test,
-                    missing_left,
-                    left: yes,
-                    right: no,
-                    gain,
-                } => {
-                    let column = u32::try_from(*feature)
-                        .ok()
-                        .filter(|_| *feature < features)
-                        .ok_or_else(|| wrong(at, "the split's feature does not exist"))?;
-                    let (value, flag) = self.test(test);
-                    if value.is_nan() {
-                        return Err(wrong(at, "the split's threshold is not a number"));
-                    }
-                    if depth >= MAX_DEPTH {
-                        return Err(wrong(at, "the tree is too deep"));
-                    }
-                    order.extend([(*yes, depth + 1), (*no, depth + 1)]);
-                    let missing = if *missing_left { MISSING_LEFT } else { 0 };
-                    let split = Node {
-                        value,
-                        feature: column | flag | missing,
-                        left,
-                    };
-                    (split, 0.0, *gain)
-                }
-            };
+                order.extend([(*left, depth + 1), (*right, depth + 1)]);
+            }
             if !(can_be_summed(cover) && cover >= 0.0 && can_be_summed(gain)) {
                 return Err(wrong(
                     at,
@@ -183,7 +149,54 @@ impl Flat {
         Ok(())
     }
 
-    /// Adds all trees of another forest over the same features, what they add to the log-odds made so much smaller.
+    /// The flat form of a branch, with its cover and its gain. `here` is its own number; `left` is where the left one
+    /// of its two children will be.
+    fn lay_out(
+        &mut self,
+        branch: &Branch,
+        features: usize,
+        here: u32,
+        left: u32,
+    ) -> Result<(Node, f64, f64), &'static str> {
+        match branch {
+            Branch::Leaf { value, cover } => {
+                if !can_be_summed(*value) {
+                    return Err("the leaf's value is not a number of at most 1e27");
+                }
+                let leaf = Node {
+                    value: *value,
+                    feature: LEAF,
+                    left: here,
+                };
+                Ok((leaf, *cover, 0.0))
+            }
+            Branch::Split {
+                feature,
+                test,
+                missing_left,
+                gain,
+                ..
+            } => {
+                let column = u32::try_from(*feature)
+                    .ok()
+                    .filter(|_| *feature < features)
+                    .ok_or("the split's feature does not exist")?;
+                let (value, flag) = self.test(test);
+                if value.is_nan() {
+                    return Err("the split's threshold is not a number");
+                }
+                let missing = if *missing_left { MISSING_LEFT } else { 0 };
+                let split = Node {
+                    value,
+                    feature: column | flag | missing,
+                    left,
+                };
+                Ok((split, 0.0, *gain))
+            }
+        }
+    }
+
+    /// Adds all trees of another forest over the same features. Their leaves are multiplied by `share`.
     pub fn append(&mut self, other: &Self, share: f64) -> Result<(), Error> {
         let start = position(self.nodes.len())?;
         position(self.nodes.len() + other.nodes.len())?;
@@ -209,7 +222,7 @@ impl Flat {
         Ok(())
     }
 
-    /// A split's cover is what its children cover.
+    /// Sets the cover of each split, from the node `start` on: the sum of the covers of its children.
     pub(super) fn add_up(&mut self, start: usize) {
         for at in (start..self.nodes.len()).rev() {
             let node = self.nodes[at];

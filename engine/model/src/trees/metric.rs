@@ -1,9 +1,9 @@
-//! The measures by which training stops.
+//! Measures for stopping a training early.
 
-/// What early stopping watches on the stop rows.
+/// The measure on the stop rows by which training stops early.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StopMetric {
-    /// The mean logistic loss, by weight.
+    /// The weighted mean of the logistic loss.
     LogLoss,
     /// The area under the ROC curve. Weights are not used.
     #[default]
@@ -13,9 +13,18 @@ pub enum StopMetric {
 }
 
 impl StopMetric {
-    /// Whether a larger value is the better one.
+    /// Whether a larger value is better.
     pub fn larger_is_better(self) -> bool {
         self != Self::LogLoss
+    }
+
+    /// Whether one measure is better than another.
+    pub(super) fn is_better(self, measure: f64, than: f64) -> bool {
+        if self.larger_is_better() {
+            measure > than
+        } else {
+            measure < than
+        }
     }
 
     /// The measure over rows of (log-odds, label, weight).

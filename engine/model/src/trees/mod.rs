@@ -12,10 +12,11 @@ mod forest;
 pub mod fuzz;
 mod grow;
 mod histogram;
-#[cfg(test)]
-mod laws;
 mod layout;
 mod metric;
+mod options;
+#[cfg(test)]
+mod properties;
 mod shapley;
 
 pub use binned::{Binned, MAX_BINS};

@@ -1,10 +1,10 @@
-//! Exact Shapley values of a tree's features, path-dependent (Lundberg, Erion, Lee 2018:
+//! Exact path-dependent Shapley values of the features of a tree (Lundberg, Erion, Lee 2018:
 //! "Consistent individualized feature attribution for tree ensembles", algorithm 2).
 
 use super::Forest;
 use super::forest::left_share;
 
-/// One feature on the way from the root. The first step of a path stands for no feature.
+/// One feature on the path from the root. The first step of a path stands for no feature.
 #[derive(Clone, Copy)]
 struct Step {
     feature: usize,
@@ -17,10 +17,9 @@ struct Step {
 }
 
 impl Forest {
-    /// What each feature contributes to the row's log-odds: the exact Shapley values where the
-    /// rows of an unknown feature go both ways, by their covers. With
-    /// [`expected`](Self::expected) they sum to the log-odds. Some hundred times the work of
-    /// [`contributions`](Self::contributions).
+    /// The contribution of each feature to the row's log-odds, as exact Shapley values. At a split of an unknown
+    /// feature, rows go both ways in proportion to the covers. All values and [`expected`](Self::expected) add up to
+    /// the log-odds. Takes about a hundred times as long as [`contributions`](Self::contributions).
     pub fn shapley(&self, row: &[f64]) -> Vec<f64> {
         let mut values = vec![0.0; self.features];
         let mut stack = Vec::new();
@@ -36,9 +35,8 @@ impl Forest {
         values
     }
 
-    /// Adds what the leaves below a node give to the features on the path to it, which is the
-    /// stack from `start` on; the path is taken off the stack. A tree's depth is bounded, and so
-    /// is this recursion.
+    /// Adds the contributions of the leaves below a node to the features on the path to it. The path is the stack from
+    /// `start` on, and is taken off the stack. The recursion is bounded, because the depth of a tree is.
     fn descend(
         &self,
         at: usize,
@@ -61,7 +59,7 @@ impl Forest {
         let taken = self.child(node, row) as usize;
         let share = left_share(&self.flat, left);
         let feature = node.column();
-        // A feature that is met again takes the place of its first step.
+        // If the feature is on the path already, the new step replaces the earlier one.
         let met = stack[start..]
             .iter()
             .skip(1)
@@ -73,7 +71,7 @@ impl Forest {
         for (child, share) in [(left, share), (left + 1, 1.0 - share)] {
             let unknown = unknown * share;
             let known = if child == taken { known } else { 0.0 };
-            // Otherwise nothing gets there, whatever is known.
+            // Otherwise no row gets there, whatever is known.
             if unknown > 0.0 || known > 0.0 {
                 let next = stack.len();
                 stack.extend_from_within(start..);
@@ -85,7 +83,7 @@ impl Forest {
     }
 }
 
-/// Puts one more feature on the path.
+/// Adds a feature to the path.
 fn extend(stack: &mut Vec<Step>, start: usize, feature: usize, unknown: f64, known: f64) {
     stack.push(Step {
         feature,
@@ -103,7 +101,7 @@ fn extend(stack: &mut Vec<Step>, start: usize, feature: usize, unknown: f64, kno
     }
 }
 
-/// Takes a feature off the path: undoes [`extend`].
+/// Removes a feature from the path: the inverse of [`extend`].
 fn unwind(stack: &mut Vec<Step>, start: usize, without: usize) -> Step {
     let path = &mut stack[start..];
     let removed = path[without];
@@ -112,7 +110,7 @@ fn unwind(stack: &mut Vec<Step>, start: usize, without: usize) -> Step {
     for at in (0..last).rev() {
         path[at].weight = weights.next(at, path[at].weight);
     }
-    // Weights belong to places, not to features.
+    // Weights belong to positions on the path, not to features.
     for at in without..last {
         let next = path[at + 1];
         path[at] = Step {
@@ -179,11 +177,11 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::trees::forest::left_share;
-    use crate::trees::{Forest, laws};
+    use crate::trees::{Forest, properties};
 
     const FEATURES: usize = 4;
 
-    /// The value of a node when only the features of the set are known.
+    /// The value of a node if only the features in the set are known.
     fn value(forest: &Forest, at: usize, row: &[f64], known: usize) -> f64 {
         let node = forest.flat.nodes[at];
         if node.is_leaf() {
@@ -198,7 +196,7 @@ mod tests {
             + (1.0 - share) * value(forest, left + 1, row, known)
     }
 
-    /// By the definition: the mean over all orders of what a feature adds when it becomes known.
+    /// Shapley values by their definition: the mean, over all orders, of what a feature adds when it becomes known.
     fn brute_force(forest: &Forest, row: &[f64]) -> Vec<f64> {
         let of = |known| -> f64 {
             let roots = forest.flat.roots.iter();
@@ -225,7 +223,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_what_the_definition_says(forest in laws::forest(FEATURES), row in laws::row(FEATURES)) {
+        fn is_what_the_definition_says(forest in properties::forest(FEATURES), row in properties::row(FEATURES)) {
             let found = forest.shapley(&row);
             for (found, expected) in found.iter().zip(brute_force(&forest, &row)) {
                 prop_assert!((found - expected).abs() < 1e-9, "{found} {expected}");

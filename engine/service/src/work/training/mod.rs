@@ -19,7 +19,7 @@ use crate::operations::training_result::Outcome;
 use crate::work::as_they_come;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use model::history::Histories;
+use model::Histories;
 use model::{Level, Message, Progress, Stage, TrainError};
 use protocol::{Error, Result};
 use store::bundle;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::operations::detector_versions::rules_over;
 use crate::services::Services;
 use crate::work::training::message;
-use model::history::Histories;
+use model::Histories;
 use model::{Dataset, Level, Message, Model};
 use protocol::Result;
 use protocol::text;

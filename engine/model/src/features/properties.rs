@@ -1,10 +1,12 @@
-//! What must hold of an encoder, whatever the data.
+//! Properties of every encoder, whatever the data.
 
 use std::convert::Infallible;
 
-use super::plan::Plan;
-use super::{Encoder, Examples};
-use crate::history::{Histories, Watched};
+use super::Encoder;
+use super::plan::{Examples, Plan};
+use crate::hash::mix;
+use crate::histories::Histories;
+use crate::history::Watched;
 use crate::{Dataset, Label, Row, Variable, VariableType};
 
 const DAY: i64 = 86_400;
@@ -33,10 +35,10 @@ fn dataset(rows: u32) -> Dataset {
         .enumerate()
         .map(|(at, kind)| Variable::new(format!("v{at}"), *kind));
     let mut dataset = Dataset::new(variables.collect());
-    let watched = Watched::new(dataset.variables());
-    dataset = dataset.watching(watched.clone());
+    let tracked = Watched::new(dataset.variables());
+    dataset = dataset.watching(tracked.clone());
     for n in 0..rows {
-        let r = u32::try_from(super::mix(u64::from(n)) >> 40).unwrap();
+        let r = u32::try_from(mix(u64::from(n)) >> 40).unwrap();
         let values = [
             Some(format!("10.{}.{}.{}", r % 5, r % 7, r % 11)),
             Some(format!("User{}@example{}.com", r % 50, r % 3)),
@@ -69,7 +71,7 @@ fn dataset(rows: u32) -> Dataset {
             values: &values,
             event_time: Some(time),
             entity: (r % 40 > 0).then_some(entity.as_str()),
-            seen: Some(watched.event(&n.to_string(), time, value)),
+            seen: Some(tracked.event(&n.to_string(), time, value)),
             label: if r.is_multiple_of(7) {
                 Label::Fraud
             } else {
@@ -130,7 +132,7 @@ fn scoring_gives_the_numbers_that_training_saw() {
         .map(|time| time.unwrap())
         .collect();
     let ordered = Plan::blocks(&times, &times, 450);
-    let hashes: Vec<u64> = (0..600).map(super::mix).collect();
+    let hashes: Vec<u64> = (0..600).map(mix).collect();
     let held_out: Vec<bool> = (0..600).map(|row| row >= 450).collect();
     for plan in [ordered, Plan::folds(&hashes, &held_out)] {
         let (encoder, columns) = fit(&dataset, &plan);
@@ -138,11 +140,11 @@ fn scoring_gives_the_numbers_that_training_saw() {
         assert_eq!(encoder.features.len(), columns.len());
         for row in 0..600 {
             for (number, (name, column)) in encoded(&encoder, &dataset, row).iter().zip(&columns) {
-                // A training row does not see itself, a scored one sees all.
+                // In training, a row does not see itself; in scoring, the encoder has learnt from all training rows.
                 let learnt = ["lift", "frequency", "wording"]
                     .iter()
                     .any(|word| name.ends_with(word));
-                // Which events of the entity were bad is known by then, in training when the block began.
+                // Scoring knows the labels up to the event, training those up to the beginning of the block.
                 let told = name.ends_with(" bad");
                 if (row >= 450 || !learnt) && !told {
                     assert!(
@@ -171,7 +173,7 @@ fn labels_that_are_not_known_yet_change_nothing() {
         .collect();
     let plan = Plan::blocks(&times, &known, 400);
     let (_, before) = fit(&dataset, &plan);
-    // Turn every label that was not known when row 250 happened.
+    // Change every label that was not known when row 250 happened.
     let now = times[250];
     for (label, known) in dataset.labels_mut().iter_mut().zip(&known) {
         if *known > now {

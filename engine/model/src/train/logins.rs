@@ -1,44 +1,37 @@
-//! Log-ins: does this one look like its owner's?
+//! Training on log-ins, for account takeover.
 //!
-//! Takeovers are seldom labelled, so the model learns to tell a log-in at its own account from one that belongs to
-//! somebody else: for each log-in another one is imagined, with the address and the browser of a stranger. What tells
-//! them apart is what the account did before, and nothing else: every address is somebody's home. Takeovers that are
-//! labelled are learnt from besides.
+//! Takeovers are seldom labelled. So the model learns to tell a log-in by the owner of an account from one by a
+//! stranger: for each real log-in, a synthetic one is made that takes its IP address, browser and other tracked fields
+//! from a log-in at another account. Only the account's history can tell the two apart, because both have values that
+//! are normal somewhere. Labelled takeovers are learnt from too.
 
 use std::ops::ControlFlow;
 
-use rustc_hash::{FxHashMap, FxHashSet};
-use serde::{Deserialize, Serialize};
+use rustc_hash::FxHashMap;
 
-use crate::calibration::{Calibration, Curve};
+use super::error::TrainError;
+use super::fit::fit;
+use super::messages::{Findings, Level, Message};
+use super::options::{Options, Progress};
+use super::report::Report;
+use crate::calibration::Curve;
 use crate::dataset::{Dataset, Label, Row};
-use crate::features::mix;
+use crate::hash::mix;
 use crate::history::Event;
-use crate::maturity::{Labelled, LabelsAre, Unlabelled};
-use crate::messages::{Findings, Level, Message};
+use crate::maturity::{LabelsAre, Unlabelled};
 use crate::model::Model;
-use crate::train::{Options, Progress, Report, TrainError, fit};
+use crate::parse;
 use crate::variable::VariableType;
-use crate::written;
 
 /// Amazon's minimum of accounts with two log-ins or more.
 const ACCOUNTS: usize = 1_500;
 /// Amazon's minimum of days between the first and the last log-in.
 const DAYS: i64 = 30;
-/// Accounts with a labelled takeover from which on the share that is found is told.
-const TAKEN_OVER: usize = 50;
-/// A stranger is sought so many times.
+/// How many log-ins are drawn to find one at another account.
 const TRIES: u64 = 20;
 
-/// What a threshold does to labelled takeovers of the validation block, in the order of [`Report::thresholds`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Logins {
-    /// The share of them at or above each threshold; `None` where fewer than 50 accounts have any, or none is new enough.
-    pub takeovers_found: Option<Vec<f64>>,
-}
-
 /// Trains a model of log-ins.
-pub(crate) fn train(
+pub(super) fn train(
     dataset: &Dataset,
     options: &Options,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
@@ -48,7 +41,7 @@ pub(crate) fn train(
         return Err(TrainError::Data(findings));
     }
     let options = Options {
-        // What was imagined is known at once.
+        // The labels of synthetic log-ins are known at once.
         labels_are: LabelsAre::Final,
         unlabelled: Some(Unlabelled::Ignore),
         ..options.clone()
@@ -57,42 +50,8 @@ pub(crate) fn train(
     fit(&contrast, &options, findings, Curve::Logins, progress)
 }
 
-impl Logins {
-    /// What the validated log-ins say: `events` are their places in a data set of real and imagined ones, `validated`
-    /// their log-odds.
-    pub(crate) fn new(
-        dataset: &Dataset,
-        events: &[Labelled],
-        validated: &[(f64, bool)],
-        calibration: &Calibration,
-    ) -> Self {
-        let is_takeover =
-            |row: usize| dataset.labels()[row] == Label::Fraud && !dataset.is_imagined(row);
-        let accounts: FxHashSet<u32> = (0..dataset.len())
-            .filter(|row| is_takeover(*row))
-            .map(|row| dataset.entities().codes[row])
-            .collect();
-        let scores: Vec<f64> = events
-            .iter()
-            .zip(validated)
-            .filter(|(event, _)| is_takeover(event.row as usize))
-            .map(|(_, (log_odds, _))| calibration.score(*log_odds).round())
-            .collect();
-        #[expect(clippy::cast_precision_loss, reason = "counts of log-ins")]
-        let share = |threshold: &f64| {
-            let above = scores.iter().filter(|score| *score >= threshold).count();
-            above as f64 / scores.len() as f64
-        };
-        let is_told = accounts.len() >= TAKEN_OVER && !scores.is_empty();
-        Self {
-            takeovers_found: is_told
-                .then(|| Curve::Logins.thresholds().iter().map(share).collect()),
-        }
-    }
-}
-
-/// The log-ins of accounts that were seen before, and beside each one that a stranger might have made. First log-ins
-/// are history only.
+/// A data set of the real log-ins, each followed by a synthetic one of a stranger at the same account and time. An
+/// account's first log-in is not trained on: it only begins the account's history.
 fn contrast(dataset: &Dataset, seed: u64) -> Result<Dataset, TrainError> {
     let logins = || (0..dataset.len()).filter_map(|row| Some((row, dataset.seen(row)?)));
     let mut first: FxHashMap<&str, i64> = FxHashMap::default();
@@ -101,8 +60,8 @@ fn contrast(dataset: &Dataset, seed: u64) -> Result<Dataset, TrainError> {
         *first = login.time.min(*first);
     }
     let mut contrast = Dataset::new(Vec::new());
-    if let Some(watched) = dataset.watched() {
-        contrast = contrast.watching(watched.clone());
+    if let Some(tracked) = dataset.watched() {
+        contrast = contrast.watching(tracked.clone());
     }
     let full = |_| TrainError::TooManyRows;
     for (row, (account, login)) in logins() {
@@ -122,10 +81,10 @@ fn contrast(dataset: &Dataset, seed: u64) -> Result<Dataset, TrainError> {
         if own.label == Label::Legit
             && let Some(other) = stranger(dataset, account, mix(row as u64) ^ seed)
         {
-            let imagined = Row {
+            let synthetic = Row {
                 seen: Some(Event {
                     time: login.time,
-                    // Nothing that happened has this id.
+                    // No real log-in of the account has this id.
                     id: !login.id,
                     ..*other
                 }),
@@ -133,13 +92,13 @@ fn contrast(dataset: &Dataset, seed: u64) -> Result<Dataset, TrainError> {
                 imagined: true,
                 ..own
             };
-            contrast.push(&imagined).map_err(full)?;
+            contrast.push(&synthetic).map_err(full)?;
         }
     }
     Ok(contrast)
 }
 
-/// A log-in at another account, by chance.
+/// A log-in at another account, drawn by chance.
 fn stranger<'a>(dataset: &'a Dataset, account: &str, seed: u64) -> Option<&'a Event> {
     let mut draw = (1..=TRIES).map(|time| {
         let chance = mix(seed ^ time.wrapping_mul(0x9E37_79B9_7F4A_7C15));
@@ -150,7 +109,7 @@ fn stranger<'a>(dataset: &'a Dataset, account: &str, seed: u64) -> Option<&'a Ev
     Some(event)
 }
 
-/// What Amazon demands of log-ins (user guide, "Account takeover insights").
+/// Checks what Amazon requires of log-ins (user guide, "Account takeover insights").
 fn check(dataset: &Dataset) -> Vec<Message> {
     let mut findings = Findings::default();
     let mut wrong = |title: &str, content: String| {
@@ -211,7 +170,7 @@ fn check(dataset: &Dataset) -> Vec<Message> {
                 if !valid {
                     wrong(
                         "No valid credentials",
-                        "No login had valid credentials: nobody's habits can be learnt from them."
+                        "No login had valid credentials: nothing can be learnt from them about the owners of the accounts."
                             .to_owned(),
                     );
                 }
@@ -223,7 +182,7 @@ fn check(dataset: &Dataset) -> Vec<Message> {
 }
 
 fn is_true(value: &str) -> bool {
-    written::present(value).is_some_and(|value| {
+    parse::present(value).is_some_and(|value| {
         ["true", "1", "yes", "y", "t"]
             .iter()
             .any(|word| value.eq_ignore_ascii_case(word))
@@ -233,7 +192,8 @@ fn is_true(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{Histories, Watched};
+    use crate::histories::Histories;
+    use crate::history::Watched;
     use crate::{ModelType, Variable};
 
     const DAY: i64 = 86_400;
@@ -253,7 +213,7 @@ mod tests {
         "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/17.5 Safari/605.1.15",
     ];
 
-    fn login(watched: &Watched, account: u64, id: &str, time: i64) -> ([String; 3], Event) {
+    fn login(tracked: &Watched, account: u64, id: &str, time: i64) -> ([String; 3], Event) {
         let home = mix(account);
         let ip = format!(
             "{}.{}.{}.{}",
@@ -272,14 +232,14 @@ mod tests {
             "browser" => Some(values[1].as_str()),
             _ => Some("true"),
         };
-        let event = watched.event(id, time, value);
+        let event = tracked.event(id, time, value);
         (values, event)
     }
 
-    /// Accounts at home in one network and one browser; of some a stranger took over.
+    /// Accounts that always use one network and one browser. Every twentieth is taken over by a stranger.
     fn logins(accounts: u64) -> Dataset {
-        let watched = Watched::new(&variables());
-        let mut dataset = Dataset::new(variables()).watching(watched.clone());
+        let tracked = Watched::new(&variables());
+        let mut dataset = Dataset::new(variables()).watching(tracked.clone());
         for account in 0..accounts {
             for visit in 0..4_u64 {
                 let at = i64::try_from(mix(account * 10 + visit) % 100).unwrap_or_default();
@@ -287,7 +247,7 @@ mod tests {
                 let time = if is_taken { 101 * DAY } else { at * DAY };
                 let from = if is_taken { account + 100_000 } else { account };
                 let id = format!("{account}-{visit}");
-                let (values, seen) = login(&watched, from, &id, time);
+                let (values, seen) = login(&tracked, from, &id, time);
                 let row = Row {
                     values: &values.each_ref().map(|value| Some(value.as_str())),
                     event_time: Some(time),
@@ -322,10 +282,10 @@ mod tests {
             panic!("{trained:?}")
         };
         assert!(report.auc.value > 0.9, "{:?}", report.auc);
-        let watched = dataset.watched().cloned().unwrap_or_default();
+        let tracked = dataset.watched().cloned().unwrap_or_default();
         let histories = Histories::of(&dataset);
         let score = |from: u64| {
-            let (_, seen) = login(&watched, from, "now", 110 * DAY);
+            let (_, seen) = login(&tracked, from, "now", 110 * DAY);
             let history = histories.features(Some("7"), &seen);
             model.score(&[], Some(110 * DAY), &history).score
         };

@@ -1,64 +1,19 @@
-//! What Amazon says of training data before it trains: the texts as seen, see `DescribeModelVersions`.
+//! Checks of the data before training, with the messages that Amazon's `DescribeModelVersions` shows.
 
 use rustc_hash::FxHashSet;
-use serde::{Deserialize, Serialize};
 
-use crate::dataset::{Column, Dataset, Label, Texts};
-use crate::features::looks;
-use crate::train::{ModelType, Options};
+use super::messages::{Findings, Level, Message};
+use super::options::{ModelType, Options};
+use crate::dataset::{Column, Dataset, Label};
+use crate::text_shape;
+use crate::texts::Texts;
 use crate::variable::VariableType;
 
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Nothing is trained.
-    Error,
-    /// The model will be worse for it.
-    Warning,
-    /// Good to know.
-    Info,
-}
-
-/// A finding about the data.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// How bad it is.
-    pub level: Level,
-    /// The variable that it is about; `None`: the whole.
-    pub field: Option<String>,
-    /// In a few words.
-    pub title: String,
-    /// In a sentence.
-    pub content: String,
-}
-
-/// The share from which on missing or ill-formed values are spoken of. Amazon's own threshold is not published.
+/// A variable gets a message if more than this share of its values is missing. Amazon does not publish its threshold.
 const MANY: f64 = 0.5;
 
-/// What was found so far.
-#[derive(Default)]
-pub(crate) struct Findings(pub Vec<Message>);
-
-impl Findings {
-    pub fn add(
-        &mut self,
-        level: Level,
-        field: Option<&str>,
-        title: &str,
-        content: impl Into<String>,
-    ) {
-        self.0.push(Message {
-            level,
-            field: field.map(str::to_owned),
-            title: title.to_owned(),
-            content: content.into(),
-        });
-    }
-}
-
-/// Looks the data over. `labels` are as they will be trained on.
-pub(crate) fn check(dataset: &Dataset, labels: &[Option<bool>], options: &Options) -> Vec<Message> {
+/// Checks a data set. `labels` say for each event whether it counts as fraud in training; `None` if it is left out.
+pub(super) fn check(dataset: &Dataset, labels: &[Option<bool>], options: &Options) -> Vec<Message> {
     let mut findings = Findings(Vec::new());
     let file = &mut findings;
     let rows = dataset.len();
@@ -250,13 +205,13 @@ fn variables(dataset: &Dataset, options: &Options, findings: &mut Findings) {
 fn shape(name: &str, kind: VariableType, texts: &Texts, findings: &mut Findings) {
     use VariableType as T;
     let (looks, what): (fn(&str) -> bool, _) = match kind {
-        T::EmailAddress => (looks::is_email, "http://emailregex.com"),
+        T::EmailAddress => (text_shape::is_email, "http://emailregex.com"),
         T::IpAddress => (
-            |text| looks::ip(text).is_some(),
+            |text| text_shape::ip(text).is_some(),
             "for IPv4 or IPv6 addresses",
         ),
         T::PhoneNumber | T::BillingPhone | T::ShippingPhone => {
-            (looks::is_phone, "for telephone numbers")
+            (text_shape::is_phone, "for telephone numbers")
         }
         _ => return,
     };

@@ -1,26 +1,27 @@
-//! The histories of many entities, event by event.
+//! The histories of many entities, built from the events of a data set.
 
 use std::collections::HashMap;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Event, FEATURES, Profile};
 use crate::dataset::{Dataset, Label};
+use crate::history::{Event, FEATURES, Profile};
 
-/// What each of many entities did.
+/// The history of each of many entities.
 #[derive(Clone, Debug, Default)]
 pub struct Histories(FxHashMap<String, Profile>);
 
 impl Histories {
-    /// The histories after all events of a data set that watches them, each label known from when it was given, or
-    /// from its event on where nobody says when.
+    /// The histories after all events of a data set with tracked fields. A label counts from its label time on; without
+    /// one, from the time of its event.
     pub fn of(dataset: &Dataset) -> Self {
         let mut histories = Self::default();
         histories.replay(dataset, labels(dataset), |_, _| ());
         histories
     }
 
-    /// What the entities had done before some events of a data set, by row, of labels what was given by then.
+    /// The features that the histories give to some events of a data set, by row: from what happened before each event,
+    /// and from the labels that were known by then.
     pub fn before(dataset: &Dataset, rows: &[usize]) -> HashMap<usize, Vec<f32>> {
         let rows: FxHashSet<usize> = rows.iter().copied().collect();
         let mut before = HashMap::new();
@@ -32,7 +33,7 @@ impl Histories {
         before
     }
 
-    /// The features of an entity's event; of nobody's event all unknown.
+    /// The features that the history gives to an event. Without an entity, all of them are unknown.
     pub fn features(&self, entity: Option<&str>, event: &Event) -> Vec<f32> {
         let Some(entity) = entity else {
             return vec![f32::NAN; FEATURES];
@@ -43,18 +44,19 @@ impl Histories {
         }
     }
 
-    /// Each entity with what it did.
+    /// Each entity with its history.
     pub fn into_profiles(self) -> impl Iterator<Item = (String, Profile)> {
         self.0.into_iter()
     }
 
-    /// Adds an event.
+    /// Adds an event to the history of its entity.
     pub fn add(&mut self, entity: &str, event: Event) {
         self.profile(entity).add(event);
     }
 
-    /// Goes through the events of a data set in order of time. `each` sees every event with its entity's history as
-    /// it was then; `labels` are the bad ones and when that was known.
+    /// Adds the events of a data set in order of time. Before each event is added, `each` is called with its row and
+    /// the features that the history of its entity then gives. `labels` are the rows of fraudulent events, each with
+    /// the time from which that was known.
     pub(crate) fn replay(
         &mut self,
         dataset: &Dataset,
@@ -96,7 +98,7 @@ impl Histories {
     }
 }
 
-/// The bad events, and when that was known.
+/// The rows of fraudulent events, each with the time from which that was known.
 fn labels(dataset: &Dataset) -> Vec<(i64, usize)> {
     let known = |row: usize| {
         let time = dataset.event_times()[row]?;

@@ -1,14 +1,14 @@
-//! Which of an event's variables a history keeps.
+//! Which fields of an event a history keeps.
 
 use serde::{Deserialize, Serialize};
 
 use super::{CATEGORIES, Event, key, names};
-use crate::features::rates::short;
-use crate::features::reading::{Read, Reading};
+use crate::hash::short;
+use crate::parse;
+use crate::value_reader::{Read, Reading};
 use crate::variable::{Variable, VariableType};
-use crate::written;
 
-/// Types whose change tells most, most first.
+/// The types of categorical variables, from the one whose change points most to fraud.
 const TELLING: [VariableType; 22] = [
     VariableType::Fingerprint,
     VariableType::IpAddress,
@@ -34,26 +34,25 @@ const TELLING: [VariableType; 22] = [
     VariableType::Categorical,
 ];
 
-/// The variables that the history of an event type's entities keeps: a price, and up to five values whose change
-/// tells something.
+/// The variables of an event type that the histories of its entities keep: a price, and up to five categorical values
+/// whose change may point to fraud.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watched {
     price: Option<String>,
     categories: Vec<Variable>,
 }
 
-/// One number of a history.
+/// One of the features that a history gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryFeature {
-    /// What it is, such as `count 7d`.
+    /// The name, such as `count 7d`.
     pub name: String,
-    /// The variable that it is about, if it is not the mere event.
+    /// The variable that it is about; `None` where it is about the events as such.
     pub variable: Option<String>,
 }
 
 impl Watched {
-    /// What is worth watching of an event type with these variables. The same variables in another order are watched
-    /// alike.
+    /// Chooses the fields to track of an event type with these variables. The order of the variables does not matter.
     pub fn new<'v>(variables: impl IntoIterator<Item = &'v Variable>) -> Self {
         let mut variables: Vec<&Variable> = variables.into_iter().collect();
         variables.sort_by(|a, b| a.name.cmp(&b.name));
@@ -71,14 +70,15 @@ impl Watched {
         }
     }
 
-    /// An event as its entity's history keeps it. `value` gives the value of a variable.
+    /// An event as the history of its entity keeps it: `time` in seconds since 1970, `value` gives the value of a
+    /// variable.
     pub fn event<'v>(&self, id: &str, time: i64, value: impl Fn(&str) -> Option<&'v str>) -> Event {
-        let value = |name: &str| value(name).and_then(written::present);
+        let value = |name: &str| value(name).and_then(parse::present);
         let price = self
             .price
             .as_deref()
             .and_then(value)
-            .and_then(written::number);
+            .and_then(parse::number);
         let mut categories = [None; CATEGORIES];
         for (place, variable) in categories.iter_mut().zip(&self.categories) {
             *place = value(&variable.name).and_then(|value| category(variable.kind, value));
@@ -92,7 +92,7 @@ impl Watched {
         }
     }
 
-    /// The numbers of [`Profile::features`](super::Profile::features), in their order.
+    /// What the numbers of [`Profile::features`](super::Profile::features) are, in their order.
     pub fn features(&self) -> Vec<HistoryFeature> {
         let of_events = names().map(|(name, price)| HistoryFeature {
             name,
@@ -113,7 +113,8 @@ impl Watched {
     }
 }
 
-/// A value as a key: of an address its network, of a user agent its browser, so that a small change is none.
+/// The key of a value. Of an IP address it is the network, and of a user agent the browser, so that a small change does
+/// not count as a change.
 fn category(kind: VariableType, value: &str) -> Option<u32> {
     let (reading, level) = match kind {
         VariableType::IpAddress => (Reading::Ip, 2),
@@ -132,7 +133,7 @@ fn category(kind: VariableType, value: &str) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn watched() -> Watched {
+    fn tracked() -> Watched {
         Watched::new(&[
             Variable::new("note", VariableType::FreeFormText),
             Variable::new("total", VariableType::Price),
@@ -144,7 +145,7 @@ mod tests {
     #[test]
     fn a_small_change_is_none() {
         let category = |name: &str, text: &'static str| {
-            let event = watched().event("1", 0, |asked| (asked == name).then_some(text));
+            let event = tracked().event("1", 0, |asked| (asked == name).then_some(text));
             event.categories.iter().flatten().copied().next()
         };
         let same = [
@@ -167,7 +168,7 @@ mod tests {
     #[test]
     fn features_say_what_they_are_about() {
         let about = |name: &str| {
-            let features = watched().features();
+            let features = tracked().features();
             let found = features.into_iter().find(|feature| feature.name == name);
             found.map(|feature| feature.variable.unwrap_or_default())
         };
@@ -181,7 +182,7 @@ mod tests {
     #[test]
     fn prices_are_read_as_models_read_them() {
         let price = |text: &'static str| {
-            watched()
+            tracked()
                 .event("1", 0, |asked| (asked == "total").then_some(text))
                 .price
         };

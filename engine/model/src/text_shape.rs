@@ -1,10 +1,11 @@
-//! What a value looks like. Used to guess types and to read values.
+//! Recognises what kind of thing a text is: an IP address, an e-mail address, a date. Used to guess types and to read
+//! values.
 
 use std::net::IpAddr;
 
-use crate::written;
+use crate::parse;
 
-/// An IPv4 or IPv6 address; an IPv4 address may be written as one number over 2²⁴.
+/// Reads an IPv4 or IPv6 address. An IPv4 address may also be written as one number of at least 2²⁴.
 pub fn ip(text: &str) -> Option<IpAddr> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(address);
@@ -20,12 +21,12 @@ pub fn ip(text: &str) -> Option<IpAddr> {
     (number >= 1 << 24).then(|| IpAddr::V4(number.into()))
 }
 
-/// An address as [`std::net`] reads it.
+/// Whether a text is an IP address as [`std::net`] reads it.
 pub fn is_ip(text: &str) -> bool {
     text.parse::<IpAddr>().is_ok()
 }
 
-/// Something, one `@`, and a domain with a dot.
+/// Whether a text looks like an e-mail address: exactly one `@`, something before it, and a domain with a dot after it.
 pub fn is_email(text: &str) -> bool {
     text.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty()
@@ -35,12 +36,12 @@ pub fn is_email(text: &str) -> bool {
     })
 }
 
-/// A host with a top-level domain, or a scheme, and no spaces; not an e-mail address, not a number.
+/// Whether a text looks like a URL: with a scheme, or a host with a top-level domain.
 pub fn is_url(text: &str) -> bool {
     if text.contains("://") {
         return !text.starts_with(':');
     }
-    if text.contains([' ', '@']) || written::number(text).is_some() {
+    if text.contains([' ', '@']) || parse::number(text).is_some() {
         return false;
     }
     let host = host(text);
@@ -57,7 +58,7 @@ pub fn is_url(text: &str) -> bool {
     })
 }
 
-/// The host of a URL with or without a scheme, without user and port.
+/// The host of a URL, without user and port. The URL may lack a scheme.
 pub fn host(text: &str) -> &str {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -65,7 +66,7 @@ pub fn host(text: &str) -> &str {
     host.split_once(':').map_or(host, |(host, _)| host)
 }
 
-/// A browser's product and comment, such as `Mozilla/5.0 (X11; Linux x86_64)`.
+/// Whether a text looks like a user agent, such as `Mozilla/5.0 (X11; Linux x86_64)`.
 pub fn is_user_agent(text: &str) -> bool {
     text.len() > 15
         && text.contains('/')
@@ -82,7 +83,7 @@ pub fn is_user_agent(text: &str) -> bool {
         .any(|mark| text.contains(mark))
 }
 
-/// 7 to 18 digits with nothing but the signs of telephone numbers between them.
+/// Whether a text looks like a telephone number: 7 to 18 digits and the signs that are usual between them.
 pub fn is_phone(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     (7..=18).contains(&digits)
@@ -91,14 +92,14 @@ pub fn is_phone(text: &str) -> bool {
         })
 }
 
-/// Hexadecimal or decimal digits, with hyphens, eight at least: what machines give out.
+/// Whether a text looks like a generated id: at least eight hexadecimal digits or hyphens.
 pub fn is_token(text: &str) -> bool {
     text.len() >= 8
         && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
         && text.bytes().any(|b| b.is_ascii_digit())
 }
 
-/// A date that is no bare number.
+/// Whether a text is a date that can be read.
 pub fn is_date(text: &str) -> bool {
-    written::date(text, false).is_some() || written::date(text, true).is_some()
+    parse::date(text, false).is_some() || parse::date(text, true).is_some()
 }

@@ -1,10 +1,10 @@
-//! Forests and rows for property tests, and what holds for any of them.
+//! Forests and rows for property tests, and the properties that hold for any of them.
 
 use proptest::prelude::*;
 
 use super::{Branch, Forest, Test};
 
-/// Values that meet the thresholds exactly now and then.
+/// Values that sometimes are exactly equal to a threshold.
 fn number() -> impl Strategy<Value = f64> {
     prop_oneof![(-3..3i32).prop_map(f64::from), -3.0..3.0, Just(0.0)]
 }
@@ -29,7 +29,7 @@ fn test() -> impl Strategy<Value = Test> {
     ]
 }
 
-/// Any tree over so many features, of at most 33 nodes, some without cover.
+/// Any tree over so many features, with at most 33 nodes, some of them without cover.
 pub(super) fn tree(features: usize) -> impl Strategy<Value = Vec<Branch>> {
     // Each split turns one leaf into a node with two new leaves.
     let split = (
@@ -68,7 +68,7 @@ pub(super) fn tree(features: usize) -> impl Strategy<Value = Vec<Branch>> {
     })
 }
 
-/// Any forest over so many features, of up to 19 trees: full groups of trees and a rest.
+/// Any forest over so many features, with up to 19 trees: full groups of trees and a rest.
 pub(super) fn forest(features: usize) -> impl Strategy<Value = Forest> {
     let trees = prop::collection::vec(tree(features), 0..19);
     (number(), trees).prop_map(move |(base, trees)| {
@@ -76,7 +76,7 @@ pub(super) fn forest(features: usize) -> impl Strategy<Value = Forest> {
     })
 }
 
-/// The leaf of a tree as it was built, by the words of [`Branch`] and [`Test`].
+/// The value of the leaf that a row ends in, by the documentation of [`Branch`] and [`Test`].
 fn leaf(tree: &[Branch], row: &[f64]) -> f64 {
     let mut at = 0;
     loop {
@@ -159,10 +159,10 @@ proptest! {
     ) {
         let mut bytes = forest.to_bytes();
         let at = at.index(bytes.len());
-        super::fuzz::run(&bytes[..at]);
+        super::fuzz::read_forest(&bytes[..at]);
         bytes[at] = byte;
-        super::fuzz::run(&bytes);
-        super::fuzz::run(&noise);
+        super::fuzz::read_forest(&bytes);
+        super::fuzz::read_forest(&noise);
     }
 }
 

@@ -1,0 +1,202 @@
+//! Features of one variable: the numbers that are read of its values, and what was learnt about its keys.
+
+use rustc_hash::FxHashMap;
+
+use super::plan::{Examples, Plan};
+use super::rates::{self, Level, Table};
+use crate::dataset::{Column, Dataset};
+use crate::hash::short;
+use crate::value_reader::{Read, Reading};
+use crate::variable::VariableType;
+
+/// How many values of a category have codes, at most.
+const MOST_CODES: usize = 64;
+
+/// Makes the features of one variable.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct VariableEncoder {
+    /// How its values are read.
+    pub reading: Reading,
+    /// What was learnt about its keys: one table for each level of the reading.
+    pub tables: Vec<Table>,
+    /// Numbers for the most frequent values of a category, so that trees can tell these apart.
+    pub codes: FxHashMap<u32, u8>,
+}
+
+impl VariableEncoder {
+    /// Appends the features of a value's keys: the code of a category, and lift and frequency of each level.
+    pub(super) fn encode_keys(&self, keys: &[u64], out: &mut Vec<f64>) {
+        if let Reading::Category { wide: false } = self.reading {
+            let key = keys.first().map_or(0, |key| short(*key));
+            out.push(self.code(key));
+        }
+        let mut parent = 0.0;
+        for (table, key) in self.tables.iter().zip(keys) {
+            let (lift, frequency) = table.features(short(*key), parent);
+            if !lift.is_nan() {
+                parent = lift;
+            }
+            out.extend([lift, frequency]);
+        }
+    }
+
+    /// The code of a category's value; -1 for a value that is not frequent.
+    fn code(&self, key: u32) -> f64 {
+        if key == 0 {
+            return f64::NAN;
+        }
+        self.codes.get(&key).map_or(-1.0, |code| f64::from(*code))
+    }
+}
+
+/// A variable's encoder, and what it gives for the rows that it was learnt from.
+pub(super) struct FittedVariable {
+    pub encoder: VariableEncoder,
+    /// The aspects of the variable: their names and their columns.
+    pub columns: Vec<(String, Vec<f64>)>,
+    /// Of a date, the days since 1970 of each row.
+    pub days: Option<Vec<f64>>,
+}
+
+/// Learns from one variable's values in the training rows of the plan.
+pub(super) fn fit_variable(
+    dataset: &Dataset,
+    variable: usize,
+    rows: &Examples<'_>,
+) -> FittedVariable {
+    let column = &dataset.columns()[variable];
+    let reading = choose_reading(column, dataset.variables()[variable].kind, rows);
+    let (numbers, keys) = read_values(column, reading, rows);
+    let value_of = |row: usize| match column {
+        Column::Numbers { .. } => u32::try_from(row).unwrap_or(Level::NONE),
+        Column::Texts(texts) => texts.codes[rows.rows[row] as usize],
+    };
+    let by_row = |of_value: &[f64]| -> Vec<f64> {
+        (0..rows.rows.len())
+            .map(|row| {
+                of_value
+                    .get(value_of(row) as usize)
+                    .copied()
+                    .unwrap_or(f64::NAN)
+            })
+            .collect()
+    };
+    let mut columns: Vec<(String, Vec<f64>)> = reading
+        .numbers()
+        .iter()
+        .zip(&numbers)
+        .map(|(name, numbers)| ((*name).to_owned(), by_row(numbers)))
+        .collect();
+    let days = matches!(reading, Reading::Date { .. }).then(|| columns[0].1.clone());
+    drop(numbers);
+    let mut levels: Vec<Level> = Vec::new();
+    for keys in &keys {
+        let level = Level::new(keys.iter().copied(), levels.last());
+        levels.push(level);
+    }
+    let mut encoder = VariableEncoder {
+        reading,
+        tables: Vec::new(),
+        codes: FxHashMap::default(),
+    };
+    if let Reading::Category { wide: false } = reading {
+        encoder.codes = codes(&levels[0], &value_of, rows.plan);
+        let codes: Vec<f64> = keys[0].iter().map(|key| encoder.code(*key)).collect();
+        columns.push(("code".to_owned(), by_row(&codes)));
+    }
+    let fitted = rates::fit(&levels, &value_of, rows.labels, rows.plan);
+    encoder.tables = fitted.tables;
+    let names = reading
+        .levels()
+        .iter()
+        .flat_map(|level| [format!("{level} lift"), format!("{level} frequency")]);
+    columns.extend(names.zip(fitted.columns));
+    FittedVariable {
+        encoder,
+        columns,
+        days,
+    }
+}
+
+fn choose_reading(column: &Column, kind: VariableType, rows: &Examples<'_>) -> Reading {
+    match column {
+        Column::Numbers { values, .. } => {
+            let keyed = comes_back(rows.rows.iter().map(|row| values[*row as usize]));
+            if kind == VariableType::Price {
+                Reading::Price { keyed }
+            } else {
+                Reading::Number { keyed }
+            }
+        }
+        Column::Texts(texts) => Reading::for_texts(kind, texts),
+    }
+}
+
+/// The numbers and the keys of every value of a column. Each distinct text is read once; a number is a value of its own
+/// in each row.
+fn read_values(
+    column: &Column,
+    reading: Reading,
+    rows: &Examples<'_>,
+) -> (Vec<Vec<f64>>, Vec<Vec<u32>>) {
+    let values = match column {
+        Column::Numbers { .. } => rows.rows.len(),
+        Column::Texts(texts) => texts.distinct(),
+    };
+    let mut numbers: Vec<Vec<f64>> = vec![Vec::with_capacity(values); reading.numbers().len()];
+    let mut keys: Vec<Vec<u32>> = vec![Vec::with_capacity(values); reading.levels().len()];
+    let mut read = Read::default();
+    for value in 0..values {
+        match column {
+            Column::Numbers { values, .. } => {
+                reading.read_number(values[rows.rows[value] as usize], &mut read);
+            }
+            Column::Texts(texts) => reading.read(texts.get(value), &mut read),
+        }
+        for (column, number) in numbers.iter_mut().zip(&read.numbers) {
+            column.push(*number);
+        }
+        for (column, key) in keys.iter_mut().zip(&read.keys) {
+            column.push(short(*key));
+        }
+    }
+    (numbers, keys)
+}
+
+/// The codes of the most frequent values of a category: their ranks.
+fn codes(level: &Level, value_of: &dyn Fn(usize) -> u32, plan: &Plan) -> FxHashMap<u32, u8> {
+    let mut counts = vec![0_u32; level.keys.len()];
+    for row in (0..plan.rows()).filter(|row| plan.is_training(*row)) {
+        let key = level
+            .of_value
+            .get(value_of(row) as usize)
+            .copied()
+            .unwrap_or(Level::NONE);
+        if let Some(count) = counts.get_mut(key as usize) {
+            *count += 1;
+        }
+    }
+    let mut order: Vec<usize> = (0..counts.len()).filter(|key| counts[*key] > 1).collect();
+    order.sort_by_key(|key| std::cmp::Reverse((counts[*key], level.keys[*key])));
+    order
+        .into_iter()
+        .take(MOST_CODES)
+        .zip(0_u8..)
+        .map(|(key, code)| (level.keys[key], code))
+        .collect()
+}
+
+/// Whether numbers look like codes: few different ones, that occur again and again and have at most two decimals. Then
+/// each has a fraud rate of its own.
+fn comes_back(numbers: impl Iterator<Item = f64>) -> bool {
+    let mut seen = rustc_hash::FxHashSet::default();
+    let mut many = 0_usize;
+    for number in numbers.filter(|number| !number.is_nan()) {
+        if number.fract() != 0.0 && (number * 100.0).fract().abs() > 1e-6 {
+            return false;
+        }
+        many += 1;
+        seen.insert(number.to_bits());
+    }
+    seen.len() > 16 && seen.len() * 4 < many
+}

@@ -1,0 +1,49 @@
+//! Messages about the training data.
+
+use serde::{Deserialize, Serialize};
+
+/// How severe a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// No model can be trained.
+    Error,
+    /// The model will be less good.
+    Warning,
+    /// For information.
+    Info,
+}
+
+/// A message about the training data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// How severe it is.
+    pub level: Level,
+    /// The variable that it is about; `None`: the whole data set.
+    pub field: Option<String>,
+    /// A short title.
+    pub title: String,
+    /// The message, in full sentences.
+    pub content: String,
+}
+
+/// The messages found so far.
+#[derive(Default)]
+pub(super) struct Findings(pub Vec<Message>);
+
+impl Findings {
+    pub fn add(
+        &mut self,
+        level: Level,
+        field: Option<&str>,
+        title: &str,
+        content: impl Into<String>,
+    ) {
+        self.0.push(Message {
+            level,
+            field: field.map(str::to_owned),
+            title: title.to_owned(),
+            content: content.into(),
+        });
+    }
+}
