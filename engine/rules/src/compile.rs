@@ -1,58 +1,17 @@
-//! Which instructions does a condition become?
+//! Builds the intermediate representation out of checked parts, and computes constants.
 
 use crate::{
-    ast::Comparison,
-    term::{Condition, Float, Integer, Text},
+    ast::{Arithmetic, Comparison, Literal},
+    eval::run,
+    facts::Facts,
+    functions::Evaluator,
+    ir::{
+        Argument, Condition, Float, FunctionCall, Integer, Op, Operand, Pattern, Program, Text,
+        Time,
+    },
+    lists::Lists,
+    value::Type,
 };
-
-/// Instructions that leave one truth value behind.
-///
-/// Jumps are relative, so programs are joined by appending one to another.
-#[derive(Clone, Debug)]
-pub(crate) struct Program {
-    pub(crate) ops: Vec<Op>,
-}
-
-/// One instruction. It sets the current truth value, or combines it with what came
-/// before.
-///
-/// A chain of `and` is `Enter`, then each part followed by `And`, then `LeaveAnd`. Only
-/// one bit of a chain needs to be kept between parts: whether one of them was unknown.
-/// `And` leaves early on false, `Or` on true: no later part can change the result.
-#[derive(Clone, Debug)]
-pub(crate) enum Op {
-    /// The commonest conditions, on a slot and a constant.
-    Integer {
-        slot: u32,
-        order: Comparison,
-        than: i64,
-    },
-    Float {
-        slot: u32,
-        order: Comparison,
-        than: f64,
-    },
-    Text {
-        slot: u32,
-        equal: bool,
-        to: Box<str>,
-    },
-    Flag {
-        slot: u32,
-    },
-    /// Every other one.
-    Condition(Box<Condition>),
-    Not,
-    Enter,
-    And {
-        skip: u32,
-    },
-    Or {
-        skip: u32,
-    },
-    LeaveAnd,
-    LeaveOr,
-}
 
 impl Program {
     fn one(op: Op) -> Self {
@@ -60,8 +19,8 @@ impl Program {
     }
 
     /// A Boolean variable.
-    pub(crate) fn flag(slot: u32) -> Self {
-        Self::one(Op::Flag { slot })
+    pub(crate) fn boolean(slot: u32) -> Self {
+        Self::one(Op::Boolean { slot })
     }
 
     pub(crate) fn condition(condition: Condition) -> Self {
@@ -149,6 +108,119 @@ fn texts(equal: bool, sides: [Text; 2]) -> Op {
     }
 }
 
+impl Operand {
+    pub(crate) fn from_variable(slot: u32, ty: Type) -> Self {
+        match ty {
+            Type::String => Self::Text(Text::Slot(slot)),
+            Type::Integer => Self::Integer(Integer::Slot(slot)),
+            Type::Float => Self::Float(Float::Slot(slot)),
+            Type::Boolean => Self::Test(Program::boolean(slot)),
+            Type::DateTime => Self::Time(Time::Slot(slot)),
+        }
+    }
+
+    pub(crate) fn from_literal(literal: &Literal) -> Self {
+        match literal {
+            Literal::Text(text) => Self::Text(Text::Constant(text.clone())),
+            Literal::Integer(number) => Self::Integer(Integer::Constant(*number)),
+            Literal::Float(number) => Self::Float(Float::Constant(*number)),
+            Literal::Boolean(truth) => Self::Test(Program::condition(Condition::Known(*truth))),
+        }
+    }
+
+    /// A call of a function. It is computed now if its arguments are constant.
+    pub(crate) fn from_call(evaluator: Evaluator, arguments: Box<[Argument]>) -> Self {
+        let is_constant = arguments.iter().all(Argument::is_constant);
+        let call = match evaluator {
+            Evaluator::Boolean(evaluate) => {
+                let call = FunctionCall {
+                    evaluate,
+                    arguments,
+                };
+                Self::Test(Program::condition(Condition::Call(call)))
+            }
+            Evaluator::Integer(evaluate) => Self::Integer(Integer::Call(FunctionCall {
+                evaluate,
+                arguments,
+            })),
+            Evaluator::Text(evaluate) => Self::Text(Text::Call(FunctionCall {
+                evaluate,
+                arguments,
+            })),
+            Evaluator::Time(evaluate) => Self::Time(Time::Call(FunctionCall {
+                evaluate,
+                arguments,
+            })),
+        };
+        let constant = if is_constant { call.constant() } else { None };
+        constant.unwrap_or(call)
+    }
+
+    /// The value that it has without an event and without a time, as an operand;
+    /// nothing if that is null.
+    fn constant(&self) -> Option<Self> {
+        let lists = Lists::default();
+        let facts = Facts {
+            row: &[],
+            lists: &lists,
+            now_ms: None,
+        };
+        Some(match self {
+            Self::Null => return None,
+            Self::Test(program) => {
+                let truth = run(&program.ops, &facts)?;
+                Self::Test(Program::condition(Condition::Known(truth)))
+            }
+            Self::Integer(integer) => Self::Integer(Integer::Constant(integer.value(&facts)?)),
+            Self::Float(float) => Self::Float(Float::Constant(float.value(&facts)?)),
+            Self::Text(text) => Self::Text(Text::Constant(text.value(&facts)?.into())),
+            Self::Time(time) => Self::Time(Time::Constant(time.value(&facts)?)),
+        })
+    }
+
+    /// A number as a float; nothing if it is not a number.
+    pub(crate) fn to_float(&self) -> Option<Float> {
+        match self {
+            Self::Float(float) => Some(float.clone()),
+            Self::Integer(integer) => Some(integer.clone().into()),
+            _ => None,
+        }
+    }
+}
+
+impl Argument {
+    fn is_constant(&self) -> bool {
+        matches!(
+            self,
+            Self::Text(Text::Constant(_))
+                | Self::Time(Time::Constant(_))
+                | Self::Pattern(Pattern::Compiled(_))
+        )
+    }
+}
+
+impl Integer {
+    pub(crate) fn arithmetic(operator: Arithmetic, a: Self, b: Self) -> Self {
+        if let (Self::Constant(a), Self::Constant(b)) = (&a, &b)
+            && let Some(number) = operator.integers(*a, *b)
+        {
+            return Self::Constant(number);
+        }
+        Self::Arithmetic(operator, Box::new([a, b]))
+    }
+}
+
+impl Float {
+    pub(crate) fn arithmetic(operator: Arithmetic, a: Self, b: Self) -> Self {
+        if let (Self::Constant(a), Self::Constant(b)) = (&a, &b)
+            && let Some(number) = operator.floats(*a, *b)
+        {
+            return Self::Constant(number);
+        }
+        Self::Arithmetic(operator, Box::new([a, b]))
+    }
+}
+
 impl Comparison {
     /// The comparison that says the same with its sides exchanged.
     fn mirrored(self) -> Self {
@@ -167,15 +239,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_instruction_is_small() {
-        assert!(size_of::<Op>() <= 24);
-    }
-
-    #[test]
     fn a_jump_lands_on_the_end_of_its_chain() {
-        let flags = |slots: std::ops::Range<u32>| slots.map(Program::flag).collect();
-        let inner = Program::any(flags(0..2));
-        let outer = Program::all(vec![Program::flag(5), inner, Program::flag(6)]);
+        let booleans = |slots: std::ops::Range<u32>| slots.map(Program::boolean).collect();
+        let inner = Program::any(booleans(0..2));
+        let outer = Program::all(vec![Program::boolean(5), inner, Program::boolean(6)]);
         for (at, op) in outer.ops.iter().enumerate() {
             match op {
                 Op::And { skip } => {

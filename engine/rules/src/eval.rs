@@ -4,64 +4,15 @@ use std::borrow::Cow;
 
 use crate::{
     ast::{Arithmetic, Comparison},
-    compile::Op,
-    lists::{List, Lists, as_float},
-    pattern,
-    term::{Condition, Float, Integer, Source, Term, Text, Time},
-    time,
-    value::{Value, word},
+    facts::Facts,
+    ir::{
+        Argument, Arguments, Condition, Float, FunctionCall, Integer, ListSource, Op, Operand,
+        Pattern, Text, Time,
+    },
+    lists::{List, as_float},
+    pattern, utc_time,
+    value::word,
 };
-
-/// What a rule is evaluated on.
-#[derive(Clone, Copy)]
-pub(crate) struct Facts<'a> {
-    pub(crate) row: &'a [Value],
-    pub(crate) lists: &'a Lists,
-    pub(crate) now_ms: i64,
-}
-
-impl<'a> Facts<'a> {
-    fn value(&self, slot: u32) -> &'a Value {
-        const MISSING: &Value = &Value::Null;
-        self.row.get(slot as usize).unwrap_or(MISSING)
-    }
-
-    fn float(&self, slot: u32) -> Option<f64> {
-        match self.value(slot) {
-            Value::Float(number) => Some(*number),
-            Value::Integer(number) => Some(as_float(*number)),
-            _ => None,
-        }
-    }
-
-    fn integer(&self, slot: u32) -> Option<i64> {
-        match self.value(slot) {
-            Value::Integer(number) => Some(*number),
-            _ => None,
-        }
-    }
-
-    fn text(&self, slot: u32) -> Option<&'a str> {
-        match self.value(slot) {
-            Value::String(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    fn flag(&self, slot: u32) -> Option<bool> {
-        match self.value(slot) {
-            Value::Boolean(boolean) => Some(*boolean),
-            _ => None,
-        }
-    }
-
-    fn time(&self, slot: u32) -> Option<i64> {
-        match self.value(slot) {
-            Value::DateTime(millis) => Some(*millis),
-            _ => None,
-        }
-    }
-}
 
 /// Runs a program; `None` is unknown.
 ///
@@ -85,7 +36,7 @@ pub(crate) fn run(ops: &[Op], facts: &Facts<'_>) -> Option<bool> {
             Op::Text { slot, equal, to } => {
                 truth = facts.text(*slot).map(|text| (*text == **to) == *equal);
             }
-            Op::Flag { slot } => truth = facts.flag(*slot),
+            Op::Boolean { slot } => truth = facts.boolean(*slot),
             Op::Condition(condition) => truth = condition.truth(facts),
             Op::Not => truth = truth.map(|truth| !truth),
             Op::Enter => unknowns <<= 1,
@@ -142,20 +93,18 @@ impl Condition {
                 let truth = run(&test.ops, facts)?;
                 Some((word(&text.value(facts)?) == Some(truth)) == *equal)
             }
-            Self::Null { is, term } => Some(term.is_null(facts) == *is),
-            Self::In { inside, term, list } => {
-                Some(term.is_in(list.list(facts)?, facts)? == *inside)
-            }
-            Self::Matches { pattern, subject } => Some(pattern.is_match(&subject.value(facts)?)),
-            Self::MatchesComputed { pattern, subject } => {
-                let subject = subject.value(facts)?;
-                Some(pattern::computed(&pattern.value(facts)?)?.is_match(&subject))
-            }
+            Self::Null { is, operand } => Some(operand.is_null(facts) == *is),
+            Self::In {
+                inside,
+                operand,
+                list,
+            } => Some(operand.is_in(list.list(facts)?, facts)? == *inside),
+            Self::Call(call) => (call.evaluate)(&call.arguments(facts)),
         }
     }
 }
 
-impl Term {
+impl Operand {
     fn is_null(&self, facts: &Facts<'_>) -> bool {
         match self {
             Self::Null => true,
@@ -179,7 +128,7 @@ impl Term {
     }
 }
 
-impl Source {
+impl ListSource {
     /// A list that should exist and does not is unknown, never empty: a rule on it must
     /// not pass every event in silence.
     fn list<'a>(&'a self, facts: &Facts<'a>) -> Option<&'a List> {
@@ -198,7 +147,7 @@ impl Integer {
             Self::Arithmetic(operator, sides) => {
                 operator.integers(sides[0].value(facts)?, sides[1].value(facts)?)
             }
-            Self::EpochMillis(time) => time.value(facts),
+            Self::Call(call) => (call.evaluate)(&call.arguments(facts)),
         }
     }
 }
@@ -221,29 +170,8 @@ impl Text {
         match self {
             Self::Slot(slot) => facts.text(*slot).map(Cow::Borrowed),
             Self::Constant(text) => Some(Cow::Borrowed(text)),
-            Self::Lowercase(text) => text.value(facts).map(lowercase),
-            Self::Uppercase(text) => text.value(facts).map(uppercase),
+            Self::Call(call) => (call.evaluate)(&call.arguments(facts)),
         }
-    }
-}
-
-/// Allocates only if a letter changes, or could.
-pub(crate) fn lowercase(text: Cow<'_, str>) -> Cow<'_, str> {
-    let changes = |byte: u8| byte.is_ascii_uppercase() || !byte.is_ascii();
-    if text.bytes().any(changes) {
-        Cow::Owned(text.to_lowercase())
-    } else {
-        text
-    }
-}
-
-/// As [`lowercase`].
-pub(crate) fn uppercase(text: Cow<'_, str>) -> Cow<'_, str> {
-    let changes = |byte: u8| byte.is_ascii_lowercase() || !byte.is_ascii();
-    if text.bytes().any(changes) {
-        Cow::Owned(text.to_uppercase())
-    } else {
-        text
     }
 }
 
@@ -252,9 +180,55 @@ impl Time {
         match self {
             Self::Slot(slot) => facts.time(*slot),
             Self::Constant(millis) => Some(*millis),
-            Self::Now => Some(facts.now_ms),
-            Self::Read(text) => time::parse(&text.value(facts)?),
+            Self::Parsed(text) => utc_time::parse(&text.value(facts)?),
+            Self::Call(call) => (call.evaluate)(&call.arguments(facts)),
         }
+    }
+}
+
+impl<F> FunctionCall<F> {
+    fn arguments<'a>(&'a self, facts: &Facts<'a>) -> Arguments<'a> {
+        Arguments {
+            arguments: &self.arguments,
+            facts: *facts,
+        }
+    }
+}
+
+/// What evaluators read. An argument is `None` if it is null, and so is one that the
+/// table gives another type, which a test beside the table excludes.
+impl<'a> Arguments<'a> {
+    pub(crate) fn text(&self, position: usize) -> Option<Cow<'a, str>> {
+        match self.arguments.get(position)? {
+            Argument::Text(text) => text.value(&self.facts),
+            _ => None,
+        }
+    }
+
+    /// In milliseconds since 1970.
+    pub(crate) fn time(&self, position: usize) -> Option<i64> {
+        match self.arguments.get(position)? {
+            Argument::Time(time) => time.value(&self.facts),
+            _ => None,
+        }
+    }
+
+    /// Whether the pattern matches all of `text`.
+    pub(crate) fn matches_pattern(&self, position: usize, text: &str) -> Option<bool> {
+        let Argument::Pattern(pattern) = self.arguments.get(position)? else {
+            return None;
+        };
+        match pattern {
+            Pattern::Compiled(regex) => Some(regex.is_match(text)),
+            Pattern::Computed(pattern) => {
+                Some(pattern::computed(&pattern.value(&self.facts)?)?.is_match(text))
+            }
+        }
+    }
+
+    /// The time of the evaluation, in milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> Option<i64> {
+        self.facts.now_ms
     }
 }
 

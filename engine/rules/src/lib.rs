@@ -43,28 +43,32 @@ mod lex;
 mod parse;
 mod print;
 
-mod caution;
 mod check;
 mod compile;
+mod functions;
+mod ir;
+mod lint;
 mod pattern;
-mod term;
 mod thresholds;
-mod time;
+mod utc_time;
 
 mod eval;
+mod facts;
 mod lists;
 mod rule;
 
 #[doc(hidden)]
 pub mod fuzz;
 #[cfg(test)]
-mod laws;
+mod properties;
 
 pub use ast::Expr;
-pub use caution::Caution;
+pub use check::MAX_LISTS;
 pub use error::{Errors, Problem, Span};
+pub use functions::describe_functions;
+pub use lint::Caution;
 pub use lists::{List, Lists, Normal};
 pub use parse::{MAX_CHARACTERS, MAX_DEPTH, parse};
-pub use rule::{MAX_LISTS, Rule, Verdict};
+pub use rule::{Rule, Verdict};
 pub use schema::Schema;
 pub use value::{InvalidValue, Type, UnknownType, Value};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::{time, value::word};
+use crate::{utc_time, value::word};
 
 /// All lists, by name. A clone shares them.
 #[derive(Clone, Debug, Default)]
@@ -108,7 +108,7 @@ impl List {
         if let Some(boolean) = word(text) {
             self.words[usize::from(boolean)] = true;
         }
-        self.times.extend(time::parse(text));
+        self.times.extend(utc_time::parse(text));
         self.numbers.insert_text(text.trim());
         match self.normal {
             Some(normal) => self.texts.insert(normal(text).into()),

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use crate::{
     ast::{Among, Arithmetic, Call, Comparison, Expr, Kind, Literal, Membership},
     parse::{ADD, AND, COMPARE, MULTIPLY, NOT, OR},
-    time,
+    utc_time,
     value::Value,
 };
 
@@ -138,7 +138,7 @@ impl Display for AsLiteral<'_> {
             Value::Integer(number) => write!(f, "{number}"),
             Value::Float(number) => decimal(*number, f),
             Value::Boolean(boolean) => write!(f, "{boolean}"),
-            Value::DateTime(millis) => quote(&time::print(*millis), f),
+            Value::DateTime(millis) => quote(&utc_time::print(*millis), f),
         }
     }
 }

@@ -4,20 +4,18 @@ use std::fmt::{self, Write};
 
 use crate::{
     ast::Expr,
-    caution::{Caution, cautions},
     check::{Checked, check},
-    compile::Program,
     error::{Errors, Span},
-    eval::{Facts, run},
+    eval::run,
+    facts::Facts,
+    ir::Program,
+    lint::{Caution, cautions},
     lists::Lists,
     parse::parse_all,
     print::AsLiteral,
     schema::Schema,
     value::Value,
 };
-
-/// How many different lists one rule may use.
-pub const MAX_LISTS: usize = 3;
 
 /// What a rule says of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,6 +106,7 @@ impl Rule {
     /// It allocates only to change the case of a text, and for a pattern that is not a
     /// literal.
     pub fn evaluate(&self, row: &[Value], lists: &Lists, now_ms: i64) -> Verdict {
+        let now_ms = Some(now_ms);
         run(&self.program.ops, &Facts { row, lists, now_ms }).into()
     }
 

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use thiserror::Error;
 
-use crate::time;
+use crate::utc_time;
 
 /// The data type of a variable, in the service's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -115,7 +115,7 @@ impl Value {
             Type::Integer => text.trim().parse().ok().map(Self::Integer),
             Type::Float => finite(text).map(Self::Float),
             Type::Boolean => word(text).map(Self::Boolean),
-            Type::DateTime => time::parse(text).map(Self::DateTime),
+            Type::DateTime => utc_time::parse(text).map(Self::DateTime),
         };
         value.ok_or(InvalidValue { expected: ty })
     }

@@ -8,6 +8,7 @@ use std::fmt;
 use crate::{
     ast::{Arithmetic, Call, Comparison, Expr, Kind, Literal},
     error::Span,
+    functions::find_function,
     schema::Schema,
     value::Type,
 };
@@ -95,35 +96,39 @@ impl<'a> Search<'a> {
                     operator.symbol()
                 ))
             }
-            Kind::Call(call) if self.reads_a_text(call) => Some(format!(
-                "`{}` is null where its text is not a time",
-                call.function
-            )),
-            Kind::Call(call) if is_computed_pattern(call) => {
-                Some("`regex_match` is null where the text is not a pattern".to_owned())
-            }
-            _ => expr
-                .children()
-                .iter()
-                .find_map(|child| self.null_reason(child)),
+            Kind::Call(call) => self
+                .call_null_reason(call)
+                .or_else(|| self.children_null_reason(expr)),
+            _ => self.children_null_reason(expr),
         }
     }
 
-    fn reads_a_text(&self, call: &Call) -> bool {
-        matches!(
-            &*call.function,
-            "isbefore" | "isafter" | "getepochmilliseconds"
-        ) && call.arguments.iter().any(|argument| self.is_text(argument))
+    fn children_null_reason(&self, expr: &'a Expr) -> Option<String> {
+        let children = expr.children();
+        children.iter().find_map(|child| self.null_reason(child))
     }
 
-    /// Whether an argument is a text that only the event brings.
-    fn is_text(&self, expr: &Expr) -> bool {
+    /// Why a function can be null although its arguments are not: it parses a text that
+    /// only the event brings.
+    fn call_null_reason(&self, call: &Call) -> Option<String> {
+        let function = find_function(&call.function)?;
+        let null_where = function.null_where?;
+        let mut pairs = function.parameters.iter().zip(&call.arguments);
+        pairs
+            .any(|(parameter, argument)| {
+                parameter.ty.is_parsed() && self.is_text_of_event(argument)
+            })
+            .then(|| format!("`{}` is null where {null_where}", function.name))
+    }
+
+    fn is_text_of_event(&self, expr: &Expr) -> bool {
         match &expr.kind {
             Kind::Variable(name) => self
                 .schema
                 .slot(name)
                 .is_some_and(|slot| self.schema.variable(slot).1 == Type::String),
-            Kind::Call(call) => matches!(&*call.function, "lowercase" | "uppercase"),
+            Kind::Call(call) => find_function(&call.function)
+                .is_some_and(|function| function.evaluator.result_type() == Type::String),
             _ => false,
         }
     }
@@ -168,11 +173,6 @@ fn is_nonzero(expr: &Expr) -> bool {
         Kind::Literal(Literal::Float(number)) => number != 0.0,
         _ => false,
     }
-}
-
-fn is_computed_pattern(call: &Call) -> bool {
-    let literal = |pattern: &Expr| matches!(pattern.kind, Kind::Literal(_));
-    &*call.function == "regex_match" && !call.arguments.first().is_some_and(literal)
 }
 
 #[cfg(test)]
