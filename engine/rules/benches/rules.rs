@@ -1,4 +1,4 @@
-//! How long does a rule take? `cargo bench -p rules`.
+//! Times of compiling and evaluating rules: `cargo bench -p rules`.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may stop on an error")]
 
@@ -32,7 +32,7 @@ fn schema() -> Schema {
     Schema::new(variables, ["blocked".to_owned()])
 }
 
-/// An order on which every condition of the rules is reached.
+/// An order for which every condition of the rules is evaluated.
 fn row() -> Vec<Value> {
     vec![
         Value::Float(950.0),
@@ -69,7 +69,7 @@ fn evaluate(c: &mut Criterion) {
     }
 }
 
-/// A long list must cost a rule no more than a microsecond over a short one.
+/// A long list may take at most one microsecond longer than a short one.
 fn membership(c: &mut Criterion) {
     let (rule, row) = (Rule::new("$ip in @blocked", &schema()).unwrap(), row());
     for elements in [1, 100_000] {

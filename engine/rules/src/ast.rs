@@ -1,14 +1,14 @@
-//! What a rule says: the tree of its expression.
+//! The syntax tree of a rule.
 
 use std::sync::Arc;
 
 use crate::error::Span;
 
-/// A rule's expression as written: syntax only, nothing is known about its names.
+/// The expression of a rule as it is written. Its names are not looked up yet.
 ///
-/// `Display` prints it with the fewest parentheses, and parsing that gives an equal
-/// expression again; `{:#}` prints every group in parentheses. Two expressions are
-/// equal if they say the same, wherever they stood.
+/// `Display` prints it with as few parentheses as possible, and parsing that text gives
+/// an equal expression; `{:#}` prints every group in parentheses. Equality ignores where
+/// in the text the parts are.
 /// ```
 /// let expr = rules::parse("($a + 2 * 3 > 1) and not_a_function() # why")?;
 /// assert_eq!(expr.to_string(), "$a + 2 * 3 > 1 and not_a_function()");
@@ -28,8 +28,10 @@ pub(crate) enum Kind {
     Literal(Literal),
     Variable(Box<str>),
     Not(Box<Expr>),
-    /// Two or more conditions; a group in parentheses is one of them, not part of the chain.
+    /// Two or more conditions. A group in parentheses is one condition, even if it is
+    /// another `and`.
     And(Vec<Expr>),
+    /// As `And`.
     Or(Vec<Expr>),
     Compare(Comparison, Box<[Expr; 2]>),
     Arithmetic(Arithmetic, Box<[Expr; 2]>),
@@ -64,13 +66,14 @@ pub(crate) enum Arithmetic {
     Remainder,
 }
 
-/// The right side of `in`, and whether `not` stands before it.
+/// The right side of `in` or `not in`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Membership {
     pub(crate) negated: bool,
     pub(crate) list: Among,
 }
 
+/// The list on the right side of `in`.
 #[derive(Clone, Debug)]
 pub(crate) enum Among {
     Inline(Vec<(Literal, Span)>),
@@ -98,7 +101,7 @@ impl Expr {
         }
     }
 
-    /// How many nodes lie on the longest way down, itself included.
+    /// The number of nodes on the longest path from this one to a leaf, both included.
     pub(crate) fn depth(&self) -> usize {
         self.depth
     }

@@ -1,8 +1,8 @@
-//! Does a rule fit its event type?
+//! Checks an expression against the variables and lists of a schema.
 //!
-//! Names are looked up, types are checked, and constants are computed. A part that is
-//! wrong is reported and left out, and the rest is checked on, so that one look finds
-//! all problems.
+//! Names are looked up, types are checked, and constants are computed. A wrong part is
+//! reported and left out, and the rest is still checked, so that all problems are found
+//! at once.
 
 use crate::{
     ast::{Among, Arithmetic, Call, Comparison, Expr, Kind, Literal, Membership},
@@ -20,12 +20,12 @@ use crate::{
 /// How many different lists one rule may use.
 pub const MAX_LISTS: usize = 3;
 
-/// What a rule turned out to be.
+/// The result of checking a rule.
 pub(crate) struct Checked {
-    /// Nothing if there are problems.
+    /// `None` if there are problems.
     pub(crate) program: Option<Program>,
     pub(crate) problems: Vec<Problem>,
-    /// Where each variable stands, left to right.
+    /// Each use of a variable: its place in the text and its slot, left to right.
     pub(crate) variables: Vec<(Span, u32)>,
     /// The names of the lists, each once.
     pub(crate) lists: Vec<Box<str>>,
@@ -93,7 +93,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Checks both, whether or not the first is wrong.
+    /// Checks both sides, even if the first one is wrong.
     fn two(&mut self, sides: &[Expr; 2]) -> Option<(Operand, Operand)> {
         let (a, b) = (self.operand(&sides[0]), self.operand(&sides[1]));
         a.zip(b)
@@ -115,7 +115,7 @@ impl Checker<'_> {
     }
 
     fn tests(&mut self, parts: &[Expr], operator: &str) -> Option<Vec<Program>> {
-        // Not one iterator chain: each part must be checked, whatever came before it.
+        // Not one iterator chain: each part must be checked, even if one before it is wrong.
         let tests: Vec<_> = parts.iter().map(|part| self.test(part, operator)).collect();
         tests.into_iter().collect()
     }
@@ -183,8 +183,8 @@ impl Checker<'_> {
         Some(Operand::Test(Program::condition(condition)))
     }
 
-    /// `isbefore(…) == "False"` is how the documentation writes it: a Boolean equals
-    /// its word, in any case.
+    /// A Boolean equals the word `true` or `false` in any case: Amazon's documentation
+    /// writes `isbefore(…) == "False"`.
     fn is_word(&mut self, equal: bool, test: Program, other: Text, side: &Expr) -> Option<Operand> {
         let Text::Constant(constant) = &other else {
             let condition = Condition::Word {
@@ -233,7 +233,7 @@ impl Checker<'_> {
         self.report(span, message)
     }
 
-    /// A text where a time is meant. A literal is read now, so that a slip shows.
+    /// A text as a time. A literal is parsed now, so that a mistake in it is reported.
     fn moment(&mut self, expr: &Expr, text: Text) -> Option<Time> {
         let Text::Constant(constant) = &text else {
             return Some(Time::Parsed(text));
@@ -354,7 +354,7 @@ impl Checker<'_> {
             .iter()
             .zip(&call.arguments)
             .zip(operands);
-        // Not one iterator chain: each argument must be checked, whatever came before it.
+        // Not one iterator chain: each argument must be checked, even if one before it is wrong.
         let arguments: Vec<Option<Argument>> = parts
             .map(|((parameter, expr), operand)| self.argument(call, *parameter, expr, operand))
             .collect();
@@ -408,7 +408,7 @@ impl Checker<'_> {
     }
 }
 
-/// Says what an operand is, quoting it if it is one token.
+/// Says what an operand is, and quotes it if it is one token.
 fn name_of(expr: &Expr, operand: &Operand) -> String {
     let what = operand.describe();
     match expr.kind {
@@ -427,7 +427,8 @@ fn same(equal: bool, a: Program, b: Program) -> Operand {
     Operand::Test(Program::condition(condition))
 }
 
-/// Adds a literal to the list that `operand` is looked up in, or says why it does not fit.
+/// Adds a literal to the list that `operand` is looked up in. The error says why its type
+/// does not fit.
 fn add(list: &mut List, operand: &Operand, item: &Literal) -> Result<(), String> {
     match (operand, item) {
         (Operand::Text(_), Literal::Text(text)) => list.insert(text),
@@ -435,12 +436,12 @@ fn add(list: &mut List, operand: &Operand, item: &Literal) -> Result<(), String>
             list.insert_integer(*number);
         }
         (Operand::Integer(_) | Operand::Float(_), Literal::Float(number)) => {
-            list.insert_float(*number)
+            list.insert_float(*number);
         }
         (Operand::Test(_), Literal::Boolean(truth)) => list.insert(&truth.to_string()),
         (Operand::Test(_), Literal::Text(text)) if word(text).is_some() => list.insert(text),
         (Operand::Time(_), Literal::Text(text)) if utc_time::parse(text).is_some() => {
-            list.insert(text)
+            list.insert(text);
         }
         _ => return Err(unfit(operand, item)),
     }
@@ -460,7 +461,7 @@ fn unfit(operand: &Operand, item: &Literal) -> String {
     format!("`{found}` cannot equal what is left of `in`, which is {what}; write {right}")
 }
 
-/// What would be right, where a text meets a number.
+/// How to correct a comparison of a literal with a value of another type.
 fn hint(sides: &[Expr; 2], a: &Operand, b: &Operand) -> String {
     let literal = |expr: &Expr| match &expr.kind {
         Kind::Literal(literal) => Some(literal.clone()),

@@ -1,4 +1,4 @@
-//! Builds the intermediate representation out of checked parts, and computes constants.
+//! Builds the intermediate representation of a rule, and computes its constant parts.
 
 use crate::{
     ast::{Arithmetic, Comparison, Literal},
@@ -49,12 +49,12 @@ impl Program {
         self
     }
 
-    /// All parts, of which there are two at least.
+    /// `and` of all parts, at least two.
     pub(crate) fn all(parts: Vec<Self>) -> Self {
         Self::chain(parts, |skip| Op::And { skip }, Op::LeaveAnd)
     }
 
-    /// Any part, of which there are two at least.
+    /// `or` of all parts, at least two.
     pub(crate) fn any(parts: Vec<Self>) -> Self {
         Self::chain(parts, |skip| Op::Or { skip }, Op::LeaveOr)
     }
@@ -65,8 +65,8 @@ impl Program {
         ops.push(Op::Enter);
         for part in parts {
             ops.extend(part.ops);
-            // `Enter` stands before the counted ones: this op has index `ops.len()`,
-            // and `leave` will have `size + 1`.
+            // `size` does not count `Enter`: this op has the index `ops.len()`, and `leave`
+            // will have `size + 1`.
             let skip = size.saturating_sub(ops.len());
             ops.push(between(u32::try_from(skip).unwrap_or(u32::MAX)));
         }
@@ -75,7 +75,8 @@ impl Program {
     }
 }
 
-/// Reads a slot of either number type as a float, so the type of the slot is moot.
+/// The instruction reads a slot of either number type as a float, so a conversion from
+/// INTEGER is not needed.
 fn float(order: Comparison, side: Float, than: f64) -> Op {
     let slot = match side {
         Float::Slot(slot) => Some(slot),
@@ -128,7 +129,7 @@ impl Operand {
         }
     }
 
-    /// A call of a function. It is computed now if its arguments are constant.
+    /// A call of a function. If all its arguments are constant, it is computed now.
     pub(crate) fn from_call(evaluator: Evaluator, arguments: Box<[Argument]>) -> Self {
         let is_constant = arguments.iter().all(Argument::is_constant);
         let call = match evaluator {
@@ -156,8 +157,7 @@ impl Operand {
         constant.unwrap_or(call)
     }
 
-    /// The value that it has without an event and without a time, as an operand;
-    /// nothing if that is null.
+    /// The value without an event and without a time, as an operand. `None` if it is null.
     fn constant(&self) -> Option<Self> {
         let lists = Lists::default();
         let facts = Facts {
@@ -178,7 +178,7 @@ impl Operand {
         })
     }
 
-    /// A number as a float; nothing if it is not a number.
+    /// A number as a float. `None` if it is not a number.
     pub(crate) fn to_float(&self) -> Option<Float> {
         match self {
             Self::Float(float) => Some(float.clone()),
@@ -222,7 +222,7 @@ impl Float {
 }
 
 impl Comparison {
-    /// The comparison that says the same with its sides exchanged.
+    /// The comparison that means the same when its sides are swapped.
     fn mirrored(self) -> Self {
         match self {
             Self::Equal | Self::NotEqual => self,

@@ -1,13 +1,13 @@
-//! What is wrong with a rule, where, and what would be right.
+//! The errors of a rule: what is wrong, where, and how to correct it.
 
 use std::fmt;
 
-/// A part of a rule's text, in bytes: `start` is included, `end` is not.
+/// A part of a rule's text, as byte offsets: `start` is included, `end` is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
-    /// The first byte.
+    /// The offset of the first byte.
     pub start: usize,
-    /// One past the last byte.
+    /// The offset after the last byte.
     pub end: usize,
 }
 
@@ -20,19 +20,19 @@ impl Span {
         }
     }
 
-    /// The text it marks; empty if it marks none.
+    /// The marked part of `text`; empty if the span does not fit it.
     pub(crate) fn of(self, text: &str) -> &str {
         text.get(self.start..self.end).unwrap_or_default()
     }
 }
 
-/// One thing that is wrong with a rule.
+/// One error in a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Where in the text.
     pub span: Span,
-    /// What is wrong and what would be right: a lower-case fragment on one line, which
-    /// quotes no more of the rule than the token at fault.
+    /// What is wrong and how to correct it: one line that starts in lower case and quotes
+    /// only the wrong token of the rule.
     pub message: String,
 }
 
@@ -45,7 +45,7 @@ impl Problem {
     }
 }
 
-/// Everything that was found wrong with a rule: at least one problem, in text order.
+/// All errors of a rule: at least one, in text order.
 ///
 /// `Display` shows each problem under the line it is in:
 /// ```
@@ -80,7 +80,7 @@ impl Errors {
         &self.problems
     }
 
-    /// One sentence a problem, each beginning with its line and column:
+    /// One message for each problem, which starts with its line and column:
     /// ``at 1:5: there is no variable `$scor`; did you mean `$score`?``
     pub fn messages(&self) -> Vec<String> {
         let sentence = |problem: &Problem| {
@@ -104,10 +104,11 @@ impl fmt::Display for Errors {
     }
 }
 
-/// How many characters of a long line are shown before the marked part, and after.
+/// How many characters of a long line are shown before and after the marked part.
 const CONTEXT: usize = 60;
 
-/// A span as a reader sees it: in a line, counted in characters from 1.
+/// The line of a span, and the position of the span in it: line and column are counted
+/// from 1, in characters.
 struct Place<'a> {
     line: usize,
     column: usize,
@@ -136,7 +137,7 @@ impl<'a> Place<'a> {
         let shown = self.column - 1 - hidden + width + CONTEXT;
         let ellipsis = |cut: bool| if cut { "…" } else { "" };
         let end = hidden + shown < self.text.chars().count();
-        // A tab would move the caret line, which has none.
+        // A tab would be wider than one column, and the carets would stand in the wrong place.
         let text: String = self
             .text
             .chars()
@@ -157,7 +158,7 @@ fn plain(c: char) -> char {
     if c.is_control() { ' ' } else { c }
 }
 
-/// `text` cut to a length that fits in a sentence.
+/// The first 40 characters of `text`, with `…` if it is longer.
 pub(crate) fn clip(text: &str) -> String {
     const LONGEST: usize = 40;
     let short: String = text.chars().take(LONGEST).map(plain).collect();

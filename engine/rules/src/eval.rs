@@ -1,4 +1,4 @@
-//! Is a compiled condition true of an event?
+//! Evaluates a compiled rule on one event.
 
 use std::borrow::Cow;
 
@@ -14,10 +14,11 @@ use crate::{
     value::word,
 };
 
-/// Runs a program; `None` is unknown.
+/// Runs a program. `None` means unknown.
 ///
 /// The lowest bit of `unknowns` says whether a part of the innermost chain was unknown;
-/// each chain around it has the next higher bit. Rules nest less deep than it has bits.
+/// each chain around it has the next higher bit. It has enough bits, because the nesting
+/// of rules is limited.
 pub(crate) fn run(ops: &[Op], facts: &Facts<'_>) -> Option<bool> {
     let mut truth = None;
     let mut unknowns = 0_u64;
@@ -57,7 +58,7 @@ pub(crate) fn run(ops: &[Op], facts: &Facts<'_>) -> Option<bool> {
     truth
 }
 
-/// Ends a chain: `decisive` is the value that settles it, whatever the other parts are.
+/// Ends a chain. One part with the value `decisive` decides it, whatever the others are.
 fn leave(last: Option<bool>, decisive: bool, unknowns: &mut u64) -> Option<bool> {
     let unknown = *unknowns & 1 == 1;
     *unknowns >>= 1;
@@ -129,8 +130,8 @@ impl Operand {
 }
 
 impl ListSource {
-    /// A list that should exist and does not is unknown, never empty: a rule on it must
-    /// not pass every event in silence.
+    /// A list that does not exist makes its test unknown. It does not count as empty: a rule
+    /// that uses it must not silently let every event pass.
     fn list<'a>(&'a self, facts: &Facts<'a>) -> Option<&'a List> {
         match self {
             Self::Inline(list) => Some(list),
@@ -195,8 +196,8 @@ impl<F> FunctionCall<F> {
     }
 }
 
-/// What evaluators read. An argument is `None` if it is null, and so is one that the
-/// table gives another type, which a test beside the table excludes.
+/// What the evaluators of functions read. An argument is `None` if it is null. It is also
+/// `None` if the table gives it another type; a test beside the table excludes that.
 impl<'a> Arguments<'a> {
     pub(crate) fn text(&self, position: usize) -> Option<Cow<'a, str>> {
         match self.arguments.get(position)? {
@@ -233,7 +234,7 @@ impl<'a> Arguments<'a> {
 }
 
 impl Comparison {
-    /// Whether `a` stands to `b` as this says. Numbers here are never NaN.
+    /// Whether the comparison is true. Numbers are never NaN here.
     #[inline]
     fn holds<T: PartialOrd>(self, a: &T, b: &T) -> bool {
         match self {
@@ -248,20 +249,20 @@ impl Comparison {
 }
 
 impl Arithmetic {
-    /// Nothing on overflow and on division by zero.
+    /// `None` on overflow and on division by zero.
     pub(crate) fn integers(self, a: i64, b: i64) -> Option<i64> {
         match self {
             Self::Add => a.checked_add(b),
             Self::Subtract => a.checked_sub(b),
             Self::Multiply => a.checked_mul(b),
-            // Not reached: the quotient of two whole numbers is a float.
+            // Not reached: the quotient of two integers is a float.
             Self::Divide => a.checked_div(b),
-            // The smallest number by -1 leaves 0, though its quotient overflows.
+            // The remainder of the smallest number by -1 is 0, although the quotient overflows.
             Self::Remainder => (b != 0).then(|| a.wrapping_rem(b)),
         }
     }
 
-    /// As [`Arithmetic::integers`]: the result is finite or nothing.
+    /// `None` if the result is not finite: on overflow and on division by zero.
     pub(crate) fn floats(self, a: f64, b: f64) -> Option<f64> {
         let result = match self {
             Self::Add => a + b,

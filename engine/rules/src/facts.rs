@@ -12,7 +12,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) row: &'a [Value],
     pub(crate) lists: &'a Lists,
     /// Milliseconds since 1970. `None` while the compiler computes constants, so that
-    /// what depends on the time does not become one.
+    /// nothing that depends on the time becomes a constant.
     pub(crate) now_ms: Option<i64>,
 }
 

@@ -1,15 +1,23 @@
-//! The rule language of Amazon Fraud Detector (`DETECTORPL`): text, checked rule, verdict.
+//! The rule language of Amazon Fraud Detector (`DETECTORPL`): parser, checker, compiler
+//! and evaluator.
 //!
-//! A rule goes through three stages, each with its own type:
-//! [`parse`] turns text into an [`Expr`] and knows only syntax; [`Rule::new`] checks
+//! A rule goes through three stages:
+//! [`parse`] turns text into an [`Expr`] and knows only the syntax; [`Rule::new`] checks
 //! the expression against the variables and lists of a [`Schema`] and compiles it;
-//! [`Rule::evaluate`] runs the compiled rule on one event. Everything that can be
-//! wrong with a rule is found in the first two stages, so evaluation cannot fail.
+//! [`Rule::evaluate`] runs the compiled rule on one event. Every error in a rule is found
+//! in the first two stages, so evaluation cannot fail.
 //!
-//! A value can be missing, so conditions are true, false or unknown (Kleene's logic):
+//! A value can be missing, so a condition is true, false or unknown (three-valued logic):
 //! see [`Verdict`].
 //!
-//! The crate does no I/O and reads no clock: the time is an argument.
+//! The crate does no I/O and does not read the clock: the time is an argument.
+//!
+//! | stage | modules |
+//! |---|---|
+//! | text to expression | `lex`, `parse`, `ast`; back to text: `print` |
+//! | expression to rule | `check`, `compile`, `ir`, `pattern`; warnings: `lint` |
+//! | rule to verdict | `eval`, `facts`, `lists` |
+//! | used by all | `functions` (the table of functions), `schema`, `value`, `utc_time`, `error`, `suggest` |
 //!
 //! ```
 //! use rules::{Lists, Rule, Schema, Type, Value, Verdict};

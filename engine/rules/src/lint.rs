@@ -1,7 +1,7 @@
-//! Where may a rule not do what its author thinks?
+//! Warnings about valid rules that may not do what their authors expect.
 //!
 //! A comparison with a missing value is unknown, and so is its negation. An author who
-//! writes `$score != 900` may expect it to hold when there is no score. It does not.
+//! writes `$score != 900` may expect it to be true when there is no score. It is not.
 
 use std::fmt;
 
@@ -13,14 +13,14 @@ use crate::{
     value::Type,
 };
 
-/// A part of a valid rule that is unknown, rather than true, when a value is missing.
+/// A warning about a part of a valid rule: if a value is missing, it is unknown, not true.
 ///
 /// `Display` prints the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caution {
-    /// The part, in the rule's text.
+    /// Where the part is in the text.
     pub span: Span,
-    /// What can happen and what to do: a lower-case fragment on one line.
+    /// When the part is unknown: one line that starts in lower case.
     pub message: String,
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn cautions(expr: &Expr, schema: &Schema) -> Vec<Caution> {
 
 struct Search<'a> {
     schema: &'a Schema,
-    /// Variables that a condition beside this one has tested for null.
+    /// Variables that another condition of the same chain tests for null.
     guarded: Vec<&'a str>,
     found: Vec<Caution>,
 }
@@ -78,7 +78,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Why an expression can be null, if it can.
+    /// When an expression can be null; `None` if it cannot.
     fn null_reason(&self, expr: &'a Expr) -> Option<String> {
         if is_null_test(expr) {
             return None;
@@ -108,8 +108,8 @@ impl<'a> Search<'a> {
         children.iter().find_map(|child| self.null_reason(child))
     }
 
-    /// Why a function can be null although its arguments are not: it parses a text that
-    /// only the event brings.
+    /// When a call can be null although its arguments are not: it parses a text that comes
+    /// from the event.
     fn call_null_reason(&self, call: &Call) -> Option<String> {
         let function = find_function(&call.function)?;
         let null_where = function.null_where?;
@@ -199,7 +199,7 @@ mod tests {
     const SCORE: &str = "`$m_insightscore` is null where the model gave no score, and then";
 
     #[test]
-    fn negations_of_what_can_be_null() {
+    fn negations_of_what_can_be_null_give_a_warning() {
         check(
             "$m_insightscore != 900",
             &[&format!("{SCORE} `!=` is unknown, not true")],
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_say_about_the_rest() {
+    fn other_conditions_give_no_warning() {
         check("$m_insightscore > 900", &[]);
         check("$m_insightscore != null", &[]);
         check("!($m_insightscore == null)", &[]);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_null_test_beside_it_answers_a_caution() {
+    fn a_null_test_in_the_same_chain_prevents_the_warning() {
         check("$m_insightscore != null and $m_insightscore != 900", &[]);
         check("$m_insightscore == null or !($m_insightscore > 900)", &[]);
         check(

@@ -1,4 +1,4 @@
-//! Which expression is this?
+//! Parses the text of a rule into an expression.
 
 use crate::{
     ast::{Among, Arithmetic, Call, Comparison, Expr, Kind, Literal, Membership},
@@ -6,11 +6,11 @@ use crate::{
     lex::{Lexeme, Token, lex},
 };
 
-/// The longest rule, in characters: the limit of `CreateRule`.
+/// The maximum length of a rule, in characters: the limit of `CreateRule`.
 pub const MAX_CHARACTERS: usize = 4096;
 
-/// How deep groups, calls and chains of arithmetic may nest. It bounds the recursion
-/// of everything that walks an expression. Chains of `and` and of `or` count once.
+/// The maximum nesting of groups, calls and chains of arithmetic. It bounds the recursion
+/// of all functions that visit an expression. A chain of `and` or of `or` is one level.
 pub const MAX_DEPTH: usize = 64;
 
 #[derive(Clone, Copy)]
@@ -22,8 +22,8 @@ enum Operator {
     Arithmetic(Arithmetic),
 }
 
-/// How tightly each operator binds, loosest first; all associate to the left.
-/// `not` stands for `not in`.
+/// The binding power of each operator, lowest first. All associate to the left.
+/// `not` is the first word of `not in`.
 const OPERATORS: &[(&str, Operator, u8)] = &[
     ("or", Operator::Or, OR),
     ("and", Operator::And, AND),
@@ -49,11 +49,12 @@ pub(crate) const ADD: u8 = 4;
 pub(crate) const MULTIPLY: u8 = 5;
 pub(crate) const NOT: u8 = 6;
 
-/// Reads an expression. Names are not looked up and types are not checked:
+/// Parses an expression. Names are not looked up and types are not checked:
 /// [`Rule::new`](crate::Rule::new) does both.
 ///
-/// Fails if the text is longer than [`MAX_CHARACTERS`], nests deeper than
-/// [`MAX_DEPTH`], or is not an expression.
+/// # Errors
+/// If the text is longer than [`MAX_CHARACTERS`], nests deeper than [`MAX_DEPTH`], or is
+/// not an expression.
 /// ```
 /// assert!(rules::parse("$score > 900 and $country in [\"US\", \"CA\"]").is_ok());
 /// assert_eq!(
@@ -68,8 +69,8 @@ pub fn parse(text: &str) -> Result<Expr, Errors> {
     }
 }
 
-/// As [`parse`], but keeps an expression that has slips in it, so that it can be
-/// checked further.
+/// As [`parse`], but also returns the expression if the problems are mistakes whose
+/// meaning is clear, so that it can be checked further.
 pub(crate) fn parse_all(text: &str) -> (Option<Expr>, Vec<Problem>) {
     let mut problems = Vec::new();
     if let Some(problem) = too_long(text) {
@@ -85,7 +86,7 @@ pub(crate) fn parse_all(text: &str) -> (Option<Expr>, Vec<Problem>) {
     match parser.whole() {
         Ok(expr) => (Some(expr), problems),
         Err(problem) => {
-            // What the lexer found is the cause of a syntax error right behind it.
+            // A syntax error next to an error of the lexer is only its consequence.
             if !problems
                 .iter()
                 .any(|known| touches(known.span, problem.span))
@@ -134,7 +135,7 @@ impl<'a> Parser<'a> {
         Err(self.expected("an operator such as `and`"))
     }
 
-    /// Reads operands and all operators that bind at least as tightly as `min`.
+    /// Parses operands and all operators whose binding power is at least `min`.
     fn expr(&mut self, min: u8) -> Parsed<Expr> {
         self.nesting += 1;
         if self.nesting > MAX_DEPTH {
@@ -170,7 +171,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Reads all of `a and b and c` as one node, so that a long rule is not a deep one.
+    /// Parses `a and b and c` as one node, so that a long rule does not nest deep.
     fn chain(
         &mut self,
         left: Expr,
@@ -340,7 +341,7 @@ impl<'a> Parser<'a> {
         build(Kind::Call(call), name.to(end))
     }
 
-    /// Reads digits, with `-` and space before them or not.
+    /// Parses digits, which may have `-` and space before them.
     fn number(&self, span: Span) -> Parsed<Literal> {
         let digits: String = span.of(self.text).split_whitespace().collect();
         if !digits.contains('.') {

@@ -1,4 +1,4 @@
-//! How is an expression written?
+//! Prints an expression as the text of a rule.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -9,7 +9,7 @@ use crate::{
     value::Value,
 };
 
-/// What binds tighter than any operator.
+/// The binding power of what is not an operation: more than that of any operator.
 const ATOM: u8 = NOT + 1;
 
 impl Display for Expr {
@@ -43,7 +43,7 @@ impl Expr {
                 f.write_str("!")?;
                 inner.within(power, f)
             }
-            // A group inside a chain of its own kind keeps its parentheses.
+            // A group inside a chain of the same operator keeps its parentheses.
             Kind::And(parts) => joined(parts, " and ", power + 1, f),
             Kind::Or(parts) => joined(parts, " or ", power + 1, f),
             Kind::Compare(comparison, sides) => binary(sides, comparison.symbol(), power, f),
@@ -56,7 +56,7 @@ impl Expr {
         }
     }
 
-    /// Prints an operand, in parentheses if it binds more loosely than `min`.
+    /// Prints an operand, in parentheses if its binding power is less than `min`.
     fn within(&self, min: u8, f: &mut Formatter<'_>) -> fmt::Result {
         if f.alternate() || power(&self.kind) >= min {
             return self.fmt(f);
@@ -87,7 +87,8 @@ fn joined(parts: &[Expr], between: &str, min: u8, f: &mut Formatter<'_>) -> fmt:
     Ok(())
 }
 
-/// Operators associate to the left: an equal one on the right needs parentheses.
+/// Operators associate to the left, so the right operand needs parentheses if it has the
+/// same binding power.
 fn binary(sides: &[Expr; 2], symbol: &str, power: u8, f: &mut Formatter<'_>) -> fmt::Result {
     sides[0].within(power, f)?;
     write!(f, " {symbol} ")?;
@@ -127,7 +128,7 @@ impl Display for Literal {
     }
 }
 
-/// A value as the literal that stands for it in an expression.
+/// Prints a value as a literal of the rule language.
 pub(crate) struct AsLiteral<'a>(pub(crate) &'a Value);
 
 impl Display for AsLiteral<'_> {
@@ -143,15 +144,16 @@ impl Display for AsLiteral<'_> {
     }
 }
 
-/// A decimal point and no exponent: the only form of a number with a fraction.
+/// With a decimal point and without an exponent: the only form in which the rule language
+/// writes a FLOAT.
 fn decimal(number: f64, f: &mut Formatter<'_>) -> fmt::Result {
     let digits = number.to_string();
     let point = if digits.contains('.') { "" } else { ".0" };
     write!(f, "{digits}{point}")
 }
 
-/// Escapes quotes, and a backslash only where it would otherwise begin an escape, so
-/// that a pattern looks as its author wrote it.
+/// Escapes quotes, and a backslash only where it would otherwise start an escape, so
+/// that a pattern is printed as its author wrote it.
 fn quote(text: &str, f: &mut Formatter<'_>) -> fmt::Result {
     f.write_str("\"")?;
     let mut chars = text.chars().peekable();

@@ -1,8 +1,8 @@
-//! Laws that hold for every rule, tested on generated ones.
+//! Properties that hold for every rule, tested with generated rules.
 //!
-//! The generated rules are evaluated a second time by [`meaning`], which reads the
-//! expression tree as the language's page describes it: no types, no instructions and
-//! no short circuit.
+//! A second, simple evaluator ([`evaluate_tree`]) works on the expression tree as
+//! `docs/rules.md` describes it: without types, instructions and short circuits. Its
+//! results are compared with those of compiled rules.
 
 use proptest::prelude::*;
 
@@ -67,7 +67,7 @@ fn operator() -> impl Strategy<Value = Arithmetic> {
     ])
 }
 
-/// Any expression that can be written, whether or not its types fit.
+/// Any syntactically valid expression, whether or not its types fit.
 fn any_expr() -> impl Strategy<Value = Expr> {
     let list = prop_oneof![
         "[a-z_]{1,8}".prop_map(|name| Among::Named(name.into(), Span { start: 0, end: 0 })),
@@ -111,7 +111,8 @@ fn any_expr() -> impl Strategy<Value = Expr> {
     })
 }
 
-/// A number: small ones often, so that divisors are 0 and sums overflow at times.
+/// A number. Small and very large ones are frequent, so that some divisors are 0 and some
+/// sums overflow.
 fn number() -> impl Strategy<Value = Expr> {
     let leaf = prop_oneof![
         prop::sample::select(vec!["i", "j", "f"]).prop_map(variable),
@@ -125,7 +126,7 @@ fn number() -> impl Strategy<Value = Expr> {
     })
 }
 
-/// A rule that fits [`schema`].
+/// A valid rule for the schema of this file.
 fn condition() -> impl Strategy<Value = Expr> {
     let null = || at(Kind::Null);
     let text = |text: &str| at(Kind::Literal(Literal::Text(text.into())));
@@ -191,7 +192,7 @@ fn row() -> impl Strategy<Value = Vec<Value>> {
         .prop_map(|(i, j, f, s, b, c)| vec![i, j, f, s, b, c])
 }
 
-/// A row in which nothing is missing.
+/// A row without missing values.
 fn full_row() -> impl Strategy<Value = Vec<Value>> {
     let full = [
         Value::Integer(1),
@@ -209,12 +210,12 @@ fn full_row() -> impl Strategy<Value = Vec<Value>> {
     })
 }
 
-/// What an expression means for a row: every part is evaluated.
-fn meaning(expr: &Expr, row: &[Value]) -> Value {
+/// The value of an expression for a row. Every part is evaluated.
+fn evaluate_tree(expr: &Expr, row: &[Value]) -> Value {
     let parts: Vec<Value> = expr
         .children()
         .iter()
-        .map(|part| meaning(part, row))
+        .map(|part| evaluate_tree(part, row))
         .collect();
     match (&expr.kind, parts.as_slice()) {
         (Kind::Literal(Literal::Text(text)), _) => Value::String(text.clone()),
@@ -226,10 +227,10 @@ fn meaning(expr: &Expr, row: &[Value]) -> Value {
             row[slot.unwrap()].clone()
         }
         (Kind::Not(_), [Value::Boolean(truth)]) => Value::Boolean(!truth),
-        (Kind::And(_), parts) => decided(parts, false),
-        (Kind::Or(_), parts) => decided(parts, true),
-        (Kind::Compare(order, sides), [a, b]) => compared(*order, sides, a, b),
-        (Kind::Arithmetic(sign, _), [a, b]) => computed(*sign, a, b),
+        (Kind::And(_), parts) => join_conditions(parts, false),
+        (Kind::Or(_), parts) => join_conditions(parts, true),
+        (Kind::Compare(order, sides), [a, b]) => compare_values(*order, sides, a, b),
+        (Kind::Arithmetic(sign, _), [a, b]) => compute_arithmetic(*sign, a, b),
         (
             Kind::In(
                 _,
@@ -256,7 +257,7 @@ fn meaning(expr: &Expr, row: &[Value]) -> Value {
     }
 }
 
-fn decided(parts: &[Value], decisive: bool) -> Value {
+fn join_conditions(parts: &[Value], decisive: bool) -> Value {
     if parts.contains(&Value::Boolean(decisive)) {
         Value::Boolean(decisive)
     } else if parts.contains(&Value::Null) {
@@ -266,7 +267,7 @@ fn decided(parts: &[Value], decisive: bool) -> Value {
     }
 }
 
-fn compared(order: Comparison, sides: &[Expr; 2], a: &Value, b: &Value) -> Value {
+fn compare_values(order: Comparison, sides: &[Expr; 2], a: &Value, b: &Value) -> Value {
     let against_null = sides.iter().any(|side| side.kind == Kind::Null);
     let ordering = match (a, b) {
         _ if against_null => {
@@ -289,7 +290,7 @@ fn compared(order: Comparison, sides: &[Expr; 2], a: &Value, b: &Value) -> Value
     })
 }
 
-fn computed(sign: Arithmetic, a: &Value, b: &Value) -> Value {
+fn compute_arithmetic(sign: Arithmetic, a: &Value, b: &Value) -> Value {
     let result = match (sign, a, b) {
         (_, Value::Null, _) | (_, _, Value::Null) => None,
         (
@@ -314,7 +315,7 @@ fn as_float(value: &Value) -> Option<f64> {
 }
 
 /// Evaluates a rule given as text.
-fn verdict(text: &str, row: &[Value]) -> Verdict {
+fn evaluate_text(text: &str, row: &[Value]) -> Verdict {
     Rule::new(text, &schema())
         .unwrap()
         .evaluate(row, &Lists::default(), 0)
@@ -324,54 +325,54 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn print_and_parse_is_identity(expr in any_expr()) {
+    fn parsing_a_printed_expression_gives_it_back(expr in any_expr()) {
         for printed in [expr.to_string(), format!("{expr:#}")] {
             prop_assert_eq!(&parse(&printed).unwrap(), &expr, "{}", printed);
         }
     }
 
     #[test]
-    fn instructions_mean_what_the_tree_means(expr in condition(), row in row()) {
-        let want = match meaning(&expr, &row) {
+    fn compiled_rules_agree_with_the_tree(expr in condition(), row in row()) {
+        let want = match evaluate_tree(&expr, &row) {
             Value::Boolean(truth) => Some(truth),
             _ => None,
         };
         let text = expr.to_string();
-        prop_assert_eq!(verdict(&text, &row), Verdict::from(want), "{}", text);
+        prop_assert_eq!(evaluate_text(&text, &row), Verdict::from(want), "{}", text);
     }
 
     #[test]
-    fn de_morgan(a in condition(), b in condition(), row in row()) {
+    fn de_morgans_laws_hold(a in condition(), b in condition(), row in row()) {
         let sides = [
             (format!("!(({a}) and ({b}))"), format!("!({a}) or !({b})")),
             (format!("!(({a}) or ({b}))"), format!("!({a}) and !({b})")),
         ];
         for (left, right) in sides {
-            prop_assert_eq!(verdict(&left, &row), verdict(&right, &row), "{}", left);
+            prop_assert_eq!(evaluate_text(&left, &row), evaluate_text(&right, &row), "{}", left);
         }
     }
 
     #[test]
     fn order_and_repetition_do_not_matter(a in condition(), b in condition(), row in row()) {
         for operator in ["and", "or"] {
-            let once = verdict(&format!("({a}) {operator} ({b})"), &row);
-            let turned = verdict(&format!("({b}) {operator} ({a})"), &row);
-            let twice = verdict(&format!("({a}) {operator} ({b}) {operator} ({a})"), &row);
+            let once = evaluate_text(&format!("({a}) {operator} ({b})"), &row);
+            let turned = evaluate_text(&format!("({b}) {operator} ({a})"), &row);
+            let twice = evaluate_text(&format!("({a}) {operator} ({b}) {operator} ({a})"), &row);
             prop_assert_eq!(once, turned);
             prop_assert_eq!(once, twice);
         }
     }
 
     #[test]
-    fn a_double_negation_is_nothing(a in condition(), row in row()) {
-        prop_assert_eq!(verdict(&format!("!!({a})"), &row), verdict(&a.to_string(), &row));
+    fn a_double_negation_changes_nothing(a in condition(), row in row()) {
+        prop_assert_eq!(evaluate_text(&format!("!!({a})"), &row), evaluate_text(&a.to_string(), &row));
     }
 
     #[test]
-    fn values_in_place_of_variables_give_the_same(a in condition(), row in full_row()) {
+    fn replacing_variables_by_values_keeps_the_verdict(a in condition(), row in full_row()) {
         let rule = Rule::new(&a.to_string(), &schema()).unwrap();
         let substituted = rule.with_values(&row);
         prop_assume!(substituted.chars().count() <= crate::MAX_CHARACTERS);
-        prop_assert_eq!(verdict(&substituted, &[]), verdict(&a.to_string(), &row));
+        prop_assert_eq!(evaluate_text(&substituted, &[]), evaluate_text(&a.to_string(), &row));
     }
 }

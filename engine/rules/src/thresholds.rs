@@ -1,4 +1,4 @@
-//! Which numbers is a variable held against?
+//! Finds the numbers that a variable is compared with.
 
 use crate::{
     ast::{Comparison, Expr, Kind, Literal},
@@ -6,7 +6,8 @@ use crate::{
 };
 
 impl Expr {
-    /// The numbers that `variable` (without `$`) must be above or below: each once, ascending.
+    /// The numbers that `variable` (without `$`) is compared with by `<`, `<=`, `>` or
+    /// `>=`: each once, in ascending order.
     ///
     /// ```
     /// let expr = rules::parse("$score >= 900 or (500.5 < $score and $price > 7)")?;

@@ -1,4 +1,4 @@
-//! What the service leaves undocumented and we decided: one test each.
+//! What Amazon does not document and this project decided: one test each.
 
 use rules::{Lists, Rule, Schema, Type, Value, Verdict, parse};
 

@@ -1,4 +1,4 @@
-//! Every example of the service's documentation and samples, with the verdict it must give.
+//! Every example in Amazon's documentation and samples, with its expected verdict.
 
 #![expect(clippy::unwrap_used, reason = "a test stops on an error")]
 
@@ -20,7 +20,7 @@ fn check(text: &str, values: &[&str], want: Verdict) {
     assert_eq!(
         parse(text).unwrap().to_string(),
         text,
-        "it prints as it is documented"
+        "printed as documented"
     );
 }
 
@@ -193,7 +193,7 @@ fn dates() {
         r#"isafter(getcurrentdatetime(), "2019-11-30T01:01:01Z") == "True""#,
         &[],
     );
-    // The documentation gives seconds, and those of another hour.
+    // The example in the documentation is in seconds, and of another hour.
     no(
         r#"getepochmilliseconds("2019-11-30T01:01:01Z") == 1575032461"#,
         &[],
