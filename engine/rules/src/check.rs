@@ -5,10 +5,13 @@
 //! at once.
 
 use crate::{
-    ast::{Among, Arithmetic, Call, Comparison, Expr, Kind, Literal, Membership},
+    ast::{Arithmetic, CallExpr, Comparison, Expr, ExprKind, ListExpr, Literal, Membership},
     error::{Problem, Span, clip},
     functions::{FUNCTIONS, Parameter, ParameterType, find_function},
-    ir::{Argument, Condition, Float, Integer, ListSource, Operand, Pattern, Program, Text, Time},
+    ir::{
+        Argument, Condition, FloatOperand, IntegerOperand, ListSource, Operand, Program,
+        RegexPattern, TextOperand, TimeOperand,
+    },
     lists::List,
     pattern,
     schema::Schema,
@@ -80,16 +83,16 @@ impl Checker<'_> {
 
     fn operand(&mut self, expr: &Expr) -> Option<Operand> {
         match &expr.kind {
-            Kind::Null => Some(Operand::Null),
-            Kind::Literal(literal) => Some(Operand::from_literal(literal)),
-            Kind::Variable(name) => self.variable(name, expr.span),
-            Kind::Not(inner) => Some(Operand::Test(self.negated(inner)?.not())),
-            Kind::And(parts) => Some(Operand::Test(Program::all(self.tests(parts, "and")?))),
-            Kind::Or(parts) => Some(Operand::Test(Program::any(self.tests(parts, "or")?))),
-            Kind::Compare(order, sides) => self.comparison(*order, sides, expr.span),
-            Kind::Arithmetic(operator, sides) => self.arithmetic(*operator, sides),
-            Kind::In(subject, membership) => self.membership(subject, membership),
-            Kind::Call(call) => self.call(call),
+            ExprKind::Null => Some(Operand::Null),
+            ExprKind::Literal(literal) => Some(Operand::from_literal(literal)),
+            ExprKind::Variable(name) => self.variable(name, expr.span),
+            ExprKind::Not(inner) => Some(Operand::Test(self.negated(inner)?.not())),
+            ExprKind::And(parts) => Some(Operand::Test(Program::all(self.tests(parts, "and")?))),
+            ExprKind::Or(parts) => Some(Operand::Test(Program::any(self.tests(parts, "or")?))),
+            ExprKind::Compare(order, sides) => self.comparison(*order, sides, expr.span),
+            ExprKind::Arithmetic(operator, sides) => self.arithmetic(*operator, sides),
+            ExprKind::In(subject, membership) => self.membership(subject, membership),
+            ExprKind::Call(call) => self.call(call),
         }
     }
 
@@ -185,8 +188,14 @@ impl Checker<'_> {
 
     /// A Boolean equals the word `true` or `false` in any case: Amazon's documentation
     /// writes `isbefore(…) == "False"`.
-    fn is_word(&mut self, equal: bool, test: Program, other: Text, side: &Expr) -> Option<Operand> {
-        let Text::Constant(constant) = &other else {
+    fn is_word(
+        &mut self,
+        equal: bool,
+        test: Program,
+        other: TextOperand,
+        side: &Expr,
+    ) -> Option<Operand> {
+        let TextOperand::Constant(constant) = &other else {
             let condition = Condition::Word {
                 equal,
                 test,
@@ -234,9 +243,9 @@ impl Checker<'_> {
     }
 
     /// A text as a time. A literal is parsed now, so that a mistake in it is reported.
-    fn moment(&mut self, expr: &Expr, text: Text) -> Option<Time> {
-        let Text::Constant(constant) = &text else {
-            return Some(Time::Parsed(text));
+    fn moment(&mut self, expr: &Expr, text: TextOperand) -> Option<TimeOperand> {
+        let TextOperand::Constant(constant) = &text else {
+            return Some(TimeOperand::Parsed(text));
         };
         let Some(millis) = utc_time::parse(constant) else {
             let found = clip(constant);
@@ -245,7 +254,7 @@ impl Checker<'_> {
             );
             return self.report(expr.span, message);
         };
-        Some(Time::Constant(millis))
+        Some(TimeOperand::Constant(millis))
     }
 
     fn arithmetic(&mut self, operator: Arithmetic, sides: &[Expr; 2]) -> Option<Operand> {
@@ -255,9 +264,13 @@ impl Checker<'_> {
         );
         let operand = match (a?, b?) {
             (Operand::Integer(a), Operand::Integer(b)) if operator != Arithmetic::Divide => {
-                Operand::Integer(Integer::arithmetic(operator, a, b))
+                Operand::Integer(IntegerOperand::arithmetic(operator, a, b))
             }
-            (a, b) => Operand::Float(Float::arithmetic(operator, a.to_float()?, b.to_float()?)),
+            (a, b) => Operand::Float(FloatOperand::arithmetic(
+                operator,
+                a.to_float()?,
+                b.to_float()?,
+            )),
         };
         Some(operand)
     }
@@ -280,8 +293,8 @@ impl Checker<'_> {
     fn membership(&mut self, subject: &Expr, membership: &Membership) -> Option<Operand> {
         let operand = self.operand(subject);
         let list = match &membership.list {
-            Among::Named(name, span) => self.named(name, *span),
-            Among::Inline(items) => operand
+            ListExpr::Named(name, span) => self.named(name, *span),
+            ListExpr::Inline(items) => operand
                 .as_ref()
                 .and_then(|operand| self.inline(operand, items))
                 .map(ListSource::Inline),
@@ -325,7 +338,7 @@ impl Checker<'_> {
         (self.problems.len() == known).then_some(list)
     }
 
-    fn call(&mut self, call: &Call) -> Option<Operand> {
+    fn call(&mut self, call: &CallExpr) -> Option<Operand> {
         let arguments: Vec<Option<Operand>> = call
             .arguments
             .iter()
@@ -362,7 +375,7 @@ impl Checker<'_> {
         Some(Operand::from_call(function.evaluator, arguments))
     }
 
-    fn unknown_function(&mut self, call: &Call) -> Option<Operand> {
+    fn unknown_function(&mut self, call: &CallExpr) -> Option<Operand> {
         let known = || FUNCTIONS.iter().map(|function| function.name);
         let hint = match nearest(&call.function, known()) {
             Some(name) => format!("; did you mean `{name}`?"),
@@ -374,7 +387,7 @@ impl Checker<'_> {
 
     fn argument(
         &mut self,
-        call: &Call,
+        call: &CallExpr,
         parameter: Parameter,
         expr: &Expr,
         operand: Operand,
@@ -397,12 +410,12 @@ impl Checker<'_> {
     }
 
     /// A literal is compiled now, so that a mistake in it is reported.
-    fn pattern(&mut self, span: Span, text: Text) -> Option<Pattern> {
-        let Text::Constant(constant) = &text else {
-            return Some(Pattern::Computed(text));
+    fn pattern(&mut self, span: Span, text: TextOperand) -> Option<RegexPattern> {
+        let TextOperand::Constant(constant) = &text else {
+            return Some(RegexPattern::Computed(text));
         };
         match pattern::written(constant) {
-            Ok(regex) => Some(Pattern::Compiled(regex)),
+            Ok(regex) => Some(RegexPattern::Compiled(regex)),
             Err(reason) => self.report(span, format!("this is not a pattern: {reason}")),
         }
     }
@@ -412,7 +425,7 @@ impl Checker<'_> {
 fn name_of(expr: &Expr, operand: &Operand) -> String {
     let what = operand.describe();
     match expr.kind {
-        Kind::Variable(_) | Kind::Literal(_) => {
+        ExprKind::Variable(_) | ExprKind::Literal(_) => {
             format!("`{}` is {what}", clip(&expr.to_string()))
         }
         _ => format!("this is {what}"),
@@ -464,7 +477,7 @@ fn unfit(operand: &Operand, item: &Literal) -> String {
 /// How to correct a comparison of a literal with a value of another type.
 fn hint(sides: &[Expr; 2], a: &Operand, b: &Operand) -> String {
     let literal = |expr: &Expr| match &expr.kind {
-        Kind::Literal(literal) => Some(literal.clone()),
+        ExprKind::Literal(literal) => Some(literal.clone()),
         _ => None,
     };
     let is_number = |operand: &Operand| matches!(operand, Operand::Integer(_) | Operand::Float(_));
@@ -490,5 +503,5 @@ fn hint(sides: &[Expr; 2], a: &Operand, b: &Operand) -> String {
 fn is_chain(sides: &[Expr; 2]) -> bool {
     sides
         .iter()
-        .any(|side| matches!(side.kind, Kind::Compare(..)))
+        .any(|side| matches!(side.kind, ExprKind::Compare(..)))
 }

@@ -6,8 +6,8 @@ use crate::{
     facts::Facts,
     functions::Evaluator,
     ir::{
-        Argument, Condition, Float, FunctionCall, Integer, Op, Operand, Pattern, Program, Text,
-        Time,
+        Argument, Condition, FloatOperand, FunctionCall, IntegerOperand, Op, Operand, Program,
+        RegexPattern, TextOperand, TimeOperand,
     },
     lists::Lists,
     value::Type,
@@ -25,18 +25,24 @@ impl Program {
 
     pub(crate) fn condition(condition: Condition) -> Self {
         Self::one(match condition {
-            Condition::Integers(order, Integer::Slot(slot), Integer::Constant(than)) => {
-                Op::Integer { slot, order, than }
+            Condition::Integers(
+                order,
+                IntegerOperand::Slot(slot),
+                IntegerOperand::Constant(than),
+            ) => Op::Integer { slot, order, than },
+            Condition::Integers(
+                order,
+                IntegerOperand::Constant(than),
+                IntegerOperand::Slot(slot),
+            ) => Op::Integer {
+                slot,
+                order: order.mirrored(),
+                than,
+            },
+            Condition::Floats(order, side, FloatOperand::Constant(than)) => {
+                float(order, side, than)
             }
-            Condition::Integers(order, Integer::Constant(than), Integer::Slot(slot)) => {
-                Op::Integer {
-                    slot,
-                    order: order.mirrored(),
-                    than,
-                }
-            }
-            Condition::Floats(order, side, Float::Constant(than)) => float(order, side, than),
-            Condition::Floats(order, Float::Constant(than), side) => {
+            Condition::Floats(order, FloatOperand::Constant(than), side) => {
                 float(order.mirrored(), side, than)
             }
             Condition::Texts { equal, sides } => texts(equal, sides),
@@ -77,11 +83,11 @@ impl Program {
 
 /// The instruction reads a slot of either number type as a float, so a conversion from
 /// INTEGER is not needed.
-fn float(order: Comparison, side: Float, than: f64) -> Op {
+fn float(order: Comparison, side: FloatOperand, than: f64) -> Op {
     let slot = match side {
-        Float::Slot(slot) => Some(slot),
-        Float::Integer(ref integer) => match **integer {
-            Integer::Slot(slot) => Some(slot),
+        FloatOperand::Slot(slot) => Some(slot),
+        FloatOperand::Integer(ref integer) => match **integer {
+            IntegerOperand::Slot(slot) => Some(slot),
             _ => None,
         },
         _ => None,
@@ -91,20 +97,19 @@ fn float(order: Comparison, side: Float, than: f64) -> Op {
         None => Op::Condition(Box::new(Condition::Floats(
             order,
             side,
-            Float::Constant(than),
+            FloatOperand::Constant(than),
         ))),
     }
 }
 
-fn texts(equal: bool, sides: [Text; 2]) -> Op {
+fn texts(equal: bool, sides: [TextOperand; 2]) -> Op {
     match sides {
-        [Text::Slot(slot), Text::Constant(to)] | [Text::Constant(to), Text::Slot(slot)] => {
-            Op::Text {
-                slot,
-                equal,
-                to: to.as_ref().into(),
-            }
-        }
+        [TextOperand::Slot(slot), TextOperand::Constant(to)]
+        | [TextOperand::Constant(to), TextOperand::Slot(slot)] => Op::Text {
+            slot,
+            equal,
+            to: to.as_ref().into(),
+        },
         sides => Op::Condition(Box::new(Condition::Texts { equal, sides })),
     }
 }
@@ -112,19 +117,19 @@ fn texts(equal: bool, sides: [Text; 2]) -> Op {
 impl Operand {
     pub(crate) fn from_variable(slot: u32, ty: Type) -> Self {
         match ty {
-            Type::String => Self::Text(Text::Slot(slot)),
-            Type::Integer => Self::Integer(Integer::Slot(slot)),
-            Type::Float => Self::Float(Float::Slot(slot)),
+            Type::String => Self::Text(TextOperand::Slot(slot)),
+            Type::Integer => Self::Integer(IntegerOperand::Slot(slot)),
+            Type::Float => Self::Float(FloatOperand::Slot(slot)),
             Type::Boolean => Self::Test(Program::boolean(slot)),
-            Type::DateTime => Self::Time(Time::Slot(slot)),
+            Type::DateTime => Self::Time(TimeOperand::Slot(slot)),
         }
     }
 
     pub(crate) fn from_literal(literal: &Literal) -> Self {
         match literal {
-            Literal::Text(text) => Self::Text(Text::Constant(text.clone())),
-            Literal::Integer(number) => Self::Integer(Integer::Constant(*number)),
-            Literal::Float(number) => Self::Float(Float::Constant(*number)),
+            Literal::Text(text) => Self::Text(TextOperand::Constant(text.clone())),
+            Literal::Integer(number) => Self::Integer(IntegerOperand::Constant(*number)),
+            Literal::Float(number) => Self::Float(FloatOperand::Constant(*number)),
             Literal::Boolean(truth) => Self::Test(Program::condition(Condition::Known(*truth))),
         }
     }
@@ -140,15 +145,15 @@ impl Operand {
                 };
                 Self::Test(Program::condition(Condition::Call(call)))
             }
-            Evaluator::Integer(evaluate) => Self::Integer(Integer::Call(FunctionCall {
+            Evaluator::Integer(evaluate) => Self::Integer(IntegerOperand::Call(FunctionCall {
                 evaluate,
                 arguments,
             })),
-            Evaluator::Text(evaluate) => Self::Text(Text::Call(FunctionCall {
+            Evaluator::Text(evaluate) => Self::Text(TextOperand::Call(FunctionCall {
                 evaluate,
                 arguments,
             })),
-            Evaluator::Time(evaluate) => Self::Time(Time::Call(FunctionCall {
+            Evaluator::Time(evaluate) => Self::Time(TimeOperand::Call(FunctionCall {
                 evaluate,
                 arguments,
             })),
@@ -171,15 +176,17 @@ impl Operand {
                 let truth = run(&program.ops, &facts)?;
                 Self::Test(Program::condition(Condition::Known(truth)))
             }
-            Self::Integer(integer) => Self::Integer(Integer::Constant(integer.value(&facts)?)),
-            Self::Float(float) => Self::Float(Float::Constant(float.value(&facts)?)),
-            Self::Text(text) => Self::Text(Text::Constant(text.value(&facts)?.into())),
-            Self::Time(time) => Self::Time(Time::Constant(time.value(&facts)?)),
+            Self::Integer(integer) => {
+                Self::Integer(IntegerOperand::Constant(integer.value(&facts)?))
+            }
+            Self::Float(float) => Self::Float(FloatOperand::Constant(float.value(&facts)?)),
+            Self::Text(text) => Self::Text(TextOperand::Constant(text.value(&facts)?.into())),
+            Self::Time(time) => Self::Time(TimeOperand::Constant(time.value(&facts)?)),
         })
     }
 
     /// A number as a float. `None` if it is not a number.
-    pub(crate) fn to_float(&self) -> Option<Float> {
+    pub(crate) fn to_float(&self) -> Option<FloatOperand> {
         match self {
             Self::Float(float) => Some(float.clone()),
             Self::Integer(integer) => Some(integer.clone().into()),
@@ -192,14 +199,14 @@ impl Argument {
     fn is_constant(&self) -> bool {
         matches!(
             self,
-            Self::Text(Text::Constant(_))
-                | Self::Time(Time::Constant(_))
-                | Self::Pattern(Pattern::Compiled(_))
+            Self::Text(TextOperand::Constant(_))
+                | Self::Time(TimeOperand::Constant(_))
+                | Self::Pattern(RegexPattern::Compiled(_))
         )
     }
 }
 
-impl Integer {
+impl IntegerOperand {
     pub(crate) fn arithmetic(operator: Arithmetic, a: Self, b: Self) -> Self {
         if let (Self::Constant(a), Self::Constant(b)) = (&a, &b)
             && let Some(number) = operator.integers(*a, *b)
@@ -210,7 +217,7 @@ impl Integer {
     }
 }
 
-impl Float {
+impl FloatOperand {
     pub(crate) fn arithmetic(operator: Arithmetic, a: Self, b: Self) -> Self {
         if let (Self::Constant(a), Self::Constant(b)) = (&a, &b)
             && let Some(number) = operator.floats(*a, *b)

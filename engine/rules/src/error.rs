@@ -49,7 +49,7 @@ impl Problem {
 ///
 /// `Display` shows each problem under the line it is in:
 /// ```
-/// let error = rules::parse("$amount > 100 & $country = \"US\"").unwrap_err();
+/// let error = rules::parse_expression("$amount > 100 & $country = \"US\"").unwrap_err();
 /// assert_eq!(error.to_string(), "\
 /// `&` is not an operator; write `and`
 /// 1 | $amount > 100 & $country = \"US\"
@@ -84,8 +84,8 @@ impl Errors {
     /// ``at 1:5: there is no variable `$scor`; did you mean `$score`?``
     pub fn messages(&self) -> Vec<String> {
         let sentence = |problem: &Problem| {
-            let place = Place::of(problem.span, &self.text);
-            format!("at {}:{}: {}", place.line, place.column, problem.message)
+            let excerpt = LineExcerpt::of(problem.span, &self.text);
+            format!("at {}:{}: {}", excerpt.line, excerpt.column, problem.message)
         };
         self.problems.iter().map(sentence).collect()
     }
@@ -98,7 +98,7 @@ impl fmt::Display for Errors {
                 writeln!(f)?;
             }
             writeln!(f, "{}", problem.message)?;
-            Place::of(problem.span, &self.text).underline(f)?;
+            LineExcerpt::of(problem.span, &self.text).underline(f)?;
         }
         Ok(())
     }
@@ -109,14 +109,14 @@ const CONTEXT: usize = 60;
 
 /// The line of a span, and the position of the span in it: line and column are counted
 /// from 1, in characters.
-struct Place<'a> {
+struct LineExcerpt<'a> {
     line: usize,
     column: usize,
     width: usize,
     text: &'a str,
 }
 
-impl<'a> Place<'a> {
+impl<'a> LineExcerpt<'a> {
     fn of(span: Span, text: &'a str) -> Self {
         let before = text.get(..span.start).unwrap_or(text);
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);

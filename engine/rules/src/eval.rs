@@ -6,8 +6,8 @@ use crate::{
     ast::{Arithmetic, Comparison},
     facts::Facts,
     ir::{
-        Argument, Arguments, Condition, Float, FunctionCall, Integer, ListSource, Op, Operand,
-        Pattern, Text, Time,
+        Argument, Arguments, Condition, FloatOperand, FunctionCall, IntegerOperand, ListSource, Op,
+        Operand, RegexPattern, TextOperand, TimeOperand,
     },
     lists::{List, as_float},
     pattern, utc_time,
@@ -140,7 +140,7 @@ impl ListSource {
     }
 }
 
-impl Integer {
+impl IntegerOperand {
     pub(crate) fn value(&self, facts: &Facts<'_>) -> Option<i64> {
         match self {
             Self::Slot(slot) => facts.integer(*slot),
@@ -153,7 +153,7 @@ impl Integer {
     }
 }
 
-impl Float {
+impl FloatOperand {
     pub(crate) fn value(&self, facts: &Facts<'_>) -> Option<f64> {
         match self {
             Self::Slot(slot) => facts.float(*slot),
@@ -166,7 +166,7 @@ impl Float {
     }
 }
 
-impl Text {
+impl TextOperand {
     pub(crate) fn value<'a>(&'a self, facts: &Facts<'a>) -> Option<Cow<'a, str>> {
         match self {
             Self::Slot(slot) => facts.text(*slot).map(Cow::Borrowed),
@@ -176,7 +176,7 @@ impl Text {
     }
 }
 
-impl Time {
+impl TimeOperand {
     pub(crate) fn value(&self, facts: &Facts<'_>) -> Option<i64> {
         match self {
             Self::Slot(slot) => facts.time(*slot),
@@ -220,8 +220,8 @@ impl<'a> Arguments<'a> {
             return None;
         };
         match pattern {
-            Pattern::Compiled(regex) => Some(regex.is_match(text)),
-            Pattern::Computed(pattern) => {
+            RegexPattern::Compiled(regex) => Some(regex.is_match(text)),
+            RegexPattern::Computed(pattern) => {
                 Some(pattern::computed(&pattern.value(&self.facts)?)?.is_match(text))
             }
         }

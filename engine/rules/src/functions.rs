@@ -3,7 +3,7 @@
 //! The checker, the compiler, the lint, the suggestions for misspelt names and the page
 //! `docs/rules.md` read [`FUNCTIONS`]. A new function is one row there and its evaluator:
 //! ```text
-//! Function {
+//! RuleFunction {
 //!     name: "starts_with",
 //!     parameters: &[TEXT, Parameter { name: "prefix", ..TEXT }],
 //!     evaluator: Evaluator::Boolean(starts_with),
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// A function of the rule language.
-pub(crate) struct Function {
+pub(crate) struct RuleFunction {
     pub(crate) name: &'static str,
     pub(crate) parameters: &'static [Parameter],
     pub(crate) evaluator: Evaluator,
@@ -108,65 +108,65 @@ const TIME: Parameter = Parameter {
 const TEXT_IS_NOT_A_TIME: Option<&str> = Some("its text is not a time");
 
 /// Every function, in the order in which errors and the documentation list them.
-pub(crate) const FUNCTIONS: &[Function] = &[
-    Function {
+pub(crate) const FUNCTIONS: &[RuleFunction] = &[
+    RuleFunction {
         name: "regex_match",
         parameters: &[PATTERN, TEXT],
-        evaluator: Evaluator::Boolean(regex_match),
+        evaluator: Evaluator::Boolean(match_regex),
         null_where: Some("the text is not a pattern"),
         documentation: "whether the pattern matches the **whole** text; \
             [RE2 syntax](https://github.com/google/re2/wiki/Syntax), no look-around, no back-references",
     },
-    Function {
+    RuleFunction {
         name: "lowercase",
         parameters: &[TEXT],
-        evaluator: Evaluator::Text(lowercase),
+        evaluator: Evaluator::Text(to_lowercase),
         null_where: None,
         documentation: "the text in lower case",
     },
-    Function {
+    RuleFunction {
         name: "uppercase",
         parameters: &[TEXT],
-        evaluator: Evaluator::Text(uppercase),
+        evaluator: Evaluator::Text(to_uppercase),
         null_where: None,
         documentation: "the text in upper case",
     },
-    Function {
+    RuleFunction {
         name: "getcurrentdatetime",
         parameters: &[],
-        evaluator: Evaluator::Time(current_time),
+        evaluator: Evaluator::Time(read_current_time),
         null_where: None,
         documentation: "the time of the prediction",
     },
-    Function {
+    RuleFunction {
         name: "isbefore",
         parameters: &[TIME, TIME],
         evaluator: Evaluator::Boolean(is_before),
         null_where: TEXT_IS_NOT_A_TIME,
         documentation: "whether the first time is before the second",
     },
-    Function {
+    RuleFunction {
         name: "isafter",
         parameters: &[TIME, TIME],
         evaluator: Evaluator::Boolean(is_after),
         null_where: TEXT_IS_NOT_A_TIME,
         documentation: "whether the first time is after the second",
     },
-    Function {
+    RuleFunction {
         name: "getepochmilliseconds",
         parameters: &[TIME],
-        evaluator: Evaluator::Integer(epoch_milliseconds),
+        evaluator: Evaluator::Integer(to_epoch_milliseconds),
         null_where: TEXT_IS_NOT_A_TIME,
         documentation: "milliseconds since 1970-01-01T00:00:00Z",
     },
 ];
 
 /// The function with exactly this name.
-pub(crate) fn find_function(name: &str) -> Option<&'static Function> {
+pub(crate) fn find_function(name: &str) -> Option<&'static RuleFunction> {
     FUNCTIONS.iter().find(|function| function.name == name)
 }
 
-impl Function {
+impl RuleFunction {
     /// How a call is written: `isbefore(time, time)`.
     pub(crate) fn signature(&self) -> String {
         let names: Vec<_> = self.parameters.iter().map(|known| known.name).collect();
@@ -174,13 +174,13 @@ impl Function {
     }
 }
 
-fn regex_match(arguments: &Arguments<'_>) -> Option<bool> {
+fn match_regex(arguments: &Arguments<'_>) -> Option<bool> {
     let text = arguments.text(1)?;
     arguments.matches_pattern(0, &text)
 }
 
 /// Allocates only if a letter changes, or could.
-fn lowercase<'a>(arguments: &Arguments<'a>) -> Option<Cow<'a, str>> {
+fn to_lowercase<'a>(arguments: &Arguments<'a>) -> Option<Cow<'a, str>> {
     let text = arguments.text(0)?;
     let changes = |byte: u8| byte.is_ascii_uppercase() || !byte.is_ascii();
     Some(if text.bytes().any(changes) {
@@ -190,8 +190,8 @@ fn lowercase<'a>(arguments: &Arguments<'a>) -> Option<Cow<'a, str>> {
     })
 }
 
-/// As [`lowercase`].
-fn uppercase<'a>(arguments: &Arguments<'a>) -> Option<Cow<'a, str>> {
+/// As [`to_lowercase`].
+fn to_uppercase<'a>(arguments: &Arguments<'a>) -> Option<Cow<'a, str>> {
     let text = arguments.text(0)?;
     let changes = |byte: u8| byte.is_ascii_lowercase() || !byte.is_ascii();
     Some(if text.bytes().any(changes) {
@@ -201,7 +201,7 @@ fn uppercase<'a>(arguments: &Arguments<'a>) -> Option<Cow<'a, str>> {
     })
 }
 
-fn current_time(arguments: &Arguments<'_>) -> Option<i64> {
+fn read_current_time(arguments: &Arguments<'_>) -> Option<i64> {
     arguments.now_ms()
 }
 
@@ -213,7 +213,7 @@ fn is_after(arguments: &Arguments<'_>) -> Option<bool> {
     Some(arguments.time(0)? > arguments.time(1)?)
 }
 
-fn epoch_milliseconds(arguments: &Arguments<'_>) -> Option<i64> {
+fn to_epoch_milliseconds(arguments: &Arguments<'_>) -> Option<i64> {
     arguments.time(0)
 }
 
@@ -239,16 +239,16 @@ mod tests {
     use super::*;
     use crate::{
         facts::Facts,
-        ir::{Argument, Pattern, Text, Time},
+        ir::{Argument, RegexPattern, TextOperand, TimeOperand},
         lists::Lists,
     };
 
-    fn example(ty: ParameterType) -> Argument {
-        let text = Text::Constant("a".into());
+    fn example_argument(ty: ParameterType) -> Argument {
+        let text = TextOperand::Constant("a".into());
         match ty {
             ParameterType::Text => Argument::Text(text),
-            ParameterType::Pattern => Argument::Pattern(Pattern::Computed(text)),
-            ParameterType::Time => Argument::Time(Time::Constant(0)),
+            ParameterType::Pattern => Argument::Pattern(RegexPattern::Computed(text)),
+            ParameterType::Time => Argument::Time(TimeOperand::Constant(0)),
         }
     }
 
@@ -258,7 +258,7 @@ mod tests {
     fn evaluators_read_the_parameters_of_their_rows() {
         for function in FUNCTIONS {
             let types = function.parameters.iter().map(|parameter| parameter.ty);
-            let values: Vec<_> = types.map(example).collect();
+            let values: Vec<_> = types.map(example_argument).collect();
             let arguments = Arguments {
                 arguments: &values,
                 facts: Facts {

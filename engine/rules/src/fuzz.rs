@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::{Lists, MAX_CHARACTERS, Rule, Schema, Type, Value, Verdict, parse};
+use crate::{Lists, MAX_CHARACTERS, Rule, Schema, Type, Value, Verdict, parse_expression};
 
 const TYPES: [Type; 5] = [
     Type::String,
@@ -47,14 +47,14 @@ pub fn check_bytes(data: &[u8]) {
 }
 
 fn check_printing(text: &str) {
-    let Ok(expr) = parse(text) else {
+    let Ok(expr) = parse_expression(text) else {
         return;
     };
     for printed in [expr.to_string(), format!("{expr:#}")] {
         // Printing adds spaces and points, so the text may become too long.
         if printed.chars().count() <= MAX_CHARACTERS {
             assert!(
-                parse(&printed).is_ok_and(|again| again == expr),
+                parse_expression(&printed).is_ok_and(|again| again == expr),
                 "`{text}` as `{printed}`"
             );
         }

@@ -69,10 +69,10 @@ pub(crate) enum Op {
 pub(crate) enum Operand {
     Null,
     Test(Program),
-    Integer(Integer),
-    Float(Float),
-    Text(Text),
-    Time(Time),
+    Integer(IntegerOperand),
+    Float(FloatOperand),
+    Text(TextOperand),
+    Time(TimeOperand),
 }
 
 impl Operand {
@@ -90,32 +90,32 @@ impl Operand {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Integer {
+pub(crate) enum IntegerOperand {
     Slot(u32),
     Constant(i64),
-    Arithmetic(Arithmetic, Box<[Integer; 2]>),
+    Arithmetic(Arithmetic, Box<[IntegerOperand; 2]>),
     Call(FunctionCall<EvaluateInteger>),
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Float {
+pub(crate) enum FloatOperand {
     Slot(u32),
     Constant(f64),
-    Integer(Box<Integer>),
-    Arithmetic(Arithmetic, Box<[Float; 2]>),
+    Integer(Box<IntegerOperand>),
+    Arithmetic(Arithmetic, Box<[FloatOperand; 2]>),
 }
 
-impl From<Integer> for Float {
-    fn from(integer: Integer) -> Self {
+impl From<IntegerOperand> for FloatOperand {
+    fn from(integer: IntegerOperand) -> Self {
         match integer {
-            Integer::Constant(number) => Self::Constant(crate::lists::as_float(number)),
+            IntegerOperand::Constant(number) => Self::Constant(crate::lists::as_float(number)),
             other => Self::Integer(Box::new(other)),
         }
     }
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Text {
+pub(crate) enum TextOperand {
     Slot(u32),
     Constant(Arc<str>),
     Call(FunctionCall<EvaluateText>),
@@ -123,11 +123,11 @@ pub(crate) enum Text {
 
 /// A time, in milliseconds since 1970.
 #[derive(Clone, Debug)]
-pub(crate) enum Time {
+pub(crate) enum TimeOperand {
     Slot(u32),
     Constant(i64),
     /// A text of the event, parsed as a time for each event.
-    Parsed(Text),
+    Parsed(TextOperand),
     Call(FunctionCall<EvaluateTime>),
 }
 
@@ -135,12 +135,12 @@ pub(crate) enum Time {
 #[derive(Clone, Debug)]
 pub(crate) enum Condition {
     Known(bool),
-    Integers(Comparison, Integer, Integer),
-    Floats(Comparison, Float, Float),
-    Times(Comparison, Time, Time),
+    Integers(Comparison, IntegerOperand, IntegerOperand),
+    Floats(Comparison, FloatOperand, FloatOperand),
+    Times(Comparison, TimeOperand, TimeOperand),
     Texts {
         equal: bool,
-        sides: [Text; 2],
+        sides: [TextOperand; 2],
     },
     Tests {
         equal: bool,
@@ -150,7 +150,7 @@ pub(crate) enum Condition {
     Word {
         equal: bool,
         test: Program,
-        word: Text,
+        word: TextOperand,
     },
     Null {
         is: bool,
@@ -190,18 +190,18 @@ pub(crate) type EvaluateTime = fn(&Arguments<'_>) -> Option<i64>;
 /// An argument of a function call, of its parameter's type.
 #[derive(Clone, Debug)]
 pub(crate) enum Argument {
-    Text(Text),
-    Time(Time),
-    Pattern(Pattern),
+    Text(TextOperand),
+    Time(TimeOperand),
+    Pattern(RegexPattern),
 }
 
 /// A pattern of `regex_match`.
 #[derive(Clone, Debug)]
-pub(crate) enum Pattern {
+pub(crate) enum RegexPattern {
     /// Written in the rule.
     Compiled(Regex),
     /// Compiled for each event.
-    Computed(Text),
+    Computed(TextOperand),
 }
 
 /// The arguments of one call, as its evaluator reads them: each by its position in the

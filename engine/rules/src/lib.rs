@@ -2,10 +2,10 @@
 //! and evaluator.
 //!
 //! A rule goes through three stages:
-//! [`parse`] turns text into an [`Expr`] and knows only the syntax; [`Rule::new`] checks
-//! the expression against the variables and lists of a [`Schema`] and compiles it;
-//! [`Rule::evaluate`] runs the compiled rule on one event. Every error in a rule is found
-//! in the first two stages, so evaluation cannot fail.
+//! [`parse_expression`] turns text into an [`Expr`] and knows only the syntax;
+//! [`Rule::new`] checks the expression against the variables and lists of a [`Schema`] and
+//! compiles it; [`Rule::evaluate`] runs the compiled rule on one event. Every error in a
+//! rule is found in the first two stages, so evaluation cannot fail.
 //!
 //! A value can be missing, so a condition is true, false or unknown (three-valued logic):
 //! see [`Verdict`].
@@ -76,7 +76,7 @@ pub use error::{Errors, Problem, Span};
 pub use functions::describe_functions;
 pub use lint::Caution;
 pub use lists::{List, Lists, Normal};
-pub use parse::{MAX_CHARACTERS, MAX_DEPTH, parse};
+pub use parse::{MAX_CHARACTERS, MAX_DEPTH, parse_expression};
 pub use rule::{Rule, Verdict};
 pub use schema::Schema;
 pub use value::{InvalidValue, Type, UnknownType, Value};

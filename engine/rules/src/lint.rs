@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::{
-    ast::{Arithmetic, Call, Comparison, Expr, Kind, Literal},
+    ast::{Arithmetic, CallExpr, Comparison, Expr, ExprKind, Literal},
     error::Span,
     functions::find_function,
     schema::Schema,
@@ -60,9 +60,9 @@ impl<'a> Search<'a> {
 
     fn warn(&mut self, expr: &'a Expr) {
         let negation = match &expr.kind {
-            Kind::Not(_) => "!",
-            Kind::Compare(Comparison::NotEqual, _) => "!=",
-            Kind::In(_, membership) if membership.negated => "not in",
+            ExprKind::Not(_) => "!",
+            ExprKind::Compare(Comparison::NotEqual, _) => "!=",
+            ExprKind::In(_, membership) if membership.negated => "not in",
             _ => return,
         };
         let parts = expr.children();
@@ -84,19 +84,18 @@ impl<'a> Search<'a> {
             return None;
         }
         match &expr.kind {
-            Kind::Variable(name) if name.ends_with("_insightscore") => {
+            ExprKind::Variable(name) if name.ends_with("_insightscore") => {
                 let guarded = self.guarded.contains(&&**name);
                 (!guarded).then(|| format!("`${name}` is null where the model gave no score"))
             }
-            Kind::Arithmetic(operator @ (Arithmetic::Divide | Arithmetic::Remainder), sides)
-                if !is_nonzero(&sides[1]) =>
-            {
-                Some(format!(
-                    "`{}` is null where its divisor is 0",
-                    operator.symbol()
-                ))
-            }
-            Kind::Call(call) => self
+            ExprKind::Arithmetic(
+                operator @ (Arithmetic::Divide | Arithmetic::Remainder),
+                sides,
+            ) if !is_nonzero(&sides[1]) => Some(format!(
+                "`{}` is null where its divisor is 0",
+                operator.symbol()
+            )),
+            ExprKind::Call(call) => self
                 .call_null_reason(call)
                 .or_else(|| self.children_null_reason(expr)),
             _ => self.children_null_reason(expr),
@@ -110,7 +109,7 @@ impl<'a> Search<'a> {
 
     /// When a call can be null although its arguments are not: it parses a text that comes
     /// from the event.
-    fn call_null_reason(&self, call: &Call) -> Option<String> {
+    fn call_null_reason(&self, call: &CallExpr) -> Option<String> {
         let function = find_function(&call.function)?;
         let null_where = function.null_where?;
         let mut pairs = function.parameters.iter().zip(&call.arguments);
@@ -123,11 +122,11 @@ impl<'a> Search<'a> {
 
     fn is_text_of_event(&self, expr: &Expr) -> bool {
         match &expr.kind {
-            Kind::Variable(name) => self
+            ExprKind::Variable(name) => self
                 .schema
                 .slot(name)
                 .is_some_and(|slot| self.schema.variable(slot).1 == Type::String),
-            Kind::Call(call) => find_function(&call.function)
+            ExprKind::Call(call) => find_function(&call.function)
                 .is_some_and(|function| function.evaluator.result_type() == Type::String),
             _ => false,
         }
@@ -137,11 +136,11 @@ impl<'a> Search<'a> {
 /// The variables that a chain tests for null: `$a != null and …`, `$a == null or …`.
 fn guards(expr: &Expr) -> Vec<&str> {
     let (parts, test) = match &expr.kind {
-        Kind::And(parts) => (parts, Comparison::NotEqual),
-        Kind::Or(parts) => (parts, Comparison::Equal),
+        ExprKind::And(parts) => (parts, Comparison::NotEqual),
+        ExprKind::Or(parts) => (parts, Comparison::Equal),
         _ => return Vec::new(),
     };
-    let tested = |part: &'_ Expr| matches!(part.kind, Kind::Compare(order, _) if order == test);
+    let tested = |part: &'_ Expr| matches!(part.kind, ExprKind::Compare(order, _) if order == test);
     let parts = parts
         .iter()
         .filter(|part| is_null_test(part) && tested(part));
@@ -153,15 +152,15 @@ fn guards(expr: &Expr) -> Vec<&str> {
 
 fn variable(expr: &Expr) -> Option<&str> {
     match &expr.kind {
-        Kind::Variable(name) => Some(name),
+        ExprKind::Variable(name) => Some(name),
         _ => None,
     }
 }
 
 fn is_null_test(expr: &Expr) -> bool {
     match &expr.kind {
-        Kind::Compare(Comparison::Equal | Comparison::NotEqual, sides) => {
-            sides.iter().any(|side| side.kind == Kind::Null)
+        ExprKind::Compare(Comparison::Equal | Comparison::NotEqual, sides) => {
+            sides.iter().any(|side| side.kind == ExprKind::Null)
         }
         _ => false,
     }
@@ -169,8 +168,8 @@ fn is_null_test(expr: &Expr) -> bool {
 
 fn is_nonzero(expr: &Expr) -> bool {
     match expr.kind {
-        Kind::Literal(Literal::Integer(number)) => number != 0,
-        Kind::Literal(Literal::Float(number)) => number != 0.0,
+        ExprKind::Literal(Literal::Integer(number)) => number != 0,
+        ExprKind::Literal(Literal::Float(number)) => number != 0.0,
         _ => false,
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::{
-    ast::{Among, Arithmetic, Call, Comparison, Expr, Kind, Literal, Membership},
+    ast::{Arithmetic, CallExpr, Comparison, Expr, ExprKind, ListExpr, Literal, Membership},
     parse::{ADD, AND, COMPARE, MULTIPLY, NOT, OR},
     utc_time,
     value::Value,
@@ -36,23 +36,23 @@ impl Expr {
     fn kind(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let power = power(&self.kind);
         match &self.kind {
-            Kind::Null => f.write_str("null"),
-            Kind::Literal(literal) => literal.fmt(f),
-            Kind::Variable(name) => write!(f, "${name}"),
-            Kind::Not(inner) => {
+            ExprKind::Null => f.write_str("null"),
+            ExprKind::Literal(literal) => literal.fmt(f),
+            ExprKind::Variable(name) => write!(f, "${name}"),
+            ExprKind::Not(inner) => {
                 f.write_str("!")?;
                 inner.within(power, f)
             }
             // A group inside a chain of the same operator keeps its parentheses.
-            Kind::And(parts) => joined(parts, " and ", power + 1, f),
-            Kind::Or(parts) => joined(parts, " or ", power + 1, f),
-            Kind::Compare(comparison, sides) => binary(sides, comparison.symbol(), power, f),
-            Kind::Arithmetic(arithmetic, sides) => binary(sides, arithmetic.symbol(), power, f),
-            Kind::In(subject, membership) => {
+            ExprKind::And(parts) => joined(parts, " and ", power + 1, f),
+            ExprKind::Or(parts) => joined(parts, " or ", power + 1, f),
+            ExprKind::Compare(comparison, sides) => binary(sides, comparison.symbol(), power, f),
+            ExprKind::Arithmetic(arithmetic, sides) => binary(sides, arithmetic.symbol(), power, f),
+            ExprKind::In(subject, membership) => {
                 subject.within(power, f)?;
                 membership.fmt(f)
             }
-            Kind::Call(call) => call.fmt(f),
+            ExprKind::Call(call) => call.fmt(f),
         }
     }
 
@@ -65,15 +65,15 @@ impl Expr {
     }
 }
 
-fn power(kind: &Kind) -> u8 {
+fn power(kind: &ExprKind) -> u8 {
     match kind {
-        Kind::Or(_) => OR,
-        Kind::And(_) => AND,
-        Kind::Compare(..) | Kind::In(..) => COMPARE,
-        Kind::Arithmetic(Arithmetic::Add | Arithmetic::Subtract, _) => ADD,
-        Kind::Arithmetic(..) => MULTIPLY,
-        Kind::Not(_) => NOT,
-        Kind::Null | Kind::Literal(_) | Kind::Variable(_) | Kind::Call(_) => ATOM,
+        ExprKind::Or(_) => OR,
+        ExprKind::And(_) => AND,
+        ExprKind::Compare(..) | ExprKind::In(..) => COMPARE,
+        ExprKind::Arithmetic(Arithmetic::Add | Arithmetic::Subtract, _) => ADD,
+        ExprKind::Arithmetic(..) => MULTIPLY,
+        ExprKind::Not(_) => NOT,
+        ExprKind::Null | ExprKind::Literal(_) | ExprKind::Variable(_) | ExprKind::Call(_) => ATOM,
     }
 }
 
@@ -99,8 +99,8 @@ impl Display for Membership {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(if self.negated { " not in " } else { " in " })?;
         let items = match &self.list {
-            Among::Named(name, _) => return write!(f, "@{name}"),
-            Among::Inline(items) => items,
+            ListExpr::Named(name, _) => return write!(f, "@{name}"),
+            ListExpr::Inline(items) => items,
         };
         for (index, (item, _)) in items.iter().enumerate() {
             write!(f, "{}{item}", if index == 0 { "[" } else { ", " })?;
@@ -109,7 +109,7 @@ impl Display for Membership {
     }
 }
 
-impl Display for Call {
+impl Display for CallExpr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}(", self.function)?;
         joined(&self.arguments, ", ", OR, f)?;
@@ -194,13 +194,13 @@ impl Arithmetic {
 
 #[cfg(test)]
 mod tests {
-    use crate::parse;
+    use crate::parse_expression;
 
     #[track_caller]
     fn check(text: &str, want: &str) {
-        let expr = parse(text).unwrap();
+        let expr = parse_expression(text).unwrap();
         assert_eq!(expr.to_string(), want);
-        assert_eq!(parse(want).unwrap(), expr, "{text}");
+        assert_eq!(parse_expression(want).unwrap(), expr, "{text}");
     }
 
     #[test]

@@ -8,9 +8,9 @@ use proptest::prelude::*;
 
 use crate::{
     Lists, Rule, Schema, Type, Value, Verdict,
-    ast::{Among, Arithmetic, Comparison, Expr, Kind, Literal, Membership},
+    ast::{Arithmetic, Comparison, Expr, ExprKind, ListExpr, Literal, Membership},
     error::Span,
-    parse,
+    parse_expression,
 };
 
 const NAMES: [(&str, Type); 6] = [
@@ -26,12 +26,12 @@ fn schema() -> Schema {
     Schema::new(NAMES.map(|(name, ty)| (name.to_owned(), ty)), [])
 }
 
-fn at(kind: Kind) -> Expr {
+fn without_span(kind: ExprKind) -> Expr {
     Expr::new(kind, Span { start: 0, end: 0 })
 }
 
 fn variable(name: &str) -> Expr {
-    at(Kind::Variable(name.into()))
+    without_span(ExprKind::Variable(name.into()))
 }
 
 fn literal() -> impl Strategy<Value = Literal> {
@@ -70,15 +70,15 @@ fn operator() -> impl Strategy<Value = Arithmetic> {
 /// Any syntactically valid expression, whether or not its types fit.
 fn any_expr() -> impl Strategy<Value = Expr> {
     let list = prop_oneof![
-        "[a-z_]{1,8}".prop_map(|name| Among::Named(name.into(), Span { start: 0, end: 0 })),
+        "[a-z_]{1,8}".prop_map(|name| ListExpr::Named(name.into(), Span { start: 0, end: 0 })),
         prop::collection::vec(literal(), 1..4).prop_map(|items| {
             let span = Span { start: 0, end: 0 };
-            Among::Inline(items.into_iter().map(|item| (item, span)).collect())
+            ListExpr::Inline(items.into_iter().map(|item| (item, span)).collect())
         }),
     ];
     let leaf = prop_oneof![
-        Just(at(Kind::Null)),
-        literal().prop_map(|literal| at(Kind::Literal(literal))),
+        Just(without_span(ExprKind::Null)),
+        literal().prop_map(|literal| without_span(ExprKind::Literal(literal))),
         "[a-z_][a-z0-9_]{0,8}".prop_map(|name| variable(&name)),
     ];
     leaf.prop_recursive(6, 40, 4, move |inner| {
@@ -89,18 +89,20 @@ fn any_expr() -> impl Strategy<Value = Expr> {
         prop_oneof![
             inner
                 .clone()
-                .prop_map(|inner| at(Kind::Not(Box::new(inner)))),
-            many().prop_map(|parts| at(Kind::And(parts))),
-            many().prop_map(|parts| at(Kind::Or(parts))),
-            (comparison(), pair()).prop_map(|(order, sides)| at(Kind::Compare(order, sides))),
-            (operator(), pair()).prop_map(|(sign, sides)| at(Kind::Arithmetic(sign, sides))),
+                .prop_map(|inner| without_span(ExprKind::Not(Box::new(inner)))),
+            many().prop_map(|parts| without_span(ExprKind::And(parts))),
+            many().prop_map(|parts| without_span(ExprKind::Or(parts))),
+            (comparison(), pair())
+                .prop_map(|(order, sides)| without_span(ExprKind::Compare(order, sides))),
+            (operator(), pair())
+                .prop_map(|(sign, sides)| without_span(ExprKind::Arithmetic(sign, sides))),
             (inner.clone(), membership)
-                .prop_map(|(subject, list)| at(Kind::In(Box::new(subject), list))),
+                .prop_map(|(subject, list)| without_span(ExprKind::In(Box::new(subject), list))),
             (prop::sample::select(vec!["f", "regex_match"]), many()).prop_map(
                 |(function, arguments)| {
                     let name = Span { start: 0, end: 0 };
                     let function = function.into();
-                    at(Kind::Call(crate::ast::Call {
+                    without_span(ExprKind::Call(crate::ast::CallExpr {
                         function,
                         name,
                         arguments,
@@ -116,25 +118,25 @@ fn any_expr() -> impl Strategy<Value = Expr> {
 fn number() -> impl Strategy<Value = Expr> {
     let leaf = prop_oneof![
         prop::sample::select(vec!["i", "j", "f"]).prop_map(variable),
-        (-2_i64..3).prop_map(|number| at(Kind::Literal(Literal::Integer(number)))),
-        Just(at(Kind::Literal(Literal::Integer(i64::MAX)))),
-        Just(at(Kind::Literal(Literal::Float(0.5)))),
+        (-2_i64..3).prop_map(|number| without_span(ExprKind::Literal(Literal::Integer(number)))),
+        Just(without_span(ExprKind::Literal(Literal::Integer(i64::MAX)))),
+        Just(without_span(ExprKind::Literal(Literal::Float(0.5)))),
     ];
     leaf.prop_recursive(3, 12, 2, |inner| {
         (operator(), inner.clone(), inner)
-            .prop_map(|(sign, a, b)| at(Kind::Arithmetic(sign, Box::new([a, b]))))
+            .prop_map(|(sign, a, b)| without_span(ExprKind::Arithmetic(sign, Box::new([a, b]))))
     })
 }
 
 /// A valid rule for the schema of this file.
 fn condition() -> impl Strategy<Value = Expr> {
-    let null = || at(Kind::Null);
-    let text = |text: &str| at(Kind::Literal(Literal::Text(text.into())));
-    let compare = |order, a, b| at(Kind::Compare(order, Box::new([a, b])));
+    let null = || without_span(ExprKind::Null);
+    let text = |text: &str| without_span(ExprKind::Literal(Literal::Text(text.into())));
+    let compare = |order, a, b| without_span(ExprKind::Compare(order, Box::new([a, b])));
     let equality = || prop::sample::select(vec![Comparison::Equal, Comparison::NotEqual]);
     let items = |numbers: Vec<i64>| {
         let span = Span { start: 0, end: 0 };
-        Among::Inline(
+        ListExpr::Inline(
             numbers
                 .into_iter()
                 .map(|n| (Literal::Integer(n), span))
@@ -144,7 +146,8 @@ fn condition() -> impl Strategy<Value = Expr> {
     let leaf =
         prop_oneof![
             prop::sample::select(vec!["b", "c"]).prop_map(variable),
-            any::<bool>().prop_map(|truth| at(Kind::Literal(Literal::Boolean(truth)))),
+            any::<bool>()
+                .prop_map(|truth| without_span(ExprKind::Literal(Literal::Boolean(truth)))),
             (comparison(), number(), number()).prop_map(move |(order, a, b)| compare(order, a, b)),
             (equality(), prop::sample::select(vec!["x", "y"]))
                 .prop_map(move |(order, word)| compare(order, variable("s"), text(word))),
@@ -159,7 +162,7 @@ fn condition() -> impl Strategy<Value = Expr> {
                         negated,
                         list: items(numbers),
                     };
-                    at(Kind::In(Box::new(subject), membership))
+                    without_span(ExprKind::In(Box::new(subject), membership))
                 }),
         ];
     leaf.prop_recursive(5, 30, 3, move |inner| {
@@ -167,9 +170,9 @@ fn condition() -> impl Strategy<Value = Expr> {
         prop_oneof![
             inner
                 .clone()
-                .prop_map(|inner| at(Kind::Not(Box::new(inner)))),
-            many().prop_map(|parts| at(Kind::And(parts))),
-            many().prop_map(|parts| at(Kind::Or(parts))),
+                .prop_map(|inner| without_span(ExprKind::Not(Box::new(inner)))),
+            many().prop_map(|parts| without_span(ExprKind::And(parts))),
+            many().prop_map(|parts| without_span(ExprKind::Or(parts))),
             (equality(), inner.clone(), inner.clone())
                 .prop_map(move |(order, a, b)| compare(order, a, b)),
             (equality(), inner.clone()).prop_map(move |(order, a)| compare(order, a, null())),
@@ -218,25 +221,25 @@ fn evaluate_tree(expr: &Expr, row: &[Value]) -> Value {
         .map(|part| evaluate_tree(part, row))
         .collect();
     match (&expr.kind, parts.as_slice()) {
-        (Kind::Literal(Literal::Text(text)), _) => Value::String(text.clone()),
-        (Kind::Literal(Literal::Integer(number)), _) => Value::Integer(*number),
-        (Kind::Literal(Literal::Float(number)), _) => Value::Float(*number),
-        (Kind::Literal(Literal::Boolean(truth)), _) => Value::Boolean(*truth),
-        (Kind::Variable(name), _) => {
+        (ExprKind::Literal(Literal::Text(text)), _) => Value::String(text.clone()),
+        (ExprKind::Literal(Literal::Integer(number)), _) => Value::Integer(*number),
+        (ExprKind::Literal(Literal::Float(number)), _) => Value::Float(*number),
+        (ExprKind::Literal(Literal::Boolean(truth)), _) => Value::Boolean(*truth),
+        (ExprKind::Variable(name), _) => {
             let slot = NAMES.iter().position(|(known, _)| **known == **name);
             row[slot.unwrap()].clone()
         }
-        (Kind::Not(_), [Value::Boolean(truth)]) => Value::Boolean(!truth),
-        (Kind::And(_), parts) => join_conditions(parts, false),
-        (Kind::Or(_), parts) => join_conditions(parts, true),
-        (Kind::Compare(order, sides), [a, b]) => compare_values(*order, sides, a, b),
-        (Kind::Arithmetic(sign, _), [a, b]) => compute_arithmetic(*sign, a, b),
+        (ExprKind::Not(_), [Value::Boolean(truth)]) => Value::Boolean(!truth),
+        (ExprKind::And(_), parts) => join_conditions(parts, false),
+        (ExprKind::Or(_), parts) => join_conditions(parts, true),
+        (ExprKind::Compare(order, sides), [a, b]) => compare_values(*order, sides, a, b),
+        (ExprKind::Arithmetic(sign, _), [a, b]) => compute_arithmetic(*sign, a, b),
         (
-            Kind::In(
+            ExprKind::In(
                 _,
                 Membership {
                     negated,
-                    list: Among::Inline(items),
+                    list: ListExpr::Inline(items),
                 },
             ),
             [subject],
@@ -268,7 +271,7 @@ fn join_conditions(parts: &[Value], decisive: bool) -> Value {
 }
 
 fn compare_values(order: Comparison, sides: &[Expr; 2], a: &Value, b: &Value) -> Value {
-    let against_null = sides.iter().any(|side| side.kind == Kind::Null);
+    let against_null = sides.iter().any(|side| side.kind == ExprKind::Null);
     let ordering = match (a, b) {
         _ if against_null => {
             return Value::Boolean((a == b) == (order == Comparison::Equal));
@@ -327,7 +330,7 @@ proptest! {
     #[test]
     fn parsing_a_printed_expression_gives_it_back(expr in any_expr()) {
         for printed in [expr.to_string(), format!("{expr:#}")] {
-            prop_assert_eq!(&parse(&printed).unwrap(), &expr, "{}", printed);
+            prop_assert_eq!(&parse_expression(&printed).unwrap(), &expr, "{}", printed);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{
     ir::Program,
     lint::{Caution, cautions},
     lists::Lists,
-    parse::parse_all,
+    parse::parse_with_mistakes,
     print::AsLiteral,
     schema::Schema,
     value::Value,
@@ -47,7 +47,7 @@ impl From<Option<bool>> for Verdict {
 pub struct Rule {
     text: Box<str>,
     program: Program,
-    cautions: Vec<Caution>,
+    warnings: Vec<Caution>,
     /// Each use of a variable: its place in the text and its slot, left to right.
     places: Vec<(Span, u32)>,
     variables: Vec<Box<str>>,
@@ -61,7 +61,7 @@ impl Rule {
     /// If the text is not a valid rule for `schema`. [`Errors`] holds all its problems,
     /// except that a syntax error hides those that come after it.
     pub fn new(text: &str, schema: &Schema) -> Result<Self, Errors> {
-        let (expr, mut problems) = parse_all(text);
+        let (expr, mut problems) = parse_with_mistakes(text);
         let Some(expr) = expr else {
             return Err(Errors::new(text, problems));
         };
@@ -92,7 +92,7 @@ impl Rule {
         Self {
             text: text.into(),
             program,
-            cautions: cautions(expr, schema),
+            warnings: cautions(expr, schema),
             places: checked.variables,
             variables,
             lists: checked.lists,
@@ -157,7 +157,7 @@ impl Rule {
     /// A score gives no warning if the same `and` tests it with `!= null`, or the same `or`
     /// with `== null`.
     pub fn cautions(&self) -> Vec<Caution> {
-        self.cautions.clone()
+        self.warnings.clone()
     }
 }
 
