@@ -23,6 +23,7 @@ impl Program {
         Self::one(Op::Boolean { slot })
     }
 
+    /// A condition, as one of the instructions without an allocation if there is one for it.
     pub(crate) fn condition(condition: Condition) -> Self {
         Self::one(match condition {
             Condition::Integers(
@@ -244,6 +245,24 @@ impl Comparison {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::functions::find_function;
+
+    fn call_function(name: &str, arguments: Vec<Argument>) -> Operand {
+        let function = find_function(name).unwrap();
+        Operand::from_call(function.evaluator, arguments.into())
+    }
+
+    #[test]
+    fn a_call_is_constant_if_its_arguments_are_and_it_does_not_read_the_time() {
+        let text = Argument::Text(TextOperand::Constant("A".into()));
+        let lower = call_function("lowercase", vec![text]);
+        assert!(matches!(lower, Operand::Text(TextOperand::Constant(text)) if *text == *"a"));
+        let now = call_function("getcurrentdatetime", vec![]);
+        assert!(matches!(now, Operand::Time(TimeOperand::Call(_))));
+        let text = Argument::Text(TextOperand::Slot(0));
+        let lower = call_function("lowercase", vec![text]);
+        assert!(matches!(lower, Operand::Text(TextOperand::Call(_))));
+    }
 
     #[test]
     fn a_jump_lands_on_the_end_of_its_chain() {

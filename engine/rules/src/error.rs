@@ -85,7 +85,10 @@ impl Errors {
     pub fn messages(&self) -> Vec<String> {
         let sentence = |problem: &Problem| {
             let excerpt = LineExcerpt::of(problem.span, &self.text);
-            format!("at {}:{}: {}", excerpt.line, excerpt.column, problem.message)
+            format!(
+                "at {}:{}: {}",
+                excerpt.line, excerpt.column, problem.message
+            )
         };
         self.problems.iter().map(sentence).collect()
     }

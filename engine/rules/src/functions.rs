@@ -16,6 +16,8 @@
 //!     Some(text.starts_with(&*prefix))
 //! }
 //! ```
+//! Then `cargo test -p rules` prints the new table for `docs/rules.md`.
+//!
 //! Names are looked up when a rule is compiled; the compiled rule holds the evaluator
 //! itself.
 
