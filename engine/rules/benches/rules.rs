@@ -1,4 +1,4 @@
-//! How long does a rule take? `cargo bench -p rules`.
+//! Times of compiling and evaluating rules: `cargo bench -p rules`.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may stop on an error")]
 
@@ -32,7 +32,7 @@ fn schema() -> Schema {
     Schema::new(variables, ["blocked".to_owned()])
 }
 
-/// An order on which every condition of the rules is reached.
+/// An order for which every condition of the rules is evaluated.
 fn row() -> Vec<Value> {
     vec![
         Value::Float(950.0),
@@ -54,7 +54,7 @@ fn lists(elements: u32) -> Lists {
     lists
 }
 
-fn evaluate(c: &mut Criterion) {
+fn bench_evaluation(c: &mut Criterion) {
     let (schema, row, lists) = (schema(), row(), lists(10_000));
     for (name, text) in [
         ("typical", TYPICAL),
@@ -69,8 +69,8 @@ fn evaluate(c: &mut Criterion) {
     }
 }
 
-/// A long list must cost a rule no more than a microsecond over a short one.
-fn membership(c: &mut Criterion) {
+/// A long list may take at most one microsecond longer than a short one.
+fn bench_list_membership(c: &mut Criterion) {
     let (rule, row) = (Rule::new("$ip in @blocked", &schema()).unwrap(), row());
     for elements in [1, 100_000] {
         let lists = lists(elements);
@@ -80,7 +80,7 @@ fn membership(c: &mut Criterion) {
     }
 }
 
-fn thousand(c: &mut Criterion) {
+fn bench_thousand_rules(c: &mut Criterion) {
     let (schema, row, lists) = (schema(), row(), lists(10_000));
     let rule = |n: usize| {
         let text = [TYPICAL, LISTED][n % 2].replace("900", &(n % 950).to_string());
@@ -99,7 +99,7 @@ fn thousand(c: &mut Criterion) {
     });
 }
 
-fn compile(c: &mut Criterion) {
+fn bench_compilation(c: &mut Criterion) {
     let schema = schema();
     for (name, text) in [("typical", TYPICAL), ("pattern", PATTERN), ("age", AGE)] {
         c.bench_function(&format!("compile/{name}"), |b| {
@@ -108,7 +108,7 @@ fn compile(c: &mut Criterion) {
     }
 }
 
-fn with_values(c: &mut Criterion) {
+fn bench_with_values(c: &mut Criterion) {
     let (rule, row) = (Rule::new(TYPICAL, &schema()).unwrap(), row());
     c.bench_function("with_values/typical", |b| {
         b.iter(|| rule.with_values(black_box(&row)));
@@ -117,10 +117,10 @@ fn with_values(c: &mut Criterion) {
 
 criterion_group!(
     benches,
-    evaluate,
-    membership,
-    thousand,
-    compile,
-    with_values
+    bench_evaluation,
+    bench_list_membership,
+    bench_thousand_rules,
+    bench_compilation,
+    bench_with_values
 );
 criterion_main!(benches);

@@ -1,40 +1,42 @@
-//! What a rule says: the tree of its expression.
+//! The syntax tree of a rule.
 
 use std::sync::Arc;
 
 use crate::error::Span;
 
-/// A rule's expression as written: syntax only, nothing is known about its names.
+/// The expression of a rule as it is written. Its names are not looked up yet.
 ///
-/// `Display` prints it with the fewest parentheses, and parsing that gives an equal
-/// expression again; `{:#}` prints every group in parentheses. Two expressions are
-/// equal if they say the same, wherever they stood.
+/// `Display` prints it with as few parentheses as possible, and parsing that text gives
+/// an equal expression; `{:#}` prints every group in parentheses. Equality ignores where
+/// in the text the parts are.
 /// ```
-/// let expr = rules::parse("($a + 2 * 3 > 1) and not_a_function() # why")?;
+/// let expr = rules::parse_expression("($a + 2 * 3 > 1) and not_a_function() # why")?;
 /// assert_eq!(expr.to_string(), "$a + 2 * 3 > 1 and not_a_function()");
 /// assert_eq!(format!("{expr:#}"), "((($a + (2 * 3)) > 1) and not_a_function())");
 /// # Ok::<(), rules::Errors>(())
 /// ```
 #[derive(Clone)]
 pub struct Expr {
-    pub(crate) kind: Kind,
+    pub(crate) kind: ExprKind,
     pub(crate) span: Span,
     depth: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Kind {
+pub(crate) enum ExprKind {
     Null,
     Literal(Literal),
     Variable(Box<str>),
     Not(Box<Expr>),
-    /// Two or more conditions; a group in parentheses is one of them, not part of the chain.
+    /// Two or more conditions. A group in parentheses is one condition, even if it is
+    /// another `and`.
     And(Vec<Expr>),
+    /// As `And`.
     Or(Vec<Expr>),
     Compare(Comparison, Box<[Expr; 2]>),
     Arithmetic(Arithmetic, Box<[Expr; 2]>),
     In(Box<Expr>, Membership),
-    Call(Call),
+    Call(CallExpr),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -64,28 +66,29 @@ pub(crate) enum Arithmetic {
     Remainder,
 }
 
-/// The right side of `in`, and whether `not` stands before it.
+/// The right side of `in` or `not in`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Membership {
     pub(crate) negated: bool,
-    pub(crate) list: Among,
+    pub(crate) list: ListExpr,
 }
 
+/// The list on the right side of `in`.
 #[derive(Clone, Debug)]
-pub(crate) enum Among {
+pub(crate) enum ListExpr {
     Inline(Vec<(Literal, Span)>),
     Named(Box<str>, Span),
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Call {
+pub(crate) struct CallExpr {
     pub(crate) function: Box<str>,
     pub(crate) name: Span,
     pub(crate) arguments: Vec<Expr>,
 }
 
 impl Expr {
-    pub(crate) fn new(kind: Kind, span: Span) -> Self {
+    pub(crate) fn new(kind: ExprKind, span: Span) -> Self {
         let deepest = children(&kind)
             .iter()
             .map(|child| child.depth)
@@ -98,7 +101,7 @@ impl Expr {
         }
     }
 
-    /// How many nodes lie on the longest way down, itself included.
+    /// The number of nodes on the longest path from this one to a leaf, both included.
     pub(crate) fn depth(&self) -> usize {
         self.depth
     }
@@ -109,13 +112,13 @@ impl Expr {
     }
 }
 
-fn children(kind: &Kind) -> &[Expr] {
+fn children(kind: &ExprKind) -> &[Expr] {
     match kind {
-        Kind::Null | Kind::Literal(_) | Kind::Variable(_) => &[],
-        Kind::Not(inner) | Kind::In(inner, _) => std::slice::from_ref(inner),
-        Kind::And(parts) | Kind::Or(parts) => parts,
-        Kind::Compare(_, sides) | Kind::Arithmetic(_, sides) => &**sides,
-        Kind::Call(call) => &call.arguments,
+        ExprKind::Null | ExprKind::Literal(_) | ExprKind::Variable(_) => &[],
+        ExprKind::Not(inner) | ExprKind::In(inner, _) => std::slice::from_ref(inner),
+        ExprKind::And(parts) | ExprKind::Or(parts) => parts,
+        ExprKind::Compare(_, sides) | ExprKind::Arithmetic(_, sides) => &**sides,
+        ExprKind::Call(call) => &call.arguments,
     }
 }
 
@@ -125,7 +128,7 @@ impl PartialEq for Expr {
     }
 }
 
-impl PartialEq for Among {
+impl PartialEq for ListExpr {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Named(a, _), Self::Named(b, _)) => a == b,
@@ -138,7 +141,7 @@ impl PartialEq for Among {
     }
 }
 
-impl PartialEq for Call {
+impl PartialEq for CallExpr {
     fn eq(&self, other: &Self) -> bool {
         self.function == other.function && self.arguments == other.arguments
     }

@@ -1,58 +1,17 @@
-//! Which instructions does a condition become?
+//! Builds the intermediate representation of a rule, and computes its constant parts.
 
 use crate::{
-    ast::Comparison,
-    term::{Condition, Float, Integer, Text},
+    ast::{Arithmetic, Comparison, Literal},
+    eval::run,
+    facts::Facts,
+    functions::Evaluator,
+    ir::{
+        Argument, Condition, FloatOperand, FunctionCall, IntegerOperand, Op, Operand, Program,
+        RegexPattern, TextOperand, TimeOperand,
+    },
+    lists::Lists,
+    value::Type,
 };
-
-/// Instructions that leave one truth value behind.
-///
-/// Jumps are relative, so programs are joined by appending one to another.
-#[derive(Clone, Debug)]
-pub(crate) struct Program {
-    pub(crate) ops: Vec<Op>,
-}
-
-/// One instruction. It sets the current truth value, or combines it with what came
-/// before.
-///
-/// A chain of `and` is `Enter`, then each part followed by `And`, then `LeaveAnd`. Only
-/// one bit of a chain needs to be kept between parts: whether one of them was unknown.
-/// `And` leaves early on false, `Or` on true: no later part can change the result.
-#[derive(Clone, Debug)]
-pub(crate) enum Op {
-    /// The commonest conditions, on a slot and a constant.
-    Integer {
-        slot: u32,
-        order: Comparison,
-        than: i64,
-    },
-    Float {
-        slot: u32,
-        order: Comparison,
-        than: f64,
-    },
-    Text {
-        slot: u32,
-        equal: bool,
-        to: Box<str>,
-    },
-    Flag {
-        slot: u32,
-    },
-    /// Every other one.
-    Condition(Box<Condition>),
-    Not,
-    Enter,
-    And {
-        skip: u32,
-    },
-    Or {
-        skip: u32,
-    },
-    LeaveAnd,
-    LeaveOr,
-}
 
 impl Program {
     fn one(op: Op) -> Self {
@@ -60,24 +19,31 @@ impl Program {
     }
 
     /// A Boolean variable.
-    pub(crate) fn flag(slot: u32) -> Self {
-        Self::one(Op::Flag { slot })
+    pub(crate) fn boolean(slot: u32) -> Self {
+        Self::one(Op::Boolean { slot })
     }
 
+    /// A condition, as one of the instructions without an allocation if there is one for it.
     pub(crate) fn condition(condition: Condition) -> Self {
         Self::one(match condition {
-            Condition::Integers(order, Integer::Slot(slot), Integer::Constant(than)) => {
-                Op::Integer { slot, order, than }
+            Condition::Integers(
+                order,
+                IntegerOperand::Slot(slot),
+                IntegerOperand::Constant(than),
+            ) => Op::Integer { slot, order, than },
+            Condition::Integers(
+                order,
+                IntegerOperand::Constant(than),
+                IntegerOperand::Slot(slot),
+            ) => Op::Integer {
+                slot,
+                order: order.mirrored(),
+                than,
+            },
+            Condition::Floats(order, side, FloatOperand::Constant(than)) => {
+                float(order, side, than)
             }
-            Condition::Integers(order, Integer::Constant(than), Integer::Slot(slot)) => {
-                Op::Integer {
-                    slot,
-                    order: order.mirrored(),
-                    than,
-                }
-            }
-            Condition::Floats(order, side, Float::Constant(than)) => float(order, side, than),
-            Condition::Floats(order, Float::Constant(than), side) => {
+            Condition::Floats(order, FloatOperand::Constant(than), side) => {
                 float(order.mirrored(), side, than)
             }
             Condition::Texts { equal, sides } => texts(equal, sides),
@@ -90,12 +56,12 @@ impl Program {
         self
     }
 
-    /// All parts, of which there are two at least.
+    /// `and` of all parts, at least two.
     pub(crate) fn all(parts: Vec<Self>) -> Self {
         Self::chain(parts, |skip| Op::And { skip }, Op::LeaveAnd)
     }
 
-    /// Any part, of which there are two at least.
+    /// `or` of all parts, at least two.
     pub(crate) fn any(parts: Vec<Self>) -> Self {
         Self::chain(parts, |skip| Op::Or { skip }, Op::LeaveOr)
     }
@@ -106,8 +72,8 @@ impl Program {
         ops.push(Op::Enter);
         for part in parts {
             ops.extend(part.ops);
-            // `Enter` stands before the counted ones: this op has index `ops.len()`,
-            // and `leave` will have `size + 1`.
+            // `size` does not count `Enter`: this op has the index `ops.len()`, and `leave`
+            // will have `size + 1`.
             let skip = size.saturating_sub(ops.len());
             ops.push(between(u32::try_from(skip).unwrap_or(u32::MAX)));
         }
@@ -116,12 +82,13 @@ impl Program {
     }
 }
 
-/// Reads a slot of either number type as a float, so the type of the slot is moot.
-fn float(order: Comparison, side: Float, than: f64) -> Op {
+/// The instruction reads a slot of either number type as a float, so a conversion from
+/// INTEGER is not needed.
+fn float(order: Comparison, side: FloatOperand, than: f64) -> Op {
     let slot = match side {
-        Float::Slot(slot) => Some(slot),
-        Float::Integer(ref integer) => match **integer {
-            Integer::Slot(slot) => Some(slot),
+        FloatOperand::Slot(slot) => Some(slot),
+        FloatOperand::Integer(ref integer) => match **integer {
+            IntegerOperand::Slot(slot) => Some(slot),
             _ => None,
         },
         _ => None,
@@ -131,26 +98,139 @@ fn float(order: Comparison, side: Float, than: f64) -> Op {
         None => Op::Condition(Box::new(Condition::Floats(
             order,
             side,
-            Float::Constant(than),
+            FloatOperand::Constant(than),
         ))),
     }
 }
 
-fn texts(equal: bool, sides: [Text; 2]) -> Op {
+fn texts(equal: bool, sides: [TextOperand; 2]) -> Op {
     match sides {
-        [Text::Slot(slot), Text::Constant(to)] | [Text::Constant(to), Text::Slot(slot)] => {
-            Op::Text {
-                slot,
-                equal,
-                to: to.as_ref().into(),
-            }
-        }
+        [TextOperand::Slot(slot), TextOperand::Constant(to)]
+        | [TextOperand::Constant(to), TextOperand::Slot(slot)] => Op::Text {
+            slot,
+            equal,
+            to: to.as_ref().into(),
+        },
         sides => Op::Condition(Box::new(Condition::Texts { equal, sides })),
     }
 }
 
+impl Operand {
+    pub(crate) fn from_variable(slot: u32, ty: Type) -> Self {
+        match ty {
+            Type::String => Self::Text(TextOperand::Slot(slot)),
+            Type::Integer => Self::Integer(IntegerOperand::Slot(slot)),
+            Type::Float => Self::Float(FloatOperand::Slot(slot)),
+            Type::Boolean => Self::Test(Program::boolean(slot)),
+            Type::DateTime => Self::Time(TimeOperand::Slot(slot)),
+        }
+    }
+
+    pub(crate) fn from_literal(literal: &Literal) -> Self {
+        match literal {
+            Literal::Text(text) => Self::Text(TextOperand::Constant(text.clone())),
+            Literal::Integer(number) => Self::Integer(IntegerOperand::Constant(*number)),
+            Literal::Float(number) => Self::Float(FloatOperand::Constant(*number)),
+            Literal::Boolean(truth) => Self::Test(Program::condition(Condition::Known(*truth))),
+        }
+    }
+
+    /// A call of a function. If all its arguments are constant, it is computed now.
+    pub(crate) fn from_call(evaluator: Evaluator, arguments: Box<[Argument]>) -> Self {
+        let is_constant = arguments.iter().all(Argument::is_constant);
+        let call = match evaluator {
+            Evaluator::Boolean(evaluate) => {
+                let call = FunctionCall {
+                    evaluate,
+                    arguments,
+                };
+                Self::Test(Program::condition(Condition::Call(call)))
+            }
+            Evaluator::Integer(evaluate) => Self::Integer(IntegerOperand::Call(FunctionCall {
+                evaluate,
+                arguments,
+            })),
+            Evaluator::Text(evaluate) => Self::Text(TextOperand::Call(FunctionCall {
+                evaluate,
+                arguments,
+            })),
+            Evaluator::Time(evaluate) => Self::Time(TimeOperand::Call(FunctionCall {
+                evaluate,
+                arguments,
+            })),
+        };
+        let constant = if is_constant { call.constant() } else { None };
+        constant.unwrap_or(call)
+    }
+
+    /// The value without an event and without a time, as an operand. `None` if it is null.
+    fn constant(&self) -> Option<Self> {
+        let lists = Lists::default();
+        let facts = Facts {
+            row: &[],
+            lists: &lists,
+            now_ms: None,
+        };
+        Some(match self {
+            Self::Null => return None,
+            Self::Test(program) => {
+                let truth = run(&program.ops, &facts)?;
+                Self::Test(Program::condition(Condition::Known(truth)))
+            }
+            Self::Integer(integer) => {
+                Self::Integer(IntegerOperand::Constant(integer.value(&facts)?))
+            }
+            Self::Float(float) => Self::Float(FloatOperand::Constant(float.value(&facts)?)),
+            Self::Text(text) => Self::Text(TextOperand::Constant(text.value(&facts)?.into())),
+            Self::Time(time) => Self::Time(TimeOperand::Constant(time.value(&facts)?)),
+        })
+    }
+
+    /// A number as a float. `None` if it is not a number.
+    pub(crate) fn to_float(&self) -> Option<FloatOperand> {
+        match self {
+            Self::Float(float) => Some(float.clone()),
+            Self::Integer(integer) => Some(integer.clone().into()),
+            _ => None,
+        }
+    }
+}
+
+impl Argument {
+    fn is_constant(&self) -> bool {
+        matches!(
+            self,
+            Self::Text(TextOperand::Constant(_))
+                | Self::Time(TimeOperand::Constant(_))
+                | Self::Pattern(RegexPattern::Compiled(_))
+        )
+    }
+}
+
+impl IntegerOperand {
+    pub(crate) fn arithmetic(operator: Arithmetic, a: Self, b: Self) -> Self {
+        if let (Self::Constant(a), Self::Constant(b)) = (&a, &b)
+            && let Some(number) = operator.integers(*a, *b)
+        {
+            return Self::Constant(number);
+        }
+        Self::Arithmetic(operator, Box::new([a, b]))
+    }
+}
+
+impl FloatOperand {
+    pub(crate) fn arithmetic(operator: Arithmetic, a: Self, b: Self) -> Self {
+        if let (Self::Constant(a), Self::Constant(b)) = (&a, &b)
+            && let Some(number) = operator.floats(*a, *b)
+        {
+            return Self::Constant(number);
+        }
+        Self::Arithmetic(operator, Box::new([a, b]))
+    }
+}
+
 impl Comparison {
-    /// The comparison that says the same with its sides exchanged.
+    /// The comparison that means the same when its sides are swapped.
     fn mirrored(self) -> Self {
         match self {
             Self::Equal | Self::NotEqual => self,
@@ -165,17 +245,30 @@ impl Comparison {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::functions::find_function;
+
+    fn call_function(name: &str, arguments: Vec<Argument>) -> Operand {
+        let function = find_function(name).unwrap();
+        Operand::from_call(function.evaluator, arguments.into())
+    }
 
     #[test]
-    fn an_instruction_is_small() {
-        assert!(size_of::<Op>() <= 24);
+    fn a_call_is_constant_if_its_arguments_are_and_it_does_not_read_the_time() {
+        let text = Argument::Text(TextOperand::Constant("A".into()));
+        let lower = call_function("lowercase", vec![text]);
+        assert!(matches!(lower, Operand::Text(TextOperand::Constant(text)) if *text == *"a"));
+        let now = call_function("getcurrentdatetime", vec![]);
+        assert!(matches!(now, Operand::Time(TimeOperand::Call(_))));
+        let text = Argument::Text(TextOperand::Slot(0));
+        let lower = call_function("lowercase", vec![text]);
+        assert!(matches!(lower, Operand::Text(TextOperand::Call(_))));
     }
 
     #[test]
     fn a_jump_lands_on_the_end_of_its_chain() {
-        let flags = |slots: std::ops::Range<u32>| slots.map(Program::flag).collect();
-        let inner = Program::any(flags(0..2));
-        let outer = Program::all(vec![Program::flag(5), inner, Program::flag(6)]);
+        let booleans = |slots: std::ops::Range<u32>| slots.map(Program::boolean).collect();
+        let inner = Program::any(booleans(0..2));
+        let outer = Program::all(vec![Program::boolean(5), inner, Program::boolean(6)]);
         for (at, op) in outer.ops.iter().enumerate() {
             match op {
                 Op::And { skip } => {

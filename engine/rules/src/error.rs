@@ -1,13 +1,13 @@
-//! What is wrong with a rule, where, and what would be right.
+//! The errors of a rule: what is wrong, where, and how to correct it.
 
 use std::fmt;
 
-/// A part of a rule's text, in bytes: `start` is included, `end` is not.
+/// A part of a rule's text, as byte offsets: `start` is included, `end` is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
-    /// The first byte.
+    /// The offset of the first byte.
     pub start: usize,
-    /// One past the last byte.
+    /// The offset after the last byte.
     pub end: usize,
 }
 
@@ -20,19 +20,19 @@ impl Span {
         }
     }
 
-    /// The text it marks; empty if it marks none.
+    /// The marked part of `text`; empty if the span does not fit it.
     pub(crate) fn of(self, text: &str) -> &str {
         text.get(self.start..self.end).unwrap_or_default()
     }
 }
 
-/// One thing that is wrong with a rule.
+/// One error in a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Where in the text.
     pub span: Span,
-    /// What is wrong and what would be right: a lower-case fragment on one line, which
-    /// quotes no more of the rule than the token at fault.
+    /// What is wrong and how to correct it: one line that starts in lower case and quotes
+    /// only the wrong token of the rule.
     pub message: String,
 }
 
@@ -45,11 +45,11 @@ impl Problem {
     }
 }
 
-/// Everything that was found wrong with a rule: at least one problem, in text order.
+/// All errors of a rule: at least one, in text order.
 ///
 /// `Display` shows each problem under the line it is in:
 /// ```
-/// let error = rules::parse("$amount > 100 & $country = \"US\"").unwrap_err();
+/// let error = rules::parse_expression("$amount > 100 & $country = \"US\"").unwrap_err();
 /// assert_eq!(error.to_string(), "\
 /// `&` is not an operator; write `and`
 /// 1 | $amount > 100 & $country = \"US\"
@@ -80,12 +80,15 @@ impl Errors {
         &self.problems
     }
 
-    /// One sentence a problem, each beginning with its line and column:
+    /// One message for each problem, which starts with its line and column:
     /// ``at 1:5: there is no variable `$scor`; did you mean `$score`?``
     pub fn messages(&self) -> Vec<String> {
         let sentence = |problem: &Problem| {
-            let place = Place::of(problem.span, &self.text);
-            format!("at {}:{}: {}", place.line, place.column, problem.message)
+            let excerpt = LineExcerpt::of(problem.span, &self.text);
+            format!(
+                "at {}:{}: {}",
+                excerpt.line, excerpt.column, problem.message
+            )
         };
         self.problems.iter().map(sentence).collect()
     }
@@ -98,24 +101,25 @@ impl fmt::Display for Errors {
                 writeln!(f)?;
             }
             writeln!(f, "{}", problem.message)?;
-            Place::of(problem.span, &self.text).underline(f)?;
+            LineExcerpt::of(problem.span, &self.text).underline(f)?;
         }
         Ok(())
     }
 }
 
-/// How many characters of a long line are shown before the marked part, and after.
+/// How many characters of a long line are shown before and after the marked part.
 const CONTEXT: usize = 60;
 
-/// A span as a reader sees it: in a line, counted in characters from 1.
-struct Place<'a> {
+/// The line of a span, and the position of the span in it: line and column are counted
+/// from 1, in characters.
+struct LineExcerpt<'a> {
     line: usize,
     column: usize,
     width: usize,
     text: &'a str,
 }
 
-impl<'a> Place<'a> {
+impl<'a> LineExcerpt<'a> {
     fn of(span: Span, text: &'a str) -> Self {
         let before = text.get(..span.start).unwrap_or(text);
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -136,7 +140,7 @@ impl<'a> Place<'a> {
         let shown = self.column - 1 - hidden + width + CONTEXT;
         let ellipsis = |cut: bool| if cut { "…" } else { "" };
         let end = hidden + shown < self.text.chars().count();
-        // A tab would move the caret line, which has none.
+        // A tab would be wider than one column, and the carets would stand in the wrong place.
         let text: String = self
             .text
             .chars()
@@ -157,7 +161,7 @@ fn plain(c: char) -> char {
     if c.is_control() { ' ' } else { c }
 }
 
-/// `text` cut to a length that fits in a sentence.
+/// The first 40 characters of `text`, with `…` if it is longer.
 pub(crate) fn clip(text: &str) -> String {
     const LONGEST: usize = 40;
     let short: String = text.chars().take(LONGEST).map(plain).collect();

@@ -1,72 +1,24 @@
-//! Is a compiled condition true of an event?
+//! Evaluates a compiled rule on one event.
 
 use std::borrow::Cow;
 
 use crate::{
     ast::{Arithmetic, Comparison},
-    compile::Op,
-    lists::{List, Lists, as_float},
-    pattern,
-    term::{Condition, Float, Integer, Source, Term, Text, Time},
-    time,
-    value::{Value, word},
+    facts::Facts,
+    ir::{
+        Argument, Arguments, Condition, FloatOperand, FunctionCall, IntegerOperand, ListSource, Op,
+        Operand, RegexPattern, TextOperand, TimeOperand,
+    },
+    lists::{List, as_float},
+    pattern, utc_time,
+    value::word,
 };
 
-/// What a rule is evaluated on.
-#[derive(Clone, Copy)]
-pub(crate) struct Facts<'a> {
-    pub(crate) row: &'a [Value],
-    pub(crate) lists: &'a Lists,
-    pub(crate) now_ms: i64,
-}
-
-impl<'a> Facts<'a> {
-    fn value(&self, slot: u32) -> &'a Value {
-        const MISSING: &Value = &Value::Null;
-        self.row.get(slot as usize).unwrap_or(MISSING)
-    }
-
-    fn float(&self, slot: u32) -> Option<f64> {
-        match self.value(slot) {
-            Value::Float(number) => Some(*number),
-            Value::Integer(number) => Some(as_float(*number)),
-            _ => None,
-        }
-    }
-
-    fn integer(&self, slot: u32) -> Option<i64> {
-        match self.value(slot) {
-            Value::Integer(number) => Some(*number),
-            _ => None,
-        }
-    }
-
-    fn text(&self, slot: u32) -> Option<&'a str> {
-        match self.value(slot) {
-            Value::String(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    fn flag(&self, slot: u32) -> Option<bool> {
-        match self.value(slot) {
-            Value::Boolean(boolean) => Some(*boolean),
-            _ => None,
-        }
-    }
-
-    fn time(&self, slot: u32) -> Option<i64> {
-        match self.value(slot) {
-            Value::DateTime(millis) => Some(*millis),
-            _ => None,
-        }
-    }
-}
-
-/// Runs a program; `None` is unknown.
+/// Runs a program. `None` means unknown.
 ///
 /// The lowest bit of `unknowns` says whether a part of the innermost chain was unknown;
-/// each chain around it has the next higher bit. Rules nest less deep than it has bits.
+/// each chain around it has the next higher bit. It has enough bits, because the nesting
+/// of rules is limited.
 pub(crate) fn run(ops: &[Op], facts: &Facts<'_>) -> Option<bool> {
     let mut truth = None;
     let mut unknowns = 0_u64;
@@ -85,7 +37,7 @@ pub(crate) fn run(ops: &[Op], facts: &Facts<'_>) -> Option<bool> {
             Op::Text { slot, equal, to } => {
                 truth = facts.text(*slot).map(|text| (*text == **to) == *equal);
             }
-            Op::Flag { slot } => truth = facts.flag(*slot),
+            Op::Boolean { slot } => truth = facts.boolean(*slot),
             Op::Condition(condition) => truth = condition.truth(facts),
             Op::Not => truth = truth.map(|truth| !truth),
             Op::Enter => unknowns <<= 1,
@@ -106,7 +58,7 @@ pub(crate) fn run(ops: &[Op], facts: &Facts<'_>) -> Option<bool> {
     truth
 }
 
-/// Ends a chain: `decisive` is the value that settles it, whatever the other parts are.
+/// Ends a chain. One part with the value `decisive` decides it, whatever the others are.
 fn leave(last: Option<bool>, decisive: bool, unknowns: &mut u64) -> Option<bool> {
     let unknown = *unknowns & 1 == 1;
     *unknowns >>= 1;
@@ -142,20 +94,18 @@ impl Condition {
                 let truth = run(&test.ops, facts)?;
                 Some((word(&text.value(facts)?) == Some(truth)) == *equal)
             }
-            Self::Null { is, term } => Some(term.is_null(facts) == *is),
-            Self::In { inside, term, list } => {
-                Some(term.is_in(list.list(facts)?, facts)? == *inside)
-            }
-            Self::Matches { pattern, subject } => Some(pattern.is_match(&subject.value(facts)?)),
-            Self::MatchesComputed { pattern, subject } => {
-                let subject = subject.value(facts)?;
-                Some(pattern::computed(&pattern.value(facts)?)?.is_match(&subject))
-            }
+            Self::Null { is, operand } => Some(operand.is_null(facts) == *is),
+            Self::In {
+                inside,
+                operand,
+                list,
+            } => Some(operand.is_in(list.list(facts)?, facts)? == *inside),
+            Self::Call(call) => (call.evaluate)(&call.arguments(facts)),
         }
     }
 }
 
-impl Term {
+impl Operand {
     fn is_null(&self, facts: &Facts<'_>) -> bool {
         match self {
             Self::Null => true,
@@ -179,9 +129,9 @@ impl Term {
     }
 }
 
-impl Source {
-    /// A list that should exist and does not is unknown, never empty: a rule on it must
-    /// not pass every event in silence.
+impl ListSource {
+    /// A list that does not exist makes its test unknown. It does not count as empty: a rule
+    /// that uses it must not silently let every event pass.
     fn list<'a>(&'a self, facts: &Facts<'a>) -> Option<&'a List> {
         match self {
             Self::Inline(list) => Some(list),
@@ -190,7 +140,7 @@ impl Source {
     }
 }
 
-impl Integer {
+impl IntegerOperand {
     pub(crate) fn value(&self, facts: &Facts<'_>) -> Option<i64> {
         match self {
             Self::Slot(slot) => facts.integer(*slot),
@@ -198,12 +148,12 @@ impl Integer {
             Self::Arithmetic(operator, sides) => {
                 operator.integers(sides[0].value(facts)?, sides[1].value(facts)?)
             }
-            Self::EpochMillis(time) => time.value(facts),
+            Self::Call(call) => (call.evaluate)(&call.arguments(facts)),
         }
     }
 }
 
-impl Float {
+impl FloatOperand {
     pub(crate) fn value(&self, facts: &Facts<'_>) -> Option<f64> {
         match self {
             Self::Slot(slot) => facts.float(*slot),
@@ -216,50 +166,75 @@ impl Float {
     }
 }
 
-impl Text {
+impl TextOperand {
     pub(crate) fn value<'a>(&'a self, facts: &Facts<'a>) -> Option<Cow<'a, str>> {
         match self {
             Self::Slot(slot) => facts.text(*slot).map(Cow::Borrowed),
             Self::Constant(text) => Some(Cow::Borrowed(text)),
-            Self::Lowercase(text) => text.value(facts).map(lowercase),
-            Self::Uppercase(text) => text.value(facts).map(uppercase),
+            Self::Call(call) => (call.evaluate)(&call.arguments(facts)),
         }
     }
 }
 
-/// Allocates only if a letter changes, or could.
-pub(crate) fn lowercase(text: Cow<'_, str>) -> Cow<'_, str> {
-    let changes = |byte: u8| byte.is_ascii_uppercase() || !byte.is_ascii();
-    if text.bytes().any(changes) {
-        Cow::Owned(text.to_lowercase())
-    } else {
-        text
-    }
-}
-
-/// As [`lowercase`].
-pub(crate) fn uppercase(text: Cow<'_, str>) -> Cow<'_, str> {
-    let changes = |byte: u8| byte.is_ascii_lowercase() || !byte.is_ascii();
-    if text.bytes().any(changes) {
-        Cow::Owned(text.to_uppercase())
-    } else {
-        text
-    }
-}
-
-impl Time {
+impl TimeOperand {
     pub(crate) fn value(&self, facts: &Facts<'_>) -> Option<i64> {
         match self {
             Self::Slot(slot) => facts.time(*slot),
             Self::Constant(millis) => Some(*millis),
-            Self::Now => Some(facts.now_ms),
-            Self::Read(text) => time::parse(&text.value(facts)?),
+            Self::Parsed(text) => utc_time::parse(&text.value(facts)?),
+            Self::Call(call) => (call.evaluate)(&call.arguments(facts)),
         }
     }
 }
 
+impl<F> FunctionCall<F> {
+    fn arguments<'a>(&'a self, facts: &Facts<'a>) -> Arguments<'a> {
+        Arguments {
+            arguments: &self.arguments,
+            facts: *facts,
+        }
+    }
+}
+
+/// What the evaluators of functions read. An argument is `None` if it is null. It is also
+/// `None` if the table gives it another type; a test beside the table excludes that.
+impl<'a> Arguments<'a> {
+    pub(crate) fn text(&self, position: usize) -> Option<Cow<'a, str>> {
+        match self.arguments.get(position)? {
+            Argument::Text(text) => text.value(&self.facts),
+            _ => None,
+        }
+    }
+
+    /// In milliseconds since 1970.
+    pub(crate) fn time(&self, position: usize) -> Option<i64> {
+        match self.arguments.get(position)? {
+            Argument::Time(time) => time.value(&self.facts),
+            _ => None,
+        }
+    }
+
+    /// Whether the pattern matches all of `text`.
+    pub(crate) fn matches_pattern(&self, position: usize, text: &str) -> Option<bool> {
+        let Argument::Pattern(pattern) = self.arguments.get(position)? else {
+            return None;
+        };
+        match pattern {
+            RegexPattern::Compiled(regex) => Some(regex.is_match(text)),
+            RegexPattern::Computed(pattern) => {
+                Some(pattern::computed(&pattern.value(&self.facts)?)?.is_match(text))
+            }
+        }
+    }
+
+    /// The time of the evaluation, in milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> Option<i64> {
+        self.facts.now_ms
+    }
+}
+
 impl Comparison {
-    /// Whether `a` stands to `b` as this says. Numbers here are never NaN.
+    /// Whether the comparison is true. Numbers are never NaN here.
     #[inline]
     fn holds<T: PartialOrd>(self, a: &T, b: &T) -> bool {
         match self {
@@ -274,20 +249,20 @@ impl Comparison {
 }
 
 impl Arithmetic {
-    /// Nothing on overflow and on division by zero.
+    /// `None` on overflow and on division by zero.
     pub(crate) fn integers(self, a: i64, b: i64) -> Option<i64> {
         match self {
             Self::Add => a.checked_add(b),
             Self::Subtract => a.checked_sub(b),
             Self::Multiply => a.checked_mul(b),
-            // Not reached: the quotient of two whole numbers is a float.
+            // Not reached: the quotient of two integers is a float.
             Self::Divide => a.checked_div(b),
-            // The smallest number by -1 leaves 0, though its quotient overflows.
+            // The remainder of the smallest number by -1 is 0, although the quotient overflows.
             Self::Remainder => (b != 0).then(|| a.wrapping_rem(b)),
         }
     }
 
-    /// As [`Arithmetic::integers`]: the result is finite or nothing.
+    /// `None` if the result is not finite: on overflow and on division by zero.
     pub(crate) fn floats(self, a: f64, b: f64) -> Option<f64> {
         let result = match self {
             Self::Add => a + b,

@@ -1,8 +1,8 @@
-//! What must hold for any bytes at all. Shared by the tests and the fuzz target.
+//! Properties that hold for any bytes. The tests and the fuzz target check them.
 
 use std::sync::LazyLock;
 
-use crate::{Lists, MAX_CHARACTERS, Rule, Schema, Type, Value, Verdict, parse};
+use crate::{Lists, MAX_CHARACTERS, Rule, Schema, Type, Value, Verdict, parse_expression};
 
 const TYPES: [Type; 5] = [
     Type::String,
@@ -12,7 +12,7 @@ const TYPES: [Type; 5] = [
     Type::DateTime,
 ];
 
-/// Variables of each type under short names, so that random rules often fit.
+/// Variables of each type with short names, so that random rules are often valid.
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     let names = ["s", "i", "f", "b", "d"].into_iter().map(str::to_owned);
     let more = [
@@ -27,44 +27,44 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     )
 });
 
-/// Takes the bytes as a rule and as values. Must not panic, whatever they are.
+/// Uses the bytes as a rule and as values. No input may cause a panic.
 ///
 /// # Panics
-/// If printing a rule and parsing it again gives another rule, or if a rule does not
-/// give the same verdict again.
-pub fn run(data: &[u8]) {
+/// If printing a rule and parsing the result gives another rule, or if a second evaluation
+/// gives another verdict.
+pub fn check_bytes(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     for ty in TYPES {
         let _ = Value::parse(ty, &text);
     }
-    reprint(&text);
+    check_printing(&text);
     match Rule::new(&text, &SCHEMA) {
-        Ok(rule) => evaluate(&rule, &text),
+        Ok(rule) => check_evaluation(&rule, &text),
         Err(errors) => {
             let _ = (errors.to_string(), errors.messages());
         }
     }
 }
 
-fn reprint(text: &str) {
-    let Ok(expr) = parse(text) else {
+fn check_printing(text: &str) {
+    let Ok(expr) = parse_expression(text) else {
         return;
     };
     for printed in [expr.to_string(), format!("{expr:#}")] {
-        // Spaces and points are added when printing, so the text may grow too long.
+        // Printing adds spaces and points, so the text may become too long.
         if printed.chars().count() <= MAX_CHARACTERS {
             assert!(
-                parse(&printed).is_ok_and(|again| again == expr),
+                parse_expression(&printed).is_ok_and(|again| again == expr),
                 "`{text}` as `{printed}`"
             );
         }
     }
 }
 
-fn evaluate(rule: &Rule, text: &str) {
+fn check_evaluation(rule: &Rule, text: &str) {
     let mut lists = Lists::default();
     lists.insert("l", text.split_whitespace());
-    for row in rows(text) {
+    for row in build_rows(text) {
         let verdict = rule.evaluate(&row, &lists, 0);
         assert_eq!(verdict, rule.evaluate(&row, &lists, 0), "`{text}`");
         let _ = rule.with_values(&row);
@@ -77,7 +77,7 @@ fn evaluate(rule: &Rule, text: &str) {
     );
 }
 
-fn rows(text: &str) -> [Vec<Value>; 3] {
+fn build_rows(text: &str) -> [Vec<Value>; 3] {
     let row = |text: &str, integer: i64, float: f64| {
         let text = Value::String(text.into());
         let float = Value::Float(float);

@@ -1,4 +1,4 @@
-//! Which tokens is a rule made of?
+//! Splits the text of a rule into tokens.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ pub(crate) enum Token {
     Variable,
     /// `@name`
     List,
-    /// `"text"`, with its escapes resolved.
+    /// `"text"`, after its escapes are resolved.
     Text(Arc<str>),
     /// `100` or `100.0`, without a sign.
     Number,
-    /// A name without a sign: a function, or a slip.
+    /// A name without `$` or `@`: a function, or a mistake.
     Word,
     /// An operator, a keyword, a bracket or a comma.
     Symbol(&'static str),
@@ -29,12 +29,12 @@ pub(crate) struct Lexeme {
 
 const KEYWORDS: &[&str] = &["and", "or", "in", "not", "null", "true", "false"];
 
-/// Longest first, so that `<=` is not `<`.
+/// Longest first, so that `<=` is not read as `<`.
 const SYMBOLS: &[&str] = &[
     "==", "!=", "<=", ">=", "<", ">", "!", "+", "-", "*", "/", "%", "(", ")", "[", "]", ",",
 ];
 
-/// What people write who know another language, longest first, and what it means here.
+/// Operators of other languages, longest first, each with the operator to write here.
 const SLIPS: &[(&str, &str)] = &[
     ("===", "=="),
     ("!==", "!="),
@@ -49,8 +49,8 @@ const SLIPS: &[(&str, &str)] = &[
 
 /// Splits `text` into tokens, the last of which is [`Token::End`].
 ///
-/// A slip whose meaning is clear is read as what was meant, and reported all the same,
-/// so that one look finds all problems of a rule.
+/// A mistake whose meaning is clear is reported and read as what was meant, so that the
+/// other errors of the rule are found too.
 pub(crate) fn lex(text: &str, problems: &mut Vec<Problem>) -> Vec<Lexeme> {
     let mut lexer = Lexer {
         text,
@@ -113,7 +113,7 @@ impl<'a> Lexer<'a> {
         self.problems.push(Problem::new(span, message));
     }
 
-    /// The next token, or nothing if what stood there was no token.
+    /// The next token. `None` if there was none: the text is skipped and reported.
     fn token(&mut self) -> Option<Token> {
         let Some(first) = self.peek() else {
             return Some(Token::End);
@@ -144,7 +144,7 @@ impl<'a> Lexer<'a> {
         Some(token)
     }
 
-    /// A string ends on its line, so that a forgotten quote does not swallow the rule.
+    /// A string ends on its line, so that a missing quote does not hide the rest of the rule.
     fn text(&mut self) -> Option<Token> {
         let start = self.at;
         self.at += 1;
@@ -254,8 +254,8 @@ fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// `\"` is a quote and `\\` a backslash. Any other backslash stays, for the documented
-/// patterns are written so: `"\."`, `".*\+1"`.
+/// `\"` is a quote and `\\` a backslash. Any other backslash is kept, because the
+/// documented patterns are written so: `"\."`, `".*\+1"`.
 fn unescape(inner: &str) -> Arc<str> {
     if !inner.contains('\\') {
         return inner.into();

@@ -1,15 +1,23 @@
-//! The rule language of Amazon Fraud Detector (`DETECTORPL`): text, checked rule, verdict.
+//! The rule language of Amazon Fraud Detector (`DETECTORPL`): parser, checker, compiler
+//! and evaluator.
 //!
-//! A rule goes through three stages, each with its own type:
-//! [`parse`] turns text into an [`Expr`] and knows only syntax; [`Rule::new`] checks
-//! the expression against the variables and lists of a [`Schema`] and compiles it;
-//! [`Rule::evaluate`] runs the compiled rule on one event. Everything that can be
-//! wrong with a rule is found in the first two stages, so evaluation cannot fail.
+//! A rule goes through three stages:
+//! [`parse_expression`] turns text into an [`Expr`] and knows only the syntax;
+//! [`Rule::new`] checks the expression against the variables and lists of a [`Schema`] and
+//! compiles it; [`Rule::evaluate`] runs the compiled rule on one event. Every error in a
+//! rule is found in the first two stages, so evaluation cannot fail.
 //!
-//! A value can be missing, so conditions are true, false or unknown (Kleene's logic):
+//! A value can be missing, so a condition is true, false or unknown (three-valued logic):
 //! see [`Verdict`].
 //!
-//! The crate does no I/O and reads no clock: the time is an argument.
+//! The crate does no I/O and does not read the clock: the time is an argument.
+//!
+//! | stage | modules |
+//! |---|---|
+//! | text to expression | `lex`, `parse`, `ast`; back to text: `print` |
+//! | expression to rule | `check`, `compile`, `ir`, `pattern`; warnings: `lint` |
+//! | rule to verdict | `eval`, `facts`, `lists` |
+//! | used by all | `functions` (the table of functions), `schema`, `value`, `utc_time`, `error`, `suggest` |
 //!
 //! ```
 //! use rules::{Lists, Rule, Schema, Type, Value, Verdict};
@@ -43,28 +51,32 @@ mod lex;
 mod parse;
 mod print;
 
-mod caution;
 mod check;
 mod compile;
+mod functions;
+mod ir;
+mod lint;
 mod pattern;
-mod term;
 mod thresholds;
-mod time;
+mod utc_time;
 
 mod eval;
+mod facts;
 mod lists;
 mod rule;
 
 #[doc(hidden)]
 pub mod fuzz;
 #[cfg(test)]
-mod laws;
+mod properties;
 
 pub use ast::Expr;
-pub use caution::Caution;
+pub use check::MAX_LISTS;
 pub use error::{Errors, Problem, Span};
+pub use functions::describe_functions;
+pub use lint::Caution;
 pub use lists::{List, Lists, Normal};
-pub use parse::{MAX_CHARACTERS, MAX_DEPTH, parse};
-pub use rule::{MAX_LISTS, Rule, Verdict};
+pub use parse::{MAX_CHARACTERS, MAX_DEPTH, parse_expression};
+pub use rule::{Rule, Verdict};
 pub use schema::Schema;
 pub use value::{InvalidValue, Type, UnknownType, Value};

@@ -1,21 +1,21 @@
-//! What is in a list?
+//! Lists of values, and whether a value is in one.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::{time, value::word};
+use crate::{utc_time, value::word};
 
-/// All lists, by name. A clone shares them.
+/// All lists, by name. A clone shares them until one of the two is changed.
 #[derive(Clone, Debug, Default)]
 pub struct Lists {
     by_name: Arc<FxHashMap<Box<str>, Arc<List>>>,
 }
 
 impl Lists {
-    /// Sets the list `name` (without `@`) to `values`, in place of what it held.
-    /// Clones made before keep what they had.
+    /// Sets the list `name` (without `@`) to `values` and drops its old values.
+    /// Earlier clones keep the old values.
     pub fn insert(
         &mut self,
         name: impl Into<Box<str>>,
@@ -25,37 +25,37 @@ impl Lists {
         Arc::make_mut(&mut self.by_name).insert(name.into(), list);
     }
 
-    /// Sets the list `name` to one that exists already, without copying it.
+    /// Sets the list `name` (without `@`) to an existing list, without copying it.
     pub fn share(&mut self, name: impl Into<Box<str>>, list: Arc<List>) {
         Arc::make_mut(&mut self.by_name).insert(name.into(), list);
     }
 
-    /// The list `name`, if there is one.
+    /// The list `name` (without `@`), if there is one.
     pub fn get(&self, name: &str) -> Option<&Arc<List>> {
         self.by_name.get(name)
     }
 
-    /// How many lists there are.
+    /// The number of lists.
     pub fn len(&self) -> usize {
         self.by_name.len()
     }
 
-    /// Whether there is no list at all.
+    /// Whether there is no list.
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty()
     }
 }
 
-/// Gives a text the one spelling by which it is compared.
+/// Normalizes a text before it is compared, for example to lower case.
 pub type Normal = fn(&str) -> Cow<'_, str>;
 
 /// The values of one list: a set of texts.
 ///
-/// A `STRING` is in the list if its exact text is, case and space included. Any other
-/// value is in it if some text of the list stands for the same value: the number 5 is
-/// in a list that holds `5`, `05` or `5.0` (digits, one point and a leading `-` only,
-/// space around them ignored), a time in one that holds the same moment, a Boolean in
-/// one that holds its word in any case.
+/// A `STRING` is in the list if the list holds exactly this text, with the same case and
+/// spaces. A value of another type is in the list if one of its texts means the same
+/// value: the number 5 is in a list that holds `5`, `05` or `5.0` (digits, one point and a
+/// leading `-` only; spaces around them are ignored), a time in a list that holds the
+/// same time, a Boolean in a list that holds `true` or `false` in any case.
 #[derive(Clone, Debug, Default)]
 pub struct List {
     normal: Option<Normal>,
@@ -67,8 +67,8 @@ pub struct List {
 }
 
 impl List {
-    /// A list whose texts are compared by their spelling under `normal`: with lower case as
-    /// `normal`, `Jo@Example.com` is in a list that holds `jo@example.com`.
+    /// A list that normalizes its texts, and each text that is looked up, with `normal`: if
+    /// it converts to lower case, `Jo@Example.com` is in a list that holds `jo@example.com`.
     pub fn normalized(normal: Normal, texts: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let mut list = Self {
             normal: Some(normal),
@@ -80,7 +80,7 @@ impl List {
         list
     }
 
-    /// Whether this exact text is in the list, or its spelling where the list has one.
+    /// Whether the text is in the list: exactly, or normalized if the list normalizes texts.
     pub fn contains(&self, text: &str) -> bool {
         match self.normal {
             Some(normal) => self.texts.contains(&*normal(text)),
@@ -88,27 +88,27 @@ impl List {
         }
     }
 
-    /// How many different texts the list holds.
+    /// The number of different texts.
     pub fn len(&self) -> usize {
         self.texts.len()
     }
 
-    /// Whether the list holds nothing.
+    /// Whether the list has no text.
     pub fn is_empty(&self) -> bool {
         self.texts.is_empty()
     }
 
-    /// The texts, in no order.
+    /// The texts, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.texts.iter().map(|text| &**text)
     }
 
-    /// Adds a text, and the values it stands for.
+    /// Adds a text, and the number, time or Boolean that it means.
     pub(crate) fn insert(&mut self, text: &str) {
         if let Some(boolean) = word(text) {
             self.words[usize::from(boolean)] = true;
         }
-        self.times.extend(time::parse(text));
+        self.times.extend(utc_time::parse(text));
         self.numbers.insert_text(text.trim());
         match self.normal {
             Some(normal) => self.texts.insert(normal(text).into()),
@@ -155,7 +155,8 @@ impl<T: AsRef<str>> FromIterator<T> for List {
     }
 }
 
-/// Two whole numbers are compared exactly, any other two as floats, as `==` does.
+/// The numbers of a list. As with `==`, two integers are compared exactly, and all other
+/// numbers as floats.
 #[derive(Clone, Debug, Default)]
 struct Numbers {
     integers: FxHashSet<i64>,
@@ -166,7 +167,7 @@ struct Numbers {
 
 impl Numbers {
     fn insert_text(&mut self, text: &str) {
-        // Stricter than Rust's own reading: an id such as `1e5` or `inf` is no number.
+        // Stricter than Rust's `parse`: an id such as `1e5` or `inf` is not a number.
         if !text
             .bytes()
             .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-'))
@@ -194,7 +195,7 @@ impl Numbers {
     }
 }
 
-/// A whole number where floats are meant: the nearest one.
+/// The float nearest to an integer.
 #[expect(
     clippy::cast_precision_loss,
     reason = "integers mix with floats as floats"
@@ -203,7 +204,7 @@ pub(crate) fn as_float(number: i64) -> f64 {
     number as f64
 }
 
-/// The bits of a number; adding zero makes one of the two zeros.
+/// The bits of a number. Adding zero turns -0 into 0, which is equal to it.
 fn bits(number: f64) -> u64 {
     (number + 0.0).to_bits()
 }

@@ -1,16 +1,16 @@
-//! Which expression is this?
+//! Parses the text of a rule into an expression.
 
 use crate::{
-    ast::{Among, Arithmetic, Call, Comparison, Expr, Kind, Literal, Membership},
+    ast::{Arithmetic, CallExpr, Comparison, Expr, ExprKind, ListExpr, Literal, Membership},
     error::{Errors, Problem, Span, clip},
     lex::{Lexeme, Token, lex},
 };
 
-/// The longest rule, in characters: the limit of `CreateRule`.
+/// The maximum length of a rule, in characters: the limit of `CreateRule`.
 pub const MAX_CHARACTERS: usize = 4096;
 
-/// How deep groups, calls and chains of arithmetic may nest. It bounds the recursion
-/// of everything that walks an expression. Chains of `and` and of `or` count once.
+/// The maximum nesting of groups, calls and chains of arithmetic. It bounds the recursion
+/// of all functions that visit an expression. A chain of `and` or of `or` is one level.
 pub const MAX_DEPTH: usize = 64;
 
 #[derive(Clone, Copy)]
@@ -22,8 +22,8 @@ enum Operator {
     Arithmetic(Arithmetic),
 }
 
-/// How tightly each operator binds, loosest first; all associate to the left.
-/// `not` stands for `not in`.
+/// The binding power of each operator, lowest first. All associate to the left.
+/// `not` is the first word of `not in`.
 const OPERATORS: &[(&str, Operator, u8)] = &[
     ("or", Operator::Or, OR),
     ("and", Operator::And, AND),
@@ -49,28 +49,29 @@ pub(crate) const ADD: u8 = 4;
 pub(crate) const MULTIPLY: u8 = 5;
 pub(crate) const NOT: u8 = 6;
 
-/// Reads an expression. Names are not looked up and types are not checked:
+/// Parses an expression. Names are not looked up and types are not checked:
 /// [`Rule::new`](crate::Rule::new) does both.
 ///
-/// Fails if the text is longer than [`MAX_CHARACTERS`], nests deeper than
-/// [`MAX_DEPTH`], or is not an expression.
+/// # Errors
+/// If the text is longer than [`MAX_CHARACTERS`], nests deeper than [`MAX_DEPTH`], or is
+/// not an expression.
 /// ```
-/// assert!(rules::parse("$score > 900 and $country in [\"US\", \"CA\"]").is_ok());
+/// assert!(rules::parse_expression("$score > 900 and $country in [\"US\", \"CA\"]").is_ok());
 /// assert_eq!(
-///     rules::parse("($score > 900").unwrap_err().messages(),
+///     rules::parse_expression("($score > 900").unwrap_err().messages(),
 ///     ["at 1:14: expected `)`, found the end of the rule"],
 /// );
 /// ```
-pub fn parse(text: &str) -> Result<Expr, Errors> {
-    match parse_all(text) {
+pub fn parse_expression(text: &str) -> Result<Expr, Errors> {
+    match parse_with_mistakes(text) {
         (Some(expr), problems) if problems.is_empty() => Ok(expr),
         (_, problems) => Err(Errors::new(text, problems)),
     }
 }
 
-/// As [`parse`], but keeps an expression that has slips in it, so that it can be
-/// checked further.
-pub(crate) fn parse_all(text: &str) -> (Option<Expr>, Vec<Problem>) {
+/// As [`parse_expression`], but also returns the expression if the problems are mistakes
+/// whose meaning is clear, so that it can be checked further.
+pub(crate) fn parse_with_mistakes(text: &str) -> (Option<Expr>, Vec<Problem>) {
     let mut problems = Vec::new();
     if let Some(problem) = too_long(text) {
         return (None, vec![problem]);
@@ -85,7 +86,7 @@ pub(crate) fn parse_all(text: &str) -> (Option<Expr>, Vec<Problem>) {
     match parser.whole() {
         Ok(expr) => (Some(expr), problems),
         Err(problem) => {
-            // What the lexer found is the cause of a syntax error right behind it.
+            // A syntax error next to an error of the lexer is only its consequence.
             if !problems
                 .iter()
                 .any(|known| touches(known.span, problem.span))
@@ -134,7 +135,7 @@ impl<'a> Parser<'a> {
         Err(self.expected("an operator such as `and`"))
     }
 
-    /// Reads operands and all operators that bind at least as tightly as `min`.
+    /// Parses operands and all operators whose binding power is at least `min`.
     fn expr(&mut self, min: u8) -> Parsed<Expr> {
         self.nesting += 1;
         if self.nesting > MAX_DEPTH {
@@ -158,25 +159,25 @@ impl<'a> Parser<'a> {
 
     fn operation(&mut self, left: Expr, operator: Operator, power: u8) -> Parsed<Expr> {
         match operator {
-            Operator::Or => self.chain(left, "or", power, Kind::Or),
-            Operator::And => self.chain(left, "and", power, Kind::And),
+            Operator::Or => self.chain(left, "or", power, ExprKind::Or),
+            Operator::And => self.chain(left, "and", power, ExprKind::And),
             Operator::In => self.membership(left),
             Operator::Compare(comparison) => {
-                self.binary(left, power, |sides| Kind::Compare(comparison, sides))
+                self.binary(left, power, |sides| ExprKind::Compare(comparison, sides))
             }
             Operator::Arithmetic(arithmetic) => {
-                self.binary(left, power, |sides| Kind::Arithmetic(arithmetic, sides))
+                self.binary(left, power, |sides| ExprKind::Arithmetic(arithmetic, sides))
             }
         }
     }
 
-    /// Reads all of `a and b and c` as one node, so that a long rule is not a deep one.
+    /// Parses `a and b and c` as one node, so that a long rule does not nest deep.
     fn chain(
         &mut self,
         left: Expr,
         symbol: &'static str,
         power: u8,
-        kind: fn(Vec<Expr>) -> Kind,
+        kind: fn(Vec<Expr>) -> ExprKind,
     ) -> Parsed<Expr> {
         let start = left.span;
         let mut parts = vec![left];
@@ -191,7 +192,7 @@ impl<'a> Parser<'a> {
         &mut self,
         left: Expr,
         power: u8,
-        kind: impl FnOnce(Box<[Expr; 2]>) -> Kind,
+        kind: impl FnOnce(Box<[Expr; 2]>) -> ExprKind,
     ) -> Parsed<Expr> {
         self.at += 1;
         let right = self.expr(power + 1)?;
@@ -207,16 +208,16 @@ impl<'a> Parser<'a> {
         let (list, end) = self.list()?;
         let span = subject.span.to(end);
         build(
-            Kind::In(Box::new(subject), Membership { negated, list }),
+            ExprKind::In(Box::new(subject), Membership { negated, list }),
             span,
         )
     }
 
-    fn list(&mut self) -> Parsed<(Among, Span)> {
+    fn list(&mut self) -> Parsed<(ListExpr, Span)> {
         let span = self.peek().span;
         if self.peek().token == Token::List {
             self.at += 1;
-            return Ok((Among::Named(self.name(span), span), span));
+            return Ok((ListExpr::Named(self.name(span), span), span));
         }
         if !self.eat("[") {
             return Err(self.expected("a list such as `[1, 2]` or `@list_name`"));
@@ -226,14 +227,14 @@ impl<'a> Parser<'a> {
             items.push(self.item()?);
         }
         let end = self.close("]")?;
-        Ok((Among::Inline(items), span.to(end)))
+        Ok((ListExpr::Inline(items), span.to(end)))
     }
 
     fn item(&mut self) -> Parsed<(Literal, Span)> {
         let item = self.operand_in_list()?;
         match item.kind {
-            Kind::Literal(literal) => Ok((literal, item.span)),
-            Kind::Null => Err(Problem::new(
+            ExprKind::Literal(literal) => Ok((literal, item.span)),
+            ExprKind::Null => Err(Problem::new(
                 item.span,
                 "a list cannot hold `null`; test it apart: `$variable == null or …`",
             )),
@@ -257,12 +258,12 @@ impl<'a> Parser<'a> {
     fn operand(&mut self) -> Parsed<Expr> {
         let lexeme = self.peek();
         let kind = match &lexeme.token {
-            Token::Variable => Kind::Variable(self.name(lexeme.span)),
-            Token::Text(text) => Kind::Literal(Literal::Text(text.clone())),
-            Token::Number => Kind::Literal(self.number(lexeme.span)?),
-            Token::Symbol("null") => Kind::Null,
-            Token::Symbol("true") => Kind::Literal(Literal::Boolean(true)),
-            Token::Symbol("false") => Kind::Literal(Literal::Boolean(false)),
+            Token::Variable => ExprKind::Variable(self.name(lexeme.span)),
+            Token::Text(text) => ExprKind::Literal(Literal::Text(text.clone())),
+            Token::Number => ExprKind::Literal(self.number(lexeme.span)?),
+            Token::Symbol("null") => ExprKind::Null,
+            Token::Symbol("true") => ExprKind::Literal(Literal::Boolean(true)),
+            Token::Symbol("false") => ExprKind::Literal(Literal::Boolean(false)),
             Token::Symbol("!") => return self.negation(),
             Token::Symbol("(") => return self.group(),
             Token::Symbol("-") => return self.negative(),
@@ -291,7 +292,7 @@ impl<'a> Parser<'a> {
         self.at += 1;
         let inner = self.expr(NOT)?;
         let span = start.to(inner.span);
-        build(Kind::Not(Box::new(inner)), span)
+        build(ExprKind::Not(Box::new(inner)), span)
     }
 
     fn group(&mut self) -> Parsed<Expr> {
@@ -311,7 +312,7 @@ impl<'a> Parser<'a> {
         let span = start.to(digits.span);
         let literal = self.number(span)?;
         self.at += 2;
-        build(Kind::Literal(literal), span)
+        build(ExprKind::Literal(literal), span)
     }
 
     fn call(&mut self) -> Parsed<Expr> {
@@ -332,15 +333,15 @@ impl<'a> Parser<'a> {
             }
         }
         let end = self.close(")")?;
-        let call = Call {
+        let call = CallExpr {
             function: name.of(self.text).into(),
             name,
             arguments,
         };
-        build(Kind::Call(call), name.to(end))
+        build(ExprKind::Call(call), name.to(end))
     }
 
-    /// Reads digits, with `-` and space before them or not.
+    /// Parses digits, which may have `-` and space before them.
     fn number(&self, span: Span) -> Parsed<Literal> {
         let digits: String = span.of(self.text).split_whitespace().collect();
         if !digits.contains('.') {
@@ -406,7 +407,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn build(kind: Kind, span: Span) -> Parsed<Expr> {
+fn build(kind: ExprKind, span: Span) -> Parsed<Expr> {
     let expr = Expr::new(kind, span);
     if expr.depth() > MAX_DEPTH {
         return Err(Problem::new(span, too_deep()));
@@ -424,7 +425,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, want: &str) {
-        let got = match parse(text) {
+        let got = match parse_expression(text) {
             Ok(expr) => format!("{expr:#}"),
             Err(errors) => errors.messages().join("; "),
         };
@@ -531,7 +532,7 @@ mod tests {
     #[test]
     fn at_most_4096_characters() {
         let longest = format!("{}$é", " ".repeat(MAX_CHARACTERS - 2));
-        assert!(parse(&longest).unwrap_err().messages()[0].contains("expected a name"));
+        assert!(parse_expression(&longest).unwrap_err().messages()[0].contains("expected a name"));
         let message = "at 1:4097: the rule has 4097 characters, at most 4096 are allowed";
         check(&format!(" {longest}"), message);
     }
@@ -549,14 +550,14 @@ mod tests {
             deep("", "+1"),
             deep("1+(", ")"),
         ] {
-            let message = &parse(&text).unwrap_err().messages()[0];
+            let message = &parse_expression(&text).unwrap_err().messages()[0];
             assert!(
                 message.ends_with("nests too deep, at most 64 levels are allowed"),
                 "{message}"
             );
         }
         assert!(
-            parse(&deep("$a or ", "")).is_ok(),
+            parse_expression(&deep("$a or ", "")).is_ok(),
             "a long chain is not deep"
         );
     }

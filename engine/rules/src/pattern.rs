@@ -1,25 +1,25 @@
-//! Which texts does a pattern of `regex_match` match?
+//! Compiles the patterns of `regex_match`.
 //!
-//! The service matches with RE2, over the whole text. The `regex` crate speaks nearly
-//! the same language; where they differ, the pattern is rewritten here to what RE2
-//! makes of it: `\d`, `\w`, `\s` and `\b` are ASCII, `\Q…\E` quotes, `\<` is a `<`, and
-//! in a character class neither `[` nor `&&` nor `~~` is special.
+//! The service uses RE2 and matches the whole text. The `regex` crate has nearly the same
+//! syntax. Where they differ, the pattern is rewritten to what it means in RE2: `\d`, `\w`,
+//! `\s` and `\b` are ASCII only, `\Q…\E` quotes, `\<` is a `<`, and in a character class
+//! `[`, `&&` and `~~` are not special.
 
 use regex::{Regex, RegexBuilder};
 
-/// How large a compiled pattern may be, in bytes: one written in a rule.
+/// The maximum size of a compiled pattern that is written in a rule, in bytes.
 const WRITTEN: usize = 1 << 20;
 
-/// One computed for each event, which is compiled each time, so that no event can
-/// make a rule slow.
+/// The maximum size of a compiled pattern that comes from an event, in bytes. It is
+/// compiled at each evaluation, so it must be small: no event may make a rule slow.
 const COMPUTED: usize = 1 << 16;
 
-/// Compiles a pattern written in a rule, or says why it is none.
+/// Compiles a pattern that is written in a rule. The error says why it is invalid.
 pub(crate) fn written(pattern: &str) -> Result<Regex, String> {
     compile(pattern, WRITTEN)
 }
 
-/// Compiles a pattern that an event brought; nothing if it is none, or too large.
+/// Compiles a pattern that comes from an event. `None` if it is invalid or too large.
 pub(crate) fn computed(pattern: &str) -> Option<Regex> {
     compile(pattern, COMPUTED).ok()
 }
@@ -39,7 +39,7 @@ fn compile(pattern: &str, limit: usize) -> Result<Regex, String> {
         .map_err(|error| reason(&error))
 }
 
-/// The last line of the crate's message; those before it draw the pattern.
+/// The last line of the message of `regex`; the lines before it show the pattern.
 fn reason(error: &regex::Error) -> String {
     let text = error.to_string();
     if let regex::Error::CompiledTooBig(limit) = error {
@@ -98,7 +98,7 @@ impl Translation<'_> {
         Ok(())
     }
 
-    /// What stands before `\E`, or all the rest, as a pattern of itself.
+    /// The text before `\E`, or all the rest, as a pattern that matches exactly this text.
     fn quoted(&mut self) -> String {
         let (inner, rest) = self.rest.split_once(r"\E").unwrap_or((self.rest, ""));
         self.rest = rest;
@@ -125,7 +125,7 @@ impl Translation<'_> {
         Err("unclosed character class".to_owned())
     }
 
-    /// Copies `[:alpha:]`, of which `[` has been read.
+    /// Copies `[:alpha:]`. Its `[` has been read.
     fn named_class(&mut self) -> Result<(), String> {
         let end = self.rest.find(":]").ok_or("unclosed character class")?;
         let (name, rest) = self.rest.split_at(end + 2);
@@ -142,8 +142,8 @@ impl Translation<'_> {
         }
     }
 
-    /// Copies `(`; of the flags after `(?` only those of RE2 may pass, for others change
-    /// what the text around the pattern means.
+    /// Copies `(`. Of the flags after `(?` only those of RE2 are accepted, because others
+    /// change the meaning of the text that is put around the pattern.
     fn open(&mut self) -> Result<(), String> {
         self.groups += 1;
         self.out.push('(');
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern() {
+    fn invalid_patterns() {
         invalid("a)|(b", "unopened group");
         invalid("(a", "unclosed group");
         invalid("[a", "unclosed character class");

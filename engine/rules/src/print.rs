@@ -1,15 +1,15 @@
-//! How is an expression written?
+//! Prints an expression as the text of a rule.
 
 use std::fmt::{self, Display, Formatter};
 
 use crate::{
-    ast::{Among, Arithmetic, Call, Comparison, Expr, Kind, Literal, Membership},
+    ast::{Arithmetic, CallExpr, Comparison, Expr, ExprKind, ListExpr, Literal, Membership},
     parse::{ADD, AND, COMPARE, MULTIPLY, NOT, OR},
-    time,
+    utc_time,
     value::Value,
 };
 
-/// What binds tighter than any operator.
+/// The binding power of what is not an operation: more than that of any operator.
 const ATOM: u8 = NOT + 1;
 
 impl Display for Expr {
@@ -36,27 +36,27 @@ impl Expr {
     fn kind(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let power = power(&self.kind);
         match &self.kind {
-            Kind::Null => f.write_str("null"),
-            Kind::Literal(literal) => literal.fmt(f),
-            Kind::Variable(name) => write!(f, "${name}"),
-            Kind::Not(inner) => {
+            ExprKind::Null => f.write_str("null"),
+            ExprKind::Literal(literal) => literal.fmt(f),
+            ExprKind::Variable(name) => write!(f, "${name}"),
+            ExprKind::Not(inner) => {
                 f.write_str("!")?;
                 inner.within(power, f)
             }
-            // A group inside a chain of its own kind keeps its parentheses.
-            Kind::And(parts) => joined(parts, " and ", power + 1, f),
-            Kind::Or(parts) => joined(parts, " or ", power + 1, f),
-            Kind::Compare(comparison, sides) => binary(sides, comparison.symbol(), power, f),
-            Kind::Arithmetic(arithmetic, sides) => binary(sides, arithmetic.symbol(), power, f),
-            Kind::In(subject, membership) => {
+            // A group inside a chain of the same operator keeps its parentheses.
+            ExprKind::And(parts) => joined(parts, " and ", power + 1, f),
+            ExprKind::Or(parts) => joined(parts, " or ", power + 1, f),
+            ExprKind::Compare(comparison, sides) => binary(sides, comparison.symbol(), power, f),
+            ExprKind::Arithmetic(arithmetic, sides) => binary(sides, arithmetic.symbol(), power, f),
+            ExprKind::In(subject, membership) => {
                 subject.within(power, f)?;
                 membership.fmt(f)
             }
-            Kind::Call(call) => call.fmt(f),
+            ExprKind::Call(call) => call.fmt(f),
         }
     }
 
-    /// Prints an operand, in parentheses if it binds more loosely than `min`.
+    /// Prints an operand, in parentheses if its binding power is less than `min`.
     fn within(&self, min: u8, f: &mut Formatter<'_>) -> fmt::Result {
         if f.alternate() || power(&self.kind) >= min {
             return self.fmt(f);
@@ -65,15 +65,15 @@ impl Expr {
     }
 }
 
-fn power(kind: &Kind) -> u8 {
+fn power(kind: &ExprKind) -> u8 {
     match kind {
-        Kind::Or(_) => OR,
-        Kind::And(_) => AND,
-        Kind::Compare(..) | Kind::In(..) => COMPARE,
-        Kind::Arithmetic(Arithmetic::Add | Arithmetic::Subtract, _) => ADD,
-        Kind::Arithmetic(..) => MULTIPLY,
-        Kind::Not(_) => NOT,
-        Kind::Null | Kind::Literal(_) | Kind::Variable(_) | Kind::Call(_) => ATOM,
+        ExprKind::Or(_) => OR,
+        ExprKind::And(_) => AND,
+        ExprKind::Compare(..) | ExprKind::In(..) => COMPARE,
+        ExprKind::Arithmetic(Arithmetic::Add | Arithmetic::Subtract, _) => ADD,
+        ExprKind::Arithmetic(..) => MULTIPLY,
+        ExprKind::Not(_) => NOT,
+        ExprKind::Null | ExprKind::Literal(_) | ExprKind::Variable(_) | ExprKind::Call(_) => ATOM,
     }
 }
 
@@ -87,7 +87,8 @@ fn joined(parts: &[Expr], between: &str, min: u8, f: &mut Formatter<'_>) -> fmt:
     Ok(())
 }
 
-/// Operators associate to the left: an equal one on the right needs parentheses.
+/// Operators associate to the left, so the right operand needs parentheses if it has the
+/// same binding power.
 fn binary(sides: &[Expr; 2], symbol: &str, power: u8, f: &mut Formatter<'_>) -> fmt::Result {
     sides[0].within(power, f)?;
     write!(f, " {symbol} ")?;
@@ -98,8 +99,8 @@ impl Display for Membership {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(if self.negated { " not in " } else { " in " })?;
         let items = match &self.list {
-            Among::Named(name, _) => return write!(f, "@{name}"),
-            Among::Inline(items) => items,
+            ListExpr::Named(name, _) => return write!(f, "@{name}"),
+            ListExpr::Inline(items) => items,
         };
         for (index, (item, _)) in items.iter().enumerate() {
             write!(f, "{}{item}", if index == 0 { "[" } else { ", " })?;
@@ -108,7 +109,7 @@ impl Display for Membership {
     }
 }
 
-impl Display for Call {
+impl Display for CallExpr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}(", self.function)?;
         joined(&self.arguments, ", ", OR, f)?;
@@ -127,7 +128,7 @@ impl Display for Literal {
     }
 }
 
-/// A value as the literal that stands for it in an expression.
+/// Prints a value as a literal of the rule language.
 pub(crate) struct AsLiteral<'a>(pub(crate) &'a Value);
 
 impl Display for AsLiteral<'_> {
@@ -138,20 +139,21 @@ impl Display for AsLiteral<'_> {
             Value::Integer(number) => write!(f, "{number}"),
             Value::Float(number) => decimal(*number, f),
             Value::Boolean(boolean) => write!(f, "{boolean}"),
-            Value::DateTime(millis) => quote(&time::print(*millis), f),
+            Value::DateTime(millis) => quote(&utc_time::print(*millis), f),
         }
     }
 }
 
-/// A decimal point and no exponent: the only form of a number with a fraction.
+/// With a decimal point and without an exponent: the only form in which the rule language
+/// writes a FLOAT.
 fn decimal(number: f64, f: &mut Formatter<'_>) -> fmt::Result {
     let digits = number.to_string();
     let point = if digits.contains('.') { "" } else { ".0" };
     write!(f, "{digits}{point}")
 }
 
-/// Escapes quotes, and a backslash only where it would otherwise begin an escape, so
-/// that a pattern looks as its author wrote it.
+/// Escapes quotes, and a backslash only where it would otherwise start an escape, so
+/// that a pattern is printed as its author wrote it.
 fn quote(text: &str, f: &mut Formatter<'_>) -> fmt::Result {
     f.write_str("\"")?;
     let mut chars = text.chars().peekable();
@@ -192,13 +194,13 @@ impl Arithmetic {
 
 #[cfg(test)]
 mod tests {
-    use crate::parse;
+    use crate::parse_expression;
 
     #[track_caller]
     fn check(text: &str, want: &str) {
-        let expr = parse(text).unwrap();
+        let expr = parse_expression(text).unwrap();
         assert_eq!(expr.to_string(), want);
-        assert_eq!(parse(want).unwrap(), expr, "{text}");
+        assert_eq!(parse_expression(want).unwrap(), expr, "{text}");
     }
 
     #[test]

@@ -1,33 +1,31 @@
-//! A checked rule, and what it says of an event.
+//! A compiled rule and its verdict on an event.
 
 use std::fmt::{self, Write};
 
 use crate::{
     ast::Expr,
-    caution::{Caution, cautions},
     check::{Checked, check},
-    compile::Program,
     error::{Errors, Span},
-    eval::{Facts, run},
+    eval::run,
+    facts::Facts,
+    ir::Program,
+    lint::{Caution, cautions},
     lists::Lists,
-    parse::parse_all,
+    parse::parse_with_mistakes,
     print::AsLiteral,
     schema::Schema,
     value::Value,
 };
 
-/// How many different lists one rule may use.
-pub const MAX_LISTS: usize = 3;
-
-/// What a rule says of an event.
+/// The result of a rule for one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// The expression is true.
     Matched,
     /// The expression is false.
     NotMatched,
-    /// The expression is unknown, because a value it depends on is missing: it does not
-    /// match, but neither would the opposite rule.
+    /// The expression is unknown, because a value that it depends on is missing. The rule
+    /// does not match, and its negation would not match either.
     Undetermined,
 }
 
@@ -41,16 +39,16 @@ impl From<Option<bool>> for Verdict {
     }
 }
 
-/// A rule that fits its event type and is ready to run.
+/// A rule that is checked against a schema and compiled.
 ///
-/// A clone is a deep copy; share a rule in an `Arc`. `Debug` names the variables and
-/// lists, and hides the text, which may hold an address or a card number.
+/// A clone is a deep copy; use an `Arc` to share a rule. `Debug` prints the names of the
+/// variables and lists, and hides the text, which may contain an address or a card number.
 #[derive(Clone)]
 pub struct Rule {
     text: Box<str>,
     program: Program,
-    cautions: Vec<Caution>,
-    /// Where each variable stands in the text, left to right.
+    warnings: Vec<Caution>,
+    /// Each use of a variable: its place in the text and its slot, left to right.
     places: Vec<(Span, u32)>,
     variables: Vec<Box<str>>,
     lists: Vec<Box<str>>,
@@ -59,10 +57,11 @@ pub struct Rule {
 impl Rule {
     /// Parses, checks and compiles `text`.
     ///
-    /// All problems are found in one go, except that what follows a syntax error is not
-    /// looked at. [`Errors`] shows them.
+    /// # Errors
+    /// If the text is not a valid rule for `schema`. [`Errors`] holds all its problems,
+    /// except that a syntax error hides those that come after it.
     pub fn new(text: &str, schema: &Schema) -> Result<Self, Errors> {
-        let (expr, mut problems) = parse_all(text);
+        let (expr, mut problems) = parse_with_mistakes(text);
         let Some(expr) = expr else {
             return Err(Errors::new(text, problems));
         };
@@ -93,25 +92,26 @@ impl Rule {
         Self {
             text: text.into(),
             program,
-            cautions: cautions(expr, schema),
+            warnings: cautions(expr, schema),
             places: checked.variables,
             variables,
             lists: checked.lists,
         }
     }
 
-    /// Evaluates the rule on one event: its row of values by slot, the lists as they
-    /// are now, and the time in milliseconds since 1970.
+    /// Evaluates the rule on one event. `row` holds its values by slot, `now_ms` is the
+    /// time in milliseconds since 1970.
     ///
-    /// It cannot fail. A slot that the row lacks, or that holds a value of another type
-    /// than the schema says, is null; a list that `lists` lacks makes its test unknown.
-    /// It allocates only to change the case of a text, and for a pattern that is not a
-    /// literal.
+    /// This cannot fail. A slot that is missing in the row, or whose value has another type
+    /// than in the schema, is null. A list that is missing in `lists` makes its test
+    /// unknown. Memory is allocated only to change the case of a text, and to compile a
+    /// pattern that is not a literal.
     pub fn evaluate(&self, row: &[Value], lists: &Lists, now_ms: i64) -> Verdict {
+        let now_ms = Some(now_ms);
         run(&self.program.ops, &Facts { row, lists, now_ms }).into()
     }
 
-    /// The text with the value of each variable in its place: `expressionWithValues`.
+    /// The text with each variable replaced by its value: `expressionWithValues` of the API.
     /// A missing value is `null`.
     ///
     /// ```
@@ -135,29 +135,29 @@ impl Rule {
         out
     }
 
-    /// The text the rule was made from.
+    /// The text of the rule.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The variables it uses, without `$`, each once, in the order they appear.
+    /// The variables that the rule uses, without `$`, each once, in the order of the text.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.variables.iter().map(|name| &**name)
     }
 
-    /// The lists it uses, without `@`, each once, in the order they appear.
+    /// The lists that the rule uses, without `@`, each once, in the order of the text.
     pub fn lists(&self) -> impl Iterator<Item = &str> {
         self.lists.iter().map(|name| &**name)
     }
 
-    /// Where the rule may not do what its author thinks: a `!=` (other than `!= null`),
-    /// `not in` or `!` over what can be null. That is a model's score, `/`, `%`, or a
-    /// date function of a text.
+    /// Warnings about parts that may not do what the author expects: `!=` (except
+    /// `!= null`), `not in` or `!` on an expression that can be null. That is a model's
+    /// score, `/`, `%`, or a function that parses a text.
     ///
-    /// A score that the same `and` tests with `!= null` raises none, nor does one that
-    /// the same `or` tests with `== null`.
+    /// A score gives no warning if the same `and` tests it with `!= null`, or the same `or`
+    /// with `== null`.
     pub fn cautions(&self) -> Vec<Caution> {
-        self.cautions.clone()
+        self.warnings.clone()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a rule may speak of: the variables of an event type, and the lists.
+//! The names that a rule may use: the variables of an event type, and the lists.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -17,8 +17,8 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// Numbers the variables in the given order; names are without `$` and `@`.
-    /// A name given twice keeps its first slot.
+    /// Numbers the variables in the given order. Names are given without `$` and `@`.
+    /// A name that is given twice keeps its first slot.
     pub fn new(
         variables: impl IntoIterator<Item = (String, Type)>,
         lists: impl IntoIterator<Item = String>,
@@ -43,12 +43,12 @@ impl Schema {
         self.slots.get(name).copied()
     }
 
-    /// How many slots a row has.
+    /// The number of slots of a row.
     pub fn len(&self) -> usize {
         self.variables.len()
     }
 
-    /// Whether there is no variable at all.
+    /// Whether there is no variable.
     pub fn is_empty(&self) -> bool {
         self.variables.is_empty()
     }
@@ -56,7 +56,7 @@ impl Schema {
     /// The name and type of the variable at `slot`.
     ///
     /// # Panics
-    /// If `slot` is not below [`Schema::len`], as a slice would.
+    /// If `slot` is not less than [`Schema::len`].
     pub fn variable(&self, slot: usize) -> (&str, Type) {
         let (name, ty) = &self.variables[slot];
         (name, *ty)
@@ -67,12 +67,12 @@ impl Schema {
         self.variables.iter().map(|(name, ty)| (&**name, *ty))
     }
 
-    /// The names of all lists, in no order.
+    /// The names of all lists, in no particular order.
     pub fn lists(&self) -> impl Iterator<Item = &str> {
         self.lists.iter().map(|name| &**name)
     }
 
-    /// Whether a list of this name exists.
+    /// Whether a list with this name exists.
     pub fn has_list(&self, name: &str) -> bool {
         self.lists.contains(name)
     }

@@ -1,9 +1,9 @@
-//! What did the author mean?
+//! Suggestions for misspelt names.
 
-/// The known name closest to `name`, if it is close enough to be a slip of the pen.
+/// The known name closest to `name`, if it is close enough to be a typing error.
 pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_ascii_lowercase();
-    // A third of the letters: `scor` is `score`, but `city` is not `avs`.
+    // A third of the letters may differ: `scor` means `score`, but `city` does not mean `avs`.
     let allowed = (name.len() / 3).max(1);
     known
         .map(|known| (strsim::osa_distance(&name, known), known))
@@ -12,7 +12,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
         .map(|(_, known)| known)
 }
 
-/// The end of a sentence about an unknown name: `; did you mean ...?`, or nothing.
+/// The end of a message about an unknown name: `; did you mean …?`, or nothing.
 pub(crate) fn did_you_mean<'a>(
     sign: &str,
     name: &str,
@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn slips_of_the_pen() {
+    fn typing_errors() {
         check("scor", Some("score"));
         check("amuont", Some("amount"));
         check("EMAIL", Some("email"));

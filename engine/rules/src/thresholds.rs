@@ -1,15 +1,16 @@
-//! Which numbers is a variable held against?
+//! Finds the numbers that a variable is compared with.
 
 use crate::{
-    ast::{Comparison, Expr, Kind, Literal},
+    ast::{Comparison, Expr, ExprKind, Literal},
     lists::as_float,
 };
 
 impl Expr {
-    /// The numbers that `variable` (without `$`) must be above or below: each once, ascending.
+    /// The numbers that `variable` (without `$`) is compared with by `<`, `<=`, `>` or
+    /// `>=`: each once, in ascending order.
     ///
     /// ```
-    /// let expr = rules::parse("$score >= 900 or (500.5 < $score and $price > 7)")?;
+    /// let expr = rules::parse_expression("$score >= 900 or (500.5 < $score and $price > 7)")?;
     /// assert_eq!(expr.thresholds("score"), [500.5, 900.0]);
     /// # Ok::<(), rules::Errors>(())
     /// ```
@@ -22,13 +23,13 @@ impl Expr {
     }
 
     fn visit(&self, variable: &str, found: &mut Vec<f64>) {
-        if let Kind::Compare(order, sides) = &self.kind
+        if let ExprKind::Compare(order, sides) = &self.kind
             && !matches!(order, Comparison::Equal | Comparison::NotEqual)
         {
             let [left, right] = &**sides;
             for (subject, limit) in [(left, right), (right, left)] {
                 let is_subject =
-                    matches!(&subject.kind, Kind::Variable(name) if **name == *variable);
+                    matches!(&subject.kind, ExprKind::Variable(name) if **name == *variable);
                 found.extend(number(limit).filter(|_| is_subject));
             }
         }
@@ -40,8 +41,8 @@ impl Expr {
 
 fn number(expr: &Expr) -> Option<f64> {
     match &expr.kind {
-        Kind::Literal(Literal::Integer(number)) => Some(as_float(*number)),
-        Kind::Literal(Literal::Float(number)) => Some(*number),
+        ExprKind::Literal(Literal::Integer(number)) => Some(as_float(*number)),
+        ExprKind::Literal(Literal::Float(number)) => Some(*number),
         _ => None,
     }
 }
@@ -51,7 +52,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, want: &[f64]) {
         assert_eq!(
-            crate::parse(text).unwrap().thresholds("score"),
+            crate::parse_expression(text).unwrap().thresholds("score"),
             want,
             "{text}"
         );

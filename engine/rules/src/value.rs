@@ -1,27 +1,27 @@
-//! What a variable holds: its type and its value.
+//! The types and values of variables.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use thiserror::Error;
 
-use crate::time;
+use crate::utc_time;
 
-/// The data type of a variable, in the service's words.
+/// The data type of a variable. `Display` prints the name in the API, such as `STRING`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Type {
     /// Text.
     String,
-    /// A whole number of 64 bits.
+    /// A signed integer of 64 bits.
     Integer,
     /// A finite number of 64 bits.
     Float,
     /// True or false.
     Boolean,
-    /// A moment in UTC, to the millisecond.
+    /// A time in UTC, with milliseconds.
     DateTime,
 }
 
-/// Why a word is not the name of a [`Type`].
+/// The error for a text that is not the name of a [`Type`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{0}` is not a data type, expected STRING, INTEGER, FLOAT, BOOLEAN or DATETIME")]
 pub struct UnknownType(String);
@@ -29,7 +29,7 @@ pub struct UnknownType(String);
 impl FromStr for Type {
     type Err = UnknownType;
 
-    /// Reads the wire word: `STRING`, `INTEGER`, `FLOAT`, `BOOLEAN` or `DATETIME`.
+    /// Parses the name in the API: `STRING`, `INTEGER`, `FLOAT`, `BOOLEAN` or `DATETIME`.
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         match word {
             "STRING" => Ok(Self::String),
@@ -61,11 +61,11 @@ impl fmt::Display for Type {
 pub enum Value {
     /// No value.
     Null,
-    /// Text, shared so that a row is cheap to clone.
+    /// Text. It is shared, so that a row is cheap to clone.
     String(Arc<str>),
-    /// A whole number.
+    /// An integer.
     Integer(i64),
-    /// A number; [`Value::parse`] makes finite ones only.
+    /// A float. [`Value::parse`] gives finite numbers only.
     Float(f64),
     /// True or false.
     Boolean(bool),
@@ -73,11 +73,12 @@ pub enum Value {
     DateTime(i64),
 }
 
-/// Why a text is not a value of a type. The text itself is not repeated.
+/// The error for a text that is not a value of a type. It does not repeat the text, which
+/// may be personal data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("not a valid {expected}: expected {}", wanted(*.expected))]
 pub struct InvalidValue {
-    /// The type the text should have had.
+    /// The expected type.
     pub expected: Type,
 }
 
@@ -92,12 +93,15 @@ fn wanted(ty: Type) -> &'static str {
 }
 
 impl Value {
-    /// Reads `text` as a value of type `ty`.
+    /// Parses `text` as a value of type `ty`.
     ///
-    /// Space around a number is ignored. A Boolean is `true` or `false` in any case.
-    /// A time is `yyyy-MM-ddTHH:mm:ssZ`, with a fraction of a second if need be, which
-    /// is cut to milliseconds. Every text is a `STRING`. No text is `Null`: that an
-    /// empty text means a missing value is for the caller to decide.
+    /// Spaces around a number are ignored. A Boolean is `true` or `false` in any case.
+    /// A time is `yyyy-MM-ddTHH:mm:ssZ` with an optional fraction of a second, which is
+    /// cut to milliseconds. Every text is a `STRING`. The result is never `Null`: the
+    /// caller decides whether an empty text means a missing value.
+    ///
+    /// # Errors
+    /// If the text is not a value of this type.
     ///
     /// ```
     /// use rules::{Type, Value};
@@ -115,7 +119,7 @@ impl Value {
             Type::Integer => text.trim().parse().ok().map(Self::Integer),
             Type::Float => finite(text).map(Self::Float),
             Type::Boolean => word(text).map(Self::Boolean),
-            Type::DateTime => time::parse(text).map(Self::DateTime),
+            Type::DateTime => utc_time::parse(text).map(Self::DateTime),
         };
         value.ok_or(InvalidValue { expected: ty })
     }
@@ -128,7 +132,7 @@ fn finite(text: &str) -> Option<f64> {
         .filter(|number: &f64| number.is_finite())
 }
 
-/// Reads a Boolean word, in any case: samples of the service use `True` and `true` alike.
+/// Parses `true` or `false` in any case: the service's samples use both `True` and `true`.
 pub(crate) fn word(text: &str) -> Option<bool> {
     if text.eq_ignore_ascii_case("true") {
         Some(true)
@@ -209,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_is_its_wire_word() {
+    fn types_print_as_their_names_in_the_api() {
         for word in ["STRING", "INTEGER", "FLOAT", "BOOLEAN", "DATETIME"] {
             assert_eq!(word.parse::<Type>().unwrap().to_string(), word);
         }

@@ -1,6 +1,6 @@
-//! Runs every file in `cases/`: a rule with what it should do, which anyone can add.
+//! Runs every file in `cases/`: a rule with its expected verdicts. To add a case, add a file.
 //!
-//! The head of a file is comment lines; the rule begins with the first other line.
+//! The head of a file consists of comment lines. The rule starts with the first other line.
 //! ```text
 //! # Free text: what this case shows.
 //! # variables: amount FLOAT, country STRING
@@ -8,11 +8,11 @@
 //! # now: 2026-01-01T00:00:00Z
 //! # given: amount = 10.5; country = US -> matched
 //! # given: country = US -> undetermined
-//! # caution: the text of a caution
+//! # lint: the text of a warning
 //! # error: at 1:1: the text of an error
 //! ```
-//! A variable that a `given` line leaves out is null. A case holds `given` lines, with
-//! the cautions if there are any, or `error` lines: all of them, in order.
+//! A variable that is missing in a `given` line is null. A case has either `given` lines
+//! and one `lint` line for each warning, or one `error` line for each error, in order.
 
 #![expect(
     clippy::unwrap_used,
@@ -30,7 +30,7 @@ struct Case {
     lists: Lists,
     now_ms: i64,
     given: Vec<(Vec<(String, String)>, String)>,
-    cautions: Vec<String>,
+    warnings: Vec<String>,
     errors: Vec<String>,
     rule: String,
 }
@@ -64,7 +64,7 @@ impl Case {
                 self.given
                     .push((values.map(trimmed).collect(), verdict.trim().to_owned()));
             }
-            "caution" => self.cautions.push(rest.to_owned()),
+            "lint" => self.warnings.push(rest.to_owned()),
             "error" => self.errors.push(rest.to_owned()),
             _ => {}
         }
@@ -94,8 +94,8 @@ impl Case {
             Err(errors) => return assert_eq!(errors.messages(), self.errors),
         };
         assert!(self.errors.is_empty(), "the rule is valid");
-        let cautions: Vec<_> = rule.cautions().iter().map(ToString::to_string).collect();
-        assert_eq!(cautions, self.cautions);
+        let warnings: Vec<_> = rule.cautions().iter().map(ToString::to_string).collect();
+        assert_eq!(warnings, self.warnings);
         for (given, want) in &self.given {
             let got = rule.evaluate(&self.row(given), &self.lists, self.now_ms);
             assert_eq!(word(got), want, "{given:?}");

@@ -1,6 +1,6 @@
-//! What the service leaves undocumented and we decided: one test each.
+//! What Amazon does not document and this project decided: one test each.
 
-use rules::{Lists, Rule, Schema, Type, Value, Verdict, parse};
+use rules::{Lists, Rule, Schema, Type, Value, Verdict, parse_expression};
 
 const YES: &str = "matched";
 const NO: &str = "not matched";
@@ -521,7 +521,7 @@ fn a_rule_has_4096_characters_at_most() {
     check(&long, YES);
     let message = "at 1:4097: the rule has 4097 characters, at most 4096 are allowed";
     check(&format!("{long} "), message);
-    assert!(parse(&"é".repeat(4097)).is_err());
+    assert!(parse_expression(&"é".repeat(4097)).is_err());
 }
 
 #[test]

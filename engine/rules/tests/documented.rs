@@ -1,8 +1,8 @@
-//! Every example of the service's documentation and samples, with the verdict it must give.
+//! Every example in Amazon's documentation and samples, with its expected verdict.
 
 #![expect(clippy::unwrap_used, reason = "a test stops on an error")]
 
-use rules::{Lists, Rule, Schema, Type, Value, Verdict, parse};
+use rules::{Lists, Rule, Schema, Type, Value, Verdict, parse_expression};
 
 const NOW: i64 = 1_767_225_600_000; // 2026-01-01T00:00:00Z
 
@@ -18,9 +18,9 @@ fn check(text: &str, values: &[&str], want: Verdict) {
     let rule = Rule::new(text, &schema).unwrap();
     assert_eq!(rule.evaluate(&row, &lists, NOW), want, "{text} {values:?}");
     assert_eq!(
-        parse(text).unwrap().to_string(),
+        parse_expression(text).unwrap().to_string(),
         text,
-        "it prints as it is documented"
+        "printed as documented"
     );
 }
 
@@ -125,8 +125,8 @@ fn logic() {
 fn the_group_in_the_documentation_is_not_needed() {
     let text = "$variable_1 < 100 and $variable_2 != \"US\" or ($variable_1 * 100.0 > $variable_3)";
     assert_eq!(
-        parse(text).unwrap(),
-        parse(&text.replace(['(', ')'], "")).unwrap()
+        parse_expression(text).unwrap(),
+        parse_expression(&text.replace(['(', ')'], "")).unwrap()
     );
 }
 
@@ -193,7 +193,7 @@ fn dates() {
         r#"isafter(getcurrentdatetime(), "2019-11-30T01:01:01Z") == "True""#,
         &[],
     );
-    // The documentation gives seconds, and those of another hour.
+    // The example in the documentation is in seconds, and of another hour.
     no(
         r#"getepochmilliseconds("2019-11-30T01:01:01Z") == 1575032461"#,
         &[],

@@ -1,6 +1,6 @@
-//! The guide, `docs/rules.md`, shows rules that work and an error as it is.
+//! `docs/rules.md` shows valid rules, an error as it is printed, and every function.
 
-use rules::{Rule, Schema, Type};
+use rules::{Rule, Schema, Type, describe_functions};
 
 const GUIDE: &str = include_str!("../../../docs/rules.md");
 
@@ -75,4 +75,13 @@ fn the_error_is_real() {
                 and lower_case($country) == \"kp\" and $amount > \"100\"";
     let error = Rule::new(text, &schema()).unwrap_err();
     assert_eq!(error.to_string(), block(part("What an error looks like")));
+}
+
+#[test]
+fn the_table_of_functions_is_complete() {
+    let table = describe_functions();
+    assert!(
+        part("Functions").contains(&table),
+        "replace the table under `Functions` in docs/rules.md with this one:\n\n{table}"
+    );
 }

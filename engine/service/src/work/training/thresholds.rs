@@ -40,7 +40,7 @@ pub(super) async fn before(services: &Services, new: &ModelVersion) -> Result<Op
     let mut thresholds = Vec::new();
     for rule in rules_over(services, &score).await? {
         // It was checked when it was created.
-        let Ok(expression) = rules::parse(&rule.expression) else {
+        let Ok(expression) = rules::parse_expression(&rule.expression) else {
             continue;
         };
         let name = format!("rule '{}' of detector '{}'", rule.rule_id, rule.detector_id);

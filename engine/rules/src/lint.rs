@@ -1,25 +1,26 @@
-//! Where may a rule not do what its author thinks?
+//! Warnings about valid rules that may not do what their authors expect.
 //!
 //! A comparison with a missing value is unknown, and so is its negation. An author who
-//! writes `$score != 900` may expect it to hold when there is no score. It does not.
+//! writes `$score != 900` may expect it to be true when there is no score. It is not.
 
 use std::fmt;
 
 use crate::{
-    ast::{Arithmetic, Call, Comparison, Expr, Kind, Literal},
+    ast::{Arithmetic, CallExpr, Comparison, Expr, ExprKind, Literal},
     error::Span,
+    functions::find_function,
     schema::Schema,
     value::Type,
 };
 
-/// A part of a valid rule that is unknown, rather than true, when a value is missing.
+/// A warning about a part of a valid rule: if a value is missing, it is unknown, not true.
 ///
 /// `Display` prints the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caution {
-    /// The part, in the rule's text.
+    /// Where the part is in the text.
     pub span: Span,
-    /// What can happen and what to do: a lower-case fragment on one line.
+    /// When the part is unknown: one line that starts in lower case.
     pub message: String,
 }
 
@@ -41,7 +42,7 @@ pub(crate) fn cautions(expr: &Expr, schema: &Schema) -> Vec<Caution> {
 
 struct Search<'a> {
     schema: &'a Schema,
-    /// Variables that a condition beside this one has tested for null.
+    /// Variables that another condition of the same chain tests for null.
     guarded: Vec<&'a str>,
     found: Vec<Caution>,
 }
@@ -59,9 +60,9 @@ impl<'a> Search<'a> {
 
     fn warn(&mut self, expr: &'a Expr) {
         let negation = match &expr.kind {
-            Kind::Not(_) => "!",
-            Kind::Compare(Comparison::NotEqual, _) => "!=",
-            Kind::In(_, membership) if membership.negated => "not in",
+            ExprKind::Not(_) => "!",
+            ExprKind::Compare(Comparison::NotEqual, _) => "!=",
+            ExprKind::In(_, membership) if membership.negated => "not in",
             _ => return,
         };
         let parts = expr.children();
@@ -77,53 +78,56 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Why an expression can be null, if it can.
+    /// When an expression can be null; `None` if it cannot.
     fn null_reason(&self, expr: &'a Expr) -> Option<String> {
         if is_null_test(expr) {
             return None;
         }
         match &expr.kind {
-            Kind::Variable(name) if name.ends_with("_insightscore") => {
+            ExprKind::Variable(name) if name.ends_with("_insightscore") => {
                 let guarded = self.guarded.contains(&&**name);
                 (!guarded).then(|| format!("`${name}` is null where the model gave no score"))
             }
-            Kind::Arithmetic(operator @ (Arithmetic::Divide | Arithmetic::Remainder), sides)
-                if !is_nonzero(&sides[1]) =>
-            {
-                Some(format!(
-                    "`{}` is null where its divisor is 0",
-                    operator.symbol()
-                ))
-            }
-            Kind::Call(call) if self.reads_a_text(call) => Some(format!(
-                "`{}` is null where its text is not a time",
-                call.function
+            ExprKind::Arithmetic(
+                operator @ (Arithmetic::Divide | Arithmetic::Remainder),
+                sides,
+            ) if !is_nonzero(&sides[1]) => Some(format!(
+                "`{}` is null where its divisor is 0",
+                operator.symbol()
             )),
-            Kind::Call(call) if is_computed_pattern(call) => {
-                Some("`regex_match` is null where the text is not a pattern".to_owned())
-            }
-            _ => expr
-                .children()
-                .iter()
-                .find_map(|child| self.null_reason(child)),
+            ExprKind::Call(call) => self
+                .call_null_reason(call)
+                .or_else(|| self.children_null_reason(expr)),
+            _ => self.children_null_reason(expr),
         }
     }
 
-    fn reads_a_text(&self, call: &Call) -> bool {
-        matches!(
-            &*call.function,
-            "isbefore" | "isafter" | "getepochmilliseconds"
-        ) && call.arguments.iter().any(|argument| self.is_text(argument))
+    fn children_null_reason(&self, expr: &'a Expr) -> Option<String> {
+        let children = expr.children();
+        children.iter().find_map(|child| self.null_reason(child))
     }
 
-    /// Whether an argument is a text that only the event brings.
-    fn is_text(&self, expr: &Expr) -> bool {
+    /// When a call can be null although its arguments are not: it parses a text that comes
+    /// from the event.
+    fn call_null_reason(&self, call: &CallExpr) -> Option<String> {
+        let function = find_function(&call.function)?;
+        let null_where = function.null_where?;
+        let mut pairs = function.parameters.iter().zip(&call.arguments);
+        pairs
+            .any(|(parameter, argument)| {
+                parameter.ty.is_parsed() && self.is_text_of_event(argument)
+            })
+            .then(|| format!("`{}` is null where {null_where}", function.name))
+    }
+
+    fn is_text_of_event(&self, expr: &Expr) -> bool {
         match &expr.kind {
-            Kind::Variable(name) => self
+            ExprKind::Variable(name) => self
                 .schema
                 .slot(name)
                 .is_some_and(|slot| self.schema.variable(slot).1 == Type::String),
-            Kind::Call(call) => matches!(&*call.function, "lowercase" | "uppercase"),
+            ExprKind::Call(call) => find_function(&call.function)
+                .is_some_and(|function| function.evaluator.result_type() == Type::String),
             _ => false,
         }
     }
@@ -132,11 +136,11 @@ impl<'a> Search<'a> {
 /// The variables that a chain tests for null: `$a != null and …`, `$a == null or …`.
 fn guards(expr: &Expr) -> Vec<&str> {
     let (parts, test) = match &expr.kind {
-        Kind::And(parts) => (parts, Comparison::NotEqual),
-        Kind::Or(parts) => (parts, Comparison::Equal),
+        ExprKind::And(parts) => (parts, Comparison::NotEqual),
+        ExprKind::Or(parts) => (parts, Comparison::Equal),
         _ => return Vec::new(),
     };
-    let tested = |part: &'_ Expr| matches!(part.kind, Kind::Compare(order, _) if order == test);
+    let tested = |part: &'_ Expr| matches!(part.kind, ExprKind::Compare(order, _) if order == test);
     let parts = parts
         .iter()
         .filter(|part| is_null_test(part) && tested(part));
@@ -148,15 +152,15 @@ fn guards(expr: &Expr) -> Vec<&str> {
 
 fn variable(expr: &Expr) -> Option<&str> {
     match &expr.kind {
-        Kind::Variable(name) => Some(name),
+        ExprKind::Variable(name) => Some(name),
         _ => None,
     }
 }
 
 fn is_null_test(expr: &Expr) -> bool {
     match &expr.kind {
-        Kind::Compare(Comparison::Equal | Comparison::NotEqual, sides) => {
-            sides.iter().any(|side| side.kind == Kind::Null)
+        ExprKind::Compare(Comparison::Equal | Comparison::NotEqual, sides) => {
+            sides.iter().any(|side| side.kind == ExprKind::Null)
         }
         _ => false,
     }
@@ -164,15 +168,10 @@ fn is_null_test(expr: &Expr) -> bool {
 
 fn is_nonzero(expr: &Expr) -> bool {
     match expr.kind {
-        Kind::Literal(Literal::Integer(number)) => number != 0,
-        Kind::Literal(Literal::Float(number)) => number != 0.0,
+        ExprKind::Literal(Literal::Integer(number)) => number != 0,
+        ExprKind::Literal(Literal::Float(number)) => number != 0.0,
         _ => false,
     }
-}
-
-fn is_computed_pattern(call: &Call) -> bool {
-    let literal = |pattern: &Expr| matches!(pattern.kind, Kind::Literal(_));
-    &*call.function == "regex_match" && !call.arguments.first().is_some_and(literal)
 }
 
 #[cfg(test)]
@@ -199,7 +198,7 @@ mod tests {
     const SCORE: &str = "`$m_insightscore` is null where the model gave no score, and then";
 
     #[test]
-    fn negations_of_what_can_be_null() {
+    fn negations_of_what_can_be_null_give_a_warning() {
         check(
             "$m_insightscore != 900",
             &[&format!("{SCORE} `!=` is unknown, not true")],
@@ -237,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_say_about_the_rest() {
+    fn other_conditions_give_no_warning() {
         check("$m_insightscore > 900", &[]);
         check("$m_insightscore != null", &[]);
         check("!($m_insightscore == null)", &[]);
@@ -247,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_null_test_beside_it_answers_a_caution() {
+    fn a_null_test_in_the_same_chain_prevents_the_warning() {
         check("$m_insightscore != null and $m_insightscore != 900", &[]);
         check("$m_insightscore == null or !($m_insightscore > 900)", &[]);
         check(

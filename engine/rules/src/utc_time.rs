@@ -1,16 +1,22 @@
-//! How a moment is written: ISO 8601 in UTC, the only form the service documents.
+//! Times as text: ISO 8601 in UTC, the only form that the rule language documents.
+//!
+//! This is on purpose not the grammar of `event::Timestamp`. A rule's time has
+//! milliseconds and may lie before 1970 (a date of birth); an event's timestamp has whole
+//! seconds from 1970 on. Forms such as `11/30/2019`, which an event may use, are not times
+//! in the rule language. And every text that is put into a list is parsed here, so the
+//! common case of a text that is not a time has to be fast.
 
 use jiff::{
     SignedDuration,
     civil::{DateTime, datetime},
 };
 
-/// Times are counted on the civil calendar, not as `jiff::Timestamp`, which ends a day
-/// before the year 9999 does: `9999-12-31T23:59:59Z` is a customary "never".
+/// Times are computed with the civil calendar and not with `jiff::Timestamp`, which ends a
+/// day before the end of the year 9999: `9999-12-31T23:59:59Z` often means "never".
 const EPOCH: DateTime = datetime(1970, 1, 1, 0, 0, 0, 0);
 
-/// Reads `yyyy-MM-ddTHH:mm:ssZ`, or the same with 1 to 9 digits of a fraction after
-/// the seconds, as milliseconds since 1970. The form is exact: no offset, no space.
+/// Parses `yyyy-MM-ddTHH:mm:ssZ`, or the same with a fraction of 1 to 9 digits after the
+/// seconds, as milliseconds since 1970. Nothing else is accepted: no offset, no space.
 pub(crate) fn parse(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     let shape = b"dddd-dd-ddTdd:dd:dd";
@@ -33,7 +39,7 @@ fn seconds(clock: &[u8]) -> Option<i64> {
     Some(civil.duration_since(EPOCH).as_secs())
 }
 
-/// Reads `Z` or `.5Z` as milliseconds; digits beyond the third are cut.
+/// Parses `Z` or `.5Z` as milliseconds. Digits after the third are cut off.
 fn fraction(rest: &[u8]) -> Option<i64> {
     let rest = rest.strip_suffix(b"Z")?;
     if rest.is_empty() {
@@ -54,9 +60,9 @@ fn number(digits: &[u8]) -> i64 {
         .fold(0, |number, digit| number * 10 + i64::from(digit - b'0'))
 }
 
-/// Writes milliseconds since 1970 in the form [`parse`] reads.
+/// Formats milliseconds since 1970 in the form that this module parses.
 ///
-/// A moment that no calendar year holds is written as its number of milliseconds.
+/// A time outside the years that the calendar supports is formatted as the number itself.
 pub(crate) fn print(millis: i64) -> String {
     let moment = EPOCH.checked_add(SignedDuration::from_millis(millis));
     moment.map_or_else(|_| millis.to_string(), |moment| format!("{moment}Z"))
@@ -72,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn moments() {
+    fn times() {
         check("1970-01-01T00:00:00Z", Some(0));
         check("2019-11-30T01:01:01Z", Some(1_575_075_661_000));
         check("1969-12-31T23:59:59Z", Some(-1000));
@@ -82,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn not_moments() {
+    fn not_times() {
         for text in [
             "",
             "2019-11-30",

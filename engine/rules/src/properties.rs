@@ -1,16 +1,16 @@
-//! Laws that hold for every rule, tested on generated ones.
+//! Properties that hold for every rule, tested with generated rules.
 //!
-//! The generated rules are evaluated a second time by [`meaning`], which reads the
-//! expression tree as the language's page describes it: no types, no instructions and
-//! no short circuit.
+//! A second, simple evaluator ([`evaluate_tree`]) works on the expression tree as
+//! `docs/rules.md` describes it: without types, instructions and short circuits. Its
+//! results are compared with those of compiled rules.
 
 use proptest::prelude::*;
 
 use crate::{
     Lists, Rule, Schema, Type, Value, Verdict,
-    ast::{Among, Arithmetic, Comparison, Expr, Kind, Literal, Membership},
+    ast::{Arithmetic, Comparison, Expr, ExprKind, ListExpr, Literal, Membership},
     error::Span,
-    parse,
+    parse_expression,
 };
 
 const NAMES: [(&str, Type); 6] = [
@@ -26,12 +26,12 @@ fn schema() -> Schema {
     Schema::new(NAMES.map(|(name, ty)| (name.to_owned(), ty)), [])
 }
 
-fn at(kind: Kind) -> Expr {
+fn without_span(kind: ExprKind) -> Expr {
     Expr::new(kind, Span { start: 0, end: 0 })
 }
 
 fn variable(name: &str) -> Expr {
-    at(Kind::Variable(name.into()))
+    without_span(ExprKind::Variable(name.into()))
 }
 
 fn literal() -> impl Strategy<Value = Literal> {
@@ -67,18 +67,18 @@ fn operator() -> impl Strategy<Value = Arithmetic> {
     ])
 }
 
-/// Any expression that can be written, whether or not its types fit.
+/// Any syntactically valid expression, whether or not its types fit.
 fn any_expr() -> impl Strategy<Value = Expr> {
     let list = prop_oneof![
-        "[a-z_]{1,8}".prop_map(|name| Among::Named(name.into(), Span { start: 0, end: 0 })),
+        "[a-z_]{1,8}".prop_map(|name| ListExpr::Named(name.into(), Span { start: 0, end: 0 })),
         prop::collection::vec(literal(), 1..4).prop_map(|items| {
             let span = Span { start: 0, end: 0 };
-            Among::Inline(items.into_iter().map(|item| (item, span)).collect())
+            ListExpr::Inline(items.into_iter().map(|item| (item, span)).collect())
         }),
     ];
     let leaf = prop_oneof![
-        Just(at(Kind::Null)),
-        literal().prop_map(|literal| at(Kind::Literal(literal))),
+        Just(without_span(ExprKind::Null)),
+        literal().prop_map(|literal| without_span(ExprKind::Literal(literal))),
         "[a-z_][a-z0-9_]{0,8}".prop_map(|name| variable(&name)),
     ];
     leaf.prop_recursive(6, 40, 4, move |inner| {
@@ -89,18 +89,20 @@ fn any_expr() -> impl Strategy<Value = Expr> {
         prop_oneof![
             inner
                 .clone()
-                .prop_map(|inner| at(Kind::Not(Box::new(inner)))),
-            many().prop_map(|parts| at(Kind::And(parts))),
-            many().prop_map(|parts| at(Kind::Or(parts))),
-            (comparison(), pair()).prop_map(|(order, sides)| at(Kind::Compare(order, sides))),
-            (operator(), pair()).prop_map(|(sign, sides)| at(Kind::Arithmetic(sign, sides))),
+                .prop_map(|inner| without_span(ExprKind::Not(Box::new(inner)))),
+            many().prop_map(|parts| without_span(ExprKind::And(parts))),
+            many().prop_map(|parts| without_span(ExprKind::Or(parts))),
+            (comparison(), pair())
+                .prop_map(|(order, sides)| without_span(ExprKind::Compare(order, sides))),
+            (operator(), pair())
+                .prop_map(|(sign, sides)| without_span(ExprKind::Arithmetic(sign, sides))),
             (inner.clone(), membership)
-                .prop_map(|(subject, list)| at(Kind::In(Box::new(subject), list))),
+                .prop_map(|(subject, list)| without_span(ExprKind::In(Box::new(subject), list))),
             (prop::sample::select(vec!["f", "regex_match"]), many()).prop_map(
                 |(function, arguments)| {
                     let name = Span { start: 0, end: 0 };
                     let function = function.into();
-                    at(Kind::Call(crate::ast::Call {
+                    without_span(ExprKind::Call(crate::ast::CallExpr {
                         function,
                         name,
                         arguments,
@@ -111,29 +113,30 @@ fn any_expr() -> impl Strategy<Value = Expr> {
     })
 }
 
-/// A number: small ones often, so that divisors are 0 and sums overflow at times.
+/// A number. Small and very large ones are frequent, so that some divisors are 0 and some
+/// sums overflow.
 fn number() -> impl Strategy<Value = Expr> {
     let leaf = prop_oneof![
         prop::sample::select(vec!["i", "j", "f"]).prop_map(variable),
-        (-2_i64..3).prop_map(|number| at(Kind::Literal(Literal::Integer(number)))),
-        Just(at(Kind::Literal(Literal::Integer(i64::MAX)))),
-        Just(at(Kind::Literal(Literal::Float(0.5)))),
+        (-2_i64..3).prop_map(|number| without_span(ExprKind::Literal(Literal::Integer(number)))),
+        Just(without_span(ExprKind::Literal(Literal::Integer(i64::MAX)))),
+        Just(without_span(ExprKind::Literal(Literal::Float(0.5)))),
     ];
     leaf.prop_recursive(3, 12, 2, |inner| {
         (operator(), inner.clone(), inner)
-            .prop_map(|(sign, a, b)| at(Kind::Arithmetic(sign, Box::new([a, b]))))
+            .prop_map(|(sign, a, b)| without_span(ExprKind::Arithmetic(sign, Box::new([a, b]))))
     })
 }
 
-/// A rule that fits [`schema`].
+/// A valid rule for the schema of this file.
 fn condition() -> impl Strategy<Value = Expr> {
-    let null = || at(Kind::Null);
-    let text = |text: &str| at(Kind::Literal(Literal::Text(text.into())));
-    let compare = |order, a, b| at(Kind::Compare(order, Box::new([a, b])));
+    let null = || without_span(ExprKind::Null);
+    let text = |text: &str| without_span(ExprKind::Literal(Literal::Text(text.into())));
+    let compare = |order, a, b| without_span(ExprKind::Compare(order, Box::new([a, b])));
     let equality = || prop::sample::select(vec![Comparison::Equal, Comparison::NotEqual]);
     let items = |numbers: Vec<i64>| {
         let span = Span { start: 0, end: 0 };
-        Among::Inline(
+        ListExpr::Inline(
             numbers
                 .into_iter()
                 .map(|n| (Literal::Integer(n), span))
@@ -143,7 +146,8 @@ fn condition() -> impl Strategy<Value = Expr> {
     let leaf =
         prop_oneof![
             prop::sample::select(vec!["b", "c"]).prop_map(variable),
-            any::<bool>().prop_map(|truth| at(Kind::Literal(Literal::Boolean(truth)))),
+            any::<bool>()
+                .prop_map(|truth| without_span(ExprKind::Literal(Literal::Boolean(truth)))),
             (comparison(), number(), number()).prop_map(move |(order, a, b)| compare(order, a, b)),
             (equality(), prop::sample::select(vec!["x", "y"]))
                 .prop_map(move |(order, word)| compare(order, variable("s"), text(word))),
@@ -158,7 +162,7 @@ fn condition() -> impl Strategy<Value = Expr> {
                         negated,
                         list: items(numbers),
                     };
-                    at(Kind::In(Box::new(subject), membership))
+                    without_span(ExprKind::In(Box::new(subject), membership))
                 }),
         ];
     leaf.prop_recursive(5, 30, 3, move |inner| {
@@ -166,9 +170,9 @@ fn condition() -> impl Strategy<Value = Expr> {
         prop_oneof![
             inner
                 .clone()
-                .prop_map(|inner| at(Kind::Not(Box::new(inner)))),
-            many().prop_map(|parts| at(Kind::And(parts))),
-            many().prop_map(|parts| at(Kind::Or(parts))),
+                .prop_map(|inner| without_span(ExprKind::Not(Box::new(inner)))),
+            many().prop_map(|parts| without_span(ExprKind::And(parts))),
+            many().prop_map(|parts| without_span(ExprKind::Or(parts))),
             (equality(), inner.clone(), inner.clone())
                 .prop_map(move |(order, a, b)| compare(order, a, b)),
             (equality(), inner.clone()).prop_map(move |(order, a)| compare(order, a, null())),
@@ -191,7 +195,7 @@ fn row() -> impl Strategy<Value = Vec<Value>> {
         .prop_map(|(i, j, f, s, b, c)| vec![i, j, f, s, b, c])
 }
 
-/// A row in which nothing is missing.
+/// A row without missing values.
 fn full_row() -> impl Strategy<Value = Vec<Value>> {
     let full = [
         Value::Integer(1),
@@ -209,33 +213,33 @@ fn full_row() -> impl Strategy<Value = Vec<Value>> {
     })
 }
 
-/// What an expression means for a row: every part is evaluated.
-fn meaning(expr: &Expr, row: &[Value]) -> Value {
+/// The value of an expression for a row. Every part is evaluated.
+fn evaluate_tree(expr: &Expr, row: &[Value]) -> Value {
     let parts: Vec<Value> = expr
         .children()
         .iter()
-        .map(|part| meaning(part, row))
+        .map(|part| evaluate_tree(part, row))
         .collect();
     match (&expr.kind, parts.as_slice()) {
-        (Kind::Literal(Literal::Text(text)), _) => Value::String(text.clone()),
-        (Kind::Literal(Literal::Integer(number)), _) => Value::Integer(*number),
-        (Kind::Literal(Literal::Float(number)), _) => Value::Float(*number),
-        (Kind::Literal(Literal::Boolean(truth)), _) => Value::Boolean(*truth),
-        (Kind::Variable(name), _) => {
+        (ExprKind::Literal(Literal::Text(text)), _) => Value::String(text.clone()),
+        (ExprKind::Literal(Literal::Integer(number)), _) => Value::Integer(*number),
+        (ExprKind::Literal(Literal::Float(number)), _) => Value::Float(*number),
+        (ExprKind::Literal(Literal::Boolean(truth)), _) => Value::Boolean(*truth),
+        (ExprKind::Variable(name), _) => {
             let slot = NAMES.iter().position(|(known, _)| **known == **name);
             row[slot.unwrap()].clone()
         }
-        (Kind::Not(_), [Value::Boolean(truth)]) => Value::Boolean(!truth),
-        (Kind::And(_), parts) => decided(parts, false),
-        (Kind::Or(_), parts) => decided(parts, true),
-        (Kind::Compare(order, sides), [a, b]) => compared(*order, sides, a, b),
-        (Kind::Arithmetic(sign, _), [a, b]) => computed(*sign, a, b),
+        (ExprKind::Not(_), [Value::Boolean(truth)]) => Value::Boolean(!truth),
+        (ExprKind::And(_), parts) => join_conditions(parts, false),
+        (ExprKind::Or(_), parts) => join_conditions(parts, true),
+        (ExprKind::Compare(order, sides), [a, b]) => compare_values(*order, sides, a, b),
+        (ExprKind::Arithmetic(sign, _), [a, b]) => compute_arithmetic(*sign, a, b),
         (
-            Kind::In(
+            ExprKind::In(
                 _,
                 Membership {
                     negated,
-                    list: Among::Inline(items),
+                    list: ListExpr::Inline(items),
                 },
             ),
             [subject],
@@ -256,7 +260,7 @@ fn meaning(expr: &Expr, row: &[Value]) -> Value {
     }
 }
 
-fn decided(parts: &[Value], decisive: bool) -> Value {
+fn join_conditions(parts: &[Value], decisive: bool) -> Value {
     if parts.contains(&Value::Boolean(decisive)) {
         Value::Boolean(decisive)
     } else if parts.contains(&Value::Null) {
@@ -266,8 +270,8 @@ fn decided(parts: &[Value], decisive: bool) -> Value {
     }
 }
 
-fn compared(order: Comparison, sides: &[Expr; 2], a: &Value, b: &Value) -> Value {
-    let against_null = sides.iter().any(|side| side.kind == Kind::Null);
+fn compare_values(order: Comparison, sides: &[Expr; 2], a: &Value, b: &Value) -> Value {
+    let against_null = sides.iter().any(|side| side.kind == ExprKind::Null);
     let ordering = match (a, b) {
         _ if against_null => {
             return Value::Boolean((a == b) == (order == Comparison::Equal));
@@ -289,7 +293,7 @@ fn compared(order: Comparison, sides: &[Expr; 2], a: &Value, b: &Value) -> Value
     })
 }
 
-fn computed(sign: Arithmetic, a: &Value, b: &Value) -> Value {
+fn compute_arithmetic(sign: Arithmetic, a: &Value, b: &Value) -> Value {
     let result = match (sign, a, b) {
         (_, Value::Null, _) | (_, _, Value::Null) => None,
         (
@@ -314,7 +318,7 @@ fn as_float(value: &Value) -> Option<f64> {
 }
 
 /// Evaluates a rule given as text.
-fn verdict(text: &str, row: &[Value]) -> Verdict {
+fn evaluate_text(text: &str, row: &[Value]) -> Verdict {
     Rule::new(text, &schema())
         .unwrap()
         .evaluate(row, &Lists::default(), 0)
@@ -324,54 +328,54 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn print_and_parse_is_identity(expr in any_expr()) {
+    fn parsing_a_printed_expression_gives_it_back(expr in any_expr()) {
         for printed in [expr.to_string(), format!("{expr:#}")] {
-            prop_assert_eq!(&parse(&printed).unwrap(), &expr, "{}", printed);
+            prop_assert_eq!(&parse_expression(&printed).unwrap(), &expr, "{}", printed);
         }
     }
 
     #[test]
-    fn instructions_mean_what_the_tree_means(expr in condition(), row in row()) {
-        let want = match meaning(&expr, &row) {
+    fn compiled_rules_agree_with_the_tree(expr in condition(), row in row()) {
+        let want = match evaluate_tree(&expr, &row) {
             Value::Boolean(truth) => Some(truth),
             _ => None,
         };
         let text = expr.to_string();
-        prop_assert_eq!(verdict(&text, &row), Verdict::from(want), "{}", text);
+        prop_assert_eq!(evaluate_text(&text, &row), Verdict::from(want), "{}", text);
     }
 
     #[test]
-    fn de_morgan(a in condition(), b in condition(), row in row()) {
+    fn de_morgans_laws_hold(a in condition(), b in condition(), row in row()) {
         let sides = [
             (format!("!(({a}) and ({b}))"), format!("!({a}) or !({b})")),
             (format!("!(({a}) or ({b}))"), format!("!({a}) and !({b})")),
         ];
         for (left, right) in sides {
-            prop_assert_eq!(verdict(&left, &row), verdict(&right, &row), "{}", left);
+            prop_assert_eq!(evaluate_text(&left, &row), evaluate_text(&right, &row), "{}", left);
         }
     }
 
     #[test]
     fn order_and_repetition_do_not_matter(a in condition(), b in condition(), row in row()) {
         for operator in ["and", "or"] {
-            let once = verdict(&format!("({a}) {operator} ({b})"), &row);
-            let turned = verdict(&format!("({b}) {operator} ({a})"), &row);
-            let twice = verdict(&format!("({a}) {operator} ({b}) {operator} ({a})"), &row);
+            let once = evaluate_text(&format!("({a}) {operator} ({b})"), &row);
+            let turned = evaluate_text(&format!("({b}) {operator} ({a})"), &row);
+            let twice = evaluate_text(&format!("({a}) {operator} ({b}) {operator} ({a})"), &row);
             prop_assert_eq!(once, turned);
             prop_assert_eq!(once, twice);
         }
     }
 
     #[test]
-    fn a_double_negation_is_nothing(a in condition(), row in row()) {
-        prop_assert_eq!(verdict(&format!("!!({a})"), &row), verdict(&a.to_string(), &row));
+    fn a_double_negation_changes_nothing(a in condition(), row in row()) {
+        prop_assert_eq!(evaluate_text(&format!("!!({a})"), &row), evaluate_text(&a.to_string(), &row));
     }
 
     #[test]
-    fn values_in_place_of_variables_give_the_same(a in condition(), row in full_row()) {
+    fn replacing_variables_by_values_keeps_the_verdict(a in condition(), row in full_row()) {
         let rule = Rule::new(&a.to_string(), &schema()).unwrap();
         let substituted = rule.with_values(&row);
         prop_assume!(substituted.chars().count() <= crate::MAX_CHARACTERS);
-        prop_assert_eq!(verdict(&substituted, &[]), verdict(&a.to_string(), &row));
+        prop_assert_eq!(evaluate_text(&substituted, &[]), evaluate_text(&a.to_string(), &row));
     }
 }
