@@ -1,6 +1,6 @@
 //! The shapes of the service model: what a value in a request must look like, as data.
 //!
-//! [`crate::validation`] walks them, [`crate::Operation`] says which operation takes which. Names, lengths, patterns
+//! Module `validation` walks them, module `operation` says which operation takes which. Names, lengths, patterns
 //! and page sizes are those of the API's model of 2019-11-15.
 
 use std::sync::LazyLock;

@@ -4,8 +4,9 @@
 use ::rules::Value;
 use event::Timestamp;
 use protocol::{Error, Result, text};
-use store::bundle::{BundledVariable, EventTypeBundle};
+use store::pinned::EventTypeBundle;
 use store::records::event::{Entity, Variables};
+use store::records::variable::BundledVariable;
 pub(crate) fn row(
     event_type: &EventTypeBundle,
     defaults: Vec<Value>,

@@ -8,7 +8,7 @@
 //! - [`table`]: reading and writing items; [`conditional`]: writes that stand only where nobody wrote meanwhile;
 //!   [`chunks`]: values larger than an item; [`backoff`]: pauses and retries; [`schema`]: the tables themselves;
 //! - [`change`]: a change of the definitions, which lands whole or not at all;
-//! - [`bundle`]: what a detector version resolves to, immutable, named by its content;
+//! - [`bundle`]: immutable values named by their content; [`pinned`]: those of a detector version and of an event type;
 //! - [`listing`]: a page of the items of a partition;
 //! - [`records`]: one file per resource: its item, its key, and how it is found;
 //! - [`normal`]: how values of a variable type are compared in lists.
@@ -24,6 +24,7 @@ pub mod conditional;
 pub mod listing;
 pub mod normal;
 pub mod options;
+pub mod pinned;
 pub mod records;
 pub mod schema;
 pub mod table;

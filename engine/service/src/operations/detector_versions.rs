@@ -9,16 +9,17 @@ use crate::services::definition_cache::Compiled;
 use protocol::{Error, Result, text};
 use serde::{Deserialize, Serialize};
 use store::bundle;
-use store::bundle::{
-    BundleReference, BundledExternalModel, BundledModel, BundledRule, Mode, VersionBundle,
-};
+use store::bundle::BundleReference;
 use store::change::Change;
+use store::pinned::{BundledExternalModel, BundledRule, VersionBundle};
 use store::records::detector::{Detector, all_detectors, detector_key, missing_detector};
+use store::records::detector_version::Mode;
 use store::records::detector_version::{
     DetectorVersion, DetectorVersionStatus, detector_version_key, detector_version_partition,
     versions_of_detector,
 };
 use store::records::event_type::{EventType, event_type_key, missing_event_type};
+use store::records::model_version::BundledModel;
 use store::records::model_version::{ModelVersionStatus, VersionReference};
 use store::records::rule::{RuleReference, RuleVersion};
 use store::records::tags::{Tag, Tags};

@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use protocol::{Error, Result, text};
 use serde::{Deserialize, Serialize};
-use store::bundle::EventTypeBundle;
+use store::pinned::EventTypeBundle;
 use store::records::event::{
     Entity, StoreOutcome, StoredEvent, StoredLabel, Variables, event_key, event_partition,
     label_key, put_event, put_label,

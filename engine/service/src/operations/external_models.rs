@@ -6,9 +6,9 @@ use crate::services::external_models::Template;
 use protocol::page::{Page, Paging};
 use protocol::{Code, Error, Result, page, text};
 use serde::{Deserialize, Serialize};
-use store::bundle::{BundledExternalModel, BundledVariable};
 use store::change::Change;
 use store::listing::Listing;
+use store::pinned::BundledExternalModel;
 use store::records::detector_version::version_using_endpoint;
 use store::records::event_type::{EventType, event_type_key};
 use store::records::external_model::{
@@ -16,6 +16,7 @@ use store::records::external_model::{
     OutputConfiguration, external_model_key, missing_external_model,
 };
 use store::records::tags::{Tag, Tags};
+use store::records::variable::BundledVariable;
 use store::records::variable::{Variable, variable_key};
 use store::table::Key;
 

@@ -9,15 +9,16 @@ use protocol::page::{Page, Paging};
 use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
 use store::bundle;
-use store::bundle::{BundledVariable, EventTypeBundle};
 use store::change::Change;
 use store::listing::Listing;
+use store::pinned::EventTypeBundle;
 use store::records::detector::{Detector, detector_key, missing_detector};
 use store::records::detector_version::version_using_rule;
 use store::records::event_type::{EventType, event_type_key, missing_event_type};
 use store::records::rule::{RuleHead, RuleReference, RuleVersion, rule_head_key, rule_partition};
 use store::records::simple_resource::{SimpleResource, simple_resource_key};
 use store::records::tags::{Tag, Tags};
+use store::records::variable::BundledVariable;
 use store::records::variable::{Variable, variable_key};
 use store::table::{Key, Range};
 

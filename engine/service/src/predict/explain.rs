@@ -8,8 +8,8 @@ use event::Timestamp;
 use model::{Attribution, EVENT_TIME, Explanation, Impact};
 use protocol::{Error, Result};
 use serde::Serialize;
-use store::bundle::BundledModel;
 use store::records::event::event_partition;
+use store::records::model_version::BundledModel;
 use store::records::prediction::{PREDICTION_PREFIX, Prediction};
 use store::table::Range;
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::predict::verdicts::{self, matched, with};
 use crate::services::definition_cache::Compiled;
 use serde::Serialize;
-use store::bundle::BundledRule;
+use store::pinned::BundledRule;
 use store::records::prediction::Prediction;
 
 /// A header is at most 4 KB; what does not fit is counted.

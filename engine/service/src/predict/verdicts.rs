@@ -1,6 +1,6 @@
 //! What the evaluation of a version's rules came to: a text with a letter per rule.
 
-use store::bundle::BundledRule;
+use store::pinned::BundledRule;
 
 use crate::services::definition_cache::Compiled;
 

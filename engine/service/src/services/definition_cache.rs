@@ -10,16 +10,17 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use protocol::{Error, Result};
 use rules::{Lists, Rule, Schema, Value};
 use store::Account;
-use store::bundle::{
-    self, BundleReference, BundledRule, BundledVariable, EventTypeBundle, VersionBundle,
-};
+use store::bundle;
+use store::bundle::BundleReference;
 use store::change::Ledger;
+use store::pinned::{BundledRule, EventTypeBundle, VersionBundle};
 use store::records::detector::{Detector, detector_key};
 use store::records::detector_version::{
     DetectorVersion, DetectorVersionStatus, detector_version_key,
 };
 use store::records::event_type::{EventType, event_type_key};
 use store::records::list::{self, List};
+use store::records::variable::BundledVariable;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 

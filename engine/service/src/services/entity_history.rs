@@ -18,7 +18,7 @@ use model::history::{self, Profile, Watched};
 use protocol::{Code, Error, Result};
 use store::Account;
 use store::backoff::pause;
-use store::bundle::EventTypeBundle;
+use store::pinned::EventTypeBundle;
 use store::records::entity_history::{
     EntityHistoryItem, HistorySettings, entity_history_key, history_entity,
 };

@@ -14,8 +14,9 @@ use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
 use aws_sdk_sagemakerruntime::primitives::Blob;
 use protocol::{Code, Error, Result};
 use serde::Deserialize;
-use store::bundle::{BundledExternalModel, BundledVariable, EventTypeBundle};
+use store::pinned::{BundledExternalModel, EventTypeBundle};
 use store::records::external_model::{InputFormat, OutputConfiguration, OutputFormat};
+use store::records::variable::BundledVariable;
 
 /// The media type that an endpoint is asked to answer in.
 fn accepted_type(output: &OutputConfiguration) -> &'static str {

@@ -15,7 +15,8 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 use event::Timestamp;
 use protocol::{Error, Result, text};
 use serde_json::{Map, Value};
-use store::bundle::{BundledVariable, EventTypeBundle};
+use store::pinned::EventTypeBundle;
+use store::records::variable::BundledVariable;
 use tokio::sync::mpsc;
 
 /// A longer row is taken for a quote that was never closed: reading on would fill the memory.

@@ -22,7 +22,7 @@ use protocol::wire::validate_and_read_input;
 use protocol::{Code, Operation};
 use protocol::{Error, Result};
 use serde_json::Value;
-use store::bundle::EventTypeBundle;
+use store::pinned::EventTypeBundle;
 use store::records::event::StoreOutcome;
 use store::records::event_type::{ingestion_disabled, missing_event_type};
 use store::records::forgotten::Subject;

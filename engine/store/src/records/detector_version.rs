@@ -6,7 +6,7 @@ use std::fmt;
 use protocol::{Result, text};
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::{BundleReference, Mode};
+use crate::bundle::BundleReference;
 use crate::change::Change;
 use crate::records::detector::{self, Detector};
 use crate::records::model_version::VersionReference;
@@ -128,4 +128,13 @@ pub async fn version_using_endpoint(
         }
     }
     Ok(None)
+}
+
+/// Whether the first rule that matches ends the evaluation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Mode {
+    #[default]
+    FirstMatched,
+    AllMatched,
 }

@@ -8,11 +8,11 @@ use protocol::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
-use crate::bundle::{BundleReference, BundledModel};
+use crate::bundle::BundleReference;
 use crate::change::Change;
 use crate::records::model::{ModelType, score_variable};
 use crate::records::tags::Tags;
-use crate::records::variable::Variable;
+use crate::records::variable::{BundledVariable, Variable};
 use crate::table::{Key, Range, Record};
 
 pub const MODEL_VERSION_PARTITION: &str = "model-version";
@@ -370,4 +370,16 @@ pub struct Artifact {
     pub key: String,
     /// Of its bytes, in hexadecimal digits.
     pub sha256: String,
+}
+
+/// A model version as it was when it was pinned.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BundledModel {
+    #[serde(flatten)]
+    pub version: VersionReference,
+    /// The variable that its score is in.
+    pub score: BundledVariable,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Artifact>,
 }

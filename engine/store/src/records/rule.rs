@@ -3,10 +3,10 @@
 use protocol::{Error, Result, text};
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::BundledVariable;
 use crate::change::Change;
 use crate::records::detector;
 use crate::records::tags::Tags;
+use crate::records::variable::BundledVariable;
 use crate::table::{Key, Range, Record};
 
 /// A rule version as stored. Its expression and outcomes never change.

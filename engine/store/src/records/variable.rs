@@ -4,7 +4,6 @@ use ::rules::{Type, Value};
 use protocol::Error;
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::BundledVariable;
 use crate::records::tags::Tags;
 use crate::table::{Key, Record};
 
@@ -72,4 +71,20 @@ pub fn default_value(ty: Type, default: &str) -> Option<Value> {
         return Some(Value::Null);
     }
     Value::parse(ty, default).ok()
+}
+
+/// A variable as events and rules need it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BundledVariable {
+    pub name: String,
+    pub data_type: String,
+    pub default_value: String,
+}
+
+impl BundledVariable {
+    /// Types are checked when the variable is created.
+    pub fn ty(&self) -> Type {
+        self.data_type.parse().unwrap_or(Type::String)
+    }
 }

@@ -1,0 +1,101 @@
+//! What a detector version and an event type pin: the content of their bundles.
+
+#![allow(missing_docs, reason = "fields are those of the API's shapes")]
+
+use rules::{Schema, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::records::detector_version::Mode;
+use crate::records::entity_history::HistorySettings;
+use crate::records::external_model::{InputConfiguration, OutputConfiguration};
+use crate::records::model_version::BundledModel;
+use crate::records::variable::{BundledVariable, default_value};
+
+/// An event type with its variables.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventTypeBundle {
+    pub name: String,
+    pub ingestion: bool,
+    pub orchestration: bool,
+    pub entity_types: Vec<String>,
+    pub labels: Vec<String>,
+    pub variables: Vec<BundledVariable>,
+    /// What models want to know of what its entities did before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub habits: Option<HistorySettings>,
+}
+
+/// A detector version with its rules, in their order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionBundle {
+    pub detector_id: String,
+    pub detector_version_id: u32,
+    pub event_type_name: String,
+    pub mode: Mode,
+    pub rules: Vec<BundledRule>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<BundledModel>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub external_models: Vec<BundledExternalModel>,
+}
+
+/// An external model, and the variables that its answer goes to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BundledExternalModel {
+    pub model_endpoint: String,
+    pub model_source: String,
+    pub input: InputConfiguration,
+    pub output: OutputConfiguration,
+    pub variables: Vec<BundledVariable>,
+}
+
+/// A rule version as it was when it was pinned.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BundledRule {
+    pub rule_id: String,
+    pub rule_version: u32,
+    pub expression: String,
+    pub outcomes: Vec<String>,
+    pub lists: Vec<String>,
+}
+
+impl EventTypeBundle {
+    /// What rules over this event type may speak of: its variables, then those of models.
+    pub fn schema<'s>(
+        &'s self,
+        scores: impl IntoIterator<Item = &'s BundledVariable>,
+        lists: impl IntoIterator<Item = String>,
+    ) -> Schema {
+        let variables = self
+            .variables
+            .iter()
+            .chain(scores)
+            .map(|variable| (variable.name.clone(), variable.ty()));
+        Schema::new(variables, lists)
+    }
+
+    /// The row of an event that says nothing: the defaults.
+    pub fn defaults(&self) -> Vec<Value> {
+        let default = |v: &BundledVariable| default_value(v.ty(), &v.default_value);
+        self.variables
+            .iter()
+            .map(|v| default(v).unwrap_or(Value::Null))
+            .collect()
+    }
+}
+
+impl VersionBundle {
+    /// The variables of its models, in the order of their slots after the event's own.
+    pub fn scores(&self) -> impl Iterator<Item = &BundledVariable> {
+        let models = self.models.iter().map(|model| &model.score);
+        models.chain(
+            self.external_models
+                .iter()
+                .flat_map(|model| &model.variables),
+        )
+    }
+}
