@@ -3,40 +3,35 @@
 //!
 //! [`machine::Machine`] puts the engine, an embedded DynamoDB, a folder as S3 and a file as event
 //! bus behind the clients; [`machine::Pipeline`] is the functions over some clients, local or not;
-//! [`cli`] is what can be said to them.
+//! [`cli`] has the commands that use them.
 
 pub mod apply;
 pub mod bus;
 pub mod cli;
 pub mod clients;
+mod commands;
 pub mod connector;
-pub mod demo;
 pub mod dynamodb;
 pub mod evaluate;
-pub mod explain;
 pub mod fault;
 pub mod forget;
 mod grid;
 pub mod hold;
 pub mod home;
-pub mod import_model;
 pub mod input;
-pub mod jobs;
 pub mod limits;
-pub mod list;
 pub mod machine;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod runners;
 pub mod s3;
 pub mod serve;
-pub mod show;
 pub mod signals;
 pub mod signature;
 pub mod simulate;
 mod spelling;
 pub mod subject;
-pub mod train;
 
 /// Starts logging to standard error; `directives` is the value of `RUST_LOG`.
 pub fn logs(directives: &str) {

@@ -1,8 +1,6 @@
 //! Whom `fraudstream forget` and `fraudstream subject` are about, and every place that keeps something
 //! of them: `forget` deletes what is found here, `subject` shows it.
 
-mod kept;
-
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -18,8 +16,6 @@ use shared::mapping::Mapping;
 use shared::records::{Invocation, Record};
 use shared::rejected::{PREFIX, RejectedRecord};
 use thiserror::Error;
-
-pub use kept::Kept;
 
 use crate::hold;
 use crate::machine::Pipeline;

@@ -817,7 +817,7 @@ async fn a_person_sees_what_forgetting_would_delete() {
         let found = finder.find(whom, now()).await.unwrap();
         let line = json!({"detail": {"entity_type": "customer", "entity_id": MARK}}).to_string();
         let outcomes = format!("{line}\n{{\"detail\":{{}}}}\n");
-        let kept = crate::subject::Kept::new(&finder, found, &outcomes).await;
+        let kept = crate::commands::subject::Kept::new(&finder, found, &outcomes).await;
         kept.unwrap()
     };
     let of_person = kept(Whom::entity(&mapping, MARK).unwrap()).await;
@@ -956,7 +956,9 @@ async fn who_shares_a_value_lifts_no_hold() {
         engine: Some(&shop.machine.engine),
         mapping: &mapping,
     };
-    let kept = crate::subject::Kept::new(&finder, found, "").await.unwrap();
+    let kept = crate::commands::subject::Kept::new(&finder, found, "")
+        .await
+        .unwrap();
     assert!(!serde_json::to_string(&kept).unwrap().contains("sha256-"));
     shop.run("predict", &[order(4, MARK)]).await;
     let later = Timestamp::from_epoch_seconds(now().epoch_seconds() + 3600).unwrap();
@@ -1069,7 +1071,9 @@ async fn labels_of_a_held_order_go_on_without_their_messages() {
         mapping: &mapping,
     };
     let found = shop.find(whom()).await;
-    let kept = crate::subject::Kept::new(&finder, found, "").await.unwrap();
+    let kept = crate::commands::subject::Kept::new(&finder, found, "")
+        .await
+        .unwrap();
     let records = &kept.labels[0].records;
     assert!(records.iter().any(|name| name == "record_b"), "{records:?}");
     assert!(kept.to_string().contains("  message kept: record_b\n"));

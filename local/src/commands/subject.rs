@@ -3,16 +3,82 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use clap::Args;
+use engine::FoundEvent;
+use event::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::decisions::Decision;
+use shared::mapping::Mapping;
 
-use super::{Error, Finder, Found, FoundEvent, FoundLabels};
-use crate::{list, show};
+use super::output::print_result;
+use super::workspace::WorkspaceArgs;
+use super::{CommandError, list, show};
+use crate::dynamodb::Durability;
+use crate::subject::{self, Finder, Found, FoundLabels, Whom};
+
+/// The arguments of `subject`.
+#[derive(Debug, Args)]
+pub(crate) struct SubjectArgs {
+    #[command(flatten)]
+    whom: WhomToShow,
+    /// Print it as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct WhomToShow {
+    /// Entity id, or type/id; or an address that the mapping hashes.
+    entity: Option<String>,
+    /// Order id as the shop writes it.
+    #[arg(long, value_name = "ID")]
+    order: Option<String>,
+}
+
+impl WhomToShow {
+    fn resolve(&self, mapping: &Mapping) -> Result<Whom, subject::Error> {
+        match (&self.order, &self.entity) {
+            (Some(order_id), _) => Ok(Whom::order(mapping, order_id)),
+            (None, entity) => Whom::entity(mapping, entity.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+impl SubjectArgs {
+    /// Prints everything that is kept of the subject.
+    pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
+        let mapping = workspace.read_mapping()?;
+        let whom = self.whom.resolve(&mapping)?;
+        let opened = workspace
+            .open(Durability::Kill, workspace.fraud_detector)
+            .await?;
+        let engine = opened.backend_engine().await;
+        let finder = Finder {
+            pipeline: &opened.pipeline,
+            engine: engine.as_deref(),
+            mapping: &mapping,
+        };
+        let outcomes = opened
+            .local_home()
+            .map(|home| std::fs::read_to_string(home.outcomes()));
+        let outcomes = outcomes.and_then(Result::ok).unwrap_or_default();
+        let now = Timestamp::from_jiff(jiff::Timestamp::now())?;
+        let kept = match finder.find(whom, now).await {
+            Ok(found) => Kept::new(&finder, found, &outcomes).await,
+            Err(error) => Err(error),
+        };
+        drop(engine);
+        opened.close().await?;
+        let kept = kept?;
+        print_result(self.json, &kept, &kept)
+    }
+}
 
 /// Everything that is kept of a subject.
 #[derive(Debug, Serialize)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// Stored events: every value that a variable has had, the label, how many predictions.
     pub events: Vec<Value>,
     /// Decisions, with their variables and labels.
@@ -38,7 +104,11 @@ impl Kept {
     ///
     /// # Errors
     /// A list cannot be read.
-    pub async fn new(finder: &Finder<'_>, found: Found, outcomes: &str) -> Result<Self, Error> {
+    pub async fn new(
+        finder: &Finder<'_>,
+        found: Found,
+        outcomes: &str,
+    ) -> Result<Self, subject::Error> {
         let mut list_entries = BTreeMap::new();
         for (name, elements) in found.list_elements {
             let entries = match finder.engine {
@@ -109,7 +179,7 @@ impl fmt::Display for Kept {
         section(f, "events", &texts(&self.events))?;
         writeln!(f, "decisions: {}", self.decisions.len())?;
         for decision in &self.decisions {
-            write!(f, "{}", show::describe(decision, None))?;
+            write!(f, "{}", show::describe_decision(decision, None))?;
         }
         let labels = self.labels.iter();
         let labels = labels

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_sdk_frauddetector::Client;
-use aws_sdk_frauddetector::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_frauddetector::error::ProvideErrorMetadata as _;
 use aws_sdk_frauddetector::types::{
     AggregatedVariablesImportanceMetrics, DataSource, ExternalEventsDetail, IngestedEventsDetail,
-    IngestedEventsTimeWindow, LabelSchema, ModelTypeEnum, ModelVersionDetail, ModelVersionStatus,
-    Tag, TrainingDataSchema, TrainingDataSourceEnum, UnlabeledEventsTreatment,
+    IngestedEventsTimeWindow, LabelSchema, ModelTypeEnum, ModelVersionDetail, Tag,
+    TrainingDataSchema, TrainingDataSourceEnum, UnlabeledEventsTreatment,
 };
 use aws_sdk_s3::primitives::ByteStream;
 use clap::Args;
@@ -21,10 +21,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use thiserror::Error;
 
+use super::CommandError;
+use super::model_versions::{
+    RefusedCall, activate_version, create_missing_model, describe_build_error, describe_refusal,
+    describe_usage,
+};
+use super::output::print_result;
+use super::workspace::WorkspaceArgs;
 use crate::clients::ACCOUNT;
+use crate::dynamodb::Durability;
 use crate::evaluate::Labels;
 use crate::grid::grid;
-use crate::jobs::Runners;
+use crate::runners::Runners;
 
 /// How often Amazon's service is asked whether it has trained.
 const PAUSE: Duration = Duration::from_secs(15);
@@ -33,17 +41,10 @@ const SHOWN: usize = 15;
 
 /// Why there is no model.
 #[derive(Debug, Error)]
-pub enum TrainError {
+pub(crate) enum TrainError {
     /// The service refuses a call.
-    #[error("{call}: {code}: {message}")]
-    Refused {
-        /// The operation.
-        call: &'static str,
-        /// The exception.
-        code: String,
-        /// Its sentence.
-        message: String,
-    },
+    #[error(transparent)]
+    Refused(#[from] RefusedCall),
     /// The file cannot be read, or not be written into the bucket.
     #[error("{path}: {why}")]
     File {
@@ -82,9 +83,9 @@ pub enum TrainError {
     },
 }
 
-/// What is trained.
+/// The arguments of `train`.
 #[derive(Clone, Debug, Args)]
-pub struct Train {
+pub(crate) struct TrainArgs {
     /// CSV with Amazon's headers, plain; default the stored events.
     file: Option<PathBuf>,
     /// The model; created if it is missing.
@@ -122,12 +123,12 @@ pub struct Train {
     activate: bool,
     /// Print the result as JSON.
     #[arg(long)]
-    pub json: bool,
+    json: bool,
 }
 
 /// What came of it.
 #[derive(Debug, Serialize)]
-pub struct Trained {
+pub(crate) struct TrainedModel {
     /// The model.
     pub model: String,
     /// The version.
@@ -148,7 +149,7 @@ pub struct Trained {
 
 /// A row of the threshold table.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Threshold {
+pub(crate) struct Threshold {
     /// From this score on.
     pub threshold: f32,
     /// The share of legitimate events.
@@ -160,7 +161,7 @@ pub struct Threshold {
 }
 
 /// Where the training happens.
-pub struct Place<'a> {
+pub(crate) struct TrainingTarget<'a> {
     /// The API.
     pub client: &'a Client,
     /// Where a file is put for the service.
@@ -171,34 +172,46 @@ pub struct Place<'a> {
     pub runners: Option<&'a Runners>,
 }
 
-fn refused<E>(call: &'static str) -> impl Fn(SdkError<E>) -> TrainError
-where
-    E: ProvideErrorMetadata,
-{
-    move |error| TrainError::Refused {
-        call,
-        code: error.code().unwrap_or("no answer").to_owned(),
-        message: error
-            .message()
-            .unwrap_or("the service was not reached")
-            .to_owned(),
+impl TrainArgs {
+    /// Trains a version, and prints what came of it.
+    pub(crate) async fn run(&self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
+        let opened = workspace
+            .open(Durability::Kill, workspace.fraud_detector)
+            .await?;
+        let runners = if opened.is_engine_backend() {
+            Some(opened.runners().await)
+        } else {
+            None
+        };
+        let clients = &opened.pipeline.clients;
+        let mapping = workspace.read_mapping()?;
+        let target = TrainingTarget {
+            client: &clients.frauddetector,
+            s3: &clients.s3,
+            bucket: &workspace.bucket,
+            runners: runners.as_ref(),
+        };
+        let trained = Box::pin(self.train(&target, mapping.event_type().as_str())).await;
+        drop(runners);
+        opened.close().await?;
+        let trained = trained?;
+        print_result(self.json, &trained, format_args!("{trained}\n"))
     }
-}
 
-impl Train {
     /// Trains, and returns what came of it; `event_type` is the mapping's.
-    ///
-    /// # Errors
-    /// [`TrainError`], a sentence.
-    pub async fn run(&self, place: &Place<'_>, event_type: &str) -> Result<Trained, TrainError> {
+    async fn train(
+        &self,
+        target: &TrainingTarget<'_>,
+        event_type: &str,
+    ) -> Result<TrainedModel, TrainError> {
         // A training that a killed command left behind ends first: while it waits, its model takes no other.
-        if let Some(runners) = place.runners {
+        if let Some(runners) = target.runners {
             while runners.train_one().await? {}
         }
         let event_type = self.event_type.as_deref().unwrap_or(event_type);
-        let model_type = self.model_type(place.client).await;
-        let variables = self.variables(place.client, event_type).await?;
-        create_model(place.client, &self.model, &model_type, event_type).await?;
+        let model_type = self.find_model_type(target.client).await;
+        let variables = self.find_variables(target.client, event_type).await?;
+        create_missing_model(target.client, &self.model, &model_type, event_type).await?;
         let labels = LabelSchema::builder()
             .label_mapper("FRAUD", self.fraud.clone())
             .label_mapper("LEGIT", self.legit.clone())
@@ -207,63 +220,79 @@ impl Train {
             .set_model_variables(Some(variables))
             .label_schema(labels.build())
             .build();
-        let call = place
+        let call = target
             .client
             .create_model_version()
             .model_id(&self.model)
             .model_type(model_type.clone())
-            .training_data_schema(schema.map_err(|error| not_built(&error))?)
-            .set_tags(self.tags(place)?);
+            .training_data_schema(schema.map_err(|error| describe_build_error(&error))?)
+            .set_tags(self.label_tags(target)?);
         let call = if let Some(file) = &self.file {
             let detail = ExternalEventsDetail::builder()
-                .data_location(upload(place, file).await?)
+                .data_location(upload_file(target, file).await?)
                 // The engine reads with the credentials of this command; Amazon wants a role.
                 .data_access_role_arn(format!("arn:aws:iam::{ACCOUNT}:role/fraudstream"));
             call.training_data_source(TrainingDataSourceEnum::ExternalEvents)
-                .external_events_detail(detail.build().map_err(|error| not_built(&error))?)
+                .external_events_detail(
+                    detail
+                        .build()
+                        .map_err(|error| describe_build_error(&error))?,
+                )
         } else {
             let window = IngestedEventsTimeWindow::builder()
                 .start_time(&self.from)
                 .end_time(&self.to);
-            let window = window.build().map_err(|error| not_built(&error))?;
+            let window = window
+                .build()
+                .map_err(|error| describe_build_error(&error))?;
             let detail = IngestedEventsDetail::builder().ingested_events_time_window(window);
             call.training_data_source(TrainingDataSourceEnum::IngestedEvents)
                 .ingested_events_detail(detail.build())
         };
-        let created = call.send().await.map_err(refused("CreateModelVersion"))?;
+        let created = call
+            .send()
+            .await
+            .map_err(describe_refusal("CreateModelVersion"))?;
         let version = created.model_version_number.unwrap_or_default();
-        self.wait(place, &model_type, &version).await?;
-        let detail = self.describe(place.client, &model_type, &version).await?;
+        self.wait_until_trained(target, &model_type, &version)
+            .await?;
+        let detail = self
+            .describe_version(target.client, &model_type, &version)
+            .await?;
         let status = detail.status.clone().unwrap_or_default();
         if status != "TRAINING_COMPLETE" {
             return Err(TrainError::NoModel {
                 model: self.model.clone(),
                 version,
                 status,
-                reasons: notes(&detail),
+                reasons: training_notes(&detail),
             });
         }
         if self.activate {
-            activate(place.client, &self.model, &model_type, &version).await?;
+            activate_version(target.client, &self.model, &model_type, &version).await?;
         }
-        let detail = self.describe(place.client, &model_type, &version).await?;
-        Ok(trained(&detail))
+        let detail = self
+            .describe_version(target.client, &model_type, &version)
+            .await?;
+        Ok(describe_trained_model(&detail))
     }
 
     /// The API has no member for what labels are; the engine reads a tag of the version.
-    fn tags(&self, place: &Place<'_>) -> Result<Option<Vec<Tag>>, TrainError> {
+    fn label_tags(&self, target: &TrainingTarget<'_>) -> Result<Option<Vec<Tag>>, TrainError> {
         let value = match self.labels {
             None => return Ok(None),
-            Some(_) if place.runners.is_none() => return Err(TrainError::LabelsAtAmazon),
+            Some(_) if target.runners.is_none() => return Err(TrainError::LabelsAtAmazon),
             Some(Labels::Final) => "final",
             Some(Labels::Maturing) => "maturing",
         };
         let tag = Tag::builder().key("fraudstream:labels").value(value);
-        Ok(Some(vec![tag.build().map_err(|error| not_built(&error))?]))
+        Ok(Some(vec![
+            tag.build().map_err(|error| describe_build_error(&error))?,
+        ]))
     }
 
     /// The type that was said, or that the model has.
-    async fn model_type(&self, client: &Client) -> ModelTypeEnum {
+    async fn find_model_type(&self, client: &Client) -> ModelTypeEnum {
         if let Some(said) = &self.model_type {
             return ModelTypeEnum::from(said.as_str());
         }
@@ -277,7 +306,7 @@ impl Train {
     }
 
     /// The variables to learn from: those said, or all of the event type that have a type.
-    async fn variables(
+    async fn find_variables(
         &self,
         client: &Client,
         event_type: &str,
@@ -287,7 +316,7 @@ impl Train {
         }
         let found = client.get_event_types().name(event_type).send().await;
         let found = found
-            .map_err(refused("GetEventTypes"))?
+            .map_err(describe_refusal("GetEventTypes"))?
             .event_types
             .unwrap_or_default();
         let names = found
@@ -301,7 +330,10 @@ impl Train {
             let call = client
                 .batch_get_variable()
                 .set_names(Some(hundred.to_vec()));
-            let found = call.send().await.map_err(refused("BatchGetVariable"))?;
+            let found = call
+                .send()
+                .await
+                .map_err(describe_refusal("BatchGetVariable"))?;
             let usable = found
                 .variables
                 .unwrap_or_default()
@@ -322,26 +354,28 @@ impl Train {
     }
 
     /// Trains until the version is no longer in training.
-    async fn wait(
+    async fn wait_until_trained(
         &self,
-        place: &Place<'_>,
+        target: &TrainingTarget<'_>,
         model_type: &ModelTypeEnum,
         version: &str,
     ) -> Result<(), TrainError> {
-        let spinner = spinner(self.json, &format!("training {} {version}", self.model));
+        let spinner = start_spinner(self.json, &format!("training {} {version}", self.model));
         loop {
-            let ran = match place.runners {
+            let ran = match target.runners {
                 Some(runners) => runners.train_one().await?,
                 None => false,
             };
-            let detail = self.describe(place.client, model_type, version).await?;
+            let detail = self
+                .describe_version(target.client, model_type, version)
+                .await?;
             if detail.status.as_deref() != Some("TRAINING_IN_PROGRESS") {
                 spinner.finish_and_clear();
                 return Ok(());
             }
             // Another runner has it, or the service does it.
             if !ran {
-                tokio::time::sleep(if place.runners.is_some() {
+                tokio::time::sleep(if target.runners.is_some() {
                     Duration::from_secs(1)
                 } else {
                     PAUSE
@@ -351,7 +385,7 @@ impl Train {
         }
     }
 
-    async fn describe(
+    async fn describe_version(
         &self,
         client: &Client,
         model_type: &ModelTypeEnum,
@@ -365,83 +399,23 @@ impl Train {
         let found = call
             .send()
             .await
-            .map_err(refused("DescribeModelVersions"))?;
+            .map_err(describe_refusal("DescribeModelVersions"))?;
         let detail = found
             .model_version_details
             .unwrap_or_default()
             .into_iter()
             .next();
-        detail.ok_or_else(|| TrainError::Refused {
+        let missing = || RefusedCall {
             call: "DescribeModelVersions",
             code: "no version".to_owned(),
             message: format!("{} has no version {version}", self.model),
-        })
+        };
+        Ok(detail.ok_or_else(missing)?)
     }
 }
 
-/// Creates a model unless it is there.
-pub(crate) async fn create_model(
-    client: &Client,
-    model: &str,
-    model_type: &ModelTypeEnum,
-    event_type: &str,
-) -> Result<(), TrainError> {
-    let found = client
-        .get_models()
-        .model_id(model)
-        .model_type(model_type.clone());
-    match found.send().await {
-        Ok(found)
-            if found
-                .models
-                .as_ref()
-                .is_some_and(|models| !models.is_empty()) =>
-        {
-            Ok(())
-        }
-        Err(error) if error.code() != Some("ResourceNotFoundException") => {
-            Err(refused("GetModels")(error))
-        }
-        _ => client
-            .create_model()
-            .model_id(model)
-            .model_type(model_type.clone())
-            .event_type_name(event_type)
-            .send()
-            .await
-            .map(drop)
-            .map_err(refused("CreateModel")),
-    }
-}
-
-/// Lets a version score.
-pub(crate) async fn activate(
-    client: &Client,
-    model: &str,
-    model_type: &ModelTypeEnum,
-    version: &str,
-) -> Result<(), TrainError> {
-    let update = client.update_model_version_status().model_id(model);
-    let update = update
-        .model_type(model_type.clone())
-        .model_version_number(version);
-    let updated = update.status(ModelVersionStatus::Active).send().await;
-    updated
-        .map(drop)
-        .map_err(refused("UpdateModelVersionStatus"))
-}
-
-/// A request that the client refuses to build; its inputs are the command's own.
-fn not_built(error: &aws_sdk_frauddetector::error::BuildError) -> TrainError {
-    TrainError::Refused {
-        call: "CreateModelVersion",
-        code: "not built".to_owned(),
-        message: error.to_string(),
-    }
-}
-
-/// Puts the file where the service reads; returns the place.
-async fn upload(place: &Place<'_>, file: &Path) -> Result<String, TrainError> {
+/// Puts the file where the service reads; returns the target.
+async fn upload_file(target: &TrainingTarget<'_>, file: &Path) -> Result<String, TrainError> {
     let wrong = |why: String| TrainError::File {
         path: file.display().to_string(),
         why,
@@ -455,23 +429,23 @@ async fn upload(place: &Place<'_>, file: &Path) -> Result<String, TrainError> {
         let source = std::error::Error::source(&error).map(ToString::to_string);
         wrong(source.unwrap_or_else(|| error.to_string()))
     })?;
-    let put = place
+    let put = target
         .s3
         .put_object()
-        .bucket(place.bucket)
+        .bucket(target.bucket)
         .key(&key)
         .body(body);
     put.send().await.map_err(|error| {
         wrong(format!(
             "it cannot be put into the bucket `{}`: {}",
-            place.bucket,
+            target.bucket,
             error.code().unwrap_or("no answer")
         ))
     })?;
-    Ok(format!("s3://{}/{key}", place.bucket))
+    Ok(format!("s3://{}/{key}", target.bucket))
 }
 
-fn spinner(quiet: bool, what: &str) -> ProgressBar {
+fn start_spinner(quiet: bool, what: &str) -> ProgressBar {
     if quiet || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -483,7 +457,7 @@ fn spinner(quiet: bool, what: &str) -> ProgressBar {
     spinner
 }
 
-fn notes(detail: &ModelVersionDetail) -> Vec<String> {
+fn training_notes(detail: &ModelVersionDetail) -> Vec<String> {
     let Some(result) = &detail.training_result_v2 else {
         return Vec::new();
     };
@@ -501,7 +475,7 @@ fn notes(detail: &ModelVersionDetail) -> Vec<String> {
     of_file.chain(of_fields).collect()
 }
 
-fn trained(detail: &ModelVersionDetail) -> Trained {
+fn describe_trained_model(detail: &ModelVersionDetail) -> TrainedModel {
     let old = detail.training_result.as_ref();
     let metrics = old.and_then(|result| result.training_metrics.as_ref());
     let point = |point: &aws_sdk_frauddetector::types::MetricDataPoint| Threshold {
@@ -527,7 +501,7 @@ fn trained(detail: &ModelVersionDetail) -> Trained {
         (name, metric.aggregated_variables_importance)
     }));
     importance.sort_by(|a, b| b.1.total_cmp(&a.1));
-    Trained {
+    TrainedModel {
         model: detail.model_id.clone().unwrap_or_default(),
         version: detail.model_version_number.clone().unwrap_or_default(),
         status: detail.status.clone().unwrap_or_default(),
@@ -537,15 +511,15 @@ fn trained(detail: &ModelVersionDetail) -> Trained {
             .map(|metrics| metrics.metric_data_points().iter().map(point).collect())
             .unwrap_or_default(),
         importance,
-        notes: notes(detail),
+        notes: training_notes(detail),
     }
 }
 
-fn percent(share: f32) -> String {
+fn format_percent(share: f32) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-impl fmt::Display for Trained {
+impl fmt::Display for TrainedModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} {}: {}", self.model, self.version, self.status)?;
         if let Some(auc) = self.auc {
@@ -557,9 +531,9 @@ impl fmt::Display for Trained {
         let row = |row: &Threshold| {
             vec![
                 format!("{:.0}", row.threshold),
-                percent(row.fpr),
-                percent(row.tpr),
-                percent(row.precision),
+                format_percent(row.fpr),
+                format_percent(row.tpr),
+                format_percent(row.precision),
             ]
         };
         let header = ["score from", "false positives", "recall", "precision"];
@@ -570,13 +544,6 @@ impl fmt::Display for Trained {
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }
-        f.write_str(&how_to_use(&self.model, &self.arn))
+        f.write_str(&describe_usage(&self.model, &self.arn))
     }
-}
-
-/// What a detector file says to let a version score.
-pub(crate) fn how_to_use(model: &str, arn: &str) -> String {
-    format!(
-        "\nits ARN, for AssociatedModels in the detector file: {arn}\nits score in rules: ${model}_insightscore"
-    )
 }

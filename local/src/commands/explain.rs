@@ -2,19 +2,72 @@
 
 use std::fmt;
 
+use clap::Args;
 use engine::{Engine, ExplainedPrediction, ExplainedScore, ExplainedVariable};
 use event::EventId;
 use model::Attribution;
 use serde::Serialize;
 
+use super::CommandError;
+use super::output::print_result;
+use super::workspace::{Backend, WorkspaceArgs};
+use crate::dynamodb::Durability;
 use crate::grid::grid;
 
 /// A value longer than this is cut in the table.
 const LONGEST: usize = 48;
 
+/// The arguments of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Order id as the shop writes it, or the id of its event.
+    order_id: String,
+    /// Event type; default the mapping's.
+    #[arg(long, value_name = "NAME")]
+    event_type: Option<String>,
+    /// Divide the score by exact Shapley values: the same sum, some hundred times the work.
+    #[arg(long)]
+    exact: bool,
+    /// Print the explanation as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl ExplainArgs {
+    /// Prints what each variable did to the score.
+    pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
+        let event_type = match self.event_type {
+            Some(name) => name,
+            None => workspace.read_mapping()?.event_type().to_string(),
+        };
+        let workspace = workspace.open(Durability::Kill, Backend::Engine).await?;
+        let Some(engine) = workspace.backend_engine().await else {
+            return Err(
+                "only the engine's predictions are explained here; of Amazon's, `aws frauddetector \
+                 get-event-prediction-metadata` tells"
+                    .into(),
+            );
+        };
+        let explained = explain_order(&engine, &event_type, &self.order_id, self.exact).await;
+        drop(engine);
+        workspace.close().await?;
+        let explained = match explained {
+            Err(error) if error.code() == engine::Code::ResourceNotFound => {
+                return Err(format!(
+                    "there is no prediction on order `{}` of event type `{event_type}`",
+                    self.order_id
+                )
+                .into());
+            }
+            explained => explained?,
+        };
+        print_result(self.json, &explained, &explained)
+    }
+}
+
 /// Why the newest prediction of an order came out as it did.
 #[derive(Debug, Serialize)]
-pub struct Explained {
+pub(crate) struct Explained {
     /// How the scores are divided: `path` or `shapley`.
     pub attribution: &'static str,
     /// The prediction with its scores.
@@ -26,7 +79,7 @@ pub struct Explained {
 ///
 /// # Errors
 /// There is no prediction, or the engine's tables fail.
-pub async fn order(
+async fn explain_order(
     engine: &Engine,
     event_type: &str,
     order_id: &str,
@@ -63,13 +116,13 @@ impl fmt::Display for Explained {
             writeln!(f, "\nno model scored it: only rules judged")?;
         }
         for model in models {
-            score(f, model)?;
+            write_score(f, model)?;
         }
         Ok(())
     }
 }
 
-fn score(f: &mut fmt::Formatter<'_>, model: &ExplainedScore) -> fmt::Result {
+fn write_score(f: &mut fmt::Formatter<'_>, model: &ExplainedScore) -> fmt::Result {
     let ExplainedScore {
         model_id,
         model_version,
@@ -89,7 +142,7 @@ fn score(f: &mut fmt::Formatter<'_>, model: &ExplainedScore) -> fmt::Result {
     let row = |variable: &ExplainedVariable| {
         vec![
             variable.name.clone(),
-            shown(variable.value.as_deref()),
+            printable_value(variable.value.as_deref()),
             format!("{:+.3}", variable.log_odds_impact),
             match variable.relative_impact {
                 0 => "0".to_owned(),
@@ -101,7 +154,7 @@ fn score(f: &mut fmt::Formatter<'_>, model: &ExplainedScore) -> fmt::Result {
     writeln!(f, "{}", grid(&header, variables.iter().map(row)))
 }
 
-fn shown(value: Option<&str>) -> String {
+fn printable_value(value: Option<&str>) -> String {
     let Some(value) = value else {
         return "-".to_owned();
     };

@@ -14,15 +14,19 @@ use model::{Label, Model, Variable, VariableType};
 use serde::Serialize;
 use thiserror::Error;
 
+use super::CommandError;
+use super::model_versions::{RefusedCall, activate_version, create_missing_model, describe_usage};
+use super::output::print_result;
+use super::workspace::{Backend, WorkspaceArgs};
+use crate::dynamodb::Durability;
 use crate::evaluate::{Columns, Said, TableError};
-use crate::train::{TrainError, activate, create_model, how_to_use};
 
 /// So many legitimate events are the least that a scale can be measured on, as in training.
 const FEWEST_LEGIT: usize = 50;
 
 /// Why a model was not imported.
 #[derive(Debug, Error)]
-pub enum ImportError {
+pub(crate) enum ImportError {
     /// The file cannot be read.
     #[error("{path}: {source}")]
     Io {
@@ -84,15 +88,15 @@ pub enum ImportError {
     },
     /// The API refuses a call.
     #[error(transparent)]
-    Api(#[from] TrainError),
+    Api(#[from] RefusedCall),
     /// The engine refuses the model.
     #[error("{}", .0.message())]
     Engine(#[from] engine::Error),
 }
 
-/// What is imported.
+/// The arguments of `import-model`.
 #[derive(Clone, Debug, Args)]
-pub struct ImportModel {
+pub(crate) struct ImportModelArgs {
     /// XGBoost model in JSON, or LightGBM model in text.
     file: PathBuf,
     /// The model that it becomes a version of; created if it is missing.
@@ -119,12 +123,12 @@ pub struct ImportModel {
     activate: bool,
     /// Print the result as JSON.
     #[arg(long)]
-    pub json: bool,
+    json: bool,
 }
 
 /// What came of it.
 #[derive(Debug, Serialize)]
-pub struct ImportedModel {
+pub(crate) struct ImportedModel {
     /// The model.
     pub model: String,
     /// The version.
@@ -145,32 +149,49 @@ struct Feature {
     variable: String,
 }
 
-impl ImportModel {
+impl ImportModelArgs {
+    /// Imports the model, and prints the version that it became.
+    pub(crate) async fn run(&self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
+        if workspace.fraud_detector == Backend::Aws {
+            return Err("Amazon's service takes no model files; put a SageMaker endpoint behind it with `aws frauddetector put-external-model`".into());
+        }
+        let mapping = workspace.read_mapping()?;
+        let workspace = workspace
+            .open(Durability::PowerLoss, Backend::Engine)
+            .await?;
+        let engine = workspace.engine().await;
+        let client = &workspace.pipeline.clients.frauddetector;
+        let imported = self
+            .import(client, &engine, mapping.event_type().as_str())
+            .await;
+        drop(engine);
+        workspace.close().await?;
+        let imported = imported?;
+        print_result(self.json, &imported, format_args!("{imported}\n"))
+    }
+
     /// Imports, and returns what came of it; `event_type` is the mapping's.
-    ///
-    /// # Errors
-    /// [`ImportError`], a sentence.
-    pub async fn run(
+    async fn import(
         &self,
         client: &Client,
         engine: &Engine,
         event_type: &str,
     ) -> Result<ImportedModel, ImportError> {
-        let (library, imported) = read(&self.file)?;
-        let features = self.features(&imported)?;
+        let (library, imported) = read_model_file(&self.file)?;
+        let features = self.name_features(&imported)?;
         let mut notes = vec![format!(
             "{library} model of {} trees over {} features, imported from {}.",
             imported.forest.trees(),
             features.len(),
-            name(&self.file)
+            file_name(&self.file)
         )];
-        let model = self.model(&imported, &features, &mut notes)?;
+        let model = self.build_model(&imported, &features, &mut notes)?;
         let event_type = self.event_type.as_deref().unwrap_or(event_type);
         let model_type = ModelTypeEnum::OnlineFraudInsights;
-        create_model(client, &self.model, &model_type, event_type).await?;
+        create_missing_model(client, &self.model, &model_type, event_type).await?;
         let version = engine.import_model(&self.model, &model, &notes).await?;
         if self.activate {
-            activate(client, &self.model, &model_type, &version.version).await?;
+            activate_version(client, &self.model, &model_type, &version.version).await?;
         }
         Ok(ImportedModel {
             model: version.model_id,
@@ -189,7 +210,7 @@ impl ImportModel {
         })
     }
 
-    fn features(&self, imported: &Imported) -> Result<Vec<Feature>, ImportError> {
+    fn name_features(&self, imported: &Imported) -> Result<Vec<Feature>, ImportError> {
         let as_named = |name: &String| Feature {
             name: name.clone(),
             variable: name.clone(),
@@ -225,7 +246,7 @@ impl ImportModel {
     }
 
     /// The model with its scale.
-    fn model(
+    fn build_model(
         &self,
         imported: &Imported,
         features: &[Feature],
@@ -255,7 +276,7 @@ impl ImportModel {
             );
             return Ok(plain);
         };
-        let scored = self.scored(path, &plain, features)?;
+        let scored = self.score_labelled_events(path, &plain, features)?;
         let legit: Vec<f64> = scored
             .iter()
             .filter(|(_, fraud)| !fraud)
@@ -281,13 +302,13 @@ impl ImportModel {
         notes.push(format!(
             "Its scores say how many legitimate events score as high, measured on {} legitimate events of {}.{figures}",
             legit.len(),
-            name(path)
+            file_name(path)
         ));
         model(Some(&legit))
     }
 
     /// Log-odds of each labelled event of a file, and whether it was fraud.
-    fn scored(
+    fn score_labelled_events(
         &self,
         path: &Path,
         model: &Model,
@@ -333,13 +354,13 @@ impl ImportModel {
 }
 
 /// A file's name, for notes that others read.
-fn name(path: &Path) -> String {
+fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
     name.to_string_lossy().into_owned()
 }
 
 /// Reads a model file; says which library wrote it.
-fn read(path: &Path) -> Result<(&'static str, Imported), ImportError> {
+fn read_model_file(path: &Path) -> Result<(&'static str, Imported), ImportError> {
     let shown = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|source| ImportError::Io {
         path: shown.clone(),
@@ -366,6 +387,6 @@ impl fmt::Display for ImportedModel {
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }
-        f.write_str(&how_to_use(&self.model, &self.arn))
+        f.write_str(&describe_usage(&self.model, &self.arn))
     }
 }

@@ -1,6 +1,7 @@
 //! `fraudstream list`: the entries of a list with what Amazon's API does not know of them: until
 //! when they last, why they are there, and who put them there.
 
+use clap::Args;
 use engine::{Engine, ListEntry};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -8,19 +9,91 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use super::CommandError;
+use super::output::{print_line, print_result};
+use super::workspace::{Backend, WorkspaceArgs};
+use crate::dynamodb::Durability;
+
+/// The arguments of `list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// The list.
+    name: String,
+    /// An element to add; one that is there gets this expiry, reason and author.
+    #[arg(long, value_name = "ELEMENT")]
+    add: Vec<String>,
+    /// When it leaves the list: a day, a moment, or a duration such as 30d.
+    #[arg(long, value_name = "WHEN", requires = "add")]
+    expires: Option<String>,
+    /// Why it is there.
+    #[arg(long, requires = "add")]
+    reason: Option<String>,
+    /// Who put it there.
+    #[arg(long, requires = "add")]
+    author: Option<String>,
+    /// Print the entries as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl ListArgs {
+    /// Adds entries, if any are given, and prints the list.
+    pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
+        if workspace.fraud_detector == Backend::Aws {
+            return Err(
+                "Amazon's lists have no expiry, reason or author; use `aws frauddetector update-list`"
+                    .into(),
+            );
+        }
+        let added = self.added_entries(Timestamp::now())?;
+        let workspace = workspace
+            .open(Durability::PowerLoss, Backend::Engine)
+            .await?;
+        let engine = workspace.engine().await;
+        let result = async {
+            if !added.is_empty() {
+                engine.put_list_entries(&self.name, &added).await?;
+            }
+            entries(&engine, &self.name).await
+        };
+        let result = result.await;
+        drop(engine);
+        workspace.close().await?;
+        let entries = result?;
+        if self.json || added.is_empty() {
+            let lines = entries.iter().map(|entry| line(entry) + "\n");
+            return print_result(self.json, &entries, lines.collect::<String>());
+        }
+        let (added, all) = (added.len(), entries.len());
+        print_line(format_args!("{added} added, {all} in the list"))
+    }
+
+    fn added_entries(&self, now: Timestamp) -> Result<Vec<ListEntry>, InvalidExpiry> {
+        let expires = self.expires.as_deref();
+        let expires = expires.map(|text| expiry(text, now)).transpose()?;
+        let entry = |element: &String| ListEntry {
+            element: element.clone(),
+            expires,
+            reason: self.reason.clone(),
+            author: self.author.clone(),
+        };
+        Ok(self.add.iter().map(entry).collect())
+    }
+}
+
 /// An expiry that cannot be read.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
     "`{0}` is no time: write a day such as 2026-12-31, a moment such as 2026-12-31T00:00:00Z, or a duration such as 30d or 12h"
 )]
-pub struct InvalidExpiry(String);
+pub(crate) struct InvalidExpiry(String);
 
 /// Reads when an entry expires: a day (its beginning, UTC), a moment, or a duration from `now` in
 /// days or hours.
 ///
 /// # Errors
 /// [`InvalidExpiry`].
-pub fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExpiry> {
+pub(crate) fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExpiry> {
     let invalid = || InvalidExpiry(text.to_owned());
     if let Ok(moment) = text.parse() {
         return Ok(moment);
@@ -45,7 +118,7 @@ pub fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExpiry> {
 ///
 /// # Errors
 /// There is no such list, or the engine's tables fail.
-pub async fn entries(engine: &Engine, list: &str) -> Result<Vec<Value>, engine::Error> {
+pub(crate) async fn entries(engine: &Engine, list: &str) -> Result<Vec<Value>, engine::Error> {
     let entries = engine.list_entries(list).await?;
     Ok(entries.iter().map(as_json).collect())
 }
@@ -60,7 +133,7 @@ fn as_json(entry: &ListEntry) -> Value {
 }
 
 /// An entry as a line: its element, and what is known of it.
-pub fn line(entry: &Value) -> String {
+pub(crate) fn line(entry: &Value) -> String {
     let known = ["expires", "reason", "author"]
         .into_iter()
         .filter_map(|name| {
