@@ -21,6 +21,7 @@ pub mod home;
 pub mod input;
 pub mod limits;
 pub mod machine;
+pub mod object_prefixes;
 pub mod replay;
 pub mod report;
 pub mod run;
@@ -30,7 +31,6 @@ pub mod serve;
 pub mod signals;
 pub mod signature;
 pub mod simulate;
-mod spelling;
 pub mod subject;
 
 /// Starts logging to standard error; `directives` is the value of `RUST_LOG`.

@@ -10,14 +10,13 @@ use serde_json::Value;
 use shared::failure::{Failure, code_of};
 use shared::json;
 use shared::records::{Invocation, Record};
-use shared::rejected::{PREFIX, RejectedRecord};
+use shared::rejected::RejectedRecord;
 use thiserror::Error;
 
-use crate::forget::{ForgetError, Forgotten};
+use crate::forget::Forgotten;
+use crate::object_prefixes::{REJECTED, REPLAYED};
 use crate::run::Function;
-
-/// Where replayed objects go.
-pub const REPLAYED: &str = "replayed/";
+use crate::subject;
 
 /// Why a replay stopped.
 #[derive(Debug, Error)]
@@ -27,7 +26,7 @@ pub enum ReplayError {
     Bucket(String),
     /// What was forgotten cannot be read.
     #[error(transparent)]
-    Forgotten(#[from] ForgetError),
+    Forgotten(#[from] subject::Error),
     /// An object that is neither a rejected record nor an on-failure object.
     #[error("{key} is neither a rejected record nor an on-failure object: {what}")]
     Unreadable {
@@ -225,7 +224,7 @@ impl Replay<'_> {
 
     /// Copies first, so that a crash between leaves the object twice and never nowhere.
     async fn copy_away(&self, key: &str) -> Result<(), ReplayError> {
-        let to = format!("{REPLAYED}{}", key.strip_prefix(PREFIX).unwrap_or(key));
+        let to = format!("{REPLAYED}{}", key.strip_prefix(REJECTED).unwrap_or(key));
         let failed = |what: String| {
             ReplayError::Bucket(format!(
                 "cannot move s3://{}/{key} to {to}: {what}",

@@ -19,9 +19,10 @@ use shared::mapping::Mapping;
 use shared::records::{Origin, Position, Record};
 use thiserror::Error;
 
-use crate::forget::{ForgetError, Forgotten};
+use crate::forget::Forgotten;
 use crate::home::{Home, Progress};
 use crate::input::{Input, InputError};
+use crate::subject;
 
 /// Records of one batch.
 const BATCH: usize = 100;
@@ -305,7 +306,7 @@ impl Run<'_> {
     }
 
     /// The records that are about nothing that was forgotten.
-    async fn not_forgotten(&self, records: &[Record]) -> Result<Vec<Record>, ForgetError> {
+    async fn not_forgotten(&self, records: &[Record]) -> Result<Vec<Record>, subject::Error> {
         let Some(forgotten) = &self.forgotten else {
             return Ok(records.to_vec());
         };

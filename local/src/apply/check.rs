@@ -47,7 +47,10 @@ impl fmt::Display for Warning {
 }
 
 /// Checks every rule of `template`, given what exists beside it.
-pub(super) fn rules(template: &Template, state: &State) -> Result<Vec<Warning>, InvalidRules> {
+pub(super) fn compile_rules(
+    template: &Template,
+    state: &State,
+) -> Result<Vec<Warning>, InvalidRules> {
     let mut warnings = Vec::new();
     let mut invalid = Vec::new();
     for detector in &template.detectors {

@@ -14,9 +14,12 @@
 mod check;
 mod execute;
 mod node;
+mod parse;
 mod plan;
+mod planner;
 mod problem;
-mod read;
+mod reader;
+mod references;
 mod resources;
 mod shapes;
 mod state;
@@ -129,8 +132,8 @@ pub struct Summary {
 /// Reads what is there and says what would make it as `template` says. It changes nothing.
 pub async fn plan(client: &Client, template: &Template) -> Result<Plan, Error> {
     let state = State::read(client, template).await?;
-    let warnings = check::rules(template, &state)?;
-    let plan = plan::compute(template, &state).map_err(Error::Impossible)?;
+    let warnings = check::compile_rules(template, &state)?;
+    let plan = planner::compute_plan(template, &state).map_err(Error::Impossible)?;
     Ok(Plan { warnings, ..plan })
 }
 

@@ -3,7 +3,7 @@
 use rules::{Type, Value};
 
 use super::node::{Node, find};
-use super::read::{Members, Reader};
+use super::reader::{Members, Reader};
 use super::shapes::{EVENT_TYPE_METADATA, Kind, ORCHESTRATION, REFERENCE, RULE, VARIABLE_METADATA};
 use super::template::{
     Detector, EventType, List, ModelVersion, Models, Named, Rule, Tag, Variable,

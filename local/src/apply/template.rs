@@ -1,12 +1,8 @@
-//! What a detector is to be: a CloudFormation template, read and checked.
-
-use std::path::Path;
+//! What a template says, as types.
 
 use rules::Type;
 
-use super::Error;
-use super::problem::{InvalidTemplate, Place};
-use super::read;
+use super::problem::Place;
 
 /// What the Fraud Detector resources of a template say, with every reference resolved to a name.
 ///
@@ -31,22 +27,6 @@ pub struct Template {
     pub(crate) lists: Vec<List>,
     pub(crate) event_types: Vec<EventType>,
     pub(crate) detectors: Vec<Detector>,
-}
-
-impl Template {
-    /// Reads a template from a file.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        let file = path.display().to_string();
-        match std::fs::read_to_string(path) {
-            Ok(text) => Ok(Self::parse(&file, &text)?),
-            Err(source) => Err(Error::Unreadable { file, source }),
-        }
-    }
-
-    /// Parses a template; `file` is its name in errors.
-    pub fn parse(file: &str, text: &str) -> Result<Self, InvalidTemplate> {
-        read::template(file, text).map_err(|problems| InvalidTemplate::new(file, problems))
-    }
 }
 
 /// A tag: key and value.

@@ -17,7 +17,7 @@ use crate::run::Function;
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
     /// A prefix of the bucket, or a local file.
-    #[arg(default_value = shared::rejected::PREFIX)]
+    #[arg(default_value = crate::object_prefixes::REJECTED)]
     source: String,
     /// Say what would be replayed, and do nothing.
     #[arg(long)]

@@ -2,10 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_frauddetector::types::ListUpdateMode;
+use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use shared::failure::Rejection;
+use shared::mapping::Mapping;
 use shared::records::{Origin, Position, Record};
 use shared::rejected::Rejected;
 use tempfile::TempDir;
@@ -13,7 +17,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::apply;
 use crate::dynamodb::Durability;
-use crate::machine::{BUCKET, Machine};
+use crate::hold::{self, Hold};
+use crate::home::Home;
+use crate::machine::{BUCKET, Machine, Pipeline};
 use crate::replay::{Replay, Replayed};
 use crate::run::Function;
 

@@ -1,5 +1,8 @@
 //! The real SDK client, the engine and an embedded DynamoDB, in this process.
 
+mod plans;
+mod templates;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

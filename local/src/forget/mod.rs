@@ -1,0 +1,147 @@
+//! `fraudstream forget`: an entity or an order, wherever fraudstream keeps it.
+//!
+//! The note that it was forgotten is written first. The events go last, or without the engine, which
+//! finds them, the decisions: whoever is interrupted finds the rest by them when the command is run
+//! again.
+
+mod decisions;
+mod lists;
+mod local_files;
+mod notes;
+mod objects;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use engine::Subject;
+use event::Timestamp;
+use shared::failure::code_of;
+use thiserror::Error;
+
+use crate::dynamodb::OpenError;
+use crate::subject::{self, Finder, Found, Traces, Whom, failed};
+
+pub use local_files::local_files;
+pub use notes::Forgotten;
+pub use report::{Held, Report};
+
+/// Why not everything was forgotten. Running the command again goes on.
+#[derive(Debug, Error)]
+pub enum ForgetError {
+    /// What is to be forgotten cannot be found or changed.
+    #[error(transparent)]
+    Subject(#[from] subject::Error),
+    /// The file of outcomes.
+    #[error("cannot rewrite {path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database's file, whose free pages still hold what was deleted.
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    /// Another process works in the folder.
+    #[error("another process works in {0}; stop it and run the command again")]
+    Occupied(String),
+}
+
+impl From<engine::Error> for ForgetError {
+    fn from(error: engine::Error) -> Self {
+        Self::Subject(error.into())
+    }
+}
+
+/// Everything that forgets.
+pub struct Forget<'a> {
+    /// Where it is found.
+    pub finder: Finder<'a>,
+    /// Whether the tables are on AWS, where there are queues.
+    pub is_remote: bool,
+    /// Only count.
+    pub dry_run: bool,
+    /// When it is forgotten.
+    pub now: Timestamp,
+}
+
+impl Forget<'_> {
+    /// Forgets a subject, but for what stands in local files; see [`local_files`].
+    ///
+    /// # Errors
+    /// [`ForgetError`]; what was deleted before stays deleted.
+    pub async fn run(&self, whom: Whom) -> Result<(Report, Traces), ForgetError> {
+        let mut found = self.finder.find(whom, self.now).await?;
+        let mut report = Report {
+            dry_run: self.dry_run,
+            remains: std::mem::take(&mut found.unread),
+            ..Report::default()
+        };
+        let cannot_be_read = |place: &mut String| place.insert_str(0, "cannot be read: ");
+        report.remains.iter_mut().for_each(cannot_be_read);
+        report.held = self.find_held_orders(&found);
+        if !self.dry_run {
+            self.write_notes(&found.traces).await?;
+        }
+        if !self.dry_run && !report.held.is_empty() {
+            self.write_holds(&found.traces, &report.held).await?;
+        }
+        self.forget_lists(&found, &mut report).await?;
+        self.forget_objects(&found.objects, &mut report).await?;
+        if self.finder.engine.is_some() {
+            self.forget_decisions(&found, &mut report).await?;
+            self.forget_events(&found, &mut report).await?;
+        } else {
+            // Only the decisions name the events at Amazon.
+            self.forget_events(&found, &mut report).await?;
+            self.forget_decisions(&found, &mut report).await?;
+        }
+        report.remains.extend(report::remains(
+            self.is_remote,
+            self.finder.engine.is_some(),
+        ));
+        Ok((report, found.traces))
+    }
+
+    async fn write_notes(&self, traces: &Traces) -> Result<(), ForgetError> {
+        let events = traces.events.iter();
+        let events = events.map(|(event_type, event_id)| Subject::Event {
+            event_type: event_type.clone(),
+            event_id: event_id.clone(),
+        });
+        notes::write_any(self.finder.pipeline, self.now).await?;
+        for subject in traces.subjects.iter().cloned().chain(events) {
+            if let Some(engine) = self.finder.engine {
+                engine.note_forgotten(&subject).await?;
+                engine.forget_habits(&subject).await?;
+            }
+            notes::write(self.finder.pipeline, &subject, self.now).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the events with their labels and predictions, through the API.
+    async fn forget_events(&self, found: &Found, report: &mut Report) -> Result<(), ForgetError> {
+        for event in &found.events {
+            report.events += 1;
+            report.predictions += event.predictions;
+            report.labels += usize::from(event.label.is_some());
+        }
+        if self.finder.engine.is_none() {
+            report.events = found.traces.events.len();
+        }
+        if self.dry_run {
+            return Ok(());
+        }
+        for (event_type, event_id) in &found.traces.events {
+            let delete = self.finder.pipeline.clients.frauddetector.delete_event();
+            let delete = delete
+                .event_type_name(event_type)
+                .event_id(event_id)
+                .delete_audit_history(true);
+            let delete = delete.send().await;
+            delete.map_err(|e| failed("delete an event")(code_of(&e)))?;
+        }
+        Ok(())
+    }
+}

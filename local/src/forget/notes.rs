@@ -1,0 +1,115 @@
+//! Notes that a subject was forgotten: by them `run` and `replay` leave out its records.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use engine::Subject;
+use event::Timestamp;
+use shared::failure::code_of;
+use shared::mapping::Mapping;
+use shared::records::Record;
+
+use crate::machine::Pipeline;
+use crate::subject::{self, Told, failed};
+
+/// What is kept beside decisions of a subject that was forgotten: `forgotten#<hash>`.
+const NOTE: &str = "forgotten";
+/// Present once anything was forgotten.
+const ANY: &str = "forgotten#any";
+/// When it was forgotten: the attribute of a note.
+const TIME: &str = "forgotten_at";
+
+/// Notes that something was forgotten at all.
+pub(super) async fn write_any(pipeline: &Pipeline, now: Timestamp) -> Result<(), subject::Error> {
+    put_note(pipeline, ANY.to_owned(), now).await
+}
+
+/// Notes that a subject was forgotten.
+pub(super) async fn write(
+    pipeline: &Pipeline,
+    subject: &Subject,
+    now: Timestamp,
+) -> Result<(), subject::Error> {
+    put_note(pipeline, note_key(subject), now).await
+}
+
+async fn put_note(pipeline: &Pipeline, key: String, now: Timestamp) -> Result<(), subject::Error> {
+    let put = pipeline.clients.dynamodb.put_item();
+    let put = put
+        .table_name(&pipeline.decisions_table)
+        .item("pk", AttributeValue::S(key))
+        .item("sk", AttributeValue::S(NOTE.to_owned()))
+        .item("kind", AttributeValue::S(NOTE.to_owned()))
+        .item(TIME, AttributeValue::S(now.to_string()));
+    let put = put.send().await;
+    put.map_err(|error| failed("note what is forgotten")(code_of(&error)))?;
+    Ok(())
+}
+
+fn note_key(subject: &Subject) -> String {
+    format!("{NOTE}#{}", subject.hash())
+}
+
+/// Knows which records are about something that was forgotten: history that is put in again, and
+/// rejected records.
+#[derive(Debug)]
+pub struct Forgotten {
+    /// Where it was noted.
+    pub pipeline: Pipeline,
+    /// How a record becomes an event.
+    pub mapping: Mapping,
+}
+
+impl Forgotten {
+    /// Whether anything was forgotten at all: one read for all records.
+    ///
+    /// # Errors
+    /// [`subject::Error`].
+    pub async fn is_any(&self) -> Result<bool, subject::Error> {
+        Ok(self.read_note(ANY).await?.is_some())
+    }
+
+    /// Whether a record is about something that was forgotten: an event, or an entity's order that
+    /// was made before. A later order of a forgotten customer is a new order.
+    ///
+    /// # Errors
+    /// [`subject::Error`].
+    pub async fn holds(&self, record: &Record) -> Result<bool, subject::Error> {
+        // What cannot be read cannot be decided either.
+        let Ok(value) = record.json() else {
+            return Ok(false);
+        };
+        let Some(told) = Told::new(&self.mapping, &value) else {
+            return Ok(false);
+        };
+        for subject in &told.subjects {
+            let Some(note) = self.read_note(&note_key(subject)).await? else {
+                continue;
+            };
+            let is_new = matches!(subject, Subject::Entity { .. })
+                && matches!((told.ordered_at, note.time), (Some(at), Some(time)) if at > time);
+            if !is_new {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn read_note(&self, key: &str) -> Result<Option<Note>, subject::Error> {
+        let get = self.pipeline.clients.dynamodb.get_item();
+        let get = get
+            .table_name(&self.pipeline.decisions_table)
+            .key("pk", AttributeValue::S(key.to_owned()))
+            .key("sk", AttributeValue::S(NOTE.to_owned()));
+        let found = get.send().await;
+        let found = found.map_err(|e| failed("read what was forgotten")(code_of(&e)))?;
+        Ok(found.item.filter(|item| !item.is_empty()).map(|item| {
+            let time = item.get(TIME).and_then(|time| time.as_s().ok());
+            let time = time.and_then(|time| Timestamp::parse(time).ok());
+            Note { time }
+        }))
+    }
+}
+
+/// That something was forgotten, and when; an old note does not say when.
+struct Note {
+    time: Option<Timestamp>,
+}
