@@ -37,10 +37,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Decide two thousand simulated orders and report to a fraud lead.
+    /// Decide two thousand simulated orders, and print a report for a fraud lead.
     #[command(after_help = "Example:\n  fraudstream demo --json")]
     Demo(DemoArgs),
-    /// Put a file through a function: orders, history or chargebacks.
+    /// Send a file to a function: orders, history or chargebacks.
     #[command(
         after_help = "Examples:\n  fraudstream run predict events/orders.jsonl\n  fraudstream run predict orders.jsonl --ip-locations GeoLite2-City.mmdb,GeoLite2-ASN.mmdb\n  fraudstream run ingest history.csv.gz --event-type registration --label 1.0=fraud --label 0.0=legit\n  fraudstream run label events/chargebacks.jsonl"
     )]
@@ -60,7 +60,7 @@ enum Command {
         after_help = "Examples:\n  fraudstream replay --dry-run\n  fraudstream replay rejected/predict/\n  fraudstream replay on-failure.json"
     )]
     Replay(ReplayArgs),
-    /// Create or change detector, rules, variables and lists as a file says.
+    /// Create or change detector, rules, variables and lists as a file defines them.
     #[command(
         after_help = "Examples:\n  fraudstream apply --dry-run\n  fraudstream apply config/detector.yaml --to amazon"
     )]
@@ -90,7 +90,7 @@ enum Command {
         after_help = "Examples:\n  fraudstream forget ORD-000123 --dry-run\n  fraudstream forget --entity customer/cust-42 --json\n\nReplay and imports refuse what was forgotten. A new order of a forgotten customer is a new order."
     )]
     Forget(ForgetArgs),
-    /// Show all that is kept of an order or an entity: what a person may ask to see.
+    /// Show all that is stored about an order or an entity: what a person may ask to see.
     #[command(
         after_help = "Examples:\n  fraudstream subject customer/cust-42 --json\n  fraudstream subject customer/jo@example.com\n  fraudstream subject --order ORD-000123\n\nIt shows what `forget` would delete."
     )]
@@ -100,7 +100,7 @@ enum Command {
         after_help = "Examples:\n  fraudstream list freight_forwarder_zips\n  fraudstream list freight_forwarder_zips --add 97201 --expires 30d --reason \"reshipping ring\" --author ana"
     )]
     List(ListArgs),
-    /// Run batch imports, batch predictions, deletions of events and trainings that were asked for.
+    /// Run the batch imports, batch predictions, deletions of events and trainings that are waiting.
     #[command(
         after_help = "Examples:\n  fraudstream jobs\n  fraudstream jobs --aws --watch\n\n`fraudstream serve` runs the jobs of its own folder by itself."
     )]

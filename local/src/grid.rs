@@ -1,4 +1,4 @@
-//! Tables for people: names on the left, numbers on the right, no lines.
+//! Tables as text: the first column left-aligned, the others right-aligned, without lines.
 
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 

@@ -1,5 +1,5 @@
-//! Why something that is kept of a subject cannot be wiped yet: who forgets every fraud that is asked
-//! to be forgotten lets the same person begin again.
+//! Why an order of a forgotten subject is kept for a time: if every fraud were forgotten on request, the
+//! same person could start again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,18 +10,18 @@ use sha2::{Digest as _, Sha256};
 use shared::hash::hex;
 use shared::labels::{LabelEntry, current};
 
-/// How long a dispute or a fraud is a reason to keep something, after its label's time: as long as
-/// card schemes let a dispute take.
+/// How many seconds after the time of its label a dispute or fraud is a reason to hold an order: as
+/// long as card schemes allow a dispute to take.
 const SECONDS: i64 = 540 * 86_400;
 
-/// Tells a hash from an id.
+/// Starts each hash, so that it is not taken for an id.
 const HASHED: &str = "sha256-";
 
 /// Why an order is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hold {
-    /// A chargeback or a request for documents that no reversal has ended.
+    /// A chargeback or a request for documents without a later reversal.
     OpenDispute,
     /// Its current label is one that the mapping gives for chargebacks.
     ConfirmedFraud,
@@ -42,38 +42,38 @@ pub(crate) const KIND: &str = "held";
 /// The attribute with all hashes that were kept together.
 pub(crate) const HASHES: &str = "hashes";
 
-/// The attribute that tells why.
+/// The attribute with the reason.
 pub(crate) const REASON: &str = "reason";
 
-/// The attribute that tells until when, ISO 8601 UTC.
+/// The attribute with the end of the hold, ISO 8601 UTC.
 pub(crate) const UNTIL: &str = "until";
 
-/// How long hashes are kept after the hold: by them the elements of lists are found that are then to
+/// How many seconds after the hold its hashes are kept: they find the elements of lists that can then
 /// be forgotten.
 pub(crate) const LONGER: i64 = 365 * 86_400;
 
-/// The partition key of the items that keep a hash of somebody who is held.
+/// The partition key of the items that keep a hash of a held subject.
 pub(crate) fn key(hash: &str) -> String {
     format!("held#{hash}")
 }
 
-/// The sort key of the item that keeps a hash for `owner`, the hash of the subject that is held:
-/// several who are may share a value.
+/// The sort key of the item that keeps a hash for `owner`, the hash of the held subject: several held
+/// subjects may share a value.
 pub(crate) fn sort(owner: &str) -> String {
     format!("{KIND}#{owner}")
 }
 
-/// Whom a sort key names.
+/// The owner in a sort key.
 pub(crate) fn owner(sort: &str) -> Option<&str> {
     sort.strip_prefix(KIND)?.strip_prefix('#')
 }
 
-/// What stays of an event's name.
+/// The hash that is kept of an event's name.
 pub(crate) fn event_hash(event_type: &str, event_id: &str) -> String {
     hash(&format!("{event_type}#{event_id}"))
 }
 
-/// What stays of an id or a value: its SHA-256.
+/// The hash that is kept of an id or a value: its SHA-256.
 pub(crate) fn hash(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     format!("{HASHED}{}", hex(&digest))
@@ -84,8 +84,8 @@ pub(crate) fn is_hash(text: &str) -> bool {
     text.starts_with(HASHED)
 }
 
-/// What holds an order with this history of labels at `now`, and until when. `fraud` are the labels
-/// that mean fraud.
+/// Why an order with this label history is held at `now`, and until when. `fraud` has the labels that
+/// mean fraud.
 pub fn of(
     history: &BTreeMap<String, LabelEntry>,
     fraud: &BTreeSet<&str>,
@@ -115,7 +115,7 @@ pub fn of(
             let until = Timestamp::from_epoch_seconds(until).ok()?;
             (until > now).then_some((hold, until))
         })
-        // Of two that end together, the dispute.
+        // If both end at the same time, the dispute.
         .max_by_key(|(_, until)| *until)
 }
 

@@ -1,5 +1,5 @@
-//! `.fraudstream/`: where everything that runs on this machine keeps its state. Only the user who
-//! runs it may read it: orders, labels and keys of lists are in it.
+//! `.fraudstream/`: the folder in which everything that runs on this machine keeps its state. Only the
+//! user who runs it may read it: it has orders, labels and elements of lists.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,13 +24,13 @@ pub struct Home(PathBuf);
 pub struct Progress {
     /// Records that are done, from the beginning of the file.
     pub records: u64,
-    /// Hash of these records: tells another file under the same name.
+    /// Hash of these records: it differs if another file has the same name.
     pub hash: String,
 }
 
 impl Home {
-    /// The folder at `path`, created if it is missing. It is for this user alone, as are all files
-    /// that the process creates from now on; what an earlier release left open is closed.
+    /// Opens the folder at `path`, and creates it if it is missing. Only this user may read it, and all
+    /// files that the process creates from now on. Permissions of an earlier release are restricted.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, HomeError> {
         let home = Self(path.into());
         private::create_files_privately();
@@ -53,17 +53,17 @@ impl Home {
         self.0.join("dynamodb.sqlite")
     }
 
-    /// S3: a folder a bucket.
+    /// S3: a folder for each bucket.
     pub fn s3(&self) -> PathBuf {
         self.0.join("s3")
     }
 
-    /// What was put on the event bus, one EventBridge event a line.
+    /// What was put on the event bus: one EventBridge event per line.
     pub fn outcomes(&self) -> PathBuf {
         self.0.join("outcomes.jsonl")
     }
 
-    /// Present while a process works here: left behind, it tells that the process was killed.
+    /// Exists while a process uses the folder. If it is left, the process was killed.
     pub fn at_work(&self) -> PathBuf {
         self.0.join("at-work")
     }
@@ -74,13 +74,13 @@ impl Home {
             .join(format!("{}.json", shared::hash::short_hash(job.as_bytes())))
     }
 
-    /// How far `job` had come.
+    /// Reads the progress of `job`.
     pub fn read_progress(&self, job: &str) -> Progress {
         let text = std::fs::read(self.progress(job)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// Notes how far `job` has come; the old note stays whole until the new one is.
+    /// Stores the progress of `job`; the old file stays until the new one is complete.
     pub fn write_progress(&self, job: &str, progress: &Progress) -> io::Result<()> {
         let path = self.progress(job);
         let new = path.with_extension("new");
@@ -89,7 +89,7 @@ impl Home {
     }
 }
 
-/// Who may read.
+/// File permissions.
 #[cfg(unix)]
 mod private {
     use std::fs::{self, Permissions};
@@ -99,8 +99,8 @@ mod private {
 
     use rustix::fs::Mode;
 
-    /// The names of what is kept in the folder; one that is not among them belongs to somebody else,
-    /// who may have named a folder of theirs as `--home`.
+    /// The names of our files and folders. Any other name belongs to the user, who may have given an
+    /// existing folder as `--home`.
     const OURS: [&str; 6] = [
         "at-work",
         "demo",
@@ -112,13 +112,13 @@ mod private {
     /// How the names of the database's files begin.
     const DATABASE: &str = "dynamodb.sqlite";
 
-    /// The database and S3 create files of their own, which only this reaches.
+    /// Sets the umask, because the database and S3 create their files themselves.
     pub(super) fn create_files_privately() {
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
     }
 
-    /// Takes from everybody else what is ours in a folder, and the folder if nothing else is in it.
-    /// What is in the folders there is protected by them.
+    /// Removes the permissions of other users from our files in a folder, and from the folder itself if
+    /// it has no other files. Files in subfolders are protected by these.
     pub(super) fn close(folder: &Path) -> io::Result<()> {
         let mut shared = false;
         for entry in fs::read_dir(folder)? {
@@ -137,7 +137,7 @@ mod private {
     fn restrict(path: &Path) -> io::Result<()> {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
-            // Another process works here and has just removed it.
+            // Another process has just removed it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
@@ -154,7 +154,7 @@ mod private {
     }
 }
 
-/// Elsewhere a folder in the user's own place is for the user alone.
+/// On other systems a folder in the user's own directory is readable by the user alone.
 #[cfg(not(unix))]
 mod private {
     pub(super) fn create_files_privately() {}

@@ -23,7 +23,7 @@ pub enum InputError {
         /// Why.
         source: io::Error,
     },
-    /// A CSV file whose first line does not fit.
+    /// The header of a CSV file does not fit.
     #[error("{path}: {what}")]
     Header {
         /// The file.
@@ -31,7 +31,7 @@ pub enum InputError {
         /// What is wrong with the header.
         what: String,
     },
-    /// The mapping made of the header is refused.
+    /// The mapping made of the header is invalid.
     #[error(transparent)]
     Mapping(#[from] MappingError),
 }
@@ -41,17 +41,17 @@ pub enum InputError {
 pub struct CsvOptions {
     /// The event type of its rows.
     pub event_type: EventTypeName,
-    /// The detector that judges them.
+    /// The detector that decides on them.
     pub detector: String,
     /// The entity type of rows without `ENTITY_TYPE`.
     pub entity_type: EntityTypeName,
-    /// Labels that are no legal names, and what they become: `1.0` → `fraud`.
+    /// Labels that are not valid names, and what they become: `1.0` → `fraud`.
     pub labels: BTreeMap<String, String>,
 }
 
 /// The records of a file, one at a time.
 pub enum Input {
-    /// One JSON text a line.
+    /// One JSON text per line.
     Lines(Box<dyn BufRead>),
     /// Rows under Amazon's headers.
     Rows(Box<Rows>),
@@ -62,7 +62,7 @@ pub struct Rows {
     reader: csv::Reader<Box<dyn Read>>,
     headers: Vec<String>,
     options: CsvOptions,
-    /// Rows that had a label and no label time, and were given the event's.
+    /// Rows with a label but without a label time, which got the event's time.
     pub assumed_label_times: u64,
 }
 
@@ -81,7 +81,7 @@ const METADATA: [&str; 6] = [
     LABEL_TIMESTAMP,
 ];
 
-/// Whether a file's name says CSV.
+/// Whether a file's name ends as that of a CSV file, plain or gzip.
 pub fn is_csv(path: &str) -> bool {
     let path = path.strip_suffix(".gz").unwrap_or(path);
     Path::new(path)
@@ -95,7 +95,7 @@ impl Input {
         Ok(Self::Lines(Box::new(BufReader::new(open(path)?))))
     }
 
-    /// Opens a CSV file and makes the mapping that its header asks for.
+    /// Opens a CSV file, and makes a mapping of its header.
     pub fn csv(path: &str, options: CsvOptions) -> Result<(Self, Mapping), InputError> {
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
@@ -127,7 +127,7 @@ impl Input {
         Ok((Self::Rows(Box::new(rows)), mapping))
     }
 
-    /// The next record's bytes, or `None` at the end. Blank lines are no records.
+    /// Reads the next record's bytes; `None` at the end. Blank lines are skipped.
     pub fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
         match self {
             Self::Rows(rows) => rows.read(),
@@ -150,7 +150,7 @@ impl Input {
     }
 }
 
-/// Opens a file, through gzip where its name ends in .gz; `-` is standard input.
+/// Opens a file, and decompresses it if its name ends in .gz; `-` is standard input.
 pub(crate) fn open(path: &str) -> Result<Box<dyn Read>, InputError> {
     if path == "-" {
         return Ok(Box::new(io::stdin()));
@@ -175,7 +175,7 @@ impl Rows {
         match self.reader.read_record(&mut row) {
             Ok(false) => Ok(None),
             Ok(true) => Ok(Some(self.object(&row).to_string().into_bytes())),
-            // A row that is no text is a record all the same: it will be rejected with its reason.
+            // A row that is not UTF-8 is a record, too: the function rejects it with its reason.
             Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
                 Ok(Some(vec![0xff]))
             }
@@ -221,7 +221,7 @@ impl Rows {
     }
 }
 
-/// The mapping of Amazon's headers: metadata by name, all other columns variables.
+/// The mapping of Amazon's headers: metadata by name, all other columns as variables.
 fn mapping_of(headers: &[String], options: &CsvOptions) -> String {
     let variables: Map<String, Value> = headers
         .iter()

@@ -1,7 +1,8 @@
-//! `fraudstream replay`: rejected records through the same handler again.
+//! Replays rejected records: runs them through the same handler again.
 //!
-//! What succeeds moves from `rejected/` to `replayed/`; what fails stays, with its new reason. An
-//! on-failure object of an event source mapping holds the invocation's records and is replayed too.
+//! A record that succeeds moves from `rejected/` to `replayed/`; one that fails stays, with its new
+//! reason. An on-failure object of an event source mapping holds an invocation's records and is
+//! replayed too.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
@@ -21,10 +22,10 @@ use crate::subject;
 /// Why a replay stopped.
 #[derive(Debug, Error)]
 pub enum ReplayError {
-    /// The bucket.
+    /// The bucket cannot be read or written.
     #[error("{0}")]
     Bucket(String),
-    /// What was forgotten cannot be read.
+    /// The notes of what was forgotten cannot be read.
     #[error(transparent)]
     Forgotten(#[from] subject::Error),
     /// An object that is neither a rejected record nor an on-failure object.
@@ -37,7 +38,7 @@ pub enum ReplayError {
     },
 }
 
-/// What became of one object.
+/// The result for one object.
 #[derive(Debug, Serialize)]
 pub struct Replayed {
     /// The object's key.
@@ -73,9 +74,9 @@ pub struct Replay<'a> {
     pub bucket: &'a str,
     /// Finds a function by name.
     pub function: &'a dyn Fn(&str) -> Option<Function>,
-    /// What must not be run again.
+    /// Tells which records must not be run again.
     pub forgotten: &'a Forgotten,
-    /// Only say what would be done.
+    /// Only report what would be done.
     pub dry_run: bool,
 }
 
@@ -121,7 +122,7 @@ impl Replay<'_> {
             let bytes = self.get(&key).await?;
             replayed.push(match stored(&key, &bytes) {
                 Ok(stored) => self.one(stored).await?,
-                // A folder's marker, or something a person put there: the others go on.
+                // A folder's marker, or something a person put there: continue with the others.
                 Err(error) => Replayed::unreadable(key, &error),
             });
         }
@@ -175,7 +176,7 @@ impl Replay<'_> {
         Ok(result)
     }
 
-    /// Runs an object's records; the first that failed comes back with its failure.
+    /// Runs an object's records; returns the first that failed with its failure.
     async fn run(
         &self,
         stored: &Stored,
@@ -191,7 +192,7 @@ impl Replay<'_> {
             let now = "no function of this name reads records";
             return Ok((answer(now, false), None));
         };
-        // A batch goes on without the records that are about something that was forgotten.
+        // Leave out the records about subjects that were forgotten.
         let mut records = Vec::with_capacity(stored.records.len());
         for record in &stored.records {
             if !self.forgotten.holds(record).await? {
@@ -222,7 +223,8 @@ impl Replay<'_> {
         })
     }
 
-    /// Copies first, so that a crash between leaves the object twice and never nowhere.
+    /// Moves an object to `replayed/`. Copies first, so that after a crash the object may exist twice but
+    /// is never lost.
     async fn copy_away(&self, key: &str) -> Result<(), ReplayError> {
         let to = format!("{REPLAYED}{}", key.strip_prefix(REJECTED).unwrap_or(key));
         let failed = |what: String| {
@@ -247,8 +249,8 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// A record that was rejected again was written by the handler under its own key; where that is
-    /// another key (the name of the function changed), the object here gets the reason too.
+    /// Writes the new reason into the object. The handler has written the record, which it rejected
+    /// again, under a key of its own; that may be another one if the function's name has changed.
     async fn write_reason(
         &self,
         stored: &Stored,
@@ -281,7 +283,7 @@ impl Replay<'_> {
     }
 }
 
-/// Reads an object: a rejected record, or what Lambda writes where a mapping gives up.
+/// Parses an object: a rejected record, or what Lambda writes when an event source mapping gives up.
 fn stored(key: &str, bytes: &[u8]) -> Result<Stored, ReplayError> {
     let unreadable = |what: String| ReplayError::Unreadable {
         key: key.to_owned(),
@@ -311,7 +313,7 @@ fn on_failure(key: &str, mut value: Value) -> Result<Stored, String> {
         .as_str()
         .unwrap_or_default()
         .to_owned();
-    // The payload is text in an S3 object; some writers leave it as an object.
+    // The payload is text in an S3 object; some writers keep it as JSON.
     let payload =
         match value["payload"].take() {
             Value::String(text) => {

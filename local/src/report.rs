@@ -1,5 +1,5 @@
-//! What a fraud lead asks after two thousand orders: where did the money go, what was missed, which
-//! rule earns its keep.
+//! The report for a fraud lead: where the money went, which fraud was missed, and what each rule
+//! contributed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -11,7 +11,7 @@ use shared::decisions::Decision;
 
 use crate::grid::grid;
 
-/// What is true of one order, as the simulator knows it.
+/// The truth about one order, as the simulator knows it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Truth {
     order_id: String,
@@ -21,7 +21,7 @@ pub struct Truth {
     amount_usd: String,
 }
 
-/// Orders and money.
+/// A number of orders and their money.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Volume {
     /// Orders.
@@ -30,14 +30,14 @@ pub struct Volume {
     pub cents: u64,
 }
 
-/// What one rule did.
+/// The effect of one rule.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct RuleReport {
     /// Orders it matched.
     pub hits: u64,
-    /// Of them, fraud.
+    /// Those that are fraud.
     pub fraud: u64,
-    /// Of them, good.
+    /// Those that are legitimate.
     pub good: u64,
     /// Frauds that no other rule matched.
     pub fraud_only_here: u64,
@@ -45,18 +45,18 @@ pub struct RuleReport {
     pub only_here: u64,
 }
 
-/// Decisions against the truth.
+/// Decisions compared with the truth.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Against {
-    /// Frauds, and what became of them by outcome.
+    /// Fraudulent orders by outcome.
     pub fraud: BTreeMap<String, Volume>,
-    /// Good orders, and what became of them by outcome.
+    /// Legitimate orders by outcome.
     pub good: BTreeMap<String, Volume>,
-    /// Frauds by pattern: all, and those not approved.
+    /// Fraudulent orders by pattern: all, and those not approved.
     pub patterns: BTreeMap<String, (Volume, Volume)>,
 }
 
-/// One decision told as a story.
+/// One decision as an example.
 #[derive(Clone, Debug, Serialize)]
 pub struct Story {
     order_id: String,
@@ -71,13 +71,13 @@ pub struct Story {
 pub struct Report {
     /// Orders decided, by effective outcome.
     pub outcomes: BTreeMap<String, Volume>,
-    /// Orders that could not be judged wholly.
+    /// Orders with a rule that could not be evaluated.
     pub undetermined: u64,
     /// Records that got no decision and were not rejected: always 0.
     pub undecided: u64,
     /// Orders delivered again and not decided twice.
     pub duplicates: u64,
-    /// Against the simulated truth.
+    /// Compared with the simulated truth.
     pub against: Against,
     /// By rule.
     pub rules: BTreeMap<String, RuleReport>,
@@ -94,7 +94,7 @@ pub struct Report {
 /// Reads events/truth.jsonl.
 ///
 /// # Errors
-/// The file cannot be read, or a line is no truth.
+/// The file cannot be read, or a line cannot be parsed.
 pub fn read_truth(path: &Path) -> std::io::Result<HashMap<String, Truth>> {
     let file = std::fs::File::open(path)?;
     let mut truths = HashMap::new();
@@ -150,12 +150,12 @@ impl Report {
         }
     }
 
-    /// An order whose fraud was not approved, to look at.
+    /// A fraudulent order that was not approved, as an example.
     pub fn a_caught_order(&self) -> Option<&str> {
         self.caught.as_ref().map(|story| story.order_id.as_str())
     }
 
-    /// Keeps the fraud with most rules that was stopped, and the dearest that was approved.
+    /// Keeps the stopped fraud with the most rules, and the most expensive one that was approved.
     fn tell(&mut self, decision: &Decision, truth: &Truth, rules: Vec<String>) {
         let story = Story {
             order_id: decision.order_id.clone(),
@@ -229,7 +229,7 @@ fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String
     lines.join("\n")
 }
 
-/// Outcomes in the order of their weight, then any others.
+/// Outcomes, strictest first; others come after them.
 const WEIGHT: [&str; 4] = ["block", "review", "challenge", "approve"];
 
 fn by_weight<T>(map: &BTreeMap<String, T>) -> Vec<(&str, &T)> {

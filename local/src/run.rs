@@ -1,4 +1,4 @@
-//! `fraudstream run`: a file through the real handlers, in batches, resumable.
+//! Runs a file through the functions' own handlers, in batches. A run can be resumed.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -34,10 +34,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Why a run stopped.
 #[derive(Debug, Error)]
 pub enum RunError {
-    /// The input.
+    /// The input cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// Reading or noting progress failed.
+    /// Reading the file, or storing the progress, failed.
     #[error("{what}: {source}")]
     Io {
         /// What was being done.
@@ -45,19 +45,19 @@ pub enum RunError {
         /// Why it failed.
         source: std::io::Error,
     },
-    /// The file is not the one whose progress was noted.
+    /// The file has changed since its progress was stored.
     #[error(
-        "{path} has changed since it was run up to record {records}; --restart begins anew (what is decided stays decided)"
+        "{path} has changed since it was run up to record {records}; --restart starts again at the first record (what is decided stays decided)"
     )]
     Changed {
         /// The file.
         path: String,
-        /// How far it was run.
+        /// How many records were done.
         records: u64,
     },
-    /// A dependency keeps failing. Everything before it is kept.
+    /// A dependency keeps failing. What was done before is kept.
     #[error(
-        "record {record} could not be processed after {tries} tries: {cause}. {done} records are done and kept; mend the cause and run the same command again to go on"
+        "record {record} could not be processed after {tries} tries: {cause}. {done} records are done and kept; fix the cause and run the same command again to continue"
     )]
     Down {
         /// The first record that failed, from 1.
@@ -71,7 +71,7 @@ pub enum RunError {
     },
 }
 
-/// What is run.
+/// A function of the pipeline, by which records are handled.
 pub enum Function {
     /// Orders to decisions.
     Predict(Box<Predict>),
@@ -81,32 +81,32 @@ pub enum Function {
     Label(Box<Label>),
 }
 
-/// What became of one record.
+/// What happened to one record.
 #[derive(Debug)]
 pub enum Effect {
     /// An order was decided, now or before.
     Decision(Done),
     /// An event was stored.
     Event(Sent),
-    /// What became of the labels that a record brought.
+    /// What happened to the labels of a record.
     Labels(Vec<Applied>),
 }
 
-/// How a run is done.
+/// A run of a file through a function.
 pub struct Run<'a> {
-    /// What is run.
+    /// The function.
     pub function: Function,
     /// The file's name, for progress and source positions.
     pub path: &'a str,
     /// The open file.
     pub input: Input,
-    /// Where progress is noted; none for standard input.
+    /// Where progress is stored; `None` for standard input.
     pub home: Option<&'a Home>,
-    /// Tells this target from others that the same file is sent to: tables, endpoint, detector version.
+    /// Names the target (tables, endpoint): the same file has a progress for each.
     pub target: &'a str,
-    /// Records to leave out: what was forgotten does not come back with an old file.
+    /// Tells which records to leave out: what was forgotten must not come back with an old file.
     pub forgotten: Option<Forgotten>,
-    /// Begin at the first record whatever was noted.
+    /// Start at the first record, whatever the stored progress is.
     pub restart: bool,
     /// Whether to show a progress bar.
     pub progress: bool,
@@ -115,15 +115,15 @@ pub struct Run<'a> {
 /// What a run did.
 #[derive(Debug, Default, Serialize)]
 pub struct Summary {
-    /// Records of earlier runs over the same file.
+    /// Records that earlier runs over the same file have done.
     pub skipped: u64,
-    /// Records read now.
+    /// Records read by this run.
     pub records: u64,
-    /// Orders decided now, by effective outcome.
+    /// Orders decided by this run, by effective outcome.
     pub decided: BTreeMap<String, u64>,
     /// Orders that had been decided before.
     pub duplicates: u64,
-    /// Events stored, and of these with a label.
+    /// Events stored.
     pub events: u64,
     /// Events stored with a label.
     pub labelled_events: u64,
@@ -133,15 +133,15 @@ pub struct Summary {
     pub labels_kept: u64,
     /// Labels that wait for their event, which is neither decided nor stored.
     pub labels_waiting: u64,
-    /// Records left out because what they are about was forgotten.
+    /// Records left out because their order or entity was forgotten.
     pub forgotten: u64,
     /// Rejected records by class; each is kept under `rejected/`.
     pub rejected: BTreeMap<String, u64>,
-    /// Rows with a label and no label time, which were given the event's.
+    /// Rows with a label but without a label time, which got the event's time.
     pub assumed_label_times: u64,
-    /// Seconds it took.
+    /// Duration in seconds.
     pub seconds: f64,
-    /// Whether it was interrupted and will go on with the next run.
+    /// Whether it was interrupted; the next run continues.
     pub interrupted: bool,
 }
 
@@ -195,10 +195,10 @@ fn wrap<T>(handled: Handled<T>, effect: impl Fn(T) -> Effect) -> Handled<Effect>
 }
 
 impl Run<'_> {
-    /// Runs to the end of the file, or until `stop` is there; `see` is told of every record.
+    /// Runs to the end of the file, or until `stop` is ready; calls `see` for every record.
     ///
     /// # Errors
-    /// [`RunError`]; what was done before is kept, and the next run goes on after it.
+    /// [`RunError`]; what was done before is kept, and the next run continues after it.
     pub async fn run(
         mut self,
         stop: impl Future<Output = ()>,
@@ -262,13 +262,13 @@ impl Run<'_> {
         Ok(batch)
     }
 
-    /// Where an earlier run over the same file stopped.
+    /// The stored progress of an earlier run over the same file.
     fn begin(&self, job: &str) -> Progress {
         let home = self.home.filter(|_| !self.restart);
         home.map(|home| home.read_progress(job)).unwrap_or_default()
     }
 
-    /// Skips the records that are done, and gives the first batch of those that are not.
+    /// Skips the records that are done, and returns the first batch of the others.
     fn skip(&mut self, progress: &Progress) -> Result<Vec<Vec<u8>>, RunError> {
         let (mut left, mut hash) = (progress.records, String::new());
         loop {
@@ -305,7 +305,7 @@ impl Run<'_> {
             })
     }
 
-    /// The records that are about nothing that was forgotten.
+    /// Leaves out the records about subjects that were forgotten.
     async fn not_forgotten(&self, records: &[Record]) -> Result<Vec<Record>, subject::Error> {
         let Some(forgotten) = &self.forgotten else {
             return Ok(records.to_vec());
@@ -322,8 +322,8 @@ impl Run<'_> {
         Ok(others)
     }
 
-    /// Runs one batch, and what must be tried again of it, until nothing must. False: `stop` came
-    /// while a dependency failed, and the next run does this batch once more.
+    /// Runs one batch, and retries its records that failed, at most [`TRIES`] times in all. Returns false
+    /// if `stop` came while a dependency failed: the next run repeats the batch.
     async fn tried(
         &self,
         batch: Vec<Vec<u8>>,
@@ -363,7 +363,7 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Runs records once; those that must be tried again, and why the first of them must.
+    /// Runs records once. Returns those to retry, and the cause of the first one.
     async fn try_once(
         &self,
         records: Vec<Record>,
@@ -418,7 +418,7 @@ impl Run<'_> {
     }
 }
 
-/// Names a run: the same file goes to several functions and targets.
+/// The name under which progress is stored: the same file goes to several functions and targets.
 fn job(function: &Function, path: &str, target: &str) -> String {
     format!(
         "{} {path} {target} {}",
@@ -427,7 +427,7 @@ fn job(function: &Function, path: &str, target: &str) -> String {
     )
 }
 
-/// A hash of all records so far: the file up to here.
+/// Adds a record to the hash of all records before it.
 fn chain(before: &str, record: &[u8]) -> String {
     short_hash(&[before.as_bytes(), record].concat())
 }

@@ -1,4 +1,4 @@
-//! `fraudstream jobs`: the runners of the engine's jobs and trainings.
+//! The runners of the engine's jobs and trainings.
 
 use std::future::Future;
 use std::pin::pin;
@@ -15,26 +15,26 @@ use crate::machine::Machine;
 /// How often `--watch` looks for jobs.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What runs beside the operations.
+/// Runs jobs and trainings, beside the operations that create them.
 #[derive(Clone, Debug)]
 pub struct Runners {
     jobs: Jobs,
     trainings: Trainings,
 }
 
-/// What a runner has ended.
+/// What a runner has finished.
 enum Done {
     Job(Ended),
     Training(Trained),
 }
 
 impl Runners {
-    /// Runs jobs and trainings as they come, for ever.
+    /// Runs jobs and trainings as they come; never returns.
     pub async fn run(&self) {
         tokio::join!(Box::pin(self.jobs.run()), Box::pin(self.trainings.run()));
     }
 
-    /// Runs a training that waits; says whether there was one.
+    /// Runs a waiting training; returns whether there was one.
     ///
     /// # Errors
     /// A dependency failed.
@@ -50,13 +50,14 @@ impl Runners {
     }
 }
 
-/// The runners of a folder. One process at a time works there, so what an earlier one left behind
-/// is taken over at once.
+/// The runners of the local stack. Only one process at a time uses its folder, so a job that an
+/// earlier process left unfinished is taken over at once.
 pub fn local(machine: &Machine) -> Runners {
     runners(Arc::clone(&machine.engine), &machine.clients.s3, "local")
 }
 
-/// Runners among others: a job that another one left behind is taken over when its lease ends.
+/// Runners beside those of other processes: a job that another one left unfinished is taken over when
+/// its lease ends.
 pub fn remote(engine: Arc<Engine>, clients: &Clients) -> Runners {
     let s3 = clients::for_files(&clients.s3);
     runners(engine, &s3, &Uuid::new_v4().to_string())
@@ -69,11 +70,11 @@ fn runners(engine: Arc<Engine>, s3: &aws_sdk_s3::Client, name: &str) -> Runners 
     }
 }
 
-/// Runs the jobs that are there, or with `watch` all that come, until `stop`. Says of each how it
+/// Runs the waiting jobs, or with `watch` also all that come later, until `stop`. Prints how each
 /// ended.
 ///
 /// # Errors
-/// A dependency failed; the job goes on when the command is called again.
+/// A dependency failed; the job continues when the command is run again.
 pub async fn run(
     runners: &Runners,
     watch: bool,

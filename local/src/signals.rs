@@ -1,7 +1,7 @@
 //! How a command ends when it is asked to: Ctrl-C, SIGTERM or SIGHUP.
 //!
 //! Commands without a safe point have no handler: the first signal ends them at once. Their state
-//! stays whole, because each of its writes stands for itself.
+//! stays consistent, because each of its writes is complete by itself.
 
 use std::future::Future;
 use std::io;
@@ -11,11 +11,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::oneshot;
 
-/// Time to reach a safe point.
+/// How long a command may take to reach a safe point.
 pub const GRACE: Duration = Duration::from_secs(5);
 
-/// The first request to stop. The process ends at once with the second one, and also where it is
-/// still there when `grace` is over: a computation, or a read that waits, looks at no future.
+/// Waits for the first signal to stop. A second signal ends the process at once, and so does the end
+/// of `grace`, because a computation or a blocking read does not look at the future.
 ///
 /// # Errors
 /// The handlers cannot be set up.
@@ -27,7 +27,7 @@ pub fn interrupted(grace: Duration) -> io::Result<impl Future<Output = ()> + Sen
         .spawn(move || {
             let mut signals = signals.forever();
             let Some(first) = signals.next() else { return };
-            // An error says that nobody waits any more.
+            // An error means that nobody waits for the signal any more.
             sender.send(()).ok();
             let late = std::thread::Builder::new().name("grace".to_owned());
             let late = late.spawn(move || {
@@ -51,8 +51,8 @@ pub fn interrupted(grace: Duration) -> io::Result<impl Future<Output = ()> + Sen
     })
 }
 
-/// Ends the process with the status that a shell gives for a signal. Nothing is run at exit: other
-/// threads are still at work.
+/// Ends the process with the status that a shell reports for a signal. No exit handlers run, because
+/// other threads are still working.
 fn end(signal: i32) {
     signal_hook::low_level::exit(128 + signal);
 }

@@ -402,7 +402,7 @@ def test_scores_of_an_imported_model_are_calibrated_on_labelled_events(shop):
     ("xgboost-regression.json", [], "predicts a value and no probability"),
     ("xgboost-dart.json", [], "cannot be imported"),
     ("lightgbm-binary.txt", ["--feature", "Column_9=age"], "the model has no feature `Column_9`; it has Column_0"),
-    ("lightgbm-binary.txt", ["--feature", "Column_0=age", "--feature", "Column_1=age"], "`age` is feature `Column_0` already"),
+    ("lightgbm-binary.txt", ["--feature", "Column_0=age", "--feature", "Column_1=age"], "`age` already stands for feature `Column_0`"),
     ("make_models.py", [], "this is neither an XGBoost model in JSON"),
     ("missing.txt", [], "No such file"),
 ])

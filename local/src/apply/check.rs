@@ -10,7 +10,7 @@ use super::problem::Place;
 use super::state::State;
 use super::template::{Detector, Rule, Template};
 
-/// Rules that the service would refuse: all of them.
+/// All the rules that the service would refuse.
 ///
 /// `Display` gives each one its place in the file, and marks what is wrong in its text.
 #[derive(Debug, Error)]
@@ -29,14 +29,14 @@ impl fmt::Display for InvalidRules {
     }
 }
 
-/// A valid rule that may not do what its author thinks.
+/// A valid rule that may not do what its author expects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Warning {
     /// The detector of the rule.
     pub detector: String,
     /// The rule.
     pub rule: String,
-    /// Which part of it, and what can happen.
+    /// Which part of the rule, and what can happen.
     pub message: String,
 }
 
@@ -46,7 +46,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Checks every rule of `template`, given what exists beside it.
+/// Compiles every rule of `template`, with the variables and lists that already exist.
 pub(super) fn compile_rules(
     template: &Template,
     state: &State,

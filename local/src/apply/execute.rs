@@ -1,4 +1,4 @@
-//! A plan's steps as calls, one after the other.
+//! Carries out a plan: a call for each step, one after the other.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ use super::shapes::Kind;
 use super::state::{Content, ServiceError};
 use super::template::{Detector, EventType, List, ModelVersion, Named, Rule, Tag, Variable};
 
-/// How many variables one call creates.
+/// The most variables that one call creates.
 const VARIABLES: usize = 25;
 
-/// Does the steps of `plan`, and tells `on_step` of each one that is done.
+/// Carries out the steps of `plan`, and calls `on_step` for each one that is done.
 ///
-/// It stops at the first error, which names its step. Then a new plan holds what is left.
+/// Stops at the first error, which names its step. A new plan then has the remaining steps.
 pub async fn execute(
     client: &Client,
     plan: &Plan,
@@ -48,7 +48,7 @@ pub async fn execute(
     Ok(())
 }
 
-/// The variables that the first call can create together: those that share their tags.
+/// The variables that the next call can create together: those with the same tags.
 fn batch(steps: &[Step]) -> Vec<&Variable> {
     let created = steps.iter().map_while(|step| match &step.call {
         Call::CreateVariable(variable) => Some(variable),
@@ -72,13 +72,13 @@ fn failed(step: &Step, source: ServiceError) -> Error {
 
 struct Executor<'a> {
     client: &'a Client,
-    /// The versions that rules were given, by detector and rule.
+    /// The versions that the service gave to rules, by detector and rule.
     versions: BTreeMap<(String, String), String>,
 }
 
 type Done = Result<(), ServiceError>;
 
-/// What the service answered to `operation`.
+/// The answer to `operation`, or its error.
 fn answered<T, E>(
     operation: &'static str,
     result: Result<T, SdkError<E>>,
@@ -89,13 +89,13 @@ where
     result.map_err(|error| ServiceError::of(operation, &error))
 }
 
-/// What the SDK made of the members of a type.
+/// What the SDK's builder returned, or its error.
 fn built<T>(what: &'static str, result: Result<T, BuildError>) -> Result<T, ServiceError> {
     result.map_err(|error| ServiceError::new(what, error.to_string()))
 }
 
 impl Executor<'_> {
-    /// Does a step and returns it as it was done: a version may have got another number.
+    /// Carries out a step, and returns it as done: a version may have got another number.
     async fn step(&mut self, step: &Step) -> Result<Step, ServiceError> {
         let detector = step.detector.as_deref().unwrap_or_default();
         let mut done = step.clone();
@@ -376,7 +376,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// Notes the version that a rule was given.
+    /// Keeps the version that the service gave to a rule.
     fn given(&mut self, rule: Option<types::Rule>) {
         if let Some(types::Rule {
             detector_id,

@@ -1,15 +1,15 @@
-//! `fraudstream apply`: makes the service decide as `config/detector.yaml` says.
+//! Makes the service decide as a detector file defines, such as `config/detector.yaml`.
 //!
-//! The file is a CloudFormation template, so Amazon's customers can deploy it as it is; here it
-//! goes through the API of Fraud Detector, to Amazon or to the engine alike. Three stages, three
-//! types: a [`Template`] is the file, checked; a [`Plan`] is how the service differs from it;
-//! [`execute`] does what the plan says.
+//! The file is a CloudFormation template, so Amazon's customers can deploy it without changes. Here it is
+//! applied through the API of Fraud Detector, to Amazon or to the engine alike, in three stages: a
+//! [`Template`] is the parsed and checked file, a [`Plan`] is the difference between it and the service,
+//! and [`execute`] carries out the plan.
 //!
-//! - A second run changes nothing, and a run that was cut off is continued by the next.
-//! - Nothing is deleted: what exists beside the file stays, and the plan notes it. That holds for
-//!   the elements of a list, too, which people add while orders come in.
-//! - Rules are compiled before anything is sent: either all of them are valid or none is sent.
-//! - Tags are given to what is created; those of what exists are not compared.
+//! - A second run changes nothing, and the next run continues one that was interrupted.
+//! - Nothing is deleted: what the file does not have stays, and the plan notes it. This is true for the
+//!   elements of a list, too, because people add them while orders come in.
+//! - Rules are compiled before anything is sent: if one is invalid, nothing is sent.
+//! - New resources get their tags; tags of existing ones are not compared.
 
 mod check;
 mod execute;
@@ -46,12 +46,12 @@ pub(crate) use template::{Detector, List, Variable};
 
 use state::State;
 
-/// What `fraudstream apply` is told.
+/// How a template is applied.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The template.
     pub file: PathBuf,
-    /// Print what would be done, and do nothing.
+    /// Print what would be done, and change nothing.
     pub dry_run: bool,
     /// Whose service the client reaches, for the output.
     pub to: Target,
@@ -79,10 +79,10 @@ impl fmt::Display for Target {
     }
 }
 
-/// Why a template was not applied, or not to the end.
+/// Why a template was not applied, or only a part of it.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The file.
+    /// The file cannot be read.
     #[error("cannot read `{file}`: {source}")]
     Unreadable {
         /// Its name.
@@ -90,37 +90,37 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// What the file says: each problem with its place.
+    /// The template is invalid: each problem with its place.
     #[error(transparent)]
     Template(#[from] InvalidTemplate),
-    /// What its rules say: each problem marked in its text.
+    /// Rules are invalid: each problem marked in the rule's text.
     #[error("{0}\nnothing was sent")]
     Rules(#[from] InvalidRules),
-    /// What the service never changes: a sentence for each.
+    /// The service cannot make a change: a sentence for each.
     #[error("{}\nnothing was sent", .0.join("\n"))]
     Impossible(Vec<String>),
     /// The present state cannot be read.
     #[error("cannot read what is there: {0}")]
     State(#[from] ServiceError),
     /// A step failed; those before it are done.
-    #[error("stopped at `{step}`: {source}; run it again to continue")]
+    #[error("stopped at `{step}`: {source}; run the command again to continue")]
     Step {
         /// The line of the step.
         step: String,
-        /// What the service said.
+        /// The service's answer.
         source: ServiceError,
     },
-    /// The output.
+    /// The output cannot be written.
     #[error("cannot print: {0}")]
     Output(#[from] io::Error),
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// Where the template went.
     pub to: Target,
-    /// Whether nothing was to be done.
+    /// Whether the plan was only printed.
     pub dry_run: bool,
     /// How many steps were done.
     pub done: usize,
@@ -129,7 +129,7 @@ pub struct Summary {
     pub plan: Plan,
 }
 
-/// Reads what is there and says what would make it as `template` says. It changes nothing.
+/// Compares `template` with the service. Changes nothing.
 pub async fn plan(client: &Client, template: &Template) -> Result<Plan, Error> {
     let state = State::read(client, template).await?;
     let warnings = check::compile_rules(template, &state)?;
@@ -137,7 +137,7 @@ pub async fn plan(client: &Client, template: &Template) -> Result<Plan, Error> {
     Ok(Plan { warnings, ..plan })
 }
 
-/// The command: prints the plan to `out`, then does it, and prints each step that is done.
+/// Prints the plan to `out`, carries it out, and prints each step that is done.
 ///
 /// With [`Options::json`] it prints the [`Summary`] instead, also when a step fails.
 pub async fn run(

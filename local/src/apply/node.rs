@@ -1,4 +1,4 @@
-//! YAML as CloudFormation reads it: every scalar is a text, and `!Ref X` is `{Ref: X}`.
+//! YAML as CloudFormation reads it: every scalar is a text, and `!Ref X` is the same as `{Ref: X}`.
 
 use std::fmt;
 
@@ -14,11 +14,11 @@ pub(super) struct Node {
     pub(super) value: Value,
 }
 
-/// What a node is.
+/// The value of a node.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Null,
-    /// Any scalar, as it is spelled: `0.0` stays `0.0`, and the country `NO` stays a country.
+    /// Any scalar, as it is written: `0.0` stays `0.0`, and the country `NO` stays a text.
     Text(String),
     List(Vec<Node>),
     Map(Vec<Entry>),
@@ -84,12 +84,12 @@ fn place(location: Location) -> Place {
     }
 }
 
-/// A node as the parser gives it. The spelling of a scalar is looked up afterwards.
+/// A node as the YAML parser returns it. The source text of a scalar is looked up afterwards.
 struct Raw(Spanned<Tagged<RawValue>>);
 
 enum RawValue {
     Null,
-    /// A number or a Boolean, and how it looks where the spelling cannot be found.
+    /// A number or a Boolean, formatted; used if the source text cannot be found.
     Plain(String),
     Text(String),
     List(Vec<Raw>),
@@ -130,7 +130,7 @@ fn named((key, raw): (Spanned<String>, Raw), source: &str) -> Entry {
     }
 }
 
-/// A scalar as it stands in the file.
+/// The source text of a scalar.
 fn spelling(source: &str, location: Location) -> Option<String> {
     let span = location.span();
     let start = usize::try_from(span.byte_offset()?).ok()?;
@@ -155,7 +155,7 @@ fn long_form(mut entries: Vec<Entry>) -> Value {
     }
 }
 
-/// `!GetAtt …` is a call; a tag of YAML itself, such as `!!str`, has done its work.
+/// `!GetAtt …` is a call; a tag of YAML itself, such as `!!str`, has been applied already.
 fn short_form(tag: Option<&str>, node: Node) -> Node {
     match tag.and_then(|tag| tag.strip_prefix('!')) {
         Some(function) if !function.is_empty() => Node {

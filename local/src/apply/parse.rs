@@ -42,7 +42,7 @@ impl Template {
     }
 }
 
-/// Reads the template in `text`; `file` is its name.
+/// Parses the template in `text`; `file` is its name.
 fn parse_template(file: &str, text: &str) -> Result<Template, Vec<Problem>> {
     let root = Node::parse(text).map_err(|problem| vec![problem])?;
     let mut reader = Reader::default();
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         self.only(
             entries,
             SECTIONS,
-            "section of a template that `apply` can read",
+            "a section of a template that `apply` can read",
         );
         for entry in find(entries, "Parameters")
             .and_then(Node::entries)
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Notes a resource under its logical id, so that others can refer to it.
+    /// Registers a resource by its logical id, so that others can refer to it.
     fn declare(&mut self, entry: &'a Entry) {
         let Some(attributes) = entry.node.entries() else {
             return self.problem(entry.at, "a resource is a map with `Type` and `Properties`");
@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
         self.only(
             attributes,
             ATTRIBUTES,
-            "attribute of a resource that `apply` can read",
+            "an attribute of a resource that `apply` can read",
         );
         let Some(ty) = find(attributes, "Type") else {
             return self.problem(entry.at, format!("resource `{}` has no `Type`", entry.key));
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
         let Some(kind) = ty.text().and_then(Kind::of) else {
             let found = ty.text().unwrap_or_default();
             let message = format!(
-                "`{found}` is no resource type that `apply` knows; expected one of {}",
+                "`{found}` is not a resource type that `apply` knows; expected one of {}",
                 types()
             );
             return self.problem(ty.at, message);

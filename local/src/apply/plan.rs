@@ -1,4 +1,4 @@
-//! What to do so that the service decides as a template says, as steps.
+//! The steps that make the service decide as a template defines.
 
 use std::fmt;
 
@@ -9,19 +9,19 @@ use super::shapes::Kind;
 use super::state::Content;
 use super::template::{Detector, EventType, List, Named, Rule, Variable};
 
-/// What to do, in order, so that the service decides as the template says.
+/// The steps, in order, that make the service decide as the template defines.
 ///
-/// `Display` prints it as `fraudstream apply` does; `Serialize` gives the same for programs, and
-/// neither holds a rule's text or a list's element.
+/// `Display` prints it for people, `Serialize` for programs. Neither has a rule's text or a list's
+/// elements.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Plan {
-    /// Where rules may not do what they seem to.
+    /// Rules that may not do what their author expects.
     pub warnings: Vec<Warning>,
     /// What to create or change.
     pub steps: Vec<Step>,
-    /// How many things are as the template says.
+    /// How many resources are already as the template defines.
     pub unchanged: usize,
-    /// What exists beside the template and stays: nothing is ever deleted.
+    /// What exists but is not in the template: it stays, because nothing is ever deleted.
     pub notes: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ impl fmt::Display for Plan {
     }
 }
 
-/// Whether a step makes something or changes it.
+/// Whether a step creates or changes a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
@@ -60,13 +60,13 @@ pub enum Action {
 /// One thing to create or change. `Display` prints its line: `+ variable price FLOAT default 0.0`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Step {
-    /// What happens to it.
+    /// Whether the resource is created or changed.
     pub action: Action,
-    /// What it is: `variable`, `rule`, `detector version`.
+    /// The kind of resource: `variable`, `rule`, `detector version`.
     pub resource: &'static str,
     /// Its name, or the number of a detector version.
     pub name: String,
-    /// What it is like, or what changes.
+    /// Its main properties, or what changes.
     pub detail: String,
     /// The detector it belongs to, if it belongs to one.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! Compares a [`Template`] with what is there: the difference is a [`Plan`].
+//! Compares a [`Template`] with the present state: the difference is a [`Plan`].
 
 use std::fmt;
 
@@ -9,7 +9,10 @@ use super::shapes::Kind;
 use super::state::{Content, DetectorState, State, Version};
 use super::template::{Detector, EventType, List, Named, Rule, Template, Variable};
 
-/// Compares `template` with `state`, or says what cannot be changed.
+/// Compares `template` with `state`.
+///
+/// # Errors
+/// What the service cannot change: a sentence for each.
 pub(super) fn compute_plan(template: &Template, state: &State) -> Result<Plan, Vec<String>> {
     let mut planner = Planner {
         state,
@@ -51,7 +54,7 @@ struct Planner<'a> {
     impossible: Vec<String>,
 }
 
-/// The members of a thing that differ, in words.
+/// The differences of a resource, in words.
 #[derive(Default)]
 struct Changes(Vec<String>);
 
@@ -62,7 +65,7 @@ impl Changes {
         }
     }
 
-    /// A member that the template may leave out: then it stays as it is.
+    /// Compares an optional property; if the template leaves it out, it stays as it is.
     fn optional<T: Clone + PartialEq>(
         &mut self,
         wanted: &mut Option<T>,
@@ -95,7 +98,7 @@ impl Planner<'_> {
         });
     }
 
-    /// A step of a part of a detector.
+    /// Adds a step for a part of a detector.
     fn part(&mut self, detector: &Detector, step: Step) {
         self.plan.steps.push(Step {
             detector: Some(detector.id.clone()),
@@ -103,7 +106,7 @@ impl Planner<'_> {
         });
     }
 
-    /// A step, if anything changes.
+    /// Adds a step if anything changes.
     fn update(&mut self, kind: Kind, name: &str, changes: &Changes, call: Call) {
         if changes.0.is_empty() {
             self.plan.unchanged += 1;
@@ -184,7 +187,7 @@ impl Planner<'_> {
         );
     }
 
-    /// Refuses another value of a member that the service never changes.
+    /// Refuses another value of a property that the service cannot change.
     fn fixed<T: PartialEq + fmt::Display>(
         &mut self,
         kind: &str,
@@ -309,7 +312,7 @@ impl Planner<'_> {
         self.update(Kind::EventType, name, &changes, Call::PutEventType(wanted));
     }
 
-    /// Adds to the members wanted those that are there: older rules may use them.
+    /// Adds the existing names to the wanted ones, because older rules may use them.
     fn union(
         &mut self,
         name: &str,
@@ -395,7 +398,7 @@ impl Planner<'_> {
         self.plan.notes.extend(beside.map(note));
     }
 
-    /// Plans a rule and returns the version that the detector version is to pin.
+    /// Plans a rule, and returns the version of it that the detector version refers to.
     fn rule(&mut self, detector: &Detector, rule: &Rule, present: &DetectorState) -> u32 {
         let mut wanted = rule.clone();
         let mut step = |action, detail, call| {
@@ -439,9 +442,9 @@ impl Planner<'_> {
         version + 1
     }
 
-    /// Plans a detector version, unless there is one that decides by the same.
+    /// Plans a detector version, unless an equal one is active.
     ///
-    /// The newest one may be the same and not decide yet: a run before this one has stopped there.
+    /// The newest version may be equal and not active, if an earlier run stopped before the activation.
     fn version(&mut self, detector: &Detector, content: Content, present: &DetectorState) {
         let same = |version: &&Version| version.content == content;
         let newest = present.newest.as_ref();
@@ -491,7 +494,7 @@ impl Planner<'_> {
     }
 }
 
-/// A default as a line shows it: a text in quotes, so that an empty one can be seen.
+/// A default value for a line of the plan: a text in quotes, so that an empty one is visible.
 fn format_default(variable: &Variable) -> String {
     match variable.ty {
         Type::String | Type::DateTime => format!("{:?}", variable.default),
@@ -499,7 +502,7 @@ fn format_default(variable: &Variable) -> String {
     }
 }
 
-/// What of `wanted` is not in `present`.
+/// The items of `wanted` that are not in `present`.
 fn items_not_in(wanted: &[String], present: &[String]) -> Vec<String> {
     let present: std::collections::HashSet<&String> = present.iter().collect();
     wanted

@@ -1,15 +1,15 @@
-//! What is wrong with a template, and where.
+//! The problems of a template, with their places.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// A place in a template, counted from 1.
+/// A place in a template.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The line.
+    /// The line, from 1.
     pub line: u64,
-    /// The character in the line.
+    /// The character in the line, from 1.
     pub column: u64,
 }
 
@@ -19,12 +19,12 @@ impl fmt::Display for Place {
     }
 }
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Where.
     pub at: Place,
-    /// What is wrong and what would be right: a lower-case fragment.
+    /// What is wrong, and what is expected: a fragment that starts in lower case.
     pub message: String,
 }
 
@@ -37,7 +37,7 @@ impl Problem {
     }
 }
 
-/// Everything that is wrong with a template, in the order of its lines.
+/// All problems of a template, in the order of its lines.
 ///
 /// `Display` gives each problem a line: ``detector.yaml:12:9: there is no resource `Blok` ``.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -49,7 +49,7 @@ pub struct InvalidTemplate {
 impl InvalidTemplate {
     pub(super) fn new(file: &str, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.at);
-        // What is referred to twice is read twice.
+        // A resource that is referred to twice is read twice.
         problems.dedup();
         Self {
             file: file.to_owned(),

@@ -17,7 +17,7 @@ pub(super) struct Resource<'a> {
     pub(super) properties: &'a Node,
 }
 
-/// What has been read, and everything that was wrong with it.
+/// What has been read, and its problems.
 #[derive(Default)]
 pub(super) struct Reader<'a> {
     /// By logical id, in the order of the file.
@@ -28,7 +28,7 @@ pub(super) struct Reader<'a> {
     pub(super) problems: Vec<Problem>,
 }
 
-/// The properties of something, known to be those it may have.
+/// The properties of a resource or a part of one; all of them are known.
 pub(super) struct Members<'a> {
     pub(super) at: Place,
     entries: &'a [Entry],
@@ -45,7 +45,7 @@ impl<'a> Reader<'a> {
         self.problems.push(Problem::new(at, message));
     }
 
-    /// Refuses keys that are not in `known`.
+    /// Reports keys that are not in `known`; `what` is an article and a noun.
     pub(super) fn only<'e>(
         &mut self,
         entries: impl IntoIterator<Item = &'e Entry>,
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
         let known_to = |entry: &&Entry| known.contains(&entry.key.as_str());
         for entry in entries.into_iter().filter(|entry| !known_to(entry)) {
             let message = format!(
-                "`{}` is no {what}; expected {}",
+                "`{}` is not {what}; expected {}",
                 entry.key,
                 known.join(", ")
             );
@@ -63,7 +63,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The properties of `what`, all of them known and none missing.
+    /// The properties of `what`; all of them must be known, and none missing.
     pub(super) fn members(
         &mut self,
         node: &'a Node,
@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
         self.members_and(node, what, shape, None)
     }
 
-    /// The properties of a resource; an inline one says that it is.
+    /// The properties of a resource; an inline one also has `Inline`.
     pub(super) fn properties(
         &mut self,
         kind: Kind,
@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
         self.members_and(node, &kind.a(), kind.shape(), inline.then_some(INLINE))
     }
 
-    /// The properties of `what`, which may also have one that is not listed in errors.
+    /// The properties of `what`, which may also have the property `silent`, not listed in errors.
     fn members_and(
         &mut self,
         node: &'a Node,
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
         };
         let known = [shape.required, shape.optional].concat();
         let listed = entries.iter().filter(|entry| silent != Some(&entry.key));
-        self.only(listed, &known, &format!("property of {what}"));
+        self.only(listed, &known, &format!("a property of {what}"));
         let missing = shape
             .required
             .iter()
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
         members.get(key).and_then(|node| self.text(node))
     }
 
-    /// A word out of a set.
+    /// One of the words in `known`.
     pub(super) fn word(&mut self, node: &'a Node, known: &[&str]) -> Option<String> {
         let word = self.text(node)?;
         if known.contains(&word.as_str()) {
@@ -162,14 +162,14 @@ impl<'a> Reader<'a> {
         self.problem(
             node.at,
             format!(
-                "`{word}` is not possible here; expected {}",
+                "`{word}` is not allowed here; expected {}",
                 known.join(" or ")
             ),
         );
         None
     }
 
-    /// A description that is not too long.
+    /// A description of at most `most` characters.
     pub(super) fn description(&mut self, members: &Members<'a>, most: usize) -> Option<String> {
         let node = members.get("Description")?;
         let text = self.text(node)?;
@@ -208,7 +208,7 @@ impl<'a> Reader<'a> {
         &[]
     }
 
-    /// The name of a resource, which no other one of its kind may have.
+    /// The name of a resource, which must be unique for its type.
     pub(super) fn define(&mut self, kind: Kind, members: &Members<'a>) -> Option<String> {
         let node = members.get(kind.key())?;
         let name = self.text(node)?;

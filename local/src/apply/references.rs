@@ -6,7 +6,7 @@ use super::reader::{INLINE, Reader};
 use super::shapes::{Kind, REFERENCE};
 
 impl<'a> Reader<'a> {
-    /// The names in a list of members, each of them `Arn` or inline.
+    /// The names in a list of parts, each with `Arn` or defined inline.
     pub(super) fn names(&mut self, kind: Kind, node: &'a Node, least: usize) -> Vec<String> {
         let items = self.items(node);
         if items.len() < least {
@@ -30,7 +30,7 @@ impl<'a> Reader<'a> {
         names
     }
 
-    /// A member of something else: a reference, or a resource that is defined in place.
+    /// The name of a part: a reference, or a resource that is defined inline.
     pub(super) fn member(&mut self, kind: Kind, node: &'a Node) -> Option<String> {
         if node.get("Arn").is_some() {
             let members = self.members(node, "a reference", &REFERENCE)?;
@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// The name behind an ARN: of a resource in this template, or of one that exists already.
+    /// The name in a reference: of a resource in this template, or of one that exists already.
     pub(super) fn reference(&mut self, kind: Kind, node: &'a Node) -> Option<String> {
         match &node.value {
             Value::Text(arn) => self.arn(kind, node.at, arn),

@@ -1,4 +1,4 @@
-//! One function per resource type: its properties as a part of the [`Template`](super::Template).
+//! Reads the properties of each resource type: one function per type.
 
 use rules::{Type, Value};
 
@@ -9,7 +9,7 @@ use super::template::{
     Detector, EventType, List, ModelVersion, Models, Named, Rule, Tag, Variable,
 };
 
-/// The most characters of a description, but of a variable's.
+/// The most characters of a description, except of a variable's.
 const DESCRIPTION: usize = 128;
 const VARIABLE_DESCRIPTION: usize = 256;
 /// What the template's metadata may say under `fraudstream`.
@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A default is of the variable's type; an empty time stands for none.
+    /// Checks that a default has the variable's type; an empty one is allowed for a time.
     fn check_default(&mut self, node: &Node, ty: Type, default: &str) {
         if default.is_empty() && ty == Type::DateTime {
             return;
@@ -245,7 +245,7 @@ impl<'a> Reader<'a> {
         models
     }
 
-    /// Reads what CloudFormation has no property for.
+    /// Reads the settings without a CloudFormation property.
     pub(super) fn metadata(&mut self, node: Option<&'a Node>) {
         let Some(node) = node else { return };
         let Some(entries) = node.entries() else {
@@ -254,7 +254,7 @@ impl<'a> Reader<'a> {
                 format!("`fraudstream` is a map with {}", METADATA.join(", ")),
             );
         };
-        self.only(entries, METADATA, "key of `fraudstream`");
+        self.only(entries, METADATA, "a key of `fraudstream`");
         for entry in find(entries, "EventTypes")
             .and_then(Node::entries)
             .unwrap_or_default()

@@ -17,7 +17,7 @@ pub(super) enum Kind {
     Detector,
 }
 
-/// What a map may say.
+/// The properties that a map needs and may have.
 pub(super) struct Shape {
     pub(super) required: &'static [&'static str],
     pub(super) optional: &'static [&'static str],
@@ -55,7 +55,7 @@ pub(super) const RULE: Shape = Shape {
     required: &["RuleId", "DetectorId", "Expression", "Language", "Outcomes"],
     optional: &["Description", "Tags"],
 };
-/// What the metadata says of an event type, beside its properties.
+/// The metadata of an event type.
 pub(super) const EVENT_TYPE_METADATA: Shape = Shape {
     required: &[],
     optional: &["EventIngestion", "EventOrchestration"],
@@ -64,7 +64,7 @@ pub(super) const ORCHESTRATION: Shape = Shape {
     required: &["EventBridgeEnabled"],
     optional: &[],
 };
-/// What the metadata says of a variable.
+/// The metadata of a variable.
 pub(super) const VARIABLE_METADATA: Shape = Shape {
     required: &["DataType"],
     optional: &[],
@@ -89,7 +89,7 @@ impl Kind {
         Self::Detector,
     ];
 
-    /// The kind of a CloudFormation type.
+    /// The type with the CloudFormation name.
     pub(super) fn of(cloudformation: &str) -> Option<Self> {
         let name = cloudformation.strip_prefix("AWS::FraudDetector::")?;
         Self::ALL
@@ -109,7 +109,7 @@ impl Kind {
         }
     }
 
-    /// As a sentence says it, and as an ARN does with a dash.
+    /// Its name in messages; an ARN has a dash instead of the space.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::EntityType => "entity type",
@@ -122,7 +122,7 @@ impl Kind {
         }
     }
 
-    /// With its article.
+    /// Its name in messages, with an article.
     pub(super) fn a(self) -> String {
         let word = self.word();
         let article = if word.starts_with(['e', 'o']) {
@@ -133,7 +133,7 @@ impl Kind {
         format!("{article} {word}")
     }
 
-    /// The property that names it.
+    /// The property with its name.
     pub(super) fn key(self) -> &'static str {
         if self == Self::Detector {
             "DetectorId"

@@ -1,4 +1,4 @@
-//! What the service has now: everything a [`Template`] speaks of, in the template's own types.
+//! The present state of the service: what a [`Template`] can define, in the template's own types.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ impl ServiceError {
         }
     }
 
-    /// What the service said, or why it did not say anything.
+    /// The service's answer, or why there is none.
     pub(super) fn of<E>(operation: &'static str, error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -44,20 +44,20 @@ impl ServiceError {
 
 type Result<T> = std::result::Result<T, ServiceError>;
 
-/// The present state.
+/// The present state of the service.
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// Labels, outcomes and entity types, with their descriptions.
     pub(super) named: BTreeMap<(Kind, String), Option<String>>,
     pub(super) variables: BTreeMap<String, Variable>,
-    /// Elements are read for the lists of the template only.
+    /// Elements are read only for the lists in the template.
     pub(super) lists: BTreeMap<String, List>,
     pub(super) event_types: BTreeMap<String, EventType>,
-    /// Those of the template only.
+    /// Only those in the template.
     pub(super) detectors: BTreeMap<String, DetectorState>,
 }
 
-/// A detector as it is.
+/// The present state of a detector.
 #[derive(Debug, Default)]
 pub(super) struct DetectorState {
     pub(super) event_type: String,
@@ -69,14 +69,14 @@ pub(super) struct DetectorState {
     pub(super) newest: Option<Version>,
 }
 
-/// A detector version: what it decides by.
+/// A detector version.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Version {
     pub(super) number: u32,
     pub(super) content: Content,
 }
 
-/// What two versions must share to be the same.
+/// What makes two versions equal.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Content {
     /// Rules and their versions, in order.
@@ -86,7 +86,7 @@ pub(super) struct Content {
 }
 
 impl State {
-    /// Reads what `template` needs to be compared with.
+    /// Reads what is compared with `template`.
     pub(super) async fn read(client: &Client, template: &Template) -> Result<Self> {
         let mut state = Self {
             named: named(client).await?,
@@ -112,7 +112,7 @@ impl State {
     }
 }
 
-/// All pages of a listing.
+/// Reads all pages of a listing.
 macro_rules! pages {
     ($client:ident.$operation:ident($($member:ident: $value:expr),*), $name:literal) => {
         $client.$operation()$(.$member($value))*.into_paginator().send().try_collect().await

@@ -1,13 +1,13 @@
-//! What a template says, as types.
+//! The parsed template.
 
 use rules::Type;
 
 use super::problem::Place;
 
-/// What the Fraud Detector resources of a template say, with every reference resolved to a name.
+/// The Fraud Detector resources of a template, with every reference resolved to a name.
 ///
-/// The file is CloudFormation as it is: `AWS::FraudDetector::*` resources, their members inline or
-/// referenced. What CloudFormation has no property for stands in the template's metadata:
+/// The file is plain CloudFormation: `AWS::FraudDetector::*` resources, with parts defined inline or
+/// referenced. Settings without a CloudFormation property are in the template's metadata:
 /// ```yaml
 /// Metadata:
 ///   fraudstream:
@@ -16,7 +16,7 @@ use super::problem::Place;
 ///     Variables:
 ///       signed_up_at: {DataType: DATETIME}
 /// ```
-/// A description or an `Elements` that the file does not give is left as it is where it exists.
+/// If the file has no description or no `Elements`, existing ones are left as they are.
 #[derive(Clone, Debug, Default)]
 pub struct Template {
     pub(crate) file: String,
@@ -80,14 +80,14 @@ pub(crate) struct Detector {
     pub(crate) rules: Vec<Rule>,
     /// `FIRST_MATCHED` or `ALL_MATCHED`.
     pub(crate) mode: String,
-    /// Whether its version is to decide.
+    /// Whether its version is to be active.
     pub(crate) active: bool,
     pub(crate) models: Models,
     pub(crate) description: Option<String>,
     pub(crate) tags: Vec<Tag>,
 }
 
-/// The models whose scores a detector version asks for. They are trained elsewhere.
+/// The models whose scores a detector version uses. They are not trained by the template.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Models {
     pub(crate) versions: Vec<ModelVersion>,
@@ -106,7 +106,7 @@ pub(crate) struct ModelVersion {
 pub(crate) struct Rule {
     pub(crate) id: String,
     pub(crate) expression: String,
-    /// Where the expression begins.
+    /// Where the expression starts.
     pub(crate) at: Place,
     pub(crate) outcomes: Vec<String>,
     pub(crate) description: Option<String>,

@@ -16,10 +16,10 @@ pub(crate) struct ApplyArgs {
     /// The detector file.
     #[arg(default_value = "config/detector.yaml")]
     file: PathBuf,
-    /// Print what would be done, and do nothing.
+    /// Print what would be done, and change nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Whose service it goes to; default as --fraud-detector.
+    /// The service to apply it to; default that of --fraud-detector.
     #[arg(long, value_enum)]
     to: Option<Target>,
     /// Print the plan as JSON.

@@ -19,7 +19,7 @@ use crate::machine::{Machine, Pipeline};
 use crate::report::{self, Report};
 use crate::run::{Effect, Function, Run};
 
-/// What to type next.
+/// Commands to try next.
 const NEXT: &str = "next, with F standing for: fraudstream --home {home}
   F show {order}                       one decision, and why
   F show --review 2026-06-30              the open reviews of a day

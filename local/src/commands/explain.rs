@@ -14,7 +14,7 @@ use super::workspace::{Backend, WorkspaceArgs};
 use crate::dynamodb::Durability;
 use crate::grid::grid;
 
-/// A value longer than this is cut in the table.
+/// A longer value is cut in the table, in characters.
 const LONGEST: usize = 48;
 
 /// The arguments of `explain`.
@@ -25,7 +25,7 @@ pub(crate) struct ExplainArgs {
     /// Event type; default the mapping's.
     #[arg(long, value_name = "NAME")]
     event_type: Option<String>,
-    /// Divide the score by exact Shapley values: the same sum, some hundred times the work.
+    /// Use exact Shapley values: the same sum, but about a hundred times slower.
     #[arg(long)]
     exact: bool,
     /// Print the explanation as JSON.
@@ -65,17 +65,17 @@ impl ExplainArgs {
     }
 }
 
-/// Why the newest prediction of an order came out as it did.
+/// The newest prediction of an order, explained.
 #[derive(Debug, Serialize)]
 pub(crate) struct Explained {
-    /// How the scores are divided: `path` or `shapley`.
+    /// How each score is divided among the variables: `path` or `shapley`.
     pub attribution: &'static str,
     /// The prediction with its scores.
     #[serde(flatten)]
     pub prediction: ExplainedPrediction,
 }
 
-/// Explains the newest prediction of an order, by its id as the shop or as the event has it.
+/// Explains the newest prediction of an order. The id is the shop's or the event's.
 ///
 /// # Errors
 /// There is no prediction, or the engine's tables fail.
@@ -158,7 +158,7 @@ fn printable_value(value: Option<&str>) -> String {
     let Some(value) = value else {
         return "-".to_owned();
     };
-    // What somebody typed at a checkout must not move the cursor of who looks at it.
+    // What a customer typed at a checkout must not move the cursor of the reader's terminal.
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     let mut text: String = value.chars().take(LONGEST).map(plain).collect();
     if value.chars().nth(LONGEST).is_some() {

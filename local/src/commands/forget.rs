@@ -16,7 +16,7 @@ use crate::subject::{self, Finder, Whom};
 pub(crate) struct ForgetArgs {
     #[command(flatten)]
     whom: WhomToForget,
-    /// Say what would be forgotten, and do nothing.
+    /// Print what would be forgotten, and change nothing.
     #[arg(long)]
     dry_run: bool,
     /// Print the report as JSON.
@@ -29,7 +29,7 @@ pub(crate) struct ForgetArgs {
 struct WhomToForget {
     /// Order id as the shop writes it.
     order_id: Option<String>,
-    /// Entity id, or type/id; or an address that the mapping hashes.
+    /// Entity id, or type/id; or an e-mail address that the mapping hashes.
     #[arg(long, value_name = "ID")]
     entity: Option<String>,
 }
@@ -48,7 +48,7 @@ impl ForgetArgs {
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
         let mapping = workspace.read_mapping()?;
         let whom = self.whom.resolve(&mapping)?;
-        // What is deleted has to stay deleted when the power goes.
+        // What is deleted has to stay deleted after a power loss.
         let opened = workspace
             .open(Durability::PowerLoss, workspace.fraud_detector)
             .await?;

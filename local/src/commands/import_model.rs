@@ -21,7 +21,7 @@ use super::workspace::{Backend, WorkspaceArgs};
 use crate::dynamodb::Durability;
 use crate::evaluate::{Columns, Said, TableError};
 
-/// So many legitimate events are the least that a scale can be measured on, as in training.
+/// The fewest legitimate events on which a scale can be measured, as in training.
 const FEWEST_LEGIT: usize = 50;
 
 /// Why a model was not imported.
@@ -43,7 +43,7 @@ pub(crate) enum ImportError {
         /// The file.
         path: String,
     },
-    /// It is not what its library writes, or of a kind that is not read.
+    /// The file is not what its library writes, or the kind of model is not supported.
     #[error("{path}: {source}")]
     Format {
         /// The file.
@@ -51,17 +51,17 @@ pub(crate) enum ImportError {
         /// Why.
         source: import::Error,
     },
-    /// A renaming that cannot be read, or of a feature that the model lacks.
+    /// A `--feature` that cannot be parsed, or that names a feature the model does not have.
     #[error("--feature {said}: {why}")]
     Feature {
-        /// As said.
+        /// The argument.
         said: String,
         /// What is wrong with it.
         why: String,
     },
-    /// Its sum is a value, not log-odds.
+    /// The model predicts a value, not log-odds.
     #[error(
-        "{path}: the model predicts a value and no probability, so its scores need a scale: say --calibrate with a file of labelled events"
+        "{path}: the model predicts a value and not a probability, so its scores need a scale: use --calibrate with a file of labelled events"
     )]
     NoScale {
         /// The file.
@@ -70,7 +70,7 @@ pub(crate) enum ImportError {
     /// The events to calibrate on.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// They lack a feature.
+    /// The file of events has no column for a feature.
     #[error("{path} has no columns for the model's features {}", features.join(", "))]
     NoColumn {
         /// The file of events.
@@ -78,15 +78,15 @@ pub(crate) enum ImportError {
         /// The features.
         features: Vec<String>,
     },
-    /// They are too few.
-    #[error("{path}: {legit} legitimate events; at least {FEWEST_LEGIT} give a scale")]
+    /// The file has too few legitimate events.
+    #[error("{path}: {legit} legitimate events; a scale needs at least {FEWEST_LEGIT}")]
     TooFew {
         /// The file of events.
         path: String,
         /// How many there are.
         legit: usize,
     },
-    /// The API refuses a call.
+    /// The service refuses a call.
     #[error(transparent)]
     Api(#[from] RefusedCall),
     /// The engine refuses the model.
@@ -99,26 +99,26 @@ pub(crate) enum ImportError {
 pub(crate) struct ImportModelArgs {
     /// XGBoost model in JSON, or LightGBM model in text.
     file: PathBuf,
-    /// The model that it becomes a version of; created if it is missing.
+    /// The model that gets the version; created if it is missing.
     #[arg(long, value_name = "NAME")]
     model: String,
     /// Event type of a model that is created; default the mapping's.
     #[arg(long, value_name = "NAME")]
     event_type: Option<String>,
-    /// A feature and the variable that it is, such as `f0=order_price`; default the variable of its name.
+    /// A feature and the variable it stands for, such as `f0=order_price`; default the variable of the same name.
     #[arg(long = "feature", value_name = "FEATURE=VARIABLE")]
     features: Vec<String>,
     /// CSV of labelled events that the model was not trained on: scores then mean what they mean for models trained
     /// here. Without it a score is 1000 times the probability.
     #[arg(long, value_name = "FILE")]
     calibrate: Option<PathBuf>,
-    /// Column of the label in that file; default `EVENT_LABEL`, or one called like a label.
+    /// Column of the label in that file; default `EVENT_LABEL`, or a column with a usual name of a label.
     #[arg(long, value_name = "COLUMN", requires = "calibrate")]
     label: Option<String>,
-    /// A value of the label that is legitimate; default what looks like it.
+    /// A label value that means legitimate; default the values that usually do.
     #[arg(long = "legit", value_name = "VALUE", requires = "calibrate")]
     legit: Vec<String>,
-    /// Let the version score.
+    /// Activate the version.
     #[arg(long)]
     activate: bool,
     /// Print the result as JSON.
@@ -126,7 +126,7 @@ pub(crate) struct ImportModelArgs {
     json: bool,
 }
 
-/// What came of it.
+/// The imported version.
 #[derive(Debug, Serialize)]
 pub(crate) struct ImportedModel {
     /// The model.
@@ -135,15 +135,15 @@ pub(crate) struct ImportedModel {
     pub version: String,
     /// Its status.
     pub status: &'static str,
-    /// What a template's `AssociatedModels` names.
+    /// Its ARN, for `AssociatedModels` in a template.
     pub arn: String,
     /// The features as variables.
     pub variables: Vec<String>,
-    /// Where it comes from, and what its scores mean.
+    /// Its origin, and what its scores mean.
     pub notes: Vec<String>,
 }
 
-/// A feature of the model and the variable that it is.
+/// A feature of the model and the variable it stands for.
 struct Feature {
     name: String,
     variable: String,
@@ -170,7 +170,7 @@ impl ImportModelArgs {
         print_result(self.json, &imported, format_args!("{imported}\n"))
     }
 
-    /// Imports, and returns what came of it; `event_type` is the mapping's.
+    /// Imports and describes the version; `event_type` is the mapping's.
     async fn import(
         &self,
         client: &Client,
@@ -238,14 +238,14 @@ impl ImportModelArgs {
             if let Some(other) = taken.insert(variable, name) {
                 return Err(ImportError::Feature {
                     said: format!("{name}={variable}"),
-                    why: format!("`{variable}` is feature `{other}` already"),
+                    why: format!("`{variable}` already stands for feature `{other}`"),
                 });
             }
         }
         Ok(features)
     }
 
-    /// The model with its scale.
+    /// Builds the model, with the scale of its scores.
     fn build_model(
         &self,
         imported: &Imported,
@@ -359,7 +359,7 @@ fn file_name(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// Reads a model file; says which library wrote it.
+/// Reads a model file, and names the library that wrote it.
 fn read_model_file(path: &Path) -> Result<(&'static str, Imported), ImportError> {
     let shown = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|source| ImportError::Io {

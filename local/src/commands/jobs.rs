@@ -11,7 +11,7 @@ use crate::signals;
 /// The arguments of `jobs`.
 #[derive(Debug, Args)]
 pub(crate) struct JobsArgs {
-    /// Go on until interrupted; otherwise the command ends when no job is left.
+    /// Wait for new jobs until interrupted; otherwise the command ends when no job is left.
     #[arg(long)]
     watch: bool,
     /// Print each job that ends as a line of JSON.

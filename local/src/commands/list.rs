@@ -1,5 +1,5 @@
-//! `fraudstream list`: the entries of a list with what Amazon's API does not know of them: until
-//! when they last, why they are there, and who put them there.
+//! `fraudstream list`: the entries of a list with what Amazon's API does not have: expiry, reason and
+//! author.
 
 use clap::Args;
 use engine::{Engine, ListEntry};
@@ -19,16 +19,16 @@ use crate::dynamodb::Durability;
 pub(crate) struct ListArgs {
     /// The list.
     name: String,
-    /// An element to add; one that is there gets this expiry, reason and author.
+    /// An element to add; an existing one gets this expiry, reason and author.
     #[arg(long, value_name = "ELEMENT")]
     add: Vec<String>,
-    /// When it leaves the list: a day, a moment, or a duration such as 30d.
+    /// When the entry expires: a day, a time, or a duration such as 30d.
     #[arg(long, value_name = "WHEN", requires = "add")]
     expires: Option<String>,
-    /// Why it is there.
+    /// Why the element is in the list.
     #[arg(long, requires = "add")]
     reason: Option<String>,
-    /// Who put it there.
+    /// Who added it.
     #[arg(long, requires = "add")]
     author: Option<String>,
     /// Print the entries as JSON.
@@ -81,15 +81,15 @@ impl ListArgs {
     }
 }
 
-/// An expiry that cannot be read.
+/// An expiry that cannot be parsed.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
-    "`{0}` is no time: write a day such as 2026-12-31, a moment such as 2026-12-31T00:00:00Z, or a duration such as 30d or 12h"
+    "`{0}` is not a time: write a day such as 2026-12-31, a time such as 2026-12-31T00:00:00Z, or a duration such as 30d or 12h"
 )]
 pub(crate) struct InvalidExpiry(String);
 
-/// Reads when an entry expires: a day (its beginning, UTC), a moment, or a duration from `now` in
-/// days or hours.
+/// Parses when an entry expires: a day (its start in UTC), a time, or a duration from `now` in days
+/// or hours.
 ///
 /// # Errors
 /// [`InvalidExpiry`].
@@ -117,7 +117,7 @@ pub(crate) fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExp
 /// The entries of a list as JSON.
 ///
 /// # Errors
-/// There is no such list, or the engine's tables fail.
+/// The list does not exist, or the engine's tables fail.
 pub(crate) async fn entries(engine: &Engine, list: &str) -> Result<Vec<Value>, engine::Error> {
     let entries = engine.list_entries(list).await?;
     Ok(entries.iter().map(as_json).collect())
@@ -132,7 +132,7 @@ fn as_json(entry: &ListEntry) -> Value {
     })
 }
 
-/// An entry as a line: its element, and what is known of it.
+/// An entry as a line: its element, then expiry, reason and author if it has them.
 pub(crate) fn line(entry: &Value) -> String {
     let known = ["expires", "reason", "author"]
         .into_iter()

@@ -41,7 +41,7 @@ pub(super) fn describe_build_error(error: &BuildError) -> RefusedCall {
     }
 }
 
-/// Creates a model unless it is there.
+/// Creates a model if it is missing.
 pub(super) async fn create_missing_model(
     client: &Client,
     model: &str,

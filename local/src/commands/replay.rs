@@ -19,7 +19,7 @@ pub(crate) struct ReplayArgs {
     /// A prefix of the bucket, or a local file.
     #[arg(default_value = crate::object_prefixes::REJECTED)]
     source: String,
-    /// Say what would be replayed, and do nothing.
+    /// Print what would be replayed, and change nothing.
     #[arg(long)]
     dry_run: bool,
     /// Print what happened as JSON.

@@ -38,7 +38,7 @@ pub(crate) struct RunArgs {
     /// CSV: event type of the rows; default the mapping's.
     #[arg(long, value_name = "NAME")]
     event_type: Option<String>,
-    /// CSV: detector that judges the rows; default the mapping's.
+    /// CSV: detector that decides on the rows; default the mapping's.
     #[arg(long, value_name = "NAME")]
     detector: Option<String>,
     /// CSV: entity type of rows without `ENTITY_TYPE`.
@@ -47,13 +47,13 @@ pub(crate) struct RunArgs {
     /// CSV: a label and what it becomes, such as 1.0=fraud.
     #[arg(long = "label", value_name = "FROM=TO")]
     labels: Vec<String>,
-    /// Begin at the first record although the file was run before.
+    /// Start at the first record, even if the file was run before.
     #[arg(long)]
     restart: bool,
-    /// Records in progress at a time.
+    /// How many records are processed at the same time.
     #[arg(long, default_value_t = 16, value_name = "N")]
     concurrency: usize,
-    /// Withstand a loss of power, too: about three times slower.
+    /// Make writes survive a power loss, too: about three times slower.
     #[arg(long)]
     durable: bool,
     /// Print the summary as JSON.
@@ -86,7 +86,7 @@ impl RunArgs {
             FunctionName::Ingest => Function::Ingest(Box::new(pipeline.ingest(mapping))),
             FunctionName::Label => Function::Label(Box::new(pipeline.label(mapping))),
         };
-        // Standard input cannot be read again, so there is no place to go on from.
+        // Standard input cannot be read again, so a later run could not continue.
         let home = (self.file != "-").then(|| opened.home.clone());
         let run = Run {
             function,
@@ -100,7 +100,7 @@ impl RunArgs {
         };
         let stop = signals::interrupted(signals::GRACE)?;
         let result = run.run(stop, |_, _| {}).await;
-        // Also after an error: what was decided before it is forwarded and counted.
+        // Also after an error: closing forwards and counts what was decided before it.
         let closed = opened.close().await;
         let summary = result?;
         closed?;

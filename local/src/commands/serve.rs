@@ -21,7 +21,7 @@ const COUNTERS: Duration = Duration::from_secs(1);
 /// The arguments of `serve`.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Address to listen on; one that other machines reach needs --credentials.
+    /// Address to listen on; an address that other machines can reach needs --credentials.
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
     host: IpAddr,
     /// Port; 0 takes a free one.
@@ -30,13 +30,13 @@ pub(crate) struct ServeArgs {
     /// Answer only requests signed with a key of this file, in the form of ~/.aws/credentials.
     #[arg(long, value_name = "FILE")]
     credentials: Option<PathBuf>,
-    /// Withstand a loss of power, too: about three times slower.
+    /// Make writes survive a power loss, too: about three times slower.
     #[arg(long, conflicts_with = "memory")]
     durable: bool,
-    /// Keep the tables in memory: the fastest, and gone at the end.
+    /// Keep the tables in memory: fastest, but lost when the process ends.
     #[arg(long)]
     memory: bool,
-    /// Let tests have calls fail, see docs/differences.md.
+    /// Let tests make calls fail, see docs/differences.md.
     #[arg(long, conflicts_with = "credentials")]
     faults: bool,
 }
@@ -69,7 +69,7 @@ impl ServeArgs {
             ..serve::Front::default()
         };
         let served = serve::run(self.host, self.port, stack.services(), front).await;
-        // The tasks hold the engine until they have ended. A job goes on at the next start.
+        // The tasks hold the engine until they have ended. A job continues at the next start.
         for task in [counting, working] {
             task.abort();
             let _ = task.await;

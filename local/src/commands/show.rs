@@ -16,7 +16,7 @@ use super::workspace::WorkspaceArgs;
 use crate::dynamodb::Durability;
 use crate::machine;
 
-/// How many decisions a list shows at most.
+/// The most decisions that a table shows.
 const ROWS: usize = 100;
 
 /// The arguments of `show`.

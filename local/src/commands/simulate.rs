@@ -15,7 +15,7 @@ pub(crate) struct SimulateArgs {
     /// Folder to write to.
     #[arg(long, default_value = "simulated", value_name = "DIR")]
     out: PathBuf,
-    /// Seed: the same one gives the same files.
+    /// Seed; the same seed gives the same files.
     #[arg(long)]
     seed: Option<u64>,
 }

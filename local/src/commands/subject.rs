@@ -1,4 +1,4 @@
-//! `fraudstream subject`: what is kept of an order or an entity, for the person who asks.
+//! `fraudstream subject`: what is stored about an order or an entity, for the person who asks.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,7 +30,7 @@ pub(crate) struct SubjectArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct WhomToShow {
-    /// Entity id, or type/id; or an address that the mapping hashes.
+    /// Entity id, or type/id; or an e-mail address that the mapping hashes.
     entity: Option<String>,
     /// Order id as the shop writes it.
     #[arg(long, value_name = "ID")]
@@ -76,31 +76,31 @@ impl SubjectArgs {
     }
 }
 
-/// Everything that is kept of a subject.
+/// Everything that is stored about a subject.
 #[derive(Debug, Serialize)]
 pub(crate) struct Kept {
-    /// Stored events: every value that a variable has had, the label, how many predictions.
+    /// Stored events: all values that each variable has had, the label, the number of predictions.
     pub events: Vec<Value>,
     /// Decisions, with their variables and labels.
     pub decisions: Vec<Decision>,
     /// Label histories of its events, decided or not.
     pub labels: Vec<FoundLabels>,
-    /// Elements of lists, with what is known of them.
+    /// Elements of lists, with expiry, reason and author.
     pub list_entries: BTreeMap<String, Vec<Value>>,
     /// Rejected records, by the object that holds them.
     pub rejected: BTreeMap<String, Vec<Value>>,
-    /// What its entity did before, by event type.
+    /// Its entity history, by event type.
     pub history: BTreeMap<String, Value>,
     /// Lines of `outcomes.jsonl`.
     pub outcomes: Vec<Value>,
-    /// Why something is kept although the subject was forgotten, and until when.
+    /// Why data is kept although the subject was forgotten, and until when.
     pub holds: Vec<Value>,
     /// Places that cannot be read, and why.
     pub unread: Vec<String>,
 }
 
 impl Kept {
-    /// Tells what was found; `outcomes` is the text of the local file of outcomes.
+    /// Reports what was found; `outcomes` is the text of the local file of outcomes.
     ///
     /// # Errors
     /// A list cannot be read.
@@ -118,7 +118,7 @@ impl Kept {
             let known = |element: String| {
                 let entry = entries.iter().find(|entry| entry["element"] == element);
                 entry.cloned().unwrap_or_else(|| match finder.engine {
-                    // Taken out of the list, or expired, and still in its log.
+                    // Removed from the list or expired, but still in the list's log.
                     Some(_) => json!({"element": element, "removed": true}),
                     None => json!({"element": element}),
                 })

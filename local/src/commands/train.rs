@@ -1,7 +1,8 @@
 //! `fraudstream train`: a model version over the API, trained here, on a file or on stored events.
 //!
-//! The command does what a script would do: `CreateModel` if there is none, `CreateModelVersion`, wait,
-//! `DescribeModelVersions`. Where the engine answers, this process is also who trains.
+//! The command calls what a script would call: `CreateModel` if the model is missing,
+//! `CreateModelVersion`, `DescribeModelVersions` until it is trained. If the engine is the backend, this
+//! process also runs the training.
 
 use std::fmt;
 use std::io::IsTerminal as _;
@@ -34,18 +35,18 @@ use crate::evaluate::Labels;
 use crate::grid::grid;
 use crate::runners::Runners;
 
-/// How often Amazon's service is asked whether it has trained.
+/// Time between two questions to Amazon's service whether the training has ended.
 const PAUSE: Duration = Duration::from_secs(15);
-/// Variables that show in the table.
+/// How many variables the table shows.
 const SHOWN: usize = 15;
 
-/// Why there is no model.
+/// Why there is no trained version.
 #[derive(Debug, Error)]
 pub(crate) enum TrainError {
     /// The service refuses a call.
     #[error(transparent)]
     Refused(#[from] RefusedCall),
-    /// The file cannot be read, or not be written into the bucket.
+    /// The file cannot be read, or cannot be written to the bucket.
     #[error("{path}: {why}")]
     File {
         /// The file.
@@ -53,7 +54,7 @@ pub(crate) enum TrainError {
         /// Why.
         why: String,
     },
-    /// The event type has nothing to learn from.
+    /// The event type has too few variables to learn from.
     #[error(
         "event type `{event_type}` has {found} variables with a type; a model needs 2. Give variables a variableType, such as IP_ADDRESS or NUMERIC"
     )]
@@ -63,10 +64,10 @@ pub(crate) enum TrainError {
         /// How many there are.
         found: usize,
     },
-    /// What labels are cannot be said there.
+    /// Amazon's service has no setting for how final labels are.
     #[error("--labels is for the engine: Amazon's service has no such choice")]
     LabelsAtAmazon,
-    /// The runner failed.
+    /// The engine's runner failed.
     #[error(transparent)]
     Runner(#[from] engine::Error),
     /// The training ended without a model.
@@ -76,7 +77,7 @@ pub(crate) enum TrainError {
         model: String,
         /// The version.
         version: String,
-        /// What became of it.
+        /// Its status.
         status: String,
         /// What the service says of the data.
         reasons: Vec<String>,
@@ -91,7 +92,7 @@ pub(crate) struct TrainArgs {
     /// The model; created if it is missing.
     #[arg(long, value_name = "NAME")]
     model: String,
-    /// Its type; default what the model is, or `ONLINE_FRAUD_INSIGHTS` for a new one.
+    /// Model type; default that of the existing model, or `ONLINE_FRAUD_INSIGHTS` for a new one.
     #[arg(long = "type", value_name = "TYPE")]
     model_type: Option<String>,
     /// Event type; default the mapping's.
@@ -106,7 +107,7 @@ pub(crate) struct TrainArgs {
     /// A variable to learn from; default all of the event type that have a type.
     #[arg(long = "variable", value_name = "NAME")]
     variables: Vec<String>,
-    /// What stored events without a label stand for: IGNORE, FRAUD, LEGIT or AUTO.
+    /// How stored events without a label are treated: IGNORE, FRAUD, LEGIT or AUTO.
     #[arg(long, value_name = "TREATMENT", default_value = "IGNORE")]
     unlabeled: String,
     /// Whether labels may still change; default `maturing`, and `final` for a file that does not say when labels came.
@@ -118,7 +119,7 @@ pub(crate) struct TrainArgs {
     /// Stored events up to this time.
     #[arg(long, value_name = "TIME", default_value = "2100-01-01T00:00:00Z")]
     to: String,
-    /// Let the version score once it is trained.
+    /// Activate the version once it is trained.
     #[arg(long)]
     activate: bool,
     /// Print the result as JSON.
@@ -126,7 +127,7 @@ pub(crate) struct TrainArgs {
     json: bool,
 }
 
-/// What came of it.
+/// The trained version, as the service describes it.
 #[derive(Debug, Serialize)]
 pub(crate) struct TrainedModel {
     /// The model.
@@ -135,13 +136,13 @@ pub(crate) struct TrainedModel {
     pub version: String,
     /// Its status.
     pub status: String,
-    /// What a template's `AssociatedModels` names.
+    /// Its ARN, for `AssociatedModels` in a template.
     pub arn: String,
     /// Area under the ROC curve of the validation events.
     pub auc: Option<f32>,
-    /// What scores mean.
-    pub thresholds: Vec<Threshold>,
-    /// Variables and how much they matter, most first.
+    /// What scores mean: a row for each threshold.
+    pub thresholds: Vec<ThresholdMetrics>,
+    /// Variables and their importance, most important first.
     pub importance: Vec<(String, f32)>,
     /// What the service says of the data.
     pub notes: Vec<String>,
@@ -149,18 +150,18 @@ pub(crate) struct TrainedModel {
 
 /// A row of the threshold table.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Threshold {
-    /// From this score on.
+pub(crate) struct ThresholdMetrics {
+    /// The lowest score that counts as fraud.
     pub threshold: f32,
-    /// The share of legitimate events.
+    /// False positive rate: the share of legitimate events at or above the threshold.
     pub fpr: f32,
-    /// The share of fraud among those above.
+    /// The share of fraud among the events at or above the threshold.
     pub precision: f32,
-    /// The share of fraud.
+    /// True positive rate: the share of fraud at or above the threshold.
     pub tpr: f32,
 }
 
-/// Where the training happens.
+/// The service that trains.
 pub(crate) struct TrainingTarget<'a> {
     /// The API.
     pub client: &'a Client,
@@ -168,7 +169,7 @@ pub(crate) struct TrainingTarget<'a> {
     pub s3: &'a aws_sdk_s3::Client,
     /// The bucket.
     pub bucket: &'a str,
-    /// The runners of this process; none: the service trains.
+    /// The runners of this process, or `None` if the service trains by itself.
     pub runners: Option<&'a Runners>,
 }
 
@@ -198,13 +199,13 @@ impl TrainArgs {
         print_result(self.json, &trained, format_args!("{trained}\n"))
     }
 
-    /// Trains, and returns what came of it; `event_type` is the mapping's.
+    /// Trains and describes the version; `event_type` is the mapping's.
     async fn train(
         &self,
         target: &TrainingTarget<'_>,
         event_type: &str,
     ) -> Result<TrainedModel, TrainError> {
-        // A training that a killed command left behind ends first: while it waits, its model takes no other.
+        // First finish a training that a killed command left: until then its model accepts no other.
         if let Some(runners) = target.runners {
             while runners.train_one().await? {}
         }
@@ -277,7 +278,7 @@ impl TrainArgs {
         Ok(describe_trained_model(&detail))
     }
 
-    /// The API has no member for what labels are; the engine reads a tag of the version.
+    /// The API has no field for how final labels are, so the engine reads a tag of the version.
     fn label_tags(&self, target: &TrainingTarget<'_>) -> Result<Option<Vec<Tag>>, TrainError> {
         let value = match self.labels {
             None => return Ok(None),
@@ -291,13 +292,13 @@ impl TrainArgs {
         ]))
     }
 
-    /// The type that was said, or that the model has.
+    /// The type from the arguments, or that of the existing model.
     async fn find_model_type(&self, client: &Client) -> ModelTypeEnum {
         if let Some(said) = &self.model_type {
             return ModelTypeEnum::from(said.as_str());
         }
         let found = client.get_models().model_id(&self.model).send().await;
-        // Where there is no such model, the next call makes one, or says what is wrong.
+        // If there is no such model, the next call creates it, or returns the error.
         let found = found
             .ok()
             .and_then(|found| found.models?.into_iter().next());
@@ -305,7 +306,7 @@ impl TrainArgs {
         found.unwrap_or(ModelTypeEnum::OnlineFraudInsights)
     }
 
-    /// The variables to learn from: those said, or all of the event type that have a type.
+    /// The variables to learn from: those of the arguments, or all of the event type that have a type.
     async fn find_variables(
         &self,
         client: &Client,
@@ -353,7 +354,7 @@ impl TrainArgs {
         Ok(typed)
     }
 
-    /// Trains until the version is no longer in training.
+    /// Waits until the version is no longer in training; runs the training if this process has runners.
     async fn wait_until_trained(
         &self,
         target: &TrainingTarget<'_>,
@@ -373,7 +374,7 @@ impl TrainArgs {
                 spinner.finish_and_clear();
                 return Ok(());
             }
-            // Another runner has it, or the service does it.
+            // Another runner or the service is training.
             if !ran {
                 tokio::time::sleep(if target.runners.is_some() {
                     Duration::from_secs(1)
@@ -423,7 +424,7 @@ async fn upload_file(target: &TrainingTarget<'_>, file: &Path) -> Result<String,
     let name = file
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
-    let name = name.ok_or_else(|| wrong("it is no file".to_owned()))?;
+    let name = name.ok_or_else(|| wrong("it is not a file".to_owned()))?;
     let key = format!("training/{name}");
     let body = ByteStream::from_path(file).await.map_err(|error| {
         let source = std::error::Error::source(&error).map(ToString::to_string);
@@ -478,7 +479,7 @@ fn training_notes(detail: &ModelVersionDetail) -> Vec<String> {
 fn describe_trained_model(detail: &ModelVersionDetail) -> TrainedModel {
     let old = detail.training_result.as_ref();
     let metrics = old.and_then(|result| result.training_metrics.as_ref());
-    let point = |point: &aws_sdk_frauddetector::types::MetricDataPoint| Threshold {
+    let point = |point: &aws_sdk_frauddetector::types::MetricDataPoint| ThresholdMetrics {
         threshold: point.threshold.unwrap_or_default(),
         fpr: point.fpr.unwrap_or_default(),
         precision: point.precision.unwrap_or_default(),
@@ -528,7 +529,7 @@ impl fmt::Display for TrainedModel {
                 "AUC {auc:.4} on the newest events, which it was not trained on"
             )?;
         }
-        let row = |row: &Threshold| {
+        let row = |row: &ThresholdMetrics| {
             vec![
                 format!("{:.0}", row.threshold),
                 format_percent(row.fpr),

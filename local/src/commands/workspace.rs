@@ -72,7 +72,7 @@ pub(crate) struct WorkspaceArgs {
     #[arg(long, global = true, env = "EVENT_BUS", default_value = "default")]
     event_bus: String,
     /// Days after storing that `serve`, or the engine over AWS's tables, keeps events, labels and
-    /// predictions; 0 keeps them for ever, as the other commands on the local folder do.
+    /// predictions; 0 keeps them forever, as the other commands on the local folder do.
     #[arg(
         long,
         global = true,
@@ -90,8 +90,8 @@ pub(crate) struct WorkspaceArgs {
         value_name = "FILE"
     )]
     mapping: PathBuf,
-    /// Files in MaxMind's format (.mmdb) that know where IP addresses are, with commas between them;
-    /// for variables with `locate`, see docs/mapping.md.
+    /// Files in MaxMind's format (.mmdb) with the locations of IP addresses, separated by commas; for
+    /// variables with `locate`, see docs/mapping.md.
     #[arg(
         long,
         global = true,

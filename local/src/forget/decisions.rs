@@ -9,7 +9,7 @@ use crate::hold;
 use crate::subject::{self, Found, FoundLabels, Traces, Types, failed};
 
 impl Forget<'_> {
-    /// The orders that cannot be wiped yet.
+    /// The orders that are held for now.
     pub(super) fn find_held_orders(&self, found: &Found) -> Vec<Held> {
         let fraud = self.finder.mapping.chargeback_labels();
         let events = found.traces.events.iter();
@@ -27,7 +27,7 @@ impl Forget<'_> {
         held.collect()
     }
 
-    /// Keeps the hashes of who is held, with the reason that lasts longest.
+    /// Keeps the hashes of a held subject, with the reason that lasts longest.
     pub(super) async fn write_holds(
         &self,
         traces: &Traces,
@@ -72,7 +72,7 @@ impl Forget<'_> {
         };
         for (event_type, event_id) in &found.traces.events {
             if !is_held(event_id, report) {
-                // A message stands on every decision of its event, and beside them.
+                // A label is stored on every decision of its event, and beside them.
                 report.labels += found.label_history(event_type, event_id).len();
             }
         }
@@ -97,14 +97,14 @@ impl Forget<'_> {
             report.decisions += 1;
             self.delete_item(&decision.pk, &decision.sk).await?;
         }
-        // Once no order is held, nothing tells that one was.
+        // If no order is held any more, nothing is kept of former holds.
         for (pk, sk) in found.held_items.iter().filter(|_| report.held.is_empty()) {
             self.delete_item(pk, sk).await?;
         }
         Ok(())
     }
 
-    /// Takes the messages, which hold whatever was sent, away from the labels that they brought.
+    /// Removes the messages that brought the labels: they may have any data.
     async fn strip_labels(&self, labels: &FoundLabels) -> Result<(), ForgetError> {
         if self.dry_run || labels.records.is_empty() {
             return Ok(());
@@ -126,7 +126,7 @@ impl Forget<'_> {
         Ok(())
     }
 
-    /// Writes a decision without what belongs to the person.
+    /// Writes a held decision without what belongs to the person.
     async fn strip(
         &self,
         traces: &Traces,
@@ -144,7 +144,7 @@ impl Forget<'_> {
         let put = put
             .table_name(&self.finder.pipeline.decisions_table)
             .set_item(Some(item));
-        // Whoever brings a label meanwhile counts it: the command is then to be run again.
+        // A label that is added meanwhile increments the revision; then the command has to be run again.
         let put = put
             .condition_expression("label_revision = :revision")
             .expression_attribute_values(

@@ -9,8 +9,8 @@ use super::{Forget, ForgetError, Report};
 use crate::subject::{Found, failed};
 
 impl Forget<'_> {
-    /// Removes the subject's elements from lists. The engine's lists keep a log of their changes,
-    /// so there they are removed from the log, too.
+    /// Removes the subject's elements from lists. The engine's lists keep a log of their changes, so the
+    /// elements are removed from the log, too.
     pub(super) async fn forget_lists(
         &self,
         found: &Found,
@@ -24,7 +24,7 @@ impl Forget<'_> {
             BTreeSet::new()
         };
         for (list, elements) in &found.list_elements {
-            // What somebody else is held for stays, whatever becomes of the subject.
+            // Elements for which another subject is held are kept in any case.
             let is_kept = |element: &String| {
                 blocking.contains(list) && (is_held || found.traces.is_protected(element))
             };
@@ -58,7 +58,7 @@ impl Forget<'_> {
         Ok(())
     }
 
-    /// The lists by which a rule gives the most important outcome, as `in @list`.
+    /// The lists that block: a rule with the most important outcome tests them with `in @list`.
     async fn blocking_lists(&self) -> Result<BTreeSet<String>, ForgetError> {
         let client = &self.finder.pipeline.clients.frauddetector;
         let (detector, worst) = (
@@ -81,7 +81,7 @@ impl Forget<'_> {
     }
 }
 
-/// The lists that an expression tests with `in @list`, and not with `not in`.
+/// The lists that an expression tests with `in @list`, but not with `not in`.
 fn lists_in(expression: &str) -> BTreeSet<String> {
     let places = expression.match_indices('@').filter_map(|(at, _)| {
         let before = expression.get(..at)?.trim_end().strip_suffix("in")?;

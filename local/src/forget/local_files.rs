@@ -8,9 +8,9 @@ use crate::dynamodb;
 use crate::home::Home;
 use crate::subject::Traces;
 
-/// Rewrites the files of the local folder once its database is closed: the outcomes without the lines
-/// about the subject, and the database without the pages that deleted items left behind. Returns how
-/// many lines there were. Nobody else may work in the folder meanwhile.
+/// Rewrites the files of the local folder, after its database was closed: removes the lines about the
+/// subject from the outcomes, and the free pages with deleted items from the database. Returns the
+/// number of removed lines. No other process may use the folder meanwhile.
 ///
 /// # Errors
 /// [`ForgetError::Occupied`], [`ForgetError::File`], [`ForgetError::Database`].
@@ -33,7 +33,7 @@ pub fn local_files(home: &Home, traces: &Traces, dry_run: bool) -> Result<usize,
     Ok(forgotten)
 }
 
-/// How many lines there are about the subject; writes nothing.
+/// Counts the lines about the subject.
 fn count_outcomes(home: &Home, traces: &Traces) -> Result<usize, ForgetError> {
     let path = home.outcomes();
     let Ok(file) = File::open(&path) else {

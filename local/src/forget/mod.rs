@@ -1,8 +1,8 @@
-//! `fraudstream forget`: an entity or an order, wherever fraudstream keeps it.
+//! Forgets an entity or an order in every place where fraudstream stores it.
 //!
-//! The note that it was forgotten is written first. The events go last, or without the engine, which
-//! finds them, the decisions: whoever is interrupted finds the rest by them when the command is run
-//! again.
+//! First a note is written that it was forgotten. The events are deleted last, because the engine finds
+//! them; without the engine, the decisions. So if the command is interrupted, the next run finds the
+//! rest by them.
 
 mod decisions;
 mod lists;
@@ -25,13 +25,13 @@ pub use local_files::local_files;
 pub use notes::Forgotten;
 pub use report::{Held, Report};
 
-/// Why not everything was forgotten. Running the command again goes on.
+/// Why not everything was forgotten. Running the command again continues.
 #[derive(Debug, Error)]
 pub enum ForgetError {
-    /// What is to be forgotten cannot be found or changed.
+    /// The subject's data cannot be found or changed.
     #[error(transparent)]
     Subject(#[from] subject::Error),
-    /// The file of outcomes.
+    /// The file of outcomes cannot be rewritten.
     #[error("cannot rewrite {path}: {source}")]
     File {
         /// The file.
@@ -39,10 +39,10 @@ pub enum ForgetError {
         /// Why.
         source: std::io::Error,
     },
-    /// The database's file, whose free pages still hold what was deleted.
+    /// The database's file cannot be compacted: its free pages still have what was deleted.
     #[error(transparent)]
     Database(#[from] OpenError),
-    /// Another process works in the folder.
+    /// Another process uses the folder.
     #[error("another process works in {0}; stop it and run the command again")]
     Occupied(String),
 }
@@ -53,20 +53,20 @@ impl From<engine::Error> for ForgetError {
     }
 }
 
-/// Everything that forgets.
+/// Forgets a subject.
 pub struct Forget<'a> {
-    /// Where it is found.
+    /// Finds the subject's data.
     pub finder: Finder<'a>,
     /// Whether the tables are on AWS, where there are queues.
     pub is_remote: bool,
-    /// Only count.
+    /// Only count, and change nothing.
     pub dry_run: bool,
     /// When it is forgotten.
     pub now: Timestamp,
 }
 
 impl Forget<'_> {
-    /// Forgets a subject, but for what stands in local files; see [`local_files`].
+    /// Forgets a subject, except in local files; see [`local_files`].
     ///
     /// # Errors
     /// [`ForgetError`]; what was deleted before stays deleted.

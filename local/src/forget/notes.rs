@@ -10,11 +10,11 @@ use shared::records::Record;
 use crate::machine::Pipeline;
 use crate::subject::{self, Told, failed};
 
-/// What is kept beside decisions of a subject that was forgotten: `forgotten#<hash>`.
+/// Starts the partition key of a note: `forgotten#<hash>`. Also its sort key and kind.
 const NOTE: &str = "forgotten";
-/// Present once anything was forgotten.
+/// The note that anything was forgotten at all.
 const ANY: &str = "forgotten#any";
-/// When it was forgotten: the attribute of a note.
+/// The attribute with the time at which the subject was forgotten.
 const TIME: &str = "forgotten_at";
 
 /// Notes that something was forgotten at all.
@@ -48,18 +48,18 @@ fn note_key(subject: &Subject) -> String {
     format!("{NOTE}#{}", subject.hash())
 }
 
-/// Knows which records are about something that was forgotten: history that is put in again, and
+/// Tells which records are about a subject that was forgotten: in a file that is run again, or among
 /// rejected records.
 #[derive(Debug)]
 pub struct Forgotten {
-    /// Where it was noted.
+    /// The tables with the notes.
     pub pipeline: Pipeline,
     /// How a record becomes an event.
     pub mapping: Mapping,
 }
 
 impl Forgotten {
-    /// Whether anything was forgotten at all: one read for all records.
+    /// Whether anything was forgotten at all. One read answers for all records.
     ///
     /// # Errors
     /// [`subject::Error`].
@@ -67,13 +67,13 @@ impl Forgotten {
         Ok(self.read_note(ANY).await?.is_some())
     }
 
-    /// Whether a record is about something that was forgotten: an event, or an entity's order that
-    /// was made before. A later order of a forgotten customer is a new order.
+    /// Whether a record is about a subject that was forgotten: an event, or an order that the entity made
+    /// before. A later order of a forgotten customer is a new order.
     ///
     /// # Errors
     /// [`subject::Error`].
     pub async fn holds(&self, record: &Record) -> Result<bool, subject::Error> {
-        // What cannot be read cannot be decided either.
+        // A record that cannot be read cannot be decided either.
         let Ok(value) = record.json() else {
             return Ok(false);
         };
@@ -109,7 +109,7 @@ impl Forgotten {
     }
 }
 
-/// That something was forgotten, and when; an old note does not say when.
+/// A note that a subject was forgotten. Notes of early releases have no time.
 struct Note {
     time: Option<Timestamp>,
 }

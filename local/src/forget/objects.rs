@@ -7,8 +7,7 @@ use super::{Forget, ForgetError, Report};
 use crate::subject::{FoundObject, Remedy, failed};
 
 impl Forget<'_> {
-    /// Deletes the objects that are about nobody else, and takes the subject's records out of the
-    /// others.
+    /// Deletes the objects that are about nobody else, and removes the subject's records from the others.
     pub(super) async fn forget_objects(
         &self,
         objects: &[FoundObject],

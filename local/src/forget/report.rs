@@ -9,32 +9,32 @@ use crate::hold::Hold;
 /// What was forgotten, or with `dry_run` would be.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Nothing was deleted.
+    /// Whether nothing was deleted.
     pub dry_run: bool,
     /// Stored events.
     pub events: usize,
     /// Predictions with their explanations.
     pub predictions: usize,
-    /// Labels at the engine, on decisions, and those that wait for their event.
+    /// Labels of events, of decisions, and those that wait for their event.
     pub labels: usize,
     /// Decisions.
     pub decisions: usize,
     /// Elements of lists.
     pub list_entries: usize,
-    /// Objects under `rejected/`, `replayed/` and `aws/lambda/` that were about nobody else.
+    /// Deleted objects under `rejected/`, `replayed/` and `aws/lambda/`, which were about nobody else.
     pub rejected_objects: usize,
-    /// Objects under `aws/lambda/` that hold others' records, too, and go on without the subject's.
+    /// Rewritten objects under `aws/lambda/`: they have others' records, too, which are kept.
     pub rewritten_objects: usize,
     /// Lines of `outcomes.jsonl`.
     pub outcomes: usize,
-    /// Orders that are not wiped yet, and why.
+    /// Orders that are held for now, and why.
     pub held: Vec<Held>,
     /// What the command cannot reach.
     pub remains: Vec<String>,
 }
 
-/// An order that is not wiped yet: its decision stays without the person's values, hashes of these
-/// stay beside it, and so do the person's elements of lists that block.
+/// An order that is held for now. Kept are its decision without the person's values, hashes of these,
+/// and the person's elements of lists that block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Held {
     /// Event type.
@@ -43,7 +43,7 @@ pub struct Held {
     pub event_id: String,
     /// Why.
     pub reason: Hold,
-    /// Until when, ISO 8601 UTC. Then it can be forgotten.
+    /// Until when, ISO 8601 UTC. After that it can be forgotten.
     pub until: String,
     #[serde(skip)]
     pub(super) expires_at: i64,
@@ -83,7 +83,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// What no command of ours reaches.
+/// What no command of ours can delete.
 pub(super) fn remains(is_remote: bool, is_engine: bool) -> Vec<String> {
     let mut remains = vec![
         "what was put on streams, queues and the event bus before, and whatever its readers kept",
@@ -101,7 +101,7 @@ pub(super) fn remains(is_remote: bool, is_engine: bool) -> Vec<String> {
     remains.into_iter().map(str::to_owned).collect()
 }
 
-/// Queues are no part of the clients: a person looks into them.
+/// The commands have no client for queues, so a person has to look into them.
 const DEAD_LETTERS: &str = "messages in the dead-letter queues STACK-orders-dead, STACK-orders-dead.fifo, \
 STACK-history-dead and STACK-chargebacks-dead; read each with `aws sqs receive-message --queue-url \
 $(aws sqs get-queue-url --queue-name STACK-orders-dead --query QueueUrl --output text) \

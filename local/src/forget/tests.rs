@@ -717,7 +717,7 @@ async fn a_batch_goes_on_without_the_subjects_records() {
         named,
         [
             "cannot be read: s3://fraudstream/aws/lambda/streamed, record 3: the payload is not JSON: key must be a string at line 1 column 2",
-            "s3://fraudstream/aws/lambda/cut: it names the subject and is no batch: EOF while parsing an object at line 1 column 526",
+            "s3://fraudstream/aws/lambda/cut: it names the subject and is not a batch: EOF while parsing an object at line 1 column 526",
         ]
     );
 }

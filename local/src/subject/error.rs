@@ -1,22 +1,22 @@
-//! Why a search for a subject's data ended.
+//! Why a search for a subject's data failed.
 
 use thiserror::Error;
 
-/// Why a search ended.
+/// Why a search failed.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The entity that stands for all whose id is not known.
-    #[error("entity `unknown` is everybody whose id is not known; name their orders one by one")]
+    /// The entity `unknown`, which stands for all entities without a known id.
+    #[error("entity `unknown` stands for all whose id is not known; name their orders one by one")]
     Unknown,
-    /// The engine's tables.
+    /// The engine failed, or its tables.
     #[error("the engine: {0}")]
     Engine(#[from] engine::Error),
     /// A call failed.
-    #[error("cannot {what}: {code}; run the command again to go on")]
+    #[error("cannot {what}: {code}; run the command again to continue")]
     Call {
         /// What was being done.
         what: String,
-        /// AWS's word for it.
+        /// AWS's error code.
         code: String,
     },
 }

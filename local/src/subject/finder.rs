@@ -1,4 +1,4 @@
-//! Finds everything that is kept of a subject.
+//! Searches every place that stores something about a subject.
 
 use std::collections::BTreeMap;
 
@@ -20,46 +20,46 @@ use super::variable_types::Types;
 use crate::hold;
 use crate::machine::Pipeline;
 
-/// An entity's decisions that are read from the index at once.
+/// The most decisions of an entity that are read from the index.
 const ROWS: usize = 10_000;
 
-/// Everything that is kept of a subject.
+/// Everything that is stored about a subject.
 #[derive(Default)]
 pub struct Found {
-    /// What it is known by.
+    /// What identifies it.
     pub traces: Traces,
-    /// Its stored events; those at Amazon are not looked for.
+    /// Its stored events; Amazon's service cannot be searched for them.
     pub events: Vec<FoundEvent>,
     /// Its decisions.
     pub decisions: Vec<Decision>,
-    /// Labels without decision: those that wait, and the histories of events.
+    /// Labels without a decision: those that wait, and the histories of events.
     pub labels: Vec<FoundLabels>,
     /// Its elements of lists, by list.
     pub list_elements: BTreeMap<String, Vec<String>>,
     /// Objects with its records.
     pub objects: Vec<FoundObject>,
-    /// What its entity did before, by event type.
+    /// Its entity history, by event type.
     pub habits: BTreeMap<String, Value>,
-    /// Why something of it was kept when it was forgotten before, and until when.
+    /// Why data was kept when it was forgotten before, and until when.
     pub holds: Vec<Value>,
     /// The partition and sort keys of the items that keep its hashes.
     pub(crate) held_items: Vec<(String, String)>,
-    /// Places that cannot be read, and why: what is in there is not known.
+    /// Places that cannot be read, and why.
     pub unread: Vec<String>,
 }
 
-/// Where a search goes.
+/// Searches the tables, the bucket and the lists.
 pub struct Finder<'a> {
     /// The clients.
     pub pipeline: &'a Pipeline,
-    /// The engine over the tables, where it judges.
+    /// The engine, if it is the backend.
     pub engine: Option<&'a Engine>,
     /// How a record becomes an event.
     pub mapping: &'a Mapping,
 }
 
 impl Finder<'_> {
-    /// Finds everything that is kept of a subject at `now`.
+    /// Finds everything that is stored about a subject at `now`.
     ///
     /// # Errors
     /// [`enum@Error`].
@@ -82,7 +82,7 @@ impl Finder<'_> {
             found.traces.add_event(&event.event_type, &event.event_id);
         }
         let types = self.variable_types().await?;
-        // An object may tell of an order that has a decision and an event.
+        // An object may name an order that has a decision and an event.
         loop {
             found.decisions = self.find_decisions(&subjects, &found.traces).await?;
             found.learn(&types);
@@ -131,7 +131,7 @@ impl Finder<'_> {
                 entity_id,
             } = subject
             {
-                // Those that were held when it was forgotten before have its hash.
+                // Decisions that were held when it was forgotten before have its hash.
                 for id in [entity_id, &hold::hash(entity_id)] {
                     let of_entity = decisions.of_entity(entity_type, id, ROWS).await;
                     let of_entity = of_entity.map_err(reading)?.into_iter();
@@ -198,7 +198,7 @@ impl Finder<'_> {
 }
 
 impl Found {
-    /// Learns what the events and decisions tell of the subject.
+    /// Adds the ids and values of the events and decisions to the traces.
     fn learn(&mut self, types: &Types) {
         let Self {
             traces,
@@ -216,7 +216,7 @@ impl Found {
         for decision in &*decisions {
             traces.add_event(&decision.event_type, &decision.event_id);
             traces.add_name(&decision.order_id);
-            // An entity that is not known is in no index.
+            // An unknown entity is not in the index.
             if decision.gsi1pk.is_some() {
                 let known = if hold::is_hash(&decision.entity_id) {
                     &mut traces.held
@@ -231,7 +231,7 @@ impl Found {
         }
     }
 
-    /// The labels that were told of an event: on its decisions, and without a decision.
+    /// The label history of an event: from its decisions, and from items without a decision.
     pub(crate) fn label_history(
         &self,
         event_type: &str,

@@ -1,4 +1,4 @@
-//! Why something of a subject was kept when it was forgotten before.
+//! What was kept of a subject when it was forgotten before, and why.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -23,9 +23,8 @@ pub(super) struct ReadHolds {
     pub(super) items: Vec<(String, String)>,
 }
 
-/// Reads why something was held before, and the hashes that were kept then. What is held for
-/// another subject that shares a value is no reason to touch that one's hold: its hashes are
-/// protected until it ends.
+/// Reads why something was held before, and the hashes that were kept then. Another subject may share
+/// a value and be held for it: its hashes are protected until its hold ends.
 pub(super) async fn read_holds(
     pipeline: &Pipeline,
     traces: &mut Traces,
@@ -70,7 +69,7 @@ pub(super) async fn read_holds(
     }
 }
 
-/// The items that keep a hash, one for each who is held.
+/// The items that keep a hash, one for each held subject.
 async fn held_items(pipeline: &Pipeline, hash: &str) -> Result<Vec<Item>, Error> {
     let query = pipeline.clients.dynamodb.query();
     let query = query

@@ -12,14 +12,14 @@ use shared::failure::code_of;
 use super::error::{Error, failed};
 use crate::machine::Pipeline;
 
-/// What the sort key of an item of labels is.
+/// The sort key of an item of labels.
 pub(crate) const LABELS: &str = "labels";
-/// Begins the name of an attribute with the message that brought a label; see `shared::labels`.
+/// Starts the name of an attribute with the message that brought a label; see `shared::labels`.
 const RECORD: &str = "record_";
 
 type Item = HashMap<String, AttributeValue>;
 
-/// Labels that stand beside the decisions.
+/// Labels that are stored beside the decisions, in one item.
 #[derive(Debug, Serialize)]
 pub struct FoundLabels {
     /// Partition key.
@@ -30,8 +30,8 @@ pub struct FoundLabels {
     pub records: Vec<String>,
 }
 
-/// Labels that stand without a decision: those that wait for their event, and the history of an
-/// event that was never decided.
+/// Reads the labels that are stored without a decision: those that wait for their event, and the
+/// history of an event that was never decided.
 pub(super) async fn read_labels(
     pipeline: &Pipeline,
     event_type: &str,
@@ -72,7 +72,7 @@ async fn read_item(pipeline: &Pipeline, pk: &str, sk: &str) -> Result<Option<Ite
     Ok(answer.item.filter(|item| !item.is_empty()))
 }
 
-/// The label messages in an item, each an attribute or in a map of them.
+/// The labels in an item: each is an attribute, or an entry of a map.
 fn label_messages(item: &Item) -> Vec<Value> {
     let values = item.values().filter_map(|value| {
         let value: Value = serde_dynamo::from_attribute_value(value.clone()).ok()?;

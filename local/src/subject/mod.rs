@@ -1,8 +1,8 @@
-//! Whom `fraudstream forget` and `fraudstream subject` are about, and every place that keeps something
-//! of them: `forget` deletes what is found here, `subject` shows it.
+//! Finds everything that is stored about a subject, an order or an entity: `fraudstream forget` deletes
+//! it, `fraudstream subject` shows it.
 //!
-//! A [`Whom`] is what the command names. The [`Finder`] collects everything that is kept, and learns
-//! on the way by which [`Traces`] the subject is known.
+//! A [`Whom`] is what the command line names. The [`Finder`] searches every place, and collects the ids
+//! and values by which the subject is known, its [`Traces`].
 
 mod error;
 mod finder;

@@ -15,25 +15,25 @@ use super::variable_types::Types;
 use crate::machine::Pipeline;
 use crate::object_prefixes::{ON_FAILURE, REJECTED, REPLAYED};
 
-/// What is to be done with an object, so that it tells of the subject no more.
+/// How to remove the subject's records from an object.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// It is about nobody else.
+    /// Delete it: it is about nobody else.
     Delete,
-    /// It holds others' records; this is the object without the subject's.
+    /// Replace it by these bytes: it has others' records, too, and these are kept.
     Rewrite(Vec<u8>),
-    /// It cannot be taken apart, and why.
+    /// Only report it: the records cannot be separated, and this is why.
     Name(String),
 }
 
 /// An object with records about the subject.
 #[derive(Debug)]
 pub struct FoundObject {
-    /// Its key.
+    /// The object's key.
     pub key: String,
-    /// The subject's records: JSON where they are, else their text.
+    /// The subject's records: as JSON, or as text if they are not JSON.
     pub records: Vec<Value>,
-    /// What makes it forget.
+    /// How to remove the subject's records.
     pub remedy: Remedy,
 }
 
@@ -99,7 +99,7 @@ impl ObjectSearch<'_> {
         Ok(keys)
     }
 
-    /// An object's bytes; `None` where it was deleted meanwhile.
+    /// Reads an object's bytes; `None` if it has been deleted meanwhile.
     async fn read_object(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let get = self.pipeline.clients.s3.get_object();
         let object = match get.bucket(&self.pipeline.bucket).key(key).send().await {
@@ -135,9 +135,9 @@ impl ObjectSearch<'_> {
         let record = match record {
             Ok(record) => record,
             Err(why) if spelling::is_any_in(&traces.spellings, body) => {
-                // What Lambda wrote holds others' records, too.
+                // A batch has others' records, too.
                 let remedy = if key.starts_with(ON_FAILURE) {
-                    Remedy::Name(format!("it names the subject and is no batch: {why}"))
+                    Remedy::Name(format!("it names the subject and is not a batch: {why}"))
                 } else {
                     Remedy::Delete
                 };
@@ -165,7 +165,8 @@ impl ObjectSearch<'_> {
             Err(why) => {
                 let bytes = object.to_string().into_bytes();
                 if spelling::is_any_in(&traces.spellings, &bytes) {
-                    let why = format!("it names the subject, and its payload is no batch: {why}");
+                    let why =
+                        format!("it names the subject, and its payload is not a batch: {why}");
                     return InspectedObject::unreadable(&bytes, Remedy::Name(why));
                 }
                 return InspectedObject::unread(place, &why);
@@ -265,7 +266,7 @@ struct InspectedObject {
 }
 
 impl InspectedObject {
-    /// An object that is about the subject and cannot be read.
+    /// An object that contains a name of the subject and cannot be read.
     fn unreadable(bytes: &[u8], remedy: Remedy) -> Self {
         let position = shared::records::Position {
             origin: shared::records::Origin::Other,
@@ -292,7 +293,7 @@ impl InspectedObject {
     }
 }
 
-/// A record as a person reads it.
+/// A record as JSON, or as text if it is not JSON.
 fn readable_record(record: &Record) -> Value {
     record
         .json()

@@ -10,27 +10,27 @@ use super::spelling;
 use super::traces::Traces;
 use super::variable_types::Types;
 
-/// Whom a record is about.
+/// Whose a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum About {
-    /// Others, or nobody.
+    /// Somebody else's, or nobody's.
     Others,
-    /// The subject alone.
+    /// The subject's alone.
     Subject,
-    /// A label of the subject's orders and of others'.
+    /// Labels of the subject's orders and of others'.
     Both,
 }
 
 impl Traces {
-    /// Whom a record is about.
+    /// Whose a record is.
     ///
-    /// An order or a label that can be read is judged by the ids in it: a telephone, a device or a
-    /// network may be somebody else's, too. A record that is no JSON is the subject's if a name or
-    /// a value of the subject stands anywhere in it; one that is JSON and neither an order nor a
-    /// label for the mapping, if a name does.
+    /// For an order or a label that can be read, only its ids count: a telephone, a device or a network
+    /// may be somebody else's, too. A record that is not JSON is the subject's if it contains a name or a
+    /// value of the subject anywhere. One that is JSON, but neither an order nor a label for the mapping,
+    /// is the subject's if it contains a name.
     ///
     /// # Errors
-    /// Why the record cannot be read, where it does not name the subject either.
+    /// Why the record cannot be read, if it does not contain a name or value of the subject either.
     pub(super) fn about(&self, mapping: &Mapping, record: &Record) -> Result<About, String> {
         let key = record.key.as_deref().unwrap_or_default().as_bytes();
         let value = match record.json() {
@@ -75,8 +75,8 @@ impl Traces {
         }
     }
 
-    /// Whether an order is the subject's: by its event or its entity, or, of a person's orders as a
-    /// guest, by the address, which is all that tells whose they are.
+    /// Whether an order is the subject's: by its event or its entity, or, for a guest's order, by the
+    /// e-mail address, because nothing else tells whose it is.
     fn is_order_of(&self, told: &Told) -> bool {
         let mut subjects = self.subjects.iter();
         let is_person = subjects.any(|subject| matches!(subject, Subject::Entity { .. }));
@@ -87,11 +87,11 @@ impl Traces {
             || (told.is_guest && is_person && values.any(|(_, value)| is_address(value)))
     }
 
-    /// What a record about the subject adds to what is known of it.
+    /// Adds the ids and values of a record about the subject.
     pub(super) fn learn(&mut self, mapping: &Mapping, types: &Types, record: &Record) {
         let told = record.json().ok();
         let told = told.and_then(|value| Told::new(mapping, &value));
-        // A label may name others' orders, too.
+        // Labels may be about others' orders, too.
         let Some(told) = told.filter(|told| told.is_order && self.is_order_of(told)) else {
             return;
         };

@@ -8,16 +8,16 @@ use shared::mapping::Mapping;
 
 use super::error::Error;
 
-/// An order or an entity, under every name that it may have.
+/// An order or an entity, with every name that it may have.
 #[derive(Clone)]
 pub struct Whom {
     pub(super) subjects: Vec<Subject>,
-    /// Lower case.
+    /// In lower case.
     pub(super) names: BTreeSet<String>,
 }
 
 impl Whom {
-    /// The order with this id, as the shop writes it or as its event has it.
+    /// The order with this id: the shop's or the event's.
     pub fn order(mapping: &Mapping, order_id: &str) -> Self {
         let event_id = EventId::slug(order_id).to_string();
         Self {
@@ -29,8 +29,8 @@ impl Whom {
         }
     }
 
-    /// The entity `TYPE/ID`, or an id of type `customer`. A value that the mapping hashes, such as a
-    /// guest's address, names the entity behind the hash.
+    /// The entity `TYPE/ID`, or `ID` of type `customer`. A value that the mapping hashes, such as a
+    /// guest's e-mail address, names the entity with the hash as its id.
     ///
     /// # Errors
     /// [`Error::Unknown`].

@@ -1,26 +1,26 @@
-//! What a record says, as the mapping reads it.
+//! What a record is about, as the mapping reads it.
 
 use engine::Subject;
 use event::{EventId, Timestamp};
 use serde_json::Value;
 use shared::mapping::Mapping;
 
-/// Whom and what a record is about, as the mapping reads it.
+/// A record as the mapping reads it: an order, or labels.
 pub(crate) struct Told {
     pub(crate) subjects: Vec<Subject>,
-    /// When the order was made; a label has none.
+    /// When the order was made; `None` for labels.
     pub(crate) ordered_at: Option<Timestamp>,
     /// The order's id as the shop writes it.
     pub(super) order_id: Option<String>,
     pub(super) variables: Vec<(String, String)>,
     /// Whether it is an order, and not a label.
     pub(super) is_order: bool,
-    /// Whether it is an order that does not say whose it is.
+    /// Whether it is an order without a known entity.
     pub(super) is_guest: bool,
 }
 
 impl Told {
-    /// `None` where the mapping reads neither an order nor a label.
+    /// Reads a record; `None` if it is neither an order nor a label for the mapping.
     pub(crate) fn new(mapping: &Mapping, value: &Value) -> Option<Self> {
         let event = |event_id: &EventId| Subject::Event {
             event_type: mapping.event_type().to_string(),

@@ -1,5 +1,5 @@
-//! Names inside bytes that no mapping reads: plain, escaped as in JSON, compressed, in base64, and
-//! each inside the other; also where the bytes are cut short.
+//! Searches for names in bytes that the mapping cannot read: plain, escaped as in JSON, compressed, in
+//! base64, or nested in each other; also if the bytes are cut short.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -11,30 +11,30 @@ use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use shared::records::MAX_PAYLOAD_BYTES;
 
-/// How often one form may stand inside another.
+/// How deep one form may be nested in another.
 const DEPTH: usize = 6;
-/// Shorter text of base64's letters is taken as words.
+/// Shorter text of base64's characters is taken as words.
 const SHORTEST_BASE64: usize = 16;
-/// A shorter name counts only between quotes: it may stand in anything.
+/// A shorter name counts only between quotes, because any text may contain it.
 const SHORTEST_NAME: usize = 6;
 
-/// Whether one of `names`, which are in lower case, stands anywhere in `bytes`.
+/// Whether `bytes` contain one of `names`, which are in lower case.
 pub(crate) fn is_any_in(names: &BTreeSet<String>, bytes: &[u8]) -> bool {
     look(bytes, DEPTH, &|text| {
         names.iter().any(|name| stands(name, text))
     })
 }
 
-/// Whether one of `names` stands anywhere in JSON: in its text, or as a whole value of it. A short
-/// number is a name only where it is the value.
+/// Whether JSON contains one of `names`: in its text, or as a whole value. A short number counts only
+/// as a whole value.
 pub(crate) fn is_any_in_json(names: &BTreeSet<String>, value: &Value) -> bool {
     is_any_in(names, value.to_string().as_bytes()) || is_any_value(names, value, DEPTH)
 }
 
-/// The fewest digits of a number that is taken for an id.
+/// The fewest digits of a number that may be an id.
 const SHORTEST_NUMBER: usize = 4;
 
-/// Whether a value of JSON, also of JSON in a text, is one of `names`.
+/// Whether a value in JSON, also in JSON inside a text, is one of `names`.
 fn is_any_value(names: &BTreeSet<String>, value: &Value, depth: usize) -> bool {
     match value {
         Value::Array(values) => values.iter().any(|v| is_any_value(names, v, depth)),
@@ -55,7 +55,7 @@ fn is_any_value(names: &BTreeSet<String>, value: &Value, depth: usize) -> bool {
     }
 }
 
-/// Asks `is_it` of every text, in lower case, that `bytes` can be read as.
+/// Calls `is_it` with every text, in lower case, that `bytes` can be decoded to.
 fn look(bytes: &[u8], depth: usize, is_it: &dyn Fn(&str) -> bool) -> bool {
     if bytes.is_empty() || depth == 0 {
         return false;
@@ -77,7 +77,7 @@ fn look(bytes: &[u8], depth: usize, is_it: &dyn Fn(&str) -> bool) -> bool {
     plain != text && look(plain.as_bytes(), depth - 1, is_it)
 }
 
-/// What can be decompressed, also of a file that is cut short or damaged further on.
+/// Decompresses as much as possible, also of a file that is cut short or damaged.
 fn gunzip(bytes: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
     let limit = MAX_PAYLOAD_BYTES as u64;
@@ -88,12 +88,12 @@ fn gunzip(bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// The bytes behind base64, if they are compressed or text; without those that a cut left half.
+/// Decodes base64, if the result is text or compressed. Incomplete characters at the end are left out.
 fn unbase64(run: &str) -> Option<Vec<u8>> {
     if run.len() < SHORTEST_BASE64 {
         return None;
     }
-    // One character of four holds no whole byte.
+    // One character of a group of four does not make a byte.
     let whole = run.get(..run.len() - usize::from(run.len() % 4 == 1))?;
     let alphabet = if whole.contains(['-', '_']) {
         &alphabet::URL_SAFE
@@ -106,13 +106,13 @@ fn unbase64(run: &str) -> Option<Vec<u8>> {
     let bytes = GeneralPurpose::new(alphabet, config).decode(whole).ok()?;
     let is_text = match std::str::from_utf8(&bytes) {
         Ok(_) => true,
-        // Only its last character is cut.
+        // Only the last character is cut.
         Err(error) => error.error_len().is_none(),
     };
     (is_text || bytes.starts_with(&[0x1f, 0x8b])).then_some(bytes)
 }
 
-/// A text with the escapes of JSON strings undone once.
+/// Replaces the escapes of JSON strings, once.
 fn unescape(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
@@ -151,7 +151,7 @@ fn escaped(escape: &str) -> (char, usize) {
     }
 }
 
-/// Whether `name` stands in `text` by itself and not as a part of a longer name.
+/// Whether `text` contains `name` as a whole, and not as a part of a longer name.
 fn stands(name: &str, text: &str) -> bool {
     if name.is_empty() {
         return false;
@@ -163,7 +163,7 @@ fn stands(name: &str, text: &str) -> bool {
         let mut after = text.get(at + name.len()..).unwrap_or_default().chars();
         let (after, next) = (after.next(), after.next());
         if is_short {
-            // At a cut the closing quote may be missing.
+            // If the text is cut short, the closing quote may be missing.
             return before == Some('"') && after.is_none_or(|c| c == '"' || c == '\\');
         }
         let goes_on = after == Some('.') && next.is_some_and(is_part);

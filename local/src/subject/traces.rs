@@ -11,23 +11,23 @@ use super::spelling;
 use super::variable_types::{ANYTHING, BELONGING, NAMING, Types, is_personal};
 use crate::hold;
 
-/// What a subject is known by: its names, its events, and its values.
+/// What identifies a subject: its names, its events, and its values.
 #[derive(Default)]
 pub struct Traces {
     pub(crate) subjects: Vec<Subject>,
     /// Event type and event id.
     pub(crate) events: BTreeSet<(String, String)>,
-    /// Hashes of ids and values that were held when it was forgotten before.
+    /// Hashes of ids and values that were kept when it was forgotten before.
     pub(super) held: BTreeSet<String>,
-    /// Those of its hashes that are held for another subject.
+    /// Those of its hashes that are kept for another subject.
     pub(super) protected: BTreeSet<String>,
-    /// Ids of entities that its events and decisions name.
+    /// Ids of the entities in its events and decisions.
     pub(super) entities: BTreeSet<String>,
-    /// What names the subject and nobody else, in lower case: ids, addresses, numbers.
+    /// What identifies the subject and nobody else, in lower case: ids, addresses, numbers.
     pub(super) names: BTreeSet<String>,
     /// The names, and values that belong to the subject, in lower case.
     pub(super) spellings: BTreeSet<String>,
-    /// Values that belong to the subject by the type of their variable, in its normal form.
+    /// Values that belong to the subject, by variable type, in the type's normal form.
     values: BTreeMap<String, HashSet<String>>,
 }
 
@@ -83,7 +83,7 @@ impl Traces {
         !self.held.is_empty() && self.held.contains(&hold::hash(value))
     }
 
-    /// Whether an element of a list is held for another subject, too.
+    /// Whether an element of a list is also held for another subject.
     pub(crate) fn is_protected(&self, element: &str) -> bool {
         let is = |text: &str| self.protected.contains(&hold::hash(text));
         let mut types = NAMING.into_iter().chain(BELONGING);
@@ -91,19 +91,19 @@ impl Traces {
             && (is(element) || types.any(|ty| is(&engine::normalized(ty, element))))
     }
 
-    /// Whether a part of the subject is held for another one.
+    /// Whether any value of the subject is also held for another one.
     pub(crate) fn is_any_protected(&self) -> bool {
         !self.protected.is_empty()
     }
 
-    /// The hashes of whom the command names: whoever is held is held for these.
+    /// The hashes of the subjects that the command names: holds are kept for these.
     pub(crate) fn owners(&self) -> BTreeSet<String> {
         let subjects = self.subjects.iter();
         subjects.map(owner_hash).collect()
     }
 
-    /// The hashes that name the subject and nobody else: of itself and of its orders. What is held
-    /// for one of its orders is the subject's, and not the other way round: the person may be held
+    /// The hashes that identify the subject and nobody else: its own and those of its orders. A hold for
+    /// one of its orders is a hold of the subject, but not the other way round: the person may be held
     /// for another order.
     pub(super) fn own(&self) -> BTreeSet<String> {
         let events = self.events.iter();
@@ -111,7 +111,7 @@ impl Traces {
         events.chain(self.owners()).collect()
     }
 
-    /// What stays of the subject where it is held: the hashes of its ids and values.
+    /// What is kept of a held subject: the hashes of its ids and values.
     pub(crate) fn hashes(&self) -> BTreeSet<String> {
         let values = self.values.values().flatten();
         let texts = self.entities.iter().chain(values);
@@ -122,10 +122,10 @@ impl Traces {
             .collect()
     }
 
-    /// A decision without what belongs to a person: its entity is a hash, and variables stay only
-    /// where their type says that their values are nobody's.
+    /// Removes from a decision what belongs to a person: its entity becomes a hash, and only variables
+    /// stay whose type says that their values belong to nobody.
     pub(crate) fn strip(&self, types: &Types, decision: &mut Decision) {
-        // Who is not known is everybody, and in no index.
+        // An unknown entity is not in the index.
         let is_known = decision.gsi1pk.is_some();
         if is_known && !hold::is_hash(&decision.entity_id) {
             decision.entity_id = hold::hash(&decision.entity_id);
@@ -143,8 +143,8 @@ impl Traces {
         events.any(|(ty, id)| ty == event_type && id == event_id)
     }
 
-    /// Whether an element of a list is the subject's: its id or one of its values. A list of a
-    /// variable type holds such values only; one without may hold any.
+    /// Whether an element of a list is the subject's: its id or one of its values. A list with a variable
+    /// type has only values of this type, a list without may have any.
     pub(crate) fn owns(&self, list_type: Option<&str>, element: &str) -> bool {
         let is_id = self.subjects.iter().any(
             |subject| matches!(subject, Subject::Entity { entity_id, .. } if entity_id == element),
@@ -190,7 +190,7 @@ impl Traces {
     }
 }
 
-/// The hash of whom the command names.
+/// The hash that is kept of a subject.
 fn owner_hash(subject: &Subject) -> String {
     match subject {
         Subject::Event {

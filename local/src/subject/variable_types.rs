@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// Variable types whose values name one person.
+/// Variable types whose values identify one person.
 pub(super) const NAMING: [&str; 7] = [
     "EMAIL_ADDRESS",
     "PHONE_NUMBER",
@@ -12,8 +12,8 @@ pub(super) const NAMING: [&str; 7] = [
     "SESSION_ID",
     "ORDER_ID",
 ];
-/// Variable types whose values belong to a person and perhaps to others in the same household or
-/// network. Many share a postal code, a country or a user agent: those belong to nobody.
+/// Variable types whose values belong to a person, and perhaps to others in the same household or
+/// network. Postal codes, countries and user agents are shared by many: they belong to nobody.
 pub(super) const BELONGING: [&str; 8] = [
     "IP_ADDRESS",
     "BILLING_NAME",
@@ -24,7 +24,7 @@ pub(super) const BELONGING: [&str; 8] = [
     "SHIPPING_ADDRESS_L2",
     "AUTH_CODE",
 ];
-/// Types of lists that may hold anything.
+/// Variable types of lists that may have any elements.
 pub(super) const ANYTHING: [&str; 2] = ["CATEGORICAL", "FREE_FORM_TEXT"];
 
 /// The type of every variable, by its name.

@@ -29,7 +29,7 @@ fn resources() {
     );
     check(
         "  X: {Type: 'AWS::S3::Bucket'}",
-        "1:13: `AWS::S3::Bucket` is no resource type that `apply` knows; \
+        "1:13: `AWS::S3::Bucket` is not a resource type that `apply` knows; \
         expected one of AWS::FraudDetector::EntityType, AWS::FraudDetector::Label, AWS::FraudDetector::Outcome, \
         AWS::FraudDetector::Variable, AWS::FraudDetector::List, AWS::FraudDetector::EventType, \
         AWS::FraudDetector::Detector",
@@ -40,7 +40,7 @@ fn resources() {
     );
     check(
         "  X: {Type: AWS::FraudDetector::Label, Condition: Y, Properties: {Name: x}}",
-        "1:40: `Condition` is no attribute of a resource that `apply` can read; expected Type, Properties, \
+        "1:40: `Condition` is not an attribute of a resource that `apply` can read; expected Type, Properties, \
          DependsOn, DeletionPolicy, UpdateReplacePolicy, Metadata",
     );
 }
@@ -52,7 +52,7 @@ fn properties() {
     };
     check(
         &label("{Name: x, Descr: y}"),
-        "1:62: `Descr` is no property of a label; expected Name, Description, Tags",
+        "1:62: `Descr` is not a property of a label; expected Name, Description, Tags",
     );
     check(&label("{Description: y}"), "1:52: a label needs `Name`");
     check(
@@ -95,7 +95,7 @@ fn values() {
     );
     check(
         &variable("DataType: FLOAT, DataSource: MODEL, DefaultValue: 0.0"),
-        "3:56: `MODEL` is not possible here; expected EVENT or EXTERNAL_MODEL_SCORE",
+        "3:56: `MODEL` is not allowed here; expected EVENT or EXTERNAL_MODEL_SCORE",
     );
     check(
         &variable("DataType: FLOAT, DefaultValue: 0.0"),
@@ -167,7 +167,7 @@ fn rules() {
     );
     check(
         &detector("RuleId: a, DetectorId: x, Expression: $price > 1, Outcome: b"),
-        "7:115: `Outcome` is no property of a rule; expected RuleId, DetectorId, Expression, Language, Outcomes, \
+        "7:115: `Outcome` is not a property of a rule; expected RuleId, DetectorId, Expression, Language, Outcomes, \
          Description, Tags",
     );
 }
@@ -202,7 +202,7 @@ fn metadata() {
         ),
         (
             "{EventTypes: {order: {EventIngestion: on}}}",
-            "`on` is not possible here; expected ENABLED or DISABLED",
+            "`on` is not allowed here; expected ENABLED or DISABLED",
         ),
         (
             "{EventTypes: {order: {EventOrchestration: true}}}",
@@ -210,7 +210,7 @@ fn metadata() {
         ),
         (
             "{Variable: {}}",
-            "`Variable` is no key of `fraudstream`; expected EventTypes, Variables",
+            "`Variable` is not a key of `fraudstream`; expected EventTypes, Variables",
         ),
     ];
     for (metadata, want) in cases {
