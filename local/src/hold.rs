@@ -12,10 +12,10 @@ use shared::labels::{LabelEntry, current};
 
 /// How many seconds after the time of its label a dispute or fraud is a reason to hold an order: as
 /// long as card schemes allow a dispute to take.
-const SECONDS: i64 = 540 * 86_400;
+const HOLD_SECONDS: i64 = 540 * 86_400;
 
 /// Starts each hash, so that it is not taken for an id.
-const HASHED: &str = "sha256-";
+const HASH_PREFIX: &str = "sha256-";
 
 /// Why an order is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -50,7 +50,7 @@ pub(crate) const UNTIL: &str = "until";
 
 /// How many seconds after the hold its hashes are kept: they find the elements of lists that can then
 /// be forgotten.
-pub(crate) const LONGER: i64 = 365 * 86_400;
+pub(crate) const HASHES_KEPT_SECONDS: i64 = 365 * 86_400;
 
 /// The partition key of the items that keep a hash of a held subject.
 pub(crate) fn key(hash: &str) -> String {
@@ -76,12 +76,12 @@ pub(crate) fn event_hash(event_type: &str, event_id: &str) -> String {
 /// The hash that is kept of an id or a value: its SHA-256.
 pub(crate) fn hash(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
-    format!("{HASHED}{}", hex(&digest))
+    format!("{HASH_PREFIX}{}", hex(&digest))
 }
 
 /// Whether a text is such a hash already.
 pub(crate) fn is_hash(text: &str) -> bool {
-    text.starts_with(HASHED)
+    text.starts_with(HASH_PREFIX)
 }
 
 /// Why an order with this label history is held at `now`, and until when. `fraud` has the labels that
@@ -111,7 +111,7 @@ pub fn of(
     holds
         .into_iter()
         .filter_map(|(hold, time)| {
-            let until = time?.epoch_seconds() + SECONDS;
+            let until = time?.epoch_seconds() + HOLD_SECONDS;
             let until = Timestamp::from_epoch_seconds(until).ok()?;
             (until > now).then_some((hold, until))
         })

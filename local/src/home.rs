@@ -35,7 +35,7 @@ impl Home {
         let home = Self(path.into());
         private::create_files_privately();
         std::fs::create_dir_all(home.0.join("progress"))
-            .and_then(|()| private::close(&home.0))
+            .and_then(|()| private::restrict_our_files(&home.0))
             .map_err(|source| HomeError {
                 path: home.0.display().to_string(),
                 source,
@@ -119,22 +119,26 @@ mod private {
 
     /// Removes the permissions of other users from our files in a folder, and from the folder itself if
     /// it has no other files. Files in subfolders are protected by these.
-    pub(super) fn close(folder: &Path) -> io::Result<()> {
+    pub(super) fn restrict_our_files(folder: &Path) -> io::Result<()> {
         let mut shared = false;
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if OURS.contains(&&*name) || name.starts_with(DATABASE) {
-                restrict(&entry.path())?;
+                restrict_file(&entry.path())?;
             } else {
                 shared = true;
             }
         }
-        if shared { Ok(()) } else { restrict(folder) }
+        if shared {
+            Ok(())
+        } else {
+            restrict_file(folder)
+        }
     }
 
-    fn restrict(path: &Path) -> io::Result<()> {
+    fn restrict_file(path: &Path) -> io::Result<()> {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             // Another process has just removed it.
@@ -159,7 +163,7 @@ mod private {
 mod private {
     pub(super) fn create_files_privately() {}
 
-    pub(super) fn close(_: &std::path::Path) -> std::io::Result<()> {
+    pub(super) fn restrict_our_files(_: &std::path::Path) -> std::io::Result<()> {
         Ok(())
     }
 }

@@ -533,7 +533,10 @@ impl std::fmt::Display for Summary {
             writeln!(f, "  {count:>8} rejected: {class}")?;
         }
         if self.interrupted {
-            writeln!(f, "stopped on request; run the same command again to go on")?;
+            writeln!(
+                f,
+                "stopped on request; run the same command again to continue"
+            )?;
         }
         Ok(())
     }

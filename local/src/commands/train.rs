@@ -213,6 +213,37 @@ impl TrainArgs {
         let model_type = self.find_model_type(target.client).await;
         let variables = self.find_variables(target.client, event_type).await?;
         create_missing_model(target.client, &self.model, &model_type, event_type).await?;
+        let version = self.create_version(target, &model_type, variables).await?;
+        self.wait_until_trained(target, &model_type, &version)
+            .await?;
+        let detail = self
+            .describe_version(target.client, &model_type, &version)
+            .await?;
+        let status = detail.status.clone().unwrap_or_default();
+        if status != "TRAINING_COMPLETE" {
+            return Err(TrainError::NoModel {
+                model: self.model.clone(),
+                version,
+                status,
+                reasons: training_notes(&detail),
+            });
+        }
+        if self.activate {
+            activate_version(target.client, &self.model, &model_type, &version).await?;
+        }
+        let detail = self
+            .describe_version(target.client, &model_type, &version)
+            .await?;
+        Ok(describe_trained_model(&detail))
+    }
+
+    /// Creates a version, which then waits for its training; returns its number.
+    async fn create_version(
+        &self,
+        target: &TrainingTarget<'_>,
+        model_type: &ModelTypeEnum,
+        variables: Vec<String>,
+    ) -> Result<String, TrainError> {
         let labels = LabelSchema::builder()
             .label_mapper("FRAUD", self.fraud.clone())
             .label_mapper("LEGIT", self.legit.clone())
@@ -254,28 +285,7 @@ impl TrainArgs {
             .send()
             .await
             .map_err(describe_refusal("CreateModelVersion"))?;
-        let version = created.model_version_number.unwrap_or_default();
-        self.wait_until_trained(target, &model_type, &version)
-            .await?;
-        let detail = self
-            .describe_version(target.client, &model_type, &version)
-            .await?;
-        let status = detail.status.clone().unwrap_or_default();
-        if status != "TRAINING_COMPLETE" {
-            return Err(TrainError::NoModel {
-                model: self.model.clone(),
-                version,
-                status,
-                reasons: training_notes(&detail),
-            });
-        }
-        if self.activate {
-            activate_version(target.client, &self.model, &model_type, &version).await?;
-        }
-        let detail = self
-            .describe_version(target.client, &model_type, &version)
-            .await?;
-        Ok(describe_trained_model(&detail))
+        Ok(created.model_version_number.unwrap_or_default())
     }
 
     /// The API has no field for how final labels are, so the engine reads a tag of the version.

@@ -42,7 +42,7 @@ impl Forget<'_> {
             return Ok(());
         };
         let together = AttributeValue::Ss(hashes.iter().cloned().collect());
-        let expires_at = held.expires_at + hold::LONGER;
+        let expires_at = held.expires_at + hold::HASHES_KEPT_SECONDS;
         for owner in traces.owners() {
             for hash in &hashes {
                 let put = self.finder.pipeline.clients.dynamodb.put_item();

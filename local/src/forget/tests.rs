@@ -1025,7 +1025,7 @@ async fn what_was_held_is_found_after_the_hold() {
         item[hold::UNTIL],
         AttributeValue::S(report.held[0].until.clone())
     );
-    let expires_at = until.epoch_seconds() + hold::LONGER;
+    let expires_at = until.epoch_seconds() + hold::HASHES_KEPT_SECONDS;
     assert_eq!(
         item["expires_at"],
         AttributeValue::N(expires_at.to_string())

@@ -227,7 +227,7 @@ async fn a_run_that_stops_anywhere_is_continued() {
         assert!(
             error
                 .to_string()
-                .contains("ThrottlingException: try later; run it again"),
+                .contains("ThrottlingException: try later; run the command again"),
             "{error}"
         );
         let client = clients::frauddetector(engine::http_client(engine));
