@@ -6,6 +6,7 @@
 //! [`cli`] has the commands that use them.
 
 pub mod apply;
+mod bucket_objects;
 pub mod bus;
 pub mod cli;
 pub mod clients;
@@ -21,7 +22,6 @@ pub mod home;
 pub mod input;
 pub mod limits;
 pub mod machine;
-pub mod object_prefixes;
 pub mod replay;
 pub mod report;
 pub mod run;

@@ -14,8 +14,8 @@ use shared::records::{Invocation, Record};
 use shared::rejected::RejectedRecord;
 use thiserror::Error;
 
+use crate::bucket_objects::{REJECTED, REPLAYED, list_keys, read_object};
 use crate::forget::Forgotten;
-use crate::object_prefixes::{REJECTED, REPLAYED};
 use crate::run::Function;
 use crate::subject;
 
@@ -96,28 +96,10 @@ impl Replay<'_> {
     /// has been moved.
     pub async fn prefix(&self, prefix: &str) -> Result<Vec<Replayed>, ReplayError> {
         let mut replayed = Vec::new();
-        let mut pages = self
-            .s3
-            .list_objects_v2()
-            .bucket(self.bucket)
-            .prefix(prefix)
-            .into_paginator()
-            .send();
-        let mut keys = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| {
-                ReplayError::Bucket(format!(
-                    "cannot list s3://{}/{prefix}: {}",
-                    self.bucket,
-                    code_of(&error)
-                ))
-            })?;
-            keys.extend(
-                page.contents()
-                    .iter()
-                    .filter_map(|object| object.key().map(str::to_owned)),
-            );
-        }
+        let keys = list_keys(self.s3, self.bucket, prefix).await;
+        let keys = keys.map_err(|code| {
+            ReplayError::Bucket(format!("cannot list s3://{}/{prefix}: {code}", self.bucket))
+        })?;
         for key in keys {
             let bytes = self.get(&key).await?;
             replayed.push(match stored(&key, &bytes) {
@@ -144,23 +126,11 @@ impl Replay<'_> {
     }
 
     async fn get(&self, key: &str) -> Result<Vec<u8>, ReplayError> {
-        let failed = |what: String| {
-            ReplayError::Bucket(format!("cannot read s3://{}/{key}: {what}", self.bucket))
-        };
-        let object = self
-            .s3
-            .get_object()
-            .bucket(self.bucket)
-            .key(key)
-            .send()
-            .await
-            .map_err(|error| failed(code_of(&error)))?;
-        let bytes = object
-            .body
-            .collect()
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        Ok(bytes.to_vec())
+        let read = read_object(self.s3, self.bucket, key).await;
+        let read = read.and_then(|object| object.ok_or_else(|| "NoSuchKey".to_owned()));
+        read.map_err(|code| {
+            ReplayError::Bucket(format!("cannot read s3://{}/{key}: {code}", self.bucket))
+        })
     }
 
     async fn one(&self, stored: Stored) -> Result<Replayed, ReplayError> {

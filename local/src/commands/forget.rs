@@ -2,14 +2,13 @@
 
 use clap::Args;
 use event::Timestamp;
-use shared::mapping::Mapping;
 
 use super::CommandError;
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
 use crate::dynamodb::Durability;
 use crate::forget::{self, Forget};
-use crate::subject::{self, Finder, Whom};
+use crate::subject::{Finder, Whom};
 
 /// The arguments of `forget`.
 #[derive(Debug, Args)]
@@ -34,20 +33,12 @@ struct WhomToForget {
     entity: Option<String>,
 }
 
-impl WhomToForget {
-    fn resolve(&self, mapping: &Mapping) -> Result<Whom, subject::Error> {
-        match (&self.order_id, &self.entity) {
-            (Some(order_id), _) => Ok(Whom::order(mapping, order_id)),
-            (None, entity) => Whom::entity(mapping, entity.as_deref().unwrap_or_default()),
-        }
-    }
-}
-
 impl ForgetArgs {
     /// Forgets, and prints how much of what was deleted and what remains.
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
         let mapping = workspace.read_mapping()?;
-        let whom = self.whom.resolve(&mapping)?;
+        let (order_id, entity) = (self.whom.order_id.as_deref(), self.whom.entity.as_deref());
+        let whom = Whom::resolve(&mapping, order_id, entity)?;
         // What is deleted has to stay deleted after a power loss.
         let opened = workspace
             .open(Durability::PowerLoss, workspace.fraud_detector)

@@ -17,7 +17,7 @@ use crate::run::Function;
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
     /// A prefix of the bucket, or a local file.
-    #[arg(default_value = crate::object_prefixes::REJECTED)]
+    #[arg(default_value = crate::bucket_objects::REJECTED)]
     source: String,
     /// Print what would be replayed, and change nothing.
     #[arg(long)]

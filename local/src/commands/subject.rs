@@ -9,7 +9,6 @@ use event::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::decisions::Decision;
-use shared::mapping::Mapping;
 
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
@@ -37,20 +36,12 @@ struct WhomToShow {
     order: Option<String>,
 }
 
-impl WhomToShow {
-    fn resolve(&self, mapping: &Mapping) -> Result<Whom, subject::Error> {
-        match (&self.order, &self.entity) {
-            (Some(order_id), _) => Ok(Whom::order(mapping, order_id)),
-            (None, entity) => Whom::entity(mapping, entity.as_deref().unwrap_or_default()),
-        }
-    }
-}
-
 impl SubjectArgs {
     /// Prints everything that is kept of the subject.
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
         let mapping = workspace.read_mapping()?;
-        let whom = self.whom.resolve(&mapping)?;
+        let (order_id, entity) = (self.whom.order.as_deref(), self.whom.entity.as_deref());
+        let whom = Whom::resolve(&mapping, order_id, entity)?;
         let opened = workspace
             .open(Durability::Kill, workspace.fraud_detector)
             .await?;

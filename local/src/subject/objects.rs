@@ -1,8 +1,6 @@
 //! Objects of the bucket with records about a subject.
 
-use aws_sdk_s3::operation::get_object::GetObjectError;
 use serde_json::{Value, json};
-use shared::failure::code_of;
 use shared::mapping::Mapping;
 use shared::records::{Invocation, Record};
 use shared::rejected::RejectedRecord;
@@ -12,8 +10,8 @@ use super::ownership::About;
 use super::spelling;
 use super::traces::Traces;
 use super::variable_types::Types;
+use crate::bucket_objects::{ON_FAILURE, REJECTED, REPLAYED, list_keys, read_object};
 use crate::machine::Pipeline;
-use crate::object_prefixes::{ON_FAILURE, REJECTED, REPLAYED};
 
 /// How to remove the subject's records from an object.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,15 +54,22 @@ impl ObjectSearch<'_> {
     /// Inspects every object, and repeats it as long as the objects name further events, because a
     /// label is known by its event alone. `traces` learn what the records say.
     pub(super) async fn find(&self, traces: &mut Traces) -> Result<FoundObjects, Error> {
+        let Pipeline {
+            clients, bucket, ..
+        } = self.pipeline;
+        let s3 = &clients.s3;
         let mut keys = Vec::new();
         for prefix in [REJECTED, REPLAYED, ON_FAILURE] {
-            keys.extend(self.list_keys(prefix).await?);
+            let listed = list_keys(s3, bucket, prefix).await;
+            keys.extend(listed.map_err(failed(format!("list {prefix}")))?);
         }
         loop {
             let known = traces.spellings.len();
             let mut found = FoundObjects::default();
             for key in &keys {
-                let Some(body) = self.read_object(key).await? else {
+                // One that is missing was deleted meanwhile.
+                let body = read_object(s3, bucket, key).await;
+                let Some(body) = body.map_err(failed(format!("read {key}")))? else {
                     continue;
                 };
                 let seen = self.inspect(traces, key, &body);
@@ -84,38 +89,6 @@ impl ObjectSearch<'_> {
                 return Ok(found);
             }
         }
-    }
-
-    async fn list_keys(&self, prefix: &str) -> Result<Vec<String>, Error> {
-        let list = self.pipeline.clients.s3.list_objects_v2();
-        let list = list.bucket(&self.pipeline.bucket).prefix(prefix);
-        let mut pages = list.into_paginator().send();
-        let mut keys = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|e| failed(format!("list {prefix}"))(code_of(&e)))?;
-            let found = page.contents().iter();
-            keys.extend(found.filter_map(|object| object.key().map(str::to_owned)));
-        }
-        Ok(keys)
-    }
-
-    /// Reads an object's bytes; `None` if it has been deleted meanwhile.
-    async fn read_object(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        let get = self.pipeline.clients.s3.get_object();
-        let object = match get.bucket(&self.pipeline.bucket).key(key).send().await {
-            Ok(object) => object,
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(GetObjectError::is_no_such_key) =>
-            {
-                return Ok(None);
-            }
-            Err(error) => return Err(failed(format!("read {key}"))(code_of(&error))),
-        };
-        let body = object.body.collect().await;
-        let body = body.map_err(|e| failed(format!("read {key}"))(e.to_string()))?;
-        Ok(Some(body.to_vec()))
     }
 
     fn inspect(&self, traces: &Traces, key: &str, body: &[u8]) -> InspectedObject {

@@ -17,6 +17,21 @@ pub struct Whom {
 }
 
 impl Whom {
+    /// The order, if one is given, otherwise the entity.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`].
+    pub fn resolve(
+        mapping: &Mapping,
+        order_id: Option<&str>,
+        entity: Option<&str>,
+    ) -> Result<Self, Error> {
+        match order_id {
+            Some(order_id) => Ok(Self::order(mapping, order_id)),
+            None => Self::entity(mapping, entity.unwrap_or_default()),
+        }
+    }
+
     /// The order with this id: the shop's or the event's.
     pub fn order(mapping: &Mapping, order_id: &str) -> Self {
         let event_id = EventId::slug(order_id).to_string();
