@@ -17,9 +17,8 @@ use crate::apply;
 use crate::clients::{self, Clients, Endpoints, Network};
 use crate::demo;
 use crate::dynamodb::Durability;
-use crate::evaluate::Evaluate;
+use crate::evaluate;
 use crate::explain;
-use crate::fault::Faults;
 use crate::forget::{self, Forget, Forgotten};
 use crate::home::Home;
 use crate::import_model::ImportModel;
@@ -193,7 +192,7 @@ enum Command {
     #[command(
         after_help = "Examples:\n  fraudstream evaluate train.csv test.csv\n  fraudstream evaluate transactions.csv.gz --label is_fraud --legit 0 --type merchant=CATEGORICAL --report report/\n  fraudstream evaluate orders.csv --detector config/detector.yaml"
     )]
-    Evaluate(Box<Evaluate>),
+    Evaluate(Box<evaluation::Evaluate>),
     /// Train a model version on stored events or on a file.
     #[command(
         after_help = "Examples:\n  fraudstream train --model orders_model --activate\n  fraudstream train registrations.csv --model sign_ups --event-type registration"
@@ -500,7 +499,7 @@ impl Cli {
             Command::Replay(args) => replay(&place, args).await,
             Command::Apply(args) => apply_file(&place, args).await,
             Command::Serve(args) => serve_here(&place, args).await,
-            Command::Evaluate(args) => Ok(args.run()?),
+            Command::Evaluate(args) => evaluate::run(&args),
             Command::Train(args) => train_model(&place, &args).await,
             Command::ImportModel(args) => import_model(&place, &args).await,
             Command::Forget(args) => forget_subject(&place, args).await,
@@ -904,7 +903,7 @@ async fn apply_file(place: &Place, args: Apply) -> Result<(), Error> {
 
 async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
     let keys = args.credentials.as_deref().map(Keys::read).transpose()?;
-    let faults = args.faults.then(Faults::new);
+    let faults = args.faults.then(local_aws::fault::Faults::new);
     let home = Home::open(&place.home)?;
     let durability = if args.memory {
         Durability::Nothing
@@ -928,7 +927,8 @@ async fn serve_here(place: &Place, args: Serve) -> Result<(), Error> {
         faults,
         ..serve::Front::default()
     };
-    let served = serve::run(args.host, args.port, machine.services(), front).await;
+    let stop = signals::interrupted(front.limits.finish + signals::GRACE)?;
+    let served = serve::run(args.host, args.port, machine.services(), front, stop).await;
     // The tasks hold the engine until they have ended. A job goes on at the next start.
     for task in [counting, working] {
         task.abort();

@@ -1,10 +1,10 @@
 //! Files of orders as records: JSON lines, or CSV with Amazon's headers; plain or gzip.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
+use evaluation::{FileError, open_file};
 use event::{EntityTypeName, EventTypeName};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -15,14 +15,9 @@ use thiserror::Error;
 /// A file that cannot be read as input.
 #[derive(Debug, Error)]
 pub enum InputError {
-    /// The file cannot be opened or read.
-    #[error("{path}: {source}")]
-    Unreadable {
-        /// The file.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
+    /// The file cannot be opened.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A CSV file whose first line does not fit.
     #[error("{path}: {what}")]
     Header {
@@ -92,14 +87,14 @@ pub fn is_csv(path: &str) -> bool {
 impl Input {
     /// Opens JSON lines; `-` is standard input.
     pub fn lines(path: &str) -> Result<Self, InputError> {
-        Ok(Self::Lines(Box::new(BufReader::new(open(path)?))))
+        Ok(Self::Lines(Box::new(BufReader::new(open_file(path)?))))
     }
 
     /// Opens a CSV file and makes the mapping that its header asks for.
     pub fn csv(path: &str, options: CsvOptions) -> Result<(Self, Mapping), InputError> {
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
-            .from_reader(open(path)?);
+            .from_reader(open_file(path)?);
         let wrong = |what: String| InputError::Header {
             path: path.to_owned(),
             what,
@@ -148,25 +143,6 @@ impl Input {
             },
         }
     }
-}
-
-/// Opens a file, through gzip where its name ends in .gz; `-` is standard input.
-pub(crate) fn open(path: &str) -> Result<Box<dyn Read>, InputError> {
-    if path == "-" {
-        return Ok(Box::new(io::stdin()));
-    }
-    let file = File::open(path).map_err(|source| InputError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    let is_gzip = Path::new(path)
-        .extension()
-        .is_some_and(|extension| extension == "gz");
-    Ok(if is_gzip {
-        Box::new(flate2::read::MultiGzDecoder::new(file))
-    } else {
-        Box::new(file)
-    })
 }
 
 impl Rows {

@@ -1,42 +1,32 @@
-//! The whole of fraudstream on one machine: the command line, and what stands behind AWS's clients
-//! where there is no AWS.
+//! The command line of fraudstream.
 //!
-//! [`machine::Machine`] puts the engine, an embedded DynamoDB, a folder as S3 and a file as event
-//! bus behind the clients; [`machine::Pipeline`] is the functions over some clients, local or not;
-//! [`cli`] is what can be said to them.
+//! The crate `local_aws` puts the engine, an embedded DynamoDB, a folder as S3 and a file as event
+//! bus behind AWS's clients; [`cli`] has the commands over them, or over AWS itself.
 
 pub mod apply;
-pub mod bus;
 pub mod cli;
-pub mod clients;
-pub mod connector;
 pub mod demo;
-pub mod dynamodb;
 pub mod evaluate;
 pub mod explain;
-pub mod fault;
 pub mod forget;
-mod grid;
 pub mod hold;
-pub mod home;
 pub mod import_model;
 pub mod input;
 pub mod jobs;
-pub mod limits;
 pub mod list;
-pub mod machine;
 pub mod replay;
 pub mod report;
 pub mod run;
-pub mod s3;
-pub mod serve;
 pub mod show;
 pub mod signals;
-pub mod signature;
-pub mod simulate;
 mod spelling;
 pub mod subject;
 pub mod train;
+
+// What has become a crate of its own, under its former path.
+pub(crate) use evaluation::grid;
+pub(crate) use local_aws::{clients, dynamodb, home, local_stack as machine, serve, signature};
+pub(crate) use simulator as simulate;
 
 /// Starts logging to standard error; `directives` is the value of `RUST_LOG`.
 pub fn logs(directives: &str) {

@@ -1087,7 +1087,7 @@ async fn labels_of_a_held_order_go_on_without_their_messages() {
 async fn without_the_engine_the_decisions_go_last() {
     let shop = Shop::new().await;
     shop.run("predict", &[order(1, MARK), order(2, MARK)]).await;
-    let faults = crate::fault::Faults::new();
+    let faults = local_aws::fault::Faults::new();
     let mut pipeline = shop.pipeline();
     let service = shop.machine.services().frauddetector;
     pipeline.clients.frauddetector =
@@ -1104,8 +1104,8 @@ async fn without_the_engine_the_decisions_go_last() {
         now: now(),
     };
     let whom = Whom::entity(&mapping, MARK).unwrap();
-    faults.inject("DeleteEvent", crate::fault::Fault::Pass, 1);
-    faults.inject("DeleteEvent", crate::fault::Fault::Internal, 1);
+    faults.inject("DeleteEvent", local_aws::fault::Fault::Pass, 1);
+    faults.inject("DeleteEvent", local_aws::fault::Fault::Internal, 1);
     assert!(forget.run(whom.clone()).await.is_err());
     assert!(shop.is_decided("FORGET-1").await && shop.is_decided("FORGET-2").await);
     faults.clear();

@@ -11,8 +11,8 @@ use http::{Request, Response, StatusCode};
 
 use super::*;
 use crate::clients;
-use crate::connector::{Service, operation};
 use crate::dynamodb::DynamoDb;
+use local_aws::service::{Service, operation};
 
 const SMALL: &str = include_str!("small.yaml");
 const SAMPLE: &str = include_str!("../../../../config/detector.yaml");
