@@ -1,5 +1,6 @@
 //! `fraudstream evaluate`: reads the detector file, evaluates, prints.
 
+use std::error::Error;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -8,7 +9,6 @@ use evaluation::{Detector, DetectorFile, Evaluate, FileRule, FileVariable, Rules
 use rules::List;
 
 use crate::apply::{self, Template};
-use crate::cli::Error;
 
 pub(crate) use evaluation::{Columns, Labels, Said, TableError};
 
@@ -16,7 +16,7 @@ pub(crate) use evaluation::{Columns, Labels, Said, TableError};
 ///
 /// # Errors
 /// A sentence.
-pub fn run(evaluate: &Evaluate) -> Result<(), Error> {
+pub fn run(evaluate: &Evaluate) -> Result<(), Box<dyn Error>> {
     let columns = Columns::find(&evaluate.train, &evaluate.said)?;
     if !evaluate.json {
         print(&columns.describe());

@@ -1,6 +1,6 @@
 //! The four SDK clients, in one process or over the network.
 //!
-//! Code that uses a client cannot see what stands behind it; this is where it is decided.
+//! Code that uses a client cannot see what stands behind it; that is decided here.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub struct Clients {
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// Rejected records, models, jobs.
     pub s3: aws_sdk_s3::Client,
-    /// Where outcomes are told.
+    /// The event bus, which gets the outcomes.
     pub eventbridge: aws_sdk_eventbridge::Client,
 }
 
@@ -50,7 +50,7 @@ pub struct Connectors {
 }
 
 impl Clients {
-    /// Clients that stay in this process: nothing is signed, retried or timed.
+    /// Clients that are answered in this process: without signatures, retries and time-outs.
     pub fn in_process(connectors: Connectors) -> Self {
         Self {
             frauddetector: frauddetector(connectors.frauddetector),
@@ -73,8 +73,8 @@ impl Clients {
     }
 }
 
-/// A client that asks SageMaker's endpoints, at AWS or at an address. The engine has it where its
-/// detectors have external models.
+/// A client for SageMaker's endpoints, at AWS or at the address `url`. The engine needs it for
+/// detectors with external models.
 pub async fn sagemaker(region: &str, url: Option<&str>) -> aws_sdk_sagemakerruntime::Client {
     let network = Network {
         region: region.to_owned(),
@@ -89,11 +89,10 @@ pub async fn sagemaker(region: &str, url: Option<&str>) -> aws_sdk_sagemakerrunt
     aws_sdk_sagemakerruntime::Client::from_conf(builder.build())
 }
 
-/// Where the clients go.
+/// The region and the addresses that clients use.
 #[derive(Clone, Debug)]
 pub struct Network {
-    /// Always given: without it the SDK asks the metadata service of a machine in the cloud, and
-    /// waits.
+    /// Always given: without a region the SDK asks the metadata service of EC2 and waits.
     pub region: String,
     /// Where a service is, if it is not at AWS.
     pub endpoints: Endpoints,
@@ -163,8 +162,8 @@ pub fn s3(connector: SharedHttpClient) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(unsigned_s3(config).build())
 }
 
-/// A checksum guards a network that is not there. It would also frame a file in chunks, which the
-/// SDK can only do with credentials: without them it panics.
+/// Turns off checksums: there is no network to protect against, and with a checksum the SDK sends a
+/// file in chunks, which panics without credentials.
 fn unsigned_s3(config: aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder {
     config
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
@@ -178,8 +177,8 @@ pub fn eventbridge(connector: SharedHttpClient) -> aws_sdk_eventbridge::Client {
     aws_sdk_eventbridge::Client::from_conf(config.allow_no_auth().build())
 }
 
-/// Retries, timeouts, stalled-stream protection and signing are a third of the cost of a call
-/// that never leaves the process, and guard against nothing there.
+/// Retries, time-outs, stalled-stream protection and signing are a third of the cost of a call
+/// that never leaves the process, and protect against nothing there.
 fn in_process_config(connector: SharedHttpClient) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -211,7 +210,7 @@ fn http_client() -> SharedHttpClient {
         .build_https()
 }
 
-/// The client for objects of some size: a part of a file takes longer than a record.
+/// The same client with longer time-outs: a part of a file takes longer than a record.
 pub fn for_files(client: &aws_sdk_s3::Client) -> aws_sdk_s3::Client {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
@@ -221,7 +220,7 @@ pub fn for_files(client: &aws_sdk_s3::Client) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(config.build())
 }
 
-/// The SDK has no limit of its own on an operation as a whole.
+/// Time-outs of calls over the network. The SDK itself does not limit an operation as a whole.
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
@@ -236,7 +235,7 @@ fn network_frauddetector(
 ) -> aws_sdk_frauddetector::Client {
     let config = at(config, endpoint);
     let mut builder = aws_sdk_frauddetector::config::Builder::from(&config.sdk)
-        // The rate limiter has to see each attempt, so that it makes them.
+        // The rate limiter has to count each attempt, so it makes the retries itself.
         .retry_config(RetryConfig::disabled());
     if config.anonymous {
         builder = builder.allow_no_auth();
@@ -272,8 +271,8 @@ fn network_eventbridge(config: &SdkConfig, endpoint: Option<&str>) -> aws_sdk_ev
     aws_sdk_eventbridge::Client::from_conf(builder.build())
 }
 
-/// The configuration without its credentials provider where an address is on this machine and the
-/// provider has none: `fraudstream serve` needs no signature, an emulator of AWS may.
+/// Removes the credentials provider if an address is on this machine and the provider finds no
+/// credentials: `fraudstream serve` needs no signature, but an emulator of AWS may.
 async fn without_missing_credentials(config: SdkConfig, network: &Network) -> SdkConfig {
     let Endpoints {
         frauddetector,
@@ -290,7 +289,7 @@ async fn without_missing_credentials(config: SdkConfig, network: &Network) -> Sd
     let Some(provider) = config.credentials_provider() else {
         return config;
     };
-    // A provider may ask the network; without an answer by then there are none.
+    // A provider may ask the network; no answer in time means that there are no credentials.
     let asked = tokio::time::timeout(CREDENTIALS, provider.provide_credentials()).await;
     if matches!(asked, Ok(Ok(_))) {
         return config;
@@ -300,7 +299,7 @@ async fn without_missing_credentials(config: SdkConfig, network: &Network) -> Sd
     builder.build()
 }
 
-/// How long to look for credentials that a client on this machine may do without.
+/// How long to look for credentials that a client of this machine does not need.
 const CREDENTIALS: Duration = Duration::from_secs(1);
 
 /// The settings of one client.

@@ -32,7 +32,7 @@ pub struct OpenError {
 /// A bus whose events are lines of a file. Cloning it is cheap and gives the same bus.
 #[derive(Clone, Debug)]
 pub struct Bus {
-    // Nothing is awaited while it is locked.
+    // No code awaits while it holds the lock.
     file: Arc<Mutex<File>>,
     /// Whether `aws.*` may be a source.
     trusts: bool,
@@ -41,8 +41,8 @@ pub struct Bus {
 impl Bus {
     /// The bus that appends to the file at `path`, which is created if it is missing.
     ///
-    /// A last line that was cut short, because the process was killed, is removed: whoever sent
-    /// it was never told that it arrived.
+    /// An incomplete last line, left by a killed process, is removed: its sender got no
+    /// confirmation.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let file = open(path).map_err(|source| OpenError {
             path: path.display().to_string(),
@@ -54,8 +54,8 @@ impl Bus {
         })
     }
 
-    /// The same bus for what stands in for a service of AWS: its sources begin with `aws.`, which
-    /// are refused from anyone else.
+    /// The same bus for what stands in for a service of AWS: it also accepts sources that begin
+    /// with `aws.`, which are refused from everyone else.
     #[must_use]
     pub fn for_aws(mut self) -> Self {
         self.trusts = true;
@@ -100,7 +100,7 @@ impl Bus {
         service::json(StatusCode::OK, MEDIA_TYPE, answer.to_string())
     }
 
-    /// Writes whole lines or nothing: a full disk leaves no half of a line behind.
+    /// Writes whole lines or nothing, also when the disk is full.
     fn append(&self, lines: &str) -> io::Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let length = file.metadata()?.len();
@@ -185,7 +185,7 @@ fn check(entries: &[Entry]) -> Result<(), String> {
     Ok(())
 }
 
-/// Adds the line of an entry, or none, and says which in the entry's part of the response.
+/// Adds the line of an entry unless it is refused. Returns the entry's part of the response.
 fn accept(entry: &Entry, trusts: bool, lines: &mut String) -> Value {
     match Event::new(entry, trusts) {
         Ok(event) => {
@@ -274,9 +274,9 @@ fn required<'a>(name: &str, value: Option<&'a str>) -> Result<&'a str, Refused> 
         })
 }
 
-/// EventBridge keeps whole seconds, and takes the present when the sender gives no time.
+/// EventBridge keeps whole seconds, and uses the current time when the sender gives none.
 fn time(seconds: Option<f64>) -> Timestamp {
-    // The cast saturates, and a second out of range becomes the present, too.
+    // The cast saturates; a time that is out of range becomes the current time as well.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a fraction is cut off on purpose"
@@ -288,7 +288,7 @@ fn time(seconds: Option<f64>) -> Timestamp {
     })
 }
 
-/// Where a body stops being a request; what serde says of it could quote a value.
+/// Names the position of the error in a body. Serde's own message could quote a value.
 fn position(error: &serde_json::Error) -> String {
     format!(
         "the body is not a PutEvents request at line {}, column {}",

@@ -1,4 +1,5 @@
-//! Faults between a client and what answers it, for tests: what AWS does on a bad day, on demand.
+//! Faults between a client and its service, for tests: throttling, time-outs, lost responses and
+//! more, on demand.
 //!
 //! ```text
 //! let faults = Faults::new();
@@ -6,7 +7,7 @@
 //! faults.inject("PutItem", Fault::TimeOut, 1);   // the next put is stored, and nobody is told
 //! ```
 //!
-//! `fraudstream serve --faults` takes them from whoever tests a client of its own.
+//! With `fraudstream serve --faults`, tests of other programs can ask for them.
 //!
 //! Nothing is random: the n-th call of an operation meets the n-th fault that was injected for
 //! it, and a call that meets none passes.
@@ -32,7 +33,7 @@ use crate::{s3, service};
 /// What happens to one call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
-    /// None: the call passes. Stands in front of a fault that a later call is to meet.
+    /// None: the call passes. Put it in front of a fault that only a later call is to meet.
     Pass,
     /// The call is refused as one too many; nothing happened.
     Throttle,
@@ -56,8 +57,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The exception `code`, such as `ThrottlingException`; those that say that it was the server
-    /// have status 500.
+    /// The exception `code`, such as `ThrottlingException`. Those of the server have status 500.
     pub fn exception(code: &str) -> Self {
         let status = if code.starts_with("InternalServer") {
             StatusCode::INTERNAL_SERVER_ERROR
@@ -76,7 +76,7 @@ impl Fault {
     }
 }
 
-/// The faults to come and the calls that were made, of all clients that it wraps.
+/// The faults to come and the calls made so far, of all clients that it wraps.
 #[derive(Clone, Debug, Default)]
 pub struct Faults(Arc<Mutex<State>>);
 
@@ -251,7 +251,7 @@ fn internal(is_json: bool) -> Result<HttpResponse, ConnectorError> {
     })
 }
 
-/// What was asked for, given back as what is left.
+/// Answers that nothing of the request was processed.
 fn unprocessed(operation: &str, request: &HttpRequest) -> Response<Bytes> {
     let request: serde_json::Value = request
         .body()

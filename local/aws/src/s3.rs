@@ -1,6 +1,6 @@
 //! S3 in this process: a folder, in which each bucket is a folder and each object a file.
 //!
-//! Two things that S3 can do and a folder cannot: an object whose key is the beginning of another
+//! S3 allows two things that a folder does not: an object whose key is the beginning of another
 //! one's path (`a` beside `a/b`), and keys longer than about 150 characters.
 
 use std::path::{Path, PathBuf};
@@ -73,8 +73,8 @@ async fn answer(service: &S3Service, request: Request<Bytes>) -> Response<Bytes>
     }
 }
 
-/// The request without its signature. Whoever reaches the service may use it, and the service
-/// refuses what it has no secret key to check.
+/// The request without its signature: `s3s` refuses signatures for which it has no secret key.
+/// `None` if the chunks of the body are cut short.
 fn bare(request: Request<Bytes>) -> Option<Request<Bytes>> {
     let (mut parts, mut body) = request.into_parts();
     let headers = &mut parts.headers;
@@ -90,8 +90,8 @@ fn bare(request: Request<Bytes>) -> Option<Request<Bytes>> {
 }
 
 /// The payload of a body in `aws-chunked` encoding: lines with a length in hexadecimal and maybe
-/// a signature, each followed by that many bytes, up to length 0. Trailers follow; they hold
-/// checksums for the network that the body just crossed.
+/// a signature, each followed by that many bytes, up to length 0. The trailers that follow are
+/// ignored: they hold checksums of the transfer.
 fn unchunked(mut rest: &[u8]) -> Option<Bytes> {
     let mut payload = Vec::with_capacity(rest.len());
     loop {
@@ -108,7 +108,7 @@ fn unchunked(mut rest: &[u8]) -> Option<Bytes> {
     }
 }
 
-/// Keeps what the sender says of the object itself, such as `gzip`.
+/// Removes `aws-chunked`, and keeps encodings of the object itself, such as `gzip`.
 fn remove_chunked_encoding(headers: &mut http::HeaderMap) {
     let Some(encodings) = headers.remove(CONTENT_ENCODING) else {
         return;
@@ -125,7 +125,7 @@ fn remove_chunked_encoding(headers: &mut http::HeaderMap) {
     }
 }
 
-/// The response with its body in memory, and without what says that it is still on its way.
+/// The response with its body in memory, without the headers of a body that is sent in parts.
 async fn whole(response: s3s::HttpResponse) -> Response<Bytes> {
     let (mut parts, body) = response.into_parts();
     parts.headers.remove(TRAILER);

@@ -1,10 +1,10 @@
 //! Signature Version 4, as AWS checks it: `serve --credentials`.
 //!
 //! The keys come from a file in the form of `~/.aws/credentials`. A request is checked in two
-//! steps: [`Keys::claim`] checks all that its head tells, before a byte of the body is read; at S3
-//! that is the whole signature, because the head says which hash the body has. [`Claim::verify`]
-//! checks the rest once the body is there. AWS's own signer signs the request once more, so what
-//! counts as signed is what its clients sign.
+//! steps: [`Keys::claim`] checks what can be checked by the head, before the body is read; at S3
+//! that is the whole signature, because the head has the hash of the body. [`Claim::verify`]
+//! checks the rest once the body is there. The signature is computed again by AWS's own signer, so
+//! it covers what AWS's clients sign.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,7 +30,7 @@ use thiserror::Error;
 
 use crate::{s3, service};
 
-/// How far the clocks of client and server may be apart, at S3 and elsewhere.
+/// The largest difference between the clocks of client and server, at S3 and elsewhere.
 const S3_SKEW: SignedDuration = SignedDuration::from_mins(15);
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
@@ -38,22 +38,22 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256 ";
 const DATE: &str = "x-amz-date";
 const TOKEN: &str = "x-amz-security-token";
 const CONTENT: &str = "x-amz-content-sha256";
-/// What a client of S3 says instead of a hash where it leaves the body unsigned.
+/// What an S3 client sends instead of a hash if it does not sign the body.
 const UNSIGNED: [&str; 2] = ["UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"];
 
 /// The file of keys cannot be used.
 #[derive(Debug, Error)]
 pub enum KeysError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read {0}: {1}")]
     Read(String, std::io::Error),
-    /// A line is none of a profile, a setting, a comment.
+    /// A line is neither a profile nor a setting nor a comment.
     #[error("{0}:{1}: expected `[profile]` or `name = value`")]
     Line(String, usize),
-    /// A profile has one half of a key.
+    /// A profile has only one of key id and secret.
     #[error("{0}: profile `{1}` needs both aws_access_key_id and aws_secret_access_key")]
     Half(String, String),
-    /// There is no key.
+    /// The file has no key.
     #[error("{0} has no key: write aws_access_key_id and aws_secret_access_key under `[default]`")]
     Empty(String),
 }
@@ -69,7 +69,7 @@ struct Key {
     token: String,
 }
 
-/// How many there are; nothing of the keys themselves.
+/// Shows how many there are, and nothing of the keys.
 impl fmt::Debug for Keys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} keys", self.0.len())
@@ -128,8 +128,8 @@ impl Keys {
         Ok(())
     }
 
-    /// Checks what the head of a request tells: who signed it, when and for which `service` (its
-    /// name in signatures), and the signature itself where [it does not need the body](Claim::needs_body).
+    /// Checks the head of a request: its key, its time, the `service` that it was signed for (by its
+    /// name in signatures), and the signature itself if [it does not need the body](Claim::needs_body).
     pub fn claim(&self, head: &Parts, service: &str, now: Timestamp) -> Result<Claim<'_>, Refusal> {
         let claim = || {
             let claim = self.read_claim(head, service)?;
@@ -214,7 +214,7 @@ impl Keys {
     }
 }
 
-/// Who says to have signed a request: a key that exists, at a time that is close.
+/// The key and the time that a request claims to be signed with: the key exists, the time is close.
 pub struct Claim<'k> {
     key: &'k Key,
     service: String,
@@ -224,7 +224,7 @@ pub struct Claim<'k> {
     signature: String,
 }
 
-/// Not the key.
+/// Shows nothing of the key.
 impl fmt::Debug for Claim<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "a claim for {} at {}", self.service, self.time)
@@ -252,13 +252,13 @@ impl Claim<'_> {
         Ok(())
     }
 
-    /// Whether the signature can only be checked with the body. At S3 it covers what the head says
-    /// of the body, at the other services the body itself.
+    /// Whether the signature can only be checked with the body. At S3 it covers the hash in the
+    /// head, at the other services the body itself.
     pub fn needs_body(&self) -> bool {
         self.service != "s3"
     }
 
-    /// Whether the key signed exactly this request: checks what [`Keys::claim`] could not.
+    /// Checks what [`Keys::claim`] could not: that the key signed exactly this request.
     pub fn verify(&self, head: &Parts, body: &[u8]) -> Result<(), Refusal> {
         let checked = if self.needs_body() {
             self.check_signature(head, body)
@@ -277,7 +277,7 @@ impl Claim<'_> {
         }
     }
 
-    /// The signature that the key gives this request; none if it cannot be signed at all.
+    /// Signs the request again with the key; `None` if it cannot be signed.
     fn sign(&self, head: &Parts, body: &[u8]) -> Option<String> {
         let mut settings = SigningSettings::default();
         settings.excluded_headers = None;
@@ -315,7 +315,7 @@ impl Claim<'_> {
     }
 }
 
-/// Whether a body is the one that the head tells of.
+/// Checks that the body has the hash that the head gives.
 fn check_content(head: &Parts, body: &[u8]) -> Result<(), Problem> {
     let said = text(head, CONTENT).unwrap_or_default();
     if UNSIGNED.contains(&said) || same(said, &hex(&Sha256::digest(body))) {
@@ -329,7 +329,7 @@ fn text<'h>(head: &'h Parts, name: &str) -> Option<&'h str> {
     head.headers.get(name)?.to_str().ok()
 }
 
-/// Compares in a time that does not tell how much of the two is equal.
+/// Compares in constant time, so that the time tells nothing about the secret.
 fn same(a: &str, b: &str) -> bool {
     a.as_bytes().ct_eq(b.as_bytes()).into()
 }
@@ -370,7 +370,7 @@ impl Problem {
     }
 }
 
-/// Why a request is not answered, in AWS's codes and words.
+/// Why a request is refused, with AWS's codes and messages.
 #[derive(Debug)]
 pub struct Refusal {
     s3: bool,

@@ -161,7 +161,7 @@ impl Evaluate {
     ) -> Result<TrainingData, TableError> {
         let mut look_ups = LookUps::new(&columns.variables);
         let mut dataset = columns.dataset();
-        // One time for all rows is when the file was written.
+        // If all rows have one label time, it is the time when the file was written.
         let mut real_label_times = false;
         let mut first_label_time = None;
         let mut ids: FxHashSet<u64> = FxHashSet::default();
@@ -188,7 +188,7 @@ impl Evaluate {
         })
     }
 
-    /// The detector over the columns of the file that is measured on.
+    /// The detector, applied to the columns of the file that is measured.
     fn over<'a>(
         &self,
         detector: &'a Detector,
@@ -198,7 +198,7 @@ impl Evaluate {
         Ok(detector.over(path, &columns.table(path).headers()?)?)
     }
 
-    /// The labelled events of the test, scored, and how long each took.
+    /// Scores the labelled events of the test, and measures how long each takes.
     fn score(
         &self,
         columns: &Columns,
@@ -303,7 +303,7 @@ impl Evaluate {
                 Labels::Final => LabelsAre::Final,
                 Labels::Maturing => LabelsAre::Maturing,
             },
-            // Events without a label teach nothing; a file of a single column is a file all the same.
+            // Events without a label cannot be learnt from; a file of one column is accepted, too.
             unlabelled: Some(model::Unlabelled::Ignore),
             min_variables: 1,
             seed: self.seed,

@@ -1,8 +1,8 @@
-//! Tables for people: names on the left, numbers on the right, no lines.
+//! Tables for people: names are left-aligned, numbers right-aligned, and there are no lines.
 
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 
-/// A table of these rows under these headers.
+/// A table of these rows under these headers; all columns but the first are right-aligned.
 pub fn grid(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut grid = Table::new();
     grid.load_style(NOTHING)

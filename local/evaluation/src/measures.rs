@@ -1,4 +1,4 @@
-//! How well scores tell the fraud of a test file from the rest, beside what a look-up on one column would have told.
+//! How well scores separate fraud from legitimate events, compared with a look-up on a single column.
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher as _;
@@ -8,12 +8,12 @@ use model::{Label, Row, Variable, VariableType};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde::Serialize;
 
-/// A look-up counts this many events of the average rate on top of its own, so that one fraud is no certainty.
+/// A look-up adds this many events with the average fraud rate to its own, so that one fraud is no certainty.
 const PRIOR: f64 = 2.0;
-/// A column of fewer values is no key.
+/// A column with fewer different values is no key.
 const KEY_VALUES: usize = 100;
-/// Numbers, dates and texts are no keys: of more values than these the first are looked up, lest the tables outgrow
-/// the data.
+/// Numbers, dates and texts are no keys. Only this many of their values are kept, so that the tables do not become
+/// larger than the data.
 const MOST_VALUES: usize = 50_000;
 
 /// An event of the test file with its score.
@@ -31,15 +31,15 @@ pub struct Scored {
     pub amount: Option<f64>,
     /// Its month, `yyyy-mm`.
     pub month: Option<String>,
-    /// What each column's look-up says of it.
+    /// The fraud rate that each column's look-up gives it.
     pub look_ups: Vec<f32>,
-    /// For each column, whether training had seen its value; `None`: it has none.
+    /// For each column, whether training had seen its value; `None` if it has no value.
     pub seen: Vec<Option<bool>>,
-    /// What the rules of a detector file say of it: the most severe outcome, by its place among them.
+    /// The most severe outcome of the rules of a detector file, by its place among the alarms.
     pub alarm: Option<usize>,
 }
 
-/// What a table of one column's values, learnt from the training file, says of an event.
+/// For each column, how often each of its values was fraud in the training file.
 #[derive(Debug)]
 pub struct LookUps {
     columns: Vec<FxHashMap<u64, (u32, u32)>>,
@@ -66,18 +66,18 @@ pub struct Measures {
     pub amount_recall_at_1_percent_fpr: Option<f64>,
     /// The share of fraud among the events that a team can review.
     pub precision_at_capacity: Capacity,
-    /// What a threshold on the score does.
+    /// The effect of thresholds on the score.
     pub thresholds: Vec<Threshold>,
     /// By month of the event.
     pub months: BTreeMap<String, Part>,
-    /// Columns whose values come and go: how events with a value that training never saw are told.
+    /// Columns of keys: figures of events whose value training had seen, and of those with a new value.
     pub keys: Vec<Keys>,
     /// The best look-up on one column, for comparison.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_look_up: Option<LookUp>,
 }
 
-/// What a review team finds.
+/// What a review team finds that reviews the events with the highest scores.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Capacity {
     /// Events that it can review: 1 % of all.
@@ -86,10 +86,10 @@ pub struct Capacity {
     pub precision: f64,
 }
 
-/// What calling events fraud from a score on does.
+/// The effect of a threshold: events with at least this score are called fraud.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Threshold {
-    /// From this score on.
+    /// The threshold.
     pub score: f64,
     /// The share of legitimate events called fraud.
     pub fpr: f64,
@@ -99,14 +99,14 @@ pub struct Threshold {
     pub recall: f64,
 }
 
-/// The figures of some of the events.
+/// The figures of a part of the events.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Part {
     /// Events.
     pub events: usize,
     /// Fraud among them.
     pub fraud: usize,
-    /// Area under the ROC curve; without fraud, or without anything else, none.
+    /// Area under the ROC curve; `None` if the events are not of both kinds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auc: Option<f64>,
     /// Recall at 1 % false positives.
@@ -141,7 +141,7 @@ fn hash(text: &str) -> u64 {
 }
 
 impl LookUps {
-    /// Tables of these columns, empty.
+    /// Empty tables of these columns.
     pub fn new(variables: &[Variable]) -> Self {
         Self {
             columns: vec![FxHashMap::default(); variables.len()],
@@ -175,7 +175,7 @@ impl LookUps {
         }
     }
 
-    /// What each column says of an event: the smoothed share of fraud among its value's.
+    /// For each column, the smoothed share of fraud among training events with the same value.
     pub fn of(&self, row: &Row<'_>) -> Vec<f32> {
         let rate = f64::from(self.fraud) / f64::from(self.labelled.max(1));
         let say = |(table, value): (&FxHashMap<u64, (u32, u32)>, Option<&str>)| {

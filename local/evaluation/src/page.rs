@@ -1,4 +1,4 @@
-//! The page of an evaluation: one file, nothing loaded from anywhere.
+//! The HTML page of an evaluation: one file that loads nothing else.
 
 use comfy_table::Table as Grid;
 
@@ -91,7 +91,7 @@ fn joined<T>(parts: impl IntoIterator<Item = T>, text: impl Fn(T) -> String) -> 
     parts.into_iter().map(text).collect()
 }
 
-/// Headers of a file are text that somebody else wrote.
+/// Escapes text for HTML: headers of a file are not ours.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

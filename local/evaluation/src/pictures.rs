@@ -1,4 +1,4 @@
-//! Pictures of an evaluation: drawn once, as SVG for the page and as PNG beside it.
+//! Pictures of an evaluation, as SVG for the page and as PNG files beside it.
 
 use std::path::Path;
 use std::sync::Once;
@@ -20,7 +20,7 @@ const MARK: RGBColor = RGBColor(40, 140, 70);
 const GREY: RGBColor = RGBColor(150, 150, 150);
 const FONT: &str = "sans-serif";
 
-/// A picture that was not drawn.
+/// A picture could not be drawn.
 #[derive(Debug, Error)]
 #[error("the picture `{name}` cannot be drawn: {why}")]
 pub struct PictureError {
@@ -149,11 +149,11 @@ where
     drawn_well().map_err(failed)
 }
 
-/// A picture as PNG brings its letters along: a machine may have no fonts.
+/// Registers a font that is linked in, for PNG: a machine may have no fonts.
 fn fonts() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // It fails for a font that is not readable, and this one is tested.
+        // Only an unreadable font fails, and a test reads this one.
         drop(register_font(
             FONT,
             FontStyle::Normal,
@@ -165,7 +165,7 @@ fn fonts() {
 /// A name for the legend, a colour, and the points.
 type Line<'a> = (&'a str, RGBColor, Vec<(f64, f64)>);
 
-/// Axes from 0 to 1 each, with lines and with the points of rules.
+/// Draws a chart with axes from 0 to 1, with lines and with the points of rules.
 fn shares<B: DrawingBackend>(
     area: &Area<'_, B>,
     (x, y): (&str, &str),
@@ -275,7 +275,7 @@ where
     )
 }
 
-/// How many scores lie in each fiftieth of the scale, as a share of their kind.
+/// Draws how many scores lie in each fiftieth of the scale, as a share of their kind.
 fn scores<B: DrawingBackend>(area: &Area<'_, B>, scored: &[Scored]) -> Result<(), Failed>
 where
     B::ErrorType: 'static,
@@ -337,7 +337,7 @@ where
     legend(&mut chart, SeriesLabelPosition::UpperMiddle)
 }
 
-/// The share of fraud that log-odds promise against what came, in twentieths of the events.
+/// Draws the expected share of fraud against the actual one, for each twentieth of the events.
 fn calibration<B: DrawingBackend>(area: &Area<'_, B>, scored: &[Scored]) -> Result<(), Failed>
 where
     B::ErrorType: 'static,

@@ -1,4 +1,4 @@
-//! Which events train and which are measured.
+//! Which events train the model and which measure it.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub(crate) enum TestEvents<'a> {
 pub(crate) fn hold_out_rows(table: &Table<'_>) -> Result<TestEvents<'static>, TableError> {
     let mut times = Vec::new();
     table.each(|event| {
-        // A row that was left out has a place too.
+        // Rows that were left out have places, too.
         times.resize(event.number - 1, None);
         times.push(event.row.event_time);
         Ok::<(), TableError>(())
@@ -30,7 +30,7 @@ pub(crate) fn hold_out_rows(table: &Table<'_>) -> Result<TestEvents<'static>, Ta
     let is_held_out = |(place, time): (usize, &Option<i64>)| match (by_time, time, cut) {
         (true, Some(time), Some(cut)) => *time >= cut,
         (true, ..) => false,
-        // The finalizer of SplitMix64: neighbours land anywhere.
+        // The finalizer of SplitMix64 spreads neighbouring rows.
         (false, ..) => {
             let mut hash = (place as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
             hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,4 +1,4 @@
-//! When do people order?
+//! When people order: days, peaks, hours.
 
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
@@ -24,14 +24,14 @@ impl Calendar {
         Self { first, weights }
     }
 
-    /// Shares `orders` out over the days: (start of the day, orders).
+    /// Divides `orders` over the days: start of the day, and its orders.
     pub(super) fn share(&self, orders: u64) -> Vec<(Seconds, u64)> {
         let all: u64 = self.weights.iter().sum::<u64>().max(1);
         let mut seen = 0;
         let mut given = 0;
         let mut day = self.first - DAY;
         let shares = self.weights.iter().map(|weight| {
-            // Rounding the running total, not each day, leaves none over.
+            // Rounding the running total instead of each day loses no order.
             seen += weight;
             day += DAY;
             let due = orders * seen / all;
@@ -42,7 +42,7 @@ impl Calendar {
         shares.collect()
     }
 
-    /// The start of some day, busy days first.
+    /// The start of a random day; busy days are more likely.
     pub(super) fn day(&self, chance: &mut Chance) -> Seconds {
         let mut left = chance.below(self.weights.iter().sum());
         let mut day = self.first;
@@ -68,7 +68,7 @@ impl Calendar {
 /// A month and a day.
 type MonthDay = (i8, i8);
 
-/// Sales: the first and the last day, permille of an ordinary one.
+/// Peaks: the first and the last day, and how busy they are in permille of an ordinary day.
 const PEAKS: &[(MonthDay, MonthDay, u64)] = &[
     ((12, 20), (12, 23), 1500),
     ((12, 25), (12, 25), 550),
@@ -105,7 +105,7 @@ fn date(at: Seconds) -> Date {
         .date()
 }
 
-/// When in the day somebody shops.
+/// At which hours of the day somebody shops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rhythm {
     /// Lunch and evening, as most do.
@@ -133,7 +133,7 @@ fn hours(rhythm: Rhythm) -> [u64; 24] {
     }
 }
 
-/// A moment of a UTC day at which somebody `offset` hours from UTC shops.
+/// A random moment of a UTC day at which somebody `offset` hours from UTC shops.
 pub(super) fn moment(chance: &mut Chance, day: Seconds, offset: i64, rhythm: Rhythm) -> Seconds {
     let hours = hours(rhythm);
     let mut left = chance.below(hours.iter().sum());

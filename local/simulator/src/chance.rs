@@ -1,7 +1,7 @@
-//! Where does chance come from?
+//! Random numbers that are the same on every machine.
 //!
 //! Every draw is integer arithmetic over `ChaCha8`: `exp`, `ln` and `powf` differ between
-//! platforms in their last bit, and one bit is enough to make two machines write two worlds.
+//! platforms in their last bit, and one bit is enough to change everything that follows.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -9,8 +9,8 @@ use rand_chacha::ChaCha8Rng;
 /// A distribution as points of its quantile function: (permille, value), both ascending.
 pub(super) type Curve = [(i64, i64)];
 
-/// One stream of chance. Each part of the simulation has its own, so that a change to the
-/// frauds leaves every honest order as it was.
+/// One stream of random numbers. Each part of the simulation has its own, so that a change to the
+/// frauds changes no honest order.
 pub(super) struct Chance(ChaCha8Rng);
 
 impl Chance {
@@ -68,7 +68,7 @@ impl Chance {
         for pair in curve.windows(2) {
             let ((from, low), (to, high)) = (pair[0], pair[1]);
             if at < to {
-                // A second draw fills the gap between two permilles, so that values do not lump.
+                // A second draw chooses between two permilles, so that values do not cluster.
                 let fine = (at - from) * 1000 + self.between(0, 999);
                 return low + (high - low) * fine / ((to - from) * 1000);
             }

@@ -1,4 +1,4 @@
-//! What do banks and customers say afterwards, and when?
+//! What banks, processors and customers report afterwards, and when.
 
 use serde::{Serialize, Serializer};
 
@@ -15,18 +15,18 @@ pub struct Chargeback {
     pub kind: &'static str,
     /// The card scheme's code, or the shop's word for a refund.
     pub reason_code: &'static str,
-    /// When it was said, in seconds since 1970.
+    /// When it was reported.
     #[serde(rename = "label_timestamp", serialize_with = "said")]
     pub at: Said,
     /// All of the order's total or a part of it.
     pub amount: Money,
     /// The order's own.
     pub currency: &'static str,
-    /// Who says so.
+    /// Who reports it.
     pub source: &'static str,
 }
 
-/// A moment, to the second or, as some processors have it, only to the day.
+/// A moment: to the second, or only to the day, as some processors report it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Said {
     /// Seconds since 1970.
@@ -56,7 +56,7 @@ const DELAY: &Curve = &[
 const FRAUD_CODES: &[(&str, u64)] = &[("10.4", 52), ("4837", 34), ("F29", 9), ("10.5", 5)];
 const DISPUTE_CODES: &[(&str, u64)] = &[("13.1", 45), ("13.3", 30), ("4853", 25)];
 
-/// Everything that is ever said about the orders, in the order in which it is said.
+/// All messages about the orders, in order of time.
 pub(super) fn of(drafts: &[Draft], chance: &mut Chance) -> Vec<Chargeback> {
     let mut said = Vec::new();
     for draft in drafts {
@@ -70,7 +70,7 @@ pub(super) fn of(drafts: &[Draft], chance: &mut Chance) -> Vec<Chargeback> {
     said
 }
 
-/// Most frauds come back; some are never noticed.
+/// Most frauds lead to a chargeback; some are never noticed.
 fn of_fraud(draft: &Draft, chance: &mut Chance, said: &mut Vec<Chargeback>) {
     if chance.permille(150) {
         return;
@@ -87,7 +87,7 @@ fn of_fraud(draft: &Draft, chance: &mut Chance, said: &mut Vec<Chargeback>) {
             "scheme",
         ));
         if chance.permille(250) {
-            // The shop gives the money back before the bank takes it.
+            // The shop refunds the money before the bank takes it back.
             said.push(message(
                 draft,
                 chance,
@@ -114,7 +114,7 @@ fn of_fraud(draft: &Draft, chance: &mut Chance, said: &mut Vec<Chargeback>) {
     }
 }
 
-/// Returns, quarrels about parcels, and people who deny what they bought.
+/// Returns, disputes about parcels, and customers who deny what they bought.
 fn of_honest(draft: &Draft, chance: &mut Chance, said: &mut Vec<Chargeback>) {
     match chance.below(10_000) {
         0..240 => {
@@ -143,7 +143,7 @@ fn of_honest(draft: &Draft, chance: &mut Chance, said: &mut Vec<Chargeback>) {
     }
 }
 
-/// "I never bought that", and often the shop can show otherwise.
+/// Friendly fraud: the customer denies the purchase, and often the shop can prove it.
 fn friendly(draft: &Draft, chance: &mut Chance, said: &mut Vec<Chargeback>) {
     let (code, later) = (chance.weighted(FRAUD_CODES), delay(chance));
     said.push(message(

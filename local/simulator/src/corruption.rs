@@ -1,4 +1,4 @@
-//! What happens to a good order on its way: typing errors, other versions of the shop, retries.
+//! Corrupts orders as real feeds do: typing errors, other versions of the shop, retries.
 
 use serde_json::{Map, Value};
 
@@ -7,14 +7,14 @@ use super::order::{MINUTE, Order, time_text};
 use super::truth::Draft;
 use super::world;
 
-/// How many of the lines of a file of new orders are something else than a first delivery.
+/// How many lines of a file of new orders are not the first delivery of a good order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     /// The same bytes once more.
     pub(super) duplicates: usize,
     /// A second revision of an order.
     pub(super) edits: usize,
-    /// Another content under the same id and revision: nobody may guess which is right.
+    /// Another content under the same id and revision: it is unknown which one is right.
     pub(super) changed: usize,
     /// Lines without a readable order, id or time.
     pub(super) broken: usize,
@@ -36,7 +36,7 @@ impl Plan {
     }
 }
 
-/// The orders as a clean export has them: one line each, but typed by people.
+/// The orders as an export has them: one line each, some with typing errors.
 pub(super) fn export(drafts: &[Draft], chance: &mut Chance) -> Vec<String> {
     let mut lines: Vec<String> = drafts
         .iter()
@@ -80,7 +80,7 @@ pub(super) fn stream(
     lines
 }
 
-/// Swaps some neighbours: no queue keeps its promise about order.
+/// Swaps some neighbouring lines, because queues do not keep the order exactly.
 fn shuffle(lines: &mut [String], chance: &mut Chance) {
     for place in 0..lines.len() {
         if chance.permille(40) {
@@ -90,7 +90,7 @@ fn shuffle(lines: &mut [String], chance: &mut Chance) {
     }
 }
 
-/// A customer who calls after ordering.
+/// The order after a change that the customer asked for.
 fn edited(order: &Order, revision: Option<u32>, chance: &mut Chance) -> Order {
     let mut edited = order.clone();
     edited.revision = revision;
@@ -116,7 +116,7 @@ fn text(order: &Order) -> String {
     serde_json::to_string(order).unwrap_or_default()
 }
 
-/// Spoils one member.
+/// Corrupts one member.
 fn soil(order: &mut Value, clean: &Order, chance: &mut Chance) {
     match chance.below(100) {
         0..8 => set(order, "customer", "email", bad_email(clean, chance)),
@@ -198,7 +198,7 @@ fn lower_case_countries(order: &mut Value, clean: &Order) {
     );
 }
 
-/// Members that an older version of the shop fills with nothing, or leaves out.
+/// Members that an older version of the shop leaves empty or out.
 const OPTIONAL: &[(&str, &str)] = &[
     ("customer", "phone"),
     ("customer", "signed_up_at"),
@@ -243,7 +243,7 @@ fn bad_ip(clean: &Order, chance: &mut Chance) -> Value {
     })
 }
 
-/// The total as a number, or as an accountant writes it.
+/// The total as a number, with space around it, or with a separator of thousands.
 fn bad_number(order: &mut Value, clean: &Order, chance: &mut Chance) {
     let total = clean.total.to_string();
     let value = match chance.below(3) {

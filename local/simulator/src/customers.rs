@@ -1,4 +1,4 @@
-//! Who orders, and what are their habits?
+//! The people who order, and their habits.
 
 use super::calendar::Rhythm;
 use super::chance::Chance;
@@ -25,27 +25,27 @@ pub(super) struct Person {
     pub(super) agent: &'static str,
     pub(super) rhythm: Rhythm,
     pub(super) kind: Kind,
-    /// Two shelves of the shop this person keeps coming back to.
+    /// The two shelves that this person buys from most.
     pub(super) shelves: [usize; 2],
-    /// Permille of what others spend.
+    /// How much this person spends, in permille of an average customer.
     pub(super) purse: i64,
 }
 
-/// A way of life that shows in the orders.
+/// A way of life that can be seen in the orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Ordinary,
     /// Buys for an office: many of a kind, on invoice.
     Company,
-    /// Lives abroad and has everything sent to a forwarder.
+    /// Lives abroad and has everything sent to a freight forwarder.
     Expatriate,
-    /// Shares one address, and one line, with hundreds.
+    /// Shares an address and an internet connection with hundreds.
     Student,
-    /// Hides behind a privacy service.
+    /// Uses a privacy service.
     Private,
 }
 
-/// Gives each account a number of its own that says nothing of when it was opened.
+/// Gives each account a unique number that does not tell when it was opened.
 pub(super) struct Register {
     accounts: u64,
 }
@@ -57,12 +57,12 @@ impl Register {
 
     pub(super) fn open(&mut self) -> String {
         self.accounts += 1;
-        // A prime modulus: no two accounts of the first million meet.
+        // The modulus is prime: the numbers of the first million accounts differ.
         format!("cust-{}", self.accounts * 611_953 % 999_983)
     }
 }
 
-/// Somebody new, without an account yet.
+/// A new person, without an account yet.
 pub(super) fn person(world: &World, chance: &mut Chance) -> Person {
     let weights: Vec<(usize, u64)> = COUNTRIES
         .iter()
@@ -106,7 +106,7 @@ pub(super) fn person(world: &World, chance: &mut Chance) -> Person {
     }
 }
 
-/// Opens an account `before` seconds before `now`; some of them have moved since.
+/// Opens an account `before` seconds before `now`; some customers have moved since.
 pub(super) fn register(
     person: &mut Person,
     register: &mut Register,
@@ -126,7 +126,7 @@ pub(super) fn old_account(chance: &mut Chance) -> Seconds {
     chance.curve(&[(0, 2), (300, 120), (700, 500), (1000, 1_600)]) * DAY + chance.between(0, DAY)
 }
 
-/// How long before the first order an account is opened: mostly in the same visit.
+/// How long before the first order a new customer opens the account: mostly in the same visit.
 pub(super) fn young_account(chance: &mut Chance) -> Seconds {
     match chance.below(100) {
         0..66 => chance.between(MINUTE, 25 * MINUTE),
@@ -135,7 +135,8 @@ pub(super) fn young_account(chance: &mut Chance) -> Seconds {
     }
 }
 
-/// A few people order for many.
+/// How likely a person is to order again, as a number of tickets: a few people order much more than
+/// others.
 pub(super) fn tickets(chance: &mut Chance, kind: Kind) -> usize {
     let tickets = chance.curve(&[(0, 1), (500, 4), (850, 12), (1000, 45)]);
     let tickets = usize::try_from(tickets).unwrap_or(1);
@@ -156,7 +157,7 @@ fn home(chance: &mut Chance, country: usize, kind: Kind, name: &str) -> Place {
     home
 }
 
-/// How people write their own names into an address.
+/// An e-mail address that people make of their name.
 pub(super) fn email(chance: &mut Chance, first: &str, last: &str, kind: Kind) -> String {
     let local = match chance.below(10) {
         0..4 => format!("{first}.{last}"),
@@ -181,7 +182,7 @@ pub(super) fn email(chance: &mut Chance, first: &str, last: &str, kind: Kind) ->
     format!("{}@{domain}", local.to_lowercase())
 }
 
-/// A phone number, mostly as the standard has it; some leave it out.
+/// A phone number, mostly in international form; some people leave it out.
 pub(super) fn phone(chance: &mut Chance, country: usize) -> Option<String> {
     let number = world::digits(chance, COUNTRIES[country].phone);
     match chance.below(100) {

@@ -1,7 +1,7 @@
-//! Who steals, and how?
+//! The frauds, by pattern.
 //!
-//! Every fraud starts as an ordinary order and changes only what its pattern must change, so
-//! that no member of an order gives it away by itself.
+//! Every fraud starts as an ordinary order and changes only what its pattern needs, so that no
+//! single member of an order shows that it is a fraud.
 
 use super::calendar::{self, Calendar, Rhythm};
 use super::chance::Chance;
@@ -14,7 +14,7 @@ use super::world::{
     UNITED_STATES, World,
 };
 
-/// How the frauds of the history divide, in permille.
+/// The shares of the patterns among the frauds of the history, in permille.
 const BEFORE: &[(Pattern, u64)] = &[
     (Pattern::CardTesting, 230),
     (Pattern::StolenCards, 265),
@@ -23,7 +23,7 @@ const BEFORE: &[(Pattern, u64)] = &[
     (Pattern::SlowRing, 135),
 ];
 
-/// How those of the new orders divide: the last pattern has never been seen before.
+/// The shares among the frauds of the new orders; the last pattern is not in the history.
 const AFTER: &[(Pattern, u64)] = &[
     (Pattern::CardTesting, 270),
     (Pattern::StolenCards, 190),
@@ -33,7 +33,7 @@ const AFTER: &[(Pattern, u64)] = &[
     (Pattern::WalletDrain, 190),
 ];
 
-/// What a gang needs to know of the shop.
+/// What frauds need to know of the shop.
 pub(super) struct Scene<'a> {
     pub(super) world: &'a World,
     pub(super) crowd: &'a Crowd,
@@ -88,10 +88,10 @@ fn attack(
     }
 }
 
-/// Somebody with nothing but an e-mail address of their own making.
+/// A person who commits fraud, with an e-mail address made for it.
 fn thief(scene: &Scene, chance: &mut Chance) -> Person {
     let mut thief = customers::person(scene.world, chance);
-    // An unremarkable life: what is odd about it is chosen below.
+    // Otherwise ordinary; what is unusual is chosen below.
     thief.kind = Kind::Ordinary;
     thief.pays = "card";
     thief.home = world::address(chance, thief.country, &thief.name);
@@ -116,7 +116,7 @@ fn address_of_a_thief(chance: &mut Chance, country: usize) -> String {
             let abroad = chance.index(COUNTRIES.len());
             world::home_ip(chance, abroad)
         }
-        // A proxy in somebody's house, near the card's own address.
+        // A residential proxy near the card's address.
         _ => world::home_ip(chance, country),
     }
 }
@@ -144,7 +144,7 @@ fn draft(mut order: Order, person: &Person, pattern: Pattern, why: &'static str)
     }
 }
 
-/// Bursts from a few lines and devices; every order another card and another name.
+/// Bursts from a few IP addresses and devices; every order has another card and another name.
 fn card_testing(
     scene: &Scene,
     chance: &mut Chance,
@@ -201,7 +201,7 @@ fn card_test(
     )
 }
 
-/// What the bank says of an address that was bought with the card, or made up.
+/// The bank's answer to an address that was bought with the card, or made up.
 fn guessed_avs(chance: &mut Chance, country: usize, wrong: u64) -> &'static str {
     if chance.permille(wrong) {
         return chance.weighted(&[("N", 6), ("Z", 2), ("A", 1), ("U", 2)]);
@@ -209,7 +209,7 @@ fn guessed_avs(chance: &mut Chance, country: usize, wrong: u64) -> &'static str 
     honest::avs(chance, country)
 }
 
-/// A new account, a stolen card, something that sells again.
+/// A new account, a stolen card, and goods that are easy to resell.
 fn stolen_card(scene: &Scene, chance: &mut Chance, register: &mut Register) -> Draft {
     let mut thief = thief(scene, chance);
     let at = moment(scene, chance, &thief);
@@ -240,7 +240,7 @@ fn stolen_card(scene: &Scene, chance: &mut Chance, register: &mut Register) -> D
     )
 }
 
-/// Fills the basket with what sells again.
+/// Fills the basket with goods that are easy to resell.
 fn resale(
     world: &World,
     chance: &mut Chance,
@@ -252,7 +252,7 @@ fn resale(
     let price = chance.between(cents.0, cents.1);
     let mut item = world.good(chance, shelf, person.country, price);
     item.quantity = chance.weighted(&[(1, 74), (2, 20), (3, 6)]);
-    // The rest of the basket stays, at times, to look like anyone's.
+    // Sometimes the rest of the basket stays, so that it looks ordinary.
     let keep = usize::from(chance.permille(300));
     order.items.truncate(keep);
     order.items.retain(|other| other.sku != item.sku);
@@ -263,7 +263,7 @@ fn resale(
     }
 }
 
-/// A customer who has been with the shop for long enough to be trusted.
+/// A customer whose account is old enough to be trusted.
 fn victim(scene: &Scene, chance: &mut Chance, register: &mut Register, now: Seconds) -> Person {
     let people = &scene.crowd.people;
     let trusted = (0..200).find_map(|_| {
@@ -278,7 +278,7 @@ fn victim(scene: &Scene, chance: &mut Chance, register: &mut Register, now: Seco
     })
 }
 
-/// A customer's account; the new delivery address is a drop.
+/// A customer's account in other hands; parcels go to a new address.
 fn takeover(scene: &Scene, chance: &mut Chance, register: &mut Register) -> Draft {
     let day = scene.calendar.day(chance);
     let mut victim = victim(scene, chance, register, day);
@@ -309,7 +309,7 @@ fn takeover(scene: &Scene, chance: &mut Chance, register: &mut Register) -> Draf
     )
 }
 
-/// Goods for a forwarder, or for somebody who was hired to send parcels on.
+/// Goods for a freight forwarder, or for somebody who was hired to send parcels on.
 fn reshipper(scene: &Scene, chance: &mut Chance, register: &mut Register) -> Draft {
     let mut thief = thief(scene, chance);
     let at = moment(scene, chance, &thief);
@@ -341,7 +341,7 @@ fn reshipper(scene: &Scene, chance: &mut Chance, register: &mut Register) -> Dra
     )
 }
 
-/// One of the private addresses where hired helpers collect parcels.
+/// One of the private addresses where hired people collect parcels.
 fn mule(chance: &mut Chance, name: &str) -> Place {
     let cities = COUNTRIES[UNITED_STATES].cities;
     let house = chance.index(12);
@@ -356,7 +356,7 @@ fn mule(chance: &mut Chance, name: &str) -> Place {
     }
 }
 
-/// Aged accounts, middling baskets, one order every few days.
+/// Old accounts and average baskets, with one order every few days.
 fn slow_ring(
     scene: &Scene,
     chance: &mut Chance,
@@ -394,15 +394,15 @@ fn slow_ring(
     }
 }
 
-/// The start of the day that is `turn` of `turns` parts into the calendar.
+/// The start of the day after `turn` of `turns` equal parts of the calendar.
 fn spread(calendar: &Calendar, turn: u64, turns: u64) -> Seconds {
     let days = u64::try_from((calendar.end() - calendar.first()) / DAY).unwrap_or(0);
     let day = days * turn / turns.max(1);
     calendar.first() + i64::try_from(day).unwrap_or(0) * DAY
 }
 
-/// A customer's wallet emptied into gift cards, in office hours, from one kind of phone. No
-/// fraud of the history uses a wallet so, and nothing is delivered to any address.
+/// A customer's wallet is turned into gift cards, in office hours, from one kind of phone. No fraud
+/// of the history uses a wallet like this, and nothing is delivered to an address.
 fn wallet_drain(scene: &Scene, chance: &mut Chance, register: &mut Register) -> Draft {
     let day = scene.calendar.day(chance);
     let mut victim = victim(scene, chance, register, day);

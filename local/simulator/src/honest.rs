@@ -1,4 +1,4 @@
-//! How do honest people order, and what do they do that looks odd?
+//! The orders of honest people, also those that look unusual.
 
 use super::calendar;
 use super::chance::{Chance, Curve};
@@ -9,13 +9,13 @@ use super::order::{
 use super::truth::{Draft, Pattern};
 use super::world::{self, COUNTRIES, GIFT_CARDS, World};
 
-/// The people the shop knows, with a ticket for each time they are likely to come back.
+/// The shop's customers. Who has more tickets is more likely to order next.
 pub(super) struct Crowd {
     pub(super) people: Vec<Person>,
     tickets: Vec<usize>,
 }
 
-/// How many customers the shop has on its first day, for each order it will get.
+/// How many customers the shop has on its first day, as a share of the orders that it will get.
 const CUSTOMERS_PER_ORDER: (u64, u64) = (1, 5);
 
 impl Crowd {
@@ -43,7 +43,7 @@ impl Crowd {
 
     fn join(&mut self, person: Person, guest: bool, chance: &mut Chance) -> usize {
         let place = self.people.len();
-        // A guest who comes back is the exception.
+        // Guests rarely come back.
         let tickets = if guest {
             1
         } else {
@@ -54,7 +54,8 @@ impl Crowd {
         place
     }
 
-    /// Who orders next: a guest, a new customer, or one the shop knows; true for the new.
+    /// The place of who orders next: a guest, a new customer, or a known one; and whether it is a new
+    /// customer.
     fn next(&mut self, world: &World, chance: &mut Chance) -> (usize, bool) {
         match chance.below(100) {
             0..13 => (
@@ -70,7 +71,7 @@ impl Crowd {
     }
 }
 
-/// `orders` honest orders, shared out over the days of a calendar.
+/// The honest orders of each day.
 pub(super) fn orders(
     world: &World,
     chance: &mut Chance,
@@ -89,7 +90,7 @@ pub(super) fn orders(
                 let age = customers::young_account(chance);
                 customers::register(person, register, chance, moment, age);
             }
-            // Who signed up today cannot have ordered this morning.
+            // An account cannot order before it was opened.
             let at = moment.max(person.signed_up + MINUTE).min(day + DAY - 1);
             drafts.push(order(world, chance, person, at));
         }
@@ -97,7 +98,7 @@ pub(super) fn orders(
     drafts
 }
 
-/// One honest order of a person, at times an odd one.
+/// One honest order of a person, sometimes an unusual one.
 pub(super) fn order(world: &World, chance: &mut Chance, person: &mut Person, at: Seconds) -> Draft {
     let new = person.id.is_some() && at - person.signed_up < DAY;
     let mut order = ordinary(world, chance, person, at);
@@ -126,7 +127,7 @@ pub(super) fn order(world: &World, chance: &mut Chance, person: &mut Person, at:
     }
 }
 
-/// An order just as the person always orders.
+/// An order as the person usually orders.
 pub(super) fn ordinary(world: &World, chance: &mut Chance, person: &Person, at: Seconds) -> Order {
     let country = &COUNTRIES[person.country];
     let guest = person.id.is_none();
@@ -155,8 +156,8 @@ pub(super) fn ordinary(world: &World, chance: &mut Chance, person: &Person, at: 
     }
 }
 
-/// Where the order comes from. Lines get new numbers and people clear their cookies, so an
-/// unknown address or device is nothing odd.
+/// Where the order comes from. Connections get new IP addresses and people clear their cookies, so
+/// an unknown address or device is not unusual.
 fn client(chance: &mut Chance, person: &Person) -> Client {
     let renumbered = person.kind != Kind::Private && chance.permille(300);
     let cleared = person.device.is_some() && chance.permille(330);
@@ -196,7 +197,7 @@ fn pay(chance: &mut Chance, person: &Person, currency: &'static str) -> Payment 
     }
 }
 
-/// What the bank says of an honest address.
+/// The bank's answer to an honest address.
 pub(super) fn avs(chance: &mut Chance, country: usize) -> &'static str {
     match COUNTRIES[country].code {
         "US" | "CA" | "GB" => {
@@ -215,7 +216,7 @@ const SPEND: &Curve = &[
     (1000, 95_000),
 ];
 
-/// One to five goods, mostly from the person's own shelves.
+/// One to five goods, mostly from the shelves that the person buys from most.
 fn basket(world: &World, chance: &mut Chance, person: &Person) -> Vec<Item> {
     let lines = chance.weighted(LINES);
     let mut items: Vec<Item> = Vec::new();
@@ -255,7 +256,7 @@ fn bulk(chance: &mut Chance, order: &mut Order) -> &'static str {
     "company order in bulk"
 }
 
-/// What an ordinary customer does now and then that would also suit a fraud.
+/// Makes an order unusual in a way that is also typical of fraud; returns why, or nothing.
 fn odd(world: &World, chance: &mut Chance, person: &mut Person, order: &mut Order) -> &'static str {
     let why = match chance.below(1000) {
         0..95 => gift(chance, person, order),
@@ -276,13 +277,13 @@ fn odd(world: &World, chance: &mut Chance, person: &mut Person, order: &mut Orde
         _ => "",
     };
     if !why.is_empty() && chance.permille(60) {
-        // Oddities come together: nobody is odd in one way only.
+        // Unusual orders are often unusual in a second way.
         order.client.ip = world::hosted_ip(chance);
     }
     why
 }
 
-/// Somebody else's name at somebody else's address.
+/// Another person's name and address.
 pub(super) fn stranger(chance: &mut Chance, country: usize) -> Place {
     let name = format!(
         "{} {}",
@@ -355,7 +356,7 @@ fn new_device(chance: &mut Chance, person: &mut Person, order: &mut Order) -> &'
     "new phone"
 }
 
-/// Moves house: the delivery address changes before the bank hears of it.
+/// Moves house: the delivery address changes before the bank knows of it.
 fn moved(chance: &mut Chance, person: &mut Person, order: &mut Order) -> &'static str {
     if person.id.is_none() || order.at - person.signed_up < 10 * DAY {
         return "";
@@ -374,7 +375,7 @@ fn moved(chance: &mut Chance, person: &mut Person, order: &mut Order) -> &'stati
     "moved house"
 }
 
-/// Minutes to days ago.
+/// A recent time, minutes to days ago, in seconds.
 pub(super) fn recently(chance: &mut Chance) -> Seconds {
     match chance.below(10) {
         0..4 => chance.between(2 * MINUTE, 50 * MINUTE),

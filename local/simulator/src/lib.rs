@@ -1,8 +1,8 @@
-//! A shop that does not exist: half a year of orders, the frauds among them, and what the
-//! banks say weeks later.
+//! Simulates a shop: half a year of orders, the frauds among them, and the chargebacks weeks
+//! later.
 //!
-//! The same [`Options`] give the same bytes on every machine. Nothing in a simulation is
-//! anyone's: names, numbers, networks and mail domains are reserved or invented.
+//! The same [`Options`] give the same bytes on every machine. No data is of a real person: names,
+//! numbers, networks and mail domains are reserved or invented.
 //!
 //! An order has the members of the sample order and three that a checkout knows as well:
 //! `payment.attempts` (payments tried in this session), `client.device_id` (the shop's own
@@ -40,7 +40,7 @@ use world::World;
 /// What to simulate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Another seed is another world.
+    /// Another seed gives another shop.
     pub seed: u64,
     /// How many days the history has.
     pub days: u32,
@@ -61,25 +61,25 @@ impl Default for Options {
     }
 }
 
-/// Orders, and what is said and what is true of them.
+/// Orders, the labels that arrive for them, and the truth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Simulation {
     /// One JSON order a line, oldest first but for a few.
     pub history: Vec<String>,
-    /// What is said of the history, in the order in which it is said: some of it long after
-    /// the new orders have come.
+    /// Chargebacks and other messages about the history, in order of time: some come long after
+    /// the new orders.
     pub history_labels: Vec<Chargeback>,
-    /// What is true of the history.
+    /// The truth about each order of the history.
     pub history_truth: Vec<Truth>,
     /// The lines of the stream that follows the history.
     pub orders: Vec<String>,
-    /// What is said of the new orders.
+    /// Chargebacks and other messages about the new orders.
     pub chargebacks: Vec<Chargeback>,
-    /// What is true of each new order that can be read.
+    /// The truth about each new order that can be read.
     pub truth: Vec<Truth>,
 }
 
-/// Of 1,000 orders, so many are frauds.
+/// How many of 1,000 orders are frauds.
 const FRAUDS_PER_1000: u64 = 10;
 
 /// Simulates a shop. The last order is on 2026-06-30, the history ends where the new orders
@@ -113,7 +113,7 @@ pub fn simulate(options: &Options) -> Simulation {
     }
 }
 
-/// Each part draws from its own stream.
+/// Each part of the simulation has its own stream of random numbers.
 mod streams {
     pub(super) const WORLD: u64 = 1;
     pub(super) const HONEST: u64 = 2;
@@ -122,7 +122,7 @@ mod streams {
     pub(super) const CORRUPTION: u64 = 5;
 }
 
-/// The shop as it trades: who is there, and the chance that drives them.
+/// The state of the shop: its customers, and the random numbers of its orders.
 struct Shop {
     world: World,
     crowd: Crowd,
@@ -176,7 +176,7 @@ impl Shop {
     }
 }
 
-/// At the history's pace, the new orders take so many days.
+/// How many days the new orders take at the rate of the history.
 fn days_of_new_orders(options: &Options, days: i64) -> i64 {
     let (new, old) = (
         i64::from(options.new_orders),
@@ -185,7 +185,7 @@ fn days_of_new_orders(options: &Options, days: i64) -> i64 {
     ((new * days + old / 2) / old).clamp(1, 3_650)
 }
 
-/// Numbers the orders as they came and returns the next number.
+/// Numbers the orders in order of time and returns the next number.
 fn number(drafts: &mut [Draft], first: u64) -> u64 {
     let mut next = first;
     for draft in drafts {
@@ -195,7 +195,7 @@ fn number(drafts: &mut [Draft], first: u64) -> u64 {
     next
 }
 
-/// Takes `count` honest orders out, evenly.
+/// Takes out `count` honest orders, evenly over the time.
 fn set_apart(drafts: &mut Vec<Draft>, count: usize) -> Vec<Draft> {
     let stretch = drafts.len() / count.max(1);
     let wanted = |turn: usize| {

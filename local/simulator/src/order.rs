@@ -1,11 +1,11 @@
-//! What does one order look like on the wire?
+//! One order, as the shop's checkout sends it.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-/// Seconds since 1970. The simulation has no other clock.
+/// Seconds since 1970, or a length of time in seconds.
 pub(super) type Seconds = i64;
 
 pub(super) const MINUTE: Seconds = 60;
@@ -17,7 +17,7 @@ pub(super) const DAY: Seconds = 24 * HOUR;
 pub struct Money {
     /// Cents, pence, or whole yen.
     pub minor: i64,
-    /// How many of the digits stand behind the point.
+    /// How many of the digits are behind the point.
     pub decimals: u8,
 }
 
@@ -43,7 +43,7 @@ impl Serialize for Money {
 pub(super) struct Order {
     #[serde(rename = "order_id")]
     pub(super) id: String,
-    /// Absent means the first.
+    /// Absent in the first revision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) revision: Option<u32>,
     #[serde(rename = "created_at", serialize_with = "time")]
@@ -144,7 +144,7 @@ impl Order {
     }
 }
 
-/// `2026-06-01T10:15:30Z`: the one form that every operation of the service takes.
+/// A time as `2026-06-01T10:15:30Z`, which every operation of the service accepts.
 pub(super) fn time_text(at: Seconds) -> String {
     Timestamp::from_second(at)
         .unwrap_or(Timestamp::UNIX_EPOCH)

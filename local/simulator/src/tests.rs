@@ -1,4 +1,4 @@
-//! Is the world lively, dirty, hard and the same everywhere?
+//! The simulated shop is varied, corrupted, hard to judge, and the same everywhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;

@@ -1,38 +1,38 @@
-//! What is true of an order, whatever anyone says of it later?
+//! The truth about an order, whatever is reported later.
 
 use serde::Serialize;
 
 use super::order::{Money, Order};
 use super::world;
 
-/// What stands behind an order.
+/// The kind of fraud behind an order, if it is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pattern {
-    /// Whatever it looks like.
+    /// No fraud, whatever it looks like.
     Honest,
-    /// Bursts of small orders that find out which stolen cards still work.
+    /// Bursts of small orders that test which stolen cards still work.
     CardTesting,
-    /// New accounts that buy what sells again, each with another stolen card.
+    /// New accounts that buy goods to resell, each with another stolen card.
     StolenCards,
     /// A customer's own account in other hands, after its delivery address was changed.
     AccountTakeover,
-    /// Goods for freight forwarders and the boxes of people who send them on.
+    /// Goods for freight forwarders and for people who send them on.
     Reshipper,
-    /// One ring, a few orders a week, each of them like anyone's.
+    /// One ring that places a few ordinary-looking orders a week.
     SlowRing,
-    /// Balances of wallets turned into gift cards. Begins only after the history.
+    /// Balances of wallets turned into gift cards. Only among the new orders.
     WalletDrain,
 }
 
-/// What is true of one order.
+/// The truth about one order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Truth {
     /// As on the order.
     pub order_id: String,
     /// Whether the order is a fraud.
     pub fraud: bool,
-    /// Which one.
+    /// The pattern of the fraud.
     pub pattern: Pattern,
     /// What happened, in a few words.
     pub why: String,

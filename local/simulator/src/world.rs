@@ -1,4 +1,4 @@
-//! What exists before anyone orders: countries, streets, goods, networks, browsers.
+//! What exists before the first order: countries, streets, goods, networks, browsers.
 //!
 //! Networks, phone numbers and mail domains come from the ranges reserved for documentation,
 //! benchmarks and fiction, so no record can point at anyone.
@@ -14,12 +14,12 @@ pub(super) struct Country {
     pub(super) decimals: u8,
     /// What 1,000 units of the currency are worth, in US dollars.
     pub(super) dollars_for_1000: i64,
-    /// Hours from UTC, a middle one; the simulation knows no summer time.
+    /// Average hours from UTC; there is no summer time.
     pub(super) offset: i64,
     /// City, state, first digits of the postal code, and what stands behind them.
     pub(super) cities: &'static [City],
     pub(super) phone: &'static str,
-    /// How many thousandths of all customers live there.
+    /// The share of all customers who live there, in permille.
     pub(super) weight: u64,
 }
 
@@ -134,8 +134,8 @@ pub(super) const COUNTRIES: &[Country] = &[
     },
 ];
 
-/// Warehouses that send parcels on: street, city, state, postal code. Expatriates use them
-/// every day, and so do reshippers.
+/// Warehouses that send parcels on: street, city, state, postal code. Expatriates use them, and so do
+/// reshippers.
 pub(super) const FORWARDERS: &[(&str, &str, &str, &str)] = &[
     ("1200 Airport Rd Unit", "Wilmington", "DE", "19801"),
     ("88 Logistics Way Suite", "Miami", "FL", "33192"),
@@ -252,8 +252,8 @@ impl World {
         Self { prices, bins }
     }
 
-    /// One good of a shelf, priced in a country's currency, as near `cents` as a few looks
-    /// along the shelf get.
+    /// One good of a shelf, priced in a country's currency: of a few random ones the nearest to
+    /// `cents`.
     pub(super) fn good(
         &self,
         chance: &mut Chance,
@@ -308,7 +308,7 @@ fn bin(chance: &mut Chance) -> String {
     digits(chance, pattern)
 }
 
-/// Puts a digit for each `#`.
+/// Replaces each `#` with a random digit.
 pub(super) fn digits(chance: &mut Chance, pattern: &str) -> String {
     let mut digit = |c| match c {
         '#' => char::from(*chance.pick(b"0123456789")),
@@ -317,7 +317,7 @@ pub(super) fn digits(chance: &mut Chance, pattern: &str) -> String {
     pattern.chars().map(&mut digit).collect()
 }
 
-/// US cents as a price in a country's currency, ending as prices there end.
+/// US cents as a price in a country's currency, with the usual last digits of prices there.
 fn local_price(cents: i64, country: usize) -> Money {
     let Country {
         dollars_for_1000,
@@ -381,7 +381,7 @@ fn format_unit(chance: &mut Chance) -> String {
     format!("{word} {}", chance.between(1, 60))
 }
 
-/// A box at a freight forwarder's warehouse.
+/// An address at a freight forwarder's warehouse.
 pub(super) fn forwarder(chance: &mut Chance, name: &str) -> Place {
     // Two warehouses have most of the trade.
     let warehouse = chance
@@ -398,7 +398,7 @@ pub(super) fn forwarder(chance: &mut Chance, name: &str) -> Place {
     }
 }
 
-/// A line at home, or a phone's.
+/// An IP address of a home or a phone.
 pub(super) fn home_ip(chance: &mut Chance, country: usize) -> String {
     let block = 36 * i64::try_from(country).unwrap_or(0);
     let host = chance.between(1, 254);
@@ -419,7 +419,7 @@ pub(super) fn home_ip(chance: &mut Chance, country: usize) -> String {
     }
 }
 
-/// A rented server: privacy services of honest people, and the tools of the others.
+/// An IP address of a rented server: used by privacy services and by frauds.
 pub(super) fn hosted_ip(chance: &mut Chance) -> String {
     let network = chance.pick(&["203.0.113", "198.51.100", "192.0.2"]);
     format!("{network}.{}", chance.between(1, 254))
@@ -466,7 +466,7 @@ pub(super) const USER_AGENTS: &[(&str, u64)] = &[
     ("ShopApp/7.2 (iOS 18.4)", 22),
 ];
 
-/// Browsers that frauds use more often than customers do: old, on servers, without a face.
+/// Browsers that frauds use more often than customers do: old, on servers, or headless.
 pub(super) const FRAUD_AGENTS: &[(usize, u64)] =
     &[(1, 14), (2, 30), (4, 10), (5, 10), (6, 22), (7, 8), (8, 6)];
 
@@ -481,7 +481,7 @@ pub(super) const LAST_NAMES: &[&str] = &[
     "Turner", "Clark",
 ];
 
-/// Where honest people have their mail.
+/// Mail domains of honest people.
 pub(super) const MAIL_DOMAINS: &[(&str, u64)] = &[
     ("example.com", 420),
     ("example.net", 210),
@@ -493,7 +493,7 @@ pub(super) const MAIL_DOMAINS: &[(&str, u64)] = &[
     ("burner.example", 2),
 ];
 
-/// Addresses that live for ten minutes.
+/// Domains of disposable e-mail addresses.
 pub(super) const DISPOSABLE_DOMAINS: &[&str] =
     &["tenminutes.example", "burner.example", "trashbox.example"];
 

@@ -1,4 +1,4 @@
-//! Which files does a simulation become?
+//! Writes a simulation as files.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -22,7 +22,7 @@ pub enum WriteError {
     },
 }
 
-/// Writes the files of a simulation into a folder, which is made if need be.
+/// Writes the files of a simulation into a folder, which is created if it is missing.
 ///
 /// `history.jsonl`, `history-chargebacks.jsonl` and `history-truth.jsonl` are the past;
 /// `orders.jsonl`, `chargebacks.jsonl` and `truth.jsonl` what comes after it.

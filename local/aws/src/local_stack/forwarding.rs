@@ -15,7 +15,7 @@ use crate::clients::{ACCOUNT, REGION};
 use crate::dynamodb::Insert;
 use crate::home::Home;
 
-/// How many decisions may wait to be forwarded; a put waits when there are more.
+/// How many decisions may wait to be forwarded; if there are more, puts wait.
 pub(super) const FORWARD_QUEUE: usize = 1_000;
 /// How many decisions go to `forward` at once, as from a stream.
 const FORWARD_BATCH: usize = 100;
@@ -50,7 +50,7 @@ fn stream_record(sequence: u64, image: &Value) -> Value {
     })
 }
 
-/// Queues every decision that `outcomes.jsonl` lacks.
+/// Queues every decision that is not in `outcomes.jsonl`.
 pub(super) async fn forward_missing(
     home: &Home,
     client: &Client,

@@ -49,12 +49,12 @@ pub enum MachineError {
     /// A table cannot be made or read.
     #[error("{0}")]
     Table(String),
-    /// Decisions are stored and were not told.
+    /// Decisions are stored but were not forwarded.
     #[error(
         "{0} decisions are stored and could not be forwarded to {1}; the next start forwards them"
     )]
     Forward(usize, String),
-    /// Another process works in the folder.
+    /// Another process uses the folder.
     #[error(
         "another process works in {0}; stop it, choose another --home, or ask it with --endpoint-url if it is `fraudstream serve`"
     )]
@@ -64,7 +64,7 @@ pub enum MachineError {
     Folder(#[from] std::io::Error),
 }
 
-/// Everything behind the clients, on one folder.
+/// Everything behind the clients, with its state in one folder.
 pub struct Machine {
     /// The clients; the pipeline sees nothing else.
     pub clients: Clients,
@@ -72,7 +72,7 @@ pub struct Machine {
     pub engine: Arc<Engine>,
     services: Services,
     home: Home,
-    /// Locked as long as the process works here.
+    /// Locked as long as the process uses the folder.
     at_work: File,
     forwarder: JoinHandle<usize>,
 }
@@ -80,15 +80,13 @@ pub struct Machine {
 impl Machine {
     /// Opens or creates everything in `home`.
     ///
-    /// Decisions that an earlier process wrote and did not forward, because it was killed, are
-    /// forwarded now.
-    ///
-    /// What the engine stores is kept until it is deleted.
+    /// Decisions that an earlier process stored but did not forward, because it was killed, are
+    /// forwarded now. The engine keeps what it stores without a limit of time.
     pub async fn open(home: &Home, durability: Durability) -> Result<Self, MachineError> {
         Self::open_keeping(home, durability, None).await
     }
 
-    /// [`Machine::open`] where the engine keeps what it stores for so many days.
+    /// [`Machine::open`], but the engine keeps what it stores for `retention_days` only.
     pub async fn open_keeping(
         home: &Home,
         durability: Durability,
@@ -102,7 +100,7 @@ impl Machine {
         let (sender, receiver) = mpsc::channel(FORWARD_QUEUE);
         let queue = sender.clone();
         let database = DynamoDb::open(&home.database(), durability)?;
-        // The put's own thread waits here when the bus is slow; it holds no lock of the database.
+        // The thread of the put waits here if the bus is slow; it holds no lock of the database.
         let database =
             database.on_insert(DECISIONS, move |insert| drop(queue.blocking_send(insert)));
         let bucket = S3::open(&home.s3())?;
@@ -155,12 +153,12 @@ impl Machine {
         })
     }
 
-    /// What `serve` answers with.
+    /// The services that `serve` puts on a port.
     pub fn services(&self) -> Services {
         self.services.clone()
     }
 
-    /// Writes what is counted, forwards what is decided, and ends.
+    /// Writes the engine's counters, forwards the remaining decisions, and ends.
     pub async fn close(self) -> Result<(), MachineError> {
         self.engine
             .flush()
@@ -174,7 +172,7 @@ impl Machine {
             at_work: _locked,
             forwarder,
         } = self;
-        // The queue ends when the last handle on the database is gone.
+        // The queue ends when the last handle of the database is dropped.
         drop((clients, engine, services));
         match forwarder.await {
             Ok(0) => Ok(std::fs::remove_file(home.at_work())?),

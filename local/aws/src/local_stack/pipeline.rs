@@ -16,18 +16,18 @@ use crate::clients::Clients;
 /// The functions of the pipeline over some clients.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
-    /// Where the functions go.
+    /// The clients that the functions use.
     pub clients: Clients,
     /// The table of decisions.
     pub decisions_table: String,
     /// The bucket of rejected records.
     pub bucket: String,
-    /// How much at once.
+    /// Limits on concurrency and rate.
     pub budget: Budget,
 }
 
 impl Pipeline {
-    /// The functions over the local product.
+    /// The functions over the local stack.
     pub fn local(clients: &Clients) -> Self {
         Self {
             clients: clients.clone(),

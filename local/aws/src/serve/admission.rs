@@ -1,4 +1,4 @@
-//! Requests that a web page of another origin has a browser send, and how they are told from others.
+//! Refuses requests that a web page of another origin makes a browser send.
 
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Request};
@@ -17,8 +17,8 @@ pub(super) fn refusal<B>(request: &Request<B>, is_open: bool) -> Option<&'static
     }
 }
 
-/// A web page can have its own name resolve to 127.0.0.1 and would then be free to read every
-/// answer; its requests carry that name.
+/// Whether the request's host is this machine. A web page can let its own name resolve to 127.0.0.1,
+/// and the browser would let it read every answer; such requests have that name as their host.
 fn names_this_machine<B>(request: &Request<B>) -> bool {
     let header = request.headers().get(HOST);
     let header = header.and_then(|value| value.to_str().ok());
@@ -27,8 +27,8 @@ fn names_this_machine<B>(request: &Request<B>) -> bool {
     authority.is_some_and(|authority: http::uri::Authority| is_loopback_host(authority.host()))
 }
 
-/// Whether a browser says that a page of another origin asks. A page may post a form to any address,
-/// this one included; browsers say so in headers that no page can set and no SDK sends.
+/// Whether a page of another origin sent the request. A page may post a form to any address;
+/// browsers then add headers that no page can set and no SDK sends.
 fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST);
     let host = host.map_or(&b""[..], HeaderValue::as_bytes);

@@ -1,4 +1,4 @@
-//! The address where tests ask for faults, and take them back.
+//! The address where tests ask for faults and clear them.
 
 use axum::extract::{Request, State};
 use http::StatusCode;
@@ -22,7 +22,7 @@ fn once() -> usize {
     1
 }
 
-/// The calls that one request may have fail.
+/// How many calls one request may let fail.
 const MOST_FAULTS: usize = 10_000;
 
 pub(super) async fn ask_for_fault(State(server): Shared, request: Request) -> (StatusCode, String) {

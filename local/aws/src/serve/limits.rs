@@ -1,5 +1,5 @@
-//! What clients may take up of the server: connections, time and memory. A client that is slow,
-//! or that means harm, must not keep the server from the others.
+//! How many connections, how much time and memory clients may use. A slow or malicious client must
+//! not keep the server from others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-/// What one request may send. S3's clients send larger objects in parts.
+/// Bytes that one request may send. S3's clients send larger objects in parts.
 pub const LARGEST: usize = 256 * MIB;
-/// What one request may send before its signature is checked: the largest body that any operation
-/// takes whose signature needs the body, a list of 100,000 elements.
+/// Bytes that one request may send before its signature is checked: the largest body of the JSON
+/// services is a list of 100,000 elements.
 pub const LARGEST_UNVERIFIED: usize = 64 * MIB;
 
 const MIB: usize = 1024 * 1024;
@@ -26,11 +26,11 @@ pub struct Limits {
     pub connections: usize,
     /// Time for the head of a request, counted from the end of the one before.
     pub head: Duration,
-    /// Time in which a client neither sends a byte of its body nor takes one of its response.
+    /// Longest time in which a client neither sends a byte of its body nor takes one of its response.
     pub stall: Duration,
-    /// Bytes a second that a body has to bring on average, once `stall` has passed.
+    /// Bytes a second that have to arrive on average, once `stall` has passed.
     pub rate: u64,
-    /// Bytes of bodies that are in memory at a time although their signature is not checked yet.
+    /// Bytes of bodies that may be in memory at a time while their signature is not checked yet.
     pub unverified: usize,
     /// Time for the requests in progress when the server is told to stop.
     pub finish: Duration,
@@ -49,19 +49,19 @@ impl Default for Limits {
     }
 }
 
-/// Why a body is not read to its end.
+/// Why a body was not read completely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BodyError {
-    /// There is more of it than one request may send.
+    /// It has more bytes than one request may send.
     #[error("A request of this kind may have at most {} MiB.", .0 / MIB)]
     TooLarge(usize),
-    /// It stopped, or comes too slowly.
+    /// It stopped, or arrives too slowly.
     #[error("The body of the request did not come in time.")]
     Slow,
     /// The memory for unverified bodies is used up.
     #[error("Too much is being sent whose signature is not checked yet. Send the request again.")]
     NoRoom,
-    /// The client ended it.
+    /// The client ended it too early.
     #[error("The request is cut short.")]
     CutShort,
 }
@@ -75,7 +75,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader with the memory for unverified bodies still free.
+    /// A reader; all memory for unverified bodies is free.
     pub fn new(limits: &Limits) -> Self {
         Self {
             stall: limits.stall,
@@ -92,8 +92,8 @@ impl Reader {
         self.read_with(body, LARGEST, |_| Ok(())).await
     }
 
-    /// Reads a body whose signature is to be checked with it; the permit belongs to the memory and
-    /// is kept until then.
+    /// Reads a body that the signature is checked with. Keep the permit until then: it stands for the
+    /// memory.
     ///
     /// # Errors
     /// [`BodyError`]; the rest of the body is not read.
@@ -116,7 +116,7 @@ impl Reader {
         Ok((body, taken))
     }
 
-    /// Reads a body of at most `most` bytes; `take` is asked for the memory of each piece.
+    /// Reads a body of at most `most` bytes; `take` reserves the memory of each piece.
     async fn read_with(
         &self,
         mut body: Body,
@@ -135,7 +135,7 @@ impl Reader {
             let Some(frame) = frame.map_err(|_| BodyError::Slow)? else {
                 return Ok(whole.freeze());
             };
-            // What is no data are trailers.
+            // Frames without data are trailers.
             if let Ok(data) = frame.map_err(|_| BodyError::CutShort)?.into_data() {
                 if whole.len() + data.len() > most {
                     return Err(BodyError::TooLarge(most));

@@ -2,7 +2,7 @@
 //! another process.
 //!
 //! The services are told apart by the header `X-Amz-Target`; S3 is the one that has none.
-//! Signatures are checked if there are keys to check them with; without, only this machine may ask.
+//! With keys, signatures are checked; without keys, only requests of this machine are answered.
 
 mod admission;
 mod fault_requests;
@@ -41,17 +41,17 @@ pub const HEALTH: &str = "/_fraudstream/health";
 /// Where tests ask for faults, and take them back.
 pub const FAULTS: &str = "/_fraudstream/faults";
 
-/// What the head of one request may have; also how much of a connection is read ahead.
+/// Bytes that the head of a request may have; also how much of a connection is read ahead.
 const LARGEST_HEAD: usize = 64 * 1024;
 
-/// Who may ask, and what happens on a bad day.
+/// Which requests are answered, which faults tests may ask for, and the limits of clients.
 #[derive(Debug, Default)]
 pub struct Front {
-    /// The keys that sign requests; without them every request of this machine is answered.
+    /// The keys that sign requests; without them, every request of this machine is answered.
     pub keys: Option<Keys>,
     /// Faults that tests ask for at [`FAULTS`]; without them there is no such address.
     pub faults: Option<Faults>,
-    /// What clients may take up.
+    /// How many connections, how much time and memory clients may use.
     pub limits: Limits,
 }
 
@@ -59,7 +59,7 @@ pub struct Front {
 /// listens.
 ///
 /// # Errors
-/// Also an address that others than this machine reach, without keys to know them by.
+/// The address cannot be used, or other machines reach it and there are no keys.
 pub async fn run(
     host: IpAddr,
     port: u16,
@@ -94,7 +94,7 @@ pub async fn serve(
         .header_read_timeout(limits.head)
         .max_buf_size(LARGEST_HEAD);
     let mut listener = listener.tap_io(|stream| {
-        // A small answer waits for nothing; an error says that the client has gone.
+        // Small answers are sent at once. An error means that the client has gone.
         stream.set_nodelay(true).ok();
     });
     let ending = GracefulShutdown::new();

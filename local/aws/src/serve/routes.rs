@@ -33,12 +33,12 @@ pub(super) fn router(services: Services, front: Front) -> Router {
         front,
         reader,
     });
-    // Around every route, so that none can be without it.
+    // Around all routes, so that no route is without it.
     let admission = middleware::from_fn_with_state(Arc::clone(&server), admit);
     router.fallback(answer).layer(admission).with_state(server)
 }
 
-/// Turns away what a web page of another origin has a browser send.
+/// Refuses requests that are not admitted, and gives every response an id.
 async fn admit(State(server): Shared, request: Request, next: Next) -> Response {
     let mut response = match admission::refusal(&request, server.front.keys.is_none()) {
         Some(reason) => s3::refusal(StatusCode::FORBIDDEN, "AccessDenied", reason).map(Body::from),
@@ -55,6 +55,7 @@ async fn answer(State(server): Shared, request: Request) -> Response {
     route(&server, request).await.map(Body::from)
 }
 
+/// Finds the service, checks the signature, reads the body, and calls the service.
 async fn route(server: &Server, request: Request) -> http::Response<Bytes> {
     let Server {
         services,
@@ -91,8 +92,8 @@ async fn route(server: &Server, request: Request) -> http::Response<Bytes> {
     service.call(http::Request::from_parts(head, body)).await
 }
 
-/// The answer to a request whose body was not read, in codes that clients know: they send a slow
-/// one, and one that there was no room for, again.
+/// The answer to a request whose body was not read, with codes that clients know: they retry a slow
+/// body, and one that there was no memory for.
 fn unread(service: &str, error: BodyError) -> http::Response<Bytes> {
     let (status, s3, json) = match error {
         BodyError::TooLarge(_) => (413, "EntityTooLarge", "RequestEntityTooLargeException"),
@@ -108,6 +109,7 @@ fn unread(service: &str, error: BodyError) -> http::Response<Bytes> {
     }
 }
 
+/// The answer to an operation of a service that is not here.
 pub(super) fn unknown_target() -> http::Response<Bytes> {
     let message = "The header X-Amz-Target names no operation that there is here.";
     service::exception(

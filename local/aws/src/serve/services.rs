@@ -2,7 +2,7 @@
 
 use crate::service::Service;
 
-/// What answers on the port.
+/// The services on the port.
 #[derive(Clone, Debug)]
 pub struct Services {
     /// The engine.
@@ -30,7 +30,7 @@ impl Services {
     }
 }
 
-/// Whether a client of a JSON service sent it; S3 has other types at its addresses.
+/// Whether a client of a JSON service sent the request; S3's requests have other media types.
 fn is_json<B>(request: &http::Request<B>) -> bool {
     let media_type = request.headers().get(http::header::CONTENT_TYPE);
     let media_type = media_type.and_then(|value| value.to_str().ok());

@@ -7,7 +7,7 @@ use axum::extract::State;
 use super::limits::Reader;
 use super::{Front, Services};
 
-/// What every request meets.
+/// The state of the server that every request needs.
 pub(super) struct Server {
     pub(super) services: Services,
     pub(super) front: Front,

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::figures::LeftOut;
 
-/// Words in the names of outcomes that let an event pass. All other outcomes are alarms.
+/// Words in names of outcomes that let an event pass. All other outcomes are alarms.
 const PASSING: [&str; 8] = [
     "accept", "accepted", "allow", "allowed", "approve", "approved", "pass", "passed",
 ];
@@ -18,7 +18,7 @@ pub enum RulesError {
     /// The detector file cannot be read.
     #[error(transparent)]
     File(#[from] Box<dyn std::error::Error + Send + Sync>),
-    /// It has no detector, or several.
+    /// The file does not have exactly one detector.
     #[error("{file} has {found} detectors; rules are measured of a file that has one")]
     Detectors {
         /// The detector file.
@@ -26,7 +26,7 @@ pub enum RulesError {
         /// How many it has.
         found: usize,
     },
-    /// All rules are left out.
+    /// No rule can be measured.
     #[error("{file}: no rule can be measured: {why}")]
     NoRule {
         /// The detector file.
@@ -34,7 +34,7 @@ pub enum RulesError {
         /// Why not.
         why: String,
     },
-    /// The events have nothing that a rule looks at.
+    /// The events have no column that a rule uses.
     #[error(
         "{path} has no column of the variables that the rules use: {}. Columns are variables by their names",
         variables.join(", ")
@@ -47,7 +47,7 @@ pub enum RulesError {
     },
 }
 
-/// What a detector file says, as far as its rules are measured by it.
+/// What a detector file defines, as far as its rules need it.
 #[derive(Clone, Debug, Default)]
 pub struct DetectorFile {
     /// The file's name, for messages.
@@ -88,7 +88,7 @@ pub struct FileRule {
     pub outcomes: Vec<String>,
 }
 
-/// The rules of a detector file, ready to run.
+/// The compiled rules of a detector file.
 #[derive(Debug)]
 pub struct Detector {
     pub(super) id: String,
@@ -98,7 +98,7 @@ pub struct Detector {
     pub(super) lists: Lists,
     pub(super) rules: Vec<Measured>,
     pub(super) left_out: Vec<LeftOut>,
-    /// The outcomes that are alarms, as the rules list them.
+    /// The outcomes that are alarms, in the order of the rules.
     pub(super) alarms: Vec<String>,
 }
 
@@ -178,7 +178,7 @@ impl Detector {
     }
 }
 
-/// A rule that can be measured, or why it cannot: what follows its name in a sentence.
+/// Compiles a rule, or returns why it cannot be measured: what follows its name in a sentence.
 fn compile_rule(expression: &str, schema: &Schema, file: &DetectorFile) -> Result<Rule, String> {
     let rule = Rule::new(expression, schema).map_err(|errors| {
         format!(
@@ -199,6 +199,7 @@ fn compile_rule(expression: &str, schema: &Schema, file: &DetectorFile) -> Resul
     Ok(rule)
 }
 
+/// Whether an outcome lets an event pass.
 fn lets_pass(outcome: &str) -> bool {
     let mut words = outcome.split(['_', '-']);
     words.any(|word| PASSING.contains(&word))

@@ -27,26 +27,26 @@ pub struct RulesOnly {
     pub rules: usize,
     /// Rules that were not.
     pub left_out: Vec<LeftOut>,
-    /// Variables of rules that the file lacks, which had their defaults.
+    /// Variables of rules without a column; they had their defaults.
     pub missing_columns: Vec<String>,
-    /// By variable, how many values are not of its type and counted as its default.
+    /// By variable, how many values are not of its type; they counted as its default.
     pub unreadable_values: BTreeMap<String, usize>,
     /// Events of which a rule could not be evaluated, because a value that it needs is missing.
     pub undetermined_events: usize,
-    /// What each outcome does, together with those before it.
+    /// The effect of each outcome together with those before it.
     pub outcomes: Vec<Called>,
 }
 
-/// What calling the events with some outcomes fraud does.
+/// The effect of calling all events with some outcomes fraud.
 #[derive(Clone, Debug, Serialize)]
 pub struct Called {
     /// The outcomes.
     pub outcomes: Vec<String>,
-    /// How many events have one of them.
+    /// How many events have one of the outcomes.
     pub events: usize,
-    /// The share of legitimate events among their kind.
+    /// The share of legitimate events that are called fraud.
     pub fpr: f64,
-    /// The share of fraud.
+    /// The share of fraud that is found.
     pub recall: f64,
     /// The share of fraud among the events.
     pub precision: f64,
@@ -78,7 +78,7 @@ impl RulesOnly {
         grid(&header, self.outcomes.iter().map(row))
     }
 
-    /// What has to be known to read the figures.
+    /// Sentences that a reader of the figures needs to know.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if !self.missing_columns.is_empty() {

@@ -1,4 +1,4 @@
-//! The rules of a detector over the events of a file.
+//! Evaluates the rules of a detector on the events of a file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,21 +11,21 @@ use super::figures::{Called, RulesOnly};
 use crate::measures::Scored;
 use crate::table::Event;
 
-/// A detector over the columns of a file.
+/// A detector, applied to the columns of a file.
 #[derive(Debug)]
 pub struct OverColumns<'a> {
     detector: &'a Detector,
-    /// Of each variable, by slot.
+    /// The column of each variable, by its slot.
     columns: Vec<Option<usize>>,
     missing: Vec<String>,
     unreadable: BTreeMap<String, usize>,
     undetermined: usize,
-    /// When now is for an event without a time.
+    /// The current time for events without a time, in milliseconds since 1970.
     now_ms: i64,
 }
 
 impl Detector {
-    /// The detector over a file with these headers.
+    /// Applies the detector to a file with these headers.
     ///
     /// # Errors
     /// [`RulesError::NoColumn`].
@@ -85,7 +85,7 @@ impl OverColumns<'_> {
                 None => *self.unreadable.entry(name.to_owned()).or_default() += 1,
             }
         }
-        // A rule that asks what time it is asks when the event happened.
+        // The current time in a rule is the time of the event.
         let now = event.row.event_time;
         let now = now.map_or(self.now_ms, |seconds| seconds.saturating_mul(1000));
         let mut worst: Option<usize> = None;
@@ -106,7 +106,7 @@ impl OverColumns<'_> {
         worst
     }
 
-    /// The figures of the rules over all events, each with what [`OverColumns::alarm`] said.
+    /// The figures of the rules on all events. Each event has the result of [`OverColumns::alarm`].
     pub fn measures(self, scored: &[Scored]) -> RulesOnly {
         let detector = self.detector;
         let by_model = Ranking::new(scored.iter().map(|event| (event.log_odds, event.fraud)));
@@ -136,7 +136,7 @@ impl OverColumns<'_> {
     }
 }
 
-/// A value of a file: as the service reads it, and times as files write them.
+/// Reads a value as the service does; times also as files write them.
 fn parse_value(ty: Type, text: &str) -> Option<Value> {
     let as_sent = Value::parse(ty, text).ok();
     as_sent.or_else(|| match ty {

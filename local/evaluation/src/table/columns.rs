@@ -1,4 +1,4 @@
-//! Which column of a file is what: by what was given, by names, and by values.
+//! Finds which column of a file is what: by options, by names, and by values.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -81,21 +81,21 @@ pub struct Said {
 /// Which column of a file is what.
 #[derive(Clone, Debug)]
 pub struct Columns {
-    /// The label.
+    /// The column of the label.
     pub label: String,
-    /// Labels that are legitimate.
+    /// Values of the label that are legitimate.
     legit: Vec<String>,
-    /// When it happened.
+    /// The column of the event's time.
     pub event_time: Option<String>,
-    /// When the label was given.
+    /// The column of the label's time.
     pub label_time: Option<String>,
-    /// Whose event it is.
+    /// The column of the entity.
     pub entity: Option<String>,
-    /// What the model may use, and why it is taken for that.
+    /// The columns that the model may use, their types, and the reasons for them.
     pub inferred: Vec<Inferred>,
-    /// The same for the model.
+    /// The same as variables of the model.
     pub variables: Vec<Variable>,
-    /// What of the entities' events makes their history, where there are entities and times.
+    /// Which variables make up the history of entities, if there are entities and times.
     pub watched: Option<Watched>,
     day_first: bool,
     /// Names of columns whose numbers are written `1.234,5`.
@@ -171,7 +171,7 @@ impl Columns {
         }
     }
 
-    /// Seconds since 1970, or since whenever a file of plain numbers counts from.
+    /// Seconds since 1970. In a file of plain numbers they may count from another time.
     pub(super) fn time(&self, text: Option<&str>) -> Option<i64> {
         let text = text?;
         model::date(text, self.day_first).or_else(|| {

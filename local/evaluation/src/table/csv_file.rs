@@ -15,7 +15,7 @@ const SAMPLE: usize = 5_000;
 
 /// Bytes that are read to find out how a file is written.
 const HEAD: u64 = 64 * 1024;
-/// What may stand between cells.
+/// Possible separators between cells.
 const SEPARATORS: [u8; 4] = *b",;\t|";
 /// The first bytes of files that are no text, and what to do about it.
 const NO_TEXT: [(&[u8], &str); 7] = [
@@ -59,7 +59,7 @@ pub(super) fn open_csv(path: &Path) -> Result<CsvReader, TableError> {
         .from_reader(file))
 }
 
-/// Which separator is most often in the first line; of equals the first, so a comma where there is none.
+/// The separator that is most frequent in the first line; the comma if there is none.
 fn find_separator(head: &[u8]) -> u8 {
     let mut counts = [0_usize; SEPARATORS.len()];
     let mut quoted = false;
@@ -80,7 +80,7 @@ fn find_separator(head: &[u8]) -> u8 {
     SEPARATORS[place.unwrap_or_default()]
 }
 
-/// A cell as text: UTF-8, or Latin-1 where it is not that.
+/// A cell as text: UTF-8, or else Latin-1.
 pub(super) fn decode_cell(cell: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(cell) {
         Ok(text) => text.into(),
@@ -109,7 +109,7 @@ pub(super) fn read_headers(path: &Path, reader: &mut CsvReader) -> Result<Vec<St
     Ok(headers.iter().map(name).collect())
 }
 
-/// An empty cell holds nothing, and so do `NaN` and `null`.
+/// The value of a cell; `None` for an empty one, `NaN` and `null`.
 pub(super) fn present(text: Option<&str>) -> Option<&str> {
     text.and_then(model::present)
 }

@@ -2,7 +2,7 @@
 
 use super::csv_file::Cells;
 
-/// Finds the columns of such numbers and writes them with a point in the sample.
+/// Finds the columns of such numbers, and rewrites their cells in the sample with a decimal point.
 pub(super) fn replace_decimal_commas(headers: &[String], sample: &mut [Cells]) -> Vec<String> {
     let mut found = Vec::new();
     for (column, header) in headers.iter().enumerate() {
@@ -20,8 +20,8 @@ pub(super) fn replace_decimal_commas(headers: &[String], sample: &mut [Cells]) -
     found
 }
 
-/// Whether nearly all are numbers with the comma before the decimals, as in `1.234,5`, and some for certain: `1,234`
-/// may have thousands.
+/// Whether nearly all values are numbers with a comma before the decimals, as in `1.234,5`, and at least one is so
+/// without doubt: in `1,234` the comma may separate thousands.
 pub(super) fn has_decimal_commas<'a>(values: impl Iterator<Item = &'a str>) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_whole = |text: &str| {
@@ -44,7 +44,7 @@ pub(super) fn has_decimal_commas<'a>(values: impl Iterator<Item = &'a str>) -> b
     certain && fitting * 100 >= many * 98
 }
 
-/// `1.234,5` as `1234.5`.
+/// Rewrites `1.234,5` as `1234.5`.
 pub(super) fn with_point(number: &str) -> String {
     number.replace('.', "").replace(',', ".")
 }

@@ -4,16 +4,16 @@ use thiserror::Error;
 
 use crate::files::FileError;
 
-/// A file that cannot be evaluated on.
+/// A file that cannot be used for an evaluation.
 #[derive(Debug, Error)]
 pub enum TableError {
     /// The file cannot be opened.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Standard input, which can be read once.
+    /// Standard input, which can be read only once.
     #[error("`-`: a file is read several times; give its name, not standard input")]
     StandardInput,
-    /// It is no text.
+    /// The file is no text.
     #[error("{path}: the file is {what}")]
     NoText {
         /// The file.
@@ -21,7 +21,7 @@ pub enum TableError {
         /// What it is, and what to do about it.
         what: &'static str,
     },
-    /// It is no CSV.
+    /// The file is no CSV.
     #[error("{path}: {source}")]
     Csv {
         /// The file.

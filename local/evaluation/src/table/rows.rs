@@ -14,13 +14,13 @@ use super::error::TableError;
 /// Where a larger share of the rows does not have the header's columns, the file is refused.
 const MOST_BROKEN: f64 = 0.01;
 
-/// A row as it was read.
+/// A row of the file.
 pub struct Event<'a> {
     /// Its place in the file, from 1.
     pub number: usize,
     /// Its `EVENT_ID`, if there is one.
     pub id: Option<&'a str>,
-    /// As the model takes it.
+    /// The row as the model takes it.
     pub row: Row<'a>,
     cells: &'a [Cow<'a, str>],
 }
