@@ -24,7 +24,7 @@ pub mod subject;
 pub mod train;
 
 // What has become a crate of its own, under its former path.
-pub(crate) use evaluation::grid;
+pub(crate) use evaluation::text_table as grid;
 pub(crate) use local_aws::{clients, dynamodb, home, local_stack as machine, serve, signature};
 pub(crate) use simulator as simulate;
 

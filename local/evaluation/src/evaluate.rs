@@ -106,7 +106,7 @@ impl Evaluate {
             Labels::Final
         });
         let start = Instant::now();
-        let (model, training) = self.train(&dataset, labels)?;
+        let (model, training) = self.train_model(&dataset, labels)?;
         let training_seconds = start.elapsed().as_secs_f64();
         let histories = Histories::of(&dataset);
         drop(dataset);
@@ -297,7 +297,11 @@ impl Evaluate {
         Ok(before.collect())
     }
 
-    fn train(&self, dataset: &Dataset, labels: Labels) -> Result<(Model, Report), EvaluateError> {
+    fn train_model(
+        &self,
+        dataset: &Dataset,
+        labels: Labels,
+    ) -> Result<(Model, Report), EvaluateError> {
         let options = Options {
             labels_are: match labels {
                 Labels::Final => LabelsAre::Final,

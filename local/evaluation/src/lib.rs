@@ -8,7 +8,6 @@ mod error;
 mod evaluate;
 mod files;
 mod format;
-pub mod grid;
 mod measures;
 mod output;
 mod page;
@@ -17,6 +16,7 @@ mod result;
 mod rules_only;
 mod split;
 mod table;
+pub mod text_table;
 
 pub use error::EvaluateError;
 pub use evaluate::{Evaluate, Labels};

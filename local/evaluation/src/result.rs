@@ -7,9 +7,9 @@ use model::{Inferred, Report};
 use serde::Serialize;
 
 use crate::format::{format_figure, megabytes, percent};
-use crate::grid::grid;
 use crate::measures::{Measures, Part, Threshold};
 use crate::rules_only::RulesOnly;
+use crate::text_table::grid;
 
 /// The result of an evaluation.
 #[derive(Debug, Serialize)]

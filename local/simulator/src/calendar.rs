@@ -4,8 +4,8 @@ use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil::Date};
 
-use super::chance::Chance;
 use super::order::{DAY, HOUR, Seconds};
+use super::random::Chance;
 
 /// 2026-07-01T00:00:00Z: every order is older than this.
 pub(super) const END: Seconds = 1_782_864_000;

@@ -2,8 +2,8 @@
 
 use serde::{Serialize, Serializer};
 
-use super::chance::{Chance, Curve};
 use super::order::{DAY, HOUR, Money, Seconds, time_text};
+use super::random::{Chance, Curve};
 use super::truth::Draft;
 
 /// One message about an order, as a payment processor sends it.
@@ -16,7 +16,7 @@ pub struct Chargeback {
     /// The card scheme's code, or the shop's word for a refund.
     pub reason_code: &'static str,
     /// When it was reported.
-    #[serde(rename = "label_timestamp", serialize_with = "said")]
+    #[serde(rename = "label_timestamp", serialize_with = "serialize_report_time")]
     pub at: Said,
     /// All of the order's total or a part of it.
     pub amount: Money,
@@ -35,7 +35,7 @@ pub struct Said {
     pub day_only: bool,
 }
 
-fn said<S: Serializer>(at: &Said, serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_report_time<S: Serializer>(at: &Said, serializer: S) -> Result<S::Ok, S::Error> {
     let text = time_text(at.second);
     serializer.serialize_str(match text.get(..10) {
         Some(day) if at.day_only => day,

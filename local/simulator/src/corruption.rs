@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::chance::Chance;
 use super::order::{MINUTE, Order, time_text};
+use super::random::Chance;
 use super::truth::Draft;
 use super::world;
 

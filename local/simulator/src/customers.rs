@@ -1,8 +1,8 @@
 //! The people who order, and their habits.
 
 use super::calendar::Rhythm;
-use super::chance::Chance;
 use super::order::{Card, DAY, HOUR, MINUTE, Place, Seconds};
+use super::random::Chance;
 use super::world::{self, COUNTRIES, DISPOSABLE_DOMAINS, FIRST_NAMES, LAST_NAMES, SHELVES, World};
 
 /// Somebody who orders, honest or not.

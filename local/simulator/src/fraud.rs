@@ -4,10 +4,10 @@
 //! single member of an order shows that it is a fraud.
 
 use super::calendar::{self, Calendar, Rhythm};
-use super::chance::Chance;
 use super::customers::{self, Kind, Person, Register};
 use super::honest::{self, Crowd};
 use super::order::{DAY, HOUR, MINUTE, Order, Place, Seconds};
+use super::random::Chance;
 use super::truth::{Draft, Pattern};
 use super::world::{
     self, BEAUTY, COUNTRIES, DIGITAL, DISPOSABLE_DOMAINS, ELECTRONICS, FASHION, SPORTS,

@@ -1,11 +1,11 @@
 //! The orders of honest people, also those that look unusual.
 
 use super::calendar;
-use super::chance::{Chance, Curve};
 use super::customers::{self, Kind, Person, Register};
 use super::order::{
     Client, Customer, DAY, HOUR, Item, MINUTE, Money, Order, Payment, Place, Seconds,
 };
+use super::random::{Chance, Curve};
 use super::truth::{Draft, Pattern};
 use super::world::{self, COUNTRIES, GIFT_CARDS, World};
 

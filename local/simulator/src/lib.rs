@@ -9,31 +9,31 @@
 //! cookie) and `customer.address_changed_at`; an edited order has `revision`.
 
 mod calendar;
-mod chance;
 mod chargebacks;
 mod corruption;
 mod customers;
+mod files;
 mod fraud;
 mod honest;
 mod order;
+mod random;
 #[cfg(test)]
 mod tests;
 mod truth;
 mod world;
-mod write;
 
 pub use chargebacks::{Chargeback, Said};
+pub use files::{WriteError, write};
 pub use order::Money;
 pub use truth::{Pattern, Truth};
-pub use write::{WriteError, write};
 
 use calendar::Calendar;
-use chance::Chance;
 use corruption::Plan;
 use customers::Register;
 use fraud::Scene;
 use honest::Crowd;
 use order::Seconds;
+use random::Chance;
 use truth::Draft;
 use world::World;
 

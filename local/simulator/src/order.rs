@@ -46,7 +46,7 @@ pub(super) struct Order {
     /// Absent in the first revision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) revision: Option<u32>,
-    #[serde(rename = "created_at", serialize_with = "time")]
+    #[serde(rename = "created_at", serialize_with = "serialize_time")]
     pub(super) at: Seconds,
     pub(super) customer: Customer,
     pub(super) client: Client,
@@ -68,14 +68,14 @@ pub(super) struct Customer {
     #[serde(
         rename = "signed_up_at",
         skip_serializing_if = "Option::is_none",
-        serialize_with = "time_if_any"
+        serialize_with = "serialize_optional_time"
     )]
     pub(super) signed_up: Option<Seconds>,
     /// When the account's delivery address was last edited; absent if never.
     #[serde(
         rename = "address_changed_at",
         skip_serializing_if = "Option::is_none",
-        serialize_with = "time_if_any"
+        serialize_with = "serialize_optional_time"
     )]
     pub(super) address_changed: Option<Seconds>,
 }
@@ -155,7 +155,7 @@ pub(super) fn time_text(at: Seconds) -> String {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference to the field as it is"
 )]
-fn time<S: Serializer>(at: &Seconds, serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_time<S: Serializer>(at: &Seconds, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&time_text(*at))
 }
 
@@ -163,9 +163,12 @@ fn time<S: Serializer>(at: &Seconds, serializer: S) -> Result<S::Ok, S::Error> {
     clippy::ref_option,
     reason = "serde passes a reference to the field as it is"
 )]
-fn time_if_any<S: Serializer>(at: &Option<Seconds>, serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_optional_time<S: Serializer>(
+    at: &Option<Seconds>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match at {
-        Some(at) => time(at, serializer),
+        Some(at) => serialize_time(at, serializer),
         None => serializer.serialize_none(),
     }
 }

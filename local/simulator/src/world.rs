@@ -3,8 +3,8 @@
 //! Networks, phone numbers and mail domains come from the ranges reserved for documentation,
 //! benchmarks and fiction, so no record can point at anyone.
 
-use super::chance::{Chance, Curve};
 use super::order::{Card, Item, Money, Place};
+use super::random::{Chance, Curve};
 
 /// A country the shop delivers to.
 pub(super) struct Country {

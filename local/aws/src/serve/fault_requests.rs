@@ -14,11 +14,11 @@ use crate::fault::Fault;
 struct WantedFault {
     operation: String,
     error: String,
-    #[serde(default = "once")]
+    #[serde(default = "default_times")]
     times: usize,
 }
 
-fn once() -> usize {
+fn default_times() -> usize {
     1
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::format::percent;
-use crate::grid::grid;
+use crate::text_table::grid;
 
 /// A rule that was not measured.
 #[derive(Clone, Debug, Serialize)]

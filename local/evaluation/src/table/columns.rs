@@ -163,7 +163,7 @@ impl Columns {
     }
 
     /// What a value of the label means.
-    pub(super) fn label(&self, text: Option<&str>) -> Label {
+    pub(super) fn read_label(&self, text: Option<&str>) -> Label {
         match text {
             None => Label::Unlabelled,
             Some(text) if self.legit.iter().any(|legit| is_same_label(legit, text)) => Label::Legit,

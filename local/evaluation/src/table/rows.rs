@@ -119,7 +119,7 @@ impl Table<'_> {
                 event_time,
                 entity: places.entity.and_then(cell),
                 seen,
-                label: columns.label(cell(places.label)),
+                label: columns.read_label(cell(places.label)),
                 label_time: places
                     .label_time
                     .and_then(|place| columns.time(cell(place))),
