@@ -141,16 +141,28 @@ impl Evaluate {
             model_bytes: bytes.len(),
             files: Vec::new(),
         };
+        evaluation.files = self.write_files(&evaluation, &scored, &model, &bytes)?;
+        Ok(evaluation)
+    }
+
+    /// Writes the files that are asked for; returns the names of the page and its pictures.
+    fn write_files(
+        &self,
+        evaluation: &Evaluation,
+        scored: &[Scored],
+        model: &Model,
+        bytes: &[u8],
+    ) -> Result<Vec<String>, EvaluateError> {
         if let Some(path) = &self.model {
-            std::fs::write(path, &bytes).map_err(name_file_in(path))?;
+            std::fs::write(path, bytes).map_err(name_file_in(path))?;
         }
         if let Some(path) = &self.scores {
-            write_scores(path, &scored)?;
+            write_scores(path, scored)?;
         }
-        if let Some(folder) = &self.report {
-            evaluation.files = write_report(folder, &evaluation, &scored, &model)?;
+        match &self.report {
+            Some(folder) => write_report(folder, evaluation, scored, model),
+            None => Ok(Vec::new()),
         }
-        Ok(evaluation)
     }
 
     /// Reads the events that train.

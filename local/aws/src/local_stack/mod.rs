@@ -118,11 +118,7 @@ impl Machine {
             .await
             .map_err(|error| MachineError::Table(error.to_string()))?;
         create_decisions(&table_client, DECISIONS).await?;
-        let answering = Arc::clone(&engine);
-        let frauddetector = Service::new(move |request| {
-            let engine = Arc::clone(&answering);
-            async move { engine.handle(request).await }
-        });
+        let frauddetector = engine_service(Arc::clone(&engine));
         let clients = Clients::in_process(Connectors {
             frauddetector: frauddetector.http_client(),
             dynamodb: dynamodb.http_client(),
@@ -183,6 +179,14 @@ impl Machine {
             )),
         }
     }
+}
+
+/// The engine as the service that answers the Fraud Detector client.
+fn engine_service(engine: Arc<Engine>) -> Service {
+    Service::new(move |request| {
+        let engine = Arc::clone(&engine);
+        async move { engine.handle(request).await }
+    })
 }
 
 fn engine_options(retention_days: Option<u32>) -> Options {
