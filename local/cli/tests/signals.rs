@@ -28,7 +28,7 @@ const SENTENCE: &str = "not at a safe point";
 fn command(home: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fraudstream"));
     command
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
         .env_clear()
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
@@ -122,7 +122,7 @@ fn told(home: &Path) -> (BTreeSet<String>, usize) {
 
 /// The first lines of the sample orders.
 fn orders(folder: &Path, count: usize) -> (PathBuf, String) {
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events/orders.jsonl");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/orders.jsonl");
     let sample = fs::read_to_string(sample).unwrap();
     let lines: String = sample.split_inclusive('\n').take(count).collect();
     let path = folder.join("orders.jsonl");

@@ -15,7 +15,7 @@ use crate::dynamodb::DynamoDb;
 use local_aws::service::{Service, operation};
 
 const SMALL: &str = include_str!("small.yaml");
-const SAMPLE: &str = include_str!("../../../../config/detector.yaml");
+const SAMPLE: &str = include_str!("../../../../../config/detector.yaml");
 
 async fn engine() -> Arc<Engine> {
     let dynamodb = clients::dynamodb(DynamoDb::in_memory().unwrap().service().http_client());
