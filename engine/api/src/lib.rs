@@ -63,7 +63,7 @@ mod training;
 mod wire;
 
 pub use announce::PREDICTION_DETAIL_TYPE;
-pub use connector::http_client;
+pub use connector::{http_client, in_process_http_client, read_request};
 pub use engine::Engine;
 pub use error::{Code, Error, Result};
 pub use forget::{FoundEvent, Subject};
