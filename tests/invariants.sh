@@ -31,9 +31,13 @@ if [ -d engine/model ]; then
     not_linked model shared engine rules tokio 'aws-.*'
     not_linked rules model
 fi
+# What stands behind AWS's clients knows no command; the simulated shop and the measuring of models know no AWS.
+not_linked local_aws fraudstream simulator evaluation clap
+not_linked simulator fraudstream local_aws evaluation shared engine tokio 'aws-.*'
+not_linked evaluation fraudstream local_aws simulator shared engine tokio 'aws-.*'
 # What only a laptop needs makes a function larger and slower to start.
 for function in predict ingest label forward; do
-    not_linked "$function" fraudstream 's3s.*' dynoxide-rs axum clap indicatif 'aws-lc-.*'
+    not_linked "$function" fraudstream local_aws 's3s.*' dynoxide-rs axum clap indicatif 'aws-lc-.*'
 done
 
 trees=$(for function in predict ingest label forward; do

@@ -15,9 +15,9 @@ use aws_sdk_frauddetector::types::{
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
 use engine::{Engine, Options};
-use fraudstream::clients;
-use fraudstream::connector::Service;
-use fraudstream::dynamodb::DynamoDb;
+use local_aws::clients;
+use local_aws::dynamodb::DynamoDb;
+use local_aws::service::Service;
 
 struct World {
     fraud: aws_sdk_frauddetector::Client,

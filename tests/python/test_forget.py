@@ -135,7 +135,7 @@ def test_a_person_sees_what_is_kept(shop):
 
 def test_nobody_in_particular_is_not_forgotten(shop):
     done = shop("forget", "--entity", "unknown", check=False)
-    assert done.returncode != 0 and "everybody whose id is not known" in done.stderr
+    assert done.returncode != 0 and "all whose id is not known" in done.stderr
 
 
 def test_replay_and_imports_refuse_what_was_forgotten(shop, fraudstream, logs, tmp_path):

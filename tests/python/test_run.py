@@ -77,7 +77,7 @@ def test_an_interrupted_run_says_so_and_goes_on(home):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0 and "run the same command again to go on" in output
+    assert process.returncode == 0 and "run the same command again to continue" in output
     home("run", "predict", "events/orders.jsonl")
     assert len(decided(home.folder)) == len(set(decided(home.folder)))
 
@@ -118,7 +118,7 @@ def test_a_disk_that_is_full_ends_in_a_sentence_and_the_next_run_goes_on(home):
 
     done = home("run", "predict", "events/orders.jsonl", check=False, preexec_fn=full)
     assert done.returncode != 0 and "panicked" not in done.stderr, done.stderr
-    assert "run the same command again to go on" in done.stderr, done.stderr
+    assert "run the same command again to continue" in done.stderr, done.stderr
     home("run", "predict", "events/orders.jsonl")
     assert len(set(decided(home.folder))) > 1900
 

@@ -1,5 +1,8 @@
-//! The engine as an AWS SDK client's HTTP client: the same bytes, without a port.
+//! A function from request to response as an AWS SDK client's HTTP client: the same bytes, without a port.
 
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::http::{
@@ -11,6 +14,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use http::{Request, Response};
 use http_body_util::BodyExt;
 
 use crate::engine::Engine;
@@ -24,47 +28,79 @@ use crate::engine::Engine;
 /// # }
 /// ```
 pub fn http_client(engine: Arc<Engine>) -> SharedHttpClient {
-    SharedHttpClient::new(InProcess { engine })
+    in_process_http_client(move |request| {
+        let engine = Arc::clone(&engine);
+        async move { engine.handle(request).await }
+    })
 }
 
-#[derive(Clone, Debug)]
-struct InProcess {
-    engine: Arc<Engine>,
+/// An HTTP client that answers every request with `answer`, whatever its address. It opens no
+/// connection and needs no port.
+///
+/// `answer` cannot fail: what goes wrong inside it is a response with AWS's error shape.
+pub fn in_process_http_client<F, A>(answer: F) -> SharedHttpClient
+where
+    F: Fn(Request<Bytes>) -> A + Send + Sync + 'static,
+    A: Future<Output = Response<Bytes>> + Send + 'static,
+{
+    let answer: Arc<AnswerRequest> = Arc::new(move |request| Box::pin(answer(request)));
+    let connector = SharedHttpConnector::new(InProcessConnector(answer));
+    SharedHttpClient::new(InProcessClient(connector))
 }
 
-impl HttpClient for InProcess {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
-impl HttpConnector for InProcess {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let engine = Arc::clone(&self.engine);
-        HttpConnectorFuture::new(async move {
-            let request = read(request).await?;
-            let response = engine.handle(request).await.map(SdkBody::from);
-            HttpResponse::try_from(response).map_err(|error| ConnectorError::user(error.into()))
-        })
-    }
-}
-
-async fn read(request: HttpRequest) -> Result<http::Request<Bytes>, ConnectorError> {
+/// The request of an SDK client with its whole body in memory.
+///
+/// # Errors
+/// The body cannot be read.
+pub async fn read_request(request: HttpRequest) -> Result<Request<Bytes>, ConnectorError> {
     let request = request
         .try_into_http1x()
         .map_err(|error| ConnectorError::user(error.into()))?;
     let (parts, body) = request.into_parts();
     let bytes = match body.bytes() {
         Some(bytes) => Bytes::copy_from_slice(bytes),
+        // Not in memory yet, such as a file on its way to S3.
         None => body
             .collect()
             .await
             .map_err(ConnectorError::user)?
             .to_bytes(),
     };
-    Ok(http::Request::from_parts(parts, bytes))
+    Ok(Request::from_parts(parts, bytes))
+}
+
+type PendingResponse = Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
+type AnswerRequest = dyn Fn(Request<Bytes>) -> PendingResponse + Send + Sync;
+
+/// Gives the same connector to every operation: there are no time-outs in which they could differ.
+#[derive(Debug)]
+struct InProcessClient(SharedHttpConnector);
+
+impl HttpClient for InProcessClient {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        self.0.clone()
+    }
+}
+
+struct InProcessConnector(Arc<AnswerRequest>);
+
+impl fmt::Debug for InProcessConnector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("InProcessConnector")
+    }
+}
+
+impl HttpConnector for InProcessConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let answer = Arc::clone(&self.0);
+        HttpConnectorFuture::new(async move {
+            let request = read_request(request).await?;
+            let response = answer(request).await.map(SdkBody::from);
+            HttpResponse::try_from(response).map_err(|error| ConnectorError::user(error.into()))
+        })
+    }
 }

@@ -36,7 +36,7 @@ mod services;
 mod work;
 
 pub use engine::Engine;
-pub use in_process::http_client;
+pub use in_process::{http_client, in_process_http_client, read_request};
 pub use operations::lists::ListEntry;
 pub use operations::model_import::ImportedVersion;
 pub use predict::{ExplainedPrediction, ExplainedScore, ExplainedVariable};

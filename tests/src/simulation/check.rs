@@ -8,7 +8,7 @@ use aws_sdk_frauddetector::types::IngestedEventStatistics;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use fraudstream::machine::DECISIONS;
+use local_aws::local_stack::DECISIONS;
 use serde_json::Value;
 use shared::decisions::{Decision, parse};
 use shared::mapping::Mapping;

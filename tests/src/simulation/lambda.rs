@@ -8,13 +8,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use engine::{Engine, Options};
-use fraudstream::clients;
-use fraudstream::connector::Service;
-use fraudstream::machine::{self, DECISIONS};
 use futures::StreamExt as _;
 use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
 use http::Request;
+use local_aws::clients;
+use local_aws::local_stack::{self, DECISIONS};
+use local_aws::service::Service;
 use serde_json::{Value, json};
 
 use super::check::{self, EndOfDay};
@@ -238,7 +238,9 @@ impl Lambda {
         options.clock = Arc::new(move || clock.timestamp(clock.now(), 0));
         let amazon = Arc::new(Engine::new(options, tables.clone()));
         amazon.create_tables().await.unwrap();
-        machine::create_decisions(&tables, DECISIONS).await.unwrap();
+        local_stack::create_decisions(&tables, DECISIONS)
+            .await
+            .unwrap();
         let operator = clients::frauddetector(engine::http_client(Arc::clone(&amazon)));
         define(&operator).await;
         let last = day.records.last().map_or(0, |record| record.at);

@@ -381,7 +381,7 @@ impl Network {
     }
 
     async fn answer(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let request = fraudstream::connector::whole(request).await?;
+        let request = engine::read_request(request).await?;
         let call = Call::new(&request);
         let world = Arc::clone(&self.world);
         world.count(|counts| counts.calls += 1);

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use fraudstream::dynamodb::DynamoDb;
-use fraudstream::machine::DECISIONS;
 use http::{Request, Response, StatusCode};
+use local_aws::dynamodb::DynamoDb;
+use local_aws::local_stack::DECISIONS;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -58,7 +58,7 @@ impl Store {
     ///
     /// # Errors
     /// The embedded database's.
-    pub fn new(clock: Clock) -> Result<Arc<Self>, fraudstream::dynamodb::OpenError> {
+    pub fn new(clock: Clock) -> Result<Arc<Self>, local_aws::dynamodb::OpenError> {
         Ok(Arc::new(Self {
             clock,
             leader: DynamoDb::in_memory()?,

@@ -3,9 +3,9 @@
 use aws_sdk_frauddetector::types::RuleExecutionMode::FirstMatched;
 use bytes::Bytes;
 use engine::{Engine, Options};
-use fraudstream::clients;
-use fraudstream::connector::Service;
-use fraudstream::dynamodb::DynamoDb;
+use local_aws::clients;
+use local_aws::dynamodb::DynamoDb;
+use local_aws::service::Service;
 use std::sync::Arc;
 
 use crate::world::{World, refusal};

@@ -11,9 +11,9 @@ use aws_sdk_frauddetector::types::{
     ModelSource, Rule,
 };
 use bytes::Bytes;
-use fraudstream::clients;
-use fraudstream::connector::Service;
-use fraudstream::serve::{self, Services};
+use local_aws::clients;
+use local_aws::serve::{self, Services};
+use local_aws::service::Service;
 use serde_json::json;
 
 use crate::world::{EVENT_TIME, World, json, matches, refusal};

@@ -8,8 +8,8 @@ use aws_sdk_frauddetector::types::RuleExecutionMode::FirstMatched;
 use aws_sdk_frauddetector::types::{EventPredictionSummary, FilterCondition, PredictionTimeRange};
 
 use engine::Engine;
-use fraudstream::clients;
-use fraudstream::fault::{Fault, Faults};
+use local_aws::clients;
+use local_aws::fault::{Fault, Faults};
 
 use crate::world::{EVENT_TIME, World, customer, refusal};
 

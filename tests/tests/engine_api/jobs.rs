@@ -10,9 +10,9 @@ use aws_sdk_frauddetector::types::AsyncJobStatus::{self, Canceled, Complete, Fai
 use aws_sdk_frauddetector::types::RuleExecutionMode::FirstMatched;
 use aws_sdk_frauddetector::types::{BatchImport, BatchPrediction, EventIngestion, Tag};
 use engine::{Ended, Jobs};
-use fraudstream::clients;
-use fraudstream::fault::{Fault, Faults};
-use fraudstream::s3::S3;
+use local_aws::clients;
+use local_aws::fault::{Fault, Faults};
+use local_aws::s3::S3;
 use tempfile::TempDir;
 
 use crate::world::{World, refusal};

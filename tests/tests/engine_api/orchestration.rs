@@ -5,9 +5,9 @@ use std::sync::Arc;
 use aws_sdk_frauddetector::types::RuleExecutionMode::FirstMatched;
 use aws_sdk_frauddetector::types::{DataType, EventOrchestration};
 use engine::Engine;
-use fraudstream::bus::Bus;
-use fraudstream::clients;
-use fraudstream::fault::{Fault, Faults};
+use local_aws::clients;
+use local_aws::event_bus::Bus;
+use local_aws::fault::{Fault, Faults};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -3,7 +3,7 @@
 use aws_sdk_frauddetector::Client;
 use aws_sdk_frauddetector::types::RuleExecutionMode::FirstMatched;
 use aws_sdk_frauddetector::types::{DetectorVersionStatus, Language, Rule};
-use fraudstream::fault::{Fault, Faults};
+use local_aws::fault::{Fault, Faults};
 use std::collections::BTreeSet;
 use std::time::Duration;
 

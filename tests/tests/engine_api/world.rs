@@ -15,7 +15,7 @@ use aws_sdk_frauddetector::types::{
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use engine::{Engine, Options};
-use fraudstream::{clients, dynamodb::DynamoDb, fault::Faults, s3::S3};
+use local_aws::{clients, dynamodb::DynamoDb, fault::Faults, s3::S3};
 use serde_json::Value;
 use tempfile::TempDir;
 

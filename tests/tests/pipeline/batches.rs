@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fraudstream::fault::Fault;
+use local_aws::fault::Fault;
 use serde_json::{Value, json};
 
 use crate::world::{World, now, order, orders, sqs};

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use fraudstream::clients;
-use fraudstream::connector::Service;
+use local_aws::clients;
+use local_aws::service::Service;
 use predict::Answer;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! From the decisions' stream to the bus.
 
-use fraudstream::fault::Fault;
 use http::StatusCode;
+use local_aws::fault::Fault;
 use serde_json::{Value, json};
 
 use crate::world::{World, now, order, orders};

@@ -1,7 +1,7 @@
 //! Aggregates of the Kinesis Producer Library: many orders under one sequence number, which Lambda
 //! delivers again together.
 
-use fraudstream::fault::Fault;
+use local_aws::fault::Fault;
 use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
 

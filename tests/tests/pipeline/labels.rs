@@ -1,7 +1,7 @@
 //! What became of an order, and when it was known.
 
 use event::Timestamp;
-use fraudstream::fault::Fault;
+use local_aws::fault::Fault;
 use serde_json::{Value, json};
 use shared::batch::Moment;
 use shared::decisions::Decision;
@@ -733,7 +733,7 @@ async fn labels_of_an_earlier_release_are_found() {
         .clients
         .dynamodb
         .put_item()
-        .table_name(fraudstream::machine::DECISIONS);
+        .table_name(local_aws::local_stack::DECISIONS);
     put.item(
         "pk",
         AttributeValue::S(format!("waiting#order#{}", event::EventId::slug("o-1"))),
@@ -755,7 +755,7 @@ async fn labels_of_an_earlier_release_are_found() {
         .clients
         .dynamodb
         .delete_item()
-        .table_name(fraudstream::machine::DECISIONS);
+        .table_name(local_aws::local_stack::DECISIONS);
     delete
         .key(
             "pk",

@@ -9,12 +9,12 @@ use end_to_end::sample;
 pub use end_to_end::sample::MAPPING;
 use engine::{Engine, Options};
 use forward::{Forward, REQUEST_BYTES};
-use fraudstream::bus::Bus;
-use fraudstream::clients::{self, Clients, Connectors};
-use fraudstream::dynamodb::DynamoDb;
-use fraudstream::fault::Faults;
-use fraudstream::machine::{self, BUCKET, DECISIONS, Pipeline};
-use fraudstream::s3::S3;
+use local_aws::clients::{self, Clients, Connectors};
+use local_aws::dynamodb::DynamoDb;
+use local_aws::event_bus::Bus;
+use local_aws::fault::Faults;
+use local_aws::local_stack::{self, BUCKET, DECISIONS, Pipeline};
+use local_aws::s3::S3;
 use serde_json::{Value, json};
 use shared::batch::{Budget, Moment};
 use shared::decisions::Decision;
@@ -59,7 +59,9 @@ impl World {
             tables.clone(),
         ));
         engine.create_tables().await.unwrap();
-        machine::create_decisions(&tables, DECISIONS).await.unwrap();
+        local_stack::create_decisions(&tables, DECISIONS)
+            .await
+            .unwrap();
         let connectors = Connectors {
             frauddetector: engine::http_client(engine),
             dynamodb: dynamodb.http_client(),

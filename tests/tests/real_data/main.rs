@@ -13,11 +13,11 @@ use aws_sdk_frauddetector::Client;
 use aws_sdk_frauddetector::types::{
     DataSource, DataType, DetectorVersionStatus, EventIngestion, Language, Rule, RuleExecutionMode,
 };
-use fraudstream::dynamodb::Durability;
-use fraudstream::home::Home;
 use fraudstream::input::{CsvOptions, Input};
-use fraudstream::machine::{Machine, Pipeline};
 use fraudstream::run::{Function, Run, Summary};
+use local_aws::dynamodb::Durability;
+use local_aws::home::Home;
+use local_aws::local_stack::{Machine, Pipeline};
 
 fn data(name: &str) -> Option<String> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))

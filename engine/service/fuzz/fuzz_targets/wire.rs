@@ -5,7 +5,7 @@
 use std::sync::{Arc, LazyLock};
 
 use engine::{Engine, Options};
-use fraudstream::{clients, dynamodb::DynamoDb};
+use local_aws::{clients, dynamodb::DynamoDb};
 use tokio::runtime::Runtime;
 
 static WORLD: LazyLock<(Runtime, Arc<Engine>)> = LazyLock::new(|| {

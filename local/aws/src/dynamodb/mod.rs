@@ -1,0 +1,211 @@
+//! DynamoDB in this process: an embedded one on `SQLite`, behind [`Service`].
+//!
+//! It is strongly consistent everywhere, never throttles and deletes nothing when its time to live
+//! is over; tests that need such things put a fault of the module `fault` in between.
+
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dynoxide::actions::put_item::{PutItemRequest, PutItemResponse};
+use dynoxide::{Database, DynoxideError};
+use http::{Request, Response, StatusCode};
+use serde_json::Value;
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+use crate::service::{self, Service};
+
+use wire::{MEDIA_TYPE, lost, refusal, reply, unwritable};
+
+/// Which failures the data survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The process may be killed at any time and loses nothing. If the machine loses power, recent
+    /// writes may be lost and the file may be damaged.
+    #[default]
+    Kill,
+    /// The machine may lose power, too: the file stays whole. About three times slower.
+    PowerLoss,
+    /// Nothing: the database is in memory and ends with the process.
+    Nothing,
+}
+
+/// The database cannot be opened or compacted.
+#[derive(Debug, Error)]
+#[error("cannot open the database `{path}`: {reason}")]
+pub struct OpenError {
+    path: String,
+    reason: String,
+}
+
+/// An item that was not there before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Insert {
+    /// The table that it was put into.
+    pub table: String,
+    /// The item as DynamoDB's JSON, `{"pk":{"S":"..."}}`: the `NewImage` of a stream record.
+    pub image: Value,
+}
+
+type OnInsert = Arc<dyn Fn(Insert) + Send + Sync>;
+
+/// DynamoDB in this process. Cloning it is cheap and gives the same database.
+#[derive(Clone)]
+pub struct DynamoDb {
+    database: Database,
+    watched: Option<(String, OnInsert)>,
+}
+
+/// Rewrites the database at `path`, so that no page of the file holds deleted data. No process may
+/// have it open.
+pub fn compact(path: &Path) -> Result<(), OpenError> {
+    let path = path.to_string_lossy();
+    // Closing the last connection empties the write-ahead log.
+    let compacted = Database::new(&path).and_then(|database| database.vacuum());
+    compacted.map_err(|error| cannot_open(&path, &error))
+}
+
+impl DynamoDb {
+    /// A database in memory, which ends with the process.
+    pub fn in_memory() -> Result<Self, OpenError> {
+        let database = Database::memory().map_err(|error| cannot_open(":memory:", &error))?;
+        Ok(Self::new(database))
+    }
+
+    /// The database in the file at `path`, which is created if it is missing.
+    pub fn open(path: &Path, durability: Durability) -> Result<Self, OpenError> {
+        if durability == Durability::Nothing {
+            return Self::in_memory();
+        }
+        let path = path.to_string_lossy();
+        let open = || {
+            let database = Database::new(&path)?;
+            if durability == Durability::Kill {
+                database.enable_bulk_loading()?;
+            }
+            Ok(database)
+        };
+        let database = open().map_err(|error: DynoxideError| cannot_open(&path, &error))?;
+        Ok(Self::new(database))
+    }
+
+    fn new(database: Database) -> Self {
+        Self {
+            database,
+            watched: None,
+        }
+    }
+
+    /// Calls `on_insert` with every item that a `PutItem` inserts into `table`, once it is stored.
+    ///
+    /// On AWS, a stream with `INSERT` records does this; a stream of the embedded database makes
+    /// each put slower than the one before. `on_insert` is called even if the caller of the put no
+    /// longer waits, and has to be quick: it runs on the thread of the put.
+    #[must_use]
+    pub fn on_insert(
+        mut self,
+        table: impl Into<String>,
+        on_insert: impl Fn(Insert) + Send + Sync + 'static,
+    ) -> Self {
+        self.watched = Some((table.into(), Arc::new(on_insert)));
+        self
+    }
+
+    /// The database as a service.
+    pub fn service(self) -> Service {
+        // The database has one lock: more threads would only wait for it, each with memory of its own.
+        let threads = std::thread::available_parallelism().map_or(2, NonZero::get);
+        let turns = Arc::new(Semaphore::new(threads));
+        Service::new(move |request: Request<Bytes>| {
+            let (dynamodb, turns) = (self.clone(), Arc::clone(&turns));
+            async move {
+                let turn = turns.acquire_owned().await;
+                // A call blocks: on the lock of the database and on its file.
+                let call = tokio::task::spawn_blocking(move || {
+                    let _until_it_is_done = turn;
+                    dynamodb.answer(&request)
+                });
+                call.await.unwrap_or_else(|error| lost(&error))
+            }
+        })
+    }
+
+    /// Answers one request, and blocks this thread until it is done.
+    pub fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        let operation = service::operation(request);
+        match self.run(operation, request.body()) {
+            Ok(body) => service::json(StatusCode::OK, MEDIA_TYPE, body),
+            Err(error) => refusal(operation, error),
+        }
+    }
+
+    /// The operations that fraudstream and its engine use, and those that make a table usable from
+    /// the AWS CLI.
+    fn run(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, DynoxideError> {
+        let db = &self.database;
+        match operation {
+            "PutItem" => reply(body, |request| self.put_item(request)),
+            "GetItem" => reply(body, |request| db.get_item(request)),
+            "UpdateItem" => reply(body, |request| db.update_item(request)),
+            "DeleteItem" => reply(body, |request| db.delete_item(request)),
+            "Query" => reply(body, |request| db.query(request)),
+            "Scan" => reply(body, |request| db.scan(request)),
+            "BatchGetItem" => reply(body, |request| db.batch_get_item(request)),
+            "BatchWriteItem" => reply(body, |request| db.batch_write_item(request)),
+            "TransactGetItems" => reply(body, |request| db.transact_get_items(request)),
+            "TransactWriteItems" => reply(body, |request| db.transact_write_items(request)),
+            "CreateTable" => reply(body, |request| db.create_table(request)),
+            "DescribeTable" => reply(body, |request| db.describe_table(request)),
+            "UpdateTable" => reply(body, |request| db.update_table(request)),
+            "ListTables" => reply(body, |request| db.list_tables(request)),
+            "DeleteTable" => reply(body, |request| db.delete_table(request)),
+            "UpdateTimeToLive" => reply(body, |request| db.update_time_to_live(request)),
+            "DescribeTimeToLive" => reply(body, |request| db.describe_time_to_live(request)),
+            _ => Err(DynoxideError::UnsupportedCapability(operation.to_owned())),
+        }
+    }
+
+    fn put_item(&self, request: PutItemRequest) -> Result<PutItemResponse, DynoxideError> {
+        match &self.watched {
+            Some((table, on_insert)) if *table == request.table_name => {
+                self.put_watched(request, on_insert.as_ref())
+            }
+            _ => self.database.put_item(request),
+        }
+    }
+
+    /// Always asks for the old item: if there is none, the put was an insert.
+    fn put_watched(
+        &self,
+        mut request: PutItemRequest,
+        on_insert: &(dyn Fn(Insert) + Send + Sync),
+    ) -> Result<PutItemResponse, DynoxideError> {
+        let table = request.table_name.clone();
+        let image = serde_json::to_value(&request.item).map_err(|error| unwritable(&error))?;
+        let unasked = matches!(request.return_values.as_deref(), None | Some("NONE"));
+        if unasked {
+            request.return_values = Some("ALL_OLD".to_owned());
+        }
+        let mut response = self.database.put_item(request)?;
+        if response.attributes.is_none() {
+            on_insert(Insert { table, image });
+        }
+        if unasked {
+            response.attributes = None;
+        }
+        Ok(response)
+    }
+}
+
+fn cannot_open(path: &str, error: &DynoxideError) -> OpenError {
+    OpenError {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    }
+}

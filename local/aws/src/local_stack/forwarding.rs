@@ -1,0 +1,102 @@
+//! From stored decisions to the event bus: what a DynamoDB stream and the function `forward` do on AWS.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
+
+use aws_sdk_dynamodb::Client;
+use forward::Forward;
+use serde_json::{Value, json};
+use shared::batch::Moment;
+use tokio::sync::mpsc;
+
+use super::{DECISIONS, MachineError};
+use crate::clients::{ACCOUNT, REGION};
+use crate::dynamodb::Insert;
+use crate::home::Home;
+
+/// How many decisions may wait to be forwarded; if there are more, puts wait.
+pub(super) const FORWARD_QUEUE: usize = 1_000;
+/// How many decisions go to `forward` at once, as from a stream.
+const FORWARD_BATCH: usize = 100;
+
+/// Forwards decisions in batches, as the mapping of a stream would; returns how many failed.
+pub(super) async fn forward_all(forward: Forward, mut queue: mpsc::Receiver<Insert>) -> usize {
+    let (mut sequence, mut failed) = (0_u64, 0);
+    let mut inserts = Vec::with_capacity(FORWARD_BATCH);
+    while queue.recv_many(&mut inserts, FORWARD_BATCH).await > 0 {
+        let mut records: Vec<Value> = Vec::with_capacity(inserts.len());
+        for insert in inserts.drain(..) {
+            sequence += 1;
+            records.push(stream_record(sequence, &insert.image));
+        }
+        let moment = Moment::new(jiff::Timestamp::now(), 0);
+        let handled = forward.batch(json!({ "Records": records }), moment).await;
+        failed += handled
+            .results
+            .iter()
+            .filter(|(_, result)| result.is_err())
+            .count();
+    }
+    failed
+}
+
+fn stream_record(sequence: u64, image: &Value) -> Value {
+    json!({
+        "eventName": "INSERT",
+        "eventSource": "aws:dynamodb",
+        "eventSourceARN": format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{DECISIONS}/stream/local"),
+        "dynamodb": { "SequenceNumber": sequence.to_string(), "NewImage": image },
+    })
+}
+
+/// Queues every decision that is not in `outcomes.jsonl`.
+pub(super) async fn forward_missing(
+    home: &Home,
+    client: &Client,
+    queue: &mpsc::Sender<Insert>,
+) -> Result<(), MachineError> {
+    let told = forwarded_ids(home)?;
+    let mut items = client
+        .scan()
+        .table_name(DECISIONS)
+        .into_paginator()
+        .items()
+        .send();
+    while let Some(item) = items.next().await {
+        let item = item.map_err(|error| {
+            MachineError::Table(format!(
+                "cannot read `{DECISIONS}`: {}",
+                shared::failure::code_of(&error)
+            ))
+        })?;
+        let id = item.get("decision_id").and_then(|id| id.as_s().ok());
+        if id.is_none_or(|id| told.contains(id)) {
+            continue;
+        }
+        let image = serde_dynamo::Item::from(item);
+        let image = serde_json::to_value(image).unwrap_or_default();
+        drop(
+            queue
+                .send(Insert {
+                    table: DECISIONS.to_owned(),
+                    image,
+                })
+                .await,
+        );
+    }
+    Ok(())
+}
+
+/// The ids of the decisions that were forwarded.
+pub fn forwarded_ids(home: &Home) -> io::Result<HashSet<String>> {
+    let mut ids = HashSet::new();
+    let Ok(file) = File::open(home.outcomes()) else {
+        return Ok(ids);
+    };
+    for line in BufReader::new(file).lines() {
+        let event: Value = serde_json::from_str(&line?).unwrap_or_default();
+        ids.extend(event["detail"]["decision_id"].as_str().map(str::to_owned));
+    }
+    Ok(ids)
+}

@@ -1,0 +1,197 @@
+//! The whole product in one process: engine, DynamoDB, S3 and the event bus on one folder.
+
+mod decisions_table;
+mod forwarding;
+mod pipeline;
+
+use std::fs::File;
+use std::sync::Arc;
+
+use engine::{Engine, Options};
+use forward::{Forward, REQUEST_BYTES};
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::clients::{self, ACCOUNT, Clients, Connectors, REGION};
+use crate::dynamodb::{Durability, DynamoDb};
+use crate::event_bus::Bus;
+use crate::home::Home;
+use crate::s3::S3;
+use crate::serve::Services;
+use crate::service::Service;
+
+pub use decisions_table::create_decisions;
+pub use forwarding::forwarded_ids;
+pub use pipeline::Pipeline;
+
+use forwarding::{FORWARD_QUEUE, forward_all, forward_missing};
+
+/// The table of decisions.
+pub const DECISIONS: &str = "Decisions";
+/// The bucket of rejected records.
+pub const BUCKET: &str = "fraudstream";
+/// The event bus.
+pub const BUS: &str = "fraudstream";
+
+/// The local product cannot start.
+#[derive(Debug, Error)]
+pub enum MachineError {
+    /// The database's file.
+    #[error(transparent)]
+    Database(#[from] crate::dynamodb::OpenError),
+    /// The bucket's folder.
+    #[error(transparent)]
+    Bucket(#[from] crate::s3::OpenError),
+    /// The file of outcomes.
+    #[error(transparent)]
+    Bus(#[from] crate::event_bus::OpenError),
+    /// A table cannot be made or read.
+    #[error("{0}")]
+    Table(String),
+    /// Decisions are stored but were not forwarded.
+    #[error(
+        "{0} decisions are stored and could not be forwarded to {1}; the next start forwards them"
+    )]
+    Forward(usize, String),
+    /// Another process uses the folder.
+    #[error(
+        "another process works in {0}; stop it, choose another --home, or ask it with --endpoint-url if it is `fraudstream serve`"
+    )]
+    Occupied(String),
+    /// The folder itself.
+    #[error("cannot use the state folder: {0}")]
+    Folder(#[from] std::io::Error),
+}
+
+/// Everything behind the clients, with its state in one folder.
+pub struct Machine {
+    /// The clients; the pipeline sees nothing else.
+    pub clients: Clients,
+    /// The engine that answers the Fraud Detector client.
+    pub engine: Arc<Engine>,
+    services: Services,
+    home: Home,
+    /// Locked as long as the process uses the folder.
+    at_work: File,
+    forwarder: JoinHandle<usize>,
+}
+
+impl Machine {
+    /// Opens or creates everything in `home`.
+    ///
+    /// Decisions that an earlier process stored but did not forward, because it was killed, are
+    /// forwarded now. The engine keeps what it stores without a limit of time.
+    pub async fn open(home: &Home, durability: Durability) -> Result<Self, MachineError> {
+        Self::open_keeping(home, durability, None).await
+    }
+
+    /// [`Machine::open`], but the engine keeps what it stores for `retention_days` only.
+    pub async fn open_keeping(
+        home: &Home,
+        durability: Durability,
+        retention_days: Option<u32>,
+    ) -> Result<Self, MachineError> {
+        let killed = home.at_work().exists();
+        let at_work = File::create(home.at_work())?;
+        if at_work.try_lock().is_err() {
+            return Err(MachineError::Occupied(home.path().display().to_string()));
+        }
+        let (sender, receiver) = mpsc::channel(FORWARD_QUEUE);
+        let queue = sender.clone();
+        let database = DynamoDb::open(&home.database(), durability)?;
+        // The thread of the put waits here if the bus is slow; it holds no lock of the database.
+        let database =
+            database.on_insert(DECISIONS, move |insert| drop(queue.blocking_send(insert)));
+        let bucket = S3::open(&home.s3())?;
+        bucket.create_bucket(BUCKET)?;
+        let file = Bus::open(&home.outcomes())?;
+        let announcing = clients::eventbridge(file.clone().for_aws().service().http_client());
+        let (dynamodb, s3, bus) = (database.service(), bucket.service(), file.service());
+        let table_client = clients::dynamodb(dynamodb.http_client());
+        let engine = Engine::new(engine_options(retention_days), table_client.clone())
+            .with_bucket(clients::s3(s3.http_client()), BUCKET)
+            .with_event_bridge(announcing, BUS);
+        let engine = Arc::new(engine);
+        engine
+            .create_tables()
+            .await
+            .map_err(|error| MachineError::Table(error.to_string()))?;
+        create_decisions(&table_client, DECISIONS).await?;
+        let frauddetector = engine_service(Arc::clone(&engine));
+        let clients = Clients::in_process(Connectors {
+            frauddetector: frauddetector.http_client(),
+            dynamodb: dynamodb.http_client(),
+            s3: s3.http_client(),
+            eventbridge: bus.http_client(),
+        });
+        let forward = Forward {
+            event_bridge: clients.eventbridge.clone(),
+            bus: BUS.to_owned(),
+            request_bytes: REQUEST_BYTES,
+        };
+        let forwarder = tokio::spawn(forward_all(forward, receiver));
+        if killed {
+            forward_missing(home, &table_client, &sender).await?;
+        }
+        Ok(Self {
+            clients,
+            engine,
+            services: Services {
+                frauddetector,
+                dynamodb,
+                s3,
+                eventbridge: bus,
+            },
+            home: home.clone(),
+            at_work,
+            forwarder,
+        })
+    }
+
+    /// The services that `serve` puts on a port.
+    pub fn services(&self) -> Services {
+        self.services.clone()
+    }
+
+    /// Writes the engine's counters, forwards the remaining decisions, and ends.
+    pub async fn close(self) -> Result<(), MachineError> {
+        self.engine
+            .flush()
+            .await
+            .map_err(|error| MachineError::Table(error.to_string()))?;
+        let Self {
+            clients,
+            engine,
+            services,
+            home,
+            at_work: _locked,
+            forwarder,
+        } = self;
+        // The queue ends when the last handle of the database is dropped.
+        drop((clients, engine, services));
+        match forwarder.await {
+            Ok(0) => Ok(std::fs::remove_file(home.at_work())?),
+            // `at-work` stays, so the next start forwards what is missing.
+            failed => Err(MachineError::Forward(
+                failed.unwrap_or_default(),
+                home.outcomes().display().to_string(),
+            )),
+        }
+    }
+}
+
+/// The engine as the service that answers the Fraud Detector client.
+fn engine_service(engine: Arc<Engine>) -> Service {
+    Service::new(move |request| {
+        let engine = Arc::clone(&engine);
+        async move { engine.handle(request).await }
+    })
+}
+
+fn engine_options(retention_days: Option<u32>) -> Options {
+    let mut options = Options::new(REGION, ACCOUNT);
+    options.retention_days = retention_days;
+    "aws.frauddetector".clone_into(&mut options.event_source);
+    options
+}

@@ -1,0 +1,296 @@
+//! S3 in this process: a folder, in which each bucket is a folder and each object a file.
+//!
+//! S3 allows two things that a folder does not: an object whose key is the beginning of another
+//! one's path (`a` beside `a/b`), and keys longer than about 150 characters.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s_fs::FileSystem;
+use thiserror::Error;
+
+use crate::service::Service;
+
+const DECODED_LENGTH: &str = "x-amz-decoded-content-length";
+
+/// The folder cannot be used.
+#[derive(Debug, Error)]
+#[error("cannot use the folder `{path}` as S3: {reason}")]
+pub struct OpenError {
+    path: String,
+    reason: String,
+}
+
+/// S3 in this process. Cloning it is cheap and gives the same folder.
+#[derive(Clone)]
+pub struct S3 {
+    root: PathBuf,
+    service: S3Service,
+}
+
+impl S3 {
+    /// The buckets in the folder `root`, which is created if it is missing.
+    pub fn open(root: &Path) -> Result<Self, OpenError> {
+        std::fs::create_dir_all(root).map_err(|error| cannot_use(root, &error))?;
+        let files =
+            FileSystem::new(root).map_err(|error| cannot_use(root, &format_args!("{error:?}")))?;
+        Ok(Self {
+            root: root.to_owned(),
+            service: S3ServiceBuilder::new(files).build(),
+        })
+    }
+
+    /// Creates the bucket `name` if it is missing.
+    pub fn create_bucket(&self, name: &str) -> Result<(), OpenError> {
+        let path = self.root.join(name);
+        std::fs::create_dir_all(&path).map_err(|error| cannot_use(&path, &error))
+    }
+
+    /// The folder as a service.
+    pub fn service(self) -> Service {
+        Service::new(move |request| {
+            let service = self.service.clone();
+            async move { answer(&service, request).await }
+        })
+    }
+}
+
+async fn answer(service: &S3Service, request: Request<Bytes>) -> Response<Bytes> {
+    let Some(request) = bare(request) else {
+        return refusal(
+            StatusCode::BAD_REQUEST,
+            "IncompleteBody",
+            "the chunks are cut short",
+        );
+    };
+    match service.call(request.map(s3s::Body::from)).await {
+        Ok(response) => whole(response).await,
+        Err(error) => internal(&format!("{error:?}")),
+    }
+}
+
+/// The request without its signature: `s3s` refuses signatures for which it has no secret key.
+/// `None` if the chunks of the body are cut short.
+fn bare(request: Request<Bytes>) -> Option<Request<Bytes>> {
+    let (mut parts, mut body) = request.into_parts();
+    let headers = &mut parts.headers;
+    headers.remove(AUTHORIZATION);
+    if headers.remove(DECODED_LENGTH).is_some() {
+        body = unchunked(&body)?;
+        headers.remove("x-amz-content-sha256");
+        headers.remove("x-amz-trailer");
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        remove_chunked_encoding(headers);
+    }
+    Some(Request::from_parts(parts, body))
+}
+
+/// The payload of a body in `aws-chunked` encoding: lines with a length in hexadecimal and maybe
+/// a signature, each followed by that many bytes, up to length 0. The trailers that follow are
+/// ignored: they hold checksums of the transfer.
+fn unchunked(mut rest: &[u8]) -> Option<Bytes> {
+    let mut payload = Vec::with_capacity(rest.len());
+    loop {
+        let end = rest.windows(2).position(|pair| pair == b"\r\n")?;
+        let line = std::str::from_utf8(&rest[..end]).ok()?;
+        let length = line.split(';').next()?;
+        let length = usize::from_str_radix(length, 16).ok()?;
+        rest = &rest[end + 2..];
+        if length == 0 {
+            return Some(Bytes::from(payload));
+        }
+        payload.extend_from_slice(rest.get(..length)?);
+        rest = rest[length..].strip_prefix(b"\r\n")?;
+    }
+}
+
+/// Removes `aws-chunked`, and keeps encodings of the object itself, such as `gzip`.
+fn remove_chunked_encoding(headers: &mut http::HeaderMap) {
+    let Some(encodings) = headers.remove(CONTENT_ENCODING) else {
+        return;
+    };
+    let encodings = encodings.to_str().unwrap_or_default().split(',');
+    let kept: Vec<_> = encodings
+        .map(str::trim)
+        .filter(|&encoding| encoding != "aws-chunked")
+        .collect();
+    if let Ok(value) = HeaderValue::from_str(&kept.join(","))
+        && !value.is_empty()
+    {
+        headers.insert(CONTENT_ENCODING, value);
+    }
+}
+
+/// The response with its body in memory, without the headers of a body that is sent in parts.
+async fn whole(response: s3s::HttpResponse) -> Response<Bytes> {
+    let (mut parts, body) = response.into_parts();
+    parts.headers.remove(TRAILER);
+    parts.headers.remove(TRANSFER_ENCODING);
+    match body.collect().await {
+        Ok(body) => Response::from_parts(parts, body.to_bytes()),
+        Err(error) => internal(&error.to_string()),
+    }
+}
+
+fn internal(reason: &str) -> Response<Bytes> {
+    refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", reason)
+}
+
+/// An error as S3 sends it. `reason` never has a character that XML would need escaped: it is a
+/// sentence of this program or of the folder's service.
+pub(crate) fn refusal(status: StatusCode, code: &str, reason: &str) -> Response<Bytes> {
+    let reason = reason.replace(['<', '&'], "?");
+    let body = format!("<Error><Code>{code}</Code><Message>{reason}</Message></Error>");
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    let media_type = HeaderValue::from_static("application/xml");
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, media_type);
+    response
+}
+
+fn cannot_use(path: &Path, reason: &dyn std::fmt::Display) -> OpenError {
+    OpenError {
+        path: path.display().to_string(),
+        reason: reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::error::ProvideErrorMetadata;
+    use aws_sdk_s3::primitives::ByteStream;
+
+    use super::*;
+    use crate::clients;
+
+    fn open(folder: &Path) -> aws_sdk_s3::Client {
+        let s3 = S3::open(folder).unwrap();
+        s3.create_bucket("orders").unwrap();
+        s3.create_bucket("orders").unwrap();
+        clients::s3(s3.service().http_client())
+    }
+
+    async fn keys(client: &aws_sdk_s3::Client, prefix: &str) -> Vec<String> {
+        let list = client.list_objects_v2().bucket("orders").prefix(prefix);
+        let page = list.send().await.unwrap();
+        let objects = page.contents().iter();
+        objects
+            .map(|object| object.key().unwrap().to_owned())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn an_object_is_put_read_copied_and_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let client = open(folder.path());
+        let object = || {
+            client
+                .get_object()
+                .bucket("orders")
+                .key("rejected/2026/1.json")
+        };
+        client
+            .put_object()
+            .bucket("orders")
+            .key("rejected/2026/1.json")
+            .body(ByteStream::from_static(b"{}"))
+            .metadata("reason", "order-changed")
+            .send()
+            .await
+            .unwrap();
+        let read = object().send().await.unwrap();
+        assert_eq!(read.metadata().unwrap()["reason"], "order-changed");
+        assert_eq!(read.body.collect().await.unwrap().to_vec(), b"{}");
+
+        client
+            .copy_object()
+            .copy_source("orders/rejected/2026/1.json")
+            .bucket("orders")
+            .key("replayed/1.json")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(
+            keys(&client, "re").await,
+            ["rejected/2026/1.json", "replayed/1.json"]
+        );
+
+        let delete = client
+            .delete_object()
+            .bucket("orders")
+            .key("rejected/2026/1.json");
+        delete.send().await.unwrap();
+        assert_eq!(keys(&client, "rejected/").await, [""; 0]);
+        let gone = object().send().await.unwrap_err().into_service_error();
+        assert_eq!(gone.code(), Some("NoSuchKey"));
+    }
+
+    #[tokio::test]
+    async fn a_file_is_an_object_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let client = open(&folder.path().join("s3"));
+        let path = folder.path().join("model.json");
+        std::fs::write(&path, vec![b'x'; 200_000]).unwrap();
+        let body = ByteStream::from_path(&path).await.unwrap();
+        let put = client
+            .put_object()
+            .bucket("orders")
+            .key("models/1")
+            .body(body);
+        put.send().await.unwrap();
+        let head = client.head_object().bucket("orders").key("models/1");
+        assert_eq!(head.send().await.unwrap().content_length(), Some(200_000));
+    }
+
+    #[tokio::test]
+    async fn an_object_is_created_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let client = open(folder.path());
+        let create = || {
+            let put = client.put_object().bucket("orders").key("bundle");
+            put.if_none_match("*").send()
+        };
+        create().await.unwrap();
+        let error = create().await.unwrap_err().into_service_error();
+        assert_eq!(error.code(), Some("PreconditionFailed"));
+    }
+
+    #[test]
+    fn chunks_are_joined() {
+        let cases: [(&[u8], Option<&[u8]>); 7] = [
+            (b"0\r\n\r\n", Some(b"")),
+            (b"2\r\n{}\r\n0\r\n\r\n", Some(b"{}")),
+            (
+                b"2;chunk-signature=ab\r\n{}\r\n0;chunk-signature=cd\r\n\r\n",
+                Some(b"{}"),
+            ),
+            (
+                b"1\r\na\r\nA\r\nbcdefghijk\r\n0\r\nx-amz-checksum-crc32:AA==\r\n\r\n",
+                Some(b"abcdefghijk"),
+            ),
+            (b"3\r\n{}", None),
+            (b"2\r\n{}0\r\n\r\n", None),
+            (b"", None),
+        ];
+        for (body, want) in cases {
+            let got = unchunked(body);
+            assert_eq!(got.as_deref(), want, "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_used_is_named() {
+        let error = S3::open(Path::new("/proc/nothing")).err().unwrap();
+        let text = error.to_string();
+        assert!(
+            text.starts_with("cannot use the folder `/proc/nothing` as S3: "),
+            "{text}"
+        );
+    }
+}

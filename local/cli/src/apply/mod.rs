@@ -1,0 +1,201 @@
+//! Makes the service decide as a detector file defines, such as `config/detector.yaml`.
+//!
+//! The file is a CloudFormation template, so Amazon's customers can deploy it without changes. Here it is
+//! applied through the API of Fraud Detector, to Amazon or to the engine alike, in three stages: a
+//! [`Template`] is the parsed and checked file, a [`Plan`] is the difference between it and the service,
+//! and [`execute`] carries out the plan.
+//!
+//! - A second run changes nothing, and the next run continues one that was interrupted.
+//! - Nothing is deleted: what the file does not have stays, and the plan notes it. This is true for the
+//!   elements of a list, too, because people add them while orders come in.
+//! - Rules are compiled before anything is sent: if one is invalid, nothing is sent.
+//! - New resources get their tags; tags of existing ones are not compared.
+
+mod check;
+mod execute;
+mod node;
+mod parse;
+mod plan;
+mod planner;
+mod problem;
+mod reader;
+mod references;
+mod resources;
+mod shapes;
+mod state;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use aws_sdk_frauddetector::Client;
+use clap::ValueEnum;
+use serde::Serialize;
+use thiserror::Error;
+
+pub use check::{InvalidRules, Warning};
+pub use execute::execute;
+pub use plan::{Action, Plan, Step};
+pub use problem::{InvalidTemplate, Place, Problem};
+pub use state::ServiceError;
+pub use template::Template;
+pub(crate) use template::{Detector, List, Variable};
+
+use state::State;
+
+/// How a template is applied.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The template.
+    pub file: PathBuf,
+    /// Print what would be done, and change nothing.
+    pub dry_run: bool,
+    /// Whose service the client reaches, for the output.
+    pub to: Target,
+    /// Print one JSON document, for programs.
+    pub json: bool,
+}
+
+/// Whose service a template is applied to. The steps are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// Amazon Fraud Detector.
+    Amazon,
+    /// The engine of fraudstream.
+    #[default]
+    Engine,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Amazon => "Amazon Fraud Detector",
+            Self::Engine => "the engine",
+        })
+    }
+}
+
+/// Why a template was not applied, or only a part of it.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read `{file}`: {source}")]
+    Unreadable {
+        /// Its name.
+        file: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The template is invalid: each problem with its place.
+    #[error(transparent)]
+    Template(#[from] InvalidTemplate),
+    /// Rules are invalid: each problem marked in the rule's text.
+    #[error("{0}\nnothing was sent")]
+    Rules(#[from] InvalidRules),
+    /// The service cannot make a change: a sentence for each.
+    #[error("{}\nnothing was sent", .0.join("\n"))]
+    Impossible(Vec<String>),
+    /// The present state cannot be read.
+    #[error("cannot read what is there: {0}")]
+    State(#[from] ServiceError),
+    /// A step failed; those before it are done.
+    #[error("stopped at `{step}`: {source}; run the command again to continue")]
+    Step {
+        /// The line of the step.
+        step: String,
+        /// The service's answer.
+        source: ServiceError,
+    },
+    /// The output cannot be written.
+    #[error("cannot print: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// The result of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Where the template went.
+    pub to: Target,
+    /// Whether the plan was only printed.
+    pub dry_run: bool,
+    /// How many steps were done.
+    pub done: usize,
+    /// The plan.
+    #[serde(flatten)]
+    pub plan: Plan,
+}
+
+/// Compares `template` with the service. Changes nothing.
+pub async fn plan(client: &Client, template: &Template) -> Result<Plan, Error> {
+    let state = State::read(client, template).await?;
+    let warnings = check::compile_rules(template, &state)?;
+    let plan = planner::compute_plan(template, &state).map_err(Error::Impossible)?;
+    Ok(Plan { warnings, ..plan })
+}
+
+/// Prints the plan to `out`, carries it out, and prints each step that is done.
+///
+/// With [`Options::json`] it prints the [`Summary`] instead, also when a step fails.
+pub async fn run(
+    client: &Client,
+    options: &Options,
+    out: &mut impl Write,
+) -> Result<Summary, Error> {
+    let template = Template::read(&options.file)?;
+    let plan = plan(client, &template).await?;
+    let mut summary = Summary {
+        to: options.to,
+        dry_run: options.dry_run,
+        done: 0,
+        plan,
+    };
+    if !options.json {
+        writeln!(out, "{} -> {}", options.file.display(), options.to)?;
+        write!(out, "{}", summary.plan)?;
+    }
+    let result = if options.dry_run {
+        Ok(())
+    } else {
+        carry_out(client, options, &mut summary, out).await
+    };
+    if options.json {
+        serde_json::to_writer_pretty(&mut *out, &summary).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        writeln!(out, "{}", last_line(&summary))?;
+    }
+    result.map(|()| summary)
+}
+
+async fn carry_out(
+    client: &Client,
+    options: &Options,
+    summary: &mut Summary,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let mut printed = Ok(());
+    let mut done = 0;
+    let result = execute(client, &summary.plan, |step| {
+        done += 1;
+        if !options.json && printed.is_ok() {
+            printed = writeln!(out, "done {step}");
+        }
+    });
+    let result = result.await;
+    summary.done = done;
+    printed?;
+    result
+}
+
+fn last_line(summary: &Summary) -> String {
+    let steps = summary.plan.steps.len();
+    match summary {
+        _ if steps == 0 => "nothing to do".to_owned(),
+        Summary { dry_run: true, .. } => format!("{steps} to do; nothing was sent"),
+        Summary { done, .. } => format!("{done} of {steps} done"),
+    }
+}

@@ -1,0 +1,320 @@
+//! YAML as CloudFormation reads it: every scalar is a text, and `!Ref X` is the same as `{Ref: X}`.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{Location, Spanned, Tagged};
+
+use super::problem::{Place, Problem};
+
+/// A value in a template, with its place.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) at: Place,
+    pub(super) value: Value,
+}
+
+/// The value of a node.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Null,
+    /// Any scalar, as it is written: `0.0` stays `0.0`, and the country `NO` stays a text.
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+    /// A function of CloudFormation: its name without `Fn::`, and its argument.
+    Call(String, Box<Node>),
+}
+
+/// A key with its value.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) at: Place,
+    pub(super) node: Node,
+}
+
+impl Node {
+    /// Parses one YAML document.
+    pub(super) fn parse(text: &str) -> Result<Self, Problem> {
+        let raw: Raw = serde_saphyr::from_str(text).map_err(|error| unreadable(&error))?;
+        Ok(raw.node(text))
+    }
+
+    /// The entries of a map.
+    pub(super) fn entries(&self) -> Option<&[Entry]> {
+        match &self.value {
+            Value::Map(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// The value of `key`, if this is a map that has it.
+    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+        find(self.entries()?, key)
+    }
+
+    /// The text, if this is a scalar.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// The value of `key`.
+pub(super) fn find<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Node> {
+    entries
+        .iter()
+        .find(|entry| entry.key == key)
+        .map(|entry| &entry.node)
+}
+
+fn unreadable(error: &serde_saphyr::Error) -> Problem {
+    let at = error.location().map_or(Place { line: 1, column: 1 }, place);
+    let text = error.without_snippet().to_string();
+    Problem::new(at, text.lines().next().unwrap_or("this is no YAML"))
+}
+
+fn place(location: Location) -> Place {
+    Place {
+        line: location.line(),
+        column: location.column(),
+    }
+}
+
+/// A node as the YAML parser returns it. The source text of a scalar is looked up afterwards.
+struct Raw(Spanned<Tagged<RawValue>>);
+
+enum RawValue {
+    Null,
+    /// A number or a Boolean, formatted; used if the source text cannot be found.
+    Plain(String),
+    Text(String),
+    List(Vec<Raw>),
+    Map(Vec<(Spanned<String>, Raw)>),
+}
+
+impl Raw {
+    fn node(self, source: &str) -> Node {
+        let Self(Spanned {
+            value: Tagged(value, tag),
+            referenced,
+            defined,
+        }) = self;
+        let at = place(referenced);
+        let value = match value {
+            RawValue::Null => Value::Null,
+            RawValue::Text(text) => Value::Text(text),
+            RawValue::Plain(text) => Value::Text(spelling(source, defined).unwrap_or(text)),
+            RawValue::List(items) => {
+                Value::List(items.into_iter().map(|item| item.node(source)).collect())
+            }
+            RawValue::Map(entries) => long_form(
+                entries
+                    .into_iter()
+                    .map(|entry| named(entry, source))
+                    .collect(),
+            ),
+        };
+        short_form(tag.as_deref(), Node { at, value })
+    }
+}
+
+fn named((key, raw): (Spanned<String>, Raw), source: &str) -> Entry {
+    Entry {
+        at: place(key.referenced),
+        key: key.value,
+        node: raw.node(source),
+    }
+}
+
+/// The source text of a scalar.
+fn spelling(source: &str, location: Location) -> Option<String> {
+    let span = location.span();
+    let start = usize::try_from(span.byte_offset()?).ok()?;
+    let length = usize::try_from(span.byte_len()?).ok()?;
+    let text = source.get(start..start.checked_add(length)?)?.trim();
+    (!text.is_empty() && !text.starts_with('!')).then(|| text.to_owned())
+}
+
+/// `{"Fn::GetAtt": …}` and `{Ref: …}` are calls.
+fn long_form(mut entries: Vec<Entry>) -> Value {
+    let function = match entries.as_slice() {
+        [only] if only.key == "Ref" => Some(only.key.clone()),
+        [only] => only.key.strip_prefix("Fn::").map(str::to_owned),
+        _ => None,
+    };
+    match (function, entries.pop()) {
+        (Some(function), Some(only)) => Value::Call(function, Box::new(only.node)),
+        (_, last) => {
+            entries.extend(last);
+            Value::Map(entries)
+        }
+    }
+}
+
+/// `!GetAtt …` is a call; a tag of YAML itself, such as `!!str`, has been applied already.
+fn short_form(tag: Option<&str>, node: Node) -> Node {
+    match tag.and_then(|tag| tag.strip_prefix('!')) {
+        Some(function) if !function.is_empty() => Node {
+            at: node.at,
+            value: Value::Call(function.to_owned(), Box::new(node)),
+        },
+        _ => node,
+    }
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Spanned::deserialize(deserializer).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = RawValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<RawValue, E> {
+        Ok(RawValue::Null)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<RawValue, E> {
+        Ok(RawValue::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<RawValue, E> {
+        Ok(RawValue::Plain(value.to_string()))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<RawValue, E> {
+        Ok(RawValue::Plain(value.to_string()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<RawValue, E> {
+        Ok(RawValue::Plain(value.to_string()))
+    }
+
+    fn visit_i128<E: Error>(self, value: i128) -> Result<RawValue, E> {
+        Ok(RawValue::Plain(value.to_string()))
+    }
+
+    fn visit_u128<E: Error>(self, value: u128) -> Result<RawValue, E> {
+        Ok(RawValue::Plain(value.to_string()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<RawValue, E> {
+        // `Debug` keeps the `.0` of a whole number.
+        Ok(RawValue::Plain(format!("{value:?}")))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<RawValue, E> {
+        Ok(RawValue::Text(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RawValue, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(RawValue::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<RawValue, A::Error> {
+        let mut map = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            map.push(entry);
+        }
+        Ok(RawValue::Map(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn show(node: &Node) -> String {
+        match &node.value {
+            Value::Null => "null".to_owned(),
+            Value::Text(text) => format!("{text:?}"),
+            Value::Call(function, argument) => format!("{function}({})", show(argument)),
+            Value::List(items) => format!(
+                "[{}]",
+                items.iter().map(show).collect::<Vec<_>>().join(", ")
+            ),
+            Value::Map(entries) => {
+                let entry = |entry: &Entry| format!("{}: {}", entry.key, show(&entry.node));
+                format!(
+                    "{{{}}}",
+                    entries.iter().map(entry).collect::<Vec<_>>().join(", ")
+                )
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(yaml: &str, want: &str) {
+        let got = match Node::parse(yaml) {
+            Ok(node) => show(&node),
+            Err(problem) => format!("{}: {}", problem.at, problem.message),
+        };
+        assert_eq!(got, want, "{yaml}");
+    }
+
+    #[test]
+    fn scalars_keep_their_spelling() {
+        check("0.0", r#""0.0""#);
+        check("1.50 # price", r#""1.50""#);
+        check(
+            "[NO, yes, True, 007, 0x1F, 1e3]",
+            r#"["NO", "yes", "True", "007", "0x1F", "1e3"]"#,
+        );
+        check("'0'", r#""0""#);
+        check("2010-09-09", r#""2010-09-09""#);
+        check("{a: , b: ~, c: ''}", r#"{a: null, b: null, c: ""}"#);
+        check("a: &x 1.0\nb: *x", r#"{a: "1.0", b: "1.0"}"#);
+    }
+
+    #[test]
+    fn long_and_short_functions_are_one() {
+        check("!Ref A", r#"Ref("A")"#);
+        check("{Ref: A}", r#"Ref("A")"#);
+        check("!GetAtt A.Arn", r#"GetAtt("A.Arn")"#);
+        check("!GetAtt [A, Arn]", r#"GetAtt(["A", "Arn"])"#);
+        check("{'Fn::GetAtt': [A, Arn]}", r#"GetAtt(["A", "Arn"])"#);
+        check(
+            "a:\n  - Arn: !Sub '${A.Arn}'",
+            r#"{a: [{Arn: Sub("${A.Arn}")}]}"#,
+        );
+        check("!!str 1", r#""1""#);
+    }
+
+    #[test]
+    fn places_are_of_the_value() {
+        let node = Node::parse("a:\n  - b\n  - Arn: !Ref C\n").unwrap();
+        let Value::List(items) = &node.get("a").unwrap().value else {
+            panic!()
+        };
+        assert_eq!(items[0].at.to_string(), "2:5");
+        assert_eq!(items[1].at.to_string(), "3:5");
+        assert_eq!(items[1].get("Arn").unwrap().at.line, 3);
+    }
+
+    #[test]
+    fn what_is_no_yaml_has_a_place() {
+        assert_eq!(Node::parse("a: [1, 2").unwrap_err().at.line, 1);
+        assert_eq!(Node::parse("a: 1\na: 2").unwrap_err().at.line, 2);
+    }
+}

@@ -1,0 +1,116 @@
+//! The steps that make the service decide as a template defines.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::check::Warning;
+use super::shapes::Kind;
+use super::state::Content;
+use super::template::{Detector, EventType, List, Named, Rule, Variable};
+
+/// The steps, in order, that make the service decide as the template defines.
+///
+/// `Display` prints it for people, `Serialize` for programs. Neither has a rule's text or a list's
+/// elements.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Plan {
+    /// Rules that may not do what their author expects.
+    pub warnings: Vec<Warning>,
+    /// What to create or change.
+    pub steps: Vec<Step>,
+    /// How many resources are already as the template defines.
+    pub unchanged: usize,
+    /// What exists but is not in the template: it stays, because nothing is ever deleted.
+    pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.warnings
+            .iter()
+            .try_for_each(|warning| writeln!(f, "{warning}"))?;
+        self.steps
+            .iter()
+            .try_for_each(|step| writeln!(f, "{step}"))?;
+        writeln!(f, "= {} unchanged", self.unchanged)?;
+        self.notes
+            .iter()
+            .try_for_each(|note| writeln!(f, "note: {note}"))
+    }
+}
+
+/// Whether a step creates or changes a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It does not exist.
+    Create,
+    /// It exists and differs.
+    Update,
+}
+
+/// One thing to create or change. `Display` prints its line: `+ variable price FLOAT default 0.0`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// Whether the resource is created or changed.
+    pub action: Action,
+    /// The kind of resource: `variable`, `rule`, `detector version`.
+    pub resource: &'static str,
+    /// Its name, or the number of a detector version.
+    pub name: String,
+    /// Its main properties, or what changes.
+    pub detail: String,
+    /// The detector it belongs to, if it belongs to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detector: Option<String>,
+    #[serde(skip)]
+    pub(super) call: Call,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            resource,
+            name,
+            detail,
+            ..
+        } = self;
+        match self.action {
+            Action::Create => write!(
+                f,
+                "+ {resource} {name}{}{detail}",
+                if detail.is_empty() { "" } else { " " }
+            ),
+            Action::Update => write!(f, "~ {resource} {name}: {detail}"),
+        }
+    }
+}
+
+/// The call of a step, with everything it sends.
+#[derive(Clone, Debug)]
+pub(super) enum Call {
+    PutNamed(Kind, Named),
+    CreateVariable(Variable),
+    UpdateVariable(Variable),
+    CreateList(List),
+    /// The elements of the list are those to add.
+    UpdateList(List),
+    PutEventType(EventType),
+    PutDetector(Detector),
+    CreateRule(Rule),
+    /// The rule, and the version that it replaces.
+    UpdateRule(Rule, u32),
+    CreateVersion {
+        content: Content,
+        activate: bool,
+    },
+    Activate,
+}

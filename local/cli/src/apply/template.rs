@@ -1,0 +1,114 @@
+//! The parsed template.
+
+use rules::Type;
+
+use super::problem::Place;
+
+/// The Fraud Detector resources of a template, with every reference resolved to a name.
+///
+/// The file is plain CloudFormation: `AWS::FraudDetector::*` resources, with parts defined inline or
+/// referenced. Settings without a CloudFormation property are in the template's metadata:
+/// ```yaml
+/// Metadata:
+///   fraudstream:
+///     EventTypes:
+///       order: {EventIngestion: ENABLED, EventOrchestration: {EventBridgeEnabled: false}}
+///     Variables:
+///       signed_up_at: {DataType: DATETIME}
+/// ```
+/// If the file has no description or no `Elements`, existing ones are left as they are.
+#[derive(Clone, Debug, Default)]
+pub struct Template {
+    pub(crate) file: String,
+    pub(crate) entity_types: Vec<Named>,
+    pub(crate) labels: Vec<Named>,
+    pub(crate) outcomes: Vec<Named>,
+    pub(crate) variables: Vec<Variable>,
+    pub(crate) lists: Vec<List>,
+    pub(crate) event_types: Vec<EventType>,
+    pub(crate) detectors: Vec<Detector>,
+}
+
+/// A tag: key and value.
+pub(crate) type Tag = (String, String);
+
+/// A label, an outcome or an entity type.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<Tag>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_field_names, reason = "a variable type is AWS's word")]
+pub(crate) struct Variable {
+    pub(crate) name: String,
+    pub(crate) ty: Type,
+    pub(crate) source: String,
+    pub(crate) default: String,
+    pub(crate) variable_type: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<Tag>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct List {
+    pub(crate) name: String,
+    pub(crate) elements: Option<Vec<String>>,
+    pub(crate) variable_type: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<Tag>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct EventType {
+    pub(crate) name: String,
+    pub(crate) variables: Vec<String>,
+    pub(crate) labels: Vec<String>,
+    pub(crate) entity_types: Vec<String>,
+    pub(crate) ingestion: Option<bool>,
+    pub(crate) orchestration: Option<bool>,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<Tag>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Detector {
+    pub(crate) id: String,
+    pub(crate) event_type: String,
+    pub(crate) rules: Vec<Rule>,
+    /// `FIRST_MATCHED` or `ALL_MATCHED`.
+    pub(crate) mode: String,
+    /// Whether its version is to be active.
+    pub(crate) active: bool,
+    pub(crate) models: Models,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<Tag>,
+}
+
+/// The models whose scores a detector version uses. They are not trained by the template.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Models {
+    pub(crate) versions: Vec<ModelVersion>,
+    pub(crate) external: Vec<String>,
+}
+
+/// A trained model.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ModelVersion {
+    pub(crate) ty: String,
+    pub(crate) id: String,
+    pub(crate) number: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Rule {
+    pub(crate) id: String,
+    pub(crate) expression: String,
+    /// Where the expression starts.
+    pub(crate) at: Place,
+    pub(crate) outcomes: Vec<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<Tag>,
+}

@@ -1,0 +1,223 @@
+//! What templates may say, and what is wrong with others.
+
+use super::super::Template;
+
+/// A template with one good resource of each kind, and `resource` after them.
+#[track_caller]
+fn check(resource: &str, want: &str) {
+    let text = format!("{}\n{resource}\n", include_str!("small.yaml").trim_end());
+    let got = match Template::parse("t.yaml", &text) {
+        Ok(_) => String::new(),
+        Err(error) => error.to_string(),
+    };
+    // Lines are counted from the end of the good ones.
+    let lines = include_str!("small.yaml").trim_end().lines().count();
+    let want = match want.split_once(':') {
+        Some((line, rest)) => {
+            format!("t.yaml:{}:{rest}", lines + line.parse::<usize>().unwrap())
+        }
+        None => String::new(),
+    };
+    assert_eq!(got, want, "{resource}");
+}
+
+#[test]
+fn resources() {
+    check(
+        "  X: {Type: AWS::FraudDetector::Label, Properties: {Name: x}}",
+        "",
+    );
+    check(
+        "  X: {Type: 'AWS::S3::Bucket'}",
+        "1:13: `AWS::S3::Bucket` is not a resource type that `apply` knows; \
+        expected one of AWS::FraudDetector::EntityType, AWS::FraudDetector::Label, AWS::FraudDetector::Outcome, \
+        AWS::FraudDetector::Variable, AWS::FraudDetector::List, AWS::FraudDetector::EventType, \
+        AWS::FraudDetector::Detector",
+    );
+    check(
+        "  X: {Type: AWS::FraudDetector::Label}",
+        "1:3: resource `X` has no `Properties`",
+    );
+    check(
+        "  X: {Type: AWS::FraudDetector::Label, Condition: Y, Properties: {Name: x}}",
+        "1:40: `Condition` is not an attribute of a resource that `apply` can read; expected Type, Properties, \
+         DependsOn, DeletionPolicy, UpdateReplacePolicy, Metadata",
+    );
+}
+
+#[test]
+fn properties() {
+    let label = |properties: &str| {
+        format!("  X: {{Type: AWS::FraudDetector::Label, Properties: {properties}}}")
+    };
+    check(
+        &label("{Name: x, Descr: y}"),
+        "1:62: `Descr` is not a property of a label; expected Name, Description, Tags",
+    );
+    check(&label("{Description: y}"), "1:52: a label needs `Name`");
+    check(
+        &label("{Name: Fraud}"),
+        "1:59: label has `F` at character 1; only 0-9, a-z, `_` and `-` are allowed",
+    );
+    check(
+        &label("{Name: fraud}"),
+        "1:59: label `fraud` is defined twice, first at 13:24; refer to the first one",
+    );
+    check(
+        &label("{Name: !Ref Nothing}"),
+        "1:64: there is no parameter `Nothing`; write the value",
+    );
+    check(
+        &label("{Name: !Join [a, [b]]}"),
+        "1:65: `!Join` cannot be evaluated here; write the value",
+    );
+    check(&label("{Name: !Ref Stage}"), "");
+}
+
+#[test]
+fn values() {
+    let variable = |properties: &str| {
+        format!(
+            "  X:\n    Type: AWS::FraudDetector::Variable\n    Properties: {{Name: x, {properties}}}"
+        )
+    };
+    check(
+        &variable("DataType: FLOAT, DataSource: EVENT, DefaultValue: 0.0"),
+        "",
+    );
+    check(
+        &variable("DataType: DECIMAL, DataSource: EVENT, DefaultValue: 0.0"),
+        "3:37: `DECIMAL` is not a data type, expected STRING, INTEGER, FLOAT, BOOLEAN or DATETIME",
+    );
+    check(
+        &variable("DataType: FLOAT, DataSource: EVENT, DefaultValue: none"),
+        "3:77: the default is not a valid FLOAT: expected a finite number such as `4.01`",
+    );
+    check(
+        &variable("DataType: FLOAT, DataSource: MODEL, DefaultValue: 0.0"),
+        "3:56: `MODEL` is not allowed here; expected EVENT or EXTERNAL_MODEL_SCORE",
+    );
+    check(
+        &variable("DataType: FLOAT, DefaultValue: 0.0"),
+        "3:17: a variable needs `DataSource`",
+    );
+}
+
+#[test]
+fn references() {
+    let event_type = |labels: &str| {
+        format!(
+            "  X:\n    Type: AWS::FraudDetector::EventType\n    Properties:\n      Name: x\n      \
+             EventVariables: [{{Arn: !Ref Price}}]\n      EntityTypes: [{{Arn: !GetAtt [Customer, Arn]}}]\n      \
+             Labels: [{{Arn: !GetAtt Fraud.Arn}}, {labels}]"
+        )
+    };
+    check(&event_type("{Arn: !Sub '${Legit.Arn}'}"), "");
+    check(&event_type("{Inline: true, Name: x}"), "");
+    check(
+        &event_type("{Arn: 'arn:aws:frauddetector:us-east-1:123456789012:label/x'}"),
+        "",
+    );
+    check(
+        &event_type("{Arn: !GetAtt Legt.Arn}"),
+        "7:56: there is no resource `Legt` in this template",
+    );
+    check(
+        &event_type("{Arn: !GetAtt Price.Arn}"),
+        "7:56: `Price` is a variable, expected a label",
+    );
+    check(
+        &event_type("{Arn: !GetAtt Legit.Name}"),
+        "7:56: expected the ARN of a resource, such as `!GetAtt X.Arn`",
+    );
+    check(
+        &event_type("!GetAtt Legit.Arn"),
+        "7:50: expected `Arn: !GetAtt X.Arn`, or a label with `Inline: true`",
+    );
+    check(
+        &event_type("{Arn: !Ref Fraud}"),
+        "7:42: label `fraud` is in the list twice",
+    );
+    check(
+        &event_type("{Arn: 'arn:aws:frauddetector:us-east-1:123456789012:outcome/x'}"),
+        "7:48: this is not the ARN of a label; write `!GetAtt X.Arn`",
+    );
+}
+
+#[test]
+fn rules() {
+    let detector = |rule: &str| {
+        format!(
+            "  X:\n    Type: AWS::FraudDetector::Detector\n    Properties:\n      DetectorId: x\n      \
+             EventType: {{Arn: !GetAtt Order.Arn}}\n      Rules:\n        - {{Language: DETECTORPL, \
+             Outcomes: [{{Arn: !Ref Block}}], {rule}}}"
+        )
+    };
+    check(
+        &detector("RuleId: a, DetectorId: x, Expression: $price > 1"),
+        "",
+    );
+    check(
+        &detector("RuleId: a, DetectorId: y, Expression: $price > 1"),
+        "7:88: rule `a` names detector `y`, but is in detector `x`",
+    );
+    check(
+        &detector("RuleId: a, DetectorId: x"),
+        "7:11: a rule needs `Expression`",
+    );
+    check(
+        &detector("RuleId: a, DetectorId: x, Expression: $price > 1, Outcome: b"),
+        "7:115: `Outcome` is not a property of a rule; expected RuleId, DetectorId, Expression, Language, Outcomes, \
+         Description, Tags",
+    );
+}
+
+#[test]
+fn metadata() {
+    let with = |metadata: &str| {
+        let text = format!(
+            "Metadata:\n  fraudstream: {metadata}\n{}",
+            include_str!("small.yaml")
+        );
+        Template::parse("t.yaml", &text).map_err(|error| error.to_string())
+    };
+    let template = with("{EventTypes: {order: {EventIngestion: ENABLED}}}").unwrap();
+    assert_eq!(template.event_types[0].ingestion, Some(true));
+    assert_eq!(template.event_types[0].orchestration, None);
+    let template = with("{Variables: {signed_up_at: {DataType: DATETIME}}}").unwrap();
+    assert_eq!(template.variables[1].ty, rules::Type::DateTime);
+    let cases = [
+        (
+            "{Variables: {signed_up: {DataType: DATETIME}}}",
+            "the template defines no variable `signed_up`",
+        ),
+        (
+            "{EventTypes: {odrer: {}}}",
+            "the template defines no event type `odrer`",
+        ),
+        (
+            "{Variables: {price: {DataType: INTEGER}}}",
+            "the default is not a valid INTEGER: expected a whole \
+          number from -9223372036854775808 to 9223372036854775807",
+        ),
+        (
+            "{EventTypes: {order: {EventIngestion: on}}}",
+            "`on` is not allowed here; expected ENABLED or DISABLED",
+        ),
+        (
+            "{EventTypes: {order: {EventOrchestration: true}}}",
+            "metadata of an event type is a map with EventBridgeEnabled",
+        ),
+        (
+            "{Variable: {}}",
+            "`Variable` is not a key of `fraudstream`; expected EventTypes, Variables",
+        ),
+    ];
+    for (metadata, want) in cases {
+        let error = with(metadata).unwrap_err();
+        assert!(
+            error.starts_with("t.yaml:2:") && error.ends_with(&format!(": {want}")),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,59 @@
+//! Objects of the bucket that hold records: their prefixes, and how they are listed and read.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::get_object::GetObjectError;
+use shared::failure::code_of;
+
+/// Records that a function rejected.
+pub use shared::rejected::PREFIX as REJECTED;
+
+/// Records that were rejected and later replayed.
+pub const REPLAYED: &str = "replayed/";
+
+/// On-failure objects: batches that Lambda gave up on before a function was done with them.
+pub const ON_FAILURE: &str = "aws/lambda/";
+
+/// Lists the keys of all objects under `prefix`.
+///
+/// # Errors
+/// AWS's error code.
+pub(crate) async fn list_keys(
+    client: &Client,
+    bucket: &str,
+    prefix: &str,
+) -> Result<Vec<String>, String> {
+    let list = client.list_objects_v2().bucket(bucket).prefix(prefix);
+    let mut pages = list.into_paginator().send();
+    let mut keys = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| code_of(&error))?;
+        let objects = page.contents().iter();
+        keys.extend(objects.filter_map(|object| object.key().map(str::to_owned)));
+    }
+    Ok(keys)
+}
+
+/// Reads an object's bytes; `None` if there is no such object.
+///
+/// # Errors
+/// AWS's error code, or why the body cannot be read.
+pub(crate) async fn read_object(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+) -> Result<Option<Vec<u8>>, String> {
+    let object = match client.get_object().bucket(bucket).key(key).send().await {
+        Ok(object) => object,
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(GetObjectError::is_no_such_key) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(code_of(&error)),
+    };
+    let body = object.body.collect().await;
+    let body = body.map_err(|error| error.to_string())?;
+    Ok(Some(body.to_vec()))
+}

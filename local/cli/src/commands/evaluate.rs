@@ -1,0 +1,156 @@
+//! `fraudstream evaluate`: reads the detector file, evaluates, prints.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use clap::Args;
+use engine::normal_of_type;
+use evaluation::{Columns, Detector, DetectorFile, Evaluate, FileRule, FileVariable, RulesError};
+use rules::List;
+
+use super::CommandError;
+use crate::apply::{self, Template};
+
+/// The arguments of `evaluate`.
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateArgs {
+    #[command(flatten)]
+    evaluate: Evaluate,
+}
+
+impl EvaluateArgs {
+    /// Trains, measures, and prints the evaluation.
+    pub(crate) fn run(&self) -> Result<(), CommandError> {
+        let Self { evaluate } = self;
+        let columns = Columns::find(&evaluate.train, &evaluate.said)?;
+        if !evaluate.json {
+            print_text(&columns.describe());
+        }
+        let detector = evaluate.detector.as_deref();
+        let detector = detector.map(read_detector).transpose()?;
+        let evaluation = evaluate.run(&columns, detector.as_ref())?;
+        if evaluate.json {
+            print_text(&serde_json::to_string_pretty(&evaluation).unwrap_or_default());
+        } else {
+            print_text(&evaluation.to_string());
+        }
+        Ok(())
+    }
+}
+
+fn print_text(text: &str) {
+    // A reader that has seen enough, such as `head`, is no error.
+    drop(writeln!(std::io::stdout(), "{}", text.trim_end()));
+}
+
+/// Reads a detector file and compiles its rules.
+fn read_detector(path: &Path) -> Result<Detector, RulesError> {
+    let template = Template::read(path).map_err(|error| RulesError::File(error.into()))?;
+    Detector::new(detector_file(path.display().to_string(), &template)?)
+}
+
+/// What the evaluation needs of a template.
+fn detector_file(path: String, template: &Template) -> Result<DetectorFile, RulesError> {
+    let [detector] = template.detectors.as_slice() else {
+        let found = template.detectors.len();
+        return Err(RulesError::Detectors { file: path, found });
+    };
+    let variables = event_variables(template, detector)
+        .map(|variable| FileVariable {
+            name: variable.name.clone(),
+            ty: variable.ty,
+            default: variable.default.clone(),
+        })
+        .collect();
+    let rules = detector
+        .rules
+        .iter()
+        .map(|rule| FileRule {
+            id: rule.id.clone(),
+            expression: rule.expression.clone(),
+            outcomes: rule.outcomes.clone(),
+        })
+        .collect();
+    Ok(DetectorFile {
+        path,
+        id: detector.id.clone(),
+        mode: detector.mode.clone(),
+        variables,
+        scores: score_names(template, detector),
+        lists: template
+            .lists
+            .iter()
+            .map(|list| (list.name.clone(), list_elements(list)))
+            .collect(),
+        rules,
+    })
+}
+
+/// The variables of the detector's event type that the file defines.
+fn event_variables<'t>(
+    template: &'t Template,
+    detector: &apply::Detector,
+) -> impl Iterator<Item = &'t apply::Variable> {
+    let event_type = template
+        .event_types
+        .iter()
+        .find(|event_type| event_type.name == detector.event_type);
+    template
+        .variables
+        .iter()
+        .filter(|variable| variable.source == "EVENT")
+        .filter(move |variable| {
+            event_type.is_none_or(|event_type| event_type.variables.contains(&variable.name))
+        })
+}
+
+/// The scores that rules of the detector may ask for.
+fn score_names(template: &Template, detector: &apply::Detector) -> Vec<String> {
+    let external = template
+        .variables
+        .iter()
+        .filter(|variable| variable.source != "EVENT")
+        .map(|variable| variable.name.clone());
+    let models = &detector.models.versions;
+    let own = models
+        .iter()
+        .map(|model| format!("{}_insightscore", model.id));
+    external.chain(own).collect()
+}
+
+/// The elements of a list, as rules compare them; `None` where the file gives none.
+fn list_elements(list: &apply::List) -> Option<List> {
+    let elements = list.elements.as_ref()?;
+    Some(
+        match list.variable_type.as_deref().and_then(normal_of_type) {
+            Some(normal) => List::normalized(normal, elements),
+            None => elements.iter().collect(),
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_becomes_what_is_measured() {
+        let template =
+            Template::parse("t.yaml", include_str!("../apply/tests/small.yaml")).unwrap();
+        let file = detector_file("t.yaml".to_owned(), &template).unwrap();
+        let names: Vec<&str> = file
+            .variables
+            .iter()
+            .map(|variable| variable.name.as_str())
+            .collect();
+        assert_eq!(names, ["price", "signed_up_at", "email"]);
+        assert_eq!(
+            (file.id.as_str(), file.mode.as_str()),
+            ("orders", "ALL_MATCHED")
+        );
+        let blocked = file.lists["blocked"].as_ref().unwrap();
+        assert!(blocked.contains("EVE@example.com"));
+        assert_eq!(file.rules.len(), 2);
+        Detector::new(file).unwrap();
+    }
+}

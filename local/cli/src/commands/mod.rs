@@ -1,0 +1,25 @@
+//! The commands: one file per command, with its arguments and what it does.
+//!
+//! [`workspace`] opens what a command works on, and [`output`] prints its result.
+
+pub(crate) mod apply;
+pub(crate) mod demo;
+pub(crate) mod evaluate;
+pub(crate) mod explain;
+pub(crate) mod forget;
+pub(crate) mod import_model;
+pub(crate) mod jobs;
+pub(crate) mod list;
+mod model_versions;
+mod output;
+pub(crate) mod replay;
+pub(crate) mod run;
+pub(crate) mod serve;
+pub(crate) mod show;
+pub(crate) mod simulate;
+pub(crate) mod subject;
+pub(crate) mod train;
+pub(crate) mod workspace;
+
+/// Any error of a command, as a sentence for the person at the terminal.
+pub type CommandError = Box<dyn std::error::Error>;

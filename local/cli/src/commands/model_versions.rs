@@ -1,0 +1,101 @@
+//! Models and their versions over the Fraud Detector API, for `train` and `import-model`.
+
+use aws_sdk_frauddetector::Client;
+use aws_sdk_frauddetector::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_frauddetector::types::{ModelTypeEnum, ModelVersionStatus};
+use thiserror::Error;
+
+/// The service refuses a call.
+#[derive(Debug, Error)]
+#[error("{call}: {code}: {message}")]
+pub(crate) struct RefusedCall {
+    /// The operation.
+    pub(super) call: &'static str,
+    /// The exception.
+    pub(super) code: String,
+    /// Its message.
+    pub(super) message: String,
+}
+
+/// Makes a [`RefusedCall`] of the error of a call.
+pub(super) fn describe_refusal<E>(call: &'static str) -> impl Fn(SdkError<E>) -> RefusedCall
+where
+    E: ProvideErrorMetadata,
+{
+    move |error| RefusedCall {
+        call,
+        code: error.code().unwrap_or("no answer").to_owned(),
+        message: error
+            .message()
+            .unwrap_or("the service was not reached")
+            .to_owned(),
+    }
+}
+
+/// Makes a [`RefusedCall`] of a request that the client cannot build; its inputs are the command's own.
+pub(super) fn describe_build_error(error: &BuildError) -> RefusedCall {
+    RefusedCall {
+        call: "CreateModelVersion",
+        code: "not built".to_owned(),
+        message: error.to_string(),
+    }
+}
+
+/// Creates a model if it is missing.
+pub(super) async fn create_missing_model(
+    client: &Client,
+    model: &str,
+    model_type: &ModelTypeEnum,
+    event_type: &str,
+) -> Result<(), RefusedCall> {
+    let found = client
+        .get_models()
+        .model_id(model)
+        .model_type(model_type.clone());
+    match found.send().await {
+        Ok(found)
+            if found
+                .models
+                .as_ref()
+                .is_some_and(|models| !models.is_empty()) =>
+        {
+            Ok(())
+        }
+        Err(error) if error.code() != Some("ResourceNotFoundException") => {
+            Err(describe_refusal("GetModels")(error))
+        }
+        _ => client
+            .create_model()
+            .model_id(model)
+            .model_type(model_type.clone())
+            .event_type_name(event_type)
+            .send()
+            .await
+            .map(drop)
+            .map_err(describe_refusal("CreateModel")),
+    }
+}
+
+/// Activates a version, so that it scores events.
+pub(super) async fn activate_version(
+    client: &Client,
+    model: &str,
+    model_type: &ModelTypeEnum,
+    version: &str,
+) -> Result<(), RefusedCall> {
+    let update = client.update_model_version_status().model_id(model);
+    let update = update
+        .model_type(model_type.clone())
+        .model_version_number(version);
+    let updated = update.status(ModelVersionStatus::Active).send().await;
+    updated
+        .map(drop)
+        .map_err(describe_refusal("UpdateModelVersionStatus"))
+}
+
+/// Tells how a detector file uses a model version.
+pub(super) fn describe_usage(model: &str, arn: &str) -> String {
+    format!(
+        "\nits ARN, for AssociatedModels in the detector file: {arn}\nits score in rules: ${model}_insightscore"
+    )
+}

@@ -1,0 +1,84 @@
+//! `fraudstream replay`: runs rejected records again.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::CommandError;
+use super::output::print_result;
+use super::workspace::WorkspaceArgs;
+use crate::forget::Forgotten;
+use crate::replay::{Replay, Replayed};
+use crate::run::Function;
+use local_aws::dynamodb::Durability;
+
+/// The arguments of `replay`.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// A prefix of the bucket, or a local file.
+    #[arg(default_value = crate::bucket_objects::REJECTED)]
+    source: String,
+    /// Print what would be replayed, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print what happened as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl ReplayArgs {
+    /// Replays the records, and prints what happened to each object.
+    pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
+        let mapping = workspace.read_mapping()?;
+        let locations = workspace.read_locations()?;
+        let opened = workspace
+            .open(Durability::Kill, workspace.fraud_detector)
+            .await?;
+        let pipeline = opened.pipeline.clone();
+        let function = |name: &str| {
+            let mapping = workspace.read_mapping().ok()?;
+            let mapping = mapping.with_locations(Arc::clone(&locations));
+            match name {
+                predict::FUNCTION => {
+                    Some(Function::Predict(Box::new(pipeline.predict(mapping, None))))
+                }
+                ingest::FUNCTION => Some(Function::Ingest(Box::new(pipeline.ingest(mapping)))),
+                label::FUNCTION => Some(Function::Label(Box::new(pipeline.label(mapping)))),
+                _ => None,
+            }
+        };
+        let forgotten = Forgotten {
+            pipeline: pipeline.clone(),
+            mapping,
+        };
+        let replay = Replay {
+            s3: &pipeline.clients.s3,
+            bucket: &pipeline.bucket,
+            function: &function,
+            forgotten: &forgotten,
+            dry_run: self.dry_run,
+        };
+        let replayed = if Path::new(&self.source).is_file() {
+            replay.file(&self.source).await
+        } else {
+            replay.prefix(&self.source).await
+        };
+        drop((pipeline, forgotten));
+        opened.close().await?;
+        let replayed = replayed?;
+        print_result(self.json, &replayed, describe_replayed(&replayed))
+    }
+}
+
+fn describe_replayed(replayed: &[Replayed]) -> String {
+    let objects = replayed.iter().map(|object| {
+        let Replayed {
+            key, reason, now, ..
+        } = object;
+        format!("{key}\n  was: {reason}\n  now: {now}\n")
+    });
+    let done = replayed.iter().filter(|object| object.done).count();
+    let total = format!("{done} of {} replayed\n", replayed.len());
+    objects.chain([total]).collect()
+}

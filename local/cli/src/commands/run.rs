@@ -1,0 +1,160 @@
+//! `fraudstream run`: puts a file through a function: orders, history or chargebacks.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, ValueEnum};
+use event::{DetectorVersionId, EntityTypeName, EventTypeName};
+use shared::mapping::Mapping;
+
+use super::CommandError;
+use super::output::print_result;
+use super::workspace::{WorkspaceArgs, durability_for};
+use crate::forget::Forgotten;
+use crate::input::{CsvOptions, Input, is_csv};
+use crate::run::{Function, Run, Summary};
+use crate::signals;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FunctionName {
+    /// Orders to decisions.
+    Predict,
+    /// History to events.
+    Ingest,
+    /// Chargebacks to labels.
+    Label,
+}
+
+/// The arguments of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The function.
+    #[arg(value_enum)]
+    function: FunctionName,
+    /// JSON lines or CSV with Amazon's headers, plain or .gz; `-` is standard input.
+    file: String,
+    /// Detector version to ask; default the active one.
+    #[arg(long, value_name = "N")]
+    detector_version: Option<String>,
+    /// CSV: event type of the rows; default the mapping's.
+    #[arg(long, value_name = "NAME")]
+    event_type: Option<String>,
+    /// CSV: detector that decides on the rows; default the mapping's.
+    #[arg(long, value_name = "NAME")]
+    detector: Option<String>,
+    /// CSV: entity type of rows without `ENTITY_TYPE`.
+    #[arg(long, value_name = "NAME", default_value = "customer")]
+    entity_type: String,
+    /// CSV: a label and what it becomes, such as 1.0=fraud.
+    #[arg(long = "label", value_name = "FROM=TO")]
+    labels: Vec<String>,
+    /// Start at the first record, even if the file was run before.
+    #[arg(long)]
+    restart: bool,
+    /// How many records are processed at the same time.
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    concurrency: usize,
+    /// Make writes survive a power loss, too: about three times slower.
+    #[arg(long)]
+    durable: bool,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl RunArgs {
+    /// Runs the file, and prints what became of its records.
+    pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
+        let (input, mapping) = self.open_input(workspace)?;
+        let mapping = mapping.with_locations(workspace.read_locations()?);
+        let detector_version = self
+            .detector_version
+            .as_deref()
+            .map(DetectorVersionId::try_from)
+            .transpose()?;
+        let durability = durability_for(self.durable);
+        let mut opened = workspace.open(durability, workspace.fraud_detector).await?;
+        opened.pipeline.budget.concurrency = self.concurrency;
+        let pipeline = &opened.pipeline;
+        let forgotten = Forgotten {
+            pipeline: pipeline.clone(),
+            mapping: self.open_input(workspace)?.1,
+        };
+        let function = match self.function {
+            FunctionName::Predict => {
+                Function::Predict(Box::new(pipeline.predict(mapping, detector_version)))
+            }
+            FunctionName::Ingest => Function::Ingest(Box::new(pipeline.ingest(mapping))),
+            FunctionName::Label => Function::Label(Box::new(pipeline.label(mapping))),
+        };
+        // Standard input cannot be read again, so a later run could not continue.
+        let home = (self.file != "-").then(|| opened.home.clone());
+        let run = Run {
+            function,
+            path: &self.file,
+            input,
+            home: home.as_ref(),
+            target: &workspace.target_name(),
+            forgotten: Some(forgotten),
+            restart: self.restart,
+            progress: !self.json,
+        };
+        let stop = signals::interrupted(signals::GRACE)?;
+        let result = run.run(stop, |_, _| {}).await;
+        // Also after an error: closing forwards and counts what was decided before it.
+        let closed = opened.close().await;
+        let summary = result?;
+        closed?;
+        print_result(self.json, &summary, describe_summary(&summary))
+    }
+
+    fn open_input(&self, workspace: &WorkspaceArgs) -> Result<(Input, Mapping), CommandError> {
+        if !is_csv(&self.file) {
+            return Ok((Input::lines(&self.file)?, workspace.read_mapping()?));
+        }
+        let mapping = workspace.read_mapping().ok();
+        let default = |name: &Option<String>, known: Option<String>, flag: &str| {
+            name.clone()
+                .or(known)
+                .ok_or_else(|| format!("say {flag}: there is no readable mapping to take it from"))
+        };
+        let event_type = default(
+            &self.event_type,
+            mapping.as_ref().map(|m| m.event_type().to_string()),
+            "--event-type",
+        )?;
+        let detector = default(
+            &self.detector,
+            mapping.as_ref().map(|m| m.detector().to_string()),
+            "--detector",
+        )?;
+        let options = CsvOptions {
+            event_type: EventTypeName::try_from(event_type)?,
+            detector,
+            entity_type: EntityTypeName::try_from(self.entity_type.as_str())?,
+            labels: parse_label_renames(&self.labels)?,
+        };
+        Ok(Input::csv(&self.file, options)?)
+    }
+}
+
+fn parse_label_renames(labels: &[String]) -> Result<BTreeMap<String, String>, CommandError> {
+    labels
+        .iter()
+        .map(|rename| {
+            let (from, to) = rename.split_once('=').ok_or_else(|| {
+                format!("`--label {rename}` should be FROM=TO, such as 1.0=fraud")
+            })?;
+            Ok((from.to_owned(), to.to_owned()))
+        })
+        .collect()
+}
+
+fn describe_summary(summary: &Summary) -> String {
+    let mut text = summary.to_string();
+    if !summary.rejected.is_empty() {
+        text.push_str(
+            "rejected records are kept with their reasons: fraudstream replay --dry-run lists them\n",
+        );
+    }
+    text
+}

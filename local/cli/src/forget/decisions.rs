@@ -1,0 +1,172 @@
+//! A subject's decisions and labels: deleted, or held without what belongs to the person.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use shared::decisions::Decision;
+use shared::failure::code_of;
+
+use super::{Forget, ForgetError, Held, Report};
+use crate::hold;
+use crate::subject::{self, Found, FoundLabels, Traces, Types, failed};
+
+impl Forget<'_> {
+    /// The orders that are held for now.
+    pub(super) fn find_held_orders(&self, found: &Found) -> Vec<Held> {
+        let fraud = self.finder.mapping.chargeback_labels();
+        let events = found.traces.events.iter();
+        let held = events.filter_map(|(event_type, event_id)| {
+            let history = found.label_history(event_type, event_id);
+            let (reason, until) = hold::of(&history, &fraud, self.now)?;
+            Some(Held {
+                event_type: event_type.clone(),
+                event_id: event_id.clone(),
+                reason,
+                until: until.to_string(),
+                expires_at: until.epoch_seconds(),
+            })
+        });
+        held.collect()
+    }
+
+    /// Keeps the hashes of a held subject, with the reason that lasts longest.
+    pub(super) async fn write_holds(
+        &self,
+        traces: &Traces,
+        held: &[Held],
+    ) -> Result<(), ForgetError> {
+        let events = held
+            .iter()
+            .map(|held| hold::event_hash(&held.event_type, &held.event_id));
+        let mut hashes = traces.hashes();
+        hashes.extend(events);
+        let Some(held) = held.iter().max_by_key(|held| held.expires_at) else {
+            return Ok(());
+        };
+        let together = AttributeValue::Ss(hashes.iter().cloned().collect());
+        let expires_at = held.expires_at + hold::HASHES_KEPT_SECONDS;
+        for owner in traces.owners() {
+            for hash in &hashes {
+                let put = self.finder.pipeline.clients.dynamodb.put_item();
+                let put = put
+                    .table_name(&self.finder.pipeline.decisions_table)
+                    .item("pk", AttributeValue::S(hold::key(hash)))
+                    .item("sk", AttributeValue::S(hold::sort(&owner)))
+                    .item("kind", AttributeValue::S(hold::KIND.to_owned()))
+                    .item(hold::HASHES, together.clone())
+                    .item(hold::REASON, AttributeValue::S(held.reason.to_string()))
+                    .item(hold::UNTIL, AttributeValue::S(held.until.clone()))
+                    .item("expires_at", AttributeValue::N(expires_at.to_string()));
+                let put = put.send().await;
+                put.map_err(|error| failed("keep why something is held")(code_of(&error)))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn forget_decisions(
+        &self,
+        found: &Found,
+        report: &mut Report,
+    ) -> Result<(), ForgetError> {
+        let is_held = |event_id: &str, report: &Report| {
+            report.held.iter().any(|held| held.event_id == event_id)
+        };
+        for (event_type, event_id) in &found.traces.events {
+            if !is_held(event_id, report) {
+                // A label is stored on every decision of its event, and beside them.
+                report.labels += found.label_history(event_type, event_id).len();
+            }
+        }
+        for labels in &found.labels {
+            let mut held = report.held.iter();
+            if held.any(|h| {
+                labels
+                    .pk
+                    .ends_with(&format!("#{}#{}", h.event_type, h.event_id))
+            }) {
+                self.strip_labels(labels).await?;
+                continue;
+            }
+            self.delete_item(&labels.pk, subject::LABELS).await?;
+        }
+        let types = self.finder.variable_types().await?;
+        for decision in &found.decisions {
+            if is_held(&decision.event_id, report) {
+                self.strip(&found.traces, &types, decision).await?;
+                continue;
+            }
+            report.decisions += 1;
+            self.delete_item(&decision.pk, &decision.sk).await?;
+        }
+        // If no order is held any more, nothing is kept of former holds.
+        for (pk, sk) in found.held_items.iter().filter(|_| report.held.is_empty()) {
+            self.delete_item(pk, sk).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the messages that brought the labels: they may have any data.
+    async fn strip_labels(&self, labels: &FoundLabels) -> Result<(), ForgetError> {
+        if self.dry_run || labels.records.is_empty() {
+            return Ok(());
+        }
+        let update = self.finder.pipeline.clients.dynamodb.update_item();
+        let mut update = update
+            .table_name(&self.finder.pipeline.decisions_table)
+            .key("pk", AttributeValue::S(labels.pk.clone()))
+            .key("sk", AttributeValue::S(subject::LABELS.to_owned()))
+            .condition_expression("attribute_exists(pk)");
+        let mut places = Vec::new();
+        for (place, name) in labels.records.iter().enumerate() {
+            update = update.expression_attribute_names(format!("#r{place}"), name);
+            places.push(format!("#r{place}"));
+        }
+        let update = update.update_expression(format!("REMOVE {}", places.join(", ")));
+        let update = update.send().await;
+        update.map_err(|e| failed("remove the messages of labels")(code_of(&e)))?;
+        Ok(())
+    }
+
+    /// Writes a held decision without what belongs to the person.
+    async fn strip(
+        &self,
+        traces: &Traces,
+        types: &Types,
+        decision: &Decision,
+    ) -> Result<(), ForgetError> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let mut decision = decision.clone();
+        traces.strip(types, &mut decision);
+        let item = serde_dynamo::to_item(&decision);
+        let item = item.map_err(|e| failed("write a held decision")(e.to_string()))?;
+        let put = self.finder.pipeline.clients.dynamodb.put_item();
+        let put = put
+            .table_name(&self.finder.pipeline.decisions_table)
+            .set_item(Some(item));
+        // A label that is added meanwhile increments the revision; then the command has to be run again.
+        let put = put
+            .condition_expression("label_revision = :revision")
+            .expression_attribute_values(
+                ":revision",
+                AttributeValue::N(decision.label_revision.to_string()),
+            );
+        let put = put.send().await;
+        put.map_err(|e| failed("write a held decision")(code_of(&e)))?;
+        Ok(())
+    }
+
+    async fn delete_item(&self, pk: &str, sk: &str) -> Result<(), ForgetError> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let delete = self.finder.pipeline.clients.dynamodb.delete_item();
+        let delete = delete
+            .table_name(&self.finder.pipeline.decisions_table)
+            .key("pk", AttributeValue::S(pk.to_owned()))
+            .key("sk", AttributeValue::S(sk.to_owned()));
+        let delete = delete.send().await;
+        delete.map_err(|e| failed("delete a decision")(code_of(&e)))?;
+        Ok(())
+    }
+}

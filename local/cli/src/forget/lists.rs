@@ -1,0 +1,96 @@
+//! A subject's elements of lists.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_frauddetector::types::ListUpdateMode;
+use shared::failure::code_of;
+
+use super::{Forget, ForgetError, Report};
+use crate::subject::{Found, failed};
+
+impl Forget<'_> {
+    /// Removes the subject's elements from lists. The engine's lists keep a log of their changes, so the
+    /// elements are removed from the log, too.
+    pub(super) async fn forget_lists(
+        &self,
+        found: &Found,
+        report: &mut Report,
+    ) -> Result<(), ForgetError> {
+        let client = &self.finder.pipeline.clients.frauddetector;
+        let is_held = !report.held.is_empty();
+        let blocking = if is_held || found.traces.is_any_protected() {
+            self.blocking_lists().await?
+        } else {
+            BTreeSet::new()
+        };
+        for (list, elements) in &found.list_elements {
+            // Elements for which another subject is held are kept in any case.
+            let is_kept = |element: &String| {
+                blocking.contains(list) && (is_held || found.traces.is_protected(element))
+            };
+            let (kept, elements): (Vec<String>, Vec<String>) =
+                elements.iter().cloned().partition(is_kept);
+            if !kept.is_empty() {
+                let count = kept.len();
+                let what = format!(
+                    "list {list}, which blocks: {count} elements, as long as an order is held"
+                );
+                report.remains.push(what);
+            }
+            if elements.is_empty() {
+                continue;
+            }
+            report.list_entries += elements.len();
+            if self.dry_run {
+                continue;
+            }
+            if let Some(engine) = self.finder.engine {
+                engine.erase_list_elements(list, &elements).await?;
+                continue;
+            }
+            let update = client.update_list().name(list);
+            let update = update
+                .update_mode(ListUpdateMode::Remove)
+                .set_elements(Some(elements));
+            let update = update.send().await;
+            update.map_err(|e| failed(format!("change list {list}"))(code_of(&e)))?;
+        }
+        Ok(())
+    }
+
+    /// The lists that block: a rule with the most important outcome tests them with `in @list`.
+    async fn blocking_lists(&self) -> Result<BTreeSet<String>, ForgetError> {
+        let client = &self.finder.pipeline.clients.frauddetector;
+        let (detector, worst) = (
+            self.finder.mapping.detector(),
+            self.finder.mapping.outcome_priority().first(),
+        );
+        let rules = client.get_rules().detector_id(detector.as_str());
+        let mut pages = rules.into_paginator().send();
+        let mut lists = BTreeSet::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| failed("read the rules")(code_of(&e)))?;
+            for rule in page.rule_details() {
+                let mut outcomes = rule.outcomes().iter();
+                if outcomes.any(|outcome| worst.is_some_and(|worst| worst.as_str() == outcome)) {
+                    lists.extend(lists_in(rule.expression().unwrap_or_default()));
+                }
+            }
+        }
+        Ok(lists)
+    }
+}
+
+/// The lists that an expression tests with `in @list`, but not with `not in`.
+fn lists_in(expression: &str) -> BTreeSet<String> {
+    let places = expression.match_indices('@').filter_map(|(at, _)| {
+        let before = expression.get(..at)?.trim_end().strip_suffix("in")?;
+        if before.trim_end().ends_with("not") {
+            return None;
+        }
+        let name = expression.get(at + 1..)?;
+        let is_end = |c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-';
+        name.split(is_end).next().map(str::to_owned)
+    });
+    places.collect()
+}

@@ -1,0 +1,32 @@
+//! The command line of fraudstream.
+//!
+//! The crate `local_aws` puts the engine, an embedded DynamoDB, a folder as S3 and a file as event
+//! bus behind AWS's clients; [`cli`] has the commands over them, or over AWS itself.
+
+pub mod apply;
+mod bucket_objects;
+pub mod cli;
+mod commands;
+pub mod forget;
+pub mod hold;
+pub mod input;
+pub mod replay;
+pub mod report;
+pub mod run;
+pub mod runners;
+pub mod signals;
+pub mod subject;
+
+/// Starts logging to standard error; `directives` is the value of `RUST_LOG`.
+pub fn logs(directives: &str) {
+    use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+    use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    let wanted = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("error"));
+    let lines = tracing_subscriber::fmt::layer()
+        .compact()
+        .with_writer(std::io::stderr);
+    let layer = lines.with_filter(wanted.and(filter_fn(shared::telemetry::may_be_logged)));
+    // A second call finds a subscriber in place.
+    let _ = tracing_subscriber::registry().with(layer).try_init();
+}

@@ -1,0 +1,314 @@
+//! Replays rejected records: runs them through the same handler again.
+//!
+//! A record that succeeds moves from `rejected/` to `replayed/`; one that fails stays, with its new
+//! reason. An on-failure object of an event source mapping holds an invocation's records and is
+//! replayed too.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use serde::Serialize;
+use serde_json::Value;
+use shared::failure::{Failure, code_of};
+use shared::json;
+use shared::records::{Invocation, Record};
+use shared::rejected::RejectedRecord;
+use thiserror::Error;
+
+use crate::bucket_objects::{REJECTED, REPLAYED, list_keys, read_object};
+use crate::forget::Forgotten;
+use crate::run::Function;
+use crate::subject;
+
+/// Why a replay stopped.
+#[derive(Debug, Error)]
+pub enum ReplayError {
+    /// The bucket cannot be read or written.
+    #[error("{0}")]
+    Bucket(String),
+    /// The notes of what was forgotten cannot be read.
+    #[error(transparent)]
+    Forgotten(#[from] subject::Error),
+    /// An object that is neither a rejected record nor an on-failure object.
+    #[error("{key} is neither a rejected record nor an on-failure object: {what}")]
+    Unreadable {
+        /// The object.
+        key: String,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// The result for one object.
+#[derive(Debug, Serialize)]
+pub struct Replayed {
+    /// The object's key.
+    pub key: String,
+    /// The function that rejected it.
+    pub function: String,
+    /// Why it was rejected.
+    pub reason: String,
+    /// What happened now: `would be replayed`, `replayed`, or the new reason.
+    pub now: String,
+    /// Whether it succeeded.
+    pub done: bool,
+}
+
+impl Replayed {
+    fn unreadable(key: String, error: &ReplayError) -> Self {
+        let none = String::new;
+        Self {
+            key,
+            function: none(),
+            reason: none(),
+            now: error.to_string(),
+            done: false,
+        }
+    }
+}
+
+/// A bucket and the functions that its objects belong to.
+pub struct Replay<'a> {
+    /// The bucket's client.
+    pub s3: &'a Client,
+    /// The bucket.
+    pub bucket: &'a str,
+    /// Finds a function by name.
+    pub function: &'a dyn Fn(&str) -> Option<Function>,
+    /// Tells which records must not be run again.
+    pub forgotten: &'a Forgotten,
+    /// Only report what would be done.
+    pub dry_run: bool,
+}
+
+/// The records of one object.
+struct Stored {
+    key: String,
+    function: String,
+    reason: String,
+    records: Vec<Record>,
+}
+
+impl Replay<'_> {
+    /// Replays every object under `prefix`.
+    ///
+    /// # Errors
+    /// [`ReplayError`] where the bucket fails or an object is unreadable; what was replayed before
+    /// has been moved.
+    pub async fn prefix(&self, prefix: &str) -> Result<Vec<Replayed>, ReplayError> {
+        let mut replayed = Vec::new();
+        let keys = list_keys(self.s3, self.bucket, prefix).await;
+        let keys = keys.map_err(|code| {
+            ReplayError::Bucket(format!("cannot list s3://{}/{prefix}: {code}", self.bucket))
+        })?;
+        for key in keys {
+            let bytes = self.get(&key).await?;
+            replayed.push(match stored(&key, &bytes) {
+                Ok(stored) => self.one(stored).await?,
+                // A folder's marker, or something a person put there: continue with the others.
+                Err(error) => Replayed::unreadable(key, &error),
+            });
+        }
+        Ok(replayed)
+    }
+
+    /// Replays one local file; it stays where it is.
+    ///
+    /// # Errors
+    /// [`ReplayError::Unreadable`].
+    pub async fn file(&self, path: &str) -> Result<Vec<Replayed>, ReplayError> {
+        let bytes = std::fs::read(path).map_err(|error| ReplayError::Unreadable {
+            key: path.to_owned(),
+            what: error.to_string(),
+        })?;
+        let stored = stored(path, &bytes)?;
+        let (result, _) = self.run(&stored).await?;
+        Ok(vec![result])
+    }
+
+    async fn get(&self, key: &str) -> Result<Vec<u8>, ReplayError> {
+        let read = read_object(self.s3, self.bucket, key).await;
+        let read = read.and_then(|object| object.ok_or_else(|| "NoSuchKey".to_owned()));
+        read.map_err(|code| {
+            ReplayError::Bucket(format!("cannot read s3://{}/{key}: {code}", self.bucket))
+        })
+    }
+
+    async fn one(&self, stored: Stored) -> Result<Replayed, ReplayError> {
+        let (result, failed) = self.run(&stored).await?;
+        if self.dry_run {
+            return Ok(result);
+        }
+        if result.done {
+            self.copy_away(&stored.key).await?;
+        } else if let Some((record, failure)) = failed {
+            self.write_reason(&stored, &record, &failure).await?;
+        }
+        Ok(result)
+    }
+
+    /// Runs an object's records; returns the first that failed with its failure.
+    async fn run(
+        &self,
+        stored: &Stored,
+    ) -> Result<(Replayed, Option<(Record, Failure)>), ReplayError> {
+        let answer = |now: &str, done| Replayed {
+            key: stored.key.clone(),
+            function: stored.function.clone(),
+            reason: stored.reason.clone(),
+            now: now.to_owned(),
+            done,
+        };
+        let Some(function) = (self.function)(&stored.function) else {
+            let now = "no function of this name reads records";
+            return Ok((answer(now, false), None));
+        };
+        // Leave out the records about subjects that were forgotten.
+        let mut records = Vec::with_capacity(stored.records.len());
+        for record in &stored.records {
+            if !self.forgotten.holds(record).await? {
+                records.push(record.clone());
+            }
+        }
+        let forgotten = stored.records.len() - records.len();
+        if records.is_empty() && forgotten > 0 {
+            let now = "not replayed: it is about something that was forgotten";
+            return Ok((answer(now, false), None));
+        }
+        let now = |what: &str| match forgotten {
+            0 => what.to_owned(),
+            count => format!("{what}; left out, because it was forgotten: {count}"),
+        };
+        if self.dry_run {
+            return Ok((answer(&now("would be replayed"), false), None));
+        }
+        let handled = function.batch(records.clone()).await;
+        let mut results = records.into_iter().zip(handled.results);
+        let failed =
+            results.find_map(|(record, (_, result))| result.err().map(|failure| (record, failure)));
+        Ok(match failed {
+            None => (answer(&now("replayed"), true), None),
+            Some((record, failure)) => {
+                (answer(&failure.to_string(), false), Some((record, failure)))
+            }
+        })
+    }
+
+    /// Moves an object to `replayed/`. Copies first, so that after a crash the object may exist twice but
+    /// is never lost.
+    async fn copy_away(&self, key: &str) -> Result<(), ReplayError> {
+        let to = format!("{REPLAYED}{}", key.strip_prefix(REJECTED).unwrap_or(key));
+        let failed = |what: String| {
+            ReplayError::Bucket(format!(
+                "cannot move s3://{}/{key} to {to}: {what}",
+                self.bucket
+            ))
+        };
+        let source = format!("{}/{key}", self.bucket);
+        let copy = self
+            .s3
+            .copy_object()
+            .bucket(self.bucket)
+            .key(&to)
+            .copy_source(source);
+        copy.send().await.map_err(|error| failed(code_of(&error)))?;
+        let delete = self.s3.delete_object().bucket(self.bucket).key(key);
+        delete
+            .send()
+            .await
+            .map_err(|error| failed(code_of(&error)))?;
+        Ok(())
+    }
+
+    /// Writes the new reason into the object. The handler has written the record, which it rejected
+    /// again, under a key of its own; that may be another one if the function's name has changed.
+    async fn write_reason(
+        &self,
+        stored: &Stored,
+        record: &Record,
+        failure: &Failure,
+    ) -> Result<(), ReplayError> {
+        let Failure::Rejected(rejection) = failure else {
+            return Ok(());
+        };
+        if stored.records.len() != 1 {
+            return Ok(());
+        }
+        let body = serde_json::to_vec(&RejectedRecord::new(&stored.function, record, rejection))
+            .unwrap_or_default();
+        let put = self
+            .s3
+            .put_object()
+            .bucket(self.bucket)
+            .key(&stored.key)
+            .body(ByteStream::from(body));
+        put.send().await.map_err(|error| {
+            ReplayError::Bucket(format!(
+                "cannot write s3://{}/{}: {}",
+                self.bucket,
+                stored.key,
+                code_of(&error)
+            ))
+        })?;
+        Ok(())
+    }
+}
+
+/// Parses an object: a rejected record, or what Lambda writes when an event source mapping gives up.
+fn stored(key: &str, bytes: &[u8]) -> Result<Stored, ReplayError> {
+    let unreadable = |what: String| ReplayError::Unreadable {
+        key: key.to_owned(),
+        what,
+    };
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
+    if value.get("requestContext").is_some() {
+        return on_failure(key, value).map_err(unreadable);
+    }
+    let rejected: RejectedRecord =
+        serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
+    Ok(Stored {
+        key: key.to_owned(),
+        function: rejected.function.clone(),
+        reason: rejected.reason.clone(),
+        records: vec![rejected.into_record().map_err(unreadable)?],
+    })
+}
+
+fn on_failure(key: &str, mut value: Value) -> Result<Stored, String> {
+    let arn = value["requestContext"]["functionArn"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let reason = value["requestContext"]["condition"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    // The payload is text in an S3 object; some writers keep it as JSON.
+    let payload =
+        match value["payload"].take() {
+            Value::String(text) => {
+                json::parse_event(text.as_bytes()).map_err(|error| error.to_string())?
+            }
+            Value::Null => return Err(
+                "it has no payload, as those sent to a queue have none; replay it from the stream"
+                    .to_owned(),
+            ),
+            payload => payload,
+        };
+    let names = [predict::FUNCTION, ingest::FUNCTION, label::FUNCTION];
+    let name = arn.split(':').nth(6).unwrap_or_default();
+    // SAM names a function `<stack>-Predict-<random>`; the stack may have any name.
+    let part = name.rsplit('-').nth(1).unwrap_or(name);
+    let function = names
+        .iter()
+        .find(|known| part.eq_ignore_ascii_case(known) || name == **known)
+        .ok_or_else(|| format!("its function `{name}` is none of {}", names.join(", ")))?;
+    Ok(Stored {
+        key: key.to_owned(),
+        function: (*function).to_owned(),
+        reason,
+        records: Invocation::new(payload)
+            .map_err(|error| error.to_string())?
+            .into_records(),
+    })
+}

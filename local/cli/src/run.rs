@@ -1,0 +1,543 @@
+//! Runs a file through the functions' own handlers, in batches. A run can be resumed.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::pin::{Pin, pin};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use ingest::{Ingest, Sent};
+use label::Label;
+use predict::{Done, Predict};
+use serde::Serialize;
+use shared::batch::{Handled, Moment};
+use shared::failure::Failure;
+use shared::hash::short_hash;
+use shared::json;
+use shared::labels::Applied;
+use shared::mapping::Mapping;
+use shared::records::{Origin, Position, Record};
+use thiserror::Error;
+
+use crate::forget::Forgotten;
+use crate::input::{Input, InputError};
+use crate::subject;
+use local_aws::home::{Home, Progress};
+
+/// Records of one batch.
+const BATCH: usize = 100;
+/// How often a batch is tried while a dependency fails.
+const TRIES: u32 = 6;
+/// Pause after the first failure; it doubles.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Why a run stopped.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The input cannot be read.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// Reading the file, or storing the progress, failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The file has changed since its progress was stored.
+    #[error(
+        "{path} has changed since it was run up to record {records}; --restart starts again at the first record (what is decided stays decided)"
+    )]
+    Changed {
+        /// The file.
+        path: String,
+        /// How many records were done.
+        records: u64,
+    },
+    /// A dependency keeps failing. What was done before is kept.
+    #[error(
+        "record {record} could not be processed after {tries} tries: {cause}. {done} records are done and kept; fix the cause and run the same command again to continue"
+    )]
+    Down {
+        /// The first record that failed, from 1.
+        record: u64,
+        /// How often it was tried.
+        tries: u32,
+        /// Why.
+        cause: String,
+        /// Records that are done.
+        done: u64,
+    },
+}
+
+/// A function of the pipeline, by which records are handled.
+pub enum Function {
+    /// Orders to decisions.
+    Predict(Box<Predict>),
+    /// History to events.
+    Ingest(Box<Ingest>),
+    /// Chargebacks to labels.
+    Label(Box<Label>),
+}
+
+/// What happened to one record.
+#[derive(Debug)]
+pub enum Effect {
+    /// An order was decided, now or before.
+    Decision(Done),
+    /// An event was stored.
+    Event(Sent),
+    /// What happened to the labels of a record.
+    Labels(Vec<Applied>),
+}
+
+/// A run of a file through a function.
+pub struct Run<'a> {
+    /// The function.
+    pub function: Function,
+    /// The file's name, for progress and source positions.
+    pub path: &'a str,
+    /// The open file.
+    pub input: Input,
+    /// Where progress is stored; `None` for standard input.
+    pub home: Option<&'a Home>,
+    /// Names the target (tables, endpoint): the same file has a progress for each.
+    pub target: &'a str,
+    /// Tells which records to leave out: what was forgotten must not come back with an old file.
+    pub forgotten: Option<Forgotten>,
+    /// Start at the first record, whatever the stored progress is.
+    pub restart: bool,
+    /// Whether to show a progress bar.
+    pub progress: bool,
+}
+
+/// What a run did.
+#[derive(Debug, Default, Serialize)]
+pub struct Summary {
+    /// Records that earlier runs over the same file have done.
+    pub skipped: u64,
+    /// Records read by this run.
+    pub records: u64,
+    /// Orders decided by this run, by effective outcome.
+    pub decided: BTreeMap<String, u64>,
+    /// Orders that had been decided before.
+    pub duplicates: u64,
+    /// Events stored.
+    pub events: u64,
+    /// Events stored with a label.
+    pub labelled_events: u64,
+    /// Labels applied.
+    pub labels: u64,
+    /// Messages that change no label, kept in the history of their event.
+    pub labels_kept: u64,
+    /// Labels that wait for their event, which is neither decided nor stored.
+    pub labels_waiting: u64,
+    /// Records left out because their order or entity was forgotten.
+    pub forgotten: u64,
+    /// Rejected records by class; each is kept under `rejected/`.
+    pub rejected: BTreeMap<String, u64>,
+    /// Rows with a label but without a label time, which got the event's time.
+    pub assumed_label_times: u64,
+    /// Duration in seconds.
+    pub seconds: f64,
+    /// Whether it was interrupted; the next run continues.
+    pub interrupted: bool,
+}
+
+impl Function {
+    /// The function's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Predict(_) => predict::FUNCTION,
+            Self::Ingest(_) => ingest::FUNCTION,
+            Self::Label(_) => label::FUNCTION,
+        }
+    }
+
+    fn mapping(&self) -> &Mapping {
+        match self {
+            Self::Predict(function) => &function.mapping,
+            Self::Ingest(function) => &function.mapping,
+            Self::Label(function) => &function.mapping,
+        }
+    }
+
+    /// Runs records through the handler.
+    pub async fn batch(&self, records: Vec<Record>) -> Handled<Effect> {
+        let moment = Moment::new(jiff::Timestamp::now(), 0);
+        // The futures of the handlers are large.
+        match self {
+            Self::Predict(function) => wrap(
+                Box::pin(function.batch(records, moment)).await,
+                Effect::Decision,
+            ),
+            Self::Ingest(function) => wrap(
+                Box::pin(function.batch(records, moment)).await,
+                Effect::Event,
+            ),
+            Self::Label(function) => wrap(
+                Box::pin(function.batch(records, moment)).await,
+                Effect::Labels,
+            ),
+        }
+    }
+}
+
+fn wrap<T>(handled: Handled<T>, effect: impl Fn(T) -> Effect) -> Handled<Effect> {
+    let results = handled
+        .results
+        .into_iter()
+        .map(|(position, result)| (position, result.map(&effect)));
+    Handled {
+        results: results.collect(),
+    }
+}
+
+impl Run<'_> {
+    /// Runs to the end of the file, or until `stop` is ready; calls `see` for every record.
+    ///
+    /// # Errors
+    /// [`RunError`]; what was done before is kept, and the next run continues after it.
+    pub async fn run(
+        mut self,
+        stop: impl Future<Output = ()>,
+        mut see: impl FnMut(&Position, &Result<Effect, Failure>),
+    ) -> Result<Summary, RunError> {
+        let start = Instant::now();
+        let mut stop = pin!(stop);
+        let mut summary = Summary::default();
+        let job = job(&self.function, self.path, self.target);
+        let mut progress = self.begin(&job);
+        let mut batch = self.skip(&progress)?;
+        summary.skipped = progress.records;
+        let bar = bar(self.progress, progress.records);
+        while !batch.is_empty() {
+            let count = batch.len() as u64;
+            let hash = batch
+                .iter()
+                .fold(progress.hash.clone(), |hash, record| chain(&hash, record));
+            let tried = self.tried(
+                batch,
+                progress.records,
+                stop.as_mut(),
+                &mut see,
+                &mut summary,
+            );
+            if !tried.await? {
+                summary.interrupted = true;
+                break;
+            }
+            progress.records += count;
+            progress.hash = hash;
+            summary.records += count;
+            bar.inc(count);
+            self.note(&job, &progress)?;
+            if is_ready(stop.as_mut()).await {
+                summary.interrupted = true;
+                break;
+            }
+            batch = self.read()?;
+        }
+        bar.finish_and_clear();
+        if let Input::Rows(rows) = &self.input {
+            summary.assumed_label_times = rows.assumed_label_times;
+        }
+        summary.seconds = start.elapsed().as_secs_f64();
+        Ok(summary)
+    }
+
+    fn read(&mut self) -> Result<Vec<Vec<u8>>, RunError> {
+        let mut batch = Vec::with_capacity(BATCH);
+        while batch.len() < BATCH {
+            let next = self.input.read().map_err(|source| RunError::Io {
+                what: format!("cannot read {}", self.path),
+                source,
+            })?;
+            match next {
+                Some(record) => batch.push(record),
+                None => break,
+            }
+        }
+        Ok(batch)
+    }
+
+    /// The stored progress of an earlier run over the same file.
+    fn begin(&self, job: &str) -> Progress {
+        let home = self.home.filter(|_| !self.restart);
+        home.map(|home| home.read_progress(job)).unwrap_or_default()
+    }
+
+    /// Skips the records that are done, and returns the first batch of the others.
+    fn skip(&mut self, progress: &Progress) -> Result<Vec<Vec<u8>>, RunError> {
+        let (mut left, mut hash) = (progress.records, String::new());
+        loop {
+            let mut batch = self.read()?;
+            let now = left.min(batch.len() as u64);
+            // `now` is at most the length of the batch.
+            let done: Vec<Vec<u8>> = batch
+                .drain(..usize::try_from(now).unwrap_or_default())
+                .collect();
+            hash = done.iter().fold(hash, |hash, record| chain(&hash, record));
+            left -= now;
+            if left == 0 && hash == progress.hash {
+                return if batch.is_empty() {
+                    self.read()
+                } else {
+                    Ok(batch)
+                };
+            }
+            if left == 0 || done.is_empty() {
+                return Err(RunError::Changed {
+                    path: self.path.to_owned(),
+                    records: progress.records,
+                });
+            }
+        }
+    }
+
+    fn note(&self, job: &str, progress: &Progress) -> Result<(), RunError> {
+        let Some(home) = self.home else { return Ok(()) };
+        home.write_progress(job, progress)
+            .map_err(|source| RunError::Io {
+                what: format!("cannot note the progress in {}", home.path().display()),
+                source,
+            })
+    }
+
+    /// Leaves out the records about subjects that were forgotten.
+    async fn not_forgotten(&self, records: &[Record]) -> Result<Vec<Record>, subject::Error> {
+        let Some(forgotten) = &self.forgotten else {
+            return Ok(records.to_vec());
+        };
+        if !forgotten.is_any().await? {
+            return Ok(records.to_vec());
+        }
+        let mut others = Vec::with_capacity(records.len());
+        for record in records {
+            if !forgotten.holds(record).await? {
+                others.push(record.clone());
+            }
+        }
+        Ok(others)
+    }
+
+    /// Runs one batch, and retries its records that failed, at most [`TRIES`] times in all. Returns false
+    /// if `stop` came while a dependency failed: the next run repeats the batch.
+    async fn tried(
+        &self,
+        batch: Vec<Vec<u8>>,
+        done: u64,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+        see: &mut impl FnMut(&Position, &Result<Effect, Failure>),
+        summary: &mut Summary,
+    ) -> Result<bool, RunError> {
+        let mut records: Vec<Record> = (done + 1..)
+            .zip(batch)
+            .map(|(number, bytes)| self.record(number, bytes))
+            .collect();
+        for round in 1..=TRIES {
+            let (again, cause) = self.try_once(records, see, summary).await;
+            if again.is_empty() {
+                return Ok(true);
+            }
+            if round == TRIES {
+                let record = again
+                    .first()
+                    .and_then(|record| record.position.id.parse().ok())
+                    .unwrap_or(done + 1);
+                return Err(RunError::Down {
+                    record,
+                    tries: TRIES,
+                    cause,
+                    done,
+                });
+            }
+            records = again;
+            let pause = tokio::time::sleep(PAUSE * 2_u32.pow(round - 1));
+            tokio::select! {
+                () = &mut stop => return Ok(false),
+                () = pause => {}
+            }
+        }
+        Ok(true)
+    }
+
+    /// Runs records once. Returns those to retry, and the cause of the first one.
+    async fn try_once(
+        &self,
+        records: Vec<Record>,
+        see: &mut impl FnMut(&Position, &Result<Effect, Failure>),
+        summary: &mut Summary,
+    ) -> (Vec<Record>, String) {
+        let others = match self.not_forgotten(&records).await {
+            Ok(others) => others,
+            Err(error) => return (records, error.to_string()),
+        };
+        summary.forgotten += (records.len() - others.len()) as u64;
+        let handled = self.function.batch(others.clone()).await;
+        let mut again = Vec::new();
+        let mut cause = String::new();
+        for (record, (position, result)) in others.into_iter().zip(&handled.results) {
+            if let Err(Failure::Retry(retry)) = result {
+                if again.is_empty() {
+                    cause.clone_from(&retry.cause);
+                }
+                again.push(record);
+            } else {
+                see(position, result);
+                summary.add(result);
+            }
+        }
+        (again, cause)
+    }
+
+    fn record(&self, number: u64, bytes: Vec<u8>) -> Record {
+        let value = json::parse(&bytes).ok();
+        let name: String = self
+            .path
+            .chars()
+            .map(|c| {
+                if matches!(c, '/' | '\\' | ':') {
+                    '-'
+                } else {
+                    c
+                }
+            })
+            .collect();
+        Record {
+            position: Position {
+                origin: Origin::File,
+                arn: format!("file:{name}"),
+                id: number.to_string(),
+                sub: 0,
+            },
+            key: value.and_then(|value| self.function.mapping().order_key(&value)),
+            payload: bytes,
+        }
+    }
+}
+
+/// The name under which progress is stored: the same file goes to several functions and targets.
+fn job(function: &Function, path: &str, target: &str) -> String {
+    format!(
+        "{} {path} {target} {}",
+        function.name(),
+        function.mapping().hash()
+    )
+}
+
+/// Adds a record to the hash of all records before it.
+fn chain(before: &str, record: &[u8]) -> String {
+    short_hash(&[before.as_bytes(), record].concat())
+}
+
+/// Whether a future is ready, without waiting for it.
+async fn is_ready(future: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        biased;
+        () = future => true,
+        () = std::future::ready(()) => false,
+    }
+}
+
+fn bar(show: bool, done: u64) -> ProgressBar {
+    if !show || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_position(done);
+    if let Ok(style) =
+        ProgressStyle::with_template("{spinner} {human_pos} records, {per_sec}, {elapsed}")
+    {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+impl Summary {
+    fn add(&mut self, result: &Result<Effect, Failure>) {
+        match result {
+            Ok(Effect::Decision(Done::Decided(decision))) => {
+                *self
+                    .decided
+                    .entry(decision.effective_outcome.clone())
+                    .or_default() += 1;
+            }
+            Ok(Effect::Decision(Done::Duplicate(_))) => self.duplicates += 1,
+            Ok(Effect::Event(sent)) => {
+                self.events += 1;
+                self.labelled_events += u64::from(sent.labelled);
+            }
+            Ok(Effect::Labels(labels)) => {
+                for applied in labels {
+                    match applied {
+                        Applied::Applied { .. } => self.labels += 1,
+                        Applied::Kept => self.labels_kept += 1,
+                        Applied::Waiting => self.labels_waiting += 1,
+                    }
+                }
+            }
+            Err(Failure::Rejected(rejection)) => {
+                *self.rejected.entry(rejection.class.to_owned()).or_default() += 1;
+            }
+            Err(Failure::Retry(_)) => {}
+        }
+    }
+
+    /// Records per second.
+    pub fn rate(&self) -> f64 {
+        // Counts are far below 2^52.
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let records = self.records as f64;
+        if self.seconds > 0.0 {
+            records / self.seconds
+        } else {
+            0.0
+        }
+    }
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.skipped > 0 {
+            writeln!(f, "{} records of this file were done before", self.skipped)?;
+        }
+        writeln!(
+            f,
+            "{} records in {:.1} s, {:.0} a second",
+            self.records,
+            self.seconds,
+            self.rate()
+        )?;
+        for (outcome, count) in &self.decided {
+            writeln!(f, "  {count:>8} decided: {outcome}")?;
+        }
+        let lines = [
+            (self.duplicates, "decided before"),
+            (self.events, "events stored"),
+            (self.labelled_events, "of them with a label"),
+            (
+                self.assumed_label_times,
+                "label times assumed to be the event's",
+            ),
+            (self.labels, "labels applied"),
+            (self.labels_kept, "messages kept that change no label"),
+            (self.labels_waiting, "labels waiting for their event"),
+            (self.forgotten, "left out: forgotten"),
+        ];
+        for (count, what) in lines.into_iter().filter(|line| line.0 > 0) {
+            writeln!(f, "  {count:>8} {what}")?;
+        }
+        for (class, count) in &self.rejected {
+            writeln!(f, "  {count:>8} rejected: {class}")?;
+        }
+        if self.interrupted {
+            writeln!(
+                f,
+                "stopped on request; run the same command again to continue"
+            )?;
+        }
+        Ok(())
+    }
+}

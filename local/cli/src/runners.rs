@@ -1,0 +1,174 @@
+//! The runners of the engine's jobs and trainings.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{Ended, Engine, Jobs, Trained, Trainings};
+use serde_json::json;
+use uuid::Uuid;
+
+use local_aws::clients::{self, Clients};
+use local_aws::local_stack::Machine;
+
+/// How often `--watch` looks for jobs.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs jobs and trainings, beside the operations that create them.
+#[derive(Clone, Debug)]
+pub struct Runners {
+    jobs: Jobs,
+    trainings: Trainings,
+}
+
+/// What a runner has finished.
+enum Done {
+    Job(Ended),
+    Training(Trained),
+}
+
+impl Runners {
+    /// Runs jobs and trainings as they come; never returns.
+    pub async fn run(&self) {
+        tokio::join!(Box::pin(self.jobs.run()), Box::pin(self.trainings.run()));
+    }
+
+    /// Runs a waiting training; returns whether there was one.
+    ///
+    /// # Errors
+    /// A dependency failed.
+    pub async fn train_one(&self) -> Result<bool, engine::Error> {
+        Ok(Box::pin(self.trainings.run_one()).await?.is_some())
+    }
+
+    async fn run_one(&self) -> Result<Option<Done>, engine::Error> {
+        if let Some(ended) = self.jobs.run_one().await? {
+            return Ok(Some(Done::Job(ended)));
+        }
+        Ok(self.trainings.run_one().await?.map(Done::Training))
+    }
+}
+
+/// The runners of the local stack. Only one process at a time uses its folder, so a job that an
+/// earlier process left unfinished is taken over at once.
+pub fn local(machine: &Machine) -> Runners {
+    runners(Arc::clone(&machine.engine), &machine.clients.s3, "local")
+}
+
+/// Runners beside those of other processes: a job that another one left unfinished is taken over when
+/// its lease ends.
+pub fn remote(engine: Arc<Engine>, clients: &Clients) -> Runners {
+    let s3 = clients::for_files(&clients.s3);
+    runners(engine, &s3, &Uuid::new_v4().to_string())
+}
+
+fn runners(engine: Arc<Engine>, s3: &aws_sdk_s3::Client, name: &str) -> Runners {
+    Runners {
+        jobs: Jobs::new(Arc::clone(&engine), s3.clone(), name),
+        trainings: Trainings::new(engine, s3.clone(), name),
+    }
+}
+
+/// Runs the waiting jobs, or with `watch` also all that come later, until `stop`. Prints how each
+/// ended.
+///
+/// # Errors
+/// A dependency failed; the job continues when the command is run again.
+pub async fn run(
+    runners: &Runners,
+    watch: bool,
+    json: bool,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut stop = pin!(stop);
+    let mut ended = 0;
+    loop {
+        let done = tokio::select! {
+            () = &mut stop => return Ok(()),
+            done = runners.run_one() => done?,
+        };
+        match done {
+            Some(done) => {
+                ended += 1;
+                println!(
+                    "{}",
+                    if json {
+                        done.as_json()
+                    } else {
+                        done.sentence()
+                    }
+                );
+            }
+            None if watch => tokio::select! {
+                () = &mut stop => return Ok(()),
+                () = tokio::time::sleep(PAUSE) => {}
+            },
+            None => break,
+        }
+    }
+    if ended == 0 && !json {
+        println!("no job is waiting");
+    }
+    Ok(())
+}
+
+impl Done {
+    fn as_json(&self) -> String {
+        match self {
+            Self::Job(job) => as_json(job),
+            Self::Training(training) => json!({
+                "kind": "training",
+                "modelId": training.model_id,
+                "modelVersionNumber": training.version,
+                "status": training.status,
+                "failureReason": training.reason,
+            })
+            .to_string(),
+        }
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            Self::Job(job) => sentence(job),
+            Self::Training(training) => {
+                let Trained {
+                    model_id,
+                    version,
+                    status,
+                    reason,
+                } = training;
+                let reason = reason.iter().map(|reason| format!("\n  {reason}"));
+                format!(
+                    "training {model_id} {version}: {status}{}",
+                    reason.collect::<String>()
+                )
+            }
+        }
+    }
+}
+
+fn as_json(job: &Ended) -> String {
+    json!({
+        "kind": job.kind.name(),
+        "jobId": job.job_id,
+        "status": job.status.name(),
+        "processed": job.processed,
+        "failed": job.failed,
+        "failureReason": job.reason,
+    })
+    .to_string()
+}
+
+fn sentence(job: &Ended) -> String {
+    let (kind, status) = (job.kind.name(), job.status.name());
+    let mut text = format!(
+        "{kind} {}: {status}, {} processed, {} failed",
+        job.job_id, job.processed, job.failed
+    );
+    if let Some(reason) = &job.reason {
+        text.push_str("\n  ");
+        text.push_str(reason);
+    }
+    text
+}

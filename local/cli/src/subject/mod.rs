@@ -1,0 +1,29 @@
+//! Finds everything that is stored about a subject, an order or an entity: `fraudstream forget` deletes
+//! it, `fraudstream subject` shows it.
+//!
+//! A [`Whom`] is what the command line names. The [`Finder`] searches every place, and collects the ids
+//! and values by which the subject is known, its [`Traces`].
+
+mod error;
+mod finder;
+mod holds;
+mod labels;
+mod objects;
+mod ownership;
+mod query;
+mod record;
+mod spelling;
+mod traces;
+mod variable_types;
+
+pub use error::Error;
+pub use finder::{Finder, Found};
+pub use labels::FoundLabels;
+pub use objects::{FoundObject, Remedy};
+pub use query::Whom;
+pub use traces::Traces;
+
+pub(crate) use error::failed;
+pub(crate) use labels::LABELS;
+pub(crate) use record::Told;
+pub(crate) use variable_types::Types;

@@ -1,0 +1,274 @@
+//! Objects of the bucket with records about a subject.
+
+use serde_json::{Value, json};
+use shared::mapping::Mapping;
+use shared::records::{Invocation, Record};
+use shared::rejected::RejectedRecord;
+
+use super::error::{Error, failed};
+use super::ownership::About;
+use super::spelling;
+use super::traces::Traces;
+use super::variable_types::Types;
+use crate::bucket_objects::{ON_FAILURE, REJECTED, REPLAYED, list_keys, read_object};
+use local_aws::local_stack::Pipeline;
+
+/// How to remove the subject's records from an object.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Delete it: it is about nobody else.
+    Delete,
+    /// Replace it by these bytes: it has others' records, too, and these are kept.
+    Rewrite(Vec<u8>),
+    /// Only report it: the records cannot be separated, and this is why.
+    Name(String),
+}
+
+/// An object with records about the subject.
+#[derive(Debug)]
+pub struct FoundObject {
+    /// The object's key.
+    pub key: String,
+    /// The subject's records: as JSON, or as text if they are not JSON.
+    pub records: Vec<Value>,
+    /// How to remove the subject's records.
+    pub remedy: Remedy,
+}
+
+/// Where objects are looked for, and how their records are read.
+pub(super) struct ObjectSearch<'a> {
+    pub(super) pipeline: &'a Pipeline,
+    pub(super) mapping: &'a Mapping,
+    pub(super) types: &'a Types,
+}
+
+/// The objects that were found.
+#[derive(Default)]
+pub(super) struct FoundObjects {
+    pub(super) objects: Vec<FoundObject>,
+    /// Objects that cannot be read, and why.
+    pub(super) unread: Vec<String>,
+}
+
+impl ObjectSearch<'_> {
+    /// Inspects every object, and repeats it as long as the objects name further events, because a
+    /// label is known by its event alone. `traces` learn what the records say.
+    pub(super) async fn find(&self, traces: &mut Traces) -> Result<FoundObjects, Error> {
+        let Pipeline {
+            clients, bucket, ..
+        } = self.pipeline;
+        let s3 = &clients.s3;
+        let mut keys = Vec::new();
+        for prefix in [REJECTED, REPLAYED, ON_FAILURE] {
+            let listed = list_keys(s3, bucket, prefix).await;
+            keys.extend(listed.map_err(failed(format!("list {prefix}")))?);
+        }
+        loop {
+            let known = traces.spellings.len();
+            let mut found = FoundObjects::default();
+            for key in &keys {
+                // One that is missing was deleted meanwhile.
+                let body = read_object(s3, bucket, key).await;
+                let Some(body) = body.map_err(failed(format!("read {key}")))? else {
+                    continue;
+                };
+                let seen = self.inspect(traces, key, &body);
+                for record in &seen.records {
+                    traces.learn(self.mapping, self.types, record);
+                }
+                found.unread.extend(seen.unread);
+                if let Some(remedy) = seen.remedy {
+                    found.objects.push(FoundObject {
+                        key: key.clone(),
+                        records: seen.records.iter().map(readable_record).collect(),
+                        remedy,
+                    });
+                }
+            }
+            if traces.spellings.len() == known {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn inspect(&self, traces: &Traces, key: &str, body: &[u8]) -> InspectedObject {
+        let place = format!("s3://{}/{key}", self.pipeline.bucket);
+        let value = serde_json::from_slice::<Value>(body);
+        if let Ok(batch) = &value
+            && batch.get("requestContext").is_some()
+        {
+            return self.inspect_batch(traces, &place, batch);
+        }
+        let record = value
+            .map_err(|error| error.to_string())
+            .and_then(|value| {
+                serde_json::from_value::<RejectedRecord>(value).map_err(|e| e.to_string())
+            })
+            .and_then(RejectedRecord::into_record);
+        let record = match record {
+            Ok(record) => record,
+            Err(why) if spelling::is_any_in(&traces.spellings, body) => {
+                // A batch has others' records, too.
+                let remedy = if key.starts_with(ON_FAILURE) {
+                    Remedy::Name(format!("it names the subject and is not a batch: {why}"))
+                } else {
+                    Remedy::Delete
+                };
+                return InspectedObject::unreadable(body, remedy);
+            }
+            Err(why) => return InspectedObject::unread(&place, &why),
+        };
+        let remedy = match traces.about(self.mapping, &record) {
+            Ok(About::Others) => return InspectedObject::default(),
+            Ok(About::Subject) => Remedy::Delete,
+            Ok(About::Both) => Remedy::Name("it is a label of others' orders, too".to_owned()),
+            Err(why) => return InspectedObject::unread(&place, &why),
+        };
+        InspectedObject {
+            records: vec![record],
+            remedy: Some(remedy),
+            unread: Vec::new(),
+        }
+    }
+
+    /// Inspects an on-failure object: a batch that holds others' records, too.
+    fn inspect_batch(&self, traces: &Traces, place: &str, object: &Value) -> InspectedObject {
+        let (mut payload, is_batch) = match parse_payload(object) {
+            Ok(parsed) => parsed,
+            Err(why) => {
+                let bytes = object.to_string().into_bytes();
+                if spelling::is_any_in(&traces.spellings, &bytes) {
+                    let why =
+                        format!("it names the subject, and its payload is not a batch: {why}");
+                    return InspectedObject::unreadable(&bytes, Remedy::Name(why));
+                }
+                return InspectedObject::unread(place, &why);
+            }
+        };
+        let mut seen = InspectedObject::default();
+        let mut kept = Vec::new();
+        let mut mixed = false;
+        let all = match payload.get("Records").and_then(Value::as_array) {
+            Some(all) if is_batch => all.clone(),
+            _ => vec![payload.clone()],
+        };
+        for delivered in all {
+            let alone = if is_batch {
+                json!({ "Records": [delivered] })
+            } else {
+                delivered.clone()
+            };
+            let (about, others) = self.sort_records(traces, place, alone, &mut seen.unread);
+            mixed |= others && !about.is_empty();
+            if about.is_empty() {
+                kept.push(delivered);
+            }
+            seen.records.extend(about);
+        }
+        if seen.records.is_empty() {
+            return seen;
+        }
+        seen.remedy = Some(if mixed {
+            Remedy::Name("an aggregate or a label in it is about others, too".to_owned())
+        } else if kept.is_empty() {
+            Remedy::Delete
+        } else {
+            let mut object = object.clone();
+            payload["Records"] = Value::Array(kept);
+            object["payload"] = match &object["payload"] {
+                Value::String(_) => Value::String(payload.to_string()),
+                _ => payload,
+            };
+            Remedy::Rewrite(object.to_string().into_bytes())
+        });
+        seen
+    }
+
+    /// The subject's records in a delivered one, and whether it has others' records: a record of a
+    /// stream may hold several, see KPL.
+    fn sort_records(
+        &self,
+        traces: &Traces,
+        place: &str,
+        delivered: Value,
+        unread: &mut Vec<String>,
+    ) -> (Vec<Record>, bool) {
+        let (mut about, mut others) = (Vec::new(), false);
+        let records = Invocation::new(delivered).map(Invocation::into_records);
+        for record in records.unwrap_or_default() {
+            match traces.about(self.mapping, &record) {
+                Ok(About::Subject) => about.push(record),
+                Ok(About::Others) => others = true,
+                Ok(About::Both) => {
+                    others = true;
+                    about.push(record);
+                }
+                Err(why) => {
+                    others = true;
+                    let id = &record.position.id;
+                    unread.push(format!("{place}, record {id}: {why}"));
+                }
+            }
+        }
+        (about, others)
+    }
+}
+
+/// The payload of an on-failure object, and whether it is a batch. A batch of a source that is not
+/// known is an error.
+fn parse_payload(object: &Value) -> Result<(Value, bool), String> {
+    let payload = match &object["payload"] {
+        Value::String(text) => {
+            shared::json::parse_event(text.as_bytes()).map_err(|error| error.to_string())?
+        }
+        Value::Null => return Err("it has no payload".to_owned()),
+        payload => payload.clone(),
+    };
+    match Invocation::new(payload.clone()) {
+        Ok(invocation) => Ok((payload, matches!(invocation, Invocation::Batch(_)))),
+        Err(foreign) => Err(foreign.to_string()),
+    }
+}
+
+/// What an inspection of one object found.
+#[derive(Default)]
+struct InspectedObject {
+    records: Vec<Record>,
+    remedy: Option<Remedy>,
+    unread: Vec<String>,
+}
+
+impl InspectedObject {
+    /// An object that contains a name of the subject and cannot be read.
+    fn unreadable(bytes: &[u8], remedy: Remedy) -> Self {
+        let position = shared::records::Position {
+            origin: shared::records::Origin::Other,
+            arn: String::new(),
+            id: String::new(),
+            sub: 0,
+        };
+        Self {
+            records: vec![Record {
+                position,
+                key: None,
+                payload: bytes.to_vec(),
+            }],
+            remedy: Some(remedy),
+            unread: Vec::new(),
+        }
+    }
+
+    fn unread(place: &str, why: &str) -> Self {
+        Self {
+            unread: vec![format!("{place}: {why}")],
+            ..Self::default()
+        }
+    }
+}
+
+/// A record as JSON, or as text if it is not JSON.
+fn readable_record(record: &Record) -> Value {
+    record
+        .json()
+        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&record.payload).into_owned()))
+}

@@ -1,0 +1,63 @@
+//! Why an evaluation failed.
+
+use std::path::Path;
+
+use thiserror::Error;
+
+use crate::pictures::PictureError;
+use crate::rules_only::RulesError;
+use crate::table::TableError;
+
+/// Why nothing was measured, or a result was not written.
+#[derive(Debug, Error)]
+pub enum EvaluateError {
+    /// A file.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// Training.
+    #[error("{0}")]
+    Train(String),
+    /// The test file has events of one kind only.
+    #[error(
+        "{path}: {fraud} fraudulent and {legit} legitimate events; without one of each there is nothing to measure"
+    )]
+    OneKind {
+        /// The file.
+        path: String,
+        /// How many are fraud.
+        fraud: usize,
+        /// How many are not.
+        legit: usize,
+    },
+    /// A file that cannot be written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The rules of the detector file.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// A picture.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The scores cannot be written.
+    #[error("{path}: {source}")]
+    Csv {
+        /// The file.
+        path: String,
+        /// Why.
+        source: csv::Error,
+    },
+}
+
+/// Adds the file's name to what is wrong with it.
+pub(crate) fn name_file_in(path: &Path) -> impl Fn(std::io::Error) -> EvaluateError {
+    let path = path.display().to_string();
+    move |source| EvaluateError::Io {
+        path: path.clone(),
+        source,
+    }
+}

@@ -1,0 +1,378 @@
+//! Trains a model on one file of labelled events and measures it on another.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+use std::io::IsTerminal as _;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use model::Histories;
+use model::{Dataset, Label, LabelsAre, Message, Model, Options, Report, TrainError, VariableType};
+use rustc_hash::{FxBuildHasher, FxHashSet};
+
+use crate::error::{EvaluateError, name_file_in};
+use crate::measures::{LookUps, Measures, Scored};
+use crate::output::{write_report, write_scores};
+use crate::result::Evaluation;
+use crate::rules_only::{Detector, OverColumns};
+use crate::split::{TestEvents, hold_out_rows};
+use crate::table::{Columns, Event, Said, TableError};
+
+/// What is evaluated: the options of the command.
+#[derive(Clone, Debug, Args)]
+pub struct Evaluate {
+    /// CSV of labelled events to train on, plain or .gz.
+    pub train: PathBuf,
+    /// CSV of labelled events to measure on; default the newest fifth of the first file, or a fifth of it by chance
+    /// where it has no times.
+    test: Option<PathBuf>,
+    /// What was given about its columns.
+    #[command(flatten)]
+    pub said: Said,
+    /// Whether labels may still change; default `final`, and `maturing` where the file says when labels came.
+    #[arg(long, value_enum)]
+    labels: Option<Labels>,
+    /// Detector file whose rules are measured beside the model, with columns as variables by their names.
+    #[arg(long, value_name = "FILE")]
+    pub detector: Option<PathBuf>,
+    /// Chooses rows and columns where chance does.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Folder for report.html and its pictures.
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// CSV of the score of every measured event.
+    #[arg(long, value_name = "FILE")]
+    scores: Option<PathBuf>,
+    /// File for the trained model.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whether labels may still change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Labels {
+    /// They will not.
+    Final,
+    /// Chargebacks still come in: an event counts once its label has had the time to.
+    Maturing,
+}
+
+/// The events that train, and what was noticed in reading them.
+struct TrainingData {
+    dataset: Dataset,
+    look_ups: LookUps,
+    /// Whether label times differ from event times and from each other.
+    real_label_times: bool,
+    broken_rows: usize,
+    repeated_ids: usize,
+}
+
+impl Evaluate {
+    /// Trains a model, measures it, and writes the files that are asked for. `columns` are those of the training
+    /// file; `detector` is the detector whose rules are measured beside the model.
+    ///
+    /// # Errors
+    /// [`EvaluateError`], a sentence.
+    pub fn run(
+        &self,
+        columns: &Columns,
+        detector: Option<&Detector>,
+    ) -> Result<Evaluation, EvaluateError> {
+        let test = match &self.test {
+            Some(path) => TestEvents::File(path),
+            None => hold_out_rows(&columns.table(&self.train))?,
+        };
+        // Before a training that may take minutes.
+        let mut rules = detector
+            .map(|detector| self.over(detector, columns))
+            .transpose()?;
+        let TrainingData {
+            dataset,
+            look_ups,
+            real_label_times,
+            broken_rows,
+            repeated_ids,
+        } = self.read_training_data(columns, &test)?;
+        let labels = self.labels.unwrap_or(if real_label_times {
+            Labels::Maturing
+        } else {
+            Labels::Final
+        });
+        let start = Instant::now();
+        let (model, training) = self.train_model(&dataset, labels)?;
+        let training_seconds = start.elapsed().as_secs_f64();
+        let histories = Histories::of(&dataset);
+        drop(dataset);
+
+        let histories = self.histories(columns, &test, histories)?;
+        let (scored, times) = self.score(
+            columns,
+            &test,
+            &model,
+            &look_ups,
+            &histories,
+            rules.as_mut(),
+        )?;
+        let bytes = model.to_bytes();
+        let mut evaluation = Evaluation {
+            train: self.train.display().to_string(),
+            test: self.test.as_ref().map(|path| path.display().to_string()),
+            divided: match &test {
+                TestEvents::File(_) => None,
+                TestEvents::Rows(_, how) => Some(*how),
+            },
+            label: columns.label.clone(),
+            timestamp: columns.event_time.clone(),
+            columns: columns.inferred.clone(),
+            broken_rows,
+            repeated_ids,
+            measures: Measures::new(&scored, &columns.variables, &look_ups),
+            rules_only: rules.map(|rules| rules.measures(&scored)),
+            training,
+            training_seconds,
+            score_microseconds: median_microseconds(times),
+            model_bytes: bytes.len(),
+            files: Vec::new(),
+        };
+        evaluation.files = self.write_files(&evaluation, &scored, &model, &bytes)?;
+        Ok(evaluation)
+    }
+
+    /// Writes the files that are asked for; returns the names of the page and its pictures.
+    fn write_files(
+        &self,
+        evaluation: &Evaluation,
+        scored: &[Scored],
+        model: &Model,
+        bytes: &[u8],
+    ) -> Result<Vec<String>, EvaluateError> {
+        if let Some(path) = &self.model {
+            std::fs::write(path, bytes).map_err(name_file_in(path))?;
+        }
+        if let Some(path) = &self.scores {
+            write_scores(path, scored)?;
+        }
+        match &self.report {
+            Some(folder) => write_report(folder, evaluation, scored, model),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Reads the events that train.
+    fn read_training_data(
+        &self,
+        columns: &Columns,
+        test: &TestEvents<'_>,
+    ) -> Result<TrainingData, TableError> {
+        let mut look_ups = LookUps::new(&columns.variables);
+        let mut dataset = columns.dataset();
+        // If all rows have one label time, it is the time when the file was written.
+        let mut real_label_times = false;
+        let mut first_label_time = None;
+        let mut ids: FxHashSet<u64> = FxHashSet::default();
+        let mut repeated_ids = 0;
+        let broken_rows = columns.table(&self.train).each(|event| {
+            if matches!(test, TestEvents::Rows(held_out, _) if held_out[event.number - 1]) {
+                return Ok(());
+            }
+            let (event_time, label_time) = (event.row.event_time, event.row.label_time);
+            first_label_time = first_label_time.or(label_time);
+            real_label_times |=
+                label_time.is_some() && label_time != event_time && label_time != first_label_time;
+            let id = event.id.map(|id| FxBuildHasher.hash_one(id));
+            repeated_ids += usize::from(id.is_some_and(|id| !ids.insert(id)));
+            look_ups.learn(&event.row);
+            dataset.push(&event.row).map_err(TableError::from)
+        })?;
+        Ok(TrainingData {
+            dataset,
+            look_ups,
+            real_label_times,
+            broken_rows,
+            repeated_ids,
+        })
+    }
+
+    /// The detector, applied to the columns of the file that is measured.
+    fn over<'a>(
+        &self,
+        detector: &'a Detector,
+        columns: &Columns,
+    ) -> Result<OverColumns<'a>, EvaluateError> {
+        let path = self.test.as_ref().unwrap_or(&self.train);
+        Ok(detector.over(path, &columns.table(path).headers()?)?)
+    }
+
+    /// Scores the labelled events of the test, and measures how long each takes.
+    fn score(
+        &self,
+        columns: &Columns,
+        test: &TestEvents<'_>,
+        model: &Model,
+        look_ups: &LookUps,
+        histories: &HashMap<usize, Vec<f32>>,
+        mut rules: Option<&mut OverColumns<'_>>,
+    ) -> Result<(Vec<Scored>, Vec<Duration>), EvaluateError> {
+        let price = columns
+            .variables
+            .iter()
+            .position(|variable| variable.kind == VariableType::Price);
+        let mut scored = Vec::new();
+        let mut times = Vec::new();
+        let mut score = |event: &Event<'_>| {
+            let row = &event.row;
+            let fraud = match row.label {
+                Label::Fraud => true,
+                Label::Legit => false,
+                Label::Unlabelled | Label::Unknown => return,
+            };
+            let history = histories.get(&event.number).map_or(&[][..], Vec::as_slice);
+            let start = Instant::now();
+            let score = model.score(row.values, row.event_time, history);
+            times.push(start.elapsed());
+            scored.push(Scored {
+                number: event.number,
+                log_odds: score.log_odds,
+                score: score.score,
+                fraud,
+                amount: price.and_then(|place| model::number(row.values[place]?)),
+                month: row.event_time.and_then(month_of),
+                look_ups: look_ups.of(row),
+                seen: look_ups.seen(row),
+                alarm: rules.as_mut().and_then(|rules| rules.alarm(event)),
+            });
+        };
+        self.each_test_event(columns, test, |event| score(&event))?;
+        let fraud = scored.iter().filter(|event| event.fraud).count();
+        let legit = scored.len() - fraud;
+        if fraud == 0 || legit == 0 {
+            let path = self
+                .test
+                .as_ref()
+                .unwrap_or(&self.train)
+                .display()
+                .to_string();
+            return Err(EvaluateError::OneKind { path, fraud, legit });
+        }
+        Ok((scored, times))
+    }
+
+    /// Calls `each` with every event of the test.
+    fn each_test_event(
+        &self,
+        columns: &Columns,
+        test: &TestEvents<'_>,
+        mut each: impl FnMut(Event<'_>),
+    ) -> Result<(), TableError> {
+        let path = match test {
+            TestEvents::File(path) => path,
+            TestEvents::Rows(..) => self.train.as_path(),
+        };
+        columns.table(path).each(|event| {
+            if !matches!(test, TestEvents::Rows(held_out, _) if !held_out[event.number - 1]) {
+                each(event);
+            }
+            Ok::<(), TableError>(())
+        })?;
+        Ok(())
+    }
+
+    /// What the entities did before each event of the test, by the event's place: in training, and in the test so
+    /// far. Labels of test events are not used.
+    fn histories(
+        &self,
+        columns: &Columns,
+        test: &TestEvents<'_>,
+        mut histories: Histories,
+    ) -> Result<HashMap<usize, Vec<f32>>, TableError> {
+        let mut events = Vec::new();
+        if columns.watched.is_some() {
+            self.each_test_event(columns, test, |event| {
+                if let (Some(entity), Some(seen)) = (event.row.entity, event.row.seen) {
+                    events.push((seen.time, event.number, entity.to_owned(), seen));
+                }
+            })?;
+        }
+        events.sort_unstable_by_key(|(time, number, ..)| (*time, *number));
+        let before = events.into_iter().map(|(_, number, entity, event)| {
+            let features = histories.features(Some(&entity), &event);
+            histories.add(&entity, event);
+            (number, features)
+        });
+        Ok(before.collect())
+    }
+
+    fn train_model(
+        &self,
+        dataset: &Dataset,
+        labels: Labels,
+    ) -> Result<(Model, Report), EvaluateError> {
+        let options = Options {
+            labels_are: match labels {
+                Labels::Final => LabelsAre::Final,
+                Labels::Maturing => LabelsAre::Maturing,
+            },
+            // Events without a label cannot be learnt from; a file of one column is accepted, too.
+            unlabelled: Some(model::Unlabelled::Ignore),
+            min_variables: 1,
+            seed: self.seed,
+            ..Options::default()
+        };
+        let bar = training_bar(self.json);
+        let trained = model::train(dataset, &options, &mut |progress| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a share of 1000"
+            )]
+            bar.set_position((progress.done * 1000.0) as u64);
+            ControlFlow::Continue(())
+        });
+        bar.finish_and_clear();
+        trained.map_err(|error| match error {
+            TrainError::Data(messages) => EvaluateError::Train(join_errors(&self.train, &messages)),
+            other => EvaluateError::Train(format!("{}: {other}", self.train.display())),
+        })
+    }
+}
+
+fn join_errors(path: &Path, messages: &[Message]) -> String {
+    let lines: Vec<&str> = messages
+        .iter()
+        .filter(|message| message.level == model::Level::Error)
+        .map(|message| message.content.as_str())
+        .collect();
+    format!("{}: {}", path.display(), lines.join(" "))
+}
+
+fn training_bar(quiet: bool) -> ProgressBar {
+    if quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(1000);
+    if let Ok(style) = ProgressStyle::with_template("training {bar:40} {percent} % {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// The month of a time, `yyyy-mm`.
+fn month_of(seconds: i64) -> Option<String> {
+    let time = jiff::Timestamp::from_second(seconds).ok()?;
+    Some(time.to_string().chars().take(7).collect())
+}
+
+fn median_microseconds(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    times
+        .get(times.len() / 2)
+        .map_or(0.0, |time| time.as_secs_f64() * 1e6)
+}

@@ -1,0 +1,40 @@
+//! Files that are read from start to end: plain or gzip, or standard input.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+use thiserror::Error;
+
+/// A file that cannot be opened or read.
+#[derive(Debug, Error)]
+#[error("{path}: {source}")]
+pub struct FileError {
+    /// The file.
+    pub path: String,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// Opens a file, through gzip if its name ends in `.gz`; `-` is standard input.
+///
+/// # Errors
+/// The file cannot be opened.
+pub fn open_file(path: &str) -> Result<Box<dyn Read>, FileError> {
+    if path == "-" {
+        return Ok(Box::new(io::stdin()));
+    }
+    let file = File::open(path).map_err(|source| FileError {
+        path: path.to_owned(),
+        source,
+    })?;
+    let is_gzip = Path::new(path)
+        .extension()
+        .is_some_and(|extension| extension == "gz");
+    Ok(if is_gzip {
+        Box::new(MultiGzDecoder::new(file))
+    } else {
+        Box::new(file)
+    })
+}

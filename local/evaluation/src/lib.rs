@@ -1,0 +1,30 @@
+//! A model trained on one file of labelled events and measured on another.
+//!
+//! Nothing has to be prepared by hand: columns are found by their names and types by their values, and both can be
+//! given. [`Columns::find`] reads the header, [`Evaluate::run`] trains and measures, and [`Evaluation`] is the result.
+//! The rules of a detector file can be measured beside the model: see [`Detector`].
+
+mod error;
+mod evaluate;
+mod files;
+mod format;
+mod measures;
+mod output;
+mod page;
+mod pictures;
+mod result;
+mod rules_only;
+mod split;
+mod table;
+pub mod text_table;
+
+pub use error::EvaluateError;
+pub use evaluate::{Evaluate, Labels};
+pub use files::{FileError, open_file};
+pub use measures::{LookUps, Measures, Scored};
+pub use pictures::PictureError;
+pub use result::Evaluation;
+pub use rules_only::{
+    Detector, DetectorFile, FileRule, FileVariable, OverColumns, RulesError, RulesOnly,
+};
+pub use table::{Columns, Event, Said, TableError};

@@ -1,0 +1,334 @@
+//! How well scores separate fraud from legitimate events, compared with a look-up on a single column.
+
+use std::collections::BTreeMap;
+use std::hash::BuildHasher as _;
+
+use model::metrics::{Range, Ranking};
+use model::{Label, Row, Variable, VariableType};
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use serde::Serialize;
+
+/// A look-up adds this many events with the average fraud rate to its own, so that one fraud is no certainty.
+const PRIOR: f64 = 2.0;
+/// A column with fewer different values is no key.
+const KEY_VALUES: usize = 100;
+/// Numbers, dates and texts are no keys. Only this many of their values are kept, so that the tables do not become
+/// larger than the data.
+const MOST_VALUES: usize = 50_000;
+
+/// An event of the test file with its score.
+#[derive(Clone, Debug)]
+pub struct Scored {
+    /// Its place in the file, from 1.
+    pub number: usize,
+    /// The log-odds of fraud.
+    pub log_odds: f64,
+    /// The score, 0 to 1000.
+    pub score: f64,
+    /// Whether it was fraud.
+    pub fraud: bool,
+    /// Its amount, if there is a column of type PRICE.
+    pub amount: Option<f64>,
+    /// Its month, `yyyy-mm`.
+    pub month: Option<String>,
+    /// The fraud rate that each column's look-up gives it.
+    pub look_ups: Vec<f32>,
+    /// For each column, whether training had seen its value; `None` if it has no value.
+    pub seen: Vec<Option<bool>>,
+    /// The most severe outcome of the rules of a detector file, by its place among the alarms.
+    pub alarm: Option<usize>,
+}
+
+/// For each column, how often each of its values was fraud in the training file.
+#[derive(Debug)]
+pub struct LookUps {
+    columns: Vec<FxHashMap<u64, (u32, u32)>>,
+    can_be_keys: Vec<bool>,
+    fraud: u32,
+    labelled: u32,
+}
+
+/// The figures of a test file.
+#[derive(Clone, Debug, Serialize)]
+pub struct Measures {
+    /// Labelled events.
+    pub events: usize,
+    /// Fraud among them.
+    pub fraud: usize,
+    /// Area under the ROC curve, with its 95 % range.
+    pub auc: Range,
+    /// Average precision.
+    pub average_precision: f64,
+    /// The share of fraud found where 1 % of the legitimate events are called fraud.
+    pub recall_at_1_percent_fpr: f64,
+    /// The same, by amount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount_recall_at_1_percent_fpr: Option<f64>,
+    /// The share of fraud among the events that a team can review.
+    pub precision_at_capacity: Capacity,
+    /// The effect of thresholds on the score.
+    pub thresholds: Vec<Threshold>,
+    /// By month of the event.
+    pub months: BTreeMap<String, Part>,
+    /// Columns of keys: figures of events whose value training had seen, and of those with a new value.
+    pub keys: Vec<Keys>,
+    /// The best look-up on one column, for comparison.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_look_up: Option<LookUp>,
+}
+
+/// What a review team finds that reviews the events with the highest scores.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Capacity {
+    /// Events that it can review: 1 % of all.
+    pub events: usize,
+    /// The share of them that is fraud.
+    pub precision: f64,
+}
+
+/// The effect of a threshold: events with at least this score are called fraud.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Threshold {
+    /// The threshold.
+    pub score: f64,
+    /// The share of legitimate events called fraud.
+    pub fpr: f64,
+    /// The share of fraud among those called fraud.
+    pub precision: f64,
+    /// The share of fraud found.
+    pub recall: f64,
+}
+
+/// The figures of a part of the events.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Part {
+    /// Events.
+    pub events: usize,
+    /// Fraud among them.
+    pub fraud: usize,
+    /// Area under the ROC curve; `None` if the events are not of both kinds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auc: Option<f64>,
+    /// Recall at 1 % false positives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recall_at_1_percent_fpr: Option<f64>,
+}
+
+/// A column of keys.
+#[derive(Clone, Debug, Serialize)]
+pub struct Keys {
+    /// The column.
+    pub column: String,
+    /// Events whose value training had seen.
+    pub known: Part,
+    /// Events whose value it had not.
+    pub new: Part,
+}
+
+/// A look-up on one column.
+#[derive(Clone, Debug, Serialize)]
+pub struct LookUp {
+    /// The column.
+    pub column: String,
+    /// Area under the ROC curve.
+    pub auc: f64,
+    /// Recall at 1 % false positives.
+    pub recall_at_1_percent_fpr: f64,
+}
+
+fn hash(text: &str) -> u64 {
+    FxBuildHasher.hash_one(text)
+}
+
+impl LookUps {
+    /// Empty tables of these columns.
+    pub fn new(variables: &[Variable]) -> Self {
+        Self {
+            columns: vec![FxHashMap::default(); variables.len()],
+            can_be_keys: variables
+                .iter()
+                .map(|variable| can_be_key(variable.kind))
+                .collect(),
+            fraud: 0,
+            labelled: 0,
+        }
+    }
+
+    /// Learns from an event of the training file.
+    pub fn learn(&mut self, row: &Row<'_>) {
+        let fraud = match row.label {
+            Label::Fraud => 1,
+            Label::Legit => 0,
+            Label::Unlabelled | Label::Unknown => return,
+        };
+        self.labelled = self.labelled.saturating_add(1);
+        self.fraud = self.fraud.saturating_add(fraud);
+        let tables = self.columns.iter_mut().zip(&self.can_be_keys);
+        for ((table, can_be_key), value) in tables.zip(row.values) {
+            let value = hash(value.unwrap_or_default());
+            if !can_be_key && table.len() >= MOST_VALUES && !table.contains_key(&value) {
+                continue;
+            }
+            let counts = table.entry(value).or_default();
+            counts.0 = counts.0.saturating_add(fraud);
+            counts.1 = counts.1.saturating_add(1);
+        }
+    }
+
+    /// For each column, the smoothed share of fraud among training events with the same value.
+    pub fn of(&self, row: &Row<'_>) -> Vec<f32> {
+        let rate = f64::from(self.fraud) / f64::from(self.labelled.max(1));
+        let say = |(table, value): (&FxHashMap<u64, (u32, u32)>, Option<&str>)| {
+            let (fraud, all) = table
+                .get(&hash(value.unwrap_or_default()))
+                .copied()
+                .unwrap_or_default();
+            let share = (f64::from(fraud) + PRIOR * rate) / (f64::from(all) + PRIOR);
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a share, compared with others of its kind"
+            )]
+            let share = share as f32;
+            share
+        };
+        self.columns
+            .iter()
+            .zip(row.values.iter().copied())
+            .map(say)
+            .collect()
+    }
+
+    /// For each column, whether training has seen the event's value.
+    pub fn seen(&self, row: &Row<'_>) -> Vec<Option<bool>> {
+        let seen = |(table, value): (&FxHashMap<u64, (u32, u32)>, Option<&str>)| {
+            value.map(|value| table.contains_key(&hash(value)))
+        };
+        self.columns
+            .iter()
+            .zip(row.values.iter().copied())
+            .map(seen)
+            .collect()
+    }
+
+    fn is_key(&self, column: usize) -> bool {
+        self.can_be_keys[column] && self.columns[column].len() > KEY_VALUES
+    }
+}
+
+fn can_be_key(kind: VariableType) -> bool {
+    let words = matches!(kind, VariableType::FreeFormText | VariableType::DateTime);
+    !kind.is_number() && !words
+}
+
+impl Measures {
+    /// Measures the scored events of a test file.
+    pub fn new(scored: &[Scored], variables: &[Variable], look_ups: &LookUps) -> Self {
+        let ranking = Ranking::new(scored.iter().map(|event| (event.log_odds, event.fraud)));
+        let by_score = Ranking::new(scored.iter().map(|event| (event.score, event.fraud)));
+        let capacity = (scored.len() / 100).max(1);
+        let has_amounts = scored.iter().any(|event| event.amount.is_some());
+        let weighted = || {
+            let amount = |event: &Scored| event.amount.unwrap_or(0.0);
+            Ranking::weighted(
+                scored
+                    .iter()
+                    .map(|event| (event.log_odds, event.fraud, amount(event))),
+            )
+        };
+        Self {
+            events: scored.len(),
+            fraud: ranking.fraud(),
+            auc: ranking.auc_range(),
+            average_precision: ranking.average_precision(),
+            recall_at_1_percent_fpr: ranking.recall_at(0.01),
+            amount_recall_at_1_percent_fpr: has_amounts.then(|| weighted().weight_recall_at(0.01)),
+            precision_at_capacity: Capacity {
+                events: capacity,
+                precision: ranking.precision_at_capacity(capacity),
+            },
+            thresholds: [
+                990.0, 975.0, 950.0, 900.0, 860.0, 775.0, 700.0, 600.0, 400.0, 200.0,
+            ]
+            .map(|score| {
+                let point = by_score.at(score);
+                Threshold {
+                    score,
+                    fpr: point.fpr,
+                    precision: point.precision,
+                    recall: point.tpr,
+                }
+            })
+            .to_vec(),
+            months: months(scored),
+            keys: keys(scored, variables, look_ups),
+            best_look_up: best_look_up(scored, variables),
+        }
+    }
+}
+
+impl Part {
+    fn of<'a>(events: impl IntoIterator<Item = &'a Scored>) -> Self {
+        let ranking = Ranking::new(
+            events
+                .into_iter()
+                .map(|event| (event.log_odds, event.fraud)),
+        );
+        let both = ranking.fraud() > 0 && ranking.legit() > 0;
+        Self {
+            events: ranking.fraud() + ranking.legit(),
+            fraud: ranking.fraud(),
+            auc: both.then(|| ranking.auc()),
+            recall_at_1_percent_fpr: both.then(|| ranking.recall_at(0.01)),
+        }
+    }
+}
+
+fn months(scored: &[Scored]) -> BTreeMap<String, Part> {
+    let mut months: BTreeMap<&str, Vec<&Scored>> = BTreeMap::new();
+    for event in scored {
+        if let Some(month) = &event.month {
+            months.entry(month).or_default().push(event);
+        }
+    }
+    months
+        .into_iter()
+        .map(|(month, events)| (month.to_owned(), Part::of(events)))
+        .collect()
+}
+
+fn keys(scored: &[Scored], variables: &[Variable], look_ups: &LookUps) -> Vec<Keys> {
+    let with = |column: usize, wanted: bool| {
+        Part::of(
+            scored
+                .iter()
+                .filter(|event| event.seen[column] == Some(wanted)),
+        )
+    };
+    variables
+        .iter()
+        .enumerate()
+        .filter(|(column, _)| look_ups.is_key(*column))
+        .map(|(column, variable)| Keys {
+            column: variable.name.clone(),
+            known: with(column, true),
+            new: with(column, false),
+        })
+        .collect()
+}
+
+fn best_look_up(scored: &[Scored], variables: &[Variable]) -> Option<LookUp> {
+    let measure = |(column, variable): (usize, &Variable)| {
+        let said = |event: &Scored| (f64::from(event.look_ups[column]), event.fraud);
+        let ranking = Ranking::new(scored.iter().map(said));
+        LookUp {
+            column: variable.name.clone(),
+            auc: ranking.auc(),
+            recall_at_1_percent_fpr: ranking.recall_at(0.01),
+        }
+    };
+    variables
+        .iter()
+        .enumerate()
+        .map(measure)
+        .max_by(|a, b| a.auc.total_cmp(&b.auc))
+}

@@ -1,0 +1,233 @@
+//! The result of an evaluation, as JSON and as text.
+
+use std::fmt;
+
+use comfy_table::Table as Grid;
+use model::{Inferred, Report};
+use serde::Serialize;
+
+use crate::format::{format_figure, megabytes, percent};
+use crate::measures::{Measures, Part, Threshold};
+use crate::rules_only::RulesOnly;
+use crate::text_table::grid;
+
+/// The result of an evaluation.
+#[derive(Debug, Serialize)]
+pub struct Evaluation {
+    /// The training file.
+    pub train: String,
+    /// The test file; none: a part of the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<String>,
+    /// How the events were divided where there is no test file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub divided: Option<&'static str>,
+    /// The column of the label.
+    pub label: String,
+    /// The column of the event's time.
+    pub timestamp: Option<String>,
+    /// Columns and their inferred types.
+    pub columns: Vec<Inferred>,
+    /// Rows that were left out because they do not have the header's columns.
+    pub broken_rows: usize,
+    /// Training rows whose `EVENT_ID` an earlier row has.
+    pub repeated_ids: usize,
+    /// The report of the training.
+    pub training: Report,
+    /// The figures of the test events.
+    pub measures: Measures,
+    /// The figures of the rules of a detector file, if one was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules_only: Option<RulesOnly>,
+    /// Seconds of training.
+    pub training_seconds: f64,
+    /// Median time to score an event, in microseconds: values to features to trees.
+    pub score_microseconds: f64,
+    /// Bytes of the model.
+    pub model_bytes: usize,
+    /// The page and the pictures that were written.
+    pub files: Vec<String>,
+}
+
+impl Evaluation {
+    /// The figures that come first, as name and value.
+    pub(crate) fn headlines(&self) -> Vec<(&'static str, String)> {
+        let Measures {
+            auc,
+            average_precision,
+            recall_at_1_percent_fpr,
+            amount_recall_at_1_percent_fpr,
+            precision_at_capacity,
+            best_look_up,
+            ..
+        } = &self.measures;
+        let mut lines = vec![
+            (
+                "AUC",
+                format!("{:.4} ({:.4} to {:.4})", auc.value, auc.low, auc.high),
+            ),
+            (
+                "recall at 1 % false positives",
+                percent(*recall_at_1_percent_fpr),
+            ),
+            ("average precision", format!("{average_precision:.3}")),
+        ];
+        if let Some(recall) = amount_recall_at_1_percent_fpr {
+            lines.push(("the same recall, by amount", percent(*recall)));
+        }
+        let capacity = format!(
+            "{} of {} events",
+            percent(precision_at_capacity.precision),
+            precision_at_capacity.events
+        );
+        lines.push(("precision at a review of 1 %", capacity));
+        if let Some(look_up) = best_look_up {
+            let value = format!(
+                "AUC {:.4}, recall {} (`{}`)",
+                look_up.auc,
+                percent(look_up.recall_at_1_percent_fpr),
+                look_up.column
+            );
+            lines.push(("the best look-up on one column", value));
+        }
+        lines.push((
+            "training",
+            format!(
+                "{:.1} s, {} trees, {:.1} MB",
+                self.training_seconds,
+                self.training.trees,
+                megabytes(self.model_bytes)
+            ),
+        ));
+        lines.push((
+            "scoring an event",
+            format!("{:.0} µs", self.score_microseconds),
+        ));
+        lines
+    }
+
+    pub(crate) fn thresholds(&self) -> Grid {
+        let row = |threshold: &Threshold| {
+            vec![
+                format!("{:.0}", threshold.score),
+                percent(threshold.fpr),
+                percent(threshold.recall),
+                percent(threshold.precision),
+            ]
+        };
+        grid(
+            &["score from", "false positives", "recall", "precision"],
+            self.measures.thresholds.iter().map(row),
+        )
+    }
+
+    pub(crate) fn months(&self) -> Grid {
+        let row = |(month, part): (&String, &Part)| part_row(month.clone(), part);
+        grid(
+            &["month", "events", "fraud", "AUC", "recall at 1 %"],
+            self.measures.months.iter().map(row),
+        )
+    }
+
+    pub(crate) fn keys(&self) -> Grid {
+        let rows = self.measures.keys.iter().flat_map(|keys| {
+            [
+                part_row(format!("{}: seen", keys.column), &keys.known),
+                part_row(format!("{}: new", keys.column), &keys.new),
+            ]
+        });
+        grid(&["keys", "events", "fraud", "AUC", "recall at 1 %"], rows)
+    }
+
+    pub(crate) fn importance(&self) -> Grid {
+        let row =
+            |importance: &model::Importance| vec![importance.name(), percent(importance.share)];
+        grid(
+            &["variable", "importance"],
+            self.training.importance.iter().take(15).map(row),
+        )
+    }
+
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let mut notes: Vec<String> = self
+            .training
+            .messages
+            .iter()
+            .map(|message| match &message.field {
+                Some(field) => format!("{field}: {}", message.content),
+                None => message.content.clone(),
+            })
+            .collect();
+        if self.training.maturity.immature > 0 {
+            notes.push(format!(
+                "{} of the newest events were not trained on: labels take {:.0} days ({}). --labels final trains on all.",
+                self.training.maturity.immature, self.training.maturity.wait_days, self.training.maturity.why
+            ));
+        }
+        if self.broken_rows > 0 {
+            notes.push(format!(
+                "{} rows do not have the header's columns and were left out.",
+                self.broken_rows
+            ));
+        }
+        notes.extend(self.rules_only.iter().flat_map(RulesOnly::notes));
+        if self.repeated_ids > 0 {
+            notes.push(format!(
+                "{} rows to train on have an EVENT_ID that another row has; all were kept. Is an event in the file twice?",
+                self.repeated_ids
+            ));
+        }
+        if self.measures.auc.low <= 0.5 {
+            notes.push(
+                "on these events the model may be no better than chance: the range of its AUC reaches 0.5.".to_owned(),
+            );
+        }
+        notes
+    }
+}
+
+fn part_row(name: String, part: &Part) -> Vec<String> {
+    vec![
+        name,
+        part.events.to_string(),
+        part.fraud.to_string(),
+        format_figure(part.auc),
+        part.recall_at_1_percent_fpr.map_or("-".to_owned(), percent),
+    ]
+}
+
+impl fmt::Display for Evaluation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Measures { events, fraud, .. } = &self.measures;
+        let on = self.test.as_deref().or(self.divided).unwrap_or_default();
+        writeln!(
+            f,
+            "measured on {events} events, {fraud} of them fraud ({on})\n"
+        )?;
+        for (name, value) in self.headlines() {
+            writeln!(f, "  {name:<32} {value}")?;
+        }
+        writeln!(f, "\n{}", self.thresholds())?;
+        if let Some(rules) = &self.rules_only {
+            writeln!(f, "\n{}", rules.table())?;
+        }
+        if self.measures.months.len() > 1 {
+            writeln!(f, "\n{}", self.months())?;
+        }
+        if !self.measures.keys.is_empty() {
+            writeln!(f, "\n{}", self.keys())?;
+        }
+        writeln!(f, "\n{}", self.importance())?;
+        let notes = self.notes();
+        if !notes.is_empty() {
+            writeln!(f)?;
+        }
+        for note in notes {
+            writeln!(f, "note: {note}")?;
+        }
+        for file in &self.files {
+            writeln!(f, "written: {file}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,314 @@
+//! Finds which column of a file is what: by options, by names, and by values.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use model::history::Watched;
+use model::{Dataset, Inferred, Label, Variable, VariableType};
+
+use super::csv_file::{Cells, open_csv, read_headers, sample_rows};
+use super::decimal_commas::replace_decimal_commas;
+use super::error::TableError;
+use super::legitimate::{find_legitimate, is_same_label};
+
+/// Headers of Amazon's files.
+const EVENT_LABEL: &str = "EVENT_LABEL";
+const EVENT_TIMESTAMP: &str = "EVENT_TIMESTAMP";
+const LABEL_TIMESTAMP: &str = "LABEL_TIMESTAMP";
+const ENTITY_ID: &str = "ENTITY_ID";
+pub(super) const EVENT_ID: &str = "EVENT_ID";
+const METADATA: [&str; 2] = [EVENT_ID, "ENTITY_TYPE"];
+
+/// Usual names of a column of labels, beside Amazon's.
+const LABEL_NAMES: [&str; 18] = [
+    "is_fraud",
+    "isfraud",
+    "fraud",
+    "fraudulent",
+    "fraud_label",
+    "label",
+    "class",
+    "target",
+    "is_bad",
+    "isfraudulent",
+    "fraud_reported",
+    "is_fraudulent",
+    "is_chargeback",
+    "is_malicious",
+    "is_ip_malign",
+    "is_phishing",
+    "loan_default",
+    "account_type",
+];
+/// Usual names of a column of event times, beside Amazon's.
+const TIME_NAMES: [&str; 15] = [
+    "timestamp",
+    "event_time",
+    "event_date",
+    "trans_date_trans_time",
+    "transaction_time",
+    "transaction_date",
+    "transaction_timestamp",
+    "trans_date",
+    "purchase_time",
+    "purchase_date",
+    "order_date",
+    "order_time",
+    "datetime",
+    "date_time",
+    "date",
+];
+/// What was given about a file's columns on the command line; the rest is inferred.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Said {
+    /// Column of the label; default `EVENT_LABEL`, or one called like a label.
+    #[arg(long, value_name = "COLUMN")]
+    pub label: Option<String>,
+    /// A value of the label that is legitimate; every other is fraud, none is unlabelled. Default what looks like it.
+    #[arg(long = "legit", value_name = "VALUE")]
+    pub legit: Vec<String>,
+    /// Column of the event's time; default `EVENT_TIMESTAMP`, or one called like it; `none` for none.
+    #[arg(long, value_name = "COLUMN")]
+    pub timestamp: Option<String>,
+    /// Column of the entity; default `ENTITY_ID`.
+    #[arg(long, value_name = "COLUMN")]
+    pub entity: Option<String>,
+    /// Type of a column, such as `client_ip=IP_ADDRESS`; `COLUMN=ignore` leaves it out. Default what its values look like.
+    #[arg(long = "type", value_name = "COLUMN=TYPE")]
+    pub types: Vec<String>,
+}
+
+/// Which column of a file is what.
+#[derive(Clone, Debug)]
+pub struct Columns {
+    /// The column of the label.
+    pub label: String,
+    /// Values of the label that are legitimate.
+    legit: Vec<String>,
+    /// The column of the event's time.
+    pub event_time: Option<String>,
+    /// The column of the label's time.
+    pub label_time: Option<String>,
+    /// The column of the entity.
+    pub entity: Option<String>,
+    /// The columns that the model may use, their types, and the reasons for them.
+    pub inferred: Vec<Inferred>,
+    /// The same as variables of the model.
+    pub variables: Vec<Variable>,
+    /// Which variables make up the history of entities, if there are entities and times.
+    pub watched: Option<Watched>,
+    day_first: bool,
+    /// Names of columns whose numbers are written `1.234,5`.
+    pub(super) decimal_commas: Vec<String>,
+}
+
+impl Columns {
+    /// Reads the header and a sample of the rows.
+    ///
+    /// # Errors
+    /// [`TableError`]: what is missing, and which option to give.
+    pub fn find(path: &Path, said: &Said) -> Result<Self, TableError> {
+        let shown = path.display().to_string();
+        let mut reader = open_csv(path)?;
+        let headers = read_headers(path, &mut reader)?;
+        let mut sample = sample_rows(path, &mut reader)?;
+        if sample.is_empty() {
+            return Err(TableError::Empty { path: shown });
+        }
+        let decimal_commas = replace_decimal_commas(&headers, &mut sample);
+        let inferred = infer_types(path, &headers, &sample, &said.types)?;
+        let values = |column: usize| {
+            sample
+                .iter()
+                .map(move |row| row.get(column).and_then(Option::as_deref))
+        };
+
+        let header = Header {
+            path: &shown,
+            names: &headers,
+        };
+        let label = header.find_label(said.label.as_ref())?;
+        let legit = find_legitimate(&shown, &headers[label], &said.legit, values(label))?;
+        let event_time = header.find_event_time(said.timestamp.as_ref(), &inferred)?;
+        let label_time = header.find(None, "the label's time", &[LABEL_TIMESTAMP])?;
+        let entity = header.find(said.entity.as_ref(), "the entity", &[ENTITY_ID])?;
+        let day_first =
+            event_time.is_some_and(|column| values(column).flatten().any(model::has_day_first));
+        let is_variable = |column: &usize| {
+            let roles = [Some(label), event_time, label_time, entity];
+            !roles.contains(&Some(*column)) && !METADATA.contains(&headers[*column].as_str())
+        };
+        let inferred: Vec<Inferred> = (0..headers.len())
+            .filter(is_variable)
+            .map(|column| inferred[column].clone())
+            .collect();
+        let variables = inferred
+            .iter()
+            .filter_map(|column| Some(Variable::new(&column.name, column.kind?)))
+            .collect::<Vec<Variable>>();
+        let watched = (entity.is_some() && event_time.is_some()).then(|| Watched::new(&variables));
+        let name = |column: usize| headers[column].clone();
+        Ok(Self {
+            label: name(label),
+            legit,
+            event_time: event_time.map(name),
+            label_time: label_time.map(name),
+            entity: entity.map(name),
+            inferred,
+            variables,
+            watched,
+            day_first,
+            decimal_commas,
+        })
+    }
+
+    /// What a value of the label means.
+    pub(super) fn read_label(&self, text: Option<&str>) -> Label {
+        match text {
+            None => Label::Unlabelled,
+            Some(text) if self.legit.iter().any(|legit| is_same_label(legit, text)) => Label::Legit,
+            Some(_) => Label::Fraud,
+        }
+    }
+
+    /// Seconds since 1970. In a file of plain numbers they may count from another time.
+    pub(super) fn time(&self, text: Option<&str>) -> Option<i64> {
+        let text = text?;
+        model::date(text, self.day_first).or_else(|| {
+            let number = model::number(text)?;
+            // Milliseconds since 1970 are this large from 1973 on, seconds only in the year 5138.
+            let seconds = if number.abs() >= 1e11 {
+                number / 1000.0
+            } else {
+                number
+            };
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "saturates, and is no time then anyway"
+            )]
+            let seconds = seconds as i64;
+            Some(seconds)
+        })
+    }
+
+    /// An empty data set for the rows.
+    pub fn dataset(&self) -> Dataset {
+        let dataset = Dataset::new(self.variables.clone());
+        match &self.watched {
+            Some(watched) => dataset.watching(watched.clone()),
+            None => dataset,
+        }
+    }
+}
+
+/// The columns of a file, by their names.
+struct Header<'a> {
+    path: &'a str,
+    names: &'a [String],
+}
+
+impl Header<'_> {
+    /// The column for `what`: the one that was named, or the first that has one of `usual` names.
+    fn find(
+        &self,
+        named: Option<&String>,
+        what: &'static str,
+        usual: &[&str],
+    ) -> Result<Option<usize>, TableError> {
+        let Some(name) = named else {
+            return Ok(usual.iter().find_map(|name| {
+                let is_like = |header: &String| header.eq_ignore_ascii_case(name);
+                self.names.iter().position(is_like)
+            }));
+        };
+        if name == "none" {
+            return Ok(None);
+        }
+        let column = self.names.iter().position(|header| header == name);
+        let column = column.ok_or_else(|| TableError::NoColumn {
+            path: self.path.to_owned(),
+            name: name.clone(),
+            what,
+            columns: self.names.to_vec(),
+        })?;
+        Ok(Some(column))
+    }
+
+    fn find_label(&self, named: Option<&String>) -> Result<usize, TableError> {
+        let usual: Vec<&str> = [EVENT_LABEL].into_iter().chain(LABEL_NAMES).collect();
+        let label = self.find(named, "the label", &usual)?;
+        label.ok_or_else(|| TableError::NoLabel {
+            path: self.path.to_owned(),
+            columns: self.names.to_vec(),
+        })
+    }
+
+    fn find_event_time(
+        &self,
+        named: Option<&String>,
+        inferred: &[Inferred],
+    ) -> Result<Option<usize>, TableError> {
+        let usual: Vec<&str> = [EVENT_TIMESTAMP].into_iter().chain(TIME_NAMES).collect();
+        let column = self.find(named, "the event's time", &usual)?;
+        // A column that has such a name, but holds no times, is a variable.
+        Ok(column.filter(|column| {
+            let kind = inferred[*column].kind;
+            named.is_some()
+                || kind == Some(VariableType::DateTime)
+                || kind == Some(VariableType::Numeric) && self.names[*column] == EVENT_TIMESTAMP
+        }))
+    }
+}
+
+/// The type of each column: as given, or as its values look.
+fn infer_types(
+    path: &Path,
+    headers: &[String],
+    sample: &[Cells],
+    given: &[String],
+) -> Result<Vec<Inferred>, TableError> {
+    let rows: Vec<Vec<Option<&str>>> = sample
+        .iter()
+        .map(|row| row.iter().map(Option::as_deref).collect())
+        .collect();
+    let names: Vec<&str> = headers.iter().map(String::as_str).collect();
+    let mut inferred = model::infer(&names, &rows);
+    set_given_types(given, &mut inferred, path)?;
+    Ok(inferred)
+}
+
+/// A type that was given comes before what the values look like.
+fn set_given_types(
+    given: &[String],
+    inferred: &mut [Inferred],
+    path: &Path,
+) -> Result<(), TableError> {
+    let places: HashMap<String, usize> = inferred
+        .iter()
+        .enumerate()
+        .map(|(place, column)| (column.name.clone(), place))
+        .collect();
+    for text in given {
+        let wrong = |why: String| TableError::Type {
+            said: text.clone(),
+            why,
+        };
+        let (name, kind) = text
+            .rsplit_once('=')
+            .ok_or_else(|| wrong("write COLUMN=TYPE, such as client_ip=IP_ADDRESS".to_owned()))?;
+        let place = places
+            .get(name)
+            .ok_or_else(|| wrong(format!("{} has no column `{name}`", path.display())))?;
+        let column = &mut inferred[*place];
+        column.kind = if kind.eq_ignore_ascii_case("ignore") {
+            None
+        } else {
+            Some(
+                kind.parse()
+                    .map_err(|error: model::UnknownVariableType| wrong(error.to_string()))?,
+            )
+        };
+        "said on the command line".clone_into(&mut column.why);
+    }
+    Ok(())
+}

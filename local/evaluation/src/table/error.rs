@@ -1,0 +1,110 @@
+//! Why a file of labelled events cannot be used.
+
+use thiserror::Error;
+
+use crate::files::FileError;
+
+/// A file that cannot be used for an evaluation.
+#[derive(Debug, Error)]
+pub enum TableError {
+    /// The file cannot be opened.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Standard input, which can be read only once.
+    #[error("`-`: a file is read several times; give its name, not standard input")]
+    StandardInput,
+    /// The file is no text.
+    #[error("{path}: the file is {what}")]
+    NoText {
+        /// The file.
+        path: String,
+        /// What it is, and what to do about it.
+        what: &'static str,
+    },
+    /// The file is no CSV.
+    #[error("{path}: {source}")]
+    Csv {
+        /// The file.
+        path: String,
+        /// Where and why.
+        source: csv::Error,
+    },
+    /// It has no column with that name.
+    #[error("{path}: there is no column `{name}` for {what}; it has {}", columns.join(", "))]
+    NoColumn {
+        /// The file.
+        path: String,
+        /// The column.
+        name: String,
+        /// What it is needed for.
+        what: &'static str,
+        /// The columns that there are.
+        columns: Vec<String>,
+    },
+    /// No column was named as the label, and no header is a usual name of one.
+    #[error("{path}: which column is the label? Say --label COLUMN; it has {}", columns.join(", "))]
+    NoLabel {
+        /// The file.
+        path: String,
+        /// The columns that there are.
+        columns: Vec<String>,
+    },
+    /// No value was named as legitimate, and none is a usual word for it.
+    #[error(
+        "{path}: which value of `{column}` is legitimate? Say --legit VALUE; it has {}",
+        values.join(", ")
+    )]
+    NoLegit {
+        /// The file.
+        path: String,
+        /// The column of labels.
+        column: String,
+        /// What it holds.
+        values: Vec<String>,
+    },
+    /// All events are of one kind.
+    #[error(
+        "{path}: `{column}` holds {held}; events of two kinds are needed to tell one from the other"
+    )]
+    OneKind {
+        /// The file.
+        path: String,
+        /// The column of labels.
+        column: String,
+        /// What it holds, in words.
+        held: String,
+    },
+    /// The type given for a column on the command line.
+    #[error("--type {said}: {why}")]
+    Type {
+        /// As given.
+        said: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Too many rows have another number of columns than the header.
+    #[error(
+        "{path}: {broken} of {rows} rows do not have the {columns} columns of the header (the first is row {first}); is the file cut, or a quotation mark left open?"
+    )]
+    Broken {
+        /// The file.
+        path: String,
+        /// How many.
+        broken: usize,
+        /// Of how many.
+        rows: usize,
+        /// How many there should be.
+        columns: usize,
+        /// The first, from 1.
+        first: usize,
+    },
+    /// There are no rows.
+    #[error("{path}: there are no rows under the header")]
+    Empty {
+        /// The file.
+        path: String,
+    },
+    /// A row that the model refuses.
+    #[error(transparent)]
+    Row(#[from] model::RowError),
+}

@@ -1,0 +1,16 @@
+//! Labelled events in a CSV file, whatever its headers: which column is what, and rows in the form that the model
+//! takes.
+
+mod columns;
+mod csv_file;
+mod decimal_commas;
+mod describe;
+mod error;
+mod legitimate;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+pub use columns::{Columns, Said};
+pub use error::TableError;
+pub use rows::{Event, Table};

@@ -1,0 +1,241 @@
+//! The rows of a file as events.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
+
+use model::{Dataset, Row};
+
+use super::columns::{Columns, EVENT_ID};
+use super::csv_file::{decode_cell, name_file_in, open_csv, present, read_headers};
+use super::decimal_commas::with_point;
+use super::error::TableError;
+
+/// Where a larger share of the rows does not have the header's columns, the file is refused.
+const MOST_BROKEN: f64 = 0.01;
+
+/// A row of the file.
+pub struct Event<'a> {
+    /// Its place in the file, from 1.
+    pub number: usize,
+    /// Its `EVENT_ID`, if there is one.
+    pub id: Option<&'a str>,
+    /// The row as the model takes it.
+    pub row: Row<'a>,
+    cells: &'a [Cow<'a, str>],
+}
+
+impl Event<'_> {
+    /// The value in a column, by its place in the header; `None` for an empty cell.
+    pub fn cell(&self, place: usize) -> Option<&str> {
+        present(self.cells.get(place).map(AsRef::as_ref))
+    }
+}
+
+/// A file, read by the columns that were found.
+pub struct Table<'a> {
+    path: &'a Path,
+    columns: &'a Columns,
+}
+
+impl Columns {
+    /// The rows of `path`, read by these columns.
+    pub fn table<'a>(&'a self, path: &'a Path) -> Table<'a> {
+        Table {
+            path,
+            columns: self,
+        }
+    }
+}
+
+impl Table<'_> {
+    /// The headers of the file, in their order.
+    ///
+    /// # Errors
+    /// [`TableError`].
+    pub fn headers(&self) -> Result<Vec<String>, TableError> {
+        read_headers(self.path, &mut open_csv(self.path)?)
+    }
+
+    /// Calls `each` with every row; returns how many were left out because they do not have the header's columns.
+    ///
+    /// # Errors
+    /// [`TableError`], or whatever `each` returns.
+    pub fn each<E: From<TableError>>(
+        &self,
+        mut each: impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let mut reader = open_csv(self.path)?;
+        let headers = read_headers(self.path, &mut reader)?;
+        let places = Places::find(self.path, &headers, self.columns)?;
+        let mut counts = RowCounts::default();
+        let mut record = csv::ByteRecord::new();
+        while reader
+            .read_byte_record(&mut record)
+            .map_err(name_file_in(self.path))?
+        {
+            if !counts.add(record.len() == headers.len()) {
+                continue;
+            }
+            let mut cells: Vec<Cow<'_, str>> = record.iter().map(decode_cell).collect();
+            for place in &places.decimal_commas {
+                cells[*place] = with_point(&cells[*place]).into();
+            }
+            let values: Vec<Option<&str>> = places
+                .variables
+                .iter()
+                .map(|place| present(cells.get(*place).map(AsRef::as_ref)))
+                .collect();
+            each(self.event(counts.rows, &places, &cells, &values))?;
+        }
+        counts.check(self.path, headers.len())?;
+        Ok(counts.broken)
+    }
+
+    /// A row as the model takes it. `values` are those of the variables, in their order.
+    fn event<'e>(
+        &self,
+        number: usize,
+        places: &Places<'_>,
+        cells: &'e [Cow<'e, str>],
+        values: &'e [Option<&'e str>],
+    ) -> Event<'e> {
+        let columns = self.columns;
+        let cell = |place: usize| present(cells.get(place).map(AsRef::as_ref));
+        let event_time = places
+            .event_time
+            .and_then(|place| columns.time(cell(place)));
+        let watched = columns.watched.as_ref().zip(event_time);
+        let seen = watched.map(|(watched, time)| {
+            let value = |name: &str| values[*places.values.get(name)?];
+            watched.event(&format!("{}#{number}", self.path.display()), time, value)
+        });
+        Event {
+            number,
+            cells,
+            id: places.event_id.and_then(cell),
+            row: Row {
+                values,
+                event_time,
+                entity: places.entity.and_then(cell),
+                seen,
+                label: columns.read_label(cell(places.label)),
+                label_time: places
+                    .label_time
+                    .and_then(|place| columns.time(cell(place))),
+                ..Row::default()
+            },
+        }
+    }
+
+    /// All rows as the model takes them, and how many were left out.
+    ///
+    /// # Errors
+    /// [`TableError`].
+    pub fn dataset(&self) -> Result<(Dataset, usize), TableError> {
+        let mut dataset = self.columns.dataset();
+        let broken = self.each(|event| dataset.push(&event.row).map_err(TableError::from))?;
+        Ok((dataset, broken))
+    }
+}
+
+/// Where a file has the columns.
+struct Places<'a> {
+    label: usize,
+    event_time: Option<usize>,
+    label_time: Option<usize>,
+    entity: Option<usize>,
+    event_id: Option<usize>,
+    decimal_commas: Vec<usize>,
+    variables: Vec<usize>,
+    /// The place of each variable among the variables.
+    values: HashMap<&'a str, usize>,
+}
+
+impl<'a> Places<'a> {
+    fn find(path: &Path, headers: &[String], columns: &'a Columns) -> Result<Self, TableError> {
+        let place = |name: &str, what| {
+            headers
+                .iter()
+                .position(|header| header == name)
+                .ok_or_else(|| TableError::NoColumn {
+                    path: path.display().to_string(),
+                    name: name.to_owned(),
+                    what,
+                    columns: headers.to_vec(),
+                })
+        };
+        let optional =
+            |name: &Option<String>, what| name.as_deref().map(|name| place(name, what)).transpose();
+        let label = place(&columns.label, "the label")?;
+        let event_time = optional(&columns.event_time, "the event's time")?;
+        // A file of today's events may not have the time of their labels.
+        let label_time = columns
+            .label_time
+            .as_deref()
+            .and_then(|name| place(name, "").ok());
+        let entity = optional(&columns.entity, "the entity")?;
+        let is_decimal = |place: &usize| columns.decimal_commas.contains(&headers[*place]);
+        let variables = columns
+            .variables
+            .iter()
+            .map(|variable| place(&variable.name, "a variable"))
+            .collect::<Result<Vec<usize>, TableError>>()?;
+        let names = columns
+            .variables
+            .iter()
+            .map(|variable| variable.name.as_str());
+        Ok(Self {
+            label,
+            event_time,
+            label_time,
+            entity,
+            event_id: headers.iter().position(|header| header == EVENT_ID),
+            decimal_commas: (0..headers.len()).filter(is_decimal).collect(),
+            variables,
+            values: names.zip(0..).collect(),
+        })
+    }
+}
+
+/// Rows that were read, and those that do not have the header's columns.
+#[derive(Default)]
+struct RowCounts {
+    rows: usize,
+    broken: usize,
+    /// The first broken row, from 1.
+    first_broken: usize,
+}
+
+impl RowCounts {
+    /// Counts a row and returns whether it is whole.
+    fn add(&mut self, is_whole: bool) -> bool {
+        self.rows += 1;
+        if !is_whole {
+            self.broken += 1;
+            if self.first_broken == 0 {
+                self.first_broken = self.rows;
+            }
+        }
+        is_whole
+    }
+
+    /// Refuses a file with too many broken rows, or without a whole one.
+    #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+    fn check(&self, path: &Path, columns: usize) -> Result<(), TableError> {
+        let path = path.display().to_string();
+        if self.broken as f64 > MOST_BROKEN * self.rows as f64 && self.broken > 1 {
+            return Err(TableError::Broken {
+                path,
+                broken: self.broken,
+                rows: self.rows,
+                columns,
+                first: self.first_broken,
+            });
+        }
+        if self.rows == self.broken {
+            return Err(TableError::Empty { path });
+        }
+        Ok(())
+    }
+}

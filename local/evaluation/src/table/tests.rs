@@ -1,0 +1,205 @@
+use model::Label;
+
+use super::decimal_commas::has_decimal_commas;
+use super::*;
+
+fn columns(csv: &str, said: &Said) -> Result<Columns, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.csv");
+    std::fs::write(&path, csv).unwrap();
+    let named = |error: TableError| error.to_string().replace(path.to_str().unwrap(), "a.csv");
+    Columns::find(&path, said).map_err(named)
+}
+
+fn said(label: Option<&str>, legit: &[&str], types: &[&str]) -> Said {
+    Said {
+        label: label.map(str::to_owned),
+        legit: legit.iter().map(ToString::to_string).collect(),
+        types: types.iter().map(ToString::to_string).collect(),
+        ..Said::default()
+    }
+}
+
+#[track_caller]
+fn refused(csv: &str, said: &Said, want: &str) {
+    assert_eq!(columns(csv, said).unwrap_err(), want);
+}
+
+#[test]
+fn what_cannot_be_guessed_is_asked_for() {
+    refused(
+        "a,b\n1,2\n",
+        &said(None, &[], &[]),
+        "a.csv: which column is the label? Say --label COLUMN; it has a, b",
+    );
+    refused(
+        "a,b\n1,2\n",
+        &said(Some("c"), &[], &[]),
+        "a.csv: there is no column `c` for the label; it has a, b",
+    );
+    refused(
+        "a,kind\n1,new\n2,used\n",
+        &said(Some("kind"), &[], &[]),
+        "a.csv: which value of `kind` is legitimate? Say --legit VALUE; it has `new`, `used`",
+    );
+    refused(
+        "a,fraud\n1,0\n2,1\n",
+        &said(None, &[], &["a=MONEY"]),
+        "--type a=MONEY: `MONEY` is no variable type; write one of Amazon's, such as IP_ADDRESS or NUMERIC, or DATETIME",
+    );
+    refused(
+        "a,fraud\n1,yes\n2,yes\n",
+        &said(None, &[], &[]),
+        "a.csv: `fraud` holds nothing but `yes`; events of two kinds are needed to tell one from the other",
+    );
+    refused(
+        "a,fraud\n1,\n2,NA\n",
+        &said(None, &[], &[]),
+        "a.csv: `fraud` holds nothing; events of two kinds are needed to tell one from the other",
+    );
+    refused(
+        "a,fraud\n",
+        &said(None, &[], &[]),
+        "a.csv: there are no rows under the header",
+    );
+}
+
+#[test]
+fn the_rest_is_guessed() {
+    let csv =
+        "Timestamp,amt,isFraud,note\n2024-01-01 10:00:00,1.50,0,x\n2024-01-02 11:00:00,2.00,1,y\n";
+    let found = columns(csv, &said(None, &[], &["note=ignore"])).unwrap();
+    assert_eq!(found.label, "isFraud");
+    assert_eq!(found.event_time.as_deref(), Some("Timestamp"));
+    assert_eq!(found.read_label(Some("0.0")), Label::Legit);
+    assert_eq!(found.read_label(Some("1")), Label::Fraud);
+    assert_eq!(found.read_label(None), Label::Unlabelled);
+    assert_eq!(
+        found.time(Some("1704103200")),
+        found.time(Some("2024-01-01T10:00:00Z"))
+    );
+    assert_eq!(found.time(Some("1704103200000")), Some(1_704_103_200));
+    let names: Vec<&str> = found
+        .variables
+        .iter()
+        .map(|variable| variable.name.as_str())
+        .collect();
+    assert_eq!(names, ["amt"]);
+}
+
+/// The values of the first row as a model gets them.
+fn first_row(csv: &[u8]) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.csv");
+    std::fs::write(&path, csv).unwrap();
+    let found = Columns::find(&path, &Said::default()).unwrap();
+    let mut first = Vec::new();
+    found
+        .table(&path)
+        .each(|event| {
+            if event.number == 1 {
+                let values = event.row.values.iter();
+                first.extend(values.map(|value| value.unwrap_or("-").to_owned()));
+            }
+            Ok::<(), TableError>(())
+        })
+        .unwrap();
+    first
+}
+
+#[test]
+fn files_are_written_in_many_ways() {
+    let cases: [(&[u8], &[&str]); 7] = [
+        (
+            b"price,city,fraud\n1.50,Oslo,0\n2.25,Rome,1\n",
+            &["1.50", "Oslo"],
+        ),
+        (
+            b"price;city;fraud\r\n1,50;Oslo;0\r\n2.100,25;Rome;1\r\n",
+            &["1.50", "Oslo"],
+        ),
+        (
+            b"price\tcity\tfraud\n1.50\tOslo, Norway\t0\n2.25\tRome\t1\n",
+            &["1.50", "Oslo, Norway"],
+        ),
+        (
+            b"\"price\"|\"city, or; town\"|\"fraud\"\n1.50|Oslo|0\n2.25|Rome|1\n",
+            &["1.50", "Oslo"],
+        ),
+        (
+            b"\xef\xbb\xbfprice,city,fraud\n1.50,Oslo,0\n2.25,Rome,1\n",
+            &["1.50", "Oslo"],
+        ),
+        (
+            b"price,city,fraud\n1.50,K\xf6ln,0\n2.25,Rome,1\n",
+            &["1.50", "K\u{f6}ln"],
+        ),
+        (
+            b"price,city,fraud\n\"1,500\",Oslo,0\n\"2,250\",Rome,1\n",
+            &["1,500", "Oslo"],
+        ),
+    ];
+    for (csv, want) in cases {
+        assert_eq!(first_row(csv), want, "{}", String::from_utf8_lossy(csv));
+    }
+}
+
+#[test]
+fn the_comma_of_decimals_is_told_from_that_of_thousands() {
+    for (values, want) in [
+        (&["1,5", "2,25", "12"][..], true),
+        (&["1.234,5", "-0,125"], true),
+        (&["1,234", "5,678"], false),
+        (&["1,234.5", "12"], false),
+        (&["1,2,3", "4,5"], false),
+        (&["12", "13"], false),
+        (&["Rome, Italy"], false),
+        (&[], false),
+    ] {
+        assert_eq!(
+            has_decimal_commas(values.iter().copied()),
+            want,
+            "{values:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_csv_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.csv");
+    for (begin, want) in [
+        (&b"PK\x03\x04"[..], "a ZIP or Excel file"),
+        (b"PAR1", "a Parquet file"),
+        (b"\x1f\x8b\x08", "let its name end in .gz"),
+        (b"\xff\xfea\0,\0", "UTF-16"),
+    ] {
+        std::fs::write(&path, begin).unwrap();
+        let error = Columns::find(&path, &Said::default()).unwrap_err();
+        assert!(error.to_string().contains(want), "{error}");
+    }
+}
+
+#[test]
+fn an_event_time_may_be_a_number() {
+    let csv = "EVENT_TIMESTAMP,a,fraud\n1704103200,1,0\n1704103260,2,1\n";
+    let found = columns(csv, &said(None, &[], &[])).unwrap();
+    assert_eq!(found.event_time.as_deref(), Some("EVENT_TIMESTAMP"));
+}
+
+#[test]
+fn a_cut_row_is_left_out_and_many_are_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.csv");
+    let rows = "1,0\n2,1\n".repeat(150);
+    std::fs::write(&path, format!("a,fraud\n{rows}12")).unwrap();
+    let found = Columns::find(&path, &Said::default()).unwrap();
+    let (dataset, broken) = found.table(&path).dataset().unwrap();
+    assert_eq!((dataset.len(), broken), (300, 1));
+    std::fs::write(&path, "a,fraud\n1,0\n2,1\n3\n4\n").unwrap();
+    let error = found.table(&path).dataset().unwrap_err().to_string();
+    assert!(
+        error.contains("2 of 4 rows do not have the 2 columns of the header (the first is row 3)"),
+        "{error}"
+    );
+}
