@@ -5,6 +5,7 @@
 //! `FunctionResponseTypes: [ReportBatchItemFailures]` on the event source mapping; without it Lambda
 //! takes every answer for success and failed records are lost.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
@@ -19,7 +20,9 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::failure::{Failure, Refusal, Rejection};
-use crate::known_faults::KnownFault::{FinishWithoutTime, ParkFailureIgnored, StreakOfDeliveries};
+use crate::known_faults::KnownFault::{
+    FinishWithoutTime, ParkFailureIgnored, SequenceAsText, StreakOfDeliveries,
+};
 use crate::known_faults::is_back;
 use crate::records::{ForeignBatch, Position, Record};
 
@@ -310,7 +313,7 @@ impl Batcher {
             !position.is_stream()
                 || checkpoint
                     .as_deref()
-                    .is_none_or(|end| Position::compare_sequence(&position.id, end).is_lt())
+                    .is_none_or(|end| compare_sequence_numbers(&position.id, end).is_lt())
         };
         let rejected = records.iter().zip(results.iter()).enumerate();
         let rejected = rejected.filter_map(|(index, (record, result))| match result {
@@ -494,8 +497,17 @@ fn checkpoint<'a, T: 'a>(
             position.is_stream() && matches!(result, Err(Failure::Retry(_)))
         })
         .map(|(position, _)| position.id.as_str())
-        .min_by(|left, right| Position::compare_sequence(left, right))
+        .min_by(|left, right| compare_sequence_numbers(left, right))
         .map(str::to_owned)
+}
+
+/// Compares two sequence numbers as the integers they are; they have up to 56 digits.
+fn compare_sequence_numbers(left: &str, right: &str) -> Ordering {
+    if is_back(SequenceAsText) {
+        return left.cmp(right);
+    }
+    let (left, right) = (left.trim_start_matches('0'), right.trim_start_matches('0'));
+    left.len().cmp(&right.len()).then_with(|| left.cmp(right))
 }
 
 impl<T> Handled<T> {
@@ -920,5 +932,13 @@ mod tests {
             overlapped * 3 < one_by_one,
             "{overlapped:?} against {one_by_one:?}"
         );
+    }
+
+    #[test]
+    fn sequence_numbers_are_integers() {
+        assert_eq!(compare_sequence_numbers("9", "10"), Ordering::Less);
+        assert_eq!(compare_sequence_numbers("0010", "10"), Ordering::Equal);
+        let long = "4".repeat(56);
+        assert_eq!(compare_sequence_numbers(&long, "5"), Ordering::Greater);
     }
 }

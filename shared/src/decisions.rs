@@ -24,11 +24,11 @@ use event::{EventId, EventTypeName, OutcomeName, Revision, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, dependency};
-use crate::hash::short_hash;
 use crate::known_faults::{KnownFault, is_back};
 use crate::labels::{LabelEntry, LabelHistory};
 use crate::mapping::{Mapping, Order, Quality};
 use crate::records::Position;
+use event::hash::short_hash;
 
 /// Over how many index keys the open reviews of one day are spread.
 pub const REVIEW_SHARDS: u32 = 8;

@@ -13,7 +13,8 @@ use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use event::{EventId, EventTypeName, InvalidTimestamp, LabelName, Revision, Timestamp};
+use event::hash::short_hash;
+use event::{EventId, EventTypeName, LabelMessage, LabelTime, Revision, Timestamp};
 use futures::{StreamExt as _, stream};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,6 @@ use serde::{Deserialize, Serialize};
 use crate::batch::Batcher;
 use crate::decisions::{Decision, Decisions, Found, Key};
 use crate::failure::{Call, CallError, Class, Failure, Rejection, dependency};
-use crate::hash::short_hash;
 use crate::known_faults::{KnownFault, is_back};
 use crate::mapping::Mapping;
 use crate::records::{Origin, Position, Record};
@@ -50,66 +50,6 @@ const LONGEST_RECORD: usize = 2 * 1024;
 /// The most labels of one event: with their messages they fit into an item of 400 KB.
 const MOST_LABELS: usize = 100;
 
-/// When a label was known, and how exactly that is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LabelTime {
-    /// The instant; midnight where the source gave a day only.
-    pub time: Timestamp,
-    /// Whether the source gave a day only: then it is compared by day.
-    pub day_only: bool,
-}
-
-impl LabelTime {
-    /// Reads a label time in the feed's time zone.
-    ///
-    /// # Errors
-    /// What the text is instead.
-    pub fn parse(text: &str, zone: &TimeZone) -> Result<Self, InvalidTimestamp> {
-        let time = Timestamp::parse_in(text, zone)?;
-        Ok(Self {
-            time,
-            day_only: !Timestamp::has_clock_time(text),
-        })
-    }
-
-    /// How many seconds the label's time lies before the event's; 0 where it does not. Days are those of `zone`.
-    fn seconds_before(self, event: Timestamp, zone: &TimeZone) -> i64 {
-        let before = if self.day_only {
-            let day = |time: Timestamp| time.to_jiff().to_zoned(zone.clone()).date();
-            let days = day(event)
-                .since(day(self.time))
-                .map_or(0, |span| span.get_days());
-            i64::from(days) * 86_400
-        } else {
-            event.epoch_seconds() - self.time.epoch_seconds()
-        };
-        before.max(0)
-    }
-}
-
-/// One message about an order: a chargeback, an early warning, a refund, a reversal, a verdict.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Label {
-    /// The event it is about.
-    pub event_id: EventId,
-    /// The label it gives; none where the table says that it changes none.
-    pub label: Option<LabelName>,
-    /// When it was known.
-    pub time: LabelTime,
-    /// Rank of its source.
-    pub rank: u32,
-    /// What it is.
-    pub kind: String,
-    /// The scheme's reason code.
-    pub reason_code: Option<String>,
-    /// The amount in dispute, a decimal number.
-    pub amount: Option<String>,
-    /// Its currency.
-    pub currency: Option<String>,
-    /// Who sent it.
-    pub source: String,
-}
-
 /// A label message as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelEntry {
@@ -137,8 +77,8 @@ pub struct LabelEntry {
     pub source: String,
 }
 
-impl From<&Label> for LabelEntry {
-    fn from(label: &Label) -> Self {
+impl From<&LabelMessage> for LabelEntry {
+    fn from(label: &LabelMessage) -> Self {
         Self {
             label: label.label.as_ref().map(ToString::to_string),
             label_timestamp: label.time.time.to_string(),
@@ -337,7 +277,7 @@ impl Labels {
     /// [`Failure::Retry`] where a dependency fails.
     pub async fn apply(
         &self,
-        label: &Label,
+        label: &LabelMessage,
         record: &Record,
         now: Timestamp,
         batcher: &Batcher,
@@ -910,26 +850,5 @@ mod tests {
         check(&[fraud.clone(), reversed.clone()], Some("legit"));
         check(&[reversed.clone(), fraud.clone()], Some("legit"));
         check(&[reversed, analyst, fraud], Some("fraud"));
-    }
-
-    #[test]
-    fn a_day_is_compared_by_day() {
-        #[track_caller]
-        fn check(zone: &str, label: &str, want: i64) {
-            let zone = TimeZone::get(zone).unwrap();
-            let event = Timestamp::parse("2026-06-01T23:00:00Z").unwrap();
-            let label = LabelTime::parse(label, &zone).unwrap();
-            assert_eq!(label.seconds_before(event, &zone), want);
-        }
-        check("UTC", "2026-06-01", 0);
-        check("UTC", "2026/05/31", 86_400);
-        check("UTC", "2026-06-01T22:00:00Z", 3600);
-        check("UTC", "2026-06-02T00:00:00Z", 0);
-        // It is the second of June in Berlin, and still the first in New York.
-        check("Europe/Berlin", "2026-06-02", 0);
-        check("Europe/Berlin", "2026-06-01", 86_400);
-        check("America/New_York", "2026-06-01", 0);
-        check("America/New_York", "2026-05-31", 86_400);
-        check("Pacific/Auckland", "2026-05-31", 2 * 86_400);
     }
 }

@@ -9,16 +9,12 @@ pub mod aws;
 pub mod batch;
 pub mod decisions;
 pub mod failure;
-#[doc(hidden)]
-pub mod fuzz;
-pub mod hash;
-pub mod json;
 pub mod known_faults;
-mod kpl;
 pub mod labels;
-pub mod locations;
-pub mod mapping;
-pub mod records;
 pub mod rejected;
 pub mod settings;
 pub mod telemetry;
+
+pub use event::hash;
+pub use mapping;
+pub use mapping::{json, locations, records};

@@ -6,8 +6,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Rejection, dependency};
-use crate::hash::short_hash;
 use crate::records::{Origin, Position, Record};
+use event::hash::short_hash;
 
 /// The folder of rejected records.
 pub const PREFIX: &str = "rejected/";

@@ -11,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// The crates whose events hold no value of an order at any level.
 const OURS: &[&str] = &[
     "shared",
+    "mapping",
     "predict",
     "ingest",
     "label",

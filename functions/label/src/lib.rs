@@ -1,9 +1,10 @@
 //! `label`: chargebacks, early warnings, refunds, reversals and analysts' verdicts in; labels out.
 
+use event::LabelMessage;
 use serde_json::Value;
 use shared::batch::{Batcher, Handled, InvocationError, Moment, Response, done, prepare};
 use shared::failure::{Failure, Rejection};
-use shared::labels::{Applied, Label as LabelMessage, Labels};
+use shared::labels::{Applied, Labels};
 use shared::mapping::Mapping;
 use shared::records::{Invocation, Record};
 use shared::rejected::Rejected;

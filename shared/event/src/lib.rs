@@ -28,15 +28,18 @@
 //! ```
 
 mod event;
+mod label;
 mod name;
 mod revision;
 mod slug;
 mod timestamp;
 mod variables;
 
+pub mod hash;
 pub mod limits;
 
 pub use event::{Entity, Event, InvalidEvent};
+pub use label::{LabelMessage, LabelTime};
 pub use name::{
     DetectorId, DetectorVersionId, EntityId, EntityTypeName, EventId, EventTypeName, InvalidName,
     LabelName, ListName, NameProblem, OutcomeName, RuleId, VariableName, VariableValue,

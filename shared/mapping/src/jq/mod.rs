@@ -19,13 +19,13 @@ use jaq_json::Val;
 
 use budget::{LEFT, UsedUp};
 
-pub(super) use budget::WORK;
-pub(super) use value::Bounded;
+pub(crate) use budget::WORK;
+pub(crate) use value::Bounded;
 
 type Data = data::JustLut<Bounded>;
 
 /// A compiled filter.
-pub(super) struct Filter(jaq_core::compile::Filter<jaq_core::Native<Data>>);
+pub(crate) struct Filter(jaq_core::compile::Filter<jaq_core::Native<Data>>);
 
 /// Functions of jq that read or write something else than their input.
 const OUTSIDE: [&str; 16] = [
@@ -73,7 +73,7 @@ impl Filter {
     ///
     /// # Errors
     /// A phrase that says what is wrong with it.
-    pub(super) fn compile(text: &str) -> Result<Self, String> {
+    pub(crate) fn compile(text: &str) -> Result<Self, String> {
         if let Some(name) = call_outside(text) {
             return Err(format!(
                 "`{name}` reaches beyond the order, on which a value must depend alone"
@@ -121,7 +121,7 @@ impl Filter {
     ///
     /// # Errors
     /// A phrase that says why there is none; it quotes no value.
-    pub(super) fn outputs<T>(
+    pub(crate) fn outputs<T>(
         &self,
         input: &Bounded,
         work: &Cell<u64>,

@@ -6,7 +6,7 @@ use std::str::FromStr as _;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, de};
 
-use super::source::{Document, Source};
+use crate::source::{Document, Source};
 
 /// `{amount, currency, base, rates}`: reads an amount and gives it in `base`.
 #[derive(Debug, Deserialize)]

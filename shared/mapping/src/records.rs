@@ -3,21 +3,19 @@
 //! The payload is never parsed inside the Lambda event type: one body that is not JSON must not sink
 //! its batch. A record keeps its bytes until its own turn comes.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::io::Read as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use event::hash::short_hash;
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
 use crate::failure::Failure;
-use crate::hash::short_hash;
 use crate::json::{self, JsonError};
-use crate::known_faults::{KnownFault, is_back};
 use crate::kpl;
 
 /// The largest payload after decompression: Lambda's own limit for an event, with room for gzip.
@@ -55,15 +53,6 @@ pub struct Position {
 }
 
 impl Position {
-    /// Compares two sequence numbers as the integers they are; they have up to 56 digits.
-    pub fn compare_sequence(left: &str, right: &str) -> Ordering {
-        if is_back(KnownFault::SequenceAsText) {
-            return left.cmp(right);
-        }
-        let (left, right) = (left.trim_start_matches('0'), right.trim_start_matches('0'));
-        left.len().cmp(&right.len()).then_with(|| left.cmp(right))
-    }
-
     /// Whether the source keeps one checkpoint, so that everything from the lowest failure on is
     /// delivered again.
     pub fn is_stream(&self) -> bool {
@@ -457,14 +446,6 @@ mod tests {
             &bomb,
             "too-large: the payload is over 16777216 bytes decompressed",
         );
-    }
-
-    #[test]
-    fn sequence_numbers_are_integers() {
-        assert_eq!(Position::compare_sequence("9", "10"), Ordering::Less);
-        assert_eq!(Position::compare_sequence("0010", "10"), Ordering::Equal);
-        let long = "4".repeat(56);
-        assert_eq!(Position::compare_sequence(&long, "5"), Ordering::Greater);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::records::{Origin, Position, Record};
 static MAPPING: LazyLock<Option<Mapping>> = LazyLock::new(|| {
     Mapping::parse(
         "config/mapping.yaml",
-        include_str!("../../config/mapping.yaml"),
+        include_str!("../../../config/mapping.yaml"),
     )
     .ok()
 });
@@ -42,7 +42,7 @@ mod tests {
 
     use super::*;
 
-    const ORDER: &str = include_str!("../../events/orders.jsonl");
+    const ORDER: &str = include_str!("../../../events/orders.jsonl");
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use jaq_json::{Num, Val};
 
 /// What all filters together may do for one order. A unit is one operation on one value, or 64 bytes that are built.
-pub(in super::super) const WORK: u64 = 250_000;
+pub(crate) const WORK: u64 = 250_000;
 /// How deep a value may be nested. Values are freed and compared recursively, so depth is stack.
 pub(super) const MAX_DEPTH: u16 = 512;
 /// The longest whole number that a filter may compute with, in bits.

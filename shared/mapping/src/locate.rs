@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use super::file::TextOr;
-use super::source::{Document, Source};
 use crate::locations::{Locations, Place};
+use crate::source::{Document, Source};
+use crate::text_or::TextOr;
 
 /// What is to be told of an IP address.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Locate {
+pub(crate) enum Locate {
     /// Its country's code.
     Country,
     /// The number of its autonomous system.
@@ -23,7 +23,7 @@ pub(super) enum Locate {
 /// `{latitude, longitude}`, in degrees.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Coordinates {
+pub(crate) struct Coordinates {
     latitude: Source,
     longitude: Source,
 }
@@ -33,7 +33,7 @@ impl Locate {
     ///
     /// # Errors
     /// A phrase that says what is no address or place, or which file is missing; it quotes no value.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         address: &str,
         document: &Document<'_>,
@@ -121,7 +121,7 @@ decision: {{outcome_priority: [review], on_undetermined: [review], on_no_match: 
     }
 
     fn locations(names: &[&str]) -> Arc<Locations> {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/locations");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/locations");
         let paths: Vec<_> = names
             .iter()
             .map(|name| format!("{folder}/{name}.mmdb"))

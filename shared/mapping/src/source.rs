@@ -7,7 +7,7 @@ use jaq_json::Val;
 use serde::{Deserialize, de};
 use serde_json::Value;
 
-use super::jq::{Bounded, Filter, WORK};
+use crate::jq::{Bounded, Filter, WORK};
 use crate::json::BROKEN;
 
 /// The longest text a filter may produce: the service's longest variable value, with room to trim.

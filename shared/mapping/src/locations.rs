@@ -226,7 +226,7 @@ mod tests {
 
     use super::*;
 
-    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/locations");
+    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/locations");
 
     fn file(name: &str) -> PathBuf {
         Path::new(FOLDER).join(name)

@@ -21,14 +21,14 @@ use crate::json;
 /// A value of jaq with a bound on how deep it is nested: exact where it was built, at most that where it was taken out
 /// of another.
 #[derive(Debug)]
-pub(in super::super) struct Bounded {
+pub(crate) struct Bounded {
     pub(super) val: Val,
     pub(super) depth: u16,
 }
 
 impl Bounded {
     /// An order, as filters see it.
-    pub(in super::super) fn new(order: &Value) -> Option<Self> {
+    pub(crate) fn new(order: &Value) -> Option<Self> {
         let depth = u16::try_from(json::MAX_DEPTH).ok()?;
         Val::deserialize(order).ok().map(|val| Self { val, depth })
     }

@@ -2,4 +2,4 @@
 //! `-rss_limit_mb=512 -timeout=5`: what is to be found is a record that takes memory or time.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| shared::fuzz::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mapping::fuzz::run(data));

@@ -1,0 +1,43 @@
+//! A value in its short form, a source alone, or in its long form, a mapping with more to say.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::{Deserialize, de};
+
+use crate::source::Source;
+
+/// A value is written as text, or as a mapping where there is more to say.
+///
+/// Not serde's `untagged`: its only error is that nothing fits, and a mapping file must say what would.
+#[derive(Debug)]
+pub(crate) enum TextOr<M> {
+    Text(Source),
+    Map(M),
+}
+
+impl<'de, M: Deserialize<'de>> Deserialize<'de> for TextOr<M> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOrVisitor(PhantomData))
+    }
+}
+
+struct TextOrVisitor<M>(PhantomData<M>);
+
+impl<'de, M: Deserialize<'de>> de::Visitor<'de> for TextOrVisitor<M> {
+    type Value = TextOr<M>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON pointer such as /customer/email, a jq filter, or a mapping")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Source::new(text.to_owned())
+            .map(TextOr::Text)
+            .map_err(E::custom)
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        M::deserialize(de::value::MapAccessDeserializer::new(map)).map(TextOr::Map)
+    }
+}
