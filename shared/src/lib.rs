@@ -10,6 +10,7 @@ pub mod batch;
 pub mod decisions;
 pub mod failure;
 pub mod known_faults;
+mod label_history;
 pub mod labels;
 pub mod rejected;
 pub mod settings;

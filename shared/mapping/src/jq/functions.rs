@@ -7,8 +7,9 @@ use jaq_std::ValT as _;
 use memchr::memmem;
 
 use super::Data;
+use super::access::place;
 use super::budget::{MAX_DEPTH, pay, pay_for, pay_for_bytes, pay_for_walk};
-use super::value::{Bounded, place};
+use super::value::Bounded;
 use crate::json;
 
 /// The longest text that is read as JSON or a number inside a filter.

@@ -5,6 +5,8 @@
 //! of a budget before it is done, and a filter whose budget is used up ends there. [`Bounded`] is jaq's value with that
 //! rule; jaq calls nothing but its operations.
 
+mod access;
+mod arithmetic;
 mod budget;
 mod functions;
 mod value;

@@ -1,0 +1,129 @@
+//! The copies of an event's labels on its decisions.
+
+use std::fmt::Write as _;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{Labels, MEETINGS};
+use crate::decisions::Decision;
+use crate::failure::{Failure, dependency};
+use crate::label_history::{LabelEntry, LabelHistory, current};
+
+/// Labels that are copied to a decision in one write: DynamoDB takes an expression of 4 KB.
+const COPIED_AT_ONCE: usize = 50;
+
+impl Labels {
+    /// Copies labels to a decision that lacks them, sets the one that counts, and closes its review where one of them is
+    /// the verdict.
+    pub(super) async fn copy_to(
+        &self,
+        mut decision: Decision,
+        history: &LabelHistory,
+    ) -> Result<(), Failure> {
+        let mut meetings = 0;
+        loop {
+            let lacking: Vec<(&String, &LabelEntry)> = history
+                .labels
+                .iter()
+                .filter(|(id, _)| !decision.label_history.contains_key(*id))
+                .take(COPIED_AT_ONCE)
+                .collect();
+            let closes = history.has_verdict_since(&decision.decided_at);
+            if lacking.is_empty() {
+                // Its labels may have been copied before the verdict was known to be one.
+                return match &decision.gsi2pk {
+                    Some(_) if closes => self.close_review(&decision).await,
+                    _ => Ok(()),
+                };
+            }
+            if self.try_copy(&decision, &lacking, closes).await? {
+                let copied = lacking
+                    .into_iter()
+                    .map(|(id, entry)| (id.clone(), entry.clone()));
+                decision.label_history.extend(copied);
+                decision.label_revision += 1;
+                if closes {
+                    decision.gsi2pk = None;
+                }
+                continue;
+            }
+            meetings += 1;
+            if meetings == MEETINGS {
+                return Err(Failure::retry("UpdateItem: the decision keeps changing"));
+            }
+            let key = decision.key();
+            match self.decisions.read([key.clone()]).await?.decision(&key) {
+                Some(newer) => decision = newer.clone(),
+                // It was forgotten or has expired.
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Closes the open review of a decision.
+    async fn close_review(&self, decision: &Decision) -> Result<(), Failure> {
+        let update = self
+            .decisions
+            .client()
+            .update_item()
+            .table_name(self.decisions.table())
+            .set_key(Some(decision.key().item()))
+            .update_expression("REMOVE gsi2pk, gsi2sk")
+            .condition_expression("attribute_exists(gsi2pk)");
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                // It is closed, or the decision is gone.
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                _ => Err(dependency("UpdateItem", &error)),
+            },
+        }
+    }
+
+    /// One conditional write; `false` where another writer was faster or the decision is gone.
+    async fn try_copy(
+        &self,
+        decision: &Decision,
+        lacking: &[(&String, &LabelEntry)],
+        closes: bool,
+    ) -> Result<bool, Failure> {
+        let mut history = decision.label_history.clone();
+        let number = |n: u32| AttributeValue::N(n.to_string());
+        let mut update = "SET label_revision = :next".to_owned();
+        let mut request = self
+            .decisions
+            .client()
+            .update_item()
+            .table_name(self.decisions.table());
+        for (place, (id, entry)) in lacking.iter().enumerate() {
+            // Writing to a String cannot fail.
+            let _ = write!(update, ", label_history.#l{place} = :l{place}");
+            request = request
+                .expression_attribute_names(format!("#l{place}"), *id)
+                .expression_attribute_values(format!(":l{place}"), entry.item()?);
+            history.insert((*id).clone(), (*entry).clone());
+        }
+        if let Some(best) = current(&history) {
+            update.push_str(", label = :label");
+            if closes {
+                update.push_str(" REMOVE gsi2pk, gsi2sk");
+            }
+            request = request.expression_attribute_values(":label", best.item()?);
+        }
+        let request = request
+            .set_key(Some(decision.key().item()))
+            .update_expression(update)
+            // Never an upsert: a stub in the order's place would stop the order from being decided.
+            .condition_expression("attribute_exists(pk) AND label_revision = :revision")
+            .expression_attribute_values(":revision", number(decision.label_revision))
+            .expression_attribute_values(":next", number(decision.label_revision + 1));
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(dependency("UpdateItem", &error)),
+            },
+        }
+    }
+}
