@@ -1,4 +1,4 @@
-//! The labels of one event, as they are stored, and which of them counts.
+//! The stored label history of an event, and which of its labels is the current one.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,28 +9,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 
-/// Names the attribute of a label in a history.
+/// Prefix of the attribute with a label; its id follows.
 pub(crate) const LABEL_PREFIX: &str = "label_";
-/// Names the attribute with the message that brought a label.
+/// Prefix of the attribute with the record that brought a label.
 pub(crate) const RECORD_PREFIX: &str = "record_";
-/// Names the attribute with the time at which a label was first received, in milliseconds since 1970.
+/// Prefix of the attribute with the time when a label was first received, in milliseconds since 1970.
 pub(crate) const SEEN_PREFIX: &str = "seen_";
-/// The most labels of one event: with their messages they fit into an item of 400 KB.
+/// The most labels of one event: together with their records they fit into an item of 400 KB.
 const MOST_LABELS: usize = 100;
 
 /// A label message as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelEntry {
-    /// The label, or none.
+    /// The label; `None` if the message changes no label.
     pub label: Option<String>,
-    /// When it was known, ISO 8601 UTC.
+    /// When it became known, ISO 8601 UTC.
     pub label_timestamp: String,
-    /// Whether the source gave a day only.
+    /// Whether the source gave a day without a clock time.
     #[serde(default)]
     pub day_only: bool,
-    /// Rank of its source.
+    /// Rank of its source: a label of a higher rank wins.
     pub rank: u32,
-    /// What it is.
+    /// What kind of message it is, such as `chargeback`.
     pub kind: String,
     /// The scheme's reason code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,24 +62,26 @@ impl From<&LabelMessage> for LabelEntry {
 }
 
 impl LabelEntry {
-    /// Names the message by its content, so that it is kept once however often it arrives.
+    /// A hash of the content, so that a message is kept once however often it arrives.
     pub fn id(&self) -> String {
         let text = serde_json::to_string(self).unwrap_or_default();
         short_hash(text.as_bytes())
     }
 
+    /// Orders labels: the greatest is the current one.
     fn precedence(&self) -> (u32, &str, String) {
-        // The id breaks ties, so that every reader picks the same one.
+        // The id breaks ties, so that every reader picks the same label.
         (self.rank, &self.label_timestamp, self.id())
     }
 
+    /// The label as an attribute of DynamoDB.
     pub(crate) fn item(&self) -> Result<AttributeValue, Failure> {
         serde_dynamo::to_attribute_value(self)
             .map_err(|_| Failure::retry("a label does not serialize"))
     }
 }
 
-/// The current label of a history: the highest rank, then the newest.
+/// The current label of a history: the one with the highest rank, and among these the newest.
 pub fn current(history: &BTreeMap<String, LabelEntry>) -> Option<&LabelEntry> {
     history
         .values()
@@ -87,22 +89,23 @@ pub fn current(history: &BTreeMap<String, LabelEntry>) -> Option<&LabelEntry> {
         .max_by(|a, b| a.precedence().cmp(&b.precedence()))
 }
 
-/// The labels of one event, as they are stored.
+/// The label history of one event, as it is stored.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LabelHistory {
     /// The labels, by their ids.
     pub(crate) labels: BTreeMap<String, LabelEntry>,
-    /// The messages that brought those which came before their decision, by the labels' ids; JSON of [`RejectedRecord`].
+    /// The records that brought labels before the decision was made, by the ids of the labels; JSON of
+    /// [`RejectedRecord`](crate::rejected::RejectedRecord).
     pub(crate) records: HashMap<String, String>,
-    /// When each was first received, by the labels' ids, in milliseconds since 1970. Releases before wrote none.
+    /// When each label was first received, by id, in milliseconds since 1970. Earlier releases stored no such times.
     seen: BTreeMap<String, i64>,
 }
 
 impl LabelHistory {
-    /// Reads a label item.
+    /// Parses the item with the label history.
     ///
     /// # Errors
-    /// [`Failure::Retry`]: a label was written by another version of the product, so it is set-up.
+    /// [`Failure::Retry`], as a wrong set-up, if a label was written by an incompatible version.
     pub(crate) fn read(item: &HashMap<String, AttributeValue>) -> Result<Self, Failure> {
         let mut history = Self::default();
         for (name, value) in item {
@@ -122,10 +125,10 @@ impl LabelHistory {
         Ok(history)
     }
 
-    /// Whether there is room for the labels.
+    /// Checks that there are not too many labels.
     ///
     /// # Errors
-    /// [`Failure::Rejected`] where there are more than [`MOST_LABELS`].
+    /// [`Failure::Rejected`] if there are more than [`MOST_LABELS`].
     pub(crate) fn check_size(&self) -> Result<(), Failure> {
         if self.labels.len() <= MOST_LABELS {
             return Ok(());
@@ -135,6 +138,7 @@ impl LabelHistory {
         Err(Failure::rejected("too-many-labels", reason))
     }
 
+    /// Adds everything in another history of the same event.
     pub(crate) fn add(&mut self, other: &Self) {
         let labels = other.labels.iter();
         self.labels
@@ -146,11 +150,11 @@ impl LabelHistory {
             .extend(other.seen.iter().map(|(id, time)| (id.clone(), *time)));
     }
 
-    /// Whether a label is the verdict on the order that was decided here: it was received after the decision was begun.
-    /// One that was known before is none, for the decision asked for a review all the same; a message that gives no label
-    /// is none either.
+    /// Whether a label was received after the decision was begun, which closes its review.
     ///
-    /// It is told from what is stored, so that all who bring a label home close the same reviews, however often they do.
+    /// A label that was known before does not close it, because the decision asked for a review in spite of that label.
+    /// Nor does a message that changes no label. Only stored values are used, so that all functions that apply labels
+    /// close the same reviews, however often they run.
     pub(crate) fn has_verdict_since(&self, decided_at: &str) -> bool {
         let Ok(decided) = Timestamp::parse(decided_at) else {
             return false;
@@ -162,7 +166,7 @@ impl LabelHistory {
         })
     }
 
-    /// Adds the copies that decisions carry.
+    /// Adds the copies of labels that decisions carry.
     pub(crate) fn add_copies<'a>(
         &mut self,
         copies: impl IntoIterator<Item = (&'a String, &'a LabelEntry)>,
@@ -172,6 +176,7 @@ impl LabelHistory {
             .extend(copies.map(|(id, entry)| (id.clone(), entry.clone())));
     }
 
+    /// Removes a label with all that is kept about it.
     pub(crate) fn remove(&mut self, id: &str) {
         self.labels.remove(id);
         self.records.remove(id);

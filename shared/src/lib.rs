@@ -1,9 +1,11 @@
-//! What every function of fraudstream knows.
+//! What the functions of fraudstream share.
 //!
-//! An order arrives as a [`records::Record`], becomes an [`mapping::Order`], is judged, and ends as a
-//! [`decisions::Decision`]; [`batch`] keeps the order of records and answers for each of them;
-//! [`labels`] brings home what became of it. Everything talks to AWS through AWS's own clients; what
-//! stands behind a client is decided where it is built.
+//! An order arrives as a [`records::Record`], is mapped to a [`mapping::Order`], gets a prediction, and is stored as a
+//! [`decisions::Decision`]. [`batch`] runs the records of an invocation, and [`labels`] applies what becomes known of an
+//! order later. All calls of AWS go through AWS's own clients; which backend is behind a client is decided where it is
+//! built.
+//!
+//! What needs no client is in the crates `mapping` and `event`, and is re-exported here.
 
 pub mod aws;
 pub mod batch;

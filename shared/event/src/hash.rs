@@ -1,10 +1,10 @@
-//! Hashes as text.
+//! Hashes and bytes as hexadecimal text.
 
 use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-/// Bytes in hexadecimal.
+/// The bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()

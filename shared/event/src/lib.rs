@@ -5,6 +5,7 @@
 //!
 //! The crate does no I/O, reads no clock and knows neither AWS's client nor the engine; the
 //! functions and the engine both build on it.
+//! Label messages, hashes as text and the limits of the service live here as well, for the same reason.
 //!
 //! Variable values and entity ids may be personal data: their `Debug` hides them, they have no
 //! `Display`, and no error of this crate quotes them. (A deserializer's own error may: `serde_json`

@@ -1,4 +1,4 @@
-//! Identifiers, names and values: text that has a shape.
+//! Identifiers, names and values: text with checked length and characters.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -289,7 +289,7 @@ macro_rules! sensitive {
     };
 }
 
-/// Ordered as its text is.
+/// Ordered by its text.
 macro_rules! ordered_as_text {
     ($name:ident) => {
         impl Ord for $name {
@@ -306,7 +306,7 @@ macro_rules! ordered_as_text {
     };
 }
 
-/// Found in a map or a set by `&str`; order, equality and hash must be the text's.
+/// Can be looked up in a map or set by `&str`; order, equality and hash must be those of the text.
 macro_rules! found_by_text {
     ($name:ident) => {
         impl Borrow<str> for $name {

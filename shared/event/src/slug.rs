@@ -1,4 +1,4 @@
-//! A readable identifier for a text that is none.
+//! Makes a readable identifier from any text.
 //!
 //! The result is a key in stored data, so nothing here may ever change: only ASCII is lower-cased,
 //! because Unicode's tables grow from release to release.

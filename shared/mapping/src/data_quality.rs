@@ -1,4 +1,4 @@
-//! What was wrong with the values of an order.
+//! Problems with the values of an order.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ pub struct Quality {
     pub variable: String,
     /// What was wrong with it.
     pub problem: String,
-    /// Whether the decision must add the `on_undetermined` outcomes because of it.
+    /// Whether the decision gets the `on_undetermined` outcomes because of it.
     pub undetermined: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Whose order it is: type and id of the entity.
+//! The entity of an order: its type and id.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -45,8 +45,8 @@ impl Mapping {
         EntityId::unknown()
     }
 
-    /// Every entity id that `text` becomes, where an order has it in one of the entity's places: a
-    /// guest's address, for example, is the hash under which the guest is known.
+    /// All entity ids that `text` may have become, depending on the member of an order that held it. The e-mail address of
+    /// a guest, for example, becomes a hash.
     pub fn entity_ids(&self, text: &str) -> BTreeSet<EntityId> {
         let text = text.trim();
         let ids = self.file.event.entity.id.iter();
@@ -72,7 +72,7 @@ fn entity_from(
             let Some(text) = source.read(document)? else {
                 return Ok(None);
             };
-            // An id with characters the service does not take is still the same customer each time.
+            // The hash of an id with characters that the service does not accept is the same each time.
             Ok(Some(
                 EntityId::try_from(text.as_ref()).unwrap_or_else(|_| hashed_entity(&text)),
             ))

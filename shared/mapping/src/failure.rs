@@ -13,18 +13,18 @@ pub enum Failure {
     Retry(Retry),
 }
 
-/// A reason that lies in the record itself.
+/// A cause that lies in the record itself.
 ///
 /// `reason` may quote the record, so it is written to the rejected record and never logged; `class`
 /// and `refusal` hold no values and may be logged.
 #[derive(Clone, Debug, Error)]
 #[error("{reason}")]
 pub struct Rejection {
-    /// A short word that groups rejections, such as `not-json` or `order-changed`.
+    /// The class of the rejection, such as `not-json` or `order-changed`.
     pub class: &'static str,
-    /// The sentence a person reads: what was wrong, where, and what would be right.
+    /// What was wrong, where, and what would be right, in a sentence.
     pub reason: String,
-    /// Set where the service refused the record.
+    /// Set if the service refused the record.
     pub refusal: Option<Refusal>,
 }
 
@@ -33,22 +33,22 @@ pub struct Rejection {
 pub struct Refusal {
     /// The exception, such as `ValidationException`.
     pub code: String,
-    /// The member or variable that the text names; empty where it names none.
+    /// The member or variable that the message names; empty if it names none.
     pub member: String,
 }
 
-/// A reason that lies outside the record.
+/// A cause that lies outside the record.
 #[derive(Clone, Debug, Error)]
 #[error("{cause}")]
 pub struct Retry {
-    /// What failed, for the log: operation and exception, never a value.
+    /// What failed: operation and exception, never a value. It is logged.
     pub cause: String,
-    /// Whether a person must mend the set-up (access, a missing table, no active version).
+    /// Whether a person must fix the set-up, such as permissions, a missing table, or no active version.
     pub set_up: bool,
 }
 
 impl Failure {
-    /// A rejection that the record itself explains.
+    /// A rejection whose cause is in the record.
     pub fn rejected(class: &'static str, reason: impl Into<String>) -> Self {
         Self::Rejected(Rejection {
             class,
@@ -57,7 +57,7 @@ impl Failure {
         })
     }
 
-    /// A failed dependency.
+    /// A dependency that failed.
     pub fn retry(cause: impl Into<String>) -> Self {
         Self::Retry(Retry {
             cause: cause.into(),
@@ -65,7 +65,7 @@ impl Failure {
         })
     }
 
-    /// A wrong set-up. It must never drain a stream, so it is a retry, and an alarm.
+    /// A wrong set-up. It must never drain a stream, so the record is retried and an alarm is raised.
     pub fn set_up(cause: impl Into<String>) -> Self {
         Self::Retry(Retry {
             cause: cause.into(),

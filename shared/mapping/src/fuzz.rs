@@ -1,11 +1,11 @@
-//! What the fuzz target `order` does with its input. The tests do the same with payloads of their own.
+//! What the fuzz target `order` does with its input; the tests below call it with payloads of their own.
 
 use std::sync::LazyLock;
 
 use crate::mapping::Mapping;
 use crate::records::{Origin, Position, Record};
 
-/// The mapping that is shipped.
+/// The shipped mapping.
 static MAPPING: LazyLock<Option<Mapping>> = LazyLock::new(|| {
     Mapping::parse(
         "config/mapping.yaml",
@@ -14,7 +14,7 @@ static MAPPING: LazyLock<Option<Mapping>> = LazyLock::new(|| {
     .ok()
 });
 
-/// Reads bytes as the payload of a record, and maps what is inside as an order and as a label.
+/// Reads bytes as the payload of a record, and maps the JSON inside as an order and as a label.
 pub fn run(payload: &[u8]) {
     let position = Position {
         origin: Origin::Sqs,

@@ -1,14 +1,14 @@
-//! JSON as orders bring it: its size is checked before it is built, its numbers stay exact, and broken text in one
-//! member costs that member and not the record.
+//! Parses JSON from untrusted senders: the number of values is limited, numbers stay exact, and invalid text makes one
+//! member unreadable instead of the whole record.
 //!
-//! Three things are decided on the text, in one pass, before `serde_json` builds anything:
+//! One pass over the text, before `serde_json` builds anything, does three things:
 //!
-//! - **How much there is.** A value of one byte takes up to 100 bytes of memory, so values are counted, not only bytes.
-//! - **Numbers that a 64-bit number cannot hold.** `serde_json` would round a whole number beyond 64 bits to a
-//!   floating-point number, so that two ids become one; it is read as a text of the same digits instead. So is a number
-//!   beyond the range of a 64-bit floating-point number.
-//! - **Broken text.** Bytes that are not UTF-8, and halves of a surrogate pair, become [`BROKEN`], which whoever reads
-//!   the member refuses.
+//! - **It counts values.** A value of one byte takes up to 100 bytes of memory, so limiting the bytes is not enough.
+//! - **It keeps large numbers exact.** `serde_json` would round a whole number beyond 64 bits to a floating-point number,
+//!   so that two ids could become one. Such a number becomes a string of the same digits, and so does a number beyond the
+//!   range of a 64-bit floating-point number.
+//! - **It marks invalid text.** Bytes that are not UTF-8, and halves of a surrogate pair, become [`BROKEN`]. Code that
+//!   reads the member refuses it.
 
 use std::borrow::Cow;
 
@@ -18,38 +18,38 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use thiserror::Error;
 
-/// How many JSON values a record may hold; a member's name counts as one.
+/// The most JSON values in a record; the name of a member counts as one.
 pub const MAX_VALUES: usize = 100_000;
-/// How deep JSON may be nested. `serde_json` stops one level deeper.
+/// How deeply JSON may be nested; the limit of `serde_json` is one level deeper.
 pub const MAX_DEPTH: usize = 127;
-/// Stands for text that was broken. Unicode guarantees that this code point is no character (Unicode 16.0, 23.7).
+/// Replaces invalid text. Unicode guarantees that this code point is never a character (Unicode 16.0, 23.7).
 pub const BROKEN: char = '\u{FDD0}';
 
 /// Why a text was not read as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum JsonError {
-    /// It is JSON with more values than are read.
+    /// It has too many values.
     #[error("the payload holds more than {MAX_VALUES} JSON values; at most {MAX_VALUES} are read")]
     TooManyValues,
-    /// It is JSON nested deeper than is read.
+    /// It is nested too deeply.
     #[error(
         "the payload is JSON nested more than {MAX_DEPTH} deep; at most {MAX_DEPTH} levels are read"
     )]
     TooDeep,
-    /// It is no JSON.
+    /// It is not JSON.
     #[error("the payload is not JSON: {0}")]
     NotJson(String),
 }
 
-/// Reads one JSON text of at most [`MAX_VALUES`] values.
+/// Parses a JSON text of at most [`MAX_VALUES`] values.
 ///
 /// # Errors
-/// [`JsonError`]; only what is no JSON is called so.
+/// [`JsonError`], which distinguishes text that is not JSON from JSON that is too large.
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     parse_at_most(bytes, MAX_VALUES)
 }
 
-/// Whether a text is JSON that [`parse`] reads; nothing is built.
+/// Checks that [`parse`] would accept a text, without building a value.
 ///
 /// # Errors
 /// [`JsonError`].
@@ -61,13 +61,12 @@ pub fn check(bytes: &[u8]) -> Result<(), JsonError> {
         .map_err(|error| JsonError::NotJson(error.to_string()))
 }
 
-/// Reads the event of an invocation: as many values as Lambda delivers where it is a batch, [`MAX_VALUES`] where it is
-/// one bare order.
+/// Parses the event of an invocation. A batch may have any number of values, a single order at most [`MAX_VALUES`].
 ///
 /// # Errors
 /// [`JsonError`].
 pub fn parse_event(bytes: &[u8]) -> Result<Value, JsonError> {
-    /// Whether there is a member `Records`; nothing is built to see it.
+    /// Finds out whether there is a member `Records`, without building it.
     #[derive(Deserialize)]
     struct Event {
         #[serde(rename = "Records", default)]
@@ -84,7 +83,7 @@ fn parse_at_most(bytes: &[u8], max_values: usize) -> Result<Value, JsonError> {
     serde_json::from_str(&text).map_err(|error| JsonError::NotJson(error.to_string()))
 }
 
-/// The text with [`BROKEN`] in the place of each sequence that is not UTF-8.
+/// The text, with [`BROKEN`] in place of each sequence that is not UTF-8.
 fn mark_broken_bytes(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
@@ -99,13 +98,13 @@ fn mark_broken_bytes(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// One pass over a JSON text. What is no JSON passes unharmed: the parser that follows names the fault.
+/// One pass over a JSON text. It leaves invalid JSON unchanged, because the parser that follows reports it.
 struct Scan<'a> {
     text: &'a str,
     max_values: usize,
     values: usize,
     depth: usize,
-    /// The text with what was replaced so far, up to `copied_to`; empty while nothing was.
+    /// The text up to `copied_to` with replacements; empty as long as nothing was replaced.
     copy: String,
     copied_to: usize,
 }
@@ -163,7 +162,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Puts `with` in the place of a part of the text.
+    /// Replaces a part of the text by `with`.
     fn replace(&mut self, from: usize, to: usize, with: &[&str]) {
         self.copy.push_str(&self.text[self.copied_to..from]);
         for part in with {
@@ -172,7 +171,7 @@ impl<'a> Scan<'a> {
         self.copied_to = to;
     }
 
-    /// Passes a string whose content begins at `at`; returns where it ends.
+    /// Scans a string whose content begins at `at`; returns the index after it.
     fn string(&mut self, mut at: usize) -> usize {
         let bytes = self.text.as_bytes();
         while let Some(found) = memchr2(b'"', b'\\', &bytes[at..]) {
@@ -192,7 +191,7 @@ impl<'a> Scan<'a> {
         bytes.len()
     }
 
-    /// Passes a number that begins at `at`; returns where it ends.
+    /// Scans a number that begins at `at`; returns the index after it.
     fn number(&mut self, at: usize) -> usize {
         let rest = &self.text[at..];
         let is_part = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E');
@@ -210,7 +209,7 @@ enum Surrogate {
     Half,
 }
 
-/// Whether an escape begins with half of a surrogate pair, and whether the other half follows.
+/// Whether an escape sequence is one half of a surrogate pair, and whether the other half follows.
 fn surrogate(escape: &[u8]) -> Option<Surrogate> {
     let unit = |at: usize| {
         let digits = escape.get(at..at + 6)?.strip_prefix(b"\\u")?;
@@ -226,7 +225,7 @@ fn surrogate(escape: &[u8]) -> Option<Surrogate> {
     }
 }
 
-/// Whether a text is a number as JSON writes one (RFC 8259, section 6).
+/// Whether a text is a valid JSON number (RFC 8259, section 6).
 fn is_number(text: &str) -> bool {
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let text = text.strip_prefix('-').unwrap_or(text);
@@ -245,7 +244,7 @@ fn is_number(text: &str) -> bool {
             .is_none_or(|exponent| is_digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)))
 }
 
-/// Whether `serde_json` keeps a number: a whole one to the digit, any other within the range of an `f64`.
+/// Whether `serde_json` keeps a number: a whole number exactly, any other number within the range of an `f64`.
 fn fits_64_bits(number: &str) -> bool {
     // The longest 64-bit integers have 19 and 20 digits.
     if number.len() < 19 {

@@ -1,7 +1,7 @@
 //! Aggregates of the Kinesis Producer Library: several user records in one Kinesis record.
 //!
 //! Layout: the magic `F3 89 9A C2`, a protobuf message, and the MD5 of that message. Producers such
-//! as Fluent Bit write it by default, so it arrives unasked. Data whose digest does not fit is plain.
+//! as Fluent Bit write it by default, so it must be expected. Data whose digest is wrong is not an aggregate.
 
 use md5::{Digest as _, Md5};
 
@@ -13,13 +13,13 @@ const LONGEST_KEY: usize = 4 * 256;
 /// One user record of an aggregate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// The partition key its producer gave it.
+    /// Its partition key.
     pub partition_key: String,
-    /// Its bytes.
+    /// Its payload.
     pub data: Vec<u8>,
 }
 
-/// The user records of an aggregate, or `None` where `bytes` is plain data.
+/// The user records of an aggregate; `None` if `bytes` is not an aggregate.
 pub fn deaggregate(bytes: &[u8]) -> Option<Vec<Part>> {
     let body = bytes.strip_prefix(&MAGIC)?;
     let (message, digest) = body.split_at_checked(body.len().checked_sub(DIGEST_BYTES)?)?;
@@ -41,7 +41,7 @@ fn parts(message: &[u8]) -> Option<Vec<Part>> {
     for field in Fields(message) {
         match field? {
             (PARTITION_KEY_TABLE, Field::Bytes(key)) => {
-                // Each part has its key: a longer one than Kinesis takes would be copied as often.
+                // The key is copied for every record that names it, so its length must be limited.
                 if key.len() > LONGEST_KEY {
                     return None;
                 }
@@ -94,7 +94,7 @@ impl<'a> Fields<'a> {
     fn field(&mut self) -> Option<(u64, Field<'a>)> {
         let field = self.try_field();
         if field.is_none() {
-            // A broken message ends here, or the iterator would repeat its fault for ever.
+            // Ends the iteration, which would otherwise return the same error for ever.
             self.0 = &[];
         }
         field

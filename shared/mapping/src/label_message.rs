@@ -1,4 +1,4 @@
-//! How a chargeback, an early warning, a refund, a reversal or an analyst's verdict becomes a label.
+//! Maps chargebacks, early warnings, refunds, reversals and analysts' verdicts to labels.
 
 use event::{EventId, LabelMessage, LabelTime};
 use serde_json::Value;
@@ -9,11 +9,11 @@ use crate::required::{check_length, read_all_required, read_required};
 use crate::source::{Document, Source};
 
 impl Mapping {
-    /// Maps one chargeback, refund, reversal or analyst's verdict: a label for each order that it names, at least one.
+    /// Maps one message, such as a chargeback, to a label for each order that it names, at least one.
     ///
     /// # Errors
-    /// [`Failure::Rejected`] where an order id, the kind or the time cannot be read, or where the
-    /// table has no row for the kind and code.
+    /// [`Failure::Rejected`] if an order id, the kind or the time cannot be read, or the table has no row for the kind and
+    /// reason code.
     pub fn labels(&self, value: &Value) -> Result<Vec<LabelMessage>, Failure> {
         let Some(section) = &self.file.labels else {
             return Err(Failure::set_up("the mapping has no `labels` section"));

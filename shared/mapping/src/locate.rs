@@ -1,4 +1,4 @@
-//! What an order's IP address tells, through the user's IP location files.
+//! Variables made from an IP address with the IP location files of the operator.
 
 use std::net::IpAddr;
 
@@ -8,15 +8,15 @@ use crate::locations::{Locations, Place};
 use crate::source::{Document, Source};
 use crate::text_or::TextOr;
 
-/// What is to be told of an IP address.
+/// What a variable gets of an IP address.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Locate {
-    /// Its country's code.
+    /// The code of its country.
     Country,
     /// The number of its autonomous system.
     Asn,
-    /// How far it is from another address, or from coordinates that the order has.
+    /// The distance to another address, or to coordinates in the order, in kilometres.
     KmTo(TextOr<Coordinates>),
 }
 
@@ -29,10 +29,10 @@ pub(crate) struct Coordinates {
 }
 
 impl Locate {
-    /// What is known of `address`, or `None` where the files do not know it or the order has no place to measure to.
+    /// The value for `address`; `None` if the files do not know it or the order has nothing to measure the distance to.
     ///
     /// # Errors
-    /// A phrase that says what is no address or place, or which file is missing; it quotes no value.
+    /// A phrase that says what is not an address or not coordinates, or which file is missing. It quotes no value.
     pub(crate) fn read(
         &self,
         address: &str,
@@ -52,7 +52,7 @@ impl Locate {
                     .place(address)
                     .map_err(|error| error.to_string())?;
                 let to = place(to, document, locations)?;
-                // An address is known to a city at best.
+                // Whole kilometres: the location of an address is no more precise than a city.
                 Ok(from
                     .zip(to)
                     .map(|(from, to)| format!("{:.0}", from.km_to(to))))

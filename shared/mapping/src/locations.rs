@@ -1,4 +1,4 @@
-//! Where IP addresses are, as files in MaxMind's format (.mmdb) say. We ship none: the user brings them.
+//! Looks up IP addresses in location files in MaxMind's format (.mmdb). None is shipped: the operator provides them.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub enum LocationsError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is not in MaxMind's format.
+    /// It is not in MaxMind's format, or damaged.
     #[error("{}: is no IP location file (.mmdb), or a broken one: {source}", path.display())]
     Invalid {
         /// The file.
@@ -26,41 +26,41 @@ pub enum LocationsError {
         /// Why.
         source: MaxMindDbError,
     },
-    /// It tells something else of addresses.
+    /// It has other information about addresses.
     #[error("{}: is of type `{kind}`, which tells no country and no ASN; give files of type City, Country or ASN", path.display())]
     WrongKind {
         /// The file.
         path: PathBuf,
-        /// What it says it is.
+        /// Its type, as it names itself.
         kind: String,
     },
 }
 
-/// Why nothing can be said of an address. It does not quote the address.
+/// Why an address could not be looked up. It does not quote the address.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub enum LookUpError {
-    /// No file tells such a thing.
+    /// No file has this information.
     #[error("needs an IP location file of type {0}, and none is given")]
     NoFile(&'static str),
-    /// The file's record of the address is broken.
+    /// The record of the address is damaged.
     #[error("stands in an IP location file that is broken there")]
     Broken,
 }
 
-/// The files.
+/// IP location files, held in memory.
 #[derive(Debug, Default)]
 pub struct Locations {
     files: Vec<(Kind, Reader<Vec<u8>>)>,
 }
 
-/// What a file tells of an address.
+/// The information that a file has about addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// Country and coordinates.
     City,
     /// Country.
     Country,
-    /// Number of the autonomous system: whose network it is.
+    /// Number of the autonomous system, which is the network of a provider.
     Asn,
 }
 
@@ -80,10 +80,10 @@ impl Kind {
 }
 
 impl Locations {
-    /// Reads the files into memory. Where two tell the same, the first that knows an address is believed.
+    /// Reads the files into memory. If several have the same information, the first that knows an address is used.
     ///
     /// # Errors
-    /// [`LocationsError`] that names the file.
+    /// [`LocationsError`], which names the file.
     pub fn read<P: AsRef<Path>>(paths: &[P]) -> Result<Self, LocationsError> {
         let open = |path: &P| {
             let path = path.as_ref();
@@ -110,7 +110,7 @@ impl Locations {
         Ok(Self { files })
     }
 
-    /// Type and time of each file: the same address may be elsewhere in next month's file.
+    /// Type and build time of each file, because a newer file may place the same address elsewhere.
     pub fn versions(&self) -> impl Iterator<Item = String> {
         self.files.iter().map(|(_, reader)| {
             let metadata = reader.metadata();
@@ -118,7 +118,7 @@ impl Locations {
         })
     }
 
-    /// The country's code (ISO 3166-1), or `None` where the files do not know it.
+    /// The code of the country (ISO 3166-1); `None` if no file knows the address.
     ///
     /// # Errors
     /// [`LookUpError`].
@@ -131,7 +131,7 @@ impl Locations {
         )
     }
 
-    /// The number of the autonomous system, or `None` where the files do not know it.
+    /// The number of the autonomous system; `None` if no file knows the address.
     ///
     /// # Errors
     /// [`LookUpError`].
@@ -144,7 +144,7 @@ impl Locations {
         )
     }
 
-    /// The coordinates, or `None` where the files do not know them.
+    /// The coordinates; `None` if no file knows them.
     ///
     /// # Errors
     /// [`LookUpError`].
@@ -182,14 +182,14 @@ impl Locations {
     }
 }
 
-/// Coordinates as a file has them.
+/// Coordinates as a file stores them.
 #[derive(Deserialize)]
 struct OnFile {
     latitude: Option<f64>,
     longitude: Option<f64>,
 }
 
-/// A point on the earth.
+/// A point on the earth, in degrees.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Place {
     latitude: f64,
@@ -200,7 +200,7 @@ impl Place {
     /// Mean radius of the earth, in kilometres.
     const EARTH: f64 = 6371.0088;
 
-    /// A point, or `None` where there is no such latitude (-90 to 90) or longitude (-180 to 180).
+    /// A point; `None` if the latitude is not in -90 to 90 or the longitude not in -180 to 180.
     pub fn new(latitude: f64, longitude: f64) -> Option<Self> {
         let exists = latitude.abs() <= 90.0 && longitude.abs() <= 180.0;
         exists.then_some(Self {
@@ -209,13 +209,13 @@ impl Place {
         })
     }
 
-    /// The length of the great circle to `other`, in kilometres, by the haversine formula.
+    /// The distance to `other` along the great circle, in kilometres, by the haversine formula.
     pub fn km_to(self, other: Self) -> f64 {
         let half = |from: f64, to: f64| ((to - from).to_radians() / 2.0).sin().powi(2);
         let across = self.latitude.to_radians().cos() * other.latitude.to_radians().cos();
         let chord =
             half(self.latitude, other.latitude) + across * half(self.longitude, other.longitude);
-        // Rounding may take the opposite point a little beyond 1.
+        // For opposite points rounding may give a little more than 1.
         2.0 * Self::EARTH * chord.sqrt().min(1.0).asin()
     }
 }

@@ -25,21 +25,21 @@ pub enum MappingError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is no mapping. The text holds file, line, column and what would be right.
+    /// The file is not a valid mapping. The text names file, line, column and what would be right.
     #[error("{path}:{line}:{column}: {what}")]
     Invalid {
         /// The file.
         path: String,
-        /// Line of the fault, from 1.
+        /// Line of the error, from 1.
         line: u64,
-        /// Column of the fault, from 1.
+        /// Column of the error, from 1.
         column: u64,
         /// What is wrong there.
         what: String,
     },
 }
 
-/// A checked mapping.
+/// A checked mapping file: how an order becomes an event, outcomes become a decision, and a chargeback becomes a label.
 #[derive(Debug)]
 pub struct Mapping {
     pub(crate) file: File,
@@ -51,7 +51,7 @@ impl Mapping {
     /// Reads a mapping file.
     ///
     /// # Errors
-    /// [`MappingError`]: unreadable, or invalid at a line.
+    /// [`MappingError`] if the file is unreadable or invalid.
     pub fn read(path: &Path) -> Result<Self, MappingError> {
         let text = std::fs::read_to_string(path).map_err(|source| MappingError::Unreadable {
             path: path.display().to_string(),
@@ -93,10 +93,10 @@ impl Mapping {
         })
     }
 
-    /// With files that know where IP addresses are, for variables with `locate`.
+    /// Adds IP location files, for variables with `locate`.
     #[must_use]
     pub fn with_locations(mut self, locations: Arc<Locations>) -> Self {
-        // With other files, another country is another mapping and not another order.
+        // With other files the same order may get another country; then the mapping has changed and not the order.
         for version in locations.versions() {
             self.hash = short_hash(format!("{} {version}", self.hash).as_bytes());
         }
@@ -109,7 +109,7 @@ impl Mapping {
         &self.file.event_type
     }
 
-    /// The detector that judges the orders.
+    /// The detector that evaluates the orders.
     pub fn detector(&self) -> &DetectorId {
         &self.file.detector
     }
@@ -119,17 +119,17 @@ impl Mapping {
         &self.hash
     }
 
-    /// Outcomes, most important first.
+    /// All outcomes, most important first.
     pub fn outcome_priority(&self) -> &[OutcomeName] {
         &self.file.decision.outcome_priority
     }
 
-    /// Added when something could not be judged.
+    /// The outcomes that are added when something could not be evaluated.
     pub fn on_undetermined(&self) -> &[OutcomeName] {
         &self.file.decision.on_undetermined.value
     }
 
-    /// Taken when no rule matched.
+    /// The outcomes that are used when no rule matched.
     pub fn on_no_match(&self) -> &[OutcomeName] {
         &self.file.decision.on_no_match.value
     }
@@ -152,7 +152,7 @@ impl Mapping {
             .map_or(&[], |reviewable| &reviewable.value)
     }
 
-    /// The zone of times that name none.
+    /// The time zone of times without one.
     pub fn timezone(&self) -> &TimeZone {
         &self.file.timezone.0
     }
@@ -162,7 +162,7 @@ impl Mapping {
         i64::from(self.file.decision.retention_days) * 86_400
     }
 
-    /// What keeps records of one order in order: its id, as an order or as a label names it.
+    /// The key that keeps records of the same order in sequence: its id, as an order or a label message names it.
     pub fn order_key(&self, value: &Value) -> Option<String> {
         let document = Document::new(value);
         let sources = [
@@ -185,8 +185,10 @@ impl Mapping {
     }
 }
 
+/// Line, column and text of an error in the mapping file.
 type Fault = (u64, u64, String);
 
+/// Checks that the lists of outcomes name only outcomes of `outcome_priority`, which names each once.
 fn check_outcomes(decision: &DecisionSection) -> Result<(), Fault> {
     let known = &decision.outcome_priority;
     let lists = [
@@ -222,7 +224,7 @@ fn duplicate(outcomes: &[OutcomeName]) -> Option<&OutcomeName> {
         .find(|outcome| !seen.insert(outcome.as_str()))
 }
 
-/// The reader's sentence without the place, which stands before it already.
+/// The sentence of the YAML parser without its location, which our error already begins with.
 fn sentence(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let what = line

@@ -1,4 +1,4 @@
-//! The mapping file as it is written.
+//! The structure of the mapping file, `config/mapping.yaml`.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub(crate) struct File {
     pub(crate) timezone: TimeZone,
     pub(crate) event: EventSection,
     pub(crate) variables: BTreeMap<VariableName, TextOr<LongVariable>>,
-    /// Bodies for models elsewhere, by the name of their endpoint.
+    /// Bodies for external models, by the name of their endpoint.
     #[serde(default)]
     pub(crate) external_models: BTreeMap<String, ExternalModel>,
     pub(crate) decision: DecisionSection,
@@ -51,7 +51,7 @@ impl<'de> Deserialize<'de> for TimeZone {
     }
 }
 
-/// How an order's identity is read.
+/// How id, revision, time, entity and label of an order are read.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EventSection {
@@ -66,7 +66,7 @@ pub(crate) struct EventSection {
     pub(crate) label_timestamp: Option<Source>,
 }
 
-/// Whose order it is: the first of `id` that the order has.
+/// The entity of an order; its id is the first of `id` that the order has.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EntitySection {
@@ -75,7 +75,7 @@ pub(crate) struct EntitySection {
     pub(crate) id: Vec<TextOr<HashedSource>>,
 }
 
-/// An entity type's name, or, where a feed mixes entity types, the pointer to it.
+/// The name of an entity type, or a JSON pointer to it if the orders have several types.
 #[derive(Debug)]
 pub(crate) enum EntityType {
     Fixed(EntityTypeName),
@@ -94,7 +94,7 @@ impl<'de> Deserialize<'de> for EntityType {
     }
 }
 
-/// A value that must not stand in the clear, such as an e-mail address: its hash is the entity id.
+/// A value that must not be stored in the clear, such as an e-mail address: its hash becomes the entity id.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HashedSource {
@@ -119,7 +119,7 @@ pub(crate) struct LongVariable {
     pub(crate) on_invalid: OnInvalid,
 }
 
-/// What an endpoint gets whose model does not take event variables.
+/// What is sent to an external model that does not take event variables.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExternalModel {
@@ -132,7 +132,7 @@ fn csv() -> String {
     "text/csv".to_owned()
 }
 
-/// What a value must look like, in the service's words.
+/// The type that a value is checked against, named as in the service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum ValueType {
@@ -141,17 +141,17 @@ pub(crate) enum ValueType {
     Integer,
     Float,
     Boolean,
-    /// Read in the feed's time zone where it has none, sent as ISO 8601 UTC.
+    /// A time without a zone is in the time zone of the mapping; it is sent as ISO 8601 UTC.
     DateTime,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum OnInvalid {
-    /// Left out, noted, and the order is undetermined.
+    /// The value is left out and noted, and the order is undetermined.
     #[default]
     Undetermined,
-    /// Left out quietly.
+    /// The value is left out and noted.
     Omit,
 }
 
@@ -191,7 +191,7 @@ pub(crate) struct LabelSection {
     /// Rank of each source; a higher rank wins, a source that is not named has rank 0.
     #[serde(default)]
     pub(crate) source_ranks: BTreeMap<String, u32>,
-    /// The first row that fits gives the label.
+    /// The first row that matches gives the label.
     pub(crate) table: Vec<LabelRow>,
 }
 
@@ -202,11 +202,12 @@ pub(crate) struct LabelRow {
     /// A reason code, or its beginning followed by `*`; absent: every code.
     #[serde(default)]
     pub(crate) code: Option<String>,
-    /// `null`: the message is kept in the history and changes no label.
+    /// `null` if the message is kept in the history but changes no label.
     pub(crate) label: Option<LabelName>,
 }
 
 impl LabelRow {
+    /// Whether the row is for this kind and reason code.
     pub(crate) fn fits(&self, kind: &str, code: Option<&str>) -> bool {
         self.kind.eq_ignore_ascii_case(kind)
             && self.code.as_deref().is_none_or(|want| {

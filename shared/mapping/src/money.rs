@@ -8,7 +8,7 @@ use serde::{Deserialize, de};
 
 use crate::source::{Document, Source};
 
-/// `{amount, currency, base, rates}`: reads an amount and gives it in `base`.
+/// `{amount, currency, base, rates}`: reads an amount and converts it to the currency `base`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Money {
@@ -36,10 +36,10 @@ impl<'de> Deserialize<'de> for Rate {
 }
 
 impl Money {
-    /// The amount in the base currency, with two decimals, or `None` where the order has no amount.
+    /// The amount in the base currency, with two decimals; `None` if the order has no amount.
     ///
     /// # Errors
-    /// A phrase that says what cannot be read; it quotes at most the currency.
+    /// A phrase that says what is wrong. It quotes at most the currency.
     pub fn read(&self, document: &Document<'_>) -> Result<Option<String>, String> {
         let Some(amount) = self.amount.read(document)? else {
             return Ok(None);

@@ -1,14 +1,14 @@
-//! Normal forms, so that one customer's e-mail address or phone number is written one way.
+//! Normal forms, so that the same e-mail address or phone number is always written in the same way.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
-/// How a value is normalised before it is sent or hashed.
+/// The normal form that a value gets before it is sent or hashed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
-    /// As it is, without blanks at the ends.
+    /// Unchanged, without white space at the ends.
     #[default]
     Text,
     /// Lower case.
@@ -19,7 +19,7 @@ pub enum Form {
     Digits,
     /// Lower case, one `@`, a dot in the domain.
     Email,
-    /// A `+` where there was one or where the number began with `00`, then 7 to 15 digits.
+    /// 7 to 15 digits, after a `+` if the number began with `+` or `00`.
     Phone,
 }
 
@@ -27,7 +27,7 @@ impl Form {
     /// The normal form of `text`.
     ///
     /// # Errors
-    /// A phrase that says what the form asks for; it quotes no value.
+    /// A phrase that says what the form requires. It quotes no value.
     pub fn apply(self, text: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
         match self {
             Self::Text => Ok(text),

@@ -1,4 +1,4 @@
-//! One order, mapped: how it becomes an event for the service.
+//! Maps an order to an event for the service.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,10 +20,10 @@ use crate::required::read_required;
 use crate::source::Document;
 use crate::text_or::TextOr;
 
-/// One order, mapped.
+/// A mapped order: the event that is sent to the service.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// The order's id as the shop writes it.
+    /// The id of the order as the shop writes it.
     pub order_id: String,
     /// The id under which the service knows it.
     pub event_id: EventId,
@@ -33,20 +33,19 @@ pub struct Order {
     pub timestamp: Timestamp,
     /// Whose order it is.
     pub entity: Entity,
-    /// The values to judge.
+    /// The variables of the event.
     pub variables: Variables,
-    /// What models elsewhere are asked.
+    /// The bodies for external models.
     pub blobs: Vec<Blob>,
-    /// What was wrong with the order's values.
+    /// Problems with the values of the order.
     pub data_quality: Vec<Quality>,
-    /// The label, where the record is history that knows its label.
+    /// The label and its time, if the record is history with a known label.
     pub label: Option<(LabelName, Timestamp)>,
-    /// Hash of the mapped event, before the service refuses anything.
+    /// Hash of the mapped event, before variables that the service refuses are left out.
     pub event_hash: String,
 }
 
-/// The body for an endpoint whose model does not take event variables
-/// (`externalModelEndpointDataBlobs`).
+/// The body for an external model that does not take event variables (`externalModelEndpointDataBlobs`).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Blob {
     /// The endpoint.
@@ -58,7 +57,7 @@ pub struct Blob {
 }
 
 impl fmt::Debug for Blob {
-    /// Without the body: it is made of the order's values.
+    /// Leaves out the body, which holds values of the order.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Blob({}, {})", self.endpoint, self.content_type)
     }
@@ -68,7 +67,7 @@ impl Mapping {
     /// Maps one order.
     ///
     /// # Errors
-    /// [`Failure::Rejected`] where the id or the timestamp cannot be read.
+    /// [`Failure::Rejected`] if the id, the timestamp, the entity type or the label cannot be read.
     pub fn order(&self, value: &Value) -> Result<Order, Failure> {
         let document = Document::new(value);
         let section = &self.file.event;
@@ -91,7 +90,7 @@ impl Mapping {
         let blobs = self.blobs(&document, &mut data_quality);
         let label = self.history_label(&document, timestamp)?;
         if document.is_used_up() {
-            // Whatever else could not be read because of it, nothing may fail open.
+            // Values may be missing because of it, so the order is undetermined and must not pass silently.
             data_quality.push(Quality::undetermined(
                 "order",
                 "makes the filters of the mapping do too much work",
@@ -280,10 +279,10 @@ impl Mapping {
 }
 
 impl Order {
-    /// Hash of what the service is asked to judge.
+    /// Hash of everything that is sent to the service.
     fn hash(&self, event_type: &EventTypeName) -> String {
         let mut hasher = Sha256::new();
-        // Lengths go in, so that moving a character from one value to the next changes the hash.
+        // The lengths are part of the hash, so that moving a character from one value to the next changes it.
         let mut add = |text: &str| {
             hasher.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
             hasher.update(text.as_bytes());
@@ -304,12 +303,12 @@ impl Order {
         hex(&hasher.finalize()[..16])
     }
 
-    /// Whether something the mapping needs could not be read.
+    /// Whether a value that the mapping needs could not be read.
     pub fn is_undetermined(&self) -> bool {
         self.data_quality.iter().any(|quality| quality.undetermined)
     }
 
-    /// Notes that no variable is left to judge, so that nothing fails open.
+    /// Notes that the order has no variables, which makes it undetermined.
     pub fn note_nothing_to_judge(&mut self) {
         self.data_quality.push(Quality::undetermined(
             "order",
@@ -317,7 +316,7 @@ impl Order {
         ));
     }
 
-    /// Leaves a variable out because the service refused its value.
+    /// Removes a variable whose value the service refused, which makes the order undetermined.
     pub fn leave_out(&mut self, name: &VariableName) {
         self.variables.remove(name.as_str());
         self.data_quality.push(Quality::undetermined(

@@ -1,7 +1,7 @@
-//! Records as Lambda delivers them, and the orders inside.
+//! Records as Lambda delivers them, and the JSON inside.
 //!
-//! The payload is never parsed inside the Lambda event type: one body that is not JSON must not sink
-//! its batch. A record keeps its bytes until its own turn comes.
+//! A record keeps its payload as bytes until it is processed. It is not parsed together with the Lambda event, because one
+//! payload that is not JSON must not make the whole batch fail.
 
 use std::fmt;
 use std::io::Read as _;
@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::json::{self, JsonError};
 use crate::kpl;
 
-/// The largest payload after decompression: Lambda's own limit for an event, with room for gzip.
+/// The largest payload after decompression, in bytes: more than the limit of Lambda for an event, because of gzip.
 pub const MAX_PAYLOAD_BYTES: usize = 16 * 1024 * 1024;
 
 /// Where a record came from.
@@ -27,7 +27,7 @@ pub const MAX_PAYLOAD_BYTES: usize = 16 * 1024 * 1024;
 pub enum Origin {
     /// A Kinesis data stream: one checkpoint per shard.
     Kinesis,
-    /// An SQS queue: each message answers for itself.
+    /// An SQS queue: each message succeeds or fails by itself.
     Sqs,
     /// A DynamoDB stream: one checkpoint per shard.
     DynamoDb,
@@ -35,26 +35,25 @@ pub enum Origin {
     Invoke,
     /// A line or row of a file.
     File,
-    /// Anything else: its records are rejected, whole.
+    /// Anything else: its records are rejected.
     Other,
 }
 
-/// A record's place in its source. It is the same each time the record is delivered.
+/// The position of a record in its source. It is the same each time the record is delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// The kind of source.
     pub origin: Origin,
     /// The stream's or queue's ARN.
     pub arn: String,
-    /// Sequence number or message id: what a partial response names.
+    /// Sequence number or message id, by which the response to Lambda names the record.
     pub id: String,
-    /// Place inside a KPL aggregate, from 0. All of them share one sequence number.
+    /// Index inside a KPL aggregate, from 0; all its records share one sequence number.
     pub sub: u32,
 }
 
 impl Position {
-    /// Whether the source keeps one checkpoint, so that everything from the lowest failure on is
-    /// delivered again.
+    /// Whether the source has one checkpoint, so that everything from the first failure on is delivered again.
     pub fn is_stream(&self) -> bool {
         matches!(self.origin, Origin::Kinesis | Origin::DynamoDb)
     }
@@ -85,9 +84,9 @@ impl fmt::Display for Position {
 pub struct Record {
     /// Where it came from.
     pub position: Position,
-    /// Records with one key keep their order: partition key or message group.
+    /// Partition key or message group: records of the same key are processed in order.
     pub key: Option<String>,
-    /// The payload's bytes as they arrived.
+    /// The bytes of the payload, as they arrived.
     pub payload: Vec<u8>,
 }
 
@@ -103,26 +102,26 @@ impl fmt::Debug for Record {
 pub enum Invocation {
     /// Records of a stream or queue, in order.
     Batch(Vec<Record>),
-    /// Anything else: one bare order.
+    /// Anything else: one order by itself.
     Direct(Value),
 }
 
-/// A batch in a form that Lambda has and this product does not read. It fails as a whole and is delivered again: an
-/// answer that names no record would count as success.
+/// A batch from a source of Lambda that is not supported. It fails as a whole and is delivered again, because a response
+/// that names no record would count as success.
 #[derive(Debug, Error)]
 #[error(
     "the event is a batch of `{event_source}`, which is not read; connect the function to a Kinesis stream or an SQS queue"
 )]
 pub struct ForeignBatch {
-    /// Lambda's name of the source.
+    /// The name of the source, as Lambda writes it.
     pub event_source: String,
 }
 
 impl Invocation {
-    /// Tells a batch from a bare order: a batch has `Records` with an `eventSource`.
+    /// Distinguishes a batch from a single order: a batch has `Records`, each with an `eventSource`.
     ///
     /// # Errors
-    /// [`ForeignBatch`] for a batch of Kafka, MQ or `DocumentDB`, whose records stand elsewhere.
+    /// [`ForeignBatch`] for a batch of Kafka, MQ or `DocumentDB`, whose records are in other members.
     pub fn new(event: Value) -> Result<Self, ForeignBatch> {
         // `aws:kafka` (MSK) and `SelfManagedKafka` have an object of partitions in `records`, `aws:rmq` and `aws:amq`
         // have other members; none has `Records`. An order may have an `eventSource` of its own, but none like these.
@@ -155,7 +154,7 @@ impl Invocation {
 }
 
 impl Invocation {
-    /// The records; a bare one is a batch of one, keyed by the hash of its content.
+    /// The records. A single order becomes a batch of one, whose id is the hash of its content.
     pub fn into_records(self) -> Vec<Record> {
         match self {
             Self::Batch(records) => records,
@@ -196,7 +195,7 @@ fn kinesis(record: &Value) -> Vec<Record> {
     };
     let key = data["partitionKey"].as_str().map(str::to_owned);
     let text = data["data"].as_str().unwrap_or_default();
-    // What is not base64 is kept as it is: it will be rejected, whole.
+    // What is not base64 is kept as it is, and rejected later.
     let payload = BASE64
         .decode(text)
         .unwrap_or_else(|_| text.as_bytes().to_vec());
@@ -239,7 +238,7 @@ fn sqs(mut record: Value) -> Record {
     }
 }
 
-/// A source the product does not read: every record is rejected with that reason, whole.
+/// A record of an unsupported source, which is rejected later.
 fn unknown(record: &Value) -> Record {
     let payload = record.to_string().into_bytes();
     let id = text(record.get("messageId").unwrap_or(&record["eventID"]));
@@ -267,10 +266,10 @@ fn text(value: &Value) -> String {
 }
 
 impl Record {
-    /// The order inside: decompressed, out of its envelope, parsed.
+    /// The JSON object in the payload: decompressed, parsed, and taken out of an envelope of SNS or EventBridge.
     ///
     /// # Errors
-    /// [`Failure::Rejected`] with what the payload is instead.
+    /// [`Failure::Rejected`], which says what the payload is instead.
     pub fn json(&self) -> Result<Value, Failure> {
         if self.position.origin == Origin::Other {
             let reason = "its eventSource is none that orders come from: aws:kinesis or aws:sqs";

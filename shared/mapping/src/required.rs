@@ -1,13 +1,14 @@
-//! Members that a record must have, such as ids, kinds and times.
+//! Reads members that a record must have, such as ids, kinds and times.
 
 use std::borrow::Cow;
 
 use crate::failure::Failure;
 use crate::source::{Document, Source};
 
-/// The longest id, kind or time: an item of DynamoDB has room for much more, and no such text has.
+/// The longest id, kind or time, in bytes.
 const LONGEST_ID: usize = 1024;
 
+/// The text of a source that a record must have; `what` names it in the rejection.
 pub(crate) fn read_required(
     source: &Source,
     document: &Document<'_>,
@@ -19,6 +20,7 @@ pub(crate) fn read_required(
     check_length(source, text)?.ok_or_else(|| missing(source, what, "is absent or blank"))
 }
 
+/// The texts of a source that may give several, at least one.
 pub(crate) fn read_all_required(
     source: &Source,
     document: &Document<'_>,
@@ -43,6 +45,7 @@ fn missing(source: &Source, what: &str, problem: &str) -> Failure {
     )
 }
 
+/// Rejects a text of more than [`LONGEST_ID`] bytes.
 pub(crate) fn check_length(
     source: &Source,
     text: Option<Cow<'_, str>>,

@@ -1,4 +1,4 @@
-//! Where a value comes from: a JSON pointer or a jq filter over one order.
+//! The source of a value: a JSON pointer or a jq filter that is applied to an order.
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
@@ -10,21 +10,21 @@ use serde_json::Value;
 use crate::jq::{Bounded, Filter, WORK};
 use crate::json::BROKEN;
 
-/// The longest text a filter may produce: the service's longest variable value, with room to trim.
+/// The longest text that a filter may give, in bytes: twice the longest variable value, so that it can be trimmed.
 const LONGEST_OUTPUT: usize = 16 * 1024;
-/// How many values a source gives at most where several are taken.
+/// The most values of a source that may give several.
 const MOST_VALUES: usize = 1000;
 
-/// One order, and its form for jq, made only when a filter first asks for it.
+/// One order, with its form for jq, which is made when a filter first needs it.
 pub struct Document<'a> {
     value: &'a Value,
     for_jq: OnceCell<Option<Bounded>>,
-    /// What filters may still do for this order.
+    /// The budget of work that filters have left for this order.
     work: Cell<u64>,
 }
 
 impl<'a> Document<'a> {
-    /// A document over a parsed order.
+    /// Wraps a parsed order.
     pub fn new(value: &'a Value) -> Self {
         Self {
             value,
@@ -33,7 +33,7 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Whether a filter was ended because the order made it do too much.
+    /// Whether the filters have used up the budget of work for this order.
     pub fn is_used_up(&self) -> bool {
         self.work.get() == 0
     }
@@ -47,8 +47,8 @@ impl<'a> Document<'a> {
 
 /// A JSON pointer (`/customer/email`) or a jq filter (`[.items[].quantity] | add`).
 ///
-/// Text that starts with `/` is a pointer, all other text is jq; it is compiled when the mapping is
-/// read, so that a broken filter fails at start.
+/// Text that starts with `/` is a pointer; all other text is a jq filter. It is compiled when the mapping is read, so that
+/// an invalid filter is found at start.
 pub struct Source {
     text: String,
     filter: Option<Filter>,
@@ -70,7 +70,7 @@ impl Source {
     /// Compiles `text`.
     ///
     /// # Errors
-    /// A sentence that says why the filter is none, and what a source looks like.
+    /// A sentence that says why the filter is invalid, and what a source looks like.
     pub fn new(text: String) -> Result<Self, String> {
         if text.is_empty() {
             return Err(
@@ -89,10 +89,10 @@ impl Source {
         Ok(Self { text, filter })
     }
 
-    /// The value's text, or `None` where the order has none: absent, null or blank.
+    /// The text of the value; `None` if it is absent, null or blank.
     ///
     /// # Errors
-    /// A phrase that says why the value is no text, number or Boolean, or is more than one; it quotes no value.
+    /// A phrase that says why the value is not one text, number or Boolean. It quotes no value.
     pub fn read<'a>(&self, document: &Document<'a>) -> Result<Option<Cow<'a, str>>, String> {
         let Some(filter) = &self.filter else {
             return document.value.pointer(&self.text).map_or(Ok(None), scalar);
@@ -104,10 +104,10 @@ impl Source {
         Ok(outputs.pop().flatten().map(Cow::Owned))
     }
 
-    /// The texts of all values that a filter gives; those that are absent, null or blank are none.
+    /// The texts of all values that a filter gives, without those that are null or blank.
     ///
     /// # Errors
-    /// As [`Self::read`], and where there are more than 1000.
+    /// As [`Self::read`], and if there are more than 1000.
     pub fn read_all(&self, document: &Document<'_>) -> Result<Vec<String>, String> {
         let Some(filter) = &self.filter else {
             return Ok(self
@@ -135,7 +135,7 @@ fn outputs(
     filter.outputs(input, &document.work, most, jq_scalar)
 }
 
-/// The text of a value that a filter gave.
+/// The text of a value that a filter gave; `None` if it is null or blank.
 fn jq_scalar(value: &Val) -> Result<Option<String>, String> {
     match value {
         Val::Null => Ok(None),
@@ -168,7 +168,7 @@ fn scalar(value: &Value) -> Result<Option<Cow<'_, str>>, String> {
     }
 }
 
-/// A text without blanks at its ends, or `None` where nothing is left.
+/// The text without white space at its ends; `None` if nothing is left.
 fn trimmed(text: &str) -> Result<Option<&str>, String> {
     if text.contains(BROKEN) {
         return Err(HOLDS_BROKEN_TEXT.to_owned());

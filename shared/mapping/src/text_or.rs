@@ -1,4 +1,4 @@
-//! A value in its short form, a source alone, or in its long form, a mapping with more to say.
+//! A setting in its short form, a source alone, or in its long form, a mapping with further keys.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,9 +7,9 @@ use serde::{Deserialize, de};
 
 use crate::source::Source;
 
-/// A value is written as text, or as a mapping where there is more to say.
+/// A setting that is either a source or a mapping with further keys.
 ///
-/// Not serde's `untagged`: its only error is that nothing fits, and a mapping file must say what would.
+/// serde's `untagged` is not used: its only error is that no variant fits, and errors must say what would be right.
 #[derive(Debug)]
 pub(crate) enum TextOr<M> {
     Text(Source),

@@ -1,35 +1,35 @@
-//! When an invocation and the parts of its work must end.
+//! When an invocation, and each phase of a batch, must end.
 
 use std::time::Duration;
 
 use event::Timestamp;
 use tokio::time::Instant;
 
-/// When an invocation happens: time comes in as a value.
+/// What an invocation knows of time. Handlers read no clock: they get the time as a value.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
-    /// Now.
+    /// When the invocation began.
     pub now: Timestamp,
-    /// The end of the invocation; `None` means unknown.
+    /// When Lambda ends the invocation; `None` if unknown.
     pub deadline: Option<Instant>,
 }
 
 impl Moment {
-    /// Reads a deadline as Lambda gives it, in milliseconds since 1970.
+    /// Takes the deadline as Lambda gives it, in milliseconds since 1970.
     ///
-    /// A deadline that is long past is unknown: `cargo lambda watch` sends one in 1970.
+    /// A deadline in the past counts as unknown: `cargo lambda watch` sends one in 1970.
     pub fn new(now: jiff::Timestamp, deadline_ms: u64) -> Self {
         let left = i64::try_from(deadline_ms)
             .ok()
             .and_then(|end| u64::try_from(end - now.as_millisecond()).ok());
         Self {
-            // A clock before 1970 or after 9999 cannot be; the epoch is as good as any other time then.
+            // A clock outside 1970 to 9999 is broken; any valid time will do then.
             now: Timestamp::from_jiff(now).unwrap_or(Timestamp::MIN),
             deadline: left.map(|left| Instant::now() + Duration::from_millis(left)),
         }
     }
 
-    /// Half of the time there is, from now on.
+    /// The middle between now and the deadline.
     pub fn half_way(&self) -> Option<Instant> {
         let now = Instant::now();
         self.deadline
@@ -37,21 +37,22 @@ impl Moment {
     }
 }
 
-/// When the parts of a batch must end. Without a deadline there is no end.
+/// When each phase of a batch must end; `None` means no limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ends {
-    /// Of preparing records: half of the time there is to process them.
+    /// End of preparing records: half of the time until processing must end.
     pub(super) prepare: Option<Instant>,
-    /// Of processing records.
+    /// End of processing records.
     pub process: Option<Instant>,
-    /// Of finishing what was processed.
+    /// End of finishing what was processed.
     pub(super) finish: Option<Instant>,
-    /// Of parking what was rejected; what is left is for the answer.
+    /// End of parking rejected records; the rest of the time is for the response.
     pub(super) park: Option<Instant>,
 }
 
 impl Ends {
-    /// Divides the margin before the deadline: half to finish, three eighths to park, an eighth to answer.
+    /// Divides the margin before the deadline: one half for finishing, three eighths for parking, one eighth for the
+    /// response.
     pub(super) fn new(deadline: Option<Instant>, margin: Duration) -> Self {
         let Some(deadline) = deadline else {
             return Self::default();
@@ -68,7 +69,7 @@ impl Ends {
     }
 }
 
-/// Runs a future until `end`; `None` where it was cut off there.
+/// Runs a future until `end`; `None` if it was not done by then.
 pub async fn until<T>(end: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
     match end {
         None => Some(future.await),

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use crate::records::Record;
 
-/// Indexes of the records in groups that share no key and no subject, each in the order of the batch.
+/// Groups the records, by index: two records are in the same group if they share a key or a subject, directly or
+/// through other records. Each group keeps the order of the batch.
 pub(super) fn in_turn(
     records: &[Record],
     subjects: impl Fn(usize) -> Vec<String>,
 ) -> Vec<Vec<usize>> {
-    // A disjoint set: each record points towards the first record of its group.
+    // A disjoint-set forest: following `first` from a record ends at the first record of its group.
     let mut first: Vec<usize> = (0..records.len()).collect();
     let root = |first: &[usize], mut index: usize| {
         while first[index] != index {
@@ -63,7 +64,7 @@ mod tests {
         check(&[":1", ":1", ":2"], "[[0, 1], [2]]");
         // A record that is about two events joins their groups.
         check(&[":1", ":2", ":3", ":2 1", ":3"], "[[0, 1, 3], [2, 4]]");
-        // A key and an event of the same name are two things.
+        // A key and an event id with the same text do not join records.
         check(&["x:1", "1:x"], "[[0], [1]]");
         check(&["a:1", "b:2", "c:3", "c:2", "b:1"], "[[0, 1, 2, 3, 4]]");
     }

@@ -1,9 +1,9 @@
-//! One batch: order kept per key, keys side by side, every record answered for.
+//! Runs one batch of records: in order within a key, concurrently across keys, with a result for every record.
 //!
-//! A key stops at its first [`Failure::Retry`]: what follows it must not overtake it. A rejection does
-//! not stop anything: the record is parked and the next one is taken. The response needs
-//! `FunctionResponseTypes: [ReportBatchItemFailures]` on the event source mapping; without it Lambda
-//! takes every answer for success and failed records are lost.
+//! After its first [`Failure::Retry`] the rest of a key is not processed, because later records must not overtake an
+//! earlier one. A rejection stops nothing: the record is parked and the next one is processed. The event source mapping
+//! needs `FunctionResponseTypes: [ReportBatchItemFailures]`; without it Lambda takes every response for success, and
+//! failed records are lost.
 
 mod deadlines;
 mod groups;
@@ -31,14 +31,15 @@ use response::{checkpoint, compare_sequence_numbers};
 pub use deadlines::{Ends, Moment, until};
 pub use response::{BatchFailed, Handled, InvocationError, ItemFailure, Response};
 
-/// How much one environment may do at once: its share of the account's quota.
+/// How much one Lambda environment may do at once: its share of the account's quota.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    /// Keys in progress at a time.
+    /// How many keys are processed at the same time.
     pub concurrency: usize,
-    /// Calls of the service per second; none: no limit.
+    /// Calls of Amazon Fraud Detector per second; `None` means no limit.
     pub calls_per_second: Option<NonZeroU32>,
-    /// Time kept before the deadline, to finish, to park and to answer: at most half of the time that is left.
+    /// Time reserved before the deadline for finishing, parking and answering; at most half of the time that is left is
+    /// used for it.
     pub margin: Duration,
 }
 
@@ -61,7 +62,7 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// A runner for `function`.
+    /// A batcher for `function`, which names it in metrics.
     pub fn new(function: &'static str, budget: Budget) -> Self {
         let limiter = budget
             .calls_per_second
@@ -74,23 +75,26 @@ impl Batcher {
         }
     }
 
-    /// Waits until the budget of calls allows another one.
+    /// Waits until the budget allows another call.
     pub async fn call_permit(&self) {
         if let Some(limiter) = &self.limiter {
             limiter.until_ready().await;
         }
     }
 
-    /// When the parts of a batch with this deadline must end.
+    /// The time limits of the phases of a batch with this deadline.
     pub fn ends(&self, deadline: Option<Instant>) -> Ends {
         Ends::new(deadline, self.budget.margin)
     }
 
-    /// Processes each record with `process`, which gets its place in the batch, then all that succeeded
-    /// together with `finish`, which says of each when it is done, then parks the rejected ones with `park`.
+    /// Runs a batch in three phases and returns the result of every record.
     ///
-    /// Records of one key, and records for which `subjects` has a text in common (the ids of the events that they are
-    /// about), are processed one after the other. What is not done at its end is a retry; what was done stays so.
+    /// 1. `process` is called for each record, with its index in the batch. Records of the same key, and records that
+    ///    share a text of `subjects` (the ids of the events they are about), are processed one after the other.
+    /// 2. `finish` is called once with everything that succeeded, and reports the result of each.
+    /// 3. `park` is called for each rejected record.
+    ///
+    /// What a phase has not done by its time limit becomes a retry; what it has done by then stays done.
     pub async fn run<T>(
         &self,
         records: Vec<Record>,
@@ -144,7 +148,7 @@ impl Batcher {
         };
         let all =
             stream::iter(groups).for_each_concurrent(self.budget.concurrency.max(1), one_group);
-        // What is in flight at the end is dropped there, and its record is delivered again.
+        // What is still in progress at the time limit is dropped, and its record is delivered again.
         until(end, all).await;
         let results = results.into_inner().unwrap_or_default();
         results
@@ -153,9 +157,9 @@ impl Batcher {
             .collect()
     }
 
-    /// Writes rejected records away; a record that cannot be written becomes a retry.
+    /// Parks the rejected records; a record that cannot be parked becomes a retry.
     ///
-    /// On a stream everything from the checkpoint on comes again, so only what lies below is written.
+    /// A stream delivers everything from the checkpoint on again, so only records before the checkpoint are parked.
     async fn park<T>(
         &self,
         records: &[Record],
@@ -207,12 +211,13 @@ impl Batcher {
     }
 }
 
-/// What becomes of a record for which there was no time.
+/// The result of a record for which there was no time left.
 pub fn not_reached() -> Failure {
     Failure::retry("not reached")
 }
 
-/// What succeeded and cannot be finished is a retry: its effects are safe to repeat.
+/// Calls `finish` with all results that succeeded. One that is not finished becomes a retry, which is safe because every
+/// effect may be repeated.
 async fn finish_all<T>(
     results: &mut [Result<T, Failure>],
     end: Option<Instant>,
@@ -231,7 +236,7 @@ async fn finish_all<T>(
             *place = Some(result);
         }
     };
-    // What panics or is cut off leaves the rest unfinished.
+    // After a panic or at the time limit, whatever was not reported yet stays unfinished.
     drop(until(end, AssertUnwindSafe(finish(&done, &say)).catch_unwind()).await);
     let mut finished = finished.into_inner().unwrap_or_default().into_iter();
     for result in results.iter_mut().filter(|result| result.is_ok()) {
@@ -242,13 +247,13 @@ async fn finish_all<T>(
     }
 }
 
-/// The `finish` of a function whose records are done one by one.
+/// The `finish` of a function that has nothing left to do once its records are processed: reports success for each.
 pub fn done<T>(done: &[&T], say: &dyn Fn(usize, Result<(), Failure>)) -> std::future::Ready<()> {
     (0..done.len()).for_each(|index| say(index, Ok(())));
     std::future::ready(())
 }
 
-/// Runs one record; a panic is a rejection, so that a bug costs one record and not the batch.
+/// Processes one record. A panic becomes a rejection, so that a bug affects one record and not the whole batch.
 pub async fn caught<T>(process: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     AssertUnwindSafe(process)
         .catch_unwind()
@@ -256,8 +261,8 @@ pub async fn caught<T>(process: impl Future<Output = Result<T, Failure>>) -> Res
         .unwrap_or_else(|_| Err(panicked()))
 }
 
-/// Prepares each record before the batch runs, in the order of the batch; a panic is a rejection, and a record that is
-/// not reached in half of the time that there is for the batch is a retry.
+/// Prepares each record, in order, before the batch runs. A panic becomes a rejection. Records that are not reached in
+/// half of the time for processing become retries.
 pub fn prepare<T>(
     records: &[Record],
     ends: Ends,

@@ -1,4 +1,4 @@
-//! When refusals are so alike that the set-up is wrong and not the records.
+//! Detects a wrong set-up: the service refuses many records in the same way.
 
 use std::collections::HashSet;
 
@@ -8,16 +8,16 @@ use crate::known_faults::KnownFault::StreakOfDeliveries;
 use crate::known_faults::is_back;
 use crate::records::{Position, Record};
 
-/// When twenty records in a row, each another one, were refused alike, it is the set-up that is wrong.
+/// So many different records in a row, all refused in the same way, mean that the set-up is wrong.
 const ALIKE_IN_A_ROW: usize = 20;
-/// A batch of at least so many records, all refused alike, is a wrong set-up too.
+/// A whole batch of at least so many records, all refused in the same way, means the same.
 const ALIKE_IN_A_BATCH: usize = 10;
 
 impl Batcher {
-    /// Turns refusals that are too alike to lie in the records into retries.
+    /// Turns identical refusals of many records into retries, because their cause is the set-up and not the records.
     ///
-    /// An event type without ingestion, or a variable that the event type lacks, is answered with a
-    /// `ValidationException` for every record: it must not drain the stream into `rejected/`.
+    /// If, for example, the event type has ingestion switched off or lacks a variable, the service answers every record
+    /// with a `ValidationException`. That must not drain the stream into `rejected/`.
     pub(super) fn detect_wrong_set_up<T>(
         &self,
         records: &[Record],
@@ -53,8 +53,8 @@ fn all_refused_alike<T>(results: &[Result<T, Failure>]) -> bool {
     first.is_some() && results.iter().all(|result| refusal_of(result) == first)
 }
 
-/// How many different records in a row were refused alike, over all batches of this environment. A record that is
-/// delivered again and again is one.
+/// The different records in a row that were refused in the same way, across all batches of this environment. A record
+/// that is delivered several times counts once.
 #[derive(Debug, Default)]
 pub(super) struct Streak {
     refusal: Option<Refusal>,
@@ -62,6 +62,7 @@ pub(super) struct Streak {
 }
 
 impl Streak {
+    /// Adds the next result and returns the length of the streak.
     fn add(&mut self, refusal: Option<&Refusal>, position: &Position) -> usize {
         if refusal.is_none() || refusal != self.refusal.as_ref() {
             self.refusal = refusal.cloned();

@@ -1,4 +1,4 @@
-//! What became of a batch, and what Lambda is told of it.
+//! The results of a batch, and the response to Lambda.
 
 use std::cmp::Ordering;
 
@@ -10,18 +10,18 @@ use crate::known_faults::KnownFault::SequenceAsText;
 use crate::known_faults::is_back;
 use crate::records::{ForeignBatch, Position};
 
-/// What became of each record, in the order of the batch.
+/// The result of each record, in the order of the batch.
 #[derive(Debug)]
 pub struct Handled<T> {
-    /// Source position and result of each record.
+    /// Position and result of each record.
     pub results: Vec<(Position, Result<T, Failure>)>,
 }
 
 impl<T> Handled<T> {
-    /// The answer to Lambda.
+    /// The response to Lambda: which records to deliver again.
     ///
     /// # Errors
-    /// [`BatchFailed`] where every record is a retry.
+    /// [`BatchFailed`] if every record is a retry.
     pub fn response(&self) -> Result<Response, BatchFailed> {
         let retries: Vec<_> = self
             .results
@@ -62,7 +62,7 @@ impl<T> Handled<T> {
         })
     }
 
-    /// Logs one line a failed record, without any of its values, and counts the batch.
+    /// Logs one line per failed record, without any of its values, and counts the results in metrics.
     pub fn report(&self, function: &'static str) {
         let (mut done, mut rejected, mut retried) = (0_u64, 0_u64, 0_u64);
         for (position, result) in &self.results {
@@ -91,7 +91,7 @@ impl<T> Handled<T> {
     }
 }
 
-/// What a function answers to Lambda.
+/// The response of a function to Lambda.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
@@ -99,7 +99,7 @@ pub struct Response {
     pub batch_item_failures: Vec<ItemFailure>,
 }
 
-/// Names one record to deliver again.
+/// One record to deliver again.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ItemFailure {
@@ -107,7 +107,7 @@ pub struct ItemFailure {
     pub item_identifier: String,
 }
 
-/// No record of the batch succeeded: Lambda should count an error and back off.
+/// Every record of the batch must be delivered again: Lambda should count an error and back off.
 #[derive(Debug, Error)]
 #[error("all {records} records failed and will be delivered again; the first: {first}")]
 pub struct BatchFailed {
@@ -117,16 +117,16 @@ pub struct BatchFailed {
     pub first: String,
 }
 
-/// Why an invocation fails as a whole. Its text quotes no value of a record: Lambda logs it.
+/// Why an invocation fails as a whole. Lambda logs the text, so it quotes no value of a record.
 #[derive(Debug, Error)]
 pub enum InvocationError {
-    /// No record of the batch succeeded.
+    /// Every record of the batch must be delivered again.
     #[error(transparent)]
     Batch(#[from] BatchFailed),
-    /// The batch is of a source that is not read.
+    /// The batch is from an unsupported source.
     #[error(transparent)]
     Foreign(#[from] ForeignBatch),
-    /// The one order failed.
+    /// The order of a direct invocation was not decided.
     #[error("the order was not decided: {0}")]
     Order(String),
 }

@@ -1,4 +1,4 @@
-//! One decision, as it is stored.
+//! A decision as it is stored.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,13 +21,13 @@ pub struct Decision {
     pub pk: String,
     /// Sort key.
     pub sk: String,
-    /// `decision`: tells the item from the labels of an event.
+    /// Always `decision`: distinguishes it from items with labels.
     pub kind: String,
-    /// Deterministic: consumers deduplicate by it.
+    /// Deterministic id: consumers deduplicate by it.
     pub decision_id: String,
-    /// Tells a retry of our own write from a duplicate order.
+    /// Random id of this attempt: distinguishes a retry of our own write from a duplicate order.
     pub attempt_id: String,
-    /// The order's id as the shop writes it.
+    /// The id of the order as the shop wrote it.
     pub order_id: String,
     /// Event type.
     pub event_type: String,
@@ -45,16 +45,16 @@ pub struct Decision {
     pub variables: BTreeMap<String, String>,
     /// The detector.
     pub detector_id: String,
-    /// What the service said.
+    /// The answer of the service.
     #[serde(flatten)]
     pub verdict: Verdict,
     /// All outcomes, the most important first.
     pub outcomes: Vec<String>,
-    /// The first of them: what the shop does.
+    /// The first of them: what the shop acts on.
     pub effective_outcome: String,
-    /// Whether something could not be judged.
+    /// Whether some value or rule could not be evaluated.
     pub undetermined: bool,
-    /// What was wrong with the order's values.
+    /// Problems with the values of the order.
     pub data_quality: Vec<Quality>,
     /// Hash of the mapped event.
     pub event_hash: String,
@@ -70,10 +70,10 @@ pub struct Decision {
     /// The current label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<LabelEntry>,
-    /// Every label message about the event, by its own hash: appending one twice keeps one.
+    /// Every label message about the event, keyed by its hash, so that adding one twice keeps one.
     #[serde(default)]
     pub label_history: BTreeMap<String, LabelEntry>,
-    /// Counts the changes of `label`.
+    /// Counts the changes of the labels; used to detect concurrent writes.
     #[serde(default)]
     pub label_revision: u32,
     /// `<entity type>#<entity id>`; absent where the entity is unknown.
@@ -91,7 +91,7 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Puts a decision together. `now` is the time of deciding.
+    /// Makes the decision from the answer of the service; `now` becomes `decided_at`.
     pub fn new(
         mapping: &Mapping,
         order: &Order,
@@ -156,18 +156,18 @@ impl Decision {
         }
     }
 
-    /// The event it decides on.
+    /// The id of the event it decides.
     ///
     /// # Errors
-    /// [`Failure::Retry`]: the item was written by something else, so it is set-up.
+    /// [`Failure::Retry`], as a wrong set-up, if the item was written by something else and the id is invalid.
     pub fn event_id(&self) -> Result<EventId, Failure> {
         EventId::try_from(self.event_id.as_str())
             .map_err(|_| Failure::set_up("a decision item has no event id"))
     }
 
-    /// Whether `order`, mapped with `mapping`, is not the order that was decided here.
+    /// Whether `order`, mapped with `mapping`, has other content than the order of this decision.
     ///
-    /// Another hash under another mapping says nothing: the mapping may read more or less.
+    /// `false` if the mapping has changed since: hashes are comparable only under the same mapping.
     pub fn contradicts(&self, order: &Order, mapping: &Mapping) -> bool {
         self.mapping_hash == mapping.hash() && self.event_hash != order.event_hash
     }
@@ -181,10 +181,10 @@ impl Decision {
     }
 }
 
-/// Reads a decision from an item.
+/// Parses a decision from an item of the table.
 ///
 /// # Errors
-/// [`Failure::Retry`]: the item was written by another version of the product, so it is set-up.
+/// [`Failure::Retry`], as a wrong set-up, if the item was written by an incompatible version.
 pub fn parse(item: HashMap<String, AttributeValue>) -> Result<Box<Decision>, Failure> {
     serde_dynamo::from_item(item)
         .map(Box::new)

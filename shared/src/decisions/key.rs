@@ -6,9 +6,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use event::hash::short_hash;
 use event::{EventId, EventTypeName, Revision, Timestamp};
 
-/// Over how many index keys the open reviews of one day are spread.
+/// How many index keys the open reviews of one day are spread over.
 pub const REVIEW_SHARDS: u32 = 8;
-/// The primary key of a decision.
+/// The primary key of an item in the table of decisions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     pub(super) pk: String,
@@ -16,7 +16,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// Of one revision of an event.
+    /// The key of the decision on one revision of an event.
     pub fn new(event_type: &EventTypeName, event_id: &EventId, revision: Revision) -> Self {
         Self {
             pk: format!("{event_type}#{event_id}"),
@@ -24,7 +24,7 @@ impl Key {
         }
     }
 
-    /// Of the labels of an event.
+    /// The key of the label history of an event.
     pub fn labels(event_type: &EventTypeName, event_id: &EventId) -> Self {
         Self {
             pk: format!("labels#{event_type}#{event_id}"),
@@ -32,7 +32,7 @@ impl Key {
         }
     }
 
-    /// Of the labels that wait for an event, as releases before label histories wrote them.
+    /// The key of the labels that wait for an event, as releases before label histories wrote them.
     pub fn waiting(event_type: &EventTypeName, event_id: &EventId) -> Self {
         Self {
             pk: format!("waiting#{event_type}#{event_id}"),
@@ -50,7 +50,7 @@ impl Key {
         &self.sk
     }
 
-    /// As DynamoDB wants it.
+    /// The key as attributes of DynamoDB.
     pub fn item(&self) -> HashMap<String, AttributeValue> {
         HashMap::from([
             ("pk".to_owned(), AttributeValue::S(self.pk.clone())),
@@ -59,12 +59,12 @@ impl Key {
     }
 }
 
-/// The index key of an entity.
+/// The key of an entity in index `gsi1`.
 pub fn entity_key(entity_type: &str, entity_id: &str) -> String {
     format!("{entity_type}#{entity_id}")
 }
 
-/// The index key of one shard of a day's reviews; `day` is `yyyy-MM-dd`.
+/// The key of one shard of a day's open reviews in index `gsi2`; `day` is `yyyy-MM-dd`.
 pub fn review_key(outcome: &str, day: &str, shard: u32) -> String {
     format!("{outcome}#{day}#{shard}")
 }

@@ -1,4 +1,4 @@
-//! The decision on an order: one item, written once, with all that an auditor asks.
+//! Decisions on orders. A decision is one item, written once, with everything an audit needs.
 //!
 //! Table layout (string keys `pk` and `sk`):
 //!
@@ -6,11 +6,11 @@
 //! |---|---|---|
 //! | a decision | `<event type>#<event id>` | `decision#<key of the revision>` |
 //! | the labels of an event | `labels#<event type>#<event id>` | `labels` |
-//! | labels that wait for their event, of releases before label histories | `waiting#<event type>#<event id>` | `labels` |
+//! | labels waiting for their event, written by releases before label histories | `waiting#<event type>#<event id>` | `labels` |
 //!
-//! `gsi1` (`gsi1pk`, `gsi1sk`) lists an entity's decisions by event time; entity `unknown` is in no
-//! index. `gsi2` lists open reviews by day of the event, spread over [`REVIEW_SHARDS`] keys, because
-//! one hot index key throttles the whole table.
+//! Index `gsi1` (`gsi1pk`, `gsi1sk`) lists the decisions of an entity by event time; the entity `unknown` is not indexed.
+//! Index `gsi2` lists open reviews by day of the event. A day is spread over [`REVIEW_SHARDS`] keys, because one hot index
+//! key would throttle the whole table.
 
 mod decision;
 mod key;

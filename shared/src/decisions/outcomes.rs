@@ -1,25 +1,25 @@
-//! Which outcomes an order gets.
+//! Which outcomes an order gets: those of the rules, and those the mapping adds.
 
 use event::OutcomeName;
 use mapping::{Mapping, Order};
 
 use super::verdict::Verdict;
 
-/// Outcomes of one order, put together.
+/// The outcomes of one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcomes {
     /// All outcomes, the most important first, each once.
     pub all: Vec<OutcomeName>,
-    /// Whether something could not be judged.
+    /// Whether some value or rule could not be evaluated.
     pub undetermined: bool,
 }
 
 impl Outcomes {
-    /// Puts together what the rules said and what the mapping adds.
+    /// Combines the outcomes of the matched rules with those of the mapping.
     ///
-    /// `on_undetermined` is added where a rule that was reached could not be evaluated, a value was
-    /// invalid, or a rule gave an outcome that `outcome_priority` lacks; `on_no_match` only where
-    /// nothing else is there. Nothing fails open.
+    /// `on_undetermined` is added if a rule that was reached could not be evaluated, a value was invalid, or a rule gave
+    /// an outcome that is not in `outcome_priority`. `on_no_match` is used only if there is no other outcome. So a
+    /// failure never approves an order silently.
     pub fn new(mapping: &Mapping, order: &Order, verdict: &Verdict) -> Self {
         let priority = mapping.outcome_priority();
         let given = || verdict.matched_rules.iter().flat_map(|rule| &rule.outcomes);

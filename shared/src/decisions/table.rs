@@ -1,4 +1,4 @@
-//! The table of decisions: written once, read by key, by entity and by open review.
+//! The table of decisions: each is written once, and read by key, by entity, or as an open review.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,21 +16,21 @@ use crate::failure::{Failure, dependency};
 use crate::known_faults::{KnownFault, is_back};
 use crate::label_history::LabelHistory;
 
-/// What `BatchGetItem` takes at most.
+/// The most keys in one `BatchGetItem`.
 const BATCH_GET: usize = 100;
-/// How often keys that a throttled table left unread are asked for again.
+/// How often keys that a throttled table left unprocessed are requested again.
 const SLOW_ROUNDS: u32 = 4;
-/// Pause before the first repetition; it grows.
+/// Pause before the first repetition; it grows by as much each time.
 const SLOW_PAUSE: Duration = Duration::from_millis(100);
 
 type Item = HashMap<String, AttributeValue>;
 
-/// What became of a write.
+/// The result of writing a decision.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Written {
-    /// The decision is stored, now or by an earlier attempt of this very write.
+    /// The decision is stored, by this call or by an earlier attempt of the same call.
     Decided(Box<Decision>),
-    /// The order had been decided before; this is that decision.
+    /// The order was decided before; this is the earlier decision.
     Duplicate(Box<Decision>),
 }
 
@@ -50,7 +50,7 @@ impl Decisions {
         }
     }
 
-    /// The client, for what only one function does with the table.
+    /// The client, for writes that only one module makes.
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }
@@ -60,10 +60,10 @@ impl Decisions {
         &self.table
     }
 
-    /// Writes a decision if the order has none.
+    /// Writes the decision, unless the order already has one.
     ///
     /// # Errors
-    /// [`Failure::Retry`] where DynamoDB fails.
+    /// [`Failure::Retry`] if DynamoDB fails.
     pub async fn put(&self, decision: Decision) -> Result<Written, Failure> {
         let item: Item = serde_dynamo::to_item(&decision)
             .map_err(|_| Failure::retry("a decision does not serialize"))?;
@@ -83,7 +83,7 @@ impl Decisions {
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failed)) => {
                 let earlier = parse(failed.item().cloned().unwrap_or_default())?;
-                // The SDK sent our write twice, and the first had reached the table.
+                // With the same attempt id it is our own write, which the SDK sent a second time.
                 let ours = earlier.attempt_id == decision.attempt_id;
                 Ok(if ours {
                     Written::Decided(earlier)
@@ -95,10 +95,10 @@ impl Decisions {
         }
     }
 
-    /// Reads many items at once.
+    /// Reads decisions and label histories by their keys.
     ///
     /// # Errors
-    /// [`Failure::Retry`] where DynamoDB fails.
+    /// [`Failure::Retry`] if DynamoDB fails.
     pub async fn read(&self, keys: impl IntoIterator<Item = Key>) -> Result<Found, Failure> {
         let mut keys: Vec<Item> = keys.into_iter().map(|key| key.item()).collect();
         let mut found = Found::default();
@@ -143,10 +143,10 @@ impl Decisions {
         Ok(found)
     }
 
-    /// The decisions on all revisions of an event, the oldest revision first.
+    /// The decisions on all revisions of an event, oldest revision first.
     ///
     /// # Errors
-    /// [`Failure::Retry`] where DynamoDB fails.
+    /// [`Failure::Retry`] if DynamoDB fails.
     pub async fn revisions(
         &self,
         event_type: &EventTypeName,
@@ -175,10 +175,10 @@ impl Decisions {
             .collect()
     }
 
-    /// An entity's decisions, newest first, at most `limit`.
+    /// The decisions of an entity, newest event first, at most `limit`.
     ///
     /// # Errors
-    /// [`Failure::Retry`] where DynamoDB fails.
+    /// [`Failure::Retry`] if DynamoDB fails.
     pub async fn of_entity(
         &self,
         entity_type: &str,
@@ -189,10 +189,10 @@ impl Decisions {
             .await
     }
 
-    /// Open reviews of a day (`yyyy-MM-dd`), newest first.
+    /// The open reviews of a day (`yyyy-MM-dd`), newest event first, at most `limit`.
     ///
     /// # Errors
-    /// [`Failure::Retry`] where DynamoDB fails.
+    /// [`Failure::Retry`] if DynamoDB fails.
     pub async fn open_reviews(
         &self,
         outcome: &OutcomeName,
@@ -240,7 +240,7 @@ impl Decisions {
     }
 }
 
-/// What [`Decisions::read`] found.
+/// The items that [`Decisions::read`] found.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     decisions: HashMap<Key, Box<Decision>>,
@@ -262,12 +262,12 @@ impl Found {
         Ok(())
     }
 
-    /// The decision under a key.
+    /// The decision with this key.
     pub fn decision(&self, key: &Key) -> Option<&Decision> {
         self.decisions.get(key).map(AsRef::as_ref)
     }
 
-    /// The labels under a key.
+    /// The label history with this key.
     pub(crate) fn labels(&self, key: &Key) -> Option<&LabelHistory> {
         self.labels.get(key)
     }

@@ -1,26 +1,26 @@
-//! What the service says of an order, as far as the pipeline reads it.
+//! The answer of Amazon Fraud Detector on an order.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What the service said of an order, as far as the pipeline reads it.
+/// The answer of Amazon Fraud Detector on an order, as far as the pipeline reads it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// Matched rules in the service's order.
+    /// Rules that matched, in the order of the answer.
     pub matched_rules: Vec<MatchedRule>,
     /// Model scores by variable name, such as `orders_model_insightscore`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scores: BTreeMap<String, f64>,
-    /// Versions of the models that gave the scores, as `TYPE/id/version`.
+    /// Versions of the models behind the scores, as `TYPE/id/version`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub model_versions: Vec<String>,
-    /// What the engine adds in its response header; Amazon sends none of it.
+    /// What our engine adds in a response header; Amazon sends no such header.
     #[serde(default)]
     pub prediction: Prediction,
 }
 
-/// A rule that matched.
+/// A rule that matched, with its outcomes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MatchedRule {
     /// The rule.
@@ -33,10 +33,10 @@ pub struct MatchedRule {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Prediction {
-    /// When the prediction was made; part of its key.
+    /// When the prediction was made; part of its key at the engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prediction_timestamp: Option<String>,
-    /// The detector version that judged.
+    /// The detector version that was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detector_version_id: Option<String>,
     /// Version of the engine.
@@ -45,7 +45,7 @@ pub struct Prediction {
     /// The matched rules with their versions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleVersion>,
-    /// Rules that were reached and could not be evaluated.
+    /// Rules that were reached but could not be evaluated.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undetermined: Vec<String>,
 }

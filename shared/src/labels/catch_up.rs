@@ -1,4 +1,4 @@
-//! Labels that came before their event: applied when the event or its decision is there.
+//! Applies labels that came before their event or its decision.
 
 use event::{EventId, Revision};
 use futures::{StreamExt as _, stream};
@@ -12,23 +12,23 @@ use crate::label_history::{LabelEntry, LabelHistory, current};
 use crate::records::{Origin, Position, Record};
 use crate::rejected::RejectedRecord;
 
-/// Events whose labels are brought home at a time.
+/// For how many events labels are applied at the same time.
 const AT_ONCE: usize = 16;
 
-/// An event that its function has just created or found.
+/// An event that a function has just created, or found to exist.
 #[derive(Clone, Debug)]
 pub struct Created<'a> {
     /// The event.
     pub event_id: EventId,
-    /// The decision on it, where it has been decided.
+    /// The decision on it, if it is decided.
     pub decision: Option<&'a Decision>,
 }
 
 impl Labels {
-    /// Brings home the labels of events that were just created or found; `done` is told of each when it is done.
+    /// Applies the labels that came before these events, and calls `done` with the index and result of each event.
     ///
-    /// A label whose time turns out to be impossible is written to the rejected records, with the message that brought
-    /// it, and taken out of the history.
+    /// A label whose time turns out to be impossible is written to the rejected records, with the record that brought it,
+    /// and removed from the history.
     pub async fn catch_up(
         &self,
         created: &[Created<'_>],
@@ -68,7 +68,7 @@ impl Labels {
             self.park_impossible(event_id, decision, &mut history)
                 .await?;
             history.add_copies(&decision.label_history);
-            // Releases before label histories kept labels on the decisions of other revisions alone.
+            // Releases before label histories kept labels on the decisions of other revisions only.
             if decision.revision != Revision::FIRST.number() {
                 let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
                 history.add_copies(decisions.iter().flat_map(|it| &it.label_history));
@@ -90,7 +90,7 @@ impl Labels {
         }
     }
 
-    /// Takes labels out of a history that are from before the event, and keeps them with the rejected records.
+    /// Rejects labels whose time lies too long before the event, and removes them from the history.
     async fn park_impossible(
         &self,
         event_id: &EventId,
@@ -104,7 +104,7 @@ impl Labels {
             if on_time || decision.label_history.contains_key(&id) {
                 continue;
             }
-            // As with a label that comes now, the first revision's time counts; what a decision has was checked.
+            // As in `apply`, the time of the first revision counts. Labels that a decision carries were checked before.
             let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
             let mut others = decisions.iter();
             if others.any(|other| other.label_history.contains_key(&id)) {
@@ -118,7 +118,7 @@ impl Labels {
         Ok(())
     }
 
-    /// Keeps a label that cannot be right with the rejected records, and takes it out of the history.
+    /// Writes a label that is impossible to the rejected records, and removes it from the history.
     async fn park(
         &self,
         event_id: &EventId,
@@ -147,7 +147,7 @@ impl Labels {
         self.remove_from_history(event_id, id).await
     }
 
-    /// What is known of a label whose message was not kept.
+    /// A record with what is known about a label whose own record was not kept.
     fn record_of(
         &self,
         event_id: &EventId,

@@ -1,4 +1,4 @@
-//! The copies of an event's labels on its decisions.
+//! Copies the labels of an event to its decisions, and closes reviews.
 
 use std::fmt::Write as _;
 
@@ -10,12 +10,12 @@ use crate::decisions::Decision;
 use crate::failure::{Failure, dependency};
 use crate::label_history::{LabelEntry, LabelHistory, current};
 
-/// Labels that are copied to a decision in one write: DynamoDB takes an expression of 4 KB.
+/// The most labels copied to a decision in one write: DynamoDB takes expressions of up to 4 KB.
 const COPIED_AT_ONCE: usize = 50;
 
 impl Labels {
-    /// Copies labels to a decision that lacks them, sets the one that counts, and closes its review where one of them is
-    /// the verdict.
+    /// Copies the labels that a decision lacks, sets its current label, and closes its review if a label was received
+    /// after the decision.
     pub(super) async fn copy_to(
         &self,
         mut decision: Decision,
@@ -31,7 +31,7 @@ impl Labels {
                 .collect();
             let closes = history.has_verdict_since(&decision.decided_at);
             if lacking.is_empty() {
-                // Its labels may have been copied before the verdict was known to be one.
+                // The labels may have been copied earlier, when the time of receiving them was not stored yet.
                 return match &decision.gsi2pk {
                     Some(_) if closes => self.close_review(&decision).await,
                     _ => Ok(()),
@@ -55,7 +55,7 @@ impl Labels {
             let key = decision.key();
             match self.decisions.read([key.clone()]).await?.decision(&key) {
                 Some(newer) => decision = newer.clone(),
-                // It was forgotten or has expired.
+                // The decision was deleted by `forget` or has expired.
                 None => return Ok(()),
             }
         }
@@ -74,14 +74,14 @@ impl Labels {
         match update.send().await {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
-                // It is closed, or the decision is gone.
+                // The review is closed already, or the decision no longer exists.
                 Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
                 _ => Err(dependency("UpdateItem", &error)),
             },
         }
     }
 
-    /// One conditional write; `false` where another writer was faster or the decision is gone.
+    /// Copies labels with one conditional write; `false` if the decision was changed or deleted meanwhile.
     async fn try_copy(
         &self,
         decision: &Decision,
@@ -114,7 +114,7 @@ impl Labels {
         let request = request
             .set_key(Some(decision.key().item()))
             .update_expression(update)
-            // Never an upsert: a stub in the order's place would stop the order from being decided.
+            // Must never create the item: an incomplete decision would keep the order from being decided.
             .condition_expression("attribute_exists(pk) AND label_revision = :revision")
             .expression_attribute_values(":revision", number(decision.label_revision))
             .expression_attribute_values(":next", number(decision.label_revision + 1));

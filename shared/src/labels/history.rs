@@ -1,4 +1,4 @@
-//! The item with the label history of an event: read, added to, and removed from.
+//! Reads and changes the item with the label history of an event.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -11,10 +11,11 @@ use crate::label_history::{LABEL_PREFIX, LabelEntry, LabelHistory, RECORD_PREFIX
 use crate::records::Record;
 use crate::rejected::RejectedRecord;
 
-/// The longest message that is kept beside its label, in bytes.
+/// The longest record that is kept with its label, in bytes.
 const LONGEST_RECORD: usize = 2 * 1024;
 
 impl Labels {
+    /// The keys under which labels of an event may be stored, by this and by earlier releases.
     pub(super) fn label_keys(&self, event_id: &EventId) -> [Key; 2] {
         [
             Key::labels(&self.event_type, event_id),
@@ -22,12 +23,13 @@ impl Labels {
         ]
     }
 
-    /// The label history of an event.
+    /// Reads the label history of an event.
     pub(super) async fn history(&self, event_id: &EventId) -> Result<LabelHistory, Failure> {
         let found = self.decisions.read(self.label_keys(event_id)).await?;
         Ok(self.history_in(event_id, &found))
     }
 
+    /// The label history of an event among items that were read before.
     pub(super) fn history_in(&self, event_id: &EventId, found: &Found) -> LabelHistory {
         let mut history = LabelHistory::default();
         for key in self.label_keys(event_id) {
@@ -38,7 +40,7 @@ impl Labels {
         history
     }
 
-    /// Adds a label to the history of its event, with the time at which it was `seen` first. Adding it again changes
+    /// Adds a label to the history of its event, with the time `seen` when it was first received. Adding it again changes
     /// nothing.
     pub(super) async fn add_to_history(
         &self,
@@ -84,7 +86,7 @@ impl Labels {
         Ok(())
     }
 
-    /// Takes a label out of the history of its event, also where an earlier release wrote it.
+    /// Removes a label from the history of its event, also from the item that earlier releases wrote.
     pub(super) async fn remove_from_history(
         &self,
         event_id: &EventId,
@@ -115,7 +117,7 @@ impl Labels {
     }
 }
 
-/// A message as it is kept beside its label, to be written to the rejected records if the label turns out to be one.
+/// A record as it is kept with its label, to be written to the rejected records if the label has to be rejected later.
 fn stored_record(record: &Record) -> Result<String, Failure> {
     let none = Rejection {
         class: "",

@@ -1,12 +1,12 @@
-//! Labels and their timestamps: what a chargeback says of an order, and when it was known.
+//! Applies labels, such as those of chargebacks, to decisions and to Amazon Fraud Detector.
 //!
-//! An event has one label history, decided or not: an item of its own beside the decisions, which is only ever added to.
-//! [`current`] says which of its labels counts. Decisions carry a copy of the history, the service gets the label that
-//! counts.
+//! Every event has one label history, whether it is decided or not: an item of its own in the table of decisions, to which
+//! labels are added. [`current`] selects the current label. Decisions carry a copy of the history; the service gets the
+//! current label.
 //!
-//! No label is missed, because both sides write before they look: [`Labels::apply`] adds to the history and then looks
-//! for decisions and for the event at the service; `predict` and `ingest` write the decision or the event and then look
-//! at the history ([`Labels::catch_up`]). Every step is safe to repeat.
+//! No label is missed, because both sides write first and read afterwards: [`Labels::apply`] adds to the history and then
+//! reads the decisions and updates the event at the service; `predict` and `ingest` write the decision or the event and
+//! then read the history ([`Labels::catch_up`]). Every step is safe to repeat.
 
 mod catch_up;
 mod copies;
@@ -30,27 +30,27 @@ use service::Told;
 pub use crate::label_history::{LabelEntry, current};
 pub use catch_up::Created;
 
-/// The function that labels are for, as rejected records name it.
+/// The name of the function `label` in rejected records and metrics.
 pub const FUNCTION: &str = "label";
-/// How far a label's time may lie before its event's: clocks and time zones differ.
+/// By how much the time of a label may lie before that of its event, because clocks and time zones differ.
 const SKEW_SECONDS: i64 = 48 * 3600;
-/// How far a label's time may lie in the future.
+/// By how much the time of a label may lie in the future.
 const FUTURE_SECONDS: i64 = 24 * 3600;
 
-/// How often two writers of one event's labels may meet before the record is delivered again.
+/// How often a write is repeated when another writer changed the labels of the same event meanwhile.
 const MEETINGS: usize = 10;
 
-/// What became of a label.
+/// The result of applying a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// It stands on the decision, or at the service, or both.
+    /// It is on the decision, at the service, or both.
     Applied {
-        /// Whether its time lay before the event's and was accepted all the same.
+        /// Whether its time lies before the event, by little enough to be accepted.
         skewed: bool,
     },
-    /// It is a message that changes no label, and is kept in the history.
+    /// The message changes no label and is kept in the history.
     Kept,
-    /// Its event is not there yet.
+    /// Its event does not exist yet; the label is in the history.
     Waiting,
 }
 
@@ -66,7 +66,8 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Labels of the event type of a mapping; `rejected` is where a label goes that turns out to be before its event.
+    /// Applies labels of the event type of `mapping`. A label whose time turns out to be before its event is written to
+    /// `rejected`.
     pub fn new(
         decisions: Decisions,
         fraud_detector: aws_sdk_frauddetector::Client,
@@ -83,12 +84,12 @@ impl Labels {
         }
     }
 
-    /// Applies a label that a record brought; `now` is the time of receiving it. Calls of the service keep to the
+    /// Applies the label that `record` brought and that was received at `now`. Calls of the service are limited by the
     /// budget of `batcher`.
     ///
     /// # Errors
-    /// [`Failure::Rejected`] for a time that cannot be right, a label the event type lacks, or one label too many,
-    /// [`Failure::Retry`] where a dependency fails.
+    /// [`Failure::Rejected`] if its time is impossible, the event type does not have the label, or the event has too
+    /// many labels; [`Failure::Retry`] if a dependency fails.
     pub async fn apply(
         &self,
         label: &LabelMessage,
@@ -107,12 +108,12 @@ impl Labels {
         let event_id = &label.event_id;
         let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
         self.check_skew(&decisions, &entry)?;
-        // The message is kept only where its time could not be checked yet.
+        // The record is kept only if the time of the label cannot be checked yet.
         let kept = decisions.is_empty().then_some(record);
         self.add_to_history(event_id, &entry, kept, Some(now), now)
             .await?;
 
-        // A decision that was written before this look gets the label here; who writes one later finds the label.
+        // Decisions that exist by now get the label here; whoever writes one later finds the label in the history.
         let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
         let mut history = self.history(event_id).await?;
         let checked = self.check_skew(&decisions, &entry);
@@ -124,7 +125,7 @@ impl Labels {
                 return Err(failure);
             }
         };
-        // Releases before label histories kept labels on decisions alone.
+        // Releases before label histories kept labels on decisions only.
         for (id, copy) in decisions.iter().flat_map(|it| &it.label_history) {
             if !history.labels.contains_key(id) {
                 self.add_to_history(event_id, copy, None, None, now).await?;
@@ -153,7 +154,7 @@ impl Labels {
             _ if entry.label.is_none() => Applied::Kept,
             Told::NoEvent if decisions.is_empty() => Applied::Waiting,
             Told::NoEvent => {
-                // Decided, and not stored at the service (ingestion is off): the decision has the label.
+                // Decided but not stored at the service, because ingestion is off: the decision has the label.
                 metrics::counter!("LabelWithoutStoredEvent").increment(1);
                 Applied::Applied { skewed }
             }
@@ -161,8 +162,8 @@ impl Labels {
         })
     }
 
-    /// What it means that the service refuses the label that counts: the fault of this label, which leaves the history,
-    /// or of one that the service took before.
+    /// The failure for a refusal of the current label by the service. If it is the label of this record, the label is
+    /// removed from the history and rejected; if it is an earlier one, the set-up must have changed.
     async fn refused(
         &self,
         event_id: &EventId,
@@ -179,10 +180,10 @@ impl Labels {
         Ok(Failure::Rejected(rejection))
     }
 
-    /// Whether the label's time lies before its event's; `false` where there is no decision to tell the event's time.
+    /// Whether the time of the label lies before its event; `false` if there is no decision that has the time of the event.
     ///
     /// # Errors
-    /// [`Failure::Rejected`] where it lies more than 48 hours before.
+    /// [`Failure::Rejected`] if it lies more than 48 hours before.
     fn check_skew(&self, decisions: &[Decision], entry: &LabelEntry) -> Result<bool, Failure> {
         let Some(decision) = decisions.first() else {
             return Ok(false);

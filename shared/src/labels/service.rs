@@ -1,4 +1,4 @@
-//! What the service is told: the label that counts, through `UpdateEventLabel`.
+//! Sends the current label of an event to the service, with `UpdateEventLabel`.
 
 use event::EventId;
 
@@ -8,16 +8,16 @@ use crate::failure::{Call, CallError, Class, Failure};
 use crate::known_faults::{KnownFault, is_back};
 use crate::label_history::{LabelEntry, LabelHistory, current};
 
-/// What the service did with the label that counts.
+/// What the service knows after the current label was sent.
 pub(super) enum Told {
-    /// It has the label, or there is none to have.
+    /// It has the current label, or there is none.
     Knows,
     /// It has no such event.
     NoEvent,
 }
 
 impl Labels {
-    /// Sends the label that counts, and again while a better one has come.
+    /// Sends the current label, and sends again as long as another label has become current meanwhile.
     pub(super) async fn tell_service(
         &self,
         event_id: &EventId,
@@ -45,7 +45,7 @@ impl Labels {
         Err(Failure::retry("UpdateEventLabel: the label keeps changing"))
     }
 
-    /// Calls `UpdateEventLabel`; `false` where the service has no such event.
+    /// Calls `UpdateEventLabel`; `false` if the service has no such event.
     pub(super) async fn send(
         &self,
         event_id: &EventId,

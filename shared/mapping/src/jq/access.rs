@@ -10,7 +10,7 @@ use jaq_std::ValT as StdValT;
 use super::budget::{pay, pay_for, pay_for_bytes, pay_for_walk};
 use super::value::Bounded;
 
-/// The same error in the words of [`Bounded`], without the values that it quotes.
+/// Replaces an error of jaq, which quotes values, by one that does not.
 fn unquoted(_: jaq_json::Error) -> Error<Bounded> {
     Error::str("cannot take this out of that value")
 }
@@ -56,7 +56,7 @@ impl ValT for Bounded {
 
     fn index(self, index: &Self) -> ValR<Self> {
         match (&self.val, &index.val) {
-            // All places where one list stands in the other.
+            // Finds all positions of one list in the other.
             (Val::Arr(values), Val::Arr(wanted)) => {
                 (0..wanted.len()).for_each(|_| pay_for(values.len()));
                 pay_for_walk(&self.val);
@@ -203,7 +203,7 @@ impl ValT for Bounded {
                 Error::str("cannot put null in the place of a slice").into()
             });
         }
-        // Where the range is open at an end, nothing is beyond that end.
+        // If the range is open at one end, nothing follows there.
         let bound =
             |bound: Option<&'_ Self>| bound.is_some_and(|value| !matches!(value.val, Val::Null));
         let before = bound(range.start)
@@ -240,7 +240,7 @@ impl ValT for Bounded {
     }
 }
 
-/// A place in a list of `length`, counted from its end where it is negative.
+/// The index in a list of `length`; a negative position counts from the end.
 pub(super) fn place(position: &Val, length: usize) -> Option<usize> {
     let position = StdValT::as_isize(position)?;
     match usize::try_from(position) {
@@ -281,7 +281,7 @@ impl StdValT for Bounded {
     }
 
     fn as_bytes(&self) -> Option<&[u8]> {
-        // Whoever takes the bytes looks through them, and builds nothing that would be paid for.
+        // The caller reads all bytes and builds nothing that would be paid for later.
         let bytes = StdValT::as_bytes(&self.val)?;
         pay_for_bytes(bytes.len());
         Some(bytes)

@@ -14,7 +14,7 @@ impl Add for Bounded {
 
     fn add(self, other: Self) -> Self::Output {
         match (&self.val, &other.val) {
-            // A text that nobody else holds is appended to where it is.
+            // A text that is not shared is extended in place.
             (Val::TStr(left) | Val::BStr(left), Val::TStr(right) | Val::BStr(right)) => {
                 let copied = if left.is_unique() { 0 } else { left.len() };
                 pay_for_bytes(copied.saturating_add(right.len()));
@@ -41,7 +41,7 @@ impl Sub for Bounded {
         match (&self.val, &other.val) {
             (Val::Num(left), Val::Num(right)) => pay_for_number(bits(left).max(bits(right)) + 1),
             (Val::Arr(left), Val::Arr(right)) => {
-                // Each value of one list is looked up in the other, by comparisons.
+                // Each value of one list is searched in the other, by comparisons.
                 let comparisons = 1 + usize::BITS.saturating_sub(right.len().leading_zeros());
                 for value in left.iter().chain(right.iter()) {
                     (0..comparisons).for_each(|_| pay_for_walk(value));

@@ -1,12 +1,12 @@
-//! What a filter may still do.
+//! The budget of work of the filter that runs on this thread.
 
 use std::cell::Cell;
 
 use jaq_json::{Num, Val};
 
-/// What all filters together may do for one order. A unit is one operation on one value, or 64 bytes that are built.
+/// The budget of all filters together for one order. A unit is one operation on one value, or 64 bytes of a result.
 pub(crate) const WORK: u64 = 250_000;
-/// How deep a value may be nested. Values are freed and compared recursively, so depth is stack.
+/// How deeply a value may be nested. Values are freed and compared recursively, so depth takes stack.
 pub(super) const MAX_DEPTH: u16 = 512;
 /// The longest whole number that a filter may compute with, in bits.
 const MAX_BITS: u64 = 4096;
@@ -14,33 +14,35 @@ const MAX_BITS: u64 = 4096;
 const BYTES_A_UNIT: usize = 64;
 
 thread_local! {
-    /// What the filter that runs on this thread may still do.
+    /// The units that the filter on this thread has left.
     pub(super) static LEFT: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Unwinds a filter whose budget is used up. It passes through jaq, which catches errors (`try`) and no panics.
+/// The panic payload that ends a filter whose budget is used up. A panic is used because jq's `try` catches errors.
 pub(super) struct UsedUp;
 
-/// Pays for work before it is done.
+/// Pays units for work before it is done; unwinds with [`UsedUp`] if there are not enough left.
 pub(super) fn pay(units: u64) {
     if let Some(left) = LEFT.get().checked_sub(units) {
         LEFT.set(left);
     } else {
         LEFT.set(0);
-        // Unlike `panic!` it calls no hook: nothing is printed.
+        // Unlike `panic!` it does not call the panic hook, so nothing is printed.
         std::panic::resume_unwind(Box::new(UsedUp));
     }
 }
 
+/// Pays one unit for each of `count` values.
 pub(super) fn pay_for(count: usize) {
     pay(u64::try_from(count).unwrap_or(u64::MAX));
 }
 
+/// Pays for reading or building a text of so many bytes.
 pub(super) fn pay_for_bytes(bytes: usize) {
     pay_for(1 + bytes / BYTES_A_UNIT);
 }
 
-/// Pays for walking through a value.
+/// Pays for visiting every value inside a value.
 pub(super) fn pay_for_walk(value: &Val) {
     match value {
         Val::TStr(text) | Val::BStr(text) => pay_for_bytes(text.len()),
@@ -60,6 +62,7 @@ pub(super) fn pay_for_walk(value: &Val) {
     }
 }
 
+/// How many bits a number takes.
 pub(super) fn bits(number: &Num) -> u64 {
     match number {
         Num::BigInt(number) => number.bits(),
@@ -73,7 +76,7 @@ fn pay_for_bits(number: &Num) {
     pay(1 + bits(number) / 64);
 }
 
-/// Pays for a whole number that an operation may give.
+/// Pays for a whole number of so many bits, which an operation may give; too many use up the budget.
 pub(super) fn pay_for_number(bits: u64) {
     pay(if bits > MAX_BITS {
         u64::MAX

@@ -1,4 +1,4 @@
-//! jaq's functions for its own values, for ours: those that are not generic over the type of value.
+//! Functions that jaq implements only for its own value type, implemented for [`Bounded`].
 
 use jaq_core::native::{Fun, bome, run, unary, v};
 use jaq_core::{Error, ValR, ValT as _};
@@ -12,18 +12,18 @@ use super::budget::{MAX_DEPTH, pay, pay_for, pay_for_bytes, pay_for_walk};
 use super::value::Bounded;
 use crate::json;
 
-/// The longest text that is read as JSON or a number inside a filter.
+/// The longest text that a filter may parse as JSON or as a number, in bytes.
 const MAX_FROM_JSON: usize = 64 * 1024;
-/// The longest run of digits inside such a text.
+/// The most digits in a row in such a text.
 const MAX_DIGITS: usize = 1024;
-/// Units to compile a regular expression (up to 0.2 ms), and a searcher for several texts.
+/// The price of compiling a regular expression (up to 0.2 ms) or a searcher for several texts, in units.
 const COMPILE_UNITS: u64 = 2_000;
 
-/// The functions, and the one that pays for compiling.
+/// The functions, and `pay_to_compile`, which pays for compiling.
 pub(super) fn funs() -> impl Iterator<Item = Fun<Data>> {
     let funs: [jaq_core::native::Filter<jaq_core::RunPtr<Data>>; 9] = [
         ("pay_to_compile", v(0), |cv| {
-            // All matches are collected before the first is paid for: one a byte, of up to 250 bytes.
+            // All matches are collected before the first is paid for: up to one per byte, of up to 250 bytes each.
             let bytes = cv.1.as_bytes().map_or(0, <[u8]>::len);
             pay(COMPILE_UNITS);
             pay_for(bytes.saturating_mul(2));
@@ -57,9 +57,9 @@ fn from_json(value: &Bounded) -> ValR<Bounded> {
     if text.len() > MAX_FROM_JSON || digits.map(<[u8]>::len).max() > Some(MAX_DIGITS) {
         pay(u64::MAX);
     }
-    // At least two bytes a value, and values take up more than bytes.
+    // A value has at least two bytes of text, and takes more memory than that.
     pay_for(text.len() / 2);
-    // jaq's reader recurses as deep as the text is nested, and takes comments and other things that are no JSON.
+    // jaq's parser recurses as deeply as the text is nested, and accepts comments and other text that is not JSON.
     json::check(text).map_err(|_| Error::str("cannot parse this text as JSON"))?;
     let val = jaq_json::read::parse_single(text)
         .map_err(|_| Error::str("cannot parse this text as JSON"))?;

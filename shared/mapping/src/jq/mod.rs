@@ -1,9 +1,9 @@
-//! jq filters whose work is bounded: what an order may make a filter compute, build and nest.
+//! jq filters with a budget: it limits how much an order can make a filter compute, build and nest.
 //!
-//! A filter is the operator's, the order that it reads is a stranger's. jq multiplies a text by a number, which repeats
-//! it; it parses numbers of any length, and collects what it is told to. So every operation on a value is paid for out
-//! of a budget before it is done, and a filter whose budget is used up ends there. [`Bounded`] is jaq's value with that
-//! rule; jaq calls nothing but its operations.
+//! The operator writes the filter, but anyone may send the order that it reads. In jq, multiplying a text by a number
+//! repeats it, numbers of any length are parsed, and lists grow without a limit. So every operation on a value is paid for
+//! from a budget before it is done, and a filter ends when its budget is used up. [`Bounded`] wraps jaq's value type with
+//! this rule; jaq uses values only through its operations.
 
 mod access;
 mod arithmetic;
@@ -29,7 +29,7 @@ type Data = data::JustLut<Bounded>;
 /// A compiled filter.
 pub(crate) struct Filter(jaq_core::compile::Filter<jaq_core::Native<Data>>);
 
-/// Functions of jq that read or write something else than their input.
+/// Functions of jq that read or write something other than their input.
 const OUTSIDE: [&str; 16] = [
     "env",
     "ENV",
@@ -49,8 +49,8 @@ const OUTSIDE: [&str; 16] = [
     "strflocaltime",
 ];
 
-/// Functions of jq's library that compile something each time they are called. They get other names, so that
-/// [`PAID`] can put a price before them.
+/// Functions of jq's library that compile something each time they are called. They are renamed, so that [`PAID`] can
+/// define functions of the old names that pay first.
 const COMPILING: [(&str, &str); 5] = [
     ("matches", "compiled_matches"),
     ("split_matches", "compiled_split_matches"),
@@ -59,7 +59,7 @@ const COMPILING: [(&str, &str); 5] = [
     ("unescape_html", "compiled_unescape_html"),
 ];
 
-/// Functions of jq's library that loop as often as a number says, on no value that would be paid for: Bessel's.
+/// Functions of jq's library that are left out, because a number decides how often they loop without paying: Bessel's.
 const LOOPING: [&str; 2] = ["jn", "yn"];
 
 const PAID: &str = "
@@ -119,10 +119,10 @@ impl Filter {
             })
     }
 
-    /// The first `most` outputs for an input, each through `read`; `work` is what may still be done for the order.
+    /// The first `most` outputs for an input, each converted by `read`; `work` is the budget that is left for the order.
     ///
     /// # Errors
-    /// A phrase that says why there is none; it quotes no value.
+    /// A phrase that says why the filter failed. It quotes no value.
     pub(crate) fn outputs<T>(
         &self,
         input: &Bounded,
@@ -155,7 +155,7 @@ impl Filter {
     }
 }
 
-/// A function of jq that reads or writes something else than its input, if `text` calls one.
+/// The first function called in `text` that reads or writes something other than its input.
 fn call_outside(text: &str) -> Option<&str> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut before = ' ';

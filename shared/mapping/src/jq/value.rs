@@ -1,4 +1,4 @@
-//! jaq's value with the rule that every operation is paid for before it is done.
+//! jaq's value type with the rule that every operation is paid for before it is done.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::budget::{MAX_DEPTH, pay, pay_for, pay_for_bytes, pay_for_walk};
 use crate::json;
 
-/// A value of jaq with a bound on how deep it is nested: exact where it was built, at most that where it was taken out
-/// of another.
+/// A value of jaq with an upper bound of its depth of nesting. The bound is exact for values that were built, and may be
+/// too high for values that were taken out of another.
 #[derive(Debug)]
 pub(crate) struct Bounded {
     pub(super) val: Val,
@@ -22,7 +22,7 @@ pub(crate) struct Bounded {
 }
 
 impl Bounded {
-    /// An order, as filters see it.
+    /// Converts an order to a value for filters.
     pub(crate) fn new(order: &Value) -> Option<Self> {
         let depth = u16::try_from(json::MAX_DEPTH).ok()?;
         Val::deserialize(order).ok().map(|val| Self { val, depth })
@@ -32,7 +32,7 @@ impl Bounded {
         Self { val, depth: 0 }
     }
 
-    /// A list or object around what is `inner` deep.
+    /// A list or object whose deepest value has depth `inner`.
     pub(super) fn around(val: Val, inner: u16) -> Self {
         let depth = inner.saturating_add(1);
         if depth > MAX_DEPTH {
@@ -41,7 +41,7 @@ impl Bounded {
         Self { val, depth }
     }
 
-    /// What was taken out of a value that is `outer` deep.
+    /// A value that was taken out of a value of depth `outer`.
     pub(super) fn inside(val: Val, outer: u16) -> Self {
         let depth = match val {
             Val::Arr(_) | Val::Obj(_) => outer.saturating_sub(1),
@@ -55,7 +55,7 @@ impl Bounded {
         Self::scalar(Val::from(text))
     }
 
-    /// A list that nobody else holds; copying one that somebody holds is paid for.
+    /// Pays for copying the list or object if it is shared; otherwise it is changed in place.
     pub(super) fn pay_for_copy(&self) {
         match &self.val {
             Val::Arr(values) if Rc::strong_count(values) > 1 => pay_for(values.len()),
@@ -73,12 +73,12 @@ impl Bounded {
             (Val::TStr(left) | Val::BStr(left), Val::TStr(right) | Val::BStr(right)) => {
                 pay_for_bytes(left.len().min(right.len()));
             }
-            // Values of two types are told apart at once.
+            // Values of different types are compared at once.
             _ => pay(1),
         }
     }
 
-    /// Computes with two values; the result is as deep as the deeper one.
+    /// Applies an operator; the result is as deep as the deeper operand.
     pub(super) fn compute(
         self,
         other: Self,
@@ -87,14 +87,14 @@ impl Bounded {
         let depth = self.depth.max(other.depth);
         operation(self.val, other.val)
             .map(|val| Self { val, depth })
-            // jaq's own text would print both values.
+            // The message of jaq would quote both values.
             .map_err(|_| Error::str("cannot calculate with these values"))
     }
 }
 
 impl Clone for Bounded {
     fn clone(&self) -> Self {
-        // Every loop passes its values on, so every loop is paid for here at the latest.
+        // Every loop clones values, so every loop is paid for here at the latest.
         pay(1);
         Self {
             val: self.val.clone(),

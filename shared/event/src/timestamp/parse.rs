@@ -1,7 +1,8 @@
-//! Timestamps as text.
+//! Parses timestamps.
 //!
-//! One grammar reads every form there is, so that an error can say what is wrong with a form that
-//! is known but not accepted; [`Style`] then says which forms a caller accepts.
+//! One grammar reads all forms, so that an error can say what is wrong with a form that is known but
+//! not accepted here. [`Style`] then says which forms a caller accepts. A new form is added to the
+//! grammar ([`Scanner`]) and to the checks of the styles that accept it.
 
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -21,8 +22,8 @@ pub(super) enum Style {
     Feed,
 }
 
-/// A timestamp as it is written: a date that exists, perhaps a clock time, perhaps a zone.
-pub(super) struct Written {
+/// A timestamp with what its text holds: an existing date, an optional clock time, an optional zone.
+pub(super) struct ParsedTimestamp {
     date: Date,
     /// Whether the date is `yyyy-MM-dd` to the letter.
     iso_date: bool,
@@ -49,14 +50,14 @@ enum HalfDay {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Zone {
-    Unwritten,
+    Missing,
     /// A capital `Z`.
     Z,
     /// Seconds east of UTC; a small `z` is 0.
     Offset(i32),
 }
 
-impl Written {
+impl ParsedTimestamp {
     /// Reads a text and checks that it is in a form `style` accepts.
     pub(super) fn read(text: &str, style: Style) -> Result<Self, Problem> {
         let mut scanner = Scanner { rest: text };
@@ -65,13 +66,13 @@ impl Written {
         if !scanner.rest.is_empty() {
             return Err(Problem::Trailing(excerpt(scanner.rest)));
         }
-        let written = Self {
+        let parsed = Self {
             date,
             iso_date,
             clock,
         };
-        written.check(style)?;
-        Ok(written)
+        parsed.check(style)?;
+        Ok(parsed)
     }
 
     fn check(&self, style: Style) -> Result<(), Problem> {
@@ -88,7 +89,7 @@ impl Written {
             (Style::Documented | Style::Prediction, ' ') if clock.has_fraction => {
                 Err(Problem::Fraction)
             }
-            (Style::Documented | Style::Prediction, ' ') if clock.zone == Zone::Unwritten => Ok(()),
+            (Style::Documented | Style::Prediction, ' ') if clock.zone == Zone::Missing => Ok(()),
             _ => Err(Problem::Form),
         }
     }
@@ -104,40 +105,40 @@ impl Written {
         match clock.zone {
             Zone::Z => Ok(()),
             Zone::Offset(_) => Err(Problem::Offset),
-            Zone::Unwritten => Err(Problem::NoZone),
+            Zone::Missing => Err(Problem::NoZone),
         }
     }
 
     /// A feed may use RFC 3339's parts, but not mix them with those of forms 2 to 4.
     fn check_feed(&self, clock: &Clock) -> Result<(), Problem> {
-        let modern = clock.separator != ' ' || clock.has_fraction || clock.zone != Zone::Unwritten;
+        let modern = clock.separator != ' ' || clock.has_fraction || clock.zone != Zone::Missing;
         if modern && (!self.iso_date || clock.hour_width != 2 || clock.half_day.is_some()) {
             return Err(Problem::Form);
         }
         Ok(())
     }
 
-    /// The instant, with UTC where no zone is written.
+    /// The instant; a time without a zone is in UTC.
     pub(super) fn in_utc(&self) -> Result<Timestamp, Problem> {
         Timestamp::from_civil(self.date.to_datetime(self.time()))
     }
 
-    /// The instant, in `zone` where no zone is written.
+    /// The instant; a time without a zone is in `zone`.
     pub(super) fn in_zone(&self, zone: &TimeZone) -> Result<Timestamp, Problem> {
         let local = self.date.to_datetime(self.time());
         let seconds = match self
             .clock
             .as_ref()
-            .map_or(Zone::Unwritten, |clock| clock.zone)
+            .map_or(Zone::Missing, |clock| clock.zone)
         {
             Zone::Z => return self.in_utc(),
             Zone::Offset(east) => local
                 .duration_since(super::EPOCH)
                 .as_secs()
                 .saturating_sub(i64::from(east)),
-            // jiff's instants end before ours do.
-            Zone::Unwritten if *zone == TimeZone::UTC => return self.in_utc(),
-            Zone::Unwritten => zone
+            // The range of jiff's instants ends before ours.
+            Zone::Missing if *zone == TimeZone::UTC => return self.in_utc(),
+            Zone::Missing => zone
                 .to_ambiguous_timestamp(local)
                 .compatible()
                 .map_err(|_| Problem::OutOfRange)?
@@ -153,7 +154,7 @@ impl Written {
     }
 }
 
-/// What of a text is still to be read.
+/// Reads a text from left to right; `rest` is what has not been read yet.
 struct Scanner<'t> {
     rest: &'t str,
 }
@@ -248,7 +249,7 @@ impl Scanner<'_> {
             None => {}
         }
         let Some((seconds, width)) = offset(self.rest.as_bytes()) else {
-            return Zone::Unwritten;
+            return Zone::Missing;
         };
         self.rest = &self.rest[width..];
         Zone::Offset(seconds)
