@@ -1,6 +1,6 @@
 //! Faults that were fixed, and faults that could be made. The simulation injects each of them and has to find it.
 //!
-//! Without the feature `known-faults`, which only the package of tests enables, [`is_back`] is always `false` and the
+//! Without the feature `known-faults`, which only the package of tests enables, [`is_injected`] is always `false` and the
 //! compiler removes the branch. A build of the whole workspace enables the feature too, but no fault is injected unless a
 //! test asks for it. `tests/invariants.sh` checks that a function built by itself does not have the feature.
 
@@ -33,23 +33,23 @@ pub enum KnownFault {
 
 #[cfg(feature = "known-faults")]
 thread_local! {
-    static BACK: std::cell::Cell<Option<KnownFault>> = const { std::cell::Cell::new(None) };
+    static INJECTED: std::cell::Cell<Option<KnownFault>> = const { std::cell::Cell::new(None) };
 }
 
 /// Injects a fault on this thread, or removes it again.
 #[cfg(feature = "known-faults")]
-pub fn put_back(fault: Option<KnownFault>) {
-    BACK.set(fault);
+pub fn inject_fault(fault: Option<KnownFault>) {
+    INJECTED.set(fault);
 }
 
 /// Whether the fault is injected on this thread.
 #[cfg(feature = "known-faults")]
-pub fn is_back(fault: KnownFault) -> bool {
-    BACK.get() == Some(fault)
+pub fn is_injected(fault: KnownFault) -> bool {
+    INJECTED.get() == Some(fault)
 }
 
 /// Whether the fault is injected: never, without the feature `known-faults`.
 #[cfg(not(feature = "known-faults"))]
-pub const fn is_back(_: KnownFault) -> bool {
+pub const fn is_injected(_: KnownFault) -> bool {
     false
 }

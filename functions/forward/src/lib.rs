@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use shared::batch::{BatchFailed, Handled, Moment, Response};
 use shared::decisions::{Decision, parse};
 use shared::failure::{Failure, dependency};
-use shared::known_faults::{KnownFault, is_back};
+use shared::known_faults::{KnownFault, is_injected};
 use shared::records::{Origin, Position};
 
 /// The function's name, as metrics carry it.
@@ -174,7 +174,7 @@ impl Forward {
                 .collect();
             let mut failed = Vec::new();
             for (out, code) in request.into_iter().zip(codes) {
-                let code = code.filter(|_| !is_back(KnownFault::FailedEntriesForgotten));
+                let code = code.filter(|_| !is_injected(KnownFault::FailedEntriesForgotten));
                 results[out.index].1 = code.as_ref().map_or(Ok(()), |code| {
                     Err(Failure::retry(format!("PutEvents: {code}")))
                 });

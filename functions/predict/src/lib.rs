@@ -22,7 +22,7 @@ use shared::decisions::{
     Decision, Decisions, Found, Key, MatchedRule, Prediction, Verdict, Written,
 };
 use shared::failure::{Call, CallError, Class, Failure, Rejection};
-use shared::known_faults::{KnownFault, is_back};
+use shared::known_faults::{KnownFault, is_injected};
 use shared::labels::{Created, Labels};
 use shared::mapping::{Blob, Mapping, Order};
 use shared::records::{Invocation, Position, Record};
@@ -230,7 +230,7 @@ impl Predict {
         let mut created = Vec::with_capacity(done.len());
         let mut places = Vec::with_capacity(done.len());
         for (index, done) in done.iter().enumerate() {
-            if is_back(KnownFault::LostCarry) && matches!(done, Done::Duplicate(_)) {
+            if is_injected(KnownFault::LostCarry) && matches!(done, Done::Duplicate(_)) {
                 say(index, Ok(()));
                 continue;
             }

@@ -12,8 +12,8 @@ use crate::failure::Failure;
 use crate::mapping::Mapping;
 use crate::mapping_file::{EntityType, HashedSource};
 use crate::required::read_required;
+use crate::short_or_long::ShortOrLong;
 use crate::source::Document;
-use crate::text_or::TextOr;
 
 impl Mapping {
     pub(crate) fn entity_type(&self, document: &Document<'_>) -> Result<EntityTypeName, Failure> {
@@ -51,10 +51,10 @@ impl Mapping {
         let text = text.trim();
         let ids = self.file.event.entity.id.iter();
         ids.filter_map(|source| match source {
-            TextOr::Text(_) => {
+            ShortOrLong::Short(_) => {
                 Some(EntityId::try_from(text).unwrap_or_else(|_| hashed_entity(text)))
             }
-            TextOr::Map(hashed) => {
+            ShortOrLong::Long(hashed) => {
                 let normal = hashed.form.apply(Cow::Borrowed(text)).ok()?;
                 Some(hashed_entity(&normal))
             }
@@ -64,11 +64,11 @@ impl Mapping {
 }
 
 fn entity_from(
-    source: &TextOr<HashedSource>,
+    source: &ShortOrLong<HashedSource>,
     document: &Document<'_>,
 ) -> Result<Option<EntityId>, String> {
     match source {
-        TextOr::Text(source) => {
+        ShortOrLong::Short(source) => {
             let Some(text) = source.read(document)? else {
                 return Ok(None);
             };
@@ -77,7 +77,7 @@ fn entity_from(
                 EntityId::try_from(text.as_ref()).unwrap_or_else(|_| hashed_entity(&text)),
             ))
         }
-        TextOr::Map(hashed) => {
+        ShortOrLong::Long(hashed) => {
             let Some(text) = hashed.hash.read(document)? else {
                 return Ok(None);
             };

@@ -15,7 +15,7 @@ static MAPPING: LazyLock<Option<Mapping>> = LazyLock::new(|| {
 });
 
 /// Reads bytes as the payload of a record, and maps the JSON inside as an order and as a label.
-pub fn run(payload: &[u8]) {
+pub fn map_payload(payload: &[u8]) {
     let position = Position {
         origin: Origin::Sqs,
         arn: String::new(),
@@ -49,7 +49,7 @@ mod tests {
 
         #[test]
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-            run(&bytes);
+            map_payload(&bytes);
         }
 
         /// Orders with bytes of other places in them.
@@ -60,7 +60,7 @@ mod tests {
             let part = order[from..(from + length).min(order.len())].to_vec();
             let at = at.index(order.len());
             order.splice(at..at, part);
-            run(&order);
+            map_payload(&order);
         }
     }
 }

@@ -68,12 +68,12 @@ pub fn check(bytes: &[u8]) -> Result<(), JsonError> {
 pub fn parse_event(bytes: &[u8]) -> Result<Value, JsonError> {
     /// Finds out whether there is a member `Records`, without building it.
     #[derive(Deserialize)]
-    struct Event {
+    struct BatchMarker {
         #[serde(rename = "Records", default)]
         records: Option<IgnoredAny>,
     }
     let is_batch =
-        serde_json::from_slice::<Event>(bytes).is_ok_and(|event| event.records.is_some());
+        serde_json::from_slice::<BatchMarker>(bytes).is_ok_and(|marker| marker.records.is_some());
     parse_at_most(bytes, if is_batch { usize::MAX } else { MAX_VALUES })
 }
 

@@ -22,8 +22,8 @@ mod normal_form;
 mod order;
 pub mod records;
 mod required;
+mod short_or_long;
 mod source;
-mod text_or;
 
 pub use data_quality::Quality;
 pub use mapping::{Mapping, MappingError};

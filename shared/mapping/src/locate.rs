@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 use crate::locations::{Locations, Place};
+use crate::short_or_long::ShortOrLong;
 use crate::source::{Document, Source};
-use crate::text_or::TextOr;
 
 /// What a variable gets of an IP address.
 #[derive(Debug, Deserialize)]
@@ -17,7 +17,7 @@ pub(crate) enum Locate {
     /// The number of its autonomous system.
     Asn,
     /// The distance to another address, or to coordinates in the order, in kilometres.
-    KmTo(TextOr<Coordinates>),
+    KmTo(ShortOrLong<Coordinates>),
 }
 
 /// `{latitude, longitude}`, in degrees.
@@ -67,18 +67,18 @@ fn ip(text: &str) -> Result<IpAddr, String> {
 }
 
 fn place(
-    to: &TextOr<Coordinates>,
+    to: &ShortOrLong<Coordinates>,
     document: &Document<'_>,
     locations: &Locations,
 ) -> Result<Option<Place>, String> {
     match to {
-        TextOr::Text(source) => match source.read(document)? {
+        ShortOrLong::Short(source) => match source.read(document)? {
             Some(text) => locations
                 .place(ip(&text)?)
                 .map_err(|error| error.to_string()),
             None => Ok(None),
         },
-        TextOr::Map(Coordinates {
+        ShortOrLong::Long(Coordinates {
             latitude,
             longitude,
         }) => {

@@ -9,8 +9,8 @@ use serde_saphyr::Spanned;
 use crate::locate::Locate;
 use crate::money::Money;
 use crate::normal_form::Form;
+use crate::short_or_long::ShortOrLong;
 use crate::source::Source;
-use crate::text_or::TextOr;
 
 /// `config/mapping.yaml`.
 #[derive(Debug, Deserialize)]
@@ -21,7 +21,7 @@ pub(crate) struct File {
     #[serde(default)]
     pub(crate) timezone: TimeZone,
     pub(crate) event: EventSection,
-    pub(crate) variables: BTreeMap<VariableName, TextOr<LongVariable>>,
+    pub(crate) variables: BTreeMap<VariableName, ShortOrLong<LongVariable>>,
     /// Bodies for external models, by the name of their endpoint.
     #[serde(default)]
     pub(crate) external_models: BTreeMap<String, ExternalModel>,
@@ -72,7 +72,7 @@ pub(crate) struct EventSection {
 pub(crate) struct EntitySection {
     #[serde(rename = "type")]
     pub(crate) entity_type: EntityType,
-    pub(crate) id: Vec<TextOr<HashedSource>>,
+    pub(crate) id: Vec<ShortOrLong<HashedSource>>,
 }
 
 /// The name of an entity type, or a JSON pointer to it if the orders have several types.
@@ -106,7 +106,7 @@ pub(crate) struct HashedSource {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LongVariable {
-    pub(crate) from: TextOr<Money>,
+    pub(crate) from: ShortOrLong<Money>,
     #[serde(rename = "as", default)]
     pub(crate) form: Form,
     #[serde(default)]
@@ -123,12 +123,12 @@ pub(crate) struct LongVariable {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExternalModel {
-    #[serde(default = "csv")]
+    #[serde(default = "default_content_type")]
     pub(crate) content_type: String,
     pub(crate) body: Source,
 }
 
-fn csv() -> String {
+fn default_content_type() -> String {
     "text/csv".to_owned()
 }
 
@@ -164,12 +164,12 @@ pub(crate) struct DecisionSection {
     #[serde(default)]
     pub(crate) reviewable: Option<Spanned<Vec<OutcomeName>>>,
     /// How long a decision is kept, in days.
-    #[serde(default = "retention")]
+    #[serde(default = "default_retention_days")]
     pub(crate) retention_days: u32,
 }
 
 /// 18 months: as long as Amazon keeps events, and longer than any chargeback takes.
-fn retention() -> u32 {
+fn default_retention_days() -> u32 {
     548
 }
 

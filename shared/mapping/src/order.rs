@@ -17,8 +17,8 @@ use crate::label_message::bad_label;
 use crate::mapping::Mapping;
 use crate::mapping_file::{LongVariable, OnInvalid, ValueType};
 use crate::required::read_required;
+use crate::short_or_long::ShortOrLong;
 use crate::source::Document;
-use crate::text_or::TextOr;
 
 /// A mapped order: the event that is sent to the service.
 #[derive(Clone, Debug)]
@@ -191,12 +191,12 @@ impl Mapping {
 
     fn variable(
         &self,
-        variable: &TextOr<LongVariable>,
+        variable: &ShortOrLong<LongVariable>,
         document: &Document<'_>,
     ) -> Result<Option<VariableValue>, String> {
         let text = match variable {
-            TextOr::Text(source) => source.read(document)?,
-            TextOr::Map(long) => self.long(long, document)?,
+            ShortOrLong::Short(source) => source.read(document)?,
+            ShortOrLong::Long(long) => self.long(long, document)?,
         };
         text.map(|text| {
             VariableValue::try_from(text.into_owned()).map_err(|error| error.to_string())
@@ -210,8 +210,8 @@ impl Mapping {
         document: &Document<'a>,
     ) -> Result<Option<Cow<'a, str>>, String> {
         let text = match &variable.from {
-            TextOr::Text(source) => source.read(document)?,
-            TextOr::Map(money) => money.read(document)?.map(Cow::Owned),
+            ShortOrLong::Short(source) => source.read(document)?,
+            ShortOrLong::Long(money) => money.read(document)?.map(Cow::Owned),
         };
         let Some(text) = text else {
             return Ok(None);
@@ -326,13 +326,13 @@ impl Order {
     }
 }
 
-impl TextOr<LongVariable> {
+impl ShortOrLong<LongVariable> {
     fn required(&self) -> bool {
-        matches!(self, Self::Map(long) if long.required)
+        matches!(self, Self::Long(long) if long.required)
     }
 
     fn omits(&self) -> bool {
-        matches!(self, Self::Map(long) if long.on_invalid == OnInvalid::Omit)
+        matches!(self, Self::Long(long) if long.on_invalid == OnInvalid::Omit)
     }
 }
 

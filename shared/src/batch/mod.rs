@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::failure::{Failure, Rejection};
 use crate::known_faults::KnownFault::{FinishWithoutTime, ParkFailureIgnored};
-use crate::known_faults::is_back;
+use crate::known_faults::is_injected;
 use crate::records::{Position, Record};
 use groups::in_turn;
 use refusals::Streak;
@@ -108,7 +108,7 @@ impl Batcher {
         let mut results = self
             .process_all(&records, groups, ends.process, process)
             .await;
-        let end = ends.finish.filter(|_| !is_back(FinishWithoutTime));
+        let end = ends.finish.filter(|_| !is_injected(FinishWithoutTime));
         finish_all(&mut results, end, finish).await;
         self.detect_wrong_set_up(&records, &mut results);
         self.park(&records, &mut results, ends.park, park).await;
@@ -203,7 +203,7 @@ impl Batcher {
             let result = parked.remove(&index);
             if let Err(failure) =
                 result.unwrap_or_else(|| Err(Failure::retry("not parked in time")))
-                && !is_back(ParkFailureIgnored)
+                && !is_injected(ParkFailureIgnored)
             {
                 results[index] = Err(failure);
             }

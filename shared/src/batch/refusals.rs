@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::Batcher;
 use crate::failure::{Failure, Refusal, Rejection};
 use crate::known_faults::KnownFault::StreakOfDeliveries;
-use crate::known_faults::is_back;
+use crate::known_faults::is_injected;
 use crate::records::{Position, Record};
 
 /// So many different records in a row, all refused in the same way, mean that the set-up is wrong.
@@ -68,7 +68,7 @@ impl Streak {
             self.refusal = refusal.cloned();
             self.positions.clear();
         }
-        let is_new = is_back(StreakOfDeliveries) || !self.positions.contains(position);
+        let is_new = is_injected(StreakOfDeliveries) || !self.positions.contains(position);
         if refusal.is_some() && is_new && self.positions.len() < ALIKE_IN_A_ROW {
             self.positions.push(position.clone());
         }

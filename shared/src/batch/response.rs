@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::failure::Failure;
 use crate::known_faults::KnownFault::SequenceAsText;
-use crate::known_faults::is_back;
+use crate::known_faults::is_injected;
 use crate::records::{ForeignBatch, Position};
 
 /// The result of each record, in the order of the batch.
@@ -146,7 +146,7 @@ pub(super) fn checkpoint<'a, T: 'a>(
 
 /// Compares two sequence numbers as the integers they are; they have up to 56 digits.
 pub(super) fn compare_sequence_numbers(left: &str, right: &str) -> Ordering {
-    if is_back(SequenceAsText) {
+    if is_injected(SequenceAsText) {
         return left.cmp(right);
     }
     let (left, right) = (left.trim_start_matches('0'), right.trim_start_matches('0'));

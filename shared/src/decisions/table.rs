@@ -13,7 +13,7 @@ use event::{EventId, EventTypeName, OutcomeName, Revision};
 use super::decision::{Decision, parse};
 use super::key::{Key, REVIEW_SHARDS, entity_key, review_key};
 use crate::failure::{Failure, dependency};
-use crate::known_faults::{KnownFault, is_back};
+use crate::known_faults::{KnownFault, is_injected};
 use crate::label_history::LabelHistory;
 
 /// The most keys in one `BatchGetItem`.
@@ -73,7 +73,7 @@ impl Decisions {
             .table_name(&self.table)
             .set_item(Some(item));
         let condition =
-            (!is_back(KnownFault::UnconditionalPut)).then_some("attribute_not_exists(pk)");
+            (!is_injected(KnownFault::UnconditionalPut)).then_some("attribute_not_exists(pk)");
         let put = put
             .set_condition_expression(condition.map(str::to_owned))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -128,7 +128,7 @@ impl Decisions {
                 .unprocessed_keys
                 .and_then(|mut tables| tables.remove(&self.table));
             let left = left.map(|left| left.keys).unwrap_or_default();
-            if is_back(KnownFault::UnprocessedTakenForAbsent) {
+            if is_injected(KnownFault::UnprocessedTakenForAbsent) {
                 continue;
             }
             if !left.is_empty() {

@@ -21,7 +21,7 @@ use jiff::tz::TimeZone;
 use crate::batch::Batcher;
 use crate::decisions::{Decision, Decisions};
 use crate::failure::{Failure, Rejection};
-use crate::known_faults::{KnownFault, is_back};
+use crate::known_faults::{KnownFault, is_injected};
 use crate::mapping::Mapping;
 use crate::records::Record;
 use crate::rejected::Rejected;
@@ -133,7 +133,7 @@ impl Labels {
             }
         }
         let known = history.clone();
-        let told = if is_back(KnownFault::RankIgnored) && decisions.is_empty() {
+        let told = if is_injected(KnownFault::RankIgnored) && decisions.is_empty() {
             let is_there = self.send(event_id, &entry).await;
             is_there.map(|is_there| if is_there { Told::Knows } else { Told::NoEvent })
         } else {

@@ -5,7 +5,7 @@ use event::EventId;
 use super::{Labels, MEETINGS};
 use crate::batch::Batcher;
 use crate::failure::{Call, CallError, Class, Failure};
-use crate::known_faults::{KnownFault, is_back};
+use crate::known_faults::{KnownFault, is_injected};
 use crate::label_history::{LabelEntry, LabelHistory, current};
 
 /// What the service knows after the current label was sent.
@@ -36,7 +36,7 @@ impl Labels {
                     return Ok(Told::NoEvent);
                 }
             }
-            if is_back(KnownFault::LabelRace) {
+            if is_injected(KnownFault::LabelRace) {
                 return Ok(Told::Knows);
             }
             sent = best.cloned();

@@ -2,4 +2,4 @@
 //! `-rss_limit_mb=512 -timeout=5`, which makes records that take too much memory or time fail.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| mapping::fuzz::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mapping::fuzz::map_payload(data));

@@ -11,21 +11,21 @@ use crate::source::Source;
 ///
 /// serde's `untagged` is not used: its only error is that no variant fits, and errors must say what would be right.
 #[derive(Debug)]
-pub(crate) enum TextOr<M> {
-    Text(Source),
-    Map(M),
+pub(crate) enum ShortOrLong<M> {
+    Short(Source),
+    Long(M),
 }
 
-impl<'de, M: Deserialize<'de>> Deserialize<'de> for TextOr<M> {
+impl<'de, M: Deserialize<'de>> Deserialize<'de> for ShortOrLong<M> {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextOrVisitor(PhantomData))
+        deserializer.deserialize_any(ShortOrLongVisitor(PhantomData))
     }
 }
 
-struct TextOrVisitor<M>(PhantomData<M>);
+struct ShortOrLongVisitor<M>(PhantomData<M>);
 
-impl<'de, M: Deserialize<'de>> de::Visitor<'de> for TextOrVisitor<M> {
-    type Value = TextOr<M>;
+impl<'de, M: Deserialize<'de>> de::Visitor<'de> for ShortOrLongVisitor<M> {
+    type Value = ShortOrLong<M>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON pointer such as /customer/email, a jq filter, or a mapping")
@@ -33,11 +33,11 @@ impl<'de, M: Deserialize<'de>> de::Visitor<'de> for TextOrVisitor<M> {
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
         Source::new(text.to_owned())
-            .map(TextOr::Text)
+            .map(ShortOrLong::Short)
             .map_err(E::custom)
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        M::deserialize(de::value::MapAccessDeserializer::new(map)).map(TextOr::Map)
+        M::deserialize(de::value::MapAccessDeserializer::new(map)).map(ShortOrLong::Long)
     }
 }
