@@ -1,6 +1,6 @@
 //! Logs and metrics without personal data.
 //!
-//! Other people's crates log at level `warn` at most, whatever `RUST_LOG` says: the Lambda runtime and the SDK print whole
+//! Crates from elsewhere log warnings and errors only, whatever `RUST_LOG` says: the Lambda runtime and the SDK print whole
 //! bodies at `trace`.
 
 use tracing::{Level, Metadata};

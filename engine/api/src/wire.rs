@@ -13,8 +13,7 @@ use crate::shapes::{self, Operation};
 
 /// What precedes the operation in `X-Amz-Target`.
 pub const TARGET_PREFIX: &str = "AWSHawksNestServiceFacade.";
-/// The response header of `GetEventPrediction` that says how it was decided; Amazon has none.
-pub const PREDICTION_HEADER: &str = "x-fraudstream-prediction";
+pub use event::PREDICTION_HEADER;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");

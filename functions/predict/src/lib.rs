@@ -12,7 +12,7 @@ use aws_sdk_frauddetector::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_frauddetector::error::BoxError;
 use aws_sdk_frauddetector::operation::get_event_prediction::GetEventPredictionOutput;
 use aws_sdk_frauddetector::types::{Entity, ModelEndpointDataBlob};
-use event::{DetectorVersionId, Timestamp};
+use event::{DetectorVersionId, PREDICTION_HEADER, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use shared::batch::{
@@ -30,9 +30,6 @@ use shared::rejected::Rejected;
 
 /// The name of the function in rejected records and metrics.
 pub const FUNCTION: &str = "predict";
-
-/// The response header with what the engine says beyond the members of Amazon's response.
-const PREDICTION_HEADER: &str = "x-fraudstream-prediction";
 
 /// The handler of the function, with its clients.
 pub struct Predict {

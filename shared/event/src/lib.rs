@@ -39,6 +39,9 @@ mod variables;
 pub mod hash;
 pub mod limits;
 
+/// The response header of `GetEventPrediction` in which our engine says, in JSON, what Amazon's response has no member for.
+pub const PREDICTION_HEADER: &str = "x-fraudstream-prediction";
+
 pub use event::{Entity, Event, InvalidEvent};
 pub use label::{LabelMessage, LabelTime};
 pub use name::{

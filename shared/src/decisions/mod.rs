@@ -21,5 +21,6 @@ mod verdict;
 pub use decision::{Decision, parse};
 pub use key::{Key, REVIEW_SHARDS, entity_key, review_key};
 pub use outcomes::Outcomes;
+pub(crate) use table::update_if_condition_holds;
 pub use table::{Decisions, Found, Written};
 pub use verdict::{MatchedRule, Prediction, RuleVersion, Verdict};

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure,
 };
@@ -50,14 +52,12 @@ impl Decisions {
         }
     }
 
-    /// The client, for writes that only one module makes.
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
-    }
-
-    /// The table's name.
-    pub(crate) fn table(&self) -> &str {
-        &self.table
+    /// Begins an `UpdateItem` of the item with this key.
+    pub(crate) fn update(&self, key: &Key) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key.item()))
     }
 
     /// Writes the decision, unless the order already has one.
@@ -270,5 +270,21 @@ impl Found {
     /// The label history with this key.
     pub(crate) fn labels(&self, key: &Key) -> Option<&LabelHistory> {
         self.labels.get(key)
+    }
+}
+
+/// Sends an `UpdateItem` that has a condition; `false` if the condition does not hold.
+///
+/// # Errors
+/// [`Failure::Retry`] if DynamoDB fails.
+pub(crate) async fn update_if_condition_holds(
+    update: UpdateItemFluentBuilder,
+) -> Result<bool, Failure> {
+    let Err(error) = update.send().await else {
+        return Ok(true);
+    };
+    match error.as_service_error() {
+        Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+        _ => Err(dependency("UpdateItem", &error)),
     }
 }

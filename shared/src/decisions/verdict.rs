@@ -29,7 +29,7 @@ pub struct MatchedRule {
     pub outcomes: Vec<String>,
 }
 
-/// The response header `x-fraudstream-prediction`.
+/// The content of the response header [`PREDICTION_HEADER`](event::PREDICTION_HEADER).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Prediction {

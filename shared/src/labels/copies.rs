@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Labels, MEETINGS};
-use crate::decisions::Decision;
-use crate::failure::{Failure, dependency};
+use crate::decisions::{Decision, update_if_condition_holds};
+use crate::failure::Failure;
 use crate::label_history::{LabelEntry, LabelHistory, current};
 
 /// The most labels copied to a decision in one write: DynamoDB takes expressions of up to 4 KB.
@@ -31,7 +30,7 @@ impl Labels {
                 .collect();
             let closes = history.has_verdict_since(&decision.decided_at);
             if lacking.is_empty() {
-                // The labels may have been copied earlier, when the time of receiving them was not stored yet.
+                // All labels are copied already, but the review may still be open.
                 return match &decision.gsi2pk {
                     Some(_) if closes => self.close_review(&decision).await,
                     _ => Ok(()),
@@ -65,20 +64,11 @@ impl Labels {
     async fn close_review(&self, decision: &Decision) -> Result<(), Failure> {
         let update = self
             .decisions
-            .client()
-            .update_item()
-            .table_name(self.decisions.table())
-            .set_key(Some(decision.key().item()))
+            .update(&decision.key())
             .update_expression("REMOVE gsi2pk, gsi2sk")
             .condition_expression("attribute_exists(gsi2pk)");
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                // The review is closed already, or the decision no longer exists.
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(dependency("UpdateItem", &error)),
-            },
-        }
+        // If the condition does not hold, the review is closed already or the decision no longer exists.
+        update_if_condition_holds(update).await.map(drop)
     }
 
     /// Copies labels with one conditional write; `false` if the decision was changed or deleted meanwhile.
@@ -91,11 +81,7 @@ impl Labels {
         let mut history = decision.label_history.clone();
         let number = |n: u32| AttributeValue::N(n.to_string());
         let mut update = "SET label_revision = :next".to_owned();
-        let mut request = self
-            .decisions
-            .client()
-            .update_item()
-            .table_name(self.decisions.table());
+        let mut request = self.decisions.update(&decision.key());
         for (place, (id, entry)) in lacking.iter().enumerate() {
             // Writing to a String cannot fail.
             let _ = write!(update, ", label_history.#l{place} = :l{place}");
@@ -112,18 +98,11 @@ impl Labels {
             request = request.expression_attribute_values(":label", best.item()?);
         }
         let request = request
-            .set_key(Some(decision.key().item()))
             .update_expression(update)
             // Must never create the item: an incomplete decision would keep the order from being decided.
             .condition_expression("attribute_exists(pk) AND label_revision = :revision")
             .expression_attribute_values(":revision", number(decision.label_revision))
             .expression_attribute_values(":next", number(decision.label_revision + 1));
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(dependency("UpdateItem", &error)),
-            },
-        }
+        update_if_condition_holds(request).await
     }
 }

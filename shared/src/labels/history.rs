@@ -1,11 +1,10 @@
 //! Reads and changes the item with the label history of an event.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use event::{EventId, Timestamp};
 
 use super::{FUNCTION, Labels};
-use crate::decisions::{Found, Key};
+use crate::decisions::{Found, Key, update_if_condition_holds};
 use crate::failure::{Failure, Rejection, dependency};
 use crate::label_history::{LABEL_PREFIX, LabelEntry, LabelHistory, RECORD_PREFIX, SEEN_PREFIX};
 use crate::records::Record;
@@ -54,11 +53,8 @@ impl Labels {
         let record = record.filter(|record| record.payload.len() <= LONGEST_RECORD);
         let record = record.map(stored_record).transpose()?;
         let mut set = "SET #label = :label, kind = :kind, expires_at = :until".to_owned();
-        let mut update = self
-            .decisions
-            .client()
-            .update_item()
-            .table_name(self.decisions.table());
+        let key = Key::labels(&self.event_type, event_id);
+        let mut update = self.decisions.update(&key);
         if let Some(record) = record {
             set.push_str(", #record = :record");
             update = update
@@ -73,7 +69,6 @@ impl Labels {
                 .expression_attribute_values(":seen", seen);
         }
         let update = update
-            .set_key(Some(Key::labels(&self.event_type, event_id).item()))
             .update_expression(set)
             .expression_attribute_names("#label", format!("{LABEL_PREFIX}{}", entry.id()))
             .expression_attribute_values(":label", entry.item()?)
@@ -95,23 +90,14 @@ impl Labels {
         for key in self.label_keys(event_id) {
             let update = self
                 .decisions
-                .client()
-                .update_item()
-                .table_name(self.decisions.table());
-            let update = update
-                .set_key(Some(key.item()))
+                .update(&key)
                 .update_expression("REMOVE #label, #record, #seen")
                 .condition_expression("attribute_exists(pk)")
                 .expression_attribute_names("#label", format!("{LABEL_PREFIX}{id}"))
                 .expression_attribute_names("#record", format!("{RECORD_PREFIX}{id}"))
                 .expression_attribute_names("#seen", format!("{SEEN_PREFIX}{id}"));
-            match update.send().await {
-                Ok(_) => {}
-                Err(error) => match error.as_service_error() {
-                    Some(UpdateItemError::ConditionalCheckFailedException(_)) => {}
-                    _ => return Err(dependency("UpdateItem", &error)),
-                },
-            }
+            // If the condition does not hold, there is no such item.
+            update_if_condition_holds(update).await?;
         }
         Ok(())
     }
