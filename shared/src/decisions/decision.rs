@@ -1,13 +1,12 @@
 //! A decision as it is stored.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use event::{EventId, Timestamp};
 use mapping::{Mapping, Order, Quality};
 use serde::{Deserialize, Serialize};
 
-use super::key::{Key, day_of, entity_key, review_key, shard};
+use super::key::{Item, Key, day_of, entity_key, review_key, shard};
 use super::outcomes::Outcomes;
 use super::verdict::Verdict;
 use crate::failure::Failure;
@@ -185,7 +184,7 @@ impl Decision {
 ///
 /// # Errors
 /// [`Failure::Retry`], as a wrong set-up, if the item was written by an incompatible version.
-pub fn parse(item: HashMap<String, AttributeValue>) -> Result<Box<Decision>, Failure> {
+pub fn parse(item: Item) -> Result<Box<Decision>, Failure> {
     serde_dynamo::from_item(item)
         .map(Box::new)
         .map_err(|_| Failure::set_up("a decision item is not readable by this version"))

@@ -6,6 +6,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use event::hash::short_hash;
 use event::{EventId, EventTypeName, Revision, Timestamp};
 
+/// An item as the SDK represents it.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
 /// How many index keys the open reviews of one day are spread over.
 pub const REVIEW_SHARDS: u32 = 8;
 /// The primary key of an item in the table of decisions.
@@ -51,7 +54,7 @@ impl Key {
     }
 
     /// The key as attributes of DynamoDB.
-    pub fn item(&self) -> HashMap<String, AttributeValue> {
+    pub fn item(&self) -> Item {
         HashMap::from([
             ("pk".to_owned(), AttributeValue::S(self.pk.clone())),
             ("sk".to_owned(), AttributeValue::S(self.sk.clone())),

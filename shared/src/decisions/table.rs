@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::types::{
 use event::{EventId, EventTypeName, OutcomeName, Revision};
 
 use super::decision::{Decision, parse};
-use super::key::{Key, REVIEW_SHARDS, entity_key, review_key};
+use super::key::{Item, Key, REVIEW_SHARDS, entity_key, review_key};
 use crate::failure::{Failure, dependency};
 use crate::known_faults::{KnownFault, is_injected};
 use crate::label_history::LabelHistory;
@@ -24,8 +24,6 @@ const BATCH_GET: usize = 100;
 const SLOW_ROUNDS: u32 = 4;
 /// Pause before the first repetition; it grows by as much each time.
 const SLOW_PAUSE: Duration = Duration::from_millis(100);
-
-type Item = HashMap<String, AttributeValue>;
 
 /// The result of writing a decision.
 #[derive(Clone, Debug, PartialEq)]
