@@ -32,7 +32,7 @@ pub struct Decision {
     pub event_type: String,
     /// Event id.
     pub event_id: String,
-    /// Which version of the order this is, see [`Revision::number`].
+    /// Which version of the order this is, see [`event::Revision::number`].
     pub revision: u64,
     /// When the order was made, ISO 8601 UTC.
     pub event_timestamp: String,
