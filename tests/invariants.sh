@@ -25,6 +25,7 @@ not_linked() {
 not_linked shared engine rules
 not_linked engine shared
 not_linked event shared engine rules tokio 'aws-.*'
+not_linked mapping shared engine rules tokio 'aws-.*'
 # Rules are text in, bool out.
 not_linked rules event shared engine tokio 'aws-.*'
 if [ -d engine/model ]; then

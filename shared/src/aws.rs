@@ -1,4 +1,4 @@
-//! Clients of AWS: one HTTP client, one configuration, explicit time-outs.
+//! The clients of AWS: one HTTP client and one configuration per process, with explicit time-outs.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use aws_config::{
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-/// Time to connect.
+/// Time-out of connecting.
 const CONNECT: Duration = Duration::from_secs(1);
-/// Time of one attempt.
+/// Time-out of one attempt.
 const ATTEMPT: Duration = Duration::from_secs(2);
-/// Time of all attempts: the SDK has no such limit of its own.
+/// Time-out of all attempts together; the SDK sets none by default.
 const OPERATION: Duration = Duration::from_secs(5);
-/// Attempts of DynamoDB, S3 and EventBridge calls.
+/// Attempts per call of DynamoDB, S3 and EventBridge.
 const ATTEMPTS: u32 = 3;
 
-/// The one HTTP client of a process.
+/// Makes the HTTP client of a process, with TLS.
 pub fn https() -> SharedHttpClient {
     Builder::new()
         .tls_provider(tls::Provider::Rustls(
@@ -26,9 +26,9 @@ pub fn https() -> SharedHttpClient {
         .build_https()
 }
 
-/// The configuration that every client of a process is built from.
+/// Loads the configuration from which all clients of a process are built.
 ///
-/// The region is given: without one aws-config asks the instance metadata service and stalls.
+/// The region is an argument, because aws-config without one waits for the instance metadata service.
 pub async fn config(region: &str) -> SdkConfig {
     with_limits(aws_config::defaults(BehaviorVersion::latest()))
         .region(Region::new(region.to_owned()))
@@ -37,7 +37,7 @@ pub async fn config(region: &str) -> SdkConfig {
         .await
 }
 
-/// The same configuration with the time-outs and attempts of every client.
+/// Sets the time-outs and attempts that all clients share.
 pub fn with_limits(loader: ConfigLoader) -> ConfigLoader {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT)
@@ -49,16 +49,16 @@ pub fn with_limits(loader: ConfigLoader) -> ConfigLoader {
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
 }
 
-/// A client of Amazon's service: one attempt, because the budget of calls must see each.
+/// Makes a client of Amazon Fraud Detector. It makes one attempt per call, so that the budget of calls counts each.
 pub fn fraud_detector(config: &SdkConfig) -> aws_sdk_frauddetector::Client {
     let config =
         aws_sdk_frauddetector::config::Builder::from(config).retry_config(RetryConfig::disabled());
     aws_sdk_frauddetector::Client::from_conf(config.build())
 }
 
-/// A client of a Fraud Detector in this process, such as the engine.
+/// Makes a client of a Fraud Detector in this process, such as the engine.
 ///
-/// No signature, retries, time-outs or stalled-stream protection: there is no network.
+/// It has no signature, retries, time-outs or stalled-stream protection, because there is no network.
 pub fn fraud_detector_in_process(http: SharedHttpClient) -> aws_sdk_frauddetector::Client {
     use aws_sdk_frauddetector::config::{Builder, StalledStreamProtectionConfig};
     let config = Builder::new()

@@ -1,81 +1,11 @@
-//! Why a record was not processed. There are two kinds because there are two actions.
+//! How calls of AWS fail, and what that means for the record that made them: one table gives each exception of the three
+//! calls of Amazon Fraud Detector its class.
 
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use event::{VariableName, Variables};
-use thiserror::Error;
 
-/// Why a record was not processed.
-#[derive(Clone, Debug, Error)]
-pub enum Failure {
-    /// The same bytes would fail every time: the record is parked with its reason.
-    #[error("rejected: {0}")]
-    Rejected(Rejection),
-    /// A dependency failed: the record is delivered again.
-    #[error("retry: {0}")]
-    Retry(Retry),
-}
-
-/// A reason that lies in the record itself.
-///
-/// `reason` may quote the record, so it is written to the rejected record and never logged; `class`
-/// and `refusal` hold no values and may be logged.
-#[derive(Clone, Debug, Error)]
-#[error("{reason}")]
-pub struct Rejection {
-    /// A short word that groups rejections, such as `not-json` or `order-changed`.
-    pub class: &'static str,
-    /// The sentence a person reads: what was wrong, where, and what would be right.
-    pub reason: String,
-    /// Set where the service refused the record.
-    pub refusal: Option<Refusal>,
-}
-
-/// How the service refused an event: the exception and the member it names.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Refusal {
-    /// The exception, such as `ValidationException`.
-    pub code: String,
-    /// The member or variable that the text names; empty where it names none.
-    pub member: String,
-}
-
-/// A reason that lies outside the record.
-#[derive(Clone, Debug, Error)]
-#[error("{cause}")]
-pub struct Retry {
-    /// What failed, for the log: operation and exception, never a value.
-    pub cause: String,
-    /// Whether a person must mend the set-up (access, a missing table, no active version).
-    pub set_up: bool,
-}
-
-impl Failure {
-    /// A rejection that the record itself explains.
-    pub fn rejected(class: &'static str, reason: impl Into<String>) -> Self {
-        Self::Rejected(Rejection {
-            class,
-            reason: reason.into(),
-            refusal: None,
-        })
-    }
-
-    /// A failed dependency.
-    pub fn retry(cause: impl Into<String>) -> Self {
-        Self::Retry(Retry {
-            cause: cause.into(),
-            set_up: false,
-        })
-    }
-
-    /// A wrong set-up. It must never drain a stream, so it is a retry, and an alarm.
-    pub fn set_up(cause: impl Into<String>) -> Self {
-        Self::Retry(Retry {
-            cause: cause.into(),
-            set_up: true,
-        })
-    }
-}
+pub use mapping::failure::{Failure, Refusal, Rejection, Retry};
 
 /// The three calls of Amazon Fraud Detector that the pipeline makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,26 +18,26 @@ pub enum Call {
     UpdateEventLabel,
 }
 
-/// What an exception means for the record that met it.
+/// What an exception means for the record whose call it answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// The event is refused: it would be refused every time.
+    /// The service refuses the event, and would refuse it every time.
     Refused,
-    /// The service or the network failed: try again.
+    /// The service or the network failed: the call is repeated later.
     Transient,
-    /// The set-up is wrong: try again, and tell a person.
+    /// The set-up is wrong: the call is repeated later, and an alarm is raised.
     SetUp,
-    /// The event is not stored (yet): its label waits.
+    /// The event is not stored, or not yet: its label waits.
     NoEvent,
 }
 
 use Class::{NoEvent, Refused, SetUp, Transient};
 
-/// Every modelled exception of the three calls, and the front-end errors a client may meet.
+/// Every modelled exception of the three calls, and the errors that AWS's front end may return.
 ///
 /// Columns: exception, then its class for `GetEventPrediction`, `SendEvent`, `UpdateEventLabel`.
 /// A `ResourceNotFoundException` names a detector, version or event type in the first two calls,
-/// which only set-up can mend; in the third it is the event that is not there yet.
+/// which only a change of the set-up can fix; in the third call it is the event that does not exist yet.
 const CLASSES: &[(&str, Class, Class, Class)] = &[
     ("ValidationException", Refused, Refused, Refused),
     ("ResourceNotFoundException", SetUp, SetUp, NoEvent),
@@ -131,8 +61,8 @@ const CLASSES: &[(&str, Class, Class, Class)] = &[
 ];
 
 impl Class {
-    /// The class of exception `code` met by `call`. An unknown code is transient: nothing is lost by
-    /// trying again, and the age limit of the stream ends it.
+    /// The class of exception `code` for `call`. An unknown code is transient: repeating the call loses nothing, and the
+    /// age limit of the stream ends the repetition.
     pub fn of(call: Call, code: &str) -> Self {
         let row = CLASSES.iter().find(|row| row.0 == code);
         row.map_or(Transient, |row| match call {
@@ -143,19 +73,19 @@ impl Class {
     }
 }
 
-/// What went wrong in a call, without any value of the event.
+/// A failed call of Amazon Fraud Detector.
 #[derive(Clone, Debug)]
 pub struct CallError {
     /// The class that decides what happens to the record.
     pub class: Class,
-    /// The exception, or how the call failed below the protocol.
+    /// The exception, or how the call failed without one; see [`code_of`].
     pub code: String,
-    /// The service's text. It may quote values: never log it.
+    /// The message of the service. It may quote values: never log it.
     pub message: String,
 }
 
 impl CallError {
-    /// Reads an SDK error.
+    /// Classifies an error of the SDK.
     pub fn new<E: ProvideErrorMetadata, R>(call: Call, error: &SdkError<E, R>) -> Self {
         let code = code_of(error);
         let message = error
@@ -169,13 +99,13 @@ impl CallError {
         }
     }
 
-    /// The variable that the service refuses by name, of those that were sent.
+    /// The variable that the service refuses, if it names one of those that were sent.
     pub fn refused_variable(&self, sent: &Variables) -> Option<VariableName> {
         let named = VariableName::try_from(member_in(&self.message)).ok();
         named.filter(|name| self.class == Refused && sent.contains(name.as_str()))
     }
 
-    /// The failure of the record that met this error.
+    /// The failure of the record whose call this was.
     pub fn into_failure(self, call: Call) -> Failure {
         match self.class {
             Refused => {
@@ -215,7 +145,7 @@ pub fn code_of<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
 
 /// A failed call of DynamoDB, S3 or EventBridge as the failure of a record.
 ///
-/// Missing tables, buckets and permissions are set-up; all else is transient.
+/// Missing tables, buckets and permissions are a wrong set-up; everything else is transient.
 pub fn dependency<E: ProvideErrorMetadata, R>(operation: &str, error: &SdkError<E, R>) -> Failure {
     let code = code_of(error);
     let set_up = matches!(
@@ -232,11 +162,11 @@ pub fn dependency<E: ProvideErrorMetadata, R>(operation: &str, error: &SdkError<
     })
 }
 
-/// The member that a text of the service names in quotes, its last part where it is a path.
+/// The member that a message of the service names in quotes; of a path, the last part.
 ///
 /// AWS writes `Value 'x' at 'eventVariables.price' failed …` and quotes the value first, so the last
-/// ` at '` is the member's; the engine writes `variable 'price' …` and quotes no value. What does not
-/// look like a member is none: it would be logged.
+/// ` at '` precedes the member; the engine writes `variable 'price' …` and quotes no value. Text that does not look like
+/// the name of a member gives an empty string, because the result is logged.
 pub fn member_in(message: &str) -> &str {
     let after = match message.rsplit_once("' at '") {
         Some((_, rest)) => rest,

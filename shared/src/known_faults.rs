@@ -1,53 +1,55 @@
-//! Faults that were mended and faults that are feared, to be put back by the simulation alone: it has to find each.
+//! Faults that were fixed, and faults that could be made. The simulation injects each of them and has to find it.
 //!
-//! Without the feature `known-faults`, which only the package of tests asks for, [`is_back`] is `false` and the compiler
-//! leaves the branch out. What is built for the whole workspace at once has it, as the tests do, and no fault is back;
-//! `tests/invariants.sh` checks that a function that is built by itself has not.
+//! Without the feature `known-faults`, which only the package of tests enables, [`is_injected`] is always `false` and the
+//! compiler removes the branch. A build of the whole workspace enables the feature too, but no fault is injected unless a
+//! test asks for it. `tests/invariants.sh` checks that a function built by itself does not have the feature.
 
-/// One fault.
+/// A fault that can be injected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnownFault {
-    /// What succeeded is finished without an end: the environment is killed at the deadline, and all comes again.
+    /// Finishing has no time limit: the environment is killed at the deadline, and all records are delivered again.
     FinishWithoutTime,
-    /// The streak of refusals counts deliveries and not records: one bad record that comes again is a wrong set-up.
+    /// The streak of refusals counts deliveries instead of records: one bad record that is delivered several times looks
+    /// like a wrong set-up.
     StreakOfDeliveries,
-    /// Whoever tells the service a label does not look whether a better one has come meanwhile.
+    /// After a label was sent to the service, nobody checks whether another has become current meanwhile.
     LabelRace,
-    /// A decision that is found and not made gets no labels: whoever made it may have failed before that.
+    /// Labels are not applied to a decision that existed already, although the attempt that made it may have failed
+    /// before applying them.
     LostCarry,
-    /// The label of an event without a decision goes to the service whatever its rank.
+    /// The label of an event without a decision is sent to the service whatever its rank.
     RankIgnored,
-    /// Sequence numbers are compared as texts.
+    /// Sequence numbers are compared as text.
     SequenceAsText,
-    /// A rejected record that could not be written counts as written.
+    /// A rejected record that could not be parked counts as parked.
     ParkFailureIgnored,
-    /// Entries of `PutEvents` that failed count as sent.
+    /// Failed entries of `PutEvents` count as sent.
     FailedEntriesForgotten,
     /// Keys that `BatchGetItem` leaves unprocessed count as absent.
     UnprocessedTakenForAbsent,
-    /// A decision is put without the condition that there is none.
+    /// A decision is written without the condition that the order has none.
     UnconditionalPut,
 }
 
 #[cfg(feature = "known-faults")]
 thread_local! {
-    static BACK: std::cell::Cell<Option<KnownFault>> = const { std::cell::Cell::new(None) };
+    static INJECTED: std::cell::Cell<Option<KnownFault>> = const { std::cell::Cell::new(None) };
 }
 
-/// Puts a fault back on this thread, or mends it again.
+/// Injects a fault on this thread, or removes it again.
 #[cfg(feature = "known-faults")]
-pub fn put_back(fault: Option<KnownFault>) {
-    BACK.set(fault);
+pub fn inject_fault(fault: Option<KnownFault>) {
+    INJECTED.set(fault);
 }
 
-/// Whether the fault is put back on this thread.
+/// Whether the fault is injected on this thread.
 #[cfg(feature = "known-faults")]
-pub fn is_back(fault: KnownFault) -> bool {
-    BACK.get() == Some(fault)
+pub fn is_injected(fault: KnownFault) -> bool {
+    INJECTED.get() == Some(fault)
 }
 
-/// Whether the fault is put back: never.
+/// Whether the fault is injected: never, without the feature `known-faults`.
 #[cfg(not(feature = "known-faults"))]
-pub const fn is_back(_: KnownFault) -> bool {
+pub const fn is_injected(_: KnownFault) -> bool {
     false
 }

@@ -1,24 +1,23 @@
-//! What every function of fraudstream knows.
+//! What the functions of fraudstream share.
 //!
-//! An order arrives as a [`records::Record`], becomes an [`mapping::Order`], is judged, and ends as a
-//! [`decisions::Decision`]; [`batch`] keeps the order of records and answers for each of them;
-//! [`labels`] brings home what became of it. Everything talks to AWS through AWS's own clients; what
-//! stands behind a client is decided where it is built.
+//! An order arrives as a [`records::Record`], is mapped to a [`mapping::Order`], gets a prediction, and is stored as a
+//! [`decisions::Decision`]. [`batch`] runs the records of an invocation, and [`labels`] applies what becomes known of an
+//! order later. All calls of AWS go through AWS's own clients; which backend is behind a client is decided where it is
+//! built.
+//!
+//! What needs no client is in the crates `mapping` and `event`, and is re-exported here.
 
 pub mod aws;
 pub mod batch;
 pub mod decisions;
 pub mod failure;
-#[doc(hidden)]
-pub mod fuzz;
-pub mod hash;
-pub mod json;
 pub mod known_faults;
-mod kpl;
+mod label_history;
 pub mod labels;
-pub mod locations;
-pub mod mapping;
-pub mod records;
 pub mod rejected;
 pub mod settings;
 pub mod telemetry;
+
+pub use event::hash;
+pub use mapping;
+pub use mapping::{json, locations, records};

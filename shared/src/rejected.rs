@@ -1,4 +1,4 @@
-//! Records that can never succeed: kept whole, with their reason, under `rejected/` in the bucket.
+//! Rejected records: stored completely, with the reason, under `rejected/` in the bucket.
 
 use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
@@ -6,35 +6,35 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Rejection, dependency};
-use crate::hash::short_hash;
 use crate::records::{Origin, Position, Record};
+use event::hash::short_hash;
 
-/// The folder of rejected records.
+/// The prefix of the object keys of rejected records.
 pub const PREFIX: &str = "rejected/";
 
-/// A rejected record as it is stored: everything that is needed to run it again.
+/// A rejected record as it is stored, with everything needed to process it again.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedRecord {
     /// The function that rejected it.
     pub function: String,
-    /// A short word that groups rejections.
+    /// The class of the rejection.
     pub class: String,
-    /// The sentence a person reads.
+    /// The reason, in a sentence.
     pub reason: String,
     /// Where it came from.
     pub position: Position,
-    /// Partition key or message group.
+    /// Its partition key or message group.
     pub key: Option<String>,
-    /// The payload where it is text.
+    /// The payload, if it is UTF-8 text.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub payload: Option<String>,
-    /// The payload in base64 where it is not text.
+    /// The payload in base64, if it is not text.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub payload_base64: Option<String>,
 }
 
 impl RejectedRecord {
-    /// The stored form of a record.
+    /// Makes the stored form of a record.
     pub fn new(function: &str, record: &Record, rejection: &Rejection) -> Self {
         let bytes = record.payload.as_slice();
         let text = std::str::from_utf8(bytes).ok().map(str::to_owned);
@@ -52,7 +52,7 @@ impl RejectedRecord {
     /// The record, to be processed again.
     ///
     /// # Errors
-    /// A sentence where the object holds no payload.
+    /// A sentence, if the object has no valid payload.
     pub fn into_record(self) -> Result<Record, String> {
         let payload = match (self.payload, self.payload_base64) {
             (Some(text), _) => text.into_bytes(),
@@ -68,10 +68,10 @@ impl RejectedRecord {
         })
     }
 
-    /// The object's key: the source position, so that writing twice writes one object.
+    /// The key of the object. It is made of the position, so that writing a record twice writes one object.
     ///
-    /// A line number is no position for ever (tomorrow's file has the same name), so a file's record is
-    /// told by its content too.
+    /// The key of a record from a file also holds a hash of its content, because tomorrow's file may have the same name
+    /// and other content in the same line.
     fn object_key(&self) -> String {
         let mut position = self.position.to_string();
         if self.position.origin == Origin::File {
@@ -96,7 +96,7 @@ impl RejectedRecord {
     }
 }
 
-/// Where rejected records are written.
+/// The bucket where rejected records are written.
 #[derive(Clone, Debug)]
 pub struct Rejected {
     s3: aws_sdk_s3::Client,
@@ -115,7 +115,7 @@ impl Rejected {
     /// Writes one record with its reason.
     ///
     /// # Errors
-    /// [`Failure::Retry`] where the bucket does not take it.
+    /// [`Failure::Retry`] if S3 fails.
     pub async fn write(
         &self,
         function: &str,

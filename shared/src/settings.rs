@@ -1,5 +1,5 @@
-//! What a function is told by its environment. Only `main.rs` reads the environment; it hands a
-//! look-up function in.
+//! The settings of a function, from environment variables. Only `main.rs` reads the environment; it passes a look-up
+//! function.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -9,25 +9,25 @@ use thiserror::Error;
 
 use crate::batch::Budget;
 
-/// A variable of the environment that is missing or wrong.
+/// An environment variable that is missing or invalid.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub enum SettingsError {
     /// A required variable is absent or empty.
     #[error("environment variable {0} is missing; set it to {1}")]
     Missing(&'static str, &'static str),
-    /// A variable does not hold what it should.
+    /// A variable has an invalid value.
     #[error("environment variable {name} is `{value}`; it should be {want}")]
     Invalid {
         /// The variable.
         name: &'static str,
-        /// What it holds.
+        /// Its value.
         value: String,
         /// What would be right.
         want: &'static str,
     },
 }
 
-/// Who answers the calls of Amazon Fraud Detector.
+/// Which backend answers the calls of Amazon Fraud Detector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judge {
     /// The engine, linked into the function.
@@ -43,27 +43,27 @@ pub struct Settings {
     pub judge: Judge,
     /// `DECISIONS_TABLE`.
     pub decisions_table: String,
-    /// `DEFINITIONS_TABLE`: only the engine reads it.
+    /// `DEFINITIONS_TABLE`, used by the engine only.
     pub definitions_table: String,
-    /// `EVENTS_TABLE`: only the engine reads it.
+    /// `EVENTS_TABLE`, used by the engine only.
     pub events_table: String,
-    /// `BUCKET`: for `rejected/`.
+    /// `BUCKET`, for rejected records and for the engine's models.
     pub bucket: String,
-    /// `EVENT_BUS`: where `forward` tells decisions, and the engine predictions.
+    /// `EVENT_BUS`: where the engine publishes its events.
     pub event_bus: String,
-    /// `RETENTION_DAYS`: how long the engine keeps events; absent means its default.
+    /// `RETENTION_DAYS`: how long the engine keeps events; if absent, its default.
     pub retention_days: Option<NonZeroU32>,
-    /// `DETECTOR_VERSION`: empty or absent means the active one.
+    /// `DETECTOR_VERSION`; if empty or absent, the active version.
     pub detector_version: Option<DetectorVersionId>,
-    /// `MAPPING_FILE`: absent means the one compiled in.
+    /// `MAPPING_FILE`; if absent, the mapping that is compiled in.
     pub mapping_file: Option<PathBuf>,
-    /// `IP_LOCATION_FILES`, with commas between them: for variables with `locate`.
+    /// `IP_LOCATION_FILES`, separated by commas, for variables with `locate`.
     pub ip_location_files: Vec<PathBuf>,
     /// `MAX_CONCURRENCY` and `CALLS_PER_SECOND`.
     pub budget: Budget,
     /// `AWS_REGION`.
     pub region: String,
-    /// `AWS_ACCOUNT_ID`, for ARNs: only the engine reads it.
+    /// `AWS_ACCOUNT_ID`, for ARNs, used by the engine only.
     pub account: String,
     /// `RUST_LOG`.
     pub log: String,
@@ -73,7 +73,7 @@ impl Settings {
     /// Reads the settings through `variable`.
     ///
     /// # Errors
-    /// [`SettingsError`] that names the variable and what would be right.
+    /// [`SettingsError`], which names the variable and what would be right.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let text = |name, default: &str| {
             variable(name)

@@ -1,16 +1,17 @@
-//! Logs and metrics that carry no personal data.
+//! Logs and metrics without personal data.
 //!
-//! Foreign crates are held at `warn` whatever `RUST_LOG` says: the Lambda runtime and the SDK print
-//! whole bodies at `trace`.
+//! Crates from elsewhere log warnings and errors only, whatever `RUST_LOG` says: the Lambda runtime and the SDK print whole
+//! bodies at `trace`.
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// The crates whose events hold no value of an order at any level.
+/// The crates that log no value of an order at any level.
 const OURS: &[&str] = &[
     "shared",
+    "mapping",
     "predict",
     "ingest",
     "label",
@@ -25,10 +26,10 @@ const OURS: &[&str] = &[
 pub struct Metrics(&'static metrics_cloudwatch_embedded::Collector);
 
 impl Metrics {
-    /// Installs the collector; once a process.
+    /// Installs the collector of metrics; once per process.
     ///
     /// # Errors
-    /// A sentence where the process has a collector already.
+    /// A sentence, if the process has a collector already.
     pub fn install() -> Result<Self, String> {
         metrics_cloudwatch_embedded::Builder::new()
             .cloudwatch_namespace("fraudstream")
@@ -37,7 +38,7 @@ impl Metrics {
             .map_err(|error| error.to_string())
     }
 
-    /// Writes what was counted since the last time; at the end of an invocation.
+    /// Writes what was counted since the last call; called at the end of every invocation.
     pub fn flush(&self) {
         if self.0.flush(std::io::stdout()).is_err() {
             tracing::warn!("metrics could not be written");
@@ -47,7 +48,7 @@ impl Metrics {
 
 /// Starts logging as JSON lines; `directives` is the value of `RUST_LOG`.
 ///
-/// A panic's text may quote a value, so only its place is logged.
+/// The text of a panic may quote a value, so only its location is logged.
 pub fn init_logs(directives: &str) {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic
@@ -62,7 +63,7 @@ pub fn init_logs(directives: &str) {
         .flatten_event(true)
         .with_writer(std::io::stdout);
     let layer = lines.with_filter(wanted.and(filter_fn(may_be_logged)));
-    // A second call finds a subscriber in place, which is what tests of `main` want.
+    // Fails if a subscriber is installed already, which tests of `main` rely on.
     let _ = tracing_subscriber::registry().with(layer).try_init();
 }
 

@@ -1,7 +1,5 @@
 //! How times and versions are written.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 
 /// A resource's time: `2026-06-01T10:15:30.123Z`.
@@ -27,13 +25,4 @@ pub fn padded(version: u32) -> String {
 /// Names in a sentence: `[a, b]`.
 pub fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     format!("[{}]", names.into_iter().collect::<Vec<_>>().join(", "))
-}
-
-/// Bytes in hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }

@@ -8,14 +8,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
+pub use event::PREDICTION_HEADER;
+
 use crate::error::{Code, Error, Result};
 use crate::operation::Operation;
 use crate::validation::validate;
 
 /// What precedes the operation in `X-Amz-Target`.
 pub const TARGET_PREFIX: &str = "AWSHawksNestServiceFacade.";
-/// The response header of `GetEventPrediction` that says how it was decided; Amazon has none.
-pub const PREDICTION_HEADER: &str = "x-fraudstream-prediction";
 
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");

@@ -1,7 +1,7 @@
-//! `forward`: a decision written becomes an event on EventBridge.
+//! Lambda function `forward`: publishes every new decision as an event on EventBridge.
 //!
-//! Reads the stream of the decisions table, takes INSERTs of decisions and nothing else, and puts
-//! them on the bus in tens. Delivery is at least once: consumers deduplicate by `detail.decision_id`.
+//! It reads the stream of the table of decisions, ignores everything but INSERTs of decisions, and sends up to ten events
+//! per call. Delivery is at least once: consumers deduplicate by `detail.decision_id`.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use shared::batch::{BatchFailed, Handled, Moment, Response};
 use shared::decisions::{Decision, parse};
 use shared::failure::{Failure, dependency};
-use shared::known_faults::{KnownFault, is_back};
+use shared::known_faults::{KnownFault, is_injected};
 use shared::records::{Origin, Position};
 
 /// The function's name, as metrics carry it.
@@ -21,28 +21,28 @@ pub const SOURCE: &str = "fraudstream";
 /// `detail-type` of every event.
 pub const DETAIL_TYPE: &str = "Fraud Decision";
 
-/// What `PutEvents` takes at most.
+/// The most entries in one `PutEvents`.
 const ENTRIES: usize = 10;
-/// How often the failed entries of one call are sent again before Lambda is asked to.
+/// How often entries are sent before Lambda is asked to deliver their records again.
 const ROUNDS: u32 = 4;
 /// Pause before the first repetition; it doubles.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The function over its client.
+/// The handler of the function, with its client.
 #[derive(Clone, Debug)]
 pub struct Forward {
     /// The bus's client.
     pub event_bridge: aws_sdk_eventbridge::Client,
     /// The bus's name.
     pub bus: String,
-    /// The largest request, in bytes. AWS's pages say 256 KB.
+    /// The largest request, in bytes.
     pub request_bytes: usize,
 }
 
-/// The largest request that every page of AWS agrees on.
+/// The largest request of `PutEvents`, in bytes; all pages of AWS's documentation allow at least this.
 pub const REQUEST_BYTES: usize = 256 * 1024;
 
-/// An event ready to go, and the record it came from.
+/// An event to send, with the index of its record.
 struct Outgoing {
     index: usize,
     entry: PutEventsRequestEntry,
@@ -52,16 +52,16 @@ struct Outgoing {
 type Outcome = Result<(), Failure>;
 
 impl Forward {
-    /// Answers one invocation.
+    /// Handles one invocation.
     ///
     /// # Errors
-    /// [`BatchFailed`] where no record could be forwarded.
-    pub async fn handle(&self, event: Value, moment: Moment) -> Result<Response, BatchFailed> {
-        self.batch(event, moment).await.response()
+    /// [`BatchFailed`] if no record could be forwarded.
+    pub async fn handle(&self, event: Value, context: Moment) -> Result<Response, BatchFailed> {
+        self.batch(event, context).await.response()
     }
 
     /// Forwards the decisions of a batch.
-    pub async fn batch(&self, mut event: Value, moment: Moment) -> Handled<()> {
+    pub async fn batch(&self, mut event: Value, context: Moment) -> Handled<()> {
         let records = match event
             .get_mut("Records")
             .map(Value::take)
@@ -86,7 +86,7 @@ impl Forward {
             ));
         }
         let work = self.put_all(outgoing, &mut results);
-        match moment.deadline {
+        match context.deadline {
             None => work.await,
             Some(deadline) => {
                 drop(tokio::time::timeout_at(deadline - Duration::from_secs(1), work).await);
@@ -97,7 +97,7 @@ impl Forward {
         handled
     }
 
-    /// The event of one record; none for what is not a new decision.
+    /// The event for one record; `None` if it is not a new decision.
     fn outgoing(&self, index: usize, record: &mut Value) -> Result<Option<Outgoing>, Failure> {
         let image = record
             .pointer_mut("/dynamodb/NewImage")
@@ -123,7 +123,7 @@ impl Forward {
             )
             .detail(&detail)
             .build();
-        // AWS counts the text members, and 14 bytes for the time.
+        // As AWS counts: the bytes of the texts, and 14 bytes for the time.
         let bytes = detail.len() + SOURCE.len() + DETAIL_TYPE.len() + 14;
         Ok(Some(Outgoing {
             index,
@@ -133,7 +133,7 @@ impl Forward {
     }
 
     async fn put_all(&self, mut outgoing: Vec<Outgoing>, results: &mut [(Position, Outcome)]) {
-        // Pessimism first: what a deadline cuts off here is delivered again.
+        // Every record counts as failed until it is sent, so that those not reached by the deadline are delivered again.
         for out in &outgoing {
             results[out.index].1 = Err(Failure::retry("not reached"));
         }
@@ -143,7 +143,7 @@ impl Forward {
         }
     }
 
-    /// Sends one request, and what failed of it again.
+    /// Sends one request, and repeats it with the entries that failed.
     async fn put(&self, mut request: Vec<Outgoing>, results: &mut [(Position, Outcome)]) {
         for round in 0..ROUNDS {
             if round > 0 {
@@ -166,7 +166,7 @@ impl Forward {
                     return;
                 }
             };
-            // The answer is aligned with the request; an entry without error is on the bus.
+            // The response has one entry per entry of the request, in the same order.
             let codes: Vec<Option<String>> = answer
                 .entries()
                 .iter()
@@ -174,7 +174,7 @@ impl Forward {
                 .collect();
             let mut failed = Vec::new();
             for (out, code) in request.into_iter().zip(codes) {
-                let code = code.filter(|_| !is_back(KnownFault::FailedEntriesForgotten));
+                let code = code.filter(|_| !is_injected(KnownFault::FailedEntriesForgotten));
                 results[out.index].1 = code.as_ref().map_or(Ok(()), |code| {
                     Err(Failure::retry(format!("PutEvents: {code}")))
                 });
@@ -190,7 +190,7 @@ impl Forward {
     }
 }
 
-/// Takes the next request's entries off the end: at most ten, at most `limit` bytes, at least one.
+/// Removes the entries of the next request from the end: at least one, at most ten, at most `limit` bytes.
 fn next_request(outgoing: &mut Vec<Outgoing>, limit: usize) -> Option<Vec<Outgoing>> {
     let first = outgoing.pop()?;
     let mut bytes = first.bytes;
@@ -214,7 +214,7 @@ fn position(record: &Value) -> Position {
     }
 }
 
-/// What consumers see: the decision without the order's values.
+/// The detail of the event: the decision without the values of the order.
 fn detail(decision: &Decision) -> Value {
     json!({
         "decision_id": decision.decision_id,

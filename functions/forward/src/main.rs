@@ -25,9 +25,9 @@ async fn main() -> Result<(), Error> {
     let answer = |event: LambdaEvent<Value>| {
         let (forward, metrics) = (&forward, &metrics);
         async move {
-            let moment = Moment::new(jiff::Timestamp::now(), event.context.deadline);
+            let context = Moment::new(jiff::Timestamp::now(), event.context.deadline);
             let answer = forward
-                .handle(event.payload, moment)
+                .handle(event.payload, context)
                 .await
                 .map_err(Error::from);
             metrics.flush();

@@ -1,4 +1,4 @@
-//! `ingest`: history in, through `SendEvent`, with its label where the record knows one.
+//! Lambda function `ingest`: stores past orders with `SendEvent`, with their label if the record has one.
 
 use aws_sdk_frauddetector::types::Entity;
 use event::EventId;
@@ -10,20 +10,20 @@ use shared::mapping::{Mapping, Order};
 use shared::records::{Invocation, Record};
 use shared::rejected::Rejected;
 
-/// The function's name, as rejected records and metrics carry it.
+/// The name of the function in rejected records and metrics.
 pub const FUNCTION: &str = "ingest";
 
-/// The function over its clients.
+/// The handler of the function, with its clients.
 pub struct Ingest {
     /// How an order becomes an event.
     pub mapping: Mapping,
-    /// Who stores events.
+    /// The client of the service that stores events.
     pub fraud_detector: aws_sdk_frauddetector::Client,
-    /// Labels that came before their event.
+    /// Applies labels that came before their event.
     pub labels: Labels,
-    /// How batches are run.
+    /// Runs batches.
     pub batcher: Batcher,
-    /// Where records go that can never be stored.
+    /// Where rejected records are written.
     pub rejected: Rejected,
 }
 
@@ -37,18 +37,18 @@ pub struct Sent {
 }
 
 impl Ingest {
-    /// Answers one invocation.
+    /// Handles one invocation.
     ///
     /// # Errors
-    /// [`InvocationError`] where no record could be processed.
-    pub async fn handle(&self, event: Value, moment: Moment) -> Result<Response, InvocationError> {
+    /// [`InvocationError`] if no record could be processed.
+    pub async fn handle(&self, event: Value, context: Moment) -> Result<Response, InvocationError> {
         let records = Invocation::new(event)?.into_records();
-        Ok(Box::pin(self.batch(records, moment)).await.response()?)
+        Ok(Box::pin(self.batch(records, context)).await.response()?)
     }
 
     /// Stores the events of a batch.
-    pub async fn batch(&self, records: Vec<Record>, moment: Moment) -> Handled<Sent> {
-        let ends = self.batcher.ends(moment.deadline);
+    pub async fn batch(&self, records: Vec<Record>, context: Moment) -> Handled<Sent> {
+        let ends = self.batcher.ends(context.deadline);
         let orders = prepare(&records, ends, |record| self.mapping.order(&record.json()?));
         let subjects = |index: usize| {
             let order = orders[index].iter();

@@ -16,6 +16,6 @@ async fn main() -> Result<(), Error> {
         mapping,
     };
     wiring
-        .run(async |event, moment| ingest.handle(event, moment).await)
+        .run(async |event, context| ingest.handle(event, context).await)
         .await
 }

@@ -1,40 +1,41 @@
-//! `label`: chargebacks, early warnings, refunds, reversals and analysts' verdicts in; labels out.
+//! Lambda function `label`: applies chargebacks, early warnings, refunds, reversals and analysts' verdicts as labels.
 
+use event::LabelMessage;
 use serde_json::Value;
 use shared::batch::{Batcher, Handled, InvocationError, Moment, Response, done, prepare};
 use shared::failure::{Failure, Rejection};
-use shared::labels::{Applied, Label as LabelMessage, Labels};
+use shared::labels::{Applied, Labels};
 use shared::mapping::Mapping;
 use shared::records::{Invocation, Record};
 use shared::rejected::Rejected;
 
 pub use shared::labels::FUNCTION;
 
-/// The function over its clients.
+/// The handler of the function, with its clients.
 pub struct Label {
     /// How a chargeback becomes a label.
     pub mapping: Mapping,
-    /// Where labels go.
+    /// Applies labels to decisions and to the service.
     pub labels: Labels,
-    /// How batches are run.
+    /// Runs batches.
     pub batcher: Batcher,
-    /// Where records go that can never become a label.
+    /// Where rejected records are written.
     pub rejected: Rejected,
 }
 
 impl Label {
-    /// Answers one invocation.
+    /// Handles one invocation.
     ///
     /// # Errors
-    /// [`InvocationError`] where no record could be processed.
-    pub async fn handle(&self, event: Value, moment: Moment) -> Result<Response, InvocationError> {
+    /// [`InvocationError`] if no record could be processed.
+    pub async fn handle(&self, event: Value, context: Moment) -> Result<Response, InvocationError> {
         let records = Invocation::new(event)?.into_records();
-        Ok(Box::pin(self.batch(records, moment)).await.response()?)
+        Ok(Box::pin(self.batch(records, context)).await.response()?)
     }
 
     /// Applies the labels of a batch; a record may bring labels for several orders.
-    pub async fn batch(&self, records: Vec<Record>, moment: Moment) -> Handled<Vec<Applied>> {
-        let ends = self.batcher.ends(moment.deadline);
+    pub async fn batch(&self, records: Vec<Record>, context: Moment) -> Handled<Vec<Applied>> {
+        let ends = self.batcher.ends(context.deadline);
         let labels = prepare(&records, ends, |record| {
             self.mapping.labels(&record.json()?)
         });
@@ -44,7 +45,7 @@ impl Label {
         };
         let process = async |index: usize, record: &Record| {
             let labels = labels[index].as_ref().map_err(Clone::clone)?;
-            self.apply_all(labels, record, moment).await
+            self.apply_all(labels, record, context).await
         };
         let park = async |record: &Record, rejection: &Rejection| {
             self.rejected.write(FUNCTION, record, rejection).await
@@ -54,17 +55,17 @@ impl Label {
             .await
     }
 
-    /// Applies each label of a record. Where one fails, the record fails with it: applying the others again changes
-    /// nothing.
+    /// Applies each label of a record. If one fails, the whole record fails and is repeated, because applying a label twice
+    /// changes nothing.
     async fn apply_all(
         &self,
         labels: &[LabelMessage],
         record: &Record,
-        moment: Moment,
+        context: Moment,
     ) -> Result<Vec<Applied>, Failure> {
         let mut all = Vec::with_capacity(labels.len());
         for label in labels {
-            let applied = self.labels.apply(label, record, moment.now, &self.batcher);
+            let applied = self.labels.apply(label, record, context.now, &self.batcher);
             all.push(Box::pin(applied).await);
         }
         let all: Vec<Applied> = all.into_iter().collect::<Result<_, _>>()?;

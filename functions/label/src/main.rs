@@ -15,6 +15,6 @@ async fn main() -> Result<(), Error> {
         mapping,
     };
     wiring
-        .run(async |event, moment| label.handle(event, moment).await)
+        .run(async |event, context| label.handle(event, context).await)
         .await
 }

@@ -1,8 +1,8 @@
-//! `predict`: an order in, one decision out, written once.
+//! Lambda function `predict`: makes one decision per order, and writes it once.
 //!
-//! Reads Kinesis and SQS batches, and answers a direct invocation with one bare order by its
-//! decision. Decided orders are read before anything is predicted, because Kinesis delivers all
-//! records from the lowest failure again; the conditional write stays the authority.
+//! It handles batches of Kinesis and SQS, and answers a direct invocation with a single order by its decision. Existing
+//! decisions are read before anything is predicted, because Kinesis delivers everything from the first failure on again.
+//! The conditional write guarantees that no order is decided twice.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use aws_sdk_frauddetector::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_frauddetector::error::BoxError;
 use aws_sdk_frauddetector::operation::get_event_prediction::GetEventPredictionOutput;
 use aws_sdk_frauddetector::types::{Entity, ModelEndpointDataBlob};
-use event::{DetectorVersionId, Timestamp};
+use event::{DetectorVersionId, PREDICTION_HEADER, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use shared::batch::{
@@ -22,42 +22,39 @@ use shared::decisions::{
     Decision, Decisions, Found, Key, MatchedRule, Prediction, Verdict, Written,
 };
 use shared::failure::{Call, CallError, Class, Failure, Rejection};
-use shared::known_faults::{KnownFault, is_back};
+use shared::known_faults::{KnownFault, is_injected};
 use shared::labels::{Created, Labels};
 use shared::mapping::{Blob, Mapping, Order};
 use shared::records::{Invocation, Position, Record};
 use shared::rejected::Rejected;
 
-/// The function's name, as rejected records and metrics carry it.
+/// The name of the function in rejected records and metrics.
 pub const FUNCTION: &str = "predict";
 
-/// Where the engine says what Amazon's answer has no member for.
-const PREDICTION_HEADER: &str = "x-fraudstream-prediction";
-
-/// The function over its clients.
+/// The handler of the function, with its clients.
 pub struct Predict {
     /// How an order becomes an event.
     pub mapping: Mapping,
-    /// The detector version to ask; none: the active one.
+    /// The detector version to use; `None` means the active one.
     pub detector_version: Option<DetectorVersionId>,
-    /// Who judges.
+    /// The client of the service that makes predictions.
     pub fraud_detector: aws_sdk_frauddetector::Client,
     /// The table of decisions.
     pub decisions: Decisions,
-    /// Labels that came before their event.
+    /// Applies labels that came before their event.
     pub labels: Labels,
-    /// How batches are run.
+    /// Runs batches.
     pub batcher: Batcher,
-    /// Where records go that can never be decided.
+    /// Where rejected records are written.
     pub rejected: Rejected,
 }
 
-/// What became of an order.
+/// The result of an order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Done {
     /// It was decided now.
     Decided(Box<Decision>),
-    /// It had been decided before.
+    /// It was decided before.
     Duplicate(Box<Decision>),
 }
 
@@ -70,34 +67,34 @@ impl Done {
     }
 }
 
-/// The answer to an invocation.
+/// The response to an invocation.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Answer {
-    /// To a batch: the records to deliver again.
+    /// Of a batch: the records to deliver again.
     Batch(Response),
-    /// To a bare order: its decision.
+    /// Of a single order: its decision.
     Decision(Box<Reply>),
 }
 
-/// What a synchronous checkout needs of a decision.
+/// The parts of a decision that a synchronous checkout needs.
 #[derive(Debug, Serialize)]
 pub struct Reply {
-    /// The order's id.
+    /// The id of the order.
     pub order_id: String,
     /// Deterministic id of the decision.
     pub decision_id: String,
-    /// What the shop does.
+    /// The outcome that the shop acts on.
     pub effective_outcome: String,
     /// All outcomes, the most important first.
     pub outcomes: Vec<String>,
     /// Rules that matched.
     pub rules: Vec<String>,
-    /// Whether something could not be judged.
+    /// Whether some value or rule could not be evaluated.
     pub undetermined: bool,
 }
 
-/// Decisions of orders, by key: those that were read before a batch, and those that it has made since.
+/// Known decisions, by key: those that were read before the batch, and those that were made since.
 struct Known {
     found: Found,
     made: Mutex<HashMap<Key, Decision>>,
@@ -124,20 +121,20 @@ impl Known {
 }
 
 impl Predict {
-    /// Answers one invocation.
+    /// Handles one invocation.
     ///
     /// # Errors
-    /// [`InvocationError`] where no record could be processed.
-    pub async fn handle(&self, event: Value, moment: Moment) -> Result<Answer, InvocationError> {
+    /// [`InvocationError`] if no record could be processed.
+    pub async fn handle(&self, event: Value, context: Moment) -> Result<Answer, InvocationError> {
         match Invocation::new(event)? {
             Invocation::Batch(records) => Ok(Answer::Batch(
-                Box::pin(self.batch(records, moment)).await.response()?,
+                Box::pin(self.batch(records, context)).await.response()?,
             )),
             Invocation::Direct(order) => {
                 // The future is large, and most invocations are batches.
-                let one = Box::pin(caught(self.one(&order, moment)));
-                // A function that is killed at its deadline tells its caller nothing, and has to start anew.
-                let done = until(self.batcher.ends(moment.deadline).process, one).await;
+                let one = Box::pin(caught(self.one(&order, context)));
+                // A function that reaches its deadline is killed: the caller gets no reason, and the next call a cold start.
+                let done = until(self.batcher.ends(context.deadline).process, one).await;
                 let done = done
                     .unwrap_or_else(|| Err(not_reached()))
                     .map_err(|failure| direct_error(&failure))?;
@@ -147,8 +144,8 @@ impl Predict {
     }
 
     /// Decides the orders of a batch.
-    pub async fn batch(&self, records: Vec<Record>, moment: Moment) -> Handled<Done> {
-        let ends = self.batcher.ends(moment.deadline);
+    pub async fn batch(&self, records: Vec<Record>, context: Moment) -> Handled<Done> {
+        let ends = self.batcher.ends(context.deadline);
         let orders = prepare(&records, ends, |record| self.mapping.order(&record.json()?));
         let read = until(ends.process, self.read(orders.iter().flatten())).await;
         let known = read.unwrap_or_else(|| Err(not_reached())).map(Known::new);
@@ -160,7 +157,7 @@ impl Predict {
             let order = orders[index].clone()?;
             let known = known.as_ref().map_err(Clone::clone)?;
             let position = Some(record.position.clone());
-            self.decide(order, position, known, moment.now).await
+            self.decide(order, position, known, context.now).await
         };
         let finish = async |done: &[&Done], say: &dyn Fn(usize, Result<(), Failure>)| {
             self.apply_labels(done, say).await;
@@ -173,14 +170,14 @@ impl Predict {
             .await
     }
 
-    /// Decides one bare order.
+    /// Decides a single order.
     ///
     /// # Errors
-    /// [`Failure`]: the caller has the order and gets the reason, so nothing is parked.
-    pub async fn one(&self, order: &Value, moment: Moment) -> Result<Done, Failure> {
+    /// [`Failure`]. Nothing is parked, because the caller has the order and gets the reason.
+    pub async fn one(&self, order: &Value, context: Moment) -> Result<Done, Failure> {
         let order = self.mapping.order(order)?;
         let known = Known::new(self.read([&order]).await?);
-        let done = self.decide(order, None, &known, moment.now).await?;
+        let done = self.decide(order, None, &known, context.now).await?;
         let labelled = Mutex::new(Ok(()));
         self.apply_labels(&[&done], &|_, result| {
             if let Ok(mut labelled) = labelled.lock() {
@@ -192,7 +189,7 @@ impl Predict {
         Ok(done)
     }
 
-    /// The decisions that these orders have.
+    /// Reads the existing decisions on these orders.
     async fn read<'a>(
         &self,
         orders: impl IntoIterator<Item = &'a Order>,
@@ -206,7 +203,7 @@ impl Predict {
         Key::new(self.mapping.event_type(), &order.event_id, order.revision)
     }
 
-    /// Decides an order, unless it is decided.
+    /// Decides an order, unless it is already decided.
     async fn decide(
         &self,
         order: Order,
@@ -225,12 +222,12 @@ impl Predict {
 
     /// Applies the labels that came before their decisions.
     ///
-    /// They are read when the decisions are written: whoever brings a label later finds its decision.
+    /// They are read after the decisions are written, so that a label that comes later finds its decision.
     async fn apply_labels(&self, done: &[&Done], say: &dyn Fn(usize, Result<(), Failure>)) {
         let mut created = Vec::with_capacity(done.len());
         let mut places = Vec::with_capacity(done.len());
         for (index, done) in done.iter().enumerate() {
-            if is_back(KnownFault::LostCarry) && matches!(done, Done::Duplicate(_)) {
+            if is_injected(KnownFault::LostCarry) && matches!(done, Done::Duplicate(_)) {
                 say(index, Ok(()));
                 continue;
             }
@@ -270,7 +267,7 @@ impl Predict {
         }
     }
 
-    /// An order that was decided before is done, unless it is another order under the same id.
+    /// The result of an order that was decided before; a rejection if its content has changed.
     fn duplicate(&self, earlier: Box<Decision>, order: &Order) -> Result<Done, Failure> {
         if earlier.contradicts(order, &self.mapping) {
             let reason = format!(
@@ -283,10 +280,10 @@ impl Predict {
         Ok(Done::Duplicate(earlier))
     }
 
-    /// Asks the service; once more without the variable where it refuses one by name.
+    /// Asks the service for a prediction. If it refuses a variable by name, asks again without that variable.
     async fn verdict(&self, order: &mut Order) -> Result<Verdict, Failure> {
         if order.variables.is_empty() {
-            // The service needs one variable. The order is undetermined already, or it is empty by design.
+            // The service needs at least one variable. Without any, the order is undetermined already, or empty by design.
             order.note_nothing_to_judge();
             return Ok(Verdict::default());
         }
@@ -347,7 +344,7 @@ impl Predict {
     }
 }
 
-/// What models elsewhere are asked, by endpoint.
+/// The bodies for external models, by endpoint.
 fn blobs(order: &Order) -> Option<HashMap<String, ModelEndpointDataBlob>> {
     let blob = |blob: &Blob| {
         ModelEndpointDataBlob::builder()
@@ -362,7 +359,7 @@ fn blobs(order: &Order) -> Option<HashMap<String, ModelEndpointDataBlob>> {
     (!blobs.is_empty()).then_some(blobs)
 }
 
-/// Reads the engine's header off the response; Amazon's has none.
+/// Reads the header of the engine from the response; Amazon sends none.
 #[derive(Debug)]
 struct ReadPrediction(Arc<Mutex<Prediction>>);
 
@@ -378,7 +375,7 @@ impl Intercept for ReadPrediction {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let header = context.response().headers().get(PREDICTION_HEADER);
-        // A header of another version says nothing of undetermined rules, so they may be there.
+        // An unreadable header may hide undetermined rules, so the order must count as undetermined.
         let unreadable = |_| Prediction {
             undetermined: vec!["unreadable".to_owned()],
             ..Prediction::default()
@@ -441,8 +438,8 @@ impl Reply {
     }
 }
 
-/// The error of a direct invocation. Lambda logs it, so it says the class and not the reason, which
-/// may quote the order.
+/// The error of a direct invocation. Lambda logs it, so it has the class of a rejection and not its reason, which may quote
+/// the order.
 fn direct_error(failure: &Failure) -> InvocationError {
     InvocationError::Order(match failure {
         Failure::Rejected(rejection) => format!("rejected: {}", rejection.class),

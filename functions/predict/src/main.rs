@@ -18,6 +18,6 @@ async fn main() -> Result<(), Error> {
         mapping,
     };
     wiring
-        .run(async |event, moment| predict.handle(event, moment).await)
+        .run(async |event, context| predict.handle(event, context).await)
         .await
 }

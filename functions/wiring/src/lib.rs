@@ -1,6 +1,6 @@
-//! What the `main.rs` of the functions share: settings, clients, the engine, Lambda's loop.
+//! What the `main.rs` of the functions share: settings, clients, the engine, and the loop that serves Lambda.
 //!
-//! Here it is decided who stands behind the client of Amazon Fraud Detector. The handlers cannot tell.
+//! Here the backend behind the client of Amazon Fraud Detector is chosen. The handlers do not know which it is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,19 +23,19 @@ use shared::rejected::Rejected;
 use shared::settings::{Judge, Settings};
 use shared::telemetry::{self, Metrics};
 
-/// The mapping that is compiled in: SAM's builder for Rust copies only the executable.
+/// The shipped mapping. It is compiled in because SAM's builder for Rust copies only the executable.
 const MAPPING: &str = include_str!("../../../config/mapping.yaml");
 
-/// Kept before the deadline for the answer itself.
+/// Time reserved before the deadline for sending the response.
 const TO_ANSWER: Duration = Duration::from_millis(100);
 
-/// A function's surroundings.
+/// The settings and clients of a function.
 pub struct Wiring {
-    /// What the environment said.
+    /// The settings, from the environment.
     pub settings: Settings,
     /// The configuration of every client.
     pub config: SdkConfig,
-    /// Who judges.
+    /// The client of Amazon Fraud Detector, with the backend of the settings.
     pub fraud_detector: aws_sdk_frauddetector::Client,
     engine: Option<Arc<Engine>>,
 }
@@ -44,7 +44,7 @@ impl Wiring {
     /// Reads the settings through `variable` and builds the clients.
     ///
     /// # Errors
-    /// A setting that is missing or wrong.
+    /// A setting is missing or invalid.
     pub async fn new(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let settings = Settings::read(variable)?;
         telemetry::init_logs(&settings.log);
@@ -52,7 +52,7 @@ impl Wiring {
         Ok(Self::over(settings, config, Arc::new(Timestamp::now)))
     }
 
-    /// Builds the clients over a configuration; the engine reads the time from `clock`.
+    /// Builds the clients from a configuration; the engine reads the time from `clock`.
     pub fn over(settings: Settings, config: SdkConfig, clock: Clock) -> Self {
         let engine =
             (settings.judge == Judge::Engine).then(|| Arc::new(engine(&settings, &config, clock)));
@@ -68,10 +68,10 @@ impl Wiring {
         }
     }
 
-    /// The mapping: the one compiled in, or `MAPPING_FILE`; with the `IP_LOCATION_FILES`.
+    /// Reads the mapping: `MAPPING_FILE`, or the one compiled in, with the `IP_LOCATION_FILES`.
     ///
     /// # Errors
-    /// A broken file, with file, line and what would be right.
+    /// A file is invalid; the error names file, line and what would be right.
     pub fn mapping(&self) -> Result<Mapping, Error> {
         let mapping = match &self.settings.mapping_file {
             Some(path) => Mapping::read(path)?,
@@ -89,7 +89,7 @@ impl Wiring {
         )
     }
 
-    /// Labels of the mapping's event type.
+    /// What applies labels of the mapping's event type.
     pub fn labels(&self, mapping: &Mapping) -> Labels {
         Labels::new(
             self.decisions(),
@@ -99,20 +99,20 @@ impl Wiring {
         )
     }
 
-    /// Where rejected records go.
+    /// Where rejected records are written.
     pub fn rejected(&self) -> Rejected {
         Rejected::new(aws_sdk_s3::Client::new(&self.config), &self.settings.bucket)
     }
 
-    /// How batches of `function` are run.
+    /// What runs the batches of `function`.
     pub fn batcher(&self, function: &'static str) -> Batcher {
         Batcher::new(function, self.settings.budget)
     }
 
-    /// Answers invocations until the environment ends.
+    /// Handles invocations until the environment ends.
     ///
     /// # Errors
-    /// Lambda's runtime API is gone, or the process has a collector of metrics already.
+    /// Lambda's runtime API is not available, or the process has a collector of metrics already.
     pub async fn run<R, E>(
         &self,
         handle: impl AsyncFn(Value, Moment) -> Result<R, E>,
@@ -123,27 +123,27 @@ impl Wiring {
     {
         let metrics = Metrics::install()?;
         let (handle, metrics) = (&handle, &metrics);
-        // The event's text, not its values: numbers keep their digits, and what is too much is not built.
+        // The event is taken as text, so that our own parser keeps numbers exact and limits the number of values.
         let answer = |event: LambdaEvent<Box<RawValue>>| async move {
-            let moment = Moment::new(Timestamp::now(), event.context.deadline);
-            let answer = Box::pin(self.answer(event.payload.get(), moment, handle)).await;
+            let context = Moment::new(Timestamp::now(), event.context.deadline);
+            let answer = Box::pin(self.answer(event.payload.get(), context, handle)).await;
             metrics.flush();
             answer
         };
         lambda_runtime::run(service_fn(answer)).await
     }
 
-    /// Answers one invocation with an event of this text.
+    /// Handles one invocation; `event` is the text of its event.
     ///
-    /// The engine checks its definitions when an invocation begins and writes its counters when it
-    /// ends: between invocations the environment is frozen and no timer runs.
+    /// The engine checks its definitions at the beginning of an invocation and writes its counters at the end, because the
+    /// environment is frozen between invocations and no timer runs.
     ///
     /// # Errors
-    /// The event cannot be read, or the handler's error.
+    /// The event cannot be parsed, or the handler failed.
     pub async fn answer<R, E>(
         &self,
         event: &str,
-        moment: Moment,
+        context: Moment,
         handle: &impl AsyncFn(Value, Moment) -> Result<R, E>,
     ) -> Result<R, Error>
     where
@@ -151,8 +151,8 @@ impl Wiring {
     {
         let payload = json::parse_event(event.as_bytes())?;
         if let Some(engine) = &self.engine {
-            // Whoever needs the definitions asks again: a slow table must not take the time of the records.
-            match until(moment.half_way(), engine.begin()).await {
+            // At most half of the time is used: records that need the definitions read them again.
+            match until(context.half_way(), engine.begin()).await {
                 Some(Ok(())) => {}
                 Some(Err(error)) => {
                     tracing::warn!(code = ?error.code(), "the definitions could not be checked");
@@ -160,10 +160,10 @@ impl Wiring {
                 None => tracing::warn!("there was no time to check the definitions"),
             }
         }
-        let answer = Box::pin(handle(payload, moment)).await.map_err(Into::into);
+        let answer = Box::pin(handle(payload, context)).await.map_err(Into::into);
         if let Some(engine) = &self.engine {
-            // An answer that comes too late is none: what is not written now is written next time.
-            let end = moment.deadline.and_then(|end| end.checked_sub(TO_ANSWER));
+            // A late response counts as a failure, so what cannot be written in time is written next time.
+            let end = context.deadline.and_then(|end| end.checked_sub(TO_ANSWER));
             match until(end, Box::pin(engine.flush())).await {
                 Some(Ok(())) => {}
                 Some(Err(error)) => {

@@ -5,6 +5,7 @@
 //!
 //! The crate does no I/O, reads no clock and knows neither AWS's client nor the engine; the
 //! functions and the engine both build on it.
+//! Label messages, hashes as text and the limits of the service live here as well, for the same reason.
 //!
 //! Variable values and entity ids may be personal data: their `Debug` hides them, they have no
 //! `Display`, and no error of this crate quotes them. (A deserializer's own error may: `serde_json`
@@ -28,15 +29,21 @@
 //! ```
 
 mod event;
+mod label;
 mod name;
 mod revision;
 mod slug;
 mod timestamp;
 mod variables;
 
+pub mod hash;
 pub mod limits;
 
+/// The response header of `GetEventPrediction` in which our engine says, in JSON, what Amazon's response has no member for.
+pub const PREDICTION_HEADER: &str = "x-fraudstream-prediction";
+
 pub use event::{Entity, Event, InvalidEvent};
+pub use label::{LabelMessage, LabelTime};
 pub use name::{
     DetectorId, DetectorVersionId, EntityId, EntityTypeName, EventId, EventTypeName, InvalidName,
     LabelName, ListName, NameProblem, OutcomeName, RuleId, VariableName, VariableValue,

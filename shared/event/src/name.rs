@@ -1,4 +1,4 @@
-//! Identifiers, names and values: text that has a shape.
+//! Identifiers, names and values: text with checked length and characters.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -63,7 +63,7 @@ pub enum NameProblem {
         limit: usize,
     },
     /// It has a character that is not allowed, or not allowed there.
-    #[error("has {} at character {position}; only {allowed} are allowed", Quoted(*found))]
+    #[error("has {} at character {position}; only {allowed} are allowed", QuotedCharacter(*found))]
     Character {
         /// The character; `None` if the text may be personal data.
         found: Option<char>,
@@ -75,9 +75,9 @@ pub enum NameProblem {
 }
 
 /// A character as an error shows it: in backticks, on one line, or not at all.
-struct Quoted(Option<char>);
+struct QuotedCharacter(Option<char>);
 
-impl fmt::Display for Quoted {
+impl fmt::Display for QuotedCharacter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             None => f.write_str("a character that is not allowed"),
@@ -88,7 +88,7 @@ impl fmt::Display for Quoted {
 }
 
 /// What a text must look like to be one of the types below.
-struct Shape {
+struct TextConstraint {
     kind: &'static str,
     limit: usize,
     allows: fn(index: usize, c: char) -> bool,
@@ -96,7 +96,7 @@ struct Shape {
     quotable: bool,
 }
 
-impl Shape {
+impl TextConstraint {
     /// The service's `identifier`: 1 to 64 of `^[0-9a-z_-]+$`.
     const fn identifier(kind: &'static str) -> Self {
         Self {
@@ -186,7 +186,7 @@ impl Shape {
     }
 }
 
-/// Text that has passed a [`Shape`]: the type, its one check, and serde through that check.
+/// Text that has passed a [`TextConstraint`]: the type, its one check, and serde through that check.
 macro_rules! checked_text {
     ($(#[$attribute:meta])* $name:ident, $shape:expr) => {
         $(#[$attribute])*
@@ -196,16 +196,16 @@ macro_rules! checked_text {
 
         impl $name {
             /// The most characters it may have.
-            pub const MAX_CHARACTERS: usize = Self::SHAPE.limit;
+            pub const MAX_CHARACTERS: usize = Self::CONSTRAINT.limit;
 
-            const SHAPE: Shape = $shape;
+            const CONSTRAINT: TextConstraint = $shape;
         }
 
         impl TryFrom<String> for $name {
             type Error = InvalidName;
 
             fn try_from(text: String) -> Result<Self, Self::Error> {
-                Self::SHAPE.check(&text)?;
+                Self::CONSTRAINT.check(&text)?;
                 Ok(Self(text))
             }
         }
@@ -214,7 +214,7 @@ macro_rules! checked_text {
             type Error = InvalidName;
 
             fn try_from(text: &str) -> Result<Self, Self::Error> {
-                Self::SHAPE.check(text)?;
+                Self::CONSTRAINT.check(text)?;
                 Ok(Self(text.to_owned()))
             }
         }
@@ -289,7 +289,7 @@ macro_rules! sensitive {
     };
 }
 
-/// Ordered as its text is.
+/// Ordered by its text.
 macro_rules! ordered_as_text {
     ($name:ident) => {
         impl Ord for $name {
@@ -306,7 +306,7 @@ macro_rules! ordered_as_text {
     };
 }
 
-/// Found in a map or a set by `&str`; order, equality and hash must be the text's.
+/// Can be looked up in a map or set by `&str`; order, equality and hash must be those of the text.
 macro_rules! found_by_text {
     ($name:ident) => {
         impl Borrow<str> for $name {
@@ -324,7 +324,7 @@ macro_rules! identifiers {
                 $(#[$attribute])*
                 ///
                 /// 1 to 64 characters of `0-9`, `a-z`, `_` and `-` (service model, `identifier`).
-                $name, Shape::identifier($kind)
+                $name, TextConstraint::identifier($kind)
             }
             open!($name);
             ordered_as_text!($name);
@@ -354,7 +354,7 @@ checked_text! {
     /// Names a list that rules look things up in.
     ///
     /// 1 to 64 characters of `0-9`, `a-z` and `_`, so no dash (service model, `noDashIdentifier`).
-    ListName, Shape::LIST_NAME
+    ListName, TextConstraint::LIST_NAME
 }
 open!(ListName);
 ordered_as_text!(ListName);
@@ -365,7 +365,7 @@ checked_text! {
     /// (service model, `wholeNumberVersionString`).
     ///
     /// Ordered as a number: version 9 comes before version 10.
-    DetectorVersionId, Shape::DETECTOR_VERSION
+    DetectorVersionId, TextConstraint::DETECTOR_VERSION
 }
 open!(DetectorVersionId);
 
@@ -404,7 +404,7 @@ checked_text! {
     /// `variableName`).
     ///
     /// A *definition* has a narrower alphabet, see [`VariableName::check_definition`].
-    VariableName, Shape::VARIABLE_NAME
+    VariableName, TextConstraint::VARIABLE_NAME
 }
 open!(VariableName);
 ordered_as_text!(VariableName);
@@ -417,7 +417,7 @@ impl VariableName {
     /// It takes text, not a `VariableName`, because a definition may be longer than what a request
     /// can send. A variable of 65 characters and more can be defined but never filled.
     pub fn check_definition(text: &str) -> Result<(), InvalidName> {
-        Shape::VARIABLE_DEFINITION.check(text)
+        TextConstraint::VARIABLE_DEFINITION.check(text)
     }
 }
 
@@ -426,7 +426,7 @@ checked_text! {
     ///
     /// It may be personal data. `Debug` hides it, there is no `Display`, and
     /// [`expose`](VariableValue::expose) is the only way to the text.
-    VariableValue, Shape::VARIABLE_VALUE
+    VariableValue, TextConstraint::VARIABLE_VALUE
 }
 sensitive!(VariableValue);
 ordered_as_text!(VariableValue);
@@ -437,7 +437,7 @@ checked_text! {
     ///
     /// It may be an e-mail address, so `Debug` hides it and there is no `Display`. The text
     /// `unknown` is reserved for an entity that is not known.
-    EntityId, Shape::ENTITY_ID
+    EntityId, TextConstraint::ENTITY_ID
 }
 sensitive!(EntityId);
 ordered_as_text!(EntityId);

@@ -9,8 +9,9 @@ use crate::timestamp::Timestamp;
 
 /// Which version of an order a record is: a whole number that grows, or the time of the change.
 ///
-/// A time counts as its seconds since 1970, so that it and a number of seconds are one revision; a fraction of a second
-/// is kept to the microsecond. Revisions are ordered by what they count, and so are their [keys](Self::key).
+/// A time counts as its seconds since 1970, so a time and the same number of seconds are the same revision. A fraction
+/// of a second is kept to the microsecond. Revisions are ordered by these numbers, and their [keys](Self::key) sort in
+/// the same order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Revision {
     whole: u64,
@@ -20,7 +21,7 @@ pub struct Revision {
 /// Why a text is no [`Revision`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidRevision {
-    /// It is a whole number of more than 64 bits. Two of them must not become one.
+    /// It is a whole number of more than 64 bits, which cannot be kept exactly: two revisions could become one.
     #[error(
         "is a whole number above {}; send a smaller one, or the time of the change",
         u64::MAX
@@ -31,7 +32,7 @@ pub enum InvalidRevision {
     Form,
 }
 
-/// The largest number whose key is five digits: the only keys there were before revisions could be larger.
+/// The largest number whose key has five digits. Earlier releases had no larger revisions, so these keys must stay.
 const FIVE_DIGITS: u64 = 99_999;
 
 impl Revision {
@@ -69,8 +70,8 @@ impl Revision {
         }
     }
 
-    /// A text that sorts as revisions do. Numbers up to 99999 have five digits, as all had at first; `x` sorts behind
-    /// every digit.
+    /// A text that sorts in the order of revisions. Numbers up to 99999 have five digits, as in earlier releases; larger
+    /// ones begin with `x`, which sorts after every digit.
     pub fn key(self) -> String {
         match self {
             Self { whole, micros: 0 } if whole <= FIVE_DIGITS => format!("{whole:05}"),

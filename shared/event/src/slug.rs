@@ -1,12 +1,11 @@
-//! A readable identifier for a text that is none.
+//! Makes a readable identifier from any text.
 //!
 //! The result is a key in stored data, so nothing here may ever change: only ASCII is lower-cased,
 //! because Unicode's tables grow from release to release.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 
+use crate::hash::hex;
 use crate::limits::IDENTIFIER_CHARACTERS;
 
 /// 80 bits: at a billion texts the odds of any collision are below one in a million.
@@ -21,10 +20,7 @@ pub(crate) fn slug(original: &str) -> String {
     if !slug.is_empty() {
         slug.push('-');
     }
-    for byte in &Sha256::digest(original.as_bytes())[..HASH_BYTES] {
-        // Writing to a string cannot fail.
-        let _ = write!(slug, "{byte:02x}");
-    }
+    slug.push_str(&hex(&Sha256::digest(original.as_bytes())[..HASH_BYTES]));
     slug
 }
 

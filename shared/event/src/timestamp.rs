@@ -1,6 +1,6 @@
-//! An instant, and the forms in which it may be written.
+//! An instant, and the text forms from which it is parsed. The whole repository parses timestamps here.
 
-mod written;
+mod parse;
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
 use crate::limits::TIMESTAMP_CHARACTERS;
-use written::{Style, Written};
+use parse::{ParsedTimestamp, Style};
 
 /// An instant to the second, from 1970-01-01T00:00:00Z to 9999-12-31T23:59:59Z.
 ///
@@ -134,7 +134,7 @@ impl Timestamp {
     /// Where a form has no zone, it is UTC.
     pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
         Self::read(text, |text| {
-            Written::read(text, Style::Documented)?.in_utc()
+            ParsedTimestamp::read(text, Style::Documented)?.in_utc()
         })
     }
 
@@ -143,7 +143,7 @@ impl Timestamp {
     pub fn parse_request(text: &str) -> Result<Self, InvalidTimestamp> {
         Self::read(text, |text| {
             check_length(text)?;
-            Written::read(text, Style::Documented)?.in_utc()
+            ParsedTimestamp::read(text, Style::Documented)?.in_utc()
         })
     }
 
@@ -152,7 +152,7 @@ impl Timestamp {
     pub fn parse_prediction(text: &str) -> Result<Self, InvalidTimestamp> {
         Self::read(text, |text| {
             check_length(text)?;
-            Written::read(text, Style::Prediction)?.in_utc()
+            ParsedTimestamp::read(text, Style::Prediction)?.in_utc()
         })
     }
 
@@ -162,7 +162,9 @@ impl Timestamp {
     /// What has no zone is read in `zone`. When clocks go back, an hour happens twice and the first
     /// is taken; when they go forward, an hour is skipped and counted on from before the gap.
     pub fn parse_in(text: &str, zone: &TimeZone) -> Result<Self, InvalidTimestamp> {
-        Self::read(text, |text| Written::read(text, Style::Feed)?.in_zone(zone))
+        Self::read(text, |text| {
+            ParsedTimestamp::read(text, Style::Feed)?.in_zone(zone)
+        })
     }
 
     /// Whether a text that one of the parsers accepts holds a clock time, not a date alone.
@@ -208,8 +210,8 @@ impl Timestamp {
         self.epoch_seconds * 1000
     }
 
-    /// The same instant in jiff's words. jiff ends a day before we do: what lies in the last 26
-    /// hours of 9999 becomes [`jiff::Timestamp::MAX`].
+    /// The same instant as a [`jiff::Timestamp`], whose range ends earlier: an instant in the last 26 hours of 9999
+    /// becomes [`jiff::Timestamp::MAX`].
     pub fn to_jiff(self) -> jiff::Timestamp {
         jiff::Timestamp::from_second(self.epoch_seconds).unwrap_or(jiff::Timestamp::MAX)
     }
@@ -331,8 +333,10 @@ impl<'de> Deserialize<'de> for Timestamp {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                Timestamp::read(text, |text| Written::read(text, Style::Exact)?.in_utc())
-                    .map_err(E::custom)
+                Timestamp::read(text, |text| {
+                    ParsedTimestamp::read(text, Style::Exact)?.in_utc()
+                })
+                .map_err(E::custom)
             }
         }
 

@@ -114,7 +114,7 @@ fn on_a_thread(scenario: &Scenario, fault: Option<KnownFault>) -> Report {
         .spawn(move || {
             seeded::seed_this_thread(scenario.seed);
             fastrand::seed(scenario.seed);
-            known_faults::put_back(fault);
+            known_faults::inject_fault(fault);
             let log = Log::default();
             let lines = tracing_subscriber::fmt::layer()
                 .without_time()

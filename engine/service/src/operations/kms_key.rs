@@ -9,7 +9,7 @@ use protocol::{Error, Result};
 use serde::{Deserialize, Serialize};
 use store::records::kms_key::{DEFAULT_KEY, KmsKey, kms_key_key};
 
-/// Replaces the key; `DEFAULT_KEY` takes it back.
+/// Replaces the key; `DEFAULT` takes it back.
 pub(crate) async fn put(services: &Services, input: KmsKey) -> Result<Empty> {
     let mut change = services.account.change().await?;
     if input.kms_encryption_key_arn == DEFAULT_KEY {

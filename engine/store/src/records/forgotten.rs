@@ -1,6 +1,6 @@
 //! That an entity or an event was forgotten, so that an old file brings nothing back. The note names its subject by a hash only.
 
-use protocol::text::hex;
+use event::hash::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 

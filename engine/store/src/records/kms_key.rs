@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::table::{Key, Record};
 
 /// The ARN that stands for the key that AWS owns.
-pub const DEFAULT_KEY: &str = "DEFAULT_KEY";
+pub const DEFAULT_KEY: &str = "DEFAULT";
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,0 +1,49 @@
+//! From bytes to an order to an event: records as Lambda delivers them, the JSON inside, and the mapping file that says
+//! how an order becomes an event and how a chargeback becomes a label.
+//!
+//! The crate is pure: it knows neither AWS's clients nor tokio and reads no clock. It reads files only where it is given
+//! their paths: the mapping file and the IP location files.
+//!
+//! ```
+//! use mapping::Mapping;
+//!
+//! let text = "
+//! event_type: order
+//! detector: orders
+//! event: {id: /order_id, timestamp: /created_at, entity: {type: customer, id: [/customer]}}
+//! variables: {price: /total, items: '[.items[].quantity] | add'}
+//! decision: {outcome_priority: [review, approve], on_undetermined: [review], on_no_match: [approve]}
+//! ";
+//! let mapping = Mapping::parse("mapping.yaml", text)?;
+//! let order = br#"{"order_id": "A-1", "created_at": "2026-06-01T10:15:30Z", "customer": "jo", "total": 12.5,
+//!     "items": [{"quantity": 2}, {"quantity": 1}]}"#;
+//! let order = mapping.order(&mapping::json::parse(order)?)?;
+//! assert_eq!(order.variables.get("items").map(|value| value.expose()), Some("3"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod data_quality;
+mod entity;
+pub mod failure;
+#[doc(hidden)]
+pub mod fuzz;
+mod jq;
+pub mod json;
+mod kpl;
+mod label_message;
+mod locate;
+pub mod locations;
+mod mapping;
+mod mapping_file;
+mod money;
+mod normal_form;
+mod order;
+pub mod records;
+mod required;
+mod short_or_long;
+mod source;
+
+pub use data_quality::Quality;
+pub use mapping::{Mapping, MappingError};
+pub use normal_form::Form;
+pub use order::{Blob, Order};

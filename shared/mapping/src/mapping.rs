@@ -1,0 +1,307 @@
+//! The mapping file, read and checked once, at start. A broken file fails there, with file, line and column.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use event::hash::short_hash;
+use event::{DetectorId, EventTypeName, LabelName, OutcomeName};
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::locations::Locations;
+use crate::mapping_file::{DecisionSection, File};
+use crate::source::Document;
+
+/// Why a mapping file cannot be used.
+#[derive(Debug, Error)]
+pub enum MappingError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not a valid mapping. The text names file, line, column and what would be right.
+    #[error("{path}:{line}:{column}: {what}")]
+    Invalid {
+        /// The file.
+        path: String,
+        /// Line of the error, from 1.
+        line: u64,
+        /// Column of the error, from 1.
+        column: u64,
+        /// What is wrong there.
+        what: String,
+    },
+}
+
+/// A checked mapping file: how an order becomes an event, outcomes become a decision, and a chargeback becomes a label.
+#[derive(Debug)]
+pub struct Mapping {
+    pub(crate) file: File,
+    hash: String,
+    pub(crate) locations: Arc<Locations>,
+}
+
+impl Mapping {
+    /// Reads a mapping file.
+    ///
+    /// # Errors
+    /// [`MappingError`] if the file is unreadable or invalid.
+    pub fn read(path: &Path) -> Result<Self, MappingError> {
+        let text = std::fs::read_to_string(path).map_err(|source| MappingError::Unreadable {
+            path: path.display().to_string(),
+            source,
+        })?;
+        Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// Parses a mapping; `path` is its name in errors.
+    ///
+    /// # Errors
+    /// [`MappingError::Invalid`] with line and column.
+    pub fn parse(path: &str, text: &str) -> Result<Self, MappingError> {
+        let invalid = |line, column, what| MappingError::Invalid {
+            path: path.to_owned(),
+            line,
+            column,
+            what,
+        };
+        let file: File = serde_saphyr::from_str(text).map_err(|error| {
+            let (line, column) = error
+                .location()
+                .map_or((1, 1), |at| (at.line(), at.column()));
+            invalid(line, column, sentence(&error.to_string()))
+        })?;
+        check_outcomes(&file.decision)
+            .map_err(|(line, column, what)| invalid(line, column, what))?;
+        if file.variables.is_empty() {
+            return Err(invalid(
+                1,
+                1,
+                "`variables` is empty; the service needs at least one variable".to_owned(),
+            ));
+        }
+        Ok(Self {
+            file,
+            hash: short_hash(text.as_bytes()),
+            locations: Arc::default(),
+        })
+    }
+
+    /// Adds IP location files, for variables with `locate`.
+    #[must_use]
+    pub fn with_locations(mut self, locations: Arc<Locations>) -> Self {
+        // With other files the same order may get another country; then the mapping has changed and not the order.
+        for version in locations.versions() {
+            self.hash = short_hash(format!("{} {version}", self.hash).as_bytes());
+        }
+        self.locations = locations;
+        self
+    }
+
+    /// The event type of every order.
+    pub fn event_type(&self) -> &EventTypeName {
+        &self.file.event_type
+    }
+
+    /// The detector that evaluates the orders.
+    pub fn detector(&self) -> &DetectorId {
+        &self.file.detector
+    }
+
+    /// A hash of the mapping's text and of the versions of its IP location files.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// All outcomes, most important first.
+    pub fn outcome_priority(&self) -> &[OutcomeName] {
+        &self.file.decision.outcome_priority
+    }
+
+    /// The outcomes that are added when something could not be evaluated.
+    pub fn on_undetermined(&self) -> &[OutcomeName] {
+        &self.file.decision.on_undetermined.value
+    }
+
+    /// The outcomes that are used when no rule matched.
+    pub fn on_no_match(&self) -> &[OutcomeName] {
+        &self.file.decision.on_no_match.value
+    }
+
+    /// Whether a decision with this effective outcome waits for a reviewer.
+    pub fn is_reviewable(&self, outcome: &OutcomeName) -> bool {
+        self.file
+            .decision
+            .reviewable
+            .as_ref()
+            .is_some_and(|reviewable| reviewable.value.contains(outcome))
+    }
+
+    /// The outcomes that wait for a reviewer.
+    pub fn reviewable(&self) -> &[OutcomeName] {
+        self.file
+            .decision
+            .reviewable
+            .as_ref()
+            .map_or(&[], |reviewable| &reviewable.value)
+    }
+
+    /// The time zone of times without one.
+    pub fn timezone(&self) -> &TimeZone {
+        &self.file.timezone.0
+    }
+
+    /// How long a decision is kept, in seconds.
+    pub fn retention_seconds(&self) -> i64 {
+        i64::from(self.file.decision.retention_days) * 86_400
+    }
+
+    /// The key that keeps records of the same order in sequence: its id, as an order or a label message names it.
+    pub fn order_key(&self, value: &Value) -> Option<String> {
+        let document = Document::new(value);
+        let sources = [
+            Some(&self.file.event.id),
+            self.file.labels.as_ref().map(|labels| &labels.event_id),
+        ];
+        let mut ids = sources
+            .into_iter()
+            .flatten()
+            .filter_map(|source| source.read_all(&document).ok());
+        ids.find_map(|ids| ids.into_iter().next())
+    }
+
+    /// The labels that the table gives for chargebacks.
+    pub fn chargeback_labels(&self) -> BTreeSet<&str> {
+        let rows = self.file.labels.iter().flat_map(|labels| &labels.table);
+        rows.filter(|row| row.kind.eq_ignore_ascii_case("chargeback"))
+            .filter_map(|row| row.label.as_ref().map(LabelName::as_str))
+            .collect()
+    }
+}
+
+/// Line, column and text of an error in the mapping file.
+type Fault = (u64, u64, String);
+
+/// Checks that the lists of outcomes name only outcomes of `outcome_priority`, which names each once.
+fn check_outcomes(decision: &DecisionSection) -> Result<(), Fault> {
+    let known = &decision.outcome_priority;
+    let lists = [
+        ("on_undetermined", Some(&decision.on_undetermined)),
+        ("on_no_match", Some(&decision.on_no_match)),
+        ("reviewable", decision.reviewable.as_ref()),
+    ];
+    for (key, list) in lists
+        .into_iter()
+        .filter_map(|(key, list)| list.map(|list| (key, list)))
+    {
+        let fault = |what| Err((list.referenced.line(), list.referenced.column(), what));
+        if list.value.is_empty() && key != "reviewable" {
+            return fault(format!("`{key}` is empty; name at least one outcome"));
+        }
+        if let Some(outcome) = list.value.iter().find(|outcome| !known.contains(outcome)) {
+            let known: Vec<_> = known.iter().map(|outcome| format!("`{outcome}`")).collect();
+            return fault(format!(
+                "`{key}` names `{outcome}`, which `outcome_priority` lacks; it has {}",
+                known.join(", ")
+            ));
+        }
+    }
+    duplicate(known).map_or(Ok(()), |outcome| {
+        Err((1, 1, format!("`outcome_priority` names `{outcome}` twice")))
+    })
+}
+
+fn duplicate(outcomes: &[OutcomeName]) -> Option<&OutcomeName> {
+    let mut seen = BTreeSet::new();
+    outcomes
+        .iter()
+        .find(|outcome| !seen.insert(outcome.as_str()))
+}
+
+/// The sentence of the YAML parser without its location, which our error already begins with.
+fn sentence(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let what = line
+        .strip_prefix("error: line ")
+        .and_then(|rest| rest.split_once(": "));
+    what.map_or(line, |(_, what)| what).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "event_type: order
+detector: orders
+event:
+  id: /order_id
+  timestamp: /created_at
+  entity: {type: customer, id: [/customer/id, {hash: /customer/email, as: email}]}
+variables:
+  email: {from: /customer/email, as: email}
+  price:
+    from: {amount: /total, currency: /currency, base: USD, rates: {EUR: 1.08}}
+    required: true
+decision:
+  outcome_priority: [review, approve]
+  on_undetermined: [review]
+  on_no_match: [approve]
+";
+
+    #[track_caller]
+    fn broken(from: &str, to: &str, want: &str) {
+        assert!(FILE.contains(from), "{from}");
+        let error = Mapping::parse("mapping.yaml", &FILE.replacen(from, to, 1)).unwrap_err();
+        assert_eq!(error.to_string(), want);
+    }
+
+    #[test]
+    fn a_broken_file_says_where_and_what_would_be_right() {
+        broken(
+            "on_no_match: [approve]",
+            "on_no_match: [aprove]",
+            "mapping.yaml:15:16: `on_no_match` names `aprove`, which `outcome_priority` lacks; it has `review`, `approve`",
+        );
+        broken(
+            "on_no_match: [approve]",
+            "on_no_match: []",
+            "mapping.yaml:15:16: `on_no_match` is empty; name at least one outcome",
+        );
+        broken(
+            "  on_no_match: [approve]\n",
+            "",
+            "mapping.yaml:14:3: missing field `on_no_match`",
+        );
+        broken(
+            "event_type: order",
+            "event_type: Order",
+            "mapping.yaml:1:13: event type has `O` at character 1; only 0-9, a-z, `_` and `-` are allowed",
+        );
+        broken(
+            "/order_id",
+            "'.order_id |'",
+            "mapping.yaml:4:7: `.order_id |` is neither a JSON pointer (`/customer/email`) nor a jq filter: it does not parse",
+        );
+        broken(
+            "as: email}\n  price",
+            "ass: email}\n  price",
+            "mapping.yaml:8:34: unknown field `ass`, expected one of from, as, locate, type, required, on_invalid",
+        );
+        broken(
+            "EUR: 1.08",
+            "EUR: much",
+            "mapping.yaml:10:73: `much` is not an exchange rate; write a positive number such as 1.08",
+        );
+        broken(
+            "detector: orders",
+            "detector: orders\ntimezone: Mars/Olympus",
+            "mapping.yaml:3:11: `Mars/Olympus` is not a time zone; write an IANA name such as Europe/Berlin, or UTC",
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! The structure of the mapping file, `config/mapping.yaml`.
+
+use std::collections::BTreeMap;
+
+use event::{DetectorId, EntityTypeName, EventTypeName, LabelName, OutcomeName, VariableName};
+use serde::{Deserialize, de};
+use serde_saphyr::Spanned;
+
+use crate::locate::Locate;
+use crate::money::Money;
+use crate::normal_form::Form;
+use crate::short_or_long::ShortOrLong;
+use crate::source::Source;
+
+/// `config/mapping.yaml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    pub(crate) event_type: EventTypeName,
+    pub(crate) detector: DetectorId,
+    #[serde(default)]
+    pub(crate) timezone: TimeZone,
+    pub(crate) event: EventSection,
+    pub(crate) variables: BTreeMap<VariableName, ShortOrLong<LongVariable>>,
+    /// Bodies for external models, by the name of their endpoint.
+    #[serde(default)]
+    pub(crate) external_models: BTreeMap<String, ExternalModel>,
+    pub(crate) decision: DecisionSection,
+    #[serde(default)]
+    pub(crate) labels: Option<LabelSection>,
+}
+
+/// An IANA time zone, checked when the file is read.
+#[derive(Debug)]
+pub(crate) struct TimeZone(pub(crate) jiff::tz::TimeZone);
+
+impl Default for TimeZone {
+    fn default() -> Self {
+        Self(jiff::tz::TimeZone::UTC)
+    }
+}
+
+impl<'de> Deserialize<'de> for TimeZone {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        jiff::tz::TimeZone::get(&name).map(Self).map_err(|_| {
+            de::Error::custom(format!(
+                "`{name}` is not a time zone; write an IANA name such as Europe/Berlin, or UTC"
+            ))
+        })
+    }
+}
+
+/// How id, revision, time, entity and label of an order are read.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EventSection {
+    pub(crate) id: Source,
+    #[serde(default)]
+    pub(crate) revision: Option<Source>,
+    pub(crate) timestamp: Source,
+    pub(crate) entity: EntitySection,
+    #[serde(default)]
+    pub(crate) label: Option<Source>,
+    #[serde(default)]
+    pub(crate) label_timestamp: Option<Source>,
+}
+
+/// The entity of an order; its id is the first of `id` that the order has.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EntitySection {
+    #[serde(rename = "type")]
+    pub(crate) entity_type: EntityType,
+    pub(crate) id: Vec<ShortOrLong<HashedSource>>,
+}
+
+/// The name of an entity type, or a JSON pointer to it if the orders have several types.
+#[derive(Debug)]
+pub(crate) enum EntityType {
+    Fixed(EntityTypeName),
+    From(Source),
+}
+
+impl<'de> Deserialize<'de> for EntityType {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.starts_with('/') {
+            return Source::new(text).map(Self::From).map_err(de::Error::custom);
+        }
+        EntityTypeName::try_from(text)
+            .map(Self::Fixed)
+            .map_err(de::Error::custom)
+    }
+}
+
+/// A value that must not be stored in the clear, such as an e-mail address: its hash becomes the entity id.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HashedSource {
+    pub(crate) hash: Source,
+    #[serde(rename = "as", default)]
+    pub(crate) form: Form,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LongVariable {
+    pub(crate) from: ShortOrLong<Money>,
+    #[serde(rename = "as", default)]
+    pub(crate) form: Form,
+    #[serde(default)]
+    pub(crate) locate: Option<Locate>,
+    #[serde(rename = "type", default)]
+    pub(crate) value_type: ValueType,
+    #[serde(default)]
+    pub(crate) required: bool,
+    #[serde(default)]
+    pub(crate) on_invalid: OnInvalid,
+}
+
+/// What is sent to an external model that does not take event variables.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExternalModel {
+    #[serde(default = "default_content_type")]
+    pub(crate) content_type: String,
+    pub(crate) body: Source,
+}
+
+fn default_content_type() -> String {
+    "text/csv".to_owned()
+}
+
+/// The type that a value is checked against, named as in the service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum ValueType {
+    #[default]
+    String,
+    Integer,
+    Float,
+    Boolean,
+    /// A time without a zone is in the time zone of the mapping; it is sent as ISO 8601 UTC.
+    DateTime,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnInvalid {
+    /// The value is left out and noted, and the order is undetermined.
+    #[default]
+    Undetermined,
+    /// The value is left out and noted.
+    Omit,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DecisionSection {
+    pub(crate) outcome_priority: Vec<OutcomeName>,
+    pub(crate) on_undetermined: Spanned<Vec<OutcomeName>>,
+    pub(crate) on_no_match: Spanned<Vec<OutcomeName>>,
+    #[serde(default)]
+    pub(crate) reviewable: Option<Spanned<Vec<OutcomeName>>>,
+    /// How long a decision is kept, in days.
+    #[serde(default = "default_retention_days")]
+    pub(crate) retention_days: u32,
+}
+
+/// 18 months: as long as Amazon keeps events, and longer than any chargeback takes.
+fn default_retention_days() -> u32 {
+    548
+}
+
+/// How a chargeback becomes a label.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LabelSection {
+    pub(crate) event_id: Source,
+    pub(crate) timestamp: Source,
+    pub(crate) kind: Source,
+    #[serde(default)]
+    pub(crate) reason_code: Option<Source>,
+    #[serde(default)]
+    pub(crate) amount: Option<Source>,
+    #[serde(default)]
+    pub(crate) currency: Option<Source>,
+    #[serde(default)]
+    pub(crate) source: Option<Source>,
+    /// Rank of each source; a higher rank wins, a source that is not named has rank 0.
+    #[serde(default)]
+    pub(crate) source_ranks: BTreeMap<String, u32>,
+    /// The first row that matches gives the label.
+    pub(crate) table: Vec<LabelRow>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LabelRow {
+    pub(crate) kind: String,
+    /// A reason code, or its beginning followed by `*`; absent: every code.
+    #[serde(default)]
+    pub(crate) code: Option<String>,
+    /// `null` if the message is kept in the history but changes no label.
+    pub(crate) label: Option<LabelName>,
+}
+
+impl LabelRow {
+    /// Whether the row is for this kind and reason code.
+    pub(crate) fn fits(&self, kind: &str, code: Option<&str>) -> bool {
+        self.kind.eq_ignore_ascii_case(kind)
+            && self.code.as_deref().is_none_or(|want| {
+                let code = code.unwrap_or_default();
+                want.strip_suffix('*')
+                    .map_or(code == want, |start| code.starts_with(start))
+            })
+    }
+}

@@ -1,0 +1,118 @@
+//! Normal forms, so that the same e-mail address or phone number is always written in the same way.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+/// The normal form that a value gets before it is sent or hashed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// Unchanged, without white space at the ends.
+    #[default]
+    Text,
+    /// Lower case.
+    Lower,
+    /// Upper case.
+    Upper,
+    /// Digits only.
+    Digits,
+    /// Lower case, one `@`, a dot in the domain.
+    Email,
+    /// 7 to 15 digits, after a `+` if the number began with `+` or `00`.
+    Phone,
+}
+
+impl Form {
+    /// The normal form of `text`.
+    ///
+    /// # Errors
+    /// A phrase that says what the form requires. It quotes no value.
+    pub fn apply(self, text: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
+        match self {
+            Self::Text => Ok(text),
+            Self::Lower => Ok(Cow::Owned(text.to_lowercase())),
+            Self::Upper => Ok(Cow::Owned(text.to_uppercase())),
+            Self::Digits => digits(&text).map(Cow::Owned),
+            Self::Email => email(&text).map(Cow::Owned),
+            Self::Phone => phone(&text).map(Cow::Owned),
+        }
+    }
+}
+
+fn digits(text: &str) -> Result<String, String> {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    if digits.is_empty() {
+        Err("has no digit".to_owned())
+    } else {
+        Ok(digits)
+    }
+}
+
+fn email(text: &str) -> Result<String, String> {
+    let lower = text.to_lowercase();
+    let valid = lower.split_once('@').is_some_and(|(local, domain)| {
+        let dotted = domain
+            .split_once('.')
+            .is_some_and(|(a, b)| !a.is_empty() && !b.is_empty() && !b.ends_with('.'));
+        !local.is_empty() && dotted && !domain.contains('@')
+    });
+    if valid && !lower.contains(char::is_whitespace) {
+        Ok(lower)
+    } else {
+        Err("is not an e-mail address such as jo@example.com".to_owned())
+    }
+}
+
+fn phone(text: &str) -> Result<String, String> {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let (plus, digits) = match digits.strip_prefix("00") {
+        Some(rest) if !text.starts_with('+') => (true, rest.to_owned()),
+        _ => (text.starts_with('+'), digits),
+    };
+    if (7..=15).contains(&digits.len()) {
+        Ok(format!("{}{digits}", if plus { "+" } else { "" }))
+    } else {
+        Err(format!(
+            "has {} digits, and a phone number has 7 to 15",
+            digits.len()
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(form: Form, text: &str, want: &str) {
+        let got = form
+            .apply(Cow::Borrowed(text))
+            .map_or_else(|e| format!("error: {e}"), Cow::into_owned);
+        assert_eq!(got, want, "{form:?} {text}");
+    }
+
+    #[test]
+    fn normal_forms() {
+        check(Form::Email, "Jo@Example.COM", "jo@example.com");
+        check(
+            Form::Email,
+            "jo@example",
+            "error: is not an e-mail address such as jo@example.com",
+        );
+        check(
+            Form::Email,
+            "jo@@example.com",
+            "error: is not an e-mail address such as jo@example.com",
+        );
+        check(Form::Phone, "+1 (415) 555-0100", "+14155550100");
+        check(Form::Phone, "0049 30 1234567", "+49301234567");
+        check(
+            Form::Phone,
+            "12",
+            "error: has 2 digits, and a phone number has 7 to 15",
+        );
+        check(Form::Digits, "4111 11", "411111");
+        check(Form::Upper, "us", "US");
+    }
+}

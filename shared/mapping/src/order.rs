@@ -1,0 +1,384 @@
+//! Maps an order to an event for the service.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use event::hash::hex;
+use event::{
+    Entity, EventId, EventTypeName, InvalidRevision, LabelName, Revision, Timestamp, VariableName,
+    VariableValue, Variables,
+};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::data_quality::Quality;
+use crate::failure::Failure;
+use crate::label_message::bad_label;
+use crate::mapping::Mapping;
+use crate::mapping_file::{LongVariable, OnInvalid, ValueType};
+use crate::required::read_required;
+use crate::short_or_long::ShortOrLong;
+use crate::source::Document;
+
+/// A mapped order: the event that is sent to the service.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The id of the order as the shop writes it.
+    pub order_id: String,
+    /// The id under which the service knows it.
+    pub event_id: EventId,
+    /// Which version of the order this is.
+    pub revision: Revision,
+    /// When the order was made.
+    pub timestamp: Timestamp,
+    /// Whose order it is.
+    pub entity: Entity,
+    /// The variables of the event.
+    pub variables: Variables,
+    /// The bodies for external models.
+    pub blobs: Vec<Blob>,
+    /// Problems with the values of the order.
+    pub data_quality: Vec<Quality>,
+    /// The label and its time, if the record is history with a known label.
+    pub label: Option<(LabelName, Timestamp)>,
+    /// Hash of the mapped event, before variables that the service refuses are left out.
+    pub event_hash: String,
+}
+
+/// The body for an external model that does not take event variables (`externalModelEndpointDataBlobs`).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Blob {
+    /// The endpoint.
+    pub endpoint: String,
+    /// The body's media type.
+    pub content_type: String,
+    /// The body.
+    pub body: String,
+}
+
+impl fmt::Debug for Blob {
+    /// Leaves out the body, which holds values of the order.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Blob({}, {})", self.endpoint, self.content_type)
+    }
+}
+
+impl Mapping {
+    /// Maps one order.
+    ///
+    /// # Errors
+    /// [`Failure::Rejected`] if the id, the timestamp, the entity type or the label cannot be read.
+    pub fn order(&self, value: &Value) -> Result<Order, Failure> {
+        let document = Document::new(value);
+        let section = &self.file.event;
+        let order_id = read_required(&section.id, &document, "id")?;
+        let timestamp = read_required(&section.timestamp, &document, "timestamp")?;
+        let timestamp =
+            Timestamp::parse_in(&timestamp, &self.file.timezone.0).map_err(|error| {
+                Failure::rejected(
+                    "bad-timestamp",
+                    format!("`{:?}`: {error}", section.timestamp),
+                )
+            })?;
+        let mut data_quality = Vec::new();
+        let revision = self.revision(&document, &mut data_quality)?;
+        let entity = Entity {
+            entity_type: self.entity_type(&document)?,
+            entity_id: self.entity_id(&document, &mut data_quality),
+        };
+        let variables = self.variables(&document, &mut data_quality);
+        let blobs = self.blobs(&document, &mut data_quality);
+        let label = self.history_label(&document, timestamp)?;
+        if document.is_used_up() {
+            // Values may be missing because of it, so the order is undetermined and must not pass silently.
+            data_quality.push(Quality::undetermined(
+                "order",
+                "makes the filters of the mapping do too much work",
+            ));
+        }
+        let mut order = Order {
+            event_id: EventId::slug(&order_id),
+            order_id,
+            revision,
+            timestamp,
+            entity,
+            variables,
+            blobs,
+            data_quality,
+            label,
+            event_hash: String::new(),
+        };
+        order.event_hash = order.hash(&self.file.event_type);
+        Ok(order)
+    }
+
+    fn revision(
+        &self,
+        document: &Document<'_>,
+        quality: &mut Vec<Quality>,
+    ) -> Result<Revision, Failure> {
+        let Some(source) = &self.file.event.revision else {
+            return Ok(Revision::FIRST);
+        };
+        let problem = match source.read(document) {
+            Ok(None) => return Ok(Revision::FIRST),
+            Ok(Some(text)) => match Revision::parse(&text, &self.file.timezone.0) {
+                Ok(revision) => return Ok(revision),
+                Err(error @ InvalidRevision::TooLarge) => {
+                    return Err(Failure::rejected(
+                        "bad-revision",
+                        format!("`{source:?}` {error}"),
+                    ));
+                }
+                Err(error) => error.to_string(),
+            },
+            Err(problem) => problem,
+        };
+        quality.push(Quality::undetermined(
+            "revision",
+            format!("{problem}; 1 was taken"),
+        ));
+        Ok(Revision::FIRST)
+    }
+
+    fn variables(&self, document: &Document<'_>, quality: &mut Vec<Quality>) -> Variables {
+        let mut variables = Variables::default();
+        for (name, variable) in &self.file.variables {
+            match self.variable(variable, document) {
+                Ok(Some(value)) => {
+                    if let Err(error) = variables.insert(name.clone(), value) {
+                        quality.push(Quality::undetermined(name.as_str(), error.to_string()));
+                    }
+                }
+                Ok(None) if variable.required() => {
+                    quality.push(Quality::undetermined(
+                        name.as_str(),
+                        "is required and absent",
+                    ));
+                }
+                Ok(None) => {}
+                Err(problem) if variable.omits() => {
+                    quality.push(Quality {
+                        undetermined: false,
+                        ..Quality::undetermined(name.as_str(), problem)
+                    });
+                }
+                Err(problem) => quality.push(Quality::undetermined(name.as_str(), problem)),
+            }
+        }
+        variables
+    }
+
+    fn blobs(&self, document: &Document<'_>, quality: &mut Vec<Quality>) -> Vec<Blob> {
+        let mut blobs = Vec::new();
+        for (endpoint, model) in &self.file.external_models {
+            let problem = match model.body.read(document) {
+                Ok(Some(body)) => {
+                    blobs.push(Blob {
+                        endpoint: endpoint.clone(),
+                        content_type: model.content_type.clone(),
+                        body: body.into_owned(),
+                    });
+                    continue;
+                }
+                Ok(None) => "has no body".to_owned(),
+                Err(problem) => problem,
+            };
+            quality.push(Quality::undetermined(endpoint.as_str(), problem));
+        }
+        blobs
+    }
+
+    fn variable(
+        &self,
+        variable: &ShortOrLong<LongVariable>,
+        document: &Document<'_>,
+    ) -> Result<Option<VariableValue>, String> {
+        let text = match variable {
+            ShortOrLong::Short(source) => source.read(document)?,
+            ShortOrLong::Long(long) => self.long(long, document)?,
+        };
+        text.map(|text| {
+            VariableValue::try_from(text.into_owned()).map_err(|error| error.to_string())
+        })
+        .transpose()
+    }
+
+    fn long<'a>(
+        &self,
+        variable: &LongVariable,
+        document: &Document<'a>,
+    ) -> Result<Option<Cow<'a, str>>, String> {
+        let text = match &variable.from {
+            ShortOrLong::Short(source) => source.read(document)?,
+            ShortOrLong::Long(money) => money.read(document)?.map(Cow::Owned),
+        };
+        let Some(text) = text else {
+            return Ok(None);
+        };
+        let text = variable.form.apply(text)?;
+        let text = match &variable.locate {
+            None => Some(text),
+            Some(locate) => locate
+                .read(&text, document, &self.locations)?
+                .map(Cow::Owned),
+        };
+        text.map(|text| self.typed(variable.value_type, text))
+            .transpose()
+    }
+
+    fn typed<'a>(&self, value_type: ValueType, text: Cow<'a, str>) -> Result<Cow<'a, str>, String> {
+        match value_type {
+            ValueType::String => Ok(text),
+            ValueType::Integer if text.parse::<i64>().is_ok() => Ok(text),
+            ValueType::Integer => Err("is not a whole number".to_owned()),
+            ValueType::Float if text.parse::<f64>().is_ok_and(f64::is_finite) => Ok(text),
+            ValueType::Float => Err("is not a number".to_owned()),
+            ValueType::Boolean if is_word(&text, &["true", "1", "yes"]) => {
+                Ok(Cow::Borrowed("true"))
+            }
+            ValueType::Boolean if is_word(&text, &["false", "0", "no"]) => {
+                Ok(Cow::Borrowed("false"))
+            }
+            ValueType::Boolean => Err("is neither true nor false".to_owned()),
+            ValueType::DateTime => Timestamp::parse_in(&text, &self.file.timezone.0)
+                .map(|time| Cow::Owned(time.to_string()))
+                .map_err(|_| "is not a date and time such as 2026-06-01T10:15:30Z".to_owned()),
+        }
+    }
+
+    fn history_label(
+        &self,
+        document: &Document<'_>,
+        event: Timestamp,
+    ) -> Result<Option<(LabelName, Timestamp)>, Failure> {
+        let Some(source) = &self.file.event.label else {
+            return Ok(None);
+        };
+        let Some(label) = source
+            .read(document)
+            .map_err(|problem| bad_label(source, &problem))?
+        else {
+            return Ok(None);
+        };
+        let label = LabelName::try_from(label.into_owned())
+            .map_err(|error| bad_label(source, &error.to_string()))?;
+        let Some(source) = &self.file.event.label_timestamp else {
+            return Ok(Some((label, event)));
+        };
+        let time = match source
+            .read(document)
+            .map_err(|problem| bad_label(source, &problem))?
+        {
+            None => event,
+            Some(text) => Timestamp::parse_in(&text, &self.file.timezone.0)
+                .map_err(|error| bad_label(source, &error.to_string()))?,
+        };
+        Ok(Some((label, time)))
+    }
+}
+
+impl Order {
+    /// Hash of everything that is sent to the service.
+    fn hash(&self, event_type: &EventTypeName) -> String {
+        let mut hasher = Sha256::new();
+        // The lengths are part of the hash, so that moving a character from one value to the next changes it.
+        let mut add = |text: &str| {
+            hasher.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hasher.update(text.as_bytes());
+        };
+        add(event_type.as_str());
+        add(self.event_id.as_str());
+        add(&self.timestamp.to_string());
+        add(self.entity.entity_type.as_str());
+        add(self.entity.entity_id.as_str());
+        for (name, value) in &self.variables {
+            add(name.as_str());
+            add(value.expose());
+        }
+        for blob in &self.blobs {
+            add(&blob.endpoint);
+            add(&blob.body);
+        }
+        hex(&hasher.finalize()[..16])
+    }
+
+    /// Whether a value that the mapping needs could not be read.
+    pub fn is_undetermined(&self) -> bool {
+        self.data_quality.iter().any(|quality| quality.undetermined)
+    }
+
+    /// Notes that the order has no variables, which makes it undetermined.
+    pub fn note_nothing_to_judge(&mut self) {
+        self.data_quality.push(Quality::undetermined(
+            "order",
+            "has no variable that could be judged",
+        ));
+    }
+
+    /// Removes a variable whose value the service refused, which makes the order undetermined.
+    pub fn leave_out(&mut self, name: &VariableName) {
+        self.variables.remove(name.as_str());
+        self.data_quality.push(Quality::undetermined(
+            name.as_str(),
+            "was refused by the service and left out",
+        ));
+    }
+}
+
+impl ShortOrLong<LongVariable> {
+    fn required(&self) -> bool {
+        matches!(self, Self::Long(long) if long.required)
+    }
+
+    fn omits(&self) -> bool {
+        matches!(self, Self::Long(long) if long.on_invalid == OnInvalid::Omit)
+    }
+}
+
+fn is_word(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "event_type: order
+detector: orders
+event:
+  id: /order_id
+  timestamp: /created_at
+  entity: {type: customer, id: [/customer/id, {hash: /customer/email, as: email}]}
+variables:
+  email: {from: /customer/email, as: email}
+  price:
+    from: {amount: /total, currency: /currency, base: USD, rates: {EUR: 1.08}}
+    required: true
+decision:
+  outcome_priority: [review, approve]
+  on_undetermined: [review]
+  on_no_match: [approve]
+";
+
+    fn order(text: &str) -> Order {
+        Mapping::parse("mapping.yaml", FILE)
+            .unwrap()
+            .order(&serde_json::from_str(text).unwrap())
+            .unwrap()
+    }
+
+    #[test]
+    fn the_hash_tells_orders_apart_and_not_their_unmapped_members() {
+        let base =
+            r#"{"order_id":"1","created_at":"2026-06-01T10:15:30Z","total":"5","currency":"USD"}"#;
+        let hash = |text: &str| order(text).event_hash;
+        assert_eq!(hash(base), hash(&base.replace('}', r#","note":"x"}"#)));
+        assert_eq!(
+            hash(base),
+            hash(&base.replace("10:15:30Z", "12:15:30+02:00"))
+        );
+        assert_ne!(hash(base), hash(&base.replace("\"5\"", "\"6\"")));
+        assert_ne!(hash(base), hash(&base.replace("10:15:30Z", "10:15:31Z")));
+    }
+}

@@ -1,0 +1,77 @@
+//! Detects a wrong set-up: the service refuses many records in the same way.
+
+use std::collections::HashSet;
+
+use super::Batcher;
+use crate::failure::{Failure, Refusal, Rejection};
+use crate::known_faults::KnownFault::StreakOfDeliveries;
+use crate::known_faults::is_injected;
+use crate::records::{Position, Record};
+
+/// So many different records in a row, all refused in the same way, mean that the set-up is wrong.
+const ALIKE_IN_A_ROW: usize = 20;
+/// A whole batch of at least so many records, all refused in the same way, means the same.
+const ALIKE_IN_A_BATCH: usize = 10;
+
+impl Batcher {
+    /// Turns identical refusals of many records into retries, because their cause is the set-up and not the records.
+    ///
+    /// If, for example, the event type has ingestion switched off or lacks a variable, the service answers every record
+    /// with a `ValidationException`. That must not drain the stream into `rejected/`.
+    pub(super) fn detect_wrong_set_up<T>(
+        &self,
+        records: &[Record],
+        results: &mut [Result<T, Failure>],
+    ) {
+        let Ok(mut streak) = self.streak.lock() else {
+            return;
+        };
+        let distinct: HashSet<&Position> = records.iter().map(|record| &record.position).collect();
+        let whole_batch = distinct.len() >= ALIKE_IN_A_BATCH && all_refused_alike(results);
+        for (record, result) in records.iter().zip(results) {
+            let refused_alike = streak.add(refusal_of(result), &record.position) >= ALIKE_IN_A_ROW;
+            if let Some(refusal) = refusal_of(result).filter(|_| whole_batch || refused_alike) {
+                let cause = format!(
+                    "every record is refused with {} at `{}`",
+                    refusal.code, refusal.member
+                );
+                *result = Err(Failure::set_up(cause));
+            }
+        }
+    }
+}
+
+fn refusal_of<T>(result: &Result<T, Failure>) -> Option<&Refusal> {
+    match result {
+        Err(Failure::Rejected(Rejection { refusal, .. })) => refusal.as_ref(),
+        _ => None,
+    }
+}
+
+fn all_refused_alike<T>(results: &[Result<T, Failure>]) -> bool {
+    let first = results.first().and_then(refusal_of);
+    first.is_some() && results.iter().all(|result| refusal_of(result) == first)
+}
+
+/// The different records in a row that were refused in the same way, across all batches of this environment. A record
+/// that is delivered several times counts once.
+#[derive(Debug, Default)]
+pub(super) struct Streak {
+    refusal: Option<Refusal>,
+    positions: Vec<Position>,
+}
+
+impl Streak {
+    /// Adds the next result and returns the length of the streak.
+    fn add(&mut self, refusal: Option<&Refusal>, position: &Position) -> usize {
+        if refusal.is_none() || refusal != self.refusal.as_ref() {
+            self.refusal = refusal.cloned();
+            self.positions.clear();
+        }
+        let is_new = is_injected(StreakOfDeliveries) || !self.positions.contains(position);
+        if refusal.is_some() && is_new && self.positions.len() < ALIKE_IN_A_ROW {
+            self.positions.push(position.clone());
+        }
+        self.positions.len()
+    }
+}

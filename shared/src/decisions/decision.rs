@@ -1,0 +1,191 @@
+//! A decision as it is stored.
+
+use std::collections::BTreeMap;
+
+use event::{EventId, Timestamp};
+use mapping::{Mapping, Order, Quality};
+use serde::{Deserialize, Serialize};
+
+use super::key::{Item, Key, day_of, entity_key, review_key, shard};
+use super::outcomes::Outcomes;
+use super::verdict::Verdict;
+use crate::failure::Failure;
+use crate::label_history::LabelEntry;
+use crate::records::Position;
+
+/// A decision as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+    /// Always `decision`: distinguishes it from items with labels.
+    pub kind: String,
+    /// Deterministic id: consumers deduplicate by it.
+    pub decision_id: String,
+    /// Random id of this attempt: distinguishes a retry of our own write from a duplicate order.
+    pub attempt_id: String,
+    /// The id of the order as the shop wrote it.
+    pub order_id: String,
+    /// Event type.
+    pub event_type: String,
+    /// Event id.
+    pub event_id: String,
+    /// Which version of the order this is, see [`event::Revision::number`].
+    pub revision: u64,
+    /// When the order was made, ISO 8601 UTC.
+    pub event_timestamp: String,
+    /// Entity type.
+    pub entity_type: String,
+    /// Entity id.
+    pub entity_id: String,
+    /// Variables as they were sent.
+    pub variables: BTreeMap<String, String>,
+    /// The detector.
+    pub detector_id: String,
+    /// The answer of the service.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// All outcomes, the most important first.
+    pub outcomes: Vec<String>,
+    /// The first of them: what the shop acts on.
+    pub effective_outcome: String,
+    /// Whether some value or rule could not be evaluated.
+    pub undetermined: bool,
+    /// Problems with the values of the order.
+    pub data_quality: Vec<Quality>,
+    /// Hash of the mapped event.
+    pub event_hash: String,
+    /// Hash of the mapping file.
+    pub mapping_hash: String,
+    /// Where the order came from; absent for a direct invocation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
+    /// When it was decided, ISO 8601 UTC.
+    pub decided_at: String,
+    /// When DynamoDB may delete it, in seconds since 1970.
+    pub expires_at: i64,
+    /// The current label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<LabelEntry>,
+    /// Every label message about the event, keyed by its hash, so that adding one twice keeps one.
+    #[serde(default)]
+    pub label_history: BTreeMap<String, LabelEntry>,
+    /// Counts the changes of the labels; used to detect concurrent writes.
+    #[serde(default)]
+    pub label_revision: u32,
+    /// `<entity type>#<entity id>`; absent where the entity is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gsi1pk: Option<String>,
+    /// `<event time>#<event id>#<revision>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gsi1sk: Option<String>,
+    /// `<outcome>#<day>#<shard>`; present while a review is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gsi2pk: Option<String>,
+    /// `<event time>#<event id>#<revision>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gsi2sk: Option<String>,
+}
+
+impl Decision {
+    /// Makes the decision from the answer of the service; `now` becomes `decided_at`.
+    pub fn new(
+        mapping: &Mapping,
+        order: &Order,
+        verdict: Verdict,
+        position: Option<Position>,
+        now: Timestamp,
+    ) -> Self {
+        let outcomes = Outcomes::new(mapping, order, &verdict);
+        let effective = outcomes.all.first();
+        let key = Key::new(mapping.event_type(), &order.event_id, order.revision);
+        let by_time = format!("{}#{}#{}", order.timestamp, order.event_id, order.revision);
+        let known_entity = !order.entity.entity_id.is_unknown();
+        let review = effective.filter(|outcome| mapping.is_reviewable(outcome));
+        let review = review.map(|outcome| {
+            review_key(
+                outcome.as_str(),
+                &day_of(order.timestamp),
+                shard(&order.event_id),
+            )
+        });
+        Self {
+            kind: "decision".to_owned(),
+            decision_id: format!("{}#{}", key.pk, order.revision),
+            attempt_id: uuid::Uuid::new_v4().simple().to_string(),
+            order_id: order.order_id.clone(),
+            event_type: mapping.event_type().to_string(),
+            event_id: order.event_id.to_string(),
+            revision: order.revision.number(),
+            event_timestamp: order.timestamp.to_string(),
+            entity_type: order.entity.entity_type.to_string(),
+            entity_id: order.entity.entity_id.as_str().to_owned(),
+            variables: order
+                .variables
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.expose().to_owned()))
+                .collect(),
+            detector_id: mapping.detector().to_string(),
+            effective_outcome: effective.map(ToString::to_string).unwrap_or_default(),
+            outcomes: outcomes.all.iter().map(ToString::to_string).collect(),
+            undetermined: outcomes.undetermined,
+            data_quality: order.data_quality.clone(),
+            event_hash: order.event_hash.clone(),
+            mapping_hash: mapping.hash().to_owned(),
+            position,
+            decided_at: now.to_string(),
+            expires_at: now.epoch_seconds() + mapping.retention_seconds(),
+            label: None,
+            label_history: BTreeMap::new(),
+            label_revision: 0,
+            gsi1pk: known_entity.then(|| {
+                entity_key(
+                    order.entity.entity_type.as_str(),
+                    order.entity.entity_id.as_str(),
+                )
+            }),
+            gsi1sk: known_entity.then(|| by_time.clone()),
+            gsi2sk: review.is_some().then_some(by_time),
+            gsi2pk: review,
+            verdict,
+            pk: key.pk,
+            sk: key.sk,
+        }
+    }
+
+    /// The id of the event it decides.
+    ///
+    /// # Errors
+    /// [`Failure::Retry`], as a wrong set-up, if the item was written by something else and the id is invalid.
+    pub fn event_id(&self) -> Result<EventId, Failure> {
+        EventId::try_from(self.event_id.as_str())
+            .map_err(|_| Failure::set_up("a decision item has no event id"))
+    }
+
+    /// Whether `order`, mapped with `mapping`, has other content than the order of this decision.
+    ///
+    /// `false` if the mapping has changed since: hashes are comparable only under the same mapping.
+    pub fn contradicts(&self, order: &Order, mapping: &Mapping) -> bool {
+        self.mapping_hash == mapping.hash() && self.event_hash != order.event_hash
+    }
+
+    /// Its primary key.
+    pub fn key(&self) -> Key {
+        Key {
+            pk: self.pk.clone(),
+            sk: self.sk.clone(),
+        }
+    }
+}
+
+/// Parses a decision from an item of the table.
+///
+/// # Errors
+/// [`Failure::Retry`], as a wrong set-up, if the item was written by an incompatible version.
+pub fn parse(item: Item) -> Result<Box<Decision>, Failure> {
+    serde_dynamo::from_item(item)
+        .map(Box::new)
+        .map_err(|_| Failure::set_up("a decision item is not readable by this version"))
+}

@@ -1,0 +1,115 @@
+//! Reads and changes the item with the label history of an event.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use event::{EventId, Timestamp};
+
+use super::{FUNCTION, Labels};
+use crate::decisions::{Found, Key, update_if_condition_holds};
+use crate::failure::{Failure, Rejection, dependency};
+use crate::label_history::{LABEL_PREFIX, LabelEntry, LabelHistory, RECORD_PREFIX, SEEN_PREFIX};
+use crate::records::Record;
+use crate::rejected::RejectedRecord;
+
+/// The longest record that is kept with its label, in bytes.
+const LONGEST_RECORD: usize = 2 * 1024;
+
+impl Labels {
+    /// The keys under which labels of an event may be stored, by this and by earlier releases.
+    pub(super) fn label_keys(&self, event_id: &EventId) -> [Key; 2] {
+        [
+            Key::labels(&self.event_type, event_id),
+            Key::waiting(&self.event_type, event_id),
+        ]
+    }
+
+    /// Reads the label history of an event.
+    pub(super) async fn history(&self, event_id: &EventId) -> Result<LabelHistory, Failure> {
+        let found = self.decisions.read(self.label_keys(event_id)).await?;
+        Ok(self.history_in(event_id, &found))
+    }
+
+    /// The label history of an event among items that were read before.
+    pub(super) fn history_in(&self, event_id: &EventId, found: &Found) -> LabelHistory {
+        let mut history = LabelHistory::default();
+        for key in self.label_keys(event_id) {
+            if let Some(labels) = found.labels(&key) {
+                history.add(labels);
+            }
+        }
+        history
+    }
+
+    /// Adds a label to the history of its event, with the time `seen` when it was first received. Adding it again changes
+    /// nothing.
+    pub(super) async fn add_to_history(
+        &self,
+        event_id: &EventId,
+        entry: &LabelEntry,
+        record: Option<&Record>,
+        seen: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let until = now.epoch_seconds() + self.retention_seconds;
+        let record = record.filter(|record| record.payload.len() <= LONGEST_RECORD);
+        let record = record.map(stored_record).transpose()?;
+        let mut set = "SET #label = :label, kind = :kind, expires_at = :until".to_owned();
+        let key = Key::labels(&self.event_type, event_id);
+        let mut update = self.decisions.update(&key);
+        if let Some(record) = record {
+            set.push_str(", #record = :record");
+            update = update
+                .expression_attribute_names("#record", format!("{RECORD_PREFIX}{}", entry.id()))
+                .expression_attribute_values(":record", AttributeValue::S(record));
+        }
+        if let Some(seen) = seen {
+            set.push_str(", #seen = if_not_exists(#seen, :seen)");
+            let seen = AttributeValue::N(seen.epoch_millis().to_string());
+            update = update
+                .expression_attribute_names("#seen", format!("{SEEN_PREFIX}{}", entry.id()))
+                .expression_attribute_values(":seen", seen);
+        }
+        let update = update
+            .update_expression(set)
+            .expression_attribute_names("#label", format!("{LABEL_PREFIX}{}", entry.id()))
+            .expression_attribute_values(":label", entry.item()?)
+            .expression_attribute_values(":kind", AttributeValue::S("labels".to_owned()))
+            .expression_attribute_values(":until", AttributeValue::N(until.to_string()));
+        update
+            .send()
+            .await
+            .map_err(|error| dependency("UpdateItem", &error))?;
+        Ok(())
+    }
+
+    /// Removes a label from the history of its event, also from the item that earlier releases wrote.
+    pub(super) async fn remove_from_history(
+        &self,
+        event_id: &EventId,
+        id: &str,
+    ) -> Result<(), Failure> {
+        for key in self.label_keys(event_id) {
+            let update = self
+                .decisions
+                .update(&key)
+                .update_expression("REMOVE #label, #record, #seen")
+                .condition_expression("attribute_exists(pk)")
+                .expression_attribute_names("#label", format!("{LABEL_PREFIX}{id}"))
+                .expression_attribute_names("#record", format!("{RECORD_PREFIX}{id}"))
+                .expression_attribute_names("#seen", format!("{SEEN_PREFIX}{id}"));
+            // If the condition does not hold, there is no such item.
+            update_if_condition_holds(update).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A record as it is kept with its label, to be written to the rejected records if the label has to be rejected later.
+fn stored_record(record: &Record) -> Result<String, Failure> {
+    let none = Rejection {
+        class: "",
+        reason: String::new(),
+        refusal: None,
+    };
+    serde_json::to_string(&RejectedRecord::new(FUNCTION, record, &none))
+        .map_err(|_| Failure::retry("a record does not serialize"))
+}

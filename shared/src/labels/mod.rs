@@ -1,0 +1,212 @@
+//! Applies labels, such as those of chargebacks, to decisions and to Amazon Fraud Detector.
+//!
+//! Every event has one label history, whether it is decided or not: an item of its own in the table of decisions, to which
+//! labels are added. [`current`] selects the current label. Decisions carry a copy of the history; the service gets the
+//! current label.
+//!
+//! No label is missed, because both sides write first and read afterwards: [`Labels::apply`] adds to the history and then
+//! reads the decisions and updates the event at the service; `predict` and `ingest` write the decision or the event and
+//! then read the history ([`Labels::catch_up`]). Every step is safe to repeat.
+
+mod catch_up;
+mod copies;
+mod history;
+mod service;
+
+use std::collections::BTreeMap;
+
+use event::{EventId, EventTypeName, LabelMessage, LabelTime, Timestamp};
+use jiff::tz::TimeZone;
+
+use crate::batch::Batcher;
+use crate::decisions::{Decision, Decisions};
+use crate::failure::{Failure, Rejection};
+use crate::known_faults::{KnownFault, is_injected};
+use crate::mapping::Mapping;
+use crate::records::Record;
+use crate::rejected::Rejected;
+use service::Told;
+
+pub use crate::label_history::{LabelEntry, current};
+pub use catch_up::Created;
+
+/// The name of the function `label` in rejected records and metrics.
+pub const FUNCTION: &str = "label";
+/// By how much the time of a label may lie before that of its event, because clocks and time zones differ.
+const SKEW_SECONDS: i64 = 48 * 3600;
+/// By how much the time of a label may lie in the future.
+const FUTURE_SECONDS: i64 = 24 * 3600;
+
+/// How often a write is repeated when another writer changed the labels of the same event meanwhile.
+const MEETINGS: usize = 10;
+
+/// The result of applying a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It is on the decision, at the service, or both.
+    Applied {
+        /// Whether its time lies before the event, by little enough to be accepted.
+        skewed: bool,
+    },
+    /// The message changes no label and is kept in the history.
+    Kept,
+    /// Its event does not exist yet; the label is in the history.
+    Waiting,
+}
+
+/// Applies labels to decisions and to the service.
+#[derive(Clone, Debug)]
+pub struct Labels {
+    decisions: Decisions,
+    fraud_detector: aws_sdk_frauddetector::Client,
+    rejected: Rejected,
+    event_type: EventTypeName,
+    zone: TimeZone,
+    retention_seconds: i64,
+}
+
+impl Labels {
+    /// Applies labels of the event type of `mapping`. A label whose time turns out to be before its event is written to
+    /// `rejected`.
+    pub fn new(
+        decisions: Decisions,
+        fraud_detector: aws_sdk_frauddetector::Client,
+        rejected: Rejected,
+        mapping: &Mapping,
+    ) -> Self {
+        Self {
+            decisions,
+            fraud_detector,
+            rejected,
+            event_type: mapping.event_type().clone(),
+            zone: mapping.timezone().clone(),
+            retention_seconds: mapping.retention_seconds(),
+        }
+    }
+
+    /// Applies the label that `record` brought and that was received at `now`. Calls of the service are limited by the
+    /// budget of `batcher`.
+    ///
+    /// # Errors
+    /// [`Failure::Rejected`] if its time is impossible, the event type does not have the label, or the event has too
+    /// many labels; [`Failure::Retry`] if a dependency fails.
+    pub async fn apply(
+        &self,
+        label: &LabelMessage,
+        record: &Record,
+        now: Timestamp,
+        batcher: &Batcher,
+    ) -> Result<Applied, Failure> {
+        if label.time.time.epoch_seconds() - now.epoch_seconds() > FUTURE_SECONDS {
+            let reason = format!(
+                "the label's time {} is more than 24 hours in the future",
+                label.time.time
+            );
+            return Err(Failure::rejected("label-in-future", reason));
+        }
+        let entry = LabelEntry::from(label);
+        let event_id = &label.event_id;
+        let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
+        self.check_skew(&decisions, &entry)?;
+        // The record is kept only if the time of the label cannot be checked yet.
+        let kept = decisions.is_empty().then_some(record);
+        self.add_to_history(event_id, &entry, kept, Some(now), now)
+            .await?;
+
+        // Decisions that exist by now get the label here; whoever writes one later finds the label in the history.
+        let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
+        let mut history = self.history(event_id).await?;
+        let checked = self.check_skew(&decisions, &entry);
+        let checked = checked.and_then(|skewed| history.check_size().map(|()| skewed));
+        let skewed = match checked {
+            Ok(skewed) => skewed,
+            Err(failure) => {
+                self.remove_from_history(event_id, &entry.id()).await?;
+                return Err(failure);
+            }
+        };
+        // Releases before label histories kept labels on decisions only.
+        for (id, copy) in decisions.iter().flat_map(|it| &it.label_history) {
+            if !history.labels.contains_key(id) {
+                self.add_to_history(event_id, copy, None, None, now).await?;
+                history.labels.insert(id.clone(), copy.clone());
+            }
+        }
+        let known = history.clone();
+        let told = if is_injected(KnownFault::RankIgnored) && decisions.is_empty() {
+            let is_there = self.send(event_id, &entry).await;
+            is_there.map(|is_there| if is_there { Told::Knows } else { Told::NoEvent })
+        } else {
+            self.tell_service(event_id, history, batcher).await
+        };
+        let told = match told {
+            Err(Failure::Rejected(rejection)) => {
+                return Err(self
+                    .refused(event_id, &entry, &known.labels, rejection)
+                    .await?);
+            }
+            told => told?,
+        };
+        for decision in &decisions {
+            self.copy_to(decision.clone(), &known).await?;
+        }
+        Ok(match told {
+            _ if entry.label.is_none() => Applied::Kept,
+            Told::NoEvent if decisions.is_empty() => Applied::Waiting,
+            Told::NoEvent => {
+                // Decided but not stored at the service, because ingestion is off: the decision has the label.
+                metrics::counter!("LabelWithoutStoredEvent").increment(1);
+                Applied::Applied { skewed }
+            }
+            Told::Knows => Applied::Applied { skewed },
+        })
+    }
+
+    /// The failure for a refusal of the current label by the service. If it is the label of this record, the label is
+    /// removed from the history and rejected; if it is an earlier one, the set-up must have changed.
+    async fn refused(
+        &self,
+        event_id: &EventId,
+        entry: &LabelEntry,
+        labels: &BTreeMap<String, LabelEntry>,
+        rejection: Rejection,
+    ) -> Result<Failure, Failure> {
+        if current(labels) != Some(entry) {
+            return Ok(Failure::set_up(
+                "UpdateEventLabel: a label of before is refused",
+            ));
+        }
+        self.remove_from_history(event_id, &entry.id()).await?;
+        Ok(Failure::Rejected(rejection))
+    }
+
+    /// Whether the time of the label lies before its event; `false` if there is no decision that has the time of the event.
+    ///
+    /// # Errors
+    /// [`Failure::Rejected`] if it lies more than 48 hours before.
+    fn check_skew(&self, decisions: &[Decision], entry: &LabelEntry) -> Result<bool, Failure> {
+        let Some(decision) = decisions.first() else {
+            return Ok(false);
+        };
+        let read = |text: &str| {
+            Timestamp::parse(text)
+                .map_err(|_| Failure::set_up("a stored time is not readable by this version"))
+        };
+        let time = LabelTime {
+            time: read(&entry.label_timestamp)?,
+            day_only: entry.day_only,
+        };
+        let before = time.seconds_before(read(&decision.event_timestamp)?, &self.zone);
+        if before > SKEW_SECONDS {
+            let reason = format!(
+                "the label's time {} is more than 48 hours before its event's, {}",
+                entry.label_timestamp, decision.event_timestamp
+            );
+            return Err(Failure::rejected("label-before-event", reason));
+        }
+        if before > 0 {
+            metrics::counter!("LabelBeforeEvent").increment(1);
+        }
+        Ok(before > 0)
+    }
+}
