@@ -5,7 +5,7 @@
 //! the prediction is kept.
 
 use event::hash::hex;
-use protocol::{Error, Result, text};
+use protocol::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

@@ -41,7 +41,10 @@ async fn answer(engine: &Engine, data: &[u8]) {
     let request = protocol::fuzz::request(data);
     let shown = format!("{request:?}");
     let response = engine.handle(request).await;
-    assert!(protocol::fuzz::is_answer(&response), "{shown}\n{response:?}");
+    assert!(
+        protocol::fuzz::is_answer(&response),
+        "{shown}\n{response:?}"
+    );
 }
 
 #[tokio::test]

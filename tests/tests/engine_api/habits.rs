@@ -309,7 +309,11 @@ async fn a_model_learns_what_customers_did_before() {
         entity_type: "customer".to_owned(),
         entity_id: "busy".to_owned(),
     };
-    shop.world.engine.forget_entity_history(&subject).await.unwrap();
+    shop.world
+        .engine
+        .forget_entity_history(&subject)
+        .await
+        .unwrap();
     assert!(!shop.profiles().await.contains_key("busy"));
 }
 

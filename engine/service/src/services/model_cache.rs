@@ -15,7 +15,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::primitives::ByteStream;
 use model::{ArtifactError, Model};
 use protocol::Error;
-use protocol::{Result, text};
+use protocol::Result;
 use sha2::{Digest, Sha256};
 use store::records::model_version::Artifact;
 use thiserror::Error;
