@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
-use shared::batch::{Batcher, Budget, Ends, prepare};
+use shared::batch::{Batcher, Budget, PhaseDeadlines, prepare_records};
 use shared::failure::{Failure, Rejection};
 use shared::json;
 use shared::locations::Locations;
@@ -59,10 +59,10 @@ fn mapping(criterion: &mut Criterion) {
         b.iter(|| serde_json::from_str::<Value>(black_box(ORDER)).unwrap());
     });
     criterion.bench_function("map it, 13 pointers", |b| {
-        b.iter(|| pointers.order(black_box(&order)).unwrap());
+        b.iter(|| pointers.map_order(black_box(&order)).unwrap());
     });
     criterion.bench_function("map it, config/mapping.yaml with its jq", |b| {
-        b.iter(|| sample.order(black_box(&order)).unwrap());
+        b.iter(|| sample.map_order(black_box(&order)).unwrap());
     });
 }
 
@@ -86,13 +86,13 @@ fn locate(criterion: &mut Criterion) {
         b.iter(|| locations.country(black_box(address)).unwrap());
     });
     criterion.bench_function("the coordinates of an address", |b| {
-        b.iter(|| locations.place(black_box(address)).unwrap());
+        b.iter(|| locations.coordinates(black_box(address)).unwrap());
     });
     let mapping = Mapping::parse("located", LOCATED).unwrap();
     let mapping = mapping.with_locations(Arc::clone(&locations));
     let order: Value = serde_json::from_str(ORDER).unwrap();
     criterion.bench_function("map it, country, network and distance only", |b| {
-        b.iter(|| mapping.order(black_box(&order)).unwrap());
+        b.iter(|| mapping.map_order(black_box(&order)).unwrap());
     });
 }
 
@@ -114,7 +114,7 @@ fn batch(criterion: &mut Criterion) {
             b.iter(|| {
                 runtime.block_on(async {
                     let records = Invocation::new(event.clone()).unwrap().into_records();
-                    let prepared = prepare(&records, Ends::default(), |record| {
+                    let prepared = prepare_records(&records, PhaseDeadlines::default(), |record| {
                         record.json().map(|value| value.is_object())
                     });
                     let process = async |index: usize, _: &Record| prepared[index].clone();
@@ -122,10 +122,10 @@ fn batch(criterion: &mut Criterion) {
                     batcher
                         .run(
                             records,
-                            Ends::default(),
+                            PhaseDeadlines::default(),
                             |_| Vec::new(),
                             process,
-                            shared::batch::done,
+                            shared::batch::report_all_done,
                             park,
                         )
                         .await
@@ -144,7 +144,7 @@ fn hostile(criterion: &mut Criterion) {
         include_str!("../../config/mapping.yaml"),
     )
     .unwrap();
-    let map = |payload: &[u8]| json::parse(payload).map(|value| sample.order(&value).is_ok());
+    let map = |payload: &[u8]| json::parse_json(payload).map(|value| sample.map_order(&value).is_ok());
     let repeated = ORDER
         .replace(
             "\"quantity\":1",

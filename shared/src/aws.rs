@@ -18,7 +18,7 @@ const OPERATION: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 3;
 
 /// Makes the HTTP client of a process, with TLS.
-pub fn https() -> SharedHttpClient {
+pub fn make_https_client() -> SharedHttpClient {
     Builder::new()
         .tls_provider(tls::Provider::Rustls(
             tls::rustls_provider::CryptoMode::Ring,
@@ -29,16 +29,16 @@ pub fn https() -> SharedHttpClient {
 /// Loads the configuration from which all clients of a process are built.
 ///
 /// The region is an argument, because aws-config without one waits for the instance metadata service.
-pub async fn config(region: &str) -> SdkConfig {
-    with_limits(aws_config::defaults(BehaviorVersion::latest()))
+pub async fn load_config(region: &str) -> SdkConfig {
+    set_timeouts(aws_config::defaults(BehaviorVersion::latest()))
         .region(Region::new(region.to_owned()))
-        .http_client(https())
+        .http_client(make_https_client())
         .load()
         .await
 }
 
 /// Sets the time-outs and attempts that all clients share.
-pub fn with_limits(loader: ConfigLoader) -> ConfigLoader {
+pub fn set_timeouts(loader: ConfigLoader) -> ConfigLoader {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT)
         .operation_attempt_timeout(ATTEMPT)
@@ -50,16 +50,16 @@ pub fn with_limits(loader: ConfigLoader) -> ConfigLoader {
 }
 
 /// Makes a client of Amazon Fraud Detector. It makes one attempt per call, so that the budget of calls counts each.
-pub fn fraud_detector(config: &SdkConfig) -> aws_sdk_frauddetector::Client {
+pub fn make_fraud_detector_client(config: &SdkConfig) -> aws_sdk_frauddetector::Client {
     let config =
-        aws_sdk_frauddetector::config::Builder::from(config).retry_config(RetryConfig::disabled());
-    aws_sdk_frauddetector::Client::from_conf(config.build())
+        aws_sdk_frauddetector::config::Builder::from(load_config).retry_config(RetryConfig::disabled());
+    aws_sdk_frauddetector::Client::from_conf(load_config.build())
 }
 
 /// Makes a client of a Fraud Detector in this process, such as the engine.
 ///
 /// It has no signature, retries, time-outs or stalled-stream protection, because there is no network.
-pub fn fraud_detector_in_process(http: SharedHttpClient) -> aws_sdk_frauddetector::Client {
+pub fn make_in_process_client(http: SharedHttpClient) -> aws_sdk_frauddetector::Client {
     use aws_sdk_frauddetector::config::{Builder, StalledStreamProtectionConfig};
     let config = Builder::new()
         .behavior_version(BehaviorVersion::latest())
@@ -70,5 +70,5 @@ pub fn fraud_detector_in_process(http: SharedHttpClient) -> aws_sdk_frauddetecto
         .retry_config(RetryConfig::disabled())
         .timeout_config(TimeoutConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    aws_sdk_frauddetector::Client::from_conf(config.build())
+    aws_sdk_frauddetector::Client::from_conf(load_config.build())
 }

@@ -5,11 +5,11 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use event::{VariableName, Variables};
 
-pub use mapping::failure::{Failure, Refusal, Rejection, Retry};
+pub use mapping::failure::{Failure, ServiceRefusal, Rejection, Retry};
 
 /// The three calls of Amazon Fraud Detector that the pipeline makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
+pub enum ServiceCall {
     /// `GetEventPrediction`, by `predict`.
     GetEventPrediction,
     /// `SendEvent`, by `ingest`.
@@ -20,7 +20,7 @@ pub enum Call {
 
 /// What an exception means for the record whose call it answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum FailureClass {
     /// The service refuses the event, and would refuse it every time.
     Refused,
     /// The service or the network failed: the call is repeated later.
@@ -31,14 +31,14 @@ pub enum Class {
     NoEvent,
 }
 
-use Class::{NoEvent, Refused, SetUp, Transient};
+use FailureClass::{NoEvent, Refused, SetUp, Transient};
 
 /// Every modelled exception of the three calls, and the errors that AWS's front end may return.
 ///
 /// Columns: exception, then its class for `GetEventPrediction`, `SendEvent`, `UpdateEventLabel`.
 /// A `ResourceNotFoundException` names a detector, version or event type in the first two calls,
 /// which only a change of the set-up can fix; in the third call it is the event that does not exist yet.
-const CLASSES: &[(&str, Class, Class, Class)] = &[
+const CLASSES: &[(&str, FailureClass, FailureClass, FailureClass)] = &[
     ("ValidationException", Refused, Refused, Refused),
     ("ResourceNotFoundException", SetUp, SetUp, NoEvent),
     ("ConflictException", Transient, Transient, Transient),
@@ -60,15 +60,15 @@ const CLASSES: &[(&str, Class, Class, Class)] = &[
     ("ExpiredTokenException", SetUp, SetUp, SetUp),
 ];
 
-impl Class {
+impl FailureClass {
     /// The class of exception `code` for `call`. An unknown code is transient: repeating the call loses nothing, and the
     /// age limit of the stream ends the repetition.
-    pub fn of(call: Call, code: &str) -> Self {
+    pub fn of(call: ServiceCall, code: &str) -> Self {
         let row = CLASSES.iter().find(|row| row.0 == code);
         row.map_or(Transient, |row| match call {
-            Call::GetEventPrediction => row.1,
-            Call::SendEvent => row.2,
-            Call::UpdateEventLabel => row.3,
+            ServiceCall::GetEventPrediction => row.1,
+            ServiceCall::SendEvent => row.2,
+            ServiceCall::UpdateEventLabel => row.3,
         })
     }
 }
@@ -77,7 +77,7 @@ impl Class {
 #[derive(Clone, Debug)]
 pub struct CallError {
     /// The class that decides what happens to the record.
-    pub class: Class,
+    pub class: FailureClass,
     /// The exception, or how the call failed without one; see [`code_of`].
     pub code: String,
     /// The message of the service. It may quote values: never log it.
@@ -86,14 +86,14 @@ pub struct CallError {
 
 impl CallError {
     /// Classifies an error of the SDK.
-    pub fn new<E: ProvideErrorMetadata, R>(call: Call, error: &SdkError<E, R>) -> Self {
-        let code = code_of(error);
+    pub fn new<E: ProvideErrorMetadata, R>(call: ServiceCall, error: &SdkError<E, R>) -> Self {
+        let code = error_code(error);
         let message = error
             .as_service_error()
             .and_then(|e| e.message())
             .unwrap_or_default();
         Self {
-            class: Class::of(call, &code),
+            class: FailureClass::of(call, &code),
             code,
             message: message.to_owned(),
         }
@@ -101,16 +101,16 @@ impl CallError {
 
     /// The variable that the service refuses, if it names one of those that were sent.
     pub fn refused_variable(&self, sent: &Variables) -> Option<VariableName> {
-        let named = VariableName::try_from(member_in(&self.message)).ok();
+        let named = VariableName::try_from(find_refused_member(&self.message)).ok();
         named.filter(|name| self.class == Refused && sent.contains(name.as_str()))
     }
 
     /// The failure of the record whose call this was.
-    pub fn into_failure(self, call: Call) -> Failure {
+    pub fn into_failure(self, call: ServiceCall) -> Failure {
         match self.class {
             Refused => {
-                let refusal = Refusal {
-                    member: member_in(&self.message).to_owned(),
+                let refusal = ServiceRefusal {
+                    member: find_refused_member(&self.message).to_owned(),
                     code: self.code.clone(),
                 };
                 Failure::Rejected(Rejection {
@@ -129,7 +129,7 @@ impl CallError {
 }
 
 /// The code of an SDK error of any service, for logs: an exception's name, or how the call failed.
-pub fn code_of<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
+pub fn error_code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
     match error {
         SdkError::TimeoutError(_) => "timeout".to_owned(),
         SdkError::DispatchFailure(_) => "no connection".to_owned(),
@@ -146,8 +146,8 @@ pub fn code_of<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
 /// A failed call of DynamoDB, S3 or EventBridge as the failure of a record.
 ///
 /// Missing tables, buckets and permissions are a wrong set-up; everything else is transient.
-pub fn dependency<E: ProvideErrorMetadata, R>(operation: &str, error: &SdkError<E, R>) -> Failure {
-    let code = code_of(error);
+pub fn dependency_failure<E: ProvideErrorMetadata, R>(operation: &str, error: &SdkError<E, R>) -> Failure {
+    let code = error_code(error);
     let set_up = matches!(
         code.as_str(),
         "ResourceNotFoundException"
@@ -167,7 +167,7 @@ pub fn dependency<E: ProvideErrorMetadata, R>(operation: &str, error: &SdkError<
 /// AWS writes `Value 'x' at 'eventVariables.price' failed …` and quotes the value first, so the last
 /// ` at '` precedes the member; the engine writes `variable 'price' …` and quotes no value. Text that does not look like
 /// the name of a member gives an empty string, because the result is logged.
-pub fn member_in(message: &str) -> &str {
+pub fn find_refused_member(message: &str) -> &str {
     let after = match message.rsplit_once("' at '") {
         Some((_, rest)) => rest,
         None => message
@@ -190,37 +190,37 @@ mod tests {
     #[test]
     fn every_modelled_exception_has_its_class() {
         let cases = [
-            (Call::GetEventPrediction, "ValidationException", Refused),
-            (Call::GetEventPrediction, "ResourceNotFoundException", SetUp),
-            (Call::GetEventPrediction, "ConflictException", Transient),
-            (Call::GetEventPrediction, "AccessDeniedException", SetUp),
-            (Call::GetEventPrediction, "ThrottlingException", Transient),
+            (ServiceCall::GetEventPrediction, "ValidationException", Refused),
+            (ServiceCall::GetEventPrediction, "ResourceNotFoundException", SetUp),
+            (ServiceCall::GetEventPrediction, "ConflictException", Transient),
+            (ServiceCall::GetEventPrediction, "AccessDeniedException", SetUp),
+            (ServiceCall::GetEventPrediction, "ThrottlingException", Transient),
             (
-                Call::GetEventPrediction,
+                ServiceCall::GetEventPrediction,
                 "InternalServerException",
                 Transient,
             ),
             (
-                Call::GetEventPrediction,
+                ServiceCall::GetEventPrediction,
                 "ResourceUnavailableException",
                 Transient,
             ),
-            (Call::SendEvent, "ValidationException", Refused),
-            (Call::SendEvent, "ResourceNotFoundException", SetUp),
-            (Call::SendEvent, "ConflictException", Transient),
-            (Call::SendEvent, "AccessDeniedException", SetUp),
-            (Call::SendEvent, "ThrottlingException", Transient),
-            (Call::SendEvent, "InternalServerException", Transient),
-            (Call::UpdateEventLabel, "ValidationException", Refused),
-            (Call::UpdateEventLabel, "ResourceNotFoundException", NoEvent),
-            (Call::UpdateEventLabel, "ConflictException", Transient),
-            (Call::UpdateEventLabel, "AccessDeniedException", SetUp),
-            (Call::UpdateEventLabel, "ThrottlingException", Transient),
-            (Call::UpdateEventLabel, "InternalServerException", Transient),
-            (Call::SendEvent, "SomethingNew", Transient),
+            (ServiceCall::SendEvent, "ValidationException", Refused),
+            (ServiceCall::SendEvent, "ResourceNotFoundException", SetUp),
+            (ServiceCall::SendEvent, "ConflictException", Transient),
+            (ServiceCall::SendEvent, "AccessDeniedException", SetUp),
+            (ServiceCall::SendEvent, "ThrottlingException", Transient),
+            (ServiceCall::SendEvent, "InternalServerException", Transient),
+            (ServiceCall::UpdateEventLabel, "ValidationException", Refused),
+            (ServiceCall::UpdateEventLabel, "ResourceNotFoundException", NoEvent),
+            (ServiceCall::UpdateEventLabel, "ConflictException", Transient),
+            (ServiceCall::UpdateEventLabel, "AccessDeniedException", SetUp),
+            (ServiceCall::UpdateEventLabel, "ThrottlingException", Transient),
+            (ServiceCall::UpdateEventLabel, "InternalServerException", Transient),
+            (ServiceCall::SendEvent, "SomethingNew", Transient),
         ];
         for (call, code, class) in cases {
-            assert_eq!(Class::of(call, code), class, "{call:?} {code}");
+            assert_eq!(FailureClass::of(call, code), class, "{call:?} {code}");
         }
     }
 
@@ -247,7 +247,7 @@ mod tests {
             ("something else", ""),
         ];
         for (message, member) in cases {
-            assert_eq!(member_in(message), member, "{message}");
+            assert_eq!(find_refused_member(message), member, "{message}");
         }
     }
 }

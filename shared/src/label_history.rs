@@ -75,14 +75,14 @@ impl LabelEntry {
     }
 
     /// The label as an attribute of DynamoDB.
-    pub(crate) fn item(&self) -> Result<AttributeValue, Failure> {
+    pub(crate) fn attribute(&self) -> Result<AttributeValue, Failure> {
         serde_dynamo::to_attribute_value(self)
             .map_err(|_| Failure::retry("a label does not serialize"))
     }
 }
 
 /// The current label of a history: the one with the highest rank, and among these the newest.
-pub fn current(history: &BTreeMap<String, LabelEntry>) -> Option<&LabelEntry> {
+pub fn current_label(history: &BTreeMap<String, LabelEntry>) -> Option<&LabelEntry> {
     history
         .values()
         .filter(|entry| entry.label.is_some())
@@ -209,7 +209,7 @@ mod tests {
             .map(|entry| (entry.id(), entry.clone()))
             .collect();
         assert_eq!(
-            current(&history).and_then(|entry| entry.label.as_deref()),
+            current_label(&history).and_then(|entry| entry.label.as_deref()),
             want
         );
     }

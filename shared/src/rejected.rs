@@ -5,12 +5,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
-use crate::failure::{Failure, Rejection, dependency};
+use crate::failure::{Failure, Rejection, dependency_failure};
 use crate::records::{Origin, Position, Record};
 use event::hash::short_hash;
 
 /// The prefix of the object keys of rejected records.
-pub const PREFIX: &str = "rejected/";
+pub const REJECTED_PREFIX: &str = "rejected/";
 
 /// A rejected record as it is stored, with everything needed to process it again.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +89,7 @@ impl RejectedRecord {
             }
         };
         format!(
-            "{PREFIX}{}/{}.json",
+            "{REJECTED_PREFIX}{}/{}.json",
             self.function,
             position.chars().map(safe).collect::<String>()
         )
@@ -98,12 +98,12 @@ impl RejectedRecord {
 
 /// The bucket where rejected records are written.
 #[derive(Clone, Debug)]
-pub struct Rejected {
+pub struct RejectedStore {
     s3: aws_sdk_s3::Client,
     bucket: String,
 }
 
-impl Rejected {
+impl RejectedStore {
     /// Writes to `bucket`.
     pub fn new(s3: aws_sdk_s3::Client, bucket: impl Into<String>) -> Self {
         Self {
@@ -134,7 +134,7 @@ impl Rejected {
         put.body(ByteStream::from(body))
             .send()
             .await
-            .map_err(|error| dependency("PutObject", &error))?;
+            .map_err(|error| dependency_failure("PutObject", &error))?;
         Ok(())
     }
 }

@@ -29,7 +29,7 @@ pub enum SettingsError {
 
 /// Which backend answers the calls of Amazon Fraud Detector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judge {
+pub enum Backend {
     /// The engine, linked into the function.
     Engine,
     /// Amazon's service.
@@ -40,7 +40,7 @@ pub enum Judge {
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `FRAUD_DETECTOR`: `engine` (default) or `aws`.
-    pub judge: Judge,
+    pub backend: Backend,
     /// `DECISIONS_TABLE`.
     pub decisions_table: String,
     /// `DEFINITIONS_TABLE`, used by the engine only.
@@ -82,7 +82,7 @@ impl Settings {
         };
         let optional = |name| variable(name).filter(|text| !text.is_empty());
         Ok(Self {
-            judge: judge(optional("FRAUD_DETECTOR").as_deref())?,
+            backend: parse_backend(optional("FRAUD_DETECTOR").as_deref())?,
             decisions_table: text("DECISIONS_TABLE", "Decisions"),
             definitions_table: text("DEFINITIONS_TABLE", "Definitions"),
             events_table: text("EVENTS_TABLE", "Events"),
@@ -91,8 +91,8 @@ impl Settings {
                 "the bucket of rejected records",
             ))?,
             event_bus: text("EVENT_BUS", "default"),
-            retention_days: number("RETENTION_DAYS", optional("RETENTION_DAYS"))?,
-            detector_version: detector_version(optional("DETECTOR_VERSION"))?,
+            retention_days: parse_number("RETENTION_DAYS", optional("RETENTION_DAYS"))?,
+            detector_version: parse_detector_version(optional("DETECTOR_VERSION"))?,
             mapping_file: optional("MAPPING_FILE").map(PathBuf::from),
             ip_location_files: text("IP_LOCATION_FILES", "")
                 .split(',')
@@ -101,9 +101,9 @@ impl Settings {
                 .map(PathBuf::from)
                 .collect(),
             budget: Budget {
-                concurrency: number("MAX_CONCURRENCY", optional("MAX_CONCURRENCY"))?
+                concurrency: parse_number("MAX_CONCURRENCY", optional("MAX_CONCURRENCY"))?
                     .map_or(16, |n| n.get() as usize),
-                calls_per_second: number("CALLS_PER_SECOND", optional("CALLS_PER_SECOND"))?,
+                calls_per_second: parse_number("CALLS_PER_SECOND", optional("CALLS_PER_SECOND"))?,
                 ..Budget::default()
             },
             region: text("AWS_REGION", "us-east-1"),
@@ -113,10 +113,10 @@ impl Settings {
     }
 }
 
-fn judge(value: Option<&str>) -> Result<Judge, SettingsError> {
+fn parse_backend(value: Option<&str>) -> Result<Backend, SettingsError> {
     match value {
-        None | Some("engine") => Ok(Judge::Engine),
-        Some("aws") => Ok(Judge::Aws),
+        None | Some("engine") => Ok(Backend::Engine),
+        Some("aws") => Ok(Backend::Aws),
         Some(value) => Err(SettingsError::Invalid {
             name: "FRAUD_DETECTOR",
             value: value.to_owned(),
@@ -125,7 +125,7 @@ fn judge(value: Option<&str>) -> Result<Judge, SettingsError> {
     }
 }
 
-fn detector_version(value: Option<String>) -> Result<Option<DetectorVersionId>, SettingsError> {
+fn parse_detector_version(value: Option<String>) -> Result<Option<DetectorVersionId>, SettingsError> {
     let parse = |value: String| {
         DetectorVersionId::try_from(value.as_str()).map_err(|_| SettingsError::Invalid {
             name: "DETECTOR_VERSION",
@@ -136,7 +136,7 @@ fn detector_version(value: Option<String>) -> Result<Option<DetectorVersionId>, 
     value.map(parse).transpose()
 }
 
-fn number(name: &'static str, value: Option<String>) -> Result<Option<NonZeroU32>, SettingsError> {
+fn parse_number(name: &'static str, value: Option<String>) -> Result<Option<NonZeroU32>, SettingsError> {
     let parse = |value: String| {
         value.parse().map_err(|_| SettingsError::Invalid {
             name,
@@ -165,7 +165,7 @@ mod tests {
                 let files = settings.ip_location_files;
                 format!(
                     "{:?} {} {files:?}",
-                    settings.judge, settings.budget.concurrency
+                    settings.backend, settings.budget.concurrency
                 )
             },
         );

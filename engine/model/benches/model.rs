@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use model::{
-    Attribution, Dataset, Label, LabelsAre, Model, Options, Row, Variable, VariableType, train,
+    Attribution, Dataset, EventLabel, LabelsAre, Model, TrainingOptions, EventRow, Variable, VariableType, train,
 };
 
 const ROWS: u64 = 20_000;
@@ -76,20 +76,20 @@ fn trained() -> Model {
     for n in 0..ROWS {
         let (values, fraud) = event(n);
         let values: Vec<Option<&str>> = values.iter().map(|value| Some(value.as_str())).collect();
-        let row = Row {
+        let row = EventRow {
             values: &values,
             event_time: i64::try_from(n * 600 + 1_750_000_000).ok(),
-            label: if fraud { Label::Fraud } else { Label::Legit },
-            ..Row::default()
+            label: if fraud { EventLabel::Fraud } else { EventLabel::Legit },
+            ..EventRow::default()
         };
         assert!(dataset.push(&row).is_ok());
     }
-    let options = Options {
+    let options = TrainingOptions {
         labels_are: LabelsAre::Final,
         budget_trees: 400,
-        ..Options::default()
+        ..TrainingOptions::default()
     };
-    match train(&dataset, &options, &mut |_| ControlFlow::Continue(())) {
+    match train_model(&dataset, &options, &mut |_| ControlFlow::Continue(())) {
         Ok((model, _)) => model,
         Err(error) => panic!("{error}"),
     }

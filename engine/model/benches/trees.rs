@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use model::trees::boost::{Options, train};
-use model::trees::{Binned, Forest};
+use model::trees::boost::{BoostOptions, train_forest};
+use model::trees::{BinnedMatrix, Forest};
 
 const FEATURES: usize = 30;
 const ROWS: u32 = 20_000;
@@ -38,7 +38,7 @@ fn percentiles(name: &str, mut call: impl FnMut(usize)) {
 
 /// 300 trees, six splits deep, 64 leaves.
 fn forest() -> Forest {
-    let mut matrix = Binned::new(ROWS as usize);
+    let mut matrix = BinnedMatrix::new(ROWS as usize);
     for feature in 0..FEATURES {
         let column: Vec<f64> = (0..ROWS).map(|row| number(row, feature)).collect();
         matrix.push(feature.to_string(), &column).unwrap();
@@ -48,15 +48,15 @@ fn forest() -> Forest {
         numbers.iter().sum::<f64>() + 9.0 * numbers[0] * numbers[1] > 18.0 + number(row, FEATURES)
     };
     let labels: Vec<bool> = (0..ROWS).map(label).collect();
-    let options = Options {
+    let options = BoostOptions {
         trees: 300,
         max_depth: Some(6),
         max_leaves: 64,
-        ..Options::default()
+        ..BoostOptions::default()
     };
     let rows: Vec<u32> = (0..ROWS).collect();
     let quiet = &mut |_| ControlFlow::Continue(());
-    train(&matrix, &labels, None, &rows, &[], &options, quiet)
+    train_forest(&matrix, &labels, None, &rows, &[], &options, quiet)
         .unwrap()
         .forest
 }

@@ -13,25 +13,25 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use model::trees::Binned;
-use model::trees::boost::{Options, train};
+use model::trees::BinnedMatrix;
+use model::trees::boost::{BoostOptions, train_forest};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [matrix, scores, trees, leaves, rate, threads] = arguments.as_slice() else {
         return Err("usage: train_matrix MATRIX SCORES TREES LEAVES LEARNING_RATE THREADS".into());
     };
-    let options = Options {
+    let options = BoostOptions {
         trees: trees.parse()?,
         max_leaves: leaves.parse()?,
         learning_rate: rate.parse()?,
         threads: Some(threads.parse::<NonZeroUsize>()?),
-        ..Options::default()
+        ..BoostOptions::default()
     };
     let matrix = Matrix::read(&std::fs::read(matrix)?).ok_or("the matrix file is cut short")?;
 
     let start = Instant::now();
-    let mut binned = Binned::new(matrix.train);
+    let mut binned = BinnedMatrix::new(matrix.train);
     for (number, column) in matrix.columns.iter().enumerate() {
         binned.push(number.to_string(), &column[..matrix.train])?;
     }
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let rows: Vec<u32> = (0..u32::try_from(matrix.train)?).collect();
     let labels = &matrix.labels[..matrix.train];
-    let trained = train(&binned, labels, None, &rows, &[], &options, &mut |_| {
+    let trained = train_forest(&binned, labels, None, &rows, &[], &options, &mut |_| {
         ControlFlow::Continue(())
     })?;
     let train = start.elapsed();
@@ -87,7 +87,7 @@ impl Matrix {
         let (counts, bytes) = bytes.split_at_checked(24)?;
         let (counts, _) = counts.as_chunks::<8>();
         let [rows, train, columns] = [counts[0], counts[1], counts[2]].map(u64::from_le_bytes);
-        let (rows, train) = (usize::try_from(rows).ok()?, usize::try_from(train).ok()?);
+        let (rows, train) = (usize::try_from(rows).ok()?, usize::try_from(train_forest).ok()?);
         let (labels, bytes) = bytes.split_at_checked(rows)?;
         let (numbers, _) = bytes.as_chunks::<4>();
         let numbers: Vec<f32> = numbers
@@ -100,7 +100,7 @@ impl Matrix {
             .map(<[f32]>::to_vec)
             .collect();
         Some(Self {
-            train: train.min(rows),
+            train: train_forest.min(rows),
             labels: labels.iter().map(|label| *label != 0).collect(),
             columns,
         })

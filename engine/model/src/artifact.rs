@@ -6,21 +6,21 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::features::crosses::Cross;
-use crate::features::linear::{Bucket, Linear};
-use crate::features::rates::{Known, Table};
+use crate::features::linear::{TokenBucket, TextModel};
+use crate::features::rates::{KeyRates, RateTable};
 use crate::features::variable_encoder::VariableEncoder;
 use crate::features::{Encoder, Feature};
-use crate::history::Watched;
-use crate::model::{Encoding, Model, Scale};
+use crate::history::TrackedFields;
+use crate::model::{Encoding, Model, ScoreScale};
 use crate::trees::{self, Forest};
-use crate::value_reader::Reading;
+use crate::value_reader::ValueReader;
 use crate::variable::Variable;
 
 /// What every artifact begins with. The last character is the version of the format.
 const MAGIC: &[u8; 8] = b"fs-mod 1";
 
 /// The largest artifact that is read, in bytes.
-const LARGEST: usize = 64 << 20;
+const LARGEST_ARTIFACT: usize = 64 << 20;
 
 const DIGEST: usize = 32;
 
@@ -45,25 +45,25 @@ pub enum ArtifactError {
     Broken(&'static str),
     /// The trees cannot be read.
     #[error("the model's trees are broken: {0}")]
-    Trees(#[from] trees::Error),
+    Trees(#[from] trees::TreeError),
 }
 
 /// The part that is written as JSON. Tables, weights and trees follow as bytes.
 #[derive(Serialize, Deserialize)]
-struct Head {
+struct ArtifactHead {
     variables: Vec<Variable>,
-    scale: Scale,
+    scale: ScoreScale,
     encoder: Option<EncoderHead>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct EncoderHead {
-    readings: Vec<Option<Reading>>,
+    readings: Vec<Option<ValueReader>>,
     crosses: Vec<Cross>,
     features: Vec<Feature>,
     muted: Vec<bool>,
     #[serde(rename = "watched", default, skip_serializing_if = "Option::is_none")]
-    tracked: Option<Watched>,
+    tracked: Option<TrackedFields>,
     linear_bits: Option<u32>,
 }
 
@@ -74,10 +74,10 @@ impl Model {
         let head = self.head();
         // It holds only texts and finite numbers, which serde_json always writes.
         let json = serde_json::to_vec(&head).unwrap_or_default();
-        put(&mut body, &json);
+        push_block(&mut body, &json);
         if let Encoding::Learnt(encoder) = &self.encoding {
             for encoder in encoder.encoders.iter().flatten() {
-                put_variable(&mut body, encoder);
+                push_variable(&mut body, encoder);
             }
             if let Some(linear) = &encoder.linear {
                 body.extend(linear.scale.to_le_bytes());
@@ -87,8 +87,8 @@ impl Model {
                 }
             }
         }
-        put(&mut body, &self.forest.to_bytes());
-        sealed(&body)
+        push_block(&mut body, &self.forest.to_bytes());
+        seal_body(&body)
     }
 
     /// Reads a model that [`Model::to_bytes`] wrote.
@@ -96,7 +96,7 @@ impl Model {
     /// # Errors
     /// [`ArtifactError`], in a sentence, whatever the bytes are.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ArtifactError> {
-        if bytes.len() > LARGEST {
+        if bytes.len() > LARGEST_ARTIFACT {
             return Err(ArtifactError::TooLarge(bytes.len()));
         }
         let rest = bytes.strip_prefix(MAGIC).ok_or(ArtifactError::Format)?;
@@ -106,11 +106,11 @@ impl Model {
         if Sha256::digest(body).as_slice() != digest {
             return Err(ArtifactError::Damaged);
         }
-        Self::from_body(&mut Reader(body))
+        Self::from_body(&mut ArtifactReader(body))
     }
 
-    fn head(&self) -> Head {
-        Head {
+    fn head(&self) -> ArtifactHead {
+        ArtifactHead {
             variables: self.variables().to_vec(),
             scale: self.scale.clone(),
             encoder: match &self.encoding {
@@ -131,10 +131,10 @@ impl Model {
         }
     }
 
-    fn from_body(body: &mut Reader<'_>) -> Result<Self, ArtifactError> {
-        let head: Head = serde_json::from_slice(body.block()?)
+    fn from_body(body: &mut ArtifactReader<'_>) -> Result<Self, ArtifactError> {
+        let head: ArtifactHead = serde_json::from_slice(body.block()?)
             .map_err(|_| ArtifactError::Broken("its head cannot be read"))?;
-        if let Scale::Measured(calibration) = &head.scale
+        if let ScoreScale::Measured(calibration) = &head.scale
             && !calibration.is_sound()
         {
             return Err(ArtifactError::Broken("its calibration does not rise"));
@@ -168,7 +168,7 @@ impl Model {
 }
 
 /// Puts the format and the checksum before a body.
-pub(crate) fn sealed(body: &[u8]) -> Vec<u8> {
+pub(crate) fn seal_body(body: &[u8]) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend(Sha256::digest(body));
     bytes.extend(body);
@@ -176,7 +176,7 @@ pub(crate) fn sealed(body: &[u8]) -> Vec<u8> {
 }
 
 fn read_encoder(
-    body: &mut Reader<'_>,
+    body: &mut ArtifactReader<'_>,
     variables: Vec<Variable>,
     head: EncoderHead,
 ) -> Result<Encoder, ArtifactError> {
@@ -215,20 +215,20 @@ fn read_encoder(
     }
 }
 
-fn put(body: &mut Vec<u8>, block: &[u8]) {
-    put_count(body, block.len());
+fn push_block(body: &mut Vec<u8>, block: &[u8]) {
+    push_count(body, block.len());
     body.extend(block);
 }
 
-fn put_count(body: &mut Vec<u8>, count: usize) {
+fn push_count(body: &mut Vec<u8>, count: usize) {
     body.extend(u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
 }
 
-fn put_variable(body: &mut Vec<u8>, encoder: &VariableEncoder) {
+fn push_variable(body: &mut Vec<u8>, encoder: &VariableEncoder) {
     for table in &encoder.tables {
         let mut entries: Vec<_> = table.entries.iter().collect();
         entries.sort_unstable_by_key(|(key, _)| **key);
-        put_count(body, entries.len());
+        push_count(body, entries.len());
         for (key, known) in entries {
             body.extend(key.to_le_bytes());
             body.extend(known.lift.to_le_bytes());
@@ -237,7 +237,7 @@ fn put_variable(body: &mut Vec<u8>, encoder: &VariableEncoder) {
     }
     let mut codes: Vec<_> = encoder.codes.iter().collect();
     codes.sort_unstable();
-    put_count(body, codes.len());
+    push_count(body, codes.len());
     for (key, code) in codes {
         body.extend(key.to_le_bytes());
         body.push(*code);
@@ -245,8 +245,8 @@ fn put_variable(body: &mut Vec<u8>, encoder: &VariableEncoder) {
 }
 
 fn read_variable(
-    body: &mut Reader<'_>,
-    reading: Reading,
+    body: &mut ArtifactReader<'_>,
+    reading: ValueReader,
 ) -> Result<VariableEncoder, ArtifactError> {
     let mut tables = Vec::new();
     for _ in reading.levels() {
@@ -258,9 +258,9 @@ fn read_variable(
                 f32::from_le_bytes(body.array()?),
                 f32::from_le_bytes(body.array()?),
             );
-            entries.insert(key, Known { lift, frequency });
+            entries.insert(key, KeyRates { lift, frequency });
         }
-        tables.push(Table { entries });
+        tables.push(RateTable { entries });
     }
     let count = body.count(5)?;
     let mut codes = FxHashMap::with_capacity_and_hasher(count, rustc_hash::FxBuildHasher);
@@ -276,18 +276,18 @@ fn read_variable(
     })
 }
 
-fn read_linear(body: &mut Reader<'_>, bits: u32) -> Result<Linear, ArtifactError> {
+fn read_linear(body: &mut ArtifactReader<'_>, bits: u32) -> Result<TextModel, ArtifactError> {
     if !(1..=24).contains(&bits) {
         return Err(ArtifactError::Broken("its words have an impossible table"));
     }
     let scale = f32::from_le_bytes(body.array()?);
     let (places, _) = body.take(4 << bits)?.as_chunks::<4>();
-    let bucket = |place: &[u8; 4]| Bucket {
+    let bucket = |place: &[u8; 4]| TokenBucket {
         weight: i16::from_le_bytes([place[0], place[1]]),
         rarity: place[2],
         owner: place[3],
     };
-    Ok(Linear {
+    Ok(TextModel {
         bits,
         scale,
         buckets: places.iter().map(bucket).collect(),
@@ -295,9 +295,9 @@ fn read_linear(body: &mut Reader<'_>, bits: u32) -> Result<Linear, ArtifactError
 }
 
 /// Reads bytes from the front.
-struct Reader<'a>(&'a [u8]);
+struct ArtifactReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> ArtifactReader<'a> {
     fn take(&mut self, length: usize) -> Result<&'a [u8], ArtifactError> {
         let (taken, rest) = self
             .0

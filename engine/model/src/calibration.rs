@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// What scores mean: a fixed function of the share of legitimate events that score at least as high.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Curve {
+pub enum ScoreCurve {
     /// For events that may be fraud.
     #[default]
     Fraud,
@@ -57,7 +57,7 @@ const TAIL: usize = 50;
 /// How many points are kept, at most.
 const MOST_KNOTS: usize = 256;
 
-impl Curve {
+impl ScoreCurve {
     fn points(self) -> [(f64, f64); 9] {
         match self {
             Self::Fraud => FRAUD,
@@ -75,7 +75,7 @@ impl Curve {
 
     /// The score at or above which this share of legitimate events lies.
     pub fn score_at(self, fpr: f64) -> f64 {
-        interpolate(
+        interpolate_linearly(
             fpr,
             self.points().into_iter().map(|(score, fpr)| (fpr, score)),
         )
@@ -83,12 +83,12 @@ impl Curve {
 
     /// The share of legitimate events at or above a score: the inverse of [`Curve::score_at`].
     pub fn fpr_at(self, score: f64) -> f64 {
-        interpolate(score, self.points().into_iter().rev())
+        interpolate_linearly(score, self.points().into_iter().rev())
     }
 }
 
 /// Interpolates linearly between points `(x, y)`, whose `x` ascend.
-fn interpolate(x: f64, points: impl Iterator<Item = (f64, f64)>) -> f64 {
+fn interpolate_linearly(x: f64, points: impl Iterator<Item = (f64, f64)>) -> f64 {
     let mut last: Option<(f64, f64)> = None;
     for (to, y) in points {
         if x <= to {
@@ -115,7 +115,7 @@ pub struct Calibration {
     legit: usize,
     /// How a rate becomes a score.
     #[serde(default)]
-    curve: Curve,
+    curve: ScoreCurve,
 }
 
 impl Calibration {
@@ -158,13 +158,13 @@ impl Calibration {
             knots,
             tail: excess.max(1e-6),
             legit,
-            curve: Curve::Fraud,
+            curve: ScoreCurve::Fraud,
         })
     }
 
     /// The same rates, with scores by another curve.
     #[must_use]
-    pub fn on(self, curve: Curve) -> Self {
+    pub fn with_curve(self, curve: ScoreCurve) -> Self {
         Self { curve, ..self }
     }
 
@@ -224,8 +224,8 @@ mod tests {
 
     #[test]
     fn the_published_points() {
-        assert!((Curve::Logins.score_at(0.001) - 900.0).abs() < 1e-9);
-        assert!((Curve::Logins.fpr_at(515.0) - 0.06).abs() < 1e-9);
+        assert!((ScoreCurve::Logins.score_at(0.001) - 900.0).abs() < 1e-9);
+        assert!((ScoreCurve::Logins.fpr_at(515.0) - 0.06).abs() < 1e-9);
         for (fpr, score) in [
             (0.005, 975.0),
             (0.01, 950.0),
@@ -237,8 +237,8 @@ mod tests {
             (0.0, 1000.0),
             (1.0, 0.0),
         ] {
-            assert!((Curve::Fraud.score_at(fpr) - score).abs() < 1e-9, "{fpr}");
-            assert!((Curve::Fraud.fpr_at(score) - fpr).abs() < 1e-9, "{score}");
+            assert!((ScoreCurve::Fraud.score_at(fpr) - score).abs() < 1e-9, "{fpr}");
+            assert!((ScoreCurve::Fraud.fpr_at(score) - fpr).abs() < 1e-9, "{score}");
         }
     }
 

@@ -2,14 +2,14 @@
 
 use thiserror::Error;
 
-use crate::history::{Event, Watched};
+use crate::history::{EntityEvent, TrackedFields};
 use crate::parse;
 use crate::texts::Texts;
 use crate::variable::{Variable, VariableType};
 
 /// What an event turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Label {
+pub enum EventLabel {
     /// Fraud.
     Fraud,
     /// Legitimate.
@@ -23,7 +23,7 @@ pub enum Label {
 
 /// One event on its way into a [`Dataset`]. Times are seconds since 1970, UTC.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Row<'a> {
+pub struct EventRow<'a> {
     /// The values, in the order of the data set's variables. A text that stands for no value (empty,
     /// `NaN`, `null`) counts as missing.
     pub values: &'a [Option<&'a str>],
@@ -32,16 +32,16 @@ pub struct Row<'a> {
     /// The entity that the event belongs to. Without one, the event is in no history.
     pub entity: Option<&'a str>,
     /// The event as the history of its entity keeps it; needed after [`Dataset::watching`].
-    pub seen: Option<Event>,
+    pub history_event: Option<EntityEvent>,
     /// The event's label.
-    pub label: Label,
+    pub label: EventLabel,
     /// When the label was given.
     pub label_time: Option<i64>,
     /// Whether the event was blocked. Then nobody can know that it would have been legitimate.
     pub blocked: bool,
     /// Whether the event never happened. It gets features from the history of its entity, but does not become a part of
     /// it.
-    pub imagined: bool,
+    pub synthetic: bool,
 }
 
 /// Why a row cannot be added to a [`Dataset`].
@@ -66,20 +66,20 @@ pub enum RowError {
 #[derive(Clone, Debug)]
 pub struct Dataset {
     variables: Vec<Variable>,
-    columns: Vec<Column>,
-    labels: Vec<Label>,
+    columns: Vec<ValueColumn>,
+    labels: Vec<EventLabel>,
     event_times: Vec<Option<i64>>,
     label_times: Vec<Option<i64>>,
     blocked: Vec<bool>,
     entities: Texts,
-    tracked: Option<Watched>,
-    history_events: Vec<Option<Event>>,
+    tracked: Option<TrackedFields>,
+    history_events: Vec<Option<EntityEvent>>,
     synthetic: Vec<bool>,
 }
 
 /// The values of one variable.
 #[derive(Clone, Debug)]
-pub(crate) enum Column {
+pub(crate) enum ValueColumn {
     /// Numbers; missing and unreadable ones are NaN.
     Numbers {
         values: Vec<f64>,
@@ -97,12 +97,12 @@ impl Dataset {
             .iter()
             .map(|variable| {
                 if variable.kind.is_number() {
-                    Column::Numbers {
+                    ValueColumn::Numbers {
                         values: Vec::new(),
                         unreadable: 0,
                     }
                 } else {
-                    Column::Texts(Texts::default())
+                    ValueColumn::Texts(Texts::default())
                 }
             })
             .collect();
@@ -123,7 +123,7 @@ impl Dataset {
     /// The same data set, for models that learn from the history of its entities. Each row must then have in
     /// [`Row::seen`] what [`Watched::event`] gives for it.
     #[must_use]
-    pub fn watching(self, tracked: Watched) -> Self {
+    pub fn with_tracked_fields(self, tracked: TrackedFields) -> Self {
         Self {
             tracked: Some(tracked),
             ..self
@@ -134,7 +134,7 @@ impl Dataset {
     ///
     /// # Errors
     /// [`RowError`], if it does not have a value for each variable or there are too many rows.
-    pub fn push(&mut self, row: &Row<'_>) -> Result<(), RowError> {
+    pub fn push(&mut self, row: &EventRow<'_>) -> Result<(), RowError> {
         if row.values.len() != self.columns.len() {
             return Err(RowError::Width {
                 row: self.len(),
@@ -146,14 +146,14 @@ impl Dataset {
             return Err(RowError::Full);
         }
         for (column, value) in self.columns.iter_mut().zip(row.values) {
-            let value = value.and_then(parse::present);
+            let value = value.and_then(parse::trim_present_value);
             match column {
-                Column::Numbers { values, unreadable } => {
-                    let number = value.and_then(parse::number);
+                ValueColumn::Numbers { values, unreadable } => {
+                    let number = value.and_then(parse::parse_number);
                     *unreadable += usize::from(value.is_some() && number.is_none());
                     values.push(number.unwrap_or(f64::NAN));
                 }
-                Column::Texts(texts) => texts.push(value),
+                ValueColumn::Texts(texts) => texts.push(value),
             }
         }
         self.labels.push(row.label);
@@ -162,8 +162,8 @@ impl Dataset {
         self.blocked.push(row.blocked);
         self.entities.push(row.entity);
         if self.tracked.is_some() {
-            self.history_events.push(row.seen);
-            self.synthetic.push(row.imagined);
+            self.history_events.push(row.history_event);
+            self.synthetic.push(row.synthetic);
         }
         Ok(())
     }
@@ -184,7 +184,7 @@ impl Dataset {
     }
 
     /// The label of each event.
-    pub fn labels(&self) -> &[Label] {
+    pub fn labels(&self) -> &[EventLabel] {
         &self.labels
     }
 
@@ -193,7 +193,7 @@ impl Dataset {
         &self.event_times
     }
 
-    pub(crate) fn columns(&self) -> &[Column] {
+    pub(crate) fn columns(&self) -> &[ValueColumn] {
         &self.columns
     }
 
@@ -210,35 +210,35 @@ impl Dataset {
     }
 
     /// The fields that the histories of the entities keep, if models learn from them.
-    pub fn watched(&self) -> Option<&Watched> {
+    pub fn tracked_fields(&self) -> Option<&TrackedFields> {
         self.tracked.as_ref()
     }
 
     /// An event as histories keep it, with its entity.
-    pub(crate) fn seen(&self, row: usize) -> Option<(&str, &Event)> {
+    pub(crate) fn entity_event(&self, row: usize) -> Option<(&str, &EntityEvent)> {
         let event = self.history_events.get(row)?.as_ref()?;
-        Some((self.entities.row(row)?, event))
+        Some((self.entities.text_of_row(row)?, event))
     }
 
     /// Whether an event never happened.
-    pub(crate) fn is_imagined(&self, row: usize) -> bool {
+    pub(crate) fn is_synthetic(&self, row: usize) -> bool {
         self.synthetic.get(row).copied().unwrap_or_default()
     }
 
     /// The labels, to be changed by tests.
     #[cfg(test)]
-    pub(crate) fn labels_mut(&mut self) -> &mut [Label] {
+    pub(crate) fn labels_mut(&mut self) -> &mut [EventLabel] {
         &mut self.labels
     }
 
     /// The value of a variable in an event, as text.
     pub fn value(&self, row: usize, variable: usize) -> Option<std::borrow::Cow<'_, str>> {
         match &self.columns[variable] {
-            Column::Numbers { values, .. } => {
+            ValueColumn::Numbers { values, .. } => {
                 let value = values[row];
                 (!value.is_nan()).then(|| value.to_string().into())
             }
-            Column::Texts(texts) => texts.row(row).map(Into::into),
+            ValueColumn::Texts(texts) => texts.text_of_row(row).map(Into::into),
         }
     }
 

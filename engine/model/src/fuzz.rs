@@ -9,18 +9,18 @@ pub fn read_artifact(data: &[u8]) {
         let _ = (model.score(&values, None, &[]), model.importance());
     }
     // Also with a correct checksum, as an attacker would write it.
-    let _ = Model::from_bytes(&crate::artifact::sealed(data));
+    let _ = Model::from_bytes(&crate::artifact::seal_body(data));
     let text = String::from_utf8_lossy(data);
     let rows: Vec<Vec<Option<&str>>> = text
         .lines()
         .map(|line| line.split(',').map(Some).collect())
         .collect();
-    let _ = infer(&["a", "zip", "price", "id"], &rows);
+    let _ = infer_types(&["a", "zip", "price", "id"], &rows);
     for text in text.split([',', '\n']) {
         let _ = (
-            crate::number(text),
-            crate::date(text, false),
-            crate::date(text, true),
+            crate::parse_number(text),
+            crate::parse_date(text, false),
+            crate::parse_date(text, true),
         );
     }
 }

@@ -4,28 +4,28 @@ use std::collections::HashMap;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::dataset::{Dataset, Label};
-use crate::history::{Event, FEATURES, Profile};
+use crate::dataset::{Dataset, EventLabel};
+use crate::history::{EntityEvent, HISTORY_FEATURES, EntityHistory};
 
 /// The history of each of many entities.
 #[derive(Clone, Debug, Default)]
-pub struct Histories(FxHashMap<String, Profile>);
+pub struct EntityHistories(FxHashMap<String, EntityHistory>);
 
-impl Histories {
+impl EntityHistories {
     /// The histories after all events of a data set with tracked fields. A label counts from its label time on; without
     /// one, from the time of its event.
-    pub fn of(dataset: &Dataset) -> Self {
+    pub fn of_dataset(dataset: &Dataset) -> Self {
         let mut histories = Self::default();
-        histories.replay(dataset, labels(dataset), |_, _| ());
+        histories.replay(dataset, list_fraud_labels(dataset), |_, _| ());
         histories
     }
 
     /// The features that the histories give to some events of a data set, by row: from what happened before each event,
     /// and from the labels that were known by then.
-    pub fn before(dataset: &Dataset, rows: &[usize]) -> HashMap<usize, Vec<f32>> {
+    pub fn features_before(dataset: &Dataset, rows: &[usize]) -> HashMap<usize, Vec<f32>> {
         let rows: FxHashSet<usize> = rows.iter().copied().collect();
         let mut before = HashMap::new();
-        Self::default().replay(dataset, labels(dataset), |row, features| {
+        Self::default().replay(dataset, list_fraud_labels(dataset), |row, features| {
             if rows.contains(&row) {
                 before.insert(row, features);
             }
@@ -34,24 +34,24 @@ impl Histories {
     }
 
     /// The features that the history gives to an event. Without an entity, all of them are unknown.
-    pub fn features(&self, entity: Option<&str>, event: &Event) -> Vec<f32> {
+    pub fn features(&self, entity: Option<&str>, event: &EntityEvent) -> Vec<f32> {
         let Some(entity) = entity else {
-            return vec![f32::NAN; FEATURES];
+            return vec![f32::NAN; HISTORY_FEATURES];
         };
         match self.0.get(entity) {
             Some(profile) => profile.features(event),
-            None => Profile::default().features(event),
+            None => EntityHistory::default().features(event),
         }
     }
 
     /// Each entity with its history.
-    pub fn into_profiles(self) -> impl Iterator<Item = (String, Profile)> {
+    pub fn into_profiles(self) -> impl Iterator<Item = (String, EntityHistory)> {
         self.0.into_iter()
     }
 
     /// Adds an event to the history of its entity.
-    pub fn add(&mut self, entity: &str, event: Event) {
-        self.profile(entity).add(event);
+    pub fn add(&mut self, entity: &str, event: EntityEvent) {
+        self.history_of(entity).add(event);
     }
 
     /// Adds the events of a data set in order of time. Before each event is added, `each` is called with its row and
@@ -74,36 +74,36 @@ impl Histories {
         order.sort_unstable();
         for (time, row) in order {
             while let Some((known, bad)) = labels.next_if(|(known, _)| *known <= time) {
-                if let Some((entity, event)) = dataset.seen(bad) {
-                    self.profile(entity).label(event.id, true, known);
+                if let Some((entity, event)) = dataset.entity_event(bad) {
+                    self.history_of(entity).label(event.id, true, known);
                 }
             }
-            if let Some((entity, event)) = dataset.seen(row) {
-                let profile = self.profile(entity);
+            if let Some((entity, event)) = dataset.entity_event(row) {
+                let profile = self.history_of(entity);
                 each(row, profile.features(event));
-                if !dataset.is_imagined(row) {
+                if !dataset.is_synthetic(row) {
                     profile.add(*event);
                 }
             }
         }
         for (known, bad) in labels {
-            if let Some((entity, event)) = dataset.seen(bad) {
-                self.profile(entity).label(event.id, true, known);
+            if let Some((entity, event)) = dataset.entity_event(bad) {
+                self.history_of(entity).label(event.id, true, known);
             }
         }
     }
 
-    fn profile(&mut self, entity: &str) -> &mut Profile {
+    fn history_of(&mut self, entity: &str) -> &mut EntityHistory {
         self.0.entry(entity.to_owned()).or_default()
     }
 }
 
 /// The rows of fraudulent events, each with the time from which that was known.
-fn labels(dataset: &Dataset) -> Vec<(i64, usize)> {
+fn list_fraud_labels(dataset: &Dataset) -> Vec<(i64, usize)> {
     let known = |row: usize| {
         let time = dataset.event_times()[row]?;
         Some((dataset.label_times()[row].unwrap_or(time).max(time), row))
     };
-    let bad = (0..dataset.len()).filter(|row| dataset.labels()[*row] == Label::Fraud);
+    let bad = (0..dataset.len()).filter(|row| dataset.labels()[*row] == EventLabel::Fraud);
     bad.filter_map(known).collect()
 }

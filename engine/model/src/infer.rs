@@ -9,7 +9,7 @@ use crate::variable::VariableType;
 
 /// A column with the type that was guessed for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Inferred {
+pub struct InferredColumn {
     /// The header.
     pub name: String,
     /// The type; `None`: the column is of no use to a model.
@@ -20,15 +20,15 @@ pub struct Inferred {
 }
 
 /// What is known of a column's values.
-struct Values<'a> {
+struct ColumnValues<'a> {
     /// Those that are not missing, with repetitions.
     present: Vec<&'a str>,
     distinct: FxHashSet<&'a str>,
 }
 
-impl<'a> Values<'a> {
+impl<'a> ColumnValues<'a> {
     fn new(values: impl Iterator<Item = Option<&'a str>>) -> Self {
-        let present: Vec<&str> = values.flatten().filter_map(parse::present).collect();
+        let present: Vec<&str> = values.flatten().filter_map(parse::trim_present_value).collect();
         Self {
             distinct: present.iter().copied().collect(),
             present,
@@ -55,7 +55,7 @@ impl<'a> Values<'a> {
 
 /// Guesses the type of each column. `rows` are a sample of a few thousand rows from all over the file, each with a
 /// value for each header.
-pub fn infer<'a, R>(headers: &[&str], rows: &'a [R]) -> Vec<Inferred>
+pub fn infer_types<'a, R>(headers: &[&str], rows: &'a [R]) -> Vec<InferredColumn>
 where
     R: AsRef<[Option<&'a str>]>,
 {
@@ -63,12 +63,12 @@ where
         .iter()
         .enumerate()
         .map(|(column, name)| {
-            let values = Values::new(
+            let values = ColumnValues::new(
                 rows.iter()
                     .map(|row| row.as_ref().get(column).copied().flatten()),
             );
-            let (kind, why) = guess(name, &values);
-            Inferred {
+            let (kind, why) = guess_type(name, &values);
+            InferredColumn {
                 name: (*name).to_owned(),
                 kind,
                 why,
@@ -78,13 +78,13 @@ where
 }
 
 /// The type of a column, and why. `None`: it is of no use to a model.
-fn guess(name: &str, values: &Values<'_>) -> (Option<VariableType>, String) {
+fn guess_type(name: &str, values: &ColumnValues<'_>) -> (Option<VariableType>, String) {
     use VariableType as T;
     let some = |kind, why: &str| (Some(kind), why.to_owned());
     if values.distinct.is_empty() {
         return (None, "no values".to_owned());
     }
-    if let Some((kind, why)) = by_shape(values) {
+    if let Some((kind, why)) = guess_by_shape(values) {
         return some(kind, why);
     }
     let name = name.to_ascii_lowercase();
@@ -92,10 +92,10 @@ fn guess(name: &str, values: &Values<'_>) -> (Option<VariableType>, String) {
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty())
         .collect();
-    let numeric = values.share(|text| parse::number(text).is_some());
+    let numeric = values.share(|text| parse::parse_number(text).is_some());
     let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
-    if let Some((kind, why)) = by_name(&words, values, numeric) {
+    if let Some((kind, why)) = guess_by_name(&words, values, numeric) {
         return some(kind, why);
     }
     if is_identifier(&words, values) {
@@ -131,7 +131,7 @@ fn guess(name: &str, values: &Values<'_>) -> (Option<VariableType>, String) {
 }
 
 /// The type whose values have a shape that most values have.
-fn by_shape(values: &Values<'_>) -> Option<(VariableType, &'static str)> {
+fn guess_by_shape(values: &ColumnValues<'_>) -> Option<(VariableType, &'static str)> {
     use VariableType as T;
     // Type, reason, the share of values that must have the shape, the shape.
     type Shape = (T, &'static str, f64, fn(&str) -> bool);
@@ -165,7 +165,7 @@ fn by_shape(values: &Values<'_>) -> Option<(VariableType, &'static str)> {
 
 /// Whether a column only identifies its rows, so that no value will ever occur again. Short ids of devices and accounts
 /// may occur again, even where a sample has each only once, so they do not count.
-fn is_identifier(words: &[&str], values: &Values<'_>) -> bool {
+fn is_identifier(words: &[&str], values: &ColumnValues<'_>) -> bool {
     if values.present.len() < 50 || values.distinct_percent() < 98 {
         return false;
     }
@@ -188,14 +188,14 @@ fn is_identifier(words: &[&str], values: &Values<'_>) -> bool {
 }
 
 /// The type that the words of a column's name and its values agree on.
-fn by_name(
+fn guess_by_name(
     words: &[&str],
-    values: &Values<'_>,
+    values: &ColumnValues<'_>,
     numeric: f64,
 ) -> Option<(VariableType, &'static str)> {
     use VariableType as T;
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
-    if has(&["ip", "ipaddress"]) && values.share(|text| text_shape::ip(text).is_some()) > 0.9 {
+    if has(&["ip", "ipaddress"]) && values.share(|text| text_shape::parse_ip(text).is_some()) > 0.9 {
         return Some((T::IpAddress, "by its name; values are addresses as numbers"));
     }
     let to_parcel = has(&["shipping", "ship", "delivery", "recipient"]);
@@ -220,7 +220,7 @@ fn by_name(
     if has(&[
         "price", "amount", "amt", "cost", "total", "payment", "value",
     ]) && numeric > 0.98
-        && cents(values)
+        && have_cents(values)
     {
         return Some((T::Price, "by its name; values are numbers with cents"));
     }
@@ -247,7 +247,7 @@ fn by_name(
 }
 
 /// Whether numbers look like money: hardly any with more than two decimals, hardly any negative.
-fn cents(values: &Values<'_>) -> bool {
+fn have_cents(values: &ColumnValues<'_>) -> bool {
     let decimals = |text: &str| {
         text.rsplit_once('.')
             .map_or(0, |(_, decimals)| decimals.len())
@@ -307,7 +307,7 @@ mod tests {
             "row_id",
             "ip_number",
         ];
-        let inferred = infer(&headers, &rows);
+        let inferred = infer_types(&headers, &rows);
         let found: Vec<&str> = inferred
             .iter()
             .map(|column| column.kind.map_or("-", VariableType::as_str))

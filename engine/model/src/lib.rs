@@ -35,16 +35,16 @@ mod value_reader;
 mod variable;
 
 pub use artifact::ArtifactError;
-pub use calibration::{Calibration, Curve};
-pub use dataset::{Dataset, Label, Row, RowError};
+pub use calibration::{Calibration, ScoreCurve};
+pub use dataset::{Dataset, EventLabel, EventRow, RowError};
 pub use features::Feature;
-pub use histories::Histories;
-pub use infer::{Inferred, infer};
-pub use maturity::{LabelsAre, Maturity, Unlabelled};
+pub use histories::EntityHistories;
+pub use infer::{InferredColumn, infer_types};
+pub use maturity::{LabelsAre, Maturity, UnlabelledTreatment};
 pub use model::{Attribution, EVENT_TIME, Explanation, Impact, Importance, Model, Score};
-pub use parse::{date, has_day_first, number, present};
+pub use parse::{parse_date, has_day_first, parse_number, trim_present_value};
 pub use train::{
-    Level, Logins, Message, ModelType, Options, Progress, Report, Stage, ThresholdRow, TrainError,
-    train,
+    Severity, TakeoverFigures, TrainingMessage, ModelType, TrainingOptions, TrainingProgress, TrainingReport, TrainingStage, ThresholdRow, TrainingError,
+    train_model,
 };
 pub use variable::{UnknownVariableType, Variable, VariableType};

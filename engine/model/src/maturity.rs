@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{Dataset, Label};
+use crate::dataset::{Dataset, EventLabel};
 
 /// Whether labels may still change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ pub enum LabelsAre {
 /// How an event without a label is treated (`UnlabeledEventsTreatment` in Amazon's API).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Unlabelled {
+pub enum UnlabelledTreatment {
     /// It is left out.
     #[default]
     Ignore,
@@ -31,7 +31,7 @@ pub enum Unlabelled {
 }
 
 /// How long after its event a label counts where no delays of labels are known, in seconds: 45 days.
-pub const FLOOR: i64 = 45 * 86_400;
+pub const DEFAULT_WAIT: i64 = 45 * 86_400;
 
 /// At least so many delays are needed to tell how long labels take.
 const ENOUGH_DELAYS: usize = 50;
@@ -49,7 +49,7 @@ pub struct Maturity {
 
 /// An event that can be trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Labelled {
+pub(crate) struct LabelledEvent {
     pub row: u32,
     pub fraud: bool,
     pub time: Option<i64>,
@@ -58,13 +58,13 @@ pub(crate) struct Labelled {
 }
 
 /// The events whose labels are known at `as_of` (by default the latest time in the data), in order of time.
-pub(crate) fn mature(
+pub(crate) fn select_mature_events(
     dataset: &Dataset,
     labels_are: LabelsAre,
-    unlabelled: Unlabelled,
+    unlabelled: UnlabelledTreatment,
     as_of: Option<i64>,
-) -> (Vec<Labelled>, Maturity) {
-    let label = treated(dataset, unlabelled);
+) -> (Vec<LabelledEvent>, Maturity) {
+    let label = treat_labels(dataset, unlabelled);
     let moments = dataset.event_times();
     // If all times are the same, they tell nothing of the order.
     let timed =
@@ -72,9 +72,9 @@ pub(crate) fn mature(
     let (wait, why) = match labels_are {
         LabelsAre::Final => (0, "labels are final".to_owned()),
         LabelsAre::Maturing if !timed => (0, "events have no times".to_owned()),
-        LabelsAre::Maturing => wait(dataset),
+        LabelsAre::Maturing => choose_wait(dataset),
     };
-    let artificial = labels_are == LabelsAre::Final || artificial(dataset).is_some();
+    let artificial = labels_are == LabelsAre::Final || explain_artificial_times(dataset).is_some();
     let latest = dataset
         .event_times()
         .iter()
@@ -83,7 +83,7 @@ pub(crate) fn mature(
         .max();
     let as_of = as_of.or(latest.copied()).unwrap_or(i64::MAX);
     let mut immature = 0;
-    let mut events: Vec<Labelled> = Vec::new();
+    let mut events: Vec<LabelledEvent> = Vec::new();
     for (row, fraud) in (0_u32..).zip(label) {
         let Some(fraud) = fraud else { continue };
         let at = row as usize;
@@ -96,7 +96,7 @@ pub(crate) fn mature(
         if timed && known > as_of {
             immature += 1;
         } else {
-            events.push(Labelled {
+            events.push(LabelledEvent {
                 row,
                 fraud,
                 time: time.filter(|_| timed),
@@ -119,39 +119,39 @@ pub(crate) fn mature(
 }
 
 /// Whether each event counts as fraud; `None` where it is left out.
-pub(crate) fn treated(dataset: &Dataset, unlabelled: Unlabelled) -> Vec<Option<bool>> {
+pub(crate) fn treat_labels(dataset: &Dataset, unlabelled: UnlabelledTreatment) -> Vec<Option<bool>> {
     let legit = dataset
         .labels()
         .iter()
-        .filter(|label| **label == Label::Legit)
+        .filter(|label| **label == EventLabel::Legit)
         .count();
     let unlabelled = match unlabelled {
-        Unlabelled::Auto if legit < 50 => Unlabelled::Legit,
-        Unlabelled::Auto => Unlabelled::Ignore,
+        UnlabelledTreatment::Auto if legit < 50 => UnlabelledTreatment::Legit,
+        UnlabelledTreatment::Auto => UnlabelledTreatment::Ignore,
         other => other,
     };
     let labels = dataset.labels().iter().zip(dataset.blocked());
     labels
         .map(|(label, blocked)| match (label, unlabelled) {
-            (Label::Fraud, _) | (Label::Unlabelled, Unlabelled::Fraud) => Some(true),
-            (Label::Legit, _) => Some(false),
-            (Label::Unknown, _) | (_, Unlabelled::Ignore | Unlabelled::Auto) => None,
-            (Label::Unlabelled, Unlabelled::Legit) => (!blocked).then_some(false),
+            (EventLabel::Fraud, _) | (EventLabel::Unlabelled, UnlabelledTreatment::Fraud) => Some(true),
+            (EventLabel::Legit, _) => Some(false),
+            (EventLabel::Unknown, _) | (_, UnlabelledTreatment::Ignore | UnlabelledTreatment::Auto) => None,
+            (EventLabel::Unlabelled, UnlabelledTreatment::Legit) => (!blocked).then_some(false),
         })
         .collect()
 }
 
 /// How long after their events labels of fraud were given, in seconds. Labels of legitimate events tell nothing,
 /// because they are mostly given after a fixed time.
-fn delays(dataset: &Dataset) -> Vec<i64> {
+fn list_label_delays(dataset: &Dataset) -> Vec<i64> {
     (0..dataset.len())
-        .filter(|row| dataset.labels()[*row] == Label::Fraud)
+        .filter(|row| dataset.labels()[*row] == EventLabel::Fraud)
         .filter_map(|row| Some(dataset.label_times()[row]? - dataset.event_times()[row]?))
         .collect()
 }
 
 /// Why the label times cannot be real; `None` if they can.
-fn artificial(dataset: &Dataset) -> Option<&'static str> {
+fn explain_artificial_times(dataset: &Dataset) -> Option<&'static str> {
     let mut times = dataset.label_times().iter().flatten();
     let first = times.next()?;
     let (mut many, mut same) = (1_usize, 1_usize);
@@ -172,14 +172,14 @@ fn artificial(dataset: &Dataset) -> Option<&'static str> {
     (at_once * 20 >= many * 19).then_some("almost all label times are the times of the events")
 }
 
-fn wait(dataset: &Dataset) -> (i64, String) {
-    if let Some(why) = artificial(dataset) {
-        return (FLOOR, format!("{why}, so 45 days are taken"));
+fn choose_wait(dataset: &Dataset) -> (i64, String) {
+    if let Some(why) = explain_artificial_times(dataset) {
+        return (DEFAULT_WAIT, format!("{why}, so 45 days are taken"));
     }
-    let mut delays = delays(dataset);
+    let mut delays = list_label_delays(dataset);
     if delays.len() < ENOUGH_DELAYS {
         return (
-            FLOOR,
+            DEFAULT_WAIT,
             "too few label times, so 45 days are taken".to_owned(),
         );
     }
@@ -194,20 +194,20 @@ fn wait(dataset: &Dataset) -> (i64, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Row, Variable, VariableType};
+    use crate::{EventRow, Variable, VariableType};
 
     const DAY: i64 = 86_400;
 
-    fn dataset(rows: impl IntoIterator<Item = (i64, Label, Option<i64>, bool)>) -> Dataset {
+    fn dataset(rows: impl IntoIterator<Item = (i64, EventLabel, Option<i64>, bool)>) -> Dataset {
         let mut dataset = Dataset::new(vec![Variable::new("x", VariableType::Numeric)]);
         for (event_time, label, label_time, blocked) in rows {
-            let row = Row {
+            let row = EventRow {
                 values: &[None],
                 event_time: Some(event_time),
                 label,
                 label_time,
                 blocked,
-                ..Row::default()
+                ..EventRow::default()
             };
             dataset.push(&row).unwrap();
         }
@@ -218,7 +218,7 @@ mod tests {
         dataset((0..days).map(|day| {
             (
                 day * DAY,
-                Label::Fraud,
+                EventLabel::Fraud,
                 delay(day).map(|delay| day * DAY + delay),
                 false,
             )
@@ -227,24 +227,24 @@ mod tests {
 
     #[test]
     fn without_label_times_45_days_are_waited() {
-        let (events, maturity) = mature(
+        let (events, maturity) = select_mature_events(
             &at_days(100, |_| None),
             LabelsAre::Maturing,
-            Unlabelled::Ignore,
+            UnlabelledTreatment::Ignore,
             None,
         );
         assert_eq!((events.len(), maturity.immature), (55, 45));
-        assert_eq!(events[0].known, FLOOR);
+        assert_eq!(events[0].known, DEFAULT_WAIT);
     }
 
     #[test]
     fn observed_delays_are_waited() {
         // 5 % come after 30 days, the rest after 10.
         let delay = |day| Some(if day % 25 == 0 { 30 } else { 10 } * DAY);
-        let (events, maturity) = mature(
+        let (events, maturity) = select_mature_events(
             &at_days(100, delay),
             LabelsAre::Maturing,
-            Unlabelled::Ignore,
+            UnlabelledTreatment::Ignore,
             Some(100 * DAY),
         );
         assert!((maturity.wait_days - 10.0).abs() < 1e-9);
@@ -255,10 +255,10 @@ mod tests {
 
     #[test]
     fn made_up_label_times_are_seen_through() {
-        let (_, maturity) = mature(
+        let (_, maturity) = select_mature_events(
             &at_days(100, |_| Some(0)),
             LabelsAre::Maturing,
-            Unlabelled::Ignore,
+            UnlabelledTreatment::Ignore,
             None,
         );
         assert!(
@@ -267,30 +267,30 @@ mod tests {
             maturity.why
         );
         let one = at_days(100, |day| Some((200 - day) * DAY));
-        let (_, maturity) = mature(&one, LabelsAre::Maturing, Unlabelled::Ignore, None);
+        let (_, maturity) = select_mature_events(&one, LabelsAre::Maturing, UnlabelledTreatment::Ignore, None);
         assert!(maturity.why.contains("the same"), "{}", maturity.why);
-        let (events, _) = mature(&one, LabelsAre::Final, Unlabelled::Ignore, None);
+        let (events, _) = select_mature_events(&one, LabelsAre::Final, UnlabelledTreatment::Ignore, None);
         assert_eq!((events.len(), events[7].known), (100, 7 * DAY));
     }
 
     #[test]
     fn a_blocked_event_without_a_label_is_never_legitimate() {
         let set = dataset([
-            (0, Label::Unlabelled, None, true),
-            (1, Label::Unlabelled, None, false),
-            (2, Label::Unknown, None, false),
-            (3, Label::Legit, None, true),
+            (0, EventLabel::Unlabelled, None, true),
+            (1, EventLabel::Unlabelled, None, false),
+            (2, EventLabel::Unknown, None, false),
+            (3, EventLabel::Legit, None, true),
         ]);
         for (treatment, expected) in [
-            (Unlabelled::Ignore, [None, None, None, Some(false)]),
+            (UnlabelledTreatment::Ignore, [None, None, None, Some(false)]),
             (
-                Unlabelled::Fraud,
+                UnlabelledTreatment::Fraud,
                 [Some(true), Some(true), None, Some(false)],
             ),
-            (Unlabelled::Legit, [None, Some(false), None, Some(false)]),
-            (Unlabelled::Auto, [None, Some(false), None, Some(false)]),
+            (UnlabelledTreatment::Legit, [None, Some(false), None, Some(false)]),
+            (UnlabelledTreatment::Auto, [None, Some(false), None, Some(false)]),
         ] {
-            assert_eq!(treated(&set, treatment), expected, "{treatment:?}");
+            assert_eq!(treat_labels(&set, treatment), expected, "{treatment:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ pub struct Ranking {
 
 /// A point of the ROC curve: what happens if every event with at least this score is called fraud.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Point {
+pub struct RocPoint {
     /// Events with at least this score are called fraud.
     pub threshold: f64,
     /// The share of the legitimate events that is called fraud (false-positive rate).
@@ -26,7 +26,7 @@ pub struct Point {
 
 /// A figure with its 95 % confidence range.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Range {
+pub struct ConfidenceRange {
     /// The figure.
     pub value: f64,
     /// Its lower bound.
@@ -36,7 +36,7 @@ pub struct Range {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of events")]
-fn ratio(part: usize, whole: usize) -> f64 {
+fn compute_ratio(part: usize, whole: usize) -> f64 {
     if whole == 0 {
         0.0
     } else {
@@ -88,18 +88,18 @@ impl Ranking {
     }
 
     /// The points of the ROC curve, from none called fraud to all.
-    pub fn curve(&self) -> Vec<Point> {
+    pub fn curve(&self) -> Vec<RocPoint> {
         let (mut hits, mut alarms) = (0, 0);
         let mut curve = Vec::new();
         for tie in self.ties() {
             let fraud = tie.iter().filter(|event| event.1).count();
             hits += fraud;
             alarms += tie.len() - fraud;
-            curve.push(Point {
+            curve.push(RocPoint {
                 threshold: tie[0].0,
-                fpr: ratio(alarms, self.legit),
-                precision: ratio(hits, hits + alarms),
-                tpr: ratio(hits, self.fraud),
+                fpr: compute_ratio(alarms, self.legit),
+                precision: compute_ratio(hits, hits + alarms),
+                tpr: compute_ratio(hits, self.fraud),
             });
         }
         curve
@@ -120,10 +120,10 @@ impl Ranking {
     }
 
     /// [`Ranking::auc`] with its 95 % range (`DeLong`, `DeLong`, Clarke-Pearson 1988).
-    pub fn auc_range(&self) -> Range {
+    pub fn auc_range(&self) -> ConfidenceRange {
         let value = self.auc();
         if self.fraud < 2 || self.legit < 2 {
-            return Range {
+            return ConfidenceRange {
                 value,
                 low: 0.0,
                 high: 1.0,
@@ -135,15 +135,15 @@ impl Ranking {
         for tie in self.ties() {
             let fraud = tie.iter().filter(|event| event.1).count();
             let legit = tie.len() - fraud;
-            let beaten = 1.0 - ratio(2 * legit_above + legit, 2 * self.legit);
+            let beaten = 1.0 - compute_ratio(2 * legit_above + legit, 2 * self.legit);
             of_fraud.extend(std::iter::repeat_n(beaten, fraud));
-            let lost = ratio(2 * fraud_above + fraud, 2 * self.fraud);
+            let lost = compute_ratio(2 * fraud_above + fraud, 2 * self.fraud);
             of_legit.extend(std::iter::repeat_n(lost, legit));
             fraud_above += fraud;
             legit_above += legit;
         }
-        let half = 1.96 * (variance(&of_fraud, value) + variance(&of_legit, value)).sqrt();
-        Range {
+        let half = 1.96 * (compute_variance_of_mean(&of_fraud, value) + compute_variance_of_mean(&of_legit, value)).sqrt();
+        ConfidenceRange {
             value,
             low: (value - half).max(0.0),
             high: (value + half).min(1.0),
@@ -175,21 +175,21 @@ impl Ranking {
     }
 
     /// What happens if every event with a score of at least `threshold` is called fraud.
-    pub fn at(&self, threshold: f64) -> Point {
+    pub fn point_at(&self, threshold: f64) -> RocPoint {
         let called = self.events.partition_point(|event| event.0 >= threshold);
         let hits = self.events[..called].iter().filter(|event| event.1).count();
-        Point {
+        RocPoint {
             threshold,
-            fpr: ratio(called - hits, self.legit),
-            precision: ratio(hits, called),
-            tpr: ratio(hits, self.fraud),
+            fpr: compute_ratio(called - hits, self.legit),
+            precision: compute_ratio(hits, called),
+            tpr: compute_ratio(hits, self.fraud),
         }
     }
 
     /// The share of fraud among so many events with the highest scores: those that a team can review.
     pub fn precision_at_capacity(&self, events: usize) -> f64 {
         let called = events.min(self.events.len());
-        ratio(
+        compute_ratio(
             self.events[..called].iter().filter(|event| event.1).count(),
             called,
         )
@@ -207,7 +207,7 @@ impl Ranking {
         let (mut alarms, mut found) = (0, 0.0);
         for tie in self.ties() {
             alarms += tie.iter().filter(|event| !event.1).count();
-            if ratio(alarms, self.legit) > fpr {
+            if compute_ratio(alarms, self.legit) > fpr {
                 break;
             }
             found += weight_of(tie);
@@ -218,7 +218,7 @@ impl Ranking {
 
 /// The variance of a mean.
 #[expect(clippy::cast_precision_loss, reason = "counts of events")]
-fn variance(values: &[f64], mean: f64) -> f64 {
+fn compute_variance_of_mean(values: &[f64], mean: f64) -> f64 {
     let n = values.len() as f64;
     values
         .iter()
@@ -252,7 +252,7 @@ mod tests {
         assert!(close(ranking.recall_at(0.75), 1.0));
         assert!(close(ranking.weight_recall_at(0.1), 0.1));
         assert!(close(ranking.precision_at_capacity(3), 2.0 / 3.0));
-        let point = ranking.at(0.7);
+        let point = ranking.point_at(0.7);
         assert!(
             close(point.fpr, 0.5) && close(point.tpr, 1.0) && close(point.precision, 2.0 / 3.0)
         );

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
 use crate::features::{Encoder, Feature};
-use crate::history::Watched;
+use crate::history::TrackedFields;
 use crate::parse;
 use crate::trees::Forest;
 use crate::variable::{Variable, VariableType};
@@ -19,7 +19,7 @@ pub const EVENT_TIME: &str = "EVENT_TIMESTAMP";
 pub struct Model {
     pub(crate) encoding: Encoding,
     pub(crate) forest: Forest,
-    pub(crate) scale: Scale,
+    pub(crate) scale: ScoreScale,
 }
 
 /// Only the sizes: a model has a hundred thousand numbers.
@@ -44,7 +44,7 @@ pub(crate) enum Encoding {
 
 /// How log-odds become a score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Scale {
+pub(crate) enum ScoreScale {
     /// By the measured false-positive rate.
     Measured(Calibration),
     /// A thousand times the probability: for imported models whose false-positive rates are unknown.
@@ -93,7 +93,7 @@ pub struct Importance {
     pub kind: Option<VariableType>,
     /// Whether this is about the entity's history.
     #[serde(default, rename = "is_habit")]
-    pub is_habit: bool,
+    pub is_history: bool,
     /// Its share in the gain of all splits.
     pub share: f64,
 }
@@ -101,7 +101,7 @@ pub struct Importance {
 impl Importance {
     /// The name to show in a table.
     pub fn name(&self) -> String {
-        match (self.is_habit, self.variable.as_str()) {
+        match (self.is_history, self.variable.as_str()) {
             (false, variable) => variable.to_owned(),
             (true, "") => "the entity's history".to_owned(),
             (true, variable) => format!("the entity's history of {variable}"),
@@ -121,7 +121,7 @@ pub struct Explanation {
     /// The impacts of the entity's history, by the variable that it is about; an empty name stands for the events as
     /// such.
     #[serde(rename = "habits")]
-    pub habits: Vec<Impact>,
+    pub history: Vec<Impact>,
 }
 
 impl Model {
@@ -146,14 +146,14 @@ impl Model {
             .map(|(at, variable)| Feature {
                 name: variable.name.clone(),
                 variables: vec![at],
-                habit: None,
+                history_variable: None,
             })
             .collect();
         let calibration = legit.and_then(|legit| Calibration::fit(legit.iter().copied()));
         Ok(Self {
             encoding: Encoding::Numbers(variables, features),
             forest,
-            scale: calibration.map_or(Scale::Probability, Scale::Measured),
+            scale: calibration.map_or(ScoreScale::Probability, ScoreScale::Measured),
         })
     }
 
@@ -181,13 +181,13 @@ impl Model {
     /// How scores were calibrated; `None` where they are probabilities.
     pub fn calibration(&self) -> Option<&Calibration> {
         match &self.scale {
-            Scale::Measured(calibration) => Some(calibration),
-            Scale::Probability => None,
+            ScoreScale::Measured(calibration) => Some(calibration),
+            ScoreScale::Probability => None,
         }
     }
 
     /// The fields of the entity's earlier events that the model learnt from, if it did.
-    pub fn watched(&self) -> Option<&Watched> {
+    pub fn tracked_fields(&self) -> Option<&TrackedFields> {
         match &self.encoding {
             Encoding::Learnt(encoder) => encoder.tracked.as_ref(),
             Encoding::Numbers(..) => None,
@@ -205,7 +205,7 @@ impl Model {
     ) -> Score {
         let mut row = Vec::with_capacity(self.features().len());
         self.encode(values, event_time, history, &mut row);
-        self.of_log_odds(self.forest.log_odds(&row))
+        self.score_of_log_odds(self.forest.log_odds(&row))
     }
 
     /// Scores an event and divides the score among the variables.
@@ -227,25 +227,25 @@ impl Model {
             Attribution::Shapley => self.forest.shapley(&row),
         };
         let (sums, of_history) = (
-            self.by_variable(&contributions),
-            self.by_habit(&contributions),
+            self.sum_by_variable(&contributions),
+            self.sum_by_history(&contributions),
         );
         let all = sums.iter().chain(of_history.iter().map(|(_, sum)| sum));
         let most = all.fold(0.0_f64, |most, sum| most.max(sum.abs()));
         let impact = |(name, sum): (&str, &f64)| Impact {
             variable: name.to_owned(),
             log_odds: *sum,
-            relative: relative(*sum, most),
+            relative: scale_impact(*sum, most),
         };
         let names = self
             .variables()
             .iter()
             .map(|variable| variable.name.as_str());
         Explanation {
-            score: self.of_log_odds(self.forest.log_odds(&row)),
+            score: self.score_of_log_odds(self.forest.log_odds(&row)),
             expected: self.forest.expected(),
             impacts: names.chain([EVENT_TIME]).zip(&sums).map(impact).collect(),
-            habits: of_history
+            history: of_history
                 .iter()
                 .map(|(name, sum)| impact((name, sum)))
                 .collect(),
@@ -264,18 +264,18 @@ impl Model {
             .map(|variable| (variable.name.as_str(), Some(variable.kind)));
         let variables = names
             .chain([(EVENT_TIME, None)])
-            .zip(self.by_variable(&gains))
+            .zip(self.sum_by_variable(&gains))
             .map(|((variable, kind), sum)| Importance {
                 variable: variable.to_owned(),
                 kind,
-                is_habit: false,
+                is_history: false,
                 share: share(sum),
             });
-        let of_history = self.by_habit(&gains).into_iter();
+        let of_history = self.sum_by_history(&gains).into_iter();
         let of_history = of_history.map(|(variable, sum)| Importance {
             variable: variable.to_owned(),
             kind: None,
-            is_habit: true,
+            is_history: true,
             share: share(sum),
         });
         let mut importance: Vec<Importance> = variables.chain(of_history).collect();
@@ -299,8 +299,8 @@ impl Model {
                         .get(at)
                         .copied()
                         .flatten()
-                        .and_then(parse::present)
-                        .and_then(parse::number)
+                        .and_then(parse::trim_present_value)
+                        .and_then(parse::parse_number)
                 };
                 out.clear();
                 out.extend((0..variables.len()).map(|at| number(at).unwrap_or(f64::NAN)));
@@ -308,10 +308,10 @@ impl Model {
         }
     }
 
-    fn of_log_odds(&self, log_odds: f64) -> Score {
+    fn score_of_log_odds(&self, log_odds: f64) -> Score {
         let score = match &self.scale {
-            Scale::Measured(calibration) => calibration.score(log_odds),
-            Scale::Probability => 1000.0 / (1.0 + (-log_odds).exp()),
+            ScoreScale::Measured(calibration) => calibration.score(log_odds),
+            ScoreScale::Probability => 1000.0 / (1.0 + (-log_odds).exp()),
         };
         Score {
             score: score.round(),
@@ -321,11 +321,11 @@ impl Model {
 
     /// The sum over the features of each variable, then that of the event's time. A feature of several variables is
     /// divided evenly among them.
-    fn by_variable(&self, by_feature: &[f64]) -> Vec<f64> {
+    fn sum_by_variable(&self, by_feature: &[f64]) -> Vec<f64> {
         let mut sums = vec![0.0; self.variables().len() + 1];
         let last = sums.len() - 1;
         for (feature, value) in self.features().iter().zip(by_feature) {
-            if feature.variables.is_empty() && feature.habit.is_none() {
+            if feature.variables.is_empty() && feature.history_variable.is_none() {
                 sums[last] += value;
             }
             #[expect(clippy::cast_precision_loss, reason = "a handful of variables")]
@@ -338,10 +338,10 @@ impl Model {
     }
 
     /// The sum over the features of the entity's history, by the variable that they are about.
-    fn by_habit<'a>(&'a self, by_feature: &[f64]) -> Vec<(&'a str, f64)> {
+    fn sum_by_history<'a>(&'a self, by_feature: &[f64]) -> Vec<(&'a str, f64)> {
         let mut sums: Vec<(&str, f64)> = Vec::new();
         for (feature, value) in self.features().iter().zip(by_feature) {
-            let Some(about) = feature.habit.as_deref() else {
+            let Some(about) = feature.history_variable.as_deref() else {
                 continue;
             };
             match sums.iter_mut().find(|(name, _)| *name == about) {
@@ -353,7 +353,7 @@ impl Model {
     }
 }
 
-fn relative(impact: f64, most: f64) -> i8 {
+fn scale_impact(impact: f64, most: f64) -> i8 {
     if most <= 0.0 {
         return 0;
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::parse;
 
 /// Reads an IPv4 or IPv6 address. An IPv4 address may also be written as one number of at least 2²⁴.
-pub fn ip(text: &str) -> Option<IpAddr> {
+pub fn parse_ip(text: &str) -> Option<IpAddr> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(address);
     }
@@ -41,29 +41,29 @@ pub fn is_url(text: &str) -> bool {
     if text.contains("://") {
         return !text.starts_with(':');
     }
-    if text.contains([' ', '@']) || parse::number(text).is_some() {
+    if text.contains([' ', '@']) || parse::parse_number(text).is_some() {
         return false;
     }
-    let host = host(text);
-    if is_ip(host) {
+    let host = find_url_host(text);
+    if is_ip(find_url_host) {
         return text.contains('/');
     }
-    host.rsplit_once('.').is_some_and(|(rest, tld)| {
+    find_url_host.rsplit_once('.').is_some_and(|(rest, tld)| {
         !rest.is_empty()
             && (2..=12).contains(&tld.len())
             && tld.bytes().all(|b| b.is_ascii_alphabetic())
-            && host
+            && find_url_host
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_') || b >= 128)
     })
 }
 
 /// The host of a URL, without user and port. The URL may lack a scheme.
-pub fn host(text: &str) -> &str {
+pub fn find_url_host(text: &str) -> &str {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    host.split_once(':').map_or(host, |(host, _)| host)
+    let host = find_url_host.rsplit_once('@').map_or(find_url_host, |(_, host)| find_url_host);
+    find_url_host.split_once(':').map_or(find_url_host, |(host, _)| find_url_host)
 }
 
 /// Whether a text looks like a user agent, such as `Mozilla/5.0 (X11; Linux x86_64)`.
@@ -101,5 +101,5 @@ pub fn is_token(text: &str) -> bool {
 
 /// Whether a text is a date that can be read.
 pub fn is_date(text: &str) -> bool {
-    parse::date(text, false).is_some() || parse::date(text, true).is_some()
+    parse::parse_date(text, false).is_some() || parse::parse_date(text, true).is_some()
 }

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::hash::hash;
+use crate::hash::hash_bytes;
 
 /// Texts, each distinct one kept once.
 #[derive(Clone, Debug, Default)]
@@ -20,12 +20,12 @@ impl Texts {
 
     /// Appends a row.
     pub fn push(&mut self, text: Option<&str>) {
-        let code = text.map_or(Self::MISSING, |text| self.code(text));
+        let code = text.map_or(Self::MISSING, |text| self.intern(text));
         self.codes.push(code);
     }
 
-    fn code(&mut self, text: &str) -> u32 {
-        let mut hash = hash(text.as_bytes());
+    fn intern(&mut self, text: &str) -> u32 {
+        let mut hash = hash_bytes(text.as_bytes());
         loop {
             match self.places.get(&hash) {
                 None => {
@@ -42,7 +42,7 @@ impl Texts {
     }
 
     /// How many distinct texts there are.
-    pub fn distinct(&self) -> usize {
+    pub fn distinct_count(&self) -> usize {
         self.ends.len()
     }
 
@@ -54,11 +54,11 @@ impl Texts {
 
     /// The distinct texts, by number.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        (0..self.distinct()).map(|place| self.get(place))
+        (0..self.distinct_count()).map(|place| self.get(place))
     }
 
     /// The text of a row.
-    pub fn row(&self, row: usize) -> Option<&str> {
+    pub fn text_of_row(&self, row: usize) -> Option<&str> {
         let code = self.codes[row];
         (code != Self::MISSING).then(|| self.get(code as usize))
     }

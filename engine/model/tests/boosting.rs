@@ -5,8 +5,8 @@
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
-use model::trees::boost::{Options, Progress, StopMetric, Trained, train};
-use model::trees::{Binned, Error, Forest};
+use model::trees::boost::{BoostOptions, BoostProgress, StopMetric, TrainedForest, train_forest};
+use model::trees::{BinnedMatrix, TreeError, Forest};
 use proptest::prelude::*;
 
 /// A number in [0, 1) that depends on its place only.
@@ -16,8 +16,8 @@ fn number(row: u32, column: u32) -> f64 {
     f64::from(u32::try_from(mixed >> 32).unwrap()) / 2_f64.powi(32)
 }
 
-fn matrix(rows: u32, columns: &[&dyn Fn(u32) -> f64]) -> Binned {
-    let mut matrix = Binned::new(rows as usize);
+fn matrix(rows: u32, columns: &[&dyn Fn(u32) -> f64]) -> BinnedMatrix {
+    let mut matrix = BinnedMatrix::new(rows as usize);
     for (name, column) in columns.iter().enumerate() {
         let values: Vec<f64> = (0..rows).map(column).collect();
         matrix.push(name.to_string(), &values).unwrap();
@@ -25,8 +25,8 @@ fn matrix(rows: u32, columns: &[&dyn Fn(u32) -> f64]) -> Binned {
     matrix
 }
 
-fn noise(rows: u32, columns: u32) -> Binned {
-    let mut matrix = Binned::new(rows as usize);
+fn noise(rows: u32, columns: u32) -> BinnedMatrix {
+    let mut matrix = BinnedMatrix::new(rows as usize);
     for column in 0..columns {
         let values: Vec<f64> = (0..rows).map(|row| number(row, column)).collect();
         matrix.push(column.to_string(), &values).unwrap();
@@ -34,13 +34,13 @@ fn noise(rows: u32, columns: u32) -> Binned {
     matrix
 }
 
-fn quiet(_: Progress) -> ControlFlow<()> {
+fn quiet(_: BoostProgress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-fn fit(matrix: &Binned, labels: &[bool], options: &Options) -> Forest {
+fn fit(matrix: &BinnedMatrix, labels: &[bool], options: &BoostOptions) -> Forest {
     let rows: Vec<u32> = (0..u32::try_from(labels.len()).unwrap()).collect();
-    train(matrix, labels, None, &rows, &[], options, &mut quiet)
+    train_forest(matrix, labels, None, &rows, &[], options, &mut quiet)
         .unwrap()
         .forest
 }
@@ -88,10 +88,10 @@ fn one_leaf_wise_split_gives_the_rates() {
     };
     let matrix = matrix(10_000, &[&|row| f64::from(row % 10)]);
     let labels: Vec<bool> = (0..10_000).map(label).collect();
-    let options = Options {
+    let options = BoostOptions {
         learning_rate: 0.3,
         trees: 60,
-        ..Options::default()
+        ..BoostOptions::default()
     };
     let forest = fit(&matrix, &labels, &options);
     for (value, rate) in [(0.0, 0.1), (4.4, 0.1), (4.6, 0.6), (1e9, 0.6)] {
@@ -124,11 +124,11 @@ fn missing_values_have_a_side_of_their_own() {
     let forest = fit(
         &matrix,
         &labels,
-        &Options {
+        &BoostOptions {
             trees: 20,
             max_leaves: 2,
             learning_rate: 0.5,
-            ..Options::default()
+            ..BoostOptions::default()
         },
     );
     assert!((probability(&forest, &[f64::NAN]) - 0.9).abs() < 0.02);
@@ -156,7 +156,7 @@ fn a_column_may_fill_all_bins_and_miss_values_too() {
     let labels: Vec<bool> = (0..5000)
         .map(|row| missing(row) || number(row, 0) > 0.999)
         .collect();
-    let forest = fit(&matrix, &labels, &Options::default());
+    let forest = fit(&matrix, &labels, &BoostOptions::default());
     assert!(forest.log_odds(&[f64::NAN]) > forest.log_odds(&[0.5]));
 }
 
@@ -164,7 +164,7 @@ fn a_column_may_fill_all_bins_and_miss_values_too() {
 fn interactions_are_found() {
     let label = |row| (number(row, 0) > 0.5) != (number(row, 1) > 0.5);
     let labels: Vec<bool> = (0..4000).map(label).collect();
-    let forest = fit(&noise(4000, 5), &labels, &Options::default());
+    let forest = fit(&noise(4000, 5), &labels, &BoostOptions::default());
     assert!(auc(&forest, label, 4000..5000, 5) > 0.99);
     let importance = forest.importance();
     assert!(importance[0] + importance[1] > 10.0 * importance[2..].iter().sum::<f64>());
@@ -174,7 +174,7 @@ fn interactions_are_found() {
 fn rare_fraud_is_found() {
     let label = |row| number(row, 3) > 0.9 && number(row, 4) > 0.93 && number(row, 9) < 0.9;
     let labels: Vec<bool> = (0..20_000).map(label).collect();
-    let forest = fit(&noise(20_000, 8), &labels, &Options::default());
+    let forest = fit(&noise(20_000, 8), &labels, &BoostOptions::default());
     assert!(auc(&forest, label, 20_000..24_000, 8) > 0.98);
 }
 
@@ -190,13 +190,13 @@ fn weights_count_like_copies() {
         .map(|row| if row % 2 == 0 { 3.0 } else { 0.0 })
         .collect();
     // Three times the weight is three times the hessian.
-    let options = |min_child_hessian| Options {
+    let options = |min_child_hessian| BoostOptions {
         min_rows: 0,
         trees: 20,
         min_child_hessian,
-        ..Options::default()
+        ..BoostOptions::default()
     };
-    let weighted = train(
+    let weighted = train_forest(
         &matrix,
         &labels,
         Some(&weights),
@@ -207,7 +207,7 @@ fn weights_count_like_copies() {
     )
     .unwrap();
     let even: Vec<u32> = rows.iter().copied().filter(|row| row % 2 == 0).collect();
-    let alone = train(
+    let alone = train_forest(
         &matrix,
         &labels,
         None,
@@ -224,21 +224,21 @@ fn weights_count_like_copies() {
     }
 }
 
-fn bagged(threads: usize, seed: u64) -> Trained {
+fn bagged(threads: usize, seed: u64) -> TrainedForest {
     let labels: Vec<bool> = (0..20_000)
         .map(|row| number(row, 0) * number(row, 1) > number(row, 20))
         .collect();
     let rows: Vec<u32> = (0..18_000).collect();
     let stop: Vec<u32> = (18_000..20_000).collect();
-    let options = Options {
+    let options = BoostOptions {
         trees: 5,
         row_fraction: 0.7,
         feature_fraction: 0.6,
         threads: NonZeroUsize::new(threads),
         seed,
-        ..Options::default()
+        ..BoostOptions::default()
     };
-    train(
+    train_forest(
         &noise(20_000, 70),
         &labels,
         None,
@@ -273,18 +273,18 @@ fn training_stops_where_the_stop_rows_gain_nothing() {
         StopMetric::Auc,
         StopMetric::AveragePrecision,
     ] {
-        let options = Options {
+        let options = BoostOptions {
             trees: 1000,
             patience: 10,
             stop_metric,
-            ..Options::default()
+            ..BoostOptions::default()
         };
         let mut told = Vec::new();
-        let mut listen = |progress: Progress| {
+        let mut listen = |progress: BoostProgress| {
             told.push(progress);
             ControlFlow::Continue(())
         };
-        let trained = train(
+        let trained = train_forest(
             &noise(3000, 6),
             &labels,
             None,
@@ -317,35 +317,35 @@ fn training_stops_where_the_stop_rows_gain_nothing() {
 fn the_caller_can_cancel() {
     let labels: Vec<bool> = (0..1000).map(|row| row % 3 == 0).collect();
     let rows: Vec<u32> = (0..1000).collect();
-    let mut until_third = |progress: Progress| {
+    let mut until_third = |progress: BoostProgress| {
         if progress.trees < 3 {
             ControlFlow::Continue(())
         } else {
             ControlFlow::Break(())
         }
     };
-    let result = train(
+    let result = train_forest(
         &noise(1000, 2),
         &labels,
         None,
         &rows,
         &[],
-        &Options::default(),
+        &BoostOptions::default(),
         &mut until_third,
     );
-    assert_eq!(result.unwrap_err(), Error::Cancelled);
+    assert_eq!(result.unwrap_err(), TreeError::Cancelled);
 }
 
 #[track_caller]
 fn refused(
-    matrix: &Binned,
+    matrix: &BinnedMatrix,
     labels: &[bool],
     weights: Option<&[f32]>,
     rows: &[u32],
-    options: &Options,
+    options: &BoostOptions,
     message: &str,
 ) {
-    let error = train(matrix, labels, weights, rows, &[], options, &mut quiet).unwrap_err();
+    let error = train_forest(matrix, labels, weights, rows, &[], options, &mut quiet).unwrap_err();
     assert_eq!(error.to_string(), message);
 }
 
@@ -354,7 +354,7 @@ fn what_cannot_be_trained_is_said() {
     let matrix = noise(4, 1);
     let labels = [true, false, true, false];
     let rows = [0, 1, 2, 3];
-    let options = Options::default();
+    let options = BoostOptions::default();
     refused(
         &matrix,
         &labels[..3],
@@ -406,8 +406,8 @@ fn what_cannot_be_trained_is_said() {
     let nothing =
         "no column separates the labels: each is constant, or too few rows stand on either side";
     refused(&matrix, &labels, None, &rows, &options, nothing);
-    refused(&Binned::new(4), &labels, None, &rows, &options, nothing);
-    let options = Options {
+    refused(&BinnedMatrix::new(4), &labels, None, &rows, &options, nothing);
+    let options = BoostOptions {
         learning_rate: f64::NAN,
         ..options
     };
@@ -436,14 +436,14 @@ proptest! {
         max_leaves in 2..9usize,
         lambda_l1 in 0.0..2.0,
     ) {
-        let mut matrix = Binned::new(60);
+        let mut matrix = BinnedMatrix::new(60);
         for column in &columns {
             matrix.push("x", column).unwrap();
         }
-        let options = Options { trees: 5, min_rows, max_depth, max_leaves, lambda_l1, ..Options::default() };
+        let options = BoostOptions { trees: 5, min_rows, max_depth, max_leaves, lambda_l1, ..BoostOptions::default() };
         let rows: Vec<u32> = (0..40).collect();
         let stop: Vec<u32> = (40..60).collect();
-        if let Ok(trained) = train(&matrix, &labels, None, &rows, &stop, &options, &mut quiet) {
+        if let Ok(trained) = train_forest(&matrix, &labels, None, &rows, &stop, &options, &mut quiet) {
             prop_assert!(trained.forest.trees() >= 1);
             for row in 0..60 {
                 let row: Vec<f64> = columns.iter().map(|column| column[row]).collect();

@@ -4,7 +4,7 @@
 
 use forust_ml::data::Matrix;
 use forust_ml::gradientbooster::{ContributionsMethod, GradientBooster};
-use model::trees::{Branch, Forest, Test};
+use model::trees::{Branch, Forest, SplitTest};
 use serde_json::Value;
 
 const ROWS: usize = 500;
@@ -45,7 +45,7 @@ fn convert(booster: &GradientBooster) -> Forest {
         Branch::Split {
             feature: whole(node, "split_feature"),
             // forust asks for `<`.
-            test: Test::AtMost(number(node, "split_value").next_down()),
+            test: SplitTest::AtMost(number(node, "split_value").next_down()),
             missing_left: node["missing_node"] == node["left_child"],
             left: whole(node, "left_child"),
             right: whole(node, "right_child"),

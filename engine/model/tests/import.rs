@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use model::import::{self, Error, Imported};
+use model::import::{self, LibraryModelError, LibraryModel};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -25,12 +25,12 @@ fn read(file: &str) -> Vec<u8> {
     .unwrap()
 }
 
-fn import(file: &str) -> Result<Imported, Error> {
+fn import(file: &str) -> Result<LibraryModel, LibraryModelError> {
     let bytes = read(file);
     if file.starts_with("xgboost") {
-        import::xgboost(&bytes)
+        import::read_xgboost(&bytes)
     } else {
-        import::lightgbm(&bytes)
+        import::read_lightgbm(&bytes)
     }
 }
 
@@ -162,8 +162,8 @@ fn other_files_are_refused_in_a_sentence() {
         ),
     ];
     for (bytes, xgboost, lightgbm) in cases {
-        assert_eq!(import::xgboost(bytes).unwrap_err().to_string(), xgboost);
-        assert_eq!(import::lightgbm(bytes).unwrap_err().to_string(), lightgbm);
+        assert_eq!(import::read_xgboost(bytes).unwrap_err().to_string(), xgboost);
+        assert_eq!(import::read_lightgbm(bytes).unwrap_err().to_string(), lightgbm);
     }
 }
 

@@ -4,11 +4,11 @@
 
 use std::ops::ControlFlow;
 
-use model::Histories;
-use model::history::Watched;
+use model::EntityHistories;
+use model::history::TrackedFields;
 use model::{
-    ArtifactError, Attribution, Dataset, Label, LabelsAre, Model, Options, Report, Row, TrainError,
-    Unlabelled, Variable, VariableType, train,
+    ArtifactError, Attribution, Dataset, EventLabel, LabelsAre, Model, TrainingOptions, TrainingReport, EventRow, TrainingError,
+    UnlabelledTreatment, Variable, VariableType, train,
 };
 use proptest::prelude::*;
 
@@ -74,11 +74,11 @@ fn event(n: u64) -> ([String; 5], bool) {
 
 fn push(dataset: &mut Dataset, values: &[String], fraud: bool, time: Option<i64>) {
     let values: Vec<Option<&str>> = values.iter().map(|value| Some(value.as_str())).collect();
-    let row = Row {
+    let row = EventRow {
         values: &values,
         event_time: time,
-        label: if fraud { Label::Fraud } else { Label::Legit },
-        ..Row::default()
+        label: if fraud { EventLabel::Fraud } else { EventLabel::Legit },
+        ..EventRow::default()
     };
     dataset.push(&row).unwrap();
 }
@@ -97,16 +97,16 @@ fn dataset(rows: u64, timed: bool) -> Dataset {
     dataset
 }
 
-fn options() -> Options {
-    Options {
+fn options() -> TrainingOptions {
+    TrainingOptions {
         labels_are: LabelsAre::Final,
         budget_trees: 400,
-        ..Options::default()
+        ..TrainingOptions::default()
     }
 }
 
-fn trained(dataset: &Dataset) -> Result<(Model, Report), TrainError> {
-    train(dataset, &options(), &mut |_| ControlFlow::Continue(()))
+fn trained(dataset: &Dataset) -> Result<(Model, TrainingReport), TrainingError> {
+    train_model(dataset, &options(), &mut |_| ControlFlow::Continue(()))
 }
 
 #[test]
@@ -162,8 +162,8 @@ fn devices(entities: u64) -> Dataset {
         Variable::new("amount", VariableType::Price),
         Variable::new("ip", VariableType::IpAddress),
     ];
-    let tracked = Watched::new(&variables);
-    let mut dataset = Dataset::new(variables).watching(tracked.clone());
+    let tracked = TrackedFields::new(&variables);
+    let mut dataset = Dataset::new(variables).with_tracked_fields(tracked.clone());
     let mut id = 0_u64;
     for device in 0..entities {
         let is_farm = device % 3 == 0;
@@ -175,17 +175,17 @@ fn devices(entities: u64) -> Dataset {
             let ip = format!("10.{}.{}.7", chance(id) % 50, chance(id + 7) % 50);
             let values = [Some(amount.as_str()), Some(ip.as_str())];
             let value = |name: &str| if name == "ip" { values[1] } else { values[0] };
-            let row = Row {
+            let row = EventRow {
                 values: &values,
                 event_time: Some(time),
                 entity: Some(&device.to_string()),
-                seen: Some(tracked.event(&id.to_string(), time, value)),
+                history_event: Some(tracked.event(&id.to_string(), time, value)),
                 label: if is_farm && visit > 0 {
-                    Label::Fraud
+                    EventLabel::Fraud
                 } else {
-                    Label::Legit
+                    EventLabel::Legit
                 },
-                ..Row::default()
+                ..EventRow::default()
             };
             dataset.push(&row).unwrap();
         }
@@ -198,15 +198,15 @@ fn the_history_of_an_entity_tells() {
     let dataset = devices(1200);
     let (model, report) = trained(&dataset).unwrap();
     assert!(report.auc.value > 0.97, "{:?}", report.auc);
-    assert!(report.importance[0].is_habit && report.importance[0].name() == "the entity's history");
+    assert!(report.importance[0].is_history && report.importance[0].name() == "the entity's history");
     let again = Model::from_bytes(&model.to_bytes()).unwrap();
-    assert_eq!(again.watched(), dataset.watched());
+    assert_eq!(again.tracked_fields(), dataset.tracked_fields());
 
     // The same event of a new device, of a device that was used a minute ago, and without an entity.
-    let tracked = dataset.watched().unwrap();
+    let tracked = dataset.tracked_fields().unwrap();
     let event = |id: &str, time: i64| tracked.event(id, time, |_| Some("10.1.1.1"));
     let now = 400 * 86_400;
-    let mut histories = Histories::of(&dataset);
+    let mut histories = EntityHistories::of_dataset(&dataset);
     for minute in 1..4 {
         histories.add("busy", event(&format!("busy {minute}"), now - 60 * minute));
     }
@@ -214,7 +214,7 @@ fn the_history_of_an_entity_tells() {
     let score = |entity: Option<&str>| {
         let history = histories.features(entity, &event("x", now));
         let explained = model.explain(&values, Some(now), &history, Attribution::Path);
-        let impacts = explained.impacts.iter().chain(&explained.habits);
+        let impacts = explained.impacts.iter().chain(&explained.history);
         let total: f64 = impacts.map(|impact| impact.log_odds).sum();
         assert!((explained.expected + total - explained.score.log_odds).abs() < 1e-6);
         assert_eq!(explained.score, again.score(&values, Some(now), &history));
@@ -229,11 +229,11 @@ fn the_history_of_an_entity_tells() {
 fn the_same_data_and_seed_give_the_same_bytes() {
     let data = dataset(1500, true);
     let one = trained(&data).unwrap().0.to_bytes();
-    let threads = Options {
+    let threads = TrainingOptions {
         threads: std::num::NonZeroUsize::new(1),
         ..options()
     };
-    let other = train(&data, &threads, &mut |_| ControlFlow::Continue(()))
+    let other = train_model(&data, &threads, &mut |_| ControlFlow::Continue(()))
         .unwrap()
         .0
         .to_bytes();
@@ -243,7 +243,7 @@ fn the_same_data_and_seed_give_the_same_bytes() {
 #[test]
 fn training_can_be_cancelled() {
     let mut calls = 0;
-    let result = train(&dataset(1000, true), &options(), &mut |progress| {
+    let result = train_model(&dataset(1000, true), &options(), &mut |progress| {
         calls += 1;
         assert!((0.0..=1.0).contains(&progress.done));
         if calls > 5 {
@@ -252,11 +252,11 @@ fn training_can_be_cancelled() {
             ControlFlow::Continue(())
         }
     });
-    assert_eq!(result.unwrap_err(), TrainError::Cancelled);
+    assert_eq!(result.unwrap_err(), TrainingError::Cancelled);
 }
 
-fn refusal(dataset: &Dataset, options: &Options) -> String {
-    train(dataset, options, &mut |_| ControlFlow::Continue(()))
+fn refusal(dataset: &Dataset, options: &TrainingOptions) -> String {
+    train_model(dataset, options, &mut |_| ControlFlow::Continue(()))
         .unwrap_err()
         .to_string()
 }
@@ -266,8 +266,8 @@ fn data_that_cannot_be_trained_on_is_refused_in_amazons_words() {
     let too_few = "Less than 100 rows are in the dataset. Ensure there are more than 100 rows in the total dataset and at least 50 rows are labeled as fraudulent.";
     assert_eq!(refusal(&dataset(60, true), &options()), too_few);
     assert_eq!(refusal(&Dataset::new(variables()), &options()), too_few);
-    let stored = Options {
-        unlabelled: Some(Unlabelled::Ignore),
+    let stored = TrainingOptions {
+        unlabelled: Some(UnlabelledTreatment::Ignore),
         ..options()
     };
     assert!(
@@ -316,11 +316,11 @@ fn data_that_cannot_be_trained_on_is_refused_in_amazons_words() {
     for n in 0..20 {
         let (values, _) = event(n);
         let values: Vec<Option<&str>> = values.iter().map(|value| Some(value.as_str())).collect();
-        let row = Row {
+        let row = EventRow {
             values: &values,
             event_time: Some(0),
-            label: Label::Unknown,
-            ..Row::default()
+            label: EventLabel::Unknown,
+            ..EventRow::default()
         };
         unlabelled.push(&row).unwrap();
     }
@@ -349,7 +349,7 @@ fn data_that_cannot_be_trained_on_is_refused_in_amazons_words() {
     );
 
     // 46 days of events, whose labels take 45 days.
-    let young = Options::default();
+    let young = TrainingOptions::default();
     assert!(
         refusal(&dataset(1100, true), &young)
             .contains("are old enough for their labels to be known (45 days")
@@ -368,7 +368,7 @@ fn nothing_to_learn_is_said() {
     }
     // Either training is refused, or events get different scores.
     match trained(&noise) {
-        Err(error) => assert_eq!(error, TrainError::NothingToLearn),
+        Err(error) => assert_eq!(error, TrainingError::NothingToLearn),
         Ok((model, report)) => assert!(report.auc.low < 0.6 && model.forest().trees() > 0),
     }
 }
@@ -388,12 +388,12 @@ fn few_rows_and_one_telling_column_are_enough() {
         let values = [amount.to_string(), "1".to_owned(), String::new()];
         push(&mut few, &values, fraud, None);
     }
-    let options = Options {
+    let options = TrainingOptions {
         min_variables: 1,
         labels_are: LabelsAre::Final,
-        ..Options::default()
+        ..TrainingOptions::default()
     };
-    let (model, _) = train(&few, &options, &mut |_| ControlFlow::Continue(())).unwrap();
+    let (model, _) = train_model(&few, &options, &mut |_| ControlFlow::Continue(())).unwrap();
     let odds = |amount| {
         model
             .score(&[Some(amount), Some("1"), None], None, &[])

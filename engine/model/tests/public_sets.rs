@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use model::metrics::Ranking;
-use model::{Dataset, Label, LabelsAre, Options, Row, Variable, date, infer, train};
+use model::{Dataset, EventLabel, LabelsAre, TrainingOptions, EventRow, Variable, parse_date, infer, train};
 
 struct Set {
     headers: Vec<String>,
@@ -61,7 +61,7 @@ fn evaluate(
     };
     let (label, time) = (place(label), time.map(place));
     if let Some(time) = time {
-        set.rows.sort_by_key(|row| date(&row[time], false));
+        set.rows.sort_by_key(|row| parse_date(&row[time], false));
     } else {
         let mut numbered: Vec<(u64, Vec<String>)> = (0_u64..).zip(set.rows).collect();
         numbered.sort_by_key(|(number, _)| {
@@ -97,35 +97,35 @@ fn evaluate(
         .iter()
         .map(|column| set.headers[*column].as_str())
         .collect();
-    let variables = infer(&headers, &sample)
+    let variables = infer_types(&headers, &sample)
         .into_iter()
         .map(|inferred| Variable::new(inferred.name, inferred.kind.unwrap()));
     let mut dataset = Dataset::new(variables.collect());
     for row in training {
         let values = values(row);
         let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
-        let row = Row {
+        let row = EventRow {
             values: &values,
-            event_time: time.and_then(|time| date(&row[time], false)),
+            event_time: time.and_then(|time| parse_date(&row[time], false)),
             label: if fraud(&row[label]) {
-                Label::Fraud
+                EventLabel::Fraud
             } else {
-                Label::Legit
+                EventLabel::Legit
             },
-            ..Row::default()
+            ..EventRow::default()
         };
         dataset.push(&row).unwrap();
     }
-    let options = Options {
+    let options = TrainingOptions {
         labels_are: LabelsAre::Final,
         min_variables: 1,
-        ..Options::default()
+        ..TrainingOptions::default()
     };
-    let (model, _) = train(&dataset, &options, &mut |_| ControlFlow::Continue(())).unwrap();
+    let (model, _) = train_model(&dataset, &options, &mut |_| ControlFlow::Continue(())).unwrap();
     let ranking = Ranking::new(test.iter().map(|row| {
         let values = values(row);
         let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
-        let score = model.score(&values, time.and_then(|time| date(&row[time], false)), &[]);
+        let score = model.score(&values, time.and_then(|time| parse_date(&row[time], false)), &[]);
         (score.log_odds, fraud(&row[label]))
     }));
     let found = (ranking.auc(), ranking.recall_at(0.01));

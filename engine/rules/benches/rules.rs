@@ -45,7 +45,7 @@ fn row() -> Vec<Value> {
     ]
 }
 
-fn lists(elements: u32) -> Lists {
+fn build_lists(elements: u32) -> Lists {
     let mut lists = Lists::default();
     lists.insert(
         "blocked",
@@ -55,7 +55,7 @@ fn lists(elements: u32) -> Lists {
 }
 
 fn bench_evaluation(c: &mut Criterion) {
-    let (schema, row, lists) = (schema(), row(), lists(10_000));
+    let (schema, row, lists) = (schema(), row(), build_lists(10_000));
     for (name, text) in [
         ("typical", TYPICAL),
         ("list", LISTED),
@@ -73,7 +73,7 @@ fn bench_evaluation(c: &mut Criterion) {
 fn bench_list_membership(c: &mut Criterion) {
     let (rule, row) = (Rule::new("$ip in @blocked", &schema()).unwrap(), row());
     for elements in [1, 100_000] {
-        let lists = lists(elements);
+        let lists = build_lists(elements);
         c.bench_function(&format!("evaluate/list of {elements}"), |b| {
             b.iter(|| black_box(&rule).evaluate(black_box(&row), &lists, 0));
         });
@@ -81,7 +81,7 @@ fn bench_list_membership(c: &mut Criterion) {
 }
 
 fn bench_thousand_rules(c: &mut Criterion) {
-    let (schema, row, lists) = (schema(), row(), lists(10_000));
+    let (schema, row, lists) = (schema(), row(), build_lists(10_000));
     let rule = |n: usize| {
         let text = [TYPICAL, LISTED][n % 2].replace("900", &(n % 950).to_string());
         Rule::new(&text, &schema).unwrap()

@@ -89,7 +89,7 @@ pub(crate) struct CallExpr {
 
 impl Expr {
     pub(crate) fn new(kind: ExprKind, span: Span) -> Self {
-        let deepest = children(&kind)
+        let deepest = list_children(&kind)
             .iter()
             .map(|child| child.depth)
             .max()
@@ -108,11 +108,11 @@ impl Expr {
 
     /// The parts of this expression, left to right.
     pub(crate) fn children(&self) -> &[Expr] {
-        children(&self.kind)
+        list_children(&self.kind)
     }
 }
 
-fn children(kind: &ExprKind) -> &[Expr] {
+fn list_children(kind: &ExprKind) -> &[Expr] {
     match kind {
         ExprKind::Null | ExprKind::Literal(_) | ExprKind::Variable(_) => &[],
         ExprKind::Not(inner) | ExprKind::In(inner, _) => std::slice::from_ref(inner),

@@ -6,49 +6,49 @@
 
 use crate::{
     ast::{Arithmetic, CallExpr, Comparison, Expr, ExprKind, ListExpr, Literal, Membership},
-    error::{Problem, Span, clip},
+    error::{RuleProblem, Span, clip_text},
     functions::{FUNCTIONS, Parameter, ParameterType, find_function},
     ir::{
         Argument, Condition, FloatOperand, IntegerOperand, ListSource, Operand, Program,
         RegexPattern, TextOperand, TimeOperand,
     },
-    lists::List,
+    lists::ListValues,
     pattern,
     schema::Schema,
-    suggest::{did_you_mean, nearest},
+    suggest::{suggest_name, find_nearest},
     utc_time,
-    value::word,
+    value::parse_boolean_word,
 };
 
 /// How many different lists one rule may use.
 pub const MAX_LISTS: usize = 3;
 
 /// The result of checking a rule.
-pub(crate) struct Checked {
+pub(crate) struct CheckedExpression {
     /// `None` if there are problems.
     pub(crate) program: Option<Program>,
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) problems: Vec<RuleProblem>,
     /// Each use of a variable: its place in the text and its slot, left to right.
     pub(crate) variables: Vec<(Span, u32)>,
     /// The names of the lists, each once.
     pub(crate) lists: Vec<Box<str>>,
 }
 
-pub(crate) fn check(expr: &Expr, schema: &Schema) -> Checked {
+pub(crate) fn check_expression(expr: &Expr, schema: &Schema) -> CheckedExpression {
     let mut checker = Checker {
         schema,
         problems: Vec::new(),
         variables: Vec::new(),
         lists: Vec::new(),
     };
-    let program = checker.rule(expr);
+    let program = checker.check_rule(expr);
     let Checker {
         problems,
         variables,
         lists,
         ..
     } = checker;
-    Checked {
+    CheckedExpression {
         program,
         problems,
         variables,
@@ -58,19 +58,19 @@ pub(crate) fn check(expr: &Expr, schema: &Schema) -> Checked {
 
 struct Checker<'a> {
     schema: &'a Schema,
-    problems: Vec<Problem>,
+    problems: Vec<RuleProblem>,
     variables: Vec<(Span, u32)>,
     lists: Vec<Box<str>>,
 }
 
 impl Checker<'_> {
     fn report<T>(&mut self, span: Span, message: impl Into<String>) -> Option<T> {
-        self.problems.push(Problem::new(span, message));
+        self.problems.push(RuleProblem::new(span, message));
         None
     }
 
-    fn rule(&mut self, expr: &Expr) -> Option<Program> {
-        match self.operand(expr)? {
+    fn check_rule(&mut self, expr: &Expr) -> Option<Program> {
+        match self.check_operand(expr)? {
             Operand::Test(program) => Some(program),
             other => {
                 let found = other.describe();
@@ -81,34 +81,34 @@ impl Checker<'_> {
         }
     }
 
-    fn operand(&mut self, expr: &Expr) -> Option<Operand> {
+    fn check_operand(&mut self, expr: &Expr) -> Option<Operand> {
         match &expr.kind {
             ExprKind::Null => Some(Operand::Null),
             ExprKind::Literal(literal) => Some(Operand::from_literal(literal)),
-            ExprKind::Variable(name) => self.variable(name, expr.span),
-            ExprKind::Not(inner) => Some(Operand::Test(self.negated(inner)?.not())),
-            ExprKind::And(parts) => Some(Operand::Test(Program::all(self.tests(parts, "and")?))),
-            ExprKind::Or(parts) => Some(Operand::Test(Program::any(self.tests(parts, "or")?))),
-            ExprKind::Compare(order, sides) => self.comparison(*order, sides, expr.span),
-            ExprKind::Arithmetic(operator, sides) => self.arithmetic(*operator, sides),
-            ExprKind::In(subject, membership) => self.membership(subject, membership),
-            ExprKind::Call(call) => self.call(call),
+            ExprKind::Variable(name) => self.resolve_variable(name, expr.span),
+            ExprKind::Not(inner) => Some(Operand::Test(self.check_negation(inner)?.negate())),
+            ExprKind::And(parts) => Some(Operand::Test(Program::all_of(self.check_conditions(parts, "and")?))),
+            ExprKind::Or(parts) => Some(Operand::Test(Program::any_of(self.check_conditions(parts, "or")?))),
+            ExprKind::Compare(order, sides) => self.check_comparison(*order, sides, expr.span),
+            ExprKind::Arithmetic(operator, sides) => self.check_arithmetic(*operator, sides),
+            ExprKind::In(subject, membership) => self.check_membership(subject, membership),
+            ExprKind::Call(call) => self.check_call(call),
         }
     }
 
     /// Checks both sides, even if the first one is wrong.
-    fn two(&mut self, sides: &[Expr; 2]) -> Option<(Operand, Operand)> {
-        let (a, b) = (self.operand(&sides[0]), self.operand(&sides[1]));
+    fn check_both_sides(&mut self, sides: &[Expr; 2]) -> Option<(Operand, Operand)> {
+        let (a, b) = (self.check_operand(&sides[0]), self.check_operand(&sides[1]));
         a.zip(b)
     }
 
-    fn variable(&mut self, name: &str, span: Span) -> Option<Operand> {
+    fn resolve_variable(&mut self, name: &str, span: Span) -> Option<Operand> {
         let Some(slot) = self.schema.slot(name) else {
             let known = self.schema.variables().map(|(name, _)| name);
-            let hint = did_you_mean("$", name, known);
+            let hint = suggest_name("$", name, known);
             return self.report(
                 span,
-                format!("there is no variable `${}`{hint}", clip(name)),
+                format!("there is no variable `${}`{hint}", clip_text(name)),
             );
         };
         let (_, ty) = self.schema.variable(slot);
@@ -117,17 +117,17 @@ impl Checker<'_> {
         Some(Operand::from_variable(slot, ty))
     }
 
-    fn tests(&mut self, parts: &[Expr], operator: &str) -> Option<Vec<Program>> {
+    fn check_conditions(&mut self, parts: &[Expr], operator: &str) -> Option<Vec<Program>> {
         // Not one iterator chain: each part must be checked, even if one before it is wrong.
-        let tests: Vec<_> = parts.iter().map(|part| self.test(part, operator)).collect();
+        let tests: Vec<_> = parts.iter().map(|part| self.check_condition(part, operator)).collect();
         tests.into_iter().collect()
     }
 
-    fn test(&mut self, expr: &Expr, operator: &str) -> Option<Program> {
-        match self.operand(expr)? {
+    fn check_condition(&mut self, expr: &Expr, operator: &str) -> Option<Program> {
+        match self.check_operand(expr)? {
             Operand::Test(program) => Some(program),
             other => {
-                let it = name_of(expr, &other);
+                let it = describe_operand(expr, &other);
                 self.report(
                     expr.span,
                     format!("`{operator}` joins conditions, but {it}"),
@@ -136,11 +136,11 @@ impl Checker<'_> {
         }
     }
 
-    fn negated(&mut self, inner: &Expr) -> Option<Program> {
-        match self.operand(inner)? {
+    fn check_negation(&mut self, inner: &Expr) -> Option<Program> {
+        match self.check_operand(inner)? {
             Operand::Test(program) => Some(program),
             other => {
-                let it = name_of(inner, &other);
+                let it = describe_operand(inner, &other);
                 self.report(
                     inner.span,
                     format!(
@@ -152,43 +152,43 @@ impl Checker<'_> {
         }
     }
 
-    fn comparison(&mut self, order: Comparison, sides: &[Expr; 2], span: Span) -> Option<Operand> {
+    fn check_comparison(&mut self, order: Comparison, sides: &[Expr; 2], span: Span) -> Option<Operand> {
         let equality = matches!(order, Comparison::Equal | Comparison::NotEqual);
         let equal = order == Comparison::Equal;
-        let condition = match self.two(sides)? {
+        let condition = match self.check_both_sides(sides)? {
             (Operand::Null, operand) | (operand, Operand::Null) if equality => {
                 Condition::Null { is: equal, operand }
             }
             (Operand::Integer(a), Operand::Integer(b)) => Condition::Integers(order, a, b),
             (Operand::Time(a), Operand::Time(b)) => Condition::Times(order, a, b),
             (Operand::Time(a), Operand::Text(b)) => {
-                Condition::Times(order, a, self.moment(&sides[1], b)?)
+                Condition::Times(order, a, self.convert_text_to_time(&sides[1], b)?)
             }
             (Operand::Text(a), Operand::Time(b)) => {
-                Condition::Times(order, self.moment(&sides[0], a)?, b)
+                Condition::Times(order, self.convert_text_to_time(&sides[0], a)?, b)
             }
             (Operand::Text(a), Operand::Text(b)) if equality => Condition::Texts {
                 equal,
                 sides: [a, b],
             },
-            (Operand::Test(a), Operand::Test(b)) if equality => return Some(same(equal, a, b)),
+            (Operand::Test(a), Operand::Test(b)) if equality => return Some(compare_conditions(equal, a, b)),
             (Operand::Test(a), Operand::Text(b)) if equality => {
-                return self.is_word(equal, a, b, &sides[1]);
+                return self.compare_with_word(equal, a, b, &sides[1]);
             }
             (Operand::Text(a), Operand::Test(b)) if equality => {
-                return self.is_word(equal, b, a, &sides[0]);
+                return self.compare_with_word(equal, b, a, &sides[0]);
             }
             (a, b) => match (a.to_float(), b.to_float()) {
                 (Some(a), Some(b)) => Condition::Floats(order, a, b),
-                _ => return self.mismatch(order, sides, &a, &b, span),
+                _ => return self.report_mismatch(order, sides, &a, &b, span),
             },
         };
-        Some(Operand::Test(Program::condition(condition)))
+        Some(Operand::Test(Program::from_condition(condition)))
     }
 
     /// A Boolean equals the word `true` or `false` in any case: Amazon's documentation
     /// writes `isbefore(…) == "False"`.
-    fn is_word(
+    fn compare_with_word(
         &mut self,
         equal: bool,
         test: Program,
@@ -201,20 +201,20 @@ impl Checker<'_> {
                 test,
                 word: other,
             };
-            return Some(Operand::Test(Program::condition(condition)));
+            return Some(Operand::Test(Program::from_condition(condition)));
         };
-        let Some(truth) = word(constant) else {
-            let found = clip(constant);
+        let Some(truth) = parse_boolean_word(constant) else {
+            let found = clip_text(constant);
             let message = format!(
                 "`\"{found}\"` can never equal a condition; write `\"true\"` or `\"false\"`"
             );
             return self.report(side.span, message);
         };
         let as_it_is = truth == equal;
-        Some(Operand::Test(if as_it_is { test } else { test.not() }))
+        Some(Operand::Test(if as_it_is { test } else { test.negate() }))
     }
 
-    fn mismatch(
+    fn report_mismatch(
         &mut self,
         order: Comparison,
         sides: &[Expr; 2],
@@ -223,7 +223,7 @@ impl Checker<'_> {
         span: Span,
     ) -> Option<Operand> {
         let symbol = order.symbol();
-        let hint = hint(sides, a, b);
+        let hint = suggest_correction(sides, a, b);
         let message = match (a, b) {
             (Operand::Null, _) | (_, Operand::Null) => {
                 format!("`null` goes with `==` and `!=` only, not with `{symbol}`")
@@ -231,7 +231,7 @@ impl Checker<'_> {
             (Operand::Text(_), Operand::Text(_)) => format!(
                 "`{symbol}` does not order a STRING; compare numbers or times, or test with `==`, `in` or `regex_match`"
             ),
-            (Operand::Test(_), _) | (_, Operand::Test(_)) if is_chain(sides) => {
+            (Operand::Test(_), _) | (_, Operand::Test(_)) if is_chained_comparison(sides) => {
                 format!("comparisons do not chain: write `… {symbol} … and … {symbol} …`")
             }
             _ => {
@@ -243,12 +243,12 @@ impl Checker<'_> {
     }
 
     /// A text as a time. A literal is parsed now, so that a mistake in it is reported.
-    fn moment(&mut self, expr: &Expr, text: TextOperand) -> Option<TimeOperand> {
+    fn convert_text_to_time(&mut self, expr: &Expr, text: TextOperand) -> Option<TimeOperand> {
         let TextOperand::Constant(constant) = &text else {
             return Some(TimeOperand::Parsed(text));
         };
-        let Some(millis) = utc_time::parse(constant) else {
-            let found = clip(constant);
+        let Some(millis) = utc_time::parse_utc_time(constant) else {
+            let found = clip_text(constant);
             let message = format!(
                 "`\"{found}\"` is not a time; write it in UTC as `\"2019-11-30T01:01:01Z\"`"
             );
@@ -257,16 +257,16 @@ impl Checker<'_> {
         Some(TimeOperand::Constant(millis))
     }
 
-    fn arithmetic(&mut self, operator: Arithmetic, sides: &[Expr; 2]) -> Option<Operand> {
+    fn check_arithmetic(&mut self, operator: Arithmetic, sides: &[Expr; 2]) -> Option<Operand> {
         let (a, b) = (
             self.check_number(operator, &sides[0]),
             self.check_number(operator, &sides[1]),
         );
         let operand = match (a?, b?) {
             (Operand::Integer(a), Operand::Integer(b)) if operator != Arithmetic::Divide => {
-                Operand::Integer(IntegerOperand::arithmetic(operator, a, b))
+                Operand::Integer(IntegerOperand::from_arithmetic(operator, a, b))
             }
-            (a, b) => Operand::Float(FloatOperand::arithmetic(
+            (a, b) => Operand::Float(FloatOperand::from_arithmetic(
                 operator,
                 a.to_float()?,
                 b.to_float()?,
@@ -276,27 +276,27 @@ impl Checker<'_> {
     }
 
     fn check_number(&mut self, operator: Arithmetic, expr: &Expr) -> Option<Operand> {
-        let operand = self.operand(expr)?;
+        let operand = self.check_operand(expr)?;
         let hint = match &operand {
             Operand::Integer(_) | Operand::Float(_) => return Some(operand),
             Operand::Time(_) => "; use `getepochmilliseconds(…)`",
             Operand::Text(_) => "; strings cannot be joined",
             Operand::Null | Operand::Test(_) => "",
         };
-        let (symbol, it) = (operator.symbol(), name_of(expr, &operand));
+        let (symbol, it) = (operator.symbol(), describe_operand(expr, &operand));
         self.report(
             expr.span,
             format!("`{symbol}` takes numbers, but {it}{hint}"),
         )
     }
 
-    fn membership(&mut self, subject: &Expr, membership: &Membership) -> Option<Operand> {
-        let operand = self.operand(subject);
+    fn check_membership(&mut self, subject: &Expr, membership: &Membership) -> Option<Operand> {
+        let operand = self.check_operand(subject);
         let list = match &membership.list {
-            ListExpr::Named(name, span) => self.named(name, *span),
+            ListExpr::Named(name, span) => self.resolve_list(name, *span),
             ListExpr::Inline(items) => operand
                 .as_ref()
-                .and_then(|operand| self.inline(operand, items))
+                .and_then(|operand| self.check_inline_list(operand, items))
                 .map(ListSource::Inline),
         };
         let (operand, list) = operand.zip(list)?;
@@ -309,13 +309,13 @@ impl Checker<'_> {
             operand,
             list,
         };
-        Some(Operand::Test(Program::condition(condition)))
+        Some(Operand::Test(Program::from_condition(condition)))
     }
 
-    fn named(&mut self, name: &str, span: Span) -> Option<ListSource> {
+    fn resolve_list(&mut self, name: &str, span: Span) -> Option<ListSource> {
         if !self.schema.has_list(name) {
-            let hint = did_you_mean("@", name, self.schema.lists());
-            return self.report(span, format!("there is no list `@{}`{hint}", clip(name)));
+            let hint = suggest_name("@", name, self.schema.lists());
+            return self.report(span, format!("there is no list `@{}`{hint}", clip_text(name)));
         }
         if !self.lists.iter().any(|known| **known == *name) {
             self.lists.push(name.into());
@@ -327,25 +327,25 @@ impl Checker<'_> {
         Some(ListSource::Named(name.into()))
     }
 
-    fn inline(&mut self, operand: &Operand, items: &[(Literal, Span)]) -> Option<List> {
-        let mut list = List::default();
+    fn check_inline_list(&mut self, operand: &Operand, items: &[(Literal, Span)]) -> Option<ListValues> {
+        let mut list = ListValues::default();
         let known = self.problems.len();
         for (item, span) in items {
-            if let Err(problem) = add(&mut list, operand, item) {
-                self.problems.push(Problem::new(*span, problem));
+            if let Err(problem) = add_to_list(&mut list, operand, item) {
+                self.problems.push(RuleProblem::new(*span, problem));
             }
         }
         (self.problems.len() == known).then_some(list)
     }
 
-    fn call(&mut self, call: &CallExpr) -> Option<Operand> {
+    fn check_call(&mut self, call: &CallExpr) -> Option<Operand> {
         let arguments: Vec<Option<Operand>> = call
             .arguments
             .iter()
-            .map(|argument| self.operand(argument))
+            .map(|argument| self.check_operand(argument))
             .collect();
         let Some(function) = find_function(&call.function) else {
-            return self.unknown_function(call);
+            return self.report_unknown_function(call);
         };
         let (wanted, found) = (function.parameters.len(), arguments.len());
         if wanted != found {
@@ -369,23 +369,23 @@ impl Checker<'_> {
             .zip(operands);
         // Not one iterator chain: each argument must be checked, even if one before it is wrong.
         let arguments: Vec<Option<Argument>> = parts
-            .map(|((parameter, expr), operand)| self.argument(call, *parameter, expr, operand))
+            .map(|((parameter, expr), operand)| self.check_argument(call, *parameter, expr, operand))
             .collect();
         let arguments = arguments.into_iter().collect::<Option<_>>()?;
         Some(Operand::from_call(function.evaluator, arguments))
     }
 
-    fn unknown_function(&mut self, call: &CallExpr) -> Option<Operand> {
+    fn report_unknown_function(&mut self, call: &CallExpr) -> Option<Operand> {
         let known = || FUNCTIONS.iter().map(|function| function.name);
-        let hint = match nearest(&call.function, known()) {
+        let hint = match find_nearest(&call.function, known()) {
             Some(name) => format!("; did you mean `{name}`?"),
             None => format!("; there are {}", known().collect::<Vec<_>>().join(", ")),
         };
-        let name = clip(&call.function);
+        let name = clip_text(&call.function);
         self.report(call.name, format!("there is no function `{name}`{hint}"))
     }
 
-    fn argument(
+    fn check_argument(
         &mut self,
         call: &CallExpr,
         parameter: Parameter,
@@ -395,26 +395,26 @@ impl Checker<'_> {
         match (parameter.ty, operand) {
             (ParameterType::Text, Operand::Text(text)) => Some(Argument::Text(text)),
             (ParameterType::Pattern, Operand::Text(text)) => {
-                self.pattern(expr.span, text).map(Argument::Pattern)
+                self.convert_text_to_pattern(expr.span, text).map(Argument::Pattern)
             }
             (ParameterType::Time, Operand::Time(time)) => Some(Argument::Time(time)),
             (ParameterType::Time, Operand::Text(text)) => {
-                self.moment(expr, text).map(Argument::Time)
+                self.convert_text_to_time(expr, text).map(Argument::Time)
             }
             (wanted, operand) => {
                 let (name, wanted) = (&call.function, wanted.describe());
-                let it = name_of(expr, &operand);
+                let it = describe_operand(expr, &operand);
                 self.report(expr.span, format!("`{name}` takes {wanted} here, but {it}"))
             }
         }
     }
 
     /// A literal is compiled now, so that a mistake in it is reported.
-    fn pattern(&mut self, span: Span, text: TextOperand) -> Option<RegexPattern> {
+    fn convert_text_to_pattern(&mut self, span: Span, text: TextOperand) -> Option<RegexPattern> {
         let TextOperand::Constant(constant) = &text else {
             return Some(RegexPattern::Computed(text));
         };
-        match pattern::written(constant) {
+        match pattern::compile_literal_pattern(constant) {
             Ok(regex) => Some(RegexPattern::Compiled(regex)),
             Err(reason) => self.report(span, format!("this is not a pattern: {reason}")),
         }
@@ -422,27 +422,27 @@ impl Checker<'_> {
 }
 
 /// Says what an operand is, and quotes it if it is one token.
-fn name_of(expr: &Expr, operand: &Operand) -> String {
+fn describe_operand(expr: &Expr, operand: &Operand) -> String {
     let what = operand.describe();
     match expr.kind {
         ExprKind::Variable(_) | ExprKind::Literal(_) => {
-            format!("`{}` is {what}", clip(&expr.to_string()))
+            format!("`{}` is {what}", clip_text(&expr.to_string()))
         }
         _ => format!("this is {what}"),
     }
 }
 
-fn same(equal: bool, a: Program, b: Program) -> Operand {
+fn compare_conditions(equal: bool, a: Program, b: Program) -> Operand {
     let condition = Condition::Tests {
         equal,
         sides: [a, b],
     };
-    Operand::Test(Program::condition(condition))
+    Operand::Test(Program::from_condition(condition))
 }
 
 /// Adds a literal to the list that `operand` is looked up in. The error says why its type
 /// does not fit.
-fn add(list: &mut List, operand: &Operand, item: &Literal) -> Result<(), String> {
+fn add_to_list(list: &mut ListValues, operand: &Operand, item: &Literal) -> Result<(), String> {
     match (operand, item) {
         (Operand::Text(_), Literal::Text(text)) => list.insert(text),
         (Operand::Integer(_) | Operand::Float(_), Literal::Integer(number)) => {
@@ -452,17 +452,17 @@ fn add(list: &mut List, operand: &Operand, item: &Literal) -> Result<(), String>
             list.insert_float(*number);
         }
         (Operand::Test(_), Literal::Boolean(truth)) => list.insert(&truth.to_string()),
-        (Operand::Test(_), Literal::Text(text)) if word(text).is_some() => list.insert(text),
-        (Operand::Time(_), Literal::Text(text)) if utc_time::parse(text).is_some() => {
+        (Operand::Test(_), Literal::Text(text)) if parse_boolean_word(text).is_some() => list.insert(text),
+        (Operand::Time(_), Literal::Text(text)) if utc_time::parse_utc_time(text).is_some() => {
             list.insert(text);
         }
-        _ => return Err(unfit(operand, item)),
+        _ => return Err(describe_unfit_item(operand, item)),
     }
     Ok(())
 }
 
-fn unfit(operand: &Operand, item: &Literal) -> String {
-    let found = clip(&item.to_string());
+fn describe_unfit_item(operand: &Operand, item: &Literal) -> String {
+    let found = clip_text(&item.to_string());
     let right = match (operand, item) {
         (Operand::Text(_), Literal::Integer(_) | Literal::Float(_)) => format!("`\"{found}\"`"),
         (Operand::Text(_), _) => "strings".to_owned(),
@@ -475,7 +475,7 @@ fn unfit(operand: &Operand, item: &Literal) -> String {
 }
 
 /// How to correct a comparison of a literal with a value of another type.
-fn hint(sides: &[Expr; 2], a: &Operand, b: &Operand) -> String {
+fn suggest_correction(sides: &[Expr; 2], a: &Operand, b: &Operand) -> String {
     let literal = |expr: &Expr| match &expr.kind {
         ExprKind::Literal(literal) => Some(literal.clone()),
         _ => None,
@@ -486,10 +486,10 @@ fn hint(sides: &[Expr; 2], a: &Operand, b: &Operand) -> String {
         .into_iter()
         .filter_map(|(operand, literal)| match (operand, literal?) {
             (Operand::Text(_), number @ (Literal::Integer(_) | Literal::Float(_))) => {
-                Some(format!("; write `\"{}\"`", clip(&number.to_string())))
+                Some(format!("; write `\"{}\"`", clip_text(&number.to_string())))
             }
             (operand, Literal::Text(text)) if is_number(operand) && text.parse::<f64>().is_ok() => {
-                Some(format!("; write `{}` without quotes", clip(&text)))
+                Some(format!("; write `{}` without quotes", clip_text(&text)))
             }
             (Operand::Time(_), Literal::Integer(_) | Literal::Float(_)) => {
                 Some("; write the time as `\"2019-11-30T01:01:01Z\"`".to_owned())
@@ -500,7 +500,7 @@ fn hint(sides: &[Expr; 2], a: &Operand, b: &Operand) -> String {
 }
 
 /// Whether this is the second comparison of `1 < $a < 5`.
-fn is_chain(sides: &[Expr; 2]) -> bool {
+fn is_chained_comparison(sides: &[Expr; 2]) -> bool {
     sides
         .iter()
         .any(|side| matches!(side.kind, ExprKind::Compare(..)))

@@ -2,7 +2,7 @@
 
 use crate::{
     ast::{Arithmetic, Comparison, Literal},
-    eval::run,
+    eval::run_program,
     facts::Facts,
     functions::Evaluator,
     ir::{
@@ -14,18 +14,18 @@ use crate::{
 };
 
 impl Program {
-    fn one(op: Op) -> Self {
+    fn from_op(op: Op) -> Self {
         Self { ops: vec![op] }
     }
 
     /// A Boolean variable.
-    pub(crate) fn boolean(slot: u32) -> Self {
-        Self::one(Op::Boolean { slot })
+    pub(crate) fn from_boolean_slot(slot: u32) -> Self {
+        Self::from_op(Op::Boolean { slot })
     }
 
     /// A condition, as one of the instructions without an allocation if there is one for it.
-    pub(crate) fn condition(condition: Condition) -> Self {
-        Self::one(match condition {
+    pub(crate) fn from_condition(condition: Condition) -> Self {
+        Self::from_op(match condition {
             Condition::Integers(
                 order,
                 IntegerOperand::Slot(slot),
@@ -41,32 +41,32 @@ impl Program {
                 than,
             },
             Condition::Floats(order, side, FloatOperand::Constant(than)) => {
-                float(order, side, than)
+                compile_float_comparison(order, side, than)
             }
             Condition::Floats(order, FloatOperand::Constant(than), side) => {
-                float(order.mirrored(), side, than)
+                compile_float_comparison(order.mirrored(), side, than)
             }
-            Condition::Texts { equal, sides } => texts(equal, sides),
+            Condition::Texts { equal, sides } => compile_text_comparison(equal, sides),
             other => Op::Condition(Box::new(other)),
         })
     }
 
-    pub(crate) fn not(mut self) -> Self {
+    pub(crate) fn negate(mut self) -> Self {
         self.ops.push(Op::Not);
         self
     }
 
     /// `and` of all parts, at least two.
-    pub(crate) fn all(parts: Vec<Self>) -> Self {
-        Self::chain(parts, |skip| Op::And { skip }, Op::LeaveAnd)
+    pub(crate) fn all_of(parts: Vec<Self>) -> Self {
+        Self::join_chain(parts, |skip| Op::And { skip }, Op::LeaveAnd)
     }
 
     /// `or` of all parts, at least two.
-    pub(crate) fn any(parts: Vec<Self>) -> Self {
-        Self::chain(parts, |skip| Op::Or { skip }, Op::LeaveOr)
+    pub(crate) fn any_of(parts: Vec<Self>) -> Self {
+        Self::join_chain(parts, |skip| Op::Or { skip }, Op::LeaveOr)
     }
 
-    fn chain(parts: Vec<Self>, between: fn(u32) -> Op, leave: Op) -> Self {
+    fn join_chain(parts: Vec<Self>, between: fn(u32) -> Op, leave: Op) -> Self {
         let size: usize = parts.iter().map(|part| part.ops.len() + 1).sum();
         let mut ops = Vec::with_capacity(size + 2);
         ops.push(Op::Enter);
@@ -84,7 +84,7 @@ impl Program {
 
 /// The instruction reads a slot of either number type as a float, so a conversion from
 /// INTEGER is not needed.
-fn float(order: Comparison, side: FloatOperand, than: f64) -> Op {
+fn compile_float_comparison(order: Comparison, side: FloatOperand, than: f64) -> Op {
     let slot = match side {
         FloatOperand::Slot(slot) => Some(slot),
         FloatOperand::Integer(ref integer) => match **integer {
@@ -103,7 +103,7 @@ fn float(order: Comparison, side: FloatOperand, than: f64) -> Op {
     }
 }
 
-fn texts(equal: bool, sides: [TextOperand; 2]) -> Op {
+fn compile_text_comparison(equal: bool, sides: [TextOperand; 2]) -> Op {
     match sides {
         [TextOperand::Slot(slot), TextOperand::Constant(to)]
         | [TextOperand::Constant(to), TextOperand::Slot(slot)] => Op::Text {
@@ -121,7 +121,7 @@ impl Operand {
             Type::String => Self::Text(TextOperand::Slot(slot)),
             Type::Integer => Self::Integer(IntegerOperand::Slot(slot)),
             Type::Float => Self::Float(FloatOperand::Slot(slot)),
-            Type::Boolean => Self::Test(Program::boolean(slot)),
+            Type::Boolean => Self::Test(Program::from_boolean_slot(slot)),
             Type::DateTime => Self::Time(TimeOperand::Slot(slot)),
         }
     }
@@ -131,7 +131,7 @@ impl Operand {
             Literal::Text(text) => Self::Text(TextOperand::Constant(text.clone())),
             Literal::Integer(number) => Self::Integer(IntegerOperand::Constant(*number)),
             Literal::Float(number) => Self::Float(FloatOperand::Constant(*number)),
-            Literal::Boolean(truth) => Self::Test(Program::condition(Condition::Known(*truth))),
+            Literal::Boolean(truth) => Self::Test(Program::from_condition(Condition::Known(*truth))),
         }
     }
 
@@ -144,7 +144,7 @@ impl Operand {
                     evaluate,
                     arguments,
                 };
-                Self::Test(Program::condition(Condition::Call(call)))
+                Self::Test(Program::from_condition(Condition::Call(call)))
             }
             Evaluator::Integer(evaluate) => Self::Integer(IntegerOperand::Call(FunctionCall {
                 evaluate,
@@ -159,12 +159,12 @@ impl Operand {
                 arguments,
             })),
         };
-        let constant = if is_constant { call.constant() } else { None };
+        let constant = if is_constant { call.compute_constant() } else { None };
         constant.unwrap_or(call)
     }
 
     /// The value without an event and without a time, as an operand. `None` if it is null.
-    fn constant(&self) -> Option<Self> {
+    fn compute_constant(&self) -> Option<Self> {
         let lists = Lists::default();
         let facts = Facts {
             row: &[],
@@ -174,15 +174,15 @@ impl Operand {
         Some(match self {
             Self::Null => return None,
             Self::Test(program) => {
-                let truth = run(&program.ops, &facts)?;
-                Self::Test(Program::condition(Condition::Known(truth)))
+                let truth = run_program(&program.ops, &facts)?;
+                Self::Test(Program::from_condition(Condition::Known(truth)))
             }
             Self::Integer(integer) => {
-                Self::Integer(IntegerOperand::Constant(integer.value(&facts)?))
+                Self::Integer(IntegerOperand::Constant(integer.evaluate(&facts)?))
             }
-            Self::Float(float) => Self::Float(FloatOperand::Constant(float.value(&facts)?)),
-            Self::Text(text) => Self::Text(TextOperand::Constant(text.value(&facts)?.into())),
-            Self::Time(time) => Self::Time(TimeOperand::Constant(time.value(&facts)?)),
+            Self::Float(float) => Self::Float(FloatOperand::Constant(float.evaluate(&facts)?)),
+            Self::Text(text) => Self::Text(TextOperand::Constant(text.evaluate(&facts)?.into())),
+            Self::Time(time) => Self::Time(TimeOperand::Constant(time.evaluate(&facts)?)),
         })
     }
 
@@ -208,9 +208,9 @@ impl Argument {
 }
 
 impl IntegerOperand {
-    pub(crate) fn arithmetic(operator: Arithmetic, a: Self, b: Self) -> Self {
+    pub(crate) fn from_arithmetic(operator: Arithmetic, a: Self, b: Self) -> Self {
         if let (Self::Constant(a), Self::Constant(b)) = (&a, &b)
-            && let Some(number) = operator.integers(*a, *b)
+            && let Some(number) = operator.compute_integers(*a, *b)
         {
             return Self::Constant(number);
         }
@@ -219,9 +219,9 @@ impl IntegerOperand {
 }
 
 impl FloatOperand {
-    pub(crate) fn arithmetic(operator: Arithmetic, a: Self, b: Self) -> Self {
+    pub(crate) fn from_arithmetic(operator: Arithmetic, a: Self, b: Self) -> Self {
         if let (Self::Constant(a), Self::Constant(b)) = (&a, &b)
-            && let Some(number) = operator.floats(*a, *b)
+            && let Some(number) = operator.compute_floats(*a, *b)
         {
             return Self::Constant(number);
         }
@@ -266,9 +266,9 @@ mod tests {
 
     #[test]
     fn a_jump_lands_on_the_end_of_its_chain() {
-        let booleans = |slots: std::ops::Range<u32>| slots.map(Program::boolean).collect();
-        let inner = Program::any(booleans(0..2));
-        let outer = Program::all(vec![Program::boolean(5), inner, Program::boolean(6)]);
+        let booleans = |slots: std::ops::Range<u32>| slots.map(Program::from_boolean_slot).collect();
+        let inner = Program::any_of(booleans(0..2));
+        let outer = Program::all_of(vec![Program::from_boolean_slot(5), inner, Program::from_boolean_slot(6)]);
         for (at, op) in outer.ops.iter().enumerate() {
             match op {
                 Op::And { skip } => {

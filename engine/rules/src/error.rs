@@ -21,14 +21,14 @@ impl Span {
     }
 
     /// The marked part of `text`; empty if the span does not fit it.
-    pub(crate) fn of(self, text: &str) -> &str {
+    pub(crate) fn slice(self, text: &str) -> &str {
         text.get(self.start..self.end).unwrap_or_default()
     }
 }
 
 /// One error in a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct RuleProblem {
     /// Where in the text.
     pub span: Span,
     /// What is wrong and how to correct it: one line that starts in lower case and quotes
@@ -36,7 +36,7 @@ pub struct Problem {
     pub message: String,
 }
 
-impl Problem {
+impl RuleProblem {
     pub(crate) fn new(span: Span, message: impl Into<String>) -> Self {
         Self {
             span,
@@ -61,13 +61,13 @@ impl Problem {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Errors {
     text: Box<str>,
-    problems: Vec<Problem>,
+    problems: Vec<RuleProblem>,
 }
 
 impl std::error::Error for Errors {}
 
 impl Errors {
-    pub(crate) fn new(text: &str, mut problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(text: &str, mut problems: Vec<RuleProblem>) -> Self {
         problems.sort_by_key(|problem| problem.span);
         Self {
             text: text.into(),
@@ -76,15 +76,15 @@ impl Errors {
     }
 
     /// The problems, in text order.
-    pub fn problems(&self) -> &[Problem] {
+    pub fn problems(&self) -> &[RuleProblem] {
         &self.problems
     }
 
     /// One message for each problem, which starts with its line and column:
     /// ``at 1:5: there is no variable `$scor`; did you mean `$score`?``
     pub fn messages(&self) -> Vec<String> {
-        let sentence = |problem: &Problem| {
-            let excerpt = LineExcerpt::of(problem.span, &self.text);
+        let sentence = |problem: &RuleProblem| {
+            let excerpt = LineExcerpt::locate(problem.span, &self.text);
             format!(
                 "at {}:{}: {}",
                 excerpt.line, excerpt.column, problem.message
@@ -101,7 +101,7 @@ impl fmt::Display for Errors {
                 writeln!(f)?;
             }
             writeln!(f, "{}", problem.message)?;
-            LineExcerpt::of(problem.span, &self.text).underline(f)?;
+            LineExcerpt::locate(problem.span, &self.text).write_with_carets(f)?;
         }
         Ok(())
     }
@@ -120,12 +120,12 @@ struct LineExcerpt<'a> {
 }
 
 impl<'a> LineExcerpt<'a> {
-    fn of(span: Span, text: &'a str) -> Self {
+    fn locate(span: Span, text: &'a str) -> Self {
         let before = text.get(..span.start).unwrap_or(text);
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = text[start..].lines().next().unwrap_or_default();
         let column = text[start..before.len()].chars().count();
-        let marked = span.of(text).lines().next().unwrap_or_default();
+        let marked = span.slice(text).lines().next().unwrap_or_default();
         Self {
             line: before.matches('\n').count() + 1,
             column: column + 1,
@@ -134,7 +134,7 @@ impl<'a> LineExcerpt<'a> {
         }
     }
 
-    fn underline(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_with_carets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hidden = self.column.saturating_sub(1 + CONTEXT);
         let width = self.width.min(CONTEXT);
         let shown = self.column - 1 - hidden + width + CONTEXT;
@@ -146,7 +146,7 @@ impl<'a> LineExcerpt<'a> {
             .chars()
             .skip(hidden)
             .take(shown)
-            .map(plain)
+            .map(replace_control_character)
             .collect();
         let (left, right) = (ellipsis(hidden > 0), ellipsis(end));
         let indent = self.column - 1 - hidden + left.chars().count();
@@ -157,14 +157,14 @@ impl<'a> LineExcerpt<'a> {
     }
 }
 
-fn plain(c: char) -> char {
+fn replace_control_character(c: char) -> char {
     if c.is_control() { ' ' } else { c }
 }
 
 /// The first 40 characters of `text`, with `…` if it is longer.
-pub(crate) fn clip(text: &str) -> String {
+pub(crate) fn clip_text(text: &str) -> String {
     const LONGEST: usize = 40;
-    let short: String = text.chars().take(LONGEST).map(plain).collect();
+    let short: String = text.chars().take(LONGEST).map(replace_control_character).collect();
     if short.len() < text.len() {
         format!("{short}…")
     } else {
@@ -182,7 +182,7 @@ mod tests {
             start: span.0,
             end: span.1,
         };
-        let errors = Errors::new(text, vec![Problem::new(span, "wrong")]);
+        let errors = Errors::new(text, vec![RuleProblem::new(span, "wrong")]);
         assert_eq!(errors.to_string(), want);
     }
 
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn messages_name_line_and_column() {
         let span = Span { start: 11, end: 13 };
-        let errors = Errors::new("$a > 1\nand $b", vec![Problem::new(span, "wrong")]);
+        let errors = Errors::new("$a > 1\nand $b", vec![RuleProblem::new(span, "wrong")]);
         assert_eq!(errors.messages(), ["at 2:5: wrong"]);
     }
 }

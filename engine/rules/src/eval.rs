@@ -9,9 +9,9 @@ use crate::{
         Argument, Arguments, Condition, FloatOperand, FunctionCall, IntegerOperand, ListSource, Op,
         Operand, RegexPattern, TextOperand, TimeOperand,
     },
-    lists::{List, as_float},
+    lists::{ListValues, convert_to_float},
     pattern, utc_time,
-    value::word,
+    value::parse_boolean_word,
 };
 
 /// Runs a program. `None` means unknown.
@@ -19,7 +19,7 @@ use crate::{
 /// The lowest bit of `unknowns` says whether a part of the innermost chain was unknown;
 /// each chain around it has the next higher bit. It has enough bits, because the nesting
 /// of rules is limited.
-pub(crate) fn run(ops: &[Op], facts: &Facts<'_>) -> Option<bool> {
+pub(crate) fn run_program(ops: &[Op], facts: &Facts<'_>) -> Option<bool> {
     let mut truth = None;
     let mut unknowns = 0_u64;
     let mut at = 0;
@@ -38,7 +38,7 @@ pub(crate) fn run(ops: &[Op], facts: &Facts<'_>) -> Option<bool> {
                 truth = facts.text(*slot).map(|text| (*text == **to) == *equal);
             }
             Op::Boolean { slot } => truth = facts.boolean(*slot),
-            Op::Condition(condition) => truth = condition.truth(facts),
+            Op::Condition(condition) => truth = condition.evaluate(facts),
             Op::Not => truth = truth.map(|truth| !truth),
             Op::Enter => unknowns <<= 1,
             Op::And { skip } => match truth {
@@ -51,15 +51,15 @@ pub(crate) fn run(ops: &[Op], facts: &Facts<'_>) -> Option<bool> {
                 Some(false) => {}
                 None => unknowns |= 1,
             },
-            Op::LeaveAnd => truth = leave(truth, false, &mut unknowns),
-            Op::LeaveOr => truth = leave(truth, true, &mut unknowns),
+            Op::LeaveAnd => truth = end_chain(truth, false, &mut unknowns),
+            Op::LeaveOr => truth = end_chain(truth, true, &mut unknowns),
         }
     }
     truth
 }
 
 /// Ends a chain. One part with the value `decisive` decides it, whatever the others are.
-fn leave(last: Option<bool>, decisive: bool, unknowns: &mut u64) -> Option<bool> {
+fn end_chain(last: Option<bool>, decisive: bool, unknowns: &mut u64) -> Option<bool> {
     let unknown = *unknowns & 1 == 1;
     *unknowns >>= 1;
     if last == Some(decisive) {
@@ -72,35 +72,35 @@ fn leave(last: Option<bool>, decisive: bool, unknowns: &mut u64) -> Option<bool>
 }
 
 impl Condition {
-    fn truth(&self, facts: &Facts<'_>) -> Option<bool> {
+    fn evaluate(&self, facts: &Facts<'_>) -> Option<bool> {
         match self {
             Self::Known(truth) => Some(*truth),
-            Self::Integers(order, a, b) => Some(order.holds(&a.value(facts)?, &b.value(facts)?)),
-            Self::Floats(order, a, b) => Some(order.holds(&a.value(facts)?, &b.value(facts)?)),
-            Self::Times(order, a, b) => Some(order.holds(&a.value(facts)?, &b.value(facts)?)),
+            Self::Integers(order, a, b) => Some(order.holds(&a.evaluate(facts)?, &b.evaluate(facts)?)),
+            Self::Floats(order, a, b) => Some(order.holds(&a.evaluate(facts)?, &b.evaluate(facts)?)),
+            Self::Times(order, a, b) => Some(order.holds(&a.evaluate(facts)?, &b.evaluate(facts)?)),
             Self::Texts {
                 equal,
                 sides: [a, b],
-            } => Some((a.value(facts)? == b.value(facts)?) == *equal),
+            } => Some((a.evaluate(facts)? == b.evaluate(facts)?) == *equal),
             Self::Tests {
                 equal,
                 sides: [a, b],
-            } => Some((run(&a.ops, facts)? == run(&b.ops, facts)?) == *equal),
+            } => Some((run_program(&a.ops, facts)? == run_program(&b.ops, facts)?) == *equal),
             Self::Word {
                 equal,
                 test,
                 word: text,
             } => {
-                let truth = run(&test.ops, facts)?;
-                Some((word(&text.value(facts)?) == Some(truth)) == *equal)
+                let truth = run_program(&test.ops, facts)?;
+                Some((parse_boolean_word(&text.evaluate(facts)?) == Some(truth)) == *equal)
             }
             Self::Null { is, operand } => Some(operand.is_null(facts) == *is),
             Self::In {
                 inside,
                 operand,
                 list,
-            } => Some(operand.is_in(list.list(facts)?, facts)? == *inside),
-            Self::Call(call) => (call.evaluate)(&call.arguments(facts)),
+            } => Some(operand.is_in(list.find_list(facts)?, facts)? == *inside),
+            Self::Call(call) => (call.evaluate)(&call.bind_arguments(facts)),
         }
     }
 }
@@ -109,22 +109,22 @@ impl Operand {
     fn is_null(&self, facts: &Facts<'_>) -> bool {
         match self {
             Self::Null => true,
-            Self::Test(program) => run(&program.ops, facts).is_none(),
-            Self::Integer(integer) => integer.value(facts).is_none(),
-            Self::Float(float) => float.value(facts).is_none(),
-            Self::Text(text) => text.value(facts).is_none(),
-            Self::Time(time) => time.value(facts).is_none(),
+            Self::Test(program) => run_program(&program.ops, facts).is_none(),
+            Self::Integer(integer) => integer.evaluate(facts).is_none(),
+            Self::Float(float) => float.evaluate(facts).is_none(),
+            Self::Text(text) => text.evaluate(facts).is_none(),
+            Self::Time(time) => time.evaluate(facts).is_none(),
         }
     }
 
-    fn is_in(&self, list: &List, facts: &Facts<'_>) -> Option<bool> {
+    fn is_in(&self, list: &ListValues, facts: &Facts<'_>) -> Option<bool> {
         match self {
             Self::Null => None,
-            Self::Test(program) => Some(list.has_boolean(run(&program.ops, facts)?)),
-            Self::Integer(integer) => Some(list.has_integer(integer.value(facts)?)),
-            Self::Float(float) => Some(list.has_float(float.value(facts)?)),
-            Self::Text(text) => Some(list.contains(&text.value(facts)?)),
-            Self::Time(time) => Some(list.has_time(time.value(facts)?)),
+            Self::Test(program) => Some(list.has_boolean(run_program(&program.ops, facts)?)),
+            Self::Integer(integer) => Some(list.has_integer(integer.evaluate(facts)?)),
+            Self::Float(float) => Some(list.has_float(float.evaluate(facts)?)),
+            Self::Text(text) => Some(list.contains(&text.evaluate(facts)?)),
+            Self::Time(time) => Some(list.has_time(time.evaluate(facts)?)),
         }
     }
 }
@@ -132,7 +132,7 @@ impl Operand {
 impl ListSource {
     /// A list that does not exist makes its test unknown. It does not count as empty: a rule
     /// that uses it must not silently let every event pass.
-    fn list<'a>(&'a self, facts: &Facts<'a>) -> Option<&'a List> {
+    fn find_list<'a>(&'a self, facts: &Facts<'a>) -> Option<&'a ListValues> {
         match self {
             Self::Inline(list) => Some(list),
             Self::Named(name) => facts.lists.get(name).map(|list| &**list),
@@ -141,54 +141,54 @@ impl ListSource {
 }
 
 impl IntegerOperand {
-    pub(crate) fn value(&self, facts: &Facts<'_>) -> Option<i64> {
+    pub(crate) fn evaluate(&self, facts: &Facts<'_>) -> Option<i64> {
         match self {
             Self::Slot(slot) => facts.integer(*slot),
             Self::Constant(number) => Some(*number),
             Self::Arithmetic(operator, sides) => {
-                operator.integers(sides[0].value(facts)?, sides[1].value(facts)?)
+                operator.compute_integers(sides[0].evaluate(facts)?, sides[1].evaluate(facts)?)
             }
-            Self::Call(call) => (call.evaluate)(&call.arguments(facts)),
+            Self::Call(call) => (call.evaluate)(&call.bind_arguments(facts)),
         }
     }
 }
 
 impl FloatOperand {
-    pub(crate) fn value(&self, facts: &Facts<'_>) -> Option<f64> {
+    pub(crate) fn evaluate(&self, facts: &Facts<'_>) -> Option<f64> {
         match self {
             Self::Slot(slot) => facts.float(*slot),
             Self::Constant(number) => Some(*number),
-            Self::Integer(integer) => integer.value(facts).map(as_float),
+            Self::Integer(integer) => integer.evaluate(facts).map(convert_to_float),
             Self::Arithmetic(operator, sides) => {
-                operator.floats(sides[0].value(facts)?, sides[1].value(facts)?)
+                operator.compute_floats(sides[0].evaluate(facts)?, sides[1].evaluate(facts)?)
             }
         }
     }
 }
 
 impl TextOperand {
-    pub(crate) fn value<'a>(&'a self, facts: &Facts<'a>) -> Option<Cow<'a, str>> {
+    pub(crate) fn evaluate<'a>(&'a self, facts: &Facts<'a>) -> Option<Cow<'a, str>> {
         match self {
             Self::Slot(slot) => facts.text(*slot).map(Cow::Borrowed),
             Self::Constant(text) => Some(Cow::Borrowed(text)),
-            Self::Call(call) => (call.evaluate)(&call.arguments(facts)),
+            Self::Call(call) => (call.evaluate)(&call.bind_arguments(facts)),
         }
     }
 }
 
 impl TimeOperand {
-    pub(crate) fn value(&self, facts: &Facts<'_>) -> Option<i64> {
+    pub(crate) fn evaluate(&self, facts: &Facts<'_>) -> Option<i64> {
         match self {
             Self::Slot(slot) => facts.time(*slot),
             Self::Constant(millis) => Some(*millis),
-            Self::Parsed(text) => utc_time::parse(&text.value(facts)?),
-            Self::Call(call) => (call.evaluate)(&call.arguments(facts)),
+            Self::Parsed(text) => utc_time::parse_utc_time(&text.evaluate(facts)?),
+            Self::Call(call) => (call.evaluate)(&call.bind_arguments(facts)),
         }
     }
 }
 
 impl<F> FunctionCall<F> {
-    fn arguments<'a>(&'a self, facts: &Facts<'a>) -> Arguments<'a> {
+    fn bind_arguments<'a>(&'a self, facts: &Facts<'a>) -> Arguments<'a> {
         Arguments {
             arguments: &self.arguments,
             facts: *facts,
@@ -201,7 +201,7 @@ impl<F> FunctionCall<F> {
 impl<'a> Arguments<'a> {
     pub(crate) fn text(&self, position: usize) -> Option<Cow<'a, str>> {
         match self.arguments.get(position)? {
-            Argument::Text(text) => text.value(&self.facts),
+            Argument::Text(text) => text.evaluate(&self.facts),
             _ => None,
         }
     }
@@ -209,7 +209,7 @@ impl<'a> Arguments<'a> {
     /// In milliseconds since 1970.
     pub(crate) fn time(&self, position: usize) -> Option<i64> {
         match self.arguments.get(position)? {
-            Argument::Time(time) => time.value(&self.facts),
+            Argument::Time(time) => time.evaluate(&self.facts),
             _ => None,
         }
     }
@@ -222,7 +222,7 @@ impl<'a> Arguments<'a> {
         match pattern {
             RegexPattern::Compiled(regex) => Some(regex.is_match(text)),
             RegexPattern::Computed(pattern) => {
-                Some(pattern::computed(&pattern.value(&self.facts)?)?.is_match(text))
+                Some(pattern::compile_event_pattern(&pattern.evaluate(&self.facts)?)?.is_match(text))
             }
         }
     }
@@ -250,7 +250,7 @@ impl Comparison {
 
 impl Arithmetic {
     /// `None` on overflow and on division by zero.
-    pub(crate) fn integers(self, a: i64, b: i64) -> Option<i64> {
+    pub(crate) fn compute_integers(self, a: i64, b: i64) -> Option<i64> {
         match self {
             Self::Add => a.checked_add(b),
             Self::Subtract => a.checked_sub(b),
@@ -263,7 +263,7 @@ impl Arithmetic {
     }
 
     /// `None` if the result is not finite: on overflow and on division by zero.
-    pub(crate) fn floats(self, a: f64, b: f64) -> Option<f64> {
+    pub(crate) fn compute_floats(self, a: f64, b: f64) -> Option<f64> {
         let result = match self {
             Self::Add => a + b,
             Self::Subtract => a - b,

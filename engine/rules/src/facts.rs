@@ -1,7 +1,7 @@
 //! What a rule is evaluated on: one event, the lists and the time.
 
 use crate::{
-    lists::{Lists, as_float},
+    lists::{Lists, convert_to_float},
     value::Value,
 };
 
@@ -25,7 +25,7 @@ impl<'a> Facts<'a> {
     pub(crate) fn float(&self, slot: u32) -> Option<f64> {
         match self.value(slot) {
             Value::Float(number) => Some(*number),
-            Value::Integer(number) => Some(as_float(*number)),
+            Value::Integer(number) => Some(convert_to_float(*number)),
             _ => None,
         }
     }

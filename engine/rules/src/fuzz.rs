@@ -71,7 +71,7 @@ fn check_evaluation(rule: &Rule, text: &str) {
     }
     let _: Verdict = rule.evaluate(&[], &lists, i64::MIN);
     let _ = (
-        rule.cautions(),
+        rule.lint_warnings(),
         rule.variables().count(),
         rule.lists().count(),
     );

@@ -11,7 +11,7 @@ use regex::Regex;
 use crate::{
     ast::{Arithmetic, Comparison},
     facts::Facts,
-    lists::List,
+    lists::ListValues,
 };
 
 /// Instructions that leave one truth value behind.
@@ -108,7 +108,7 @@ pub(crate) enum FloatOperand {
 impl From<IntegerOperand> for FloatOperand {
     fn from(integer: IntegerOperand) -> Self {
         match integer {
-            IntegerOperand::Constant(number) => Self::Constant(crate::lists::as_float(number)),
+            IntegerOperand::Constant(number) => Self::Constant(crate::lists::convert_to_float(number)),
             other => Self::Integer(Box::new(other)),
         }
     }
@@ -167,7 +167,7 @@ pub(crate) enum Condition {
 /// Where the values of a list come from.
 #[derive(Clone, Debug)]
 pub(crate) enum ListSource {
-    Inline(List),
+    Inline(ListValues),
     Named(Box<str>),
 }
 

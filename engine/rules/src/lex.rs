@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{Problem, Span, clip};
+use crate::error::{RuleProblem, Span, clip_text};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Token {
@@ -35,7 +35,7 @@ const SYMBOLS: &[&str] = &[
 ];
 
 /// Operators of other languages, longest first, each with the operator to write here.
-const SLIPS: &[(&str, &str)] = &[
+const MISTAKES: &[(&str, &str)] = &[
     ("===", "=="),
     ("!==", "!="),
     ("&&", "and"),
@@ -51,19 +51,19 @@ const SLIPS: &[(&str, &str)] = &[
 ///
 /// A mistake whose meaning is clear is reported and read as what was meant, so that the
 /// other errors of the rule are found too.
-pub(crate) fn lex(text: &str, problems: &mut Vec<Problem>) -> Vec<Lexeme> {
+pub(crate) fn lex_rule(text: &str, problems: &mut Vec<RuleProblem>) -> Vec<Lexeme> {
     let mut lexer = Lexer {
-        text,
+        lex_string: text,
         at: 0,
         problems,
     };
     let mut lexemes = Vec::with_capacity(text.len() / 4 + 1);
     loop {
-        lexer.skip_blank();
+        lexer.skip_blanks_and_comments();
         let start = lexer.at;
-        let token = lexer.token();
+        let token = lexer.next_token();
         let end = token == Some(Token::End);
-        let span = lexer.since(start);
+        let span = lexer.span_since(start);
         lexemes.extend(token.map(|token| Lexeme { token, span }));
         if end {
             return lexemes;
@@ -72,73 +72,73 @@ pub(crate) fn lex(text: &str, problems: &mut Vec<Problem>) -> Vec<Lexeme> {
 }
 
 struct Lexer<'a> {
-    text: &'a str,
+    lex_string: &'a str,
     at: usize,
-    problems: &'a mut Vec<Problem>,
+    problems: &'a mut Vec<RuleProblem>,
 }
 
 impl<'a> Lexer<'a> {
     fn rest(&self) -> &'a str {
-        self.text.get(self.at..).unwrap_or_default()
+        self.lex_string.get(self.at..).unwrap_or_default()
     }
 
     fn peek(&self) -> Option<char> {
         self.rest().chars().next()
     }
 
-    fn skip(&mut self, wanted: impl Fn(char) -> bool) {
+    fn skip_while(&mut self, wanted: impl Fn(char) -> bool) {
         let rest = self.rest();
         self.at += rest.find(|c| !wanted(c)).unwrap_or(rest.len());
     }
 
-    fn skip_blank(&mut self) {
+    fn skip_blanks_and_comments(&mut self) {
         loop {
-            self.skip(char::is_whitespace);
+            self.skip_while(char::is_whitespace);
             if self.peek() != Some('#') {
                 return;
             }
-            self.skip(|c| c != '\n');
+            self.skip_while(|c| c != '\n');
         }
     }
 
-    fn since(&self, start: usize) -> Span {
+    fn span_since(&self, start: usize) -> Span {
         Span {
             start,
             end: self.at,
         }
     }
 
-    fn problem(&mut self, start: usize, message: impl Into<String>) {
-        let span = self.since(start);
-        self.problems.push(Problem::new(span, message));
+    fn report(&mut self, start: usize, message: impl Into<String>) {
+        let span = self.span_since(start);
+        self.problems.push(RuleProblem::new(span, message));
     }
 
     /// The next token. `None` if there was none: the text is skipped and reported.
-    fn token(&mut self) -> Option<Token> {
+    fn next_token(&mut self) -> Option<Token> {
         let Some(first) = self.peek() else {
             return Some(Token::End);
         };
         match first {
-            '$' => self.name(Token::Variable),
-            '@' => self.name(Token::List),
+            '$' => self.lex_name(Token::Variable),
+            '@' => self.lex_name(Token::List),
             '"' => self.text(),
-            '\'' => Some(self.single_quoted()),
-            '0'..='9' => Some(self.number()),
-            'a'..='z' | 'A'..='Z' | '_' => Some(self.word()),
+            '\'' => Some(self.lex_single_quoted_string()),
+            '0'..='9' => Some(self.lex_number()),
+            'a'..='z' | 'A'..='Z' | '_' => Some(self.lex_word()),
             _ => self
-                .slip()
-                .or_else(|| self.symbol())
-                .or_else(|| self.stranger(first)),
+                .lex_mistake()
+                .or_else(|| self.lex_symbol())
+                .or_else(|| self.report_unknown_character(first)),
         }
     }
 
-    fn name(&mut self, token: Token) -> Option<Token> {
+    fn lex_name(&mut self, token: Token) -> Option<Token> {
         let start = self.at;
         self.at += 1;
-        self.skip(is_name);
+        self.skip_while(is_name_character);
         if self.at == start + 1 {
-            let sign = &self.text[start..self.at];
-            self.problem(start, format!("expected a name right after `{sign}`"));
+            let sign = &self.lex_string[start..self.at];
+            self.report(start, format!("expected a name right after `{sign}`"));
             return None;
         }
         Some(token)
@@ -154,7 +154,7 @@ impl<'a> Lexer<'a> {
             match c {
                 '"' => {
                     self.at += offset + 1;
-                    return Some(Token::Text(unescape(&rest[..offset])));
+                    return Some(Token::Text(unescape_string(&rest[..offset])));
                 }
                 '\n' | '\r' => break,
                 '\\' if !chars.as_str().starts_with(['\n', '\r']) => {
@@ -163,43 +163,43 @@ impl<'a> Lexer<'a> {
                 _ => {}
             }
         }
-        self.skip(|c| c != '\n' && c != '\r');
-        self.problem(start, "this string has no closing `\"` on its line");
+        self.skip_while(|c| c != '\n' && c != '\r');
+        self.report(start, "this string has no closing `\"` on its line");
         None
     }
 
-    fn single_quoted(&mut self) -> Token {
+    fn lex_single_quoted_string(&mut self) -> Token {
         let start = self.at;
         self.at += 1;
-        self.skip(|c| !matches!(c, '\'' | '\n'));
-        let inner = self.since(start + 1).of(self.text);
+        self.skip_while(|c| !matches!(c, '\'' | '\n'));
+        let inner = self.span_since(start + 1).slice(self.lex_string);
         self.at += usize::from(self.peek() == Some('\''));
-        self.problem(start, "a string stands in double quotes: write `\"…\"`");
-        Token::Text(unescape(inner))
+        self.report(start, "a string stands in double quotes: write `\"…\"`");
+        Token::Text(unescape_string(inner))
     }
 
-    fn number(&mut self) -> Token {
+    fn lex_number(&mut self) -> Token {
         let start = self.at;
-        self.skip(|c| c.is_ascii_digit());
+        self.skip_while(|c| c.is_ascii_digit());
         let fraction = self.rest().strip_prefix('.');
         if fraction.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
             self.at += 1;
-            self.skip(|c| c.is_ascii_digit());
+            self.skip_while(|c| c.is_ascii_digit());
         }
-        if self.peek().is_some_and(|c| is_name(c) || c == '.') {
-            self.skip(|c| is_name(c) || c == '.');
-            let found = clip(self.since(start).of(self.text));
+        if self.peek().is_some_and(|c| is_name_character(c) || c == '.') {
+            self.skip_while(|c| is_name_character(c) || c == '.');
+            let found = clip_text(self.span_since(start).slice(self.lex_string));
             let message =
                 format!("`{found}` is not a number; write digits, such as `100` or `0.5`");
-            self.problem(start, message);
+            self.report(start, message);
         }
         Token::Number
     }
 
-    fn word(&mut self) -> Token {
+    fn lex_word(&mut self) -> Token {
         let start = self.at;
-        self.skip(is_name);
-        let word = self.since(start).of(self.text);
+        self.skip_while(is_name_character);
+        let word = self.span_since(start).slice(self.lex_string);
         let keyword = KEYWORDS
             .iter()
             .find(|keyword| keyword.eq_ignore_ascii_case(word));
@@ -208,26 +208,26 @@ impl<'a> Lexer<'a> {
         };
         if word != keyword {
             let message = format!("`{word}` is a keyword in lower case: write `{keyword}`");
-            self.problem(start, message);
+            self.report(start, message);
         }
         Token::Symbol(keyword)
     }
 
-    fn slip(&mut self) -> Option<Token> {
+    fn lex_mistake(&mut self) -> Option<Token> {
         let rest = self.rest();
         let single = rest.starts_with('=') && !rest.starts_with("==");
-        let slip = SLIPS.iter().find(|(slip, _)| rest.starts_with(slip));
+        let slip = MISTAKES.iter().find(|(slip, _)| rest.starts_with(slip));
         let &(wrong, right) = slip.or(single.then_some(&("=", "==")))?;
         let start = self.at;
         self.at += wrong.len();
-        self.problem(
+        self.report(
             start,
             format!("`{wrong}` is not an operator; write `{right}`"),
         );
         Some(Token::Symbol(right))
     }
 
-    fn symbol(&mut self) -> Option<Token> {
+    fn lex_symbol(&mut self) -> Option<Token> {
         let symbol = SYMBOLS
             .iter()
             .find(|symbol| self.rest().starts_with(**symbol))?;
@@ -235,7 +235,7 @@ impl<'a> Lexer<'a> {
         Some(Token::Symbol(symbol))
     }
 
-    fn stranger(&mut self, found: char) -> Option<Token> {
+    fn report_unknown_character(&mut self, found: char) -> Option<Token> {
         let start = self.at;
         self.at += found.len_utf8();
         let message = match found {
@@ -243,20 +243,20 @@ impl<'a> Lexer<'a> {
                 format!("`{found}` is not a quote here; write a straight `\"`")
             }
             '.' => "a number starts with a digit: write `0.5`".to_owned(),
-            _ => format!("`{}` has no meaning here", clip(&found.to_string())),
+            _ => format!("`{}` has no meaning here", clip_text(&found.to_string())),
         };
-        self.problem(start, message);
+        self.report(start, message);
         None
     }
 }
 
-fn is_name(c: char) -> bool {
+fn is_name_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
 /// `\"` is a quote and `\\` a backslash. Any other backslash is kept, because the
 /// documented patterns are written so: `"\."`, `".*\+1"`.
-fn unescape(inner: &str) -> Arc<str> {
+fn unescape_string(inner: &str) -> Arc<str> {
     if !inner.contains('\\') {
         return inner.into();
     }
@@ -279,10 +279,10 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, want: &str) {
+    fn check_tokens(text: &str, want: &str) {
         let mut problems = Vec::new();
-        let lexemes = lex(text, &mut problems);
-        let mut got: Vec<String> = lexemes.iter().map(|lexeme| show(lexeme, text)).collect();
+        let lexemes = lex_rule(text, &mut problems);
+        let mut got: Vec<String> = lexemes.iter().map(|lexeme| format_lexeme(lexeme, text)).collect();
         got.extend(
             problems
                 .iter()
@@ -291,8 +291,8 @@ mod tests {
         assert_eq!(got.join(" "), want, "{text}");
     }
 
-    fn show(lexeme: &Lexeme, text: &str) -> String {
-        let source = lexeme.span.of(text);
+    fn format_lexeme(lexeme: &Lexeme, text: &str) -> String {
+        let source = lexeme.span.slice(text);
         match &lexeme.token {
             Token::Text(text) => format!("text<{text}>"),
             Token::Number => format!("number<{source}>"),
@@ -305,26 +305,26 @@ mod tests {
 
     #[test]
     fn tokens() {
-        check(
+        check_tokens(
             "$a>=1.50 and orange",
             "$a >= number<1.50> and word<orange> .",
         );
-        check("$a not in @l # @m\n!$b", "$a not in @l ! $b .");
-        check("[-1,2]", "[ - number<1> , number<2> ] .");
-        check("", ".");
-        check("# only a comment", ".");
+        check_tokens("$a not in @l # @m\n!$b", "$a not in @l ! $b .");
+        check_tokens("[-1,2]", "[ - number<1> , number<2> ] .");
+        check_tokens("", ".");
+        check_tokens("# only a comment", ".");
     }
 
     #[test]
     fn strings_keep_what_the_regex_needs() {
-        check(r#""\." "\+1""#, r"text<\.> text<\+1> .");
-        check(r#""a\"b" "c\\""#, r#"text<a"b> text<c\> ."#);
-        check(r#""a # b""#, "text<a # b> .");
-        check(
+        check_tokens(r#""\." "\+1""#, r"text<\.> text<\+1> .");
+        check_tokens(r#""a\"b" "c\\""#, r#"text<a"b> text<c\> ."#);
+        check_tokens(r#""a # b""#, "text<a # b> .");
+        check_tokens(
             r#""open"#,
             ". error: this string has no closing `\"` on its line",
         );
-        check(
+        check_tokens(
             "\"a\nb\"",
             "word<b> . error: this string has no closing `\"` on its line \
                error: this string has no closing `\"` on its line",
@@ -332,28 +332,28 @@ mod tests {
     }
 
     #[test]
-    fn slips_are_read_and_reported() {
-        check(
+    fn mistakes_are_read_and_reported() {
+        check_tokens(
             "$a = 1",
             "$a == number<1> . error: `=` is not an operator; write `==`",
         );
-        check(
+        check_tokens(
             "$a && $b",
             "$a and $b . error: `&&` is not an operator; write `and`",
         );
-        check(
+        check_tokens(
             "$a OR $b",
             "$a or $b . error: `OR` is a keyword in lower case: write `or`",
         );
-        check(
+        check_tokens(
             "'US'",
             "text<US> . error: a string stands in double quotes: write `\"…\"`",
         );
-        check(
+        check_tokens(
             "1e5",
             "number<1e5> . error: `1e5` is not a number; write digits, such as `100` or `0.5`",
         );
-        check(
+        check_tokens(
             "$ ?",
             ". error: expected a name right after `$` error: `?` has no meaning here",
         );

@@ -72,10 +72,10 @@ mod properties;
 
 pub use ast::Expr;
 pub use check::MAX_LISTS;
-pub use error::{Errors, Problem, Span};
+pub use error::{Errors, RuleProblem, Span};
 pub use functions::describe_functions;
-pub use lint::Caution;
-pub use lists::{List, Lists, Normal};
+pub use lint::LintWarning;
+pub use lists::{ListValues, Lists, NormalizeText};
 pub use parse::{MAX_CHARACTERS, MAX_DEPTH, parse_expression};
 pub use rule::{Rule, Verdict};
 pub use schema::Schema;

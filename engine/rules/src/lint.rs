@@ -17,21 +17,21 @@ use crate::{
 ///
 /// `Display` prints the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caution {
+pub struct LintWarning {
     /// Where the part is in the text.
     pub span: Span,
     /// When the part is unknown: one line that starts in lower case.
     pub message: String,
 }
 
-impl fmt::Display for Caution {
+impl fmt::Display for LintWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-pub(crate) fn cautions(expr: &Expr, schema: &Schema) -> Vec<Caution> {
-    let mut search = Search {
+pub(crate) fn find_lint_warnings(expr: &Expr, schema: &Schema) -> Vec<LintWarning> {
+    let mut search = Linter {
         schema,
         guarded: Vec::new(),
         found: Vec::new(),
@@ -40,17 +40,17 @@ pub(crate) fn cautions(expr: &Expr, schema: &Schema) -> Vec<Caution> {
     search.found
 }
 
-struct Search<'a> {
+struct Linter<'a> {
     schema: &'a Schema,
     /// Variables that another condition of the same chain tests for null.
     guarded: Vec<&'a str>,
-    found: Vec<Caution>,
+    found: Vec<LintWarning>,
 }
 
-impl<'a> Search<'a> {
+impl<'a> Linter<'a> {
     fn visit(&mut self, expr: &'a Expr) {
         let known = self.guarded.len();
-        self.guarded.extend(guards(expr));
+        self.guarded.extend(find_null_guards(expr));
         self.warn(expr);
         for child in expr.children() {
             self.visit(child);
@@ -71,7 +71,7 @@ impl<'a> Search<'a> {
         }
         if let Some(reason) = parts.iter().find_map(|part| self.null_reason(part)) {
             let message = format!("{reason}, and then `{negation}` is unknown, not true");
-            self.found.push(Caution {
+            self.found.push(LintWarning {
                 span: expr.span,
                 message,
             });
@@ -91,7 +91,7 @@ impl<'a> Search<'a> {
             ExprKind::Arithmetic(
                 operator @ (Arithmetic::Divide | Arithmetic::Remainder),
                 sides,
-            ) if !is_nonzero(&sides[1]) => Some(format!(
+            ) if !is_nonzero_literal(&sides[1]) => Some(format!(
                 "`{}` is null where its divisor is 0",
                 operator.symbol()
             )),
@@ -134,7 +134,7 @@ impl<'a> Search<'a> {
 }
 
 /// The variables that a chain tests for null: `$a != null and …`, `$a == null or …`.
-fn guards(expr: &Expr) -> Vec<&str> {
+fn find_null_guards(expr: &Expr) -> Vec<&str> {
     let (parts, test) = match &expr.kind {
         ExprKind::And(parts) => (parts, Comparison::NotEqual),
         ExprKind::Or(parts) => (parts, Comparison::Equal),
@@ -146,11 +146,11 @@ fn guards(expr: &Expr) -> Vec<&str> {
         .filter(|part| is_null_test(part) && tested(part));
     parts
         .flat_map(Expr::children)
-        .filter_map(variable)
+        .filter_map(variable_name)
         .collect()
 }
 
-fn variable(expr: &Expr) -> Option<&str> {
+fn variable_name(expr: &Expr) -> Option<&str> {
     match &expr.kind {
         ExprKind::Variable(name) => Some(name),
         _ => None,
@@ -166,7 +166,7 @@ fn is_null_test(expr: &Expr) -> bool {
     }
 }
 
-fn is_nonzero(expr: &Expr) -> bool {
+fn is_nonzero_literal(expr: &Expr) -> bool {
     match expr.kind {
         ExprKind::Literal(Literal::Integer(number)) => number != 0,
         ExprKind::Literal(Literal::Float(number)) => number != 0.0,
@@ -179,7 +179,7 @@ mod tests {
     use crate::{Rule, Schema, Type};
 
     #[track_caller]
-    fn check(text: &str, want: &[&str]) {
+    fn check_warnings(text: &str, want: &[&str]) {
         let variables = [
             ("m_insightscore", Type::Float),
             ("amount", Type::Float),
@@ -191,7 +191,7 @@ mod tests {
         let variables = variables.map(|(name, ty)| (name.to_owned(), ty));
         let schema = Schema::new(variables, ["scores".to_owned()]);
         let rule = Rule::new(text, &schema).unwrap();
-        let got: Vec<String> = rule.cautions().iter().map(ToString::to_string).collect();
+        let got: Vec<String> = rule.lint_warnings().iter().map(ToString::to_string).collect();
         assert_eq!(got, want, "{text}");
     }
 
@@ -199,35 +199,35 @@ mod tests {
 
     #[test]
     fn negations_of_what_can_be_null_give_a_warning() {
-        check(
+        check_warnings(
             "$m_insightscore != 900",
             &[&format!("{SCORE} `!=` is unknown, not true")],
         );
-        check(
+        check_warnings(
             "$m_insightscore not in [1]",
             &[&format!("{SCORE} `not in` is unknown, not true")],
         );
-        check(
+        check_warnings(
             "$m_insightscore not in @scores",
             &[&format!("{SCORE} `not in` is unknown, not true")],
         );
-        check(
+        check_warnings(
             "!($m_insightscore > 900)",
             &[&format!("{SCORE} `!` is unknown, not true")],
         );
-        check(
+        check_warnings(
             "$amount / $count != 1",
             &["`/` is null where its divisor is 0, and then `!=` is unknown, not true"],
         );
-        check(
+        check_warnings(
             "!($count % $count == 1)",
             &["`%` is null where its divisor is 0, and then `!` is unknown, not true"],
         );
-        check(
+        check_warnings(
             "!isbefore($since, $created)",
             &["`isbefore` is null where its text is not a time, and then `!` is unknown, not true"],
         );
-        check(
+        check_warnings(
             "getepochmilliseconds(lowercase($since)) != 1",
             &[
                 "`getepochmilliseconds` is null where its text is not a time, and then `!=` is unknown, not true",
@@ -237,19 +237,19 @@ mod tests {
 
     #[test]
     fn other_conditions_give_no_warning() {
-        check("$m_insightscore > 900", &[]);
-        check("$m_insightscore != null", &[]);
-        check("!($m_insightscore == null)", &[]);
-        check("$amount != 900 and !$flag and $count not in [1]", &[]);
-        check("$amount / 100.0 != 1", &[]);
-        check("!isbefore($created, \"2019-11-30T01:01:01Z\")", &[]);
+        check_warnings("$m_insightscore > 900", &[]);
+        check_warnings("$m_insightscore != null", &[]);
+        check_warnings("!($m_insightscore == null)", &[]);
+        check_warnings("$amount != 900 and !$flag and $count not in [1]", &[]);
+        check_warnings("$amount / 100.0 != 1", &[]);
+        check_warnings("!isbefore($created, \"2019-11-30T01:01:01Z\")", &[]);
     }
 
     #[test]
     fn a_null_test_in_the_same_chain_prevents_the_warning() {
-        check("$m_insightscore != null and $m_insightscore != 900", &[]);
-        check("$m_insightscore == null or !($m_insightscore > 900)", &[]);
-        check(
+        check_warnings("$m_insightscore != null and $m_insightscore != 900", &[]);
+        check_warnings("$m_insightscore == null or !($m_insightscore > 900)", &[]);
+        check_warnings(
             "$m_insightscore != null or $m_insightscore != 900",
             &[&format!("{SCORE} `!=` is unknown, not true")],
         );

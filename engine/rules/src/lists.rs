@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::{utc_time, value::word};
+use crate::{utc_time, value::parse_boolean_word};
 
 /// All lists, by name. A clone shares them until one of the two is changed.
 #[derive(Clone, Debug, Default)]
 pub struct Lists {
-    by_name: Arc<FxHashMap<Box<str>, Arc<List>>>,
+    by_name: Arc<FxHashMap<Box<str>, Arc<ListValues>>>,
 }
 
 impl Lists {
@@ -26,12 +26,12 @@ impl Lists {
     }
 
     /// Sets the list `name` (without `@`) to an existing list, without copying it.
-    pub fn share(&mut self, name: impl Into<Box<str>>, list: Arc<List>) {
+    pub fn insert_shared(&mut self, name: impl Into<Box<str>>, list: Arc<ListValues>) {
         Arc::make_mut(&mut self.by_name).insert(name.into(), list);
     }
 
     /// The list `name` (without `@`), if there is one.
-    pub fn get(&self, name: &str) -> Option<&Arc<List>> {
+    pub fn get(&self, name: &str) -> Option<&Arc<ListValues>> {
         self.by_name.get(name)
     }
 
@@ -47,7 +47,7 @@ impl Lists {
 }
 
 /// Normalizes a text before it is compared, for example to lower case.
-pub type Normal = fn(&str) -> Cow<'_, str>;
+pub type NormalizeText = fn(&str) -> Cow<'_, str>;
 
 /// The values of one list: a set of texts.
 ///
@@ -57,8 +57,8 @@ pub type Normal = fn(&str) -> Cow<'_, str>;
 /// leading `-` only; spaces around them are ignored), a time in a list that holds the
 /// same time, a Boolean in a list that holds `true` or `false` in any case.
 #[derive(Clone, Debug, Default)]
-pub struct List {
-    normal: Option<Normal>,
+pub struct ListValues {
+    normal: Option<NormalizeText>,
     texts: FxHashSet<Box<str>>,
     numbers: Numbers,
     times: FxHashSet<i64>,
@@ -66,10 +66,10 @@ pub struct List {
     words: [bool; 2],
 }
 
-impl List {
+impl ListValues {
     /// A list that normalizes its texts, and each text that is looked up, with `normal`: if
     /// it converts to lower case, `Jo@Example.com` is in a list that holds `jo@example.com`.
-    pub fn normalized(normal: Normal, texts: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+    pub fn normalized(normal: NormalizeText, texts: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let mut list = Self {
             normal: Some(normal),
             ..Self::default()
@@ -105,10 +105,10 @@ impl List {
 
     /// Adds a text, and the number, time or Boolean that it means.
     pub(crate) fn insert(&mut self, text: &str) {
-        if let Some(boolean) = word(text) {
+        if let Some(boolean) = parse_boolean_word(text) {
             self.words[usize::from(boolean)] = true;
         }
-        self.times.extend(utc_time::parse(text));
+        self.times.extend(utc_time::parse_utc_time(text));
         self.numbers.insert_text(text.trim());
         match self.normal {
             Some(normal) => self.texts.insert(normal(text).into()),
@@ -129,11 +129,11 @@ impl List {
             integers, decimals, ..
         } = &self.numbers;
         integers.contains(&number)
-            || !decimals.is_empty() && decimals.contains(&bits(as_float(number)))
+            || !decimals.is_empty() && decimals.contains(&comparable_bits(convert_to_float(number)))
     }
 
     pub(crate) fn has_float(&self, number: f64) -> bool {
-        self.numbers.all.contains(&bits(number))
+        self.numbers.all.contains(&comparable_bits(number))
     }
 
     pub(crate) fn has_time(&self, millis: i64) -> bool {
@@ -145,7 +145,7 @@ impl List {
     }
 }
 
-impl<T: AsRef<str>> FromIterator<T> for List {
+impl<T: AsRef<str>> FromIterator<T> for ListValues {
     fn from_iter<I: IntoIterator<Item = T>>(texts: I) -> Self {
         let mut list = Self::default();
         for text in texts {
@@ -186,12 +186,12 @@ impl Numbers {
 
     fn insert_integer(&mut self, number: i64) {
         self.integers.insert(number);
-        self.all.insert(bits(as_float(number)));
+        self.all.insert(comparable_bits(convert_to_float(number)));
     }
 
     fn insert_float(&mut self, number: f64) {
-        self.decimals.insert(bits(number));
-        self.all.insert(bits(number));
+        self.decimals.insert(comparable_bits(number));
+        self.all.insert(comparable_bits(number));
     }
 }
 
@@ -200,12 +200,12 @@ impl Numbers {
     clippy::cast_precision_loss,
     reason = "integers mix with floats as floats"
 )]
-pub(crate) fn as_float(number: i64) -> f64 {
+pub(crate) fn convert_to_float(number: i64) -> f64 {
     number as f64
 }
 
 /// The bits of a number. Adding zero turns -0 into 0, which is equal to it.
-fn bits(number: f64) -> u64 {
+fn comparable_bits(number: f64) -> u64 {
     (number + 0.0).to_bits()
 }
 
@@ -215,21 +215,21 @@ mod tests {
 
     #[test]
     fn a_text_is_in_a_list_exactly() {
-        let list = List::from_iter(["US", " ca"]);
+        let list = ListValues::from_iter(["US", " ca"]);
         assert!(list.contains("US") && list.contains(" ca"));
         assert!(!list.contains("us") && !list.contains("ca"));
     }
 
     #[test]
     fn a_text_is_in_a_normalized_list_by_its_spelling() {
-        let list = List::normalized(|text| text.to_lowercase().into(), ["Jo@Example.com", "5"]);
+        let list = ListValues::normalized(|text| text.to_lowercase().into(), ["Jo@Example.com", "5"]);
         assert!(list.contains("jo@example.com") && list.contains("JO@EXAMPLE.COM"));
         assert!(!list.contains("jo@example.org") && list.has_integer(5));
     }
 
     #[test]
     fn other_values_are_in_it_by_what_its_texts_stand_for() {
-        let list = List::from_iter(["05", "-0.0", "2.50", "1e5", "TRUE", "2019-11-30T01:01:01Z"]);
+        let list = ListValues::from_iter(["05", "-0.0", "2.50", "1e5", "TRUE", "2019-11-30T01:01:01Z"]);
         assert!(list.has_integer(5) && list.has_float(5.0) && list.has_float(2.5));
         assert!(list.has_integer(0) && list.has_float(0.0));
         assert!(!list.has_integer(2) && !list.has_integer(100_000));
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn whole_numbers_are_compared_exactly() {
-        let list = List::from_iter(["9007199254740992"]);
+        let list = ListValues::from_iter(["9007199254740992"]);
         assert!(!list.has_integer(9_007_199_254_740_993));
         assert!(list.has_float(9_007_199_254_740_992.0));
     }

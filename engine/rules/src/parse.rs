@@ -2,8 +2,8 @@
 
 use crate::{
     ast::{Arithmetic, CallExpr, Comparison, Expr, ExprKind, ListExpr, Literal, Membership},
-    error::{Errors, Problem, Span, clip},
-    lex::{Lexeme, Token, lex},
+    error::{Errors, RuleProblem, Span, clip_text},
+    lex::{Lexeme, Token, lex_rule},
 };
 
 /// The maximum length of a rule, in characters: the limit of `CreateRule`.
@@ -71,25 +71,25 @@ pub fn parse_expression(text: &str) -> Result<Expr, Errors> {
 
 /// As [`parse_expression`], but also returns the expression if the problems are mistakes
 /// whose meaning is clear, so that it can be checked further.
-pub(crate) fn parse_with_mistakes(text: &str) -> (Option<Expr>, Vec<Problem>) {
+pub(crate) fn parse_with_mistakes(text: &str) -> (Option<Expr>, Vec<RuleProblem>) {
     let mut problems = Vec::new();
-    if let Some(problem) = too_long(text) {
+    if let Some(problem) = check_length(text) {
         return (None, vec![problem]);
     }
-    let lexemes = lex(text, &mut problems);
+    let lexemes = lex_rule(text, &mut problems);
     let mut parser = Parser {
         text,
         lexemes: &lexemes,
         at: 0,
         nesting: 0,
     };
-    match parser.whole() {
+    match parser.parse_whole() {
         Ok(expr) => (Some(expr), problems),
         Err(problem) => {
             // A syntax error next to an error of the lexer is only its consequence.
             if !problems
                 .iter()
-                .any(|known| touches(known.span, problem.span))
+                .any(|known| spans_touch(known.span, problem.span))
             {
                 problems.push(problem);
             }
@@ -98,11 +98,11 @@ pub(crate) fn parse_with_mistakes(text: &str) -> (Option<Expr>, Vec<Problem>) {
     }
 }
 
-fn touches(a: Span, b: Span) -> bool {
+fn spans_touch(a: Span, b: Span) -> bool {
     a.start <= b.end && b.start <= a.end
 }
 
-fn too_long(text: &str) -> Option<Problem> {
+fn check_length(text: &str) -> Option<RuleProblem> {
     let count = text.chars().count();
     let start = text.char_indices().nth(MAX_CHARACTERS)?.0;
     let span = Span {
@@ -110,10 +110,10 @@ fn too_long(text: &str) -> Option<Problem> {
         end: text.len(),
     };
     let message = format!("the rule has {count} characters, at most {MAX_CHARACTERS} are allowed");
-    Some(Problem::new(span, message))
+    Some(RuleProblem::new(span, message))
 }
 
-type Parsed<T> = Result<T, Problem>;
+type ParseResult<T> = Result<T, RuleProblem>;
 
 struct Parser<'a> {
     text: &'a str,
@@ -123,33 +123,33 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn whole(&mut self) -> Parsed<Expr> {
+    fn parse_whole(&mut self) -> ParseResult<Expr> {
         if self.is_at_end() {
             let message = "the rule is empty; write a condition such as `$amount > 100`";
-            return Err(self.problem(message));
+            return Err(self.problem_here(message));
         }
-        let expr = self.expr(0)?;
+        let expr = self.parse_expr(0)?;
         if self.is_at_end() {
             return Ok(expr);
         }
-        Err(self.expected("an operator such as `and`"))
+        Err(self.expected_problem("an operator such as `and`"))
     }
 
     /// Parses operands and all operators whose binding power is at least `min`.
-    fn expr(&mut self, min: u8) -> Parsed<Expr> {
+    fn parse_expr(&mut self, min: u8) -> ParseResult<Expr> {
         self.nesting += 1;
         if self.nesting > MAX_DEPTH {
-            return Err(self.problem(too_deep()));
+            return Err(self.problem_here(describe_nesting_limit()));
         }
-        let mut left = self.operand()?;
-        while let Some((operator, power)) = self.operator().filter(|&(_, power)| power >= min) {
-            left = self.operation(left, operator, power)?;
+        let mut left = self.parse_operand()?;
+        while let Some((operator, power)) = self.peek_operator().filter(|&(_, power)| power >= min) {
+            left = self.parse_operation(left, operator, power)?;
         }
         self.nesting -= 1;
         Ok(left)
     }
 
-    fn operator(&self) -> Option<(Operator, u8)> {
+    fn peek_operator(&self) -> Option<(Operator, u8)> {
         let Token::Symbol(symbol) = self.peek().token else {
             return None;
         };
@@ -157,211 +157,211 @@ impl<'a> Parser<'a> {
         known.map(|&(_, operator, power)| (operator, power))
     }
 
-    fn operation(&mut self, left: Expr, operator: Operator, power: u8) -> Parsed<Expr> {
+    fn parse_operation(&mut self, left: Expr, operator: Operator, power: u8) -> ParseResult<Expr> {
         match operator {
-            Operator::Or => self.chain(left, "or", power, ExprKind::Or),
-            Operator::And => self.chain(left, "and", power, ExprKind::And),
-            Operator::In => self.membership(left),
+            Operator::Or => self.parse_chain(left, "or", power, ExprKind::Or),
+            Operator::And => self.parse_chain(left, "and", power, ExprKind::And),
+            Operator::In => self.parse_membership(left),
             Operator::Compare(comparison) => {
-                self.binary(left, power, |sides| ExprKind::Compare(comparison, sides))
+                self.parse_binary(left, power, |sides| ExprKind::Compare(comparison, sides))
             }
             Operator::Arithmetic(arithmetic) => {
-                self.binary(left, power, |sides| ExprKind::Arithmetic(arithmetic, sides))
+                self.parse_binary(left, power, |sides| ExprKind::Arithmetic(arithmetic, sides))
             }
         }
     }
 
     /// Parses `a and b and c` as one node, so that a long rule does not nest deep.
-    fn chain(
+    fn parse_chain(
         &mut self,
         left: Expr,
         symbol: &'static str,
         power: u8,
         kind: fn(Vec<Expr>) -> ExprKind,
-    ) -> Parsed<Expr> {
+    ) -> ParseResult<Expr> {
         let start = left.span;
         let mut parts = vec![left];
-        while self.eat(symbol) {
-            parts.push(self.expr(power + 1)?);
+        while self.eat_symbol(symbol) {
+            parts.push(self.parse_expr(power + 1)?);
         }
         let end = parts.last().map_or(start, |last| last.span);
-        build(kind(parts), start.to(end))
+        build_expr(kind(parts), start.to(end))
     }
 
-    fn binary(
+    fn parse_binary(
         &mut self,
         left: Expr,
         power: u8,
         kind: impl FnOnce(Box<[Expr; 2]>) -> ExprKind,
-    ) -> Parsed<Expr> {
+    ) -> ParseResult<Expr> {
         self.at += 1;
-        let right = self.expr(power + 1)?;
+        let right = self.parse_expr(power + 1)?;
         let span = left.span.to(right.span);
-        build(kind(Box::new([left, right])), span)
+        build_expr(kind(Box::new([left, right])), span)
     }
 
-    fn membership(&mut self, subject: Expr) -> Parsed<Expr> {
-        let negated = self.eat("not");
-        if !self.eat("in") {
-            return Err(self.expected("`in` after `not`"));
+    fn parse_membership(&mut self, subject: Expr) -> ParseResult<Expr> {
+        let negated = self.eat_symbol("not");
+        if !self.eat_symbol("in") {
+            return Err(self.expected_problem("`in` after `not`"));
         }
-        let (list, end) = self.list()?;
+        let (list, end) = self.parse_list()?;
         let span = subject.span.to(end);
-        build(
+        build_expr(
             ExprKind::In(Box::new(subject), Membership { negated, list }),
             span,
         )
     }
 
-    fn list(&mut self) -> Parsed<(ListExpr, Span)> {
+    fn parse_list(&mut self) -> ParseResult<(ListExpr, Span)> {
         let span = self.peek().span;
         if self.peek().token == Token::List {
             self.at += 1;
-            return Ok((ListExpr::Named(self.name(span), span), span));
+            return Ok((ListExpr::Named(self.read_name(span), span), span));
         }
-        if !self.eat("[") {
-            return Err(self.expected("a list such as `[1, 2]` or `@list_name`"));
+        if !self.eat_symbol("[") {
+            return Err(self.expected_problem("a list such as `[1, 2]` or `@list_name`"));
         }
-        let mut items = vec![self.item()?];
-        while self.eat(",") {
-            items.push(self.item()?);
+        let mut items = vec![self.parse_list_item()?];
+        while self.eat_symbol(",") {
+            items.push(self.parse_list_item()?);
         }
-        let end = self.close("]")?;
+        let end = self.expect_symbol("]")?;
         Ok((ListExpr::Inline(items), span.to(end)))
     }
 
-    fn item(&mut self) -> Parsed<(Literal, Span)> {
-        let item = self.operand_in_list()?;
+    fn parse_list_item(&mut self) -> ParseResult<(Literal, Span)> {
+        let item = self.parse_list_operand()?;
         match item.kind {
             ExprKind::Literal(literal) => Ok((literal, item.span)),
-            ExprKind::Null => Err(Problem::new(
+            ExprKind::Null => Err(RuleProblem::new(
                 item.span,
                 "a list cannot hold `null`; test it apart: `$variable == null or …`",
             )),
-            _ => Err(Problem::new(
+            _ => Err(RuleProblem::new(
                 item.span,
                 "a list holds strings and numbers only",
             )),
         }
     }
 
-    fn operand_in_list(&mut self) -> Parsed<Expr> {
+    fn parse_list_operand(&mut self) -> ParseResult<Expr> {
         match self.peek().token {
-            Token::Symbol("]") => Err(self.problem("a list holds at least one value, found `]`")),
+            Token::Symbol("]") => Err(self.problem_here("a list holds at least one value, found `]`")),
             Token::Symbol("(" | "!") | Token::Word => {
-                Err(self.problem("a list holds strings and numbers only"))
+                Err(self.problem_here("a list holds strings and numbers only"))
             }
-            _ => self.operand(),
+            _ => self.parse_operand(),
         }
     }
 
-    fn operand(&mut self) -> Parsed<Expr> {
+    fn parse_operand(&mut self) -> ParseResult<Expr> {
         let lexeme = self.peek();
         let kind = match &lexeme.token {
-            Token::Variable => ExprKind::Variable(self.name(lexeme.span)),
+            Token::Variable => ExprKind::Variable(self.read_name(lexeme.span)),
             Token::Text(text) => ExprKind::Literal(Literal::Text(text.clone())),
-            Token::Number => ExprKind::Literal(self.number(lexeme.span)?),
+            Token::Number => ExprKind::Literal(self.parse_number(lexeme.span)?),
             Token::Symbol("null") => ExprKind::Null,
             Token::Symbol("true") => ExprKind::Literal(Literal::Boolean(true)),
             Token::Symbol("false") => ExprKind::Literal(Literal::Boolean(false)),
-            Token::Symbol("!") => return self.negation(),
-            Token::Symbol("(") => return self.group(),
-            Token::Symbol("-") => return self.negative(),
-            Token::Word => return self.call(),
-            _ => return Err(self.not_an_operand()),
+            Token::Symbol("!") => return self.parse_negation(),
+            Token::Symbol("(") => return self.parse_group(),
+            Token::Symbol("-") => return self.parse_negative_number(),
+            Token::Word => return self.parse_call(),
+            _ => return Err(self.describe_missing_operand()),
         };
         self.at += 1;
-        build(kind, lexeme.span)
+        build_expr(kind, lexeme.span)
     }
 
-    fn not_an_operand(&self) -> Problem {
+    fn describe_missing_operand(&self) -> RuleProblem {
         match self.peek().token {
-            Token::List => self.problem("a list may only stand to the right of `in` or `not in`"),
+            Token::List => self.problem_here("a list may only stand to the right of `in` or `not in`"),
             Token::Symbol("[") => {
-                self.problem("a list may only stand to the right of `in` or `not in`")
+                self.problem_here("a list may only stand to the right of `in` or `not in`")
             }
             Token::Symbol("not") => {
-                self.problem("`not` stands in `not in` only; to negate a condition write `!(…)`")
+                self.problem_here("`not` stands in `not in` only; to negate a condition write `!(…)`")
             }
-            _ => self.expected("a value"),
+            _ => self.expected_problem("a value"),
         }
     }
 
-    fn negation(&mut self) -> Parsed<Expr> {
+    fn parse_negation(&mut self) -> ParseResult<Expr> {
         let start = self.peek().span;
         self.at += 1;
-        let inner = self.expr(NOT)?;
+        let inner = self.parse_expr(NOT)?;
         let span = start.to(inner.span);
-        build(ExprKind::Not(Box::new(inner)), span)
+        build_expr(ExprKind::Not(Box::new(inner)), span)
     }
 
-    fn group(&mut self) -> Parsed<Expr> {
+    fn parse_group(&mut self) -> ParseResult<Expr> {
         let start = self.peek().span;
         self.at += 1;
-        let mut group = self.expr(0)?;
-        group.span = start.to(self.close(")")?);
+        let mut group = self.parse_expr(0)?;
+        group.span = start.to(self.expect_symbol(")")?);
         Ok(group)
     }
 
-    fn negative(&mut self) -> Parsed<Expr> {
+    fn parse_negative_number(&mut self) -> ParseResult<Expr> {
         let start = self.peek().span;
         let digits = self.lexemes.get(self.at + 1);
         let Some(digits) = digits.filter(|next| next.token == Token::Number) else {
-            return Err(self.problem("`-` may only stand before a number; write `0 - …`"));
+            return Err(self.problem_here("`-` may only stand before a number; write `0 - …`"));
         };
         let span = start.to(digits.span);
-        let literal = self.number(span)?;
+        let literal = self.parse_number(span)?;
         self.at += 2;
-        build(ExprKind::Literal(literal), span)
+        build_expr(ExprKind::Literal(literal), span)
     }
 
-    fn call(&mut self) -> Parsed<Expr> {
+    fn parse_call(&mut self) -> ParseResult<Expr> {
         let name = self.peek().span;
         self.at += 1;
-        if !self.eat("(") {
-            let word = clip(name.of(self.text));
+        if !self.eat_symbol("(") {
+            let word = clip_text(name.slice(self.text));
             let message = format!(
                 "`{word}` is not a value: a variable is written `${word}`, text `\"{word}\"`"
             );
-            return Err(Problem::new(name, message));
+            return Err(RuleProblem::new(name, message));
         }
         let mut arguments = Vec::new();
         if self.peek().token != Token::Symbol(")") {
-            arguments.push(self.expr(0)?);
-            while self.eat(",") {
-                arguments.push(self.expr(0)?);
+            arguments.push(self.parse_expr(0)?);
+            while self.eat_symbol(",") {
+                arguments.push(self.parse_expr(0)?);
             }
         }
-        let end = self.close(")")?;
+        let end = self.expect_symbol(")")?;
         let call = CallExpr {
-            function: name.of(self.text).into(),
+            function: name.slice(self.text).into(),
             name,
             arguments,
         };
-        build(ExprKind::Call(call), name.to(end))
+        build_expr(ExprKind::Call(call), name.to(end))
     }
 
     /// Parses digits, which may have `-` and space before them.
-    fn number(&self, span: Span) -> Parsed<Literal> {
-        let digits: String = span.of(self.text).split_whitespace().collect();
+    fn parse_number(&self, span: Span) -> ParseResult<Literal> {
+        let digits: String = span.slice(self.text).split_whitespace().collect();
         if !digits.contains('.') {
             return digits.parse().map(Literal::Integer).map_err(|_| {
                 let limits = "a whole number has 64 bits; write it with `.0`";
-                Problem::new(span, format!("`{}` is too large: {limits}", clip(&digits)))
+                RuleProblem::new(span, format!("`{}` is too large: {limits}", clip_text(&digits)))
             });
         }
         match digits.parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(Literal::Float(number)),
-            _ => Err(Problem::new(
+            _ => Err(RuleProblem::new(
                 span,
-                format!("`{}` is too large", clip(&digits)),
+                format!("`{}` is too large", clip_text(&digits)),
             )),
         }
     }
 
     /// The name in `$name` or `@name`.
-    fn name(&self, span: Span) -> Box<str> {
-        span.of(self.text).get(1..).unwrap_or_default().into()
+    fn read_name(&self, span: Span) -> Box<str> {
+        span.slice(self.text).get(1..).unwrap_or_default().into()
     }
 
     fn peek(&self) -> &'a Lexeme {
@@ -376,46 +376,46 @@ impl<'a> Parser<'a> {
         self.peek().token == Token::End
     }
 
-    fn eat(&mut self, symbol: &str) -> bool {
+    fn eat_symbol(&mut self, symbol: &str) -> bool {
         let found = matches!(self.peek().token, Token::Symbol(found) if found == symbol);
         self.at += usize::from(found);
         found
     }
 
-    fn close(&mut self, symbol: &str) -> Parsed<Span> {
+    fn expect_symbol(&mut self, symbol: &str) -> ParseResult<Span> {
         let span = self.peek().span;
-        if self.eat(symbol) {
+        if self.eat_symbol(symbol) {
             Ok(span)
         } else {
-            Err(self.expected(&format!("`{symbol}`")))
+            Err(self.expected_problem(&format!("`{symbol}`")))
         }
     }
 
-    fn problem(&self, message: impl Into<String>) -> Problem {
-        Problem::new(self.peek().span, message)
+    fn problem_here(&self, message: impl Into<String>) -> RuleProblem {
+        RuleProblem::new(self.peek().span, message)
     }
 
-    fn expected(&self, what: &str) -> Problem {
+    fn expected_problem(&self, what: &str) -> RuleProblem {
         let span = self.peek().span;
         match self.peek().token {
-            Token::End => self.problem(format!("expected {what}, found the end of the rule")),
-            _ => self.problem(format!(
+            Token::End => self.problem_here(format!("expected {what}, found the end of the rule")),
+            _ => self.problem_here(format!(
                 "expected {what}, found `{}`",
-                clip(span.of(self.text))
+                clip_text(span.slice(self.text))
             )),
         }
     }
 }
 
-fn build(kind: ExprKind, span: Span) -> Parsed<Expr> {
+fn build_expr(kind: ExprKind, span: Span) -> ParseResult<Expr> {
     let expr = Expr::new(kind, span);
     if expr.depth() > MAX_DEPTH {
-        return Err(Problem::new(span, too_deep()));
+        return Err(RuleProblem::new(span, describe_nesting_limit()));
     }
     Ok(expr)
 }
 
-fn too_deep() -> String {
+fn describe_nesting_limit() -> String {
     format!("the rule nests too deep, at most {MAX_DEPTH} levels are allowed")
 }
 
@@ -424,7 +424,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, want: &str) {
+    fn check_parsed(text: &str, want: &str) {
         let got = match parse_expression(text) {
             Ok(expr) => format!("{expr:#}"),
             Err(errors) => errors.messages().join("; "),
@@ -434,38 +434,38 @@ mod tests {
 
     #[test]
     fn precedence() {
-        check("$a + 2 * 3", "($a + (2 * 3))");
-        check("$a * 2 % 3 / 4", "((($a * 2) % 3) / 4)");
-        check("$a - 1 - 2", "(($a - 1) - 2)");
-        check("$a + 1 < $b", "(($a + 1) < $b)");
-        check("$a + 1 not in [1]", "(($a + 1) not in [1])");
-        check(
+        check_parsed("$a + 2 * 3", "($a + (2 * 3))");
+        check_parsed("$a * 2 % 3 / 4", "((($a * 2) % 3) / 4)");
+        check_parsed("$a - 1 - 2", "(($a - 1) - 2)");
+        check_parsed("$a + 1 < $b", "(($a + 1) < $b)");
+        check_parsed("$a + 1 not in [1]", "(($a + 1) not in [1])");
+        check_parsed(
             "$a > 1 and $b > 2 or $c > 3",
             "((($a > 1) and ($b > 2)) or ($c > 3))",
         );
-        check("$a or $b and $c or $d", "($a or ($b and $c) or $d)");
-        check("!$a == $b", "((!$a) == $b)");
-        check("!!$a and $b", "((!(!$a)) and $b)");
-        check("!$a + 1", "((!$a) + 1)");
-        check("$a < $b == true", "(($a < $b) == true)");
+        check_parsed("$a or $b and $c or $d", "($a or ($b and $c) or $d)");
+        check_parsed("!$a == $b", "((!$a) == $b)");
+        check_parsed("!!$a and $b", "((!(!$a)) and $b)");
+        check_parsed("!$a + 1", "((!$a) + 1)");
+        check_parsed("$a < $b == true", "(($a < $b) == true)");
     }
 
     #[test]
     fn parentheses_group() {
-        check("($a or $b) and $c", "(($a or $b) and $c)");
-        check("$a and ($b and $c)", "($a and ($b and $c))");
-        check("($a + 1) * 2", "(($a + 1) * 2)");
-        check("!($a > 1)", "(!($a > 1))");
+        check_parsed("($a or $b) and $c", "(($a or $b) and $c)");
+        check_parsed("$a and ($b and $c)", "($a and ($b and $c))");
+        check_parsed("($a + 1) * 2", "(($a + 1) * 2)");
+        check_parsed("!($a > 1)", "(!($a > 1))");
     }
 
     #[test]
     fn numbers_may_carry_a_minus() {
-        check("$a - -5", "($a - -5)");
-        check("$a -5", "($a - 5)");
-        check("-1.5 * - 2", "(-1.5 * -2)");
-        check("$a in [-1, 2.0]", "($a in [-1, 2.0])");
-        check("-9223372036854775808 < 0", "(-9223372036854775808 < 0)");
-        check(
+        check_parsed("$a - -5", "($a - -5)");
+        check_parsed("$a -5", "($a - 5)");
+        check_parsed("-1.5 * - 2", "(-1.5 * -2)");
+        check_parsed("$a in [-1, 2.0]", "($a in [-1, 2.0])");
+        check_parsed("-9223372036854775808 < 0", "(-9223372036854775808 < 0)");
+        check_parsed(
             "-$a < 1",
             "at 1:1: `-` may only stand before a number; write `0 - …`",
         );
@@ -473,57 +473,57 @@ mod tests {
 
     #[test]
     fn errors_point_at_the_text() {
-        check(
+        check_parsed(
             "$a > ",
             "at 1:6: expected a value, found the end of the rule",
         );
-        check("($a > 1", "at 1:8: expected `)`, found the end of the rule");
-        check(
+        check_parsed("($a > 1", "at 1:8: expected `)`, found the end of the rule");
+        check_parsed(
             "$a > 1 $b",
             "at 1:8: expected an operator such as `and`, found `$b`",
         );
-        check(
+        check_parsed(
             "$a in 5",
             "at 1:7: expected a list such as `[1, 2]` or `@list_name`, found `5`",
         );
-        check(
+        check_parsed(
             "$a in []",
             "at 1:8: a list holds at least one value, found `]`",
         );
-        check(
+        check_parsed(
             "$a in [$b]",
             "at 1:8: a list holds strings and numbers only",
         );
-        check(
+        check_parsed(
             "$a in [1, (2)]",
             "at 1:11: a list holds strings and numbers only",
         );
-        check("$a not 5", "at 1:8: expected `in` after `not`, found `5`");
-        check(
+        check_parsed("$a not 5", "at 1:8: expected `in` after `not`, found `5`");
+        check_parsed(
             "@l == 5",
             "at 1:1: a list may only stand to the right of `in` or `not in`",
         );
-        check(
+        check_parsed(
             "",
             "at 1:1: the rule is empty; write a condition such as `$amount > 100`",
         );
-        check(
+        check_parsed(
             "$a in [null]",
             "at 1:8: a list cannot hold `null`; test it apart: `$variable == null or …`",
         );
-        check(
+        check_parsed(
             "not $a",
             "at 1:1: `not` stands in `not in` only; to negate a condition write `!(…)`",
         );
-        check(
+        check_parsed(
             "a > 1",
             "at 1:1: `a` is not a value: a variable is written `$a`, text `\"a\"`",
         );
-        check(
+        check_parsed(
             "9223372036854775808 > 1",
             "at 1:1: `9223372036854775808` is too large: a whole number has 64 bits; write it with `.0`",
         );
-        check(
+        check_parsed(
             "\"open",
             "at 1:1: this string has no closing `\"` on its line",
         );
@@ -534,7 +534,7 @@ mod tests {
         let longest = format!("{}$é", " ".repeat(MAX_CHARACTERS - 2));
         assert!(parse_expression(&longest).unwrap_err().messages()[0].contains("expected a name"));
         let message = "at 1:4097: the rule has 4097 characters, at most 4096 are allowed";
-        check(&format!(" {longest}"), message);
+        check_parsed(&format!(" {longest}"), message);
     }
 
     #[test]

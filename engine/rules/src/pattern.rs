@@ -8,39 +8,39 @@
 use regex::{Regex, RegexBuilder};
 
 /// The maximum size of a compiled pattern that is written in a rule, in bytes.
-const WRITTEN: usize = 1 << 20;
+const MAX_LITERAL_BYTES: usize = 1 << 20;
 
 /// The maximum size of a compiled pattern that comes from an event, in bytes. It is
 /// compiled at each evaluation, so it must be small: no event may make a rule slow.
-const COMPUTED: usize = 1 << 16;
+const MAX_EVENT_BYTES: usize = 1 << 16;
 
 /// Compiles a pattern that is written in a rule. The error says why it is invalid.
-pub(crate) fn written(pattern: &str) -> Result<Regex, String> {
-    compile(pattern, WRITTEN)
+pub(crate) fn compile_literal_pattern(pattern: &str) -> Result<Regex, String> {
+    compile_pattern(pattern, MAX_LITERAL_BYTES)
 }
 
 /// Compiles a pattern that comes from an event. `None` if it is invalid or too large.
-pub(crate) fn computed(pattern: &str) -> Option<Regex> {
-    compile(pattern, COMPUTED).ok()
+pub(crate) fn compile_event_pattern(pattern: &str) -> Option<Regex> {
+    compile_pattern(pattern, MAX_EVENT_BYTES).ok()
 }
 
-fn compile(pattern: &str, limit: usize) -> Result<Regex, String> {
+fn compile_pattern(pattern: &str, limit: usize) -> Result<Regex, String> {
     let mut translation = Translation {
         rest: pattern,
         out: String::new(),
         groups: 0,
     };
-    translation.run()?;
+    translation.translate()?;
     RegexBuilder::new(&format!(r"\A(?:{})\z", translation.out))
         .size_limit(limit)
         .dfa_size_limit(limit)
         .nest_limit(64)
         .build()
-        .map_err(|error| reason(&error))
+        .map_err(|error| describe_error(&error))
 }
 
 /// The last line of the message of `regex`; the lines before it show the pattern.
-fn reason(error: &regex::Error) -> String {
+fn describe_error(error: &regex::Error) -> String {
     let text = error.to_string();
     if let regex::Error::CompiledTooBig(limit) = error {
         return format!("it compiles to more than {limit} bytes");
@@ -56,13 +56,13 @@ struct Translation<'a> {
 }
 
 impl Translation<'_> {
-    fn run(&mut self) -> Result<(), String> {
-        while let Some(c) = self.next() {
+    fn translate(&mut self) -> Result<(), String> {
+        while let Some(c) = self.next_char() {
             match c {
-                '\\' => self.escape(false)?,
-                '[' => self.class()?,
-                '(' => self.open()?,
-                ')' => self.close()?,
+                '\\' => self.translate_escape(false)?,
+                '[' => self.translate_class()?,
+                '(' => self.open_group()?,
+                ')' => self.close_group()?,
                 _ => self.out.push(c),
             }
         }
@@ -73,14 +73,14 @@ impl Translation<'_> {
         }
     }
 
-    fn next(&mut self) -> Option<char> {
+    fn next_char(&mut self) -> Option<char> {
         let c = self.rest.chars().next()?;
         self.rest = &self.rest[c.len_utf8()..];
         Some(c)
     }
 
-    fn escape(&mut self, in_class: bool) -> Result<(), String> {
-        let c = self.next().ok_or("it ends in a single backslash")?;
+    fn translate_escape(&mut self, in_class: bool) -> Result<(), String> {
+        let c = self.next_char().ok_or("it ends in a single backslash")?;
         let meant = match c {
             'd' => "[0-9]",
             'D' => "[^0-9]",
@@ -89,7 +89,7 @@ impl Translation<'_> {
             's' => r"[\t\n\f\r ]",
             'S' => r"[^\t\n\f\r ]",
             'b' if !in_class => r"(?-u:\b)",
-            'Q' if !in_class => &self.quoted(),
+            'Q' if !in_class => &self.translate_quoted(),
             '<' => "<",
             '>' => ">",
             _ => &format!("\\{c}"),
@@ -99,24 +99,24 @@ impl Translation<'_> {
     }
 
     /// The text before `\E`, or all the rest, as a pattern that matches exactly this text.
-    fn quoted(&mut self) -> String {
+    fn translate_quoted(&mut self) -> String {
         let (inner, rest) = self.rest.split_once(r"\E").unwrap_or((self.rest, ""));
         self.rest = rest;
         regex::escape(inner)
     }
 
-    fn class(&mut self) -> Result<(), String> {
+    fn translate_class(&mut self) -> Result<(), String> {
         self.out.push('[');
-        self.copy("^");
-        self.copy("]");
-        while let Some(c) = self.next() {
+        self.copy_prefix("^");
+        self.copy_prefix("]");
+        while let Some(c) = self.next_char() {
             match c {
                 ']' => {
                     self.out.push(c);
                     return Ok(());
                 }
-                '\\' => self.escape(true)?,
-                '[' if self.rest.starts_with(':') => self.named_class()?,
+                '\\' => self.translate_escape(true)?,
+                '[' if self.rest.starts_with(':') => self.copy_named_class()?,
                 '[' | '&' | '~' => self.out.extend(['\\', c]),
                 '-' if self.rest.starts_with('-') => self.out.extend(['\\', c]),
                 _ => self.out.push(c),
@@ -126,7 +126,7 @@ impl Translation<'_> {
     }
 
     /// Copies `[:alpha:]`. Its `[` has been read.
-    fn named_class(&mut self) -> Result<(), String> {
+    fn copy_named_class(&mut self) -> Result<(), String> {
         let end = self.rest.find(":]").ok_or("unclosed character class")?;
         let (name, rest) = self.rest.split_at(end + 2);
         self.out.push('[');
@@ -135,7 +135,7 @@ impl Translation<'_> {
         Ok(())
     }
 
-    fn copy(&mut self, text: &str) {
+    fn copy_prefix(&mut self, text: &str) {
         if let Some(rest) = self.rest.strip_prefix(text) {
             self.out.push_str(text);
             self.rest = rest;
@@ -144,7 +144,7 @@ impl Translation<'_> {
 
     /// Copies `(`. Of the flags after `(?` only those of RE2 are accepted, because others
     /// change the meaning of the text that is put around the pattern.
-    fn open(&mut self) -> Result<(), String> {
+    fn open_group(&mut self) -> Result<(), String> {
         self.groups += 1;
         self.out.push('(');
         let Some(group) = self.rest.strip_prefix('?') else {
@@ -159,7 +159,7 @@ impl Translation<'_> {
         }
     }
 
-    fn close(&mut self) -> Result<(), String> {
+    fn close_group(&mut self) -> Result<(), String> {
         self.groups = self.groups.checked_sub(1).ok_or("unopened group")?;
         self.out.push(')');
         Ok(())
@@ -171,71 +171,71 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn matches(pattern: &str, texts: &[&str]) {
-        let regex = written(pattern).unwrap();
+    fn assert_matches_all(pattern: &str, texts: &[&str]) {
+        let regex = compile_literal_pattern(pattern).unwrap();
         for text in texts {
             assert!(regex.is_match(text), "{pattern} {text}");
         }
     }
 
     #[track_caller]
-    fn refuses(pattern: &str, texts: &[&str]) {
-        let regex = written(pattern).unwrap();
+    fn assert_matches_none(pattern: &str, texts: &[&str]) {
+        let regex = compile_literal_pattern(pattern).unwrap();
         for text in texts {
             assert!(!regex.is_match(text), "{pattern} {text}");
         }
     }
 
     #[track_caller]
-    fn invalid(pattern: &str, want: &str) {
-        assert_eq!(written(pattern).unwrap_err(), want, "{pattern}");
+    fn assert_invalid(pattern: &str, want: &str) {
+        assert_eq!(compile_literal_pattern(pattern).unwrap_err(), want, "{pattern}");
     }
 
     #[test]
     fn the_whole_text_matches() {
-        matches("a|ab", &["a", "ab"]);
-        refuses("a|b", &["ab", "a\n", "xa"]);
-        refuses("^mystring", &["mystring2"]);
-        refuses(".", &["\n", ""]);
+        assert_matches_all("a|ab", &["a", "ab"]);
+        assert_matches_none("a|b", &["ab", "a\n", "xa"]);
+        assert_matches_none("^mystring", &["mystring2"]);
+        assert_matches_none(".", &["\n", ""]);
     }
 
     #[test]
     fn classes_are_ascii_as_in_re2() {
-        matches(r"\d\w\s\D\W\S", &["1a b-c"]);
-        refuses(r"\d", &["٣"]);
-        refuses(r"\w", &["é"]);
-        matches(r"[\w-.]+@[^\D]", &["jo-e.x@5"]);
-        matches(r"é\bé|\bab\b", &["ab"]);
+        assert_matches_all(r"\d\w\s\D\W\S", &["1a b-c"]);
+        assert_matches_none(r"\d", &["٣"]);
+        assert_matches_none(r"\w", &["é"]);
+        assert_matches_all(r"[\w-.]+@[^\D]", &["jo-e.x@5"]);
+        assert_matches_all(r"é\bé|\bab\b", &["ab"]);
     }
 
     #[test]
-    fn re2_forms() {
-        matches(r"\Qa.b\E+", &["a.b", "a.bb"]);
-        matches(r"\Qa.(", &["a.("]);
-        matches(r"\<b\>", &["<b>"]);
-        matches(r"[[a&&b~~]+", &["[", "a&b~"]);
-        matches(r"[]a^]+", &["]a^"]);
-        matches(r"[[:digit:]x]+", &["1x"]);
-        matches(r"(?i)ab(?-i:C)", &["ABC", "abC"]);
-        matches(r"(?P<n>a)(?:b)", &["ab"]);
-        matches(r"\x41\p{Greek}\z", &["Aλ"]);
+    fn forms_of_re2_are_translated() {
+        assert_matches_all(r"\Qa.b\E+", &["a.b", "a.bb"]);
+        assert_matches_all(r"\Qa.(", &["a.("]);
+        assert_matches_all(r"\<b\>", &["<b>"]);
+        assert_matches_all(r"[[a&&b~~]+", &["[", "a&b~"]);
+        assert_matches_all(r"[]a^]+", &["]a^"]);
+        assert_matches_all(r"[[:digit:]x]+", &["1x"]);
+        assert_matches_all(r"(?i)ab(?-i:C)", &["ABC", "abC"]);
+        assert_matches_all(r"(?P<n>a)(?:b)", &["ab"]);
+        assert_matches_all(r"\x41\p{Greek}\z", &["Aλ"]);
     }
 
     #[test]
-    fn invalid_patterns() {
-        invalid("a)|(b", "unopened group");
-        invalid("(a", "unclosed group");
-        invalid("[a", "unclosed character class");
-        invalid(r"a\", "it ends in a single backslash");
-        invalid("(?x)a#", "unknown flag `x`");
-        invalid(
+    fn invalid_patterns_are_errors() {
+        assert_invalid("a)|(b", "unopened group");
+        assert_invalid("(a", "unclosed group");
+        assert_invalid("[a", "unclosed character class");
+        assert_invalid(r"a\", "it ends in a single backslash");
+        assert_invalid("(?x)a#", "unknown flag `x`");
+        assert_invalid(
             "(?=a)b",
             "look-around, including look-ahead and look-behind, is not supported",
         );
-        invalid(r"(a)\1", "backreferences are not supported");
-        invalid("a**)", "unopened group");
-        invalid("*a", "repetition operator missing expression");
-        invalid(
+        assert_invalid(r"(a)\1", "backreferences are not supported");
+        assert_invalid("a**)", "unopened group");
+        assert_invalid("*a", "repetition operator missing expression");
+        assert_invalid(
             "(?:a{1000}){1000}",
             "it compiles to more than 1048576 bytes",
         );

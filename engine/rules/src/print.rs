@@ -14,11 +14,11 @@ const ATOM: u8 = NOT + 1;
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let grouped = f.alternate() && power(&self.kind) < ATOM;
+        let grouped = f.alternate() && binding_power(&self.kind) < ATOM;
         if grouped {
             f.write_str("(")?;
         }
-        self.kind(f)?;
+        self.write_kind(f)?;
         if grouped {
             f.write_str(")")?;
         }
@@ -33,23 +33,23 @@ impl fmt::Debug for Expr {
 }
 
 impl Expr {
-    fn kind(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let power = power(&self.kind);
+    fn write_kind(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let power = binding_power(&self.kind);
         match &self.kind {
             ExprKind::Null => f.write_str("null"),
             ExprKind::Literal(literal) => literal.fmt(f),
             ExprKind::Variable(name) => write!(f, "${name}"),
             ExprKind::Not(inner) => {
                 f.write_str("!")?;
-                inner.within(power, f)
+                inner.write_operand(power, f)
             }
             // A group inside a chain of the same operator keeps its parentheses.
-            ExprKind::And(parts) => joined(parts, " and ", power + 1, f),
-            ExprKind::Or(parts) => joined(parts, " or ", power + 1, f),
-            ExprKind::Compare(comparison, sides) => binary(sides, comparison.symbol(), power, f),
-            ExprKind::Arithmetic(arithmetic, sides) => binary(sides, arithmetic.symbol(), power, f),
+            ExprKind::And(parts) => write_joined(parts, " and ", power + 1, f),
+            ExprKind::Or(parts) => write_joined(parts, " or ", power + 1, f),
+            ExprKind::Compare(comparison, sides) => write_binary(sides, comparison.symbol(), power, f),
+            ExprKind::Arithmetic(arithmetic, sides) => write_binary(sides, arithmetic.symbol(), power, f),
             ExprKind::In(subject, membership) => {
-                subject.within(power, f)?;
+                subject.write_operand(power, f)?;
                 membership.fmt(f)
             }
             ExprKind::Call(call) => call.fmt(f),
@@ -57,15 +57,15 @@ impl Expr {
     }
 
     /// Prints an operand, in parentheses if its binding power is less than `min`.
-    fn within(&self, min: u8, f: &mut Formatter<'_>) -> fmt::Result {
-        if f.alternate() || power(&self.kind) >= min {
+    fn write_operand(&self, min: u8, f: &mut Formatter<'_>) -> fmt::Result {
+        if f.alternate() || binding_power(&self.kind) >= min {
             return self.fmt(f);
         }
         write!(f, "({self})")
     }
 }
 
-fn power(kind: &ExprKind) -> u8 {
+fn binding_power(kind: &ExprKind) -> u8 {
     match kind {
         ExprKind::Or(_) => OR,
         ExprKind::And(_) => AND,
@@ -77,22 +77,22 @@ fn power(kind: &ExprKind) -> u8 {
     }
 }
 
-fn joined(parts: &[Expr], between: &str, min: u8, f: &mut Formatter<'_>) -> fmt::Result {
+fn write_joined(parts: &[Expr], between: &str, min: u8, f: &mut Formatter<'_>) -> fmt::Result {
     for (index, part) in parts.iter().enumerate() {
         if index > 0 {
             f.write_str(between)?;
         }
-        part.within(min, f)?;
+        part.write_operand(min, f)?;
     }
     Ok(())
 }
 
 /// Operators associate to the left, so the right operand needs parentheses if it has the
 /// same binding power.
-fn binary(sides: &[Expr; 2], symbol: &str, power: u8, f: &mut Formatter<'_>) -> fmt::Result {
-    sides[0].within(power, f)?;
+fn write_binary(sides: &[Expr; 2], symbol: &str, power: u8, f: &mut Formatter<'_>) -> fmt::Result {
+    sides[0].write_operand(power, f)?;
     write!(f, " {symbol} ")?;
-    sides[1].within(power + 1, f)
+    sides[1].write_operand(power + 1, f)
 }
 
 impl Display for Membership {
@@ -112,7 +112,7 @@ impl Display for Membership {
 impl Display for CallExpr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}(", self.function)?;
-        joined(&self.arguments, ", ", OR, f)?;
+        write_joined(&self.arguments, ", ", OR, f)?;
         f.write_str(")")
     }
 }
@@ -120,9 +120,9 @@ impl Display for CallExpr {
 impl Display for Literal {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) => quote(text, f),
+            Self::Text(text) => write_quoted(text, f),
             Self::Integer(number) => write!(f, "{number}"),
-            Self::Float(number) => decimal(*number, f),
+            Self::Float(number) => write_decimal(*number, f),
             Self::Boolean(boolean) => write!(f, "{boolean}"),
         }
     }
@@ -135,18 +135,18 @@ impl Display for AsLiteral<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             Value::Null => f.write_str("null"),
-            Value::String(text) => quote(text, f),
+            Value::String(text) => write_quoted(text, f),
             Value::Integer(number) => write!(f, "{number}"),
-            Value::Float(number) => decimal(*number, f),
+            Value::Float(number) => write_decimal(*number, f),
             Value::Boolean(boolean) => write!(f, "{boolean}"),
-            Value::DateTime(millis) => quote(&utc_time::print(*millis), f),
+            Value::DateTime(millis) => write_quoted(&utc_time::format_utc_time(*millis), f),
         }
     }
 }
 
 /// With a decimal point and without an exponent: the only form in which the rule language
 /// writes a FLOAT.
-fn decimal(number: f64, f: &mut Formatter<'_>) -> fmt::Result {
+fn write_decimal(number: f64, f: &mut Formatter<'_>) -> fmt::Result {
     let digits = number.to_string();
     let point = if digits.contains('.') { "" } else { ".0" };
     write!(f, "{digits}{point}")
@@ -154,7 +154,7 @@ fn decimal(number: f64, f: &mut Formatter<'_>) -> fmt::Result {
 
 /// Escapes quotes, and a backslash only where it would otherwise start an escape, so
 /// that a pattern is printed as its author wrote it.
-fn quote(text: &str, f: &mut Formatter<'_>) -> fmt::Result {
+fn write_quoted(text: &str, f: &mut Formatter<'_>) -> fmt::Result {
     f.write_str("\"")?;
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -197,7 +197,7 @@ mod tests {
     use crate::parse_expression;
 
     #[track_caller]
-    fn check(text: &str, want: &str) {
+    fn check_printed(text: &str, want: &str) {
         let expr = parse_expression(text).unwrap();
         assert_eq!(expr.to_string(), want);
         assert_eq!(parse_expression(want).unwrap(), expr, "{text}");
@@ -205,28 +205,28 @@ mod tests {
 
     #[test]
     fn only_the_parentheses_that_matter_stay() {
-        check("(($a) + (1 * 2))>3", "$a + 1 * 2 > 3");
-        check("($a + 1) * 2 > 3", "($a + 1) * 2 > 3");
-        check("$a - (1 - 2) > 3", "$a - (1 - 2) > 3");
-        check("(($a or $b)) and ($c and $d)", "($a or $b) and ($c and $d)");
-        check("($a and $b) or $c", "$a and $b or $c");
-        check("!($a == 1)", "!($a == 1)");
-        check("(!$a) == 1", "!$a == 1");
-        check("$a == ($b == true)", "$a == ($b == true)");
-        check("($a + 1) not in [ 1,2 ]", "$a + 1 not in [1, 2]");
-        check("f( ($a or $b) , 1)", "f($a or $b, 1)");
+        check_printed("(($a) + (1 * 2))>3", "$a + 1 * 2 > 3");
+        check_printed("($a + 1) * 2 > 3", "($a + 1) * 2 > 3");
+        check_printed("$a - (1 - 2) > 3", "$a - (1 - 2) > 3");
+        check_printed("(($a or $b)) and ($c and $d)", "($a or $b) and ($c and $d)");
+        check_printed("($a and $b) or $c", "$a and $b or $c");
+        check_printed("!($a == 1)", "!($a == 1)");
+        check_printed("(!$a) == 1", "!$a == 1");
+        check_printed("$a == ($b == true)", "$a == ($b == true)");
+        check_printed("($a + 1) not in [ 1,2 ]", "$a + 1 not in [1, 2]");
+        check_printed("f( ($a or $b) , 1)", "f($a or $b, 1)");
     }
 
     #[test]
     fn literals_keep_their_form() {
-        check("$a > 100.0", "$a > 100.0");
-        check("$a > 100", "$a > 100");
-        check("$a > - 0.50", "$a > -0.5");
-        check(
+        check_printed("$a > 100.0", "$a > 100.0");
+        check_printed("$a > 100", "$a > 100");
+        check_printed("$a > - 0.50", "$a > -0.5");
+        check_printed(
             r#"regex_match(".*\+1\.", $a)"#,
             r#"regex_match(".*\+1\.", $a)"#,
         );
-        check(r#"$a == "\"\\""#, r#"$a == "\"\\""#);
-        check(r#"$a == "\\.""#, r#"$a == "\.""#);
+        check_printed(r#"$a == "\"\\""#, r#"$a == "\"\\""#);
+        check_printed(r#"$a == "\\.""#, r#"$a == "\.""#);
     }
 }

@@ -247,7 +247,7 @@ fn evaluate_tree(expr: &Expr, row: &[Value]) -> Value {
             let equals = |item: &Literal| match (item, subject) {
                 (Literal::Integer(item), Value::Integer(number)) => item == number,
                 (Literal::Integer(item), number) => {
-                    as_float(&Value::Integer(*item)) == as_float(number)
+                    convert_number_to_float(&Value::Integer(*item)) == convert_number_to_float(number)
                 }
                 _ => false,
             };
@@ -280,7 +280,7 @@ fn compare_values(order: Comparison, sides: &[Expr; 2], a: &Value, b: &Value) ->
         (Value::Integer(a), Value::Integer(b)) => a.partial_cmp(b),
         (Value::String(a), Value::String(b)) => a.partial_cmp(b),
         (Value::Boolean(a), Value::Boolean(b)) => a.partial_cmp(b),
-        (a, b) => as_float(a).partial_cmp(&as_float(b)),
+        (a, b) => convert_number_to_float(a).partial_cmp(&convert_number_to_float(b)),
     };
     let ordering = ordering.unwrap();
     Value::Boolean(match order {
@@ -300,18 +300,18 @@ fn compute_arithmetic(sign: Arithmetic, a: &Value, b: &Value) -> Value {
             Arithmetic::Add | Arithmetic::Subtract | Arithmetic::Multiply | Arithmetic::Remainder,
             Value::Integer(a),
             Value::Integer(b),
-        ) => sign.integers(*a, *b).map(Value::Integer),
+        ) => sign.compute_integers(*a, *b).map(Value::Integer),
         (_, a, b) => {
-            let sides = as_float(a).zip(as_float(b));
-            sides.and_then(|(a, b)| sign.floats(a, b)).map(Value::Float)
+            let sides = convert_number_to_float(a).zip(convert_number_to_float(b));
+            sides.and_then(|(a, b)| sign.compute_floats(a, b)).map(Value::Float)
         }
     };
     result.unwrap_or(Value::Null)
 }
 
-fn as_float(value: &Value) -> Option<f64> {
+fn convert_number_to_float(value: &Value) -> Option<f64> {
     match value {
-        Value::Integer(number) => Some(crate::lists::as_float(*number)),
+        Value::Integer(number) => Some(crate::lists::convert_to_float(*number)),
         Value::Float(number) => Some(*number),
         _ => None,
     }

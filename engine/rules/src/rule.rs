@@ -4,12 +4,12 @@ use std::fmt::{self, Write};
 
 use crate::{
     ast::Expr,
-    check::{Checked, check},
+    check::{CheckedExpression, check_expression},
     error::{Errors, Span},
-    eval::run,
+    eval::run_program,
     facts::Facts,
     ir::Program,
-    lint::{Caution, cautions},
+    lint::{LintWarning, find_lint_warnings},
     lists::Lists,
     parse::parse_with_mistakes,
     print::AsLiteral,
@@ -47,7 +47,7 @@ impl From<Option<bool>> for Verdict {
 pub struct Rule {
     text: Box<str>,
     program: Program,
-    warnings: Vec<Caution>,
+    warnings: Vec<LintWarning>,
     /// Each use of a variable: its place in the text and its slot, left to right.
     places: Vec<(Span, u32)>,
     variables: Vec<Box<str>>,
@@ -65,20 +65,20 @@ impl Rule {
         let Some(expr) = expr else {
             return Err(Errors::new(text, problems));
         };
-        let mut checked = check(&expr, schema);
+        let mut checked = check_expression(&expr, schema);
         problems.append(&mut checked.problems);
         match checked.program.take() {
             Some(program) if problems.is_empty() => {
-                Ok(Self::checked(text, program, checked, &expr, schema))
+                Ok(Self::from_checked(text, program, checked, &expr, schema))
             }
             _ => Err(Errors::new(text, problems)),
         }
     }
 
-    fn checked(
+    fn from_checked(
         text: &str,
         program: Program,
-        checked: Checked,
+        checked: CheckedExpression,
         expr: &Expr,
         schema: &Schema,
     ) -> Self {
@@ -92,7 +92,7 @@ impl Rule {
         Self {
             text: text.into(),
             program,
-            warnings: cautions(expr, schema),
+            warnings: find_lint_warnings(expr, schema),
             places: checked.variables,
             variables,
             lists: checked.lists,
@@ -108,7 +108,7 @@ impl Rule {
     /// pattern that is not a literal.
     pub fn evaluate(&self, row: &[Value], lists: &Lists, now_ms: i64) -> Verdict {
         let now_ms = Some(now_ms);
-        run(&self.program.ops, &Facts { row, lists, now_ms }).into()
+        run_program(&self.program.ops, &Facts { row, lists, now_ms }).into()
     }
 
     /// The text with each variable replaced by its value: `expressionWithValues` of the API.
@@ -156,7 +156,7 @@ impl Rule {
     ///
     /// A score gives no warning if the same `and` tests it with `!= null`, or the same `or`
     /// with `== null`.
-    pub fn cautions(&self) -> Vec<Caution> {
+    pub fn lint_warnings(&self) -> Vec<LintWarning> {
         self.warnings.clone()
     }
 }

@@ -1,7 +1,7 @@
 //! Suggestions for misspelt names.
 
 /// The known name closest to `name`, if it is close enough to be a typing error.
-pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn find_nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_ascii_lowercase();
     // A third of the letters may differ: `scor` means `score`, but `city` does not mean `avs`.
     let allowed = (name.len() / 3).max(1);
@@ -13,12 +13,12 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
 }
 
 /// The end of a message about an unknown name: `; did you mean …?`, or nothing.
-pub(crate) fn did_you_mean<'a>(
+pub(crate) fn suggest_name<'a>(
     sign: &str,
     name: &str,
     known: impl Iterator<Item = &'a str>,
 ) -> String {
-    nearest(name, known)
+    find_nearest(name, known)
         .map(|known| format!("; did you mean `{sign}{known}`?"))
         .unwrap_or_default()
 }
@@ -28,18 +28,18 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(name: &str, want: Option<&str>) {
+    fn check_nearest(name: &str, want: Option<&str>) {
         let known = ["amount", "score", "email", "email_domain", "ip"];
-        assert_eq!(nearest(name, known.into_iter()), want, "{name}");
+        assert_eq!(find_nearest(name, known.into_iter()), want, "{name}");
     }
 
     #[test]
     fn typing_errors() {
-        check("scor", Some("score"));
-        check("amuont", Some("amount"));
-        check("EMAIL", Some("email"));
-        check("email_domian", Some("email_domain"));
-        check("phone", None);
-        check("", None);
+        check_nearest("scor", Some("score"));
+        check_nearest("amuont", Some("amount"));
+        check_nearest("EMAIL", Some("email"));
+        check_nearest("email_domian", Some("email_domain"));
+        check_nearest("phone", None);
+        check_nearest("", None);
     }
 }

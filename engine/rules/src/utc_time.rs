@@ -17,7 +17,7 @@ const EPOCH: DateTime = datetime(1970, 1, 1, 0, 0, 0, 0);
 
 /// Parses `yyyy-MM-ddTHH:mm:ssZ`, or the same with a fraction of 1 to 9 digits after the
 /// seconds, as milliseconds since 1970. Nothing else is accepted: no offset, no space.
-pub(crate) fn parse(text: &str) -> Option<i64> {
+pub(crate) fn parse_utc_time(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     let shape = b"dddd-dd-ddTdd:dd:dd";
     let (clock, rest) = bytes.split_at_checked(shape.len())?;
@@ -28,19 +28,19 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
     if !clock.iter().zip(shape).all(fits) {
         return None;
     }
-    let seconds = seconds(clock)?;
-    seconds.checked_mul(1000)?.checked_add(fraction(rest)?)
+    let seconds = parse_seconds(clock)?;
+    seconds.checked_mul(1000)?.checked_add(parse_fraction(rest)?)
 }
 
-fn seconds(clock: &[u8]) -> Option<i64> {
-    let two = |at: usize| i8::try_from(number(clock.get(at..at + 2)?)).ok();
-    let year = i16::try_from(number(clock.get(..4)?)).ok()?;
+fn parse_seconds(clock: &[u8]) -> Option<i64> {
+    let two = |at: usize| i8::try_from(parse_digits(clock.get(at..at + 2)?)).ok();
+    let year = i16::try_from(parse_digits(clock.get(..4)?)).ok()?;
     let civil = DateTime::new(year, two(5)?, two(8)?, two(11)?, two(14)?, two(17)?, 0).ok()?;
     Some(civil.duration_since(EPOCH).as_secs())
 }
 
 /// Parses `Z` or `.5Z` as milliseconds. Digits after the third are cut off.
-fn fraction(rest: &[u8]) -> Option<i64> {
+fn parse_fraction(rest: &[u8]) -> Option<i64> {
     let rest = rest.strip_suffix(b"Z")?;
     if rest.is_empty() {
         return Some(0);
@@ -51,10 +51,10 @@ fn fraction(rest: &[u8]) -> Option<i64> {
     }
     let kept = digits.get(..3).unwrap_or(digits);
     let scale = [0, 100, 10, 1].get(kept.len())?;
-    Some(number(kept) * scale)
+    Some(parse_digits(kept) * scale)
 }
 
-fn number(digits: &[u8]) -> i64 {
+fn parse_digits(digits: &[u8]) -> i64 {
     digits
         .iter()
         .fold(0, |number, digit| number * 10 + i64::from(digit - b'0'))
@@ -63,7 +63,7 @@ fn number(digits: &[u8]) -> i64 {
 /// Formats milliseconds since 1970 in the form that this module parses.
 ///
 /// A time outside the years that the calendar supports is formatted as the number itself.
-pub(crate) fn print(millis: i64) -> String {
+pub(crate) fn format_utc_time(millis: i64) -> String {
     let moment = EPOCH.checked_add(SignedDuration::from_millis(millis));
     moment.map_or_else(|_| millis.to_string(), |moment| format!("{moment}Z"))
 }
@@ -73,22 +73,22 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, want: Option<i64>) {
-        assert_eq!(parse(text), want, "{text}");
+    fn check_parsed(text: &str, want: Option<i64>) {
+        assert_eq!(parse_utc_time(text), want, "{text}");
     }
 
     #[test]
-    fn times() {
-        check("1970-01-01T00:00:00Z", Some(0));
-        check("2019-11-30T01:01:01Z", Some(1_575_075_661_000));
-        check("1969-12-31T23:59:59Z", Some(-1000));
-        check("1969-12-31T23:59:59.250Z", Some(-750));
-        check("2024-02-29T00:00:00.1Z", Some(1_709_164_800_100));
-        check("2024-02-29T00:00:00.123456789Z", Some(1_709_164_800_123));
+    fn times_are_parsed() {
+        check_parsed("1970-01-01T00:00:00Z", Some(0));
+        check_parsed("2019-11-30T01:01:01Z", Some(1_575_075_661_000));
+        check_parsed("1969-12-31T23:59:59Z", Some(-1000));
+        check_parsed("1969-12-31T23:59:59.250Z", Some(-750));
+        check_parsed("2024-02-29T00:00:00.1Z", Some(1_709_164_800_100));
+        check_parsed("2024-02-29T00:00:00.123456789Z", Some(1_709_164_800_123));
     }
 
     #[test]
-    fn not_times() {
+    fn other_texts_are_not_times() {
         for text in [
             "",
             "2019-11-30",
@@ -105,7 +105,7 @@ mod tests {
             "2019-11-30T01:01:0é",
             "+019-11-30T01:01:01Z",
         ] {
-            check(text, None);
+            check_parsed(text, None);
         }
     }
 
@@ -118,8 +118,8 @@ mod tests {
             1_709_164_800_123,
             253_402_207_200_999,
         ] {
-            assert_eq!(parse(&print(millis)), Some(millis));
+            assert_eq!(parse_utc_time(&format_utc_time(millis)), Some(millis));
         }
-        assert_eq!(print(i64::MAX), "9223372036854775807");
+        assert_eq!(format_utc_time(i64::MAX), "9223372036854775807");
     }
 }

@@ -76,13 +76,13 @@ pub enum Value {
 /// The error for a text that is not a value of a type. It does not repeat the text, which
 /// may be personal data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("not a valid {expected}: expected {}", wanted(*.expected))]
+#[error("not a valid {expected}: expected {}", describe_expected(*.expected))]
 pub struct InvalidValue {
     /// The expected type.
     pub expected: Type,
 }
 
-fn wanted(ty: Type) -> &'static str {
+fn describe_expected(ty: Type) -> &'static str {
     match ty {
         Type::String => "text",
         Type::Integer => "a whole number from -9223372036854775808 to 9223372036854775807",
@@ -117,15 +117,15 @@ impl Value {
         let value = match ty {
             Type::String => Some(Self::String(text.into())),
             Type::Integer => text.trim().parse().ok().map(Self::Integer),
-            Type::Float => finite(text).map(Self::Float),
-            Type::Boolean => word(text).map(Self::Boolean),
-            Type::DateTime => utc_time::parse(text).map(Self::DateTime),
+            Type::Float => parse_finite_float(text).map(Self::Float),
+            Type::Boolean => parse_boolean_word(text).map(Self::Boolean),
+            Type::DateTime => utc_time::parse_utc_time(text).map(Self::DateTime),
         };
         value.ok_or(InvalidValue { expected: ty })
     }
 }
 
-fn finite(text: &str) -> Option<f64> {
+fn parse_finite_float(text: &str) -> Option<f64> {
     text.trim()
         .parse()
         .ok()
@@ -133,7 +133,7 @@ fn finite(text: &str) -> Option<f64> {
 }
 
 /// Parses `true` or `false` in any case: the service's samples use both `True` and `true`.
-pub(crate) fn word(text: &str) -> Option<bool> {
+pub(crate) fn parse_boolean_word(text: &str) -> Option<bool> {
     if text.eq_ignore_ascii_case("true") {
         Some(true)
     } else if text.eq_ignore_ascii_case("false") {
@@ -161,13 +161,13 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn good(ty: &str, text: &str, want: &Value) {
+    fn assert_parses(ty: &str, text: &str, want: &Value) {
         let ty: Type = ty.parse().unwrap();
         assert!(Value::parse(ty, text).unwrap() == *want, "{ty} {text}");
     }
 
     #[track_caller]
-    fn bad(ty: &str, texts: &[&str]) {
+    fn assert_does_not_parse(ty: &str, texts: &[&str]) {
         let ty: Type = ty.parse().unwrap();
         for text in texts {
             assert_eq!(
@@ -180,16 +180,16 @@ mod tests {
 
     #[test]
     fn texts_become_values() {
-        good("STRING", " a ", &Value::String(" a ".into()));
-        good("STRING", "", &Value::String("".into()));
-        good("INTEGER", "-1", &Value::Integer(-1));
-        good("INTEGER", " 7 ", &Value::Integer(7));
-        good("FLOAT", "4.01", &Value::Float(4.01));
-        good("FLOAT", "\t4", &Value::Float(4.0));
-        good("BOOLEAN", "True", &Value::Boolean(true));
-        good("BOOLEAN", "FALSE", &Value::Boolean(false));
-        good("DATETIME", "1970-01-01T00:00:01Z", &Value::DateTime(1000));
-        good(
+        assert_parses("STRING", " a ", &Value::String(" a ".into()));
+        assert_parses("STRING", "", &Value::String("".into()));
+        assert_parses("INTEGER", "-1", &Value::Integer(-1));
+        assert_parses("INTEGER", " 7 ", &Value::Integer(7));
+        assert_parses("FLOAT", "4.01", &Value::Float(4.01));
+        assert_parses("FLOAT", "\t4", &Value::Float(4.0));
+        assert_parses("BOOLEAN", "True", &Value::Boolean(true));
+        assert_parses("BOOLEAN", "FALSE", &Value::Boolean(false));
+        assert_parses("DATETIME", "1970-01-01T00:00:01Z", &Value::DateTime(1000));
+        assert_parses(
             "DATETIME",
             "1970-01-01T00:00:01.25Z",
             &Value::DateTime(1250),
@@ -198,10 +198,10 @@ mod tests {
 
     #[test]
     fn other_texts_do_not() {
-        bad("INTEGER", &["", "1.0", "ten", "9223372036854775808"]);
-        bad("FLOAT", &["", "NaN", "inf", "1e999", "1,5"]);
-        bad("BOOLEAN", &["", "yes", "1", " true"]);
-        bad(
+        assert_does_not_parse("INTEGER", &["", "1.0", "ten", "9223372036854775808"]);
+        assert_does_not_parse("FLOAT", &["", "NaN", "inf", "1e999", "1,5"]);
+        assert_does_not_parse("BOOLEAN", &["", "yes", "1", " true"]);
+        assert_does_not_parse(
             "DATETIME",
             &[
                 "",

@@ -42,21 +42,21 @@ impl Case {
         while let Some(line) = lines.next_if(|line| line.starts_with('#')) {
             let line = line.trim_start_matches(['#', ' ']);
             if let Some((key, rest)) = line.split_once(": ") {
-                case.head(key, rest.trim());
+                case.read_head_line(key, rest.trim());
             }
         }
         case.rule = lines.collect::<Vec<_>>().join("\n");
         case
     }
 
-    fn head(&mut self, key: &str, rest: &str) {
+    fn read_head_line(&mut self, key: &str, rest: &str) {
         match key {
-            "variables" => self.variables = rest.split(", ").map(variable).collect(),
+            "variables" => self.variables = rest.split(", ").map(parse_variable).collect(),
             "list" => {
                 let (name, values) = rest.split_once(" = ").unwrap();
                 self.lists.insert(name, values.split(", "));
             }
-            "now" => self.now_ms = millis(rest),
+            "now" => self.now_ms = parse_millis(rest),
             "given" => {
                 let (values, verdict) = rest.rsplit_once("->").unwrap();
                 let values = values.split("; ").filter_map(|value| value.split_once('='));
@@ -94,28 +94,28 @@ impl Case {
             Err(errors) => return assert_eq!(errors.messages(), self.errors),
         };
         assert!(self.errors.is_empty(), "the rule is valid");
-        let warnings: Vec<_> = rule.cautions().iter().map(ToString::to_string).collect();
+        let warnings: Vec<_> = rule.lint_warnings().iter().map(ToString::to_string).collect();
         assert_eq!(warnings, self.warnings);
         for (given, want) in &self.given {
             let got = rule.evaluate(&self.row(given), &self.lists, self.now_ms);
-            assert_eq!(word(got), want, "{given:?}");
+            assert_eq!(verdict_name(got), want, "{given:?}");
         }
     }
 }
 
-fn variable(text: &str) -> (String, Type) {
+fn parse_variable(text: &str) -> (String, Type) {
     let (name, ty) = text.split_once(' ').unwrap();
     (name.to_owned(), ty.parse().unwrap())
 }
 
-fn millis(text: &str) -> i64 {
+fn parse_millis(text: &str) -> i64 {
     match Value::parse(Type::DateTime, text) {
         Ok(Value::DateTime(millis)) => millis,
         other => panic!("{text}: {other:?}"),
     }
 }
 
-fn word(verdict: Verdict) -> &'static str {
+fn verdict_name(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Matched => "matched",
         Verdict::NotMatched => "not matched",

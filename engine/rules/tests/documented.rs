@@ -8,8 +8,8 @@ const NOW: i64 = 1_767_225_600_000; // 2026-01-01T00:00:00Z
 
 /// Evaluates `text` where `values` are the variables: `name TYPE = value`.
 #[track_caller]
-fn check(text: &str, values: &[&str], want: Verdict) {
-    let parsed: Vec<_> = values.iter().map(|value| read(value)).collect();
+fn check_verdict(text: &str, values: &[&str], want: Verdict) {
+    let parsed: Vec<_> = values.iter().map(|value| parse_variable(value)).collect();
     let variables = parsed.iter().map(|(name, ty, _)| (name.clone(), *ty));
     let schema = Schema::new(variables, ["list_name".to_owned()]);
     let row: Vec<Value> = parsed.iter().map(|(.., value)| value.clone()).collect();
@@ -24,7 +24,7 @@ fn check(text: &str, values: &[&str], want: Verdict) {
     );
 }
 
-fn read(value: &str) -> (String, Type, Value) {
+fn parse_variable(value: &str) -> (String, Type, Value) {
     let (variable, text) = value.split_once(" = ").unwrap();
     let (name, ty) = variable.split_once(' ').unwrap();
     let ty = ty.parse().unwrap();
@@ -37,35 +37,35 @@ fn read(value: &str) -> (String, Type, Value) {
 }
 
 #[track_caller]
-fn yes(text: &str, values: &[&str]) {
-    check(text, values, Verdict::Matched);
+fn assert_matched(text: &str, values: &[&str]) {
+    check_verdict(text, values, Verdict::Matched);
 }
 
 #[track_caller]
-fn no(text: &str, values: &[&str]) {
-    check(text, values, Verdict::NotMatched);
+fn assert_not_matched(text: &str, values: &[&str]) {
+    check_verdict(text, values, Verdict::NotMatched);
 }
 
 #[test]
 fn variables_and_comparisons() {
-    yes(
+    assert_matched(
         "$example_variable < 100",
         &["example_variable INTEGER = 99"],
     );
-    no(
+    assert_not_matched(
         "$example_variable < 100",
         &["example_variable FLOAT = 100.0"],
     );
-    yes("$variable < 100", &["variable FLOAT = 99.5"]);
-    yes("$variable != \"US\"", &["variable STRING = CA"]);
-    no("$variable != \"US\"", &["variable STRING = US"]);
-    yes("$variable == 1000", &["variable INTEGER = 1000"]);
-    yes("$variable == 1000", &["variable FLOAT = 1000.0"]);
-    yes(
+    assert_matched("$variable < 100", &["variable FLOAT = 99.5"]);
+    assert_matched("$variable != \"US\"", &["variable STRING = CA"]);
+    assert_not_matched("$variable != \"US\"", &["variable STRING = US"]);
+    assert_matched("$variable == 1000", &["variable INTEGER = 1000"]);
+    assert_matched("$variable == 1000", &["variable FLOAT = 1000.0"]);
+    assert_matched(
         "$email == \"fraud@example.com\"",
         &["email STRING = fraud@example.com"],
     );
-    no(
+    assert_not_matched(
         "$email == \"fraud@example.com\"",
         &["email STRING = Fraud@example.com"],
     );
@@ -73,29 +73,29 @@ fn variables_and_comparisons() {
 
 #[test]
 fn lists() {
-    yes(
+    assert_matched(
         "$example_list_variable in @list_name",
         &["example_list_variable STRING = listed"],
     );
-    yes(
+    assert_matched(
         "$ip_address_value in @list_name",
         &["ip_address_value STRING = 192.0.2.7"],
     );
-    no(
+    assert_not_matched(
         "$ip_address_value in @list_name",
         &["ip_address_value STRING = 192.0.2.70"],
     );
-    yes("$variable in [5, 10, 25, 100]", &["variable INTEGER = 25"]);
-    no("$variable in [5, 10, 25, 100]", &["variable FLOAT = 25.5"]);
+    assert_matched("$variable in [5, 10, 25, 100]", &["variable INTEGER = 25"]);
+    assert_not_matched("$variable in [5, 10, 25, 100]", &["variable FLOAT = 25.5"]);
 }
 
 #[test]
 fn arithmetic_binds_tighter_than_comparison() {
-    yes(
+    assert_matched(
         "$variable_1 + $variable_2 < 10",
         &["variable_1 INTEGER = 4", "variable_2 FLOAT = 5.5"],
     );
-    no(
+    assert_not_matched(
         "$variable_1 + $variable_2 < 10",
         &["variable_1 INTEGER = 5", "variable_2 INTEGER = 5"],
     );
@@ -104,18 +104,18 @@ fn arithmetic_binds_tighter_than_comparison() {
 #[test]
 fn logic() {
     let values = ["variable_1 INTEGER = 99", "variable_2 STRING = CA"];
-    yes("$variable_1 < 100 and $variable_2 != \"US\"", &values);
+    assert_matched("$variable_1 < 100 and $variable_2 != \"US\"", &values);
     let text = "$variable_1 < 100 and $variable_2 != \"US\" or $variable_1 * 100.0 > $variable_3";
     let third = "variable_3 FLOAT = 10000.0";
-    yes(
+    assert_matched(
         text,
         &["variable_1 INTEGER = 99", "variable_2 STRING = CA", third],
     );
-    yes(
+    assert_matched(
         text,
         &["variable_1 INTEGER = 101", "variable_2 STRING = US", third],
     );
-    no(
+    assert_not_matched(
         text,
         &["variable_1 INTEGER = 100", "variable_2 STRING = CA", third],
     );
@@ -133,43 +133,43 @@ fn the_group_in_the_documentation_is_not_needed() {
 #[test]
 fn regex_match() {
     let gmail = r#"regex_match(".*@gmail\.com", lowercase($email))"#;
-    yes(gmail, &["email STRING = Jo@GMAIL.com"]);
-    no(gmail, &["email STRING = jo@gmailxcom"]);
-    yes(
+    assert_matched(gmail, &["email STRING = Jo@GMAIL.com"]);
+    assert_not_matched(gmail, &["email STRING = jo@gmailxcom"]);
+    assert_matched(
         r#"regex_match(".*\+1", $phone_number)"#,
         &["phone_number STRING = 5550100+1"],
     );
-    no(
+    assert_not_matched(
         r#"regex_match(".*\+1", $phone_number)"#,
         &["phone_number STRING = +15550100"],
     );
-    yes(
+    assert_matched(
         r#"regex_match("^mystring", $variable)"#,
         &["variable STRING = mystring"],
     );
-    no(
+    assert_not_matched(
         r#"regex_match("^mystring", $variable)"#,
         &["variable STRING = mystring2"],
     );
-    yes(
+    assert_matched(
         r#"regex_match("mystring", $variable)"#,
         &["variable STRING = mystring"],
     );
-    no(
+    assert_not_matched(
         r#"regex_match("mystring", $variable)"#,
         &["variable STRING = a mystring"],
     );
-    yes(r#"regex_match(".", $variable)"#, &["variable STRING = é"]);
-    no(r#"regex_match(".", $variable)"#, &["variable STRING = \n"]);
-    yes(
+    assert_matched(r#"regex_match(".", $variable)"#, &["variable STRING = é"]);
+    assert_not_matched(r#"regex_match(".", $variable)"#, &["variable STRING = \n"]);
+    assert_matched(
         r#"regex_match(".*mystring", $variable)"#,
         &["variable STRING = a mystring"],
     );
-    no(
+    assert_not_matched(
         r#"regex_match(".*mystring", $variable)"#,
         &["variable STRING = a\nmystring"],
     );
-    yes(
+    assert_matched(
         r#"regex_match("mystring.*", $variable)"#,
         &["variable STRING = mystring 2"],
     );
@@ -177,28 +177,28 @@ fn regex_match() {
 
 #[test]
 fn null() {
-    yes("$variable == null", &["variable STRING = null"]);
-    no("$variable == null", &["variable STRING = "]);
-    yes("$variable != null", &["variable FLOAT = 0.0"]);
-    no("$variable != null", &["variable FLOAT = null"]);
+    assert_matched("$variable == null", &["variable STRING = null"]);
+    assert_not_matched("$variable == null", &["variable STRING = "]);
+    assert_matched("$variable != null", &["variable FLOAT = 0.0"]);
+    assert_not_matched("$variable != null", &["variable FLOAT = null"]);
 }
 
 #[test]
 fn dates() {
-    yes(
+    assert_matched(
         r#"isbefore(getcurrentdatetime(), "2019-11-30T01:01:01Z") == "False""#,
         &[],
     );
-    yes(
+    assert_matched(
         r#"isafter(getcurrentdatetime(), "2019-11-30T01:01:01Z") == "True""#,
         &[],
     );
     // The example in the documentation is in seconds, and of another hour.
-    no(
+    assert_not_matched(
         r#"getepochmilliseconds("2019-11-30T01:01:01Z") == 1575032461"#,
         &[],
     );
-    yes(
+    assert_matched(
         r#"getepochmilliseconds("2019-11-30T01:01:01Z") == 1575075661000"#,
         &[],
     );
@@ -206,17 +206,17 @@ fn dates() {
 
 #[test]
 fn scores() {
-    yes(
+    assert_matched(
         "$tfi_ga_1011_insightscore > 950",
         &["tfi_ga_1011_insightscore FLOAT = 951"],
     );
-    yes(
+    assert_matched(
         "$tfi_ga_1011_insightscore <= 750",
         &["tfi_ga_1011_insightscore FLOAT = 750"],
     );
     let name = "sample_fraud_detection_model_insightscore";
-    yes(&format!("${name} > 900"), &[&format!("{name} FLOAT = 901")]);
-    yes(
+    assert_matched(&format!("${name} > 900"), &[&format!("{name} FLOAT = 901")]);
+    assert_matched(
         "$sagemaker_xgb_score_v1 > 0.9",
         &["sagemaker_xgb_score_v1 FLOAT = 0.95"],
     );

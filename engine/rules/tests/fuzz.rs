@@ -73,7 +73,7 @@ const SCRAPS: &[&str] = &[
     "'",
 ];
 
-fn seeds() -> Vec<Vec<u8>> {
+fn read_seeds() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
     let files = fs::read_dir(folder).unwrap();
     files
@@ -81,20 +81,20 @@ fn seeds() -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn noise(random: &mut Random) -> Vec<u8> {
+fn random_bytes(random: &mut Random) -> Vec<u8> {
     let length = random.below(200);
     (0..length)
         .map(|_| u8::try_from(random.below(256)).unwrap())
         .collect()
 }
 
-fn scraps(random: &mut Random) -> Vec<u8> {
+fn random_scraps(random: &mut Random) -> Vec<u8> {
     let count = random.below(14);
     let words: Vec<&str> = (0..count).map(|_| *random.pick(SCRAPS)).collect();
     words.join(" ").into_bytes()
 }
 
-fn mutated(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
+fn mutate_seed(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = random.pick(seeds).clone();
     for _ in 0..=random.below(4) {
         let at = random.below(bytes.len());
@@ -107,15 +107,15 @@ fn mutated(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
 
 #[test]
 fn nothing_panics() {
-    let seeds = seeds();
+    let seeds = read_seeds();
     let now = Instant::now();
     let seed = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() | 1;
     let mut random = Random(seed);
     while now.elapsed() < Duration::from_secs(2) {
         let data = match random.below(3) {
-            0 => noise(&mut random),
-            1 => scraps(&mut random),
-            _ => mutated(&mut random, &seeds),
+            0 => random_bytes(&mut random),
+            1 => random_scraps(&mut random),
+            _ => mutate_seed(&mut random, &seeds),
         };
         let result = std::panic::catch_unwind(|| rules::fuzz::check_bytes(&data));
         assert!(

@@ -24,7 +24,7 @@ fn schema() -> Schema {
 }
 
 #[track_caller]
-fn check(rule: &str) {
+fn check_rule(rule: &str) {
     let rule = rule.replace("\\|", "|");
     assert!(
         Rule::new(&rule, &schema()).is_ok(),
@@ -34,7 +34,7 @@ fn check(rule: &str) {
 }
 
 /// The part under a heading.
-fn part(heading: &str) -> &'static str {
+fn find_section(heading: &str) -> &'static str {
     let rest = GUIDE
         .split(&format!("\n## {heading}\n"))
         .nth(1)
@@ -43,7 +43,7 @@ fn part(heading: &str) -> &'static str {
 }
 
 /// The first code block of a text.
-fn block(text: &str) -> &str {
+fn find_code_block(text: &str) -> &str {
     text.split("```text\n")
         .nth(1)
         .and_then(|rest| rest.split("\n```").next())
@@ -52,19 +52,19 @@ fn block(text: &str) -> &str {
 
 #[test]
 fn the_rules_are_valid() {
-    check(block(GUIDE));
+    check_rule(find_code_block(GUIDE));
     let cells = |line: &'static str| line.split('`').nth(1);
-    let examples: Vec<_> = part("Examples").lines().filter_map(cells).collect();
+    let examples: Vec<_> = find_section("Examples").lines().filter_map(cells).collect();
     assert!(examples.len() > 5, "{examples:?}");
-    examples.into_iter().for_each(check);
-    for mistake in part("Common mistakes")
+    examples.into_iter().for_each(check_rule);
+    for mistake in find_section("Common mistakes")
         .lines()
         .filter(|line| line.starts_with("| `"))
     {
         let right = mistake.rsplit(" | ").next().unwrap_or_default();
         let right = right.trim_matches(['|', ' ', '`']);
         if right.starts_with(['$', '(', 'r']) {
-            check(right);
+            check_rule(right);
         }
     }
 }
@@ -74,14 +74,14 @@ fn the_error_is_real() {
     let text = "$amuont > 100 && $country in @blocked_country\n\
                 and lower_case($country) == \"kp\" and $amount > \"100\"";
     let error = Rule::new(text, &schema()).unwrap_err();
-    assert_eq!(error.to_string(), block(part("What an error looks like")));
+    assert_eq!(error.to_string(), find_code_block(find_section("What an error looks like")));
 }
 
 #[test]
 fn the_table_of_functions_is_complete() {
     let table = describe_functions();
     assert!(
-        part("Functions").contains(&table),
+        find_section("Functions").contains(&table),
         "replace the table under `Functions` in docs/rules.md with this one:\n\n{table}"
     );
 }

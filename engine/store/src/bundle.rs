@@ -4,7 +4,7 @@
 //! names of the bundles it was made with, so its rules can be shown as they were for as long as
 //! the prediction is kept.
 
-use event::hash::hex;
+use event::hash::to_hex;
 use protocol::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ pub struct BundleReference {
 /// Writes a bundle. The same content is the same item, so writing it twice is no harm.
 pub async fn save(table: &Table, bundle: &impl Serialize) -> Result<BundleReference> {
     let json = serde_json::to_vec(bundle).map_err(Error::internal)?;
-    let hash = hex(&Sha256::digest(&json));
+    let hash = to_hex(&Sha256::digest(&json));
     let chunks = table.put_chunks(&name(&hash), bundle).await?;
     Ok(BundleReference { hash, chunks })
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_smithy_types::DateTime;
 use serde_json::{Value, json};
-use shared::batch::{BatchFailed, Handled, Moment, Response};
-use shared::decisions::{Decision, parse};
-use shared::failure::{Failure, dependency};
+use shared::batch::{BatchFailed, BatchResults, InvocationContext, BatchResponse};
+use shared::decisions::{Decision, parse_decision};
+use shared::failure::{Failure, dependency_failure};
 use shared::known_faults::{KnownFault, is_injected};
 use shared::records::{Origin, Position};
 
@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// The handler of the function, with its client.
 #[derive(Clone, Debug)]
-pub struct Forward {
+pub struct ForwardFunction {
     /// The bus's client.
     pub event_bridge: aws_sdk_eventbridge::Client,
     /// The bus's name.
@@ -43,25 +43,25 @@ pub struct Forward {
 pub const REQUEST_BYTES: usize = 256 * 1024;
 
 /// An event to send, with the index of its record.
-struct Outgoing {
+struct OutgoingEntry {
     index: usize,
     entry: PutEventsRequestEntry,
     bytes: usize,
 }
 
-type Outcome = Result<(), Failure>;
+type EntryResult = Result<(), Failure>;
 
-impl Forward {
+impl ForwardFunction {
     /// Handles one invocation.
     ///
     /// # Errors
     /// [`BatchFailed`] if no record could be forwarded.
-    pub async fn handle(&self, event: Value, context: Moment) -> Result<Response, BatchFailed> {
-        self.batch(event, context).await.response()
+    pub async fn handle(&self, event: Value, context: InvocationContext) -> Result<BatchResponse, BatchFailed> {
+        self.forward_batch(event, context).await.response()
     }
 
     /// Forwards the decisions of a batch.
-    pub async fn batch(&self, mut event: Value, context: Moment) -> Handled<()> {
+    pub async fn forward_batch(&self, mut event: Value, context: InvocationContext) -> BatchResults<()> {
         let records = match event
             .get_mut("Records")
             .map(Value::take)
@@ -70,13 +70,13 @@ impl Forward {
             Value::Array(records) => records,
             _ => Vec::new(),
         };
-        let mut results: Vec<(Position, Outcome)> = Vec::with_capacity(records.len());
+        let mut results: Vec<(Position, EntryResult)> = Vec::with_capacity(records.len());
         let mut outgoing = Vec::new();
         for (index, mut record) in records.into_iter().enumerate() {
-            let position = position(&record);
+            let position = read_position(&record);
             results.push((
                 position,
-                match self.outgoing(index, &mut record) {
+                match self.make_entry(index, &mut record) {
                     Ok(out) => {
                         outgoing.extend(out);
                         Ok(())
@@ -85,20 +85,20 @@ impl Forward {
                 },
             ));
         }
-        let work = self.put_all(outgoing, &mut results);
+        let work = self.put_entries(outgoing, &mut results);
         match context.deadline {
             None => work.await,
             Some(deadline) => {
                 drop(tokio::time::timeout_at(deadline - Duration::from_secs(1), work).await);
             }
         }
-        let handled = Handled { results };
+        let handled = BatchResults { results };
         handled.report(FUNCTION);
         handled
     }
 
     /// The event for one record; `None` if it is not a new decision.
-    fn outgoing(&self, index: usize, record: &mut Value) -> Result<Option<Outgoing>, Failure> {
+    fn make_entry(&self, index: usize, record: &mut Value) -> Result<Option<OutgoingEntry>, Failure> {
         let image = record
             .pointer_mut("/dynamodb/NewImage")
             .map(Value::take)
@@ -108,8 +108,8 @@ impl Forward {
         }
         let item: serde_dynamo::Item = serde_json::from_value(image)
             .map_err(|_| Failure::set_up("a stream image is not DynamoDB JSON"))?;
-        let decision = parse(item.into())?;
-        let detail = detail(&decision).to_string();
+        let decision = parse_decision(item.into())?;
+        let detail = make_detail(&decision).to_string();
         let entry = PutEventsRequestEntry::builder()
             .event_bus_name(&self.bus)
             .source(SOURCE)
@@ -125,26 +125,26 @@ impl Forward {
             .build();
         // As AWS counts: the bytes of the texts, and 14 bytes for the time.
         let bytes = detail.len() + SOURCE.len() + DETAIL_TYPE.len() + 14;
-        Ok(Some(Outgoing {
+        Ok(Some(OutgoingEntry {
             index,
             entry,
             bytes,
         }))
     }
 
-    async fn put_all(&self, mut outgoing: Vec<Outgoing>, results: &mut [(Position, Outcome)]) {
+    async fn put_entries(&self, mut outgoing: Vec<OutgoingEntry>, results: &mut [(Position, EntryResult)]) {
         // Every record counts as failed until it is sent, so that those not reached by the deadline are delivered again.
         for out in &outgoing {
             results[out.index].1 = Err(Failure::retry("not reached"));
         }
         outgoing.reverse();
         while let Some(request) = next_request(&mut outgoing, self.request_bytes) {
-            self.put(request, results).await;
+            self.put_request(request, results).await;
         }
     }
 
     /// Sends one request, and repeats it with the entries that failed.
-    async fn put(&self, mut request: Vec<Outgoing>, results: &mut [(Position, Outcome)]) {
+    async fn put_request(&self, mut request: Vec<OutgoingEntry>, results: &mut [(Position, EntryResult)]) {
         for round in 0..ROUNDS {
             if round > 0 {
                 tokio::time::sleep(PAUSE * 2_u32.pow(round - 1)).await;
@@ -159,7 +159,7 @@ impl Forward {
             {
                 Ok(answer) => answer,
                 Err(error) => {
-                    let failure = dependency("PutEvents", &error);
+                    let failure = dependency_failure("PutEvents", &error);
                     for out in &request {
                         results[out.index].1 = Err(failure.clone());
                     }
@@ -191,7 +191,7 @@ impl Forward {
 }
 
 /// Removes the entries of the next request from the end: at least one, at most ten, at most `limit` bytes.
-fn next_request(outgoing: &mut Vec<Outgoing>, limit: usize) -> Option<Vec<Outgoing>> {
+fn next_request(outgoing: &mut Vec<OutgoingEntry>, limit: usize) -> Option<Vec<OutgoingEntry>> {
     let first = outgoing.pop()?;
     let mut bytes = first.bytes;
     let mut request = vec![first];
@@ -204,7 +204,7 @@ fn next_request(outgoing: &mut Vec<Outgoing>, limit: usize) -> Option<Vec<Outgoi
     Some(request)
 }
 
-fn position(record: &Value) -> Position {
+fn read_position(record: &Value) -> Position {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     Position {
         origin: Origin::DynamoDb,
@@ -215,7 +215,7 @@ fn position(record: &Value) -> Position {
 }
 
 /// The detail of the event: the decision without the values of the order.
-fn detail(decision: &Decision) -> Value {
+fn make_detail(decision: &Decision) -> Value {
     json!({
         "decision_id": decision.decision_id,
         "order_id": decision.order_id,

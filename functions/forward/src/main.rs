@@ -1,9 +1,9 @@
 //! Lambda function `forward`. See the library for what it does.
 
-use forward::{Forward, REQUEST_BYTES};
+use forward::{ForwardFunction, REQUEST_BYTES};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
-use shared::batch::Moment;
+use shared::batch::InvocationContext;
 use shared::telemetry::{self, Metrics};
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,8 +16,8 @@ async fn main() -> Result<(), Error> {
     };
     telemetry::init_logs(&variable("RUST_LOG", "info"));
     let metrics = Metrics::install()?;
-    let config = shared::aws::config(&variable("AWS_REGION", "us-east-1")).await;
-    let forward = Forward {
+    let config = shared::aws::load_config(&variable("AWS_REGION", "us-east-1")).await;
+    let forward = ForwardFunction {
         event_bridge: aws_sdk_eventbridge::Client::new(&config),
         bus: variable("EVENT_BUS", "default"),
         request_bytes: REQUEST_BYTES,
@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
     let answer = |event: LambdaEvent<Value>| {
         let (forward, metrics) = (&forward, &metrics);
         async move {
-            let context = Moment::new(jiff::Timestamp::now(), event.context.deadline);
+            let context = InvocationContext::new(jiff::Timestamp::now(), event.context.deadline);
             let answer = forward
                 .handle(event.payload, context)
                 .await

@@ -3,60 +3,60 @@
 use aws_sdk_frauddetector::types::Entity;
 use event::EventId;
 use serde_json::Value;
-use shared::batch::{Batcher, Handled, InvocationError, Moment, Response, prepare};
-use shared::failure::{Call, CallError, Class, Failure, Rejection};
-use shared::labels::{Created, Labels};
-use shared::mapping::{Mapping, Order};
+use shared::batch::{Batcher, BatchResults, InvocationError, InvocationContext, BatchResponse, prepare_records};
+use shared::failure::{ServiceCall, CallError, FailureClass, Failure, Rejection};
+use shared::labels::{CreatedEvent, LabelApplier};
+use shared::mapping::{Mapping, MappedOrder};
 use shared::records::{Invocation, Record};
-use shared::rejected::Rejected;
+use shared::rejected::RejectedStore;
 
 /// The name of the function in rejected records and metrics.
 pub const FUNCTION: &str = "ingest";
 
 /// The handler of the function, with its clients.
-pub struct Ingest {
+pub struct IngestFunction {
     /// How an order becomes an event.
     pub mapping: Mapping,
     /// The client of the service that stores events.
     pub fraud_detector: aws_sdk_frauddetector::Client,
     /// Applies labels that came before their event.
-    pub labels: Labels,
+    pub labels: LabelApplier,
     /// Runs batches.
     pub batcher: Batcher,
     /// Where rejected records are written.
-    pub rejected: Rejected,
+    pub rejected: RejectedStore,
 }
 
 /// A stored event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
+pub struct SentEvent {
     /// Its id.
     pub event_id: EventId,
     /// Whether it was sent with a label.
     pub labelled: bool,
 }
 
-impl Ingest {
+impl IngestFunction {
     /// Handles one invocation.
     ///
     /// # Errors
     /// [`InvocationError`] if no record could be processed.
-    pub async fn handle(&self, event: Value, context: Moment) -> Result<Response, InvocationError> {
+    pub async fn handle(&self, event: Value, context: InvocationContext) -> Result<BatchResponse, InvocationError> {
         let records = Invocation::new(event)?.into_records();
-        Ok(Box::pin(self.batch(records, context)).await.response()?)
+        Ok(Box::pin(self.ingest_batch(records, context)).await.response()?)
     }
 
     /// Stores the events of a batch.
-    pub async fn batch(&self, records: Vec<Record>, context: Moment) -> Handled<Sent> {
-        let ends = self.batcher.ends(context.deadline);
-        let orders = prepare(&records, ends, |record| self.mapping.order(&record.json()?));
+    pub async fn ingest_batch(&self, records: Vec<Record>, context: InvocationContext) -> BatchResults<SentEvent> {
+        let ends = self.batcher.phase_deadlines(context.deadline);
+        let orders = prepare_records(&records, ends, |record| self.mapping.map_order(&record.json()?));
         let subjects = |index: usize| {
             let order = orders[index].iter();
             order.map(|order| order.event_id.to_string()).collect()
         };
-        let process = async |index: usize, _: &Record| self.store(orders[index].clone()?).await;
-        let finish = async |sent: &[&Sent], say: &dyn Fn(usize, Result<(), Failure>)| {
-            let created = |sent: &&Sent| Created {
+        let process = async |index: usize, _: &Record| self.store_order(orders[index].clone()?).await;
+        let finish = async |sent: &[&SentEvent], say: &dyn Fn(usize, Result<(), Failure>)| {
+            let created = |sent: &&SentEvent| CreatedEvent {
                 event_id: sent.event_id.clone(),
                 decision: None,
             };
@@ -71,31 +71,31 @@ impl Ingest {
             .await
     }
 
-    async fn store(&self, mut order: Order) -> Result<Sent, Failure> {
-        if let Err(error) = self.send(&order).await {
+    async fn store_order(&self, mut order: MappedOrder) -> Result<SentEvent, Failure> {
+        if let Err(error) = self.send_event(&order).await {
             let Some(name) = error.refused_variable(&order.variables) else {
-                return Err(error.into_failure(Call::SendEvent));
+                return Err(error.into_failure(ServiceCall::SendEvent));
             };
             order.leave_out(&name);
-            self.send(&order)
+            self.send_event(&order)
                 .await
-                .map_err(|error| error.into_failure(Call::SendEvent))?;
+                .map_err(|error| error.into_failure(ServiceCall::SendEvent))?;
         }
         metrics::counter!("EventsSent").increment(1);
-        Ok(Sent {
+        Ok(SentEvent {
             event_id: order.event_id,
             labelled: order.label.is_some(),
         })
     }
 
-    async fn send(&self, order: &Order) -> Result<(), CallError> {
-        self.batcher.call_permit().await;
+    async fn send_event(&self, order: &MappedOrder) -> Result<(), CallError> {
+        self.batcher.wait_for_call_permit().await;
         let entity = Entity::builder()
             .entity_type(order.entity.entity_type.as_str())
             .entity_id(order.entity.entity_id.as_str())
             .build()
             .map_err(|_| CallError {
-                class: Class::SetUp,
+                class: FailureClass::SetUp,
                 code: "entity not built".to_owned(),
                 message: String::new(),
             })?;
@@ -116,6 +116,6 @@ impl Ingest {
         call.send()
             .await
             .map(drop)
-            .map_err(|error| CallError::new(Call::SendEvent, &error))
+            .map_err(|error| CallError::new(ServiceCall::SendEvent, &error))
     }
 }

@@ -1,6 +1,6 @@
 //! Lambda function `ingest`. See the library for what it does.
 
-use ingest::{FUNCTION, Ingest};
+use ingest::{FUNCTION, IngestFunction};
 use lambda_runtime::Error;
 use wiring::Wiring;
 
@@ -8,7 +8,7 @@ use wiring::Wiring;
 async fn main() -> Result<(), Error> {
     let wiring = Wiring::new(|name| std::env::var(name).ok()).await?;
     let mapping = wiring.mapping()?;
-    let ingest = Ingest {
+    let ingest = IngestFunction {
         fraud_detector: wiring.fraud_detector.clone(),
         labels: wiring.labels(&mapping),
         batcher: wiring.batcher(FUNCTION),

@@ -2,42 +2,42 @@
 
 use event::LabelMessage;
 use serde_json::Value;
-use shared::batch::{Batcher, Handled, InvocationError, Moment, Response, done, prepare};
+use shared::batch::{Batcher, BatchResults, InvocationError, InvocationContext, BatchResponse, report_all_done, prepare_records};
 use shared::failure::{Failure, Rejection};
-use shared::labels::{Applied, Labels};
+use shared::labels::{AppliedLabel, LabelApplier};
 use shared::mapping::Mapping;
 use shared::records::{Invocation, Record};
-use shared::rejected::Rejected;
+use shared::rejected::RejectedStore;
 
 pub use shared::labels::FUNCTION;
 
 /// The handler of the function, with its clients.
-pub struct Label {
+pub struct LabelFunction {
     /// How a chargeback becomes a label.
     pub mapping: Mapping,
     /// Applies labels to decisions and to the service.
-    pub labels: Labels,
+    pub labels: LabelApplier,
     /// Runs batches.
     pub batcher: Batcher,
     /// Where rejected records are written.
-    pub rejected: Rejected,
+    pub rejected: RejectedStore,
 }
 
-impl Label {
+impl LabelFunction {
     /// Handles one invocation.
     ///
     /// # Errors
     /// [`InvocationError`] if no record could be processed.
-    pub async fn handle(&self, event: Value, context: Moment) -> Result<Response, InvocationError> {
+    pub async fn handle(&self, event: Value, context: InvocationContext) -> Result<BatchResponse, InvocationError> {
         let records = Invocation::new(event)?.into_records();
-        Ok(Box::pin(self.batch(records, context)).await.response()?)
+        Ok(Box::pin(self.label_batch(records, context)).await.response()?)
     }
 
     /// Applies the labels of a batch; a record may bring labels for several orders.
-    pub async fn batch(&self, records: Vec<Record>, context: Moment) -> Handled<Vec<Applied>> {
-        let ends = self.batcher.ends(context.deadline);
-        let labels = prepare(&records, ends, |record| {
-            self.mapping.labels(&record.json()?)
+    pub async fn label_batch(&self, records: Vec<Record>, context: InvocationContext) -> BatchResults<Vec<AppliedLabel>> {
+        let ends = self.batcher.phase_deadlines(context.deadline);
+        let labels = prepare_records(&records, ends, |record| {
+            self.mapping.map_labels(&record.json()?)
         });
         let subjects = |index: usize| {
             let labels = labels[index].iter().flatten();
@@ -51,7 +51,7 @@ impl Label {
             self.rejected.write(FUNCTION, record, rejection).await
         };
         self.batcher
-            .run(records, ends, subjects, process, done, park)
+            .run(records, ends, subjects, process, report_all_done, park)
             .await
     }
 
@@ -61,19 +61,19 @@ impl Label {
         &self,
         labels: &[LabelMessage],
         record: &Record,
-        context: Moment,
-    ) -> Result<Vec<Applied>, Failure> {
+        context: InvocationContext,
+    ) -> Result<Vec<AppliedLabel>, Failure> {
         let mut all = Vec::with_capacity(labels.len());
         for label in labels {
             let applied = self.labels.apply(label, record, context.now, &self.batcher);
             all.push(Box::pin(applied).await);
         }
-        let all: Vec<Applied> = all.into_iter().collect::<Result<_, _>>()?;
+        let all: Vec<AppliedLabel> = all.into_iter().collect::<Result<_, _>>()?;
         for applied in &all {
             let name = match applied {
-                Applied::Applied { .. } => "LabelsApplied",
-                Applied::Kept => "LabelsKept",
-                Applied::Waiting => "LabelsWaiting",
+                AppliedLabel::Applied { .. } => "LabelsApplied",
+                AppliedLabel::Kept => "LabelsKept",
+                AppliedLabel::Waiting => "LabelsWaiting",
             };
             metrics::counter!(name).increment(1);
         }

@@ -1,6 +1,6 @@
 //! Lambda function `label`. See the library for what it does.
 
-use label::{FUNCTION, Label};
+use label::{FUNCTION, LabelFunction};
 use lambda_runtime::Error;
 use wiring::Wiring;
 
@@ -8,7 +8,7 @@ use wiring::Wiring;
 async fn main() -> Result<(), Error> {
     let wiring = Wiring::new(|name| std::env::var(name).ok()).await?;
     let mapping = wiring.mapping()?;
-    let label = Label {
+    let label = LabelFunction {
         labels: wiring.labels(&mapping),
         batcher: wiring.batcher(FUNCTION),
         rejected: wiring.rejected(),

@@ -16,23 +16,23 @@ use event::{DetectorVersionId, PREDICTION_HEADER, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use shared::batch::{
-    Batcher, Handled, InvocationError, Moment, Response, caught, not_reached, prepare, until,
+    Batcher, BatchResults, InvocationError, InvocationContext, BatchResponse, catch_panic, not_reached_failure, prepare_records, run_until,
 };
 use shared::decisions::{
-    Decision, Decisions, Found, Key, MatchedRule, Prediction, Verdict, Written,
+    Decision, Decisions, FoundItems, ItemKey, MatchedRule, PredictionHeader, ServiceVerdict, PutResult,
 };
-use shared::failure::{Call, CallError, Class, Failure, Rejection};
+use shared::failure::{ServiceCall, CallError, FailureClass, Failure, Rejection};
 use shared::known_faults::{KnownFault, is_injected};
-use shared::labels::{Created, Labels};
-use shared::mapping::{Blob, Mapping, Order};
+use shared::labels::{CreatedEvent, LabelApplier};
+use shared::mapping::{ModelBlob, Mapping, MappedOrder};
 use shared::records::{Invocation, Position, Record};
-use shared::rejected::Rejected;
+use shared::rejected::RejectedStore;
 
 /// The name of the function in rejected records and metrics.
 pub const FUNCTION: &str = "predict";
 
 /// The handler of the function, with its clients.
-pub struct Predict {
+pub struct PredictFunction {
     /// How an order becomes an event.
     pub mapping: Mapping,
     /// The detector version to use; `None` means the active one.
@@ -42,23 +42,23 @@ pub struct Predict {
     /// The table of decisions.
     pub decisions: Decisions,
     /// Applies labels that came before their event.
-    pub labels: Labels,
+    pub labels: LabelApplier,
     /// Runs batches.
     pub batcher: Batcher,
     /// Where rejected records are written.
-    pub rejected: Rejected,
+    pub rejected: RejectedStore,
 }
 
 /// The result of an order.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Done {
+pub enum OrderResult {
     /// It was decided now.
     Decided(Box<Decision>),
     /// It was decided before.
     Duplicate(Box<Decision>),
 }
 
-impl Done {
+impl OrderResult {
     /// The decision, new or old.
     pub fn decision(&self) -> &Decision {
         match self {
@@ -70,16 +70,16 @@ impl Done {
 /// The response to an invocation.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Answer {
+pub enum PredictResponse {
     /// Of a batch: the records to deliver again.
-    Batch(Response),
+    Batch(BatchResponse),
     /// Of a single order: its decision.
-    Decision(Box<Reply>),
+    Decision(Box<DecisionReply>),
 }
 
 /// The parts of a decision that a synchronous checkout needs.
 #[derive(Debug, Serialize)]
-pub struct Reply {
+pub struct DecisionReply {
     /// The id of the order.
     pub order_id: String,
     /// Deterministic id of the decision.
@@ -95,60 +95,60 @@ pub struct Reply {
 }
 
 /// Known decisions, by key: those that were read before the batch, and those that were made since.
-struct Known {
-    found: Found,
-    made: Mutex<HashMap<Key, Decision>>,
+struct KnownDecisions {
+    found: FoundItems,
+    made: Mutex<HashMap<ItemKey, Decision>>,
 }
 
-impl Known {
-    fn new(found: Found) -> Self {
+impl KnownDecisions {
+    fn new(found: FoundItems) -> Self {
         Self {
             found,
             made: Mutex::default(),
         }
     }
 
-    fn decision(&self, key: &Key) -> Option<Decision> {
+    fn decision(&self, key: &ItemKey) -> Option<Decision> {
         let made = self.made.lock().ok()?.get(key).cloned();
         made.or_else(|| self.found.decision(key).cloned())
     }
 
-    fn add(&self, key: Key, decision: &Decision) {
+    fn add(&self, key: ItemKey, decision: &Decision) {
         if let Ok(mut made) = self.made.lock() {
             made.insert(key, decision.clone());
         }
     }
 }
 
-impl Predict {
+impl PredictFunction {
     /// Handles one invocation.
     ///
     /// # Errors
     /// [`InvocationError`] if no record could be processed.
-    pub async fn handle(&self, event: Value, context: Moment) -> Result<Answer, InvocationError> {
+    pub async fn handle(&self, event: Value, context: InvocationContext) -> Result<PredictResponse, InvocationError> {
         match Invocation::new(event)? {
-            Invocation::Batch(records) => Ok(Answer::Batch(
-                Box::pin(self.batch(records, context)).await.response()?,
+            Invocation::Batch(records) => Ok(PredictResponse::Batch(
+                Box::pin(self.decide_batch(records, context)).await.response()?,
             )),
             Invocation::Direct(order) => {
                 // The future is large, and most invocations are batches.
-                let one = Box::pin(caught(self.one(&order, context)));
+                let one = Box::pin(catch_panic(self.decide_one(&order, context)));
                 // A function that reaches its deadline is killed: the caller gets no reason, and the next call a cold start.
-                let done = until(self.batcher.ends(context.deadline).process, one).await;
+                let done = run_until(self.batcher.phase_deadlines(context.deadline).process, one).await;
                 let done = done
-                    .unwrap_or_else(|| Err(not_reached()))
+                    .unwrap_or_else(|| Err(not_reached_failure()))
                     .map_err(|failure| direct_error(&failure))?;
-                Ok(Answer::Decision(Box::new(Reply::new(done.decision()))))
+                Ok(PredictResponse::Decision(Box::new(DecisionReply::new(done.decision()))))
             }
         }
     }
 
     /// Decides the orders of a batch.
-    pub async fn batch(&self, records: Vec<Record>, context: Moment) -> Handled<Done> {
-        let ends = self.batcher.ends(context.deadline);
-        let orders = prepare(&records, ends, |record| self.mapping.order(&record.json()?));
-        let read = until(ends.process, self.read(orders.iter().flatten())).await;
-        let known = read.unwrap_or_else(|| Err(not_reached())).map(Known::new);
+    pub async fn decide_batch(&self, records: Vec<Record>, context: InvocationContext) -> BatchResults<OrderResult> {
+        let ends = self.batcher.phase_deadlines(context.deadline);
+        let orders = prepare_records(&records, ends, |record| self.mapping.map_order(&record.json()?));
+        let read = run_until(ends.process, self.read_decisions(orders.iter().flatten())).await;
+        let known = read.unwrap_or_else(|| Err(not_reached_failure())).map(KnownDecisions::new);
         let subjects = |index: usize| {
             let order = orders[index].iter();
             order.map(|order| order.event_id.to_string()).collect()
@@ -159,7 +159,7 @@ impl Predict {
             let position = Some(record.position.clone());
             self.decide(order, position, known, context.now).await
         };
-        let finish = async |done: &[&Done], say: &dyn Fn(usize, Result<(), Failure>)| {
+        let finish = async |done: &[&OrderResult], say: &dyn Fn(usize, Result<(), Failure>)| {
             self.apply_labels(done, say).await;
         };
         let park = async |record: &Record, rejection: &Rejection| {
@@ -174,9 +174,9 @@ impl Predict {
     ///
     /// # Errors
     /// [`Failure`]. Nothing is parked, because the caller has the order and gets the reason.
-    pub async fn one(&self, order: &Value, context: Moment) -> Result<Done, Failure> {
-        let order = self.mapping.order(order)?;
-        let known = Known::new(self.read([&order]).await?);
+    pub async fn decide_one(&self, order: &Value, context: InvocationContext) -> Result<OrderResult, Failure> {
+        let order = self.mapping.map_order(order)?;
+        let known = KnownDecisions::new(self.read_decisions([&order]).await?);
         let done = self.decide(order, None, &known, context.now).await?;
         let labelled = Mutex::new(Ok(()));
         self.apply_labels(&[&done], &|_, result| {
@@ -190,30 +190,30 @@ impl Predict {
     }
 
     /// Reads the existing decisions on these orders.
-    async fn read<'a>(
+    async fn read_decisions<'a>(
         &self,
-        orders: impl IntoIterator<Item = &'a Order>,
-    ) -> Result<Found, Failure> {
+        orders: impl IntoIterator<Item = &'a MappedOrder>,
+    ) -> Result<FoundItems, Failure> {
         // BatchGetItem refuses a request that names a key twice.
-        let keys: HashSet<Key> = orders.into_iter().map(|order| self.key(order)).collect();
+        let keys: HashSet<ItemKey> = orders.into_iter().map(|order| self.decision_key(order)).collect();
         self.decisions.read(keys).await
     }
 
-    fn key(&self, order: &Order) -> Key {
-        Key::new(self.mapping.event_type(), &order.event_id, order.revision)
+    fn decision_key(&self, order: &MappedOrder) -> ItemKey {
+        ItemKey::new(self.mapping.event_type(), &order.event_id, order.revision)
     }
 
     /// Decides an order, unless it is already decided.
     async fn decide(
         &self,
-        order: Order,
+        order: MappedOrder,
         position: Option<Position>,
-        known: &Known,
+        known: &KnownDecisions,
         now: Timestamp,
-    ) -> Result<Done, Failure> {
-        let key = self.key(&order);
+    ) -> Result<OrderResult, Failure> {
+        let key = self.decision_key(&order);
         if let Some(earlier) = known.decision(&key) {
-            return self.duplicate(Box::new(earlier), &order);
+            return self.check_duplicate(Box::new(earlier), &order);
         }
         let done = self.decide_now(order, position, now).await?;
         known.add(key, done.decision());
@@ -223,18 +223,18 @@ impl Predict {
     /// Applies the labels that came before their decisions.
     ///
     /// They are read after the decisions are written, so that a label that comes later finds its decision.
-    async fn apply_labels(&self, done: &[&Done], say: &dyn Fn(usize, Result<(), Failure>)) {
+    async fn apply_labels(&self, done: &[&OrderResult], say: &dyn Fn(usize, Result<(), Failure>)) {
         let mut created = Vec::with_capacity(done.len());
         let mut places = Vec::with_capacity(done.len());
         for (index, done) in done.iter().enumerate() {
-            if is_injected(KnownFault::LostCarry) && matches!(done, Done::Duplicate(_)) {
+            if is_injected(KnownFault::LostCarry) && matches!(done, OrderResult::Duplicate(_)) {
                 say(index, Ok(()));
                 continue;
             }
             match done.decision().event_id() {
                 Ok(event_id) => {
                     places.push(index);
-                    created.push(Created {
+                    created.push(CreatedEvent {
                         event_id,
                         decision: Some(done.decision()),
                     });
@@ -251,24 +251,24 @@ impl Predict {
 
     async fn decide_now(
         &self,
-        mut order: Order,
+        mut order: MappedOrder,
         position: Option<Position>,
         now: Timestamp,
-    ) -> Result<Done, Failure> {
-        let verdict = self.verdict(&mut order).await?;
+    ) -> Result<OrderResult, Failure> {
+        let verdict = self.get_verdict(&mut order).await?;
         let decision = Decision::new(&self.mapping, &order, verdict, position, now);
         match self.decisions.put(decision).await? {
-            Written::Duplicate(earlier) => self.duplicate(earlier, &order),
-            Written::Decided(decision) => {
+            PutResult::Duplicate(earlier) => self.check_duplicate(earlier, &order),
+            PutResult::Decided(decision) => {
                 let outcome = decision.effective_outcome.clone();
                 metrics::counter!("Decided", "outcome" => outcome).increment(1);
-                Ok(Done::Decided(decision))
+                Ok(OrderResult::Decided(decision))
             }
         }
     }
 
     /// The result of an order that was decided before; a rejection if its content has changed.
-    fn duplicate(&self, earlier: Box<Decision>, order: &Order) -> Result<Done, Failure> {
+    fn check_duplicate(&self, earlier: Box<Decision>, order: &MappedOrder) -> Result<OrderResult, Failure> {
         if earlier.contradicts(order, &self.mapping) {
             let reason = format!(
                 "order `{}` was decided at {} with other content; send a changed order as a new revision",
@@ -277,39 +277,39 @@ impl Predict {
             return Err(Failure::rejected("order-changed", reason));
         }
         metrics::counter!("Duplicate").increment(1);
-        Ok(Done::Duplicate(earlier))
+        Ok(OrderResult::Duplicate(earlier))
     }
 
     /// Asks the service for a prediction. If it refuses a variable by name, asks again without that variable.
-    async fn verdict(&self, order: &mut Order) -> Result<Verdict, Failure> {
+    async fn get_verdict(&self, order: &mut MappedOrder) -> Result<ServiceVerdict, Failure> {
         if order.variables.is_empty() {
             // The service needs at least one variable. Without any, the order is undetermined already, or empty by design.
             order.note_nothing_to_judge();
-            return Ok(Verdict::default());
+            return Ok(ServiceVerdict::default());
         }
-        let error = match self.ask(order).await {
+        let error = match self.call_service(order).await {
             Ok(verdict) => return Ok(verdict),
             Err(error) => error,
         };
         match error.refused_variable(&order.variables) {
-            None => Err(error.into_failure(Call::GetEventPrediction)),
+            None => Err(error.into_failure(ServiceCall::GetEventPrediction)),
             Some(name) => {
                 order.leave_out(&name);
-                self.ask(order)
+                self.call_service(order)
                     .await
-                    .map_err(|error| error.into_failure(Call::GetEventPrediction))
+                    .map_err(|error| error.into_failure(ServiceCall::GetEventPrediction))
             }
         }
     }
 
-    async fn ask(&self, order: &Order) -> Result<Verdict, CallError> {
-        self.batcher.call_permit().await;
+    async fn call_service(&self, order: &MappedOrder) -> Result<ServiceVerdict, CallError> {
+        self.batcher.wait_for_call_permit().await;
         let entity = Entity::builder()
             .entity_type(order.entity.entity_type.as_str())
             .entity_id(order.entity.entity_id.as_str())
             .build()
             .map_err(|_| CallError {
-                class: Class::SetUp,
+                class: FailureClass::SetUp,
                 code: "entity not built".to_owned(),
                 message: String::new(),
             })?;
@@ -318,7 +318,7 @@ impl Predict {
             .iter()
             .map(|(name, value)| (name.to_string(), value.expose().to_owned()))
             .collect();
-        let prediction: Arc<Mutex<Prediction>> = Arc::default();
+        let prediction: Arc<Mutex<PredictionHeader>> = Arc::default();
         let call = self.fraud_detector.get_event_prediction();
         let call = call
             .detector_id(self.mapping.detector().as_str())
@@ -328,25 +328,25 @@ impl Predict {
             .entities(entity)
             .event_timestamp(order.timestamp.to_string())
             .set_event_variables(Some(variables))
-            .set_external_model_endpoint_data_blobs(blobs(order));
+            .set_external_model_endpoint_data_blobs(make_blobs(order));
         let call = call
             .customize()
             .interceptor(ReadPrediction(Arc::clone(&prediction)));
         let answer = call
             .send()
             .await
-            .map_err(|error| CallError::new(Call::GetEventPrediction, &error))?;
+            .map_err(|error| CallError::new(ServiceCall::GetEventPrediction, &error))?;
         let prediction = prediction
             .lock()
             .map(|mut prediction| std::mem::take(&mut *prediction))
             .unwrap_or_default();
-        Ok(verdict(answer, prediction))
+        Ok(make_verdict(answer, prediction))
     }
 }
 
 /// The bodies for external models, by endpoint.
-fn blobs(order: &Order) -> Option<HashMap<String, ModelEndpointDataBlob>> {
-    let blob = |blob: &Blob| {
+fn make_blobs(order: &MappedOrder) -> Option<HashMap<String, ModelEndpointDataBlob>> {
+    let blob = |blob: &ModelBlob| {
         ModelEndpointDataBlob::builder()
             .byte_buffer(aws_sdk_frauddetector::primitives::Blob::new(
                 blob.body.as_bytes(),
@@ -361,7 +361,7 @@ fn blobs(order: &Order) -> Option<HashMap<String, ModelEndpointDataBlob>> {
 
 /// Reads the header of the engine from the response; Amazon sends none.
 #[derive(Debug)]
-struct ReadPrediction(Arc<Mutex<Prediction>>);
+struct ReadPrediction(Arc<Mutex<PredictionHeader>>);
 
 impl Intercept for ReadPrediction {
     fn name(&self) -> &'static str {
@@ -376,9 +376,9 @@ impl Intercept for ReadPrediction {
     ) -> Result<(), BoxError> {
         let header = context.response().headers().get(PREDICTION_HEADER);
         // An unreadable header may hide undetermined rules, so the order must count as undetermined.
-        let unreadable = |_| Prediction {
+        let unreadable = |_| PredictionHeader {
             undetermined: vec!["unreadable".to_owned()],
-            ..Prediction::default()
+            ..PredictionHeader::default()
         };
         let read = header.map(|text| serde_json::from_str(text).unwrap_or_else(unreadable));
         if let (Some(read), Ok(mut prediction)) = (read, self.0.lock()) {
@@ -388,7 +388,7 @@ impl Intercept for ReadPrediction {
     }
 }
 
-fn verdict(answer: GetEventPredictionOutput, prediction: Prediction) -> Verdict {
+fn make_verdict(answer: GetEventPredictionOutput, prediction: PredictionHeader) -> ServiceVerdict {
     let rules = answer.rule_results.unwrap_or_default().into_iter();
     let models = answer.model_scores.unwrap_or_default();
     let version = |model: &aws_sdk_frauddetector::types::ModelScores| {
@@ -403,7 +403,7 @@ fn verdict(answer: GetEventPredictionOutput, prediction: Prediction) -> Verdict 
     let scores = |model: &aws_sdk_frauddetector::types::ModelScores| {
         model.scores.clone().unwrap_or_default()
     };
-    Verdict {
+    ServiceVerdict {
         matched_rules: rules
             .map(|rule| MatchedRule {
                 rule_id: rule.rule_id.unwrap_or_default(),
@@ -420,7 +420,7 @@ fn verdict(answer: GetEventPredictionOutput, prediction: Prediction) -> Verdict 
     }
 }
 
-impl Reply {
+impl DecisionReply {
     fn new(decision: &Decision) -> Self {
         Self {
             order_id: decision.order_id.clone(),

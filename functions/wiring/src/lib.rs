@@ -13,14 +13,14 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use shared::aws;
-use shared::batch::{Batcher, Moment, until};
+use shared::batch::{Batcher, InvocationContext, run_until};
 use shared::decisions::Decisions;
 use shared::json;
-use shared::labels::Labels;
+use shared::labels::LabelApplier;
 use shared::locations::Locations;
 use shared::mapping::Mapping;
-use shared::rejected::Rejected;
-use shared::settings::{Judge, Settings};
+use shared::rejected::RejectedStore;
+use shared::settings::{Backend, Settings};
 use shared::telemetry::{self, Metrics};
 
 /// The shipped mapping. It is compiled in because SAM's builder for Rust copies only the executable.
@@ -48,17 +48,17 @@ impl Wiring {
     pub async fn new(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let settings = Settings::read(variable)?;
         telemetry::init_logs(&settings.log);
-        let config = aws::config(&settings.region).await;
-        Ok(Self::over(settings, config, Arc::new(Timestamp::now)))
+        let config = aws::load_config(&settings.region).await;
+        Ok(Self::with_config(settings, config, Arc::new(Timestamp::now)))
     }
 
     /// Builds the clients from a configuration; the engine reads the time from `clock`.
-    pub fn over(settings: Settings, config: SdkConfig, clock: Clock) -> Self {
+    pub fn with_config(settings: Settings, config: SdkConfig, clock: Clock) -> Self {
         let engine =
-            (settings.judge == Judge::Engine).then(|| Arc::new(engine(&settings, &config, clock)));
+            (settings.backend == Backend::Engine).then(|| Arc::new(build_engine(&settings, &config, clock)));
         let fraud_detector = match &engine {
-            Some(engine) => aws::fraud_detector_in_process(engine::http_client(Arc::clone(engine))),
-            None => aws::fraud_detector(&config),
+            Some(engine) => aws::make_in_process_client(engine::http_client(Arc::clone(engine))),
+            None => aws::make_fraud_detector_client(&config),
         };
         Self {
             settings,
@@ -90,8 +90,8 @@ impl Wiring {
     }
 
     /// What applies labels of the mapping's event type.
-    pub fn labels(&self, mapping: &Mapping) -> Labels {
-        Labels::new(
+    pub fn labels(&self, mapping: &Mapping) -> LabelApplier {
+        LabelApplier::new(
             self.decisions(),
             self.fraud_detector.clone(),
             self.rejected(),
@@ -100,8 +100,8 @@ impl Wiring {
     }
 
     /// Where rejected records are written.
-    pub fn rejected(&self) -> Rejected {
-        Rejected::new(aws_sdk_s3::Client::new(&self.config), &self.settings.bucket)
+    pub fn rejected(&self) -> RejectedStore {
+        RejectedStore::new(aws_sdk_s3::Client::new(&self.config), &self.settings.bucket)
     }
 
     /// What runs the batches of `function`.
@@ -115,7 +115,7 @@ impl Wiring {
     /// Lambda's runtime API is not available, or the process has a collector of metrics already.
     pub async fn run<R, E>(
         &self,
-        handle: impl AsyncFn(Value, Moment) -> Result<R, E>,
+        handle: impl AsyncFn(Value, InvocationContext) -> Result<R, E>,
     ) -> Result<(), Error>
     where
         R: Serialize,
@@ -125,8 +125,8 @@ impl Wiring {
         let (handle, metrics) = (&handle, &metrics);
         // The event is taken as text, so that our own parser keeps numbers exact and limits the number of values.
         let answer = |event: LambdaEvent<Box<RawValue>>| async move {
-            let context = Moment::new(Timestamp::now(), event.context.deadline);
-            let answer = Box::pin(self.answer(event.payload.get(), context, handle)).await;
+            let context = InvocationContext::new(Timestamp::now(), event.context.deadline);
+            let answer = Box::pin(self.handle_invocation(event.payload.get(), context, handle)).await;
             metrics.flush();
             answer
         };
@@ -140,11 +140,11 @@ impl Wiring {
     ///
     /// # Errors
     /// The event cannot be parsed, or the handler failed.
-    pub async fn answer<R, E>(
+    pub async fn handle_invocation<R, E>(
         &self,
         event: &str,
-        context: Moment,
-        handle: &impl AsyncFn(Value, Moment) -> Result<R, E>,
+        context: InvocationContext,
+        handle: &impl AsyncFn(Value, InvocationContext) -> Result<R, E>,
     ) -> Result<R, Error>
     where
         E: Into<Error>,
@@ -152,7 +152,7 @@ impl Wiring {
         let payload = json::parse_event(event.as_bytes())?;
         if let Some(engine) = &self.engine {
             // At most half of the time is used: records that need the definitions read them again.
-            match until(context.half_way(), engine.begin()).await {
+            match run_until(context.half_way(), engine.begin()).await {
                 Some(Ok(())) => {}
                 Some(Err(error)) => {
                     tracing::warn!(code = ?error.code(), "the definitions could not be checked");
@@ -164,7 +164,7 @@ impl Wiring {
         if let Some(engine) = &self.engine {
             // A late response counts as a failure, so what cannot be written in time is written next time.
             let end = context.deadline.and_then(|end| end.checked_sub(TO_ANSWER));
-            match until(end, Box::pin(engine.flush())).await {
+            match run_until(end, Box::pin(engine.flush())).await {
                 Some(Ok(())) => {}
                 Some(Err(error)) => {
                     tracing::warn!(code = ?error.code(), "the counters could not be written");
@@ -176,7 +176,7 @@ impl Wiring {
     }
 }
 
-fn engine(settings: &Settings, config: &SdkConfig, clock: Clock) -> Engine {
+fn build_engine(settings: &Settings, config: &SdkConfig, clock: Clock) -> Engine {
     let mut options = Options::new(&settings.region, &settings.account);
     options.clock = clock;
     options

@@ -61,7 +61,7 @@ impl Clients {
     }
 
     /// Clients that go over the network, with the credentials that the AWS CLI would use.
-    pub async fn network(network: &Network) -> Self {
+    pub async fn over_network(network: &Network) -> Self {
         let config = without_missing_credentials(network_config(network).await, network).await;
         let endpoints = &network.endpoints;
         Self {
@@ -373,7 +373,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_network_has_limits_and_the_process_has_none() {
-        let network = Clients::network(&Network::aws("eu-west-1")).await;
+        let network = Clients::over_network(&Network::aws("eu-west-1")).await;
         let config = network.dynamodb.config();
         assert_eq!(config.region().unwrap().as_ref(), "eu-west-1");
         assert_eq!(config.retry_config().unwrap().max_attempts(), 3);

@@ -102,36 +102,36 @@ impl Faults {
 
     /// Has the next `times` calls of `operation` meet `fault`, after those injected before.
     pub fn inject(&self, operation: &str, fault: Fault, times: usize) {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         let queue = state.faults.entry(operation.to_owned()).or_default();
         queue.extend(std::iter::repeat_n(fault, times));
     }
 
     /// Forgets the faults that no call has met.
     pub fn clear(&self) {
-        self.state().faults.clear();
+        self.lock_state().faults.clear();
     }
 
     /// The operations called so far, in order, each attempt of its own.
     pub fn calls(&self) -> Vec<String> {
-        self.state().calls.clone()
+        self.lock_state().calls.clone()
     }
 
     /// How often `operation` was called.
-    pub fn count(&self, operation: &str) -> usize {
-        let state = self.state();
+    pub fn count_calls(&self, operation: &str) -> usize {
+        let state = self.lock_state();
         state.calls.iter().filter(|&name| name == operation).count()
     }
 
     /// Records a call and takes the fault that it meets.
-    pub(crate) fn next(&self, operation: &str) -> Fault {
-        let mut state = self.state();
+    pub(crate) fn take_next(&self, operation: &str) -> Fault {
+        let mut state = self.lock_state();
         state.calls.push(operation.to_owned());
         let queue = state.faults.get_mut(operation);
         queue.and_then(VecDeque::pop_front).unwrap_or(Fault::Pass)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn lock_state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -165,7 +165,7 @@ impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let is_json = request.headers().contains_key("x-amz-target");
         let operation = operation(&request);
-        let fault = self.faults.next(&operation);
+        let fault = self.faults.take_next(&operation);
         let inner = self.inner.clone();
         HttpConnectorFuture::new(async move {
             match fault {
@@ -379,7 +379,7 @@ mod tests {
             assert_eq!(rig.send().await, want);
         }
         assert_eq!(rig.faults.calls(), ["PutEvents"; 4]);
-        assert_eq!(rig.faults.count("PutItem"), 0);
+        assert_eq!(rig.faults.count_calls("PutItem"), 0);
         rig.faults.inject("PutEvents", Fault::Throttle, 9);
         rig.faults.clear();
         assert_eq!(rig.send().await, "ok");

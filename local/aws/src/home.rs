@@ -21,7 +21,7 @@ pub struct Home(PathBuf);
 
 /// How far a file has been read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
+pub struct FileProgress {
     /// Records that are done, from the beginning of the file.
     pub records: u64,
     /// Hash of these records: it differs if another file has the same name.
@@ -49,40 +49,40 @@ impl Home {
     }
 
     /// The embedded DynamoDB.
-    pub fn database(&self) -> PathBuf {
+    pub fn database_file(&self) -> PathBuf {
         self.0.join("dynamodb.sqlite")
     }
 
     /// S3: a folder for each bucket.
-    pub fn s3(&self) -> PathBuf {
+    pub fn s3_folder(&self) -> PathBuf {
         self.0.join("s3")
     }
 
     /// What was put on the event bus: one EventBridge event per line.
-    pub fn outcomes(&self) -> PathBuf {
+    pub fn outcomes_file(&self) -> PathBuf {
         self.0.join("outcomes.jsonl")
     }
 
     /// Exists while a process uses the folder. If it is left, the process was killed.
-    pub fn at_work(&self) -> PathBuf {
+    pub fn at_work_file(&self) -> PathBuf {
         self.0.join("at-work")
     }
 
-    fn progress(&self, job: &str) -> PathBuf {
+    fn progress_file(&self, job: &str) -> PathBuf {
         self.0
             .join("progress")
             .join(format!("{}.json", shared::hash::short_hash(job.as_bytes())))
     }
 
     /// Reads the progress of `job`.
-    pub fn read_progress(&self, job: &str) -> Progress {
-        let text = std::fs::read(self.progress(job)).unwrap_or_default();
+    pub fn read_progress(&self, job: &str) -> FileProgress {
+        let text = std::fs::read(self.progress_file(job)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
     /// Stores the progress of `job`; the old file stays until the new one is complete.
-    pub fn write_progress(&self, job: &str, progress: &Progress) -> io::Result<()> {
-        let path = self.progress(job);
+    pub fn write_progress(&self, job: &str, progress: &FileProgress) -> io::Result<()> {
+        let path = self.progress_file(job);
         let new = path.with_extension("new");
         std::fs::write(&new, serde_json::to_vec(progress)?)?;
         std::fs::rename(new, path)
@@ -220,7 +220,7 @@ mod tests {
             .detail("{}");
         let put = clients.eventbridge.put_events().entries(event.build());
         put.send().await.unwrap();
-        home.write_progress("job", &Progress::default()).unwrap();
+        home.write_progress("job", &FileProgress::default()).unwrap();
         let modes = modes(home.path());
         machine.close().await.unwrap();
         modes

@@ -24,7 +24,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
-use shared::hash::hex;
+use shared::hash::to_hex;
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 
@@ -318,7 +318,7 @@ impl Claim<'_> {
 /// Checks that the body has the hash that the head gives.
 fn check_content(head: &Parts, body: &[u8]) -> Result<(), Problem> {
     let said = text(head, CONTENT).unwrap_or_default();
-    if UNSIGNED.contains(&said) || same(said, &hex(&Sha256::digest(body))) {
+    if UNSIGNED.contains(&said) || same(said, &to_hex(&Sha256::digest(body))) {
         Ok(())
     } else {
         Err(Problem::Content)

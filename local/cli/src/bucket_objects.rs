@@ -2,10 +2,10 @@
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectError;
-use shared::failure::code_of;
+use shared::failure::error_code;
 
 /// Records that a function rejected.
-pub use shared::rejected::PREFIX as REJECTED;
+pub use shared::rejected::REJECTED_PREFIX as REJECTED;
 
 /// Records that were rejected and later replayed.
 pub const REPLAYED: &str = "replayed/";
@@ -26,7 +26,7 @@ pub(crate) async fn list_keys(
     let mut pages = list.into_paginator().send();
     let mut keys = Vec::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| code_of(&error))?;
+        let page = page.map_err(|error| error_code(&error))?;
         let objects = page.contents().iter();
         keys.extend(objects.filter_map(|object| object.key().map(str::to_owned)));
     }
@@ -51,7 +51,7 @@ pub(crate) async fn read_object(
         {
             return Ok(None);
         }
-        Err(error) => return Err(code_of(&error)),
+        Err(error) => return Err(error_code(&error)),
     };
     let body = object.body.collect().await;
     let body = body.map_err(|error| error.to_string())?;

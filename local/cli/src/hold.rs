@@ -7,8 +7,8 @@ use std::fmt;
 use event::Timestamp;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use shared::hash::hex;
-use shared::labels::{LabelEntry, current};
+use shared::hash::to_hex;
+use shared::labels::{LabelEntry, current_label};
 
 /// How many seconds after the time of its label a dispute or fraud is a reason to hold an order: as
 /// long as card schemes allow a dispute to take.
@@ -20,14 +20,14 @@ const HASH_PREFIX: &str = "sha256-";
 /// Why an order is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Hold {
+pub enum HoldReason {
     /// A chargeback or a request for documents without a later reversal.
     OpenDispute,
     /// Its current label is one that the mapping gives for chargebacks.
     ConfirmedFraud,
 }
 
-impl fmt::Display for Hold {
+impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::OpenDispute => "its dispute is open",
@@ -53,30 +53,30 @@ pub(crate) const UNTIL: &str = "until";
 pub(crate) const HASHES_KEPT_SECONDS: i64 = 365 * 86_400;
 
 /// The partition key of the items that keep a hash of a held subject.
-pub(crate) fn key(hash: &str) -> String {
+pub(crate) fn format_hold_key(hash: &str) -> String {
     format!("held#{hash}")
 }
 
 /// The sort key of the item that keeps a hash for `owner`, the hash of the held subject: several held
 /// subjects may share a value.
-pub(crate) fn sort(owner: &str) -> String {
+pub(crate) fn format_hold_sort_key(owner: &str) -> String {
     format!("{KIND}#{owner}")
 }
 
 /// The owner in a sort key.
-pub(crate) fn owner(sort: &str) -> Option<&str> {
+pub(crate) fn parse_owner(sort: &str) -> Option<&str> {
     sort.strip_prefix(KIND)?.strip_prefix('#')
 }
 
 /// The hash that is kept of an event's name.
-pub(crate) fn event_hash(event_type: &str, event_id: &str) -> String {
-    hash(&format!("{event_type}#{event_id}"))
+pub(crate) fn hash_event(event_type: &str, event_id: &str) -> String {
+    hash_value(&format!("{event_type}#{event_id}"))
 }
 
 /// The hash that is kept of an id or a value: its SHA-256.
-pub(crate) fn hash(text: &str) -> String {
+pub(crate) fn hash_value(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
-    format!("{HASH_PREFIX}{}", hex(&digest))
+    format!("{HASH_PREFIX}{}", to_hex(&digest))
 }
 
 /// Whether a text is such a hash already.
@@ -86,11 +86,11 @@ pub(crate) fn is_hash(text: &str) -> bool {
 
 /// Why an order with this label history is held at `now`, and until when. `fraud` has the labels that
 /// mean fraud.
-pub fn of(
+pub fn find_hold(
     history: &BTreeMap<String, LabelEntry>,
     fraud: &BTreeSet<&str>,
     now: Timestamp,
-) -> Option<(Hold, Timestamp)> {
+) -> Option<(HoldReason, Timestamp)> {
     let is = |entry: &LabelEntry, kinds: &[&str]| {
         kinds
             .iter()
@@ -104,10 +104,10 @@ pub fn of(
     let disputed = newest(&["chargeback", "retrieval"]);
     let reversed = newest(&["reversal"]);
     let open = disputed.filter(|disputed| reversed.is_none_or(|reversed| reversed < *disputed));
-    let label = current(history);
+    let label = current_label(history);
     let confirmed = label.filter(|entry| entry.label.as_deref().is_some_and(|l| fraud.contains(l)));
     let confirmed = confirmed.and_then(|entry| Timestamp::parse(&entry.label_timestamp).ok());
-    let holds = [(Hold::ConfirmedFraud, confirmed), (Hold::OpenDispute, open)];
+    let holds = [(HoldReason::ConfirmedFraud, confirmed), (HoldReason::OpenDispute, open)];
     holds
         .into_iter()
         .filter_map(|(hold, time)| {
@@ -159,7 +159,7 @@ mod tests {
                 .unwrap();
                 (entry.id(), entry)
             });
-            let found = of(&history_of.collect(), &BTreeSet::from(["fraud"]), now);
+            let found = find_hold(&history_of.collect(), &BTreeSet::from(["fraud"]), now);
             let text = found.map_or("-".to_owned(), |(hold, until)| {
                 let reason = serde_json::to_value(hold).unwrap();
                 format!("{} until {until}", reason.as_str().unwrap())

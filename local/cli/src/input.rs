@@ -8,7 +8,7 @@ use evaluation::{FileError, open_file};
 use event::{EntityTypeName, EventTypeName};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
-use shared::hash::hex;
+use shared::hash::to_hex;
 use shared::mapping::{Mapping, MappingError};
 use thiserror::Error;
 
@@ -45,15 +45,15 @@ pub struct CsvOptions {
 }
 
 /// The records of a file, one at a time.
-pub enum Input {
+pub enum RecordInput {
     /// One JSON text per line.
     Lines(Box<dyn BufRead>),
     /// Rows under Amazon's headers.
-    Rows(Box<Rows>),
+    Rows(Box<CsvRows>),
 }
 
 /// Rows of a CSV file as JSON objects with Amazon's headers as members.
-pub struct Rows {
+pub struct CsvRows {
     reader: csv::Reader<Box<dyn Read>>,
     headers: Vec<String>,
     options: CsvOptions,
@@ -84,14 +84,14 @@ pub fn is_csv(path: &str) -> bool {
         .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
 }
 
-impl Input {
+impl RecordInput {
     /// Opens JSON lines; `-` is standard input.
-    pub fn lines(path: &str) -> Result<Self, InputError> {
+    pub fn open_lines(path: &str) -> Result<Self, InputError> {
         Ok(Self::Lines(Box::new(BufReader::new(open_file(path)?))))
     }
 
     /// Opens a CSV file, and makes a mapping of its header.
-    pub fn csv(path: &str, options: CsvOptions) -> Result<(Self, Mapping), InputError> {
+    pub fn open_csv(path: &str, options: CsvOptions) -> Result<(Self, Mapping), InputError> {
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
             .from_reader(open_file(path)?);
@@ -112,8 +112,8 @@ impl Input {
                 headers.join(", ")
             )));
         }
-        let mapping = Mapping::parse(&format!("{path} (header)"), &mapping_of(&headers, &options))?;
-        let rows = Rows {
+        let mapping = Mapping::parse(&format!("{path} (header)"), &build_header_mapping(&headers, &options))?;
+        let rows = CsvRows {
             reader,
             headers,
             options,
@@ -123,9 +123,9 @@ impl Input {
     }
 
     /// Reads the next record's bytes; `None` at the end. Blank lines are skipped.
-    pub fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
+    pub fn read_record(&mut self) -> io::Result<Option<Vec<u8>>> {
         match self {
-            Self::Rows(rows) => rows.read(),
+            Self::Rows(rows) => rows.read_row(),
             Self::Lines(reader) => loop {
                 let mut line = Vec::new();
                 if reader.read_until(b'\n', &mut line)? == 0 {
@@ -145,12 +145,12 @@ impl Input {
     }
 }
 
-impl Rows {
-    fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
+impl CsvRows {
+    fn read_row(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut row = csv::StringRecord::new();
         match self.reader.read_record(&mut row) {
             Ok(false) => Ok(None),
-            Ok(true) => Ok(Some(self.object(&row).to_string().into_bytes())),
+            Ok(true) => Ok(Some(self.row_to_object(&row).to_string().into_bytes())),
             // A row that is not UTF-8 is a record, too: the function rejects it with its reason.
             Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
                 Ok(Some(vec![0xff]))
@@ -159,7 +159,7 @@ impl Rows {
         }
     }
 
-    fn object(&mut self, row: &csv::StringRecord) -> Value {
+    fn row_to_object(&mut self, row: &csv::StringRecord) -> Value {
         let mut object: Map<String, Value> = self
             .headers
             .iter()
@@ -173,7 +173,7 @@ impl Rows {
             let mut hasher = Sha256::new();
             row.iter()
                 .for_each(|field| hasher.update([field.as_bytes(), b"\x1f"].concat()));
-            object.insert(EVENT_ID.to_owned(), hex(&hasher.finalize()[..16]).into());
+            object.insert(EVENT_ID.to_owned(), to_hex(&hasher.finalize()[..16]).into());
         }
         if absent(&object, ENTITY_TYPE) {
             object.insert(
@@ -198,7 +198,7 @@ impl Rows {
 }
 
 /// The mapping of Amazon's headers: metadata by name, all other columns as variables.
-fn mapping_of(headers: &[String], options: &CsvOptions) -> String {
+fn build_header_mapping(headers: &[String], options: &CsvOptions) -> String {
     let variables: Map<String, Value> = headers
         .iter()
         .filter(|header| !METADATA.contains(&header.as_str()))
@@ -249,9 +249,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.csv");
         std::fs::write(&path, csv).unwrap();
-        let got = match Input::csv(path.to_str().unwrap(), options()) {
+        let got = match RecordInput::open_csv(path.to_str().unwrap(), options()) {
             Err(error) => vec![error.to_string().replace(path.to_str().unwrap(), "a.csv")],
-            Ok((mut input, _)) => std::iter::from_fn(|| input.read().unwrap())
+            Ok((mut input, _)) => std::iter::from_fn(|| input.read_record().unwrap())
                 .map(|row| String::from_utf8(row).unwrap())
                 .collect(),
         };
@@ -274,9 +274,9 @@ mod tests {
 
     #[test]
     fn blank_lines_are_no_records() {
-        let mut input = Input::Lines(Box::new(io::Cursor::new("{}\n\n  \r\n{\"a\":1}")));
-        assert_eq!(input.read().unwrap().unwrap(), b"{}");
-        assert_eq!(input.read().unwrap().unwrap(), b"{\"a\":1}");
-        assert_eq!(input.read().unwrap(), None);
+        let mut input = RecordInput::Lines(Box::new(io::Cursor::new("{}\n\n  \r\n{\"a\":1}")));
+        assert_eq!(input.read_record().unwrap().unwrap(), b"{}");
+        assert_eq!(input.read_record().unwrap().unwrap(), b"{\"a\":1}");
+        assert_eq!(input.read_record().unwrap(), None);
     }
 }

@@ -11,14 +11,14 @@ pub mod forget;
 pub mod hold;
 pub mod input;
 pub mod replay;
-pub mod report;
-pub mod run;
+pub mod demo_report;
+pub mod file_run;
 pub mod runners;
 pub mod signals;
 pub mod subject;
 
 /// Starts logging to standard error; `directives` is the value of `RUST_LOG`.
-pub fn logs(directives: &str) {
+pub fn start_logging(directives: &str) {
     use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
     use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
     use tracing_subscriber::util::SubscriberInitExt as _;

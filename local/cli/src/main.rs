@@ -13,22 +13,22 @@ use tokio::runtime::Runtime;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    fraudstream::logs(&std::env::var("RUST_LOG").unwrap_or_else(|_| "error".to_owned()));
+    fraudstream::start_logging(&std::env::var("RUST_LOG").unwrap_or_else(|_| "error".to_owned()));
     let cli = Cli::parse();
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return failure(&error),
+        Err(error) => return print_failure(&error),
     };
     let result = runtime.block_on(cli.run());
     // What still computes, such as a training that was interrupted, has no result to wait for.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failure(error.as_ref()),
+        Err(error) => print_failure(error.as_ref()),
     }
 }
 
-fn failure(error: &dyn Error) -> ExitCode {
+fn print_failure(error: &dyn Error) -> ExitCode {
     eprintln!("fraudstream: {error}");
     ExitCode::FAILURE
 }

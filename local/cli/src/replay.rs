@@ -8,15 +8,15 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use serde::Serialize;
 use serde_json::Value;
-use shared::failure::{Failure, code_of};
+use shared::failure::{Failure, error_code};
 use shared::json;
 use shared::records::{Invocation, Record};
 use shared::rejected::RejectedRecord;
 use thiserror::Error;
 
 use crate::bucket_objects::{REJECTED, REPLAYED, list_keys, read_object};
-use crate::forget::Forgotten;
-use crate::run::Function;
+use crate::forget::ForgottenSubjects;
+use crate::file_run::Function;
 use crate::subject;
 
 /// Why a replay stopped.
@@ -27,7 +27,7 @@ pub enum ReplayError {
     Bucket(String),
     /// The notes of what was forgotten cannot be read.
     #[error(transparent)]
-    Forgotten(#[from] subject::Error),
+    Forgotten(#[from] subject::SubjectError),
     /// An object that is neither a rejected record nor an on-failure object.
     #[error("{key} is neither a rejected record nor an on-failure object: {what}")]
     Unreadable {
@@ -40,7 +40,7 @@ pub enum ReplayError {
 
 /// The result for one object.
 #[derive(Debug, Serialize)]
-pub struct Replayed {
+pub struct ReplayedObject {
     /// The object's key.
     pub key: String,
     /// The function that rejected it.
@@ -53,7 +53,7 @@ pub struct Replayed {
     pub done: bool,
 }
 
-impl Replayed {
+impl ReplayedObject {
     fn unreadable(key: String, error: &ReplayError) -> Self {
         let none = String::new;
         Self {
@@ -75,13 +75,13 @@ pub struct Replay<'a> {
     /// Finds a function by name.
     pub function: &'a dyn Fn(&str) -> Option<Function>,
     /// Tells which records must not be run again.
-    pub forgotten: &'a Forgotten,
+    pub forgotten: &'a ForgottenSubjects,
     /// Only report what would be done.
     pub dry_run: bool,
 }
 
 /// The records of one object.
-struct Stored {
+struct ObjectRecords {
     key: String,
     function: String,
     reason: String,
@@ -94,18 +94,18 @@ impl Replay<'_> {
     /// # Errors
     /// [`ReplayError`] where the bucket fails or an object is unreadable; what was replayed before
     /// has been moved.
-    pub async fn prefix(&self, prefix: &str) -> Result<Vec<Replayed>, ReplayError> {
+    pub async fn replay_prefix(&self, prefix: &str) -> Result<Vec<ReplayedObject>, ReplayError> {
         let mut replayed = Vec::new();
         let keys = list_keys(self.s3, self.bucket, prefix).await;
         let keys = keys.map_err(|code| {
             ReplayError::Bucket(format!("cannot list s3://{}/{prefix}: {code}", self.bucket))
         })?;
         for key in keys {
-            let bytes = self.get(&key).await?;
-            replayed.push(match stored(&key, &bytes) {
-                Ok(stored) => self.one(stored).await?,
+            let bytes = self.fetch_object(&key).await?;
+            replayed.push(match parse_object(&key, &bytes) {
+                Ok(stored) => self.replay_object(stored).await?,
                 // A folder's marker, or something a person put there: continue with the others.
-                Err(error) => Replayed::unreadable(key, &error),
+                Err(error) => ReplayedObject::unreadable(key, &error),
             });
         }
         Ok(replayed)
@@ -115,17 +115,17 @@ impl Replay<'_> {
     ///
     /// # Errors
     /// [`ReplayError::Unreadable`].
-    pub async fn file(&self, path: &str) -> Result<Vec<Replayed>, ReplayError> {
+    pub async fn replay_file(&self, path: &str) -> Result<Vec<ReplayedObject>, ReplayError> {
         let bytes = std::fs::read(path).map_err(|error| ReplayError::Unreadable {
             key: path.to_owned(),
             what: error.to_string(),
         })?;
-        let stored = stored(path, &bytes)?;
-        let (result, _) = self.run(&stored).await?;
+        let stored = parse_object(path, &bytes)?;
+        let (result, _) = self.run_records(&stored).await?;
         Ok(vec![result])
     }
 
-    async fn get(&self, key: &str) -> Result<Vec<u8>, ReplayError> {
+    async fn fetch_object(&self, key: &str) -> Result<Vec<u8>, ReplayError> {
         let read = read_object(self.s3, self.bucket, key).await;
         let read = read.and_then(|object| object.ok_or_else(|| "NoSuchKey".to_owned()));
         read.map_err(|code| {
@@ -133,13 +133,13 @@ impl Replay<'_> {
         })
     }
 
-    async fn one(&self, stored: Stored) -> Result<Replayed, ReplayError> {
-        let (result, failed) = self.run(&stored).await?;
+    async fn replay_object(&self, stored: ObjectRecords) -> Result<ReplayedObject, ReplayError> {
+        let (result, failed) = self.run_records(&stored).await?;
         if self.dry_run {
             return Ok(result);
         }
         if result.done {
-            self.copy_away(&stored.key).await?;
+            self.move_to_replayed(&stored.key).await?;
         } else if let Some((record, failure)) = failed {
             self.write_reason(&stored, &record, &failure).await?;
         }
@@ -147,11 +147,11 @@ impl Replay<'_> {
     }
 
     /// Runs an object's records; returns the first that failed with its failure.
-    async fn run(
+    async fn run_records(
         &self,
-        stored: &Stored,
-    ) -> Result<(Replayed, Option<(Record, Failure)>), ReplayError> {
-        let answer = |now: &str, done| Replayed {
+        stored: &ObjectRecords,
+    ) -> Result<(ReplayedObject, Option<(Record, Failure)>), ReplayError> {
+        let answer = |now: &str, done| ReplayedObject {
             key: stored.key.clone(),
             function: stored.function.clone(),
             reason: stored.reason.clone(),
@@ -165,7 +165,7 @@ impl Replay<'_> {
         // Leave out the records about subjects that were forgotten.
         let mut records = Vec::with_capacity(stored.records.len());
         for record in &stored.records {
-            if !self.forgotten.holds(record).await? {
+            if !self.forgotten.is_forgotten(record).await? {
                 records.push(record.clone());
             }
         }
@@ -195,7 +195,7 @@ impl Replay<'_> {
 
     /// Moves an object to `replayed/`. Copies first, so that after a crash the object may exist twice but
     /// is never lost.
-    async fn copy_away(&self, key: &str) -> Result<(), ReplayError> {
+    async fn move_to_replayed(&self, key: &str) -> Result<(), ReplayError> {
         let to = format!("{REPLAYED}{}", key.strip_prefix(REJECTED).unwrap_or(key));
         let failed = |what: String| {
             ReplayError::Bucket(format!(
@@ -210,12 +210,12 @@ impl Replay<'_> {
             .bucket(self.bucket)
             .key(&to)
             .copy_source(source);
-        copy.send().await.map_err(|error| failed(code_of(&error)))?;
+        copy.send().await.map_err(|error| failed(error_code(&error)))?;
         let delete = self.s3.delete_object().bucket(self.bucket).key(key);
         delete
             .send()
             .await
-            .map_err(|error| failed(code_of(&error)))?;
+            .map_err(|error| failed(error_code(&error)))?;
         Ok(())
     }
 
@@ -223,7 +223,7 @@ impl Replay<'_> {
     /// again, under a key of its own; that may be another one if the function's name has changed.
     async fn write_reason(
         &self,
-        stored: &Stored,
+        stored: &ObjectRecords,
         record: &Record,
         failure: &Failure,
     ) -> Result<(), ReplayError> {
@@ -246,7 +246,7 @@ impl Replay<'_> {
                 "cannot write s3://{}/{}: {}",
                 self.bucket,
                 stored.key,
-                code_of(&error)
+                error_code(&error)
             ))
         })?;
         Ok(())
@@ -254,7 +254,7 @@ impl Replay<'_> {
 }
 
 /// Parses an object: a rejected record, or what Lambda writes when an event source mapping gives up.
-fn stored(key: &str, bytes: &[u8]) -> Result<Stored, ReplayError> {
+fn parse_object(key: &str, bytes: &[u8]) -> Result<ObjectRecords, ReplayError> {
     let unreadable = |what: String| ReplayError::Unreadable {
         key: key.to_owned(),
         what,
@@ -262,11 +262,11 @@ fn stored(key: &str, bytes: &[u8]) -> Result<Stored, ReplayError> {
     let value: Value =
         serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
     if value.get("requestContext").is_some() {
-        return on_failure(key, value).map_err(unreadable);
+        return parse_on_failure_object(key, value).map_err(unreadable);
     }
     let rejected: RejectedRecord =
         serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
-    Ok(Stored {
+    Ok(ObjectRecords {
         key: key.to_owned(),
         function: rejected.function.clone(),
         reason: rejected.reason.clone(),
@@ -274,7 +274,7 @@ fn stored(key: &str, bytes: &[u8]) -> Result<Stored, ReplayError> {
     })
 }
 
-fn on_failure(key: &str, mut value: Value) -> Result<Stored, String> {
+fn parse_on_failure_object(key: &str, mut value: Value) -> Result<ObjectRecords, String> {
     let arn = value["requestContext"]["functionArn"]
         .as_str()
         .unwrap_or_default()
@@ -303,7 +303,7 @@ fn on_failure(key: &str, mut value: Value) -> Result<Stored, String> {
         .iter()
         .find(|known| part.eq_ignore_ascii_case(known) || name == **known)
         .ok_or_else(|| format!("its function `{name}` is none of {}", names.join(", ")))?;
-    Ok(Stored {
+    Ok(ObjectRecords {
         key: key.to_owned(),
         function: (*function).to_owned(),
         reason,

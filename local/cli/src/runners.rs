@@ -23,7 +23,7 @@ pub struct Runners {
 }
 
 /// What a runner has finished.
-enum Done {
+enum FinishedWork {
     Job(Ended),
     Training(Trained),
 }
@@ -42,28 +42,28 @@ impl Runners {
         Ok(Box::pin(self.trainings.run_one()).await?.is_some())
     }
 
-    async fn run_one(&self) -> Result<Option<Done>, engine::Error> {
+    async fn run_one(&self) -> Result<Option<FinishedWork>, engine::Error> {
         if let Some(ended) = self.jobs.run_one().await? {
-            return Ok(Some(Done::Job(ended)));
+            return Ok(Some(FinishedWork::Job(ended)));
         }
-        Ok(self.trainings.run_one().await?.map(Done::Training))
+        Ok(self.trainings.run_one().await?.map(FinishedWork::Training))
     }
 }
 
 /// The runners of the local stack. Only one process at a time uses its folder, so a job that an
 /// earlier process left unfinished is taken over at once.
-pub fn local(machine: &Machine) -> Runners {
-    runners(Arc::clone(&machine.engine), &machine.clients.s3, "local")
+pub fn local_runners(machine: &Machine) -> Runners {
+    new_runners(Arc::clone(&machine.engine), &machine.clients.s3, "local")
 }
 
 /// Runners beside those of other processes: a job that another one left unfinished is taken over when
 /// its lease ends.
-pub fn remote(engine: Arc<Engine>, clients: &Clients) -> Runners {
+pub fn remote_runners(engine: Arc<Engine>, clients: &Clients) -> Runners {
     let s3 = clients::for_files(&clients.s3);
-    runners(engine, &s3, &Uuid::new_v4().to_string())
+    new_runners(engine, &s3, &Uuid::new_v4().to_string())
 }
 
-fn runners(engine: Arc<Engine>, s3: &aws_sdk_s3::Client, name: &str) -> Runners {
+fn new_runners(engine: Arc<Engine>, s3: &aws_sdk_s3::Client, name: &str) -> Runners {
     Runners {
         jobs: Jobs::new(Arc::clone(&engine), s3.clone(), name),
         trainings: Trainings::new(engine, s3.clone(), name),
@@ -75,7 +75,7 @@ fn runners(engine: Arc<Engine>, s3: &aws_sdk_s3::Client, name: &str) -> Runners 
 ///
 /// # Errors
 /// A dependency failed; the job continues when the command is run again.
-pub async fn run(
+pub async fn run_jobs(
     runners: &Runners,
     watch: bool,
     json: bool,
@@ -113,10 +113,10 @@ pub async fn run(
     Ok(())
 }
 
-impl Done {
+impl FinishedWork {
     fn as_json(&self) -> String {
         match self {
-            Self::Job(job) => as_json(job),
+            Self::Job(job) => job_to_json(job),
             Self::Training(training) => json!({
                 "kind": "training",
                 "modelId": training.model_id,
@@ -130,7 +130,7 @@ impl Done {
 
     fn sentence(&self) -> String {
         match self {
-            Self::Job(job) => sentence(job),
+            Self::Job(job) => describe_job(job),
             Self::Training(training) => {
                 let Trained {
                     model_id,
@@ -148,7 +148,7 @@ impl Done {
     }
 }
 
-fn as_json(job: &Ended) -> String {
+fn job_to_json(job: &Ended) -> String {
     json!({
         "kind": job.kind.name(),
         "jobId": job.job_id,
@@ -160,7 +160,7 @@ fn as_json(job: &Ended) -> String {
     .to_string()
 }
 
-fn sentence(job: &Ended) -> String {
+fn describe_job(job: &Ended) -> String {
     let (kind, status) = (job.kind.name(), job.status.name());
     let mut text = format!(
         "{kind} {}: {status}, {} processed, {} failed",

@@ -19,7 +19,7 @@ pub const GRACE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// The handlers cannot be set up.
-pub fn interrupted(grace: Duration) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+pub fn listen_for_interrupt(grace: Duration) -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let (sender, receiver) = oneshot::channel();
     std::thread::Builder::new()
@@ -37,13 +37,13 @@ pub fn interrupted(grace: Duration) -> io::Result<impl Future<Output = ()> + Sen
                      done is kept, and the same command does the rest",
                     grace.as_secs()
                 );
-                end(first);
+                end_process(first);
             });
             if late.is_err() {
-                end(first);
+                end_process(first);
             }
             if let Some(second) = signals.next() {
-                end(second);
+                end_process(second);
             }
         })?;
     Ok(async move {
@@ -53,6 +53,6 @@ pub fn interrupted(grace: Duration) -> io::Result<impl Future<Output = ()> + Sen
 
 /// Ends the process with the status that a shell reports for a signal. No exit handlers run, because
 /// other threads are still working.
-fn end(signal: i32) {
+fn end_process(signal: i32) {
     signal_hook::low_level::exit(128 + signal);
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use model::Histories;
-use model::{Dataset, Label, LabelsAre, Message, Model, Options, Report, TrainError, VariableType};
+use model::EntityHistories;
+use model::{Dataset, EventLabel, LabelsAre, TrainingMessage, Model, TrainingOptions, TrainingReport, TrainingError, VariableType};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
 use crate::error::{EvaluateError, name_file_in};
@@ -108,7 +108,7 @@ impl Evaluate {
         let start = Instant::now();
         let (model, training) = self.train_model(&dataset, labels)?;
         let training_seconds = start.elapsed().as_secs_f64();
-        let histories = Histories::of(&dataset);
+        let histories = EntityHistories::of_dataset(&dataset);
         drop(dataset);
 
         let histories = self.histories(columns, &test, histories)?;
@@ -229,9 +229,9 @@ impl Evaluate {
         let mut score = |event: &Event<'_>| {
             let row = &event.row;
             let fraud = match row.label {
-                Label::Fraud => true,
-                Label::Legit => false,
-                Label::Unlabelled | Label::Unknown => return,
+                EventLabel::Fraud => true,
+                EventLabel::Legit => false,
+                EventLabel::Unlabelled | EventLabel::Unknown => return,
             };
             let history = histories.get(&event.number).map_or(&[][..], Vec::as_slice);
             let start = Instant::now();
@@ -242,7 +242,7 @@ impl Evaluate {
                 log_odds: score.log_odds,
                 score: score.score,
                 fraud,
-                amount: price.and_then(|place| model::number(row.values[place]?)),
+                amount: price.and_then(|place| model::parse_number(row.values[place]?)),
                 month: row.event_time.and_then(month_of),
                 look_ups: look_ups.of(row),
                 seen: look_ups.seen(row),
@@ -290,12 +290,12 @@ impl Evaluate {
         &self,
         columns: &Columns,
         test: &TestEvents<'_>,
-        mut histories: Histories,
+        mut histories: EntityHistories,
     ) -> Result<HashMap<usize, Vec<f32>>, TableError> {
         let mut events = Vec::new();
         if columns.watched.is_some() {
             self.each_test_event(columns, test, |event| {
-                if let (Some(entity), Some(seen)) = (event.row.entity, event.row.seen) {
+                if let (Some(entity), Some(seen)) = (event.row.entity, event.row.history_event) {
                     events.push((seen.time, event.number, entity.to_owned(), seen));
                 }
             })?;
@@ -313,20 +313,20 @@ impl Evaluate {
         &self,
         dataset: &Dataset,
         labels: Labels,
-    ) -> Result<(Model, Report), EvaluateError> {
-        let options = Options {
+    ) -> Result<(Model, TrainingReport), EvaluateError> {
+        let options = TrainingOptions {
             labels_are: match labels {
                 Labels::Final => LabelsAre::Final,
                 Labels::Maturing => LabelsAre::Maturing,
             },
             // Events without a label cannot be learnt from; a file of one column is accepted, too.
-            unlabelled: Some(model::Unlabelled::Ignore),
+            unlabelled: Some(model::UnlabelledTreatment::Ignore),
             min_variables: 1,
             seed: self.seed,
-            ..Options::default()
+            ..TrainingOptions::default()
         };
         let bar = training_bar(self.json);
-        let trained = model::train(dataset, &options, &mut |progress| {
+        let trained = model::train_model(dataset, &options, &mut |progress| {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -337,16 +337,16 @@ impl Evaluate {
         });
         bar.finish_and_clear();
         trained.map_err(|error| match error {
-            TrainError::Data(messages) => EvaluateError::Train(join_errors(&self.train, &messages)),
+            TrainingError::Data(messages) => EvaluateError::Train(join_errors(&self.train, &messages)),
             other => EvaluateError::Train(format!("{}: {other}", self.train.display())),
         })
     }
 }
 
-fn join_errors(path: &Path, messages: &[Message]) -> String {
+fn join_errors(path: &Path, messages: &[TrainingMessage]) -> String {
     let lines: Vec<&str> = messages
         .iter()
-        .filter(|message| message.level == model::Level::Error)
+        .filter(|message| message.level == model::Severity::Error)
         .map(|message| message.content.as_str())
         .collect();
     format!("{}: {}", path.display(), lines.join(" "))

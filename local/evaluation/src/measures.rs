@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::hash::BuildHasher as _;
 
-use model::metrics::{Range, Ranking};
-use model::{Label, Row, Variable, VariableType};
+use model::metrics::{ConfidenceRange, Ranking};
+use model::{EventLabel, EventRow, Variable, VariableType};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde::Serialize;
 
@@ -56,7 +56,7 @@ pub struct Measures {
     /// Fraud among them.
     pub fraud: usize,
     /// Area under the ROC curve, with its 95 % range.
-    pub auc: Range,
+    pub auc: ConfidenceRange,
     /// Average precision.
     pub average_precision: f64,
     /// The share of fraud found where 1 % of the legitimate events are called fraud.
@@ -155,11 +155,11 @@ impl LookUps {
     }
 
     /// Learns from an event of the training file.
-    pub fn learn(&mut self, row: &Row<'_>) {
+    pub fn learn(&mut self, row: &EventRow<'_>) {
         let fraud = match row.label {
-            Label::Fraud => 1,
-            Label::Legit => 0,
-            Label::Unlabelled | Label::Unknown => return,
+            EventLabel::Fraud => 1,
+            EventLabel::Legit => 0,
+            EventLabel::Unlabelled | EventLabel::Unknown => return,
         };
         self.labelled = self.labelled.saturating_add(1);
         self.fraud = self.fraud.saturating_add(fraud);
@@ -176,7 +176,7 @@ impl LookUps {
     }
 
     /// For each column, the smoothed share of fraud among training events with the same value.
-    pub fn of(&self, row: &Row<'_>) -> Vec<f32> {
+    pub fn of(&self, row: &EventRow<'_>) -> Vec<f32> {
         let rate = f64::from(self.fraud) / f64::from(self.labelled.max(1));
         let say = |(table, value): (&FxHashMap<u64, (u32, u32)>, Option<&str>)| {
             let (fraud, all) = table
@@ -199,7 +199,7 @@ impl LookUps {
     }
 
     /// For each column, whether training has seen the event's value.
-    pub fn seen(&self, row: &Row<'_>) -> Vec<Option<bool>> {
+    pub fn seen(&self, row: &EventRow<'_>) -> Vec<Option<bool>> {
         let seen = |(table, value): (&FxHashMap<u64, (u32, u32)>, Option<&str>)| {
             value.map(|value| table.contains_key(&hash(value)))
         };
@@ -250,7 +250,7 @@ impl Measures {
                 990.0, 975.0, 950.0, 900.0, 860.0, 775.0, 700.0, 600.0, 400.0, 200.0,
             ]
             .map(|score| {
-                let point = by_score.at(score);
+                let point = by_score.point_at(score);
                 Threshold {
                     score,
                     fpr: point.fpr,

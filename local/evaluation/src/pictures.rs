@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Once;
 
 use model::Importance;
-use model::metrics::Point;
+use model::metrics::RocPoint;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
@@ -31,7 +31,7 @@ pub struct PictureError {
 /// What is drawn.
 pub struct Drawn<'a> {
     /// The ROC curve.
-    pub curve: &'a [Point],
+    pub curve: &'a [RocPoint],
     /// False positives and recall of the rules of a detector file, if one was given.
     pub rules: &'a [(f64, f64)],
     /// The events.
@@ -236,7 +236,7 @@ where
 
 fn roc<B: DrawingBackend>(
     area: &Area<'_, B>,
-    curve: &[Point],
+    curve: &[RocPoint],
     rules: &[(f64, f64)],
 ) -> Result<(), Failed>
 where
@@ -256,7 +256,7 @@ where
     )
 }
 
-fn precision_recall<B: DrawingBackend>(area: &Area<'_, B>, curve: &[Point]) -> Result<(), Failed>
+fn precision_recall<B: DrawingBackend>(area: &Area<'_, B>, curve: &[RocPoint]) -> Result<(), Failed>
 where
     B::ErrorType: 'static,
 {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use comfy_table::Table as Grid;
-use model::{Inferred, Report};
+use model::{InferredColumn, TrainingReport};
 use serde::Serialize;
 
 use crate::format::{format_figure, megabytes, percent};
@@ -27,13 +27,13 @@ pub struct Evaluation {
     /// The column of the event's time.
     pub timestamp: Option<String>,
     /// Columns and their inferred types.
-    pub columns: Vec<Inferred>,
+    pub columns: Vec<InferredColumn>,
     /// Rows that were left out because they do not have the header's columns.
     pub broken_rows: usize,
     /// Training rows whose `EVENT_ID` an earlier row has.
     pub repeated_ids: usize,
     /// The report of the training.
-    pub training: Report,
+    pub training: TrainingReport,
     /// The figures of the test events.
     pub measures: Measures,
     /// The figures of the rules of a detector file, if one was given.

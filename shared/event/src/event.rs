@@ -114,7 +114,7 @@ impl Event {
 
 /// What an event is read as, before it is known to be one.
 #[derive(Deserialize)]
-struct Parts {
+struct UncheckedEvent {
     id: EventId,
     event_type: EventTypeName,
     timestamp: Timestamp,
@@ -122,11 +122,11 @@ struct Parts {
     variables: Variables,
 }
 
-impl TryFrom<Parts> for Event {
+impl TryFrom<UncheckedEvent> for Event {
     type Error = InvalidEvent;
 
-    fn try_from(parts: Parts) -> Result<Self, Self::Error> {
-        let Parts {
+    fn try_from(parts: UncheckedEvent) -> Result<Self, Self::Error> {
+        let UncheckedEvent {
             id,
             event_type,
             timestamp,

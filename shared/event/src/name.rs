@@ -477,7 +477,7 @@ impl EventId {
     /// assert_eq!(EventId::slug("ORD-1").as_str(), "ord-1-f7f8bfa06d24d43c3bc4");
     /// ```
     pub fn slug(original: &str) -> Self {
-        Self::try_from(original).unwrap_or_else(|_| Self(crate::slug::slug(original)))
+        Self::try_from(original).unwrap_or_else(|_| Self(crate::slug::make_slug(original)))
     }
 }
 

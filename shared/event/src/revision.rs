@@ -55,7 +55,7 @@ impl Revision {
         let whole = u64::try_from(time.epoch_seconds()).map_err(|_| InvalidRevision::Form)?;
         Ok(Self {
             whole,
-            micros: micros(text),
+            micros: parse_micros(text),
         })
     }
 
@@ -100,7 +100,7 @@ impl fmt::Display for Revision {
 }
 
 /// The fraction of a second of a time that was read: what follows its only full stop.
-fn micros(text: &str) -> u32 {
+fn parse_micros(text: &str) -> u32 {
     let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
     let digits: String = fraction
         .chars()

@@ -5,7 +5,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::hash::hex;
+use crate::hash::to_hex;
 use crate::limits::IDENTIFIER_CHARACTERS;
 
 /// 80 bits: at a billion texts the odds of any collision are below one in a million.
@@ -15,17 +15,17 @@ const HASH_BYTES: usize = 10;
 const READABLE_CHARACTERS: usize = IDENTIFIER_CHARACTERS - 1 - 2 * HASH_BYTES;
 
 /// The readable part, a dash, and a hash of the original; the hash alone if nothing is readable.
-pub(crate) fn slug(original: &str) -> String {
-    let mut slug = readable(original);
+pub(crate) fn make_slug(original: &str) -> String {
+    let mut slug = make_readable_part(original);
     if !slug.is_empty() {
         slug.push('-');
     }
-    slug.push_str(&hex(&Sha256::digest(original.as_bytes())[..HASH_BYTES]));
+    slug.push_str(&to_hex(&Sha256::digest(original.as_bytes())[..HASH_BYTES]));
     slug
 }
 
 /// Lower-cased, every other character a dash, dashes neither doubled nor at an end, cut to length.
-fn readable(original: &str) -> String {
+fn make_readable_part(original: &str) -> String {
     let mut text = String::with_capacity(IDENTIFIER_CHARACTERS);
     for c in original.chars().map(|c| c.to_ascii_lowercase()) {
         if text.len() == READABLE_CHARACTERS {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
 use crate::limits::TIMESTAMP_CHARACTERS;
-use parse::{ParsedTimestamp, Style};
+use parse::{ParsedTimestamp, AcceptedForms};
 
 /// An instant to the second, from 1970-01-01T00:00:00Z to 9999-12-31T23:59:59Z.
 ///
@@ -133,26 +133,26 @@ impl Timestamp {
     /// Reads the four forms that `SendEvent` and CSV files may use (user guide, "Storing events").
     /// Where a form has no zone, it is UTC.
     pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
-        Self::read(text, |text| {
-            ParsedTimestamp::read(text, Style::Documented)?.in_utc()
+        Self::parse_with(text, |text| {
+            ParsedTimestamp::parse(text, AcceptedForms::Documented)?.in_utc()
         })
     }
 
     /// Reads what [`Timestamp::parse`] does, if it has 10 to 30 characters, as the API demands of
     /// `eventTimestamp` and `labelTimestamp` (service model, `utcTimestampISO8601`).
     pub fn parse_request(text: &str) -> Result<Self, InvalidTimestamp> {
-        Self::read(text, |text| {
+        Self::parse_with(text, |text| {
             check_length(text)?;
-            ParsedTimestamp::read(text, Style::Documented)?.in_utc()
+            ParsedTimestamp::parse(text, AcceptedForms::Documented)?.in_utc()
         })
     }
 
     /// Reads what [`Timestamp::parse_request`] does, and form 1 with a fraction of a second, which
     /// is cut off. `GetEventPrediction` is documented to take "ISO 8601 in UTC".
     pub fn parse_prediction(text: &str) -> Result<Self, InvalidTimestamp> {
-        Self::read(text, |text| {
+        Self::parse_with(text, |text| {
             check_length(text)?;
-            ParsedTimestamp::read(text, Style::Prediction)?.in_utc()
+            ParsedTimestamp::parse(text, AcceptedForms::Prediction)?.in_utc()
         })
     }
 
@@ -162,8 +162,8 @@ impl Timestamp {
     /// What has no zone is read in `zone`. When clocks go back, an hour happens twice and the first
     /// is taken; when they go forward, an hour is skipped and counted on from before the gap.
     pub fn parse_in(text: &str, zone: &TimeZone) -> Result<Self, InvalidTimestamp> {
-        Self::read(text, |text| {
-            ParsedTimestamp::read(text, Style::Feed)?.in_zone(zone)
+        Self::parse_with(text, |text| {
+            ParsedTimestamp::parse(text, AcceptedForms::Feed)?.in_zone(zone)
         })
     }
 
@@ -178,7 +178,7 @@ impl Timestamp {
     /// # Errors
     /// [`TimestampProblem::OutOfRange`] before 1970 and after 9999.
     pub fn from_epoch_seconds(seconds: i64) -> Result<Self, InvalidTimestamp> {
-        Self::in_range(seconds).map_err(|problem| InvalidTimestamp {
+        Self::check_range(seconds).map_err(|problem| InvalidTimestamp {
             found: seconds.to_string(),
             problem,
         })
@@ -193,7 +193,7 @@ impl Timestamp {
         let seconds = instant.as_nanosecond().div_euclid(1_000_000_000);
         i64::try_from(seconds)
             .map_err(|_| TimestampProblem::OutOfRange)
-            .and_then(Self::in_range)
+            .and_then(Self::check_range)
             .map_err(|problem| InvalidTimestamp {
                 found: instant.to_string(),
                 problem,
@@ -225,17 +225,17 @@ impl Timestamp {
         EPOCH.saturating_add(SignedDuration::from_secs(self.epoch_seconds))
     }
 
-    fn read(
+    fn parse_with(
         text: &str,
         reader: impl FnOnce(&str) -> Result<Self, TimestampProblem>,
     ) -> Result<Self, InvalidTimestamp> {
         reader(text).map_err(|problem| InvalidTimestamp {
-            found: excerpt(text),
+            found: quote_excerpt(text),
             problem,
         })
     }
 
-    fn in_range(epoch_seconds: i64) -> Result<Self, TimestampProblem> {
+    fn check_range(epoch_seconds: i64) -> Result<Self, TimestampProblem> {
         let range = Self::MIN.epoch_seconds..=Self::MAX.epoch_seconds;
         if !range.contains(&epoch_seconds) {
             return Err(TimestampProblem::OutOfRange);
@@ -244,7 +244,7 @@ impl Timestamp {
     }
 
     fn from_civil(utc: DateTime) -> Result<Self, TimestampProblem> {
-        Self::in_range(utc.duration_since(EPOCH).as_secs())
+        Self::check_range(utc.duration_since(EPOCH).as_secs())
     }
 }
 
@@ -269,7 +269,7 @@ fn check_length(text: &str) -> Result<(), TimestampProblem> {
 }
 
 /// At most 40 characters of a text, fit for one line of an error.
-fn excerpt(text: &str) -> String {
+fn quote_excerpt(text: &str) -> String {
     const CHARACTERS: usize = 40;
     let mut excerpt = String::new();
     for (index, c) in text.chars().enumerate() {
@@ -333,8 +333,8 @@ impl<'de> Deserialize<'de> for Timestamp {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                Timestamp::read(text, |text| {
-                    ParsedTimestamp::read(text, Style::Exact)?.in_utc()
+                Timestamp::parse_with(text, |text| {
+                    ParsedTimestamp::parse(text, AcceptedForms::Exact)?.in_utc()
                 })
                 .map_err(E::custom)
             }

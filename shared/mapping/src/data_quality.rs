@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A value of an order that could not be read and was left out, with the reason. It quotes no value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quality {
+pub struct DataQualityProblem {
     /// The variable, the endpoint of an external model, `entity` or `revision`.
     pub variable: String,
     /// What was wrong with it.
@@ -13,7 +13,7 @@ pub struct Quality {
     pub undetermined: bool,
 }
 
-impl Quality {
+impl DataQualityProblem {
     pub(crate) fn undetermined(variable: &str, problem: impl Into<String>) -> Self {
         Self {
             variable: variable.to_owned(),

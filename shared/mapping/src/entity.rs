@@ -3,23 +3,23 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use event::hash::hex;
+use event::hash::to_hex;
 use event::{EntityId, EntityTypeName};
 use sha2::{Digest as _, Sha256};
 
-use crate::data_quality::Quality;
+use crate::data_quality::DataQualityProblem;
 use crate::failure::Failure;
 use crate::mapping::Mapping;
-use crate::mapping_file::{EntityType, HashedSource};
+use crate::mapping_file::{EntityTypeSource, HashedSource};
 use crate::required::read_required;
 use crate::short_or_long::ShortOrLong;
 use crate::source::Document;
 
 impl Mapping {
-    pub(crate) fn entity_type(&self, document: &Document<'_>) -> Result<EntityTypeName, Failure> {
+    pub(crate) fn read_entity_type(&self, document: &Document<'_>) -> Result<EntityTypeName, Failure> {
         match &self.file.event.entity.entity_type {
-            EntityType::Fixed(name) => Ok(name.clone()),
-            EntityType::From(source) => {
+            EntityTypeSource::Fixed(name) => Ok(name.clone()),
+            EntityTypeSource::From(source) => {
                 EntityTypeName::try_from(read_required(source, document, "entity type")?).map_err(
                     |error| Failure::rejected("bad-entity-type", format!("`{source:?}`: {error}")),
                 )
@@ -27,18 +27,18 @@ impl Mapping {
         }
     }
 
-    pub(crate) fn entity_id(
+    pub(crate) fn read_entity_id(
         &self,
         document: &Document<'_>,
-        quality: &mut Vec<Quality>,
+        quality: &mut Vec<DataQualityProblem>,
     ) -> EntityId {
         for source in &self.file.event.entity.id {
-            match entity_from(source, document) {
+            match read_entity(source, document) {
                 Ok(Some(id)) => return id,
                 Ok(None) => {}
-                Err(problem) => quality.push(Quality {
+                Err(problem) => quality.push(DataQualityProblem {
                     undetermined: false,
-                    ..Quality::undetermined("entity", problem)
+                    ..DataQualityProblem::undetermined("entity", problem)
                 }),
             }
         }
@@ -47,23 +47,23 @@ impl Mapping {
 
     /// All entity ids that `text` may have become, depending on the member of an order that held it. The e-mail address of
     /// a guest, for example, becomes a hash.
-    pub fn entity_ids(&self, text: &str) -> BTreeSet<EntityId> {
+    pub fn possible_entity_ids(&self, text: &str) -> BTreeSet<EntityId> {
         let text = text.trim();
         let ids = self.file.event.entity.id.iter();
         ids.filter_map(|source| match source {
             ShortOrLong::Short(_) => {
-                Some(EntityId::try_from(text).unwrap_or_else(|_| hashed_entity(text)))
+                Some(EntityId::try_from(text).unwrap_or_else(|_| hash_entity(text)))
             }
             ShortOrLong::Long(hashed) => {
                 let normal = hashed.form.apply(Cow::Borrowed(text)).ok()?;
-                Some(hashed_entity(&normal))
+                Some(hash_entity(&normal))
             }
         })
         .collect()
     }
 }
 
-fn entity_from(
+fn read_entity(
     source: &ShortOrLong<HashedSource>,
     document: &Document<'_>,
 ) -> Result<Option<EntityId>, String> {
@@ -74,27 +74,27 @@ fn entity_from(
             };
             // The hash of an id with characters that the service does not accept is the same each time.
             Ok(Some(
-                EntityId::try_from(text.as_ref()).unwrap_or_else(|_| hashed_entity(&text)),
+                EntityId::try_from(text.as_ref()).unwrap_or_else(|_| hash_entity(&text)),
             ))
         }
         ShortOrLong::Long(hashed) => {
             let Some(text) = hashed.hash.read(document)? else {
                 return Ok(None);
             };
-            Ok(Some(hashed_entity(&hashed.form.apply(text)?)))
+            Ok(Some(hash_entity(&hashed.form.apply(text)?)))
         }
     }
 }
 
-fn hashed_entity(text: &str) -> EntityId {
-    EntityId::try_from(hex(&Sha256::digest(text.as_bytes())[..16]))
+fn hash_entity(text: &str) -> EntityId {
+    EntityId::try_from(to_hex(&Sha256::digest(text.as_bytes())[..16]))
         .unwrap_or_else(|_| EntityId::unknown())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::Order;
+    use crate::order::MappedOrder;
 
     const FILE: &str = "event_type: order
 detector: orders
@@ -113,10 +113,10 @@ decision:
   on_no_match: [approve]
 ";
 
-    fn order(text: &str) -> Order {
+    fn order(text: &str) -> MappedOrder {
         Mapping::parse("mapping.yaml", FILE)
             .unwrap()
-            .order(&serde_json::from_str(text).unwrap())
+            .map_order(&serde_json::from_str(text).unwrap())
             .unwrap()
     }
 

@@ -25,12 +25,12 @@ pub struct Rejection {
     /// What was wrong, where, and what would be right, in a sentence.
     pub reason: String,
     /// Set if the service refused the record.
-    pub refusal: Option<Refusal>,
+    pub refusal: Option<ServiceRefusal>,
 }
 
 /// How the service refused an event: the exception and the member it names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Refusal {
+pub struct ServiceRefusal {
     /// The exception, such as `ValidationException`.
     pub code: String,
     /// The member or variable that the message names; empty if it names none.

@@ -29,8 +29,8 @@ pub fn map_payload(payload: &[u8]) {
     };
     if let (Some(mapping), Ok(value)) = (&*MAPPING, record.json()) {
         let _ = (
-            mapping.order(&value),
-            mapping.labels(&value),
+            mapping.map_order(&value),
+            mapping.map_labels(&value),
             mapping.order_key(&value),
         );
     }

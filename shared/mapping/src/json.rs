@@ -45,7 +45,7 @@ pub enum JsonError {
 ///
 /// # Errors
 /// [`JsonError`], which distinguishes text that is not JSON from JSON that is too large.
-pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
+pub fn parse_json(bytes: &[u8]) -> Result<Value, JsonError> {
     parse_at_most(bytes, MAX_VALUES)
 }
 
@@ -53,9 +53,9 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
 ///
 /// # Errors
 /// [`JsonError`].
-pub fn check(bytes: &[u8]) -> Result<(), JsonError> {
+pub fn check_json(bytes: &[u8]) -> Result<(), JsonError> {
     let text = mark_broken_bytes(bytes);
-    let text = Scan::new(&text, MAX_VALUES).run()?;
+    let text = JsonScan::new(&text, MAX_VALUES).run()?;
     serde_json::from_str::<IgnoredAny>(&text)
         .map(drop)
         .map_err(|error| JsonError::NotJson(error.to_string()))
@@ -79,7 +79,7 @@ pub fn parse_event(bytes: &[u8]) -> Result<Value, JsonError> {
 
 fn parse_at_most(bytes: &[u8], max_values: usize) -> Result<Value, JsonError> {
     let text = mark_broken_bytes(bytes);
-    let text = Scan::new(&text, max_values).run()?;
+    let text = JsonScan::new(&text, max_values).run()?;
     serde_json::from_str(&text).map_err(|error| JsonError::NotJson(error.to_string()))
 }
 
@@ -99,7 +99,7 @@ fn mark_broken_bytes(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// One pass over a JSON text. It leaves invalid JSON unchanged, because the parser that follows reports it.
-struct Scan<'a> {
+struct JsonScan<'a> {
     text: &'a str,
     max_values: usize,
     values: usize,
@@ -109,7 +109,7 @@ struct Scan<'a> {
     copied_to: usize,
 }
 
-impl<'a> Scan<'a> {
+impl<'a> JsonScan<'a> {
     fn new(text: &'a str, max_values: usize) -> Self {
         Self {
             text,
@@ -126,14 +126,14 @@ impl<'a> Scan<'a> {
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {
             match byte {
-                b'"' => at = self.string(at + 1),
-                b'-' | b'0'..=b'9' => at = self.number(at),
+                b'"' => at = self.scan_string(at + 1),
+                b'-' | b'0'..=b'9' => at = self.scan_number(at),
                 b'{' | b'[' => {
                     self.depth += 1;
                     if self.depth > MAX_DEPTH {
                         return Err(JsonError::TooDeep);
                     }
-                    self.count()?;
+                    self.count_value()?;
                     at += 1;
                 }
                 b'}' | b']' => {
@@ -141,7 +141,7 @@ impl<'a> Scan<'a> {
                     at += 1;
                 }
                 b',' | b':' => {
-                    self.count()?;
+                    self.count_value()?;
                     at += 1;
                 }
                 _ => at += 1,
@@ -154,7 +154,7 @@ impl<'a> Scan<'a> {
         Ok(Cow::Owned(self.copy))
     }
 
-    fn count(&mut self) -> Result<(), JsonError> {
+    fn count_value(&mut self) -> Result<(), JsonError> {
         self.values += 1;
         if self.values > self.max_values {
             return Err(JsonError::TooManyValues);
@@ -172,14 +172,14 @@ impl<'a> Scan<'a> {
     }
 
     /// Scans a string whose content begins at `at`; returns the index after it.
-    fn string(&mut self, mut at: usize) -> usize {
+    fn scan_string(&mut self, mut at: usize) -> usize {
         let bytes = self.text.as_bytes();
         while let Some(found) = memchr2(b'"', b'\\', &bytes[at..]) {
             at += found;
             if bytes[at] == b'"' {
                 return at + 1;
             }
-            at = match surrogate(&bytes[at..]) {
+            at = match read_surrogate(&bytes[at..]) {
                 Some(Surrogate::Pair) => at + 12,
                 Some(Surrogate::Half) => {
                     self.replace(at, at + 6, &[BROKEN.encode_utf8(&mut [0; 4])]);
@@ -192,7 +192,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Scans a number that begins at `at`; returns the index after it.
-    fn number(&mut self, at: usize) -> usize {
+    fn scan_number(&mut self, at: usize) -> usize {
         let rest = &self.text[at..];
         let is_part = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E');
         let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
@@ -210,7 +210,7 @@ enum Surrogate {
 }
 
 /// Whether an escape sequence is one half of a surrogate pair, and whether the other half follows.
-fn surrogate(escape: &[u8]) -> Option<Surrogate> {
+fn read_surrogate(escape: &[u8]) -> Option<Surrogate> {
     let unit = |at: usize| {
         let digits = escape.get(at..at + 6)?.strip_prefix(b"\\u")?;
         let digits = std::str::from_utf8(digits).ok()?;
@@ -264,7 +264,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &[u8], want: &str) {
-        let got = match parse(text) {
+        let got = match parse_json(text) {
             Ok(value) => value.to_string().replace(BROKEN, "<broken>"),
             Err(error) => format!("error: {error}"),
         };
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn what_is_legal_json_is_not_called_otherwise() {
         let deep = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(parse(deep(MAX_DEPTH).as_bytes()).is_ok());
+        assert!(parse_json(deep(MAX_DEPTH).as_bytes()).is_ok());
         check(
             deep(MAX_DEPTH + 1).as_bytes(),
             "error: the payload is JSON nested more than 127 deep; at most 127 levels are read",
@@ -369,20 +369,20 @@ mod tests {
         fn ordinary_json_is_read_as_serde_json_reads_it(value in any_json()) {
             for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
                 let want: Value = serde_json::from_str(&text).unwrap();
-                prop_assert_eq!(parse(text.as_bytes()), Ok(want));
+                prop_assert_eq!(parse_json(text.as_bytes()), Ok(want));
             }
         }
 
         #[test]
         fn whole_numbers_of_any_length_keep_their_digits(digits in "[1-9][0-9]{0,60}") {
-            let value = parse(format!("[{digits}]").as_bytes()).unwrap();
+            let value = parse_json(format!("[{digits}]").as_bytes()).unwrap();
             let text = value[0].as_str().map_or_else(|| value[0].to_string(), str::to_owned);
             prop_assert_eq!(text, digits);
         }
 
         #[test]
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = parse(&bytes);
+            let _ = parse_json(&bytes);
         }
     }
 }

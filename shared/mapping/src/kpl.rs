@@ -12,7 +12,7 @@ const LONGEST_KEY: usize = 4 * 256;
 
 /// One user record of an aggregate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct UserRecord {
     /// Its partition key.
     pub partition_key: String,
     /// Its payload.
@@ -20,13 +20,13 @@ pub struct Part {
 }
 
 /// The user records of an aggregate; `None` if `bytes` is not an aggregate.
-pub fn deaggregate(bytes: &[u8]) -> Option<Vec<Part>> {
+pub fn deaggregate(bytes: &[u8]) -> Option<Vec<UserRecord>> {
     let body = bytes.strip_prefix(&MAGIC)?;
     let (message, digest) = body.split_at_checked(body.len().checked_sub(DIGEST_BYTES)?)?;
     if Md5::digest(message).as_slice() != digest {
         return None;
     }
-    parts(message)
+    read_user_records(message)
 }
 
 /// Field numbers of `AggregatedRecord` and of `Record` inside it.
@@ -35,64 +35,64 @@ const RECORDS: u64 = 3;
 const RECORD_PARTITION_KEY_INDEX: u64 = 1;
 const RECORD_DATA: u64 = 3;
 
-fn parts(message: &[u8]) -> Option<Vec<Part>> {
+fn read_user_records(message: &[u8]) -> Option<Vec<UserRecord>> {
     let mut keys = Vec::new();
     let mut records = Vec::new();
-    for field in Fields(message) {
+    for field in ProtobufFields(message) {
         match field? {
-            (PARTITION_KEY_TABLE, Field::Bytes(key)) => {
+            (PARTITION_KEY_TABLE, ProtobufField::Bytes(key)) => {
                 // The key is copied for every record that names it, so its length must be limited.
                 if key.len() > LONGEST_KEY {
                     return None;
                 }
                 keys.push(String::from_utf8(key.to_vec()).ok()?);
             }
-            (RECORDS, Field::Bytes(record)) => records.push(record),
+            (RECORDS, ProtobufField::Bytes(record)) => records.push(record),
             _ => {}
         }
     }
     records
         .into_iter()
-        .map(|record| part(record, &keys))
+        .map(|record| read_user_record(record, &keys))
         .collect()
 }
 
-fn part(record: &[u8], keys: &[String]) -> Option<Part> {
+fn read_user_record(record: &[u8], keys: &[String]) -> Option<UserRecord> {
     let (mut key, mut data) = (None, None);
-    for field in Fields(record) {
+    for field in ProtobufFields(record) {
         match field? {
-            (RECORD_PARTITION_KEY_INDEX, Field::Number(index)) => {
+            (RECORD_PARTITION_KEY_INDEX, ProtobufField::Number(index)) => {
                 key = keys.get(usize::try_from(index).ok()?);
             }
-            (RECORD_DATA, Field::Bytes(bytes)) => data = Some(bytes.to_vec()),
+            (RECORD_DATA, ProtobufField::Bytes(bytes)) => data = Some(bytes.to_vec()),
             _ => {}
         }
     }
-    Some(Part {
+    Some(UserRecord {
         partition_key: key?.clone(),
         data: data?,
     })
 }
 
-enum Field<'a> {
+enum ProtobufField<'a> {
     Number(u64),
     Bytes(&'a [u8]),
 }
 
 /// The fields of a protobuf message: the two wire types that the library writes.
-struct Fields<'a>(&'a [u8]);
+struct ProtobufFields<'a>(&'a [u8]);
 
-impl<'a> Iterator for Fields<'a> {
-    type Item = Option<(u64, Field<'a>)>;
+impl<'a> Iterator for ProtobufFields<'a> {
+    type Item = Option<(u64, ProtobufField<'a>)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        (!self.0.is_empty()).then(|| self.field())
+        (!self.0.is_empty()).then(|| self.read_field())
     }
 }
 
-impl<'a> Fields<'a> {
-    fn field(&mut self) -> Option<(u64, Field<'a>)> {
-        let field = self.try_field();
+impl<'a> ProtobufFields<'a> {
+    fn read_field(&mut self) -> Option<(u64, ProtobufField<'a>)> {
+        let field = self.try_read_field();
         if field.is_none() {
             // Ends the iteration, which would otherwise return the same error for ever.
             self.0 = &[];
@@ -100,22 +100,22 @@ impl<'a> Fields<'a> {
         field
     }
 
-    fn try_field(&mut self) -> Option<(u64, Field<'a>)> {
-        let tag = self.varint()?;
+    fn try_read_field(&mut self) -> Option<(u64, ProtobufField<'a>)> {
+        let tag = self.read_varint()?;
         let value = match tag & 7 {
-            0 => Field::Number(self.varint()?),
+            0 => ProtobufField::Number(self.read_varint()?),
             2 => {
-                let length = usize::try_from(self.varint()?).ok()?;
+                let length = usize::try_from(self.read_varint()?).ok()?;
                 let (bytes, rest) = self.0.split_at_checked(length)?;
                 self.0 = rest;
-                Field::Bytes(bytes)
+                ProtobufField::Bytes(bytes)
             }
             _ => return None,
         };
         Some((tag >> 3, value))
     }
 
-    fn varint(&mut self) -> Option<u64> {
+    fn read_varint(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let (&byte, rest) = self.0.split_first()?;
@@ -146,7 +146,7 @@ mod tests {
         field
     }
 
-    fn aggregate(parts: &[Part]) -> Vec<u8> {
+    fn aggregate(parts: &[UserRecord]) -> Vec<u8> {
         let mut message = Vec::new();
         for part in parts {
             message.extend(bytes_field(1, part.partition_key.as_bytes()));
@@ -164,7 +164,7 @@ mod tests {
     fn plain_data_and_damaged_aggregates_are_plain() {
         assert_eq!(deaggregate(b"{}"), None);
         assert_eq!(deaggregate(&MAGIC), None);
-        let mut damaged = aggregate(&[Part {
+        let mut damaged = aggregate(&[UserRecord {
             partition_key: "k".into(),
             data: b"{}".to_vec(),
         }]);
@@ -175,7 +175,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_aggregated_comes_out(parts in prop::collection::vec(("[a-z]{1,9}", prop::collection::vec(any::<u8>(), 0..300)), 0..20)) {
-            let parts: Vec<Part> = parts.into_iter().map(|(partition_key, data)| Part { partition_key, data }).collect();
+            let parts: Vec<UserRecord> = parts.into_iter().map(|(partition_key, data)| UserRecord { partition_key, data }).collect();
             prop_assert_eq!(deaggregate(&aggregate(&parts)), Some(parts));
         }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::mapping::Mapping;
 use crate::required::{check_length, read_all_required, read_required};
-use crate::source::{Document, Source};
+use crate::source::{Document, ValueSource};
 
 impl Mapping {
     /// Maps one message, such as a chargeback, to a label for each order that it names, at least one.
@@ -14,18 +14,18 @@ impl Mapping {
     /// # Errors
     /// [`Failure::Rejected`] if an order id, the kind or the time cannot be read, or the table has no row for the kind and
     /// reason code.
-    pub fn labels(&self, value: &Value) -> Result<Vec<LabelMessage>, Failure> {
+    pub fn map_labels(&self, value: &Value) -> Result<Vec<LabelMessage>, Failure> {
         let Some(section) = &self.file.labels else {
             return Err(Failure::set_up("the mapping has no `labels` section"));
         };
         let document = Document::new(value);
-        let optional = |source: &Option<Source>| match source {
+        let optional = |source: &Option<ValueSource>| match source {
             None => Ok(None),
             Some(source) => check_length(
                 source,
                 source
                     .read(&document)
-                    .map_err(|problem| bad_label(source, &problem))?,
+                    .map_err(|problem| reject_label(source, &problem))?,
             ),
         };
         let order_ids = read_all_required(&section.event_id, &document, "event_id")?;
@@ -38,7 +38,7 @@ impl Mapping {
             )
         })?;
         let reason_code = optional(&section.reason_code)?;
-        let row = section.table.iter().find(|row| row.fits(&kind, reason_code.as_deref())).ok_or_else(|| {
+        let row = section.table.iter().find(|row| row.matches(&kind, reason_code.as_deref())).ok_or_else(|| {
             let kinds: Vec<_> = section.table.iter().map(|row| row.kind.as_str()).collect();
             Failure::rejected(
                 "unknown-label-kind",
@@ -66,6 +66,6 @@ impl Mapping {
     }
 }
 
-pub(crate) fn bad_label(source: &Source, problem: &str) -> Failure {
+pub(crate) fn reject_label(source: &ValueSource, problem: &str) -> Failure {
     Failure::rejected("bad-label", format!("`{source:?}`: {problem}"))
 }

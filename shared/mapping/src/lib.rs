@@ -43,7 +43,7 @@ mod required;
 mod short_or_long;
 mod source;
 
-pub use data_quality::Quality;
+pub use data_quality::DataQualityProblem;
 pub use mapping::{Mapping, MappingError};
-pub use normal_form::Form;
-pub use order::{Blob, Order};
+pub use normal_form::NormalForm;
+pub use order::{ModelBlob, MappedOrder};

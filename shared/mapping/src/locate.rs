@@ -4,31 +4,31 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use crate::locations::{Locations, Place};
+use crate::locations::{Locations, GeoPoint};
 use crate::short_or_long::ShortOrLong;
-use crate::source::{Document, Source};
+use crate::source::{Document, ValueSource};
 
 /// What a variable gets of an IP address.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Locate {
+pub(crate) enum AddressLookup {
     /// The code of its country.
     Country,
     /// The number of its autonomous system.
     Asn,
     /// The distance to another address, or to coordinates in the order, in kilometres.
-    KmTo(ShortOrLong<Coordinates>),
+    KmTo(ShortOrLong<CoordinateSources>),
 }
 
 /// `{latitude, longitude}`, in degrees.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Coordinates {
-    latitude: Source,
-    longitude: Source,
+pub(crate) struct CoordinateSources {
+    latitude: ValueSource,
+    longitude: ValueSource,
 }
 
-impl Locate {
+impl AddressLookup {
     /// The value for `address`; `None` if the files do not know it or the order has nothing to measure the distance to.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl Locate {
         document: &Document<'_>,
         locations: &Locations,
     ) -> Result<Option<String>, String> {
-        let address = ip(address)?;
+        let address = parse_ip(address)?;
         let told = match self {
             Self::Country => locations
                 .country(address)
@@ -49,9 +49,9 @@ impl Locate {
                 .map(|number| number.map(|number| number.to_string())),
             Self::KmTo(to) => {
                 let from = locations
-                    .place(address)
+                    .coordinates(address)
                     .map_err(|error| error.to_string())?;
-                let to = place(to, document, locations)?;
+                let to = read_point(to, document, locations)?;
                 // Whole kilometres: the location of an address is no more precise than a city.
                 Ok(from
                     .zip(to)
@@ -62,23 +62,23 @@ impl Locate {
     }
 }
 
-fn ip(text: &str) -> Result<IpAddr, String> {
+fn parse_ip(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| "is not an IP address".to_owned())
 }
 
-fn place(
-    to: &ShortOrLong<Coordinates>,
+fn read_point(
+    to: &ShortOrLong<CoordinateSources>,
     document: &Document<'_>,
     locations: &Locations,
-) -> Result<Option<Place>, String> {
+) -> Result<Option<GeoPoint>, String> {
     match to {
         ShortOrLong::Short(source) => match source.read(document)? {
             Some(text) => locations
-                .place(ip(&text)?)
+                .coordinates(parse_ip(&text)?)
                 .map_err(|error| error.to_string()),
             None => Ok(None),
         },
-        ShortOrLong::Long(Coordinates {
+        ShortOrLong::Long(CoordinateSources {
             latitude,
             longitude,
         }) => {
@@ -89,7 +89,7 @@ fn place(
             let degrees = |text: &str| text.parse().ok();
             degrees(&latitude)
                 .zip(degrees(&longitude))
-                .and_then(|(latitude, longitude)| Place::new(latitude, longitude))
+                .and_then(|(latitude, longitude)| GeoPoint::new(latitude, longitude))
                 .map(Some)
                 .ok_or_else(|| {
                     "has no latitude from -90 to 90 and longitude from -180 to 180".to_owned()
@@ -133,7 +133,7 @@ decision: {{outcome_priority: [review], on_undetermined: [review], on_no_match: 
         let mut value: Value = serde_json::from_str(order).unwrap();
         value["id"] = "1".into();
         value["at"] = "2026-06-01T10:15:30Z".into();
-        let order = mapping.order(&value).unwrap();
+        let order = mapping.map_order(&value).unwrap();
         match (order.variables.get("x"), order.data_quality.as_slice()) {
             (Some(value), []) => value.expose().to_owned(),
             (None, []) => "-".to_owned(),

@@ -50,12 +50,12 @@ pub enum LookUpError {
 /// IP location files, held in memory.
 #[derive(Debug, Default)]
 pub struct Locations {
-    files: Vec<(Kind, Reader<Vec<u8>>)>,
+    files: Vec<(LocationFileKind, Reader<Vec<u8>>)>,
 }
 
 /// The information that a file has about addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum LocationFileKind {
     /// Country and coordinates.
     City,
     /// Country.
@@ -64,7 +64,7 @@ enum Kind {
     Asn,
 }
 
-impl Kind {
+impl LocationFileKind {
     /// MaxMind's and DB-IP's types hold one of these words: `GeoLite2-City`, `DBIP-ASN-Lite (compat=GeoLite2-ASN)`.
     fn of(database_type: &str) -> Option<Self> {
         [
@@ -98,7 +98,7 @@ impl Locations {
             let content = std::fs::read(path).map_err(unreadable)?;
             let reader = Reader::from_source(content).map_err(invalid)?;
             let database_type = &reader.metadata().database_type;
-            match Kind::of(database_type) {
+            match LocationFileKind::of(database_type) {
                 Some(kind) => Ok((kind, reader)),
                 None => Err(LocationsError::WrongKind {
                     path: path.to_owned(),
@@ -125,7 +125,7 @@ impl Locations {
     pub fn country(&self, address: IpAddr) -> Result<Option<&str>, LookUpError> {
         self.find(
             "City or Country",
-            &[Kind::City, Kind::Country],
+            &[LocationFileKind::City, LocationFileKind::Country],
             address,
             &[PathElement::Key("country"), PathElement::Key("iso_code")],
         )
@@ -138,7 +138,7 @@ impl Locations {
     pub fn asn(&self, address: IpAddr) -> Result<Option<u32>, LookUpError> {
         self.find(
             "ASN",
-            &[Kind::Asn],
+            &[LocationFileKind::Asn],
             address,
             &[PathElement::Key("autonomous_system_number")],
         )
@@ -148,20 +148,20 @@ impl Locations {
     ///
     /// # Errors
     /// [`LookUpError`].
-    pub fn place(&self, address: IpAddr) -> Result<Option<Place>, LookUpError> {
-        let place: Option<OnFile> = self.find(
+    pub fn coordinates(&self, address: IpAddr) -> Result<Option<GeoPoint>, LookUpError> {
+        let place: Option<StoredCoordinates> = self.find(
             "City",
-            &[Kind::City],
+            &[LocationFileKind::City],
             address,
             &[PathElement::Key("location")],
         )?;
-        Ok(place.and_then(|place| Place::new(place.latitude?, place.longitude?)))
+        Ok(place.and_then(|place| GeoPoint::new(place.latitude?, place.longitude?)))
     }
 
     fn find<'a, T: Deserialize<'a>>(
         &'a self,
         wanted: &'static str,
-        kinds: &[Kind],
+        kinds: &[LocationFileKind],
         address: IpAddr,
         path: &[PathElement<'_>],
     ) -> Result<Option<T>, LookUpError> {
@@ -184,19 +184,19 @@ impl Locations {
 
 /// Coordinates as a file stores them.
 #[derive(Deserialize)]
-struct OnFile {
+struct StoredCoordinates {
     latitude: Option<f64>,
     longitude: Option<f64>,
 }
 
 /// A point on the earth, in degrees.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Place {
+pub struct GeoPoint {
     latitude: f64,
     longitude: f64,
 }
 
-impl Place {
+impl GeoPoint {
     /// Mean radius of the earth, in kilometres.
     const EARTH: f64 = 6371.0088;
 
@@ -236,7 +236,7 @@ mod tests {
         std::fs::read(file(name)).unwrap()
     }
 
-    fn in_memory(kind: Kind, bytes: Vec<u8>) -> Option<Locations> {
+    fn in_memory(kind: LocationFileKind, bytes: Vec<u8>) -> Option<Locations> {
         let reader = Reader::from_source(bytes).ok()?;
         Some(Locations {
             files: vec![(kind, reader)],
@@ -253,7 +253,7 @@ mod tests {
             }
         }
         let address = address.parse().unwrap();
-        let place = locations.place(address);
+        let place = locations.coordinates(address);
         let place = place.map(|place| place.map(|at| (at.latitude, at.longitude)));
         let got = [
             text(locations.country(address)),
@@ -285,7 +285,7 @@ mod tests {
         let mut other = bytes("city.mmdb");
         let at = other.windows(3).position(|text| text == b"\x42US").unwrap();
         other[at + 1..at + 3].copy_from_slice(b"CA");
-        let mut files = in_memory(Kind::Country, other).unwrap();
+        let mut files = in_memory(LocationFileKind::Country, other).unwrap();
         let city = Locations::read(&[file("city.mmdb")]).unwrap();
         files.files.extend(city.files);
         check(
@@ -343,21 +343,21 @@ mod tests {
     #[test]
     fn types_by_maxmind_and_others() {
         for (name, want) in [
-            ("GeoLite2-City", Some(Kind::City)),
-            ("GeoIP2-Enterprise", Some(Kind::City)),
-            ("DBIP-Location-ISP (compat=Enterprise)", Some(Kind::City)),
-            ("DBIP-Country-Lite", Some(Kind::Country)),
-            ("DBIP-ASN-Lite (compat=GeoLite2-ASN)", Some(Kind::Asn)),
-            ("GeoIP2-ISP", Some(Kind::Asn)),
+            ("GeoLite2-City", Some(LocationFileKind::City)),
+            ("GeoIP2-Enterprise", Some(LocationFileKind::City)),
+            ("DBIP-Location-ISP (compat=Enterprise)", Some(LocationFileKind::City)),
+            ("DBIP-Country-Lite", Some(LocationFileKind::Country)),
+            ("DBIP-ASN-Lite (compat=GeoLite2-ASN)", Some(LocationFileKind::Asn)),
+            ("GeoIP2-ISP", Some(LocationFileKind::Asn)),
             ("GeoIP2-Anonymous-IP", None),
         ] {
-            assert_eq!(Kind::of(name), want, "{name}");
+            assert_eq!(LocationFileKind::of(name), want, "{name}");
         }
     }
 
     #[track_caller]
     fn distance(from: (f64, f64), to: (f64, f64), want: &str) {
-        let place = |(latitude, longitude)| Place::new(latitude, longitude).unwrap();
+        let place = |(latitude, longitude)| GeoPoint::new(latitude, longitude).unwrap();
         let got = place(from).km_to(place(to));
         assert_eq!(format!("{got:.0}"), want);
     }
@@ -372,13 +372,13 @@ mod tests {
         distance((0.0, 0.0), (0.0, 180.0), "20015");
         distance((90.0, 0.0), (-90.0, 77.0), "20015");
         distance((0.0, 179.5), (0.0, -179.5), "111");
-        assert_eq!(Place::new(90.1, 0.0), None);
-        assert_eq!(Place::new(0.0, f64::NAN), None);
-        assert_eq!(Place::new(0.0, f64::INFINITY), None);
+        assert_eq!(GeoPoint::new(90.1, 0.0), None);
+        assert_eq!(GeoPoint::new(0.0, f64::NAN), None);
+        assert_eq!(GeoPoint::new(0.0, f64::INFINITY), None);
     }
 
-    fn places() -> impl Strategy<Value = Place> {
-        (-90.0..=90.0_f64, -180.0..=180.0_f64).prop_map(|(latitude, longitude)| Place {
+    fn places() -> impl Strategy<Value = GeoPoint> {
+        (-90.0..=90.0_f64, -180.0..=180.0_f64).prop_map(|(latitude, longitude)| GeoPoint {
             latitude,
             longitude,
         })
@@ -404,10 +404,10 @@ mod tests {
                 let length = content.len();
                 content[at.index(length)] = byte;
             }
-            if let Some(files) = in_memory(Kind::City, content) {
+            if let Some(files) = in_memory(LocationFileKind::City, content) {
                 let known = 0xC612_0000 | (address & 0xffff); // 198.18.0.0/16
                 for address in [IpAddr::V4(known.into()), IpAddr::V4(address.into()), IpAddr::V6(high.into())] {
-                    let _ = (files.country(address), files.place(address));
+                    let _ = (files.country(address), files.coordinates(address));
                 }
             }
         }

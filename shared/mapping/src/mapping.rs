@@ -11,7 +11,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::locations::Locations;
-use crate::mapping_file::{DecisionSection, File};
+use crate::mapping_file::{DecisionSection, MappingFile};
 use crate::source::Document;
 
 /// Why a mapping file cannot be used.
@@ -42,7 +42,7 @@ pub enum MappingError {
 /// A checked mapping file: how an order becomes an event, outcomes become a decision, and a chargeback becomes a label.
 #[derive(Debug)]
 pub struct Mapping {
-    pub(crate) file: File,
+    pub(crate) file: MappingFile,
     hash: String,
     pub(crate) locations: Arc<Locations>,
 }
@@ -71,11 +71,11 @@ impl Mapping {
             column,
             what,
         };
-        let file: File = serde_saphyr::from_str(text).map_err(|error| {
+        let file: MappingFile = serde_saphyr::from_str(text).map_err(|error| {
             let (line, column) = error
                 .location()
                 .map_or((1, 1), |at| (at.line(), at.column()));
-            invalid(line, column, sentence(&error.to_string()))
+            invalid(line, column, strip_location(&error.to_string()))
         })?;
         check_outcomes(&file.decision)
             .map_err(|(line, column, what)| invalid(line, column, what))?;
@@ -186,10 +186,10 @@ impl Mapping {
 }
 
 /// Line, column and text of an error in the mapping file.
-type Fault = (u64, u64, String);
+type LocatedError = (u64, u64, String);
 
 /// Checks that the lists of outcomes name only outcomes of `outcome_priority`, which names each once.
-fn check_outcomes(decision: &DecisionSection) -> Result<(), Fault> {
+fn check_outcomes(decision: &DecisionSection) -> Result<(), LocatedError> {
     let known = &decision.outcome_priority;
     let lists = [
         ("on_undetermined", Some(&decision.on_undetermined)),
@@ -212,12 +212,12 @@ fn check_outcomes(decision: &DecisionSection) -> Result<(), Fault> {
             ));
         }
     }
-    duplicate(known).map_or(Ok(()), |outcome| {
+    find_duplicate(known).map_or(Ok(()), |outcome| {
         Err((1, 1, format!("`outcome_priority` names `{outcome}` twice")))
     })
 }
 
-fn duplicate(outcomes: &[OutcomeName]) -> Option<&OutcomeName> {
+fn find_duplicate(outcomes: &[OutcomeName]) -> Option<&OutcomeName> {
     let mut seen = BTreeSet::new();
     outcomes
         .iter()
@@ -225,7 +225,7 @@ fn duplicate(outcomes: &[OutcomeName]) -> Option<&OutcomeName> {
 }
 
 /// The sentence of the YAML parser without its location, which our error already begins with.
-fn sentence(text: &str) -> String {
+fn strip_location(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let what = line
         .strip_prefix("error: line ")

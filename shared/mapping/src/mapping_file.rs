@@ -6,25 +6,25 @@ use event::{DetectorId, EntityTypeName, EventTypeName, LabelName, OutcomeName, V
 use serde::{Deserialize, de};
 use serde_saphyr::Spanned;
 
-use crate::locate::Locate;
-use crate::money::Money;
-use crate::normal_form::Form;
+use crate::locate::AddressLookup;
+use crate::money::AmountSource;
+use crate::normal_form::NormalForm;
 use crate::short_or_long::ShortOrLong;
-use crate::source::Source;
+use crate::source::ValueSource;
 
 /// `config/mapping.yaml`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct File {
+pub(crate) struct MappingFile {
     pub(crate) event_type: EventTypeName,
     pub(crate) detector: DetectorId,
     #[serde(default)]
-    pub(crate) timezone: TimeZone,
+    pub(crate) timezone: ZoneSetting,
     pub(crate) event: EventSection,
     pub(crate) variables: BTreeMap<VariableName, ShortOrLong<LongVariable>>,
     /// Bodies for external models, by the name of their endpoint.
     #[serde(default)]
-    pub(crate) external_models: BTreeMap<String, ExternalModel>,
+    pub(crate) external_models: BTreeMap<String, ExternalModelSection>,
     pub(crate) decision: DecisionSection,
     #[serde(default)]
     pub(crate) labels: Option<LabelSection>,
@@ -32,15 +32,15 @@ pub(crate) struct File {
 
 /// An IANA time zone, checked when the file is read.
 #[derive(Debug)]
-pub(crate) struct TimeZone(pub(crate) jiff::tz::TimeZone);
+pub(crate) struct ZoneSetting(pub(crate) jiff::tz::TimeZone);
 
-impl Default for TimeZone {
+impl Default for ZoneSetting {
     fn default() -> Self {
         Self(jiff::tz::TimeZone::UTC)
     }
 }
 
-impl<'de> Deserialize<'de> for TimeZone {
+impl<'de> Deserialize<'de> for ZoneSetting {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         jiff::tz::TimeZone::get(&name).map(Self).map_err(|_| {
@@ -55,15 +55,15 @@ impl<'de> Deserialize<'de> for TimeZone {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EventSection {
-    pub(crate) id: Source,
+    pub(crate) id: ValueSource,
     #[serde(default)]
-    pub(crate) revision: Option<Source>,
-    pub(crate) timestamp: Source,
+    pub(crate) revision: Option<ValueSource>,
+    pub(crate) timestamp: ValueSource,
     pub(crate) entity: EntitySection,
     #[serde(default)]
-    pub(crate) label: Option<Source>,
+    pub(crate) label: Option<ValueSource>,
     #[serde(default)]
-    pub(crate) label_timestamp: Option<Source>,
+    pub(crate) label_timestamp: Option<ValueSource>,
 }
 
 /// The entity of an order; its id is the first of `id` that the order has.
@@ -71,22 +71,22 @@ pub(crate) struct EventSection {
 #[serde(deny_unknown_fields)]
 pub(crate) struct EntitySection {
     #[serde(rename = "type")]
-    pub(crate) entity_type: EntityType,
+    pub(crate) entity_type: EntityTypeSource,
     pub(crate) id: Vec<ShortOrLong<HashedSource>>,
 }
 
 /// The name of an entity type, or a JSON pointer to it if the orders have several types.
 #[derive(Debug)]
-pub(crate) enum EntityType {
+pub(crate) enum EntityTypeSource {
     Fixed(EntityTypeName),
-    From(Source),
+    From(ValueSource),
 }
 
-impl<'de> Deserialize<'de> for EntityType {
+impl<'de> Deserialize<'de> for EntityTypeSource {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text.starts_with('/') {
-            return Source::new(text).map(Self::From).map_err(de::Error::custom);
+            return ValueSource::new(text).map(Self::From).map_err(de::Error::custom);
         }
         EntityTypeName::try_from(text)
             .map(Self::Fixed)
@@ -98,19 +98,19 @@ impl<'de> Deserialize<'de> for EntityType {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HashedSource {
-    pub(crate) hash: Source,
+    pub(crate) hash: ValueSource,
     #[serde(rename = "as", default)]
-    pub(crate) form: Form,
+    pub(crate) form: NormalForm,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LongVariable {
-    pub(crate) from: ShortOrLong<Money>,
+    pub(crate) from: ShortOrLong<AmountSource>,
     #[serde(rename = "as", default)]
-    pub(crate) form: Form,
+    pub(crate) form: NormalForm,
     #[serde(default)]
-    pub(crate) locate: Option<Locate>,
+    pub(crate) locate: Option<AddressLookup>,
     #[serde(rename = "type", default)]
     pub(crate) value_type: ValueType,
     #[serde(default)]
@@ -122,10 +122,10 @@ pub(crate) struct LongVariable {
 /// What is sent to an external model that does not take event variables.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ExternalModel {
+pub(crate) struct ExternalModelSection {
     #[serde(default = "default_content_type")]
     pub(crate) content_type: String,
-    pub(crate) body: Source,
+    pub(crate) body: ValueSource,
 }
 
 fn default_content_type() -> String {
@@ -177,17 +177,17 @@ fn default_retention_days() -> u32 {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LabelSection {
-    pub(crate) event_id: Source,
-    pub(crate) timestamp: Source,
-    pub(crate) kind: Source,
+    pub(crate) event_id: ValueSource,
+    pub(crate) timestamp: ValueSource,
+    pub(crate) kind: ValueSource,
     #[serde(default)]
-    pub(crate) reason_code: Option<Source>,
+    pub(crate) reason_code: Option<ValueSource>,
     #[serde(default)]
-    pub(crate) amount: Option<Source>,
+    pub(crate) amount: Option<ValueSource>,
     #[serde(default)]
-    pub(crate) currency: Option<Source>,
+    pub(crate) currency: Option<ValueSource>,
     #[serde(default)]
-    pub(crate) source: Option<Source>,
+    pub(crate) source: Option<ValueSource>,
     /// Rank of each source; a higher rank wins, a source that is not named has rank 0.
     #[serde(default)]
     pub(crate) source_ranks: BTreeMap<String, u32>,
@@ -208,7 +208,7 @@ pub(crate) struct LabelRow {
 
 impl LabelRow {
     /// Whether the row is for this kind and reason code.
-    pub(crate) fn fits(&self, kind: &str, code: Option<&str>) -> bool {
+    pub(crate) fn matches(&self, kind: &str, code: Option<&str>) -> bool {
         self.kind.eq_ignore_ascii_case(kind)
             && self.code.as_deref().is_none_or(|want| {
                 let code = code.unwrap_or_default();

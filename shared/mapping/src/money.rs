@@ -6,24 +6,24 @@ use std::str::FromStr as _;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, de};
 
-use crate::source::{Document, Source};
+use crate::source::{Document, ValueSource};
 
 /// `{amount, currency, base, rates}`: reads an amount and converts it to the currency `base`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Money {
-    amount: Source,
-    currency: Source,
+pub struct AmountSource {
+    amount: ValueSource,
+    currency: ValueSource,
     base: String,
     /// One unit of the currency in units of `base`.
-    rates: BTreeMap<String, Rate>,
+    rates: BTreeMap<String, ExchangeRate>,
 }
 
 /// A positive decimal number.
 #[derive(Clone, Copy, Debug)]
-struct Rate(Decimal);
+struct ExchangeRate(Decimal);
 
-impl<'de> Deserialize<'de> for Rate {
+impl<'de> Deserialize<'de> for ExchangeRate {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         match Decimal::from_str(&text) {
@@ -35,7 +35,7 @@ impl<'de> Deserialize<'de> for Rate {
     }
 }
 
-impl Money {
+impl AmountSource {
     /// The amount in the base currency, with two decimals; `None` if the order has no amount.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ mod tests {
 
     #[track_caller]
     fn check(order: &str, want: &str) {
-        let money: Money = serde_saphyr::from_str(
+        let money: AmountSource = serde_saphyr::from_str(
             "{amount: /total, currency: /currency, base: USD, rates: {EUR: 1.08, JPY: 0.0067}}",
         )
         .unwrap();

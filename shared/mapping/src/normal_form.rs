@@ -7,7 +7,7 @@ use serde::Deserialize;
 /// The normal form that a value gets before it is sent or hashed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Form {
+pub enum NormalForm {
     /// Unchanged, without white space at the ends.
     #[default]
     Text,
@@ -23,7 +23,7 @@ pub enum Form {
     Phone,
 }
 
-impl Form {
+impl NormalForm {
     /// The normal form of `text`.
     ///
     /// # Errors
@@ -33,14 +33,14 @@ impl Form {
             Self::Text => Ok(text),
             Self::Lower => Ok(Cow::Owned(text.to_lowercase())),
             Self::Upper => Ok(Cow::Owned(text.to_uppercase())),
-            Self::Digits => digits(&text).map(Cow::Owned),
-            Self::Email => email(&text).map(Cow::Owned),
-            Self::Phone => phone(&text).map(Cow::Owned),
+            Self::Digits => normalize_digits(&text).map(Cow::Owned),
+            Self::Email => normalize_email(&text).map(Cow::Owned),
+            Self::Phone => normalize_phone(&text).map(Cow::Owned),
         }
     }
 }
 
-fn digits(text: &str) -> Result<String, String> {
+fn normalize_digits(text: &str) -> Result<String, String> {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     if digits.is_empty() {
         Err("has no digit".to_owned())
@@ -49,7 +49,7 @@ fn digits(text: &str) -> Result<String, String> {
     }
 }
 
-fn email(text: &str) -> Result<String, String> {
+fn normalize_email(text: &str) -> Result<String, String> {
     let lower = text.to_lowercase();
     let valid = lower.split_once('@').is_some_and(|(local, domain)| {
         let dotted = domain
@@ -64,7 +64,7 @@ fn email(text: &str) -> Result<String, String> {
     }
 }
 
-fn phone(text: &str) -> Result<String, String> {
+fn normalize_phone(text: &str) -> Result<String, String> {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let (plus, digits) = match digits.strip_prefix("00") {
         Some(rest) if !text.starts_with('+') => (true, rest.to_owned()),
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(form: Form, text: &str, want: &str) {
+    fn check(form: NormalForm, text: &str, want: &str) {
         let got = form
             .apply(Cow::Borrowed(text))
             .map_or_else(|e| format!("error: {e}"), Cow::into_owned);
@@ -94,25 +94,25 @@ mod tests {
 
     #[test]
     fn normal_forms() {
-        check(Form::Email, "Jo@Example.COM", "jo@example.com");
+        check(NormalForm::Email, "Jo@Example.COM", "jo@example.com");
         check(
-            Form::Email,
+            NormalForm::Email,
             "jo@example",
             "error: is not an e-mail address such as jo@example.com",
         );
         check(
-            Form::Email,
+            NormalForm::Email,
             "jo@@example.com",
             "error: is not an e-mail address such as jo@example.com",
         );
-        check(Form::Phone, "+1 (415) 555-0100", "+14155550100");
-        check(Form::Phone, "0049 30 1234567", "+49301234567");
+        check(NormalForm::Phone, "+1 (415) 555-0100", "+14155550100");
+        check(NormalForm::Phone, "0049 30 1234567", "+49301234567");
         check(
-            Form::Phone,
+            NormalForm::Phone,
             "12",
             "error: has 2 digits, and a phone number has 7 to 15",
         );
-        check(Form::Digits, "4111 11", "411111");
-        check(Form::Upper, "us", "US");
+        check(NormalForm::Digits, "4111 11", "411111");
+        check(NormalForm::Upper, "us", "US");
     }
 }

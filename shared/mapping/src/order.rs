@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use event::hash::hex;
+use event::hash::to_hex;
 use event::{
     Entity, EventId, EventTypeName, InvalidRevision, LabelName, Revision, Timestamp, VariableName,
     VariableValue, Variables,
@@ -11,9 +11,9 @@ use event::{
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::data_quality::Quality;
+use crate::data_quality::DataQualityProblem;
 use crate::failure::Failure;
-use crate::label_message::bad_label;
+use crate::label_message::reject_label;
 use crate::mapping::Mapping;
 use crate::mapping_file::{LongVariable, OnInvalid, ValueType};
 use crate::required::read_required;
@@ -22,7 +22,7 @@ use crate::source::Document;
 
 /// A mapped order: the event that is sent to the service.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct MappedOrder {
     /// The id of the order as the shop writes it.
     pub order_id: String,
     /// The id under which the service knows it.
@@ -36,9 +36,9 @@ pub struct Order {
     /// The variables of the event.
     pub variables: Variables,
     /// The bodies for external models.
-    pub blobs: Vec<Blob>,
+    pub blobs: Vec<ModelBlob>,
     /// Problems with the values of the order.
-    pub data_quality: Vec<Quality>,
+    pub data_quality: Vec<DataQualityProblem>,
     /// The label and its time, if the record is history with a known label.
     pub label: Option<(LabelName, Timestamp)>,
     /// Hash of the mapped event, before variables that the service refuses are left out.
@@ -47,7 +47,7 @@ pub struct Order {
 
 /// The body for an external model that does not take event variables (`externalModelEndpointDataBlobs`).
 #[derive(Clone, PartialEq, Eq)]
-pub struct Blob {
+pub struct ModelBlob {
     /// The endpoint.
     pub endpoint: String,
     /// The body's media type.
@@ -56,7 +56,7 @@ pub struct Blob {
     pub body: String,
 }
 
-impl fmt::Debug for Blob {
+impl fmt::Debug for ModelBlob {
     /// Leaves out the body, which holds values of the order.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Blob({}, {})", self.endpoint, self.content_type)
@@ -68,7 +68,7 @@ impl Mapping {
     ///
     /// # Errors
     /// [`Failure::Rejected`] if the id, the timestamp, the entity type or the label cannot be read.
-    pub fn order(&self, value: &Value) -> Result<Order, Failure> {
+    pub fn map_order(&self, value: &Value) -> Result<MappedOrder, Failure> {
         let document = Document::new(value);
         let section = &self.file.event;
         let order_id = read_required(&section.id, &document, "id")?;
@@ -81,22 +81,22 @@ impl Mapping {
                 )
             })?;
         let mut data_quality = Vec::new();
-        let revision = self.revision(&document, &mut data_quality)?;
+        let revision = self.read_revision(&document, &mut data_quality)?;
         let entity = Entity {
-            entity_type: self.entity_type(&document)?,
-            entity_id: self.entity_id(&document, &mut data_quality),
+            entity_type: self.read_entity_type(&document)?,
+            entity_id: self.read_entity_id(&document, &mut data_quality),
         };
-        let variables = self.variables(&document, &mut data_quality);
-        let blobs = self.blobs(&document, &mut data_quality);
-        let label = self.history_label(&document, timestamp)?;
+        let variables = self.read_variables(&document, &mut data_quality);
+        let blobs = self.read_blobs(&document, &mut data_quality);
+        let label = self.read_history_label(&document, timestamp)?;
         if document.is_used_up() {
             // Values may be missing because of it, so the order is undetermined and must not pass silently.
-            data_quality.push(Quality::undetermined(
+            data_quality.push(DataQualityProblem::undetermined(
                 "order",
                 "makes the filters of the mapping do too much work",
             ));
         }
-        let mut order = Order {
+        let mut order = MappedOrder {
             event_id: EventId::slug(&order_id),
             order_id,
             revision,
@@ -108,14 +108,14 @@ impl Mapping {
             label,
             event_hash: String::new(),
         };
-        order.event_hash = order.hash(&self.file.event_type);
+        order.event_hash = order.compute_hash(&self.file.event_type);
         Ok(order)
     }
 
-    fn revision(
+    fn read_revision(
         &self,
         document: &Document<'_>,
-        quality: &mut Vec<Quality>,
+        quality: &mut Vec<DataQualityProblem>,
     ) -> Result<Revision, Failure> {
         let Some(source) = &self.file.event.revision else {
             return Ok(Revision::FIRST);
@@ -134,47 +134,47 @@ impl Mapping {
             },
             Err(problem) => problem,
         };
-        quality.push(Quality::undetermined(
+        quality.push(DataQualityProblem::undetermined(
             "revision",
             format!("{problem}; 1 was taken"),
         ));
         Ok(Revision::FIRST)
     }
 
-    fn variables(&self, document: &Document<'_>, quality: &mut Vec<Quality>) -> Variables {
+    fn read_variables(&self, document: &Document<'_>, quality: &mut Vec<DataQualityProblem>) -> Variables {
         let mut variables = Variables::default();
         for (name, variable) in &self.file.variables {
-            match self.variable(variable, document) {
+            match self.read_variable(variable, document) {
                 Ok(Some(value)) => {
                     if let Err(error) = variables.insert(name.clone(), value) {
-                        quality.push(Quality::undetermined(name.as_str(), error.to_string()));
+                        quality.push(DataQualityProblem::undetermined(name.as_str(), error.to_string()));
                     }
                 }
-                Ok(None) if variable.required() => {
-                    quality.push(Quality::undetermined(
+                Ok(None) if variable.is_required() => {
+                    quality.push(DataQualityProblem::undetermined(
                         name.as_str(),
                         "is required and absent",
                     ));
                 }
                 Ok(None) => {}
-                Err(problem) if variable.omits() => {
-                    quality.push(Quality {
+                Err(problem) if variable.omits_invalid() => {
+                    quality.push(DataQualityProblem {
                         undetermined: false,
-                        ..Quality::undetermined(name.as_str(), problem)
+                        ..DataQualityProblem::undetermined(name.as_str(), problem)
                     });
                 }
-                Err(problem) => quality.push(Quality::undetermined(name.as_str(), problem)),
+                Err(problem) => quality.push(DataQualityProblem::undetermined(name.as_str(), problem)),
             }
         }
         variables
     }
 
-    fn blobs(&self, document: &Document<'_>, quality: &mut Vec<Quality>) -> Vec<Blob> {
+    fn read_blobs(&self, document: &Document<'_>, quality: &mut Vec<DataQualityProblem>) -> Vec<ModelBlob> {
         let mut blobs = Vec::new();
         for (endpoint, model) in &self.file.external_models {
             let problem = match model.body.read(document) {
                 Ok(Some(body)) => {
-                    blobs.push(Blob {
+                    blobs.push(ModelBlob {
                         endpoint: endpoint.clone(),
                         content_type: model.content_type.clone(),
                         body: body.into_owned(),
@@ -184,19 +184,19 @@ impl Mapping {
                 Ok(None) => "has no body".to_owned(),
                 Err(problem) => problem,
             };
-            quality.push(Quality::undetermined(endpoint.as_str(), problem));
+            quality.push(DataQualityProblem::undetermined(endpoint.as_str(), problem));
         }
         blobs
     }
 
-    fn variable(
+    fn read_variable(
         &self,
         variable: &ShortOrLong<LongVariable>,
         document: &Document<'_>,
     ) -> Result<Option<VariableValue>, String> {
         let text = match variable {
             ShortOrLong::Short(source) => source.read(document)?,
-            ShortOrLong::Long(long) => self.long(long, document)?,
+            ShortOrLong::Long(long) => self.read_long_variable(long, document)?,
         };
         text.map(|text| {
             VariableValue::try_from(text.into_owned()).map_err(|error| error.to_string())
@@ -204,7 +204,7 @@ impl Mapping {
         .transpose()
     }
 
-    fn long<'a>(
+    fn read_long_variable<'a>(
         &self,
         variable: &LongVariable,
         document: &Document<'a>,
@@ -223,21 +223,21 @@ impl Mapping {
                 .read(&text, document, &self.locations)?
                 .map(Cow::Owned),
         };
-        text.map(|text| self.typed(variable.value_type, text))
+        text.map(|text| self.check_type(variable.value_type, text))
             .transpose()
     }
 
-    fn typed<'a>(&self, value_type: ValueType, text: Cow<'a, str>) -> Result<Cow<'a, str>, String> {
+    fn check_type<'a>(&self, value_type: ValueType, text: Cow<'a, str>) -> Result<Cow<'a, str>, String> {
         match value_type {
             ValueType::String => Ok(text),
             ValueType::Integer if text.parse::<i64>().is_ok() => Ok(text),
             ValueType::Integer => Err("is not a whole number".to_owned()),
             ValueType::Float if text.parse::<f64>().is_ok_and(f64::is_finite) => Ok(text),
             ValueType::Float => Err("is not a number".to_owned()),
-            ValueType::Boolean if is_word(&text, &["true", "1", "yes"]) => {
+            ValueType::Boolean if is_one_of(&text, &["true", "1", "yes"]) => {
                 Ok(Cow::Borrowed("true"))
             }
-            ValueType::Boolean if is_word(&text, &["false", "0", "no"]) => {
+            ValueType::Boolean if is_one_of(&text, &["false", "0", "no"]) => {
                 Ok(Cow::Borrowed("false"))
             }
             ValueType::Boolean => Err("is neither true nor false".to_owned()),
@@ -247,7 +247,7 @@ impl Mapping {
         }
     }
 
-    fn history_label(
+    fn read_history_label(
         &self,
         document: &Document<'_>,
         event: Timestamp,
@@ -257,30 +257,30 @@ impl Mapping {
         };
         let Some(label) = source
             .read(document)
-            .map_err(|problem| bad_label(source, &problem))?
+            .map_err(|problem| reject_label(source, &problem))?
         else {
             return Ok(None);
         };
         let label = LabelName::try_from(label.into_owned())
-            .map_err(|error| bad_label(source, &error.to_string()))?;
+            .map_err(|error| reject_label(source, &error.to_string()))?;
         let Some(source) = &self.file.event.label_timestamp else {
             return Ok(Some((label, event)));
         };
         let time = match source
             .read(document)
-            .map_err(|problem| bad_label(source, &problem))?
+            .map_err(|problem| reject_label(source, &problem))?
         {
             None => event,
             Some(text) => Timestamp::parse_in(&text, &self.file.timezone.0)
-                .map_err(|error| bad_label(source, &error.to_string()))?,
+                .map_err(|error| reject_label(source, &error.to_string()))?,
         };
         Ok(Some((label, time)))
     }
 }
 
-impl Order {
+impl MappedOrder {
     /// Hash of everything that is sent to the service.
-    fn hash(&self, event_type: &EventTypeName) -> String {
+    fn compute_hash(&self, event_type: &EventTypeName) -> String {
         let mut hasher = Sha256::new();
         // The lengths are part of the hash, so that moving a character from one value to the next changes it.
         let mut add = |text: &str| {
@@ -300,7 +300,7 @@ impl Order {
             add(&blob.endpoint);
             add(&blob.body);
         }
-        hex(&hasher.finalize()[..16])
+        to_hex(&hasher.finalize()[..16])
     }
 
     /// Whether a value that the mapping needs could not be read.
@@ -310,7 +310,7 @@ impl Order {
 
     /// Notes that the order has no variables, which makes it undetermined.
     pub fn note_nothing_to_judge(&mut self) {
-        self.data_quality.push(Quality::undetermined(
+        self.data_quality.push(DataQualityProblem::undetermined(
             "order",
             "has no variable that could be judged",
         ));
@@ -319,7 +319,7 @@ impl Order {
     /// Removes a variable whose value the service refused, which makes the order undetermined.
     pub fn leave_out(&mut self, name: &VariableName) {
         self.variables.remove(name.as_str());
-        self.data_quality.push(Quality::undetermined(
+        self.data_quality.push(DataQualityProblem::undetermined(
             name.as_str(),
             "was refused by the service and left out",
         ));
@@ -327,16 +327,16 @@ impl Order {
 }
 
 impl ShortOrLong<LongVariable> {
-    fn required(&self) -> bool {
+    fn is_required(&self) -> bool {
         matches!(self, Self::Long(long) if long.required)
     }
 
-    fn omits(&self) -> bool {
+    fn omits_invalid(&self) -> bool {
         matches!(self, Self::Long(long) if long.on_invalid == OnInvalid::Omit)
     }
 }
 
-fn is_word(text: &str, words: &[&str]) -> bool {
+fn is_one_of(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
@@ -361,10 +361,10 @@ decision:
   on_no_match: [approve]
 ";
 
-    fn order(text: &str) -> Order {
+    fn order(text: &str) -> MappedOrder {
         Mapping::parse("mapping.yaml", FILE)
             .unwrap()
-            .order(&serde_json::from_str(text).unwrap())
+            .map_order(&serde_json::from_str(text).unwrap())
             .unwrap()
     }
 

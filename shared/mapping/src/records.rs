@@ -112,7 +112,7 @@ pub enum Invocation {
 #[error(
     "the event is a batch of `{event_source}`, which is not read; connect the function to a Kinesis stream or an SQS queue"
 )]
-pub struct ForeignBatch {
+pub struct UnsupportedBatch {
     /// The name of the source, as Lambda writes it.
     pub event_source: String,
 }
@@ -122,14 +122,14 @@ impl Invocation {
     ///
     /// # Errors
     /// [`ForeignBatch`] for a batch of Kafka, MQ or `DocumentDB`, whose records are in other members.
-    pub fn new(event: Value) -> Result<Self, ForeignBatch> {
+    pub fn new(event: Value) -> Result<Self, UnsupportedBatch> {
         // `aws:kafka` (MSK) and `SelfManagedKafka` have an object of partitions in `records`, `aws:rmq` and `aws:amq`
         // have other members; none has `Records`. An order may have an `eventSource` of its own, but none like these.
         if let Some(source) = event["eventSource"].as_str()
             && (source.starts_with("aws:") || source == "SelfManagedKafka")
             && event.get("Records").is_none()
         {
-            return Err(ForeignBatch {
+            return Err(UnsupportedBatch {
                 event_source: source.to_owned(),
             });
         }
@@ -144,7 +144,7 @@ impl Invocation {
         Ok(match event {
             Value::Object(mut members) if is_batch => match members.remove("Records") {
                 Some(Value::Array(records)) => {
-                    Self::Batch(records.into_iter().flat_map(records_of).collect())
+                    Self::Batch(records.into_iter().flat_map(read_records).collect())
                 }
                 _ => Self::Batch(Vec::new()),
             },
@@ -177,20 +177,20 @@ impl Invocation {
     }
 }
 
-fn records_of(record: Value) -> Vec<Record> {
+fn read_records(record: Value) -> Vec<Record> {
     match record["eventSource"].as_str() {
-        Some("aws:kinesis") => kinesis(&record),
-        Some("aws:sqs") => vec![sqs(record)],
-        _ => vec![unknown(&record)],
+        Some("aws:kinesis") => read_kinesis_record(&record),
+        Some("aws:sqs") => vec![read_sqs_record(record)],
+        _ => vec![read_unknown_record(&record)],
     }
 }
 
-fn kinesis(record: &Value) -> Vec<Record> {
+fn read_kinesis_record(record: &Value) -> Vec<Record> {
     let data = &record["kinesis"];
     let position = Position {
         origin: Origin::Kinesis,
-        arn: text(&record["eventSourceARN"]),
-        id: text(&data["sequenceNumber"]),
+        arn: text_or_empty(&record["eventSourceARN"]),
+        id: text_or_empty(&data["sequenceNumber"]),
         sub: 0,
     };
     let key = data["partitionKey"].as_str().map(str::to_owned);
@@ -219,7 +219,7 @@ fn kinesis(record: &Value) -> Vec<Record> {
     }
 }
 
-fn sqs(mut record: Value) -> Record {
+fn read_sqs_record(mut record: Value) -> Record {
     let body = match record["body"].take() {
         Value::String(body) => body.into_bytes(),
         other => other.to_string().into_bytes(),
@@ -227,8 +227,8 @@ fn sqs(mut record: Value) -> Record {
     Record {
         position: Position {
             origin: Origin::Sqs,
-            arn: text(&record["eventSourceARN"]),
-            id: text(&record["messageId"]),
+            arn: text_or_empty(&record["eventSourceARN"]),
+            id: text_or_empty(&record["messageId"]),
             sub: 0,
         },
         key: record["attributes"]["MessageGroupId"]
@@ -239,15 +239,15 @@ fn sqs(mut record: Value) -> Record {
 }
 
 /// A record of an unsupported source, which is rejected later.
-fn unknown(record: &Value) -> Record {
+fn read_unknown_record(record: &Value) -> Record {
     let payload = record.to_string().into_bytes();
-    let id = text(record.get("messageId").unwrap_or(&record["eventID"]));
+    let id = text_or_empty(record.get("messageId").unwrap_or(&record["eventID"]));
     let id = if id.is_empty() {
         short_hash(&payload)
     } else {
         id
     };
-    let arn = text(&record["eventSourceARN"]);
+    let arn = text_or_empty(&record["eventSourceARN"]);
     let position = Position {
         origin: Origin::Other,
         arn,
@@ -261,7 +261,7 @@ fn unknown(record: &Value) -> Record {
     }
 }
 
-fn text(value: &Value) -> String {
+fn text_or_empty(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
@@ -275,13 +275,13 @@ impl Record {
             let reason = "its eventSource is none that orders come from: aws:kinesis or aws:sqs";
             return Err(Failure::rejected("foreign-source", reason));
         }
-        unwrap(parse(&inflate(&self.payload)?)?)
+        open_envelope(parse_object(&decompress_payload(&self.payload)?)?)
     }
 }
 
-fn inflate(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>, Failure> {
+fn decompress_payload(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>, Failure> {
     if bytes.starts_with(&[0x1f, 0x8b]) {
-        return gunzip(bytes).map(Into::into);
+        return decompress_gzip(bytes).map(Into::into);
     }
     // The base64 of gzip's magic: how gzip travels in an SQS body, which is text.
     if bytes.starts_with(b"H4sI") {
@@ -291,12 +291,12 @@ fn inflate(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>, Failure> {
                 "the payload begins like gzip in base64 and is no base64",
             )
         })?;
-        return gunzip(&decoded).map(Into::into);
+        return decompress_gzip(&decoded).map(Into::into);
     }
     Ok(bytes.into())
 }
 
-fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, Failure> {
+fn decompress_gzip(bytes: &[u8]) -> Result<Vec<u8>, Failure> {
     let mut plain = Vec::new();
     let limit = MAX_PAYLOAD_BYTES as u64 + 1;
     MultiGzDecoder::new(bytes)
@@ -317,7 +317,7 @@ fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, Failure> {
     Ok(plain)
 }
 
-fn parse(bytes: &[u8]) -> Result<Value, Failure> {
+fn parse_object(bytes: &[u8]) -> Result<Value, Failure> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Failure::rejected(
             "empty",
@@ -330,7 +330,7 @@ fn parse(bytes: &[u8]) -> Result<Value, Failure> {
             format!("the payload is over {MAX_PAYLOAD_BYTES} bytes"),
         ));
     }
-    let value = json::parse(bytes).map_err(|error| {
+    let value = json::parse_json(bytes).map_err(|error| {
         let class = match error {
             JsonError::TooManyValues => "too-large",
             JsonError::TooDeep => "too-deep",
@@ -349,10 +349,10 @@ fn parse(bytes: &[u8]) -> Result<Value, Failure> {
 }
 
 /// Takes the message out of an SNS notification or the detail out of an EventBridge event.
-fn unwrap(mut value: Value) -> Result<Value, Failure> {
+fn open_envelope(mut value: Value) -> Result<Value, Failure> {
     let is_sns = value["Type"] == "Notification" && value["TopicArn"].is_string();
     if is_sns && let Some(message) = value["Message"].as_str() {
-        return parse(message.as_bytes());
+        return parse_object(message.as_bytes());
     }
     let is_event = value["detail-type"].is_string()
         && value["source"].is_string()

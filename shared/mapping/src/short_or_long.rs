@@ -5,14 +5,14 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, de};
 
-use crate::source::Source;
+use crate::source::ValueSource;
 
 /// A setting that is either a source or a mapping with further keys.
 ///
 /// serde's `untagged` is not used: its only error is that no variant fits, and errors must say what would be right.
 #[derive(Debug)]
 pub(crate) enum ShortOrLong<M> {
-    Short(Source),
+    Short(ValueSource),
     Long(M),
 }
 
@@ -32,7 +32,7 @@ impl<'de, M: Deserialize<'de>> de::Visitor<'de> for ShortOrLongVisitor<M> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        Source::new(text.to_owned())
+        ValueSource::new(text.to_owned())
             .map(ShortOrLong::Short)
             .map_err(E::custom)
     }

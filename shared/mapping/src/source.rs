@@ -7,7 +7,7 @@ use jaq_json::Val;
 use serde::{Deserialize, de};
 use serde_json::Value;
 
-use crate::jq::{Bounded, Filter, WORK};
+use crate::jq::{BudgetedValue, JqFilter, WORK};
 use crate::json::BROKEN;
 
 /// The longest text that a filter may give, in bytes: twice the longest variable value, so that it can be trimmed.
@@ -18,7 +18,7 @@ const MOST_VALUES: usize = 1000;
 /// One order, with its form for jq, which is made when a filter first needs it.
 pub struct Document<'a> {
     value: &'a Value,
-    for_jq: OnceCell<Option<Bounded>>,
+    for_jq: OnceCell<Option<BudgetedValue>>,
     /// The budget of work that filters have left for this order.
     work: Cell<u64>,
 }
@@ -38,9 +38,9 @@ impl<'a> Document<'a> {
         self.work.get() == 0
     }
 
-    fn for_jq(&self) -> Option<&Bounded> {
+    fn for_jq(&self) -> Option<&BudgetedValue> {
         self.for_jq
-            .get_or_init(|| Bounded::new(self.value))
+            .get_or_init(|| BudgetedValue::new(self.value))
             .as_ref()
     }
 }
@@ -49,24 +49,24 @@ impl<'a> Document<'a> {
 ///
 /// Text that starts with `/` is a pointer; all other text is a jq filter. It is compiled when the mapping is read, so that
 /// an invalid filter is found at start.
-pub struct Source {
+pub struct ValueSource {
     text: String,
-    filter: Option<Filter>,
+    filter: Option<JqFilter>,
 }
 
-impl std::fmt::Debug for Source {
+impl std::fmt::Debug for ValueSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl<'de> Deserialize<'de> for Source {
+impl<'de> Deserialize<'de> for ValueSource {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::new(String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 
-impl Source {
+impl ValueSource {
     /// Compiles `text`.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl Source {
         let filter = if text.starts_with('/') {
             None
         } else {
-            Some(Filter::compile(&text).map_err(|why| {
+            Some(JqFilter::compile(&text).map_err(|why| {
                 format!(
                     "`{text}` is neither a JSON pointer (`/customer/email`) nor a jq filter: {why}"
                 )
@@ -95,9 +95,9 @@ impl Source {
     /// A phrase that says why the value is not one text, number or Boolean. It quotes no value.
     pub fn read<'a>(&self, document: &Document<'a>) -> Result<Option<Cow<'a, str>>, String> {
         let Some(filter) = &self.filter else {
-            return document.value.pointer(&self.text).map_or(Ok(None), scalar);
+            return document.value.pointer(&self.text).map_or(Ok(None), read_scalar);
         };
-        let mut outputs = outputs(filter, document, 2)?;
+        let mut outputs = run_filter(filter, document, 2)?;
         if outputs.len() > 1 {
             return Err("has more than one value after the jq filter".to_owned());
         }
@@ -116,7 +116,7 @@ impl Source {
                 .into_iter()
                 .collect());
         };
-        let outputs = outputs(filter, document, MOST_VALUES + 1)?;
+        let outputs = run_filter(filter, document, MOST_VALUES + 1)?;
         if outputs.len() > MOST_VALUES {
             return Err(format!(
                 "has more than {MOST_VALUES} values after the jq filter"
@@ -126,17 +126,17 @@ impl Source {
     }
 }
 
-fn outputs(
-    filter: &Filter,
+fn run_filter(
+    filter: &JqFilter,
     document: &Document<'_>,
     most: usize,
 ) -> Result<Vec<Option<String>>, String> {
     let input = document.for_jq().ok_or("cannot be read by jq")?;
-    filter.outputs(input, &document.work, most, jq_scalar)
+    filter.outputs(input, &document.work, most, read_jq_scalar)
 }
 
 /// The text of a value that a filter gave; `None` if it is null or blank.
-fn jq_scalar(value: &Val) -> Result<Option<String>, String> {
+fn read_jq_scalar(value: &Val) -> Result<Option<String>, String> {
     match value {
         Val::Null => Ok(None),
         Val::Bool(flag) => Ok(Some(flag.to_string())),
@@ -146,7 +146,7 @@ fn jq_scalar(value: &Val) -> Result<Option<String>, String> {
         )),
         Val::TStr(text) | Val::BStr(text) => {
             let text = std::str::from_utf8(text).map_err(|_| HOLDS_BROKEN_TEXT)?;
-            Ok(trimmed(text)?.map(str::to_owned))
+            Ok(trim_text(text)?.map(str::to_owned))
         }
         Val::Arr(_) => Err(IS_LIST.to_owned()),
         Val::Obj(_) => Err(IS_OBJECT.to_owned()),
@@ -157,19 +157,19 @@ const IS_LIST: &str = "is a list, and should be text, a number or a Boolean";
 const IS_OBJECT: &str = "is an object, and should be text, a number or a Boolean";
 const HOLDS_BROKEN_TEXT: &str = "holds bytes that are not UTF-8, or half of a surrogate pair";
 
-fn scalar(value: &Value) -> Result<Option<Cow<'_, str>>, String> {
+fn read_scalar(value: &Value) -> Result<Option<Cow<'_, str>>, String> {
     match value {
         Value::Null => Ok(None),
         Value::Bool(flag) => Ok(Some(Cow::Borrowed(if *flag { "true" } else { "false" }))),
         Value::Number(number) => Ok(Some(Cow::Owned(number.to_string()))),
-        Value::String(text) => Ok(trimmed(text)?.map(Cow::Borrowed)),
+        Value::String(text) => Ok(trim_text(text)?.map(Cow::Borrowed)),
         Value::Array(_) => Err(IS_LIST.to_owned()),
         Value::Object(_) => Err(IS_OBJECT.to_owned()),
     }
 }
 
 /// The text without white space at its ends; `None` if nothing is left.
-fn trimmed(text: &str) -> Result<Option<&str>, String> {
+fn trim_text(text: &str) -> Result<Option<&str>, String> {
     if text.contains(BROKEN) {
         return Err(HOLDS_BROKEN_TEXT.to_owned());
     }
@@ -183,8 +183,8 @@ mod tests {
 
     #[track_caller]
     fn check(source: &str, order: &str, want: &str) {
-        let order = crate::json::parse(order.as_bytes()).unwrap();
-        let got = match Source::new(source.to_owned()) {
+        let order = crate::json::parse_json(order.as_bytes()).unwrap();
+        let got = match ValueSource::new(source.to_owned()) {
             Err(error) => format!("broken: {error}"),
             Ok(source) => match source.read(&Document::new(&order)) {
                 Ok(Some(text)) => text.into_owned(),
@@ -258,7 +258,7 @@ mod tests {
             "hidden": format!("{}\"{}\",", "[".repeat(500), "]".repeat(500)).repeat(60),
             "comment": format!("{}#{}\n", "[".repeat(500), "]".repeat(500)).repeat(60),
         });
-        let source = Source::new(source.to_owned()).unwrap();
+        let source = ValueSource::new(source.to_owned()).unwrap();
         let got = match source.read(&Document::new(&order)) {
             Ok(text) => text.map_or(0, |text| text.len()).to_string(),
             Err(error) => error,
@@ -325,7 +325,7 @@ mod tests {
     fn the_bound_is_for_all_filters_of_an_order_together() {
         let order = serde_json::json!({ "n": 20_000 });
         let document = Document::new(&order);
-        let source = Source::new("[range(.n)] | length".to_owned()).unwrap();
+        let source = ValueSource::new("[range(.n)] | length".to_owned()).unwrap();
         let ends: Vec<bool> = (0..8).map(|_| source.read(&document).is_ok()).collect();
         assert!(ends[0] && !ends[7], "{ends:?}");
         assert!(source.read(&Document::new(&order)).is_ok());
@@ -341,9 +341,9 @@ mod tests {
         );
         check(".a[0]", order, "x");
         check("empty", order, "-");
-        let order = crate::json::parse(order.as_bytes()).unwrap();
+        let order = crate::json::parse_json(order.as_bytes()).unwrap();
         let all = |text: &str| {
-            Source::new(text.to_owned())
+            ValueSource::new(text.to_owned())
                 .unwrap()
                 .read_all(&Document::new(&order))
         };

@@ -7,14 +7,14 @@ use tokio::time::Instant;
 
 /// What an invocation knows of time. Handlers read no clock: they get the time as a value.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub struct InvocationContext {
     /// When the invocation began.
     pub now: Timestamp,
     /// When Lambda ends the invocation; `None` if unknown.
     pub deadline: Option<Instant>,
 }
 
-impl Moment {
+impl InvocationContext {
     /// Takes the deadline as Lambda gives it, in milliseconds since 1970.
     ///
     /// A deadline in the past counts as unknown: `cargo lambda watch` sends one in 1970.
@@ -39,7 +39,7 @@ impl Moment {
 
 /// When each phase of a batch must end; `None` means no limit.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Ends {
+pub struct PhaseDeadlines {
     /// End of preparing records: half of the time until processing must end.
     pub(super) prepare: Option<Instant>,
     /// End of processing records.
@@ -50,7 +50,7 @@ pub struct Ends {
     pub(super) park: Option<Instant>,
 }
 
-impl Ends {
+impl PhaseDeadlines {
     /// Divides the margin before the deadline: one half for finishing, three eighths for parking, one eighth for the
     /// response.
     pub(super) fn new(deadline: Option<Instant>, margin: Duration) -> Self {
@@ -70,7 +70,7 @@ impl Ends {
 }
 
 /// Runs a future until `end`; `None` if it was not done by then.
-pub async fn until<T>(end: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+pub async fn run_until<T>(end: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
     match end {
         None => Some(future.await),
         Some(end) => tokio::time::timeout_at(end, future).await.ok(),

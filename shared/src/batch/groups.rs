@@ -6,7 +6,7 @@ use crate::records::Record;
 
 /// Groups the records, by index: two records are in the same group if they share a key or a subject, directly or
 /// through other records. Each group keeps the order of the batch.
-pub(super) fn in_turn(
+pub(super) fn group_records(
     records: &[Record],
     subjects: impl Fn(usize) -> Vec<String>,
 ) -> Vec<Vec<usize>> {
@@ -57,7 +57,7 @@ mod tests {
                 let payload = String::from_utf8(records[index].payload.clone()).unwrap();
                 payload.split_whitespace().map(str::to_owned).collect()
             };
-            assert_eq!(format!("{:?}", in_turn(&records, subjects)), want);
+            assert_eq!(format!("{:?}", group_records(&records, subjects)), want);
         }
         check(&["a:1", "b:2", "a:3"], "[[0, 2], [1]]");
         check(&["a:1", "b:2", "c:1"], "[[0, 2], [1]]");

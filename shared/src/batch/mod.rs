@@ -24,12 +24,12 @@ use crate::failure::{Failure, Rejection};
 use crate::known_faults::KnownFault::{FinishWithoutTime, ParkFailureIgnored};
 use crate::known_faults::is_injected;
 use crate::records::{Position, Record};
-use groups::in_turn;
-use refusals::Streak;
-use response::{checkpoint, compare_sequence_numbers};
+use groups::group_records;
+use refusals::RefusalStreak;
+use response::{find_checkpoint, compare_sequence_numbers};
 
-pub use deadlines::{Ends, Moment, until};
-pub use response::{BatchFailed, Handled, InvocationError, ItemFailure, Response};
+pub use deadlines::{PhaseDeadlines, InvocationContext, run_until};
+pub use response::{BatchFailed, BatchResults, InvocationError, ItemFailure, BatchResponse};
 
 /// How much one Lambda environment may do at once: its share of the account's quota.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,7 @@ pub struct Batcher {
     function: &'static str,
     budget: Budget,
     limiter: Option<DefaultDirectRateLimiter>,
-    streak: Mutex<Streak>,
+    streak: Mutex<RefusalStreak>,
 }
 
 impl Batcher {
@@ -76,15 +76,15 @@ impl Batcher {
     }
 
     /// Waits until the budget allows another call.
-    pub async fn call_permit(&self) {
+    pub async fn wait_for_call_permit(&self) {
         if let Some(limiter) = &self.limiter {
             limiter.until_ready().await;
         }
     }
 
     /// The time limits of the phases of a batch with this deadline.
-    pub fn ends(&self, deadline: Option<Instant>) -> Ends {
-        Ends::new(deadline, self.budget.margin)
+    pub fn phase_deadlines(&self, deadline: Option<Instant>) -> PhaseDeadlines {
+        PhaseDeadlines::new(deadline, self.budget.margin)
     }
 
     /// Runs a batch in three phases and returns the result of every record.
@@ -98,26 +98,26 @@ impl Batcher {
     pub async fn run<T>(
         &self,
         records: Vec<Record>,
-        ends: Ends,
+        ends: PhaseDeadlines,
         subjects: impl Fn(usize) -> Vec<String>,
         process: impl AsyncFn(usize, &Record) -> Result<T, Failure>,
         finish: impl AsyncFn(&[&T], &dyn Fn(usize, Result<(), Failure>)),
         park: impl AsyncFn(&Record, &Rejection) -> Result<(), Failure>,
-    ) -> Handled<T> {
-        let groups = in_turn(&records, subjects);
+    ) -> BatchResults<T> {
+        let groups = group_records(&records, subjects);
         let mut results = self
             .process_all(&records, groups, ends.process, process)
             .await;
         let end = ends.finish.filter(|_| !is_injected(FinishWithoutTime));
         finish_all(&mut results, end, finish).await;
         self.detect_wrong_set_up(&records, &mut results);
-        self.park(&records, &mut results, ends.park, park).await;
+        self.park_rejected(&records, &mut results, ends.park, park).await;
         let results = records
             .into_iter()
             .map(|record| record.position)
             .zip(results)
             .collect();
-        let handled = Handled { results };
+        let handled = BatchResults { results };
         handled.report(self.function);
         handled
     }
@@ -138,7 +138,7 @@ impl Batcher {
         };
         let one_group = async |indexes: Vec<usize>| {
             for index in indexes {
-                let result = caught(process(index, &records[index])).await;
+                let result = catch_panic(process(index, &records[index])).await;
                 let stop = matches!(result, Err(Failure::Retry(_)));
                 keep(index, result);
                 if stop {
@@ -149,25 +149,25 @@ impl Batcher {
         let all =
             stream::iter(groups).for_each_concurrent(self.budget.concurrency.max(1), one_group);
         // What is still in progress at the time limit is dropped, and its record is delivered again.
-        until(end, all).await;
+        run_until(end, all).await;
         let results = results.into_inner().unwrap_or_default();
         results
             .into_iter()
-            .map(|result| result.unwrap_or_else(|| Err(not_reached())))
+            .map(|result| result.unwrap_or_else(|| Err(not_reached_failure())))
             .collect()
     }
 
     /// Parks the rejected records; a record that cannot be parked becomes a retry.
     ///
     /// A stream delivers everything from the checkpoint on again, so only records before the checkpoint are parked.
-    async fn park<T>(
+    async fn park_rejected<T>(
         &self,
         records: &[Record],
         results: &mut [Result<T, Failure>],
         end: Option<Instant>,
         park: impl AsyncFn(&Record, &Rejection) -> Result<(), Failure>,
     ) {
-        let checkpoint = checkpoint(
+        let checkpoint = find_checkpoint(
             records
                 .iter()
                 .map(|record| &record.position)
@@ -197,7 +197,7 @@ impl Batcher {
                 }
             },
         );
-        until(end, all).await;
+        run_until(end, all).await;
         let mut parked = parked.into_inner().unwrap_or_default();
         for index in places {
             let result = parked.remove(&index);
@@ -212,7 +212,7 @@ impl Batcher {
 }
 
 /// The result of a record for which there was no time left.
-pub fn not_reached() -> Failure {
+pub fn not_reached_failure() -> Failure {
     Failure::retry("not reached")
 }
 
@@ -224,11 +224,11 @@ async fn finish_all<T>(
     finish: impl AsyncFn(&[&T], &dyn Fn(usize, Result<(), Failure>)),
 ) {
     let done: Vec<&T> = results.iter().flatten().collect();
-    if done.is_empty() {
+    if report_all_done.is_empty() {
         return;
     }
     let finished: Mutex<Vec<Option<Result<(), Failure>>>> =
-        Mutex::new(done.iter().map(|_| None).collect());
+        Mutex::new(report_all_done.iter().map(|_| None).collect());
     let say = |index: usize, result| {
         if let Ok(mut finished) = finished.lock()
             && let Some(place) = finished.get_mut(index)
@@ -237,7 +237,7 @@ async fn finish_all<T>(
         }
     };
     // After a panic or at the time limit, whatever was not reported yet stays unfinished.
-    drop(until(end, AssertUnwindSafe(finish(&done, &say)).catch_unwind()).await);
+    drop(run_until(end, AssertUnwindSafe(finish(&report_all_done, &say)).catch_unwind()).await);
     let mut finished = finished.into_inner().unwrap_or_default().into_iter();
     for result in results.iter_mut().filter(|result| result.is_ok()) {
         let finished = finished.next().flatten();
@@ -248,37 +248,37 @@ async fn finish_all<T>(
 }
 
 /// The `finish` of a function that has nothing left to do once its records are processed: reports success for each.
-pub fn done<T>(done: &[&T], say: &dyn Fn(usize, Result<(), Failure>)) -> std::future::Ready<()> {
-    (0..done.len()).for_each(|index| say(index, Ok(())));
+pub fn report_all_done<T>(done: &[&T], say: &dyn Fn(usize, Result<(), Failure>)) -> std::future::Ready<()> {
+    (0..report_all_done.len()).for_each(|index| say(index, Ok(())));
     std::future::ready(())
 }
 
 /// Processes one record. A panic becomes a rejection, so that a bug affects one record and not the whole batch.
-pub async fn caught<T>(process: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub async fn catch_panic<T>(process: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     AssertUnwindSafe(process)
         .catch_unwind()
         .await
-        .unwrap_or_else(|_| Err(panicked()))
+        .unwrap_or_else(|_| Err(panic_failure()))
 }
 
 /// Prepares each record, in order, before the batch runs. A panic becomes a rejection. Records that are not reached in
 /// half of the time for processing become retries.
-pub fn prepare<T>(
+pub fn prepare_records<T>(
     records: &[Record],
-    ends: Ends,
+    ends: PhaseDeadlines,
     prepare: impl Fn(&Record) -> Result<T, Failure>,
 ) -> Vec<Result<T, Failure>> {
     let one = |record| {
         if ends.prepare.is_some_and(|end| Instant::now() >= end) {
-            return Err(not_reached());
+            return Err(not_reached_failure());
         }
-        std::panic::catch_unwind(AssertUnwindSafe(|| prepare(record)))
-            .unwrap_or_else(|_| Err(panicked()))
+        std::panic::catch_unwind(AssertUnwindSafe(|| prepare_records(record)))
+            .unwrap_or_else(|_| Err(panic_failure()))
     };
     records.iter().map(one).collect()
 }
 
-fn panicked() -> Failure {
+fn panic_failure() -> Failure {
     Failure::rejected(
         "panic",
         "the function panicked on this record; please report it with the record",

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Batcher;
-use crate::failure::{Failure, Refusal, Rejection};
+use crate::failure::{Failure, ServiceRefusal, Rejection};
 use crate::known_faults::KnownFault::StreakOfDeliveries;
 use crate::known_faults::is_injected;
 use crate::records::{Position, Record};
@@ -41,7 +41,7 @@ impl Batcher {
     }
 }
 
-fn refusal_of<T>(result: &Result<T, Failure>) -> Option<&Refusal> {
+fn refusal_of<T>(result: &Result<T, Failure>) -> Option<&ServiceRefusal> {
     match result {
         Err(Failure::Rejected(Rejection { refusal, .. })) => refusal.as_ref(),
         _ => None,
@@ -56,14 +56,14 @@ fn all_refused_alike<T>(results: &[Result<T, Failure>]) -> bool {
 /// The different records in a row that were refused in the same way, across all batches of this environment. A record
 /// that is delivered several times counts once.
 #[derive(Debug, Default)]
-pub(super) struct Streak {
-    refusal: Option<Refusal>,
+pub(super) struct RefusalStreak {
+    refusal: Option<ServiceRefusal>,
     positions: Vec<Position>,
 }
 
-impl Streak {
+impl RefusalStreak {
     /// Adds the next result and returns the length of the streak.
-    fn add(&mut self, refusal: Option<&Refusal>, position: &Position) -> usize {
+    fn add(&mut self, refusal: Option<&ServiceRefusal>, position: &Position) -> usize {
         if refusal.is_none() || refusal != self.refusal.as_ref() {
             self.refusal = refusal.cloned();
             self.positions.clear();

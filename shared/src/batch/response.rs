@@ -8,21 +8,21 @@ use thiserror::Error;
 use crate::failure::Failure;
 use crate::known_faults::KnownFault::SequenceAsText;
 use crate::known_faults::is_injected;
-use crate::records::{ForeignBatch, Position};
+use crate::records::{UnsupportedBatch, Position};
 
 /// The result of each record, in the order of the batch.
 #[derive(Debug)]
-pub struct Handled<T> {
+pub struct BatchResults<T> {
     /// Position and result of each record.
     pub results: Vec<(Position, Result<T, Failure>)>,
 }
 
-impl<T> Handled<T> {
+impl<T> BatchResults<T> {
     /// The response to Lambda: which records to deliver again.
     ///
     /// # Errors
     /// [`BatchFailed`] if every record is a retry.
-    pub fn response(&self) -> Result<Response, BatchFailed> {
+    pub fn response(&self) -> Result<BatchResponse, BatchFailed> {
         let retries: Vec<_> = self
             .results
             .iter()
@@ -40,7 +40,7 @@ impl<T> Handled<T> {
                 first: first.cause.clone(),
             });
         }
-        let from_stream = checkpoint(
+        let from_stream = find_checkpoint(
             self.results
                 .iter()
                 .map(|(position, result)| (position, result)),
@@ -57,7 +57,7 @@ impl<T> Handled<T> {
         let batch_item_failures = failures
             .map(|item_identifier| ItemFailure { item_identifier })
             .collect();
-        Ok(Response {
+        Ok(BatchResponse {
             batch_item_failures,
         })
     }
@@ -94,7 +94,7 @@ impl<T> Handled<T> {
 /// The response of a function to Lambda.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Response {
+pub struct BatchResponse {
     /// The records to deliver again. Empty: the whole batch succeeded.
     pub batch_item_failures: Vec<ItemFailure>,
 }
@@ -125,14 +125,14 @@ pub enum InvocationError {
     Batch(#[from] BatchFailed),
     /// The batch is from an unsupported source.
     #[error(transparent)]
-    Foreign(#[from] ForeignBatch),
+    Foreign(#[from] UnsupportedBatch),
     /// The order of a direct invocation was not decided.
     #[error("the order was not decided: {0}")]
     Order(String),
 }
 
 /// The lowest sequence number of a stream's batch that must be delivered again.
-pub(super) fn checkpoint<'a, T: 'a>(
+pub(super) fn find_checkpoint<'a, T: 'a>(
     results: impl Iterator<Item = (&'a Position, &'a Result<T, Failure>)>,
 ) -> Option<String> {
     results

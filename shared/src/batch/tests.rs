@@ -1,5 +1,5 @@
 use super::*;
-use crate::failure::Refusal;
+use crate::failure::ServiceRefusal;
 use crate::records::Origin;
 
 /// Records written as `key:payload`; the payload says what becomes of it.
@@ -31,7 +31,7 @@ async fn process(_: usize, record: &Record) -> Result<(), Failure> {
         b"refused" => Err(Failure::Rejected(Rejection {
             class: "refused",
             reason: String::new(),
-            refusal: Some(Refusal {
+            refusal: Some(ServiceRefusal {
                 code: "ValidationException".into(),
                 member: "price".into(),
             }),
@@ -59,9 +59,9 @@ async fn answer(
         parked.lock().unwrap().push(record.position.id.clone());
         Ok(())
     };
-    let ends = batcher.ends(deadline);
+    let ends = batcher.phase_deadlines(deadline);
     let handled = batcher
-        .run(records, ends, no_subjects, process, done, park)
+        .run(records, ends, no_subjects, process, report_all_done, park)
         .await;
     match handled.response() {
         Ok(response) => {
@@ -214,10 +214,10 @@ async fn what_was_done_before_the_deadline_stays_done() {
         Origin::Sqs,
         &["a:ok", "b:ok", "c:ok", "d:bad", "e:bad", "f:slow", "g:ok"],
     );
-    let ends = batcher.ends(Some(Instant::now() + Duration::from_secs(4)));
+    let ends = batcher.phase_deadlines(Some(Instant::now() + Duration::from_secs(4)));
     // Finishing and parking take the time that processing has left them, and more.
     let finish = async |done: &[&()], say: &dyn Fn(usize, Result<(), Failure>)| {
-        for index in 0..done.len() {
+        for index in 0..report_all_done.len() {
             tokio::time::sleep(Duration::from_millis(400)).await;
             say(index, Ok(()));
         }
@@ -242,9 +242,9 @@ async fn what_was_done_before_the_deadline_stays_done() {
 #[tokio::test]
 async fn preparation_counts_against_the_deadline() {
     let batcher = Batcher::new("test", Budget::default());
-    let ends = batcher.ends(Some(Instant::now() + Duration::from_millis(100)));
+    let ends = batcher.phase_deadlines(Some(Instant::now() + Duration::from_millis(100)));
     let records = records(Origin::Sqs, &[":ok"; 50]);
-    let prepared = prepare(&records, ends, |_| {
+    let prepared = prepare_records(&records, ends, |_| {
         std::thread::sleep(Duration::from_millis(10));
         Ok(())
     });
@@ -260,10 +260,10 @@ async fn a_record_that_cannot_be_parked_is_delivered_again() {
     let handled = batcher
         .run(
             records(Origin::Sqs, &["a:bad", "b:ok"]),
-            Ends::default(),
+            PhaseDeadlines::default(),
             no_subjects,
             process,
-            done,
+            report_all_done,
             broken,
         )
         .await;
@@ -295,10 +295,10 @@ async fn keys_run_side_by_side_and_one_key_in_order() {
     batcher
         .run(
             records(Origin::Kinesis, &lines),
-            Ends::default(),
+            PhaseDeadlines::default(),
             no_subjects,
             &slow,
-            done,
+            report_all_done,
             &park,
         )
         .await;
@@ -308,10 +308,10 @@ async fn keys_run_side_by_side_and_one_key_in_order() {
     batcher
         .run(
             records(Origin::Kinesis, &["k:ok"; 100]),
-            Ends::default(),
+            PhaseDeadlines::default(),
             no_subjects,
             &slow,
-            done,
+            report_all_done,
             &park,
         )
         .await;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use event::{EventId, Timestamp};
-use mapping::{Mapping, Order, Quality};
+use mapping::{Mapping, MappedOrder, DataQualityProblem};
 use serde::{Deserialize, Serialize};
 
-use super::key::{Item, Key, day_of, entity_key, review_key, shard};
+use super::key::{Item, ItemKey, day_of, entity_key, review_key, review_shard};
 use super::outcomes::Outcomes;
-use super::verdict::Verdict;
+use super::verdict::ServiceVerdict;
 use crate::failure::Failure;
 use crate::label_history::LabelEntry;
 use crate::records::Position;
@@ -46,7 +46,7 @@ pub struct Decision {
     pub detector_id: String,
     /// The answer of the service.
     #[serde(flatten)]
-    pub verdict: Verdict,
+    pub verdict: ServiceVerdict,
     /// All outcomes, the most important first.
     pub outcomes: Vec<String>,
     /// The first of them: what the shop acts on.
@@ -54,7 +54,7 @@ pub struct Decision {
     /// Whether some value or rule could not be evaluated.
     pub undetermined: bool,
     /// Problems with the values of the order.
-    pub data_quality: Vec<Quality>,
+    pub data_quality: Vec<DataQualityProblem>,
     /// Hash of the mapped event.
     pub event_hash: String,
     /// Hash of the mapping file.
@@ -93,14 +93,14 @@ impl Decision {
     /// Makes the decision from the answer of the service; `now` becomes `decided_at`.
     pub fn new(
         mapping: &Mapping,
-        order: &Order,
-        verdict: Verdict,
+        order: &MappedOrder,
+        verdict: ServiceVerdict,
         position: Option<Position>,
         now: Timestamp,
     ) -> Self {
         let outcomes = Outcomes::new(mapping, order, &verdict);
         let effective = outcomes.all.first();
-        let key = Key::new(mapping.event_type(), &order.event_id, order.revision);
+        let key = ItemKey::new(mapping.event_type(), &order.event_id, order.revision);
         let by_time = format!("{}#{}#{}", order.timestamp, order.event_id, order.revision);
         let known_entity = !order.entity.entity_id.is_unknown();
         let review = effective.filter(|outcome| mapping.is_reviewable(outcome));
@@ -108,7 +108,7 @@ impl Decision {
             review_key(
                 outcome.as_str(),
                 &day_of(order.timestamp),
-                shard(&order.event_id),
+                review_shard(&order.event_id),
             )
         });
         Self {
@@ -167,13 +167,13 @@ impl Decision {
     /// Whether `order`, mapped with `mapping`, has other content than the order of this decision.
     ///
     /// `false` if the mapping has changed since: hashes are comparable only under the same mapping.
-    pub fn contradicts(&self, order: &Order, mapping: &Mapping) -> bool {
+    pub fn contradicts(&self, order: &MappedOrder, mapping: &Mapping) -> bool {
         self.mapping_hash == mapping.hash() && self.event_hash != order.event_hash
     }
 
     /// Its primary key.
-    pub fn key(&self) -> Key {
-        Key {
+    pub fn key(&self) -> ItemKey {
+        ItemKey {
             pk: self.pk.clone(),
             sk: self.sk.clone(),
         }
@@ -184,7 +184,7 @@ impl Decision {
 ///
 /// # Errors
 /// [`Failure::Retry`], as a wrong set-up, if the item was written by an incompatible version.
-pub fn parse(item: Item) -> Result<Box<Decision>, Failure> {
+pub fn parse_decision(item: Item) -> Result<Box<Decision>, Failure> {
     serde_dynamo::from_item(item)
         .map(Box::new)
         .map_err(|_| Failure::set_up("a decision item is not readable by this version"))

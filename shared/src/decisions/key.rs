@@ -13,12 +13,12 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 pub const REVIEW_SHARDS: u32 = 8;
 /// The primary key of an item in the table of decisions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
+pub struct ItemKey {
     pub(super) pk: String,
     pub(super) sk: String,
 }
 
-impl Key {
+impl ItemKey {
     /// The key of the decision on one revision of an event.
     pub fn new(event_type: &EventTypeName, event_id: &EventId, revision: Revision) -> Self {
         Self {
@@ -36,7 +36,7 @@ impl Key {
     }
 
     /// The key of the labels that wait for an event, as releases before label histories wrote them.
-    pub fn waiting(event_type: &EventTypeName, event_id: &EventId) -> Self {
+    pub fn waiting_labels(event_type: &EventTypeName, event_id: &EventId) -> Self {
         Self {
             pk: format!("waiting#{event_type}#{event_id}"),
             sk: "labels".to_owned(),
@@ -54,7 +54,7 @@ impl Key {
     }
 
     /// The key as attributes of DynamoDB.
-    pub fn item(&self) -> Item {
+    pub fn attributes(&self) -> Item {
         HashMap::from([
             ("pk".to_owned(), AttributeValue::S(self.pk.clone())),
             ("sk".to_owned(), AttributeValue::S(self.sk.clone())),
@@ -76,7 +76,7 @@ pub(super) fn day_of(time: Timestamp) -> String {
     time.to_string().chars().take(10).collect()
 }
 
-pub(super) fn shard(event_id: &EventId) -> u32 {
+pub(super) fn review_shard(event_id: &EventId) -> u32 {
     let hash = short_hash(event_id.as_str().as_bytes());
     hash.bytes().next_back().map_or(0, u32::from) % REVIEW_SHARDS
 }

@@ -18,9 +18,9 @@ mod outcomes;
 mod table;
 mod verdict;
 
-pub use decision::{Decision, parse};
-pub use key::{Key, REVIEW_SHARDS, entity_key, review_key};
+pub use decision::{Decision, parse_decision};
+pub use key::{ItemKey, REVIEW_SHARDS, entity_key, review_key};
 pub use outcomes::Outcomes;
 pub(crate) use table::update_if_condition_holds;
-pub use table::{Decisions, Found, Written};
-pub use verdict::{MatchedRule, Prediction, RuleVersion, Verdict};
+pub use table::{Decisions, FoundItems, PutResult};
+pub use verdict::{MatchedRule, PredictionHeader, MatchedRuleVersion, ServiceVerdict};

@@ -1,9 +1,9 @@
 //! Which outcomes an order gets: those of the rules, and those the mapping adds.
 
 use event::OutcomeName;
-use mapping::{Mapping, Order};
+use mapping::{Mapping, MappedOrder};
 
-use super::verdict::Verdict;
+use super::verdict::ServiceVerdict;
 
 /// The outcomes of one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ impl Outcomes {
     /// `on_undetermined` is added if a rule that was reached could not be evaluated, a value was invalid, or a rule gave
     /// an outcome that is not in `outcome_priority`. `on_no_match` is used only if there is no other outcome. So a
     /// failure never approves an order silently.
-    pub fn new(mapping: &Mapping, order: &Order, verdict: &Verdict) -> Self {
+    pub fn new(mapping: &Mapping, order: &MappedOrder, verdict: &ServiceVerdict) -> Self {
         let priority = mapping.outcome_priority();
         let given = || verdict.matched_rules.iter().flat_map(|rule| &rule.outcomes);
         let unknown = given().any(|name| !priority.iter().any(|known| known.as_str() == name));

@@ -12,9 +12,9 @@ use aws_sdk_dynamodb::types::{
 };
 use event::{EventId, EventTypeName, OutcomeName, Revision};
 
-use super::decision::{Decision, parse};
-use super::key::{Item, Key, REVIEW_SHARDS, entity_key, review_key};
-use crate::failure::{Failure, dependency};
+use super::decision::{Decision, parse_decision};
+use super::key::{Item, ItemKey, REVIEW_SHARDS, entity_key, review_key};
+use crate::failure::{Failure, dependency_failure};
 use crate::known_faults::{KnownFault, is_injected};
 use crate::label_history::LabelHistory;
 
@@ -27,7 +27,7 @@ const SLOW_PAUSE: Duration = Duration::from_millis(100);
 
 /// The result of writing a decision.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Written {
+pub enum PutResult {
     /// The decision is stored, by this call or by an earlier attempt of the same call.
     Decided(Box<Decision>),
     /// The order was decided before; this is the earlier decision.
@@ -51,18 +51,18 @@ impl Decisions {
     }
 
     /// Begins an `UpdateItem` of the item with this key.
-    pub(crate) fn update(&self, key: &Key) -> UpdateItemFluentBuilder {
+    pub(crate) fn update(&self, key: &ItemKey) -> UpdateItemFluentBuilder {
         self.client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(key.item()))
+            .set_key(Some(key.attributes()))
     }
 
     /// Writes the decision, unless the order already has one.
     ///
     /// # Errors
     /// [`Failure::Retry`] if DynamoDB fails.
-    pub async fn put(&self, decision: Decision) -> Result<Written, Failure> {
+    pub async fn put(&self, decision: Decision) -> Result<PutResult, Failure> {
         let item: Item = serde_dynamo::to_item(&decision)
             .map_err(|_| Failure::retry("a decision does not serialize"))?;
         let put = self
@@ -76,20 +76,20 @@ impl Decisions {
             .set_condition_expression(condition.map(str::to_owned))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let Err(error) = put.send().await else {
-            return Ok(Written::Decided(Box::new(decision)));
+            return Ok(PutResult::Decided(Box::new(decision)));
         };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                let earlier = parse(failed.item().cloned().unwrap_or_default())?;
+                let earlier = parse_decision(failed.item().cloned().unwrap_or_default())?;
                 // With the same attempt id it is our own write, which the SDK sent a second time.
                 let ours = earlier.attempt_id == decision.attempt_id;
                 Ok(if ours {
-                    Written::Decided(earlier)
+                    PutResult::Decided(earlier)
                 } else {
-                    Written::Duplicate(earlier)
+                    PutResult::Duplicate(earlier)
                 })
             }
-            _ => Err(dependency("PutItem", &error)),
+            _ => Err(dependency_failure("PutItem", &error)),
         }
     }
 
@@ -97,9 +97,9 @@ impl Decisions {
     ///
     /// # Errors
     /// [`Failure::Retry`] if DynamoDB fails.
-    pub async fn read(&self, keys: impl IntoIterator<Item = Key>) -> Result<Found, Failure> {
-        let mut keys: Vec<Item> = keys.into_iter().map(|key| key.item()).collect();
-        let mut found = Found::default();
+    pub async fn read(&self, keys: impl IntoIterator<Item = ItemKey>) -> Result<FoundItems, Failure> {
+        let mut keys: Vec<Item> = keys.into_iter().map(|key| key.attributes()).collect();
+        let mut found = FoundItems::default();
         let mut slow_rounds = 0;
         while !keys.is_empty() {
             let now = keys.split_off(keys.len().saturating_sub(BATCH_GET));
@@ -114,7 +114,7 @@ impl Decisions {
                 .request_items(&self.table, request)
                 .send()
                 .await;
-            let answer = answer.map_err(|error| dependency("BatchGetItem", &error))?;
+            let answer = answer.map_err(|error| dependency_failure("BatchGetItem", &error))?;
             for item in answer
                 .responses
                 .and_then(|mut tables| tables.remove(&self.table))
@@ -150,7 +150,7 @@ impl Decisions {
         event_type: &EventTypeName,
         event_id: &EventId,
     ) -> Result<Vec<Decision>, Failure> {
-        let pk = Key::new(event_type, event_id, Revision::FIRST).pk;
+        let pk = ItemKey::new(event_type, event_id, Revision::FIRST).pk;
         let query = self
             .client
             .query()
@@ -167,9 +167,9 @@ impl Decisions {
             .collect::<Result<Vec<_>, _>>()
             .await;
         items
-            .map_err(|error| dependency("Query", &error))?
+            .map_err(|error| dependency_failure("Query", &error))?
             .into_iter()
-            .map(|item| parse(item).map(|decision| *decision))
+            .map(|item| parse_decision(item).map(|decision| *decision))
             .collect()
     }
 
@@ -177,13 +177,13 @@ impl Decisions {
     ///
     /// # Errors
     /// [`Failure::Retry`] if DynamoDB fails.
-    pub async fn of_entity(
+    pub async fn decisions_of_entity(
         &self,
         entity_type: &str,
         entity_id: &str,
         limit: usize,
     ) -> Result<Vec<Decision>, Failure> {
-        self.index("gsi1", entity_key(entity_type, entity_id), limit)
+        self.query_index("gsi1", entity_key(entity_type, entity_id), limit)
             .await
     }
 
@@ -200,7 +200,7 @@ impl Decisions {
         let mut reviews = Vec::new();
         for shard in 0..REVIEW_SHARDS {
             reviews.extend(
-                self.index("gsi2", review_key(outcome.as_str(), day, shard), limit)
+                self.query_index("gsi2", review_key(outcome.as_str(), day, shard), limit)
                     .await?,
             );
         }
@@ -209,7 +209,7 @@ impl Decisions {
         Ok(reviews)
     }
 
-    async fn index(
+    async fn query_index(
         &self,
         index: &str,
         key: String,
@@ -230,7 +230,7 @@ impl Decisions {
             match pages.next().await {
                 None => break,
                 Some(item) => {
-                    decisions.push(*parse(item.map_err(|error| dependency("Query", &error))?)?);
+                    decisions.push(*parse_decision(item.map_err(|error| dependency_failure("Query", &error))?)?);
                 }
             }
         }
@@ -240,20 +240,20 @@ impl Decisions {
 
 /// The items that [`Decisions::read`] found.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
-    decisions: HashMap<Key, Box<Decision>>,
-    labels: HashMap<Key, LabelHistory>,
+pub struct FoundItems {
+    decisions: HashMap<ItemKey, Box<Decision>>,
+    labels: HashMap<ItemKey, LabelHistory>,
 }
 
-impl Found {
+impl FoundItems {
     fn add(&mut self, item: Item) -> Result<(), Failure> {
         let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
         let (Some(pk), Some(sk)) = (text("pk"), text("sk")) else {
             return Err(Failure::set_up("an item has no key `pk` and `sk`"));
         };
-        let key = Key { pk, sk };
+        let key = ItemKey { pk, sk };
         if text("kind").is_some_and(|kind| kind == "decision") {
-            self.decisions.insert(key, parse(item)?);
+            self.decisions.insert(key, parse_decision(item)?);
         } else {
             self.labels.insert(key, LabelHistory::read(&item)?);
         }
@@ -261,12 +261,12 @@ impl Found {
     }
 
     /// The decision with this key.
-    pub fn decision(&self, key: &Key) -> Option<&Decision> {
+    pub fn decision(&self, key: &ItemKey) -> Option<&Decision> {
         self.decisions.get(key).map(AsRef::as_ref)
     }
 
     /// The label history with this key.
-    pub(crate) fn labels(&self, key: &Key) -> Option<&LabelHistory> {
+    pub(crate) fn labels(&self, key: &ItemKey) -> Option<&LabelHistory> {
         self.labels.get(key)
     }
 }
@@ -283,6 +283,6 @@ pub(crate) async fn update_if_condition_holds(
     };
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-        _ => Err(dependency("UpdateItem", &error)),
+        _ => Err(dependency_failure("UpdateItem", &error)),
     }
 }

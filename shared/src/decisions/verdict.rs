@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The answer of Amazon Fraud Detector on an order, as far as the pipeline reads it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
+pub struct ServiceVerdict {
     /// Rules that matched, in the order of the answer.
     pub matched_rules: Vec<MatchedRule>,
     /// Model scores by variable name, such as `orders_model_insightscore`.
@@ -17,7 +17,7 @@ pub struct Verdict {
     pub model_versions: Vec<String>,
     /// What our engine adds in a response header; Amazon sends no such header.
     #[serde(default)]
-    pub prediction: Prediction,
+    pub prediction: PredictionHeader,
 }
 
 /// A rule that matched, with its outcomes.
@@ -32,7 +32,7 @@ pub struct MatchedRule {
 /// The content of the response header [`PREDICTION_HEADER`](event::PREDICTION_HEADER).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Prediction {
+pub struct PredictionHeader {
     /// When the prediction was made; part of its key at the engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prediction_timestamp: Option<String>,
@@ -44,7 +44,7 @@ pub struct Prediction {
     pub engine: Option<String>,
     /// The matched rules with their versions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub rules: Vec<RuleVersion>,
+    pub rules: Vec<MatchedRuleVersion>,
     /// Rules that were reached but could not be evaluated.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undetermined: Vec<String>,
@@ -52,7 +52,7 @@ pub struct Prediction {
 
 /// Which version of a rule matched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RuleVersion {
+pub struct MatchedRuleVersion {
     /// The rule.
     pub id: String,
     /// Its version.

@@ -3,12 +3,12 @@
 use event::{EventId, Revision};
 use futures::{StreamExt as _, stream};
 
-use super::service::Told;
-use super::{FUNCTION, Labels};
+use super::service::UpdateResult;
+use super::{FUNCTION, LabelApplier};
 use crate::batch::Batcher;
-use crate::decisions::{Decision, Found, Key};
+use crate::decisions::{Decision, FoundItems, ItemKey};
 use crate::failure::Failure;
-use crate::label_history::{LabelEntry, LabelHistory, current};
+use crate::label_history::{LabelEntry, LabelHistory, current_label};
 use crate::records::{Origin, Position, Record};
 use crate::rejected::RejectedRecord;
 
@@ -17,25 +17,25 @@ const AT_ONCE: usize = 16;
 
 /// An event that a function has just created, or found to exist.
 #[derive(Clone, Debug)]
-pub struct Created<'a> {
+pub struct CreatedEvent<'a> {
     /// The event.
     pub event_id: EventId,
     /// The decision on it, if it is decided.
     pub decision: Option<&'a Decision>,
 }
 
-impl Labels {
+impl LabelApplier {
     /// Applies the labels that came before these events, and calls `done` with the index and result of each event.
     ///
     /// A label whose time turns out to be impossible is written to the rejected records, with the record that brought it,
     /// and removed from the history.
     pub async fn catch_up(
         &self,
-        created: &[Created<'_>],
+        created: &[CreatedEvent<'_>],
         batcher: &Batcher,
         done: impl Fn(usize, Result<(), Failure>),
     ) {
-        let mut keys: Vec<Key> = Vec::with_capacity(2 * created.len());
+        let mut keys: Vec<ItemKey> = Vec::with_capacity(2 * created.len());
         for event_id in created.iter().map(|created| &created.event_id) {
             keys.extend(self.label_keys(event_id));
         }
@@ -58,14 +58,14 @@ impl Labels {
 
     async fn catch_up_one(
         &self,
-        created: &Created<'_>,
-        found: &Found,
+        created: &CreatedEvent<'_>,
+        found: &FoundItems,
         batcher: &Batcher,
     ) -> Result<(), Failure> {
-        let Created { event_id, decision } = created;
-        let mut history = self.history_in(event_id, found);
+        let CreatedEvent { event_id, decision } = created;
+        let mut history = self.find_history(event_id, found);
         if let Some(decision) = decision {
-            self.park_impossible(event_id, decision, &mut history)
+            self.reject_impossible_labels(event_id, decision, &mut history)
                 .await?;
             history.add_copies(&decision.label_history);
             // Releases before label histories kept labels on the decisions of other revisions only.
@@ -73,13 +73,13 @@ impl Labels {
                 let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
                 history.add_copies(decisions.iter().flat_map(|it| &it.label_history));
             }
-            self.copy_to((*decision).clone(), &history).await?;
+            self.copy_to_decision((*decision).clone(), &history).await?;
         }
-        if current(&history.labels).is_none() {
+        if current_label(&history.labels).is_none() {
             return Ok(());
         }
         match self.tell_service(event_id, history, batcher).await {
-            Ok(Told::NoEvent) if decision.is_none() => Err(Failure::retry(
+            Ok(UpdateResult::NoEvent) if decision.is_none() => Err(Failure::retry(
                 "UpdateEventLabel: the event is not visible yet",
             )),
             Ok(_) => Ok(()),
@@ -91,7 +91,7 @@ impl Labels {
     }
 
     /// Rejects labels whose time lies too long before the event, and removes them from the history.
-    async fn park_impossible(
+    async fn reject_impossible_labels(
         &self,
         event_id: &EventId,
         decision: &Decision,
@@ -111,7 +111,7 @@ impl Labels {
                 continue;
             }
             if let Err(failure) = self.check_skew(&decisions, &entry) {
-                self.park(event_id, &id, &entry, history, failure).await?;
+                self.reject_label(event_id, &id, &entry, history, failure).await?;
                 history.remove(&id);
             }
         }
@@ -119,7 +119,7 @@ impl Labels {
     }
 
     /// Writes a label that is impossible to the rejected records, and removes it from the history.
-    async fn park(
+    async fn reject_label(
         &self,
         event_id: &EventId,
         id: &str,
@@ -137,7 +137,7 @@ impl Labels {
             .and_then(|stored| stored.into_record().ok());
         let record = match record {
             Some(record) => record,
-            None => self.record_of(event_id, id, entry)?,
+            None => self.reconstruct_record(event_id, id, entry)?,
         };
         self.rejected.write(FUNCTION, &record, &rejection).await?;
         tracing::warn!(
@@ -148,7 +148,7 @@ impl Labels {
     }
 
     /// A record with what is known about a label whose own record was not kept.
-    fn record_of(
+    fn reconstruct_record(
         &self,
         event_id: &EventId,
         id: &str,

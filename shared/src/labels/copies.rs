@@ -4,18 +4,18 @@ use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Labels, MEETINGS};
+use super::{LabelApplier, MAX_CONFLICTS};
 use crate::decisions::{Decision, update_if_condition_holds};
 use crate::failure::Failure;
-use crate::label_history::{LabelEntry, LabelHistory, current};
+use crate::label_history::{LabelEntry, LabelHistory, current_label};
 
 /// The most labels copied to a decision in one write: DynamoDB takes expressions of up to 4 KB.
 const COPIED_AT_ONCE: usize = 50;
 
-impl Labels {
+impl LabelApplier {
     /// Copies the labels that a decision lacks, sets its current label, and closes its review if a label was received
     /// after the decision.
-    pub(super) async fn copy_to(
+    pub(super) async fn copy_to_decision(
         &self,
         mut decision: Decision,
         history: &LabelHistory,
@@ -48,7 +48,7 @@ impl Labels {
                 continue;
             }
             meetings += 1;
-            if meetings == MEETINGS {
+            if meetings == MAX_CONFLICTS {
                 return Err(Failure::retry("UpdateItem: the decision keeps changing"));
             }
             let key = decision.key();
@@ -87,15 +87,15 @@ impl Labels {
             let _ = write!(update, ", label_history.#l{place} = :l{place}");
             request = request
                 .expression_attribute_names(format!("#l{place}"), *id)
-                .expression_attribute_values(format!(":l{place}"), entry.item()?);
+                .expression_attribute_values(format!(":l{place}"), entry.attribute()?);
             history.insert((*id).clone(), (*entry).clone());
         }
-        if let Some(best) = current(&history) {
+        if let Some(best) = current_label(&history) {
             update.push_str(", label = :label");
             if closes {
                 update.push_str(" REMOVE gsi2pk, gsi2sk");
             }
-            request = request.expression_attribute_values(":label", best.item()?);
+            request = request.expression_attribute_values(":label", best.attribute()?);
         }
         let request = request
             .update_expression(update)

@@ -3,9 +3,9 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use event::{EventId, Timestamp};
 
-use super::{FUNCTION, Labels};
-use crate::decisions::{Found, Key, update_if_condition_holds};
-use crate::failure::{Failure, Rejection, dependency};
+use super::{FUNCTION, LabelApplier};
+use crate::decisions::{FoundItems, ItemKey, update_if_condition_holds};
+use crate::failure::{Failure, Rejection, dependency_failure};
 use crate::label_history::{LABEL_PREFIX, LabelEntry, LabelHistory, RECORD_PREFIX, SEEN_PREFIX};
 use crate::records::Record;
 use crate::rejected::RejectedRecord;
@@ -13,23 +13,23 @@ use crate::rejected::RejectedRecord;
 /// The longest record that is kept with its label, in bytes.
 const LONGEST_RECORD: usize = 2 * 1024;
 
-impl Labels {
+impl LabelApplier {
     /// The keys under which labels of an event may be stored, by this and by earlier releases.
-    pub(super) fn label_keys(&self, event_id: &EventId) -> [Key; 2] {
+    pub(super) fn label_keys(&self, event_id: &EventId) -> [ItemKey; 2] {
         [
-            Key::labels(&self.event_type, event_id),
-            Key::waiting(&self.event_type, event_id),
+            ItemKey::labels(&self.event_type, event_id),
+            ItemKey::waiting_labels(&self.event_type, event_id),
         ]
     }
 
     /// Reads the label history of an event.
-    pub(super) async fn history(&self, event_id: &EventId) -> Result<LabelHistory, Failure> {
+    pub(super) async fn read_history(&self, event_id: &EventId) -> Result<LabelHistory, Failure> {
         let found = self.decisions.read(self.label_keys(event_id)).await?;
-        Ok(self.history_in(event_id, &found))
+        Ok(self.find_history(event_id, &found))
     }
 
     /// The label history of an event among items that were read before.
-    pub(super) fn history_in(&self, event_id: &EventId, found: &Found) -> LabelHistory {
+    pub(super) fn find_history(&self, event_id: &EventId, found: &FoundItems) -> LabelHistory {
         let mut history = LabelHistory::default();
         for key in self.label_keys(event_id) {
             if let Some(labels) = found.labels(&key) {
@@ -51,9 +51,9 @@ impl Labels {
     ) -> Result<(), Failure> {
         let until = now.epoch_seconds() + self.retention_seconds;
         let record = record.filter(|record| record.payload.len() <= LONGEST_RECORD);
-        let record = record.map(stored_record).transpose()?;
+        let record = record.map(serialize_record).transpose()?;
         let mut set = "SET #label = :label, kind = :kind, expires_at = :until".to_owned();
-        let key = Key::labels(&self.event_type, event_id);
+        let key = ItemKey::labels(&self.event_type, event_id);
         let mut update = self.decisions.update(&key);
         if let Some(record) = record {
             set.push_str(", #record = :record");
@@ -71,13 +71,13 @@ impl Labels {
         let update = update
             .update_expression(set)
             .expression_attribute_names("#label", format!("{LABEL_PREFIX}{}", entry.id()))
-            .expression_attribute_values(":label", entry.item()?)
+            .expression_attribute_values(":label", entry.attribute()?)
             .expression_attribute_values(":kind", AttributeValue::S("labels".to_owned()))
             .expression_attribute_values(":until", AttributeValue::N(until.to_string()));
         update
             .send()
             .await
-            .map_err(|error| dependency("UpdateItem", &error))?;
+            .map_err(|error| dependency_failure("UpdateItem", &error))?;
         Ok(())
     }
 
@@ -104,7 +104,7 @@ impl Labels {
 }
 
 /// A record as it is kept with its label, to be written to the rejected records if the label has to be rejected later.
-fn stored_record(record: &Record) -> Result<String, Failure> {
+fn serialize_record(record: &Record) -> Result<String, Failure> {
     let none = Rejection {
         class: "",
         reason: String::new(),

@@ -24,11 +24,11 @@ use crate::failure::{Failure, Rejection};
 use crate::known_faults::{KnownFault, is_injected};
 use crate::mapping::Mapping;
 use crate::records::Record;
-use crate::rejected::Rejected;
-use service::Told;
+use crate::rejected::RejectedStore;
+use service::UpdateResult;
 
-pub use crate::label_history::{LabelEntry, current};
-pub use catch_up::Created;
+pub use crate::label_history::{LabelEntry, current_label};
+pub use catch_up::CreatedEvent;
 
 /// The name of the function `label` in rejected records and metrics.
 pub const FUNCTION: &str = "label";
@@ -38,11 +38,11 @@ const SKEW_SECONDS: i64 = 48 * 3600;
 const FUTURE_SECONDS: i64 = 24 * 3600;
 
 /// How often a write is repeated when another writer changed the labels of the same event meanwhile.
-const MEETINGS: usize = 10;
+const MAX_CONFLICTS: usize = 10;
 
 /// The result of applying a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Applied {
+pub enum AppliedLabel {
     /// It is on the decision, at the service, or both.
     Applied {
         /// Whether its time lies before the event, by little enough to be accepted.
@@ -56,22 +56,22 @@ pub enum Applied {
 
 /// Applies labels to decisions and to the service.
 #[derive(Clone, Debug)]
-pub struct Labels {
+pub struct LabelApplier {
     decisions: Decisions,
     fraud_detector: aws_sdk_frauddetector::Client,
-    rejected: Rejected,
+    rejected: RejectedStore,
     event_type: EventTypeName,
     zone: TimeZone,
     retention_seconds: i64,
 }
 
-impl Labels {
+impl LabelApplier {
     /// Applies labels of the event type of `mapping`. A label whose time turns out to be before its event is written to
     /// `rejected`.
     pub fn new(
         decisions: Decisions,
         fraud_detector: aws_sdk_frauddetector::Client,
-        rejected: Rejected,
+        rejected: RejectedStore,
         mapping: &Mapping,
     ) -> Self {
         Self {
@@ -96,7 +96,7 @@ impl Labels {
         record: &Record,
         now: Timestamp,
         batcher: &Batcher,
-    ) -> Result<Applied, Failure> {
+    ) -> Result<AppliedLabel, Failure> {
         if label.time.time.epoch_seconds() - now.epoch_seconds() > FUTURE_SECONDS {
             let reason = format!(
                 "the label's time {} is more than 24 hours in the future",
@@ -115,7 +115,7 @@ impl Labels {
 
         // Decisions that exist by now get the label here; whoever writes one later finds the label in the history.
         let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
-        let mut history = self.history(event_id).await?;
+        let mut history = self.read_history(event_id).await?;
         let checked = self.check_skew(&decisions, &entry);
         let checked = checked.and_then(|skewed| history.check_size().map(|()| skewed));
         let skewed = match checked {
@@ -135,7 +135,7 @@ impl Labels {
         let known = history.clone();
         let told = if is_injected(KnownFault::RankIgnored) && decisions.is_empty() {
             let is_there = self.send(event_id, &entry).await;
-            is_there.map(|is_there| if is_there { Told::Knows } else { Told::NoEvent })
+            is_there.map(|is_there| if is_there { UpdateResult::Knows } else { UpdateResult::NoEvent })
         } else {
             self.tell_service(event_id, history, batcher).await
         };
@@ -148,17 +148,17 @@ impl Labels {
             told => told?,
         };
         for decision in &decisions {
-            self.copy_to(decision.clone(), &known).await?;
+            self.copy_to_decision(decision.clone(), &known).await?;
         }
         Ok(match told {
-            _ if entry.label.is_none() => Applied::Kept,
-            Told::NoEvent if decisions.is_empty() => Applied::Waiting,
-            Told::NoEvent => {
+            _ if entry.label.is_none() => AppliedLabel::Kept,
+            UpdateResult::NoEvent if decisions.is_empty() => AppliedLabel::Waiting,
+            UpdateResult::NoEvent => {
                 // Decided but not stored at the service, because ingestion is off: the decision has the label.
                 metrics::counter!("LabelWithoutStoredEvent").increment(1);
-                Applied::Applied { skewed }
+                AppliedLabel::Applied { skewed }
             }
-            Told::Knows => Applied::Applied { skewed },
+            UpdateResult::Knows => AppliedLabel::Applied { skewed },
         })
     }
 
@@ -171,7 +171,7 @@ impl Labels {
         labels: &BTreeMap<String, LabelEntry>,
         rejection: Rejection,
     ) -> Result<Failure, Failure> {
-        if current(labels) != Some(entry) {
+        if current_label(labels) != Some(entry) {
             return Ok(Failure::set_up(
                 "UpdateEventLabel: a label of before is refused",
             ));

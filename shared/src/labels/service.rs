@@ -2,45 +2,45 @@
 
 use event::EventId;
 
-use super::{Labels, MEETINGS};
+use super::{LabelApplier, MAX_CONFLICTS};
 use crate::batch::Batcher;
-use crate::failure::{Call, CallError, Class, Failure};
+use crate::failure::{ServiceCall, CallError, FailureClass, Failure};
 use crate::known_faults::{KnownFault, is_injected};
-use crate::label_history::{LabelEntry, LabelHistory, current};
+use crate::label_history::{LabelEntry, LabelHistory, current_label};
 
 /// What the service knows after the current label was sent.
-pub(super) enum Told {
+pub(super) enum UpdateResult {
     /// It has the current label, or there is none.
     Knows,
     /// It has no such event.
     NoEvent,
 }
 
-impl Labels {
+impl LabelApplier {
     /// Sends the current label, and sends again as long as another label has become current meanwhile.
     pub(super) async fn tell_service(
         &self,
         event_id: &EventId,
         mut history: LabelHistory,
         batcher: &Batcher,
-    ) -> Result<Told, Failure> {
+    ) -> Result<UpdateResult, Failure> {
         let mut sent: Option<LabelEntry> = None;
-        for _ in 0..MEETINGS {
-            let best = current(&history.labels);
+        for _ in 0..MAX_CONFLICTS {
+            let best = current_label(&history.labels);
             if best == sent.as_ref() {
-                return Ok(Told::Knows);
+                return Ok(UpdateResult::Knows);
             }
             if let Some(best) = best {
-                batcher.call_permit().await;
+                batcher.wait_for_call_permit().await;
                 if !self.send(event_id, best).await? {
-                    return Ok(Told::NoEvent);
+                    return Ok(UpdateResult::NoEvent);
                 }
             }
             if is_injected(KnownFault::LabelRace) {
-                return Ok(Told::Knows);
+                return Ok(UpdateResult::Knows);
             }
             sent = best.cloned();
-            history.add(&self.history(event_id).await?);
+            history.add(&self.read_history(event_id).await?);
         }
         Err(Failure::retry("UpdateEventLabel: the label keeps changing"))
     }
@@ -63,11 +63,11 @@ impl Labels {
         else {
             return Ok(true);
         };
-        let error = CallError::new(Call::UpdateEventLabel, &error);
-        if error.class == Class::NoEvent {
+        let error = CallError::new(ServiceCall::UpdateEventLabel, &error);
+        if error.class == FailureClass::NoEvent {
             Ok(false)
         } else {
-            Err(error.into_failure(Call::UpdateEventLabel))
+            Err(error.into_failure(ServiceCall::UpdateEventLabel))
         }
     }
 }

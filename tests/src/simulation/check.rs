@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use local_aws::local_stack::DECISIONS;
 use serde_json::Value;
-use shared::decisions::{Decision, parse};
+use shared::decisions::{Decision, parse_decision};
 use shared::mapping::Mapping;
 
 use super::day::{Day, End, EventPlan, Input, Source, Version, mapping_of};
@@ -128,7 +128,7 @@ async fn decisions(end: &EndOfDay<'_>) -> Vec<Decision> {
     let kind = AttributeValue::S("decision".to_owned());
     let items = scan(end.tables, DECISIONS).await.into_iter();
     let decisions = items.filter(|item| item.get("kind") == Some(&kind));
-    let mut decisions: Vec<Decision> = decisions.map(|item| *parse(item).unwrap()).collect();
+    let mut decisions: Vec<Decision> = decisions.map(|item| *parse_decision(item).unwrap()).collect();
     decisions.sort_by(|a, b| a.decision_id.cmp(&b.decision_id));
     decisions
 }

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use forward::{Forward, REQUEST_BYTES};
-use ingest::Ingest;
-use label::Label;
-use predict::{Answer as PredictAnswer, Predict};
+use forward::{ForwardFunction, REQUEST_BYTES};
+use ingest::IngestFunction;
+use label::LabelFunction;
+use predict::{PredictResponse as PredictAnswer, PredictFunction};
 use serde_json::Value;
-use shared::batch::Moment;
+use shared::batch::InvocationContext;
 use shared::mapping::Mapping;
 use shared::settings::Settings;
 use wiring::Wiring;
@@ -49,10 +49,10 @@ impl Function {
 }
 
 enum Handler {
-    Predict(Box<Predict>),
-    Ingest(Box<Ingest>),
-    Label(Box<Label>),
-    Forward(Forward),
+    Predict(Box<PredictFunction>),
+    Ingest(Box<IngestFunction>),
+    Label(Box<LabelFunction>),
+    Forward(ForwardFunction),
 }
 
 /// How an invocation ended.
@@ -134,7 +134,7 @@ impl Environment {
             .region(Region::new(region.clone()))
             .http_client(network.http_client())
             .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()));
-        let config = shared::aws::with_limits(loader).load().await;
+        let config = shared::aws::set_timeouts(loader).load().await;
         let settings = Settings::read(|variable| {
             let value = match variable {
                 "BUCKET" => "fraudstream",
@@ -147,7 +147,7 @@ impl Environment {
         });
         let settings = settings.unwrap_or_else(|error| panic!("{error}"));
         let clock = world.clock;
-        let wiring = Wiring::over(
+        let wiring = Wiring::with_config(
             settings,
             config,
             Arc::new(move || clock.timestamp(clock.now(), skew_ms)),
@@ -198,7 +198,7 @@ impl Environment {
             .unwrap_or(u64::MAX)
             .min(end);
         let deadline = u64::try_from(clock.timestamp(end, 0).as_millisecond()).unwrap_or(0);
-        let moment = Moment::new(clock.timestamp(start, self.skew_ms), deadline);
+        let moment = InvocationContext::new(clock.timestamp(start, self.skew_ms), deadline);
         let text = event.to_string();
         let ended = tokio::select! {
             biased;
@@ -220,8 +220,8 @@ impl Environment {
         ended
     }
 
-    async fn answer(&self, text: &str, moment: Moment) -> Ended {
-        let batch = |response: &shared::batch::Response| {
+    async fn answer(&self, text: &str, moment: InvocationContext) -> Ended {
+        let batch = |response: &shared::batch::BatchResponse| {
             let failures = response.batch_item_failures.iter();
             Answer::Failures(
                 failures
@@ -233,7 +233,7 @@ impl Environment {
         let answered = match &self.handler {
             Handler::Predict(it) => {
                 let handle = async |event, moment| it.handle(event, moment).await;
-                let answer = Box::pin(wiring.answer(text, moment, &handle)).await;
+                let answer = Box::pin(wiring.handle_invocation(text, moment, &handle)).await;
                 answer.map(|answer| match answer {
                     PredictAnswer::Batch(response) => (batch(&response), None),
                     PredictAnswer::Decision(reply) => (
@@ -244,12 +244,12 @@ impl Environment {
             }
             Handler::Ingest(it) => {
                 let handle = async |event, moment| it.handle(event, moment).await;
-                let answer = Box::pin(wiring.answer(text, moment, &handle)).await;
+                let answer = Box::pin(wiring.handle_invocation(text, moment, &handle)).await;
                 answer.map(|response| (batch(&response), None))
             }
             Handler::Label(it) => {
                 let handle = async |event, moment| it.handle(event, moment).await;
-                let answer = Box::pin(wiring.answer(text, moment, &handle)).await;
+                let answer = Box::pin(wiring.handle_invocation(text, moment, &handle)).await;
                 answer.map(|response| (batch(&response), None))
             }
             Handler::Forward(it) => {
@@ -272,7 +272,7 @@ fn handler(function: Function, wiring: &Wiring, mapping: Mapping) -> Handler {
     let labels = wiring.labels(&mapping);
     let rejected = wiring.rejected();
     match function {
-        Function::Predict => Handler::Predict(Box::new(Predict {
+        Function::Predict => Handler::Predict(Box::new(PredictFunction {
             detector_version: None,
             fraud_detector: wiring.fraud_detector.clone(),
             decisions: wiring.decisions(),
@@ -281,20 +281,20 @@ fn handler(function: Function, wiring: &Wiring, mapping: Mapping) -> Handler {
             rejected,
             mapping,
         })),
-        Function::Ingest => Handler::Ingest(Box::new(Ingest {
+        Function::Ingest => Handler::Ingest(Box::new(IngestFunction {
             fraud_detector: wiring.fraud_detector.clone(),
             labels,
             batcher,
             rejected,
             mapping,
         })),
-        Function::Label => Handler::Label(Box::new(Label {
+        Function::Label => Handler::Label(Box::new(LabelFunction {
             labels,
             batcher,
             rejected,
             mapping,
         })),
-        Function::Forward => Handler::Forward(Forward {
+        Function::Forward => Handler::Forward(ForwardFunction {
             event_bridge: aws_sdk_eventbridge::Client::new(&wiring.config),
             bus: "default".to_owned(),
             request_bytes: REQUEST_BYTES,

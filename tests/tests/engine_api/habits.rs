@@ -14,7 +14,7 @@ use aws_sdk_frauddetector::types::{
 use engine::{Subject, Trainings};
 use futures::future::join_all;
 use model::Attribution;
-use model::history::Profile;
+use model::history::EntityHistory;
 use tempfile::TempDir;
 
 use crate::world::World;
@@ -171,7 +171,7 @@ impl Shop {
     }
 
     /// What is kept of each customer.
-    async fn profiles(&self) -> BTreeMap<String, Profile> {
+    async fn profiles(&self) -> BTreeMap<String, EntityHistory> {
         let scan = self.world.dynamodb.scan();
         let scan = scan.table_name(&self.world.options.events_table);
         let scan = scan.filter_expression("sk = :sk");
@@ -294,9 +294,9 @@ async fn a_model_learns_what_customers_did_before() {
         .assigned_label("fraud")
         .label_timestamp(time(now + DAY));
     label.send().await.unwrap();
-    let features = |profile: &Profile| {
-        let event = model::history::Watched::default().event("next", now + 2 * DAY, |_| None);
-        let names = model::history::Watched::default().features();
+    let features = |profile: &EntityHistory| {
+        let event = model::history::TrackedFields::default().event("next", now + 2 * DAY, |_| None);
+        let names = model::history::TrackedFields::default().features();
         let bad = names
             .iter()
             .position(|feature| feature.name == "bad")
@@ -342,12 +342,12 @@ async fn many_writers_count_every_event_once() {
     };
     join_all((0..WRITERS).map(writer)).await;
     let profiles = shop.profiles().await;
-    let counts: Vec<u64> = profiles.values().map(Profile::events).collect();
+    let counts: Vec<u64> = profiles.values().map(EntityHistory::events).collect();
     assert_eq!(counts, [(WRITERS * EVENTS / CUSTOMERS) as u64; CUSTOMERS]);
     let largest = profiles
         .values()
         .map(|profile| serde_json::to_string(profile).unwrap().len());
-    assert!(largest.max().unwrap() <= model::history::LARGEST);
+    assert!(largest.max().unwrap() <= model::history::LARGEST_HISTORY);
 }
 
 const ATI: ModelTypeEnum = ModelTypeEnum::AccountTakeoverInsights;

@@ -78,7 +78,7 @@ async fn many_predictions_go_in_tens() {
             .await;
     }
     assert_eq!(events(&world, &folder).await.len(), 25);
-    assert_eq!(faults.count("PutEvents"), 3);
+    assert_eq!(faults.count_calls("PutEvents"), 3);
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn large_predictions_do_not_share_a_request() {
     }
     // Four of 64 KB are more than a request takes.
     assert_eq!(events(&world, &folder).await.len(), 8);
-    assert_eq!(faults.count("PutEvents"), 3);
+    assert_eq!(faults.count_calls("PutEvents"), 3);
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn an_event_type_that_does_not_ask_is_not_told_of() {
     let (world, folder, faults) = telling(false, "shop").await;
     world.predict("e-1", &[("price", "250")]).await;
     assert!(events(&world, &folder).await.is_empty());
-    assert_eq!(faults.count("PutEvents"), 0);
+    assert_eq!(faults.count_calls("PutEvents"), 0);
 }
 
 #[tokio::test]

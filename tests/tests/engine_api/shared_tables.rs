@@ -244,6 +244,6 @@ async fn keys_that_a_throttled_table_leaves_unread_are_asked_for_again_but_not_f
             refused => refusal(refused),
         };
         assert_eq!(got, want, "{times}");
-        assert!(faults.count("BatchGetItem") < 50, "{times}");
+        assert!(faults.count_calls("BatchGetItem") < 50, "{times}");
     }
 }

@@ -70,7 +70,7 @@ fn map(payload: Vec<u8>) -> (String, usize) {
     LazyLock::force(&MAPPING);
     let before = MEMORY.allocated();
     let highest = MEMORY.max_allocated();
-    let order = record.json().and_then(|value| MAPPING.order(&value));
+    let order = record.json().and_then(|value| MAPPING.map_order(&value));
     let result = match order {
         Ok(order) if order.is_undetermined() => "undetermined".to_owned(),
         Ok(_) => "mapped".to_owned(),

@@ -50,7 +50,7 @@ async fn a_stuck_head_predicts_every_other_order_once() {
         assert_eq!(failures.len(), usize::from(round < 49), "{round}");
     }
     // 49 refused and one for the first, one each for the others.
-    assert_eq!(world.faults.count("GetEventPrediction"), 50 + 19);
+    assert_eq!(world.faults.count_calls("GetEventPrediction"), 50 + 19);
 }
 
 #[tokio::test]
@@ -231,7 +231,7 @@ async fn one_event_in_one_batch_is_predicted_once() {
         .handle(sqs(&both.iter().collect::<Vec<_>>()), now())
         .await
         .unwrap();
-    assert_eq!(world.faults.count("GetEventPrediction"), 10);
+    assert_eq!(world.faults.count_calls("GetEventPrediction"), 10);
     for n in 0..10 {
         let id = format!("o-{n}");
         assert_eq!(world.decisions(&id).await[0].variables["order_price"], "10");

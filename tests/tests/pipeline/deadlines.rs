@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use local_aws::fault::Fault;
 use serde_json::{Value, json};
-use shared::batch::Moment;
+use shared::batch::InvocationContext;
 
 use crate::world::{World, now, order, orders, sqs};
 
 /// An invocation that ends in a while. Half of the time is for processing.
-fn ends_in(time: Duration) -> Moment {
-    Moment {
+fn ends_in(time: Duration) -> InvocationContext {
+    InvocationContext {
         deadline: Some(tokio::time::Instant::now() + time),
         ..now()
     }

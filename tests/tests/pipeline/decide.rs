@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use local_aws::clients;
 use local_aws::service::Service;
-use predict::Answer;
+use predict::PredictResponse;
 use serde_json::{Value, json};
 
 use crate::world::{MAPPING, World, kinesis, now, order, orders, sqs};
 
 #[track_caller]
-fn failures(answer: Result<Answer, shared::batch::InvocationError>) -> String {
+fn failures(answer: Result<PredictResponse, shared::batch::InvocationError>) -> String {
     serde_json::to_string(&answer.unwrap()).unwrap()
 }
 
@@ -149,7 +149,7 @@ async fn the_same_order_is_decided_once() {
         );
     }
     assert_eq!(world.decisions("o-1").await.len(), 1);
-    assert_eq!(world.faults.count("GetEventPrediction"), 1);
+    assert_eq!(world.faults.count_calls("GetEventPrediction"), 1);
     // Another order under the same id is not a duplicate.
     assert_eq!(
         failures(predict.handle(orders(&[order("o-1", "20")]), now()).await),
@@ -284,11 +284,11 @@ async fn an_entity_and_a_day_can_be_listed() {
         found.into_iter().map(|d| d.order_id).collect::<Vec<_>>()
     };
     assert_eq!(
-        ids(decisions.of_entity("customer", "cust-42", 9).await.unwrap()),
+        ids(decisions.decisions_of_entity("customer", "cust-42", 9).await.unwrap()),
         ["o-2", "o-1"]
     );
     assert_eq!(
-        ids(decisions.of_entity("customer", "unknown", 9).await.unwrap()),
+        ids(decisions.decisions_of_entity("customer", "unknown", 9).await.unwrap()),
         [""; 0]
     );
     let mut reviews = ids(decisions

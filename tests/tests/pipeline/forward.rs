@@ -44,7 +44,7 @@ async fn decisions_go_out_in_tens_and_only_failed_entries_again() {
     let response = world.forward().handle(stream, now()).await.unwrap();
     assert!(response.batch_item_failures.is_empty());
     // 10 (of which 2 again), 2, 10, 5.
-    assert_eq!(world.faults.count("PutEvents"), 4);
+    assert_eq!(world.faults.count_calls("PutEvents"), 4);
     assert_eq!(
         world.outcomes().len(),
         17,

@@ -97,7 +97,7 @@ async fn one_order_of_an_aggregate_that_fails_brings_it_again_and_decides_none_t
     assert_eq!(failures, json!([{"itemIdentifier": "2"}]));
     is_decided_once(&world, &["o-1", "a-0", "a-3", "o-4"]).await;
     assert!(world.decisions("a-2").await.is_empty());
-    assert_eq!(world.faults.count("GetEventPrediction"), 5);
+    assert_eq!(world.faults.count_calls("GetEventPrediction"), 5);
     // Both rejected orders come again, so neither is parked.
     assert_eq!(parked(&world), [""; 0]);
 
@@ -105,10 +105,10 @@ async fn one_order_of_an_aggregate_that_fails_brings_it_again_and_decides_none_t
     assert_eq!(failures, json!([]));
     is_decided_once(&world, &["o-1", "a-0", "a-2", "a-3", "o-4"]).await;
     // Only the one that failed was predicted again.
-    assert_eq!(world.faults.count("GetEventPrediction"), 6);
+    assert_eq!(world.faults.count_calls("GetEventPrediction"), 6);
     let want = ["predict/orders/2.1.json", "predict/orders/3.json"];
     assert_eq!(parked(&world), want);
-    assert_eq!(world.faults.count("PutObject"), 2);
+    assert_eq!(world.faults.count_calls("PutObject"), 2);
     world.forward().handle(world.stream(), now()).await.unwrap();
     assert_eq!(world.outcomes().len(), 5);
 }
@@ -135,6 +135,6 @@ async fn a_rejected_order_of_an_aggregate_is_parked_once_it_lies_below_the_check
         "predict/orders/2.json",
     ];
     assert_eq!(parked(&world), want);
-    assert_eq!(world.faults.count("PutObject"), 3);
+    assert_eq!(world.faults.count_calls("PutObject"), 3);
     is_decided_once(&world, &["a-0", "b-1"]).await;
 }

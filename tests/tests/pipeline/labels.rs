@@ -3,7 +3,7 @@
 use event::Timestamp;
 use local_aws::fault::Fault;
 use serde_json::{Value, json};
-use shared::batch::Moment;
+use shared::batch::InvocationContext;
 use shared::decisions::Decision;
 
 use crate::world::{MAPPING, World, now, order, orders, sqs};
@@ -657,7 +657,7 @@ async fn a_day_is_one_of_the_feeds_time_zone() {
 /// What a run says of a label is what became of it.
 #[tokio::test]
 async fn a_label_waits_only_where_its_event_is_not_there() {
-    use shared::labels::Applied;
+    use shared::labels::AppliedLabel;
 
     let world = World::new().await;
     world
@@ -671,18 +671,18 @@ async fn a_label_waits_only_where_its_event_is_not_there() {
         .await
         .unwrap();
     for (id, kind, want) in [
-        ("o-1", "chargeback", Applied::Applied { skewed: false }),
-        ("o-1", "refund", Applied::Kept),
-        ("o-2", "chargeback", Applied::Applied { skewed: false }),
-        ("o-2", "refund", Applied::Kept),
-        ("o-3", "chargeback", Applied::Waiting),
-        ("o-3", "refund", Applied::Kept),
+        ("o-1", "chargeback", AppliedLabel::Applied { skewed: false }),
+        ("o-1", "refund", AppliedLabel::Kept),
+        ("o-2", "chargeback", AppliedLabel::Applied { skewed: false }),
+        ("o-2", "refund", AppliedLabel::Kept),
+        ("o-3", "chargeback", AppliedLabel::Waiting),
+        ("o-3", "refund", AppliedLabel::Kept),
     ] {
         let message = chargeback(id, kind, "10.4", "processor", "2026-06-20T00:00:00Z");
         let records = shared::records::Invocation::new(sqs(&[&message]))
             .unwrap()
             .into_records();
-        let handled = world.label().batch(records, now()).await;
+        let handled = world.label().label_batch(records, now()).await;
         assert_eq!(
             *handled.results[0].1.as_ref().unwrap(),
             [want],
@@ -792,9 +792,9 @@ async fn labels_of_an_earlier_release_are_found() {
 
 /// What was known of an earlier revision is no verdict on a later one, which waits for its own.
 /// A time after that of most tests, in minutes.
-fn minutes_later(minutes: i64) -> Moment {
+fn minutes_later(minutes: i64) -> InvocationContext {
     let seconds = now().now.epoch_seconds() + 60 * minutes;
-    Moment {
+    InvocationContext {
         now: Timestamp::from_epoch_seconds(seconds).unwrap(),
         ..now()
     }
@@ -804,7 +804,7 @@ fn verdict(time: &str) -> Value {
     chargeback("o-1", "verdict", "legit", "analyst", time)
 }
 
-async fn label_at(world: &World, message: &Value, moment: Moment) {
+async fn label_at(world: &World, message: &Value, moment: InvocationContext) {
     let answer = world.label().handle(sqs(&[message]), moment).await;
     assert!(answer.unwrap().batch_item_failures.is_empty());
 }

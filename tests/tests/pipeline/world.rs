@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use end_to_end::sample;
 pub use end_to_end::sample::MAPPING;
 use engine::{Engine, Options};
-use forward::{Forward, REQUEST_BYTES};
+use forward::{ForwardFunction, REQUEST_BYTES};
 use local_aws::clients::{self, Clients, Connectors};
 use local_aws::dynamodb::DynamoDb;
 use local_aws::event_bus::Bus;
@@ -16,7 +16,7 @@ use local_aws::fault::Faults;
 use local_aws::local_stack::{self, BUCKET, DECISIONS, Pipeline};
 use local_aws::s3::S3;
 use serde_json::{Value, json};
-use shared::batch::{Budget, Moment};
+use shared::batch::{Budget, InvocationContext};
 use shared::decisions::Decision;
 use shared::mapping::Mapping;
 use tempfile::TempDir;
@@ -88,13 +88,13 @@ impl World {
     }
 
     /// `predict` under a mapping.
-    pub fn predict_with(&self, mapping: &str) -> predict::Predict {
+    pub fn predict_with(&self, mapping: &str) -> predict::PredictFunction {
         self.pipeline
             .predict(Mapping::parse("mapping.yaml", mapping).unwrap(), None)
     }
 
     /// `predict` with so many keys at once.
-    pub fn predict_at_once(&self, concurrency: usize) -> predict::Predict {
+    pub fn predict_at_once(&self, concurrency: usize) -> predict::PredictFunction {
         let pipeline = Pipeline {
             budget: Budget {
                 concurrency,
@@ -106,30 +106,30 @@ impl World {
     }
 
     /// `predict`.
-    pub fn predict(&self) -> predict::Predict {
+    pub fn predict(&self) -> predict::PredictFunction {
         self.predict_with(MAPPING)
     }
 
     /// `ingest`.
-    pub fn ingest(&self) -> ingest::Ingest {
+    pub fn ingest(&self) -> ingest::IngestFunction {
         self.pipeline
             .ingest(Mapping::parse("mapping.yaml", MAPPING).unwrap())
     }
 
     /// `label`.
-    pub fn label(&self) -> label::Label {
+    pub fn label(&self) -> label::LabelFunction {
         self.label_with(MAPPING)
     }
 
     /// `label` under a mapping.
-    pub fn label_with(&self, mapping: &str) -> label::Label {
+    pub fn label_with(&self, mapping: &str) -> label::LabelFunction {
         self.pipeline
             .label(Mapping::parse("mapping.yaml", mapping).unwrap())
     }
 
     /// `forward`.
-    pub fn forward(&self) -> Forward {
-        Forward {
+    pub fn forward(&self) -> ForwardFunction {
+        ForwardFunction {
             event_bridge: self.pipeline.clients.eventbridge.clone(),
             bus: "fraudstream".into(),
             request_bytes: REQUEST_BYTES,
@@ -264,8 +264,8 @@ pub fn sqs(bodies: &[&Value]) -> Value {
 }
 
 /// The time of every test.
-pub fn now() -> Moment {
-    Moment {
+pub fn now() -> InvocationContext {
+    InvocationContext {
         now: event::Timestamp::parse("2026-07-01T00:00:00Z").unwrap(),
         deadline: None,
     }

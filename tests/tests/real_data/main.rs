@@ -13,8 +13,8 @@ use aws_sdk_frauddetector::Client;
 use aws_sdk_frauddetector::types::{
     DataSource, DataType, DetectorVersionStatus, EventIngestion, Language, Rule, RuleExecutionMode,
 };
-use fraudstream::input::{CsvOptions, Input};
-use fraudstream::run::{Function, Run, Summary};
+use fraudstream::input::{CsvOptions, RecordInput};
+use fraudstream::file_run::{Function, Run, Summary};
 use local_aws::dynamodb::Durability;
 use local_aws::home::Home;
 use local_aws::local_stack::{Machine, Pipeline};
@@ -133,7 +133,7 @@ async fn through(path: &str, event_type: &str, rules: &[(&str, &str, &str)]) -> 
     };
     let mut summaries = Vec::new();
     for predict in [false, true] {
-        let (input, mapping) = Input::csv(path, options.clone()).unwrap();
+        let (input, mapping) = RecordInput::open_csv(path, options.clone()).unwrap();
         let function = if predict {
             Function::Predict(Box::new(pipeline.predict(mapping, None)))
         } else {

@@ -4,10 +4,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use super::variable_encoder::VariableEncoder;
-use crate::dataset::{Column, Dataset};
-use crate::hash::short;
+use crate::dataset::{ValueColumn, Dataset};
+use crate::hash::shorten_key;
 use crate::texts::Texts;
-use crate::value_reader::Read;
+use crate::value_reader::ReadValue;
 use crate::variable::{Variable, VariableType};
 
 /// How many crosses there are, at most.
@@ -56,9 +56,9 @@ impl Cross {
     /// variable.
     pub fn encode(self, event_time: Option<i64>, days: &[f64], last_keys: &[u32]) -> f64 {
         match self {
-            Self::Age { date } => age(event_time, days[date]),
+            Self::Age { date } => compute_age(event_time, days[date]),
             Self::Between { from, to } => days[to] - days[from],
-            Self::Same { one, other } => same_key(last_keys[one], last_keys[other]),
+            Self::Same { one, other } => compare_keys(last_keys[one], last_keys[other]),
         }
     }
 }
@@ -113,7 +113,7 @@ impl Comparison<'_> {
         let (times, days) = (self.times, self.days);
         match cross {
             Cross::Age { date } => (0..times.len())
-                .map(|row| age(times[row], days[&date][row]))
+                .map(|row| compute_age(times[row], days[&date][row]))
                 .collect(),
             Cross::Between { from, to } => (0..times.len())
                 .map(|row| days[&to][row] - days[&from][row])
@@ -122,7 +122,7 @@ impl Comparison<'_> {
                 let (one, other) = (self.last_keys(one), self.last_keys(other));
                 self.rows
                     .iter()
-                    .map(|row| same_key(one(*row as usize), other(*row as usize)))
+                    .map(|row| compare_keys(one(*row as usize), other(*row as usize)))
                     .collect()
             }
         }
@@ -134,7 +134,7 @@ impl Comparison<'_> {
         let (Some(first), Some(second)) = (&self.encoders[one], &self.encoders[other]) else {
             return false;
         };
-        let (Column::Texts(texts), Column::Texts(others)) =
+        let (ValueColumn::Texts(texts), ValueColumn::Texts(others)) =
             (&self.dataset.columns()[one], &self.dataset.columns()[other])
         else {
             return false;
@@ -145,40 +145,40 @@ impl Comparison<'_> {
             return false;
         }
         let kind = |variable: usize| self.dataset.variables()[variable].kind;
-        if let (Some(group), Some(same)) = (group(kind(one)), group(kind(other))) {
+        if let (Some(group), Some(same)) = (find_type_group(kind(one)), find_type_group(kind(other))) {
             return group == same;
         }
-        let (fewer, more) = if texts.distinct() < others.distinct() {
+        let (fewer, more) = if texts.distinct_count() < others.distinct_count() {
             (texts, others)
         } else {
             (others, texts)
         };
-        if fewer.distinct() < 3 || fewer.distinct() * 20 < more.distinct() {
+        if fewer.distinct_count() < 3 || fewer.distinct_count() * 20 < more.distinct_count() {
             return false;
         }
         let known: FxHashSet<&str> = more.iter().collect();
-        let step = fewer.distinct() / 500 + 1;
+        let step = fewer.distinct_count() / 500 + 1;
         let shared = fewer
             .iter()
             .step_by(step)
             .filter(|text| known.contains(text))
             .count();
-        shared * 2 * step >= fewer.distinct()
+        shared * 2 * step >= fewer.distinct_count()
     }
 
     /// Gives the finest key of each row's value.
     fn last_keys(&self, variable: usize) -> Box<dyn Fn(usize) -> u32 + '_> {
-        let (Some(encoder), Column::Texts(texts)) =
+        let (Some(encoder), ValueColumn::Texts(texts)) =
             (&self.encoders[variable], &self.dataset.columns()[variable])
         else {
             return Box::new(|_| 0);
         };
-        let mut read = Read::default();
+        let mut read = ReadValue::default();
         let keys: Vec<u32> = texts
             .iter()
             .map(|text| {
                 encoder.reading.read(text, &mut read);
-                short(read.keys.last().copied().unwrap_or(0))
+                shorten_key(read.keys.last().copied().unwrap_or(0))
             })
             .collect();
         Box::new(move |row| {
@@ -197,12 +197,12 @@ impl Comparison<'_> {
     clippy::cast_precision_loss,
     reason = "seconds of dates, far below 2^52"
 )]
-fn age(event_time: Option<i64>, day: f64) -> f64 {
+fn compute_age(event_time: Option<i64>, day: f64) -> f64 {
     event_time.map_or(f64::NAN, |time| time as f64 / 86_400.0 - day)
 }
 
 /// 1 if two keys are the same, 0 if not, `NaN` if either is missing.
-fn same_key(one: u32, other: u32) -> f64 {
+fn compare_keys(one: u32, other: u32) -> f64 {
     if one == 0 || other == 0 {
         f64::NAN
     } else {
@@ -211,7 +211,7 @@ fn same_key(one: u32, other: u32) -> f64 {
 }
 
 /// A number for each group of types that say the same of the bill and of the parcel.
-fn group(kind: VariableType) -> Option<u8> {
+fn find_type_group(kind: VariableType) -> Option<u8> {
     use VariableType as T;
     Some(match kind {
         T::BillingName | T::ShippingName => 0,

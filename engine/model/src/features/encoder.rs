@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::crosses::{Cross, MOST_VARIABLES};
-use super::event_time::{EVENT_TIME, event_time_features};
-use super::linear::{self, Linear};
+use super::event_time::{EVENT_TIME, compute_event_time_features};
+use super::linear::{self, TextModel};
 use super::variable_encoder::VariableEncoder;
-use crate::hash::{mix, short};
-use crate::history::{FEATURES, Watched};
+use crate::hash::{mix_bits, shorten_key};
+use crate::history::{HISTORY_FEATURES, TrackedFields};
 use crate::parse;
-use crate::value_reader::{Read, Reading};
+use crate::value_reader::{ReadValue, ValueReader};
 use crate::variable::Variable;
 
 /// A feature: one of the numbers that trees look at.
@@ -22,7 +22,7 @@ pub struct Feature {
     /// For entity history, the variable that it is about, empty where it is about the events as such. `None` for other
     /// features.
     #[serde(rename = "habit", default, skip_serializing_if = "Option::is_none")]
-    pub habit: Option<String>,
+    pub history_variable: Option<String>,
 }
 
 /// Turns the strings of an event into features. It is learnt from training rows.
@@ -32,9 +32,9 @@ pub(crate) struct Encoder {
     /// By variable; `None` where a variable is never a feature.
     pub encoders: Vec<Option<VariableEncoder>>,
     pub crosses: Vec<Cross>,
-    pub linear: Option<Linear>,
+    pub linear: Option<TextModel>,
     /// The fields that entity history keeps, if the model uses it.
-    pub tracked: Option<Watched>,
+    pub tracked: Option<TrackedFields>,
     pub features: Vec<Feature>,
     /// Features that only repeat the time, and are always missing: in service, times are later than all in training.
     pub muted: Vec<bool>,
@@ -51,8 +51,8 @@ impl Encoder {
         out: &mut Vec<f64>,
     ) {
         out.clear();
-        out.extend(event_time_features(event_time));
-        let mut read = Read::default();
+        out.extend(compute_event_time_features(event_time));
+        let mut read = ReadValue::default();
         let mut days = [f64::NAN; MOST_VARIABLES];
         let mut last_keys = [0_u32; MOST_VARIABLES];
         let value = |variable: usize| {
@@ -60,7 +60,7 @@ impl Encoder {
                 .get(variable)
                 .copied()
                 .flatten()
-                .and_then(parse::present)
+                .and_then(parse::trim_present_value)
         };
         for (variable, encoder) in self.encoders.iter().enumerate() {
             let Some(encoder) = encoder else { continue };
@@ -70,7 +70,7 @@ impl Encoder {
             }
             if let Some(place) = days.get_mut(variable) {
                 *place = read.numbers[0];
-                last_keys[variable] = read.keys.last().copied().map_or(0, short);
+                last_keys[variable] = read.keys.last().copied().map_or(0, shorten_key);
             }
             out.extend_from_slice(&read.numbers);
             encoder.encode_keys(&read.keys, out);
@@ -83,7 +83,7 @@ impl Encoder {
         }
         if self.tracked.is_some() {
             let known = |at: usize| history.get(at).copied().map_or(f64::NAN, f64::from);
-            out.extend((0..FEATURES).map(known));
+            out.extend((0..HISTORY_FEATURES).map(known));
         }
         for (number, muted) in out.iter_mut().zip(&self.muted) {
             if *muted {
@@ -95,10 +95,10 @@ impl Encoder {
     /// Whether the parts fit each other, so that encoding cannot fail.
     pub fn is_sound(&self) -> bool {
         let own = |encoder: &VariableEncoder| {
-            let code = usize::from(encoder.reading == Reading::Category { wide: false });
+            let code = usize::from(encoder.reading == ValueReader::Category { wide: false });
             encoder.reading.numbers().len() + code + 2 * encoder.reading.levels().len()
         };
-        let texts = match (self.texts().len(), &self.linear) {
+        let texts = match (self.text_variables().len(), &self.linear) {
             (_, None) => 0,
             (1, _) => 1,
             (texts, _) => texts + 1,
@@ -107,7 +107,7 @@ impl Encoder {
             + self.encoders.iter().flatten().map(own).sum::<usize>()
             + texts
             + self.crosses.len()
-            + if self.tracked.is_some() { FEATURES } else { 0 };
+            + if self.tracked.is_some() { HISTORY_FEATURES } else { 0 };
         let compared = self.variables.len().min(MOST_VARIABLES);
         let crosses_fit = self.crosses.iter().all(|cross| cross.is_within(compared));
         let mut named = self.features.iter().flat_map(|feature| &feature.variables);
@@ -122,7 +122,7 @@ impl Encoder {
     }
 
     /// The variables that are text, in order.
-    pub(super) fn texts(&self) -> Vec<(usize, Reading)> {
+    pub(super) fn text_variables(&self) -> Vec<(usize, ValueReader)> {
         let encoders = self.encoders.iter().enumerate();
         encoders
             .filter_map(|(variable, encoder)| Some((variable, encoder.as_ref()?.reading)))
@@ -132,7 +132,7 @@ impl Encoder {
 
     fn encode_texts<'a>(
         &self,
-        linear: &Linear,
+        linear: &TextModel,
         value: &dyn Fn(usize) -> Option<&'a str>,
         out: &mut Vec<f64>,
     ) {
@@ -148,7 +148,7 @@ impl Encoder {
             };
             tokens.clear();
             if let Some(text) = value(variable) {
-                linear::tokens(salt(variable), text, reading.is_spelled(), &mut tokens);
+                linear::hash_tokens(derive_salt(variable), text, reading.is_spelled(), &mut tokens);
             }
             let score = if tokens.is_empty() {
                 f64::NAN
@@ -168,6 +168,6 @@ impl Encoder {
 }
 
 /// A salt for each variable, so that the same token of two variables is two tokens.
-pub(super) fn salt(variable: usize) -> u64 {
-    mix(variable as u64 + 1)
+pub(super) fn derive_salt(variable: usize) -> u64 {
+    mix_bits(variable as u64 + 1)
 }

@@ -5,13 +5,13 @@ use crate::parse::{day_of_week, hour_of_day};
 /// The names of what [`event_time_features`] gives.
 pub(super) const EVENT_TIME: [&str; 2] = ["event time hour", "event time weekday"];
 
-pub(super) fn event_time_features(time: Option<i64>) -> [f64; 2] {
+pub(super) fn compute_event_time_features(time: Option<i64>) -> [f64; 2] {
     time.map_or([f64::NAN; 2], |time| [hour_of_day(time), day_of_week(time)])
 }
 
 /// Whether a number only grows with time, as order numbers and clocks do: later values lie beyond all that trees have
 /// learnt from. Dates are suspected sooner, because what matters of them is their age, which is a feature of its own.
-pub(super) fn tells_the_time(aspect: &str, column: &[f64], times: &[Option<i64>]) -> bool {
+pub(super) fn repeats_the_time(aspect: &str, column: &[f64], times: &[Option<i64>]) -> bool {
     let limit = match aspect {
         "day" => 0.5,
         "value" | "number" => 0.97,
@@ -25,12 +25,12 @@ pub(super) fn tells_the_time(aspect: &str, column: &[f64], times: &[Option<i64>]
         .filter(|(number, _)| !number.is_nan())
         .filter_map(|(number, time)| Some((*number, (*time)?)))
         .collect();
-    pairs.len() >= 50 && rank_correlation(&pairs).abs() > limit
+    pairs.len() >= 50 && compute_rank_correlation(&pairs).abs() > limit
 }
 
 /// Spearman's rank correlation; equal values share a rank.
 #[expect(clippy::cast_precision_loss, reason = "at most 2,000 pairs")]
-fn rank_correlation(pairs: &[(f64, i64)]) -> f64 {
+fn compute_rank_correlation(pairs: &[(f64, i64)]) -> f64 {
     let ranks = |smaller: &dyn Fn(usize, usize) -> std::cmp::Ordering| {
         let mut order: Vec<usize> = (0..pairs.len()).collect();
         order.sort_by(|a, b| smaller(*a, *b));

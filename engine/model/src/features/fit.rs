@@ -4,24 +4,24 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::crosses::Comparison;
-use super::encoder::{Encoder, Feature, salt};
-use super::event_time::{EVENT_TIME, event_time_features, tells_the_time};
+use super::encoder::{Encoder, Feature, derive_salt};
+use super::event_time::{EVENT_TIME, compute_event_time_features, repeats_the_time};
 use super::linear::{self, Corpus, CorpusVariable};
-use super::plan::Examples;
+use super::plan::TrainingRows;
 use super::variable_encoder::{FittedVariable, fit_variable};
-use crate::dataset::{Column, Dataset};
-use crate::histories::Histories;
-use crate::history::FEATURES;
+use crate::dataset::{ValueColumn, Dataset};
+use crate::histories::EntityHistories;
+use crate::history::HISTORY_FEATURES;
 
 /// Takes each feature while features are learnt: its name and its column.
-pub(crate) type Sink<'a, E> = dyn FnMut(&str, &[f64]) -> Result<(), E> + 'a;
+pub(crate) type FeatureSink<'a, E> = dyn FnMut(&str, &[f64]) -> Result<(), E> + 'a;
 
 impl Encoder {
     /// Learns from the training rows of the plan, and gives `sink` every feature of all rows.
     pub fn fit<E>(
         dataset: &Dataset,
-        rows: &Examples<'_>,
-        sink: &mut Sink<'_, E>,
+        rows: &TrainingRows<'_>,
+        sink: &mut FeatureSink<'_, E>,
     ) -> Result<Self, E> {
         let variables = dataset.variables().to_vec();
         let mut encoder = Self {
@@ -30,7 +30,7 @@ impl Encoder {
             crosses: Vec::new(),
             linear: None,
             tracked: dataset
-                .watched()
+                .tracked_fields()
                 .filter(|_| rows.plan.is_ordered())
                 .cloned(),
             features: Vec::new(),
@@ -55,8 +55,8 @@ impl Encoder {
             for (variable, mut fitted) in group.iter().zip(fitted) {
                 let name = encoder.variables[*variable].name.clone();
                 for (aspect, column) in &mut fitted.columns {
-                    let is_clock = rows.plan.is_ordered() && tells_the_time(aspect, column, &times);
-                    encoder.add(
+                    let is_clock = rows.plan.is_ordered() && repeats_the_time(aspect, column, &times);
+                    encoder.add_feature(
                         format!("{name} {aspect}"),
                         vec![*variable],
                         is_clock,
@@ -77,13 +77,13 @@ impl Encoder {
     }
 
     /// Adds a feature and gives it to `sink`. A muted feature is always missing.
-    fn add<E>(
+    fn add_feature<E>(
         &mut self,
         name: String,
         variables: Vec<usize>,
         muted: bool,
         column: &mut [f64],
-        sink: &mut Sink<'_, E>,
+        sink: &mut FeatureSink<'_, E>,
     ) -> Result<(), E> {
         if muted {
             column.fill(f64::NAN);
@@ -92,7 +92,7 @@ impl Encoder {
         self.features.push(Feature {
             name,
             variables,
-            habit: None,
+            history_variable: None,
         });
         self.muted.push(muted);
         Ok(())
@@ -102,8 +102,8 @@ impl Encoder {
     fn fit_history<E>(
         &mut self,
         dataset: &Dataset,
-        rows: &Examples<'_>,
-        sink: &mut Sink<'_, E>,
+        rows: &TrainingRows<'_>,
+        sink: &mut FeatureSink<'_, E>,
     ) -> Result<(), E> {
         let Some(tracked) = &self.tracked else {
             return Ok(());
@@ -111,13 +111,13 @@ impl Encoder {
         let labels = rows.labels.iter().zip(rows.rows).enumerate();
         let labels = labels
             .filter(|(_, (bad, _))| **bad)
-            .filter_map(|(at, (_, row))| Some((rows.plan.seen_from(at)?, *row as usize)));
+            .filter_map(|(at, (_, row))| Some((rows.plan.label_visible_from(at)?, *row as usize)));
         let mut places = vec![u32::MAX; dataset.len()];
         for (place, row) in (0_u32..).zip(rows.rows) {
             places[*row as usize] = place;
         }
-        let mut columns = vec![vec![f32::NAN; rows.rows.len()]; FEATURES];
-        Histories::default().replay(dataset, labels.collect(), |row, features| {
+        let mut columns = vec![vec![f32::NAN; rows.rows.len()]; HISTORY_FEATURES];
+        EntityHistories::default().replay(dataset, labels.collect(), |row, features| {
             let place = places[row] as usize;
             for (column, feature) in columns.iter_mut().zip(features) {
                 if let Some(cell) = column.get_mut(place) {
@@ -132,7 +132,7 @@ impl Encoder {
             self.features.push(Feature {
                 name,
                 variables: Vec::new(),
-                habit: Some(feature.variable.unwrap_or_default()),
+                history_variable: Some(feature.variable.unwrap_or_default()),
             });
             self.muted.push(false);
         }
@@ -142,14 +142,14 @@ impl Encoder {
     fn fit_event_time<E>(
         &mut self,
         times: &[Option<i64>],
-        sink: &mut Sink<'_, E>,
+        sink: &mut FeatureSink<'_, E>,
     ) -> Result<(), E> {
         for (at, name) in EVENT_TIME.iter().enumerate() {
             let mut column: Vec<f64> = times
                 .iter()
-                .map(|time| event_time_features(*time)[at])
+                .map(|time| compute_event_time_features(*time)[at])
                 .collect();
-            self.add((*name).to_owned(), Vec::new(), false, &mut column, sink)?;
+            self.add_feature((*name).to_owned(), Vec::new(), false, &mut column, sink)?;
         }
         Ok(())
     }
@@ -157,30 +157,30 @@ impl Encoder {
     fn fit_texts<E>(
         &mut self,
         dataset: &Dataset,
-        rows: &Examples<'_>,
-        sink: &mut Sink<'_, E>,
+        rows: &TrainingRows<'_>,
+        sink: &mut FeatureSink<'_, E>,
     ) -> Result<(), E> {
         let mut corpus = Corpus {
             variables: Vec::new(),
         };
-        let texts = self.texts();
+        let texts = self.text_variables();
         for (variable, reading) in &texts {
-            if let Column::Texts(column) = &dataset.columns()[*variable] {
+            if let ValueColumn::Texts(column) = &dataset.columns()[*variable] {
                 corpus.variables.push(CorpusVariable {
-                    salt: salt(*variable),
+                    salt: derive_salt(*variable),
                     spelled: reading.is_spelled(),
-                    text: Box::new(|row| column.row(rows.rows[row] as usize)),
+                    text: Box::new(|row| column.text_of_row(rows.rows[row] as usize)),
                 });
             }
         }
         if corpus.variables.is_empty() {
             return Ok(());
         }
-        let (linear, mut columns) = linear::fit(&corpus, rows.labels, rows.plan, rows.seed);
+        let (linear, mut columns) = linear::fit_text_model(&corpus, rows.labels, rows.plan, rows.seed);
         self.linear = Some(linear);
         for ((variable, _), column) in texts.iter().zip(&mut columns) {
             let name = format!("{} wording", self.variables[*variable].name);
-            self.add(name, vec![*variable], false, column, sink)?;
+            self.add_feature(name, vec![*variable], false, column, sink)?;
         }
         if columns.len() > 1 {
             let mut total: Vec<f64> = (0..rows.rows.len())
@@ -193,7 +193,7 @@ impl Encoder {
                 })
                 .collect();
             let all = texts.iter().map(|(variable, _)| *variable).collect();
-            self.add("wording".to_owned(), all, false, &mut total, sink)?;
+            self.add_feature("wording".to_owned(), all, false, &mut total, sink)?;
         }
         Ok(())
     }
@@ -201,10 +201,10 @@ impl Encoder {
     fn fit_crosses<E>(
         &mut self,
         dataset: &Dataset,
-        rows: &Examples<'_>,
+        rows: &TrainingRows<'_>,
         times: &[Option<i64>],
         days: &FxHashMap<usize, Vec<f64>>,
-        sink: &mut Sink<'_, E>,
+        sink: &mut FeatureSink<'_, E>,
     ) -> Result<(), E> {
         // Taken out meanwhile, because adding features borrows the whole encoder.
         let encoders = std::mem::take(&mut self.encoders);
@@ -219,7 +219,7 @@ impl Encoder {
         for cross in self.crosses.clone() {
             let mut column = comparison.column(cross);
             let (name, variables) = cross.name(&self.variables);
-            self.add(name, variables, false, &mut column, sink)?;
+            self.add_feature(name, variables, false, &mut column, sink)?;
         }
         self.encoders = encoders;
         Ok(())

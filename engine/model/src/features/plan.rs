@@ -13,7 +13,7 @@ const PARTS: u8 = 10;
 /// Without times, training rows are cut into ten folds, and each row sees the other nine. Held-out rows see all
 /// training rows.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct LearningPlan {
     /// The part of each row; `PARTS` if it is held out.
     part: Vec<u8>,
     /// For each row, the first part that may see its label. Only if `ordered`.
@@ -27,7 +27,7 @@ pub(crate) struct Plan {
 
 /// One step of [`Plan::walk`]. A row may see exactly what was added, and not removed, before its `Encode` step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum PlanStep {
     /// The event of this row can be seen from now on.
     Add(u32),
     /// Its label can be seen from now on.
@@ -41,21 +41,21 @@ pub(crate) enum Step {
 }
 
 /// The rows to compute features for. Features are learnt from those that are not held out.
-pub(crate) struct Examples<'a> {
+pub(crate) struct TrainingRows<'a> {
     /// Their places in the data set.
     pub rows: &'a [u32],
     /// Whether each is fraud.
     pub labels: &'a [bool],
     /// What each may see of the others.
-    pub plan: &'a Plan,
+    pub plan: &'a LearningPlan,
     /// Chooses the order in which the linear model of texts learns.
     pub seed: u64,
 }
 
-impl Plan {
+impl LearningPlan {
     /// A plan by time. `times` ascend; `known` is the time from which each label was known; rows from `held_out_from`
     /// on are held out.
-    pub fn blocks(times: &[i64], known: &[i64], held_out_from: usize) -> Self {
+    pub fn by_time(times: &[i64], known: &[i64], held_out_from: usize) -> Self {
         let rows = times.len();
         let mut starts = Vec::new();
         let mut part = vec![PARTS; rows];
@@ -93,7 +93,7 @@ impl Plan {
     }
 
     /// A plan without times: folds by a hash of each row.
-    pub fn folds(hashes: &[u64], held_out: &[bool]) -> Self {
+    pub fn by_hash(hashes: &[u64], held_out: &[bool]) -> Self {
         let part = hashes
             .iter()
             .zip(held_out)
@@ -145,13 +145,13 @@ impl Plan {
     }
 
     /// The time from which others see a row's label, if they ever do.
-    pub fn seen_from(&self, row: usize) -> Option<i64> {
+    pub fn label_visible_from(&self, row: usize) -> Option<i64> {
         let known = *self.known.get(row)?;
         self.begins.get(usize::from(known)).copied()
     }
 
     /// Groups of rows that may see the same, each with the rows whose labels they may see.
-    pub fn stages(&self) -> Vec<(Vec<u32>, Vec<u32>)> {
+    pub fn visibility_groups(&self) -> Vec<(Vec<u32>, Vec<u32>)> {
         let training = |wanted: &dyn Fn(usize) -> bool| {
             (0_u32..)
                 .zip(&self.part)
@@ -179,37 +179,37 @@ impl Plan {
 
     /// Calls `step` so that for each row, exactly what it may see has been added when it is encoded. In the end, every
     /// training row and its label is added.
-    pub fn walk(&self, mut step: impl FnMut(Step)) {
+    pub fn walk_rows(&self, mut step: impl FnMut(PlanStep)) {
         let last = usize::from(PARTS);
         let mut each =
-            |rows: &[u32], kind: fn(u32) -> Step| rows.iter().for_each(|row| step(kind(*row)));
+            |rows: &[u32], kind: fn(u32) -> PlanStep| rows.iter().for_each(|row| step(kind(*row)));
         if self.ordered {
             for part in 0..=last {
                 if part > 0 {
-                    each(&self.by_part[part - 1], Step::Add);
+                    each(&self.by_part[part - 1], PlanStep::Add);
                 }
-                each(&self.by_known[part], Step::AddLabel);
-                each(&self.by_part[part], Step::Encode);
+                each(&self.by_known[part], PlanStep::AddLabel);
+                each(&self.by_part[part], PlanStep::Encode);
             }
             let late: Vec<u32> = (0_u32..)
                 .zip(self.part.iter().zip(&self.known))
                 .filter(|(_, (part, known))| **part < PARTS && usize::from(**known) > last)
                 .map(|(row, _)| row)
                 .collect();
-            each(&late, Step::AddLabel);
+            each(&late, PlanStep::AddLabel);
         } else {
             for rows in &self.by_part[..last] {
-                each(rows, Step::Add);
-                each(rows, Step::AddLabel);
+                each(rows, PlanStep::Add);
+                each(rows, PlanStep::AddLabel);
             }
             for rows in &self.by_part[..last] {
-                each(rows, Step::Remove);
-                each(rows, Step::RemoveLabel);
-                each(rows, Step::Encode);
-                each(rows, Step::Add);
-                each(rows, Step::AddLabel);
+                each(rows, PlanStep::Remove);
+                each(rows, PlanStep::RemoveLabel);
+                each(rows, PlanStep::Encode);
+                each(rows, PlanStep::Add);
+                each(rows, PlanStep::AddLabel);
             }
-            each(&self.by_part[last], Step::Encode);
+            each(&self.by_part[last], PlanStep::Encode);
         }
     }
 }
@@ -231,13 +231,13 @@ mod tests {
             rows.sort_unstable();
             let times: Vec<i64> = rows.iter().map(|row| row.0).collect();
             let known: Vec<i64> = rows.iter().map(|row| row.0 + row.1).collect();
-            let plan = Plan::blocks(&times, &known, rows.len() * share / 100);
+            let plan = LearningPlan::by_time(&times, &known, rows.len() * share / 100);
             let (mut seen, mut labels, mut encoded) = (BTreeSet::new(), BTreeSet::new(), 0);
-            plan.walk(|step| match step {
-                Step::Add(row) => assert!(seen.insert(row)),
-                Step::AddLabel(row) => assert!(labels.insert(row)),
-                Step::Remove(_) | Step::RemoveLabel(_) => panic!("time does not go back"),
-                Step::Encode(row) => {
+            plan.walk_rows(|step| match step {
+                PlanStep::Add(row) => assert!(seen.insert(row)),
+                PlanStep::AddLabel(row) => assert!(labels.insert(row)),
+                PlanStep::Remove(_) | PlanStep::RemoveLabel(_) => panic!("time does not go back"),
+                PlanStep::Encode(row) => {
                     encoded += 1;
                     let now = times[row as usize];
                     assert!(labels.iter().all(|other| known[*other as usize] <= now));
@@ -247,7 +247,7 @@ mod tests {
             prop_assert_eq!(encoded, rows.len());
             let training = (0..rows.len()).filter(|row| plan.is_training(*row)).count();
             prop_assert_eq!((seen.len(), labels.len()), (training, training));
-            for (own, seen) in plan.stages() {
+            for (own, seen) in plan.visibility_groups() {
                 for (row, other) in own.iter().flat_map(|row| seen.iter().map(move |other| (*row, *other))) {
                     prop_assert!(known[other as usize] <= times[row as usize]);
                 }
@@ -257,20 +257,20 @@ mod tests {
         #[test]
         fn a_row_never_sees_itself(hashes in prop::collection::vec(any::<u64>(), 1..80)) {
             let held_out: Vec<bool> = hashes.iter().map(|hash| hash % 3 == 0).collect();
-            let plan = Plan::folds(&hashes, &held_out);
+            let plan = LearningPlan::by_hash(&hashes, &held_out);
             let mut seen = BTreeSet::new();
             let mut encoded = 0;
-            plan.walk(|step| match step {
-                Step::Add(row) => assert!(seen.insert(row) && !held_out[row as usize]),
-                Step::Remove(row) => assert!(seen.remove(&row)),
-                Step::AddLabel(_) | Step::RemoveLabel(_) => {}
-                Step::Encode(row) => {
+            plan.walk_rows(|step| match step {
+                PlanStep::Add(row) => assert!(seen.insert(row) && !held_out[row as usize]),
+                PlanStep::Remove(row) => assert!(seen.remove(&row)),
+                PlanStep::AddLabel(_) | PlanStep::RemoveLabel(_) => {}
+                PlanStep::Encode(row) => {
                     encoded += 1;
                     assert!(!seen.contains(&row));
                 }
             });
             prop_assert_eq!(encoded, hashes.len());
-            prop_assert!(plan.stages().iter().all(|(own, seen)| own.iter().all(|row| !seen.contains(row))));
+            prop_assert!(plan.visibility_groups().iter().all(|(own, seen)| own.iter().all(|row| !seen.contains(row))));
         }
     }
 }

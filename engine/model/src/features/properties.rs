@@ -3,11 +3,11 @@
 use std::convert::Infallible;
 
 use super::Encoder;
-use super::plan::{Examples, Plan};
-use crate::hash::mix;
-use crate::histories::Histories;
-use crate::history::Watched;
-use crate::{Dataset, Label, Row, Variable, VariableType};
+use super::plan::{TrainingRows, LearningPlan};
+use crate::hash::mix_bits;
+use crate::histories::EntityHistories;
+use crate::history::TrackedFields;
+use crate::{Dataset, EventLabel, EventRow, Variable, VariableType};
 
 const DAY: i64 = 86_400;
 
@@ -35,10 +35,10 @@ fn dataset(rows: u32) -> Dataset {
         .enumerate()
         .map(|(at, kind)| Variable::new(format!("v{at}"), *kind));
     let mut dataset = Dataset::new(variables.collect());
-    let tracked = Watched::new(dataset.variables());
-    dataset = dataset.watching(tracked.clone());
+    let tracked = TrackedFields::new(dataset.variables());
+    dataset = dataset.with_tracked_fields(tracked.clone());
     for n in 0..rows {
-        let r = u32::try_from(mix(u64::from(n)) >> 40).unwrap();
+        let r = u32::try_from(mix_bits(u64::from(n)) >> 40).unwrap();
         let values = [
             Some(format!("10.{}.{}.{}", r % 5, r % 7, r % 11)),
             Some(format!("User{}@example{}.com", r % 50, r % 3)),
@@ -67,31 +67,31 @@ fn dataset(rows: u32) -> Dataset {
         let time = i64::from(n) * DAY / 24;
         let value = |name: &str| values[name[1..].parse::<usize>().unwrap()];
         let entity = format!("customer {}", r % 40);
-        let row = Row {
+        let row = EventRow {
             values: &values,
             event_time: Some(time),
             entity: (r % 40 > 0).then_some(entity.as_str()),
-            seen: Some(tracked.event(&n.to_string(), time, value)),
+            history_event: Some(tracked.event(&n.to_string(), time, value)),
             label: if r.is_multiple_of(7) {
-                Label::Fraud
+                EventLabel::Fraud
             } else {
-                Label::Legit
+                EventLabel::Legit
             },
-            ..Row::default()
+            ..EventRow::default()
         };
         dataset.push(&row).unwrap();
     }
     dataset
 }
 
-fn fit(dataset: &Dataset, plan: &Plan) -> (Encoder, Vec<(String, Vec<f64>)>) {
+fn fit(dataset: &Dataset, plan: &LearningPlan) -> (Encoder, Vec<(String, Vec<f64>)>) {
     let rows: Vec<u32> = (0..u32::try_from(dataset.len()).unwrap()).collect();
     let labels: Vec<bool> = dataset
         .labels()
         .iter()
-        .map(|label| *label == Label::Fraud)
+        .map(|label| *label == EventLabel::Fraud)
         .collect();
-    let rows = Examples {
+    let rows = TrainingRows {
         rows: &rows,
         labels: &labels,
         plan,
@@ -111,8 +111,8 @@ fn encoded(encoder: &Encoder, dataset: &Dataset, row: usize) -> Vec<f64> {
         .collect();
     let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
     let mut out = Vec::new();
-    let history = match dataset.seen(row) {
-        Some((entity, event)) => Histories::of(dataset).features(Some(entity), event),
+    let history = match dataset.entity_event(row) {
+        Some((entity, event)) => EntityHistories::of_dataset(dataset).features(Some(entity), event),
         None => Vec::new(),
     };
     encoder.encode(&values, dataset.event_times()[row], &history, &mut out);
@@ -131,10 +131,10 @@ fn scoring_gives_the_numbers_that_training_saw() {
         .iter()
         .map(|time| time.unwrap())
         .collect();
-    let ordered = Plan::blocks(&times, &times, 450);
-    let hashes: Vec<u64> = (0..600).map(mix).collect();
+    let ordered = LearningPlan::by_time(&times, &times, 450);
+    let hashes: Vec<u64> = (0..600).map(mix_bits).collect();
     let held_out: Vec<bool> = (0..600).map(|row| row >= 450).collect();
-    for plan in [ordered, Plan::folds(&hashes, &held_out)] {
+    for plan in [ordered, LearningPlan::by_hash(&hashes, &held_out)] {
         let (encoder, columns) = fit(&dataset, &plan);
         assert!(encoder.is_sound());
         assert_eq!(encoder.features.len(), columns.len());
@@ -171,16 +171,16 @@ fn labels_that_are_not_known_yet_change_nothing() {
         .enumerate()
         .map(|(row, time)| time + DAY * i64::try_from(row % 9).unwrap())
         .collect();
-    let plan = Plan::blocks(&times, &known, 400);
+    let plan = LearningPlan::by_time(&times, &known, 400);
     let (_, before) = fit(&dataset, &plan);
     // Change every label that was not known when row 250 happened.
     let now = times[250];
     for (label, known) in dataset.labels_mut().iter_mut().zip(&known) {
         if *known > now {
-            *label = if *label == Label::Fraud {
-                Label::Legit
+            *label = if *label == EventLabel::Fraud {
+                EventLabel::Legit
             } else {
-                Label::Fraud
+                EventLabel::Fraud
             };
         }
     }

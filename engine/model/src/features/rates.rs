@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::plan::{Plan, Step};
+use super::plan::{LearningPlan, PlanStep};
 
 /// A table keeps at most so many keys: those with most fraud, then the most frequent.
 const MOST_KEYS: usize = 40_000;
@@ -13,20 +13,20 @@ const STRENGTH: f64 = 10.0;
 
 /// What is known of one level of a variable's keys.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Table {
-    pub entries: FxHashMap<u32, Known>,
+pub(crate) struct RateTable {
+    pub entries: FxHashMap<u32, KeyRates>,
 }
 
 /// What is known of a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Known {
+pub(crate) struct KeyRates {
     /// How much its log-odds of fraud exceed those of all events.
     pub lift: f32,
     /// Its share of all events.
     pub frequency: f32,
 }
 
-impl Table {
+impl RateTable {
     /// The lift and the frequency of a key. `parent` is the lift of its next coarser key, for a key that is not known.
     pub fn features(&self, key: u32, parent: f64) -> (f64, f64) {
         if key == 0 {
@@ -39,7 +39,7 @@ impl Table {
 }
 
 /// The keys of one level, numbered.
-pub(crate) struct Level {
+pub(crate) struct KeyLevel {
     /// For each value, the number of its key.
     pub of_value: Vec<u32>,
     /// The keys.
@@ -48,7 +48,7 @@ pub(crate) struct Level {
     parents: Vec<u32>,
 }
 
-impl Level {
+impl KeyLevel {
     /// Stands for a missing value or key.
     pub const NONE: u32 = u32::MAX;
 
@@ -89,20 +89,20 @@ impl Level {
 }
 
 /// What was learnt of one variable's keys, level by level.
-pub(crate) struct Fitted {
-    pub tables: Vec<Table>,
+pub(crate) struct FittedRates {
+    pub tables: Vec<RateTable>,
     /// For each level the lifts and the frequencies.
     pub columns: Vec<Vec<f64>>,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Counts {
+struct KeyCounts {
     events: u32,
     labelled: u32,
     fraud: u32,
 }
 
-impl Counts {
+impl KeyCounts {
     /// Whether the key counts as known: a single event that was not fraud tells nothing and would only fill the tables.
     fn is_known(self) -> bool {
         self.events >= 2 || self.fraud > 0
@@ -118,23 +118,23 @@ impl Counts {
     }
 
     /// The share of fraud, with one fraudulent and one legitimate event added, so that it is never 0 or 1.
-    fn base(self) -> f64 {
+    fn base_rate(self) -> f64 {
         (f64::from(self.fraud) + 1.0) / (f64::from(self.labelled) + 2.0)
     }
 }
 
-fn logit(p: f64) -> f64 {
+fn compute_log_odds(p: f64) -> f64 {
     (p / (1.0 - p)).ln()
 }
 
 /// Learns the tables. `value_of` gives each row's value ([`Level::NONE`]: missing); `labels` are by row.
-pub(crate) fn fit(
-    levels: &[Level],
+pub(crate) fn fit_rates(
+    levels: &[KeyLevel],
     value_of: &dyn Fn(usize) -> u32,
     labels: &[bool],
-    plan: &Plan,
-) -> Fitted {
-    let mut fitted = Fitted {
+    plan: &LearningPlan,
+) -> FittedRates {
+    let mut fitted = FittedRates {
         tables: Vec::new(),
         columns: Vec::new(),
     };
@@ -144,7 +144,7 @@ pub(crate) fn fit(
     let mut final_above: Vec<f64> = Vec::new();
     for level in levels {
         let key_of = |row: usize| level.key_of(value_of(row));
-        let counted = Counted::new(level, &key_of, labels, plan);
+        let counted = LevelCounts::new(level, &key_of, labels, plan);
         let prior = |row: usize| {
             above
                 .as_ref()
@@ -155,15 +155,15 @@ pub(crate) fn fit(
             .collect();
         // Where a row has no such key, its rate is that of the level above; the feature is missing.
         let lifts = (0..rows).map(|row| {
-            if key_of(row) == Level::NONE {
+            if key_of(row) == KeyLevel::NONE {
                 f64::NAN
             } else {
-                rounded(logit(rates[row]) - logit(counted.bases[row]))
+                round_to_f32(compute_log_odds(rates[row]) - compute_log_odds(counted.bases[row]))
             }
         });
         fitted.columns.push(lifts.collect());
         fitted.columns.push(counted.frequencies);
-        let base = counted.all.base();
+        let base = counted.all.base_rate();
         let final_rates: Vec<f64> = counted
             .by_key
             .iter()
@@ -173,7 +173,7 @@ pub(crate) fn fit(
                 counts.rate_or(prior)
             })
             .collect();
-        fitted.tables.push(table(
+        fitted.tables.push(build_table(
             level,
             &counted.by_key,
             &final_rates,
@@ -187,47 +187,47 @@ pub(crate) fn fit(
 }
 
 /// What was counted of one level's keys.
-struct Counted {
+struct LevelCounts {
     /// Of each key, from all training rows.
-    by_key: Vec<Counts>,
+    by_key: Vec<KeyCounts>,
     /// Of all keys together.
-    all: Counts,
+    all: KeyCounts,
     /// Of each row's key, from the rows that this row may see.
-    seen: Vec<Counts>,
+    seen: Vec<KeyCounts>,
     /// The share of fraud in the rows that each row may see.
     bases: Vec<f64>,
     /// The share of each row's key in the rows that it may see.
     frequencies: Vec<f64>,
 }
 
-impl Counted {
-    fn new(level: &Level, key_of: &dyn Fn(usize) -> u32, labels: &[bool], plan: &Plan) -> Self {
+impl LevelCounts {
+    fn new(level: &KeyLevel, key_of: &dyn Fn(usize) -> u32, labels: &[bool], plan: &LearningPlan) -> Self {
         let rows = plan.rows();
         let mut counted = Self {
-            by_key: vec![Counts::default(); level.keys.len()],
-            all: Counts::default(),
-            seen: vec![Counts::default(); rows],
+            by_key: vec![KeyCounts::default(); level.keys.len()],
+            all: KeyCounts::default(),
+            seen: vec![KeyCounts::default(); rows],
             bases: vec![f64::NAN; rows],
             frequencies: vec![f64::NAN; rows],
         };
-        plan.walk(|step| {
-            let (Step::Encode(row)
-            | Step::Add(row)
-            | Step::Remove(row)
-            | Step::AddLabel(row)
-            | Step::RemoveLabel(row)) = step;
+        plan.walk_rows(|step| {
+            let (PlanStep::Encode(row)
+            | PlanStep::Add(row)
+            | PlanStep::Remove(row)
+            | PlanStep::AddLabel(row)
+            | PlanStep::RemoveLabel(row)) = step;
             let row = row as usize;
             let key = key_of(row);
             let fraud = u32::from(labels[row]);
             match step {
-                Step::Encode(_) => counted.note(row, key),
-                Step::Add(_) => counted.change(key, |c| c.events += 1),
-                Step::Remove(_) => counted.change(key, |c| c.events -= 1),
-                Step::AddLabel(_) => counted.change(key, |c| {
+                PlanStep::Encode(_) => counted.note(row, key),
+                PlanStep::Add(_) => counted.change(key, |c| c.events += 1),
+                PlanStep::Remove(_) => counted.change(key, |c| c.events -= 1),
+                PlanStep::AddLabel(_) => counted.change(key, |c| {
                     c.labelled += 1;
                     c.fraud += fraud;
                 }),
-                Step::RemoveLabel(_) => counted.change(key, |c| {
+                PlanStep::RemoveLabel(_) => counted.change(key, |c| {
                     c.labelled -= 1;
                     c.fraud -= fraud;
                 }),
@@ -239,15 +239,15 @@ impl Counted {
     /// Keeps for a row what is counted now, which is what it may see.
     fn note(&mut self, row: usize, key: u32) {
         if self.all.events > 0 && self.all.labelled > 0 {
-            self.bases[row] = self.all.base();
+            self.bases[row] = self.all.base_rate();
         }
         if let Some(own) = self.by_key.get(key as usize) {
             self.seen[row] = *own;
-            self.frequencies[row] = frequency(*own, self.all);
+            self.frequencies[row] = compute_frequency(*own, self.all);
         }
     }
 
-    fn change(&mut self, key: u32, by: impl Fn(&mut Counts)) {
+    fn change(&mut self, key: u32, by: impl Fn(&mut KeyCounts)) {
         by(&mut self.all);
         if let Some(own) = self.by_key.get_mut(key as usize) {
             by(own);
@@ -256,23 +256,23 @@ impl Counted {
 }
 
 /// A number as the tables hold it.
-fn rounded(lift: f64) -> f64 {
+fn round_to_f32(lift: f64) -> f64 {
     #[expect(clippy::cast_possible_truncation, reason = "tables hold f32")]
     let narrow = lift as f32;
     f64::from(narrow)
 }
 
-fn frequency(own: Counts, all: Counts) -> f64 {
+fn compute_frequency(own: KeyCounts, all: KeyCounts) -> f64 {
     if all.events == 0 {
         f64::NAN
     } else if own.is_known() {
-        rounded(f64::from(own.events) / f64::from(all.events))
+        round_to_f32(f64::from(own.events) / f64::from(all.events))
     } else {
         0.0
     }
 }
 
-fn table(level: &Level, counts: &[Counts], rates: &[f64], base: f64, all: Counts) -> Table {
+fn build_table(level: &KeyLevel, counts: &[KeyCounts], rates: &[f64], base: f64, all: KeyCounts) -> RateTable {
     let mut known: Vec<usize> = (0..counts.len())
         .filter(|key| counts[*key].is_known())
         .collect();
@@ -286,12 +286,12 @@ fn table(level: &Level, counts: &[Counts], rates: &[f64], base: f64, all: Counts
     let entries = known
         .into_iter()
         .map(|key| {
-            let known = Known {
-                lift: (logit(rates[key]) - logit(base)) as f32,
-                frequency: frequency(counts[key], all) as f32,
+            let known = KeyRates {
+                lift: (compute_log_odds(rates[key]) - compute_log_odds(base)) as f32,
+                frequency: compute_frequency(counts[key], all) as f32,
             };
             (level.keys[key], known)
         })
         .collect();
-    Table { entries }
+    RateTable { entries }
 }

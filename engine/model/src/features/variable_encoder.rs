@@ -2,11 +2,11 @@
 
 use rustc_hash::FxHashMap;
 
-use super::plan::{Examples, Plan};
-use super::rates::{self, Level, Table};
-use crate::dataset::{Column, Dataset};
-use crate::hash::short;
-use crate::value_reader::{Read, Reading};
+use super::plan::{TrainingRows, LearningPlan};
+use super::rates::{self, KeyLevel, RateTable};
+use crate::dataset::{ValueColumn, Dataset};
+use crate::hash::shorten_key;
+use crate::value_reader::{ReadValue, ValueReader};
 use crate::variable::VariableType;
 
 /// How many values of a category have codes, at most.
@@ -16,9 +16,9 @@ const MOST_CODES: usize = 64;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct VariableEncoder {
     /// How its values are read.
-    pub reading: Reading,
+    pub reading: ValueReader,
     /// What was learnt about its keys: one table for each level of the reading.
-    pub tables: Vec<Table>,
+    pub tables: Vec<RateTable>,
     /// Numbers for the most frequent values of a category, so that trees can tell these apart.
     pub codes: FxHashMap<u32, u8>,
 }
@@ -26,13 +26,13 @@ pub(crate) struct VariableEncoder {
 impl VariableEncoder {
     /// Appends the features of a value's keys: the code of a category, and lift and frequency of each level.
     pub(super) fn encode_keys(&self, keys: &[u64], out: &mut Vec<f64>) {
-        if let Reading::Category { wide: false } = self.reading {
-            let key = keys.first().map_or(0, |key| short(*key));
-            out.push(self.code(key));
+        if let ValueReader::Category { wide: false } = self.reading {
+            let key = keys.first().map_or(0, |key| shorten_key(*key));
+            out.push(self.code_of_key(key));
         }
         let mut parent = 0.0;
         for (table, key) in self.tables.iter().zip(keys) {
-            let (lift, frequency) = table.features(short(*key), parent);
+            let (lift, frequency) = table.features(shorten_key(*key), parent);
             if !lift.is_nan() {
                 parent = lift;
             }
@@ -41,7 +41,7 @@ impl VariableEncoder {
     }
 
     /// The code of a category's value; -1 for a value that is not frequent.
-    fn code(&self, key: u32) -> f64 {
+    fn code_of_key(&self, key: u32) -> f64 {
         if key == 0 {
             return f64::NAN;
         }
@@ -62,14 +62,14 @@ pub(super) struct FittedVariable {
 pub(super) fn fit_variable(
     dataset: &Dataset,
     variable: usize,
-    rows: &Examples<'_>,
+    rows: &TrainingRows<'_>,
 ) -> FittedVariable {
     let column = &dataset.columns()[variable];
-    let reading = choose_reading(column, dataset.variables()[variable].kind, rows);
+    let reading = choose_reader(column, dataset.variables()[variable].kind, rows);
     let (numbers, keys) = read_values(column, reading, rows);
     let value_of = |row: usize| match column {
-        Column::Numbers { .. } => u32::try_from(row).unwrap_or(Level::NONE),
-        Column::Texts(texts) => texts.codes[rows.rows[row] as usize],
+        ValueColumn::Numbers { .. } => u32::try_from(row).unwrap_or(KeyLevel::NONE),
+        ValueColumn::Texts(texts) => texts.codes[rows.rows[row] as usize],
     };
     let by_row = |of_value: &[f64]| -> Vec<f64> {
         (0..rows.rows.len())
@@ -87,11 +87,11 @@ pub(super) fn fit_variable(
         .zip(&numbers)
         .map(|(name, numbers)| ((*name).to_owned(), by_row(numbers)))
         .collect();
-    let days = matches!(reading, Reading::Date { .. }).then(|| columns[0].1.clone());
+    let days = matches!(reading, ValueReader::Date { .. }).then(|| columns[0].1.clone());
     drop(numbers);
-    let mut levels: Vec<Level> = Vec::new();
+    let mut levels: Vec<KeyLevel> = Vec::new();
     for keys in &keys {
-        let level = Level::new(keys.iter().copied(), levels.last());
+        let level = KeyLevel::new(keys.iter().copied(), levels.last());
         levels.push(level);
     }
     let mut encoder = VariableEncoder {
@@ -99,12 +99,12 @@ pub(super) fn fit_variable(
         tables: Vec::new(),
         codes: FxHashMap::default(),
     };
-    if let Reading::Category { wide: false } = reading {
-        encoder.codes = codes(&levels[0], &value_of, rows.plan);
-        let codes: Vec<f64> = keys[0].iter().map(|key| encoder.code(*key)).collect();
+    if let ValueReader::Category { wide: false } = reading {
+        encoder.codes = rank_frequent_values(&levels[0], &value_of, rows.plan);
+        let codes: Vec<f64> = keys[0].iter().map(|key| encoder.code_of_key(*key)).collect();
         columns.push(("code".to_owned(), by_row(&codes)));
     }
-    let fitted = rates::fit(&levels, &value_of, rows.labels, rows.plan);
+    let fitted = rates::fit_rates(&levels, &value_of, rows.labels, rows.plan);
     encoder.tables = fitted.tables;
     let names = reading
         .levels()
@@ -118,60 +118,60 @@ pub(super) fn fit_variable(
     }
 }
 
-fn choose_reading(column: &Column, kind: VariableType, rows: &Examples<'_>) -> Reading {
+fn choose_reader(column: &ValueColumn, kind: VariableType, rows: &TrainingRows<'_>) -> ValueReader {
     match column {
-        Column::Numbers { values, .. } => {
-            let keyed = comes_back(rows.rows.iter().map(|row| values[*row as usize]));
+        ValueColumn::Numbers { values, .. } => {
+            let keyed = are_codes(rows.rows.iter().map(|row| values[*row as usize]));
             if kind == VariableType::Price {
-                Reading::Price { keyed }
+                ValueReader::Price { keyed }
             } else {
-                Reading::Number { keyed }
+                ValueReader::Number { keyed }
             }
         }
-        Column::Texts(texts) => Reading::for_texts(kind, texts),
+        ValueColumn::Texts(texts) => ValueReader::for_texts(kind, texts),
     }
 }
 
 /// The numbers and the keys of every value of a column. Each distinct text is read once; a number is a value of its own
 /// in each row.
 fn read_values(
-    column: &Column,
-    reading: Reading,
-    rows: &Examples<'_>,
+    column: &ValueColumn,
+    reading: ValueReader,
+    rows: &TrainingRows<'_>,
 ) -> (Vec<Vec<f64>>, Vec<Vec<u32>>) {
     let values = match column {
-        Column::Numbers { .. } => rows.rows.len(),
-        Column::Texts(texts) => texts.distinct(),
+        ValueColumn::Numbers { .. } => rows.rows.len(),
+        ValueColumn::Texts(texts) => texts.distinct_count(),
     };
     let mut numbers: Vec<Vec<f64>> = vec![Vec::with_capacity(values); reading.numbers().len()];
     let mut keys: Vec<Vec<u32>> = vec![Vec::with_capacity(values); reading.levels().len()];
-    let mut read = Read::default();
+    let mut read = ReadValue::default();
     for value in 0..values {
         match column {
-            Column::Numbers { values, .. } => {
+            ValueColumn::Numbers { values, .. } => {
                 reading.read_number(values[rows.rows[value] as usize], &mut read);
             }
-            Column::Texts(texts) => reading.read(texts.get(value), &mut read),
+            ValueColumn::Texts(texts) => reading.read(texts.get(value), &mut read),
         }
         for (column, number) in numbers.iter_mut().zip(&read.numbers) {
             column.push(*number);
         }
         for (column, key) in keys.iter_mut().zip(&read.keys) {
-            column.push(short(*key));
+            column.push(shorten_key(*key));
         }
     }
     (numbers, keys)
 }
 
 /// The codes of the most frequent values of a category: their ranks.
-fn codes(level: &Level, value_of: &dyn Fn(usize) -> u32, plan: &Plan) -> FxHashMap<u32, u8> {
+fn rank_frequent_values(level: &KeyLevel, value_of: &dyn Fn(usize) -> u32, plan: &LearningPlan) -> FxHashMap<u32, u8> {
     let mut counts = vec![0_u32; level.keys.len()];
     for row in (0..plan.rows()).filter(|row| plan.is_training(*row)) {
         let key = level
             .of_value
             .get(value_of(row) as usize)
             .copied()
-            .unwrap_or(Level::NONE);
+            .unwrap_or(KeyLevel::NONE);
         if let Some(count) = counts.get_mut(key as usize) {
             *count += 1;
         }
@@ -188,7 +188,7 @@ fn codes(level: &Level, value_of: &dyn Fn(usize) -> u32, plan: &Plan) -> FxHashM
 
 /// Whether numbers look like codes: few different ones, that occur again and again and have at most two decimals. Then
 /// each has a fraud rate of its own.
-fn comes_back(numbers: impl Iterator<Item = f64>) -> bool {
+fn are_codes(numbers: impl Iterator<Item = f64>) -> bool {
     let mut seen = rustc_hash::FxHashSet::default();
     let mut many = 0_usize;
     for number in numbers.filter(|number| !number.is_nan()) {

@@ -11,12 +11,12 @@ use sha2::{Digest, Sha256};
 
 mod tracked_fields;
 
-pub use tracked_fields::{HistoryFeature, Watched};
+pub use tracked_fields::{HistoryFeature, TrackedFields};
 
 /// How many events are kept whole.
-pub const RECENT: usize = 40;
+pub const RECENT_EVENTS: usize = 40;
 /// How many event ids are remembered. An event that is delivered again after more other events than these counts twice.
-pub const REMEMBERED: usize = 128;
+pub const REMEMBERED_IDS: usize = 128;
 /// How many categorical values are kept of an event.
 pub const CATEGORIES: usize = 5;
 /// The windows of counts and sums: their names and seconds.
@@ -29,7 +29,7 @@ pub const WINDOWS: [(&str, i64); 5] = [
 ];
 
 /// How many numbers [`Profile::features`] gives.
-pub const FEATURES: usize = 2 * WINDOWS.len() + 8 + 2 * CATEGORIES;
+pub const HISTORY_FEATURES: usize = 2 * WINDOWS.len() + 8 + 2 * CATEGORIES;
 
 const DAY: i64 = 86_400;
 const HOUR: i64 = 3_600;
@@ -38,13 +38,13 @@ const TIME_OF_DAY: i64 = 3 * HOUR;
 /// For how many days counts are kept.
 const DAYS: usize = 91;
 /// The largest size of a history as JSON, in bytes. That of most entities has a few hundred bytes.
-pub const LARGEST: usize = 10_240;
+pub const LARGEST_HISTORY: usize = 10_240;
 /// How many fraudulent events are remembered. Of an entity with more of them, the exact number does not matter.
-const BAD: usize = 16;
+const REMEMBERED_FRAUD: usize = 16;
 
 /// One event of an entity.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Event {
+pub struct EntityEvent {
     /// When it happened, in seconds since 1970.
     pub time: i64,
     /// The [`key`] of its id.
@@ -56,7 +56,7 @@ pub struct Event {
 }
 
 /// The key of an id: the first four bytes of its SHA-256, so that it is the same in every version.
-pub fn key(text: &str) -> u32 {
+pub fn hash_id(text: &str) -> u32 {
     let hash = Sha256::digest(text.as_bytes());
     let bytes = hash.first_chunk().copied().unwrap_or_default();
     u32::from_be_bytes(bytes)
@@ -64,10 +64,10 @@ pub fn key(text: &str) -> u32 {
 
 /// The history of one entity. As JSON, it has at most [`LARGEST`] bytes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Profile {
+pub struct EntityHistory {
     /// The last events by time: time, id, price, categories. Oldest first.
     #[serde(rename = "r")]
-    recent: Vec<Kept>,
+    recent: Vec<KeptEvent>,
     /// The ids of the last events by arrival. Oldest first.
     #[serde(rename = "i")]
     ids: Vec<u32>,
@@ -76,19 +76,19 @@ pub struct Profile {
     days: Vec<(i64, u64, f32)>,
     /// All events that are no longer kept whole, together.
     #[serde(rename = "o")]
-    old: Option<Old>,
+    old: Option<OlderEvents>,
     /// The fraudulent events: id, and the time from which that was known.
     #[serde(rename = "b")]
     bad: Vec<(u32, i64)>,
 }
 
-type Kept = (i64, u32, Option<f32>, [Option<u32>; CATEGORIES]);
+type KeptEvent = (i64, u32, Option<f32>, [Option<u32>; CATEGORIES]);
 
 /// A count and a sum of prices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Total(u64, f64);
+struct CountAndSum(u64, f64);
 
-impl Total {
+impl CountAndSum {
     fn add(&mut self, other: Self) {
         self.0 += other.0;
         self.1 += other.1;
@@ -97,8 +97,8 @@ impl Total {
 
 /// Events that are no longer kept whole.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Old {
-    total: Total,
+struct OlderEvents {
+    total: CountAndSum,
     /// How many of them have a price.
     priced: u64,
     first: i64,
@@ -106,13 +106,13 @@ struct Old {
     highest: Option<f32>,
 }
 
-impl Profile {
+impl EntityHistory {
     /// Adds an event, and returns whether it was new. An event whose id is remembered changes nothing.
-    pub fn add(&mut self, event: Event) -> bool {
+    pub fn add(&mut self, event: EntityEvent) -> bool {
         if self.ids.contains(&event.id) {
             return false;
         }
-        if self.ids.len() >= REMEMBERED {
+        if self.ids.len() >= REMEMBERED_IDS {
             self.ids.remove(0);
         }
         self.ids.push(event.id);
@@ -122,7 +122,7 @@ impl Profile {
             .recent
             .partition_point(|other| (other.0, other.1) < (kept.0, kept.1));
         self.recent.insert(at, kept);
-        if self.recent.len() > RECENT {
+        if self.recent.len() > RECENT_EVENTS {
             let oldest = self.recent.remove(0);
             self.retire(oldest);
         }
@@ -138,7 +138,7 @@ impl Profile {
                 .bad
                 .partition_point(|(other, known)| (*known, *other) < (known_at, id));
             self.bad.insert(at, (id, known_at));
-            if self.bad.len() > BAD {
+            if self.bad.len() > REMEMBERED_FRAUD {
                 self.bad.remove(0);
             }
         }
@@ -159,7 +159,7 @@ impl Profile {
     /// Adds the events that another history of the same entity has kept whole, each once.
     fn absorb(&mut self, other: &Self) {
         for (time, id, price, categories) in other.recent.iter().copied() {
-            self.add(Event {
+            self.add(EntityEvent {
                 time,
                 id,
                 price,
@@ -176,8 +176,8 @@ impl Profile {
         self.recent.len() as u64 + self.old.map_or(0, |old| old.total.0)
     }
 
-    fn retire(&mut self, (time, _, price, _): Kept) {
-        let total = Total(1, price.map_or(0.0, f64::from));
+    fn retire(&mut self, (time, _, price, _): KeptEvent) {
+        let total = CountAndSum(1, price.map_or(0.0, f64::from));
         let priced = u64::from(price.is_some());
         match &mut self.old {
             Some(old) => {
@@ -185,10 +185,10 @@ impl Profile {
                 old.priced += priced;
                 old.first = old.first.min(time);
                 old.last = old.last.max(time);
-                old.highest = higher(old.highest, price);
+                old.highest = choose_higher(old.highest, price);
             }
             none => {
-                *none = Some(Old {
+                *none = Some(OlderEvents {
                     total,
                     priced,
                     first: time,
@@ -216,8 +216,8 @@ impl Profile {
     /// nothing is known.
     ///
     /// Only events before the event's time count, and labels that were known by then; never the event itself.
-    pub fn features(&self, event: &Event) -> Vec<f32> {
-        let before: Vec<&Kept> = self
+    pub fn features(&self, event: &EntityEvent) -> Vec<f32> {
+        let before: Vec<&KeptEvent> = self
             .recent
             .iter()
             .filter(|kept| kept.0 < event.time && kept.1 != event.id)
@@ -227,43 +227,43 @@ impl Profile {
         features.extend(Self::gaps(event, &before, old));
         features.extend(Self::prices(event, &before, old));
         features.extend(self.labels(event));
-        features.push(share_of_hour(event, &before));
+        features.push(compute_share_of_hour(event, &before));
         for (category, value) in event.categories.iter().enumerate() {
-            features.extend(values(&before, category, *value));
+            features.extend(compute_category_features(&before, category, *value));
         }
         #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
         features.into_iter().map(|feature| feature as f32).collect()
     }
 
     /// Whether nothing happened before an event.
-    pub fn is_first(&self, event: &Event) -> bool {
-        let earlier = |kept: &Kept| kept.0 < event.time && kept.1 != event.id;
+    pub fn is_first(&self, event: &EntityEvent) -> bool {
+        let earlier = |kept: &KeptEvent| kept.0 < event.time && kept.1 != event.id;
         !self.recent.iter().any(earlier) && self.old.is_none_or(|old| old.first >= event.time)
     }
 
     /// The count of events and the sum of prices in each window.
-    fn windows(&self, event: &Event, before: &[&Kept]) -> Vec<f64> {
+    fn windows(&self, event: &EntityEvent, before: &[&KeptEvent]) -> Vec<f64> {
         let mut features = Vec::with_capacity(2 * WINDOWS.len());
         for (_, seconds) in WINDOWS {
             let from = event.time.saturating_sub(seconds);
-            let mut total = Total::default();
+            let mut total = CountAndSum::default();
             for kept in before.iter().filter(|kept| kept.0 >= from) {
-                total.add(Total(1, kept.2.map_or(0.0, f64::from)));
+                total.add(CountAndSum(1, kept.2.map_or(0.0, f64::from)));
             }
             // Whole days only: the day on which the window begins is left out.
             let (first, last) = (from.div_euclid(DAY) + 1, event.time.div_euclid(DAY));
             for (day, count, sum) in &self.days {
                 if *day >= first && *day <= last {
-                    total.add(Total(*count, f64::from(*sum)));
+                    total.add(CountAndSum(*count, f64::from(*sum)));
                 }
             }
-            features.extend([number(total.0), total.1]);
+            features.extend([count_to_f64(total.0), total.1]);
         }
         features
     }
 
     /// The number of all events, and the seconds since the last and since the first of them.
-    fn gaps(event: &Event, before: &[&Kept], old: Option<Old>) -> [f64; 3] {
+    fn gaps(event: &EntityEvent, before: &[&KeptEvent], old: Option<OlderEvents>) -> [f64; 3] {
         let count = before.len() as u64 + old.map_or(0, |old| old.total.0);
         let last = before.last().map(|kept| kept.0);
         let last = last.or(old.map(|old| old.last.min(event.time)));
@@ -271,72 +271,72 @@ impl Profile {
             .map(|old| old.first)
             .or(before.first().map(|kept| kept.0));
         let since = |time: Option<i64>| {
-            time.map_or(f64::NAN, |time| seconds(event.time.saturating_sub(time)))
+            time.map_or(f64::NAN, |time| seconds_to_f64(event.time.saturating_sub(time)))
         };
         // An event that arrived late may be older than all that were counted before it.
         let first = first.map(|first| before.first().map_or(first, |kept| first.min(kept.0)));
-        [number(count), since(last), since(first)]
+        [count_to_f64(count), since(last), since(first)]
     }
 
     /// The ratio of the price to the mean and to the highest of the earlier prices.
-    fn prices(event: &Event, before: &[&Kept], old: Option<Old>) -> [f64; 2] {
+    fn prices(event: &EntityEvent, before: &[&KeptEvent], old: Option<OlderEvents>) -> [f64; 2] {
         let mut sum = old.map_or(0.0, |old| old.total.1);
         let mut count = old.map_or(0, |old| old.priced);
         let mut highest = old.and_then(|old| old.highest);
         for price in before.iter().filter_map(|kept| kept.2) {
             sum += f64::from(price);
             count += 1;
-            highest = higher(highest, Some(price));
+            highest = choose_higher(highest, Some(price));
         }
         let price = event.price.map_or(f64::NAN, f64::from);
         let ratio = |to: f64| if to > 0.0 { price / to } else { f64::NAN };
         [
-            ratio(sum / number(count)),
+            ratio(sum / count_to_f64(count)),
             ratio(highest.map_or(f64::NAN, f64::from)),
         ]
     }
 
     /// The number of fraudulent events known by then, and the seconds since the last became known.
-    fn labels(&self, event: &Event) -> [f64; 2] {
+    fn labels(&self, event: &EntityEvent) -> [f64; 2] {
         let known = self
             .bad
             .iter()
             .filter(|(id, known)| *known < event.time && *id != event.id);
         let last = known.clone().next_back();
-        let since = |(_, known): &(u32, i64)| seconds(event.time.saturating_sub(*known));
-        [number(known.count() as u64), last.map_or(f64::NAN, since)]
+        let since = |(_, known): &(u32, i64)| seconds_to_f64(event.time.saturating_sub(*known));
+        [count_to_f64(known.count() as u64), last.map_or(f64::NAN, since)]
     }
 }
 
 /// The number of distinct values of a category among the events that are kept whole, and the share of these events that
 /// have this event's value.
-fn values(before: &[&Kept], category: usize, value: Option<u32>) -> [f64; 2] {
+fn compute_category_features(before: &[&KeptEvent], category: usize, value: Option<u32>) -> [f64; 2] {
     let mut seen: Vec<u32> = before.iter().filter_map(|kept| kept.3[category]).collect();
     let same = seen.iter().filter(|other| Some(**other) == value).count();
     let share = match value {
-        Some(_) if !seen.is_empty() => number(same as u64) / number(seen.len() as u64),
+        Some(_) if !seen.is_empty() => count_to_f64(same as u64) / count_to_f64(seen.len() as u64),
         _ => f64::NAN,
     };
     seen.sort_unstable();
     seen.dedup();
-    [number(seen.len() as u64), share]
+    [count_to_f64(seen.len() as u64), share]
 }
 
 /// The share of the events kept whole that happened at about this event's time of day.
-fn share_of_hour(event: &Event, before: &[&Kept]) -> f64 {
+fn compute_share_of_hour(event: &EntityEvent, before: &[&KeptEvent]) -> f64 {
     if before.is_empty() {
         return f64::NAN;
     }
-    let near = |kept: &&&Kept| {
+    let near = |kept: &&&KeptEvent| {
         let apart = (event.time.saturating_sub(kept.0)).rem_euclid(DAY);
         apart.min(DAY - apart) <= TIME_OF_DAY
     };
     let near = before.iter().filter(near).count();
-    number(near as u64) / number(before.len() as u64)
+    count_to_f64(near as u64) / count_to_f64(before.len() as u64)
 }
 
 /// The names of the features before those of the categories, each with whether it is about prices.
-fn names() -> impl Iterator<Item = (String, bool)> {
+fn list_feature_names() -> impl Iterator<Item = (String, bool)> {
     let windows = WINDOWS.iter().flat_map(|(name, _)| {
         [
             (format!("count {name}"), false),
@@ -356,7 +356,7 @@ fn names() -> impl Iterator<Item = (String, bool)> {
     windows.chain(whole.map(|(name, price)| (name.to_owned(), price)))
 }
 
-fn higher(one: Option<f32>, other: Option<f32>) -> Option<f32> {
+fn choose_higher(one: Option<f32>, other: Option<f32>) -> Option<f32> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.max(other)),
         (one, other) => one.or(other),
@@ -364,12 +364,12 @@ fn higher(one: Option<f32>, other: Option<f32>) -> Option<f32> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts")]
-fn number(count: u64) -> f64 {
+fn count_to_f64(count: u64) -> f64 {
     count as f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds")]
-fn seconds(seconds: i64) -> f64 {
+fn seconds_to_f64(seconds: i64) -> f64 {
     seconds as f64
 }
 

@@ -1,13 +1,13 @@
 use proptest::prelude::*;
 
 use super::{
-    CATEGORIES, DAY, Event, FEATURES, LARGEST, Profile, RECENT, REMEMBERED, WINDOWS, Watched, key,
+    CATEGORIES, DAY, EntityEvent, HISTORY_FEATURES, LARGEST_HISTORY, EntityHistory, RECENT_EVENTS, REMEMBERED_IDS, WINDOWS, TrackedFields, hash_id,
 };
 
 const START: i64 = 1_780_000_000;
 
-fn event(id: u32, time: i64, price: f32, category: u32) -> Event {
-    Event {
+fn event(id: u32, time: i64, price: f32, category: u32) -> EntityEvent {
+    EntityEvent {
         time: START + time,
         id,
         price: Some(price),
@@ -15,8 +15,8 @@ fn event(id: u32, time: i64, price: f32, category: u32) -> Event {
     }
 }
 
-fn feature(profile: &Profile, event: &Event, name: &str) -> f64 {
-    let features = Watched::default().features();
+fn feature(profile: &EntityHistory, event: &EntityEvent, name: &str) -> f64 {
+    let features = TrackedFields::default().features();
     let at = features
         .iter()
         .position(|feature| feature.name == name)
@@ -25,7 +25,7 @@ fn feature(profile: &Profile, event: &Event, name: &str) -> f64 {
 }
 
 #[track_caller]
-fn check(profile: &Profile, event: &Event, expected: &[(&str, f64)]) {
+fn check(profile: &EntityHistory, event: &EntityEvent, expected: &[(&str, f64)]) {
     for (name, expected) in expected {
         let found = feature(profile, event, name);
         let equal = found.is_nan() && expected.is_nan()
@@ -46,12 +46,12 @@ fn an_unknown_entity_has_no_history() {
         ("distinct 1", 0.0),
         ("same 1", f64::NAN),
     ];
-    check(&Profile::default(), &event(1, 0, 9.0, 1), &expected);
+    check(&EntityHistory::default(), &event(1, 0, 9.0, 1), &expected);
 }
 
 #[test]
 fn the_history_of_three_events() {
-    let mut profile = Profile::default();
+    let mut profile = EntityHistory::default();
     for event in [
         event(1, 0, 10.0, 7),
         event(2, DAY, 20.0, 7),
@@ -92,7 +92,7 @@ fn the_history_of_three_events() {
 
 #[test]
 fn a_busy_entity_is_counted_to_the_day() {
-    let mut profile = Profile::default();
+    let mut profile = EntityHistory::default();
     for number in 0..1000 {
         profile.add(event(number, i64::from(number) * 3600, 2.0, 1));
     }
@@ -136,17 +136,17 @@ fn what_was_stored_completes_what_was_noted() {
 
 #[test]
 fn keys_stay_the_same() {
-    assert_eq!(key(""), 0xe3b0_c442);
+    assert_eq!(hash_id(""), 0xe3b0_c442);
 }
 
-fn events(most: usize) -> impl Strategy<Value = Vec<Event>> {
+fn events(most: usize) -> impl Strategy<Value = Vec<EntityEvent>> {
     let event = (
         -200 * DAY..200 * DAY,
         prop::option::of(prop_oneof![0.0..1e6_f32, Just(f32::NAN), Just(f32::MAX)]),
         prop::array::uniform5(prop::option::of(prop_oneof![0..4_u32, any::<u32>()])),
     );
     prop::collection::vec(event, 0..most).prop_map(|events| {
-        let event = |(id, (time, price, categories))| Event {
+        let event = |(id, (time, price, categories))| EntityEvent {
             time: START + time,
             id: u32::MAX - id,
             price,
@@ -156,8 +156,8 @@ fn events(most: usize) -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
-fn profile(events: &[Event]) -> Profile {
-    let mut profile = Profile::default();
+fn profile(events: &[EntityEvent]) -> EntityHistory {
+    let mut profile = EntityHistory::default();
     for event in events {
         profile.add(*event);
     }
@@ -172,11 +172,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn redelivery_changes_nothing(events in events(2 * REMEMBERED), at in any::<prop::sample::Index>()) {
+    fn redelivery_changes_nothing(events in events(2 * REMEMBERED_IDS), at in any::<prop::sample::Index>()) {
         let mut found = profile(&events);
         prop_assert_eq!(found.events(), events.len() as u64);
         let before = found.clone();
-        let last = &events[events.len().saturating_sub(REMEMBERED)..];
+        let last = &events[events.len().saturating_sub(REMEMBERED_IDS)..];
         if !last.is_empty() {
             prop_assert!(!found.add(last[at.index(last.len())]));
         }
@@ -190,17 +190,17 @@ proptest! {
             profile.label(event.id, true, event.time);
         }
         let json = serde_json::to_string(&profile).unwrap();
-        prop_assert!(json.len() <= LARGEST, "{}", json.len());
-        prop_assert_eq!(serde_json::from_str::<Profile>(&json).unwrap(), profile);
+        prop_assert!(json.len() <= LARGEST_HISTORY, "{}", json.len());
+        prop_assert_eq!(serde_json::from_str::<EntityHistory>(&json).unwrap(), profile);
     }
 
     #[test]
     fn size_is_bounded_for_the_longest_numbers(price in prop_oneof![Just(f32::MAX), Just(-1.234_567_8e-30)]) {
         let end = 253_402_300_799;
-        let mut profile = Profile::default();
+        let mut profile = EntityHistory::default();
         for number in 0..20_000_u32 {
             let id = u32::MAX - number;
-            profile.add(Event {
+            profile.add(EntityEvent {
                 time: end - i64::from(number % 140) * DAY,
                 id,
                 price: Some(price),
@@ -209,18 +209,18 @@ proptest! {
             profile.label(id, true, end - i64::from(number % 140));
         }
         let json = serde_json::to_string(&profile).unwrap();
-        prop_assert!(json.len() <= LARGEST, "{}", json.len());
-        prop_assert_eq!(serde_json::from_str::<Profile>(&json).unwrap(), profile);
+        prop_assert!(json.len() <= LARGEST_HISTORY, "{}", json.len());
+        prop_assert_eq!(serde_json::from_str::<EntityHistory>(&json).unwrap(), profile);
     }
 
     /// An event's features depend only on the events before it, whatever the order of arrival and whatever came later.
     #[test]
-    fn features_are_those_of_the_time(events in events(RECENT), order in any::<prop::sample::Index>()) {
+    fn features_are_those_of_the_time(events in events(RECENT_EVENTS), order in any::<prop::sample::Index>()) {
         let mut turned = events.clone();
         turned.rotate_left(order.index(events.len().max(1)));
         let all = profile(&turned);
         for event in &events {
-            let mut prefix: Vec<Event> = events.iter().filter(|other| other.time < event.time).copied().collect();
+            let mut prefix: Vec<EntityEvent> = events.iter().filter(|other| other.time < event.time).copied().collect();
             prefix.sort_by_key(|event| (event.time, event.id));
             prop_assert_eq!(text(&all.features(event)), text(&profile(&prefix).features(event)));
             for (name, seconds) in WINDOWS {
@@ -234,8 +234,8 @@ proptest! {
     #[test]
     fn each_feature_has_a_name(events in events(60)) {
         if let Some(event) = events.first() {
-            prop_assert_eq!(profile(&events).features(event).len(), FEATURES);
+            prop_assert_eq!(profile(&events).features(event).len(), HISTORY_FEATURES);
         }
-        prop_assert_eq!(Watched::default().features().len(), FEATURES);
+        prop_assert_eq!(TrackedFields::default().features().len(), HISTORY_FEATURES);
     }
 }

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CATEGORIES, Event, key, names};
-use crate::hash::short;
+use super::{CATEGORIES, EntityEvent, hash_id, list_feature_names};
+use crate::hash::shorten_key;
 use crate::parse;
-use crate::value_reader::{Read, Reading};
+use crate::value_reader::{ReadValue, ValueReader};
 use crate::variable::{Variable, VariableType};
 
 /// The types of categorical variables, from the one whose change points most to fraud.
-const TELLING: [VariableType; 22] = [
+const CATEGORY_TYPES: [VariableType; 22] = [
     VariableType::Fingerprint,
     VariableType::IpAddress,
     VariableType::UserAgent,
@@ -37,7 +37,7 @@ const TELLING: [VariableType; 22] = [
 /// The variables of an event type that the histories of its entities keep: a price, and up to five categorical values
 /// whose change may point to fraud.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Watched {
+pub struct TrackedFields {
     price: Option<String>,
     categories: Vec<Variable>,
 }
@@ -51,7 +51,7 @@ pub struct HistoryFeature {
     pub variable: Option<String>,
 }
 
-impl Watched {
+impl TrackedFields {
     /// Chooses the fields to track of an event type with these variables. The order of the variables does not matter.
     pub fn new<'v>(variables: impl IntoIterator<Item = &'v Variable>) -> Self {
         let mut variables: Vec<&Variable> = variables.into_iter().collect();
@@ -61,7 +61,7 @@ impl Watched {
                 .iter()
                 .filter(move |variable| variable.kind == kind)
         };
-        let categories = TELLING.iter().flat_map(|kind| of(*kind));
+        let categories = CATEGORY_TYPES.iter().flat_map(|kind| of(*kind));
         Self {
             price: of(VariableType::Price)
                 .next()
@@ -72,21 +72,21 @@ impl Watched {
 
     /// An event as the history of its entity keeps it: `time` in seconds since 1970, `value` gives the value of a
     /// variable.
-    pub fn event<'v>(&self, id: &str, time: i64, value: impl Fn(&str) -> Option<&'v str>) -> Event {
-        let value = |name: &str| value(name).and_then(parse::present);
+    pub fn event<'v>(&self, id: &str, time: i64, value: impl Fn(&str) -> Option<&'v str>) -> EntityEvent {
+        let value = |name: &str| value(name).and_then(parse::trim_present_value);
         let price = self
             .price
             .as_deref()
             .and_then(value)
-            .and_then(parse::number);
+            .and_then(parse::parse_number);
         let mut categories = [None; CATEGORIES];
         for (place, variable) in categories.iter_mut().zip(&self.categories) {
-            *place = value(&variable.name).and_then(|value| category(variable.kind, value));
+            *place = value(&variable.name).and_then(|value| find_category_key(variable.kind, value));
         }
         #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
-        Event {
+        EntityEvent {
             time,
-            id: key(id),
+            id: hash_id(id),
             price: price.map(|price| price as f32),
             categories,
         }
@@ -94,7 +94,7 @@ impl Watched {
 
     /// What the numbers of [`Profile::features`](super::Profile::features) are, in their order.
     pub fn features(&self) -> Vec<HistoryFeature> {
-        let of_events = names().map(|(name, price)| HistoryFeature {
+        let of_events = list_feature_names().map(|(name, price)| HistoryFeature {
             name,
             variable: self.price.clone().filter(|_| price),
         });
@@ -115,26 +115,26 @@ impl Watched {
 
 /// The key of a value. Of an IP address it is the network, and of a user agent the browser, so that a small change does
 /// not count as a change.
-fn category(kind: VariableType, value: &str) -> Option<u32> {
+fn find_category_key(kind: VariableType, value: &str) -> Option<u32> {
     let (reading, level) = match kind {
-        VariableType::IpAddress => (Reading::Ip, 2),
-        VariableType::UserAgent => (Reading::UserAgent, 1),
-        _ => (Reading::Category { wide: false }, 0),
+        VariableType::IpAddress => (ValueReader::Ip, 2),
+        VariableType::UserAgent => (ValueReader::UserAgent, 1),
+        _ => (ValueReader::Category { wide: false }, 0),
     };
-    let mut read = Read::default();
+    let mut read = ReadValue::default();
     reading.read(value, &mut read);
     read.keys
         .get(level)
-        .map(|key| short(*key))
-        .filter(|key| *key != 0)
+        .map(|key| shorten_key(*hash_id))
+        .filter(|key| *hash_id != 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tracked() -> Watched {
-        Watched::new(&[
+    fn tracked() -> TrackedFields {
+        TrackedFields::new(&[
             Variable::new("note", VariableType::FreeFormText),
             Variable::new("total", VariableType::Price),
             Variable::new("browser", VariableType::UserAgent),

@@ -2,7 +2,7 @@
 
 /// Reads the bytes as a model file. Must not panic, whatever they are.
 pub fn read_model(data: &[u8]) {
-    for model in [super::xgboost(data), super::lightgbm(data)]
+    for model in [super::read_xgboost(data), super::read_lightgbm(data)]
         .into_iter()
         .flatten()
     {

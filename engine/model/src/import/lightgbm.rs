@@ -2,8 +2,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Error, Imported, Output, named};
-use crate::trees::{Branch, Forest, NEAR_ZERO, Test};
+use super::{LibraryModelError, LibraryModel, ModelOutput, name_features};
+use crate::trees::{Branch, Forest, NEAR_ZERO, SplitTest};
 
 const FORMAT: &str = "a LightGBM model in text (`booster.save_model(\"model.txt\")`)";
 
@@ -20,16 +20,16 @@ const MISSING_IS_NAN: u8 = 8;
 ///
 /// # Errors
 /// [`Error`], in a sentence.
-pub fn lightgbm(text: &[u8]) -> Result<Imported, Error> {
-    let text = std::str::from_utf8(text).map_err(|error| wrong(error.to_string()))?;
+pub fn read_lightgbm(text: &[u8]) -> Result<LibraryModel, LibraryModelError> {
+    let text = std::str::from_utf8(text).map_err(|error| format_error(error.to_string()))?;
     let body = text.split("\nend of trees").next().unwrap_or(text);
     let mut sections = body.split("\nTree=");
-    let header = Section::new("the header", sections.next().unwrap_or_default());
+    let header = ModelSection::new("the header", sections.next().unwrap_or_default());
     if header.name != "tree" {
-        return Err(wrong("the first line is not `tree`"));
+        return Err(format_error("the first line is not `tree`"));
     }
     if header.has_line("average_output") {
-        return Err(Error::Unsupported {
+        return Err(LibraryModelError::Unsupported {
             what: "a LightGBM random forest".to_owned(),
             instead: "train it with `boosting=\"gbdt\"`",
         });
@@ -37,40 +37,40 @@ pub fn lightgbm(text: &[u8]) -> Result<Imported, Error> {
     if header.number::<usize>("num_class")? != 1
         || header.number::<usize>("num_tree_per_iteration")? != 1
     {
-        return Err(Error::Unsupported {
+        return Err(LibraryModelError::Unsupported {
             what: "a LightGBM model of several classes".to_owned(),
             instead: "train it on one label with two values",
         });
     }
     let features = header.number::<usize>("max_feature_idx")?.saturating_add(1);
-    let (output, factor) = objective(header.text("objective").unwrap_or("none"))?;
+    let (output, factor) = read_objective(header.text("objective").unwrap_or("none"))?;
     let trees: Vec<Vec<Branch>> = sections
         .map(|section| {
             let number = section.lines().next().unwrap_or_default();
-            branches(&Section::new(&format!("tree {number}"), section), factor)
+            read_branches(&ModelSection::new(&format!("tree {number}"), section), factor)
         })
         .collect::<Result<_, _>>()?;
     let forest = Forest::new(features, 0.0, trees.iter().map(Vec::as_slice))?;
     let names = header.text("feature_names").unwrap_or_default();
     let names: Vec<String> = names.split_whitespace().map(str::to_owned).collect();
-    let features = named(names, features)
-        .ok_or_else(|| wrong("there are not as many `feature_names` as features"))?;
-    Ok(Imported {
+    let features = name_features(names, features)
+        .ok_or_else(|| format_error("there are not as many `feature_names` as features"))?;
+    Ok(LibraryModel {
         forest,
         features,
         output,
     })
 }
 
-fn wrong(problem: impl Into<String>) -> Error {
-    Error::Format {
+fn format_error(problem: impl Into<String>) -> LibraryModelError {
+    LibraryModelError::Format {
         format: FORMAT,
         problem: problem.into(),
     }
 }
 
 /// What the sum of the trees stands for, and the factor by which the leaves must be multiplied.
-fn objective(text: &str) -> Result<(Output, f64), Error> {
+fn read_objective(text: &str) -> Result<(ModelOutput, f64), LibraryModelError> {
     let mut words = text.split_whitespace();
     let name = words.next().unwrap_or_default();
     let options: Vec<&str> = words.collect();
@@ -81,18 +81,18 @@ fn objective(text: &str) -> Result<(Output, f64), Error> {
                 .find_map(|option| option.strip_prefix("sigmoid:"));
             let sigmoid = sigmoid.map_or(Ok(1.0), str::parse).unwrap_or(f64::NAN);
             if sigmoid > 0.0 && sigmoid.is_finite() {
-                Ok((Output::LogOdds, sigmoid))
+                Ok((ModelOutput::LogOdds, sigmoid))
             } else {
-                Err(wrong("the objective's `sigmoid` is not a number above 0"))
+                Err(format_error("the objective's `sigmoid` is not a number above 0"))
             }
         }
-        "cross_entropy" => Ok((Output::LogOdds, 1.0)),
+        "cross_entropy" => Ok((ModelOutput::LogOdds, 1.0)),
         "regression" | "regression_l1" | "huber" | "fair" | "quantile" | "mape"
             if !options.contains(&"sqrt") =>
         {
-            Ok((Output::Value, 1.0))
+            Ok((ModelOutput::Value, 1.0))
         }
-        _ => Err(Error::Unsupported {
+        _ => Err(LibraryModelError::Unsupported {
             what: format!("a LightGBM model with the objective `{text}`"),
             instead: "train it with `binary`, or with a regression such as `regression`",
         }),
@@ -100,7 +100,7 @@ fn objective(text: &str) -> Result<(Output, f64), Error> {
 }
 
 /// A part of the file: lines `key=value`.
-struct Section<'a> {
+struct ModelSection<'a> {
     /// The name of the part, for errors.
     place: String,
     /// The first line.
@@ -108,7 +108,7 @@ struct Section<'a> {
     lines: FxHashMap<&'a str, &'a str>,
 }
 
-impl<'a> Section<'a> {
+impl<'a> ModelSection<'a> {
     fn new(place: &str, text: &'a str) -> Self {
         let line = |line: &'a str| {
             line.trim_end()
@@ -130,10 +130,10 @@ impl<'a> Section<'a> {
         self.lines.get(key).copied()
     }
 
-    fn number<T: std::str::FromStr>(&self, key: &str) -> Result<T, Error> {
+    fn number<T: std::str::FromStr>(&self, key: &str) -> Result<T, LibraryModelError> {
         let number = self.text(key).and_then(|text| text.trim().parse().ok());
         number.ok_or_else(|| {
-            wrong(format!(
+            format_error(format!(
                 "{}: `{key}` is missing or not a number",
                 self.place
             ))
@@ -145,13 +145,13 @@ impl<'a> Section<'a> {
         &self,
         key: &str,
         length: Option<usize>,
-    ) -> Result<Vec<T>, Error> {
+    ) -> Result<Vec<T>, LibraryModelError> {
         let text = self.text(key).unwrap_or_default();
         let list: Result<Vec<T>, _> = text.split_whitespace().map(str::parse).collect();
         let fits = |list: &Vec<T>| length.is_none_or(|length| list.len() == length);
         list.ok().filter(fits).ok_or_else(|| {
             let length = length.map_or(String::new(), |length| format!(" {length}"));
-            wrong(format!(
+            format_error(format!(
                 "{}: `{key}` is not a list of{length} numbers",
                 self.place
             ))
@@ -160,9 +160,9 @@ impl<'a> Section<'a> {
 }
 
 /// The branches of a tree: its splits, then its leaves.
-fn branches(tree: &Section, factor: f64) -> Result<Vec<Branch>, Error> {
+fn read_branches(tree: &ModelSection, factor: f64) -> Result<Vec<Branch>, LibraryModelError> {
     if tree.text("is_linear").is_some_and(|linear| linear != "0") {
-        return Err(Error::Unsupported {
+        return Err(LibraryModelError::Unsupported {
             what: "a LightGBM model with linear trees".to_owned(),
             instead: "train it with `linear_tree=False`",
         });
@@ -182,14 +182,14 @@ fn branches(tree: &Section, factor: f64) -> Result<Vec<Branch>, Error> {
     let Some(count) = leaves.checked_sub(1).filter(|count| *count > 0) else {
         return Ok(leaf_branches.collect());
     };
-    let mut splits = Splits::new(tree, count)?;
+    let mut splits = TreeSplits::new(tree, count)?;
     let branches = (0..count).map(|split| splits.branch(split));
     let branches: Vec<Branch> = branches.collect::<Result<_, _>>()?;
     Ok(branches.into_iter().chain(leaf_branches).collect())
 }
 
 /// The splits of a tree, numbered from 0: one entry a split in each list.
-struct Splits<'a> {
+struct TreeSplits<'a> {
     /// The name of the tree, for errors.
     place: &'a str,
     features: Vec<usize>,
@@ -202,8 +202,8 @@ struct Splits<'a> {
     sets: Vec<Option<Vec<u32>>>,
 }
 
-impl<'a> Splits<'a> {
-    fn new(tree: &'a Section, count: usize) -> Result<Self, Error> {
+impl<'a> TreeSplits<'a> {
+    fn new(tree: &'a ModelSection, count: usize) -> Result<Self, LibraryModelError> {
         let count = Some(count);
         Ok(Self {
             place: &tree.place,
@@ -215,11 +215,11 @@ impl<'a> Splits<'a> {
                 tree.list("left_child", count)?,
                 tree.list("right_child", count)?,
             ],
-            sets: sets(tree)?,
+            sets: read_category_sets(tree)?,
         })
     }
 
-    fn branch(&mut self, split: usize) -> Result<Branch, Error> {
+    fn branch(&mut self, split: usize) -> Result<Branch, LibraryModelError> {
         let (test, missing_left) = self.test(split)?;
         Ok(Branch::Split {
             feature: self.features[split],
@@ -232,30 +232,30 @@ impl<'a> Splits<'a> {
     }
 
     /// The question of a split, and whether a missing value goes left.
-    fn test(&mut self, split: usize) -> Result<(Test, bool), Error> {
+    fn test(&mut self, split: usize) -> Result<(SplitTest, bool), LibraryModelError> {
         let (decision, threshold) = (self.decisions[split], self.thresholds[split]);
         if decision & CATEGORICAL != 0 {
-            let set = whole(threshold).and_then(|number| self.sets.get_mut(number)?.take());
+            let set = to_whole_number(threshold).and_then(|number| self.sets.get_mut(number)?.take());
             let set = set.ok_or_else(|| {
-                self.wrong(
+                self.split_error(
                     split,
                     &format!("there is no set of categories {threshold} left"),
                 )
             })?;
-            return Ok((Test::OneOf(set), false));
+            return Ok((SplitTest::OneOf(set), false));
         }
         let default_left = decision & DEFAULT_LEFT != 0;
         match decision & MISSING {
-            MISSING_IS_NAN => Ok((Test::AtMost(limit(threshold)), default_left)),
-            MISSING_IS_ZERO => Ok((Test::AtMostZeroMissing(limit(threshold)), default_left)),
+            MISSING_IS_NAN => Ok((SplitTest::AtMost(adjust_threshold(threshold)), default_left)),
+            MISSING_IS_ZERO => Ok((SplitTest::AtMostZeroMissing(adjust_threshold(threshold)), default_left)),
             // Where none was missing in training, LightGBM takes 0 for a missing value.
-            0 => Ok((Test::AtMost(limit(threshold)), 0.0 <= threshold)),
-            _ => Err(self.wrong(split, &format!("decision_type {decision} is unknown"))),
+            0 => Ok((SplitTest::AtMost(adjust_threshold(threshold)), 0.0 <= threshold)),
+            _ => Err(self.split_error(split, &format!("decision_type {decision} is unknown"))),
         }
     }
 
     /// The number of a child among the branches: leaves come after the splits.
-    fn child(&self, side: usize, split: usize) -> Result<usize, Error> {
+    fn child(&self, side: usize, split: usize) -> Result<usize, LibraryModelError> {
         let child = self.children[side][split];
         let splits = self.features.len();
         let (number, before, most) = if child < 0 {
@@ -266,16 +266,16 @@ impl<'a> Splits<'a> {
         let number = usize::try_from(number).ok().filter(|number| *number < most);
         number
             .map(|number| before + number)
-            .ok_or_else(|| self.wrong(split, &format!("the child {child} does not exist")))
+            .ok_or_else(|| self.split_error(split, &format!("the child {child} does not exist")))
     }
 
-    fn wrong(&self, split: usize, problem: &str) -> Error {
-        wrong(format!("{}, split {split}: {problem}", self.place))
+    fn split_error(&self, split: usize, problem: &str) -> LibraryModelError {
+        format_error(format!("{}, split {split}: {problem}", self.place))
     }
 }
 
 /// The limit for values that are not rounded: LightGBM takes values very near to 0 for 0.
-fn limit(threshold: f64) -> f64 {
+fn adjust_threshold(threshold: f64) -> f64 {
     if threshold.abs() > NEAR_ZERO {
         threshold
     } else if threshold < 0.0 {
@@ -292,19 +292,19 @@ fn limit(threshold: f64) -> f64 {
     clippy::float_cmp,
     reason = "the comparison finds what a cast would lose"
 )]
-fn whole(number: f64) -> Option<usize> {
+fn to_whole_number(number: f64) -> Option<usize> {
     let whole = number as usize;
     (whole as f64 == number).then_some(whole)
 }
 
 /// The sets of categories of a tree, as bit sets.
-fn sets(tree: &Section) -> Result<Vec<Option<Vec<u32>>>, Error> {
+fn read_category_sets(tree: &ModelSection) -> Result<Vec<Option<Vec<u32>>>, LibraryModelError> {
     let bounds: Vec<usize> = tree.list("cat_boundaries", None)?;
     let words: Vec<u32> = tree.list("cat_threshold", None)?;
     let set = |pair: &[usize]| words.get(pair[0]..pair[1]).map(|set| Some(set.to_vec()));
     let sets: Option<Vec<_>> = bounds.windows(2).map(set).collect();
     sets.ok_or_else(|| {
-        wrong(format!(
+        format_error(format!(
             "{}: `cat_boundaries` do not fit `cat_threshold`",
             tree.place
         ))

@@ -7,45 +7,45 @@ pub mod fuzz;
 mod lightgbm;
 mod xgboost;
 
-pub use lightgbm::lightgbm;
-pub use xgboost::xgboost;
+pub use lightgbm::read_lightgbm;
+pub use xgboost::read_xgboost;
 
 use crate::trees::{self, Forest};
 
 /// An imported model.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Imported {
+pub struct LibraryModel {
     /// The trees.
     pub forest: Forest,
     /// The features' names in the order of the row; `f0`, `f1`, ... if the file has none.
     pub features: Vec<String>,
     /// What the sum of the trees stands for.
-    pub output: Output,
+    pub output: ModelOutput,
 }
 
 /// What the sum of a model's trees stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
+pub enum ModelOutput {
     /// The log-odds of the positive label.
     LogOdds,
     /// The value itself: a regression, or a margin that the library does not transform.
     Value,
 }
 
-impl Imported {
+impl LibraryModel {
     /// What the library would predict for a row: a probability, or the value.
     pub fn predict(&self, row: &[f64]) -> f64 {
         let sum = self.forest.log_odds(row);
         match self.output {
-            Output::LogOdds => 1.0 / (1.0 + (-sum).exp()),
-            Output::Value => sum,
+            ModelOutput::LogOdds => 1.0 / (1.0 + (-sum).exp()),
+            ModelOutput::Value => sum,
         }
     }
 }
 
 /// Why a model file cannot be imported.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Error {
+pub enum LibraryModelError {
     /// The file is not in the format of its library.
     #[error("this is not {format}: {problem}")]
     Format {
@@ -64,12 +64,12 @@ pub enum Error {
     },
     /// The trees are damaged.
     #[error("the model's trees are broken: {0}")]
-    Trees(#[from] trees::Error),
+    Trees(#[from] trees::TreeError),
 }
 
 /// The names of the features: those of the file, or `f0`, `f1`, ... if it has none. `None` if the file has a different
 /// number of names.
-fn named(names: Vec<String>, features: usize) -> Option<Vec<String>> {
+fn name_features(names: Vec<String>, features: usize) -> Option<Vec<String>> {
     match names {
         names if names.is_empty() => {
             Some((0..features).map(|feature| format!("f{feature}")).collect())

@@ -2,13 +2,13 @@
 
 use serde::Deserialize;
 
-use super::{Error, Imported, Output, named};
-use crate::trees::{Branch, Forest, Test};
+use super::{LibraryModelError, LibraryModel, ModelOutput, name_features};
+use crate::trees::{Branch, Forest, SplitTest};
 
 const FORMAT: &str = "an XGBoost model in JSON (`booster.save_model(\"model.json\")`)";
 
 #[derive(Deserialize)]
-struct Model {
+struct XgboostModel {
     learner: Learner,
 }
 
@@ -25,12 +25,12 @@ struct Learner {
 #[derive(Deserialize)]
 struct Booster {
     name: String,
-    model: Option<Trees>,
+    model: Option<XgboostTrees>,
 }
 
 #[derive(Deserialize)]
-struct Trees {
-    trees: Vec<Tree>,
+struct XgboostTrees {
+    trees: Vec<XgboostTree>,
 }
 
 /// Parameters, which XGBoost writes as text.
@@ -49,8 +49,8 @@ struct Objective {
 
 /// A tree: each list has one entry a node. Node 0 is the root; the left child of a leaf is -1.
 #[derive(Deserialize)]
-struct Tree {
-    default_left: Vec<Flag>,
+struct XgboostTree {
+    default_left: Vec<DefaultDirection>,
     left_children: Vec<i64>,
     loss_changes: Vec<f32>,
     right_children: Vec<i64>,
@@ -64,7 +64,7 @@ struct Tree {
 /// A number, or `true` and `false` as versions before 2 write it.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(untagged)]
-enum Flag {
+enum DefaultDirection {
     Word(bool),
     Number(u8),
 }
@@ -77,12 +77,12 @@ enum Flag {
 ///
 /// # Errors
 /// [`Error`], in a sentence.
-pub fn xgboost(json: &[u8]) -> Result<Imported, Error> {
-    let model: Model = serde_json::from_slice(json).map_err(|error| wrong(error.to_string()))?;
+pub fn read_xgboost(json: &[u8]) -> Result<LibraryModel, LibraryModelError> {
+    let model: XgboostModel = serde_json::from_slice(json).map_err(|error| format_error(error.to_string()))?;
     let learner = model.learner;
     let booster = learner.gradient_booster;
     if booster.name != "gbtree" {
-        return Err(Error::Unsupported {
+        return Err(LibraryModelError::Unsupported {
             what: format!("an XGBoost model with the booster `{}`", booster.name),
             instead: "train it with `booster=\"gbtree\"`",
         });
@@ -90,56 +90,56 @@ pub fn xgboost(json: &[u8]) -> Result<Imported, Error> {
     let parameters = learner.parameters;
     let many = |number: &Option<String>| number.as_ref().is_some_and(|n| n != "0" && n != "1");
     if many(&parameters.num_class) || many(&parameters.num_target) {
-        return Err(Error::Unsupported {
+        return Err(LibraryModelError::Unsupported {
             what: "an XGBoost model of several classes or targets".to_owned(),
             instead: "train it on one label with two values",
         });
     }
     let trees = booster
         .model
-        .ok_or_else(|| wrong("`gradient_booster.model` is missing"))?
+        .ok_or_else(|| format_error("`gradient_booster.model` is missing"))?
         .trees;
     let features = parameters
         .num_feature
         .parse()
-        .map_err(|_| wrong("`num_feature` is not a whole number"))?;
-    let (output, base) = objective(&learner.objective.name, base_score(&parameters.base_score)?)?;
-    let trees: Vec<Vec<Branch>> = (0..).zip(&trees).map(branches).collect::<Result<_, _>>()?;
+        .map_err(|_| format_error("`num_feature` is not a whole number"))?;
+    let (output, base) = read_objective(&learner.objective.name, read_base_score(&parameters.base_score)?)?;
+    let trees: Vec<Vec<Branch>> = (0..).zip(&trees).map(read_branches).collect::<Result<_, _>>()?;
     let forest = Forest::new(features, base, trees.iter().map(Vec::as_slice))?;
-    let features = named(learner.feature_names, features)
-        .ok_or_else(|| wrong("there are not as many `feature_names` as features"))?;
-    Ok(Imported {
+    let features = name_features(learner.feature_names, features)
+        .ok_or_else(|| format_error("there are not as many `feature_names` as features"))?;
+    Ok(LibraryModel {
         forest,
         features,
         output,
     })
 }
 
-fn wrong(problem: impl Into<String>) -> Error {
-    Error::Format {
+fn format_error(problem: impl Into<String>) -> LibraryModelError {
+    LibraryModelError::Format {
         format: FORMAT,
         problem: problem.into(),
     }
 }
 
 /// The base score: `5E-1`, and since version 3.1 `[5E-1]`.
-fn base_score(text: &str) -> Result<f64, Error> {
+fn read_base_score(text: &str) -> Result<f64, LibraryModelError> {
     let number = text.trim_start_matches('[').trim_end_matches(']');
     let number = number
         .parse()
         .ok()
         .filter(|number: &f64| number.is_finite());
-    number.ok_or_else(|| wrong("`base_score` is not one finite number"))
+    number.ok_or_else(|| format_error("`base_score` is not one finite number"))
 }
 
 /// What the sum of the trees stands for, and the log-odds or value that it starts from.
-fn objective(name: &str, base_score: f64) -> Result<(Output, f64), Error> {
+fn read_objective(name: &str, base_score: f64) -> Result<(ModelOutput, f64), LibraryModelError> {
     match name {
         "binary:logistic" | "reg:logistic" => {
             if base_score > 0.0 && base_score < 1.0 {
-                Ok((Output::LogOdds, (base_score / (1.0 - base_score)).ln()))
+                Ok((ModelOutput::LogOdds, (base_score / (1.0 - base_score)).ln()))
             } else {
-                Err(wrong("`base_score` is not between 0 and 1"))
+                Err(format_error("`base_score` is not between 0 and 1"))
             }
         }
         "binary:logitraw"
@@ -148,15 +148,15 @@ fn objective(name: &str, base_score: f64) -> Result<(Output, f64), Error> {
         | "reg:squaredlogerror"
         | "reg:pseudohubererror"
         | "reg:absoluteerror"
-        | "reg:quantileerror" => Ok((Output::Value, base_score)),
-        _ => Err(Error::Unsupported {
+        | "reg:quantileerror" => Ok((ModelOutput::Value, base_score)),
+        _ => Err(LibraryModelError::Unsupported {
             what: format!("an XGBoost model with the objective `{name}`"),
             instead: "train it with `binary:logistic`, or with a regression such as `reg:squarederror`",
         }),
     }
 }
 
-fn branches((number, tree): (usize, &Tree)) -> Result<Vec<Branch>, Error> {
+fn read_branches((number, tree): (usize, &XgboostTree)) -> Result<Vec<Branch>, LibraryModelError> {
     let nodes = tree.left_children.len();
     let lengths = [
         tree.default_left.len(),
@@ -167,12 +167,12 @@ fn branches((number, tree): (usize, &Tree)) -> Result<Vec<Branch>, Error> {
         tree.sum_hessian.len(),
     ];
     if lengths.iter().any(|length| *length != nodes) {
-        return Err(wrong(format!(
+        return Err(format_error(format!(
             "the lists of tree {number} differ in length"
         )));
     }
     if tree.split_type.iter().any(|kind| *kind != 0) {
-        return Err(Error::Unsupported {
+        return Err(LibraryModelError::Unsupported {
             what: "an XGBoost model with categorical splits".to_owned(),
             instead: "train it with `enable_categorical=False` on numbers",
         });
@@ -187,23 +187,23 @@ fn branches((number, tree): (usize, &Tree)) -> Result<Vec<Branch>, Error> {
         }
         let child = |child: i64| {
             usize::try_from(child).map_err(|_| {
-                wrong(format!(
+                format_error(format!(
                     "tree {number}, node {node}: the child {child} cannot exist"
                 ))
             })
         };
         let threshold = tree.split_conditions[node];
         if !threshold.is_finite() {
-            return Err(wrong(format!(
+            return Err(format_error(format!(
                 "tree {number}, node {node}: the threshold is not finite"
             )));
         }
         Ok(Branch::Split {
             feature: tree.split_indices[node],
-            test: Test::AtMost(last_below(threshold)),
+            test: SplitTest::AtMost(find_last_below(threshold)),
             missing_left: matches!(
                 tree.default_left[node],
-                Flag::Word(true) | Flag::Number(1..)
+                DefaultDirection::Word(true) | DefaultDirection::Number(1..)
             ),
             left: child(left)?,
             right: child(right)?,
@@ -218,7 +218,7 @@ fn branches((number, tree): (usize, &Tree)) -> Result<Vec<Branch>, Error> {
     clippy::cast_possible_truncation,
     reason = "the rounding is what this is about"
 )]
-fn last_below(threshold: f32) -> f64 {
+fn find_last_below(threshold: f32) -> f64 {
     let before = match threshold.next_down() {
         // For rounding, -infinity counts as the next power of two.
         f32::NEG_INFINITY => -2_f64.powi(128),
@@ -242,14 +242,14 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::last_below;
+    use super::find_last_below;
 
     proptest! {
         #[test]
         fn values_of_64_bits_go_as_those_of_32(bits in any::<u32>(), near in -3..3i32, x in any::<f64>()) {
             let threshold = f32::from_bits(bits);
             prop_assume!(threshold.is_finite());
-            let limit = last_below(threshold);
+            let limit = find_last_below(threshold);
             let mut close = limit;
             for _ in 0..near.abs() {
                 close = if near < 0 { close.next_down() } else { close.next_up() };
@@ -271,7 +271,7 @@ mod tests {
             1e-45,
             -1e-45,
         ] {
-            let limit = last_below(threshold);
+            let limit = find_last_below(threshold);
             assert!((limit as f32) < threshold, "{threshold}");
             assert!((limit.next_up() as f32) >= threshold, "{threshold}");
         }

@@ -8,17 +8,17 @@ use jiff::civil::{Date, Weekday};
 /// It reads: year first (`2019-11-30`, `2019/11/30 13:01:01`, `2019-11-30T13:01:01.5+01:00`); day and month first with
 /// `/`, `-` or `.` (`30/11/2019`, `11-30-19`), the day first if `day_first` or if the first number is over 12; months
 /// as words (`30-Nov-2019`, `Nov 30, 2019`, `Sat Nov 30 13:01:01 +0000 2019`).
-pub fn date(text: &str, day_first: bool) -> Option<i64> {
+pub fn parse_date(text: &str, day_first: bool) -> Option<i64> {
     let parts = DateParts::read(text.trim())?;
     let (year, month, day) = parts.calendar_day(day_first)?;
-    let seconds = clock_seconds(parts.clock(), parts.afternoon)?;
+    let seconds = sum_clock_seconds(parts.clock(), parts.afternoon)?;
     let date = Date::new(
         year.try_into().ok()?,
         month.try_into().ok()?,
         day.try_into().ok()?,
     )
     .ok()?;
-    Some(days_since_1970(date) * 86_400 + seconds - parts.offset.unwrap_or(0))
+    Some(days_since_1970(parse_date) * 86_400 + seconds - parts.offset.unwrap_or(0))
 }
 
 /// The numbers and words of a date, before it is known which of them is the day.
@@ -66,7 +66,7 @@ impl DateParts {
                 && parts.clock_at.is_some()
                 && parts.offset.is_none()
             {
-                let (seconds, used) = read_offset(&text[at..])?;
+                let (seconds, used) = parse_offset(&text[at..])?;
                 parts.offset = Some(seconds);
                 at += used;
             } else if b" /-.,:".contains(&byte) {
@@ -97,7 +97,7 @@ impl DateParts {
             "t" | "z" | "utc" | "gmt" | "st" | "nd" | "rd" | "th" => {}
             "am" => self.afternoon = Some(false),
             "pm" => self.afternoon = Some(true),
-            _ => match month_named(&word) {
+            _ => match find_month(&word) {
                 Some(month) if self.month_word.is_none() => {
                     self.month_word = Some((month, self.count));
                 }
@@ -129,13 +129,13 @@ impl DateParts {
         Some(match (self.month_word, clock, self.late_year()) {
             (Some((month, _)), 1, Some(year)) => (year, month, numbers[0]),
             (Some((month, before)), 2, None) => match (before, widths[0]) {
-                (0 | 1, 1 | 2) => (century(numbers[1], widths[1]), month, numbers[0]),
+                (0 | 1, 1 | 2) => (expand_year(numbers[1], widths[1]), month, numbers[0]),
                 (_, 4) => (numbers[0], month, numbers[1]),
                 _ => return None,
             },
             (None, 3, None) if widths[0] == 4 => (numbers[0], numbers[1], numbers[2]),
             (None, 3, None) => {
-                let year = century(numbers[2], widths[2]);
+                let year = expand_year(numbers[2], widths[2]);
                 let day_first = (day_first || numbers[0] > 12) && numbers[1] <= 12;
                 if day_first {
                     (year, numbers[1], numbers[0])
@@ -161,7 +161,7 @@ pub fn has_day_first(text: &str) -> bool {
     matches!((part(), part()), (Some(13..=31), Some(1..=12)))
 }
 
-fn clock_seconds(clock: &[i64], afternoon: Option<bool>) -> Option<i64> {
+fn sum_clock_seconds(clock: &[i64], afternoon: Option<bool>) -> Option<i64> {
     let (hour, minute, second) = match *clock {
         [] => (0, 0, 0),
         [hour, minute] => (hour, minute, 0),
@@ -178,7 +178,7 @@ fn clock_seconds(clock: &[i64], afternoon: Option<bool>) -> Option<i64> {
 }
 
 /// Reads `+01:00`, `+0100` or `-05` at the start of a text: the offset in seconds, and how many bytes it takes.
-fn read_offset(text: &str) -> Option<(i64, usize)> {
+fn parse_offset(text: &str) -> Option<(i64, usize)> {
     let sign = if text.starts_with('-') { -1 } else { 1 };
     let digits: Vec<i64> = text[1..]
         .chars()
@@ -208,7 +208,7 @@ fn read_offset(text: &str) -> Option<(i64, usize)> {
 }
 
 /// A year of two digits: 00 to 68 are 20xx, as in the third timestamp format of Amazon Fraud Detector.
-fn century(year: i64, width: usize) -> i64 {
+fn expand_year(year: i64, width: usize) -> i64 {
     match (width, year) {
         (2, 0..=68) => 2000 + year,
         (2, _) => 1900 + year,
@@ -216,7 +216,7 @@ fn century(year: i64, width: usize) -> i64 {
     }
 }
 
-fn month_named(word: &str) -> Option<i64> {
+fn find_month(word: &str) -> Option<i64> {
     const MONTHS: [&str; 12] = [
         "january",
         "february",
@@ -252,7 +252,7 @@ fn is_weekday(word: &str) -> bool {
 
 fn days_since_1970(date: Date) -> i64 {
     i64::from(
-        date.since(Date::constant(1970, 1, 1))
+        parse_date.since(Date::constant(1970, 1, 1))
             .map_or(0, |span| span.get_days()),
     )
 }
@@ -301,7 +301,7 @@ mod tests {
             ("12:30", false, None),
             ("some day", false, None),
         ] {
-            assert_eq!(date(text, day_first), expected, "{text}");
+            assert_eq!(parse_date(text, day_first), expected, "{text}");
         }
         assert!(
             has_day_first("30-11-84") && !has_day_first("11-30-84") && !has_day_first("2019-11-30")

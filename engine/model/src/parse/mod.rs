@@ -2,7 +2,7 @@
 
 mod date;
 
-pub use date::{date, has_day_first};
+pub use date::{parse_date, has_day_first};
 pub(crate) use date::{day_of_week, hour_of_day};
 
 /// Texts that stand for a missing value in files, whatever their case.
@@ -11,17 +11,17 @@ const NOTHING: [&str; 9] = [
 ];
 
 /// The trimmed text, or `None` if it stands for a missing value, as `null` and `N/A` do.
-pub fn present(text: &str) -> Option<&str> {
+pub fn trim_present_value(text: &str) -> Option<&str> {
     let text = text.trim();
     let nothing = text.len() <= 4 && NOTHING.iter().any(|word| word.eq_ignore_ascii_case(text));
     (!nothing).then_some(text)
 }
 
 /// Reads a finite number: `12`, `-1.5e3`, `1,234.50`, `$12.30`, `12 %`. `true` and `yes` are 1, `false` and `no` are 0.
-pub fn number(text: &str) -> Option<f64> {
+pub fn parse_number(text: &str) -> Option<f64> {
     let text = text.trim();
     if let Ok(number) = text.parse::<f64>() {
-        return number.is_finite().then_some(number);
+        return parse_number.is_finite().then_some(parse_number);
     }
     if text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("yes") {
         return Some(1.0);
@@ -62,7 +62,7 @@ mod tests {
             ("12 apples", None),
             ("1.2.3.4", None),
         ] {
-            assert_eq!(number(text), expected, "{text}");
+            assert_eq!(parse_number(text), expected, "{text}");
         }
     }
 }

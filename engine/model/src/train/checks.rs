@@ -2,9 +2,9 @@
 
 use rustc_hash::FxHashSet;
 
-use super::messages::{Findings, Level, Message};
-use super::options::{ModelType, Options};
-use crate::dataset::{Column, Dataset, Label};
+use super::messages::{Findings, Severity, TrainingMessage};
+use super::options::{ModelType, TrainingOptions};
+use crate::dataset::{ValueColumn, Dataset, EventLabel};
 use crate::text_shape;
 use crate::texts::Texts;
 use crate::variable::VariableType;
@@ -13,7 +13,7 @@ use crate::variable::VariableType;
 const MANY: f64 = 0.5;
 
 /// Checks a data set. `labels` say for each event whether it counts as fraud in training; `None` if it is left out.
-pub(super) fn check(dataset: &Dataset, labels: &[Option<bool>], options: &Options) -> Vec<Message> {
+pub(super) fn check_data(dataset: &Dataset, labels: &[Option<bool>], options: &TrainingOptions) -> Vec<TrainingMessage> {
     let mut findings = Findings(Vec::new());
     let file = &mut findings;
     let rows = dataset.len();
@@ -25,14 +25,14 @@ pub(super) fn check(dataset: &Dataset, labels: &[Option<bool>], options: &Option
     };
     if rows == 0 && options.unlabelled.is_some() {
         file.add(
-            Level::Error,
+            Severity::Error,
             None,
             "No events",
             "No ingested events found for training, please check your training configuration.",
         );
     } else if rows < 100 {
         file.add(
-            Level::Error,
+            Severity::Error,
             None,
             "Too few rows",
             "Less than 100 rows are in the dataset. Ensure there are more than 100 rows in the total dataset and at least 50 rows are labeled as fraudulent.",
@@ -41,21 +41,21 @@ pub(super) fn check(dataset: &Dataset, labels: &[Option<bool>], options: &Option
     for (fraud, name) in [(true, "fraudulent"), (false, "legitimate")] {
         if rows > 0 && of(fraud) < 50 {
             file.add(
-                Level::Error,
+                Severity::Error,
                 None,
                 "Too few labels",
                 format!("Fewer than 50 rows are labeled as {name} events. Ensure that both fraudulent and legitimate events exceed the minimum count of 50 and re-train the model."),
             );
         }
     }
-    times(dataset, file);
-    unknown_labels(dataset, options, file);
-    entities(dataset, labels, options, file);
-    variables(dataset, options, file);
+    check_times(dataset, file);
+    check_unknown_labels(dataset, options, file);
+    check_entities(dataset, labels, options, file);
+    check_variables(dataset, options, file);
     findings.0
 }
 
-fn times(dataset: &Dataset, findings: &mut Findings) {
+fn check_times(dataset: &Dataset, findings: &mut Findings) {
     let missing = dataset
         .event_times()
         .iter()
@@ -63,7 +63,7 @@ fn times(dataset: &Dataset, findings: &mut Findings) {
         .count();
     if missing > 0 && missing < dataset.len() {
         findings.add(
-            Level::Error,
+            Severity::Error,
             None,
             "Missing timestamps",
             "Your training data set contains EVENT_TIMESTAMP with missing values. Ensure you have no missing values.",
@@ -71,19 +71,19 @@ fn times(dataset: &Dataset, findings: &mut Findings) {
     }
 }
 
-fn unknown_labels(dataset: &Dataset, options: &Options, findings: &mut Findings) {
+fn check_unknown_labels(dataset: &Dataset, options: &TrainingOptions, findings: &mut Findings) {
     if options.unlabelled.is_some() {
         return;
     }
     let unknown = dataset
         .labels()
         .iter()
-        .filter(|label| matches!(label, Label::Unknown | Label::Unlabelled))
+        .filter(|label| matches!(label, EventLabel::Unknown | EventLabel::Unlabelled))
         .count();
     let values = &options.label_values;
     if unknown * 100 > dataset.len() {
         findings.add(
-            Level::Error,
+            Severity::Error,
             None,
             "Missing labels",
             format!(
@@ -92,7 +92,7 @@ fn unknown_labels(dataset: &Dataset, options: &Options, findings: &mut Findings)
         );
     } else if unknown > 0 {
         findings.add(
-            Level::Info,
+            Severity::Info,
             None,
             "Missing labels",
             format!(
@@ -102,10 +102,10 @@ fn unknown_labels(dataset: &Dataset, options: &Options, findings: &mut Findings)
     }
 }
 
-fn entities(
+fn check_entities(
     dataset: &Dataset,
     labels: &[Option<bool>],
-    options: &Options,
+    options: &TrainingOptions,
     findings: &mut Findings,
 ) {
     if options.model_type != ModelType::TransactionFraudInsights {
@@ -124,16 +124,16 @@ fn entities(
             .collect();
         if unique.len() < 100 {
             findings.add(
-                Level::Error,
+                Severity::Error,
                 None,
                 "Too few entities",
                 format!("The number of unique entities associated with {name} is less than 100. Consider including more examples of {examples} entities to improve performance."),
             );
         }
     }
-    if dataset.entities().distinct() < 1500 {
+    if dataset.entities().distinct_count() < 1500 {
         findings.add(
-            Level::Info,
+            Severity::Info,
             None,
             "Few entities",
             "The number of unique entities is less than 1500. Consider including more data to improve performance.",
@@ -142,7 +142,7 @@ fn entities(
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
-fn variables(dataset: &Dataset, options: &Options, findings: &mut Findings) {
+fn check_variables(dataset: &Dataset, options: &TrainingOptions, findings: &mut Findings) {
     let rows = dataset.len().max(1) as f64;
     let mut suitable = 0;
     for (variable, column) in dataset.variables().iter().zip(dataset.columns()) {
@@ -151,10 +151,10 @@ fn variables(dataset: &Dataset, options: &Options, findings: &mut Findings) {
         }
         let name = variable.name.as_str();
         let (missing, distinct) = match column {
-            Column::Numbers { values, unreadable } => {
+            ValueColumn::Numbers { values, unreadable } => {
                 if *unreadable as f64 > 0.1 * rows {
                     findings.add(
-                        Level::Warning,
+                        Severity::Warning,
                         Some(name),
                         "Unexpected data type",
                         format!("The expected data type for {name} is NUMERIC. Review and update {name} in your dataset and re-train the model."),
@@ -165,13 +165,13 @@ fn variables(dataset: &Dataset, options: &Options, findings: &mut Findings) {
                 let varies = present().any(|value| Some(value) != first);
                 (values.len() - present().count(), 1 + usize::from(varies))
             }
-            Column::Texts(texts) => (
+            ValueColumn::Texts(texts) => (
                 texts
                     .codes
                     .iter()
                     .filter(|code| **code == Texts::MISSING)
                     .count(),
-                texts.distinct(),
+                texts.distinct_count(),
             ),
         };
         if missing < dataset.len() && distinct > 1 {
@@ -179,19 +179,19 @@ fn variables(dataset: &Dataset, options: &Options, findings: &mut Findings) {
         }
         if missing as f64 > MANY * rows {
             findings.add(
-                Level::Warning,
+                Severity::Warning,
                 Some(name),
                 "Missing values",
                 format!("Greater than 50% values for {name} are missing from your training dataset. Consider modifying {name} in your dataset and re-training to improve performance."),
             );
         }
-        if let Column::Texts(texts) = column {
-            shape(name, variable.kind, texts, findings);
+        if let ValueColumn::Texts(texts) = column {
+            check_shapes(name, variable.kind, texts, findings);
         }
     }
     if suitable < options.min_variables {
         findings.add(
-            Level::Error,
+            Severity::Error,
             None,
             "Too few variables",
             format!(
@@ -202,12 +202,12 @@ fn variables(dataset: &Dataset, options: &Options, findings: &mut Findings) {
     }
 }
 
-fn shape(name: &str, kind: VariableType, texts: &Texts, findings: &mut Findings) {
+fn check_shapes(name: &str, kind: VariableType, texts: &Texts, findings: &mut Findings) {
     use VariableType as T;
     let (looks, what): (fn(&str) -> bool, _) = match kind {
         T::EmailAddress => (text_shape::is_email, "http://emailregex.com"),
         T::IpAddress => (
-            |text| text_shape::ip(text).is_some(),
+            |text| text_shape::parse_ip(text).is_some(),
             "for IPv4 or IPv6 addresses",
         ),
         T::PhoneNumber | T::BillingPhone | T::ShippingPhone => {
@@ -215,18 +215,18 @@ fn shape(name: &str, kind: VariableType, texts: &Texts, findings: &mut Findings)
         }
         _ => return,
     };
-    if texts.distinct() < 100 {
+    if texts.distinct_count() < 100 {
         findings.add(
-            Level::Warning,
+            Severity::Warning,
             Some(name),
             "Few unique values",
             format!("The count of unique values of {name} is lower than 100. Review and update {name} in your dataset and re-train the model."),
         );
     }
     let bad = texts.iter().filter(|text| !looks(text)).count();
-    if bad * 2 > texts.distinct() {
+    if bad * 2 > texts.distinct_count() {
         findings.add(
-            Level::Info,
+            Severity::Info,
             Some(name),
             "Unexpected format",
             format!("Greater than 50% of {name} values do not match the expected regular expression {what}."),

@@ -2,16 +2,16 @@
 
 use thiserror::Error;
 
-use super::messages::Message;
+use super::messages::TrainingMessage;
 use crate::trees;
 
 /// Why training gave no model.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[non_exhaustive]
-pub enum TrainError {
+pub enum TrainingError {
     /// The data does not meet the requirements. Holds all messages, errors first.
     #[error("{}", .0.first().map_or("the data cannot be trained on", |message| message.content.as_str()))]
-    Data(Vec<Message>),
+    Data(Vec<TrainingMessage>),
     /// Too few labels are old enough to count.
     #[error(
         "only {fraud} fraudulent and {legit} legitimate events are old enough for their labels to be known ({wait_days:.0} days; {why}); 50 of each are needed. Wait, give more history, or say that labels are final"
@@ -39,14 +39,14 @@ pub enum TrainError {
     Cancelled,
     /// Trees could not be grown.
     #[error(transparent)]
-    Trees(trees::Error),
+    Trees(trees::TreeError),
 }
 
-impl From<trees::Error> for TrainError {
-    fn from(error: trees::Error) -> Self {
+impl From<trees::TreeError> for TrainingError {
+    fn from(error: trees::TreeError) -> Self {
         match error {
-            trees::Error::Cancelled => Self::Cancelled,
-            trees::Error::NothingToLearn => Self::NothingToLearn,
+            trees::TreeError::Cancelled => Self::Cancelled,
+            trees::TreeError::NothingToLearn => Self::NothingToLearn,
             other => Self::Trees(other),
         }
     }

@@ -9,16 +9,16 @@ use std::ops::ControlFlow;
 
 use rustc_hash::FxHashMap;
 
-use super::error::TrainError;
-use super::fit::fit;
-use super::messages::{Findings, Level, Message};
-use super::options::{Options, Progress};
-use super::report::Report;
-use crate::calibration::Curve;
-use crate::dataset::{Dataset, Label, Row};
-use crate::hash::mix;
-use crate::history::Event;
-use crate::maturity::{LabelsAre, Unlabelled};
+use super::error::TrainingError;
+use super::fit::fit_model;
+use super::messages::{Findings, Severity, TrainingMessage};
+use super::options::{TrainingOptions, TrainingProgress};
+use super::report::TrainingReport;
+use crate::calibration::ScoreCurve;
+use crate::dataset::{Dataset, EventLabel, EventRow};
+use crate::hash::mix_bits;
+use crate::history::EntityEvent;
+use crate::maturity::{LabelsAre, UnlabelledTreatment};
 use crate::model::Model;
 use crate::parse;
 use crate::variable::VariableType;
@@ -31,65 +31,65 @@ const DAYS: i64 = 30;
 const TRIES: u64 = 20;
 
 /// Trains a model of log-ins.
-pub(super) fn train(
+pub(super) fn train_on_logins(
     dataset: &Dataset,
-    options: &Options,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<(Model, Report), TrainError> {
-    let findings = check(dataset);
-    if findings.iter().any(|message| message.level == Level::Error) {
-        return Err(TrainError::Data(findings));
+    options: &TrainingOptions,
+    progress: &mut dyn FnMut(TrainingProgress) -> ControlFlow<()>,
+) -> Result<(Model, TrainingReport), TrainingError> {
+    let findings = check_logins(dataset);
+    if findings.iter().any(|message| message.level == Severity::Error) {
+        return Err(TrainingError::Data(findings));
     }
-    let options = Options {
+    let options = TrainingOptions {
         // The labels of synthetic log-ins are known at once.
         labels_are: LabelsAre::Final,
-        unlabelled: Some(Unlabelled::Ignore),
+        unlabelled: Some(UnlabelledTreatment::Ignore),
         ..options.clone()
     };
-    let contrast = contrast(dataset, options.seed)?;
-    fit(&contrast, &options, findings, Curve::Logins, progress)
+    let contrast = add_stranger_logins(dataset, options.seed)?;
+    fit_model(&contrast, &options, findings, ScoreCurve::Logins, progress)
 }
 
 /// A data set of the real log-ins, each followed by a synthetic one of a stranger at the same account and time. An
 /// account's first log-in is not trained on: it only begins the account's history.
-fn contrast(dataset: &Dataset, seed: u64) -> Result<Dataset, TrainError> {
-    let logins = || (0..dataset.len()).filter_map(|row| Some((row, dataset.seen(row)?)));
+fn add_stranger_logins(dataset: &Dataset, seed: u64) -> Result<Dataset, TrainingError> {
+    let logins = || (0..dataset.len()).filter_map(|row| Some((row, dataset.entity_event(row)?)));
     let mut first: FxHashMap<&str, i64> = FxHashMap::default();
     for (_, (account, login)) in logins() {
         let first = first.entry(account).or_insert(login.time);
         *first = login.time.min(*first);
     }
     let mut contrast = Dataset::new(Vec::new());
-    if let Some(tracked) = dataset.watched() {
-        contrast = contrast.watching(tracked.clone());
+    if let Some(tracked) = dataset.tracked_fields() {
+        contrast = contrast.with_tracked_fields(tracked.clone());
     }
-    let full = |_| TrainError::TooManyRows;
+    let full = |_| TrainingError::TooManyRows;
     for (row, (account, login)) in logins() {
         let comes_back = first.get(account).is_some_and(|first| *first < login.time);
-        let own = Row {
+        let own = EventRow {
             event_time: Some(login.time),
             entity: Some(account),
-            seen: Some(*login),
+            history_event: Some(*login),
             label: match dataset.labels()[row] {
-                _ if !comes_back => Label::Unknown,
-                Label::Fraud => Label::Fraud,
-                _ => Label::Legit,
+                _ if !comes_back => EventLabel::Unknown,
+                EventLabel::Fraud => EventLabel::Fraud,
+                _ => EventLabel::Legit,
             },
-            ..Row::default()
+            ..EventRow::default()
         };
         contrast.push(&own).map_err(full)?;
-        if own.label == Label::Legit
-            && let Some(other) = stranger(dataset, account, mix(row as u64) ^ seed)
+        if own.label == EventLabel::Legit
+            && let Some(other) = draw_stranger_login(dataset, account, mix_bits(row as u64) ^ seed)
         {
-            let synthetic = Row {
-                seen: Some(Event {
+            let synthetic = EventRow {
+                history_event: Some(EntityEvent {
                     time: login.time,
                     // No real log-in of the account has this id.
                     id: !login.id,
                     ..*other
                 }),
-                label: Label::Fraud,
-                imagined: true,
+                label: EventLabel::Fraud,
+                synthetic: true,
                 ..own
             };
             contrast.push(&synthetic).map_err(full)?;
@@ -99,21 +99,21 @@ fn contrast(dataset: &Dataset, seed: u64) -> Result<Dataset, TrainError> {
 }
 
 /// A log-in at another account, drawn by chance.
-fn stranger<'a>(dataset: &'a Dataset, account: &str, seed: u64) -> Option<&'a Event> {
+fn draw_stranger_login<'a>(dataset: &'a Dataset, account: &str, seed: u64) -> Option<&'a EntityEvent> {
     let mut draw = (1..=TRIES).map(|time| {
-        let chance = mix(seed ^ time.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let chance = mix_bits(seed ^ time.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let row = usize::try_from(chance % dataset.len() as u64).unwrap_or_default();
-        dataset.seen(row)
+        dataset.entity_event(row)
     });
     let (_, event) = draw.find_map(|drawn| drawn.filter(|(other, _)| *other != account))?;
     Some(event)
 }
 
 /// Checks what Amazon requires of log-ins (user guide, "Account takeover insights").
-fn check(dataset: &Dataset) -> Vec<Message> {
+fn check_logins(dataset: &Dataset) -> Vec<TrainingMessage> {
     let mut findings = Findings::default();
     let mut wrong = |title: &str, content: String| {
-        findings.add(Level::Error, None, title, content);
+        findings.add(Severity::Error, None, title, content);
     };
     let rows = dataset.len();
     let times: Vec<i64> = dataset.event_times().iter().flatten().copied().collect();
@@ -133,7 +133,7 @@ fn check(dataset: &Dataset) -> Vec<Message> {
     }
     let mut counts: FxHashMap<&str, usize> = FxHashMap::default();
     for row in 0..rows {
-        if let Some((entity, _)) = dataset.seen(row) {
+        if let Some((entity, _)) = dataset.entity_event(row) {
             *counts.entry(entity).or_default() += 1;
         }
     }
@@ -165,7 +165,7 @@ fn check(dataset: &Dataset) -> Vec<Message> {
                 let valid = (0..rows).any(|row| {
                     dataset
                         .value(row, variable)
-                        .is_some_and(|value| is_true(&value))
+                        .is_some_and(|value| means_true(&value))
                 });
                 if !valid {
                     wrong(
@@ -181,8 +181,8 @@ fn check(dataset: &Dataset) -> Vec<Message> {
     findings.0
 }
 
-fn is_true(value: &str) -> bool {
-    parse::present(value).is_some_and(|value| {
+fn means_true(value: &str) -> bool {
+    parse::trim_present_value(value).is_some_and(|value| {
         ["true", "1", "yes", "y", "t"]
             .iter()
             .any(|word| value.eq_ignore_ascii_case(word))
@@ -192,8 +192,8 @@ fn is_true(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::histories::Histories;
-    use crate::history::Watched;
+    use crate::histories::EntityHistories;
+    use crate::history::TrackedFields;
     use crate::{ModelType, Variable};
 
     const DAY: i64 = 86_400;
@@ -213,14 +213,14 @@ mod tests {
         "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/17.5 Safari/605.1.15",
     ];
 
-    fn login(tracked: &Watched, account: u64, id: &str, time: i64) -> ([String; 3], Event) {
-        let home = mix(account);
+    fn login(tracked: &TrackedFields, account: u64, id: &str, time: i64) -> ([String; 3], EntityEvent) {
+        let home = mix_bits(account);
         let ip = format!(
             "{}.{}.{}.{}",
             20 + home % 60,
             home / 7 % 250,
             home / 11 % 250,
-            1 + mix(time.unsigned_abs()) % 250
+            1 + mix_bits(time.unsigned_abs()) % 250
         );
         let values = [
             ip,
@@ -238,27 +238,27 @@ mod tests {
 
     /// Accounts that always use one network and one browser. Every twentieth is taken over by a stranger.
     fn logins(accounts: u64) -> Dataset {
-        let tracked = Watched::new(&variables());
-        let mut dataset = Dataset::new(variables()).watching(tracked.clone());
+        let tracked = TrackedFields::new(&variables());
+        let mut dataset = Dataset::new(variables()).with_tracked_fields(tracked.clone());
         for account in 0..accounts {
             for visit in 0..4_u64 {
-                let at = i64::try_from(mix(account * 10 + visit) % 100).unwrap_or_default();
+                let at = i64::try_from(mix_bits(account * 10 + visit) % 100).unwrap_or_default();
                 let is_taken = account % 20 == 0 && visit == 3;
                 let time = if is_taken { 101 * DAY } else { at * DAY };
                 let from = if is_taken { account + 100_000 } else { account };
                 let id = format!("{account}-{visit}");
                 let (values, seen) = login(&tracked, from, &id, time);
-                let row = Row {
+                let row = EventRow {
                     values: &values.each_ref().map(|value| Some(value.as_str())),
                     event_time: Some(time),
                     entity: Some(&account.to_string()),
-                    seen: Some(seen),
+                    history_event: Some(seen),
                     label: if is_taken {
-                        Label::Fraud
+                        EventLabel::Fraud
                     } else {
-                        Label::Unlabelled
+                        EventLabel::Unlabelled
                     },
-                    ..Row::default()
+                    ..EventRow::default()
                 };
                 assert!(dataset.push(&row).is_ok());
             }
@@ -266,24 +266,24 @@ mod tests {
         dataset
     }
 
-    fn options() -> Options {
-        Options {
+    fn options() -> TrainingOptions {
+        TrainingOptions {
             model_type: ModelType::AccountTakeoverInsights,
             budget_trees: 400,
-            ..Options::default()
+            ..TrainingOptions::default()
         }
     }
 
     #[test]
     fn a_stranger_at_the_account_scores_high() {
         let dataset = logins(1600);
-        let trained = crate::train(&dataset, &options(), &mut |_| ControlFlow::Continue(()));
+        let trained = crate::train_model(&dataset, &options(), &mut |_| ControlFlow::Continue(()));
         let Ok((model, report)) = trained else {
             panic!("{trained:?}")
         };
         assert!(report.auc.value > 0.9, "{:?}", report.auc);
-        let tracked = dataset.watched().cloned().unwrap_or_default();
-        let histories = Histories::of(&dataset);
+        let tracked = dataset.tracked_fields().cloned().unwrap_or_default();
+        let histories = EntityHistories::of_dataset(&dataset);
         let score = |from: u64| {
             let (_, seen) = login(&tracked, from, "now", 110 * DAY);
             let history = histories.features(Some("7"), &seen);
@@ -303,16 +303,16 @@ mod tests {
 
     #[test]
     fn log_ins_that_teach_nothing_are_refused() {
-        let refused = |dataset: &Dataset| match crate::train(dataset, &options(), &mut |_| {
+        let refused = |dataset: &Dataset| match crate::train_model(dataset, &options(), &mut |_| {
             ControlFlow::Continue(())
         }) {
-            Err(TrainError::Data(messages)) => {
+            Err(TrainingError::Data(messages)) => {
                 messages.into_iter().map(|message| message.title).collect()
             }
             other => vec![format!("{other:?}")],
         };
         assert_eq!(refused(&logins(300)), ["Too few entities"]);
-        let empty = Dataset::new(variables()).watching(Watched::new(&variables()));
+        let empty = Dataset::new(variables()).with_tracked_fields(TrackedFields::new(&variables()));
         assert_eq!(
             refused(&empty),
             [

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How severe a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Level {
+pub enum Severity {
     /// No model can be trained.
     Error,
     /// The model will be less good.
@@ -16,9 +16,9 @@ pub enum Level {
 
 /// A message about the training data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
+pub struct TrainingMessage {
     /// How severe it is.
-    pub level: Level,
+    pub level: Severity,
     /// The variable that it is about; `None`: the whole data set.
     pub field: Option<String>,
     /// A short title.
@@ -29,17 +29,17 @@ pub struct Message {
 
 /// The messages found so far.
 #[derive(Default)]
-pub(super) struct Findings(pub Vec<Message>);
+pub(super) struct Findings(pub Vec<TrainingMessage>);
 
 impl Findings {
     pub fn add(
         &mut self,
-        level: Level,
+        level: Severity,
         field: Option<&str>,
         title: &str,
         content: impl Into<String>,
     ) {
-        self.0.push(Message {
+        self.0.push(TrainingMessage {
             level,
             field: field.map(str::to_owned),
             title: title.to_owned(),

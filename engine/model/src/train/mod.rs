@@ -15,15 +15,15 @@ mod search;
 
 use std::ops::ControlFlow;
 
-use crate::calibration::Curve;
+use crate::calibration::ScoreCurve;
 use crate::dataset::Dataset;
-use crate::maturity::{Unlabelled, treated};
+use crate::maturity::{UnlabelledTreatment, treat_labels};
 use crate::model::Model;
-use checks::check;
-pub use error::TrainError;
-pub use messages::{Level, Message};
-pub use options::{ModelType, Options, Progress, Stage};
-pub use report::{Logins, Report, ThresholdRow};
+use checks::check_data;
+pub use error::TrainingError;
+pub use messages::{Severity, TrainingMessage};
+pub use options::{ModelType, TrainingOptions, TrainingProgress, TrainingStage};
+pub use report::{TakeoverFigures, TrainingReport, ThresholdRow};
 
 /// Trains a model, and reports how good it is.
 ///
@@ -31,20 +31,20 @@ pub use report::{Logins, Report, ThresholdRow};
 ///
 /// # Errors
 /// [`TrainError`], if the data does not meet the requirements, nothing can be learnt, or the caller cancels.
-pub fn train(
+pub fn train_model(
     dataset: &Dataset,
-    options: &Options,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<(Model, Report), TrainError> {
+    options: &TrainingOptions,
+    progress: &mut dyn FnMut(TrainingProgress) -> ControlFlow<()>,
+) -> Result<(Model, TrainingReport), TrainingError> {
     if options.model_type == ModelType::AccountTakeoverInsights {
-        return logins::train(dataset, options, progress);
+        return logins::train_on_logins(dataset, options, progress);
     }
-    let treatment = options.unlabelled.unwrap_or(Unlabelled::Legit);
-    let messages = check(dataset, &treated(dataset, treatment), options);
-    if messages.iter().any(|message| message.level == Level::Error) {
+    let treatment = options.unlabelled.unwrap_or(UnlabelledTreatment::Legit);
+    let messages = check_data(dataset, &treat_labels(dataset, treatment), options);
+    if messages.iter().any(|message| message.level == Severity::Error) {
         let mut messages = messages;
-        messages.sort_by_key(|message| message.level != Level::Error);
-        return Err(TrainError::Data(messages));
+        messages.sort_by_key(|message| message.level != Severity::Error);
+        return Err(TrainingError::Data(messages));
     }
-    fit::fit(dataset, options, messages, Curve::Fraud, progress)
+    fit::fit_model(dataset, options, messages, ScoreCurve::Fraud, progress)
 }

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::TrainError;
-use crate::maturity::{LabelsAre, Unlabelled};
+use super::error::TrainingError;
+use crate::maturity::{LabelsAre, UnlabelledTreatment};
 
 /// Amazon's model types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -23,14 +23,14 @@ pub enum ModelType {
 
 /// How to train. The defaults need no tuning.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct TrainingOptions {
     /// The type of model to train.
     pub model_type: ModelType,
     /// Whether labels may still change.
     pub labels_are: LabelsAre,
     /// How events without a label are treated. `None`: as Amazon does with files, where such events count as
     /// legitimate, and more than 1 % of them are an error.
-    pub unlabelled: Option<Unlabelled>,
+    pub unlabelled: Option<UnlabelledTreatment>,
     /// The labels of the event type, as messages show them.
     pub label_values: String,
     /// At least so many variables must have different values: Amazon requires 2.
@@ -46,7 +46,7 @@ pub struct Options {
     pub threads: Option<NonZeroUsize>,
 }
 
-impl Default for Options {
+impl Default for TrainingOptions {
     fn default() -> Self {
         Self {
             model_type: ModelType::default(),
@@ -65,7 +65,7 @@ impl Default for Options {
 /// What training is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Stage {
+pub enum TrainingStage {
     /// Computing the features of the training block.
     Features,
     /// Trying settings for the trees.
@@ -78,23 +78,23 @@ pub enum Stage {
 
 /// How far training is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
+pub struct TrainingProgress {
     /// What it is doing.
-    pub stage: Stage,
+    pub stage: TrainingStage,
     /// How much of the whole training is done, from 0 to 1.
     pub done: f64,
 }
 
 /// Reports progress to the caller, who may cancel.
-pub(super) struct Teller<'a> {
-    pub progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+pub(super) struct ProgressReporter<'a> {
+    pub progress: &'a mut dyn FnMut(TrainingProgress) -> ControlFlow<()>,
 }
 
-impl Teller<'_> {
-    pub fn at(&mut self, stage: Stage, done: f64) -> Result<(), TrainError> {
-        match (self.progress)(Progress { stage, done }) {
+impl ProgressReporter<'_> {
+    pub fn at(&mut self, stage: TrainingStage, done: f64) -> Result<(), TrainingError> {
+        match (self.progress)(TrainingProgress { stage, done }) {
             ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(TrainError::Cancelled),
+            ControlFlow::Break(()) => Err(TrainingError::Cancelled),
         }
     }
 }

@@ -2,19 +2,19 @@
 
 use std::num::NonZeroUsize;
 
-use super::error::TrainError;
-use super::options::{Options, Progress, Stage, Teller};
+use super::error::TrainingError;
+use super::options::{TrainingOptions, TrainingProgress, TrainingStage, ProgressReporter};
 use crate::dataset::Dataset;
 use crate::features::Encoder;
-use crate::features::plan::{Examples, Plan};
-use crate::hash::mix;
-use crate::maturity::Labelled;
-use crate::trees::{Binned, Forest, boost};
+use crate::features::plan::{TrainingRows, LearningPlan};
+use crate::hash::mix_bits;
+use crate::maturity::LabelledEvent;
+use crate::trees::{BinnedMatrix, Forest, boost};
 
 /// Events as a matrix of features, with the rows of each block.
-pub(super) struct Prepared {
+pub(super) struct PreparedEvents {
     pub encoder: Encoder,
-    pub matrix: Binned,
+    pub matrix: BinnedMatrix,
     labels: Vec<bool>,
     pub train: Vec<u32>,
     stop: Vec<u32>,
@@ -25,16 +25,16 @@ pub(super) struct Prepared {
     threads: Option<NonZeroUsize>,
 }
 
-impl Prepared {
+impl PreparedEvents {
     /// Computes the features. Events before `train_to` are for training, those before `stop_to` for stopping, the rest
     /// for validation.
     pub fn new(
         dataset: &Dataset,
-        events: &[Labelled],
+        events: &[LabelledEvent],
         train_to: usize,
         stop_to: usize,
-        options: &Options,
-    ) -> Result<Self, TrainError> {
+        options: &TrainingOptions,
+    ) -> Result<Self, TrainingError> {
         let rows: Vec<u32> = events.iter().map(|event| event.row).collect();
         let labels: Vec<bool> = events.iter().map(|event| event.fraud).collect();
         let plan = if events.first().is_some_and(|event| event.time.is_some()) {
@@ -43,18 +43,18 @@ impl Prepared {
                 .map(|event| event.time.unwrap_or_default())
                 .collect();
             let known: Vec<i64> = events.iter().map(|event| event.known).collect();
-            Plan::blocks(&times, &known, train_to)
+            LearningPlan::by_time(&times, &known, train_to)
         } else {
             // The events are in the order of their hashes, so their places are as good as random.
             let folds: Vec<u64> = (0..events.len() as u64)
-                .map(|at| mix(at ^ options.seed))
+                .map(|at| mix_bits(at ^ options.seed))
                 .collect();
             let held_out: Vec<bool> = (0..events.len()).map(|at| at >= train_to).collect();
-            Plan::folds(&folds, &held_out)
+            LearningPlan::by_hash(&folds, &held_out)
         };
-        let mut matrix = Binned::new(events.len());
+        let mut matrix = BinnedMatrix::new(events.len());
         let mut validation = Vec::new();
-        let fit = Examples {
+        let fit = TrainingRows {
             rows: &rows,
             labels: &labels,
             plan: &plan,
@@ -80,35 +80,35 @@ impl Prepared {
     }
 
     /// Grows a forest. `span` is the part of the whole training that this takes.
-    pub fn grow(
+    pub fn grow_forest(
         &self,
-        settings: &boost::Options,
-        stage: Stage,
+        settings: &boost::BoostOptions,
+        stage: TrainingStage,
         span: std::ops::Range<f64>,
-        tell: &mut Teller<'_>,
-    ) -> Result<Forest, TrainError> {
-        Ok(self.boost(settings, stage, span, tell)?.forest)
+        tell: &mut ProgressReporter<'_>,
+    ) -> Result<Forest, TrainingError> {
+        Ok(self.boost_forest(settings, stage, span, tell)?.forest)
     }
 
     /// Grows a forest and measures it on the stop block after each tree.
-    pub fn boost(
+    pub fn boost_forest(
         &self,
-        settings: &boost::Options,
-        stage: Stage,
+        settings: &boost::BoostOptions,
+        stage: TrainingStage,
         span: std::ops::Range<f64>,
-        tell: &mut Teller<'_>,
-    ) -> Result<boost::Trained, TrainError> {
-        let settings = boost::Options {
+        tell: &mut ProgressReporter<'_>,
+    ) -> Result<boost::TrainedForest, TrainingError> {
+        let settings = boost::BoostOptions {
             threads: self.threads,
             ..settings.clone()
         };
-        let mut each = |progress: boost::Progress| {
+        let mut each = |progress: boost::BoostProgress| {
             #[expect(clippy::cast_precision_loss, reason = "numbers of trees")]
             let share = progress.trees as f64 / progress.of.max(1) as f64;
             let done = span.start + (span.end - span.start) * share;
-            (tell.progress)(Progress { stage, done })
+            (tell.progress)(TrainingProgress { stage, done })
         };
-        Ok(boost::train(
+        Ok(boost::train_forest(
             &self.matrix,
             &self.labels,
             None,
@@ -120,7 +120,7 @@ impl Prepared {
     }
 
     /// The log-odds and the label of each validation event.
-    pub fn scores(&self, forest: &Forest) -> Vec<(f64, bool)> {
+    pub fn validation_scores(&self, forest: &Forest) -> Vec<(f64, bool)> {
         let mut row = vec![0.0; self.validation.len()];
         self.labels[self.validation_from..]
             .iter()

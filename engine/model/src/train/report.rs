@@ -3,11 +3,11 @@
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
-use super::messages::Message;
-use crate::calibration::{Calibration, Curve};
-use crate::dataset::{Dataset, Label};
-use crate::maturity::{Labelled, Maturity};
-use crate::metrics::{Range, Ranking};
+use super::messages::TrainingMessage;
+use crate::calibration::{Calibration, ScoreCurve};
+use crate::dataset::{Dataset, EventLabel};
+use crate::maturity::{LabelledEvent, Maturity};
+use crate::metrics::{ConfidenceRange, Ranking};
 use crate::model::Importance;
 use crate::trees::boost;
 
@@ -31,9 +31,9 @@ pub struct ThresholdRow {
 /// The report of a training. Its figures are of the validation block, which neither features nor trees were learnt
 /// from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct TrainingReport {
     /// Messages about the data.
-    pub messages: Vec<Message>,
+    pub messages: Vec<TrainingMessage>,
     /// How long labels were waited for.
     pub maturity: Maturity,
     /// Whether the blocks follow each other in time. Otherwise they were drawn by a hash of the row.
@@ -43,7 +43,7 @@ pub struct Report {
     /// How many of them are fraud.
     pub fraud: [usize; 3],
     /// The area under the ROC curve.
-    pub auc: Range,
+    pub auc: ConfidenceRange,
     /// The average precision.
     pub average_precision: f64,
     /// The share of the fraud that is found at a false-positive rate of 1 %.
@@ -58,28 +58,28 @@ pub struct Report {
     pub trees: usize,
     /// Only for a model of log-ins. In its report, "fraud" are synthetic log-ins of strangers, and labelled takeovers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub logins: Option<Logins>,
+    pub logins: Option<TakeoverFigures>,
 }
 
 /// How many labelled takeovers of the validation block are found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Logins {
+pub struct TakeoverFigures {
     /// The share that scores at or above each of [`Report::thresholds`], in their order. `None` if fewer than 50
     /// accounts have a labelled takeover, or none of these is in the validation block.
     pub takeovers_found: Option<Vec<f64>>,
 }
 
-impl Logins {
+impl TakeoverFigures {
     /// Measures on the validation block. `events` are its log-ins, as rows of a data set of real and synthetic ones;
     /// `validated` are their log-odds, each with whether it is fraud.
     pub(crate) fn new(
         dataset: &Dataset,
-        events: &[Labelled],
+        events: &[LabelledEvent],
         validated: &[(f64, bool)],
         calibration: &Calibration,
     ) -> Self {
         let is_takeover =
-            |row: usize| dataset.labels()[row] == Label::Fraud && !dataset.is_imagined(row);
+            |row: usize| dataset.labels()[row] == EventLabel::Fraud && !dataset.is_synthetic(row);
         let accounts: FxHashSet<u32> = (0..dataset.len())
             .filter(|row| is_takeover(*row))
             .map(|row| dataset.entities().codes[row])
@@ -98,13 +98,13 @@ impl Logins {
         let is_told = accounts.len() >= TAKEN_OVER && !scores.is_empty();
         Self {
             takeovers_found: is_told
-                .then(|| Curve::Logins.thresholds().iter().map(share).collect()),
+                .then(|| ScoreCurve::Logins.thresholds().iter().map(share).collect()),
         }
     }
 }
 
 /// Describes settings in words.
-pub(super) fn in_words(settings: &[boost::Options]) -> String {
+pub(super) fn describe_settings(settings: &[boost::BoostOptions]) -> String {
     let words: Vec<String> = settings
         .iter()
         .map(|settings| {
@@ -119,8 +119,8 @@ pub(super) fn in_words(settings: &[boost::Options]) -> String {
 
 /// What happens at each threshold of the curve. `validated` are the log-odds of validation events, each with whether it
 /// is fraud.
-pub(super) fn thresholds(
-    curve: Curve,
+pub(super) fn measure_thresholds(
+    curve: ScoreCurve,
     calibration: &Calibration,
     validated: &[(f64, bool)],
 ) -> Vec<ThresholdRow> {
@@ -133,7 +133,7 @@ pub(super) fn thresholds(
         .thresholds()
         .iter()
         .map(|threshold| {
-            let point = scores.at(*threshold);
+            let point = scores.point_at(*threshold);
             ThresholdRow {
                 threshold: *threshold,
                 fpr: point.fpr,

@@ -1,8 +1,8 @@
 //! Searches the best settings for the trees.
 
-use super::error::TrainError;
-use super::options::{Options, Stage, Teller};
-use super::prepared::Prepared;
+use super::error::TrainingError;
+use super::options::{TrainingOptions, TrainingStage, ProgressReporter};
+use super::prepared::PreparedEvents;
 use crate::trees::Forest;
 use crate::trees::boost::{self, StopMetric};
 
@@ -11,10 +11,10 @@ use crate::trees::boost::{self, StopMetric};
 const SEARCH_VALUES: usize = 60_000_000;
 
 /// The settings to try, from the most promising.
-fn candidates(rows: usize, columns: usize, options: &Options) -> Vec<boost::Options> {
+fn list_candidates(rows: usize, columns: usize, options: &TrainingOptions) -> Vec<boost::BoostOptions> {
     let is_large = rows > 200_000;
     let most = 400;
-    let base = boost::Options {
+    let base = boost::BoostOptions {
         trees: most,
         learning_rate: match rows {
             0..10_000 => 0.03,
@@ -30,9 +30,9 @@ fn candidates(rows: usize, columns: usize, options: &Options) -> Vec<boost::Opti
         stop_metric: StopMetric::LogLoss,
         patience: 40,
         seed: options.seed,
-        ..boost::Options::default()
+        ..boost::BoostOptions::default()
     };
-    let with = |max_leaves, min_rows, lambda_l2, feature_fraction, row_fraction| boost::Options {
+    let with = |max_leaves, min_rows, lambda_l2, feature_fraction, row_fraction| boost::BoostOptions {
         max_leaves,
         min_rows,
         lambda_l2,
@@ -62,8 +62,8 @@ const MOST_FORESTS: usize = 3;
 const NEARLY_BEST: f64 = 0.05;
 
 /// Settings that were tried, and their result.
-struct Found {
-    settings: boost::Options,
+struct Trial {
+    settings: boost::BoostOptions,
     /// The lowest loss on the stop block.
     loss: f64,
     forest: Forest,
@@ -71,22 +71,22 @@ struct Found {
 
 /// Tries settings on the training block. Returns those worth averaging, best first, adjusted to all rows, and the
 /// forests that they gave.
-pub(super) fn search(
-    trial: &Prepared,
-    options: &Options,
-    tell: &mut Teller<'_>,
-) -> Result<(Vec<boost::Options>, Vec<Forest>), TrainError> {
-    let candidates = candidates(trial.train.len(), trial.matrix.columns(), options);
+pub(super) fn search_settings(
+    trial: &PreparedEvents,
+    options: &TrainingOptions,
+    tell: &mut ProgressReporter<'_>,
+) -> Result<(Vec<boost::BoostOptions>, Vec<Forest>), TrainingError> {
+    let candidates = list_candidates(trial.train.len(), trial.matrix.columns(), options);
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
     let width = 0.6 / candidates.len() as f64;
-    let mut found: Vec<Found> = Vec::new();
+    let mut found: Vec<Trial> = Vec::new();
     let mut from = 0.1;
     for settings in candidates {
-        let trained = trial.boost(&settings, Stage::Search, from..from + width, tell);
+        let trained = trial.boost_forest(&settings, TrainingStage::Search, from..from + width, tell);
         from += width;
         let trained = match trained {
             // These settings require larger leaves than so few rows allow.
-            Err(TrainError::NothingToLearn) => continue,
+            Err(TrainingError::NothingToLearn) => continue,
             trained => trained?,
         };
         let loss = trained
@@ -94,7 +94,7 @@ pub(super) fn search(
             .iter()
             .copied()
             .fold(f64::INFINITY, f64::min);
-        found.push(Found {
+        found.push(Trial {
             settings,
             loss,
             forest: trained.forest,
@@ -107,13 +107,13 @@ pub(super) fn search(
     found.retain(|found| found.loss <= worst && found.forest.trees() > 0);
     found.truncate(MOST_FORESTS);
     if found.is_empty() {
-        return Err(TrainError::NothingToLearn);
+        return Err(TrainingError::NothingToLearn);
     }
     Ok(found
         .into_iter()
         .map(|found| {
             let trees = found.forest.trees();
-            let settings = boost::Options {
+            let settings = boost::BoostOptions {
                 // All rows together allow more trees.
                 trees: trees + trees / 10 + 1,
                 ..found.settings

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Error, layout};
+use super::{TreeError, layout};
 
 /// How many bins a column has, at most, besides the bin of missing values.
 pub const MAX_BINS: usize = 255;
@@ -17,7 +17,7 @@ pub(super) const LANES: usize = 8;
 const SAMPLE: usize = 200_000;
 
 /// A column's name and its cut points.
-pub(super) struct Column {
+pub(super) struct BinnedColumn {
     pub name: String,
     /// The cut points, ascending. A value `x` is in the first bin `b` with `x <= cuts[b]`, or else in the last.
     pub cuts: Vec<f64>,
@@ -25,7 +25,7 @@ pub(super) struct Column {
     pub varies: bool,
 }
 
-impl Column {
+impl BinnedColumn {
     fn bin(&self, value: f64) -> u8 {
         if value.is_nan() {
             return MISSING;
@@ -45,13 +45,13 @@ impl Column {
 /// Only bins are kept: one byte a value, in blocks of eight columns. A column has at most [`MAX_BINS`] bins of about
 /// the same number of rows, and one bin for missing values (`NaN`). Infinity is a value like any other: it lies beyond
 /// every cut point.
-pub struct Binned {
+pub struct BinnedMatrix {
     rows: usize,
-    pub(super) columns: Vec<Column>,
+    pub(super) columns: Vec<BinnedColumn>,
     pub(super) blocks: Vec<Vec<[u8; LANES]>>,
 }
 
-impl Binned {
+impl BinnedMatrix {
     /// An empty matrix of so many rows.
     pub fn new(rows: usize) -> Self {
         Self {
@@ -65,20 +65,20 @@ impl Binned {
     ///
     /// # Errors
     /// [`Error::Length`] if there is not one value for each row, [`Error::TooManyColumns`].
-    pub fn push<T>(&mut self, name: impl Into<String>, values: &[T]) -> Result<(), Error>
+    pub fn push<T>(&mut self, name: impl Into<String>, values: &[T]) -> Result<(), TreeError>
     where
         T: Copy + Into<f64> + Sync,
     {
         let name = name.into();
         if values.len() != self.rows {
-            return Err(Error::Length {
+            return Err(TreeError::Length {
                 what: format!("column `{name}`"),
                 expected: self.rows,
                 found: values.len(),
             });
         }
         if self.columns.len() >= layout::MAX_FEATURES {
-            return Err(Error::TooManyColumns {
+            return Err(TreeError::TooManyColumns {
                 columns: self.columns.len() + 1,
                 most: layout::MAX_FEATURES,
             });
@@ -87,10 +87,10 @@ impl Binned {
         if lane == 0 {
             self.blocks.push(vec![[0; LANES]; self.rows]);
         }
-        let cuts = cut_points(sample(values));
+        let cuts = find_cut_points(sample_values(values));
         let missing = values.iter().filter(|value| (**value).into().is_nan());
         let missing = missing.count();
-        let column = Column {
+        let column = BinnedColumn {
             name,
             varies: !cuts.is_empty() || (missing > 0 && missing < self.rows),
             cuts,
@@ -132,7 +132,7 @@ impl Binned {
 }
 
 /// The values that are not missing, sorted; of many values, only every n-th.
-fn sample<T: Copy + Into<f64>>(values: &[T]) -> Vec<f64> {
+fn sample_values<T: Copy + Into<f64>>(values: &[T]) -> Vec<f64> {
     // The stride is odd, so that a repeating pattern of even length is sampled evenly.
     let stride = (values.len() / SAMPLE).max(1) | 1;
     let mut sample: Vec<f64> = values
@@ -147,7 +147,7 @@ fn sample<T: Copy + Into<f64>>(values: &[T]) -> Vec<f64> {
 
 /// Finds cut points for a sorted sample. Few distinct values get a bin each. Many get bins of about the same number of
 /// rows, where a value that is frequent enough to fill a bin has its own (as LightGBM does).
-fn cut_points(sorted: Vec<f64>) -> Vec<f64> {
+fn find_cut_points(sorted: Vec<f64>) -> Vec<f64> {
     let mut distinct: Vec<(f64, usize)> = Vec::new();
     let total = sorted.len();
     for value in sorted {
@@ -159,7 +159,7 @@ fn cut_points(sorted: Vec<f64>) -> Vec<f64> {
     if distinct.len() <= MAX_BINS {
         return distinct
             .windows(2)
-            .map(|pair| between(pair[0].0, pair[1].0))
+            .map(|pair| find_number_between(pair[0].0, pair[1].0))
             .collect();
     }
     let full = |count: usize| count * MAX_BINS >= total;
@@ -182,7 +182,7 @@ fn cut_points(sorted: Vec<f64>) -> Vec<f64> {
             if cuts.len() + 1 == MAX_BINS {
                 break;
             }
-            cuts.push(between(value, next));
+            cuts.push(find_number_between(value, next));
             if !full(count) {
                 bins_left = bins_left.saturating_sub(1);
             }
@@ -193,7 +193,7 @@ fn cut_points(sorted: Vec<f64>) -> Vec<f64> {
 }
 
 /// A number in `[a, b)`, in the middle if possible.
-fn between(a: f64, b: f64) -> f64 {
+fn find_number_between(a: f64, b: f64) -> f64 {
     let middle = a.max(f64::MIN).midpoint(b.min(f64::MAX));
     if middle < b { middle } else { a }
 }
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     fn cuts(values: &[f64]) -> Vec<f64> {
-        let mut matrix = Binned::new(values.len());
+        let mut matrix = BinnedMatrix::new(values.len());
         matrix.push("x", values).unwrap();
         matrix.columns[0].cuts.clone()
     }
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_column_of_another_length_is_refused() {
-        let error = Binned::new(2).push("amount", &[1.0]).unwrap_err();
+        let error = BinnedMatrix::new(2).push("amount", &[1.0]).unwrap_err();
         assert_eq!(
             error.to_string(),
             "column `amount` has 1 values, but the matrix has 2 rows"
@@ -256,7 +256,7 @@ mod tests {
         fn bins_follow_cuts(values in prop::collection::vec(prop_oneof![
             any::<f64>(), (0..50i32).prop_map(f64::from), (-1e3..1e3)
         ], 1..1500)) {
-            let mut matrix = Binned::new(values.len());
+            let mut matrix = BinnedMatrix::new(values.len());
             matrix.push("x", &values).unwrap();
             let cuts = &matrix.columns[0].cuts;
             prop_assert!(cuts.len() < MAX_BINS);

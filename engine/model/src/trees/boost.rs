@@ -6,20 +6,20 @@ use std::ops::ControlFlow;
 
 use rayon::prelude::*;
 
-use super::binned::Binned;
-use super::grow::{Grower, Tree};
-use super::histogram::{self, Scale, Sums};
+use super::binned::BinnedMatrix;
+use super::grow::{TreeGrower, BinTree};
+use super::histogram::{self, GradientScale, GradientSums};
 pub use super::metric::StopMetric;
-pub use super::options::Options;
-use super::{Error, Forest};
-use crate::hash::split_mix;
+pub use super::options::BoostOptions;
+use super::{TreeError, Forest};
+use crate::hash::next_split_mix;
 
 /// How many rows one task processes. The sums of the tasks are added in a fixed order.
 const ROWS_PER_TASK: usize = 8192;
 
 /// The progress of a training, reported after each tree.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
+pub struct BoostProgress {
     /// How many trees have been grown.
     pub trees: usize,
     /// How many trees will be grown at most.
@@ -32,7 +32,7 @@ pub struct Progress {
 
 /// A trained forest.
 #[derive(Clone, Debug)]
-pub struct Trained {
+pub struct TrainedForest {
     /// The forest, up to its best tree.
     pub forest: Forest,
     /// The measure on the stop rows after each tree, those after the best one included.
@@ -48,25 +48,25 @@ pub struct Trained {
 ///
 /// # Errors
 /// [`Error`], if inputs do not fit the matrix, an option is out of range, nothing can be learnt, or the caller cancels.
-pub fn train(
-    matrix: &Binned,
+pub fn train_forest(
+    matrix: &BinnedMatrix,
     labels: &[bool],
     weights: Option<&[f32]>,
     train_rows: &[u32],
     stop_rows: &[u32],
-    options: &Options,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Trained, Error> {
+    options: &BoostOptions,
+    progress: &mut dyn FnMut(BoostProgress) -> ControlFlow<()>,
+) -> Result<TrainedForest, TreeError> {
     options.check()?;
-    let pool = thread_pool(options)?;
-    let mut training = Training::new(matrix, labels, weights, train_rows, stop_rows, options)?;
+    let pool = build_thread_pool(options)?;
+    let mut training = ForestTraining::new(matrix, labels, weights, train_rows, stop_rows, options)?;
     let mut trees = Vec::new();
     let mut measures = Vec::new();
     let mut best: Option<(usize, f64)> = None;
     for number in 0..options.trees {
         let grown = match &pool {
-            Some(pool) => pool.install(|| training.step(number)),
-            None => training.step(number),
+            Some(pool) => pool.install(|| training.grow_tree(number)),
+            None => training.grow_tree(number),
         };
         let Some((tree, measure)) = grown else {
             // With other random columns and rows, a split may be possible.
@@ -83,32 +83,32 @@ pub fn train(
                 best = Some((trees.len(), measure));
             }
         }
-        let told = progress(Progress {
+        let told = progress(BoostProgress {
             trees: trees.len(),
             of: options.trees,
             measure,
             best: best.map(|(_, measure)| measure),
         });
         if told.is_break() {
-            return Err(Error::Cancelled);
+            return Err(TreeError::Cancelled);
         }
         if best.is_some_and(|(at, _)| trees.len() - at >= options.patience) {
             break;
         }
     }
     if trees.is_empty() {
-        return Err(Error::NothingToLearn);
+        return Err(TreeError::NothingToLearn);
     }
     if let Some((at, _)) = best {
         trees.truncate(at);
     }
     let trees = trees.iter().map(Vec::as_slice);
     let forest = Forest::new(matrix.columns(), training.base, trees)?;
-    Ok(Trained { forest, measures })
+    Ok(TrainedForest { forest, measures })
 }
 
 /// The threads that the options ask for; `None`: all that `rayon` has.
-fn thread_pool(options: &Options) -> Result<Option<rayon::ThreadPool>, Error> {
+fn build_thread_pool(options: &BoostOptions) -> Result<Option<rayon::ThreadPool>, TreeError> {
     let Some(threads) = options.threads else {
         return Ok(None);
     };
@@ -116,44 +116,44 @@ fn thread_pool(options: &Options) -> Result<Option<rayon::ThreadPool>, Error> {
         .num_threads(threads.get())
         .build()
         .map(Some)
-        .map_err(|error| Error::Threads(error.to_string()))
+        .map_err(|error| TreeError::Threads(error.to_string()))
 }
 
 /// What a row of the matrix is for.
 #[derive(Clone, Copy, PartialEq)]
-enum Role {
+enum RowRole {
     Unused,
     Train,
     Stop,
 }
 
 /// The state of a training.
-struct Training<'a> {
-    matrix: &'a Binned,
+struct ForestTraining<'a> {
+    matrix: &'a BinnedMatrix,
     labels: &'a [bool],
     weights: Option<&'a [f32]>,
     train_rows: &'a [u32],
     stop_rows: &'a [u32],
-    options: &'a Options,
+    options: &'a BoostOptions,
     base: f64,
-    roles: Vec<Role>,
+    roles: Vec<RowRole>,
     /// The log-odds of each row of the matrix.
     scores: Vec<f64>,
-    grower: Grower<'a>,
+    grower: TreeGrower<'a>,
 }
 
-impl<'a> Training<'a> {
+impl<'a> ForestTraining<'a> {
     fn new(
-        matrix: &'a Binned,
+        matrix: &'a BinnedMatrix,
         labels: &'a [bool],
         weights: Option<&'a [f32]>,
         train_rows: &'a [u32],
         stop_rows: &'a [u32],
-        options: &'a Options,
-    ) -> Result<Self, Error> {
+        options: &'a BoostOptions,
+    ) -> Result<Self, TreeError> {
         let rows = matrix.rows();
         let length = |what: &str, found: usize| {
-            (found == rows).then_some(()).ok_or_else(|| Error::Length {
+            (found == rows).then_some(()).ok_or_else(|| TreeError::Length {
                 what: what.to_owned(),
                 expected: rows,
                 found,
@@ -164,26 +164,26 @@ impl<'a> Training<'a> {
             length("the list of weights", weights.len())
         })?;
         if train_rows.len() > histogram::MAX_ROWS {
-            return Err(Error::TooManyRows {
+            return Err(TreeError::TooManyRows {
                 rows: train_rows.len(),
                 most: histogram::MAX_ROWS,
             });
         }
-        let mut roles = vec![Role::Unused; rows];
-        for (role, list) in [(Role::Train, train_rows), (Role::Stop, stop_rows)] {
+        let mut roles = vec![RowRole::Unused; rows];
+        for (role, list) in [(RowRole::Train, train_rows), (RowRole::Stop, stop_rows)] {
             for row in list {
                 match roles.get_mut(*row as usize) {
-                    None => return Err(Error::Row { row: *row, rows }),
-                    Some(unused @ Role::Unused) => *unused = role,
-                    Some(_) => return Err(Error::RowTwice { row: *row }),
+                    None => return Err(TreeError::Row { row: *row, rows }),
+                    Some(unused @ RowRole::Unused) => *unused = role,
+                    Some(_) => return Err(TreeError::RowTwice { row: *row }),
                 }
                 let weight = weights.map_or(1.0, |weights| weights[*row as usize]);
                 if !(weight.is_finite() && weight >= 0.0) {
-                    return Err(Error::Weight { row: *row, weight });
+                    return Err(TreeError::Weight { row: *row, weight });
                 }
             }
         }
-        let base = base(labels, weights, train_rows)?;
+        let base = compute_base_score(labels, weights, train_rows)?;
         Ok(Self {
             matrix,
             labels,
@@ -194,34 +194,34 @@ impl<'a> Training<'a> {
             base,
             roles,
             scores: vec![base; rows],
-            grower: Grower::new(matrix, options),
+            grower: TreeGrower::new(matrix, options),
         })
     }
 
     /// Grows one tree and adds it to the scores. Returns the tree and the measure on the stop rows; `None` if no split
     /// is possible.
-    fn step(&mut self, number: usize) -> Option<(Tree, Option<f64>)> {
-        let scale = self.pack()?;
-        let chance = Chance::new(self.options.seed, number);
+    fn grow_tree(&mut self, number: usize) -> Option<(BinTree, Option<f64>)> {
+        let scale = self.pack_gradients()?;
+        let chance = SeededDraws::new(self.options.seed, number);
         let share = self.options.row_fraction;
         let seen = |row: u32| share >= 1.0 || chance.of(u64::from(row)) < share;
         let rows = self.train_rows.iter().copied();
         self.grower.rows.clear();
         self.grower.rows.extend(rows.filter(|row| seen(*row)));
         let share = self.options.feature_fraction;
-        let allowed = allowed(self.matrix, share, chance);
+        let allowed = draw_columns(self.matrix, share, chance);
         let tree = self.grower.grow(scale, &allowed)?;
-        self.add(&tree, seen);
-        let measure = (!self.stop_rows.is_empty()).then(|| self.measure());
+        self.add_tree(&tree, seen);
+        let measure = (!self.stop_rows.is_empty()).then(|| self.measure_stop_rows());
         Some((tree, measure))
     }
 
     /// Computes and packs the gradients of the training rows.
-    fn pack(&mut self) -> Option<Scale> {
+    fn pack_gradients(&mut self) -> Option<GradientScale> {
         let (labels, weights) = (self.labels, self.weights);
         let weight = |row: usize| weights.map_or(1.0, |weights| f64::from(weights[row]));
         // First as two 32-bit numbers, stored where the packed ones will be.
-        let sums: Vec<Sums> = self
+        let sums: Vec<GradientSums> = self
             .grower
             .packed
             .par_chunks_mut(ROWS_PER_TASK)
@@ -229,39 +229,39 @@ impl<'a> Training<'a> {
             .zip(self.roles.par_chunks(ROWS_PER_TASK))
             .enumerate()
             .map(|(chunk, ((packed, scores), roles))| {
-                let mut sums = Sums::default();
+                let mut sums = GradientSums::default();
                 let rows = packed.iter_mut().zip(scores).zip(roles);
                 for (row, ((packed, score), role)) in (chunk * ROWS_PER_TASK..).zip(rows) {
-                    if *role == Role::Train {
-                        let p = sigmoid(*score);
+                    if *role == RowRole::Train {
+                        let p = compute_probability(*score);
                         let label = f64::from(u8::from(labels[row]));
                         let gradient = weight(row) * (p - label);
                         let hessian = weight(row) * p * (1.0 - p);
                         sums.gradient += gradient.abs();
                         sums.hessian += hessian;
-                        *packed = pair(gradient, hessian);
+                        *packed = join_halves(gradient, hessian);
                     }
                 }
                 sums
             })
             .collect();
-        let total = sums.iter().fold(Sums::default(), |total, sums| Sums {
+        let total = sums.iter().fold(GradientSums::default(), |total, sums| GradientSums {
             gradient: total.gradient + sums.gradient,
             hessian: total.hessian + sums.hessian,
         });
         // Each was rounded by at most 2^-24, so the sums may be a little larger.
         let room = 1.0 + 1e-6;
-        let scale = Scale::new(
+        let scale = GradientScale::new(
             self.train_rows.len(),
-            Sums {
+            GradientSums {
                 gradient: total.gradient * room,
                 hessian: total.hessian * room,
             },
         )?;
         let rows = self.grower.packed.par_iter_mut().zip(&self.roles);
         rows.with_min_len(ROWS_PER_TASK).for_each(|(packed, role)| {
-            if *role == Role::Train {
-                let (gradient, hessian) = unpair(*packed);
+            if *role == RowRole::Train {
+                let (gradient, hessian) = split_halves(*packed);
                 *packed = scale.pack(gradient, hessian);
             }
         });
@@ -270,7 +270,7 @@ impl<'a> Training<'a> {
 
     /// Adds a tree to the scores. For the rows that it was grown on, the leaves are known; the others go through the
     /// tree.
-    fn add(&mut self, tree: &Tree, seen: impl Fn(u32) -> bool + Sync) {
+    fn add_tree(&mut self, tree: &BinTree, seen: impl Fn(u32) -> bool + Sync) {
         for (range, value) in &tree.leaves {
             for row in &self.grower.rows[range.clone()] {
                 self.scores[*row as usize] += value;
@@ -279,15 +279,15 @@ impl<'a> Training<'a> {
         let matrix = self.matrix;
         let last = u32::try_from(self.scores.len()).unwrap_or(u32::MAX);
         let rows = self.scores.par_iter_mut().zip(&self.roles).zip(0..last);
-        let walk = |((score, role), row): ((&mut f64, &Role), u32)| {
-            if *role == Role::Stop || *role == Role::Train && !seen(row) {
+        let walk = |((score, role), row): ((&mut f64, &RowRole), u32)| {
+            if *role == RowRole::Stop || *role == RowRole::Train && !seen(row) {
                 *score += tree.value(matrix, row);
             }
         };
         rows.with_min_len(ROWS_PER_TASK).for_each(walk);
     }
 
-    fn measure(&self) -> f64 {
+    fn measure_stop_rows(&self) -> f64 {
         let row = |row: &u32| {
             let row = *row as usize;
             let weight = self.weights.map_or(1.0, |weights| weights[row]);
@@ -300,21 +300,21 @@ impl<'a> Training<'a> {
 
 /// Stores two 32-bit floats in one 64-bit number. 24 bits of a gradient are enough.
 #[expect(clippy::cast_possible_truncation, reason = "24 bits are enough")]
-fn pair(gradient: f64, hessian: f64) -> i64 {
+fn join_halves(gradient: f64, hessian: f64) -> i64 {
     let [gradient, hessian] =
         [gradient, hessian].map(|number| u64::from((number as f32).to_bits()));
     (gradient << 32 | hessian).cast_signed()
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "undoes `pair`")]
-fn unpair(pair: i64) -> (f64, f64) {
+fn split_halves(pair: i64) -> (f64, f64) {
     let pair = pair.cast_unsigned();
     let [gradient, hessian] = [pair >> 32, pair].map(|bits| f64::from(f32::from_bits(bits as u32)));
     (gradient, hessian)
 }
 
 /// The log-odds of the share of positive training rows.
-fn base(labels: &[bool], weights: Option<&[f32]>, rows: &[u32]) -> Result<f64, Error> {
+fn compute_base_score(labels: &[bool], weights: Option<&[f32]>, rows: &[u32]) -> Result<f64, TreeError> {
     let (mut positive, mut negative) = (0.0, 0.0);
     for row in rows {
         let row = *row as usize;
@@ -328,13 +328,13 @@ fn base(labels: &[bool], weights: Option<&[f32]>, rows: &[u32]) -> Result<f64, E
     if positive > 0.0 && negative > 0.0 {
         Ok((positive / negative).ln())
     } else {
-        Err(Error::OneClass {
+        Err(TreeError::OneClass {
             label: positive > 0.0,
         })
     }
 }
 
-fn sigmoid(log_odds: f64) -> f64 {
+fn compute_probability(log_odds: f64) -> f64 {
     1.0 / (1.0 + (-log_odds).exp())
 }
 
@@ -345,7 +345,7 @@ fn sigmoid(log_odds: f64) -> f64 {
     clippy::cast_sign_loss,
     reason = "a share of the columns"
 )]
-fn allowed(matrix: &Binned, share: f64, chance: Chance) -> Vec<bool> {
+fn draw_columns(matrix: &BinnedMatrix, share: f64, chance: SeededDraws) -> Vec<bool> {
     let mut order: Vec<usize> = (0..matrix.columns())
         .filter(|column| matrix.columns[*column].varies)
         .collect();
@@ -364,16 +364,16 @@ fn allowed(matrix: &Binned, share: f64, chance: Chance) -> Vec<bool> {
 
 /// Random draws that depend only on the seed, the tree and what is drawn for, not on earlier draws.
 #[derive(Clone, Copy)]
-struct Chance(u64);
+struct SeededDraws(u64);
 
-impl Chance {
+impl SeededDraws {
     fn new(seed: u64, tree: usize) -> Self {
-        Self(split_mix(split_mix(seed) ^ tree as u64))
+        Self(next_split_mix(next_split_mix(seed) ^ tree as u64))
     }
 
     /// A number in `[0, 1)`.
     #[expect(clippy::cast_precision_loss, reason = "53 bits")]
     fn of(self, what: u64) -> f64 {
-        (split_mix(self.0 ^ what) >> 11) as f64 / 2_f64.powi(53)
+        (next_split_mix(self.0 ^ what) >> 11) as f64 / 2_f64.powi(53)
     }
 }

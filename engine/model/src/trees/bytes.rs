@@ -5,8 +5,8 @@
 //! value `f64`, feature and flags `u32`, left child `u32`; the covers `f32`; the gains `f32`; each
 //! set's number of words `u32`; the words `u32`. What can be computed is not stored.
 
-use super::layout::{CATEGORIES, Flat, LEAF, MAX_DEPTH, Node, can_be_summed};
-use super::{Error, Forest};
+use super::layout::{CATEGORIES, FlatTrees, LEAF, MAX_DEPTH, FlatNode, can_be_summed};
+use super::{TreeError, Forest};
 
 const VERSION: u32 = 1;
 
@@ -24,7 +24,7 @@ impl Forest {
         ];
         let mut bytes = VERSION.to_le_bytes().to_vec();
         for count in counts {
-            put(&mut bytes, count);
+            push_count(&mut bytes, count);
         }
         bytes.extend(self.base.to_le_bytes());
         bytes.extend(flat.roots.iter().flat_map(|root| root.to_le_bytes()));
@@ -36,7 +36,7 @@ impl Forest {
         let statistics = flat.cover.iter().chain(&flat.gain);
         bytes.extend(statistics.flat_map(|number| number.to_le_bytes()));
         for set in &flat.sets {
-            put(&mut bytes, set.len());
+            push_count(&mut bytes, set.len());
         }
         bytes.extend(
             flat.sets
@@ -51,10 +51,10 @@ impl Forest {
     ///
     /// # Errors
     /// [`Error::Bytes`] if they are of another version, too short, too long, or not a forest.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let mut reader = Reader(bytes);
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, TreeError> {
+        let mut reader = ForestReader(bytes);
         if reader.u32()? != VERSION {
-            return Err(Error::Bytes("they have another version than 1"));
+            return Err(TreeError::Bytes("they have another version than 1"));
         }
         let [features, trees, nodes, sets, words] = [
             reader.count()?,
@@ -67,46 +67,46 @@ impl Forest {
         // The rest must have exactly this length. This is checked before anything is allocated.
         let length = 4 * (trees as u128 + sets as u128 + words as u128) + 24 * nodes as u128;
         if reader.0.len() as u128 != length {
-            return Err(Error::Bytes("their length is not what their counts say"));
+            return Err(TreeError::Bytes("their length is not what their counts say"));
         }
-        let mut flat = Flat {
-            roots: reader.many(trees, Reader::u32)?,
+        let mut flat = FlatTrees {
+            roots: reader.many(trees, ForestReader::u32)?,
             nodes: reader.many(nodes, |reader| {
-                Ok(Node {
+                Ok(FlatNode {
                     value: reader.f64()?,
                     feature: reader.u32()?,
                     left: reader.u32()?,
                 })
             })?,
-            cover: reader.many(nodes, Reader::f32)?,
-            gain: reader.many(nodes, Reader::f32)?,
+            cover: reader.many(nodes, ForestReader::f32)?,
+            gain: reader.many(nodes, ForestReader::f32)?,
             sets: Vec::new(),
         };
-        let lengths = reader.many(sets, Reader::count)?;
+        let lengths = reader.many(sets, ForestReader::count)?;
         if lengths.iter().sum::<usize>() != words {
-            return Err(Error::Bytes(
+            return Err(TreeError::Bytes(
                 "its sets of categories have another length than it says",
             ));
         }
         for length in lengths {
-            flat.sets.push(reader.many(length, Reader::u32)?);
+            flat.sets.push(reader.many(length, ForestReader::u32)?);
         }
-        check(&flat, features)?;
-        flat.add_up(0);
+        check_trees(&flat, features)?;
+        flat.sum_covers(0);
         Self::from_flat(features, base, flat)
     }
 }
 
-fn put(bytes: &mut Vec<u8>, count: usize) {
+fn push_count(bytes: &mut Vec<u8>, count: usize) {
     // Counts are bounded by the nodes' `u32` numbers when a forest is built.
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     bytes.extend(count.to_le_bytes());
 }
 
 /// Checks that every tree is a tree: each node that is not a root is the child of exactly one earlier node.
-fn check(flat: &Flat, features: usize) -> Result<(), Error> {
+fn check_trees(flat: &FlatTrees, features: usize) -> Result<(), TreeError> {
     let nodes = flat.nodes.len();
-    let wrong = |what| Err(Error::Bytes(what));
+    let wrong = |what| Err(TreeError::Bytes(what));
     // The depth of each node, set when its parent or the list of roots names it.
     let mut depths: Vec<Option<usize>> = vec![None; nodes];
     for root in &flat.roots {
@@ -157,7 +157,7 @@ fn check(flat: &Flat, features: usize) -> Result<(), Error> {
     Ok(())
 }
 
-impl Flat {
+impl FlatTrees {
     /// Whether the value of a split is the number of an existing set.
     fn has_set(&self, value: f64) -> bool {
         value.to_bits() < self.sets.len() as u64
@@ -165,39 +165,39 @@ impl Flat {
 }
 
 /// Reads numbers from the front.
-struct Reader<'a>(&'a [u8]);
+struct ForestReader<'a>(&'a [u8]);
 
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+impl ForestReader<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], TreeError> {
         let (bytes, rest) = self
             .0
             .split_first_chunk()
-            .ok_or(Error::Bytes("they end too early"))?;
+            .ok_or(TreeError::Bytes("they end too early"))?;
         self.0 = rest;
         Ok(*bytes)
     }
 
-    fn u32(&mut self) -> Result<u32, Error> {
+    fn u32(&mut self) -> Result<u32, TreeError> {
         self.take().map(u32::from_le_bytes)
     }
 
-    fn count(&mut self) -> Result<usize, Error> {
+    fn count(&mut self) -> Result<usize, TreeError> {
         self.u32().map(|count| count as usize)
     }
 
-    fn f32(&mut self) -> Result<f32, Error> {
+    fn f32(&mut self) -> Result<f32, TreeError> {
         self.take().map(f32::from_le_bytes)
     }
 
-    fn f64(&mut self) -> Result<f64, Error> {
+    fn f64(&mut self) -> Result<f64, TreeError> {
         self.take().map(f64::from_le_bytes)
     }
 
     fn many<T>(
         &mut self,
         count: usize,
-        mut one: impl FnMut(&mut Self) -> Result<T, Error>,
-    ) -> Result<Vec<T>, Error> {
+        mut one: impl FnMut(&mut Self) -> Result<T, TreeError>,
+    ) -> Result<Vec<T>, TreeError> {
         (0..count).map(|_| one(self)).collect()
     }
 }

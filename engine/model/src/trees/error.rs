@@ -2,7 +2,7 @@
 
 /// Why a matrix cannot be built, or a forest cannot be trained or read.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Error {
+pub enum TreeError {
     /// A column, the labels or the weights do not have one value for each row.
     #[error("{what} has {found} values, but the matrix has {expected} rows")]
     Length {

@@ -1,7 +1,7 @@
 //! Forests: scoring and path attribution.
 
-use super::layout::{Branch, CATEGORIES, Flat, LEAF, MISSING_LEFT, Node, ZERO_MISSING};
-use super::{Error, layout};
+use super::layout::{Branch, CATEGORIES, FlatTrees, LEAF, MISSING_LEFT, FlatNode, ZERO_MISSING};
+use super::{TreeError, layout};
 
 /// How many trees are evaluated side by side: while one node is loaded from memory, others are compared.
 const ABREAST: usize = 8;
@@ -16,7 +16,7 @@ pub(crate) const NEAR_ZERO: f64 = 1e-35_f32 as f64;
 pub struct Forest {
     pub(super) features: usize,
     pub(super) base: f64,
-    pub(super) flat: Flat,
+    pub(super) flat: FlatTrees,
     /// For each node, the mean of the leaves below it, weighted by cover.
     pub(super) means: Vec<f64>,
     expected: f64,
@@ -34,10 +34,10 @@ impl Forest {
         features: usize,
         base: f64,
         trees: impl IntoIterator<Item = &'a [Branch]>,
-    ) -> Result<Self, Error> {
-        let mut flat = Flat::default();
+    ) -> Result<Self, TreeError> {
+        let mut flat = FlatTrees::default();
         for tree in trees {
-            flat.push(features, tree)?;
+            flat.push_tree(features, tree)?;
         }
         Self::from_flat(features, base, flat)
     }
@@ -46,30 +46,30 @@ impl Forest {
     ///
     /// # Errors
     /// [`Error::Bytes`] if they have too many nodes together.
-    pub fn mean(features: usize, forests: &[Self]) -> Result<Self, Error> {
+    pub fn mean(features: usize, forests: &[Self]) -> Result<Self, TreeError> {
         #[expect(clippy::cast_precision_loss, reason = "a handful")]
         let share = 1.0 / forests.len().max(1) as f64;
-        let mut flat = Flat::default();
+        let mut flat = FlatTrees::default();
         for forest in forests {
-            flat.append(&forest.flat, share)?;
+            flat.append_trees(&forest.flat, share)?;
         }
         let base = forests.iter().map(|forest| forest.base * share).sum();
         Self::from_flat(features, base, flat)
     }
 
-    pub(super) fn from_flat(features: usize, base: f64, flat: Flat) -> Result<Self, Error> {
+    pub(super) fn from_flat(features: usize, base: f64, flat: FlatTrees) -> Result<Self, TreeError> {
         if features > layout::MAX_FEATURES {
-            return Err(Error::TooManyColumns {
+            return Err(TreeError::TooManyColumns {
                 columns: features,
                 most: layout::MAX_FEATURES,
             });
         }
         if !layout::can_be_summed(base) {
-            return Err(Error::Bytes(
+            return Err(TreeError::Bytes(
                 "its base score is not a number of at most 1e27",
             ));
         }
-        let means = means(&flat);
+        let means = compute_means(&flat);
         let roots = flat.roots.iter();
         let expected = base + roots.map(|root| means[*root as usize]).sum::<f64>();
         let special = flat
@@ -109,13 +109,13 @@ impl Forest {
     /// The log-odds of the positive label; of a regression model, its value.
     pub fn log_odds(&self, row: &[f64]) -> f64 {
         if self.special {
-            self.sum::<true>(row)
+            self.sum_leaves::<true>(row)
         } else {
-            self.sum::<false>(row)
+            self.sum_leaves::<false>(row)
         }
     }
 
-    fn sum<const SPECIAL: bool>(&self, row: &[f64]) -> f64 {
+    fn sum_leaves<const SPECIAL: bool>(&self, row: &[f64]) -> f64 {
         let mut total = self.base;
         let (groups, rest) = self.flat.roots.as_chunks::<ABREAST>();
         for roots in groups {
@@ -125,7 +125,7 @@ impl Forest {
                 for at in &mut at {
                     let node = self.flat.nodes[*at as usize];
                     leaves &= node.feature;
-                    *at = self.step::<SPECIAL>(node, row);
+                    *at = self.next_node::<SPECIAL>(node, row);
                 }
                 if leaves != 0 {
                     break;
@@ -138,7 +138,7 @@ impl Forest {
         for root in rest {
             let mut node = self.flat.nodes[*root as usize];
             while !node.is_leaf() {
-                node = self.flat.nodes[self.step::<SPECIAL>(node, row) as usize];
+                node = self.flat.nodes[self.next_node::<SPECIAL>(node, row) as usize];
             }
             total += node.value;
         }
@@ -146,8 +146,8 @@ impl Forest {
     }
 
     /// The child of a split that a row goes to.
-    pub(super) fn child(&self, node: Node, row: &[f64]) -> u32 {
-        self.step::<true>(node, row)
+    pub(super) fn child(&self, node: FlatNode, row: &[f64]) -> u32 {
+        self.next_node::<true>(node, row)
     }
 
     /// The child that a row goes to; for a leaf, the leaf itself.
@@ -156,7 +156,7 @@ impl Forest {
         clippy::needless_bitwise_bool,
         reason = "a branch would be mispredicted at every other node"
     )]
-    fn step<const SPECIAL: bool>(&self, node: Node, row: &[f64]) -> u32 {
+    fn next_node<const SPECIAL: bool>(&self, node: FlatNode, row: &[f64]) -> u32 {
         let mut value = row.get(node.column()).copied().unwrap_or(f64::NAN);
         if SPECIAL && node.feature & (ZERO_MISSING | CATEGORIES) != 0 {
             if node.feature & CATEGORIES != 0 {
@@ -177,7 +177,7 @@ impl Forest {
         clippy::cast_sign_loss,
         reason = "a category is the value without its fraction; a cast of a float saturates"
     )]
-    fn is_one_of(&self, node: Node, value: f64) -> bool {
+    fn is_one_of(&self, node: FlatNode, value: f64) -> bool {
         // As in LightGBM: missing and negative values belong to no category, and -0.5 is category 0.
         if value.is_nan() || value <= -1.0 {
             return false;
@@ -224,7 +224,7 @@ impl Forest {
     #[inline]
     fn credit<const SPECIAL: bool>(&self, at: &mut u32, row: &[f64], into: &mut [f64]) -> u32 {
         let node = self.flat.nodes[*at as usize];
-        let next = self.step::<SPECIAL>(node, row);
+        let next = self.next_node::<SPECIAL>(node, row);
         // For a leaf, both means are the same, so nothing is added.
         if let Some(sum) = into.get_mut(node.column()) {
             *sum += self.means[next as usize] - self.means[*at as usize];
@@ -246,14 +246,14 @@ impl Forest {
 }
 
 /// For each node the mean of the leaves below it, weighted by cover; without cover, the mean of its two children.
-fn means(flat: &Flat) -> Vec<f64> {
+fn compute_means(flat: &FlatTrees) -> Vec<f64> {
     let mut means = vec![0.0; flat.nodes.len()];
     for (at, node) in flat.nodes.iter().enumerate().rev() {
         means[at] = if node.is_leaf() {
             node.value
         } else {
             let left = node.left as usize;
-            let share = left_share(flat, left);
+            let share = compute_left_share(flat, left);
             share * means[left] + (1.0 - share) * means[left + 1]
         };
     }
@@ -261,7 +261,7 @@ fn means(flat: &Flat) -> Vec<f64> {
 }
 
 /// The share of the cover that the left one of the nodes `left` and `left + 1` has.
-pub(super) fn left_share(flat: &Flat, left: usize) -> f64 {
+pub(super) fn compute_left_share(flat: &FlatTrees, left: usize) -> f64 {
     let [yes, no] = [left, left + 1].map(|at| f64::from(flat.cover[at]));
     if yes + no > 0.0 {
         yes / (yes + no)

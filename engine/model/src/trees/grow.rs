@@ -2,23 +2,23 @@
 
 use rayon::prelude::*;
 
-use super::binned::{Binned, LANES, MISSING};
-use super::histogram::{self, Histogram, Scale, Sums};
-use super::layout::{Branch, Test};
-use super::options::Options;
+use super::binned::{BinnedMatrix, LANES, MISSING};
+use super::histogram::{self, Histogram, GradientScale, GradientSums};
+use super::layout::{Branch, SplitTest};
+use super::options::BoostOptions;
 
 /// How many rows one task processes when a leaf is split.
 const ROWS_PER_TASK: usize = 8192;
 
 /// A node of a tree over bins.
 #[derive(Clone, Debug)]
-pub(super) enum Grown {
+pub(super) enum BinNode {
     Leaf {
         value: f64,
         cover: f64,
     },
     Split {
-        split: Split,
+        split: BinSplit,
         left: usize,
         right: usize,
     },
@@ -26,17 +26,17 @@ pub(super) enum Grown {
 
 /// A split by bin.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Split {
+pub(super) struct BinSplit {
     feature: usize,
     /// The last bin that goes left.
     bin: u8,
     missing_left: bool,
     gain: f64,
-    left: Sums,
-    right: Sums,
+    left: GradientSums,
+    right: GradientSums,
 }
 
-impl Split {
+impl BinSplit {
     fn is_left(&self, bin: u8) -> bool {
         if bin == MISSING {
             self.missing_left
@@ -47,20 +47,20 @@ impl Split {
 }
 
 /// A leaf while the tree grows. It has a range of the rows.
-struct Leaf {
+struct GrowingLeaf {
     node: usize,
     depth: usize,
     begin: usize,
     end: usize,
-    sums: Sums,
+    sums: GradientSums,
     histogram: Histogram,
-    best: Option<Split>,
+    best: Option<BinSplit>,
 }
 
 /// Grows trees, and reuses the memory of one tree for the next.
-pub(super) struct Grower<'a> {
-    pub matrix: &'a Binned,
-    pub options: &'a Options,
+pub(super) struct TreeGrower<'a> {
+    pub matrix: &'a BinnedMatrix,
+    pub options: &'a BoostOptions,
     /// The rows of the tree to grow; afterwards ordered by leaf.
     pub rows: Vec<u32>,
     /// Packed gradients of all rows.
@@ -70,13 +70,13 @@ pub(super) struct Grower<'a> {
 }
 
 /// A tree over bins, and the range of each leaf's rows in [`Grower::rows`].
-pub(super) struct Tree {
-    pub nodes: Vec<Grown>,
+pub(super) struct BinTree {
+    pub nodes: Vec<BinNode>,
     pub leaves: Vec<(std::ops::Range<usize>, f64)>,
 }
 
-impl<'a> Grower<'a> {
-    pub fn new(matrix: &'a Binned, options: &'a Options) -> Self {
+impl<'a> TreeGrower<'a> {
+    pub fn new(matrix: &'a BinnedMatrix, options: &'a BoostOptions) -> Self {
         Self {
             matrix,
             options,
@@ -89,27 +89,27 @@ impl<'a> Grower<'a> {
 
     /// Grows a tree on `rows` and `packed`, with the features for which `allowed` is true. `None` if not even the root
     /// can be split.
-    pub fn grow(&mut self, scale: Scale, allowed: &[bool]) -> Option<Tree> {
+    pub fn grow(&mut self, scale: GradientScale, allowed: &[bool]) -> Option<BinTree> {
         self.scratch.resize(self.rows.len(), 0);
-        let lanes = lanes(allowed);
+        let lanes = count_lanes(allowed);
         let mut nodes = Vec::new();
-        let root = self.root(scale, allowed, &lanes);
-        nodes.push(root.leaf(self.options));
+        let root = self.grow_root(scale, allowed, &lanes);
+        nodes.push(root.to_node(self.options));
         let mut leaves = vec![root];
         while leaves.len() < self.options.max_leaves {
-            let Some((at, split)) = most_gain(&leaves) else {
+            let Some((at, split)) = find_leaf_to_split(&leaves) else {
                 break;
             };
             let parent = leaves.swap_remove(at);
             let is_last = leaves.len() + 2 == self.options.max_leaves;
-            let children = self.split(parent, split, scale, allowed, &lanes, nodes.len(), is_last);
-            nodes[children[0].1] = Grown::Split {
+            let children = self.split_leaf(parent, split, scale, allowed, &lanes, nodes.len(), is_last);
+            nodes[children[0].1] = BinNode::Split {
                 split,
                 left: nodes.len(),
                 right: nodes.len() + 1,
             };
             for (child, _) in children {
-                nodes.push(child.leaf(self.options));
+                nodes.push(child.to_node(self.options));
                 leaves.push(child);
             }
         }
@@ -118,7 +118,7 @@ impl<'a> Grower<'a> {
             .map(|leaf| std::mem::take(&mut leaf.histogram));
         self.spare
             .extend(spent.filter(|histogram| !histogram.is_empty()));
-        (leaves.len() > 1).then(|| Tree {
+        (leaves.len() > 1).then(|| BinTree {
             nodes,
             leaves: leaves
                 .iter()
@@ -127,7 +127,7 @@ impl<'a> Grower<'a> {
         })
     }
 
-    fn root(&mut self, scale: Scale, allowed: &[bool], lanes: &[usize]) -> Leaf {
+    fn grow_root(&mut self, scale: GradientScale, allowed: &[bool], lanes: &[usize]) -> GrowingLeaf {
         let packed = &self.packed;
         let sum = self
             .rows
@@ -135,16 +135,16 @@ impl<'a> Grower<'a> {
             .with_min_len(ROWS_PER_TASK)
             .map(|row| packed[*row as usize])
             .reduce(|| 0, i64::wrapping_add);
-        let mut root = Leaf {
+        let mut root = GrowingLeaf {
             node: 0,
             depth: 0,
             begin: 0,
             end: self.rows.len(),
             sums: scale.unpack(sum),
-            histogram: self.histogram(0, self.rows.len(), lanes),
+            histogram: self.build_histogram(0, self.rows.len(), lanes),
             best: None,
         };
-        root.best = best_split(self.matrix, self.options, scale, allowed, &root);
+        root.best = find_best_split(self.matrix, self.options, scale, allowed, &root);
         root
     }
 
@@ -153,18 +153,18 @@ impl<'a> Grower<'a> {
         clippy::too_many_arguments,
         reason = "the state of one tree, used here only"
     )]
-    fn split(
+    fn split_leaf(
         &mut self,
-        parent: Leaf,
-        split: Split,
-        scale: Scale,
+        parent: GrowingLeaf,
+        split: BinSplit,
+        scale: GradientScale,
         allowed: &[bool],
         lanes: &[usize],
         next_node: usize,
         is_last: bool,
-    ) -> [(Leaf, usize); 2] {
-        let middle = parent.begin + self.partition(parent.begin, parent.end, split);
-        let leaf = |node, begin, end, sums| Leaf {
+    ) -> [(GrowingLeaf, usize); 2] {
+        let middle = parent.begin + self.partition_rows(parent.begin, parent.end, split);
+        let leaf = |node, begin, end, sums| GrowingLeaf {
             node,
             depth: parent.depth + 1,
             begin,
@@ -176,7 +176,7 @@ impl<'a> Grower<'a> {
         let mut left = leaf(next_node, parent.begin, middle, split.left);
         let mut right = leaf(next_node + 1, middle, parent.end, split.right);
         let options = self.options;
-        let can_split = |leaf: &Leaf| {
+        let can_split = |leaf: &GrowingLeaf| {
             options.max_depth.is_none_or(|most| leaf.depth < most)
                 && leaf.end - leaf.begin >= 2 * options.min_rows
                 && leaf.sums.hessian >= 2.0 * options.min_child_hessian
@@ -188,12 +188,12 @@ impl<'a> Grower<'a> {
             } else {
                 (&mut right, &mut left)
             };
-            smaller.histogram = self.histogram(smaller.begin, smaller.end, lanes);
-            histogram::subtract(&mut whole, &smaller.histogram);
+            smaller.histogram = self.build_histogram(smaller.begin, smaller.end, lanes);
+            histogram::subtract_histogram(&mut whole, &smaller.histogram);
             larger.histogram = whole;
-            let find = |leaf: &Leaf| {
+            let find = |leaf: &GrowingLeaf| {
                 let possible = can_split(leaf);
-                possible.then(|| best_split(self.matrix, self.options, scale, allowed, leaf))?
+                possible.then(|| find_best_split(self.matrix, self.options, scale, allowed, leaf))?
             };
             (left.best, right.best) = rayon::join(|| find(&left), || find(&right));
         } else {
@@ -202,16 +202,16 @@ impl<'a> Grower<'a> {
         [(left, parent.node), (right, parent.node)]
     }
 
-    fn histogram(&mut self, begin: usize, end: usize, lanes: &[usize]) -> Histogram {
+    fn build_histogram(&mut self, begin: usize, end: usize, lanes: &[usize]) -> Histogram {
         let blocks = &self.matrix.blocks;
         let mut out = match self.spare.pop() {
             Some(mut spare) => {
                 spare.as_flattened_mut().fill([0; 256]);
                 spare
             }
-            None => histogram::zero(blocks.len()),
+            None => histogram::zero_histogram(blocks.len()),
         };
-        histogram::fill(
+        histogram::fill_histogram(
             blocks,
             lanes,
             &self.packed,
@@ -222,7 +222,7 @@ impl<'a> Grower<'a> {
     }
 
     /// Orders a leaf's rows by side and keeps the order within each side. Returns the length of the left side.
-    fn partition(&mut self, begin: usize, end: usize, split: Split) -> usize {
+    fn partition_rows(&mut self, begin: usize, end: usize, split: BinSplit) -> usize {
         let rows = &mut self.rows[begin..end];
         let scratch = &mut self.scratch[begin..end];
         let bins = &self.matrix.blocks[split.feature / LANES];
@@ -263,27 +263,27 @@ impl<'a> Grower<'a> {
     }
 }
 
-impl Leaf {
-    fn value(&self, options: &Options) -> f64 {
-        options.learning_rate * leaf_value(self.sums, options)
+impl GrowingLeaf {
+    fn value(&self, options: &BoostOptions) -> f64 {
+        options.learning_rate * compute_leaf_value(self.sums, options)
     }
 
-    fn leaf(&self, options: &Options) -> Grown {
-        Grown::Leaf {
+    fn to_node(&self, options: &BoostOptions) -> BinNode {
+        BinNode::Leaf {
             value: self.value(options),
             cover: self.sums.hessian,
         }
     }
 }
 
-impl Tree {
+impl BinTree {
     /// The value of the leaf that a row of the matrix ends in.
-    pub fn value(&self, matrix: &Binned, row: u32) -> f64 {
+    pub fn value(&self, matrix: &BinnedMatrix, row: u32) -> f64 {
         let mut at = 0;
         loop {
             match &self.nodes[at] {
-                Grown::Leaf { value, .. } => return *value,
-                Grown::Split { split, left, right } => {
+                BinNode::Leaf { value, .. } => return *value,
+                BinNode::Split { split, left, right } => {
                     let bin = matrix.bin(row, split.feature);
                     at = if split.is_left(bin) { *left } else { *right };
                 }
@@ -292,16 +292,16 @@ impl Tree {
     }
 
     /// The tree over values.
-    pub fn branches(&self, matrix: &Binned) -> Vec<Branch> {
-        let branch = |node: &Grown| match node {
-            Grown::Leaf { value, cover } => Branch::Leaf {
+    pub fn branches(&self, matrix: &BinnedMatrix) -> Vec<Branch> {
+        let branch = |node: &BinNode| match node {
+            BinNode::Leaf { value, cover } => Branch::Leaf {
                 value: *value,
                 cover: *cover,
             },
-            Grown::Split { split, left, right } => Branch::Split {
+            BinNode::Split { split, left, right } => Branch::Split {
                 feature: split.feature,
                 // Beyond the last cut, all values go left and missing ones right.
-                test: Test::AtMost(
+                test: SplitTest::AtMost(
                     *matrix.columns[split.feature]
                         .cuts
                         .get(usize::from(split.bin))
@@ -318,7 +318,7 @@ impl Tree {
 }
 
 /// For each block, how many of its columns must be summed.
-fn lanes(allowed: &[bool]) -> Vec<usize> {
+fn count_lanes(allowed: &[bool]) -> Vec<usize> {
     let last = |block: &[bool]| {
         block
             .iter()
@@ -329,7 +329,7 @@ fn lanes(allowed: &[bool]) -> Vec<usize> {
 }
 
 /// The leaf to split next: the one that gains most, and of equal ones the first.
-fn most_gain(leaves: &[Leaf]) -> Option<(usize, Split)> {
+fn find_leaf_to_split(leaves: &[GrowingLeaf]) -> Option<(usize, BinSplit)> {
     let splits = leaves.iter().enumerate();
     let splits = splits.filter_map(|(at, leaf)| Some((at, leaf.best?)));
     splits.max_by(|(at, one), (other, two)| {
@@ -339,20 +339,20 @@ fn most_gain(leaves: &[Leaf]) -> Option<(usize, Split)> {
 }
 
 /// The best split of a leaf, by its histogram. Of equally good ones, the first column and its first bin are taken.
-fn best_split(
-    matrix: &Binned,
-    options: &Options,
-    scale: Scale,
+fn find_best_split(
+    matrix: &BinnedMatrix,
+    options: &BoostOptions,
+    scale: GradientScale,
     allowed: &[bool],
-    leaf: &Leaf,
-) -> Option<Split> {
-    let search = Search::new(options, scale, leaf);
+    leaf: &GrowingLeaf,
+) -> Option<BinSplit> {
+    let search = SplitSearch::new(options, scale, leaf);
     let candidates = |first: usize, features: &[bool]| {
-        let mut best: Option<Split> = None;
+        let mut best: Option<BinSplit> = None;
         for (feature, _) in (first..).zip(features).filter(|(_, allowed)| **allowed) {
             let bins = &leaf.histogram[feature / LANES][feature % LANES];
-            let found = search.column(feature, bins, matrix.columns[feature].bins());
-            best = better(best, found);
+            let found = search.best_split_of_column(feature, bins, matrix.columns[feature].bins());
+            best = choose_better_split(best, found);
         }
         best
     };
@@ -362,10 +362,10 @@ fn best_split(
         .par_chunks(columns_per_task)
         .enumerate()
         .map(|(chunk, features)| candidates(chunk * columns_per_task, features))
-        .reduce(|| None, better)
+        .reduce(|| None, choose_better_split)
 }
 
-fn better(one: Option<Split>, other: Option<Split>) -> Option<Split> {
+fn choose_better_split(one: Option<BinSplit>, other: Option<BinSplit>) -> Option<BinSplit> {
     match (one, other) {
         (Some(one), Some(other)) => Some(if other.gain > one.gain { other } else { one }),
         (one, other) => one.or(other),
@@ -373,18 +373,18 @@ fn better(one: Option<Split>, other: Option<Split>) -> Option<Split> {
 }
 
 /// The search for the best split of one leaf.
-struct Search<'a> {
-    options: &'a Options,
-    scale: Scale,
-    total: Sums,
+struct SplitSearch<'a> {
+    options: &'a BoostOptions,
+    scale: GradientScale,
+    total: GradientSums,
     /// The worth of the leaf if it is not split.
     unsplit: f64,
     min_hessian: f64,
 }
 
-impl<'a> Search<'a> {
+impl<'a> SplitSearch<'a> {
     #[expect(clippy::cast_precision_loss, reason = "rows, at most MAX_ROWS")]
-    fn new(options: &'a Options, scale: Scale, leaf: &Leaf) -> Self {
+    fn new(options: &'a BoostOptions, scale: GradientScale, leaf: &GrowingLeaf) -> Self {
         let total = leaf.sums;
         // Histograms have no counts, so the rows of a side are estimated by its share of the hessians.
         let per_row = total.hessian / (leaf.end - leaf.begin).max(1) as f64;
@@ -392,7 +392,7 @@ impl<'a> Search<'a> {
             options,
             scale,
             total,
-            unsplit: worth(total, options),
+            unsplit: compute_worth(total, options),
             min_hessian: options
                 .min_child_hessian
                 .max(per_row * (options.min_rows as f64 - 0.5))
@@ -400,24 +400,24 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn column(&self, feature: usize, bins: &[i64; 256], count: usize) -> Option<Split> {
+    fn best_split_of_column(&self, feature: usize, bins: &[i64; 256], count: usize) -> Option<BinSplit> {
         let missing = bins[usize::from(MISSING)];
         let values = &bins[..count.min(usize::from(MISSING))];
-        let right = self.scan(feature, values, 0, missing == 0);
+        let right = self.best_cut(feature, values, 0, missing == 0);
         if missing == 0 {
-            return right.map(|split| Split {
+            return right.map(|split| BinSplit {
                 // No value was missing in training: a missing value goes where most rows go.
                 missing_left: split.left.hessian > split.right.hessian,
                 ..split
             });
         }
-        better(right, self.scan(feature, values, missing, true))
+        choose_better_split(right, self.best_cut(feature, values, missing, true))
     }
 
     /// The best cut, where the sums `start` (of missing values) are already on the left. If missing values are on the
     /// right, all bins may go left.
-    fn scan(&self, feature: usize, bins: &[i64], start: i64, all_right: bool) -> Option<Split> {
-        let mut best: Option<(u8, f64, Sums)> = None;
+    fn best_cut(&self, feature: usize, bins: &[i64], start: i64, all_right: bool) -> Option<BinSplit> {
+        let mut best: Option<(u8, f64, GradientSums)> = None;
         let mut packed = start;
         let cuts = bins.len() - usize::from(all_right);
         let mut most = self.unsplit + self.options.min_gain;
@@ -434,13 +434,13 @@ impl<'a> Search<'a> {
             if right.hessian < self.min_hessian {
                 break;
             }
-            let worth = worth(left, self.options) + worth(right, self.options);
+            let worth = compute_worth(left, self.options) + compute_worth(right, self.options);
             if worth > most {
                 most = worth;
                 best = Some((bin, worth - self.unsplit, left));
             }
         }
-        best.map(|(bin, gain, left)| Split {
+        best.map(|(bin, gain, left)| BinSplit {
             feature,
             bin,
             missing_left: start != 0,
@@ -451,7 +451,7 @@ impl<'a> Search<'a> {
     }
 }
 
-impl Sums {
+impl GradientSums {
     fn minus(self, other: Self) -> Self {
         Self {
             gradient: self.gradient - other.gradient,
@@ -461,16 +461,16 @@ impl Sums {
 }
 
 /// The gradient after L1 regularisation.
-fn shrunk(gradient: f64, options: &Options) -> f64 {
+fn shrink_gradient(gradient: f64, options: &BoostOptions) -> f64 {
     gradient.signum() * (gradient.abs() - options.lambda_l1).max(0.0)
 }
 
 /// The worth of a leaf with these sums: twice the amount by which it lowers the loss.
-fn worth(sums: Sums, options: &Options) -> f64 {
-    let gradient = shrunk(sums.gradient, options);
+fn compute_worth(sums: GradientSums, options: &BoostOptions) -> f64 {
+    let gradient = shrink_gradient(sums.gradient, options);
     gradient * gradient / (sums.hessian + options.lambda_l2)
 }
 
-fn leaf_value(sums: Sums, options: &Options) -> f64 {
-    -shrunk(sums.gradient, options) / (sums.hessian + options.lambda_l2)
+fn compute_leaf_value(sums: GradientSums, options: &BoostOptions) -> f64 {
+    -shrink_gradient(sums.gradient, options) / (sums.hessian + options.lambda_l2)
 }

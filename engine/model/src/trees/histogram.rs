@@ -20,32 +20,32 @@ const ROWS_PER_TASK: usize = 4096;
 const ROWS_AT_ONCE: usize = 512;
 
 /// Packed sums of each bin of the columns of one block.
-pub(super) type Block = [[i64; 256]; LANES];
+pub(super) type HistogramBlock = [[i64; 256]; LANES];
 
 /// Packed sums of each bin of each column.
-pub(super) type Histogram = Vec<Block>;
+pub(super) type Histogram = Vec<HistogramBlock>;
 
 /// A gradient and a hessian, or sums of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Sums {
+pub(super) struct GradientSums {
     pub gradient: f64,
     pub hessian: f64,
 }
 
 /// The factors by which gradients and hessians are multiplied before they are rounded and packed.
 #[derive(Clone, Copy)]
-pub(super) struct Scale {
+pub(super) struct GradientScale {
     gradient: f64,
     hessian: f64,
     per_gradient: f64,
     per_hessian: f64,
 }
 
-impl Scale {
+impl GradientScale {
     /// The scale for so many rows. `absolute` are the sums of the absolute gradients and of the hessians over all of
     /// them. `None` if there is nothing left to learn.
     #[expect(clippy::cast_precision_loss, reason = "at most MAX_ROWS")]
-    pub fn new(rows: usize, absolute: Sums) -> Option<Self> {
+    pub fn new(rows: usize, absolute: GradientSums) -> Option<Self> {
         // Each row may be rounded up by one half.
         let room = 2_f64.powi(31) - 2.0 - rows as f64;
         let gradient = room / absolute.gradient;
@@ -70,8 +70,8 @@ impl Scale {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "each half has 32 bits")]
-    pub fn unpack(self, packed: i64) -> Sums {
-        Sums {
+    pub fn unpack(self, packed: i64) -> GradientSums {
+        GradientSums {
             gradient: (packed >> 32) as f64 * self.per_gradient,
             hessian: (packed & 0xffff_ffff) as f64 * self.per_hessian,
         }
@@ -79,7 +79,7 @@ impl Scale {
 }
 
 /// Sums the packed gradients of the rows, by bin, into `out`, which must be zero.
-pub(super) fn fill(
+pub(super) fn fill_histogram(
     blocks: &[Vec<[u8; LANES]>],
     lanes: &[usize],
     packed: &[i64],
@@ -88,40 +88,40 @@ pub(super) fn fill(
 ) {
     let tasks = (rows.len() / ROWS_PER_TASK).min(rayon::current_num_threads());
     if tasks < 2 {
-        return add(blocks, lanes, packed, rows, out);
+        return add_rows(blocks, lanes, packed, rows, out);
     }
     let chunk = rows.len().div_ceil(tasks);
     let parts: Vec<Histogram> = rows
         .par_chunks(chunk)
         .map(|rows| {
-            let mut part = zero(out.len());
-            add(blocks, lanes, packed, rows, &mut part);
+            let mut part = zero_histogram(out.len());
+            add_rows(blocks, lanes, packed, rows, &mut part);
             part
         })
         .collect();
     for part in parts {
-        combine(out, &part, i64::wrapping_add);
+        combine_histograms(out, &part, i64::wrapping_add);
     }
 }
 
 /// An empty histogram.
-pub(super) fn zero(blocks: usize) -> Histogram {
+pub(super) fn zero_histogram(blocks: usize) -> Histogram {
     vec![[[0; 256]; LANES]; blocks]
 }
 
 /// Subtracts a child's sums from those of its parent. The rest are the sums of the other child.
-pub(super) fn subtract(parent: &mut Histogram, child: &Histogram) {
-    combine(parent, child, i64::wrapping_sub);
+pub(super) fn subtract_histogram(parent: &mut Histogram, child: &Histogram) {
+    combine_histograms(parent, child, i64::wrapping_sub);
 }
 
-fn combine(into: &mut Histogram, other: &Histogram, with: fn(i64, i64) -> i64) {
+fn combine_histograms(into: &mut Histogram, other: &Histogram, with: fn(i64, i64) -> i64) {
     let into = into.as_flattened_mut().as_flattened_mut();
     for (sum, other) in into.iter_mut().zip(other.as_flattened().as_flattened()) {
         *sum = with(*sum, *other);
     }
 }
 
-fn add(
+fn add_rows(
     blocks: &[Vec<[u8; LANES]>],
     lanes: &[usize],
     packed: &[i64],
@@ -150,7 +150,7 @@ fn add(
 }
 
 #[inline]
-fn add_lanes<const N: usize>(bins: &[[u8; LANES]], rows: &[u32], packed: &[i64], out: &mut Block) {
+fn add_lanes<const N: usize>(bins: &[[u8; LANES]], rows: &[u32], packed: &[i64], out: &mut HistogramBlock) {
     for (row, packed) in rows.iter().zip(packed) {
         let bins = bins[*row as usize];
         for lane in 0..N {
@@ -170,11 +170,11 @@ mod tests {
         /// Packed sums equal the sums but for rounding, and subtracting gives the rest exactly.
         #[test]
         fn packing_keeps_sums(pairs in prop::collection::vec((-1.0..1.0, 1e-9..0.25), 2..200)) {
-            let absolute = pairs.iter().fold(Sums::default(), |sums, (g, h): &(f64, f64)| Sums {
+            let absolute = pairs.iter().fold(GradientSums::default(), |sums, (g, h): &(f64, f64)| GradientSums {
                 gradient: sums.gradient + g.abs(),
                 hessian: sums.hessian + h,
             });
-            let scale = Scale::new(pairs.len(), absolute).unwrap();
+            let scale = GradientScale::new(pairs.len(), absolute).unwrap();
             let packed: Vec<i64> = pairs.iter().map(|(g, h)| scale.pack(*g, *h)).collect();
             let all = packed.iter().fold(0, |a: i64, b| a.wrapping_add(*b));
             let sums = scale.unpack(all);

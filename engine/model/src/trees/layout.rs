@@ -1,6 +1,6 @@
 //! The memory layout of forests: trees as they are built or read become flat arrays of nodes.
 
-use super::Error;
+use super::TreeError;
 
 /// How many features a forest may have: a node stores the feature together with its flags.
 pub(super) const MAX_FEATURES: usize = 1 << 20;
@@ -31,7 +31,7 @@ pub enum Branch {
         /// The feature that is tested.
         feature: usize,
         /// The test of its value.
-        test: Test,
+        test: SplitTest,
         /// Whether a missing value goes left.
         missing_left: bool,
         /// The child if the test holds.
@@ -45,7 +45,7 @@ pub enum Branch {
 
 /// The test of a split. If it holds, the row goes left.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Test {
+pub enum SplitTest {
     /// The value is at most this limit, which may be infinite, but not `NaN`.
     AtMost(f64),
     /// The same, but a value no further from zero than 1e-35 (as `f32`) counts as missing (LightGBM's
@@ -58,7 +58,7 @@ pub enum Test {
 
 /// A node in its flat form.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Node {
+pub(super) struct FlatNode {
     /// The limit of a split, the value of a leaf, or (as bits) the number of a set of categories.
     pub value: f64,
     /// The feature and the flags.
@@ -78,7 +78,7 @@ pub(super) const CATEGORIES: u32 = 1 << 28;
 /// The bits of a node's feature that are not flags.
 pub(super) const FEATURE: u32 = CATEGORIES - 1;
 
-impl Node {
+impl FlatNode {
     pub fn is_leaf(self) -> bool {
         self.feature & LEAF != 0
     }
@@ -90,19 +90,19 @@ impl Node {
 
 /// Trees as arrays. The first three have one entry a node.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Flat {
-    pub nodes: Vec<Node>,
+pub(super) struct FlatTrees {
+    pub nodes: Vec<FlatNode>,
     pub cover: Vec<f32>,
     pub gain: Vec<f32>,
     pub roots: Vec<u32>,
     pub sets: Vec<Vec<u32>>,
 }
 
-impl Flat {
+impl FlatTrees {
     /// Adds a tree, its nodes in breadth-first order.
-    pub fn push(&mut self, features: usize, tree: &[Branch]) -> Result<(), Error> {
+    pub fn push_tree(&mut self, features: usize, tree: &[Branch]) -> Result<(), TreeError> {
         let number = self.roots.len();
-        let wrong = |node, problem| Error::Tree {
+        let wrong = |node, problem| TreeError::Tree {
             tree: number,
             node,
             problem,
@@ -119,10 +119,10 @@ impl Flat {
             if std::mem::replace(&mut placed[at], true) {
                 return Err(wrong(at, "the node has two parents"));
             }
-            let here = position(start + next)?;
-            let left = position(start + order.len())?;
+            let here = to_node_number(start + next)?;
+            let left = to_node_number(start + order.len())?;
             let (node, cover, gain) = self
-                .lay_out(branch, features, here, left)
+                .flatten_branch(branch, features, here, left)
                 .map_err(|problem| wrong(at, problem))?;
             if let Branch::Split { left, right, .. } = branch {
                 if depth >= MAX_DEPTH {
@@ -144,26 +144,26 @@ impl Flat {
             }
             next += 1;
         }
-        self.roots.push(position(start)?);
-        self.add_up(start);
+        self.roots.push(to_node_number(start)?);
+        self.sum_covers(start);
         Ok(())
     }
 
     /// The flat form of a branch, with its cover and its gain. `here` is its own number; `left` is where the left one
     /// of its two children will be.
-    fn lay_out(
+    fn flatten_branch(
         &mut self,
         branch: &Branch,
         features: usize,
         here: u32,
         left: u32,
-    ) -> Result<(Node, f64, f64), &'static str> {
+    ) -> Result<(FlatNode, f64, f64), &'static str> {
         match branch {
             Branch::Leaf { value, cover } => {
                 if !can_be_summed(*value) {
                     return Err("the leaf's value is not a number of at most 1e27");
                 }
-                let leaf = Node {
+                let leaf = FlatNode {
                     value: *value,
                     feature: LEAF,
                     left: here,
@@ -181,12 +181,12 @@ impl Flat {
                     .ok()
                     .filter(|_| *feature < features)
                     .ok_or("the split's feature does not exist")?;
-                let (value, flag) = self.test(test);
+                let (value, flag) = self.push_test(test);
                 if value.is_nan() {
                     return Err("the split's threshold is not a number");
                 }
                 let missing = if *missing_left { MISSING_LEFT } else { 0 };
-                let split = Node {
+                let split = FlatNode {
                     value,
                     feature: column | flag | missing,
                     left,
@@ -197,11 +197,11 @@ impl Flat {
     }
 
     /// Adds all trees of another forest over the same features. Their leaves are multiplied by `share`.
-    pub fn append(&mut self, other: &Self, share: f64) -> Result<(), Error> {
-        let start = position(self.nodes.len())?;
-        position(self.nodes.len() + other.nodes.len())?;
+    pub fn append_trees(&mut self, other: &Self, share: f64) -> Result<(), TreeError> {
+        let start = to_node_number(self.nodes.len())?;
+        to_node_number(self.nodes.len() + other.nodes.len())?;
         let sets = self.sets.len() as u64;
-        self.nodes.extend(other.nodes.iter().map(|node| Node {
+        self.nodes.extend(other.nodes.iter().map(|node| FlatNode {
             value: if node.is_leaf() {
                 node.value * share
             } else if node.feature & CATEGORIES != 0 {
@@ -223,7 +223,7 @@ impl Flat {
     }
 
     /// Sets the cover of each split, from the node `start` on: the sum of the covers of its children.
-    pub(super) fn add_up(&mut self, start: usize) {
+    pub(super) fn sum_covers(&mut self, start: usize) {
         for at in (start..self.nodes.len()).rev() {
             let node = self.nodes[at];
             if !node.is_leaf() {
@@ -233,11 +233,11 @@ impl Flat {
         }
     }
 
-    fn test(&mut self, test: &Test) -> (f64, u32) {
+    fn push_test(&mut self, test: &SplitTest) -> (f64, u32) {
         match test {
-            Test::AtMost(limit) => (*limit, 0),
-            Test::AtMostZeroMissing(limit) => (*limit, ZERO_MISSING),
-            Test::OneOf(set) => {
+            SplitTest::AtMost(limit) => (*limit, 0),
+            SplitTest::AtMostZeroMissing(limit) => (*limit, ZERO_MISSING),
+            SplitTest::OneOf(set) => {
                 self.sets.push(set.clone());
                 (f64::from_bits(self.sets.len() as u64 - 1), CATEGORIES)
             }
@@ -245,6 +245,6 @@ impl Flat {
     }
 }
 
-fn position(at: usize) -> Result<u32, Error> {
-    u32::try_from(at).map_err(|_| Error::Bytes("it has more than 2^32 nodes"))
+fn to_node_number(at: usize) -> Result<u32, TreeError> {
+    u32::try_from(at).map_err(|_| TreeError::Bytes("it has more than 2^32 nodes"))
 }

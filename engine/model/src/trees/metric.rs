@@ -30,14 +30,14 @@ impl StopMetric {
     /// The measure over rows of (log-odds, label, weight).
     pub(super) fn measure(self, rows: &mut [(f64, bool, f32)]) -> f64 {
         match self {
-            Self::LogLoss => log_loss(rows),
-            Self::Auc => auc(rows),
-            Self::AveragePrecision => average_precision(rows),
+            Self::LogLoss => compute_log_loss(rows),
+            Self::Auc => compute_auc(rows),
+            Self::AveragePrecision => compute_average_precision(rows),
         }
     }
 }
 
-fn log_loss(rows: &[(f64, bool, f32)]) -> f64 {
+fn compute_log_loss(rows: &[(f64, bool, f32)]) -> f64 {
     let (mut loss, mut weights) = (0.0, 0.0);
     for (score, label, weight) in rows {
         // -ln(sigmoid(x)) is ln(1 + e^-x), written so that e^x cannot overflow.
@@ -50,7 +50,7 @@ fn log_loss(rows: &[(f64, bool, f32)]) -> f64 {
 }
 
 /// For each distinct score from the top, how many rows of each label have it.
-fn steps(rows: &mut [(f64, bool, f32)]) -> impl Iterator<Item = (f64, f64)> + '_ {
+fn count_by_score(rows: &mut [(f64, bool, f32)]) -> impl Iterator<Item = (f64, f64)> + '_ {
     rows.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     rows.chunk_by(|a, b| a.0 <= b.0).map(|tied| {
         tied.iter().fold((0.0, 0.0), |(positive, negative), row| {
@@ -63,9 +63,9 @@ fn steps(rows: &mut [(f64, bool, f32)]) -> impl Iterator<Item = (f64, f64)> + '_
     })
 }
 
-fn auc(rows: &mut [(f64, bool, f32)]) -> f64 {
+fn compute_auc(rows: &mut [(f64, bool, f32)]) -> f64 {
     let (mut area, mut positives, mut negatives) = (0.0, 0.0, 0.0);
-    for (positive, negative) in steps(rows) {
+    for (positive, negative) in count_by_score(rows) {
         area += negative * (positives + positive / 2.0);
         positives += positive;
         negatives += negative;
@@ -74,9 +74,9 @@ fn auc(rows: &mut [(f64, bool, f32)]) -> f64 {
     if pairs > 0.0 { area / pairs } else { 0.5 }
 }
 
-fn average_precision(rows: &mut [(f64, bool, f32)]) -> f64 {
+fn compute_average_precision(rows: &mut [(f64, bool, f32)]) -> f64 {
     let (mut sum, mut positives, mut negatives) = (0.0, 0.0, 0.0);
-    for (positive, negative) in steps(rows) {
+    for (positive, negative) in count_by_score(rows) {
         positives += positive;
         negatives += negative;
         sum += positive * positives / (positives + negatives);

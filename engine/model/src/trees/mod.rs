@@ -19,8 +19,8 @@ mod options;
 mod properties;
 mod shapley;
 
-pub use binned::{Binned, MAX_BINS};
-pub use error::Error;
+pub use binned::{BinnedMatrix, MAX_BINS};
+pub use error::TreeError;
 pub use forest::Forest;
 pub(crate) use forest::NEAR_ZERO;
-pub use layout::{Branch, Test};
+pub use layout::{Branch, SplitTest};

@@ -2,12 +2,12 @@
 
 use std::num::NonZeroUsize;
 
-use super::Error;
+use super::TreeError;
 use super::metric::StopMetric;
 
 /// How to train a forest. The defaults are those of LightGBM, but with more and smaller steps.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Options {
+pub struct BoostOptions {
     /// How many trees are grown at most.
     pub trees: usize,
     /// The factor of each tree's leaves, above 0 and at most 1.
@@ -40,7 +40,7 @@ pub struct Options {
     pub threads: Option<NonZeroUsize>,
 }
 
-impl Default for Options {
+impl Default for BoostOptions {
     fn default() -> Self {
         Self {
             trees: 300,
@@ -62,9 +62,9 @@ impl Default for Options {
     }
 }
 
-impl Options {
+impl BoostOptions {
     /// Whether every option is within its range.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(super) fn check(&self) -> Result<(), TreeError> {
         let share = |value: f64| value > 0.0 && value <= 1.0;
         let positive = |value: f64| value >= 0.0 && value.is_finite();
         let above = "above 0 and at most 1";
@@ -113,7 +113,7 @@ impl Options {
             ("min_gain", self.min_gain, positive(self.min_gain), least),
         ];
         match rules.into_iter().find(|(_, _, holds, _)| !holds) {
-            Some((name, value, _, rule)) => Err(Error::Option { name, value, rule }),
+            Some((name, value, _, rule)) => Err(TreeError::Option { name, value, rule }),
             None => Ok(()),
         }
     }

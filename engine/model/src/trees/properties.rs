@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Branch, Forest, Test};
+use super::{Branch, Forest, SplitTest};
 
 /// Values that sometimes are exactly equal to a threshold.
 fn number() -> impl Strategy<Value = f64> {
@@ -20,12 +20,12 @@ pub(super) fn row(features: usize) -> impl Strategy<Value = Vec<f64>> {
     prop::collection::vec(value, features)
 }
 
-fn test() -> impl Strategy<Value = Test> {
+fn test() -> impl Strategy<Value = SplitTest> {
     prop_oneof![
-        6 => number().prop_map(Test::AtMost),
-        1 => Just(Test::AtMost(f64::INFINITY)),
-        1 => number().prop_map(Test::AtMostZeroMissing),
-        1 => prop::collection::vec(0..8u32, 0..2).prop_map(Test::OneOf),
+        6 => number().prop_map(SplitTest::AtMost),
+        1 => Just(SplitTest::AtMost(f64::INFINITY)),
+        1 => number().prop_map(SplitTest::AtMostZeroMissing),
+        1 => prop::collection::vec(0..8u32, 0..2).prop_map(SplitTest::OneOf),
     ]
 }
 
@@ -92,12 +92,12 @@ fn leaf(tree: &[Branch], row: &[f64]) -> f64 {
             } => {
                 let value = row.get(*feature).copied().unwrap_or(f64::NAN);
                 let is_left = match test {
-                    Test::AtMost(_) if value.is_nan() => *missing_left,
-                    Test::AtMostZeroMissing(_) if value.is_nan() || value.abs() < 1e-36 => {
+                    SplitTest::AtMost(_) if value.is_nan() => *missing_left,
+                    SplitTest::AtMostZeroMissing(_) if value.is_nan() || value.abs() < 1e-36 => {
                         *missing_left
                     }
-                    Test::AtMost(limit) | Test::AtMostZeroMissing(limit) => value <= *limit,
-                    Test::OneOf(set) => (0..32 * set.len()).any(|category| {
+                    SplitTest::AtMost(limit) | SplitTest::AtMostZeroMissing(limit) => value <= *limit,
+                    SplitTest::OneOf(set) => (0..32 * set.len()).any(|category| {
                         let number = u32::try_from(category).map_or(-1.0, f64::from);
                         (value.trunc() - number).abs() < 0.5
                             && set[category / 32] & (1 << (category % 32)) != 0
@@ -176,7 +176,7 @@ fn refused(tree: &[Branch], message: &str) {
 fn what_is_not_a_tree_is_refused() {
     let split = |left, right| Branch::Split {
         feature: 0,
-        test: Test::AtMost(1.0),
+        test: SplitTest::AtMost(1.0),
         missing_left: false,
         left,
         right,

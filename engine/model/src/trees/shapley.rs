@@ -2,11 +2,11 @@
 //! "Consistent individualized feature attribution for tree ensembles", algorithm 2).
 
 use super::Forest;
-use super::forest::left_share;
+use super::forest::compute_left_share;
 
 /// One feature on the path from the root. The first step of a path stands for no feature.
 #[derive(Clone, Copy)]
-struct Step {
+struct PathStep {
     feature: usize,
     /// The share of the rows that go this way when the feature is not known.
     unknown: f64,
@@ -24,24 +24,24 @@ impl Forest {
         let mut values = vec![0.0; self.features];
         let mut stack = Vec::new();
         for root in &self.flat.roots {
-            stack.push(Step {
+            stack.push(PathStep {
                 feature: 0,
                 unknown: 1.0,
                 known: 1.0,
                 weight: 1.0,
             });
-            self.descend(*root as usize, row, &mut stack, 0, &mut values);
+            self.add_subtree(*root as usize, row, &mut stack, 0, &mut values);
         }
         values
     }
 
     /// Adds the contributions of the leaves below a node to the features on the path to it. The path is the stack from
     /// `start` on, and is taken off the stack. The recursion is bounded, because the depth of a tree is.
-    fn descend(
+    fn add_subtree(
         &self,
         at: usize,
         row: &[f64],
-        stack: &mut Vec<Step>,
+        stack: &mut Vec<PathStep>,
         start: usize,
         values: &mut [f64],
     ) {
@@ -50,14 +50,14 @@ impl Forest {
             let path = &stack[start..];
             for (index, step) in path.iter().enumerate().skip(1) {
                 values[step.feature] +=
-                    unwound(path, index) * (step.known - step.unknown) * node.value;
+                    sum_without_step(path, index) * (step.known - step.unknown) * node.value;
             }
             stack.truncate(start);
             return;
         }
         let left = node.left as usize;
         let taken = self.child(node, row) as usize;
-        let share = left_share(&self.flat, left);
+        let share = compute_left_share(&self.flat, left);
         let feature = node.column();
         // If the feature is on the path already, the new step replaces the earlier one.
         let met = stack[start..]
@@ -65,7 +65,7 @@ impl Forest {
             .skip(1)
             .position(|step| step.feature == feature);
         let (unknown, known) = met.map_or((1.0, 1.0), |met| {
-            let step = unwind(stack, start, met + 1);
+            let step = remove_step(stack, start, met + 1);
             (step.unknown, step.known)
         });
         for (child, share) in [(left, share), (left + 1, 1.0 - share)] {
@@ -75,8 +75,8 @@ impl Forest {
             if unknown > 0.0 || known > 0.0 {
                 let next = stack.len();
                 stack.extend_from_within(start..);
-                extend(stack, next, feature, unknown, known);
-                self.descend(child, row, stack, next, values);
+                push_step(stack, next, feature, unknown, known);
+                self.add_subtree(child, row, stack, next, values);
             }
         }
         stack.truncate(start);
@@ -84,8 +84,8 @@ impl Forest {
 }
 
 /// Adds a feature to the path.
-fn extend(stack: &mut Vec<Step>, start: usize, feature: usize, unknown: f64, known: f64) {
-    stack.push(Step {
+fn push_step(stack: &mut Vec<PathStep>, start: usize, feature: usize, unknown: f64, known: f64) {
+    stack.push(PathStep {
         feature,
         unknown,
         known,
@@ -93,16 +93,16 @@ fn extend(stack: &mut Vec<Step>, start: usize, feature: usize, unknown: f64, kno
     });
     let path = &mut stack[start..];
     let depth = path.len() - 1;
-    let part = count(depth + 1).recip();
+    let part = count_to_f64(depth + 1).recip();
     for at in (0..depth).rev() {
         let weight = path[at].weight * part;
-        path[at + 1].weight += known * weight * count(at + 1);
-        path[at].weight = unknown * weight * count(depth - at);
+        path[at + 1].weight += known * weight * count_to_f64(at + 1);
+        path[at].weight = unknown * weight * count_to_f64(depth - at);
     }
 }
 
 /// Removes a feature from the path: the inverse of [`extend`].
-fn unwind(stack: &mut Vec<Step>, start: usize, without: usize) -> Step {
+fn remove_step(stack: &mut Vec<PathStep>, start: usize, without: usize) -> PathStep {
     let path = &mut stack[start..];
     let removed = path[without];
     let last = path.len() - 1;
@@ -113,7 +113,7 @@ fn unwind(stack: &mut Vec<Step>, start: usize, without: usize) -> Step {
     // Weights belong to positions on the path, not to features.
     for at in without..last {
         let next = path[at + 1];
-        path[at] = Step {
+        path[at] = PathStep {
             weight: path[at].weight,
             ..next
         };
@@ -123,7 +123,7 @@ fn unwind(stack: &mut Vec<Step>, start: usize, without: usize) -> Step {
 }
 
 /// The sum of the weights of the path without one of its features.
-fn unwound(path: &[Step], without: usize) -> f64 {
+fn sum_without_step(path: &[PathStep], without: usize) -> f64 {
     let mut weights = Unwinding::new(path, path[without]);
     let places = path[..path.len() - 1].iter().enumerate().rev();
     places.map(|(at, step)| weights.next(at, step.weight)).sum()
@@ -132,7 +132,7 @@ fn unwound(path: &[Step], without: usize) -> f64 {
 /// The weights of a path without one of its features, from its end.
 struct Unwinding {
     length: usize,
-    removed: Step,
+    removed: PathStep,
     /// The weight to undo next.
     carried: f64,
     /// What divides the weights.
@@ -140,7 +140,7 @@ struct Unwinding {
 }
 
 impl Unwinding {
-    fn new(path: &[Step], removed: Step) -> Self {
+    fn new(path: &[PathStep], removed: PathStep) -> Self {
         let length = path.len();
         let share = if removed.known > 0.0 {
             removed.known
@@ -151,15 +151,15 @@ impl Unwinding {
             length,
             removed,
             carried: path[length - 1].weight,
-            divisor: count(length) / share,
+            divisor: count_to_f64(length) / share,
         }
     }
 
     fn next(&mut self, at: usize, weight: f64) -> f64 {
-        let rest = count(self.length - 1 - at);
+        let rest = count_to_f64(self.length - 1 - at);
         if self.removed.known > 0.0 {
-            let found = self.carried * self.divisor / count(at + 1);
-            self.carried = weight - found * self.removed.unknown * rest / count(self.length);
+            let found = self.carried * self.divisor / count_to_f64(at + 1);
+            self.carried = weight - found * self.removed.unknown * rest / count_to_f64(self.length);
             found
         } else {
             weight * self.divisor / rest
@@ -168,7 +168,7 @@ impl Unwinding {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "depths")]
-fn count(number: usize) -> f64 {
+fn count_to_f64(number: usize) -> f64 {
     number as f64
 }
 
@@ -176,7 +176,7 @@ fn count(number: usize) -> f64 {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::trees::forest::left_share;
+    use crate::trees::forest::compute_left_share;
     use crate::trees::{Forest, properties};
 
     const FEATURES: usize = 4;
@@ -191,7 +191,7 @@ mod tests {
         if known >> node.column() & 1 == 1 {
             return value(forest, forest.child(node, row) as usize, row, known);
         }
-        let share = left_share(&forest.flat, left);
+        let share = compute_left_share(&forest.flat, left);
         share * value(forest, left, row, known)
             + (1.0 - share) * value(forest, left + 1, row, known)
     }

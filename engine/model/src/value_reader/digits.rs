@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::measure::{Read, count, flag, folded, share};
-use crate::hash::hash_with;
+use super::measure::{ReadValue, count_to_f64, flag_to_f64, hash_ignoring_case, compute_share};
+use crate::hash::hash_with_salt;
 use crate::{parse, text_shape};
 
-pub(super) fn ip(text: &str, into: &mut Read) {
-    match text_shape::ip(text) {
+pub(super) fn read_ip(text: &str, into: &mut ReadValue) {
+    match text_shape::parse_ip(text) {
         Some(IpAddr::V4(address)) => {
             let [a, b, c, d] = address.octets();
             let private = address.is_private()
@@ -16,12 +16,12 @@ pub(super) fn ip(text: &str, into: &mut Read) {
                 || address.is_unspecified();
             into.numbers.push(f64::from(u32::from(address)));
             into.numbers.extend([a, b, c, d].map(f64::from));
-            into.numbers.extend([flag(private), 0.0]);
+            into.numbers.extend([flag_to_f64(private), 0.0]);
             into.keys.extend([
-                hash_with(4, &[a]),
-                hash_with(4, &[a, b]),
-                hash_with(4, &[a, b, c]),
-                hash_with(4, &[a, b, c, d]),
+                hash_with_salt(4, &[a]),
+                hash_with_salt(4, &[a, b]),
+                hash_with_salt(4, &[a, b, c]),
+                hash_with_salt(4, &[a, b, c, d]),
             ]);
         }
         Some(IpAddr::V6(address)) => {
@@ -29,43 +29,43 @@ pub(super) fn ip(text: &str, into: &mut Read) {
             let private =
                 address.is_loopback() || address.is_unspecified() || octets[0] & 0xfe == 0xfc;
             into.numbers.extend([f64::NAN; 5]);
-            into.numbers.extend([flag(private), 1.0]);
+            into.numbers.extend([flag_to_f64(private), 1.0]);
             into.keys
-                .extend([4, 6, 8, 16].map(|bytes| hash_with(6, &octets[..bytes])));
+                .extend([4, 6, 8, 16].map(|bytes| hash_with_salt(6, &octets[..bytes])));
         }
         None => {
             into.numbers.extend([f64::NAN; 7]);
-            into.keys.extend([0, 0, 0, folded(text)]);
+            into.keys.extend([0, 0, 0, hash_ignoring_case(text)]);
         }
     }
 }
 
-pub(super) fn phone(text: &str, into: &mut Read) {
+pub(super) fn read_phone(text: &str, into: &mut ReadValue) {
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_digit).collect();
     let same = digits.windows(2).filter(|pair| pair[0] == pair[1]).count();
     // How many signs stand between the digits: programs write all numbers alike, people do not.
     let spelling = text.bytes().filter(|b| !b.is_ascii_digit()).count();
     into.numbers.extend([
-        count(digits.len()),
-        flag(text.starts_with('+')),
-        share(same, digits.len()),
-        count(spelling),
+        count_to_f64(digits.len()),
+        flag_to_f64(text.starts_with('+')),
+        compute_share(same, digits.len()),
+        count_to_f64(spelling),
     ]);
     into.keys
-        .extend([3, 6, usize::MAX].map(|length| prefix(10, &digits, length)));
+        .extend([3, 6, usize::MAX].map(|length| hash_prefix(10, &digits, length)));
 }
 
 /// The key of the first `length` bytes; 0 of an empty text.
-fn prefix(salt: u64, text: &[u8], length: usize) -> u64 {
+fn hash_prefix(salt: u64, text: &[u8], length: usize) -> u64 {
     let start = &text[..length.min(text.len())];
     if start.is_empty() {
         0
     } else {
-        hash_with(salt, start)
+        hash_with_salt(salt, start)
     }
 }
 
-pub(super) fn postal(text: &str, into: &mut Read) {
+pub(super) fn read_postal_code(text: &str, into: &mut ReadValue) {
     let plain: Vec<u8> = text
         .strip_suffix(".0")
         .unwrap_or(text)
@@ -74,12 +74,12 @@ pub(super) fn postal(text: &str, into: &mut Read) {
         .map(|b| b.to_ascii_uppercase())
         .collect();
     into.numbers
-        .extend([count(plain.len()), parse::number(text).unwrap_or(f64::NAN)]);
+        .extend([count_to_f64(plain.len()), parse::parse_number(text).unwrap_or(f64::NAN)]);
     into.keys
-        .extend([1, 3, usize::MAX].map(|length| prefix(11, &plain, length)));
+        .extend([1, 3, usize::MAX].map(|length| hash_prefix(11, &plain, length)));
 }
 
-pub(super) fn card_bin(text: &str, into: &mut Read) {
+pub(super) fn read_card_bin(text: &str, into: &mut ReadValue) {
     let digits: Vec<u8> = text
         .split('.')
         .next()
@@ -91,7 +91,7 @@ pub(super) fn card_bin(text: &str, into: &mut Read) {
         .first()
         .map_or(f64::NAN, |digit| f64::from(digit - b'0'));
     into.numbers
-        .extend([parse::number(text).unwrap_or(f64::NAN), first]);
+        .extend([parse::parse_number(text).unwrap_or(f64::NAN), first]);
     into.keys
-        .extend([4, 6, usize::MAX].map(|length| prefix(12, &digits, length)));
+        .extend([4, 6, usize::MAX].map(|length| hash_prefix(12, &digits, length)));
 }

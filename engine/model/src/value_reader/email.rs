@@ -1,7 +1,7 @@
 //! E-mail addresses.
 
-use super::measure::{Read, count, entropy, flag, share};
-use crate::hash::hash_with;
+use super::measure::{ReadValue, count_to_f64, compute_entropy, flag_to_f64, compute_share};
+use crate::hash::hash_with_salt;
 
 /// Domains of large providers of free mailboxes.
 const FREE_MAIL: [&str; 24] = [
@@ -69,7 +69,7 @@ pub(super) const EMAIL_NUMBERS: &[&str] = &[
     "dots in domain",
 ];
 
-pub(super) fn email(text: &str, into: &mut Read) {
+pub(super) fn read_email(text: &str, into: &mut ReadValue) {
     let text = text.to_ascii_lowercase();
     let (local, domain) = text.rsplit_once('@').unwrap_or((&text, ""));
     let digits = local.bytes().filter(u8::is_ascii_digit).count();
@@ -86,28 +86,28 @@ pub(super) fn email(text: &str, into: &mut Read) {
         };
         longest = longest.max(run);
     }
-    let sign = |sign: u8| count(local.bytes().filter(|b| *b == sign).count());
+    let sign = |sign: u8| count_to_f64(local.bytes().filter(|b| *b == sign).count());
     into.numbers.extend([
-        count(local.len()),
-        count(digits),
-        count(at_end),
+        count_to_f64(local.len()),
+        count_to_f64(digits),
+        count_to_f64(at_end),
         sign(b'.'),
         sign(b'+'),
         sign(b'_') + sign(b'-'),
-        entropy(local),
-        share(vowels, letters),
-        count(longest),
-        count(domain.len()),
-        flag(FREE_MAIL.contains(&domain)),
-        flag(DISPOSABLE.iter().any(|word| domain.contains(word))),
-        count(domain.matches('.').count()),
+        compute_entropy(local),
+        compute_share(vowels, letters),
+        count_to_f64(longest),
+        count_to_f64(domain.len()),
+        flag_to_f64(FREE_MAIL.contains(&domain)),
+        flag_to_f64(DISPOSABLE.iter().any(|word| domain.contains(word))),
+        count_to_f64(domain.matches('.').count()),
     ]);
     let tld = domain.rsplit('.').next().unwrap_or_default();
     let key = |salt, text: &str| {
         if text.is_empty() {
             0
         } else {
-            hash_with(salt, text.as_bytes())
+            hash_with_salt(salt, text.as_bytes())
         }
     };
     into.keys

@@ -11,21 +11,21 @@ mod user_agent;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hash::hash;
+use crate::hash::hash_bytes;
 use crate::texts::Texts;
 use crate::variable::VariableType;
 use crate::{parse, text_shape};
-use digits::{card_bin, ip, phone, postal};
-use email::{EMAIL_NUMBERS, email};
-pub(crate) use measure::Read;
-use measure::folded;
-use text::{Shape, TEXT_NUMBERS, text_numbers};
-use url::{URL_NUMBERS, url};
-use user_agent::user_agent;
+use digits::{read_card_bin, read_ip, read_phone, read_postal_code};
+use email::{EMAIL_NUMBERS, read_email};
+pub(crate) use measure::ReadValue;
+use measure::hash_ignoring_case;
+use text::{TextMeasures, TEXT_NUMBERS, read_text_numbers};
+use url::{URL_NUMBERS, read_url};
+use user_agent::read_user_agent;
 
 /// How the values of a variable are read. Chosen once, from the type and the training values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Reading {
+pub(crate) enum ValueReader {
     /// A number.
     Number {
         /// Whether the number is a key too, because the same numbers occur again.
@@ -68,14 +68,14 @@ pub(crate) enum Reading {
 }
 
 /// Longer values are cut off here, in bytes.
-pub(crate) const LONGEST: usize = 4096;
+pub(crate) const LONGEST_VALUE: usize = 4096;
 
-impl Reading {
+impl ValueReader {
     /// Chooses how to read a variable that is kept as text, by its type and a sample of its values.
     pub fn for_texts(kind: VariableType, texts: &Texts) -> Self {
         use VariableType as T;
         let sample = || {
-            let step = texts.distinct() / 2000 + 1;
+            let step = texts.distinct_count() / 2000 + 1;
             texts.iter().step_by(step)
         };
         let total = sample().count().max(1);
@@ -109,13 +109,13 @@ impl Reading {
             }
         } else if mostly(text_shape::is_url) {
             Self::Url
-        } else if is_free_text(kind) || (texts.distinct() > 200 && length > 24) {
+        } else if is_free_text(kind) || (texts.distinct_count() > 200 && length > 24) {
             Self::Text {
                 short: length <= 150,
             }
         } else {
             Self::Category {
-                wide: texts.distinct() > 300,
+                wide: texts.distinct_count() > 300,
             }
         }
     }
@@ -180,32 +180,32 @@ impl Reading {
     }
 
     /// Reads a number that the data set holds as a number.
-    pub fn read_number(self, number: f64, into: &mut Read) {
+    pub fn read_number(self, number: f64, into: &mut ReadValue) {
         into.numbers.clear();
         into.keys.clear();
         into.numbers.push(number);
         match self {
             Self::Price { keyed } => {
-                into.numbers.push(cents(number));
+                into.numbers.push(take_cents(number));
                 if keyed {
-                    into.keys.push(number_key(number));
+                    into.keys.push(hash_number(number));
                 }
             }
-            Self::Number { keyed: true } => into.keys.push(number_key(number)),
+            Self::Number { keyed: true } => into.keys.push(hash_number(number)),
             _ => {}
         }
     }
 
     /// Reads a value that is not missing.
-    pub fn read(self, text: &str, into: &mut Read) {
+    pub fn read(self, text: &str, into: &mut ReadValue) {
         into.numbers.clear();
         into.keys.clear();
-        let text = shortened(text);
+        let text = shorten_value(text);
         match self {
             Self::Number { .. } | Self::Price { .. } => {
-                self.read_number(parse::number(text).unwrap_or(f64::NAN), into);
+                self.read_number(parse::parse_number(text).unwrap_or(f64::NAN), into);
             }
-            Self::Date { day_first } => match parse::date(text, day_first) {
+            Self::Date { day_first } => match parse::parse_date(text, day_first) {
                 #[expect(clippy::cast_precision_loss, reason = "days, far below 2^52")]
                 Some(seconds) => into.numbers.extend([
                     seconds as f64 / 86_400.0,
@@ -215,30 +215,30 @@ impl Reading {
                 None => into.numbers.extend([f64::NAN; 3]),
             },
             Self::Category { wide } => {
-                into.numbers.push(parse::number(text).unwrap_or(f64::NAN));
+                into.numbers.push(parse::parse_number(text).unwrap_or(f64::NAN));
                 if wide {
-                    let shape = Shape::of(text);
+                    let shape = TextMeasures::of(text);
                     into.numbers
                         .extend([shape.length, shape.digits, shape.entropy]);
                 }
-                into.keys.push(folded(text));
+                into.keys.push(hash_ignoring_case(text));
             }
             Self::Text { .. } => {
-                text_numbers(text, &mut into.numbers);
-                into.keys.push(folded(text));
+                read_text_numbers(text, &mut into.numbers);
+                into.keys.push(hash_ignoring_case(text));
             }
-            Self::Url => url(text, into),
-            Self::Ip => ip(text, into),
-            Self::Email => email(text, into),
-            Self::Phone => phone(text, into),
-            Self::Postal => postal(text, into),
-            Self::CardBin => card_bin(text, into),
-            Self::UserAgent => user_agent(text, into),
+            Self::Url => read_url(text, into),
+            Self::Ip => read_ip(text, into),
+            Self::Email => read_email(text, into),
+            Self::Phone => read_phone(text, into),
+            Self::Postal => read_postal_code(text, into),
+            Self::CardBin => read_card_bin(text, into),
+            Self::UserAgent => read_user_agent(text, into),
         }
     }
 
     /// What is read where the value is missing.
-    pub fn read_missing(self, into: &mut Read) {
+    pub fn read_missing(self, into: &mut ReadValue) {
         into.numbers.clear();
         into.keys.clear();
         into.numbers.resize(self.numbers().len(), f64::NAN);
@@ -261,23 +261,23 @@ fn is_free_text(kind: VariableType) -> bool {
 }
 
 /// The value, cut off after [`LONGEST`] bytes and trimmed.
-fn shortened(text: &str) -> &str {
-    let mut end = text.len().min(LONGEST);
+fn shorten_value(text: &str) -> &str {
+    let mut end = text.len().min(LONGEST_VALUE);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     text[..end].trim()
 }
 
-fn number_key(number: f64) -> u64 {
+fn hash_number(number: f64) -> u64 {
     if number.is_nan() {
         return 0;
     }
     // -0.0 is 0.0.
-    hash(&(number + 0.0).to_bits().to_le_bytes())
+    hash_bytes(&(number + 0.0).to_bits().to_le_bytes())
 }
 
-fn cents(number: f64) -> f64 {
+fn take_cents(number: f64) -> f64 {
     ((number.abs() * 100.0).round() % 100.0).round()
 }
 
@@ -285,8 +285,8 @@ fn cents(number: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn read(reading: Reading, text: &str) -> Read {
-        let mut read = Read::default();
+    fn read(reading: ValueReader, text: &str) -> ReadValue {
+        let mut read = ReadValue::default();
         reading.read(text, &mut read);
         assert_eq!(
             read.numbers.len(),
@@ -301,21 +301,21 @@ mod tests {
         read
     }
 
-    const ALL: [Reading; 14] = [
-        Reading::Number { keyed: true },
-        Reading::Price { keyed: true },
-        Reading::Date { day_first: false },
-        Reading::Category { wide: false },
-        Reading::Category { wide: true },
-        Reading::Text { short: true },
-        Reading::Text { short: false },
-        Reading::Url,
-        Reading::Ip,
-        Reading::Email,
-        Reading::Phone,
-        Reading::Postal,
-        Reading::CardBin,
-        Reading::UserAgent,
+    const ALL: [ValueReader; 14] = [
+        ValueReader::Number { keyed: true },
+        ValueReader::Price { keyed: true },
+        ValueReader::Date { day_first: false },
+        ValueReader::Category { wide: false },
+        ValueReader::Category { wide: true },
+        ValueReader::Text { short: true },
+        ValueReader::Text { short: false },
+        ValueReader::Url,
+        ValueReader::Ip,
+        ValueReader::Email,
+        ValueReader::Phone,
+        ValueReader::Postal,
+        ValueReader::CardBin,
+        ValueReader::UserAgent,
     ];
 
     #[test]
@@ -342,17 +342,17 @@ mod tests {
 
     #[test]
     fn neighbours_share_the_coarse_keys() {
-        let keys = |text| read(Reading::Ip, text).keys;
+        let keys = |text| read(ValueReader::Ip, text).keys;
         assert_eq!(keys("10.1.2.3")[..3], keys("10.1.2.4")[..3]);
         assert_ne!(keys("10.1.2.3")[3], keys("10.1.2.4")[3]);
         assert_eq!(keys("2001:db8::1")[..3], keys("2001:db8::2")[..3]);
-        let keys = |text| read(Reading::Url, text).keys;
+        let keys = |text| read(ValueReader::Url, text).keys;
         assert_eq!(
             keys("http://a.example.co.uk/x")[1],
             keys("example.co.uk")[1]
         );
         assert_ne!(keys("http://a.example.com/x")[2], keys("example.com")[2]);
-        let keys = |text| read(Reading::Email, text).keys;
+        let keys = |text| read(ValueReader::Email, text).keys;
         assert_eq!(keys("jo@example.com")[1], keys("JIM@Example.com")[1]);
     }
 }

@@ -1,22 +1,22 @@
 //! Free text, names and postal addresses; categories of very many words.
 
-use super::measure::{count, entropy, share};
+use super::measure::{count_to_f64, compute_entropy, compute_share};
 use crate::parse;
 
 /// What can be measured of any text.
-pub(super) struct Shape {
+pub(super) struct TextMeasures {
     pub length: f64,
     pub digits: f64,
     pub entropy: f64,
 }
 
-impl Shape {
+impl TextMeasures {
     pub fn of(text: &str) -> Self {
         let digits = text.bytes().filter(u8::is_ascii_digit).count();
         Self {
-            length: count(text.len()),
-            digits: share(digits, text.len()),
-            entropy: entropy(text),
+            length: count_to_f64(text.len()),
+            digits: compute_share(digits, text.len()),
+            entropy: compute_entropy(text),
         }
     }
 }
@@ -35,7 +35,7 @@ pub(super) const TEXT_NUMBERS: &[&str] = &[
     "number",
 ];
 
-pub(super) fn text_numbers(text: &str, numbers: &mut Vec<f64>) {
+pub(super) fn read_text_numbers(text: &str, numbers: &mut Vec<f64>) {
     let (mut digits, mut capitals, mut signs, mut lines) = (0, 0, 0, 0);
     for byte in text.bytes() {
         match byte {
@@ -55,17 +55,17 @@ pub(super) fn text_numbers(text: &str, numbers: &mut Vec<f64>) {
     let addresses =
         text.matches("http").count() + text.matches("www.").count() + text.matches('@').count();
     numbers.extend([
-        count(text.len()),
-        count(many),
-        share(digits, text.len()),
-        share(capitals, text.len()),
-        share(signs, text.len()),
-        entropy(text),
-        count(longest),
-        count(addresses),
-        count(lines),
+        count_to_f64(text.len()),
+        count_to_f64(many),
+        compute_share(digits, text.len()),
+        compute_share(capitals, text.len()),
+        compute_share(signs, text.len()),
+        compute_entropy(text),
+        count_to_f64(longest),
+        count_to_f64(addresses),
+        count_to_f64(lines),
         if many == 1 {
-            parse::number(text).unwrap_or(f64::NAN)
+            parse::parse_number(text).unwrap_or(f64::NAN)
         } else {
             f64::NAN
         },

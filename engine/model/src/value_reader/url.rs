@@ -1,7 +1,7 @@
 //! URLs and bare hosts.
 
-use super::measure::{Read, count, entropy, flag, share};
-use crate::hash::hash_with;
+use super::measure::{ReadValue, count_to_f64, compute_entropy, flag_to_f64, compute_share};
+use crate::hash::hash_with_salt;
 use crate::text_shape;
 
 /// The names of the numbers that [`url`] reads.
@@ -34,9 +34,9 @@ pub(super) const URL_NUMBERS: &[&str] = &[
     "equals signs",
 ];
 
-pub(super) fn url(text: &str, into: &mut Read) {
+pub(super) fn read_url(text: &str, into: &mut ReadValue) {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
-    let host = text_shape::host(text);
+    let host = text_shape::find_url_host(text);
     let after_host = rest.find(['/', '?', '#']).map_or("", |at| &rest[at..]);
     let (path, query) = after_host.split_once('?').unwrap_or((after_host, ""));
     let of = |text: &str, wanted: fn(u8) -> bool| text.bytes().filter(|b| wanted(*b)).count();
@@ -53,57 +53,57 @@ pub(super) fn url(text: &str, into: &mut Read) {
     }
     let last = path.rsplit('/').next().unwrap_or_default();
     into.numbers.extend([
-        count(text.len()),
-        count(host.len()),
-        count(path.len()),
-        count(query.len()),
-        count(of(path, |b| b == b'/')),
-        count(of(host, |b| b == b'.')),
-        count(of(host, |b| b == b'-')),
-        count(of(host, digit)),
-        share(of(text, digit), text.len()),
-        count(longest_run),
-        count(of(text, |b| !b.is_ascii_alphanumeric())),
-        count(of(query, |b| b == b'&')),
+        count_to_f64(text.len()),
+        count_to_f64(host.len()),
+        count_to_f64(path.len()),
+        count_to_f64(query.len()),
+        count_to_f64(of(path, |b| b == b'/')),
+        count_to_f64(of(host, |b| b == b'.')),
+        count_to_f64(of(host, |b| b == b'-')),
+        count_to_f64(of(host, digit)),
+        compute_share(of(text, digit), text.len()),
+        count_to_f64(longest_run),
+        count_to_f64(of(text, |b| !b.is_ascii_alphanumeric())),
+        count_to_f64(of(query, |b| b == b'&')),
         match text.split_once("://") {
             None => 0.0,
             Some(("http", _)) => 1.0,
             Some(("https", _)) => 2.0,
             Some(_) => 3.0,
         },
-        flag(text_shape::is_ip(host)),
-        flag(rest.contains('@')),
-        count(of(text, |b| b == b'%')),
-        flag(host.starts_with("www.")),
-        share(of(text, |b| b.is_ascii_uppercase()), text.len()),
-        entropy(text),
-        entropy(host),
-        count(path.split('/').map(str::len).max().unwrap_or(0)),
+        flag_to_f64(text_shape::is_ip(host)),
+        flag_to_f64(rest.contains('@')),
+        count_to_f64(of(text, |b| b == b'%')),
+        flag_to_f64(host.starts_with("www.")),
+        compute_share(of(text, |b| b.is_ascii_uppercase()), text.len()),
+        compute_entropy(text),
+        compute_entropy(host),
+        count_to_f64(path.split('/').map(str::len).max().unwrap_or(0)),
         last.rsplit_once('.')
-            .map_or(0.0, |(_, extension)| count(extension.len())),
-        flag(text.ends_with('/')),
-        flag(of(host, |b| b.is_ascii_uppercase()) > 0),
-        flag(
+            .map_or(0.0, |(_, extension)| count_to_f64(extension.len())),
+        flag_to_f64(text.ends_with('/')),
+        flag_to_f64(of(host, |b| b.is_ascii_uppercase()) > 0),
+        flag_to_f64(
             rest.split('/')
                 .next()
                 .is_some_and(|host| host.contains(':')),
         ),
-        count(of(text, |b| b == b'=')),
+        count_to_f64(of(text, |b| b == b'=')),
     ]);
     let tld = host.rsplit('.').next().unwrap_or_default();
     into.keys.extend([
-        hash_with(1, &lower(tld)),
-        hash_with(2, &lower(registered(host))),
-        hash_with(3, &lower(host)),
+        hash_with_salt(1, &to_lowercase_bytes(tld)),
+        hash_with_salt(2, &to_lowercase_bytes(find_registered_domain(host))),
+        hash_with_salt(3, &to_lowercase_bytes(host)),
     ]);
 }
 
-fn lower(text: &str) -> Vec<u8> {
+fn to_lowercase_bytes(text: &str) -> Vec<u8> {
     text.to_ascii_lowercase().into_bytes()
 }
 
 /// The registered domain of a host: its last two labels, or three where the last two look like `co.uk`.
-fn registered(host: &str) -> &str {
+fn find_registered_domain(host: &str) -> &str {
     let mut dots = host.rmatch_indices('.').map(|(at, _)| at);
     let (Some(last), Some(second)) = (dots.next(), dots.next()) else {
         return host;
@@ -132,7 +132,7 @@ mod tests {
             ("localhost", "localhost"),
             ("br-icloud.com.br", "br-icloud.com.br"),
         ] {
-            assert_eq!(registered(host), expected);
+            assert_eq!(find_registered_domain(host), expected);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! User agents of browsers and programs.
 
-use super::measure::{Read, count, flag};
-use crate::hash::hash_with;
+use super::measure::{ReadValue, count_to_f64, flag_to_f64};
+use crate::hash::hash_with_salt;
 
 /// What tells the operating system. The first that fits counts: specific ones come before general ones.
 const SYSTEMS: [&str; 14] = [
@@ -41,11 +41,11 @@ const BROWSERS: [&str; 16] = [
     "AppleWebKit",
 ];
 
-pub(super) fn user_agent(text: &str, into: &mut Read) {
+pub(super) fn read_user_agent(text: &str, into: &mut ReadValue) {
     let first = |marks: &[&str]| marks.iter().position(|mark| text.contains(mark));
     let system = first(&SYSTEMS);
     let browser = first(&BROWSERS);
-    let version = browser.and_then(|at| major_version(text, BROWSERS[at]));
+    let version = browser.and_then(|at| find_major_version(text, BROWSERS[at]));
     let mobile = ["Mobile", "Android", "iPhone", "iPad", "iPod"]
         .iter()
         .any(|mark| text.contains(mark));
@@ -55,10 +55,10 @@ pub(super) fn user_agent(text: &str, into: &mut Read) {
     .iter()
     .any(|mark| text.contains(mark));
     into.numbers.extend([
-        count(text.len()),
+        count_to_f64(text.len()),
         version.unwrap_or(f64::NAN),
-        flag(mobile),
-        flag(bot),
+        flag_to_f64(mobile),
+        flag_to_f64(bot),
     ]);
     let code = |place: Option<usize>| {
         u8::try_from(place.map_or(255, |place| place.min(254))).unwrap_or(255)
@@ -73,15 +73,15 @@ pub(super) fn user_agent(text: &str, into: &mut Read) {
     let mut whole = vec![system, browser];
     whole.extend(version.to_le_bytes());
     into.keys.extend([
-        hash_with(13, &[system]),
-        hash_with(14, &[system, browser]),
-        hash_with(15, &whole),
-        hash_with(16, text.as_bytes()),
+        hash_with_salt(13, &[system]),
+        hash_with_salt(14, &[system, browser]),
+        hash_with_salt(15, &whole),
+        hash_with_salt(16, text.as_bytes()),
     ]);
 }
 
 /// The number after a browser's name.
-fn major_version(text: &str, browser: &str) -> Option<f64> {
+fn find_major_version(text: &str, browser: &str) -> Option<f64> {
     // Safari tells its version elsewhere.
     let mark = if browser == "Safari/" {
         "Version/"

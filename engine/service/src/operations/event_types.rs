@@ -4,7 +4,7 @@ use crate::operations::{ByName, Empty, entity_types, labels};
 use crate::services::Services;
 use crate::services::statistics::Totals;
 use ::rules::Rule;
-use model::history::Watched;
+use model::history::TrackedFields;
 use protocol::page::{Page, Paging};
 use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
@@ -197,7 +197,7 @@ pub(crate) async fn watch(
     let typed: Vec<model::Variable> = typed.collect();
     let before = event_type.habits.clone();
     let habits = event_type.habits.get_or_insert_with(|| HistorySettings {
-        watched: Watched::new(&typed),
+        watched: TrackedFields::new(&typed),
         fraud: Vec::new(),
     });
     let news = fraud.iter().filter(|label| !habits.fraud.contains(label));

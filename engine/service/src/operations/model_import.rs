@@ -4,7 +4,7 @@ use crate::operations::model_versions;
 use crate::operations::model_versions::next_major;
 use crate::operations::training_result::Outcome;
 use crate::services::Services;
-use model::{Level, Message};
+use model::{Severity, TrainingMessage};
 use protocol::{Error, Result, text};
 use store::backoff::retry_on_write_conflict;
 use store::bundle;
@@ -68,8 +68,8 @@ async fn import(
     check_features(&change, &model, &names).await?;
     model_versions::check_count(services, &change, &model).await?;
     let number = next_major(&mut model)?;
-    let note = |content: &String| Message {
-        level: Level::Info,
+    let note = |content: &String| TrainingMessage {
+        level: Severity::Info,
         field: None,
         title: "Imported model".to_owned(),
         content: content.clone(),

@@ -12,7 +12,7 @@ use crate::operations::models::of_request;
 use crate::operations::training_result::{Outcome, TrainingResult, TrainingResultV2};
 use crate::operations::{Empty, event_types};
 use crate::services::Services;
-use model::{Level, Message};
+use model::{Severity, TrainingMessage};
 use protocol::page::{Page, Paging};
 use protocol::s3_location::S3Location;
 use protocol::{Error, Result, page, text};
@@ -691,8 +691,8 @@ async fn outcome(services: &Services, version: &ModelVersion) -> Result<Option<O
     let content = job.and_then(|job| job.progress).unwrap_or_else(|| {
         "Waiting to be trained: `fraudstream serve` and `fraudstream jobs` do.".to_owned()
     });
-    Ok(Some(Outcome::of(vec![Message {
-        level: Level::Info,
+    Ok(Some(Outcome::of(vec![TrainingMessage {
+        level: Severity::Info,
         field: None,
         title: "Training in progress".to_owned(),
         content,

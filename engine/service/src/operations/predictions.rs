@@ -561,7 +561,7 @@ async fn explained(
     let impacts = explanation.impacts.into_iter();
     let entity_type = prediction.event.entities.first();
     let entity_type = entity_type.map(|entity| entity.entity_type.as_str());
-    let of_entity = explanation.habits.into_iter();
+    let of_entity = explanation.history.into_iter();
     Some(Explanations {
         variable_impact_explanations: impacts
             .map(|impact| VariableImpact {

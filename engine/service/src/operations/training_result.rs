@@ -1,20 +1,20 @@
 //! What `DescribeModelVersions` says of a training.
 
 use crate::services::entity_history;
-use model::{Importance, Logins, Message, Report, ThresholdRow};
+use model::{Importance, TakeoverFigures, TrainingMessage, TrainingReport, ThresholdRow};
 use serde::{Deserialize, Serialize};
 use store::records::model::ModelType;
 
 /// How a training ended, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Outcome {
-    pub(crate) messages: Vec<Message>,
+    pub(crate) messages: Vec<TrainingMessage>,
     /// Where there is a model.
-    pub(crate) report: Option<Report>,
+    pub(crate) report: Option<TrainingReport>,
 }
 
 impl Outcome {
-    pub(crate) fn of(messages: Vec<Message>) -> Self {
+    pub(crate) fn of(messages: Vec<TrainingMessage>) -> Self {
         Self {
             messages,
             report: None,
@@ -58,7 +58,7 @@ struct FileMessage {
     title: String,
     content: String,
     #[serde(rename = "type")]
-    level: model::Level,
+    level: model::Severity,
 }
 
 #[derive(Debug, Serialize)]
@@ -69,7 +69,7 @@ struct FieldMessage {
     title: String,
     content: String,
     #[serde(rename = "type")]
-    level: model::Level,
+    level: model::Severity,
 }
 
 #[derive(Debug, Serialize)]
@@ -187,7 +187,7 @@ impl TrainingResult {
 impl TrainingResultV2 {
     pub(crate) fn new(outcome: &Outcome, model_type: ModelType) -> Self {
         let report = outcome.report.as_ref();
-        let metrics = |report: &Report| {
+        let metrics = |report: &TrainingReport| {
             let of = |wanted| (model_type == wanted).then(|| performance(report));
             TrainingMetricsV2 {
                 ofi: of(ModelType::OnlineFraudInsights),
@@ -207,12 +207,12 @@ impl TrainingResultV2 {
     }
 }
 
-fn validation(messages: &[Message]) -> DataValidationMetrics {
+fn validation(messages: &[TrainingMessage]) -> DataValidationMetrics {
     let mut validation = DataValidationMetrics {
         file_level_messages: Vec::new(),
         field_level_messages: Vec::new(),
     };
-    for Message {
+    for TrainingMessage {
         level,
         field,
         title,
@@ -237,7 +237,7 @@ fn validation(messages: &[Message]) -> DataValidationMetrics {
     validation
 }
 
-fn points(report: &Report) -> Vec<MetricDataPoint> {
+fn points(report: &TrainingReport) -> Vec<MetricDataPoint> {
     let point = |row: &ThresholdRow| MetricDataPoint {
         fpr: row.fpr,
         precision: row.precision,
@@ -247,7 +247,7 @@ fn points(report: &Report) -> Vec<MetricDataPoint> {
     report.thresholds.iter().map(point).collect()
 }
 
-fn performance(report: &Report) -> Performance {
+fn performance(report: &TrainingReport) -> Performance {
     Performance {
         metric_data_points: points(report),
         model_performance: ModelPerformance {
@@ -260,7 +260,7 @@ fn performance(report: &Report) -> Performance {
     }
 }
 
-fn of_logins(report: &Report, logins: &Logins) -> LoginPerformance {
+fn of_logins(report: &TrainingReport, logins: &TakeoverFigures) -> LoginPerformance {
     let found = logins.takeovers_found.as_ref();
     let point = |(place, row): (usize, &ThresholdRow)| LoginPoint {
         cr: row.fpr,
@@ -276,7 +276,7 @@ fn of_logins(report: &Report, logins: &Logins) -> LoginPerformance {
     }
 }
 
-fn importance(report: &Report) -> VariableImportanceMetrics {
+fn importance(report: &TrainingReport) -> VariableImportanceMetrics {
     let metric = |importance: &Importance| LogOddsMetric {
         variable_name: importance.variable.clone(),
         variable_type: importance.kind.map_or("DATETIME", |kind| kind.as_str()),
@@ -287,12 +287,12 @@ fn importance(report: &Report) -> VariableImportanceMetrics {
     }
 }
 
-fn of(report: &Report, habits: bool) -> impl Iterator<Item = &Importance> {
+fn of(report: &TrainingReport, habits: bool) -> impl Iterator<Item = &Importance> {
     let importance = report.importance.iter();
-    importance.filter(move |importance| importance.is_habit == habits)
+    importance.filter(move |importance| importance.is_history == habits)
 }
 
-fn aggregated(report: &Report) -> Option<AggregatedVariablesImportanceMetrics> {
+fn aggregated(report: &TrainingReport) -> Option<AggregatedVariablesImportanceMetrics> {
     let metric = |importance: &Importance| AggregatedLogOddsMetric {
         variable_names: entity_history::names(None, &importance.variable),
         aggregated_variables_importance: importance.share,

@@ -154,7 +154,7 @@ fn told(
         .entities
         .first()
         .map(|entity| entity.entity_type.as_str());
-    let habits = explanation.iter().flat_map(|found| &found.habits);
+    let habits = explanation.iter().flat_map(|found| &found.history);
     let habits = habits.map(|impact| {
         let name = entity_history::title(&entity_history::names(entity_type, &impact.variable));
         told(name, None, impact)

@@ -271,7 +271,7 @@ impl DefinitionCache {
             .await?
             {
                 let list = self.keep_list(name, list);
-                ready.share(name, Arc::clone(&list.rules));
+                ready.insert_shared(name, Arc::clone(&list.rules));
             }
         }
         Ok(ready)

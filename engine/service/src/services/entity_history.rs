@@ -13,8 +13,8 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use event::Timestamp;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use model::Histories;
-use model::history::{self, Profile, Watched};
+use model::EntityHistories;
+use model::history::{self, EntityHistory, TrackedFields};
 use protocol::{Code, Error, Result};
 use store::Account;
 use store::backoff::pause;
@@ -46,7 +46,7 @@ fn read_label(habits: &HistorySettings, seen: &Seen, label: &StoredLabel) -> Opt
 /// An entity's item.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Known {
-    profile: Profile,
+    profile: EntityHistory,
     /// Counts the writes; 0 where there is no item.
     revision: u64,
     /// Whether what was stored before the first model is in it.
@@ -58,7 +58,7 @@ struct Known {
 pub(crate) struct Seen {
     key: Key,
     known: Known,
-    event: history::Event,
+    event: history::EntityEvent,
     /// What the entity's history says of the event.
     pub(crate) features: Vec<f32>,
     /// Whether the entity did nothing before.
@@ -66,7 +66,7 @@ pub(crate) struct Seen {
 }
 
 /// An event as histories keep it; `None` where its time cannot be read.
-pub(crate) fn watch(watched: &Watched, event: &StoredEvent) -> Option<history::Event> {
+pub(crate) fn watch(watched: &TrackedFields, event: &StoredEvent) -> Option<history::EntityEvent> {
     let time = Timestamp::parse(&event.event_timestamp).ok()?;
     let value = |name: &str| event.event_variables.get(name)?.as_deref();
     Some(watched.event(&event.event_id, time.epoch_seconds(), value))
@@ -145,8 +145,8 @@ impl EntityHistories {
     }
 
     /// Fills in what entities did before anybody watched them.
-    pub(crate) async fn fill(&self, event_type: &str, histories: Histories) -> Result<()> {
-        let profiles: Vec<(Key, Profile)> = histories
+    pub(crate) async fn fill(&self, event_type: &str, histories: EntityHistories) -> Result<()> {
+        let profiles: Vec<(Key, EntityHistory)> = histories
             .into_profiles()
             .map(|(entity, profile)| (entity_history_key(event_type, &entity), profile))
             .collect();
@@ -161,7 +161,7 @@ impl EntityHistories {
     }
 
     /// Fills in several items in one transaction, or one by one where others write them.
-    async fn fill_some(&self, stored: &[(Key, Profile)]) -> Result<()> {
+    async fn fill_some(&self, stored: &[(Key, EntityHistory)]) -> Result<()> {
         let keys: Vec<Key> = stored.iter().map(|(key, _)| key.clone()).collect();
         let mut found = HashMap::new();
         for item in self.account.events.items(&keys).await? {
@@ -169,7 +169,7 @@ impl EntityHistories {
                 found.insert(pk.clone(), known(&table::read(item)?)?);
             }
         }
-        let fill = |known: &mut Known, stored: &Profile| {
+        let fill = |known: &mut Known, stored: &EntityHistory| {
             if !known.filled {
                 known.profile = known.profile.completed(stored);
                 known.filled = true;

@@ -5,7 +5,7 @@
 //! was trained, and kept. One that is missing or broken is an error in the log and a score that is
 //! not there: a rule that needs it is undetermined, so nothing fails open.
 
-use event::hash::hex;
+use event::hash::to_hex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -178,7 +178,7 @@ impl ModelCache {
 }
 
 fn checksum(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    to_hex(&Sha256::digest(bytes))
 }
 
 /// The values of a model's variables, in its order. What an event does not say is missing: a

@@ -1,6 +1,6 @@
 //! What an entity did before: one item of bounded size per event type and entity.
 
-use model::history::Watched;
+use model::history::TrackedFields;
 use serde::{Deserialize, Serialize};
 
 use crate::records::event::{Entity, StoredEvent};
@@ -13,7 +13,7 @@ pub const NOBODY: &str = "unknown";
 /// so that all of them, and all versions, read the same items.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistorySettings {
-    pub watched: Watched,
+    pub watched: TrackedFields,
     /// Labels that mean fraud.
     pub fraud: Vec<String>,
 }

@@ -1,6 +1,6 @@
 //! That an entity or an event was forgotten, so that an old file brings nothing back. The note names its subject by a hash only.
 
-use event::hash::hex;
+use event::hash::to_hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -38,7 +38,7 @@ impl Subject {
                 event_id,
             } => format!("event\n{event_type}\n{event_id}"),
         };
-        hex(&Sha256::digest(text.as_bytes()))
+        to_hex(&Sha256::digest(text.as_bytes()))
     }
 
     pub fn key(&self) -> Key {

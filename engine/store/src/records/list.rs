@@ -272,7 +272,7 @@ pub struct List {
     pub generation: u64,
     /// Those whose time is over are still among them; an edit removes them.
     pub elements: Arc<Elements>,
-    pub rules: Arc<rules::List>,
+    pub rules: Arc<rules::ListValues>,
     /// When the first element that rules see now expires.
     pub expires: Option<i64>,
     /// How rules compare, given by the variable type.
@@ -288,7 +288,7 @@ impl List {
             .as_deref()
             .and_then(normal::normal_of_type);
         let rules = match normal {
-            Some(normal) => rules::List::normalized(normal, seen),
+            Some(normal) => rules::ListValues::normalized(normal, seen),
             None => seen.collect(),
         };
         let times = elements.expiries().map(|(_, expires)| expires);

@@ -139,7 +139,7 @@ impl DynamoDb {
     /// Answers one request, and blocks this thread until it is done.
     pub fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
         let operation = service::operation(request);
-        match self.run(operation, request.body()) {
+        match self.run_operation(operation, request.body()) {
             Ok(body) => service::json(StatusCode::OK, MEDIA_TYPE, body),
             Err(error) => refusal(operation, error),
         }
@@ -147,7 +147,7 @@ impl DynamoDb {
 
     /// The operations that fraudstream and its engine use, and those that make a table usable from
     /// the AWS CLI.
-    fn run(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, DynoxideError> {
+    fn run_operation(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, DynoxideError> {
         let db = &self.database;
         match operation {
             "PutItem" => reply(body, |request| self.put_item(request)),
@@ -174,14 +174,14 @@ impl DynamoDb {
     fn put_item(&self, request: PutItemRequest) -> Result<PutItemResponse, DynoxideError> {
         match &self.watched {
             Some((table, on_insert)) if *table == request.table_name => {
-                self.put_watched(request, on_insert.as_ref())
+                self.put_and_report_insert(request, on_insert.as_ref())
             }
             _ => self.database.put_item(request),
         }
     }
 
     /// Always asks for the old item: if there is none, the put was an insert.
-    fn put_watched(
+    fn put_and_report_insert(
         &self,
         mut request: PutItemRequest,
         on_insert: &(dyn Fn(Insert) + Send + Sync),

@@ -55,6 +55,6 @@ pub async fn create_decisions(client: &Client, table: &str) -> Result<(), Machin
         {
             Ok(())
         }
-        Err(error) => Err(failed(&shared::failure::code_of(&error))),
+        Err(error) => Err(failed(&shared::failure::error_code(&error))),
     }
 }

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 
 use aws_sdk_dynamodb::Client;
-use forward::Forward;
+use forward::ForwardFunction;
 use serde_json::{Value, json};
-use shared::batch::Moment;
+use shared::batch::InvocationContext;
 use tokio::sync::mpsc;
 
 use super::{DECISIONS, MachineError};
@@ -21,7 +21,7 @@ pub(super) const FORWARD_QUEUE: usize = 1_000;
 const FORWARD_BATCH: usize = 100;
 
 /// Forwards decisions in batches, as the mapping of a stream would; returns how many failed.
-pub(super) async fn forward_all(forward: Forward, mut queue: mpsc::Receiver<Insert>) -> usize {
+pub(super) async fn forward_all(forward: ForwardFunction, mut queue: mpsc::Receiver<Insert>) -> usize {
     let (mut sequence, mut failed) = (0_u64, 0);
     let mut inserts = Vec::with_capacity(FORWARD_BATCH);
     while queue.recv_many(&mut inserts, FORWARD_BATCH).await > 0 {
@@ -30,8 +30,8 @@ pub(super) async fn forward_all(forward: Forward, mut queue: mpsc::Receiver<Inse
             sequence += 1;
             records.push(stream_record(sequence, &insert.image));
         }
-        let moment = Moment::new(jiff::Timestamp::now(), 0);
-        let handled = forward.batch(json!({ "Records": records }), moment).await;
+        let moment = InvocationContext::new(jiff::Timestamp::now(), 0);
+        let handled = forward.forward_batch(json!({ "Records": records }), moment).await;
         failed += handled
             .results
             .iter()
@@ -67,7 +67,7 @@ pub(super) async fn forward_missing(
         let item = item.map_err(|error| {
             MachineError::Table(format!(
                 "cannot read `{DECISIONS}`: {}",
-                shared::failure::code_of(&error)
+                shared::failure::error_code(&error)
             ))
         })?;
         let id = item.get("decision_id").and_then(|id| id.as_s().ok());
@@ -91,7 +91,7 @@ pub(super) async fn forward_missing(
 /// The ids of the decisions that were forwarded.
 pub fn forwarded_ids(home: &Home) -> io::Result<HashSet<String>> {
     let mut ids = HashSet::new();
-    let Ok(file) = File::open(home.outcomes()) else {
+    let Ok(file) = File::open(home.outcomes_file()) else {
         return Ok(ids);
     };
     for line in BufReader::new(file).lines() {

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use engine::{Engine, Options};
-use forward::{Forward, REQUEST_BYTES};
+use forward::{ForwardFunction, REQUEST_BYTES};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -83,29 +83,29 @@ impl Machine {
     /// Decisions that an earlier process stored but did not forward, because it was killed, are
     /// forwarded now. The engine keeps what it stores without a limit of time.
     pub async fn open(home: &Home, durability: Durability) -> Result<Self, MachineError> {
-        Self::open_keeping(home, durability, None).await
+        Self::open_with_retention(home, durability, None).await
     }
 
     /// [`Machine::open`], but the engine keeps what it stores for `retention_days` only.
-    pub async fn open_keeping(
+    pub async fn open_with_retention(
         home: &Home,
         durability: Durability,
         retention_days: Option<u32>,
     ) -> Result<Self, MachineError> {
-        let killed = home.at_work().exists();
-        let at_work = File::create(home.at_work())?;
+        let killed = home.at_work_file().exists();
+        let at_work = File::create(home.at_work_file())?;
         if at_work.try_lock().is_err() {
             return Err(MachineError::Occupied(home.path().display().to_string()));
         }
         let (sender, receiver) = mpsc::channel(FORWARD_QUEUE);
         let queue = sender.clone();
-        let database = DynamoDb::open(&home.database(), durability)?;
+        let database = DynamoDb::open(&home.database_file(), durability)?;
         // The thread of the put waits here if the bus is slow; it holds no lock of the database.
         let database =
             database.on_insert(DECISIONS, move |insert| drop(queue.blocking_send(insert)));
-        let bucket = S3::open(&home.s3())?;
+        let bucket = S3::open(&home.s3_folder())?;
         bucket.create_bucket(BUCKET)?;
-        let file = Bus::open(&home.outcomes())?;
+        let file = Bus::open(&home.outcomes_file())?;
         let announcing = clients::eventbridge(file.clone().for_aws().service().http_client());
         let (dynamodb, s3, bus) = (database.service(), bucket.service(), file.service());
         let table_client = clients::dynamodb(dynamodb.http_client());
@@ -125,7 +125,7 @@ impl Machine {
             s3: s3.http_client(),
             eventbridge: bus.http_client(),
         });
-        let forward = Forward {
+        let forward = ForwardFunction {
             event_bridge: clients.eventbridge.clone(),
             bus: BUS.to_owned(),
             request_bytes: REQUEST_BYTES,
@@ -171,11 +171,11 @@ impl Machine {
         // The queue ends when the last handle of the database is dropped.
         drop((clients, engine, services));
         match forwarder.await {
-            Ok(0) => Ok(std::fs::remove_file(home.at_work())?),
+            Ok(0) => Ok(std::fs::remove_file(home.at_work_file())?),
             // `at-work` stays, so the next start forwards what is missing.
             failed => Err(MachineError::Forward(
                 failed.unwrap_or_default(),
-                home.outcomes().display().to_string(),
+                home.outcomes_file().display().to_string(),
             )),
         }
     }

@@ -1,14 +1,14 @@
 //! The functions of the pipeline over some clients, local or not.
 
 use event::DetectorVersionId;
-use ingest::Ingest;
-use label::Label;
-use predict::Predict;
+use ingest::IngestFunction;
+use label::LabelFunction;
+use predict::PredictFunction;
 use shared::batch::{Batcher, Budget};
 use shared::decisions::Decisions;
-use shared::labels::Labels;
+use shared::labels::LabelApplier;
 use shared::mapping::Mapping;
-use shared::rejected::Rejected;
+use shared::rejected::RejectedStore;
 
 use super::{BUCKET, DECISIONS};
 use crate::clients::Clients;
@@ -42,8 +42,8 @@ impl Pipeline {
         Decisions::new(self.clients.dynamodb.clone(), &self.decisions_table)
     }
 
-    fn labels(&self, mapping: &Mapping) -> Labels {
-        Labels::new(
+    fn labels(&self, mapping: &Mapping) -> LabelApplier {
+        LabelApplier::new(
             self.decisions(),
             self.clients.frauddetector.clone(),
             self.rejected(),
@@ -51,8 +51,8 @@ impl Pipeline {
         )
     }
 
-    fn rejected(&self) -> Rejected {
-        Rejected::new(self.clients.s3.clone(), &self.bucket)
+    fn rejected(&self) -> RejectedStore {
+        RejectedStore::new(self.clients.s3.clone(), &self.bucket)
     }
 
     /// The function `predict`.
@@ -60,8 +60,8 @@ impl Pipeline {
         &self,
         mapping: Mapping,
         detector_version: Option<DetectorVersionId>,
-    ) -> Predict {
-        Predict {
+    ) -> PredictFunction {
+        PredictFunction {
             detector_version,
             fraud_detector: self.clients.frauddetector.clone(),
             decisions: self.decisions(),
@@ -73,8 +73,8 @@ impl Pipeline {
     }
 
     /// The function `ingest`.
-    pub fn ingest(&self, mapping: Mapping) -> Ingest {
-        Ingest {
+    pub fn ingest(&self, mapping: Mapping) -> IngestFunction {
+        IngestFunction {
             fraud_detector: self.clients.frauddetector.clone(),
             labels: self.labels(&mapping),
             batcher: Batcher::new(ingest::FUNCTION, self.budget),
@@ -84,8 +84,8 @@ impl Pipeline {
     }
 
     /// The function `label`.
-    pub fn label(&self, mapping: Mapping) -> Label {
-        Label {
+    pub fn label(&self, mapping: Mapping) -> LabelFunction {
+        LabelFunction {
             labels: self.labels(&mapping),
             batcher: Batcher::new(label::FUNCTION, self.budget),
             rejected: self.rejected(),

@@ -66,7 +66,7 @@ async fn route(server: &Server, request: Request) -> http::Response<Bytes> {
         return unknown_target();
     };
     let fault = front.faults.as_ref();
-    if let Some(Fault::Answer(status, body)) = fault.map(|f| f.next(service::operation(&request))) {
+    if let Some(Fault::Answer(status, body)) = fault.map(|f| f.take_next(service::operation(&request))) {
         return fault::json(status, body);
     }
     let (head, body) = request.into_parts();

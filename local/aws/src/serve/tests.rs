@@ -81,7 +81,7 @@ impl Server {
     }
 
     async fn clients(&self) -> Clients {
-        Clients::network(&Network::at(&format!("http://{}", self.address))).await
+        Clients::over_network(&Network::at(&format!("http://{}", self.address))).await
     }
 
     async fn connect(&self) -> TcpStream {

@@ -11,18 +11,18 @@
 //! - Rules are compiled before anything is sent: if one is invalid, nothing is sent.
 //! - New resources get their tags; tags of existing ones are not compared.
 
-mod check;
-mod execute;
+mod rule_check;
+mod executor;
 mod node;
 mod parse;
-mod plan;
+mod make_plan;
 mod planner;
 mod problem;
 mod reader;
 mod references;
 mod resources;
-mod shapes;
-mod state;
+mod resource_types;
+mod service_state;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -36,25 +36,25 @@ use clap::ValueEnum;
 use serde::Serialize;
 use thiserror::Error;
 
-pub use check::{InvalidRules, Warning};
-pub use execute::execute;
-pub use plan::{Action, Plan, Step};
-pub use problem::{InvalidTemplate, Place, Problem};
-pub use state::ServiceError;
-pub use template::Template;
-pub(crate) use template::{Detector, List, Variable};
+pub use rule_check::{InvalidRules, Warning};
+pub use executor::execute;
+pub use make_plan::{Action, Plan, Step};
+pub use problem::{InvalidTemplate, LineColumn, TemplateProblem};
+pub use service_state::ServiceError;
+pub use template::DetectorTemplate;
+pub(crate) use template::{DetectorResource, ListResource, VariableResource};
 
-use state::State;
+use service_state::State;
 
 /// How a template is applied.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct ApplyOptions {
     /// The template.
     pub file: PathBuf,
     /// Print what would be done, and change nothing.
     pub dry_run: bool,
     /// Whose service the client reaches, for the output.
-    pub to: Target,
+    pub to: ApplyTarget,
     /// Print one JSON document, for programs.
     pub json: bool,
 }
@@ -62,7 +62,7 @@ pub struct Options {
 /// Whose service a template is applied to. The steps are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Target {
+pub enum ApplyTarget {
     /// Amazon Fraud Detector.
     Amazon,
     /// The engine of fraudstream.
@@ -70,7 +70,7 @@ pub enum Target {
     Engine,
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for ApplyTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Amazon => "Amazon Fraud Detector",
@@ -81,7 +81,7 @@ impl fmt::Display for Target {
 
 /// Why a template was not applied, or only a part of it.
 #[derive(Debug, Error)]
-pub enum Error {
+pub enum ApplyError {
     /// The file cannot be read.
     #[error("cannot read `{file}`: {source}")]
     Unreadable {
@@ -117,9 +117,9 @@ pub enum Error {
 
 /// The result of a run.
 #[derive(Clone, Debug, Serialize)]
-pub struct Summary {
+pub struct ApplySummary {
     /// Where the template went.
-    pub to: Target,
+    pub to: ApplyTarget,
     /// Whether the plan was only printed.
     pub dry_run: bool,
     /// How many steps were done.
@@ -130,24 +130,24 @@ pub struct Summary {
 }
 
 /// Compares `template` with the service. Changes nothing.
-pub async fn plan(client: &Client, template: &Template) -> Result<Plan, Error> {
+pub async fn plan(client: &Client, template: &DetectorTemplate) -> Result<Plan, ApplyError> {
     let state = State::read(client, template).await?;
-    let warnings = check::compile_rules(template, &state)?;
-    let plan = planner::compute_plan(template, &state).map_err(Error::Impossible)?;
+    let warnings = rule_check::compile_rules(template, &state)?;
+    let plan = planner::compute_plan(template, &state).map_err(ApplyError::Impossible)?;
     Ok(Plan { warnings, ..plan })
 }
 
 /// Prints the plan to `out`, carries it out, and prints each step that is done.
 ///
 /// With [`Options::json`] it prints the [`Summary`] instead, also when a step fails.
-pub async fn run(
+pub async fn apply_template(
     client: &Client,
-    options: &Options,
+    options: &ApplyOptions,
     out: &mut impl Write,
-) -> Result<Summary, Error> {
-    let template = Template::read(&options.file)?;
+) -> Result<ApplySummary, ApplyError> {
+    let template = DetectorTemplate::read(&options.file)?;
     let plan = plan(client, &template).await?;
-    let mut summary = Summary {
+    let mut summary = ApplySummary {
         to: options.to,
         dry_run: options.dry_run,
         done: 0,
@@ -160,23 +160,23 @@ pub async fn run(
     let result = if options.dry_run {
         Ok(())
     } else {
-        carry_out(client, options, &mut summary, out).await
+        carry_out_plan(client, options, &mut summary, out).await
     };
     if options.json {
         serde_json::to_writer_pretty(&mut *out, &summary).map_err(io::Error::from)?;
         writeln!(out)?;
     } else {
-        writeln!(out, "{}", last_line(&summary))?;
+        writeln!(out, "{}", format_last_line(&summary))?;
     }
     result.map(|()| summary)
 }
 
-async fn carry_out(
+async fn carry_out_plan(
     client: &Client,
-    options: &Options,
-    summary: &mut Summary,
+    options: &ApplyOptions,
+    summary: &mut ApplySummary,
     out: &mut impl Write,
-) -> Result<(), Error> {
+) -> Result<(), ApplyError> {
     let mut printed = Ok(());
     let mut done = 0;
     let result = execute(client, &summary.plan, |step| {
@@ -191,11 +191,11 @@ async fn carry_out(
     result
 }
 
-fn last_line(summary: &Summary) -> String {
+fn format_last_line(summary: &ApplySummary) -> String {
     let steps = summary.plan.steps.len();
     match summary {
         _ if steps == 0 => "nothing to do".to_owned(),
-        Summary { dry_run: true, .. } => format!("{steps} to do; nothing was sent"),
-        Summary { done, .. } => format!("{done} of {steps} done"),
+        ApplySummary { dry_run: true, .. } => format!("{steps} to do; nothing was sent"),
+        ApplySummary { done, .. } => format!("{done} of {steps} done"),
     }
 }

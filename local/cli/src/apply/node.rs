@@ -5,133 +5,133 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned, Tagged};
 
-use super::problem::{Place, Problem};
+use super::problem::{LineColumn, TemplateProblem};
 
 /// A value in a template, with its place.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) at: Place,
-    pub(super) value: Value,
+pub(super) struct YamlNode {
+    pub(super) at: LineColumn,
+    pub(super) value: NodeValue,
 }
 
 /// The value of a node.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub(super) enum NodeValue {
     Null,
     /// Any scalar, as it is written: `0.0` stays `0.0`, and the country `NO` stays a text.
     Text(String),
-    List(Vec<Node>),
-    Map(Vec<Entry>),
+    List(Vec<YamlNode>),
+    Map(Vec<NodeEntry>),
     /// A function of CloudFormation: its name without `Fn::`, and its argument.
-    Call(String, Box<Node>),
+    Call(String, Box<YamlNode>),
 }
 
 /// A key with its value.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct NodeEntry {
     pub(super) key: String,
-    pub(super) at: Place,
-    pub(super) node: Node,
+    pub(super) at: LineColumn,
+    pub(super) node: YamlNode,
 }
 
-impl Node {
+impl YamlNode {
     /// Parses one YAML document.
-    pub(super) fn parse(text: &str) -> Result<Self, Problem> {
-        let raw: Raw = serde_saphyr::from_str(text).map_err(|error| unreadable(&error))?;
-        Ok(raw.node(text))
+    pub(super) fn parse(text: &str) -> Result<Self, TemplateProblem> {
+        let raw: RawNode = serde_saphyr::from_str(text).map_err(|error| describe_parse_error(&error))?;
+        Ok(raw.into_node(text))
     }
 
     /// The entries of a map.
-    pub(super) fn entries(&self) -> Option<&[Entry]> {
+    pub(super) fn entries(&self) -> Option<&[NodeEntry]> {
         match &self.value {
-            Value::Map(entries) => Some(entries),
+            NodeValue::Map(entries) => Some(entries),
             _ => None,
         }
     }
 
     /// The value of `key`, if this is a map that has it.
-    pub(super) fn get(&self, key: &str) -> Option<&Node> {
-        find(self.entries()?, key)
+    pub(super) fn get(&self, key: &str) -> Option<&YamlNode> {
+        find_entry(self.entries()?, key)
     }
 
     /// The text, if this is a scalar.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.value {
-            Value::Text(text) => Some(text),
+            NodeValue::Text(text) => Some(text),
             _ => None,
         }
     }
 }
 
 /// The value of `key`.
-pub(super) fn find<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Node> {
+pub(super) fn find_entry<'a>(entries: &'a [NodeEntry], key: &str) -> Option<&'a YamlNode> {
     entries
         .iter()
         .find(|entry| entry.key == key)
         .map(|entry| &entry.node)
 }
 
-fn unreadable(error: &serde_saphyr::Error) -> Problem {
-    let at = error.location().map_or(Place { line: 1, column: 1 }, place);
+fn describe_parse_error(error: &serde_saphyr::Error) -> TemplateProblem {
+    let at = error.location().map_or(LineColumn { line: 1, column: 1 }, convert_location);
     let text = error.without_snippet().to_string();
-    Problem::new(at, text.lines().next().unwrap_or("this is no YAML"))
+    TemplateProblem::new(at, text.lines().next().unwrap_or("this is no YAML"))
 }
 
-fn place(location: Location) -> Place {
-    Place {
+fn convert_location(location: Location) -> LineColumn {
+    LineColumn {
         line: location.line(),
         column: location.column(),
     }
 }
 
 /// A node as the YAML parser returns it. The source text of a scalar is looked up afterwards.
-struct Raw(Spanned<Tagged<RawValue>>);
+struct RawNode(Spanned<Tagged<RawNodeValue>>);
 
-enum RawValue {
+enum RawNodeValue {
     Null,
     /// A number or a Boolean, formatted; used if the source text cannot be found.
     Plain(String),
     Text(String),
-    List(Vec<Raw>),
-    Map(Vec<(Spanned<String>, Raw)>),
+    List(Vec<RawNode>),
+    Map(Vec<(Spanned<String>, RawNode)>),
 }
 
-impl Raw {
-    fn node(self, source: &str) -> Node {
+impl RawNode {
+    fn into_node(self, source: &str) -> YamlNode {
         let Self(Spanned {
             value: Tagged(value, tag),
             referenced,
             defined,
         }) = self;
-        let at = place(referenced);
+        let at = convert_location(referenced);
         let value = match value {
-            RawValue::Null => Value::Null,
-            RawValue::Text(text) => Value::Text(text),
-            RawValue::Plain(text) => Value::Text(spelling(source, defined).unwrap_or(text)),
-            RawValue::List(items) => {
-                Value::List(items.into_iter().map(|item| item.node(source)).collect())
+            RawNodeValue::Null => NodeValue::Null,
+            RawNodeValue::Text(text) => NodeValue::Text(text),
+            RawNodeValue::Plain(text) => NodeValue::Text(find_source_text(source, defined).unwrap_or(text)),
+            RawNodeValue::List(items) => {
+                NodeValue::List(items.into_iter().map(|item| item.into_node(source)).collect())
             }
-            RawValue::Map(entries) => long_form(
+            RawNodeValue::Map(entries) => parse_long_form(
                 entries
                     .into_iter()
-                    .map(|entry| named(entry, source))
+                    .map(|entry| convert_entry(entry, source))
                     .collect(),
             ),
         };
-        short_form(tag.as_deref(), Node { at, value })
+        parse_short_form(tag.as_deref(), YamlNode { at, value })
     }
 }
 
-fn named((key, raw): (Spanned<String>, Raw), source: &str) -> Entry {
-    Entry {
-        at: place(key.referenced),
+fn convert_entry((key, raw): (Spanned<String>, RawNode), source: &str) -> NodeEntry {
+    NodeEntry {
+        at: convert_location(key.referenced),
         key: key.value,
-        node: raw.node(source),
+        node: raw.into_node(source),
     }
 }
 
 /// The source text of a scalar.
-fn spelling(source: &str, location: Location) -> Option<String> {
+fn find_source_text(source: &str, location: Location) -> Option<String> {
     let span = location.span();
     let start = usize::try_from(span.byte_offset()?).ok()?;
     let length = usize::try_from(span.byte_len()?).ok()?;
@@ -140,39 +140,39 @@ fn spelling(source: &str, location: Location) -> Option<String> {
 }
 
 /// `{"Fn::GetAtt": …}` and `{Ref: …}` are calls.
-fn long_form(mut entries: Vec<Entry>) -> Value {
+fn parse_long_form(mut entries: Vec<NodeEntry>) -> NodeValue {
     let function = match entries.as_slice() {
         [only] if only.key == "Ref" => Some(only.key.clone()),
         [only] => only.key.strip_prefix("Fn::").map(str::to_owned),
         _ => None,
     };
     match (function, entries.pop()) {
-        (Some(function), Some(only)) => Value::Call(function, Box::new(only.node)),
+        (Some(function), Some(only)) => NodeValue::Call(function, Box::new(only.node)),
         (_, last) => {
             entries.extend(last);
-            Value::Map(entries)
+            NodeValue::Map(entries)
         }
     }
 }
 
 /// `!GetAtt …` is a call; a tag of YAML itself, such as `!!str`, has been applied already.
-fn short_form(tag: Option<&str>, node: Node) -> Node {
+fn parse_short_form(tag: Option<&str>, node: YamlNode) -> YamlNode {
     match tag.and_then(|tag| tag.strip_prefix('!')) {
-        Some(function) if !function.is_empty() => Node {
+        Some(function) if !function.is_empty() => YamlNode {
             at: node.at,
-            value: Value::Call(function.to_owned(), Box::new(node)),
+            value: NodeValue::Call(function.to_owned(), Box::new(node)),
         },
         _ => node,
     }
 }
 
-impl<'de> Deserialize<'de> for Raw {
+impl<'de> Deserialize<'de> for RawNode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Spanned::deserialize(deserializer).map(Self)
     }
 }
 
-impl<'de> Deserialize<'de> for RawValue {
+impl<'de> Deserialize<'de> for RawNodeValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(AnyValue)
     }
@@ -181,63 +181,63 @@ impl<'de> Deserialize<'de> for RawValue {
 struct AnyValue;
 
 impl<'de> Visitor<'de> for AnyValue {
-    type Value = RawValue;
+    type Value = RawNodeValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<RawValue, E> {
-        Ok(RawValue::Null)
+    fn visit_unit<E: Error>(self) -> Result<RawNodeValue, E> {
+        Ok(RawNodeValue::Null)
     }
 
-    fn visit_none<E: Error>(self) -> Result<RawValue, E> {
-        Ok(RawValue::Null)
+    fn visit_none<E: Error>(self) -> Result<RawNodeValue, E> {
+        Ok(RawNodeValue::Null)
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<RawValue, E> {
-        Ok(RawValue::Plain(value.to_string()))
+    fn visit_bool<E: Error>(self, value: bool) -> Result<RawNodeValue, E> {
+        Ok(RawNodeValue::Plain(value.to_string()))
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<RawValue, E> {
-        Ok(RawValue::Plain(value.to_string()))
+    fn visit_i64<E: Error>(self, value: i64) -> Result<RawNodeValue, E> {
+        Ok(RawNodeValue::Plain(value.to_string()))
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<RawValue, E> {
-        Ok(RawValue::Plain(value.to_string()))
+    fn visit_u64<E: Error>(self, value: u64) -> Result<RawNodeValue, E> {
+        Ok(RawNodeValue::Plain(value.to_string()))
     }
 
-    fn visit_i128<E: Error>(self, value: i128) -> Result<RawValue, E> {
-        Ok(RawValue::Plain(value.to_string()))
+    fn visit_i128<E: Error>(self, value: i128) -> Result<RawNodeValue, E> {
+        Ok(RawNodeValue::Plain(value.to_string()))
     }
 
-    fn visit_u128<E: Error>(self, value: u128) -> Result<RawValue, E> {
-        Ok(RawValue::Plain(value.to_string()))
+    fn visit_u128<E: Error>(self, value: u128) -> Result<RawNodeValue, E> {
+        Ok(RawNodeValue::Plain(value.to_string()))
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<RawValue, E> {
+    fn visit_f64<E: Error>(self, value: f64) -> Result<RawNodeValue, E> {
         // `Debug` keeps the `.0` of a whole number.
-        Ok(RawValue::Plain(format!("{value:?}")))
+        Ok(RawNodeValue::Plain(format!("{value:?}")))
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<RawValue, E> {
-        Ok(RawValue::Text(value.to_owned()))
+    fn visit_str<E: Error>(self, value: &str) -> Result<RawNodeValue, E> {
+        Ok(RawNodeValue::Text(value.to_owned()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RawValue, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RawNodeValue, A::Error> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element()? {
             list.push(item);
         }
-        Ok(RawValue::List(list))
+        Ok(RawNodeValue::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<RawValue, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<RawNodeValue, A::Error> {
         let mut map = Vec::new();
         while let Some(entry) = entries.next_entry()? {
             map.push(entry);
         }
-        Ok(RawValue::Map(map))
+        Ok(RawNodeValue::Map(map))
     }
 }
 
@@ -245,17 +245,17 @@ impl<'de> Visitor<'de> for AnyValue {
 mod tests {
     use super::*;
 
-    fn show(node: &Node) -> String {
+    fn show(node: &YamlNode) -> String {
         match &node.value {
-            Value::Null => "null".to_owned(),
-            Value::Text(text) => format!("{text:?}"),
-            Value::Call(function, argument) => format!("{function}({})", show(argument)),
-            Value::List(items) => format!(
+            NodeValue::Null => "null".to_owned(),
+            NodeValue::Text(text) => format!("{text:?}"),
+            NodeValue::Call(function, argument) => format!("{function}({})", show(argument)),
+            NodeValue::List(items) => format!(
                 "[{}]",
                 items.iter().map(show).collect::<Vec<_>>().join(", ")
             ),
-            Value::Map(entries) => {
-                let entry = |entry: &Entry| format!("{}: {}", entry.key, show(&entry.node));
+            NodeValue::Map(entries) => {
+                let entry = |entry: &NodeEntry| format!("{}: {}", entry.key, show(&entry.node));
                 format!(
                     "{{{}}}",
                     entries.iter().map(entry).collect::<Vec<_>>().join(", ")
@@ -266,7 +266,7 @@ mod tests {
 
     #[track_caller]
     fn check(yaml: &str, want: &str) {
-        let got = match Node::parse(yaml) {
+        let got = match YamlNode::parse(yaml) {
             Ok(node) => show(&node),
             Err(problem) => format!("{}: {}", problem.at, problem.message),
         };
@@ -303,8 +303,8 @@ mod tests {
 
     #[test]
     fn places_are_of_the_value() {
-        let node = Node::parse("a:\n  - b\n  - Arn: !Ref C\n").unwrap();
-        let Value::List(items) = &node.get("a").unwrap().value else {
+        let node = YamlNode::parse("a:\n  - b\n  - Arn: !Ref C\n").unwrap();
+        let NodeValue::List(items) = &node.get("a").unwrap().value else {
             panic!()
         };
         assert_eq!(items[0].at.to_string(), "2:5");
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn what_is_no_yaml_has_a_place() {
-        assert_eq!(Node::parse("a: [1, 2").unwrap_err().at.line, 1);
-        assert_eq!(Node::parse("a: 1\na: 2").unwrap_err().at.line, 2);
+        assert_eq!(YamlNode::parse("a: [1, 2").unwrap_err().at.line, 1);
+        assert_eq!(YamlNode::parse("a: 1\na: 2").unwrap_err().at.line, 2);
     }
 }

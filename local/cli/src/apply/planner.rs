@@ -4,16 +4,16 @@ use std::fmt;
 
 use rules::Type;
 
-use super::plan::{Action, Call, Plan, Step};
-use super::shapes::Kind;
-use super::state::{Content, DetectorState, State, Version};
-use super::template::{Detector, EventType, List, Named, Rule, Template, Variable};
+use super::make_plan::{Action, Call, Plan, Step};
+use super::resource_types::Kind;
+use super::service_state::{Content, DetectorState, State, Version};
+use super::template::{DetectorResource, EventTypeResource, ListResource, NamedResource, RuleResource, DetectorTemplate, VariableResource};
 
 /// Compares `template` with `state`.
 ///
 /// # Errors
 /// What the service cannot change: a sentence for each.
-pub(super) fn compute_plan(template: &Template, state: &State) -> Result<Plan, Vec<String>> {
+pub(super) fn compute_plan(template: &DetectorTemplate, state: &State) -> Result<Plan, Vec<String>> {
     let mut planner = Planner {
         state,
         plan: Plan::default(),
@@ -26,20 +26,20 @@ pub(super) fn compute_plan(template: &Template, state: &State) -> Result<Plan, V
     ];
     for (kind, items) in named {
         for named in items {
-            planner.named(kind, named);
+            planner.plan_named(kind, named);
         }
     }
     for variable in &template.variables {
-        planner.variable(variable);
+        planner.plan_variable(variable);
     }
     for list in &template.lists {
-        planner.list(list);
+        planner.plan_list(list);
     }
     for event_type in &template.event_types {
-        planner.event_type(event_type);
+        planner.plan_event_type(event_type);
     }
     for detector in &template.detectors {
-        planner.detector(detector);
+        planner.plan_detector(detector);
     }
     if planner.impossible.is_empty() {
         Ok(planner.plan)
@@ -66,7 +66,7 @@ impl Changes {
     }
 
     /// Compares an optional property; if the template leaves it out, it stays as it is.
-    fn optional<T: Clone + PartialEq>(
+    fn add_optional<T: Clone + PartialEq>(
         &mut self,
         wanted: &mut Option<T>,
         present: Option<&T>,
@@ -80,7 +80,7 @@ impl Changes {
 }
 
 impl Planner<'_> {
-    fn step(
+    fn add_step(
         &mut self,
         action: Action,
         resource: &'static str,
@@ -99,7 +99,7 @@ impl Planner<'_> {
     }
 
     /// Adds a step for a part of a detector.
-    fn part(&mut self, detector: &Detector, step: Step) {
+    fn add_detector_step(&mut self, detector: &DetectorResource, step: Step) {
         self.plan.steps.push(Step {
             detector: Some(detector.id.clone()),
             ..step
@@ -107,11 +107,11 @@ impl Planner<'_> {
     }
 
     /// Adds a step if anything changes.
-    fn update(&mut self, kind: Kind, name: &str, changes: &Changes, call: Call) {
+    fn add_update(&mut self, kind: Kind, name: &str, changes: &Changes, call: Call) {
         if changes.0.is_empty() {
             self.plan.unchanged += 1;
         } else {
-            self.step(
+            self.add_step(
                 Action::Update,
                 kind.word(),
                 name,
@@ -121,11 +121,11 @@ impl Planner<'_> {
         }
     }
 
-    fn named(&mut self, kind: Kind, named: &Named) {
+    fn plan_named(&mut self, kind: Kind, named: &NamedResource) {
         let mut wanted = named.clone();
         let Some(present) = self.state.named.get(&(kind, named.name.clone())) else {
             let call = Call::PutNamed(kind, wanted);
-            return self.step(
+            return self.add_step(
                 Action::Create,
                 kind.word(),
                 &named.name,
@@ -134,15 +134,15 @@ impl Planner<'_> {
             );
         };
         let mut changes = Changes::default();
-        changes.optional(&mut wanted.description, present.as_ref(), "description");
-        self.update(kind, &named.name, &changes, Call::PutNamed(kind, wanted));
+        changes.add_optional(&mut wanted.description, present.as_ref(), "description");
+        self.add_update(kind, &named.name, &changes, Call::PutNamed(kind, wanted));
     }
 
-    fn variable(&mut self, variable: &Variable) {
+    fn plan_variable(&mut self, variable: &VariableResource) {
         let mut wanted = variable.clone();
         let Some(present) = self.state.variables.get(&variable.name) else {
             let detail = format!("{} default {}", variable.ty, format_default(variable));
-            return self.step(
+            return self.add_step(
                 Action::Create,
                 "variable",
                 &variable.name,
@@ -150,14 +150,14 @@ impl Planner<'_> {
                 Call::CreateVariable(wanted),
             );
         };
-        self.fixed(
+        self.check_unchangeable(
             "variable",
             &variable.name,
             "data type",
             (&present.ty, &variable.ty),
             "make a new variable",
         );
-        self.fixed(
+        self.check_unchangeable(
             "variable",
             &variable.name,
             "data source",
@@ -169,17 +169,17 @@ impl Planner<'_> {
             present.default != variable.default,
             format!("default {}", format_default(variable)),
         );
-        changes.optional(
+        changes.add_optional(
             &mut wanted.variable_type,
             present.variable_type.as_ref(),
             "variable type",
         );
-        changes.optional(
+        changes.add_optional(
             &mut wanted.description,
             present.description.as_ref(),
             "description",
         );
-        self.update(
+        self.add_update(
             Kind::Variable,
             &variable.name,
             &changes,
@@ -188,7 +188,7 @@ impl Planner<'_> {
     }
 
     /// Refuses another value of a property that the service cannot change.
-    fn fixed<T: PartialEq + fmt::Display>(
+    fn check_unchangeable<T: PartialEq + fmt::Display>(
         &mut self,
         kind: &str,
         name: &str,
@@ -205,14 +205,14 @@ impl Planner<'_> {
         }
     }
 
-    fn list(&mut self, list: &List) {
+    fn plan_list(&mut self, list: &ListResource) {
         let mut wanted = list.clone();
         let Some(present) = self.state.lists.get(&list.name) else {
             let detail = format!(
                 "({})",
                 format_count(list.elements.iter().flatten().count(), "element")
             );
-            return self.step(
+            return self.add_step(
                 Action::Create,
                 "list",
                 &list.name,
@@ -221,7 +221,7 @@ impl Planner<'_> {
             );
         };
         if let (Some(before), Some(after)) = (&present.variable_type, &list.variable_type) {
-            self.fixed(
+            self.check_unchangeable(
                 "list",
                 &list.name,
                 "variable type",
@@ -246,25 +246,25 @@ impl Planner<'_> {
             }
             wanted.elements = Some(added);
         }
-        changes.optional(
+        changes.add_optional(
             &mut wanted.variable_type,
             present.variable_type.as_ref(),
             "variable type",
         );
-        changes.optional(
+        changes.add_optional(
             &mut wanted.description,
             present.description.as_ref(),
             "description",
         );
-        self.update(Kind::List, &list.name, &changes, Call::UpdateList(wanted));
+        self.add_update(Kind::List, &list.name, &changes, Call::UpdateList(wanted));
     }
 
-    fn event_type(&mut self, event_type: &EventType) {
+    fn plan_event_type(&mut self, event_type: &EventTypeResource) {
         let mut wanted = event_type.clone();
         let name = &event_type.name;
         let Some(present) = self.state.event_types.get(name) else {
             let detail = format!("({})", format_count(event_type.variables.len(), "variable"));
-            return self.step(
+            return self.add_step(
                 Action::Create,
                 "event type",
                 name,
@@ -273,47 +273,47 @@ impl Planner<'_> {
             );
         };
         let mut changes = Changes::default();
-        self.union(
+        self.merge_names(
             name,
             "variable",
             &mut wanted.variables,
             &present.variables,
             &mut changes,
         );
-        self.union(
+        self.merge_names(
             name,
             "label",
             &mut wanted.labels,
             &present.labels,
             &mut changes,
         );
-        self.union(
+        self.merge_names(
             name,
             "entity type",
             &mut wanted.entity_types,
             &present.entity_types,
             &mut changes,
         );
-        changes.optional(
+        changes.add_optional(
             &mut wanted.ingestion,
             present.ingestion.as_ref(),
             "ingestion",
         );
-        changes.optional(
+        changes.add_optional(
             &mut wanted.orchestration,
             present.orchestration.as_ref(),
             "orchestration",
         );
-        changes.optional(
+        changes.add_optional(
             &mut wanted.description,
             present.description.as_ref(),
             "description",
         );
-        self.update(Kind::EventType, name, &changes, Call::PutEventType(wanted));
+        self.add_update(Kind::EventType, name, &changes, Call::PutEventType(wanted));
     }
 
     /// Adds the existing names to the wanted ones, because older rules may use them.
-    fn union(
+    fn merge_names(
         &mut self,
         name: &str,
         what: &str,
@@ -334,7 +334,7 @@ impl Planner<'_> {
         }
     }
 
-    fn detector(&mut self, detector: &Detector) {
+    fn plan_detector(&mut self, detector: &DetectorResource) {
         let new = DetectorState {
             event_type: detector.event_type.clone(),
             ..DetectorState::default()
@@ -342,7 +342,7 @@ impl Planner<'_> {
         let found = self.state.detectors.get(&detector.id);
         let present = found.unwrap_or(&new);
         let event_types = (&present.event_type, &detector.event_type);
-        self.fixed(
+        self.check_unchangeable(
             "detector",
             &detector.id,
             "event type",
@@ -352,7 +352,7 @@ impl Planner<'_> {
         let mut wanted = detector.clone();
         if found.is_none() {
             let detail = format!("for event type {}", detector.event_type);
-            self.step(
+            self.add_step(
                 Action::Create,
                 "detector",
                 &detector.id,
@@ -361,12 +361,12 @@ impl Planner<'_> {
             );
         } else {
             let mut changes = Changes::default();
-            changes.optional(
+            changes.add_optional(
                 &mut wanted.description,
                 present.description.as_ref(),
                 "description",
             );
-            self.update(
+            self.add_update(
                 Kind::Detector,
                 &detector.id,
                 &changes,
@@ -376,7 +376,7 @@ impl Planner<'_> {
         let rules = detector.rules.iter().map(|rule| {
             (
                 rule.id.clone(),
-                self.rule(detector, rule, present).to_string(),
+                self.plan_rule(detector, rule, present).to_string(),
             )
         });
         let content = Content {
@@ -384,7 +384,7 @@ impl Planner<'_> {
             mode: detector.mode.clone(),
             models: detector.models.clone(),
         };
-        self.version(detector, content, present);
+        self.plan_version(detector, content, present);
         let beside = present
             .rules
             .keys()
@@ -399,10 +399,10 @@ impl Planner<'_> {
     }
 
     /// Plans a rule, and returns the version of it that the detector version refers to.
-    fn rule(&mut self, detector: &Detector, rule: &Rule, present: &DetectorState) -> u32 {
+    fn plan_rule(&mut self, detector: &DetectorResource, rule: &RuleResource, present: &DetectorState) -> u32 {
         let mut wanted = rule.clone();
         let mut step = |action, detail, call| {
-            self.part(
+            self.add_detector_step(
                 detector,
                 Step {
                     action,
@@ -428,7 +428,7 @@ impl Planner<'_> {
             rule.outcomes != before.outcomes,
             format!("outcomes {}", rule.outcomes.join(", ")),
         );
-        changes.optional(
+        changes.add_optional(
             &mut wanted.description,
             before.description.as_ref(),
             "description",
@@ -445,7 +445,7 @@ impl Planner<'_> {
     /// Plans a detector version, unless an equal one is active.
     ///
     /// The newest version may be equal and not active, if an earlier run stopped before the activation.
-    fn version(&mut self, detector: &Detector, content: Content, present: &DetectorState) {
+    fn plan_version(&mut self, detector: &DetectorResource, content: Content, present: &DetectorState) {
         let same = |version: &&Version| version.content == content;
         let newest = present.newest.as_ref();
         let decides = present.active.as_ref().filter(same);
@@ -480,7 +480,7 @@ impl Planner<'_> {
             )
         };
         let name = number.to_string();
-        self.part(
+        self.add_detector_step(
             detector,
             Step {
                 action,
@@ -495,7 +495,7 @@ impl Planner<'_> {
 }
 
 /// A default value for a line of the plan: a text in quotes, so that an empty one is visible.
-fn format_default(variable: &Variable) -> String {
+fn format_default(variable: &VariableResource) -> String {
     match variable.ty {
         Type::String | Type::DateTime => format!("{:?}", variable.default),
         _ => variable.default.clone(),

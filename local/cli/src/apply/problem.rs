@@ -6,14 +6,14 @@ use thiserror::Error;
 
 /// A place in a template.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct LineColumn {
     /// The line, from 1.
     pub line: u64,
     /// The character in the line, from 1.
     pub column: u64,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for LineColumn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.line, self.column)
     }
@@ -21,15 +21,15 @@ impl fmt::Display for Place {
 
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct TemplateProblem {
     /// Where.
-    pub at: Place,
+    pub at: LineColumn,
     /// What is wrong, and what is expected: a fragment that starts in lower case.
     pub message: String,
 }
 
-impl Problem {
-    pub(super) fn new(at: Place, message: impl Into<String>) -> Self {
+impl TemplateProblem {
+    pub(super) fn new(at: LineColumn, message: impl Into<String>) -> Self {
         Self {
             at,
             message: message.into(),
@@ -43,11 +43,11 @@ impl Problem {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub struct InvalidTemplate {
     file: String,
-    problems: Vec<Problem>,
+    problems: Vec<TemplateProblem>,
 }
 
 impl InvalidTemplate {
-    pub(super) fn new(file: &str, mut problems: Vec<Problem>) -> Self {
+    pub(super) fn new(file: &str, mut problems: Vec<TemplateProblem>) -> Self {
         problems.sort_by_key(|problem| problem.at);
         // A resource that is referred to twice is read twice.
         problems.dedup();
@@ -58,14 +58,14 @@ impl InvalidTemplate {
     }
 
     /// The problems: at least one.
-    pub fn problems(&self) -> &[Problem] {
+    pub fn problems(&self) -> &[TemplateProblem] {
         &self.problems
     }
 }
 
 impl fmt::Display for InvalidTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Problem { at, message }) in self.problems.iter().enumerate() {
+        for (index, TemplateProblem { at, message }) in self.problems.iter().enumerate() {
             let newline = if index > 0 { "\n" } else { "" };
             write!(f, "{newline}{}:{at}: {message}", self.file)?;
         }

@@ -2,7 +2,7 @@
 
 use rules::Type;
 
-use super::problem::Place;
+use super::problem::LineColumn;
 
 /// The Fraud Detector resources of a template, with every reference resolved to a name.
 ///
@@ -18,51 +18,51 @@ use super::problem::Place;
 /// ```
 /// If the file has no description or no `Elements`, existing ones are left as they are.
 #[derive(Clone, Debug, Default)]
-pub struct Template {
+pub struct DetectorTemplate {
     pub(crate) file: String,
-    pub(crate) entity_types: Vec<Named>,
-    pub(crate) labels: Vec<Named>,
-    pub(crate) outcomes: Vec<Named>,
-    pub(crate) variables: Vec<Variable>,
-    pub(crate) lists: Vec<List>,
-    pub(crate) event_types: Vec<EventType>,
-    pub(crate) detectors: Vec<Detector>,
+    pub(crate) entity_types: Vec<NamedResource>,
+    pub(crate) labels: Vec<NamedResource>,
+    pub(crate) outcomes: Vec<NamedResource>,
+    pub(crate) variables: Vec<VariableResource>,
+    pub(crate) lists: Vec<ListResource>,
+    pub(crate) event_types: Vec<EventTypeResource>,
+    pub(crate) detectors: Vec<DetectorResource>,
 }
 
 /// A tag: key and value.
-pub(crate) type Tag = (String, String);
+pub(crate) type ResourceTag = (String, String);
 
 /// A label, an outcome or an entity type.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Named {
+pub(crate) struct NamedResource {
     pub(crate) name: String,
     pub(crate) description: Option<String>,
-    pub(crate) tags: Vec<Tag>,
+    pub(crate) tags: Vec<ResourceTag>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::struct_field_names, reason = "a variable type is AWS's word")]
-pub(crate) struct Variable {
+pub(crate) struct VariableResource {
     pub(crate) name: String,
     pub(crate) ty: Type,
     pub(crate) source: String,
     pub(crate) default: String,
     pub(crate) variable_type: Option<String>,
     pub(crate) description: Option<String>,
-    pub(crate) tags: Vec<Tag>,
+    pub(crate) tags: Vec<ResourceTag>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct List {
+pub(crate) struct ListResource {
     pub(crate) name: String,
     pub(crate) elements: Option<Vec<String>>,
     pub(crate) variable_type: Option<String>,
     pub(crate) description: Option<String>,
-    pub(crate) tags: Vec<Tag>,
+    pub(crate) tags: Vec<ResourceTag>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct EventType {
+pub(crate) struct EventTypeResource {
     pub(crate) name: String,
     pub(crate) variables: Vec<String>,
     pub(crate) labels: Vec<String>,
@@ -70,45 +70,45 @@ pub(crate) struct EventType {
     pub(crate) ingestion: Option<bool>,
     pub(crate) orchestration: Option<bool>,
     pub(crate) description: Option<String>,
-    pub(crate) tags: Vec<Tag>,
+    pub(crate) tags: Vec<ResourceTag>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Detector {
+pub(crate) struct DetectorResource {
     pub(crate) id: String,
     pub(crate) event_type: String,
-    pub(crate) rules: Vec<Rule>,
+    pub(crate) rules: Vec<RuleResource>,
     /// `FIRST_MATCHED` or `ALL_MATCHED`.
     pub(crate) mode: String,
     /// Whether its version is to be active.
     pub(crate) active: bool,
-    pub(crate) models: Models,
+    pub(crate) models: AssociatedModels,
     pub(crate) description: Option<String>,
-    pub(crate) tags: Vec<Tag>,
+    pub(crate) tags: Vec<ResourceTag>,
 }
 
 /// The models whose scores a detector version uses. They are not trained by the template.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Models {
-    pub(crate) versions: Vec<ModelVersion>,
+pub(crate) struct AssociatedModels {
+    pub(crate) versions: Vec<AssociatedModelVersion>,
     pub(crate) external: Vec<String>,
 }
 
 /// A trained model.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ModelVersion {
+pub(crate) struct AssociatedModelVersion {
     pub(crate) ty: String,
     pub(crate) id: String,
     pub(crate) number: String,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Rule {
+pub(crate) struct RuleResource {
     pub(crate) id: String,
     pub(crate) expression: String,
     /// Where the expression starts.
-    pub(crate) at: Place,
+    pub(crate) at: LineColumn,
     pub(crate) outcomes: Vec<String>,
     pub(crate) description: Option<String>,
-    pub(crate) tags: Vec<Tag>,
+    pub(crate) tags: Vec<ResourceTag>,
 }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::CommandError;
 use super::workspace::{Backend, WorkspaceArgs};
-use crate::apply::{self, Target};
+use crate::apply::{self, ApplyTarget};
 use local_aws::dynamodb::Durability;
 
 /// The arguments of `apply`.
@@ -21,7 +21,7 @@ pub(crate) struct ApplyArgs {
     dry_run: bool,
     /// The service to apply it to; default that of --fraud-detector.
     #[arg(long, value_enum)]
-    to: Option<Target>,
+    to: Option<ApplyTarget>,
     /// Print the plan as JSON.
     #[arg(long)]
     json: bool,
@@ -31,25 +31,25 @@ impl ApplyArgs {
     /// Applies the file, and prints the plan and each step that is done.
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
         let backend = match self.to {
-            Some(Target::Amazon) => Backend::Aws,
-            Some(Target::Engine) => Backend::Engine,
+            Some(ApplyTarget::Amazon) => Backend::Aws,
+            Some(ApplyTarget::Engine) => Backend::Engine,
             None => workspace.fraud_detector,
         };
         // Amazon's service is on AWS only, so it needs no --aws.
         let mut workspace = workspace.clone();
         workspace.aws |= backend == Backend::Aws;
         let opened = workspace.open(Durability::PowerLoss, backend).await?;
-        let options = apply::Options {
+        let options = apply::ApplyOptions {
             file: self.file,
             dry_run: self.dry_run,
             to: match backend {
-                Backend::Aws => Target::Amazon,
-                Backend::Engine => Target::Engine,
+                Backend::Aws => ApplyTarget::Amazon,
+                Backend::Engine => ApplyTarget::Engine,
             },
             json: self.json,
         };
         let client = &opened.pipeline.clients.frauddetector;
-        let result = apply::run(client, &options, &mut io::stdout()).await;
+        let result = apply::apply_template(client, &options, &mut io::stdout()).await;
         opened.close().await?;
         result?;
         Ok(())

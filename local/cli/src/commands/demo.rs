@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::Args;
-use predict::Done;
+use predict::OrderResult;
 use shared::failure::Failure;
 use shared::mapping::Mapping;
 
@@ -12,9 +12,9 @@ use super::CommandError;
 use super::output::{print_line, print_result};
 use super::workspace::WorkspaceArgs;
 use crate::apply;
-use crate::input::Input;
-use crate::report::{self, Report};
-use crate::run::{Effect, Function, Run};
+use crate::input::RecordInput;
+use crate::demo_report::{self, Report};
+use crate::file_run::{Effect, Function, Run};
 use local_aws::dynamodb::Durability;
 use local_aws::home::Home;
 use local_aws::local_stack::{Machine, Pipeline};
@@ -56,24 +56,24 @@ impl DemoArgs {
         self.apply_detector(&stack).await?;
         let report = self.decide_orders(&stack, &home, mapping).await?;
         stack.close().await?;
-        let order = report.a_caught_order().unwrap_or("ORDER_ID");
+        let order = demo_report.a_caught_order().unwrap_or("ORDER_ID");
         let next = NEXT
             .replace("{home}", &folder.display().to_string())
             .replace("{order}", order)
             .replace("{events}", &self.events.display().to_string());
-        print_result(self.json, &report, format_args!("{report}\n{next}\n"))
+        print_result(self.json, &demo_report, format_args!("{report}\n{next}\n"))
     }
 
     async fn apply_detector(&self, stack: &Machine) -> Result<(), CommandError> {
         self.print_progress(format_args!("applying {}", self.detector.display()))?;
-        let options = apply::Options {
+        let options = apply::ApplyOptions {
             file: self.detector.clone(),
             dry_run: false,
-            to: apply::Target::Engine,
+            to: apply::ApplyTarget::Engine,
             json: false,
         };
         let mut log = Vec::new();
-        apply::run(&stack.clients.frauddetector, &options, &mut log).await?;
+        apply::apply_template(&stack.clients.frauddetector, &options, &mut log).await?;
         let log = String::from_utf8_lossy(&log);
         self.print_progress(log.lines().last().unwrap_or_default())
     }
@@ -86,12 +86,12 @@ impl DemoArgs {
     ) -> Result<Report, CommandError> {
         let path = self.events.join("orders.jsonl").display().to_string();
         self.print_progress(format_args!("deciding {path}\n"))?;
-        let truth = report::read_truth(&self.events.join("truth.jsonl"))?;
+        let truth = demo_report::read_truth(&self.events.join("truth.jsonl"))?;
         let predict = Pipeline::local(&stack.clients).predict(mapping, None);
         let run = Run {
             function: Function::Predict(Box::new(predict)),
             path: &path,
-            input: Input::lines(&path)?,
+            input: RecordInput::open_lines(&path)?,
             home: Some(home),
             target: "demo",
             forgotten: None,
@@ -103,20 +103,20 @@ impl DemoArgs {
         let summary = run.run(std::future::pending(), |position, result| {
             answered += 1;
             match result {
-                Ok(Effect::Decision(Done::Decided(decision))) => {
-                    report.add(decision, truth.get(&decision.order_id));
+                Ok(Effect::Decision(OrderResult::Decided(decision))) => {
+                    demo_report.add(decision, truth.get(&decision.order_id));
                 }
-                Ok(_) => report.duplicates += 1,
-                Err(Failure::Rejected(rejection)) => report
+                Ok(_) => demo_report.duplicates += 1,
+                Err(Failure::Rejected(rejection)) => demo_report
                     .rejected
                     .push((position.id.clone(), rejection.reason.clone())),
                 Err(Failure::Retry(_)) => {}
             }
         });
         let summary = summary.await?;
-        report.undecided = summary.records - answered;
-        report.records_per_second = summary.rate();
-        Ok(report)
+        demo_report.undecided = summary.records - answered;
+        demo_report.records_per_second = summary.rate();
+        Ok(demo_report)
     }
 
     /// Prints what is being done, unless the output is one JSON document.

@@ -6,10 +6,10 @@ use std::path::Path;
 use clap::Args;
 use engine::normal_of_type;
 use evaluation::{Columns, Detector, DetectorFile, Evaluate, FileRule, FileVariable, RulesError};
-use rules::List;
+use rules::ListValues;
 
 use super::CommandError;
-use crate::apply::{self, Template};
+use crate::apply::{self, DetectorTemplate};
 
 /// The arguments of `evaluate`.
 #[derive(Debug, Args)]
@@ -45,12 +45,12 @@ fn print_text(text: &str) {
 
 /// Reads a detector file and compiles its rules.
 fn read_detector(path: &Path) -> Result<Detector, RulesError> {
-    let template = Template::read(path).map_err(|error| RulesError::File(error.into()))?;
+    let template = DetectorTemplate::read(path).map_err(|error| RulesError::File(error.into()))?;
     Detector::new(detector_file(path.display().to_string(), &template)?)
 }
 
 /// What the evaluation needs of a template.
-fn detector_file(path: String, template: &Template) -> Result<DetectorFile, RulesError> {
+fn detector_file(path: String, template: &DetectorTemplate) -> Result<DetectorFile, RulesError> {
     let [detector] = template.detectors.as_slice() else {
         let found = template.detectors.len();
         return Err(RulesError::Detectors { file: path, found });
@@ -88,9 +88,9 @@ fn detector_file(path: String, template: &Template) -> Result<DetectorFile, Rule
 
 /// The variables of the detector's event type that the file defines.
 fn event_variables<'t>(
-    template: &'t Template,
-    detector: &apply::Detector,
-) -> impl Iterator<Item = &'t apply::Variable> {
+    template: &'t DetectorTemplate,
+    detector: &apply::DetectorResource,
+) -> impl Iterator<Item = &'t apply::VariableResource> {
     let event_type = template
         .event_types
         .iter()
@@ -105,7 +105,7 @@ fn event_variables<'t>(
 }
 
 /// The scores that rules of the detector may ask for.
-fn score_names(template: &Template, detector: &apply::Detector) -> Vec<String> {
+fn score_names(template: &DetectorTemplate, detector: &apply::DetectorResource) -> Vec<String> {
     let external = template
         .variables
         .iter()
@@ -119,11 +119,11 @@ fn score_names(template: &Template, detector: &apply::Detector) -> Vec<String> {
 }
 
 /// The elements of a list, as rules compare them; `None` where the file gives none.
-fn list_elements(list: &apply::List) -> Option<List> {
+fn list_elements(list: &apply::ListResource) -> Option<ListValues> {
     let elements = list.elements.as_ref()?;
     Some(
         match list.variable_type.as_deref().and_then(normal_of_type) {
-            Some(normal) => List::normalized(normal, elements),
+            Some(normal) => ListValues::normalized(normal, elements),
             None => elements.iter().collect(),
         },
     )
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_template_becomes_what_is_measured() {
         let template =
-            Template::parse("t.yaml", include_str!("../apply/tests/small.yaml")).unwrap();
+            DetectorTemplate::parse("t.yaml", include_str!("../apply/tests/small.yaml")).unwrap();
         let file = detector_file("t.yaml".to_owned(), &template).unwrap();
         let names: Vec<&str> = file
             .variables

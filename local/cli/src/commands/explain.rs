@@ -67,7 +67,7 @@ impl ExplainArgs {
 
 /// The newest prediction of an order, explained.
 #[derive(Debug, Serialize)]
-pub(crate) struct Explained {
+pub(crate) struct ExplainedOrder {
     /// How each score is divided among the variables: `path` or `shapley`.
     pub attribution: &'static str,
     /// The prediction with its scores.
@@ -84,7 +84,7 @@ async fn explain_order(
     event_type: &str,
     order_id: &str,
     exact: bool,
-) -> Result<Explained, engine::Error> {
+) -> Result<ExplainedOrder, engine::Error> {
     let (name, attribution) = if exact {
         ("shapley", Attribution::Shapley)
     } else {
@@ -92,13 +92,13 @@ async fn explain_order(
     };
     let event_id = EventId::slug(order_id);
     let prediction = engine.explain(event_type, event_id.as_str(), attribution);
-    Ok(Explained {
+    Ok(ExplainedOrder {
         attribution: name,
         prediction: prediction.await?,
     })
 }
 
-impl fmt::Display for Explained {
+impl fmt::Display for ExplainedOrder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ExplainedPrediction {
             event_id,
@@ -171,8 +171,8 @@ fn printable_value(value: Option<&str>) -> String {
 mod tests {
     use super::*;
 
-    fn prediction(models: Vec<ExplainedScore>) -> Explained {
-        Explained {
+    fn prediction(models: Vec<ExplainedScore>) -> ExplainedOrder {
+        ExplainedOrder {
             attribution: "path",
             prediction: ExplainedPrediction {
                 event_id: "ord-1".to_owned(),

@@ -7,7 +7,7 @@ use super::CommandError;
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
 use crate::forget::{self, Forget};
-use crate::subject::{Finder, Whom};
+use crate::subject::{SubjectFinder, SubjectQuery};
 use local_aws::dynamodb::Durability;
 
 /// The arguments of `forget`.
@@ -38,14 +38,14 @@ impl ForgetArgs {
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
         let mapping = workspace.read_mapping()?;
         let (order_id, entity) = (self.whom.order_id.as_deref(), self.whom.entity.as_deref());
-        let whom = Whom::resolve(&mapping, order_id, entity)?;
+        let whom = SubjectQuery::resolve(&mapping, order_id, entity)?;
         // What is deleted has to stay deleted after a power loss.
         let opened = workspace
             .open(Durability::PowerLoss, workspace.fraud_detector)
             .await?;
         let engine = opened.backend_engine().await;
         let forget = Forget {
-            finder: Finder {
+            finder: SubjectFinder {
                 pipeline: &opened.pipeline,
                 engine: engine.as_deref(),
                 mapping: &mapping,
@@ -54,7 +54,7 @@ impl ForgetArgs {
             dry_run: self.dry_run,
             now: Timestamp::from_jiff(jiff::Timestamp::now())?,
         };
-        let result = forget.run(whom).await;
+        let result = forget.forget_subject(whom).await;
         if let Some(engine) = &engine {
             engine.flush().await?;
         }
@@ -63,7 +63,7 @@ impl ForgetArgs {
         opened.close().await?;
         let (mut report, traces) = result?;
         if let Some(home) = local_home {
-            report.outcomes = forget::local_files(&home, &traces, self.dry_run)?;
+            report.outcomes = forget::rewrite_local_files(&home, &traces, self.dry_run)?;
         }
         print_result(self.json, &report, &report)
     }

@@ -8,9 +8,9 @@ use aws_sdk_frauddetector::Client;
 use aws_sdk_frauddetector::types::ModelTypeEnum;
 use clap::Args;
 use engine::Engine;
-use model::import::{self, Imported, Output};
+use model::import::{self, LibraryModel, ModelOutput};
 use model::metrics::Ranking;
-use model::{Label, Model, Variable, VariableType};
+use model::{EventLabel, Model, Variable, VariableType};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -49,7 +49,7 @@ pub(crate) enum ImportError {
         /// The file.
         path: String,
         /// Why.
-        source: import::Error,
+        source: import::LibraryModelError,
     },
     /// A `--feature` that cannot be parsed, or that names a feature the model does not have.
     #[error("--feature {said}: {why}")]
@@ -144,7 +144,7 @@ pub(crate) struct ImportedModel {
 }
 
 /// A feature of the model and the variable it stands for.
-struct Feature {
+struct NamedFeature {
     name: String,
     variable: String,
 }
@@ -159,7 +159,7 @@ impl ImportModelArgs {
         let workspace = workspace
             .open(Durability::PowerLoss, Backend::Engine)
             .await?;
-        let engine = workspace.engine().await;
+        let engine = workspace.open_engine().await;
         let client = &workspace.pipeline.clients.frauddetector;
         let imported = self
             .import(client, &engine, mapping.event_type().as_str())
@@ -210,12 +210,12 @@ impl ImportModelArgs {
         })
     }
 
-    fn name_features(&self, imported: &Imported) -> Result<Vec<Feature>, ImportError> {
-        let as_named = |name: &String| Feature {
+    fn name_features(&self, imported: &LibraryModel) -> Result<Vec<NamedFeature>, ImportError> {
+        let as_named = |name: &String| NamedFeature {
             name: name.clone(),
             variable: name.clone(),
         };
-        let mut features: Vec<Feature> = imported.features.iter().map(as_named).collect();
+        let mut features: Vec<NamedFeature> = imported.features.iter().map(as_named).collect();
         for said in &self.features {
             let wrong = |why: String| ImportError::Feature {
                 said: said.clone(),
@@ -234,7 +234,7 @@ impl ImportModelArgs {
             variable.clone_into(&mut feature.variable);
         }
         let mut taken: HashMap<&str, &str> = HashMap::new();
-        for Feature { name, variable } in &features {
+        for NamedFeature { name, variable } in &features {
             if let Some(other) = taken.insert(variable, name) {
                 return Err(ImportError::Feature {
                     said: format!("{name}={variable}"),
@@ -248,11 +248,11 @@ impl ImportModelArgs {
     /// Builds the model, with the scale of its scores.
     fn build_model(
         &self,
-        imported: &Imported,
-        features: &[Feature],
+        imported: &LibraryModel,
+        features: &[NamedFeature],
         notes: &mut Vec<String>,
     ) -> Result<Model, ImportError> {
-        let variable = |feature: &Feature| Variable::new(&feature.variable, VariableType::Numeric);
+        let variable = |feature: &NamedFeature| Variable::new(&feature.variable, VariableType::Numeric);
         let variables: Vec<Variable> = features.iter().map(variable).collect();
         let shown = self.file.display().to_string();
         // The forest has as many features as the file names.
@@ -265,7 +265,7 @@ impl ImportModelArgs {
         };
         let plain = model(None)?;
         let Some(path) = &self.calibrate else {
-            if imported.output == Output::Value {
+            if imported.output == ModelOutput::Value {
                 return Err(ImportError::NoScale { path: shown });
             }
             notes.push(
@@ -312,7 +312,7 @@ impl ImportModelArgs {
         &self,
         path: &Path,
         model: &Model,
-        features: &[Feature],
+        features: &[NamedFeature],
     ) -> Result<Vec<(f64, bool)>, ImportError> {
         let said = Said {
             label: self.label.clone(),
@@ -322,7 +322,7 @@ impl ImportModelArgs {
         let columns = Columns::find(path, &said)?;
         let table = columns.table(path);
         let headers = table.headers()?;
-        let place = |feature: &Feature| {
+        let place = |feature: &NamedFeature| {
             let column = |name: &str| headers.iter().position(|header| header == name);
             column(&feature.variable).or_else(|| column(&feature.name))
         };
@@ -341,9 +341,9 @@ impl ImportModelArgs {
         let mut scored = Vec::new();
         table.each(|event| {
             let fraud = match event.row.label {
-                Label::Fraud => true,
-                Label::Legit => false,
-                Label::Unlabelled | Label::Unknown => return Ok(()),
+                EventLabel::Fraud => true,
+                EventLabel::Legit => false,
+                EventLabel::Unlabelled | EventLabel::Unknown => return Ok(()),
             };
             let values: Vec<Option<&str>> = places.iter().map(|at| event.cell(*at)).collect();
             scored.push((model.score(&values, None, &[]).log_odds, fraud));
@@ -360,7 +360,7 @@ fn file_name(path: &Path) -> String {
 }
 
 /// Reads a model file, and names the library that wrote it.
-fn read_model_file(path: &Path) -> Result<(&'static str, Imported), ImportError> {
+fn read_model_file(path: &Path) -> Result<(&'static str, LibraryModel), ImportError> {
     let shown = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|source| ImportError::Io {
         path: shown.clone(),
@@ -368,9 +368,9 @@ fn read_model_file(path: &Path) -> Result<(&'static str, Imported), ImportError>
     })?;
     let text = bytes.trim_ascii_start();
     let (library, imported) = if text.starts_with(b"{") {
-        ("XGBoost", import::xgboost(&bytes))
+        ("XGBoost", import::read_xgboost(&bytes))
     } else if text.starts_with(b"tree") {
-        ("LightGBM", import::lightgbm(&bytes))
+        ("LightGBM", import::read_lightgbm(&bytes))
     } else {
         return Err(ImportError::Unknown { path: shown });
     };

@@ -23,9 +23,9 @@ impl JobsArgs {
     /// Runs jobs, and prints a line for each that ends.
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
         let workspace = workspace.open(Durability::Kill, Backend::Engine).await?;
-        let runners = workspace.runners().await;
-        let stop = signals::interrupted(signals::GRACE)?;
-        let result = runners::run(&runners, self.watch, self.json, stop).await;
+        let runners = workspace.open_runners().await;
+        let stop = signals::listen_for_interrupt(signals::GRACE)?;
+        let result = runners::run_jobs(&runners, self.watch, self.json, stop).await;
         drop(runners);
         workspace.close().await?;
         result

@@ -49,19 +49,19 @@ impl ListArgs {
         let workspace = workspace
             .open(Durability::PowerLoss, Backend::Engine)
             .await?;
-        let engine = workspace.engine().await;
+        let engine = workspace.open_engine().await;
         let result = async {
             if !added.is_empty() {
                 engine.put_list_entries(&self.name, &added).await?;
             }
-            entries(&engine, &self.name).await
+            read_list_entries(&engine, &self.name).await
         };
         let result = result.await;
         drop(engine);
         workspace.close().await?;
         let entries = result?;
         if self.json || added.is_empty() {
-            let lines = entries.iter().map(|entry| line(entry) + "\n");
+            let lines = entries.iter().map(|entry| format_entry(entry) + "\n");
             return print_result(self.json, &entries, lines.collect::<String>());
         }
         let (added, all) = (added.len(), entries.len());
@@ -70,7 +70,7 @@ impl ListArgs {
 
     fn added_entries(&self, now: Timestamp) -> Result<Vec<ListEntry>, InvalidExpiry> {
         let expires = self.expires.as_deref();
-        let expires = expires.map(|text| expiry(text, now)).transpose()?;
+        let expires = expires.map(|text| parse_expiry(text, now)).transpose()?;
         let entry = |element: &String| ListEntry {
             element: element.clone(),
             expires,
@@ -93,7 +93,7 @@ pub(crate) struct InvalidExpiry(String);
 ///
 /// # Errors
 /// [`InvalidExpiry`].
-pub(crate) fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExpiry> {
+pub(crate) fn parse_expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExpiry> {
     let invalid = || InvalidExpiry(text.to_owned());
     if let Ok(moment) = text.parse() {
         return Ok(moment);
@@ -118,12 +118,12 @@ pub(crate) fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExp
 ///
 /// # Errors
 /// The list does not exist, or the engine's tables fail.
-pub(crate) async fn entries(engine: &Engine, list: &str) -> Result<Vec<Value>, engine::Error> {
+pub(crate) async fn read_list_entries(engine: &Engine, list: &str) -> Result<Vec<Value>, engine::Error> {
     let entries = engine.list_entries(list).await?;
-    Ok(entries.iter().map(as_json).collect())
+    Ok(entries.iter().map(entry_to_json).collect())
 }
 
-fn as_json(entry: &ListEntry) -> Value {
+fn entry_to_json(entry: &ListEntry) -> Value {
     json!({
         "element": entry.element,
         "expires": entry.expires.map(|time| time.to_string()),
@@ -133,7 +133,7 @@ fn as_json(entry: &ListEntry) -> Value {
 }
 
 /// An entry as a line: its element, then expiry, reason and author if it has them.
-pub(crate) fn line(entry: &Value) -> String {
+pub(crate) fn format_entry(entry: &Value) -> String {
     let known = ["expires", "reason", "author"]
         .into_iter()
         .filter_map(|name| {
@@ -161,7 +161,7 @@ mod tests {
             ("30d", "2026-07-01T10:15:30Z"),
             ("12h", "2026-06-01T22:15:30Z"),
         ] {
-            assert_eq!(expiry(text, now).unwrap().to_string(), want, "{text}");
+            assert_eq!(parse_expiry(text, now).unwrap().to_string(), want, "{text}");
         }
         for text in [
             "",
@@ -172,7 +172,7 @@ mod tests {
             "2026-13-01",
         ] {
             assert_eq!(
-                expiry(text, now),
+                parse_expiry(text, now),
                 Err(InvalidExpiry(text.to_owned())),
                 "{text}"
             );

@@ -8,9 +8,9 @@ use clap::Args;
 use super::CommandError;
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
-use crate::forget::Forgotten;
-use crate::replay::{Replay, Replayed};
-use crate::run::Function;
+use crate::forget::ForgottenSubjects;
+use crate::replay::{Replay, ReplayedObject};
+use crate::file_run::Function;
 use local_aws::dynamodb::Durability;
 
 /// The arguments of `replay`.
@@ -48,7 +48,7 @@ impl ReplayArgs {
                 _ => None,
             }
         };
-        let forgotten = Forgotten {
+        let forgotten = ForgottenSubjects {
             pipeline: pipeline.clone(),
             mapping,
         };
@@ -60,9 +60,9 @@ impl ReplayArgs {
             dry_run: self.dry_run,
         };
         let replayed = if Path::new(&self.source).is_file() {
-            replay.file(&self.source).await
+            replay.replay_file(&self.source).await
         } else {
-            replay.prefix(&self.source).await
+            replay.replay_prefix(&self.source).await
         };
         drop((pipeline, forgotten));
         opened.close().await?;
@@ -71,9 +71,9 @@ impl ReplayArgs {
     }
 }
 
-fn describe_replayed(replayed: &[Replayed]) -> String {
+fn describe_replayed(replayed: &[ReplayedObject]) -> String {
     let objects = replayed.iter().map(|object| {
-        let Replayed {
+        let ReplayedObject {
             key, reason, now, ..
         } = object;
         format!("{key}\n  was: {reason}\n  now: {now}\n")

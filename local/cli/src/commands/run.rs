@@ -9,9 +9,9 @@ use shared::mapping::Mapping;
 use super::CommandError;
 use super::output::print_result;
 use super::workspace::{WorkspaceArgs, durability_for};
-use crate::forget::Forgotten;
-use crate::input::{CsvOptions, Input, is_csv};
-use crate::run::{Function, Run, Summary};
+use crate::forget::ForgottenSubjects;
+use crate::input::{CsvOptions, RecordInput, is_csv};
+use crate::file_run::{Function, Run, Summary};
 use crate::signals;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -75,7 +75,7 @@ impl RunArgs {
         let mut opened = workspace.open(durability, workspace.fraud_detector).await?;
         opened.pipeline.budget.concurrency = self.concurrency;
         let pipeline = &opened.pipeline;
-        let forgotten = Forgotten {
+        let forgotten = ForgottenSubjects {
             pipeline: pipeline.clone(),
             mapping: self.open_input(workspace)?.1,
         };
@@ -98,7 +98,7 @@ impl RunArgs {
             restart: self.restart,
             progress: !self.json,
         };
-        let stop = signals::interrupted(signals::GRACE)?;
+        let stop = signals::listen_for_interrupt(signals::GRACE)?;
         let result = run.run(stop, |_, _| {}).await;
         // Also after an error: closing forwards and counts what was decided before it.
         let closed = opened.close().await;
@@ -107,9 +107,9 @@ impl RunArgs {
         print_result(self.json, &summary, describe_summary(&summary))
     }
 
-    fn open_input(&self, workspace: &WorkspaceArgs) -> Result<(Input, Mapping), CommandError> {
+    fn open_input(&self, workspace: &WorkspaceArgs) -> Result<(RecordInput, Mapping), CommandError> {
         if !is_csv(&self.file) {
-            return Ok((Input::lines(&self.file)?, workspace.read_mapping()?));
+            return Ok((RecordInput::open_lines(&self.file)?, workspace.read_mapping()?));
         }
         let mapping = workspace.read_mapping().ok();
         let default = |name: &Option<String>, known: Option<String>, flag: &str| {
@@ -133,7 +133,7 @@ impl RunArgs {
             entity_type: EntityTypeName::try_from(self.entity_type.as_str())?,
             labels: parse_label_renames(&self.labels)?,
         };
-        Ok(Input::csv(&self.file, options)?)
+        Ok(RecordInput::open_csv(&self.file, options)?)
     }
 }
 

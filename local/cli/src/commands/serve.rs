@@ -62,14 +62,14 @@ impl ServeArgs {
                 }
             }
         });
-        let runners = runners::local(&stack);
+        let runners = runners::local_runners(&stack);
         let working = tokio::spawn(async move { runners.run().await });
         let front = serve::Front {
             keys,
             faults,
             ..serve::Front::default()
         };
-        let stop = signals::interrupted(front.limits.finish + signals::GRACE)?;
+        let stop = signals::listen_for_interrupt(front.limits.finish + signals::GRACE)?;
         let served = serve::run(self.host, self.port, stack.services(), front, stop).await;
         // The tasks hold the engine until they have ended. A job continues at the next start.
         for task in [counting, working] {

@@ -52,7 +52,7 @@ impl WhatToShow {
             find_order(decisions, mapping, id).await
         } else if let Some(entity) = &self.entity {
             let (entity_type, id) = entity.split_once('/').unwrap_or(("customer", entity));
-            decisions.of_entity(entity_type, id, ROWS).await
+            decisions.decisions_of_entity(entity_type, id, ROWS).await
         } else {
             let day = self.review.as_deref().unwrap_or_default();
             find_open_reviews(decisions, mapping, day).await

@@ -13,7 +13,7 @@ use shared::decisions::Decision;
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
 use super::{CommandError, list, show};
-use crate::subject::{self, Finder, Found, FoundLabels, Whom};
+use crate::subject::{self, SubjectFinder, FoundData, FoundLabels, SubjectQuery};
 use local_aws::dynamodb::Durability;
 
 /// The arguments of `subject`.
@@ -41,23 +41,23 @@ impl SubjectArgs {
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
         let mapping = workspace.read_mapping()?;
         let (order_id, entity) = (self.whom.order.as_deref(), self.whom.entity.as_deref());
-        let whom = Whom::resolve(&mapping, order_id, entity)?;
+        let whom = SubjectQuery::resolve(&mapping, order_id, entity)?;
         let opened = workspace
             .open(Durability::Kill, workspace.fraud_detector)
             .await?;
         let engine = opened.backend_engine().await;
-        let finder = Finder {
+        let finder = SubjectFinder {
             pipeline: &opened.pipeline,
             engine: engine.as_deref(),
             mapping: &mapping,
         };
         let outcomes = opened
             .local_home()
-            .map(|home| std::fs::read_to_string(home.outcomes()));
+            .map(|home| std::fs::read_to_string(home.outcomes_file()));
         let outcomes = outcomes.and_then(Result::ok).unwrap_or_default();
         let now = Timestamp::from_jiff(jiff::Timestamp::now())?;
         let kept = match finder.find(whom, now).await {
-            Ok(found) => Kept::new(&finder, found, &outcomes).await,
+            Ok(found) => SubjectReport::new(&finder, found, &outcomes).await,
             Err(error) => Err(error),
         };
         drop(engine);
@@ -69,7 +69,7 @@ impl SubjectArgs {
 
 /// Everything that is stored about a subject.
 #[derive(Debug, Serialize)]
-pub(crate) struct Kept {
+pub(crate) struct SubjectReport {
     /// Stored events: all values that each variable has had, the label, the number of predictions.
     pub events: Vec<Value>,
     /// Decisions, with their variables and labels.
@@ -90,20 +90,20 @@ pub(crate) struct Kept {
     pub unread: Vec<String>,
 }
 
-impl Kept {
+impl SubjectReport {
     /// Reports what was found; `outcomes` is the text of the local file of outcomes.
     ///
     /// # Errors
     /// A list cannot be read.
     pub async fn new(
-        finder: &Finder<'_>,
-        found: Found,
+        finder: &SubjectFinder<'_>,
+        found: FoundData,
         outcomes: &str,
-    ) -> Result<Self, subject::Error> {
+    ) -> Result<Self, subject::SubjectError> {
         let mut list_entries = BTreeMap::new();
         for (name, elements) in found.list_elements {
             let entries = match finder.engine {
-                Some(engine) => list::entries(engine, &name).await?,
+                Some(engine) => list::read_list_entries(engine, &name).await?,
                 None => Vec::new(),
             };
             let known = |element: String| {
@@ -118,24 +118,24 @@ impl Kept {
         }
         let lines = outcomes
             .lines()
-            .filter(|line| found.traces.is_told_in(line));
+            .filter(|line| found.traces.is_mentioned_in(line));
         let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| json!(line));
         let objects = found.objects.into_iter();
         Ok(Self {
             outcomes: lines.map(line).collect(),
-            events: found.events.into_iter().map(event).collect(),
+            events: found.events.into_iter().map(event_to_json).collect(),
             decisions: found.decisions,
             labels: found.labels,
             list_entries,
             rejected: objects.map(|object| (object.key, object.records)).collect(),
-            history: found.habits,
+            history: found.entity_histories,
             holds: found.holds,
             unread: found.unread,
         })
     }
 }
 
-fn event(event: FoundEvent) -> Value {
+fn event_to_json(event: FoundEvent) -> Value {
     let values = event.values.into_iter().map(|(name, values)| {
         let mut values: Vec<String> = values.into_iter().collect();
         values.sort();
@@ -154,7 +154,7 @@ fn event(event: FoundEvent) -> Value {
     })
 }
 
-impl fmt::Display for Kept {
+impl fmt::Display for SubjectReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let section = |f: &mut fmt::Formatter<'_>, name: &str, lines: &[String]| {
             writeln!(f, "{name}: {}", lines.len())?;

@@ -42,7 +42,7 @@ const SHOWN: usize = 15;
 
 /// Why there is no trained version.
 #[derive(Debug, Error)]
-pub(crate) enum TrainError {
+pub(crate) enum TrainCommandError {
     /// The service refuses a call.
     #[error(transparent)]
     Refused(#[from] RefusedCall),
@@ -180,7 +180,7 @@ impl TrainArgs {
             .open(Durability::Kill, workspace.fraud_detector)
             .await?;
         let runners = if opened.is_engine_backend() {
-            Some(opened.runners().await)
+            Some(opened.open_runners().await)
         } else {
             None
         };
@@ -204,7 +204,7 @@ impl TrainArgs {
         &self,
         target: &TrainingTarget<'_>,
         event_type: &str,
-    ) -> Result<TrainedModel, TrainError> {
+    ) -> Result<TrainedModel, TrainCommandError> {
         // First finish a training that a killed command left: until then its model accepts no other.
         if let Some(runners) = target.runners {
             while runners.train_one().await? {}
@@ -221,7 +221,7 @@ impl TrainArgs {
             .await?;
         let status = detail.status.clone().unwrap_or_default();
         if status != "TRAINING_COMPLETE" {
-            return Err(TrainError::NoModel {
+            return Err(TrainCommandError::NoModel {
                 model: self.model.clone(),
                 version,
                 status,
@@ -243,7 +243,7 @@ impl TrainArgs {
         target: &TrainingTarget<'_>,
         model_type: &ModelTypeEnum,
         variables: Vec<String>,
-    ) -> Result<String, TrainError> {
+    ) -> Result<String, TrainCommandError> {
         let labels = LabelSchema::builder()
             .label_mapper("FRAUD", self.fraud.clone())
             .label_mapper("LEGIT", self.legit.clone())
@@ -289,10 +289,10 @@ impl TrainArgs {
     }
 
     /// The API has no field for how final labels are, so the engine reads a tag of the version.
-    fn label_tags(&self, target: &TrainingTarget<'_>) -> Result<Option<Vec<Tag>>, TrainError> {
+    fn label_tags(&self, target: &TrainingTarget<'_>) -> Result<Option<Vec<Tag>>, TrainCommandError> {
         let value = match self.labels {
             None => return Ok(None),
-            Some(_) if target.runners.is_none() => return Err(TrainError::LabelsAtAmazon),
+            Some(_) if target.runners.is_none() => return Err(TrainCommandError::LabelsAtAmazon),
             Some(Labels::Final) => "final",
             Some(Labels::Maturing) => "maturing",
         };
@@ -321,7 +321,7 @@ impl TrainArgs {
         &self,
         client: &Client,
         event_type: &str,
-    ) -> Result<Vec<String>, TrainError> {
+    ) -> Result<Vec<String>, TrainCommandError> {
         if !self.variables.is_empty() {
             return Ok(self.variables.clone());
         }
@@ -356,7 +356,7 @@ impl TrainArgs {
             typed.extend(usable.filter_map(|variable| variable.name));
         }
         if typed.len() < 2 {
-            return Err(TrainError::TooFew {
+            return Err(TrainCommandError::TooFew {
                 event_type: event_type.to_owned(),
                 found: typed.len(),
             });
@@ -370,7 +370,7 @@ impl TrainArgs {
         target: &TrainingTarget<'_>,
         model_type: &ModelTypeEnum,
         version: &str,
-    ) -> Result<(), TrainError> {
+    ) -> Result<(), TrainCommandError> {
         let spinner = start_spinner(self.json, &format!("training {} {version}", self.model));
         loop {
             let ran = match target.runners {
@@ -401,7 +401,7 @@ impl TrainArgs {
         client: &Client,
         model_type: &ModelTypeEnum,
         version: &str,
-    ) -> Result<ModelVersionDetail, TrainError> {
+    ) -> Result<ModelVersionDetail, TrainCommandError> {
         let call = client
             .describe_model_versions()
             .model_id(&self.model)
@@ -426,8 +426,8 @@ impl TrainArgs {
 }
 
 /// Puts the file where the service reads; returns the target.
-async fn upload_file(target: &TrainingTarget<'_>, file: &Path) -> Result<String, TrainError> {
-    let wrong = |why: String| TrainError::File {
+async fn upload_file(target: &TrainingTarget<'_>, file: &Path) -> Result<String, TrainCommandError> {
+    let wrong = |why: String| TrainCommandError::File {
         path: file.display().to_string(),
         why,
     };

@@ -159,7 +159,7 @@ impl WorkspaceArgs {
     ) -> Result<Machine, CommandError> {
         let home = Home::open(&self.home)?;
         let retention_days = self.retention_days();
-        Ok(Machine::open_keeping(&home, durability, retention_days).await?)
+        Ok(Machine::open_with_retention(&home, durability, retention_days).await?)
     }
 
     /// Clients of AWS, and the engine over its tables if that is the backend.
@@ -173,7 +173,7 @@ impl WorkspaceArgs {
             region: self.region.clone(),
             endpoints,
         };
-        let mut clients = Clients::network(&network).await;
+        let mut clients = Clients::over_network(&network).await;
         if backend == Backend::Engine {
             let engine = self.engine_over_tables(&clients).await;
             clients.frauddetector = clients::frauddetector(engine::http_client(engine));
@@ -234,7 +234,7 @@ impl Workspace<'_> {
     }
 
     /// The engine, of the local stack or over AWS's tables.
-    pub(crate) async fn engine(&self) -> Arc<Engine> {
+    pub(crate) async fn open_engine(&self) -> Arc<Engine> {
         match &self.machine {
             Some(machine) => Arc::clone(&machine.engine),
             None => self.args.engine_over_tables(&self.pipeline.clients).await,
@@ -249,17 +249,17 @@ impl Workspace<'_> {
     /// The engine, if it is what answers the Fraud Detector API.
     pub(crate) async fn backend_engine(&self) -> Option<Arc<Engine>> {
         if self.is_engine_backend() {
-            Some(self.engine().await)
+            Some(self.open_engine().await)
         } else {
             None
         }
     }
 
     /// The runners of the engine's jobs and trainings.
-    pub(crate) async fn runners(&self) -> Runners {
+    pub(crate) async fn open_runners(&self) -> Runners {
         match &self.machine {
-            Some(machine) => runners::local(machine),
-            None => runners::remote(self.engine().await, &self.pipeline.clients),
+            Some(machine) => runners::local_runners(machine),
+            None => runners::remote_runners(self.open_engine().await, &self.pipeline.clients),
         }
     }
 

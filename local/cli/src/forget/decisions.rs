@@ -2,21 +2,21 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared::decisions::Decision;
-use shared::failure::code_of;
+use shared::failure::error_code;
 
-use super::{Forget, ForgetError, Held, Report};
+use super::{Forget, ForgetError, HeldOrder, ForgetReport};
 use crate::hold;
-use crate::subject::{self, Found, FoundLabels, Traces, Types, failed};
+use crate::subject::{self, FoundData, FoundLabels, Traces, VariableTypes, describe_failed_call};
 
 impl Forget<'_> {
     /// The orders that are held for now.
-    pub(super) fn find_held_orders(&self, found: &Found) -> Vec<Held> {
+    pub(super) fn find_held_orders(&self, found: &FoundData) -> Vec<HeldOrder> {
         let fraud = self.finder.mapping.chargeback_labels();
         let events = found.traces.events.iter();
         let held = events.filter_map(|(event_type, event_id)| {
             let history = found.label_history(event_type, event_id);
-            let (reason, until) = hold::of(&history, &fraud, self.now)?;
-            Some(Held {
+            let (reason, until) = hold::find_hold(&history, &fraud, self.now)?;
+            Some(HeldOrder {
                 event_type: event_type.clone(),
                 event_id: event_id.clone(),
                 reason,
@@ -31,32 +31,32 @@ impl Forget<'_> {
     pub(super) async fn write_holds(
         &self,
         traces: &Traces,
-        held: &[Held],
+        held: &[HeldOrder],
     ) -> Result<(), ForgetError> {
         let events = held
             .iter()
-            .map(|held| hold::event_hash(&held.event_type, &held.event_id));
-        let mut hashes = traces.hashes();
+            .map(|held| hold::hash_event(&held.event_type, &held.event_id));
+        let mut hashes = traces.all_hashes();
         hashes.extend(events);
         let Some(held) = held.iter().max_by_key(|held| held.expires_at) else {
             return Ok(());
         };
         let together = AttributeValue::Ss(hashes.iter().cloned().collect());
         let expires_at = held.expires_at + hold::HASHES_KEPT_SECONDS;
-        for owner in traces.owners() {
+        for owner in traces.owner_hashes() {
             for hash in &hashes {
                 let put = self.finder.pipeline.clients.dynamodb.put_item();
                 let put = put
                     .table_name(&self.finder.pipeline.decisions_table)
-                    .item("pk", AttributeValue::S(hold::key(hash)))
-                    .item("sk", AttributeValue::S(hold::sort(&owner)))
+                    .item("pk", AttributeValue::S(hold::format_hold_key(hash)))
+                    .item("sk", AttributeValue::S(hold::format_hold_sort_key(&owner)))
                     .item("kind", AttributeValue::S(hold::KIND.to_owned()))
                     .item(hold::HASHES, together.clone())
                     .item(hold::REASON, AttributeValue::S(held.reason.to_string()))
                     .item(hold::UNTIL, AttributeValue::S(held.until.clone()))
                     .item("expires_at", AttributeValue::N(expires_at.to_string()));
                 let put = put.send().await;
-                put.map_err(|error| failed("keep why something is held")(code_of(&error)))?;
+                put.map_err(|error| describe_failed_call("keep why something is held")(error_code(&error)))?;
             }
         }
         Ok(())
@@ -64,10 +64,10 @@ impl Forget<'_> {
 
     pub(super) async fn forget_decisions(
         &self,
-        found: &Found,
-        report: &mut Report,
+        found: &FoundData,
+        report: &mut ForgetReport,
     ) -> Result<(), ForgetError> {
-        let is_held = |event_id: &str, report: &Report| {
+        let is_held = |event_id: &str, report: &ForgetReport| {
             report.held.iter().any(|held| held.event_id == event_id)
         };
         for (event_type, event_id) in &found.traces.events {
@@ -91,7 +91,7 @@ impl Forget<'_> {
         let types = self.finder.variable_types().await?;
         for decision in &found.decisions {
             if is_held(&decision.event_id, report) {
-                self.strip(&found.traces, &types, decision).await?;
+                self.strip_decision(&found.traces, &types, decision).await?;
                 continue;
             }
             report.decisions += 1;
@@ -122,24 +122,24 @@ impl Forget<'_> {
         }
         let update = update.update_expression(format!("REMOVE {}", places.join(", ")));
         let update = update.send().await;
-        update.map_err(|e| failed("remove the messages of labels")(code_of(&e)))?;
+        update.map_err(|e| describe_failed_call("remove the messages of labels")(error_code(&e)))?;
         Ok(())
     }
 
     /// Writes a held decision without what belongs to the person.
-    async fn strip(
+    async fn strip_decision(
         &self,
         traces: &Traces,
-        types: &Types,
+        types: &VariableTypes,
         decision: &Decision,
     ) -> Result<(), ForgetError> {
         if self.dry_run {
             return Ok(());
         }
         let mut decision = decision.clone();
-        traces.strip(types, &mut decision);
+        traces.strip_personal_data(types, &mut decision);
         let item = serde_dynamo::to_item(&decision);
-        let item = item.map_err(|e| failed("write a held decision")(e.to_string()))?;
+        let item = item.map_err(|e| describe_failed_call("write a held decision")(e.to_string()))?;
         let put = self.finder.pipeline.clients.dynamodb.put_item();
         let put = put
             .table_name(&self.finder.pipeline.decisions_table)
@@ -152,7 +152,7 @@ impl Forget<'_> {
                 AttributeValue::N(decision.label_revision.to_string()),
             );
         let put = put.send().await;
-        put.map_err(|e| failed("write a held decision")(code_of(&e)))?;
+        put.map_err(|e| describe_failed_call("write a held decision")(error_code(&e)))?;
         Ok(())
     }
 
@@ -166,7 +166,7 @@ impl Forget<'_> {
             .key("pk", AttributeValue::S(pk.to_owned()))
             .key("sk", AttributeValue::S(sk.to_owned()));
         let delete = delete.send().await;
-        delete.map_err(|e| failed("delete a decision")(code_of(&e)))?;
+        delete.map_err(|e| describe_failed_call("delete a decision")(error_code(&e)))?;
         Ok(())
     }
 }

@@ -3,23 +3,23 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_frauddetector::types::ListUpdateMode;
-use shared::failure::code_of;
+use shared::failure::error_code;
 
-use super::{Forget, ForgetError, Report};
-use crate::subject::{Found, failed};
+use super::{Forget, ForgetError, ForgetReport};
+use crate::subject::{FoundData, describe_failed_call};
 
 impl Forget<'_> {
     /// Removes the subject's elements from lists. The engine's lists keep a log of their changes, so the
     /// elements are removed from the log, too.
     pub(super) async fn forget_lists(
         &self,
-        found: &Found,
-        report: &mut Report,
+        found: &FoundData,
+        report: &mut ForgetReport,
     ) -> Result<(), ForgetError> {
         let client = &self.finder.pipeline.clients.frauddetector;
         let is_held = !report.held.is_empty();
         let blocking = if is_held || found.traces.is_any_protected() {
-            self.blocking_lists().await?
+            self.find_blocking_lists().await?
         } else {
             BTreeSet::new()
         };
@@ -53,13 +53,13 @@ impl Forget<'_> {
                 .update_mode(ListUpdateMode::Remove)
                 .set_elements(Some(elements));
             let update = update.send().await;
-            update.map_err(|e| failed(format!("change list {list}"))(code_of(&e)))?;
+            update.map_err(|e| describe_failed_call(format!("change list {list}"))(error_code(&e)))?;
         }
         Ok(())
     }
 
     /// The lists that block: a rule with the most important outcome tests them with `in @list`.
-    async fn blocking_lists(&self) -> Result<BTreeSet<String>, ForgetError> {
+    async fn find_blocking_lists(&self) -> Result<BTreeSet<String>, ForgetError> {
         let client = &self.finder.pipeline.clients.frauddetector;
         let (detector, worst) = (
             self.finder.mapping.detector(),
@@ -69,11 +69,11 @@ impl Forget<'_> {
         let mut pages = rules.into_paginator().send();
         let mut lists = BTreeSet::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|e| failed("read the rules")(code_of(&e)))?;
+            let page = page.map_err(|e| describe_failed_call("read the rules")(error_code(&e)))?;
             for rule in page.rule_details() {
                 let mut outcomes = rule.outcomes().iter();
                 if outcomes.any(|outcome| worst.is_some_and(|worst| worst.as_str() == outcome)) {
-                    lists.extend(lists_in(rule.expression().unwrap_or_default()));
+                    lists.extend(find_tested_lists(rule.expression().unwrap_or_default()));
                 }
             }
         }
@@ -82,7 +82,7 @@ impl Forget<'_> {
 }
 
 /// The lists that an expression tests with `in @list`, but not with `not in`.
-fn lists_in(expression: &str) -> BTreeSet<String> {
+fn find_tested_lists(expression: &str) -> BTreeSet<String> {
     let places = expression.match_indices('@').filter_map(|(at, _)| {
         let before = expression.get(..at)?.trim_end().strip_suffix("in")?;
         if before.trim_end().ends_with("not") {

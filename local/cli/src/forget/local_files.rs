@@ -14,11 +14,11 @@ use local_aws::home::Home;
 ///
 /// # Errors
 /// [`ForgetError::Occupied`], [`ForgetError::File`], [`ForgetError::Database`].
-pub fn local_files(home: &Home, traces: &Traces, dry_run: bool) -> Result<usize, ForgetError> {
+pub fn rewrite_local_files(home: &Home, traces: &Traces, dry_run: bool) -> Result<usize, ForgetError> {
     if dry_run {
         return count_outcomes(home, traces);
     }
-    let path = home.at_work();
+    let path = home.at_work_file();
     let wrong = |source| ForgetError::File {
         path: path.display().to_string(),
         source,
@@ -28,14 +28,14 @@ pub fn local_files(home: &Home, traces: &Traces, dry_run: bool) -> Result<usize,
         return Err(ForgetError::Occupied(home.path().display().to_string()));
     }
     let forgotten = rewrite_outcomes(home, traces)?;
-    dynamodb::compact(&home.database())?;
+    dynamodb::compact(&home.database_file())?;
     std::fs::remove_file(&path).map_err(wrong)?;
     Ok(forgotten)
 }
 
 /// Counts the lines about the subject.
 fn count_outcomes(home: &Home, traces: &Traces) -> Result<usize, ForgetError> {
-    let path = home.outcomes();
+    let path = home.outcomes_file();
     let Ok(file) = File::open(&path) else {
         return Ok(0);
     };
@@ -45,14 +45,14 @@ fn count_outcomes(home: &Home, traces: &Traces) -> Result<usize, ForgetError> {
             path: path.display().to_string(),
             source,
         })?;
-        count += usize::from(traces.is_told_in(&line));
+        count += usize::from(traces.is_mentioned_in(&line));
     }
     Ok(count)
 }
 
 /// Removes the lines about the subject; returns how many there were.
 fn rewrite_outcomes(home: &Home, traces: &Traces) -> Result<usize, ForgetError> {
-    let path = home.outcomes();
+    let path = home.outcomes_file();
     let wrong = |source| ForgetError::File {
         path: path.display().to_string(),
         source,
@@ -65,7 +65,7 @@ fn rewrite_outcomes(home: &Home, traces: &Traces) -> Result<usize, ForgetError> 
     let mut forgotten = 0;
     for line in BufReader::new(file).lines() {
         let line = line.map_err(wrong)?;
-        if traces.is_told_in(&line) {
+        if traces.is_mentioned_in(&line) {
             forgotten += 1;
         } else {
             writeln!(kept, "{line}").map_err(wrong)?;

@@ -15,22 +15,22 @@ mod tests;
 
 use engine::Subject;
 use event::Timestamp;
-use shared::failure::code_of;
+use shared::failure::error_code;
 use thiserror::Error;
 
-use crate::subject::{self, Finder, Found, Traces, Whom, failed};
+use crate::subject::{self, SubjectFinder, FoundData, Traces, SubjectQuery, describe_failed_call};
 use local_aws::dynamodb::OpenError;
 
-pub use local_files::local_files;
-pub use notes::Forgotten;
-pub use report::{Held, Report};
+pub use local_files::rewrite_local_files;
+pub use notes::ForgottenSubjects;
+pub use report::{HeldOrder, ForgetReport};
 
 /// Why not everything was forgotten. Running the command again continues.
 #[derive(Debug, Error)]
 pub enum ForgetError {
     /// The subject's data cannot be found or changed.
     #[error(transparent)]
-    Subject(#[from] subject::Error),
+    Subject(#[from] subject::SubjectError),
     /// The file of outcomes cannot be rewritten.
     #[error("cannot rewrite {path}: {source}")]
     File {
@@ -56,7 +56,7 @@ impl From<engine::Error> for ForgetError {
 /// Forgets a subject.
 pub struct Forget<'a> {
     /// Finds the subject's data.
-    pub finder: Finder<'a>,
+    pub finder: SubjectFinder<'a>,
     /// Whether the tables are on AWS, where there are queues.
     pub is_remote: bool,
     /// Only count, and change nothing.
@@ -70,12 +70,12 @@ impl Forget<'_> {
     ///
     /// # Errors
     /// [`ForgetError`]; what was deleted before stays deleted.
-    pub async fn run(&self, whom: Whom) -> Result<(Report, Traces), ForgetError> {
+    pub async fn forget_subject(&self, whom: SubjectQuery) -> Result<(ForgetReport, Traces), ForgetError> {
         let mut found = self.finder.find(whom, self.now).await?;
-        let mut report = Report {
+        let mut report = ForgetReport {
             dry_run: self.dry_run,
             remains: std::mem::take(&mut found.unread),
-            ..Report::default()
+            ..ForgetReport::default()
         };
         let cannot_be_read = |place: &mut String| place.insert_str(0, "cannot be read: ");
         report.remains.iter_mut().for_each(cannot_be_read);
@@ -96,7 +96,7 @@ impl Forget<'_> {
             self.forget_events(&found, &mut report).await?;
             self.forget_decisions(&found, &mut report).await?;
         }
-        report.remains.extend(report::remains(
+        report.remains.extend(report::list_remains(
             self.is_remote,
             self.finder.engine.is_some(),
         ));
@@ -109,19 +109,19 @@ impl Forget<'_> {
             event_type: event_type.clone(),
             event_id: event_id.clone(),
         });
-        notes::write_any(self.finder.pipeline, self.now).await?;
+        notes::write_any_note(self.finder.pipeline, self.now).await?;
         for subject in traces.subjects.iter().cloned().chain(events) {
             if let Some(engine) = self.finder.engine {
                 engine.note_forgotten(&subject).await?;
                 engine.forget_entity_history(&subject).await?;
             }
-            notes::write(self.finder.pipeline, &subject, self.now).await?;
+            notes::write_note(self.finder.pipeline, &subject, self.now).await?;
         }
         Ok(())
     }
 
     /// Deletes the events with their labels and predictions, through the API.
-    async fn forget_events(&self, found: &Found, report: &mut Report) -> Result<(), ForgetError> {
+    async fn forget_events(&self, found: &FoundData, report: &mut ForgetReport) -> Result<(), ForgetError> {
         for event in &found.events {
             report.events += 1;
             report.predictions += event.predictions;
@@ -140,7 +140,7 @@ impl Forget<'_> {
                 .event_id(event_id)
                 .delete_audit_history(true);
             let delete = delete.send().await;
-            delete.map_err(|e| failed("delete an event")(code_of(&e)))?;
+            delete.map_err(|e| describe_failed_call("delete an event")(error_code(&e)))?;
         }
         Ok(())
     }

@@ -1,17 +1,17 @@
 //! Objects of the bucket with a subject's records.
 
 use aws_sdk_s3::primitives::ByteStream;
-use shared::failure::code_of;
+use shared::failure::error_code;
 
-use super::{Forget, ForgetError, Report};
-use crate::subject::{FoundObject, Remedy, failed};
+use super::{Forget, ForgetError, ForgetReport};
+use crate::subject::{FoundObject, ObjectRemedy, describe_failed_call};
 
 impl Forget<'_> {
     /// Deletes the objects that are about nobody else, and removes the subject's records from the others.
     pub(super) async fn forget_objects(
         &self,
         objects: &[FoundObject],
-        report: &mut Report,
+        report: &mut ForgetReport,
     ) -> Result<(), ForgetError> {
         let (s3, bucket) = (
             &self.finder.pipeline.clients.s3,
@@ -19,22 +19,22 @@ impl Forget<'_> {
         );
         for FoundObject { key, remedy, .. } in objects {
             match remedy {
-                Remedy::Name(why) => {
+                ObjectRemedy::Report(why) => {
                     report.remains.push(format!("s3://{bucket}/{key}: {why}"));
                 }
-                Remedy::Delete => {
+                ObjectRemedy::Delete => {
                     report.rejected_objects += 1;
                     if !self.dry_run {
                         let delete = s3.delete_object().bucket(bucket).key(key).send().await;
-                        delete.map_err(|e| failed(format!("delete {key}"))(code_of(&e)))?;
+                        delete.map_err(|e| describe_failed_call(format!("delete {key}"))(error_code(&e)))?;
                     }
                 }
-                Remedy::Rewrite(body) => {
+                ObjectRemedy::Rewrite(body) => {
                     report.rewritten_objects += 1;
                     if !self.dry_run {
                         let put = s3.put_object().bucket(bucket).key(key);
                         let put = put.body(ByteStream::from(body.clone())).send().await;
-                        put.map_err(|e| failed(format!("rewrite {key}"))(code_of(&e)))?;
+                        put.map_err(|e| describe_failed_call(format!("rewrite {key}"))(error_code(&e)))?;
                     }
                 }
             }

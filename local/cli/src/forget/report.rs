@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::hold::Hold;
+use crate::hold::HoldReason;
 
 /// What was forgotten, or with `dry_run` would be.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct ForgetReport {
     /// Whether nothing was deleted.
     pub dry_run: bool,
     /// Stored events.
@@ -28,7 +28,7 @@ pub struct Report {
     /// Lines of `outcomes.jsonl`.
     pub outcomes: usize,
     /// Orders that are held for now, and why.
-    pub held: Vec<Held>,
+    pub held: Vec<HeldOrder>,
     /// What the command cannot reach.
     pub remains: Vec<String>,
 }
@@ -36,20 +36,20 @@ pub struct Report {
 /// An order that is held for now. Kept are its decision without the person's values, hashes of these,
 /// and the person's elements of lists that block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Held {
+pub struct HeldOrder {
     /// Event type.
     pub event_type: String,
     /// Event id.
     pub event_id: String,
     /// Why.
-    pub reason: Hold,
+    pub reason: HoldReason,
     /// Until when, ISO 8601 UTC. After that it can be forgotten.
     pub until: String,
     #[serde(skip)]
     pub(super) expires_at: i64,
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ForgetReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = if self.dry_run {
             "would be forgotten"
@@ -84,7 +84,7 @@ impl fmt::Display for Report {
 }
 
 /// What no command of ours can delete.
-pub(super) fn remains(is_remote: bool, is_engine: bool) -> Vec<String> {
+pub(super) fn list_remains(is_remote: bool, is_engine: bool) -> Vec<String> {
     let mut remains = vec![
         "what was put on streams, queues and the event bus before, and whatever its readers kept",
         "back-ups: point-in-time recovery of the tables, versions of objects, copies of the folder",

@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use shared::failure::Rejection;
 use shared::mapping::Mapping;
 use shared::records::{Origin, Position, Record};
-use shared::rejected::Rejected;
+use shared::rejected::RejectedStore;
 use tempfile::TempDir;
 
 use super::*;
 use crate::apply;
-use crate::hold::{self, Hold};
-use crate::replay::{Replay, Replayed};
-use crate::run::Function;
+use crate::hold::{self, HoldReason};
+use crate::replay::{Replay, ReplayedObject};
+use crate::file_run::Function;
 use local_aws::dynamodb::Durability;
 use local_aws::home::Home;
 use local_aws::local_stack::{BUCKET, Machine, Pipeline};
@@ -49,7 +49,7 @@ fn mapping_with(old: &str, new: &str) -> Mapping {
 }
 
 /// What remains in the bucket.
-fn left_objects(report: &Report) -> Vec<&str> {
+fn left_objects(report: &ForgetReport) -> Vec<&str> {
     let lines = report.remains.iter().map(String::as_str);
     lines.filter(|line| line.contains("s3://")).collect()
 }
@@ -134,14 +134,14 @@ impl Shop {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::open(folder.path()).unwrap();
         let machine = Machine::open(&home, Durability::Kill).await.unwrap();
-        let options = apply::Options {
+        let options = apply::ApplyOptions {
             file: root().join("config/detector.yaml"),
             dry_run: false,
-            to: apply::Target::Engine,
+            to: apply::ApplyTarget::Engine,
             json: false,
         };
         let client = &machine.clients.frauddetector;
-        apply::run(client, &options, &mut Vec::new()).await.unwrap();
+        apply::apply_template(client, &options, &mut Vec::new()).await.unwrap();
         Self { folder, machine }
     }
 
@@ -182,7 +182,7 @@ impl Shop {
             reason: "of the test".into(),
             refusal: None,
         };
-        let rejected = Rejected::new(self.machine.clients.s3.clone(), BUCKET);
+        let rejected = RejectedStore::new(self.machine.clients.s3.clone(), BUCKET);
         rejected
             .write("predict", &record(id, payload), &rejection)
             .await
@@ -222,24 +222,24 @@ impl Shop {
         elements.elements().to_vec()
     }
 
-    async fn forget(&self, whom: Whom) -> (Report, Traces) {
+    async fn forget(&self, whom: SubjectQuery) -> (ForgetReport, Traces) {
         self.forget_or_not(whom, false).await
     }
 
-    async fn forget_or_not(&self, whom: Whom, dry_run: bool) -> (Report, Traces) {
+    async fn forget_or_not(&self, whom: SubjectQuery, dry_run: bool) -> (ForgetReport, Traces) {
         self.forget_as(&mapping(), whom, dry_run, now()).await
     }
 
     async fn forget_as(
         &self,
         mapping: &Mapping,
-        whom: Whom,
+        whom: SubjectQuery,
         dry_run: bool,
         now: Timestamp,
-    ) -> (Report, Traces) {
+    ) -> (ForgetReport, Traces) {
         let pipeline = self.pipeline();
         let forget = Forget {
-            finder: Finder {
+            finder: SubjectFinder {
                 pipeline: &pipeline,
                 engine: Some(&self.machine.engine),
                 mapping,
@@ -248,12 +248,12 @@ impl Shop {
             dry_run,
             now,
         };
-        forget.run(whom).await.unwrap()
+        forget.forget_subject(whom).await.unwrap()
     }
 
-    async fn find(&self, whom: Whom) -> Found {
+    async fn find(&self, whom: SubjectQuery) -> FoundData {
         let (pipeline, mapping) = (self.pipeline(), mapping());
-        let finder = Finder {
+        let finder = SubjectFinder {
             pipeline: &pipeline,
             engine: Some(&self.machine.engine),
             mapping: &mapping,
@@ -288,12 +288,12 @@ impl Shop {
         get.send().await.unwrap().item
     }
 
-    async fn forget_person(&self, text: &str) -> (Report, Traces) {
-        self.forget(Whom::entity(&mapping(), text).unwrap()).await
+    async fn forget_person(&self, text: &str) -> (ForgetReport, Traces) {
+        self.forget(SubjectQuery::entity(&mapping(), text).unwrap()).await
     }
 
-    async fn replay(&self, prefix: &str) -> Vec<Replayed> {
-        let forgotten = Forgotten {
+    async fn replay(&self, prefix: &str) -> Vec<ReplayedObject> {
+        let forgotten = ForgottenSubjects {
             pipeline: self.pipeline(),
             mapping: mapping(),
         };
@@ -304,7 +304,7 @@ impl Shop {
             forgotten: &forgotten,
             dry_run: false,
         };
-        replay.prefix(prefix).await.unwrap()
+        replay.replay_prefix(prefix).await.unwrap()
     }
 
     async fn is_decided(&self, order_id: &str) -> bool {
@@ -318,7 +318,7 @@ impl Shop {
     async fn close(self, traces: &Traces) -> (TempDir, usize) {
         self.machine.close().await.unwrap();
         let home = Home::open(self.folder.path()).unwrap();
-        let lines = local_files(&home, traces, false).unwrap();
+        let lines = rewrite_local_files(&home, traces, false).unwrap();
         (self.folder, lines)
     }
 }
@@ -371,12 +371,12 @@ async fn what_was_forgotten_is_refused_in_every_envelope() {
         for (envelope, payload) in envelopes(&order(number, MARK).to_string()) {
             shop.reject(&format!("{number} {envelope}"), payload.clone())
                 .await;
-            let forgotten = Forgotten {
+            let forgotten = ForgottenSubjects {
                 pipeline: shop.pipeline(),
                 mapping: mapping(),
             };
             assert!(
-                forgotten.holds(&record("1", payload)).await.unwrap(),
+                forgotten.is_forgotten(&record("1", payload)).await.unwrap(),
                 "{envelope}"
             );
         }
@@ -399,7 +399,7 @@ async fn a_label_of_a_forgotten_order_is_refused_and_a_new_order_is_not() {
     let shop = Shop::new().await;
     shop.run("predict", &[order(1, MARK)]).await;
     shop.forget_person(MARK).await;
-    let forgotten = Forgotten {
+    let forgotten = ForgottenSubjects {
         pipeline: shop.pipeline(),
         mapping: mapping(),
     };
@@ -413,7 +413,7 @@ async fn a_label_of_a_forgotten_order_is_refused_and_a_new_order_is_not() {
         (order(7, "other"), false),
     ] {
         let record = record("1", payload.to_string());
-        assert_eq!(forgotten.holds(&record).await.unwrap(), want, "{payload}");
+        assert_eq!(forgotten.is_forgotten(&record).await.unwrap(), want, "{payload}");
     }
 }
 
@@ -479,7 +479,7 @@ async fn an_order_is_found_as_the_shop_or_its_event_names_it() {
         let shop = Shop::new().await;
         shop.run("predict", &[order(1, MARK), order(2, MARK)]).await;
         shop.reject("1", "{\"order_id\":\"FORGET-1\",\"cut").await;
-        let (report, _) = shop.forget(Whom::order(&mapping(), name)).await;
+        let (report, _) = shop.forget(SubjectQuery::order(&mapping(), name)).await;
         assert_eq!(
             (report.decisions, report.events, report.rejected_objects),
             (1, 1, 1),
@@ -532,7 +532,7 @@ async fn values_leave_all_lists_that_hold_persons_values() {
         shop.list(name, ty, &elements).await;
         let gone = elements.len() - left.len();
         let (report, _) = shop
-            .forget_or_not(Whom::entity(&mapping(), MARK).unwrap(), true)
+            .forget_or_not(SubjectQuery::entity(&mapping(), MARK).unwrap(), true)
             .await;
         assert_eq!(
             (report.list_entries, shop.elements(name).await.len()),
@@ -543,13 +543,13 @@ async fn values_leave_all_lists_that_hold_persons_values() {
         let engine = &shop.machine.engine;
         let pipeline = shop.pipeline();
         let mapping = mapping();
-        let finder = Finder {
+        let finder = SubjectFinder {
             pipeline: &pipeline,
             engine: Some(engine),
             mapping: &mapping,
         };
         let found = finder
-            .find(Whom::entity(&mapping, MARK).unwrap(), now())
+            .find(SubjectQuery::entity(&mapping, MARK).unwrap(), now())
             .await
             .unwrap();
         for (list, elements) in found.list_elements {
@@ -615,9 +615,9 @@ async fn full_shop() -> Shop {
 async fn nothing_on_the_disk_tells_of_who_was_forgotten() {
     let shop = full_shop().await;
     let (report, _) = shop
-        .forget_or_not(Whom::entity(&mapping(), MARK).unwrap(), true)
+        .forget_or_not(SubjectQuery::entity(&mapping(), MARK).unwrap(), true)
         .await;
-    let counts = |report: &Report| {
+    let counts = |report: &ForgetReport| {
         (
             report.events,
             report.decisions,
@@ -640,7 +640,7 @@ async fn nothing_on_the_disk_tells_of_who_was_forgotten() {
     let (folder, lines) = shop.close(&traces).await;
     assert_eq!(lines, 2);
     let home = Home::open(folder.path()).unwrap();
-    assert_eq!(local_files(&home, &of_guest, false).unwrap(), 1);
+    assert_eq!(rewrite_local_files(&home, &of_guest, false).unwrap(), 1);
     assert_eq!(marked(folder.path()), [] as [PathBuf; 0]);
 }
 
@@ -757,7 +757,7 @@ async fn a_fraud_is_held_without_the_persons_values() {
             .map(|held| (&*held.event_id, held.reason))
             .collect();
         let event_id = event::EventId::slug("FORGET-1");
-        assert_eq!(held, [(event_id.as_str(), Hold::OpenDispute)]);
+        assert_eq!(held, [(event_id.as_str(), HoldReason::OpenDispute)]);
         assert_eq!(shop.elements("bad_addresses").await, [&*address]);
         assert!(shop.elements("friends").await.is_empty());
         let event_type = mapping().event_type().clone();
@@ -767,7 +767,7 @@ async fn a_fraud_is_held_without_the_persons_values() {
             .await
             .unwrap()
             .remove(0);
-        assert_eq!(decision.entity_id, hold::hash(MARK));
+        assert_eq!(decision.entity_id, hold::hash_value(MARK));
         assert_eq!(
             decision.variables.get("currency_code").map(String::as_str),
             Some("USD")
@@ -782,13 +782,13 @@ async fn a_fraud_is_held_without_the_persons_values() {
     }
     let pipeline = shop.pipeline();
     let mapping = mapping();
-    let finder = Finder {
+    let finder = SubjectFinder {
         pipeline: &pipeline,
         engine: Some(&shop.machine.engine),
         mapping: &mapping,
     };
     let found = finder
-        .find(Whom::entity(&mapping, MARK).unwrap(), now())
+        .find(SubjectQuery::entity(&mapping, MARK).unwrap(), now())
         .await
         .unwrap();
     assert_eq!(found.holds[0]["reason"], "its dispute is open");
@@ -802,7 +802,7 @@ async fn a_fraud_is_held_without_the_persons_values() {
     let (report, _) = shop.forget_person(MARK).await;
     assert_eq!((report.held.len(), report.decisions), (0, 1));
     let found = finder
-        .find(Whom::entity(&mapping, MARK).unwrap(), now())
+        .find(SubjectQuery::entity(&mapping, MARK).unwrap(), now())
         .await
         .unwrap();
     assert!(found.holds.is_empty());
@@ -814,19 +814,19 @@ async fn a_person_sees_what_forgetting_would_delete() {
     let shop = full_shop().await;
     let pipeline = shop.pipeline();
     let mapping = mapping();
-    let finder = Finder {
+    let finder = SubjectFinder {
         pipeline: &pipeline,
         engine: Some(&shop.machine.engine),
         mapping: &mapping,
     };
-    let kept = async |whom: Whom| {
+    let kept = async |whom: SubjectQuery| {
         let found = finder.find(whom, now()).await.unwrap();
         let line = json!({"detail": {"entity_type": "customer", "entity_id": MARK}}).to_string();
         let outcomes = format!("{line}\n{{\"detail\":{{}}}}\n");
-        let kept = crate::commands::subject::Kept::new(&finder, found, &outcomes).await;
+        let kept = crate::commands::subject::SubjectReport::new(&finder, found, &outcomes).await;
         kept.unwrap()
     };
-    let of_person = kept(Whom::entity(&mapping, MARK).unwrap()).await;
+    let of_person = kept(SubjectQuery::entity(&mapping, MARK).unwrap()).await;
     assert_eq!(
         (
             of_person.events.len(),
@@ -856,7 +856,7 @@ async fn a_person_sees_what_forgetting_would_delete() {
         text.contains("  variable    email_address = sentinel-4711@example.com\n"),
         "{text}"
     );
-    let of_order = kept(Whom::order(&mapping, "FORGET-2")).await;
+    let of_order = kept(SubjectQuery::order(&mapping, "FORGET-2")).await;
     assert_eq!((of_order.events.len(), of_order.decisions.len()), (1, 1));
 }
 
@@ -877,7 +877,7 @@ async fn a_label_of_several_orders_makes_none_of_them_the_subjects() {
         let label = json!({"order_ids": orders, "kind": "refund", "label_timestamp": "2026-06-29"});
         shop.reject(id, label.to_string()).await;
     }
-    let whom = Whom::entity(&several, MARK).unwrap();
+    let whom = SubjectQuery::entity(&several, MARK).unwrap();
     let (report, _) = shop.forget_as(&several, whom, false, now()).await;
     assert_eq!((report.decisions, report.rejected_objects), (1, 1));
     assert_eq!(
@@ -915,7 +915,7 @@ async fn an_order_that_can_be_read_is_whose_it_says() {
         assert!(handled.results[0].1.is_ok(), "{order}");
         shop.reject(&id, order.to_string()).await;
     }
-    let whom = Whom::entity(&by_id, MARK).unwrap();
+    let whom = SubjectQuery::entity(&by_id, MARK).unwrap();
     let (report, traces) = shop.forget_as(&by_id, whom, false, now()).await;
     assert_eq!(
         (report.rejected_objects, report.decisions, report.events),
@@ -953,16 +953,16 @@ async fn who_shares_a_value_lifts_no_hold() {
 
     // Another person in the same network, another order of the same person, and one who is not
     // held any more.
-    let found = shop.find(Whom::entity(&mapping(), "other").unwrap()).await;
+    let found = shop.find(SubjectQuery::entity(&mapping(), "other").unwrap()).await;
     assert!(found.holds.is_empty() && found.held_items.is_empty());
     let pipeline = shop.pipeline();
     let mapping = mapping();
-    let finder = Finder {
+    let finder = SubjectFinder {
         pipeline: &pipeline,
         engine: Some(&shop.machine.engine),
         mapping: &mapping,
     };
-    let kept = crate::commands::subject::Kept::new(&finder, found, "")
+    let kept = crate::commands::subject::SubjectReport::new(&finder, found, "")
         .await
         .unwrap();
     assert!(!serde_json::to_string(&kept).unwrap().contains("sha256-"));
@@ -973,18 +973,18 @@ async fn who_shares_a_value_lifts_no_hold() {
     });
     assert_eq!(shop.run("label", &[reversal]).await, 1);
     for whom in [
-        Whom::entity(&mapping, "other").unwrap(),
-        Whom::order(&mapping, "FORGET-4"),
-        Whom::entity(&mapping, "third").unwrap(),
+        SubjectQuery::entity(&mapping, "other").unwrap(),
+        SubjectQuery::order(&mapping, "FORGET-4"),
+        SubjectQuery::entity(&mapping, "third").unwrap(),
     ] {
         let (report, _) = shop.forget(whom).await;
         assert_eq!((report.held.len(), report.decisions), (0, 1));
         assert_eq!(shop.elements("bad_ips").await, ["203.0.113.7"]);
         assert_eq!(shop.elements("bad_emails").await, [&*address]);
     }
-    let of_third = shop.find(Whom::entity(&mapping, "third").unwrap()).await;
+    let of_third = shop.find(SubjectQuery::entity(&mapping, "third").unwrap()).await;
     assert!(of_third.held_items.is_empty());
-    let found = shop.find(Whom::entity(&mapping, MARK).unwrap()).await;
+    let found = shop.find(SubjectQuery::entity(&mapping, MARK).unwrap()).await;
     assert_eq!(found.holds.len(), 1);
     assert_eq!(found.holds[0]["reason"], "its dispute is open");
 }
@@ -997,9 +997,9 @@ async fn an_entity_that_is_not_known_is_not_hashed() {
     assert_eq!(shop.run("predict", &[guest]).await, 1);
     shop.charge_back("FORGET-1").await;
     for _ in 0..2 {
-        let (report, traces) = shop.forget(Whom::order(&mapping(), "FORGET-1")).await;
+        let (report, traces) = shop.forget(SubjectQuery::order(&mapping(), "FORGET-1")).await;
         assert_eq!(report.held.len(), 1);
-        assert!(!traces.hashes().contains(&hold::hash("unknown")));
+        assert!(!traces.all_hashes().contains(&hold::hash_value("unknown")));
         let event_id = event::EventId::slug("FORGET-1");
         let decisions = shop.pipeline().decisions();
         let decisions = decisions.revisions(mapping().event_type(), &event_id).await;
@@ -1018,8 +1018,8 @@ async fn what_was_held_is_found_after_the_hold() {
     shop.charge_back("FORGET-1").await;
     let (report, _) = shop.forget_person(MARK).await;
     let until: Timestamp = report.held[0].until.parse().unwrap();
-    let owner = hold::hash(MARK);
-    let item = shop.item(&hold::key(&owner), &hold::sort(&owner)).await;
+    let owner = hold::hash_value(MARK);
+    let item = shop.item(&hold::format_hold_key(&owner), &hold::format_hold_sort_key(&owner)).await;
     let item = item.unwrap();
     assert_eq!(
         item[hold::UNTIL],
@@ -1031,7 +1031,7 @@ async fn what_was_held_is_found_after_the_hold() {
         AttributeValue::N(expires_at.to_string())
     );
     // The decision and its labels have expired, too.
-    let found = shop.find(Whom::entity(&mapping(), MARK).unwrap()).await;
+    let found = shop.find(SubjectQuery::entity(&mapping(), MARK).unwrap()).await;
     let decisions = found.decisions.iter().map(|d| (&*d.pk, &*d.sk));
     let labels = found.labels.iter().map(|l| (&*l.pk, subject::LABELS));
     for (pk, sk) in decisions.chain(labels) {
@@ -1042,13 +1042,13 @@ async fn what_was_held_is_found_after_the_hold() {
             .key("sk", AttributeValue::S(sk.to_owned()));
         delete.send().await.unwrap();
     }
-    let whom = Whom::entity(&mapping(), MARK).unwrap();
+    let whom = SubjectQuery::entity(&mapping(), MARK).unwrap();
     let later = Timestamp::from_epoch_seconds(until.epoch_seconds() + 86_400).unwrap();
     let (report, _) = shop.forget_as(&mapping(), whom, false, later).await;
     assert_eq!((report.held.len(), report.list_entries), (0, 1));
     assert!(shop.elements("bad_emails").await.is_empty());
     assert_eq!(
-        shop.item(&hold::key(&owner), &hold::sort(&owner)).await,
+        shop.item(&hold::format_hold_key(&owner), &hold::format_hold_sort_key(&owner)).await,
         None
     );
 }
@@ -1059,7 +1059,7 @@ async fn labels_of_a_held_order_go_on_without_their_messages() {
     shop.run("predict", &[order(1, MARK)]).await;
     shop.charge_back("FORGET-1").await;
     let event_id = event::EventId::slug("FORGET-1");
-    let key = shared::decisions::Key::labels(mapping().event_type(), &event_id);
+    let key = shared::decisions::ItemKey::labels(mapping().event_type(), &event_id);
     let update = shop.machine.clients.dynamodb.update_item();
     let update = update
         .table_name(shop.pipeline().decisions_table)
@@ -1068,16 +1068,16 @@ async fn labels_of_a_held_order_go_on_without_their_messages() {
         .update_expression("SET record_a = :message, record_b = :message")
         .expression_attribute_values(":message", AttributeValue::S(MARK.to_owned()));
     update.send().await.unwrap();
-    let whom = || Whom::entity(&mapping(), MARK).unwrap();
+    let whom = || SubjectQuery::entity(&mapping(), MARK).unwrap();
     let pipeline = shop.pipeline();
     let mapping = mapping();
-    let finder = Finder {
+    let finder = SubjectFinder {
         pipeline: &pipeline,
         engine: Some(&shop.machine.engine),
         mapping: &mapping,
     };
     let found = shop.find(whom()).await;
-    let kept = crate::commands::subject::Kept::new(&finder, found, "")
+    let kept = crate::commands::subject::SubjectReport::new(&finder, found, "")
         .await
         .unwrap();
     let records = &kept.labels[0].records;
@@ -1104,7 +1104,7 @@ async fn without_the_engine_the_decisions_go_last() {
         local_aws::clients::frauddetector(faults.wrap(service.http_client()));
     let mapping = mapping();
     let forget = Forget {
-        finder: Finder {
+        finder: SubjectFinder {
             pipeline: &pipeline,
             engine: None,
             mapping: &mapping,
@@ -1113,13 +1113,13 @@ async fn without_the_engine_the_decisions_go_last() {
         dry_run: false,
         now: now(),
     };
-    let whom = Whom::entity(&mapping, MARK).unwrap();
+    let whom = SubjectQuery::entity(&mapping, MARK).unwrap();
     faults.inject("DeleteEvent", local_aws::fault::Fault::Pass, 1);
     faults.inject("DeleteEvent", local_aws::fault::Fault::Internal, 1);
-    assert!(forget.run(whom.clone()).await.is_err());
+    assert!(forget.forget_subject(whom.clone()).await.is_err());
     assert!(shop.is_decided("FORGET-1").await && shop.is_decided("FORGET-2").await);
     faults.clear();
-    let (report, _) = forget.run(whom.clone()).await.unwrap();
+    let (report, _) = forget.forget_subject(whom.clone()).await.unwrap();
     assert_eq!((report.decisions, report.events), (2, 2));
     let found = shop.find(whom).await;
     assert!(found.events.is_empty() && found.decisions.is_empty());
@@ -1159,12 +1159,12 @@ async fn a_dry_run_writes_no_file() {
     let shop = Shop::new().await;
     shop.run("predict", &[order(1, MARK), order(2, "other")])
         .await;
-    let whom = Whom::entity(&mapping(), MARK).unwrap();
+    let whom = SubjectQuery::entity(&mapping(), MARK).unwrap();
     let (_, traces) = shop.forget_or_not(whom, true).await;
     shop.machine.close().await.unwrap();
     let home = Home::open(shop.folder.path()).unwrap();
     // Somebody else is at work, which a dry run does not disturb.
-    std::fs::write(home.at_work(), "somebody").unwrap();
+    std::fs::write(home.at_work_file(), "somebody").unwrap();
     let files = || {
         let entries = std::fs::read_dir(shop.folder.path()).unwrap();
         let entries = entries.map(|entry| {
@@ -1178,8 +1178,8 @@ async fn a_dry_run_writes_no_file() {
     };
     let before = files();
     // A file of this name could not be made.
-    std::fs::create_dir(home.outcomes().with_extension("new")).unwrap();
-    assert_eq!(local_files(&home, &traces, true).unwrap(), 1);
-    std::fs::remove_dir(home.outcomes().with_extension("new")).unwrap();
+    std::fs::create_dir(home.outcomes_file().with_extension("new")).unwrap();
+    assert_eq!(rewrite_local_files(&home, &traces, true).unwrap(), 1);
+    std::fs::remove_dir(home.outcomes_file().with_extension("new")).unwrap();
     assert_eq!(files(), before);
 }

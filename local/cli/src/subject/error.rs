@@ -4,7 +4,7 @@ use thiserror::Error;
 
 /// Why a search failed.
 #[derive(Debug, Error)]
-pub enum Error {
+pub enum SubjectError {
     /// The entity `unknown`, which stands for all entities without a known id.
     #[error("entity `unknown` stands for all whose id is not known; name their orders one by one")]
     Unknown,
@@ -22,7 +22,7 @@ pub enum Error {
 }
 
 /// Makes the error of a call that failed; `what` was being done, as in "cannot read the rules".
-pub(crate) fn failed(what: impl Into<String>) -> impl FnOnce(String) -> Error {
+pub(crate) fn describe_failed_call(what: impl Into<String>) -> impl FnOnce(String) -> SubjectError {
     let what = what.into();
-    |code| Error::Call { what, code }
+    |code| SubjectError::Call { what, code }
 }

@@ -6,17 +6,17 @@ use engine::{Engine, FoundEvent, Subject};
 use event::Timestamp;
 use serde_json::Value;
 use shared::decisions::Decision;
-use shared::failure::{Failure, code_of};
+use shared::failure::{Failure, error_code};
 use shared::labels::LabelEntry;
 use shared::mapping::Mapping;
 
-use super::error::{Error, failed};
+use super::error::{SubjectError, describe_failed_call};
 use super::holds::read_holds;
 use super::labels::{FoundLabels, parse_event_key, read_labels};
 use super::objects::{FoundObject, ObjectSearch};
-use super::query::Whom;
+use super::query::SubjectQuery;
 use super::traces::Traces;
-use super::variable_types::Types;
+use super::variable_types::VariableTypes;
 use crate::hold;
 use local_aws::local_stack::Pipeline;
 
@@ -25,7 +25,7 @@ const ROWS: usize = 10_000;
 
 /// Everything that is stored about a subject.
 #[derive(Default)]
-pub struct Found {
+pub struct FoundData {
     /// What identifies it.
     pub traces: Traces,
     /// Its stored events; Amazon's service cannot be searched for them.
@@ -39,7 +39,7 @@ pub struct Found {
     /// Objects with its records.
     pub objects: Vec<FoundObject>,
     /// Its entity history, by event type.
-    pub habits: BTreeMap<String, Value>,
+    pub entity_histories: BTreeMap<String, Value>,
     /// Why data was kept when it was forgotten before, and until when.
     pub holds: Vec<Value>,
     /// The partition and sort keys of the items that keep its hashes.
@@ -49,7 +49,7 @@ pub struct Found {
 }
 
 /// Searches the tables, the bucket and the lists.
-pub struct Finder<'a> {
+pub struct SubjectFinder<'a> {
     /// The clients.
     pub pipeline: &'a Pipeline,
     /// The engine, if it is the backend.
@@ -58,15 +58,15 @@ pub struct Finder<'a> {
     pub mapping: &'a Mapping,
 }
 
-impl Finder<'_> {
+impl SubjectFinder<'_> {
     /// Finds everything that is stored about a subject at `now`.
     ///
     /// # Errors
     /// [`enum@Error`].
-    pub async fn find(&self, whom: Whom, now: Timestamp) -> Result<Found, Error> {
-        let mut found = Found {
+    pub async fn find(&self, whom: SubjectQuery, now: Timestamp) -> Result<FoundData, SubjectError> {
+        let mut found = FoundData {
             traces: Traces::new(whom),
-            ..Found::default()
+            ..FoundData::default()
         };
         let subjects = found.traces.subjects.clone();
         if let Some(engine) = self.engine {
@@ -74,7 +74,7 @@ impl Finder<'_> {
                 found.events.extend(engine.events_of(subject).await?);
                 for (event_type, habits) in engine.entity_history(subject).await? {
                     let habits = serde_json::from_str(&habits).unwrap_or(Value::String(habits));
-                    found.habits.insert(event_type, habits);
+                    found.entity_histories.insert(event_type, habits);
                 }
             }
         }
@@ -85,14 +85,14 @@ impl Finder<'_> {
         // An object may name an order that has a decision and an event.
         loop {
             found.decisions = self.find_decisions(&subjects, &found.traces).await?;
-            found.learn(&types);
+            found.learn_traces(&types);
             let known = found.traces.events.clone();
             let search = ObjectSearch {
                 pipeline: self.pipeline,
                 mapping: self.mapping,
                 types: &types,
             };
-            let objects = search.find(&mut found.traces).await?;
+            let objects = search.find_objects(&mut found.traces).await?;
             (found.objects, found.unread) = (objects.objects, objects.unread);
             if found.traces.events == known {
                 break;
@@ -121,9 +121,9 @@ impl Finder<'_> {
         &self,
         subjects: &[Subject],
         traces: &Traces,
-    ) -> Result<Vec<Decision>, Error> {
+    ) -> Result<Vec<Decision>, SubjectError> {
         let decisions = self.pipeline.decisions();
-        let reading = |f: Failure| failed("read decisions")(f.to_string());
+        let reading = |f: Failure| describe_failed_call("read decisions")(f.to_string());
         let mut events = traces.events.clone();
         for subject in subjects {
             if let Subject::Entity {
@@ -132,8 +132,8 @@ impl Finder<'_> {
             } = subject
             {
                 // Decisions that were held when it was forgotten before have its hash.
-                for id in [entity_id, &hold::hash(entity_id)] {
-                    let of_entity = decisions.of_entity(entity_type, id, ROWS).await;
+                for id in [entity_id, &hold::hash_value(entity_id)] {
+                    let of_entity = decisions.decisions_of_entity(entity_type, id, ROWS).await;
                     let of_entity = of_entity.map_err(reading)?.into_iter();
                     events.extend(of_entity.map(|d| (d.event_type, d.event_id)));
                 }
@@ -149,12 +149,12 @@ impl Finder<'_> {
         Ok(all)
     }
 
-    pub(crate) async fn variable_types(&self) -> Result<Types, Error> {
+    pub(crate) async fn variable_types(&self) -> Result<VariableTypes, SubjectError> {
         let client = &self.pipeline.clients.frauddetector;
         let mut pages = client.get_variables().into_paginator().send();
-        let mut types = Types::new();
+        let mut types = VariableTypes::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| failed("read the variables")(code_of(&error)))?;
+            let page = page.map_err(|error| describe_failed_call("read the variables")(error_code(&error)))?;
             for variable in page.variables() {
                 if let (Some(name), Some(ty)) = (variable.name(), variable.variable_type()) {
                     types.insert(name.to_owned(), ty.to_owned());
@@ -167,25 +167,25 @@ impl Finder<'_> {
     async fn find_list_elements(
         &self,
         traces: &Traces,
-    ) -> Result<BTreeMap<String, Vec<String>>, Error> {
+    ) -> Result<BTreeMap<String, Vec<String>>, SubjectError> {
         if let Some(engine) = self.engine {
-            let owns = |ty: Option<&str>, element: &str| traces.owns(ty, element);
+            let owns = |ty: Option<&str>, element: &str| traces.owns_element(ty, element);
             return Ok(engine.find_list_elements(owns).await?);
         }
         let client = &self.pipeline.clients.frauddetector;
-        let reading = |code: String| failed("read the lists")(code);
+        let reading = |code: String| describe_failed_call("read the lists")(code);
         let mut owned = BTreeMap::new();
         let mut pages = client.get_lists_metadata().into_paginator().send();
         while let Some(page) = pages.next().await {
-            for list in page.map_err(|e| reading(code_of(&e)))?.lists() {
+            for list in page.map_err(|e| reading(error_code(&e)))?.lists() {
                 let elements = client.get_list_elements().name(list.name());
                 let elements = elements.max_results(5000);
                 let mut elements = elements.into_paginator().send();
                 let mut of_subject = Vec::new();
                 while let Some(page) = elements.next().await {
-                    let page = page.map_err(|e| reading(code_of(&e)))?;
+                    let page = page.map_err(|e| reading(error_code(&e)))?;
                     let owned = page.elements().iter();
-                    let owned = owned.filter(|e| traces.owns(list.variable_type(), e));
+                    let owned = owned.filter(|e| traces.owns_element(list.variable_type(), e));
                     of_subject.extend(owned.cloned());
                 }
                 if !of_subject.is_empty() {
@@ -197,9 +197,9 @@ impl Finder<'_> {
     }
 }
 
-impl Found {
+impl FoundData {
     /// Adds the ids and values of the events and decisions to the traces.
-    fn learn(&mut self, types: &Types) {
+    fn learn_traces(&mut self, types: &VariableTypes) {
         let Self {
             traces,
             events,

@@ -5,14 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 use aws_sdk_dynamodb::types::AttributeValue;
 use event::Timestamp;
 use serde_json::{Value, json};
-use shared::failure::code_of;
+use shared::failure::error_code;
 
-use super::error::{Error, failed};
+use super::error::{SubjectError, describe_failed_call};
 use super::traces::Traces;
 use crate::hold;
 use local_aws::local_stack::Pipeline;
 
-type Item = HashMap<String, AttributeValue>;
+type HoldItem = HashMap<String, AttributeValue>;
 
 /// What was kept of a subject when it was forgotten before.
 #[derive(Default)]
@@ -29,17 +29,17 @@ pub(super) async fn read_holds(
     pipeline: &Pipeline,
     traces: &mut Traces,
     now: Timestamp,
-) -> Result<ReadHolds, Error> {
+) -> Result<ReadHolds, SubjectError> {
     let mut found = ReadHolds::default();
-    let own = traces.own();
+    let own = traces.own_hashes();
     let mut read = BTreeSet::new();
     loop {
-        let mut hashes = traces.hashes();
+        let mut hashes = traces.all_hashes();
         hashes.extend(own.iter().cloned());
         let Some(hash) = hashes.difference(&read).next().cloned() else {
             return Ok(found);
         };
-        for item in held_items(pipeline, &hash).await? {
+        for item in read_hold_items(pipeline, &hash).await? {
             let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
             let (Some(pk), Some(sk)) = (text("pk"), text("sk")) else {
                 continue;
@@ -52,7 +52,7 @@ pub(super) async fn read_holds(
                     found.holds.push(shown);
                 }
             }
-            if hold::owner(sk).is_some_and(|owner| own.contains(owner)) {
+            if hold::parse_owner(sk).is_some_and(|owner| own.contains(owner)) {
                 found.items.push((pk.clone(), sk.clone()));
                 let together = item.get(hold::HASHES);
                 let together = together.and_then(|hashes| hashes.as_ss().ok());
@@ -70,17 +70,17 @@ pub(super) async fn read_holds(
 }
 
 /// The items that keep a hash, one for each held subject.
-async fn held_items(pipeline: &Pipeline, hash: &str) -> Result<Vec<Item>, Error> {
+async fn read_hold_items(pipeline: &Pipeline, hash: &str) -> Result<Vec<HoldItem>, SubjectError> {
     let query = pipeline.clients.dynamodb.query();
     let query = query
         .table_name(&pipeline.decisions_table)
         .consistent_read(true)
         .key_condition_expression("pk = :pk")
-        .expression_attribute_values(":pk", AttributeValue::S(hold::key(hash)));
+        .expression_attribute_values(":pk", AttributeValue::S(hold::format_hold_key(hash)));
     let mut pages = query.into_paginator().send();
     let mut items = Vec::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|e| failed("read what is held")(code_of(&e)))?;
+        let page = page.map_err(|e| describe_failed_call("read what is held")(error_code(&e)))?;
         items.extend(page.items.unwrap_or_default());
     }
     Ok(items)

@@ -6,10 +6,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use event::{EventId, EventTypeName};
 use serde::Serialize;
 use serde_json::Value;
-use shared::decisions::Key;
-use shared::failure::code_of;
+use shared::decisions::ItemKey;
+use shared::failure::error_code;
 
-use super::error::{Error, failed};
+use super::error::{SubjectError, describe_failed_call};
 use local_aws::local_stack::Pipeline;
 
 /// The sort key of an item of labels.
@@ -17,7 +17,7 @@ pub(crate) const LABELS: &str = "labels";
 /// Starts the name of an attribute with the message that brought a label; see `shared::labels`.
 const RECORD: &str = "record_";
 
-type Item = HashMap<String, AttributeValue>;
+type LabelsItem = HashMap<String, AttributeValue>;
 
 /// Labels that are stored beside the decisions, in one item.
 #[derive(Debug, Serialize)]
@@ -36,14 +36,14 @@ pub(super) async fn read_labels(
     pipeline: &Pipeline,
     event_type: &str,
     event_id: &str,
-) -> Result<Vec<FoundLabels>, Error> {
+) -> Result<Vec<FoundLabels>, SubjectError> {
     let Some((event_type, event_id)) = parse_event_key(event_type, event_id) else {
         return Ok(Vec::new());
     };
     let mut all = Vec::new();
     for key in [
-        Key::labels(&event_type, &event_id),
-        Key::waiting(&event_type, &event_id),
+        ItemKey::labels(&event_type, &event_id),
+        ItemKey::waiting_labels(&event_type, &event_id),
     ] {
         let pk = key.pk().to_owned();
         if let Some(item) = read_item(pipeline, &pk, LABELS).await? {
@@ -60,7 +60,7 @@ pub(super) async fn read_labels(
     Ok(all)
 }
 
-async fn read_item(pipeline: &Pipeline, pk: &str, sk: &str) -> Result<Option<Item>, Error> {
+async fn read_item(pipeline: &Pipeline, pk: &str, sk: &str) -> Result<Option<LabelsItem>, SubjectError> {
     let get = pipeline.clients.dynamodb.get_item();
     let get = get
         .table_name(&pipeline.decisions_table)
@@ -68,12 +68,12 @@ async fn read_item(pipeline: &Pipeline, pk: &str, sk: &str) -> Result<Option<Ite
         .key("pk", AttributeValue::S(pk.to_owned()))
         .key("sk", AttributeValue::S(sk.to_owned()));
     let answer = get.send().await;
-    let answer = answer.map_err(|e| failed("read labels")(code_of(&e)))?;
+    let answer = answer.map_err(|e| describe_failed_call("read labels")(error_code(&e)))?;
     Ok(answer.item.filter(|item| !item.is_empty()))
 }
 
 /// The labels in an item: each is an attribute, or an entry of a map.
-fn label_messages(item: &Item) -> Vec<Value> {
+fn label_messages(item: &LabelsItem) -> Vec<Value> {
     let values = item.values().filter_map(|value| {
         let value: Value = serde_dynamo::from_attribute_value(value.clone()).ok()?;
         value.is_object().then_some(value)

@@ -12,18 +12,18 @@ mod objects;
 mod ownership;
 mod query;
 mod record;
-mod spelling;
+mod name_search;
 mod traces;
 mod variable_types;
 
-pub use error::Error;
-pub use finder::{Finder, Found};
+pub use error::SubjectError;
+pub use finder::{SubjectFinder, FoundData};
 pub use labels::FoundLabels;
-pub use objects::{FoundObject, Remedy};
-pub use query::Whom;
+pub use objects::{FoundObject, ObjectRemedy};
+pub use query::SubjectQuery;
 pub use traces::Traces;
 
-pub(crate) use error::failed;
+pub(crate) use error::describe_failed_call;
 pub(crate) use labels::LABELS;
-pub(crate) use record::Told;
-pub(crate) use variable_types::Types;
+pub(crate) use record::MappedRecord;
+pub(crate) use variable_types::VariableTypes;

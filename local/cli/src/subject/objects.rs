@@ -5,23 +5,23 @@ use shared::mapping::Mapping;
 use shared::records::{Invocation, Record};
 use shared::rejected::RejectedRecord;
 
-use super::error::{Error, failed};
-use super::ownership::About;
-use super::spelling;
+use super::error::{SubjectError, describe_failed_call};
+use super::ownership::RecordOwner;
+use super::name_search;
 use super::traces::Traces;
-use super::variable_types::Types;
+use super::variable_types::VariableTypes;
 use crate::bucket_objects::{ON_FAILURE, REJECTED, REPLAYED, list_keys, read_object};
 use local_aws::local_stack::Pipeline;
 
 /// How to remove the subject's records from an object.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Remedy {
+pub enum ObjectRemedy {
     /// Delete it: it is about nobody else.
     Delete,
     /// Replace it by these bytes: it has others' records, too, and these are kept.
     Rewrite(Vec<u8>),
     /// Only report it: the records cannot be separated, and this is why.
-    Name(String),
+    Report(String),
 }
 
 /// An object with records about the subject.
@@ -32,14 +32,14 @@ pub struct FoundObject {
     /// The subject's records: as JSON, or as text if they are not JSON.
     pub records: Vec<Value>,
     /// How to remove the subject's records.
-    pub remedy: Remedy,
+    pub remedy: ObjectRemedy,
 }
 
 /// Where objects are looked for, and how their records are read.
 pub(super) struct ObjectSearch<'a> {
     pub(super) pipeline: &'a Pipeline,
     pub(super) mapping: &'a Mapping,
-    pub(super) types: &'a Types,
+    pub(super) types: &'a VariableTypes,
 }
 
 /// The objects that were found.
@@ -53,7 +53,7 @@ pub(super) struct FoundObjects {
 impl ObjectSearch<'_> {
     /// Inspects every object, and repeats it as long as the objects name further events, because a
     /// label is known by its event alone. `traces` learn what the records say.
-    pub(super) async fn find(&self, traces: &mut Traces) -> Result<FoundObjects, Error> {
+    pub(super) async fn find_objects(&self, traces: &mut Traces) -> Result<FoundObjects, SubjectError> {
         let Pipeline {
             clients, bucket, ..
         } = self.pipeline;
@@ -61,7 +61,7 @@ impl ObjectSearch<'_> {
         let mut keys = Vec::new();
         for prefix in [REJECTED, REPLAYED, ON_FAILURE] {
             let listed = list_keys(s3, bucket, prefix).await;
-            keys.extend(listed.map_err(failed(format!("list {prefix}")))?);
+            keys.extend(listed.map_err(describe_failed_call(format!("list {prefix}")))?);
         }
         loop {
             let known = traces.spellings.len();
@@ -69,12 +69,12 @@ impl ObjectSearch<'_> {
             for key in &keys {
                 // One that is missing was deleted meanwhile.
                 let body = read_object(s3, bucket, key).await;
-                let Some(body) = body.map_err(failed(format!("read {key}")))? else {
+                let Some(body) = body.map_err(describe_failed_call(format!("read {key}")))? else {
                     continue;
                 };
-                let seen = self.inspect(traces, key, &body);
+                let seen = self.inspect_object(traces, key, &body);
                 for record in &seen.records {
-                    traces.learn(self.mapping, self.types, record);
+                    traces.learn_record(self.mapping, self.types, record);
                 }
                 found.unread.extend(seen.unread);
                 if let Some(remedy) = seen.remedy {
@@ -91,7 +91,7 @@ impl ObjectSearch<'_> {
         }
     }
 
-    fn inspect(&self, traces: &Traces, key: &str, body: &[u8]) -> InspectedObject {
+    fn inspect_object(&self, traces: &Traces, key: &str, body: &[u8]) -> InspectedObject {
         let place = format!("s3://{}/{key}", self.pipeline.bucket);
         let value = serde_json::from_slice::<Value>(body);
         if let Ok(batch) = &value
@@ -107,21 +107,21 @@ impl ObjectSearch<'_> {
             .and_then(RejectedRecord::into_record);
         let record = match record {
             Ok(record) => record,
-            Err(why) if spelling::is_any_in(&traces.spellings, body) => {
+            Err(why) if name_search::is_any_in(&traces.spellings, body) => {
                 // A batch has others' records, too.
                 let remedy = if key.starts_with(ON_FAILURE) {
-                    Remedy::Name(format!("it names the subject and is not a batch: {why}"))
+                    ObjectRemedy::Report(format!("it names the subject and is not a batch: {why}"))
                 } else {
-                    Remedy::Delete
+                    ObjectRemedy::Delete
                 };
                 return InspectedObject::unreadable(body, remedy);
             }
             Err(why) => return InspectedObject::unread(&place, &why),
         };
-        let remedy = match traces.about(self.mapping, &record) {
-            Ok(About::Others) => return InspectedObject::default(),
-            Ok(About::Subject) => Remedy::Delete,
-            Ok(About::Both) => Remedy::Name("it is a label of others' orders, too".to_owned()),
+        let remedy = match traces.find_owner(self.mapping, &record) {
+            Ok(RecordOwner::Others) => return InspectedObject::default(),
+            Ok(RecordOwner::Subject) => ObjectRemedy::Delete,
+            Ok(RecordOwner::Both) => ObjectRemedy::Report("it is a label of others' orders, too".to_owned()),
             Err(why) => return InspectedObject::unread(&place, &why),
         };
         InspectedObject {
@@ -137,10 +137,10 @@ impl ObjectSearch<'_> {
             Ok(parsed) => parsed,
             Err(why) => {
                 let bytes = object.to_string().into_bytes();
-                if spelling::is_any_in(&traces.spellings, &bytes) {
+                if name_search::is_any_in(&traces.spellings, &bytes) {
                     let why =
                         format!("it names the subject, and its payload is not a batch: {why}");
-                    return InspectedObject::unreadable(&bytes, Remedy::Name(why));
+                    return InspectedObject::unreadable(&bytes, ObjectRemedy::Report(why));
                 }
                 return InspectedObject::unread(place, &why);
             }
@@ -169,9 +169,9 @@ impl ObjectSearch<'_> {
             return seen;
         }
         seen.remedy = Some(if mixed {
-            Remedy::Name("an aggregate or a label in it is about others, too".to_owned())
+            ObjectRemedy::Report("an aggregate or a label in it is about others, too".to_owned())
         } else if kept.is_empty() {
-            Remedy::Delete
+            ObjectRemedy::Delete
         } else {
             let mut object = object.clone();
             payload["Records"] = Value::Array(kept);
@@ -179,7 +179,7 @@ impl ObjectSearch<'_> {
                 Value::String(_) => Value::String(payload.to_string()),
                 _ => payload,
             };
-            Remedy::Rewrite(object.to_string().into_bytes())
+            ObjectRemedy::Rewrite(object.to_string().into_bytes())
         });
         seen
     }
@@ -196,10 +196,10 @@ impl ObjectSearch<'_> {
         let (mut about, mut others) = (Vec::new(), false);
         let records = Invocation::new(delivered).map(Invocation::into_records);
         for record in records.unwrap_or_default() {
-            match traces.about(self.mapping, &record) {
-                Ok(About::Subject) => about.push(record),
-                Ok(About::Others) => others = true,
-                Ok(About::Both) => {
+            match traces.find_owner(self.mapping, &record) {
+                Ok(RecordOwner::Subject) => about.push(record),
+                Ok(RecordOwner::Others) => others = true,
+                Ok(RecordOwner::Both) => {
                     others = true;
                     about.push(record);
                 }
@@ -234,13 +234,13 @@ fn parse_payload(object: &Value) -> Result<(Value, bool), String> {
 #[derive(Default)]
 struct InspectedObject {
     records: Vec<Record>,
-    remedy: Option<Remedy>,
+    remedy: Option<ObjectRemedy>,
     unread: Vec<String>,
 }
 
 impl InspectedObject {
     /// An object that contains a name of the subject and cannot be read.
-    fn unreadable(bytes: &[u8], remedy: Remedy) -> Self {
+    fn unreadable(bytes: &[u8], remedy: ObjectRemedy) -> Self {
         let position = shared::records::Position {
             origin: shared::records::Origin::Other,
             arn: String::new(),

@@ -5,14 +5,14 @@ use shared::failure::Failure;
 use shared::mapping::Mapping;
 use shared::records::Record;
 
-use super::record::Told;
-use super::spelling;
+use super::record::MappedRecord;
+use super::name_search;
 use super::traces::Traces;
-use super::variable_types::Types;
+use super::variable_types::VariableTypes;
 
 /// Whose a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum About {
+pub(super) enum RecordOwner {
     /// Somebody else's, or nobody's.
     Others,
     /// The subject's alone.
@@ -31,66 +31,66 @@ impl Traces {
     ///
     /// # Errors
     /// Why the record cannot be read, if it does not contain a name or value of the subject either.
-    pub(super) fn about(&self, mapping: &Mapping, record: &Record) -> Result<About, String> {
+    pub(super) fn find_owner(&self, mapping: &Mapping, record: &Record) -> Result<RecordOwner, String> {
         let key = record.key.as_deref().unwrap_or_default().as_bytes();
         let value = match record.json() {
             Ok(value) => value,
             Err(failure) => {
                 let bytes = record.payload.as_slice();
                 let mut places = [bytes, key].into_iter();
-                return if places.any(|bytes| spelling::is_any_in(&self.spellings, bytes)) {
-                    Ok(About::Subject)
+                return if places.any(|bytes| name_search::is_any_in(&self.spellings, bytes)) {
+                    Ok(RecordOwner::Subject)
                 } else {
                     Err(failure_reason(failure))
                 };
             }
         };
-        let is_subjects = match Told::new(mapping, &value) {
-            None => spelling::is_any_in_json(&self.names, &value),
+        let is_subjects = match MappedRecord::new(mapping, &value) {
+            None => name_search::is_any_in_json(&self.names, &value),
             Some(told) if told.is_order => self.is_order_of(&told),
             Some(told) => {
                 let all = told.subjects.len();
-                let own = told.subjects.iter().filter(|subject| self.is_one(subject));
+                let own = told.subjects.iter().filter(|subject| self.is_own_subject(subject));
                 let own = own.count();
                 if own > 0 && own < all {
-                    return Ok(About::Both);
+                    return Ok(RecordOwner::Both);
                 }
                 own > 0
             }
         };
         Ok(if is_subjects {
-            About::Subject
+            RecordOwner::Subject
         } else {
-            About::Others
+            RecordOwner::Others
         })
     }
 
-    fn is_one(&self, subject: &Subject) -> bool {
+    fn is_own_subject(&self, subject: &Subject) -> bool {
         match subject {
             Subject::Event {
                 event_type,
                 event_id,
-            } => self.has(event_type, event_id),
+            } => self.has_event(event_type, event_id),
             Subject::Entity { .. } => self.subjects.contains(subject),
         }
     }
 
     /// Whether an order is the subject's: by its event or its entity, or, for a guest's order, by the
     /// e-mail address, because nothing else tells whose it is.
-    fn is_order_of(&self, told: &Told) -> bool {
+    fn is_order_of(&self, told: &MappedRecord) -> bool {
         let mut subjects = self.subjects.iter();
         let is_person = subjects.any(|subject| matches!(subject, Subject::Entity { .. }));
         let is_address =
             |text: &str| text.contains('@') && self.names.contains(&text.trim().to_lowercase());
         let mut values = told.variables.iter();
-        told.subjects.iter().any(|subject| self.is_one(subject))
+        told.subjects.iter().any(|subject| self.is_own_subject(subject))
             || (told.is_guest && is_person && values.any(|(_, value)| is_address(value)))
     }
 
     /// Adds the ids and values of a record about the subject.
-    pub(super) fn learn(&mut self, mapping: &Mapping, types: &Types, record: &Record) {
+    pub(super) fn learn_record(&mut self, mapping: &Mapping, types: &VariableTypes, record: &Record) {
         let told = record.json().ok();
-        let told = told.and_then(|value| Told::new(mapping, &value));
+        let told = told.and_then(|value| MappedRecord::new(mapping, &value));
         // Labels may be about others' orders, too.
         let Some(told) = told.filter(|told| told.is_order && self.is_order_of(told)) else {
             return;

@@ -6,17 +6,17 @@ use engine::Subject;
 use event::EventId;
 use shared::mapping::Mapping;
 
-use super::error::Error;
+use super::error::SubjectError;
 
 /// An order or an entity, with every name that it may have.
 #[derive(Clone)]
-pub struct Whom {
+pub struct SubjectQuery {
     pub(super) subjects: Vec<Subject>,
     /// In lower case.
     pub(super) names: BTreeSet<String>,
 }
 
-impl Whom {
+impl SubjectQuery {
     /// The order, if one is given, otherwise the entity.
     ///
     /// # Errors
@@ -25,7 +25,7 @@ impl Whom {
         mapping: &Mapping,
         order_id: Option<&str>,
         entity: Option<&str>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, SubjectError> {
         match order_id {
             Some(order_id) => Ok(Self::order(mapping, order_id)),
             None => Self::entity(mapping, entity.unwrap_or_default()),
@@ -49,12 +49,12 @@ impl Whom {
     ///
     /// # Errors
     /// [`Error::Unknown`].
-    pub fn entity(mapping: &Mapping, text: &str) -> Result<Self, Error> {
+    pub fn entity(mapping: &Mapping, text: &str) -> Result<Self, SubjectError> {
         let (entity_type, entity_id) = text.split_once('/').unwrap_or(("customer", text));
         if entity_id.trim().eq_ignore_ascii_case("unknown") {
-            return Err(Error::Unknown);
+            return Err(SubjectError::Unknown);
         }
-        let mapped = mapping.entity_ids(entity_id).into_iter();
+        let mapped = mapping.possible_entity_ids(entity_id).into_iter();
         let mut ids: BTreeSet<String> = mapped.map(|id| id.as_str().to_owned()).collect();
         ids.insert(entity_id.to_owned());
         Ok(Self {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use shared::mapping::Mapping;
 
 /// A record as the mapping reads it: an order, or labels.
-pub(crate) struct Told {
+pub(crate) struct MappedRecord {
     pub(crate) subjects: Vec<Subject>,
     /// When the order was made; `None` for labels.
     pub(crate) ordered_at: Option<Timestamp>,
@@ -19,14 +19,14 @@ pub(crate) struct Told {
     pub(super) is_guest: bool,
 }
 
-impl Told {
+impl MappedRecord {
     /// Reads a record; `None` if it is neither an order nor a label for the mapping.
     pub(crate) fn new(mapping: &Mapping, value: &Value) -> Option<Self> {
         let event = |event_id: &EventId| Subject::Event {
             event_type: mapping.event_type().to_string(),
             event_id: event_id.to_string(),
         };
-        if let Ok(order) = mapping.order(value) {
+        if let Ok(order) = mapping.map_order(value) {
             let names_entity = !order.entity.entity_id.is_unknown();
             let entity = names_entity.then(|| Subject::Entity {
                 entity_type: order.entity.entity_type.to_string(),
@@ -44,7 +44,7 @@ impl Told {
                 is_guest: !names_entity,
             });
         }
-        let labels = mapping.labels(value).ok()?;
+        let labels = mapping.map_labels(value).ok()?;
         Some(Self {
             subjects: labels.iter().map(|label| event(&label.event_id)).collect(),
             ordered_at: None,

@@ -6,9 +6,9 @@ use engine::Subject;
 use serde_json::Value;
 use shared::decisions::{Decision, entity_key};
 
-use super::query::Whom;
-use super::spelling;
-use super::variable_types::{ANYTHING, BELONGING, NAMING, Types, is_personal};
+use super::query::SubjectQuery;
+use super::name_search;
+use super::variable_types::{ANYTHING, BELONGING, NAMING, VariableTypes, is_personal};
 use crate::hold;
 
 /// What identifies a subject: its names, its events, and its values.
@@ -32,7 +32,7 @@ pub struct Traces {
 }
 
 impl Traces {
-    pub(super) fn new(whom: Whom) -> Self {
+    pub(super) fn new(whom: SubjectQuery) -> Self {
         let mut traces = Self::default();
         for subject in &whom.subjects {
             if let Subject::Event {
@@ -61,7 +61,7 @@ impl Traces {
         self.names.insert(name);
     }
 
-    pub(super) fn add_value(&mut self, types: &Types, variable: &str, value: &str) {
+    pub(super) fn add_value(&mut self, types: &VariableTypes, variable: &str, value: &str) {
         let Some(ty) = types.get(variable).filter(|_| !value.trim().is_empty()) else {
             return;
         };
@@ -80,12 +80,12 @@ impl Traces {
     }
 
     fn is_held(&self, value: &str) -> bool {
-        !self.held.is_empty() && self.held.contains(&hold::hash(value))
+        !self.held.is_empty() && self.held.contains(&hold::hash_value(value))
     }
 
     /// Whether an element of a list is also held for another subject.
     pub(crate) fn is_protected(&self, element: &str) -> bool {
-        let is = |text: &str| self.protected.contains(&hold::hash(text));
+        let is = |text: &str| self.protected.contains(&hold::hash_value(text));
         let mut types = NAMING.into_iter().chain(BELONGING);
         !self.protected.is_empty()
             && (is(element) || types.any(|ty| is(&engine::normalized(ty, element))))
@@ -97,7 +97,7 @@ impl Traces {
     }
 
     /// The hashes of the subjects that the command names: holds are kept for these.
-    pub(crate) fn owners(&self) -> BTreeSet<String> {
+    pub(crate) fn owner_hashes(&self) -> BTreeSet<String> {
         let subjects = self.subjects.iter();
         subjects.map(owner_hash).collect()
     }
@@ -105,47 +105,47 @@ impl Traces {
     /// The hashes that identify the subject and nobody else: its own and those of its orders. A hold for
     /// one of its orders is a hold of the subject, but not the other way round: the person may be held
     /// for another order.
-    pub(super) fn own(&self) -> BTreeSet<String> {
+    pub(super) fn own_hashes(&self) -> BTreeSet<String> {
         let events = self.events.iter();
-        let events = events.map(|(event_type, event_id)| hold::event_hash(event_type, event_id));
-        events.chain(self.owners()).collect()
+        let events = events.map(|(event_type, event_id)| hold::hash_event(event_type, event_id));
+        events.chain(self.owner_hashes()).collect()
     }
 
     /// What is kept of a held subject: the hashes of its ids and values.
-    pub(crate) fn hashes(&self) -> BTreeSet<String> {
+    pub(crate) fn all_hashes(&self) -> BTreeSet<String> {
         let values = self.values.values().flatten();
         let texts = self.entities.iter().chain(values);
         texts
-            .map(|text| hold::hash(text))
-            .chain(self.owners())
+            .map(|text| hold::hash_value(text))
+            .chain(self.owner_hashes())
             .chain(self.held.iter().cloned())
             .collect()
     }
 
     /// Removes from a decision what belongs to a person: its entity becomes a hash, and only variables
     /// stay whose type says that their values belong to nobody.
-    pub(crate) fn strip(&self, types: &Types, decision: &mut Decision) {
+    pub(crate) fn strip_personal_data(&self, types: &VariableTypes, decision: &mut Decision) {
         // An unknown entity is not in the index.
         let is_known = decision.gsi1pk.is_some();
         if is_known && !hold::is_hash(&decision.entity_id) {
-            decision.entity_id = hold::hash(&decision.entity_id);
+            decision.entity_id = hold::hash_value(&decision.entity_id);
         }
         decision.gsi1pk = is_known.then(|| entity_key(&decision.entity_type, &decision.entity_id));
         decision.variables.retain(|name, value| {
             types.get(name).is_some_and(|ty| !is_personal(ty))
-                && !spelling::is_any_in(&self.spellings, value.as_bytes())
+                && !name_search::is_any_in(&self.spellings, value.as_bytes())
         });
     }
 
     /// Whether an event is the subject's.
-    pub(crate) fn has(&self, event_type: &str, event_id: &str) -> bool {
+    pub(crate) fn has_event(&self, event_type: &str, event_id: &str) -> bool {
         let mut events = self.events.iter();
         events.any(|(ty, id)| ty == event_type && id == event_id)
     }
 
     /// Whether an element of a list is the subject's: its id or one of its values. A list with a variable
     /// type has only values of this type, a list without may have any.
-    pub(crate) fn owns(&self, list_type: Option<&str>, element: &str) -> bool {
+    pub(crate) fn owns_element(&self, list_type: Option<&str>, element: &str) -> bool {
         let is_id = self.subjects.iter().any(
             |subject| matches!(subject, Subject::Entity { entity_id, .. } if entity_id == element),
         );
@@ -164,14 +164,14 @@ impl Traces {
     }
 
     /// Whether a line of `outcomes.jsonl` is about the subject: a decision, or a prediction.
-    pub(crate) fn is_told_in(&self, line: &str) -> bool {
+    pub(crate) fn is_mentioned_in(&self, line: &str) -> bool {
         let Ok(event) = serde_json::from_str::<Value>(line) else {
-            return spelling::is_any_in(&self.spellings, line.as_bytes());
+            return name_search::is_any_in(&self.spellings, line.as_bytes());
         };
         let detail = &event["detail"];
         let text = |name: &str| detail[name].as_str().unwrap_or_default();
-        if self.has(text("event_type"), text("event_id"))
-            || self.has(text("eventTypeName"), text("eventId"))
+        if self.has_event(text("event_type"), text("event_id"))
+            || self.has_event(text("eventTypeName"), text("eventId"))
         {
             return true;
         }
@@ -196,7 +196,7 @@ fn owner_hash(subject: &Subject) -> String {
         Subject::Event {
             event_type,
             event_id,
-        } => hold::event_hash(event_type, event_id),
-        Subject::Entity { entity_id, .. } => hold::hash(entity_id),
+        } => hold::hash_event(event_type, event_id),
+        Subject::Entity { entity_id, .. } => hold::hash_value(entity_id),
     }
 }

@@ -28,7 +28,7 @@ pub(super) const BELONGING: [&str; 8] = [
 pub(super) const ANYTHING: [&str; 2] = ["CATEGORICAL", "FREE_FORM_TEXT"];
 
 /// The type of every variable, by its name.
-pub(crate) type Types = BTreeMap<String, String>;
+pub(crate) type VariableTypes = BTreeMap<String, String>;
 
 /// Whether the values of a variable type belong to a person.
 pub(super) fn is_personal(ty: &str) -> bool {

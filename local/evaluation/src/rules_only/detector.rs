@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rules::{List, Lists, Rule, Schema, Type, Value};
+use rules::{ListValues, Lists, Rule, Schema, Type, Value};
 use thiserror::Error;
 
 use super::figures::LeftOut;
@@ -61,7 +61,7 @@ pub struct DetectorFile {
     /// The names of the scores that rules may ask for.
     pub scores: Vec<String>,
     /// The lists; `None` for one whose elements the file does not give.
-    pub lists: BTreeMap<String, Option<List>>,
+    pub lists: BTreeMap<String, Option<ListValues>>,
     /// The rules, in their order.
     pub rules: Vec<FileRule>,
 }
@@ -163,7 +163,7 @@ impl Detector {
         }
         let mut lists = Lists::default();
         for (name, list) in file.lists {
-            lists.share(name.as_str(), list.unwrap_or_default().into());
+            lists.insert_shared(name.as_str(), list.unwrap_or_default().into());
         }
         Ok(Self {
             id: file.id,

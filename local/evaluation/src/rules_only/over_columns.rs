@@ -113,7 +113,7 @@ impl OverColumns<'_> {
         let row = |place: usize| {
             let is_called = |event: &Scored| event.alarm.is_some_and(|alarm| alarm <= place);
             let called = |event: &Scored| (f64::from(u8::from(is_called(event))), event.fraud);
-            let point = Ranking::new(scored.iter().map(called)).at(1.0);
+            let point = Ranking::new(scored.iter().map(called)).point_at(1.0);
             Called {
                 outcomes: detector.alarms[..=place].to_vec(),
                 events: scored.iter().filter(|event| is_called(event)).count(),
@@ -141,7 +141,7 @@ fn parse_value(ty: Type, text: &str) -> Option<Value> {
     let as_sent = Value::parse(ty, text).ok();
     as_sent.or_else(|| match ty {
         Type::DateTime => {
-            let seconds = model::date(text, false)?;
+            let seconds = model::parse_date(text, false)?;
             Some(Value::DateTime(seconds.saturating_mul(1000)))
         }
         _ => None,

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rules::{List, Type};
+use rules::{ListValues, Type};
 
 use super::figures::Called;
 use super::*;
@@ -39,7 +39,7 @@ fn detector(mode: &str, rules: &str) -> Result<Detector, String> {
             outcomes: vec![format!("{outcome}_{number}")],
         }
     };
-    let blocked = List::normalized(|text| text.to_lowercase().into(), ["eve@example.com"]);
+    let blocked = ListValues::normalized(|text| text.to_lowercase().into(), ["eve@example.com"]);
     let file = DetectorFile {
         path: "t.yaml".to_owned(),
         id: "orders".to_owned(),
@@ -72,7 +72,7 @@ fn measured(detector: &Detector) -> RulesOnly {
                 number: event.number,
                 log_odds: f64::from(number),
                 score: 0.0,
-                fraud: event.row.label == model::Label::Fraud,
+                fraud: event.row.label == model::EventLabel::Fraud,
                 amount: None,
                 month: None,
                 look_ups: Vec::new(),

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use model::history::Watched;
-use model::{Dataset, Inferred, Label, Variable, VariableType};
+use model::history::TrackedFields;
+use model::{Dataset, InferredColumn, EventLabel, Variable, VariableType};
 
 use super::csv_file::{Cells, open_csv, read_headers, sample_rows};
 use super::decimal_commas::replace_decimal_commas;
@@ -92,11 +92,11 @@ pub struct Columns {
     /// The column of the entity.
     pub entity: Option<String>,
     /// The columns that the model may use, their types, and the reasons for them.
-    pub inferred: Vec<Inferred>,
+    pub inferred: Vec<InferredColumn>,
     /// The same as variables of the model.
     pub variables: Vec<Variable>,
     /// Which variables make up the history of entities, if there are entities and times.
-    pub watched: Option<Watched>,
+    pub watched: Option<TrackedFields>,
     day_first: bool,
     /// Names of columns whose numbers are written `1.234,5`.
     pub(super) decimal_commas: Vec<String>,
@@ -138,7 +138,7 @@ impl Columns {
             let roles = [Some(label), event_time, label_time, entity];
             !roles.contains(&Some(*column)) && !METADATA.contains(&headers[*column].as_str())
         };
-        let inferred: Vec<Inferred> = (0..headers.len())
+        let inferred: Vec<InferredColumn> = (0..headers.len())
             .filter(is_variable)
             .map(|column| inferred[column].clone())
             .collect();
@@ -146,7 +146,7 @@ impl Columns {
             .iter()
             .filter_map(|column| Some(Variable::new(&column.name, column.kind?)))
             .collect::<Vec<Variable>>();
-        let watched = (entity.is_some() && event_time.is_some()).then(|| Watched::new(&variables));
+        let watched = (entity.is_some() && event_time.is_some()).then(|| TrackedFields::new(&variables));
         let name = |column: usize| headers[column].clone();
         Ok(Self {
             label: name(label),
@@ -163,19 +163,19 @@ impl Columns {
     }
 
     /// What a value of the label means.
-    pub(super) fn read_label(&self, text: Option<&str>) -> Label {
+    pub(super) fn read_label(&self, text: Option<&str>) -> EventLabel {
         match text {
-            None => Label::Unlabelled,
-            Some(text) if self.legit.iter().any(|legit| is_same_label(legit, text)) => Label::Legit,
-            Some(_) => Label::Fraud,
+            None => EventLabel::Unlabelled,
+            Some(text) if self.legit.iter().any(|legit| is_same_label(legit, text)) => EventLabel::Legit,
+            Some(_) => EventLabel::Fraud,
         }
     }
 
     /// Seconds since 1970. In a file of plain numbers they may count from another time.
     pub(super) fn time(&self, text: Option<&str>) -> Option<i64> {
         let text = text?;
-        model::date(text, self.day_first).or_else(|| {
-            let number = model::number(text)?;
+        model::parse_date(text, self.day_first).or_else(|| {
+            let number = model::parse_number(text)?;
             // Milliseconds since 1970 are this large from 1973 on, seconds only in the year 5138.
             let seconds = if number.abs() >= 1e11 {
                 number / 1000.0
@@ -195,7 +195,7 @@ impl Columns {
     pub fn dataset(&self) -> Dataset {
         let dataset = Dataset::new(self.variables.clone());
         match &self.watched {
-            Some(watched) => dataset.watching(watched.clone()),
+            Some(watched) => dataset.with_tracked_fields(watched.clone()),
             None => dataset,
         }
     }
@@ -246,7 +246,7 @@ impl Header<'_> {
     fn find_event_time(
         &self,
         named: Option<&String>,
-        inferred: &[Inferred],
+        inferred: &[InferredColumn],
     ) -> Result<Option<usize>, TableError> {
         let usual: Vec<&str> = [EVENT_TIMESTAMP].into_iter().chain(TIME_NAMES).collect();
         let column = self.find(named, "the event's time", &usual)?;
@@ -266,13 +266,13 @@ fn infer_types(
     headers: &[String],
     sample: &[Cells],
     given: &[String],
-) -> Result<Vec<Inferred>, TableError> {
+) -> Result<Vec<InferredColumn>, TableError> {
     let rows: Vec<Vec<Option<&str>>> = sample
         .iter()
         .map(|row| row.iter().map(Option::as_deref).collect())
         .collect();
     let names: Vec<&str> = headers.iter().map(String::as_str).collect();
-    let mut inferred = model::infer(&names, &rows);
+    let mut inferred = model::infer_types(&names, &rows);
     set_given_types(given, &mut inferred, path)?;
     Ok(inferred)
 }
@@ -280,7 +280,7 @@ fn infer_types(
 /// A type that was given comes before what the values look like.
 fn set_given_types(
     given: &[String],
-    inferred: &mut [Inferred],
+    inferred: &mut [InferredColumn],
     path: &Path,
 ) -> Result<(), TableError> {
     let places: HashMap<String, usize> = inferred

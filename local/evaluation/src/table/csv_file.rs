@@ -111,7 +111,7 @@ pub(super) fn read_headers(path: &Path, reader: &mut CsvReader) -> Result<Vec<St
 
 /// The value of a cell; `None` for an empty one, `NaN` and `null`.
 pub(super) fn present(text: Option<&str>) -> Option<&str> {
-    text.and_then(model::present)
+    text.and_then(model::trim_present_value)
 }
 
 /// The cells of a row; an empty one holds nothing.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
-use model::{Dataset, Row};
+use model::{Dataset, EventRow};
 
 use super::columns::{Columns, EVENT_ID};
 use super::csv_file::{decode_cell, name_file_in, open_csv, present, read_headers};
@@ -21,7 +21,7 @@ pub struct Event<'a> {
     /// Its `EVENT_ID`, if there is one.
     pub id: Option<&'a str>,
     /// The row as the model takes it.
-    pub row: Row<'a>,
+    pub row: EventRow<'a>,
     cells: &'a [Cow<'a, str>],
 }
 
@@ -114,16 +114,16 @@ impl Table<'_> {
             number,
             cells,
             id: places.event_id.and_then(cell),
-            row: Row {
+            row: EventRow {
                 values,
                 event_time,
                 entity: places.entity.and_then(cell),
-                seen,
+                history_event: seen,
                 label: columns.read_label(cell(places.label)),
                 label_time: places
                     .label_time
                     .and_then(|place| columns.time(cell(place))),
-                ..Row::default()
+                ..EventRow::default()
             },
         }
     }

@@ -1,4 +1,4 @@
-use model::Label;
+use model::EventLabel;
 
 use super::decimal_commas::has_decimal_commas;
 use super::*;
@@ -71,9 +71,9 @@ fn the_rest_is_guessed() {
     let found = columns(csv, &said(None, &[], &["note=ignore"])).unwrap();
     assert_eq!(found.label, "isFraud");
     assert_eq!(found.event_time.as_deref(), Some("Timestamp"));
-    assert_eq!(found.read_label(Some("0.0")), Label::Legit);
-    assert_eq!(found.read_label(Some("1")), Label::Fraud);
-    assert_eq!(found.read_label(None), Label::Unlabelled);
+    assert_eq!(found.read_label(Some("0.0")), EventLabel::Legit);
+    assert_eq!(found.read_label(Some("1")), EventLabel::Fraud);
+    assert_eq!(found.read_label(None), EventLabel::Unlabelled);
     assert_eq!(
         found.time(Some("1704103200")),
         found.time(Some("2024-01-01T10:00:00Z"))

@@ -7,11 +7,11 @@
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 
-use super::{Timestamp, TimestampProblem as Problem, excerpt};
+use super::{Timestamp, TimestampProblem as Problem, quote_excerpt};
 
 /// Which forms are accepted, see the table at [`Timestamp`].
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
+pub(super) enum AcceptedForms {
     /// Form 1 alone.
     Exact,
     /// Forms 1 to 4.
@@ -59,12 +59,12 @@ enum Zone {
 
 impl ParsedTimestamp {
     /// Reads a text and checks that it is in a form `style` accepts.
-    pub(super) fn read(text: &str, style: Style) -> Result<Self, Problem> {
+    pub(super) fn parse(text: &str, style: AcceptedForms) -> Result<Self, Problem> {
         let mut scanner = Scanner { rest: text };
         let (date, iso_date) = scanner.date()?;
         let clock = scanner.clock()?;
         if !scanner.rest.is_empty() {
-            return Err(Problem::Trailing(excerpt(scanner.rest)));
+            return Err(Problem::Trailing(quote_excerpt(scanner.rest)));
         }
         let parsed = Self {
             date,
@@ -75,21 +75,21 @@ impl ParsedTimestamp {
         Ok(parsed)
     }
 
-    fn check(&self, style: Style) -> Result<(), Problem> {
+    fn check(&self, style: AcceptedForms) -> Result<(), Problem> {
         let Some(clock) = &self.clock else {
-            return if style == Style::Exact {
+            return if style == AcceptedForms::Exact {
                 Err(Problem::Form)
             } else {
                 Ok(())
             };
         };
         match (style, clock.separator) {
-            (Style::Feed, _) => self.check_feed(clock),
-            (_, 'T') => self.check_form_1(clock, style == Style::Prediction),
-            (Style::Documented | Style::Prediction, ' ') if clock.has_fraction => {
+            (AcceptedForms::Feed, _) => self.check_feed(clock),
+            (_, 'T') => self.check_form_1(clock, style == AcceptedForms::Prediction),
+            (AcceptedForms::Documented | AcceptedForms::Prediction, ' ') if clock.has_fraction => {
                 Err(Problem::Fraction)
             }
-            (Style::Documented | Style::Prediction, ' ') if clock.zone == Zone::Missing => Ok(()),
+            (AcceptedForms::Documented | AcceptedForms::Prediction, ' ') if clock.zone == Zone::Missing => Ok(()),
             _ => Err(Problem::Form),
         }
     }
@@ -144,7 +144,7 @@ impl ParsedTimestamp {
                 .map_err(|_| Problem::OutOfRange)?
                 .as_second(),
         };
-        Timestamp::in_range(seconds)
+        Timestamp::check_range(seconds)
     }
 
     fn time(&self) -> Time {
@@ -170,11 +170,11 @@ impl Scanner<'_> {
         let (year, month, day) = match (first_width, second_width, third_width) {
             (4, 1..=2, 1..=2) => (first, second, third),
             (1..=2, 1..=2, 4) => (third, first, second),
-            (1..=2, 1..=2, 2) => (with_century(third), first, second),
+            (1..=2, 1..=2, 2) => (add_century(third), first, second),
             _ => return Err(Problem::Form),
         };
         let iso = (first_width, separator, second_width, third_width) == (4, '-', 2, 2);
-        Ok((existing_date(year, month, day)?, iso))
+        Ok((check_date(year, month, day)?, iso))
     }
 
     /// A separator, `hh:mm` or `hh:mm:ss`, and what may follow; nothing if there is no separator.
@@ -184,7 +184,7 @@ impl Scanner<'_> {
             return Ok(None);
         };
         if !self.rest.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(Problem::Trailing(excerpt(before)));
+            return Err(Problem::Trailing(quote_excerpt(before)));
         }
         let (hour, hour_width) = self.number()?;
         if hour_width > 2 {
@@ -198,7 +198,7 @@ impl Scanner<'_> {
         let half_day = self.half_day();
         let zone = self.zone();
         Ok(Some(Clock {
-            time: existing_time(hour, half_day, minute, second.unwrap_or(0))?,
+            time: check_time(hour, half_day, minute, second.unwrap_or(0))?,
             separator,
             hour_width,
             half_day,
@@ -248,7 +248,7 @@ impl Scanner<'_> {
             Some(_) => return Zone::Offset(0),
             None => {}
         }
-        let Some((seconds, width)) = offset(self.rest.as_bytes()) else {
+        let Some((seconds, width)) = parse_offset(self.rest.as_bytes()) else {
             return Zone::Missing;
         };
         self.rest = &self.rest[width..];
@@ -279,26 +279,26 @@ impl Scanner<'_> {
 }
 
 /// Two digits of a year name the century that POSIX gives them; the service does not say.
-fn with_century(year: i16) -> i16 {
+fn add_century(year: i16) -> i16 {
     if year <= 68 { 2000 + year } else { 1900 + year }
 }
 
-fn existing_date(year: i16, month: i16, day: i16) -> Result<Date, Problem> {
+fn check_date(year: i16, month: i16, day: i16) -> Result<Date, Problem> {
     // Both have at most two digits.
-    let (month, day) = (narrow(month), narrow(day));
+    let (month, day) = (to_i8(month), to_i8(day));
     if !(1..=12).contains(&month) {
         return Err(Problem::Month(month));
     }
     Date::new(year, month, day).map_err(|_| Problem::Day { year, month, day })
 }
 
-fn existing_time(
+fn check_time(
     hour: i16,
     half: Option<HalfDay>,
     minute: i16,
     second: i16,
 ) -> Result<Time, Problem> {
-    let (hour, minute, second) = (narrow(hour), narrow(minute), narrow(second));
+    let (hour, minute, second) = (to_i8(hour), to_i8(minute), to_i8(second));
     let hour = match half {
         None if hour > 23 => return Err(Problem::Hour(hour)),
         None => hour,
@@ -313,26 +313,26 @@ fn existing_time(
 }
 
 /// A number of at most two digits as jiff takes it.
-fn narrow(number: i16) -> i8 {
+fn to_i8(number: i16) -> i8 {
     i8::try_from(number).unwrap_or(i8::MAX)
 }
 
 /// An offset at the start of a text, in seconds, and its width; `None` if there is none.
-fn offset(text: &[u8]) -> Option<(i32, usize)> {
+fn parse_offset(text: &[u8]) -> Option<(i32, usize)> {
     let (sign, digits) = match text {
         [b'+', digits @ ..] => (1, digits),
         [b'-', digits @ ..] => (-1, digits),
         _ => return None,
     };
-    let hours = two_digits(digits).filter(|hours| *hours < 24)?;
+    let hours = parse_two_digits(digits).filter(|hours| *hours < 24)?;
     let (minutes, width) = match &digits[2..] {
-        [b':', minutes @ ..] => (two_digits(minutes)?, 6),
-        minutes => two_digits(minutes).map_or((0, 3), |minutes| (minutes, 5)),
+        [b':', minutes @ ..] => (parse_two_digits(minutes)?, 6),
+        minutes => parse_two_digits(minutes).map_or((0, 3), |minutes| (minutes, 5)),
     };
     (minutes < 60).then_some((sign * (hours * 3600 + minutes * 60), width))
 }
 
-fn two_digits(text: &[u8]) -> Option<i32> {
+fn parse_two_digits(text: &[u8]) -> Option<i32> {
     match text {
         [tens @ b'0'..=b'9', ones @ b'0'..=b'9', ..] => {
             Some(i32::from(tens - b'0') * 10 + i32::from(ones - b'0'))

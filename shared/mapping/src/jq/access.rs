@@ -7,25 +7,25 @@ use jaq_core::{Error, ValR, ValT, ValX};
 use jaq_json::{Rc, Val};
 use jaq_std::ValT as StdValT;
 
-use super::budget::{pay, pay_for, pay_for_bytes, pay_for_walk};
-use super::value::Bounded;
+use super::budget::{pay_units, pay_for_values, pay_for_bytes, pay_for_walk};
+use super::value::BudgetedValue;
 
 /// Replaces an error of jaq, which quotes values, by one that does not.
-fn unquoted(_: jaq_json::Error) -> Error<Bounded> {
+fn hide_values(_: jaq_json::Error) -> Error<BudgetedValue> {
     Error::str("cannot take this out of that value")
 }
 
-impl ValT for Bounded {
+impl ValT for BudgetedValue {
     fn from_num(text: &str) -> ValR<Self> {
-        pay(1);
-        let val = Val::from_num(text).map_err(unquoted)?;
+        pay_units(1);
+        let val = Val::from_num(text).map_err(hide_values)?;
         Ok(Self::scalar(val))
     }
 
     fn from_map<I: IntoIterator<Item = (Self, Self)>>(members: I) -> ValR<Self> {
         let mut depth = 0;
         let members = members.into_iter().map(|(key, value)| {
-            pay(1);
+            pay_units(1);
             pay_for_walk(&key.val);
             depth = depth.max(key.depth).max(value.depth);
             (key.val, value.val)
@@ -38,7 +38,7 @@ impl ValT for Bounded {
         self.pay_for_copy();
         let depth = self.depth;
         Box::new(self.val.key_values().map(move |member| {
-            let (key, value) = member.map_err(unquoted)?;
+            let (key, value) = member.map_err(hide_values)?;
             Ok((Self::inside(key, depth), Self::inside(value, depth)))
         }))
     }
@@ -47,10 +47,10 @@ impl ValT for Bounded {
         self.pay_for_copy();
         let depth = self.depth;
         Box::new(self.val.values().map(move |value| {
-            pay(1);
+            pay_units(1);
             value
                 .map(|value| Self::inside(value, depth))
-                .map_err(unquoted)
+                .map_err(hide_values)
         }))
     }
 
@@ -58,7 +58,7 @@ impl ValT for Bounded {
         match (&self.val, &index.val) {
             // Finds all positions of one list in the other.
             (Val::Arr(values), Val::Arr(wanted)) => {
-                (0..wanted.len()).for_each(|_| pay_for(values.len()));
+                (0..wanted.len()).for_each(|_| pay_for_values(values.len()));
                 pay_for_walk(&self.val);
             }
             (_, key) => pay_for_walk(key),
@@ -67,22 +67,22 @@ impl ValT for Bounded {
         self.val
             .index(&index.val)
             .map(|value| Self::inside(value, depth))
-            .map_err(unquoted)
+            .map_err(hide_values)
     }
 
     fn range(self, range: Range<&Self>) -> ValR<Self> {
         match &self.val {
             // Characters are counted from the start.
             Val::TStr(text) | Val::BStr(text) => pay_for_bytes(text.len().saturating_mul(4)),
-            Val::Arr(values) => pay_for(values.len()),
-            _ => pay(1),
+            Val::Arr(values) => pay_for_values(values.len()),
+            _ => pay_units(1),
         }
         let depth = self.depth;
         let range = range.start.map(|value| &value.val)..range.end.map(|value| &value.val);
         self.val
             .range(range)
             .map(|val| Self { val, depth })
-            .map_err(unquoted)
+            .map_err(hide_values)
     }
 
     fn map_values<'a, I: Iterator<Item = ValX<'a, Self>>>(
@@ -153,7 +153,7 @@ impl ValT for Bounded {
             }
             (Val::Arr(mut values), position) => {
                 let length = values.len();
-                let Some(at) = place(position, length).filter(|at| *at < length) else {
+                let Some(at) = list_index(position, length).filter(|at| *at < length) else {
                     let same = Self {
                         val: Val::Arr(values),
                         depth,
@@ -241,7 +241,7 @@ impl ValT for Bounded {
 }
 
 /// The index in a list of `length`; a negative position counts from the end.
-pub(super) fn place(position: &Val, length: usize) -> Option<usize> {
+pub(super) fn list_index(position: &Val, length: usize) -> Option<usize> {
     let position = StdValT::as_isize(position)?;
     match usize::try_from(position) {
         Ok(at) => Some(at),
@@ -249,12 +249,12 @@ pub(super) fn place(position: &Val, length: usize) -> Option<usize> {
     }
 }
 
-impl StdValT for Bounded {
+impl StdValT for BudgetedValue {
     fn into_seq<S: FromIterator<Self>>(self) -> Result<S, Self> {
         let depth = self.depth;
         match self.val {
             Val::Arr(values) => {
-                pay_for(values.len());
+                pay_for_values(values.len());
                 Ok(values
                     .iter()
                     .map(|value| Self::inside(value.clone(), depth))
@@ -288,7 +288,7 @@ impl StdValT for Bounded {
     }
 
     fn as_sub_str(&self, sub: &[u8]) -> Self {
-        pay(1);
+        pay_units(1);
         Self::scalar(self.val.as_sub_str(sub))
     }
 

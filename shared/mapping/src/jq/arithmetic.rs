@@ -6,10 +6,10 @@ use jaq_core::{Error, ValR};
 use jaq_json::{Num, Val};
 use memchr::memmem;
 
-use super::budget::{bits, pay, pay_for, pay_for_bytes, pay_for_number, pay_for_walk};
-use super::value::Bounded;
+use super::budget::{count_bits, pay_units, pay_for_values, pay_for_bytes, pay_for_number, pay_for_walk};
+use super::value::BudgetedValue;
 
-impl Add for Bounded {
+impl Add for BudgetedValue {
     type Output = ValR<Self>;
 
     fn add(self, other: Self) -> Self::Output {
@@ -19,27 +19,27 @@ impl Add for Bounded {
                 let copied = if left.is_unique() { 0 } else { left.len() };
                 pay_for_bytes(copied.saturating_add(right.len()));
             }
-            (Val::Num(left), Val::Num(right)) => pay_for_number(bits(left).max(bits(right)) + 1),
+            (Val::Num(left), Val::Num(right)) => pay_for_number(count_bits(left).max(count_bits(right)) + 1),
             (_, Val::Arr(values)) => {
                 self.pay_for_copy();
-                pay_for(values.len());
+                pay_for_values(values.len());
             }
             (_, Val::Obj(members)) => {
                 self.pay_for_copy();
-                pay_for(2 * members.len());
+                pay_for_values(2 * members.len());
             }
-            _ => pay(1),
+            _ => pay_units(1),
         }
         self.compute(other, |left, right| left + right)
     }
 }
 
-impl Sub for Bounded {
+impl Sub for BudgetedValue {
     type Output = ValR<Self>;
 
     fn sub(self, other: Self) -> Self::Output {
         match (&self.val, &other.val) {
-            (Val::Num(left), Val::Num(right)) => pay_for_number(bits(left).max(bits(right)) + 1),
+            (Val::Num(left), Val::Num(right)) => pay_for_number(count_bits(left).max(count_bits(right)) + 1),
             (Val::Arr(left), Val::Arr(right)) => {
                 // Each value of one list is searched in the other, by comparisons.
                 let comparisons = 1 + usize::BITS.saturating_sub(right.len().leading_zeros());
@@ -47,13 +47,13 @@ impl Sub for Bounded {
                     (0..comparisons).for_each(|_| pay_for_walk(value));
                 }
             }
-            _ => pay(1),
+            _ => pay_units(1),
         }
         self.compute(other, |left, right| left - right)
     }
 }
 
-impl Mul for Bounded {
+impl Mul for BudgetedValue {
     type Output = ValR<Self>;
 
     fn mul(self, other: Self) -> Self::Output {
@@ -68,33 +68,33 @@ impl Mul for Bounded {
                 pay_for_bytes(text.len().saturating_mul(times));
             }
             (Val::Num(left), Val::Num(right)) => {
-                pay_for_number(bits(left).saturating_add(bits(right)));
+                pay_for_number(count_bits(left).saturating_add(count_bits(right)));
             }
             (Val::Obj(_), Val::Obj(_)) => {
                 pay_for_walk(&self.val);
                 pay_for_walk(&other.val);
             }
-            _ => pay(1),
+            _ => pay_units(1),
         }
         self.compute(other, |left, right| left * right)
     }
 }
 
-impl Div for Bounded {
+impl Div for BudgetedValue {
     type Output = ValR<Self>;
 
     fn div(self, other: Self) -> Self::Output {
         match (&self.val, &other.val) {
             (Val::TStr(text) | Val::BStr(text), Val::TStr(separator) | Val::BStr(separator)) => {
                 pay_for_bytes(text.len());
-                pay_for(if separator.is_empty() {
+                pay_for_values(if separator.is_empty() {
                     text.len()
                 } else {
                     memmem::find_iter(text, &separator[..]).count()
                 });
             }
-            (Val::Num(left), Val::Num(right)) => pay_for_number(bits(left).max(bits(right))),
-            _ => pay(1),
+            (Val::Num(left), Val::Num(right)) => pay_for_number(count_bits(left).max(count_bits(right))),
+            _ => pay_units(1),
         }
         let is_split = matches!(self.val, Val::TStr(_) | Val::BStr(_));
         let answer = self.compute(other, |left, right| left / right)?;
@@ -106,22 +106,22 @@ impl Div for Bounded {
     }
 }
 
-impl Rem for Bounded {
+impl Rem for BudgetedValue {
     type Output = ValR<Self>;
 
     fn rem(self, other: Self) -> Self::Output {
         if let (Val::Num(left), Val::Num(right)) = (&self.val, &other.val) {
-            pay_for_number(bits(left).max(bits(right)));
+            pay_for_number(count_bits(left).max(count_bits(right)));
         }
         self.compute(other, |left, right| left % right)
     }
 }
 
-impl Neg for Bounded {
+impl Neg for BudgetedValue {
     type Output = ValR<Self>;
 
     fn neg(self) -> Self::Output {
-        pay(1);
+        pay_units(1);
         (-self.val)
             .map(Self::scalar)
             .map_err(|_| Error::str("cannot negate this value"))

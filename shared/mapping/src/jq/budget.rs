@@ -19,27 +19,27 @@ thread_local! {
 }
 
 /// The panic payload that ends a filter whose budget is used up. A panic is used because jq's `try` catches errors.
-pub(super) struct UsedUp;
+pub(super) struct BudgetUsedUp;
 
 /// Pays units for work before it is done; unwinds with [`UsedUp`] if there are not enough left.
-pub(super) fn pay(units: u64) {
+pub(super) fn pay_units(units: u64) {
     if let Some(left) = LEFT.get().checked_sub(units) {
         LEFT.set(left);
     } else {
         LEFT.set(0);
         // Unlike `panic!` it does not call the panic hook, so nothing is printed.
-        std::panic::resume_unwind(Box::new(UsedUp));
+        std::panic::resume_unwind(Box::new(BudgetUsedUp));
     }
 }
 
 /// Pays one unit for each of `count` values.
-pub(super) fn pay_for(count: usize) {
-    pay(u64::try_from(count).unwrap_or(u64::MAX));
+pub(super) fn pay_for_values(count: usize) {
+    pay_units(u64::try_from(count).unwrap_or(u64::MAX));
 }
 
 /// Pays for reading or building a text of so many bytes.
 pub(super) fn pay_for_bytes(bytes: usize) {
-    pay_for(1 + bytes / BYTES_A_UNIT);
+    pay_for_values(1 + bytes / BYTES_A_UNIT);
 }
 
 /// Pays for visiting every value inside a value.
@@ -47,23 +47,23 @@ pub(super) fn pay_for_walk(value: &Val) {
     match value {
         Val::TStr(text) | Val::BStr(text) => pay_for_bytes(text.len()),
         Val::Arr(values) => {
-            pay(1);
+            pay_units(1);
             values.iter().for_each(pay_for_walk);
         }
         Val::Obj(members) => {
-            pay(1);
+            pay_units(1);
             for (key, value) in members.iter() {
                 pay_for_walk(key);
                 pay_for_walk(value);
             }
         }
         Val::Num(number) => pay_for_bits(number),
-        Val::Null | Val::Bool(_) => pay(1),
+        Val::Null | Val::Bool(_) => pay_units(1),
     }
 }
 
 /// How many bits a number takes.
-pub(super) fn bits(number: &Num) -> u64 {
+pub(super) fn count_bits(number: &Num) -> u64 {
     match number {
         Num::BigInt(number) => number.bits(),
         Num::Int(_) | Num::Float(_) => 64,
@@ -73,12 +73,12 @@ pub(super) fn bits(number: &Num) -> u64 {
 }
 
 fn pay_for_bits(number: &Num) {
-    pay(1 + bits(number) / 64);
+    pay_units(1 + count_bits(number) / 64);
 }
 
 /// Pays for a whole number of so many bits, which an operation may give; too many use up the budget.
 pub(super) fn pay_for_number(bits: u64) {
-    pay(if bits > MAX_BITS {
+    pay_units(if bits > MAX_BITS {
         u64::MAX
     } else {
         1 + bits / 64

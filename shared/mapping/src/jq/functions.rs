@@ -6,10 +6,10 @@ use jaq_json::Val;
 use jaq_std::ValT as _;
 use memchr::memmem;
 
-use super::Data;
-use super::access::place;
-use super::budget::{MAX_DEPTH, pay, pay_for, pay_for_bytes, pay_for_walk};
-use super::value::Bounded;
+use super::FilterData;
+use super::access::list_index;
+use super::budget::{MAX_DEPTH, pay_units, pay_for_values, pay_for_bytes, pay_for_walk};
+use super::value::BudgetedValue;
 use crate::json;
 
 /// The longest text that a filter may parse as JSON or as a number, in bytes.
@@ -20,54 +20,54 @@ const MAX_DIGITS: usize = 1024;
 const COMPILE_UNITS: u64 = 2_000;
 
 /// The functions, and `pay_to_compile`, which pays for compiling.
-pub(super) fn funs() -> impl Iterator<Item = Fun<Data>> {
-    let funs: [jaq_core::native::Filter<jaq_core::RunPtr<Data>>; 9] = [
+pub(super) fn bounded_functions() -> impl Iterator<Item = Fun<FilterData>> {
+    let funs: [jaq_core::native::Filter<jaq_core::RunPtr<FilterData>>; 9] = [
         ("pay_to_compile", v(0), |cv| {
             // All matches are collected before the first is paid for: up to one per byte, of up to 250 bytes each.
             let bytes = cv.1.as_bytes().map_or(0, <[u8]>::len);
-            pay(COMPILE_UNITS);
-            pay_for(bytes.saturating_mul(2));
+            pay_units(COMPILE_UNITS);
+            pay_for_values(bytes.saturating_mul(2));
             bome(Ok(cv.1))
         }),
-        ("fromjson", v(0), |cv| bome(from_json(&cv.1))),
+        ("fromjson", v(0), |cv| bome(parse_json_text(&cv.1))),
         ("tojson", v(0), |cv| {
-            bome(Ok(Bounded::from_text(cv.1.to_string())))
+            bome(Ok(BudgetedValue::from_text(cv.1.to_string())))
         }),
-        ("tobytes", v(0), |cv| bome(to_bytes(&cv.1))),
-        ("length", v(0), |cv| bome(length(&cv.1))),
+        ("tobytes", v(0), |cv| bome(convert_to_bytes(&cv.1))),
+        ("length", v(0), |cv| bome(value_length(&cv.1))),
         ("contains", v(1), |cv| {
-            unary(cv, |whole, part| Ok(contains(&whole.val, &part.val).into()))
+            unary(cv, |whole, part| Ok(contains_value(&whole.val, &part.val).into()))
         }),
-        ("has", v(1), |cv| unary(cv, |whole, key| has(&whole, &key))),
+        ("has", v(1), |cv| unary(cv, |whole, key| has_key(&whole, &key))),
         ("indices", v(1), |cv| {
-            unary(cv, |whole, part| indices(&whole, &part))
+            unary(cv, |whole, part| find_indices(&whole, &part))
         }),
         ("bsearch", v(1), |cv| {
-            unary(cv, |whole, wanted| search(whole, &wanted))
+            unary(cv, |whole, wanted| search_sorted(whole, &wanted))
         }),
     ];
-    funs.into_iter().map(run::<Data>)
+    funs.into_iter().map(run::<FilterData>)
 }
 
-fn from_json(value: &Bounded) -> ValR<Bounded> {
+fn parse_json_text(value: &BudgetedValue) -> ValR<BudgetedValue> {
     let text = value
         .as_utf8_bytes()
         .ok_or_else(|| Error::str("cannot use this value as a string"))?;
     let digits = text.chunk_by(|a, b| a.is_ascii_digit() && b.is_ascii_digit());
     if text.len() > MAX_FROM_JSON || digits.map(<[u8]>::len).max() > Some(MAX_DIGITS) {
-        pay(u64::MAX);
+        pay_units(u64::MAX);
     }
     // A value has at least two bytes of text, and takes more memory than that.
-    pay_for(text.len() / 2);
+    pay_for_values(text.len() / 2);
     // jaq's parser recurses as deeply as the text is nested, and accepts comments and other text that is not JSON.
-    json::check(text).map_err(|_| Error::str("cannot parse this text as JSON"))?;
+    json::check_json(text).map_err(|_| Error::str("cannot parse this text as JSON"))?;
     let val = jaq_json::read::parse_single(text)
         .map_err(|_| Error::str("cannot parse this text as JSON"))?;
     let depth = u16::try_from(json::MAX_DEPTH).unwrap_or(MAX_DEPTH);
-    Ok(Bounded { val, depth })
+    Ok(BudgetedValue { val, depth })
 }
 
-fn to_bytes(value: &Bounded) -> ValR<Bounded> {
+fn convert_to_bytes(value: &BudgetedValue) -> ValR<BudgetedValue> {
     fn add(value: &Val, bytes: &mut Vec<u8>) -> Option<()> {
         match value {
             Val::TStr(text) | Val::BStr(text) => bytes.extend_from_slice(text),
@@ -79,10 +79,10 @@ fn to_bytes(value: &Bounded) -> ValR<Bounded> {
     pay_for_walk(&value.val);
     let mut bytes = Vec::new();
     add(&value.val, &mut bytes).ok_or_else(|| Error::str("cannot convert this value to bytes"))?;
-    Ok(Bounded::scalar(Val::byte_str(bytes)))
+    Ok(BudgetedValue::scalar(Val::byte_str(bytes)))
 }
 
-fn length(value: &Bounded) -> ValR<Bounded> {
+fn value_length(value: &BudgetedValue) -> ValR<BudgetedValue> {
     let count = match &value.val {
         Val::Null => 0,
         Val::TStr(text) => {
@@ -100,8 +100,8 @@ fn length(value: &Bounded) -> ValR<Bounded> {
 }
 
 /// Whether every part of `part` is somewhere in `whole`.
-fn contains(whole: &Val, part: &Val) -> bool {
-    pay(1);
+fn contains_value(whole: &Val, part: &Val) -> bool {
+    pay_units(1);
     match (whole, part) {
         (Val::BStr(whole), Val::BStr(part)) | (Val::TStr(whole), Val::TStr(part)) => {
             pay_for_bytes(whole.len());
@@ -109,20 +109,20 @@ fn contains(whole: &Val, part: &Val) -> bool {
         }
         (Val::Arr(whole), Val::Arr(part)) => part
             .iter()
-            .all(|part| whole.iter().any(|whole| contains(whole, part))),
+            .all(|part| whole.iter().any(|whole| contains_value(whole, part))),
         (Val::Obj(whole), Val::Obj(part)) => part.iter().all(|(key, part)| {
             pay_for_walk(key);
-            whole.get(key).is_some_and(|whole| contains(whole, part))
+            whole.get(key).is_some_and(|whole| contains_value(whole, part))
         }),
         _ => whole == part,
     }
 }
 
-fn has(whole: &Bounded, key: &Bounded) -> ValR<Bounded> {
+fn has_key(whole: &BudgetedValue, key: &BudgetedValue) -> ValR<BudgetedValue> {
     pay_for_walk(&key.val);
     match (&whole.val, &key.val) {
         (Val::Obj(members), key) => Ok(members.contains_key(key).into()),
-        (Val::Arr(values), position @ Val::Num(_)) => Ok(place(position, values.len())
+        (Val::Arr(values), position @ Val::Num(_)) => Ok(list_index(position, values.len())
             .is_some_and(|at| at < values.len())
             .into()),
         (Val::Null, _) => Ok(false.into()),
@@ -130,19 +130,19 @@ fn has(whole: &Bounded, key: &Bounded) -> ValR<Bounded> {
     }
 }
 
-fn indices(whole: &Bounded, part: &Bounded) -> ValR<Bounded> {
+fn find_indices(whole: &BudgetedValue, part: &BudgetedValue) -> ValR<BudgetedValue> {
     match (&whole.val, &part.val) {
         (Val::TStr(whole), Val::TStr(part)) => {
             pay_for_bytes(whole.len().saturating_mul(4));
             if part.is_empty() {
-                return Ok(Bounded::from_iter([]));
+                return Ok(BudgetedValue::from_iter([]));
             }
             let text = String::from_utf8_lossy(whole);
             let part = String::from_utf8_lossy(part);
             let at = |(number, (byte, _)): (usize, (usize, char))| {
                 text[byte..]
                     .starts_with(&*part)
-                    .then(|| Bounded::from(number))
+                    .then(|| BudgetedValue::from(number))
             };
             Ok(text.char_indices().enumerate().filter_map(at).collect())
         }
@@ -154,7 +154,7 @@ fn indices(whole: &Bounded, part: &Bounded) -> ValR<Bounded> {
                 .map(|(at, _)| at.into())
                 .collect())
         }
-        (Val::Arr(_) | Val::Null, Val::Arr(part)) if part.is_empty() => Ok(Bounded::from_iter([])),
+        (Val::Arr(_) | Val::Null, Val::Arr(part)) if part.is_empty() => Ok(BudgetedValue::from_iter([])),
         (Val::Arr(_), Val::Arr(_)) => whole.clone().index(part),
         (Val::Arr(values), wanted) => {
             let found = values.iter().enumerate().filter(|(_, value)| {
@@ -167,8 +167,8 @@ fn indices(whole: &Bounded, part: &Bounded) -> ValR<Bounded> {
     }
 }
 
-fn search(whole: Bounded, wanted: &Bounded) -> ValR<Bounded> {
-    let values: Vec<Bounded> = whole
+fn search_sorted(whole: BudgetedValue, wanted: &BudgetedValue) -> ValR<BudgetedValue> {
+    let values: Vec<BudgetedValue> = whole
         .into_seq()
         .map_err(|_| Error::str("cannot search what is no list"))?;
     let found = values.binary_search(wanted);

@@ -19,15 +19,15 @@ use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Vars, data, unwrap_valr};
 use jaq_json::Val;
 
-use budget::{LEFT, UsedUp};
+use budget::{LEFT, BudgetUsedUp};
 
 pub(crate) use budget::WORK;
-pub(crate) use value::Bounded;
+pub(crate) use value::BudgetedValue;
 
-type Data = data::JustLut<Bounded>;
+type FilterData = data::JustLut<BudgetedValue>;
 
 /// A compiled filter.
-pub(crate) struct Filter(jaq_core::compile::Filter<jaq_core::Native<Data>>);
+pub(crate) struct JqFilter(jaq_core::compile::Filter<jaq_core::Native<FilterData>>);
 
 /// Functions of jq that read or write something other than their input.
 const OUTSIDE: [&str; 16] = [
@@ -70,13 +70,13 @@ def escape_html: pay_to_compile | compiled_escape_html;
 def unescape_html: pay_to_compile | compiled_unescape_html;
 ";
 
-impl Filter {
+impl JqFilter {
     /// Compiles a filter.
     ///
     /// # Errors
     /// A phrase that says what is wrong with it.
     pub(crate) fn compile(text: &str) -> Result<Self, String> {
-        if let Some(name) = call_outside(text) {
+        if let Some(name) = find_outside_call(text) {
             return Err(format!(
                 "`{name}` reaches beyond the order, on which a value must depend alone"
             ));
@@ -99,7 +99,7 @@ impl Filter {
                     native,
                 )
             })
-            .chain(functions::funs());
+            .chain(functions::bounded_functions());
         let arena = Arena::default();
         let file = File {
             code: text,
@@ -125,14 +125,14 @@ impl Filter {
     /// A phrase that says why the filter failed. It quotes no value.
     pub(crate) fn outputs<T>(
         &self,
-        input: &Bounded,
+        input: &BudgetedValue,
         work: &Cell<u64>,
         most: usize,
         read: impl Fn(&Val) -> Result<T, String>,
     ) -> Result<Vec<T>, String> {
         LEFT.set(work.get());
         let outputs = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            let context = Ctx::<Data>::new(&self.0.lut, Vars::new([]));
+            let context = Ctx::<FilterData>::new(&self.0.lut, Vars::new([]));
             let outputs = self.0.id.run((context, input.clone())).map(unwrap_valr);
             outputs
                 .take(most)
@@ -146,7 +146,7 @@ impl Filter {
         }));
         work.set(LEFT.replace(0));
         outputs.unwrap_or_else(|cause: Box<dyn Any + Send>| {
-            Err(if cause.is::<UsedUp>() {
+            Err(if cause.is::<BudgetUsedUp>() {
                 format!("makes the filters of the mapping do more than {WORK} steps of work")
             } else {
                 "makes the jq filter fail".to_owned()
@@ -156,7 +156,7 @@ impl Filter {
 }
 
 /// The first function called in `text` that reads or writes something other than its input.
-fn call_outside(text: &str) -> Option<&str> {
+fn find_outside_call(text: &str) -> Option<&str> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut before = ' ';
     for word in text.split_inclusive(|c: char| !is_word(c)) {

@@ -10,18 +10,18 @@ use jaq_json::{Rc, Val};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::budget::{MAX_DEPTH, pay, pay_for, pay_for_bytes, pay_for_walk};
+use super::budget::{MAX_DEPTH, pay_units, pay_for_values, pay_for_bytes, pay_for_walk};
 use crate::json;
 
 /// A value of jaq with an upper bound of its depth of nesting. The bound is exact for values that were built, and may be
 /// too high for values that were taken out of another.
 #[derive(Debug)]
-pub(crate) struct Bounded {
+pub(crate) struct BudgetedValue {
     pub(super) val: Val,
     pub(super) depth: u16,
 }
 
-impl Bounded {
+impl BudgetedValue {
     /// Converts an order to a value for filters.
     pub(crate) fn new(order: &Value) -> Option<Self> {
         let depth = u16::try_from(json::MAX_DEPTH).ok()?;
@@ -36,7 +36,7 @@ impl Bounded {
     pub(super) fn around(val: Val, inner: u16) -> Self {
         let depth = inner.saturating_add(1);
         if depth > MAX_DEPTH {
-            pay(u64::MAX);
+            pay_units(u64::MAX);
         }
         Self { val, depth }
     }
@@ -58,9 +58,9 @@ impl Bounded {
     /// Pays for copying the list or object if it is shared; otherwise it is changed in place.
     pub(super) fn pay_for_copy(&self) {
         match &self.val {
-            Val::Arr(values) if Rc::strong_count(values) > 1 => pay_for(values.len()),
-            Val::Obj(members) if Rc::strong_count(members) > 1 => pay_for(2 * members.len()),
-            _ => pay(1),
+            Val::Arr(values) if Rc::strong_count(values) > 1 => pay_for_values(values.len()),
+            Val::Obj(members) if Rc::strong_count(members) > 1 => pay_for_values(2 * members.len()),
+            _ => pay_units(1),
         }
     }
 
@@ -74,7 +74,7 @@ impl Bounded {
                 pay_for_bytes(left.len().min(right.len()));
             }
             // Values of different types are compared at once.
-            _ => pay(1),
+            _ => pay_units(1),
         }
     }
 
@@ -92,10 +92,10 @@ impl Bounded {
     }
 }
 
-impl Clone for Bounded {
+impl Clone for BudgetedValue {
     fn clone(&self) -> Self {
         // Every loop clones values, so every loop is paid for here at the latest.
-        pay(1);
+        pay_units(1);
         Self {
             val: self.val.clone(),
             depth: self.depth,
@@ -103,49 +103,49 @@ impl Clone for Bounded {
     }
 }
 
-impl fmt::Display for Bounded {
+impl fmt::Display for BudgetedValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         pay_for_walk(&self.val);
         self.val.fmt(f)
     }
 }
 
-impl From<bool> for Bounded {
+impl From<bool> for BudgetedValue {
     fn from(value: bool) -> Self {
         Self::scalar(value.into())
     }
 }
 
-impl From<isize> for Bounded {
+impl From<isize> for BudgetedValue {
     fn from(value: isize) -> Self {
-        pay(1);
+        pay_units(1);
         Self::scalar(value.into())
     }
 }
 
-impl From<usize> for Bounded {
+impl From<usize> for BudgetedValue {
     fn from(value: usize) -> Self {
-        pay(1);
+        pay_units(1);
         Self::scalar(value.into())
     }
 }
 
-impl From<f64> for Bounded {
+impl From<f64> for BudgetedValue {
     fn from(value: f64) -> Self {
-        pay(1);
+        pay_units(1);
         Self::scalar(value.into())
     }
 }
 
-impl From<String> for Bounded {
+impl From<String> for BudgetedValue {
     fn from(text: String) -> Self {
         Self::from_text(text)
     }
 }
 
-impl From<Range<Self>> for Bounded {
+impl From<Range<Self>> for BudgetedValue {
     fn from(range: Range<Self>) -> Self {
-        pay(3);
+        pay_units(3);
         let depth = [&range.start, &range.end]
             .into_iter()
             .flatten()
@@ -156,11 +156,11 @@ impl From<Range<Self>> for Bounded {
     }
 }
 
-impl FromIterator<Self> for Bounded {
+impl FromIterator<Self> for BudgetedValue {
     fn from_iter<I: IntoIterator<Item = Self>>(values: I) -> Self {
         let mut depth = 0;
         let values = values.into_iter().map(|value| {
-            pay(1);
+            pay_units(1);
             depth = depth.max(value.depth);
             value.val
         });
@@ -169,29 +169,29 @@ impl FromIterator<Self> for Bounded {
     }
 }
 
-impl PartialEq for Bounded {
+impl PartialEq for BudgetedValue {
     fn eq(&self, other: &Self) -> bool {
         self.pay_to_compare(other);
         self.val == other.val
     }
 }
 
-impl Eq for Bounded {}
+impl Eq for BudgetedValue {}
 
-impl PartialOrd for Bounded {
+impl PartialOrd for BudgetedValue {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Bounded {
+impl Ord for BudgetedValue {
     fn cmp(&self, other: &Self) -> Ordering {
         self.pay_to_compare(other);
         self.val.cmp(&other.val)
     }
 }
 
-impl Hash for Bounded {
+impl Hash for BudgetedValue {
     fn hash<H: Hasher>(&self, state: &mut H) {
         pay_for_walk(&self.val);
         self.val.hash(state);

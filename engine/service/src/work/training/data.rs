@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use csv::{ReaderBuilder, StringRecord};
 use event::Timestamp;
 use model::{
-    Dataset, Label, LabelsAre, Level, Message, Options, Row, Unlabelled, Variable, VariableType,
+    Dataset, EventLabel, LabelsAre, Severity, TrainingMessage, TrainingOptions, EventRow, UnlabelledTreatment, Variable, VariableType,
 };
 use protocol::{Error, Result};
 use store::records::entity_history::history_entity;
@@ -54,8 +54,8 @@ const OF_LOGINS: [VariableType; 4] = [
 /// Events to train on, how, and what was found on the way.
 pub(super) struct Data {
     pub(super) dataset: Dataset,
-    pub(super) options: Options,
-    pub(super) notes: Vec<Message>,
+    pub(super) options: TrainingOptions,
+    pub(super) notes: Vec<TrainingMessage>,
 }
 
 /// Reads what a version learns from.
@@ -68,7 +68,7 @@ pub(super) async fn read(
     let variables = variables(services, version).await?;
     let labels = Labels::new(version);
     tracker.step("Reading events", 0.0);
-    let mut options = Options {
+    let mut options = TrainingOptions {
         model_type: match version.model_type {
             ModelType::OnlineFraudInsights => model::ModelType::OnlineFraudInsights,
             ModelType::TransactionFraudInsights => model::ModelType::TransactionFraudInsights,
@@ -76,7 +76,7 @@ pub(super) async fn read(
         },
         label_values: labels.names(),
         unlabelled: labels.treatment,
-        ..Options::default()
+        ..TrainingOptions::default()
     };
     match version.training_data_source {
         TrainingDataSource::ExternalEvents => {
@@ -119,7 +119,7 @@ pub(super) async fn read(
     }
 }
 
-fn as_asked(labels_are: LabelsAre) -> Message {
+fn as_asked(labels_are: LabelsAre) -> TrainingMessage {
     let (title, content) = match labels_are {
         LabelsAre::Final => ("Final labels", "Labels are taken as final, as asked for."),
         LabelsAre::Maturing => (
@@ -127,7 +127,7 @@ fn as_asked(labels_are: LabelsAre) -> Message {
             "Labels are given the time to come, as asked for.",
         ),
     };
-    message(Level::Info, title, content)
+    message(Severity::Info, title, content)
 }
 
 async fn variables(services: &Services, version: &ModelVersion) -> Result<Vec<Variable>, Stop> {
@@ -156,7 +156,7 @@ async fn variables(services: &Services, version: &ModelVersion) -> Result<Vec<Va
 struct Labels {
     fraud: Vec<String>,
     legit: Vec<String>,
-    treatment: Option<Unlabelled>,
+    treatment: Option<UnlabelledTreatment>,
 }
 
 impl Labels {
@@ -174,10 +174,10 @@ impl Labels {
             fraud: mapper.remove("FRAUD").unwrap_or_default(),
             legit: mapper.remove("LEGIT").unwrap_or_default(),
             treatment: unlabeled_events_treatment.map(|treatment| match treatment {
-                UnlabeledEventsTreatment::Ignore => Unlabelled::Ignore,
-                UnlabeledEventsTreatment::Fraud => Unlabelled::Fraud,
-                UnlabeledEventsTreatment::Legit => Unlabelled::Legit,
-                UnlabeledEventsTreatment::Auto => Unlabelled::Auto,
+                UnlabeledEventsTreatment::Ignore => UnlabelledTreatment::Ignore,
+                UnlabeledEventsTreatment::Fraud => UnlabelledTreatment::Fraud,
+                UnlabeledEventsTreatment::Legit => UnlabelledTreatment::Legit,
+                UnlabeledEventsTreatment::Auto => UnlabelledTreatment::Auto,
             }),
         }
     }
@@ -186,13 +186,13 @@ impl Labels {
         protocol::text::names(self.fraud.iter().chain(&self.legit).map(String::as_str))
     }
 
-    fn of(&self, label: Option<&str>) -> Label {
+    fn of(&self, label: Option<&str>) -> EventLabel {
         let is = |names: &[String], label: &str| names.iter().any(|name| name == label);
         match label {
-            None | Some("") => Label::Unlabelled,
-            Some(label) if is(&self.fraud, label) => Label::Fraud,
-            Some(label) if is(&self.legit, label) => Label::Legit,
-            Some(_) => Label::Unknown,
+            None | Some("") => EventLabel::Unlabelled,
+            Some(label) if is(&self.fraud, label) => EventLabel::Fraud,
+            Some(label) if is(&self.legit, label) => EventLabel::Legit,
+            Some(_) => EventLabel::Unknown,
         }
     }
 }
@@ -215,7 +215,7 @@ fn unreadable(stop: JobStop) -> Stop {
 struct File {
     dataset: Dataset,
     has_label_times: bool,
-    notes: Vec<Message>,
+    notes: Vec<TrainingMessage>,
 }
 
 /// Where the columns of a file are.
@@ -303,13 +303,13 @@ fn file(
         let seconds = |time: Option<Result<Timestamp, _>>| {
             time.and_then(Result::ok).map(Timestamp::epoch_seconds)
         };
-        let row = Row {
+        let row = EventRow {
             values: &values,
             event_time: seconds(event_time),
             entity: columns.entity.and_then(cell).filter(|id| !is_nobody(id)),
             label: labels.of(cell(columns.label)),
             label_time: seconds(columns.label_time.and_then(time)),
-            ..Row::default()
+            ..EventRow::default()
         };
         push(&mut dataset, &row)?;
     }
@@ -325,7 +325,7 @@ fn file(
         Vec::new()
     } else {
         let content = "The file has no LABEL_TIMESTAMP, so its labels are taken as final.";
-        vec![message(Level::Info, "Final labels", content)]
+        vec![message(Severity::Info, "Final labels", content)]
     };
     Ok(File {
         dataset,
@@ -334,7 +334,7 @@ fn file(
     })
 }
 
-fn push(dataset: &mut Dataset, row: &Row<'_>) -> Result<(), Stop> {
+fn push(dataset: &mut Dataset, row: &EventRow<'_>) -> Result<(), Stop> {
     let pushed = dataset.push(row);
     pushed.map_err(|error| Stop::sentence("Too much data", format!("{error}.")))
 }
@@ -389,7 +389,7 @@ async fn ingested(
             .get(&event_type_key(&version.event_type_name))
             .await?;
         if let Some(habits) = event_type.as_ref().and_then(EventType::habits) {
-            dataset = dataset.watching(habits.watched.clone());
+            dataset = dataset.with_tracked_fields(habits.watched.clone());
         }
     }
     let mut kept = Kept::default();
@@ -478,7 +478,7 @@ async fn add(
     } = kept;
     let label_of = labels.of(label.as_ref().map(|label| label.current_label.as_str()));
     let blocked = match &predicted {
-        Some(prediction) if label_of == Label::Unlabelled => {
+        Some(prediction) if label_of == EventLabel::Unlabelled => {
             predict::was_blocked(services, prediction).await?
         }
         _ => false,
@@ -498,17 +498,17 @@ async fn add(
         .map(|variable| value(&variable.name))
         .collect();
     let entity = history_entity(&event);
-    let row = Row {
+    let row = EventRow {
         values: &values,
         event_time,
         entity: entity.as_deref(),
-        seen: dataset
-            .watched()
+        history_event: dataset
+            .tracked_fields()
             .and_then(|watched| entity_history::watch(watched, &event)),
         label: label_of,
         label_time: label.and_then(|label| seconds(&label.label_timestamp)),
         blocked,
-        ..Row::default()
+        ..EventRow::default()
     };
     push(dataset, &row)
 }

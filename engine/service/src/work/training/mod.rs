@@ -19,8 +19,8 @@ use crate::operations::training_result::Outcome;
 use crate::work::as_they_come;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use model::Histories;
-use model::{Level, Message, Progress, Stage, TrainError};
+use model::EntityHistories;
+use model::{Severity, TrainingMessage, TrainingProgress, TrainingStage, TrainingError};
 use protocol::{Error, Result};
 use store::bundle;
 use store::records::model_version::ModelVersionStatus;
@@ -86,12 +86,12 @@ impl Tracker {
         format!("{step}: {percent} %.")
     }
 
-    fn hear(&self, progress: Progress) -> ControlFlow<()> {
+    fn hear(&self, progress: TrainingProgress) -> ControlFlow<()> {
         let step = match progress.stage {
-            Stage::Features => "Making features",
-            Stage::Search => "Searching for settings",
-            Stage::AllFeatures => "Making features of all events",
-            Stage::Growing => "Growing the trees",
+            TrainingStage::Features => "Making features",
+            TrainingStage::Search => "Searching for settings",
+            TrainingStage::AllFeatures => "Making features of all events",
+            TrainingStage::Growing => "Growing the trees",
         };
         self.step(step, progress.done);
         if self.is_cancelled() {
@@ -107,7 +107,7 @@ impl Tracker {
 pub(crate) enum Stop {
     Cancelled,
     /// What was found out, errors first.
-    Found(Vec<Message>),
+    Found(Vec<TrainingMessage>),
     Error(Error),
 }
 
@@ -119,22 +119,22 @@ impl From<Error> for Stop {
 
 impl Stop {
     fn sentence(title: &str, content: impl Into<String>) -> Self {
-        Self::Found(vec![message(Level::Error, title, content)])
+        Self::Found(vec![message(Severity::Error, title, content)])
     }
 }
 
-impl From<TrainError> for Stop {
-    fn from(error: TrainError) -> Self {
+impl From<TrainingError> for Stop {
+    fn from(error: TrainingError) -> Self {
         match error {
-            TrainError::Cancelled => Self::Cancelled,
-            TrainError::Data(messages) => Self::Found(messages),
+            TrainingError::Cancelled => Self::Cancelled,
+            TrainingError::Data(messages) => Self::Found(messages),
             error => Self::sentence("Training failed", format!("{error}.")),
         }
     }
 }
 
-fn message(level: Level, title: &str, content: impl Into<String>) -> Message {
-    Message {
+fn message(level: Severity, title: &str, content: impl Into<String>) -> TrainingMessage {
+    TrainingMessage {
         level,
         field: None,
         title: title.to_owned(),
@@ -265,7 +265,7 @@ impl Trainings {
         let before = thresholds::before(self.engine.services(), version).await?;
         let tell = Arc::clone(tracker);
         let trained = tokio::task::spawn_blocking(move || {
-            let trained = model::train(&data.dataset, &data.options, &mut |progress| {
+            let trained = model::train_model(&data.dataset, &data.options, &mut |progress| {
                 tell.hear(progress)
             });
             trained.map(|(model, report)| {
@@ -277,7 +277,7 @@ impl Trainings {
                     messages: data.notes,
                     report: Some(report),
                 };
-                (model.to_bytes(), outcome, Histories::of(&data.dataset))
+                (model.to_bytes(), outcome, EntityHistories::of_dataset(&data.dataset))
             })
         });
         let (bytes, outcome, histories) = trained.await.map_err(Error::internal)??;
@@ -322,7 +322,7 @@ impl Trainings {
             Err(Stop::Error(error)) => {
                 tracing::error!(cause = ?std::error::Error::source(&error).map(ToString::to_string), "a training failed");
                 let reason = error.message().to_owned();
-                let messages = vec![message(Level::Error, "Training failed", &reason)];
+                let messages = vec![message(Severity::Error, "Training failed", &reason)];
                 (None, Outcome::of(messages), Some(reason))
             }
         };

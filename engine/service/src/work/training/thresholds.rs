@@ -10,8 +10,8 @@ use std::sync::Arc;
 use crate::operations::detector_versions::rules_over;
 use crate::services::Services;
 use crate::work::training::message;
-use model::Histories;
-use model::{Dataset, Level, Message, Model};
+use model::EntityHistories;
+use model::{Dataset, Severity, TrainingMessage, Model};
 use protocol::Result;
 use protocol::text;
 use store::records::model::{ModelType, score_variable};
@@ -66,12 +66,12 @@ pub(super) async fn before(services: &Services, new: &ModelVersion) -> Result<Op
 
 impl Before {
     /// A message for each threshold of a rule.
-    pub(super) fn messages(&self, dataset: &Dataset, new: &Model) -> Vec<Message> {
+    pub(super) fn messages(&self, dataset: &Dataset, new: &Model) -> Vec<TrainingMessage> {
         let version = &self.version;
         let told =
-            |content: String| message(Level::Info, "Events above a rule's threshold", content);
+            |content: String| message(Severity::Info, "Events above a rule's threshold", content);
         let rows = newest(dataset);
-        let histories = Histories::before(dataset, &rows);
+        let histories = EntityHistories::features_before(dataset, &rows);
         let score = |model: &Model| scores(dataset, &rows, &histories, model);
         let old = match score(&self.model) {
             Ok(scores) => scores,

@@ -34,12 +34,12 @@ async fn client() -> Client {
     clients::frauddetector(engine::http_client(engine().await))
 }
 
-fn parse(text: &str) -> Template {
-    Template::parse("t.yaml", text).unwrap()
+fn parse(text: &str) -> DetectorTemplate {
+    DetectorTemplate::parse("t.yaml", text).unwrap()
 }
 
 /// Applies a template and returns the lines that were done.
-async fn apply(client: &Client, text: &str) -> Result<Vec<String>, Error> {
+async fn apply(client: &Client, text: &str) -> Result<Vec<String>, ApplyError> {
     let plan = plan(client, &parse(text)).await?;
     let mut done = Vec::new();
     execute(client, &plan, |step| done.push(step.to_string())).await?;
@@ -49,7 +49,7 @@ async fn apply(client: &Client, text: &str) -> Result<Vec<String>, Error> {
 #[tokio::test]
 async fn the_sample_is_applied_once() {
     let client = client().await;
-    let template = Template::parse("config/detector.yaml", SAMPLE).unwrap();
+    let template = DetectorTemplate::parse("config/detector.yaml", SAMPLE).unwrap();
     let first = plan(&client, &template).await.unwrap();
     assert_eq!(first.unchanged, 0, "{first}");
     assert_eq!(first.warnings, [], "{first}");
@@ -246,19 +246,19 @@ async fn a_run_that_stops_anywhere_is_continued() {
     apply(&failing(engine().await, calls), SMALL).await.unwrap();
 }
 
-async fn printed(client: &Client, options: &Options) -> String {
+async fn printed(client: &Client, options: &ApplyOptions) -> String {
     let mut out = Vec::new();
-    run(client, options, &mut out).await.unwrap();
+    apply_template(client, options, &mut out).await.unwrap();
     String::from_utf8(out).unwrap()
 }
 
 #[tokio::test]
 async fn the_command_prints_the_plan_and_what_is_done() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/apply/tests/small.yaml");
-    let options = Options {
+    let options = ApplyOptions {
         file: file.clone(),
         dry_run: true,
-        to: Target::Engine,
+        to: ApplyTarget::Engine,
         json: false,
     };
     let client = client().await;
@@ -270,7 +270,7 @@ async fn the_command_prints_the_plan_and_what_is_done() {
 
     let text = printed(
         &client,
-        &Options {
+        &ApplyOptions {
             dry_run: false,
             ..options.clone()
         },
@@ -284,7 +284,7 @@ async fn the_command_prints_the_plan_and_what_is_done() {
     );
     let text = printed(
         &client,
-        &Options {
+        &ApplyOptions {
             dry_run: false,
             ..options.clone()
         },
@@ -294,7 +294,7 @@ async fn the_command_prints_the_plan_and_what_is_done() {
 
     let text = printed(
         &client,
-        &Options {
+        &ApplyOptions {
             json: true,
             ..options
         },

@@ -3,17 +3,17 @@
 use rules::Type;
 
 use super::super::planner::compute_plan;
-use super::super::shapes::Kind;
-use super::super::state::{Content, DetectorState, State, Version};
-use super::super::template::{Named, Template};
+use super::super::resource_types::Kind;
+use super::super::service_state::{Content, DetectorState, State, Version};
+use super::super::template::{NamedResource, DetectorTemplate};
 
-fn template() -> Template {
-    Template::parse("t.yaml", include_str!("small.yaml")).unwrap()
+fn template() -> DetectorTemplate {
+    DetectorTemplate::parse("t.yaml", include_str!("small.yaml")).unwrap()
 }
 
 /// The state after `template` has been applied.
-fn applied(template: &Template) -> State {
-    let named = |kind, items: &[Named]| -> Vec<_> {
+fn applied(template: &DetectorTemplate) -> State {
+    let named = |kind, items: &[NamedResource]| -> Vec<_> {
         items
             .iter()
             .map(|item| ((kind, item.name.clone()), item.description.clone()))
@@ -69,7 +69,7 @@ fn applied(template: &Template) -> State {
 }
 
 #[track_caller]
-fn check(template: &Template, state: &State, want: &[&str]) {
+fn check(template: &DetectorTemplate, state: &State, want: &[&str]) {
     let got = match compute_plan(template, state) {
         Ok(plan) => plan.to_string(),
         Err(impossible) => impossible.join("\n"),

@@ -1,12 +1,12 @@
 //! What templates may say, and what is wrong with others.
 
-use super::super::Template;
+use super::super::DetectorTemplate;
 
 /// A template with one good resource of each kind, and `resource` after them.
 #[track_caller]
 fn check(resource: &str, want: &str) {
     let text = format!("{}\n{resource}\n", include_str!("small.yaml").trim_end());
-    let got = match Template::parse("t.yaml", &text) {
+    let got = match DetectorTemplate::parse("t.yaml", &text) {
         Ok(_) => String::new(),
         Err(error) => error.to_string(),
     };
@@ -179,7 +179,7 @@ fn metadata() {
             "Metadata:\n  fraudstream: {metadata}\n{}",
             include_str!("small.yaml")
         );
-        Template::parse("t.yaml", &text).map_err(|error| error.to_string())
+        DetectorTemplate::parse("t.yaml", &text).map_err(|error| error.to_string())
     };
     let template = with("{EventTypes: {order: {EventIngestion: ENABLED}}}").unwrap();
     assert_eq!(template.event_types[0].ingestion, Some(true));

@@ -9,9 +9,9 @@ use aws_sdk_frauddetector::types::{self, DetectorVersionStatus, EventIngestion, 
 use rules::Type;
 use thiserror::Error;
 
-use super::problem::Place;
-use super::shapes::Kind;
-use super::template::{EventType, List, ModelVersion, Models, Rule, Template, Variable};
+use super::problem::LineColumn;
+use super::resource_types::Kind;
+use super::template::{EventTypeResource, ListResource, AssociatedModelVersion, AssociatedModels, RuleResource, DetectorTemplate, VariableResource};
 
 /// The service refused a call, or did not answer it.
 #[derive(Debug, Error)]
@@ -49,10 +49,10 @@ type Result<T> = std::result::Result<T, ServiceError>;
 pub(super) struct State {
     /// Labels, outcomes and entity types, with their descriptions.
     pub(super) named: BTreeMap<(Kind, String), Option<String>>,
-    pub(super) variables: BTreeMap<String, Variable>,
+    pub(super) variables: BTreeMap<String, VariableResource>,
     /// Elements are read only for the lists in the template.
-    pub(super) lists: BTreeMap<String, List>,
-    pub(super) event_types: BTreeMap<String, EventType>,
+    pub(super) lists: BTreeMap<String, ListResource>,
+    pub(super) event_types: BTreeMap<String, EventTypeResource>,
     /// Only those in the template.
     pub(super) detectors: BTreeMap<String, DetectorState>,
 }
@@ -63,7 +63,7 @@ pub(super) struct DetectorState {
     pub(super) event_type: String,
     pub(super) description: Option<String>,
     /// The newest version of each rule.
-    pub(super) rules: BTreeMap<String, (u32, Rule)>,
+    pub(super) rules: BTreeMap<String, (u32, RuleResource)>,
     pub(super) active: Option<Version>,
     /// The version with the highest number.
     pub(super) newest: Option<Version>,
@@ -82,12 +82,12 @@ pub(super) struct Content {
     /// Rules and their versions, in order.
     pub(super) rules: Vec<(String, String)>,
     pub(super) mode: String,
-    pub(super) models: Models,
+    pub(super) models: AssociatedModels,
 }
 
 impl State {
     /// Reads what is compared with `template`.
-    pub(super) async fn read(client: &Client, template: &Template) -> Result<Self> {
+    pub(super) async fn read(client: &Client, template: &DetectorTemplate) -> Result<Self> {
         let mut state = Self {
             named: named(client).await?,
             variables: variables(client).await?,
@@ -152,7 +152,7 @@ async fn named(client: &Client) -> Result<BTreeMap<(Kind, String), Option<String
     Ok(found)
 }
 
-async fn variables(client: &Client) -> Result<BTreeMap<String, Variable>> {
+async fn variables(client: &Client) -> Result<BTreeMap<String, VariableResource>> {
     let pages = pages!(client.get_variables(), "GetVariables")?;
     let items = pages
         .into_iter()
@@ -163,9 +163,9 @@ async fn variables(client: &Client) -> Result<BTreeMap<String, Variable>> {
         .collect())
 }
 
-fn variable(item: types::Variable) -> Variable {
+fn variable(item: types::Variable) -> VariableResource {
     let word = |word: Option<&str>| word.unwrap_or_default().to_owned();
-    Variable {
+    VariableResource {
         ty: word(item.data_type.as_ref().map(types::DataType::as_str))
             .parse()
             .unwrap_or(Type::String),
@@ -178,12 +178,12 @@ fn variable(item: types::Variable) -> Variable {
     }
 }
 
-async fn lists(client: &Client) -> Result<BTreeMap<String, List>> {
+async fn lists(client: &Client) -> Result<BTreeMap<String, ListResource>> {
     let pages = pages!(client.get_lists_metadata(), "GetListsMetadata")?;
     let items = pages
         .into_iter()
         .flat_map(|page| page.lists.unwrap_or_default());
-    let list = |item: types::AllowDenyList| List {
+    let list = |item: types::AllowDenyList| ListResource {
         name: item.name,
         elements: None,
         variable_type: item.variable_type,
@@ -204,7 +204,7 @@ async fn elements(client: &Client, name: &str) -> Result<Vec<String>> {
         .collect())
 }
 
-async fn event_types(client: &Client) -> Result<BTreeMap<String, EventType>> {
+async fn event_types(client: &Client) -> Result<BTreeMap<String, EventTypeResource>> {
     let pages = pages!(client.get_event_types(), "GetEventTypes")?;
     let items = pages
         .into_iter()
@@ -215,8 +215,8 @@ async fn event_types(client: &Client) -> Result<BTreeMap<String, EventType>> {
         .collect())
 }
 
-fn event_type(item: types::EventType) -> EventType {
-    EventType {
+fn event_type(item: types::EventType) -> EventTypeResource {
+    EventTypeResource {
         name: item.name.unwrap_or_default(),
         variables: item.event_variables.unwrap_or_default(),
         labels: item.labels.unwrap_or_default(),
@@ -300,7 +300,7 @@ async fn version(client: &Client, id: &str, number: u32) -> Result<Version> {
 }
 
 fn content(output: GetDetectorVersionOutput) -> Content {
-    let model = |model: types::ModelVersion| ModelVersion {
+    let model = |model: types::ModelVersion| AssociatedModelVersion {
         ty: model.model_type.as_str().to_owned(),
         id: model.model_id,
         number: model.model_version_number,
@@ -313,7 +313,7 @@ fn content(output: GetDetectorVersionOutput) -> Content {
         mode: output
             .rule_execution_mode
             .map_or("FIRST_MATCHED".to_owned(), |mode| mode.as_str().to_owned()),
-        models: Models {
+        models: AssociatedModels {
             versions: output
                 .model_versions
                 .unwrap_or_default()
@@ -325,9 +325,9 @@ fn content(output: GetDetectorVersionOutput) -> Content {
     }
 }
 
-async fn rules(client: &Client, id: &str) -> Result<BTreeMap<String, (u32, Rule)>> {
+async fn rules(client: &Client, id: &str) -> Result<BTreeMap<String, (u32, RuleResource)>> {
     let pages = pages!(client.get_rules(detector_id: id), "GetRules")?;
-    let mut newest: BTreeMap<String, (u32, Rule)> = BTreeMap::new();
+    let mut newest: BTreeMap<String, (u32, RuleResource)> = BTreeMap::new();
     for (version, rule) in pages
         .into_iter()
         .flat_map(|page| page.rule_details.unwrap_or_default())
@@ -343,12 +343,12 @@ async fn rules(client: &Client, id: &str) -> Result<BTreeMap<String, (u32, Rule)
     Ok(newest)
 }
 
-fn rule(item: RuleDetail) -> (u32, Rule) {
+fn rule(item: RuleDetail) -> (u32, RuleResource) {
     let version = number(item.rule_version());
-    let rule = Rule {
+    let rule = RuleResource {
         id: item.rule_id.unwrap_or_default(),
         expression: item.expression.unwrap_or_default(),
-        at: Place::default(),
+        at: LineColumn::default(),
         outcomes: item.outcomes.unwrap_or_default(),
         description: item.description,
         tags: Vec::new(),

@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::check::Warning;
-use super::shapes::Kind;
-use super::state::Content;
-use super::template::{Detector, EventType, List, Named, Rule, Variable};
+use super::rule_check::Warning;
+use super::resource_types::Kind;
+use super::service_state::Content;
+use super::template::{DetectorResource, EventTypeResource, ListResource, NamedResource, RuleResource, VariableResource};
 
 /// The steps, in order, that make the service decide as the template defines.
 ///
@@ -97,17 +97,17 @@ impl fmt::Display for Step {
 /// The call of a step, with everything it sends.
 #[derive(Clone, Debug)]
 pub(super) enum Call {
-    PutNamed(Kind, Named),
-    CreateVariable(Variable),
-    UpdateVariable(Variable),
-    CreateList(List),
+    PutNamed(Kind, NamedResource),
+    CreateVariable(VariableResource),
+    UpdateVariable(VariableResource),
+    CreateList(ListResource),
     /// The elements of the list are those to add.
-    UpdateList(List),
-    PutEventType(EventType),
-    PutDetector(Detector),
-    CreateRule(Rule),
+    UpdateList(ListResource),
+    PutEventType(EventTypeResource),
+    PutDetector(DetectorResource),
+    CreateRule(RuleResource),
     /// The rule, and the version that it replaces.
-    UpdateRule(Rule, u32),
+    UpdateRule(RuleResource, u32),
     CreateVersion {
         content: Content,
         activate: bool,

@@ -6,9 +6,9 @@ use rules::{Errors, Schema, Type};
 use serde::Serialize;
 use thiserror::Error;
 
-use super::problem::Place;
-use super::state::State;
-use super::template::{Detector, Rule, Template};
+use super::problem::LineColumn;
+use super::service_state::State;
+use super::template::{DetectorResource, RuleResource, DetectorTemplate};
 
 /// All the rules that the service would refuse.
 ///
@@ -16,7 +16,7 @@ use super::template::{Detector, Rule, Template};
 #[derive(Debug, Error)]
 pub struct InvalidRules {
     file: String,
-    rules: Vec<(String, Place, Errors)>,
+    rules: Vec<(String, LineColumn, Errors)>,
 }
 
 impl fmt::Display for InvalidRules {
@@ -48,7 +48,7 @@ impl fmt::Display for Warning {
 
 /// Compiles every rule of `template`, with the variables and lists that already exist.
 pub(super) fn compile_rules(
-    template: &Template,
+    template: &DetectorTemplate,
     state: &State,
 ) -> Result<Vec<Warning>, InvalidRules> {
     let mut warnings = Vec::new();
@@ -71,8 +71,8 @@ pub(super) fn compile_rules(
     })
 }
 
-fn cautions(detector: &Detector, rule: &Rule, compiled: &::rules::Rule) -> Vec<Warning> {
-    let warning = |caution: ::rules::Caution| {
+fn cautions(detector: &DetectorResource, rule: &RuleResource, compiled: &::rules::Rule) -> Vec<Warning> {
+    let warning = |caution: ::rules::LintWarning| {
         let part = rule
             .expression
             .get(caution.span.start..caution.span.end)
@@ -83,11 +83,11 @@ fn cautions(detector: &Detector, rule: &Rule, compiled: &::rules::Rule) -> Vec<W
             message: format!("in `{part}`, {caution}"),
         }
     };
-    compiled.cautions().into_iter().map(warning).collect()
+    compiled.lint_warnings().into_iter().map(warning).collect()
 }
 
 /// The variables of the detector's event type and the scores of models; all lists.
-fn schema(template: &Template, state: &State, detector: &Detector) -> Schema {
+fn schema(template: &DetectorTemplate, state: &State, detector: &DetectorResource) -> Schema {
     let defined = template
         .event_types
         .iter()
@@ -110,7 +110,7 @@ fn schema(template: &Template, state: &State, detector: &Detector) -> Schema {
     Schema::new(of_events.chain(scores), lists)
 }
 
-fn data_type(template: &Template, state: &State, name: &str) -> Option<Type> {
+fn data_type(template: &DetectorTemplate, state: &State, name: &str) -> Option<Type> {
     let defined = template
         .variables
         .iter()

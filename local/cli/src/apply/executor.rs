@@ -9,11 +9,11 @@ use aws_sdk_frauddetector::types::{
     RuleExecutionMode, VariableEntry,
 };
 
-use super::Error;
-use super::plan::{Call, Plan, Step};
-use super::shapes::Kind;
-use super::state::{Content, ServiceError};
-use super::template::{Detector, EventType, List, ModelVersion, Named, Rule, Tag, Variable};
+use super::ApplyError;
+use super::make_plan::{Call, Plan, Step};
+use super::resource_types::Kind;
+use super::service_state::{Content, ServiceError};
+use super::template::{DetectorResource, EventTypeResource, ListResource, AssociatedModelVersion, NamedResource, RuleResource, ResourceTag, VariableResource};
 
 /// The most variables that one call creates.
 const VARIABLES: usize = 25;
@@ -25,7 +25,7 @@ pub async fn execute(
     client: &Client,
     plan: &Plan,
     mut on_step: impl FnMut(&Step),
-) -> Result<(), Error> {
+) -> Result<(), ApplyError> {
     let mut executor = Executor {
         client,
         versions: BTreeMap::new(),
@@ -49,12 +49,12 @@ pub async fn execute(
 }
 
 /// The variables that the next call can create together: those with the same tags.
-fn batch(steps: &[Step]) -> Vec<&Variable> {
+fn batch(steps: &[Step]) -> Vec<&VariableResource> {
     let created = steps.iter().map_while(|step| match &step.call {
         Call::CreateVariable(variable) => Some(variable),
         _ => None,
     });
-    let mut variables: Vec<&Variable> = created.take(VARIABLES).collect();
+    let mut variables: Vec<&VariableResource> = created.take(VARIABLES).collect();
     let shared = variables
         .iter()
         .take_while(|variable| variable.tags == variables[0].tags)
@@ -63,8 +63,8 @@ fn batch(steps: &[Step]) -> Vec<&Variable> {
     variables
 }
 
-fn failed(step: &Step, source: ServiceError) -> Error {
-    Error::Step {
+fn failed(step: &Step, source: ServiceError) -> ApplyError {
+    ApplyError::Step {
         step: step.to_string(),
         source,
     }
@@ -120,8 +120,8 @@ impl Executor<'_> {
         Ok(done)
     }
 
-    async fn put_named(&self, kind: Kind, named: &Named) -> Done {
-        let Named {
+    async fn put_named(&self, kind: Kind, named: &NamedResource) -> Done {
+        let NamedResource {
             name,
             description,
             tags,
@@ -162,9 +162,9 @@ impl Executor<'_> {
     async fn variables(
         &self,
         steps: &[Step],
-        variables: &[&Variable],
+        variables: &[&VariableResource],
         on_step: &mut impl FnMut(&Step),
-    ) -> Result<(), Error> {
+    ) -> Result<(), ApplyError> {
         let Some(first) = steps.first() else {
             return Ok(());
         };
@@ -194,7 +194,7 @@ impl Executor<'_> {
 
     async fn create_variables(
         &self,
-        variables: &[&Variable],
+        variables: &[&VariableResource],
     ) -> Result<Vec<types::BatchCreateVariableError>, ServiceError> {
         let entries = variables.iter().map(|variable| entry(variable)).collect();
         let tags = variables
@@ -210,8 +210,8 @@ impl Executor<'_> {
         Ok(output.errors.unwrap_or_default())
     }
 
-    async fn update_variable(&self, variable: &Variable) -> Done {
-        let Variable {
+    async fn update_variable(&self, variable: &VariableResource) -> Done {
+        let VariableResource {
             name,
             default,
             description,
@@ -229,8 +229,8 @@ impl Executor<'_> {
         answered("UpdateVariable", call.send().await).map(drop)
     }
 
-    async fn create_list(&self, list: &List) -> Done {
-        let List {
+    async fn create_list(&self, list: &ListResource) -> Done {
+        let ListResource {
             name,
             elements,
             variable_type,
@@ -249,8 +249,8 @@ impl Executor<'_> {
         answered("CreateList", call.send().await).map(drop)
     }
 
-    async fn update_list(&self, list: &List) -> Done {
-        let List {
+    async fn update_list(&self, list: &ListResource) -> Done {
+        let ListResource {
             name,
             elements,
             variable_type,
@@ -271,8 +271,8 @@ impl Executor<'_> {
         answered("UpdateList", call.send().await).map(drop)
     }
 
-    async fn put_event_type(&self, event_type: &EventType) -> Done {
-        let EventType {
+    async fn put_event_type(&self, event_type: &EventTypeResource) -> Done {
+        let EventTypeResource {
             name,
             variables,
             labels,
@@ -305,8 +305,8 @@ impl Executor<'_> {
         answered("PutEventType", call.send().await).map(drop)
     }
 
-    async fn put_detector(&self, detector: &Detector) -> Done {
-        let Detector {
+    async fn put_detector(&self, detector: &DetectorResource) -> Done {
+        let DetectorResource {
             id,
             event_type,
             description,
@@ -324,8 +324,8 @@ impl Executor<'_> {
         answered("PutDetector", call.send().await).map(drop)
     }
 
-    async fn create_rule(&mut self, detector: &str, rule: &Rule) -> Done {
-        let Rule {
+    async fn create_rule(&mut self, detector: &str, rule: &RuleResource) -> Done {
+        let RuleResource {
             id,
             expression,
             outcomes,
@@ -350,8 +350,8 @@ impl Executor<'_> {
         Ok(())
     }
 
-    async fn update_rule(&mut self, detector: &str, rule: &Rule, version: u32) -> Done {
-        let Rule {
+    async fn update_rule(&mut self, detector: &str, rule: &RuleResource, version: u32) -> Done {
+        let RuleResource {
             id,
             expression,
             outcomes,
@@ -434,8 +434,8 @@ impl Executor<'_> {
     }
 }
 
-fn entry(variable: &Variable) -> VariableEntry {
-    let Variable {
+fn entry(variable: &VariableResource) -> VariableEntry {
+    let VariableResource {
         name,
         ty,
         source,
@@ -464,9 +464,9 @@ fn orchestration(on: bool) -> Result<EventOrchestration, ServiceError> {
     )
 }
 
-fn tag_list(tags: &[Tag]) -> Result<Vec<types::Tag>, ServiceError> {
+fn tag_list(tags: &[ResourceTag]) -> Result<Vec<types::Tag>, ServiceError> {
     let tag =
-        |(key, value): &Tag| built("Tag", types::Tag::builder().key(key).value(value).build());
+        |(key, value): &ResourceTag| built("Tag", types::Tag::builder().key(key).value(value).build());
     tags.iter().map(tag).collect()
 }
 
@@ -481,7 +481,7 @@ fn reference(detector: &str, rule: &str, version: &str) -> Result<types::Rule, S
     )
 }
 
-fn model(version: &ModelVersion) -> Result<types::ModelVersion, ServiceError> {
+fn model(version: &AssociatedModelVersion) -> Result<types::ModelVersion, ServiceError> {
     let builder = types::ModelVersion::builder()
         .model_id(&version.id)
         .model_version_number(&version.number);

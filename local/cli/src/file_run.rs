@@ -6,23 +6,23 @@ use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use ingest::{Ingest, Sent};
-use label::Label;
-use predict::{Done, Predict};
+use ingest::{IngestFunction, SentEvent};
+use label::LabelFunction;
+use predict::{OrderResult, PredictFunction};
 use serde::Serialize;
-use shared::batch::{Handled, Moment};
+use shared::batch::{BatchResults, InvocationContext};
 use shared::failure::Failure;
 use shared::hash::short_hash;
 use shared::json;
-use shared::labels::Applied;
+use shared::labels::AppliedLabel;
 use shared::mapping::Mapping;
 use shared::records::{Origin, Position, Record};
 use thiserror::Error;
 
-use crate::forget::Forgotten;
-use crate::input::{Input, InputError};
+use crate::forget::ForgottenSubjects;
+use crate::input::{RecordInput, InputError};
 use crate::subject;
-use local_aws::home::{Home, Progress};
+use local_aws::home::{Home, FileProgress};
 
 /// Records of one batch.
 const BATCH: usize = 100;
@@ -74,22 +74,22 @@ pub enum RunError {
 /// A function of the pipeline, by which records are handled.
 pub enum Function {
     /// Orders to decisions.
-    Predict(Box<Predict>),
+    Predict(Box<PredictFunction>),
     /// History to events.
-    Ingest(Box<Ingest>),
+    Ingest(Box<IngestFunction>),
     /// Chargebacks to labels.
-    Label(Box<Label>),
+    Label(Box<LabelFunction>),
 }
 
 /// What happened to one record.
 #[derive(Debug)]
 pub enum Effect {
     /// An order was decided, now or before.
-    Decision(Done),
+    Decision(OrderResult),
     /// An event was stored.
-    Event(Sent),
+    Event(SentEvent),
     /// What happened to the labels of a record.
-    Labels(Vec<Applied>),
+    Labels(Vec<AppliedLabel>),
 }
 
 /// A run of a file through a function.
@@ -99,13 +99,13 @@ pub struct Run<'a> {
     /// The file's name, for progress and source positions.
     pub path: &'a str,
     /// The open file.
-    pub input: Input,
+    pub input: RecordInput,
     /// Where progress is stored; `None` for standard input.
     pub home: Option<&'a Home>,
     /// Names the target (tables, endpoint): the same file has a progress for each.
     pub target: &'a str,
     /// Tells which records to leave out: what was forgotten must not come back with an old file.
-    pub forgotten: Option<Forgotten>,
+    pub forgotten: Option<ForgottenSubjects>,
     /// Start at the first record, whatever the stored progress is.
     pub restart: bool,
     /// Whether to show a progress bar.
@@ -164,32 +164,32 @@ impl Function {
     }
 
     /// Runs records through the handler.
-    pub async fn batch(&self, records: Vec<Record>) -> Handled<Effect> {
-        let moment = Moment::new(jiff::Timestamp::now(), 0);
+    pub async fn batch(&self, records: Vec<Record>) -> BatchResults<Effect> {
+        let moment = InvocationContext::new(jiff::Timestamp::now(), 0);
         // The futures of the handlers are large.
         match self {
             Self::Predict(function) => wrap(
-                Box::pin(function.batch(records, moment)).await,
+                Box::pin(function.decide_batch(records, moment)).await,
                 Effect::Decision,
             ),
             Self::Ingest(function) => wrap(
-                Box::pin(function.batch(records, moment)).await,
+                Box::pin(function.ingest_batch(records, moment)).await,
                 Effect::Event,
             ),
             Self::Label(function) => wrap(
-                Box::pin(function.batch(records, moment)).await,
+                Box::pin(function.label_batch(records, moment)).await,
                 Effect::Labels,
             ),
         }
     }
 }
 
-fn wrap<T>(handled: Handled<T>, effect: impl Fn(T) -> Effect) -> Handled<Effect> {
+fn wrap<T>(handled: BatchResults<T>, effect: impl Fn(T) -> Effect) -> BatchResults<Effect> {
     let results = handled
         .results
         .into_iter()
         .map(|(position, result)| (position, result.map(&effect)));
-    Handled {
+    BatchResults {
         results: results.collect(),
     }
 }
@@ -240,7 +240,7 @@ impl Run<'_> {
             batch = self.read()?;
         }
         bar.finish_and_clear();
-        if let Input::Rows(rows) = &self.input {
+        if let RecordInput::Rows(rows) = &self.input {
             summary.assumed_label_times = rows.assumed_label_times;
         }
         summary.seconds = start.elapsed().as_secs_f64();
@@ -250,7 +250,7 @@ impl Run<'_> {
     fn read(&mut self) -> Result<Vec<Vec<u8>>, RunError> {
         let mut batch = Vec::with_capacity(BATCH);
         while batch.len() < BATCH {
-            let next = self.input.read().map_err(|source| RunError::Io {
+            let next = self.input.read_record().map_err(|source| RunError::Io {
                 what: format!("cannot read {}", self.path),
                 source,
             })?;
@@ -263,13 +263,13 @@ impl Run<'_> {
     }
 
     /// The stored progress of an earlier run over the same file.
-    fn begin(&self, job: &str) -> Progress {
+    fn begin(&self, job: &str) -> FileProgress {
         let home = self.home.filter(|_| !self.restart);
         home.map(|home| home.read_progress(job)).unwrap_or_default()
     }
 
     /// Skips the records that are done, and returns the first batch of the others.
-    fn skip(&mut self, progress: &Progress) -> Result<Vec<Vec<u8>>, RunError> {
+    fn skip(&mut self, progress: &FileProgress) -> Result<Vec<Vec<u8>>, RunError> {
         let (mut left, mut hash) = (progress.records, String::new());
         loop {
             let mut batch = self.read()?;
@@ -296,7 +296,7 @@ impl Run<'_> {
         }
     }
 
-    fn note(&self, job: &str, progress: &Progress) -> Result<(), RunError> {
+    fn note(&self, job: &str, progress: &FileProgress) -> Result<(), RunError> {
         let Some(home) = self.home else { return Ok(()) };
         home.write_progress(job, progress)
             .map_err(|source| RunError::Io {
@@ -306,7 +306,7 @@ impl Run<'_> {
     }
 
     /// Leaves out the records about subjects that were forgotten.
-    async fn not_forgotten(&self, records: &[Record]) -> Result<Vec<Record>, subject::Error> {
+    async fn not_forgotten(&self, records: &[Record]) -> Result<Vec<Record>, subject::SubjectError> {
         let Some(forgotten) = &self.forgotten else {
             return Ok(records.to_vec());
         };
@@ -315,7 +315,7 @@ impl Run<'_> {
         }
         let mut others = Vec::with_capacity(records.len());
         for record in records {
-            if !forgotten.holds(record).await? {
+            if !forgotten.is_forgotten(record).await? {
                 others.push(record.clone());
             }
         }
@@ -393,7 +393,7 @@ impl Run<'_> {
     }
 
     fn record(&self, number: u64, bytes: Vec<u8>) -> Record {
-        let value = json::parse(&bytes).ok();
+        let value = json::parse_json(&bytes).ok();
         let name: String = self
             .path
             .chars()
@@ -458,13 +458,13 @@ fn bar(show: bool, done: u64) -> ProgressBar {
 impl Summary {
     fn add(&mut self, result: &Result<Effect, Failure>) {
         match result {
-            Ok(Effect::Decision(Done::Decided(decision))) => {
+            Ok(Effect::Decision(OrderResult::Decided(decision))) => {
                 *self
                     .decided
                     .entry(decision.effective_outcome.clone())
                     .or_default() += 1;
             }
-            Ok(Effect::Decision(Done::Duplicate(_))) => self.duplicates += 1,
+            Ok(Effect::Decision(OrderResult::Duplicate(_))) => self.duplicates += 1,
             Ok(Effect::Event(sent)) => {
                 self.events += 1;
                 self.labelled_events += u64::from(sent.labelled);
@@ -472,9 +472,9 @@ impl Summary {
             Ok(Effect::Labels(labels)) => {
                 for applied in labels {
                     match applied {
-                        Applied::Applied { .. } => self.labels += 1,
-                        Applied::Kept => self.labels_kept += 1,
-                        Applied::Waiting => self.labels_waiting += 1,
+                        AppliedLabel::Applied { .. } => self.labels += 1,
+                        AppliedLabel::Kept => self.labels_kept += 1,
+                        AppliedLabel::Waiting => self.labels_waiting += 1,
                     }
                 }
             }
