@@ -17,7 +17,7 @@ pub struct Detector {
     pub event_type_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_version: Option<u32>,
-    /// The highest version number given out, so that none is given out twice.
+    /// The highest version number given out; a number is never given out twice.
     pub last_version: u32,
     pub last_updated_time: String,
     pub created_time: String,

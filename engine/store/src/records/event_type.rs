@@ -26,7 +26,7 @@ pub struct EventType {
     pub created_time: String,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
-    /// What its models watch of its entities.
+    /// The settings of the entity histories that its models need.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub habits: Option<HistorySettings>,
     pub bundle: BundleReference,

@@ -1,4 +1,4 @@
-//! External models: SageMaker endpoints, what is sent to them and which variables their answers go to.
+//! External models: SageMaker endpoints, what is sent to them, and which variables get their answers.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ pub fn missing_external_model(endpoint: &str) -> Error {
     Error::not_found(format!("External model '{endpoint}' does not exist."))
 }
 
-/// An external model whose answers go to this variable, if there is one.
+/// An external model that writes to this variable, if there is one.
 pub async fn external_model_using_variable(
     change: &Change<'_>,
     variable: &str,
@@ -63,7 +63,7 @@ pub async fn external_model_using_variable(
     Ok(user.map(|model| model.model_endpoint))
 }
 
-/// How the request to an endpoint is made.
+/// How the request to an endpoint is built.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InputConfiguration {
@@ -95,7 +95,7 @@ impl InputFormat {
 }
 
 impl InputConfiguration {
-    /// The template of the format that is used; none where the caller brings the bytes.
+    /// The template of the format that is used; `None` if the caller sends the bytes.
     pub fn template(&self) -> Result<Option<&str>> {
         if !self.use_event_variables {
             return Ok(None);
@@ -118,7 +118,7 @@ impl InputConfiguration {
     }
 }
 
-/// Which part of an answer goes to which variable.
+/// Which part of an answer is written to which variable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutputConfiguration {
@@ -144,7 +144,7 @@ impl OutputConfiguration {
         }
     }
 
-    /// The variables that an answer goes to.
+    /// The variables that are set from an answer.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.map()
             .into_iter()
@@ -152,7 +152,7 @@ impl OutputConfiguration {
             .map(|(_, name)| name.as_str())
     }
 
-    /// Whether the map fits the format.
+    /// Checks that there is a map for the format.
     pub fn check(&self) -> Result<()> {
         let member = match self.format {
             OutputFormat::TextCsv => "csvIndexToVariableMap",
