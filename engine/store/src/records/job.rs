@@ -232,7 +232,7 @@ pub struct JobState {
     pub processed: u64,
     pub failed: u64,
     pub place: JobPosition,
-    /// The ETag of the input file; detects that the file was replaced.
+    /// The `ETag` of the input file; detects that the file was replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_tag: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
