@@ -35,10 +35,12 @@ pub fn detector_key(detector_id: &str) -> Key {
     Key::new("detector", detector_id)
 }
 
+/// Every detector of the account.
 pub async fn all_detectors(change: &Change<'_>) -> Result<Vec<Detector>> {
     change.query(Range::all("detector")).await
 }
 
+/// The error for a detector that does not exist.
 pub fn missing_detector(detector_id: &str) -> Error {
     Error::not_found(format!("Detector '{detector_id}' does not exist."))
 }

@@ -72,6 +72,7 @@ pub fn detector_version_key(detector_id: &str, version: u32) -> Key {
     )
 }
 
+/// The versions of a detector, oldest first.
 pub async fn versions_of_detector(
     change: &Change<'_>,
     detector_id: &str,

@@ -18,6 +18,7 @@ pub struct HistorySettings {
     pub fraud: Vec<String>,
 }
 
+/// The stored item of an entity history, without its key.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EntityHistoryItem {
@@ -29,11 +30,12 @@ pub struct EntityHistoryItem {
     pub expires_at: Option<i64>,
 }
 
-/// The prefix of the partition of an entity's item.
+/// The partition of an entity's item; without an entity, the prefix of these partitions of an event type.
 pub fn entity_history_partition(event_type: &str, entity: &str) -> String {
     format!("habits#{event_type}#{entity}")
 }
 
+/// The sort key of every such item.
 pub const ENTITY_HISTORY_SORT_KEY: &str = "habits";
 
 pub fn entity_history_key(event_type: &str, entity: &str) -> Key {

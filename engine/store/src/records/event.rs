@@ -58,6 +58,7 @@ pub fn event_bytes(event_id: &str, variables: &Variables) -> usize {
     variables.iter().map(variable).sum::<usize>() + event_id.len()
 }
 
+/// The label of an event, as stored.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredLabel {
@@ -192,6 +193,7 @@ pub async fn put_latest(
     ))
 }
 
+/// Stores an event. For a row of an import, `import` names the import and [`StoredEvent::imported`] the row.
 pub async fn put_event(
     account: &Account,
     event: &StoredEvent,

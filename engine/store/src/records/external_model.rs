@@ -11,6 +11,7 @@ use crate::table::{Key, Range, Record};
 
 pub const EXTERNAL_MODEL_PARTITION: &str = "external-model";
 
+/// Whether detector versions may use the external model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ExternalModelStatus {
@@ -44,6 +45,7 @@ pub fn external_model_key(endpoint: &str) -> Key {
     Key::new(EXTERNAL_MODEL_PARTITION, endpoint)
 }
 
+/// The error for an external model that does not exist.
 pub fn missing_external_model(endpoint: &str) -> Error {
     Error::not_found(format!("External model '{endpoint}' does not exist."))
 }
@@ -78,6 +80,7 @@ pub struct InputConfiguration {
     pub csv_input_template: Option<String>,
 }
 
+/// The format of the request to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum InputFormat {
@@ -86,6 +89,7 @@ pub enum InputFormat {
 }
 
 impl InputFormat {
+    /// The media type of the format.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::TextCsv => "text/csv",
@@ -129,6 +133,7 @@ pub struct OutputConfiguration {
     pub csv_index_to_variable_map: Option<BTreeMap<String, String>>,
 }
 
+/// The format of the answer of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum OutputFormat {

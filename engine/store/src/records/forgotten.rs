@@ -47,6 +47,7 @@ impl Subject {
     }
 }
 
+/// The note that something was forgotten, with the time.
 #[derive(Serialize, Deserialize)]
 pub struct ForgottenNote {
     pub time: String,

@@ -265,6 +265,7 @@ impl JobState {
         }
     }
 
+    /// The state of a job; a new one if no runner has started the job.
     pub async fn load(account: &Account, run: &str) -> Result<Self> {
         let found = account.events.get(&job_state_key(run)).await?;
         Ok(found.unwrap_or_else(|| Self::new(run)))
@@ -296,6 +297,7 @@ impl JobState {
         lease.is_some_and(|lease| lease.worker != worker && lease.until > now.as_second())
     }
 
+    /// Whether `worker` has the lease, even if it is over.
     pub fn is_ours(&self, worker: &str) -> bool {
         self.lease
             .as_ref()
@@ -311,6 +313,7 @@ impl JobState {
         });
     }
 
+    /// Sets the final status; [`Self::save`] writes it.
     pub fn end(&mut self, status: JobStatus, now: Timestamp) {
         self.status = status;
         self.completion_time = Some(text::seconds(now));

@@ -162,6 +162,7 @@ impl Elements {
             .map(|(element, note)| (element, note.as_deref()))
     }
 
+    /// The elements that expire, with the time in seconds since 1970.
     pub fn expiries(&self) -> impl Iterator<Item = (&Element, i64)> {
         let expiry = |(element, note): (_, Option<&Note>)| Some((element, note?.expires?));
         self.notes().filter_map(expiry)
@@ -233,6 +234,7 @@ impl Edit {
             .sum()
     }
 
+    /// Makes the edit in `elements`.
     pub fn apply(&self, elements: &mut Elements) {
         for element in &self.removed {
             elements.0.remove(element);
@@ -319,6 +321,7 @@ pub struct New {
     pub now: String,
 }
 
+/// Writes the base of a new list. Returns its head, which the caller has to write.
 pub async fn create(table: &Table, new: New, elements: &Elements) -> Result<ListHead> {
     let base = put_base(table, elements, 1).await?;
     let New {
@@ -341,6 +344,7 @@ pub async fn create(table: &Table, new: New, elements: &Elements) -> Result<List
     })
 }
 
+/// Writes the elements as a new base.
 pub async fn put_base(table: &Table, elements: &Elements, generation: u64) -> Result<Base> {
     // Each attempt has a name of its own, so that two writers do not overwrite each other's chunks.
     let name = format!("list#{}", Uuid::new_v4());
@@ -465,6 +469,7 @@ pub async fn at(
     Ok(Some(List::new(head, elements, now)))
 }
 
+/// The edits in the log after generation `from`, up to the generation of `head`.
 pub async fn edits(table: &Table, head: &ListHead, from: u64) -> Result<Vec<EditRecord>> {
     if from == head.generation {
         return Ok(Vec::new());

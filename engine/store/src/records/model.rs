@@ -66,6 +66,7 @@ pub fn score_variable(model_id: &str) -> String {
     format!("{model_id}_insightscore")
 }
 
+/// Every model of the account.
 pub async fn all_models(change: &Change<'_>) -> Result<Vec<Model>> {
     change.query(Range::all(MODEL_PARTITION)).await
 }
@@ -76,6 +77,7 @@ pub async fn find_model(change: &Change<'_>, model_id: &str) -> Result<Option<Mo
     Ok(change.many(&keys).await?.into_iter().next())
 }
 
+/// The error for a model that does not exist.
 pub fn missing_model(model_id: &str) -> Error {
     Error::not_found(format!("Model '{model_id}' does not exist."))
 }

@@ -17,6 +17,7 @@ use crate::table::{Key, Range, Record};
 
 pub const MODEL_VERSION_PARTITION: &str = "model-version";
 
+/// The partition of the trainings to be done.
 pub const TRAINING_JOBS: &str = "training-job";
 
 /// The number of a version. `1.0` is a new training; `1.01` is that version retrained on other events.
@@ -97,6 +98,7 @@ pub struct TrainingDataSchema {
     pub label_schema: Option<LabelSchema>,
 }
 
+/// The meaning of the labels in the training data.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LabelSchema {
@@ -132,6 +134,7 @@ pub struct IngestedEvents {
     pub ingested_events_time_window: TimeWindow,
 }
 
+/// A time window: from its start to its end.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TimeWindow {
@@ -199,6 +202,7 @@ pub struct TrainingJob {
 }
 
 impl TrainingJob {
+    /// The key of the model version to be trained.
     pub fn version_key(&self) -> Key {
         model_version_key(self.model_type, &self.model_id, self.model_version_number)
     }
@@ -215,6 +219,7 @@ impl Record for TrainingJob {
     }
 }
 
+/// The prefix of the sort keys of the versions of a model.
 pub fn model_version_prefix(model_type: ModelType, model_id: &str) -> String {
     format!("{}#{model_id}#", model_type.name())
 }
@@ -271,6 +276,7 @@ pub async fn trained_before(
 }
 
 impl ModelVersion {
+    /// A new job that trains this version.
     pub fn job(&self) -> TrainingJob {
         TrainingJob {
             model_id: self.model_id.clone(),
@@ -322,6 +328,7 @@ pub fn model_version_title(model_id: &str, number: VersionNumber) -> String {
     format!("Version {number} of model '{model_id}'")
 }
 
+/// The error for a model version that does not exist.
 pub fn missing_model_version(model_id: &str, number: VersionNumber) -> Error {
     Error::not_found(format!(
         "{} does not exist.",
@@ -343,6 +350,7 @@ impl VersionReference {
         model_version_key(self.model_type, &self.model_id, self.model_version_number)
     }
 
+    /// Reads the version; an error if it does not exist.
     pub async fn find(&self, change: &Change<'_>) -> Result<ModelVersion> {
         let found = change.get(&self.key()).await?;
         found.ok_or_else(|| missing_model_version(&self.model_id, self.model_version_number))
@@ -353,6 +361,7 @@ impl VersionReference {
 /// no member for it.
 pub const LABELS_TAG: &str = "fraudstream:labels";
 
+/// Reads the value of that tag; an error if it has another value.
 pub fn read_labels_tag(tags: &Tags) -> Result<Option<LabelsAre>> {
     match tags.get(LABELS_TAG) {
         None => Ok(None),

@@ -56,6 +56,7 @@ pub struct ModelAnswers {
     pub history: String,
 }
 
+/// The prefix of the sort keys of predictions.
 pub const PREDICTION_PREFIX: &str = "prediction#";
 
 impl Prediction {
@@ -126,6 +127,7 @@ pub async fn put_prediction(account: &Account, prediction: &Prediction) -> Resul
     }
 }
 
+/// The id of the attempt that wrote an item.
 pub fn attempt_of(item: &Item) -> Option<&String> {
     item.get("attempt")
         .and_then(|attempt: &AttributeValue| attempt.as_s().ok())

@@ -99,6 +99,7 @@ impl RuleReference {
         self.rule_version.parse().unwrap_or_default()
     }
 
+    /// The error for a rule version that does not exist.
     pub fn missing(&self) -> Error {
         let Self {
             detector_id,
@@ -112,6 +113,7 @@ impl RuleReference {
 }
 
 impl RuleVersion {
+    /// The reference to this version.
     pub fn reference(&self) -> RuleReference {
         RuleReference {
             detector_id: self.detector_id.clone(),

@@ -61,6 +61,7 @@ pub fn variable_key(name: &str) -> Key {
     Key::new("variable", name)
 }
 
+/// The error for a variable that does not exist.
 pub fn missing_variable(name: &str) -> Error {
     Error::not_found(format!("Variable '{name}' does not exist."))
 }
