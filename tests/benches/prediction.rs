@@ -1,7 +1,7 @@
 //! `GetEventPrediction` with 20 rules through Amazon's client, in process.
 //!
-//! The store is excluded by answering its `PutItem` with `{}`; what an empty call of the DynamoDB
-//! client costs is measured in the same run, because it is still in the figure.
+//! The store is excluded: its `PutItem` is answered with `{}`. The cost of such an empty call of the DynamoDB client is
+//! still part of the result, so it is measured in the same run.
 
 #![allow(clippy::unwrap_used, reason = "what cannot go on should stop")]
 #![allow(missing_docs, reason = "criterion's macros make functions without")]

@@ -1,6 +1,6 @@
-//! A thousand days of a thousand orders, simulated: what there was of everything, and whether a law was broken.
+//! Simulates a thousand days of a thousand orders each, and prints counts and violated properties.
 //!
-//! `DAYS=20 ORDERS=500 cargo bench --workspace --bench simulation` simulates others.
+//! `DAYS=20 ORDERS=500 cargo bench --workspace --bench simulation` simulates other numbers.
 
 #![allow(clippy::unwrap_used, reason = "what cannot go on should stop")]
 
@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use end_to_end::simulation::{Counts, simulate_days};
 
-/// So many days between two lines of progress.
+/// How many days are simulated between two lines of progress.
 const AT_ONCE: u64 = 20;
 
 fn main() -> ExitCode {

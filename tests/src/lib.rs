@@ -1,4 +1,4 @@
-//! Tests of the whole product: what several of them share, and the [`simulation`].
+//! Tests of the whole product: code that several tests share, and the [`simulation`].
 
 #![allow(
     clippy::unwrap_used,

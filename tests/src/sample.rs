@@ -1,4 +1,4 @@
-//! The sample detector and mapping that the tests in process share.
+//! The sample detector and mapping for the tests that run in one process.
 
 use aws_sdk_frauddetector::Client;
 use aws_sdk_frauddetector::operation::put_event_type::builders::PutEventTypeFluentBuilder;
@@ -52,7 +52,7 @@ pub const RULES: [(&str, &str, &str); 3] = [
 /// Defines entity type, labels, variables, outcomes, event type and detector, without a rule.
 ///
 /// # Panics
-/// Where the service refuses a definition.
+/// If the service rejects a definition.
 pub async fn define(client: &Client) {
     client
         .put_entity_type()
@@ -95,7 +95,7 @@ pub async fn define(client: &Client) {
 /// Creates version 1 of a rule.
 ///
 /// # Panics
-/// Where the service refuses it.
+/// If the service rejects it.
 pub async fn create_rule(client: &Client, (rule_id, expression, outcome): (&str, &str, &str)) {
     let create = client
         .create_rule()
@@ -106,10 +106,10 @@ pub async fn create_rule(client: &Client, (rule_id, expression, outcome): (&str,
     create.outcomes(outcome).send().await.unwrap();
 }
 
-/// Creates a detector version of rules with their versions, and makes it the active one. All rules that match count.
+/// Creates a detector version with these versions of rules, and activates it. All rules that match count.
 ///
 /// # Panics
-/// Where the service refuses it.
+/// If the service rejects it.
 pub async fn activate(client: &Client, detector_version: &str, rules: &[(&str, &str)]) {
     let version = client
         .create_detector_version()

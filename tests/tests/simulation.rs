@@ -1,4 +1,4 @@
-//! Days of a shop, simulated: see [`end_to_end::simulation`].
+//! Simulated days of a shop: see [`end_to_end::simulation`].
 
 #![allow(
     clippy::unwrap_used,
@@ -14,13 +14,13 @@ use end_to_end::simulation::{
 };
 use shared::known_faults::KnownFault;
 
-/// How many days, each with how many orders.
+/// The number of days, and the number of orders of each.
 const DAYS: u64 = 50;
 const ORDERS: usize = 300;
-/// Within so many seeds each known fault must be found.
+/// Each known fault must be found within this number of seeds.
 const SEEDS: u64 = 200;
 
-/// Fifty days, or the one that `SEED` names: `SEED=17`, or as a failure prints it.
+/// Fifty days, or the one in `SEED`: `SEED=17`, or a scenario as a failure prints it.
 #[test]
 fn every_law_holds_whatever_happens() {
     if let Ok(text) = std::env::var("SEED") {
@@ -53,7 +53,7 @@ fn every_law_holds_whatever_happens() {
     }
 }
 
-/// A report as a person reads it. `ORDER` leaves the lines about one order.
+/// A report for a person. `ORDER` selects the lines about one order.
 fn told(report: &Report) -> String {
     let lines = match std::env::var("ORDER") {
         Ok(order) => report.lines_about(&order),
@@ -62,17 +62,17 @@ fn told(report: &Report) -> String {
     format!("{}\n\n{report}", lines.join("\n"))
 }
 
-/// Days on which a law is broken with a mend taken back, and what the mend was for.
+/// Days that violated a property before a fix, and what was fixed.
 #[test]
 fn days_that_were_bad_are_good() {
     let days = [
-        // The check of the definitions when an invocation begins took all the time that there was.
+        // Checking the definitions at the start of an invocation used up its time.
         "8x60",
         // A direct invocation did not end before its deadline.
         "23x60",
-        // A message that is no verdict closed the review of an order that had a label of before.
+        // A message without a label closed the review of an order that had an earlier label.
         "20x300:only=159",
-        // SendEvent's label arrived again, seconds after its client had given up, and replaced a newer one.
+        // The label of `SendEvent` arrived again, seconds after its client had given up, and replaced a newer one.
         "93x200",
     ];
     for day in days {
@@ -81,7 +81,7 @@ fn days_that_were_bad_are_good() {
     }
 }
 
-/// Elsewhere ids and hash maps are not seeded.
+/// On other systems ids and hash maps do not come from the seed.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_same_seed_gives_the_same_history() {
@@ -99,8 +99,8 @@ fn the_same_seed_gives_the_same_history() {
     }
 }
 
-/// Looks for a fault that breaks a law, first with the seed that found it last: a change of the simulation makes other
-/// days of all seeds.
+/// Looks for a fault that violates a property, first with the seed that found it last; after a change of the simulation
+/// other seeds find it.
 #[track_caller]
 fn is_found(fault: KnownFault, last: &str, laws: &[Law]) {
     let last: Scenario = last.parse().unwrap();
@@ -154,7 +154,7 @@ fn a_rank_that_is_ignored_is_found() {
 #[test]
 fn sequence_numbers_compared_as_texts_are_found() {
     let laws = [Law::NothingLost, Law::Forwarded];
-    // Only a rush fills batches in which the numbers get another digit.
+    // Only a rush fills batches in which the numbers get one more digit.
     is_found(KnownFault::SequenceAsText, "33x300", &laws);
 }
 

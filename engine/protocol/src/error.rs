@@ -1,4 +1,4 @@
-//! What an operation answers when it cannot do its work.
+//! The errors of operations.
 //!
 //! An error has two readers. The client gets the code and the message; the log gets the code
 //! and the cause. They are separate fields so that neither leaks into the other: a message may
@@ -7,10 +7,10 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-/// The result of what an operation does.
+/// The result of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The exceptions of the service model, and those of the front end before it.
+/// The exceptions of the service model, and those that are raised before an operation is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     /// A value is not allowed.
@@ -19,15 +19,15 @@ pub enum Code {
     ResourceNotFound,
     /// The resource is used by another, or is being changed by another request.
     Conflict,
-    /// An external model could not be asked.
+    /// An external model could not be called.
     ResourceUnavailable,
-    /// The engine may not use its tables.
+    /// The engine has no permission for its tables.
     AccessDenied,
-    /// The tables refuse more requests for now.
+    /// The tables are throttled.
     Throttling,
     /// The engine or its tables failed.
     InternalServer,
-    /// The body is not JSON, or a member has another JSON type.
+    /// The body is not JSON, or a member has the wrong JSON type.
     Serialization,
     /// The API has no such operation.
     UnknownOperation,
@@ -68,7 +68,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error with this code and this sentence for the client.
+    /// An error with this code and this message for the client.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -83,7 +83,7 @@ impl Error {
         Self::new(Code::Validation, message)
     }
 
-    /// A `ConflictException`: the resource is used by another, or is being changed.
+    /// A `ConflictException`: the resource is used by another, or is being changed by another request.
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::new(Code::Conflict, message)
     }
@@ -103,8 +103,8 @@ impl Error {
         error
     }
 
-    /// Another writer changed the definitions between the reads and the write of this operation, which is then run
-    /// again from its start. A client sees this only when that keeps happening.
+    /// A write conflict: another writer changed the definitions between the reads and the write of this operation. The
+    /// operation is then retried from its start; a client sees this error only when the retries fail, too.
     pub fn write_conflict() -> Self {
         let message =
             "The definitions were changed by another request at the same time. Try again.";
@@ -131,7 +131,7 @@ impl Error {
         self.code
     }
 
-    /// The sentence for the client. It may quote what the client sent: not for logs.
+    /// The message for the client. It may quote what the client sent, so it must not be logged.
     pub fn message(&self) -> &str {
         &self.message
     }

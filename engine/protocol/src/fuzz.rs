@@ -1,4 +1,4 @@
-//! What must hold for any bytes as a request or a token. Shared by the tests and the fuzz targets.
+//! Properties that hold for any bytes as a request or a token. Shared by the tests and the fuzz targets.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -11,7 +11,7 @@ use crate::page_token::{self, Scope};
 use crate::shapes::{Member, Shape};
 use crate::wire::{Reply, TARGET_PREFIX, read_request, write_response};
 
-/// Texts that mean something to some operation, so that random requests get past the checks.
+/// Texts with a meaning in some operation, so that random requests pass the validation.
 const TEXTS: &[&str] = &[
     "a",
     "1",
@@ -51,11 +51,11 @@ const TEXTS: &[&str] = &[
     "",
 ];
 
-/// Any bytes as a request: reading it never panics, and what is wrong with it is an answer that a client of AWS
+/// Checks that reading any bytes as a request never panics, and that the answer is one that a client of AWS
 /// understands.
 ///
 /// # Panics
-/// If it is not.
+/// If a property does not hold.
 pub fn wire(data: &[u8]) {
     let request = request(data);
     let reply = read_request(&request).and_then(|(_, input)| Reply::new(&input));
@@ -63,7 +63,7 @@ pub fn wire(data: &[u8]) {
     assert!(is_answer(&response), "{request:?}\n{response:?}");
 }
 
-/// Whether a response is an answer of AWS JSON 1.1 that does not say that the engine failed.
+/// Whether a response is an answer of AWS JSON 1.1 and no server error.
 pub fn is_answer(response: &Response<Bytes>) -> bool {
     let header = |name: &str| response.headers().get(name).map(HeaderValue::as_bytes);
     let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
@@ -81,7 +81,7 @@ pub fn is_answer(response: &Response<Bytes>) -> bool {
     named && said
 }
 
-/// A request made from any bytes: mostly one that has the shape of its operation.
+/// Makes a request from any bytes: mostly one that has the shape of its operation.
 pub fn request(data: &[u8]) -> Request<Bytes> {
     let source = &mut Source(data);
     let operations = Operation::ALL;
@@ -109,7 +109,7 @@ pub fn request(data: &[u8]) -> Request<Bytes> {
         }
         _ => {
             let mut body = members(operation.input(), source).to_string().into_bytes();
-            // Now and then the end is cut off.
+            // Sometimes the body is truncated.
             if kind == 255 {
                 body.truncate(usize::from(source.byte()));
             }
@@ -127,7 +127,7 @@ fn set(request: &mut Request<Bytes>, name: &'static str, value: &[u8]) {
     }
 }
 
-/// A structure in which most of what must be there is.
+/// A structure with most of the required members.
 fn members(members: &[Member], source: &mut Source<'_>) -> Value {
     let mut made = Map::new();
     for member in members {
@@ -184,11 +184,11 @@ fn text(source: &mut Source<'_>) -> String {
     }
 }
 
-/// Any bytes as the cursor, the operation and the filters of a token, and as a token. No token is accepted for another
-/// request, after its lifetime, or with a character changed.
+/// Uses any bytes as the cursor, the operation and the filters of a token, and as a token. Checks that a token is not
+/// accepted for another request, after its lifetime, or with a character changed.
 ///
 /// # Panics
-/// If a token does not bring back its cursor, or one that is changed, too old or of another request brings back any.
+/// If a token does not return its cursor, or if a token that is changed, expired or of another request is accepted.
 pub fn token(data: &[u8]) {
     let mut source = Source(data);
     let (operation, filter) = (text(&mut source), text(&mut source));
@@ -221,7 +221,7 @@ pub fn token(data: &[u8]) {
     refused(&scope, &given, now + page_token::LIFETIME_SECONDS + 1);
     refused(&Scope::new(&format!("{operation}x"), &filter), &given, now);
     refused(&Scope::new(&operation, &format!("{filter}x")), &given, now);
-    // A character of the token is another one.
+    // Replaces one character of the token.
     let mut forged = given.clone().into_bytes();
     let place = usize::from(place) % forged.len();
     forged[place] = b"AQgw-_019z+/= \n"[usize::from(change) % 15];
@@ -229,11 +229,12 @@ pub fn token(data: &[u8]) {
     if forged != given {
         refused(&scope, &forged, now);
     }
-    // Any other text is read without a panic. It may be a token: whoever fuzzes can send back one that was seen.
+    // Any other text is read without a panic. It may be a valid token, because a fuzzer can send back one that it has
+    // seen.
     let _ = read(&scope, &cursor, now);
 }
 
-/// Random choices from bytes, and zero when they are used up.
+/// Random choices from bytes; zero when the bytes are used up.
 struct Source<'a>(&'a [u8]);
 
 impl<'a> Source<'a> {
@@ -247,7 +248,7 @@ impl<'a> Source<'a> {
         self.take(1).first().copied().unwrap_or_default()
     }
 
-    /// Mostly few, seldom many.
+    /// A count that is mostly small.
     fn count(&mut self) -> usize {
         match self.byte() {
             few @ 0..240 => usize::from(few % 4),

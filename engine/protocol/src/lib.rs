@@ -1,14 +1,15 @@
 //! The API of Amazon Fraud Detector as data.
 //!
-//! What an operation is called, what it accepts, how a request and an answer look on the wire, which errors there are,
-//! and how a page continues. Nothing here knows a table, and nothing waits: the crate has no `async`.
+//! Names and inputs of operations, the wire form of requests and answers, errors, and paging. Nothing here knows a
+//! table, and nothing waits: the crate has no `async`.
 //!
-//! - [`Operation`]: the enum of operations, and what each accepts; `shapes`: the shapes they are made of;
-//! - `validation`: whether a request has its shape, in the words of AWS;
-//! - [`wire`]: AWS JSON 1.1 over HTTP, requests and answers;
+//! - [`Operation`]: the enum of operations with their inputs; `shapes`: the shapes that inputs are made of;
+//! - `validation`: checks a request against its shape, with AWS's messages;
+//! - [`wire`]: requests and answers as AWS JSON 1.1 over HTTP;
 //! - [`Error`]: the exceptions; [`limits`]: every limit of the service;
-//! - [`page`]: pages; [`page_token`]: `nextToken`; [`variable_types`]: what a variable may be; [`s3_location`]: places of files; [`text`]: how times, versions and names are written;
-//! - [`fuzz`]: what must hold for any request and any token.
+//! - [`page`]: pages; [`page_token`]: `nextToken`; [`variable_types`]: variable types and their data types;
+//! - [`s3_location`]: locations in S3; [`text`]: the text form of times, versions and names;
+//! - [`fuzz`]: properties that hold for any request and any token.
 
 mod error;
 pub mod fuzz;

@@ -1,23 +1,24 @@
 //! Every limit of the service, from its model and its published quotas.
 
-/// The largest request, in bytes: what a prediction may weigh by Amazon's quota. Every other request is smaller, but
-/// those with the elements of a list.
+/// The largest request, in bytes: Amazon's quota for a prediction. No other request is larger, except those with the
+/// elements of a list.
 pub const LARGEST_REQUEST: usize = 256 * 1024;
-/// The largest request with elements of a list, in bytes: 100,000 elements of 320 characters, which JSON may escape.
+/// The largest request with elements of a list, in bytes: 100,000 elements of 320 characters, with room for JSON
+/// escapes.
 pub const LARGEST_LIST_REQUEST: usize = 64 * 1024 * 1024;
-/// Variables of one event.
+/// The most variables of one event.
 pub const VARIABLES_PER_EVENT: usize = 5000;
-/// Tags of one resource.
+/// The most tags of one resource.
 pub const TAGS_PER_RESOURCE: usize = 200;
-/// Elements of one list, and of one request that changes it.
+/// The most elements of one list, and of one request that changes it.
 pub const ELEMENTS_PER_LIST: usize = 100_000;
 
-/// The quotas of an account.
+/// The quotas of an account: the most of each kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quotas {
     /// Variables of the account.
     pub variables: usize,
-    /// Rules of the account, every version counted.
+    /// Rules of the account; every version counts.
     pub rules: usize,
     /// Outcomes of the account.
     pub outcomes: usize,
@@ -43,7 +44,7 @@ pub struct Quotas {
     pub versions_per_model: usize,
     /// Model versions that are ACTIVE.
     pub deployed_model_versions: usize,
-    /// Model versions in training at once; a model has one at most.
+    /// Model versions in training at the same time; one model has at most one.
     pub trainings: usize,
     /// Versions of one detector that are DRAFT.
     pub drafts_per_detector: usize,

@@ -1,10 +1,10 @@
-//! The operations of the API, as an enum: what each accepts, and the largest body that it takes.
+//! The operations of the API, as an enum with the input and the largest body of each.
 //!
-//! The rows are those of the service model of 2019-11-15, with one exception: where it calls the ids of `GetEvent`
-//! and `GetEventPrediction` a plain `string`, they are identifiers here, as in the operations beside them. An id that
-//! only one of them took could never be labelled.
+//! The rows are those of the service model of 2019-11-15, with one exception: the model gives the ids of `GetEvent` and
+//! `GetEventPrediction` as a plain `string`; here they are identifiers, as in the related operations. Otherwise an
+//! event could be predicted under an id that no other operation accepts, and could never be labelled.
 //!
-//! A test in `tests/python/contract` compares this table with the model that botocore carries.
+//! A test in `tests/python/contract` compares this table with botocore's model.
 
 use crate::limits::{LARGEST_LIST_REQUEST, LARGEST_REQUEST};
 #[allow(
@@ -13,11 +13,11 @@ use crate::limits::{LARGEST_LIST_REQUEST, LARGEST_REQUEST};
 )]
 use crate::shapes::*;
 
-/// Makes the enum and its functions from one row for each operation: its name, its largest body in bytes, and the
-/// members of its input.
+/// Makes the enum and its functions from one row per operation: its name, its largest body in bytes, and the members of
+/// its input.
 macro_rules! operations {
     ($($name:ident, $largest:ident: [$($member:expr),* $(,)?];)*) => {
-        /// An operation of the API, named as in `X-Amz-Target`.
+        /// An operation of the API, with the name that it has in `X-Amz-Target`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[allow(missing_docs, reason = "the names are those of the API")]
         pub enum Operation {
@@ -25,7 +25,7 @@ macro_rules! operations {
         }
 
         impl Operation {
-            /// Every operation, in the order of their names.
+            /// Every operation, sorted by name.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
             /// The name, e.g. `GetEventPrediction`.
@@ -35,7 +35,7 @@ macro_rules! operations {
                 }
             }
 
-            /// The operation of this name.
+            /// Finds an operation by its name.
             pub fn find(name: &str) -> Option<Self> {
                 match name {
                     $(stringify!($name) => Some(Self::$name),)*
@@ -43,7 +43,7 @@ macro_rules! operations {
                 }
             }
 
-            /// The members of its input.
+            /// The members of the operation's input.
             pub(crate) fn input(self) -> &'static [Member] {
                 match self {
                     $(Self::$name => {
@@ -53,7 +53,7 @@ macro_rules! operations {
                 }
             }
 
-            /// The largest body that it takes, in bytes.
+            /// The largest body that the operation accepts, in bytes.
             pub fn largest_request(self) -> usize {
                 match self {
                     $(Self::$name => $largest,)*
@@ -302,7 +302,7 @@ operations! {
         may("nextToken", &ANY_TEXT),
         may("maxResults", &OUTCOMES_PAGE),
     ];
-    // The model of today lacks it: the API had it until 2020.
+    // Today's model does not have it; the API had it until 2020.
     GetPrediction, LARGEST_REQUEST: [
         must("detectorId", &IDENTIFIER),
         may("detectorVersionId", &VERSION),

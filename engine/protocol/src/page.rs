@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Paging {
     /// Where the page starts; `None` for the first.
     pub next_token: Option<String>,
-    /// How many rows it has.
+    /// The most rows of the page.
     pub max_results: Option<usize>,
 }
 
@@ -22,7 +22,7 @@ pub struct Page<R> {
 }
 
 impl<R> Page<R> {
-    /// The page of one row.
+    /// A single page with one row.
     pub fn one(row: R) -> Self {
         Self {
             rows: vec![row],
@@ -30,7 +30,7 @@ impl<R> Page<R> {
         }
     }
 
-    /// The same page with other rows.
+    /// The same page with each row converted.
     pub fn map<T>(self, row: impl FnMut(R) -> T) -> Page<T> {
         Page {
             rows: self.rows.into_iter().map(row).collect(),
@@ -41,7 +41,7 @@ impl<R> Page<R> {
 
 /// A page on the wire; the last one has no `nextToken`.
 ///
-/// The member that holds the rows has another name in each operation, so it is a parameter.
+/// Each operation has its own name for the member with the rows, so it is a parameter.
 pub fn output<R: Serialize>(member: &'static str, page: Page<R>) -> impl Serialize {
     PageOutput { member, page }
 }

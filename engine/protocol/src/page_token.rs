@@ -1,8 +1,8 @@
 //! `nextToken`: where the next page starts.
 //!
-//! A token is opaque, belongs to one operation with one set of filters, and lives 24 hours.
-//! The checksum catches tokens that were cut, edited or taken from another request; it is no
-//! signature, because a token opens nothing that its bearer could not ask for anyway.
+//! A token is opaque, belongs to one operation with one set of filters, and is valid for 24 hours. Its checksum detects
+//! tokens that were truncated, edited or taken from another request. It is no signature: a token gives access only to
+//! what its owner can request anyway.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,7 +18,7 @@ pub const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
 const CHECKSUM: usize = 12;
 const EXPIRY: usize = 8;
 
-/// What a token is bound to: an operation, and the members of the request that choose the rows.
+/// What a token is bound to: an operation, and the members of the request that select rows.
 #[derive(Clone, Debug)]
 pub struct Scope(String);
 
@@ -33,7 +33,7 @@ impl Scope {
 /// Writes a token for `cursor`.
 ///
 /// # Errors
-/// [`crate::Code::InternalServer`] if the cursor is no JSON.
+/// [`crate::Code::InternalServer`] if the cursor cannot be written as JSON.
 pub fn encode(scope: &Scope, cursor: &impl Serialize, now: Timestamp) -> Result<String> {
     let cursor = serde_json::to_vec(cursor).map_err(Error::internal)?;
     let expiry = (now.as_second() + LIFETIME_SECONDS).to_be_bytes();

@@ -1,4 +1,4 @@
-//! Places in S3, as requests name them.
+//! Locations in S3, as requests give them.
 
 use crate::error::{Error, Result};
 
@@ -12,7 +12,7 @@ pub struct S3Location {
 }
 
 impl S3Location {
-    /// One object; `member` names the path in the error.
+    /// Reads the path of one object. The error names `member`.
     pub fn object(member: &str, path: &str) -> Result<Self> {
         let location = Self::folder(member, path)?;
         if location.key.is_empty() || location.key.ends_with('/') {
@@ -23,7 +23,7 @@ impl S3Location {
         Ok(location)
     }
 
-    /// A folder, or a whole bucket.
+    /// Reads the path of a folder or of a whole bucket. The error names `member`.
     pub fn folder(member: &str, path: &str) -> Result<Self> {
         let rest = path.strip_prefix("s3://").unwrap_or_default();
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
@@ -53,7 +53,7 @@ impl S3Location {
         }
     }
 
-    /// As requests write it.
+    /// The location as a path, e.g. `s3://bucket/key`.
     pub fn path(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.key)
     }

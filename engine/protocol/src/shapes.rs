@@ -1,7 +1,7 @@
-//! The shapes of the service model: what a value in a request must look like, as data.
+//! The shapes of the service model, as data: which values a request may have.
 //!
-//! Module `validation` walks them, module `operation` says which operation takes which. Names, lengths, patterns
-//! and page sizes are those of the API's model of 2019-11-15.
+//! Module `validation` checks values against them; module `operation` lists those of each operation. Names, lengths,
+//! patterns and page sizes are those of the API's model of 2019-11-15.
 
 use std::sync::LazyLock;
 
@@ -36,7 +36,7 @@ pub(crate) enum Shape {
     Structure(&'static [Member]),
 }
 
-/// A string: its length in characters, its pattern, and whether it may be quoted.
+/// A string: its length in characters, its pattern, and whether errors may quote it.
 #[derive(Debug)]
 pub(crate) struct Text {
     pub(crate) min: usize,
@@ -45,7 +45,7 @@ pub(crate) struct Text {
     pub(crate) sensitive: bool,
 }
 
-/// A pattern of the model as AWS prints it, and the function that decides it.
+/// A pattern of the model as AWS prints it, and the function that tests it.
 #[derive(Debug)]
 pub(crate) struct Pattern {
     pub(crate) text: &'static str,
@@ -208,7 +208,7 @@ fn is_version(text: &str) -> bool {
     !text.starts_with('0') && of(text, |c| c.is_ascii_digit())
 }
 
-/// No white space but single runs of blanks between other characters.
+/// Whether white space occurs only as single blanks between other characters.
 fn is_list_element(text: &str) -> bool {
     !text.starts_with(' ') && !text.ends_with(' ') && of(text, |c| c == ' ' || !c.is_whitespace())
 }
@@ -218,7 +218,7 @@ fn is_s3_location(text: &str) -> bool {
         .is_some_and(|rest| !rest.is_empty())
 }
 
-/// The patterns no hot path needs are left to `regex`; one that does not compile matches nothing.
+/// Patterns that are not on a hot path use `regex`. A pattern that does not compile matches nothing.
 macro_rules! pattern {
     ($name:ident, $pattern:expr) => {
         fn $name(text: &str) -> bool {

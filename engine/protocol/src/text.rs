@@ -1,13 +1,13 @@
-//! How times and versions are written.
+//! The text form of times, versions and names.
 
 use jiff::Timestamp;
 
-/// A resource's time: `2026-06-01T10:15:30.123Z`.
+/// The time of a resource: `2026-06-01T10:15:30.123Z`.
 pub fn milliseconds(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// A job's time: `2026-06-01T10:15:30Z`.
+/// The time of a job: `2026-06-01T10:15:30Z`.
 pub fn seconds(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
@@ -17,12 +17,12 @@ pub fn day(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d").to_string()
 }
 
-/// A version in a sort key, so that 10 comes after 9.
+/// A version with leading zeros for a sort key, so that 10 is sorted after 9.
 pub fn padded(version: u32) -> String {
     format!("{version:05}")
 }
 
-/// Names in a sentence: `[a, b]`.
+/// Names as a message shows them: `[a, b]`.
 pub fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     format!("[{}]", names.into_iter().collect::<Vec<_>>().join(", "))
 }

@@ -1,6 +1,6 @@
-//! Whether a request looks as the service model says.
+//! Checks a request against the service model.
 //!
-//! The walk reports a wrong JSON type at once (`SerializationException`) and collects everything else into one
+//! A wrong JSON type is reported at once (`SerializationException`). Everything else is collected into one
 //! `ValidationException`, in the words of AWS. Values of sensitive shapes are never quoted.
 
 use std::fmt::Write as _;
@@ -11,9 +11,9 @@ use crate::error::{Code, Error, Result};
 use crate::operation::Operation;
 use crate::shapes::{Member, Shape, Text};
 
-/// The violations one message holds at most; a list may have 100,000 bad elements.
+/// The most violations in one message; a list may have 100,000 invalid elements.
 const MOST_REPORTED: usize = 20;
-/// A value is quoted up to this many characters.
+/// The longest value that is quoted, in characters.
 const LONGEST_QUOTE: usize = 256;
 
 /// Checks `input` against the shape of an operation's input.
@@ -119,7 +119,7 @@ impl Walk {
         Ok(())
     }
 
-    /// A key has no path of its own, so it is reported at its map.
+    /// Checks a key. It has no path of its own, so it is reported with the path of its map.
     fn key(&mut self, text: &Text, key: &str) {
         let length = characters(key);
         if (text.min..=text.max).contains(&length) {
@@ -150,7 +150,7 @@ impl Walk {
             return self.typed(false, "a string", value);
         };
         let shown = (!shape.sensitive).then_some(text.as_str());
-        // Bytes bound characters from above, so most strings need not be counted.
+        // A string has at most as many characters as bytes, so most strings need not be counted.
         if text.len() > shape.max || text.len() < shape.min.saturating_mul(4) {
             self.length(characters(text), shape.min, shape.max, shown);
         }

@@ -1,10 +1,10 @@
-//! The variable types of the service, and the data types that each may have.
+//! The variable types of the service, and the data types allowed for each.
 
 const TEXTS: &[&str] = &["STRING"];
 
 const NUMBERS: &[&str] = &["FLOAT", "INTEGER"];
 
-/// The variable types and the data types each goes with.
+/// The variable types, each with its data types.
 pub const VARIABLE_TYPES: &[(&str, &[&str])] = &[
     ("ARE_CREDENTIALS_VALID", &["BOOLEAN"]),
     ("AUTH_CODE", TEXTS),
@@ -44,7 +44,7 @@ pub const VARIABLE_TYPES: &[(&str, &[&str])] = &[
     ("USERAGENT", TEXTS),
 ];
 
-/// Whether a list may be of this variable type: only texts can be listed.
+/// Whether a list may have this variable type: only texts can be listed.
 pub fn is_text_type(variable_type: &str) -> bool {
     VARIABLE_TYPES
         .iter()

@@ -14,7 +14,7 @@ use crate::error::{Code, Error, Result};
 use crate::operation::Operation;
 use crate::validation::validate;
 
-/// What precedes the operation in `X-Amz-Target`.
+/// The part of `X-Amz-Target` before the name of the operation.
 pub const TARGET_PREFIX: &str = "AWSHawksNestServiceFacade.";
 
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
@@ -22,7 +22,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const PREDICTION: HeaderName = HeaderName::from_static(PREDICTION_HEADER);
 
-/// What an operation answers.
+/// The answer of an operation.
 #[derive(Debug)]
 pub struct Reply {
     /// The output as JSON.
@@ -35,7 +35,7 @@ impl Reply {
     /// The reply with this output.
     ///
     /// # Errors
-    /// [`Code::InternalServer`] if the output is no JSON.
+    /// [`Code::InternalServer`] if the output cannot be written as JSON.
     pub fn new(output: &impl Serialize) -> Result<Self> {
         let body = serde_json::to_vec(output).map_err(Error::internal)?;
         Ok(Self {
@@ -45,7 +45,7 @@ impl Reply {
     }
 }
 
-/// Reads a request: its operation, and its input, which has the shape that the service model asks for.
+/// Reads a request: its operation, and its input, which is checked against the service model.
 ///
 /// # Errors
 /// What is wrong with the request, in the words of AWS.
@@ -53,23 +53,23 @@ pub fn read_request(request: &Request<Bytes>) -> Result<(Operation, Value)> {
     let operation = read_operation(request)?;
     let mut input = read_body(operation, request.body())?;
     validate(operation, &input)?;
-    // A member that is null is one that is left out; a null inside, such as a variable's, is a value.
+    // A member that is null counts as left out. A null further inside, such as that of an event's variable, is a value.
     if let Value::Object(members) = &mut input {
         members.retain(|_, value| !value.is_null());
     }
     Ok((operation, input))
 }
 
-/// The input of an operation as its type, from JSON that [`validate`] accepted.
+/// Reads the input of an operation as its type, from JSON that [`validate`] accepted.
 ///
 /// # Errors
-/// [`Code::InternalServer`]: every violation was found before, so only a type that does not agree with the shape can
-/// fail. Serde's text is left out, because it may quote a value.
+/// [`Code::InternalServer`] if the type does not agree with the shape; all errors of the client were found before.
+/// Serde's message is left out, because it may quote a value.
 pub fn read_input<I: DeserializeOwned>(input: &Value) -> Result<I> {
     I::deserialize(input).map_err(|_| Error::internal(std::any::type_name::<I>()))
 }
 
-/// The input of an operation from JSON that no client sent, such as a row of a file.
+/// Validates and reads the input of an operation from JSON that no client sent, such as a row of a file.
 ///
 /// # Errors
 /// What is wrong with it, in the words of AWS.
@@ -81,7 +81,7 @@ pub fn validate_and_read_input<I: DeserializeOwned>(
     read_input(input)
 }
 
-/// Writes the answer to a request.
+/// Writes the HTTP response for the result of an operation.
 pub fn write_response(result: Result<Reply>) -> Response<Bytes> {
     match result {
         Ok(reply) => write_reply(reply),

@@ -1,4 +1,4 @@
-//! The public engine: answering requests, and what Amazon's API has no operation for.
+//! The public engine: the API, and methods for what the API has no operation for.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use crate::services::event_bus::EventBus;
 use crate::services::forgotten::{self, FoundEvent};
 use crate::services::model_cache::Bucket;
 
-/// A fraud detector with the API of Amazon's. Cheap to share behind an `Arc`.
+/// A fraud detector with the API of Amazon Fraud Detector. It can be shared behind an `Arc`.
 #[derive(Debug)]
 pub struct Engine {
     services: Services,
@@ -31,7 +31,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine over the tables that `client` reaches. Nothing is read yet.
+    /// An engine on the tables that `client` reaches. Nothing is read yet.
     pub fn new(options: Options, client: Client) -> Self {
         Self {
             services: Services::new(options, client),
@@ -39,8 +39,8 @@ impl Engine {
         }
     }
 
-    /// An engine inside a function: it serves `GetEventPrediction`, `SendEvent`, `GetEvent` and
-    /// `UpdateEventLabel`, and the code of the other operations is not linked into the function.
+    /// An engine inside a function: it serves `GetEventPrediction`, `SendEvent`, `GetEvent` and `UpdateEventLabel`. The
+    /// code of the other operations is not linked into the function.
     pub fn for_function(options: Options, client: Client) -> Self {
         Self {
             services: Services::new(options, client),
@@ -48,16 +48,16 @@ impl Engine {
         }
     }
 
-    /// The same engine with a way to ask external models; without one, a detector version that has
-    /// any answers `ResourceUnavailableException`.
+    /// The same engine with a client for external models. Without one, a detector version with external models answers
+    /// `ResourceUnavailableException`.
     #[must_use]
     pub fn with_sagemaker(mut self, client: aws_sdk_sagemakerruntime::Client) -> Self {
         self.services.sagemaker = Some(client);
         self
     }
 
-    /// The same engine with the bucket in which its trained models are, under `models/`. Without
-    /// one, a score is not there and a rule that needs it undetermined.
+    /// The same engine with the bucket of its trained models, which are under `models/`. Without a bucket a version's
+    /// models give no score, and a rule that needs one is undetermined.
     #[must_use]
     pub fn with_bucket(mut self, client: aws_sdk_s3::Client, bucket: impl Into<String>) -> Self {
         let name = bucket.into();
@@ -66,8 +66,8 @@ impl Engine {
         self
     }
 
-    /// Sends `Event Prediction Result Returned` for predictions on event types with
-    /// `eventBridgeEnabled` to the bus `name`, with the source of the options.
+    /// Publishes `Event Prediction Result Returned` for predictions on event types with `eventBridgeEnabled` on the bus
+    /// `name`, with the source of the options.
     #[must_use]
     pub fn with_event_bridge(
         mut self,
@@ -79,37 +79,37 @@ impl Engine {
         self
     }
 
-    /// The tables an engine with these options works on.
+    /// The tables that an engine with these options uses.
     pub fn table_definitions(options: &Options) -> Vec<TableDefinition> {
         schema::table_definitions(&options.definitions_table, &options.events_table)
     }
 
-    /// Creates the engine's tables; one that exists is left as it is.
+    /// Creates the engine's tables. A table that exists is not changed.
     pub async fn create_tables(&self) -> Result<()> {
         self.services.account.create_tables().await
     }
 
-    /// Makes sure that what is cached is not older than [`Options::freshness`].
+    /// Makes sure that cached data is not older than [`Options::freshness`].
     ///
-    /// A function calls it when an invocation starts: between invocations its environment is
-    /// frozen and no timer runs. Without it the first request after that time pays for the check.
+    /// A function calls it when an invocation starts: between invocations its environment is frozen and no timer runs.
+    /// Without this call the first request would wait for the check.
     pub async fn begin(&self) -> Result<()> {
         self.services.definition_cache.refresh().await
     }
 
-    /// Writes what is counted in memory to the tables, and sends the event bus the rest. A function calls it when an
-    /// invocation ends, because it may be its last.
+    /// Writes the counts in memory to the tables, and sends what is left for the event bus. A function calls it when an
+    /// invocation ends, because that may be its last.
     pub async fn flush(&self) -> Result<()> {
         self.services.flush().await
     }
 
-    /// Answers one request. What is wrong with it, or with the engine, is in the response.
+    /// Answers one request. Errors of the request or of the engine are in the response.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
         let result = self.answer(&request).await;
         if let Err(error) = &result
             && error.code() == Code::InternalServer
         {
-            // Only what went wrong on our side, and no message: it may quote the request.
+            // Logs only our own errors, and not their messages, which may quote the request.
             let cause = std::error::Error::source(error).map(ToString::to_string);
             tracing::error!(cause, "an operation failed");
         }
@@ -125,7 +125,7 @@ impl Engine {
         &self.services
     }
 
-    /// Explains the newest prediction of an event, by the path through each tree or with exact Shapley values.
+    /// Explains the newest prediction of an event, from the path through each tree or with exact Shapley values.
     ///
     /// # Errors
     /// The event has no prediction, or the engine's tables fail.
@@ -138,11 +138,12 @@ impl Engine {
         predict::explain(&self.services, event_type, event_id, attribution).await
     }
 
-    /// Makes a model the next major version of the model of this id, in status `TRAINING_COMPLETE`. `notes` say where
-    /// it comes from and what its scores mean; `DescribeModelVersions` repeats them.
+    /// Imports a model as the next major version of the model with this id, in status `TRAINING_COMPLETE`. `notes` say
+    /// where it comes from and what its scores mean; `DescribeModelVersions` shows them.
     ///
     /// # Errors
-    /// There is no model of this id, its event type lacks what `model` looks at, a quota is used up, or the engine's
+    /// There is no model with this id, its event type lacks a variable that `model` needs, a quota is reached, or the
+    /// engine's tables or its bucket fail.
     /// tables or its bucket fail.
     pub async fn import_model(
         &self,
@@ -153,8 +154,8 @@ impl Engine {
         model_import::import_model(&self.services, model_id, model, notes).await
     }
 
-    /// Adds entries to a list, or changes what is known of those that are there. For the API they
-    /// are elements like any others, for as long as they last.
+    /// Adds entries to a list, or changes the notes of entries that exist. In the API they are ordinary elements until
+    /// they expire.
     ///
     /// # Errors
     /// As `UpdateList`.
@@ -170,9 +171,8 @@ impl Engine {
         lists::list_entries(&self.services, name).await
     }
 
-    /// What is stored of some elements, list by list: `is_wanted` is asked with the list's variable
-    /// type and an element. Elements that were taken out or have expired are found too, as long as
-    /// the list's log or base holds them.
+    /// Finds stored elements, by list: `is_wanted` gets the list's variable type and an element. Elements that were
+    /// removed or have expired are found as long as the list's log or base contains them.
     ///
     /// # Errors
     /// The table fails.
@@ -183,7 +183,7 @@ impl Engine {
         lists::find_list_elements(&self.services, is_wanted).await
     }
 
-    /// Removes elements from a list and from everything that is stored of its past.
+    /// Removes elements from a list and from its stored earlier contents.
     ///
     /// # Errors
     /// There is no such list, or the table fails.
@@ -199,8 +199,8 @@ impl Engine {
         event_type::event_type_names(&self.services.account).await
     }
 
-    /// The events of a subject. Of an entity they are found by a walk over the whole table: nothing
-    /// else asks for them, and an index would cost every prediction a write.
+    /// Finds the events of a subject. The events of an entity are found by a scan of the whole table: nothing else
+    /// needs this query, and an index would cost a write per prediction.
     ///
     /// # Errors
     /// The table fails.
@@ -208,8 +208,8 @@ impl Engine {
         forgotten::find_events(&self.services.account, subject).await
     }
 
-    /// Notes that a subject was forgotten: imports refuse it from now on. A new event of it, sent
-    /// or predicted by a client, is a new event.
+    /// Notes that a subject was forgotten: from now on imports reject it. If a client sends a new event of the subject
+    /// or a prediction for one, it is stored as usual.
     ///
     /// # Errors
     /// The table fails.
@@ -217,7 +217,7 @@ impl Engine {
         forgotten::note_forgotten(&self.services.account, subject).await
     }
 
-    /// Forgets the history of an entity.
+    /// Deletes the history of an entity.
     ///
     /// # Errors
     /// The table fails.
@@ -225,7 +225,7 @@ impl Engine {
         self.services.entity_histories.forget(subject).await
     }
 
-    /// What is kept of the history of an entity, by event type: JSON.
+    /// The stored history of an entity as JSON, by event type.
     ///
     /// # Errors
     /// The table fails.

@@ -1,6 +1,6 @@
-//! Whether an event of a request fits its event type.
+//! Validation of a request's event against its event type.
 
-/// Checks an event against its type and turns it into the row that rules read.
+/// Checks an event against its type and converts it to the row that rules read.
 use ::rules::Value;
 use event::Timestamp;
 use protocol::{Error, Result, text};
@@ -59,7 +59,7 @@ pub(crate) fn parse_event_time(member: &str, text: &str) -> Result<Timestamp> {
     Timestamp::parse_request(text).map_err(|error| invalid_time(member, &error))
 }
 
-/// A time of a request as the engine writes its own.
+/// Converts a time of a request to the engine's own format.
 pub(crate) fn parse_request_time(member: &str, text: &str) -> Result<String> {
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Ok(text::milliseconds(time));

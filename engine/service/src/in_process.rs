@@ -1,4 +1,4 @@
-//! A function from request to response as an AWS SDK client's HTTP client: the same bytes, without a port.
+//! An HTTP client for AWS SDKs that calls a Rust function instead of the network: the same bytes, without a port.
 
 use std::fmt;
 use std::future::Future;
@@ -19,7 +19,7 @@ use http_body_util::BodyExt;
 
 use crate::engine::Engine;
 
-/// An HTTP client that answers every request with `engine`, whatever its address.
+/// An HTTP client that answers every request with `engine`, for any address.
 ///
 /// ```no_run
 /// # fn client(engine: std::sync::Arc<engine::Engine>) -> aws_smithy_runtime_api::client::http::SharedHttpClient {
@@ -34,10 +34,9 @@ pub fn http_client(engine: Arc<Engine>) -> SharedHttpClient {
     })
 }
 
-/// An HTTP client that answers every request with `answer`, whatever its address. It opens no
-/// connection and needs no port.
+/// An HTTP client that answers every request with `answer`, for any address. It opens no connection and needs no port.
 ///
-/// `answer` cannot fail: what goes wrong inside it is a response with AWS's error shape.
+/// `answer` cannot fail: its errors are responses in the form of AWS's errors.
 pub fn in_process_http_client<F, A>(answer: F) -> SharedHttpClient
 where
     F: Fn(Request<Bytes>) -> A + Send + Sync + 'static,
@@ -48,7 +47,7 @@ where
     SharedHttpClient::new(InProcessClient(connector))
 }
 
-/// The request of an SDK client with its whole body in memory.
+/// Reads the request of an SDK client with its whole body into memory.
 ///
 /// # Errors
 /// The body cannot be read.
@@ -59,7 +58,7 @@ pub async fn read_request(request: HttpRequest) -> Result<Request<Bytes>, Connec
     let (parts, body) = request.into_parts();
     let bytes = match body.bytes() {
         Some(bytes) => Bytes::copy_from_slice(bytes),
-        // Not in memory yet, such as a file on its way to S3.
+        // The body is not in memory yet, such as a file that is uploaded to S3.
         None => body
             .collect()
             .await
@@ -72,7 +71,7 @@ pub async fn read_request(request: HttpRequest) -> Result<Request<Bytes>, Connec
 type PendingResponse = Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
 type AnswerRequest = dyn Fn(Request<Bytes>) -> PendingResponse + Send + Sync;
 
-/// Gives the same connector to every operation: there are no time-outs in which they could differ.
+/// Gives every operation the same connector: operations differ only in time-outs, and there are none.
 #[derive(Debug)]
 struct InProcessClient(SharedHttpConnector);
 

@@ -1,20 +1,19 @@
 //! A fraud-detection engine with the API of Amazon Fraud Detector.
 //!
-//! [`Engine`] answers the operations of the API: [`Engine::handle`] takes an HTTP request in
-//! AWS JSON 1.1 and returns the response, so a web server needs one line around it, and
-//! [`http_client`] puts it behind an AWS SDK client without any network: whoever speaks to the
-//! engine could as well speak to Amazon. What Amazon's API has no operation for, such as importing
-//! a model, is a method of [`Engine`].
+//! [`Engine`] answers the operations of the API: [`Engine::handle`] takes an HTTP request in AWS JSON 1.1 and returns
+//! the response, so a web server needs one line around it. [`http_client`] puts it behind an AWS SDK client without a
+//! network, so the same code can call the engine or Amazon. What the API has no operation for, such as importing a
+//! model, is a method of [`Engine`].
 //!
-//! The state is in two DynamoDB tables ([`Engine::table_definitions`]) behind the client the
-//! engine is built with. The engine keeps nothing that it could not read again.
+//! The state is in two DynamoDB tables ([`Engine::table_definitions`]), which the engine reaches through the client
+//! that it is built with. Everything that it keeps in memory can be read again, except counts until [`Engine::flush`].
 //!
-//! A tour, in the order in which a request passes. Each layer uses only those below it:
-//! - `engine`: the public [`Engine`]; `in_process`: the same as an HTTP client without a network;
-//! - `work`: batch imports, batch predictions, deletions and trainings, run beside the operations;
-//! - `operations`: one file per resource, with its inputs, its outputs and what they do;
-//! - `predict`: what `GetEventPrediction` decides and stores, and how it is explained;
-//! - `event_check`: whether an event of a request fits its event type;
+//! The layers, in the order in which a request passes through them. Each layer uses only those below it:
+//! - `engine`: the public [`Engine`]; `in_process`: the engine as an HTTP client without a network;
+//! - `work`: batch imports, batch predictions, deletions and trainings, which run outside the operations;
+//! - `operations`: one file per resource, with the inputs, outputs and handlers of its operations;
+//! - `predict`: what `GetEventPrediction` decides and stores, and how a prediction is explained;
+//! - `event_check`: validation of a request's event against its event type;
 //! - `services`: caches of definitions and models, entity histories, counters, the event bus, external models.
 //!
 //! Below them are the crates `store` (records in DynamoDB), `protocol` (the API as data), `rules` and `model`.

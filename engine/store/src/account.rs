@@ -1,4 +1,4 @@
-//! The tables of one account: what every operation reads and writes through.
+//! The tables of one account, used by every operation.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,23 +12,23 @@ use crate::options::Options;
 use crate::schema;
 use crate::table::Table;
 
-/// One account: its options, its two tables, its clock, and the lock of those who change definitions.
+/// One account: its options, its two tables, its clock, and the lock for changes of definitions.
 #[derive(Debug)]
 pub struct Account {
     /// How the engine is set up.
     pub options: Options,
     /// The table of definitions.
     pub definitions: Table,
-    /// The table of events, predictions and everything that moves.
+    /// The table of events, predictions, entity histories, job states and counters.
     pub events: Table,
-    /// Changes of definitions in this process take turns; only other processes can get in between.
+    /// Changes of definitions in this process take turns, so a write conflict can only come from another process.
     write_lock: Mutex<()>,
-    /// How many changes this process has tried to write.
+    /// How many changes this process has tried to commit.
     changes: AtomicU64,
 }
 
 impl Account {
-    /// The account over the tables that `client` reaches. Nothing is read yet.
+    /// The account with the tables that `client` reaches. Nothing is read yet.
     pub fn new(options: Options, client: Client) -> Self {
         Self {
             definitions: Table {
@@ -45,10 +45,10 @@ impl Account {
         }
     }
 
-    /// Creates the tables; one that exists is left as it is.
+    /// Creates the tables. A table that exists is not changed.
     ///
     /// # Errors
-    /// DynamoDB refuses it.
+    /// DynamoDB refuses to create a table.
     pub async fn create_tables(&self) -> Result<()> {
         let Options {
             definitions_table,
@@ -61,12 +61,12 @@ impl Account {
         Ok(())
     }
 
-    /// The time, from the clock of the options.
+    /// The current time, from the clock of the options.
     pub fn now(&self) -> Timestamp {
         (self.options.clock)()
     }
 
-    /// The ARN of a resource, e.g. of `label` and `fraud`.
+    /// The ARN of a resource, e.g. of the kind `label` and the path `fraud`.
     pub fn arn(&self, kind: &str, path: &str) -> String {
         let Options {
             region, account, ..
@@ -74,18 +74,18 @@ impl Account {
         format!("arn:aws:frauddetector:{region}:{account}:{kind}/{path}")
     }
 
-    /// When what is stored now expires, in seconds since 1970; `None` where it is kept until it is deleted.
+    /// When an item that is stored now expires, in seconds since 1970; `None` if it is kept until it is deleted.
     pub fn expiry(&self) -> Option<i64> {
         let days = self.options.retention_days?;
         Some(self.now().as_second() + i64::from(days) * 86_400)
     }
 
-    /// Whether an item with this expiry is still kept. DynamoDB takes up to two days to delete one that is not.
+    /// Whether an item with this expiry is still valid. DynamoDB takes up to two days to delete an expired item.
     pub fn is_kept(&self, expires_at: Option<i64>) -> bool {
         expires_at.is_none_or(|time| time > self.now().as_second())
     }
 
-    /// Begins a change of the definitions.
+    /// Starts a change of the definitions.
     ///
     /// # Errors
     /// The table cannot be read.
@@ -93,17 +93,18 @@ impl Account {
         Change::begin(&self.definitions, self.write_lock.lock().await).await
     }
 
-    /// Ends a change; this process sees it at once, see [`Account::changes`].
+    /// Commits a change. Caches of this process see it at once, see [`Account::changes`].
     ///
     /// # Errors
-    /// [`protocol::Error::write_conflict`] if the definitions were changed meanwhile, or the table fails.
+    /// [`protocol::Error::write_conflict`] if the definitions were changed meanwhile, or the error of the table.
     pub async fn commit(&self, change: Change<'_>) -> Result<()> {
         let result = change.commit().await;
         self.changes.fetch_add(1, Ordering::AcqRel);
         result
     }
 
-    /// How many changes this process has tried to write. A cache of definitions that has seen fewer asks the table.
+    /// How many changes this process has tried to commit. A cache that was filled at a lower number reads the table
+    /// again.
     pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }

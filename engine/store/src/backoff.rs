@@ -1,17 +1,17 @@
-//! Pauses, and what is tried again after one.
+//! Pauses and retries.
 
 use std::time::Duration;
 
 use protocol::Result;
 use uuid::Uuid;
 
-/// How often an operation is run when other writers keep getting in between.
+/// How often an operation is run in total when there are write conflicts.
 const ATTEMPTS: u32 = 20;
-/// The pause between two runs, at first and at most.
+/// The pause between two attempts: the first, and the longest.
 const PAUSE: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(250)];
 
-/// Waits for a random time, so that those who were refused together do not come again together.
-/// It is at most `shortest`, doubled with every attempt, and never more than `longest`.
+/// Waits for a random time, so that callers that failed together do not retry together. The longest possible time is
+/// `shortest`, doubled with every attempt, but at most `longest`.
 pub async fn pause(attempt: u32, [shortest, longest]: [Duration; 2]) {
     let most = shortest.saturating_mul(1 << attempt.min(16)).min(longest);
     let chance = u32::from(Uuid::new_v4().as_bytes()[0]);

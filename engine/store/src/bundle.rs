@@ -1,8 +1,7 @@
 //! Immutable values named by their content.
 //!
-//! A definition changes by writing a new bundle and then pointing at it. A prediction keeps the
-//! names of the bundles it was made with, so its rules can be shown as they were for as long as
-//! the prediction is kept.
+//! A definition is changed by writing a new bundle and then pointing at it. A prediction keeps the names of its
+//! bundles, so its rules can be shown as they were for as long as the prediction is kept.
 
 use event::hash::to_hex;
 use protocol::{Error, Result};
@@ -12,16 +11,16 @@ use sha2::{Digest, Sha256};
 
 use crate::table::Table;
 
-/// Where a bundle is: the hash of its content, and in how many chunks it is stored.
+/// A reference to a bundle: the hash of its content, and the number of its chunks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BundleReference {
     /// SHA-256 of its JSON, in hexadecimal digits.
     pub hash: String,
-    /// In how many chunks it is stored.
+    /// The number of its chunks.
     pub chunks: usize,
 }
 
-/// Writes a bundle. The same content is the same item, so writing it twice is no harm.
+/// Writes a bundle. The same content gives the same item, so it is safe to write it twice.
 pub async fn save(table: &Table, bundle: &impl Serialize) -> Result<BundleReference> {
     let json = serde_json::to_vec(bundle).map_err(Error::internal)?;
     let hash = to_hex(&Sha256::digest(&json));

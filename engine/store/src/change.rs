@@ -1,10 +1,10 @@
-//! A change of the definitions: reads, then all writes at once or none.
+//! A change of the definitions: reads, then all writes or none.
 //!
-//! The table has one ledger item with a revision. A change reads it first and its transaction
-//! is conditional on it, so whatever was read in between still holds when the writes land: two
-//! writers never lose an update, never give out one version number twice, and a resource never
-//! goes while another starts to use it. The ledger also counts resources (for the quotas), and
-//! its revision tells a cache in one read whether anything changed at all.
+//! The table has one ledger item with a revision. A change reads it first, and its transaction is conditional on that
+//! revision, so everything that was read in between is still true when the writes are applied. No update is
+//! overwritten, no version number is given out twice, and no resource is deleted while another starts to use it. The
+//! ledger also counts resources (for the quotas), and its revision tells a cache with one read whether anything has
+//! changed.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use tokio::sync::MutexGuard;
 use crate::table::{Item, Key, Range, Record, Table, write};
 use protocol::{Error, Result};
 
-/// DynamoDB takes 100 actions in a transaction; one is the ledger.
+/// DynamoDB accepts 100 actions in a transaction; one is the ledger.
 const WRITES_AT_ONCE: usize = 99;
 
 /// The revision of the definitions and how many of each kind there are.
@@ -35,7 +35,7 @@ impl Record for Ledger {
 }
 
 impl Ledger {
-    /// Where it is.
+    /// The key of the ledger.
     pub fn key() -> Key {
         Key::new("ledger", "ledger")
     }
@@ -51,12 +51,12 @@ pub struct Change<'a> {
     table: &'a Table,
     ledger: Ledger,
     writes: Vec<Write>,
-    /// Writers of one process take turns; only other processes can get in between.
+    /// Writers of one process take turns, so a write conflict can only come from another process.
     _turn: MutexGuard<'a, ()>,
 }
 
 impl<'a> Change<'a> {
-    /// Begins a change: reads the ledger.
+    /// Starts a change: reads the ledger.
     pub async fn begin(table: &'a Table, turn: MutexGuard<'a, ()>) -> Result<Self> {
         let ledger = table.get(&Ledger::key()).await?.unwrap_or_default();
         Ok(Self {
@@ -72,7 +72,7 @@ impl<'a> Change<'a> {
         self.table.get(key).await
     }
 
-    /// Reads one item.
+    /// Reads one item with its raw attributes.
     pub async fn item(&self, key: &Key) -> Result<Option<Item>> {
         self.table.item(key).await
     }
@@ -87,7 +87,7 @@ impl<'a> Change<'a> {
         self.table.query(range).await
     }
 
-    /// Whether the partition has any item with this prefix.
+    /// Whether the partition has an item whose sort key begins with this prefix.
     pub async fn any(&self, pk: &str, prefix: &str) -> Result<bool> {
         let range = Range::all(pk).prefix(prefix).limit(1);
         Ok(!self.table.query_items(range).await?.is_empty())
@@ -109,7 +109,7 @@ impl<'a> Change<'a> {
         self.writes.push(Write::Delete(key));
     }
 
-    /// Counts `more` resources of a kind against its quota.
+    /// Adds `more` resources of a kind to its count, and checks the quota.
     pub fn count(&mut self, kind: &str, more: i64, quota: usize) -> Result<()> {
         let count = self.ledger.counts.entry(kind.to_owned()).or_default();
         let room = i64::try_from(quota)
@@ -123,10 +123,10 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Writes everything, or fails with [`Error::lost`] if the definitions changed meanwhile.
+    /// Writes everything, or fails with [`Error::write_conflict`] if the definitions changed meanwhile.
     ///
-    /// More writes than one transaction takes go in several, in order: the caller puts last what
-    /// makes the change count, so that a run that ends in between can be repeated.
+    /// More writes than fit into one transaction are written in several, in order. The caller puts last the writes that
+    /// make the change visible, so that a commit that stops in between can be repeated.
     pub async fn commit(mut self) -> Result<()> {
         let writes = std::mem::take(&mut self.writes);
         let mut rest = writes.into_iter();

@@ -1,4 +1,4 @@
-//! Large immutable values: gzip JSON over several items of at most 350 KB.
+//! Large immutable values: gzipped JSON, split over several items of at most 350 KB.
 
 use std::io::{Read, Write as _};
 
@@ -13,15 +13,15 @@ use serde::de::DeserializeOwned;
 use crate::table::{Item, Key, Table};
 use protocol::{Error, Result};
 
-/// DynamoDB takes 400 KB an item, names and keys included.
+/// The size of a chunk in bytes. DynamoDB allows 400 KB per item, names and keys included.
 const CHUNK: usize = 350 * 1024;
-/// A bundle or list beyond this is not ours.
+/// The largest uncompressed value in bytes. Nothing that the engine writes is larger.
 const LARGEST: u64 = 256 * 1024 * 1024;
 
 impl Table {
-    /// Writes a value under `name` and returns how many chunks it took.
+    /// Writes a value under `name` and returns the number of its chunks.
     ///
-    /// Each chunk has a partition of its own: a large list would throttle a single one.
+    /// Each chunk has its own partition, because a large list would exceed the throughput of one.
     pub async fn put_chunks(&self, name: &str, value: &impl Serialize) -> Result<usize> {
         let bytes = compress(value)?;
         let chunks: Vec<&[u8]> = bytes.chunks(CHUNK).collect();
@@ -33,7 +33,7 @@ impl Table {
         Ok(chunks.len())
     }
 
-    /// Reads a value that was written in `count` chunks; `None` if one of them is gone.
+    /// Reads a value of `count` chunks; `None` if one of them is missing.
     pub async fn chunks<T: DeserializeOwned>(&self, name: &str, count: usize) -> Result<Option<T>> {
         let mut bytes = Vec::new();
         for index in 0..count {
@@ -45,7 +45,7 @@ impl Table {
         expand(&bytes).map(Some)
     }
 
-    /// Deletes a value that was written in `count` chunks.
+    /// Deletes a value of `count` chunks.
     pub async fn delete_chunks(&self, name: &str, count: usize) -> Result<()> {
         for index in 0..count {
             self.delete(&key(name, index)).await?;
@@ -65,7 +65,7 @@ fn content(mut item: Item) -> Option<Vec<u8>> {
     }
 }
 
-/// Gzip JSON.
+/// Writes a value as gzipped JSON.
 pub fn compress(value: &impl Serialize) -> Result<Vec<u8>> {
     let json = serde_json::to_vec(value).map_err(Error::internal)?;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -81,7 +81,7 @@ fn expand<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         .take(LARGEST)
         .read_to_end(&mut json)
         .map_err(Error::internal)?;
-    // serde's text could quote an element of a list.
+    // Serde's message could quote an element of a list.
     serde_json::from_slice(&json)
         .map_err(|error| Error::internal(format!("unreadable chunk: {:?}", error.classify())))
 }

@@ -1,4 +1,4 @@
-//! Items that count their writes in `revision`, and are written only where nobody wrote meanwhile.
+//! Conditional writes: items that count their writes in `revision`, and are replaced only at the expected revision.
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 
@@ -6,8 +6,8 @@ use crate::table::{Item, Table, failed};
 use protocol::{Error, Result};
 
 impl Table {
-    /// Writes an item in the place of the one whose revision was `before`; 0: where there was none.
-    /// Says whether it stands.
+    /// Replaces the item whose revision is `before`; 0 means that there must be no item. Returns false on write
+    /// conflict.
     pub async fn put_after(&self, item: Item, before: u64) -> Result<bool> {
         let put = self.after(item, before)?;
         let request = self
@@ -21,14 +21,14 @@ impl Table {
             Ok(_) => Ok(true),
             Err(error) => match error.as_service_error() {
                 Some(e) if e.is_conditional_check_failed_exception() => Ok(false),
-                // A transaction is writing it this moment.
+                // Another transaction is writing the item right now.
                 Some(e) if e.is_transaction_conflict_exception() => Ok(false),
                 _ => Err(failed(error)),
             },
         }
     }
 
-    /// The same as a part of a transaction.
+    /// The same write as part of a transaction.
     pub fn after(&self, item: Item, before: u64) -> Result<Put> {
         let put = Put::builder().table_name(&self.name).set_item(Some(item));
         let put = match before {
@@ -40,7 +40,7 @@ impl Table {
         put.build().map_err(Error::internal)
     }
 
-    /// Writes all or nothing; says whether it stands.
+    /// Writes all or nothing. Returns false on write conflict.
     pub async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<bool> {
         let request = self.client.transact_write_items();
         match request.set_transact_items(Some(writes)).send().await {

@@ -1,16 +1,16 @@
 //! The engine's records in DynamoDB.
 //!
 //! Two tables with string keys `pk` and `sk`: `Definitions` holds what detectors are made of and is read-only for
-//! functions; `Events` holds events, labels, predictions, entity histories, job states and counters. Nothing here
-//! knows an operation of the API.
+//! functions; `Events` holds events, labels, predictions, entity histories, job states and counters. Nothing here knows
+//! an operation of the API.
 //!
-//! - [`account`]: the tables of one account, its options, its clock, and the lock of writers;
-//! - [`table`]: reading and writing items; [`conditional`]: writes that stand only where nobody wrote meanwhile;
-//!   [`chunks`]: values larger than an item; [`backoff`]: pauses and retries; [`schema`]: the tables themselves;
-//! - [`change`]: a change of the definitions, which lands whole or not at all;
-//! - [`bundle`]: immutable values named by their content; [`pinned`]: those of a detector version and of an event type;
+//! - [`account`]: the tables of one account, its options, its clock, and its write lock;
+//! - [`table`]: reading and writing items; [`conditional`]: writes that fail on a write conflict; [`chunks`]: values
+//!   larger than an item; [`backoff`]: pauses and retries; [`schema`]: the definitions of the tables;
+//! - [`change`]: a change of the definitions, applied completely or not at all;
+//! - [`bundle`]: immutable values named by their content; [`pinned`]: the bundles of detector versions and event types;
 //! - [`listing`]: a page of the items of a partition;
-//! - [`records`]: one file per resource: its item, its key, and how it is found;
+//! - [`records`]: one file per resource: its item, its key, and the queries for it;
 //! - [`normal`]: how values of a variable type are compared in lists.
 //!
 //! Values of event variables and elements of lists are personal data: no log line and no error of this crate quotes one.

@@ -1,4 +1,4 @@
-//! Reading a page of the items of one partition.
+//! Reading one page of the items of a partition.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use protocol::Result;
@@ -9,24 +9,23 @@ use serde::de::DeserializeOwned;
 use crate::account::Account;
 use crate::table::{Item, Range, read};
 
-/// What is read page by page: an operation's rows in a partition, and their usual number.
+/// A listing of an operation: the rows of a partition, and the default size of a page.
 #[derive(Debug)]
 pub struct Listing<'a> {
     /// The operation, which binds its page tokens.
     pub operation: &'a str,
-    /// The other members of the request that choose rows.
+    /// The other members of the request that select rows.
     pub filters: &'a str,
     /// The partition.
     pub pk: &'a str,
-    /// What the sort keys begin with.
+    /// The prefix of the sort keys.
     pub prefix: &'a str,
-    /// Rows of a page where the request does not say how many.
+    /// The number of rows of a page if the request gives none.
     pub usual: usize,
 }
 
 impl Listing<'_> {
-    /// Reads one page. One row more than the page is asked for, so that the last page is known
-    /// to be the last.
+    /// Reads one page. It asks for one row more than the page has, so that the last page is recognized as the last.
     pub async fn page<R: DeserializeOwned>(
         &self,
         account: &Account,

@@ -1,8 +1,8 @@
-//! One spelling for values that have several: a list of a type compares by it.
+//! Normal forms for values that can be spelled in several ways; lists of a variable type compare them.
 
 use std::borrow::Cow;
 
-/// How values of a variable type are compared.
+/// The function that normalizes values of a variable type; `None` if they are compared as they are.
 pub fn normal_of_type(variable_type: &str) -> Option<fn(&str) -> Cow<'_, str>> {
     match variable_type {
         "EMAIL_ADDRESS" => Some(e_mail),
@@ -11,8 +11,8 @@ pub fn normal_of_type(variable_type: &str) -> Option<fn(&str) -> Cow<'_, str>> {
     }
 }
 
-/// A value as lists of its variable type compare it: an e-mail address in lower case, a phone
-/// number by its digits, any other value as it is.
+/// The normal form of a value, as lists of its variable type compare it: an e-mail address in lower case, a phone
+/// number by its digits, any other value unchanged.
 pub fn normalized<'v>(variable_type: &str, value: &'v str) -> Cow<'v, str> {
     normal_of_type(variable_type).map_or(Cow::Borrowed(value), |normal| normal(value))
 }
@@ -26,7 +26,7 @@ fn e_mail(value: &str) -> Cow<'_, str> {
     }
 }
 
-/// The digits, without the `00` that stands for `+`. A value without any digit stays as it is.
+/// The digits, without a leading `00`, which stands for `+`. A value without digits is not changed.
 fn phone(value: &str) -> Cow<'_, str> {
     let digits: String = value.chars().filter(char::is_ascii_digit).collect();
     if digits.is_empty() {

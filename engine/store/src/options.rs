@@ -1,4 +1,4 @@
-//! What an engine is told when it is built.
+//! The options of an engine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use protocol::limits::Quotas;
 
-/// Where the engine reads the time.
+/// The clock that the engine reads.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// How an engine is set up. Every field may be changed after [`Options::new`].
+/// The options of an engine. Every field may be changed after [`Options::new`].
 #[derive(Clone)]
 pub struct Options {
     /// The table of definitions. Default `Definitions`.
@@ -21,22 +21,22 @@ pub struct Options {
     pub region: String,
     /// The account in ARNs, twelve digits.
     pub account: String,
-    /// Where the engine reads the time. Default: the system's clock.
+    /// The clock that the engine reads. Default: the system's clock.
     pub clock: Clock,
-    /// How old what is cached may be before the tables are asked again. Default 2 s.
+    /// How old cached data may be before the tables are read again. Default 2 s.
     pub freshness: Duration,
-    /// How many days after storing events, labels and predictions are kept; `None` keeps them
-    /// until they are deleted. Default 548, the 18 months of Amazon.
+    /// How many days events, labels and predictions are kept after they were stored; `None` keeps them until they are
+    /// deleted. Default 548, Amazon's 18 months.
     pub retention_days: Option<u32>,
-    /// The `source` of predictions on the event bus. Default `fraudstream.frauddetector`: AWS
-    /// refuses `aws.frauddetector` from anyone else.
+    /// The `source` of predictions on the event bus. Default `fraudstream.frauddetector`, because AWS reserves
+    /// `aws.frauddetector` for itself.
     pub event_source: String,
     /// The quotas. Default: Amazon's.
     pub quotas: Quotas,
 }
 
 impl Options {
-    /// Amazon's quotas and the default table names.
+    /// Options with Amazon's quotas and the default table names.
     pub fn new(region: impl Into<String>, account: impl Into<String>) -> Self {
         Self {
             definitions_table: "Definitions".to_owned(),

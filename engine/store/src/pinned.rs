@@ -1,4 +1,4 @@
-//! What a detector version and an event type pin: the content of their bundles.
+//! The content of the bundles of detector versions and event types.
 
 #![allow(missing_docs, reason = "fields are those of the API's shapes")]
 
@@ -21,12 +21,12 @@ pub struct EventTypeBundle {
     pub entity_types: Vec<String>,
     pub labels: Vec<String>,
     pub variables: Vec<BundledVariable>,
-    /// What models want to know of what its entities did before.
+    /// The settings of the entity histories that its models need.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub habits: Option<HistorySettings>,
 }
 
-/// A detector version with its rules, in their order.
+/// A detector version with its rules, in order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionBundle {
@@ -41,7 +41,7 @@ pub struct VersionBundle {
     pub external_models: Vec<BundledExternalModel>,
 }
 
-/// An external model, and the variables that its answer goes to.
+/// An external model, and the variables that get its answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BundledExternalModel {
@@ -64,7 +64,7 @@ pub struct BundledRule {
 }
 
 impl EventTypeBundle {
-    /// What rules over this event type may speak of: its variables, then those of models.
+    /// The variables that rules over this event type may use: its own, then those of models.
     pub fn schema<'s>(
         &'s self,
         scores: impl IntoIterator<Item = &'s BundledVariable>,
@@ -78,7 +78,7 @@ impl EventTypeBundle {
         Schema::new(variables, lists)
     }
 
-    /// The row of an event that says nothing: the defaults.
+    /// The row of an event without any variable: the defaults.
     pub fn defaults(&self) -> Vec<Value> {
         let default = |v: &BundledVariable| default_value(v.ty(), &v.default_value);
         self.variables
@@ -89,7 +89,7 @@ impl EventTypeBundle {
 }
 
 impl VersionBundle {
-    /// The variables of its models, in the order of their slots after the event's own.
+    /// The variables of its models, in the order of their slots, which follow the event's own.
     pub fn scores(&self) -> impl Iterator<Item = &BundledVariable> {
         let models = self.models.iter().map(|model| &model.score);
         models.chain(

@@ -1,4 +1,4 @@
-//! The tables themselves, so that a template, a test and a laptop agree on them.
+//! The definitions of the tables, shared by the template, the tests and the local stack.
 
 use std::time::Duration;
 
@@ -15,17 +15,17 @@ use protocol::{Error, Result};
 /// The index that `ListEventPredictions` reads.
 pub const PREDICTIONS_INDEX: &str = "predictions";
 
-/// How often, a second apart, a new table is asked whether it is there.
+/// How often a new table is polled, once per second, until it is active.
 const CHECKS: usize = 60;
 
-/// A table as the engine needs it: on demand, key `pk` and `sk`, both strings.
+/// A table as the engine needs it: billed on demand, with the string keys `pk` and `sk`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableDefinition {
     /// The name of the table.
     pub name: String,
     /// Its global secondary index, if it has one.
     pub index: Option<IndexDefinition>,
-    /// The attribute that says when an item may go, in seconds since 1970.
+    /// The attribute with the time at which an item expires, in seconds since 1970.
     pub time_to_live: Option<&'static str>,
 }
 
@@ -36,9 +36,9 @@ pub struct IndexDefinition {
     pub name: &'static str,
     /// Its partition key: a day and a shard, so that no partition takes all writes.
     pub partition_key: &'static str,
-    /// Its sort key: the time of the prediction, then its event.
+    /// Its sort key: the time of the prediction, then the event.
     pub sort_key: &'static str,
-    /// What it holds besides the keys.
+    /// The attributes that it holds besides the keys.
     pub projected: &'static [&'static str],
 }
 
@@ -71,7 +71,7 @@ pub fn table_definitions(definitions: &str, events: &str) -> Vec<TableDefinition
     ]
 }
 
-/// Creates a table; one that exists is left as it is.
+/// Creates a table. A table that exists is not changed.
 pub async fn create_table(client: &Client, table: &TableDefinition) -> Result<()> {
     let mut request = client.create_table().table_name(&table.name);
     request = request.billing_mode(BillingMode::PayPerRequest);
@@ -95,7 +95,7 @@ pub async fn create_table(client: &Client, table: &TableDefinition) -> Result<()
     }
 }
 
-/// A table takes a few seconds to come up.
+/// Waits until a table is active, which takes a few seconds.
 async fn wait(client: &Client, name: &str) -> Result<()> {
     for _ in 0..CHECKS {
         let output = client
@@ -115,7 +115,7 @@ async fn wait(client: &Client, name: &str) -> Result<()> {
     ))
 }
 
-/// Lets items go when their time is over.
+/// Turns on the expiry of items.
 async fn expire(client: &Client, table: &TableDefinition) -> Result<()> {
     let Some(attribute) = table.time_to_live else {
         return Ok(());

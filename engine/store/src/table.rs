@@ -12,15 +12,15 @@ use serde::de::DeserializeOwned;
 use crate::backoff::pause;
 use protocol::{Code, Error, Result};
 
-/// So many answers in a row that read nothing are a table that is throttled.
+/// The most answers in a row that read nothing; after that the table counts as throttled.
 const UNREAD_ROUNDS: u32 = 6;
-/// The pause before unread keys are asked for again, at first and at most.
+/// The pause before unread keys are requested again: the first, and the longest.
 const UNREAD_PAUSE: [Duration; 2] = [Duration::from_millis(25), Duration::from_secs(1)];
 
 /// One item as the client sends and receives it.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// Where an item is.
+/// The key of an item.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The partition key.
@@ -30,7 +30,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key with these two parts.
+    /// The key with this partition key and this sort key.
     pub fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
         Self {
             pk: pk.into(),
@@ -38,8 +38,8 @@ impl Key {
         }
     }
 
-    /// Whether an item can have this key: DynamoDB refuses to look for an empty or a longer one,
-    /// and names that the model leaves unbounded come here as they are.
+    /// Whether an item can have this key. DynamoDB rejects a key that is empty or too long, and the service model does
+    /// not limit the length of all names.
     fn can_exist(&self) -> bool {
         (1..=2048).contains(&self.pk.len()) && (1..=1024).contains(&self.sk.len())
     }
@@ -54,9 +54,9 @@ impl Key {
     }
 }
 
-/// Something that lives under one key.
+/// A record with its own key.
 pub trait Record: Serialize + DeserializeOwned {
-    /// Where it is.
+    /// Its key.
     fn key(&self) -> Key;
 }
 
@@ -65,13 +65,13 @@ pub trait Record: Serialize + DeserializeOwned {
 pub struct Range<'a> {
     /// The partition.
     pub pk: &'a str,
-    /// What the sort keys begin with.
+    /// The prefix of the sort keys.
     pub prefix: &'a str,
-    /// The sort key after which it starts.
+    /// Only items after this sort key.
     pub after: Option<&'a str>,
-    /// How many items it has at most.
+    /// The most items to read.
     pub limit: usize,
-    /// Whether it goes backwards.
+    /// Whether the order is descending.
     pub newest_first: bool,
 }
 
@@ -87,7 +87,7 @@ impl<'a> Range<'a> {
         }
     }
 
-    /// Only sort keys that begin so.
+    /// Only sort keys with this prefix.
     #[must_use]
     pub fn prefix(self, prefix: &'a str) -> Self {
         Self { prefix, ..self }
@@ -99,13 +99,13 @@ impl<'a> Range<'a> {
         Self { after, ..self }
     }
 
-    /// At most so many items.
+    /// At most this many items.
     #[must_use]
     pub fn limit(self, limit: usize) -> Self {
         Self { limit, ..self }
     }
 
-    /// The items in the opposite order.
+    /// The items in descending order.
     #[must_use]
     pub fn newest_first(self) -> Self {
         Self {
@@ -125,12 +125,12 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reads one item, as it is now.
+    /// Reads one record with a consistent read.
     pub async fn get<R: DeserializeOwned>(&self, key: &Key) -> Result<Option<R>> {
         self.item(key).await?.map(read).transpose()
     }
 
-    /// Reads one item as DynamoDB has it.
+    /// Reads one item with its raw attributes.
     pub async fn item(&self, key: &Key) -> Result<Option<Item>> {
         if !key.can_exist() {
             return Ok(None);
@@ -148,7 +148,7 @@ impl Table {
             .item)
     }
 
-    /// Reads many items, each once, in any order; those that do not exist are left out.
+    /// Reads many items in any order, without duplicates; items that do not exist are left out.
     pub async fn items(&self, keys: &[Key]) -> Result<Vec<Item>> {
         let mut found = Vec::with_capacity(keys.len());
         let mut once = HashSet::with_capacity(keys.len());
@@ -180,7 +180,7 @@ impl Table {
                     .flatten()
                     .flat_map(|(_, items)| items),
             );
-            // What did not fit into a page of 16 MB, or what a throttled table did not read.
+            // The keys that were not read, because the answer exceeded 16 MB or the table was throttled.
             wanted = output
                 .unprocessed_keys
                 .into_iter()
@@ -204,12 +204,12 @@ impl Table {
         Ok(())
     }
 
-    /// Reads many records, each once, in any order; those that do not exist are left out.
+    /// Reads many records in any order, without duplicates; records that do not exist are left out.
     pub async fn many<R: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<R>> {
         self.items(keys).await?.into_iter().map(read).collect()
     }
 
-    /// Reads the items of a range as they are now.
+    /// Reads the records of a range.
     pub async fn query<R: DeserializeOwned>(&self, range: Range<'_>) -> Result<Vec<R>> {
         self.query_items(range)
             .await?
@@ -218,7 +218,7 @@ impl Table {
             .collect()
     }
 
-    /// Reads the items of a range as DynamoDB has them.
+    /// Reads the items of a range with their raw attributes.
     pub async fn query_items(&self, range: Range<'_>) -> Result<Vec<Item>> {
         let mut items = Vec::new();
         let mut start = range.after.map(|sk| Key::new(range.pk, sk).attributes());
@@ -254,7 +254,7 @@ impl Table {
         }
     }
 
-    /// Writes one item, whatever was there.
+    /// Writes one item and replaces any previous one.
     pub async fn put(&self, item: Item) -> Result<()> {
         let request = self
             .client
@@ -275,12 +275,12 @@ impl Table {
     }
 }
 
-/// A record as an item with its key.
+/// Converts a record to an item with its key.
 pub fn write<R: Record>(record: &R) -> Result<Item> {
     write_at(&record.key(), record)
 }
 
-/// A record as an item under another key than its own.
+/// Converts a record to an item with another key than its own.
 pub fn write_at(key: &Key, record: &impl Serialize) -> Result<Item> {
     let mut item: Item =
         serde_dynamo::aws_sdk_dynamodb_1::to_item(record).map_err(Error::internal)?;
@@ -288,13 +288,13 @@ pub fn write_at(key: &Key, record: &impl Serialize) -> Result<Item> {
     Ok(item)
 }
 
-/// An item as a record.
+/// Converts an item to a record.
 ///
 /// # Errors
-/// The item is not what its key says.
+/// The item does not have the form that its key requires.
 pub fn read<R: DeserializeOwned>(item: Item) -> Result<R> {
     serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(|error| {
-        // The text of the error could quote a value.
+        // The message of the error could quote a value.
         tracing::error!("an item of the engine's tables does not read as what its key says");
         Error::internal(format!("unreadable item: {}", kind(&error)))
     })
@@ -309,7 +309,7 @@ fn throttled() -> Error {
     Error::new(Code::Throttling, message)
 }
 
-/// What a failed call to DynamoDB means for the client.
+/// Converts an error of DynamoDB to one for the client.
 pub fn failed<E>(error: SdkError<E>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,

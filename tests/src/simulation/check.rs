@@ -1,4 +1,4 @@
-//! What must be true in the evening, whatever happened.
+//! Checks of the properties that must hold at the end of a day, whatever happened.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -18,31 +18,32 @@ use super::history::TimeOfDay;
 use super::network::{PATIENCE_MS, World};
 use super::report::{Law, Report, Violation};
 
-/// What comes so much later is delivered later on a calm day.
+/// If the times at which two records were sent differ by more than this, they are also delivered in that order on a
+/// calm day.
 const CLEARLY_LATER_MS: u64 = 5 * 60_000;
 
-/// Everything there is in the evening.
+/// The state at the end of a day.
 pub struct EndOfDay<'a> {
-    /// What was sent, and what has to become of it.
+    /// The records that were sent, and their expected results.
     pub day: &'a Day,
     /// The services.
     pub world: &'a World,
-    /// A client of the engine that nothing disturbs.
+    /// A client of the engine without disturbances.
     pub operator: &'a FraudDetector,
-    /// A client of the tables that nothing disturbs.
+    /// A client of the tables without disturbances.
     pub tables: &'a aws_sdk_dynamodb::Client,
-    /// What checkouts were told.
+    /// The answers that checkouts got.
     pub told: &'a [Value],
-    /// Records that were given up.
+    /// The number of records that were given up.
     pub given_up: usize,
-    /// The functions' time-out.
+    /// The time-out of the functions, in milliseconds.
     pub time_out_ms: u64,
-    /// What was logged.
+    /// The text of the logs.
     pub log: String,
 }
 
 impl EndOfDay<'_> {
-    /// The moment of the day that a text says.
+    /// The time of the day in a text, in milliseconds.
     fn time_of(&self, text: &str) -> Result<u64, String> {
         let time: jiff::Timestamp = text.parse().map_err(|_| format!("`{text}` is no time"))?;
         let midnight = self.world.clock.timestamp(0, 0);
@@ -59,13 +60,13 @@ struct Parked {
     payload: Vec<u8>,
 }
 
-/// Rules that match, and the outcomes with them.
+/// The rules that match, and their outcomes.
 type Judged = (Vec<&'static str>, Vec<String>);
 
-/// Checks all laws; with every decision in short.
+/// Checks all properties. Also returns a summary of every decision.
 ///
 /// # Panics
-/// Where the simulation's own services fail.
+/// If the simulation's own services fail.
 pub async fn all(end: &EndOfDay<'_>) -> (Vec<Violation>, Vec<String>) {
     let decisions = decisions(end).await;
     let parked: Vec<Parked> = end.world.store.objects().iter().map(parked).collect();
@@ -96,7 +97,7 @@ pub async fn all(end: &EndOfDay<'_>) -> (Vec<Violation>, Vec<String>) {
     (violations, decisions.iter().map(in_short).collect())
 }
 
-/// The laws that two days have together, one of which was delivered as it should be.
+/// Checks the properties of two days of the same scenario, one of them delivered without disturbances.
 pub fn compare(report: &Report, undisturbed: &Report) -> Vec<Violation> {
     let mut violations = undisturbed.violations.clone();
     let (got, want) = (&report.decisions, &undisturbed.decisions);
@@ -148,7 +149,7 @@ fn parked((key, (at, body)): (&String, &(u64, Bytes))) -> Parked {
     }
 }
 
-/// What of a decision does not depend on when and by whom it was made.
+/// The part of a decision that does not depend on when and by which function it was made.
 fn in_short(decision: &Decision) -> String {
     let rules = decision
         .verdict
@@ -173,7 +174,7 @@ struct Checks<'a> {
     end: &'a EndOfDay<'a>,
     decisions: &'a [Decision],
     parked: &'a [Parked],
-    /// Hashes of the mappings, by deployment.
+    /// The hashes of the mappings, by deployment.
     mappings: [String; 2],
     violations: Vec<Violation>,
 }
@@ -188,7 +189,7 @@ impl Checks<'_> {
         of_event.find(|it| it.event_id == event_id && it.revision == revision)
     }
 
-    /// The decision on an input's order, if it is one on just this version.
+    /// The decision on exactly this version of an input's order, if there is one.
     fn decision_on(&self, input: &Input) -> Option<&Decision> {
         let event_id = event_id(input);
         let version = self
@@ -202,8 +203,8 @@ impl Checks<'_> {
         is_of(decision, version).then_some(decision)
     }
 
-    /// Whether the order may count as the one that was decided, though it is another version: nothing tells them apart
-    /// where the mapping changed between them.
+    /// Whether the order may count as the one that was decided, although it is another version: if the mapping changed
+    /// between them, they cannot be told apart.
     fn is_taken_for_decided(&self, input: &Input) -> bool {
         let day = self.end.day;
         let of_order = day
@@ -219,7 +220,7 @@ impl Checks<'_> {
         is_between && self.decision(&event_id(input), 1).is_some()
     }
 
-    /// Orders in are decisions out, or records under `rejected/`.
+    /// Every order has a decision or a record under `rejected/`.
     fn check_orders(&mut self) {
         let day = self.end.day;
         for input in &day.inputs {
@@ -254,7 +255,7 @@ impl Checks<'_> {
         }
     }
 
-    /// What is decided or parked is so in time.
+    /// Decisions and rejected records are written in time.
     fn check_times(&mut self) {
         let end = self.end;
         for input in &end.day.inputs {
@@ -279,7 +280,8 @@ impl Checks<'_> {
         }
     }
 
-    /// When all that an input needs has come: a label from before its event is known as such when the order is there.
+    /// When everything that an input needs has arrived: a label with a time before its event can be rejected only when
+    /// the order is there.
     fn came(&self, input: &Input) -> u64 {
         if input.source != Source::Chargebacks {
             return input.at;
@@ -293,7 +295,7 @@ impl Checks<'_> {
         of_order.map(|it| it.at).max().unwrap_or(input.at)
     }
 
-    /// What is under `rejected/` belongs there.
+    /// Every record under `rejected/` belongs there.
     fn check_parked(&mut self) {
         let day = self.end.day;
         for parked in self.parked {
@@ -317,7 +319,7 @@ impl Checks<'_> {
         }
     }
 
-    /// A decision is what the rules of its time say.
+    /// A decision is what the rules at that time give.
     fn check_decision(&mut self, decision: &Decision) {
         let Some((version, plan)) = self.planned(decision) else {
             let text = format!("{} is on an order that nobody sent", decision.decision_id);
@@ -355,7 +357,7 @@ impl Checks<'_> {
         Some((version.clone(), plan.clone()))
     }
 
-    /// Rules and outcomes that are right: more than one where something changed just then.
+    /// The correct rules and outcomes. There are several possible ones if something changed at that time.
     fn expected(
         &self,
         decision: &Decision,
@@ -367,7 +369,8 @@ impl Checks<'_> {
         let predicted = prediction.prediction_timestamp.as_deref();
         let predicted = predicted.ok_or("no time of the prediction")?;
         let predicted = self.end.time_of(predicted)?;
-        // Definitions may be two seconds old, clocks one second off, and a prediction takes some calls.
+        // Cached definitions may be two seconds old, clocks may be one second off, and a prediction takes several
+        // calls.
         let near = |change: u64| [predicted + 1_000 >= change, predicted >= change + 20_000];
         let version_id = prediction
             .detector_version_id
@@ -408,7 +411,7 @@ impl Checks<'_> {
         Ok(answers.to_vec())
     }
 
-    /// The prediction behind a decision is stored, and says the same.
+    /// The prediction of a decision is stored and has the same results.
     async fn check_snapshot(&mut self, decision: &Decision) {
         let prediction = &decision.verdict.prediction;
         let metadata = self
@@ -460,7 +463,7 @@ impl Checks<'_> {
         }
     }
 
-    /// Every decision is on the bus, as it is.
+    /// Every decision is on the event bus, unchanged.
     fn check_outcomes(&mut self) {
         let mut outcomes: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for outcome in self.end.world.store.outcomes() {
@@ -507,7 +510,7 @@ impl Checks<'_> {
         }
     }
 
-    /// Rank and time decide, everywhere.
+    /// Rank and time decide which label counts, everywhere.
     async fn check_labels(&mut self) {
         for (event_id, plan) in &self.end.day.events {
             let want = plan.label();
@@ -558,7 +561,8 @@ impl Checks<'_> {
         }
     }
 
-    /// It is clear which came first where minutes lie between, and, for what was first, nothing but delivery is disturbed.
+    /// Checked only if it is clear which came first: there are minutes in between, and, for a label that came first,
+    /// only delivery is disturbed.
     fn check_reviews(&mut self) {
         let end = self.end;
         let is_calm = end.world.disturbances.is_calm();
@@ -592,7 +596,8 @@ impl Checks<'_> {
         }
     }
 
-    /// The statistics count events and the predictions that stored theirs: nothing twice; on a calm day, everything.
+    /// The statistics count stored events and predictions that stored their event: nothing twice, and on a calm day
+    /// everything.
     async fn check_counters(&mut self) {
         let operator = self.end.operator;
         let answer = operator
@@ -640,7 +645,7 @@ fn is_of(decision: &Decision, version: &Version) -> bool {
         && decision.variables.get("item_count") == Some(&items)
 }
 
-/// The rules that match, and the outcomes with them: written here once more, apart from the engine and the mapping.
+/// The rules that match, and their outcomes: implemented here again, independently of the engine and the mapping.
 fn judge(version: &Version, is_second: bool, is_listed: bool, no_match: &str) -> Judged {
     let price = version.price.unwrap_or(0.0);
     let high = if is_second { 500.0 } else { 1000.0 };

@@ -1,4 +1,4 @@
-//! The day of a shop: orders, history and labels, when they come, and what has to become of each.
+//! The day of a shop: orders, history and labels, with their times and their expected results.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -11,14 +11,14 @@ use super::history::time_of_day;
 use super::scenario::{Disturbance, Scenario};
 use crate::sample;
 
-/// When the last record of the day comes, in milliseconds.
+/// When the last record of the day is sent, in milliseconds.
 pub const EVENING: u64 = 20 * HOUR;
 const HOUR: u64 = 3_600_000;
 const MINUTE: u64 = 60_000;
-/// How long the producer's library waits for more.
+/// How long the Kinesis Producer Library waits for more records, in milliseconds.
 const LONGEST_WAIT: u64 = 500;
 
-/// Where a record goes.
+/// Where a record is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// Orders on a Kinesis stream.
@@ -27,47 +27,47 @@ pub enum Source {
     OrderQueue,
     /// Orders in a FIFO queue.
     OrderFifo,
-    /// An order in a direct invocation, by a checkout that waits for the answer.
+    /// An order in a direct invocation by a checkout, which waits for the answer.
     Checkout,
     /// History on a Kinesis stream.
     History,
     /// History in a standard queue.
     HistoryQueue,
-    /// Chargebacks and verdicts in a standard queue.
+    /// Chargebacks and other labels in a standard queue.
     Chargebacks,
-    /// Changes of the decisions table, on its stream: written by the functions themselves.
+    /// The stream of the decisions table. Its records are changes that the functions themselves write.
     Decisions,
 }
 
-/// What has to become of a record that `predict`, `ingest` or `label` gets.
+/// The expected result of a record that `predict`, `ingest` or `label` gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     /// It succeeds.
     Succeeds,
-    /// It is parked, in one of these classes.
+    /// It is parked, with one of these classes.
     Parked(&'static [&'static str]),
-    /// Whichever of two orders under one id comes first is decided, and the other parked.
+    /// Of two orders with one id, the one that comes first is decided, and the other is parked.
     DecidedOrParked,
 }
 
-/// A record that somebody sends.
+/// A record that is sent.
 #[derive(Clone, Debug)]
 pub struct Input {
-    /// When, in milliseconds of the day.
+    /// When it is sent, in milliseconds of the day.
     pub at: u64,
-    /// Where.
+    /// Where it is sent.
     pub source: Source,
     /// The order that it belongs to.
     pub order: usize,
-    /// For the history.
+    /// A description for the printed history.
     pub what: String,
-    /// Partition key or message group.
+    /// The partition key or message group.
     pub key: String,
     /// Its bytes.
     pub payload: Vec<u8>,
-    /// What becomes of it.
+    /// Its expected result.
     pub end: End,
-    /// The place of its version in [`EventPlan::versions`], where it is an order.
+    /// For an order, the index of its version in [`EventPlan::versions`].
     pub version: Option<usize>,
     /// Whether it gives its order a label.
     pub gives_label: bool,
@@ -75,21 +75,21 @@ pub struct Input {
     pub is_again: bool,
 }
 
-/// A record as it is sent: one input, or an aggregate of several.
+/// A record as it is sent: with one input, or an aggregate of several.
 #[derive(Clone, Debug)]
 pub struct Sent {
-    /// When.
+    /// When it is sent, in milliseconds of the day.
     pub at: u64,
-    /// Where.
+    /// Where it is sent.
     pub source: Source,
-    /// Partition key or message group.
+    /// The partition key or message group.
     pub key: String,
-    /// What is in it.
+    /// The inputs in it.
     pub inputs: Vec<Input>,
 }
 
 impl Source {
-    /// Whether orders come here, to be decided.
+    /// Whether orders to be decided are sent here.
     pub fn is_of_orders(self) -> bool {
         matches!(
             self,
@@ -112,7 +112,7 @@ impl Sent {
         }
     }
 
-    /// For the history.
+    /// A description for the printed history.
     pub fn what(&self) -> String {
         let names: Vec<&str> = self
             .inputs
@@ -128,42 +128,43 @@ impl Sent {
 pub struct Version {
     /// Its revision, from 1.
     pub revision: u64,
-    /// `total` as the shop writes it; none: it is not a number.
+    /// The `total` in the order; `None` if it is not a number.
     pub price: Option<f64>,
-    /// How many items.
+    /// The number of items.
     pub items: u64,
 }
 
-/// A message about an order.
+/// A label message about an order.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// The label that it gives.
     pub label: Option<&'static str>,
-    /// Its source's rank.
+    /// The rank of its source.
     pub rank: u32,
-    /// When it was known, as text.
+    /// The label time, as text.
     pub time: String,
-    /// Kind, code and source: with the time, they tell one message from another.
+    /// Kind, code and source; together with the time they identify a message.
     pub what: String,
 }
 
-/// What has to be known of an event at the end.
+/// The expected state of an event at the end of the day.
 #[derive(Clone, Debug, Default)]
 pub struct EventPlan {
-    /// Who bought: a text that may be in no log.
+    /// The customer's e-mail address, which must not be in any log.
     pub email: String,
-    /// The versions that must be decided; of one revision, more than one where they contradict each other.
+    /// The versions that must be decided. There are several of one revision if their contents differ.
     pub versions: Vec<Version>,
-    /// Whether history brings the event.
+    /// Whether history contains the event.
     pub is_history: bool,
-    /// The label that history brings itself.
+    /// The label in the history record.
     pub own_label: Option<&'static str>,
-    /// Messages whose time is possible.
+    /// The messages with a valid time.
     pub messages: Vec<Message>,
 }
 
 impl EventPlan {
-    /// The label that counts: the highest rank, then the newest; of messages, before what history says itself.
+    /// The label that counts: the one with the highest rank, then the newest. Messages count before the label in the
+    /// history record.
     pub fn label(&self) -> Option<&'static str> {
         let given = self
             .messages
@@ -175,7 +176,7 @@ impl EventPlan {
     }
 }
 
-/// What is changed while orders come, and when.
+/// The changes during the day, with their times in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Changes {
     /// Version 2 of the detector becomes active.
@@ -184,27 +185,27 @@ pub struct Changes {
     pub list: u64,
     /// The functions are deployed with another mapping.
     pub mapping: u64,
-    /// A shard of two streams is split.
+    /// One shard of each of two streams is split.
     pub shards: u64,
 }
 
 /// A day.
 #[derive(Clone, Debug)]
 pub struct Day {
-    /// In the order in which they are sent.
+    /// The inputs in the order in which they are sent.
     pub inputs: Vec<Input>,
-    /// The records that carry them.
+    /// The records that contain them.
     pub records: Vec<Sent>,
-    /// By event id.
+    /// The expected events by event id.
     pub events: BTreeMap<String, EventPlan>,
-    /// What is changed; nothing on a calm day.
+    /// The changes during the day; `None` on a calm day.
     pub changes: Option<Changes>,
     /// The address that is added to the list.
     pub listed: Option<String>,
 }
 
 impl Day {
-    /// The day of a scenario.
+    /// Makes the day of a scenario.
     pub fn new(scenario: &Scenario) -> Self {
         let mut day = Self {
             inputs: Vec::new(),
@@ -237,7 +238,7 @@ impl Day {
         day
     }
 
-    /// A producer that gets no answer sends again: the same bytes in another record
+    /// A producer that gets no answer sends the same bytes again in another record
     /// (docs.aws.amazon.com/streams/latest/dev/kinesis-record-processor-duplicates.html).
     fn send_some_twice(&mut self, dice: Dice) {
         let again = |input: &Input| {
@@ -255,7 +256,7 @@ impl Day {
     }
 }
 
-/// One order and what belongs to it, as it is made up.
+/// One generated order, with everything that belongs to it.
 struct OrderOfDay {
     dice: Dice,
     is_calm: bool,
@@ -268,7 +269,7 @@ struct OrderOfDay {
 impl OrderOfDay {
     fn new(scenario: &Scenario, order: usize) -> Self {
         let dice = scenario.dice();
-        // Orders come all day, and half of them in a few rushes.
+        // Half of the orders are spread over the day, the other half come in a few rushes.
         let rush = dice.between(format_args!("rush of {order}"), 0, 4);
         let name = format!("time of {order}");
         let at = if dice.happens(format_args!("{order} is in a rush"), 650) {
@@ -381,7 +382,7 @@ impl OrderOfDay {
         let source = match self.between("source", 0, 20) {
             13..=15 => Source::OrderQueue,
             16..=17 => Source::OrderFifo,
-            // A checkout that has another order under the same id gets its reason, and nothing is parked.
+            // A checkout whose id belongs to another order gets the reason as its answer, and nothing is parked.
             18 | 19 if *end == End::Succeeds => Source::Checkout,
             _ => Source::Orders,
         };
@@ -437,7 +438,7 @@ impl OrderOfDay {
                     order["order_id"] = Value::Null;
                     (order.to_string().into_bytes(), &["missing-member"])
                 }
-                // The detector's event type has no such label: the service refuses it.
+                // The detector's event type does not have this label, so the service rejects it.
                 3..=7 => {
                     order["label"] = json!("spam");
                     order["label_timestamp"] = json!(self.created_at());
@@ -500,7 +501,7 @@ impl OrderOfDay {
     }
 
     fn add_labels(&self, day: &mut Day, plan: &mut EventPlan) {
-        // Two at one moment meet each other.
+        // Two label messages at the same time.
         let is_meeting = self.chance("labels meet", 500);
         let first = self.between("label", 0, 6 * HOUR);
         let first = (self.at + first).saturating_sub(2 * HOUR).min(EVENING);
@@ -519,7 +520,8 @@ impl OrderOfDay {
             } else {
                 first + self.between(&name("time"), 0, 4 * HOUR)
             };
-            // Known between a day before the event and ten hours before it comes; or when it cannot be.
+            // Known at a time between a day before the event and ten hours before the message, or at an impossible
+            // time.
             let known = i64::try_from(self.at).unwrap_or(0);
             let ms =
                 |least, end| i64::try_from(self.between(&name("known"), least, end)).unwrap_or(0);
@@ -562,7 +564,7 @@ impl OrderOfDay {
     }
 }
 
-/// The mapping of a deployment: from the second on, an order that no rule matches is challenged.
+/// The mapping of a deployment. From the second deployment on, an order without a matching rule is challenged.
 pub fn mapping_of(deployment: u32) -> String {
     let mapping = sample::MAPPING;
     if deployment == 0 {
@@ -571,14 +573,14 @@ pub fn mapping_of(deployment: u32) -> String {
     mapping.replace("on_no_match: [approve]", "on_no_match: [challenge]")
 }
 
-/// A moment of the day, which may be before it, as ISO 8601 with whole seconds.
+/// A time of the day, or before it, as ISO 8601 with whole seconds.
 fn time(ms: i64) -> String {
     time_of_day(ms / 1000 * 1000).to_string()
 }
 
 fn gzip(payload: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    // Writing to memory cannot fail.
+    // Writing to memory does not fail.
     let _ = encoder.write_all(payload);
     encoder.finish().unwrap_or_default()
 }
@@ -591,8 +593,8 @@ fn sns(payload: &[u8]) -> Vec<u8> {
     envelope.to_string().into_bytes()
 }
 
-/// The records that carry the inputs: of the orders on the stream, some travel together, as the Kinesis Producer Library
-/// sends them, which waits a moment for more.
+/// The records that contain the inputs. Some orders on the stream are sent together in aggregates, as by the Kinesis
+/// Producer Library, which waits a moment for more.
 fn in_records(dice: Dice, inputs: &[Input]) -> Vec<Sent> {
     let mut records: Vec<Sent> = Vec::new();
     for input in inputs {

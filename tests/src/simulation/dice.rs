@@ -1,14 +1,14 @@
-//! Chance, drawn from a seed and a name.
+//! Deterministic chance from a seed and a name.
 //!
-//! Every draw is a hash of the seed and of what is drawn for, such as `call PutItem Decisions order#7 #2`. So one draw
-//! does not depend on how many others were made before: a history without some of its orders keeps what happened to
-//! the rest, which is what makes a failing one small ([`shrink`](super::shrink)).
+//! Every draw is a hash of the seed and of a name that says what the draw is for, such as `call PutItem Decisions
+//! order#7 #2`. So a draw does not depend on how many others were made before: if some orders are left out, the others
+//! meet the same disturbances. That makes it possible to shrink a failing day ([`shrink`](super::shrink)).
 
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-/// The chance of one seed. Copying it is free; it has no state.
+/// The random choices of one seed. It has no state and is free to copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dice {
     seed: u64,
@@ -20,33 +20,33 @@ impl Dice {
         Self { seed }
     }
 
-    /// A number for what is named. The same each time.
+    /// A random number for a name, the same each time.
     pub fn draw(self, name: impl fmt::Display) -> u64 {
         let digest = Sha256::digest(format!("{}/{name}", self.seed));
         let first: [u8; 8] = std::array::from_fn(|place| digest[place]);
         u64::from_be_bytes(first)
     }
 
-    /// Whether what is named happens, `per_mille` times of a thousand.
+    /// Whether the named event happens; its probability is `per_mille` in a thousand.
     pub fn happens(self, name: impl fmt::Display, per_mille: u64) -> bool {
         self.draw(name) % 1000 < per_mille
     }
 
-    /// A number from `least` up to and without `end`; `least` where there is none between.
+    /// A number from `least` to below `end`, or `least` if that range is empty.
     pub fn between(self, name: impl fmt::Display, least: u64, end: u64) -> u64 {
         least + self.draw(name) % end.saturating_sub(least).max(1)
     }
 
-    /// A place in a list of so many; 0 where the list is empty.
+    /// An index into a list of length `len`, or 0 if it is empty.
     pub fn place(self, name: impl fmt::Display, len: usize) -> usize {
         let len = u64::try_from(len).unwrap_or(u64::MAX).max(1);
         usize::try_from(self.draw(name) % len).unwrap_or(0)
     }
 
-    /// One of a list.
+    /// An element of a list.
     ///
     /// # Panics
-    /// Where the list is empty.
+    /// If the list is empty.
     pub fn one_of<T: Copy>(self, name: impl fmt::Display, list: &[T]) -> T {
         list[self.place(name, list.len())]
     }

@@ -1,7 +1,7 @@
-//! One environment of a function: the real handler over real SDK clients, started, frozen and killed.
+//! One environment of a function: the real handler with real SDK clients. It is started, frozen and killed.
 //!
-//! Rules: an environment answers one invocation at a time, and nothing runs in it between invocations; after a time-out
-//! or a crash it starts anew (docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html).
+//! Rules: an environment processes one invocation at a time, and nothing runs in it between invocations; after a
+//! time-out or a crash it starts again (docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,21 +23,21 @@ use super::delivery::Answer;
 use super::network::{KillSwitch, Network, World};
 use super::scenario::Disturbance;
 
-/// Which function an environment is of.
+/// The function of an environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Function {
-    /// Orders.
+    /// Decides orders.
     Predict,
-    /// History.
+    /// Stores history.
     Ingest,
-    /// Chargebacks.
+    /// Applies labels.
     Label,
-    /// Outcomes.
+    /// Publishes decisions.
     Forward,
 }
 
 impl Function {
-    /// Its name, as rejected records carry it.
+    /// The name of the function, as in rejected records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Predict => predict::FUNCTION,
@@ -58,18 +58,18 @@ enum Handler {
 /// How an invocation ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ended {
-    /// It answered; a direct invocation with its decision.
+    /// It answered; a direct invocation also with its decision.
     Answered(Answer, Option<Value>),
     /// It answered with an error.
     Error(String),
-    /// Its time was over.
+    /// It exceeded its time-out.
     TimedOut,
     /// It was killed.
     Killed,
 }
 
 impl Ended {
-    /// As its event source sees it.
+    /// The result, as its event source sees it.
     pub fn answer(&self) -> Answer {
         match self {
             Self::Answered(answer, _) => answer.clone(),
@@ -80,15 +80,15 @@ impl Ended {
 
 /// One environment.
 pub struct Environment {
-    /// Such as `predict-3`.
+    /// A name such as `predict-3`.
     pub name: String,
     /// Its function.
     pub function: Function,
-    /// How its clock is wrong, in milliseconds.
+    /// The error of its clock, in milliseconds.
     pub skew_ms: i64,
-    /// Which deployment it is of.
+    /// The number of its deployment.
     pub deployment: u32,
-    /// When it is taken away, if it lives so long, in milliseconds of the day.
+    /// When it is removed if it lives that long, in milliseconds of the day.
     pub retires_at: u64,
     world: Arc<World>,
     kill_switch: Arc<KillSwitch>,
@@ -96,14 +96,15 @@ pub struct Environment {
     handler: Handler,
 }
 
-/// No two environments of a process share what the SDK keeps per region: its budget of retries.
+/// The SDK keeps its retry budget per region in the process. Each environment has a number of its own, so that no two
+/// share a budget.
 static ENVIRONMENTS: AtomicU64 = AtomicU64::new(0);
 
 impl Environment {
     /// Starts an environment.
     ///
     /// # Panics
-    /// Where its settings or its mapping are wrong: they are the simulation's own.
+    /// If its settings or its mapping are invalid; both are the simulation's own.
     pub async fn start(
         world: &Arc<World>,
         function: Function,
@@ -177,7 +178,8 @@ impl Environment {
         !self.kill_switch.is_over()
     }
 
-    /// Invokes it with an event. `what` names the event in the history; `time_out_ms` is the function's.
+    /// Invokes it with an event. `what` describes the event in the history; `time_out_ms` is the time-out of the
+    /// function.
     pub async fn invoke(&self, event: &Value, what: &str, time_out_ms: u64) -> Ended {
         let (world, clock) = (&self.world, self.world.clock);
         let start = clock.now();
@@ -302,11 +304,11 @@ fn handler(function: Function, wiring: &Wiring, mapping: Mapping) -> Handler {
     }
 }
 
-/// When an invocation is to be killed.
+/// When an invocation is killed.
 struct Kill {
-    /// At which call, and whether that call has its effect.
+    /// The call at which it is killed, and whether that call still has its effect.
     at_call: Option<(u32, bool)>,
-    /// At which moment of the day.
+    /// The time of the day at which it is killed, in milliseconds.
     at_time: Option<u64>,
 }
 

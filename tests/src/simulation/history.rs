@@ -1,4 +1,4 @@
-//! What happened, as lines a person can follow, and the time at which it did.
+//! The history of a day: readable lines with their times.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// When every day of the simulation begins: 2026-06-01T00:00:00Z, in milliseconds since 1970.
+/// When every simulated day starts: 2026-06-01T00:00:00Z, in milliseconds since 1970.
 pub const MIDNIGHT_MS: u64 = 1_780_272_000_000;
 
-/// The time of the simulation: tokio's, which passes only where nothing else can happen.
+/// The clock of the simulation. It uses tokio's time, which advances only when nothing else can happen.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
 }
 
 impl Clock {
-    /// A day that begins now.
+    /// The clock of a day that starts now.
     pub fn new() -> Self {
         Self {
             start: Instant::now(),
@@ -28,15 +28,15 @@ impl Clock {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// A moment of the day for tokio.
+    /// A time of the day as an instant of tokio.
     pub fn instant(&self, ms: u64) -> Instant {
         self.start + Duration::from_millis(ms)
     }
 
-    /// A moment of the day as a clock shows it that is early or late by some milliseconds.
+    /// A time of the day as shown by a clock that is off by `skew_ms` milliseconds.
     ///
     /// # Panics
-    /// Where it is no time.
+    /// If it is not a valid time.
     pub fn timestamp(self, ms: u64, skew_ms: i64) -> jiff::Timestamp {
         time_of_day(i64::try_from(ms).unwrap() + skew_ms)
     }
@@ -48,16 +48,16 @@ impl Default for Clock {
     }
 }
 
-/// The time so many milliseconds after midnight, or before it.
+/// The time `ms` milliseconds after midnight, or before it if negative.
 ///
 /// # Panics
-/// Where it is no time.
+/// If it is not a valid time.
 pub fn time_of_day(ms: i64) -> jiff::Timestamp {
     let midnight = i64::try_from(MIDNIGHT_MS).unwrap();
     jiff::Timestamp::from_millisecond(midnight + ms).unwrap()
 }
 
-/// A moment of the day, as `hh:mm:ss.mmm`.
+/// A time of the day, printed as `hh:mm:ss.mmm`.
 pub struct TimeOfDay(pub u64);
 
 impl fmt::Display for TimeOfDay {
@@ -68,7 +68,7 @@ impl fmt::Display for TimeOfDay {
     }
 }
 
-/// The lines of one simulation, shared by all that is in it.
+/// The lines of one simulated day, shared by all its parts.
 #[derive(Clone, Debug)]
 pub struct History {
     clock: Clock,
@@ -76,7 +76,7 @@ pub struct History {
 }
 
 impl History {
-    /// An empty one.
+    /// An empty history.
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
@@ -84,7 +84,7 @@ impl History {
         }
     }
 
-    /// Adds a line: who did what, now.
+    /// Adds a line with the current time: who did what.
     pub fn add(&self, who: &str, what: impl fmt::Display) {
         let line = format!("{}  {who:<12} {what}", TimeOfDay(self.clock.now()));
         self.lines

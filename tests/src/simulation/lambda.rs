@@ -1,4 +1,4 @@
-//! The day itself: records are sent, delivered and answered until nothing is left.
+//! Runs the day: records are sent, delivered and answered until nothing is left.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,16 +30,16 @@ use super::scenario::Scenario;
 use super::store::Store;
 use crate::sample;
 
-/// The time-outs that functions may have here. The template's is the last.
+/// The possible time-outs of functions, in milliseconds. The template has the last one.
 const TIME_OUTS_MS: [u64; 4] = [3_000, 6_000, 15_000, 60_000];
-/// How many environments there may be at once: the account's concurrency.
+/// The most environments at the same time: the concurrency of the account.
 const MOST_AT_ONCE: usize = 40;
-/// `MaximumRecordAgeInSeconds` of the template's default, in milliseconds.
+/// The default of `MaximumRecordAgeInSeconds` in the template, in milliseconds.
 const MAX_AGE_MS: u64 = 6 * 3_600_000;
-/// `maxReceiveCount` of the template.
+/// `maxReceiveCount` in the template.
 const MAX_RECEIVES: u32 = 250;
 
-/// Lives through the day of a scenario.
+/// Runs the day of a scenario.
 pub async fn live(scenario: &Scenario, log: &Log) -> Report {
     let day = Day::new(scenario);
     let mut lambda = Lambda::new(scenario, day).await;
@@ -51,7 +51,7 @@ pub async fn live(scenario: &Scenario, log: &Log) -> Report {
     lambda.report(scenario, log).await
 }
 
-/// What Lambda polls, in the order in which it is looked at.
+/// The sources that Lambda polls, in the order in which they are polled.
 const POLLED: [Source; 7] = [
     Source::Orders,
     Source::OrderQueue,
@@ -112,7 +112,7 @@ impl Sources {
                 arn: format!("arn:aws:sqs:us-east-1:123456789012:{name}"),
                 fifo,
                 batch_size: 10,
-                // AWS advises six times the function's time-out
+                // AWS recommends six times the time-out of the function
                 // (docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html).
                 visibility_ms: 6 * time_out_ms,
                 max_receives: MAX_RECEIVES,
@@ -131,7 +131,7 @@ impl Sources {
         }
     }
 
-    /// The source; none for a checkout, which nobody polls.
+    /// The source; `None` for a checkout, which is not polled.
     fn polled(&mut self, source: Source) -> Option<&mut dyn EventSource> {
         Some(match source {
             Source::Orders => &mut self.orders,
@@ -162,7 +162,7 @@ impl Sources {
         times.filter_map(|(_, source)| source.next_time(now)).min()
     }
 
-    /// Those that hold something yet.
+    /// The sources that are not empty yet.
     fn undrained(&self) -> Vec<&'static str> {
         let undrained = self
             .all()
@@ -171,7 +171,7 @@ impl Sources {
         undrained.map(|(name, _)| name).collect()
     }
 
-    /// How many records were given up: there is time for all.
+    /// How many records were given up. There should be none, because there is enough time for all.
     fn given_up(&self) -> usize {
         self.all()
             .into_iter()
@@ -180,10 +180,10 @@ impl Sources {
     }
 }
 
-/// What was invoked.
+/// What was invoked: a batch or a checkout.
 enum Invoked {
     Batch(Source, u64),
-    /// A checkout's order; the client tries again until it has its decision.
+    /// The order of a checkout, which retries until it has its decision.
     Checkout(Input),
 }
 
@@ -192,7 +192,7 @@ struct Done {
     invoked: Invoked,
     environment: Environment,
     ended: Ended,
-    /// Whether it ended by its time-out although its clock is right and it had its whole time.
+    /// Whether it exceeded its time-out although its clock is right and it had all its time.
     is_overtime: bool,
     what: String,
 }
@@ -201,9 +201,9 @@ struct Lambda {
     world: Arc<World>,
     day: Day,
     sources: Sources,
-    /// Records to send, the next last.
+    /// The records to send; the next one is the last element.
     to_send: Vec<Sent>,
-    /// Checkouts that wait, with the time at which they call.
+    /// Waiting checkouts, with the times of their next calls.
     checkouts: Vec<(u64, Input)>,
     changes: Vec<(u64, Change)>,
     idle: BTreeMap<Function, Vec<Environment>>,
@@ -211,9 +211,9 @@ struct Lambda {
     started: u64,
     time_out_ms: u64,
     is_amazon: bool,
-    /// When the last disturbance is over.
+    /// When the last disturbance ends.
     calm: u64,
-    /// What checkouts were told, by order id and revision.
+    /// The answers that checkouts got, by order id and revision.
     told: Vec<Value>,
     violations: Vec<Violation>,
     operator: FraudDetector,
@@ -314,7 +314,7 @@ impl Lambda {
         }
     }
 
-    /// Each record once, alone, in the order in which they are sent.
+    /// Delivers each record once, alone, in the order of sending.
     async fn run_undisturbed(&mut self) {
         for (number, input) in self.day.inputs.clone().into_iter().enumerate() {
             let clock = self.world.clock;
@@ -386,7 +386,7 @@ impl Lambda {
                 Source::HistoryQueue => sources.history_queue.send(now, None, text()),
                 Source::OrderFifo => sources.order_fifo.send(now, Some(&record.key), text()),
                 Source::Chargebacks => sources.chargebacks.send(now, None, text()),
-                // The functions write those themselves.
+                // The functions themselves write these.
                 Source::Decisions => {}
                 Source::Checkout => {
                     let orders = record.inputs.into_iter().map(|input| (now, input));
@@ -418,7 +418,7 @@ impl Lambda {
                     self.sources.orders.reshard(now);
                     self.sources.decisions.reshard(now);
                 }
-                // Environments of the old deployment end what they do, and are not invoked again.
+                // Environments of the old deployment finish their invocation and are not invoked again.
                 Change::Mapping => {
                     self.deployment += 1;
                     self.idle.clear();
@@ -488,7 +488,8 @@ impl Lambda {
         let time_out_ms = self.time_out_ms;
         Box::pin(async move {
             let ended = environment.invoke(&event, &what, time_out_ms).await;
-            // A clock that is late shows more time than there is: functions keep 100 ms for their answer.
+            // With a clock that is late, a function believes that it has more time than there is; it keeps 100 ms for
+            // its answer.
             let is_overtime = ended == Ended::TimedOut && environment.skew_ms >= -50;
             Done {
                 invoked,
@@ -571,7 +572,7 @@ fn in_turn(changes: Changes) -> Vec<(u64, Change)> {
     all
 }
 
-/// A client of the tables that nothing disturbs.
+/// A client of the tables without disturbances.
 fn undisturbed(store: &Arc<Store>) -> aws_sdk_dynamodb::Client {
     let store = Arc::clone(store);
     let service = Service::new(move |request: Request<Bytes>| {
@@ -587,7 +588,7 @@ fn undisturbed(store: &Arc<Store>) -> aws_sdk_dynamodb::Client {
     clients::dynamodb(service.http_client())
 }
 
-/// The sample detector with a list, and what its second version needs.
+/// Defines the sample detector with a list, and what its second version needs.
 async fn define(operator: &FraudDetector) {
     sample::define(operator).await;
     let list = operator.create_list().name("blocked_emails");
@@ -610,7 +611,7 @@ async fn define(operator: &FraudDetector) {
     sample::activate(operator, "1", &rules.map(|rule_id| (rule_id, "1"))).await;
 }
 
-/// Amounts are high from 500 on.
+/// Activates the second version, in which amounts are high from 500 on.
 async fn activate_second(operator: &FraudDetector) {
     let rule = aws_sdk_frauddetector::types::Rule::builder()
         .detector_id("orders")

@@ -1,12 +1,12 @@
-//! A day of a shop in one thread: orders, history and labels, failures of everything they meet, and what must be true
-//! in the evening.
+//! A simulated day of a shop in one thread: orders, history and labels, failures of everything that they meet, and the
+//! properties that must hold at the end of the day.
 //!
-//! Real handlers (`predict`, `ingest`, `label`, `forward`) over real SDK clients; a network that delays, refuses and
-//! loses ([`network`]); services in memory ([`store`]); records as Lambda delivers them ([`delivery`]); environments
-//! that start, freeze and are killed ([`environment`]). No sleep is real: time passes where nothing else can happen. One
-//! seed decides everything, so that a day can be had again.
+//! Real handlers (`predict`, `ingest`, `label`, `forward`) use real SDK clients; a network that delays, refuses and
+//! loses calls ([`network`]); services in memory ([`store`]); records as Lambda delivers them ([`delivery`]);
+//! environments that start, freeze and are killed ([`environment`]). No sleep is real: time advances only when nothing
+//! else can happen. One seed decides everything, so that a day can be repeated.
 //!
-//! ARCHITECTURE.md says how a day is had again, whole, made small, or one order of it.
+//! ARCHITECTURE.md says how to repeat a day, shrunk or not, and how to see one order of it.
 
 pub mod check;
 pub mod day;
@@ -37,19 +37,20 @@ pub use scenario::Scenario;
 /// Simulates the day of a scenario.
 ///
 /// # Panics
-/// Where the simulation itself is broken.
+/// If the simulation itself has a bug.
 pub fn simulate(scenario: &Scenario) -> Report {
     simulate_with(scenario, None)
 }
 
-/// Simulates the day of a scenario with a fault put back.
+/// Simulates the day of a scenario with a known fault put back.
 ///
 /// # Panics
-/// Where the simulation itself is broken.
+/// If the simulation itself has a bug.
 pub fn simulate_with(scenario: &Scenario, fault: Option<KnownFault>) -> Report {
     static FIRST: std::sync::Once = std::sync::Once::new();
-    // What a process makes once takes random numbers from whoever comes first: days that nobody looks at, with the engine
-    // linked in and behind its client, and with every disturbance between them.
+    // Values that a process creates once take random numbers from the first day that needs them. So some days are run
+    // first whose reports are not used: with the engine linked in and behind its client, and together with every
+    // disturbance.
     FIRST.call_once(|| {
         for seed in [7, 8, 93] {
             on_a_thread(&Scenario::new(seed, 60), None);
@@ -69,11 +70,11 @@ pub fn simulate_with(scenario: &Scenario, fault: Option<KnownFault>) -> Report {
     report
 }
 
-/// Simulates many days on all cores; `done` is told of each. The reports of those on which a law is broken, the lowest
-/// seed first.
+/// Simulates many days on all cores and calls `done` with each report. Returns the reports of the days that violate a
+/// property, lowest seed first.
 ///
 /// # Panics
-/// Where the simulation itself is broken.
+/// If the simulation itself has a bug.
 pub fn simulate_days(
     seeds: RangeInclusive<u64>,
     orders: usize,
@@ -103,7 +104,7 @@ pub fn simulate_days(
     failed
 }
 
-/// A thread of its own, so that its ids and the order of its hash maps come from the seed.
+/// Runs in a new thread, so that its ids and the order of its hash maps depend only on the seed.
 fn on_a_thread(scenario: &Scenario, fault: Option<KnownFault>) -> Report {
     static THREADS: AtomicU64 = AtomicU64::new(0);
     let scenario = scenario.clone();

@@ -1,7 +1,7 @@
-//! The network between an environment and the services: it delays, refuses, loses and cuts off.
+//! The network between an environment and the services: it delays, refuses, loses and cuts off calls.
 //!
-//! What happens to a call is drawn for its name and how often that name was called, such as
-//! `PutItem Decisions order#ord-000007 #2`.
+//! What happens to a call is drawn from its name and the number of calls with that name, such as `PutItem Decisions
+//! order#ord-000007 #2`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,24 +30,25 @@ use super::history::{Clock, History};
 use super::scenario::{DISTURBANCES, Disturbance, Scenario};
 use super::store::{Store, exception, json_response};
 
-/// How long after the last disturbance everything must be done: more than a queue waits before it delivers a message
-/// again some times, and less than an environment lives. What only a new environment would mend is a fault.
+/// By when after the last disturbance everything must be done, in milliseconds: more time than a queue needs to deliver
+/// a message again several times, and less than an environment lives. If only a new environment would help, that is a
+/// fault.
 pub const PATIENCE_MS: u64 = 45 * 60_000;
 
-/// Whom a call is for.
+/// The service that a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
-    /// Decisions, and the engine's state.
+    /// For decisions and the engine's state.
     DynamoDb,
-    /// Rejected records.
+    /// For rejected records.
     S3,
-    /// Outcomes.
+    /// For outcomes.
     EventBridge,
-    /// Amazon's service, where the engine is not linked in.
+    /// Amazon's service, if the engine is not linked in.
     FraudDetector,
 }
 
-/// Those that fail, and how often: nobody notices most outages of the bucket.
+/// The services that have outages. The bucket is listed twice, because most of its outages have no effect.
 const SERVICES: [Service; 5] = [
     Service::DynamoDb,
     Service::S3,
@@ -56,7 +57,7 @@ const SERVICES: [Service; 5] = [
     Service::FraudDetector,
 ];
 
-/// How a service is out of order.
+/// How a service fails during an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OutageKind {
     AccessDenied,
@@ -65,7 +66,7 @@ enum OutageKind {
     Slow,
 }
 
-/// A service that is out of order for a while.
+/// A service that fails for some time.
 #[derive(Debug)]
 struct Outage {
     service: Service,
@@ -74,11 +75,12 @@ struct Outage {
 }
 
 impl Outage {
-    /// An outage when nobody calls is none: it begins before something is sent that needs the service.
+    /// Draws an outage. It begins before something is sent that needs the service, because without calls it would have
+    /// no effect.
     fn draw(dice: Dice, number: u64, day: &Day) -> Self {
         let name = |what: &str| format!("outage {number} {what}");
         let service = dice.one_of(name("service"), &SERVICES);
-        // Only what is parked needs the bucket.
+        // Only records that are parked need the bucket.
         let is_poison = |input: &Input| {
             matches!(input.end, End::Parked(_)) && input.source != Source::Chargebacks
         };
@@ -93,7 +95,7 @@ impl Outage {
             120_000
         };
         let length = dice.between(name("length"), 1_000, longest);
-        // Half of them begin while it is processed.
+        // Half of the outages begin while such a record is processed.
         let start = if dice.happens(name("in the middle"), 500) {
             at + dice.between(name("start"), 0, 2_000)
         } else {
@@ -113,12 +115,12 @@ impl Outage {
     }
 }
 
-/// What there is of everything so far, to be printed.
+/// Counts of what happened, for the printed report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Calls of services, each attempt of its own.
+    /// Calls of services; each attempt counts.
     pub calls: u64,
-    /// Calls by disturbance that they met.
+    /// Calls with a disturbance, by disturbance.
     pub faults: BTreeMap<Disturbance, u64>,
     /// Invocations of functions.
     pub invocations: u64,
@@ -129,7 +131,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Adds those of another day.
+    /// Adds the counts of another day.
     pub fn add(&mut self, more: &Self) {
         self.calls += more.calls;
         self.invocations += more.invocations;
@@ -161,7 +163,7 @@ impl fmt::Display for Counts {
     }
 }
 
-/// The disturbances of a day: how often which disturbance happens.
+/// The disturbances of a day, with their rates.
 #[derive(Debug)]
 pub struct Disturbances {
     scenario: Scenario,
@@ -209,10 +211,10 @@ impl Disturbances {
         found.filter(|_| now < self.ends).map(|out| out.kind)
     }
 
-    /// When all services work again that are out of order at this time, or soon after.
+    /// When all services work again that fail at this time or soon after.
     pub fn works_from(&self, time: u64) -> u64 {
         let mut works = time;
-        // An outage that begins before what came is done may hold it up, too.
+        // An outage that begins before the record is done may delay it, too.
         while let Some(out) = self
             .outages
             .iter()
@@ -234,12 +236,12 @@ impl Disturbances {
         self.rates.iter().find(happens).map(|(found, _)| *found)
     }
 
-    /// Whether environments may be killed now.
+    /// Whether environments may be killed at this time.
     pub fn kills(&self, now: u64) -> bool {
         now < self.ends && self.has(Disturbance::Kill)
     }
 
-    /// Whether nothing but delivery is disturbed.
+    /// Whether only delivery is disturbed.
     pub fn is_calm(&self) -> bool {
         self.scenario.is_calm()
     }
@@ -250,28 +252,28 @@ impl Disturbances {
     }
 }
 
-/// Everything that environments share: disturbances, services, time, what happened.
+/// Everything that environments share: disturbances, services, clock and history.
 pub struct World {
-    /// Chance.
+    /// The random choices.
     pub dice: Dice,
-    /// Time.
+    /// The clock.
     pub clock: Clock,
-    /// What happened.
+    /// The history of the day.
     pub history: History,
     /// The services.
     pub store: Arc<Store>,
-    /// How often what goes wrong.
+    /// The disturbances, with their rates.
     pub disturbances: Disturbances,
-    /// Who answers where the engine is not linked in.
+    /// The engine that answers as Amazon if it is not linked in.
     pub amazon: Arc<Engine>,
-    /// What there was.
+    /// The counts so far.
     pub counts: Mutex<Counts>,
-    /// How often each name was called.
+    /// The number of calls with each name.
     names: Mutex<BTreeMap<String, u32>>,
 }
 
 impl World {
-    /// Nothing was called yet.
+    /// A world without any calls so far.
     pub fn new(
         disturbances: Disturbances,
         clock: Clock,
@@ -291,7 +293,7 @@ impl World {
         }
     }
 
-    /// Adds to what there was.
+    /// Adds to the counts.
     pub fn count(&self, add: impl FnOnce(&mut Counts)) {
         add(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -300,7 +302,7 @@ impl World {
         self.count(|counts| *counts.faults.entry(disturbance).or_default() += 1);
     }
 
-    /// The name with how often it was called.
+    /// The name with the number of calls so far.
     pub fn numbered(&self, name: &str) -> String {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let times = names.entry(name.to_owned()).or_default();
@@ -309,21 +311,21 @@ impl World {
     }
 }
 
-/// Whether an environment lives, and when it is to be killed.
+/// Whether an environment is alive, and when it is killed.
 #[derive(Debug, Default)]
 pub struct KillSwitch {
     is_over: AtomicBool,
-    /// Calls in this invocation.
+    /// The number of calls in this invocation.
     calls: AtomicU32,
-    /// The call at which it ends, and whether that call has its effect; 0: none.
+    /// The number of the call at which it is killed, and whether that call has its effect; 0: none.
     last_call: AtomicU32,
     has_effect: AtomicBool,
-    /// Told when it ends by a call.
+    /// Notified when a call ends the environment.
     pub ended: Notify,
 }
 
 impl KillSwitch {
-    /// Begins an invocation that ends at a call, if any.
+    /// Begins an invocation, which may be killed at a call.
     pub fn begin(&self, kill: Option<(u32, bool)>) {
         let (last, has_effect) = kill.unwrap_or_default();
         self.calls.store(0, Ordering::Relaxed);
@@ -331,7 +333,7 @@ impl KillSwitch {
         self.has_effect.store(has_effect, Ordering::Relaxed);
     }
 
-    /// Ends the environment: none of its calls goes on.
+    /// Ends the environment: none of its calls continues.
     pub fn end(&self) {
         self.is_over.store(true, Ordering::Relaxed);
         self.ended.notify_one();
@@ -342,7 +344,7 @@ impl KillSwitch {
         self.is_over.load(Ordering::Relaxed)
     }
 
-    /// Counts a call; says whether it is the last, and whether it has its effect then.
+    /// Counts a call. If it is the last one, returns whether it has its effect.
     fn is_last(&self) -> Option<bool> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let is_last = call == self.last_call.load(Ordering::Relaxed);
@@ -375,7 +377,7 @@ impl Network {
         }
     }
 
-    /// As an SDK client's HTTP client.
+    /// The network as the HTTP client of an SDK client.
     pub fn http_client(self) -> SharedHttpClient {
         SharedHttpClient::new(self)
     }
@@ -436,7 +438,7 @@ impl Network {
                 return std::future::pending().await;
             }
             Fate::LateEffect => {
-                // Whoever waits gives up; the request arrives all the same, also after its environment has ended.
+                // The caller gives up. The request arrives anyway, even after its environment has ended.
                 self.told(&name, "is on its way for long");
                 let (network, late) = (self.clone(), wait(2_100, 9_000));
                 tokio::spawn(async move {
@@ -492,7 +494,7 @@ impl Network {
                 OutageKind::NotThere if call.service == Service::S3 => {
                     refused(StatusCode::NOT_FOUND, "NoSuchBucket", "no such bucket")
                 }
-                // For UpdateEventLabel, this exception is about the event.
+                // For `UpdateEventLabel`, this exception would mean that the event does not exist.
                 OutageKind::NotThere if call.operation != "UpdateEventLabel" => {
                     refused(bad, "ResourceNotFoundException", "not there")
                 }
@@ -520,14 +522,14 @@ impl Network {
             Disturbance::LostAnswer => Fate::LostAnswer,
             Disturbance::LateEffect => Fate::LateEffect,
             Disturbance::Slow => Fate::Slow,
-            // What of a request is left out is drawn where it is answered.
+            // Where the request is answered, it is drawn which part of it is left out.
             _ => return Fate::Passes,
         };
         world.met(disturbance);
         fate
     }
 
-    /// The request has its effect; its answer.
+    /// Lets the request have its effect. Returns the answer.
     async fn reach(&self, call: &Call, name: &str, request: Request<Bytes>) -> Response<Bytes> {
         let world = &self.world;
         let now = world.clock.now();
@@ -618,7 +620,7 @@ fn throttled(call: &Call, refused: impl FnOnce(StatusCode, &str, &'static str) -
     }
 }
 
-/// What becomes of a call.
+/// What happens to a call.
 enum Fate {
     Passes,
     Slow,
@@ -627,9 +629,9 @@ enum Fate {
     LostRequest,
     /// The connection breaks after the request has had its effect.
     LostAnswer,
-    /// Nothing arrives, and nothing comes back.
+    /// The request is lost, and there is no answer.
     NoAnswer,
-    /// Nothing comes back, and the request arrives later.
+    /// There is no answer, and the request arrives later.
     LateEffect,
 }
 
@@ -649,14 +651,14 @@ impl HttpConnector for Network {
     }
 }
 
-/// A call as the history and the dice name it.
+/// A call, with its name for the history and the dice.
 #[derive(Clone, Debug)]
 struct Call {
     service: Service,
     operation: String,
-    /// What it is about: table and key, object, event.
+    /// The subject of the call: table and key, object or event.
     subject: String,
-    /// Null at S3.
+    /// The JSON body; null for S3.
     body: Value,
 }
 
@@ -698,7 +700,7 @@ impl Call {
     }
 }
 
-/// The table and the partition keys that a request of DynamoDB names.
+/// The table and the partition keys in a request of DynamoDB.
 fn subject_in_tables(operation: &str, body: &Value) -> String {
     fn pk(item: &Value) -> &str {
         item["pk"]["S"].as_str().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What a day came to: what happened, how much of it, and which laws were broken.
+//! The report of a simulated day: its history, its counts, and the properties that it violates.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,23 +6,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::network::Counts;
 use super::scenario::Scenario;
 
-/// What a day came to.
+/// The report of a simulated day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// What was simulated.
     pub scenario: Scenario,
-    /// What is not as it must be; nothing on a good day.
+    /// The violated properties; empty on a good day.
     pub violations: Vec<Violation>,
-    /// What happened, line by line.
+    /// The history, line by line.
     pub history: Vec<String>,
-    /// How much of everything there was.
+    /// The counts.
     pub counts: Counts,
-    /// Every decision in short, by key: to compare two days.
+    /// A summary of every decision, by key, to compare two days.
     pub decisions: Vec<String>,
 }
 
 impl fmt::Display for Report {
-    /// The scenario to replay, what there was, and which laws are broken.
+    /// The scenario to repeat, the counts, and the violated properties.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "SEED={}  {}", self.scenario, self.counts)?;
         self.violations
@@ -39,50 +39,50 @@ impl Report {
     }
 }
 
-/// A law of the product.
+/// A property of the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Law {
-    /// Every order has a decision, or is kept with its reason.
+    /// Every order has a decision, or is rejected and kept with its reason.
     NothingLost,
-    /// An event and its revision have one decision, and it is never written anew.
+    /// An event with its revision has one decision, which is never written again.
     DecidedOnce,
-    /// A decision is what the rules, the list and the mapping of its time say of the order.
+    /// A decision is what the rules, the list and the mapping at that time give for the order.
     RightDecision,
-    /// Deliveries in another order, twice or late change no decision.
+    /// Deliveries in another order, twice or late do not change a decision.
     DeliveryChangesNothing,
-    /// The prediction behind a decision is stored, and says the same.
+    /// The prediction of a decision is stored and has the same results.
     Snapshot,
-    /// Every decision is told at least once, under its own id and as it is.
+    /// Every decision is published at least once, under its own id and unchanged.
     Forwarded,
-    /// Rank and time decide the label, on every revision and at the service.
+    /// Rank and time decide the label, on every revision and in the service.
     Labels,
-    /// A label that came after its decision closes the review; one that was there before does not.
+    /// A label that arrives after the decision closes the review; one that was there before does not.
     Reviews,
     /// No event is counted twice; without kills, each is counted.
     Counters,
-    /// What was parked did not succeed.
+    /// A record that was parked has not succeeded.
     ParkedInVain,
     /// No value of an order is in the logs.
     NoPersonalData,
-    /// A function answers before its time is over.
+    /// A function answers before its time-out.
     AnswersInTime,
-    /// All is done some time after it came, and after the services that it needs work.
+    /// Everything is done within a limited time after it arrived and the services that it needs work.
     Progress,
-    /// A checkout was told the decision.
+    /// A checkout was given the stored decision.
     ToldAsDecided,
 }
 
-/// A law that was broken.
+/// A violation of a property.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which.
+    /// The property.
     pub law: Law,
-    /// How.
+    /// What is wrong.
     pub text: String,
 }
 
 impl Violation {
-    /// A law that was broken, and how.
+    /// A violation of this property.
     pub fn new(law: Law, text: impl Into<String>) -> Self {
         Self {
             law,
@@ -97,12 +97,12 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What the functions log, to look for personal data in it.
+/// The logs of the functions, to be searched for personal data.
 #[derive(Clone, Debug, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// All of it.
+    /// The whole text.
     pub fn text(&self) -> String {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&bytes).into_owned()

@@ -1,4 +1,4 @@
-//! What is simulated: a seed, how many orders, and what of it is left out.
+//! The scenario of a simulated day: a seed, the number of orders, and what is left out.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,30 +6,31 @@ use std::str::FromStr;
 
 use super::dice::Dice;
 
-/// A way in which the world is not as it should be.
+/// A kind of failure, or another deviation from a perfect environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Disturbance {
-    /// A service refuses a call as one too many.
+    /// A service throttles a call.
     Throttle,
-    /// A service answers 500, before it did anything.
+    /// A service answers 500 before it did anything.
     ServerError,
-    /// A request is lost: the client sees a broken connection, or nothing until its time is up.
+    /// A request is lost: the client sees a broken connection, or nothing until its time-out.
     LostRequest,
-    /// A request has its effect, and its answer is lost.
+    /// A request has its effect, but its answer is lost.
     LostAnswer,
     /// A request has its effect long after its client has given up.
     LateEffect,
-    /// A call takes up to seconds.
+    /// A call takes up to several seconds.
     Slow,
     /// `BatchGetItem` leaves keys unprocessed.
     Unprocessed,
-    /// `PutEvents` takes some entries and not the others.
+    /// `PutEvents` accepts some entries and rejects the others.
     PartialFailure,
-    /// For a while, a service refuses everyone: access denied, a table that is not there, one too many, or seconds.
+    /// For some time, a service fails for all callers: access denied, a missing table, throttling, or answers that take
+    /// seconds.
     Outage,
     /// Environments are killed at any call and at any time.
     Kill,
-    /// Environments have clocks that are early or late.
+    /// Environments have clocks that are fast or slow.
     Skew,
     /// A detector version, a list and a mapping change while orders come.
     Changes,
@@ -52,7 +53,7 @@ pub const DISTURBANCES: [Disturbance; 12] = [
 ];
 
 impl Disturbance {
-    /// Whether it happens to a single call.
+    /// Whether it affects a single call.
     pub fn is_of_a_call(self) -> bool {
         !matches!(self, Self::Outage | Self::Kill | Self::Skew | Self::Changes)
     }
@@ -62,18 +63,18 @@ impl Disturbance {
     }
 }
 
-/// What is simulated. As text: `17x300`, or `17x300:only=3+9:without=kill+slow` where it was made small.
+/// A scenario. As text: `17x300`, or shrunk `17x300:only=3+9:without=kill+slow`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenario {
-    /// Decides everything that is left to chance.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// How many orders there are.
+    /// The number of orders.
     pub orders: usize,
-    /// The orders that come; none named: all.
+    /// The orders that are sent; `None` means all.
     pub only: Option<BTreeSet<usize>>,
     /// Disturbances that do not happen.
     pub without: BTreeSet<Disturbance>,
-    /// Whether each record is delivered once, alone and in order, to compare with.
+    /// Whether each record is delivered once, alone and in order, for comparison.
     pub is_undisturbed: bool,
 }
 
@@ -89,13 +90,13 @@ impl Scenario {
         }
     }
 
-    /// Its dice.
+    /// The random choices of its seed.
     pub fn dice(&self) -> Dice {
         Dice::new(self.seed)
     }
 
-    /// Whether nothing but delivery is disturbed: records come twice, late and in other batches, and all services work.
-    /// One of five seeds is so; its decisions are compared with those of an undisturbed day.
+    /// Whether only delivery is disturbed: records come twice, late and in other batches, and all services work. One of
+    /// five seeds is calm; its decisions are compared with those of an undisturbed day.
     pub fn is_calm(&self) -> bool {
         self.seed.is_multiple_of(5)
     }
@@ -105,7 +106,7 @@ impl Scenario {
         !self.is_calm() && !self.without.contains(&disturbance)
     }
 
-    /// Whether the order comes.
+    /// Whether the order is sent.
     pub fn has_order(&self, order: usize) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(&order))
     }

@@ -1,4 +1,4 @@
-//! A failing day made small: fewer disturbances, fewer orders, the same broken law.
+//! Shrinks a failing day: fewer disturbances and fewer orders, with the same property violated.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use super::scenario::{DISTURBANCES, Scenario};
 use super::simulate_with;
 use shared::known_faults::KnownFault;
 
-/// How many days are tried at most.
+/// The most days that are tried.
 const MOST_TRIES: usize = 150;
 
-/// The smallest day found in which the law is broken, and its report.
+/// The smallest scenario found that violates the property, as a report.
 pub fn shrink(report: Report, law: Law, fault: Option<KnownFault>) -> Report {
     let mut search = Search {
         smallest: report,
@@ -32,7 +32,7 @@ struct Search {
 }
 
 impl Search {
-    /// Keeps the scenario if the law is broken in it.
+    /// Keeps the scenario if it violates the property.
     fn try_to(&mut self, scenario: &Scenario) -> bool {
         if self.tries == MOST_TRIES {
             return false;
@@ -56,7 +56,7 @@ impl Search {
         }
     }
 
-    /// Leaves out halves, then quarters, and so on.
+    /// Leaves out half of the orders, then a quarter, and so on.
     fn leave_out_orders(&mut self) {
         let scenario = &self.smallest.scenario;
         let mut orders: Vec<usize> = match &scenario.only {

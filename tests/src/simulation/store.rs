@@ -1,7 +1,7 @@
-//! The services behind the network: DynamoDB, S3 and an event bus, in memory and on the thread of the simulation.
+//! The services behind the network: DynamoDB, S3 and an event bus, in memory and in the thread of the simulation.
 //!
-//! DynamoDB is two databases: one that takes writes, and one that has them two seconds later. Reads that do not
-//! ask for consistency, and all reads of an index, come from the second
+//! DynamoDB is two databases: one for writes, and a replica that gets them two seconds later. Reads that are not
+//! strongly consistent, and all reads of an index, use the replica
 //! (docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html).
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,17 +16,17 @@ use tokio::sync::Notify;
 
 use super::history::Clock;
 
-/// How far behind the second database is, in milliseconds.
+/// How late the replica is, in milliseconds.
 const LAG_MS: u64 = 2_000;
 
-/// A change of an item of the decisions table, as its stream tells it.
+/// A change of an item of the decisions table, as in its stream.
 #[derive(Clone, Debug)]
 pub struct Change {
     /// `INSERT` or `MODIFY`.
     pub event_name: &'static str,
-    /// The partition key: changes of one key keep their order.
+    /// The partition key; changes of one key stay in order.
     pub key: String,
-    /// The item after the change, DynamoDB JSON.
+    /// The item after the change, in DynamoDB's JSON.
     pub new_image: Value,
 }
 
@@ -36,28 +36,28 @@ pub struct Store {
     leader: DynamoDb,
     follower: DynamoDb,
     state: Mutex<State>,
-    /// Told of every change of the decisions table.
+    /// Notified of every change of the decisions table.
     pub changed: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    /// Writes that the follower does not have yet, with their times.
+    /// Writes that the replica does not have yet, with their times.
     behind: VecDeque<(u64, Request<Bytes>)>,
     changes: Vec<Change>,
-    /// Decisions that were put where there was one.
+    /// Decisions that replaced another one.
     replaced: Vec<String>,
-    /// With the time at which each was first put.
+    /// Each with the time at which it was first put.
     objects: BTreeMap<String, (u64, Bytes)>,
-    /// `detail` of each event on the bus, with its time.
+    /// The `detail` of each event on the bus, with its time.
     outcomes: Vec<Value>,
 }
 
 impl Store {
-    /// Empty services.
+    /// Creates empty services.
     ///
     /// # Errors
-    /// The embedded database's.
+    /// The embedded database cannot be opened.
     pub fn new(clock: Clock) -> Result<Arc<Self>, local_aws::dynamodb::OpenError> {
         Ok(Arc::new(Self {
             clock,
@@ -77,17 +77,17 @@ impl Store {
         std::mem::take(&mut self.state().changes)
     }
 
-    /// Decisions that a later put replaced: there should be none.
+    /// Decisions that a later put replaced; there should be none.
     pub fn replaced(&self) -> Vec<String> {
         self.state().replaced.clone()
     }
 
-    /// The objects of the bucket, by key, with the time at which each was first put.
+    /// The objects of the bucket by key, each with the time at which it was first put.
     pub fn objects(&self) -> BTreeMap<String, (u64, Bytes)> {
         self.state().objects.clone()
     }
 
-    /// What is on the bus: `detail` of each event.
+    /// The `detail` of each event on the bus.
     pub fn outcomes(&self) -> Vec<Value> {
         self.state().outcomes.clone()
     }
@@ -126,7 +126,7 @@ impl Store {
     /// The key of the decisions table that a write changes.
     ///
     /// # Panics
-    /// Where several are written at once: the stream would not be told.
+    /// If the write changes several: the stream here would miss them.
     fn watched(operation: &str, body: &Value) -> Option<Value> {
         if !matches!(operation, "PutItem" | "UpdateItem" | "DeleteItem") {
             let is_several = matches!(operation, "BatchWriteItem" | "TransactWriteItems");
@@ -178,7 +178,7 @@ impl Store {
         self.changed.notify_one();
     }
 
-    /// Gives the follower what was written up to a time.
+    /// Applies the writes up to a time to the replica.
     fn catch_up_to(&self, time: u64) {
         loop {
             let next = {
@@ -197,12 +197,12 @@ impl Store {
         }
     }
 
-    /// Both databases are the same, as after a while without writes.
+    /// Applies all writes to the replica, as happens after some time without writes.
     pub fn settle(&self) {
         self.catch_up_to(u64::MAX);
     }
 
-    /// Answers `PutObject`: `key` is the object's.
+    /// Answers `PutObject` for the object with this key.
     pub fn put_object(&self, key: &str, body: Bytes) -> Response<Bytes> {
         let now = self.clock.now();
         let mut state = self.state();
@@ -218,8 +218,8 @@ impl Store {
         response
     }
 
-    /// Answers `PutEvents`; `fails` says of each entry whether it fails. The answer is aligned with the request
-    /// (docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html).
+    /// Answers `PutEvents`; `fails` returns whether the entry with an index fails. The answer has one entry for each of
+    /// the request, in the same order (docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html).
     pub fn put_events(&self, body: &[u8], fails: impl Fn(usize) -> bool) -> Response<Bytes> {
         let request: Value = serde_json::from_slice(body).unwrap_or_default();
         let entries = request["Entries"].as_array().cloned().unwrap_or_default();
@@ -259,7 +259,7 @@ pub fn exception(status: StatusCode, code: &str) -> Response<Bytes> {
     response
 }
 
-/// Whether a read does not ask for the newest state, or cannot: an index is always behind.
+/// Whether a read may be answered by the replica: it is not strongly consistent, or it reads an index.
 fn may_be_stale(operation: &str, body: &Value) -> bool {
     match operation {
         "DescribeTable" | "TransactGetItems" => false,
@@ -278,7 +278,7 @@ mod tests {
 
     use super::*;
 
-    /// Calls an operation, and gives its answer.
+    /// Calls an operation and returns its answer.
     fn call(store: &Store, operation: &str, value: &Value) -> Value {
         let request = Request::new(Bytes::from(value.to_string()));
         let (mut parts, body) = request.into_parts();

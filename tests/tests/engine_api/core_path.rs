@@ -58,7 +58,7 @@ async fn an_event_that_was_sent() {
         .send()
         .await
         .unwrap();
-    // Sent again: the event is replaced, the label stays.
+    // After a second `SendEvent` the event is replaced, and the label stays.
     world
         .event("ord-1", &[("price", "20")])
         .send()
@@ -75,7 +75,7 @@ async fn an_event_that_was_sent() {
     assert_eq!(event.label_timestamp(), Some("2026-06-02T20:00:00Z"));
 }
 
-/// Days that events are kept, and what is left of one after a while.
+/// Retention in days, and what remains of an event after some time.
 #[tokio::test]
 async fn an_event_is_kept_for_its_time() {
     for (days, kept) in [
@@ -107,7 +107,7 @@ async fn an_event_is_kept_for_its_time() {
             .key("pk", text("event#order#ord-1"))
             .key("sk", text("event"));
         let item = item.send().await.unwrap().item.unwrap();
-        // DynamoDB deletes by this attribute.
+        // DynamoDB deletes items by this attribute.
         assert_eq!(item.contains_key("expiresAt"), days.is_some(), "{days:?}");
     }
 }

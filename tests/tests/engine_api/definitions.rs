@@ -1,4 +1,4 @@
-//! Definitions: what can be made, changed and deleted, and in which order.
+//! Definitions: what can be created, changed and deleted, and in which order.
 
 use aws_sdk_frauddetector::types::RuleExecutionMode::{AllMatched, FirstMatched};
 use aws_sdk_frauddetector::types::{
@@ -436,7 +436,7 @@ async fn everything_can_be_deleted_in_order_and_nothing_out_of_it() {
         .await
         .unwrap();
     client.delete_label().name("fraud").send().await.unwrap();
-    // What is gone may be deleted again.
+    // Deleting again succeeds.
     rule().send().await.unwrap();
     detector().send().await.unwrap();
     client
@@ -478,7 +478,7 @@ async fn tags() {
         .await
         .unwrap();
     assert_eq!(list.tags(), [tag("team", "risk")]);
-    // The detector has not lost anything by it.
+    // The detector is unchanged.
     let detectors = client
         .get_detectors()
         .detector_id("orders")

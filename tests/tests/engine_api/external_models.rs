@@ -1,4 +1,4 @@
-//! External models: their records, and predictions that ask a SageMaker endpoint over HTTP.
+//! External models: their records, and predictions that call a SageMaker endpoint over HTTP.
 
 use std::sync::{Arc, Mutex};
 
@@ -20,7 +20,7 @@ use crate::world::{EVENT_TIME, World, json, matches, refusal};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/sagemaker";
 
-/// Plays SageMaker: answers every endpoint with the same status and body, and keeps what it got.
+/// A fake SageMaker: answers for every endpoint with the same status and body, and keeps the last request.
 #[derive(Clone, Default)]
 struct Endpoint {
     answer: Arc<Mutex<(u16, String)>>,
@@ -88,7 +88,7 @@ struct Setting {
     endpoint: Endpoint,
 }
 
-/// A detector, the variables `score` and `class` of external models, and an endpoint.
+/// Creates a detector, the variables `score` and `class` of external models, and an endpoint.
 async fn setting() -> Setting {
     let endpoint = Endpoint::default();
     let url = endpoint.listen().await;
@@ -243,7 +243,7 @@ async fn the_records() {
     assert_eq!(refusal(dissociated.send().await), used);
     let delete = client.delete_external_model().model_endpoint("xgb-V1");
     assert_eq!(refusal(delete.send().await), used);
-    // Another variable would leave the rule without the one it reads.
+    // With another variable, the rule would lose the one that it reads.
     let other = put(&world).output_configuration(csv_output(&[("0", "class")]));
     assert!(refusal(other.send().await).starts_with("ValidationException: Version 1 of rule 'r'"));
 }
@@ -284,7 +284,7 @@ async fn csv_there_and_back() {
         ("0.97", "bad\n")
     );
 
-    // What is not a number is no number: the raw cell is answered, the rule sees null.
+    // A text that is not a number: the raw cell is returned, and the rule gets null.
     endpoint.says(200, "n/a,ok");
     let output = world.predict("2", &[("price", "1")]).await;
     assert_eq!(matches(&output), "none: review");
@@ -337,7 +337,7 @@ async fn json_there_and_back() {
         .unwrap();
     deciding(&world, &[("high", "$score > 0.9 and $class == \"bad\"")]).await;
     endpoint.says(200, "{\"probability\": 0.97, \"label\": \"bad\"}\n");
-    // An absent variable has its default, an explicit null is null.
+    // An absent variable has its default; an explicit null stays null.
     let body = json!({
         "detectorId": "orders", "eventId": "2", "eventTypeName": "order", "eventTimestamp": EVENT_TIME,
         "entities": [{"entityType": "customer", "entityId": "unknown"}],
@@ -408,10 +408,10 @@ async fn an_endpoint_that_fails_makes_the_prediction_unavailable() {
         ),
         of_the_model(500),
         of_the_model(503),
-        // Neither says that the input is at fault.
+        // Neither status says that the input is invalid.
         of_the_model(408),
         of_the_model(429),
-        // What an endpoint that does not exist comes to.
+        // The error for an endpoint that does not exist.
         refused("ValidationError"),
         refused("AccessDeniedException"),
         refused("ThrottlingException"),
@@ -427,7 +427,7 @@ async fn an_endpoint_that_fails_makes_the_prediction_unavailable() {
         );
         assert!(!refused.contains("secret"), "{refused}");
     }
-    // Nothing was decided, so nothing is kept.
+    // There was no decision, so nothing is stored.
     let predictions = world.client.list_event_predictions().send().await.unwrap();
     assert!(predictions.event_prediction_summaries().is_empty());
     let without = World::with_detector().await;
@@ -463,8 +463,8 @@ async fn a_change_of_an_external_model_is_followed() {
     );
 }
 
-/// What the model says to one event that it cannot judge. The prediction goes on without it, and
-/// tells so, whether a rule needs the score or not.
+/// The model cannot score one event. The prediction continues without it and reports that, whether a rule needs the
+/// score or not.
 #[tokio::test]
 async fn a_model_that_cannot_judge_an_event_leaves_it_undetermined() {
     let Setting { world, endpoint } = setting().await;

@@ -1,4 +1,4 @@
-//! Ten seconds each of noise on the wire, on tokens and in files; the fuzz targets go on for longer.
+//! Random bytes on the wire, as tokens and in files, ten seconds each; the fuzz targets run longer.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use engine::Engine;
 use crate::world::World;
 
 const TIME: Duration = Duration::from_secs(10);
-/// So many requests meet one account; then it is full of what they made.
+/// How many requests go to one account before a new one is used, because the account fills up.
 const REQUESTS: usize = 2_000;
 
-/// A small generator (xorshift), so that a run can be repeated by its seed.
+/// A small random number generator (xorshift), so that a run can be repeated with its seed.
 struct Random(u64);
 
 impl Random {
@@ -36,7 +36,7 @@ impl Random {
     }
 }
 
-/// Any bytes as a request: an answer is always one that a client of AWS understands.
+/// Sends any bytes as a request and checks that the answer is one that a client of AWS understands.
 async fn answer(engine: &Engine, data: &[u8]) {
     let request = protocol::fuzz::request(data);
     let shown = format!("{request:?}");
@@ -86,7 +86,7 @@ fn any_bytes_as_a_file() {
     while start.elapsed() < TIME {
         for number in 0..100 {
             let mut data = random.bytes();
-            // Most files are made of what means something to a reader of CSV, under a header that fits.
+            // Most files are made of texts with a meaning in CSV, under a valid header.
             if number % 4 > 0 {
                 for byte in &mut data {
                     *byte = b"ab1,\"\n\r\\\xff\0 -"[usize::from(*byte) % 12];

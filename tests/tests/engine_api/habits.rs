@@ -1,4 +1,4 @@
-//! What entities did before: models that learn from it, and the items that keep it.
+//! Entity histories: models that use them, and the items that store them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ async fn send(client: &Client, customer: &str, id: &str, at: i64, label: Option<
     send.send().await.unwrap();
 }
 
-/// A model `habits` of stored orders, waiting to be trained, in a world with a bucket.
+/// A model `habits` on stored orders, ready to be trained, in a world with a bucket.
 struct Shop {
     world: World,
     s3: aws_sdk_s3::Client,
@@ -92,7 +92,7 @@ impl Shop {
         create.send().await.unwrap();
     }
 
-    /// Trains the version that waits.
+    /// Trains the waiting version.
     async fn train(&self) {
         let engine = Arc::clone(&self.world.engine);
         let trainings = Trainings::new(engine, self.s3.clone(), "one");
@@ -103,7 +103,7 @@ impl Shop {
         );
     }
 
-    /// Trains version 1.0 and lets a detector version use it.
+    /// Trains version 1.0 and activates a detector version with it.
     async fn deciding(&self) -> String {
         self.train().await;
         let update = self.world.client.update_model_version_status();
@@ -170,7 +170,7 @@ impl Shop {
             .unwrap()
     }
 
-    /// What is kept of each customer.
+    /// The stored history of each customer.
     async fn profiles(&self) -> BTreeMap<String, EntityHistory> {
         let scan = self.world.dynamodb.scan();
         let scan = scan.table_name(&self.world.options.events_table);
@@ -190,8 +190,8 @@ impl Shop {
     }
 }
 
-/// Orders that look alike one by one. Every second customer orders five times within minutes, and all but the first
-/// are fraud; the others come back after weeks.
+/// Stores orders that look alike one by one. Every second customer orders five times within minutes, and all but the
+/// first are fraud; the other customers come back after weeks.
 async fn store_orders(client: &Client, customers: i64) {
     for customer in 0..customers {
         let begin = FIRST + customer * 7_919 * 37 % (120 * DAY);
@@ -227,7 +227,7 @@ async fn a_model_learns_what_customers_did_before() {
     assert!(shop.profiles().await.is_empty(), "nobody asks yet");
     shop.version().await;
     let version = shop.deciding().await;
-    // What was stored before the first model is filled in.
+    // Events that were stored before the first model are filled in.
     let profiles = shop.profiles().await;
     assert_eq!(profiles.len(), 260);
     assert_eq!((profiles["c0"].events(), profiles["c1"].events()), (5, 2));
@@ -246,11 +246,11 @@ async fn a_model_learns_what_customers_did_before() {
     }
     let busy = shop.score("busy", "busy-now", now).await;
     assert!(busy > new + 300.0, "{busy} is not much more than {new}");
-    // The prediction is an event of the customer too, and the same event again counts once.
+    // The prediction's event is also part of the customer's history, and the same event counts once.
     assert_eq!(shop.profiles().await["busy"].events(), 4);
     assert!((shop.score("busy", "busy-now", now).await - busy).abs() < f32::EPSILON);
     assert_eq!(shop.profiles().await["busy"].events(), 4);
-    // Nobody has no history.
+    // The unknown entity has no history.
     shop.score("unknown", "guest", now).await;
     assert!(!shop.profiles().await.contains_key("unknown"));
 
@@ -285,7 +285,7 @@ async fn a_model_learns_what_customers_did_before() {
         "{importance:?}"
     );
 
-    // A label reaches the history, and the history goes with its customer.
+    // A label is added to the history, and the history is deleted with its customer.
     let label = client
         .update_event_label()
         .event_type_name("order")
@@ -321,7 +321,7 @@ const WRITERS: usize = 16;
 const EVENTS: usize = 1000;
 const CUSTOMERS: usize = 8;
 
-/// Sixteen processes write the events of the same customers at once; every tenth comes again.
+/// Sixteen processes write the events of the same customers at once; every tenth event is sent twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_writers_count_every_event_once() {
     let shop = Shop::new().await;
@@ -357,7 +357,7 @@ const BROWSERS: [&str; 3] = [
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5) AppleWebKit/605.1.15 Version/17.5 Safari/604.1",
 ];
 
-/// A log-in at account `n` from where account `from` lives.
+/// A login to account `n` from the usual place of account `from`.
 fn login(from: usize, id: &str) -> [(&'static str, String); 3] {
     let host = id.bytes().map(usize::from).sum::<usize>() % 250;
     let ip = format!(
@@ -396,7 +396,7 @@ async fn logins_event_type(client: &Client) {
     create.event_type_name("login").send().await.unwrap();
 }
 
-/// Three log-ins of each account, some of them on a journey.
+/// Stores three logins of each account; some accounts are travelling.
 async fn store_logins(client: &Client) {
     for account in 0..1_550 {
         for visit in 0..3 {
@@ -417,7 +417,7 @@ async fn store_logins(client: &Client) {
     }
 }
 
-/// Asks for version 1.0.
+/// Creates version 1.0.
 async fn logins_version(client: &Client) {
     let schema = ["ip", "agent", "valid"].map(str::to_owned).to_vec();
     let schema = TrainingDataSchema::builder().set_model_variables(Some(schema));
@@ -439,7 +439,7 @@ async fn logins_version(client: &Client) {
         .unwrap();
 }
 
-/// Version 1.0 challenges whoever scores 500.
+/// Activates version 1.0 with a rule that challenges scores from 500 on.
 async fn challenge(client: &Client) {
     let update = client
         .update_model_version_status()
@@ -532,7 +532,7 @@ async fn a_model_learns_how_accounts_log_in() {
     assert!((0.0..450.0).contains(&home) && challenges == 0, "{home}");
     let (away, challenges) = score("a4", 905, "away").await;
     assert!(away >= 500.0 && challenges == 1, "{away}");
-    // An account's first log-in, and nobody's.
+    // The first login of an account, and a login of the unknown entity.
     for (account, id) in [("newcomer", "first"), ("unknown", "nobody")] {
         let (first, challenges) = score(account, 4, id).await;
         assert!(

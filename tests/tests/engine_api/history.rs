@@ -1,4 +1,4 @@
-//! The history of predictions.
+//! Stored predictions and statistics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,7 +162,7 @@ async fn a_list_is_newest_first_and_pages_through_days_and_shards() {
     }
     assert_eq!(got, want);
     assert_eq!(pages, 3);
-    // The usual page is ten.
+    // The default page has ten rows.
     let usual = world.client.list_event_predictions().send().await.unwrap();
     assert_eq!(usual.event_prediction_summaries().len(), 10);
 }
@@ -274,8 +274,7 @@ async fn statistics_of_an_event_type() {
     assert!(statistics.event_data_size_in_bytes() > Some(0));
 }
 
-/// What fails while a count of one event is written. The next flush makes good what it missed, and
-/// adds nothing twice.
+/// Faults while the count of one event is written. The next flush completes the count, and adds nothing twice.
 #[tokio::test]
 async fn a_count_is_added_once_whatever_fails_while_it_is_written() {
     let refused = Fault::exception("ValidationException");
@@ -298,7 +297,7 @@ async fn a_count_is_added_once_whatever_fails_while_it_is_written() {
         event.send_with(&client).await.unwrap();
         faults.inject(operation, Fault::Pass, passes);
         faults.inject(operation, fault, times);
-        // Some of these are errors, and some the client makes good itself.
+        // Some of these are errors, and for some the client retries successfully.
         let _ = engine.flush().await;
         faults.clear();
         let event = world.event("b", &[("price", "1")]).as_input().clone();
@@ -334,7 +333,7 @@ async fn processes_that_count_at_once_lose_nothing() {
     assert_eq!(statistics.number_of_events(), Some(20));
 }
 
-/// A write that nobody waits for any more arrives after the next one: the next one counts.
+/// A write whose client has given up arrives after the next one: the next one counts.
 #[tokio::test]
 async fn a_write_that_arrives_late_replaces_nothing_newer() {
     let world = World::deciding(RULES, FirstMatched).await;
@@ -349,7 +348,7 @@ async fn a_write_that_arrives_late_replaces_nothing_newer() {
             .send()
     };
     send("1", "legit").await.unwrap();
-    // First the event, then its label.
+    // First for the event, then for its label.
     for skipped in 0..2 {
         faults.inject("PutItem", Fault::Pass, skipped);
         let late = Duration::from_millis(50);
@@ -365,7 +364,7 @@ async fn a_write_that_arrives_late_replaces_nothing_newer() {
     }
 }
 
-/// Two processes whose clocks differ by an hour: whoever writes last counts.
+/// Two processes have clocks that differ by an hour: the last write counts.
 #[tokio::test]
 async fn the_last_write_counts_whatever_its_clock_says() {
     let world = World::deciding(RULES, FirstMatched).await;

@@ -133,7 +133,7 @@ impl Files {
             .map_err(|e| refusal::<(), _>(Err(e)))
     }
 
-    /// Number and size of the stored events, and the times they span.
+    /// The number and the size of the stored events, and the time span.
     async fn statistics(&self) -> String {
         self.world.engine.flush().await.unwrap();
         let request = self.world.client.get_event_types().name("order");
@@ -171,7 +171,7 @@ impl Files {
     }
 }
 
-/// A file of `count` good rows with ids `e-0`, `e-1`, ...
+/// A file of `count` valid rows with ids `e-0`, `e-1`, ...
 fn rows(count: usize) -> String {
     let mut text = format!("{HEADER}\n");
     for number in 0..count {
@@ -251,13 +251,13 @@ async fn a_sound_file_leaves_an_empty_output() {
     assert_eq!(files.output("i-1"), "");
     let before = files.statistics().await;
     assert!(before.starts_with("1201 "));
-    // The same file again: every event is replaced, none is new.
+    // With the same file again, every event is replaced and none is new.
     files.import("i-2", &rows(1201)).await;
     files.run().await;
     assert_eq!(files.statistics().await, before);
 }
 
-/// A file and why it is not imported.
+/// A file, and why it is rejected.
 #[tokio::test]
 async fn files_that_are_refused_as_a_whole() {
     let files = Files::new().await;
@@ -328,7 +328,7 @@ async fn what_the_operations_refuse() {
     assert_eq!(files.cancel("i-1").await.unwrap_err(), missing);
     let get = client.get_batch_import_jobs().job_id("i-1").send().await;
     assert_eq!(refusal(get), missing);
-    // Its data stays.
+    // The data of the deleted job stays.
     assert_eq!(files.event("e-0").await, "2026-06-01T10:15:30Z 0 None");
 
     let import = || {
@@ -395,7 +395,7 @@ async fn tags_and_pages_of_jobs() {
         found.push(jobs.batch_imports().len());
     }
     assert_eq!(found, [2, 2, 1]);
-    // The job is as it was, and so is its state.
+    // The job and its state are unchanged.
     files.run().await.unwrap();
     assert_eq!(files.imported("i-0").await.status(), Some(&Failed));
 }
@@ -437,7 +437,7 @@ async fn a_batch_prediction() {
     assert_eq!(files.predictions("e-1").await, 1);
 }
 
-/// Lets a job run until it has processed something, and then takes the process away from it.
+/// Runs a job until it has made some progress, and then kills its runner.
 async fn killed(files: &Files, has_begun: impl AsyncFn() -> bool) {
     let runner = files.runner("one");
     let task = tokio::spawn(async move { runner.run_one().await });
@@ -458,7 +458,7 @@ async fn an_import_goes_on_after_the_process_died() {
     killed(&files, begun).await;
     let before = files.imported("i-1").await;
     assert_eq!(before.status(), Some(&InProgress));
-    // It is another process's until its lease ends, but the same worker takes it at once.
+    // It belongs to another process until its lease ends, but the same worker takes it at once.
     assert_eq!(files.runner("two").run_one().await.unwrap(), None);
     files.world.pass(Duration::from_secs(61));
     files.runner("two").run_one().await.unwrap().unwrap();
@@ -469,7 +469,7 @@ async fn an_import_goes_on_after_the_process_died() {
     }
 }
 
-/// A count fails at each of its two ends; the job that goes on afterwards misses neither.
+/// A count fails before and after it is written; the job that continues then misses no event and no time.
 #[tokio::test]
 async fn an_import_whose_count_fails_half_way_counts_each_event_and_its_time() {
     for passes in [0, 1] {
@@ -481,7 +481,7 @@ async fn an_import_whose_count_fails_half_way_counts_each_event_and_its_time() {
         faults.inject("UpdateItem", Fault::Pass, passes);
         faults.inject("UpdateItem", Fault::exception("ValidationException"), 1);
         assert!(disturbed.run_one().await.is_err(), "{passes}");
-        // A shard that has a part of its span and no count yet is no reason to answer nothing.
+        // A shard that has a part of its span and no count yet must not cause an error.
         files.statistics().await;
         files.run().await.unwrap();
         assert_eq!(files.progress("i-1").await, "COMPLETE 5/5, 0 failed");
@@ -553,13 +553,13 @@ async fn a_job_is_canceled_before_and_while_it_runs() {
     assert_eq!(job.status(), Some(&Canceled));
     assert!(job.processed_records_count() < Some(20_000));
     assert!(files.outputs("i-2").is_empty());
-    // What was stored before stays, and is counted exactly.
+    // Events that were stored before the cancellation are kept, and counted exactly.
     let stored = job.processed_records_count().unwrap();
     let counted = files.statistics().await;
     let counted: i32 = counted.split(' ').next().unwrap().parse().unwrap();
     assert_eq!(counted, stored);
 
-    // Canceled while nobody runs it: whoever comes next ends it.
+    // Canceled while no runner has it: the next runner ends it.
     files.predict("p-1", &rows(3000)).await;
     let begun = async || files.predicted("p-1").await.processed_records_count() > Some(0);
     killed(&files, begun).await;
@@ -590,7 +590,7 @@ async fn one_prediction_runs_at_a_time() {
     files.predict("p-2", &rows(1)).await;
     let begun = async || files.predicted("p-1").await.processed_records_count() > Some(0);
     killed(&files, begun).await;
-    // The first one may still be at work; an import has no such rule.
+    // The first one may still be running; imports have no such limit.
     assert_eq!(files.runner("two").run_one().await.unwrap(), None);
     files.import("i-1", &rows(1)).await;
     assert_eq!(
@@ -666,7 +666,7 @@ async fn all_events_of_a_type_are_deleted() {
         );
     }
     assert_eq!(files.statistics().await, "0 0 None None");
-    // The audit history stays.
+    // The predictions are kept.
     assert_eq!(files.predictions("e-1").await, 1);
     assert_eq!(files.predictions("other").await, 1);
 

@@ -198,7 +198,7 @@ fn entry(element: &str, expires: Option<&str>) -> ListEntry {
     }
 }
 
-/// What the engine knows of a list: `KP, SY until 2026-06-01T11:00:00Z`.
+/// The entries of a list with their expiry: `KP, SY until 2026-06-01T11:00:00Z`.
 async fn entries(world: &World) -> String {
     let entries = world.engine.list_entries("blocked").await.unwrap();
     let line = |entry: ListEntry| match entry.expires {
@@ -229,12 +229,12 @@ async fn an_entry_may_expire() {
         .put_list_entries("blocked", &given)
         .await
         .unwrap();
-    // For the API they are elements like any others.
+    // In the API they are ordinary elements.
     assert_eq!(elements(&world).await, "IR KP SY");
     assert_eq!(decide("SY").await, "blocked: block");
     let known = "IR, KP, SY until 2026-06-01T11:00:00Z by ana";
     assert_eq!(entries(&world).await, known);
-    // What is there already is not added again, and keeps its expiry.
+    // An element that exists is not added again and keeps its expiry.
     update(&world, &["SY", "KP"], Append).await;
     assert_eq!(entries(&world).await, known);
 
@@ -243,7 +243,7 @@ async fn an_entry_may_expire() {
     assert_eq!(decide("IR").await, "blocked: block");
     assert_eq!(elements(&world).await, "IR KP");
     assert_eq!(entries(&world).await, "IR, KP");
-    // Added again it stays.
+    // After it is added again, it does not expire.
     update(&world, &["SY"], Append).await;
     world.pass(Duration::from_hours(1));
     assert_eq!(decide("SY").await, "blocked: block");
@@ -313,7 +313,7 @@ async fn e_mail_addresses_and_phone_numbers_have_one_spelling() {
         let got = matches(&world.predict("1", &[(variable, value)]).await);
         assert_eq!(got, want, "{variable} {value}");
     }
-    // What was given is what is shown; and a list without a type compares exactly.
+    // Elements are shown as they were given, and a list without a type compares exactly.
     let shown = client
         .get_list_elements()
         .name("emails")
@@ -337,7 +337,7 @@ async fn e_mail_addresses_and_phone_numbers_have_one_spelling() {
     assert_eq!(matches(&other), "exact: review");
 }
 
-/// Every mode at the size a list may have.
+/// Every mode, with the largest list.
 #[tokio::test]
 async fn a_list_of_100_000_in_every_mode() {
     let world = World::new().await;

@@ -1,4 +1,4 @@
-//! The engine through Amazon's own client, over a database in this process.
+//! The engine through Amazon's own client, with a database in this process.
 
 #![allow(
     clippy::expect_used,

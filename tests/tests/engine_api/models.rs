@@ -1,4 +1,4 @@
-//! Models and their versions: life cycle, numbers, and who uses what.
+//! Models and their versions: life cycle, version numbers, and dependencies.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_frauddetector::operation::create_model_version::builders::CreateModelVersionFluentBuilder;
@@ -13,7 +13,7 @@ use crate::world::{World, matches, refusal};
 
 const OFI: ModelTypeEnum = ModelTypeEnum::OnlineFraudInsights;
 
-/// A detector, and model `scorer` over variables that have a type.
+/// A detector, and the model `scorer` with variables that have variable types.
 async fn with_model() -> World {
     let world = World::with_detector().await;
     let client = &world.client;
@@ -63,7 +63,7 @@ fn version(world: &World, id: &str) -> CreateModelVersionFluentBuilder {
         .ingested_events_detail(window("2026-01-01T00:00:00Z", "2026-06-01T00:00:00Z"))
 }
 
-/// What a training does when it is done: no operation can.
+/// Sets the status as a training does at its end; no operation can do that.
 async fn trained(world: &World, id: &str, key: &str) {
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let sk = format!("ONLINE_FRAUD_INSIGHTS#{id}#{key}");
@@ -301,7 +301,7 @@ async fn numbers_and_statuses() {
         refusal(delete("1.01").send().await),
         "ConflictException: Version 1.01 of model 'scorer' is ACTIVE."
     );
-    // As at Amazon, a version that was stopped reads as if it had just been trained.
+    // As at Amazon, a deactivated version has the same status as after its training.
     let stopped = set(&world, "1.01", ModelVersionStatus::Inactive).await;
     assert_eq!(stopped, "TRAINING_COMPLETE");
     assert_eq!(
@@ -362,7 +362,7 @@ async fn two_writers_never_give_out_one_number_twice() {
     };
     let (a, b) = tokio::join!(ask(&one, "scorer"), ask(&two, "scorer"));
     assert_eq!([a.is_ok(), b.is_ok()].iter().filter(|ok| **ok).count(), 1);
-    // Three trainings at once for the account.
+    // The account allows three trainings at the same time.
     let (a, b) = tokio::join!(ask(&one, "second"), ask(&two, "third"));
     assert!(a.is_ok() && b.is_ok());
     model(&world, "fourth").await;
@@ -420,7 +420,7 @@ async fn a_detector_version_pins_model_versions() {
         set(&world, "1.0", ModelVersionStatus::Inactive).await,
         "ConflictException: Version 1.0 of model 'scorer' is used by version 1 of detector 'orders'."
     );
-    // The event type may change under a rule that reads a score.
+    // The event type may change while a rule reads a score.
     world.variable("more", DataType::String, "").await;
     let put = client
         .put_event_type()
@@ -428,7 +428,7 @@ async fn a_detector_version_pins_model_versions() {
         .entity_types("customer");
     let put = put.event_variables("price").event_variables("more");
     put.send().await.unwrap();
-    // A score that could not be computed: the rule is undetermined, the others say what they say.
+    // If a score could not be computed, its rule is undetermined, and the other rules are evaluated.
     let output = world.predict("1", &[("price", "5")]).await;
     assert_eq!(matches(&output), "rest: approve");
     assert!(output.model_scores().is_empty());

@@ -1,4 +1,4 @@
-//! Predictions as events on a bus.
+//! Predictions as events on an event bus.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::world::{World, matches};
 
-/// A world whose engine tells a bus, and the faults in between.
+/// A world whose engine publishes on a bus, and the faults in between.
 async fn telling(enabled: bool, source: &str) -> (World, TempDir, Faults) {
     let mut world = World::deciding(&[("large", "$price > 100", "block")], FirstMatched).await;
     let put = world.client.put_event_type().name("order");
@@ -97,7 +97,7 @@ async fn large_predictions_do_not_share_a_request() {
     for number in 0..8 {
         world.predict(&format!("e-{number}"), &variables).await;
     }
-    // Four of 64 KB are more than a request takes.
+    // Four events of 64 KB are too large for one request.
     assert_eq!(events(&world, &folder).await.len(), 8);
     assert_eq!(faults.count_calls("PutEvents"), 3);
 }

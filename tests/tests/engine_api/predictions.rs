@@ -1,4 +1,4 @@
-//! What a prediction answers, and what it refuses.
+//! What a prediction answers, and which requests it rejects.
 
 use aws_sdk_frauddetector::types::RuleExecutionMode::{AllMatched, FirstMatched};
 use aws_sdk_frauddetector::types::{DetectorVersionStatus, Entity};
@@ -274,7 +274,7 @@ async fn ingestion_that_is_off_stores_predictions_but_no_events() {
     assert_eq!(list.event_prediction_summaries().len(), 1);
 }
 
-/// A client of 2020 asks with less and is told less.
+/// `GetPrediction`, for clients of 2020: a smaller request and a smaller answer.
 #[tokio::test]
 async fn the_prediction_of_before() {
     let rules = [

@@ -1,4 +1,4 @@
-//! Several processes over one set of tables.
+//! Several processes that use the same tables.
 
 use aws_sdk_frauddetector::Client;
 use aws_sdk_frauddetector::types::RuleExecutionMode::FirstMatched;
@@ -91,7 +91,7 @@ async fn another_process_sees_changes_once_its_cache_is_old() {
     assert_eq!(predict().await, "low: review");
 }
 
-/// A process that has read all it needs and whose write comes late: another one's comes first.
+/// A process that has finished its reads and whose write is delayed, so that the write of another process comes first.
 fn late(world: &World) -> Client {
     let faults = Faults::new();
     faults.inject(
@@ -102,7 +102,7 @@ fn late(world: &World) -> Client {
     world.another_through(&faults)
 }
 
-/// Lets the late process get as far as its write.
+/// Waits until the delayed process has reached its write.
 async fn read_by_now() {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
@@ -190,7 +190,7 @@ async fn a_quota_holds_for_all_writers_together() {
     assert_eq!(labels.labels().len(), 3);
 }
 
-/// The clock of both processes stands still, and still no prediction takes another's place.
+/// The clocks of both processes stand still, and still no prediction replaces another.
 #[tokio::test]
 async fn predictions_of_one_event_by_two_processes_are_all_kept() {
     let world = World::deciding(&[("r", "$price > 1", "block")], FirstMatched).await;
@@ -223,7 +223,7 @@ async fn predictions_of_one_event_by_two_processes_are_all_kept() {
     assert_eq!(times.first(), Some(&format!("{first:.3}").as_str()));
 }
 
-/// How often the table leaves all keys unread, and what the client sees.
+/// How often the table leaves all keys unread, and the result for the client.
 #[tokio::test]
 async fn keys_that_a_throttled_table_leaves_unread_are_asked_for_again_but_not_for_ever() {
     let world = World::with_detector().await;

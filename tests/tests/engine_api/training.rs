@@ -1,4 +1,4 @@
-//! Model versions from their events to a score and its explanation.
+//! Model versions, from their events to a score and its explanation.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -104,7 +104,7 @@ impl Shop {
         }
     }
 
-    /// An ACTIVE detector version with this model version and rules over its score.
+    /// Activates a detector version with this model version and rules over its score.
     async fn deciding(&self, number: &str) -> String {
         let high = self
             .world
@@ -140,7 +140,7 @@ impl Shop {
     }
 }
 
-/// The price, the country and the label of an order: dear orders from FR are mostly fraud.
+/// The price, the country and the label of an order: most expensive orders from FR are fraud.
 fn order(number: u32) -> (String, &'static str, &'static str) {
     let random = number.wrapping_mul(2_654_435_761) >> 8;
     let cents = random % 50_000;
@@ -156,7 +156,7 @@ fn order(number: u32) -> (String, &'static str, &'static str) {
     (price, country, if fraud { "fraud" } else { "legit" })
 }
 
-/// A file of Amazon's form.
+/// A file in Amazon's format.
 fn file(rows: u32) -> String {
     let mut text = "price,country,EVENT_TIMESTAMP,EVENT_LABEL\n".to_owned();
     for number in 0..rows {
@@ -170,7 +170,7 @@ fn file(rows: u32) -> String {
     text
 }
 
-/// What `DescribeModelVersions` says of a training from a file.
+/// Checks the result of a training from a file in `DescribeModelVersions`.
 fn check_result(detail: &ModelVersionDetail) {
     let result = detail.training_result().unwrap();
     let metrics = result.training_metrics().unwrap();
@@ -202,7 +202,7 @@ fn check_result(detail: &ModelVersionDetail) {
     );
 }
 
-/// What `GetEventPredictionMetadata` says of event `risky`.
+/// Checks the explanation of event `risky` in `GetEventPredictionMetadata`.
 async fn check_explanation(shop: &Shop, version: String, score: f32) {
     let predictions = shop
         .world
@@ -310,7 +310,7 @@ async fn from_a_file_to_a_score_and_its_explanation() {
 
     check_explanation(&shop, version, score).await;
 
-    // The same events give the same model; a minor version is another version.
+    // The same events give the same model, but a minor version is another version.
     let again = shop
         .world
         .client
@@ -351,7 +351,7 @@ async fn a_model_that_cannot_score_leaves_its_rules_undetermined() {
          was trained: the checksum differs."
     );
     std::fs::write(&artifact, &whole).unwrap();
-    // Another process has not yet seen the artifact fail; it breaks again after its activation.
+    // Another process has not seen the artifact fail yet; the artifact is damaged again after its activation.
     let activate = shop
         .world
         .another_with(|engine| engine.with_bucket(shop.s3.clone(), "files"));
@@ -442,7 +442,7 @@ async fn what_is_wrong_with_a_file_is_in_the_version() {
     );
 }
 
-/// Stores orders of February with their labels, the last ones without.
+/// Stores orders of February with labels, the last ones without.
 async fn store(shop: &Shop, orders: u32, labelled: u32) {
     for number in 0..orders {
         let (price, country, label) = order(number);
@@ -500,7 +500,7 @@ async fn stored_events_are_learnt_from() {
     assert!(auc > 0.75, "{auc}");
     let set = shop.status("1.0", ModelVersionStatus::Active).await;
     assert_eq!(set, "ACTIVE");
-    // A window in which nothing happened.
+    // A time window without events.
     ingested(&shop, "2026-02-01T00:00:01Z").await;
     let trained = shop.train().await;
     assert_eq!(trained.status, "ERROR");
@@ -531,7 +531,7 @@ async fn a_training_that_was_killed_is_an_error_and_a_cancelled_one_leaves_nothi
     let shop = Shop::new().await;
     shop.write("orders.csv", &file(3000));
     shop.external("orders.csv").await;
-    // What a runner leaves behind that was killed: a job with its name and a lease.
+    // What a killed runner leaves behind: a job with its name and a lease.
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let until = crate::world::START + 60_000;
     let update = shop.world.dynamodb.update_item().table_name("Definitions");
@@ -563,7 +563,7 @@ async fn a_training_that_was_killed_is_an_error_and_a_cancelled_one_leaves_nothi
     shop.external("orders.csv").await;
     let runner = shop.runner("two");
     let training = tokio::spawn(async move { runner.run_one().await });
-    // As soon as the runner has the job.
+    // As soon as the runner has taken the job.
     let content = |detail: &ModelVersionDetail| {
         let result = detail.training_result()?;
         let messages = result.data_validation_metrics()?.file_level_messages();
@@ -587,7 +587,7 @@ async fn a_training_that_was_killed_is_an_error_and_a_cancelled_one_leaves_nothi
     assert_eq!(left, 0, "no half model");
 }
 
-/// The contents of the messages on thresholds of rules.
+/// The messages about thresholds of rules.
 fn thresholds(detail: &ModelVersionDetail) -> Vec<String> {
     let result = detail.training_result().unwrap();
     let messages = result
@@ -612,7 +612,7 @@ async fn a_retraining_says_what_it_means_for_the_rules() {
     shop.status("1.0", ModelVersionStatus::Active).await;
     shop.deciding("1.0").await;
 
-    // What version 1.0 says of the newest 15 % of the events.
+    // The scores that version 1.0 gives to the newest 15 % of the events.
     let mut rows: Vec<&str> = text.lines().skip(1).collect();
     rows.sort_by_key(|row| row.split(',').nth(2));
     let newest = rows.split_off(rows.len() - 150);
@@ -627,7 +627,7 @@ async fn a_retraining_says_what_it_means_for_the_rules() {
     }
     assert!((5..100).contains(&above), "{above}");
 
-    // Later fraud is everywhere, so the new version tells other events.
+    // Later fraud is in all countries, so the new version gives other scores.
     shop.write("later.csv", &text.replace(",FR,", ",GB,"));
     shop.external("orders.csv").await;
     shop.train().await;
@@ -654,13 +654,13 @@ async fn a_retraining_says_what_it_means_for_the_rules() {
     let [high, _] = lines.as_slice() else {
         panic!("{lines:?}")
     };
-    // Country GB is new to version 1.0, the ACTIVE one.
+    // Country GB is unknown to version 1.0, the ACTIVE one.
     let (old, new) = high.split_once(" with version 1.0, ").unwrap();
     assert!(!old.contains(&share), "{high}");
     assert!(new.ends_with("with this version."), "{high}");
 }
 
-/// Asks for a version on a file with a tag that says what labels are.
+/// Creates a version from a file, with a tag that says whether labels are final or maturing.
 async fn tagged(shop: &Shop, labels: &str) -> String {
     let detail = ExternalEventsDetail::builder()
         .data_location("s3://files/orders.csv")
@@ -691,7 +691,7 @@ fn contents(detail: &ModelVersionDetail) -> Vec<&str> {
 async fn a_tag_says_what_labels_are() {
     const FINAL: &str = "Labels are taken as final, as asked for.";
     let shop = Shop::new().await;
-    // A month of events, and labels are given 45 days to come where nothing says how long they take.
+    // The file has a month of events, and by default labels get 45 days to arrive.
     shop.write("orders.csv", &file(1000));
     assert_eq!(
         tagged(&shop, "perhaps").await,
@@ -705,7 +705,7 @@ async fn a_tag_says_what_labels_are() {
     assert_eq!(tagged(&shop, "final").await, "TRAINING_COMPLETE");
     assert_eq!(contents(&shop.detail("2.0").await), [FINAL]);
 
-    // Trained again, it is trained the same way.
+    // A retraining uses the same settings.
     let detail = ExternalEventsDetail::builder()
         .data_location("s3://files/orders.csv")
         .data_access_role_arn(ROLE);

@@ -1,4 +1,4 @@
-//! What goes over the wire, byte for byte.
+//! The wire form, byte for byte.
 
 use bytes::Bytes;
 use http::{Method, Request};
@@ -129,7 +129,7 @@ async fn bodies_are_bounded_in_size_and_depth() {
     );
 }
 
-/// Amazon's quota: 5000 inputs a prediction.
+/// Amazon's quota: 5000 variables per prediction.
 #[tokio::test]
 async fn an_event_has_at_most_5000_variables() {
     let world = World::with_detector().await;
@@ -153,7 +153,7 @@ async fn an_event_has_at_most_5000_variables() {
     }
 }
 
-/// The model leaves the names of variables unbounded; the tables do not.
+/// The service model does not limit the length of the names of variables, but the tables do.
 #[tokio::test]
 async fn names_that_no_table_can_hold_are_names_that_nothing_has() {
     let world = World::with_detector().await;

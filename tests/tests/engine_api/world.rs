@@ -1,4 +1,4 @@
-//! An engine with empty tables, the client that talks to it, and a small detector.
+//! An engine with empty tables, a client for it, and a small detector.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -41,7 +41,7 @@ impl World {
         Self::built(change, |engine| engine).await
     }
 
-    /// An engine that is given more than tables.
+    /// An engine with more clients than that of its tables.
     pub(crate) async fn built(
         change: impl FnOnce(&mut Options),
         build: impl FnOnce(Engine) -> Engine,
@@ -68,8 +68,8 @@ impl World {
         }
     }
 
-    /// A detector whose variables have these types, in a world where models can be trained: with a
-    /// bucket `files`, which is a folder of that name in the one returned.
+    /// A detector whose variables have these types, in a world where models can be trained: with a bucket `files`,
+    /// which is a folder of that name in the returned folder.
     pub(crate) async fn training(types: [(&str, &str); 2]) -> (Self, aws_sdk_s3::Client, TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let s3 = S3::open(folder.path()).unwrap();
@@ -85,7 +85,7 @@ impl World {
         (world, s3, folder)
     }
 
-    /// Another process over the same tables.
+    /// A client of another process on the same tables.
     pub(crate) fn another(&self) -> Client {
         self.another_with(|engine| engine)
     }
@@ -94,7 +94,7 @@ impl World {
         self.another_over(self.dynamodb.clone(), build)
     }
 
-    /// Another process whose way to the tables has these faults.
+    /// A client of another process, whose calls of the tables have these faults.
     pub(crate) fn another_through(&self, faults: &Faults) -> Client {
         clients::frauddetector(engine::http_client(self.engine_through(faults)))
     }
@@ -216,7 +216,7 @@ impl World {
             .unwrap();
     }
 
-    /// A detector whose ACTIVE version has these rules.
+    /// A world with a detector whose ACTIVE version has these rules.
     pub(crate) async fn deciding(rules: &[(&str, &str, &str)], mode: RuleExecutionMode) -> Self {
         let world = Self::with_detector().await;
         let mut references = Vec::new();
@@ -268,7 +268,7 @@ impl World {
         request.event_timestamp(EVENT_TIME).entities(customer())
     }
 
-    /// Sends bytes as they are, for what no client would send.
+    /// Sends a raw body, for requests that no client would send.
     pub(crate) async fn raw(&self, operation: &str, body: &str) -> http::Response<Bytes> {
         let request = http::Request::post("/")
             .header("content-type", "application/x-amz-json-1.1")

@@ -1,5 +1,5 @@
-//! Orders that were made to cost something, against the shipped mapping: each is mapped or rejected with a sentence, and
-//! none takes over 100 MB. `cargo bench -p shared -- hostile` has the time.
+//! Orders that were made to be expensive, with the mapping in `config`: each is mapped or rejected with a message, and
+//! none uses more than 100 MB. `cargo bench -p shared -- hostile` measures the time.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,9 +25,9 @@ use shared::records::{Origin, Position, Record};
 #[global_allocator]
 static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
 
-/// What one record of up to 6 MB may take.
+/// The most memory that one record of up to 6 MB may use, in bytes.
 const MOST_BYTES: usize = 100 * 1000 * 1000;
-/// The largest record: what Lambda delivers at most.
+/// The largest record that Lambda delivers, in bytes.
 const LARGEST: usize = 6 * 1000 * 1000;
 
 static MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
@@ -64,7 +64,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Maps a payload as the functions do; gives what became of it, and the memory that it took.
+/// Maps a payload as the functions do. Returns the result and the memory that it used.
 fn map(payload: Vec<u8>) -> (String, usize) {
     let record = record(payload);
     LazyLock::force(&MAPPING);
@@ -85,18 +85,18 @@ fn map(payload: Vec<u8>) -> (String, usize) {
         Err(failure) => panic!("not the record's fault: {failure}"),
     };
     let peak = MEMORY.max_allocated();
-    // The highest mark of all records so far: where this one has not moved it, it took no more than those.
+    // The peak is that of all records so far: if this record has not raised it, it used no more than the others.
     (result, if peak > highest { peak - before } else { 0 })
 }
 
-/// The sample order with a member in the place of another.
+/// The sample order with one member replaced.
 fn with(pointer: &str, value: &str) -> Vec<u8> {
     let mut order: serde_json::Value = serde_json::from_str(SAMPLE).unwrap();
     *order.pointer_mut(pointer).unwrap() = "@@".into();
     order.to_string().replace("\"@@\"", value).into_bytes()
 }
 
-/// Payloads that cost something once.
+/// Payloads that were expensive at some time.
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn known() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let text = |length: usize| format!("\"{}\"", "x".repeat(length));
@@ -234,7 +234,7 @@ fn known() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     ]
 }
 
-/// A JSON value that somebody may put anywhere.
+/// Any JSON value that a sender may put anywhere.
 fn hostile_value() -> impl Strategy<Value = String> {
     let length = prop_oneof![0..100_usize, 1_000..20_000_usize, 100_000..1_000_000_usize];
     let digits = (length.clone(), "[1-9]").prop_map(|(length, digit)| digit.repeat(length.max(1)));
@@ -325,7 +325,7 @@ fn hostile_payload() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-// One test: the mark of the memory is that of the process.
+// A single test, because the peak of memory is that of the whole process.
 #[test]
 fn no_order_takes_over_100_mb() {
     for (what, payload, want) in known() {

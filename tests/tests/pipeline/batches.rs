@@ -1,4 +1,4 @@
-//! Failures, redelivery, order: what Lambda does with our answers, by a driver that does it.
+//! Failures, redelivery and order: a driver delivers batches as Lambda does, depending on our answers.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::world::{World, now, order, orders, sqs};
 
-/// What a Kinesis event source mapping does: everything from the lowest failure on comes again.
-/// Returns how often it delivered.
+/// Delivers as a Kinesis event source mapping does: everything from the lowest failure on is delivered again. Returns
+/// the number of deliveries.
 async fn deliver(world: &World, batch: &Value, most: usize) -> usize {
     let predict = world.predict();
     let mut records = batch["Records"].as_array().unwrap().clone();
@@ -36,7 +36,7 @@ async fn deliver(world: &World, batch: &Value, most: usize) -> usize {
 async fn a_stuck_head_predicts_every_other_order_once() {
     let world = World::new().await;
     let batch: Vec<Value> = (0..20).map(|n| order(&format!("o-{n}"), "10")).collect();
-    // The first call of every delivery is the first record's: 49 times it is throttled.
+    // The first call in every delivery is for the first record; it is throttled 49 times.
     let predict = world.predict_at_once(1);
     for round in 0..50 {
         if round < 49 {
@@ -49,7 +49,7 @@ async fn a_stuck_head_predicts_every_other_order_once() {
         let failures = answer["batchItemFailures"].as_array().unwrap();
         assert_eq!(failures.len(), usize::from(round < 49), "{round}");
     }
-    // 49 refused and one for the first, one each for the others.
+    // 49 throttled calls and one success for the first record, and one call for each of the others.
     assert_eq!(world.faults.count_calls("GetEventPrediction"), 50 + 19);
 }
 
@@ -139,7 +139,7 @@ async fn wrong_set_up_never_drains_the_stream() {
             .contains("SendEvent: ResourceNotFoundException")
     );
     assert!(world.rejected().is_empty());
-    // A variable that the event type lacks is refused for every record alike.
+    // A variable that the event type lacks is rejected for every record.
     let unknown_variable = crate::world::MAPPING.replace("  item_count:", "  item_number:");
     let batch: Vec<Value> = (0..12).map(|n| order(&format!("p-{n}"), "10")).collect();
     let error = world
@@ -210,7 +210,7 @@ async fn a_hundred_keys_overlap_and_one_key_keeps_its_order() {
 }
 
 /// Two records of one order with different content, in one batch and under different keys: one is decided, and the
-/// service hears of no other.
+/// other is not sent to the service.
 #[tokio::test]
 async fn one_event_in_one_batch_is_predicted_once() {
     let pairs: Vec<Value> = (0..10).map(|n| order(&format!("o-{n}"), "10")).collect();
@@ -246,7 +246,7 @@ async fn one_event_in_one_batch_is_predicted_once() {
     );
 }
 
-/// A batch in a form that is not read is refused by name, by every function, and not taken for one order.
+/// A batch in an unsupported form is rejected by its name in every function, and is not read as one order.
 #[tokio::test]
 async fn a_batch_of_kafka_is_refused_by_name() {
     let event = json!({"eventSource": "aws:kafka", "eventSourceArn": "arn:aws:kafka:us-east-1:1:cluster/c/1",

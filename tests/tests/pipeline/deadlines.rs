@@ -1,4 +1,4 @@
-//! Deadlines that bite: each handler answers for what it has done, in time, and the rest comes again.
+//! Deadlines: each handler answers in time for what it has done, and the rest is delivered again.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use shared::batch::InvocationContext;
 
 use crate::world::{World, now, order, orders, sqs};
 
-/// An invocation that ends in a while. Half of the time is for processing.
+/// An invocation context whose deadline is in `time`. Half of that time is for processing.
 fn ends_in(time: Duration) -> InvocationContext {
     InvocationContext {
         deadline: Some(tokio::time::Instant::now() + time),
@@ -26,7 +26,7 @@ fn failed(response: &Value) -> Vec<String> {
     ids.map(str::to_owned).collect()
 }
 
-/// Bodies in a queue: each message answers for itself.
+/// A batch of an SQS queue, in which each message has its own result.
 fn bodies(bodies: &[Value]) -> Value {
     sqs(&bodies.iter().collect::<Vec<_>>())
 }
@@ -35,7 +35,7 @@ fn some_orders() -> Vec<Value> {
     (0..20).map(|n| order(&format!("o-{n}"), "10")).collect()
 }
 
-/// The calls of one operation: the first `fast` pass, all others take longer than there is time.
+/// Makes calls of one operation slow: the first `fast` calls pass, all others take longer than there is time.
 fn slow_after(world: &World, operation: &str, fast: usize) {
     world.faults.inject(operation, Fault::Pass, fast);
     world
@@ -67,7 +67,7 @@ async fn predict_answers_for_what_it_has_decided() {
             );
         }
         assert!((1..20).contains(&decided), "{operation} {decided}");
-        // The rest comes again, and nothing is decided twice.
+        // The rest is delivered again, and nothing is decided twice.
         world.faults.clear();
         let answer = world
             .predict()
@@ -82,7 +82,7 @@ fn failed_count(answer: &impl serde::Serialize) -> usize {
     failed(&serde_json::to_value(answer).unwrap()).len()
 }
 
-/// Labels that are brought home when the decisions stand have time of their own, and those that got it are done.
+/// Copying labels to new decisions has its own part of the time, and the records whose labels were copied are done.
 #[tokio::test]
 async fn predict_answers_for_the_labels_it_has_carried() {
     let world = World::new().await;
@@ -152,7 +152,7 @@ async fn label_answers_for_what_it_has_applied() {
     assert_eq!(failed_count(&answer), 11);
 }
 
-/// A bucket that answers too late costs the rejected records their place, and nobody else's.
+/// If the bucket answers too late, only the rejected records are delivered again.
 #[tokio::test]
 async fn what_cannot_be_parked_in_time_comes_again() {
     let world = World::new().await;
@@ -183,7 +183,7 @@ async fn forward_answers_for_what_is_on_the_bus() {
         .await
         .unwrap();
     let stream = world.stream();
-    // Two requests of ten; the second is too slow.
+    // Two requests with ten entries each; the second is too slow.
     slow_after(&world, "PutEvents", 1);
     let start = Instant::now();
     let time = Duration::from_millis(2500);
@@ -205,7 +205,7 @@ async fn forward_answers_for_what_is_on_the_bus() {
     assert_eq!(ids.len(), 20);
 }
 
-/// A table that does not answer when earlier decisions are read: nothing is decided, and what is rejected is kept.
+/// The table does not answer when earlier decisions are read: nothing is decided, and rejected records are parked.
 #[tokio::test]
 async fn predict_answers_when_it_cannot_read_what_is_decided() {
     let world = World::new().await;
@@ -219,7 +219,7 @@ async fn predict_answers_when_it_cannot_read_what_is_decided() {
     assert_eq!(world.rejected().len(), 1);
 }
 
-/// A checkout waits for its decision: it is told in time that there is none yet, and not left without an answer.
+/// A checkout that waits for its decision is told in time that there is none yet.
 #[tokio::test]
 async fn a_direct_invocation_answers_before_its_deadline() {
     for operation in ["BatchGetItem", "GetEventPrediction", "PutItem"] {

@@ -82,7 +82,7 @@ async fn outcomes_become_one_decision() {
             vec!["block", "review", "challenge"],
             false,
         ),
-        // Required and absent, or not of its type: what could not be judged never fails open.
+        // Required and missing, or with the wrong type: an order that could not be judged is never approved.
         ("", json!([{"quantity": 1}]), "review", vec!["review"], true),
         (
             "abc",
@@ -125,7 +125,7 @@ async fn outcomes_become_one_decision() {
 #[tokio::test]
 async fn a_value_the_service_refuses_is_left_out_and_the_order_decided() {
     let world = World::new().await;
-    // The mapping does not know that item_count is an INTEGER; the engine refuses 2.5 by name.
+    // The mapping does not know that item_count is an INTEGER; the engine rejects 2.5 by name.
     let mut bad = order("o-1", "10");
     bad["items"] = json!([{"quantity": 2.5}]);
     assert_eq!(
@@ -176,7 +176,7 @@ async fn the_same_order_is_decided_once() {
         .map(|decision| decision.effective_outcome)
         .collect();
     assert_eq!(outcomes, ["approve", "review"]);
-    // Under another mapping another hash says nothing.
+    // With another mapping, a different hash proves nothing.
     let other = MAPPING.replace("  item_count: '[.items[].quantity] | add'\n", "");
     assert_eq!(
         failures(
@@ -261,7 +261,7 @@ async fn what_can_never_be_decided_is_parked_with_its_reason() {
             "predict/orders/8.json missing-member",
         ]
     );
-    // Six megabytes of which the mapping reads ten bytes is an order like any other.
+    // An order of six megabytes, of which the mapping reads ten bytes, is decided like any other.
     assert_eq!(world.decisions("o-6").await.len(), 1);
     assert_eq!(world.decisions("o-9").await.len(), 1);
 }
@@ -322,13 +322,13 @@ async fn a_model_elsewhere_is_asked_what_the_mapping_says() {
     let answer = predict.handle(orders(&[order]), now()).await;
     assert_eq!(failures(answer), ALL_DONE);
     let blobs = asked.lock().unwrap()["externalModelEndpointDataBlobs"].clone();
-    // The bodies in Base64: 15.00,cust-42 and {"note":"gift"}.
+    // The bodies in Base64 are 15.00,cust-42 and {"note":"gift"}.
     let want = json!({
         "xgb-v1": {"byteBuffer": "MTUuMDAsY3VzdC00Mg==", "contentType": "text/csv"},
         "nlp": {"byteBuffer": "eyJub3RlIjoiZ2lmdCJ9", "contentType": "application/json"},
     });
     assert_eq!(blobs, want);
-    // What has no body is noted, and the order is not approved for want of it.
+    // A missing body is noted in the decision, and the order is not approved because of it.
     let decision = &world.decisions("ORD-1").await[0];
     assert_eq!(decision.effective_outcome, "review");
     let noted = &decision.data_quality[0];
@@ -338,7 +338,7 @@ async fn a_model_elsewhere_is_asked_what_the_mapping_says() {
     );
 }
 
-/// The revisions of an order as a feed may number them: oldest first, each a decision of its own.
+/// Revisions of an order in the different ways a feed may number them; each revision has its own decision.
 #[tokio::test]
 async fn any_growing_number_or_time_is_a_revision() {
     for (revisions, want) in [
@@ -359,14 +359,14 @@ async fn any_growing_number_or_time_is_a_revision() {
             ],
             vec![1_793_491_200, 1_793_491_200_250_000, 1_793_491_201],
         ),
-        // Written by a release that knew five digits; absent is 1.
+        // Written by a release that used five digits; a missing revision is 1.
         (
             vec![Value::Null, json!(7), json!(u64::MAX)],
             vec![1, 7, u64::MAX],
         ),
     ] {
         let world = World::new().await;
-        // Whatever order they come in.
+        // In any order of arrival.
         for revision in revisions.iter().rev() {
             let mut order = order("o-1", "10");
             order["revision"] = revision.clone();
@@ -389,7 +389,7 @@ async fn any_growing_number_or_time_is_a_revision() {
     }
 }
 
-/// Numbers beyond 64 bits as ids, revisions and in labels: two of them are never one.
+/// Numbers beyond 64 bits as ids, as revisions and in labels: two different numbers are never taken for the same.
 #[tokio::test]
 async fn numbers_beyond_64_bits_are_exact_or_rejected() {
     let world = World::new().await;
@@ -429,7 +429,7 @@ async fn numbers_beyond_64_bits_are_exact_or_rejected() {
         .map(|(_, class)| class)
         .collect();
     assert_eq!(rejected, ["bad-revision", "bad-revision"]);
-    // A label finds the one that it is about.
+    // A label finds exactly its event.
     let label = format!(
         r#"{{"order_id":{},"kind":"chargeback","reason_code":"10.4","source":"processor","label_timestamp":"2026-06-20T00:00:00Z"}}"#,
         ids[1]
@@ -446,7 +446,7 @@ async fn numbers_beyond_64_bits_are_exact_or_rejected() {
     );
 }
 
-/// Broken text costs the member that holds it: nothing where nobody reads it, the variable where one does.
+/// Broken text affects only the member with it: nothing if that is not read, its variable if it is.
 #[tokio::test]
 async fn broken_text_costs_its_member() {
     let world = World::new().await;
@@ -482,7 +482,8 @@ async fn broken_text_costs_its_member() {
     assert_eq!(world.rejected(), []);
 }
 
-/// An order that uses up the work of its filters is undetermined, also where only quiet variables and ids suffer.
+/// An order that exceeds the work limit of the filters is undetermined, even if only quiet variables and ids are
+/// affected.
 #[tokio::test]
 async fn too_much_work_never_fails_open() {
     let world = World::new().await;

@@ -1,4 +1,4 @@
-//! From the decisions' stream to the bus.
+//! From the stream of decisions to the event bus.
 
 use http::StatusCode;
 use local_aws::fault::Fault;
@@ -27,7 +27,7 @@ async fn only_inserts_of_decisions_go_out() {
 async fn decisions_go_out_in_tens_and_only_failed_entries_again() {
     let world = World::new().await;
     let stream = decided(&world, 25).await;
-    // The first answer: entries 0 and 3 of ten failed. The fault says so without having put any.
+    // The first answer: entries 0 and 3 of ten failed. The fault answers without publishing any.
     let entries: Vec<Value> = (0..10)
         .map(|n| {
             if n == 0 || n == 3 {
@@ -43,7 +43,7 @@ async fn decisions_go_out_in_tens_and_only_failed_entries_again() {
         .inject("PutEvents", Fault::Answer(StatusCode::OK, answer), 1);
     let response = world.forward().handle(stream, now()).await.unwrap();
     assert!(response.batch_item_failures.is_empty());
-    // 10 (of which 2 again), 2, 10, 5.
+    // 10 entries (2 of them again), 2, 10, 5.
     assert_eq!(world.faults.count_calls("PutEvents"), 4);
     assert_eq!(
         world.outcomes().len(),

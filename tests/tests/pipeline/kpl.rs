@@ -1,5 +1,5 @@
-//! Aggregates of the Kinesis Producer Library: many orders under one sequence number, which Lambda
-//! delivers again together.
+//! Aggregates of the Kinesis Producer Library: many orders with one sequence number, which Lambda delivers again
+//! together.
 
 use local_aws::fault::Fault;
 use md5::{Digest as _, Md5};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::world::{World, kinesis, now, order};
 
-/// An aggregate of orders, each its own partition key.
+/// An aggregate of orders, each with its own partition key.
 fn aggregate(orders: &[Value]) -> Vec<u8> {
     let mut message = Vec::new();
     for order in orders {
@@ -47,13 +47,13 @@ fn from(batch: &Value, first: usize) -> Value {
     json!({ "Records": batch["Records"].as_array().unwrap()[first - 1..] })
 }
 
-/// Predicts one order after the other, and says which records are to be delivered again.
+/// Predicts one order after the other. Returns which records are to be delivered again.
 async fn deliver(world: &World, batch: &Value) -> Value {
     let answer = world.predict_at_once(1).handle(batch.clone(), now()).await;
     serde_json::to_value(answer.unwrap()).unwrap()["batchItemFailures"].take()
 }
 
-/// Has the call of `GetEventPrediction` after so many others fail.
+/// Makes the call of `GetEventPrediction` after `others` successful ones fail.
 fn fail_after(world: &World, others: usize) {
     let faults = &world.faults;
     faults.inject("GetEventPrediction", Fault::Pass, others);
@@ -91,20 +91,20 @@ async fn one_order_of_an_aggregate_that_fails_brings_it_again_and_decides_none_t
         .collect();
     let batch = kinesis(&records);
 
-    // o-1 and a-0 are decided, a-2 is not; what comes after it under other keys is.
+    // o-1 and a-0 are decided, a-2 is not; later orders with other keys are decided.
     fail_after(&world, 2);
     let failures = deliver(&world, &batch).await;
     assert_eq!(failures, json!([{"itemIdentifier": "2"}]));
     is_decided_once(&world, &["o-1", "a-0", "a-3", "o-4"]).await;
     assert!(world.decisions("a-2").await.is_empty());
     assert_eq!(world.faults.count_calls("GetEventPrediction"), 5);
-    // Both rejected orders come again, so neither is parked.
+    // Both rejected orders are delivered again, so neither is parked.
     assert_eq!(parked(&world), [""; 0]);
 
     let failures = deliver(&world, &from(&batch, 2)).await;
     assert_eq!(failures, json!([]));
     is_decided_once(&world, &["o-1", "a-0", "a-2", "a-3", "o-4"]).await;
-    // Only the one that failed was predicted again.
+    // Only the order that failed was predicted again.
     assert_eq!(world.faults.count_calls("GetEventPrediction"), 6);
     let want = ["predict/orders/2.1.json", "predict/orders/3.json"];
     assert_eq!(parked(&world), want);

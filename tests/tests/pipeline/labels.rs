@@ -1,4 +1,4 @@
-//! What became of an order, and when it was known.
+//! Labels of orders, and their times.
 
 use event::Timestamp;
 use local_aws::fault::Fault;
@@ -25,7 +25,7 @@ async fn label_now(world: &World, id: &str) -> (Option<String>, Option<String>) 
     )
 }
 
-/// How many reviews of the day of the test orders are open.
+/// The number of open reviews on the day of the test orders.
 async fn open_reviews(world: &World) -> usize {
     let decisions = world.pipeline.decisions();
     let open = decisions
@@ -113,7 +113,7 @@ async fn a_label_waits_for_its_event() {
         "processor",
         "2026-06-20T00:00:00Z",
     );
-    // Decided afterwards.
+    // The order is decided after the label.
     let world = World::new().await;
     world.label().handle(sqs(&[&message]), now()).await.unwrap();
     assert!(world.event("o-1").await.is_none());
@@ -127,7 +127,7 @@ async fn a_label_waits_for_its_event() {
         .await
         .unwrap();
     assert_eq!(label_now(&world, "o-1").await, both("fraud"));
-    // Sent as history afterwards.
+    // The event is sent as history after the label.
     let world = World::new().await;
     world.label().handle(sqs(&[&message]), now()).await.unwrap();
     world
@@ -260,7 +260,7 @@ async fn history_knows_its_label() {
 #[tokio::test]
 async fn a_label_between_event_and_decision_reaches_the_decision() {
     let world = World::new().await;
-    // The service knows the event, and the decision is not written: as in the middle of a prediction.
+    // The service has the event, but the decision is not written yet, as in the middle of a prediction.
     world
         .ingest()
         .handle(orders(&[order("o-1", "10")]), now())
@@ -292,7 +292,7 @@ fn revision(id: &str, revision: u32) -> Value {
     order
 }
 
-/// Label messages, each in a batch of its own.
+/// Applies label messages, each in a batch of its own.
 async fn label_all(world: &World, messages: &[Value]) {
     for (n, message) in messages.iter().enumerate() {
         let mut batch = sqs(&[message]);
@@ -309,7 +309,7 @@ fn labels_of(decisions: &[Decision]) -> Vec<(u64, Option<String>)> {
         .collect()
 }
 
-/// A refund, and whatever else changes no label, is no reason to keep its event out.
+/// A refund, or another message without a label, must not keep its event from being stored.
 #[tokio::test]
 async fn a_message_without_a_label_that_came_first_lets_history_in() {
     let refund = chargeback("o-1", "refund", "", "processor", "2026-06-20T00:00:00Z");
@@ -321,7 +321,7 @@ async fn a_message_without_a_label_that_came_first_lets_history_in() {
         .await
         .unwrap();
     assert_eq!(label_now(&world, "o-1").await, (None, None));
-    // A chargeback that waited beside it counts.
+    // A chargeback that waits with it counts.
     let world = World::new().await;
     let fraud = chargeback(
         "o-1",
@@ -342,7 +342,7 @@ async fn a_message_without_a_label_that_came_first_lets_history_in() {
     );
 }
 
-/// Events without a decision have a label history like any other: rank, then the newest, whatever came first.
+/// Events without a decision have the same label history: rank decides, then time, in any order of arrival.
 #[tokio::test]
 async fn rank_then_time_decides_the_label_of_an_event_without_a_decision() {
     let fraud = chargeback(
@@ -390,7 +390,7 @@ async fn rank_then_time_decides_the_label_of_an_event_without_a_decision() {
     }
 }
 
-/// A history record that comes again does not put its label over what was learnt since.
+/// A history record that is delivered again does not replace a label that was learned since.
 #[tokio::test]
 async fn history_that_comes_again_keeps_the_label_that_counts() {
     let world = World::new().await;
@@ -416,7 +416,7 @@ async fn history_that_comes_again_keeps_the_label_that_counts() {
     );
 }
 
-/// The labels of a revision go to those that come later, also where the first attempt got no further than the decision.
+/// The labels of a revision are copied to later ones, even if the first attempt ended after the decision.
 #[tokio::test]
 async fn labels_are_carried_to_later_revisions() {
     for operation in ["BatchGetItem", "UpdateItem", "UpdateEventLabel"] {
@@ -434,7 +434,7 @@ async fn labels_are_carried_to_later_revisions() {
             "2026-06-20T00:00:00Z",
         );
         label_all(&world, &[fraud]).await;
-        // The first BatchGetItem asks for decisions, the second for labels.
+        // The first `BatchGetItem` reads decisions, the second labels.
         let passes = usize::from(operation == "BatchGetItem");
         world.faults.inject(operation, Fault::Pass, passes);
         world.faults.inject(operation, Fault::Throttle, 1);
@@ -454,7 +454,7 @@ async fn labels_are_carried_to_later_revisions() {
     }
 }
 
-/// A revision that comes after a later one gets the labels of that.
+/// A revision that arrives after a later one gets the labels of that one.
 #[tokio::test]
 async fn labels_are_carried_to_earlier_revisions() {
     let world = World::new().await;
@@ -486,7 +486,7 @@ async fn labels_are_carried_to_earlier_revisions() {
     );
 }
 
-/// A label and a new revision at once, with every interleaving of their calls that a delay can make.
+/// A label and a new revision at the same time, with every order of their calls that a delay can cause.
 #[tokio::test]
 async fn a_label_that_races_a_revision_reaches_it() {
     let operations = [
@@ -533,7 +533,8 @@ async fn a_label_that_races_a_revision_reaches_it() {
     }
 }
 
-/// Two labels that are applied at once leave the better one at the service: whoever sent the worse one looks again.
+/// Two labels that are applied at the same time leave the better one in the service, because the sender of the other
+/// one checks again.
 #[tokio::test]
 async fn two_labels_at_once_leave_the_better_one_at_the_service() {
     let fraud = chargeback(
@@ -553,7 +554,7 @@ async fn two_labels_at_once_leave_the_better_one_at_the_service() {
             } else {
                 world.ingest().handle(batch, now()).await.unwrap();
             }
-            // One call of UpdateEventLabel stays behind until the other message is applied.
+            // One call of `UpdateEventLabel` is delayed until the other message is applied.
             world.faults.inject("UpdateEventLabel", Fault::Pass, passes);
             world.faults.inject(
                 "UpdateEventLabel",
@@ -582,7 +583,7 @@ async fn two_labels_at_once_leave_the_better_one_at_the_service() {
     }
 }
 
-/// A label from before its event is kept with the rejected records, whichever of the two came first.
+/// A label with a time before its event is parked with the rejected records, whichever of the two came first.
 #[tokio::test]
 async fn a_label_from_before_its_event_is_parked_in_either_order() {
     let early = chargeback(
@@ -604,7 +605,7 @@ async fn a_label_from_before_its_event_is_parked_in_either_order() {
         if label_first {
             label_all(&world, &[early.clone(), good.clone()]).await;
         }
-        // The order comes three times: what is parked is parked once.
+        // The order is delivered three times; the label is parked once.
         for _ in 0..3 {
             world
                 .predict()
@@ -628,7 +629,7 @@ async fn a_label_from_before_its_event_is_parked_in_either_order() {
     }
 }
 
-/// A date alone is a day where the shop is.
+/// A date without a time is a day in the time zone of the shop.
 #[tokio::test]
 async fn a_day_is_one_of_the_feeds_time_zone() {
     // The event is of 2026-06-01T10:15:30Z: in Auckland it is 22:15 of the same day, in Honolulu 00:15.
@@ -654,7 +655,7 @@ async fn a_day_is_one_of_the_feeds_time_zone() {
     }
 }
 
-/// What a run says of a label is what became of it.
+/// The result of a run for a label is what happened to it.
 #[tokio::test]
 async fn a_label_waits_only_where_its_event_is_not_there() {
     use shared::labels::AppliedLabel;
@@ -714,13 +715,13 @@ async fn a_message_about_several_orders_labels_each() {
     for id in ["o-1", "o-2"] {
         assert_eq!(label_now(&world, id).await, both("fraud"), "{id}");
     }
-    // A message that names none is kept with its reason.
+    // A message without any order is parked with its reason.
     message["orders"] = json!([]);
     label.handle(sqs(&[&message]), now()).await.unwrap();
     assert_eq!(world.rejected()[0].1, "missing-member");
 }
 
-/// Labels that an earlier release left waiting, or on a decision alone.
+/// Labels that an earlier release stored as waiting, or only on a decision.
 #[tokio::test]
 async fn labels_of_an_earlier_release_are_found() {
     use aws_sdk_dynamodb::types::AttributeValue;
@@ -750,7 +751,7 @@ async fn labels_of_an_earlier_release_are_found() {
         .await
         .unwrap();
     assert_eq!(label_now(&world, "o-1").await, both("fraud"));
-    // The waiting item has expired by now: the label is on the decision alone.
+    // The waiting item has expired, so the label is only on the decision.
     let delete = world
         .clients
         .dynamodb
@@ -775,7 +776,7 @@ async fn labels_of_an_earlier_release_are_found() {
         labels_of(&world.decisions("o-1").await),
         [(1, fraud()), (2, fraud())]
     );
-    // A label that comes now is judged with those on the decisions.
+    // A new label is compared with those on the decisions.
     label_all(
         &world,
         &[chargeback(
@@ -790,8 +791,7 @@ async fn labels_of_an_earlier_release_are_found() {
     assert_eq!(label_now(&world, "o-1").await, both("fraud"));
 }
 
-/// What was known of an earlier revision is no verdict on a later one, which waits for its own.
-/// A time after that of most tests, in minutes.
+/// A time the given number of minutes after that of most tests.
 fn minutes_later(minutes: i64) -> InvocationContext {
     let seconds = now().now.epoch_seconds() + 60 * minutes;
     InvocationContext {
@@ -809,6 +809,7 @@ async fn label_at(world: &World, message: &Value, moment: InvocationContext) {
     assert!(answer.unwrap().batch_item_failures.is_empty());
 }
 
+/// A label known for an earlier revision does not close the review of a later one, which waits for its own.
 #[tokio::test]
 async fn a_label_of_before_does_not_close_the_review_of_a_new_revision() {
     let world = World::new().await;
@@ -828,17 +829,17 @@ async fn a_label_of_before_does_not_close_the_review_of_a_new_revision() {
             .unwrap();
     }
     assert_eq!(open_reviews(&world).await, 1);
-    // It comes again; and a refund is no verdict, though there is one of before.
+    // The old label is delivered again; and a refund does not close the review, although there is an older label.
     label_at(&world, &of_before, minutes_later(2)).await;
     let refund = chargeback("o-1", "refund", "", "processor", "2026-06-26T00:00:00Z");
     label_at(&world, &refund, minutes_later(2)).await;
     assert_eq!(open_reviews(&world).await, 1);
-    // Its own verdict closes it.
+    // A label of its own closes it.
     label_at(&world, &verdict("2026-06-21T00:00:00Z"), minutes_later(3)).await;
     assert_eq!(open_reviews(&world).await, 0);
 }
 
-/// The verdict is received, and copying it to the decision fails; others copy it before it comes again.
+/// The label is received, but copying it to the decision fails; another message copies it before it is delivered again.
 #[tokio::test]
 async fn a_verdict_whose_first_attempt_fails_closes_the_review_all_the_same() {
     let order = orders(&[order("o-1", "1500")]);
@@ -866,7 +867,7 @@ async fn a_verdict_whose_first_attempt_fails_closes_the_review_all_the_same() {
     }
 }
 
-/// A label is from before its event where it is from before the first revision, whichever revision finds it.
+/// A label is early only if its time is before the first revision, whichever revision is found.
 #[tokio::test]
 async fn a_revision_of_another_time_loses_no_label() {
     let world = World::new().await;
@@ -901,7 +902,7 @@ async fn a_revision_of_another_time_loses_no_label() {
     assert_eq!(world.rejected(), []);
 }
 
-/// A label that the event type lacks is the fault of its message, and of no message after it.
+/// A label that the event type lacks fails only its own message, and no later one.
 #[tokio::test]
 async fn a_refused_label_spoils_none_that_comes_later() {
     for decided in [true, false] {
@@ -942,7 +943,7 @@ async fn a_refused_label_spoils_none_that_comes_later() {
     }
 }
 
-/// A history has a bound, so that it fits into an item; what is beyond is kept with its reason.
+/// A label history has a limit, so that it fits into an item; messages beyond it are parked with the reason.
 #[tokio::test]
 async fn an_event_has_a_hundred_labels_at_most() {
     let world = World::new().await;

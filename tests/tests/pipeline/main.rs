@@ -1,4 +1,4 @@
-//! Orders the whole way: Kinesis or SQS, event, prediction, decision, EventBridge; labels behind them.
+//! The pipeline from end to end: Kinesis or SQS, event, prediction, decision, EventBridge, and labels.
 
 #![allow(clippy::unwrap_used, reason = "what cannot go on should stop")]
 

@@ -21,11 +21,11 @@ use shared::decisions::Decision;
 use shared::mapping::Mapping;
 use tempfile::TempDir;
 
-/// The product over memory and a temporary folder.
+/// The product with a database in memory and a temporary folder.
 pub struct World {
     /// Faults between every client of the pipeline and what answers it.
     pub faults: Faults,
-    /// Clients without faults, to look at what is there.
+    /// Clients without faults, to check the results.
     pub clients: Clients,
     /// The functions' clients.
     pub pipeline: Pipeline,
@@ -87,13 +87,13 @@ impl World {
         }
     }
 
-    /// `predict` under a mapping.
+    /// `predict` with a mapping.
     pub fn predict_with(&self, mapping: &str) -> predict::PredictFunction {
         self.pipeline
             .predict(Mapping::parse("mapping.yaml", mapping).unwrap(), None)
     }
 
-    /// `predict` with so many keys at once.
+    /// `predict` with this number of keys at the same time.
     pub fn predict_at_once(&self, concurrency: usize) -> predict::PredictFunction {
         let pipeline = Pipeline {
             budget: Budget {
@@ -121,7 +121,7 @@ impl World {
         self.label_with(MAPPING)
     }
 
-    /// `label` under a mapping.
+    /// `label` with a mapping.
     pub fn label_with(&self, mapping: &str) -> label::LabelFunction {
         self.pipeline
             .label(Mapping::parse("mapping.yaml", mapping).unwrap())
@@ -145,7 +145,7 @@ impl World {
             .unwrap()
     }
 
-    /// The event as the service has it.
+    /// The event as the service stores it.
     pub async fn event(&self, order_id: &str) -> Option<aws_sdk_frauddetector::types::Event> {
         let get = self
             .clients
@@ -159,7 +159,7 @@ impl World {
             .and_then(|answer| answer.event)
     }
 
-    /// The keys under `rejected/`, with the reason of each.
+    /// The keys under `rejected/`, each with its reason.
     pub fn rejected(&self) -> Vec<(String, String)> {
         let root = self.folder.path().join("s3").join(BUCKET).join("rejected");
         let mut found = Vec::new();
@@ -184,7 +184,7 @@ impl World {
             .collect()
     }
 
-    /// The stream of the decisions table since the last call, as Lambda delivers it.
+    /// The changes in the stream of the decisions table since the last call, as Lambda delivers them.
     pub fn stream(&self) -> Value {
         let images: Vec<Value> = self.inserts.lock().unwrap().drain(..).collect();
         let records: Vec<Value> = (1..).zip(images).map(|(n, image): (u32, _)| json!({
@@ -227,7 +227,7 @@ pub fn order(id: &str, total: &str) -> Value {
     })
 }
 
-/// A Kinesis batch; each payload with its partition key, sequence numbers from 1.
+/// A Kinesis batch of payloads with partition keys; sequence numbers start at 1.
 pub fn kinesis(records: &[(&str, &[u8])]) -> Value {
     let records: Vec<Value> = (1..).zip(records).map(|(n, (key, data)): (u64, _)| json!({
         "eventSource": "aws:kinesis", "eventSourceARN": "arn:aws:kinesis:us-east-1:1:stream/orders",
@@ -236,7 +236,7 @@ pub fn kinesis(records: &[(&str, &[u8])]) -> Value {
     json!({ "Records": records })
 }
 
-/// A Kinesis batch of orders, each its own key.
+/// A Kinesis batch of orders, each with its own key.
 pub fn orders(orders: &[Value]) -> Value {
     let payloads: Vec<(String, Vec<u8>)> = orders
         .iter()
@@ -254,7 +254,7 @@ pub fn orders(orders: &[Value]) -> Value {
     kinesis(&records)
 }
 
-/// An SQS batch, message ids `m-1` and on.
+/// An SQS batch with message ids from `m-1` on.
 pub fn sqs(bodies: &[&Value]) -> Value {
     let records: Vec<Value> = (1..).zip(bodies).map(|(n, body): (u64, _)| json!({
         "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:1:queue", "messageId": format!("m-{n}"),

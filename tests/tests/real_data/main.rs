@@ -1,7 +1,6 @@
 //! Amazon's own sample data: sent as history with its labels, then predicted with rules.
 //!
-//! The data lie beside the checkout (`../shared/data`) and not in it; where they are absent the test
-//! says so and passes.
+//! The data is next to the checkout (`../shared/data`), not in it; without it the test prints that and passes.
 
 #![allow(clippy::unwrap_used, reason = "what cannot go on should stop")]
 
@@ -202,7 +201,7 @@ async fn transactions() {
         ),
     ];
     let (history, predicted) = through(&path, "transaction", &rules).await;
-    // The file is cut short in its last row.
+    // The last row of the file is cut off.
     assert!(history.events >= 1_600, "{history:?}");
     assert!((700..900).contains(&history.labelled_events), "{history:?}");
     assert!(

@@ -1,4 +1,4 @@
-//! Detector versions: pinned rules, and which of them decides.
+//! Detector versions: pinned rules and models, and the version that is active.
 
 use std::collections::HashSet;
 
@@ -26,7 +26,7 @@ use store::records::tags::{Tag, Tags};
 use store::table::Record as _;
 use store::table::{Key, Range};
 
-/// Names a detector version in a request.
+/// A reference to a detector version in a request.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Reference {
@@ -36,7 +36,7 @@ pub(crate) struct Reference {
 
 impl Reference {
     fn key(&self) -> Key {
-        // The shape has checked that it is a number of at most five digits.
+        // Validation has ensured that it is a number of at most five digits.
         detector_version_key(
             &self.detector_id,
             self.detector_version_id.parse().unwrap_or_default(),
@@ -58,7 +58,7 @@ impl Reference {
     }
 }
 
-/// The rules over a score that judge or may soon: those of the versions of any detector that are not INACTIVE.
+/// The rules over a score that are in use or may be: those of all detector versions that are not INACTIVE.
 pub(crate) async fn rules_over(services: &Services, score: &str) -> Result<Vec<RuleVersion>> {
     let detectors: Vec<Detector> = services
         .account
@@ -88,7 +88,7 @@ pub(crate) async fn rules_over(services: &Services, score: &str) -> Result<Vec<R
     Ok(rules)
 }
 
-/// What a version is made of, in a request.
+/// The content of a version, in a request.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Content {
@@ -180,7 +180,7 @@ async fn check_drafts(services: &Services, change: &Change<'_>, detector: &Detec
     )))
 }
 
-/// Writes the bundle of a version whose rules have been found, compiled and counted.
+/// Writes the bundle of a version, after its rules were loaded, compiled and counted.
 async fn resolve(
     services: &Services,
     change: &Change<'_>,
@@ -246,7 +246,7 @@ fn check_count(services: &Services, content: &Content) -> Result<()> {
     )))
 }
 
-/// Finds the model versions that a version over an event type is to have.
+/// Loads the model versions for a detector version over an event type.
 async fn find_models(
     change: &Change<'_>,
     event_type: &str,
@@ -284,7 +284,7 @@ async fn find_models(
     Ok(found)
 }
 
-/// Writes new bundles for the versions that ask an external model which changes.
+/// Writes new bundles for the detector versions that use an external model, because it changes.
 pub(crate) async fn resolve_again(
     services: &Services,
     change: &mut Change<'_>,
@@ -429,7 +429,7 @@ pub(crate) struct Update {
     content: Content,
 }
 
-/// Replaces what a draft is made of.
+/// Replaces the content of a draft.
 pub(crate) async fn update(services: &Services, input: Update) -> Result<Empty> {
     let mut change = services.account.change().await?;
     let mut version = input.reference.find(&change).await?;
@@ -461,10 +461,10 @@ pub(crate) struct UpdateMetadata {
     description: String,
 }
 
-/// Replaces the description, in any status.
+/// Replaces the description. Allowed in any status.
 pub(crate) async fn update_metadata(services: &Services, input: UpdateMetadata) -> Result<Empty> {
     let mut change = services.account.change().await?;
-    // The model declares no ResourceNotFoundException here.
+    // The service model declares no ResourceNotFoundException here.
     let found = input.reference.find(&change).await;
     let mut version = found.map_err(|error| Error::validation(error.message()))?;
     version.description = Some(input.description);
@@ -480,7 +480,7 @@ pub(crate) struct UpdateStatus {
     status: DetectorVersionStatus,
 }
 
-/// Makes a version the one that decides, or stops it. The one that decided becomes INACTIVE.
+/// Activates or deactivates a version. The version that was active becomes INACTIVE.
 pub(crate) async fn update_status(services: &Services, input: UpdateStatus) -> Result<Empty> {
     let mut change = services.account.change().await?;
     let version = input.reference.find(&change).await?;
@@ -549,7 +549,7 @@ fn put_status(
     })
 }
 
-/// Refused while it is ACTIVE.
+/// Deletes a version. Rejected while it is ACTIVE.
 pub(crate) async fn delete(services: &Services, input: Reference) -> Result<Empty> {
     let mut change = services.account.change().await?;
     let version = input.find(&change).await?;

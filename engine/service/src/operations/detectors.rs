@@ -23,7 +23,8 @@ pub(crate) struct Put {
     tags: Vec<Tag>,
 }
 
-/// Creates a detector or replaces its description. Its event type is fixed: rules speak of it.
+/// Creates a detector or replaces its description. Its event type cannot change, because its rules use that type's
+/// variables.
 pub(crate) async fn put(services: &Services, input: Put) -> Result<Empty> {
     let mut change = services.account.change().await?;
     let now = text::milliseconds(services.account.now());
@@ -177,7 +178,7 @@ pub(crate) struct Delete {
     detector_id: String,
 }
 
-/// Refused while it has versions or rules.
+/// Deletes a detector. Rejected while it has versions or rules.
 pub(crate) async fn delete(services: &Services, input: Delete) -> Result<Empty> {
     let mut change = services.account.change().await?;
     let key = detector_key(&input.detector_id);

@@ -29,7 +29,7 @@ pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serializ
     ))
 }
 
-/// Refused while an event type includes it.
+/// Deletes an entity type. Rejected while an event type includes it.
 pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> {
     let mut change = services.account.change().await?;
     let types = all_event_types(&change).await?;

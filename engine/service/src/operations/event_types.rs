@@ -41,8 +41,8 @@ pub(crate) struct Put {
     tags: Vec<Tag>,
 }
 
-/// Creates an event type or replaces it. Ingestion and orchestration stay as they were where the
-/// request does not speak of them.
+/// Creates an event type or replaces it. If the request does not contain the settings of ingestion or orchestration,
+/// they stay as they were.
 pub(crate) async fn put(services: &Services, input: Put) -> Result<Empty> {
     let mut change = services.account.change().await?;
     let before: Option<EventType> = change.get(&event_type_key(&input.name)).await?;
@@ -87,7 +87,7 @@ fn merged(services: &Services, input: Put, before: Option<&EventType>) -> Result
     })
 }
 
-/// Each name once, in the order given.
+/// Removes duplicate names and keeps the order.
 fn once(names: Vec<String>) -> Vec<String> {
     let mut seen = std::collections::HashSet::new();
     names
@@ -112,7 +112,7 @@ async fn check_names(change: &Change<'_>, event_type: &EventType) -> Result<()> 
     Ok(())
 }
 
-/// DynamoDB takes no empty key; an empty name does not exist anyway.
+/// The keys of names. DynamoDB rejects an empty key, and nothing has an empty name, so empty names are left out.
 fn keys(names: &[String], key: impl Fn(&str) -> Key) -> Vec<Key> {
     names
         .iter()
@@ -132,7 +132,7 @@ fn refuse_missing<'a>(title: &str, missing: impl Iterator<Item = &'a String>) ->
     )))
 }
 
-/// The variables of an event type, in its order.
+/// The variables of an event type, in order.
 async fn event_variables(change: &Change<'_>, event_type: &EventType) -> Result<Vec<Variable>> {
     let names = &event_type.event_variables;
     let found: Vec<Variable> = change.many(&keys(names, variable_key)).await?;
@@ -171,7 +171,7 @@ fn resolve(event_type: &EventType, variables: &[Variable]) -> EventTypeBundle {
             .iter()
             .filter_map(variable)
             .collect(),
-        // Only events that are stored are learnt from, so only those are remembered.
+        // Models are trained on stored events only, so histories are kept only for those.
         habits: event_type
             .habits
             .clone()
@@ -179,8 +179,7 @@ fn resolve(event_type: &EventType, variables: &[Variable]) -> EventTypeBundle {
     }
 }
 
-/// From now on, what entities do is remembered for a model: what it watches of all variables, and
-/// which labels mean fraud.
+/// Starts to keep entity histories for a model: the tracked fields of all variables, and the labels that mean fraud.
 pub(crate) async fn watch(
     services: &Services,
     change: &mut Change<'_>,
@@ -218,7 +217,7 @@ fn removes_variables(before: &EventType, after: &EventType) -> bool {
         .any(|name| !after.event_variables.contains(name))
 }
 
-/// Refuses to take a variable from rules that a detector version has pinned.
+/// Rejects the removal of a variable that is used by a rule of a detector version.
 async fn check_rules(change: &Change<'_>, event_type: &EventTypeBundle) -> Result<()> {
     for detector in all_detectors(change).await? {
         if detector.event_type_name != event_type.name {
@@ -237,7 +236,7 @@ async fn check_rules(change: &Change<'_>, event_type: &EventTypeBundle) -> Resul
     Ok(())
 }
 
-/// Writes new bundles for the event types that have a variable which changes.
+/// Writes new bundles for the event types that have a variable, because it changes.
 pub(crate) async fn resolve_again(
     services: &Services,
     change: &mut Change<'_>,
@@ -329,7 +328,7 @@ async fn output(services: &Services, event_type: EventType) -> Result<Output> {
     })
 }
 
-/// Refused while a detector or a model uses it.
+/// Deletes an event type. Rejected while a detector or a model uses it.
 pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> {
     let mut change = services.account.change().await?;
     let detectors = all_detectors(&change).await?;

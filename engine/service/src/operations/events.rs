@@ -1,8 +1,8 @@
 //! Stored events and their labels.
 //!
-//! An event's partition holds what `SendEvent` stored, one snapshot per prediction, and the
-//! label. The event is the newest of the first two; the label is an item of its own, so that
-//! neither overwrites the other.
+//! The partition of an event contains the item that `SendEvent` stored, one snapshot per prediction, and the label. The
+//! current event is the newest of the stored item and the snapshots. The label is an item of its own, so that event and
+//! label do not overwrite each other.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ pub(crate) struct Send {
     entities: Vec<Entity>,
 }
 
-/// Stores an event. One that was stored before is replaced; its label and predictions stay.
+/// Stores an event. An earlier one with the same id is replaced; its label and predictions are kept.
 pub(crate) async fn send(services: &Services, input: Send) -> Result<Empty> {
     let event_type = find_type(services, &input.event_type_name).await?;
     let checked = check(services, &event_type, input)?;
@@ -50,7 +50,7 @@ pub(crate) async fn send(services: &Services, input: Send) -> Result<Empty> {
         .map(|()| Empty {})
 }
 
-/// Stores what an event brings beside itself: its label, and what it adds to its entity's history.
+/// Stores what belongs to an event: its label, and its part in its entity's history.
 async fn put_beside(
     services: &Services,
     event_type: &EventTypeBundle,
@@ -67,13 +67,13 @@ async fn put_beside(
         .await
 }
 
-/// An event that may be stored, with the label it brings.
+/// An event that passed the checks, with its label.
 pub(crate) struct Checked {
     pub(crate) event: StoredEvent,
     label: Option<StoredLabel>,
 }
 
-/// Checks an event against its type; nothing is stored.
+/// Checks an event against its type. Nothing is stored.
 pub(crate) fn check(
     services: &Services,
     event_type: &EventTypeBundle,
@@ -115,8 +115,8 @@ pub(crate) fn check(
     Ok(Checked { event, label })
 }
 
-/// Stores row `row` of the import `run`. Done again after a crash it comes out the same, but that
-/// the first writing is taken for new: its count went down with the process.
+/// Stores row `row` of the import `run`. If it is repeated after a crash, the result is the same; the first write then
+/// counts as new, because its count was in memory and was lost.
 pub(crate) async fn import(
     services: &Services,
     event_type: &EventTypeBundle,
@@ -187,7 +187,7 @@ pub(crate) struct GetOutput {
     event: Event,
 }
 
-/// An event as answered.
+/// An event in the answer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
@@ -219,7 +219,7 @@ pub(crate) async fn get(services: &Services, input: Get) -> Result<GetOutput> {
             event_id: event.event_id,
             event_type_name: event.event_type_name,
             event_timestamp: event.event_timestamp,
-            // The API's map holds no nulls.
+            // The map in the API has no null values.
             event_variables: variables
                 .filter_map(|(name, value)| Some((name, value?)))
                 .collect(),
@@ -236,7 +236,7 @@ fn missing(event_type: &str, event_id: &str) -> Error {
     ))
 }
 
-/// The newest of what was sent and what was predicted on.
+/// The newest of the stored event and the snapshots of predictions.
 async fn newest(services: &Services, event: &Get) -> Result<Option<StoredEvent>> {
     let key = event_key(&event.event_type_name, &event.event_id);
     let (sent, predicted) = tokio::try_join!(
@@ -302,7 +302,7 @@ pub(crate) struct Delete {
     delete_audit_history: Option<bool>,
 }
 
-/// Deletes an event and its label, and its predictions where the request says so.
+/// Deletes an event and its label, and its predictions if the request asks for that.
 pub(crate) async fn delete(services: &Services, input: Delete) -> Result<Empty> {
     let Delete {
         event_id,
@@ -310,7 +310,8 @@ pub(crate) async fn delete(services: &Services, input: Delete) -> Result<Empty> 
         delete_audit_history,
     } = input;
     let pk = event_partition(&event_type_name, &event_id);
-    // The event last: it tells whose the label is, to who looks for the rest of a deletion that was cut off.
+    // The event is deleted last: if the deletion is interrupted, the event still shows whose label and predictions
+    // remain.
     for sk in ["label", "event"] {
         delete_part(services, &event_type_name, &Key::new(&pk, sk)).await?;
     }
@@ -325,7 +326,7 @@ pub(crate) async fn delete(services: &Services, input: Delete) -> Result<Empty> 
     Ok(Empty {})
 }
 
-/// Deletes one item of an event's partition. What counted as a stored event no longer does.
+/// Deletes one item of an event's partition. If it was a stored event, the statistics are updated.
 pub(crate) async fn delete_part(services: &Services, event_type: &str, key: &Key) -> Result<bool> {
     let request = services
         .account
@@ -354,7 +355,7 @@ pub(crate) async fn delete_part(services: &Services, event_type: &str, key: &Key
     Ok(true)
 }
 
-/// The prediction stays; the event in it no longer counts as stored.
+/// Keeps the prediction, but its event no longer counts as stored.
 pub(crate) async fn unstore(services: &Services, prediction: &Prediction) -> Result<()> {
     let request = services
         .account

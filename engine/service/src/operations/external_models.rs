@@ -1,4 +1,4 @@
-//! External models: SageMaker endpoints that a detector version asks.
+//! External models: SageMaker endpoints that a detector version uses.
 
 use crate::operations::{Empty, detector_versions};
 use crate::services::Services;
@@ -33,7 +33,7 @@ pub(crate) struct Put {
     tags: Vec<Tag>,
 }
 
-/// Creates an external model or replaces it. Detector versions that use it follow at once.
+/// Creates an external model or replaces it. Detector versions that use it are updated at once.
 pub(crate) async fn put(services: &Services, input: Put) -> Result<Empty> {
     check_role(services, &input.invoke_model_endpoint_role_arn)?;
     let mut change = services.account.change().await?;
@@ -64,13 +64,13 @@ pub(crate) async fn put(services: &Services, input: Put) -> Result<Empty> {
     } else {
         detector_versions::resolve_again(services, &mut change, &bundled).await?;
     }
-    // Last: see `Change::commit`.
+    // Written last, see `Change::commit`.
     change.put(&model)?;
     services.account.commit(change).await.map(|()| Empty {})
 }
 
-/// The role must be one of this account. (The engine calls the endpoint with its own
-/// credentials; see the differences in the guide.)
+/// Checks that the role belongs to this account. (The engine calls the endpoint with its own credentials; see the
+/// differences in the guide.)
 fn check_role(services: &Services, arn: &str) -> Result<()> {
     let mut parts = arn.splitn(6, ':');
     let parts: [Option<&str>; 6] = std::array::from_fn(|_| parts.next());
@@ -140,7 +140,7 @@ fn check_input(model: &ExternalModel, event_type: Option<&EventType>) -> Result<
     )))
 }
 
-/// What a detector version pins of an external model.
+/// The part of an external model that a detector version pins.
 async fn bundled(change: &Change<'_>, model: &ExternalModel) -> Result<BundledExternalModel> {
     model.output_configuration.check()?;
     let names: Vec<&str> = model.output_configuration.variables().collect();
@@ -177,7 +177,7 @@ async fn bundled(change: &Change<'_>, model: &ExternalModel) -> Result<BundledEx
     })
 }
 
-/// Finds the external models that a detector version over an event type is to ask.
+/// Loads the external models for a detector version over an event type.
 pub(crate) async fn find(
     change: &Change<'_>,
     event_type: &str,
@@ -219,7 +219,7 @@ pub(crate) struct Get {
     paging: Paging,
 }
 
-/// An external model as answered: as stored, without tags, with its ARN.
+/// An external model in the answer: as stored, without tags, with its ARN.
 #[derive(Debug, Serialize)]
 struct Output {
     #[serde(flatten)]
@@ -277,7 +277,7 @@ pub(crate) struct Delete {
     model_endpoint: String,
 }
 
-/// Refused while a detector version uses it.
+/// Deletes an external model. Rejected while a detector version uses it.
 pub(crate) async fn delete(services: &Services, input: Delete) -> Result<Empty> {
     let mut change = services.account.change().await?;
     let key = external_model_key(&input.model_endpoint);

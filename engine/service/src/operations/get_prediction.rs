@@ -1,7 +1,7 @@
-//! `GetPrediction`, as it was until 2020: for clients that nobody has touched since.
+//! `GetPrediction`, the operation that the API had until 2020, for old clients.
 //!
-//! It knew neither event types nor entities nor the event's time. The event type is the
-//! detector's, the entity is unknown, the time is now; all else is `GetEventPrediction`.
+//! It has no event type, no entity and no event time in the request. The event type is the detector's, the entity is
+//! unknown, and the time is now; everything else is as in `GetEventPrediction`.
 
 use crate::predict::predict;
 use crate::services::Services;
@@ -33,7 +33,7 @@ pub(crate) async fn get_prediction(
     services: &Services,
     input: GetPrediction,
 ) -> Result<GetPredictionOutput> {
-    // The shape has checked that it is a number of at most five digits.
+    // Validation has ensured that it is a number of at most five digits.
     let version = input.detector_version_id.as_ref();
     let version = version.and_then(|version| version.parse().ok());
     let ready = services

@@ -1,7 +1,7 @@
 //! Jobs: batch imports, batch predictions, and the deletion of an event type's events.
 //!
-//! The operations write down what is to be done and show how far it is; [`crate::jobs`] does it,
-//! in another process if need be.
+//! The operations store the request of a job and show its progress. [`crate::Jobs`] does the work, possibly in another
+//! process.
 
 use crate::operations::Empty;
 use crate::services::Services;
@@ -59,7 +59,8 @@ pub(crate) struct CreatePrediction {
     tags: Vec<Tag>,
 }
 
-/// The version is settled here: one that is activated while the job runs changes nothing.
+/// Creates a batch prediction. The detector version is decided now: activating another one while the job runs changes
+/// nothing.
 pub(crate) async fn create_prediction(
     services: &Services,
     input: CreatePrediction,
@@ -68,7 +69,7 @@ pub(crate) async fn create_prediction(
     if services.definition_cache.event_type(name).await?.is_none() {
         return Err(missing_event_type(name));
     }
-    // The shape has checked that it is a number of at most five digits.
+    // Validation has ensured that it is a number of at most five digits.
     let version = input
         .detector_version
         .and_then(|version| version.parse().ok());
@@ -94,7 +95,7 @@ pub(crate) async fn create_prediction(
     create(services, job).await
 }
 
-/// An id is used once, for as long as its job's record is kept.
+/// Stores a new job. Its id cannot be used again while the record of the job exists.
 async fn create(services: &Services, job: Job) -> Result<Empty> {
     if let Some(files) = &job.files {
         S3Location::object("inputPath", &files.input_path)?;
@@ -224,7 +225,7 @@ pub(crate) async fn cancel_prediction(services: &Services, input: ById) -> Resul
     cancel(services, JobKind::BatchPrediction, &input.job_id).await
 }
 
-/// A job that somebody has begun is ended by whoever works on it.
+/// Cancels a job. If a runner has started it, that runner ends it.
 async fn cancel(services: &Services, kind: JobKind, job_id: &str) -> Result<Empty> {
     let job = existing(services, kind, job_id).await?;
     let mut state = JobState::load(&services.account, &job.run).await?;
@@ -251,7 +252,7 @@ pub(crate) async fn delete_prediction(services: &Services, input: ById) -> Resul
     delete(services, JobKind::BatchPrediction, &input.job_id).await
 }
 
-/// Deletes the record of a job that has ended; what it wrote stays.
+/// Deletes the record of a job that has ended; the output of the job is kept.
 async fn delete(services: &Services, kind: JobKind, job_id: &str) -> Result<Empty> {
     let mut change = services.account.change().await?;
     let key = job_key(kind, job_id);
@@ -286,7 +287,7 @@ pub(crate) struct DeletionOutput {
     events_deletion_status: JobStatus,
 }
 
-/// Begins the deletion; one that has ended before makes room for it.
+/// Starts a deletion. An earlier deletion that has ended is replaced.
 pub(crate) async fn delete_events(
     services: &Services,
     input: ByEventType,

@@ -1,7 +1,6 @@
-//! The account's encryption key: kept and answered, and nothing more.
+//! The account's encryption key: it is stored and returned, but not used.
 //!
-//! What encrypts the engine's data is the encryption of its tables and its bucket, which is set
-//! where they are made.
+//! The engine's data is encrypted by the settings of its tables and its bucket, where those are created.
 
 use crate::operations::Empty;
 use crate::services::Services;
@@ -9,7 +8,7 @@ use protocol::{Error, Result};
 use serde::{Deserialize, Serialize};
 use store::records::kms_key::{DEFAULT_KEY, KmsKey, kms_key_key};
 
-/// Replaces the key; `DEFAULT` takes it back.
+/// Sets the key; `DEFAULT` removes it.
 pub(crate) async fn put(services: &Services, input: KmsKey) -> Result<Empty> {
     let mut change = services.account.change().await?;
     if input.kms_encryption_key_arn == DEFAULT_KEY {
@@ -21,7 +20,7 @@ pub(crate) async fn put(services: &Services, input: KmsKey) -> Result<Empty> {
     services.account.commit(change).await.map(|()| Empty {})
 }
 
-/// A key of another region could not be used.
+/// Rejects a key of another region, because it could not be used.
 fn check_region(services: &Services, arn: &str) -> Result<()> {
     let region = &services.account.options.region;
     if arn.split(':').nth(3) == Some(region) {
@@ -38,13 +37,13 @@ pub(crate) struct Output {
     kms_key: KmsKey,
 }
 
-/// The key, if one was put.
+/// The key, if one was set.
 pub(crate) async fn get(services: &Services, _: GetInput) -> Result<Output> {
     let kms_key: Option<KmsKey> = services.account.definitions.get(&kms_key_key()).await?;
     let kms_key = kms_key.ok_or_else(|| Error::not_found("No encryption key has been put."))?;
     Ok(Output { kms_key })
 }
 
-/// The input of `GetKMSEncryptionKey`: it has no member.
+/// The input of `GetKMSEncryptionKey`, which has no members.
 #[derive(Debug, Deserialize)]
 pub(crate) struct GetInput {}

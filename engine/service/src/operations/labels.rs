@@ -1,4 +1,4 @@
-//! Labels: what events turn out to have been.
+//! Labels: what events turned out to be.
 
 use crate::operations::simple_resources::Kind;
 use crate::operations::{ByName, Empty, simple_resources};
@@ -29,8 +29,8 @@ pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serializ
     ))
 }
 
-/// Refused while an event type has the label. (Amazon also looks at stored events; see the
-/// differences in the guide.)
+/// Deletes a label. Rejected while an event type has it. (Amazon also checks stored events; see the differences in the
+/// guide.)
 pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> {
     let mut change = services.account.change().await?;
     let types = all_event_types(&change).await?;

@@ -136,7 +136,7 @@ pub(crate) async fn update(services: &Services, input: Update) -> Result<Empty> 
     Ok(Empty {})
 }
 
-/// A variable type is set once and never changed.
+/// Sets the variable type of a list, which cannot be changed later.
 fn settle_type(head: &mut ListHead, variable_type: Option<String>) -> Result<()> {
     check_type(variable_type.as_deref())?;
     match (&head.variable_type, variable_type) {
@@ -175,11 +175,11 @@ async fn current(services: &Services, head: &ListHead) -> Result<List> {
         services.account.now(),
     )
     .await?;
-    // The base is gone only if another process has changed the list since.
+    // The base is missing only if another process has changed the list since.
     list.ok_or_else(Error::write_conflict)
 }
 
-/// What the list holds now, and the elements whose time is over.
+/// The current elements of the list, and the expired ones.
 fn without_expired(services: &Services, list: &List) -> (Arc<Elements>, Vec<Element>) {
     let expired = list.elements.expired(services.account.now().as_second());
     if expired.is_empty() {
@@ -210,7 +210,7 @@ async fn write(
     list::record(&services.account.definitions, change, head, edit, &elements).await
 }
 
-/// What an update adds and removes; elements that are there already are not added again.
+/// The elements that an update adds and removes; elements that exist are not added again.
 fn difference(before: &Elements, given: Vec<Element>, mode: UpdateMode) -> Edit {
     let given: Elements = given.into_iter().collect();
     let added = || {
@@ -237,21 +237,21 @@ fn difference(before: &Elements, given: Vec<Element>, mode: UpdateMode) -> Edit 
     }
 }
 
-/// An element of a list with what the API does not know of it.
+/// An element of a list with its note, which the API does not have.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ListEntry {
     /// The element. It may be personal data.
     pub element: String,
-    /// From when on it is in the list no more.
+    /// When it expires and is no longer in the list.
     pub expires: Option<jiff::Timestamp>,
-    /// Why it is there.
+    /// Why it was added.
     pub reason: Option<String>,
-    /// Who put it there.
+    /// Who added it.
     pub author: Option<String>,
 }
 
-/// Adds entries to a list, or changes what is known of those that are there. For the API they
-/// are elements like any others, for as long as they last.
+/// Adds entries to a list, or changes the notes of entries that exist. In the API they are ordinary elements until they
+/// expire.
 ///
 /// # Errors
 /// As `UpdateList`.
@@ -290,9 +290,8 @@ pub(crate) async fn list_entries(services: &Services, name: &str) -> Result<Vec<
     Ok(alive.notes().map(entry).collect())
 }
 
-/// What is stored of some elements, list by list: `is_wanted` is asked with the list's variable
-/// type and an element. Elements that were taken out or have expired are found too, as long as
-/// the list's log or base holds them.
+/// Finds stored elements, by list: `is_wanted` gets the list's variable type and an element. Elements that were removed
+/// or have expired are found as long as the list's log or base contains them.
 ///
 /// # Errors
 /// The table fails.
@@ -320,7 +319,7 @@ pub(crate) async fn find_list_elements(
     Ok(found)
 }
 
-/// Removes elements from a list and from everything that is stored of its past.
+/// Removes elements from a list and from its stored earlier contents.
 ///
 /// # Errors
 /// There is no such list, or the table fails.
@@ -332,7 +331,7 @@ pub(crate) async fn erase_list_elements(
     retry_on_write_conflict(|| Box::pin(erase(services, list, elements))).await
 }
 
-/// A list's head and all that is stored of its elements.
+/// The head of a list, and all its stored elements, also removed ones.
 async fn stored(services: &Services, name: &str) -> Result<Option<(ListHead, BTreeSet<Element>)>> {
     retry_on_write_conflict(async || {
         let Some(head) = services
@@ -344,7 +343,7 @@ async fn stored(services: &Services, name: &str) -> Result<Option<(ListHead, BTr
             return Ok(None);
         };
         let stored = list::stored(&services.account.definitions, &head).await?;
-        // The base is gone only if another process has written the list anew.
+        // The base is missing only if another process has rewritten the list.
         stored.map_or_else(
             || Err(Error::write_conflict()),
             |stored| Ok(Some((head, stored))),
@@ -369,7 +368,7 @@ async fn erase(services: &Services, name: &str, gone: &[String]) -> Result<()> {
     list::rewrite(&services.account.definitions, &mut head, &elements).await?;
     change.put(&head)?;
     services.account.commit(change).await?;
-    // What stays behind here would be what was to be erased: that is an error.
+    // If this fails, erased elements would still be stored, so it is an error.
     list::remove(&services.account.definitions, &before).await
 }
 
@@ -417,8 +416,8 @@ pub(crate) struct ElementsOutput {
     next_token: Option<String>,
 }
 
-/// A page of elements, in their order, so that edits between two pages skip and repeat nothing
-/// that stays.
+/// A page of elements in sorted order, so that edits between two pages do not skip or repeat elements that stay in the
+/// list.
 pub(crate) async fn elements(services: &Services, input: GetElements) -> Result<ElementsOutput> {
     let scope = Scope::new("GetListElements", &input.name);
     let token = input.paging.next_token.as_deref();
@@ -501,7 +500,7 @@ pub(crate) async fn metadata(
     Ok(page::output("lists", page.map(row)))
 }
 
-/// Refused while a rule version uses it.
+/// Deletes a list. Rejected while a rule version uses it.
 pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> {
     let mut change = services.account.change().await?;
     let Some(head) = change.get::<ListHead>(&list_head_key(&input.name)).await? else {

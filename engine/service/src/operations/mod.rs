@@ -1,11 +1,11 @@
 //! The operations: one file per resource, one function per operation.
 //!
-//! A function takes the services and its input as a type, and returns its output as a type. The
-//! input has passed [`protocol::validate`] already, so what is left to check is what the model does
-//! not say: whether a name exists, whether a value is of its type, which state allows what.
+//! A handler takes the services and its input as a type, and returns its output as a type. The input has already passed
+//! [`protocol::validate`], so a handler checks only what the service model does not state: whether a name exists,
+//! whether a value has its type, what a status allows.
 //!
-//! To add an operation, write its function in the file of its resource and give it a row in
-//! [`serve_all`]; its shape is in [`protocol::Operation`] already.
+//! To add an operation, write its handler in the file of its resource and give it a row in [`serve_all`]; its input is
+//! a row of [`protocol::Operation`].
 
 pub(crate) mod detector_versions;
 mod detectors;
@@ -41,17 +41,17 @@ use serde_json::Value;
 use crate::predict;
 use crate::services::Services;
 
-/// The output of an operation that has none: `{}` on the wire.
+/// The output of an operation without output members: `{}` on the wire.
 #[derive(Debug, Serialize)]
 pub(crate) struct Empty {}
 
 /// The operations that an engine serves: [`serve_all`] or [`serve_events`].
 pub(crate) type Serve = for<'a> fn(&'a Services, Operation, &'a Value) -> Answer<'a>;
 
-/// A reply on its way.
+/// The future of a reply.
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>;
 
-/// What a Lambda function calls. Whatever else is linked into it makes it start later.
+/// The operations that a Lambda function calls. Linking more of them would make its start slower.
 pub(crate) fn serve_events<'a>(
     services: &'a Services,
     operation: Operation,
@@ -187,7 +187,7 @@ async fn get_event_prediction(services: &Services, input: &Value) -> Result<Repl
     })
 }
 
-/// The input of an operation that takes a name and nothing else.
+/// The input of an operation that has only a name.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ByName {
     pub(crate) name: String,

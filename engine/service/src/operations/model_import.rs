@@ -1,4 +1,4 @@
-//! A model that was trained elsewhere as a version of a model here. Amazon's API has no operation for it.
+//! Import of a model that was trained elsewhere, as a version of a model here. The API has no operation for it.
 
 use crate::operations::model_versions;
 use crate::operations::model_versions::next_major;
@@ -21,23 +21,23 @@ use store::records::tags::Tags;
 use store::records::variable::{Variable, variable_key};
 use store::table::Key;
 
-/// A version that was imported.
+/// An imported model version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportedVersion {
     /// The model.
     pub model_id: String,
     /// The version, e.g. `1.0`.
     pub version: String,
-    /// What detector versions name it by.
+    /// The ARN by which detector versions refer to it.
     pub arn: String,
 }
 
-/// Makes a model the next major version of the model of this id, in status `TRAINING_COMPLETE`. `notes` say where
-/// it comes from and what its scores mean; `DescribeModelVersions` repeats them.
+/// Imports a model as the next major version of the model with this id, in status `TRAINING_COMPLETE`. `notes` say
+/// where it comes from and what its scores mean; `DescribeModelVersions` shows them.
 ///
 /// # Errors
-/// There is no model of this id, its event type lacks what `model` looks at, a quota is used up, or the engine's
-/// tables or its bucket fail.
+/// There is no model with this id, its event type lacks a variable that `model` needs, a quota is reached, or the
+/// engine's tables or its bucket fail.
 pub(crate) async fn import_model(
     services: &Services,
     model_id: &str,
@@ -82,7 +82,7 @@ async fn import(
         model_version_number: number,
         event_type_name: model.event_type_name.clone(),
         status: ModelVersionStatus::TrainingComplete,
-        // Its events are nowhere here, so there is no location either.
+        // Its training events are unknown, so there is no location.
         training_data_source: TrainingDataSource::ExternalEvents,
         training_data_schema: TrainingDataSchema {
             model_variables: names,
@@ -95,7 +95,7 @@ async fn import(
         artifact: None,
         result: Some(bundle::save(&services.account.definitions, &outcome).await?),
     };
-    // As after a training: the artifact before the version that names it.
+    // As after a training: the artifact is written before the version that names it.
     let artifact = services.model_cache.store(&version.path(), bytes).await?;
     version.artifact = Some(artifact.clone());
     change.put(&model)?;
@@ -116,7 +116,7 @@ async fn import(
     })
 }
 
-/// A model from elsewhere looks at numbers that an event brings by the names of its features.
+/// Checks that the event type has a suitable variable for each feature of the imported model, by name.
 async fn check_features(change: &Change<'_>, model: &Model, names: &[String]) -> Result<()> {
     let event_type: Option<EventType> = change.get(&event_type_key(&model.event_type_name)).await?;
     let event_type = event_type.ok_or_else(|| missing_event_type(&model.event_type_name))?;

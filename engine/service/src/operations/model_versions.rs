@@ -1,8 +1,8 @@
-//! Model versions: what each is trained on, and where it is in its life.
+//! Model versions: their training data and their status.
 //!
-//! `TRAINING_IN_PROGRESS` → `TRAINING_COMPLETE`, `TRAINING_CANCELLED` or `ERROR`;
-//! `TRAINING_COMPLETE` ⇄ `ACTIVE`. No operation trains: they also run in functions. A version
-//! in training has a job beside it, for whoever does.
+//! `TRAINING_IN_PROGRESS` → `TRAINING_COMPLETE`, `TRAINING_CANCELLED` or `ERROR`; `TRAINING_COMPLETE` ⇄ `ACTIVE`.
+//! Operations do not train, because they also run in functions. A version in training has a training job, which a
+//! runner finds.
 
 use std::collections::HashSet;
 
@@ -36,16 +36,16 @@ use store::records::variable::{Variable, variable_key};
 use store::table::Record as _;
 use store::table::{Key, Range};
 
-/// Versions that can score; the ledger counts them against the quota.
+/// The key under which the ledger counts ACTIVE versions against the quota.
 const DEPLOYED: &str = "deployed model version";
-/// Variables that a model learns from, at least and at most.
+/// How many variables a model may be trained on.
 const VARIABLES: std::ops::RangeInclusive<usize> = 2..=100;
-/// What `modelVersionNumber` has room for: `1.99`.
+/// The largest minor version that fits into `modelVersionNumber`: `1.99`.
 const LAST_MINOR: u32 = 99;
 const LAST_MAJOR: u32 = 9999;
 
-/// Ends the training of a version that is still in training: with a model it is complete, without
-/// one an error. Says in which status the version is now.
+/// Ends the training of a version that is still in training: with a model in `TRAINING_COMPLETE`, without one in
+/// `ERROR`. Returns the status that the version has now.
 pub(crate) async fn finish(
     services: &Services,
     trained: &ModelVersion,
@@ -55,7 +55,7 @@ pub(crate) async fn finish(
     loop {
         let mut change = services.account.change().await?;
         let found: Option<ModelVersion> = change.get(&trained.key()).await?;
-        // Another version may have the number by now; its training began at another time.
+        // The number may belong to another version by now; that one has another creation time.
         let Some(version) = found.filter(|found| found.created_time == trained.created_time) else {
             return Ok(ModelVersionStatus::TrainingCancelled);
         };
@@ -103,7 +103,7 @@ pub(crate) struct Created {
     status: ModelVersionStatus,
 }
 
-/// Asks for the training of the next major version.
+/// Creates the next major version and its training job.
 pub(crate) async fn create_version(services: &Services, input: Create) -> Result<Created> {
     let tags = Tags::new(input.tags)?;
     read_labels_tag(&tags)?;
@@ -133,7 +133,7 @@ pub(crate) async fn create_version(services: &Services, input: Create) -> Result
     begin(services, change, version).await
 }
 
-/// Gives out the next major version of a model.
+/// Assigns the next major version number of a model.
 pub(super) fn next_major(model: &mut Model) -> Result<VersionNumber> {
     if model.last_major_version >= LAST_MAJOR {
         let message = format!("A model may have at most {LAST_MAJOR} major versions.");
@@ -169,7 +169,7 @@ async fn begin(
     })
 }
 
-/// Which source a model type may learn from, and that it is said where the events are.
+/// Checks that the model type may use this data source, and that the request says where the events are.
 fn check_source(
     model_type: ModelType,
     source: TrainingDataSource,
@@ -219,7 +219,7 @@ fn check_window(details: &TrainingDetails) -> Result<()> {
     Ok(())
 }
 
-/// Checks the variables and labels that a version learns from.
+/// Checks the variables and labels that a version is trained on.
 async fn check_schema(
     change: &Change<'_>,
     model: &Model,
@@ -253,7 +253,7 @@ async fn check_variables(
     refuse(
         names.iter().filter(|name| variable(name).is_none()),
         |names| {
-            // Amazon's words.
+            // The wording is Amazon's.
             Error::not_found(format!("VariableIds: {names} do not exist."))
         },
     )?;
@@ -283,7 +283,7 @@ async fn check_variables(
     }
 }
 
-/// An error about these names, if there are any.
+/// Returns an error about these names if there are any.
 pub(super) fn refuse<'a>(
     names: impl Iterator<Item = &'a String>,
     error: impl FnOnce(String) -> Error,
@@ -295,7 +295,7 @@ pub(super) fn refuse<'a>(
     Err(error(text::names(names)))
 }
 
-/// A login is an address, a browser, and whether the password was right.
+/// Checks the variables of a login: an address, a browser, and whether the password was right.
 fn check_login(names: &[String], variables: &[Variable]) -> Result<()> {
     for wanted in ["IP_ADDRESS", "USERAGENT", "ARE_CREDENTIALS_VALID"] {
         let is = |variable: &&Variable| {
@@ -347,14 +347,14 @@ fn check_labels(model: &Model, event_type: &EventType, schema: Option<&LabelSche
     })
 }
 
-/// Checks the quotas: versions of the model, and trainings at once.
+/// Checks the quotas: versions of the model, and trainings at the same time.
 async fn check_room(services: &Services, change: &Change<'_>, model: &Model) -> Result<()> {
     let limits = &services.account.options.quotas;
     let jobs: Vec<TrainingJob> = change.query(Range::all(TRAINING_JOBS)).await?;
     let ours =
         |job: &TrainingJob| job.model_type == model.model_type && job.model_id == model.model_id;
     if jobs.iter().any(ours) {
-        // Amazon's words; it allows one training per model.
+        // The wording is Amazon's; it allows one training per model at a time.
         return Err(Error::validation(
             "Simultaneous training for the same major version not allowed.",
         ));
@@ -368,7 +368,7 @@ async fn check_room(services: &Services, change: &Change<'_>, model: &Model) -> 
     check_count(services, change, model).await
 }
 
-/// Checks the quota of versions of a model.
+/// Checks the quota of versions per model.
 pub(super) async fn check_count(
     services: &Services,
     change: &Change<'_>,
@@ -399,7 +399,7 @@ pub(crate) struct UpdateVersion {
     tags: Vec<Tag>,
 }
 
-/// Asks for a training of a major version again, on other events: the next minor version.
+/// Creates the next minor version, which retrains a major version on other events, and its training job.
 pub(crate) async fn update_version(services: &Services, input: UpdateVersion) -> Result<Created> {
     let mut tags = Tags::new(input.tags)?;
     let change = services.account.change().await?;
@@ -427,7 +427,7 @@ pub(crate) async fn update_version(services: &Services, input: UpdateVersion) ->
         before.training_data_source,
         &input.details,
     )?;
-    // How labels are taken is part of what is trained again, as the schema is.
+    // Whether labels are final is part of the settings that the retraining copies, like the schema.
     tags.take_over(LABELS_TAG, &before.tags);
     read_labels_tag(&tags)?;
     check_schema(&change, &model, &before.training_data_schema).await?;
@@ -455,7 +455,7 @@ pub(crate) async fn update_version(services: &Services, input: UpdateVersion) ->
     begin(services, change, version).await
 }
 
-/// The statuses that a request may ask for.
+/// The statuses that a request may set.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum WantedStatus {
@@ -471,8 +471,8 @@ pub(crate) struct UpdateStatus {
     status: WantedStatus,
 }
 
-/// Cancels a training, or lets a version score, or stops it. A version that was stopped reads
-/// `TRAINING_COMPLETE` again, as at Amazon.
+/// Cancels a training, or activates or deactivates a version. A deactivated version has the status `TRAINING_COMPLETE`
+/// again, as at Amazon.
 pub(crate) async fn update_version_status(
     services: &Services,
     input: UpdateStatus,
@@ -520,7 +520,7 @@ pub(crate) async fn update_version_status(
     services.account.commit(change).await.map(|()| Empty {})
 }
 
-/// A broken model is found before anything depends on it.
+/// Checks that the model can be loaded, before anything depends on it.
 async fn check_artifact(services: &Services, version: &ModelVersion) -> Result<()> {
     let Some(artifact) = &version.artifact else {
         return Ok(());
@@ -548,7 +548,7 @@ async fn refuse_used(change: &Change<'_>, version: &ModelVersion) -> Result<()> 
     Ok(())
 }
 
-/// A model version as `GetModelVersion` answers it.
+/// A model version in the answer of `GetModelVersion`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct GetOutput {
@@ -599,7 +599,7 @@ pub(crate) struct Describe {
     paging: Paging,
 }
 
-/// A model version as `DescribeModelVersions` answers it.
+/// A model version in the answer of `DescribeModelVersions`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Detail {
@@ -613,7 +613,7 @@ struct Detail {
     created_time: String,
 }
 
-/// Lists model versions: of all models, of a type, of a model, or the one that is named.
+/// Lists model versions: of all models, of a type, of one model, or one version.
 pub(crate) async fn describe_versions(
     services: &Services,
     input: Describe,
@@ -673,7 +673,7 @@ async fn list(services: &Services, prefix: &str, paging: &Paging) -> Result<Page
     listing.page(&services.account, paging).await
 }
 
-/// How a training ended, or how far it is.
+/// The result or the progress of a training.
 async fn outcome(services: &Services, version: &ModelVersion) -> Result<Option<Outcome>> {
     if let Some(result) = &version.result {
         return bundle::load(&services.account.definitions, result)
@@ -724,7 +724,7 @@ fn detail(services: &Services, version: ModelVersion, outcome: Option<&Outcome>)
     }
 }
 
-/// Refused while it is in training, ACTIVE, or used by a detector version.
+/// Deletes a version. Rejected while it is in training, ACTIVE, or used by a detector version.
 pub(crate) async fn delete_version(services: &Services, input: VersionReference) -> Result<Empty> {
     let mut change = services.account.change().await?;
     let Some(version) = change.get::<ModelVersion>(&input.key()).await? else {

@@ -15,7 +15,7 @@ use store::records::model_version::versions_of_model;
 use store::records::tags::{Tag, Tags};
 use store::records::variable::{Variable, variable_key};
 
-/// Names a model in a request.
+/// A reference to a model in a request.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Reference {
@@ -52,7 +52,7 @@ pub(crate) async fn create(services: &Services, input: Create) -> Result<Empty> 
         return Err(Error::validation(message));
     }
     let event_type = match input.event_type_name.as_str() {
-        // DynamoDB takes no empty key; an empty name does not exist anyway.
+        // DynamoDB rejects an empty key, and nothing has an empty name.
         "" => None,
         name => change.get::<EventType>(&event_type_key(name)).await?,
     };
@@ -122,7 +122,7 @@ pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serializ
     ))
 }
 
-/// The model of a request that may leave its type out.
+/// Finds the model of a request, in which the type may be left out.
 pub(crate) async fn of_request(
     services: &Services,
     model_id: &str,
@@ -172,7 +172,7 @@ pub(crate) struct Delete {
     reference: Reference,
 }
 
-/// Refused while it has versions. The variable of its score goes with it.
+/// Deletes a model and its score variable. Rejected while it has versions.
 pub(crate) async fn delete(services: &Services, input: Delete) -> Result<Empty> {
     let mut change = services.account.change().await?;
     let Reference {

@@ -1,4 +1,4 @@
-//! Outcomes: what rules say about an event.
+//! Outcomes: the results of rules.
 
 use crate::operations::simple_resources::Kind;
 use crate::operations::{ByName, Empty, simple_resources};
@@ -29,7 +29,7 @@ pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serializ
     ))
 }
 
-/// Refused while a rule version has the outcome.
+/// Deletes an outcome. Rejected while a rule version has it.
 pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> {
     let mut change = services.account.change().await?;
     let rules = all_rules(&change).await?;

@@ -1,7 +1,7 @@
-//! The history of predictions: which there were, and how each came about.
+//! Stored predictions: which there are, and how each was made.
 //!
-//! `ListEventPredictions` reads an index by day, in shards, so that no partition of it takes all
-//! writes. A day is noted once it has a prediction, so that days without any cost nothing.
+//! `ListEventPredictions` reads an index by day. A day has several shards, so that no partition gets all writes. Days
+//! with predictions are noted, so that days without any are not read.
 
 use std::collections::BTreeMap;
 
@@ -36,9 +36,9 @@ use store::schema::PREDICTIONS_INDEX;
 use store::table::read;
 use store::table::{Item, Range, failed};
 
-/// The page where a request asks for none. The model's least is 50, the guide says 10.
+/// The default size of a page. The service model's minimum is 50, the guide says 10.
 const USUAL: usize = 10;
-/// So many reads of the index a request makes at most before it answers a short page.
+/// The most reads of the index for one request; after that it answers with a short page.
 const READS: usize = 40;
 
 #[derive(Deserialize)]
@@ -65,7 +65,7 @@ struct TimeRange {
     end_time: String,
 }
 
-/// A prediction in a list.
+/// A prediction in the answer of `ListEventPredictions`.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Summary {
@@ -116,7 +116,7 @@ pub(crate) async fn list(services: &Services, input: List) -> Result<ListOutput>
     })
 }
 
-/// The rows of a page so far, and the place in the order of time up to which it has looked.
+/// The rows of a page so far, and the position in time order up to which was searched.
 struct Page {
     rows: Vec<Summary>,
     size: usize,
@@ -137,7 +137,7 @@ impl Page {
 }
 
 impl Summary {
-    /// Where a prediction is in the order of time: as in the index.
+    /// Its position in time order, as in the index.
     fn place(&self) -> String {
         index_sort_key(
             &self.prediction_timestamp,
@@ -183,7 +183,7 @@ impl Filter {
         })
     }
 
-    /// A place after every prediction the filter admits: `$` comes after `#`.
+    /// A position after every prediction that the filter accepts: `$` sorts after `#`.
     fn end(&self) -> String {
         format!("{}$", self.until.as_deref().unwrap_or("9999"))
     }
@@ -206,7 +206,7 @@ impl Filter {
     }
 }
 
-/// The predictions of one event id, from its partitions: one per event type.
+/// The predictions of one event id, from its partitions: there is one per event type.
 async fn of_event(
     services: &Services,
     filter: &Filter,
@@ -257,7 +257,7 @@ fn summary(prediction: Prediction) -> Summary {
     }
 }
 
-/// Goes through the index day by day. Says whether there may be more.
+/// Reads the index day by day. Returns whether there may be more.
 async fn of_index(services: &Services, filter: &Filter, page: &mut Page) -> Result<bool> {
     let days = services.prediction_index.days().await?;
     let mut reads = 0;
@@ -290,7 +290,7 @@ async fn of_index(services: &Services, filter: &Filter, page: &mut Page) -> Resu
     Ok(false)
 }
 
-/// What all shards of a day have next, as far as all of them have been read.
+/// The next predictions of a day from all shards, up to where every shard has been read.
 struct Slice {
     rows: Vec<Summary>,
     is_last: bool,
@@ -301,8 +301,8 @@ async fn slice(services: &Services, day: &str, page: &Page) -> Result<Slice> {
     let shards = (0..PREDICTION_SHARDS)
         .map(|shard| read_shard(services, index_partition(day, shard), &page.cursor, limit));
     let shards = try_join_all(shards).await?;
-    // A shard that filled its read may have more right below its last row; what the others have
-    // below that has to wait.
+    // A shard that returned a full page may have more rows just below its last one, so rows of other shards below that
+    // are kept for later.
     let cut = shards
         .iter()
         .filter(|rows| rows.len() == limit)
@@ -385,7 +385,7 @@ pub(crate) struct MetadataOutput {
     prediction_timestamp: String,
 }
 
-/// A model version that scored, with its score.
+/// A model version that gave a score, with the score.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EvaluatedModelVersion {
@@ -404,16 +404,16 @@ struct Evaluation {
     prediction_explanations: Option<Explanations>,
 }
 
-/// What each variable did to the score.
+/// The impact of each variable on the score.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Explanations {
     variable_impact_explanations: Vec<VariableImpact>,
-    /// What the entity had done before: its type, and the variable that it is about.
+    /// The impact of the entity history: the entity type, and the variable that it is about.
     aggregated_variables_impact_explanations: Vec<AggregatedImpact>,
 }
 
-/// What several variables together did to the score.
+/// The combined impact of several variables on the score.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AggregatedImpact {
@@ -431,7 +431,7 @@ struct VariableImpact {
     log_odds_impact: f64,
 }
 
-/// An external model that answered: what it was told, and what it said.
+/// An external model that answered: its input and its answer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EvaluatedExternalModel {
@@ -461,7 +461,7 @@ struct EvaluatedRule {
     matched: bool,
 }
 
-/// Shows a prediction with its rules as they were, and what each said.
+/// Shows a prediction with its rules as they were, and the result of each.
 pub(crate) async fn metadata(services: &Services, input: Metadata) -> Result<MetadataOutput> {
     let timestamp = parse_request_time("predictionTimestamp", &input.prediction_timestamp)?;
     let key = prediction_key(&input.event_type_name, &input.event_id, &timestamp);
@@ -549,7 +549,7 @@ async fn evaluated_model_versions(
     evaluated
 }
 
-/// A model that is gone, or had nothing to go by, explains nothing.
+/// Explains a score. A model that is deleted or had no input gives no explanation.
 async fn explained(
     services: &Services,
     model: &BundledModel,
@@ -628,7 +628,7 @@ fn rules(compiled: &Compiled, verdicts: &str, row: &[Value]) -> Vec<EvaluatedRul
         .collect()
 }
 
-/// The outcomes of the rules that matched, each once, in their order.
+/// The outcomes of the rules that matched, in order and without duplicates.
 fn outcomes(compiled: &Compiled, verdicts: &str) -> Vec<String> {
     let mut outcomes: Vec<String> = Vec::new();
     for outcome in matched(compiled, verdicts).flat_map(|rule| &rule.outcomes) {

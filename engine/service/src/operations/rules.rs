@@ -1,4 +1,4 @@
-//! Rules: an expression over an event, and the outcomes it stands for.
+//! Rules: an expression over an event, and its outcomes.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ pub(crate) struct Create {
     content: Content,
 }
 
-/// What makes a rule version.
+/// The content of a rule version.
 #[derive(Debug, Deserialize)]
 struct Content {
     description: Option<String>,
@@ -75,7 +75,7 @@ pub(crate) struct UpdateVersion {
     content: Content,
 }
 
-/// Makes the next version of a rule; the one named must exist and stays as it is.
+/// Creates the next version of a rule. The version in the request must exist and is not changed.
 pub(crate) async fn update_version(services: &Services, input: UpdateVersion) -> Result<Created> {
     let mut change = services.account.change().await?;
     let RuleReference {
@@ -163,8 +163,7 @@ async fn check_outcomes(change: &Change<'_>, names: &[String]) -> Result<()> {
     )))
 }
 
-/// Compiles an expression against the detector's event type, the account's lists, and the variables
-/// of models that it names.
+/// Compiles an expression with the detector's event type, the account's lists, and the score variables that it uses.
 async fn compile(
     services: &Services,
     change: &Change<'_>,
@@ -188,7 +187,7 @@ async fn compile(
     Ok((rule, scores))
 }
 
-/// The variables of models that a text may speak of: what looks like a variable, and is one.
+/// The score variables in an expression: every word that looks like a variable and is a score variable.
 async fn scores(change: &Change<'_>, expression: &str) -> Result<Vec<BundledVariable>> {
     let names: BTreeSet<&str> = expression
         .split('$')
@@ -231,7 +230,7 @@ pub(crate) struct Get {
     paging: Paging,
 }
 
-/// A rule version as answered.
+/// A rule version in the answer.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RuleDetail {
@@ -333,8 +332,8 @@ pub(crate) struct Delete {
     rule: RuleReference,
 }
 
-/// Refused while a detector version has pinned it. (Amazon allows it for drafts, and leaves them
-/// with a rule that is gone; see the differences in the guide.)
+/// Deletes a rule version. Rejected while a detector version has pinned it. (Amazon allows it for drafts and leaves
+/// them without the rule; see the differences in the guide.)
 pub(crate) async fn delete(services: &Services, input: Delete) -> Result<Empty> {
     let mut change = services.account.change().await?;
     let RuleReference {

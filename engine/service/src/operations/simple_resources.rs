@@ -1,4 +1,4 @@
-//! Labels, outcomes and entity types: a name, a description, nothing else.
+//! Simple resources: labels, outcomes and entity types have a name and a description and nothing else.
 
 use crate::services::Services;
 use protocol::limits::Quotas;
@@ -10,18 +10,18 @@ use store::listing::Listing;
 use store::records::simple_resource::{SimpleResource, simple_resource_key};
 use store::records::tags::{Tag, Tags};
 
-/// What the three have different.
+/// What differs between the three kinds.
 pub(crate) struct Kind {
     /// The partition and the kind in an ARN.
     pub(crate) name: &'static str,
-    /// As a sentence begins with it.
+    /// The kind as the first words of a sentence.
     pub(crate) title: &'static str,
     pub(crate) listing: &'static str,
     pub(crate) page: usize,
     pub(crate) quota: fn(&Quotas) -> usize,
 }
 
-/// One of them, as answered.
+/// A simple resource in the answer.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct NamedOutput {
@@ -50,7 +50,7 @@ pub(crate) struct Get {
     paging: Paging,
 }
 
-/// Creates it or replaces its description; tags are for creation only.
+/// Creates it or replaces its description. Tags are set only when it is created.
 pub(crate) async fn put(services: &Services, kind: &Kind, input: Put) -> Result<()> {
     let mut change = services.account.change().await?;
     let now = text::milliseconds(services.account.now());
@@ -75,7 +75,7 @@ pub(crate) async fn put(services: &Services, kind: &Kind, input: Put) -> Result<
     services.account.commit(change).await
 }
 
-/// The one with the name, or a page of all.
+/// The resource with the name, or a page of all of the kind.
 pub(crate) async fn get(services: &Services, kind: &Kind, input: Get) -> Result<Page<NamedOutput>> {
     let page = if let Some(name) = &input.name {
         Page::one(existing(services, kind, name).await?)
@@ -109,7 +109,7 @@ async fn existing(services: &Services, kind: &Kind, name: &str) -> Result<Simple
     found.ok_or_else(|| Error::not_found(format!("{} '{name}' does not exist.", kind.title)))
 }
 
-/// Deletes it if it is there; the caller has checked that nothing uses it.
+/// Deletes it if it exists. The caller has checked that nothing uses it.
 pub(crate) async fn delete(kind: &Kind, change: &mut Change<'_>, name: &str) -> Result<()> {
     let key = simple_resource_key(kind.name, name);
     if change.get::<SimpleResource>(&key).await?.is_some() {

@@ -14,7 +14,7 @@ use store::records::model_version::parse_model_version_key;
 use store::records::tags::{Tag, Tags};
 use store::table::{Item, Key};
 
-/// The only page size the model allows.
+/// The only page size that the service model allows.
 const PAGE: usize = 50;
 
 #[derive(Debug, Deserialize)]
@@ -123,7 +123,7 @@ fn missing(resource: &str) -> Error {
     Error::not_found(format!("Resource '{resource}' does not exist."))
 }
 
-/// The item an ARN of this account names.
+/// The key of the item for an ARN of this account.
 fn key(services: &Services, resource: &str) -> Result<Key> {
     let ours = services.account.arn("", "");
     let path = resource

@@ -1,15 +1,15 @@
-//! What `DescribeModelVersions` says of a training.
+//! The results of a training in the answer of `DescribeModelVersions`.
 
 use crate::services::entity_history;
 use model::{Importance, TakeoverFigures, TrainingMessage, TrainingReport, ThresholdRow};
 use serde::{Deserialize, Serialize};
 use store::records::model::ModelType;
 
-/// How a training ended, as stored.
+/// The result of a training, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     pub(crate) messages: Vec<TrainingMessage>,
-    /// Where there is a model.
+    /// The metrics, if there is a model.
     pub(crate) report: Option<TrainingReport>,
 }
 
@@ -22,7 +22,7 @@ impl Outcome {
     }
 }
 
-/// The older of the two shapes.
+/// The older of the two shapes of results.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TrainingResult {
@@ -33,7 +33,7 @@ pub(crate) struct TrainingResult {
     variable_importance_metrics: Option<VariableImportanceMetrics>,
 }
 
-/// The newer one, with a block for each model type.
+/// The newer shape, with a block for each model type.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TrainingResultV2 {
@@ -89,7 +89,7 @@ struct TrainingMetricsV2 {
     ati: Option<LoginPerformance>,
 }
 
-/// Of a model of log-ins.
+/// The metrics of a login model.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LoginPerformance {
@@ -97,7 +97,8 @@ struct LoginPerformance {
     model_performance: LoginModelPerformance,
 }
 
-/// The share of log-ins that a threshold challenges, of anomalies that it finds, and of takeovers.
+/// At one threshold: the share of logins that are challenged, of anomalies that are found, and of takeovers that are
+/// found.
 #[derive(Debug, Serialize)]
 struct LoginPoint {
     cr: f64,
@@ -107,7 +108,7 @@ struct LoginPoint {
     atodr: Option<f64>,
 }
 
-/// How well anomalies are told apart, from 0.5 to 1.
+/// How well the model separates anomalies from other logins, from 0.5 to 1.
 #[derive(Debug, Serialize)]
 struct LoginModelPerformance {
     asi: f64,
@@ -148,7 +149,7 @@ struct VariableImportanceMetrics {
     log_odds_metrics: Vec<LogOddsMetric>,
 }
 
-/// How much what the entity did before matters, by the variables that it is about.
+/// The importance of the entity history, by the variables that it is about.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AggregatedVariablesImportanceMetrics {

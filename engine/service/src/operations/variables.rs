@@ -1,4 +1,4 @@
-//! Variables: what an event may say, each with its type and default.
+//! Variables: the values that an event may have, each with its type and default.
 
 use crate::operations::{ByName, Empty, event_types};
 use crate::services::Services;
@@ -17,7 +17,7 @@ use store::records::variable::{Variable, default_value, missing_variable, variab
 use store::table::Key;
 use store::table::Record as _;
 
-/// A variable as answered: as stored, without tags, with its ARN.
+/// A variable in the answer: as stored, without tags, with its ARN.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Output {
@@ -39,7 +39,7 @@ impl Output {
     }
 }
 
-/// What makes a variable: the input of `CreateVariable`, or one entry of a batch.
+/// A new variable: the input of `CreateVariable`, or one entry of a batch.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Entry {
@@ -82,7 +82,7 @@ pub(crate) async fn add(
     change.put(variable)
 }
 
-/// Checks what the model does not say of a variable.
+/// Checks what the service model does not state about a variable.
 fn checked(services: &Services, entry: Entry, tags: Tags) -> Result<Variable> {
     let required = |value: Option<String>, member: &str| {
         value.ok_or_else(|| Error::validation(format!("The variable has no {member}.")))
@@ -168,7 +168,7 @@ pub(crate) struct BatchCreate {
     tags: Vec<Tag>,
 }
 
-/// Why one entry of a batch came to nothing.
+/// Why one entry of a batch was not created.
 #[derive(Debug, Serialize)]
 pub(crate) struct EntryError {
     name: String,
@@ -191,7 +191,7 @@ pub(crate) struct BatchCreateOutput {
     errors: Vec<EntryError>,
 }
 
-/// Creates the entries that can be, and says of the others why not.
+/// Creates the valid entries, and returns an error for each of the others.
 pub(crate) async fn batch_create(
     services: &Services,
     input: BatchCreate,
@@ -249,7 +249,7 @@ pub(crate) async fn update(services: &Services, input: Update) -> Result<Empty> 
     variable.description = input.description.or(variable.description);
     variable.last_updated_time = text::milliseconds(services.account.now());
     event_types::resolve_again(services, &mut change, &variable).await?;
-    // Last: see `Change::commit`.
+    // Written last, see `Change::commit`.
     change.put(&variable)?;
     services.account.commit(change).await.map(|()| Empty {})
 }
@@ -322,7 +322,7 @@ pub(crate) async fn batch_get(services: &Services, input: BatchGet) -> Result<Ba
     Ok(output)
 }
 
-/// Refused while an event type includes it, a model made it or an external model answers into it.
+/// Deletes a variable. Rejected while an event type includes it, a model created it, or an external model writes to it.
 pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> {
     let mut change = services.account.change().await?;
     let Some(variable) = change.get::<Variable>(&variable_key(&input.name)).await? else {

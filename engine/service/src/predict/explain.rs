@@ -1,4 +1,4 @@
-//! Why a stored prediction's models scored as they did: worked out again from the event as it was.
+//! Explanations of a stored prediction's scores, computed again from the event as it was.
 
 use crate::predict::FIRST_LOGIN;
 use crate::services::Services;
@@ -13,57 +13,58 @@ use store::records::model_version::BundledModel;
 use store::records::prediction::{PREDICTION_PREFIX, Prediction};
 use store::table::Range;
 
-/// A stored prediction, and why its models scored as they did.
+/// A stored prediction with explanations of its scores.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ExplainedPrediction {
     /// The event.
     pub event_id: String,
     /// Its type.
     pub event_type_name: String,
-    /// When it was judged.
+    /// When the prediction was made.
     pub prediction_timestamp: String,
-    /// Who judged it.
+    /// The detector that made it.
     pub detector_id: String,
-    /// Which version.
+    /// The version of that detector.
     pub detector_version_id: String,
-    /// The models that scored.
+    /// The models that gave scores.
     pub models: Vec<ExplainedScore>,
 }
 
-/// A score divided among the variables.
+/// A score, divided among the variables.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ExplainedScore {
     /// The model.
     pub model_id: String,
     /// Its version, e.g. `1.0`.
     pub model_version: String,
-    /// The score that the prediction had.
+    /// The score in the prediction.
     pub score: f64,
-    /// The log-odds of fraud behind it: `expected` and all impacts sum to them. `None` where the model is gone.
+    /// The log-odds of fraud for this score: the sum of `expected` and all impacts. `None` if the model no longer
+    /// exists.
     pub log_odds: Option<f64>,
     /// The log-odds of the average training event.
     pub expected: Option<f64>,
-    /// The variables, the one that did most first.
+    /// The variables, largest impact first.
     pub variables: Vec<ExplainedVariable>,
-    /// Why there is no explanation.
+    /// Why there is no explanation, if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 
-/// What a variable did to a score, or what the entity had done before.
+/// The impact on a score of a variable or of the entity history.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ExplainedVariable {
     /// The variable, `EVENT_TIMESTAMP`, or `history of` the entity's type and the variable that it is about.
     pub name: String,
-    /// What the event had.
+    /// The value in the event.
     pub value: Option<String>,
-    /// How much it added to the log-odds.
+    /// The amount that it added to the log-odds.
     pub log_odds_impact: f64,
-    /// The same from -5 to 5, 5 being as much as the variable that did most.
+    /// The same impact scaled from -5 to 5, where 5 is the largest impact of all variables.
     pub relative_impact: i8,
 }
 
-/// Divides the score that a model gave an event among its variables.
+/// Divides a model's score for an event among its variables.
 pub(crate) async fn explanation(
     services: &Services,
     model: &BundledModel,
@@ -83,7 +84,7 @@ pub(crate) async fn explanation(
     Ok(scorer.explain(&values, time, &history, attribution))
 }
 
-/// Explains the newest prediction of an event, by the path through each tree or with exact Shapley values.
+/// Explains the newest prediction of an event, from the path through each tree or with exact Shapley values.
 ///
 /// # Errors
 /// The event has no prediction, or the engine's tables fail.

@@ -1,7 +1,7 @@
-//! Predictions: the hot path, and the history it leaves.
+//! Predictions: the hot path, and the snapshots that it stores.
 //!
-//! A prediction is one write: an immutable snapshot of the event, of what every rule said, and of
-//! the bundles that said it. What a person later asks about it is worked out from those.
+//! A prediction is one write: an immutable snapshot of the event, of the result of every rule, and of the names of the
+//! bundles that were used. Later questions about it are answered from these.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -38,9 +38,9 @@ use crate::services::{entity_history, external_models, model_cache};
 pub(crate) use explain::explain;
 pub use explain::{ExplainedPrediction, ExplainedScore, ExplainedVariable};
 
-/// The score of an account's first log-in, of which no habit tells anything, as at Amazon.
+/// The score of an account's first login, for which there is no history, as at Amazon.
 const FIRST_LOGIN: f64 = -1.0;
-/// Two predictions of one event in one millisecond get different times; so many are tried.
+/// How many times are tried: two predictions of one event in the same millisecond need different times.
 const ATTEMPTS: usize = 50;
 
 #[derive(Deserialize)]
@@ -55,7 +55,7 @@ pub(crate) struct Predict {
     event_variables: Variables,
     #[serde(default)]
     external_model_endpoint_data_blobs: HashMap<String, DataBlob>,
-    /// The row of the job that asks, if one does.
+    /// The row of the batch prediction that makes the request, if one does.
     #[serde(skip)]
     pub(crate) origin: Option<String>,
 }
@@ -96,9 +96,9 @@ struct RuleResult {
     outcomes: Vec<String>,
 }
 
-/// Decides on an event. Returns the output, and how it came about for the response header.
+/// Decides on an event. Returns the output, and the value of the response header.
 pub(crate) async fn predict(services: &Services, input: Predict) -> Result<(Output, String)> {
-    // The shape has checked that it is a number of at most five digits.
+    // Validation has ensured that it is a number of at most five digits.
     let version = input
         .detector_version_id
         .as_deref()
@@ -135,7 +135,7 @@ pub(crate) async fn predict(services: &Services, input: Predict) -> Result<(Outp
         .entity_histories
         .note(&compiled.event_type, seen.as_ref(), None);
     let (prediction, ()) = try_join(snapshot, note).await?;
-    // What a job stores, the job counts.
+    // A batch prediction counts what it stores itself.
     if prediction.stored && prediction.origin.is_none() {
         services.statistics.count_stored(&prediction.event).await;
     }
@@ -155,8 +155,8 @@ pub(crate) async fn predict(services: &Services, input: Predict) -> Result<(Outp
     Ok((output, response_header::header(compiled, &prediction)))
 }
 
-/// Asks the version's models. An external model that fails fails the prediction; one that cannot
-/// tell of this event is left out.
+/// Gets the answers of the version's models. If an external model fails, the prediction fails; an external model that
+/// cannot score this event is left out.
 async fn ask(
     services: &Services,
     compiled: &Compiled,
@@ -188,7 +188,7 @@ async fn ask(
     })
 }
 
-/// The score of each of the version's own models that can score.
+/// The scores of the version's own models that can be computed.
 async fn scores(
     services: &Services,
     compiled: &Compiled,
@@ -202,7 +202,7 @@ async fn scores(
         let Some(artifact) = &model.artifact else {
             continue;
         };
-        // What is wrong with a model that cannot score is in the log.
+        // The reason why a model cannot score is in the log.
         if let Ok(scorer) = services.model_cache.model(artifact).await {
             let is_first = seen.is_none_or(|seen| seen.is_first);
             let of_logins = model.version.model_type == ModelType::AccountTakeoverInsights;
@@ -219,12 +219,12 @@ async fn scores(
     scores
 }
 
-/// The words of outcomes that stop an order. What it would have come to was never seen.
+/// Words in the names of outcomes that stop an order. Whether such an order would have been fraud is never known.
 const STOPPED: &[&str] = &[
     "block", "blocked", "decline", "declined", "deny", "denied", "reject", "rejected",
 ];
 
-/// Whether a prediction had an outcome that stops an order, by its name: `block`, `auto_decline`.
+/// Whether a prediction had an outcome whose name says that it stops an order, such as `block` or `auto_decline`.
 pub(crate) async fn was_blocked(services: &Services, prediction: &Prediction) -> Result<bool> {
     let bundles = (&prediction.version_bundle, &prediction.event_type_bundle);
     let compiled = services
@@ -239,7 +239,7 @@ pub(crate) async fn was_blocked(services: &Services, prediction: &Prediction) ->
     Ok(outcomes.any(stops))
 }
 
-/// Puts the answers of models where rules read them.
+/// Puts the answers of models into the row that rules read.
 pub(crate) fn fill_model_answers(answers: &ModelAnswers, compiled: &Compiled, row: &mut [Value]) {
     let mut set = |name: &str, value: Value| {
         if let Some(slot) = compiled.schema.slot(name) {
@@ -290,15 +290,14 @@ fn external_model_outputs(compiled: &Compiled, said: &ModelAnswers) -> Vec<Exter
 }
 
 impl Predict {
-    /// What its event counts in the statistics.
+    /// The count of its event for the statistics.
     pub(crate) fn count(&self) -> Count {
         let bytes = event_bytes(&self.event_id, &self.event_variables);
         Count::stored(bytes, &self.event_timestamp)
     }
 }
 
-/// Deletes the prediction that a job's row has, which nobody has counted, so that the row can be
-/// judged again.
+/// Deletes the prediction of a job's row, which was not counted yet, so that the row can be predicted again.
 pub(crate) async fn take_back(services: &Services, input: &Predict, origin: &str) -> Result<()> {
     let pk = event_partition(&input.event_type_name, &input.event_id);
     for prediction in all_predictions(&services.account, &pk).await? {
@@ -309,7 +308,7 @@ pub(crate) async fn take_back(services: &Services, input: &Predict, origin: &str
     Ok(())
 }
 
-/// A prediction as the event bus is told of it.
+/// A prediction as it is published on the event bus.
 fn told(prediction: &Prediction) -> serde_json::Value {
     let StoredEvent {
         event_id,
@@ -378,7 +377,7 @@ fn result(rule: &BundledRule) -> RuleResult {
     }
 }
 
-/// Writes the prediction, under the first millisecond that this event has no prediction in.
+/// Writes the prediction at the first millisecond at which this event has no other prediction.
 async fn snapshot(
     services: &Services,
     ready: &Ready,
@@ -435,8 +434,8 @@ fn stamp(prediction: &mut Prediction, time: jiff::Timestamp) {
     prediction.prediction_timestamp = timestamp;
 }
 
-/// A prediction for one row of a job, named by `origin`, and what it stores, which the job counts.
-/// Where the row may have been predicted before (`again`), that prediction makes room.
+/// Makes the prediction for one row of a batch prediction, named by `origin`, and returns what it stores, which the job
+/// counts. If the row may have been predicted before (`again`), the earlier prediction is deleted first.
 pub(crate) async fn predict_for_job(
     services: &Services,
     input: &serde_json::Value,

@@ -1,4 +1,4 @@
-//! How a prediction came about, for the response header: what the API's answer lacks.
+//! The response header of a prediction: how it was made, as far as the API's answer does not say it.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 use store::pinned::BundledRule;
 use store::records::prediction::Prediction;
 
-/// A header is at most 4 KB; what does not fit is counted.
+/// The largest header, in bytes. Entries that do not fit are left out and counted.
 const LARGEST: usize = 4096;
 
 #[derive(Serialize)]
@@ -19,9 +19,9 @@ struct How<'a> {
     detector_version_id: &'a str,
     engine: &'static str,
     rules: Vec<Matched<'a>>,
-    /// Rules that were reached and could not be evaluated, and before them the external models that
-    /// could not tell of the event, as `model:<endpoint>`: whoever does not know `unscored` must
-    /// see them too, whether a rule reads them or not.
+    /// Rules that were reached and could not be evaluated, and before them, as `model:<endpoint>`, the external models
+    /// that could not score the event. Those are listed here whether a rule uses them or not, because a reader that
+    /// does not know `unscored` must see them, too.
     undetermined: Vec<Cow<'a, str>>,
     /// Models of the version that could not score.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -1,4 +1,4 @@
-//! What the evaluation of a version's rules came to: a text with a letter per rule.
+//! The results of a version's rules as text: one letter per rule.
 
 use store::pinned::BundledRule;
 
@@ -7,10 +7,10 @@ use crate::services::definition_cache::Compiled;
 pub(crate) const MATCHED: char = 'm';
 pub(crate) const NOT_MATCHED: char = 'n';
 pub(crate) const UNDETERMINED: char = 'u';
-/// `FIRST_MATCHED` had its match before.
+/// With `FIRST_MATCHED`, an earlier rule matched.
 pub(crate) const NOT_EVALUATED: char = '-';
 
-/// The rules with this letter, in their order.
+/// The rules with this letter, in order.
 pub(crate) fn with<'c>(
     compiled: &'c Compiled,
     verdicts: &str,

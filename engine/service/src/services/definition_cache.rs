@@ -1,8 +1,7 @@
-//! What a prediction needs, ready to run.
+//! The definition cache: what predictions need, ready to run.
 //!
-//! One read of the ledger says whether any definition changed. If so, what was resolved from
-//! names is forgotten and resolved again when it is next asked for; what is named by its content
-//! (bundles compiled into rules) stays.
+//! One read of the ledger shows whether any definition changed. If so, everything that was resolved by name is dropped
+//! and resolved again when it is next needed. What is named by its content (bundles compiled to rules) stays.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -24,10 +23,10 @@ use store::records::variable::BundledVariable;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// Compiled versions kept; beyond it the cache starts over.
+/// The most compiled versions; when there are more, the cache is emptied.
 const MOST_COMPILED: usize = 256;
 
-/// A detector version that can decide now.
+/// A detector version that is ready for predictions.
 #[derive(Debug)]
 pub(crate) struct Ready {
     pub(crate) compiled: Arc<Compiled>,
@@ -43,9 +42,9 @@ type Compilation = (BundleReference, BundleReference);
 struct State {
     checked: Option<Instant>,
     revision: u64,
-    /// [`Account::changes`] at the last check: a change of this process is seen at once.
+    /// [`Account::changes`] at the last check, so that a change of this process is seen at once.
     changes: u64,
-    /// Counts how often names were forgotten, so that what was read before is not kept after.
+    /// How often names were dropped; what was read before that must not be cached after it.
     epoch: u64,
     ready: HashMap<(String, Option<u32>), Arc<Ready>>,
     event_types: HashMap<String, Arc<EventTypeBundle>>,
@@ -71,11 +70,11 @@ impl State {
     }
 }
 
-/// See the module.
+/// The definition cache, see the module.
 #[derive(Debug)]
 pub(crate) struct DefinitionCache {
     account: Arc<Account>,
-    // No await happens under it.
+    // Not held across an await.
     state: RwLock<State>,
     refreshing: Mutex<()>,
 }
@@ -124,7 +123,7 @@ impl DefinitionCache {
         state.changes == self.account.changes() && state.checked.is_some_and(is_recent)
     }
 
-    /// Asks whether the definitions changed, if the last answer is too old.
+    /// Checks whether the definitions changed, if the last check is too old.
     pub(crate) async fn refresh(&self) -> Result<()> {
         if self.is_fresh() {
             return Ok(());
@@ -149,7 +148,7 @@ impl DefinitionCache {
         Ok(())
     }
 
-    /// The event type, as it is now.
+    /// The event type in its current form.
     pub(crate) async fn event_type(&self, name: &str) -> Result<Option<Arc<EventTypeBundle>>> {
         self.refresh().await?;
         let epoch = {
@@ -177,7 +176,7 @@ impl DefinitionCache {
         Ok(Some(bundle))
     }
 
-    /// A detector version, or the ACTIVE one, ready to run.
+    /// A detector version, or the ACTIVE one, ready for predictions.
     pub(crate) async fn ready(
         &self,
         detector_id: &str,
@@ -237,7 +236,7 @@ impl DefinitionCache {
         })
     }
 
-    /// The rules of a version over an event type; both never change, so neither does this.
+    /// The compiled rules of a version over an event type. Both are immutable, so the result is, too.
     pub(crate) async fn compiled(
         &self,
         version: &BundleReference,
@@ -277,7 +276,7 @@ impl DefinitionCache {
         Ok(ready)
     }
 }
-/// A version over its event type, ready to run.
+/// A version over its event type, ready for predictions.
 #[derive(Debug)]
 pub(crate) struct Compiled {
     pub(crate) version: VersionBundle,
@@ -306,7 +305,7 @@ impl Compiled {
             })
         };
         let rules = version.rules.iter().map(compile).collect::<Result<_>>()?;
-        // A score that is not there is null: models have no default.
+        // A missing score is null: score variables have no default for rules.
         let mut defaults = event_type.defaults();
         defaults.resize(schema.len(), Value::Null);
         Ok(Self {
@@ -318,7 +317,7 @@ impl Compiled {
         })
     }
 
-    /// The lists its rules use, each once.
+    /// The lists that its rules use, without duplicates.
     pub(crate) fn lists(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.rules.iter().flat_map(Rule::lists).collect();
         names.sort_unstable();

@@ -1,9 +1,9 @@
-//! What each entity did before, for models that learn from it.
+//! Entity histories: what each entity did before, for models that use it.
 //!
-//! One item of bounded size per event type and entity, in the table of events, written on the
-//! condition that nobody wrote meanwhile. It remembers the ids of its last events, so an event
-//! that comes again counts once. Only event types with such a model keep any; what was stored
-//! before the first of them is filled in when it is trained. The entity `unknown` has none.
+//! There is one item of bounded size per event type and entity in the table of events. It is written on the condition
+//! that no other writer changed it meanwhile. It has the ids of the last events, so an event that is sent twice counts
+//! once. Histories are kept only for event types with a model that needs them; events that were stored before are added
+//! when the first such model is trained. The entity `unknown` has no history.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -27,52 +27,52 @@ use store::records::event_type::event_type_names;
 use store::records::forgotten::Subject;
 use store::table::{self, Item, Key};
 
-/// So often a write is tried while others write the same entity.
+/// How often a write is retried on write conflict.
 const ATTEMPTS: u32 = 200;
-/// The pause between two attempts, at first and at most.
+/// The pause between two attempts: the first, and the longest.
 const PAUSE: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(40)];
-/// Items filled in by one transaction: the most that it takes.
+/// Items that are filled in with one transaction: the most that DynamoDB accepts.
 const AT_ONCE: usize = 100;
-/// Transactions at once.
+/// How many transactions run at the same time.
 const CALLS: usize = 4;
 
-/// Whether a label means fraud, and from when on that is known: not before the event.
+/// Whether a label means fraud, and since when that is known, but not before the event.
 fn read_label(habits: &HistorySettings, seen: &Seen, label: &StoredLabel) -> Option<(bool, i64)> {
     let given = Timestamp::parse(&label.label_timestamp).ok()?;
     let is_bad = habits.fraud.contains(&label.current_label);
     Some((is_bad, given.epoch_seconds().max(seen.event.time)))
 }
 
-/// An entity's item.
+/// The item of an entity.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Known {
     profile: EntityHistory,
-    /// Counts the writes; 0 where there is no item.
+    /// The number of writes; 0 if there is no item.
     revision: u64,
-    /// Whether what was stored before the first model is in it.
+    /// Whether the events that were stored before the first model are in it.
     filled: bool,
 }
 
-/// An event in the light of what its entity did before.
+/// An event with the history of its entity.
 #[derive(Debug)]
 pub(crate) struct Seen {
     key: Key,
     known: Known,
     event: history::EntityEvent,
-    /// What the entity's history says of the event.
+    /// The features that the entity history gives for the event.
     pub(crate) features: Vec<f32>,
-    /// Whether the entity did nothing before.
+    /// Whether it is the entity's first event.
     pub(crate) is_first: bool,
 }
 
-/// An event as histories keep it; `None` where its time cannot be read.
+/// The tracked fields of an event as histories keep them; `None` if its time cannot be read.
 pub(crate) fn watch(watched: &TrackedFields, event: &StoredEvent) -> Option<history::EntityEvent> {
     let time = Timestamp::parse(&event.event_timestamp).ok()?;
     let value = |name: &str| event.event_variables.get(name)?.as_deref();
     Some(watched.event(&event.event_id, time.epoch_seconds(), value))
 }
 
-/// The histories of the entities of an account.
+/// The entity histories of an account.
 #[derive(Debug)]
 pub(crate) struct EntityHistories {
     account: Arc<Account>,
@@ -83,7 +83,7 @@ impl EntityHistories {
         Self { account }
     }
 
-    /// What the entity of an event did before it, where models of the event type ask.
+    /// Loads the history of the event's entity, if models of the event type need it.
     pub(crate) async fn seen(
         &self,
         event_type: &EventTypeBundle,
@@ -106,7 +106,7 @@ impl EntityHistories {
         }))
     }
 
-    /// Adds an event to what its entity did, with what became of it if that is known already.
+    /// Adds an event to its entity's history, with its label if there is one.
     pub(crate) async fn note(
         &self,
         event_type: &EventTypeBundle,
@@ -126,7 +126,7 @@ impl EntityHistories {
         self.amend(&seen.key, seen.known.clone(), add).await
     }
 
-    /// Notes what became of an event that was added before.
+    /// Adds the label of an event that was added before.
     pub(crate) async fn note_label(
         &self,
         event_type: &EventTypeBundle,
@@ -144,7 +144,7 @@ impl EntityHistories {
         self.amend(&seen.key, seen.known.clone(), note).await
     }
 
-    /// Fills in what entities did before anybody watched them.
+    /// Fills in the histories from before tracking started.
     pub(crate) async fn fill(&self, event_type: &str, histories: EntityHistories) -> Result<()> {
         let profiles: Vec<(Key, EntityHistory)> = histories
             .into_profiles()
@@ -160,7 +160,7 @@ impl EntityHistories {
             .await
     }
 
-    /// Fills in several items in one transaction, or one by one where others write them.
+    /// Fills in several items with one transaction, or one by one on write conflict.
     async fn fill_some(&self, stored: &[(Key, EntityHistory)]) -> Result<()> {
         let keys: Vec<Key> = stored.iter().map(|(key, _)| key.clone()).collect();
         let mut found = HashMap::new();
@@ -198,7 +198,7 @@ impl EntityHistories {
         Ok(())
     }
 
-    /// Forgets what an entity did.
+    /// Deletes the history of an entity.
     ///
     /// # Errors
     /// The table fails.
@@ -220,7 +220,7 @@ impl EntityHistories {
         Ok(())
     }
 
-    /// What is kept of what an entity did, by event type: JSON.
+    /// The stored history of an entity as JSON, by event type.
     ///
     /// # Errors
     /// The table fails.
@@ -252,12 +252,12 @@ impl EntityHistories {
         }
     }
 
-    /// Changes an item that is as `known` says, or as it has become meanwhile.
+    /// Changes an item, starting from `known`; on write conflict it is read again.
     async fn amend(&self, key: &Key, mut known: Known, change: impl Fn(&mut Known)) -> Result<()> {
         for attempt in 0..ATTEMPTS {
             let mut changed = known.clone();
             change(&mut changed);
-            // Nothing changes also where our own write, sent again by the SDK, was the one in the way.
+            // There is also nothing to change if the conflict was with our own write, sent again by the SDK.
             if changed == known {
                 return Ok(());
             }
@@ -274,7 +274,7 @@ impl EntityHistories {
         ))
     }
 
-    /// What is kept, with one write more.
+    /// The item to write, with its revision increased.
     fn item(&self, key: &Key, known: &Known) -> Result<Item> {
         let stored = EntityHistoryItem {
             profile: serde_json::to_string(&known.profile).map_err(Error::internal)?,
@@ -294,20 +294,19 @@ fn known(stored: &EntityHistoryItem) -> Result<Known> {
     })
 }
 
-/// What a habit is made of, as answers name it: the type of the entity, and the variable that it
-/// is about.
+/// The names that answers give to a feature of the history: the entity type, and the variable that it is about.
 pub(crate) fn names(entity_type: Option<&str>, variable: &str) -> Vec<String> {
     let entity_type = entity_type.unwrap_or("entity");
     let names = [entity_type, variable].into_iter().map(str::to_owned);
     names.filter(|name| !name.is_empty()).collect()
 }
 
-/// A habit in a table for people.
+/// The title of such a feature in a table for people.
 pub(crate) fn title(names: &[String]) -> String {
     format!("history of {}", names.join(", "))
 }
 
-/// Features as a prediction keeps them: a number each, `-` where nothing is known.
+/// The features as a prediction stores them: numbers, with `-` for an unknown one.
 pub(crate) fn to_text(features: &[f32]) -> String {
     let mut text = String::new();
     for feature in features {
@@ -317,7 +316,7 @@ pub(crate) fn to_text(features: &[f32]) -> String {
         if feature.is_nan() {
             text.push('-');
         } else {
-            // Writing into a text does not fail.
+            // Writing to a string does not fail.
             let _ = write!(text, "{feature}");
         }
     }

@@ -1,11 +1,11 @@
-//! Tells EventBridge of predictions, where the event type asks for it (`eventOrchestration`).
+//! Publishes predictions on EventBridge, for event types that ask for it (`eventOrchestration`).
 //!
-//! It is best effort, as at Amazon: events are collected and sent ten at a time beside the
-//! predictions, which never wait for it and never fail by it. [`EventBus::flush`] sends the rest.
+//! Delivery is best effort, as at Amazon: events are collected and sent in tens in the background. Predictions never
+//! wait for this and never fail because of it. [`EventBus::flush`] sends the rest.
 //!
-//! Amazon publishes no schema of the detail. Ours is what the request said and what the answer
-//! was: `eventId`, `eventTypeName`, `eventTimestamp`, `entities`, `eventVariables`, `detectorId`,
-//! `detectorVersionId`, `predictionTimestamp`, and the members of `GetEventPrediction`'s output.
+//! Amazon publishes no schema of the detail. Ours has the members of the request and of the answer: `eventId`,
+//! `eventTypeName`, `eventTimestamp`, `entities`, `eventVariables`, `detectorId`, `detectorVersionId`,
+//! `predictionTimestamp`, and the members of `GetEventPrediction`'s output.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,17 +18,18 @@ use tokio::task::JoinSet;
 /// The `detail-type` of every event, as at Amazon.
 pub const PREDICTION_DETAIL_TYPE: &str = "Event Prediction Result Returned";
 
-/// What `PutEvents` takes at most.
+/// The most entries that `PutEvents` accepts.
 const ENTRIES: usize = 10;
 const BYTES: usize = 256 * 1024;
-/// What EventBridge counts of an entry besides its texts.
+/// The bytes that EventBridge counts per entry besides its texts.
 const OVERHEAD: usize = 14;
-/// How long a flush waits for what is on its way.
+/// How long a flush waits for requests that are being sent.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Requests on their way at a time; beyond it events are dropped, so that a slow bus fills no memory.
+/// The most requests being sent at the same time; further events are dropped, so that a slow bus does not fill the
+/// memory.
 const ON_THEIR_WAY: usize = 100;
 
-/// The bus that predictions are told to.
+/// The event bus on which predictions are published.
 #[derive(Debug)]
 pub(crate) struct EventBus {
     client: Client,
@@ -63,7 +64,7 @@ impl EventBus {
         self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an event; a request that is full with it sets off.
+    /// Adds an event; a request that becomes full is sent.
     fn add(self: &Arc<Self>, detail: String) {
         let bytes = detail.len() + OVERHEAD + self.source.len() + PREDICTION_DETAIL_TYPE.len();
         if bytes > BYTES {
@@ -118,7 +119,7 @@ impl EventBus {
         }
     }
 
-    /// Sends what waits, and waits for what is on its way, but not for ever.
+    /// Sends waiting events, and waits for requests that are being sent, but only for a limited time.
     pub(crate) async fn flush(self: &Arc<Self>) {
         let rest = std::mem::take(&mut *self.waiting()).details;
         if !rest.is_empty() {
@@ -133,7 +134,7 @@ impl EventBus {
 }
 
 impl EventBus {
-    /// Sends a prediction: `event` with the answer's members.
+    /// Publishes a prediction: `event` with the members of the answer.
     pub(crate) fn announce(self: &Arc<Self>, mut detail: Value, answer: Value) {
         if let (Value::Object(detail), Value::Object(answer)) = (&mut detail, answer) {
             detail.extend(answer);

@@ -1,8 +1,8 @@
-//! SageMaker endpoints: a request made from an event, and what its answer says.
+//! SageMaker endpoints: building a request from an event, and reading the answer.
 //!
-//! A template holds placeholders, `{{amount}}`. In CSV a value that needs quotes gets them and
-//! null is an empty cell. In JSON a placeholder inside a string becomes part of the string, and
-//! one outside becomes a value of the variable's type, or `null`.
+//! A template has placeholders such as `{{amount}}`. In CSV, a value is quoted where necessary and null is an empty
+//! cell. In JSON, a placeholder inside a string becomes part of the string, and one outside becomes a value of the
+//! variable's type, or `null`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ use store::pinned::{BundledExternalModel, EventTypeBundle};
 use store::records::external_model::{InputFormat, OutputConfiguration, OutputFormat};
 use store::records::variable::BundledVariable;
 
-/// The media type that an endpoint is asked to answer in.
+/// The media type that the endpoint should answer with.
 fn accepted_type(output: &OutputConfiguration) -> &'static str {
     match output.format {
         OutputFormat::TextCsv => "text/csv",
@@ -26,7 +26,7 @@ fn accepted_type(output: &OutputConfiguration) -> &'static str {
     }
 }
 
-/// The first row of an answer: the cells as they are, by variable. `None`: the answer is not of the format.
+/// The first row of an answer: the raw cells by variable. `None` if the answer does not have the expected format.
 fn read_answer(output: &OutputConfiguration, answer: &str) -> Option<BTreeMap<String, String>> {
     let map = output.map()?;
     match output.format {
@@ -58,7 +58,7 @@ fn named(
         .collect()
 }
 
-/// The cells of a CSV row as they are, white space and quotes included.
+/// The raw cells of a CSV row, with white space and quotes.
 fn cells(row: &str) -> Vec<&str> {
     let mut quoted = false;
     row.split(|c| {
@@ -72,14 +72,14 @@ fn cells(row: &str) -> Vec<&str> {
 #[derive(Debug, PartialEq, Eq)]
 enum Part<'t> {
     Text(&'t str),
-    /// A variable, and whether it stands inside quotes.
+    /// A variable, and whether it is inside quotes.
     Variable {
         name: &'t str,
         quoted: bool,
     },
 }
 
-/// A template, taken apart.
+/// A parsed template.
 #[derive(Debug)]
 pub(crate) struct Template<'t>(Vec<Part<'t>>);
 
@@ -102,7 +102,7 @@ impl<'t> Template<'t> {
         Ok(Self(parts))
     }
 
-    /// The variables it names, as often as it does.
+    /// The variables in it, with repetitions.
     pub(crate) fn variables(&self) -> impl Iterator<Item = &'t str> {
         self.0.iter().filter_map(|part| match part {
             Part::Text(_) => None,
@@ -110,7 +110,7 @@ impl<'t> Template<'t> {
         })
     }
 
-    /// Whether what it makes is of the format.
+    /// Checks that its result has the right format.
     pub(crate) fn check(&self, format: Option<InputFormat>) -> Result<()> {
         if format != Some(InputFormat::ApplicationJson) {
             return Ok(());
@@ -141,7 +141,8 @@ impl<'t> Template<'t> {
     }
 }
 
-/// Whether a text opens or closes a string that it does not close or open again.
+/// Whether a text has an odd number of quotes, so that it ends inside a string where it began outside, or the other way
+/// round.
 fn flips(text: &str) -> bool {
     let mut escaped = false;
     text.chars().fold(false, |flipped, c| {
@@ -151,7 +152,7 @@ fn flips(text: &str) -> bool {
     })
 }
 
-/// The value of a variable for a template; the default is null.
+/// The value of a variable for a template. The default is null.
 #[derive(Clone, Copy, Debug, Default)]
 struct Input<'v> {
     ty: Option<Type>,
@@ -159,7 +160,7 @@ struct Input<'v> {
 }
 
 impl Input<'_> {
-    // Writing to a string cannot fail.
+    // Writing to a string does not fail.
     fn write(self, format: InputFormat, quoted: bool, body: &mut String) {
         match (format, quoted) {
             (InputFormat::TextCsv, true) => {
@@ -199,8 +200,8 @@ impl Input<'_> {
 /// The variables of an event: the value as sent, or an explicit null.
 type Variables = BTreeMap<String, Option<String>>;
 
-/// An explicit null is null, an absent variable has its default; a time that is empty by default
-/// is null.
+/// The value of a variable: an explicit null is null; an absent variable has its default, which for a time may be empty
+/// and then is null.
 fn input<'v>(event_type: &'v EventTypeBundle, variables: &'v Variables, name: &str) -> Input<'v> {
     let variable = event_type.variables.iter().find(|v| v.name == name);
     let ty = variable.map(BundledVariable::ty);
@@ -213,7 +214,7 @@ fn input<'v>(event_type: &'v EventTypeBundle, variables: &'v Variables, name: &s
     Input { ty, text }
 }
 
-/// Bytes that the caller brings for an endpoint.
+/// The bytes that the caller provides for an endpoint.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DataBlob {
@@ -222,7 +223,7 @@ pub(crate) struct DataBlob {
     content_type: Option<String>,
 }
 
-/// The body of a request, and what it is.
+/// The body of a request and its media type.
 #[derive(Debug, PartialEq, Eq)]
 struct Body {
     bytes: Vec<u8>,
@@ -255,7 +256,7 @@ fn from_blob(endpoint: &str, blob: Option<&DataBlob>) -> Result<Body> {
             "External model '{endpoint}' needs its bytes in externalModelEndpointDataBlobs."
         ))
     })?;
-    // The shape has checked that it is base64.
+    // Validation has ensured that it is base64.
     let bytes = base64::engine::general_purpose::STANDARD
         .decode(bytes)
         .map_err(|_| Error::validation("A byteBuffer is not base64."))?;
@@ -265,10 +266,9 @@ fn from_blob(endpoint: &str, blob: Option<&DataBlob>) -> Result<Body> {
     })
 }
 
-/// Asks an endpoint about an event. The cells of its answer, as they are, by variable; one that
-/// the answer lacks is left out. `None` where the model cannot tell of this event: it refuses the
-/// input, or its answer cannot be read. Asking again would change neither, whereas an endpoint that
-/// fails is an error, and the prediction may be asked for again.
+/// Calls an endpoint for an event. Returns the raw cells of its answer by variable; a variable that the answer lacks is
+/// left out. `None` if the model cannot score this event, because it rejects the input or its answer cannot be read: a
+/// retry would not change that. If the endpoint fails, it is an error, and the prediction can be retried.
 pub(crate) async fn ask(
     client: Option<&Client>,
     model: &BundledExternalModel,
@@ -295,7 +295,7 @@ pub(crate) async fn ask(
                 tracing::error!(status, endpoint, "an external model refused an event");
                 return Ok(None);
             }
-            // Its text could quote the event.
+            // The error's message could quote the event.
             let code = error.code().unwrap_or("no answer").to_owned();
             tracing::error!(code, endpoint, "a SageMaker endpoint failed");
             return Err(unavailable(endpoint, &format!("it failed with {code}")));
@@ -314,8 +314,8 @@ pub(crate) async fn ask(
     Ok(read)
 }
 
-/// The status with which the model itself, not SageMaker, refused the input. A time-out and too
-/// many requests say nothing about the input.
+/// The status with which the model itself, not SageMaker, rejected the input. Time-outs and throttling say nothing
+/// about the input.
 fn refused(error: &SdkError<InvokeEndpointError>) -> Option<i32> {
     match error.as_service_error()? {
         InvokeEndpointError::ModelError(error) => error
@@ -332,15 +332,14 @@ fn unavailable(endpoint: &str, why: &str) -> Error {
     )
 }
 
-/// A cell as rules read it: without the space around it. One that is not of the variable's type
-/// is null, and a rule that needs it undetermined.
+/// The value of a cell for rules, without surrounding white space. A cell that does not have the variable's type is
+/// null, and a rule that needs it is undetermined.
 pub(crate) fn value(variable: &BundledVariable, cell: Option<&String>) -> Value {
     cell.and_then(|cell| Value::parse(variable.ty(), cell.trim()).ok())
         .unwrap_or(Value::Null)
 }
 
-/// What an endpoint was told of an event: the variables of its template, without those that are
-/// null.
+/// The input that an endpoint got for an event: the variables of its template, without null values.
 pub(crate) fn told(
     model: &BundledExternalModel,
     event_type: &EventTypeBundle,

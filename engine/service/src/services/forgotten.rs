@@ -1,7 +1,7 @@
-//! Finding what is kept of an entity or an event, and remembering that it was forgotten.
+//! Finds stored data about an entity or an event, and notes that it was forgotten.
 //!
-//! Deleting is what `DeleteEvent` and `UpdateList` are for. Here is what the API lacks: finding an entity's events, and
-//! a note that outlives them, so that an old file brings nothing back.
+//! `DeleteEvent` and `UpdateList` delete. This module has what the API lacks: finding an entity's events, and a note
+//! that remains after them, so that an old file cannot bring them back.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -12,23 +12,23 @@ use store::records::event::{StoredEvent, StoredLabel, event_partition};
 use store::records::forgotten::{ForgottenNote, Subject, anything_forgotten_key};
 use store::table::{self, Item, Key, Range, failed, write_at};
 
-/// An event of a subject, with what is kept beside it.
+/// An event of a subject, with what is stored beside it.
 #[derive(Clone, Default)]
 pub struct FoundEvent {
     /// Its type.
     pub event_type: String,
     /// Its id.
     pub event_id: String,
-    /// Its label, and when that was known.
+    /// Its label, and since when it is known.
     pub label: Option<(String, String)>,
-    /// Predictions on it.
+    /// The number of its predictions.
     pub predictions: usize,
-    /// Every value that a variable of it has had, by variable.
+    /// Every value that each of its variables has had.
     pub values: BTreeMap<String, HashSet<String>>,
 }
 
-/// The events of a subject. Of an entity they are found by a walk over the whole table: nothing
-/// else asks for them, and an index would cost every prediction a write.
+/// Finds the events of a subject. The events of an entity are found by a scan of the whole table: nothing else needs
+/// this query, and an index would cost a write per prediction.
 ///
 /// # Errors
 /// The table fails.
@@ -80,8 +80,8 @@ async fn partitions_of(
     Ok(partitions)
 }
 
-/// Notes that a subject was forgotten: imports refuse it from now on. A new event of it, sent
-/// or predicted by a client, is a new event.
+/// Notes that a subject was forgotten: from now on imports reject it. If a client sends a new event of the subject or a
+/// prediction for one, it is stored as usual.
 ///
 /// # Errors
 /// The table fails.
@@ -95,7 +95,7 @@ pub(crate) async fn note_forgotten(account: &Account, subject: &Subject) -> Resu
     Ok(())
 }
 
-/// Which of the subjects were forgotten.
+/// Returns those of the subjects that were forgotten.
 pub(crate) async fn find_forgotten(
     account: &Account,
     subjects: &[Subject],
@@ -132,7 +132,7 @@ fn is_of(item: &Item, entity_type: &str, entity_id: &str) -> bool {
         .any(|e| has(e, "entityType", entity_type) && has(e, "entityId", entity_id))
 }
 
-/// Puts the items of one partition together.
+/// Combines the items of one partition.
 fn found(items: Vec<Item>) -> Result<Option<FoundEvent>> {
     let mut event = FoundEvent::default();
     let mut parts = 0;
@@ -155,7 +155,7 @@ fn found(items: Vec<Item>) -> Result<Option<FoundEvent>> {
     Ok((parts > 0).then_some(event))
 }
 
-/// The reason in an import's output.
+/// The error for a forgotten subject in an import's output.
 pub(crate) fn refused() -> Error {
     Error::validation("The event or its entity was forgotten and is not stored again.")
 }

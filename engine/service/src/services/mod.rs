@@ -1,4 +1,4 @@
-//! What operations share: caches, counters, entity histories, and those who are told or asked.
+//! What operations share: caches, counters, entity histories, the event bus and external models.
 //!
 //! Each service works on the [`Account`] and knows no operation.
 
@@ -53,7 +53,7 @@ impl Services {
         }
     }
 
-    /// Writes what is counted in memory, and sends the event bus the rest.
+    /// Writes the counts in memory, and sends what is left for the event bus.
     pub(crate) async fn flush(&self) -> Result<()> {
         let written = self.statistics.write().await;
         if let Some(bus) = &self.event_bus {

@@ -1,9 +1,8 @@
-//! Trained models in memory.
+//! The model cache: trained models in memory.
 //!
-//! An artifact is an object under `models/` whose key is never written twice. It is fetched when
-//! a prediction first needs it, checked against the checksum that its version was given when it
-//! was trained, and kept. One that is missing or broken is an error in the log and a score that is
-//! not there: a rule that needs it is undetermined, so nothing fails open.
+//! An artifact is an object under `models/` whose key is written only once. It is read when a prediction first needs
+//! it, compared with the checksum in its version, and kept. If it is missing or damaged, an error is logged and there
+//! is no score. A rule that needs the score is then undetermined, so a broken model never approves an order by default.
 
 use event::hash::to_hex;
 use std::collections::{BTreeMap, HashMap};
@@ -21,9 +20,9 @@ use store::records::model_version::Artifact;
 use thiserror::Error;
 use tokio::time::Instant;
 
-/// Models kept in memory; beyond it the cache starts over.
+/// The most models in memory; when there are more, the cache is emptied.
 const MOST: usize = 64;
-/// How long an artifact that failed is not asked for again.
+/// How long to wait before an artifact that failed is read again.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// The engine's bucket.
@@ -61,13 +60,13 @@ enum Slot {
     Failed(Instant, Unusable),
 }
 
-/// See the module.
+/// The model cache, see the module.
 #[derive(Default)]
 pub(crate) struct ModelCache {
     bucket: Option<Bucket>,
-    // No await happens under it.
+    // Not held across an await.
     slots: Mutex<HashMap<String, Slot>>,
-    /// Of several predictions that need a model, one fetches it.
+    /// If several predictions need a model, only one reads it.
     fetching: tokio::sync::Mutex<()>,
 }
 
@@ -146,8 +145,7 @@ impl ModelCache {
         Ok(Model::from_bytes(&bytes)?)
     }
 
-    /// Writes the model of a version. Its key ends in its checksum, so it is never written over by
-    /// another.
+    /// Writes the model of a version. Its key ends in its checksum, so another model never overwrites it.
     pub(crate) async fn store(&self, version: &str, bytes: Vec<u8>) -> Result<Artifact> {
         let Bucket { client, name } = self
             .bucket
@@ -164,7 +162,7 @@ impl ModelCache {
         Ok(Artifact { key, sha256 })
     }
 
-    /// Deletes an artifact, so far as there is one.
+    /// Deletes an artifact, if there is one.
     pub(crate) async fn delete(&self, artifact: &Artifact) {
         let Some(Bucket { client, name }) = &self.bucket else {
             return;
@@ -181,8 +179,8 @@ fn checksum(bytes: &[u8]) -> String {
     to_hex(&Sha256::digest(bytes))
 }
 
-/// The values of a model's variables, in its order. What an event does not say is missing: a
-/// model never sees the default of a rule.
+/// The values of a model's variables, in order. A value that the event lacks is missing: models never get the defaults
+/// that rules use.
 pub(crate) fn values<'v>(
     model: &Model,
     variables: &'v BTreeMap<String, Option<String>>,

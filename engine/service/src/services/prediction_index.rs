@@ -10,11 +10,11 @@ use store::table::{Key, Range, write_at};
 /// The partition with the days that have predictions.
 const DAYS: &str = "prediction-days";
 
-/// The days that have predictions, as far as this process has noted them.
+/// The days that have predictions, and which of them this process has noted.
 #[derive(Debug)]
 pub(crate) struct PredictionIndex {
     account: Arc<Account>,
-    /// The last day that this process knows to be noted.
+    /// The last day that this process has noted.
     noted_day: Mutex<String>,
 }
 
@@ -38,7 +38,7 @@ impl PredictionIndex {
         Ok(days.into_iter().map(|day| day.day).collect())
     }
 
-    /// Notes the day before its first prediction is written, so that none can be missed.
+    /// Notes the day before its first prediction is written, so that `ListEventPredictions` misses none.
     pub(crate) async fn note_day(&self, time: jiff::Timestamp) -> Result<()> {
         let day = text::day(time);
         let is_noted = *self

@@ -1,8 +1,8 @@
-//! Counters of stored events, per event type: in memory first, then added to a shard.
+//! Counters of stored events per event type: counted in memory, then added to a shard.
 //!
-//! An addition must not happen twice, so it is written under a token of its own: whoever does not
-//! learn whether it landed writes it again under the same token, and DynamoDB, which remembers
-//! tokens for ten minutes, adds it once.
+//! An addition must not be applied twice, so it is written with its own client request token. A writer that does not
+//! know whether the write succeeded repeats it with the same token, and DynamoDB, which remembers tokens for ten
+//! minutes, applies it once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,22 +20,22 @@ use store::backoff::retry_on_write_conflict;
 use store::records::event::StoredEvent;
 use store::table::{Key, failed};
 
-/// So many items share the counting of one event type.
+/// The number of items that share the counts of one event type.
 const SHARDS: u8 = 8;
-/// Counts are written when so many events have come together, also without a flush.
+/// Counts are written after this many events, even without a flush.
 const AT_ONCE: u64 = 1000;
 
-/// What this process has counted and not written, and the shard it writes to.
+/// Counts of this process that are not written yet, and the shard that it writes to.
 #[derive(Debug)]
 pub(crate) struct Statistics {
     account: Arc<Account>,
     counts: Mutex<HashMap<String, Count>>,
-    /// The addition of each event type that is not known to have landed. Whoever holds the lock writes.
+    /// The addition of each event type that may or may not have been applied. The holder of the lock writes.
     unsettled: tokio::sync::Mutex<HashMap<String, Addition>>,
     shard: u8,
 }
 
-/// A count on its way to its shard. It may have landed, so every attempt sends the same bytes.
+/// An addition to a shard that is being written. It may have been applied, so every attempt sends the same bytes.
 #[derive(Debug)]
 struct Addition {
     token: String,
@@ -43,7 +43,7 @@ struct Addition {
     count: Count,
 }
 
-/// What was stored less what was deleted, and the times that the stored events span.
+/// Stored minus deleted events, and the time span of the stored events.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Count {
     changes: u64,
@@ -54,7 +54,7 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    /// One event of so many bytes was stored.
+    /// One event of `bytes` bytes was stored.
     pub(crate) fn stored(bytes: usize, time: &str) -> Self {
         Self {
             changes: 1,
@@ -65,7 +65,8 @@ impl Count {
         }
     }
 
-    /// One event of so many bytes was deleted. The span stays: what is at its ends now is not known.
+    /// One event of `bytes` bytes was deleted. The time span stays, because the first and last of the remaining times
+    /// are not known.
     pub(crate) fn deleted(bytes: usize) -> Self {
         Self {
             changes: 1,
@@ -91,7 +92,7 @@ impl Count {
 
 /// The counts of an event type on the wire.
 #[derive(Debug, Default, Serialize, Deserialize)]
-// A shard has its span before it has its first count, see `stretch_to`.
+// A shard gets its span before its first count, see `stretch_to`.
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Totals {
     number_of_events: i64,
@@ -115,7 +116,7 @@ impl Statistics {
         }
     }
 
-    /// Counts in memory; says whether it is time to write.
+    /// Counts in memory. Returns whether the counts should be written now.
     fn count_in_memory(&self, event_type: &str, more: Count) -> bool {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(event_type.to_owned()).or_default();
@@ -140,7 +141,7 @@ fn key(event_type: &str, shard: u8) -> Key {
 }
 
 impl Statistics {
-    /// Writes what was counted. What fails stays for the next time and holds up no other event type.
+    /// Writes the counts. A count that fails is kept for the next time and does not delay other event types.
     pub(crate) async fn write(&self) -> Result<()> {
         let mut unsettled = self.unsettled.lock().await;
         self.write_counts(&mut unsettled).await
@@ -160,13 +161,13 @@ impl Statistics {
         result
     }
 
-    /// Counts events that were stored or deleted. They are by now, so a count that cannot be
-    /// written waits for the next time and fails nothing.
+    /// Counts events that were stored or deleted. This cannot fail, because the events are already written: a count
+    /// that cannot be written waits for the next time.
     pub(crate) async fn count(&self, event_type: &str, more: Count) {
         if !self.count_in_memory(event_type, more) {
             return;
         }
-        // Where another request is writing, this one need not wait for it.
+        // If another request is writing, this one does not wait for it.
         let Ok(mut unsettled) = self.unsettled.try_lock() else {
             return;
         };
@@ -186,7 +187,7 @@ impl Statistics {
         self.count(event_type_name, count).await;
     }
 
-    /// Writes the count of an event type, after the one before, if that may have landed.
+    /// Writes the count of an event type, after the previous addition if that may not have been applied.
     async fn write_count(
         &self,
         event_type: &str,
@@ -231,8 +232,8 @@ impl Statistics {
         }
     }
 
-    /// Makes the span hold the times that were counted. Doing it twice is no harm, counting twice
-    /// is: so it comes before the counters change.
+    /// Extends the span to the times that were counted. Repeating this is harmless, but repeating a count is not, so
+    /// the span is written before the counters.
     pub(crate) async fn stretch_to(&self, event_type: &str, count: &Count) -> Result<()> {
         let key = key(event_type, self.shard);
         retry_on_write_conflict(|| {
@@ -245,7 +246,7 @@ impl Statistics {
         .await
     }
 
-    /// The change of the counters, for a transaction; [`Self::stretch_to`] goes before it.
+    /// The update of the counters for a transaction; call [`Self::stretch_to`] before it.
     pub(crate) fn count_update(&self, event_type: &str, count: &Count) -> Result<Update> {
         let number = |number: i64| AttributeValue::N(number.to_string());
         let now = AttributeValue::S(text::milliseconds(self.account.now()));
@@ -260,7 +261,7 @@ impl Statistics {
             .map_err(Error::internal)
     }
 
-    /// Forgets the span of an event type without events: the next event begins another.
+    /// Deletes the span of an event type that has no events, so that the next event starts a new one.
     pub(crate) async fn forget_span(&self, event_type: &str) -> Result<()> {
         self.write().await?;
         let totals = self.totals(event_type).await?;
@@ -282,7 +283,7 @@ impl Statistics {
         Ok(())
     }
 
-    /// Moves one end of the time the events span, if the new one lies further out.
+    /// Moves one end of the span, if the new time is further out.
     async fn stretch(&self, key: &Key, end: &str, than: &str, time: Option<&str>) -> Result<()> {
         let Some(time) = time else {
             return Ok(());
@@ -305,7 +306,7 @@ impl Statistics {
         }
     }
 
-    /// The counts of an event type over all shards; `None` where nothing was counted.
+    /// The counts of an event type over all shards; `None` if nothing was counted.
     pub(crate) async fn totals(&self, event_type: &str) -> Result<Option<Totals>> {
         let keys: Vec<Key> = (0..SHARDS).map(|shard| key(event_type, shard)).collect();
         let shards: Vec<Totals> = self.account.events.many(&keys).await?;
@@ -317,7 +318,7 @@ impl Statistics {
             sum.last_updated_time = sum.last_updated_time.max(shard.last_updated_time);
             sum
         });
-        // A deletion may be written before the count of what it deletes.
+        // A deletion may be counted before the event that it deletes.
         Ok(totals.map(|totals| Totals {
             number_of_events: totals.number_of_events.max(0),
             event_data_size_in_bytes: totals.event_data_size_in_bytes.max(0),
@@ -332,7 +333,7 @@ fn lies_within(error: &SdkError<UpdateItemError>) -> bool {
         .is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }
 
-/// Another process adds to the same shard this moment.
+/// Whether another process is writing to the same shard right now.
 fn meets_another(error: &SdkError<TransactWriteItemsError>) -> bool {
     match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => canceled

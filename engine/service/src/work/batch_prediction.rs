@@ -1,4 +1,4 @@
-//! A batch prediction: every row of a file is judged, and comes back with what was said of it.
+//! Batch predictions: every row of a file gets a prediction, and the output has the row with the result.
 
 use crate::predict::predict_for_job;
 use crate::services::statistics::Count;
@@ -14,9 +14,9 @@ use protocol::{Code, Error, Result};
 use serde_json::Value;
 use store::records::job::{JobDetector, JobPhase};
 
-/// 1 GB, the guide's limit of a batch prediction.
+/// The largest input file in bytes: 1 GB, the limit in Amazon's guide.
 const LARGEST: u64 = 1_000_000_000;
-/// What the output has besides the columns of the input.
+/// The columns that the output has besides those of the input.
 const ADDED: [&str; 4] = ["MODEL_SCORES", "OUTCOMES", "STATUS", "RULE_RESULTS"];
 
 pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Stop> {
@@ -44,7 +44,7 @@ pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Stop> {
         turn.note(None).await?;
         steps = read(&source, 0, 0).await?.1;
     }
-    // The step after the last note may have been begun by a runner that is gone.
+    // The step after the saved progress may have been started by a runner that died.
     let mut again = true;
     while let Some(step) = steps.recv().await {
         let step = step?;
@@ -79,7 +79,7 @@ async fn judge_rows(
     stream::iter(work).buffered(AT_ONCE).try_collect().await
 }
 
-/// The line of one row, and what it stored. What is wrong with the row is its status.
+/// The output line of one row, and the count of what it stored. An error of the row is its status.
 async fn judge_row(
     turn: &Turn<'_>,
     header: &Header,
@@ -103,7 +103,7 @@ async fn judge_row(
     request["detectorId"] = judge.detector_name.as_str().into();
     request["detectorVersionId"] = judge.detector_version.as_str().into();
     if request.get("eventId").is_none() {
-        // Unique, and the same when the row is judged again.
+        // It is unique, and the same when the row is predicted again.
         request["eventId"] = format!("{}-{}", turn.job.run, row.number).into();
     }
     let origin = format!("{}#{}", turn.job.run, row.number);
@@ -117,11 +117,11 @@ async fn judge_row(
     Ok((written(header, row, time.as_deref(), &said)?, stored))
 }
 
-/// What the detector said of a row, as the added columns hold it.
+/// The result for a row, as the cells of the added columns.
 struct Said([String; 4]);
 
 impl Said {
-    /// `{'model': 953.0}`, a map as Amazon's output has it; the outcomes by name.
+    /// The scores as in Amazon's output, e.g. `{'model': 953.0}`; the outcomes by name.
     fn new(answer: &Value) -> Self {
         let list = |name: &str| {
             answer[name]
@@ -155,10 +155,10 @@ impl Said {
     }
 }
 
-/// The row with its time rewritten, and what was said of it.
+/// The output line: the row with its time in the engine's format, and the result.
 fn written(header: &Header, row: &Row, time: Option<&str>, said: &Said) -> Result<Vec<u8>, Stop> {
     let place = header.place(&Column::EventTimestamp);
-    // A row with another number of fields gets as many as the header has.
+    // A row with another number of fields is cut or filled to the number of the header.
     let fields = (0..header.names.len()).map(|index| match time {
         Some(time) if Some(index) == place => time.as_bytes(),
         _ => row.fields.get(index).unwrap_or_default(),

@@ -1,8 +1,7 @@
-//! The deletion of an event type's events: a walk over the table of events.
+//! The deletion of an event type's events: a scan of the table of events.
 //!
-//! Events and labels go, and what is known of the entities from them. A prediction stays, as it
-//! does where one event is deleted without its audit history, and its event no longer counts as
-//! stored.
+//! Deletes events, labels and entity histories. Predictions are kept, as when one event is deleted without its audit
+//! history; their events no longer count as stored.
 
 use crate::operations::events;
 use crate::services::Services;
@@ -17,7 +16,7 @@ use store::records::prediction::Prediction;
 use store::table::read;
 use store::table::{Item, Key, failed};
 
-/// Items read in one step, whosever they are.
+/// Items read in one step, of any event type.
 const ITEMS: i32 = 1000;
 
 pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Stop> {
@@ -43,7 +42,7 @@ pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Deletes what an item keeps of an event; says whether it was the event itself.
+/// Deletes the part of an item that belongs to an event. Returns whether it was the event itself.
 async fn delete(services: &Services, event_type: &str, item: Item) -> Result<bool, Error> {
     let text = |name: &str| item.get(name)?.as_s().ok().cloned();
     let (Some(pk), Some(sk)) = (text("pk"), text("sk")) else {
@@ -66,7 +65,7 @@ async fn delete(services: &Services, event_type: &str, item: Item) -> Result<boo
 
 type After = Option<(String, String)>;
 
-/// The next items of the event type, and where to go on.
+/// The next items of the event type, and the key to continue after.
 async fn scan(turn: &Turn<'_>, event_type: &str) -> Result<(Vec<Item>, After), Stop> {
     let table = &turn.services().account.events;
     let start = turn.state.place.after.as_ref();

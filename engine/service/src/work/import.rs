@@ -1,7 +1,7 @@
-//! A batch import: the rows of a file become events.
+//! Batch imports: the rows of a file become events.
 //!
-//! The whole file is checked before anything is stored. Rows that are refused go to the output
-//! with their reason, the others are stored; where more than half is refused, nothing is.
+//! The whole file is checked before anything is stored. Rows that are rejected go to the output with the reason, the
+//! others are stored; if more than half of the rows are rejected, nothing is stored.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use store::records::event_type::{ingestion_disabled, missing_event_type};
 use store::records::forgotten::Subject;
 use store::records::job::JobPhase;
 
-/// 20 GB, the guide's limit of an import.
+/// The largest input file in bytes: 20 GB, the limit in Amazon's guide.
 const LARGEST: u64 = 20_000_000_000;
 
 pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Stop> {
@@ -52,14 +52,14 @@ pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Stop> {
     output::finish(turn).await
 }
 
-/// The event type of a job, which may be gone by now.
+/// The event type of a job. It may have been deleted meanwhile.
 pub(super) async fn event_type(turn: &Turn<'_>) -> Result<Arc<EventTypeBundle>, Stop> {
     let name = &turn.job.event_type_name;
     let found = turn.services().definition_cache.event_type(name).await?;
     found.ok_or_else(|| Stop::Failed(missing_event_type(name).message().to_owned()))
 }
 
-/// The input file, which has to stay the same until the job has ended.
+/// Opens the input file, which must not change until the job has ended.
 pub(super) async fn open(turn: &mut Turn<'_>, largest: u64) -> Result<Source, Stop> {
     let path = turn
         .job
@@ -78,7 +78,7 @@ pub(super) async fn open(turn: &mut Turn<'_>, largest: u64) -> Result<Source, St
     Ok(source)
 }
 
-/// The file as a whole is no good if more than half of its rows are not.
+/// Fails the job if more than half of the rows were rejected.
 async fn refuse_bad_file(turn: &Turn<'_>) -> Result<(), Stop> {
     let (failed, total) = (turn.state.failed, turn.state.total);
     if failed * 2 <= total {
@@ -132,7 +132,7 @@ async fn store_file(
     Ok(())
 }
 
-/// Stores the good rows of a step. The first of several with one id wins.
+/// Stores the valid rows of a step. Of several rows with the same event id, the first counts.
 async fn store(
     turn: &Turn<'_>,
     event_type: &EventTypeBundle,
@@ -141,7 +141,7 @@ async fn store(
 ) -> Result<(Count, Errors), Stop> {
     let mut rows = Vec::with_capacity(step.rows.len());
     for row in &step.rows {
-        // What is refused here was so when the file was checked.
+        // Rows that are rejected here were already reported when the file was checked.
         if let Ok(checked) = check(turn, event_type, header, row)? {
             rows.push((row, checked));
         }
@@ -177,7 +177,7 @@ async fn store(
     Ok((count, errors))
 }
 
-/// Whom and what an event is about.
+/// The event and its entities, to test whether they were forgotten.
 fn subjects(checked: &Checked) -> impl Iterator<Item = Subject> {
     let event = &checked.event;
     let entities = event.entities.iter().map(|entity| Subject::Entity {
@@ -227,7 +227,7 @@ fn check(
     }
 }
 
-/// The rows of a step that failed, as they stand in the output: `ROW`, `EVENT_ID`, `ERROR`.
+/// The rejected rows of a step, as in the output: `ROW`, `EVENT_ID`, `ERROR`.
 #[derive(Default)]
 pub(super) struct Errors(Vec<[String; 3]>);
 
@@ -244,7 +244,7 @@ impl Errors {
         self.0.len() as u64
     }
 
-    /// As CSV; the first part begins with the header.
+    /// The rows as CSV; the first part begins with the header.
     fn lines(&self, first: bool) -> Result<Vec<u8>, Stop> {
         let mut writer = WriterBuilder::new().from_writer(Vec::new());
         if first && !self.0.is_empty() {
@@ -262,7 +262,7 @@ impl Errors {
 }
 
 impl Turn<'_> {
-    /// Counts and writes what failed in a step, and moves behind it.
+    /// Counts and writes the rejected rows of a step, and moves the position behind it.
     async fn done(&mut self, step: &Step, errors: Errors) -> Result<(), Stop> {
         self.state.failed += errors.len();
         let first = self.state.place.parts == 0;
@@ -276,7 +276,7 @@ impl Turn<'_> {
         self.state.place.byte = step.byte;
     }
 
-    /// From the check to the work: the file begins again, the output goes on.
+    /// Goes from the check to the work: the file is read from the start again, the output continues.
     pub(super) fn begin_work(&mut self) {
         let place = &mut self.state.place;
         place.phase = JobPhase::Work;

@@ -1,10 +1,9 @@
-//! Runs what the job operations wrote down.
+//! Runs the jobs that operations have stored.
 //!
-//! A runner takes a job with a lease and does it in steps. After each step it notes, in one
-//! conditional write, how far the job is: that keeps the lease, moves the counters that clients
-//! poll, and notices that the job was canceled. A runner that dies leaves the note of its last
-//! step, and whoever takes the job next repeats at most the step after it, which comes out the
-//! same. A function never runs jobs.
+//! A runner takes a job with a lease and works in steps. After each step it saves the progress in one conditional
+//! write. That write renews the lease, updates the counters that clients poll, and detects that the job was canceled.
+//! If a runner dies, the progress of its last step remains. The next runner repeats at most one step, with the same
+//! result. A function never runs jobs.
 
 use crate::engine::Engine;
 use crate::services::statistics::Count;
@@ -33,12 +32,12 @@ use store::table::Record as _;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long it waits after a dependency failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
-/// Rows in one step, unless they are long.
+/// The most rows in one step; fewer if rows are long.
 const ROWS: usize = 500;
-/// Rows in progress at a time.
+/// The most rows that are processed at the same time.
 const AT_ONCE: usize = 16;
 
-/// A runner of jobs over one engine and its bucket's client.
+/// A runner of jobs, for one engine and the client of its bucket.
 #[derive(Clone, Debug)]
 pub struct Jobs {
     engine: Arc<Engine>,
@@ -49,30 +48,30 @@ pub struct Jobs {
 /// A job that a runner has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// What it did.
+    /// The kind of the job.
     pub kind: JobKind,
-    /// Its id; of a deletion, the event type.
+    /// Its id; for a deletion, the event type.
     pub job_id: String,
-    /// How it ended.
+    /// Its final status.
     pub status: JobStatus,
-    /// Rows or events that were looked at, and how many of them failed.
+    /// The number of rows or events that were processed, including failed ones.
     pub processed: u64,
-    /// See [`Ended::processed`].
+    /// How many of them failed.
     pub failed: u64,
     /// Why it failed.
     pub reason: Option<String>,
 }
 
-/// Why a job stops before its end.
+/// Why a job stops early.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// It can never be done.
+    /// It failed for good; the reason.
     Failed(String),
     /// A client asked for it.
     Canceled,
     /// Another runner has taken it.
     Lost,
-    /// A dependency failed; the job goes on from its last step later.
+    /// A dependency failed; the job continues later, after its last saved step.
     Error(Error),
 }
 
@@ -82,7 +81,7 @@ impl From<Error> for Stop {
     }
 }
 
-/// Does what waits, for ever; `one` says whether there was anything.
+/// Runs what is waiting, forever. `one` returns whether there was anything.
 pub(crate) async fn as_they_come<F>(one: impl Fn() -> F)
 where
     F: Future<Output = Result<bool>>,
@@ -101,8 +100,8 @@ where
 }
 
 impl Jobs {
-    /// A runner that calls itself `worker`. A job that a runner of the same name has taken is
-    /// taken again at once, so a name is for one process at a time.
+    /// A runner with the name `worker`. It takes jobs that a runner of the same name has taken at once, so only one
+    /// process at a time may use a name.
     pub fn new(engine: Arc<Engine>, s3: aws_sdk_s3::Client, worker: impl Into<String>) -> Self {
         Self {
             engine,
@@ -111,15 +110,15 @@ impl Jobs {
         }
     }
 
-    /// Runs jobs as they come, for ever.
+    /// Runs jobs forever.
     pub async fn run(&self) {
         as_they_come(|| async { Ok(self.run_one().await?.is_some()) }).await;
     }
 
-    /// Takes one job and runs it to its end; `None` where there is none to take.
+    /// Takes one job and runs it to its end; `None` if no job is waiting.
     ///
     /// # Errors
-    /// A dependency failed. The job goes on from its last step when it is next taken.
+    /// A dependency failed. The next runner that takes the job continues after its last saved step.
     pub async fn run_one(&self) -> Result<Option<Ended>> {
         while let Some(turn) = self.claim().await? {
             if let Some(ended) = turn.run().await? {
@@ -129,7 +128,7 @@ impl Jobs {
         Ok(None)
     }
 
-    /// The oldest job that nobody works on. Of predictions one runs at a time, as at Amazon.
+    /// Takes the oldest job that no other runner has. Only one batch prediction runs at a time, as at Amazon.
     async fn claim(&self) -> Result<Option<Turn<'_>>> {
         let services = self.engine.services();
         let mut open: Vec<OpenJob> = services
@@ -180,7 +179,7 @@ impl Jobs {
     }
 }
 
-/// A job in the hands of a runner.
+/// A job that this runner has taken.
 struct Turn<'a> {
     jobs: &'a Jobs,
     job: Job,
@@ -192,7 +191,7 @@ impl Turn<'_> {
         self.jobs.engine.services()
     }
 
-    /// Runs the job to its end; `None` where another runner has taken it.
+    /// Runs the job to its end; `None` if another runner has taken it.
     async fn run(mut self) -> Result<Option<Ended>> {
         let mut end = JobStatus::Complete;
         if !self.state.status.has_ended() {
@@ -239,7 +238,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Notes that a step is done, and counts what it stored exactly when the note lands.
+    /// Saves that a step is done, and its counts in the same transaction.
     async fn note_stored(&mut self, count: &Count) -> Result<(), Stop> {
         if count.is_empty() {
             return self.note(None).await;
@@ -259,7 +258,7 @@ impl Turn<'_> {
         self.note(Some(with)).await
     }
 
-    /// Notes that a step is done. `with` lands exactly when the note does.
+    /// Saves that a step is done, and `with` in the same transaction.
     async fn note(&mut self, with: Option<Update>) -> Result<(), Stop> {
         let services = self.jobs.engine.services();
         self.state.lease(&self.jobs.worker, services.account.now());
@@ -270,8 +269,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Ends the job; a cancel that comes at the last moment has come too late. Says whether it was
-    /// still ours to end.
+    /// Ends the job; a cancellation that arrives after this has no effect. Returns whether the job was still ours.
     async fn end(&mut self, status: JobStatus) -> Result<bool> {
         let jobs = self.jobs;
         let now = jobs.engine.services().account.now();
@@ -294,11 +292,11 @@ impl Turn<'_> {
         }
     }
 
-    /// Who wrote between two of our notes: a client that cancels, or another runner.
+    /// Handles a write conflict with our progress: a client canceled the job, or another runner took it.
     async fn overtaken(&mut self) -> Result<Stop> {
         let found = JobState::load(&self.services().account, &self.job.run).await?;
         if found.is_ours(&self.jobs.worker) && found.status == JobStatus::CancelInProgress {
-            // What it had done before the last note stands there; parts beyond are swept as well.
+            // What was done before the last save is in the saved state; parts written after it are deleted as well.
             self.state = found;
             return Ok(Stop::Canceled);
         }

@@ -1,7 +1,7 @@
-//! The output of a job: a part per step, and in the end one file of all parts.
+//! The output of a job: one part per step, combined into one file at the end.
 //!
-//! A part has the number of its step, so a step that is done again writes the same part again. A
-//! job that is canceled leaves no output.
+//! A part has the number of its step, so a repeated step writes the same part again. A job that is canceled leaves no
+//! output.
 
 use crate::work::source::failed;
 use crate::work::{Stop, Turn};
@@ -10,10 +10,10 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use protocol::s3_location::S3Location;
 use protocol::{Error, Result};
 
-/// S3 takes parts of an upload from 5 MiB on; this is also what is held at once.
+/// The size in bytes of a piece of an upload, and so the memory that is used. S3 requires at least 5 MiB.
 const PIECE: usize = 8 * 1024 * 1024;
 
-/// `{jobId}_{epochSeconds}_output` in the folder the job was given.
+/// `{jobId}_{epochSeconds}_output` in the output folder of the job.
 fn name(turn: &Turn<'_>, suffix: &str) -> Result<S3Location, Stop> {
     let job = &turn.job;
     let path = job.files.as_ref().map(|files| files.output_path.as_str());
@@ -26,7 +26,7 @@ fn part(turn: &Turn<'_>, number: u64) -> Result<S3Location, Stop> {
     name(turn, &format!(".parts/{number:08}.csv"))
 }
 
-/// Writes the next part, unless it would be empty.
+/// Writes the next part, unless it is empty.
 pub(super) async fn write_part(turn: &mut Turn<'_>, bytes: Vec<u8>) -> Result<(), Stop> {
     if !bytes.is_empty() {
         put(turn, &part(turn, turn.state.place.parts)?, bytes).await?;
@@ -43,7 +43,7 @@ async fn put(turn: &Turn<'_>, location: &S3Location, bytes: Vec<u8>) -> Result<(
         .map_err(|error| failed("write", location, error))
 }
 
-/// Makes one file of all parts; with no part it is an empty one.
+/// Combines all parts into one file, which is empty if there are none.
 pub(super) async fn finish(turn: &Turn<'_>) -> Result<(), Stop> {
     let file = name(turn, ".csv")?;
     let mut upload: Option<Upload<'_>> = None;
@@ -79,8 +79,8 @@ async fn get(turn: &Turn<'_>, location: &S3Location) -> Result<Vec<u8>, Stop> {
     Ok(body.to_vec())
 }
 
-/// Deletes the parts, and the one that may have been written without being noted. What is left
-/// behind where that fails is read by nobody.
+/// Deletes the parts, and the one that may have been written without being saved in the progress. Parts that remain if
+/// this fails are never read.
 pub(super) async fn sweep(turn: &Turn<'_>) {
     for number in 0..=turn.state.place.parts {
         let Ok(location) = part(turn, number) else {
@@ -94,7 +94,7 @@ pub(super) async fn sweep(turn: &Turn<'_>) {
     }
 }
 
-/// A file on its way to S3 in pieces.
+/// A file that is uploaded to S3 in pieces.
 struct Upload<'a> {
     client: &'a aws_sdk_s3::Client,
     file: &'a S3Location,

@@ -10,10 +10,10 @@ use protocol::s3_location::S3Location;
 use protocol::{Error, Result};
 use tokio::runtime::Handle;
 
-/// What is read at once, and so about what a job holds of its input.
+/// The size of a range in bytes, which is about what a job holds of its input in memory.
 const RANGE: u64 = 8 * 1024 * 1024;
 
-/// What a failed call to S3 means for a job: whether another attempt may help.
+/// Converts an error of S3 to the result for the job: fail, or retry later.
 pub(super) fn failed<E>(what: &str, location: &S3Location, error: SdkError<E>) -> Stop
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -23,9 +23,9 @@ where
         .map(|response| response.status().as_u16());
     let code = error.code().unwrap_or("no answer").to_owned();
     match status {
-        // Whatever else S3 says of a request itself it will say again.
+        // For other errors of a request S3 would give the same answer again.
         Some(400..=499) if !matches!(status, Some(408 | 429)) => {
-            // The answer to a HEAD has no body to say it in.
+            // The answer to a HEAD request has no body with a code.
             let code = match status {
                 Some(404) if error.code().is_none() => "NoSuchKey".to_owned(),
                 _ => code,
@@ -39,7 +39,7 @@ where
     }
 }
 
-/// An object as it is now.
+/// An object in its current version.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     client: Client,
@@ -50,7 +50,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Looks the object up; one of more than `largest` bytes is refused.
+    /// Opens the object; one of more than `largest` bytes is rejected.
     pub(crate) async fn open(client: &Client, path: &str, largest: u64) -> Result<Self, Stop> {
         let location = S3Location::object("inputPath", path)?;
         let request = client.head_object();
@@ -74,7 +74,7 @@ impl Source {
         })
     }
 
-    /// The bytes from `start` on, for a thread that may block.
+    /// A reader of the bytes from `start`, for a thread that may block.
     pub(crate) fn read_from(&self, start: u64) -> Ranges {
         Ranges {
             source: self.clone(),
@@ -99,7 +99,7 @@ impl Source {
     }
 }
 
-/// A [`Read`] over an object: it asks for the next range when the last one is used up.
+/// A [`Read`] over an object, which requests the next range when the current one is used up.
 pub(crate) struct Ranges {
     source: Source,
     runtime: Handle,
@@ -123,7 +123,7 @@ impl Read for Ranges {
     }
 }
 
-/// Carries why a read failed through [`io::Error`].
+/// Transports the reason of a failed read through [`io::Error`].
 #[derive(Debug)]
 pub(super) struct Broken(pub(super) Stop);
 

@@ -17,7 +17,7 @@ pub struct Detector {
     pub event_type_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_version: Option<u32>,
-    /// The highest version number given out, so that none is given out twice.
+    /// The highest version number given out; a number is never given out twice.
     pub last_version: u32,
     pub last_updated_time: String,
     pub created_time: String,
@@ -35,10 +35,12 @@ pub fn detector_key(detector_id: &str) -> Key {
     Key::new("detector", detector_id)
 }
 
+/// Every detector of the account.
 pub async fn all_detectors(change: &Change<'_>) -> Result<Vec<Detector>> {
     change.query(Range::all("detector")).await
 }
 
+/// The error for a detector that does not exist.
 pub fn missing_detector(detector_id: &str) -> Error {
     Error::not_found(format!("Detector '{detector_id}' does not exist."))
 }

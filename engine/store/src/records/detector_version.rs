@@ -1,4 +1,4 @@
-//! Detector versions: rules and models pinned together.
+//! Detector versions: pinned rules and models.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::records::rule::{RuleReference, RuleVersion};
 use crate::records::tags::Tags;
 use crate::table::{Key, Range, Record};
 
-/// DRAFT can be changed, ACTIVE decides, INACTIVE has decided.
+/// A DRAFT can be changed; the ACTIVE one decides; an INACTIVE one no longer decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DetectorVersionStatus {
@@ -72,6 +72,7 @@ pub fn detector_version_key(detector_id: &str, version: u32) -> Key {
     )
 }
 
+/// The versions of a detector, oldest first.
 pub async fn versions_of_detector(
     change: &Change<'_>,
     detector_id: &str,
@@ -81,7 +82,7 @@ pub async fn versions_of_detector(
         .await
 }
 
-/// The rule versions that the versions of a detector pin, each once.
+/// The rule versions that the versions of a detector pin, without duplicates.
 pub async fn pinned_rules(change: &Change<'_>, detector_id: &str) -> Result<Vec<RuleVersion>> {
     let versions = versions_of_detector(change, detector_id).await?;
     let keys: HashSet<Key> = versions
@@ -92,7 +93,7 @@ pub async fn pinned_rules(change: &Change<'_>, detector_id: &str) -> Result<Vec<
     change.many(&keys.into_iter().collect::<Vec<_>>()).await
 }
 
-/// A version that pins this rule version, if there is one.
+/// The number of a detector version that pins this rule version, if there is one.
 pub async fn version_using_rule(change: &Change<'_>, rule: &RuleReference) -> Result<Option<u32>> {
     let versions = versions_of_detector(change, &rule.detector_id).await?;
     let user = versions
@@ -101,7 +102,7 @@ pub async fn version_using_rule(change: &Change<'_>, rule: &RuleReference) -> Re
     Ok(user.map(|version| version.detector_version_id))
 }
 
-/// A version of a detector that has a model version, if there is one.
+/// The number of a version of the detector that has a model version, if there is one.
 pub async fn version_using_model(
     change: &Change<'_>,
     detector: &Detector,
@@ -113,7 +114,7 @@ pub async fn version_using_model(
     Ok(versions.iter().find(uses).map(|v| v.detector_version_id))
 }
 
-/// A detector version that asks an external model, if there is one.
+/// A detector version that uses an external model, if there is one.
 pub async fn version_using_endpoint(
     change: &Change<'_>,
     endpoint: &String,
@@ -130,7 +131,7 @@ pub async fn version_using_endpoint(
     Ok(None)
 }
 
-/// Whether the first rule that matches ends the evaluation.
+/// The rule execution mode: whether the first match ends the evaluation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Mode {

@@ -1,4 +1,4 @@
-//! What an entity did before: one item of bounded size per event type and entity.
+//! Entity histories: one item of bounded size per event type and entity.
 
 use model::history::TrackedFields;
 use serde::{Deserialize, Serialize};
@@ -6,22 +6,23 @@ use serde::{Deserialize, Serialize};
 use crate::records::event::{Entity, StoredEvent};
 use crate::table::Key;
 
-/// The entity of which no history is kept: events that are nobody's carry it.
+/// The id of the unknown entity. No history is kept for it.
 pub const NOBODY: &str = "unknown";
 
-/// What the models of an event type watch. What is watched stays as the first of them needed it,
-/// so that all of them, and all versions, read the same items.
+/// What the models of an event type need in entity histories. It is set by the first of the models and does not change,
+/// so that all models and all versions read the same items.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistorySettings {
     pub watched: TrackedFields,
-    /// Labels that mean fraud.
+    /// The labels that mean fraud.
     pub fraud: Vec<String>,
 }
 
+/// The stored item of an entity history, without its key.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EntityHistoryItem {
-    /// JSON.
+    /// The content of the history, as JSON.
     pub profile: String,
     pub revision: u64,
     pub filled: bool,
@@ -29,11 +30,12 @@ pub struct EntityHistoryItem {
     pub expires_at: Option<i64>,
 }
 
-/// The partition of an entity's item begins so.
+/// The partition of an entity's item; without an entity, the prefix of these partitions of an event type.
 pub fn entity_history_partition(event_type: &str, entity: &str) -> String {
     format!("habits#{event_type}#{entity}")
 }
 
+/// The sort key of every such item.
 pub const ENTITY_HISTORY_SORT_KEY: &str = "habits";
 
 pub fn entity_history_key(event_type: &str, entity: &str) -> Key {
@@ -43,12 +45,12 @@ pub fn entity_history_key(event_type: &str, entity: &str) -> Key {
     )
 }
 
-/// Whether an entity's id says that the event is nobody's.
+/// Whether an entity id stands for the unknown entity.
 pub fn is_nobody(entity_id: &str) -> bool {
     entity_id.eq_ignore_ascii_case(NOBODY)
 }
 
-/// Whose event it is, unless it is nobody's: its first entity.
+/// The entity whose history has the event: its first one, unless it is unknown.
 pub fn history_entity(event: &StoredEvent) -> Option<String> {
     let Entity {
         entity_type,

@@ -1,4 +1,4 @@
-//! Events and their labels, and the one way in which they are written.
+//! Events and their labels, and the only function that writes them.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::Account;
 use crate::table::{Item, Key, failed, write_at};
 
-/// How often a write may meet a later one.
+/// How often a write is retried when the item has a later turn.
 pub const MEETINGS: usize = 20;
 
 /// The variables of an event: the value as sent, or an explicit null.
@@ -24,7 +24,7 @@ pub struct Entity {
     pub entity_id: String,
 }
 
-/// An event as stored, by itself or in the snapshot of a prediction.
+/// An event as stored, as an item or in the snapshot of a prediction.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredEvent {
@@ -33,7 +33,7 @@ pub struct StoredEvent {
     pub event_timestamp: String,
     pub event_variables: Variables,
     pub entities: Vec<Entity>,
-    /// When it was stored, to tell which of several is the newest.
+    /// When it was stored; tells which of several snapshots is the newest.
     pub stored_time: String,
     /// Seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,13 +44,13 @@ pub struct StoredEvent {
 }
 
 impl StoredEvent {
-    /// What it counts in the statistics.
+    /// Its size in the statistics, in bytes.
     pub fn bytes(&self) -> usize {
         event_bytes(&self.event_id, &self.event_variables)
     }
 }
 
-/// What an event weighs: its names and values.
+/// The size of an event in bytes: its names and values.
 pub fn event_bytes(event_id: &str, variables: &Variables) -> usize {
     let variable = |(name, value): (&String, &Option<String>)| {
         name.len() + value.as_ref().map_or(0, String::len)
@@ -58,6 +58,7 @@ pub fn event_bytes(event_id: &str, variables: &Variables) -> usize {
     variables.iter().map(variable).sum::<usize>() + event_id.len()
 }
 
+/// The label of an event, as stored.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredLabel {
@@ -80,44 +81,44 @@ pub fn label_key(event_type: &str, event_id: &str) -> Key {
     Key::new(event_partition(event_type, event_id), "label")
 }
 
-/// What became of an event.
+/// The result of storing an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreOutcome {
-    /// There was none of its id.
+    /// There was no event with its id.
     New,
-    /// It took the place of another.
+    /// It replaced another one.
     Replaced,
     /// Another row of the same import has its id, so it was not stored.
     Repeated,
 }
 
-/// What was under a key before a record was put there.
+/// The item that was under a key before a record was written there.
 pub enum PreviousItem {
-    /// Nothing.
+    /// There was no item.
     Nothing,
-    /// Another one, which is replaced.
+    /// Another item, which is replaced.
     Other(Item),
-    /// The very same one: an earlier request was sent again.
+    /// The same item: the request was sent again.
     Itself,
-    /// Another row of the same import, which stays.
+    /// The item of another row of the same import, which is kept.
     Kept,
 }
 
-/// A row of an import. Of two rows of one import with one event id the first counts; a row replaces what it wrote before
-/// a crash.
+/// A row of an import. If several rows of one import have the same event id, the first counts. A row replaces what it
+/// wrote itself before a crash.
 pub struct ImportRow<'a> {
-    /// Names the import: the names of its rows begin with it.
+    /// The import; the names of its rows begin with it.
     pub import: &'a str,
-    /// Names the row.
+    /// The name of the row.
     pub name: &'a str,
 }
 
 impl ImportRow<'_> {
-    /// Holds where no other row of the import is there. [`ImportRow::is_after`] says the same of an item.
+    /// True if there is no item of another row of the import. [`ImportRow::is_after`] tests the same for an item.
     const CONDITION: &'static str =
         "(attribute_not_exists(imported) OR imported = :row OR NOT begins_with(imported, :import))";
 
-    /// Whether another row of the import is there.
+    /// Whether `there` is the item of another row of the import.
     pub fn is_after(&self, there: &Item) -> bool {
         importing_row(there)
             .is_some_and(|there| there.starts_with(self.import) && there != self.name)
@@ -129,11 +130,12 @@ pub fn importing_row(item: &Item) -> Option<&String> {
     item.get("imported").and_then(|row| row.as_s().ok())
 }
 
-/// Puts a record in the place of what was put before it, but not of another row of the same import.
+/// Replaces the item that was written before, but never the item of another row of the same import.
 ///
-/// A request whose client has given up may arrive after others have been written. It must not replace them, so each item
-/// has a `turn`, a time in milliseconds since 1970, and replaces only an earlier one; whoever meets a later turn, because
-/// clocks differ, takes the next one. What is left: a request of a clock that is ahead, late by less than that.
+/// A request whose client has given up may arrive after later ones and must not replace them. So each item has a
+/// `turn`, a time in milliseconds since 1970, and replaces only an item with an earlier turn. A writer that finds a
+/// later turn, because clocks differ, retries with the next turn. One case is not covered: a delayed request from a
+/// clock that is ahead by more than the delay.
 pub async fn put_latest(
     account: &Account,
     key: &Key,
@@ -191,6 +193,7 @@ pub async fn put_latest(
     ))
 }
 
+/// Stores an event. For a row of an import, `import` names the import and [`StoredEvent::imported`] the row.
 pub async fn put_event(
     account: &Account,
     event: &StoredEvent,
@@ -199,7 +202,7 @@ pub async fn put_event(
     let key = event_key(&event.event_type_name, &event.event_id);
     let row = import.zip(event.imported.as_deref());
     let row = row.map(|(import, name)| ImportRow { import, name });
-    // A row that was written before a crash is taken for new: its count went down with the process.
+    // A row that was written before a crash counts as new: its count was in memory and was lost.
     let is_same_row = |there: &Item| {
         row.as_ref()
             .is_some_and(|row| importing_row(there).is_some_and(|there| there == row.name))

@@ -26,12 +26,13 @@ pub struct EventType {
     pub created_time: String,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
-    /// What its models watch of its entities.
+    /// The settings of the entity histories that its models need.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub habits: Option<HistorySettings>,
     pub bundle: BundleReference,
 }
 
+/// Whether predictions are published on the event bus.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Orchestration {
@@ -48,6 +49,7 @@ pub fn event_type_key(name: &str) -> Key {
     Key::new("event-type", name)
 }
 
+/// Every event type of the account.
 pub async fn all_event_types(change: &Change<'_>) -> Result<Vec<EventType>> {
     change.query(Range::all("event-type")).await
 }
@@ -58,10 +60,12 @@ impl EventType {
     }
 }
 
+/// The error for an event type that does not exist.
 pub fn missing_event_type(name: &str) -> Error {
     Error::not_found(format!("Event type '{name}' does not exist."))
 }
 
+/// The error for storing an event while the event type has ingestion turned off.
 pub fn ingestion_disabled(name: &str) -> Error {
     Error::validation(format!(
         "Event type '{name}' does not store events: its event ingestion is DISABLED."

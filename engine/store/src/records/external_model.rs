@@ -1,4 +1,4 @@
-//! External models: SageMaker endpoints, what is sent to them and which variables their answers go to.
+//! External models: SageMaker endpoints, what is sent to them, and which variables get their answers.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use crate::table::{Key, Range, Record};
 
 pub const EXTERNAL_MODEL_PARTITION: &str = "external-model";
 
+/// Whether detector versions may use the external model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ExternalModelStatus {
@@ -44,11 +45,12 @@ pub fn external_model_key(endpoint: &str) -> Key {
     Key::new(EXTERNAL_MODEL_PARTITION, endpoint)
 }
 
+/// The error for an external model that does not exist.
 pub fn missing_external_model(endpoint: &str) -> Error {
     Error::not_found(format!("External model '{endpoint}' does not exist."))
 }
 
-/// An external model whose answers go to this variable, if there is one.
+/// An external model that writes to this variable, if there is one.
 pub async fn external_model_using_variable(
     change: &Change<'_>,
     variable: &str,
@@ -63,7 +65,7 @@ pub async fn external_model_using_variable(
     Ok(user.map(|model| model.model_endpoint))
 }
 
-/// How the request to an endpoint is made.
+/// How the request to an endpoint is built.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InputConfiguration {
@@ -78,6 +80,7 @@ pub struct InputConfiguration {
     pub csv_input_template: Option<String>,
 }
 
+/// The format of the request to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum InputFormat {
@@ -86,6 +89,7 @@ pub enum InputFormat {
 }
 
 impl InputFormat {
+    /// The media type of the format.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::TextCsv => "text/csv",
@@ -95,7 +99,7 @@ impl InputFormat {
 }
 
 impl InputConfiguration {
-    /// The template of the format that is used; none where the caller brings the bytes.
+    /// The template of the format that is used; `None` if the caller sends the bytes.
     pub fn template(&self) -> Result<Option<&str>> {
         if !self.use_event_variables {
             return Ok(None);
@@ -118,7 +122,7 @@ impl InputConfiguration {
     }
 }
 
-/// Which part of an answer goes to which variable.
+/// Which part of an answer is written to which variable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutputConfiguration {
@@ -129,6 +133,7 @@ pub struct OutputConfiguration {
     pub csv_index_to_variable_map: Option<BTreeMap<String, String>>,
 }
 
+/// The format of the answer of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum OutputFormat {
@@ -144,7 +149,7 @@ impl OutputConfiguration {
         }
     }
 
-    /// The variables that an answer goes to.
+    /// The variables that are set from an answer.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.map()
             .into_iter()
@@ -152,7 +157,7 @@ impl OutputConfiguration {
             .map(|(_, name)| name.as_str())
     }
 
-    /// Whether the map fits the format.
+    /// Checks that there is a map for the format.
     pub fn check(&self) -> Result<()> {
         let member = match self.format {
             OutputFormat::TextCsv => "csvIndexToVariableMap",

@@ -1,4 +1,5 @@
-//! That an entity or an event was forgotten, so that an old file brings nothing back. The note names its subject by a hash only.
+//! Notes that an entity or an event was forgotten, so that an old file cannot bring it back. A note has only a hash of
+//! the entity or event.
 
 use event::hash::to_hex;
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// Its name in the note: a hash, because an entity's id is personal data.
+    /// The hash that names it in the note, because an entity's id is personal data.
     pub fn hash(&self) -> String {
         let text = match self {
             Self::Entity {
@@ -46,12 +47,13 @@ impl Subject {
     }
 }
 
+/// The note that something was forgotten, with the time.
 #[derive(Serialize, Deserialize)]
 pub struct ForgottenNote {
     pub time: String,
 }
 
-/// Present once anything was forgotten: without it nobody has to look further.
+/// The key of an item that exists once anything was forgotten. Without it no further read is needed.
 pub fn anything_forgotten_key() -> Key {
     Key::new("forgotten", "any")
 }

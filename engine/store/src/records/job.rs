@@ -1,8 +1,7 @@
-//! What is kept of a job: what was asked for, and how far it is.
+//! The stored form of a job: its request and its progress.
 //!
-//! The request is a definition like any other, with tags, and never changes. The state is an item
-//! of its own, because it moves all the time and definitions should not. A job without a state is
-//! one that nobody has begun.
+//! The request is a definition like any other, with tags, and never changes. The state is an item of its own, because
+//! it changes often and definitions should not. A job without a state has not been started.
 
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use jiff::Timestamp;
@@ -15,9 +14,9 @@ use crate::table::{Key, Record, write_at};
 use protocol::text;
 use protocol::{Error, Result};
 
-/// How long a runner may be silent before another takes its job.
+/// How long a runner may be silent, in seconds, before another one takes its job.
 pub const LEASE_SECONDS: i64 = 60;
-/// Where the jobs are that have not ended.
+/// The partition of the jobs that have not ended.
 pub const OPEN_JOBS: &str = "open-job";
 
 /// What a job does.
@@ -35,7 +34,7 @@ pub enum JobKind {
 }
 
 impl JobKind {
-    /// The partition of its jobs, and the kind in their ARNs, e.g. `batch-import`.
+    /// The partition of these jobs, and the kind in their ARNs, e.g. `batch-import`.
     pub fn name(self) -> &'static str {
         match self {
             Self::BatchImport => "batch-import",
@@ -44,7 +43,7 @@ impl JobKind {
         }
     }
 
-    /// As a sentence begins with it.
+    /// The kind as the first words of a sentence.
     pub fn title(self) -> &'static str {
         match self {
             Self::BatchImport => "Batch import job",
@@ -58,22 +57,22 @@ impl JobKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum JobStatus {
-    /// Nobody has begun it.
+    /// No runner has started it.
     InProgressInitializing,
-    /// It runs, or waits for a runner to go on with it.
+    /// It is running, or waits for a runner to continue it.
     InProgress,
-    /// It is to end and has not yet.
+    /// Its cancellation was requested and is not done yet.
     CancelInProgress,
-    /// It was ended on request.
+    /// It was canceled.
     Canceled,
     /// It is done.
     Complete,
-    /// It cannot be done; `failureReason` says why.
+    /// It failed for good; `failureReason` says why.
     Failed,
 }
 
 impl JobStatus {
-    /// As on the wire, e.g. `IN_PROGRESS`.
+    /// The name on the wire, e.g. `IN_PROGRESS`.
     pub fn name(self) -> &'static str {
         match self {
             Self::InProgressInitializing => "IN_PROGRESS_INITIALIZING",
@@ -85,19 +84,19 @@ impl JobStatus {
         }
     }
 
-    /// Whether nothing more will happen.
+    /// Whether the job has ended and will not change any more.
     pub fn has_ended(self) -> bool {
         matches!(self, Self::Canceled | Self::Complete | Self::Failed)
     }
 }
 
-/// A job as it was asked for.
+/// A job as it was requested.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
     pub kind: JobKind,
     pub job_id: String,
-    /// Another job of the same id, after this one is deleted, has another.
+    /// The id of this run. If the job is deleted, another with the same id gets a new run.
     pub run: String,
     /// Milliseconds since 1970.
     pub started: i64,
@@ -119,7 +118,7 @@ pub struct JobFiles {
     pub iam_role_arn: String,
 }
 
-/// Who predicts in a job.
+/// The detector that a batch prediction uses.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobDetector {
@@ -151,12 +150,12 @@ impl Job {
         }
     }
 
-    /// When it was asked for.
+    /// When it was requested.
     pub fn started(&self) -> Timestamp {
         Timestamp::from_millisecond(self.started).unwrap_or_default()
     }
 
-    /// What makes a runner see it.
+    /// The item by which runners find it.
     pub fn open(&self) -> OpenJob {
         OpenJob {
             kind: self.kind,
@@ -183,41 +182,41 @@ impl Record for OpenJob {
     }
 }
 
-/// Who works on a job, and until when nobody else may.
+/// The lease of a job: its runner, and until when no other runner may take it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JobLease {
     pub worker: String,
     pub until: i64,
 }
 
-/// What a job is about to do: each step can be repeated.
+/// The phase of a job. Every step of it can be repeated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum JobPhase {
-    /// Reads every row and changes nothing.
+    /// Reads every row and stores nothing.
     #[default]
     Check,
     /// Does its work.
     Work,
 }
 
-/// Up to where a job is done.
+/// The position up to which a job is done.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobPosition {
     pub phase: JobPhase,
-    /// Rows of the file that are done, the header not counted.
+    /// Rows of the file that are done, without the header.
     pub row: u64,
-    /// Where in the file the next row begins.
+    /// The offset of the next row in the file, in bytes.
     pub byte: u64,
-    /// Parts of the output that are written.
+    /// Parts of the output that have been written.
     pub parts: u64,
-    /// The last key of a scan.
+    /// The last key that a scan has read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<(String, String)>,
 }
 
-/// How far a job is.
+/// The progress of a job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobState {
@@ -233,13 +232,13 @@ pub struct JobState {
     pub processed: u64,
     pub failed: u64,
     pub place: JobPosition,
-    /// Tells the input file from another that was put in its place.
+    /// The `ETag` of the input file; detects that the file was replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_tag: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<JobLease>,
     pub revision: u64,
-    /// Tells our own write, sent again by the SDK, from another's.
+    /// Tells our own write, sent again by the SDK, from a write of another process.
     pub attempt: String,
 }
 
@@ -266,6 +265,7 @@ impl JobState {
         }
     }
 
+    /// The state of a job; a new one if no runner has started the job.
     pub async fn load(account: &Account, run: &str) -> Result<Self> {
         let found = account.events.get(&job_state_key(run)).await?;
         Ok(found.unwrap_or_else(|| Self::new(run)))
@@ -286,24 +286,25 @@ impl JobState {
         account.events.delete(&job_state_key(run)).await
     }
 
-    /// Whether nobody has worked on it.
+    /// Whether no runner has started it.
     pub fn is_untouched(&self) -> bool {
         self.lease.is_none()
     }
 
-    /// Whether another runner than `worker` may still be at work.
+    /// Whether a runner other than `worker` may still be working on it.
     pub fn is_taken(&self, worker: &str, now: Timestamp) -> bool {
         let lease = self.lease.as_ref();
         lease.is_some_and(|lease| lease.worker != worker && lease.until > now.as_second())
     }
 
+    /// Whether `worker` has the lease, even if it is over.
     pub fn is_ours(&self, worker: &str) -> bool {
         self.lease
             .as_ref()
             .is_some_and(|lease| lease.worker == worker)
     }
 
-    /// Takes the job for `worker`, or keeps it.
+    /// Takes the lease for `worker`, or renews it.
     pub fn lease(&mut self, worker: &str, now: Timestamp) {
         self.heartbeat_time = Some(text::seconds(now));
         self.lease = Some(JobLease {
@@ -312,13 +313,14 @@ impl JobState {
         });
     }
 
+    /// Sets the final status; [`Self::save`] writes it.
     pub fn end(&mut self, status: JobStatus, now: Timestamp) {
         self.status = status;
         self.completion_time = Some(text::seconds(now));
     }
 
-    /// Writes the state, and with it what has to happen exactly when it does. Fails with
-    /// [`Error::lost`] where somebody else has written since it was read.
+    /// Writes the state, and `with` in the same transaction. Fails with [`Error::write_conflict`] if another process
+    /// has written the state since it was read.
     pub async fn save(&mut self, account: &Account, with: Option<Update>) -> Result<()> {
         let before = self.revision;
         self.revision += 1;

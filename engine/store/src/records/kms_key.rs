@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::table::{Key, Record};
 
-/// The ARN that stands for the key that AWS owns.
+/// The value that means the key owned by AWS.
 pub const DEFAULT_KEY: &str = "DEFAULT";
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,8 +1,8 @@
-//! Allow and deny lists: a base in chunks, and a log of edits after it.
+//! Allow and deny lists: a base in chunks, and a log of later edits.
 //!
-//! A small edit costs one small item, and a function that knows the list as of some generation
-//! reads only the edits since. When the log has grown, or an edit is large, a new base is
-//! written under a new name, so that no reader ever sees half of one.
+//! A small edit is one small item, and a function that has the list at some generation reads only the edits since then.
+//! When the log is long, or an edit is large, a new base is written under a new name, so that a reader never sees an
+//! incomplete one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,14 +19,14 @@ use crate::records::tags::Tags;
 use crate::table::{Key, Range, Record, Table};
 use protocol::{Error, Result};
 
-/// An edit with more bytes than this becomes a new base: it has to fit an item.
+/// The largest edit in the log, in bytes, because it has to fit into an item. A larger one becomes a new base.
 pub const LARGEST_EDIT: usize = 200 * 1024;
-/// So many edits are read one after the other at most.
+/// The most edits in the log.
 pub const LONGEST_LOG: u64 = 50;
-/// A base can be replaced while it is read; then the list is read again.
+/// How often a list is read before giving up, because its base can be replaced during the read.
 pub const ATTEMPTS: usize = 5;
 
-/// One element. It may be a card number or an address, so `Debug` hides it; a clone shares it.
+/// One element. It may be personal data, such as a card number, so `Debug` hides it. Clones share the text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Element(Arc<str>);
@@ -55,10 +55,10 @@ impl AsRef<str> for Element {
     }
 }
 
-/// What is known of an element besides its text. Amazon's API knows nothing of it.
+/// Data about an element besides its text. Amazon's API does not have it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// Seconds since 1970: from then on the element is in the list no more.
+    /// When the element expires and is no longer in the list, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,7 +67,7 @@ pub struct Note {
     pub author: Option<String>,
 }
 
-/// An element with its note, as stored: one without a note is its text.
+/// An element with its note, as stored. An element without a note is stored as its text only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum StoredElement {
@@ -106,7 +106,7 @@ impl StoredElement {
     }
 }
 
-/// The elements of a list, in their order, with their notes.
+/// The elements of a list with their notes, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<StoredElement>", into = "Vec<StoredElement>")]
 pub struct Elements(BTreeMap<Element, Option<Arc<Note>>>);
@@ -145,7 +145,7 @@ impl Elements {
         self.0.contains_key(element)
     }
 
-    /// The elements after `after`, in their order.
+    /// The elements after `after`, sorted.
     pub fn after(&self, after: Option<Element>) -> impl Iterator<Item = &Element> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let rest = self.0.range::<Element, _>((start, Bound::Unbounded));
@@ -162,12 +162,13 @@ impl Elements {
             .map(|(element, note)| (element, note.as_deref()))
     }
 
+    /// The elements that expire, with the time in seconds since 1970.
     pub fn expiries(&self) -> impl Iterator<Item = (&Element, i64)> {
         let expiry = |(element, note): (_, Option<&Note>)| Some((element, note?.expires?));
         self.notes().filter_map(expiry)
     }
 
-    /// The elements whose time is over.
+    /// The elements that have expired.
     pub fn expired(&self, now: i64) -> Vec<Element> {
         let expired = self.expiries().filter(|(_, expires)| *expires <= now);
         expired.map(|(element, _)| element.clone()).collect()
@@ -179,13 +180,13 @@ impl Elements {
 #[serde(rename_all = "camelCase")]
 pub struct ListHead {
     pub name: String,
-    /// Another list of the same name, after this one is deleted, has another id.
+    /// The id of this list. If the list is deleted, another with the same name gets a new id.
     pub id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variable_type: Option<String>,
-    /// Counts the edits.
+    /// The number of edits.
     pub generation: u64,
     pub base: Base,
     pub updated_time: String,
@@ -194,7 +195,7 @@ pub struct ListHead {
     pub tags: Tags,
 }
 
-/// Where the elements are as of one generation.
+/// The base: where the elements are stored as of one generation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Base {
     pub name: String,
@@ -233,6 +234,7 @@ impl Edit {
             .sum()
     }
 
+    /// Makes the edit in `elements`.
     pub fn apply(&self, elements: &mut Elements) {
         for element in &self.removed {
             elements.0.remove(element);
@@ -270,12 +272,12 @@ pub fn edit_key(list: &str, generation: u64) -> Key {
 pub struct List {
     pub id: String,
     pub generation: u64,
-    /// Those whose time is over are still among them; an edit removes them.
+    /// Expired elements are still included; the next edit removes them.
     pub elements: Arc<Elements>,
     pub rules: Arc<rules::ListValues>,
-    /// When the first element that rules see now expires.
+    /// When the first of the elements that rules see now expires.
     pub expires: Option<i64>,
-    /// How rules compare, given by the variable type.
+    /// The variable type, which decides how rules compare elements.
     pub variable_type: Option<String>,
 }
 
@@ -302,7 +304,7 @@ impl List {
         }
     }
 
-    /// Whether it is what rules should see now.
+    /// Whether it is the list that rules should see now.
     pub fn is_current(&self, head: &ListHead, now: i64) -> bool {
         self.generation == head.generation
             && self.variable_type == head.variable_type
@@ -319,6 +321,7 @@ pub struct New {
     pub now: String,
 }
 
+/// Writes the base of a new list. Returns its head, which the caller has to write.
 pub async fn create(table: &Table, new: New, elements: &Elements) -> Result<ListHead> {
     let base = put_base(table, elements, 1).await?;
     let New {
@@ -341,8 +344,9 @@ pub async fn create(table: &Table, new: New, elements: &Elements) -> Result<List
     })
 }
 
+/// Writes the elements as a new base.
 pub async fn put_base(table: &Table, elements: &Elements, generation: u64) -> Result<Base> {
-    // A name of its own for each attempt: two writers must not write each other's chunks.
+    // Each attempt has a name of its own, so that two writers do not overwrite each other's chunks.
     let name = format!("list#{}", Uuid::new_v4());
     let chunks = table.put_chunks(&name, elements).await?;
     Ok(Base {
@@ -352,7 +356,7 @@ pub async fn put_base(table: &Table, elements: &Elements, generation: u64) -> Re
     })
 }
 
-/// Adds an edit to a list, in the log or as a new base. `elements` is the list after the edit.
+/// Adds an edit to a list, to the log or as a new base. `elements` is the list after the edit.
 pub async fn record(
     table: &Table,
     change: &mut Change<'_>,
@@ -374,8 +378,8 @@ pub async fn record(
     Ok(())
 }
 
-/// Removes what a list no longer needs, after the change that made it so has landed. Should it
-/// fail, some items stay that nobody reads.
+/// Deletes what a list no longer needs, after the change that replaced it was committed. If it fails, some items remain
+/// that are never read.
 pub async fn sweep(table: &Table, before: &ListHead, after: Option<&ListHead>) {
     let kept = after.is_some_and(|after| after.base.name == before.base.name);
     if !kept && remove(table, before).await.is_err() {
@@ -383,15 +387,15 @@ pub async fn sweep(table: &Table, before: &ListHead, after: Option<&ListHead>) {
     }
 }
 
-/// Writes a list anew, so that neither its base nor its log holds what it held before.
+/// Writes a new base and an empty log, so that no earlier content is stored any more.
 pub async fn rewrite(table: &Table, head: &mut ListHead, elements: &Elements) -> Result<()> {
     head.generation += 1;
     head.base = put_base(table, elements, head.generation).await?;
     Ok(())
 }
 
-/// Every element that is stored for a list, also one that an edit in the log took out; `None` if
-/// its base is gone, because there is a newer one.
+/// Every element that is stored for a list, also those that an edit in the log removed. `None` if its base has been
+/// replaced by a newer one.
 pub async fn stored(table: &Table, head: &ListHead) -> Result<Option<BTreeSet<Element>>> {
     let base: Option<Elements> = table.chunks(&head.base.name, head.base.chunks).await?;
     let Some(base) = base else {
@@ -406,7 +410,7 @@ pub async fn stored(table: &Table, head: &ListHead) -> Result<Option<BTreeSet<El
     Ok(Some(stored))
 }
 
-/// Removes the base and the log of a list as it was before it was written anew.
+/// Deletes the base and the log that a rewritten list had before.
 pub async fn remove(table: &Table, list: &ListHead) -> Result<()> {
     table
         .delete_chunks(&list.base.name, list.base.chunks)
@@ -417,7 +421,7 @@ pub async fn remove(table: &Table, list: &ListHead) -> Result<()> {
     Ok(())
 }
 
-/// Reads a list, starting from what is known of it.
+/// Reads a list, starting from a cached version of it if there is one.
 pub async fn load(
     table: &Table,
     name: &str,
@@ -435,7 +439,7 @@ pub async fn load(
     Err(Error::internal("a list changes faster than it can be read"))
 }
 
-/// The list as of `head`; `None` if its base or edits are gone, because there is a newer base.
+/// The list as of `head`; `None` if its base or edits have been replaced by a newer base.
 pub async fn at(
     table: &Table,
     head: &ListHead,
@@ -465,6 +469,7 @@ pub async fn at(
     Ok(Some(List::new(head, elements, now)))
 }
 
+/// The edits in the log after generation `from`, up to the generation of `head`.
 pub async fn edits(table: &Table, head: &ListHead, from: u64) -> Result<Vec<EditRecord>> {
     if from == head.generation {
         return Ok(Vec::new());

@@ -1,6 +1,6 @@
-//! The records of each resource: the item as stored, its key, how it is found and who uses it.
+//! The records of each resource: its stored item, its key, and the queries for it.
 //!
-//! Where a field is a member of a shape of the API it has the API's name and meaning, and no comment of its own.
+//! A field that is a member of a shape of the API has the API's name and meaning, and no comment of its own.
 
 #![allow(
     missing_docs,

@@ -9,7 +9,7 @@ use crate::table::{Key, Range, Record};
 
 pub const MODEL_PARTITION: &str = "model";
 
-/// What a model does, and so how it is trained.
+/// The type of a model; it decides how the model is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ModelType {
@@ -43,7 +43,7 @@ pub struct Model {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     pub event_type_name: String,
-    /// The highest major version given out, so that none is given out twice.
+    /// The highest major version given out; a number is never given out twice.
     pub last_major_version: u32,
     pub created_time: String,
     pub last_updated_time: String,
@@ -66,16 +66,18 @@ pub fn score_variable(model_id: &str) -> String {
     format!("{model_id}_insightscore")
 }
 
+/// Every model of the account.
 pub async fn all_models(change: &Change<'_>) -> Result<Vec<Model>> {
     change.query(Range::all(MODEL_PARTITION)).await
 }
 
-/// The model with this id: it names a variable, so no two types share one.
+/// Finds the model with this id. The id names the score variable, so it is unique over all model types.
 pub async fn find_model(change: &Change<'_>, model_id: &str) -> Result<Option<Model>> {
     let keys = ModelType::ALL.map(|model_type| model_key(model_type, model_id));
     Ok(change.many(&keys).await?.into_iter().next())
 }
 
+/// The error for a model that does not exist.
 pub fn missing_model(model_id: &str) -> Error {
     Error::not_found(format!("Model '{model_id}' does not exist."))
 }

@@ -1,4 +1,4 @@
-//! Model versions, and the training jobs that make them.
+//! Model versions and their training jobs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,9 +17,10 @@ use crate::table::{Key, Range, Record};
 
 pub const MODEL_VERSION_PARTITION: &str = "model-version";
 
+/// The partition of the trainings to be done.
 pub const TRAINING_JOBS: &str = "training-job";
 
-/// `1.0` is trained from nothing, `1.01` is that version trained again on other events.
+/// The number of a version. `1.0` is a new training; `1.01` is that version retrained on other events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VersionNumber {
@@ -45,7 +46,7 @@ impl From<VersionNumber> for String {
 impl TryFrom<String> for VersionNumber {
     type Error = &'static str;
 
-    /// Reads `1.0`; `1.00` is the same version, and so are `1.1` and `1.01`.
+    /// Reads e.g. `1.0`. `1.00` is the same version, and so are `1.1` and `1.01`.
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let expected = "a model version is a number such as 1.0";
         let (major, minor) = text.split_once('.').ok_or(expected)?;
@@ -57,7 +58,7 @@ impl TryFrom<String> for VersionNumber {
     }
 }
 
-/// Where a version is in its life, in the words of the service.
+/// The status of a version, in the words of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ModelVersionStatus {
@@ -88,7 +89,7 @@ pub enum TrainingDataSource {
     IngestedEvents,
 }
 
-/// Which variables a version learns from, and which labels mean what.
+/// The variables that a version is trained on, and the meaning of its labels.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrainingDataSchema {
@@ -97,6 +98,7 @@ pub struct TrainingDataSchema {
     pub label_schema: Option<LabelSchema>,
 }
 
+/// The meaning of the labels in the training data.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LabelSchema {
@@ -107,7 +109,7 @@ pub struct LabelSchema {
     pub unlabeled_events_treatment: Option<UnlabeledEventsTreatment>,
 }
 
-/// What an event without a label counts as.
+/// How events without a label are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum UnlabeledEventsTreatment {
@@ -125,13 +127,14 @@ pub struct ExternalEvents {
     pub data_access_role_arn: String,
 }
 
-/// Stored events of a time.
+/// Stored events of a time window.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IngestedEvents {
     pub ingested_events_time_window: TimeWindow,
 }
 
+/// A time window: from its start to its end.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TimeWindow {
@@ -139,7 +142,7 @@ pub struct TimeWindow {
     pub end_time: String,
 }
 
-/// The details of a training's data, in requests and answers.
+/// The data that a version was trained on, in requests and answers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrainingDetails {
@@ -166,10 +169,10 @@ pub struct ModelVersion {
     pub created_time: String,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
-    /// The model, once it is trained.
+    /// The trained model; `None` before the training has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Artifact>,
-    /// How the training ended.
+    /// The result of the training.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<BundleReference>,
 }
@@ -180,7 +183,7 @@ impl Record for ModelVersion {
     }
 }
 
-/// A training that is to be done, and who does it.
+/// A training to be done, and the runner that does it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrainingJob {
@@ -190,21 +193,22 @@ pub struct TrainingJob {
     /// The runner that has taken it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
-    /// Until when it is taken, in milliseconds since 1970.
+    /// When the lease ends, in milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<i64>,
-    /// How far it is, in words.
+    /// The progress, as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<String>,
 }
 
 impl TrainingJob {
+    /// The key of the model version to be trained.
     pub fn version_key(&self) -> Key {
         model_version_key(self.model_type, &self.model_id, self.model_version_number)
     }
 }
 
-/// The trainings that are to be done.
+/// All trainings to be done.
 pub async fn training_jobs(account: &Account) -> Result<Vec<TrainingJob>> {
     account.definitions.query(Range::all(TRAINING_JOBS)).await
 }
@@ -215,6 +219,7 @@ impl Record for TrainingJob {
     }
 }
 
+/// The prefix of the sort keys of the versions of a model.
 pub fn model_version_prefix(model_type: ModelType, model_id: &str) -> String {
     format!("{}#{model_id}#", model_type.name())
 }
@@ -228,7 +233,7 @@ pub fn model_version_key(model_type: ModelType, model_id: &str, number: VersionN
     )
 }
 
-/// The key of a version as an ARN names it.
+/// The key of a model version, from the parts of its ARN.
 pub fn parse_model_version_key(model_type: &str, model_id: &str, number: &str) -> Option<Key> {
     let model_type = ModelType::ALL
         .into_iter()
@@ -249,8 +254,8 @@ pub async fn versions_of_model(
         .await
 }
 
-/// The version of the same model that a new one is to follow, with its artifact: the newest ACTIVE one, else the newest
-/// that is trained.
+/// The earlier version of the same model that a new one is compared with, and its artifact: the newest ACTIVE one,
+/// otherwise the newest trained one.
 pub async fn trained_before(
     account: &Account,
     new: &ModelVersion,
@@ -271,6 +276,7 @@ pub async fn trained_before(
 }
 
 impl ModelVersion {
+    /// A new job that trains this version.
     pub fn job(&self) -> TrainingJob {
         TrainingJob {
             model_id: self.model_id.clone(),
@@ -282,23 +288,23 @@ impl ModelVersion {
         }
     }
 
-    /// Whether it was trained elsewhere: then it has no events.
+    /// Whether it was trained elsewhere and imported. Such a version has no events.
     pub fn is_imported(&self) -> bool {
         let details = &self.details;
         details.external_events_detail.is_none() && details.ingested_events_detail.is_none()
     }
 
-    /// Whether labels may still change, if whoever asked for the version said so.
+    /// Whether labels are final or maturing, if the request for the version said so.
     pub fn labels_are(&self) -> Option<LabelsAre> {
         read_labels_tag(&self.tags).ok().flatten()
     }
 
-    /// `scorer/1.0`, for the name of its artifact.
+    /// The path for its artifact, e.g. `scorer/1.0`.
     pub fn path(&self) -> String {
         format!("{}/{}", self.model_id, self.model_version_number)
     }
 
-    /// What a detector version pins of it.
+    /// The part of it that a detector version pins.
     pub fn bundled(&self) -> BundledModel {
         let name = score_variable(&self.model_id);
         BundledModel {
@@ -312,7 +318,7 @@ impl ModelVersion {
         }
     }
 
-    /// `Version 1.0 of model 'm'`, as a sentence begins with it.
+    /// `Version 1.0 of model 'm'`, for the beginning of a sentence.
     pub fn title(&self) -> String {
         model_version_title(&self.model_id, self.model_version_number)
     }
@@ -322,6 +328,7 @@ pub fn model_version_title(model_id: &str, number: VersionNumber) -> String {
     format!("Version {number} of model '{model_id}'")
 }
 
+/// The error for a model version that does not exist.
 pub fn missing_model_version(model_id: &str, number: VersionNumber) -> Error {
     Error::not_found(format!(
         "{} does not exist.",
@@ -329,7 +336,7 @@ pub fn missing_model_version(model_id: &str, number: VersionNumber) -> Error {
     ))
 }
 
-/// Names a model version, in requests and as detector versions store it.
+/// A reference to a model version, in requests and in stored detector versions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionReference {
@@ -343,15 +350,18 @@ impl VersionReference {
         model_version_key(self.model_type, &self.model_id, self.model_version_number)
     }
 
+    /// Reads the version; an error if it does not exist.
     pub async fn find(&self, change: &Change<'_>) -> Result<ModelVersion> {
         let found = change.get(&self.key()).await?;
         found.ok_or_else(|| missing_model_version(&self.model_id, self.model_version_number))
     }
 }
 
-/// The tag that says whether labels are `final` or `maturing`; without it the events do. The API has no member for it.
+/// The tag that says whether labels are `final` or `maturing`; without it, this is derived from the events. The API has
+/// no member for it.
 pub const LABELS_TAG: &str = "fraudstream:labels";
 
+/// Reads the value of that tag; an error if it has another value.
 pub fn read_labels_tag(tags: &Tags) -> Result<Option<LabelsAre>> {
     match tags.get(LABELS_TAG) {
         None => Ok(None),
@@ -363,12 +373,12 @@ pub fn read_labels_tag(tags: &Tags) -> Result<Option<LabelsAre>> {
     }
 }
 
-/// Where a trained model is.
+/// The location and the checksum of a trained model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
-    /// In the engine's bucket.
+    /// The key in the engine's bucket.
     pub key: String,
-    /// Of its bytes, in hexadecimal digits.
+    /// SHA-256 of its bytes, in hexadecimal digits.
     pub sha256: String,
 }
 
@@ -378,7 +388,7 @@ pub struct Artifact {
 pub struct BundledModel {
     #[serde(flatten)]
     pub version: VersionReference,
-    /// The variable that its score is in.
+    /// The variable that holds its score.
     pub score: BundledVariable,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Artifact>,

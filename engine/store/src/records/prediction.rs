@@ -1,4 +1,4 @@
-//! Predictions: immutable snapshots of an event and of what was decided on it.
+//! Predictions: immutable snapshots of an event and of the decision on it.
 
 use std::collections::BTreeMap;
 
@@ -26,36 +26,37 @@ pub struct Prediction {
     pub version_bundle: BundleReference,
     pub event_type_bundle: BundleReference,
     pub verdicts: String,
-    /// What the version's models said.
+    /// The answers of the version's models.
     #[serde(default, flatten)]
     pub said: ModelAnswers,
     /// Whether its event counts as stored: whether ingestion was ENABLED.
     pub stored: bool,
-    /// Tells our own write, sent again by the SDK, from another's.
+    /// Tells our own write, sent again by the SDK, from a write of another process.
     pub attempt: String,
-    /// The row of the job that asked for it.
+    /// The row of the batch prediction that requested it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     pub gsi1pk: String,
     pub gsi1sk: String,
 }
 
-/// What the models of a version said of an event.
+/// The answers of a version's models for an event.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ModelAnswers {
-    /// The score of each model; one that could not be computed is not there.
+    /// The score of each model; a score that could not be computed is missing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub model_scores: BTreeMap<String, f64>,
-    /// The cells of each external model's answer, as they were, by variable; one that could not
-    /// tell of the event is not there.
+    /// The raw cells of each external model's answer, by variable. An external model that could not score the event is
+    /// missing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub external_model_outputs: BTreeMap<String, BTreeMap<String, String>>,
-    /// What the entity's history said of the event.
+    /// The features that the entity history gave for the event.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub history: String,
 }
 
+/// The prefix of the sort keys of predictions.
 pub const PREDICTION_PREFIX: &str = "prediction#";
 
 impl Prediction {
@@ -98,12 +99,12 @@ pub async fn newest_stored_prediction(account: &Account, pk: &str) -> Result<Opt
     }
 }
 
-/// Whether what is kept under this key is a prediction.
+/// Whether a sort key is that of a prediction.
 pub fn is_prediction(sk: &str) -> bool {
     sk.starts_with(PREDICTION_PREFIX)
 }
 
-/// Writes a prediction unless its time is taken; says whether it stands.
+/// Writes a prediction. Returns false if there is another one with the same time.
 pub async fn put_prediction(account: &Account, prediction: &Prediction) -> Result<bool> {
     let item = write_at(&prediction.key(), prediction)?;
     let request = account
@@ -126,10 +127,11 @@ pub async fn put_prediction(account: &Account, prediction: &Prediction) -> Resul
     }
 }
 
+/// The id of the attempt that wrote an item.
 pub fn attempt_of(item: &Item) -> Option<&String> {
     item.get("attempt")
         .and_then(|attempt: &AttributeValue| attempt.as_s().ok())
 }
 
-/// The shards of a day in the index of predictions.
+/// The number of shards per day in the index of predictions.
 pub const PREDICTION_SHARDS: u8 = 8;

@@ -22,7 +22,7 @@ pub struct RuleVersion {
     pub language: String,
     pub outcomes: Vec<String>,
     pub lists: Vec<String>,
-    /// The variables of models that it speaks of.
+    /// The score variables that it uses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scores: Vec<BundledVariable>,
     pub last_updated_time: String,
@@ -37,7 +37,7 @@ impl Record for RuleVersion {
     }
 }
 
-/// The highest version number a rule has given out.
+/// The highest version number given out for a rule.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleHead {
@@ -80,7 +80,7 @@ pub async fn all_rules(change: &Change<'_>) -> Result<Vec<RuleVersion>> {
     Ok(rules)
 }
 
-/// Names a rule version, on the wire and as stored.
+/// A reference to a rule version, on the wire and as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleReference {
@@ -94,11 +94,12 @@ impl RuleReference {
         rule_key(&self.detector_id, &self.rule_id, self.number())
     }
 
-    /// The shape has checked that it is a number of at most five digits.
+    /// The number. Validation has ensured that it has at most five digits.
     pub fn number(&self) -> u32 {
         self.rule_version.parse().unwrap_or_default()
     }
 
+    /// The error for a rule version that does not exist.
     pub fn missing(&self) -> Error {
         let Self {
             detector_id,
@@ -112,6 +113,7 @@ impl RuleReference {
 }
 
 impl RuleVersion {
+    /// The reference to this version.
     pub fn reference(&self) -> RuleReference {
         RuleReference {
             detector_id: self.detector_id.clone(),

@@ -1,11 +1,11 @@
-//! Labels, outcomes and entity types: a name and a description, nothing else.
+//! Simple resources: labels, outcomes and entity types have a name and a description and nothing else.
 
 use serde::{Deserialize, Serialize};
 
 use crate::records::tags::Tags;
 use crate::table::{Key, Record};
 
-/// One of them, as stored.
+/// A simple resource as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SimpleResource {

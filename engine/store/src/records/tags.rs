@@ -35,7 +35,7 @@ impl Tags {
         self.0.get(key).map(String::as_str)
     }
 
-    /// Takes a tag over from others, unless it is here.
+    /// Copies a tag from others, unless these tags have its key already.
     pub fn take_over(&mut self, key: &str, others: &Self) {
         if let (None, Some(value)) = (self.get(key), others.get(key)) {
             self.0.insert(key.to_owned(), value.to_owned());

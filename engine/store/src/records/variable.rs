@@ -1,4 +1,4 @@
-//! Variables: what events, rules and models speak of.
+//! Variables, which events have and rules and models use.
 
 use ::rules::{Type, Value};
 use protocol::Error;
@@ -32,7 +32,7 @@ impl Record for Variable {
 }
 
 impl Variable {
-    /// The variable that a model's score is in.
+    /// The variable that holds a model's score.
     pub fn score(name: String, model_id: &str, now: &str) -> Self {
         Self {
             name,
@@ -47,7 +47,7 @@ impl Variable {
         }
     }
 
-    /// As events, rules and models need it.
+    /// The part of it that events, rules and models need.
     pub fn bundled(&self) -> BundledVariable {
         BundledVariable {
             name: self.name.clone(),
@@ -61,11 +61,12 @@ pub fn variable_key(name: &str) -> Key {
     Key::new("variable", name)
 }
 
+/// The error for a variable that does not exist.
 pub fn missing_variable(name: &str) -> Error {
     Error::not_found(format!("Variable '{name}' does not exist."))
 }
 
-/// The default as rules see it. An empty time stands for none.
+/// The default as a typed value for rules. An empty text means no default time.
 pub fn default_value(ty: Type, default: &str) -> Option<Value> {
     if default.is_empty() && ty == Type::DateTime {
         return Some(Value::Null);
@@ -83,7 +84,7 @@ pub struct BundledVariable {
 }
 
 impl BundledVariable {
-    /// Types are checked when the variable is created.
+    /// Its type in rules; it was checked when the variable was created.
     pub fn ty(&self) -> Type {
         self.data_type.parse().unwrap_or(Type::String)
     }

@@ -8,14 +8,14 @@ use md5::{Digest as _, Md5};
 
 const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
 
-/// Field numbers of `AggregatedRecord` and of `Record` inside it.
+/// The field numbers of `AggregatedRecord` and of the `Record` in it.
 const PARTITION_KEY_TABLE: u64 = 1;
 const RECORDS: u64 = 3;
 const RECORD_PARTITION_KEY_INDEX: u64 = 1;
 const RECORD_DATA: u64 = 3;
 
-/// One Kinesis record's data of several user records: their partition keys and their bytes. A key that several of them
-/// have is in the table once.
+/// The data of one Kinesis record with several user records, each with a partition key and bytes. A key that several of
+/// them have is in the key table once.
 pub fn aggregate(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut table: Vec<&str> = Vec::new();
     let mut records = Vec::new();

@@ -1,9 +1,9 @@
-//! How Lambda's event source mappings deliver: streams and queues as state machines.
+//! How Lambda's event source mappings deliver records: streams and queues as state machines.
 //!
-//! There is no clock and no chance but [`Dice`](super::dice::Dice): time comes in as milliseconds since the start of
-//! the day, and whoever drives a source asks it for a batch ([`EventSource::take`]), gives it the
-//! function's answer ([`EventSource::answered`]) and asks when to look again ([`EventSource::next_time`]). Each rule names the page of AWS's documentation that it rests on. Where
-//! AWS says nothing, the comment says so.
+//! There is no clock, and all chance comes from [`Dice`](super::dice::Dice). Time is a parameter: milliseconds since
+//! the start of the day. The caller asks a source for a batch ([`EventSource::take`]), passes it the function's answer
+//! ([`EventSource::answered`]) and asks when to look again ([`EventSource::next_time`]). Each rule names the page of
+//! AWS's documentation that it is based on. If AWS says nothing, the comment says so.
 
 pub mod kpl;
 pub mod queue;
@@ -11,7 +11,7 @@ pub mod stream;
 
 use serde_json::Value;
 
-/// What a function answered, as its event source sees it.
+/// The answer of a function, as its event source sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// `batchItemFailures`: the identifiers; empty means that all succeeded.
@@ -23,27 +23,27 @@ pub enum Answer {
 /// One invocation's event.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// Names the delivery to its source.
+    /// The id of this delivery at its source.
     pub ticket: u64,
     /// The event, as Lambda passes it: `{"Records":[...]}`.
     pub event: Value,
-    /// A short text for the printed history, such as `shard 0 #17-#23 (second half)` or `orders.fifo m-4 m-5`.
+    /// A short description for the printed history, such as `shard 0 #17-#23 (second half)` or `orders.fifo m-4 m-5`.
     pub what: String,
-    /// How many records.
+    /// The number of records.
     pub records: usize,
 }
 
-/// What Lambda polls: a stream or a queue, with its event source mapping.
+/// A stream or a queue that Lambda polls, with its event source mapping.
 pub trait EventSource {
-    /// The next batch that may be invoked now.
+    /// The next batch that may be delivered now.
     fn take(&mut self, now: u64) -> Option<Batch>;
-    /// Takes the function's answer to a batch.
+    /// Processes the function's answer to a batch.
     fn answered(&mut self, now: u64, ticket: u64, answer: Answer);
-    /// When there may be a batch that is not there now, if no answer comes.
+    /// The earliest time at which there may be a new batch if no answer arrives.
     fn next_time(&self, now: u64) -> Option<u64>;
-    /// Whether nothing waits and nothing is in flight.
+    /// Whether nothing is waiting and nothing is in flight.
     fn is_drained(&self) -> bool;
-    /// How many records were given up: for their age, or for being received too often.
+    /// How many records were given up because they were too old or received too often.
     fn given_up(&self) -> usize;
 }
 
@@ -59,7 +59,7 @@ mod drive {
 
     use super::{Answer, Batch, EventSource};
 
-    /// Has a function answer each batch after so many milliseconds; gives the history.
+    /// Answers each batch after a fixed number of milliseconds. Returns the history.
     #[track_caller]
     pub fn drive(
         source: &mut impl EventSource,
@@ -68,7 +68,7 @@ mod drive {
         drive_from(0, source, function)
     }
 
-    /// The same from a later time on.
+    /// The same, starting at a later time.
     #[track_caller]
     pub fn drive_from(
         mut now: u64,
@@ -104,7 +104,7 @@ mod drive {
         history
     }
 
-    /// What an answer names the records of a batch by.
+    /// The identifiers of a batch's records in an answer.
     pub fn ids(batch: &Batch) -> Vec<String> {
         let records = batch.event["Records"].as_array().unwrap();
         let id = |record: &serde_json::Value| {

@@ -10,14 +10,14 @@ use super::{Answer, Batch, EventSource, region};
 use crate::simulation::dice::Dice;
 use crate::simulation::history::MIDNIGHT_MS;
 
-/// How often, of a thousand, a message of a standard queue is not hidden when it is received, and so is delivered
-/// twice at once. AWS says that it happens, not how often; the same for the next.
+/// How often, per thousand, a message of a standard queue is not hidden when it is received, and so is delivered twice
+/// at the same time. AWS says that this happens, but not how often; the same is true of the next number.
 const TWICE_AT_ONCE: u64 = 5;
-/// How often, of a thousand, a message of a standard queue is deleted and comes once more.
+/// How often, per thousand, a message of a standard queue is deleted and delivered once more.
 const SURVIVES_DELETION: u64 = 5;
-/// A message that was deleted comes back within this time.
+/// A deleted message is delivered again within this time, in milliseconds.
 const LATEST_COPY_MS: u64 = 600_000;
-/// How many others a message of a standard queue may overtake, as a rule and at times.
+/// How many others a message of a standard queue may overtake: usually, and sometimes.
 const OVERTAKES: [u64; 2] = [3, 30];
 
 /// The settings of the queue and of its event source mapping.
@@ -43,10 +43,10 @@ pub struct Queue {
     rules: QueueRules,
     name: &'static str,
     dice: Dice,
-    /// In the order they were sent, numbered from 1.
+    /// In the order in which they were sent, numbered from 1.
     messages: BTreeMap<u64, Message>,
     sent: u64,
-    /// How often each body was sent to each group: with both, it names a message.
+    /// How often each body was sent to each group. Together they name a message.
     names: BTreeMap<(String, String), u64>,
     in_flight: BTreeMap<u64, Vec<Receipt>>,
     tickets: u64,
@@ -55,7 +55,7 @@ pub struct Queue {
 
 #[derive(Clone, Debug)]
 struct Message {
-    /// Looks like a UUID.
+    /// Has the form of a UUID.
     id: String,
     group: String,
     body: String,
@@ -63,11 +63,11 @@ struct Message {
     visible: u64,
     receives: u32,
     first_received: u64,
-    /// It was deleted and is still there.
+    /// It was deleted and still exists.
     is_copy: bool,
 }
 
-/// One receive of a message: what its receipt handle stands for.
+/// One receive of a message, which a receipt handle identifies.
 #[derive(Clone, Debug)]
 struct Receipt {
     number: u64,
@@ -77,7 +77,7 @@ struct Receipt {
 }
 
 impl Queue {
-    /// An empty queue. The name stands in every draw and in the printed history.
+    /// An empty queue. Its name is part of every draw and of the printed history.
     pub fn new(rules: QueueRules, name: &'static str, dice: Dice) -> Self {
         Self {
             rules,
@@ -92,7 +92,7 @@ impl Queue {
         }
     }
 
-    /// Sends a message; to a FIFO queue, to a group.
+    /// Sends a message. In a FIFO queue it belongs to a group.
     pub fn send(&mut self, now: u64, group: Option<&str>, body: String) {
         let group = group.unwrap_or_default().to_owned();
         let count = self.names.entry((group.clone(), body.clone())).or_default();
@@ -118,10 +118,11 @@ impl Queue {
 }
 
 impl EventSource for Queue {
-    /// The next batch that may be invoked now. Messages that were received too often go to the dead-letter queue.
+    /// The next batch that may be delivered now. Messages that were received too often are moved to the dead-letter
+    /// queue.
     ///
-    /// `docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html`: Lambda has several batches in flight, up
-    /// to the maximum concurrency.
+    /// `docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html`: Lambda has several batches in flight, up to
+    /// the maximum concurrency.
     fn take(&mut self, now: u64) -> Option<Batch> {
         if self.in_flight.len() >= self.rules.max_in_flight.max(1) {
             return None;
@@ -135,8 +136,8 @@ impl EventSource for Queue {
         let most = available.len().min(self.rules.batch_size.max(1));
         let first = &self.messages[available.first()?];
         let draw = format!("{} receive {}", first.id, first.receives + 1);
-        // `docs.aws.amazon.com/lambda/latest/dg/with-sqs.html`: without a batching window a batch is what a poll finds,
-        // up to `BatchSize`. How much a poll finds is drawn.
+        // `docs.aws.amazon.com/lambda/latest/dg/with-sqs.html`: without a batching window a batch is the result of one
+        // poll, up to `BatchSize`. How many messages a poll returns is drawn.
         let is_all = self.dice.happens(format_args!("all there is {draw}"), 500);
         let count = if is_all {
             most
@@ -146,11 +147,11 @@ impl EventSource for Queue {
         Some(self.invoke(&available[..count], now))
     }
 
-    /// Gives a batch its answer.
+    /// Processes the answer to a batch.
     ///
-    /// `docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html`: what succeeded is deleted; what is named
-    /// is not, and is visible again when its visibility timeout ends; an error, or a name that is no message of the
-    /// batch, fails all of it.
+    /// `docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html`: messages that succeeded are deleted.
+    /// Those in the answer's failures are not, and become visible again when their visibility timeout ends. An error,
+    /// or an identifier that is not in the batch, fails the whole batch.
     fn answered(&mut self, now: u64, ticket: u64, answer: Answer) {
         let Some(receipts) = self.in_flight.remove(&ticket) else {
             return;
@@ -169,8 +170,8 @@ impl EventSource for Queue {
         }
     }
 
-    /// The earliest time, `now` or later, at which [`take`](Self::take) may give something if no answer comes. After
-    /// it gave nothing, that is later than `now`.
+    /// The earliest time, `now` or later, at which [`take`](Self::take) may return a batch if no answer arrives. If it
+    /// has just returned none, that is later than `now`.
     fn next_time(&self, now: u64) -> Option<u64> {
         if self.in_flight.len() >= self.rules.max_in_flight.max(1) {
             return None;
@@ -194,23 +195,23 @@ impl EventSource for Queue {
         self.messages.is_empty() && self.in_flight.is_empty()
     }
 
-    /// How many messages went to the dead-letter queue.
+    /// How many messages were moved to the dead-letter queue.
     fn given_up(&self) -> usize {
         self.dead.len()
     }
 }
 
 impl Queue {
-    /// The bodies in the dead-letter queue, in the order in which they went there.
+    /// The bodies in the dead-letter queue, in the order in which they were moved there.
     pub fn dead_letter_bodies(&self) -> &[String] {
         &self.dead
     }
 
-    /// Moves what was received as often as the redrive policy allows, when it would be received once more.
+    /// Moves messages that would be received more often than the redrive policy allows.
     ///
-    /// `docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html`: a message goes
-    /// to the dead-letter queue when its receive count exceeds `maxReceiveCount`. In a FIFO queue those behind it then
-    /// come without it.
+    /// `docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html`: a message is
+    /// moved to the dead-letter queue when its receive count exceeds `maxReceiveCount`. In a FIFO queue the later
+    /// messages are then delivered without it.
     fn bury(&mut self, now: u64) {
         let blocked = self.blocked(now);
         let is_dead = |message: &Message| {
@@ -241,11 +242,11 @@ impl Queue {
             .collect()
     }
 
-    /// What can be received from a FIFO queue, group after group, each in the order it was sent.
+    /// The messages that can be received from a FIFO queue, group by group, each group in the order of sending.
     ///
     /// `docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html`: as
     /// many as possible of one group first, and groups in no order;
-    /// `docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html`: a batch may hold several groups.
+    /// `docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html`: a batch may have several groups.
     fn fifo_order(&self, now: u64) -> Vec<u64> {
         let blocked = self.blocked(now);
         let mut groups: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
@@ -259,7 +260,7 @@ impl Queue {
         groups.concat()
     }
 
-    /// What can be received from a standard queue, about in the order it was sent.
+    /// The messages that can be received from a standard queue, approximately in the order of sending.
     ///
     /// `docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/standard-queues.html`: best-effort ordering.
     fn best_effort_order(&self, now: u64) -> Vec<u64> {
@@ -272,7 +273,7 @@ impl Queue {
         ranked.into_iter().map(|(_, number)| number).collect()
     }
 
-    /// A place in the order, moved back by chance.
+    /// A position in the order, sometimes moved back by chance.
     fn rank(&self, number: u64, place: u64) -> u64 {
         let message = &self.messages[&number];
         let name = format!("{} receive {}", message.id, message.receives + 1);
@@ -321,11 +322,11 @@ impl Queue {
         }
     }
 
-    /// How long a message is hidden from now on.
+    /// How long a message is hidden from now on, in milliseconds.
     ///
-    /// `docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html`: as long as the
-    /// visibility timeout, however long the consumer works. In a standard queue that is no guarantee against a second
-    /// delivery meanwhile (at-least-once delivery, standard-queues.html).
+    /// `docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html`: for the
+    /// visibility timeout, even if the consumer works longer. In a standard queue a second delivery during that time is
+    /// still possible (at-least-once delivery, standard-queues.html).
     fn visibility(&self, number: u64) -> u64 {
         let message = &self.messages[&number];
         let draw = format!("twice at once {} {}", message.id, message.receives + 1);
@@ -339,9 +340,9 @@ impl Queue {
     /// Deletes a message by the receipt handle of one receive.
     ///
     /// `docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html`: the latest handle
-    /// deletes, an earlier one might not (drawn), and rarely a standard queue delivers a message after it was deleted.
-    /// In a FIFO queue a handle is of no use once its visibility timeout has ended: `The receipt handle has expired`,
-    /// as in github.com/aws/aws-sdk-js/issues/1279.
+    /// deletes, an earlier one might not (drawn), and in rare cases a standard queue delivers a message after it was
+    /// deleted. In a FIFO queue a handle is invalid once its visibility timeout has ended: `The receipt handle has
+    /// expired`, as in github.com/aws/aws-sdk-js/issues/1279.
     fn delete(&mut self, receipt: &Receipt, now: u64) {
         let Some(message) = self.messages.get_mut(&receipt.number) else {
             return;
@@ -370,7 +371,8 @@ impl Queue {
 }
 
 impl Message {
-    /// The message as the function gets it: the example events of `docs.aws.amazon.com/lambda/latest/dg/with-sqs.html`.
+    /// The message in the event that the function gets, as in the examples of
+    /// `docs.aws.amazon.com/lambda/latest/dg/with-sqs.html`.
     fn event(&self, number: u64, rules: &QueueRules, dice: Dice) -> Value {
         let mut attributes = json!({
             "ApproximateReceiveCount": self.receives.to_string(),
@@ -397,10 +399,10 @@ impl Message {
     }
 }
 
-/// The form of a random UUID.
+/// A text with the form of a random UUID.
 fn uuid(high: u64, low: u64) -> String {
     let digits = format!("{high:016x}{low:016x}");
-    // The digits at 12 and 16 tell the version and the variant.
+    // The digits at 12 and 16 are the version and the variant.
     let parts = [0..8, 8..12, 13..16, 17..20, 20..32].map(|part| &digits[part]);
     let [time, middle, version, variant, node] = parts;
     format!("{time}-{middle}-4{version}-a{variant}-{node}")
@@ -465,7 +467,7 @@ mod tests {
             if is_early && dice.happens(format_args!("{draw} fails"), 300) {
                 return (runs, Answer::Failed);
             }
-            // From the first failure of a group on, as a function for FIFO queues has to answer.
+            // A function for FIFO queues must report everything from the first failure of a group on.
             let from = if is_early {
                 dice.place(format_args!("{draw} from"), ids.len() + 1)
             } else {

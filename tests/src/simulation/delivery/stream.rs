@@ -1,7 +1,7 @@
 //! A Kinesis data stream or a DynamoDB stream, and the event source mapping that reads it.
 //!
-//! A shard is read in order and divided into lanes, one invocation at a time in each. A lane knows what waits, what is
-//! to come again before that, and what is in flight.
+//! A shard is read in order and divided into lanes; each lane has one invocation at a time. A lane has a list of
+//! waiting records, a list of records to be delivered again before those, and the batch in flight.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -16,24 +16,26 @@ use super::{Answer, Batch, EventSource, region};
 use crate::simulation::dice::Dice;
 use crate::simulation::history::MIDNIGHT_MS;
 
-/// A record is seen by a reader up to so long after it was put: the propagation delay of
-/// `docs.aws.amazon.com/streams/latest/dev/kinesis-low-latency.html`, which for a reader that polls once a second is
-/// typically under a second. How long is chosen here.
+/// The longest time, in milliseconds, until a reader sees a record that was put: the propagation delay of
+/// `docs.aws.amazon.com/streams/latest/dev/kinesis-low-latency.html`, which is typically under a second for a reader
+/// that polls once per second. The exact number is our choice.
 const PROPAGATION_MS: u64 = 300;
-/// AWS does not publish the delay before a failed batch comes again. Chosen here: it doubles from this on.
+/// The first delay before a failed batch is delivered again, in milliseconds; it is doubled each time. AWS does not
+/// publish it, so the number is our choice.
 const FIRST_BACKOFF_MS: u64 = 100;
-/// The longest delay before a failed batch comes again. Chosen here too.
+/// The longest delay before a failed batch is delivered again, in milliseconds; also our choice.
 const LONGEST_BACKOFF_MS: u64 = 60_000;
-/// How often, of a thousand, an invocation is made twice at once. AWS says that it happens, not how often.
+/// How often, per thousand, an invocation is made twice at the same time. AWS says that this happens, but not how
+/// often.
 const TWICE_AT_ONCE: u64 = 5;
-/// How often, of a thousand, a batch that succeeded comes once more.
+/// How often, per thousand, a batch that succeeded is delivered once more.
 const TWICE_LATE: u64 = 10;
-/// A batch that comes once more does so within this time.
+/// A batch that is delivered once more is delivered within this time, in milliseconds.
 const LATEST_COPY_MS: u64 = 120_000;
-/// Two sequence numbers of a shard that follow each other differ by up to this.
+/// The largest difference between consecutive sequence numbers of a shard.
 const LARGEST_STEP: u64 = 2_000;
 
-/// What the stream holds.
+/// The kind of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamKind {
     /// A Kinesis data stream.
@@ -43,8 +45,8 @@ pub enum StreamKind {
 }
 
 impl StreamKind {
-    /// How often a shard is asked for records: once a second
-    /// (`docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html`), or four times
+    /// How often a shard is polled, in milliseconds: once per second
+    /// (`docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html`), or four times per second
     /// (`docs.aws.amazon.com/lambda/latest/dg/with-ddb.html`).
     fn poll_ms(self) -> u64 {
         match self {
@@ -59,9 +61,9 @@ impl StreamKind {
 pub struct StreamRules {
     /// The stream's ARN.
     pub arn: String,
-    /// What it holds.
+    /// The kind of the stream.
     pub kind: StreamKind,
-    /// How many shards it has at first.
+    /// The number of shards at the start.
     pub shards: usize,
     /// `BatchSize`.
     pub batch_size: usize,
@@ -73,7 +75,7 @@ pub struct StreamRules {
     pub max_age_ms: u64,
 }
 
-/// What is put into a stream.
+/// A record that is put into a stream.
 #[derive(Clone, Debug)]
 pub enum StreamRecord {
     /// The data of a Kinesis record.
@@ -82,7 +84,7 @@ pub enum StreamRecord {
     DynamoDb {
         /// `INSERT`, `MODIFY` or `REMOVE`.
         event_name: &'static str,
-        /// The item afterwards, in DynamoDB's JSON; null where it was removed.
+        /// The item after the change, in DynamoDB's JSON; null if it was removed.
         new_image: Value,
     },
 }
@@ -94,7 +96,7 @@ pub struct Stream {
     name: &'static str,
     dice: Dice,
     shards: Vec<Shard>,
-    /// How many records were put with each partition key: with the key, it names a record.
+    /// How often a record was put with each partition key. Key and number together name a record.
     put: BTreeMap<String, u64>,
     in_flight: BTreeMap<u64, InFlight>,
     copies: Vec<Duplicate>,
@@ -102,7 +104,7 @@ pub struct Stream {
     expired: Vec<Arc<Item>>,
 }
 
-/// A sequence number, of up to 56 digits: `high` times 10^30 and `low`.
+/// A sequence number of up to 56 digits: `high` times 10^30 plus `low`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Sequence {
     high: u128,
@@ -112,11 +114,11 @@ struct Sequence {
 /// A record in its shard.
 #[derive(Debug)]
 struct Item {
-    /// The same whatever else was put: `orders k-1#2`.
+    /// Independent of other records: `orders k-1#2`.
     name: String,
     partition_key: String,
     shard: usize,
-    /// Its place in the shard, from 1.
+    /// Its position in the shard, from 1.
     place: u64,
     sequence: Sequence,
     arrived: u64,
@@ -126,31 +128,31 @@ struct Item {
 
 #[derive(Clone, Debug)]
 struct Shard {
-    /// The partition keys with a hash from the first number to the last.
+    /// The range of hashes of partition keys: the first and the last.
     range: (u128, u128),
     parent: Option<usize>,
     is_closed: bool,
     last: Sequence,
     places: u64,
-    /// When its last record is seen: none is seen before an earlier one.
+    /// When its last record becomes visible; a later record never becomes visible earlier.
     seen: u64,
     lanes: Vec<Lane>,
 }
 
-/// The part of a shard that is invoked one batch at a time.
+/// A part of a shard that has one invocation at a time.
 #[derive(Clone, Debug, Default)]
 struct Lane {
     waiting: VecDeque<Arc<Item>>,
-    /// What failed and comes again, before what waits.
+    /// Failed records to be delivered again, before the waiting ones.
     again: VecDeque<Piece>,
     is_busy: bool,
 }
 
-/// A batch, or what is left of one.
+/// A batch, or what remains of one.
 #[derive(Clone, Debug)]
 struct Piece {
     items: Vec<Arc<Item>>,
-    /// How often it failed since its checkpoint last moved.
+    /// The number of failures since its checkpoint last moved.
     failures: u32,
     not_before: u64,
     note: &'static str,
@@ -158,13 +160,13 @@ struct Piece {
 
 #[derive(Clone, Debug)]
 struct InFlight {
-    /// Shard and lane; none for a copy, whose answer changes nothing.
+    /// Shard and lane; `None` for a copy, whose answer changes nothing.
     lane: Option<(usize, usize)>,
     piece: Piece,
     was_copied: bool,
 }
 
-/// A batch that comes once more although its records have or will have their own answer.
+/// A batch that is delivered once more, although its records have or will have their own answer.
 #[derive(Clone, Debug)]
 struct Duplicate {
     at: u64,
@@ -173,7 +175,7 @@ struct Duplicate {
 }
 
 impl Stream {
-    /// An empty stream. The name stands in every draw and in the printed history.
+    /// An empty stream. Its name is part of every draw and of the printed history.
     pub fn new(rules: StreamRules, name: &'static str, dice: Dice) -> Self {
         let count = rules.shards.max(1);
         let width = u128::MAX / count as u128;
@@ -202,11 +204,11 @@ impl Stream {
         }
     }
 
-    /// Puts a record, which will be seen a moment later.
+    /// Puts a record, which becomes visible a moment later.
     ///
     /// `docs.aws.amazon.com/streams/latest/dev/key-concepts.html`: MD5 maps the partition key to a number of 128 bits,
-    /// and each shard has a range of them; sequence numbers of one partition key generally grow. How DynamoDB chooses
-    /// a shard is not published; the same is done for it.
+    /// and each shard has a range of these numbers; the sequence numbers of one partition key generally increase. How
+    /// DynamoDB chooses a shard is not published, so the same is done for it.
     pub fn put(&mut self, now: u64, partition_key: &str, record: StreamRecord) {
         let count = self.put.entry(partition_key.to_owned()).or_default();
         *count += 1;
@@ -239,11 +241,11 @@ impl Stream {
         }
     }
 
-    /// Splits an open shard in two. It takes no record any more; its children do, and are read after it.
+    /// Splits an open shard into two. The shard accepts no more records; its children do, and they are read after it.
     ///
-    /// `docs.aws.amazon.com/streams/latest/dev/kinesis-using-sdk-java-after-resharding.html`: what was put before stays
-    /// in the parent, what comes is put into the children, and reading the children before the end of the parent could
-    /// take the records of a key out of order.
+    /// `docs.aws.amazon.com/streams/latest/dev/kinesis-using-sdk-java-after-resharding.html`: earlier records stay in
+    /// the parent, and new ones are put into the children. Reading the children before the end of the parent could read
+    /// the records of a key out of order.
     pub fn reshard(&mut self, now: u64) {
         let open: Vec<usize> = (0..self.shards.len())
             .filter(|&number| !self.shards[number].is_closed)
@@ -267,7 +269,7 @@ impl Stream {
 }
 
 impl EventSource for Stream {
-    /// The next batch that may be invoked now. Records that are too old by now go to the on-failure destination.
+    /// The next batch that may be delivered now. Records that are too old are sent to the on-failure destination.
     fn take(&mut self, now: u64) -> Option<Batch> {
         loop {
             let expired = self.expired.len();
@@ -275,31 +277,32 @@ impl EventSource for Stream {
                 return Some(batch);
             }
             let lanes = self.lanes();
-            // Where only some of the batches find room, no lane is always the first.
+            // The first lane changes each time, so that no lane always gets the room if there is room for only some
+            // batches.
             let first = usize::try_from(self.tickets).unwrap_or(0) % lanes.len().max(1);
             for &lane in lanes.iter().cycle().skip(first).take(lanes.len()) {
                 if let Some(piece) = self.next_piece(lane, now) {
                     return Some(self.invoke(Some(lane), piece, now));
                 }
             }
-            // What expired may have been the end of a parent, and its children come now.
+            // An expired record may have been the last of a parent, so its children can be read now.
             if self.expired.len() == expired {
                 return None;
             }
         }
     }
 
-    /// Gives a batch its answer.
+    /// Processes the answer to a batch.
     ///
     /// `docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html` and
-    /// `docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html`: an empty list is success; of
-    /// several identifiers the lowest sequence number is the checkpoint, and everything from it on is tried again; an
-    /// identifier that is none fails the batch.
+    /// `docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html`: an empty list means success. The
+    /// lowest sequence number in the list is the checkpoint, and everything from there on is retried. An invalid
+    /// identifier fails the whole batch.
     fn answered(&mut self, now: u64, ticket: u64, answer: Answer) {
         let Some(in_flight) = self.in_flight.remove(&ticket) else {
             return;
         };
-        // The pages know no retry of what was delivered besides: the lane keeps its own account of these records.
+        // AWS documents no retry for such an extra delivery: the lane has its own state for these records.
         let Some((shard, number)) = in_flight.lane else {
             return;
         };
@@ -312,8 +315,8 @@ impl EventSource for Stream {
                 Vec::new()
             }
             Checkpoint::At(place) => vec![piece.rest(place, now)],
-            // The same pages: a failed invocation halves the batch whatever is set for partial answers, and the
-            // on-failure page adds that this uses up no retry.
+            // The same pages: a failed invocation splits the batch, whatever is set for partial answers; the on-failure
+            // page adds that this does not count as a retry.
             Checkpoint::Start if self.rules.bisect && piece.items.len() > 1 => piece.halves(now),
             Checkpoint::Start => vec![piece.again(now)],
         };
@@ -324,8 +327,8 @@ impl EventSource for Stream {
         }
     }
 
-    /// The earliest time, `now` or later, at which [`take`](Self::take) may give something if no answer comes. After
-    /// it gave nothing, that is later than `now`.
+    /// The earliest time, `now` or later, at which [`take`](Self::take) may return a batch if no answer arrives. If it
+    /// has just returned none, that is later than `now`.
     fn next_time(&self, now: u64) -> Option<u64> {
         let lanes = self.lanes();
         let ready = lanes.iter().filter_map(|&(shard, lane)| {
@@ -337,14 +340,14 @@ impl EventSource for Stream {
         ready.chain(copies).min().map(|time| time.max(now))
     }
 
-    /// Whether nothing waits, is in flight or comes once more.
+    /// Whether nothing is waiting, in flight or to be delivered once more.
     fn is_drained(&self) -> bool {
         self.in_flight.is_empty()
             && self.copies.is_empty()
             && self.shards.iter().all(Shard::is_drained)
     }
 
-    /// How many records were too old and went to the on-failure destination.
+    /// How many records were too old and were sent to the on-failure destination.
     fn given_up(&self) -> usize {
         self.expired.len()
     }
@@ -362,7 +365,7 @@ impl Stream {
     /// The lanes that may be read and have nothing in flight: shard and number.
     ///
     /// `docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html`: one batch of a shard at a time, or as many as the
-    /// parallelization factor says, and still in order for a partition key. A child waits for its parent (see
+    /// parallelization factor allows, but still in order for each partition key. A child waits for its parent (see
     /// [`reshard`](Self::reshard)).
     fn lanes(&self) -> Vec<(usize, usize)> {
         let is_readable = |shard: &Shard| {
@@ -379,7 +382,7 @@ impl Stream {
             .collect()
     }
 
-    /// What a lane would be invoked with now: what comes again, else what waits.
+    /// The next batch of a lane: records to be delivered again, otherwise waiting ones.
     fn next_piece(&mut self, (shard, number): (usize, usize), now: u64) -> Option<Piece> {
         while let Some(piece) = self.shards[shard].lanes[number].again.front_mut() {
             if piece.not_before > now {
@@ -398,11 +401,11 @@ impl Stream {
         self.poll((shard, number), now)
     }
 
-    /// What a poll finds of what waits.
+    /// The waiting records that a poll returns.
     ///
     /// `docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html`: Lambda invokes the function as soon as there are
-    /// records, so a batch has one record as well as `BatchSize` of them. How many is drawn, for here none arrive
-    /// between two polls of one moment.
+    /// records, so a batch may have any number of records from one to `BatchSize`. The number is drawn, because here no
+    /// records arrive between two polls at the same time.
     fn poll(&mut self, (shard, number): (usize, usize), now: u64) -> Option<Piece> {
         let waiting = &mut self.shards[shard].lanes[number].waiting;
         let is_old = |item: &Arc<Item>| item.is_older_than(self.rules.max_age_ms, now);
@@ -426,7 +429,7 @@ impl Stream {
         })
     }
 
-    /// A batch that comes once more, and whose records were not too old for it.
+    /// A batch to be delivered once more, if its records are not too old.
     fn take_copy(&mut self, now: u64) -> Option<Batch> {
         while let Some(place) = self.copies.iter().position(|copy| copy.at <= now) {
             let copy = self.copies.remove(place);
@@ -470,7 +473,7 @@ impl Stream {
         batch
     }
 
-    /// `orders shard 0 lane 1 #17-#23 (first half)`.
+    /// A description: `orders shard 0 lane 1 #17-#23 (first half)`.
     fn describe(&self, lane: Option<(usize, usize)>, piece: &Piece) -> String {
         let (Some(first), Some(last)) = (piece.items.first(), piece.items.last()) else {
             return String::new();
@@ -492,10 +495,11 @@ impl Stream {
         format!("{} shard {}{lane} {range}{note}", self.name, first.shard)
     }
 
-    /// Perhaps has the batch that is just invoked come a second time while the first still runs.
+    /// By chance, delivers the batch that is being invoked a second time while the first invocation still runs.
     ///
-    /// `docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html`: each event at least once, and records
-    /// may be processed twice. When is not said; at once, and late, are what a function has to stand.
+    /// `docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html`: each event is processed at least
+    /// once, and records may be processed twice. It does not say when; a function has to handle both a second delivery
+    /// at the same time and a late one.
     fn deliver_twice_at_once(&mut self, piece: &Piece, now: u64) -> bool {
         let Some(name) = piece.name() else {
             return false;
@@ -512,7 +516,7 @@ impl Stream {
         is_copied
     }
 
-    /// Perhaps has a batch that succeeded come again: next to its successor or after it.
+    /// By chance, delivers a batch that succeeded again: at the same time as its successor or after it.
     ///
     /// The same page as for [`deliver_twice_at_once`](Self::deliver_twice_at_once).
     fn deliver_late(&mut self, piece: &Piece, now: u64) {
@@ -532,11 +536,11 @@ impl Stream {
     }
 }
 
-/// Where a batch goes on after its answer.
+/// Where a batch continues after its answer.
 enum Checkpoint {
-    /// It succeeded.
+    /// It succeeded, so after its end.
     End,
-    /// From this place on it is delivered again.
+    /// It is delivered again from this position.
     At(usize),
     /// It failed as a whole.
     Start,
@@ -554,7 +558,7 @@ fn checkpoint(items: &[Arc<Item>], answer: Answer) -> Checkpoint {
     let Some(places) = places else {
         return Checkpoint::Start;
     };
-    // As integers: "10" is above "9".
+    // Compared as integers: "10" is above "9".
     match places
         .into_iter()
         .min_by_key(|&place| items[place].sequence)
@@ -565,7 +569,7 @@ fn checkpoint(items: &[Arc<Item>], answer: Answer) -> Checkpoint {
 }
 
 impl Piece {
-    /// Names a delivery: whose, of how many records, and after how many failures.
+    /// The name of a delivery: its first and last record, and the number of failures.
     fn name(&self) -> Option<String> {
         let (first, last) = (self.items.first()?, self.items.last()?);
         Some(format!(
@@ -574,11 +578,11 @@ impl Piece {
         ))
     }
 
-    /// Everything from the checkpoint on. It waits longer each time the checkpoint stays where it is.
+    /// Everything from the checkpoint on. The delay grows each time the checkpoint stays the same.
     ///
     /// `docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html`: with
-    /// `BisectBatchOnFunctionError` the batch is split at the returned number and only the rest is tried again, which
-    /// is the same.
+    /// `BisectBatchOnFunctionError` the batch is split at the returned number and only the rest is retried, which is
+    /// the same.
     fn rest(&self, place: usize, now: u64) -> Self {
         let failures = if place == 0 { self.failures + 1 } else { 1 };
         Self {
@@ -604,7 +608,7 @@ impl Piece {
     ///
     /// `docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html` and
     /// `docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html`: a failed batch is split into two smaller
-    /// ones, which are tried in its place.
+    /// ones, which are retried in its place.
     fn halves(&self, now: u64) -> Vec<Self> {
         let (first, second) = self.items.split_at(self.items.len() / 2);
         let failures = self.failures + 1;
@@ -654,18 +658,19 @@ fn hash(partition_key: &str) -> u128 {
     u128::from_be_bytes(Md5::digest(partition_key).into())
 }
 
-/// AWS says that records of one partition key stay in order, not how they are divided; here by another hash of the key.
+/// The lane of a partition key. AWS says that records of one partition key stay in order, but not how they are divided
+/// into lanes; here by another hash of the key.
 fn lane_of(partition_key: &str, lanes: usize) -> usize {
     let lane = hash(&format!("lane of {partition_key}")) % lanes.max(1) as u128;
     usize::try_from(lane).unwrap_or(0)
 }
 
-/// The records that are too old, and the others.
+/// Separates the records that are too old from the others.
 ///
 /// `docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html` and
-/// `docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html`: a record over `MaximumRecordAgeInSeconds` is
-/// discarded and goes to the on-failure destination. That the younger ones of its batch stay is a choice: the pages
-/// speak of records.
+/// `docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html`: a record older than
+/// `MaximumRecordAgeInSeconds` is discarded and sent to the on-failure destination. Keeping the younger records of its
+/// batch is our choice; the pages speak of single records.
 fn split_by_age(items: &[Arc<Item>], now: u64, max_age: u64) -> (Vec<Arc<Item>>, Vec<Arc<Item>>) {
     let items = items.iter().cloned();
     items.partition(|item| item.is_older_than(max_age, now))
@@ -676,12 +681,12 @@ impl Item {
         now.saturating_sub(self.arrived) > max_age
     }
 
-    /// The record as the function gets it.
+    /// The record in the event that the function gets.
     fn event(&self, rules: &StreamRules, dice: Dice) -> Value {
         let sequence = self.sequence.to_string();
         let arrived = MIDNIGHT_MS + self.arrived;
         match &self.record {
-            // The example event of `docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html`.
+            // As in the example event of `docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html`.
             StreamRecord::Kinesis(data) => json!({
                 "kinesis": {
                     "kinesisSchemaVersion": "1.0",
@@ -697,7 +702,7 @@ impl Item {
                 "awsRegion": region(&rules.arn),
                 "eventSourceARN": rules.arn,
             }),
-            // The example event of `docs.aws.amazon.com/lambda/latest/dg/with-ddb.html`.
+            // As in the example event of `docs.aws.amazon.com/lambda/latest/dg/with-ddb.html`.
             StreamRecord::DynamoDb {
                 event_name,
                 new_image,
@@ -729,7 +734,7 @@ impl Item {
     }
 }
 
-/// Milliseconds as seconds with a fraction.
+/// Milliseconds as seconds with decimals.
 fn seconds(ms: u64) -> f64 {
     let part = |ms: u64| f64::from(u32::try_from(ms).unwrap_or(u32::MAX));
     part(ms / 1000) + part(ms % 1000) / 1000.0
@@ -738,13 +743,12 @@ fn seconds(ms: u64) -> f64 {
 const TEN_TO_30: u128 = 10_u128.pow(30);
 
 impl Sequence {
-    /// Where a shard's numbers begin. Some shards come soon to a number with one more digit, where text no longer
-    /// compares as numbers do.
+    /// The first sequence number of a shard. Some shards soon reach a number with one more digit, so that comparing as
+    /// text gives another order than comparing as numbers.
     ///
-    /// `docs.aws.amazon.com/kinesis/latest/APIReference/API_SequenceNumberRange.html` allows up to 129 digits; 56 that
-    /// begin with 49 are usual.
-    /// `docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_SequenceNumberRange.html`
-    /// allows from 21 to 40.
+    /// `docs.aws.amazon.com/kinesis/latest/APIReference/API_SequenceNumberRange.html` allows up to 129 digits; 56
+    /// digits that begin with 49 are usual.
+    /// `docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_SequenceNumberRange.html` allows 21 to 40.
     fn start(kind: StreamKind, name: &str, shard: usize, dice: Dice) -> Self {
         let draw = |what: &str| dice.draw(format_args!("{what} {name} shard {shard}"));
         let before = 1 + u128::from(draw("records before more digits") % (10 * LARGEST_STEP));
@@ -852,7 +856,7 @@ mod tests {
         }
     }
 
-    /// For five minutes a third of the batches fail, a third in part.
+    /// For five minutes, one third of the batches fail and another third fail partially.
     fn moody(dice: Dice, now: u64, ticket: u64, ids: &[String]) -> Answer {
         let draw = format!("answer {ticket}");
         match dice.between(&draw, 0, 3) {
@@ -879,7 +883,7 @@ mod tests {
             if batch.what.contains("once more") {
                 return (runs, answer);
             }
-            // What comes before a record of the same key is done, or comes with it.
+            // The earlier records of the same key are done, or are in the same batch.
             for &number in &numbers {
                 let mut earlier = (0..number).filter(|other| other % 5 == number % 5);
                 let is_done = |other: u64| done.get(&other).is_some_and(|&time| time <= now);
@@ -992,7 +996,7 @@ mod tests {
         assert_eq!(stream.next_time(1010), Some(1110));
         let again = stream.take(1110).unwrap();
         assert_eq!(numbers(&first), numbers(&again));
-        // And from the lowest failure on, in whatever order they are named.
+        // Everything from the lowest failure on, in any order of the list.
         let mut failures = ids(&again).split_off(1);
         failures.reverse();
         stream.answered(1120, again.ticket, Answer::Failures(failures));

@@ -1,4 +1,4 @@
-//! What a version learns from: a file of events, or stored events of a time.
+//! The training data of a version: a file of events, or stored events of a time window.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -37,13 +37,13 @@ use store::records::variable::variable_key;
 use store::table::Key;
 use store::table::{Item, failed, read as read_item};
 
-/// A training file may have 5 GB, as at Amazon.
+/// The largest training file in bytes: 5 GB, as at Amazon.
 const LARGEST: u64 = 5 << 30;
-/// Items read at once.
+/// Items read with one request.
 const ITEMS: i32 = 1000;
 
-/// What a model of log-ins looks at; it ignores every other variable, as at Amazon. A session is
-/// new each time, so it says nothing of its account.
+/// The variables that a login model uses; it ignores all others, as at Amazon. A session is new each time, so it tells
+/// nothing about its account.
 const OF_LOGINS: [VariableType; 4] = [
     VariableType::IpAddress,
     VariableType::UserAgent,
@@ -51,14 +51,14 @@ const OF_LOGINS: [VariableType; 4] = [
     VariableType::Fingerprint,
 ];
 
-/// Events to train on, how, and what was found on the way.
+/// The events to train on, the training settings, and messages about the data.
 pub(super) struct Data {
     pub(super) dataset: Dataset,
     pub(super) options: TrainingOptions,
     pub(super) notes: Vec<TrainingMessage>,
 }
 
-/// Reads what a version learns from.
+/// Reads the training data of a version.
 pub(super) async fn read(
     services: &Services,
     s3: &aws_sdk_s3::Client,
@@ -82,7 +82,7 @@ pub(super) async fn read(
         TrainingDataSource::ExternalEvents => {
             let source = external(s3, version).await?;
             let tracker = Arc::clone(tracker);
-            // Reading asks for the next range of the object, which blocks.
+            // Reading requests the next range of the object, which blocks.
             let read = move || file(source.read_from(0), variables, &labels, &tracker);
             let runtime = tokio::runtime::Handle::current();
             let read = tokio::task::spawn_blocking(move || {
@@ -90,8 +90,7 @@ pub(super) async fn read(
                 read()
             });
             let mut file = read.await.map_err(Error::internal)??;
-            // A file of Amazon's form says what became of each event and not since when: it is
-            // taken as it stands.
+            // A file of Amazon's form has labels without times, so all labels are used.
             if !file.has_label_times {
                 options.labels_are = LabelsAre::Final;
             }
@@ -152,7 +151,7 @@ async fn variables(services: &Services, version: &ModelVersion) -> Result<Vec<Va
     Ok(variables)
 }
 
-/// Which labels stand for what.
+/// The meaning of the labels.
 struct Labels {
     fraud: Vec<String>,
     legit: Vec<String>,
@@ -218,7 +217,7 @@ struct File {
     notes: Vec<TrainingMessage>,
 }
 
-/// Where the columns of a file are.
+/// The positions of the columns in a file.
 struct Columns {
     variables: Vec<usize>,
     time: usize,
@@ -258,8 +257,8 @@ impl Columns {
     }
 }
 
-/// Reads a file of Amazon's form: variables, `EVENT_TIMESTAMP` and `EVENT_LABEL`, and where it has
-/// them `LABEL_TIMESTAMP` and `ENTITY_ID`.
+/// Reads a file of Amazon's form: variables, `EVENT_TIMESTAMP` and `EVENT_LABEL`, and `LABEL_TIMESTAMP` and `ENTITY_ID`
+/// if present.
 fn file(
     reader: impl Read,
     variables: Vec<Variable>,
@@ -268,7 +267,7 @@ fn file(
 ) -> Result<File, Stop> {
     let mut reader = ReaderBuilder::new().from_reader(reader);
     let broken = |error: &csv::Error| {
-        // The text of the error could quote a value.
+        // The message of the error could quote a value.
         let line = error.position().map_or(1, csv::Position::line);
         let why = match error.kind() {
             csv::ErrorKind::Utf8 { .. } => "is not UTF-8",
@@ -339,13 +338,13 @@ fn push(dataset: &mut Dataset, row: &EventRow<'_>) -> Result<(), Stop> {
     pushed.map_err(|error| Stop::sentence("Too much data", format!("{error}.")))
 }
 
-/// What the table keeps of one event.
+/// The items of one event in the table.
 #[derive(Default)]
 struct Kept {
     pk: String,
     sent: Option<StoredEvent>,
     label: Option<StoredLabel>,
-    /// The earliest: facts learnt later are not in it.
+    /// The earliest prediction, which does not have facts that were learned later.
     predicted: Option<Prediction>,
 }
 
@@ -369,8 +368,8 @@ impl Kept {
     }
 }
 
-/// Reads the stored events of the version's window: a walk over the table of events, in which all
-/// items of one event follow each other.
+/// Reads the stored events of the version's time window: a scan of the table of events, in which all items of one event
+/// are consecutive.
 async fn ingested(
     services: &Services,
     version: &ModelVersion,
@@ -431,7 +430,7 @@ async fn ingested(
     }
 }
 
-/// The times of the events to train on, in seconds.
+/// The time window of the events to train on, in seconds since 1970.
 struct Window {
     from: i64,
     until: i64,
@@ -462,7 +461,7 @@ impl Window {
     }
 }
 
-/// Adds an event: as the earliest prediction saw it, else as it is stored.
+/// Adds an event: as in its earliest prediction, otherwise as it is stored.
 async fn add(
     services: &Services,
     dataset: &mut Dataset,

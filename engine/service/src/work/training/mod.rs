@@ -1,9 +1,9 @@
 //! Trains the model versions that wait for it.
 //!
-//! A runner takes a job with a lease and renews it while it works; that is also how it learns that
-//! the training was cancelled, because then the job is gone. The artifact is written first and the
-//! version changed last, in one conditional write, so there is never half a model. A training whose
-//! runner died ends as `ERROR` when a runner finds its lease over. A function never trains.
+//! A runner takes a training job with a lease and renews the lease while it works. If the training is cancelled, the
+//! job is deleted, and the runner notices at the next renewal. The artifact is written first and the version last, in
+//! one conditional write, so a version never has an incomplete model. If a runner dies, its training ends as `ERROR`
+//! when another runner finds the expired lease. A function never trains.
 
 mod data;
 mod thresholds;
@@ -31,10 +31,10 @@ use store::table::failed;
 
 /// How often a training renews its lease.
 const BEAT: Duration = Duration::from_secs(1);
-/// How long a lease holds, in milliseconds.
+/// How long a lease is valid, in milliseconds.
 const LEASE: i64 = 60_000;
 
-/// A runner of trainings over one engine, the client of the files it reads, and a name.
+/// A runner of trainings, for one engine, the client for the files that it reads, and a name.
 #[derive(Clone, Debug)]
 pub struct Trainings {
     engine: Arc<Engine>,
@@ -51,11 +51,11 @@ pub struct Trained {
     pub version: String,
     /// The version's status now: `TRAINING_COMPLETE`, `TRAINING_CANCELLED` or `ERROR`.
     pub status: String,
-    /// Why there is no model.
+    /// Why there is no model, if there is none.
     pub reason: Option<String>,
 }
 
-/// How far a training is, shared between who trains and who tells.
+/// The progress of a training, shared between the training and the lease renewal.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
     step: Mutex<&'static str>,
@@ -79,7 +79,7 @@ impl Tracker {
         self.cancelled.load(Ordering::Relaxed)
     }
 
-    /// `Growing the trees: 62 %.`
+    /// The progress as a sentence, e.g. `Growing the trees: 62 %.`
     fn sentence(&self) -> String {
         let step = *self.step.lock().unwrap_or_else(PoisonError::into_inner);
         let percent = self.permille.load(Ordering::Relaxed) / 10;
@@ -102,11 +102,11 @@ impl Tracker {
     }
 }
 
-/// Why a training has no model.
+/// Why a training gives no model.
 #[derive(Debug)]
 pub(crate) enum Stop {
     Cancelled,
-    /// What was found out, errors first.
+    /// The messages about the data, errors first.
     Found(Vec<TrainingMessage>),
     Error(Error),
 }
@@ -143,9 +143,9 @@ fn message(level: Severity, title: &str, content: impl Into<String>) -> Training
 }
 
 impl Trainings {
-    /// A runner that calls itself `worker`. A training that a runner of the same name has begun
-    /// counts as interrupted, so a name is for one process at a time. Files are read with `s3`;
-    /// models are written to the engine's bucket, see [`Engine::with_bucket`].
+    /// A runner with the name `worker`. A training that a runner of the same name has taken counts as interrupted, so
+    /// only one process at a time may use a name. Files are read with `s3`; models are written to the engine's bucket,
+    /// see [`Engine::with_bucket`].
     pub fn new(engine: Arc<Engine>, s3: aws_sdk_s3::Client, worker: impl Into<String>) -> Self {
         Self {
             engine,
@@ -154,16 +154,15 @@ impl Trainings {
         }
     }
 
-    /// Trains as versions come, for ever.
+    /// Trains waiting versions, forever.
     pub async fn run(&self) {
         as_they_come(|| async { Ok(self.run_one().await?.is_some()) }).await;
     }
 
-    /// Takes one version that waits and trains it; `None` where there is none.
+    /// Takes one waiting version and trains it; `None` if there is none.
     ///
     /// # Errors
-    /// The engine's tables failed. What is wrong with the data is in the answer, and in
-    /// `DescribeModelVersions`.
+    /// The engine's tables failed. Errors of the data are in the result, and in `DescribeModelVersions`.
     pub async fn run_one(&self) -> Result<Option<Trained>> {
         for job in training_jobs(&self.engine.services().account).await? {
             let version: Option<ModelVersion> = self
@@ -196,7 +195,7 @@ impl Trainings {
         until < self.engine.services().account.now().as_millisecond()
     }
 
-    /// Takes a job that nobody has; says whether it was still there to take.
+    /// Takes a job that no other runner has. Returns false if it is gone or was taken.
     async fn claim(&self, job: &TrainingJob) -> Result<bool> {
         self.write_lease(
             job,
@@ -206,7 +205,7 @@ impl Trainings {
         .await
     }
 
-    /// Renews the lease; says whether the job is still there and ours.
+    /// Renews the lease. Returns whether the job still exists and is ours.
     async fn renew(&self, job: &TrainingJob, tracker: &Tracker) -> Result<bool> {
         self.write_lease(job, &tracker.sentence(), "worker = :worker")
             .await
@@ -239,11 +238,11 @@ impl Trainings {
 
     async fn train(&self, job: TrainingJob, version: ModelVersion) -> Result<Trained> {
         let tracker = Arc::new(Tracker::default());
-        // Both go on side by side: a beat must never wait for a lock that the work holds meanwhile.
+        // Both run concurrently: a renewal must not wait for a lock that the training holds.
         let beats = async {
             loop {
                 tokio::time::sleep(BEAT).await;
-                // A beat that fails is made up for by the next; the lease holds a minute.
+                // If a renewal fails, the next one replaces it; the lease is valid for a minute.
                 if let Ok(false) = self.renew(&job, &tracker).await {
                     tracker.cancelled.store(true, Ordering::Relaxed);
                 }
@@ -299,7 +298,7 @@ impl Trainings {
         Ok((artifact, outcome))
     }
 
-    /// Writes how a training ended, unless it was cancelled meanwhile.
+    /// Writes the result of a training, unless it was cancelled.
     async fn end(
         &self,
         version: ModelVersion,

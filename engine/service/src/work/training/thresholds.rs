@@ -1,7 +1,8 @@
-//! What a new version means for the rules over its score: the share of events above each rule's threshold, with the
-//! version before and with the new one.
+//! The effect of a new version on the rules over its score: the share of events above each rule's threshold, with the
+//! previous version and with the new one.
 //!
-//! The events are the newest of those that were read, labelled or not: a rule judges events before anyone labels them.
+//! The newest of the events that were read are used, with or without a label, because rules judge events before they
+//! are labelled.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ use protocol::text;
 use store::records::model::{ModelType, score_variable};
 use store::records::model_version::{ModelVersion, trained_before};
 
-/// Newest events that are scored, in percent of all, and at most.
+/// The newest events that are scored: a share of all in percent, and a maximum.
 const NEWEST_PERCENT: usize = 15;
 const MOST: usize = 20_000;
 
@@ -25,21 +26,21 @@ const MOST: usize = 20_000;
 pub(super) struct Before {
     version: String,
     model: Arc<Model>,
-    /// Scores that rules begin or end at, ascending, each with a rule's name.
+    /// The thresholds in rules over the score, ascending, each with the name of a rule.
     thresholds: Vec<(f64, String)>,
 }
 
-/// The version that a new one follows, with the rules that will judge by its score. `None` where there is no rule, or
-/// no such version whose artifact can be read.
+/// The previous version and the rules over its score. `None` if there is no such rule, no previous version, or its
+/// artifact cannot be read.
 pub(super) async fn before(services: &Services, new: &ModelVersion) -> Result<Option<Before>> {
-    // An account's first log-in has no score of its model.
+    // An account's first login has no score of its model.
     if new.model_type == ModelType::AccountTakeoverInsights {
         return Ok(None);
     }
     let score = score_variable(&new.model_id);
     let mut thresholds = Vec::new();
     for rule in rules_over(services, &score).await? {
-        // It was checked when it was created.
+        // The expression was checked when the rule was created.
         let Ok(expression) = rules::parse_expression(&rule.expression) else {
             continue;
         };
@@ -98,7 +99,7 @@ impl Before {
     }
 }
 
-/// The rows of the newest events.
+/// The newest events, as rows of the data set.
 fn newest(dataset: &Dataset) -> Vec<usize> {
     let times = dataset.event_times();
     let mut rows: Vec<usize> = (0..dataset.len()).collect();
@@ -107,7 +108,7 @@ fn newest(dataset: &Dataset) -> Vec<usize> {
     rows.split_off(rows.len() - count)
 }
 
-/// What a model says of some rows; otherwise the variables that it looks at and the data lacks.
+/// The model's scores of some rows, or as error the variables that it needs and the data lacks.
 fn scores(
     dataset: &Dataset,
     rows: &[usize],
