@@ -28,10 +28,11 @@ not_linked event shared engine rules tokio 'aws-.*'
 not_linked mapping shared engine rules tokio 'aws-.*'
 # Rules are text in, bool out.
 not_linked rules event shared engine tokio 'aws-.*'
-if [ -d engine/model ]; then
-    not_linked model shared engine rules tokio 'aws-.*'
-    not_linked rules model
-fi
+not_linked model shared engine rules tokio 'aws-.*'
+not_linked rules model
+# The API as data knows no table, and the tables know no operation.
+not_linked protocol store engine rules model tokio 'aws-.*'
+not_linked store engine
 # What stands behind AWS's clients knows no command; the simulated shop and the measuring of models know no AWS.
 not_linked local_aws fraudstream simulator evaluation clap
 not_linked simulator fraudstream local_aws evaluation shared engine tokio 'aws-.*'
@@ -73,5 +74,8 @@ for manifest in $(git ls-files --cached --others --exclude-standard -- '*Cargo.t
     grep -A 1 -Fx '[lints]' "$manifest" | grep -qFx 'workspace = true' || complain "$manifest does not take over the workspace's lints"
 done
 grep -qFx 'unsafe_code = "forbid"' Cargo.toml || complain "Cargo.toml does not forbid unsafe code"
+
+# The graph of crates in ARCHITECTURE.md is Cargo's, and no modules use each other in a circle.
+"${PYTHON:-python3}" tests/architecture.py || broken=1
 
 exit "$broken"

@@ -144,7 +144,8 @@ fn hostile(criterion: &mut Criterion) {
         include_str!("../../config/mapping.yaml"),
     )
     .unwrap();
-    let map = |payload: &[u8]| json::parse_json(payload).map(|value| sample.map_order(&value).is_ok());
+    let map =
+        |payload: &[u8]| json::parse_json(payload).map(|value| sample.map_order(&value).is_ok());
     let repeated = ORDER
         .replace(
             "\"quantity\":1",

@@ -51,8 +51,8 @@ pub fn set_timeouts(loader: ConfigLoader) -> ConfigLoader {
 
 /// Makes a client of Amazon Fraud Detector. It makes one attempt per call, so that the budget of calls counts each.
 pub fn make_fraud_detector_client(config: &SdkConfig) -> aws_sdk_frauddetector::Client {
-    let config =
-        aws_sdk_frauddetector::config::Builder::from(load_config).retry_config(RetryConfig::disabled());
+    let config = aws_sdk_frauddetector::config::Builder::from(load_config)
+        .retry_config(RetryConfig::disabled());
     aws_sdk_frauddetector::Client::from_conf(load_config.build())
 }
 

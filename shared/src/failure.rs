@@ -5,7 +5,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use event::{VariableName, Variables};
 
-pub use mapping::failure::{Failure, ServiceRefusal, Rejection, Retry};
+pub use mapping::failure::{Failure, Rejection, Retry, ServiceRefusal};
 
 /// The three calls of Amazon Fraud Detector that the pipeline makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +146,10 @@ pub fn error_code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String 
 /// A failed call of DynamoDB, S3 or EventBridge as the failure of a record.
 ///
 /// Missing tables, buckets and permissions are a wrong set-up; everything else is transient.
-pub fn dependency_failure<E: ProvideErrorMetadata, R>(operation: &str, error: &SdkError<E, R>) -> Failure {
+pub fn dependency_failure<E: ProvideErrorMetadata, R>(
+    operation: &str,
+    error: &SdkError<E, R>,
+) -> Failure {
     let code = error_code(error);
     let set_up = matches!(
         code.as_str(),
@@ -190,11 +193,31 @@ mod tests {
     #[test]
     fn every_modelled_exception_has_its_class() {
         let cases = [
-            (ServiceCall::GetEventPrediction, "ValidationException", Refused),
-            (ServiceCall::GetEventPrediction, "ResourceNotFoundException", SetUp),
-            (ServiceCall::GetEventPrediction, "ConflictException", Transient),
-            (ServiceCall::GetEventPrediction, "AccessDeniedException", SetUp),
-            (ServiceCall::GetEventPrediction, "ThrottlingException", Transient),
+            (
+                ServiceCall::GetEventPrediction,
+                "ValidationException",
+                Refused,
+            ),
+            (
+                ServiceCall::GetEventPrediction,
+                "ResourceNotFoundException",
+                SetUp,
+            ),
+            (
+                ServiceCall::GetEventPrediction,
+                "ConflictException",
+                Transient,
+            ),
+            (
+                ServiceCall::GetEventPrediction,
+                "AccessDeniedException",
+                SetUp,
+            ),
+            (
+                ServiceCall::GetEventPrediction,
+                "ThrottlingException",
+                Transient,
+            ),
             (
                 ServiceCall::GetEventPrediction,
                 "InternalServerException",
@@ -211,12 +234,36 @@ mod tests {
             (ServiceCall::SendEvent, "AccessDeniedException", SetUp),
             (ServiceCall::SendEvent, "ThrottlingException", Transient),
             (ServiceCall::SendEvent, "InternalServerException", Transient),
-            (ServiceCall::UpdateEventLabel, "ValidationException", Refused),
-            (ServiceCall::UpdateEventLabel, "ResourceNotFoundException", NoEvent),
-            (ServiceCall::UpdateEventLabel, "ConflictException", Transient),
-            (ServiceCall::UpdateEventLabel, "AccessDeniedException", SetUp),
-            (ServiceCall::UpdateEventLabel, "ThrottlingException", Transient),
-            (ServiceCall::UpdateEventLabel, "InternalServerException", Transient),
+            (
+                ServiceCall::UpdateEventLabel,
+                "ValidationException",
+                Refused,
+            ),
+            (
+                ServiceCall::UpdateEventLabel,
+                "ResourceNotFoundException",
+                NoEvent,
+            ),
+            (
+                ServiceCall::UpdateEventLabel,
+                "ConflictException",
+                Transient,
+            ),
+            (
+                ServiceCall::UpdateEventLabel,
+                "AccessDeniedException",
+                SetUp,
+            ),
+            (
+                ServiceCall::UpdateEventLabel,
+                "ThrottlingException",
+                Transient,
+            ),
+            (
+                ServiceCall::UpdateEventLabel,
+                "InternalServerException",
+                Transient,
+            ),
             (ServiceCall::SendEvent, "SomethingNew", Transient),
         ];
         for (call, code, class) in cases {

@@ -125,7 +125,9 @@ fn parse_backend(value: Option<&str>) -> Result<Backend, SettingsError> {
     }
 }
 
-fn parse_detector_version(value: Option<String>) -> Result<Option<DetectorVersionId>, SettingsError> {
+fn parse_detector_version(
+    value: Option<String>,
+) -> Result<Option<DetectorVersionId>, SettingsError> {
     let parse = |value: String| {
         DetectorVersionId::try_from(value.as_str()).map_err(|_| SettingsError::Invalid {
             name: "DETECTOR_VERSION",
@@ -136,7 +138,10 @@ fn parse_detector_version(value: Option<String>) -> Result<Option<DetectorVersio
     value.map(parse).transpose()
 }
 
-fn parse_number(name: &'static str, value: Option<String>) -> Result<Option<NonZeroU32>, SettingsError> {
+fn parse_number(
+    name: &'static str,
+    value: Option<String>,
+) -> Result<Option<NonZeroU32>, SettingsError> {
     let parse = |value: String| {
         value.parse().map_err(|_| SettingsError::Invalid {
             name,

@@ -14,7 +14,7 @@ use aws_sdk_frauddetector::types::{
 };
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
-use engine::{Engine, Options};
+use engine::{Engine, EngineOptions};
 use local_aws::clients;
 use local_aws::dynamodb::DynamoDb;
 use local_aws::service::Service;
@@ -46,13 +46,13 @@ async fn world() -> World {
             }
         }
     });
-    let dynamodb = clients::dynamodb(service.http_client());
+    let dynamodb = clients::connect_dynamodb(service.http_client());
     let engine = Arc::new(Engine::new(
-        Options::new("us-east-1", "123456789012"),
+        EngineOptions::new("us-east-1", "123456789012"),
         dynamodb.clone(),
     ));
     engine.create_tables().await.unwrap();
-    let fraud = clients::frauddetector(engine::http_client(Arc::clone(&engine)));
+    let fraud = clients::connect_frauddetector(engine::http_client(Arc::clone(&engine)));
     define(&fraud).await;
     nothing.store(true, Ordering::Relaxed);
     World {

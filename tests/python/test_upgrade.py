@@ -1,9 +1,13 @@
 """What an earlier release stored is read by this one, and sent again it is known: nothing is lost, nothing is there twice.
+And the other way: what this release stores has all that the earlier one reads, so that a deployment can be taken back.
 
 tests/states/ has one archive for each release, made by make_state.py with that release's binary.
 """
 
+import contextlib
 import json
+import re
+import subprocess
 import tarfile
 
 import pytest
@@ -30,6 +34,57 @@ def ask(fraudstream, folder):
         return json.loads(run(*command, cwd=folder, timeout=120).stdout)
 
     return ask
+
+
+@pytest.fixture
+def serve(folder, fraudstream, logs):
+    """The old state behind AWS's clients, for as long as the block runs."""
+
+    @contextlib.contextmanager
+    def serve():
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        command = [fraudstream, "serve", "--port", port, "--home", folder / "state"]
+        with server(command, f"{url}/_fraudstream/health", logs / "serve-upgrade.log", env=environment()):
+            yield url
+
+    return serve
+
+
+TABLES = ["Definitions", "Events", "Decisions"]
+
+
+def items(url):
+    """Every item of the three tables, by table and key."""
+    dynamodb = client("dynamodb", url)
+    found = {}
+    for table in TABLES:
+        for page in dynamodb.get_paginator("scan").paginate(TableName=table):
+            for item in page["Items"]:
+                found[table, item["pk"]["S"], item["sk"]["S"]] = item
+    return found
+
+
+def kind(key):
+    """What an item is: its table and its key without ids, hashes and numbers."""
+    table, pk, sk = key
+    if pk.startswith(("order#", "labels#")) and table == "Decisions":
+        return table, re.sub("#.*", "", sk)
+    sk = re.sub("[#@].*", "#", sk) if table == "Events" else ""
+    return table, re.sub("#.*", "#", pk), sk
+
+
+def needs(rows):
+    """The attributes that all of these items have, with their types: what a reader may rely on."""
+    typed = [{(name, type_) for name, value in item.items() for type_ in value} for item in rows]
+    return set.intersection(*typed)
+
+
+def by_kind(found):
+    kinds = {}
+    for key, item in found.items():
+        kinds.setdefault(kind(key), []).append(item)
+    return kinds
 
 
 def outcomes(folder):
@@ -94,11 +149,8 @@ def test_new_orders_are_decided_with_the_old_model_and_the_old_history(ask, fold
     assert trained["arn"].endswith("/2.0") or trained["arn"].endswith("/1.01"), trained
 
 
-def test_the_api_answers_from_the_old_tables(folder, fraudstream, logs):
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [fraudstream, "serve", "--port", port, "--home", folder / "state"]
-    with server(command, f"{url}/_fraudstream/health", logs / "serve-upgrade.log", env=environment()):
+def test_the_api_answers_from_the_old_tables(folder, serve):
+    with serve() as url:
         afd = client("frauddetector", url)
         (job,) = afd.get_batch_import_jobs(jobId="import_1")["batchImports"]
         assert (job["status"], job["processedRecordsCount"]) == ("COMPLETE", 2)
@@ -114,3 +166,68 @@ def test_the_api_answers_from_the_old_tables(folder, fraudstream, logs):
         (event_type,) = afd.get_event_types(name="order")["eventTypes"]
         history = json.loads((folder / "facts.json").read_text())["history"]
         assert event_type["ingestedEventStatistics"]["numberOfEvents"] == history + 29 + 2
+
+
+def test_what_this_release_stores_has_all_that_the_earlier_one_reads(ask, folder, serve):
+    with serve() as url:
+        before = items(url)
+    old = by_kind(before)
+    orders = [json.loads(line) for line in (folder / "orders.jsonl").read_text().splitlines()[:30]]
+    new = [{**order, "order_id": f"NEW-{number}"} for number, order in enumerate(orders)]
+    labels = [{**json.loads((folder / "labels.jsonl").read_text().splitlines()[0]), "order_id": row["order_id"]} for row in new[:3]]
+    labels.append({**labels[0], "order_id": "NEW-UNKNOWN"})
+    for name, rows in (("new", new), ("new-labels", labels), ("new-history", [{**row, "order_id": f"OLD-{row['order_id']}"} for row in new])):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ask("run", "predict", "new.jsonl")
+    ask("run", "label", "new-labels.jsonl")
+    ask("run", "ingest", "new-history.jsonl")
+    ask("list", "disposable_email_domains", "--add", "new.example", "--expires", "30d", "--reason", "new", "--author", "tests")
+    ask("train", "--model", "orders_model", "--unlabeled", "LEGIT", "--variable", "order_price", "--variable", "ip_address", "--activate")
+    ask("forget", "NEW-7")
+    with serve() as url:
+        afd = client("frauddetector", url)
+        afd.put_label(name="other")
+        afd.put_outcome(name="other")
+        afd.create_variable(name="other", dataType="STRING", dataSource="EVENT", defaultValue="")
+        afd.create_rule(ruleId="other", detectorId="orders", expression="$order_price > 1", language="DETECTORPL", outcomes=["other"])
+        afd.create_batch_import_job(
+            jobId="import_2", inputPath="s3://fraudstream/jobs/orders.csv", outputPath="s3://fraudstream/jobs/",
+            eventTypeName="order", iamRoleArn="arn:aws:iam::123456789012:role/jobs",
+        )
+        after = items(url)
+    written = {key: item for key, item in after.items() if before.get(key) != item}
+    compared = set()
+    for key, item in written.items():
+        if kind(key) in old:
+            lacking = needs(old[kind(key)]) - needs([item])
+            assert not lacking, f"{key} lacks {lacking}, which the earlier release may rely on"
+            compared.add(kind(key))
+    # Nothing is stored under a kind of key that the earlier release does not know.
+    assert {kind(key) for key in written} - set(old) <= {("Definitions", "open-job", "")}
+    assert len(compared) >= 15, compared
+
+
+@pytest.mark.parametrize("which", ["a decision", "an event", "an active version"])
+def test_a_form_that_is_newer_than_the_reader_is_named(fraudstream, folder, serve, which):
+    facts = json.loads((folder / "facts.json").read_text())
+    order = facts["orders"][0]
+    with serve() as url:
+        chosen = {
+            "a decision": lambda key: key[0] == "Decisions" and key[1].startswith(f"order#{order.lower()}") and key[2].startswith("decision"),
+            "an event": lambda key: key[0] == "Events" and key[1] == "event#order#imported-1" and key[2] == "event",
+            "an active version": lambda key: key[0] == "Definitions" and key[1] == "detector",
+        }[which]
+        ((table, *_), item), = [(key, item) for key, item in items(url).items() if chosen(key)]
+        client("dynamodb", url).put_item(TableName=table, Item={**item, "form": {"N": "99"}})
+    told = outcomes(folder)
+    ask = {
+        "a decision": ["show", order],
+        "an event": ["subject", "--order", "imported-1"],
+        "an active version": ["run", "predict", "again.jsonl"],
+    }[which]
+    (folder / "again.jsonl").write_text(json.dumps({**json.loads((folder / "orders.jsonl").read_text().splitlines()[0]), "order_id": "AGAIN-1"}) + "\n")
+    command = [fraudstream, *ask, "--home", "state", "--mapping", MAPPING]
+    done = subprocess.run([str(part) for part in command], cwd=folder, env=environment(), capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "form 99" in done.stdout + done.stderr, done.stdout + done.stderr
+    assert outcomes(folder) == told

@@ -7,7 +7,8 @@ use std::ops::ControlFlow;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use model::{
-    Attribution, Dataset, EventLabel, LabelsAre, Model, TrainingOptions, EventRow, Variable, VariableType, train,
+    Attribution, Dataset, EventLabel, EventRow, LabelsAre, Model, TrainingOptions, Variable,
+    VariableType, train,
 };
 
 const ROWS: u64 = 20_000;
@@ -79,7 +80,11 @@ fn trained() -> Model {
         let row = EventRow {
             values: &values,
             event_time: i64::try_from(n * 600 + 1_750_000_000).ok(),
-            label: if fraud { EventLabel::Fraud } else { EventLabel::Legit },
+            label: if fraud {
+                EventLabel::Fraud
+            } else {
+                EventLabel::Legit
+            },
             ..EventRow::default()
         };
         assert!(dataset.push(&row).is_ok());

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::features::crosses::Cross;
-use crate::features::linear::{TokenBucket, TextModel};
+use crate::features::linear::{TextModel, TokenBucket};
 use crate::features::rates::{KeyRates, RateTable};
 use crate::features::variable_encoder::VariableEncoder;
 use crate::features::{Encoder, Feature};

@@ -237,8 +237,14 @@ mod tests {
             (0.0, 1000.0),
             (1.0, 0.0),
         ] {
-            assert!((ScoreCurve::Fraud.score_at(fpr) - score).abs() < 1e-9, "{fpr}");
-            assert!((ScoreCurve::Fraud.fpr_at(score) - fpr).abs() < 1e-9, "{score}");
+            assert!(
+                (ScoreCurve::Fraud.score_at(fpr) - score).abs() < 1e-9,
+                "{fpr}"
+            );
+            assert!(
+                (ScoreCurve::Fraud.fpr_at(score) - fpr).abs() < 1e-9,
+                "{score}"
+            );
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::dataset::{Dataset, EventLabel};
-use crate::history::{EntityEvent, HISTORY_FEATURES, EntityHistory};
+use crate::history::{EntityEvent, EntityHistory, HISTORY_FEATURES};
 
 /// The history of each of many entities.
 #[derive(Clone, Debug, Default)]

@@ -28,7 +28,10 @@ struct ColumnValues<'a> {
 
 impl<'a> ColumnValues<'a> {
     fn new(values: impl Iterator<Item = Option<&'a str>>) -> Self {
-        let present: Vec<&str> = values.flatten().filter_map(parse::trim_present_value).collect();
+        let present: Vec<&str> = values
+            .flatten()
+            .filter_map(parse::trim_present_value)
+            .collect();
         Self {
             distinct: present.iter().copied().collect(),
             present,
@@ -195,7 +198,8 @@ fn guess_by_name(
 ) -> Option<(VariableType, &'static str)> {
     use VariableType as T;
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
-    if has(&["ip", "ipaddress"]) && values.share(|text| text_shape::parse_ip(text).is_some()) > 0.9 {
+    if has(&["ip", "ipaddress"]) && values.share(|text| text_shape::parse_ip(text).is_some()) > 0.9
+    {
         return Some((T::IpAddress, "by its name; values are addresses as numbers"));
     }
     let to_parcel = has(&["shipping", "ship", "delivery", "recipient"]);

@@ -42,9 +42,9 @@ pub use histories::EntityHistories;
 pub use infer::{InferredColumn, infer_types};
 pub use maturity::{LabelsAre, Maturity, UnlabelledTreatment};
 pub use model::{Attribution, EVENT_TIME, Explanation, Impact, Importance, Model, Score};
-pub use parse::{parse_date, has_day_first, parse_number, trim_present_value};
+pub use parse::{has_day_first, parse_date, parse_number, trim_present_value};
 pub use train::{
-    Severity, TakeoverFigures, TrainingMessage, ModelType, TrainingOptions, TrainingProgress, TrainingReport, TrainingStage, ThresholdRow, TrainingError,
-    train_model,
+    ModelType, Severity, TakeoverFigures, ThresholdRow, TrainingError, TrainingMessage,
+    TrainingOptions, TrainingProgress, TrainingReport, TrainingStage, train_model,
 };
 pub use variable::{UnknownVariableType, Variable, VariableType};

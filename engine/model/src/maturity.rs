@@ -119,7 +119,10 @@ pub(crate) fn select_mature_events(
 }
 
 /// Whether each event counts as fraud; `None` where it is left out.
-pub(crate) fn treat_labels(dataset: &Dataset, unlabelled: UnlabelledTreatment) -> Vec<Option<bool>> {
+pub(crate) fn treat_labels(
+    dataset: &Dataset,
+    unlabelled: UnlabelledTreatment,
+) -> Vec<Option<bool>> {
     let legit = dataset
         .labels()
         .iter()
@@ -133,9 +136,12 @@ pub(crate) fn treat_labels(dataset: &Dataset, unlabelled: UnlabelledTreatment) -
     let labels = dataset.labels().iter().zip(dataset.blocked());
     labels
         .map(|(label, blocked)| match (label, unlabelled) {
-            (EventLabel::Fraud, _) | (EventLabel::Unlabelled, UnlabelledTreatment::Fraud) => Some(true),
+            (EventLabel::Fraud, _) | (EventLabel::Unlabelled, UnlabelledTreatment::Fraud) => {
+                Some(true)
+            }
             (EventLabel::Legit, _) => Some(false),
-            (EventLabel::Unknown, _) | (_, UnlabelledTreatment::Ignore | UnlabelledTreatment::Auto) => None,
+            (EventLabel::Unknown, _)
+            | (_, UnlabelledTreatment::Ignore | UnlabelledTreatment::Auto) => None,
             (EventLabel::Unlabelled, UnlabelledTreatment::Legit) => (!blocked).then_some(false),
         })
         .collect()
@@ -267,9 +273,11 @@ mod tests {
             maturity.why
         );
         let one = at_days(100, |day| Some((200 - day) * DAY));
-        let (_, maturity) = select_mature_events(&one, LabelsAre::Maturing, UnlabelledTreatment::Ignore, None);
+        let (_, maturity) =
+            select_mature_events(&one, LabelsAre::Maturing, UnlabelledTreatment::Ignore, None);
         assert!(maturity.why.contains("the same"), "{}", maturity.why);
-        let (events, _) = select_mature_events(&one, LabelsAre::Final, UnlabelledTreatment::Ignore, None);
+        let (events, _) =
+            select_mature_events(&one, LabelsAre::Final, UnlabelledTreatment::Ignore, None);
         assert_eq!((events.len(), events[7].known), (100, 7 * DAY));
     }
 
@@ -287,8 +295,14 @@ mod tests {
                 UnlabelledTreatment::Fraud,
                 [Some(true), Some(true), None, Some(false)],
             ),
-            (UnlabelledTreatment::Legit, [None, Some(false), None, Some(false)]),
-            (UnlabelledTreatment::Auto, [None, Some(false), None, Some(false)]),
+            (
+                UnlabelledTreatment::Legit,
+                [None, Some(false), None, Some(false)],
+            ),
+            (
+                UnlabelledTreatment::Auto,
+                [None, Some(false), None, Some(false)],
+            ),
         ] {
             assert_eq!(treat_labels(&set, treatment), expected, "{treatment:?}");
         }

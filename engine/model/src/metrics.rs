@@ -142,7 +142,10 @@ impl Ranking {
             fraud_above += fraud;
             legit_above += legit;
         }
-        let half = 1.96 * (compute_variance_of_mean(&of_fraud, value) + compute_variance_of_mean(&of_legit, value)).sqrt();
+        let half = 1.96
+            * (compute_variance_of_mean(&of_fraud, value)
+                + compute_variance_of_mean(&of_legit, value))
+            .sqrt();
         ConfidenceRange {
             value,
             low: (value - half).max(0.0),

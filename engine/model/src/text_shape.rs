@@ -62,8 +62,12 @@ pub fn is_url(text: &str) -> bool {
 pub fn find_url_host(text: &str) -> &str {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = find_url_host.rsplit_once('@').map_or(find_url_host, |(_, host)| find_url_host);
-    find_url_host.split_once(':').map_or(find_url_host, |(host, _)| find_url_host)
+    let host = find_url_host
+        .rsplit_once('@')
+        .map_or(find_url_host, |(_, host)| find_url_host);
+    find_url_host
+        .split_once(':')
+        .map_or(find_url_host, |(host, _)| find_url_host)
 }
 
 /// Whether a text looks like a user agent, such as `Mozilla/5.0 (X11; Linux x86_64)`.

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
 use model::trees::boost::{BoostOptions, BoostProgress, StopMetric, TrainedForest, train_forest};
-use model::trees::{BinnedMatrix, TreeError, Forest};
+use model::trees::{BinnedMatrix, Forest, TreeError};
 use proptest::prelude::*;
 
 /// A number in [0, 1) that depends on its place only.
@@ -406,7 +406,14 @@ fn what_cannot_be_trained_is_said() {
     let nothing =
         "no column separates the labels: each is constant, or too few rows stand on either side";
     refused(&matrix, &labels, None, &rows, &options, nothing);
-    refused(&BinnedMatrix::new(4), &labels, None, &rows, &options, nothing);
+    refused(
+        &BinnedMatrix::new(4),
+        &labels,
+        None,
+        &rows,
+        &options,
+        nothing,
+    );
     let options = BoostOptions {
         learning_rate: f64::NAN,
         ..options

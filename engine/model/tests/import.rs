@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use model::import::{self, LibraryModelError, LibraryModel};
+use model::import::{self, LibraryModel, LibraryModelError};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -162,8 +162,14 @@ fn other_files_are_refused_in_a_sentence() {
         ),
     ];
     for (bytes, xgboost, lightgbm) in cases {
-        assert_eq!(import::read_xgboost(bytes).unwrap_err().to_string(), xgboost);
-        assert_eq!(import::read_lightgbm(bytes).unwrap_err().to_string(), lightgbm);
+        assert_eq!(
+            import::read_xgboost(bytes).unwrap_err().to_string(),
+            xgboost
+        );
+        assert_eq!(
+            import::read_lightgbm(bytes).unwrap_err().to_string(),
+            lightgbm
+        );
     }
 }
 

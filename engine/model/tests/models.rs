@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use model::EntityHistories;
 use model::history::TrackedFields;
 use model::{
-    ArtifactError, Attribution, Dataset, EventLabel, LabelsAre, Model, TrainingOptions, TrainingReport, EventRow, TrainingError,
-    UnlabelledTreatment, Variable, VariableType, train,
+    ArtifactError, Attribution, Dataset, EventLabel, EventRow, LabelsAre, Model, TrainingError,
+    TrainingOptions, TrainingReport, UnlabelledTreatment, Variable, VariableType, train,
 };
 use proptest::prelude::*;
 
@@ -77,7 +77,11 @@ fn push(dataset: &mut Dataset, values: &[String], fraud: bool, time: Option<i64>
     let row = EventRow {
         values: &values,
         event_time: time,
-        label: if fraud { EventLabel::Fraud } else { EventLabel::Legit },
+        label: if fraud {
+            EventLabel::Fraud
+        } else {
+            EventLabel::Legit
+        },
         ..EventRow::default()
     };
     dataset.push(&row).unwrap();
@@ -198,7 +202,9 @@ fn the_history_of_an_entity_tells() {
     let dataset = devices(1200);
     let (model, report) = trained(&dataset).unwrap();
     assert!(report.auc.value > 0.97, "{:?}", report.auc);
-    assert!(report.importance[0].is_history && report.importance[0].name() == "the entity's history");
+    assert!(
+        report.importance[0].is_history && report.importance[0].name() == "the entity's history"
+    );
     let again = Model::from_bytes(&model.to_bytes()).unwrap();
     assert_eq!(again.tracked_fields(), dataset.tracked_fields());
 

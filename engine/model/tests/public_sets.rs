@@ -10,7 +10,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use model::metrics::Ranking;
-use model::{Dataset, EventLabel, LabelsAre, TrainingOptions, EventRow, Variable, parse_date, infer, train};
+use model::{
+    Dataset, EventLabel, EventRow, LabelsAre, TrainingOptions, Variable, infer, parse_date, train,
+};
 
 struct Set {
     headers: Vec<String>,
@@ -125,7 +127,11 @@ fn evaluate(
     let ranking = Ranking::new(test.iter().map(|row| {
         let values = values(row);
         let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
-        let score = model.score(&values, time.and_then(|time| parse_date(&row[time], false)), &[]);
+        let score = model.score(
+            &values,
+            time.and_then(|time| parse_date(&row[time], false)),
+            &[],
+        );
         (score.log_odds, fraud(&row[label]))
     }));
     let found = (ranking.auc(), ranking.recall_at(0.01));

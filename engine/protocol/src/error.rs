@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The exceptions of the service model, and those that are raised before an operation is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Code {
+pub enum ErrorCode {
     /// A value is not allowed.
     Validation,
     /// A named resource does not exist.
@@ -33,7 +33,7 @@ pub enum Code {
     UnknownOperation,
 }
 
-impl Code {
+impl ErrorCode {
     /// The name on the wire, e.g. `ValidationException`.
     pub fn name(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ impl Code {
 /// Why an operation failed: a code, a sentence for the client, a cause for the log.
 #[derive(Debug)]
 pub struct Error {
-    code: Code,
+    code: ErrorCode,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
     is_write_conflict: bool,
@@ -69,7 +69,7 @@ pub struct Error {
 
 impl Error {
     /// An error with this code and this message for the client.
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
             message: message.into(),
@@ -80,23 +80,23 @@ impl Error {
 
     /// A `ValidationException`: a value is not allowed.
     pub fn validation(message: impl Into<String>) -> Self {
-        Self::new(Code::Validation, message)
+        Self::new(ErrorCode::Validation, message)
     }
 
     /// A `ConflictException`: the resource is used by another, or is being changed by another request.
     pub fn conflict(message: impl Into<String>) -> Self {
-        Self::new(Code::Conflict, message)
+        Self::new(ErrorCode::Conflict, message)
     }
 
     /// A `ResourceNotFoundException`: a named resource does not exist.
     pub fn not_found(message: impl Into<String>) -> Self {
-        Self::new(Code::ResourceNotFound, message)
+        Self::new(ErrorCode::ResourceNotFound, message)
     }
 
     /// An `InternalServerException`. The client learns only that the engine failed; the log gets the cause.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let mut error = Self::new(
-            Code::InternalServer,
+            ErrorCode::InternalServer,
             "The engine could not complete the request.",
         );
         error.source = Some(source.into());
@@ -127,7 +127,7 @@ impl Error {
     }
 
     /// The exception.
-    pub fn code(&self) -> Code {
+    pub fn code(&self) -> ErrorCode {
         self.code
     }
 

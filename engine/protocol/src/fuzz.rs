@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::operation::Operation;
-use crate::page_token::{self, Scope};
+use crate::page_token::{self, TokenScope};
 use crate::shapes::{Member, Shape};
 use crate::wire::{Reply, TARGET_PREFIX, read_request, write_response};
 
 /// Texts with a meaning in some operation, so that random requests pass the validation.
-const TEXTS: &[&str] = &[
+const SAMPLE_TEXTS: &[&str] = &[
     "a",
     "1",
     "2",
@@ -56,8 +56,8 @@ const TEXTS: &[&str] = &[
 ///
 /// # Panics
 /// If a property does not hold.
-pub fn wire(data: &[u8]) {
-    let request = request(data);
+pub fn check_request_bytes(data: &[u8]) {
+    let request = make_request(data);
     let reply = read_request(&request).and_then(|(_, input)| Reply::new(&input));
     let response = write_response(reply);
     assert!(is_answer(&response), "{request:?}\n{response:?}");
@@ -82,36 +82,38 @@ pub fn is_answer(response: &Response<Bytes>) -> bool {
 }
 
 /// Makes a request from any bytes: mostly one that has the shape of its operation.
-pub fn request(data: &[u8]) -> Request<Bytes> {
-    let source = &mut Source(data);
+pub fn make_request(data: &[u8]) -> Request<Bytes> {
+    let source = &mut ByteSource(data);
     let operations = Operation::ALL;
-    let operation = operations[usize::from(source.byte()) % operations.len()];
+    let operation = operations[usize::from(source.take_byte()) % operations.len()];
     let mut request = Request::new(Bytes::new());
     *request.method_mut() = Method::POST;
-    set(&mut request, "content-type", b"application/x-amz-json-1.1");
+    set_header(&mut request, "content-type", b"application/x-amz-json-1.1");
     let target = format!("{TARGET_PREFIX}{}", operation.name());
-    set(&mut request, "x-amz-target", target.as_bytes());
-    let kind = source.byte();
+    set_header(&mut request, "x-amz-target", target.as_bytes());
+    let kind = source.take_byte();
     let body = match kind {
-        0..32 => source.rest().to_vec(),
+        0..32 => source.take_rest().to_vec(),
         32..48 => {
             let name = if kind < 40 {
                 "x-amz-target"
             } else {
                 "content-type"
             };
-            set(&mut request, name, source.rest());
+            set_header(&mut request, name, source.take_rest());
             b"{}".to_vec()
         }
         48..52 => {
-            *request.method_mut() = Method::from_bytes(source.rest()).unwrap_or(Method::GET);
+            *request.method_mut() = Method::from_bytes(source.take_rest()).unwrap_or(Method::GET);
             b"{}".to_vec()
         }
         _ => {
-            let mut body = members(operation.input(), source).to_string().into_bytes();
+            let mut body = make_members(operation.input(), source)
+                .to_string()
+                .into_bytes();
             // Sometimes the body is truncated.
             if kind == 255 {
-                body.truncate(usize::from(source.byte()));
+                body.truncate(usize::from(source.take_byte()));
             }
             body
         }
@@ -120,7 +122,7 @@ pub fn request(data: &[u8]) -> Request<Bytes> {
     request
 }
 
-fn set(request: &mut Request<Bytes>, name: &'static str, value: &[u8]) {
+fn set_header(request: &mut Request<Bytes>, name: &'static str, value: &[u8]) {
     if let Ok(value) = HeaderValue::from_bytes(value) {
         let name = HeaderName::from_static(name);
         request.headers_mut().insert(name, value);
@@ -128,59 +130,63 @@ fn set(request: &mut Request<Bytes>, name: &'static str, value: &[u8]) {
 }
 
 /// A structure with most of the required members.
-fn members(members: &[Member], source: &mut Source<'_>) -> Value {
+fn make_members(members: &[Member], source: &mut ByteSource<'_>) -> Value {
     let mut made = Map::new();
     for member in members {
-        let chance = source.byte();
+        let chance = source.take_byte();
         if chance < if member.required { 250 } else { 100 } {
-            made.insert(member.name.to_owned(), value(member.shape, source));
+            made.insert(member.name.to_owned(), make_value(member.shape, source));
         }
     }
     Value::Object(made)
 }
 
-fn value(shape: &Shape, source: &mut Source<'_>) -> Value {
-    match source.byte() {
+fn make_value(shape: &Shape, source: &mut ByteSource<'_>) -> Value {
+    match source.take_byte() {
         0 => return Value::Null,
-        1 => return Value::from(i64::from(source.byte()) - 128),
-        2 => return Value::from(vec![text(source)]),
-        3 => return members(&[], source),
+        1 => return Value::from(i64::from(source.take_byte()) - 128),
+        2 => return Value::from(vec![make_text(source)]),
+        3 => return make_members(&[], source),
         _ => {}
     }
     match shape {
-        Shape::Text(_) | Shape::Blob => Value::from(text(source)),
+        Shape::Text(_) | Shape::Blob => Value::from(make_text(source)),
         Shape::Enumeration(allowed) => {
-            Value::from(allowed[usize::from(source.byte()) % allowed.len()])
+            Value::from(allowed[usize::from(source.take_byte()) % allowed.len()])
         }
-        Shape::Integer { min, max } => match source.byte() {
+        Shape::Integer { min, max } => match source.take_byte() {
             0 => Value::from(i64::MIN),
             1 => Value::from(f64::MAX),
             2 => Value::from(max + 1),
             byte => Value::from(if byte > 127 { *min } else { *max }),
         },
-        Shape::Boolean => Value::from(source.byte() > 127),
+        Shape::Boolean => Value::from(source.take_byte() > 127),
         Shape::List { of, .. } => {
-            let count = source.count();
-            Value::from((0..count).map(|_| value(of, source)).collect::<Vec<_>>())
+            let count = source.take_count();
+            Value::from(
+                (0..count)
+                    .map(|_| make_value(of, source))
+                    .collect::<Vec<_>>(),
+            )
         }
         Shape::Map {
             key: _, value: of, ..
         } => {
-            let count = source.count();
-            let entries = (0..count).map(|_| (text(source), value(of, source)));
+            let count = source.take_count();
+            let entries = (0..count).map(|_| (make_text(source), make_value(of, source)));
             Value::Object(entries.collect())
         }
-        Shape::Structure(inner) => members(inner, source),
+        Shape::Structure(inner) => make_members(inner, source),
     }
 }
 
-fn text(source: &mut Source<'_>) -> String {
-    let choice = source.byte();
-    let known = TEXTS[usize::from(choice) % TEXTS.len()];
+fn make_text(source: &mut ByteSource<'_>) -> String {
+    let choice = source.take_byte();
+    let known = SAMPLE_TEXTS[usize::from(choice) % SAMPLE_TEXTS.len()];
     match choice {
         0..220 => known.to_owned(),
-        220..240 => known.repeat(usize::from(source.byte())),
-        _ => String::from_utf8_lossy(source.take(usize::from(choice) - 235)).into_owned(),
+        220..240 => known.repeat(usize::from(source.take_byte())),
+        _ => String::from_utf8_lossy(source.take_bytes(usize::from(choice) - 235)).into_owned(),
     }
 }
 
@@ -189,18 +195,18 @@ fn text(source: &mut Source<'_>) -> String {
 ///
 /// # Panics
 /// If a token does not return its cursor, or if a token that is changed, expired or of another request is accepted.
-pub fn token(data: &[u8]) {
-    let mut source = Source(data);
-    let (operation, filter) = (text(&mut source), text(&mut source));
-    let now = i64::from(source.byte()) * 10_000_000;
-    let (place, change) = (source.byte(), source.byte());
-    let cursor = String::from_utf8_lossy(source.rest()).into_owned();
-    let scope = Scope::new(&operation, &filter);
-    let read = |scope: &Scope, token: &str, second: i64| -> Result<Option<String>, Error> {
+pub fn check_token_bytes(data: &[u8]) {
+    let mut source = ByteSource(data);
+    let (operation, filter) = (make_text(&mut source), make_text(&mut source));
+    let now = i64::from(source.take_byte()) * 10_000_000;
+    let (place, change) = (source.take_byte(), source.take_byte());
+    let cursor = String::from_utf8_lossy(source.take_rest()).into_owned();
+    let scope = TokenScope::new(&operation, &filter);
+    let read = |scope: &TokenScope, token: &str, second: i64| -> Result<Option<String>, Error> {
         let now = Timestamp::from_second(second).unwrap_or_default();
-        page_token::decode(scope, Some(token), now)
+        page_token::decode_page_token(scope, Some(token), now)
     };
-    let given = page_token::encode(
+    let given = page_token::encode_page_token(
         &scope,
         &cursor,
         Timestamp::from_second(now).unwrap_or_default(),
@@ -213,14 +219,22 @@ pub fn token(data: &[u8]) {
             "{cursor_read:?}"
         );
     }
-    let refused = |scope: &Scope, token: &str, second: i64| {
+    let refused = |scope: &TokenScope, token: &str, second: i64| {
         let read = read(scope, token, second);
         let is_refused = read.is_err_and(|error| error.message().starts_with("Invalid nextToken"));
         assert!(is_refused, "`{token}` of {scope:?}");
     };
     refused(&scope, &given, now + page_token::LIFETIME_SECONDS + 1);
-    refused(&Scope::new(&format!("{operation}x"), &filter), &given, now);
-    refused(&Scope::new(&operation, &format!("{filter}x")), &given, now);
+    refused(
+        &TokenScope::new(&format!("{operation}x"), &filter),
+        &given,
+        now,
+    );
+    refused(
+        &TokenScope::new(&operation, &format!("{filter}x")),
+        &given,
+        now,
+    );
     // Replaces one character of the token.
     let mut forged = given.clone().into_bytes();
     let place = usize::from(place) % forged.len();
@@ -235,28 +249,28 @@ pub fn token(data: &[u8]) {
 }
 
 /// Random choices from bytes; zero when the bytes are used up.
-struct Source<'a>(&'a [u8]);
+struct ByteSource<'a>(&'a [u8]);
 
-impl<'a> Source<'a> {
-    fn take(&mut self, count: usize) -> &'a [u8] {
+impl<'a> ByteSource<'a> {
+    fn take_bytes(&mut self, count: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(count.min(self.0.len()));
         self.0 = rest;
         taken
     }
 
-    fn byte(&mut self) -> u8 {
-        self.take(1).first().copied().unwrap_or_default()
+    fn take_byte(&mut self) -> u8 {
+        self.take_bytes(1).first().copied().unwrap_or_default()
     }
 
     /// A count that is mostly small.
-    fn count(&mut self) -> usize {
-        match self.byte() {
+    fn take_count(&mut self) -> usize {
+        match self.take_byte() {
             few @ 0..240 => usize::from(few % 4),
             many => usize::from(many) - 200,
         }
     }
 
-    fn rest(&mut self) -> &'a [u8] {
-        self.take(usize::MAX)
+    fn take_rest(&mut self) -> &'a [u8] {
+        self.take_bytes(usize::MAX)
     }
 }

@@ -24,6 +24,6 @@ mod validation;
 pub mod variable_types;
 pub mod wire;
 
-pub use error::{Code, Error, Result};
+pub use error::{Error, ErrorCode, Result};
 pub use operation::Operation;
 pub use validation::validate;

@@ -65,405 +65,405 @@ macro_rules! operations {
 
 operations! {
     BatchCreateVariable, LARGEST_REQUEST: [
-        must("variableEntries", &VARIABLE_ENTRIES),
-        may("tags", &TAGS),
+        required_member("variableEntries", &VARIABLE_ENTRIES),
+        optional_member("tags", &TAGS),
     ];
     BatchGetVariable, LARGEST_REQUEST: [
-        must("names", &HUNDRED_NAMES),
+        required_member("names", &HUNDRED_NAMES),
     ];
     CancelBatchImportJob, LARGEST_REQUEST: [
-        must("jobId", &IDENTIFIER),
+        required_member("jobId", &IDENTIFIER),
     ];
     CancelBatchPredictionJob, LARGEST_REQUEST: [
-        must("jobId", &IDENTIFIER),
+        required_member("jobId", &IDENTIFIER),
     ];
     CreateBatchImportJob, LARGEST_REQUEST: [
-        must("jobId", &IDENTIFIER),
-        must("inputPath", &S3_LOCATION),
-        must("outputPath", &S3_LOCATION),
-        must("eventTypeName", &IDENTIFIER),
-        must("iamRoleArn", &IAM_ROLE_ARN),
-        may("tags", &TAGS),
+        required_member("jobId", &IDENTIFIER),
+        required_member("inputPath", &S3_LOCATION),
+        required_member("outputPath", &S3_LOCATION),
+        required_member("eventTypeName", &IDENTIFIER),
+        required_member("iamRoleArn", &IAM_ROLE_ARN),
+        optional_member("tags", &TAGS),
     ];
     CreateBatchPredictionJob, LARGEST_REQUEST: [
-        must("jobId", &IDENTIFIER),
-        must("inputPath", &S3_LOCATION),
-        must("outputPath", &S3_LOCATION),
-        must("eventTypeName", &IDENTIFIER),
-        must("detectorName", &IDENTIFIER),
-        may("detectorVersion", &VERSION),
-        must("iamRoleArn", &IAM_ROLE_ARN),
-        may("tags", &TAGS),
+        required_member("jobId", &IDENTIFIER),
+        required_member("inputPath", &S3_LOCATION),
+        required_member("outputPath", &S3_LOCATION),
+        required_member("eventTypeName", &IDENTIFIER),
+        required_member("detectorName", &IDENTIFIER),
+        optional_member("detectorVersion", &VERSION),
+        required_member("iamRoleArn", &IAM_ROLE_ARN),
+        optional_member("tags", &TAGS),
     ];
     CreateDetectorVersion, LARGEST_REQUEST: [
-        must("detectorId", &IDENTIFIER),
-        may("description", &DESCRIPTION),
-        may("externalModelEndpoints", &NAMES),
-        must("rules", &RULES),
-        may("modelVersions", &MODEL_VERSIONS),
-        may("ruleExecutionMode", &RULE_EXECUTION_MODE),
-        may("tags", &TAGS),
+        required_member("detectorId", &IDENTIFIER),
+        optional_member("description", &DESCRIPTION),
+        optional_member("externalModelEndpoints", &NAMES),
+        required_member("rules", &RULES),
+        optional_member("modelVersions", &MODEL_VERSIONS),
+        optional_member("ruleExecutionMode", &RULE_EXECUTION_MODE),
+        optional_member("tags", &TAGS),
     ];
     CreateList, LARGEST_LIST_REQUEST: [
-        must("name", &LIST_NAME),
-        may("elements", &LIST_ELEMENTS),
-        may("variableType", &VARIABLE_TYPE),
-        may("description", &DESCRIPTION),
-        may("tags", &TAGS),
+        required_member("name", &LIST_NAME),
+        optional_member("elements", &LIST_ELEMENTS),
+        optional_member("variableType", &VARIABLE_TYPE),
+        optional_member("description", &DESCRIPTION),
+        optional_member("tags", &TAGS),
     ];
     CreateModel, LARGEST_REQUEST: [
-        must("modelId", &MODEL_IDENTIFIER),
-        must("modelType", &MODEL_TYPE),
-        may("description", &DESCRIPTION),
-        must("eventTypeName", &ANY_TEXT),
-        may("tags", &TAGS),
+        required_member("modelId", &MODEL_IDENTIFIER),
+        required_member("modelType", &MODEL_TYPE),
+        optional_member("description", &DESCRIPTION),
+        required_member("eventTypeName", &ANY_TEXT),
+        optional_member("tags", &TAGS),
     ];
     CreateModelVersion, LARGEST_REQUEST: [
-        must("modelId", &MODEL_IDENTIFIER),
-        must("modelType", &MODEL_TYPE),
-        must("trainingDataSource", &TRAINING_DATA_SOURCE),
-        must("trainingDataSchema", &TRAINING_DATA_SCHEMA),
-        may("externalEventsDetail", &EXTERNAL_EVENTS_DETAIL),
-        may("ingestedEventsDetail", &INGESTED_EVENTS_DETAIL),
-        may("tags", &TAGS),
+        required_member("modelId", &MODEL_IDENTIFIER),
+        required_member("modelType", &MODEL_TYPE),
+        required_member("trainingDataSource", &TRAINING_DATA_SOURCE),
+        required_member("trainingDataSchema", &TRAINING_DATA_SCHEMA),
+        optional_member("externalEventsDetail", &EXTERNAL_EVENTS_DETAIL),
+        optional_member("ingestedEventsDetail", &INGESTED_EVENTS_DETAIL),
+        optional_member("tags", &TAGS),
     ];
     CreateRule, LARGEST_REQUEST: [
-        must("ruleId", &IDENTIFIER),
-        must("detectorId", &IDENTIFIER),
-        may("description", &DESCRIPTION),
-        must("expression", &RULE_EXPRESSION),
-        must("language", &LANGUAGE),
-        must("outcomes", &SOME_NAMES),
-        may("tags", &TAGS),
+        required_member("ruleId", &IDENTIFIER),
+        required_member("detectorId", &IDENTIFIER),
+        optional_member("description", &DESCRIPTION),
+        required_member("expression", &RULE_EXPRESSION),
+        required_member("language", &LANGUAGE),
+        required_member("outcomes", &SOME_NAMES),
+        optional_member("tags", &TAGS),
     ];
     CreateVariable, LARGEST_REQUEST: [
-        must("name", &ANY_TEXT),
-        must("dataType", &DATA_TYPE),
-        must("dataSource", &DATA_SOURCE),
-        must("defaultValue", &ANY_TEXT),
-        may("description", &ANY_TEXT),
-        may("variableType", &ANY_TEXT),
-        may("tags", &TAGS),
+        required_member("name", &ANY_TEXT),
+        required_member("dataType", &DATA_TYPE),
+        required_member("dataSource", &DATA_SOURCE),
+        required_member("defaultValue", &ANY_TEXT),
+        optional_member("description", &ANY_TEXT),
+        optional_member("variableType", &ANY_TEXT),
+        optional_member("tags", &TAGS),
     ];
     DeleteBatchImportJob, LARGEST_REQUEST: [
-        must("jobId", &IDENTIFIER),
+        required_member("jobId", &IDENTIFIER),
     ];
     DeleteBatchPredictionJob, LARGEST_REQUEST: [
-        must("jobId", &IDENTIFIER),
+        required_member("jobId", &IDENTIFIER),
     ];
     DeleteDetector, LARGEST_REQUEST: [
-        must("detectorId", &IDENTIFIER),
+        required_member("detectorId", &IDENTIFIER),
     ];
     DeleteDetectorVersion, LARGEST_REQUEST: [
-        must("detectorId", &IDENTIFIER),
-        must("detectorVersionId", &VERSION),
+        required_member("detectorId", &IDENTIFIER),
+        required_member("detectorVersionId", &VERSION),
     ];
     DeleteEntityType, LARGEST_REQUEST: [
-        must("name", &IDENTIFIER),
+        required_member("name", &IDENTIFIER),
     ];
     DeleteEvent, LARGEST_REQUEST: [
-        must("eventId", &IDENTIFIER),
-        must("eventTypeName", &IDENTIFIER),
-        may("deleteAuditHistory", &BOOLEAN),
+        required_member("eventId", &IDENTIFIER),
+        required_member("eventTypeName", &IDENTIFIER),
+        optional_member("deleteAuditHistory", &BOOLEAN),
     ];
     DeleteEventType, LARGEST_REQUEST: [
-        must("name", &IDENTIFIER),
+        required_member("name", &IDENTIFIER),
     ];
     DeleteEventsByEventType, LARGEST_REQUEST: [
-        must("eventTypeName", &IDENTIFIER),
+        required_member("eventTypeName", &IDENTIFIER),
     ];
     DeleteExternalModel, LARGEST_REQUEST: [
-        must("modelEndpoint", &MODEL_ENDPOINT),
+        required_member("modelEndpoint", &MODEL_ENDPOINT),
     ];
     DeleteLabel, LARGEST_REQUEST: [
-        must("name", &IDENTIFIER),
+        required_member("name", &IDENTIFIER),
     ];
     DeleteList, LARGEST_REQUEST: [
-        must("name", &LIST_NAME),
+        required_member("name", &LIST_NAME),
     ];
     DeleteModel, LARGEST_REQUEST: [
-        must("modelId", &MODEL_IDENTIFIER),
-        must("modelType", &MODEL_TYPE),
+        required_member("modelId", &MODEL_IDENTIFIER),
+        required_member("modelType", &MODEL_TYPE),
     ];
     DeleteModelVersion, LARGEST_REQUEST: [
-        must("modelId", &MODEL_IDENTIFIER),
-        must("modelType", &MODEL_TYPE),
-        must("modelVersionNumber", &MODEL_VERSION_NUMBER),
+        required_member("modelId", &MODEL_IDENTIFIER),
+        required_member("modelType", &MODEL_TYPE),
+        required_member("modelVersionNumber", &MODEL_VERSION_NUMBER),
     ];
     DeleteOutcome, LARGEST_REQUEST: [
-        must("name", &IDENTIFIER),
+        required_member("name", &IDENTIFIER),
     ];
     DeleteRule, LARGEST_REQUEST: [
-        must("rule", &RULE),
+        required_member("rule", &RULE),
     ];
     DeleteVariable, LARGEST_REQUEST: [
-        must("name", &ANY_TEXT),
+        required_member("name", &ANY_TEXT),
     ];
     DescribeDetector, LARGEST_REQUEST: [
-        must("detectorId", &IDENTIFIER),
-        may("nextToken", &ANY_TEXT),
-        may("maxResults", &DETECTOR_VERSIONS_PAGE),
+        required_member("detectorId", &IDENTIFIER),
+        optional_member("nextToken", &ANY_TEXT),
+        optional_member("maxResults", &DETECTOR_VERSIONS_PAGE),
     ];
     DescribeModelVersions, LARGEST_REQUEST: [
-        may("modelId", &MODEL_IDENTIFIER),
-        may("modelVersionNumber", &MODEL_VERSION_NUMBER),
-        may("modelType", &MODEL_TYPE),
-        may("nextToken", &ANY_TEXT),
-        may("maxResults", &MODELS_PAGE),
+        optional_member("modelId", &MODEL_IDENTIFIER),
+        optional_member("modelVersionNumber", &MODEL_VERSION_NUMBER),
+        optional_member("modelType", &MODEL_TYPE),
+        optional_member("nextToken", &ANY_TEXT),
+        optional_member("maxResults", &MODELS_PAGE),
     ];
     GetBatchImportJobs, LARGEST_REQUEST: [
-        may("jobId", &IDENTIFIER),
-        may("maxResults", &BATCH_IMPORTS_PAGE),
-        may("nextToken", &ANY_TEXT),
+        optional_member("jobId", &IDENTIFIER),
+        optional_member("maxResults", &BATCH_IMPORTS_PAGE),
+        optional_member("nextToken", &ANY_TEXT),
     ];
     GetBatchPredictionJobs, LARGEST_REQUEST: [
-        may("jobId", &IDENTIFIER),
-        may("maxResults", &BATCH_PREDICTIONS_PAGE),
-        may("nextToken", &ANY_TEXT),
+        optional_member("jobId", &IDENTIFIER),
+        optional_member("maxResults", &BATCH_PREDICTIONS_PAGE),
+        optional_member("nextToken", &ANY_TEXT),
     ];
     GetDeleteEventsByEventTypeStatus, LARGEST_REQUEST: [
-        must("eventTypeName", &IDENTIFIER),
+        required_member("eventTypeName", &IDENTIFIER),
     ];
     GetDetectorVersion, LARGEST_REQUEST: [
-        must("detectorId", &IDENTIFIER),
-        must("detectorVersionId", &VERSION),
+        required_member("detectorId", &IDENTIFIER),
+        required_member("detectorVersionId", &VERSION),
     ];
     GetDetectors, LARGEST_REQUEST: [
-        may("detectorId", &IDENTIFIER),
-        may("nextToken", &ANY_TEXT),
-        may("maxResults", &DETECTORS_PAGE),
+        optional_member("detectorId", &IDENTIFIER),
+        optional_member("nextToken", &ANY_TEXT),
+        optional_member("maxResults", &DETECTORS_PAGE),
     ];
     GetEntityTypes, LARGEST_REQUEST: [
-        may("name", &IDENTIFIER),
-        may("nextToken", &ANY_TEXT),
-        may("maxResults", &ENTITY_TYPES_PAGE),
+        optional_member("name", &IDENTIFIER),
+        optional_member("nextToken", &ANY_TEXT),
+        optional_member("maxResults", &ENTITY_TYPES_PAGE),
     ];
     GetEvent, LARGEST_REQUEST: [
-        must("eventId", &IDENTIFIER),
-        must("eventTypeName", &IDENTIFIER),
+        required_member("eventId", &IDENTIFIER),
+        required_member("eventTypeName", &IDENTIFIER),
     ];
     GetEventPrediction, LARGEST_REQUEST: [
-        must("detectorId", &IDENTIFIER),
-        may("detectorVersionId", &VERSION),
-        must("eventId", &IDENTIFIER),
-        must("eventTypeName", &IDENTIFIER),
-        must("entities", &ENTITIES),
-        must("eventTimestamp", &REQUEST_TIME),
-        must("eventVariables", &EVENT_VARIABLES),
-        may("externalModelEndpointDataBlobs", &ENDPOINT_BLOBS),
+        required_member("detectorId", &IDENTIFIER),
+        optional_member("detectorVersionId", &VERSION),
+        required_member("eventId", &IDENTIFIER),
+        required_member("eventTypeName", &IDENTIFIER),
+        required_member("entities", &ENTITIES),
+        required_member("eventTimestamp", &REQUEST_TIME),
+        required_member("eventVariables", &EVENT_VARIABLES),
+        optional_member("externalModelEndpointDataBlobs", &ENDPOINT_BLOBS),
     ];
     GetEventPredictionMetadata, LARGEST_REQUEST: [
-        must("eventId", &IDENTIFIER),
-        must("eventTypeName", &IDENTIFIER),
-        must("detectorId", &IDENTIFIER),
-        must("detectorVersionId", &VERSION),
-        must("predictionTimestamp", &RESPONSE_TIME),
+        required_member("eventId", &IDENTIFIER),
+        required_member("eventTypeName", &IDENTIFIER),
+        required_member("detectorId", &IDENTIFIER),
+        required_member("detectorVersionId", &VERSION),
+        required_member("predictionTimestamp", &RESPONSE_TIME),
     ];
     GetEventTypes, LARGEST_REQUEST: [
-        may("name", &IDENTIFIER),
-        may("nextToken", &ANY_TEXT),
-        may("maxResults", &EVENT_TYPES_PAGE),
+        optional_member("name", &IDENTIFIER),
+        optional_member("nextToken", &ANY_TEXT),
+        optional_member("maxResults", &EVENT_TYPES_PAGE),
     ];
     GetExternalModels, LARGEST_REQUEST: [
-        may("modelEndpoint", &ANY_TEXT),
-        may("nextToken", &ANY_TEXT),
-        may("maxResults", &EXTERNAL_MODELS_PAGE),
+        optional_member("modelEndpoint", &ANY_TEXT),
+        optional_member("nextToken", &ANY_TEXT),
+        optional_member("maxResults", &EXTERNAL_MODELS_PAGE),
     ];
     GetKMSEncryptionKey, LARGEST_REQUEST: [
     ];
     GetLabels, LARGEST_REQUEST: [
-        may("name", &IDENTIFIER),
-        may("nextToken", &ANY_TEXT),
-        may("maxResults", &LABELS_PAGE),
+        optional_member("name", &IDENTIFIER),
+        optional_member("nextToken", &ANY_TEXT),
+        optional_member("maxResults", &LABELS_PAGE),
     ];
     GetListElements, LARGEST_REQUEST: [
-        must("name", &LIST_NAME),
-        may("nextToken", &NEXT_TOKEN),
-        may("maxResults", &LIST_ELEMENTS_PAGE),
+        required_member("name", &LIST_NAME),
+        optional_member("nextToken", &NEXT_TOKEN),
+        optional_member("maxResults", &LIST_ELEMENTS_PAGE),
     ];
     GetListsMetadata, LARGEST_REQUEST: [
-        may("name", &LIST_NAME),
-        may("nextToken", &NEXT_TOKEN),
-        may("maxResults", &LISTS_PAGE),
+        optional_member("name", &LIST_NAME),
+        optional_member("nextToken", &NEXT_TOKEN),
+        optional_member("maxResults", &LISTS_PAGE),
     ];
     GetModelVersion, LARGEST_REQUEST: [
-        must("modelId", &MODEL_IDENTIFIER),
-        must("modelType", &MODEL_TYPE),
-        must("modelVersionNumber", &MODEL_VERSION_NUMBER),
+        required_member("modelId", &MODEL_IDENTIFIER),
+        required_member("modelType", &MODEL_TYPE),
+        required_member("modelVersionNumber", &MODEL_VERSION_NUMBER),
     ];
     GetModels, LARGEST_REQUEST: [
-        may("modelId", &MODEL_IDENTIFIER),
-        may("modelType", &MODEL_TYPE),
-        may("nextToken", &ANY_TEXT),
-        may("maxResults", &MODELS_PAGE),
+        optional_member("modelId", &MODEL_IDENTIFIER),
+        optional_member("modelType", &MODEL_TYPE),
+        optional_member("nextToken", &ANY_TEXT),
+        optional_member("maxResults", &MODELS_PAGE),
     ];
     GetOutcomes, LARGEST_REQUEST: [
-        may("name", &IDENTIFIER),
-        may("nextToken", &ANY_TEXT),
-        may("maxResults", &OUTCOMES_PAGE),
+        optional_member("name", &IDENTIFIER),
+        optional_member("nextToken", &ANY_TEXT),
+        optional_member("maxResults", &OUTCOMES_PAGE),
     ];
     // Today's model does not have it; the API had it until 2020.
     GetPrediction, LARGEST_REQUEST: [
-        must("detectorId", &IDENTIFIER),
-        may("detectorVersionId", &VERSION),
-        must("eventId", &IDENTIFIER),
-        may("eventAttributes", &EVENT_VARIABLES),
-        may("externalModelEndpointDataBlobs", &ENDPOINT_BLOBS),
+        required_member("detectorId", &IDENTIFIER),
+        optional_member("detectorVersionId", &VERSION),
+        required_member("eventId", &IDENTIFIER),
+        optional_member("eventAttributes", &EVENT_VARIABLES),
+        optional_member("externalModelEndpointDataBlobs", &ENDPOINT_BLOBS),
     ];
     GetRules, LARGEST_REQUEST: [
-        may("ruleId", &IDENTIFIER),
-        must("detectorId", &IDENTIFIER),
-        may("ruleVersion", &VERSION),
-        may("nextToken", &ANY_TEXT),
-        may("maxResults", &RULES_PAGE),
+        optional_member("ruleId", &IDENTIFIER),
+        required_member("detectorId", &IDENTIFIER),
+        optional_member("ruleVersion", &VERSION),
+        optional_member("nextToken", &ANY_TEXT),
+        optional_member("maxResults", &RULES_PAGE),
     ];
     GetVariables, LARGEST_REQUEST: [
-        may("name", &ANY_TEXT),
-        may("nextToken", &ANY_TEXT),
-        may("maxResults", &VARIABLES_PAGE),
+        optional_member("name", &ANY_TEXT),
+        optional_member("nextToken", &ANY_TEXT),
+        optional_member("maxResults", &VARIABLES_PAGE),
     ];
     ListEventPredictions, LARGEST_REQUEST: [
-        may("eventId", &FILTER_CONDITION),
-        may("eventType", &FILTER_CONDITION),
-        may("detectorId", &FILTER_CONDITION),
-        may("detectorVersionId", &FILTER_CONDITION),
-        may("predictionTimeRange", &PREDICTION_TIME_RANGE),
-        may("nextToken", &ANY_TEXT),
-        may("maxResults", &EVENT_PREDICTIONS_PAGE),
+        optional_member("eventId", &FILTER_CONDITION),
+        optional_member("eventType", &FILTER_CONDITION),
+        optional_member("detectorId", &FILTER_CONDITION),
+        optional_member("detectorVersionId", &FILTER_CONDITION),
+        optional_member("predictionTimeRange", &PREDICTION_TIME_RANGE),
+        optional_member("nextToken", &ANY_TEXT),
+        optional_member("maxResults", &EVENT_PREDICTIONS_PAGE),
     ];
     ListTagsForResource, LARGEST_REQUEST: [
-        must("resourceARN", &RESOURCE_ARN),
-        may("nextToken", &ANY_TEXT),
-        may("maxResults", &TAGS_PAGE),
+        required_member("resourceARN", &RESOURCE_ARN),
+        optional_member("nextToken", &ANY_TEXT),
+        optional_member("maxResults", &TAGS_PAGE),
     ];
     PutDetector, LARGEST_REQUEST: [
-        must("detectorId", &IDENTIFIER),
-        may("description", &DESCRIPTION),
-        must("eventTypeName", &IDENTIFIER),
-        may("tags", &TAGS),
+        required_member("detectorId", &IDENTIFIER),
+        optional_member("description", &DESCRIPTION),
+        required_member("eventTypeName", &IDENTIFIER),
+        optional_member("tags", &TAGS),
     ];
     PutEntityType, LARGEST_REQUEST: [
-        must("name", &IDENTIFIER),
-        may("description", &DESCRIPTION),
-        may("tags", &TAGS),
+        required_member("name", &IDENTIFIER),
+        optional_member("description", &DESCRIPTION),
+        optional_member("tags", &TAGS),
     ];
     PutEventType, LARGEST_REQUEST: [
-        must("name", &IDENTIFIER),
-        may("description", &DESCRIPTION),
-        must("eventVariables", &SOME_NAMES),
-        may("labels", &NAMES),
-        must("entityTypes", &SOME_NAMES),
-        may("eventIngestion", &EVENT_INGESTION),
-        may("tags", &TAGS),
-        may("eventOrchestration", &EVENT_ORCHESTRATION),
+        required_member("name", &IDENTIFIER),
+        optional_member("description", &DESCRIPTION),
+        required_member("eventVariables", &SOME_NAMES),
+        optional_member("labels", &NAMES),
+        required_member("entityTypes", &SOME_NAMES),
+        optional_member("eventIngestion", &EVENT_INGESTION),
+        optional_member("tags", &TAGS),
+        optional_member("eventOrchestration", &EVENT_ORCHESTRATION),
     ];
     PutExternalModel, LARGEST_REQUEST: [
-        must("modelEndpoint", &MODEL_ENDPOINT),
-        must("modelSource", &MODEL_SOURCE),
-        must("invokeModelEndpointRoleArn", &ANY_TEXT),
-        must("inputConfiguration", &MODEL_INPUT_CONFIGURATION),
-        must("outputConfiguration", &MODEL_OUTPUT_CONFIGURATION),
-        must("modelEndpointStatus", &MODEL_ENDPOINT_STATUS),
-        may("tags", &TAGS),
+        required_member("modelEndpoint", &MODEL_ENDPOINT),
+        required_member("modelSource", &MODEL_SOURCE),
+        required_member("invokeModelEndpointRoleArn", &ANY_TEXT),
+        required_member("inputConfiguration", &MODEL_INPUT_CONFIGURATION),
+        required_member("outputConfiguration", &MODEL_OUTPUT_CONFIGURATION),
+        required_member("modelEndpointStatus", &MODEL_ENDPOINT_STATUS),
+        optional_member("tags", &TAGS),
     ];
     PutKMSEncryptionKey, LARGEST_REQUEST: [
-        must("kmsEncryptionKeyArn", &KMS_KEY_ARN),
+        required_member("kmsEncryptionKeyArn", &KMS_KEY_ARN),
     ];
     PutLabel, LARGEST_REQUEST: [
-        must("name", &IDENTIFIER),
-        may("description", &DESCRIPTION),
-        may("tags", &TAGS),
+        required_member("name", &IDENTIFIER),
+        optional_member("description", &DESCRIPTION),
+        optional_member("tags", &TAGS),
     ];
     PutOutcome, LARGEST_REQUEST: [
-        must("name", &IDENTIFIER),
-        may("description", &DESCRIPTION),
-        may("tags", &TAGS),
+        required_member("name", &IDENTIFIER),
+        optional_member("description", &DESCRIPTION),
+        optional_member("tags", &TAGS),
     ];
     SendEvent, LARGEST_REQUEST: [
-        must("eventId", &IDENTIFIER),
-        must("eventTypeName", &IDENTIFIER),
-        must("eventTimestamp", &REQUEST_TIME),
-        must("eventVariables", &EVENT_VARIABLES),
-        may("assignedLabel", &IDENTIFIER),
-        may("labelTimestamp", &REQUEST_TIME),
-        must("entities", &ENTITIES),
+        required_member("eventId", &IDENTIFIER),
+        required_member("eventTypeName", &IDENTIFIER),
+        required_member("eventTimestamp", &REQUEST_TIME),
+        required_member("eventVariables", &EVENT_VARIABLES),
+        optional_member("assignedLabel", &IDENTIFIER),
+        optional_member("labelTimestamp", &REQUEST_TIME),
+        required_member("entities", &ENTITIES),
     ];
     TagResource, LARGEST_REQUEST: [
-        must("resourceARN", &RESOURCE_ARN),
-        must("tags", &TAGS),
+        required_member("resourceARN", &RESOURCE_ARN),
+        required_member("tags", &TAGS),
     ];
     UntagResource, LARGEST_REQUEST: [
-        must("resourceARN", &RESOURCE_ARN),
-        must("tagKeys", &TAG_KEYS),
+        required_member("resourceARN", &RESOURCE_ARN),
+        required_member("tagKeys", &TAG_KEYS),
     ];
     UpdateDetectorVersion, LARGEST_REQUEST: [
-        must("detectorId", &IDENTIFIER),
-        must("detectorVersionId", &VERSION),
-        must("externalModelEndpoints", &NAMES),
-        must("rules", &RULES),
-        may("description", &DESCRIPTION),
-        may("modelVersions", &MODEL_VERSIONS),
-        may("ruleExecutionMode", &RULE_EXECUTION_MODE),
+        required_member("detectorId", &IDENTIFIER),
+        required_member("detectorVersionId", &VERSION),
+        required_member("externalModelEndpoints", &NAMES),
+        required_member("rules", &RULES),
+        optional_member("description", &DESCRIPTION),
+        optional_member("modelVersions", &MODEL_VERSIONS),
+        optional_member("ruleExecutionMode", &RULE_EXECUTION_MODE),
     ];
     UpdateDetectorVersionMetadata, LARGEST_REQUEST: [
-        must("detectorId", &IDENTIFIER),
-        must("detectorVersionId", &VERSION),
-        must("description", &DESCRIPTION),
+        required_member("detectorId", &IDENTIFIER),
+        required_member("detectorVersionId", &VERSION),
+        required_member("description", &DESCRIPTION),
     ];
     UpdateDetectorVersionStatus, LARGEST_REQUEST: [
-        must("detectorId", &IDENTIFIER),
-        must("detectorVersionId", &VERSION),
-        must("status", &DETECTOR_VERSION_STATUS),
+        required_member("detectorId", &IDENTIFIER),
+        required_member("detectorVersionId", &VERSION),
+        required_member("status", &DETECTOR_VERSION_STATUS),
     ];
     UpdateEventLabel, LARGEST_REQUEST: [
-        must("eventId", &IDENTIFIER),
-        must("eventTypeName", &IDENTIFIER),
-        must("assignedLabel", &IDENTIFIER),
-        must("labelTimestamp", &REQUEST_TIME),
+        required_member("eventId", &IDENTIFIER),
+        required_member("eventTypeName", &IDENTIFIER),
+        required_member("assignedLabel", &IDENTIFIER),
+        required_member("labelTimestamp", &REQUEST_TIME),
     ];
     UpdateList, LARGEST_LIST_REQUEST: [
-        must("name", &LIST_NAME),
-        may("elements", &LIST_ELEMENTS),
-        may("description", &DESCRIPTION),
-        may("updateMode", &LIST_UPDATE_MODE),
-        may("variableType", &VARIABLE_TYPE),
+        required_member("name", &LIST_NAME),
+        optional_member("elements", &LIST_ELEMENTS),
+        optional_member("description", &DESCRIPTION),
+        optional_member("updateMode", &LIST_UPDATE_MODE),
+        optional_member("variableType", &VARIABLE_TYPE),
     ];
     UpdateModel, LARGEST_REQUEST: [
-        must("modelId", &MODEL_IDENTIFIER),
-        must("modelType", &MODEL_TYPE),
-        may("description", &DESCRIPTION),
+        required_member("modelId", &MODEL_IDENTIFIER),
+        required_member("modelType", &MODEL_TYPE),
+        optional_member("description", &DESCRIPTION),
     ];
     UpdateModelVersion, LARGEST_REQUEST: [
-        must("modelId", &MODEL_IDENTIFIER),
-        must("modelType", &MODEL_TYPE),
-        must("majorVersionNumber", &VERSION),
-        may("externalEventsDetail", &EXTERNAL_EVENTS_DETAIL),
-        may("ingestedEventsDetail", &INGESTED_EVENTS_DETAIL),
-        may("tags", &TAGS),
+        required_member("modelId", &MODEL_IDENTIFIER),
+        required_member("modelType", &MODEL_TYPE),
+        required_member("majorVersionNumber", &VERSION),
+        optional_member("externalEventsDetail", &EXTERNAL_EVENTS_DETAIL),
+        optional_member("ingestedEventsDetail", &INGESTED_EVENTS_DETAIL),
+        optional_member("tags", &TAGS),
     ];
     UpdateModelVersionStatus, LARGEST_REQUEST: [
-        must("modelId", &MODEL_IDENTIFIER),
-        must("modelType", &MODEL_TYPE),
-        must("modelVersionNumber", &MODEL_VERSION_NUMBER),
-        must("status", &MODEL_VERSION_STATUS),
+        required_member("modelId", &MODEL_IDENTIFIER),
+        required_member("modelType", &MODEL_TYPE),
+        required_member("modelVersionNumber", &MODEL_VERSION_NUMBER),
+        required_member("status", &MODEL_VERSION_STATUS),
     ];
     UpdateRuleMetadata, LARGEST_REQUEST: [
-        must("rule", &RULE),
-        must("description", &DESCRIPTION),
+        required_member("rule", &RULE),
+        required_member("description", &DESCRIPTION),
     ];
     UpdateRuleVersion, LARGEST_REQUEST: [
-        must("rule", &RULE),
-        may("description", &DESCRIPTION),
-        must("expression", &RULE_EXPRESSION),
-        must("language", &LANGUAGE),
-        must("outcomes", &SOME_NAMES),
-        may("tags", &TAGS),
+        required_member("rule", &RULE),
+        optional_member("description", &DESCRIPTION),
+        required_member("expression", &RULE_EXPRESSION),
+        required_member("language", &LANGUAGE),
+        required_member("outcomes", &SOME_NAMES),
+        optional_member("tags", &TAGS),
     ];
     UpdateVariable, LARGEST_REQUEST: [
-        must("name", &ANY_TEXT),
-        may("defaultValue", &ANY_TEXT),
-        may("description", &ANY_TEXT),
-        may("variableType", &ANY_TEXT),
+        required_member("name", &ANY_TEXT),
+        optional_member("defaultValue", &ANY_TEXT),
+        optional_member("description", &ANY_TEXT),
+        optional_member("variableType", &ANY_TEXT),
     ];
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The paging members of a request.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Paging {
+pub struct PageRequest {
     /// Where the page starts; `None` for the first.
     pub next_token: Option<String>,
     /// The most rows of the page.
@@ -23,7 +23,7 @@ pub struct Page<R> {
 
 impl<R> Page<R> {
     /// A single page with one row.
-    pub fn one(row: R) -> Self {
+    pub fn of_one_row(row: R) -> Self {
         Self {
             rows: vec![row],
             next_token: None,
@@ -31,7 +31,7 @@ impl<R> Page<R> {
     }
 
     /// The same page with each row converted.
-    pub fn map<T>(self, row: impl FnMut(R) -> T) -> Page<T> {
+    pub fn map_rows<T>(self, row: impl FnMut(R) -> T) -> Page<T> {
         Page {
             rows: self.rows.into_iter().map(row).collect(),
             next_token: self.next_token,
@@ -42,7 +42,7 @@ impl<R> Page<R> {
 /// A page on the wire; the last one has no `nextToken`.
 ///
 /// Each operation has its own name for the member with the rows, so it is a parameter.
-pub fn output<R: Serialize>(member: &'static str, page: Page<R>) -> impl Serialize {
+pub fn make_page_output<R: Serialize>(member: &'static str, page: Page<R>) -> impl Serialize {
     PageOutput { member, page }
 }
 

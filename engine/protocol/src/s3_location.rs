@@ -13,8 +13,8 @@ pub struct S3Location {
 
 impl S3Location {
     /// Reads the path of one object. The error names `member`.
-    pub fn object(member: &str, path: &str) -> Result<Self> {
-        let location = Self::folder(member, path)?;
+    pub fn parse_object(member: &str, path: &str) -> Result<Self> {
+        let location = Self::parse_folder(member, path)?;
         if location.key.is_empty() || location.key.ends_with('/') {
             return Err(Error::validation(format!(
                 "'{member}' has to name an object: s3://bucket/key."
@@ -24,7 +24,7 @@ impl S3Location {
     }
 
     /// Reads the path of a folder or of a whole bucket. The error names `member`.
-    pub fn folder(member: &str, path: &str) -> Result<Self> {
+    pub fn parse_folder(member: &str, path: &str) -> Result<Self> {
         let rest = path.strip_prefix("s3://").unwrap_or_default();
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
@@ -40,7 +40,7 @@ impl S3Location {
 
     /// The object `name` in this folder.
     #[must_use]
-    pub fn within(&self, name: &str) -> Self {
+    pub fn object_in_folder(&self, name: &str) -> Self {
         let folder = self.key.trim_end_matches('/');
         let key = if folder.is_empty() {
             name.to_owned()
@@ -54,7 +54,7 @@ impl S3Location {
     }
 
     /// The location as a path, e.g. `s3://bucket/key`.
-    pub fn path(&self) -> String {
+    pub fn to_uri(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.key)
     }
 }

@@ -12,7 +12,7 @@ use crate::limits::{ELEMENTS_PER_LIST, VARIABLES_PER_EVENT};
 /// One shape of the service model.
 #[derive(Debug)]
 pub(crate) enum Shape {
-    Text(Text),
+    Text(TextShape),
     Enumeration(&'static [&'static str]),
     Integer {
         min: i64,
@@ -38,16 +38,16 @@ pub(crate) enum Shape {
 
 /// A string: its length in characters, its pattern, and whether errors may quote it.
 #[derive(Debug)]
-pub(crate) struct Text {
+pub(crate) struct TextShape {
     pub(crate) min: usize,
     pub(crate) max: usize,
-    pub(crate) pattern: Option<Pattern>,
-    pub(crate) sensitive: bool,
+    pub(crate) pattern: Option<TextPattern>,
+    pub(crate) marked_sensitive: bool,
 }
 
 /// A pattern of the model as AWS prints it, and the function that tests it.
 #[derive(Debug)]
-pub(crate) struct Pattern {
+pub(crate) struct TextPattern {
     pub(crate) text: &'static str,
     pub(crate) matches: fn(&str) -> bool,
 }
@@ -60,9 +60,9 @@ pub(crate) struct Member {
     pub(crate) shape: &'static Shape,
 }
 
-const ANY: usize = usize::MAX;
+const UNBOUNDED: usize = usize::MAX;
 
-pub(crate) const fn must(name: &'static str, shape: &'static Shape) -> Member {
+pub(crate) const fn required_member(name: &'static str, shape: &'static Shape) -> Member {
     Member {
         name,
         required: true,
@@ -70,7 +70,7 @@ pub(crate) const fn must(name: &'static str, shape: &'static Shape) -> Member {
     }
 }
 
-pub(crate) const fn may(name: &'static str, shape: &'static Shape) -> Member {
+pub(crate) const fn optional_member(name: &'static str, shape: &'static Shape) -> Member {
     Member {
         name,
         required: false,
@@ -78,139 +78,144 @@ pub(crate) const fn may(name: &'static str, shape: &'static Shape) -> Member {
     }
 }
 
-const fn text(min: usize, max: usize) -> Text {
-    Text {
+const fn text_of_length(min: usize, max: usize) -> TextShape {
+    TextShape {
         min,
         max,
         pattern: None,
-        sensitive: false,
+        marked_sensitive: false,
     }
 }
 
-impl Text {
-    const fn matching(self, text: &'static str, matches: fn(&str) -> bool) -> Self {
+impl TextShape {
+    const fn with_pattern(self, text: &'static str, matches: fn(&str) -> bool) -> Self {
         Self {
-            pattern: Some(Pattern { text, matches }),
+            pattern: Some(TextPattern { text, matches }),
             ..self
         }
     }
 
     const fn sensitive(self) -> Self {
         Self {
-            sensitive: true,
+            marked_sensitive: true,
             ..self
         }
     }
 }
 
-const fn page(min: i64, max: i64) -> Shape {
+const fn page_size_between(min: i64, max: i64) -> Shape {
     Shape::Integer { min, max }
 }
 
-const fn list(of: &'static Shape, min: usize, max: usize) -> Shape {
+const fn list_of(of: &'static Shape, min: usize, max: usize) -> Shape {
     Shape::List { of, min, max }
 }
 
-const fn map(key: &'static Shape, value: &'static Shape) -> Shape {
+const fn map_of(key: &'static Shape, value: &'static Shape) -> Shape {
     Shape::Map {
         key,
         value,
         min: 0,
-        max: ANY,
+        max: UNBOUNDED,
         nulls: false,
     }
 }
 
 // Strings.
 
-pub(crate) static ANY_TEXT: Shape = Shape::Text(text(0, ANY));
-pub(crate) static TAG_KEY: Shape =
-    Shape::Text(text(1, 128).matching(r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$", matches_tag_key));
-pub(crate) static TAG_VALUE: Shape = Shape::Text(text(0, 256));
+pub(crate) static ANY_TEXT: Shape = Shape::Text(text_of_length(0, UNBOUNDED));
+pub(crate) static TAG_KEY: Shape = Shape::Text(
+    text_of_length(1, 128).with_pattern(r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$", matches_tag_key),
+);
+pub(crate) static TAG_VALUE: Shape = Shape::Text(text_of_length(0, 256));
 pub(crate) static IDENTIFIER: Shape =
-    Shape::Text(text(1, 64).matching("^[0-9a-z_-]+$", is_identifier));
+    Shape::Text(text_of_length(1, 64).with_pattern("^[0-9a-z_-]+$", is_identifier));
 pub(crate) static S3_LOCATION: Shape =
-    Shape::Text(text(1, 512).matching(r"^s3:\/\/(.+)$", is_s3_location));
-pub(crate) static IAM_ROLE_ARN: Shape = Shape::Text(text(1, 256).matching(
+    Shape::Text(text_of_length(1, 512).with_pattern(r"^s3:\/\/(.+)$", is_s3_location));
+pub(crate) static IAM_ROLE_ARN: Shape = Shape::Text(text_of_length(1, 256).with_pattern(
     r"^arn\:aws[a-z-]{0,15}\:iam\:\:[0-9]{12}\:role\/[^\s]{2,64}$",
     is_role_arn,
 ));
-pub(crate) static VERSION: Shape = Shape::Text(text(1, 5).matching("^([1-9][0-9]*)$", is_version));
-pub(crate) static DESCRIPTION: Shape = Shape::Text(text(1, 128));
+pub(crate) static VERSION: Shape =
+    Shape::Text(text_of_length(1, 5).with_pattern("^([1-9][0-9]*)$", is_version));
+pub(crate) static DESCRIPTION: Shape = Shape::Text(text_of_length(1, 128));
 pub(crate) static MODEL_IDENTIFIER: Shape =
-    Shape::Text(text(1, 64).matching("^[0-9a-z_]+$", is_underscored));
-pub(crate) static MODEL_VERSION_NUMBER: Shape =
-    Shape::Text(text(3, 7).matching(r"^[1-9][0-9]{0,3}\.[0-9]{1,2}$", is_model_version));
-pub(crate) static RESOURCE_ARN: Shape = Shape::Text(text(1, 256).matching(
+    Shape::Text(text_of_length(1, 64).with_pattern("^[0-9a-z_]+$", is_underscored));
+pub(crate) static MODEL_VERSION_NUMBER: Shape = Shape::Text(
+    text_of_length(3, 7).with_pattern(r"^[1-9][0-9]{0,3}\.[0-9]{1,2}$", is_model_version),
+);
+pub(crate) static RESOURCE_ARN: Shape = Shape::Text(text_of_length(1, 256).with_pattern(
     r"^arn\:aws[a-z-]{0,15}\:frauddetector\:[a-z0-9-]{3,20}\:[0-9]{12}\:[^\s]{2,128}$",
     is_resource_arn,
 ));
 pub(crate) static LIST_NAME: Shape =
-    Shape::Text(text(1, 64).matching("^[0-9a-z_]+$", is_underscored));
+    Shape::Text(text_of_length(1, 64).with_pattern("^[0-9a-z_]+$", is_underscored));
 pub(crate) static LIST_ELEMENT: Shape = Shape::Text(
-    text(1, 320)
-        .matching(r"^\S+( +\S+)*$", is_list_element)
+    text_of_length(1, 320)
+        .with_pattern(r"^\S+( +\S+)*$", is_list_element)
         .sensitive(),
 );
 pub(crate) static VARIABLE_TYPE: Shape =
-    Shape::Text(text(1, 64).matching("^[A-Z_]{1,64}$", is_variable_type));
-pub(crate) static RESPONSE_TIME: Shape = Shape::Text(text(11, 30));
-pub(crate) static RULE_EXPRESSION: Shape = Shape::Text(text(1, 4096).sensitive());
+    Shape::Text(text_of_length(1, 64).with_pattern("^[A-Z_]{1,64}$", is_variable_type));
+pub(crate) static RESPONSE_TIME: Shape = Shape::Text(text_of_length(11, 30));
+pub(crate) static RULE_EXPRESSION: Shape = Shape::Text(text_of_length(1, 4096).sensitive());
 pub(crate) static MODEL_ENDPOINT: Shape =
-    Shape::Text(text(1, 63).matching("^[0-9A-Za-z_-]+$", is_name));
+    Shape::Text(text_of_length(1, 63).with_pattern("^[0-9A-Za-z_-]+$", is_name));
 pub(crate) static ENTITY_ID: Shape = Shape::Text(
-    text(1, 256)
-        .matching("^[0-9A-Za-z_.@+-]+$", is_entity_id)
+    text_of_length(1, 256)
+        .with_pattern("^[0-9A-Za-z_.@+-]+$", is_entity_id)
         .sensitive(),
 );
-pub(crate) static REQUEST_TIME: Shape = Shape::Text(text(10, 30));
-pub(crate) static VARIABLE_NAME: Shape = Shape::Text(text(1, 64));
-pub(crate) static VARIABLE_VALUE: Shape = Shape::Text(text(1, 8192).sensitive());
-pub(crate) static CONTENT_TYPE: Shape = Shape::Text(text(1, 1024));
-pub(crate) static NEXT_TOKEN: Shape = Shape::Text(text(0, 8192));
+pub(crate) static REQUEST_TIME: Shape = Shape::Text(text_of_length(10, 30));
+pub(crate) static VARIABLE_NAME: Shape = Shape::Text(text_of_length(1, 64));
+pub(crate) static VARIABLE_VALUE: Shape = Shape::Text(text_of_length(1, 8192).sensitive());
+pub(crate) static CONTENT_TYPE: Shape = Shape::Text(text_of_length(1, 1024));
+pub(crate) static NEXT_TOKEN: Shape = Shape::Text(text_of_length(0, 8192));
 pub(crate) static FILTER_STRING: Shape =
-    Shape::Text(text(1, 256).matching("^[0-9A-Za-z_-]+$", is_name));
-pub(crate) static MODEL_INPUT_TEMPLATE: Shape = Shape::Text(text(1, 2000));
-pub(crate) static KMS_KEY_ARN: Shape = Shape::Text(text(7, 90).matching(
+    Shape::Text(text_of_length(1, 256).with_pattern("^[0-9A-Za-z_-]+$", is_name));
+pub(crate) static MODEL_INPUT_TEMPLATE: Shape = Shape::Text(text_of_length(1, 2000));
+pub(crate) static KMS_KEY_ARN: Shape = Shape::Text(text_of_length(7, 90).with_pattern(
     r"^DEFAULT|arn:[a-zA-Z0-9-]+:kms:[a-zA-Z0-9-]+:\d{12}:key\/\w{8}-\w{4}-\w{4}-\w{4}-\w{12}$",
     is_kms_key_arn,
 ));
 
-fn of(text: &str, allowed: fn(char) -> bool) -> bool {
+fn has_only(text: &str, allowed: fn(char) -> bool) -> bool {
     !text.is_empty() && text.chars().all(allowed)
 }
 
 fn is_identifier(text: &str) -> bool {
-    of(text, |c| matches!(c, '0'..='9' | 'a'..='z' | '_' | '-'))
+    has_only(text, |c| matches!(c, '0'..='9' | 'a'..='z' | '_' | '-'))
 }
 
 fn is_underscored(text: &str) -> bool {
-    of(text, |c| matches!(c, '0'..='9' | 'a'..='z' | '_'))
+    has_only(text, |c| matches!(c, '0'..='9' | 'a'..='z' | '_'))
 }
 
 fn is_name(text: &str) -> bool {
-    of(text, |c| {
+    has_only(text, |c| {
         c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
     })
 }
 
 fn is_entity_id(text: &str) -> bool {
-    of(text, |c| {
+    has_only(text, |c| {
         c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '@' | '+' | '-')
     })
 }
 
 fn is_variable_type(text: &str) -> bool {
-    of(text, |c| c.is_ascii_uppercase() || c == '_')
+    has_only(text, |c| c.is_ascii_uppercase() || c == '_')
 }
 
 fn is_version(text: &str) -> bool {
-    !text.starts_with('0') && of(text, |c| c.is_ascii_digit())
+    !text.starts_with('0') && has_only(text, |c| c.is_ascii_digit())
 }
 
 /// Whether white space occurs only as single blanks between other characters.
 fn is_list_element(text: &str) -> bool {
-    !text.starts_with(' ') && !text.ends_with(' ') && of(text, |c| c == ' ' || !c.is_whitespace())
+    !text.starts_with(' ')
+        && !text.ends_with(' ')
+        && has_only(text, |c| c == ' ' || !c.is_whitespace())
 }
 
 fn is_s3_location(text: &str) -> bool {
@@ -278,79 +283,83 @@ pub(crate) static MODEL_VERSION_STATUS: Shape =
 
 // Page sizes.
 
-pub(crate) static DETECTOR_VERSIONS_PAGE: Shape = page(1000, 2500);
-pub(crate) static MODELS_PAGE: Shape = page(1, 10);
-pub(crate) static BATCH_IMPORTS_PAGE: Shape = page(1, 50);
-pub(crate) static BATCH_PREDICTIONS_PAGE: Shape = page(1, 50);
-pub(crate) static DETECTORS_PAGE: Shape = page(5, 10);
-pub(crate) static ENTITY_TYPES_PAGE: Shape = page(5, 10);
-pub(crate) static EVENT_TYPES_PAGE: Shape = page(5, 10);
-pub(crate) static EXTERNAL_MODELS_PAGE: Shape = page(5, 10);
-pub(crate) static LABELS_PAGE: Shape = page(10, 50);
-pub(crate) static LIST_ELEMENTS_PAGE: Shape = page(500, 5000);
-pub(crate) static LISTS_PAGE: Shape = page(5, 50);
-pub(crate) static OUTCOMES_PAGE: Shape = page(50, 100);
-pub(crate) static RULES_PAGE: Shape = page(50, 100);
-pub(crate) static VARIABLES_PAGE: Shape = page(50, 100);
-pub(crate) static EVENT_PREDICTIONS_PAGE: Shape = page(50, 100);
-pub(crate) static TAGS_PAGE: Shape = page(50, 50);
+pub(crate) static DETECTOR_VERSIONS_PAGE: Shape = page_size_between(1000, 2500);
+pub(crate) static MODELS_PAGE: Shape = page_size_between(1, 10);
+pub(crate) static BATCH_IMPORTS_PAGE: Shape = page_size_between(1, 50);
+pub(crate) static BATCH_PREDICTIONS_PAGE: Shape = page_size_between(1, 50);
+pub(crate) static DETECTORS_PAGE: Shape = page_size_between(5, 10);
+pub(crate) static ENTITY_TYPES_PAGE: Shape = page_size_between(5, 10);
+pub(crate) static EVENT_TYPES_PAGE: Shape = page_size_between(5, 10);
+pub(crate) static EXTERNAL_MODELS_PAGE: Shape = page_size_between(5, 10);
+pub(crate) static LABELS_PAGE: Shape = page_size_between(10, 50);
+pub(crate) static LIST_ELEMENTS_PAGE: Shape = page_size_between(500, 5000);
+pub(crate) static LISTS_PAGE: Shape = page_size_between(5, 50);
+pub(crate) static OUTCOMES_PAGE: Shape = page_size_between(50, 100);
+pub(crate) static RULES_PAGE: Shape = page_size_between(50, 100);
+pub(crate) static VARIABLES_PAGE: Shape = page_size_between(50, 100);
+pub(crate) static EVENT_PREDICTIONS_PAGE: Shape = page_size_between(50, 100);
+pub(crate) static TAGS_PAGE: Shape = page_size_between(50, 50);
 
 // Lists, maps and structures.
 
 pub(crate) static VARIABLE_ENTRY: Shape = Shape::Structure(&[
-    may("name", &ANY_TEXT),
-    may("dataType", &ANY_TEXT),
-    may("dataSource", &ANY_TEXT),
-    may("defaultValue", &ANY_TEXT),
-    may("description", &ANY_TEXT),
-    may("variableType", &ANY_TEXT),
+    optional_member("name", &ANY_TEXT),
+    optional_member("dataType", &ANY_TEXT),
+    optional_member("dataSource", &ANY_TEXT),
+    optional_member("defaultValue", &ANY_TEXT),
+    optional_member("description", &ANY_TEXT),
+    optional_member("variableType", &ANY_TEXT),
 ]);
-pub(crate) static VARIABLE_ENTRIES: Shape = list(&VARIABLE_ENTRY, 1, 25);
-pub(crate) static TAG: Shape =
-    Shape::Structure(&[must("key", &TAG_KEY), must("value", &TAG_VALUE)]);
-pub(crate) static TAGS: Shape = list(&TAG, 0, 200);
-pub(crate) static HUNDRED_NAMES: Shape = list(&ANY_TEXT, 1, 100);
-pub(crate) static NAMES: Shape = list(&ANY_TEXT, 0, ANY);
+pub(crate) static VARIABLE_ENTRIES: Shape = list_of(&VARIABLE_ENTRY, 1, 25);
+pub(crate) static TAG: Shape = Shape::Structure(&[
+    required_member("key", &TAG_KEY),
+    required_member("value", &TAG_VALUE),
+]);
+pub(crate) static TAGS: Shape = list_of(&TAG, 0, 200);
+pub(crate) static HUNDRED_NAMES: Shape = list_of(&ANY_TEXT, 1, 100);
+pub(crate) static NAMES: Shape = list_of(&ANY_TEXT, 0, UNBOUNDED);
 pub(crate) static RULE: Shape = Shape::Structure(&[
-    must("detectorId", &IDENTIFIER),
-    must("ruleId", &IDENTIFIER),
-    must("ruleVersion", &VERSION),
+    required_member("detectorId", &IDENTIFIER),
+    required_member("ruleId", &IDENTIFIER),
+    required_member("ruleVersion", &VERSION),
 ]);
-pub(crate) static RULES: Shape = list(&RULE, 0, ANY);
+pub(crate) static RULES: Shape = list_of(&RULE, 0, UNBOUNDED);
 pub(crate) static MODEL_VERSION: Shape = Shape::Structure(&[
-    must("modelId", &MODEL_IDENTIFIER),
-    must("modelType", &MODEL_TYPE),
-    must("modelVersionNumber", &MODEL_VERSION_NUMBER),
-    may("arn", &RESOURCE_ARN),
+    required_member("modelId", &MODEL_IDENTIFIER),
+    required_member("modelType", &MODEL_TYPE),
+    required_member("modelVersionNumber", &MODEL_VERSION_NUMBER),
+    optional_member("arn", &RESOURCE_ARN),
 ]);
-pub(crate) static MODEL_VERSIONS: Shape = list(&MODEL_VERSION, 0, ANY);
-pub(crate) static LIST_ELEMENTS: Shape = list(&LIST_ELEMENT, 0, ELEMENTS_PER_LIST);
-pub(crate) static LABEL_MAPPER: Shape = map(&ANY_TEXT, &NAMES);
+pub(crate) static MODEL_VERSIONS: Shape = list_of(&MODEL_VERSION, 0, UNBOUNDED);
+pub(crate) static LIST_ELEMENTS: Shape = list_of(&LIST_ELEMENT, 0, ELEMENTS_PER_LIST);
+pub(crate) static LABEL_MAPPER: Shape = map_of(&ANY_TEXT, &NAMES);
 pub(crate) static LABEL_SCHEMA: Shape = Shape::Structure(&[
-    may("labelMapper", &LABEL_MAPPER),
-    may("unlabeledEventsTreatment", &UNLABELED_EVENTS_TREATMENT),
+    optional_member("labelMapper", &LABEL_MAPPER),
+    optional_member("unlabeledEventsTreatment", &UNLABELED_EVENTS_TREATMENT),
 ]);
 pub(crate) static TRAINING_DATA_SCHEMA: Shape = Shape::Structure(&[
-    must("modelVariables", &NAMES),
-    may("labelSchema", &LABEL_SCHEMA),
+    required_member("modelVariables", &NAMES),
+    optional_member("labelSchema", &LABEL_SCHEMA),
 ]);
 pub(crate) static EXTERNAL_EVENTS_DETAIL: Shape = Shape::Structure(&[
-    must("dataLocation", &S3_LOCATION),
-    must("dataAccessRoleArn", &IAM_ROLE_ARN),
+    required_member("dataLocation", &S3_LOCATION),
+    required_member("dataAccessRoleArn", &IAM_ROLE_ARN),
 ]);
 pub(crate) static INGESTED_EVENTS_TIME_WINDOW: Shape = Shape::Structure(&[
-    must("startTime", &RESPONSE_TIME),
-    must("endTime", &RESPONSE_TIME),
+    required_member("startTime", &RESPONSE_TIME),
+    required_member("endTime", &RESPONSE_TIME),
 ]);
-pub(crate) static INGESTED_EVENTS_DETAIL: Shape = Shape::Structure(&[must(
+pub(crate) static INGESTED_EVENTS_DETAIL: Shape = Shape::Structure(&[required_member(
     "ingestedEventsTimeWindow",
     &INGESTED_EVENTS_TIME_WINDOW,
 )]);
-pub(crate) static SOME_NAMES: Shape = list(&ANY_TEXT, 1, ANY);
+pub(crate) static SOME_NAMES: Shape = list_of(&ANY_TEXT, 1, UNBOUNDED);
 pub(crate) static BOOLEAN: Shape = Shape::Boolean;
-pub(crate) static ENTITY: Shape =
-    Shape::Structure(&[must("entityType", &ANY_TEXT), must("entityId", &ENTITY_ID)]);
-pub(crate) static ENTITIES: Shape = list(&ENTITY, 0, ANY);
+pub(crate) static ENTITY: Shape = Shape::Structure(&[
+    required_member("entityType", &ANY_TEXT),
+    required_member("entityId", &ENTITY_ID),
+]);
+pub(crate) static ENTITIES: Shape = list_of(&ENTITY, 0, UNBOUNDED);
 pub(crate) static EVENT_VARIABLES: Shape = Shape::Map {
     key: &VARIABLE_NAME,
     value: &VARIABLE_VALUE,
@@ -359,31 +368,34 @@ pub(crate) static EVENT_VARIABLES: Shape = Shape::Map {
     nulls: true,
 };
 pub(crate) static BLOB: Shape = Shape::Blob;
-pub(crate) static ENDPOINT_BLOB: Shape =
-    Shape::Structure(&[may("byteBuffer", &BLOB), may("contentType", &CONTENT_TYPE)]);
-pub(crate) static ENDPOINT_BLOBS: Shape = map(&MODEL_ENDPOINT, &ENDPOINT_BLOB);
-pub(crate) static FILTER_CONDITION: Shape = Shape::Structure(&[may("value", &FILTER_STRING)]);
+pub(crate) static ENDPOINT_BLOB: Shape = Shape::Structure(&[
+    optional_member("byteBuffer", &BLOB),
+    optional_member("contentType", &CONTENT_TYPE),
+]);
+pub(crate) static ENDPOINT_BLOBS: Shape = map_of(&MODEL_ENDPOINT, &ENDPOINT_BLOB);
+pub(crate) static FILTER_CONDITION: Shape =
+    Shape::Structure(&[optional_member("value", &FILTER_STRING)]);
 pub(crate) static PREDICTION_TIME_RANGE: Shape = Shape::Structure(&[
-    must("startTime", &RESPONSE_TIME),
-    must("endTime", &RESPONSE_TIME),
+    required_member("startTime", &RESPONSE_TIME),
+    required_member("endTime", &RESPONSE_TIME),
 ]);
 pub(crate) static EVENT_ORCHESTRATION: Shape =
-    Shape::Structure(&[must("eventBridgeEnabled", &BOOLEAN)]);
+    Shape::Structure(&[required_member("eventBridgeEnabled", &BOOLEAN)]);
 pub(crate) static MODEL_INPUT_CONFIGURATION: Shape = Shape::Structure(&[
-    may("eventTypeName", &IDENTIFIER),
-    may("format", &MODEL_INPUT_DATA_FORMAT),
-    must("useEventVariables", &BOOLEAN),
-    may("jsonInputTemplate", &MODEL_INPUT_TEMPLATE),
-    may("csvInputTemplate", &MODEL_INPUT_TEMPLATE),
+    optional_member("eventTypeName", &IDENTIFIER),
+    optional_member("format", &MODEL_INPUT_DATA_FORMAT),
+    required_member("useEventVariables", &BOOLEAN),
+    optional_member("jsonInputTemplate", &MODEL_INPUT_TEMPLATE),
+    optional_member("csvInputTemplate", &MODEL_INPUT_TEMPLATE),
 ]);
-pub(crate) static JSON_KEY_TO_VARIABLE_MAP: Shape = map(&ANY_TEXT, &ANY_TEXT);
-pub(crate) static CSV_INDEX_TO_VARIABLE_MAP: Shape = map(&ANY_TEXT, &ANY_TEXT);
+pub(crate) static JSON_KEY_TO_VARIABLE_MAP: Shape = map_of(&ANY_TEXT, &ANY_TEXT);
+pub(crate) static CSV_INDEX_TO_VARIABLE_MAP: Shape = map_of(&ANY_TEXT, &ANY_TEXT);
 pub(crate) static MODEL_OUTPUT_CONFIGURATION: Shape = Shape::Structure(&[
-    must("format", &MODEL_OUTPUT_DATA_FORMAT),
-    may("jsonKeyToVariableMap", &JSON_KEY_TO_VARIABLE_MAP),
-    may("csvIndexToVariableMap", &CSV_INDEX_TO_VARIABLE_MAP),
+    required_member("format", &MODEL_OUTPUT_DATA_FORMAT),
+    optional_member("jsonKeyToVariableMap", &JSON_KEY_TO_VARIABLE_MAP),
+    optional_member("csvIndexToVariableMap", &CSV_INDEX_TO_VARIABLE_MAP),
 ]);
-pub(crate) static TAG_KEYS: Shape = list(&TAG_KEY, 0, 50);
+pub(crate) static TAG_KEYS: Shape = list_of(&TAG_KEY, 0, 50);
 
 #[cfg(test)]
 mod tests {

@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::operation::Operation;
-use crate::shapes::{Member, Shape, Text};
+use crate::shapes::{Member, Shape, TextShape};
 
 /// The most violations in one message; a list may have 100,000 invalid elements.
 const MOST_REPORTED: usize = 20;
@@ -25,7 +25,7 @@ pub fn validate(operation: Operation, input: &Value) -> Result<()> {
 }
 
 fn validate_members(members: &'static [Member], input: &Value) -> Result<()> {
-    let mut walk = Walk {
+    let mut walk = ShapeChecker {
         path: String::new(),
         violations: Vec::new(),
         count: 0,
@@ -34,13 +34,13 @@ fn validate_members(members: &'static [Member], input: &Value) -> Result<()> {
     walk.finish()
 }
 
-struct Walk {
+struct ShapeChecker {
     path: String,
     violations: Vec<String>,
     count: usize,
 }
 
-impl Walk {
+impl ShapeChecker {
     fn value(&mut self, shape: &'static Shape, value: &Value) -> Result<()> {
         match shape {
             Shape::Text(text) => self.text(text, value),
@@ -120,8 +120,8 @@ impl Walk {
     }
 
     /// Checks a key. It has no path of its own, so it is reported with the path of its map.
-    fn key(&mut self, text: &Text, key: &str) {
-        let length = characters(key);
+    fn key(&mut self, text: &TextShape, key: &str) {
+        let length = count_characters(key);
         if (text.min..=text.max).contains(&length) {
             if let Some(pattern) = text
                 .pattern
@@ -132,7 +132,7 @@ impl Walk {
                     "Map keys must satisfy regular expression pattern: {}",
                     pattern.text
                 );
-                self.broken(&quote(Some(key)), &constraint);
+                self.broken(&quote_value(Some(key)), &constraint);
             }
             return;
         }
@@ -142,17 +142,17 @@ impl Walk {
             (text.min, "greater")
         };
         let constraint = format!("Map keys must have length {word} than or equal to {bound}");
-        self.broken(&quote(Some(key)), &constraint);
+        self.broken(&quote_value(Some(key)), &constraint);
     }
 
-    fn text(&mut self, shape: &Text, value: &Value) -> Result<()> {
+    fn text(&mut self, shape: &TextShape, value: &Value) -> Result<()> {
         let Value::String(text) = value else {
             return self.typed(false, "a string", value);
         };
-        let shown = (!shape.sensitive).then_some(text.as_str());
+        let shown = (!shape.marked_sensitive).then_some(text.as_str());
         // A string has at most as many characters as bytes, so most strings need not be counted.
         if text.len() > shape.max || text.len() < shape.min.saturating_mul(4) {
-            self.length(characters(text), shape.min, shape.max, shown);
+            self.length(count_characters(text), shape.min, shape.max, shown);
         }
         if let Some(pattern) = shape
             .pattern
@@ -160,7 +160,7 @@ impl Walk {
             .filter(|pattern| !(pattern.matches)(text))
         {
             self.broken(
-                &quote(shown),
+                &quote_value(shown),
                 &format!(
                     "Member must satisfy regular expression pattern: {}",
                     pattern.text
@@ -176,7 +176,7 @@ impl Walk {
         };
         if !allowed.contains(&text.as_str()) {
             self.broken(
-                &quote(Some(text)),
+                &quote_value(Some(text)),
                 &format!(
                     "Member must satisfy enum value set: [{}]",
                     allowed.join(", ")
@@ -212,7 +212,7 @@ impl Walk {
             (min, "greater")
         };
         let constraint = format!("Member must have length {word} than or equal to {bound}");
-        self.broken(&quote(shown), &constraint);
+        self.broken(&quote_value(shown), &constraint);
     }
 
     fn typed(&self, fits: bool, wanted: &str, value: &Value) -> Result<()> {
@@ -224,8 +224,8 @@ impl Walk {
         } else {
             &self.path
         };
-        let message = format!("{place} must be {wanted}, not {}.", kind(value));
-        Err(Error::new(Code::Serialization, message))
+        let message = format!("{place} must be {wanted}, not {}.", name_json_type(value));
+        Err(Error::new(ErrorCode::Serialization, message))
     }
 
     fn at(&mut self, name: &str, check: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
@@ -280,7 +280,7 @@ impl Walk {
 }
 
 /// `Value 'x'`, or only `Value` where the value is sensitive or too large to show.
-fn quote(shown: Option<&str>) -> String {
+fn quote_value(shown: Option<&str>) -> String {
     let Some(text) = shown else {
         return "Value".to_owned();
     };
@@ -290,11 +290,11 @@ fn quote(shown: Option<&str>) -> String {
     }
 }
 
-fn characters(text: &str) -> usize {
+fn count_characters(text: &str) -> usize {
     text.chars().count()
 }
 
-fn kind(value: &Value) -> &'static str {
+fn name_json_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a Boolean",

@@ -10,17 +10,17 @@ use uuid::Uuid;
 
 pub use event::PREDICTION_HEADER;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::operation::Operation;
 use crate::validation::validate;
 
 /// The part of `X-Amz-Target` before the name of the operation.
 pub const TARGET_PREFIX: &str = "AWSHawksNestServiceFacade.";
 
-const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
+const JSON_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
-const PREDICTION: HeaderName = HeaderName::from_static(PREDICTION_HEADER);
+const PREDICTION_HEADER_NAME: HeaderName = HeaderName::from_static(PREDICTION_HEADER);
 
 /// The answer of an operation.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ pub fn write_response(result: Result<Reply>) -> Response<Bytes> {
 }
 
 fn read_operation(request: &Request<Bytes>) -> Result<Operation> {
-    let unknown = |message: &str| Error::new(Code::UnknownOperation, message);
+    let unknown = |message: &str| Error::new(ErrorCode::UnknownOperation, message);
     if request.method() != Method::POST || request.uri().path() != "/" {
         return Err(unknown("Every operation is a POST to `/`."));
     }
@@ -106,7 +106,7 @@ fn read_operation(request: &Request<Bytes>) -> Result<Operation> {
     let content_type = header_text(request.headers(), "content-type").unwrap_or_default();
     if !content_type.starts_with("application/x-amz-json-1.1") {
         let message = "The content type must be application/x-amz-json-1.1.";
-        return Err(Error::new(Code::Serialization, message));
+        return Err(Error::new(ErrorCode::Serialization, message));
     }
     Ok(operation)
 }
@@ -132,7 +132,7 @@ fn read_body(operation: Operation, body: &Bytes) -> Result<Value> {
     serde_json::from_slice(body).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         Error::new(
-            Code::Serialization,
+            ErrorCode::Serialization,
             format!("The body is not valid JSON at {place}."),
         )
     })
@@ -144,7 +144,9 @@ fn write_reply(reply: Reply) -> Response<Bytes> {
         .prediction
         .and_then(|text| HeaderValue::try_from(text).ok());
     if let Some(prediction) = prediction {
-        response.headers_mut().insert(PREDICTION, prediction);
+        response
+            .headers_mut()
+            .insert(PREDICTION_HEADER_NAME, prediction);
     }
     response
 }
@@ -162,7 +164,9 @@ fn write_error(error: &Error) -> Response<Bytes> {
 fn new_response(status: StatusCode, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, JSON_CONTENT_TYPE);
     if let Ok(id) = HeaderValue::try_from(Uuid::new_v4().to_string()) {
         response.headers_mut().insert(REQUEST_ID, id);
     }

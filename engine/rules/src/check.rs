@@ -15,7 +15,7 @@ use crate::{
     lists::ListValues,
     pattern,
     schema::Schema,
-    suggest::{suggest_name, find_nearest},
+    suggest::{find_nearest, suggest_name},
     utc_time,
     value::parse_boolean_word,
 };
@@ -87,8 +87,12 @@ impl Checker<'_> {
             ExprKind::Literal(literal) => Some(Operand::from_literal(literal)),
             ExprKind::Variable(name) => self.resolve_variable(name, expr.span),
             ExprKind::Not(inner) => Some(Operand::Test(self.check_negation(inner)?.negate())),
-            ExprKind::And(parts) => Some(Operand::Test(Program::all_of(self.check_conditions(parts, "and")?))),
-            ExprKind::Or(parts) => Some(Operand::Test(Program::any_of(self.check_conditions(parts, "or")?))),
+            ExprKind::And(parts) => Some(Operand::Test(Program::all_of(
+                self.check_conditions(parts, "and")?,
+            ))),
+            ExprKind::Or(parts) => Some(Operand::Test(Program::any_of(
+                self.check_conditions(parts, "or")?,
+            ))),
             ExprKind::Compare(order, sides) => self.check_comparison(*order, sides, expr.span),
             ExprKind::Arithmetic(operator, sides) => self.check_arithmetic(*operator, sides),
             ExprKind::In(subject, membership) => self.check_membership(subject, membership),
@@ -119,7 +123,10 @@ impl Checker<'_> {
 
     fn check_conditions(&mut self, parts: &[Expr], operator: &str) -> Option<Vec<Program>> {
         // Not one iterator chain: each part must be checked, even if one before it is wrong.
-        let tests: Vec<_> = parts.iter().map(|part| self.check_condition(part, operator)).collect();
+        let tests: Vec<_> = parts
+            .iter()
+            .map(|part| self.check_condition(part, operator))
+            .collect();
         tests.into_iter().collect()
     }
 
@@ -152,7 +159,12 @@ impl Checker<'_> {
         }
     }
 
-    fn check_comparison(&mut self, order: Comparison, sides: &[Expr; 2], span: Span) -> Option<Operand> {
+    fn check_comparison(
+        &mut self,
+        order: Comparison,
+        sides: &[Expr; 2],
+        span: Span,
+    ) -> Option<Operand> {
         let equality = matches!(order, Comparison::Equal | Comparison::NotEqual);
         let equal = order == Comparison::Equal;
         let condition = match self.check_both_sides(sides)? {
@@ -171,7 +183,9 @@ impl Checker<'_> {
                 equal,
                 sides: [a, b],
             },
-            (Operand::Test(a), Operand::Test(b)) if equality => return Some(compare_conditions(equal, a, b)),
+            (Operand::Test(a), Operand::Test(b)) if equality => {
+                return Some(compare_conditions(equal, a, b));
+            }
             (Operand::Test(a), Operand::Text(b)) if equality => {
                 return self.compare_with_word(equal, a, b, &sides[1]);
             }
@@ -315,7 +329,10 @@ impl Checker<'_> {
     fn resolve_list(&mut self, name: &str, span: Span) -> Option<ListSource> {
         if !self.schema.has_list(name) {
             let hint = suggest_name("@", name, self.schema.lists());
-            return self.report(span, format!("there is no list `@{}`{hint}", clip_text(name)));
+            return self.report(
+                span,
+                format!("there is no list `@{}`{hint}", clip_text(name)),
+            );
         }
         if !self.lists.iter().any(|known| **known == *name) {
             self.lists.push(name.into());
@@ -327,7 +344,11 @@ impl Checker<'_> {
         Some(ListSource::Named(name.into()))
     }
 
-    fn check_inline_list(&mut self, operand: &Operand, items: &[(Literal, Span)]) -> Option<ListValues> {
+    fn check_inline_list(
+        &mut self,
+        operand: &Operand,
+        items: &[(Literal, Span)],
+    ) -> Option<ListValues> {
         let mut list = ListValues::default();
         let known = self.problems.len();
         for (item, span) in items {
@@ -369,7 +390,9 @@ impl Checker<'_> {
             .zip(operands);
         // Not one iterator chain: each argument must be checked, even if one before it is wrong.
         let arguments: Vec<Option<Argument>> = parts
-            .map(|((parameter, expr), operand)| self.check_argument(call, *parameter, expr, operand))
+            .map(|((parameter, expr), operand)| {
+                self.check_argument(call, *parameter, expr, operand)
+            })
             .collect();
         let arguments = arguments.into_iter().collect::<Option<_>>()?;
         Some(Operand::from_call(function.evaluator, arguments))
@@ -394,9 +417,9 @@ impl Checker<'_> {
     ) -> Option<Argument> {
         match (parameter.ty, operand) {
             (ParameterType::Text, Operand::Text(text)) => Some(Argument::Text(text)),
-            (ParameterType::Pattern, Operand::Text(text)) => {
-                self.convert_text_to_pattern(expr.span, text).map(Argument::Pattern)
-            }
+            (ParameterType::Pattern, Operand::Text(text)) => self
+                .convert_text_to_pattern(expr.span, text)
+                .map(Argument::Pattern),
             (ParameterType::Time, Operand::Time(time)) => Some(Argument::Time(time)),
             (ParameterType::Time, Operand::Text(text)) => {
                 self.convert_text_to_time(expr, text).map(Argument::Time)
@@ -452,7 +475,9 @@ fn add_to_list(list: &mut ListValues, operand: &Operand, item: &Literal) -> Resu
             list.insert_float(*number);
         }
         (Operand::Test(_), Literal::Boolean(truth)) => list.insert(&truth.to_string()),
-        (Operand::Test(_), Literal::Text(text)) if parse_boolean_word(text).is_some() => list.insert(text),
+        (Operand::Test(_), Literal::Text(text)) if parse_boolean_word(text).is_some() => {
+            list.insert(text)
+        }
         (Operand::Time(_), Literal::Text(text)) if utc_time::parse_utc_time(text).is_some() => {
             list.insert(text);
         }

@@ -131,7 +131,9 @@ impl Operand {
             Literal::Text(text) => Self::Text(TextOperand::Constant(text.clone())),
             Literal::Integer(number) => Self::Integer(IntegerOperand::Constant(*number)),
             Literal::Float(number) => Self::Float(FloatOperand::Constant(*number)),
-            Literal::Boolean(truth) => Self::Test(Program::from_condition(Condition::Known(*truth))),
+            Literal::Boolean(truth) => {
+                Self::Test(Program::from_condition(Condition::Known(*truth)))
+            }
         }
     }
 
@@ -159,7 +161,11 @@ impl Operand {
                 arguments,
             })),
         };
-        let constant = if is_constant { call.compute_constant() } else { None };
+        let constant = if is_constant {
+            call.compute_constant()
+        } else {
+            None
+        };
         constant.unwrap_or(call)
     }
 
@@ -266,9 +272,14 @@ mod tests {
 
     #[test]
     fn a_jump_lands_on_the_end_of_its_chain() {
-        let booleans = |slots: std::ops::Range<u32>| slots.map(Program::from_boolean_slot).collect();
+        let booleans =
+            |slots: std::ops::Range<u32>| slots.map(Program::from_boolean_slot).collect();
         let inner = Program::any_of(booleans(0..2));
-        let outer = Program::all_of(vec![Program::from_boolean_slot(5), inner, Program::from_boolean_slot(6)]);
+        let outer = Program::all_of(vec![
+            Program::from_boolean_slot(5),
+            inner,
+            Program::from_boolean_slot(6),
+        ]);
         for (at, op) in outer.ops.iter().enumerate() {
             match op {
                 Op::And { skip } => {

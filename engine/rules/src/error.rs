@@ -164,7 +164,11 @@ fn replace_control_character(c: char) -> char {
 /// The first 40 characters of `text`, with `…` if it is longer.
 pub(crate) fn clip_text(text: &str) -> String {
     const LONGEST: usize = 40;
-    let short: String = text.chars().take(LONGEST).map(replace_control_character).collect();
+    let short: String = text
+        .chars()
+        .take(LONGEST)
+        .map(replace_control_character)
+        .collect();
     if short.len() < text.len() {
         format!("{short}…")
     } else {

@@ -75,8 +75,12 @@ impl Condition {
     fn evaluate(&self, facts: &Facts<'_>) -> Option<bool> {
         match self {
             Self::Known(truth) => Some(*truth),
-            Self::Integers(order, a, b) => Some(order.holds(&a.evaluate(facts)?, &b.evaluate(facts)?)),
-            Self::Floats(order, a, b) => Some(order.holds(&a.evaluate(facts)?, &b.evaluate(facts)?)),
+            Self::Integers(order, a, b) => {
+                Some(order.holds(&a.evaluate(facts)?, &b.evaluate(facts)?))
+            }
+            Self::Floats(order, a, b) => {
+                Some(order.holds(&a.evaluate(facts)?, &b.evaluate(facts)?))
+            }
             Self::Times(order, a, b) => Some(order.holds(&a.evaluate(facts)?, &b.evaluate(facts)?)),
             Self::Texts {
                 equal,
@@ -221,9 +225,9 @@ impl<'a> Arguments<'a> {
         };
         match pattern {
             RegexPattern::Compiled(regex) => Some(regex.is_match(text)),
-            RegexPattern::Computed(pattern) => {
-                Some(pattern::compile_event_pattern(&pattern.evaluate(&self.facts)?)?.is_match(text))
-            }
+            RegexPattern::Computed(pattern) => Some(
+                pattern::compile_event_pattern(&pattern.evaluate(&self.facts)?)?.is_match(text),
+            ),
         }
     }
 

@@ -108,7 +108,9 @@ pub(crate) enum FloatOperand {
 impl From<IntegerOperand> for FloatOperand {
     fn from(integer: IntegerOperand) -> Self {
         match integer {
-            IntegerOperand::Constant(number) => Self::Constant(crate::lists::convert_to_float(number)),
+            IntegerOperand::Constant(number) => {
+                Self::Constant(crate::lists::convert_to_float(number))
+            }
             other => Self::Integer(Box::new(other)),
         }
     }

@@ -186,7 +186,10 @@ impl<'a> Lexer<'a> {
             self.at += 1;
             self.skip_while(|c| c.is_ascii_digit());
         }
-        if self.peek().is_some_and(|c| is_name_character(c) || c == '.') {
+        if self
+            .peek()
+            .is_some_and(|c| is_name_character(c) || c == '.')
+        {
             self.skip_while(|c| is_name_character(c) || c == '.');
             let found = clip_text(self.span_since(start).slice(self.lex_string));
             let message =
@@ -282,7 +285,10 @@ mod tests {
     fn check_tokens(text: &str, want: &str) {
         let mut problems = Vec::new();
         let lexemes = lex_rule(text, &mut problems);
-        let mut got: Vec<String> = lexemes.iter().map(|lexeme| format_lexeme(lexeme, text)).collect();
+        let mut got: Vec<String> = lexemes
+            .iter()
+            .map(|lexeme| format_lexeme(lexeme, text))
+            .collect();
         got.extend(
             problems
                 .iter()

@@ -191,7 +191,11 @@ mod tests {
         let variables = variables.map(|(name, ty)| (name.to_owned(), ty));
         let schema = Schema::new(variables, ["scores".to_owned()]);
         let rule = Rule::new(text, &schema).unwrap();
-        let got: Vec<String> = rule.lint_warnings().iter().map(ToString::to_string).collect();
+        let got: Vec<String> = rule
+            .lint_warnings()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(got, want, "{text}");
     }
 

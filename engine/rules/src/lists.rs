@@ -69,7 +69,10 @@ pub struct ListValues {
 impl ListValues {
     /// A list that normalizes its texts, and each text that is looked up, with `normal`: if
     /// it converts to lower case, `Jo@Example.com` is in a list that holds `jo@example.com`.
-    pub fn normalized(normal: NormalizeText, texts: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+    pub fn normalized(
+        normal: NormalizeText,
+        texts: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Self {
         let mut list = Self {
             normal: Some(normal),
             ..Self::default()
@@ -222,14 +225,16 @@ mod tests {
 
     #[test]
     fn a_text_is_in_a_normalized_list_by_its_spelling() {
-        let list = ListValues::normalized(|text| text.to_lowercase().into(), ["Jo@Example.com", "5"]);
+        let list =
+            ListValues::normalized(|text| text.to_lowercase().into(), ["Jo@Example.com", "5"]);
         assert!(list.contains("jo@example.com") && list.contains("JO@EXAMPLE.COM"));
         assert!(!list.contains("jo@example.org") && list.has_integer(5));
     }
 
     #[test]
     fn other_values_are_in_it_by_what_its_texts_stand_for() {
-        let list = ListValues::from_iter(["05", "-0.0", "2.50", "1e5", "TRUE", "2019-11-30T01:01:01Z"]);
+        let list =
+            ListValues::from_iter(["05", "-0.0", "2.50", "1e5", "TRUE", "2019-11-30T01:01:01Z"]);
         assert!(list.has_integer(5) && list.has_float(5.0) && list.has_float(2.5));
         assert!(list.has_integer(0) && list.has_float(0.0));
         assert!(!list.has_integer(2) && !list.has_integer(100_000));

@@ -142,7 +142,8 @@ impl<'a> Parser<'a> {
             return Err(self.problem_here(describe_nesting_limit()));
         }
         let mut left = self.parse_operand()?;
-        while let Some((operator, power)) = self.peek_operator().filter(|&(_, power)| power >= min) {
+        while let Some((operator, power)) = self.peek_operator().filter(|&(_, power)| power >= min)
+        {
             left = self.parse_operation(left, operator, power)?;
         }
         self.nesting -= 1;
@@ -247,7 +248,9 @@ impl<'a> Parser<'a> {
 
     fn parse_list_operand(&mut self) -> ParseResult<Expr> {
         match self.peek().token {
-            Token::Symbol("]") => Err(self.problem_here("a list holds at least one value, found `]`")),
+            Token::Symbol("]") => {
+                Err(self.problem_here("a list holds at least one value, found `]`"))
+            }
             Token::Symbol("(" | "!") | Token::Word => {
                 Err(self.problem_here("a list holds strings and numbers only"))
             }
@@ -276,13 +279,14 @@ impl<'a> Parser<'a> {
 
     fn describe_missing_operand(&self) -> RuleProblem {
         match self.peek().token {
-            Token::List => self.problem_here("a list may only stand to the right of `in` or `not in`"),
+            Token::List => {
+                self.problem_here("a list may only stand to the right of `in` or `not in`")
+            }
             Token::Symbol("[") => {
                 self.problem_here("a list may only stand to the right of `in` or `not in`")
             }
-            Token::Symbol("not") => {
-                self.problem_here("`not` stands in `not in` only; to negate a condition write `!(…)`")
-            }
+            Token::Symbol("not") => self
+                .problem_here("`not` stands in `not in` only; to negate a condition write `!(…)`"),
             _ => self.expected_problem("a value"),
         }
     }
@@ -347,7 +351,10 @@ impl<'a> Parser<'a> {
         if !digits.contains('.') {
             return digits.parse().map(Literal::Integer).map_err(|_| {
                 let limits = "a whole number has 64 bits; write it with `.0`";
-                RuleProblem::new(span, format!("`{}` is too large: {limits}", clip_text(&digits)))
+                RuleProblem::new(
+                    span,
+                    format!("`{}` is too large: {limits}", clip_text(&digits)),
+                )
             });
         }
         match digits.parse::<f64>() {

@@ -188,7 +188,11 @@ mod tests {
 
     #[track_caller]
     fn assert_invalid(pattern: &str, want: &str) {
-        assert_eq!(compile_literal_pattern(pattern).unwrap_err(), want, "{pattern}");
+        assert_eq!(
+            compile_literal_pattern(pattern).unwrap_err(),
+            want,
+            "{pattern}"
+        );
     }
 
     #[test]

@@ -46,8 +46,12 @@ impl Expr {
             // A group inside a chain of the same operator keeps its parentheses.
             ExprKind::And(parts) => write_joined(parts, " and ", power + 1, f),
             ExprKind::Or(parts) => write_joined(parts, " or ", power + 1, f),
-            ExprKind::Compare(comparison, sides) => write_binary(sides, comparison.symbol(), power, f),
-            ExprKind::Arithmetic(arithmetic, sides) => write_binary(sides, arithmetic.symbol(), power, f),
+            ExprKind::Compare(comparison, sides) => {
+                write_binary(sides, comparison.symbol(), power, f)
+            }
+            ExprKind::Arithmetic(arithmetic, sides) => {
+                write_binary(sides, arithmetic.symbol(), power, f)
+            }
             ExprKind::In(subject, membership) => {
                 subject.write_operand(power, f)?;
                 membership.fmt(f)

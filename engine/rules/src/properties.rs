@@ -247,7 +247,8 @@ fn evaluate_tree(expr: &Expr, row: &[Value]) -> Value {
             let equals = |item: &Literal| match (item, subject) {
                 (Literal::Integer(item), Value::Integer(number)) => item == number,
                 (Literal::Integer(item), number) => {
-                    convert_number_to_float(&Value::Integer(*item)) == convert_number_to_float(number)
+                    convert_number_to_float(&Value::Integer(*item))
+                        == convert_number_to_float(number)
                 }
                 _ => false,
             };
@@ -303,7 +304,9 @@ fn compute_arithmetic(sign: Arithmetic, a: &Value, b: &Value) -> Value {
         ) => sign.compute_integers(*a, *b).map(Value::Integer),
         (_, a, b) => {
             let sides = convert_number_to_float(a).zip(convert_number_to_float(b));
-            sides.and_then(|(a, b)| sign.compute_floats(a, b)).map(Value::Float)
+            sides
+                .and_then(|(a, b)| sign.compute_floats(a, b))
+                .map(Value::Float)
         }
     };
     result.unwrap_or(Value::Null)

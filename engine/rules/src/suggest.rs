@@ -1,7 +1,10 @@
 //! Suggestions for misspelt names.
 
 /// The known name closest to `name`, if it is close enough to be a typing error.
-pub(crate) fn find_nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn find_nearest<'a>(
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     let name = name.to_ascii_lowercase();
     // A third of the letters may differ: `scor` means `score`, but `city` does not mean `avs`.
     let allowed = (name.len() / 3).max(1);

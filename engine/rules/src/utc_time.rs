@@ -29,7 +29,9 @@ pub(crate) fn parse_utc_time(text: &str) -> Option<i64> {
         return None;
     }
     let seconds = parse_seconds(clock)?;
-    seconds.checked_mul(1000)?.checked_add(parse_fraction(rest)?)
+    seconds
+        .checked_mul(1000)?
+        .checked_add(parse_fraction(rest)?)
 }
 
 fn parse_seconds(clock: &[u8]) -> Option<i64> {

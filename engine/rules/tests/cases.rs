@@ -94,7 +94,11 @@ impl Case {
             Err(errors) => return assert_eq!(errors.messages(), self.errors),
         };
         assert!(self.errors.is_empty(), "the rule is valid");
-        let warnings: Vec<_> = rule.lint_warnings().iter().map(ToString::to_string).collect();
+        let warnings: Vec<_> = rule
+            .lint_warnings()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(warnings, self.warnings);
         for (given, want) in &self.given {
             let got = rule.evaluate(&self.row(given), &self.lists, self.now_ms);

@@ -74,7 +74,10 @@ fn the_error_is_real() {
     let text = "$amuont > 100 && $country in @blocked_country\n\
                 and lower_case($country) == \"kp\" and $amount > \"100\"";
     let error = Rule::new(text, &schema()).unwrap_err();
-    assert_eq!(error.to_string(), find_code_block(find_section("What an error looks like")));
+    assert_eq!(
+        error.to_string(),
+        find_code_block(find_section("What an error looks like"))
+    );
 }
 
 #[test]

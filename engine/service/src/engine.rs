@@ -7,43 +7,43 @@ use bytes::Bytes;
 use http::{Request, Response};
 use model::Attribution;
 use protocol::wire::{Reply, read_request, write_response};
-use protocol::{Code, Result};
-use store::Options;
+use protocol::{ErrorCode, Result};
+use store::EngineOptions;
 use store::backoff::retry_on_write_conflict;
 use store::records::event_type;
 use store::records::forgotten::Subject;
 use store::schema::{self, TableDefinition};
 
 use crate::operations::lists::{self, ListEntry};
-use crate::operations::model_import::{self, ImportedVersion};
-use crate::operations::{self, Serve};
+use crate::operations::model_import::{self, ImportedModelVersion};
+use crate::operations::{self, ServeOperation};
 use crate::predict::{self, ExplainedPrediction};
-use crate::services::Services;
-use crate::services::event_bus::EventBus;
+use crate::services::EngineServices;
+use crate::services::event_bus::PredictionBus;
 use crate::services::forgotten::{self, FoundEvent};
-use crate::services::model_cache::Bucket;
+use crate::services::model_cache::ModelBucket;
 
 /// A fraud detector with the API of Amazon Fraud Detector. It can be shared behind an `Arc`.
 #[derive(Debug)]
 pub struct Engine {
-    services: Services,
-    serve: Serve,
+    services: EngineServices,
+    serve: ServeOperation,
 }
 
 impl Engine {
     /// An engine on the tables that `client` reaches. Nothing is read yet.
-    pub fn new(options: Options, client: Client) -> Self {
+    pub fn new(options: EngineOptions, client: Client) -> Self {
         Self {
-            services: Services::new(options, client),
+            services: EngineServices::new(options, client),
             serve: operations::serve_all,
         }
     }
 
     /// An engine inside a function: it serves `GetEventPrediction`, `SendEvent`, `GetEvent` and `UpdateEventLabel`. The
     /// code of the other operations is not linked into the function.
-    pub fn for_function(options: Options, client: Client) -> Self {
+    pub fn for_function(options: EngineOptions, client: Client) -> Self {
         Self {
-            services: Services::new(options, client),
+            services: EngineServices::new(options, client),
             serve: operations::serve_events,
         }
     }
@@ -61,7 +61,7 @@ impl Engine {
     #[must_use]
     pub fn with_bucket(mut self, client: aws_sdk_s3::Client, bucket: impl Into<String>) -> Self {
         let name = bucket.into();
-        let bucket = Bucket { client, name };
+        let bucket = ModelBucket { client, name };
         self.services.model_cache = self.services.model_cache.with_bucket(bucket);
         self
     }
@@ -75,13 +75,13 @@ impl Engine {
         name: impl Into<String>,
     ) -> Self {
         let source = self.services.account.options.event_source.clone();
-        self.services.event_bus = Some(EventBus::new(client, name.into(), source));
+        self.services.event_bus = Some(PredictionBus::new(client, name.into(), source));
         self
     }
 
     /// The tables that an engine with these options uses.
-    pub fn table_definitions(options: &Options) -> Vec<TableDefinition> {
-        schema::table_definitions(&options.definitions_table, &options.events_table)
+    pub fn table_definitions(options: &EngineOptions) -> Vec<TableDefinition> {
+        schema::define_tables(&options.definitions_table, &options.events_table)
     }
 
     /// Creates the engine's tables. A table that exists is not changed.
@@ -93,7 +93,7 @@ impl Engine {
     ///
     /// A function calls it when an invocation starts: between invocations its environment is frozen and no timer runs.
     /// Without this call the first request would wait for the check.
-    pub async fn begin(&self) -> Result<()> {
+    pub async fn refresh_definitions(&self) -> Result<()> {
         self.services.definition_cache.refresh().await
     }
 
@@ -105,9 +105,9 @@ impl Engine {
 
     /// Answers one request. Errors of the request or of the engine are in the response.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let result = self.answer(&request).await;
+        let result = self.serve_request(&request).await;
         if let Err(error) = &result
-            && error.code() == Code::InternalServer
+            && error.code() == ErrorCode::InternalServer
         {
             // Logs only our own errors, and not their messages, which may quote the request.
             let cause = std::error::Error::source(error).map(ToString::to_string);
@@ -116,12 +116,12 @@ impl Engine {
         write_response(result)
     }
 
-    async fn answer(&self, request: &Request<Bytes>) -> Result<Reply> {
+    async fn serve_request(&self, request: &Request<Bytes>) -> Result<Reply> {
         let (operation, input) = read_request(request)?;
         retry_on_write_conflict(|| (self.serve)(&self.services, operation, &input)).await
     }
 
-    pub(crate) fn services(&self) -> &Services {
+    pub(crate) fn services(&self) -> &EngineServices {
         &self.services
     }
 
@@ -129,13 +129,13 @@ impl Engine {
     ///
     /// # Errors
     /// The event has no prediction, or the engine's tables fail.
-    pub async fn explain(
+    pub async fn explain_prediction(
         &self,
         event_type: &str,
         event_id: &str,
         attribution: Attribution,
     ) -> Result<ExplainedPrediction> {
-        predict::explain(&self.services, event_type, event_id, attribution).await
+        predict::explain_newest_prediction(&self.services, event_type, event_id, attribution).await
     }
 
     /// Imports a model as the next major version of the model with this id, in status `TRAINING_COMPLETE`. `notes` say
@@ -150,7 +150,7 @@ impl Engine {
         model_id: &str,
         model: &model::Model,
         notes: &[String],
-    ) -> Result<ImportedVersion> {
+    ) -> Result<ImportedModelVersion> {
         model_import::import_model(&self.services, model_id, model, notes).await
     }
 
@@ -168,7 +168,7 @@ impl Engine {
     /// # Errors
     /// As `GetListElements`.
     pub async fn list_entries(&self, name: &str) -> Result<Vec<ListEntry>> {
-        lists::list_entries(&self.services, name).await
+        lists::load_list_entries(&self.services, name).await
     }
 
     /// Finds stored elements, by list: `is_wanted` gets the list's variable type and an element. Elements that were
@@ -195,8 +195,8 @@ impl Engine {
     ///
     /// # Errors
     /// The table fails.
-    pub async fn event_type_names(&self) -> Result<Vec<String>> {
-        event_type::event_type_names(&self.services.account).await
+    pub async fn list_event_type_names(&self) -> Result<Vec<String>> {
+        event_type::list_event_type_names(&self.services.account).await
     }
 
     /// Finds the events of a subject. The events of an entity are found by a scan of the whole table: nothing else
@@ -204,7 +204,7 @@ impl Engine {
     ///
     /// # Errors
     /// The table fails.
-    pub async fn events_of(&self, subject: &Subject) -> Result<Vec<FoundEvent>> {
+    pub async fn find_events_of(&self, subject: &Subject) -> Result<Vec<FoundEvent>> {
         forgotten::find_events(&self.services.account, subject).await
     }
 
@@ -229,7 +229,10 @@ impl Engine {
     ///
     /// # Errors
     /// The table fails.
-    pub async fn entity_history(&self, subject: &Subject) -> Result<BTreeMap<String, String>> {
+    pub async fn describe_entity_history(
+        &self,
+        subject: &Subject,
+    ) -> Result<BTreeMap<String, String>> {
         self.services.entity_histories.of_subject(subject).await
     }
 }

@@ -4,13 +4,13 @@
 use ::rules::Value;
 use event::Timestamp;
 use protocol::{Error, Result, text};
-use store::pinned::EventTypeBundle;
-use store::records::event::{Entity, Variables};
+use store::pinned_bundles::EventTypeBundle;
+use store::records::event::{EventEntity, EventVariables};
 use store::records::variable::BundledVariable;
-pub(crate) fn row(
+pub(crate) fn fill_event_row(
     event_type: &EventTypeBundle,
     defaults: Vec<Value>,
-    variables: &Variables,
+    variables: &EventVariables,
     slot: impl Fn(&str) -> Option<usize>,
 ) -> Result<Vec<Value>> {
     let mut row = defaults;
@@ -24,15 +24,15 @@ pub(crate) fn row(
             return Err(Error::validation(message));
         };
         row[slot] = match value {
-            Some(value) => parsed(variable, value)?,
+            Some(value) => parse_variable_value(variable, value)?,
             None => Value::Null,
         };
     }
     Ok(row)
 }
 
-fn parsed(variable: &BundledVariable, value: &str) -> Result<Value> {
-    let ty = variable.ty();
+fn parse_variable_value(variable: &BundledVariable, value: &str) -> Result<Value> {
+    let ty = variable.rule_type();
     Value::parse(ty, value).map_err(|_| {
         Error::validation(format!(
             "Value of variable '{}' is not a valid {ty}.",
@@ -41,14 +41,14 @@ fn parsed(variable: &BundledVariable, value: &str) -> Result<Value> {
     })
 }
 
-pub(crate) fn check_entities(event_type: &EventTypeBundle, entities: &[Entity]) -> Result<()> {
+pub(crate) fn check_entities(event_type: &EventTypeBundle, entities: &[EventEntity]) -> Result<()> {
     if entities.is_empty() {
         return Err(Error::validation("An event needs at least one entity."));
     }
-    let known = |entity: &Entity| event_type.entity_types.contains(&entity.entity_type);
+    let known = |entity: &EventEntity| event_type.entity_types.contains(&entity.entity_type);
     match entities.iter().find(|entity| !known(entity)) {
         None => Ok(()),
-        Some(Entity { entity_type, .. }) => Err(Error::validation(format!(
+        Some(EventEntity { entity_type, .. }) => Err(Error::validation(format!(
             "Entity type '{entity_type}' is not included in event type '{}'.",
             event_type.name
         ))),
@@ -56,18 +56,18 @@ pub(crate) fn check_entities(event_type: &EventTypeBundle, entities: &[Entity]) 
 }
 
 pub(crate) fn parse_event_time(member: &str, text: &str) -> Result<Timestamp> {
-    Timestamp::parse_request(text).map_err(|error| invalid_time(member, &error))
+    Timestamp::parse_request(text).map_err(|error| invalid_time_error(member, &error))
 }
 
 /// Converts a time of a request to the engine's own format.
 pub(crate) fn parse_request_time(member: &str, text: &str) -> Result<String> {
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
-        return Ok(text::milliseconds(time));
+        return Ok(text::format_milliseconds(time));
     }
-    let time = Timestamp::parse(text).map_err(|error| invalid_time(member, &error))?;
-    Ok(text::milliseconds(time.to_jiff()))
+    let time = Timestamp::parse(text).map_err(|error| invalid_time_error(member, &error))?;
+    Ok(text::format_milliseconds(time.to_jiff()))
 }
 
-pub(crate) fn invalid_time(member: &str, error: &event::InvalidTimestamp) -> Error {
+pub(crate) fn invalid_time_error(member: &str, error: &event::InvalidTimestamp) -> Error {
     Error::validation(format!("'{member}' is not a valid timestamp: {error}."))
 }

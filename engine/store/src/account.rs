@@ -8,7 +8,7 @@ use protocol::Result;
 use tokio::sync::Mutex;
 
 use crate::change::Change;
-use crate::options::Options;
+use crate::options::EngineOptions;
 use crate::schema;
 use crate::table::Table;
 
@@ -16,7 +16,7 @@ use crate::table::Table;
 #[derive(Debug)]
 pub struct Account {
     /// How the engine is set up.
-    pub options: Options,
+    pub options: EngineOptions,
     /// The table of definitions.
     pub definitions: Table,
     /// The table of events, predictions, entity histories, job states and counters.
@@ -24,12 +24,12 @@ pub struct Account {
     /// Changes of definitions in this process take turns, so a write conflict can only come from another process.
     write_lock: Mutex<()>,
     /// How many changes this process has tried to commit.
-    changes: AtomicU64,
+    change_count: AtomicU64,
 }
 
 impl Account {
     /// The account with the tables that `client` reaches. Nothing is read yet.
-    pub fn new(options: Options, client: Client) -> Self {
+    pub fn new(options: EngineOptions, client: Client) -> Self {
         Self {
             definitions: Table {
                 client: client.clone(),
@@ -40,7 +40,7 @@ impl Account {
                 name: options.events_table.clone(),
             },
             write_lock: Mutex::new(()),
-            changes: AtomicU64::new(0),
+            change_count: AtomicU64::new(0),
             options,
         }
     }
@@ -50,12 +50,12 @@ impl Account {
     /// # Errors
     /// DynamoDB refuses to create a table.
     pub async fn create_tables(&self) -> Result<()> {
-        let Options {
+        let EngineOptions {
             definitions_table,
             events_table,
             ..
         } = &self.options;
-        for table in schema::table_definitions(definitions_table, events_table) {
+        for table in schema::define_tables(definitions_table, events_table) {
             schema::create_table(&self.definitions.client, &table).await?;
         }
         Ok(())
@@ -68,20 +68,20 @@ impl Account {
 
     /// The ARN of a resource, e.g. of the kind `label` and the path `fraud`.
     pub fn arn(&self, kind: &str, path: &str) -> String {
-        let Options {
+        let EngineOptions {
             region, account, ..
         } = &self.options;
         format!("arn:aws:frauddetector:{region}:{account}:{kind}/{path}")
     }
 
     /// When an item that is stored now expires, in seconds since 1970; `None` if it is kept until it is deleted.
-    pub fn expiry(&self) -> Option<i64> {
+    pub fn new_expiry(&self) -> Option<i64> {
         let days = self.options.retention_days?;
         Some(self.now().as_second() + i64::from(days) * 86_400)
     }
 
     /// Whether an item with this expiry is still valid. DynamoDB takes up to two days to delete an expired item.
-    pub fn is_kept(&self, expires_at: Option<i64>) -> bool {
+    pub fn is_unexpired(&self, expires_at: Option<i64>) -> bool {
         expires_at.is_none_or(|time| time > self.now().as_second())
     }
 
@@ -89,7 +89,7 @@ impl Account {
     ///
     /// # Errors
     /// The table cannot be read.
-    pub async fn change(&self) -> Result<Change<'_>> {
+    pub async fn begin_change(&self) -> Result<Change<'_>> {
         Change::begin(&self.definitions, self.write_lock.lock().await).await
     }
 
@@ -97,15 +97,15 @@ impl Account {
     ///
     /// # Errors
     /// [`protocol::Error::write_conflict`] if the definitions were changed meanwhile, or the error of the table.
-    pub async fn commit(&self, change: Change<'_>) -> Result<()> {
+    pub async fn commit_change(&self, change: Change<'_>) -> Result<()> {
         let result = change.commit().await;
-        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.change_count.fetch_add(1, Ordering::AcqRel);
         result
     }
 
     /// How many changes this process has tried to commit. A cache that was filled at a lower number reads the table
     /// again.
     pub fn changes(&self) -> u64 {
-        self.changes.load(Ordering::Acquire)
+        self.change_count.load(Ordering::Acquire)
     }
 }

@@ -21,21 +21,24 @@ pub struct BundleReference {
 }
 
 /// Writes a bundle. The same content gives the same item, so it is safe to write it twice.
-pub async fn save(table: &Table, bundle: &impl Serialize) -> Result<BundleReference> {
+pub async fn save_bundle(table: &Table, bundle: &impl Serialize) -> Result<BundleReference> {
     let json = serde_json::to_vec(bundle).map_err(Error::internal)?;
     let hash = to_hex(&Sha256::digest(&json));
-    let chunks = table.put_chunks(&name(&hash), bundle).await?;
+    let chunks = table.put_chunks(&name_bundle(&hash), bundle).await?;
     Ok(BundleReference { hash, chunks })
 }
 
 /// Reads a bundle.
-pub async fn load<B: DeserializeOwned>(table: &Table, reference: &BundleReference) -> Result<B> {
+pub async fn load_bundle<B: DeserializeOwned>(
+    table: &Table,
+    reference: &BundleReference,
+) -> Result<B> {
     let bundle = table
-        .chunks(&name(&reference.hash), reference.chunks)
+        .get_chunks(&name_bundle(&reference.hash), reference.chunks)
         .await?;
     bundle.ok_or_else(|| Error::internal("a bundle is gone"))
 }
 
-fn name(hash: &str) -> String {
+fn name_bundle(hash: &str) -> String {
     format!("bundle#{hash}")
 }

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::MutexGuard;
 
-use crate::table::{Item, Key, Range, Record, Table, write};
+use crate::table::{Item, Key, KeyRange, StoredRecord, Table, encode_record};
 use protocol::{Error, Result};
 
 /// DynamoDB accepts 100 actions in a transaction; one is the ledger.
@@ -21,27 +21,27 @@ const WRITES_AT_ONCE: usize = 99;
 
 /// The revision of the definitions and how many of each kind there are.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Ledger {
+pub struct DefinitionsLedger {
     /// Grows by one with every change.
     pub revision: u64,
     /// How many resources there are of each kind.
     pub counts: BTreeMap<String, i64>,
 }
 
-impl Record for Ledger {
+impl StoredRecord for DefinitionsLedger {
     fn key(&self) -> Key {
         Self::key()
     }
 }
 
-impl Ledger {
+impl DefinitionsLedger {
     /// The key of the ledger.
     pub fn key() -> Key {
         Key::new("ledger", "ledger")
     }
 }
 
-enum Write {
+enum PendingWrite {
     Put(Item),
     Delete(Key),
 }
@@ -49,8 +49,8 @@ enum Write {
 /// One change of the definitions, from its first read to its commit.
 pub struct Change<'a> {
     table: &'a Table,
-    ledger: Ledger,
-    writes: Vec<Write>,
+    ledger: DefinitionsLedger,
+    writes: Vec<PendingWrite>,
     /// Writers of one process take turns, so a write conflict can only come from another process.
     _turn: MutexGuard<'a, ()>,
 }
@@ -58,7 +58,10 @@ pub struct Change<'a> {
 impl<'a> Change<'a> {
     /// Starts a change: reads the ledger.
     pub async fn begin(table: &'a Table, turn: MutexGuard<'a, ()>) -> Result<Self> {
-        let ledger = table.get(&Ledger::key()).await?.unwrap_or_default();
+        let ledger = table
+            .get(&DefinitionsLedger::key())
+            .await?
+            .unwrap_or_default();
         Ok(Self {
             table,
             ledger,
@@ -73,44 +76,44 @@ impl<'a> Change<'a> {
     }
 
     /// Reads one item with its raw attributes.
-    pub async fn item(&self, key: &Key) -> Result<Option<Item>> {
-        self.table.item(key).await
+    pub async fn get_item(&self, key: &Key) -> Result<Option<Item>> {
+        self.table.get_item(key).await
     }
 
     /// Reads many records, each once, in any order.
-    pub async fn many<R: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<R>> {
-        self.table.many(keys).await
+    pub async fn get_many<R: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<R>> {
+        self.table.get_many(keys).await
     }
 
     /// Reads the records of a range.
-    pub async fn query<R: DeserializeOwned>(&self, range: Range<'_>) -> Result<Vec<R>> {
+    pub async fn query<R: DeserializeOwned>(&self, range: KeyRange<'_>) -> Result<Vec<R>> {
         self.table.query(range).await
     }
 
     /// Whether the partition has an item whose sort key begins with this prefix.
-    pub async fn any(&self, pk: &str, prefix: &str) -> Result<bool> {
-        let range = Range::all(pk).prefix(prefix).limit(1);
+    pub async fn has_any(&self, pk: &str, prefix: &str) -> Result<bool> {
+        let range = KeyRange::all(pk).prefix(prefix).limit(1);
         Ok(!self.table.query_items(range).await?.is_empty())
     }
 
     /// Writes a record when the change is committed.
-    pub fn put<R: Record>(&mut self, record: &R) -> Result<()> {
-        self.writes.push(Write::Put(write(record)?));
+    pub fn put<R: StoredRecord>(&mut self, record: &R) -> Result<()> {
+        self.writes.push(PendingWrite::Put(encode_record(record)?));
         Ok(())
     }
 
     /// Writes an item when the change is committed.
     pub fn put_item(&mut self, item: Item) {
-        self.writes.push(Write::Put(item));
+        self.writes.push(PendingWrite::Put(item));
     }
 
     /// Deletes an item when the change is committed.
     pub fn delete(&mut self, key: Key) {
-        self.writes.push(Write::Delete(key));
+        self.writes.push(PendingWrite::Delete(key));
     }
 
     /// Adds `more` resources of a kind to its count, and checks the quota.
-    pub fn count(&mut self, kind: &str, more: i64, quota: usize) -> Result<()> {
+    pub fn count_resources(&mut self, kind: &str, more: i64, quota: usize) -> Result<()> {
         let count = self.ledger.counts.entry(kind.to_owned()).or_default();
         let room = i64::try_from(quota)
             .unwrap_or(i64::MAX)
@@ -131,41 +134,43 @@ impl<'a> Change<'a> {
         let writes = std::mem::take(&mut self.writes);
         let mut rest = writes.into_iter();
         loop {
-            let piece: Vec<Write> = rest.by_ref().take(WRITES_AT_ONCE).collect();
+            let piece: Vec<PendingWrite> = rest.by_ref().take(WRITES_AT_ONCE).collect();
             if piece.is_empty() {
                 return Ok(());
             }
-            self.transact(piece).await?;
+            self.write_transaction(piece).await?;
         }
     }
 
-    async fn transact(&mut self, writes: Vec<Write>) -> Result<()> {
+    async fn write_transaction(&mut self, writes: Vec<PendingWrite>) -> Result<()> {
         let before = self.ledger.revision;
         self.ledger.revision += 1;
-        let ledger = self.table.after(write(&self.ledger)?, before)?;
+        let ledger = self
+            .table
+            .conditional_put(encode_record(&self.ledger)?, before)?;
         let mut actions = vec![TransactWriteItem::builder().put(ledger).build()];
         for write in writes {
-            actions.push(self.action(write)?);
+            actions.push(self.build_action(write)?);
         }
-        if self.table.transact(actions).await? {
+        if self.table.write_transaction(actions).await? {
             Ok(())
         } else {
             Err(Error::write_conflict())
         }
     }
 
-    fn action(&self, write: Write) -> Result<TransactWriteItem> {
+    fn build_action(&self, write: PendingWrite) -> Result<TransactWriteItem> {
         let action = TransactWriteItem::builder();
         let table = &self.table.name;
         match write {
-            Write::Put(item) => {
+            PendingWrite::Put(item) => {
                 let put = Put::builder()
                     .table_name(table)
                     .set_item(Some(item))
                     .build();
                 Ok(action.put(put.map_err(Error::internal)?).build())
             }
-            Write::Delete(key) => {
+            PendingWrite::Delete(key) => {
                 let delete = Delete::builder()
                     .table_name(table)
                     .set_key(Some(key.attributes()))

@@ -20,14 +20,14 @@ pub mod backoff;
 pub mod bundle;
 pub mod change;
 pub mod chunks;
-pub mod conditional;
+pub mod conditional_writes;
 pub mod listing;
-pub mod normal;
 pub mod options;
-pub mod pinned;
+pub mod pinned_bundles;
 pub mod records;
 pub mod schema;
 pub mod table;
+pub mod value_normalization;
 
 pub use account::Account;
-pub use options::{Clock, Options};
+pub use options::{Clock, EngineOptions};

@@ -2,12 +2,12 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use protocol::Result;
-use protocol::page::{Page, Paging};
-use protocol::page_token::{self, Scope};
+use protocol::page::{Page, PageRequest};
+use protocol::page_token::{self, TokenScope};
 use serde::de::DeserializeOwned;
 
 use crate::account::Account;
-use crate::table::{Item, Range, read};
+use crate::table::{Item, KeyRange, decode_item};
 
 /// A listing of an operation: the rows of a partition, and the default size of a page.
 #[derive(Debug)]
@@ -26,32 +26,32 @@ pub struct Listing<'a> {
 
 impl Listing<'_> {
     /// Reads one page. It asks for one row more than the page has, so that the last page is recognized as the last.
-    pub async fn page<R: DeserializeOwned>(
+    pub async fn read_page<R: DeserializeOwned>(
         &self,
         account: &Account,
-        paging: &Paging,
+        paging: &PageRequest,
     ) -> Result<Page<R>> {
-        let scope = Scope::new(self.operation, &(self.filters, self.pk, self.prefix));
+        let scope = TokenScope::new(self.operation, &(self.filters, self.pk, self.prefix));
         let token = paging.next_token.as_deref();
-        let after: Option<String> = page_token::decode(&scope, token, account.now())?;
+        let after: Option<String> = page_token::decode_page_token(&scope, token, account.now())?;
         let size = paging.max_results.unwrap_or(self.usual);
-        let range = Range::all(self.pk)
+        let range = KeyRange::all(self.pk)
             .prefix(self.prefix)
             .after(after.as_deref())
             .limit(size + 1);
         let mut items = account.definitions.query_items(range).await?;
         let more = items.len() > size;
         items.truncate(size);
-        let last = items.last().and_then(sort_key).filter(|_| more);
+        let last = items.last().and_then(read_sort_key).filter(|_| more);
         let next_token = last
-            .map(|sk| page_token::encode(&scope, &sk, account.now()))
+            .map(|sk| page_token::encode_page_token(&scope, &sk, account.now()))
             .transpose()?;
-        let rows = items.into_iter().map(read).collect::<Result<_>>()?;
+        let rows = items.into_iter().map(decode_item).collect::<Result<_>>()?;
         Ok(Page { rows, next_token })
     }
 }
 
-fn sort_key(item: &Item) -> Option<String> {
+fn read_sort_key(item: &Item) -> Option<String> {
     item.get("sk")
         .and_then(|sk: &AttributeValue| sk.as_s().ok())
         .cloned()

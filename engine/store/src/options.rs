@@ -12,7 +12,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The options of an engine. Every field may be changed after [`Options::new`].
 #[derive(Clone)]
-pub struct Options {
+pub struct EngineOptions {
     /// The table of definitions. Default `Definitions`.
     pub definitions_table: String,
     /// The table of events and predictions. Default `Events`.
@@ -35,7 +35,7 @@ pub struct Options {
     pub quotas: Quotas,
 }
 
-impl Options {
+impl EngineOptions {
     /// Options with Amazon's quotas and the default table names.
     pub fn new(region: impl Into<String>, account: impl Into<String>) -> Self {
         Self {
@@ -52,7 +52,7 @@ impl Options {
     }
 }
 
-impl fmt::Debug for Options {
+impl fmt::Debug for EngineOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("definitions_table", &self.definitions_table)

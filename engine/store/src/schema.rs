@@ -9,14 +9,14 @@ use aws_sdk_dynamodb::types::{
     ProjectionType, ScalarAttributeType, TableStatus, TimeToLiveSpecification,
 };
 
-use crate::table::failed;
+use crate::table::convert_sdk_error;
 use protocol::{Error, Result};
 
 /// The index that `ListEventPredictions` reads.
 pub const PREDICTIONS_INDEX: &str = "predictions";
 
 /// How often a new table is polled, once per second, until it is active.
-const CHECKS: usize = 60;
+const MAX_STATUS_CHECKS: usize = 60;
 
 /// A table as the engine needs it: billed on demand, with the string keys `pk` and `sk`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct IndexDefinition {
 }
 
 /// The two tables of the engine.
-pub fn table_definitions(definitions: &str, events: &str) -> Vec<TableDefinition> {
+pub fn define_tables(definitions: &str, events: &str) -> Vec<TableDefinition> {
     let predictions = IndexDefinition {
         name: PREDICTIONS_INDEX,
         partition_key: "gsi1pk",
@@ -75,35 +75,35 @@ pub fn table_definitions(definitions: &str, events: &str) -> Vec<TableDefinition
 pub async fn create_table(client: &Client, table: &TableDefinition) -> Result<()> {
     let mut request = client.create_table().table_name(&table.name);
     request = request.billing_mode(BillingMode::PayPerRequest);
-    request = request.set_key_schema(Some(keys("pk", "sk")?));
+    request = request.set_key_schema(Some(build_key_schema("pk", "sk")?));
     for name in ["pk", "sk"] {
-        request = request.attribute_definitions(attribute(name)?);
+        request = request.attribute_definitions(build_attribute(name)?);
     }
     if let Some(index) = &table.index {
-        request = request.global_secondary_indexes(secondary(index)?);
+        request = request.global_secondary_indexes(build_secondary_index(index)?);
         for name in [index.partition_key, index.sort_key] {
-            request = request.attribute_definitions(attribute(name)?);
+            request = request.attribute_definitions(build_attribute(name)?);
         }
     }
     match request.send().await {
         Ok(_) => {
-            wait(client, &table.name).await?;
-            expire(client, table).await
+            wait_until_active(client, &table.name).await?;
+            enable_expiry(client, table).await
         }
-        Err(error) if is_there(error.as_service_error()) => Ok(()),
-        Err(error) => Err(failed(error)),
+        Err(error) if table_exists(error.as_service_error()) => Ok(()),
+        Err(error) => Err(convert_sdk_error(error)),
     }
 }
 
 /// Waits until a table is active, which takes a few seconds.
-async fn wait(client: &Client, name: &str) -> Result<()> {
-    for _ in 0..CHECKS {
+async fn wait_until_active(client: &Client, name: &str) -> Result<()> {
+    for _ in 0..MAX_STATUS_CHECKS {
         let output = client
             .describe_table()
             .table_name(name)
             .send()
             .await
-            .map_err(failed)?;
+            .map_err(convert_sdk_error)?;
         let status = output.table.and_then(|table| table.table_status);
         if status == Some(TableStatus::Active) {
             return Ok(());
@@ -116,7 +116,7 @@ async fn wait(client: &Client, name: &str) -> Result<()> {
 }
 
 /// Turns on the expiry of items.
-async fn expire(client: &Client, table: &TableDefinition) -> Result<()> {
+async fn enable_expiry(client: &Client, table: &TableDefinition) -> Result<()> {
     let Some(attribute) = table.time_to_live else {
         return Ok(());
     };
@@ -126,14 +126,14 @@ async fn expire(client: &Client, table: &TableDefinition) -> Result<()> {
     let specification = specification.build().map_err(Error::internal)?;
     let request = client.update_time_to_live().table_name(&table.name);
     let request = request.time_to_live_specification(specification);
-    request.send().await.map_err(failed).map(|_| ())
+    request.send().await.map_err(convert_sdk_error).map(|_| ())
 }
 
-fn is_there(error: Option<&CreateTableError>) -> bool {
+fn table_exists(error: Option<&CreateTableError>) -> bool {
     error.is_some_and(CreateTableError::is_resource_in_use_exception)
 }
 
-fn secondary(index: &IndexDefinition) -> Result<GlobalSecondaryIndex> {
+fn build_secondary_index(index: &IndexDefinition) -> Result<GlobalSecondaryIndex> {
     let projection = Projection::builder()
         .projection_type(ProjectionType::Include)
         .set_non_key_attributes(Some(
@@ -141,13 +141,13 @@ fn secondary(index: &IndexDefinition) -> Result<GlobalSecondaryIndex> {
         ));
     GlobalSecondaryIndex::builder()
         .index_name(index.name)
-        .set_key_schema(Some(keys(index.partition_key, index.sort_key)?))
+        .set_key_schema(Some(build_key_schema(index.partition_key, index.sort_key)?))
         .projection(projection.build())
         .build()
         .map_err(Error::internal)
 }
 
-fn keys(hash: &str, range: &str) -> Result<Vec<KeySchemaElement>> {
+fn build_key_schema(hash: &str, range: &str) -> Result<Vec<KeySchemaElement>> {
     let element = |name: &str, kind| {
         let element = KeySchemaElement::builder()
             .attribute_name(name)
@@ -160,7 +160,7 @@ fn keys(hash: &str, range: &str) -> Result<Vec<KeySchemaElement>> {
     ])
 }
 
-fn attribute(name: &str) -> Result<AttributeDefinition> {
+fn build_attribute(name: &str) -> Result<AttributeDefinition> {
     let attribute = AttributeDefinition::builder().attribute_name(name);
     attribute
         .attribute_type(ScalarAttributeType::S)

@@ -9,8 +9,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::backoff::pause;
-use protocol::{Code, Error, Result};
+use crate::backoff::pause_randomly;
+use protocol::{Error, ErrorCode, Result};
 
 /// The most answers in a row that read nothing; after that the table counts as throttled.
 const UNREAD_ROUNDS: u32 = 6;
@@ -55,14 +55,14 @@ impl Key {
 }
 
 /// A record with its own key.
-pub trait Record: Serialize + DeserializeOwned {
+pub trait StoredRecord: Serialize + DeserializeOwned {
     /// Its key.
     fn key(&self) -> Key;
 }
 
 /// The items of one partition to read, in order.
 #[derive(Clone, Debug)]
-pub struct Range<'a> {
+pub struct KeyRange<'a> {
     /// The partition.
     pub pk: &'a str,
     /// The prefix of the sort keys.
@@ -75,7 +75,7 @@ pub struct Range<'a> {
     pub newest_first: bool,
 }
 
-impl<'a> Range<'a> {
+impl<'a> KeyRange<'a> {
     /// The whole partition.
     pub fn all(pk: &'a str) -> Self {
         Self {
@@ -127,11 +127,11 @@ pub struct Table {
 impl Table {
     /// Reads one record with a consistent read.
     pub async fn get<R: DeserializeOwned>(&self, key: &Key) -> Result<Option<R>> {
-        self.item(key).await?.map(read).transpose()
+        self.get_item(key).await?.map(decode_item).transpose()
     }
 
     /// Reads one item with its raw attributes.
-    pub async fn item(&self, key: &Key) -> Result<Option<Item>> {
+    pub async fn get_item(&self, key: &Key) -> Result<Option<Item>> {
         if !key.can_exist() {
             return Ok(None);
         }
@@ -144,12 +144,12 @@ impl Table {
             .consistent_read(true)
             .send()
             .await
-            .map_err(failed)?
+            .map_err(convert_sdk_error)?
             .item)
     }
 
     /// Reads many items in any order, without duplicates; items that do not exist are left out.
-    pub async fn items(&self, keys: &[Key]) -> Result<Vec<Item>> {
+    pub async fn get_items(&self, keys: &[Key]) -> Result<Vec<Item>> {
         let mut found = Vec::with_capacity(keys.len());
         let mut once = HashSet::with_capacity(keys.len());
         let keys = keys
@@ -157,12 +157,12 @@ impl Table {
             .filter(|key| key.can_exist() && once.insert(*key));
         let keys: Vec<&Key> = keys.collect();
         for hundred in keys.chunks(100) {
-            self.hundred(hundred, &mut found).await?;
+            self.get_batch(hundred, &mut found).await?;
         }
         Ok(found)
     }
 
-    async fn hundred(&self, keys: &[&Key], found: &mut Vec<Item>) -> Result<()> {
+    async fn get_batch(&self, keys: &[&Key], found: &mut Vec<Item>) -> Result<()> {
         let mut wanted: Vec<Item> = keys.iter().map(|key| key.attributes()).collect();
         let mut fruitless = 0;
         while !wanted.is_empty() {
@@ -172,7 +172,7 @@ impl Table {
                 .consistent_read(true);
             let keys = keys.build().map_err(Error::internal)?;
             let request = self.client.batch_get_item().request_items(&self.name, keys);
-            let output = request.send().await.map_err(failed)?;
+            let output = request.send().await.map_err(convert_sdk_error)?;
             found.extend(
                 output
                     .responses
@@ -197,29 +197,33 @@ impl Table {
             };
             if fruitless >= UNREAD_ROUNDS {
                 tracing::error!(keys = wanted.len(), "BatchGetItem leaves keys unprocessed");
-                return Err(throttled());
+                return Err(throttling_error());
             }
-            pause(fruitless, UNREAD_PAUSE).await;
+            pause_randomly(fruitless, UNREAD_PAUSE).await;
         }
         Ok(())
     }
 
     /// Reads many records in any order, without duplicates; records that do not exist are left out.
-    pub async fn many<R: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<R>> {
-        self.items(keys).await?.into_iter().map(read).collect()
+    pub async fn get_many<R: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<R>> {
+        self.get_items(keys)
+            .await?
+            .into_iter()
+            .map(decode_item)
+            .collect()
     }
 
     /// Reads the records of a range.
-    pub async fn query<R: DeserializeOwned>(&self, range: Range<'_>) -> Result<Vec<R>> {
+    pub async fn query<R: DeserializeOwned>(&self, range: KeyRange<'_>) -> Result<Vec<R>> {
         self.query_items(range)
             .await?
             .into_iter()
-            .map(read)
+            .map(decode_item)
             .collect()
     }
 
     /// Reads the items of a range with their raw attributes.
-    pub async fn query_items(&self, range: Range<'_>) -> Result<Vec<Item>> {
+    pub async fn query_items(&self, range: KeyRange<'_>) -> Result<Vec<Item>> {
         let mut items = Vec::new();
         let mut start = range.after.map(|sk| Key::new(range.pk, sk).attributes());
         loop {
@@ -245,7 +249,7 @@ impl Table {
                 .set_exclusive_start_key(start)
                 .send()
                 .await
-                .map_err(failed)?;
+                .map_err(convert_sdk_error)?;
             items.extend(output.items.unwrap_or_default());
             start = output.last_evaluated_key;
             if start.is_none() || items.len() >= range.limit {
@@ -261,7 +265,7 @@ impl Table {
             .put_item()
             .table_name(&self.name)
             .set_item(Some(item));
-        request.send().await.map_err(failed).map(|_| ())
+        request.send().await.map_err(convert_sdk_error).map(|_| ())
     }
 
     /// Deletes one item, if it is there.
@@ -271,17 +275,17 @@ impl Table {
             .delete_item()
             .table_name(&self.name)
             .set_key(Some(key.attributes()));
-        request.send().await.map_err(failed).map(|_| ())
+        request.send().await.map_err(convert_sdk_error).map(|_| ())
     }
 }
 
 /// Converts a record to an item with its key.
-pub fn write<R: Record>(record: &R) -> Result<Item> {
-    write_at(&record.key(), record)
+pub fn encode_record<R: StoredRecord>(record: &R) -> Result<Item> {
+    encode_record_at(&record.key(), record)
 }
 
 /// Converts a record to an item with another key than its own.
-pub fn write_at(key: &Key, record: &impl Serialize) -> Result<Item> {
+pub fn encode_record_at(key: &Key, record: &impl Serialize) -> Result<Item> {
     let mut item: Item =
         serde_dynamo::aws_sdk_dynamodb_1::to_item(record).map_err(Error::internal)?;
     item.extend(key.attributes());
@@ -292,25 +296,25 @@ pub fn write_at(key: &Key, record: &impl Serialize) -> Result<Item> {
 ///
 /// # Errors
 /// The item does not have the form that its key requires.
-pub fn read<R: DeserializeOwned>(item: Item) -> Result<R> {
+pub fn decode_item<R: DeserializeOwned>(item: Item) -> Result<R> {
     serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(|error| {
         // The message of the error could quote a value.
         tracing::error!("an item of the engine's tables does not read as what its key says");
-        Error::internal(format!("unreadable item: {}", kind(&error)))
+        Error::internal(format!("unreadable item: {}", error_type_name(&error)))
     })
 }
 
-fn kind<E>(_: &E) -> &'static str {
+fn error_type_name<E>(_: &E) -> &'static str {
     std::any::type_name::<E>()
 }
 
-fn throttled() -> Error {
+fn throttling_error() -> Error {
     let message = "Rate exceeded: the engine's tables are throttled. Try again.";
-    Error::new(Code::Throttling, message)
+    Error::new(ErrorCode::Throttling, message)
 }
 
 /// Converts an error of DynamoDB to one for the client.
-pub fn failed<E>(error: SdkError<E>) -> Error
+pub fn convert_sdk_error<E>(error: SdkError<E>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -319,13 +323,13 @@ where
     let (code, message) = match code.as_str() {
         "ThrottlingException"
         | "ProvisionedThroughputExceededException"
-        | "RequestLimitExceeded" => return throttled().with_source(error),
+        | "RequestLimitExceeded" => return throttling_error().with_source(error),
         "AccessDeniedException" => (
-            Code::AccessDenied,
+            ErrorCode::AccessDenied,
             "The engine may not use its tables.".to_owned(),
         ),
         "ResourceNotFoundException" => (
-            Code::InternalServer,
+            ErrorCode::InternalServer,
             "The engine's tables do not exist. Create them first.".to_owned(),
         ),
         _ => return Error::internal(error),

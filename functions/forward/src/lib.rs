@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_smithy_types::DateTime;
 use serde_json::{Value, json};
-use shared::batch::{BatchFailed, BatchResults, InvocationContext, BatchResponse};
+use shared::batch::{BatchFailed, BatchResponse, BatchResults, InvocationContext};
 use shared::decisions::{Decision, parse_decision};
 use shared::failure::{Failure, dependency_failure};
 use shared::known_faults::{KnownFault, is_injected};
@@ -56,12 +56,20 @@ impl ForwardFunction {
     ///
     /// # Errors
     /// [`BatchFailed`] if no record could be forwarded.
-    pub async fn handle(&self, event: Value, context: InvocationContext) -> Result<BatchResponse, BatchFailed> {
+    pub async fn handle(
+        &self,
+        event: Value,
+        context: InvocationContext,
+    ) -> Result<BatchResponse, BatchFailed> {
         self.forward_batch(event, context).await.response()
     }
 
     /// Forwards the decisions of a batch.
-    pub async fn forward_batch(&self, mut event: Value, context: InvocationContext) -> BatchResults<()> {
+    pub async fn forward_batch(
+        &self,
+        mut event: Value,
+        context: InvocationContext,
+    ) -> BatchResults<()> {
         let records = match event
             .get_mut("Records")
             .map(Value::take)
@@ -98,7 +106,11 @@ impl ForwardFunction {
     }
 
     /// The event for one record; `None` if it is not a new decision.
-    fn make_entry(&self, index: usize, record: &mut Value) -> Result<Option<OutgoingEntry>, Failure> {
+    fn make_entry(
+        &self,
+        index: usize,
+        record: &mut Value,
+    ) -> Result<Option<OutgoingEntry>, Failure> {
         let image = record
             .pointer_mut("/dynamodb/NewImage")
             .map(Value::take)
@@ -132,7 +144,11 @@ impl ForwardFunction {
         }))
     }
 
-    async fn put_entries(&self, mut outgoing: Vec<OutgoingEntry>, results: &mut [(Position, EntryResult)]) {
+    async fn put_entries(
+        &self,
+        mut outgoing: Vec<OutgoingEntry>,
+        results: &mut [(Position, EntryResult)],
+    ) {
         // Every record counts as failed until it is sent, so that those not reached by the deadline are delivered again.
         for out in &outgoing {
             results[out.index].1 = Err(Failure::retry("not reached"));
@@ -144,7 +160,11 @@ impl ForwardFunction {
     }
 
     /// Sends one request, and repeats it with the entries that failed.
-    async fn put_request(&self, mut request: Vec<OutgoingEntry>, results: &mut [(Position, EntryResult)]) {
+    async fn put_request(
+        &self,
+        mut request: Vec<OutgoingEntry>,
+        results: &mut [(Position, EntryResult)],
+    ) {
         for round in 0..ROUNDS {
             if round > 0 {
                 tokio::time::sleep(PAUSE * 2_u32.pow(round - 1)).await;

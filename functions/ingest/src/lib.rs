@@ -3,10 +3,12 @@
 use aws_sdk_frauddetector::types::Entity;
 use event::EventId;
 use serde_json::Value;
-use shared::batch::{Batcher, BatchResults, InvocationError, InvocationContext, BatchResponse, prepare_records};
-use shared::failure::{ServiceCall, CallError, FailureClass, Failure, Rejection};
+use shared::batch::{
+    BatchResponse, BatchResults, Batcher, InvocationContext, InvocationError, prepare_records,
+};
+use shared::failure::{CallError, Failure, FailureClass, Rejection, ServiceCall};
 use shared::labels::{CreatedEvent, LabelApplier};
-use shared::mapping::{Mapping, MappedOrder};
+use shared::mapping::{MappedOrder, Mapping};
 use shared::records::{Invocation, Record};
 use shared::rejected::RejectedStore;
 
@@ -41,20 +43,33 @@ impl IngestFunction {
     ///
     /// # Errors
     /// [`InvocationError`] if no record could be processed.
-    pub async fn handle(&self, event: Value, context: InvocationContext) -> Result<BatchResponse, InvocationError> {
+    pub async fn handle(
+        &self,
+        event: Value,
+        context: InvocationContext,
+    ) -> Result<BatchResponse, InvocationError> {
         let records = Invocation::new(event)?.into_records();
-        Ok(Box::pin(self.ingest_batch(records, context)).await.response()?)
+        Ok(Box::pin(self.ingest_batch(records, context))
+            .await
+            .response()?)
     }
 
     /// Stores the events of a batch.
-    pub async fn ingest_batch(&self, records: Vec<Record>, context: InvocationContext) -> BatchResults<SentEvent> {
+    pub async fn ingest_batch(
+        &self,
+        records: Vec<Record>,
+        context: InvocationContext,
+    ) -> BatchResults<SentEvent> {
         let ends = self.batcher.phase_deadlines(context.deadline);
-        let orders = prepare_records(&records, ends, |record| self.mapping.map_order(&record.json()?));
+        let orders = prepare_records(&records, ends, |record| {
+            self.mapping.map_order(&record.json()?)
+        });
         let subjects = |index: usize| {
             let order = orders[index].iter();
             order.map(|order| order.event_id.to_string()).collect()
         };
-        let process = async |index: usize, _: &Record| self.store_order(orders[index].clone()?).await;
+        let process =
+            async |index: usize, _: &Record| self.store_order(orders[index].clone()?).await;
         let finish = async |sent: &[&SentEvent], say: &dyn Fn(usize, Result<(), Failure>)| {
             let created = |sent: &&SentEvent| CreatedEvent {
                 event_id: sent.event_id.clone(),

@@ -2,7 +2,10 @@
 
 use event::LabelMessage;
 use serde_json::Value;
-use shared::batch::{Batcher, BatchResults, InvocationError, InvocationContext, BatchResponse, report_all_done, prepare_records};
+use shared::batch::{
+    BatchResponse, BatchResults, Batcher, InvocationContext, InvocationError, prepare_records,
+    report_all_done,
+};
 use shared::failure::{Failure, Rejection};
 use shared::labels::{AppliedLabel, LabelApplier};
 use shared::mapping::Mapping;
@@ -28,13 +31,23 @@ impl LabelFunction {
     ///
     /// # Errors
     /// [`InvocationError`] if no record could be processed.
-    pub async fn handle(&self, event: Value, context: InvocationContext) -> Result<BatchResponse, InvocationError> {
+    pub async fn handle(
+        &self,
+        event: Value,
+        context: InvocationContext,
+    ) -> Result<BatchResponse, InvocationError> {
         let records = Invocation::new(event)?.into_records();
-        Ok(Box::pin(self.label_batch(records, context)).await.response()?)
+        Ok(Box::pin(self.label_batch(records, context))
+            .await
+            .response()?)
     }
 
     /// Applies the labels of a batch; a record may bring labels for several orders.
-    pub async fn label_batch(&self, records: Vec<Record>, context: InvocationContext) -> BatchResults<Vec<AppliedLabel>> {
+    pub async fn label_batch(
+        &self,
+        records: Vec<Record>,
+        context: InvocationContext,
+    ) -> BatchResults<Vec<AppliedLabel>> {
         let ends = self.batcher.phase_deadlines(context.deadline);
         let labels = prepare_records(&records, ends, |record| {
             self.mapping.map_labels(&record.json()?)

@@ -16,15 +16,17 @@ use event::{DetectorVersionId, PREDICTION_HEADER, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use shared::batch::{
-    Batcher, BatchResults, InvocationError, InvocationContext, BatchResponse, catch_panic, not_reached_failure, prepare_records, run_until,
+    BatchResponse, BatchResults, Batcher, InvocationContext, InvocationError, catch_panic,
+    not_reached_failure, prepare_records, run_until,
 };
 use shared::decisions::{
-    Decision, Decisions, FoundItems, ItemKey, MatchedRule, PredictionHeader, ServiceVerdict, PutResult,
+    Decision, Decisions, FoundItems, ItemKey, MatchedRule, PredictionHeader, PutResult,
+    ServiceVerdict,
 };
-use shared::failure::{ServiceCall, CallError, FailureClass, Failure, Rejection};
+use shared::failure::{CallError, Failure, FailureClass, Rejection, ServiceCall};
 use shared::known_faults::{KnownFault, is_injected};
 use shared::labels::{CreatedEvent, LabelApplier};
-use shared::mapping::{ModelBlob, Mapping, MappedOrder};
+use shared::mapping::{MappedOrder, Mapping, ModelBlob};
 use shared::records::{Invocation, Position, Record};
 use shared::rejected::RejectedStore;
 
@@ -125,30 +127,47 @@ impl PredictFunction {
     ///
     /// # Errors
     /// [`InvocationError`] if no record could be processed.
-    pub async fn handle(&self, event: Value, context: InvocationContext) -> Result<PredictResponse, InvocationError> {
+    pub async fn handle(
+        &self,
+        event: Value,
+        context: InvocationContext,
+    ) -> Result<PredictResponse, InvocationError> {
         match Invocation::new(event)? {
             Invocation::Batch(records) => Ok(PredictResponse::Batch(
-                Box::pin(self.decide_batch(records, context)).await.response()?,
+                Box::pin(self.decide_batch(records, context))
+                    .await
+                    .response()?,
             )),
             Invocation::Direct(order) => {
                 // The future is large, and most invocations are batches.
                 let one = Box::pin(catch_panic(self.decide_one(&order, context)));
                 // A function that reaches its deadline is killed: the caller gets no reason, and the next call a cold start.
-                let done = run_until(self.batcher.phase_deadlines(context.deadline).process, one).await;
+                let done =
+                    run_until(self.batcher.phase_deadlines(context.deadline).process, one).await;
                 let done = done
                     .unwrap_or_else(|| Err(not_reached_failure()))
                     .map_err(|failure| direct_error(&failure))?;
-                Ok(PredictResponse::Decision(Box::new(DecisionReply::new(done.decision()))))
+                Ok(PredictResponse::Decision(Box::new(DecisionReply::new(
+                    done.decision(),
+                ))))
             }
         }
     }
 
     /// Decides the orders of a batch.
-    pub async fn decide_batch(&self, records: Vec<Record>, context: InvocationContext) -> BatchResults<OrderResult> {
+    pub async fn decide_batch(
+        &self,
+        records: Vec<Record>,
+        context: InvocationContext,
+    ) -> BatchResults<OrderResult> {
         let ends = self.batcher.phase_deadlines(context.deadline);
-        let orders = prepare_records(&records, ends, |record| self.mapping.map_order(&record.json()?));
+        let orders = prepare_records(&records, ends, |record| {
+            self.mapping.map_order(&record.json()?)
+        });
         let read = run_until(ends.process, self.read_decisions(orders.iter().flatten())).await;
-        let known = read.unwrap_or_else(|| Err(not_reached_failure())).map(KnownDecisions::new);
+        let known = read
+            .unwrap_or_else(|| Err(not_reached_failure()))
+            .map(KnownDecisions::new);
         let subjects = |index: usize| {
             let order = orders[index].iter();
             order.map(|order| order.event_id.to_string()).collect()
@@ -174,7 +193,11 @@ impl PredictFunction {
     ///
     /// # Errors
     /// [`Failure`]. Nothing is parked, because the caller has the order and gets the reason.
-    pub async fn decide_one(&self, order: &Value, context: InvocationContext) -> Result<OrderResult, Failure> {
+    pub async fn decide_one(
+        &self,
+        order: &Value,
+        context: InvocationContext,
+    ) -> Result<OrderResult, Failure> {
         let order = self.mapping.map_order(order)?;
         let known = KnownDecisions::new(self.read_decisions([&order]).await?);
         let done = self.decide(order, None, &known, context.now).await?;
@@ -195,7 +218,10 @@ impl PredictFunction {
         orders: impl IntoIterator<Item = &'a MappedOrder>,
     ) -> Result<FoundItems, Failure> {
         // BatchGetItem refuses a request that names a key twice.
-        let keys: HashSet<ItemKey> = orders.into_iter().map(|order| self.decision_key(order)).collect();
+        let keys: HashSet<ItemKey> = orders
+            .into_iter()
+            .map(|order| self.decision_key(order))
+            .collect();
         self.decisions.read(keys).await
     }
 
@@ -268,7 +294,11 @@ impl PredictFunction {
     }
 
     /// The result of an order that was decided before; a rejection if its content has changed.
-    fn check_duplicate(&self, earlier: Box<Decision>, order: &MappedOrder) -> Result<OrderResult, Failure> {
+    fn check_duplicate(
+        &self,
+        earlier: Box<Decision>,
+        order: &MappedOrder,
+    ) -> Result<OrderResult, Failure> {
         if earlier.contradicts(order, &self.mapping) {
             let reason = format!(
                 "order `{}` was decided at {} with other content; send a changed order as a new revision",

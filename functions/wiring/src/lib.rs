@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use engine::{Clock, Engine, Options};
+use engine::{Clock, Engine, EngineOptions};
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Serialize;
@@ -49,13 +49,17 @@ impl Wiring {
         let settings = Settings::read(variable)?;
         telemetry::init_logs(&settings.log);
         let config = aws::load_config(&settings.region).await;
-        Ok(Self::with_config(settings, config, Arc::new(Timestamp::now)))
+        Ok(Self::with_config(
+            settings,
+            config,
+            Arc::new(Timestamp::now),
+        ))
     }
 
     /// Builds the clients from a configuration; the engine reads the time from `clock`.
     pub fn with_config(settings: Settings, config: SdkConfig, clock: Clock) -> Self {
-        let engine =
-            (settings.backend == Backend::Engine).then(|| Arc::new(build_engine(&settings, &config, clock)));
+        let engine = (settings.backend == Backend::Engine)
+            .then(|| Arc::new(build_engine(&settings, &config, clock)));
         let fraud_detector = match &engine {
             Some(engine) => aws::make_in_process_client(engine::http_client(Arc::clone(engine))),
             None => aws::make_fraud_detector_client(&config),
@@ -126,7 +130,8 @@ impl Wiring {
         // The event is taken as text, so that our own parser keeps numbers exact and limits the number of values.
         let answer = |event: LambdaEvent<Box<RawValue>>| async move {
             let context = InvocationContext::new(Timestamp::now(), event.context.deadline);
-            let answer = Box::pin(self.handle_invocation(event.payload.get(), context, handle)).await;
+            let answer =
+                Box::pin(self.handle_invocation(event.payload.get(), context, handle)).await;
             metrics.flush();
             answer
         };
@@ -152,7 +157,7 @@ impl Wiring {
         let payload = json::parse_event(event.as_bytes())?;
         if let Some(engine) = &self.engine {
             // At most half of the time is used: records that need the definitions read them again.
-            match run_until(context.half_way(), engine.begin()).await {
+            match run_until(context.half_way(), engine.refresh_definitions()).await {
                 Some(Ok(())) => {}
                 Some(Err(error)) => {
                     tracing::warn!(code = ?error.code(), "the definitions could not be checked");
@@ -177,7 +182,7 @@ impl Wiring {
 }
 
 fn build_engine(settings: &Settings, config: &SdkConfig, clock: Clock) -> Engine {
-    let mut options = Options::new(&settings.region, &settings.account);
+    let mut options = EngineOptions::new(&settings.region, &settings.account);
     options.clock = clock;
     options
         .definitions_table

@@ -53,35 +53,44 @@ impl Clients {
     /// Clients that are answered in this process: without signatures, retries and time-outs.
     pub fn in_process(connectors: Connectors) -> Self {
         Self {
-            frauddetector: frauddetector(connectors.frauddetector),
-            dynamodb: dynamodb(connectors.dynamodb),
-            s3: s3(connectors.s3),
-            eventbridge: eventbridge(connectors.eventbridge),
+            frauddetector: connect_frauddetector(connectors.frauddetector),
+            dynamodb: connect_dynamodb(connectors.dynamodb),
+            s3: connect_s3(connectors.s3),
+            eventbridge: connect_eventbridge(connectors.eventbridge),
         }
     }
 
     /// Clients that go over the network, with the credentials that the AWS CLI would use.
-    pub async fn over_network(network: &Network) -> Self {
-        let config = without_missing_credentials(network_config(network).await, network).await;
+    pub async fn over_network(network: &NetworkConfig) -> Self {
+        let config = remove_missing_credentials(load_network_config(network).await, network).await;
         let endpoints = &network.endpoints;
         Self {
-            frauddetector: network_frauddetector(&config, endpoints.frauddetector.as_deref()),
-            dynamodb: network_dynamodb(&config, endpoints.dynamodb.as_deref()),
-            s3: network_s3(&config, endpoints.s3.as_deref()),
-            eventbridge: network_eventbridge(&config, endpoints.eventbridge.as_deref()),
+            frauddetector: connect_frauddetector_over_network(
+                &config,
+                endpoints.frauddetector.as_deref(),
+            ),
+            dynamodb: connect_dynamodb_over_network(&config, endpoints.dynamodb.as_deref()),
+            s3: connect_s3_over_network(&config, endpoints.s3.as_deref()),
+            eventbridge: connect_eventbridge_over_network(
+                &config,
+                endpoints.eventbridge.as_deref(),
+            ),
         }
     }
 }
 
 /// A client for SageMaker's endpoints, at AWS or at the address `url`. The engine needs it for
 /// detectors with external models.
-pub async fn sagemaker(region: &str, url: Option<&str>) -> aws_sdk_sagemakerruntime::Client {
-    let network = Network {
+pub async fn connect_sagemaker(
+    region: &str,
+    url: Option<&str>,
+) -> aws_sdk_sagemakerruntime::Client {
+    let network = NetworkConfig {
         region: region.to_owned(),
         endpoints: url.map(Endpoints::all).unwrap_or_default(),
     };
-    let config = without_missing_credentials(network_config(&network).await, &network).await;
-    let config = at(&config, url);
+    let config = remove_missing_credentials(load_network_config(&network).await, &network).await;
+    let config = config_for_endpoint(&config, url);
     let mut builder = aws_sdk_sagemakerruntime::config::Builder::from(&config.sdk);
     if config.anonymous {
         builder = builder.allow_no_auth();
@@ -91,14 +100,14 @@ pub async fn sagemaker(region: &str, url: Option<&str>) -> aws_sdk_sagemakerrunt
 
 /// The region and the addresses that clients use.
 #[derive(Clone, Debug)]
-pub struct Network {
+pub struct NetworkConfig {
     /// Always given: without a region the SDK asks the metadata service of EC2 and waits.
     pub region: String,
     /// Where a service is, if it is not at AWS.
     pub endpoints: Endpoints,
 }
 
-impl Network {
+impl NetworkConfig {
     /// AWS itself.
     pub fn aws(region: impl Into<String>) -> Self {
         Self {
@@ -144,27 +153,29 @@ impl Endpoints {
 }
 
 /// A Fraud Detector client of this process, answered by `connector`.
-pub fn frauddetector(connector: SharedHttpClient) -> aws_sdk_frauddetector::Client {
-    let config = aws_sdk_frauddetector::config::Builder::from(&in_process_config(connector));
+pub fn connect_frauddetector(connector: SharedHttpClient) -> aws_sdk_frauddetector::Client {
+    let config = aws_sdk_frauddetector::config::Builder::from(&build_in_process_config(connector));
     aws_sdk_frauddetector::Client::from_conf(config.allow_no_auth().build())
 }
 
 /// A DynamoDB client of this process, answered by `connector`.
-pub fn dynamodb(connector: SharedHttpClient) -> aws_sdk_dynamodb::Client {
-    let config = aws_sdk_dynamodb::config::Builder::from(&in_process_config(connector));
+pub fn connect_dynamodb(connector: SharedHttpClient) -> aws_sdk_dynamodb::Client {
+    let config = aws_sdk_dynamodb::config::Builder::from(&build_in_process_config(connector));
     aws_sdk_dynamodb::Client::from_conf(config.allow_no_auth().build())
 }
 
 /// An S3 client of this process, answered by `connector`.
-pub fn s3(connector: SharedHttpClient) -> aws_sdk_s3::Client {
-    let config = aws_sdk_s3::config::Builder::from(&in_process_config(connector));
+pub fn connect_s3(connector: SharedHttpClient) -> aws_sdk_s3::Client {
+    let config = aws_sdk_s3::config::Builder::from(&build_in_process_config(connector));
     let config = config.force_path_style(true);
-    aws_sdk_s3::Client::from_conf(unsigned_s3(config).build())
+    aws_sdk_s3::Client::from_conf(disable_s3_checksums_and_signing(config).build())
 }
 
 /// Turns off checksums: there is no network to protect against, and with a checksum the SDK sends a
 /// file in chunks, which panics without credentials.
-fn unsigned_s3(config: aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder {
+fn disable_s3_checksums_and_signing(
+    config: aws_sdk_s3::config::Builder,
+) -> aws_sdk_s3::config::Builder {
     config
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
@@ -172,14 +183,14 @@ fn unsigned_s3(config: aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Build
 }
 
 /// An EventBridge client of this process, answered by `connector`.
-pub fn eventbridge(connector: SharedHttpClient) -> aws_sdk_eventbridge::Client {
-    let config = aws_sdk_eventbridge::config::Builder::from(&in_process_config(connector));
+pub fn connect_eventbridge(connector: SharedHttpClient) -> aws_sdk_eventbridge::Client {
+    let config = aws_sdk_eventbridge::config::Builder::from(&build_in_process_config(connector));
     aws_sdk_eventbridge::Client::from_conf(config.allow_no_auth().build())
 }
 
 /// Retries, time-outs, stalled-stream protection and signing are a third of the cost of a call
 /// that never leaves the process, and protect against nothing there.
-fn in_process_config(connector: SharedHttpClient) -> SdkConfig {
+fn build_in_process_config(connector: SharedHttpClient) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static(REGION))
@@ -191,18 +202,18 @@ fn in_process_config(connector: SharedHttpClient) -> SdkConfig {
         .build()
 }
 
-async fn network_config(network: &Network) -> SdkConfig {
+async fn load_network_config(network: &NetworkConfig) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(network.region.clone()))
-        .http_client(http_client())
-        .timeout_config(timeouts())
+        .http_client(build_https_client())
+        .timeout_config(build_network_timeouts())
         .retry_config(RetryConfig::standard().with_max_attempts(3))
         .load()
         .await
 }
 
 /// One pool of connections for all clients.
-fn http_client() -> SharedHttpClient {
+fn build_https_client() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(
             tls::rustls_provider::CryptoMode::Ring,
@@ -211,7 +222,7 @@ fn http_client() -> SharedHttpClient {
 }
 
 /// The same client with longer time-outs: a part of a file takes longer than a record.
-pub fn for_files(client: &aws_sdk_s3::Client) -> aws_sdk_s3::Client {
+pub fn with_file_timeouts(client: &aws_sdk_s3::Client) -> aws_sdk_s3::Client {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
         .operation_attempt_timeout(Duration::from_mins(1))
@@ -221,7 +232,7 @@ pub fn for_files(client: &aws_sdk_s3::Client) -> aws_sdk_s3::Client {
 }
 
 /// Time-outs of calls over the network. The SDK itself does not limit an operation as a whole.
-fn timeouts() -> TimeoutConfig {
+fn build_network_timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
         .operation_attempt_timeout(Duration::from_secs(2))
@@ -229,11 +240,11 @@ fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-fn network_frauddetector(
+fn connect_frauddetector_over_network(
     config: &SdkConfig,
     endpoint: Option<&str>,
 ) -> aws_sdk_frauddetector::Client {
-    let config = at(config, endpoint);
+    let config = config_for_endpoint(config, endpoint);
     let mut builder = aws_sdk_frauddetector::config::Builder::from(&config.sdk)
         // The rate limiter has to count each attempt, so it makes the retries itself.
         .retry_config(RetryConfig::disabled());
@@ -243,8 +254,11 @@ fn network_frauddetector(
     aws_sdk_frauddetector::Client::from_conf(builder.build())
 }
 
-fn network_dynamodb(config: &SdkConfig, endpoint: Option<&str>) -> aws_sdk_dynamodb::Client {
-    let config = at(config, endpoint);
+fn connect_dynamodb_over_network(
+    config: &SdkConfig,
+    endpoint: Option<&str>,
+) -> aws_sdk_dynamodb::Client {
+    let config = config_for_endpoint(config, endpoint);
     let mut builder = aws_sdk_dynamodb::config::Builder::from(&config.sdk);
     if config.anonymous {
         builder = builder.allow_no_auth();
@@ -252,18 +266,21 @@ fn network_dynamodb(config: &SdkConfig, endpoint: Option<&str>) -> aws_sdk_dynam
     aws_sdk_dynamodb::Client::from_conf(builder.build())
 }
 
-fn network_s3(config: &SdkConfig, endpoint: Option<&str>) -> aws_sdk_s3::Client {
-    let config = at(config, endpoint);
+fn connect_s3_over_network(config: &SdkConfig, endpoint: Option<&str>) -> aws_sdk_s3::Client {
+    let config = config_for_endpoint(config, endpoint);
     let mut builder = aws_sdk_s3::config::Builder::from(&config.sdk);
     builder = builder.force_path_style(endpoint.is_some());
     if config.anonymous {
-        builder = unsigned_s3(builder);
+        builder = disable_s3_checksums_and_signing(builder);
     }
     aws_sdk_s3::Client::from_conf(builder.build())
 }
 
-fn network_eventbridge(config: &SdkConfig, endpoint: Option<&str>) -> aws_sdk_eventbridge::Client {
-    let config = at(config, endpoint);
+fn connect_eventbridge_over_network(
+    config: &SdkConfig,
+    endpoint: Option<&str>,
+) -> aws_sdk_eventbridge::Client {
+    let config = config_for_endpoint(config, endpoint);
     let mut builder = aws_sdk_eventbridge::config::Builder::from(&config.sdk);
     if config.anonymous {
         builder = builder.allow_no_auth();
@@ -273,7 +290,7 @@ fn network_eventbridge(config: &SdkConfig, endpoint: Option<&str>) -> aws_sdk_ev
 
 /// Removes the credentials provider if an address is on this machine and the provider finds no
 /// credentials: `fraudstream serve` needs no signature, but an emulator of AWS may.
-async fn without_missing_credentials(config: SdkConfig, network: &Network) -> SdkConfig {
+async fn remove_missing_credentials(config: SdkConfig, network: &NetworkConfig) -> SdkConfig {
     let Endpoints {
         frauddetector,
         dynamodb,
@@ -303,18 +320,18 @@ async fn without_missing_credentials(config: SdkConfig, network: &Network) -> Sd
 const CREDENTIALS: Duration = Duration::from_secs(1);
 
 /// The settings of one client.
-struct At {
+struct EndpointConfig {
     sdk: SdkConfig,
     anonymous: bool,
 }
 
-fn at(config: &SdkConfig, endpoint: Option<&str>) -> At {
+fn config_for_endpoint(config: &SdkConfig, endpoint: Option<&str>) -> EndpointConfig {
     let mut builder = config.to_builder();
     let anonymous = endpoint.is_some_and(is_loopback) && config.credentials_provider().is_none();
     if let Some(url) = endpoint {
         builder.set_endpoint_url(Some(url.to_owned()));
     }
-    At {
+    EndpointConfig {
         sdk: builder.build(),
         anonymous,
     }
@@ -346,10 +363,13 @@ mod tests {
     #[tokio::test]
     async fn an_sdk_client_reaches_the_service() {
         let service = Service::new(|request: Request<Bytes>| async move {
-            let tables = format!(r#"{{"TableNames":["{}"]}}"#, service::operation(&request));
-            service::json(StatusCode::OK, "application/x-amz-json-1.0", tables)
+            let tables = format!(
+                r#"{{"TableNames":["{}"]}}"#,
+                service::operation_name(&request)
+            );
+            service::json_response(StatusCode::OK, "application/x-amz-json-1.0", tables)
         });
-        let client = dynamodb(service.http_client());
+        let client = connect_dynamodb(service.http_client());
         let tables = client.list_tables().send().await.unwrap();
         assert_eq!(tables.table_names(), ["ListTables"]);
     }
@@ -373,7 +393,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_network_has_limits_and_the_process_has_none() {
-        let network = Clients::over_network(&Network::aws("eu-west-1")).await;
+        let network = Clients::over_network(&NetworkConfig::aws("eu-west-1")).await;
         let config = network.dynamodb.config();
         assert_eq!(config.region().unwrap().as_ref(), "eu-west-1");
         assert_eq!(config.retry_config().unwrap().max_attempts(), 3);
@@ -383,7 +403,7 @@ mod tests {
         let attempts = network.frauddetector.config().retry_config().unwrap();
         assert_eq!(attempts.max_attempts(), 1);
 
-        let local = dynamodb(http_client());
+        let local = connect_dynamodb(build_https_client());
         let config = local.config();
         assert_eq!(config.retry_config().unwrap().max_attempts(), 1);
         assert!(!config.timeout_config().unwrap().has_timeouts());

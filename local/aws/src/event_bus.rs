@@ -24,27 +24,27 @@ const MAX_BYTES: usize = 256 * 1024;
 /// The file cannot be used.
 #[derive(Debug, Error)]
 #[error("cannot append to `{path}`: {source}")]
-pub struct OpenError {
+pub struct OpenBusError {
     path: String,
     source: io::Error,
 }
 
 /// A bus whose events are lines of a file. Cloning it is cheap and gives the same bus.
 #[derive(Clone, Debug)]
-pub struct Bus {
+pub struct EventBus {
     // No code awaits while it holds the lock.
     file: Arc<Mutex<File>>,
     /// Whether `aws.*` may be a source.
     trusts: bool,
 }
 
-impl Bus {
+impl EventBus {
     /// The bus that appends to the file at `path`, which is created if it is missing.
     ///
     /// An incomplete last line, left by a killed process, is removed: its sender got no
     /// confirmation.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let file = open(path).map_err(|source| OpenError {
+    pub fn open(path: &Path) -> Result<Self, OpenBusError> {
+        let file = open_whole_lines(path).map_err(|source| OpenBusError {
             path: path.display().to_string(),
             source,
         })?;
@@ -71,33 +71,35 @@ impl Bus {
     }
 
     fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
-        match service::operation(request) {
+        match service::operation_name(request) {
             "PutEvents" => self.put_events(request.body()),
-            _ => refusal("UnknownOperationException", ""),
+            _ => exception_response("UnknownOperationException", ""),
         }
     }
 
     fn put_events(&self, body: &[u8]) -> Response<Bytes> {
-        let request = match serde_json::from_slice::<PutEvents>(body) {
+        let request = match serde_json::from_slice::<PutEventsRequest>(body) {
             Ok(request) => request,
-            Err(error) => return refusal("SerializationException", &position(&error)),
+            Err(error) => {
+                return exception_response("SerializationException", &describe_position(&error));
+            }
         };
-        if let Err(reason) = check(&request.entries) {
-            return refusal("ValidationException", &reason);
+        if let Err(reason) = check_entries(&request.entries) {
+            return exception_response("ValidationException", &reason);
         }
         let mut lines = String::new();
         let results: Vec<_> = request
             .entries
             .iter()
-            .map(|entry| accept(entry, self.trusts, &mut lines))
+            .map(|entry| accept_entry(entry, self.trusts, &mut lines))
             .collect();
         if let Err(error) = self.append(&lines) {
             tracing::error!(%error, "outcomes are not written");
-            return internal();
+            return internal_error_response();
         }
         let failed = results.iter().filter(|result| !is_accepted(result));
         let answer = json!({"FailedEntryCount": failed.count(), "Entries": results});
-        service::json(StatusCode::OK, MEDIA_TYPE, answer.to_string())
+        service::json_response(StatusCode::OK, MEDIA_TYPE, answer.to_string())
     }
 
     /// Writes whole lines or nothing, also when the disk is full.
@@ -112,7 +114,7 @@ impl Bus {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
+fn open_whole_lines(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let mut file = options.read(true).append(true).create(true).open(path)?;
     let length = length_of_whole_lines(&mut file)?;
@@ -140,14 +142,14 @@ fn length_of_whole_lines(file: &mut File) -> io::Result<u64> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct PutEvents {
+struct PutEventsRequest {
     #[serde(default)]
-    entries: Vec<Entry>,
+    entries: Vec<PutEventsEntry>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Entry {
+struct PutEventsEntry {
     time: Option<f64>,
     source: Option<String>,
     #[serde(default)]
@@ -156,7 +158,7 @@ struct Entry {
     detail: Option<String>,
 }
 
-impl Entry {
+impl PutEventsEntry {
     /// The size as EventBridge counts it.
     fn bytes(&self) -> usize {
         let time = if self.time.is_some() { 14 } else { 0 };
@@ -167,7 +169,7 @@ impl Entry {
 }
 
 /// Checks the request as a whole.
-fn check(entries: &[Entry]) -> Result<(), String> {
+fn check_entries(entries: &[PutEventsEntry]) -> Result<(), String> {
     let bound = match entries.len() {
         0 => "greater than or equal to 1",
         1..=MAX_ENTRIES => "",
@@ -179,21 +181,21 @@ fn check(entries: &[Entry]) -> Result<(), String> {
              Member must have length {bound}"
         ));
     }
-    if entries.iter().map(Entry::bytes).sum::<usize>() > MAX_BYTES {
+    if entries.iter().map(PutEventsEntry::bytes).sum::<usize>() > MAX_BYTES {
         return Err("Total size of the entries in the request is over the limit.".to_owned());
     }
     Ok(())
 }
 
 /// Adds the line of an entry unless it is refused. Returns the entry's part of the response.
-fn accept(entry: &Entry, trusts: bool, lines: &mut String) -> Value {
-    match Event::new(entry, trusts) {
+fn accept_entry(entry: &PutEventsEntry, trusts: bool, lines: &mut String) -> Value {
+    match BusEvent::new(entry, trusts) {
         Ok(event) => {
             let id = Uuid::new_v4().to_string();
             event.write(&id, lines);
             json!({"EventId": id})
         }
-        Err(Refused { code, reason }) => json!({"ErrorCode": code, "ErrorMessage": reason}),
+        Err(RefusedEntry { code, reason }) => json!({"ErrorCode": code, "ErrorMessage": reason}),
     }
 }
 
@@ -201,13 +203,13 @@ fn is_accepted(result: &Value) -> bool {
     result.get("EventId").is_some()
 }
 
-struct Refused {
+struct RefusedEntry {
     code: &'static str,
     reason: String,
 }
 
 /// An entry with everything that EventBridge requires.
-struct Event<'a> {
+struct BusEvent<'a> {
     source: &'a str,
     detail_type: &'a str,
     detail: &'a str,
@@ -215,20 +217,20 @@ struct Event<'a> {
     time: Timestamp,
 }
 
-impl<'a> Event<'a> {
-    fn new(entry: &'a Entry, trusts: bool) -> Result<Self, Refused> {
-        let source = required("Source", entry.source.as_deref())?;
-        let detail_type = required("DetailType", entry.detail_type.as_deref())?;
-        let detail = required("Detail", entry.detail.as_deref())?;
+impl<'a> BusEvent<'a> {
+    fn new(entry: &'a PutEventsEntry, trusts: bool) -> Result<Self, RefusedEntry> {
+        let source = require_field("Source", entry.source.as_deref())?;
+        let detail_type = require_field("DetailType", entry.detail_type.as_deref())?;
+        let detail = require_field("Detail", entry.detail.as_deref())?;
         if source.starts_with("aws.") && !trusts {
-            return Err(Refused {
+            return Err(RefusedEntry {
                 code: "NotAuthorizedForSourceException",
                 reason: "Not authorized for the source.".to_owned(),
             });
         }
         let is_object = serde_json::from_str(detail).is_ok_and(|value: Value| value.is_object());
         if !is_object {
-            return Err(Refused {
+            return Err(RefusedEntry {
                 code: "MalformedDetail",
                 reason: "Detail is malformed.".to_owned(),
             });
@@ -238,7 +240,7 @@ impl<'a> Event<'a> {
             detail_type,
             detail,
             resources: &entry.resources,
-            time: time(entry.time),
+            time: event_time(entry.time),
         })
     }
 
@@ -263,10 +265,10 @@ impl<'a> Event<'a> {
     }
 }
 
-fn required<'a>(name: &str, value: Option<&'a str>) -> Result<&'a str, Refused> {
+fn require_field<'a>(name: &str, value: Option<&'a str>) -> Result<&'a str, RefusedEntry> {
     value
         .filter(|text| !text.is_empty())
-        .ok_or_else(|| Refused {
+        .ok_or_else(|| RefusedEntry {
             code: "InvalidArgument",
             reason: format!(
                 "Parameter {name} is not valid. Reason: {name} is a required argument."
@@ -275,7 +277,7 @@ fn required<'a>(name: &str, value: Option<&'a str>) -> Result<&'a str, Refused> 
 }
 
 /// EventBridge keeps whole seconds, and uses the current time when the sender gives none.
-fn time(seconds: Option<f64>) -> Timestamp {
+fn event_time(seconds: Option<f64>) -> Timestamp {
     // The cast saturates; a time that is out of range becomes the current time as well.
     #[expect(
         clippy::cast_possible_truncation,
@@ -289,7 +291,7 @@ fn time(seconds: Option<f64>) -> Timestamp {
 }
 
 /// Names the position of the error in a body. Serde's own message could quote a value.
-fn position(error: &serde_json::Error) -> String {
+fn describe_position(error: &serde_json::Error) -> String {
     format!(
         "the body is not a PutEvents request at line {}, column {}",
         error.line(),
@@ -297,14 +299,14 @@ fn position(error: &serde_json::Error) -> String {
     )
 }
 
-fn refusal(exception: &str, reason: &str) -> Response<Bytes> {
+fn exception_response(exception: &str, reason: &str) -> Response<Bytes> {
     let body = json!({"__type": exception, "message": reason}).to_string();
-    service::json(StatusCode::BAD_REQUEST, MEDIA_TYPE, body)
+    service::json_response(StatusCode::BAD_REQUEST, MEDIA_TYPE, body)
 }
 
-fn internal() -> Response<Bytes> {
+fn internal_error_response() -> Response<Bytes> {
     let body = r#"{"__type":"InternalException","message":"the events cannot be written"}"#;
-    service::json(StatusCode::INTERNAL_SERVER_ERROR, MEDIA_TYPE, body)
+    service::json_response(StatusCode::INTERNAL_SERVER_ERROR, MEDIA_TYPE, body)
 }
 
 #[cfg(test)]
@@ -320,8 +322,8 @@ mod tests {
 
     fn bus() -> (TempDir, Client) {
         let folder = tempfile::tempdir().unwrap();
-        let bus = Bus::open(&folder.path().join("outcomes.jsonl")).unwrap();
-        let client = clients::eventbridge(bus.service().http_client());
+        let bus = EventBus::open(&folder.path().join("outcomes.jsonl")).unwrap();
+        let client = clients::connect_eventbridge(bus.service().http_client());
         (folder, client)
     }
 
@@ -456,7 +458,7 @@ mod tests {
         ];
         for (before, want) in cases {
             std::fs::write(&path, &before).unwrap();
-            Bus::open(&path).unwrap().append("").unwrap();
+            EventBus::open(&path).unwrap().append("").unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), want);
         }
     }

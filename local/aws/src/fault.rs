@@ -78,10 +78,10 @@ impl Fault {
 
 /// The faults to come and the calls made so far, of all clients that it wraps.
 #[derive(Clone, Debug, Default)]
-pub struct Faults(Arc<Mutex<State>>);
+pub struct Faults(Arc<Mutex<FaultState>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct FaultState {
     faults: HashMap<String, VecDeque<Fault>>,
     calls: Vec<String>,
 }
@@ -94,7 +94,7 @@ impl Faults {
 
     /// Puts the faults between a client and `inner`.
     pub fn wrap(&self, inner: SharedHttpClient) -> SharedHttpClient {
-        SharedHttpClient::new(Client {
+        SharedHttpClient::new(FaultClient {
             inner,
             faults: self.clone(),
         })
@@ -131,24 +131,24 @@ impl Faults {
         queue.and_then(VecDeque::pop_front).unwrap_or(Fault::Pass)
     }
 
-    fn lock_state(&self) -> MutexGuard<'_, State> {
+    fn lock_state(&self) -> MutexGuard<'_, FaultState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[derive(Debug)]
-struct Client {
+struct FaultClient {
     inner: SharedHttpClient,
     faults: Faults,
 }
 
-impl HttpClient for Client {
+impl HttpClient for FaultClient {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(Connector {
+        SharedHttpConnector::new(FaultConnector {
             inner: self.inner.http_connector(settings, components),
             faults: self.faults.clone(),
         })
@@ -156,26 +156,28 @@ impl HttpClient for Client {
 }
 
 #[derive(Debug)]
-struct Connector {
+struct FaultConnector {
     inner: SharedHttpConnector,
     faults: Faults,
 }
 
-impl HttpConnector for Connector {
+impl HttpConnector for FaultConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let is_json = request.headers().contains_key("x-amz-target");
-        let operation = operation(&request);
+        let operation = operation_name(&request);
         let fault = self.faults.take_next(&operation);
         let inner = self.inner.clone();
         HttpConnectorFuture::new(async move {
             match fault {
                 Fault::Pass => inner.call(request).await,
-                Fault::Throttle => throttled(is_json),
-                Fault::Internal => internal(is_json),
-                Fault::Drop => Err(ConnectorError::io(Reason("the request was lost").into())),
+                Fault::Throttle => throttling_response(is_json),
+                Fault::Internal => internal_error_response(is_json),
+                Fault::Drop => Err(ConnectorError::io(
+                    FaultReason("the request was lost").into(),
+                )),
                 Fault::TimeOut => {
                     inner.call(request).await?;
-                    let lost = Reason("the response was lost");
+                    let lost = FaultReason("the response was lost");
                     Err(ConnectorError::timeout(lost.into()))
                 }
                 Fault::Late(wait) => {
@@ -183,29 +185,29 @@ impl HttpConnector for Connector {
                         tokio::time::sleep(wait).await;
                         inner.call(request).await
                     });
-                    Err(ConnectorError::timeout(Reason("no response").into()))
+                    Err(ConnectorError::timeout(FaultReason("no response").into()))
                 }
                 Fault::Delay(wait) => {
                     tokio::time::sleep(wait).await;
                     inner.call(request).await
                 }
-                Fault::Unprocessed => sdk(unprocessed(&operation, &request)),
-                Fault::Answer(status, body) => sdk(json(status, body)),
+                Fault::Unprocessed => to_sdk_response(unprocessed_response(&operation, &request)),
+                Fault::Answer(status, body) => to_sdk_response(json_response(status, body)),
             }
         })
     }
 }
 
 /// The name of the operation, as AWS calls it.
-fn operation(request: &HttpRequest) -> String {
+fn operation_name(request: &HttpRequest) -> String {
     match request.headers().get("x-amz-target") {
         Some(target) => target.rsplit('.').next().unwrap_or_default().to_owned(),
-        None => s3_operation(request),
+        None => s3_operation_name(request),
     }
 }
 
 /// S3 has no header that names the operation; its clients name most of them in the query.
-fn s3_operation(request: &HttpRequest) -> String {
+fn s3_operation_name(request: &HttpRequest) -> String {
     let uri = request.uri();
     let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
     let named = query.split('&').find_map(|part| part.strip_prefix("x-id="));
@@ -231,28 +233,28 @@ fn s3_operation(request: &HttpRequest) -> String {
     name.to_owned()
 }
 
-fn throttled(is_json: bool) -> Result<HttpResponse, ConnectorError> {
-    sdk(if is_json {
+fn throttling_response(is_json: bool) -> Result<HttpResponse, ConnectorError> {
+    to_sdk_response(if is_json {
         let body = r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#;
-        json(StatusCode::BAD_REQUEST, body.to_owned())
+        json_response(StatusCode::BAD_REQUEST, body.to_owned())
     } else {
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        s3::refusal(status, "SlowDown", "Please reduce your request rate.")
+        s3::error_response(status, "SlowDown", "Please reduce your request rate.")
     })
 }
 
-fn internal(is_json: bool) -> Result<HttpResponse, ConnectorError> {
+fn internal_error_response(is_json: bool) -> Result<HttpResponse, ConnectorError> {
     let status = StatusCode::INTERNAL_SERVER_ERROR;
-    sdk(if is_json {
+    to_sdk_response(if is_json {
         let body = r#"{"__type":"InternalServerError","message":"Internal server error"}"#;
-        json(status, body.to_owned())
+        json_response(status, body.to_owned())
     } else {
-        s3::refusal(status, "InternalError", "We encountered an internal error.")
+        s3::error_response(status, "InternalError", "We encountered an internal error.")
     })
 }
 
 /// Answers that nothing of the request was processed.
-fn unprocessed(operation: &str, request: &HttpRequest) -> Response<Bytes> {
+fn unprocessed_response(operation: &str, request: &HttpRequest) -> Response<Bytes> {
     let request: serde_json::Value = request
         .body()
         .bytes()
@@ -263,28 +265,28 @@ fn unprocessed(operation: &str, request: &HttpRequest) -> Response<Bytes> {
         _ => "UnprocessedKeys",
     };
     let answer = serde_json::json!({ left: request["RequestItems"] });
-    json(StatusCode::OK, answer.to_string())
+    json_response(StatusCode::OK, answer.to_string())
 }
 
-pub(crate) fn json(status: StatusCode, body: String) -> Response<Bytes> {
-    service::json(status, "application/x-amz-json-1.1", body)
+pub(crate) fn json_response(status: StatusCode, body: String) -> Response<Bytes> {
+    service::json_response(status, "application/x-amz-json-1.1", body)
 }
 
-fn sdk(response: Response<Bytes>) -> Result<HttpResponse, ConnectorError> {
+fn to_sdk_response(response: Response<Bytes>) -> Result<HttpResponse, ConnectorError> {
     HttpResponse::try_from(response.map(SdkBody::from))
         .map_err(|error| ConnectorError::other(error.into(), None))
 }
 
 #[derive(Debug)]
-struct Reason(&'static str);
+struct FaultReason(&'static str);
 
-impl fmt::Display for Reason {
+impl fmt::Display for FaultReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.0)
     }
 }
 
-impl std::error::Error for Reason {}
+impl std::error::Error for FaultReason {}
 
 #[cfg(test)]
 mod tests {
@@ -297,7 +299,7 @@ mod tests {
 
     use super::*;
     use crate::clients;
-    use crate::event_bus::Bus;
+    use crate::event_bus::EventBus;
 
     struct Rig {
         folder: tempfile::TempDir,
@@ -308,9 +310,9 @@ mod tests {
     impl Rig {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let bus = Bus::open(&folder.path().join("outcomes.jsonl")).unwrap();
+            let bus = EventBus::open(&folder.path().join("outcomes.jsonl")).unwrap();
             let faults = Faults::new();
-            let client = clients::eventbridge(faults.wrap(bus.service().http_client()));
+            let client = clients::connect_eventbridge(faults.wrap(bus.service().http_client()));
             Self {
                 folder,
                 faults,
@@ -400,7 +402,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let service = s3::S3::open(folder.path()).unwrap().service();
         let faults = Faults::new();
-        let client = clients::s3(faults.wrap(service.http_client()));
+        let client = clients::connect_s3(faults.wrap(service.http_client()));
         faults.inject("PutObject", Fault::Throttle, 1);
         client.create_bucket().bucket("b-1").send().await.unwrap();
         let put = client.put_object().bucket("b-1").key("a/b").send().await;
@@ -452,7 +454,7 @@ mod tests {
     async fn an_index_can_lag() {
         let faults = Faults::new();
         let service = crate::dynamodb::DynamoDb::in_memory().unwrap().service();
-        let client = clients::dynamodb(faults.wrap(service.http_client()));
+        let client = clients::connect_dynamodb(faults.wrap(service.http_client()));
         faults.inject("Query", Fault::stale_index(), 1);
         let page = client
             .query()
@@ -468,7 +470,7 @@ mod tests {
     async fn a_batch_can_be_left_unprocessed() {
         let faults = Faults::new();
         let service = crate::dynamodb::DynamoDb::in_memory().unwrap().service();
-        let client = clients::dynamodb(faults.wrap(service.http_client()));
+        let client = clients::connect_dynamodb(faults.wrap(service.http_client()));
         let pk = AttributeValue::S("a".to_owned());
         let keys = KeysAndAttributes::builder().keys([("pk".to_owned(), pk.clone())].into());
         faults.inject("BatchGetItem", Fault::Unprocessed, 1);

@@ -179,7 +179,7 @@ mod tests {
 
     use super::*;
     use crate::dynamodb::Durability;
-    use crate::local_stack::{self, Machine};
+    use crate::local_stack::{self, LocalStack};
 
     /// The permissions of a folder and of all that is in it, by the path within.
     fn modes(root: &Path) -> BTreeMap<String, String> {
@@ -200,7 +200,7 @@ mod tests {
 
     /// Everything that writes into the folder, at work on it.
     async fn fill(home: &Home) -> BTreeMap<String, String> {
-        let machine = Machine::open(home, Durability::Kill).await.unwrap();
+        let machine = LocalStack::open(home, Durability::Kill).await.unwrap();
         let clients = &machine.clients;
         clients
             .frauddetector
@@ -220,7 +220,8 @@ mod tests {
             .detail("{}");
         let put = clients.eventbridge.put_events().entries(event.build());
         put.send().await.unwrap();
-        home.write_progress("job", &FileProgress::default()).unwrap();
+        home.write_progress("job", &FileProgress::default())
+            .unwrap();
         let modes = modes(home.path());
         machine.close().await.unwrap();
         modes

@@ -20,7 +20,7 @@ const DECODED_LENGTH: &str = "x-amz-decoded-content-length";
 /// The folder cannot be used.
 #[derive(Debug, Error)]
 #[error("cannot use the folder `{path}` as S3: {reason}")]
-pub struct OpenError {
+pub struct OpenBucketError {
     path: String,
     reason: String,
 }
@@ -34,10 +34,10 @@ pub struct S3 {
 
 impl S3 {
     /// The buckets in the folder `root`, which is created if it is missing.
-    pub fn open(root: &Path) -> Result<Self, OpenError> {
-        std::fs::create_dir_all(root).map_err(|error| cannot_use(root, &error))?;
-        let files =
-            FileSystem::new(root).map_err(|error| cannot_use(root, &format_args!("{error:?}")))?;
+    pub fn open(root: &Path) -> Result<Self, OpenBucketError> {
+        std::fs::create_dir_all(root).map_err(|error| folder_error(root, &error))?;
+        let files = FileSystem::new(root)
+            .map_err(|error| folder_error(root, &format_args!("{error:?}")))?;
         Ok(Self {
             root: root.to_owned(),
             service: S3ServiceBuilder::new(files).build(),
@@ -45,42 +45,42 @@ impl S3 {
     }
 
     /// Creates the bucket `name` if it is missing.
-    pub fn create_bucket(&self, name: &str) -> Result<(), OpenError> {
+    pub fn create_bucket(&self, name: &str) -> Result<(), OpenBucketError> {
         let path = self.root.join(name);
-        std::fs::create_dir_all(&path).map_err(|error| cannot_use(&path, &error))
+        std::fs::create_dir_all(&path).map_err(|error| folder_error(&path, &error))
     }
 
     /// The folder as a service.
     pub fn service(self) -> Service {
         Service::new(move |request| {
             let service = self.service.clone();
-            async move { answer(&service, request).await }
+            async move { answer_request(&service, request).await }
         })
     }
 }
 
-async fn answer(service: &S3Service, request: Request<Bytes>) -> Response<Bytes> {
-    let Some(request) = bare(request) else {
-        return refusal(
+async fn answer_request(service: &S3Service, request: Request<Bytes>) -> Response<Bytes> {
+    let Some(request) = remove_signature(request) else {
+        return error_response(
             StatusCode::BAD_REQUEST,
             "IncompleteBody",
             "the chunks are cut short",
         );
     };
     match service.call(request.map(s3s::Body::from)).await {
-        Ok(response) => whole(response).await,
-        Err(error) => internal(&format!("{error:?}")),
+        Ok(response) => collect_response(response).await,
+        Err(error) => internal_error_response(&format!("{error:?}")),
     }
 }
 
 /// The request without its signature: `s3s` refuses signatures for which it has no secret key.
 /// `None` if the chunks of the body are cut short.
-fn bare(request: Request<Bytes>) -> Option<Request<Bytes>> {
+fn remove_signature(request: Request<Bytes>) -> Option<Request<Bytes>> {
     let (mut parts, mut body) = request.into_parts();
     let headers = &mut parts.headers;
     headers.remove(AUTHORIZATION);
     if headers.remove(DECODED_LENGTH).is_some() {
-        body = unchunked(&body)?;
+        body = decode_chunks(&body)?;
         headers.remove("x-amz-content-sha256");
         headers.remove("x-amz-trailer");
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
@@ -92,7 +92,7 @@ fn bare(request: Request<Bytes>) -> Option<Request<Bytes>> {
 /// The payload of a body in `aws-chunked` encoding: lines with a length in hexadecimal and maybe
 /// a signature, each followed by that many bytes, up to length 0. The trailers that follow are
 /// ignored: they hold checksums of the transfer.
-fn unchunked(mut rest: &[u8]) -> Option<Bytes> {
+fn decode_chunks(mut rest: &[u8]) -> Option<Bytes> {
     let mut payload = Vec::with_capacity(rest.len());
     loop {
         let end = rest.windows(2).position(|pair| pair == b"\r\n")?;
@@ -126,23 +126,23 @@ fn remove_chunked_encoding(headers: &mut http::HeaderMap) {
 }
 
 /// The response with its body in memory, without the headers of a body that is sent in parts.
-async fn whole(response: s3s::HttpResponse) -> Response<Bytes> {
+async fn collect_response(response: s3s::HttpResponse) -> Response<Bytes> {
     let (mut parts, body) = response.into_parts();
     parts.headers.remove(TRAILER);
     parts.headers.remove(TRANSFER_ENCODING);
     match body.collect().await {
         Ok(body) => Response::from_parts(parts, body.to_bytes()),
-        Err(error) => internal(&error.to_string()),
+        Err(error) => internal_error_response(&error.to_string()),
     }
 }
 
-fn internal(reason: &str) -> Response<Bytes> {
-    refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", reason)
+fn internal_error_response(reason: &str) -> Response<Bytes> {
+    error_response(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", reason)
 }
 
 /// An error as S3 sends it. `reason` never has a character that XML would need escaped: it is a
 /// sentence of this program or of the folder's service.
-pub(crate) fn refusal(status: StatusCode, code: &str, reason: &str) -> Response<Bytes> {
+pub(crate) fn error_response(status: StatusCode, code: &str, reason: &str) -> Response<Bytes> {
     let reason = reason.replace(['<', '&'], "?");
     let body = format!("<Error><Code>{code}</Code><Message>{reason}</Message></Error>");
     let mut response = Response::new(Bytes::from(body));
@@ -154,8 +154,8 @@ pub(crate) fn refusal(status: StatusCode, code: &str, reason: &str) -> Response<
     response
 }
 
-fn cannot_use(path: &Path, reason: &dyn std::fmt::Display) -> OpenError {
-    OpenError {
+fn folder_error(path: &Path, reason: &dyn std::fmt::Display) -> OpenBucketError {
+    OpenBucketError {
         path: path.display().to_string(),
         reason: reason.to_string(),
     }
@@ -173,7 +173,7 @@ mod tests {
         let s3 = S3::open(folder).unwrap();
         s3.create_bucket("orders").unwrap();
         s3.create_bucket("orders").unwrap();
-        clients::s3(s3.service().http_client())
+        clients::connect_s3(s3.service().http_client())
     }
 
     async fn keys(client: &aws_sdk_s3::Client, prefix: &str) -> Vec<String> {
@@ -279,7 +279,7 @@ mod tests {
             (b"", None),
         ];
         for (body, want) in cases {
-            let got = unchunked(body);
+            let got = decode_chunks(body);
             assert_eq!(got.as_deref(), want, "{}", String::from_utf8_lossy(body));
         }
     }

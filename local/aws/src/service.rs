@@ -14,15 +14,15 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 
 /// A response on its way.
-pub type Answer = Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
+pub type ResponseFuture = Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
 
-type Call = dyn Fn(Request<Bytes>) -> Answer + Send + Sync;
+type RequestHandler = dyn Fn(Request<Bytes>) -> ResponseFuture + Send + Sync;
 
 /// One AWS service in this process. Cloning it is cheap and gives the same service.
 ///
 /// A service cannot fail: what goes wrong inside it is a response with AWS's error shape.
 #[derive(Clone)]
-pub struct Service(Arc<Call>);
+pub struct Service(Arc<RequestHandler>);
 
 impl Service {
     /// The service that answers each request with `call`.
@@ -35,7 +35,7 @@ impl Service {
     }
 
     /// Answers one request.
-    pub fn call(&self, request: Request<Bytes>) -> Answer {
+    pub fn call(&self, request: Request<Bytes>) -> ResponseFuture {
         (self.0)(request)
     }
 
@@ -53,7 +53,7 @@ impl fmt::Debug for Service {
 }
 
 /// The operation of a JSON service: the part of the header `X-Amz-Target` behind the dot; empty if there is none.
-pub fn operation<B>(request: &Request<B>) -> &str {
+pub fn operation_name<B>(request: &Request<B>) -> &str {
     let target = request.headers().get("x-amz-target");
     let target = target.and_then(|value| value.to_str().ok());
     target.map_or("", |text| {
@@ -62,7 +62,7 @@ pub fn operation<B>(request: &Request<B>) -> &str {
 }
 
 /// A response of a JSON service.
-pub(crate) fn json(
+pub(crate) fn json_response(
     status: StatusCode,
     media_type: &'static str,
     body: impl Into<Bytes>,
@@ -77,9 +77,9 @@ pub(crate) fn json(
 }
 
 /// An error of a JSON service, where clients look for it: in the header and in the body.
-pub(crate) fn exception(status: StatusCode, code: &str, message: &str) -> Response<Bytes> {
+pub(crate) fn exception_response(status: StatusCode, code: &str, message: &str) -> Response<Bytes> {
     let body = serde_json::json!({ "__type": code, "message": message }).to_string();
-    let mut response = json(status, "application/x-amz-json-1.1", body);
+    let mut response = json_response(status, "application/x-amz-json-1.1", body);
     if let Ok(code) = http::HeaderValue::from_str(code) {
         response.headers_mut().insert("x-amzn-errortype", code);
     }
@@ -105,7 +105,7 @@ mod tests {
                 let value = http::HeaderValue::from_static(target);
                 request.headers_mut().insert("x-amz-target", value);
             }
-            assert_eq!(operation(&request), want, "{target:?}");
+            assert_eq!(operation_name(&request), want, "{target:?}");
         }
     }
 }

@@ -43,7 +43,7 @@ const UNSIGNED: [&str; 2] = ["UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRA
 
 /// The file of keys cannot be used.
 #[derive(Debug, Error)]
-pub enum KeysError {
+pub enum SigningKeysError {
     /// The file cannot be read.
     #[error("cannot read {0}: {1}")]
     Read(String, std::io::Error),
@@ -60,35 +60,35 @@ pub enum KeysError {
 
 /// Keys that may sign requests.
 #[derive(Default)]
-pub struct Keys(HashMap<String, Key>);
+pub struct SigningKeys(HashMap<String, SigningKey>);
 
 #[derive(Default)]
-struct Key {
+struct SigningKey {
     id: String,
     secret: String,
     token: String,
 }
 
 /// Shows how many there are, and nothing of the keys.
-impl fmt::Debug for Keys {
+impl fmt::Debug for SigningKeys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} keys", self.0.len())
     }
 }
 
-impl Keys {
+impl SigningKeys {
     /// Every profile of a file in the form of `~/.aws/credentials`.
-    pub fn read(path: &Path) -> Result<Self, KeysError> {
+    pub fn read(path: &Path) -> Result<Self, SigningKeysError> {
         let name = path.display().to_string();
-        let text =
-            std::fs::read_to_string(path).map_err(|error| KeysError::Read(name.clone(), error))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| SigningKeysError::Read(name.clone(), error))?;
         Self::parse(&name, &text)
     }
 
-    fn parse(name: &str, text: &str) -> Result<Self, KeysError> {
+    fn parse(name: &str, text: &str) -> Result<Self, SigningKeysError> {
         let mut keys = Self::default();
         let mut profile = "default".to_owned();
-        let mut key = Key::default();
+        let mut key = SigningKey::default();
         for (number, line) in (1..).zip(text.lines().map(str::trim)) {
             if line.is_empty() || line.starts_with(['#', ';']) {
                 continue;
@@ -103,7 +103,7 @@ impl Keys {
             }
             let (setting, value) = line
                 .split_once('=')
-                .ok_or_else(|| KeysError::Line(name.to_owned(), number))?;
+                .ok_or_else(|| SigningKeysError::Line(name.to_owned(), number))?;
             let value = value.trim().to_owned();
             match setting.trim() {
                 "aws_access_key_id" => key.id = value,
@@ -114,23 +114,28 @@ impl Keys {
         }
         keys.add(name, &profile, key)?;
         if keys.0.is_empty() {
-            return Err(KeysError::Empty(name.to_owned()));
+            return Err(SigningKeysError::Empty(name.to_owned()));
         }
         Ok(keys)
     }
 
-    fn add(&mut self, name: &str, profile: &str, key: Key) -> Result<(), KeysError> {
+    fn add(&mut self, name: &str, profile: &str, key: SigningKey) -> Result<(), SigningKeysError> {
         match (key.id.is_empty(), key.secret.is_empty()) {
             (true, true) => {}
             (false, false) => drop(self.0.insert(key.id.clone(), key)),
-            _ => return Err(KeysError::Half(name.to_owned(), profile.to_owned())),
+            _ => return Err(SigningKeysError::Half(name.to_owned(), profile.to_owned())),
         }
         Ok(())
     }
 
     /// Checks the head of a request: its key, its time, the `service` that it was signed for (by its
     /// name in signatures), and the signature itself if [it does not need the body](Claim::needs_body).
-    pub fn claim(&self, head: &Parts, service: &str, now: Timestamp) -> Result<Claim<'_>, Refusal> {
+    pub fn claim(
+        &self,
+        head: &Parts,
+        service: &str,
+        now: Timestamp,
+    ) -> Result<SignatureClaim<'_>, SignatureRefusal> {
         let claim = || {
             let claim = self.read_claim(head, service)?;
             claim.check_time(now)?;
@@ -139,19 +144,25 @@ impl Keys {
             }
             Ok(claim)
         };
-        claim().map_err(|problem| Refusal::new(service, problem))
+        claim().map_err(|problem| SignatureRefusal::new(service, problem))
     }
 
-    fn read_claim(&self, head: &Parts, service: &str) -> Result<Claim<'_>, Problem> {
-        let header = text(head, "authorization").ok_or(Problem::Missing)?;
-        let fields = header
-            .strip_prefix(ALGORITHM)
-            .ok_or_else(|| Problem::incomplete("Authorization header must be AWS4-HMAC-SHA256."))?;
+    fn read_claim(
+        &self,
+        head: &Parts,
+        service: &str,
+    ) -> Result<SignatureClaim<'_>, SignatureProblem> {
+        let header = header_text(head, "authorization").ok_or(SignatureProblem::Missing)?;
+        let fields = header.strip_prefix(ALGORITHM).ok_or_else(|| {
+            SignatureProblem::incomplete("Authorization header must be AWS4-HMAC-SHA256.")
+        })?;
         let field = |name: &str| {
             let mut fields = fields.split(',').map(str::trim);
             let value = fields.find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
             value.ok_or_else(|| {
-                Problem::incomplete(format!("Authorization header requires '{name}' parameter."))
+                SignatureProblem::incomplete(format!(
+                    "Authorization header requires '{name}' parameter."
+                ))
             })
         };
         let (credential, signed, signature) = (
@@ -159,11 +170,13 @@ impl Keys {
             field("SignedHeaders")?,
             field("Signature")?,
         );
-        let date = text(head, DATE).ok_or_else(|| {
-            Problem::incomplete("Authorization header requires existence of a 'X-Amz-Date' header.")
+        let date = header_text(head, DATE).ok_or_else(|| {
+            SignatureProblem::incomplete(
+                "Authorization header requires existence of a 'X-Amz-Date' header.",
+            )
         })?;
-        let time = parse_time(date).ok_or_else(|| {
-            Problem::incomplete(
+        let time = parse_basic_time(date).ok_or_else(|| {
+            SignatureProblem::incomplete(
                 "Date must be in ISO-8601 'basic format', such as 20260601T101530Z.",
             )
         })?;
@@ -171,17 +184,17 @@ impl Keys {
         let mut part = || scope.next().unwrap_or_default();
         let (id, day, region, named, end) = (part(), part(), part(), part(), part());
         if end != "aws4_request" || scope.next().is_some() {
-            return Err(Problem::incomplete(
+            return Err(SignatureProblem::incomplete(
                 "Credential must have 5 parts separated by '/' and end with 'aws4_request'.",
             ));
         }
         if named != service {
-            return Err(Problem::invalid(format!(
+            return Err(SignatureProblem::invalid(format!(
                 "Credential should be scoped to correct service: '{service}'."
             )));
         }
         if !date.starts_with(day) || day.len() != 8 {
-            return Err(Problem::invalid(
+            return Err(SignatureProblem::invalid(
                 "Date in Credential scope does not match the date of 'X-Amz-Date'.",
             ));
         }
@@ -194,16 +207,16 @@ impl Keys {
                 (*name == "host" || name.starts_with("x-amz-")) && !signed.iter().any(|s| s == name)
             });
         if let Some(name) = unsigned {
-            return Err(Problem::invalid(format!(
+            return Err(SignatureProblem::invalid(format!(
                 "'{name}' must be a signed header."
             )));
         }
-        let key = self.0.get(id).ok_or(Problem::Unknown)?;
-        let token = text(head, TOKEN).unwrap_or_default();
-        if !same(token, &key.token) {
-            return Err(Problem::Unknown);
+        let key = self.0.get(id).ok_or(SignatureProblem::Unknown)?;
+        let token = header_text(head, TOKEN).unwrap_or_default();
+        if !is_equal_in_constant_time(token, &key.token) {
+            return Err(SignatureProblem::Unknown);
         }
-        Ok(Claim {
+        Ok(SignatureClaim {
             key,
             service: service.to_owned(),
             region: region.to_owned(),
@@ -215,8 +228,8 @@ impl Keys {
 }
 
 /// The key and the time that a request claims to be signed with: the key exists, the time is close.
-pub struct Claim<'k> {
-    key: &'k Key,
+pub struct SignatureClaim<'k> {
+    key: &'k SigningKey,
     service: String,
     region: String,
     time: Timestamp,
@@ -225,28 +238,28 @@ pub struct Claim<'k> {
 }
 
 /// Shows nothing of the key.
-impl fmt::Debug for Claim<'_> {
+impl fmt::Debug for SignatureClaim<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "a claim for {} at {}", self.service, self.time)
     }
 }
 
-impl Claim<'_> {
-    fn check_time(&self, now: Timestamp) -> Result<(), Problem> {
-        let skew = skew(&self.service);
-        let (signed, here) = (basic(self.time), basic(now));
+impl SignatureClaim<'_> {
+    fn check_time(&self, now: Timestamp) -> Result<(), SignatureProblem> {
+        let skew = largest_skew(&self.service);
+        let (signed, here) = (format_basic_time(self.time), format_basic_time(now));
         let apart = now.duration_since(self.time);
         let minutes = skew.as_mins();
         if apart > skew {
-            return Err(Problem::Skewed(format!(
+            return Err(SignatureProblem::Skewed(format!(
                 "Signature expired: {signed} is now earlier than {} ({here} - {minutes} min.)",
-                basic(now - skew)
+                format_basic_time(now - skew)
             )));
         }
         if apart < -skew {
-            return Err(Problem::Skewed(format!(
+            return Err(SignatureProblem::Skewed(format!(
                 "Signature not yet current: {signed} is still later than {} ({here} + {minutes} min.)",
-                basic(now + skew)
+                format_basic_time(now + skew)
             )));
         }
         Ok(())
@@ -259,21 +272,21 @@ impl Claim<'_> {
     }
 
     /// Checks what [`Keys::claim`] could not: that the key signed exactly this request.
-    pub fn verify(&self, head: &Parts, body: &[u8]) -> Result<(), Refusal> {
+    pub fn verify(&self, head: &Parts, body: &[u8]) -> Result<(), SignatureRefusal> {
         let checked = if self.needs_body() {
             self.check_signature(head, body)
         } else {
-            check_content(head, body)
+            check_content_hash(head, body)
         };
-        checked.map_err(|problem| Refusal::new(&self.service, problem))
+        checked.map_err(|problem| SignatureRefusal::new(&self.service, problem))
     }
 
-    fn check_signature(&self, head: &Parts, body: &[u8]) -> Result<(), Problem> {
-        let signature = self.sign(head, body).ok_or(Problem::Mismatch)?;
-        if same(&signature, &self.signature) {
+    fn check_signature(&self, head: &Parts, body: &[u8]) -> Result<(), SignatureProblem> {
+        let signature = self.sign(head, body).ok_or(SignatureProblem::Mismatch)?;
+        if is_equal_in_constant_time(&signature, &self.signature) {
             Ok(())
         } else {
-            Err(Problem::Mismatch)
+            Err(SignatureProblem::Mismatch)
         }
     }
 
@@ -286,13 +299,13 @@ impl Claim<'_> {
         } else {
             settings.percent_encoding_mode = PercentEncodingMode::Single;
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-            SignableBody::Precomputed(text(head, CONTENT)?.to_owned())
+            SignableBody::Precomputed(header_text(head, CONTENT)?.to_owned())
         };
         let mut headers = Vec::with_capacity(self.signed.len());
         for name in &self.signed {
-            headers.push((name.as_str(), text(head, name)?));
+            headers.push((name.as_str(), header_text(head, name)?));
         }
-        let host = text(head, "host")?;
+        let host = header_text(head, "host")?;
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
         let request = SignableRequest::new(
             head.method.as_str(),
@@ -300,7 +313,7 @@ impl Claim<'_> {
             headers.into_iter(),
             content,
         );
-        let Key { id, secret, .. } = self.key;
+        let SigningKey { id, secret, .. } = self.key;
         let identity = Credentials::new(id, secret, None, None, "file").into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
@@ -316,41 +329,41 @@ impl Claim<'_> {
 }
 
 /// Checks that the body has the hash that the head gives.
-fn check_content(head: &Parts, body: &[u8]) -> Result<(), Problem> {
-    let said = text(head, CONTENT).unwrap_or_default();
-    if UNSIGNED.contains(&said) || same(said, &to_hex(&Sha256::digest(body))) {
+fn check_content_hash(head: &Parts, body: &[u8]) -> Result<(), SignatureProblem> {
+    let said = header_text(head, CONTENT).unwrap_or_default();
+    if UNSIGNED.contains(&said) || is_equal_in_constant_time(said, &to_hex(&Sha256::digest(body))) {
         Ok(())
     } else {
-        Err(Problem::Content)
+        Err(SignatureProblem::Content)
     }
 }
 
-fn text<'h>(head: &'h Parts, name: &str) -> Option<&'h str> {
+fn header_text<'h>(head: &'h Parts, name: &str) -> Option<&'h str> {
     head.headers.get(name)?.to_str().ok()
 }
 
 /// Compares in constant time, so that the time tells nothing about the secret.
-fn same(a: &str, b: &str) -> bool {
+fn is_equal_in_constant_time(a: &str, b: &str) -> bool {
     a.as_bytes().ct_eq(b.as_bytes()).into()
 }
 
-fn skew(service: &str) -> SignedDuration {
+fn largest_skew(service: &str) -> SignedDuration {
     if service == "s3" { S3_SKEW } else { SKEW }
 }
 
 const BASIC: &str = "%Y%m%dT%H%M%SZ";
 
-fn basic(time: Timestamp) -> String {
+fn format_basic_time(time: Timestamp) -> String {
     time.strftime(BASIC).to_string()
 }
 
-fn parse_time(text: &str) -> Option<Timestamp> {
+fn parse_basic_time(text: &str) -> Option<Timestamp> {
     let time = DateTime::strptime(BASIC, text).ok()?;
     Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 #[derive(Debug)]
-enum Problem {
+enum SignatureProblem {
     Missing,
     Incomplete(String),
     Invalid(String),
@@ -360,7 +373,7 @@ enum Problem {
     Content,
 }
 
-impl Problem {
+impl SignatureProblem {
     fn incomplete(message: impl Into<String>) -> Self {
         Self::Incomplete(message.into())
     }
@@ -372,13 +385,13 @@ impl Problem {
 
 /// Why a request is refused, with AWS's codes and messages.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct SignatureRefusal {
     s3: bool,
-    problem: Problem,
+    problem: SignatureProblem,
 }
 
-impl Refusal {
-    fn new(service: &str, problem: Problem) -> Self {
+impl SignatureRefusal {
+    fn new(service: &str, problem: SignatureProblem) -> Self {
         let s3 = service == "s3";
         Self { s3, problem }
     }
@@ -386,44 +399,48 @@ impl Refusal {
     /// The response: XML from S3, JSON from the others.
     pub fn response(&self) -> Response<Bytes> {
         let (status, json, xml) = match self.problem {
-            Problem::Missing => (403, "MissingAuthenticationTokenException", "AccessDenied"),
-            Problem::Incomplete(_) => (
+            SignatureProblem::Missing => {
+                (403, "MissingAuthenticationTokenException", "AccessDenied")
+            }
+            SignatureProblem::Incomplete(_) => (
                 400,
                 "IncompleteSignatureException",
                 "AuthorizationHeaderMalformed",
             ),
-            Problem::Unknown => (400, "UnrecognizedClientException", "InvalidAccessKeyId"),
-            Problem::Skewed(_) => (400, "InvalidSignatureException", "RequestTimeTooSkewed"),
-            Problem::Content => (
+            SignatureProblem::Unknown => (400, "UnrecognizedClientException", "InvalidAccessKeyId"),
+            SignatureProblem::Skewed(_) => {
+                (400, "InvalidSignatureException", "RequestTimeTooSkewed")
+            }
+            SignatureProblem::Content => (
                 400,
                 "InvalidSignatureException",
                 "XAmzContentSHA256Mismatch",
             ),
-            Problem::Invalid(_) | Problem::Mismatch => {
+            SignatureProblem::Invalid(_) | SignatureProblem::Mismatch => {
                 (400, "InvalidSignatureException", "SignatureDoesNotMatch")
             }
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
         if self.s3 {
-            s3::refusal(StatusCode::FORBIDDEN, xml, self.message())
+            s3::error_response(StatusCode::FORBIDDEN, xml, self.message())
         } else {
-            service::exception(status, json, self.message())
+            service::exception_response(status, json, self.message())
         }
     }
 
     fn message(&self) -> &str {
         match &self.problem {
-            Problem::Missing => "Missing Authentication Token",
-            Problem::Unknown => "The security token included in the request is invalid.",
-            Problem::Mismatch => {
+            SignatureProblem::Missing => "Missing Authentication Token",
+            SignatureProblem::Unknown => "The security token included in the request is invalid.",
+            SignatureProblem::Mismatch => {
                 "The request signature we calculated does not match the signature you provided. \
                  Check your AWS Secret Access Key and signing method. Consult the service \
                  documentation for details."
             }
-            Problem::Content => "The body is not the one whose hash was signed.",
-            Problem::Incomplete(message) | Problem::Invalid(message) | Problem::Skewed(message) => {
-                message
-            }
+            SignatureProblem::Content => "The body is not the one whose hash was signed.",
+            SignatureProblem::Incomplete(message)
+            | SignatureProblem::Invalid(message)
+            | SignatureProblem::Skewed(message) => message,
         }
     }
 }
@@ -432,8 +449,8 @@ impl Refusal {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Keys, String> {
-        Keys::parse("keys", text).map_err(|error| error.to_string())
+    fn parse(text: &str) -> Result<SigningKeys, String> {
+        SigningKeys::parse("keys", text).map_err(|error| error.to_string())
     }
 
     #[test]

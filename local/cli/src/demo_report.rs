@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use shared::decisions::Decision;
 
-use evaluation::text_table::grid;
+use evaluation::text_table::build_text_table;
 
 /// The truth about one order, as the simulator knows it.
 #[derive(Clone, Debug, Deserialize)]
@@ -221,7 +221,7 @@ fn dollars(cents: u64) -> String {
 }
 
 fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let lines: Vec<String> = grid(header, rows)
+    let lines: Vec<String> = build_text_table(header, rows)
         .to_string()
         .lines()
         .map(|line| format!("  {}", line.trim_end()))

@@ -20,9 +20,9 @@ use shared::records::{Origin, Position, Record};
 use thiserror::Error;
 
 use crate::forget::ForgottenSubjects;
-use crate::input::{RecordInput, InputError};
+use crate::input::{InputError, RecordInput};
 use crate::subject;
-use local_aws::home::{Home, FileProgress};
+use local_aws::home::{FileProgress, Home};
 
 /// Records of one batch.
 const BATCH: usize = 100;
@@ -306,7 +306,10 @@ impl Run<'_> {
     }
 
     /// Leaves out the records about subjects that were forgotten.
-    async fn not_forgotten(&self, records: &[Record]) -> Result<Vec<Record>, subject::SubjectError> {
+    async fn not_forgotten(
+        &self,
+        records: &[Record],
+    ) -> Result<Vec<Record>, subject::SubjectError> {
         let Some(forgotten) = &self.forgotten else {
             return Ok(records.to_vec());
         };

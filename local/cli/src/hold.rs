@@ -107,7 +107,10 @@ pub fn find_hold(
     let label = current_label(history);
     let confirmed = label.filter(|entry| entry.label.as_deref().is_some_and(|l| fraud.contains(l)));
     let confirmed = confirmed.and_then(|entry| Timestamp::parse(&entry.label_timestamp).ok());
-    let holds = [(HoldReason::ConfirmedFraud, confirmed), (HoldReason::OpenDispute, open)];
+    let holds = [
+        (HoldReason::ConfirmedFraud, confirmed),
+        (HoldReason::OpenDispute, open),
+    ];
     holds
         .into_iter()
         .filter_map(|(hold, time)| {

@@ -112,7 +112,10 @@ impl RecordInput {
                 headers.join(", ")
             )));
         }
-        let mapping = Mapping::parse(&format!("{path} (header)"), &build_header_mapping(&headers, &options))?;
+        let mapping = Mapping::parse(
+            &format!("{path} (header)"),
+            &build_header_mapping(&headers, &options),
+        )?;
         let rows = CsvRows {
             reader,
             headers,

@@ -15,8 +15,8 @@ use shared::rejected::RejectedRecord;
 use thiserror::Error;
 
 use crate::bucket_objects::{REJECTED, REPLAYED, list_keys, read_object};
-use crate::forget::ForgottenSubjects;
 use crate::file_run::Function;
+use crate::forget::ForgottenSubjects;
 use crate::subject;
 
 /// Why a replay stopped.
@@ -210,7 +210,9 @@ impl Replay<'_> {
             .bucket(self.bucket)
             .key(&to)
             .copy_source(source);
-        copy.send().await.map_err(|error| failed(error_code(&error)))?;
+        copy.send()
+            .await
+            .map_err(|error| failed(error_code(&error)))?;
         let delete = self.s3.delete_object().bucket(self.bucket).key(key);
         delete
             .send()

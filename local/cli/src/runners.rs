@@ -5,12 +5,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Ended, Engine, Jobs, Trained, Trainings};
+use engine::{EndedJob, EndedTraining, Engine, JobRunner, TrainingRunner};
 use serde_json::json;
 use uuid::Uuid;
 
 use local_aws::clients::{self, Clients};
-use local_aws::local_stack::Machine;
+use local_aws::local_stack::LocalStack;
 
 /// How often `--watch` looks for jobs.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -18,14 +18,14 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Runs jobs and trainings, beside the operations that create them.
 #[derive(Clone, Debug)]
 pub struct Runners {
-    jobs: Jobs,
-    trainings: Trainings,
+    jobs: JobRunner,
+    trainings: TrainingRunner,
 }
 
 /// What a runner has finished.
 enum FinishedWork {
-    Job(Ended),
-    Training(Trained),
+    Job(EndedJob),
+    Training(EndedTraining),
 }
 
 impl Runners {
@@ -52,21 +52,21 @@ impl Runners {
 
 /// The runners of the local stack. Only one process at a time uses its folder, so a job that an
 /// earlier process left unfinished is taken over at once.
-pub fn local_runners(machine: &Machine) -> Runners {
+pub fn local_runners(machine: &LocalStack) -> Runners {
     new_runners(Arc::clone(&machine.engine), &machine.clients.s3, "local")
 }
 
 /// Runners beside those of other processes: a job that another one left unfinished is taken over when
 /// its lease ends.
 pub fn remote_runners(engine: Arc<Engine>, clients: &Clients) -> Runners {
-    let s3 = clients::for_files(&clients.s3);
+    let s3 = clients::with_file_timeouts(&clients.s3);
     new_runners(engine, &s3, &Uuid::new_v4().to_string())
 }
 
 fn new_runners(engine: Arc<Engine>, s3: &aws_sdk_s3::Client, name: &str) -> Runners {
     Runners {
-        jobs: Jobs::new(Arc::clone(&engine), s3.clone(), name),
-        trainings: Trainings::new(engine, s3.clone(), name),
+        jobs: JobRunner::new(Arc::clone(&engine), s3.clone(), name),
+        trainings: TrainingRunner::new(engine, s3.clone(), name),
     }
 }
 
@@ -132,7 +132,7 @@ impl FinishedWork {
         match self {
             Self::Job(job) => describe_job(job),
             Self::Training(training) => {
-                let Trained {
+                let EndedTraining {
                     model_id,
                     version,
                     status,
@@ -148,7 +148,7 @@ impl FinishedWork {
     }
 }
 
-fn job_to_json(job: &Ended) -> String {
+fn job_to_json(job: &EndedJob) -> String {
     json!({
         "kind": job.kind.name(),
         "jobId": job.job_id,
@@ -160,7 +160,7 @@ fn job_to_json(job: &Ended) -> String {
     .to_string()
 }
 
-fn describe_job(job: &Ended) -> String {
+fn describe_job(job: &EndedJob) -> String {
     let (kind, status) = (job.kind.name(), job.status.name());
     let mut text = format!(
         "{kind} {}: {status}, {} processed, {} failed",

@@ -19,7 +19,9 @@ pub const GRACE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// The handlers cannot be set up.
-pub fn listen_for_interrupt(grace: Duration) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+pub fn listen_for_interrupt(
+    grace: Duration,
+) -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let (sender, receiver) = oneshot::channel();
     std::thread::Builder::new()

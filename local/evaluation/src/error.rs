@@ -54,7 +54,7 @@ pub enum EvaluateError {
 }
 
 /// Adds the file's name to what is wrong with it.
-pub(crate) fn name_file_in(path: &Path) -> impl Fn(std::io::Error) -> EvaluateError {
+pub(crate) fn io_error_in(path: &Path) -> impl Fn(std::io::Error) -> EvaluateError {
     let path = path.display().to_string();
     move |source| EvaluateError::Io {
         path: path.clone(),

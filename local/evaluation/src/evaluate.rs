@@ -10,16 +10,19 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use model::EntityHistories;
-use model::{Dataset, EventLabel, LabelsAre, TrainingMessage, Model, TrainingOptions, TrainingReport, TrainingError, VariableType};
+use model::{
+    Dataset, EventLabel, LabelsAre, Model, TrainingError, TrainingMessage, TrainingOptions,
+    TrainingReport, VariableType,
+};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
-use crate::error::{EvaluateError, name_file_in};
-use crate::measures::{LookUps, Measures, Scored};
+use crate::error::{EvaluateError, io_error_in};
+use crate::measures::{LookUps, Measures, ScoredEvent};
 use crate::output::{write_report, write_scores};
-use crate::result::Evaluation;
-use crate::rules_only::{Detector, OverColumns};
+use crate::result::EvaluationResult;
+use crate::rules_only::{MeasuredDetector, OverColumns};
 use crate::split::{TestEvents, hold_out_rows};
-use crate::table::{Columns, Event, Said, TableError};
+use crate::table::{ColumnOptions, EventColumns, TableError, TableEvent};
 
 /// What is evaluated: the options of the command.
 #[derive(Clone, Debug, Args)]
@@ -31,10 +34,10 @@ pub struct Evaluate {
     test: Option<PathBuf>,
     /// What was given about its columns.
     #[command(flatten)]
-    pub said: Said,
+    pub said: ColumnOptions,
     /// Whether labels may still change; default `final`, and `maturing` where the file says when labels came.
     #[arg(long, value_enum)]
-    labels: Option<Labels>,
+    labels: Option<LabelMaturity>,
     /// Detector file whose rules are measured beside the model, with columns as variables by their names.
     #[arg(long, value_name = "FILE")]
     pub detector: Option<PathBuf>,
@@ -57,7 +60,7 @@ pub struct Evaluate {
 
 /// Whether labels may still change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Labels {
+pub enum LabelMaturity {
     /// They will not.
     Final,
     /// Chargebacks still come in: an event counts once its label has had the time to.
@@ -82,16 +85,16 @@ impl Evaluate {
     /// [`EvaluateError`], a sentence.
     pub fn run(
         &self,
-        columns: &Columns,
-        detector: Option<&Detector>,
-    ) -> Result<Evaluation, EvaluateError> {
+        columns: &EventColumns,
+        detector: Option<&MeasuredDetector>,
+    ) -> Result<EvaluationResult, EvaluateError> {
         let test = match &self.test {
             Some(path) => TestEvents::File(path),
             None => hold_out_rows(&columns.table(&self.train))?,
         };
         // Before a training that may take minutes.
         let mut rules = detector
-            .map(|detector| self.over(detector, columns))
+            .map(|detector| self.apply_detector(detector, columns))
             .transpose()?;
         let TrainingData {
             dataset,
@@ -101,9 +104,9 @@ impl Evaluate {
             repeated_ids,
         } = self.read_training_data(columns, &test)?;
         let labels = self.labels.unwrap_or(if real_label_times {
-            Labels::Maturing
+            LabelMaturity::Maturing
         } else {
-            Labels::Final
+            LabelMaturity::Final
         });
         let start = Instant::now();
         let (model, training) = self.train_model(&dataset, labels)?;
@@ -111,8 +114,8 @@ impl Evaluate {
         let histories = EntityHistories::of_dataset(&dataset);
         drop(dataset);
 
-        let histories = self.histories(columns, &test, histories)?;
-        let (scored, times) = self.score(
+        let histories = self.read_histories(columns, &test, histories)?;
+        let (scored, times) = self.score_test_events(
             columns,
             &test,
             &model,
@@ -121,7 +124,7 @@ impl Evaluate {
             rules.as_mut(),
         )?;
         let bytes = model.to_bytes();
-        let mut evaluation = Evaluation {
+        let mut evaluation = EvaluationResult {
             train: self.train.display().to_string(),
             test: self.test.as_ref().map(|path| path.display().to_string()),
             divided: match &test {
@@ -134,7 +137,7 @@ impl Evaluate {
             broken_rows,
             repeated_ids,
             measures: Measures::new(&scored, &columns.variables, &look_ups),
-            rules_only: rules.map(|rules| rules.measures(&scored)),
+            rules_only: rules.map(|rules| rules.measure(&scored)),
             training,
             training_seconds,
             score_microseconds: median_microseconds(times),
@@ -148,13 +151,13 @@ impl Evaluate {
     /// Writes the files that are asked for; returns the names of the page and its pictures.
     fn write_files(
         &self,
-        evaluation: &Evaluation,
-        scored: &[Scored],
+        evaluation: &EvaluationResult,
+        scored: &[ScoredEvent],
         model: &Model,
         bytes: &[u8],
     ) -> Result<Vec<String>, EvaluateError> {
         if let Some(path) = &self.model {
-            std::fs::write(path, bytes).map_err(name_file_in(path))?;
+            std::fs::write(path, bytes).map_err(io_error_in(path))?;
         }
         if let Some(path) = &self.scores {
             write_scores(path, scored)?;
@@ -168,17 +171,17 @@ impl Evaluate {
     /// Reads the events that train.
     fn read_training_data(
         &self,
-        columns: &Columns,
+        columns: &EventColumns,
         test: &TestEvents<'_>,
     ) -> Result<TrainingData, TableError> {
         let mut look_ups = LookUps::new(&columns.variables);
-        let mut dataset = columns.dataset();
+        let mut dataset = columns.empty_dataset();
         // If all rows have one label time, it is the time when the file was written.
         let mut real_label_times = false;
         let mut first_label_time = None;
         let mut ids: FxHashSet<u64> = FxHashSet::default();
         let mut repeated_ids = 0;
-        let broken_rows = columns.table(&self.train).each(|event| {
+        let broken_rows = columns.table(&self.train).for_each_event(|event| {
             if matches!(test, TestEvents::Rows(held_out, _) if held_out[event.number - 1]) {
                 return Ok(());
             }
@@ -201,32 +204,32 @@ impl Evaluate {
     }
 
     /// The detector, applied to the columns of the file that is measured.
-    fn over<'a>(
+    fn apply_detector<'a>(
         &self,
-        detector: &'a Detector,
-        columns: &Columns,
+        detector: &'a MeasuredDetector,
+        columns: &EventColumns,
     ) -> Result<OverColumns<'a>, EvaluateError> {
         let path = self.test.as_ref().unwrap_or(&self.train);
-        Ok(detector.over(path, &columns.table(path).headers()?)?)
+        Ok(detector.apply_to(path, &columns.table(path).read_headers()?)?)
     }
 
     /// Scores the labelled events of the test, and measures how long each takes.
-    fn score(
+    fn score_test_events(
         &self,
-        columns: &Columns,
+        columns: &EventColumns,
         test: &TestEvents<'_>,
         model: &Model,
         look_ups: &LookUps,
         histories: &HashMap<usize, Vec<f32>>,
         mut rules: Option<&mut OverColumns<'_>>,
-    ) -> Result<(Vec<Scored>, Vec<Duration>), EvaluateError> {
+    ) -> Result<(Vec<ScoredEvent>, Vec<Duration>), EvaluateError> {
         let price = columns
             .variables
             .iter()
             .position(|variable| variable.kind == VariableType::Price);
         let mut scored = Vec::new();
         let mut times = Vec::new();
-        let mut score = |event: &Event<'_>| {
+        let mut score = |event: &TableEvent<'_>| {
             let row = &event.row;
             let fraud = match row.label {
                 EventLabel::Fraud => true,
@@ -237,19 +240,19 @@ impl Evaluate {
             let start = Instant::now();
             let score = model.score(row.values, row.event_time, history);
             times.push(start.elapsed());
-            scored.push(Scored {
+            scored.push(ScoredEvent {
                 number: event.number,
                 log_odds: score.log_odds,
                 score: score.score,
                 fraud,
                 amount: price.and_then(|place| model::parse_number(row.values[place]?)),
                 month: row.event_time.and_then(month_of),
-                look_ups: look_ups.of(row),
-                seen: look_ups.seen(row),
-                alarm: rules.as_mut().and_then(|rules| rules.alarm(event)),
+                look_ups: look_ups.fraud_rates(row),
+                seen: look_ups.known_values(row),
+                alarm: rules.as_mut().and_then(|rules| rules.find_alarm(event)),
             });
         };
-        self.each_test_event(columns, test, |event| score(&event))?;
+        self.for_each_test_event(columns, test, |event| score(&event))?;
         let fraud = scored.iter().filter(|event| event.fraud).count();
         let legit = scored.len() - fraud;
         if fraud == 0 || legit == 0 {
@@ -265,17 +268,17 @@ impl Evaluate {
     }
 
     /// Calls `each` with every event of the test.
-    fn each_test_event(
+    fn for_each_test_event(
         &self,
-        columns: &Columns,
+        columns: &EventColumns,
         test: &TestEvents<'_>,
-        mut each: impl FnMut(Event<'_>),
+        mut each: impl FnMut(TableEvent<'_>),
     ) -> Result<(), TableError> {
         let path = match test {
             TestEvents::File(path) => path,
             TestEvents::Rows(..) => self.train.as_path(),
         };
-        columns.table(path).each(|event| {
+        columns.table(path).for_each_event(|event| {
             if !matches!(test, TestEvents::Rows(held_out, _) if !held_out[event.number - 1]) {
                 each(event);
             }
@@ -286,15 +289,15 @@ impl Evaluate {
 
     /// What the entities did before each event of the test, by the event's place: in training, and in the test so
     /// far. Labels of test events are not used.
-    fn histories(
+    fn read_histories(
         &self,
-        columns: &Columns,
+        columns: &EventColumns,
         test: &TestEvents<'_>,
         mut histories: EntityHistories,
     ) -> Result<HashMap<usize, Vec<f32>>, TableError> {
         let mut events = Vec::new();
         if columns.watched.is_some() {
-            self.each_test_event(columns, test, |event| {
+            self.for_each_test_event(columns, test, |event| {
                 if let (Some(entity), Some(seen)) = (event.row.entity, event.row.history_event) {
                     events.push((seen.time, event.number, entity.to_owned(), seen));
                 }
@@ -312,12 +315,12 @@ impl Evaluate {
     fn train_model(
         &self,
         dataset: &Dataset,
-        labels: Labels,
+        labels: LabelMaturity,
     ) -> Result<(Model, TrainingReport), EvaluateError> {
         let options = TrainingOptions {
             labels_are: match labels {
-                Labels::Final => LabelsAre::Final,
-                Labels::Maturing => LabelsAre::Maturing,
+                LabelMaturity::Final => LabelsAre::Final,
+                LabelMaturity::Maturing => LabelsAre::Maturing,
             },
             // Events without a label cannot be learnt from; a file of one column is accepted, too.
             unlabelled: Some(model::UnlabelledTreatment::Ignore),
@@ -325,7 +328,7 @@ impl Evaluate {
             seed: self.seed,
             ..TrainingOptions::default()
         };
-        let bar = training_bar(self.json);
+        let bar = show_training_bar(self.json);
         let trained = model::train_model(dataset, &options, &mut |progress| {
             #[expect(
                 clippy::cast_possible_truncation,
@@ -337,7 +340,9 @@ impl Evaluate {
         });
         bar.finish_and_clear();
         trained.map_err(|error| match error {
-            TrainingError::Data(messages) => EvaluateError::Train(join_errors(&self.train, &messages)),
+            TrainingError::Data(messages) => {
+                EvaluateError::Train(join_errors(&self.train, &messages))
+            }
             other => EvaluateError::Train(format!("{}: {other}", self.train.display())),
         })
     }
@@ -352,7 +357,7 @@ fn join_errors(path: &Path, messages: &[TrainingMessage]) -> String {
     format!("{}: {}", path.display(), lines.join(" "))
 }
 
-fn training_bar(quiet: bool) -> ProgressBar {
+fn show_training_bar(quiet: bool) -> ProgressBar {
     if quiet || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

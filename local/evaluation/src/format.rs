@@ -1,6 +1,6 @@
 //! Figures as people read them.
 
-pub(crate) fn percent(share: f64) -> String {
+pub(crate) fn format_percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
@@ -9,6 +9,6 @@ pub(crate) fn format_figure(value: Option<f64>) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a size for people")]
-pub(crate) fn megabytes(bytes: usize) -> f64 {
+pub(crate) fn to_megabytes(bytes: usize) -> f64 {
     bytes as f64 / 1e6
 }

@@ -19,12 +19,12 @@ mod table;
 pub mod text_table;
 
 pub use error::EvaluateError;
-pub use evaluate::{Evaluate, Labels};
+pub use evaluate::{Evaluate, LabelMaturity};
 pub use files::{FileError, open_file};
-pub use measures::{LookUps, Measures, Scored};
+pub use measures::{LookUps, Measures, ScoredEvent};
 pub use pictures::PictureError;
-pub use result::Evaluation;
+pub use result::EvaluationResult;
 pub use rules_only::{
-    Detector, DetectorFile, FileRule, FileVariable, OverColumns, RulesError, RulesOnly,
+    DetectorFile, FileRule, FileVariable, MeasuredDetector, OverColumns, RulesError, RulesOnly,
 };
-pub use table::{Columns, Event, Said, TableError};
+pub use table::{ColumnOptions, EventColumns, TableError, TableEvent};

@@ -18,7 +18,7 @@ const MOST_VALUES: usize = 50_000;
 
 /// An event of the test file with its score.
 #[derive(Clone, Debug)]
-pub struct Scored {
+pub struct ScoredEvent {
     /// Its place in the file, from 1.
     pub number: usize,
     /// The log-odds of fraud.
@@ -65,13 +65,13 @@ pub struct Measures {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amount_recall_at_1_percent_fpr: Option<f64>,
     /// The share of fraud among the events that a team can review.
-    pub precision_at_capacity: Capacity,
+    pub precision_at_capacity: ReviewCapacity,
     /// The effect of thresholds on the score.
-    pub thresholds: Vec<Threshold>,
+    pub thresholds: Vec<ThresholdEffect>,
     /// By month of the event.
-    pub months: BTreeMap<String, Part>,
+    pub months: BTreeMap<String, SubsetMeasures>,
     /// Columns of keys: figures of events whose value training had seen, and of those with a new value.
-    pub keys: Vec<Keys>,
+    pub keys: Vec<KeyColumn>,
     /// The best look-up on one column, for comparison.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_look_up: Option<LookUp>,
@@ -79,7 +79,7 @@ pub struct Measures {
 
 /// What a review team finds that reviews the events with the highest scores.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Capacity {
+pub struct ReviewCapacity {
     /// Events that it can review: 1 % of all.
     pub events: usize,
     /// The share of them that is fraud.
@@ -88,7 +88,7 @@ pub struct Capacity {
 
 /// The effect of a threshold: events with at least this score are called fraud.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Threshold {
+pub struct ThresholdEffect {
     /// The threshold.
     pub score: f64,
     /// The share of legitimate events called fraud.
@@ -101,7 +101,7 @@ pub struct Threshold {
 
 /// The figures of a part of the events.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Part {
+pub struct SubsetMeasures {
     /// Events.
     pub events: usize,
     /// Fraud among them.
@@ -116,13 +116,13 @@ pub struct Part {
 
 /// A column of keys.
 #[derive(Clone, Debug, Serialize)]
-pub struct Keys {
+pub struct KeyColumn {
     /// The column.
     pub column: String,
     /// Events whose value training had seen.
-    pub known: Part,
+    pub known: SubsetMeasures,
     /// Events whose value it had not.
-    pub new: Part,
+    pub new: SubsetMeasures,
 }
 
 /// A look-up on one column.
@@ -136,7 +136,7 @@ pub struct LookUp {
     pub recall_at_1_percent_fpr: f64,
 }
 
-fn hash(text: &str) -> u64 {
+fn hash_value(text: &str) -> u64 {
     FxBuildHasher.hash_one(text)
 }
 
@@ -165,7 +165,7 @@ impl LookUps {
         self.fraud = self.fraud.saturating_add(fraud);
         let tables = self.columns.iter_mut().zip(&self.can_be_keys);
         for ((table, can_be_key), value) in tables.zip(row.values) {
-            let value = hash(value.unwrap_or_default());
+            let value = hash_value(value.unwrap_or_default());
             if !can_be_key && table.len() >= MOST_VALUES && !table.contains_key(&value) {
                 continue;
             }
@@ -176,11 +176,11 @@ impl LookUps {
     }
 
     /// For each column, the smoothed share of fraud among training events with the same value.
-    pub fn of(&self, row: &EventRow<'_>) -> Vec<f32> {
+    pub fn fraud_rates(&self, row: &EventRow<'_>) -> Vec<f32> {
         let rate = f64::from(self.fraud) / f64::from(self.labelled.max(1));
         let say = |(table, value): (&FxHashMap<u64, (u32, u32)>, Option<&str>)| {
             let (fraud, all) = table
-                .get(&hash(value.unwrap_or_default()))
+                .get(&hash_value(value.unwrap_or_default()))
                 .copied()
                 .unwrap_or_default();
             let share = (f64::from(fraud) + PRIOR * rate) / (f64::from(all) + PRIOR);
@@ -199,9 +199,9 @@ impl LookUps {
     }
 
     /// For each column, whether training has seen the event's value.
-    pub fn seen(&self, row: &EventRow<'_>) -> Vec<Option<bool>> {
+    pub fn known_values(&self, row: &EventRow<'_>) -> Vec<Option<bool>> {
         let seen = |(table, value): (&FxHashMap<u64, (u32, u32)>, Option<&str>)| {
-            value.map(|value| table.contains_key(&hash(value)))
+            value.map(|value| table.contains_key(&hash_value(value)))
         };
         self.columns
             .iter()
@@ -222,13 +222,13 @@ fn can_be_key(kind: VariableType) -> bool {
 
 impl Measures {
     /// Measures the scored events of a test file.
-    pub fn new(scored: &[Scored], variables: &[Variable], look_ups: &LookUps) -> Self {
+    pub fn new(scored: &[ScoredEvent], variables: &[Variable], look_ups: &LookUps) -> Self {
         let ranking = Ranking::new(scored.iter().map(|event| (event.log_odds, event.fraud)));
         let by_score = Ranking::new(scored.iter().map(|event| (event.score, event.fraud)));
         let capacity = (scored.len() / 100).max(1);
         let has_amounts = scored.iter().any(|event| event.amount.is_some());
         let weighted = || {
-            let amount = |event: &Scored| event.amount.unwrap_or(0.0);
+            let amount = |event: &ScoredEvent| event.amount.unwrap_or(0.0);
             Ranking::weighted(
                 scored
                     .iter()
@@ -242,7 +242,7 @@ impl Measures {
             average_precision: ranking.average_precision(),
             recall_at_1_percent_fpr: ranking.recall_at(0.01),
             amount_recall_at_1_percent_fpr: has_amounts.then(|| weighted().weight_recall_at(0.01)),
-            precision_at_capacity: Capacity {
+            precision_at_capacity: ReviewCapacity {
                 events: capacity,
                 precision: ranking.precision_at_capacity(capacity),
             },
@@ -251,7 +251,7 @@ impl Measures {
             ]
             .map(|score| {
                 let point = by_score.point_at(score);
-                Threshold {
+                ThresholdEffect {
                     score,
                     fpr: point.fpr,
                     precision: point.precision,
@@ -259,15 +259,15 @@ impl Measures {
                 }
             })
             .to_vec(),
-            months: months(scored),
-            keys: keys(scored, variables, look_ups),
-            best_look_up: best_look_up(scored, variables),
+            months: measure_months(scored),
+            keys: measure_key_columns(scored, variables, look_ups),
+            best_look_up: find_best_look_up(scored, variables),
         }
     }
 }
 
-impl Part {
-    fn of<'a>(events: impl IntoIterator<Item = &'a Scored>) -> Self {
+impl SubsetMeasures {
+    fn measure<'a>(events: impl IntoIterator<Item = &'a ScoredEvent>) -> Self {
         let ranking = Ranking::new(
             events
                 .into_iter()
@@ -283,8 +283,8 @@ impl Part {
     }
 }
 
-fn months(scored: &[Scored]) -> BTreeMap<String, Part> {
-    let mut months: BTreeMap<&str, Vec<&Scored>> = BTreeMap::new();
+fn measure_months(scored: &[ScoredEvent]) -> BTreeMap<String, SubsetMeasures> {
+    let mut months: BTreeMap<&str, Vec<&ScoredEvent>> = BTreeMap::new();
     for event in scored {
         if let Some(month) = &event.month {
             months.entry(month).or_default().push(event);
@@ -292,13 +292,17 @@ fn months(scored: &[Scored]) -> BTreeMap<String, Part> {
     }
     months
         .into_iter()
-        .map(|(month, events)| (month.to_owned(), Part::of(events)))
+        .map(|(month, events)| (month.to_owned(), SubsetMeasures::measure(events)))
         .collect()
 }
 
-fn keys(scored: &[Scored], variables: &[Variable], look_ups: &LookUps) -> Vec<Keys> {
+fn measure_key_columns(
+    scored: &[ScoredEvent],
+    variables: &[Variable],
+    look_ups: &LookUps,
+) -> Vec<KeyColumn> {
     let with = |column: usize, wanted: bool| {
-        Part::of(
+        SubsetMeasures::measure(
             scored
                 .iter()
                 .filter(|event| event.seen[column] == Some(wanted)),
@@ -308,7 +312,7 @@ fn keys(scored: &[Scored], variables: &[Variable], look_ups: &LookUps) -> Vec<Ke
         .iter()
         .enumerate()
         .filter(|(column, _)| look_ups.is_key(*column))
-        .map(|(column, variable)| Keys {
+        .map(|(column, variable)| KeyColumn {
             column: variable.name.clone(),
             known: with(column, true),
             new: with(column, false),
@@ -316,9 +320,9 @@ fn keys(scored: &[Scored], variables: &[Variable], look_ups: &LookUps) -> Vec<Ke
         .collect()
 }
 
-fn best_look_up(scored: &[Scored], variables: &[Variable]) -> Option<LookUp> {
+fn find_best_look_up(scored: &[ScoredEvent], variables: &[Variable]) -> Option<LookUp> {
     let measure = |(column, variable): (usize, &Variable)| {
-        let said = |event: &Scored| (f64::from(event.look_ups[column]), event.fraud);
+        let said = |event: &ScoredEvent| (f64::from(event.look_ups[column]), event.fraud);
         let ranking = Ranking::new(scored.iter().map(said));
         LookUp {
             column: variable.name.clone(),

@@ -5,13 +5,13 @@ use std::path::Path;
 use model::Model;
 use model::metrics::Ranking;
 
-use crate::error::{EvaluateError, name_file_in};
-use crate::measures::Scored;
-use crate::result::Evaluation;
+use crate::error::{EvaluateError, io_error_in};
+use crate::measures::ScoredEvent;
+use crate::result::EvaluationResult;
 use crate::{page, pictures};
 
 /// Writes the score of every measured event as CSV.
-pub(crate) fn write_scores(path: &Path, scored: &[Scored]) -> Result<(), EvaluateError> {
+pub(crate) fn write_scores(path: &Path, scored: &[ScoredEvent]) -> Result<(), EvaluateError> {
     let wrong = |source| EvaluateError::Csv {
         path: path.display().to_string(),
         source,
@@ -30,17 +30,17 @@ pub(crate) fn write_scores(path: &Path, scored: &[Scored]) -> Result<(), Evaluat
         ];
         writer.write_record(row).map_err(wrong)?;
     }
-    writer.flush().map_err(name_file_in(path))
+    writer.flush().map_err(io_error_in(path))
 }
 
 /// Writes the page and its pictures into `folder`; returns their names.
 pub(crate) fn write_report(
     folder: &Path,
-    evaluation: &Evaluation,
-    scored: &[Scored],
+    evaluation: &EvaluationResult,
+    scored: &[ScoredEvent],
     model: &Model,
 ) -> Result<Vec<String>, EvaluateError> {
-    std::fs::create_dir_all(folder).map_err(name_file_in(folder))?;
+    std::fs::create_dir_all(folder).map_err(io_error_in(folder))?;
     let curve = Ranking::new(scored.iter().map(|event| (event.log_odds, event.fraud))).curve();
     let mut importance = model.importance();
     importance.retain(|importance| importance.share > 0.0);
@@ -49,16 +49,19 @@ pub(crate) fn write_report(
         .iter()
         .flat_map(|rules| &rules.outcomes);
     let rules: Vec<(f64, f64)> = rules.map(|row| (row.fpr, row.recall)).collect();
-    let drawn = pictures::Drawn {
+    let drawn = pictures::PictureData {
         curve: &curve,
         rules: &rules,
         scored,
         importance: &importance,
     };
     let page = folder.join("report.html");
-    std::fs::write(&page, page::html(evaluation, &pictures::svgs(&drawn)?))
-        .map_err(name_file_in(&page))?;
-    let pngs = pictures::pngs(&drawn, folder)?
+    std::fs::write(
+        &page,
+        page::render_page(evaluation, &pictures::draw_svgs(&drawn)?),
+    )
+    .map_err(io_error_in(&page))?;
+    let pngs = pictures::write_pngs(&drawn, folder)?
         .into_iter()
         .map(|name| folder.join(name));
     Ok(std::iter::once(page)

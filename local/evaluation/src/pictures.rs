@@ -10,7 +10,7 @@ use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 use thiserror::Error;
 
-use crate::measures::Scored;
+use crate::measures::ScoredEvent;
 
 /// Width and height of a picture in pixels.
 const SIZE: (u32, u32) = (640, 440);
@@ -29,13 +29,13 @@ pub struct PictureError {
 }
 
 /// What is drawn.
-pub struct Drawn<'a> {
+pub struct PictureData<'a> {
     /// The ROC curve.
     pub curve: &'a [RocPoint],
     /// False positives and recall of the rules of a detector file, if one was given.
     pub rules: &'a [(f64, f64)],
     /// The events.
-    pub scored: &'a [Scored],
+    pub scored: &'a [ScoredEvent],
     /// Variables and their importance, most first.
     pub importance: &'a [Importance],
 }
@@ -44,11 +44,11 @@ pub struct Drawn<'a> {
 struct Picture {
     name: &'static str,
     title: &'static str,
-    draw: Draw,
+    draw: PictureKind,
 }
 
 #[derive(Clone, Copy)]
-enum Draw {
+enum PictureKind {
     Roc,
     PrecisionRecall,
     Scores,
@@ -60,44 +60,44 @@ const PICTURES: [Picture; 5] = [
     Picture {
         name: "roc",
         title: "Fraud found against false alarms (ROC)",
-        draw: Draw::Roc,
+        draw: PictureKind::Roc,
     },
     Picture {
         name: "precision-recall",
         title: "Precision and recall",
-        draw: Draw::PrecisionRecall,
+        draw: PictureKind::PrecisionRecall,
     },
     Picture {
         name: "scores",
         title: "Scores of fraud and of legitimate events",
-        draw: Draw::Scores,
+        draw: PictureKind::Scores,
     },
     Picture {
         name: "calibration",
         title: "Expected and actual share of fraud",
-        draw: Draw::Calibration,
+        draw: PictureKind::Calibration,
     },
     Picture {
         name: "importance",
         title: "What the model looks at",
-        draw: Draw::Importance,
+        draw: PictureKind::Importance,
     },
 ];
 
-type Area<'a, B> = DrawingArea<B, Shift>;
-type Failed = Box<dyn std::error::Error>;
+type PictureArea<'a, B> = DrawingArea<B, Shift>;
+type DrawError = Box<dyn std::error::Error>;
 
 /// The pictures as SVG: title and drawing.
 ///
 /// # Errors
 /// [`PictureError`].
-pub fn svgs(drawn: &Drawn<'_>) -> Result<Vec<(&'static str, String)>, PictureError> {
+pub fn draw_svgs(drawn: &PictureData<'_>) -> Result<Vec<(&'static str, String)>, PictureError> {
     PICTURES
         .iter()
         .map(|picture| {
             let mut svg = String::new();
             let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-            draw(picture, &area, drawn)?;
+            draw_picture(picture, &area, drawn)?;
             drop(area);
             Ok((picture.title, svg))
         })
@@ -108,40 +108,40 @@ pub fn svgs(drawn: &Drawn<'_>) -> Result<Vec<(&'static str, String)>, PictureErr
 ///
 /// # Errors
 /// [`PictureError`].
-pub fn pngs(drawn: &Drawn<'_>, folder: &Path) -> Result<Vec<String>, PictureError> {
+pub fn write_pngs(drawn: &PictureData<'_>, folder: &Path) -> Result<Vec<String>, PictureError> {
     PICTURES
         .iter()
         .map(|picture| {
             let name = format!("{}.png", picture.name);
             let path = folder.join(&name);
             let area = BitMapBackend::new(&path, SIZE).into_drawing_area();
-            draw(picture, &area, drawn)?;
+            draw_picture(picture, &area, drawn)?;
             Ok(name)
         })
         .collect()
 }
 
-fn draw<B: DrawingBackend>(
+fn draw_picture<B: DrawingBackend>(
     picture: &Picture,
-    area: &Area<'_, B>,
-    drawn: &Drawn<'_>,
+    area: &PictureArea<'_, B>,
+    drawn: &PictureData<'_>,
 ) -> Result<(), PictureError>
 where
     B::ErrorType: 'static,
 {
-    fonts();
-    let failed = |why: Failed| PictureError {
+    register_fonts();
+    let failed = |why: DrawError| PictureError {
         name: picture.name,
         why: why.to_string(),
     };
-    let drawn_well = || -> Result<(), Failed> {
+    let drawn_well = || -> Result<(), DrawError> {
         area.fill(&WHITE)?;
         match picture.draw {
-            Draw::Roc => roc(area, drawn.curve, drawn.rules)?,
-            Draw::PrecisionRecall => precision_recall(area, drawn.curve)?,
-            Draw::Scores => scores(area, drawn.scored)?,
-            Draw::Calibration => calibration(area, drawn.scored)?,
-            Draw::Importance => importance(area, drawn.importance)?,
+            PictureKind::Roc => draw_roc(area, drawn.curve, drawn.rules)?,
+            PictureKind::PrecisionRecall => draw_precision_recall(area, drawn.curve)?,
+            PictureKind::Scores => draw_scores(area, drawn.scored)?,
+            PictureKind::Calibration => draw_calibration(area, drawn.scored)?,
+            PictureKind::Importance => draw_importance(area, drawn.importance)?,
         }
         area.present()?;
         Ok(())
@@ -150,7 +150,7 @@ where
 }
 
 /// Registers a font that is linked in, for PNG: a machine may have no fonts.
-fn fonts() {
+fn register_fonts() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // Only an unreadable font fails, and a test reads this one.
@@ -163,15 +163,15 @@ fn fonts() {
 }
 
 /// A name for the legend, a colour, and the points.
-type Line<'a> = (&'a str, RGBColor, Vec<(f64, f64)>);
+type ChartLine<'a> = (&'a str, RGBColor, Vec<(f64, f64)>);
 
 /// Draws a chart with axes from 0 to 1, with lines and with the points of rules.
-fn shares<B: DrawingBackend>(
-    area: &Area<'_, B>,
+fn draw_share_chart<B: DrawingBackend>(
+    area: &PictureArea<'_, B>,
     (x, y): (&str, &str),
-    lines: &[Line<'_>],
+    lines: &[ChartLine<'_>],
     marks: &[(f64, f64)],
-) -> Result<(), Failed>
+) -> Result<(), DrawError>
 where
     B::ErrorType: 'static,
 {
@@ -209,15 +209,15 @@ where
             .legend(|(x, y)| Circle::new((x + 9, y), 5, MARK.filled()));
     }
     if lines.len() > 1 {
-        legend(&mut chart, SeriesLabelPosition::LowerRight)?;
+        draw_legend(&mut chart, SeriesLabelPosition::LowerRight)?;
     }
     Ok(())
 }
 
-fn legend<'a, B, X, Y>(
+fn draw_legend<'a, B, X, Y>(
     chart: &mut ChartContext<'a, B, Cartesian2d<X, Y>>,
     position: SeriesLabelPosition,
-) -> Result<(), Failed>
+) -> Result<(), DrawError>
 where
     B: DrawingBackend + 'a,
     B::ErrorType: 'static,
@@ -234,11 +234,11 @@ where
     Ok(())
 }
 
-fn roc<B: DrawingBackend>(
-    area: &Area<'_, B>,
+fn draw_roc<B: DrawingBackend>(
+    area: &PictureArea<'_, B>,
     curve: &[RocPoint],
     rules: &[(f64, f64)],
-) -> Result<(), Failed>
+) -> Result<(), DrawError>
 where
     B::ErrorType: 'static,
 {
@@ -248,7 +248,7 @@ where
         ("the model", FRAUD, points.collect()),
         ("chance", GREY, vec![(0.0, 0.0), (1.0, 1.0)]),
     ];
-    shares(
+    draw_share_chart(
         area,
         ("legitimate events called fraud", "fraud found"),
         &lines,
@@ -256,7 +256,10 @@ where
     )
 }
 
-fn precision_recall<B: DrawingBackend>(area: &Area<'_, B>, curve: &[RocPoint]) -> Result<(), Failed>
+fn draw_precision_recall<B: DrawingBackend>(
+    area: &PictureArea<'_, B>,
+    curve: &[RocPoint],
+) -> Result<(), DrawError>
 where
     B::ErrorType: 'static,
 {
@@ -264,7 +267,7 @@ where
         .iter()
         .map(|point| (point.tpr, point.precision))
         .collect();
-    shares(
+    draw_share_chart(
         area,
         (
             "fraud found (recall)",
@@ -276,7 +279,10 @@ where
 }
 
 /// Draws how many scores lie in each fiftieth of the scale, as a share of their kind.
-fn scores<B: DrawingBackend>(area: &Area<'_, B>, scored: &[Scored]) -> Result<(), Failed>
+fn draw_scores<B: DrawingBackend>(
+    area: &PictureArea<'_, B>,
+    scored: &[ScoredEvent],
+) -> Result<(), DrawError>
 where
     B::ErrorType: 'static,
 {
@@ -334,11 +340,14 @@ where
                 Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.mix(0.5).filled())
             });
     }
-    legend(&mut chart, SeriesLabelPosition::UpperMiddle)
+    draw_legend(&mut chart, SeriesLabelPosition::UpperMiddle)
 }
 
 /// Draws the expected share of fraud against the actual one, for each twentieth of the events.
-fn calibration<B: DrawingBackend>(area: &Area<'_, B>, scored: &[Scored]) -> Result<(), Failed>
+fn draw_calibration<B: DrawingBackend>(
+    area: &PictureArea<'_, B>,
+    scored: &[ScoredEvent],
+) -> Result<(), DrawError>
 where
     B::ErrorType: 'static,
 {
@@ -364,7 +373,7 @@ where
         ("twentieths of the events", FRAUD, points),
         ("as promised", GREY, vec![(0.0, 0.0), (1.0, 1.0)]),
     ];
-    shares(
+    draw_share_chart(
         area,
         (
             "share of fraud that the model expects",
@@ -375,10 +384,10 @@ where
     )
 }
 
-fn importance<B: DrawingBackend>(
-    area: &Area<'_, B>,
+fn draw_importance<B: DrawingBackend>(
+    area: &PictureArea<'_, B>,
     importance: &[Importance],
-) -> Result<(), Failed>
+) -> Result<(), DrawError>
 where
     B::ErrorType: 'static,
 {

@@ -6,14 +6,14 @@ use comfy_table::Table as Grid;
 use model::{InferredColumn, TrainingReport};
 use serde::Serialize;
 
-use crate::format::{format_figure, megabytes, percent};
-use crate::measures::{Measures, Part, Threshold};
+use crate::format::{format_figure, format_percent, to_megabytes};
+use crate::measures::{Measures, SubsetMeasures, ThresholdEffect};
 use crate::rules_only::RulesOnly;
-use crate::text_table::grid;
+use crate::text_table::build_text_table;
 
 /// The result of an evaluation.
 #[derive(Debug, Serialize)]
-pub struct Evaluation {
+pub struct EvaluationResult {
     /// The training file.
     pub train: String,
     /// The test file; none: a part of the first.
@@ -49,7 +49,7 @@ pub struct Evaluation {
     pub files: Vec<String>,
 }
 
-impl Evaluation {
+impl EvaluationResult {
     /// The figures that come first, as name and value.
     pub(crate) fn headlines(&self) -> Vec<(&'static str, String)> {
         let Measures {
@@ -68,16 +68,16 @@ impl Evaluation {
             ),
             (
                 "recall at 1 % false positives",
-                percent(*recall_at_1_percent_fpr),
+                format_percent(*recall_at_1_percent_fpr),
             ),
             ("average precision", format!("{average_precision:.3}")),
         ];
         if let Some(recall) = amount_recall_at_1_percent_fpr {
-            lines.push(("the same recall, by amount", percent(*recall)));
+            lines.push(("the same recall, by amount", format_percent(*recall)));
         }
         let capacity = format!(
             "{} of {} events",
-            percent(precision_at_capacity.precision),
+            format_percent(precision_at_capacity.precision),
             precision_at_capacity.events
         );
         lines.push(("precision at a review of 1 %", capacity));
@@ -85,7 +85,7 @@ impl Evaluation {
             let value = format!(
                 "AUC {:.4}, recall {} (`{}`)",
                 look_up.auc,
-                percent(look_up.recall_at_1_percent_fpr),
+                format_percent(look_up.recall_at_1_percent_fpr),
                 look_up.column
             );
             lines.push(("the best look-up on one column", value));
@@ -96,7 +96,7 @@ impl Evaluation {
                 "{:.1} s, {} trees, {:.1} MB",
                 self.training_seconds,
                 self.training.trees,
-                megabytes(self.model_bytes)
+                to_megabytes(self.model_bytes)
             ),
         ));
         lines.push((
@@ -106,43 +106,44 @@ impl Evaluation {
         lines
     }
 
-    pub(crate) fn thresholds(&self) -> Grid {
-        let row = |threshold: &Threshold| {
+    pub(crate) fn thresholds_table(&self) -> Grid {
+        let row = |threshold: &ThresholdEffect| {
             vec![
                 format!("{:.0}", threshold.score),
-                percent(threshold.fpr),
-                percent(threshold.recall),
-                percent(threshold.precision),
+                format_percent(threshold.fpr),
+                format_percent(threshold.recall),
+                format_percent(threshold.precision),
             ]
         };
-        grid(
+        build_text_table(
             &["score from", "false positives", "recall", "precision"],
             self.measures.thresholds.iter().map(row),
         )
     }
 
-    pub(crate) fn months(&self) -> Grid {
-        let row = |(month, part): (&String, &Part)| part_row(month.clone(), part);
-        grid(
+    pub(crate) fn months_table(&self) -> Grid {
+        let row = |(month, part): (&String, &SubsetMeasures)| build_subset_row(month.clone(), part);
+        build_text_table(
             &["month", "events", "fraud", "AUC", "recall at 1 %"],
             self.measures.months.iter().map(row),
         )
     }
 
-    pub(crate) fn keys(&self) -> Grid {
+    pub(crate) fn keys_table(&self) -> Grid {
         let rows = self.measures.keys.iter().flat_map(|keys| {
             [
-                part_row(format!("{}: seen", keys.column), &keys.known),
-                part_row(format!("{}: new", keys.column), &keys.new),
+                build_subset_row(format!("{}: seen", keys.column), &keys.known),
+                build_subset_row(format!("{}: new", keys.column), &keys.new),
             ]
         });
-        grid(&["keys", "events", "fraud", "AUC", "recall at 1 %"], rows)
+        build_text_table(&["keys", "events", "fraud", "AUC", "recall at 1 %"], rows)
     }
 
-    pub(crate) fn importance(&self) -> Grid {
-        let row =
-            |importance: &model::Importance| vec![importance.name(), percent(importance.share)];
-        grid(
+    pub(crate) fn importance_table(&self) -> Grid {
+        let row = |importance: &model::Importance| {
+            vec![importance.name(), format_percent(importance.share)]
+        };
+        build_text_table(
             &["variable", "importance"],
             self.training.importance.iter().take(15).map(row),
         )
@@ -186,17 +187,18 @@ impl Evaluation {
     }
 }
 
-fn part_row(name: String, part: &Part) -> Vec<String> {
+fn build_subset_row(name: String, part: &SubsetMeasures) -> Vec<String> {
     vec![
         name,
         part.events.to_string(),
         part.fraud.to_string(),
         format_figure(part.auc),
-        part.recall_at_1_percent_fpr.map_or("-".to_owned(), percent),
+        part.recall_at_1_percent_fpr
+            .map_or("-".to_owned(), format_percent),
     ]
 }
 
-impl fmt::Display for Evaluation {
+impl fmt::Display for EvaluationResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Measures { events, fraud, .. } = &self.measures;
         let on = self.test.as_deref().or(self.divided).unwrap_or_default();
@@ -207,17 +209,17 @@ impl fmt::Display for Evaluation {
         for (name, value) in self.headlines() {
             writeln!(f, "  {name:<32} {value}")?;
         }
-        writeln!(f, "\n{}", self.thresholds())?;
+        writeln!(f, "\n{}", self.thresholds_table())?;
         if let Some(rules) = &self.rules_only {
             writeln!(f, "\n{}", rules.table())?;
         }
         if self.measures.months.len() > 1 {
-            writeln!(f, "\n{}", self.months())?;
+            writeln!(f, "\n{}", self.months_table())?;
         }
         if !self.measures.keys.is_empty() {
-            writeln!(f, "\n{}", self.keys())?;
+            writeln!(f, "\n{}", self.keys_table())?;
         }
-        writeln!(f, "\n{}", self.importance())?;
+        writeln!(f, "\n{}", self.importance_table())?;
         let notes = self.notes();
         if !notes.is_empty() {
             writeln!(f)?;

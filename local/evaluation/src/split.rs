@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::table::{Table, TableError};
+use crate::table::{EventTable, TableError};
 
 /// The share of the events that train where there is no test file, in percent.
 const TRAIN_PERCENT: usize = 80;
@@ -15,9 +15,9 @@ pub(crate) enum TestEvents<'a> {
 }
 
 /// Chooses the rows of the only file that are measured: the newest by time, or some by a hash of their place.
-pub(crate) fn hold_out_rows(table: &Table<'_>) -> Result<TestEvents<'static>, TableError> {
+pub(crate) fn hold_out_rows(table: &EventTable<'_>) -> Result<TestEvents<'static>, TableError> {
     let mut times = Vec::new();
-    table.each(|event| {
+    table.for_each_event(|event| {
         // Rows that were left out have places, too.
         times.resize(event.number - 1, None);
         times.push(event.row.event_time);

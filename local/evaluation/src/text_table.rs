@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 
 /// A table of these rows under these headers; all columns but the first are right-aligned.
-pub fn grid(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
+pub fn build_text_table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut grid = Table::new();
     grid.load_style(NOTHING)
         .set_header(header.iter().copied())

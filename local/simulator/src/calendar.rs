@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil::Date};
 
 use super::order::{DAY, HOUR, Seconds};
-use super::random::Chance;
+use super::random::RandomStream;
 
 /// 2026-07-01T00:00:00Z: every order is older than this.
 pub(super) const END: Seconds = 1_782_864_000;
@@ -20,7 +20,7 @@ impl Calendar {
     /// `days` days, the last of which is `days_before_end` days before [`END`].
     pub(super) fn new(days: i64, days_before_end: i64) -> Self {
         let first = END - (days + days_before_end) * DAY;
-        let weights = (0..days).map(|day| weight(first + day * DAY)).collect();
+        let weights = (0..days).map(|day| day_weight(first + day * DAY)).collect();
         Self { first, weights }
     }
 
@@ -43,7 +43,7 @@ impl Calendar {
     }
 
     /// The start of a random day; busy days are more likely.
-    pub(super) fn day(&self, chance: &mut Chance) -> Seconds {
+    pub(super) fn day(&self, chance: &mut RandomStream) -> Seconds {
         let mut left = chance.below(self.weights.iter().sum());
         let mut day = self.first;
         for weight in &self.weights {
@@ -79,8 +79,8 @@ const PEAKS: &[(MonthDay, MonthDay, u64)] = &[
     ((6, 26), (6, 28), 1500),
 ];
 
-fn weight(day: Seconds) -> u64 {
-    let date = date(day);
+fn day_weight(day: Seconds) -> u64 {
+    let date = to_date(day);
     let weekday = match date.weekday() {
         Weekday::Monday | Weekday::Thursday => 96,
         Weekday::Tuesday | Weekday::Wednesday => 92,
@@ -98,7 +98,7 @@ fn weight(day: Seconds) -> u64 {
     weekday * peak * (1200 - age) / 1_000_000
 }
 
-fn date(at: Seconds) -> Date {
+fn to_date(at: Seconds) -> Date {
     Timestamp::from_second(at)
         .unwrap_or(Timestamp::UNIX_EPOCH)
         .to_zoned(TimeZone::UTC)
@@ -117,7 +117,7 @@ pub(super) enum Rhythm {
 }
 
 /// How likely each hour of the local day is.
-fn hours(rhythm: Rhythm) -> [u64; 24] {
+fn hour_weights(rhythm: Rhythm) -> [u64; 24] {
     match rhythm {
         Rhythm::Evening => [
             14, 7, 4, 3, 3, 5, 12, 22, 32, 40, 46, 50, 58, 52, 46, 44, 46, 54, 66, 80, 92, 88, 62,
@@ -134,8 +134,13 @@ fn hours(rhythm: Rhythm) -> [u64; 24] {
 }
 
 /// A random moment of a UTC day at which somebody `offset` hours from UTC shops.
-pub(super) fn moment(chance: &mut Chance, day: Seconds, offset: i64, rhythm: Rhythm) -> Seconds {
-    let hours = hours(rhythm);
+pub(super) fn choose_moment(
+    chance: &mut RandomStream,
+    day: Seconds,
+    offset: i64,
+    rhythm: Rhythm,
+) -> Seconds {
+    let hours = hour_weights(rhythm);
     let mut left = chance.below(hours.iter().sum());
     let mut hour = 0;
     for weight in hours {
@@ -151,12 +156,12 @@ pub(super) fn moment(chance: &mut Chance, day: Seconds, offset: i64, rhythm: Rhy
 
 #[cfg(test)]
 mod tests {
-    use super::super::order::{DAY, time_text};
+    use super::super::order::{DAY, format_time};
     use super::{Calendar, END};
 
     #[test]
     fn the_last_day_is_the_last_of_june() {
-        assert_eq!(time_text(END - 1), "2026-06-30T23:59:59Z");
+        assert_eq!(format_time(END - 1), "2026-06-30T23:59:59Z");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use serde::{Serialize, Serializer};
 
-use super::order::{DAY, HOUR, Money, Seconds, time_text};
-use super::random::{Chance, Curve};
+use super::order::{DAY, HOUR, OrderAmount, Seconds, format_time};
+use super::random::{QuantileCurve, RandomStream};
 use super::truth::Draft;
 
 /// One message about an order, as a payment processor sends it.
@@ -17,9 +17,9 @@ pub struct Chargeback {
     pub reason_code: &'static str,
     /// When it was reported.
     #[serde(rename = "label_timestamp", serialize_with = "serialize_report_time")]
-    pub at: Said,
+    pub at: ReportTime,
     /// All of the order's total or a part of it.
-    pub amount: Money,
+    pub amount: OrderAmount,
     /// The order's own.
     pub currency: &'static str,
     /// Who reports it.
@@ -28,15 +28,15 @@ pub struct Chargeback {
 
 /// A moment: to the second, or only to the day, as some processors report it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Said {
+pub struct ReportTime {
     /// Seconds since 1970.
     pub second: Seconds,
     /// Only the day is written.
     pub day_only: bool,
 }
 
-fn serialize_report_time<S: Serializer>(at: &Said, serializer: S) -> Result<S::Ok, S::Error> {
-    let text = time_text(at.second);
+fn serialize_report_time<S: Serializer>(at: &ReportTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = format_time(at.second);
     serializer.serialize_str(match text.get(..10) {
         Some(day) if at.day_only => day,
         _ => &text,
@@ -44,7 +44,7 @@ fn serialize_report_time<S: Serializer>(at: &Said, serializer: S) -> Result<S::O
 }
 
 /// Days from the order to its chargeback.
-const DELAY: &Curve = &[
+const DELAY: &QuantileCurve = &[
     (0, 3),
     (250, 14),
     (500, 25),
@@ -57,13 +57,13 @@ const FRAUD_CODES: &[(&str, u64)] = &[("10.4", 52), ("4837", 34), ("F29", 9), ("
 const DISPUTE_CODES: &[(&str, u64)] = &[("13.1", 45), ("13.3", 30), ("4853", 25)];
 
 /// All messages about the orders, in order of time.
-pub(super) fn of(drafts: &[Draft], chance: &mut Chance) -> Vec<Chargeback> {
+pub(super) fn report_chargebacks(drafts: &[Draft], chance: &mut RandomStream) -> Vec<Chargeback> {
     let mut said = Vec::new();
     for draft in drafts {
-        if draft.fraud() {
-            of_fraud(draft, chance, &mut said);
+        if draft.is_fraud() {
+            report_fraud(draft, chance, &mut said);
         } else {
-            of_honest(draft, chance, &mut said);
+            report_honest_order(draft, chance, &mut said);
         }
     }
     said.sort_by(|a, b| (a.at.second, &a.order_id).cmp(&(b.at.second, &b.order_id)));
@@ -71,14 +71,14 @@ pub(super) fn of(drafts: &[Draft], chance: &mut Chance) -> Vec<Chargeback> {
 }
 
 /// Most frauds lead to a chargeback; some are never noticed.
-fn of_fraud(draft: &Draft, chance: &mut Chance, said: &mut Vec<Chargeback>) {
+fn report_fraud(draft: &Draft, chance: &mut RandomStream, said: &mut Vec<Chargeback>) {
     if chance.permille(150) {
         return;
     }
-    let delay = delay(chance);
+    let delay = choose_delay(chance);
     if chance.permille(180) {
         let sooner = (delay / 3).max(6 * HOUR);
-        said.push(message(
+        said.push(build_chargeback(
             draft,
             chance,
             "early_warning",
@@ -88,7 +88,7 @@ fn of_fraud(draft: &Draft, chance: &mut Chance, said: &mut Vec<Chargeback>) {
         ));
         if chance.permille(250) {
             // The shop refunds the money before the bank takes it back.
-            said.push(message(
+            said.push(build_chargeback(
                 draft,
                 chance,
                 "refund",
@@ -100,7 +100,7 @@ fn of_fraud(draft: &Draft, chance: &mut Chance, said: &mut Vec<Chargeback>) {
         }
     }
     let code = chance.weighted(FRAUD_CODES);
-    said.push(message(
+    said.push(build_chargeback(
         draft,
         chance,
         "chargeback",
@@ -110,26 +110,36 @@ fn of_fraud(draft: &Draft, chance: &mut Chance, said: &mut Vec<Chargeback>) {
     ));
     if chance.permille(30) {
         let later = delay + chance.between(8 * DAY, 30 * DAY);
-        said.push(message(draft, chance, "reversal", code, later, "processor"));
+        said.push(build_chargeback(
+            draft,
+            chance,
+            "reversal",
+            code,
+            later,
+            "processor",
+        ));
     }
 }
 
 /// Returns, disputes about parcels, and customers who deny what they bought.
-fn of_honest(draft: &Draft, chance: &mut Chance, said: &mut Vec<Chargeback>) {
+fn report_honest_order(draft: &Draft, chance: &mut RandomStream, said: &mut Vec<Chargeback>) {
     match chance.below(10_000) {
         0..240 => {
             let later = chance.between(2 * DAY, 40 * DAY);
-            said.push(message(draft, chance, "refund", "returned", later, "shop"));
+            said.push(build_chargeback(
+                draft, chance, "refund", "returned", later, "shop",
+            ));
         }
         240..340 => {
             let later = chance.between(2 * DAY, 40 * DAY);
-            let mut part = message(draft, chance, "refund", "returned_part", later, "shop");
+            let mut part =
+                build_chargeback(draft, chance, "refund", "returned_part", later, "shop");
             part.amount.minor = (part.amount.minor * chance.between(15, 70) / 100).max(1);
             said.push(part);
         }
         340..353 => {
-            let (code, later) = (chance.weighted(DISPUTE_CODES), delay(chance));
-            said.push(message(
+            let (code, later) = (chance.weighted(DISPUTE_CODES), choose_delay(chance));
+            said.push(build_chargeback(
                 draft,
                 chance,
                 "chargeback",
@@ -138,15 +148,15 @@ fn of_honest(draft: &Draft, chance: &mut Chance, said: &mut Vec<Chargeback>) {
                 "processor",
             ));
         }
-        353..359 => friendly(draft, chance, said),
+        353..359 => report_friendly_fraud(draft, chance, said),
         _ => {}
     }
 }
 
 /// Friendly fraud: the customer denies the purchase, and often the shop can prove it.
-fn friendly(draft: &Draft, chance: &mut Chance, said: &mut Vec<Chargeback>) {
-    let (code, later) = (chance.weighted(FRAUD_CODES), delay(chance));
-    said.push(message(
+fn report_friendly_fraud(draft: &Draft, chance: &mut RandomStream, said: &mut Vec<Chargeback>) {
+    let (code, later) = (chance.weighted(FRAUD_CODES), choose_delay(chance));
+    said.push(build_chargeback(
         draft,
         chance,
         "chargeback",
@@ -156,17 +166,24 @@ fn friendly(draft: &Draft, chance: &mut Chance, said: &mut Vec<Chargeback>) {
     ));
     if chance.permille(400) {
         let won = later + chance.between(10 * DAY, 35 * DAY);
-        said.push(message(draft, chance, "reversal", code, won, "processor"));
+        said.push(build_chargeback(
+            draft,
+            chance,
+            "reversal",
+            code,
+            won,
+            "processor",
+        ));
     }
 }
 
-fn delay(chance: &mut Chance) -> Seconds {
+fn choose_delay(chance: &mut RandomStream) -> Seconds {
     chance.curve(DELAY) * DAY + chance.between(0, DAY - 1)
 }
 
-fn message(
+fn build_chargeback(
     draft: &Draft,
-    chance: &mut Chance,
+    chance: &mut RandomStream,
     kind: &'static str,
     reason_code: &'static str,
     later: Seconds,
@@ -176,7 +193,7 @@ fn message(
         order_id: draft.order.id.clone(),
         kind,
         reason_code,
-        at: Said {
+        at: ReportTime {
             second: draft.order.at + later,
             day_only: chance.permille(40),
         },

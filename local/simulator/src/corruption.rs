@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use super::order::{MINUTE, Order, time_text};
-use super::random::Chance;
+use super::order::{MINUTE, ShopOrder, format_time};
+use super::random::RandomStream;
 use super::truth::Draft;
 use super::world;
 
 /// How many lines of a file of new orders are not the first delivery of a good order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct CorruptionPlan {
     /// The same bytes once more.
     pub(super) duplicates: usize,
     /// A second revision of an order.
@@ -20,8 +20,8 @@ pub(super) struct Plan {
     pub(super) broken: usize,
 }
 
-impl Plan {
-    pub(super) fn of(lines: u64) -> Self {
+impl CorruptionPlan {
+    pub(super) fn for_lines(lines: u64) -> Self {
         let share = |permille: u64| usize::try_from(lines * permille / 1000).unwrap_or(0);
         Self {
             duplicates: share(15),
@@ -37,27 +37,27 @@ impl Plan {
 }
 
 /// The orders as an export has them: one line each, some with typing errors.
-pub(super) fn export(drafts: &[Draft], chance: &mut Chance) -> Vec<String> {
+pub(super) fn export_orders(drafts: &[Draft], chance: &mut RandomStream) -> Vec<String> {
     let mut lines: Vec<String> = drafts
         .iter()
-        .map(|draft| line(&draft.order, chance))
+        .map(|draft| write_line(&draft.order, chance))
         .collect();
-    shuffle(&mut lines, chance);
+    swap_neighbours(&mut lines, chance);
     lines
 }
 
 /// The orders as a stream delivers them: some twice, some edited, some broken, some late.
 ///
 /// `broken` are honest orders of which nothing readable arrives.
-pub(super) fn stream(
+pub(super) fn stream_orders(
     drafts: &[Draft],
     broken: &[Draft],
-    plan: Plan,
-    chance: &mut Chance,
+    plan: CorruptionPlan,
+    chance: &mut RandomStream,
 ) -> Vec<String> {
     let mut lines: Vec<(i64, String)> = Vec::new();
     for draft in drafts {
-        lines.push((draft.order.at, line(&draft.order, chance)));
+        lines.push((draft.order.at, write_line(&draft.order, chance)));
     }
     for _ in 0..plan.duplicates.min(drafts.len()) {
         let (at, line) = lines[chance.index(drafts.len())].clone();
@@ -69,19 +69,22 @@ pub(super) fn stream(
         let draft = &drafts[edit * stretch + chance.index(stretch.max(1))];
         let revision = (edit >= plan.changed).then_some(2);
         let later = draft.order.at + chance.between(2 * MINUTE, 90 * MINUTE);
-        lines.push((later, text(&edited(&draft.order, revision, chance))));
+        lines.push((
+            later,
+            write_order(&edit_order(&draft.order, revision, chance)),
+        ));
     }
     for (kind, draft) in broken.iter().enumerate() {
-        lines.push((draft.order.at, malformed(&draft.order, kind)));
+        lines.push((draft.order.at, write_malformed_order(&draft.order, kind)));
     }
     lines.sort_by_key(|&(at, _)| at);
     let mut lines: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
-    shuffle(&mut lines, chance);
+    swap_neighbours(&mut lines, chance);
     lines
 }
 
 /// Swaps some neighbouring lines, because queues do not keep the order exactly.
-fn shuffle(lines: &mut [String], chance: &mut Chance) {
+fn swap_neighbours(lines: &mut [String], chance: &mut RandomStream) {
     for place in 0..lines.len() {
         if chance.permille(40) {
             let other = (place + 1 + chance.index(6)).min(lines.len() - 1);
@@ -91,7 +94,7 @@ fn shuffle(lines: &mut [String], chance: &mut Chance) {
 }
 
 /// The order after a change that the customer asked for.
-fn edited(order: &Order, revision: Option<u32>, chance: &mut Chance) -> Order {
+fn edit_order(order: &ShopOrder, revision: Option<u32>, chance: &mut RandomStream) -> ShopOrder {
     let mut edited = order.clone();
     edited.revision = revision;
     if revision.is_some() && chance.permille(500) {
@@ -103,62 +106,62 @@ fn edited(order: &Order, revision: Option<u32>, chance: &mut Chance) -> Order {
     edited
 }
 
-fn line(order: &Order, chance: &mut Chance) -> String {
+fn write_line(order: &ShopOrder, chance: &mut RandomStream) -> String {
     if !chance.permille(45) {
-        return text(order);
+        return write_order(order);
     }
     let mut value = serde_json::to_value(order).unwrap_or_default();
-    soil(&mut value, order, chance);
+    corrupt_member(&mut value, order, chance);
     value.to_string()
 }
 
-fn text(order: &Order) -> String {
+fn write_order(order: &ShopOrder) -> String {
     serde_json::to_string(order).unwrap_or_default()
 }
 
 /// Corrupts one member.
-fn soil(order: &mut Value, clean: &Order, chance: &mut Chance) {
+fn corrupt_member(order: &mut Value, clean: &ShopOrder, chance: &mut RandomStream) {
     match chance.below(100) {
-        0..8 => set(order, "customer", "email", bad_email(clean, chance)),
-        8..14 => set(
+        0..8 => set_member(order, "customer", "email", corrupt_email(clean, chance)),
+        8..14 => set_member(
             order,
             "customer",
             "email",
             Value::from(clean.customer.email.to_uppercase()),
         ),
-        14..30 => set(order, "customer", "phone", bad_phone(chance)),
+        14..30 => set_member(order, "customer", "phone", corrupt_phone(chance)),
         30..42 => lower_case_countries(order, clean),
-        42..52 => empty(order, chance),
-        52..70 => missing(order, chance),
-        70..80 => set(
+        42..52 => empty_member(order, chance),
+        52..70 => remove_member(order, chance),
+        70..80 => set_member(
             order,
             "payment",
             "attempts",
             Value::from(clean.payment.attempts.to_string()),
         ),
-        80..88 => bad_sign_up(order, clean, chance),
-        88..94 => set(
+        80..88 => corrupt_sign_up(order, clean, chance),
+        88..94 => set_member(
             order,
             "shipping",
             "postal_code",
             Value::from(format!("{} ", clean.shipping.postal_code)),
         ),
-        94..97 => set(order, "client", "ip", bad_ip(clean, chance)),
-        _ => bad_number(order, clean, chance),
+        94..97 => set_member(order, "client", "ip", corrupt_ip(clean, chance)),
+        _ => corrupt_total(order, clean, chance),
     }
 }
 
-fn part<'a>(order: &'a mut Value, group: &str) -> Option<&'a mut Map<String, Value>> {
+fn find_group<'a>(order: &'a mut Value, group: &str) -> Option<&'a mut Map<String, Value>> {
     order.get_mut(group)?.as_object_mut()
 }
 
-fn set(order: &mut Value, group: &str, member: &str, value: Value) {
-    if let Some(part) = part(order, group) {
+fn set_member(order: &mut Value, group: &str, member: &str, value: Value) {
+    if let Some(part) = find_group(order, group) {
         part.insert(member.to_owned(), value);
     }
 }
 
-fn bad_email(clean: &Order, chance: &mut Chance) -> Value {
+fn corrupt_email(clean: &ShopOrder, chance: &mut RandomStream) -> Value {
     let local = clean.customer.email.split('@').next().unwrap_or_default();
     let email = match chance.below(5) {
         0 => String::new(),
@@ -170,7 +173,7 @@ fn bad_email(clean: &Order, chance: &mut Chance) -> Value {
     Value::from(email)
 }
 
-fn bad_phone(chance: &mut Chance) -> Value {
+fn corrupt_phone(chance: &mut RandomStream) -> Value {
     let pattern = *chance.pick(&[
         "(415) 555-01##",
         "415-555-01##",
@@ -180,17 +183,17 @@ fn bad_phone(chance: &mut Chance) -> Value {
         "",
         "none",
     ]);
-    Value::from(world::digits(chance, pattern))
+    Value::from(world::fill_digits(chance, pattern))
 }
 
-fn lower_case_countries(order: &mut Value, clean: &Order) {
-    set(
+fn lower_case_countries(order: &mut Value, clean: &ShopOrder) {
+    set_member(
         order,
         "billing",
         "country",
         Value::from(clean.billing.country.to_lowercase()),
     );
-    set(
+    set_member(
         order,
         "shipping",
         "country",
@@ -211,31 +214,31 @@ const OPTIONAL: &[(&str, &str)] = &[
     ("payment", "card_fingerprint"),
 ];
 
-fn empty(order: &mut Value, chance: &mut Chance) {
+fn empty_member(order: &mut Value, chance: &mut RandomStream) {
     let (group, member) = *chance.pick(OPTIONAL);
-    set(order, group, member, Value::from(""));
+    set_member(order, group, member, Value::from(""));
 }
 
-fn missing(order: &mut Value, chance: &mut Chance) {
+fn remove_member(order: &mut Value, chance: &mut RandomStream) {
     let (group, member) = *chance.pick(OPTIONAL);
-    if let Some(part) = part(order, group) {
+    if let Some(part) = find_group(order, group) {
         part.shift_remove(member);
     }
 }
 
-fn bad_sign_up(order: &mut Value, clean: &Order, chance: &mut Chance) {
+fn corrupt_sign_up(order: &mut Value, clean: &ShopOrder, chance: &mut RandomStream) {
     let Some(at) = clean.customer.signed_up else {
         return;
     };
     let value = match chance.below(3) {
         0 => Value::from("0000-00-00T00:00:00Z"),
         1 => Value::from(at),
-        _ => Value::from(time_text(at).replace('T', " ").replace('Z', "")),
+        _ => Value::from(format_time(at).replace('T', " ").replace('Z', "")),
     };
-    set(order, "customer", "signed_up_at", value);
+    set_member(order, "customer", "signed_up_at", value);
 }
 
-fn bad_ip(clean: &Order, chance: &mut Chance) -> Value {
+fn corrupt_ip(clean: &ShopOrder, chance: &mut RandomStream) -> Value {
     Value::from(match chance.below(3) {
         0 => "unknown".to_owned(),
         1 => format!("{}, 10.0.0.7", clean.client.ip),
@@ -244,7 +247,7 @@ fn bad_ip(clean: &Order, chance: &mut Chance) -> Value {
 }
 
 /// The total as a number, with space around it, or with a separator of thousands.
-fn bad_number(order: &mut Value, clean: &Order, chance: &mut Chance) {
+fn corrupt_total(order: &mut Value, clean: &ShopOrder, chance: &mut RandomStream) {
     let total = clean.total.to_string();
     let value = match chance.below(3) {
         0 => serde_json::from_str(&total).unwrap_or_default(),
@@ -257,8 +260,8 @@ fn bad_number(order: &mut Value, clean: &Order, chance: &mut Chance) {
 }
 
 /// A line that can never become a decision.
-fn malformed(order: &Order, kind: usize) -> String {
-    let text = text(order);
+fn write_malformed_order(order: &ShopOrder, kind: usize) -> String {
+    let text = write_order(order);
     let mut value = serde_json::to_value(order).unwrap_or_default();
     let put = |value: &mut Value, member: &str, to: Value| {
         if let Some(part) = value.as_object_mut() {

@@ -1,13 +1,15 @@
 //! The people who order, and their habits.
 
 use super::calendar::Rhythm;
-use super::order::{Card, DAY, HOUR, MINUTE, Place, Seconds};
-use super::random::Chance;
-use super::world::{self, COUNTRIES, DISPOSABLE_DOMAINS, FIRST_NAMES, LAST_NAMES, SHELVES, World};
+use super::order::{DAY, HOUR, MINUTE, PaymentCard, PostalAddress, Seconds};
+use super::random::RandomStream;
+use super::world::{
+    self, COUNTRIES, DISPOSABLE_DOMAINS, FIRST_NAMES, LAST_NAMES, SHELVES, ShopWorld,
+};
 
 /// Somebody who orders, honest or not.
 #[derive(Clone)]
-pub(super) struct Person {
+pub(super) struct Shopper {
     /// Absent for a guest.
     pub(super) id: Option<String>,
     pub(super) name: String,
@@ -16,15 +18,15 @@ pub(super) struct Person {
     pub(super) signed_up: Seconds,
     pub(super) address_changed: Option<Seconds>,
     pub(super) country: usize,
-    pub(super) home: Place,
-    pub(super) work: Option<Place>,
-    pub(super) cards: Vec<Card>,
+    pub(super) home: PostalAddress,
+    pub(super) work: Option<PostalAddress>,
+    pub(super) cards: Vec<PaymentCard>,
     pub(super) pays: &'static str,
     pub(super) ip: String,
     pub(super) device: Option<String>,
     pub(super) agent: &'static str,
     pub(super) rhythm: Rhythm,
-    pub(super) kind: Kind,
+    pub(super) kind: Lifestyle,
     /// The two shelves that this person buys from most.
     pub(super) shelves: [usize; 2],
     /// How much this person spends, in permille of an average customer.
@@ -33,7 +35,7 @@ pub(super) struct Person {
 
 /// A way of life that can be seen in the orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Lifestyle {
     Ordinary,
     /// Buys for an office: many of a kind, on invoice.
     Company,
@@ -46,16 +48,16 @@ pub(super) enum Kind {
 }
 
 /// Gives each account a unique number that does not tell when it was opened.
-pub(super) struct Register {
+pub(super) struct AccountRegister {
     accounts: u64,
 }
 
-impl Register {
+impl AccountRegister {
     pub(super) fn new() -> Self {
         Self { accounts: 0 }
     }
 
-    pub(super) fn open(&mut self) -> String {
+    pub(super) fn next_account_id(&mut self) -> String {
         self.accounts += 1;
         // The modulus is prime: the numbers of the first million accounts differ.
         format!("cust-{}", self.accounts * 611_953 % 999_983)
@@ -63,7 +65,7 @@ impl Register {
 }
 
 /// A new person, without an account yet.
-pub(super) fn person(world: &World, chance: &mut Chance) -> Person {
+pub(super) fn create_shopper(world: &ShopWorld, chance: &mut RandomStream) -> Shopper {
     let weights: Vec<(usize, u64)> = COUNTRIES
         .iter()
         .enumerate()
@@ -71,33 +73,33 @@ pub(super) fn person(world: &World, chance: &mut Chance) -> Person {
         .collect();
     let country = chance.weighted(&weights);
     let kind = chance.weighted(&[
-        (Kind::Ordinary, 925),
-        (Kind::Company, 12),
-        (Kind::Expatriate, 9),
-        (Kind::Student, 24),
-        (Kind::Private, 30),
+        (Lifestyle::Ordinary, 925),
+        (Lifestyle::Company, 12),
+        (Lifestyle::Expatriate, 9),
+        (Lifestyle::Student, 24),
+        (Lifestyle::Private, 30),
     ]);
     let (first, last) = (*chance.pick(FIRST_NAMES), *chance.pick(LAST_NAMES));
     let name = format!("{first} {last}");
-    let home = home(chance, country, kind, &name);
-    Person {
+    let home = choose_home(chance, country, kind, &name);
+    Shopper {
         id: None,
-        email: email(chance, first, last, kind),
-        phone: phone(chance, country),
+        email: choose_email(chance, first, last, kind),
+        phone: choose_phone(chance, country),
         signed_up: 0,
         address_changed: None,
         work: chance
             .permille(300)
-            .then(|| world::address(chance, country, &name)),
+            .then(|| world::choose_address(chance, country, &name)),
         cards: (0..chance.weighted(&[(1, 60), (2, 32), (3, 8)]))
-            .map(|_| world.card(chance, country))
+            .map(|_| world.issue_card(chance, country))
             .collect(),
-        pays: pays(chance, kind),
-        ip: ip(chance, country, kind),
+        pays: choose_payment_method(chance, kind),
+        ip: choose_ip(chance, country, kind),
         device: chance.permille(930).then(|| chance.hex(16)),
         agent: chance.weighted(world::USER_AGENTS),
-        rhythm: rhythm(chance, kind),
-        shelves: [shelf(chance), shelf(chance)],
+        rhythm: choose_rhythm(chance, kind),
+        shelves: [choose_shelf(chance), choose_shelf(chance)],
         purse: chance.curve(&[(0, 250), (500, 850), (850, 1_700), (1000, 4_000)]),
         name,
         country,
@@ -107,14 +109,14 @@ pub(super) fn person(world: &World, chance: &mut Chance) -> Person {
 }
 
 /// Opens an account `before` seconds before `now`; some customers have moved since.
-pub(super) fn register(
-    person: &mut Person,
-    register: &mut Register,
-    chance: &mut Chance,
+pub(super) fn open_account(
+    person: &mut Shopper,
+    register: &mut AccountRegister,
+    chance: &mut RandomStream,
     now: Seconds,
     before: Seconds,
 ) {
-    person.id = Some(register.open());
+    person.id = Some(register.next_account_id());
     person.signed_up = now - before;
     if before > 60 * DAY && chance.permille(330) {
         person.address_changed = Some(now - chance.between(DAY, before));
@@ -122,12 +124,12 @@ pub(super) fn register(
 }
 
 /// How long ago the customers of the first day opened their accounts.
-pub(super) fn old_account(chance: &mut Chance) -> Seconds {
+pub(super) fn choose_old_account_age(chance: &mut RandomStream) -> Seconds {
     chance.curve(&[(0, 2), (300, 120), (700, 500), (1000, 1_600)]) * DAY + chance.between(0, DAY)
 }
 
 /// How long before the first order a new customer opens the account: mostly in the same visit.
-pub(super) fn young_account(chance: &mut Chance) -> Seconds {
+pub(super) fn choose_new_account_age(chance: &mut RandomStream) -> Seconds {
     match chance.below(100) {
         0..66 => chance.between(MINUTE, 25 * MINUTE),
         66..80 => chance.between(25 * MINUTE, 20 * HOUR),
@@ -137,28 +139,38 @@ pub(super) fn young_account(chance: &mut Chance) -> Seconds {
 
 /// How likely a person is to order again, as a number of tickets: a few people order much more than
 /// others.
-pub(super) fn tickets(chance: &mut Chance, kind: Kind) -> usize {
+pub(super) fn choose_ticket_count(chance: &mut RandomStream, kind: Lifestyle) -> usize {
     let tickets = chance.curve(&[(0, 1), (500, 4), (850, 12), (1000, 45)]);
     let tickets = usize::try_from(tickets).unwrap_or(1);
-    if kind == Kind::Company {
+    if kind == Lifestyle::Company {
         tickets * 2
     } else {
         tickets
     }
 }
 
-fn home(chance: &mut Chance, country: usize, kind: Kind, name: &str) -> Place {
-    let mut home = world::address(chance, country, name);
-    if kind == Kind::Student {
+fn choose_home(
+    chance: &mut RandomStream,
+    country: usize,
+    kind: Lifestyle,
+    name: &str,
+) -> PostalAddress {
+    let mut home = world::choose_address(chance, country, name);
+    if kind == Lifestyle::Student {
         let hall = chance.between(1, 3);
         home.address = format!("{hall} College Sq Room {}", chance.between(1, 420));
-        home.postal_code = world::digits(chance, &home.postal_code);
+        home.postal_code = world::fill_digits(chance, &home.postal_code);
     }
     home
 }
 
 /// An e-mail address that people make of their name.
-pub(super) fn email(chance: &mut Chance, first: &str, last: &str, kind: Kind) -> String {
+pub(super) fn choose_email(
+    chance: &mut RandomStream,
+    first: &str,
+    last: &str,
+    kind: Lifestyle,
+) -> String {
     let local = match chance.below(10) {
         0..4 => format!("{first}.{last}"),
         4..6 => format!("{first}{last}{}", chance.between(1, 99)),
@@ -175,16 +187,16 @@ pub(super) fn email(chance: &mut Chance, first: &str, last: &str, kind: Kind) ->
         ),
     };
     let domain = match kind {
-        Kind::Company => chance.weighted(&[("office.example", 5), ("company.example", 5)]),
-        Kind::Private if chance.permille(150) => *chance.pick(DISPOSABLE_DOMAINS),
+        Lifestyle::Company => chance.weighted(&[("office.example", 5), ("company.example", 5)]),
+        Lifestyle::Private if chance.permille(150) => *chance.pick(DISPOSABLE_DOMAINS),
         _ => chance.weighted(world::MAIL_DOMAINS),
     };
     format!("{}@{domain}", local.to_lowercase())
 }
 
 /// A phone number, mostly in international form; some people leave it out.
-pub(super) fn phone(chance: &mut Chance, country: usize) -> Option<String> {
-    let number = world::digits(chance, COUNTRIES[country].phone);
+pub(super) fn choose_phone(chance: &mut RandomStream, country: usize) -> Option<String> {
+    let number = world::fill_digits(chance, COUNTRIES[country].phone);
     match chance.below(100) {
         0..9 => None,
         9..12 => Some(number.replacen('+', "00", 1)),
@@ -192,9 +204,9 @@ pub(super) fn phone(chance: &mut Chance, country: usize) -> Option<String> {
     }
 }
 
-fn pays(chance: &mut Chance, kind: Kind) -> &'static str {
+fn choose_payment_method(chance: &mut RandomStream, kind: Lifestyle) -> &'static str {
     match kind {
-        Kind::Company => chance.weighted(&[("invoice", 6), ("card", 4)]),
+        Lifestyle::Company => chance.weighted(&[("invoice", 6), ("card", 4)]),
         _ => chance.weighted(&[
             ("card", 70),
             ("wallet", 23),
@@ -204,20 +216,20 @@ fn pays(chance: &mut Chance, kind: Kind) -> &'static str {
     }
 }
 
-fn ip(chance: &mut Chance, country: usize, kind: Kind) -> String {
+fn choose_ip(chance: &mut RandomStream, country: usize, kind: Lifestyle) -> String {
     match kind {
-        Kind::Private => world::hosted_ip(chance),
-        Kind::Expatriate => {
+        Lifestyle::Private => world::choose_hosted_ip(chance),
+        Lifestyle::Expatriate => {
             let abroad = chance.index(COUNTRIES.len());
-            world::home_ip(chance, abroad)
+            world::choose_home_ip(chance, abroad)
         }
-        _ => world::home_ip(chance, country),
+        _ => world::choose_home_ip(chance, country),
     }
 }
 
-fn rhythm(chance: &mut Chance, kind: Kind) -> Rhythm {
+fn choose_rhythm(chance: &mut RandomStream, kind: Lifestyle) -> Rhythm {
     match kind {
-        Kind::Company => Rhythm::Office,
+        Lifestyle::Company => Rhythm::Office,
         _ => chance.weighted(&[
             (Rhythm::Evening, 76),
             (Rhythm::Office, 14),
@@ -226,7 +238,7 @@ fn rhythm(chance: &mut Chance, kind: Kind) -> Rhythm {
     }
 }
 
-pub(super) fn shelf(chance: &mut Chance) -> usize {
+pub(super) fn choose_shelf(chance: &mut RandomStream) -> usize {
     let weights: Vec<(usize, u64)> = SHELVES
         .iter()
         .enumerate()

@@ -26,31 +26,31 @@ pub enum WriteError {
 ///
 /// `history.jsonl`, `history-chargebacks.jsonl` and `history-truth.jsonl` are the past;
 /// `orders.jsonl`, `chargebacks.jsonl` and `truth.jsonl` what comes after it.
-pub fn write(simulation: &Simulation, folder: &Path) -> Result<(), WriteError> {
+pub fn write_files(simulation: &Simulation, folder: &Path) -> Result<(), WriteError> {
     fs::create_dir_all(folder).map_err(|cause| WriteError::Io {
         path: folder.to_owned(),
         cause,
     })?;
-    lines(folder, "history.jsonl", &simulation.history)?;
-    records(
+    write_lines(folder, "history.jsonl", &simulation.history)?;
+    write_records(
         folder,
         "history-chargebacks.jsonl",
         &simulation.history_labels,
     )?;
-    records(folder, "history-truth.jsonl", &simulation.history_truth)?;
-    lines(folder, "orders.jsonl", &simulation.orders)?;
-    records(folder, "chargebacks.jsonl", &simulation.chargebacks)?;
-    records(folder, "truth.jsonl", &simulation.truth)
+    write_records(folder, "history-truth.jsonl", &simulation.history_truth)?;
+    write_lines(folder, "orders.jsonl", &simulation.orders)?;
+    write_records(folder, "chargebacks.jsonl", &simulation.chargebacks)?;
+    write_records(folder, "truth.jsonl", &simulation.truth)
 }
 
-fn lines(folder: &Path, name: &str, lines: &[String]) -> Result<(), WriteError> {
-    file(folder, name, |out| {
+fn write_lines(folder: &Path, name: &str, lines: &[String]) -> Result<(), WriteError> {
+    write_file(folder, name, |out| {
         lines.iter().try_for_each(|line| writeln!(out, "{line}"))
     })
 }
 
-fn records<T: Serialize>(folder: &Path, name: &str, records: &[T]) -> Result<(), WriteError> {
-    file(folder, name, |out| {
+fn write_records<T: Serialize>(folder: &Path, name: &str, records: &[T]) -> Result<(), WriteError> {
+    write_file(folder, name, |out| {
         records.iter().try_for_each(|record| {
             serde_json::to_writer(&mut *out, record)?;
             out.write_all(b"\n")
@@ -58,7 +58,7 @@ fn records<T: Serialize>(folder: &Path, name: &str, records: &[T]) -> Result<(),
     })
 }
 
-fn file(
+fn write_file(
     folder: &Path,
     name: &str,
     fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,

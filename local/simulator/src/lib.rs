@@ -22,24 +22,24 @@ mod tests;
 mod truth;
 mod world;
 
-pub use chargebacks::{Chargeback, Said};
-pub use files::{WriteError, write};
-pub use order::Money;
-pub use truth::{Pattern, Truth};
+pub use chargebacks::{Chargeback, ReportTime};
+pub use files::{WriteError, write_files};
+pub use order::OrderAmount;
+pub use truth::{FraudPattern, OrderTruth};
 
 use calendar::Calendar;
-use corruption::Plan;
-use customers::Register;
-use fraud::Scene;
+use corruption::CorruptionPlan;
+use customers::AccountRegister;
+use fraud::FraudScene;
 use honest::Crowd;
 use order::Seconds;
-use random::Chance;
+use random::RandomStream;
 use truth::Draft;
-use world::World;
+use world::ShopWorld;
 
 /// What to simulate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct SimulationOptions {
     /// Another seed gives another shop.
     pub seed: u64,
     /// How many days the history has.
@@ -50,7 +50,7 @@ pub struct Options {
     pub new_orders: u32,
 }
 
-impl Default for Options {
+impl Default for SimulationOptions {
     fn default() -> Self {
         Self {
             seed: 5,
@@ -70,13 +70,13 @@ pub struct Simulation {
     /// the new orders.
     pub history_labels: Vec<Chargeback>,
     /// The truth about each order of the history.
-    pub history_truth: Vec<Truth>,
+    pub history_truth: Vec<OrderTruth>,
     /// The lines of the stream that follows the history.
     pub orders: Vec<String>,
     /// Chargebacks and other messages about the new orders.
     pub chargebacks: Vec<Chargeback>,
     /// The truth about each new order that can be read.
-    pub truth: Vec<Truth>,
+    pub truth: Vec<OrderTruth>,
 }
 
 /// How many of 1,000 orders are frauds.
@@ -84,30 +84,30 @@ const FRAUDS_PER_1000: u64 = 10;
 
 /// Simulates a shop. The last order is on 2026-06-30, the history ends where the new orders
 /// begin.
-pub fn simulate(options: &Options) -> Simulation {
+pub fn simulate_shop(options: &SimulationOptions) -> Simulation {
     let days = i64::from(options.days.clamp(1, 3_650));
     let new_days = days_of_new_orders(options, days);
     let before = Calendar::new(days, new_days);
     let after = Calendar::new(new_days, 0);
-    let plan = Plan::of(u64::from(options.new_orders));
-    let new = u64::from(options.new_orders).saturating_sub(as_u64(plan.lines() - plan.broken));
+    let plan = CorruptionPlan::for_lines(u64::from(options.new_orders));
+    let new = u64::from(options.new_orders).saturating_sub(to_u64(plan.lines() - plan.broken));
 
-    let mut shop = Shop::open(options, before.first());
+    let mut shop = SimulatedShop::open(options, before.first());
     let mut past = shop.trade(&before, u64::from(options.history_orders), false);
     let mut present = shop.trade(&after, new, true);
-    let first = number(&mut past, 1);
-    number(&mut present, first);
-    let broken = set_apart(&mut present, plan.broken);
+    let first = number_orders(&mut past, 1);
+    number_orders(&mut present, first);
+    let broken = take_out_honest_orders(&mut present, plan.broken);
 
-    let mut chance = Chance::new(options.seed, streams::CHARGEBACKS);
-    let history_labels = chargebacks::of(&past, &mut chance);
-    let chargebacks = chargebacks::of(&present, &mut chance);
-    let mut chance = Chance::new(options.seed, streams::CORRUPTION);
+    let mut chance = RandomStream::new(options.seed, streams::CHARGEBACKS);
+    let history_labels = chargebacks::report_chargebacks(&past, &mut chance);
+    let chargebacks = chargebacks::report_chargebacks(&present, &mut chance);
+    let mut chance = RandomStream::new(options.seed, streams::CORRUPTION);
     Simulation {
-        history: corruption::export(&past, &mut chance),
+        history: corruption::export_orders(&past, &mut chance),
         history_labels,
         history_truth: past.iter().map(Draft::truth).collect(),
-        orders: corruption::stream(&present, &broken, plan, &mut chance),
+        orders: corruption::stream_orders(&present, &broken, plan, &mut chance),
         chargebacks,
         truth: present.iter().map(Draft::truth).collect(),
     }
@@ -123,22 +123,22 @@ mod streams {
 }
 
 /// The state of the shop: its customers, and the random numbers of its orders.
-struct Shop {
-    world: World,
+struct SimulatedShop {
+    world: ShopWorld,
     crowd: Crowd,
-    register: Register,
-    honest: Chance,
-    fraud: Chance,
+    register: AccountRegister,
+    honest: RandomStream,
+    fraud: RandomStream,
 }
 
-impl Shop {
-    fn open(options: &Options, first: Seconds) -> Self {
-        let world = World::new(&mut Chance::new(options.seed, streams::WORLD));
-        let mut honest = Chance::new(options.seed, streams::HONEST);
-        let mut register = Register::new();
+impl SimulatedShop {
+    fn open(options: &SimulationOptions, first: Seconds) -> Self {
+        let world = ShopWorld::new(&mut RandomStream::new(options.seed, streams::WORLD));
+        let mut honest = RandomStream::new(options.seed, streams::HONEST);
+        let mut register = AccountRegister::new();
         let orders = u64::from(options.history_orders);
         let crowd = Crowd::new(&world, &mut honest, &mut register, first, orders);
-        let fraud = Chance::new(options.seed, streams::FRAUD);
+        let fraud = RandomStream::new(options.seed, streams::FRAUD);
         Self {
             world,
             crowd,
@@ -152,19 +152,19 @@ impl Shop {
     fn trade(&mut self, calendar: &Calendar, orders: u64, unseen: bool) -> Vec<Draft> {
         let frauds = (orders * FRAUDS_PER_1000 + 500) / 1000;
         let days = calendar.share(orders - frauds);
-        let mut drafts = honest::orders(
+        let mut drafts = honest::place_honest_orders(
             &self.world,
             &mut self.honest,
             &mut self.register,
             &mut self.crowd,
             &days,
         );
-        let scene = Scene {
+        let scene = FraudScene {
             world: &self.world,
             crowd: &self.crowd,
             calendar,
         };
-        drafts.extend(fraud::orders(
+        drafts.extend(fraud::place_fraud_orders(
             &scene,
             &mut self.fraud,
             &mut self.register,
@@ -177,7 +177,7 @@ impl Shop {
 }
 
 /// How many days the new orders take at the rate of the history.
-fn days_of_new_orders(options: &Options, days: i64) -> i64 {
+fn days_of_new_orders(options: &SimulationOptions, days: i64) -> i64 {
     let (new, old) = (
         i64::from(options.new_orders),
         i64::from(options.history_orders).max(1),
@@ -186,7 +186,7 @@ fn days_of_new_orders(options: &Options, days: i64) -> i64 {
 }
 
 /// Numbers the orders in order of time and returns the next number.
-fn number(drafts: &mut [Draft], first: u64) -> u64 {
+fn number_orders(drafts: &mut [Draft], first: u64) -> u64 {
     let mut next = first;
     for draft in drafts {
         draft.order.id = format!("ORD-{next:06}");
@@ -196,10 +196,10 @@ fn number(drafts: &mut [Draft], first: u64) -> u64 {
 }
 
 /// Takes out `count` honest orders, evenly over the time.
-fn set_apart(drafts: &mut Vec<Draft>, count: usize) -> Vec<Draft> {
+fn take_out_honest_orders(drafts: &mut Vec<Draft>, count: usize) -> Vec<Draft> {
     let stretch = drafts.len() / count.max(1);
     let wanted = |turn: usize| {
-        (turn * stretch + stretch / 2..drafts.len()).find(|&place| !drafts[place].fraud())
+        (turn * stretch + stretch / 2..drafts.len()).find(|&place| !drafts[place].is_fraud())
     };
     let mut places: Vec<usize> = (0..count).filter_map(wanted).collect();
     places.dedup();
@@ -210,6 +210,6 @@ fn set_apart(drafts: &mut Vec<Draft>, count: usize) -> Vec<Draft> {
         .collect()
 }
 
-fn as_u64(count: usize) -> u64 {
+fn to_u64(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }

@@ -14,14 +14,14 @@ pub(super) const DAY: Seconds = 24 * HOUR;
 
 /// An amount in a currency's smallest unit; written as a decimal string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Money {
+pub struct OrderAmount {
     /// Cents, pence, or whole yen.
     pub minor: i64,
     /// How many of the digits are behind the point.
     pub decimals: u8,
 }
 
-impl fmt::Display for Money {
+impl fmt::Display for OrderAmount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.decimals == 0 {
             return write!(f, "{}", self.minor);
@@ -32,7 +32,7 @@ impl fmt::Display for Money {
     }
 }
 
-impl Serialize for Money {
+impl Serialize for OrderAmount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -40,7 +40,7 @@ impl Serialize for Money {
 
 /// An order as the shop's checkout sends it.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Order {
+pub(super) struct ShopOrder {
     #[serde(rename = "order_id")]
     pub(super) id: String,
     /// Absent in the first revision.
@@ -48,17 +48,17 @@ pub(super) struct Order {
     pub(super) revision: Option<u32>,
     #[serde(rename = "created_at", serialize_with = "serialize_time")]
     pub(super) at: Seconds,
-    pub(super) customer: Customer,
-    pub(super) client: Client,
-    pub(super) billing: Place,
-    pub(super) shipping: Place,
-    pub(super) payment: Payment,
-    pub(super) items: Vec<Item>,
-    pub(super) total: Money,
+    pub(super) customer: OrderCustomer,
+    pub(super) client: OrderClient,
+    pub(super) billing: PostalAddress,
+    pub(super) shipping: PostalAddress,
+    pub(super) payment: OrderPayment,
+    pub(super) items: Vec<OrderItem>,
+    pub(super) total: OrderAmount,
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Customer {
+pub(super) struct OrderCustomer {
     /// Absent for a guest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<String>,
@@ -81,7 +81,7 @@ pub(super) struct Customer {
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Client {
+pub(super) struct OrderClient {
     pub(super) ip: String,
     pub(super) user_agent: String,
     /// The shop's own cookie; absent where it is blocked.
@@ -91,7 +91,7 @@ pub(super) struct Client {
 
 /// A name and an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Place {
+pub(super) struct PostalAddress {
     pub(super) name: String,
     pub(super) address: String,
     pub(super) city: String,
@@ -102,10 +102,10 @@ pub(super) struct Place {
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Payment {
+pub(super) struct OrderPayment {
     pub(super) method: &'static str,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub(super) card: Option<Card>,
+    pub(super) card: Option<PaymentCard>,
     pub(super) currency: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) avs: Option<&'static str>,
@@ -114,7 +114,7 @@ pub(super) struct Payment {
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Card {
+pub(super) struct PaymentCard {
     #[serde(rename = "card_bin")]
     pub(super) bin: String,
     #[serde(rename = "card_fingerprint")]
@@ -122,14 +122,14 @@ pub(super) struct Card {
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Item {
+pub(super) struct OrderItem {
     pub(super) sku: String,
     pub(super) category: &'static str,
     pub(super) quantity: i64,
-    pub(super) unit_price: Money,
+    pub(super) unit_price: OrderAmount,
 }
 
-impl Order {
+impl ShopOrder {
     /// Adds up the items, as the checkout does before it sends the order.
     pub(super) fn add_up(&mut self) {
         let minor = self
@@ -137,7 +137,7 @@ impl Order {
             .iter()
             .map(|item| item.quantity * item.unit_price.minor)
             .sum();
-        self.total = Money {
+        self.total = OrderAmount {
             minor,
             decimals: self.total.decimals,
         };
@@ -145,7 +145,7 @@ impl Order {
 }
 
 /// A time as `2026-06-01T10:15:30Z`, which every operation of the service accepts.
-pub(super) fn time_text(at: Seconds) -> String {
+pub(super) fn format_time(at: Seconds) -> String {
     Timestamp::from_second(at)
         .unwrap_or(Timestamp::UNIX_EPOCH)
         .to_string()
@@ -156,7 +156,7 @@ pub(super) fn time_text(at: Seconds) -> String {
     reason = "serde passes a reference to the field as it is"
 )]
 fn serialize_time<S: Serializer>(at: &Seconds, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time_text(*at))
+    serializer.serialize_str(&format_time(*at))
 }
 
 #[expect(
@@ -175,11 +175,11 @@ fn serialize_optional_time<S: Serializer>(
 
 #[cfg(test)]
 mod tests {
-    use super::{Money, time_text};
+    use super::{OrderAmount, format_time};
 
     #[test]
     fn money_is_a_decimal_string() {
-        let text = |minor, decimals| Money { minor, decimals }.to_string();
+        let text = |minor, decimals| OrderAmount { minor, decimals }.to_string();
         assert_eq!(text(12_999, 2), "129.99");
         assert_eq!(text(5, 2), "0.05");
         assert_eq!(text(12_990, 0), "12990");
@@ -187,6 +187,6 @@ mod tests {
 
     #[test]
     fn times_have_no_fraction() {
-        assert_eq!(time_text(1_780_308_930), "2026-06-01T10:15:30Z");
+        assert_eq!(format_time(1_780_308_930), "2026-06-01T10:15:30Z");
     }
 }

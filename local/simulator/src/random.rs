@@ -7,13 +7,13 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// A distribution as points of its quantile function: (permille, value), both ascending.
-pub(super) type Curve = [(i64, i64)];
+pub(super) type QuantileCurve = [(i64, i64)];
 
 /// One stream of random numbers. Each part of the simulation has its own, so that a change to the
 /// frauds changes no honest order.
-pub(super) struct Chance(ChaCha8Rng);
+pub(super) struct RandomStream(ChaCha8Rng);
 
-impl Chance {
+impl RandomStream {
     pub(super) fn new(seed: u64, stream: u64) -> Self {
         let mut source = ChaCha8Rng::seed_from_u64(seed);
         source.set_stream(stream);
@@ -63,7 +63,7 @@ impl Chance {
     }
 
     /// A value drawn from a curve.
-    pub(super) fn curve(&mut self, curve: &Curve) -> i64 {
+    pub(super) fn curve(&mut self, curve: &QuantileCurve) -> i64 {
         let at = self.between(0, 999);
         for pair in curve.windows(2) {
             let ((from, low), (to, high)) = (pair[0], pair[1]);
@@ -87,11 +87,11 @@ impl Chance {
 
 #[cfg(test)]
 mod tests {
-    use super::Chance;
+    use super::RandomStream;
 
     #[test]
     fn the_same_seed_and_stream_draw_the_same() {
-        let draw = |seed, stream| Chance::new(seed, stream).hex(32);
+        let draw = |seed, stream| RandomStream::new(seed, stream).hex(32);
         assert_eq!(draw(7, 1), draw(7, 1));
         assert_ne!(draw(7, 1), draw(7, 2));
         assert_ne!(draw(7, 1), draw(8, 1));
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_curve_stays_within_its_points_and_keeps_its_median() {
-        let mut chance = Chance::new(1, 1);
+        let mut chance = RandomStream::new(1, 1);
         let mut draws: Vec<i64> = (0..10_000)
             .map(|_| chance.curve(&[(0, 4), (500, 25), (1000, 120)]))
             .collect();
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn nothing_to_choose_from_is_zero() {
-        assert_eq!(Chance::new(1, 1).below(0), 0);
-        assert_eq!(Chance::new(1, 1).between(3, 3), 3);
+        assert_eq!(RandomStream::new(1, 1).below(0), 0);
+        assert_eq!(RandomStream::new(1, 1).between(3, 3), 3);
     }
 }

@@ -6,15 +6,15 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Options, Pattern, Simulation, Truth, simulate, write};
+use super::{FraudPattern, OrderTruth, Simulation, SimulationOptions, simulate_shop, write_files};
 
 fn world() -> &'static Simulation {
     static WORLD: OnceLock<Simulation> = OnceLock::new();
-    WORLD.get_or_init(|| simulate(&Options::default()))
+    WORLD.get_or_init(|| simulate_shop(&SimulationOptions::default()))
 }
 
 fn small(seed: u64) -> Simulation {
-    simulate(&Options {
+    simulate_shop(&SimulationOptions {
         seed,
         days: 30,
         history_orders: 1_500,
@@ -67,13 +67,13 @@ fn any_options_give_the_lines_asked_for() {
         (3, 500, 499),
         (1, 5, 5_000),
     ] {
-        let options = Options {
+        let options = SimulationOptions {
             seed: 3,
             days,
             history_orders,
             new_orders,
         };
-        let simulation = simulate(&options);
+        let simulation = simulate_shop(&options);
         assert_eq!(
             simulation.history.len(),
             history_orders as usize,
@@ -109,7 +109,7 @@ fn the_history_ends_before_the_new_orders_begin_and_they_end_in_june() {
 
 #[test]
 fn one_in_a_hundred_is_a_fraud_and_one_pattern_is_new() {
-    let patterns = |truth: &[Truth]| -> BTreeMap<Pattern, usize> {
+    let patterns = |truth: &[OrderTruth]| -> BTreeMap<FraudPattern, usize> {
         let mut patterns = BTreeMap::new();
         for truth in truth.iter().filter(|truth| truth.fraud) {
             *patterns.entry(truth.pattern).or_default() += 1;
@@ -123,8 +123,8 @@ fn one_in_a_hundred_is_a_fraud_and_one_pattern_is_new() {
     }
     let (past, present) = (patterns(&world().history_truth), patterns(&world().truth));
     assert_eq!(past.len(), 5);
-    assert!(!past.contains_key(&Pattern::WalletDrain));
-    assert!(present[&Pattern::WalletDrain] >= 3, "{present:?}");
+    assert!(!past.contains_key(&FraudPattern::WalletDrain));
+    assert!(present[&FraudPattern::WalletDrain] >= 3, "{present:?}");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn chargebacks_are_late_and_some_never_come() {
         .filter(|label| label.kind != "refund" || label.reason_code == "fraud_suspected")
         .map(|label| label.order_id.as_str())
         .collect();
-    let frauds: Vec<&Truth> = world()
+    let frauds: Vec<&OrderTruth> = world()
         .history_truth
         .iter()
         .filter(|truth| truth.fraud)
@@ -244,7 +244,7 @@ fn every_readable_order_has_the_members_that_consumers_count_on() {
 fn six_files_are_written() {
     let folder = tempfile::tempdir().unwrap();
     let simulation = small(5);
-    write(&simulation, folder.path()).unwrap();
+    write_files(&simulation, folder.path()).unwrap();
     let lines = |name: &str| {
         std::fs::read_to_string(folder.path().join(name))
             .unwrap()
@@ -265,7 +265,7 @@ fn six_files_are_written() {
 #[test]
 fn a_folder_that_is_a_file_is_an_error_that_names_it() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let error = write(&small(5), file.path()).unwrap_err().to_string();
+    let error = write_files(&small(5), file.path()).unwrap_err().to_string();
     assert!(error.starts_with("cannot write /"), "{error}");
 }
 

@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use super::order::{Money, Order};
+use super::order::{OrderAmount, ShopOrder};
 use super::world;
 
 /// The kind of fraud behind an order, if it is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Pattern {
+pub enum FraudPattern {
     /// No fraud, whatever it looks like.
     Honest,
     /// Bursts of small orders that test which stolen cards still work.
@@ -27,46 +27,46 @@ pub enum Pattern {
 
 /// The truth about one order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Truth {
+pub struct OrderTruth {
     /// As on the order.
     pub order_id: String,
     /// Whether the order is a fraud.
     pub fraud: bool,
     /// The pattern of the fraud.
-    pub pattern: Pattern,
+    pub pattern: FraudPattern,
     /// What happened, in a few words.
     pub why: String,
     /// Its total in US dollars, a decimal string.
     #[serde(rename = "amount_usd")]
-    pub amount: Money,
+    pub amount: OrderAmount,
 }
 
 /// An order together with its truth, before either is written.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
-    pub(super) order: Order,
+    pub(super) order: ShopOrder,
     pub(super) country: usize,
-    pub(super) pattern: Pattern,
+    pub(super) pattern: FraudPattern,
     pub(super) why: &'static str,
 }
 
 impl Draft {
-    pub(super) fn fraud(&self) -> bool {
-        self.pattern != Pattern::Honest
+    pub(super) fn is_fraud(&self) -> bool {
+        self.pattern != FraudPattern::Honest
     }
 
-    pub(super) fn truth(&self) -> Truth {
-        Truth {
+    pub(super) fn truth(&self) -> OrderTruth {
+        OrderTruth {
             order_id: self.order.id.clone(),
-            fraud: self.fraud(),
+            fraud: self.is_fraud(),
             pattern: self.pattern,
             why: self.why.to_owned(),
-            amount: self.dollars(),
+            amount: self.amount_in_dollars(),
         }
     }
 
-    fn dollars(&self) -> Money {
-        let minor = world::in_dollars(self.order.total, self.country);
-        Money { minor, decimals: 2 }
+    fn amount_in_dollars(&self) -> OrderAmount {
+        let minor = world::convert_to_dollars(self.order.total, self.country);
+        OrderAmount { minor, decimals: 2 }
     }
 }

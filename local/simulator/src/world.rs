@@ -3,8 +3,8 @@
 //! Networks, phone numbers and mail domains come from the ranges reserved for documentation,
 //! benchmarks and fiction, so no record can point at anyone.
 
-use super::order::{Card, Item, Money, Place};
-use super::random::{Chance, Curve};
+use super::order::{OrderAmount, OrderItem, PaymentCard, PostalAddress};
+use super::random::{QuantileCurve, RandomStream};
 
 /// A country the shop delivers to.
 pub(super) struct Country {
@@ -149,7 +149,7 @@ pub(super) const FORWARDERS: &[(&str, &str, &str, &str)] = &[
 pub(super) struct Shelf {
     pub(super) category: &'static str,
     letters: &'static str,
-    cents: &'static Curve,
+    cents: &'static QuantileCurve,
     /// How often honest customers go there.
     pub(super) weight: u64,
 }
@@ -234,51 +234,51 @@ pub(super) const SHELVES: &[Shelf] = &[
 const GOODS_PER_SHELF: usize = 60;
 
 /// What the shop sells: a price in US cents for each good of each shelf.
-pub(super) struct World {
+pub(super) struct ShopWorld {
     prices: Vec<Vec<i64>>,
     /// The first six digits of the cards that each country's banks issue.
     bins: Vec<Vec<String>>,
 }
 
-impl World {
-    pub(super) fn new(chance: &mut Chance) -> Self {
+impl ShopWorld {
+    pub(super) fn new(chance: &mut RandomStream) -> Self {
         let mut stock = |shelf: &Shelf| {
             let draws = (0..GOODS_PER_SHELF).map(|_| chance.curve(shelf.cents));
             draws.map(|cents| cents / 100 * 100 + 99).collect()
         };
         let prices = SHELVES.iter().map(&mut stock).collect();
-        let mut banks = |_| (0..14).map(|_| bin(chance)).collect();
+        let mut banks = |_| (0..14).map(|_| choose_card_prefix(chance)).collect();
         let bins = (0..COUNTRIES.len()).map(&mut banks).collect();
         Self { prices, bins }
     }
 
     /// One good of a shelf, priced in a country's currency: of a few random ones the nearest to
     /// `cents`.
-    pub(super) fn good(
+    pub(super) fn choose_good(
         &self,
-        chance: &mut Chance,
+        chance: &mut RandomStream,
         shelf_at: usize,
         country: usize,
         cents: i64,
-    ) -> Item {
+    ) -> OrderItem {
         let prices = &self.prices[shelf_at];
         let looks = (0..6).map(|_| chance.index(prices.len()));
         let good = looks
             .min_by_key(|&good| (prices[good] - cents).abs())
             .unwrap_or(0);
-        Item {
+        OrderItem {
             sku: format!("{}-{good:03}", SHELVES[shelf_at].letters),
             category: SHELVES[shelf_at].category,
             quantity: 1,
-            unit_price: local_price(prices[good], country),
+            unit_price: convert_to_local_price(prices[good], country),
         }
     }
 
     /// A card of one of the country's banks; a few banks issue most of them.
-    pub(super) fn card(&self, chance: &mut Chance, country: usize) -> Card {
+    pub(super) fn issue_card(&self, chance: &mut RandomStream, country: usize) -> PaymentCard {
         let bins = &self.bins[country];
         let bank = chance.index(bins.len()).min(chance.index(bins.len()));
-        Card {
+        PaymentCard {
             bin: bins[bank].clone(),
             fingerprint: chance.hex(10),
         }
@@ -286,7 +286,11 @@ impl World {
 }
 
 /// A gift card of a round value.
-pub(super) fn gift_card(chance: &mut Chance, country: usize, values: &[i64]) -> Item {
+pub(super) fn choose_gift_card(
+    chance: &mut RandomStream,
+    country: usize,
+    values: &[i64],
+) -> OrderItem {
     let value = *chance.pick(values);
     let decimals = COUNTRIES[country].decimals;
     let minor = if decimals == 0 {
@@ -294,22 +298,22 @@ pub(super) fn gift_card(chance: &mut Chance, country: usize, values: &[i64]) -> 
     } else {
         value * 100
     };
-    Item {
+    OrderItem {
         sku: format!("{}-V{value}", SHELVES[GIFT_CARDS].letters),
         category: SHELVES[GIFT_CARDS].category,
         quantity: 1,
-        unit_price: Money { minor, decimals },
+        unit_price: OrderAmount { minor, decimals },
     }
 }
 
 /// The first six digits of a card number: a scheme's first digit, the rest invented.
-fn bin(chance: &mut Chance) -> String {
+fn choose_card_prefix(chance: &mut RandomStream) -> String {
     let pattern = chance.weighted(&[("4#####", 5), ("5#####", 4), ("37####", 1)]);
-    digits(chance, pattern)
+    fill_digits(chance, pattern)
 }
 
 /// Replaces each `#` with a random digit.
-pub(super) fn digits(chance: &mut Chance, pattern: &str) -> String {
+pub(super) fn fill_digits(chance: &mut RandomStream, pattern: &str) -> String {
     let mut digit = |c| match c {
         '#' => char::from(*chance.pick(b"0123456789")),
         c => c,
@@ -318,7 +322,7 @@ pub(super) fn digits(chance: &mut Chance, pattern: &str) -> String {
 }
 
 /// US cents as a price in a country's currency, with the usual last digits of prices there.
-fn local_price(cents: i64, country: usize) -> Money {
+fn convert_to_local_price(cents: i64, country: usize) -> OrderAmount {
     let Country {
         dollars_for_1000,
         decimals,
@@ -329,11 +333,11 @@ fn local_price(cents: i64, country: usize) -> Money {
         _ if dollars_for_1000 == 1000 => cents,
         _ => cents * 1000 / dollars_for_1000 / 50 * 50 + 49,
     };
-    Money { minor, decimals }
+    OrderAmount { minor, decimals }
 }
 
 /// An amount in US cents, at the rates the sample mapping uses.
-pub(super) fn in_dollars(money: Money, country: usize) -> i64 {
+pub(super) fn convert_to_dollars(money: OrderAmount, country: usize) -> i64 {
     let rate = COUNTRIES[country].dollars_for_1000;
     match money.decimals {
         0 => money.minor * rate / 10,
@@ -360,35 +364,39 @@ const STREETS: &[&str] = &[
 ];
 
 /// An address in a city of the country.
-pub(super) fn address(chance: &mut Chance, country: usize, name: &str) -> Place {
+pub(super) fn choose_address(
+    chance: &mut RandomStream,
+    country: usize,
+    name: &str,
+) -> PostalAddress {
     let (city, state, postal_code) = *chance.pick(COUNTRIES[country].cities);
     let mut street = format!("{} {}", chance.between(1, 420), chance.pick(STREETS));
     if chance.permille(250) {
-        street.push_str(&format_unit(chance));
+        street.push_str(&write_unit(chance));
     }
-    Place {
+    PostalAddress {
         name: name.to_owned(),
         address: street,
         city: city.to_owned(),
         state,
-        postal_code: digits(chance, postal_code),
+        postal_code: fill_digits(chance, postal_code),
         country: COUNTRIES[country].code,
     }
 }
 
-fn format_unit(chance: &mut Chance) -> String {
+fn write_unit(chance: &mut RandomStream) -> String {
     let word = chance.weighted(&[(" Apt", 6), (" Unit", 3), (" #", 1)]);
     format!("{word} {}", chance.between(1, 60))
 }
 
 /// An address at a freight forwarder's warehouse.
-pub(super) fn forwarder(chance: &mut Chance, name: &str) -> Place {
+pub(super) fn choose_forwarder_address(chance: &mut RandomStream, name: &str) -> PostalAddress {
     // Two warehouses have most of the trade.
     let warehouse = chance
         .index(FORWARDERS.len())
         .min(chance.index(FORWARDERS.len()));
     let (street, city, state, postal_code) = FORWARDERS[warehouse];
-    Place {
+    PostalAddress {
         name: name.to_owned(),
         address: format!("{street} {}", chance.between(100, 999)),
         city: city.to_owned(),
@@ -399,7 +407,7 @@ pub(super) fn forwarder(chance: &mut Chance, name: &str) -> Place {
 }
 
 /// An IP address of a home or a phone.
-pub(super) fn home_ip(chance: &mut Chance, country: usize) -> String {
+pub(super) fn choose_home_ip(chance: &mut RandomStream, country: usize) -> String {
     let block = 36 * i64::try_from(country).unwrap_or(0);
     let host = chance.between(1, 254);
     match chance.below(10) {
@@ -420,7 +428,7 @@ pub(super) fn home_ip(chance: &mut Chance, country: usize) -> String {
 }
 
 /// An IP address of a rented server: used by privacy services and by frauds.
-pub(super) fn hosted_ip(chance: &mut Chance) -> String {
+pub(super) fn choose_hosted_ip(chance: &mut RandomStream) -> String {
     let network = chance.pick(&["203.0.113", "198.51.100", "192.0.2"]);
     format!("{network}.{}", chance.between(1, 254))
 }
@@ -499,13 +507,13 @@ pub(super) const DISPOSABLE_DOMAINS: &[&str] =
 
 #[cfg(test)]
 mod tests {
-    use super::{COUNTRIES, in_dollars, local_price};
+    use super::{COUNTRIES, convert_to_dollars, convert_to_local_price};
 
     #[test]
     fn prices_survive_the_way_to_another_currency_and_back() {
         for (place, country) in COUNTRIES.iter().enumerate() {
             for cents in [999, 4_999, 129_999] {
-                let back = in_dollars(local_price(cents, place), place);
+                let back = convert_to_dollars(convert_to_local_price(cents, place), place);
                 assert!(
                     (back - cents).abs() < 80,
                     "{}: {cents} {back}",

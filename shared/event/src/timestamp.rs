@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
 use crate::limits::TIMESTAMP_CHARACTERS;
-use parse::{ParsedTimestamp, AcceptedForms};
+use parse::{AcceptedForms, ParsedTimestamp};
 
 /// An instant to the second, from 1970-01-01T00:00:00Z to 9999-12-31T23:59:59Z.
 ///

@@ -16,7 +16,10 @@ use crate::short_or_long::ShortOrLong;
 use crate::source::Document;
 
 impl Mapping {
-    pub(crate) fn read_entity_type(&self, document: &Document<'_>) -> Result<EntityTypeName, Failure> {
+    pub(crate) fn read_entity_type(
+        &self,
+        document: &Document<'_>,
+    ) -> Result<EntityTypeName, Failure> {
         match &self.file.event.entity.entity_type {
             EntityTypeSource::Fixed(name) => Ok(name.clone()),
             EntityTypeSource::From(source) => {

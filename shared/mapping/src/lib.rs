@@ -46,4 +46,4 @@ mod source;
 pub use data_quality::DataQualityProblem;
 pub use mapping::{Mapping, MappingError};
 pub use normal_form::NormalForm;
-pub use order::{ModelBlob, MappedOrder};
+pub use order::{MappedOrder, ModelBlob};

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use crate::locations::{Locations, GeoPoint};
+use crate::locations::{GeoPoint, Locations};
 use crate::short_or_long::ShortOrLong;
 use crate::source::{Document, ValueSource};
 

@@ -345,9 +345,15 @@ mod tests {
         for (name, want) in [
             ("GeoLite2-City", Some(LocationFileKind::City)),
             ("GeoIP2-Enterprise", Some(LocationFileKind::City)),
-            ("DBIP-Location-ISP (compat=Enterprise)", Some(LocationFileKind::City)),
+            (
+                "DBIP-Location-ISP (compat=Enterprise)",
+                Some(LocationFileKind::City),
+            ),
             ("DBIP-Country-Lite", Some(LocationFileKind::Country)),
-            ("DBIP-ASN-Lite (compat=GeoLite2-ASN)", Some(LocationFileKind::Asn)),
+            (
+                "DBIP-ASN-Lite (compat=GeoLite2-ASN)",
+                Some(LocationFileKind::Asn),
+            ),
             ("GeoIP2-ISP", Some(LocationFileKind::Asn)),
             ("GeoIP2-Anonymous-IP", None),
         ] {

@@ -86,7 +86,9 @@ impl<'de> Deserialize<'de> for EntityTypeSource {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text.starts_with('/') {
-            return ValueSource::new(text).map(Self::From).map_err(de::Error::custom);
+            return ValueSource::new(text)
+                .map(Self::From)
+                .map_err(de::Error::custom);
         }
         EntityTypeName::try_from(text)
             .map(Self::Fixed)

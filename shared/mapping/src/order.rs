@@ -141,13 +141,20 @@ impl Mapping {
         Ok(Revision::FIRST)
     }
 
-    fn read_variables(&self, document: &Document<'_>, quality: &mut Vec<DataQualityProblem>) -> Variables {
+    fn read_variables(
+        &self,
+        document: &Document<'_>,
+        quality: &mut Vec<DataQualityProblem>,
+    ) -> Variables {
         let mut variables = Variables::default();
         for (name, variable) in &self.file.variables {
             match self.read_variable(variable, document) {
                 Ok(Some(value)) => {
                     if let Err(error) = variables.insert(name.clone(), value) {
-                        quality.push(DataQualityProblem::undetermined(name.as_str(), error.to_string()));
+                        quality.push(DataQualityProblem::undetermined(
+                            name.as_str(),
+                            error.to_string(),
+                        ));
                     }
                 }
                 Ok(None) if variable.is_required() => {
@@ -163,13 +170,19 @@ impl Mapping {
                         ..DataQualityProblem::undetermined(name.as_str(), problem)
                     });
                 }
-                Err(problem) => quality.push(DataQualityProblem::undetermined(name.as_str(), problem)),
+                Err(problem) => {
+                    quality.push(DataQualityProblem::undetermined(name.as_str(), problem))
+                }
             }
         }
         variables
     }
 
-    fn read_blobs(&self, document: &Document<'_>, quality: &mut Vec<DataQualityProblem>) -> Vec<ModelBlob> {
+    fn read_blobs(
+        &self,
+        document: &Document<'_>,
+        quality: &mut Vec<DataQualityProblem>,
+    ) -> Vec<ModelBlob> {
         let mut blobs = Vec::new();
         for (endpoint, model) in &self.file.external_models {
             let problem = match model.body.read(document) {
@@ -227,7 +240,11 @@ impl Mapping {
             .transpose()
     }
 
-    fn check_type<'a>(&self, value_type: ValueType, text: Cow<'a, str>) -> Result<Cow<'a, str>, String> {
+    fn check_type<'a>(
+        &self,
+        value_type: ValueType,
+        text: Cow<'a, str>,
+    ) -> Result<Cow<'a, str>, String> {
         match value_type {
             ValueType::String => Ok(text),
             ValueType::Integer if text.parse::<i64>().is_ok() => Ok(text),

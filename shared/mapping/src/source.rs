@@ -95,7 +95,10 @@ impl ValueSource {
     /// A phrase that says why the value is not one text, number or Boolean. It quotes no value.
     pub fn read<'a>(&self, document: &Document<'a>) -> Result<Option<Cow<'a, str>>, String> {
         let Some(filter) = &self.filter else {
-            return document.value.pointer(&self.text).map_or(Ok(None), read_scalar);
+            return document
+                .value
+                .pointer(&self.text)
+                .map_or(Ok(None), read_scalar);
         };
         let mut outputs = run_filter(filter, document, 2)?;
         if outputs.len() > 1 {

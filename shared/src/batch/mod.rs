@@ -26,10 +26,10 @@ use crate::known_faults::is_injected;
 use crate::records::{Position, Record};
 use groups::group_records;
 use refusals::RefusalStreak;
-use response::{find_checkpoint, compare_sequence_numbers};
+use response::{compare_sequence_numbers, find_checkpoint};
 
-pub use deadlines::{PhaseDeadlines, InvocationContext, run_until};
-pub use response::{BatchFailed, BatchResults, InvocationError, ItemFailure, BatchResponse};
+pub use deadlines::{InvocationContext, PhaseDeadlines, run_until};
+pub use response::{BatchFailed, BatchResponse, BatchResults, InvocationError, ItemFailure};
 
 /// How much one Lambda environment may do at once: its share of the account's quota.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +111,8 @@ impl Batcher {
         let end = ends.finish.filter(|_| !is_injected(FinishWithoutTime));
         finish_all(&mut results, end, finish).await;
         self.detect_wrong_set_up(&records, &mut results);
-        self.park_rejected(&records, &mut results, ends.park, park).await;
+        self.park_rejected(&records, &mut results, ends.park, park)
+            .await;
         let results = records
             .into_iter()
             .map(|record| record.position)
@@ -237,7 +238,13 @@ async fn finish_all<T>(
         }
     };
     // After a panic or at the time limit, whatever was not reported yet stays unfinished.
-    drop(run_until(end, AssertUnwindSafe(finish(&report_all_done, &say)).catch_unwind()).await);
+    drop(
+        run_until(
+            end,
+            AssertUnwindSafe(finish(&report_all_done, &say)).catch_unwind(),
+        )
+        .await,
+    );
     let mut finished = finished.into_inner().unwrap_or_default().into_iter();
     for result in results.iter_mut().filter(|result| result.is_ok()) {
         let finished = finished.next().flatten();
@@ -248,13 +255,18 @@ async fn finish_all<T>(
 }
 
 /// The `finish` of a function that has nothing left to do once its records are processed: reports success for each.
-pub fn report_all_done<T>(done: &[&T], say: &dyn Fn(usize, Result<(), Failure>)) -> std::future::Ready<()> {
+pub fn report_all_done<T>(
+    done: &[&T],
+    say: &dyn Fn(usize, Result<(), Failure>),
+) -> std::future::Ready<()> {
     (0..report_all_done.len()).for_each(|index| say(index, Ok(())));
     std::future::ready(())
 }
 
 /// Processes one record. A panic becomes a rejection, so that a bug affects one record and not the whole batch.
-pub async fn catch_panic<T>(process: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub async fn catch_panic<T>(
+    process: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     AssertUnwindSafe(process)
         .catch_unwind()
         .await

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Batcher;
-use crate::failure::{Failure, ServiceRefusal, Rejection};
+use crate::failure::{Failure, Rejection, ServiceRefusal};
 use crate::known_faults::KnownFault::StreakOfDeliveries;
 use crate::known_faults::is_injected;
 use crate::records::{Position, Record};

@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::failure::Failure;
 use crate::known_faults::KnownFault::SequenceAsText;
 use crate::known_faults::is_injected;
-use crate::records::{UnsupportedBatch, Position};
+use crate::records::{Position, UnsupportedBatch};
 
 /// The result of each record, in the order of the batch.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use event::{EventId, Timestamp};
-use mapping::{Mapping, MappedOrder, DataQualityProblem};
+use mapping::{DataQualityProblem, MappedOrder, Mapping};
 use serde::{Deserialize, Serialize};
 
 use super::key::{Item, ItemKey, day_of, entity_key, review_key, review_shard};

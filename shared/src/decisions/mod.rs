@@ -23,4 +23,4 @@ pub use key::{ItemKey, REVIEW_SHARDS, entity_key, review_key};
 pub use outcomes::Outcomes;
 pub(crate) use table::update_if_condition_holds;
 pub use table::{Decisions, FoundItems, PutResult};
-pub use verdict::{MatchedRule, PredictionHeader, MatchedRuleVersion, ServiceVerdict};
+pub use verdict::{MatchedRule, MatchedRuleVersion, PredictionHeader, ServiceVerdict};

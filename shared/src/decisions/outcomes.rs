@@ -1,7 +1,7 @@
 //! Which outcomes an order gets: those of the rules, and those the mapping adds.
 
 use event::OutcomeName;
-use mapping::{Mapping, MappedOrder};
+use mapping::{MappedOrder, Mapping};
 
 use super::verdict::ServiceVerdict;
 

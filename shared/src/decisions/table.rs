@@ -97,7 +97,10 @@ impl Decisions {
     ///
     /// # Errors
     /// [`Failure::Retry`] if DynamoDB fails.
-    pub async fn read(&self, keys: impl IntoIterator<Item = ItemKey>) -> Result<FoundItems, Failure> {
+    pub async fn read(
+        &self,
+        keys: impl IntoIterator<Item = ItemKey>,
+    ) -> Result<FoundItems, Failure> {
         let mut keys: Vec<Item> = keys.into_iter().map(|key| key.attributes()).collect();
         let mut found = FoundItems::default();
         let mut slow_rounds = 0;
@@ -230,7 +233,9 @@ impl Decisions {
             match pages.next().await {
                 None => break,
                 Some(item) => {
-                    decisions.push(*parse_decision(item.map_err(|error| dependency_failure("Query", &error))?)?);
+                    decisions.push(*parse_decision(
+                        item.map_err(|error| dependency_failure("Query", &error))?,
+                    )?);
                 }
             }
         }

@@ -111,7 +111,8 @@ impl LabelApplier {
                 continue;
             }
             if let Err(failure) = self.check_skew(&decisions, &entry) {
-                self.reject_label(event_id, &id, &entry, history, failure).await?;
+                self.reject_label(event_id, &id, &entry, history, failure)
+                    .await?;
                 history.remove(&id);
             }
         }

@@ -135,7 +135,13 @@ impl LabelApplier {
         let known = history.clone();
         let told = if is_injected(KnownFault::RankIgnored) && decisions.is_empty() {
             let is_there = self.send(event_id, &entry).await;
-            is_there.map(|is_there| if is_there { UpdateResult::Knows } else { UpdateResult::NoEvent })
+            is_there.map(|is_there| {
+                if is_there {
+                    UpdateResult::Knows
+                } else {
+                    UpdateResult::NoEvent
+                }
+            })
         } else {
             self.tell_service(event_id, history, batcher).await
         };

@@ -4,7 +4,7 @@ use event::EventId;
 
 use super::{LabelApplier, MAX_CONFLICTS};
 use crate::batch::Batcher;
-use crate::failure::{ServiceCall, CallError, FailureClass, Failure};
+use crate::failure::{CallError, Failure, FailureClass, ServiceCall};
 use crate::known_faults::{KnownFault, is_injected};
 use crate::label_history::{LabelEntry, LabelHistory, current_label};
 

@@ -129,7 +129,9 @@ async fn decisions(end: &EndOfDay<'_>) -> Vec<Decision> {
     let kind = AttributeValue::S("decision".to_owned());
     let items = scan(end.tables, DECISIONS).await.into_iter();
     let decisions = items.filter(|item| item.get("kind") == Some(&kind));
-    let mut decisions: Vec<Decision> = decisions.map(|item| *parse_decision(item).unwrap()).collect();
+    let mut decisions: Vec<Decision> = decisions
+        .map(|item| *parse_decision(item).unwrap())
+        .collect();
     decisions.sort_by(|a, b| a.decision_id.cmp(&b.decision_id));
     decisions
 }

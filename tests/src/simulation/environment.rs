@@ -12,7 +12,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use forward::{ForwardFunction, REQUEST_BYTES};
 use ingest::IngestFunction;
 use label::LabelFunction;
-use predict::{PredictResponse as PredictAnswer, PredictFunction};
+use predict::{PredictFunction, PredictResponse as PredictAnswer};
 use serde_json::Value;
 use shared::batch::InvocationContext;
 use shared::mapping::Mapping;

@@ -7,7 +7,7 @@ use aws_sdk_frauddetector::Client as FraudDetector;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use engine::{Engine, Options};
+use engine::{Engine, EngineOptions};
 use futures::StreamExt as _;
 use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
@@ -234,14 +234,14 @@ impl Lambda {
         let history = History::new(clock);
         let store = Store::new(clock).unwrap();
         let tables = undisturbed(&store);
-        let mut options = Options::new("us-east-1", "123456789012");
+        let mut options = EngineOptions::new("us-east-1", "123456789012");
         options.clock = Arc::new(move || clock.timestamp(clock.now(), 0));
         let amazon = Arc::new(Engine::new(options, tables.clone()));
         amazon.create_tables().await.unwrap();
-        local_stack::create_decisions(&tables, DECISIONS)
+        local_stack::create_decisions_table(&tables, DECISIONS)
             .await
             .unwrap();
-        let operator = clients::frauddetector(engine::http_client(Arc::clone(&amazon)));
+        let operator = clients::connect_frauddetector(engine::http_client(Arc::clone(&amazon)));
         define(&operator).await;
         let last = day.records.last().map_or(0, |record| record.at);
         let calm = last + 10 * 60_000;
@@ -585,7 +585,7 @@ fn undisturbed(store: &Arc<Store>) -> aws_sdk_dynamodb::Client {
         let response = store.dynamodb(&operation, &body, &request);
         async { response }
     });
-    clients::dynamodb(service.http_client())
+    clients::connect_dynamodb(service.http_client())
 }
 
 /// Defines the sample detector with a list, and what its second version needs.

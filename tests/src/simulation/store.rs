@@ -58,7 +58,7 @@ impl Store {
     ///
     /// # Errors
     /// The embedded database cannot be opened.
-    pub fn new(clock: Clock) -> Result<Arc<Self>, local_aws::dynamodb::OpenError> {
+    pub fn new(clock: Clock) -> Result<Arc<Self>, local_aws::dynamodb::OpenDatabaseError> {
         Ok(Arc::new(Self {
             clock,
             leader: DynamoDb::in_memory()?,

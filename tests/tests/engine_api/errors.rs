@@ -2,7 +2,7 @@
 
 use aws_sdk_frauddetector::types::RuleExecutionMode::FirstMatched;
 use bytes::Bytes;
-use engine::{Engine, Options};
+use engine::{Engine, EngineOptions};
 use local_aws::clients;
 use local_aws::dynamodb::DynamoDb;
 use local_aws::service::Service;
@@ -136,9 +136,10 @@ async fn an_event_of_another_type_is_refused() {
 
 #[tokio::test]
 async fn tables_that_do_not_exist_are_our_fault() {
-    let dynamodb = clients::dynamodb(DynamoDb::in_memory().unwrap().service().http_client());
-    let engine = Engine::new(Options::new("us-east-1", "123456789012"), dynamodb);
-    let client = clients::frauddetector(engine::http_client(Arc::new(engine)));
+    let dynamodb =
+        clients::connect_dynamodb(DynamoDb::in_memory().unwrap().service().http_client());
+    let engine = Engine::new(EngineOptions::new("us-east-1", "123456789012"), dynamodb);
+    let client = clients::connect_frauddetector(engine::http_client(Arc::new(engine)));
     let refused = refusal(client.get_labels().send().await);
     assert_eq!(
         refused,
@@ -171,12 +172,12 @@ async fn what_dynamodb_refuses_has_a_name() {
                 .header("x-amzn-errortype", code);
             response.body(Bytes::from(body)).unwrap()
         });
-        let dynamodb = clients::dynamodb(dynamodb.http_client());
+        let dynamodb = clients::connect_dynamodb(dynamodb.http_client());
         let engine = Arc::new(Engine::new(
-            Options::new("us-east-1", "123456789012"),
+            EngineOptions::new("us-east-1", "123456789012"),
             dynamodb,
         ));
-        let client = clients::frauddetector(engine::http_client(engine));
+        let client = clients::connect_frauddetector(engine::http_client(engine));
         for refused in [
             refusal(client.get_labels().send().await),
             refusal(client.put_label().name("fraud").send().await),

@@ -73,10 +73,10 @@ impl Endpoint {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = std::future::pending();
-        tokio::spawn(serve::serve(
+        tokio::spawn(serve::serve_connections(
             listener,
             services,
-            serve::Front::default(),
+            serve::ServeOptions::default(),
             stop,
         ));
         format!("http://{address}")
@@ -92,7 +92,7 @@ struct Setting {
 async fn setting() -> Setting {
     let endpoint = Endpoint::default();
     let url = endpoint.listen().await;
-    let sagemaker = clients::sagemaker("us-east-1", Some(&url)).await;
+    let sagemaker = clients::connect_sagemaker("us-east-1", Some(&url)).await;
     let world = World::built(|_| {}, |engine| engine.with_sagemaker(sagemaker)).await;
     world.detector().await;
     for (name, data_type, default) in [

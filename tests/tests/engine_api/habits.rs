@@ -11,7 +11,7 @@ use aws_sdk_frauddetector::types::{
     IngestedEventsTimeWindow, LabelSchema, Language, ModelTypeEnum, ModelVersion,
     ModelVersionStatus, TrainingDataSchema, TrainingDataSourceEnum,
 };
-use engine::{Subject, Trainings};
+use engine::{Subject, TrainingRunner};
 use futures::future::join_all;
 use model::Attribution;
 use model::history::EntityHistory;
@@ -95,7 +95,7 @@ impl Shop {
     /// Trains the waiting version.
     async fn train(&self) {
         let engine = Arc::clone(&self.world.engine);
-        let trainings = Trainings::new(engine, self.s3.clone(), "one");
+        let trainings = TrainingRunner::new(engine, self.s3.clone(), "one");
         let trained = trainings.run_one().await.unwrap().unwrap();
         assert_eq!(
             (trained.status.as_str(), trained.reason),
@@ -543,7 +543,7 @@ async fn a_model_learns_how_accounts_log_in() {
     let explained = shop
         .world
         .engine
-        .explain("login", "first", Attribution::Path);
+        .explain_prediction("login", "first", Attribution::Path);
     let [first] = &explained.await.unwrap().models[..] else {
         panic!("one model scored")
     };

@@ -292,7 +292,7 @@ async fn a_count_is_added_once_whatever_fails_while_it_is_written() {
         let world = World::deciding(RULES, FirstMatched).await;
         let faults = Faults::new();
         let engine = world.engine_through(&faults);
-        let client = clients::frauddetector(engine::http_client(Arc::clone(&engine)));
+        let client = clients::connect_frauddetector(engine::http_client(Arc::clone(&engine)));
         let event = world.event("a", &[("price", "1")]).as_input().clone();
         event.send_with(&client).await.unwrap();
         faults.inject(operation, Fault::Pass, passes);
@@ -318,7 +318,7 @@ async fn processes_that_count_at_once_lose_nothing() {
     let mut writers = tokio::task::JoinSet::new();
     for process in 0..20 {
         let engine = world.engine_through(&Faults::new());
-        let client = clients::frauddetector(engine::http_client(Arc::clone(&engine)));
+        let client = clients::connect_frauddetector(engine::http_client(Arc::clone(&engine)));
         let event = world.event(&process.to_string(), &[("price", "1")]);
         let event = event.as_input().clone();
         writers.spawn(async move {
@@ -379,7 +379,7 @@ async fn the_last_write_counts_whatever_its_clock_says() {
     let mut options = world.options.clone();
     options.clock = Arc::new(|| EVENT_TIME.parse().unwrap());
     let late = Engine::new(options, world.dynamodb.clone());
-    let late = clients::frauddetector(engine::http_client(Arc::new(late)));
+    let late = clients::connect_frauddetector(engine::http_client(Arc::new(late)));
     for want in ["legit", "fraud", "legit"] {
         label(&late, want).await.unwrap();
         let event = world

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_sdk_frauddetector::types::AsyncJobStatus::{self, Canceled, Complete, Failed, InProgress};
 use aws_sdk_frauddetector::types::RuleExecutionMode::FirstMatched;
 use aws_sdk_frauddetector::types::{BatchImport, BatchPrediction, EventIngestion, Tag};
-use engine::{Ended, Jobs};
+use engine::{EndedJob, JobRunner};
 use local_aws::clients;
 use local_aws::fault::{Fault, Faults};
 use local_aws::s3::S3;
@@ -40,12 +40,12 @@ impl Files {
         Self { world, folder, s3 }
     }
 
-    fn runner(&self, worker: &str) -> Jobs {
-        let s3 = clients::s3(self.s3.clone().service().http_client());
-        Jobs::new(Arc::clone(&self.world.engine), s3, worker)
+    fn runner(&self, worker: &str) -> JobRunner {
+        let s3 = clients::connect_s3(self.s3.clone().service().http_client());
+        JobRunner::new(Arc::clone(&self.world.engine), s3, worker)
     }
 
-    async fn run(&self) -> Option<Ended> {
+    async fn run(&self) -> Option<EndedJob> {
         self.runner("one").run_one().await.unwrap()
     }
 
@@ -476,8 +476,8 @@ async fn an_import_whose_count_fails_half_way_counts_each_event_and_its_time() {
         let files = Files::new().await;
         files.import("i-1", &rows(5)).await;
         let faults = Faults::new();
-        let s3 = clients::s3(files.s3.clone().service().http_client());
-        let disturbed = Jobs::new(files.world.engine_through(&faults), s3, "one");
+        let s3 = clients::connect_s3(files.s3.clone().service().http_client());
+        let disturbed = JobRunner::new(files.world.engine_through(&faults), s3, "one");
         faults.inject("UpdateItem", Fault::Pass, passes);
         faults.inject("UpdateItem", Fault::exception("ValidationException"), 1);
         assert!(disturbed.run_one().await.is_err(), "{passes}");

@@ -6,7 +6,7 @@ use aws_sdk_frauddetector::types::RuleExecutionMode::FirstMatched;
 use aws_sdk_frauddetector::types::{DataType, EventOrchestration};
 use engine::Engine;
 use local_aws::clients;
-use local_aws::event_bus::Bus;
+use local_aws::event_bus::EventBus;
 use local_aws::fault::{Fault, Faults};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -27,13 +27,13 @@ async fn telling(enabled: bool, source: &str) -> (World, TempDir, Faults) {
     put.send().await.unwrap();
 
     let folder = tempfile::tempdir().unwrap();
-    let bus = Bus::open(&folder.path().join("outcomes.jsonl")).unwrap();
+    let bus = EventBus::open(&folder.path().join("outcomes.jsonl")).unwrap();
     let faults = Faults::new();
-    let client = clients::eventbridge(faults.wrap(bus.for_aws().service().http_client()));
+    let client = clients::connect_eventbridge(faults.wrap(bus.for_aws().service().http_client()));
     source.clone_into(&mut world.options.event_source);
     let engine = Engine::new(world.options.clone(), world.dynamodb.clone());
     world.engine = Arc::new(engine.with_event_bridge(client, "fraudstream"));
-    world.client = clients::frauddetector(engine::http_client(Arc::clone(&world.engine)));
+    world.client = clients::connect_frauddetector(engine::http_client(Arc::clone(&world.engine)));
     (world, folder, faults)
 }
 

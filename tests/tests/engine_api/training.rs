@@ -12,7 +12,7 @@ use aws_sdk_frauddetector::types::{
     LabelSchema, ModelTypeEnum, ModelVersion, ModelVersionDetail, ModelVersionStatus, Tag,
     TrainingDataSchema, TrainingDataSourceEnum, UnlabeledEventsTreatment,
 };
-use engine::{Trained, Trainings};
+use engine::{EndedTraining, TrainingRunner};
 use tempfile::TempDir;
 
 use crate::world::{World, json, matches, refusal};
@@ -40,11 +40,11 @@ impl Shop {
         Self { world, folder, s3 }
     }
 
-    fn runner(&self, worker: &str) -> Trainings {
-        Trainings::new(Arc::clone(&self.world.engine), self.s3.clone(), worker)
+    fn runner(&self, worker: &str) -> TrainingRunner {
+        TrainingRunner::new(Arc::clone(&self.world.engine), self.s3.clone(), worker)
     }
 
-    async fn train(&self) -> Trained {
+    async fn train(&self) -> EndedTraining {
         self.runner("one").run_one().await.unwrap().unwrap()
     }
 

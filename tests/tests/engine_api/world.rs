@@ -14,7 +14,7 @@ use aws_sdk_frauddetector::types::{
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
-use engine::{Engine, Options};
+use engine::{Engine, EngineOptions};
 use local_aws::{clients, dynamodb::DynamoDb, fault::Faults, s3::S3};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -27,7 +27,7 @@ pub(crate) struct World {
     pub(crate) engine: Arc<Engine>,
     pub(crate) client: Client,
     pub(crate) dynamodb: aws_sdk_dynamodb::Client,
-    pub(crate) options: Options,
+    pub(crate) options: EngineOptions,
     connector: SharedHttpClient,
     clock: Arc<AtomicI64>,
 }
@@ -37,27 +37,27 @@ impl World {
         Self::with(|_| {}).await
     }
 
-    pub(crate) async fn with(change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut EngineOptions)) -> Self {
         Self::built(change, |engine| engine).await
     }
 
     /// An engine with more clients than that of its tables.
     pub(crate) async fn built(
-        change: impl FnOnce(&mut Options),
+        change: impl FnOnce(&mut EngineOptions),
         build: impl FnOnce(Engine) -> Engine,
     ) -> Self {
         let clock = Arc::new(AtomicI64::new(START));
         let time = Arc::clone(&clock);
-        let mut options = Options::new("us-east-1", "123456789012");
+        let mut options = EngineOptions::new("us-east-1", "123456789012");
         options.clock = Arc::new(move || {
             jiff::Timestamp::from_millisecond(time.load(Ordering::Relaxed)).unwrap()
         });
         change(&mut options);
         let connector = DynamoDb::in_memory().unwrap().service().http_client();
-        let dynamodb = clients::dynamodb(connector.clone());
+        let dynamodb = clients::connect_dynamodb(connector.clone());
         let engine = Arc::new(build(Engine::new(options.clone(), dynamodb.clone())));
         engine.create_tables().await.unwrap();
-        let client = clients::frauddetector(engine::http_client(Arc::clone(&engine)));
+        let client = clients::connect_frauddetector(engine::http_client(Arc::clone(&engine)));
         Self {
             engine,
             client,
@@ -74,7 +74,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let s3 = S3::open(folder.path()).unwrap();
         s3.create_bucket("files").unwrap();
-        let s3 = clients::s3(s3.service().http_client());
+        let s3 = clients::connect_s3(s3.service().http_client());
         let of_engine = s3.clone();
         let world = Self::built(|_| {}, |engine| engine.with_bucket(of_engine, "files")).await;
         world.detector().await;
@@ -96,12 +96,12 @@ impl World {
 
     /// A client of another process, whose calls of the tables have these faults.
     pub(crate) fn another_through(&self, faults: &Faults) -> Client {
-        clients::frauddetector(engine::http_client(self.engine_through(faults)))
+        clients::connect_frauddetector(engine::http_client(self.engine_through(faults)))
     }
 
     /// The engine of such a process.
     pub(crate) fn engine_through(&self, faults: &Faults) -> Arc<Engine> {
-        let dynamodb = clients::dynamodb(faults.wrap(self.connector.clone()));
+        let dynamodb = clients::connect_dynamodb(faults.wrap(self.connector.clone()));
         self.engine_over(dynamodb, |engine| engine)
     }
 
@@ -110,7 +110,7 @@ impl World {
         dynamodb: aws_sdk_dynamodb::Client,
         build: impl FnOnce(Engine) -> Engine,
     ) -> Client {
-        clients::frauddetector(engine::http_client(self.engine_over(dynamodb, build)))
+        clients::connect_frauddetector(engine::http_client(self.engine_over(dynamodb, build)))
     }
 
     fn engine_over(

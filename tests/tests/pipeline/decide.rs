@@ -284,11 +284,17 @@ async fn an_entity_and_a_day_can_be_listed() {
         found.into_iter().map(|d| d.order_id).collect::<Vec<_>>()
     };
     assert_eq!(
-        ids(decisions.decisions_of_entity("customer", "cust-42", 9).await.unwrap()),
+        ids(decisions
+            .decisions_of_entity("customer", "cust-42", 9)
+            .await
+            .unwrap()),
         ["o-2", "o-1"]
     );
     assert_eq!(
-        ids(decisions.decisions_of_entity("customer", "unknown", 9).await.unwrap()),
+        ids(decisions
+            .decisions_of_entity("customer", "unknown", 9)
+            .await
+            .unwrap()),
         [""; 0]
     );
     let mut reviews = ids(decisions
@@ -316,7 +322,7 @@ async fn a_model_elsewhere_is_asked_what_the_mapping_says() {
         })
     };
     let mut predict = world.predict_with(&mapping);
-    predict.fraud_detector = clients::frauddetector(service.http_client());
+    predict.fraud_detector = clients::connect_frauddetector(service.http_client());
     let mut order = order("ORD-1", "15.00");
     order["note"] = json!("gift");
     let answer = predict.handle(orders(&[order]), now()).await;

@@ -7,11 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use end_to_end::sample;
 pub use end_to_end::sample::MAPPING;
-use engine::{Engine, Options};
+use engine::{Engine, EngineOptions};
 use forward::{ForwardFunction, REQUEST_BYTES};
 use local_aws::clients::{self, Clients, Connectors};
 use local_aws::dynamodb::DynamoDb;
-use local_aws::event_bus::Bus;
+use local_aws::event_bus::EventBus;
 use local_aws::fault::Faults;
 use local_aws::local_stack::{self, BUCKET, DECISIONS, Pipeline};
 use local_aws::s3::S3;
@@ -49,17 +49,17 @@ impl World {
         s3.create_bucket(BUCKET).unwrap();
         let (objects, bus) = (
             s3.service(),
-            Bus::open(&folder.path().join("outcomes.jsonl"))
+            EventBus::open(&folder.path().join("outcomes.jsonl"))
                 .unwrap()
                 .service(),
         );
-        let tables = clients::dynamodb(dynamodb.http_client());
+        let tables = clients::connect_dynamodb(dynamodb.http_client());
         let engine = Arc::new(Engine::new(
-            Options::new("us-east-1", "123456789012"),
+            EngineOptions::new("us-east-1", "123456789012"),
             tables.clone(),
         ));
         engine.create_tables().await.unwrap();
-        local_stack::create_decisions(&tables, DECISIONS)
+        local_stack::create_decisions_table(&tables, DECISIONS)
             .await
             .unwrap();
         let connectors = Connectors {

@@ -12,11 +12,11 @@ use aws_sdk_frauddetector::Client;
 use aws_sdk_frauddetector::types::{
     DataSource, DataType, DetectorVersionStatus, EventIngestion, Language, Rule, RuleExecutionMode,
 };
-use fraudstream::input::{CsvOptions, RecordInput};
 use fraudstream::file_run::{Function, Run, Summary};
+use fraudstream::input::{CsvOptions, RecordInput};
 use local_aws::dynamodb::Durability;
 use local_aws::home::Home;
-use local_aws::local_stack::{Machine, Pipeline};
+use local_aws::local_stack::{LocalStack, Pipeline};
 
 fn data(name: &str) -> Option<String> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -118,7 +118,7 @@ async fn define(client: &Client, path: &str, event_type: &str, rules: &[(&str, &
 async fn through(path: &str, event_type: &str, rules: &[(&str, &str, &str)]) -> (Summary, Summary) {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::open(folder.path()).unwrap();
-    let machine = Machine::open(&home, Durability::Kill).await.unwrap();
+    let machine = LocalStack::open(&home, Durability::Kill).await.unwrap();
     define(&machine.clients.frauddetector, path, event_type, rules).await;
     let pipeline = Pipeline::local(&machine.clients);
     let options = CsvOptions {

@@ -4,7 +4,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use super::variable_encoder::VariableEncoder;
-use crate::dataset::{ValueColumn, Dataset};
+use crate::dataset::{Dataset, ValueColumn};
 use crate::hash::shorten_key;
 use crate::texts::Texts;
 use crate::value_reader::ReadValue;
@@ -145,7 +145,9 @@ impl Comparison<'_> {
             return false;
         }
         let kind = |variable: usize| self.dataset.variables()[variable].kind;
-        if let (Some(group), Some(same)) = (find_type_group(kind(one)), find_type_group(kind(other))) {
+        if let (Some(group), Some(same)) =
+            (find_type_group(kind(one)), find_type_group(kind(other)))
+        {
             return group == same;
         }
         let (fewer, more) = if texts.distinct_count() < others.distinct_count() {

@@ -107,7 +107,11 @@ impl Encoder {
             + self.encoders.iter().flatten().map(own).sum::<usize>()
             + texts
             + self.crosses.len()
-            + if self.tracked.is_some() { HISTORY_FEATURES } else { 0 };
+            + if self.tracked.is_some() {
+                HISTORY_FEATURES
+            } else {
+                0
+            };
         let compared = self.variables.len().min(MOST_VARIABLES);
         let crosses_fit = self.crosses.iter().all(|cross| cross.is_within(compared));
         let mut named = self.features.iter().flat_map(|feature| &feature.variables);
@@ -148,7 +152,12 @@ impl Encoder {
             };
             tokens.clear();
             if let Some(text) = value(variable) {
-                linear::hash_tokens(derive_salt(variable), text, reading.is_spelled(), &mut tokens);
+                linear::hash_tokens(
+                    derive_salt(variable),
+                    text,
+                    reading.is_spelled(),
+                    &mut tokens,
+                );
             }
             let score = if tokens.is_empty() {
                 f64::NAN

@@ -9,7 +9,7 @@ use super::event_time::{EVENT_TIME, compute_event_time_features, repeats_the_tim
 use super::linear::{self, Corpus, CorpusVariable};
 use super::plan::TrainingRows;
 use super::variable_encoder::{FittedVariable, fit_variable};
-use crate::dataset::{ValueColumn, Dataset};
+use crate::dataset::{Dataset, ValueColumn};
 use crate::histories::EntityHistories;
 use crate::history::HISTORY_FEATURES;
 
@@ -55,7 +55,8 @@ impl Encoder {
             for (variable, mut fitted) in group.iter().zip(fitted) {
                 let name = encoder.variables[*variable].name.clone();
                 for (aspect, column) in &mut fitted.columns {
-                    let is_clock = rows.plan.is_ordered() && repeats_the_time(aspect, column, &times);
+                    let is_clock =
+                        rows.plan.is_ordered() && repeats_the_time(aspect, column, &times);
                     encoder.add_feature(
                         format!("{name} {aspect}"),
                         vec![*variable],
@@ -176,7 +177,8 @@ impl Encoder {
         if corpus.variables.is_empty() {
             return Ok(());
         }
-        let (linear, mut columns) = linear::fit_text_model(&corpus, rows.labels, rows.plan, rows.seed);
+        let (linear, mut columns) =
+            linear::fit_text_model(&corpus, rows.labels, rows.plan, rows.seed);
         self.linear = Some(linear);
         for ((variable, _), column) in texts.iter().zip(&mut columns) {
             let name = format!("{} wording", self.variables[*variable].name);

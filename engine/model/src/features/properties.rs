@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use super::Encoder;
-use super::plan::{TrainingRows, LearningPlan};
+use super::plan::{LearningPlan, TrainingRows};
 use crate::hash::mix_bits;
 use crate::histories::EntityHistories;
 use crate::history::TrackedFields;

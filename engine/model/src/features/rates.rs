@@ -201,7 +201,12 @@ struct LevelCounts {
 }
 
 impl LevelCounts {
-    fn new(level: &KeyLevel, key_of: &dyn Fn(usize) -> u32, labels: &[bool], plan: &LearningPlan) -> Self {
+    fn new(
+        level: &KeyLevel,
+        key_of: &dyn Fn(usize) -> u32,
+        labels: &[bool],
+        plan: &LearningPlan,
+    ) -> Self {
         let rows = plan.rows();
         let mut counted = Self {
             by_key: vec![KeyCounts::default(); level.keys.len()],
@@ -272,7 +277,13 @@ fn compute_frequency(own: KeyCounts, all: KeyCounts) -> f64 {
     }
 }
 
-fn build_table(level: &KeyLevel, counts: &[KeyCounts], rates: &[f64], base: f64, all: KeyCounts) -> RateTable {
+fn build_table(
+    level: &KeyLevel,
+    counts: &[KeyCounts],
+    rates: &[f64],
+    base: f64,
+    all: KeyCounts,
+) -> RateTable {
     let mut known: Vec<usize> = (0..counts.len())
         .filter(|key| counts[*key].is_known())
         .collect();

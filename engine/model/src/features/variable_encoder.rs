@@ -2,9 +2,9 @@
 
 use rustc_hash::FxHashMap;
 
-use super::plan::{TrainingRows, LearningPlan};
+use super::plan::{LearningPlan, TrainingRows};
 use super::rates::{self, KeyLevel, RateTable};
-use crate::dataset::{ValueColumn, Dataset};
+use crate::dataset::{Dataset, ValueColumn};
 use crate::hash::shorten_key;
 use crate::value_reader::{ReadValue, ValueReader};
 use crate::variable::VariableType;
@@ -101,7 +101,10 @@ pub(super) fn fit_variable(
     };
     if let ValueReader::Category { wide: false } = reading {
         encoder.codes = rank_frequent_values(&levels[0], &value_of, rows.plan);
-        let codes: Vec<f64> = keys[0].iter().map(|key| encoder.code_of_key(*key)).collect();
+        let codes: Vec<f64> = keys[0]
+            .iter()
+            .map(|key| encoder.code_of_key(*key))
+            .collect();
         columns.push(("code".to_owned(), by_row(&codes)));
     }
     let fitted = rates::fit_rates(&levels, &value_of, rows.labels, rows.plan);
@@ -164,7 +167,11 @@ fn read_values(
 }
 
 /// The codes of the most frequent values of a category: their ranks.
-fn rank_frequent_values(level: &KeyLevel, value_of: &dyn Fn(usize) -> u32, plan: &LearningPlan) -> FxHashMap<u32, u8> {
+fn rank_frequent_values(
+    level: &KeyLevel,
+    value_of: &dyn Fn(usize) -> u32,
+    plan: &LearningPlan,
+) -> FxHashMap<u32, u8> {
     let mut counts = vec![0_u32; level.keys.len()];
     for row in (0..plan.rows()).filter(|row| plan.is_training(*row)) {
         let key = level

@@ -271,7 +271,9 @@ impl EntityHistory {
             .map(|old| old.first)
             .or(before.first().map(|kept| kept.0));
         let since = |time: Option<i64>| {
-            time.map_or(f64::NAN, |time| seconds_to_f64(event.time.saturating_sub(time)))
+            time.map_or(f64::NAN, |time| {
+                seconds_to_f64(event.time.saturating_sub(time))
+            })
         };
         // An event that arrived late may be older than all that were counted before it.
         let first = first.map(|first| before.first().map_or(first, |kept| first.min(kept.0)));
@@ -304,13 +306,20 @@ impl EntityHistory {
             .filter(|(id, known)| *known < event.time && *id != event.id);
         let last = known.clone().next_back();
         let since = |(_, known): &(u32, i64)| seconds_to_f64(event.time.saturating_sub(*known));
-        [count_to_f64(known.count() as u64), last.map_or(f64::NAN, since)]
+        [
+            count_to_f64(known.count() as u64),
+            last.map_or(f64::NAN, since),
+        ]
     }
 }
 
 /// The number of distinct values of a category among the events that are kept whole, and the share of these events that
 /// have this event's value.
-fn compute_category_features(before: &[&KeptEvent], category: usize, value: Option<u32>) -> [f64; 2] {
+fn compute_category_features(
+    before: &[&KeptEvent],
+    category: usize,
+    value: Option<u32>,
+) -> [f64; 2] {
     let mut seen: Vec<u32> = before.iter().filter_map(|kept| kept.3[category]).collect();
     let same = seen.iter().filter(|other| Some(**other) == value).count();
     let share = match value {

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::{
-    CATEGORIES, DAY, EntityEvent, HISTORY_FEATURES, LARGEST_HISTORY, EntityHistory, RECENT_EVENTS, REMEMBERED_IDS, WINDOWS, TrackedFields, hash_id,
+    CATEGORIES, DAY, EntityEvent, EntityHistory, HISTORY_FEATURES, LARGEST_HISTORY, RECENT_EVENTS,
+    REMEMBERED_IDS, TrackedFields, WINDOWS, hash_id,
 };
 
 const START: i64 = 1_780_000_000;

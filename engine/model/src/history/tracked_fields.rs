@@ -72,7 +72,12 @@ impl TrackedFields {
 
     /// An event as the history of its entity keeps it: `time` in seconds since 1970, `value` gives the value of a
     /// variable.
-    pub fn event<'v>(&self, id: &str, time: i64, value: impl Fn(&str) -> Option<&'v str>) -> EntityEvent {
+    pub fn event<'v>(
+        &self,
+        id: &str,
+        time: i64,
+        value: impl Fn(&str) -> Option<&'v str>,
+    ) -> EntityEvent {
         let value = |name: &str| value(name).and_then(parse::trim_present_value);
         let price = self
             .price
@@ -81,7 +86,8 @@ impl TrackedFields {
             .and_then(parse::parse_number);
         let mut categories = [None; CATEGORIES];
         for (place, variable) in categories.iter_mut().zip(&self.categories) {
-            *place = value(&variable.name).and_then(|value| find_category_key(variable.kind, value));
+            *place =
+                value(&variable.name).and_then(|value| find_category_key(variable.kind, value));
         }
         #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
         EntityEvent {

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{LibraryModelError, LibraryModel, ModelOutput, name_features};
+use super::{LibraryModel, LibraryModelError, ModelOutput, name_features};
 use crate::trees::{Branch, Forest, NEAR_ZERO, SplitTest};
 
 const FORMAT: &str = "a LightGBM model in text (`booster.save_model(\"model.txt\")`)";
@@ -47,7 +47,10 @@ pub fn read_lightgbm(text: &[u8]) -> Result<LibraryModel, LibraryModelError> {
     let trees: Vec<Vec<Branch>> = sections
         .map(|section| {
             let number = section.lines().next().unwrap_or_default();
-            read_branches(&ModelSection::new(&format!("tree {number}"), section), factor)
+            read_branches(
+                &ModelSection::new(&format!("tree {number}"), section),
+                factor,
+            )
         })
         .collect::<Result<_, _>>()?;
     let forest = Forest::new(features, 0.0, trees.iter().map(Vec::as_slice))?;
@@ -83,7 +86,9 @@ fn read_objective(text: &str) -> Result<(ModelOutput, f64), LibraryModelError> {
             if sigmoid > 0.0 && sigmoid.is_finite() {
                 Ok((ModelOutput::LogOdds, sigmoid))
             } else {
-                Err(format_error("the objective's `sigmoid` is not a number above 0"))
+                Err(format_error(
+                    "the objective's `sigmoid` is not a number above 0",
+                ))
             }
         }
         "cross_entropy" => Ok((ModelOutput::LogOdds, 1.0)),
@@ -235,7 +240,8 @@ impl<'a> TreeSplits<'a> {
     fn test(&mut self, split: usize) -> Result<(SplitTest, bool), LibraryModelError> {
         let (decision, threshold) = (self.decisions[split], self.thresholds[split]);
         if decision & CATEGORICAL != 0 {
-            let set = to_whole_number(threshold).and_then(|number| self.sets.get_mut(number)?.take());
+            let set =
+                to_whole_number(threshold).and_then(|number| self.sets.get_mut(number)?.take());
             let set = set.ok_or_else(|| {
                 self.split_error(
                     split,
@@ -247,9 +253,15 @@ impl<'a> TreeSplits<'a> {
         let default_left = decision & DEFAULT_LEFT != 0;
         match decision & MISSING {
             MISSING_IS_NAN => Ok((SplitTest::AtMost(adjust_threshold(threshold)), default_left)),
-            MISSING_IS_ZERO => Ok((SplitTest::AtMostZeroMissing(adjust_threshold(threshold)), default_left)),
+            MISSING_IS_ZERO => Ok((
+                SplitTest::AtMostZeroMissing(adjust_threshold(threshold)),
+                default_left,
+            )),
             // Where none was missing in training, LightGBM takes 0 for a missing value.
-            0 => Ok((SplitTest::AtMost(adjust_threshold(threshold)), 0.0 <= threshold)),
+            0 => Ok((
+                SplitTest::AtMost(adjust_threshold(threshold)),
+                0.0 <= threshold,
+            )),
             _ => Err(self.split_error(split, &format!("decision_type {decision} is unknown"))),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{LibraryModelError, LibraryModel, ModelOutput, name_features};
+use super::{LibraryModel, LibraryModelError, ModelOutput, name_features};
 use crate::trees::{Branch, Forest, SplitTest};
 
 const FORMAT: &str = "an XGBoost model in JSON (`booster.save_model(\"model.json\")`)";
@@ -78,7 +78,8 @@ enum DefaultDirection {
 /// # Errors
 /// [`Error`], in a sentence.
 pub fn read_xgboost(json: &[u8]) -> Result<LibraryModel, LibraryModelError> {
-    let model: XgboostModel = serde_json::from_slice(json).map_err(|error| format_error(error.to_string()))?;
+    let model: XgboostModel =
+        serde_json::from_slice(json).map_err(|error| format_error(error.to_string()))?;
     let learner = model.learner;
     let booster = learner.gradient_booster;
     if booster.name != "gbtree" {
@@ -103,8 +104,14 @@ pub fn read_xgboost(json: &[u8]) -> Result<LibraryModel, LibraryModelError> {
         .num_feature
         .parse()
         .map_err(|_| format_error("`num_feature` is not a whole number"))?;
-    let (output, base) = read_objective(&learner.objective.name, read_base_score(&parameters.base_score)?)?;
-    let trees: Vec<Vec<Branch>> = (0..).zip(&trees).map(read_branches).collect::<Result<_, _>>()?;
+    let (output, base) = read_objective(
+        &learner.objective.name,
+        read_base_score(&parameters.base_score)?,
+    )?;
+    let trees: Vec<Vec<Branch>> = (0..)
+        .zip(&trees)
+        .map(read_branches)
+        .collect::<Result<_, _>>()?;
     let forest = Forest::new(features, base, trees.iter().map(Vec::as_slice))?;
     let features = name_features(learner.feature_names, features)
         .ok_or_else(|| format_error("there are not as many `feature_names` as features"))?;

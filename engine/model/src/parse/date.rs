@@ -252,7 +252,8 @@ fn is_weekday(word: &str) -> bool {
 
 fn days_since_1970(date: Date) -> i64 {
     i64::from(
-        parse_date.since(Date::constant(1970, 1, 1))
+        parse_date
+            .since(Date::constant(1970, 1, 1))
             .map_or(0, |span| span.get_days()),
     )
 }

@@ -2,8 +2,8 @@
 
 mod date;
 
-pub use date::{parse_date, has_day_first};
 pub(crate) use date::{day_of_week, hour_of_day};
+pub use date::{has_day_first, parse_date};
 
 /// Texts that stand for a missing value in files, whatever their case.
 const NOTHING: [&str; 9] = [

@@ -4,7 +4,7 @@ use rustc_hash::FxHashSet;
 
 use super::messages::{Findings, Severity, TrainingMessage};
 use super::options::{ModelType, TrainingOptions};
-use crate::dataset::{ValueColumn, Dataset, EventLabel};
+use crate::dataset::{Dataset, EventLabel, ValueColumn};
 use crate::text_shape;
 use crate::texts::Texts;
 use crate::variable::VariableType;
@@ -13,7 +13,11 @@ use crate::variable::VariableType;
 const MANY: f64 = 0.5;
 
 /// Checks a data set. `labels` say for each event whether it counts as fraud in training; `None` if it is left out.
-pub(super) fn check_data(dataset: &Dataset, labels: &[Option<bool>], options: &TrainingOptions) -> Vec<TrainingMessage> {
+pub(super) fn check_data(
+    dataset: &Dataset,
+    labels: &[Option<bool>],
+    options: &TrainingOptions,
+) -> Vec<TrainingMessage> {
     let mut findings = Findings(Vec::new());
     let file = &mut findings;
     let rows = dataset.len();

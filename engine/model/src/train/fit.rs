@@ -7,12 +7,12 @@ use rustc_hash::FxHashMap;
 
 use super::error::TrainingError;
 use super::messages::{Severity, TrainingMessage};
-use super::options::{TrainingOptions, TrainingProgress, TrainingStage, ProgressReporter};
+use super::options::{ProgressReporter, TrainingOptions, TrainingProgress, TrainingStage};
 use super::prepared::PreparedEvents;
 use super::report::{TakeoverFigures, TrainingReport, describe_settings, measure_thresholds};
 use super::search::search_settings;
 use crate::calibration::{Calibration, ScoreCurve};
-use crate::dataset::{ValueColumn, Dataset};
+use crate::dataset::{Dataset, ValueColumn};
 use crate::hash::{hash_with_salt, mix_bits};
 use crate::maturity::{LabelledEvent, Maturity, UnlabelledTreatment, select_mature_events};
 use crate::metrics::Ranking;
@@ -43,7 +43,9 @@ pub(super) fn fit_model(
             .filter(|(_, fraud)| !fraud)
             .map(|(log_odds, _)| *log_odds),
     );
-    let calibration = calibration.ok_or(TrainingError::NothingToLearn)?.with_curve(curve);
+    let calibration = calibration
+        .ok_or(TrainingError::NothingToLearn)?
+        .with_curve(curve);
     let ranking = Ranking::new(validated.iter().copied());
     drop(trial);
 
@@ -83,7 +85,12 @@ fn fit_final_model(
     let mut forests = Vec::new();
     let mut from = 0.8;
     for settings in settings {
-        forests.push(all.grow_forest(settings, TrainingStage::Growing, from..from + width, tell)?);
+        forests.push(all.grow_forest(
+            settings,
+            TrainingStage::Growing,
+            from..from + width,
+            tell,
+        )?);
         from += width;
     }
     let forest = Forest::mean(all.matrix.columns(), &forests)?;
@@ -109,7 +116,8 @@ impl EventBlocks {
     /// Cuts by time; without times by a hash of the row.
     fn new(dataset: &Dataset, options: &TrainingOptions) -> Result<Self, TrainingError> {
         let treatment = options.unlabelled.unwrap_or(UnlabelledTreatment::Legit);
-        let (mut events, maturity) = select_mature_events(dataset, options.labels_are, treatment, options.as_of);
+        let (mut events, maturity) =
+            select_mature_events(dataset, options.labels_are, treatment, options.as_of);
         let by_time = events.first().is_some_and(|event| event.time.is_some());
         let fraud = events.iter().filter(|event| event.fraud).count();
         let legit = events.len() - fraud;
@@ -178,7 +186,10 @@ fn hash_rows(dataset: &Dataset, seed: u64) -> Vec<u64> {
             }
             ValueColumn::Texts(texts) => {
                 for (row, hash) in hashes.iter_mut().enumerate() {
-                    *hash = hash_with_salt(*hash, texts.text_of_row(row).unwrap_or_default().as_bytes());
+                    *hash = hash_with_salt(
+                        *hash,
+                        texts.text_of_row(row).unwrap_or_default().as_bytes(),
+                    );
                 }
             }
         }

@@ -37,7 +37,10 @@ pub(super) fn train_on_logins(
     progress: &mut dyn FnMut(TrainingProgress) -> ControlFlow<()>,
 ) -> Result<(Model, TrainingReport), TrainingError> {
     let findings = check_logins(dataset);
-    if findings.iter().any(|message| message.level == Severity::Error) {
+    if findings
+        .iter()
+        .any(|message| message.level == Severity::Error)
+    {
         return Err(TrainingError::Data(findings));
     }
     let options = TrainingOptions {
@@ -99,7 +102,11 @@ fn add_stranger_logins(dataset: &Dataset, seed: u64) -> Result<Dataset, Training
 }
 
 /// A log-in at another account, drawn by chance.
-fn draw_stranger_login<'a>(dataset: &'a Dataset, account: &str, seed: u64) -> Option<&'a EntityEvent> {
+fn draw_stranger_login<'a>(
+    dataset: &'a Dataset,
+    account: &str,
+    seed: u64,
+) -> Option<&'a EntityEvent> {
     let mut draw = (1..=TRIES).map(|time| {
         let chance = mix_bits(seed ^ time.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let row = usize::try_from(chance % dataset.len() as u64).unwrap_or_default();
@@ -213,7 +220,12 @@ mod tests {
         "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/17.5 Safari/605.1.15",
     ];
 
-    fn login(tracked: &TrackedFields, account: u64, id: &str, time: i64) -> ([String; 3], EntityEvent) {
+    fn login(
+        tracked: &TrackedFields,
+        account: u64,
+        id: &str,
+        time: i64,
+    ) -> ([String; 3], EntityEvent) {
         let home = mix_bits(account);
         let ip = format!(
             "{}.{}.{}.{}",

@@ -23,7 +23,7 @@ use checks::check_data;
 pub use error::TrainingError;
 pub use messages::{Severity, TrainingMessage};
 pub use options::{ModelType, TrainingOptions, TrainingProgress, TrainingStage};
-pub use report::{TakeoverFigures, TrainingReport, ThresholdRow};
+pub use report::{TakeoverFigures, ThresholdRow, TrainingReport};
 
 /// Trains a model, and reports how good it is.
 ///
@@ -41,7 +41,10 @@ pub fn train_model(
     }
     let treatment = options.unlabelled.unwrap_or(UnlabelledTreatment::Legit);
     let messages = check_data(dataset, &treat_labels(dataset, treatment), options);
-    if messages.iter().any(|message| message.level == Severity::Error) {
+    if messages
+        .iter()
+        .any(|message| message.level == Severity::Error)
+    {
         let mut messages = messages;
         messages.sort_by_key(|message| message.level != Severity::Error);
         return Err(TrainingError::Data(messages));

@@ -3,10 +3,10 @@
 use std::num::NonZeroUsize;
 
 use super::error::TrainingError;
-use super::options::{TrainingOptions, TrainingProgress, TrainingStage, ProgressReporter};
+use super::options::{ProgressReporter, TrainingOptions, TrainingProgress, TrainingStage};
 use crate::dataset::Dataset;
 use crate::features::Encoder;
-use crate::features::plan::{TrainingRows, LearningPlan};
+use crate::features::plan::{LearningPlan, TrainingRows};
 use crate::hash::mix_bits;
 use crate::maturity::LabelledEvent;
 use crate::trees::{BinnedMatrix, Forest, boost};

@@ -1,7 +1,7 @@
 //! Searches the best settings for the trees.
 
 use super::error::TrainingError;
-use super::options::{TrainingOptions, TrainingStage, ProgressReporter};
+use super::options::{ProgressReporter, TrainingOptions, TrainingStage};
 use super::prepared::PreparedEvents;
 use crate::trees::Forest;
 use crate::trees::boost::{self, StopMetric};
@@ -11,7 +11,11 @@ use crate::trees::boost::{self, StopMetric};
 const SEARCH_VALUES: usize = 60_000_000;
 
 /// The settings to try, from the most promising.
-fn list_candidates(rows: usize, columns: usize, options: &TrainingOptions) -> Vec<boost::BoostOptions> {
+fn list_candidates(
+    rows: usize,
+    columns: usize,
+    options: &TrainingOptions,
+) -> Vec<boost::BoostOptions> {
     let is_large = rows > 200_000;
     let most = 400;
     let base = boost::BoostOptions {
@@ -32,14 +36,15 @@ fn list_candidates(rows: usize, columns: usize, options: &TrainingOptions) -> Ve
         seed: options.seed,
         ..boost::BoostOptions::default()
     };
-    let with = |max_leaves, min_rows, lambda_l2, feature_fraction, row_fraction| boost::BoostOptions {
-        max_leaves,
-        min_rows,
-        lambda_l2,
-        feature_fraction,
-        row_fraction,
-        ..base.clone()
-    };
+    let with =
+        |max_leaves, min_rows, lambda_l2, feature_fraction, row_fraction| boost::BoostOptions {
+            max_leaves,
+            min_rows,
+            lambda_l2,
+            feature_fraction,
+            row_fraction,
+            ..base.clone()
+        };
     let mut candidates = vec![
         base.clone(),
         with(12, 20, 3.0, 0.4, 0.8),
@@ -82,7 +87,8 @@ pub(super) fn search_settings(
     let mut found: Vec<Trial> = Vec::new();
     let mut from = 0.1;
     for settings in candidates {
-        let trained = trial.boost_forest(&settings, TrainingStage::Search, from..from + width, tell);
+        let trained =
+            trial.boost_forest(&settings, TrainingStage::Search, from..from + width, tell);
         from += width;
         let trained = match trained {
             // These settings require larger leaves than so few rows allow.

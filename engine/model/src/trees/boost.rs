@@ -7,11 +7,11 @@ use std::ops::ControlFlow;
 use rayon::prelude::*;
 
 use super::binned::BinnedMatrix;
-use super::grow::{TreeGrower, BinTree};
+use super::grow::{BinTree, TreeGrower};
 use super::histogram::{self, GradientScale, GradientSums};
 pub use super::metric::StopMetric;
 pub use super::options::BoostOptions;
-use super::{TreeError, Forest};
+use super::{Forest, TreeError};
 use crate::hash::next_split_mix;
 
 /// How many rows one task processes. The sums of the tasks are added in a fixed order.
@@ -59,7 +59,8 @@ pub fn train_forest(
 ) -> Result<TrainedForest, TreeError> {
     options.check()?;
     let pool = build_thread_pool(options)?;
-    let mut training = ForestTraining::new(matrix, labels, weights, train_rows, stop_rows, options)?;
+    let mut training =
+        ForestTraining::new(matrix, labels, weights, train_rows, stop_rows, options)?;
     let mut trees = Vec::new();
     let mut measures = Vec::new();
     let mut best: Option<(usize, f64)> = None;
@@ -153,11 +154,13 @@ impl<'a> ForestTraining<'a> {
     ) -> Result<Self, TreeError> {
         let rows = matrix.rows();
         let length = |what: &str, found: usize| {
-            (found == rows).then_some(()).ok_or_else(|| TreeError::Length {
-                what: what.to_owned(),
-                expected: rows,
-                found,
-            })
+            (found == rows)
+                .then_some(())
+                .ok_or_else(|| TreeError::Length {
+                    what: what.to_owned(),
+                    expected: rows,
+                    found,
+                })
         };
         length("the list of labels", labels.len())?;
         weights.map_or(Ok(()), |weights| {
@@ -245,10 +248,12 @@ impl<'a> ForestTraining<'a> {
                 sums
             })
             .collect();
-        let total = sums.iter().fold(GradientSums::default(), |total, sums| GradientSums {
-            gradient: total.gradient + sums.gradient,
-            hessian: total.hessian + sums.hessian,
-        });
+        let total = sums
+            .iter()
+            .fold(GradientSums::default(), |total, sums| GradientSums {
+                gradient: total.gradient + sums.gradient,
+                hessian: total.hessian + sums.hessian,
+            });
         // Each was rounded by at most 2^-24, so the sums may be a little larger.
         let room = 1.0 + 1e-6;
         let scale = GradientScale::new(
@@ -314,7 +319,11 @@ fn split_halves(pair: i64) -> (f64, f64) {
 }
 
 /// The log-odds of the share of positive training rows.
-fn compute_base_score(labels: &[bool], weights: Option<&[f32]>, rows: &[u32]) -> Result<f64, TreeError> {
+fn compute_base_score(
+    labels: &[bool],
+    weights: Option<&[f32]>,
+    rows: &[u32],
+) -> Result<f64, TreeError> {
     let (mut positive, mut negative) = (0.0, 0.0);
     for row in rows {
         let row = *row as usize;

@@ -5,8 +5,8 @@
 //! value `f64`, feature and flags `u32`, left child `u32`; the covers `f32`; the gains `f32`; each
 //! set's number of words `u32`; the words `u32`. What can be computed is not stored.
 
-use super::layout::{CATEGORIES, FlatTrees, LEAF, MAX_DEPTH, FlatNode, can_be_summed};
-use super::{TreeError, Forest};
+use super::layout::{CATEGORIES, FlatNode, FlatTrees, LEAF, MAX_DEPTH, can_be_summed};
+use super::{Forest, TreeError};
 
 const VERSION: u32 = 1;
 
@@ -67,7 +67,9 @@ impl Forest {
         // The rest must have exactly this length. This is checked before anything is allocated.
         let length = 4 * (trees as u128 + sets as u128 + words as u128) + 24 * nodes as u128;
         if reader.0.len() as u128 != length {
-            return Err(TreeError::Bytes("their length is not what their counts say"));
+            return Err(TreeError::Bytes(
+                "their length is not what their counts say",
+            ));
         }
         let mut flat = FlatTrees {
             roots: reader.many(trees, ForestReader::u32)?,

@@ -1,6 +1,6 @@
 //! Forests: scoring and path attribution.
 
-use super::layout::{Branch, CATEGORIES, FlatTrees, LEAF, MISSING_LEFT, FlatNode, ZERO_MISSING};
+use super::layout::{Branch, CATEGORIES, FlatNode, FlatTrees, LEAF, MISSING_LEFT, ZERO_MISSING};
 use super::{TreeError, layout};
 
 /// How many trees are evaluated side by side: while one node is loaded from memory, others are compared.
@@ -57,7 +57,11 @@ impl Forest {
         Self::from_flat(features, base, flat)
     }
 
-    pub(super) fn from_flat(features: usize, base: f64, flat: FlatTrees) -> Result<Self, TreeError> {
+    pub(super) fn from_flat(
+        features: usize,
+        base: f64,
+        flat: FlatTrees,
+    ) -> Result<Self, TreeError> {
         if features > layout::MAX_FEATURES {
             return Err(TreeError::TooManyColumns {
                 columns: features,

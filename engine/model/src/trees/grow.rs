@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::binned::{BinnedMatrix, LANES, MISSING};
-use super::histogram::{self, Histogram, GradientScale, GradientSums};
+use super::histogram::{self, GradientScale, GradientSums, Histogram};
 use super::layout::{Branch, SplitTest};
 use super::options::BoostOptions;
 
@@ -102,7 +102,8 @@ impl<'a> TreeGrower<'a> {
             };
             let parent = leaves.swap_remove(at);
             let is_last = leaves.len() + 2 == self.options.max_leaves;
-            let children = self.split_leaf(parent, split, scale, allowed, &lanes, nodes.len(), is_last);
+            let children =
+                self.split_leaf(parent, split, scale, allowed, &lanes, nodes.len(), is_last);
             nodes[children[0].1] = BinNode::Split {
                 split,
                 left: nodes.len(),
@@ -127,7 +128,12 @@ impl<'a> TreeGrower<'a> {
         })
     }
 
-    fn grow_root(&mut self, scale: GradientScale, allowed: &[bool], lanes: &[usize]) -> GrowingLeaf {
+    fn grow_root(
+        &mut self,
+        scale: GradientScale,
+        allowed: &[bool],
+        lanes: &[usize],
+    ) -> GrowingLeaf {
         let packed = &self.packed;
         let sum = self
             .rows
@@ -193,7 +199,8 @@ impl<'a> TreeGrower<'a> {
             larger.histogram = whole;
             let find = |leaf: &GrowingLeaf| {
                 let possible = can_split(leaf);
-                possible.then(|| find_best_split(self.matrix, self.options, scale, allowed, leaf))?
+                possible
+                    .then(|| find_best_split(self.matrix, self.options, scale, allowed, leaf))?
             };
             (left.best, right.best) = rayon::join(|| find(&left), || find(&right));
         } else {
@@ -400,7 +407,12 @@ impl<'a> SplitSearch<'a> {
         }
     }
 
-    fn best_split_of_column(&self, feature: usize, bins: &[i64; 256], count: usize) -> Option<BinSplit> {
+    fn best_split_of_column(
+        &self,
+        feature: usize,
+        bins: &[i64; 256],
+        count: usize,
+    ) -> Option<BinSplit> {
         let missing = bins[usize::from(MISSING)];
         let values = &bins[..count.min(usize::from(MISSING))];
         let right = self.best_cut(feature, values, 0, missing == 0);
@@ -416,7 +428,13 @@ impl<'a> SplitSearch<'a> {
 
     /// The best cut, where the sums `start` (of missing values) are already on the left. If missing values are on the
     /// right, all bins may go left.
-    fn best_cut(&self, feature: usize, bins: &[i64], start: i64, all_right: bool) -> Option<BinSplit> {
+    fn best_cut(
+        &self,
+        feature: usize,
+        bins: &[i64],
+        start: i64,
+        all_right: bool,
+    ) -> Option<BinSplit> {
         let mut best: Option<(u8, f64, GradientSums)> = None;
         let mut packed = start;
         let cuts = bins.len() - usize::from(all_right);

@@ -150,7 +150,12 @@ fn add_rows(
 }
 
 #[inline]
-fn add_lanes<const N: usize>(bins: &[[u8; LANES]], rows: &[u32], packed: &[i64], out: &mut HistogramBlock) {
+fn add_lanes<const N: usize>(
+    bins: &[[u8; LANES]],
+    rows: &[u32],
+    packed: &[i64],
+    out: &mut HistogramBlock,
+) {
     for (row, packed) in rows.iter().zip(packed) {
         let bins = bins[*row as usize];
         for lane in 0..N {

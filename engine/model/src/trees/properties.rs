@@ -96,7 +96,9 @@ fn leaf(tree: &[Branch], row: &[f64]) -> f64 {
                     SplitTest::AtMostZeroMissing(_) if value.is_nan() || value.abs() < 1e-36 => {
                         *missing_left
                     }
-                    SplitTest::AtMost(limit) | SplitTest::AtMostZeroMissing(limit) => value <= *limit,
+                    SplitTest::AtMost(limit) | SplitTest::AtMostZeroMissing(limit) => {
+                        value <= *limit
+                    }
                     SplitTest::OneOf(set) => (0..32 * set.len()).any(|category| {
                         let number = u32::try_from(category).map_or(-1.0, f64::from);
                         (value.trunc() - number).abs() < 0.5

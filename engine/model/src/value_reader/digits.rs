@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::measure::{ReadValue, count_to_f64, flag_to_f64, hash_ignoring_case, compute_share};
+use super::measure::{ReadValue, compute_share, count_to_f64, flag_to_f64, hash_ignoring_case};
 use crate::hash::hash_with_salt;
 use crate::{parse, text_shape};
 
@@ -73,8 +73,10 @@ pub(super) fn read_postal_code(text: &str, into: &mut ReadValue) {
         .filter(u8::is_ascii_alphanumeric)
         .map(|b| b.to_ascii_uppercase())
         .collect();
-    into.numbers
-        .extend([count_to_f64(plain.len()), parse::parse_number(text).unwrap_or(f64::NAN)]);
+    into.numbers.extend([
+        count_to_f64(plain.len()),
+        parse::parse_number(text).unwrap_or(f64::NAN),
+    ]);
     into.keys
         .extend([1, 3, usize::MAX].map(|length| hash_prefix(11, &plain, length)));
 }

@@ -1,6 +1,6 @@
 //! E-mail addresses.
 
-use super::measure::{ReadValue, count_to_f64, compute_entropy, flag_to_f64, compute_share};
+use super::measure::{ReadValue, compute_entropy, compute_share, count_to_f64, flag_to_f64};
 use crate::hash::hash_with_salt;
 
 /// Domains of large providers of free mailboxes.

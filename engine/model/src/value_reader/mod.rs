@@ -19,7 +19,7 @@ use digits::{read_card_bin, read_ip, read_phone, read_postal_code};
 use email::{EMAIL_NUMBERS, read_email};
 pub(crate) use measure::ReadValue;
 use measure::hash_ignoring_case;
-use text::{TextMeasures, TEXT_NUMBERS, read_text_numbers};
+use text::{TEXT_NUMBERS, TextMeasures, read_text_numbers};
 use url::{URL_NUMBERS, read_url};
 use user_agent::read_user_agent;
 
@@ -215,7 +215,8 @@ impl ValueReader {
                 None => into.numbers.extend([f64::NAN; 3]),
             },
             Self::Category { wide } => {
-                into.numbers.push(parse::parse_number(text).unwrap_or(f64::NAN));
+                into.numbers
+                    .push(parse::parse_number(text).unwrap_or(f64::NAN));
                 if wide {
                     let shape = TextMeasures::of(text);
                     into.numbers

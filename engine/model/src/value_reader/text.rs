@@ -1,6 +1,6 @@
 //! Free text, names and postal addresses; categories of very many words.
 
-use super::measure::{count_to_f64, compute_entropy, compute_share};
+use super::measure::{compute_entropy, compute_share, count_to_f64};
 use crate::parse;
 
 /// What can be measured of any text.

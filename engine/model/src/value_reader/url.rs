@@ -1,6 +1,6 @@
 //! URLs and bare hosts.
 
-use super::measure::{ReadValue, count_to_f64, compute_entropy, flag_to_f64, compute_share};
+use super::measure::{ReadValue, compute_entropy, compute_share, count_to_f64, flag_to_f64};
 use crate::hash::hash_with_salt;
 use crate::text_shape;
 

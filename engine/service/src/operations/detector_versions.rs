@@ -3,38 +3,38 @@
 use std::collections::HashSet;
 
 use crate::operations::model_versions;
-use crate::operations::{Empty, external_models};
-use crate::services::Services;
-use crate::services::definition_cache::Compiled;
+use crate::operations::{EmptyOutput, external_models};
+use crate::services::EngineServices;
+use crate::services::definition_cache::CompiledDetector;
 use protocol::{Error, Result, text};
 use serde::{Deserialize, Serialize};
 use store::bundle;
 use store::bundle::BundleReference;
 use store::change::Change;
-use store::pinned::{BundledExternalModel, BundledRule, VersionBundle};
-use store::records::detector::{Detector, all_detectors, detector_key, missing_detector};
-use store::records::detector_version::Mode;
+use store::pinned_bundles::{BundledExternalModel, BundledRule, DetectorVersionBundle};
+use store::records::detector::{Detector, detector_key, list_detectors, missing_detector};
+use store::records::detector_version::RuleExecutionMode;
 use store::records::detector_version::{
     DetectorVersion, DetectorVersionStatus, detector_version_key, detector_version_partition,
-    versions_of_detector,
+    list_detector_versions,
 };
 use store::records::event_type::{EventType, event_type_key, missing_event_type};
 use store::records::model_version::BundledModel;
-use store::records::model_version::{ModelVersionStatus, VersionReference};
+use store::records::model_version::{ModelVersionReference, ModelVersionStatus};
 use store::records::rule::{RuleReference, RuleVersion};
 use store::records::tags::{Tag, Tags};
-use store::table::Record as _;
-use store::table::{Key, Range};
+use store::table::StoredRecord as _;
+use store::table::{Key, KeyRange};
 
 /// A reference to a detector version in a request.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Reference {
+pub(crate) struct DetectorVersionReference {
     detector_id: String,
     detector_version_id: String,
 }
 
-impl Reference {
+impl DetectorVersionReference {
     fn key(&self) -> Key {
         // Validation has ensured that it is a number of at most five digits.
         detector_version_key(
@@ -43,7 +43,7 @@ impl Reference {
         )
     }
 
-    fn missing(&self) -> Error {
+    fn missing_error(&self) -> Error {
         let Self {
             detector_id,
             detector_version_id,
@@ -54,16 +54,22 @@ impl Reference {
     }
 
     async fn find(&self, change: &Change<'_>) -> Result<DetectorVersion> {
-        change.get(&self.key()).await?.ok_or_else(|| self.missing())
+        change
+            .get(&self.key())
+            .await?
+            .ok_or_else(|| self.missing_error())
     }
 }
 
 /// The rules over a score that are in use or may be: those of all detector versions that are not INACTIVE.
-pub(crate) async fn rules_over(services: &Services, score: &str) -> Result<Vec<RuleVersion>> {
+pub(crate) async fn list_rules_over_score(
+    services: &EngineServices,
+    score: &str,
+) -> Result<Vec<RuleVersion>> {
     let detectors: Vec<Detector> = services
         .account
         .definitions
-        .query(Range::all("detector"))
+        .query(KeyRange::all("detector"))
         .await?;
     let mut keys: HashSet<Key> = HashSet::new();
     for detector in detectors {
@@ -71,7 +77,7 @@ pub(crate) async fn rules_over(services: &Services, score: &str) -> Result<Vec<R
         let versions: Vec<DetectorVersion> = services
             .account
             .definitions
-            .query(Range::all(&partition))
+            .query(KeyRange::all(&partition))
             .await?;
         let current = versions
             .iter()
@@ -83,7 +89,7 @@ pub(crate) async fn rules_over(services: &Services, score: &str) -> Result<Vec<R
         );
     }
     let keys: Vec<Key> = keys.into_iter().collect();
-    let mut rules: Vec<RuleVersion> = services.account.definitions.many(&keys).await?;
+    let mut rules: Vec<RuleVersion> = services.account.definitions.get_many(&keys).await?;
     rules.retain(|rule| rule.scores.iter().any(|variable| variable.name == score));
     Ok(rules)
 }
@@ -91,42 +97,45 @@ pub(crate) async fn rules_over(services: &Services, score: &str) -> Result<Vec<R
 /// The content of a version, in a request.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Content {
+struct DetectorVersionParts {
     description: Option<String>,
     rules: Vec<RuleReference>,
     #[serde(default)]
-    rule_execution_mode: Option<Mode>,
+    rule_execution_mode: Option<RuleExecutionMode>,
     #[serde(default)]
     external_model_endpoints: Vec<String>,
     #[serde(default)]
-    model_versions: Vec<VersionReference>,
+    model_versions: Vec<ModelVersionReference>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Create {
+pub(crate) struct CreateDetectorVersionInput {
     detector_id: String,
     #[serde(flatten)]
-    content: Content,
+    content: DetectorVersionParts,
     #[serde(default)]
     tags: Vec<Tag>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Created {
+pub(crate) struct CreateDetectorVersionOutput {
     detector_id: String,
     detector_version_id: String,
     status: DetectorVersionStatus,
 }
 
-pub(crate) async fn create(services: &Services, input: Create) -> Result<Created> {
-    let mut change = services.account.change().await?;
+pub(crate) async fn create_detector_version(
+    services: &EngineServices,
+    input: CreateDetectorVersionInput,
+) -> Result<CreateDetectorVersionOutput> {
+    let mut change = services.account.begin_change().await?;
     let mut detector = find_detector(&change, &input.detector_id).await?;
-    check_drafts(services, &change, &detector).await?;
+    check_draft_quota(services, &change, &detector).await?;
     detector.last_version += 1;
     let mode = input.content.rule_execution_mode.unwrap_or_default();
-    let bundle = resolve(
+    let bundle = build_and_save_bundle(
         services,
         &change,
         &detector,
@@ -135,7 +144,7 @@ pub(crate) async fn create(services: &Services, input: Create) -> Result<Created
         &input.content,
     )
     .await?;
-    let now = text::milliseconds(services.account.now());
+    let now = text::format_milliseconds(services.account.now());
     let version = DetectorVersion {
         detector_id: input.detector_id,
         detector_version_id: detector.last_version,
@@ -152,8 +161,8 @@ pub(crate) async fn create(services: &Services, input: Create) -> Result<Created
     };
     change.put(&version)?;
     change.put(&detector)?;
-    services.account.commit(change).await?;
-    Ok(Created {
+    services.account.commit_change(change).await?;
+    Ok(CreateDetectorVersionOutput {
         detector_id: version.detector_id,
         detector_version_id: version.detector_version_id.to_string(),
         status: version.status,
@@ -165,8 +174,12 @@ async fn find_detector(change: &Change<'_>, detector_id: &str) -> Result<Detecto
     detector.ok_or_else(|| missing_detector(detector_id))
 }
 
-async fn check_drafts(services: &Services, change: &Change<'_>, detector: &Detector) -> Result<()> {
-    let versions = versions_of_detector(change, &detector.detector_id).await?;
+async fn check_draft_quota(
+    services: &EngineServices,
+    change: &Change<'_>,
+    detector: &Detector,
+) -> Result<()> {
+    let versions = list_detector_versions(change, &detector.detector_id).await?;
     let drafts = versions
         .iter()
         .filter(|version| version.status == DetectorVersionStatus::Draft)
@@ -181,52 +194,53 @@ async fn check_drafts(services: &Services, change: &Change<'_>, detector: &Detec
 }
 
 /// Writes the bundle of a version, after its rules were loaded, compiled and counted.
-async fn resolve(
-    services: &Services,
+async fn build_and_save_bundle(
+    services: &EngineServices,
     change: &Change<'_>,
     detector: &Detector,
     version: u32,
-    mode: Mode,
-    content: &Content,
+    mode: RuleExecutionMode,
+    content: &DetectorVersionParts,
 ) -> Result<BundleReference> {
     let event_type_name = &detector.event_type_name;
-    check_count(services, content)?;
-    let models = find_models(change, event_type_name, &content.model_versions).await?;
+    check_part_quotas(services, content)?;
+    let models = find_model_versions(change, event_type_name, &content.model_versions).await?;
     let endpoints = &content.external_model_endpoints;
-    let external_models = external_models::find(change, event_type_name, endpoints).await?;
-    let rules = find_rules(change, detector, &content.rules).await?;
-    let bundle = VersionBundle {
+    let external_models =
+        external_models::find_external_models(change, event_type_name, endpoints).await?;
+    let rules = find_rule_versions(change, detector, &content.rules).await?;
+    let bundle = DetectorVersionBundle {
         detector_id: detector.detector_id.clone(),
         detector_version_id: version,
         event_type_name: detector.event_type_name.clone(),
         mode,
-        rules: rules.into_iter().map(bundled).collect(),
+        rules: rules.into_iter().map(bundle_rule).collect(),
         models,
         external_models,
     };
-    check(services, change, bundle).await
+    compile_and_save_bundle(services, change, bundle).await
 }
 
 /// Compiles a version's rules and writes its bundle.
-async fn check(
-    services: &Services,
+async fn compile_and_save_bundle(
+    services: &EngineServices,
     change: &Change<'_>,
-    bundle: VersionBundle,
+    bundle: DetectorVersionBundle,
 ) -> Result<BundleReference> {
     let name = &bundle.event_type_name;
     let event_type: Option<EventType> = change.get(&event_type_key(name)).await?;
     let event_type = event_type.ok_or_else(|| missing_event_type(name))?;
-    let event_type = bundle::load(&services.account.definitions, &event_type.bundle).await?;
-    let compiled = Compiled::new(bundle, event_type)?;
+    let event_type = bundle::load_bundle(&services.account.definitions, &event_type.bundle).await?;
+    let compiled = CompiledDetector::new(bundle, event_type)?;
     let most = services.account.options.quotas.lists_per_detector;
-    if compiled.lists().len() > most {
+    if compiled.list_names().len() > most {
         let message = format!("The rules of a detector version may use at most {most} lists.");
         return Err(Error::validation(message));
     }
-    bundle::save(&services.account.definitions, &compiled.version).await
+    bundle::save_bundle(&services.account.definitions, &compiled.version).await
 }
 
-fn bundled(rule: RuleVersion) -> BundledRule {
+fn bundle_rule(rule: RuleVersion) -> BundledRule {
     BundledRule {
         rule_id: rule.rule_id,
         rule_version: rule.rule_version,
@@ -236,7 +250,7 @@ fn bundled(rule: RuleVersion) -> BundledRule {
     }
 }
 
-fn check_count(services: &Services, content: &Content) -> Result<()> {
+fn check_part_quotas(services: &EngineServices, content: &DetectorVersionParts) -> Result<()> {
     let most = services.account.options.quotas.models_per_detector_version;
     if content.model_versions.len() + content.external_model_endpoints.len() <= most {
         return Ok(());
@@ -247,14 +261,14 @@ fn check_count(services: &Services, content: &Content) -> Result<()> {
 }
 
 /// Loads the model versions for a detector version over an event type.
-async fn find_models(
+async fn find_model_versions(
     change: &Change<'_>,
     event_type: &str,
-    references: &[VersionReference],
+    references: &[ModelVersionReference],
 ) -> Result<Vec<BundledModel>> {
     let mut found: Vec<BundledModel> = Vec::new();
     for reference in references {
-        let VersionReference {
+        let ModelVersionReference {
             model_id,
             model_version_number,
             ..
@@ -279,54 +293,54 @@ async fn find_models(
                 model.status
             )));
         }
-        found.push(model.bundled());
+        found.push(model.to_bundled());
     }
     Ok(found)
 }
 
 /// Writes new bundles for the detector versions that use an external model, because it changes.
-pub(crate) async fn resolve_again(
-    services: &Services,
+pub(crate) async fn renew_detector_version_bundles(
+    services: &EngineServices,
     change: &mut Change<'_>,
     changed: &BundledExternalModel,
 ) -> Result<()> {
     let endpoint = &changed.model_endpoint;
-    for detector in all_detectors(change).await? {
-        for mut version in versions_of_detector(change, &detector.detector_id).await? {
+    for detector in list_detectors(change).await? {
+        for mut version in list_detector_versions(change, &detector.detector_id).await? {
             if !version.external_model_endpoints.contains(endpoint) {
                 continue;
             }
-            let mut bundle: VersionBundle =
-                bundle::load(&services.account.definitions, &version.bundle).await?;
+            let mut bundle: DetectorVersionBundle =
+                bundle::load_bundle(&services.account.definitions, &version.bundle).await?;
             for model in &mut bundle.external_models {
                 if model.model_endpoint == *endpoint {
                     *model = changed.clone();
                 }
             }
-            version.bundle = check(services, change, bundle).await?;
+            version.bundle = compile_and_save_bundle(services, change, bundle).await?;
             change.put(&version)?;
         }
     }
     Ok(())
 }
 
-async fn find_rules(
+async fn find_rule_versions(
     change: &Change<'_>,
     detector: &Detector,
     references: &[RuleReference],
 ) -> Result<Vec<RuleVersion>> {
-    check_references(detector, references)?;
+    check_rule_references(detector, references)?;
     let keys: Vec<Key> = references.iter().map(RuleReference::key).collect();
-    let found: Vec<RuleVersion> = change.many(&keys).await?;
+    let found: Vec<RuleVersion> = change.get_many(&keys).await?;
     let find = |reference: &RuleReference| {
         let key = reference.key();
         let rule = found.iter().find(|rule| rule.key() == key);
-        rule.cloned().ok_or_else(|| reference.missing())
+        rule.cloned().ok_or_else(|| reference.missing_error())
     };
     references.iter().map(find).collect()
 }
 
-fn check_references(detector: &Detector, references: &[RuleReference]) -> Result<()> {
+fn check_rule_references(detector: &Detector, references: &[RuleReference]) -> Result<()> {
     let mut seen = HashSet::new();
     for RuleReference {
         detector_id,
@@ -354,13 +368,13 @@ fn check_references(detector: &Detector, references: &[RuleReference]) -> Result
 #[derive(Debug, Serialize)]
 struct PinnedModel {
     #[serde(flatten)]
-    version: VersionReference,
+    version: ModelVersionReference,
     arn: String,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Output {
+pub(crate) struct GetDetectorVersionOutput {
     detector_id: String,
     detector_version_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -371,15 +385,18 @@ pub(crate) struct Output {
     status: DetectorVersionStatus,
     last_updated_time: String,
     created_time: String,
-    rule_execution_mode: Mode,
+    rule_execution_mode: RuleExecutionMode,
     arn: String,
 }
 
-pub(crate) async fn get(services: &Services, input: Reference) -> Result<Output> {
+pub(crate) async fn get_detector_version(
+    services: &EngineServices,
+    input: DetectorVersionReference,
+) -> Result<GetDetectorVersionOutput> {
     let version: Option<DetectorVersion> = services.account.definitions.get(&input.key()).await?;
-    let version = version.ok_or_else(|| input.missing())?;
+    let version = version.ok_or_else(|| input.missing_error())?;
     let path = format!("{}/{}", version.detector_id, version.detector_version_id);
-    Ok(Output {
+    Ok(GetDetectorVersionOutput {
         arn: services.account.arn("detector-version", &path),
         detector_id: version.detector_id,
         detector_version_id: version.detector_version_id.to_string(),
@@ -389,7 +406,7 @@ pub(crate) async fn get(services: &Services, input: Reference) -> Result<Output>
             .model_versions
             .into_iter()
             .map(|version| PinnedModel {
-                arn: model_versions::arn(services, &version),
+                arn: model_versions::make_model_version_arn(services, &version),
                 version,
             })
             .collect(),
@@ -404,7 +421,7 @@ pub(crate) async fn get(services: &Services, input: Reference) -> Result<Output>
 /// A version in the answer of `DescribeDetector`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Summary {
+pub(crate) struct DetectorVersionSummary {
     detector_version_id: String,
     status: DetectorVersionStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -412,8 +429,8 @@ pub(crate) struct Summary {
     last_updated_time: String,
 }
 
-pub(crate) fn summary(version: DetectorVersion) -> Summary {
-    Summary {
+pub(crate) fn summarize_detector_version(version: DetectorVersion) -> DetectorVersionSummary {
+    DetectorVersionSummary {
         detector_version_id: version.detector_version_id.to_string(),
         status: version.status,
         description: version.description,
@@ -422,16 +439,19 @@ pub(crate) fn summary(version: DetectorVersion) -> Summary {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Update {
+pub(crate) struct UpdateDetectorVersionInput {
     #[serde(flatten)]
-    reference: Reference,
+    reference: DetectorVersionReference,
     #[serde(flatten)]
-    content: Content,
+    content: DetectorVersionParts,
 }
 
 /// Replaces the content of a draft.
-pub(crate) async fn update(services: &Services, input: Update) -> Result<Empty> {
-    let mut change = services.account.change().await?;
+pub(crate) async fn update_detector_version(
+    services: &EngineServices,
+    input: UpdateDetectorVersionInput,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
     let mut version = input.reference.find(&change).await?;
     if version.status != DetectorVersionStatus::Draft {
         let message = format!(
@@ -443,46 +463,61 @@ pub(crate) async fn update(services: &Services, input: Update) -> Result<Empty> 
     let detector = find_detector(&change, &version.detector_id).await?;
     let number = version.detector_version_id;
     let mode = input.content.rule_execution_mode.unwrap_or_default();
-    version.bundle = resolve(services, &change, &detector, number, mode, &input.content).await?;
+    version.bundle =
+        build_and_save_bundle(services, &change, &detector, number, mode, &input.content).await?;
     version.description = input.content.description;
     version.rules = input.content.rules;
     version.model_versions = input.content.model_versions;
     version.external_model_endpoints = input.content.external_model_endpoints;
     version.rule_execution_mode = mode;
-    version.last_updated_time = text::milliseconds(services.account.now());
+    version.last_updated_time = text::format_milliseconds(services.account.now());
     change.put(&version)?;
-    services.account.commit(change).await.map(|()| Empty {})
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct UpdateMetadata {
+pub(crate) struct UpdateDetectorVersionMetadataInput {
     #[serde(flatten)]
-    reference: Reference,
+    reference: DetectorVersionReference,
     description: String,
 }
 
 /// Replaces the description. Allowed in any status.
-pub(crate) async fn update_metadata(services: &Services, input: UpdateMetadata) -> Result<Empty> {
-    let mut change = services.account.change().await?;
+pub(crate) async fn update_detector_version_metadata(
+    services: &EngineServices,
+    input: UpdateDetectorVersionMetadataInput,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
     // The service model declares no ResourceNotFoundException here.
     let found = input.reference.find(&change).await;
     let mut version = found.map_err(|error| Error::validation(error.message()))?;
     version.description = Some(input.description);
-    version.last_updated_time = text::milliseconds(services.account.now());
+    version.last_updated_time = text::format_milliseconds(services.account.now());
     change.put(&version)?;
-    services.account.commit(change).await.map(|()| Empty {})
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct UpdateStatus {
+pub(crate) struct UpdateDetectorVersionStatusInput {
     #[serde(flatten)]
-    reference: Reference,
+    reference: DetectorVersionReference,
     status: DetectorVersionStatus,
 }
 
 /// Activates or deactivates a version. The version that was active becomes INACTIVE.
-pub(crate) async fn update_status(services: &Services, input: UpdateStatus) -> Result<Empty> {
-    let mut change = services.account.change().await?;
+pub(crate) async fn update_detector_version_status(
+    services: &EngineServices,
+    input: UpdateDetectorVersionStatusInput,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
     let version = input.reference.find(&change).await?;
     let mut detector = find_detector(&change, &version.detector_id).await?;
     match (version.status, input.status) {
@@ -490,10 +525,10 @@ pub(crate) async fn update_status(services: &Services, input: UpdateStatus) -> R
             DetectorVersionStatus::Draft | DetectorVersionStatus::Inactive,
             DetectorVersionStatus::Active,
         ) => {
-            check_rules(&version)?;
+            check_has_rules(&version)?;
             let event_type_name = &detector.event_type_name;
-            find_models(&change, event_type_name, &version.model_versions).await?;
-            retire(services, &mut change, &detector).await?;
+            find_model_versions(&change, event_type_name, &version.model_versions).await?;
+            deactivate_active_version(services, &mut change, &detector).await?;
             detector.active_version = Some(version.detector_version_id);
         }
         (DetectorVersionStatus::Active, DetectorVersionStatus::Inactive) => {
@@ -501,19 +536,23 @@ pub(crate) async fn update_status(services: &Services, input: UpdateStatus) -> R
         }
         (DetectorVersionStatus::Active, DetectorVersionStatus::Active)
         | (DetectorVersionStatus::Inactive, DetectorVersionStatus::Inactive) => {
-            return Ok(Empty {});
+            return Ok(EmptyOutput {});
         }
         (from, to) => {
             let message = format!("A version cannot go from status {from} to {to}.");
             return Err(Error::validation(message));
         }
     }
-    put_status(services, &mut change, version, input.status)?;
+    put_version_status(services, &mut change, version, input.status)?;
     change.put(&detector)?;
-    services.account.commit(change).await.map(|()| Empty {})
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }
 
-fn check_rules(version: &DetectorVersion) -> Result<()> {
+fn check_has_rules(version: &DetectorVersion) -> Result<()> {
     if version.rules.is_empty() {
         return Err(Error::validation(
             "A version without rules cannot become ACTIVE.",
@@ -522,7 +561,11 @@ fn check_rules(version: &DetectorVersion) -> Result<()> {
     Ok(())
 }
 
-async fn retire(services: &Services, change: &mut Change<'_>, detector: &Detector) -> Result<()> {
+async fn deactivate_active_version(
+    services: &EngineServices,
+    change: &mut Change<'_>,
+    detector: &Detector,
+) -> Result<()> {
     let Some(active) = detector.active_version else {
         return Ok(());
     };
@@ -530,18 +573,20 @@ async fn retire(services: &Services, change: &mut Change<'_>, detector: &Detecto
         .get(&detector_version_key(&detector.detector_id, active))
         .await?
     {
-        Some(version) => put_status(services, change, version, DetectorVersionStatus::Inactive),
+        Some(version) => {
+            put_version_status(services, change, version, DetectorVersionStatus::Inactive)
+        }
         None => Ok(()),
     }
 }
 
-fn put_status(
-    services: &Services,
+fn put_version_status(
+    services: &EngineServices,
     change: &mut Change<'_>,
     version: DetectorVersion,
     status: DetectorVersionStatus,
 ) -> Result<()> {
-    let last_updated_time = text::milliseconds(services.account.now());
+    let last_updated_time = text::format_milliseconds(services.account.now());
     change.put(&DetectorVersion {
         status,
         last_updated_time,
@@ -550,8 +595,11 @@ fn put_status(
 }
 
 /// Deletes a version. Rejected while it is ACTIVE.
-pub(crate) async fn delete(services: &Services, input: Reference) -> Result<Empty> {
-    let mut change = services.account.change().await?;
+pub(crate) async fn delete_detector_version(
+    services: &EngineServices,
+    input: DetectorVersionReference,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
     let version = input.find(&change).await?;
     if version.status == DetectorVersionStatus::Active {
         let message = format!(
@@ -561,5 +609,9 @@ pub(crate) async fn delete(services: &Services, input: Reference) -> Result<Empt
         return Err(Error::conflict(message));
     }
     change.delete(version.key());
-    services.account.commit(change).await.map(|()| Empty {})
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }

@@ -1,8 +1,8 @@
 //! Detectors: one event type, its rules, and versions that pin them.
 
-use crate::operations::{Empty, detector_versions};
-use crate::services::Services;
-use protocol::page::{Page, Paging};
+use crate::operations::{EmptyOutput, detector_versions};
+use crate::services::EngineServices;
+use protocol::page::{Page, PageRequest};
 use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
 use store::change::Change;
@@ -15,7 +15,7 @@ use store::records::tags::{Tag, Tags};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Put {
+pub(crate) struct PutDetectorInput {
     detector_id: String,
     description: Option<String>,
     event_type_name: String,
@@ -25,9 +25,12 @@ pub(crate) struct Put {
 
 /// Creates a detector or replaces its description. Its event type cannot change, because its rules use that type's
 /// variables.
-pub(crate) async fn put(services: &Services, input: Put) -> Result<Empty> {
-    let mut change = services.account.change().await?;
-    let now = text::milliseconds(services.account.now());
+pub(crate) async fn put_detector(
+    services: &EngineServices,
+    input: PutDetectorInput,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
+    let now = text::format_milliseconds(services.account.now());
     let before: Option<Detector> = change.get(&detector_key(&input.detector_id)).await?;
     let detector = match before {
         Some(before) if before.event_type_name != input.event_type_name => {
@@ -43,15 +46,23 @@ pub(crate) async fn put(services: &Services, input: Put) -> Result<Empty> {
             ..before
         },
         None => {
-            change.count("detector", 1, services.account.options.quotas.detectors)?;
-            created(&change, input, now).await?
+            change.count_resources("detector", 1, services.account.options.quotas.detectors)?;
+            create_detector(&change, input, now).await?
         }
     };
     change.put(&detector)?;
-    services.account.commit(change).await.map(|()| Empty {})
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }
 
-async fn created(change: &Change<'_>, input: Put, now: String) -> Result<Detector> {
+async fn create_detector(
+    change: &Change<'_>,
+    input: PutDetectorInput,
+    now: String,
+) -> Result<Detector> {
     let event_type: Option<EventType> = change.get(&event_type_key(&input.event_type_name)).await?;
     if event_type.is_none() {
         let message = format!("Event type '{}' does not exist.", input.event_type_name);
@@ -71,15 +82,15 @@ async fn created(change: &Change<'_>, input: Put, now: String) -> Result<Detecto
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Get {
+pub(crate) struct GetDetectorsInput {
     detector_id: Option<String>,
     #[serde(flatten)]
-    paging: Paging,
+    paging: PageRequest,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Output {
+struct DetectorOutput {
     detector_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
@@ -89,14 +100,17 @@ struct Output {
     arn: String,
 }
 
-pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serialize + use<>> {
+pub(crate) async fn get_detectors(
+    services: &EngineServices,
+    input: GetDetectorsInput,
+) -> Result<impl Serialize + use<>> {
     let page: Page<Detector> = if let Some(detector_id) = &input.detector_id {
         let found = services
             .account
             .definitions
             .get(&detector_key(detector_id))
             .await?;
-        Page::one(found.ok_or_else(|| missing_detector(detector_id))?)
+        Page::of_one_row(found.ok_or_else(|| missing_detector(detector_id))?)
     } else {
         let listing = Listing {
             operation: "GetDetectors",
@@ -105,16 +119,16 @@ pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serializ
             prefix: "",
             usual: 10,
         };
-        listing.page(&services.account, &input.paging).await?
+        listing.read_page(&services.account, &input.paging).await?
     };
-    Ok(page::output(
+    Ok(page::make_page_output(
         "detectors",
-        page.map(|detector| output(services, detector)),
+        page.map_rows(|detector| make_detector_output(services, detector)),
     ))
 }
 
-fn output(services: &Services, detector: Detector) -> Output {
-    Output {
+fn make_detector_output(services: &EngineServices, detector: Detector) -> DetectorOutput {
+    DetectorOutput {
         arn: services.account.arn("detector", &detector.detector_id),
         detector_id: detector.detector_id,
         description: detector.description,
@@ -126,24 +140,27 @@ fn output(services: &Services, detector: Detector) -> Output {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Describe {
+pub(crate) struct DescribeDetectorInput {
     detector_id: String,
     #[serde(flatten)]
-    paging: Paging,
+    paging: PageRequest,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct DescribeOutput {
+pub(crate) struct DescribeDetectorOutput {
     detector_id: String,
-    detector_version_summaries: Vec<detector_versions::Summary>,
+    detector_version_summaries: Vec<detector_versions::DetectorVersionSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
     arn: String,
 }
 
-pub(crate) async fn describe(services: &Services, input: Describe) -> Result<DescribeOutput> {
-    let Describe {
+pub(crate) async fn describe_detector(
+    services: &EngineServices,
+    input: DescribeDetectorInput,
+) -> Result<DescribeDetectorOutput> {
+    let DescribeDetectorInput {
         detector_id,
         paging,
     } = input;
@@ -161,10 +178,10 @@ pub(crate) async fn describe(services: &Services, input: Describe) -> Result<Des
         usual: 1000,
     };
     let page = listing
-        .page(&services.account, &paging)
+        .read_page(&services.account, &paging)
         .await?
-        .map(detector_versions::summary);
-    Ok(DescribeOutput {
+        .map_rows(detector_versions::summarize_detector_version);
+    Ok(DescribeDetectorOutput {
         detector_version_summaries: page.rows,
         next_token: page.next_token,
         arn: services.account.arn("detector", &detector_id),
@@ -174,28 +191,35 @@ pub(crate) async fn describe(services: &Services, input: Describe) -> Result<Des
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Delete {
+pub(crate) struct DeleteDetectorInput {
     detector_id: String,
 }
 
 /// Deletes a detector. Rejected while it has versions or rules.
-pub(crate) async fn delete(services: &Services, input: Delete) -> Result<Empty> {
-    let mut change = services.account.change().await?;
+pub(crate) async fn delete_detector(
+    services: &EngineServices,
+    input: DeleteDetectorInput,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
     let key = detector_key(&input.detector_id);
     if change.get::<Detector>(&key).await?.is_none() {
-        return Ok(Empty {});
+        return Ok(EmptyOutput {});
     }
     let remains = [
         (detector_version_partition(&input.detector_id), "versions"),
         (rule_partition(&input.detector_id), "rules"),
     ];
     for (pk, what) in remains {
-        if change.any(&pk, "").await? {
+        if change.has_any(&pk, "").await? {
             let message = format!("Detector '{}' still has {what}.", input.detector_id);
             return Err(Error::conflict(message));
         }
     }
-    change.count("detector", -1, usize::MAX)?;
+    change.count_resources("detector", -1, usize::MAX)?;
     change.delete(key);
-    services.account.commit(change).await.map(|()| Empty {})
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }

@@ -1,34 +1,34 @@
 //! Event types: which variables, entities and labels an event has.
 
-use crate::operations::{ByName, Empty, entity_types, labels};
-use crate::services::Services;
-use crate::services::statistics::Totals;
+use crate::operations::{EmptyOutput, NameInput, entity_types, labels};
+use crate::services::EngineServices;
+use crate::services::statistics::EventTotals;
 use ::rules::Rule;
 use model::history::TrackedFields;
-use protocol::page::{Page, Paging};
+use protocol::page::{Page, PageRequest};
 use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
 use store::bundle;
 use store::bundle::BundleReference;
 use store::change::Change;
 use store::listing::Listing;
-use store::pinned::EventTypeBundle;
-use store::records::detector::all_detectors;
-use store::records::detector_version::pinned_rules;
+use store::pinned_bundles::EventTypeBundle;
+use store::records::detector::list_detectors;
+use store::records::detector_version::list_pinned_rules;
 use store::records::entity_history::HistorySettings;
 use store::records::event_type::{
-    EventType, Orchestration, all_event_types, event_type_key, missing_event_type,
+    EventType, Orchestration, event_type_key, list_event_types, missing_event_type,
 };
-use store::records::model::all_models;
+use store::records::model::list_models;
 use store::records::simple_resource::{SimpleResource, simple_resource_key};
 use store::records::tags::{Tag, Tags};
-use store::records::variable::Variable;
+use store::records::variable::StoredVariable;
 use store::records::variable::variable_key;
 use store::table::Key;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Put {
+pub(crate) struct PutEventTypeInput {
     name: String,
     description: Option<String>,
     event_variables: Vec<String>,
@@ -43,26 +43,37 @@ pub(crate) struct Put {
 
 /// Creates an event type or replaces it. If the request does not contain the settings of ingestion or orchestration,
 /// they stay as they were.
-pub(crate) async fn put(services: &Services, input: Put) -> Result<Empty> {
-    let mut change = services.account.change().await?;
+pub(crate) async fn put_event_type(
+    services: &EngineServices,
+    input: PutEventTypeInput,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
     let before: Option<EventType> = change.get(&event_type_key(&input.name)).await?;
     if before.is_none() {
-        change.count("event-type", 1, services.account.options.quotas.event_types)?;
+        change.count_resources("event-type", 1, services.account.options.quotas.event_types)?;
     }
-    let mut event_type = merged(services, input, before.as_ref())?;
-    check_names(&change, &event_type).await?;
-    let variables = event_variables(&change, &event_type).await?;
-    let resolved = resolve(&event_type, &variables);
+    let mut event_type = merge_event_type(services, input, before.as_ref())?;
+    check_referenced_names(&change, &event_type).await?;
+    let variables = load_event_variables(&change, &event_type).await?;
+    let resolved = build_event_type_bundle(&event_type, &variables);
     if before.is_some_and(|before| removes_variables(&before, &event_type)) {
-        check_rules(&change, &resolved).await?;
+        check_pinned_rules(&change, &resolved).await?;
     }
-    event_type.bundle = bundle::save(&services.account.definitions, &resolved).await?;
+    event_type.bundle = bundle::save_bundle(&services.account.definitions, &resolved).await?;
     change.put(&event_type)?;
-    services.account.commit(change).await.map(|()| Empty {})
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }
 
-fn merged(services: &Services, input: Put, before: Option<&EventType>) -> Result<EventType> {
-    let now = text::milliseconds(services.account.now());
+fn merge_event_type(
+    services: &EngineServices,
+    input: PutEventTypeInput,
+    before: Option<&EventType>,
+) -> Result<EventType> {
+    let now = text::format_milliseconds(services.account.now());
     let ingestion = || before.map_or_else(|| "ENABLED".to_owned(), |b| b.event_ingestion.clone());
     let off = Orchestration {
         event_bridge_enabled: false,
@@ -71,9 +82,9 @@ fn merged(services: &Services, input: Put, before: Option<&EventType>) -> Result
     Ok(EventType {
         name: input.name,
         description: input.description,
-        event_variables: once(input.event_variables),
-        labels: once(input.labels),
-        entity_types: once(input.entity_types),
+        event_variables: remove_duplicates(input.event_variables),
+        labels: remove_duplicates(input.labels),
+        entity_types: remove_duplicates(input.entity_types),
         event_ingestion: input.event_ingestion.unwrap_or_else(ingestion),
         event_orchestration: input.event_orchestration.unwrap_or(orchestration),
         created_time: before.map_or_else(|| now.clone(), |before| before.created_time.clone()),
@@ -82,13 +93,13 @@ fn merged(services: &Services, input: Put, before: Option<&EventType>) -> Result
             Some(before) => before.tags.clone(),
             None => Tags::new(input.tags)?,
         },
-        habits: before.and_then(|before| before.habits.clone()),
+        history_settings: before.and_then(|before| before.history_settings.clone()),
         bundle: BundleReference::default(),
     })
 }
 
 /// Removes duplicate names and keeps the order.
-fn once(names: Vec<String>) -> Vec<String> {
+fn remove_duplicates(names: Vec<String>) -> Vec<String> {
     let mut seen = std::collections::HashSet::new();
     names
         .into_iter()
@@ -96,14 +107,14 @@ fn once(names: Vec<String>) -> Vec<String> {
         .collect()
 }
 
-async fn check_names(change: &Change<'_>, event_type: &EventType) -> Result<()> {
+async fn check_referenced_names(change: &Change<'_>, event_type: &EventType) -> Result<()> {
     let kinds = [
         (&labels::KIND, &event_type.labels),
         (&entity_types::KIND, &event_type.entity_types),
     ];
     for (kind, names) in kinds {
-        let keys = keys(names, |name| simple_resource_key(kind.name, name));
-        let found: Vec<SimpleResource> = change.many(&keys).await?;
+        let keys = make_keys(names, |name| simple_resource_key(kind.name, name));
+        let found: Vec<SimpleResource> = change.get_many(&keys).await?;
         let missing = names
             .iter()
             .filter(|name| !found.iter().any(|named| named.name == **name));
@@ -113,7 +124,7 @@ async fn check_names(change: &Change<'_>, event_type: &EventType) -> Result<()> 
 }
 
 /// The keys of names. DynamoDB rejects an empty key, and nothing has an empty name, so empty names are left out.
-fn keys(names: &[String], key: impl Fn(&str) -> Key) -> Vec<Key> {
+fn make_keys(names: &[String], key: impl Fn(&str) -> Key) -> Vec<Key> {
     names
         .iter()
         .filter(|name| !name.is_empty())
@@ -128,14 +139,17 @@ fn refuse_missing<'a>(title: &str, missing: impl Iterator<Item = &'a String>) ->
     }
     Err(Error::validation(format!(
         "{title}: {} do not exist.",
-        text::names(missing)
+        text::join_names(missing)
     )))
 }
 
 /// The variables of an event type, in order.
-async fn event_variables(change: &Change<'_>, event_type: &EventType) -> Result<Vec<Variable>> {
+async fn load_event_variables(
+    change: &Change<'_>,
+    event_type: &EventType,
+) -> Result<Vec<StoredVariable>> {
     let names = &event_type.event_variables;
-    let found: Vec<Variable> = change.many(&keys(names, variable_key)).await?;
+    let found: Vec<StoredVariable> = change.get_many(&make_keys(names, variable_key)).await?;
     let missing = names
         .iter()
         .filter(|name| !found.iter().any(|v| v.name == **name));
@@ -148,17 +162,20 @@ async fn event_variables(change: &Change<'_>, event_type: &EventType) -> Result<
     if !computed.is_empty() {
         let message = format!(
             "An event does not bring variables of models: {}.",
-            text::names(computed)
+            text::join_names(computed)
         );
         return Err(Error::validation(message));
     }
     Ok(found)
 }
 
-fn resolve(event_type: &EventType, variables: &[Variable]) -> EventTypeBundle {
+fn build_event_type_bundle(
+    event_type: &EventType,
+    variables: &[StoredVariable],
+) -> EventTypeBundle {
     let variable = |name: &String| {
         let variable = variables.iter().find(|variable| variable.name == *name)?;
-        Some(variable.bundled())
+        Some(variable.to_bundled())
     };
     EventTypeBundle {
         name: event_type.name.clone(),
@@ -173,38 +190,40 @@ fn resolve(event_type: &EventType, variables: &[Variable]) -> EventTypeBundle {
             .collect(),
         // Models are trained on stored events only, so histories are kept only for those.
         habits: event_type
-            .habits
+            .history_settings
             .clone()
             .filter(|_| event_type.event_ingestion == "ENABLED"),
     }
 }
 
 /// Starts to keep entity histories for a model: the tracked fields of all variables, and the labels that mean fraud.
-pub(crate) async fn watch(
-    services: &Services,
+pub(crate) async fn track_histories(
+    services: &EngineServices,
     change: &mut Change<'_>,
     name: &str,
     fraud: &[String],
 ) -> Result<()> {
     let found: Option<EventType> = change.get(&event_type_key(name)).await?;
     let mut event_type = found.ok_or_else(|| missing_event_type(name))?;
-    let variables = event_variables(change, &event_type).await?;
+    let variables = load_event_variables(change, &event_type).await?;
     let typed = variables.iter().filter_map(|variable| {
         let kind = variable.variable_type.as_deref()?.parse().ok()?;
         Some(model::Variable::new(variable.name.as_str(), kind))
     });
     let typed: Vec<model::Variable> = typed.collect();
-    let before = event_type.habits.clone();
-    let habits = event_type.habits.get_or_insert_with(|| HistorySettings {
-        watched: TrackedFields::new(&typed),
-        fraud: Vec::new(),
-    });
+    let before = event_type.history_settings.clone();
+    let habits = event_type
+        .history_settings
+        .get_or_insert_with(|| HistorySettings {
+            watched: TrackedFields::new(&typed),
+            fraud: Vec::new(),
+        });
     let news = fraud.iter().filter(|label| !habits.fraud.contains(label));
     let news: Vec<String> = news.cloned().collect();
     habits.fraud.extend(news);
-    if event_type.habits != before {
-        let resolved = resolve(&event_type, &variables);
-        event_type.bundle = bundle::save(&services.account.definitions, &resolved).await?;
+    if event_type.history_settings != before {
+        let resolved = build_event_type_bundle(&event_type, &variables);
+        event_type.bundle = bundle::save_bundle(&services.account.definitions, &resolved).await?;
         change.put(&event_type)?;
     }
     Ok(())
@@ -218,13 +237,13 @@ fn removes_variables(before: &EventType, after: &EventType) -> bool {
 }
 
 /// Rejects the removal of a variable that is used by a rule of a detector version.
-async fn check_rules(change: &Change<'_>, event_type: &EventTypeBundle) -> Result<()> {
-    for detector in all_detectors(change).await? {
+async fn check_pinned_rules(change: &Change<'_>, event_type: &EventTypeBundle) -> Result<()> {
+    for detector in list_detectors(change).await? {
         if detector.event_type_name != event_type.name {
             continue;
         }
-        for rule in pinned_rules(change, &detector.detector_id).await? {
-            let schema = event_type.schema(&rule.scores, rule.lists.iter().cloned());
+        for rule in list_pinned_rules(change, &detector.detector_id).await? {
+            let schema = event_type.rule_schema(&rule.scores, rule.lists.iter().cloned());
             if Rule::new(&rule.expression, &schema).is_err() {
                 return Err(Error::validation(format!(
                     "Version {} of rule '{}' of detector '{}' uses a variable that event type '{}' would lose.",
@@ -237,35 +256,35 @@ async fn check_rules(change: &Change<'_>, event_type: &EventTypeBundle) -> Resul
 }
 
 /// Writes new bundles for the event types that have a variable, because it changes.
-pub(crate) async fn resolve_again(
-    services: &Services,
+pub(crate) async fn renew_event_type_bundles(
+    services: &EngineServices,
     change: &mut Change<'_>,
-    changed: &Variable,
+    changed: &StoredVariable,
 ) -> Result<()> {
-    for mut event_type in all_event_types(change).await? {
+    for mut event_type in list_event_types(change).await? {
         if !event_type.event_variables.contains(&changed.name) {
             continue;
         }
-        let mut variables = event_variables(change, &event_type).await?;
+        let mut variables = load_event_variables(change, &event_type).await?;
         variables.retain(|variable| variable.name != changed.name);
         variables.push(changed.clone());
-        let resolved = resolve(&event_type, &variables);
-        event_type.bundle = bundle::save(&services.account.definitions, &resolved).await?;
+        let resolved = build_event_type_bundle(&event_type, &variables);
+        event_type.bundle = bundle::save_bundle(&services.account.definitions, &resolved).await?;
         change.put(&event_type)?;
     }
     Ok(())
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Get {
+pub(crate) struct GetEventTypesInput {
     name: Option<String>,
     #[serde(flatten)]
-    paging: Paging,
+    paging: PageRequest,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Output {
+struct EventTypeOutput {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
@@ -274,21 +293,24 @@ struct Output {
     entity_types: Vec<String>,
     event_ingestion: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ingested_event_statistics: Option<Totals>,
+    ingested_event_statistics: Option<EventTotals>,
     event_orchestration: Orchestration,
     last_updated_time: String,
     created_time: String,
     arn: String,
 }
 
-pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serialize + use<>> {
+pub(crate) async fn get_event_types(
+    services: &EngineServices,
+    input: GetEventTypesInput,
+) -> Result<impl Serialize + use<>> {
     let page: Page<EventType> = if let Some(name) = &input.name {
         let found = services
             .account
             .definitions
             .get(&event_type_key(name))
             .await?;
-        Page::one(found.ok_or_else(|| missing_event_type(name))?)
+        Page::of_one_row(found.ok_or_else(|| missing_event_type(name))?)
     } else {
         let listing = Listing {
             operation: "GetEventTypes",
@@ -297,13 +319,13 @@ pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serializ
             prefix: "",
             usual: 10,
         };
-        listing.page(&services.account, &input.paging).await?
+        listing.read_page(&services.account, &input.paging).await?
     };
     let mut rows = Vec::with_capacity(page.rows.len());
     for event_type in page.rows {
-        rows.push(output(services, event_type).await?);
+        rows.push(make_event_type_output(services, event_type).await?);
     }
-    Ok(page::output(
+    Ok(page::make_page_output(
         "eventTypes",
         Page {
             rows,
@@ -312,9 +334,12 @@ pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serializ
     ))
 }
 
-async fn output(services: &Services, event_type: EventType) -> Result<Output> {
-    Ok(Output {
-        ingested_event_statistics: services.statistics.totals(&event_type.name).await?,
+async fn make_event_type_output(
+    services: &EngineServices,
+    event_type: EventType,
+) -> Result<EventTypeOutput> {
+    Ok(EventTypeOutput {
+        ingested_event_statistics: services.statistics.load_totals(&event_type.name).await?,
         arn: services.account.arn("event-type", &event_type.name),
         name: event_type.name,
         description: event_type.description,
@@ -329,9 +354,12 @@ async fn output(services: &Services, event_type: EventType) -> Result<Output> {
 }
 
 /// Deletes an event type. Rejected while a detector or a model uses it.
-pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> {
-    let mut change = services.account.change().await?;
-    let detectors = all_detectors(&change).await?;
+pub(crate) async fn delete_event_type(
+    services: &EngineServices,
+    input: NameInput,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
+    let detectors = list_detectors(&change).await?;
     if let Some(user) = detectors
         .iter()
         .find(|detector| detector.event_type_name == input.name)
@@ -342,7 +370,7 @@ pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> 
         );
         return Err(Error::conflict(message));
     }
-    let models = all_models(&change).await?;
+    let models = list_models(&change).await?;
     if let Some(user) = models
         .iter()
         .find(|model| model.event_type_name == input.name)
@@ -355,9 +383,9 @@ pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> 
     }
     let key = event_type_key(&input.name);
     if change.get::<EventType>(&key).await?.is_some() {
-        change.count("event-type", -1, usize::MAX)?;
+        change.count_resources("event-type", -1, usize::MAX)?;
         change.delete(key);
-        services.account.commit(change).await?;
+        services.account.commit_change(change).await?;
     }
-    Ok(Empty {})
+    Ok(EmptyOutput {})
 }

@@ -7,58 +7,63 @@
 use std::collections::BTreeMap;
 
 use crate::event_check::parse_event_time;
-use crate::event_check::{check_entities, row};
-use crate::operations::Empty;
-use crate::services::Services;
-use crate::services::statistics::Count;
+use crate::event_check::{check_entities, fill_event_row};
+use crate::operations::EmptyOutput;
+use crate::services::EngineServices;
+use crate::services::statistics::EventCount;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use protocol::{Error, Result, text};
 use serde::{Deserialize, Serialize};
-use store::pinned::EventTypeBundle;
+use store::pinned_bundles::EventTypeBundle;
 use store::records::event::{
-    Entity, StoreOutcome, StoredEvent, StoredLabel, Variables, event_key, event_partition,
-    label_key, put_event, put_label,
+    EventEntity, EventVariables, StoreResult, StoredEvent, StoredLabel, event_key, event_partition,
+    label_key, put_stored_event, put_stored_label,
 };
-use store::records::event_type::{ingestion_disabled, missing_event_type};
-use store::records::prediction::{Prediction, all_predictions, newest_stored_prediction};
-use store::table::read;
-use store::table::{Key, failed};
+use store::records::event_type::{ingestion_disabled_error, missing_event_type};
+use store::records::prediction::{
+    StoredPrediction, find_newest_stored_prediction, list_predictions,
+};
+use store::table::decode_item;
+use store::table::{Key, convert_sdk_error};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Send {
+pub(crate) struct SendEventInput {
     event_id: String,
     event_type_name: String,
     event_timestamp: String,
-    event_variables: Variables,
+    event_variables: EventVariables,
     assigned_label: Option<String>,
     label_timestamp: Option<String>,
-    entities: Vec<Entity>,
+    entities: Vec<EventEntity>,
 }
 
 /// Stores an event. An earlier one with the same id is replaced; its label and predictions are kept.
-pub(crate) async fn send(services: &Services, input: Send) -> Result<Empty> {
-    let event_type = find_type(services, &input.event_type_name).await?;
-    let checked = check(services, &event_type, input)?;
-    let stored = put_event(&services.account, &checked.event, None).await?;
-    if stored == StoreOutcome::New {
+pub(crate) async fn send_event(
+    services: &EngineServices,
+    input: SendEventInput,
+) -> Result<EmptyOutput> {
+    let event_type = load_event_type(services, &input.event_type_name).await?;
+    let checked = check_event(services, &event_type, input)?;
+    let stored = put_stored_event(&services.account, &checked.event, None).await?;
+    if stored == StoreResult::New {
         services.statistics.count_stored(&checked.event).await;
     }
-    put_beside(services, &event_type, &checked)
+    put_label_and_history(services, &event_type, &checked)
         .await
-        .map(|()| Empty {})
+        .map(|()| EmptyOutput {})
 }
 
 /// Stores what belongs to an event: its label, and its part in its entity's history.
-async fn put_beside(
-    services: &Services,
+async fn put_label_and_history(
+    services: &EngineServices,
     event_type: &EventTypeBundle,
-    checked: &Checked,
+    checked: &CheckedEvent,
 ) -> Result<()> {
-    let Checked { event, label } = checked;
+    let CheckedEvent { event, label } = checked;
     if let Some(label) = label {
-        put_label(&services.account, event, label).await?;
+        put_stored_label(&services.account, event, label).await?;
     }
     let seen = services.entity_histories.seen(event_type, event).await?;
     services
@@ -68,23 +73,23 @@ async fn put_beside(
 }
 
 /// An event that passed the checks, with its label.
-pub(crate) struct Checked {
+pub(crate) struct CheckedEvent {
     pub(crate) event: StoredEvent,
     label: Option<StoredLabel>,
 }
 
 /// Checks an event against its type. Nothing is stored.
-pub(crate) fn check(
-    services: &Services,
+pub(crate) fn check_event(
+    services: &EngineServices,
     event_type: &EventTypeBundle,
-    input: Send,
-) -> Result<Checked> {
+    input: SendEventInput,
+) -> Result<CheckedEvent> {
     if !event_type.ingestion {
-        return Err(ingestion_disabled(&event_type.name));
+        return Err(ingestion_disabled_error(&event_type.name));
     }
     check_entities(event_type, &input.entities)?;
     let event_timestamp = parse_event_time("eventTimestamp", &input.event_timestamp)?;
-    let label = label(
+    let label = read_event_label(
         services,
         event_type,
         input.assigned_label,
@@ -96,9 +101,9 @@ pub(crate) fn check(
             .iter()
             .position(|variable| variable.name == name)
     };
-    row(
+    fill_event_row(
         event_type,
-        event_type.defaults(),
+        event_type.default_row(),
         &input.event_variables,
         slot,
     )?;
@@ -108,32 +113,32 @@ pub(crate) fn check(
         event_timestamp: event_timestamp.to_string(),
         event_variables: input.event_variables,
         entities: input.entities,
-        stored_time: text::milliseconds(services.account.now()),
-        expires_at: services.account.expiry(),
+        stored_time: text::format_milliseconds(services.account.now()),
+        expires_at: services.account.new_expiry(),
         imported: None,
     };
-    Ok(Checked { event, label })
+    Ok(CheckedEvent { event, label })
 }
 
 /// Stores row `row` of the import `run`. If it is repeated after a crash, the result is the same; the first write then
 /// counts as new, because its count was in memory and was lost.
-pub(crate) async fn import(
-    services: &Services,
+pub(crate) async fn import_event(
+    services: &EngineServices,
     event_type: &EventTypeBundle,
-    checked: &mut Checked,
+    checked: &mut CheckedEvent,
     run: &str,
     row: u64,
-) -> Result<StoreOutcome> {
+) -> Result<StoreResult> {
     checked.event.imported = Some(format!("{run}#{row}"));
-    let stored = put_event(&services.account, &checked.event, Some(run)).await?;
-    if stored != StoreOutcome::Repeated {
-        put_beside(services, event_type, checked).await?;
+    let stored = put_stored_event(&services.account, &checked.event, Some(run)).await?;
+    if stored != StoreResult::Repeated {
+        put_label_and_history(services, event_type, checked).await?;
     }
     Ok(stored)
 }
 
-fn label(
-    services: &Services,
+fn read_event_label(
+    services: &EngineServices,
     event_type: &EventTypeBundle,
     label: Option<String>,
     timestamp: Option<String>,
@@ -162,35 +167,38 @@ fn label(
     Ok(Some(StoredLabel {
         current_label,
         label_timestamp: parse_event_time("labelTimestamp", &timestamp)?.to_string(),
-        stored_time: text::milliseconds(services.account.now()),
-        expires_at: services.account.expiry(),
+        stored_time: text::format_milliseconds(services.account.now()),
+        expires_at: services.account.new_expiry(),
     }))
 }
 
-async fn find_type(services: &Services, name: &str) -> Result<std::sync::Arc<EventTypeBundle>> {
+async fn load_event_type(
+    services: &EngineServices,
+    name: &str,
+) -> Result<std::sync::Arc<EventTypeBundle>> {
     services
         .definition_cache
-        .event_type(name)
+        .get_event_type(name)
         .await?
         .ok_or_else(|| missing_event_type(name))
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Get {
+pub(crate) struct GetEventInput {
     event_id: String,
     event_type_name: String,
 }
 
 #[derive(Serialize)]
-pub(crate) struct GetOutput {
-    event: Event,
+pub(crate) struct GetEventOutput {
+    event: EventOutput,
 }
 
 /// An event in the answer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Event {
+struct EventOutput {
     event_id: String,
     event_type_name: String,
     event_timestamp: String,
@@ -199,23 +207,26 @@ struct Event {
     current_label: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     label_timestamp: Option<String>,
-    entities: Vec<Entity>,
+    entities: Vec<EventEntity>,
 }
 
-pub(crate) async fn get(services: &Services, input: Get) -> Result<GetOutput> {
+pub(crate) async fn get_event(
+    services: &EngineServices,
+    input: GetEventInput,
+) -> Result<GetEventOutput> {
     let label_key = label_key(&input.event_type_name, &input.event_id);
     let (event, label) = tokio::try_join!(
-        newest(services, &input),
+        find_newest_event(services, &input),
         services.account.events.get::<StoredLabel>(&label_key)
     )?;
-    let event = event.ok_or_else(|| missing(&input.event_type_name, &input.event_id))?;
-    let label = label.filter(|label| services.account.is_kept(label.expires_at));
+    let event = event.ok_or_else(|| missing_event(&input.event_type_name, &input.event_id))?;
+    let label = label.filter(|label| services.account.is_unexpired(label.expires_at));
     let (current_label, label_timestamp) = label
         .map(|label| (label.current_label, label.label_timestamp))
         .unzip();
     let variables = event.event_variables.into_iter();
-    Ok(GetOutput {
-        event: Event {
+    Ok(GetEventOutput {
+        event: EventOutput {
             event_id: event.event_id,
             event_type_name: event.event_type_name,
             event_timestamp: event.event_timestamp,
@@ -230,20 +241,23 @@ pub(crate) async fn get(services: &Services, input: Get) -> Result<GetOutput> {
     })
 }
 
-fn missing(event_type: &str, event_id: &str) -> Error {
+fn missing_event(event_type: &str, event_id: &str) -> Error {
     Error::not_found(format!(
         "Event '{event_id}' of event type '{event_type}' does not exist."
     ))
 }
 
 /// The newest of the stored event and the snapshots of predictions.
-async fn newest(services: &Services, event: &Get) -> Result<Option<StoredEvent>> {
+async fn find_newest_event(
+    services: &EngineServices,
+    event: &GetEventInput,
+) -> Result<Option<StoredEvent>> {
     let key = event_key(&event.event_type_name, &event.event_id);
     let (sent, predicted) = tokio::try_join!(
         services.account.events.get::<StoredEvent>(&key),
-        newest_stored_prediction(&services.account, &key.pk)
+        find_newest_stored_prediction(&services.account, &key.pk)
     )?;
-    let kept = |event: &StoredEvent| services.account.is_kept(event.expires_at);
+    let kept = |event: &StoredEvent| services.account.is_unexpired(event.expires_at);
     let sent = sent.filter(kept);
     let predicted = predicted.map(|prediction| prediction.event).filter(kept);
     Ok(match (sent, predicted) {
@@ -254,7 +268,7 @@ async fn newest(services: &Services, event: &Get) -> Result<Option<StoredEvent>>
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct UpdateLabel {
+pub(crate) struct UpdateEventLabelInput {
     event_id: String,
     event_type_name: String,
     assigned_label: String,
@@ -262,40 +276,43 @@ pub(crate) struct UpdateLabel {
 }
 
 /// Replaces the label of a stored event.
-pub(crate) async fn update_label(services: &Services, input: UpdateLabel) -> Result<Empty> {
-    let UpdateLabel {
+pub(crate) async fn update_event_label(
+    services: &EngineServices,
+    input: UpdateEventLabelInput,
+) -> Result<EmptyOutput> {
+    let UpdateEventLabelInput {
         event_id,
         event_type_name,
         assigned_label,
         label_timestamp,
     } = input;
-    let event_type = find_type(services, &event_type_name).await?;
-    let label = label(
+    let event_type = load_event_type(services, &event_type_name).await?;
+    let label = read_event_label(
         services,
         &event_type,
         Some(assigned_label),
         Some(label_timestamp),
     )?;
-    let event = Get {
+    let event = GetEventInput {
         event_id,
         event_type_name,
     };
-    let Some(stored) = newest(services, &event).await? else {
-        return Err(missing(&event.event_type_name, &event.event_id));
+    let Some(stored) = find_newest_event(services, &event).await? else {
+        return Err(missing_event(&event.event_type_name, &event.event_id));
     };
     if let Some(label) = label {
-        put_label(&services.account, &stored, &label).await?;
+        put_stored_label(&services.account, &stored, &label).await?;
         services
             .entity_histories
             .note_label(&event_type, &stored, &label)
             .await?;
     }
-    Ok(Empty {})
+    Ok(EmptyOutput {})
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Delete {
+pub(crate) struct DeleteEventInput {
     event_id: String,
     event_type_name: String,
     #[serde(default)]
@@ -303,8 +320,11 @@ pub(crate) struct Delete {
 }
 
 /// Deletes an event and its label, and its predictions if the request asks for that.
-pub(crate) async fn delete(services: &Services, input: Delete) -> Result<Empty> {
-    let Delete {
+pub(crate) async fn delete_event(
+    services: &EngineServices,
+    input: DeleteEventInput,
+) -> Result<EmptyOutput> {
+    let DeleteEventInput {
         event_id,
         event_type_name,
         delete_audit_history,
@@ -313,21 +333,25 @@ pub(crate) async fn delete(services: &Services, input: Delete) -> Result<Empty> 
     // The event is deleted last: if the deletion is interrupted, the event still shows whose label and predictions
     // remain.
     for sk in ["label", "event"] {
-        delete_part(services, &event_type_name, &Key::new(&pk, sk)).await?;
+        delete_event_item(services, &event_type_name, &Key::new(&pk, sk)).await?;
     }
-    for prediction in all_predictions(&services.account, &pk).await? {
+    for prediction in list_predictions(&services.account, &pk).await? {
         let key = prediction.key();
         if delete_audit_history == Some(true) {
-            delete_part(services, &event_type_name, &key).await?;
+            delete_event_item(services, &event_type_name, &key).await?;
         } else if prediction.stored {
-            unstore(services, &prediction).await?;
+            mark_as_not_stored(services, &prediction).await?;
         }
     }
-    Ok(Empty {})
+    Ok(EmptyOutput {})
 }
 
 /// Deletes one item of an event's partition. If it was a stored event, the statistics are updated.
-pub(crate) async fn delete_part(services: &Services, event_type: &str, key: &Key) -> Result<bool> {
+pub(crate) async fn delete_event_item(
+    services: &EngineServices,
+    event_type: &str,
+    key: &Key,
+) -> Result<bool> {
     let request = services
         .account
         .events
@@ -336,7 +360,7 @@ pub(crate) async fn delete_part(services: &Services, event_type: &str, key: &Key
         .table_name(&services.account.events.name)
         .set_key(Some(key.attributes()))
         .return_values(ReturnValue::AllOld);
-    let before = request.send().await.map_err(failed)?.attributes;
+    let before = request.send().await.map_err(convert_sdk_error)?.attributes;
     let Some(before) = before.filter(|before| !before.is_empty()) else {
         return Ok(false);
     };
@@ -346,17 +370,20 @@ pub(crate) async fn delete_part(services: &Services, event_type: &str, key: &Key
         _ => before.get("stored") == Some(&AttributeValue::Bool(true)),
     };
     if was_stored {
-        let event: StoredEvent = read(before)?;
+        let event: StoredEvent = decode_item(before)?;
         services
             .statistics
-            .count(event_type, Count::deleted(event.bytes()))
+            .count_events(event_type, EventCount::of_deleted_event(event.bytes()))
             .await;
     }
     Ok(true)
 }
 
 /// Keeps the prediction, but its event no longer counts as stored.
-pub(crate) async fn unstore(services: &Services, prediction: &Prediction) -> Result<()> {
+pub(crate) async fn mark_as_not_stored(
+    services: &EngineServices,
+    prediction: &StoredPrediction,
+) -> Result<()> {
     let request = services
         .account
         .events
@@ -375,15 +402,18 @@ pub(crate) async fn unstore(services: &Services, prediction: &Prediction) -> Res
             let StoredEvent {
                 event_type_name, ..
             } = &prediction.event;
-            let count = Count::deleted(prediction.event.bytes());
-            services.statistics.count(event_type_name, count).await;
+            let count = EventCount::of_deleted_event(prediction.event.bytes());
+            services
+                .statistics
+                .count_events(event_type_name, count)
+                .await;
             Ok(())
         }
-        Err(error) if is_gone(error.as_service_error()) => Ok(()),
-        Err(error) => Err(failed(error)),
+        Err(error) if is_condition_failure(error.as_service_error()) => Ok(()),
+        Err(error) => Err(convert_sdk_error(error)),
     }
 }
 
-fn is_gone(error: Option<&UpdateItemError>) -> bool {
+fn is_condition_failure(error: Option<&UpdateItemError>) -> bool {
     error.is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }

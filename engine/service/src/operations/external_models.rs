@@ -1,15 +1,15 @@
 //! External models: SageMaker endpoints that a detector version uses.
 
-use crate::operations::{Empty, detector_versions};
-use crate::services::Services;
-use crate::services::external_models::Template;
-use protocol::page::{Page, Paging};
-use protocol::{Code, Error, Result, page, text};
+use crate::operations::{EmptyOutput, detector_versions};
+use crate::services::EngineServices;
+use crate::services::external_models::InputTemplate;
+use protocol::page::{Page, PageRequest};
+use protocol::{Error, ErrorCode, Result, page, text};
 use serde::{Deserialize, Serialize};
 use store::change::Change;
 use store::listing::Listing;
-use store::pinned::BundledExternalModel;
-use store::records::detector_version::version_using_endpoint;
+use store::pinned_bundles::BundledExternalModel;
+use store::records::detector_version::find_version_using_endpoint;
 use store::records::event_type::{EventType, event_type_key};
 use store::records::external_model::{
     EXTERNAL_MODEL_PARTITION, ExternalModel, ExternalModelStatus, InputConfiguration,
@@ -17,12 +17,12 @@ use store::records::external_model::{
 };
 use store::records::tags::{Tag, Tags};
 use store::records::variable::BundledVariable;
-use store::records::variable::{Variable, variable_key};
+use store::records::variable::{StoredVariable, variable_key};
 use store::table::Key;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Put {
+pub(crate) struct PutExternalModelInput {
     model_endpoint: String,
     model_source: String,
     invoke_model_endpoint_role_arn: String,
@@ -34,13 +34,16 @@ pub(crate) struct Put {
 }
 
 /// Creates an external model or replaces it. Detector versions that use it are updated at once.
-pub(crate) async fn put(services: &Services, input: Put) -> Result<Empty> {
+pub(crate) async fn put_external_model(
+    services: &EngineServices,
+    input: PutExternalModelInput,
+) -> Result<EmptyOutput> {
     check_role(services, &input.invoke_model_endpoint_role_arn)?;
-    let mut change = services.account.change().await?;
+    let mut change = services.account.begin_change().await?;
     let before: Option<ExternalModel> = change
         .get(&external_model_key(&input.model_endpoint))
         .await?;
-    let now = text::milliseconds(services.account.now());
+    let now = text::format_milliseconds(services.account.now());
     let (created_time, tags) = match before {
         Some(before) => (before.created_time, before.tags),
         None => (now.clone(), Tags::new(input.tags)?),
@@ -56,22 +59,26 @@ pub(crate) async fn put(services: &Services, input: Put) -> Result<Empty> {
         created_time,
         tags,
     };
-    let event_type = event_type(&change, &model).await?;
-    check_input(&model, event_type.as_ref())?;
-    let bundled = bundled(&change, &model).await?;
+    let event_type = find_event_type(&change, &model).await?;
+    check_input_configuration(&model, event_type.as_ref())?;
+    let bundled = bundle_external_model(&change, &model).await?;
     if model.model_endpoint_status == ExternalModelStatus::Dissociated {
-        refuse_used(&change, &model.model_endpoint).await?;
+        refuse_if_used(&change, &model.model_endpoint).await?;
     } else {
-        detector_versions::resolve_again(services, &mut change, &bundled).await?;
+        detector_versions::renew_detector_version_bundles(services, &mut change, &bundled).await?;
     }
     // Written last, see `Change::commit`.
     change.put(&model)?;
-    services.account.commit(change).await.map(|()| Empty {})
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }
 
 /// Checks that the role belongs to this account. (The engine calls the endpoint with its own credentials; see the
 /// differences in the guide.)
-fn check_role(services: &Services, arn: &str) -> Result<()> {
+fn check_role(services: &EngineServices, arn: &str) -> Result<()> {
     let mut parts = arn.splitn(6, ':');
     let parts: [Option<&str>; 6] = std::array::from_fn(|_| parts.next());
     let [
@@ -94,7 +101,7 @@ fn check_role(services: &Services, arn: &str) -> Result<()> {
     }
     if account != services.account.options.account {
         return Err(Error::new(
-            Code::AccessDenied,
+            ErrorCode::AccessDenied,
             format!(
                 "The role of invokeModelEndpointRoleArn must be one of account {}.",
                 services.account.options.account
@@ -104,7 +111,7 @@ fn check_role(services: &Services, arn: &str) -> Result<()> {
     Ok(())
 }
 
-async fn event_type(change: &Change<'_>, model: &ExternalModel) -> Result<Option<EventType>> {
+async fn find_event_type(change: &Change<'_>, model: &ExternalModel) -> Result<Option<EventType>> {
     let Some(name) = &model.input_configuration.event_type_name else {
         return Ok(None);
     };
@@ -114,13 +121,13 @@ async fn event_type(change: &Change<'_>, model: &ExternalModel) -> Result<Option
         .map(Some)
 }
 
-fn check_input(model: &ExternalModel, event_type: Option<&EventType>) -> Result<()> {
+fn check_input_configuration(model: &ExternalModel, event_type: Option<&EventType>) -> Result<()> {
     let input = &model.input_configuration;
     let Some(template) = input.template()? else {
         return Ok(());
     };
-    let template = Template::new(template)?;
-    template.check(input.format)?;
+    let template = InputTemplate::new(template)?;
+    template.check_format(input.format)?;
     let Some(event_type) = event_type else {
         return Err(Error::validation(
             "An inputConfiguration with useEventVariables needs an eventTypeName.",
@@ -135,21 +142,24 @@ fn check_input(model: &ExternalModel, event_type: Option<&EventType>) -> Result<
     }
     Err(Error::validation(format!(
         "The template names variables {} that are not included in event type '{}'.",
-        text::names(unknown),
+        text::join_names(unknown),
         event_type.name
     )))
 }
 
 /// The part of an external model that a detector version pins.
-async fn bundled(change: &Change<'_>, model: &ExternalModel) -> Result<BundledExternalModel> {
-    model.output_configuration.check()?;
+async fn bundle_external_model(
+    change: &Change<'_>,
+    model: &ExternalModel,
+) -> Result<BundledExternalModel> {
+    model.output_configuration.check_format()?;
     let names: Vec<&str> = model.output_configuration.variables().collect();
     let keys: Vec<Key> = names
         .iter()
         .filter(|name| !name.is_empty())
         .map(|name| variable_key(name))
         .collect();
-    let found: Vec<Variable> = change.many(&keys).await?;
+    let found: Vec<StoredVariable> = change.get_many(&keys).await?;
     let mut outputs = Vec::new();
     for name in names {
         let variable = found
@@ -166,7 +176,7 @@ async fn bundled(change: &Change<'_>, model: &ExternalModel) -> Result<BundledEx
                 "Variable '{name}' is in the outputConfiguration twice."
             )));
         }
-        outputs.push(variable.bundled());
+        outputs.push(variable.to_bundled());
     }
     Ok(BundledExternalModel {
         model_endpoint: model.model_endpoint.clone(),
@@ -178,7 +188,7 @@ async fn bundled(change: &Change<'_>, model: &ExternalModel) -> Result<BundledEx
 }
 
 /// Loads the external models for a detector version over an event type.
-pub(crate) async fn find(
+pub(crate) async fn find_external_models(
     change: &Change<'_>,
     event_type: &str,
     endpoints: &[String],
@@ -206,28 +216,31 @@ pub(crate) async fn find(
                 "External model '{endpoint}' belongs to event type '{other}', not to '{event_type}'."
             )));
         }
-        found.push(bundled(change, &model).await?);
+        found.push(bundle_external_model(change, &model).await?);
     }
     Ok(found)
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Get {
+pub(crate) struct GetExternalModelsInput {
     model_endpoint: Option<String>,
     #[serde(flatten)]
-    paging: Paging,
+    paging: PageRequest,
 }
 
 /// An external model in the answer: as stored, without tags, with its ARN.
 #[derive(Debug, Serialize)]
-struct Output {
+struct ExternalModelOutput {
     #[serde(flatten)]
     model: ExternalModel,
     arn: String,
 }
 
-pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serialize + use<>> {
+pub(crate) async fn get_external_models(
+    services: &EngineServices,
+    input: GetExternalModelsInput,
+) -> Result<impl Serialize + use<>> {
     let page: Page<ExternalModel> = if let Some(endpoint) = &input.model_endpoint {
         let found = match endpoint.as_str() {
             "" => None,
@@ -239,7 +252,7 @@ pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serializ
                     .await?
             }
         };
-        Page::one(found.ok_or_else(|| missing_external_model(endpoint))?)
+        Page::of_one_row(found.ok_or_else(|| missing_external_model(endpoint))?)
     } else {
         let listing = Listing {
             operation: "GetExternalModels",
@@ -248,9 +261,9 @@ pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serializ
             prefix: "",
             usual: 10,
         };
-        listing.page(&services.account, &input.paging).await?
+        listing.read_page(&services.account, &input.paging).await?
     };
-    let output = |model: ExternalModel| Output {
+    let output = |model: ExternalModel| ExternalModelOutput {
         arn: services
             .account
             .arn(EXTERNAL_MODEL_PARTITION, &model.model_endpoint),
@@ -259,11 +272,14 @@ pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serializ
             ..model
         },
     };
-    Ok(page::output("externalModels", page.map(output)))
+    Ok(page::make_page_output(
+        "externalModels",
+        page.map_rows(output),
+    ))
 }
 
-async fn refuse_used(change: &Change<'_>, endpoint: &String) -> Result<()> {
-    match version_using_endpoint(change, endpoint).await? {
+async fn refuse_if_used(change: &Change<'_>, endpoint: &String) -> Result<()> {
+    match find_version_using_endpoint(change, endpoint).await? {
         None => Ok(()),
         Some((detector, version)) => Err(Error::conflict(format!(
             "External model '{endpoint}' is used by version {version} of detector '{detector}'."
@@ -273,18 +289,25 @@ async fn refuse_used(change: &Change<'_>, endpoint: &String) -> Result<()> {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Delete {
+pub(crate) struct DeleteExternalModelInput {
     model_endpoint: String,
 }
 
 /// Deletes an external model. Rejected while a detector version uses it.
-pub(crate) async fn delete(services: &Services, input: Delete) -> Result<Empty> {
-    let mut change = services.account.change().await?;
+pub(crate) async fn delete_external_model(
+    services: &EngineServices,
+    input: DeleteExternalModelInput,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
     let key = external_model_key(&input.model_endpoint);
     if change.get::<ExternalModel>(&key).await?.is_none() {
-        return Ok(Empty {});
+        return Ok(EmptyOutput {});
     }
-    refuse_used(&change, &input.model_endpoint).await?;
+    refuse_if_used(&change, &input.model_endpoint).await?;
     change.delete(key);
-    services.account.commit(change).await.map(|()| Empty {})
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }

@@ -3,8 +3,8 @@
 //! It has no event type, no entity and no event time in the request. The event type is the detector's, the entity is
 //! unknown, and the time is now; everything else is as in `GetEventPrediction`.
 
-use crate::predict::predict;
-use crate::services::Services;
+use crate::predict::predict_event;
+use crate::services::EngineServices;
 use protocol::wire::validate_and_read_input;
 use protocol::{Error, Operation, Result, text};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct GetPrediction {
+pub(crate) struct GetPredictionInput {
     detector_id: String,
     detector_version_id: Option<String>,
     event_id: String,
@@ -30,15 +30,15 @@ pub(crate) struct GetPredictionOutput {
 }
 
 pub(crate) async fn get_prediction(
-    services: &Services,
-    input: GetPrediction,
+    services: &EngineServices,
+    input: GetPredictionInput,
 ) -> Result<GetPredictionOutput> {
     // Validation has ensured that it is a number of at most five digits.
     let version = input.detector_version_id.as_ref();
     let version = version.and_then(|version| version.parse().ok());
     let ready = services
         .definition_cache
-        .ready(&input.detector_id, version)
+        .get_ready_detector(&input.detector_id, version)
         .await?;
     let event_type = &ready.compiled.event_type;
     let entity_type = event_type.entity_types.first();
@@ -46,7 +46,7 @@ pub(crate) async fn get_prediction(
         "detectorId": input.detector_id,
         "eventId": input.event_id,
         "eventTypeName": event_type.name,
-        "eventTimestamp": text::seconds(services.account.now()),
+        "eventTimestamp": text::format_seconds(services.account.now()),
         "entities": [{ "entityType": entity_type, "entityId": "unknown" }],
         "eventVariables": input.event_attributes,
     });
@@ -56,7 +56,7 @@ pub(crate) async fn get_prediction(
     if let Some(blobs) = input.blobs {
         request["externalModelEndpointDataBlobs"] = blobs;
     }
-    let (output, _) = predict(
+    let (output, _) = predict_event(
         services,
         validate_and_read_input(Operation::GetEventPrediction, &request)?,
     )

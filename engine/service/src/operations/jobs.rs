@@ -3,27 +3,27 @@
 //! The operations store the request of a job and show its progress. [`crate::Jobs`] does the work, possibly in another
 //! process.
 
-use crate::operations::Empty;
-use crate::services::Services;
-use protocol::page::{Page, Paging};
+use crate::operations::EmptyOutput;
+use crate::services::EngineServices;
+use protocol::page::{Page, PageRequest};
 use protocol::s3_location::S3Location;
 use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
 use store::listing::Listing;
-use store::records::event_type::{ingestion_disabled, missing_event_type};
+use store::records::event_type::{ingestion_disabled_error, missing_event_type};
 use store::records::job::{Job, JobDetector, JobFiles, JobKind, JobState, JobStatus, job_key};
 use store::records::tags::{Tag, Tags};
 
 /// The input of an operation on one job.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ById {
+pub(crate) struct JobIdInput {
     job_id: String,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct CreateImport {
+pub(crate) struct CreateBatchImportJobInput {
     job_id: String,
     event_type_name: String,
     #[serde(flatten)]
@@ -32,23 +32,26 @@ pub(crate) struct CreateImport {
     tags: Vec<Tag>,
 }
 
-pub(crate) async fn create_import(services: &Services, input: CreateImport) -> Result<Empty> {
+pub(crate) async fn create_batch_import_job(
+    services: &EngineServices,
+    input: CreateBatchImportJobInput,
+) -> Result<EmptyOutput> {
     let name = &input.event_type_name;
-    let event_type = services.definition_cache.event_type(name).await?;
+    let event_type = services.definition_cache.get_event_type(name).await?;
     let event_type = event_type.ok_or_else(|| missing_event_type(name))?;
     if !event_type.ingestion {
-        return Err(ingestion_disabled(name));
+        return Err(ingestion_disabled_error(name));
     }
     let kind = JobKind::BatchImport;
     let mut job = Job::new(&services.account, kind, input.job_id, input.event_type_name);
     job.files = Some(input.files);
     job.tags = Tags::new(input.tags)?;
-    create(services, job).await
+    create_job(services, job).await
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct CreatePrediction {
+pub(crate) struct CreateBatchPredictionJobInput {
     job_id: String,
     event_type_name: String,
     detector_name: String,
@@ -61,12 +64,17 @@ pub(crate) struct CreatePrediction {
 
 /// Creates a batch prediction. The detector version is decided now: activating another one while the job runs changes
 /// nothing.
-pub(crate) async fn create_prediction(
-    services: &Services,
-    input: CreatePrediction,
-) -> Result<Empty> {
+pub(crate) async fn create_batch_prediction_job(
+    services: &EngineServices,
+    input: CreateBatchPredictionJobInput,
+) -> Result<EmptyOutput> {
     let name = &input.event_type_name;
-    if services.definition_cache.event_type(name).await?.is_none() {
+    if services
+        .definition_cache
+        .get_event_type(name)
+        .await?
+        .is_none()
+    {
         return Err(missing_event_type(name));
     }
     // Validation has ensured that it is a number of at most five digits.
@@ -75,7 +83,7 @@ pub(crate) async fn create_prediction(
         .and_then(|version| version.parse().ok());
     let ready = services
         .definition_cache
-        .ready(&input.detector_name, version)
+        .get_ready_detector(&input.detector_name, version)
         .await?;
     let decides_on = &ready.compiled.event_type.name;
     if decides_on != name {
@@ -92,16 +100,16 @@ pub(crate) async fn create_prediction(
         detector_version: ready.compiled.version.detector_version_id.to_string(),
     });
     job.tags = Tags::new(input.tags)?;
-    create(services, job).await
+    create_job(services, job).await
 }
 
 /// Stores a new job. Its id cannot be used again while the record of the job exists.
-async fn create(services: &Services, job: Job) -> Result<Empty> {
+async fn create_job(services: &EngineServices, job: Job) -> Result<EmptyOutput> {
     if let Some(files) = &job.files {
-        S3Location::object("inputPath", &files.input_path)?;
-        S3Location::folder("outputPath", &files.output_path)?;
+        S3Location::parse_object("inputPath", &files.input_path)?;
+        S3Location::parse_folder("outputPath", &files.output_path)?;
     }
-    let mut change = services.account.change().await?;
+    let mut change = services.account.begin_change().await?;
     let key = job_key(job.kind, &job.job_id);
     if change.get::<Job>(&key).await?.is_some() {
         return Err(Error::validation(format!(
@@ -111,22 +119,26 @@ async fn create(services: &Services, job: Job) -> Result<Empty> {
         )));
     }
     change.put(&job)?;
-    change.put(&job.open())?;
-    services.account.commit(change).await.map(|()| Empty {})
+    change.put(&job.to_open_job())?;
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Get {
+pub(crate) struct GetJobsInput {
     job_id: Option<String>,
     #[serde(flatten)]
-    paging: Paging,
+    paging: PageRequest,
 }
 
 /// A job on the wire: `BatchImport` and `BatchPrediction` of the service model.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Output {
+struct JobOutput {
     job_id: String,
     status: JobStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,27 +160,30 @@ struct Output {
     total_records_count: u64,
 }
 
-pub(crate) async fn get_imports(services: &Services, input: Get) -> Result<impl Serialize + use<>> {
+pub(crate) async fn get_batch_import_jobs(
+    services: &EngineServices,
+    input: GetJobsInput,
+) -> Result<impl Serialize + use<>> {
     let listing = ("GetBatchImportJobs", "batchImports");
-    get(services, JobKind::BatchImport, listing, input).await
+    get_jobs(services, JobKind::BatchImport, listing, input).await
 }
 
-pub(crate) async fn get_predictions(
-    services: &Services,
-    input: Get,
+pub(crate) async fn get_batch_prediction_jobs(
+    services: &EngineServices,
+    input: GetJobsInput,
 ) -> Result<impl Serialize + use<>> {
     let listing = ("GetBatchPredictionJobs", "batchPredictions");
-    get(services, JobKind::BatchPrediction, listing, input).await
+    get_jobs(services, JobKind::BatchPrediction, listing, input).await
 }
 
-async fn get(
-    services: &Services,
+async fn get_jobs(
+    services: &EngineServices,
     kind: JobKind,
     (operation, member): (&'static str, &'static str),
-    input: Get,
+    input: GetJobsInput,
 ) -> Result<impl Serialize + use<>> {
     let page: Page<Job> = if let Some(job_id) = &input.job_id {
-        Page::one(existing(services, kind, job_id).await?)
+        Page::of_one_row(find_job(services, kind, job_id).await?)
     } else {
         let listing = Listing {
             operation,
@@ -177,19 +192,19 @@ async fn get(
             prefix: "",
             usual: 50,
         };
-        listing.page(&services.account, &input.paging).await?
+        listing.read_page(&services.account, &input.paging).await?
     };
     let runs: Vec<&str> = page.rows.iter().map(|job| job.run.as_str()).collect();
     let mut states = JobState::load_all(&services.account, &runs)
         .await?
         .into_iter();
-    let row = |job: Job| Some(output(services, job, states.next()?));
+    let row = |job: Job| Some(make_job_output(services, job, states.next()?));
     let rows = page.rows.into_iter().filter_map(row).collect();
     let next_token = page.next_token;
-    Ok(page::output(member, Page { rows, next_token }))
+    Ok(page::make_page_output(member, Page { rows, next_token }))
 }
 
-async fn existing(services: &Services, kind: JobKind, job_id: &str) -> Result<Job> {
+async fn find_job(services: &EngineServices, kind: JobKind, job_id: &str) -> Result<Job> {
     let found = services
         .account
         .definitions
@@ -198,10 +213,10 @@ async fn existing(services: &Services, kind: JobKind, job_id: &str) -> Result<Jo
     found.ok_or_else(|| Error::not_found(format!("{} '{job_id}' does not exist.", kind.title())))
 }
 
-fn output(services: &Services, job: Job, state: JobState) -> Output {
+fn make_job_output(services: &EngineServices, job: Job, state: JobState) -> JobOutput {
     let predicts = job.kind == JobKind::BatchPrediction;
-    Output {
-        start_time: text::seconds(job.started()),
+    JobOutput {
+        start_time: text::format_seconds(job.started()),
         arn: services.account.arn(job.kind.name(), &job.job_id),
         job_id: job.job_id,
         status: state.status,
@@ -217,20 +232,26 @@ fn output(services: &Services, job: Job, state: JobState) -> Output {
     }
 }
 
-pub(crate) async fn cancel_import(services: &Services, input: ById) -> Result<Empty> {
-    cancel(services, JobKind::BatchImport, &input.job_id).await
+pub(crate) async fn cancel_batch_import_job(
+    services: &EngineServices,
+    input: JobIdInput,
+) -> Result<EmptyOutput> {
+    cancel_job(services, JobKind::BatchImport, &input.job_id).await
 }
 
-pub(crate) async fn cancel_prediction(services: &Services, input: ById) -> Result<Empty> {
-    cancel(services, JobKind::BatchPrediction, &input.job_id).await
+pub(crate) async fn cancel_batch_prediction_job(
+    services: &EngineServices,
+    input: JobIdInput,
+) -> Result<EmptyOutput> {
+    cancel_job(services, JobKind::BatchPrediction, &input.job_id).await
 }
 
 /// Cancels a job. If a runner has started it, that runner ends it.
-async fn cancel(services: &Services, kind: JobKind, job_id: &str) -> Result<Empty> {
-    let job = existing(services, kind, job_id).await?;
+async fn cancel_job(services: &EngineServices, kind: JobKind, job_id: &str) -> Result<EmptyOutput> {
+    let job = find_job(services, kind, job_id).await?;
     let mut state = JobState::load(&services.account, &job.run).await?;
     match state.status {
-        JobStatus::Canceled | JobStatus::CancelInProgress => return Ok(Empty {}),
+        JobStatus::Canceled | JobStatus::CancelInProgress => return Ok(EmptyOutput {}),
         JobStatus::Complete | JobStatus::Failed => {
             return Err(Error::validation(format!(
                 "{} '{job_id}' has ended with {}: only a job in progress can be canceled.",
@@ -241,23 +262,32 @@ async fn cancel(services: &Services, kind: JobKind, job_id: &str) -> Result<Empt
         _ if state.is_untouched() => state.end(JobStatus::Canceled, services.account.now()),
         _ => state.status = JobStatus::CancelInProgress,
     }
-    state.save(&services.account, None).await.map(|()| Empty {})
+    state
+        .save(&services.account, None)
+        .await
+        .map(|()| EmptyOutput {})
 }
 
-pub(crate) async fn delete_import(services: &Services, input: ById) -> Result<Empty> {
-    delete(services, JobKind::BatchImport, &input.job_id).await
+pub(crate) async fn delete_batch_import_job(
+    services: &EngineServices,
+    input: JobIdInput,
+) -> Result<EmptyOutput> {
+    delete_job(services, JobKind::BatchImport, &input.job_id).await
 }
 
-pub(crate) async fn delete_prediction(services: &Services, input: ById) -> Result<Empty> {
-    delete(services, JobKind::BatchPrediction, &input.job_id).await
+pub(crate) async fn delete_batch_prediction_job(
+    services: &EngineServices,
+    input: JobIdInput,
+) -> Result<EmptyOutput> {
+    delete_job(services, JobKind::BatchPrediction, &input.job_id).await
 }
 
 /// Deletes the record of a job that has ended; the output of the job is kept.
-async fn delete(services: &Services, kind: JobKind, job_id: &str) -> Result<Empty> {
-    let mut change = services.account.change().await?;
+async fn delete_job(services: &EngineServices, kind: JobKind, job_id: &str) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
     let key = job_key(kind, job_id);
     let Some(job) = change.get::<Job>(&key).await? else {
-        return Ok(Empty {});
+        return Ok(EmptyOutput {});
     };
     let state = JobState::load(&services.account, &job.run).await?;
     if !state.status.has_ended() {
@@ -268,35 +298,40 @@ async fn delete(services: &Services, kind: JobKind, job_id: &str) -> Result<Empt
         )));
     }
     change.delete(key);
-    services.account.commit(change).await?;
+    services.account.commit_change(change).await?;
     JobState::delete(&services.account, &job.run)
         .await
-        .map(|()| Empty {})
+        .map(|()| EmptyOutput {})
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ByEventType {
+pub(crate) struct EventTypeInput {
     event_type_name: String,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct DeletionOutput {
+pub(crate) struct DeleteEventsOutput {
     event_type_name: String,
     events_deletion_status: JobStatus,
 }
 
 /// Starts a deletion. An earlier deletion that has ended is replaced.
-pub(crate) async fn delete_events(
-    services: &Services,
-    input: ByEventType,
-) -> Result<DeletionOutput> {
+pub(crate) async fn delete_events_by_event_type(
+    services: &EngineServices,
+    input: EventTypeInput,
+) -> Result<DeleteEventsOutput> {
     let name = input.event_type_name;
-    if services.definition_cache.event_type(&name).await?.is_none() {
+    if services
+        .definition_cache
+        .get_event_type(&name)
+        .await?
+        .is_none()
+    {
         return Err(missing_event_type(&name));
     }
-    let mut change = services.account.change().await?;
+    let mut change = services.account.begin_change().await?;
     let kind = JobKind::EventsDeletion;
     let before: Option<Job> = change.get(&job_key(kind, &name)).await?;
     if let Some(before) = &before
@@ -310,25 +345,25 @@ pub(crate) async fn delete_events(
     }
     let job = Job::new(&services.account, kind, name.clone(), name);
     change.put(&job)?;
-    change.put(&job.open())?;
-    services.account.commit(change).await?;
+    change.put(&job.to_open_job())?;
+    services.account.commit_change(change).await?;
     if let Some(before) = before {
         JobState::delete(&services.account, &before.run).await?;
     }
-    Ok(DeletionOutput {
+    Ok(DeleteEventsOutput {
         event_type_name: job.event_type_name,
         events_deletion_status: JobStatus::InProgressInitializing,
     })
 }
 
-pub(crate) async fn deletion_status(
-    services: &Services,
-    input: ByEventType,
-) -> Result<DeletionOutput> {
+pub(crate) async fn get_delete_events_status(
+    services: &EngineServices,
+    input: EventTypeInput,
+) -> Result<DeleteEventsOutput> {
     let kind = JobKind::EventsDeletion;
-    let job = existing(services, kind, &input.event_type_name).await?;
+    let job = find_job(services, kind, &input.event_type_name).await?;
     let state = JobState::load(&services.account, &job.run).await?;
-    Ok(DeletionOutput {
+    Ok(DeleteEventsOutput {
         event_type_name: job.event_type_name,
         events_deletion_status: state.status,
     })

@@ -1,29 +1,29 @@
 //! Import of a model that was trained elsewhere, as a version of a model here. The API has no operation for it.
 
 use crate::operations::model_versions;
-use crate::operations::model_versions::next_major;
-use crate::operations::training_result::Outcome;
-use crate::services::Services;
+use crate::operations::model_versions::allocate_major_version;
+use crate::operations::training_result::TrainingOutcome;
+use crate::services::EngineServices;
 use model::{Severity, TrainingMessage};
 use protocol::{Error, Result, text};
 use store::backoff::retry_on_write_conflict;
 use store::bundle;
 use store::change::Change;
 use store::records::event_type::{EventType, event_type_key, missing_event_type};
-use store::records::model::Model;
+use store::records::model::StoredModel;
 use store::records::model::find_model;
 use store::records::model::missing_model;
 use store::records::model_version::{
-    ModelVersion, TrainingDataSchema, TrainingDataSource, VersionReference,
+    ModelVersion, ModelVersionReference, TrainingDataSchema, TrainingDataSource,
 };
 use store::records::model_version::{ModelVersionStatus, TrainingDetails};
 use store::records::tags::Tags;
-use store::records::variable::{Variable, variable_key};
+use store::records::variable::{StoredVariable, variable_key};
 use store::table::Key;
 
 /// An imported model version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImportedVersion {
+pub struct ImportedModelVersion {
     /// The model.
     pub model_id: String,
     /// The version, e.g. `1.0`.
@@ -39,20 +39,20 @@ pub struct ImportedVersion {
 /// There is no model with this id, its event type lacks a variable that `model` needs, a quota is reached, or the
 /// engine's tables or its bucket fail.
 pub(crate) async fn import_model(
-    services: &Services,
+    services: &EngineServices,
     model_id: &str,
     model: &model::Model,
     notes: &[String],
-) -> Result<ImportedVersion> {
-    retry_on_write_conflict(|| import(services, model_id, model, notes)).await
+) -> Result<ImportedModelVersion> {
+    retry_on_write_conflict(|| import_model_once(services, model_id, model, notes)).await
 }
 
-async fn import(
-    services: &Services,
+async fn import_model_once(
+    services: &EngineServices,
     model_id: &str,
     imported: &model::Model,
     notes: &[String],
-) -> Result<ImportedVersion> {
+) -> Result<ImportedModelVersion> {
     let names: Vec<String> = imported
         .variables()
         .iter()
@@ -61,21 +61,21 @@ async fn import(
     let bytes = imported.to_bytes();
     model::Model::from_bytes(&bytes)
         .map_err(|error| Error::validation(format!("The model cannot be kept: {error}.")))?;
-    let mut change = services.account.change().await?;
+    let mut change = services.account.begin_change().await?;
     let mut model = find_model(&change, model_id)
         .await?
         .ok_or_else(|| missing_model(model_id))?;
     check_features(&change, &model, &names).await?;
-    model_versions::check_count(services, &change, &model).await?;
-    let number = next_major(&mut model)?;
+    model_versions::check_version_quota(services, &change, &model).await?;
+    let number = allocate_major_version(&mut model)?;
     let note = |content: &String| TrainingMessage {
         level: Severity::Info,
         field: None,
         title: "Imported model".to_owned(),
         content: content.clone(),
     };
-    let outcome = Outcome::of(notes.iter().map(note).collect());
-    let now = text::milliseconds(services.account.now());
+    let outcome = TrainingOutcome::from_messages(notes.iter().map(note).collect());
+    let now = text::format_milliseconds(services.account.now());
     let mut version = ModelVersion {
         model_id: model.model_id.clone(),
         model_type: model.model_type,
@@ -93,50 +93,53 @@ async fn import(
         created_time: now,
         tags: Tags::default(),
         artifact: None,
-        result: Some(bundle::save(&services.account.definitions, &outcome).await?),
+        result: Some(bundle::save_bundle(&services.account.definitions, &outcome).await?),
     };
     // As after a training: the artifact is written before the version that names it.
-    let artifact = services.model_cache.store(&version.path(), bytes).await?;
+    let artifact = services
+        .model_cache
+        .save_model(&version.artifact_path(), bytes)
+        .await?;
     version.artifact = Some(artifact.clone());
     change.put(&model)?;
     change.put(&version)?;
-    if let Err(error) = services.account.commit(change).await {
-        services.model_cache.delete(&artifact).await;
+    if let Err(error) = services.account.commit_change(change).await {
+        services.model_cache.delete_model(&artifact).await;
         return Err(error);
     }
-    let reference = VersionReference {
+    let reference = ModelVersionReference {
         model_id: version.model_id,
         model_type: version.model_type,
         model_version_number: number,
     };
-    Ok(ImportedVersion {
-        arn: model_versions::arn(services, &reference),
+    Ok(ImportedModelVersion {
+        arn: model_versions::make_model_version_arn(services, &reference),
         model_id: reference.model_id,
         version: number.to_string(),
     })
 }
 
 /// Checks that the event type has a suitable variable for each feature of the imported model, by name.
-async fn check_features(change: &Change<'_>, model: &Model, names: &[String]) -> Result<()> {
+async fn check_features(change: &Change<'_>, model: &StoredModel, names: &[String]) -> Result<()> {
     let event_type: Option<EventType> = change.get(&event_type_key(&model.event_type_name)).await?;
     let event_type = event_type.ok_or_else(|| missing_event_type(&model.event_type_name))?;
     let lacking = names
         .iter()
         .filter(|name| !event_type.event_variables.contains(*name));
-    model_versions::refuse(lacking, |lacking| {
+    model_versions::refuse_names(lacking, |lacking| {
         Error::validation(format!(
             "Features {lacking} of the model are not variables of event type '{}', which has {}.",
             event_type.name,
-            text::names(event_type.event_variables.iter().map(String::as_str))
+            text::join_names(event_type.event_variables.iter().map(String::as_str))
         ))
     })?;
     let keys: Vec<Key> = names.iter().map(|name| variable_key(name)).collect();
-    let found: Vec<Variable> = change.many(&keys).await?;
+    let found: Vec<StoredVariable> = change.get_many(&keys).await?;
     let times = found
         .iter()
         .filter(|variable| variable.data_type == "DATETIME")
         .map(|variable| &variable.name);
-    model_versions::refuse(times, |names| {
+    model_versions::refuse_names(times, |names| {
         Error::validation(format!(
             "Features {names} of the model are variables of type DATETIME: a model from elsewhere looks at numbers."
         ))

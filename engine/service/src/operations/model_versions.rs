@@ -7,13 +7,13 @@
 use std::collections::HashSet;
 
 use crate::event_check::parse_request_time;
-use crate::operations::models::Reference;
-use crate::operations::models::of_request;
-use crate::operations::training_result::{Outcome, TrainingResult, TrainingResultV2};
-use crate::operations::{Empty, event_types};
-use crate::services::Services;
+use crate::operations::models::ModelReference;
+use crate::operations::models::find_requested_model;
+use crate::operations::training_result::{TrainingOutcome, TrainingResult, TrainingResultV2};
+use crate::operations::{EmptyOutput, event_types};
+use crate::services::EngineServices;
 use model::{Severity, TrainingMessage};
-use protocol::page::{Page, Paging};
+use protocol::page::{Page, PageRequest};
 use protocol::s3_location::S3Location;
 use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
@@ -21,39 +21,39 @@ use store::bundle;
 use store::bundle::BundleReference;
 use store::change::Change;
 use store::listing::Listing;
-use store::records::detector::all_detectors;
-use store::records::detector_version::version_using_model;
+use store::records::detector::list_detectors;
+use store::records::detector_version::find_version_using_model;
 use store::records::event_type::{EventType, event_type_key, missing_event_type};
-use store::records::model::{Model, ModelType};
+use store::records::model::{ApiModelType, StoredModel};
 use store::records::model_version::{
-    Artifact, IngestedEvents, LABELS_TAG, LabelSchema, MODEL_VERSION_PARTITION, ModelVersion,
-    ModelVersionStatus, TRAINING_JOBS, TimeWindow, TrainingDataSchema, TrainingDataSource,
-    TrainingDetails, TrainingJob, VersionNumber, VersionReference, missing_model_version,
-    model_version_key, model_version_prefix, read_labels_tag, versions_of_model,
+    IngestedEvents, LABELS_TAG, LabelSchema, MODEL_VERSION_PARTITION, ModelArtifact, ModelVersion,
+    ModelVersionNumber, ModelVersionReference, ModelVersionStatus, TRAINING_JOBS, TimeWindow,
+    TrainingDataSchema, TrainingDataSource, TrainingDetails, TrainingJob, list_model_versions,
+    missing_model_version, model_version_key, model_version_prefix, read_labels_tag,
 };
 use store::records::tags::{Tag, Tags};
-use store::records::variable::{Variable, variable_key};
-use store::table::Record as _;
-use store::table::{Key, Range};
+use store::records::variable::{StoredVariable, variable_key};
+use store::table::StoredRecord as _;
+use store::table::{Key, KeyRange};
 
 /// The key under which the ledger counts ACTIVE versions against the quota.
-const DEPLOYED: &str = "deployed model version";
+const DEPLOYED_VERSION_KIND: &str = "deployed model version";
 /// How many variables a model may be trained on.
-const VARIABLES: std::ops::RangeInclusive<usize> = 2..=100;
+const ALLOWED_VARIABLE_COUNT: std::ops::RangeInclusive<usize> = 2..=100;
 /// The largest minor version that fits into `modelVersionNumber`: `1.99`.
 const LAST_MINOR: u32 = 99;
 const LAST_MAJOR: u32 = 9999;
 
 /// Ends the training of a version that is still in training: with a model in `TRAINING_COMPLETE`, without one in
 /// `ERROR`. Returns the status that the version has now.
-pub(crate) async fn finish(
-    services: &Services,
+pub(crate) async fn finish_training(
+    services: &EngineServices,
     trained: &ModelVersion,
-    artifact: Option<Artifact>,
+    artifact: Option<ModelArtifact>,
     result: BundleReference,
 ) -> Result<ModelVersionStatus> {
     loop {
-        let mut change = services.account.change().await?;
+        let mut change = services.account.begin_change().await?;
         let found: Option<ModelVersion> = change.get(&trained.key()).await?;
         // The number may belong to another version by now; that one has another creation time.
         let Some(version) = found.filter(|found| found.created_time == trained.created_time) else {
@@ -66,15 +66,15 @@ pub(crate) async fn finish(
             Some(_) => ModelVersionStatus::TrainingComplete,
             None => ModelVersionStatus::Error,
         };
-        change.delete(version.job().key());
+        change.delete(version.training_job().key());
         change.put(&ModelVersion {
             status,
             artifact: artifact.clone(),
             result: Some(result.clone()),
-            last_updated_time: text::milliseconds(services.account.now()),
+            last_updated_time: text::format_milliseconds(services.account.now()),
             ..version
         })?;
-        match services.account.commit(change).await {
+        match services.account.commit_change(change).await {
             Err(error) if error.is_write_conflict() => {}
             ended => return ended.map(|()| status),
         }
@@ -83,9 +83,9 @@ pub(crate) async fn finish(
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Create {
+pub(crate) struct CreateModelVersionInput {
     #[serde(flatten)]
-    model: Reference,
+    model: ModelReference,
     training_data_source: TrainingDataSource,
     training_data_schema: TrainingDataSchema,
     #[serde(flatten)]
@@ -96,24 +96,27 @@ pub(crate) struct Create {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Created {
+pub(crate) struct ModelVersionOutput {
     model_id: String,
-    model_type: ModelType,
-    model_version_number: VersionNumber,
+    model_type: ApiModelType,
+    model_version_number: ModelVersionNumber,
     status: ModelVersionStatus,
 }
 
 /// Creates the next major version and its training job.
-pub(crate) async fn create_version(services: &Services, input: Create) -> Result<Created> {
+pub(crate) async fn create_model_version(
+    services: &EngineServices,
+    input: CreateModelVersionInput,
+) -> Result<ModelVersionOutput> {
     let tags = Tags::new(input.tags)?;
     read_labels_tag(&tags)?;
-    let mut change = services.account.change().await?;
+    let mut change = services.account.begin_change().await?;
     let mut model = input.model.find(&change).await?;
-    check_source(model.model_type, input.training_data_source, &input.details)?;
-    check_schema(&change, &model, &input.training_data_schema).await?;
-    check_room(services, &change, &model).await?;
-    let number = next_major(&mut model)?;
-    let now = text::milliseconds(services.account.now());
+    check_training_source(model.model_type, input.training_data_source, &input.details)?;
+    check_training_schema(&change, &model, &input.training_data_schema).await?;
+    check_training_quotas(services, &change, &model).await?;
+    let number = allocate_major_version(&mut model)?;
+    let now = text::format_milliseconds(services.account.now());
     let version = ModelVersion {
         model_id: model.model_id.clone(),
         model_type: model.model_type,
@@ -130,38 +133,39 @@ pub(crate) async fn create_version(services: &Services, input: Create) -> Result
         result: None,
     };
     change.put(&model)?;
-    begin(services, change, version).await
+    begin_training(services, change, version).await
 }
 
 /// Assigns the next major version number of a model.
-pub(super) fn next_major(model: &mut Model) -> Result<VersionNumber> {
+pub(super) fn allocate_major_version(model: &mut StoredModel) -> Result<ModelVersionNumber> {
     if model.last_major_version >= LAST_MAJOR {
         let message = format!("A model may have at most {LAST_MAJOR} major versions.");
         return Err(Error::validation(message));
     }
     model.last_major_version += 1;
-    Ok(VersionNumber {
+    Ok(ModelVersionNumber {
         major: model.last_major_version,
         minor: 0,
     })
 }
 
-async fn begin(
-    services: &Services,
+async fn begin_training(
+    services: &EngineServices,
     mut change: Change<'_>,
     version: ModelVersion,
-) -> Result<Created> {
-    if version.model_type != ModelType::OnlineFraudInsights {
+) -> Result<ModelVersionOutput> {
+    if version.model_type != ApiModelType::OnlineFraudInsights {
         let mapper = version.training_data_schema.label_schema.as_ref();
         let mapper = mapper.and_then(|schema| schema.label_mapper.as_ref());
         let fraud = mapper.and_then(|mapper| mapper.get("FRAUD"));
         let fraud = fraud.map(Vec::as_slice).unwrap_or_default();
-        event_types::watch(services, &mut change, &version.event_type_name, fraud).await?;
+        event_types::track_histories(services, &mut change, &version.event_type_name, fraud)
+            .await?;
     }
     change.put(&version)?;
-    change.put(&version.job())?;
-    services.account.commit(change).await?;
-    Ok(Created {
+    change.put(&version.training_job())?;
+    services.account.commit_change(change).await?;
+    Ok(ModelVersionOutput {
         model_id: version.model_id,
         model_type: version.model_type,
         model_version_number: version.model_version_number,
@@ -170,13 +174,13 @@ async fn begin(
 }
 
 /// Checks that the model type may use this data source, and that the request says where the events are.
-fn check_source(
-    model_type: ModelType,
+fn check_training_source(
+    model_type: ApiModelType,
     source: TrainingDataSource,
     details: &TrainingDetails,
 ) -> Result<()> {
     let lacking = match source {
-        TrainingDataSource::ExternalEvents if model_type != ModelType::OnlineFraudInsights => {
+        TrainingDataSource::ExternalEvents if model_type != ApiModelType::OnlineFraudInsights => {
             return Err(Error::validation(format!(
                 "A model of type {} learns from stored events: its trainingDataSource must be INGESTED_EVENTS.",
                 model_type.name()
@@ -191,16 +195,17 @@ fn check_source(
         TrainingDataSource::ExternalEvents => {
             let detail = details.external_events_detail.as_ref();
             let location = detail.map(|detail| detail.data_location.as_str());
-            return S3Location::object("dataLocation", location.unwrap_or_default()).map(|_| ());
+            return S3Location::parse_object("dataLocation", location.unwrap_or_default())
+                .map(|_| ());
         }
-        TrainingDataSource::IngestedEvents => return check_window(details),
+        TrainingDataSource::IngestedEvents => return check_time_window(details),
     };
     Err(Error::validation(format!(
         "The trainingDataSource {lacking}."
     )))
 }
 
-fn check_window(details: &TrainingDetails) -> Result<()> {
+fn check_time_window(details: &TrainingDetails) -> Result<()> {
     let Some(IngestedEvents {
         ingested_events_time_window,
     }) = &details.ingested_events_detail
@@ -220,9 +225,9 @@ fn check_window(details: &TrainingDetails) -> Result<()> {
 }
 
 /// Checks the variables and labels that a version is trained on.
-async fn check_schema(
+async fn check_training_schema(
     change: &Change<'_>,
-    model: &Model,
+    model: &StoredModel,
     schema: &TrainingDataSchema,
 ) -> Result<()> {
     let event_type: Option<EventType> = change.get(&event_type_key(&model.event_type_name)).await?;
@@ -233,7 +238,7 @@ async fn check_schema(
 
 async fn check_variables(
     change: &Change<'_>,
-    model: &Model,
+    model: &StoredModel,
     event_type: &EventType,
     names: &[String],
 ) -> Result<()> {
@@ -248,9 +253,9 @@ async fn check_variables(
         .filter(|name| !name.is_empty())
         .map(|name| variable_key(name))
         .collect();
-    let found: Vec<Variable> = change.many(&keys).await?;
+    let found: Vec<StoredVariable> = change.get_many(&keys).await?;
     let variable = |name: &&String| found.iter().find(|variable| variable.name == **name);
-    refuse(
+    refuse_names(
         names.iter().filter(|name| variable(name).is_none()),
         |names| {
             // The wording is Amazon's.
@@ -258,33 +263,33 @@ async fn check_variables(
         },
     )?;
     let included = |name: &&String| event_type.event_variables.contains(*name);
-    refuse(names.iter().filter(|name| !included(name)), |names| {
+    refuse_names(names.iter().filter(|name| !included(name)), |names| {
         Error::validation(format!(
             "Variables {names} are not included in event type '{}'.",
             event_type.name
         ))
     })?;
     let typed = |name: &&String| variable(name).is_some_and(|v| v.variable_type.is_some());
-    refuse(names.iter().filter(|name| !typed(name)), |names| {
+    refuse_names(names.iter().filter(|name| !typed(name)), |names| {
         Error::validation(format!(
             "Variables {names} have no variable type: a model learns only from variables that have one."
         ))
     })?;
-    if !VARIABLES.contains(&names.len()) {
-        let (least, most) = VARIABLES.into_inner();
+    if !ALLOWED_VARIABLE_COUNT.contains(&names.len()) {
+        let (least, most) = ALLOWED_VARIABLE_COUNT.into_inner();
         return Err(Error::validation(format!(
             "A model learns from {least} to {most} variables, not from {}.",
             names.len()
         )));
     }
     match model.model_type {
-        ModelType::AccountTakeoverInsights => check_login(names, &found),
+        ApiModelType::AccountTakeoverInsights => check_login_variables(names, &found),
         _ => Ok(()),
     }
 }
 
 /// Returns an error about these names if there are any.
-pub(super) fn refuse<'a>(
+pub(super) fn refuse_names<'a>(
     names: impl Iterator<Item = &'a String>,
     error: impl FnOnce(String) -> Error,
 ) -> Result<()> {
@@ -292,13 +297,13 @@ pub(super) fn refuse<'a>(
     if names.is_empty() {
         return Ok(());
     }
-    Err(error(text::names(names)))
+    Err(error(text::join_names(names)))
 }
 
 /// Checks the variables of a login: an address, a browser, and whether the password was right.
-fn check_login(names: &[String], variables: &[Variable]) -> Result<()> {
+fn check_login_variables(names: &[String], variables: &[StoredVariable]) -> Result<()> {
     for wanted in ["IP_ADDRESS", "USERAGENT", "ARE_CREDENTIALS_VALID"] {
-        let is = |variable: &&Variable| {
+        let is = |variable: &&StoredVariable| {
             names.contains(&variable.name) && variable.variable_type.as_deref() == Some(wanted)
         };
         if variables.iter().filter(is).count() != 1 {
@@ -310,11 +315,15 @@ fn check_login(names: &[String], variables: &[Variable]) -> Result<()> {
     Ok(())
 }
 
-fn check_labels(model: &Model, event_type: &EventType, schema: Option<&LabelSchema>) -> Result<()> {
+fn check_labels(
+    model: &StoredModel,
+    event_type: &EventType,
+    schema: Option<&LabelSchema>,
+) -> Result<()> {
     let mapper = schema.and_then(|schema| schema.label_mapper.as_ref());
     let Some(mapper) = mapper else {
         return match model.model_type {
-            ModelType::AccountTakeoverInsights => Ok(()),
+            ApiModelType::AccountTakeoverInsights => Ok(()),
             _ => Err(Error::validation(
                 "The labelSchema needs a labelMapper that says which labels are FRAUD and which are LEGIT.",
             )),
@@ -339,7 +348,7 @@ fn check_labels(model: &Model, event_type: &EventType, schema: Option<&LabelSche
         return Err(Error::validation(message));
     }
     let unknown = |label: &&String| !event_type.labels.contains(*label);
-    refuse(mapper.values().flatten().filter(unknown), |names| {
+    refuse_names(mapper.values().flatten().filter(unknown), |names| {
         Error::validation(format!(
             "Labels {names} are not included in event type '{}'.",
             event_type.name
@@ -348,9 +357,13 @@ fn check_labels(model: &Model, event_type: &EventType, schema: Option<&LabelSche
 }
 
 /// Checks the quotas: versions of the model, and trainings at the same time.
-async fn check_room(services: &Services, change: &Change<'_>, model: &Model) -> Result<()> {
+async fn check_training_quotas(
+    services: &EngineServices,
+    change: &Change<'_>,
+    model: &StoredModel,
+) -> Result<()> {
     let limits = &services.account.options.quotas;
-    let jobs: Vec<TrainingJob> = change.query(Range::all(TRAINING_JOBS)).await?;
+    let jobs: Vec<TrainingJob> = change.query(KeyRange::all(TRAINING_JOBS)).await?;
     let ours =
         |job: &TrainingJob| job.model_type == model.model_type && job.model_id == model.model_id;
     if jobs.iter().any(ours) {
@@ -365,17 +378,17 @@ async fn check_room(services: &Services, change: &Change<'_>, model: &Model) -> 
             limits.trainings
         )));
     }
-    check_count(services, change, model).await
+    check_version_quota(services, change, model).await
 }
 
 /// Checks the quota of versions per model.
-pub(super) async fn check_count(
-    services: &Services,
+pub(super) async fn check_version_quota(
+    services: &EngineServices,
     change: &Change<'_>,
-    model: &Model,
+    model: &StoredModel,
 ) -> Result<()> {
     let limits = &services.account.options.quotas;
-    let versions = versions_of_model(change, model.model_type, &model.model_id)
+    let versions = list_model_versions(change, model.model_type, &model.model_id)
         .await?
         .len();
     if versions >= limits.versions_per_model {
@@ -389,9 +402,9 @@ pub(super) async fn check_count(
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct UpdateVersion {
+pub(crate) struct UpdateModelVersionInput {
     #[serde(flatten)]
-    model: Reference,
+    model: ModelReference,
     major_version_number: String,
     #[serde(flatten)]
     details: TrainingDetails,
@@ -400,11 +413,14 @@ pub(crate) struct UpdateVersion {
 }
 
 /// Creates the next minor version, which retrains a major version on other events, and its training job.
-pub(crate) async fn update_version(services: &Services, input: UpdateVersion) -> Result<Created> {
+pub(crate) async fn update_model_version(
+    services: &EngineServices,
+    input: UpdateModelVersionInput,
+) -> Result<ModelVersionOutput> {
     let mut tags = Tags::new(input.tags)?;
-    let change = services.account.change().await?;
+    let change = services.account.begin_change().await?;
     let model = input.model.find(&change).await?;
-    let before = versions_of_model(&change, model.model_type, &model.model_id)
+    let before = list_model_versions(&change, model.model_type, &model.model_id)
         .await?
         .into_iter()
         .rfind(|version| {
@@ -422,24 +438,24 @@ pub(crate) async fn update_version(services: &Services, input: UpdateVersion) ->
             before.title()
         )));
     }
-    check_source(
+    check_training_source(
         model.model_type,
         before.training_data_source,
         &input.details,
     )?;
     // Whether labels are final is part of the settings that the retraining copies, like the schema.
-    tags.take_over(LABELS_TAG, &before.tags);
+    tags.copy_if_absent(LABELS_TAG, &before.tags);
     read_labels_tag(&tags)?;
-    check_schema(&change, &model, &before.training_data_schema).await?;
-    check_room(services, &change, &model).await?;
-    let VersionNumber { major, minor } = before.model_version_number;
+    check_training_schema(&change, &model, &before.training_data_schema).await?;
+    check_training_quotas(services, &change, &model).await?;
+    let ModelVersionNumber { major, minor } = before.model_version_number;
     if minor >= LAST_MINOR {
         let message = format!("A major version may be trained again at most {LAST_MINOR} times.");
         return Err(Error::validation(message));
     }
-    let now = text::milliseconds(services.account.now());
+    let now = text::format_milliseconds(services.account.now());
     let version = ModelVersion {
-        model_version_number: VersionNumber {
+        model_version_number: ModelVersionNumber {
             major,
             minor: minor + 1,
         },
@@ -452,61 +468,65 @@ pub(crate) async fn update_version(services: &Services, input: UpdateVersion) ->
         result: None,
         ..before
     };
-    begin(services, change, version).await
+    begin_training(services, change, version).await
 }
 
 /// The statuses that a request may set.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum WantedStatus {
+enum RequestedModelVersionStatus {
     Active,
     Inactive,
     TrainingCancelled,
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct UpdateStatus {
+pub(crate) struct UpdateModelVersionStatusInput {
     #[serde(flatten)]
-    version: VersionReference,
-    status: WantedStatus,
+    version: ModelVersionReference,
+    status: RequestedModelVersionStatus,
 }
 
 /// Cancels a training, or activates or deactivates a version. A deactivated version has the status `TRAINING_COMPLETE`
 /// again, as at Amazon.
-pub(crate) async fn update_version_status(
-    services: &Services,
-    input: UpdateStatus,
-) -> Result<Empty> {
-    let mut change = services.account.change().await?;
+pub(crate) async fn update_model_version_status(
+    services: &EngineServices,
+    input: UpdateModelVersionStatusInput,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
     let version = input.version.find(&change).await?;
     let status = match (version.status, input.status) {
-        (ModelVersionStatus::TrainingInProgress, WantedStatus::TrainingCancelled) => {
-            change.delete(version.job().key());
+        (
+            ModelVersionStatus::TrainingInProgress,
+            RequestedModelVersionStatus::TrainingCancelled,
+        ) => {
+            change.delete(version.training_job().key());
             ModelVersionStatus::TrainingCancelled
         }
-        (ModelVersionStatus::TrainingComplete, WantedStatus::Active) => {
+        (ModelVersionStatus::TrainingComplete, RequestedModelVersionStatus::Active) => {
             check_artifact(services, &version).await?;
-            change.count(
-                DEPLOYED,
+            change.count_resources(
+                DEPLOYED_VERSION_KIND,
                 1,
                 services.account.options.quotas.deployed_model_versions,
             )?;
             ModelVersionStatus::Active
         }
-        (ModelVersionStatus::Active, WantedStatus::Inactive) => {
-            refuse_used(&change, &version).await?;
-            change.count(DEPLOYED, -1, usize::MAX)?;
+        (ModelVersionStatus::Active, RequestedModelVersionStatus::Inactive) => {
+            refuse_if_used(&change, &version).await?;
+            change.count_resources(DEPLOYED_VERSION_KIND, -1, usize::MAX)?;
             ModelVersionStatus::TrainingComplete
         }
-        (ModelVersionStatus::Active, WantedStatus::Active)
-        | (ModelVersionStatus::TrainingCancelled, WantedStatus::TrainingCancelled) => {
-            return Ok(Empty {});
+        (ModelVersionStatus::Active, RequestedModelVersionStatus::Active)
+        | (ModelVersionStatus::TrainingCancelled, RequestedModelVersionStatus::TrainingCancelled) =>
+        {
+            return Ok(EmptyOutput {});
         }
         (from, to) => {
             let to = match to {
-                WantedStatus::Active => "ACTIVE",
-                WantedStatus::Inactive => "INACTIVE",
-                WantedStatus::TrainingCancelled => "TRAINING_CANCELLED",
+                RequestedModelVersionStatus::Active => "ACTIVE",
+                RequestedModelVersionStatus::Inactive => "INACTIVE",
+                RequestedModelVersionStatus::TrainingCancelled => "TRAINING_CANCELLED",
             };
             let message = format!("A model version cannot go from status {from} to {to}.");
             return Err(Error::validation(message));
@@ -514,18 +534,22 @@ pub(crate) async fn update_version_status(
     };
     change.put(&ModelVersion {
         status,
-        last_updated_time: text::milliseconds(services.account.now()),
+        last_updated_time: text::format_milliseconds(services.account.now()),
         ..version
     })?;
-    services.account.commit(change).await.map(|()| Empty {})
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }
 
 /// Checks that the model can be loaded, before anything depends on it.
-async fn check_artifact(services: &Services, version: &ModelVersion) -> Result<()> {
+async fn check_artifact(services: &EngineServices, version: &ModelVersion) -> Result<()> {
     let Some(artifact) = &version.artifact else {
         return Ok(());
     };
-    match services.model_cache.model(artifact).await {
+    match services.model_cache.get_model(artifact).await {
         Ok(_) => Ok(()),
         Err(why) => Err(Error::validation(format!(
             "{} cannot become ACTIVE: {why}.",
@@ -534,9 +558,9 @@ async fn check_artifact(services: &Services, version: &ModelVersion) -> Result<(
     }
 }
 
-async fn refuse_used(change: &Change<'_>, version: &ModelVersion) -> Result<()> {
-    for detector in all_detectors(change).await? {
-        let user = version_using_model(change, &detector, &version.key()).await?;
+async fn refuse_if_used(change: &Change<'_>, version: &ModelVersion) -> Result<()> {
+    for detector in list_detectors(change).await? {
+        let user = find_version_using_model(change, &detector, &version.key()).await?;
         if let Some(number) = user {
             return Err(Error::conflict(format!(
                 "{} is used by version {number} of detector '{}'.",
@@ -551,10 +575,10 @@ async fn refuse_used(change: &Change<'_>, version: &ModelVersion) -> Result<()> 
 /// A model version in the answer of `GetModelVersion`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct GetOutput {
+pub(crate) struct GetModelVersionOutput {
     model_id: String,
-    model_type: ModelType,
-    model_version_number: VersionNumber,
+    model_type: ApiModelType,
+    model_version_number: ModelVersionNumber,
     training_data_source: TrainingDataSource,
     training_data_schema: TrainingDataSchema,
     #[serde(flatten)]
@@ -563,12 +587,15 @@ pub(crate) struct GetOutput {
     arn: String,
 }
 
-pub(crate) async fn get_version(services: &Services, input: VersionReference) -> Result<GetOutput> {
+pub(crate) async fn get_model_version(
+    services: &EngineServices,
+    input: ModelVersionReference,
+) -> Result<GetModelVersionOutput> {
     let version: Option<ModelVersion> = services.account.definitions.get(&input.key()).await?;
     let version = version
         .ok_or_else(|| missing_model_version(&input.model_id, input.model_version_number))?;
-    Ok(GetOutput {
-        arn: arn(services, &input),
+    Ok(GetModelVersionOutput {
+        arn: make_model_version_arn(services, &input),
         model_id: version.model_id,
         model_type: version.model_type,
         model_version_number: version.model_version_number,
@@ -579,8 +606,11 @@ pub(crate) async fn get_version(services: &Services, input: VersionReference) ->
     })
 }
 
-pub(crate) fn arn(services: &Services, version: &VersionReference) -> String {
-    let VersionReference {
+pub(crate) fn make_model_version_arn(
+    services: &EngineServices,
+    version: &ModelVersionReference,
+) -> String {
+    let ModelVersionReference {
         model_id,
         model_type,
         model_version_number,
@@ -591,20 +621,20 @@ pub(crate) fn arn(services: &Services, version: &VersionReference) -> String {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Describe {
+pub(crate) struct DescribeModelVersionsInput {
     model_id: Option<String>,
-    model_version_number: Option<VersionNumber>,
-    model_type: Option<ModelType>,
+    model_version_number: Option<ModelVersionNumber>,
+    model_type: Option<ApiModelType>,
     #[serde(flatten)]
-    paging: Paging,
+    paging: PageRequest,
 }
 
 /// A model version in the answer of `DescribeModelVersions`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Detail {
+struct ModelVersionDetail {
     #[serde(flatten)]
-    version: GetOutput,
+    version: GetModelVersionOutput,
     #[serde(skip_serializing_if = "Option::is_none")]
     training_result: Option<TrainingResult>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -614,11 +644,11 @@ struct Detail {
 }
 
 /// Lists model versions: of all models, of a type, of one model, or one version.
-pub(crate) async fn describe_versions(
-    services: &Services,
-    input: Describe,
+pub(crate) async fn describe_model_versions(
+    services: &EngineServices,
+    input: DescribeModelVersionsInput,
 ) -> Result<impl Serialize + use<>> {
-    let Describe {
+    let DescribeModelVersionsInput {
         model_id,
         model_version_number,
         model_type,
@@ -629,14 +659,14 @@ pub(crate) async fn describe_versions(
             return Err(Error::validation("A modelVersionNumber needs a modelId."));
         }
         (Some(model_id), Some(number)) => {
-            let model = of_request(services, &model_id, model_type).await?;
+            let model = find_requested_model(services, &model_id, model_type).await?;
             let key = model_version_key(model.model_type, &model_id, number);
             let found = services.account.definitions.get(&key).await?;
-            Page::one(found.ok_or_else(|| missing_model_version(&model_id, number))?)
+            Page::of_one_row(found.ok_or_else(|| missing_model_version(&model_id, number))?)
         }
         (Some(model_id), None) => {
-            let model = of_request(services, &model_id, model_type).await?;
-            list(
+            let model = find_requested_model(services, &model_id, model_type).await?;
+            list_versions_page(
                 services,
                 &model_version_prefix(model.model_type, &model_id),
                 &paging,
@@ -645,15 +675,19 @@ pub(crate) async fn describe_versions(
         }
         (None, None) => {
             let prefix = model_type.map(|model_type| format!("{}#", model_type.name()));
-            list(services, &prefix.unwrap_or_default(), &paging).await?
+            list_versions_page(services, &prefix.unwrap_or_default(), &paging).await?
         }
     };
     let mut rows = Vec::with_capacity(page.rows.len());
     for version in page.rows {
-        let outcome = outcome(services, &version).await?;
-        rows.push(detail(services, version, outcome.as_ref()));
+        let outcome = load_training_outcome(services, &version).await?;
+        rows.push(make_model_version_detail(
+            services,
+            version,
+            outcome.as_ref(),
+        ));
     }
-    Ok(page::output(
+    Ok(page::make_page_output(
         "modelVersionDetails",
         Page {
             rows,
@@ -662,7 +696,11 @@ pub(crate) async fn describe_versions(
     ))
 }
 
-async fn list(services: &Services, prefix: &str, paging: &Paging) -> Result<Page<ModelVersion>> {
+async fn list_versions_page(
+    services: &EngineServices,
+    prefix: &str,
+    paging: &PageRequest,
+) -> Result<Page<ModelVersion>> {
     let listing = Listing {
         operation: "DescribeModelVersions",
         filters: "",
@@ -670,13 +708,16 @@ async fn list(services: &Services, prefix: &str, paging: &Paging) -> Result<Page
         prefix,
         usual: 10,
     };
-    listing.page(&services.account, paging).await
+    listing.read_page(&services.account, paging).await
 }
 
 /// The result or the progress of a training.
-async fn outcome(services: &Services, version: &ModelVersion) -> Result<Option<Outcome>> {
+async fn load_training_outcome(
+    services: &EngineServices,
+    version: &ModelVersion,
+) -> Result<Option<TrainingOutcome>> {
     if let Some(result) = &version.result {
-        return bundle::load(&services.account.definitions, result)
+        return bundle::load_bundle(&services.account.definitions, result)
             .await
             .map(Some);
     }
@@ -686,28 +727,34 @@ async fn outcome(services: &Services, version: &ModelVersion) -> Result<Option<O
     let job: Option<TrainingJob> = services
         .account
         .definitions
-        .get(&version.job().key())
+        .get(&version.training_job().key())
         .await?;
     let content = job.and_then(|job| job.progress).unwrap_or_else(|| {
         "Waiting to be trained: `fraudstream serve` and `fraudstream jobs` do.".to_owned()
     });
-    Ok(Some(Outcome::of(vec![TrainingMessage {
-        level: Severity::Info,
-        field: None,
-        title: "Training in progress".to_owned(),
-        content,
-    }])))
+    Ok(Some(TrainingOutcome::from_messages(vec![
+        TrainingMessage {
+            level: Severity::Info,
+            field: None,
+            title: "Training in progress".to_owned(),
+            content,
+        },
+    ])))
 }
 
-fn detail(services: &Services, version: ModelVersion, outcome: Option<&Outcome>) -> Detail {
-    let reference = VersionReference {
+fn make_model_version_detail(
+    services: &EngineServices,
+    version: ModelVersion,
+    outcome: Option<&TrainingOutcome>,
+) -> ModelVersionDetail {
+    let reference = ModelVersionReference {
         model_id: version.model_id,
         model_type: version.model_type,
         model_version_number: version.model_version_number,
     };
-    Detail {
-        version: GetOutput {
-            arn: arn(services, &reference),
+    ModelVersionDetail {
+        version: GetModelVersionOutput {
+            arn: make_model_version_arn(services, &reference),
             model_id: reference.model_id,
             model_type: reference.model_type,
             model_version_number: reference.model_version_number,
@@ -725,10 +772,13 @@ fn detail(services: &Services, version: ModelVersion, outcome: Option<&Outcome>)
 }
 
 /// Deletes a version. Rejected while it is in training, ACTIVE, or used by a detector version.
-pub(crate) async fn delete_version(services: &Services, input: VersionReference) -> Result<Empty> {
-    let mut change = services.account.change().await?;
+pub(crate) async fn delete_model_version(
+    services: &EngineServices,
+    input: ModelVersionReference,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
     let Some(version) = change.get::<ModelVersion>(&input.key()).await? else {
-        return Ok(Empty {});
+        return Ok(EmptyOutput {});
     };
     if matches!(
         version.status,
@@ -737,13 +787,13 @@ pub(crate) async fn delete_version(services: &Services, input: VersionReference)
         let message = format!("{} is {}.", version.title(), version.status);
         return Err(Error::conflict(message));
     }
-    refuse_used(&change, &version).await?;
+    refuse_if_used(&change, &version).await?;
     change.delete(version.key());
-    services.account.commit(change).await?;
+    services.account.commit_change(change).await?;
     if let Some(artifact) = &version.artifact {
-        services.model_cache.delete(artifact).await;
+        services.model_cache.delete_model(artifact).await;
     }
-    Ok(Empty {})
+    Ok(EmptyOutput {})
 }
 
 #[cfg(test)]
@@ -759,19 +809,22 @@ mod tests {
             ("2.1", "2.01"),
             ("9999.99", "9999.99"),
         ] {
-            let number = VersionNumber::try_from(text.to_owned()).unwrap();
+            let number = ModelVersionNumber::try_from(text.to_owned()).unwrap();
             assert_eq!(number.to_string(), want);
         }
         for text in ["1", "x.0", "1.x", ""] {
-            assert!(VersionNumber::try_from(text.to_owned()).is_err(), "{text}");
+            assert!(
+                ModelVersionNumber::try_from(text.to_owned()).is_err(),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn versions_are_in_order() {
         let key = |text: &str| {
-            let number = VersionNumber::try_from(text.to_owned()).unwrap();
-            model_version_key(ModelType::OnlineFraudInsights, "m", number).sk
+            let number = ModelVersionNumber::try_from(text.to_owned()).unwrap();
+            model_version_key(ApiModelType::OnlineFraudInsights, "m", number).sk
         };
         let keys = ["1.0", "1.01", "1.10", "2.0", "10.0"].map(key);
         assert!(keys.is_sorted(), "{keys:?}");

@@ -1,30 +1,31 @@
 //! Models: a type, an event type, and versions that were trained on its events.
 
-use crate::operations::{Empty, variables};
-use crate::services::Services;
-use protocol::page::{Page, Paging};
+use crate::operations::{EmptyOutput, variables};
+use crate::services::EngineServices;
+use protocol::page::{Page, PageRequest};
 use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
 use store::change::Change;
 use store::listing::Listing;
 use store::records::event_type::{EventType, event_type_key};
 use store::records::model::{
-    MODEL_PARTITION, Model, ModelType, find_model, missing_model, model_key, score_variable,
+    ApiModelType, MODEL_PARTITION, StoredModel, find_model, missing_model, model_key,
+    name_score_variable,
 };
-use store::records::model_version::versions_of_model;
+use store::records::model_version::list_model_versions;
 use store::records::tags::{Tag, Tags};
-use store::records::variable::{Variable, variable_key};
+use store::records::variable::{StoredVariable, variable_key};
 
 /// A reference to a model in a request.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Reference {
+pub(crate) struct ModelReference {
     model_id: String,
-    model_type: ModelType,
+    model_type: ApiModelType,
 }
 
-impl Reference {
-    pub(crate) async fn find(&self, change: &Change<'_>) -> Result<Model> {
+impl ModelReference {
+    pub(crate) async fn find(&self, change: &Change<'_>) -> Result<StoredModel> {
         let found = change
             .get(&model_key(self.model_type, &self.model_id))
             .await?;
@@ -34,9 +35,9 @@ impl Reference {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Create {
+pub(crate) struct CreateModelInput {
     model_id: String,
-    model_type: ModelType,
+    model_type: ApiModelType,
     description: Option<String>,
     event_type_name: String,
     #[serde(default)]
@@ -44,9 +45,12 @@ pub(crate) struct Create {
 }
 
 /// Creates a model and the variable that holds its score.
-pub(crate) async fn create(services: &Services, input: Create) -> Result<Empty> {
+pub(crate) async fn create_model(
+    services: &EngineServices,
+    input: CreateModelInput,
+) -> Result<EmptyOutput> {
     let tags = Tags::new(input.tags)?;
-    let mut change = services.account.change().await?;
+    let mut change = services.account.begin_change().await?;
     if find_model(&change, &input.model_id).await?.is_some() {
         let message = format!("Model '{}' already exists.", input.model_id);
         return Err(Error::validation(message));
@@ -60,11 +64,12 @@ pub(crate) async fn create(services: &Services, input: Create) -> Result<Empty> 
         let message = format!("Event type '{}' does not exist.", input.event_type_name);
         return Err(Error::validation(message));
     }
-    change.count(MODEL_PARTITION, 1, services.account.options.quotas.models)?;
-    let now = text::milliseconds(services.account.now());
-    let variable = Variable::score(score_variable(&input.model_id), &input.model_id, &now);
-    variables::add(services, &mut change, &variable).await?;
-    change.put(&Model {
+    change.count_resources(MODEL_PARTITION, 1, services.account.options.quotas.models)?;
+    let now = text::format_milliseconds(services.account.now());
+    let variable =
+        StoredVariable::new_score(name_score_variable(&input.model_id), &input.model_id, &now);
+    variables::add_variable(services, &mut change, &variable).await?;
+    change.put(&StoredModel {
         model_id: input.model_id,
         model_type: input.model_type,
         description: input.description,
@@ -74,23 +79,27 @@ pub(crate) async fn create(services: &Services, input: Create) -> Result<Empty> 
         last_updated_time: now,
         tags,
     })?;
-    services.account.commit(change).await.map(|()| Empty {})
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Get {
+pub(crate) struct GetModelsInput {
     model_id: Option<String>,
-    model_type: Option<ModelType>,
+    model_type: Option<ApiModelType>,
     #[serde(flatten)]
-    paging: Paging,
+    paging: PageRequest,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Output {
+struct ModelDescription {
     model_id: String,
-    model_type: ModelType,
+    model_type: ApiModelType,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     event_type_name: String,
@@ -99,9 +108,12 @@ struct Output {
     arn: String,
 }
 
-pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serialize + use<>> {
+pub(crate) async fn get_models(
+    services: &EngineServices,
+    input: GetModelsInput,
+) -> Result<impl Serialize + use<>> {
     let page = if let Some(model_id) = &input.model_id {
-        Page::one(of_request(services, model_id, input.model_type).await?)
+        Page::of_one_row(find_requested_model(services, model_id, input.model_type).await?)
     } else {
         let prefix = input
             .model_type
@@ -114,31 +126,31 @@ pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serializ
             prefix: &prefix,
             usual: 10,
         };
-        listing.page(&services.account, &input.paging).await?
+        listing.read_page(&services.account, &input.paging).await?
     };
-    Ok(page::output(
+    Ok(page::make_page_output(
         "models",
-        page.map(|model| output(services, model)),
+        page.map_rows(|model| describe_model(services, model)),
     ))
 }
 
 /// Finds the model of a request, in which the type may be left out.
-pub(crate) async fn of_request(
-    services: &Services,
+pub(crate) async fn find_requested_model(
+    services: &EngineServices,
     model_id: &str,
-    model_type: Option<ModelType>,
-) -> Result<Model> {
-    let keys = ModelType::ALL.map(|model_type| model_key(model_type, model_id));
-    let found: Vec<Model> = services.account.definitions.many(&keys).await?;
+    model_type: Option<ApiModelType>,
+) -> Result<StoredModel> {
+    let keys = ApiModelType::ALL.map(|model_type| model_key(model_type, model_id));
+    let found: Vec<StoredModel> = services.account.definitions.get_many(&keys).await?;
     found
         .into_iter()
         .find(|model| model_type.is_none_or(|wanted| model.model_type == wanted))
         .ok_or_else(|| missing_model(model_id))
 }
 
-fn output(services: &Services, model: Model) -> Output {
+fn describe_model(services: &EngineServices, model: StoredModel) -> ModelDescription {
     let path = format!("{}/{}", model.model_type.name(), model.model_id);
-    Output {
+    ModelDescription {
         arn: services.account.arn("model", &path),
         model_id: model.model_id,
         model_type: model.model_type,
@@ -150,49 +162,63 @@ fn output(services: &Services, model: Model) -> Output {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Update {
+pub(crate) struct UpdateModelInput {
     #[serde(flatten)]
-    reference: Reference,
+    reference: ModelReference,
     description: Option<String>,
 }
 
 /// Replaces the description.
-pub(crate) async fn update(services: &Services, input: Update) -> Result<Empty> {
-    let mut change = services.account.change().await?;
+pub(crate) async fn update_model(
+    services: &EngineServices,
+    input: UpdateModelInput,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
     let mut model = input.reference.find(&change).await?;
     model.description = input.description;
-    model.last_updated_time = text::milliseconds(services.account.now());
+    model.last_updated_time = text::format_milliseconds(services.account.now());
     change.put(&model)?;
-    services.account.commit(change).await.map(|()| Empty {})
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Delete {
+pub(crate) struct DeleteModelInput {
     #[serde(flatten)]
-    reference: Reference,
+    reference: ModelReference,
 }
 
 /// Deletes a model and its score variable. Rejected while it has versions.
-pub(crate) async fn delete(services: &Services, input: Delete) -> Result<Empty> {
-    let mut change = services.account.change().await?;
-    let Reference {
+pub(crate) async fn delete_model(
+    services: &EngineServices,
+    input: DeleteModelInput,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
+    let ModelReference {
         model_id,
         model_type,
     } = &input.reference;
     let key = model_key(*model_type, model_id);
-    if change.get::<Model>(&key).await?.is_none() {
-        return Ok(Empty {});
+    if change.get::<StoredModel>(&key).await?.is_none() {
+        return Ok(EmptyOutput {});
     }
-    if !versions_of_model(&change, *model_type, model_id)
+    if !list_model_versions(&change, *model_type, model_id)
         .await?
         .is_empty()
     {
         let message = format!("Model '{model_id}' still has versions.");
         return Err(Error::conflict(message));
     }
-    change.count(MODEL_PARTITION, -1, usize::MAX)?;
+    change.count_resources(MODEL_PARTITION, -1, usize::MAX)?;
     change.delete(key);
-    change.count("variable", -1, usize::MAX)?;
-    change.delete(variable_key(&score_variable(model_id)));
-    services.account.commit(change).await.map(|()| Empty {})
+    change.count_resources("variable", -1, usize::MAX)?;
+    change.delete(variable_key(&name_score_variable(model_id)));
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }

@@ -1,38 +1,47 @@
 //! Outcomes: the results of rules.
 
-use crate::operations::simple_resources::Kind;
-use crate::operations::{ByName, Empty, simple_resources};
-use crate::services::Services;
+use crate::operations::simple_resources::SimpleResourceKind;
+use crate::operations::{EmptyOutput, NameInput, simple_resources};
+use crate::services::EngineServices;
 use protocol::{Error, Result, page};
 use serde::Serialize;
-use store::records::rule::all_rules;
+use store::records::rule::list_rules;
 
-pub(crate) const KIND: Kind = Kind {
+pub(crate) const KIND: SimpleResourceKind = SimpleResourceKind {
     name: "outcome",
     title: "Outcome",
     listing: "GetOutcomes",
     page: 100,
     quota: |quotas| quotas.outcomes,
 };
-use crate::operations::simple_resources::{Get, Put};
+use crate::operations::simple_resources::{GetSimpleResourcesInput, PutSimpleResourceInput};
 
-pub(crate) async fn put(services: &Services, input: Put) -> Result<Empty> {
-    simple_resources::put(services, &KIND, input)
+pub(crate) async fn put_outcome(
+    services: &EngineServices,
+    input: PutSimpleResourceInput,
+) -> Result<EmptyOutput> {
+    simple_resources::put_simple_resource(services, &KIND, input)
         .await
-        .map(|()| Empty {})
+        .map(|()| EmptyOutput {})
 }
 
-pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serialize + use<>> {
-    Ok(page::output(
+pub(crate) async fn get_outcomes(
+    services: &EngineServices,
+    input: GetSimpleResourcesInput,
+) -> Result<impl Serialize + use<>> {
+    Ok(page::make_page_output(
         "outcomes",
-        simple_resources::get(services, &KIND, input).await?,
+        simple_resources::get_simple_resources(services, &KIND, input).await?,
     ))
 }
 
 /// Deletes an outcome. Rejected while a rule version has it.
-pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> {
-    let mut change = services.account.change().await?;
-    let rules = all_rules(&change).await?;
+pub(crate) async fn delete_outcome(
+    services: &EngineServices,
+    input: NameInput,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
+    let rules = list_rules(&change).await?;
     if let Some(user) = rules
         .iter()
         .find(|rule| rule.outcomes.contains(&input.name))
@@ -43,6 +52,10 @@ pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> 
         );
         return Err(Error::conflict(message));
     }
-    simple_resources::delete(&KIND, &mut change, &input.name).await?;
-    services.account.commit(change).await.map(|()| Empty {})
+    simple_resources::delete_simple_resource(&KIND, &mut change, &input.name).await?;
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }

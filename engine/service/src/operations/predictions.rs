@@ -7,60 +7,60 @@ use std::collections::BTreeMap;
 
 use crate::event_check::parse_request_time;
 use crate::predict;
-use crate::predict::explain::explanation;
+use crate::predict::explain::explain_score;
 use crate::predict::fill_model_answers;
-use crate::predict::verdicts::{self as letters, matched};
-use crate::services::Services;
-use crate::services::definition_cache::Compiled;
-use crate::services::prediction_index::index_partition;
-use crate::services::prediction_index::index_sort_key;
+use crate::predict::verdicts::{self as letters, list_matched_rules};
+use crate::services::EngineServices;
+use crate::services::definition_cache::CompiledDetector;
+use crate::services::prediction_index::make_index_sort_key;
+use crate::services::prediction_index::name_index_partition;
 use crate::services::{entity_history, external_models};
 use ::rules::Value;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::try_join_all;
 use model::Attribution;
-use protocol::page::Paging;
-use protocol::page_token::Scope;
+use protocol::page::PageRequest;
+use protocol::page_token::TokenScope;
 use protocol::{Error, Result, page_token};
 use serde::{Deserialize, Serialize};
-use store::pinned::BundledRule;
+use store::pinned_bundles::BundledRule;
 use store::records::detector_version::DetectorVersionStatus;
-use store::records::detector_version::Mode;
+use store::records::detector_version::RuleExecutionMode;
 use store::records::event::event_partition;
 use store::records::event_type::EventType;
 use store::records::model_version::BundledModel;
 use store::records::prediction::PREDICTION_SHARDS;
-use store::records::prediction::all_predictions;
-use store::records::prediction::{Prediction, prediction_key};
+use store::records::prediction::list_predictions;
+use store::records::prediction::{StoredPrediction, prediction_key};
 use store::schema::PREDICTIONS_INDEX;
-use store::table::read;
-use store::table::{Item, Range, failed};
+use store::table::decode_item;
+use store::table::{Item, KeyRange, convert_sdk_error};
 
 /// The default size of a page. The service model's minimum is 50, the guide says 10.
-const USUAL: usize = 10;
+const DEFAULT_PAGE_SIZE: usize = 10;
 /// The most reads of the index for one request; after that it answers with a short page.
-const READS: usize = 40;
+const MAX_INDEX_READS: usize = 40;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct List {
-    event_id: Option<Condition>,
-    event_type: Option<Condition>,
-    detector_id: Option<Condition>,
-    detector_version_id: Option<Condition>,
-    prediction_time_range: Option<TimeRange>,
+pub(crate) struct ListEventPredictionsInput {
+    event_id: Option<FilterCondition>,
+    event_type: Option<FilterCondition>,
+    detector_id: Option<FilterCondition>,
+    detector_version_id: Option<FilterCondition>,
+    prediction_time_range: Option<PredictionTimeRange>,
     #[serde(flatten)]
-    paging: Paging,
+    paging: PageRequest,
 }
 
 #[derive(Deserialize, Serialize)]
-struct Condition {
+struct FilterCondition {
     value: Option<String>,
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct TimeRange {
+struct PredictionTimeRange {
     start_time: String,
     end_time: String,
 }
@@ -68,7 +68,7 @@ struct TimeRange {
 /// A prediction in the answer of `ListEventPredictions`.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Summary {
+pub(crate) struct EventPredictionSummary {
     event_id: String,
     event_type_name: String,
     event_timestamp: String,
@@ -79,30 +79,34 @@ pub(crate) struct Summary {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ListOutput {
-    event_prediction_summaries: Vec<Summary>,
+pub(crate) struct ListEventPredictionsOutput {
+    event_prediction_summaries: Vec<EventPredictionSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
 }
 
 /// Lists predictions, newest first.
-pub(crate) async fn list(services: &Services, input: List) -> Result<ListOutput> {
-    let filter = Filter::new(&input)?;
-    let scope = Scope::new("ListEventPredictions", &filter);
+pub(crate) async fn list_event_predictions(
+    services: &EngineServices,
+    input: ListEventPredictionsInput,
+) -> Result<ListEventPredictionsOutput> {
+    let filter = PredictionFilter::new(&input)?;
+    let scope = TokenScope::new("ListEventPredictions", &filter);
     let token = input.paging.next_token.as_deref();
-    let after: Option<String> = page_token::decode(&scope, token, services.account.now())?;
-    let size = input.paging.max_results.unwrap_or(USUAL);
-    let mut page = Page {
+    let after: Option<String> =
+        page_token::decode_page_token(&scope, token, services.account.now())?;
+    let size = input.paging.max_results.unwrap_or(DEFAULT_PAGE_SIZE);
+    let mut page = PredictionPage {
         rows: Vec::new(),
         size,
-        cursor: after.unwrap_or_else(|| filter.end()),
+        cursor: after.unwrap_or_else(|| filter.last_sort_key()),
     };
     let more = match &filter.event_id {
-        Some(event_id) => of_event(services, &filter, event_id, &mut page).await?,
-        None => of_index(services, &filter, &mut page).await?,
+        Some(event_id) => read_event_predictions(services, &filter, event_id, &mut page).await?,
+        None => read_indexed_predictions(services, &filter, &mut page).await?,
     };
     let next_token = if more {
-        Some(page_token::encode(
+        Some(page_token::encode_page_token(
             &scope,
             &page.cursor,
             services.account.now(),
@@ -110,36 +114,36 @@ pub(crate) async fn list(services: &Services, input: List) -> Result<ListOutput>
     } else {
         None
     };
-    Ok(ListOutput {
+    Ok(ListEventPredictionsOutput {
         event_prediction_summaries: page.rows,
         next_token,
     })
 }
 
 /// The rows of a page so far, and the position in time order up to which was searched.
-struct Page {
-    rows: Vec<Summary>,
+struct PredictionPage {
+    rows: Vec<EventPredictionSummary>,
     size: usize,
     cursor: String,
 }
 
-impl Page {
+impl PredictionPage {
     fn is_full(&self) -> bool {
         self.rows.len() >= self.size
     }
 
-    fn add(&mut self, filter: &Filter, row: Summary) {
-        self.cursor = row.place();
+    fn add(&mut self, filter: &PredictionFilter, row: EventPredictionSummary) {
+        self.cursor = row.sort_key();
         if filter.admits(&row) {
             self.rows.push(row);
         }
     }
 }
 
-impl Summary {
+impl EventPredictionSummary {
     /// Its position in time order, as in the index.
-    fn place(&self) -> String {
-        index_sort_key(
+    fn sort_key(&self) -> String {
+        make_index_sort_key(
             &self.prediction_timestamp,
             &self.event_type_name,
             &self.event_id,
@@ -148,7 +152,7 @@ impl Summary {
 }
 
 #[derive(Serialize)]
-struct Filter {
+struct PredictionFilter {
     event_id: Option<String>,
     event_type: Option<String>,
     detector_id: Option<String>,
@@ -157,10 +161,10 @@ struct Filter {
     until: Option<String>,
 }
 
-impl Filter {
-    fn new(input: &List) -> Result<Self> {
+impl PredictionFilter {
+    fn new(input: &ListEventPredictionsInput) -> Result<Self> {
         let value =
-            |condition: &Option<Condition>| condition.as_ref().and_then(|c| c.value.clone());
+            |condition: &Option<FilterCondition>| condition.as_ref().and_then(|c| c.value.clone());
         let range = input.prediction_time_range.as_ref();
         let from = range
             .map(|range| parse_request_time("startTime", &range.start_time))
@@ -184,11 +188,11 @@ impl Filter {
     }
 
     /// A position after every prediction that the filter accepts: `$` sorts after `#`.
-    fn end(&self) -> String {
+    fn last_sort_key(&self) -> String {
         format!("{}$", self.until.as_deref().unwrap_or("9999"))
     }
 
-    fn admits(&self, row: &Summary) -> bool {
+    fn admits(&self, row: &EventPredictionSummary) -> bool {
         let is =
             |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|w| w == value);
         is(&self.event_id, &row.event_id)
@@ -207,11 +211,11 @@ impl Filter {
 }
 
 /// The predictions of one event id, from its partitions: there is one per event type.
-async fn of_event(
-    services: &Services,
-    filter: &Filter,
+async fn read_event_predictions(
+    services: &EngineServices,
+    filter: &PredictionFilter,
     event_id: &str,
-    page: &mut Page,
+    page: &mut PredictionPage,
 ) -> Result<bool> {
     let types = if let Some(event_type) = &filter.event_type {
         vec![event_type.clone()]
@@ -219,7 +223,7 @@ async fn of_event(
         let types: Vec<EventType> = services
             .account
             .definitions
-            .query(Range::all("event-type"))
+            .query(KeyRange::all("event-type"))
             .await?;
         types
             .into_iter()
@@ -233,12 +237,16 @@ async fn of_event(
     let found = try_join_all(
         partitions
             .iter()
-            .map(|pk| all_predictions(&services.account, pk)),
+            .map(|pk| list_predictions(&services.account, pk)),
     )
     .await?;
-    let mut rows: Vec<Summary> = found.into_iter().flatten().map(summary).collect();
-    rows.retain(|row| row.place() < page.cursor && filter.admits(row));
-    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.place()));
+    let mut rows: Vec<EventPredictionSummary> = found
+        .into_iter()
+        .flatten()
+        .map(summarize_prediction)
+        .collect();
+    rows.retain(|row| row.sort_key() < page.cursor && filter.admits(row));
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.sort_key()));
     let more = rows.len() > page.size;
     for row in rows.into_iter().take(page.size) {
         page.add(filter, row);
@@ -246,8 +254,8 @@ async fn of_event(
     Ok(more)
 }
 
-fn summary(prediction: Prediction) -> Summary {
-    Summary {
+fn summarize_prediction(prediction: StoredPrediction) -> EventPredictionSummary {
+    EventPredictionSummary {
         event_id: prediction.event.event_id,
         event_type_name: prediction.event.event_type_name,
         event_timestamp: prediction.event.event_timestamp,
@@ -258,8 +266,12 @@ fn summary(prediction: Prediction) -> Summary {
 }
 
 /// Reads the index day by day. Returns whether there may be more.
-async fn of_index(services: &Services, filter: &Filter, page: &mut Page) -> Result<bool> {
-    let days = services.prediction_index.days().await?;
+async fn read_indexed_predictions(
+    services: &EngineServices,
+    filter: &PredictionFilter,
+    page: &mut PredictionPage,
+) -> Result<bool> {
+    let days = services.prediction_index.list_days().await?;
     let mut reads = 0;
     for day in days {
         if day > page.cursor
@@ -271,11 +283,11 @@ async fn of_index(services: &Services, filter: &Filter, page: &mut Page) -> Resu
             continue;
         }
         loop {
-            if reads == READS {
+            if reads == MAX_INDEX_READS {
                 return Ok(true);
             }
             reads += 1;
-            let slice = slice(services, &day, page).await?;
+            let slice = read_day_slice(services, &day, page).await?;
             for row in slice.rows {
                 if page.is_full() {
                     return Ok(true);
@@ -291,15 +303,25 @@ async fn of_index(services: &Services, filter: &Filter, page: &mut Page) -> Resu
 }
 
 /// The next predictions of a day from all shards, up to where every shard has been read.
-struct Slice {
-    rows: Vec<Summary>,
+struct DaySlice {
+    rows: Vec<EventPredictionSummary>,
     is_last: bool,
 }
 
-async fn slice(services: &Services, day: &str, page: &Page) -> Result<Slice> {
+async fn read_day_slice(
+    services: &EngineServices,
+    day: &str,
+    page: &PredictionPage,
+) -> Result<DaySlice> {
     let limit = page.size + 1;
-    let shards = (0..PREDICTION_SHARDS)
-        .map(|shard| read_shard(services, index_partition(day, shard), &page.cursor, limit));
+    let shards = (0..PREDICTION_SHARDS).map(|shard| {
+        read_shard(
+            services,
+            name_index_partition(day, shard),
+            &page.cursor,
+            limit,
+        )
+    });
     let shards = try_join_all(shards).await?;
     // A shard that returned a full page may have more rows just below its last one, so rows of other shards below that
     // are kept for later.
@@ -307,22 +329,22 @@ async fn slice(services: &Services, day: &str, page: &Page) -> Result<Slice> {
         .iter()
         .filter(|rows| rows.len() == limit)
         .filter_map(|rows| rows.last());
-    let bound = cut.map(Summary::place).max();
-    let mut rows: Vec<Summary> = shards.into_iter().flatten().collect();
-    rows.retain(|row| bound.as_ref().is_none_or(|bound| row.place() >= *bound));
-    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.place()));
-    Ok(Slice {
+    let bound = cut.map(EventPredictionSummary::sort_key).max();
+    let mut rows: Vec<EventPredictionSummary> = shards.into_iter().flatten().collect();
+    rows.retain(|row| bound.as_ref().is_none_or(|bound| row.sort_key() >= *bound));
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.sort_key()));
+    Ok(DaySlice {
         rows,
         is_last: bound.is_none(),
     })
 }
 
 async fn read_shard(
-    services: &Services,
+    services: &EngineServices,
     pk: String,
     before: &str,
     limit: usize,
-) -> Result<Vec<Summary>> {
+) -> Result<Vec<EventPredictionSummary>> {
     let mut items: Vec<Item> = Vec::new();
     let mut start = None;
     loop {
@@ -344,18 +366,18 @@ async fn read_shard(
             .set_exclusive_start_key(start)
             .send()
             .await
-            .map_err(failed)?;
+            .map_err(convert_sdk_error)?;
         items.extend(output.items.unwrap_or_default());
         start = output.last_evaluated_key;
         if start.is_none() || items.len() >= limit {
-            return items.into_iter().map(read).collect();
+            return items.into_iter().map(decode_item).collect();
         }
     }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Metadata {
+pub(crate) struct GetEventPredictionMetadataInput {
     event_id: String,
     event_type_name: String,
     detector_id: String,
@@ -365,7 +387,7 @@ pub(crate) struct Metadata {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct MetadataOutput {
+pub(crate) struct GetEventPredictionMetadataOutput {
     event_id: String,
     event_type_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -376,9 +398,9 @@ pub(crate) struct MetadataOutput {
     detector_id: String,
     detector_version_id: String,
     detector_version_status: DetectorVersionStatus,
-    event_variables: Vec<VariableSummary>,
+    event_variables: Vec<EventVariableSummary>,
     rules: Vec<EvaluatedRule>,
-    rule_execution_mode: Mode,
+    rule_execution_mode: RuleExecutionMode,
     outcomes: Vec<String>,
     evaluated_model_versions: Vec<EvaluatedModelVersion>,
     evaluated_external_models: Vec<EvaluatedExternalModel>,
@@ -392,23 +414,23 @@ struct EvaluatedModelVersion {
     model_id: String,
     model_version: String,
     model_type: &'static str,
-    evaluations: Vec<Evaluation>,
+    evaluations: Vec<ModelVersionEvaluation>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Evaluation {
+struct ModelVersionEvaluation {
     output_variable_name: String,
     evaluation_score: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    prediction_explanations: Option<Explanations>,
+    prediction_explanations: Option<PredictionExplanations>,
 }
 
 /// The impact of each variable on the score.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Explanations {
-    variable_impact_explanations: Vec<VariableImpact>,
+struct PredictionExplanations {
+    variable_impact_explanations: Vec<VariableImpactExplanation>,
     /// The impact of the entity history: the entity type, and the variable that it is about.
     aggregated_variables_impact_explanations: Vec<AggregatedImpact>,
 }
@@ -424,7 +446,7 @@ struct AggregatedImpact {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct VariableImpact {
+struct VariableImpactExplanation {
     event_variable_name: String,
     /// A whole number from -5 to 5.
     relative_impact: String,
@@ -442,7 +464,7 @@ struct EvaluatedExternalModel {
 }
 
 #[derive(Serialize)]
-struct VariableSummary {
+struct EventVariableSummary {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
@@ -462,10 +484,13 @@ struct EvaluatedRule {
 }
 
 /// Shows a prediction with its rules as they were, and the result of each.
-pub(crate) async fn metadata(services: &Services, input: Metadata) -> Result<MetadataOutput> {
+pub(crate) async fn get_event_prediction_metadata(
+    services: &EngineServices,
+    input: GetEventPredictionMetadataInput,
+) -> Result<GetEventPredictionMetadataOutput> {
     let timestamp = parse_request_time("predictionTimestamp", &input.prediction_timestamp)?;
     let key = prediction_key(&input.event_type_name, &input.event_id, &timestamp);
-    let found: Option<Prediction> = services.account.events.get(&key).await?;
+    let found: Option<StoredPrediction> = services.account.events.get(&key).await?;
     let found = found.filter(|prediction| {
         prediction.detector_id == input.detector_id
             && prediction.detector_version_id == input.detector_version_id
@@ -479,28 +504,28 @@ pub(crate) async fn metadata(services: &Services, input: Metadata) -> Result<Met
     let bundles = (&prediction.version_bundle, &prediction.event_type_bundle);
     let compiled = services
         .definition_cache
-        .compiled(bundles.0, bundles.1)
+        .get_compiled_detector(bundles.0, bundles.1)
         .await?;
-    let evaluated = evaluated_model_versions(services, &compiled, &prediction).await;
-    rendered(&compiled, prediction, evaluated)
+    let evaluated = evaluate_model_versions(services, &compiled, &prediction).await;
+    render_metadata(&compiled, prediction, evaluated)
 }
 
-fn rendered(
-    compiled: &Compiled,
-    prediction: Prediction,
+fn render_metadata(
+    compiled: &CompiledDetector,
+    prediction: StoredPrediction,
     evaluated_model_versions: Vec<EvaluatedModelVersion>,
-) -> Result<MetadataOutput> {
-    let mut row = predict::row(compiled, &prediction.event.event_variables)?;
+) -> Result<GetEventPredictionMetadataOutput> {
+    let mut row = predict::fill_rule_row(compiled, &prediction.event.event_variables)?;
     fill_model_answers(&prediction.said, compiled, &mut row);
-    let evaluated_external_models = evaluated_external_models(compiled, &prediction);
-    let rules = rules(compiled, &prediction.verdicts, &row);
-    let outcomes = outcomes(compiled, &prediction.verdicts);
+    let evaluated_external_models = list_evaluated_external_models(compiled, &prediction);
+    let rules = list_evaluated_rules(compiled, &prediction.verdicts, &row);
+    let outcomes = list_matched_outcomes(compiled, &prediction.verdicts);
     let entity = prediction.event.entities.into_iter().next();
     let (entity_id, entity_type) = entity
         .map(|entity| (entity.entity_id, entity.entity_type))
         .unzip();
     let variables = prediction.event.event_variables.into_iter();
-    Ok(MetadataOutput {
+    Ok(GetEventPredictionMetadataOutput {
         event_id: prediction.event.event_id,
         event_type_name: prediction.event.event_type_name,
         entity_id,
@@ -510,7 +535,7 @@ fn rendered(
         detector_version_id: prediction.detector_version_id,
         detector_version_status: prediction.detector_version_status,
         event_variables: variables
-            .map(|(name, value)| VariableSummary {
+            .map(|(name, value)| EventVariableSummary {
                 name,
                 value,
                 source: "EVENT",
@@ -525,10 +550,10 @@ fn rendered(
     })
 }
 
-async fn evaluated_model_versions(
-    services: &Services,
-    compiled: &Compiled,
-    prediction: &Prediction,
+async fn evaluate_model_versions(
+    services: &EngineServices,
+    compiled: &CompiledDetector,
+    prediction: &StoredPrediction,
 ) -> Vec<EvaluatedModelVersion> {
     let mut evaluated = Vec::new();
     for model in &compiled.version.models {
@@ -539,10 +564,10 @@ async fn evaluated_model_versions(
             model_id: model.version.model_id.clone(),
             model_version: model.version.model_version_number.to_string(),
             model_type: model.version.model_type.name(),
-            evaluations: vec![Evaluation {
+            evaluations: vec![ModelVersionEvaluation {
                 output_variable_name: model.score.name.clone(),
                 evaluation_score: format!("{score:?}"),
-                prediction_explanations: explained(services, model, prediction).await,
+                prediction_explanations: explain_model_score(services, model, prediction).await,
             }],
         });
     }
@@ -550,21 +575,21 @@ async fn evaluated_model_versions(
 }
 
 /// Explains a score. A model that is deleted or had no input gives no explanation.
-async fn explained(
-    services: &Services,
+async fn explain_model_score(
+    services: &EngineServices,
     model: &BundledModel,
-    prediction: &Prediction,
-) -> Option<Explanations> {
-    let explanation = explanation(services, model, prediction, Attribution::default())
+    prediction: &StoredPrediction,
+) -> Option<PredictionExplanations> {
+    let explanation = explain_score(services, model, prediction, Attribution::default())
         .await
         .ok()?;
     let impacts = explanation.impacts.into_iter();
     let entity_type = prediction.event.entities.first();
     let entity_type = entity_type.map(|entity| entity.entity_type.as_str());
     let of_entity = explanation.history.into_iter();
-    Some(Explanations {
+    Some(PredictionExplanations {
         variable_impact_explanations: impacts
-            .map(|impact| VariableImpact {
+            .map(|impact| VariableImpactExplanation {
                 event_variable_name: impact.variable,
                 relative_impact: impact.relative.to_string(),
                 log_odds_impact: impact.log_odds,
@@ -572,7 +597,10 @@ async fn explained(
             .collect(),
         aggregated_variables_impact_explanations: of_entity
             .map(|impact| AggregatedImpact {
-                event_variable_names: entity_history::names(entity_type, &impact.variable),
+                event_variable_names: entity_history::list_feature_parts(
+                    entity_type,
+                    &impact.variable,
+                ),
                 relative_impact: impact.relative.to_string(),
                 log_odds_impact: impact.log_odds,
             })
@@ -580,9 +608,9 @@ async fn explained(
     })
 }
 
-fn evaluated_external_models(
-    compiled: &Compiled,
-    prediction: &Prediction,
+fn list_evaluated_external_models(
+    compiled: &CompiledDetector,
+    prediction: &StoredPrediction,
 ) -> Vec<EvaluatedExternalModel> {
     let models = compiled.version.external_models.iter();
     models
@@ -593,13 +621,21 @@ fn evaluated_external_models(
                 output_variables: outputs.get(&model.model_endpoint)?.clone(),
                 model_endpoint: model.model_endpoint.clone(),
                 use_event_variables: model.input.use_event_variables,
-                input_variables: external_models::told(model, &compiled.event_type, variables),
+                input_variables: external_models::list_endpoint_inputs(
+                    model,
+                    &compiled.event_type,
+                    variables,
+                ),
             })
         })
         .collect()
 }
 
-fn rules(compiled: &Compiled, verdicts: &str, row: &[Value]) -> Vec<EvaluatedRule> {
+fn list_evaluated_rules(
+    compiled: &CompiledDetector,
+    verdicts: &str,
+    row: &[Value],
+) -> Vec<EvaluatedRule> {
     let bundled = compiled
         .version
         .rules
@@ -629,9 +665,9 @@ fn rules(compiled: &Compiled, verdicts: &str, row: &[Value]) -> Vec<EvaluatedRul
 }
 
 /// The outcomes of the rules that matched, in order and without duplicates.
-fn outcomes(compiled: &Compiled, verdicts: &str) -> Vec<String> {
+fn list_matched_outcomes(compiled: &CompiledDetector, verdicts: &str) -> Vec<String> {
     let mut outcomes: Vec<String> = Vec::new();
-    for outcome in matched(compiled, verdicts).flat_map(|rule| &rule.outcomes) {
+    for outcome in list_matched_rules(compiled, verdicts).flat_map(|rule| &rule.outcomes) {
         if !outcomes.contains(outcome) {
             outcomes.push(outcome.clone());
         }

@@ -2,38 +2,40 @@
 
 use std::collections::BTreeSet;
 
-use crate::operations::{Empty, outcomes};
-use crate::services::Services;
+use crate::operations::{EmptyOutput, outcomes};
+use crate::services::EngineServices;
 use ::rules::Rule;
-use protocol::page::{Page, Paging};
+use protocol::page::{Page, PageRequest};
 use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
 use store::bundle;
 use store::change::Change;
 use store::listing::Listing;
-use store::pinned::EventTypeBundle;
+use store::pinned_bundles::EventTypeBundle;
 use store::records::detector::{Detector, detector_key, missing_detector};
-use store::records::detector_version::version_using_rule;
+use store::records::detector_version::find_version_using_rule;
 use store::records::event_type::{EventType, event_type_key, missing_event_type};
-use store::records::rule::{RuleHead, RuleReference, RuleVersion, rule_head_key, rule_partition};
+use store::records::rule::{
+    RuleReference, RuleVersion, RuleVersionCounter, rule_partition, rule_version_counter_key,
+};
 use store::records::simple_resource::{SimpleResource, simple_resource_key};
 use store::records::tags::{Tag, Tags};
 use store::records::variable::BundledVariable;
-use store::records::variable::{Variable, variable_key};
-use store::table::{Key, Range};
+use store::records::variable::{StoredVariable, variable_key};
+use store::table::{Key, KeyRange};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Create {
+pub(crate) struct CreateRuleInput {
     rule_id: String,
     detector_id: String,
     #[serde(flatten)]
-    content: Content,
+    content: RuleVersionParts,
 }
 
 /// The content of a rule version.
 #[derive(Debug, Deserialize)]
-struct Content {
+struct RuleVersionParts {
     description: Option<String>,
     expression: String,
     language: String,
@@ -43,61 +45,79 @@ struct Content {
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct Created {
+pub(crate) struct CreateRuleOutput {
     rule: RuleReference,
 }
 
-pub(crate) async fn create(services: &Services, input: Create) -> Result<Created> {
-    let mut change = services.account.change().await?;
-    let Create {
+pub(crate) async fn create_rule(
+    services: &EngineServices,
+    input: CreateRuleInput,
+) -> Result<CreateRuleOutput> {
+    let mut change = services.account.begin_change().await?;
+    let CreateRuleInput {
         rule_id,
         detector_id,
         content,
     } = input;
-    let head: Option<RuleHead> = change.get(&rule_head_key(&detector_id, &rule_id)).await?;
+    let head: Option<RuleVersionCounter> = change
+        .get(&rule_version_counter_key(&detector_id, &rule_id))
+        .await?;
     if head.is_some() {
         let message = format!("Rule '{rule_id}' of detector '{detector_id}' already exists.");
         return Err(Error::validation(message));
     }
-    let head = RuleHead {
+    let head = RuleVersionCounter {
         detector_id,
         rule_id,
         last_version: 0,
     };
-    let created = add(services, &mut change, head, content).await?;
-    services.account.commit(change).await.map(|()| created)
+    let created = add_rule_version(services, &mut change, head, content).await?;
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| created)
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct UpdateVersion {
+pub(crate) struct UpdateRuleVersionInput {
     rule: RuleReference,
     #[serde(flatten)]
-    content: Content,
+    content: RuleVersionParts,
 }
 
 /// Creates the next version of a rule. The version in the request must exist and is not changed.
-pub(crate) async fn update_version(services: &Services, input: UpdateVersion) -> Result<Created> {
-    let mut change = services.account.change().await?;
+pub(crate) async fn update_rule_version(
+    services: &EngineServices,
+    input: UpdateRuleVersionInput,
+) -> Result<CreateRuleOutput> {
+    let mut change = services.account.begin_change().await?;
     let RuleReference {
         detector_id,
         rule_id,
         ..
     } = &input.rule;
     let named: Option<RuleVersion> = change.get(&input.rule.key()).await?;
-    let head: Option<RuleHead> = change.get(&rule_head_key(detector_id, rule_id)).await?;
+    let head: Option<RuleVersionCounter> = change
+        .get(&rule_version_counter_key(detector_id, rule_id))
+        .await?;
     let (Some(_), Some(head)) = (named, head) else {
-        return Err(input.rule.missing());
+        return Err(input.rule.missing_error());
     };
-    let created = add(services, &mut change, head, input.content).await?;
-    services.account.commit(change).await.map(|()| created)
+    let created = add_rule_version(services, &mut change, head, input.content).await?;
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| created)
 }
 
-async fn add(
-    services: &Services,
+async fn add_rule_version(
+    services: &EngineServices,
     change: &mut Change<'_>,
-    head: RuleHead,
-    content: Content,
-) -> Result<Created> {
+    head: RuleVersionCounter,
+    content: RuleVersionParts,
+) -> Result<CreateRuleOutput> {
     let detector: Option<Detector> = change.get(&detector_key(&head.detector_id)).await?;
     let Some(detector) = detector else {
         return Err(Error::validation(format!(
@@ -106,19 +126,19 @@ async fn add(
         )));
     };
     check_outcomes(change, &content.outcomes).await?;
-    let (rule, scores) = compile(
+    let (rule, scores) = compile_rule(
         services,
         change,
         &detector.event_type_name,
         &content.expression,
     )
     .await?;
-    change.count("rule", 1, services.account.options.quotas.rules)?;
-    let head = RuleHead {
+    change.count_resources("rule", 1, services.account.options.quotas.rules)?;
+    let head = RuleVersionCounter {
         last_version: head.last_version + 1,
         ..head
     };
-    let now = text::milliseconds(services.account.now());
+    let now = text::format_milliseconds(services.account.now());
     let version = RuleVersion {
         detector_id: head.detector_id.clone(),
         rule_id: head.rule_id.clone(),
@@ -135,7 +155,7 @@ async fn add(
     };
     change.put(&version)?;
     change.put(&head)?;
-    Ok(Created {
+    Ok(CreateRuleOutput {
         rule: version.reference(),
     })
 }
@@ -148,7 +168,7 @@ async fn check_outcomes(change: &Change<'_>, names: &[String]) -> Result<()> {
         .collect::<std::collections::HashSet<_>>()
         .into_iter()
         .collect();
-    let found: Vec<SimpleResource> = change.many(&keys).await?;
+    let found: Vec<SimpleResource> = change.get_many(&keys).await?;
     let missing: Vec<&str> = names
         .iter()
         .filter(|name| !found.iter().any(|outcome| outcome.name == **name))
@@ -159,13 +179,13 @@ async fn check_outcomes(change: &Change<'_>, names: &[String]) -> Result<()> {
     }
     Err(Error::validation(format!(
         "Outcome: {} do not exist.",
-        text::names(missing)
+        text::join_names(missing)
     )))
 }
 
 /// Compiles an expression with the detector's event type, the account's lists, and the score variables that it uses.
-async fn compile(
-    services: &Services,
+async fn compile_rule(
+    services: &EngineServices,
     change: &Change<'_>,
     event_type: &str,
     expression: &str,
@@ -173,14 +193,14 @@ async fn compile(
     let record: Option<EventType> = change.get(&event_type_key(event_type)).await?;
     let record = record.ok_or_else(|| missing_event_type(event_type))?;
     let bundle: EventTypeBundle =
-        bundle::load(&services.account.definitions, &record.bundle).await?;
+        bundle::load_bundle(&services.account.definitions, &record.bundle).await?;
     let lists = if expression.contains('@') {
-        crate::operations::lists::names(change).await?
+        crate::operations::lists::load_list_names(change).await?
     } else {
         Vec::new()
     };
-    let mut scores = scores(change, expression).await?;
-    let rule = Rule::new(expression, &bundle.schema(&scores, lists)).map_err(|errors| {
+    let mut scores = find_score_variables(change, expression).await?;
+    let rule = Rule::new(expression, &bundle.rule_schema(&scores, lists)).map_err(|errors| {
         Error::validation(format!("The rule's expression is not valid:\n{errors}"))
     })?;
     scores.retain(|score| rule.variables().any(|name| name == score.name));
@@ -188,7 +208,10 @@ async fn compile(
 }
 
 /// The score variables in an expression: every word that looks like a variable and is a score variable.
-async fn scores(change: &Change<'_>, expression: &str) -> Result<Vec<BundledVariable>> {
+async fn find_score_variables(
+    change: &Change<'_>,
+    expression: &str,
+) -> Result<Vec<BundledVariable>> {
     let names: BTreeSet<&str> = expression
         .split('$')
         .skip(1)
@@ -199,35 +222,42 @@ async fn scores(change: &Change<'_>, expression: &str) -> Result<Vec<BundledVari
         .filter(|name| !name.is_empty())
         .collect();
     let keys: Vec<Key> = names.into_iter().map(variable_key).collect();
-    let found: Vec<Variable> = change.many(&keys).await?;
+    let found: Vec<StoredVariable> = change.get_many(&keys).await?;
     let scores = found.iter().filter(|v| v.data_source != "EVENT");
-    Ok(scores.map(Variable::bundled).collect())
+    Ok(scores.map(StoredVariable::to_bundled).collect())
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct UpdateMetadata {
+pub(crate) struct UpdateRuleMetadataInput {
     rule: RuleReference,
     description: String,
 }
 
-pub(crate) async fn update_metadata(services: &Services, input: UpdateMetadata) -> Result<Empty> {
-    let mut change = services.account.change().await?;
+pub(crate) async fn update_rule_metadata(
+    services: &EngineServices,
+    input: UpdateRuleMetadataInput,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
     let rule: Option<RuleVersion> = change.get(&input.rule.key()).await?;
-    let mut rule = rule.ok_or_else(|| input.rule.missing())?;
+    let mut rule = rule.ok_or_else(|| input.rule.missing_error())?;
     rule.description = Some(input.description);
-    rule.last_updated_time = text::milliseconds(services.account.now());
+    rule.last_updated_time = text::format_milliseconds(services.account.now());
     change.put(&rule)?;
-    services.account.commit(change).await.map(|()| Empty {})
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Get {
+pub(crate) struct GetRulesInput {
     rule_id: Option<String>,
     detector_id: String,
     rule_version: Option<String>,
     #[serde(flatten)]
-    paging: Paging,
+    paging: PageRequest,
 }
 
 /// A rule version in the answer.
@@ -246,8 +276,11 @@ struct RuleDetail {
     arn: String,
 }
 
-pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serialize + use<>> {
-    let Get {
+pub(crate) async fn get_rules(
+    services: &EngineServices,
+    input: GetRulesInput,
+) -> Result<impl Serialize + use<>> {
+    let GetRulesInput {
         rule_id,
         detector_id,
         rule_version,
@@ -269,24 +302,26 @@ pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serializ
                 rule_version,
             };
             let found = services.account.definitions.get(&reference.key()).await?;
-            Page::one(found.ok_or_else(|| reference.missing())?)
+            Page::of_one_row(found.ok_or_else(|| reference.missing_error())?)
         }
         (None, Some(_)) => {
             return Err(Error::validation("A ruleVersion needs a ruleId."));
         }
-        (rule_id, None) => versions_of(services, &detector_id, rule_id.as_deref(), &paging).await?,
+        (rule_id, None) => {
+            list_rule_versions(services, &detector_id, rule_id.as_deref(), &paging).await?
+        }
     };
-    Ok(page::output(
+    Ok(page::make_page_output(
         "ruleDetails",
-        page.map(|rule| detail(services, rule)),
+        page.map_rows(|rule| make_rule_detail(services, rule)),
     ))
 }
 
-async fn versions_of(
-    services: &Services,
+async fn list_rule_versions(
+    services: &EngineServices,
     detector_id: &str,
     rule_id: Option<&str>,
-    paging: &Paging,
+    paging: &PageRequest,
 ) -> Result<Page<RuleVersion>> {
     let prefix = rule_id
         .map(|rule_id| format!("{rule_id}#"))
@@ -298,7 +333,7 @@ async fn versions_of(
         prefix: &prefix,
         usual: 100,
     };
-    let page = listing.page(&services.account, paging).await?;
+    let page = listing.read_page(&services.account, paging).await?;
     match rule_id {
         Some(rule_id) if page.rows.is_empty() && paging.next_token.is_none() => {
             Err(Error::not_found(format!(
@@ -309,7 +344,7 @@ async fn versions_of(
     }
 }
 
-fn detail(services: &Services, rule: RuleVersion) -> RuleDetail {
+fn make_rule_detail(services: &EngineServices, rule: RuleVersion) -> RuleDetail {
     let reference = rule.reference();
     let path = format!(
         "{}/{}/{}",
@@ -328,14 +363,17 @@ fn detail(services: &Services, rule: RuleVersion) -> RuleDetail {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Delete {
+pub(crate) struct DeleteRuleInput {
     rule: RuleReference,
 }
 
 /// Deletes a rule version. Rejected while a detector version has pinned it. (Amazon allows it for drafts and leaves
 /// them without the rule; see the differences in the guide.)
-pub(crate) async fn delete(services: &Services, input: Delete) -> Result<Empty> {
-    let mut change = services.account.change().await?;
+pub(crate) async fn delete_rule(
+    services: &EngineServices,
+    input: DeleteRuleInput,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
     let RuleReference {
         detector_id,
         rule_id,
@@ -346,19 +384,23 @@ pub(crate) async fn delete(services: &Services, input: Delete) -> Result<Empty> 
         .await?
         .is_none()
     {
-        return Ok(Empty {});
+        return Ok(EmptyOutput {});
     }
-    if let Some(version) = version_using_rule(&change, &input.rule).await? {
+    if let Some(version) = find_version_using_rule(&change, &input.rule).await? {
         return Err(Error::conflict(format!(
             "Version {rule_version} of rule '{rule_id}' is used by version {version} of detector '{detector_id}'."
         )));
     }
-    change.count("rule", -1, usize::MAX)?;
+    change.count_resources("rule", -1, usize::MAX)?;
     change.delete(input.rule.key());
     let (pk, prefix) = (rule_partition(detector_id), format!("{rule_id}#"));
-    let range = Range::all(&pk).prefix(&prefix).limit(2);
+    let range = KeyRange::all(&pk).prefix(&prefix).limit(2);
     if change.query::<RuleVersion>(range).await?.len() == 1 {
-        change.delete(rule_head_key(detector_id, rule_id));
+        change.delete(rule_version_counter_key(detector_id, rule_id));
     }
-    services.account.commit(change).await.map(|()| Empty {})
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }

@@ -1,8 +1,8 @@
 //! Simple resources: labels, outcomes and entity types have a name and a description and nothing else.
 
-use crate::services::Services;
+use crate::services::EngineServices;
 use protocol::limits::Quotas;
-use protocol::page::{Page, Paging};
+use protocol::page::{Page, PageRequest};
 use protocol::{Error, Result, text};
 use serde::{Deserialize, Serialize};
 use store::change::Change;
@@ -11,7 +11,7 @@ use store::records::simple_resource::{SimpleResource, simple_resource_key};
 use store::records::tags::{Tag, Tags};
 
 /// What differs between the three kinds.
-pub(crate) struct Kind {
+pub(crate) struct SimpleResourceKind {
     /// The partition and the kind in an ARN.
     pub(crate) name: &'static str,
     /// The kind as the first words of a sentence.
@@ -24,7 +24,7 @@ pub(crate) struct Kind {
 /// A simple resource in the answer.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct NamedOutput {
+pub(crate) struct SimpleResourceOutput {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
@@ -35,7 +35,7 @@ pub(crate) struct NamedOutput {
 
 /// The input of a put.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Put {
+pub(crate) struct PutSimpleResourceInput {
     name: String,
     description: Option<String>,
     #[serde(default)]
@@ -44,21 +44,25 @@ pub(crate) struct Put {
 
 /// The input of a get.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Get {
+pub(crate) struct GetSimpleResourcesInput {
     name: Option<String>,
     #[serde(flatten)]
-    paging: Paging,
+    paging: PageRequest,
 }
 
 /// Creates it or replaces its description. Tags are set only when it is created.
-pub(crate) async fn put(services: &Services, kind: &Kind, input: Put) -> Result<()> {
-    let mut change = services.account.change().await?;
-    let now = text::milliseconds(services.account.now());
+pub(crate) async fn put_simple_resource(
+    services: &EngineServices,
+    kind: &SimpleResourceKind,
+    input: PutSimpleResourceInput,
+) -> Result<()> {
+    let mut change = services.account.begin_change().await?;
+    let now = text::format_milliseconds(services.account.now());
     let before: Option<SimpleResource> = change
         .get(&simple_resource_key(kind.name, &input.name))
         .await?;
     if before.is_none() {
-        change.count(kind.name, 1, (kind.quota)(&services.account.options.quotas))?;
+        change.count_resources(kind.name, 1, (kind.quota)(&services.account.options.quotas))?;
     }
     let (created_time, tags) = match before {
         Some(before) => (before.created_time, before.tags),
@@ -72,13 +76,17 @@ pub(crate) async fn put(services: &Services, kind: &Kind, input: Put) -> Result<
         created_time,
         tags,
     })?;
-    services.account.commit(change).await
+    services.account.commit_change(change).await
 }
 
 /// The resource with the name, or a page of all of the kind.
-pub(crate) async fn get(services: &Services, kind: &Kind, input: Get) -> Result<Page<NamedOutput>> {
+pub(crate) async fn get_simple_resources(
+    services: &EngineServices,
+    kind: &SimpleResourceKind,
+    input: GetSimpleResourcesInput,
+) -> Result<Page<SimpleResourceOutput>> {
     let page = if let Some(name) = &input.name {
-        Page::one(existing(services, kind, name).await?)
+        Page::of_one_row(find_simple_resource(services, kind, name).await?)
     } else {
         let listing = Listing {
             operation: kind.listing,
@@ -88,10 +96,10 @@ pub(crate) async fn get(services: &Services, kind: &Kind, input: Get) -> Result<
             usual: kind.page,
         };
         listing
-            .page::<SimpleResource>(&services.account, &input.paging)
+            .read_page::<SimpleResource>(&services.account, &input.paging)
             .await?
     };
-    Ok(page.map(|named| NamedOutput {
+    Ok(page.map_rows(|named| SimpleResourceOutput {
         arn: services.account.arn(kind.name, &named.name),
         name: named.name,
         description: named.description,
@@ -100,7 +108,11 @@ pub(crate) async fn get(services: &Services, kind: &Kind, input: Get) -> Result<
     }))
 }
 
-async fn existing(services: &Services, kind: &Kind, name: &str) -> Result<SimpleResource> {
+async fn find_simple_resource(
+    services: &EngineServices,
+    kind: &SimpleResourceKind,
+    name: &str,
+) -> Result<SimpleResource> {
     let found = services
         .account
         .definitions
@@ -110,10 +122,14 @@ async fn existing(services: &Services, kind: &Kind, name: &str) -> Result<Simple
 }
 
 /// Deletes it if it exists. The caller has checked that nothing uses it.
-pub(crate) async fn delete(kind: &Kind, change: &mut Change<'_>, name: &str) -> Result<()> {
+pub(crate) async fn delete_simple_resource(
+    kind: &SimpleResourceKind,
+    change: &mut Change<'_>,
+    name: &str,
+) -> Result<()> {
     let key = simple_resource_key(kind.name, name);
     if change.get::<SimpleResource>(&key).await?.is_some() {
-        change.count(kind.name, -1, usize::MAX)?;
+        change.count_resources(kind.name, -1, usize::MAX)?;
         change.delete(key);
     }
     Ok(())

@@ -1,20 +1,20 @@
 //! The results of a training in the answer of `DescribeModelVersions`.
 
 use crate::services::entity_history;
-use model::{Importance, TakeoverFigures, TrainingMessage, TrainingReport, ThresholdRow};
+use model::{Importance, TakeoverFigures, ThresholdRow, TrainingMessage, TrainingReport};
 use serde::{Deserialize, Serialize};
-use store::records::model::ModelType;
+use store::records::model::ApiModelType;
 
 /// The result of a training, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Outcome {
+pub(crate) struct TrainingOutcome {
     pub(crate) messages: Vec<TrainingMessage>,
     /// The metrics, if there is a model.
     pub(crate) report: Option<TrainingReport>,
 }
 
-impl Outcome {
-    pub(crate) fn of(messages: Vec<TrainingMessage>) -> Self {
+impl TrainingOutcome {
+    pub(crate) fn from_messages(messages: Vec<TrainingMessage>) -> Self {
         Self {
             messages,
             report: None,
@@ -82,9 +82,9 @@ struct TrainingMetrics {
 #[derive(Debug, Serialize)]
 struct TrainingMetricsV2 {
     #[serde(skip_serializing_if = "Option::is_none")]
-    ofi: Option<Performance>,
+    ofi: Option<FraudPerformance>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tfi: Option<Performance>,
+    tfi: Option<FraudPerformance>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ati: Option<LoginPerformance>,
 }
@@ -116,7 +116,7 @@ struct LoginModelPerformance {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Performance {
+struct FraudPerformance {
     metric_data_points: Vec<MetricDataPoint>,
     model_performance: ModelPerformance,
 }
@@ -172,43 +172,43 @@ struct LogOddsMetric {
 }
 
 impl TrainingResult {
-    pub(crate) fn new(outcome: &Outcome) -> Self {
+    pub(crate) fn new(outcome: &TrainingOutcome) -> Self {
         let report = outcome.report.as_ref();
         Self {
-            data_validation_metrics: validation(&outcome.messages),
+            data_validation_metrics: make_validation_metrics(&outcome.messages),
             training_metrics: report.map(|report| TrainingMetrics {
                 auc: report.auc.value,
-                metric_data_points: points(report),
+                metric_data_points: list_metric_points(report),
             }),
-            variable_importance_metrics: report.map(importance),
+            variable_importance_metrics: report.map(make_importance_metrics),
         }
     }
 }
 
 impl TrainingResultV2 {
-    pub(crate) fn new(outcome: &Outcome, model_type: ModelType) -> Self {
+    pub(crate) fn new(outcome: &TrainingOutcome, model_type: ApiModelType) -> Self {
         let report = outcome.report.as_ref();
         let metrics = |report: &TrainingReport| {
-            let of = |wanted| (model_type == wanted).then(|| performance(report));
+            let of = |wanted| (model_type == wanted).then(|| make_performance(report));
             TrainingMetricsV2 {
-                ofi: of(ModelType::OnlineFraudInsights),
-                tfi: of(ModelType::TransactionFraudInsights),
+                ofi: of(ApiModelType::OnlineFraudInsights),
+                tfi: of(ApiModelType::TransactionFraudInsights),
                 ati: report
                     .logins
                     .as_ref()
-                    .map(|logins| of_logins(report, logins)),
+                    .map(|logins| make_login_performance(report, logins)),
             }
         };
         Self {
-            data_validation_metrics: validation(&outcome.messages),
+            data_validation_metrics: make_validation_metrics(&outcome.messages),
             training_metrics: report.map(metrics),
-            variable_importance_metrics: report.map(importance),
-            aggregated_variables_importance_metrics: report.and_then(aggregated),
+            variable_importance_metrics: report.map(make_importance_metrics),
+            aggregated_variables_importance_metrics: report.and_then(make_aggregated_metrics),
         }
     }
 }
 
-fn validation(messages: &[TrainingMessage]) -> DataValidationMetrics {
+fn make_validation_metrics(messages: &[TrainingMessage]) -> DataValidationMetrics {
     let mut validation = DataValidationMetrics {
         file_level_messages: Vec::new(),
         field_level_messages: Vec::new(),
@@ -238,7 +238,7 @@ fn validation(messages: &[TrainingMessage]) -> DataValidationMetrics {
     validation
 }
 
-fn points(report: &TrainingReport) -> Vec<MetricDataPoint> {
+fn list_metric_points(report: &TrainingReport) -> Vec<MetricDataPoint> {
     let point = |row: &ThresholdRow| MetricDataPoint {
         fpr: row.fpr,
         precision: row.precision,
@@ -248,9 +248,9 @@ fn points(report: &TrainingReport) -> Vec<MetricDataPoint> {
     report.thresholds.iter().map(point).collect()
 }
 
-fn performance(report: &TrainingReport) -> Performance {
-    Performance {
-        metric_data_points: points(report),
+fn make_performance(report: &TrainingReport) -> FraudPerformance {
+    FraudPerformance {
+        metric_data_points: list_metric_points(report),
         model_performance: ModelPerformance {
             auc: report.auc.value,
             uncertainty_range: UncertaintyRange {
@@ -261,7 +261,7 @@ fn performance(report: &TrainingReport) -> Performance {
     }
 }
 
-fn of_logins(report: &TrainingReport, logins: &TakeoverFigures) -> LoginPerformance {
+fn make_login_performance(report: &TrainingReport, logins: &TakeoverFigures) -> LoginPerformance {
     let found = logins.takeovers_found.as_ref();
     let point = |(place, row): (usize, &ThresholdRow)| LoginPoint {
         cr: row.fpr,
@@ -277,28 +277,30 @@ fn of_logins(report: &TrainingReport, logins: &TakeoverFigures) -> LoginPerforma
     }
 }
 
-fn importance(report: &TrainingReport) -> VariableImportanceMetrics {
+fn make_importance_metrics(report: &TrainingReport) -> VariableImportanceMetrics {
     let metric = |importance: &Importance| LogOddsMetric {
         variable_name: importance.variable.clone(),
         variable_type: importance.kind.map_or("DATETIME", |kind| kind.as_str()),
         variable_importance: importance.share,
     };
     VariableImportanceMetrics {
-        log_odds_metrics: of(report, false).map(metric).collect(),
+        log_odds_metrics: select_importances(report, false).map(metric).collect(),
     }
 }
 
-fn of(report: &TrainingReport, habits: bool) -> impl Iterator<Item = &Importance> {
+fn select_importances(report: &TrainingReport, habits: bool) -> impl Iterator<Item = &Importance> {
     let importance = report.importance.iter();
     importance.filter(move |importance| importance.is_history == habits)
 }
 
-fn aggregated(report: &TrainingReport) -> Option<AggregatedVariablesImportanceMetrics> {
+fn make_aggregated_metrics(
+    report: &TrainingReport,
+) -> Option<AggregatedVariablesImportanceMetrics> {
     let metric = |importance: &Importance| AggregatedLogOddsMetric {
-        variable_names: entity_history::names(None, &importance.variable),
+        variable_names: entity_history::list_feature_parts(None, &importance.variable),
         aggregated_variables_importance: importance.share,
     };
-    let log_odds_metrics: Vec<_> = of(report, true).map(metric).collect();
+    let log_odds_metrics: Vec<_> = select_importances(report, true).map(metric).collect();
     (!log_odds_metrics.is_empty())
         .then_some(AggregatedVariablesImportanceMetrics { log_odds_metrics })
 }

@@ -1,36 +1,38 @@
 //! Variables: the values that an event may have, each with its type and default.
 
-use crate::operations::{ByName, Empty, event_types};
-use crate::services::Services;
+use crate::operations::{EmptyOutput, NameInput, event_types};
+use crate::services::EngineServices;
 use ::rules::Type;
 use event::VariableName;
-use protocol::page::{Page, Paging};
+use protocol::page::{Page, PageRequest};
 use protocol::variable_types::VARIABLE_TYPES;
 use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
 use store::change::Change;
 use store::listing::Listing;
-use store::records::event_type::all_event_types;
-use store::records::external_model::external_model_using_variable;
+use store::records::event_type::list_event_types;
+use store::records::external_model::find_external_model_using_variable;
 use store::records::tags::{Tag, Tags};
-use store::records::variable::{Variable, default_value, missing_variable, variable_key};
+use store::records::variable::{
+    StoredVariable, missing_variable, parse_default_value, variable_key,
+};
 use store::table::Key;
-use store::table::Record as _;
+use store::table::StoredRecord as _;
 
 /// A variable in the answer: as stored, without tags, with its ARN.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Output {
+pub(crate) struct VariableOutput {
     #[serde(flatten)]
-    variable: Variable,
+    variable: StoredVariable,
     arn: String,
 }
 
-impl Output {
-    fn new(services: &Services, variable: Variable) -> Self {
+impl VariableOutput {
+    fn new(services: &EngineServices, variable: StoredVariable) -> Self {
         let arn = services.account.arn("variable", &variable.name);
         Self {
-            variable: Variable {
+            variable: StoredVariable {
                 tags: Tags::default(),
                 ..variable
             },
@@ -42,7 +44,7 @@ impl Output {
 /// A new variable: the input of `CreateVariable`, or one entry of a batch.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Entry {
+pub(crate) struct VariableEntry {
     name: Option<String>,
     data_type: Option<String>,
     data_source: Option<String>,
@@ -52,38 +54,53 @@ pub(crate) struct Entry {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Create {
+pub(crate) struct CreateVariableInput {
     #[serde(flatten)]
-    entry: Entry,
+    entry: VariableEntry,
     #[serde(default)]
     tags: Vec<Tag>,
 }
 
-pub(crate) async fn create(services: &Services, input: Create) -> Result<Empty> {
+pub(crate) async fn create_variable(
+    services: &EngineServices,
+    input: CreateVariableInput,
+) -> Result<EmptyOutput> {
     let tags = Tags::new(input.tags)?;
-    let mut change = services.account.change().await?;
-    let variable = checked(services, input.entry, tags)?;
-    add(services, &mut change, &variable).await?;
-    services.account.commit(change).await.map(|()| Empty {})
+    let mut change = services.account.begin_change().await?;
+    let variable = check_variable(services, input.entry, tags)?;
+    add_variable(services, &mut change, &variable).await?;
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }
 
-pub(crate) async fn add(
-    services: &Services,
+pub(crate) async fn add_variable(
+    services: &EngineServices,
     change: &mut Change<'_>,
-    variable: &Variable,
+    variable: &StoredVariable,
 ) -> Result<()> {
-    if change.get::<Variable>(&variable.key()).await?.is_some() {
+    if change
+        .get::<StoredVariable>(&variable.key())
+        .await?
+        .is_some()
+    {
         return Err(Error::validation(format!(
             "Variable '{}' already exists.",
             variable.name
         )));
     }
-    change.count("variable", 1, services.account.options.quotas.variables)?;
+    change.count_resources("variable", 1, services.account.options.quotas.variables)?;
     change.put(variable)
 }
 
 /// Checks what the service model does not state about a variable.
-fn checked(services: &Services, entry: Entry, tags: Tags) -> Result<Variable> {
+fn check_variable(
+    services: &EngineServices,
+    entry: VariableEntry,
+    tags: Tags,
+) -> Result<StoredVariable> {
     let required = |value: Option<String>, member: &str| {
         value.ok_or_else(|| Error::validation(format!("The variable has no {member}.")))
     };
@@ -96,11 +113,11 @@ fn checked(services: &Services, entry: Entry, tags: Tags) -> Result<Variable> {
     let data_type = required(entry.data_type, "dataType")?;
     let data_source = required(entry.data_source, "dataSource")?;
     let default_value = required(entry.default_value, "defaultValue")?;
-    check_source(&name, &data_source)?;
-    check_default(&name, &data_type, &default_value)?;
-    check_type(&name, &data_type, entry.variable_type.as_deref())?;
-    let now = text::milliseconds(services.account.now());
-    Ok(Variable {
+    check_data_source(&name, &data_source)?;
+    check_default_value(&name, &data_type, &default_value)?;
+    check_variable_type(&name, &data_type, entry.variable_type.as_deref())?;
+    let now = text::format_milliseconds(services.account.now());
+    Ok(StoredVariable {
         name,
         data_type,
         data_source,
@@ -113,7 +130,7 @@ fn checked(services: &Services, entry: Entry, tags: Tags) -> Result<Variable> {
     })
 }
 
-fn check_source(name: &str, source: &str) -> Result<()> {
+fn check_data_source(name: &str, source: &str) -> Result<()> {
     match source {
         "EVENT" | "EXTERNAL_MODEL_SCORE" => Ok(()),
         "MODEL_SCORE" => Err(Error::validation(format!(
@@ -125,20 +142,20 @@ fn check_source(name: &str, source: &str) -> Result<()> {
     }
 }
 
-fn check_default(name: &str, data_type: &str, default: &str) -> Result<()> {
+fn check_default_value(name: &str, data_type: &str, default: &str) -> Result<()> {
     let ty: Type = data_type.parse().map_err(|error| {
         Error::validation(format!(
             "Variable '{name}' has no valid data type: {error}."
         ))
     })?;
-    default_value(ty, default).map(|_| ()).ok_or_else(|| {
+    parse_default_value(ty, default).map(|_| ()).ok_or_else(|| {
         Error::validation(format!(
             "The default value of variable '{name}' is not a valid {ty}."
         ))
     })
 }
 
-fn check_type(name: &str, data_type: &str, variable_type: Option<&str>) -> Result<()> {
+fn check_variable_type(name: &str, data_type: &str, variable_type: Option<&str>) -> Result<()> {
     let Some(variable_type) = variable_type else {
         return Ok(());
     };
@@ -146,7 +163,7 @@ fn check_type(name: &str, data_type: &str, variable_type: Option<&str>) -> Resul
         .iter()
         .find(|(known, _)| *known == variable_type);
     let Some((_, data_types)) = row else {
-        let known = text::names(VARIABLE_TYPES.iter().map(|(known, _)| *known));
+        let known = text::join_names(VARIABLE_TYPES.iter().map(|(known, _)| *known));
         let message = format!("'{variable_type}' is not a variable type, expected one of {known}.");
         return Err(Error::validation(message));
     };
@@ -162,21 +179,21 @@ fn check_type(name: &str, data_type: &str, variable_type: Option<&str>) -> Resul
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct BatchCreate {
-    variable_entries: Vec<Entry>,
+pub(crate) struct BatchCreateVariableInput {
+    variable_entries: Vec<VariableEntry>,
     #[serde(default)]
     tags: Vec<Tag>,
 }
 
 /// Why one entry of a batch was not created.
 #[derive(Debug, Serialize)]
-pub(crate) struct EntryError {
+pub(crate) struct BatchCreateVariableError {
     name: String,
     code: u16,
     message: String,
 }
 
-impl EntryError {
+impl BatchCreateVariableError {
     fn new(name: String, error: &Error) -> Self {
         Self {
             name,
@@ -187,88 +204,98 @@ impl EntryError {
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct BatchCreateOutput {
-    errors: Vec<EntryError>,
+pub(crate) struct BatchCreateVariableOutput {
+    errors: Vec<BatchCreateVariableError>,
 }
 
 /// Creates the valid entries, and returns an error for each of the others.
-pub(crate) async fn batch_create(
-    services: &Services,
-    input: BatchCreate,
-) -> Result<BatchCreateOutput> {
+pub(crate) async fn batch_create_variable(
+    services: &EngineServices,
+    input: BatchCreateVariableInput,
+) -> Result<BatchCreateVariableOutput> {
     let tags = Tags::new(input.tags)?;
-    let mut change = services.account.change().await?;
+    let mut change = services.account.begin_change().await?;
     let mut errors = Vec::new();
     let mut seen = Vec::new();
     for entry in input.variable_entries {
         let name = entry.name.clone().unwrap_or_default();
-        let added = match checked(services, entry, tags.clone()) {
+        let added = match check_variable(services, entry, tags.clone()) {
             Ok(_) if seen.contains(&name) => Err(Error::validation(format!(
                 "Variable '{name}' is in the request twice."
             ))),
-            Ok(variable) => add(services, &mut change, &variable).await,
+            Ok(variable) => add_variable(services, &mut change, &variable).await,
             Err(error) => Err(error),
         };
         match added {
             Ok(()) => seen.push(name),
-            Err(error) if error.code() == protocol::Code::Validation => {
-                errors.push(EntryError::new(name, &error));
+            Err(error) if error.code() == protocol::ErrorCode::Validation => {
+                errors.push(BatchCreateVariableError::new(name, &error));
             }
             Err(error) => return Err(error),
         }
     }
-    services.account.commit(change).await?;
-    Ok(BatchCreateOutput { errors })
+    services.account.commit_change(change).await?;
+    Ok(BatchCreateVariableOutput { errors })
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Update {
+pub(crate) struct UpdateVariableInput {
     name: String,
     default_value: Option<String>,
     description: Option<String>,
     variable_type: Option<String>,
 }
 
-pub(crate) async fn update(services: &Services, input: Update) -> Result<Empty> {
-    let mut change = services.account.change().await?;
-    let mut variable: Variable = change
+pub(crate) async fn update_variable(
+    services: &EngineServices,
+    input: UpdateVariableInput,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
+    let mut variable: StoredVariable = change
         .get(&variable_key(&input.name))
         .await?
         .ok_or_else(|| missing_variable(&input.name))?;
     if let Some(default) = input.default_value {
-        check_default(&variable.name, &variable.data_type, &default)?;
+        check_default_value(&variable.name, &variable.data_type, &default)?;
         variable.default_value = default;
     }
-    check_type(
+    check_variable_type(
         &variable.name,
         &variable.data_type,
         input.variable_type.as_deref(),
     )?;
     variable.variable_type = input.variable_type.or(variable.variable_type);
     variable.description = input.description.or(variable.description);
-    variable.last_updated_time = text::milliseconds(services.account.now());
-    event_types::resolve_again(services, &mut change, &variable).await?;
+    variable.last_updated_time = text::format_milliseconds(services.account.now());
+    event_types::renew_event_type_bundles(services, &mut change, &variable).await?;
     // Written last, see `Change::commit`.
     change.put(&variable)?;
-    services.account.commit(change).await.map(|()| Empty {})
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Get {
+pub(crate) struct GetVariablesInput {
     name: Option<String>,
     #[serde(flatten)]
-    paging: Paging,
+    paging: PageRequest,
 }
 
-pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serialize + use<>> {
-    let page: Page<Variable> = if let Some(name) = &input.name {
+pub(crate) async fn get_variables(
+    services: &EngineServices,
+    input: GetVariablesInput,
+) -> Result<impl Serialize + use<>> {
+    let page: Page<StoredVariable> = if let Some(name) = &input.name {
         let found = services
             .account
             .definitions
             .get(&variable_key(name))
             .await?;
-        Page::one(found.ok_or_else(|| missing_variable(name))?)
+        Page::of_one_row(found.ok_or_else(|| missing_variable(name))?)
     } else {
         let listing = Listing {
             operation: "GetVariables",
@@ -277,26 +304,29 @@ pub(crate) async fn get(services: &Services, input: Get) -> Result<impl Serializ
             prefix: "",
             usual: 100,
         };
-        listing.page(&services.account, &input.paging).await?
+        listing.read_page(&services.account, &input.paging).await?
     };
-    Ok(page::output(
+    Ok(page::make_page_output(
         "variables",
-        page.map(|variable| Output::new(services, variable)),
+        page.map_rows(|variable| VariableOutput::new(services, variable)),
     ))
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct BatchGet {
+pub(crate) struct BatchGetVariableInput {
     names: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct BatchGetOutput {
-    variables: Vec<Output>,
-    errors: Vec<EntryError>,
+pub(crate) struct BatchGetVariableOutput {
+    variables: Vec<VariableOutput>,
+    errors: Vec<BatchCreateVariableError>,
 }
 
-pub(crate) async fn batch_get(services: &Services, input: BatchGet) -> Result<BatchGetOutput> {
+pub(crate) async fn batch_get_variable(
+    services: &EngineServices,
+    input: BatchGetVariableInput,
+) -> Result<BatchGetVariableOutput> {
     let mut names = Vec::new();
     for name in input.names {
         if !names.contains(&name) {
@@ -304,8 +334,8 @@ pub(crate) async fn batch_get(services: &Services, input: BatchGet) -> Result<Ba
         }
     }
     let keys: Vec<Key> = names.iter().map(|name| variable_key(name)).collect();
-    let mut found: Vec<Variable> = services.account.definitions.many(&keys).await?;
-    let mut output = BatchGetOutput {
+    let mut found: Vec<StoredVariable> = services.account.definitions.get_many(&keys).await?;
+    let mut output = BatchGetVariableOutput {
         variables: Vec::new(),
         errors: Vec::new(),
     };
@@ -313,20 +343,30 @@ pub(crate) async fn batch_get(services: &Services, input: BatchGet) -> Result<Ba
         let at = found.iter().position(|variable| variable.name == name);
         if let Some(at) = at {
             let variable = found.swap_remove(at);
-            output.variables.push(Output::new(services, variable));
+            output
+                .variables
+                .push(VariableOutput::new(services, variable));
         } else {
             let error = missing_variable(&name);
-            output.errors.push(EntryError::new(name, &error));
+            output
+                .errors
+                .push(BatchCreateVariableError::new(name, &error));
         }
     }
     Ok(output)
 }
 
 /// Deletes a variable. Rejected while an event type includes it, a model created it, or an external model writes to it.
-pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> {
-    let mut change = services.account.change().await?;
-    let Some(variable) = change.get::<Variable>(&variable_key(&input.name)).await? else {
-        return Ok(Empty {});
+pub(crate) async fn delete_variable(
+    services: &EngineServices,
+    input: NameInput,
+) -> Result<EmptyOutput> {
+    let mut change = services.account.begin_change().await?;
+    let Some(variable) = change
+        .get::<StoredVariable>(&variable_key(&input.name))
+        .await?
+    else {
+        return Ok(EmptyOutput {});
     };
     if variable.data_source == "MODEL_SCORE" {
         let message = format!(
@@ -335,7 +375,7 @@ pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> 
         );
         return Err(Error::conflict(message));
     }
-    let types = all_event_types(&change).await?;
+    let types = list_event_types(&change).await?;
     if let Some(user) = types
         .iter()
         .find(|event_type| event_type.event_variables.contains(&variable.name))
@@ -346,16 +386,20 @@ pub(crate) async fn delete(services: &Services, input: ByName) -> Result<Empty> 
         );
         return Err(Error::conflict(message));
     }
-    if let Some(user) = external_model_using_variable(&change, &variable.name).await? {
+    if let Some(user) = find_external_model_using_variable(&change, &variable.name).await? {
         let message = format!(
             "Variable '{}' holds the answer of external model '{user}'.",
             variable.name
         );
         return Err(Error::conflict(message));
     }
-    change.count("variable", -1, usize::MAX)?;
+    change.count_resources("variable", -1, usize::MAX)?;
     change.delete(variable.key());
-    services.account.commit(change).await.map(|()| Empty {})
+    services
+        .account
+        .commit_change(change)
+        .await
+        .map(|()| EmptyOutput {})
 }
 
 #[cfg(test)]
@@ -370,7 +414,10 @@ mod tests {
             ("FLOAT", "0.0"),
             ("BOOLEAN", "False"),
         ] {
-            assert!(check_default("v", ty, default).is_ok(), "{ty} {default}");
+            assert!(
+                check_default_value("v", ty, default).is_ok(),
+                "{ty} {default}"
+            );
         }
         for (ty, default) in [
             ("FLOAT", ""),
@@ -378,15 +425,18 @@ mod tests {
             ("TEXT", "a"),
             ("DATETIME", "today"),
         ] {
-            assert!(check_default("v", ty, default).is_err(), "{ty} {default}");
+            assert!(
+                check_default_value("v", ty, default).is_err(),
+                "{ty} {default}"
+            );
         }
     }
 
     #[test]
     fn a_variable_type_fixes_the_data_type() {
-        assert!(check_type("v", "FLOAT", Some("PRICE")).is_ok());
-        assert!(check_type("v", "FLOAT", None).is_ok());
-        let error = check_type("v", "FLOAT", Some("IP_ADDRESS")).unwrap_err();
+        assert!(check_variable_type("v", "FLOAT", Some("PRICE")).is_ok());
+        assert!(check_variable_type("v", "FLOAT", None).is_ok());
+        let error = check_variable_type("v", "FLOAT", Some("IP_ADDRESS")).unwrap_err();
         assert_eq!(
             error.message(),
             "Variable 'v' of variable type IP_ADDRESS must have the data type STRING."

@@ -1,8 +1,8 @@
 //! Explanations of a stored prediction's scores, computed again from the event as it was.
 
 use crate::predict::FIRST_LOGIN;
-use crate::services::Services;
-use crate::services::model_cache::Unusable;
+use crate::services::EngineServices;
+use crate::services::model_cache::UnusableModel;
 use crate::services::{entity_history, model_cache};
 use event::Timestamp;
 use model::{Attribution, EVENT_TIME, Explanation, Impact};
@@ -10,8 +10,8 @@ use protocol::{Error, Result};
 use serde::Serialize;
 use store::records::event::event_partition;
 use store::records::model_version::BundledModel;
-use store::records::prediction::{PREDICTION_PREFIX, Prediction};
-use store::table::Range;
+use store::records::prediction::{PREDICTION_PREFIX, StoredPrediction};
+use store::table::KeyRange;
 
 /// A stored prediction with explanations of its scores.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -65,22 +65,22 @@ pub struct ExplainedVariable {
 }
 
 /// Divides a model's score for an event among its variables.
-pub(crate) async fn explanation(
-    services: &Services,
+pub(crate) async fn explain_score(
+    services: &EngineServices,
     model: &BundledModel,
-    prediction: &Prediction,
+    prediction: &StoredPrediction,
     attribution: Attribution,
-) -> Result<Explanation, Unusable> {
+) -> Result<Explanation, UnusableModel> {
     let said = &prediction.said;
     if said.model_scores.get(&model.version.model_id) == Some(&FIRST_LOGIN) {
-        return Err(Unusable::FirstLogin);
+        return Err(UnusableModel::FirstLogin);
     }
-    let artifact = model.artifact.as_ref().ok_or(Unusable::NoArtifact)?;
-    let scorer = services.model_cache.model(artifact).await?;
-    let values = model_cache::values(&scorer, &prediction.event.event_variables);
+    let artifact = model.artifact.as_ref().ok_or(UnusableModel::NoArtifact)?;
+    let scorer = services.model_cache.get_model(artifact).await?;
+    let values = model_cache::list_model_values(&scorer, &prediction.event.event_variables);
     let time = Timestamp::parse(&prediction.event.event_timestamp).ok();
     let time = time.map(Timestamp::epoch_seconds);
-    let history = entity_history::from_text(&said.history);
+    let history = entity_history::parse_features(&said.history);
     Ok(scorer.explain(&values, time, &history, attribution))
 }
 
@@ -88,18 +88,18 @@ pub(crate) async fn explanation(
 ///
 /// # Errors
 /// The event has no prediction, or the engine's tables fail.
-pub(crate) async fn explain(
-    services: &Services,
+pub(crate) async fn explain_newest_prediction(
+    services: &EngineServices,
     event_type: &str,
     event_id: &str,
     attribution: Attribution,
 ) -> Result<ExplainedPrediction> {
     let pk = event_partition(event_type, event_id);
-    let newest = Range::all(&pk)
+    let newest = KeyRange::all(&pk)
         .prefix(PREDICTION_PREFIX)
         .newest_first()
         .limit(1);
-    let found: Vec<Prediction> = services.account.events.query(newest).await?;
+    let found: Vec<StoredPrediction> = services.account.events.query(newest).await?;
     let prediction = found.into_iter().next().ok_or_else(|| {
         Error::not_found(format!(
             "There is no prediction on event '{event_id}' of event type '{event_type}'."
@@ -108,13 +108,13 @@ pub(crate) async fn explain(
     let bundles = (&prediction.version_bundle, &prediction.event_type_bundle);
     let compiled = services
         .definition_cache
-        .compiled(bundles.0, bundles.1)
+        .get_compiled_detector(bundles.0, bundles.1)
         .await?;
     let mut models = Vec::new();
     for model in &compiled.version.models {
         if let Some(score) = prediction.said.model_scores.get(&model.version.model_id) {
-            let explained = explanation(services, model, &prediction, attribution).await;
-            models.push(told(model, *score, explained, &prediction));
+            let explained = explain_score(services, model, &prediction, attribution).await;
+            models.push(make_explained_score(model, *score, explained, &prediction));
         }
     }
     Ok(ExplainedPrediction {
@@ -127,11 +127,11 @@ pub(crate) async fn explain(
     })
 }
 
-fn told(
+fn make_explained_score(
     model: &BundledModel,
     score: f64,
-    explained: Result<Explanation, Unusable>,
-    prediction: &Prediction,
+    explained: Result<Explanation, UnusableModel>,
+    prediction: &StoredPrediction,
 ) -> ExplainedScore {
     let event = &prediction.event;
     let value = |name: &str| match event.event_variables.get(name) {
@@ -157,7 +157,10 @@ fn told(
         .map(|entity| entity.entity_type.as_str());
     let habits = explanation.iter().flat_map(|found| &found.history);
     let habits = habits.map(|impact| {
-        let name = entity_history::title(&entity_history::names(entity_type, &impact.variable));
+        let name = entity_history::format_feature_title(&entity_history::list_feature_parts(
+            entity_type,
+            &impact.variable,
+        ));
         told(name, None, impact)
     });
     let mut variables: Vec<ExplainedVariable> = impacts.chain(habits).collect();

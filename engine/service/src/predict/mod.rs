@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::services::Services;
-use crate::services::definition_cache::{Compiled, Ready};
-use crate::services::entity_history::Seen;
+use crate::services::EngineServices;
+use crate::services::definition_cache::{CompiledDetector, ReadyDetector};
+use crate::services::entity_history::EventInHistory;
 use crate::services::external_models::DataBlob;
-use crate::services::statistics::Count;
+use crate::services::statistics::EventCount;
 use ::rules::{Rule, Value, Verdict};
 use event::Timestamp;
 use futures::future::{try_join, try_join_all};
@@ -17,13 +17,15 @@ use jiff::SignedDuration;
 use protocol::wire::validate_and_read_input;
 use protocol::{Error, Operation, Result, text};
 use serde::{Deserialize, Serialize};
-use store::pinned::BundledRule;
-use store::records::detector_version::Mode;
-use store::records::event::{Entity, StoredEvent, Variables, event_bytes, event_partition};
-use store::records::model::ModelType;
-use store::records::model_version::VersionReference;
+use store::pinned_bundles::BundledRule;
+use store::records::detector_version::RuleExecutionMode;
+use store::records::event::{
+    EventEntity, EventVariables, StoredEvent, count_event_bytes, event_partition,
+};
+use store::records::model::ApiModelType;
+use store::records::model_version::ModelVersionReference;
 use store::records::prediction::{
-    ModelAnswers, PREDICTION_SHARDS, Prediction, all_predictions, put_prediction,
+    ModelAnswers, PREDICTION_SHARDS, StoredPrediction, list_predictions, put_prediction,
 };
 use uuid::Uuid;
 
@@ -31,28 +33,28 @@ pub(crate) mod explain;
 mod response_header;
 pub(crate) mod verdicts;
 
-use crate::event_check::{check_entities, invalid_time, row as event_row};
-use crate::predict::verdicts::matched;
-use crate::services::prediction_index::{index_partition, index_sort_key};
+use crate::event_check::{check_entities, fill_event_row as event_row, invalid_time_error};
+use crate::predict::verdicts::list_matched_rules;
+use crate::services::prediction_index::{make_index_sort_key, name_index_partition};
 use crate::services::{entity_history, external_models, model_cache};
-pub(crate) use explain::explain;
+pub(crate) use explain::explain_newest_prediction;
 pub use explain::{ExplainedPrediction, ExplainedScore, ExplainedVariable};
 
 /// The score of an account's first login, for which there is no history, as at Amazon.
 const FIRST_LOGIN: f64 = -1.0;
 /// How many times are tried: two predictions of one event in the same millisecond need different times.
-const ATTEMPTS: usize = 50;
+const MAX_STORE_ATTEMPTS: usize = 50;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Predict {
+pub(crate) struct GetEventPredictionInput {
     detector_id: String,
     detector_version_id: Option<String>,
     event_id: String,
     event_type_name: String,
-    entities: Vec<Entity>,
+    entities: Vec<EventEntity>,
     event_timestamp: String,
-    event_variables: Variables,
+    event_variables: EventVariables,
     #[serde(default)]
     external_model_endpoint_data_blobs: HashMap<String, DataBlob>,
     /// The row of the batch prediction that makes the request, if one does.
@@ -62,7 +64,7 @@ pub(crate) struct Predict {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Output {
+pub(crate) struct GetEventPredictionOutput {
     model_scores: Vec<ModelScores>,
     rule_results: Vec<RuleResult>,
     external_model_outputs: Vec<ExternalModelOutputs>,
@@ -71,7 +73,7 @@ pub(crate) struct Output {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ModelScores {
-    model_version: VersionReference,
+    model_version: ModelVersionReference,
     scores: BTreeMap<String, f64>,
 }
 
@@ -97,7 +99,10 @@ struct RuleResult {
 }
 
 /// Decides on an event. Returns the output, and the value of the response header.
-pub(crate) async fn predict(services: &Services, input: Predict) -> Result<(Output, String)> {
+pub(crate) async fn predict_event(
+    services: &EngineServices,
+    input: GetEventPredictionInput,
+) -> Result<(GetEventPredictionOutput, String)> {
     // Validation has ensured that it is a number of at most five digits.
     let version = input
         .detector_version_id
@@ -105,13 +110,13 @@ pub(crate) async fn predict(services: &Services, input: Predict) -> Result<(Outp
         .and_then(|version| version.parse().ok());
     let ready = services
         .definition_cache
-        .ready(&input.detector_id, version)
+        .get_ready_detector(&input.detector_id, version)
         .await?;
     let compiled = &ready.compiled;
-    check(compiled, &input)?;
+    check_prediction_input(compiled, &input)?;
     let event_timestamp = Timestamp::parse_prediction(&input.event_timestamp)
-        .map_err(|error| invalid_time("eventTimestamp", &error))?;
-    let mut row = row(compiled, &input.event_variables)?;
+        .map_err(|error| invalid_time_error("eventTimestamp", &error))?;
+    let mut row = fill_rule_row(compiled, &input.event_variables)?;
     let blobs = input.external_model_endpoint_data_blobs;
     let event = StoredEvent {
         event_id: input.event_id,
@@ -120,17 +125,17 @@ pub(crate) async fn predict(services: &Services, input: Predict) -> Result<(Outp
         event_variables: input.event_variables,
         entities: input.entities,
         stored_time: String::new(),
-        expires_at: services.account.expiry(),
+        expires_at: services.account.new_expiry(),
         imported: None,
     };
     let seen = services
         .entity_histories
         .seen(&compiled.event_type, &event)
         .await?;
-    let said = ask(services, compiled, &event, seen.as_ref(), &blobs).await?;
+    let said = ask_models(services, compiled, &event, seen.as_ref(), &blobs).await?;
     fill_model_answers(&said, compiled, &mut row);
-    let verdicts = evaluate(&ready, &row, services.account.now().as_millisecond());
-    let snapshot = snapshot(services, &ready, event, said, verdicts, input.origin);
+    let verdicts = evaluate_rules(&ready, &row, services.account.now().as_millisecond());
+    let snapshot = store_prediction(services, &ready, event, said, verdicts, input.origin);
     let note = services
         .entity_histories
         .note(&compiled.event_type, seen.as_ref(), None);
@@ -139,34 +144,37 @@ pub(crate) async fn predict(services: &Services, input: Predict) -> Result<(Outp
     if prediction.stored && prediction.origin.is_none() {
         services.statistics.count_stored(&prediction.event).await;
     }
-    let output = Output {
-        model_scores: model_scores(compiled, &prediction.said),
-        rule_results: matched(compiled, &prediction.verdicts)
-            .map(result)
+    let output = GetEventPredictionOutput {
+        model_scores: list_model_scores(compiled, &prediction.said),
+        rule_results: list_matched_rules(compiled, &prediction.verdicts)
+            .map(make_rule_result)
             .collect(),
-        external_model_outputs: external_model_outputs(compiled, &prediction.said),
+        external_model_outputs: list_external_model_outputs(compiled, &prediction.said),
     };
     if compiled.event_type.orchestration {
         let answer = serde_json::to_value(&output).map_err(Error::internal)?;
         if let Some(bus) = &services.event_bus {
-            bus.announce(told(&prediction), answer);
+            bus.announce(make_bus_event(&prediction), answer);
         }
     }
-    Ok((output, response_header::header(compiled, &prediction)))
+    Ok((
+        output,
+        response_header::write_prediction_header(compiled, &prediction),
+    ))
 }
 
 /// Gets the answers of the version's models. If an external model fails, the prediction fails; an external model that
 /// cannot score this event is left out.
-async fn ask(
-    services: &Services,
-    compiled: &Compiled,
+async fn ask_models(
+    services: &EngineServices,
+    compiled: &CompiledDetector,
     event: &StoredEvent,
-    seen: Option<&Seen>,
+    seen: Option<&EventInHistory>,
     blobs: &HashMap<String, DataBlob>,
 ) -> Result<ModelAnswers> {
     let external = compiled.version.external_models.iter().map(|model| async {
         let endpoint = &model.model_endpoint;
-        let outputs = external_models::ask(
+        let outputs = external_models::ask_endpoint(
             services.sagemaker.as_ref(),
             model,
             &compiled.event_type,
@@ -178,22 +186,22 @@ async fn ask(
     });
     let history = seen.map_or(&[][..], |seen| &seen.features);
     Ok(ModelAnswers {
-        model_scores: scores(services, compiled, event, seen).await,
+        model_scores: score_models(services, compiled, event, seen).await,
         external_model_outputs: try_join_all(external)
             .await?
             .into_iter()
             .flatten()
             .collect(),
-        history: entity_history::to_text(history),
+        history: entity_history::format_features(history),
     })
 }
 
 /// The scores of the version's own models that can be computed.
-async fn scores(
-    services: &Services,
-    compiled: &Compiled,
+async fn score_models(
+    services: &EngineServices,
+    compiled: &CompiledDetector,
     event: &StoredEvent,
-    seen: Option<&Seen>,
+    seen: Option<&EventInHistory>,
 ) -> BTreeMap<String, f64> {
     let mut scores = BTreeMap::new();
     let time = Timestamp::parse(&event.event_timestamp).ok();
@@ -203,14 +211,14 @@ async fn scores(
             continue;
         };
         // The reason why a model cannot score is in the log.
-        if let Ok(scorer) = services.model_cache.model(artifact).await {
+        if let Ok(scorer) = services.model_cache.get_model(artifact).await {
             let is_first = seen.is_none_or(|seen| seen.is_first);
-            let of_logins = model.version.model_type == ModelType::AccountTakeoverInsights;
+            let of_logins = model.version.model_type == ApiModelType::AccountTakeoverInsights;
             let score = if of_logins && is_first {
                 FIRST_LOGIN
             } else {
                 let history = seen.map_or(&[][..], |seen| &seen.features);
-                let values = model_cache::values(&scorer, &event.event_variables);
+                let values = model_cache::list_model_values(&scorer, &event.event_variables);
                 scorer.score(&values, time, history).score
             };
             scores.insert(model.version.model_id.clone(), score);
@@ -220,27 +228,35 @@ async fn scores(
 }
 
 /// Words in the names of outcomes that stop an order. Whether such an order would have been fraud is never known.
-const STOPPED: &[&str] = &[
+const STOPPING_WORDS: &[&str] = &[
     "block", "blocked", "decline", "declined", "deny", "denied", "reject", "rejected",
 ];
 
 /// Whether a prediction had an outcome whose name says that it stops an order, such as `block` or `auto_decline`.
-pub(crate) async fn was_blocked(services: &Services, prediction: &Prediction) -> Result<bool> {
+pub(crate) async fn was_blocked(
+    services: &EngineServices,
+    prediction: &StoredPrediction,
+) -> Result<bool> {
     let bundles = (&prediction.version_bundle, &prediction.event_type_bundle);
     let compiled = services
         .definition_cache
-        .compiled(bundles.0, bundles.1)
+        .get_compiled_detector(bundles.0, bundles.1)
         .await?;
     let stops = |outcome: &String| {
         let mut words = outcome.split(['_', '-']);
-        words.any(|word| STOPPED.contains(&word))
+        words.any(|word| STOPPING_WORDS.contains(&word))
     };
-    let mut outcomes = matched(&compiled, &prediction.verdicts).flat_map(|rule| &rule.outcomes);
+    let mut outcomes =
+        list_matched_rules(&compiled, &prediction.verdicts).flat_map(|rule| &rule.outcomes);
     Ok(outcomes.any(stops))
 }
 
 /// Puts the answers of models into the row that rules read.
-pub(crate) fn fill_model_answers(answers: &ModelAnswers, compiled: &Compiled, row: &mut [Value]) {
+pub(crate) fn fill_model_answers(
+    answers: &ModelAnswers,
+    compiled: &CompiledDetector,
+    row: &mut [Value],
+) {
     let mut set = |name: &str, value: Value| {
         if let Some(slot) = compiled.schema.slot(name) {
             row[slot] = value;
@@ -255,12 +271,12 @@ pub(crate) fn fill_model_answers(answers: &ModelAnswers, compiled: &Compiled, ro
         let cells = answers.external_model_outputs.get(&model.model_endpoint);
         for variable in &model.variables {
             let cell = cells.and_then(|cells| cells.get(&variable.name));
-            set(&variable.name, external_models::value(variable, cell));
+            set(&variable.name, external_models::parse_cell(variable, cell));
         }
     }
 }
 
-fn model_scores(compiled: &Compiled, said: &ModelAnswers) -> Vec<ModelScores> {
+fn list_model_scores(compiled: &CompiledDetector, said: &ModelAnswers) -> Vec<ModelScores> {
     let models = compiled.version.models.iter();
     models
         .filter_map(|model| {
@@ -273,7 +289,10 @@ fn model_scores(compiled: &Compiled, said: &ModelAnswers) -> Vec<ModelScores> {
         .collect()
 }
 
-fn external_model_outputs(compiled: &Compiled, said: &ModelAnswers) -> Vec<ExternalModelOutputs> {
+fn list_external_model_outputs(
+    compiled: &CompiledDetector,
+    said: &ModelAnswers,
+) -> Vec<ExternalModelOutputs> {
     let models = compiled.version.external_models.iter();
     models
         .filter_map(|model| {
@@ -289,18 +308,22 @@ fn external_model_outputs(compiled: &Compiled, said: &ModelAnswers) -> Vec<Exter
         .collect()
 }
 
-impl Predict {
+impl GetEventPredictionInput {
     /// The count of its event for the statistics.
-    pub(crate) fn count(&self) -> Count {
-        let bytes = event_bytes(&self.event_id, &self.event_variables);
-        Count::stored(bytes, &self.event_timestamp)
+    pub(crate) fn event_count(&self) -> EventCount {
+        let bytes = count_event_bytes(&self.event_id, &self.event_variables);
+        EventCount::of_stored_event(bytes, &self.event_timestamp)
     }
 }
 
 /// Deletes the prediction of a job's row, which was not counted yet, so that the row can be predicted again.
-pub(crate) async fn take_back(services: &Services, input: &Predict, origin: &str) -> Result<()> {
+pub(crate) async fn delete_uncounted_prediction(
+    services: &EngineServices,
+    input: &GetEventPredictionInput,
+    origin: &str,
+) -> Result<()> {
     let pk = event_partition(&input.event_type_name, &input.event_id);
-    for prediction in all_predictions(&services.account, &pk).await? {
+    for prediction in list_predictions(&services.account, &pk).await? {
         if prediction.origin.as_deref() == Some(origin) {
             services.account.events.delete(&prediction.key()).await?;
         }
@@ -309,7 +332,7 @@ pub(crate) async fn take_back(services: &Services, input: &Predict, origin: &str
 }
 
 /// A prediction as it is published on the event bus.
-fn told(prediction: &Prediction) -> serde_json::Value {
+fn make_bus_event(prediction: &StoredPrediction) -> serde_json::Value {
     let StoredEvent {
         event_id,
         event_type_name,
@@ -330,7 +353,10 @@ fn told(prediction: &Prediction) -> serde_json::Value {
     })
 }
 
-fn check(compiled: &Compiled, input: &Predict) -> Result<()> {
+fn check_prediction_input(
+    compiled: &CompiledDetector,
+    input: &GetEventPredictionInput,
+) -> Result<()> {
     let event_type = &compiled.event_type;
     if input.event_type_name != event_type.name {
         return Err(Error::validation(format!(
@@ -341,7 +367,10 @@ fn check(compiled: &Compiled, input: &Predict) -> Result<()> {
     check_entities(event_type, &input.entities)
 }
 
-pub(crate) fn row(compiled: &Compiled, variables: &Variables) -> Result<Vec<Value>> {
+pub(crate) fn fill_rule_row(
+    compiled: &CompiledDetector,
+    variables: &EventVariables,
+) -> Result<Vec<Value>> {
     let slot = |name: &str| compiled.schema.slot(name);
     event_row(
         &compiled.event_type,
@@ -351,8 +380,8 @@ pub(crate) fn row(compiled: &Compiled, variables: &Variables) -> Result<Vec<Valu
     )
 }
 
-fn evaluate(ready: &Ready, row: &[Value], now_ms: i64) -> String {
-    let first = ready.compiled.version.mode == Mode::FirstMatched;
+fn evaluate_rules(ready: &ReadyDetector, row: &[Value], now_ms: i64) -> String {
+    let first = ready.compiled.version.mode == RuleExecutionMode::FirstMatched;
     let mut done = false;
     let letter = |rule: &Rule| {
         if done {
@@ -370,7 +399,7 @@ fn evaluate(ready: &Ready, row: &[Value], now_ms: i64) -> String {
     ready.compiled.rules.iter().map(letter).collect()
 }
 
-fn result(rule: &BundledRule) -> RuleResult {
+fn make_rule_result(rule: &BundledRule) -> RuleResult {
     RuleResult {
         rule_id: rule.rule_id.clone(),
         outcomes: rule.outcomes.clone(),
@@ -378,16 +407,16 @@ fn result(rule: &BundledRule) -> RuleResult {
 }
 
 /// Writes the prediction at the first millisecond at which this event has no other prediction.
-async fn snapshot(
-    services: &Services,
-    ready: &Ready,
+async fn store_prediction(
+    services: &EngineServices,
+    ready: &ReadyDetector,
     event: StoredEvent,
     said: ModelAnswers,
     verdicts: String,
     origin: Option<String>,
-) -> Result<Prediction> {
+) -> Result<StoredPrediction> {
     let version = &ready.compiled.version;
-    let mut prediction = Prediction {
+    let mut prediction = StoredPrediction {
         event,
         prediction_timestamp: String::new(),
         detector_id: version.detector_id.clone(),
@@ -404,9 +433,9 @@ async fn snapshot(
         gsi1sk: String::new(),
     };
     let mut time = services.account.now();
-    for _ in 0..ATTEMPTS {
+    for _ in 0..MAX_STORE_ATTEMPTS {
         services.prediction_index.note_day(time).await?;
-        stamp(&mut prediction, time);
+        set_prediction_time(&mut prediction, time);
         if put_prediction(&services.account, &prediction).await? {
             return Ok(prediction);
         }
@@ -415,21 +444,21 @@ async fn snapshot(
             .unwrap_or(time);
     }
     Err(Error::new(
-        protocol::Code::Throttling,
+        protocol::ErrorCode::Throttling,
         "Rate exceeded: too many predictions of one event at once.",
     ))
 }
 
-fn stamp(prediction: &mut Prediction, time: jiff::Timestamp) {
-    let timestamp = text::milliseconds(time);
+fn set_prediction_time(prediction: &mut StoredPrediction, time: jiff::Timestamp) {
+    let timestamp = text::format_milliseconds(time);
     let shard = prediction.attempt.bytes().next().unwrap_or_default() % PREDICTION_SHARDS;
     let StoredEvent {
         event_type_name,
         event_id,
         ..
     } = &prediction.event;
-    prediction.gsi1pk = index_partition(&text::day(time), shard);
-    prediction.gsi1sk = index_sort_key(&timestamp, event_type_name, event_id);
+    prediction.gsi1pk = name_index_partition(&text::format_day(time), shard);
+    prediction.gsi1sk = make_index_sort_key(&timestamp, event_type_name, event_id);
     prediction.event.stored_time.clone_from(&timestamp);
     prediction.prediction_timestamp = timestamp;
 }
@@ -437,18 +466,19 @@ fn stamp(prediction: &mut Prediction, time: jiff::Timestamp) {
 /// Makes the prediction for one row of a batch prediction, named by `origin`, and returns what it stores, which the job
 /// counts. If the row may have been predicted before (`again`), the earlier prediction is deleted first.
 pub(crate) async fn predict_for_job(
-    services: &Services,
+    services: &EngineServices,
     input: &serde_json::Value,
     origin: String,
     again: bool,
-) -> Result<(serde_json::Value, Count)> {
-    let mut input: Predict = validate_and_read_input(Operation::GetEventPrediction, input)?;
+) -> Result<(serde_json::Value, EventCount)> {
+    let mut input: GetEventPredictionInput =
+        validate_and_read_input(Operation::GetEventPrediction, input)?;
     if again {
-        take_back(services, &input, &origin).await?;
+        delete_uncounted_prediction(services, &input, &origin).await?;
     }
     input.origin = Some(origin);
-    let count = input.count();
-    let (output, _) = predict(services, input).await?;
+    let count = input.event_count();
+    let (output, _) = predict_event(services, input).await?;
     let output = serde_json::to_value(&output).map_err(Error::internal)?;
     Ok((output, count))
 }

@@ -2,23 +2,23 @@
 
 use std::borrow::Cow;
 
-use crate::predict::verdicts::{self, matched, with};
-use crate::services::definition_cache::Compiled;
+use crate::predict::verdicts::{self, list_matched_rules, list_rules_with_verdict};
+use crate::services::definition_cache::CompiledDetector;
 use serde::Serialize;
-use store::pinned::BundledRule;
-use store::records::prediction::Prediction;
+use store::pinned_bundles::BundledRule;
+use store::records::prediction::StoredPrediction;
 
 /// The largest header, in bytes. Entries that do not fit are left out and counted.
-const LARGEST: usize = 4096;
+const MAX_HEADER_BYTES: usize = 4096;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct How<'a> {
+struct PredictionHeaderContent<'a> {
     prediction_timestamp: &'a str,
     detector_id: &'a str,
     detector_version_id: &'a str,
     engine: &'static str,
-    rules: Vec<Matched<'a>>,
+    rules: Vec<MatchedRuleContent<'a>>,
     /// Rules that were reached and could not be evaluated, and before them, as `model:<endpoint>`, the external models
     /// that could not score the event. Those are listed here whether a rule uses them or not, because a reader that
     /// does not know `unscored` must see them, too.
@@ -31,7 +31,7 @@ struct How<'a> {
 }
 
 #[derive(Serialize)]
-struct Matched<'a> {
+struct MatchedRuleContent<'a> {
     id: &'a str,
     version: u32,
 }
@@ -44,7 +44,10 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-pub(super) fn header(compiled: &Compiled, prediction: &Prediction) -> String {
+pub(super) fn write_prediction_header(
+    compiled: &CompiledDetector,
+    prediction: &StoredPrediction,
+) -> String {
     let rule = |rule: &'_ BundledRule| rule.rule_version;
     let said = &prediction.said;
     let version = &compiled.version;
@@ -54,15 +57,15 @@ pub(super) fn header(compiled: &Compiled, prediction: &Prediction) -> String {
         .filter(|endpoint| !said.external_model_outputs.contains_key(*endpoint))
         .collect();
     let models = silent.iter().map(|model| format!("model:{model}").into());
-    let rules = with(compiled, &prediction.verdicts, verdicts::UNDETERMINED);
+    let rules = list_rules_with_verdict(compiled, &prediction.verdicts, verdicts::UNDETERMINED);
     let rules = rules.map(|rule| rule.rule_id.as_str().into());
-    let mut how = How {
+    let mut how = PredictionHeaderContent {
         prediction_timestamp: &prediction.prediction_timestamp,
         detector_id: &prediction.detector_id,
         detector_version_id: &prediction.detector_version_id,
         engine: env!("CARGO_PKG_VERSION"),
-        rules: matched(compiled, &prediction.verdicts)
-            .map(|matched| Matched {
+        rules: list_matched_rules(compiled, &prediction.verdicts)
+            .map(|matched| MatchedRuleContent {
                 id: &matched.rule_id,
                 version: rule(matched),
             })
@@ -79,7 +82,7 @@ pub(super) fn header(compiled: &Compiled, prediction: &Prediction) -> String {
     };
     loop {
         let json = serde_json::to_string(&how).unwrap_or_default();
-        let fits = json.len() <= LARGEST;
+        let fits = json.len() <= MAX_HEADER_BYTES;
         if fits || (how.rules.pop().is_none() && how.undetermined.pop().is_none()) {
             return json;
         }

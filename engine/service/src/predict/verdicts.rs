@@ -1,8 +1,8 @@
 //! The results of a version's rules as text: one letter per rule.
 
-use store::pinned::BundledRule;
+use store::pinned_bundles::BundledRule;
 
-use crate::services::definition_cache::Compiled;
+use crate::services::definition_cache::CompiledDetector;
 
 pub(crate) const MATCHED: char = 'm';
 pub(crate) const NOT_MATCHED: char = 'n';
@@ -11,8 +11,8 @@ pub(crate) const UNDETERMINED: char = 'u';
 pub(crate) const NOT_EVALUATED: char = '-';
 
 /// The rules with this letter, in order.
-pub(crate) fn with<'c>(
-    compiled: &'c Compiled,
+pub(crate) fn list_rules_with_verdict<'c>(
+    compiled: &'c CompiledDetector,
     verdicts: &str,
     letter: char,
 ) -> impl Iterator<Item = &'c BundledRule> {
@@ -22,9 +22,9 @@ pub(crate) fn with<'c>(
         .map(|(rule, _)| rule)
 }
 
-pub(crate) fn matched<'c>(
-    compiled: &'c Compiled,
+pub(crate) fn list_matched_rules<'c>(
+    compiled: &'c CompiledDetector,
     verdicts: &str,
 ) -> impl Iterator<Item = &'c BundledRule> {
-    with(compiled, verdicts, MATCHED)
+    list_rules_with_verdict(compiled, verdicts, MATCHED)
 }

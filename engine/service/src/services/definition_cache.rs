@@ -11,8 +11,8 @@ use rules::{Lists, Rule, Schema, Value};
 use store::Account;
 use store::bundle;
 use store::bundle::BundleReference;
-use store::change::Ledger;
-use store::pinned::{BundledRule, EventTypeBundle, VersionBundle};
+use store::change::DefinitionsLedger;
+use store::pinned_bundles::{BundledRule, DetectorVersionBundle, EventTypeBundle};
 use store::records::detector::{Detector, detector_key};
 use store::records::detector_version::{
     DetectorVersion, DetectorVersionStatus, detector_version_key,
@@ -24,35 +24,35 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// The most compiled versions; when there are more, the cache is emptied.
-const MOST_COMPILED: usize = 256;
+const MAX_COMPILED: usize = 256;
 
 /// A detector version that is ready for predictions.
 #[derive(Debug)]
-pub(crate) struct Ready {
-    pub(crate) compiled: Arc<Compiled>,
+pub(crate) struct ReadyDetector {
+    pub(crate) compiled: Arc<CompiledDetector>,
     pub(crate) status: DetectorVersionStatus,
     pub(crate) version_bundle: BundleReference,
     pub(crate) event_type_bundle: BundleReference,
     pub(crate) lists: Lists,
 }
 
-type Compilation = (BundleReference, BundleReference);
+type BundlePair = (BundleReference, BundleReference);
 
 #[derive(Debug, Default)]
-struct State {
+struct CachedDefinitions {
     checked: Option<Instant>,
     revision: u64,
     /// [`Account::changes`] at the last check, so that a change of this process is seen at once.
     changes: u64,
     /// How often names were dropped; what was read before that must not be cached after it.
     epoch: u64,
-    ready: HashMap<(String, Option<u32>), Arc<Ready>>,
+    ready: HashMap<(String, Option<u32>), Arc<ReadyDetector>>,
     event_types: HashMap<String, Arc<EventTypeBundle>>,
-    compiled: HashMap<Compilation, Arc<Compiled>>,
+    compiled: HashMap<BundlePair, Arc<CompiledDetector>>,
     lists: HashMap<String, Arc<List>>,
 }
 
-impl State {
+impl CachedDefinitions {
     /// When the first element of a list expires.
     fn expires(&self) -> Option<i64> {
         self.lists.values().filter_map(|list| list.expires).min()
@@ -75,7 +75,7 @@ impl State {
 pub(crate) struct DefinitionCache {
     account: Arc<Account>,
     // Not held across an await.
-    state: RwLock<State>,
+    state: RwLock<CachedDefinitions>,
     refreshing: Mutex<()>,
 }
 
@@ -88,28 +88,28 @@ impl DefinitionCache {
         }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, State> {
+    fn read_state(&self) -> RwLockReadGuard<'_, CachedDefinitions> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
+    fn write_state(&self) -> RwLockWriteGuard<'_, CachedDefinitions> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn list(&self, name: &str) -> Option<Arc<List>> {
-        self.read().lists.get(name).cloned()
+    pub(crate) fn cached_list(&self, name: &str) -> Option<Arc<List>> {
+        self.read_state().lists.get(name).cloned()
     }
 
     pub(crate) fn keep_list(&self, name: &str, list: List) -> Arc<List> {
         let list = Arc::new(list);
-        self.write()
+        self.write_state()
             .lists
             .insert(name.to_owned(), Arc::clone(&list));
         list
     }
 
-    fn keep(&self, epoch: u64, keep: impl FnOnce(&mut State)) {
-        let mut state = self.write();
+    fn keep_if_current(&self, epoch: u64, keep: impl FnOnce(&mut CachedDefinitions)) {
+        let mut state = self.write_state();
         if state.epoch == epoch {
             keep(&mut state);
         }
@@ -118,7 +118,7 @@ impl DefinitionCache {
 
 impl DefinitionCache {
     fn is_fresh(&self) -> bool {
-        let state = self.read();
+        let state = self.read_state();
         let is_recent = |checked: Instant| checked.elapsed() < self.account.options.freshness;
         state.changes == self.account.changes() && state.checked.is_some_and(is_recent)
     }
@@ -134,9 +134,13 @@ impl DefinitionCache {
         }
         let asked = Instant::now();
         let changes = self.account.changes();
-        let ledger: Option<Ledger> = self.account.definitions.get(&Ledger::key()).await?;
+        let ledger: Option<DefinitionsLedger> = self
+            .account
+            .definitions
+            .get(&DefinitionsLedger::key())
+            .await?;
         let revision = ledger.map_or(0, |ledger| ledger.revision);
-        let mut state = self.write();
+        let mut state = self.write_state();
         let now = self.account.now().as_second();
         if state.revision != revision || state.expires().is_some_and(|expires| expires <= now) {
             state.forget();
@@ -149,10 +153,10 @@ impl DefinitionCache {
     }
 
     /// The event type in its current form.
-    pub(crate) async fn event_type(&self, name: &str) -> Result<Option<Arc<EventTypeBundle>>> {
+    pub(crate) async fn get_event_type(&self, name: &str) -> Result<Option<Arc<EventTypeBundle>>> {
         self.refresh().await?;
         let epoch = {
-            let state = self.read();
+            let state = self.read_state();
             if let Some(found) = state.event_types.get(name) {
                 return Ok(Some(Arc::clone(found)));
             }
@@ -167,8 +171,8 @@ impl DefinitionCache {
             return Ok(None);
         };
         let bundle: Arc<EventTypeBundle> =
-            Arc::new(bundle::load(&self.account.definitions, &record.bundle).await?);
-        self.keep(epoch, |state| {
+            Arc::new(bundle::load_bundle(&self.account.definitions, &record.bundle).await?);
+        self.keep_if_current(epoch, |state| {
             state
                 .event_types
                 .insert(name.to_owned(), Arc::clone(&bundle));
@@ -177,28 +181,32 @@ impl DefinitionCache {
     }
 
     /// A detector version, or the ACTIVE one, ready for predictions.
-    pub(crate) async fn ready(
+    pub(crate) async fn get_ready_detector(
         &self,
         detector_id: &str,
         version: Option<u32>,
-    ) -> Result<Arc<Ready>> {
+    ) -> Result<Arc<ReadyDetector>> {
         self.refresh().await?;
         let key = (detector_id.to_owned(), version);
         let epoch = {
-            let state = self.read();
+            let state = self.read_state();
             if let Some(ready) = state.ready.get(&key) {
                 return Ok(Arc::clone(ready));
             }
             state.epoch
         };
-        let ready = Arc::new(self.resolve(detector_id, version).await?);
-        self.keep(epoch, |state| {
+        let ready = Arc::new(self.load_ready_detector(detector_id, version).await?);
+        self.keep_if_current(epoch, |state| {
             state.ready.insert(key, Arc::clone(&ready));
         });
         Ok(ready)
     }
 
-    async fn resolve(&self, detector_id: &str, version: Option<u32>) -> Result<Ready> {
+    async fn load_ready_detector(
+        &self,
+        detector_id: &str,
+        version: Option<u32>,
+    ) -> Result<ReadyDetector> {
         let detector: Option<Detector> = self
             .account
             .definitions
@@ -226,9 +234,11 @@ impl DefinitionCache {
             self.account.definitions.get(&event_type_key(name)).await?;
         let event_type = event_type
             .ok_or_else(|| Error::not_found(format!("Event type '{name}' does not exist.")))?;
-        let compiled = self.compiled(&record.bundle, &event_type.bundle).await?;
-        Ok(Ready {
-            lists: self.lists(&compiled).await?,
+        let compiled = self
+            .get_compiled_detector(&record.bundle, &event_type.bundle)
+            .await?;
+        Ok(ReadyDetector {
+            lists: self.load_lists(&compiled).await?,
             compiled,
             status: record.status,
             version_bundle: record.bundle,
@@ -237,31 +247,31 @@ impl DefinitionCache {
     }
 
     /// The compiled rules of a version over an event type. Both are immutable, so the result is, too.
-    pub(crate) async fn compiled(
+    pub(crate) async fn get_compiled_detector(
         &self,
         version: &BundleReference,
         event_type: &BundleReference,
-    ) -> Result<Arc<Compiled>> {
+    ) -> Result<Arc<CompiledDetector>> {
         let key = (version.clone(), event_type.clone());
-        if let Some(compiled) = self.read().compiled.get(&key) {
+        if let Some(compiled) = self.read_state().compiled.get(&key) {
             return Ok(Arc::clone(compiled));
         }
-        let version = bundle::load(&self.account.definitions, version).await?;
-        let event_type = bundle::load(&self.account.definitions, event_type).await?;
-        let compiled = Arc::new(Compiled::new(version, event_type)?);
-        let mut state = self.write();
-        if state.compiled.len() >= MOST_COMPILED {
+        let version = bundle::load_bundle(&self.account.definitions, version).await?;
+        let event_type = bundle::load_bundle(&self.account.definitions, event_type).await?;
+        let compiled = Arc::new(CompiledDetector::new(version, event_type)?);
+        let mut state = self.write_state();
+        if state.compiled.len() >= MAX_COMPILED {
             state.compiled.clear();
         }
         state.compiled.insert(key, Arc::clone(&compiled));
         Ok(compiled)
     }
 
-    async fn lists(&self, compiled: &Compiled) -> Result<Lists> {
+    async fn load_lists(&self, compiled: &CompiledDetector) -> Result<Lists> {
         let mut ready = Lists::default();
-        for name in compiled.lists() {
-            let known = self.list(name);
-            if let Some(list) = list::load(
+        for name in compiled.list_names() {
+            let known = self.cached_list(name);
+            if let Some(list) = list::load_list(
                 &self.account.definitions,
                 name,
                 known.as_deref(),
@@ -278,22 +288,22 @@ impl DefinitionCache {
 }
 /// A version over its event type, ready for predictions.
 #[derive(Debug)]
-pub(crate) struct Compiled {
-    pub(crate) version: VersionBundle,
+pub(crate) struct CompiledDetector {
+    pub(crate) version: DetectorVersionBundle,
     pub(crate) event_type: EventTypeBundle,
     pub(crate) schema: Schema,
     pub(crate) rules: Vec<Rule>,
     pub(crate) defaults: Vec<Value>,
 }
 
-impl Compiled {
-    pub(crate) fn new(version: VersionBundle, event_type: EventTypeBundle) -> Result<Self> {
+impl CompiledDetector {
+    pub(crate) fn new(version: DetectorVersionBundle, event_type: EventTypeBundle) -> Result<Self> {
         let lists = version
             .rules
             .iter()
             .flat_map(|rule| rule.lists.iter().cloned());
-        let scores: Vec<BundledVariable> = version.scores().cloned().collect();
-        let schema = event_type.schema(&scores, lists);
+        let scores: Vec<BundledVariable> = version.score_variables().cloned().collect();
+        let schema = event_type.rule_schema(&scores, lists);
         let compile = |rule: &BundledRule| {
             Rule::new(&rule.expression, &schema).map_err(|_| {
                 let BundledRule { rule_id, rule_version, .. } = rule;
@@ -306,7 +316,7 @@ impl Compiled {
         };
         let rules = version.rules.iter().map(compile).collect::<Result<_>>()?;
         // A missing score is null: score variables have no default for rules.
-        let mut defaults = event_type.defaults();
+        let mut defaults = event_type.default_row();
         defaults.resize(schema.len(), Value::Null);
         Ok(Self {
             version,
@@ -318,7 +328,7 @@ impl Compiled {
     }
 
     /// The lists that its rules use, without duplicates.
-    pub(crate) fn lists(&self) -> Vec<&str> {
+    pub(crate) fn list_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.rules.iter().flat_map(Rule::lists).collect();
         names.sort_unstable();
         names.dedup();

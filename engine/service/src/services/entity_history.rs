@@ -15,29 +15,33 @@ use event::Timestamp;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use model::EntityHistories;
 use model::history::{self, EntityHistory, TrackedFields};
-use protocol::{Code, Error, Result};
+use protocol::{Error, ErrorCode, Result};
 use store::Account;
-use store::backoff::pause;
-use store::pinned::EventTypeBundle;
+use store::backoff::pause_randomly;
+use store::pinned_bundles::EventTypeBundle;
 use store::records::entity_history::{
-    EntityHistoryItem, HistorySettings, entity_history_key, history_entity,
+    EntityHistoryItem, HistorySettings, entity_history_key, find_history_entity,
 };
 use store::records::event::{StoredEvent, StoredLabel};
-use store::records::event_type::event_type_names;
+use store::records::event_type::list_event_type_names;
 use store::records::forgotten::Subject;
 use store::table::{self, Item, Key};
 
 /// How often a write is retried on write conflict.
-const ATTEMPTS: u32 = 200;
+const MAX_WRITE_ATTEMPTS: u32 = 200;
 /// The pause between two attempts: the first, and the longest.
-const PAUSE: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(40)];
+const PAUSE_RANGE: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(40)];
 /// Items that are filled in with one transaction: the most that DynamoDB accepts.
-const AT_ONCE: usize = 100;
+const TRANSACTION_ITEMS: usize = 100;
 /// How many transactions run at the same time.
-const CALLS: usize = 4;
+const CONCURRENT_TRANSACTIONS: usize = 4;
 
 /// Whether a label means fraud, and since when that is known, but not before the event.
-fn read_label(habits: &HistorySettings, seen: &Seen, label: &StoredLabel) -> Option<(bool, i64)> {
+fn read_history_label(
+    habits: &HistorySettings,
+    seen: &EventInHistory,
+    label: &StoredLabel,
+) -> Option<(bool, i64)> {
     let given = Timestamp::parse(&label.label_timestamp).ok()?;
     let is_bad = habits.fraud.contains(&label.current_label);
     Some((is_bad, given.epoch_seconds().max(seen.event.time)))
@@ -45,7 +49,7 @@ fn read_label(habits: &HistorySettings, seen: &Seen, label: &StoredLabel) -> Opt
 
 /// The item of an entity.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Known {
+struct VersionedHistory {
     profile: EntityHistory,
     /// The number of writes; 0 if there is no item.
     revision: u64,
@@ -55,9 +59,9 @@ struct Known {
 
 /// An event with the history of its entity.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct EventInHistory {
     key: Key,
-    known: Known,
+    known: VersionedHistory,
     event: history::EntityEvent,
     /// The features that the entity history gives for the event.
     pub(crate) features: Vec<f32>,
@@ -66,7 +70,10 @@ pub(crate) struct Seen {
 }
 
 /// The tracked fields of an event as histories keep them; `None` if its time cannot be read.
-pub(crate) fn watch(watched: &TrackedFields, event: &StoredEvent) -> Option<history::EntityEvent> {
+pub(crate) fn build_entity_event(
+    watched: &TrackedFields,
+    event: &StoredEvent,
+) -> Option<history::EntityEvent> {
     let time = Timestamp::parse(&event.event_timestamp).ok()?;
     let value = |name: &str| event.event_variables.get(name)?.as_deref();
     Some(watched.event(&event.event_id, time.epoch_seconds(), value))
@@ -74,7 +81,7 @@ pub(crate) fn watch(watched: &TrackedFields, event: &StoredEvent) -> Option<hist
 
 /// The entity histories of an account.
 #[derive(Debug)]
-pub(crate) struct EntityHistories {
+pub(crate) struct EntityHistoryStore {
     account: Arc<Account>,
 }
 
@@ -84,20 +91,20 @@ impl EntityHistories {
     }
 
     /// Loads the history of the event's entity, if models of the event type need it.
-    pub(crate) async fn seen(
+    pub(crate) async fn load_history_before(
         &self,
         event_type: &EventTypeBundle,
         event: &StoredEvent,
-    ) -> Result<Option<Seen>> {
-        let (Some(habits), Some(entity)) = (&event_type.habits, history_entity(event)) else {
+    ) -> Result<Option<EventInHistory>> {
+        let (Some(habits), Some(entity)) = (&event_type.habits, find_history_entity(event)) else {
             return Ok(None);
         };
-        let Some(event) = watch(&habits.watched, event) else {
+        let Some(event) = build_entity_event(&habits.watched, event) else {
             return Ok(None);
         };
         let key = entity_history_key(&event_type.name, &entity);
         let known = self.known(&key).await?;
-        Ok(Some(Seen {
+        Ok(Some(EventInHistory {
             features: known.profile.features(&event),
             is_first: known.profile.is_first(&event),
             key,
@@ -107,17 +114,17 @@ impl EntityHistories {
     }
 
     /// Adds an event to its entity's history, with its label if there is one.
-    pub(crate) async fn note(
+    pub(crate) async fn add_event(
         &self,
         event_type: &EventTypeBundle,
-        seen: Option<&Seen>,
+        seen: Option<&EventInHistory>,
         label: Option<&StoredLabel>,
     ) -> Result<()> {
         let (Some(habits), Some(seen)) = (&event_type.habits, seen) else {
             return Ok(());
         };
-        let became = label.and_then(|label| read_label(habits, seen, label));
-        let add = |known: &mut Known| {
+        let became = label.and_then(|label| read_history_label(habits, seen, label));
+        let add = |known: &mut VersionedHistory| {
             known.profile.add(seen.event);
             if let Some((is_bad, known_at)) = became {
                 known.profile.label(seen.event.id, is_bad, known_at);
@@ -127,7 +134,7 @@ impl EntityHistories {
     }
 
     /// Adds the label of an event that was added before.
-    pub(crate) async fn note_label(
+    pub(crate) async fn add_label(
         &self,
         event_type: &EventTypeBundle,
         event: &StoredEvent,
@@ -137,39 +144,44 @@ impl EntityHistories {
         else {
             return Ok(());
         };
-        let Some((is_bad, known_at)) = read_label(habits, &seen, label) else {
+        let Some((is_bad, known_at)) = read_history_label(habits, &seen, label) else {
             return Ok(());
         };
-        let note = |known: &mut Known| known.profile.label(seen.event.id, is_bad, known_at);
+        let note =
+            |known: &mut VersionedHistory| known.profile.label(seen.event.id, is_bad, known_at);
         self.amend(&seen.key, seen.known.clone(), note).await
     }
 
     /// Fills in the histories from before tracking started.
-    pub(crate) async fn fill(&self, event_type: &str, histories: EntityHistories) -> Result<()> {
+    pub(crate) async fn backfill(
+        &self,
+        event_type: &str,
+        histories: EntityHistories,
+    ) -> Result<()> {
         let profiles: Vec<(Key, EntityHistory)> = histories
             .into_profiles()
             .map(|(entity, profile)| (entity_history_key(event_type, &entity), profile))
             .collect();
         let work: Vec<_> = profiles
-            .chunks(AT_ONCE)
+            .chunks(TRANSACTION_ITEMS)
             .map(|some| self.fill_some(some))
             .collect();
         stream::iter(work)
-            .buffer_unordered(CALLS)
+            .buffer_unordered(CONCURRENT_TRANSACTIONS)
             .try_collect()
             .await
     }
 
     /// Fills in several items with one transaction, or one by one on write conflict.
-    async fn fill_some(&self, stored: &[(Key, EntityHistory)]) -> Result<()> {
+    async fn backfill_batch(&self, stored: &[(Key, EntityHistory)]) -> Result<()> {
         let keys: Vec<Key> = stored.iter().map(|(key, _)| key.clone()).collect();
         let mut found = HashMap::new();
         for item in self.account.events.items(&keys).await? {
             if let Some(Ok(pk)) = item.get("pk").map(AttributeValue::as_s) {
-                found.insert(pk.clone(), known(&table::read(item)?)?);
+                found.insert(pk.clone(), parse_history_item(&table::decode_item(item)?)?);
             }
         }
-        let fill = |known: &mut Known, stored: &EntityHistory| {
+        let fill = |known: &mut VersionedHistory, stored: &EntityHistory| {
             if !known.filled {
                 known.profile = known.profile.completed(stored);
                 known.filled = true;
@@ -177,7 +189,7 @@ impl EntityHistories {
         };
         let mut writes = Vec::with_capacity(stored.len());
         for (key, profile) in stored {
-            let mut known: Known = found.remove(&key.pk).unwrap_or_default();
+            let mut known: VersionedHistory = found.remove(&key.pk).unwrap_or_default();
             if known.filled {
                 continue;
             }
@@ -202,7 +214,7 @@ impl EntityHistories {
     ///
     /// # Errors
     /// The table fails.
-    pub(crate) async fn forget(&self, subject: &Subject) -> Result<()> {
+    pub(crate) async fn delete_history(&self, subject: &Subject) -> Result<()> {
         let Subject::Entity {
             entity_type,
             entity_id,
@@ -211,7 +223,7 @@ impl EntityHistories {
             return Ok(());
         };
         let entity = format!("{entity_type}#{entity_id}");
-        for event_type in event_type_names(&self.account).await? {
+        for event_type in list_event_type_names(&self.account).await? {
             self.account
                 .events
                 .delete(&entity_history_key(&event_type, &entity))
@@ -224,7 +236,10 @@ impl EntityHistories {
     ///
     /// # Errors
     /// The table fails.
-    pub(crate) async fn of_subject(&self, subject: &Subject) -> Result<BTreeMap<String, String>> {
+    pub(crate) async fn describe_histories(
+        &self,
+        subject: &Subject,
+    ) -> Result<BTreeMap<String, String>> {
         let mut kept = BTreeMap::new();
         let Subject::Entity {
             entity_type,
@@ -234,7 +249,7 @@ impl EntityHistories {
             return Ok(kept);
         };
         let entity = format!("{entity_type}#{entity_id}");
-        for event_type in event_type_names(&self.account).await? {
+        for event_type in list_event_type_names(&self.account).await? {
             let stored = self
                 .account
                 .events
@@ -245,16 +260,21 @@ impl EntityHistories {
         Ok(kept)
     }
 
-    async fn known(&self, key: &Key) -> Result<Known> {
+    async fn load_history(&self, key: &Key) -> Result<VersionedHistory> {
         match self.account.events.get::<EntityHistoryItem>(key).await? {
-            Some(stored) => known(&stored),
-            None => Ok(Known::default()),
+            Some(stored) => parse_history_item(&stored),
+            None => Ok(VersionedHistory::default()),
         }
     }
 
     /// Changes an item, starting from `known`; on write conflict it is read again.
-    async fn amend(&self, key: &Key, mut known: Known, change: impl Fn(&mut Known)) -> Result<()> {
-        for attempt in 0..ATTEMPTS {
+    async fn change_history(
+        &self,
+        key: &Key,
+        mut known: VersionedHistory,
+        change: impl Fn(&mut VersionedHistory),
+    ) -> Result<()> {
+        for attempt in 0..MAX_WRITE_ATTEMPTS {
             let mut changed = known.clone();
             change(&mut changed);
             // There is also nothing to change if the conflict was with our own write, sent again by the SDK.
@@ -265,29 +285,29 @@ impl EntityHistories {
             if self.account.events.put_after(item, known.revision).await? {
                 return Ok(());
             }
-            pause(attempt, PAUSE).await;
+            pause_randomly(attempt, PAUSE_RANGE).await;
             known = self.known(key).await?;
         }
         Err(Error::new(
-            Code::Throttling,
+            ErrorCode::Throttling,
             "Rate exceeded: too many events of one entity at once.",
         ))
     }
 
     /// The item to write, with its revision increased.
-    fn item(&self, key: &Key, known: &Known) -> Result<Item> {
+    fn build_item(&self, key: &Key, known: &VersionedHistory) -> Result<Item> {
         let stored = EntityHistoryItem {
             profile: serde_json::to_string(&known.profile).map_err(Error::internal)?,
             revision: known.revision + 1,
             filled: known.filled,
             expires_at: self.account.expiry(),
         };
-        table::write_at(key, &stored)
+        table::encode_record_at(key, &stored)
     }
 }
 
-fn known(stored: &EntityHistoryItem) -> Result<Known> {
-    Ok(Known {
+fn parse_history_item(stored: &EntityHistoryItem) -> Result<VersionedHistory> {
+    Ok(VersionedHistory {
         profile: serde_json::from_str(&stored.profile).map_err(Error::internal)?,
         revision: stored.revision,
         filled: stored.filled,
@@ -295,19 +315,19 @@ fn known(stored: &EntityHistoryItem) -> Result<Known> {
 }
 
 /// The names that answers give to a feature of the history: the entity type, and the variable that it is about.
-pub(crate) fn names(entity_type: Option<&str>, variable: &str) -> Vec<String> {
+pub(crate) fn list_feature_parts(entity_type: Option<&str>, variable: &str) -> Vec<String> {
     let entity_type = entity_type.unwrap_or("entity");
     let names = [entity_type, variable].into_iter().map(str::to_owned);
     names.filter(|name| !name.is_empty()).collect()
 }
 
 /// The title of such a feature in a table for people.
-pub(crate) fn title(names: &[String]) -> String {
+pub(crate) fn format_feature_title(names: &[String]) -> String {
     format!("history of {}", names.join(", "))
 }
 
 /// The features as a prediction stores them: numbers, with `-` for an unknown one.
-pub(crate) fn to_text(features: &[f32]) -> String {
+pub(crate) fn format_features(features: &[f32]) -> String {
     let mut text = String::new();
     for feature in features {
         if !text.is_empty() {
@@ -323,7 +343,7 @@ pub(crate) fn to_text(features: &[f32]) -> String {
     text
 }
 
-pub(crate) fn from_text(text: &str) -> Vec<f32> {
+pub(crate) fn parse_features(text: &str) -> Vec<f32> {
     let number = |word: &str| word.parse().unwrap_or(f32::NAN);
     text.split_whitespace().map(number).collect()
 }
@@ -335,10 +355,10 @@ mod tests {
     #[test]
     fn features_are_kept_as_they_are() {
         let features = [0.0, 1.5, f32::NAN, 0.1, 3.402_823_5e38, -7.0];
-        let text = to_text(&features);
+        let text = format_features(&features);
         assert_eq!(&text[..13], "0 1.5 - 0.1 3");
         let bits = |features: &[f32]| features.iter().map(|f| f.to_bits()).collect::<Vec<_>>();
-        assert_eq!(bits(&from_text(&text)), bits(&features));
-        assert!(from_text("").is_empty());
+        assert_eq!(bits(&parse_features(&text)), bits(&features));
+        assert!(parse_features("").is_empty());
     }
 }

@@ -19,33 +19,33 @@ use tokio::task::JoinSet;
 pub const PREDICTION_DETAIL_TYPE: &str = "Event Prediction Result Returned";
 
 /// The most entries that `PutEvents` accepts.
-const ENTRIES: usize = 10;
-const BYTES: usize = 256 * 1024;
+const MAX_ENTRIES: usize = 10;
+const MAX_REQUEST_BYTES: usize = 256 * 1024;
 /// The bytes that EventBridge counts per entry besides its texts.
-const OVERHEAD: usize = 14;
+const ENTRY_OVERHEAD_BYTES: usize = 14;
 /// How long a flush waits for requests that are being sent.
-const PATIENCE: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// The most requests being sent at the same time; further events are dropped, so that a slow bus does not fill the
 /// memory.
-const ON_THEIR_WAY: usize = 100;
+const MAX_REQUESTS_IN_FLIGHT: usize = 100;
 
 /// The event bus on which predictions are published.
 #[derive(Debug)]
-pub(crate) struct EventBus {
+pub(crate) struct PredictionBus {
     client: Client,
     name: String,
     source: String,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<WaitingEvents>,
     sending: Mutex<JoinSet<()>>,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct WaitingEvents {
     details: Vec<String>,
     bytes: usize,
 }
 
-impl EventBus {
+impl PredictionBus {
     pub(crate) fn new(client: Client, name: String, source: String) -> Arc<Self> {
         Arc::new(Self {
             client,
@@ -56,7 +56,7 @@ impl EventBus {
         })
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, WaitingEvents> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -66,20 +66,21 @@ impl EventBus {
 
     /// Adds an event; a request that becomes full is sent.
     fn add(self: &Arc<Self>, detail: String) {
-        let bytes = detail.len() + OVERHEAD + self.source.len() + PREDICTION_DETAIL_TYPE.len();
-        if bytes > BYTES {
+        let bytes =
+            detail.len() + ENTRY_OVERHEAD_BYTES + self.source.len() + PREDICTION_DETAIL_TYPE.len();
+        if bytes > MAX_REQUEST_BYTES {
             tracing::warn!("a prediction is too large for an event");
             return;
         }
         let mut full = Vec::new();
         {
             let mut waiting = self.waiting();
-            if waiting.bytes + bytes > BYTES {
+            if waiting.bytes + bytes > MAX_REQUEST_BYTES {
                 full.push(std::mem::take(&mut *waiting).details);
             }
             waiting.details.push(detail);
             waiting.bytes += bytes;
-            if waiting.details.len() == ENTRIES {
+            if waiting.details.len() == MAX_ENTRIES {
                 full.push(std::mem::take(&mut *waiting).details);
             }
         }
@@ -91,7 +92,7 @@ impl EventBus {
     fn set_off(self: &Arc<Self>, details: Vec<String>) {
         let mut sending = self.sending();
         while sending.try_join_next().is_some() {}
-        if sending.len() >= ON_THEIR_WAY {
+        if sending.len() >= MAX_REQUESTS_IN_FLIGHT {
             tracing::warn!(events = details.len(), "the event bus is too slow");
             return;
         }
@@ -127,13 +128,13 @@ impl EventBus {
         }
         let mut sending = std::mem::take(&mut *self.sending());
         let all = async { while sending.join_next().await.is_some() {} };
-        if tokio::time::timeout(PATIENCE, all).await.is_err() {
+        if tokio::time::timeout(FLUSH_TIMEOUT, all).await.is_err() {
             tracing::warn!("the event bus does not answer");
         }
     }
 }
 
-impl EventBus {
+impl PredictionBus {
     /// Publishes a prediction: `event` with the members of the answer.
     pub(crate) fn announce(self: &Arc<Self>, mut detail: Value, answer: Value) {
         if let (Value::Object(detail), Value::Object(answer)) = (&mut detail, answer) {

@@ -12,14 +12,14 @@ use aws_sdk_sagemakerruntime::Client;
 use aws_sdk_sagemakerruntime::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
 use aws_sdk_sagemakerruntime::primitives::Blob;
-use protocol::{Code, Error, Result};
+use protocol::{Error, ErrorCode, Result};
 use serde::Deserialize;
-use store::pinned::{BundledExternalModel, EventTypeBundle};
+use store::pinned_bundles::{BundledExternalModel, EventTypeBundle};
 use store::records::external_model::{InputFormat, OutputConfiguration, OutputFormat};
 use store::records::variable::BundledVariable;
 
 /// The media type that the endpoint should answer with.
-fn accepted_type(output: &OutputConfiguration) -> &'static str {
+fn choose_accepted_type(output: &OutputConfiguration) -> &'static str {
     match output.format {
         OutputFormat::TextCsv => "text/csv",
         OutputFormat::ApplicationJsonlines => "application/jsonlines",
@@ -28,13 +28,13 @@ fn accepted_type(output: &OutputConfiguration) -> &'static str {
 
 /// The first row of an answer: the raw cells by variable. `None` if the answer does not have the expected format.
 fn read_answer(output: &OutputConfiguration, answer: &str) -> Option<BTreeMap<String, String>> {
-    let map = output.map()?;
+    let map = output.variables_by_name()?;
     match output.format {
         OutputFormat::TextCsv => {
             let row = answer.split_inclusive('\n').next()?;
-            let cells = cells(row);
+            let cells = split_cells(row);
             let cell = |key: &String| Some((*cells.get(key.parse::<usize>().ok()?)?).to_owned());
-            Some(named(map, cell))
+            Some(name_cells(map, cell))
         }
         OutputFormat::ApplicationJsonlines => {
             let row = answer.lines().find(|line| !line.trim().is_empty())?;
@@ -44,12 +44,12 @@ fn read_answer(output: &OutputConfiguration, answer: &str) -> Option<BTreeMap<St
                 serde_json::Value::String(text) => Some(text.clone()),
                 other => Some(other.to_string()),
             };
-            Some(named(map, cell))
+            Some(name_cells(map, cell))
         }
     }
 }
 
-fn named(
+fn name_cells(
     map: &BTreeMap<String, String>,
     cell: impl Fn(&String) -> Option<String>,
 ) -> BTreeMap<String, String> {
@@ -59,7 +59,7 @@ fn named(
 }
 
 /// The raw cells of a CSV row, with white space and quotes.
-fn cells(row: &str) -> Vec<&str> {
+fn split_cells(row: &str) -> Vec<&str> {
     let mut quoted = false;
     row.split(|c| {
         quoted ^= c == '"';
@@ -70,7 +70,7 @@ fn cells(row: &str) -> Vec<&str> {
 
 /// A part of a template.
 #[derive(Debug, PartialEq, Eq)]
-enum Part<'t> {
+enum TemplatePart<'t> {
     Text(&'t str),
     /// A variable, and whether it is inside quotes.
     Variable {
@@ -81,9 +81,9 @@ enum Part<'t> {
 
 /// A parsed template.
 #[derive(Debug)]
-pub(crate) struct Template<'t>(Vec<Part<'t>>);
+pub(crate) struct InputTemplate<'t>(Vec<TemplatePart<'t>>);
 
-impl<'t> Template<'t> {
+impl<'t> InputTemplate<'t> {
     pub(crate) fn new(template: &'t str) -> Result<Self> {
         let mut parts = Vec::new();
         let mut rest = template;
@@ -92,30 +92,30 @@ impl<'t> Template<'t> {
             let (name, after) = after.split_once("}}").ok_or_else(|| {
                 Error::validation("A placeholder of the template has no `}}` at its end.")
             })?;
-            quoted ^= flips(text);
-            parts.push(Part::Text(text));
+            quoted ^= toggles_string(text);
+            parts.push(TemplatePart::Text(text));
             let name = name.trim();
-            parts.push(Part::Variable { name, quoted });
+            parts.push(TemplatePart::Variable { name, quoted });
             rest = after;
         }
-        parts.push(Part::Text(rest));
+        parts.push(TemplatePart::Text(rest));
         Ok(Self(parts))
     }
 
     /// The variables in it, with repetitions.
     pub(crate) fn variables(&self) -> impl Iterator<Item = &'t str> {
         self.0.iter().filter_map(|part| match part {
-            Part::Text(_) => None,
-            Part::Variable { name, .. } => Some(*name),
+            TemplatePart::Text(_) => None,
+            TemplatePart::Variable { name, .. } => Some(*name),
         })
     }
 
     /// Checks that its result has the right format.
-    pub(crate) fn check(&self, format: Option<InputFormat>) -> Result<()> {
+    pub(crate) fn check_format(&self, format: Option<InputFormat>) -> Result<()> {
         if format != Some(InputFormat::ApplicationJson) {
             return Ok(());
         }
-        let json = self.render(InputFormat::ApplicationJson, |_| Input::default());
+        let json = self.render(InputFormat::ApplicationJson, |_| TemplateInput::default());
         match serde_json::from_str::<serde::de::IgnoredAny>(&json) {
             Ok(_) => Ok(()),
             Err(error) => Err(Error::validation(format!(
@@ -127,13 +127,13 @@ impl<'t> Template<'t> {
         }
     }
 
-    fn render<'v>(&self, format: InputFormat, input: impl Fn(&str) -> Input<'v>) -> String {
+    fn render<'v>(&self, format: InputFormat, input: impl Fn(&str) -> TemplateInput<'v>) -> String {
         let mut body = String::new();
         for part in &self.0 {
             match part {
-                Part::Text(text) => body.push_str(text),
-                Part::Variable { name, quoted } => {
-                    input(name).write(format, *quoted, &mut body);
+                TemplatePart::Text(text) => body.push_str(text),
+                TemplatePart::Variable { name, quoted } => {
+                    input(name).write_to(format, *quoted, &mut body);
                 }
             }
         }
@@ -143,7 +143,7 @@ impl<'t> Template<'t> {
 
 /// Whether a text has an odd number of quotes, so that it ends inside a string where it began outside, or the other way
 /// round.
-fn flips(text: &str) -> bool {
+fn toggles_string(text: &str) -> bool {
     let mut escaped = false;
     text.chars().fold(false, |flipped, c| {
         let quote = c == '"' && !escaped;
@@ -154,14 +154,14 @@ fn flips(text: &str) -> bool {
 
 /// The value of a variable for a template. The default is null.
 #[derive(Clone, Copy, Debug, Default)]
-struct Input<'v> {
+struct TemplateInput<'v> {
     ty: Option<Type>,
     text: Option<&'v str>,
 }
 
-impl Input<'_> {
+impl TemplateInput<'_> {
     // Writing to a string does not fail.
-    fn write(self, format: InputFormat, quoted: bool, body: &mut String) {
+    fn write_to(self, format: InputFormat, quoted: bool, body: &mut String) {
         match (format, quoted) {
             (InputFormat::TextCsv, true) => {
                 body.push_str(&self.text.unwrap_or_default().replace('"', "\"\""));
@@ -179,12 +179,12 @@ impl Input<'_> {
                 body.push_str(json.get(1..json.len() - 1).unwrap_or_default());
             }
             (InputFormat::ApplicationJson, false) => {
-                let _ = write!(body, "{}", self.json());
+                let _ = write!(body, "{}", self.to_json());
             }
         }
     }
 
-    fn json(self) -> serde_json::Value {
+    fn to_json(self) -> serde_json::Value {
         let (Some(ty), Some(text)) = (self.ty, self.text) else {
             return serde_json::Value::Null;
         };
@@ -198,20 +198,24 @@ impl Input<'_> {
 }
 
 /// The variables of an event: the value as sent, or an explicit null.
-type Variables = BTreeMap<String, Option<String>>;
+type SentVariables = BTreeMap<String, Option<String>>;
 
 /// The value of a variable: an explicit null is null; an absent variable has its default, which for a time may be empty
 /// and then is null.
-fn input<'v>(event_type: &'v EventTypeBundle, variables: &'v Variables, name: &str) -> Input<'v> {
+fn find_template_input<'v>(
+    event_type: &'v EventTypeBundle,
+    variables: &'v SentVariables,
+    name: &str,
+) -> TemplateInput<'v> {
     let variable = event_type.variables.iter().find(|v| v.name == name);
-    let ty = variable.map(BundledVariable::ty);
+    let ty = variable.map(BundledVariable::rule_type);
     let text = match (variables.get(name), variable) {
         (Some(sent), _) => sent.as_deref(),
         (None, Some(variable)) => Some(variable.default_value.as_str())
             .filter(|default| !(default.is_empty() && ty == Some(Type::DateTime))),
         (None, None) => None,
     };
-    Input { ty, text }
+    TemplateInput { ty, text }
 }
 
 /// The bytes that the caller provides for an endpoint.
@@ -225,30 +229,32 @@ pub(crate) struct DataBlob {
 
 /// The body of a request and its media type.
 #[derive(Debug, PartialEq, Eq)]
-struct Body {
+struct RequestBody {
     bytes: Vec<u8>,
     content_type: Option<String>,
 }
 
-fn body(
+fn build_request_body(
     model: &BundledExternalModel,
     event_type: &EventTypeBundle,
-    variables: &Variables,
+    variables: &SentVariables,
     blob: Option<&DataBlob>,
-) -> Result<Body> {
+) -> Result<RequestBody> {
     let Some(template) = model.input.template()? else {
-        return from_blob(&model.model_endpoint, blob);
+        return build_blob_body(&model.model_endpoint, blob);
     };
     let format = model.input.format.unwrap_or(InputFormat::TextCsv);
-    let template = Template::new(template)?;
-    let body = template.render(format, |name| input(event_type, variables, name));
-    Ok(Body {
+    let template = InputTemplate::new(template)?;
+    let body = template.render(format, |name| {
+        find_template_input(event_type, variables, name)
+    });
+    Ok(RequestBody {
         bytes: body.into_bytes(),
         content_type: Some(format.content_type().to_owned()),
     })
 }
 
-fn from_blob(endpoint: &str, blob: Option<&DataBlob>) -> Result<Body> {
+fn build_blob_body(endpoint: &str, blob: Option<&DataBlob>) -> Result<RequestBody> {
     use base64::Engine as _;
     let bytes = blob.and_then(|blob| blob.byte_buffer.as_ref());
     let bytes = bytes.ok_or_else(|| {
@@ -260,7 +266,7 @@ fn from_blob(endpoint: &str, blob: Option<&DataBlob>) -> Result<Body> {
     let bytes = base64::engine::general_purpose::STANDARD
         .decode(bytes)
         .map_err(|_| Error::validation("A byteBuffer is not base64."))?;
-    Ok(Body {
+    Ok(RequestBody {
         bytes,
         content_type: blob.and_then(|blob| blob.content_type.clone()),
     })
@@ -269,36 +275,39 @@ fn from_blob(endpoint: &str, blob: Option<&DataBlob>) -> Result<Body> {
 /// Calls an endpoint for an event. Returns the raw cells of its answer by variable; a variable that the answer lacks is
 /// left out. `None` if the model cannot score this event, because it rejects the input or its answer cannot be read: a
 /// retry would not change that. If the endpoint fails, it is an error, and the prediction can be retried.
-pub(crate) async fn ask(
+pub(crate) async fn ask_endpoint(
     client: Option<&Client>,
     model: &BundledExternalModel,
     event_type: &EventTypeBundle,
-    variables: &Variables,
+    variables: &SentVariables,
     blob: Option<&DataBlob>,
 ) -> Result<Option<BTreeMap<String, String>>> {
     let endpoint = &model.model_endpoint;
-    let body = body(model, event_type, variables, blob)?;
+    let body = build_request_body(model, event_type, variables, blob)?;
     let client = client.ok_or_else(|| {
         let message = "this engine was built without a client for SageMaker";
-        unavailable(endpoint, message)
+        unavailable_error(endpoint, message)
     })?;
     let request = client
         .invoke_endpoint()
         .endpoint_name(endpoint)
         .set_content_type(body.content_type)
-        .accept(accepted_type(&model.output))
+        .accept(choose_accepted_type(&model.output))
         .body(Blob::new(body.bytes));
     let answer = match request.send().await {
         Ok(answer) => answer,
         Err(error) => {
-            if let Some(status) = refused(&error) {
+            if let Some(status) = find_refusal_status(&error) {
                 tracing::error!(status, endpoint, "an external model refused an event");
                 return Ok(None);
             }
             // The error's message could quote the event.
             let code = error.code().unwrap_or("no answer").to_owned();
             tracing::error!(code, endpoint, "a SageMaker endpoint failed");
-            return Err(unavailable(endpoint, &format!("it failed with {code}")));
+            return Err(unavailable_error(
+                endpoint,
+                &format!("it failed with {code}"),
+            ));
         }
     };
     let answer = answer.body.map(Blob::into_inner).unwrap_or_default();
@@ -316,7 +325,7 @@ pub(crate) async fn ask(
 
 /// The status with which the model itself, not SageMaker, rejected the input. Time-outs and throttling say nothing
 /// about the input.
-fn refused(error: &SdkError<InvokeEndpointError>) -> Option<i32> {
+fn find_refusal_status(error: &SdkError<InvokeEndpointError>) -> Option<i32> {
     match error.as_service_error()? {
         InvokeEndpointError::ModelError(error) => error
             .original_status_code()
@@ -325,32 +334,32 @@ fn refused(error: &SdkError<InvokeEndpointError>) -> Option<i32> {
     }
 }
 
-fn unavailable(endpoint: &str, why: &str) -> Error {
+fn unavailable_error(endpoint: &str, why: &str) -> Error {
     Error::new(
-        Code::ResourceUnavailable,
+        ErrorCode::ResourceUnavailable,
         format!("External model '{endpoint}' could not be asked: {why}."),
     )
 }
 
 /// The value of a cell for rules, without surrounding white space. A cell that does not have the variable's type is
 /// null, and a rule that needs it is undetermined.
-pub(crate) fn value(variable: &BundledVariable, cell: Option<&String>) -> Value {
-    cell.and_then(|cell| Value::parse(variable.ty(), cell.trim()).ok())
+pub(crate) fn parse_cell(variable: &BundledVariable, cell: Option<&String>) -> Value {
+    cell.and_then(|cell| Value::parse(variable.rule_type(), cell.trim()).ok())
         .unwrap_or(Value::Null)
 }
 
 /// The input that an endpoint got for an event: the variables of its template, without null values.
-pub(crate) fn told(
+pub(crate) fn list_endpoint_inputs(
     model: &BundledExternalModel,
     event_type: &EventTypeBundle,
-    variables: &Variables,
+    variables: &SentVariables,
 ) -> BTreeMap<String, String> {
     let template = model.input.template().ok().flatten();
-    let template = template.and_then(|template| Template::new(template).ok());
-    let names = template.iter().flat_map(Template::variables);
+    let template = template.and_then(|template| InputTemplate::new(template).ok());
+    let names = template.iter().flat_map(InputTemplate::variables);
     names
         .filter_map(|name| {
-            let text = input(event_type, variables, name).text?;
+            let text = find_template_input(event_type, variables, name).text?;
             Some((name.to_owned(), text.to_owned()))
         })
         .collect()
@@ -386,7 +395,7 @@ mod tests {
 
     #[track_caller]
     fn renders(format: InputFormat, template: &str, want: &str) {
-        let variables: Variables = [
+        let variables: SentVariables = [
             ("amount", Some("12.50")),
             ("items", None),
             ("note", Some("a \"b\", c\n")),
@@ -395,8 +404,10 @@ mod tests {
         .map(|(name, value)| (name.to_owned(), value.map(str::to_owned)))
         .into();
         let event_type = event_type();
-        let template = Template::new(template).unwrap();
-        let got = template.render(format, |name| input(&event_type, &variables, name));
+        let template = InputTemplate::new(template).unwrap();
+        let got = template.render(format, |name| {
+            find_template_input(&event_type, &variables, name)
+        });
         assert_eq!(got, want);
     }
 
@@ -427,21 +438,21 @@ mod tests {
     #[test]
     fn an_absent_variable_has_its_default() {
         let event_type = event_type();
-        let variables = Variables::new();
-        let template = Template::new("{{amount}},{{note}},{{since}}").unwrap();
+        let variables = SentVariables::new();
+        let template = InputTemplate::new("{{amount}},{{note}},{{since}}").unwrap();
         let got = template.render(InputFormat::TextCsv, |name| {
-            input(&event_type, &variables, name)
+            find_template_input(&event_type, &variables, name)
         });
         assert_eq!(got, "0.0,none,");
     }
 
     #[test]
     fn a_template_is_checked() {
-        assert!(Template::new("{{amount").is_err());
+        assert!(InputTemplate::new("{{amount").is_err());
         let check = |text: &str| {
-            Template::new(text)
+            InputTemplate::new(text)
                 .unwrap()
-                .check(Some(InputFormat::ApplicationJson))
+                .check_format(Some(InputFormat::ApplicationJson))
         };
         assert!(check(r#"{"a":{{amount}},"b":"{{note}}"}"#).is_ok());
         let error = check(r#"{"a":{{amount}}"#).unwrap_err();

@@ -9,8 +9,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use protocol::{Error, Result, text};
 use store::Account;
 use store::records::event::{StoredEvent, StoredLabel, event_partition};
-use store::records::forgotten::{ForgottenNote, Subject, anything_forgotten_key};
-use store::table::{self, Item, Key, Range, failed, write_at};
+use store::records::forgotten::{ForgottenRecord, Subject, anything_forgotten_key};
+use store::table::{self, Item, Key, KeyRange, convert_sdk_error, encode_record_at};
 
 /// An event of a subject, with what is stored beside it.
 #[derive(Clone, Default)]
@@ -41,18 +41,18 @@ pub(crate) async fn find_events(account: &Account, subject: &Subject) -> Result<
         Subject::Entity {
             entity_type,
             entity_id,
-        } => partitions_of(account, entity_type, entity_id).await?,
+        } => find_event_partitions(account, entity_type, entity_id).await?,
     };
     let mut events = Vec::with_capacity(partitions.len());
     for pk in partitions {
-        let items = account.events.query_items(Range::all(&pk)).await?;
-        events.extend(found(items)?);
+        let items = account.events.query_items(KeyRange::all(&pk)).await?;
+        events.extend(assemble_found_event(items)?);
     }
     events.sort_by(|a, b| (&a.event_type, &a.event_id).cmp(&(&b.event_type, &b.event_id)));
     Ok(events)
 }
 
-async fn partitions_of(
+async fn find_event_partitions(
     account: &Account,
     entity_type: &str,
     entity_id: &str,
@@ -69,8 +69,8 @@ async fn partitions_of(
         .into_paginator()
         .send();
     while let Some(page) = pages.next().await {
-        for item in page.map_err(failed)?.items.unwrap_or_default() {
-            if is_of(&item, entity_type, entity_id)
+        for item in page.map_err(convert_sdk_error)?.items.unwrap_or_default() {
+            if is_event_of(&item, entity_type, entity_id)
                 && let Some(Ok(pk)) = item.get("pk").map(AttributeValue::as_s)
             {
                 partitions.insert(pk.clone());
@@ -86,11 +86,11 @@ async fn partitions_of(
 /// # Errors
 /// The table fails.
 pub(crate) async fn note_forgotten(account: &Account, subject: &Subject) -> Result<()> {
-    let note = ForgottenNote {
-        time: text::milliseconds(account.now()),
+    let note = ForgottenRecord {
+        time: text::format_milliseconds(account.now()),
     };
     for key in [anything_forgotten_key(), subject.key()] {
-        account.events.put(write_at(&key, &note)?).await?;
+        account.events.put(encode_record_at(&key, &note)?).await?;
     }
     Ok(())
 }
@@ -102,7 +102,7 @@ pub(crate) async fn find_forgotten(
 ) -> Result<HashSet<Subject>> {
     if account
         .events
-        .item(&anything_forgotten_key())
+        .get_item(&anything_forgotten_key())
         .await?
         .is_none()
     {
@@ -110,7 +110,7 @@ pub(crate) async fn find_forgotten(
     }
     let unique: HashSet<&Subject> = subjects.iter().collect();
     let keys: Vec<Key> = unique.iter().map(|subject| subject.key()).collect();
-    let found = account.events.items(&keys).await?;
+    let found = account.events.get_items(&keys).await?;
     let noted: HashSet<&String> = found
         .iter()
         .filter_map(|item| item.get("pk")?.as_s().ok())
@@ -119,7 +119,7 @@ pub(crate) async fn find_forgotten(
     Ok(unique.into_iter().filter(is_noted).cloned().collect())
 }
 
-fn is_of(item: &Item, entity_type: &str, entity_id: &str) -> bool {
+fn is_event_of(item: &Item, entity_type: &str, entity_id: &str) -> bool {
     let Some(Ok(entities)) = item.get("entities").map(AttributeValue::as_l) else {
         return false;
     };
@@ -133,19 +133,19 @@ fn is_of(item: &Item, entity_type: &str, entity_id: &str) -> bool {
 }
 
 /// Combines the items of one partition.
-fn found(items: Vec<Item>) -> Result<Option<FoundEvent>> {
+fn assemble_found_event(items: Vec<Item>) -> Result<Option<FoundEvent>> {
     let mut event = FoundEvent::default();
     let mut parts = 0;
     for item in items {
         let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned();
         if sk.as_deref() == Some("label") {
-            let label: StoredLabel = table::read(item)?;
+            let label: StoredLabel = table::decode_item(item)?;
             event.label = Some((label.current_label, label.label_timestamp));
             continue;
         }
         parts += 1;
         event.predictions += usize::from(sk.as_deref() != Some("event"));
-        let stored: StoredEvent = table::read(item)?;
+        let stored: StoredEvent = table::decode_item(item)?;
         event.event_type = stored.event_type_name;
         event.event_id = stored.event_id;
         for (name, value) in stored.event_variables {
@@ -156,6 +156,6 @@ fn found(items: Vec<Item>) -> Result<Option<FoundEvent>> {
 }
 
 /// The error for a forgotten subject in an import's output.
-pub(crate) fn refused() -> Error {
+pub(crate) fn describe_refusal() -> Error {
     Error::validation("The event or its entity was forgotten and is not stored again.")
 }

@@ -15,37 +15,37 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use protocol::Result;
-use store::{Account, Options};
+use store::{Account, EngineOptions};
 
 use definition_cache::DefinitionCache;
 use entity_history::EntityHistories;
-use event_bus::EventBus;
+use event_bus::PredictionBus;
 use model_cache::ModelCache;
 use prediction_index::PredictionIndex;
-use statistics::Statistics;
+use statistics::EventStatistics;
 
 /// The services of one account.
 #[derive(Debug)]
-pub(crate) struct Services {
+pub(crate) struct EngineServices {
     pub(crate) account: Arc<Account>,
     pub(crate) definition_cache: DefinitionCache,
     pub(crate) model_cache: ModelCache,
     pub(crate) entity_histories: EntityHistories,
-    pub(crate) statistics: Statistics,
+    pub(crate) statistics: EventStatistics,
     pub(crate) prediction_index: PredictionIndex,
     /// Without one, a detector version with external models answers `ResourceUnavailableException`.
     pub(crate) sagemaker: Option<aws_sdk_sagemakerruntime::Client>,
-    pub(crate) event_bus: Option<Arc<EventBus>>,
+    pub(crate) event_bus: Option<Arc<PredictionBus>>,
 }
 
-impl Services {
-    pub(crate) fn new(options: Options, client: Client) -> Self {
+impl EngineServices {
+    pub(crate) fn new(options: EngineOptions, client: Client) -> Self {
         let account = Arc::new(Account::new(options, client));
         Self {
             definition_cache: DefinitionCache::new(Arc::clone(&account)),
             model_cache: ModelCache::default(),
             entity_histories: EntityHistories::new(Arc::clone(&account)),
-            statistics: Statistics::new(Arc::clone(&account)),
+            statistics: EventStatistics::new(Arc::clone(&account)),
             prediction_index: PredictionIndex::new(Arc::clone(&account)),
             sagemaker: None,
             event_bus: None,
@@ -55,7 +55,7 @@ impl Services {
 
     /// Writes the counts in memory, and sends what is left for the event bus.
     pub(crate) async fn flush(&self) -> Result<()> {
-        let written = self.statistics.write().await;
+        let written = self.statistics.write_all_counts().await;
         if let Some(bus) = &self.event_bus {
             bus.flush().await;
         }

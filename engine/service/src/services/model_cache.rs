@@ -16,25 +16,25 @@ use model::{ArtifactError, Model};
 use protocol::Error;
 use protocol::Result;
 use sha2::{Digest, Sha256};
-use store::records::model_version::Artifact;
+use store::records::model_version::ModelArtifact;
 use thiserror::Error;
 use tokio::time::Instant;
 
 /// The most models in memory; when there are more, the cache is emptied.
-const MOST: usize = 64;
+const MAX_MODELS: usize = 64;
 /// How long to wait before an artifact that failed is read again.
-const PAUSE: Duration = Duration::from_secs(10);
+const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
 /// The engine's bucket.
 #[derive(Clone, Debug)]
-pub(crate) struct Bucket {
+pub(crate) struct ModelBucket {
     pub(crate) client: Client,
     pub(crate) name: String,
 }
 
 /// Why a model cannot score.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(crate) enum Unusable {
+pub(crate) enum UnusableModel {
     #[error("the engine was built without a bucket of models")]
     NoBucket,
     #[error("it has no artifact")]
@@ -49,23 +49,23 @@ pub(crate) enum Unusable {
     Unreadable(String),
 }
 
-impl From<ArtifactError> for Unusable {
+impl From<ArtifactError> for UnusableModel {
     fn from(error: ArtifactError) -> Self {
         Self::Unreadable(error.to_string())
     }
 }
 
-enum Slot {
+enum CachedModel {
     Ready(Arc<Model>),
-    Failed(Instant, Unusable),
+    Failed(Instant, UnusableModel),
 }
 
 /// The model cache, see the module.
 #[derive(Default)]
 pub(crate) struct ModelCache {
-    bucket: Option<Bucket>,
+    bucket: Option<ModelBucket>,
     // Not held across an await.
-    slots: Mutex<HashMap<String, Slot>>,
+    slots: Mutex<HashMap<String, CachedModel>>,
     /// If several predictions need a model, only one reads it.
     fetching: tokio::sync::Mutex<()>,
 }
@@ -78,25 +78,27 @@ impl std::fmt::Debug for ModelCache {
 
 impl ModelCache {
     /// The same cache over a bucket.
-    pub(crate) fn with_bucket(self, bucket: Bucket) -> Self {
+    pub(crate) fn with_bucket(self, bucket: ModelBucket) -> Self {
         Self {
             bucket: Some(bucket),
             ..self
         }
     }
 
-    fn find(&self, key: &str) -> Option<Result<Arc<Model>, Unusable>> {
+    fn find_cached(&self, key: &str) -> Option<Result<Arc<Model>, UnusableModel>> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         match slots.get(key)? {
-            Slot::Ready(model) => Some(Ok(Arc::clone(model))),
-            Slot::Failed(when, why) if when.elapsed() < PAUSE => Some(Err(why.clone())),
-            Slot::Failed(..) => None,
+            CachedModel::Ready(model) => Some(Ok(Arc::clone(model))),
+            CachedModel::Failed(when, why) if when.elapsed() < RETRY_PAUSE => {
+                Some(Err(why.clone()))
+            }
+            CachedModel::Failed(..) => None,
         }
     }
 
-    fn keep(&self, key: &str, slot: Slot) {
+    fn keep_cached(&self, key: &str, slot: CachedModel) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if slots.len() >= MOST {
+        if slots.len() >= MAX_MODELS {
             slots.clear();
         }
         slots.insert(key.to_owned(), slot);
@@ -105,53 +107,55 @@ impl ModelCache {
 
 impl ModelCache {
     /// The model of an artifact, from memory or from the bucket.
-    pub(crate) async fn model(&self, artifact: &Artifact) -> Result<Arc<Model>, Unusable> {
-        if let Some(found) = self.find(&artifact.key) {
+    pub(crate) async fn get_model(
+        &self,
+        artifact: &ModelArtifact,
+    ) -> Result<Arc<Model>, UnusableModel> {
+        if let Some(found) = self.find_cached(&artifact.key) {
             return found;
         }
         let _one = self.fetching.lock().await;
-        if let Some(found) = self.find(&artifact.key) {
+        if let Some(found) = self.find_cached(&artifact.key) {
             return found;
         }
-        match self.fetch(artifact).await {
+        match self.fetch_model(artifact).await {
             Ok(model) => {
                 let model = Arc::new(model);
-                let slot = Slot::Ready(Arc::clone(&model));
-                self.keep(&artifact.key, slot);
+                let slot = CachedModel::Ready(Arc::clone(&model));
+                self.keep_cached(&artifact.key, slot);
                 Ok(model)
             }
             Err(why) => {
                 tracing::error!(key = artifact.key, reason = %why, "a model cannot score");
-                let slot = Slot::Failed(Instant::now(), why.clone());
-                self.keep(&artifact.key, slot);
+                let slot = CachedModel::Failed(Instant::now(), why.clone());
+                self.keep_cached(&artifact.key, slot);
                 Err(why)
             }
         }
     }
 
-    async fn fetch(&self, artifact: &Artifact) -> Result<Model, Unusable> {
-        let Bucket { client, name } = self.bucket.as_ref().ok_or(Unusable::NoBucket)?;
+    async fn fetch_model(&self, artifact: &ModelArtifact) -> Result<Model, UnusableModel> {
+        let ModelBucket { client, name } = self.bucket.as_ref().ok_or(UnusableModel::NoBucket)?;
         let request = client.get_object().bucket(name).key(&artifact.key);
-        let object = request
-            .send()
-            .await
-            .map_err(|error| Unusable::Fetch(error.code().unwrap_or("no answer").to_owned()))?;
+        let object = request.send().await.map_err(|error| {
+            UnusableModel::Fetch(error.code().unwrap_or("no answer").to_owned())
+        })?;
         let bytes = object.body.collect().await;
-        let bytes = bytes.map_err(|_| Unusable::Fetch("it ends too early".to_owned()))?;
+        let bytes = bytes.map_err(|_| UnusableModel::Fetch("it ends too early".to_owned()))?;
         let bytes = bytes.into_bytes();
-        if checksum(&bytes) != artifact.sha256 {
-            return Err(Unusable::Other);
+        if compute_checksum(&bytes) != artifact.sha256 {
+            return Err(UnusableModel::Other);
         }
         Ok(Model::from_bytes(&bytes)?)
     }
 
     /// Writes the model of a version. Its key ends in its checksum, so another model never overwrites it.
-    pub(crate) async fn store(&self, version: &str, bytes: Vec<u8>) -> Result<Artifact> {
-        let Bucket { client, name } = self
+    pub(crate) async fn save_model(&self, version: &str, bytes: Vec<u8>) -> Result<ModelArtifact> {
+        let ModelBucket { client, name } = self
             .bucket
             .as_ref()
-            .ok_or_else(|| Error::internal(Unusable::NoBucket))?;
-        let sha256 = checksum(&bytes);
+            .ok_or_else(|| Error::internal(UnusableModel::NoBucket))?;
+        let sha256 = compute_checksum(&bytes);
         let short = sha256.get(..16).unwrap_or_default();
         let key = format!("models/{version}-{short}");
         let put = client.put_object().bucket(name).key(&key);
@@ -159,12 +163,12 @@ impl ModelCache {
             .send()
             .await
             .map_err(Error::internal)?;
-        Ok(Artifact { key, sha256 })
+        Ok(ModelArtifact { key, sha256 })
     }
 
     /// Deletes an artifact, if there is one.
-    pub(crate) async fn delete(&self, artifact: &Artifact) {
-        let Some(Bucket { client, name }) = &self.bucket else {
+    pub(crate) async fn delete_model(&self, artifact: &ModelArtifact) {
+        let Some(ModelBucket { client, name }) = &self.bucket else {
             return;
         };
         let delete = client.delete_object().bucket(name).key(&artifact.key);
@@ -175,13 +179,13 @@ impl ModelCache {
     }
 }
 
-fn checksum(bytes: &[u8]) -> String {
+fn compute_checksum(bytes: &[u8]) -> String {
     to_hex(&Sha256::digest(bytes))
 }
 
 /// The values of a model's variables, in order. A value that the event lacks is missing: models never get the defaults
 /// that rules use.
-pub(crate) fn values<'v>(
+pub(crate) fn list_model_values<'v>(
     model: &Model,
     variables: &'v BTreeMap<String, Option<String>>,
 ) -> Vec<Option<&'v str>> {

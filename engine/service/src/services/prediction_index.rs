@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use protocol::{Result, text};
 use serde::{Deserialize, Serialize};
 use store::Account;
-use store::table::{Key, Range, write_at};
+use store::table::{Key, KeyRange, encode_record_at};
 
 /// The partition with the days that have predictions.
-const DAYS: &str = "prediction-days";
+const DAYS_PARTITION: &str = "prediction-days";
 
 /// The days that have predictions, and which of them this process has noted.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct PredictionIndex {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Day {
+struct IndexedDay {
     day: String,
 }
 
@@ -32,15 +32,15 @@ impl PredictionIndex {
     }
 
     /// The days that have predictions, newest first.
-    pub(crate) async fn days(&self) -> Result<Vec<String>> {
-        let days = Range::all(DAYS).newest_first();
-        let days: Vec<Day> = self.account.events.query(days).await?;
+    pub(crate) async fn list_days(&self) -> Result<Vec<String>> {
+        let days = KeyRange::all(DAYS_PARTITION).newest_first();
+        let days: Vec<IndexedDay> = self.account.events.query(days).await?;
         Ok(days.into_iter().map(|day| day.day).collect())
     }
 
     /// Notes the day before its first prediction is written, so that `ListEventPredictions` misses none.
     pub(crate) async fn note_day(&self, time: jiff::Timestamp) -> Result<()> {
-        let day = text::day(time);
+        let day = text::format_day(time);
         let is_noted = *self
             .noted_day
             .lock()
@@ -49,7 +49,10 @@ impl PredictionIndex {
         if is_noted {
             return Ok(());
         }
-        let item = write_at(&Key::new(DAYS, &day), &Day { day: day.clone() })?;
+        let item = encode_record_at(
+            &Key::new(DAYS_PARTITION, &day),
+            &IndexedDay { day: day.clone() },
+        )?;
         self.account.events.put(item).await?;
         *self
             .noted_day
@@ -60,11 +63,11 @@ impl PredictionIndex {
 }
 
 /// The partition of a day's shard in the index.
-pub(crate) fn index_partition(day: &str, shard: u8) -> String {
+pub(crate) fn name_index_partition(day: &str, shard: u8) -> String {
     format!("prediction#{day}#{shard}")
 }
 
 /// The sort key of a prediction in the index: its time, then its event.
-pub(crate) fn index_sort_key(timestamp: &str, event_type: &str, event_id: &str) -> String {
+pub(crate) fn make_index_sort_key(timestamp: &str, event_type: &str, event_id: &str) -> String {
     format!("{timestamp}#{event_type}#{event_id}")
 }

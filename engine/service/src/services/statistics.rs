@@ -18,7 +18,7 @@ use protocol::{Error, Result, text};
 use store::Account;
 use store::backoff::retry_on_write_conflict;
 use store::records::event::StoredEvent;
-use store::table::{Key, failed};
+use store::table::{Key, convert_sdk_error};
 
 /// The number of items that share the counts of one event type.
 const SHARDS: u8 = 8;
@@ -27,25 +27,25 @@ const AT_ONCE: u64 = 1000;
 
 /// Counts of this process that are not written yet, and the shard that it writes to.
 #[derive(Debug)]
-pub(crate) struct Statistics {
+pub(crate) struct EventStatistics {
     account: Arc<Account>,
-    counts: Mutex<HashMap<String, Count>>,
+    counts: Mutex<HashMap<String, EventCount>>,
     /// The addition of each event type that may or may not have been applied. The holder of the lock writes.
-    unsettled: tokio::sync::Mutex<HashMap<String, Addition>>,
+    unsettled: tokio::sync::Mutex<HashMap<String, PendingAddition>>,
     shard: u8,
 }
 
 /// An addition to a shard that is being written. It may have been applied, so every attempt sends the same bytes.
 #[derive(Debug)]
-struct Addition {
+struct PendingAddition {
     token: String,
     update: Update,
-    count: Count,
+    count: EventCount,
 }
 
 /// Stored minus deleted events, and the time span of the stored events.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Count {
+pub(crate) struct EventCount {
     changes: u64,
     events: i64,
     bytes: i64,
@@ -53,9 +53,9 @@ pub(crate) struct Count {
     most: Option<String>,
 }
 
-impl Count {
+impl EventCount {
     /// One event of `bytes` bytes was stored.
-    pub(crate) fn stored(bytes: usize, time: &str) -> Self {
+    pub(crate) fn of_stored_event(bytes: usize, time: &str) -> Self {
         Self {
             changes: 1,
             events: 1,
@@ -67,7 +67,7 @@ impl Count {
 
     /// One event of `bytes` bytes was deleted. The time span stays, because the first and last of the remaining times
     /// are not known.
-    pub(crate) fn deleted(bytes: usize) -> Self {
+    pub(crate) fn of_deleted_event(bytes: usize) -> Self {
         Self {
             changes: 1,
             events: -1,
@@ -81,11 +81,11 @@ impl Count {
         self.changes == 0
     }
 
-    pub(crate) fn add(&mut self, more: Self) {
+    pub(crate) fn merge(&mut self, more: Self) {
         self.changes += more.changes;
         self.events += more.events;
         self.bytes += more.bytes;
-        self.least = earlier(self.least.take(), more.least);
+        self.least = choose_earlier(self.least.take(), more.least);
         self.most = self.most.take().max(more.most);
     }
 }
@@ -94,7 +94,7 @@ impl Count {
 #[derive(Debug, Default, Serialize, Deserialize)]
 // A shard gets its span before its first count, see `stretch_to`.
 #[serde(default, rename_all = "camelCase")]
-pub(crate) struct Totals {
+pub(crate) struct EventTotals {
     number_of_events: i64,
     event_data_size_in_bytes: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +105,7 @@ pub(crate) struct Totals {
     last_updated_time: Option<String>,
 }
 
-impl Statistics {
+impl EventStatistics {
     pub(crate) fn new(account: Arc<Account>) -> Self {
         let shard = Uuid::new_v4().as_bytes()[0] % SHARDS;
         Self {
@@ -117,38 +117,38 @@ impl Statistics {
     }
 
     /// Counts in memory. Returns whether the counts should be written now.
-    fn count_in_memory(&self, event_type: &str, more: Count) -> bool {
+    fn count_in_memory(&self, event_type: &str, more: EventCount) -> bool {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(event_type.to_owned()).or_default();
-        count.add(more);
+        count.merge(more);
         count.changes >= AT_ONCE
     }
 
     /// The event types with a count.
-    fn event_types(&self) -> Vec<String> {
+    fn counted_event_types(&self) -> Vec<String> {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.keys().cloned().collect()
     }
 
-    fn take(&self, event_type: &str) -> Option<Count> {
+    fn take_count(&self, event_type: &str) -> Option<EventCount> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.remove(event_type)
     }
 }
 
-fn key(event_type: &str, shard: u8) -> Key {
+fn make_shard_key(event_type: &str, shard: u8) -> Key {
     Key::new(format!("statistics#{event_type}#{shard}"), "statistics")
 }
 
-impl Statistics {
+impl EventStatistics {
     /// Writes the counts. A count that fails is kept for the next time and does not delay other event types.
-    pub(crate) async fn write(&self) -> Result<()> {
+    pub(crate) async fn write_all_counts(&self) -> Result<()> {
         let mut unsettled = self.unsettled.lock().await;
         self.write_counts(&mut unsettled).await
     }
 
-    async fn write_counts(&self, unsettled: &mut HashMap<String, Addition>) -> Result<()> {
-        let mut event_types = self.event_types();
+    async fn write_counts(&self, unsettled: &mut HashMap<String, PendingAddition>) -> Result<()> {
+        let mut event_types = self.counted_event_types();
         event_types.extend(unsettled.keys().cloned());
         event_types.sort_unstable();
         event_types.dedup();
@@ -163,7 +163,7 @@ impl Statistics {
 
     /// Counts events that were stored or deleted. This cannot fail, because the events are already written: a count
     /// that cannot be written waits for the next time.
-    pub(crate) async fn count(&self, event_type: &str, more: Count) {
+    pub(crate) async fn count_events(&self, event_type: &str, more: EventCount) {
         if !self.count_in_memory(event_type, more) {
             return;
         }
@@ -183,43 +183,43 @@ impl Statistics {
             event_timestamp,
             ..
         } = event;
-        let count = Count::stored(event.bytes(), event_timestamp);
-        self.count(event_type_name, count).await;
+        let count = EventCount::of_stored_event(event.bytes(), event_timestamp);
+        self.count_events(event_type_name, count).await;
     }
 
     /// Writes the count of an event type, after the previous addition if that may not have been applied.
     async fn write_count(
         &self,
         event_type: &str,
-        unsettled: &mut HashMap<String, Addition>,
+        unsettled: &mut HashMap<String, PendingAddition>,
     ) -> Result<()> {
-        self.settle(event_type, unsettled).await?;
-        let Some(count) = self.take(event_type) else {
+        self.write_pending_addition(event_type, unsettled).await?;
+        let Some(count) = self.take_count(event_type) else {
             return Ok(());
         };
-        let addition = Addition {
+        let addition = PendingAddition {
             token: Uuid::new_v4().to_string(),
             update: self.count_update(event_type, &count)?,
             count,
         };
         unsettled.insert(event_type.to_owned(), addition);
-        self.settle(event_type, unsettled).await
+        self.write_pending_addition(event_type, unsettled).await
     }
 
-    async fn settle(
+    async fn write_pending_addition(
         &self,
         event_type: &str,
-        unsettled: &mut HashMap<String, Addition>,
+        unsettled: &mut HashMap<String, PendingAddition>,
     ) -> Result<()> {
         if let Some(addition) = unsettled.get(event_type) {
-            self.stretch_to(event_type, &addition.count).await?;
-            retry_on_write_conflict(|| self.add(addition)).await?;
+            self.extend_time_span(event_type, &addition.count).await?;
+            retry_on_write_conflict(|| self.write_addition(addition)).await?;
             unsettled.remove(event_type);
         }
         Ok(())
     }
 
-    async fn add(&self, addition: &Addition) -> Result<()> {
+    async fn write_addition(&self, addition: &PendingAddition) -> Result<()> {
         let action = TransactWriteItem::builder().update(addition.update.clone());
         let request = self.account.events.client.transact_write_items();
         let request = request
@@ -227,32 +227,36 @@ impl Statistics {
             .transact_items(action.build());
         match request.send().await {
             Ok(_) => Ok(()),
-            Err(error) if meets_another(&error) => Err(Error::write_conflict()),
-            Err(error) => Err(failed(error)),
+            Err(error) if is_transaction_conflict(&error) => Err(Error::write_conflict()),
+            Err(error) => Err(convert_sdk_error(error)),
         }
     }
 
     /// Extends the span to the times that were counted. Repeating this is harmless, but repeating a count is not, so
     /// the span is written before the counters.
-    pub(crate) async fn stretch_to(&self, event_type: &str, count: &Count) -> Result<()> {
-        let key = key(event_type, self.shard);
+    pub(crate) async fn extend_time_span(
+        &self,
+        event_type: &str,
+        count: &EventCount,
+    ) -> Result<()> {
+        let key = make_shard_key(event_type, self.shard);
         retry_on_write_conflict(|| {
-            self.stretch(&key, "leastRecentEvent", ">", count.least.as_deref())
+            self.extend_span_end(&key, "leastRecentEvent", ">", count.least.as_deref())
         })
         .await?;
         retry_on_write_conflict(|| {
-            self.stretch(&key, "mostRecentEvent", "<", count.most.as_deref())
+            self.extend_span_end(&key, "mostRecentEvent", "<", count.most.as_deref())
         })
         .await
     }
 
     /// The update of the counters for a transaction; call [`Self::stretch_to`] before it.
-    pub(crate) fn count_update(&self, event_type: &str, count: &Count) -> Result<Update> {
+    pub(crate) fn count_update(&self, event_type: &str, count: &EventCount) -> Result<Update> {
         let number = |number: i64| AttributeValue::N(number.to_string());
-        let now = AttributeValue::S(text::milliseconds(self.account.now()));
+        let now = AttributeValue::S(text::format_milliseconds(self.account.now()));
         Update::builder()
             .table_name(&self.account.events.name)
-            .set_key(Some(key(event_type, self.shard).attributes()))
+            .set_key(Some(make_shard_key(event_type, self.shard).attributes()))
             .update_expression("ADD numberOfEvents :events, eventDataSizeInBytes :bytes SET lastUpdatedTime = :now")
             .expression_attribute_values(":events", number(count.events))
             .expression_attribute_values(":bytes", number(count.bytes))
@@ -262,9 +266,9 @@ impl Statistics {
     }
 
     /// Deletes the span of an event type that has no events, so that the next event starts a new one.
-    pub(crate) async fn forget_span(&self, event_type: &str) -> Result<()> {
-        self.write().await?;
-        let totals = self.totals(event_type).await?;
+    pub(crate) async fn delete_time_span(&self, event_type: &str) -> Result<()> {
+        self.write_all_counts().await?;
+        let totals = self.load_totals(event_type).await?;
         if totals.is_none_or(|totals| totals.number_of_events != 0) {
             return Ok(());
         }
@@ -272,11 +276,11 @@ impl Statistics {
             let request = self.account.events.client.update_item();
             let request = request
                 .table_name(&self.account.events.name)
-                .set_key(Some(key(event_type, shard).attributes()))
+                .set_key(Some(make_shard_key(event_type, shard).attributes()))
                 .update_expression("REMOVE leastRecentEvent, mostRecentEvent")
                 .condition_expression("attribute_exists(pk)");
             match request.send().await {
-                Err(error) if !lies_within(&error) => return Err(failed(error)),
+                Err(error) if !is_within_span(&error) => return Err(convert_sdk_error(error)),
                 _ => {}
             }
         }
@@ -284,7 +288,13 @@ impl Statistics {
     }
 
     /// Moves one end of the span, if the new time is further out.
-    async fn stretch(&self, key: &Key, end: &str, than: &str, time: Option<&str>) -> Result<()> {
+    async fn extend_span_end(
+        &self,
+        key: &Key,
+        end: &str,
+        than: &str,
+        time: Option<&str>,
+    ) -> Result<()> {
         let Some(time) = time else {
             return Ok(());
         };
@@ -300,26 +310,29 @@ impl Statistics {
             .condition_expression(format!("attribute_not_exists({end}) OR {end} {than} :time"))
             .expression_attribute_values(":time", AttributeValue::S(time.to_owned()));
         match request.send().await {
-            Err(error) if is_in_a_transaction(&error) => Err(Error::write_conflict()),
-            Err(error) if !lies_within(&error) => Err(failed(error)),
+            Err(error) if is_item_in_transaction(&error) => Err(Error::write_conflict()),
+            Err(error) if !is_within_span(&error) => Err(convert_sdk_error(error)),
             _ => Ok(()),
         }
     }
 
     /// The counts of an event type over all shards; `None` if nothing was counted.
-    pub(crate) async fn totals(&self, event_type: &str) -> Result<Option<Totals>> {
-        let keys: Vec<Key> = (0..SHARDS).map(|shard| key(event_type, shard)).collect();
-        let shards: Vec<Totals> = self.account.events.many(&keys).await?;
+    pub(crate) async fn load_totals(&self, event_type: &str) -> Result<Option<EventTotals>> {
+        let keys: Vec<Key> = (0..SHARDS)
+            .map(|shard| make_shard_key(event_type, shard))
+            .collect();
+        let shards: Vec<EventTotals> = self.account.events.get_many(&keys).await?;
         let totals = shards.into_iter().reduce(|mut sum, shard| {
             sum.number_of_events += shard.number_of_events;
             sum.event_data_size_in_bytes += shard.event_data_size_in_bytes;
-            sum.least_recent_event = earlier(sum.least_recent_event, shard.least_recent_event);
+            sum.least_recent_event =
+                choose_earlier(sum.least_recent_event, shard.least_recent_event);
             sum.most_recent_event = sum.most_recent_event.max(shard.most_recent_event);
             sum.last_updated_time = sum.last_updated_time.max(shard.last_updated_time);
             sum
         });
         // A deletion may be counted before the event that it deletes.
-        Ok(totals.map(|totals| Totals {
+        Ok(totals.map(|totals| EventTotals {
             number_of_events: totals.number_of_events.max(0),
             event_data_size_in_bytes: totals.event_data_size_in_bytes.max(0),
             ..totals
@@ -327,14 +340,14 @@ impl Statistics {
     }
 }
 
-fn lies_within(error: &SdkError<UpdateItemError>) -> bool {
+fn is_within_span(error: &SdkError<UpdateItemError>) -> bool {
     error
         .as_service_error()
         .is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }
 
 /// Whether another process is writing to the same shard right now.
-fn meets_another(error: &SdkError<TransactWriteItemsError>) -> bool {
+fn is_transaction_conflict(error: &SdkError<TransactWriteItemsError>) -> bool {
     match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => canceled
             .cancellation_reasons()
@@ -345,13 +358,13 @@ fn meets_another(error: &SdkError<TransactWriteItemsError>) -> bool {
     }
 }
 
-fn is_in_a_transaction(error: &SdkError<UpdateItemError>) -> bool {
+fn is_item_in_transaction(error: &SdkError<UpdateItemError>) -> bool {
     error
         .as_service_error()
         .is_some_and(UpdateItemError::is_transaction_conflict_exception)
 }
 
-fn earlier(a: Option<String>, b: Option<String>) -> Option<String> {
+fn choose_earlier(a: Option<String>, b: Option<String>) -> Option<String> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),

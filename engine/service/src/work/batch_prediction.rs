@@ -1,44 +1,53 @@
 //! Batch predictions: every row of a file gets a prediction, and the output has the row with the result.
 
 use crate::predict::predict_for_job;
-use crate::services::statistics::Count;
+use crate::services::statistics::EventCount;
 use crate::work::AT_ONCE;
 use crate::work::csv::read;
 use crate::work::csv::{Column, Header, Row, Rules, Step};
-use crate::work::import::{event_type, open};
+use crate::work::import::{load_event_type, open_input_file};
 use crate::work::output;
-use crate::work::{Stop, Turn};
+use crate::work::{JobRun, JobStopReason};
 use csv::WriterBuilder;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use protocol::{Code, Error, Result};
+use protocol::{Error, ErrorCode, Result};
 use serde_json::Value;
 use store::records::job::{JobDetector, JobPhase};
 
 /// The largest input file in bytes: 1 GB, the limit in Amazon's guide.
-const LARGEST: u64 = 1_000_000_000;
+const MAX_FILE_BYTES: u64 = 1_000_000_000;
 /// The columns that the output has besides those of the input.
-const ADDED: [&str; 4] = ["MODEL_SCORES", "OUTCOMES", "STATUS", "RULE_RESULTS"];
+const RESULT_COLUMNS: [&str; 4] = ["MODEL_SCORES", "OUTCOMES", "STATUS", "RULE_RESULTS"];
 
-pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Stop> {
-    let event_type = event_type(turn).await?;
+pub(super) async fn run_batch_prediction(turn: &mut JobRun<'_>) -> Result<(), JobStopReason> {
+    let event_type = load_event_type(turn).await?;
     let Some(judge) = turn.job.detector.clone() else {
-        return Err(Stop::Failed("The job names no detector.".to_owned()));
+        return Err(JobStopReason::Failed(
+            "The job names no detector.".to_owned(),
+        ));
     };
-    let source = open(turn, LARGEST).await?;
+    let source = open_input_file(turn, MAX_FILE_BYTES).await?;
     let place = &turn.state.place;
     let (header, mut steps) = read(&source, place.row, place.byte).await?;
-    let header = Header::new(&header, &event_type, Rules::Prediction).map_err(Stop::Failed)?;
+    let header =
+        Header::new(&header, &event_type, Rules::Prediction).map_err(JobStopReason::Failed)?;
     if turn.state.place.phase == JobPhase::Check {
         while let Some(step) = steps.recv().await {
             let step = step?;
             turn.state.total += step.rows.len() as u64;
-            turn.behind(&step);
+            turn.advance_past(&step);
             turn.note(None).await?;
         }
-        turn.begin_work();
+        turn.begin_work_phase();
         output::write_part(
             turn,
-            line(header.names.iter().map(String::as_str).chain(ADDED))?,
+            format_csv_line(
+                header
+                    .names
+                    .iter()
+                    .map(String::as_str)
+                    .chain(RESULT_COLUMNS),
+            )?,
         )
         .await?;
         turn.note(None).await?;
@@ -48,51 +57,51 @@ pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Stop> {
     let mut again = true;
     while let Some(step) = steps.recv().await {
         let step = step?;
-        let judged = judge_rows(turn, &header, &judge, &step, again).await?;
+        let judged = predict_rows(turn, &header, &judge, &step, again).await?;
         again = false;
-        let (mut lines, mut count) = (Vec::new(), Count::default());
+        let (mut lines, mut count) = (Vec::new(), EventCount::default());
         for (line, stored) in judged {
             lines.extend(line);
             if event_type.ingestion {
-                count.add(stored);
+                count.merge(stored);
             }
         }
         output::write_part(turn, lines).await?;
         turn.state.processed += step.rows.len() as u64;
-        turn.behind(&step);
+        turn.advance_past(&step);
         turn.note_stored(&count).await?;
     }
-    output::finish(turn).await
+    output::join_parts(turn).await
 }
 
-async fn judge_rows(
-    turn: &Turn<'_>,
+async fn predict_rows(
+    turn: &JobRun<'_>,
     header: &Header,
     judge: &JobDetector,
     step: &Step,
     again: bool,
-) -> Result<Vec<(Vec<u8>, Count)>, Stop> {
+) -> Result<Vec<(Vec<u8>, EventCount)>, JobStopReason> {
     let rows = step.rows.iter();
     let work: Vec<_> = rows
-        .map(|row| judge_row(turn, header, judge, row, again))
+        .map(|row| predict_row(turn, header, judge, row, again))
         .collect();
     stream::iter(work).buffered(AT_ONCE).try_collect().await
 }
 
 /// The output line of one row, and the count of what it stored. An error of the row is its status.
-async fn judge_row(
-    turn: &Turn<'_>,
+async fn predict_row(
+    turn: &JobRun<'_>,
     header: &Header,
     judge: &JobDetector,
     row: &Row,
     again: bool,
-) -> Result<(Vec<u8>, Count), Stop> {
-    let nothing = Count::default();
+) -> Result<(Vec<u8>, EventCount), JobStopReason> {
+    let nothing = EventCount::default();
     let request = match header.request(&turn.job.event_type_name, row) {
         Ok(request) => request,
         Err(reason) => {
             return Ok((
-                written(header, row, None, &Said::refused(&reason))?,
+                format_result_row(header, row, None, &RowPrediction::refused(&reason))?,
                 nothing,
             ));
         }
@@ -108,19 +117,27 @@ async fn judge_row(
     }
     let origin = format!("{}#{}", turn.job.run, row.number);
     let (said, stored) = match predict_for_job(turn.services(), &request, origin, again).await {
-        Ok((answer, stored)) => (Said::new(&answer), stored),
-        Err(error) if matches!(error.code(), Code::InternalServer | Code::Throttling) => {
-            return Err(Stop::Error(error));
+        Ok((answer, stored)) => (RowPrediction::new(&answer), stored),
+        Err(error)
+            if matches!(
+                error.code(),
+                ErrorCode::InternalServer | ErrorCode::Throttling
+            ) =>
+        {
+            return Err(JobStopReason::Error(error));
         }
-        Err(error) => (Said::refused(&error.to_string()), nothing),
+        Err(error) => (RowPrediction::refused(&error.to_string()), nothing),
     };
-    Ok((written(header, row, time.as_deref(), &said)?, stored))
+    Ok((
+        format_result_row(header, row, time.as_deref(), &said)?,
+        stored,
+    ))
 }
 
 /// The result for a row, as the cells of the added columns.
-struct Said([String; 4]);
+struct RowPrediction([String; 4]);
 
-impl Said {
+impl RowPrediction {
     /// The scores as in Amazon's output, e.g. `{'model': 953.0}`; the outcomes by name.
     fn new(answer: &Value) -> Self {
         let list = |name: &str| {
@@ -156,22 +173,29 @@ impl Said {
 }
 
 /// The output line: the row with its time in the engine's format, and the result.
-fn written(header: &Header, row: &Row, time: Option<&str>, said: &Said) -> Result<Vec<u8>, Stop> {
+fn format_result_row(
+    header: &Header,
+    row: &Row,
+    time: Option<&str>,
+    said: &RowPrediction,
+) -> Result<Vec<u8>, JobStopReason> {
     let place = header.place(&Column::EventTimestamp);
     // A row with another number of fields is cut or filled to the number of the header.
     let fields = (0..header.names.len()).map(|index| match time {
         Some(time) if Some(index) == place => time.as_bytes(),
         _ => row.fields.get(index).unwrap_or_default(),
     });
-    line(fields.chain(said.0.iter().map(String::as_bytes)))
+    format_csv_line(fields.chain(said.0.iter().map(String::as_bytes)))
 }
 
-fn line(fields: impl Iterator<Item = impl AsRef<[u8]>>) -> Result<Vec<u8>, Stop> {
+fn format_csv_line(
+    fields: impl Iterator<Item = impl AsRef<[u8]>>,
+) -> Result<Vec<u8>, JobStopReason> {
     let mut writer = WriterBuilder::new().from_writer(Vec::new());
     writer.write_record(fields).map_err(Error::internal)?;
     writer
         .into_inner()
-        .map_err(|error| Stop::Error(Error::internal(error.to_string())))
+        .map_err(|error| JobStopReason::Error(Error::internal(error.to_string())))
 }
 
 #[cfg(test)]
@@ -193,7 +217,7 @@ mod tests {
             ]
         });
         assert_eq!(
-            Said::new(&answer).0,
+            RowPrediction::new(&answer).0,
             [
                 "{'project_1_model': 953.0}",
                 "block, review",
@@ -202,6 +226,6 @@ mod tests {
             ]
         );
         let nothing = json!({"modelScores": [], "ruleResults": []});
-        assert_eq!(Said::new(&nothing).0, ["{}", "", "Success", "[]"]);
+        assert_eq!(RowPrediction::new(&nothing).0, ["{}", "", "Success", "[]"]);
     }
 }

@@ -8,14 +8,14 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::work::ROWS;
-use crate::work::Stop;
-use crate::work::source::{Broken, Source};
+use crate::work::JobStopReason;
+use crate::work::STEP_ROWS;
+use crate::work::source::{FailedRead, S3Source};
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use event::Timestamp;
 use protocol::{Error, Result, text};
 use serde_json::{Map, Value};
-use store::pinned::EventTypeBundle;
+use store::pinned_bundles::EventTypeBundle;
 use store::records::variable::BundledVariable;
 use tokio::sync::mpsc;
 
@@ -113,7 +113,7 @@ impl Header {
         let problems: Vec<String> = problems
             .into_iter()
             .filter(|(_, names)| !names.is_empty())
-            .map(|(problem, names)| format!("column {} {problem}", text::names(names)))
+            .map(|(problem, names)| format!("column {} {problem}", text::join_names(names)))
             .collect();
         if !problems.is_empty() {
             return Err(format!(
@@ -205,10 +205,10 @@ pub(super) struct Step {
 
 /// The header of a file, and its rows from `row` on, which begins at `byte`.
 pub(super) async fn read(
-    source: &Source,
+    source: &S3Source,
     row: u64,
     byte: u64,
-) -> Result<(ByteRecord, mpsc::Receiver<Result<Step, Stop>>), Stop> {
+) -> Result<(ByteRecord, mpsc::Receiver<Result<Step, JobStopReason>>), JobStopReason> {
     let (sender, steps) = mpsc::channel(1);
     let source = source.clone();
     let (header, headers) = tokio::sync::oneshot::channel();
@@ -269,7 +269,7 @@ impl<R: Read> Steps<R> {
         }
     }
 
-    fn next(&mut self) -> Result<Option<ByteRecord>, Stop> {
+    fn next(&mut self) -> Result<Option<ByteRecord>, JobStopReason> {
         self.budget.store(LONGEST_ROW, Ordering::Relaxed);
         let mut fields = ByteRecord::new();
         match self.reader.read_byte_record(&mut fields) {
@@ -279,34 +279,37 @@ impl<R: Read> Steps<R> {
         }
     }
 
-    fn broken(&self, error: csv::Error) -> Stop {
+    fn broken(&self, error: csv::Error) -> JobStopReason {
         let csv::ErrorKind::Io(error) = error.into_kind() else {
-            return Stop::Failed(format!("The file cannot be read after row {}.", self.row));
+            return JobStopReason::Failed(format!(
+                "The file cannot be read after row {}.",
+                self.row
+            ));
         };
         if error
             .get_ref()
             .is_some_and(<dyn std::error::Error + Send + Sync>::is::<TooLong>)
         {
-            return Stop::Failed(format!(
+            return JobStopReason::Failed(format!(
                 "Row {} has more than {LONGEST_ROW} bytes: a quote may not be closed.",
                 self.row + 1
             ));
         }
-        match error.downcast::<Broken>() {
-            Ok(Broken(stop)) => stop,
-            Err(error) => Stop::Error(Error::internal(error)),
+        match error.downcast::<FailedRead>() {
+            Ok(FailedRead(stop)) => stop,
+            Err(error) => JobStopReason::Error(Error::internal(error)),
         }
     }
 
-    fn header(&mut self) -> Result<ByteRecord, Stop> {
-        let empty = || Stop::Failed("The input file is empty.".to_owned());
+    fn header(&mut self) -> Result<ByteRecord, JobStopReason> {
+        let empty = || JobStopReason::Failed("The input file is empty.".to_owned());
         self.next()?.ok_or_else(empty)
     }
 
-    fn step(&mut self) -> Result<Step, Stop> {
+    fn step(&mut self) -> Result<Step, JobStopReason> {
         let mut step = Step::default();
         let begin = self.reader.position().byte();
-        while step.rows.len() < ROWS && self.reader.position().byte() - begin < LARGEST_STEP {
+        while step.rows.len() < STEP_ROWS && self.reader.position().byte() - begin < LARGEST_STEP {
             let Some(fields) = self.next()? else { break };
             self.row += 1;
             step.rows.push(Row {
@@ -499,7 +502,7 @@ mod tests {
         let file = format!("a\n1\n\"2\n{}", "3\n".repeat(1_000_000));
         let mut steps = Steps::new(file.as_bytes(), 0, 0);
         steps.header().unwrap();
-        let Err(Stop::Failed(reason)) = steps.step() else {
+        let Err(JobStopReason::Failed(reason)) = steps.step() else {
             panic!("it was read");
         };
         assert_eq!(

@@ -4,29 +4,29 @@
 //! history; their events no longer count as stored.
 
 use crate::operations::events;
-use crate::services::Services;
+use crate::services::EngineServices;
 use crate::work::AT_ONCE;
-use crate::work::{Stop, Turn};
+use crate::work::{JobRun, JobStopReason};
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use protocol::{Error, Result};
 use store::records::entity_history::{ENTITY_HISTORY_SORT_KEY, entity_history_partition};
 use store::records::event::event_partition;
-use store::records::prediction::Prediction;
-use store::table::read;
-use store::table::{Item, Key, failed};
+use store::records::prediction::StoredPrediction;
+use store::table::decode_item;
+use store::table::{Item, Key, convert_sdk_error};
 
 /// Items read in one step, of any event type.
-const ITEMS: i32 = 1000;
+const SCAN_PAGE_ITEMS: i32 = 1000;
 
-pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Stop> {
+pub(super) async fn run_deletion(turn: &mut JobRun<'_>) -> Result<(), JobStopReason> {
     let event_type = turn.job.event_type_name.clone();
     loop {
-        let (items, after) = scan(turn, &event_type).await?;
+        let (items, after) = scan_events(turn, &event_type).await?;
         let services = turn.services();
         let work: Vec<_> = items
             .into_iter()
-            .map(|item| delete(services, &event_type, item))
+            .map(|item| delete_event_item(services, &event_type, item))
             .collect();
         let deleted: Vec<bool> = stream::iter(work).buffered(AT_ONCE).try_collect().await?;
         turn.state.processed += deleted.into_iter().filter(|deleted| *deleted).count() as u64;
@@ -38,39 +38,55 @@ pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Stop> {
             break;
         }
     }
-    turn.services().statistics.forget_span(&event_type).await?;
+    turn.services()
+        .statistics
+        .delete_time_span(&event_type)
+        .await?;
     Ok(())
 }
 
 /// Deletes the part of an item that belongs to an event. Returns whether it was the event itself.
-async fn delete(services: &Services, event_type: &str, item: Item) -> Result<bool, Error> {
+async fn delete_event_item(
+    services: &EngineServices,
+    event_type: &str,
+    item: Item,
+) -> Result<bool, Error> {
     let text = |name: &str| item.get(name)?.as_s().ok().cloned();
     let (Some(pk), Some(sk)) = (text("pk"), text("sk")) else {
         return Ok(false);
     };
     if matches!(sk.as_str(), "event" | "label") {
         let is_event = sk == "event";
-        return Ok(events::delete_part(services, event_type, &Key::new(pk, sk)).await? && is_event);
+        return Ok(
+            events::delete_event_item(services, event_type, &Key::new(pk, sk)).await? && is_event,
+        );
     }
     if sk == ENTITY_HISTORY_SORT_KEY {
         services.account.events.delete(&Key::new(pk, sk)).await?;
         return Ok(false);
     }
-    let prediction: Prediction = read(item)?;
+    let prediction: StoredPrediction = decode_item(item)?;
     if prediction.stored {
-        events::unstore(services, &prediction).await?;
+        events::mark_as_not_stored(services, &prediction).await?;
     }
     Ok(false)
 }
 
-type After = Option<(String, String)>;
+type ScanPosition = Option<(String, String)>;
 
 /// The next items of the event type, and the key to continue after.
-async fn scan(turn: &Turn<'_>, event_type: &str) -> Result<(Vec<Item>, After), Stop> {
+async fn scan_events(
+    turn: &JobRun<'_>,
+    event_type: &str,
+) -> Result<(Vec<Item>, ScanPosition), JobStopReason> {
     let table = &turn.services().account.events;
     let start = turn.state.place.after.as_ref();
     let start = start.map(|(pk, sk)| Key::new(pk, sk).attributes());
-    let request = table.client.scan().table_name(&table.name).limit(ITEMS);
+    let request = table
+        .client
+        .scan()
+        .table_name(&table.name)
+        .limit(SCAN_PAGE_ITEMS);
     let output = request
         .filter_expression("begins_with(pk, :events) OR begins_with(pk, :habits)")
         .expression_attribute_values(
@@ -84,7 +100,7 @@ async fn scan(turn: &Turn<'_>, event_type: &str) -> Result<(Vec<Item>, After), S
         .set_exclusive_start_key(start)
         .send()
         .await
-        .map_err(failed)?;
+        .map_err(convert_sdk_error)?;
     let text = |item: &Item, name: &str| item.get(name)?.as_s().ok().cloned();
     let after = output.last_evaluated_key;
     let after = after.and_then(|key| Some((text(&key, "pk")?, text(&key, "sk")?)));

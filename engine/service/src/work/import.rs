@@ -7,157 +7,168 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::operations::events;
-use crate::operations::events::Checked;
-use crate::services::Services;
-use crate::services::forgotten::{find_forgotten, refused};
-use crate::services::statistics::Count;
+use crate::operations::events::CheckedEvent;
+use crate::services::EngineServices;
+use crate::services::forgotten::{describe_refusal, find_forgotten};
+use crate::services::statistics::EventCount;
 use crate::work::AT_ONCE;
 use crate::work::csv::{Header, Row, Rules, Step, read};
 use crate::work::output;
-use crate::work::source::Source;
-use crate::work::{Stop, Turn};
+use crate::work::source::S3Source;
+use crate::work::{JobRun, JobStopReason};
 use csv::WriterBuilder;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use protocol::wire::validate_and_read_input;
-use protocol::{Code, Operation};
 use protocol::{Error, Result};
+use protocol::{ErrorCode, Operation};
 use serde_json::Value;
-use store::pinned::EventTypeBundle;
-use store::records::event::StoreOutcome;
-use store::records::event_type::{ingestion_disabled, missing_event_type};
+use store::pinned_bundles::EventTypeBundle;
+use store::records::event::StoreResult;
+use store::records::event_type::{ingestion_disabled_error, missing_event_type};
 use store::records::forgotten::Subject;
 use store::records::job::JobPhase;
 
 /// The largest input file in bytes: 20 GB, the limit in Amazon's guide.
-const LARGEST: u64 = 20_000_000_000;
+const MAX_FILE_BYTES: u64 = 20_000_000_000;
 
-pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Stop> {
-    let event_type = event_type(turn).await?;
+pub(super) async fn run_import(turn: &mut JobRun<'_>) -> Result<(), JobStopReason> {
+    let event_type = load_event_type(turn).await?;
     if !event_type.ingestion {
-        let refused = ingestion_disabled(&event_type.name);
-        return Err(Stop::Failed(refused.message().to_owned()));
+        let refused = ingestion_disabled_error(&event_type.name);
+        return Err(JobStopReason::Failed(refused.message().to_owned()));
     }
-    let source = open(turn, LARGEST).await?;
+    let source = open_input_file(turn, MAX_FILE_BYTES).await?;
     if turn.state.place.phase == JobPhase::Check {
         check_file(turn, &source, &event_type).await?;
         if turn.state.total == 0 {
-            return Err(Stop::Failed("The input file has no rows.".to_owned()));
+            return Err(JobStopReason::Failed(
+                "The input file has no rows.".to_owned(),
+            ));
         }
         refuse_bad_file(turn).await?;
-        turn.begin_work();
+        turn.begin_work_phase();
         turn.note(None).await?;
     }
     store_file(turn, &source, &event_type).await?;
     refuse_bad_file(turn).await?;
-    output::finish(turn).await
+    output::join_parts(turn).await
 }
 
 /// The event type of a job. It may have been deleted meanwhile.
-pub(super) async fn event_type(turn: &Turn<'_>) -> Result<Arc<EventTypeBundle>, Stop> {
+pub(super) async fn load_event_type(
+    turn: &JobRun<'_>,
+) -> Result<Arc<EventTypeBundle>, JobStopReason> {
     let name = &turn.job.event_type_name;
-    let found = turn.services().definition_cache.event_type(name).await?;
-    found.ok_or_else(|| Stop::Failed(missing_event_type(name).message().to_owned()))
+    let found = turn
+        .services()
+        .definition_cache
+        .get_event_type(name)
+        .await?;
+    found.ok_or_else(|| JobStopReason::Failed(missing_event_type(name).message().to_owned()))
 }
 
 /// Opens the input file, which must not change until the job has ended.
-pub(super) async fn open(turn: &mut Turn<'_>, largest: u64) -> Result<Source, Stop> {
+pub(super) async fn open_input_file(
+    turn: &mut JobRun<'_>,
+    largest: u64,
+) -> Result<S3Source, JobStopReason> {
     let path = turn
         .job
         .files
         .as_ref()
         .map(|files| files.input_path.as_str());
-    let source = Source::open(&turn.jobs.s3, path.unwrap_or_default(), largest).await?;
+    let source = S3Source::open(&turn.jobs.s3, path.unwrap_or_default(), largest).await?;
     match &turn.state.input_tag {
         None => turn.state.input_tag.clone_from(&source.tag),
         known if *known == source.tag => {}
         Some(_) => {
             let reason = "The input file was changed while the job read it.";
-            return Err(Stop::Failed(reason.to_owned()));
+            return Err(JobStopReason::Failed(reason.to_owned()));
         }
     }
     Ok(source)
 }
 
 /// Fails the job if more than half of the rows were rejected.
-async fn refuse_bad_file(turn: &Turn<'_>) -> Result<(), Stop> {
+async fn refuse_bad_file(turn: &JobRun<'_>) -> Result<(), JobStopReason> {
     let (failed, total) = (turn.state.failed, turn.state.total);
     if failed * 2 <= total {
         return Ok(());
     }
-    output::finish(turn).await?;
-    Err(Stop::Failed(format!(
+    output::join_parts(turn).await?;
+    Err(JobStopReason::Failed(format!(
         "{failed} of {total} records failed, which is more than 50%. The output file has the reasons: \
          fix the errors in the data file and start a new import job."
     )))
 }
 
 async fn check_file(
-    turn: &mut Turn<'_>,
-    source: &Source,
+    turn: &mut JobRun<'_>,
+    source: &S3Source,
     event_type: &EventTypeBundle,
-) -> Result<(), Stop> {
+) -> Result<(), JobStopReason> {
     let (row, byte) = (turn.state.place.row, turn.state.place.byte);
     let (header, mut steps) = read(source, row, byte).await?;
-    let header = Header::new(&header, event_type, Rules::Import).map_err(Stop::Failed)?;
+    let header = Header::new(&header, event_type, Rules::Import).map_err(JobStopReason::Failed)?;
     while let Some(step) = steps.recv().await {
         let step = step?;
-        let mut errors = Errors::default();
+        let mut errors = ImportErrors::default();
         for row in &step.rows {
-            if let Err(reason) = check(turn, event_type, &header, row)? {
+            if let Err(reason) = check_row(turn, event_type, &header, row)? {
                 errors.add(&header, row, &reason);
             }
         }
         turn.state.total += step.rows.len() as u64;
-        turn.done(&step, errors).await?;
+        turn.finish_step(&step, errors).await?;
         turn.note(None).await?;
     }
     Ok(())
 }
 
 async fn store_file(
-    turn: &mut Turn<'_>,
-    source: &Source,
+    turn: &mut JobRun<'_>,
+    source: &S3Source,
     event_type: &EventTypeBundle,
-) -> Result<(), Stop> {
+) -> Result<(), JobStopReason> {
     let (row, byte) = (turn.state.place.row, turn.state.place.byte);
     let (header, mut steps) = read(source, row, byte).await?;
-    let header = Header::new(&header, event_type, Rules::Import).map_err(Stop::Failed)?;
+    let header = Header::new(&header, event_type, Rules::Import).map_err(JobStopReason::Failed)?;
     while let Some(step) = steps.recv().await {
         let step = step?;
-        let (count, errors) = store(turn, event_type, &header, &step).await?;
+        let (count, errors) = store_rows(turn, event_type, &header, &step).await?;
         turn.state.processed += step.rows.len() as u64;
-        turn.done(&step, errors).await?;
+        turn.finish_step(&step, errors).await?;
         turn.note_stored(&count).await?;
     }
     Ok(())
 }
 
 /// Stores the valid rows of a step. Of several rows with the same event id, the first counts.
-async fn store(
-    turn: &Turn<'_>,
+async fn store_rows(
+    turn: &JobRun<'_>,
     event_type: &EventTypeBundle,
     header: &Header,
     step: &Step,
-) -> Result<(Count, Errors), Stop> {
+) -> Result<(EventCount, ImportErrors), JobStopReason> {
     let mut rows = Vec::with_capacity(step.rows.len());
     for row in &step.rows {
         // Rows that are rejected here were already reported when the file was checked.
-        if let Ok(checked) = check(turn, event_type, header, row)? {
+        if let Ok(checked) = check_row(turn, event_type, header, row)? {
             rows.push((row, checked));
         }
     }
-    let of_step: Vec<Subject> = rows.iter().flat_map(|(_, c)| subjects(c)).collect();
+    let of_step: Vec<Subject> = rows.iter().flat_map(|(_, c)| list_subjects(c)).collect();
     let forgotten = find_forgotten(&turn.services().account, &of_step).await?;
     let mut seen = HashSet::new();
-    let mut errors = Errors::default();
+    let mut errors = ImportErrors::default();
     let mut good = Vec::with_capacity(rows.len());
     for (row, checked) in rows {
-        if is_forgotten(&forgotten, &checked) {
-            errors.add(header, row, refused().message());
+        if has_forgotten_subject(&forgotten, &checked) {
+            errors.add(header, row, describe_refusal().message());
         } else if seen.insert(checked.event.event_id.clone()) {
             good.push((row, checked));
         } else {
-            errors.add(header, row, REPEATED);
+            errors.add(header, row, REPEATED_EVENT_ID_MESSAGE);
         }
     }
     let (services, run) = (turn.services(), turn.job.run.as_str());
@@ -166,19 +177,22 @@ async fn store(
         .map(|(row, checked)| store_row(services, event_type, run, row, checked))
         .collect();
     let stored: Vec<_> = stream::iter(work).buffered(AT_ONCE).try_collect().await?;
-    let mut count = Count::default();
-    for (row, Checked { event, .. }, stored) in stored {
+    let mut count = EventCount::default();
+    for (row, CheckedEvent { event, .. }, stored) in stored {
         match stored {
-            StoreOutcome::New => count.add(Count::stored(event.bytes(), &event.event_timestamp)),
-            StoreOutcome::Replaced => {}
-            StoreOutcome::Repeated => errors.add(header, row, REPEATED),
+            StoreResult::New => count.merge(EventCount::of_stored_event(
+                event.bytes(),
+                &event.event_timestamp,
+            )),
+            StoreResult::Replaced => {}
+            StoreResult::Repeated => errors.add(header, row, REPEATED_EVENT_ID_MESSAGE),
         }
     }
     Ok((count, errors))
 }
 
 /// The event and its entities, to test whether they were forgotten.
-fn subjects(checked: &Checked) -> impl Iterator<Item = Subject> {
+fn list_subjects(checked: &CheckedEvent) -> impl Iterator<Item = Subject> {
     let event = &checked.event;
     let entities = event.entities.iter().map(|entity| Subject::Entity {
         entity_type: entity.entity_type.clone(),
@@ -190,48 +204,48 @@ fn subjects(checked: &Checked) -> impl Iterator<Item = Subject> {
     }])
 }
 
-fn is_forgotten(forgotten: &HashSet<Subject>, checked: &Checked) -> bool {
-    !forgotten.is_empty() && subjects(checked).any(|subject| forgotten.contains(&subject))
+fn has_forgotten_subject(forgotten: &HashSet<Subject>, checked: &CheckedEvent) -> bool {
+    !forgotten.is_empty() && list_subjects(checked).any(|subject| forgotten.contains(&subject))
 }
 
 async fn store_row<'r>(
-    services: &Services,
+    services: &EngineServices,
     event_type: &EventTypeBundle,
     run: &str,
     row: &'r Row,
-    mut checked: Checked,
-) -> Result<(&'r Row, Checked, StoreOutcome), Error> {
-    let stored = events::import(services, event_type, &mut checked, run, row.number).await?;
+    mut checked: CheckedEvent,
+) -> Result<(&'r Row, CheckedEvent, StoreResult), Error> {
+    let stored = events::import_event(services, event_type, &mut checked, run, row.number).await?;
     Ok((row, checked, stored))
 }
 
-const REPEATED: &str = "Another row of the file has the same EVENT_ID.";
+const REPEATED_EVENT_ID_MESSAGE: &str = "Another row of the file has the same EVENT_ID.";
 
 /// Checks a row as `SendEvent` would.
-fn check(
-    turn: &Turn<'_>,
+fn check_row(
+    turn: &JobRun<'_>,
     event_type: &EventTypeBundle,
     header: &Header,
     row: &Row,
-) -> Result<Result<Checked, String>, Stop> {
+) -> Result<Result<CheckedEvent, String>, JobStopReason> {
     let request = match header.request(&event_type.name, row) {
         Ok(request) => Value::Object(request),
         Err(reason) => return Ok(Err(reason)),
     };
     let checked = validate_and_read_input(Operation::SendEvent, &request)
-        .and_then(|event| events::check(turn.services(), event_type, event));
+        .and_then(|event| events::check_event(turn.services(), event_type, event));
     match checked {
         Ok(checked) => Ok(Ok(checked)),
-        Err(error) if error.code() == Code::InternalServer => Err(Stop::Error(error)),
+        Err(error) if error.code() == ErrorCode::InternalServer => Err(JobStopReason::Error(error)),
         Err(error) => Ok(Err(error.message().to_owned())),
     }
 }
 
 /// The rejected rows of a step, as in the output: `ROW`, `EVENT_ID`, `ERROR`.
 #[derive(Default)]
-pub(super) struct Errors(Vec<[String; 3]>);
+pub(super) struct ImportErrors(Vec<[String; 3]>);
 
-impl Errors {
+impl ImportErrors {
     fn add(&mut self, header: &Header, row: &Row, reason: &str) {
         let id = header.place(&super::csv::Column::EventId);
         let id = id.and_then(|place| row.fields.get(place));
@@ -245,7 +259,7 @@ impl Errors {
     }
 
     /// The rows as CSV; the first part begins with the header.
-    fn lines(&self, first: bool) -> Result<Vec<u8>, Stop> {
+    fn to_csv(&self, first: bool) -> Result<Vec<u8>, JobStopReason> {
         let mut writer = WriterBuilder::new().from_writer(Vec::new());
         if first && !self.0.is_empty() {
             writer
@@ -257,27 +271,31 @@ impl Errors {
         }
         writer
             .into_inner()
-            .map_err(|error| Stop::Error(Error::internal(error.to_string())))
+            .map_err(|error| JobStopReason::Error(Error::internal(error.to_string())))
     }
 }
 
-impl Turn<'_> {
+impl JobRun<'_> {
     /// Counts and writes the rejected rows of a step, and moves the position behind it.
-    async fn done(&mut self, step: &Step, errors: Errors) -> Result<(), Stop> {
+    async fn finish_step(
+        &mut self,
+        step: &Step,
+        errors: ImportErrors,
+    ) -> Result<(), JobStopReason> {
         self.state.failed += errors.len();
         let first = self.state.place.parts == 0;
-        output::write_part(self, errors.lines(first)?).await?;
-        self.behind(step);
+        output::write_part(self, errors.to_csv(first)?).await?;
+        self.advance_past(step);
         Ok(())
     }
 
-    pub(super) fn behind(&mut self, step: &Step) {
+    pub(super) fn advance_past(&mut self, step: &Step) {
         self.state.place.row += step.rows.len() as u64;
         self.state.place.byte = step.byte;
     }
 
     /// Goes from the check to the work: the file is read from the start again, the output continues.
-    pub(super) fn begin_work(&mut self) {
+    pub(super) fn begin_work_phase(&mut self) {
         let place = &mut self.state.place;
         place.phase = JobPhase::Work;
         (place.row, place.byte) = (0, 0);

@@ -6,10 +6,10 @@
 //! result. A function never runs jobs.
 
 use crate::engine::Engine;
-use crate::services::statistics::Count;
+use crate::services::statistics::EventCount;
 use protocol::{Error, Result};
 use store::records::job::{Job, JobKind, JobState, JobStatus, OPEN_JOBS, OpenJob, job_key};
-use store::table::Range;
+use store::table::KeyRange;
 
 mod batch_prediction;
 mod csv;
@@ -24,22 +24,22 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::Update;
 
-use crate::services::Services;
+use crate::services::EngineServices;
 pub use csv::read_any_job_file;
-use store::table::Record as _;
+use store::table::StoredRecord as _;
 
 /// How often a runner looks for jobs.
-const PAUSE: Duration = Duration::from_secs(1);
+const IDLE_PAUSE: Duration = Duration::from_secs(1);
 /// How long it waits after a dependency failed.
-const AFTER_FAILURE: Duration = Duration::from_secs(5);
+const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 /// The most rows in one step; fewer if rows are long.
-const ROWS: usize = 500;
+const STEP_ROWS: usize = 500;
 /// The most rows that are processed at the same time.
 const AT_ONCE: usize = 16;
 
 /// A runner of jobs, for one engine and the client of its bucket.
 #[derive(Clone, Debug)]
-pub struct Jobs {
+pub struct JobRunner {
     engine: Arc<Engine>,
     s3: aws_sdk_s3::Client,
     worker: String,
@@ -47,7 +47,7 @@ pub struct Jobs {
 
 /// A job that a runner has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub struct EndedJob {
     /// The kind of the job.
     pub kind: JobKind,
     /// Its id; for a deletion, the event type.
@@ -64,7 +64,7 @@ pub struct Ended {
 
 /// Why a job stops early.
 #[derive(Debug)]
-pub(crate) enum Stop {
+pub(crate) enum JobStopReason {
     /// It failed for good; the reason.
     Failed(String),
     /// A client asked for it.
@@ -75,31 +75,31 @@ pub(crate) enum Stop {
     Error(Error),
 }
 
-impl From<Error> for Stop {
+impl From<Error> for JobStopReason {
     fn from(error: Error) -> Self {
         Self::Error(error)
     }
 }
 
 /// Runs what is waiting, forever. `one` returns whether there was anything.
-pub(crate) async fn as_they_come<F>(one: impl Fn() -> F)
+pub(crate) async fn run_repeatedly<F>(one: impl Fn() -> F)
 where
     F: Future<Output = Result<bool>>,
 {
     loop {
         let pause = match one().await {
             Ok(true) => continue,
-            Ok(false) => PAUSE,
+            Ok(false) => IDLE_PAUSE,
             Err(error) => {
                 tracing::warn!(code = error.code().name(), "a job has to wait");
-                AFTER_FAILURE
+                FAILURE_PAUSE
             }
         };
         tokio::time::sleep(pause).await;
     }
 }
 
-impl Jobs {
+impl JobRunner {
     /// A runner with the name `worker`. It takes jobs that a runner of the same name has taken at once, so only one
     /// process at a time may use a name.
     pub fn new(engine: Arc<Engine>, s3: aws_sdk_s3::Client, worker: impl Into<String>) -> Self {
@@ -112,14 +112,14 @@ impl Jobs {
 
     /// Runs jobs forever.
     pub async fn run(&self) {
-        as_they_come(|| async { Ok(self.run_one().await?.is_some()) }).await;
+        run_repeatedly(|| async { Ok(self.run_one().await?.is_some()) }).await;
     }
 
     /// Takes one job and runs it to its end; `None` if no job is waiting.
     ///
     /// # Errors
     /// A dependency failed. The next runner that takes the job continues after its last saved step.
-    pub async fn run_one(&self) -> Result<Option<Ended>> {
+    pub async fn run_one(&self) -> Result<Option<EndedJob>> {
         while let Some(turn) = self.claim().await? {
             if let Some(ended) = turn.run().await? {
                 return Ok(Some(ended));
@@ -129,17 +129,18 @@ impl Jobs {
     }
 
     /// Takes the oldest job that no other runner has. Only one batch prediction runs at a time, as at Amazon.
-    async fn claim(&self) -> Result<Option<Turn<'_>>> {
+    async fn claim(&self) -> Result<Option<JobRun<'_>>> {
         let services = self.engine.services();
         let mut open: Vec<OpenJob> = services
             .account
             .definitions
-            .query(Range::all(OPEN_JOBS))
+            .query(KeyRange::all(OPEN_JOBS))
             .await?;
         open.sort_by(|a, b| (a.started, &a.job_id).cmp(&(b.started, &b.job_id)));
         let runs: Vec<&str> = open.iter().map(|open| open.run.as_str()).collect();
         let states = JobState::load_all(&services.account, &runs).await?;
-        let taken = |state: &JobState| state.is_taken(&self.worker, services.account.now());
+        let taken =
+            |state: &JobState| state.is_leased_by_another(&self.worker, services.account.now());
         let predicts = |open: &OpenJob| open.kind == JobKind::BatchPrediction;
         let busy = open
             .iter()
@@ -169,7 +170,7 @@ impl Jobs {
                     Err(error) => return Err(error),
                 }
             }
-            return Ok(Some(Turn {
+            return Ok(Some(JobRun {
                 jobs: self,
                 job,
                 state,
@@ -180,44 +181,44 @@ impl Jobs {
 }
 
 /// A job that this runner has taken.
-struct Turn<'a> {
-    jobs: &'a Jobs,
+struct JobRun<'a> {
+    jobs: &'a JobRunner,
     job: Job,
     state: JobState,
 }
 
-impl Turn<'_> {
-    fn services(&self) -> &Services {
+impl JobRun<'_> {
+    fn services(&self) -> &EngineServices {
         self.jobs.engine.services()
     }
 
     /// Runs the job to its end; `None` if another runner has taken it.
-    async fn run(mut self) -> Result<Option<Ended>> {
+    async fn run(mut self) -> Result<Option<EndedJob>> {
         let mut end = JobStatus::Complete;
         if !self.state.status.has_ended() {
             match self.work().await {
                 Ok(()) => {}
-                Err(Stop::Canceled) => end = JobStatus::Canceled,
-                Err(Stop::Failed(reason)) => {
+                Err(JobStopReason::Canceled) => end = JobStatus::Canceled,
+                Err(JobStopReason::Failed(reason)) => {
                     end = JobStatus::Failed;
                     self.state.failure_reason = Some(reason);
                 }
-                Err(Stop::Lost) => return Ok(None),
-                Err(Stop::Error(error)) => return Err(error),
+                Err(JobStopReason::Lost) => return Ok(None),
+                Err(JobStopReason::Error(error)) => return Err(error),
             }
             if !self.end(end).await? {
                 return Ok(None);
             }
         }
         if self.job.files.is_some() && self.state.place.parts > 0 {
-            output::sweep(&self).await;
+            output::delete_parts(&self).await;
         }
         self.services()
             .account
             .definitions
-            .delete(&self.job.open().key())
+            .delete(&self.job.to_open_job().key())
             .await?;
-        Ok(Some(Ended {
+        Ok(Some(EndedJob {
             kind: self.job.kind,
             job_id: self.job.job_id,
             status: self.state.status,
@@ -227,19 +228,19 @@ impl Turn<'_> {
         }))
     }
 
-    async fn work(&mut self) -> Result<(), Stop> {
+    async fn work(&mut self) -> Result<(), JobStopReason> {
         if self.state.status == JobStatus::CancelInProgress {
-            return Err(Stop::Canceled);
+            return Err(JobStopReason::Canceled);
         }
         match self.job.kind {
-            JobKind::BatchImport => import::run(self).await,
-            JobKind::BatchPrediction => batch_prediction::run(self).await,
-            JobKind::EventsDeletion => deletion::run(self).await,
+            JobKind::BatchImport => import::run_import(self).await,
+            JobKind::BatchPrediction => batch_prediction::run_batch_prediction(self).await,
+            JobKind::EventsDeletion => deletion::run_deletion(self).await,
         }
     }
 
     /// Saves that a step is done, and its counts in the same transaction.
-    async fn note_stored(&mut self, count: &Count) -> Result<(), Stop> {
+    async fn note_stored(&mut self, count: &EventCount) -> Result<(), JobStopReason> {
         if count.is_empty() {
             return self.note(None).await;
         }
@@ -248,7 +249,7 @@ impl Turn<'_> {
         jobs.engine
             .services()
             .statistics
-            .stretch_to(&event_type, count)
+            .extend_time_span(&event_type, count)
             .await?;
         let with = jobs
             .engine
@@ -259,7 +260,7 @@ impl Turn<'_> {
     }
 
     /// Saves that a step is done, and `with` in the same transaction.
-    async fn note(&mut self, with: Option<Update>) -> Result<(), Stop> {
+    async fn note(&mut self, with: Option<Update>) -> Result<(), JobStopReason> {
         let services = self.jobs.engine.services();
         self.state.lease(&self.jobs.worker, services.account.now());
         match self.state.save(&services.account, with).await {
@@ -281,7 +282,7 @@ impl Turn<'_> {
                 Err(error) => return Err(error),
             }
             let mut found = JobState::load(&jobs.engine.services().account, &self.job.run).await?;
-            if !found.is_ours(&jobs.worker) || found.status.has_ended() {
+            if !found.is_leased_by(&jobs.worker) || found.status.has_ended() {
                 return Ok(false);
             }
             found.processed = self.state.processed;
@@ -293,13 +294,13 @@ impl Turn<'_> {
     }
 
     /// Handles a write conflict with our progress: a client canceled the job, or another runner took it.
-    async fn overtaken(&mut self) -> Result<Stop> {
+    async fn overtaken(&mut self) -> Result<JobStopReason> {
         let found = JobState::load(&self.services().account, &self.job.run).await?;
-        if found.is_ours(&self.jobs.worker) && found.status == JobStatus::CancelInProgress {
+        if found.is_leased_by(&self.jobs.worker) && found.status == JobStatus::CancelInProgress {
             // What was done before the last save is in the saved state; parts written after it are deleted as well.
             self.state = found;
-            return Ok(Stop::Canceled);
+            return Ok(JobStopReason::Canceled);
         }
-        Ok(Stop::Lost)
+        Ok(JobStopReason::Lost)
     }
 }

@@ -3,87 +3,96 @@
 //! A part has the number of its step, so a repeated step writes the same part again. A job that is canceled leaves no
 //! output.
 
-use crate::work::source::failed;
-use crate::work::{Stop, Turn};
+use crate::work::source::convert_s3_error;
+use crate::work::{JobRun, JobStopReason};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use protocol::s3_location::S3Location;
 use protocol::{Error, Result};
 
 /// The size in bytes of a piece of an upload, and so the memory that is used. S3 requires at least 5 MiB.
-const PIECE: usize = 8 * 1024 * 1024;
+const PIECE_BYTES: usize = 8 * 1024 * 1024;
 
 /// `{jobId}_{epochSeconds}_output` in the output folder of the job.
-fn name(turn: &Turn<'_>, suffix: &str) -> Result<S3Location, Stop> {
+fn build_output_location(turn: &JobRun<'_>, suffix: &str) -> Result<S3Location, JobStopReason> {
     let job = &turn.job;
     let path = job.files.as_ref().map(|files| files.output_path.as_str());
-    let folder = S3Location::folder("outputPath", path.unwrap_or_default())?;
+    let folder = S3Location::parse_folder("outputPath", path.unwrap_or_default())?;
     let seconds = job.started().as_second();
-    Ok(folder.within(&format!("{}_{seconds}_output{suffix}", job.job_id)))
+    Ok(folder.object_in_folder(&format!("{}_{seconds}_output{suffix}", job.job_id)))
 }
 
-fn part(turn: &Turn<'_>, number: u64) -> Result<S3Location, Stop> {
-    name(turn, &format!(".parts/{number:08}.csv"))
+fn build_part_location(turn: &JobRun<'_>, number: u64) -> Result<S3Location, JobStopReason> {
+    build_output_location(turn, &format!(".parts/{number:08}.csv"))
 }
 
 /// Writes the next part, unless it is empty.
-pub(super) async fn write_part(turn: &mut Turn<'_>, bytes: Vec<u8>) -> Result<(), Stop> {
+pub(super) async fn write_part(turn: &mut JobRun<'_>, bytes: Vec<u8>) -> Result<(), JobStopReason> {
     if !bytes.is_empty() {
-        put(turn, &part(turn, turn.state.place.parts)?, bytes).await?;
+        write_object(
+            turn,
+            &build_part_location(turn, turn.state.place.parts)?,
+            bytes,
+        )
+        .await?;
         turn.state.place.parts += 1;
     }
     Ok(())
 }
 
-async fn put(turn: &Turn<'_>, location: &S3Location, bytes: Vec<u8>) -> Result<(), Stop> {
+async fn write_object(
+    turn: &JobRun<'_>,
+    location: &S3Location,
+    bytes: Vec<u8>,
+) -> Result<(), JobStopReason> {
     let request = turn.jobs.s3.put_object();
     let request = request.bucket(&location.bucket).key(&location.key);
     let sent = request.body(ByteStream::from(bytes)).send().await;
     sent.map(|_| ())
-        .map_err(|error| failed("write", location, error))
+        .map_err(|error| convert_s3_error("write", location, error))
 }
 
 /// Combines all parts into one file, which is empty if there are none.
-pub(super) async fn finish(turn: &Turn<'_>) -> Result<(), Stop> {
-    let file = name(turn, ".csv")?;
-    let mut upload: Option<Upload<'_>> = None;
+pub(super) async fn join_parts(turn: &JobRun<'_>) -> Result<(), JobStopReason> {
+    let file = build_output_location(turn, ".csv")?;
+    let mut upload: Option<MultipartUpload<'_>> = None;
     let mut piece = Vec::new();
     for number in 0..turn.state.place.parts {
-        piece.extend_from_slice(&get(turn, &part(turn, number)?).await?);
-        if piece.len() >= PIECE {
+        piece.extend_from_slice(&read_object(turn, &build_part_location(turn, number)?).await?);
+        if piece.len() >= PIECE_BYTES {
             let mut open = match upload.take() {
                 Some(open) => open,
-                None => Upload::begin(turn, &file).await?,
+                None => MultipartUpload::begin(turn, &file).await?,
             };
-            open.add(std::mem::take(&mut piece)).await?;
+            open.add_piece(std::mem::take(&mut piece)).await?;
             upload = Some(open);
         }
     }
     match upload {
-        None => put(turn, &file, piece).await,
+        None => write_object(turn, &file, piece).await,
         Some(mut open) => {
             if !piece.is_empty() {
-                open.add(piece).await?;
+                open.add_piece(piece).await?;
             }
             open.complete().await
         }
     }
 }
 
-async fn get(turn: &Turn<'_>, location: &S3Location) -> Result<Vec<u8>, Stop> {
+async fn read_object(turn: &JobRun<'_>, location: &S3Location) -> Result<Vec<u8>, JobStopReason> {
     let request = turn.jobs.s3.get_object();
     let request = request.bucket(&location.bucket).key(&location.key);
     let object = request.send().await;
-    let object = object.map_err(|error| failed("read", location, error))?;
+    let object = object.map_err(|error| convert_s3_error("read", location, error))?;
     let body = object.body.collect().await.map_err(Error::internal)?;
     Ok(body.to_vec())
 }
 
 /// Deletes the parts, and the one that may have been written without being saved in the progress. Parts that remain if
 /// this fails are never read.
-pub(super) async fn sweep(turn: &Turn<'_>) {
+pub(super) async fn delete_parts(turn: &JobRun<'_>) {
     for number in 0..=turn.state.place.parts {
-        let Ok(location) = part(turn, number) else {
+        let Ok(location) = build_part_location(turn, number) else {
             return;
         };
         let request = turn.jobs.s3.delete_object();
@@ -95,20 +104,20 @@ pub(super) async fn sweep(turn: &Turn<'_>) {
 }
 
 /// A file that is uploaded to S3 in pieces.
-struct Upload<'a> {
+struct MultipartUpload<'a> {
     client: &'a aws_sdk_s3::Client,
     file: &'a S3Location,
     id: String,
     done: Vec<CompletedPart>,
 }
 
-impl<'a> Upload<'a> {
-    async fn begin(turn: &'a Turn<'_>, file: &'a S3Location) -> Result<Self, Stop> {
+impl<'a> MultipartUpload<'a> {
+    async fn begin(turn: &'a JobRun<'_>, file: &'a S3Location) -> Result<Self, JobStopReason> {
         let client = &turn.jobs.s3;
         let request = client.create_multipart_upload();
         let request = request.bucket(&file.bucket).key(&file.key);
         let begun = request.send().await;
-        let begun = begun.map_err(|error| failed("write", file, error))?;
+        let begun = begun.map_err(|error| convert_s3_error("write", file, error))?;
         Ok(Self {
             client,
             file,
@@ -117,7 +126,7 @@ impl<'a> Upload<'a> {
         })
     }
 
-    async fn add(&mut self, piece: Vec<u8>) -> Result<(), Stop> {
+    async fn add_piece(&mut self, piece: Vec<u8>) -> Result<(), JobStopReason> {
         let number = i32::try_from(self.done.len() + 1).unwrap_or(i32::MAX);
         let request = self.client.upload_part().upload_id(&self.id);
         let request = request.bucket(&self.file.bucket).key(&self.file.key);
@@ -126,18 +135,18 @@ impl<'a> Upload<'a> {
             .body(ByteStream::from(piece))
             .send()
             .await;
-        let sent = sent.map_err(|error| failed("write", self.file, error))?;
+        let sent = sent.map_err(|error| convert_s3_error("write", self.file, error))?;
         let part = CompletedPart::builder().part_number(number);
         self.done.push(part.set_e_tag(sent.e_tag).build());
         Ok(())
     }
 
-    async fn complete(self) -> Result<(), Stop> {
+    async fn complete(self) -> Result<(), JobStopReason> {
         let parts = CompletedMultipartUpload::builder().set_parts(Some(self.done));
         let request = self.client.complete_multipart_upload().upload_id(self.id);
         let request = request.bucket(&self.file.bucket).key(&self.file.key);
         let sent = request.multipart_upload(parts.build()).send().await;
         sent.map(|_| ())
-            .map_err(|error| failed("write", self.file, error))
+            .map_err(|error| convert_s3_error("write", self.file, error))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use crate::work::Stop;
+use crate::work::JobStopReason;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use bytes::{Buf as _, Bytes};
@@ -11,10 +11,14 @@ use protocol::{Error, Result};
 use tokio::runtime::Handle;
 
 /// The size of a range in bytes, which is about what a job holds of its input in memory.
-const RANGE: u64 = 8 * 1024 * 1024;
+const RANGE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Converts an error of S3 to the result for the job: fail, or retry later.
-pub(super) fn failed<E>(what: &str, location: &S3Location, error: SdkError<E>) -> Stop
+pub(super) fn convert_s3_error<E>(
+    what: &str,
+    location: &S3Location,
+    error: SdkError<E>,
+) -> JobStopReason
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -30,18 +34,18 @@ where
                 Some(404) if error.code().is_none() => "NoSuchKey".to_owned(),
                 _ => code,
             };
-            Stop::Failed(format!("Cannot {what} {}: {code}.", location.path()))
+            JobStopReason::Failed(format!("Cannot {what} {}: {code}.", location.to_uri()))
         }
         _ => {
             tracing::error!(code, "S3 refused a call");
-            Stop::Error(Error::internal(error))
+            JobStopReason::Error(Error::internal(error))
         }
     }
 }
 
 /// An object in its current version.
 #[derive(Clone, Debug)]
-pub(crate) struct Source {
+pub(crate) struct S3Source {
     client: Client,
     location: S3Location,
     length: u64,
@@ -49,20 +53,24 @@ pub(crate) struct Source {
     pub(super) tag: Option<String>,
 }
 
-impl Source {
+impl S3Source {
     /// Opens the object; one of more than `largest` bytes is rejected.
-    pub(crate) async fn open(client: &Client, path: &str, largest: u64) -> Result<Self, Stop> {
-        let location = S3Location::object("inputPath", path)?;
+    pub(crate) async fn open(
+        client: &Client,
+        path: &str,
+        largest: u64,
+    ) -> Result<Self, JobStopReason> {
+        let location = S3Location::parse_object("inputPath", path)?;
         let request = client.head_object();
         let request = request.bucket(&location.bucket).key(&location.key);
         let head = request.send().await;
-        let head = head.map_err(|error| failed("read", &location, error))?;
+        let head = head.map_err(|error| convert_s3_error("read", &location, error))?;
         let length = head
             .content_length
             .and_then(|length| u64::try_from(length).ok())
             .unwrap_or_default();
         if length > largest {
-            return Err(Stop::Failed(format!(
+            return Err(JobStopReason::Failed(format!(
                 "The input file has {length} bytes, a job takes at most {largest}."
             )));
         }
@@ -75,8 +83,8 @@ impl Source {
     }
 
     /// A reader of the bytes from `start`, for a thread that may block.
-    pub(crate) fn read_from(&self, start: u64) -> Ranges {
-        Ranges {
+    pub(crate) fn read_from(&self, start: u64) -> RangeReader {
+        RangeReader {
             source: self.clone(),
             runtime: Handle::current(),
             next: start,
@@ -84,8 +92,8 @@ impl Source {
         }
     }
 
-    async fn range(&self, start: u64) -> Result<Bytes, Stop> {
-        let end = (start + RANGE).min(self.length) - 1;
+    async fn fetch_range(&self, start: u64) -> Result<Bytes, JobStopReason> {
+        let end = (start + RANGE_BYTES).min(self.length) - 1;
         let location = &self.location;
         let request = self.client.get_object();
         let request = request.bucket(&location.bucket).key(&location.key);
@@ -93,25 +101,25 @@ impl Source {
             .range(format!("bytes={start}-{end}"))
             .set_if_match(self.tag.clone());
         let object = request.send().await;
-        let object = object.map_err(|error| failed("read", location, error))?;
+        let object = object.map_err(|error| convert_s3_error("read", location, error))?;
         let body = object.body.collect().await;
         Ok(body.map_err(Error::internal)?.into_bytes())
     }
 }
 
 /// A [`Read`] over an object, which requests the next range when the current one is used up.
-pub(crate) struct Ranges {
-    source: Source,
+pub(crate) struct RangeReader {
+    source: S3Source,
     runtime: Handle,
     next: u64,
     left: Bytes,
 }
 
-impl Read for Ranges {
+impl Read for RangeReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.left.is_empty() && self.next < self.source.length {
-            let range = self.runtime.block_on(self.source.range(self.next));
-            self.left = range.map_err(|stop| io::Error::other(Broken(stop)))?;
+            let range = self.runtime.block_on(self.source.fetch_range(self.next));
+            self.left = range.map_err(|stop| io::Error::other(FailedRead(stop)))?;
             if self.left.is_empty() {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
@@ -125,15 +133,15 @@ impl Read for Ranges {
 
 /// Transports the reason of a failed read through [`io::Error`].
 #[derive(Debug)]
-pub(super) struct Broken(pub(super) Stop);
+pub(super) struct FailedRead(pub(super) JobStopReason);
 
-impl std::fmt::Display for Broken {
+impl std::fmt::Display for FailedRead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("the input cannot be read")
     }
 }
 
-impl std::error::Error for Broken {}
+impl std::error::Error for FailedRead {}
 
 #[cfg(test)]
 mod tests {
@@ -145,7 +153,7 @@ mod tests {
             Ok(S3Location { bucket, key }) => format!("{bucket} {key}"),
             Err(error) => error.message().to_owned(),
         };
-        let object = |path| show(S3Location::object("inputPath", path));
+        let object = |path| show(S3Location::parse_object("inputPath", path));
         assert_eq!(object("s3://b/a/c.csv"), "b a/c.csv");
         let nothing = "'inputPath' has to name an object: s3://bucket/key.";
         for path in ["s3://b", "s3://b/", "s3://b/a/"] {
@@ -156,8 +164,8 @@ mod tests {
             "'inputPath' has to begin with s3:// and a bucket."
         );
         let within = |path| {
-            let folder = S3Location::folder("outputPath", path).unwrap();
-            folder.within("x.csv").path()
+            let folder = S3Location::parse_folder("outputPath", path).unwrap();
+            folder.object_in_folder("x.csv").to_uri()
         };
         assert_eq!(within("s3://b"), "s3://b/x.csv");
         assert_eq!(within("s3://b/"), "s3://b/x.csv");

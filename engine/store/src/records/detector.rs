@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
 use crate::records::tags::Tags;
-use crate::table::{Key, Range, Record};
+use crate::table::{Key, KeyRange, StoredRecord};
 
 /// A detector as stored; also the pointer to its active version.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct Detector {
     pub tags: Tags,
 }
 
-impl Record for Detector {
+impl StoredRecord for Detector {
     fn key(&self) -> Key {
         detector_key(&self.detector_id)
     }
@@ -36,8 +36,8 @@ pub fn detector_key(detector_id: &str) -> Key {
 }
 
 /// Every detector of the account.
-pub async fn all_detectors(change: &Change<'_>) -> Result<Vec<Detector>> {
-    change.query(Range::all("detector")).await
+pub async fn list_detectors(change: &Change<'_>) -> Result<Vec<Detector>> {
+    change.query(KeyRange::all("detector")).await
 }
 
 /// The error for a detector that does not exist.

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::BundleReference;
 use crate::change::Change;
 use crate::records::detector::{self, Detector};
-use crate::records::model_version::VersionReference;
+use crate::records::model_version::ModelVersionReference;
 use crate::records::rule::{RuleReference, RuleVersion};
 use crate::records::tags::Tags;
-use crate::table::{Key, Range, Record};
+use crate::table::{Key, KeyRange, StoredRecord};
 
 /// A DRAFT can be changed; the ACTIVE one decides; an INACTIVE one no longer decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,10 +43,10 @@ pub struct DetectorVersion {
     pub description: Option<String>,
     pub rules: Vec<RuleReference>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub model_versions: Vec<VersionReference>,
+    pub model_versions: Vec<ModelVersionReference>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub external_model_endpoints: Vec<String>,
-    pub rule_execution_mode: Mode,
+    pub rule_execution_mode: RuleExecutionMode,
     pub status: DetectorVersionStatus,
     pub last_updated_time: String,
     pub created_time: String,
@@ -55,7 +55,7 @@ pub struct DetectorVersion {
     pub bundle: BundleReference,
 }
 
-impl Record for DetectorVersion {
+impl StoredRecord for DetectorVersion {
     fn key(&self) -> Key {
         detector_version_key(&self.detector_id, self.detector_version_id)
     }
@@ -68,34 +68,37 @@ pub fn detector_version_partition(detector_id: &str) -> String {
 pub fn detector_version_key(detector_id: &str, version: u32) -> Key {
     Key::new(
         detector_version_partition(detector_id),
-        text::padded(version),
+        text::pad_version(version),
     )
 }
 
 /// The versions of a detector, oldest first.
-pub async fn versions_of_detector(
+pub async fn list_detector_versions(
     change: &Change<'_>,
     detector_id: &str,
 ) -> Result<Vec<DetectorVersion>> {
     change
-        .query(Range::all(&detector_version_partition(detector_id)))
+        .query(KeyRange::all(&detector_version_partition(detector_id)))
         .await
 }
 
 /// The rule versions that the versions of a detector pin, without duplicates.
-pub async fn pinned_rules(change: &Change<'_>, detector_id: &str) -> Result<Vec<RuleVersion>> {
-    let versions = versions_of_detector(change, detector_id).await?;
+pub async fn list_pinned_rules(change: &Change<'_>, detector_id: &str) -> Result<Vec<RuleVersion>> {
+    let versions = list_detector_versions(change, detector_id).await?;
     let keys: HashSet<Key> = versions
         .iter()
         .flat_map(|v| &v.rules)
         .map(RuleReference::key)
         .collect();
-    change.many(&keys.into_iter().collect::<Vec<_>>()).await
+    change.get_many(&keys.into_iter().collect::<Vec<_>>()).await
 }
 
 /// The number of a detector version that pins this rule version, if there is one.
-pub async fn version_using_rule(change: &Change<'_>, rule: &RuleReference) -> Result<Option<u32>> {
-    let versions = versions_of_detector(change, &rule.detector_id).await?;
+pub async fn find_version_using_rule(
+    change: &Change<'_>,
+    rule: &RuleReference,
+) -> Result<Option<u32>> {
+    let versions = list_detector_versions(change, &rule.detector_id).await?;
     let user = versions
         .iter()
         .find(|version| version.rules.iter().any(|r| r.key() == rule.key()));
@@ -103,24 +106,24 @@ pub async fn version_using_rule(change: &Change<'_>, rule: &RuleReference) -> Re
 }
 
 /// The number of a version of the detector that has a model version, if there is one.
-pub async fn version_using_model(
+pub async fn find_version_using_model(
     change: &Change<'_>,
     detector: &Detector,
     model: &Key,
 ) -> Result<Option<u32>> {
-    let versions = versions_of_detector(change, &detector.detector_id).await?;
+    let versions = list_detector_versions(change, &detector.detector_id).await?;
     let uses =
         |version: &&DetectorVersion| version.model_versions.iter().any(|m| m.key() == *model);
     Ok(versions.iter().find(uses).map(|v| v.detector_version_id))
 }
 
 /// A detector version that uses an external model, if there is one.
-pub async fn version_using_endpoint(
+pub async fn find_version_using_endpoint(
     change: &Change<'_>,
     endpoint: &String,
 ) -> Result<Option<(String, u32)>> {
-    for detector in detector::all_detectors(change).await? {
-        let versions = versions_of_detector(change, &detector.detector_id).await?;
+    for detector in detector::list_detectors(change).await? {
+        let versions = list_detector_versions(change, &detector.detector_id).await?;
         let user = versions
             .into_iter()
             .find(|version| version.external_model_endpoints.contains(endpoint));
@@ -134,7 +137,7 @@ pub async fn version_using_endpoint(
 /// The rule execution mode: whether the first match ends the evaluation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Mode {
+pub enum RuleExecutionMode {
     #[default]
     FirstMatched,
     AllMatched,

@@ -3,7 +3,7 @@
 use model::history::TrackedFields;
 use serde::{Deserialize, Serialize};
 
-use crate::records::event::{Entity, StoredEvent};
+use crate::records::event::{EventEntity, StoredEvent};
 use crate::table::Key;
 
 /// The id of the unknown entity. No history is kept for it.
@@ -51,8 +51,8 @@ pub fn is_nobody(entity_id: &str) -> bool {
 }
 
 /// The entity whose history has the event: its first one, unless it is unknown.
-pub fn history_entity(event: &StoredEvent) -> Option<String> {
-    let Entity {
+pub fn find_history_entity(event: &StoredEvent) -> Option<String> {
+    let EventEntity {
         entity_type,
         entity_id,
     } = event.entities.first()?;

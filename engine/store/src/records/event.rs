@@ -8,18 +8,18 @@ use protocol::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
-use crate::table::{Item, Key, failed, write_at};
+use crate::table::{Item, Key, convert_sdk_error, encode_record_at};
 
 /// How often a write is retried when the item has a later turn.
-pub const MEETINGS: usize = 20;
+pub const MAX_CONFLICTS: usize = 20;
 
 /// The variables of an event: the value as sent, or an explicit null.
-pub type Variables = BTreeMap<String, Option<String>>;
+pub type EventVariables = BTreeMap<String, Option<String>>;
 
 /// Who or what an event is about.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Entity {
+pub struct EventEntity {
     pub entity_type: String,
     pub entity_id: String,
 }
@@ -31,8 +31,8 @@ pub struct StoredEvent {
     pub event_id: String,
     pub event_type_name: String,
     pub event_timestamp: String,
-    pub event_variables: Variables,
-    pub entities: Vec<Entity>,
+    pub event_variables: EventVariables,
+    pub entities: Vec<EventEntity>,
     /// When it was stored; tells which of several snapshots is the newest.
     pub stored_time: String,
     /// Seconds since 1970.
@@ -46,12 +46,12 @@ pub struct StoredEvent {
 impl StoredEvent {
     /// Its size in the statistics, in bytes.
     pub fn bytes(&self) -> usize {
-        event_bytes(&self.event_id, &self.event_variables)
+        count_event_bytes(&self.event_id, &self.event_variables)
     }
 }
 
 /// The size of an event in bytes: its names and values.
-pub fn event_bytes(event_id: &str, variables: &Variables) -> usize {
+pub fn count_event_bytes(event_id: &str, variables: &EventVariables) -> usize {
     let variable = |(name, value): (&String, &Option<String>)| {
         name.len() + value.as_ref().map_or(0, String::len)
     };
@@ -83,7 +83,7 @@ pub fn label_key(event_type: &str, event_id: &str) -> Key {
 
 /// The result of storing an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoreOutcome {
+pub enum StoreResult {
     /// There was no event with its id.
     New,
     /// It replaced another one.
@@ -119,14 +119,14 @@ impl ImportRow<'_> {
         "(attribute_not_exists(imported) OR imported = :row OR NOT begins_with(imported, :import))";
 
     /// Whether `there` is the item of another row of the import.
-    pub fn is_after(&self, there: &Item) -> bool {
-        importing_row(there)
+    pub fn is_after_item(&self, there: &Item) -> bool {
+        find_importing_row(there)
             .is_some_and(|there| there.starts_with(self.import) && there != self.name)
     }
 }
 
 /// The row that stored an item.
-pub fn importing_row(item: &Item) -> Option<&String> {
+pub fn find_importing_row(item: &Item) -> Option<&String> {
     item.get("imported").and_then(|row| row.as_s().ok())
 }
 
@@ -136,16 +136,16 @@ pub fn importing_row(item: &Item) -> Option<&String> {
 /// `turn`, a time in milliseconds since 1970, and replaces only an item with an earlier turn. A writer that finds a
 /// later turn, because clocks differ, retries with the next turn. One case is not covered: a delayed request from a
 /// clock that is ahead by more than the delay.
-pub async fn put_latest(
+pub async fn put_latest_record(
     account: &Account,
     key: &Key,
     record: &impl Serialize,
     row: Option<&ImportRow<'_>>,
 ) -> Result<PreviousItem> {
     const LATEST: &str = "(attribute_not_exists(turn) OR turn < :turn)";
-    let mut item = write_at(key, record)?;
+    let mut item = encode_record_at(key, record)?;
     let mut turn = account.now().as_millisecond();
-    for _ in 0..MEETINGS {
+    for _ in 0..MAX_CONFLICTS {
         let number = AttributeValue::N(turn.to_string());
         item.insert("turn".to_owned(), number.clone());
         let request = account
@@ -174,13 +174,13 @@ pub async fn put_latest(
         };
         let Some(PutItemError::ConditionalCheckFailedException(met)) = error.as_service_error()
         else {
-            return Err(failed(error));
+            return Err(convert_sdk_error(error));
         };
         let there = met.item().cloned().unwrap_or_default();
         if there == item {
             return Ok(PreviousItem::Itself);
         }
-        if row.is_some_and(|row| row.is_after(&there)) {
+        if row.is_some_and(|row| row.is_after_item(&there)) {
             return Ok(PreviousItem::Kept);
         }
         let met = there.get("turn").and_then(|turn| turn.as_n().ok());
@@ -188,38 +188,44 @@ pub async fn put_latest(
         turn = met.unwrap_or(turn).saturating_add(1);
     }
     Err(Error::new(
-        protocol::Code::Throttling,
+        protocol::ErrorCode::Throttling,
         "Rate exceeded: too many writes of one event at once.",
     ))
 }
 
 /// Stores an event. For a row of an import, `import` names the import and [`StoredEvent::imported`] the row.
-pub async fn put_event(
+pub async fn put_stored_event(
     account: &Account,
     event: &StoredEvent,
     import: Option<&str>,
-) -> Result<StoreOutcome> {
+) -> Result<StoreResult> {
     let key = event_key(&event.event_type_name, &event.event_id);
     let row = import.zip(event.imported.as_deref());
     let row = row.map(|(import, name)| ImportRow { import, name });
     // A row that was written before a crash counts as new: its count was in memory and was lost.
     let is_same_row = |there: &Item| {
         row.as_ref()
-            .is_some_and(|row| importing_row(there).is_some_and(|there| there == row.name))
+            .is_some_and(|row| find_importing_row(there).is_some_and(|there| there == row.name))
     };
     Ok(
-        match put_latest(account, &key, event, row.as_ref()).await? {
-            PreviousItem::Nothing => StoreOutcome::New,
-            PreviousItem::Other(there) if is_same_row(&there) => StoreOutcome::New,
-            PreviousItem::Itself if row.is_some() => StoreOutcome::New,
-            PreviousItem::Other(_) | PreviousItem::Itself => StoreOutcome::Replaced,
-            PreviousItem::Kept => StoreOutcome::Repeated,
+        match put_latest_record(account, &key, event, row.as_ref()).await? {
+            PreviousItem::Nothing => StoreResult::New,
+            PreviousItem::Other(there) if is_same_row(&there) => StoreResult::New,
+            PreviousItem::Itself if row.is_some() => StoreResult::New,
+            PreviousItem::Other(_) | PreviousItem::Itself => StoreResult::Replaced,
+            PreviousItem::Kept => StoreResult::Repeated,
         },
     )
 }
 
 /// Replaces the label of an event.
-pub async fn put_label(account: &Account, event: &StoredEvent, label: &StoredLabel) -> Result<()> {
+pub async fn put_stored_label(
+    account: &Account,
+    event: &StoredEvent,
+    label: &StoredLabel,
+) -> Result<()> {
     let key = label_key(&event.event_type_name, &event.event_id);
-    put_latest(account, &key, label, None).await.map(drop)
+    put_latest_record(account, &key, label, None)
+        .await
+        .map(drop)
 }

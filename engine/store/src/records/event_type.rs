@@ -8,7 +8,7 @@ use crate::bundle::BundleReference;
 use crate::change::Change;
 use crate::records::entity_history::HistorySettings;
 use crate::records::tags::Tags;
-use crate::table::{Key, Range, Record};
+use crate::table::{Key, KeyRange, StoredRecord};
 
 /// An event type as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub struct EventType {
     pub tags: Tags,
     /// The settings of the entity histories that its models need.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub habits: Option<HistorySettings>,
+    pub history_settings: Option<HistorySettings>,
     pub bundle: BundleReference,
 }
 
@@ -39,7 +39,7 @@ pub struct Orchestration {
     pub event_bridge_enabled: bool,
 }
 
-impl Record for EventType {
+impl StoredRecord for EventType {
     fn key(&self) -> Key {
         event_type_key(&self.name)
     }
@@ -50,13 +50,13 @@ pub fn event_type_key(name: &str) -> Key {
 }
 
 /// Every event type of the account.
-pub async fn all_event_types(change: &Change<'_>) -> Result<Vec<EventType>> {
-    change.query(Range::all("event-type")).await
+pub async fn list_event_types(change: &Change<'_>) -> Result<Vec<EventType>> {
+    change.query(KeyRange::all("event-type")).await
 }
 
 impl EventType {
     pub fn habits(&self) -> Option<&HistorySettings> {
-        self.habits.as_ref()
+        self.history_settings.as_ref()
     }
 }
 
@@ -66,14 +66,17 @@ pub fn missing_event_type(name: &str) -> Error {
 }
 
 /// The error for storing an event while the event type has ingestion turned off.
-pub fn ingestion_disabled(name: &str) -> Error {
+pub fn ingestion_disabled_error(name: &str) -> Error {
     Error::validation(format!(
         "Event type '{name}' does not store events: its event ingestion is DISABLED."
     ))
 }
 
 /// The names of all event types.
-pub async fn event_type_names(account: &Account) -> Result<Vec<String>> {
-    let all: Vec<EventType> = account.definitions.query(Range::all("event-type")).await?;
+pub async fn list_event_type_names(account: &Account) -> Result<Vec<String>> {
+    let all: Vec<EventType> = account
+        .definitions
+        .query(KeyRange::all("event-type"))
+        .await?;
     Ok(all.into_iter().map(|event_type| event_type.name).collect())
 }

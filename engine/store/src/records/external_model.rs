@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
 use crate::records::tags::Tags;
-use crate::table::{Key, Range, Record};
+use crate::table::{Key, KeyRange, StoredRecord};
 
 pub const EXTERNAL_MODEL_PARTITION: &str = "external-model";
 
@@ -35,7 +35,7 @@ pub struct ExternalModel {
     pub tags: Tags,
 }
 
-impl Record for ExternalModel {
+impl StoredRecord for ExternalModel {
     fn key(&self) -> Key {
         external_model_key(&self.model_endpoint)
     }
@@ -51,11 +51,13 @@ pub fn missing_external_model(endpoint: &str) -> Error {
 }
 
 /// An external model that writes to this variable, if there is one.
-pub async fn external_model_using_variable(
+pub async fn find_external_model_using_variable(
     change: &Change<'_>,
     variable: &str,
 ) -> Result<Option<String>> {
-    let all: Vec<ExternalModel> = change.query(Range::all(EXTERNAL_MODEL_PARTITION)).await?;
+    let all: Vec<ExternalModel> = change
+        .query(KeyRange::all(EXTERNAL_MODEL_PARTITION))
+        .await?;
     let user = all.into_iter().find(|model| {
         model
             .output_configuration
@@ -142,7 +144,7 @@ pub enum OutputFormat {
 }
 
 impl OutputConfiguration {
-    pub fn map(&self) -> Option<&BTreeMap<String, String>> {
+    pub fn variables_by_name(&self) -> Option<&BTreeMap<String, String>> {
         match self.format {
             OutputFormat::TextCsv => self.csv_index_to_variable_map.as_ref(),
             OutputFormat::ApplicationJsonlines => self.json_key_to_variable_map.as_ref(),
@@ -151,23 +153,26 @@ impl OutputConfiguration {
 
     /// The variables that are set from an answer.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
-        self.map()
+        self.variables_by_name()
             .into_iter()
             .flatten()
             .map(|(_, name)| name.as_str())
     }
 
     /// Checks that there is a map for the format.
-    pub fn check(&self) -> Result<()> {
+    pub fn check_format(&self) -> Result<()> {
         let member = match self.format {
             OutputFormat::TextCsv => "csvIndexToVariableMap",
             OutputFormat::ApplicationJsonlines => "jsonKeyToVariableMap",
         };
-        let map = self.map().filter(|map| !map.is_empty()).ok_or_else(|| {
-            Error::validation(format!(
-                "The format of the outputConfiguration needs a {member}."
-            ))
-        })?;
+        let map = self
+            .variables_by_name()
+            .filter(|map| !map.is_empty())
+            .ok_or_else(|| {
+                Error::validation(format!(
+                    "The format of the outputConfiguration needs a {member}."
+                ))
+            })?;
         let is_index = |key: &String| key.parse::<usize>().is_ok();
         if self.format == OutputFormat::TextCsv
             && let Some(key) = map.keys().find(|key| !is_index(key))

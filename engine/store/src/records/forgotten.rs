@@ -49,7 +49,7 @@ impl Subject {
 
 /// The note that something was forgotten, with the time.
 #[derive(Serialize, Deserialize)]
-pub struct ForgottenNote {
+pub struct ForgottenRecord {
     pub time: String,
 }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::account::Account;
 use crate::records::tags::Tags;
-use crate::table::{Key, Record, write_at};
+use crate::table::{Key, StoredRecord, encode_record_at};
 use protocol::text;
 use protocol::{Error, Result};
 
@@ -99,7 +99,7 @@ pub struct Job {
     /// The id of this run. If the job is deleted, another with the same id gets a new run.
     pub run: String,
     /// Milliseconds since 1970.
-    pub started: i64,
+    pub start_time: i64,
     pub event_type_name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<JobFiles>,
@@ -126,7 +126,7 @@ pub struct JobDetector {
     pub detector_version: String,
 }
 
-impl Record for Job {
+impl StoredRecord for Job {
     fn key(&self) -> Key {
         job_key(self.kind, &self.job_id)
     }
@@ -142,7 +142,7 @@ impl Job {
             kind,
             job_id,
             run: Uuid::new_v4().simple().to_string(),
-            started: account.now().as_millisecond(),
+            start_time: account.now().as_millisecond(),
             event_type_name: event_type,
             files: None,
             detector: None,
@@ -152,16 +152,16 @@ impl Job {
 
     /// When it was requested.
     pub fn started(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.started).unwrap_or_default()
+        Timestamp::from_millisecond(self.start_time).unwrap_or_default()
     }
 
     /// The item by which runners find it.
-    pub fn open(&self) -> OpenJob {
+    pub fn to_open_job(&self) -> OpenJob {
         OpenJob {
             kind: self.kind,
             job_id: self.job_id.clone(),
             run: self.run.clone(),
-            started: self.started,
+            started: self.start_time,
         }
     }
 }
@@ -176,7 +176,7 @@ pub struct OpenJob {
     pub started: i64,
 }
 
-impl Record for OpenJob {
+impl StoredRecord for OpenJob {
     fn key(&self) -> Key {
         Key::new(OPEN_JOBS, &self.run)
     }
@@ -236,7 +236,7 @@ pub struct JobState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_tag: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lease: Option<JobLease>,
+    pub take_lease: Option<JobLease>,
     pub revision: u64,
     /// Tells our own write, sent again by the SDK, from a write of another process.
     pub attempt: String,
@@ -259,7 +259,7 @@ impl JobState {
             failed: 0,
             place: JobPosition::default(),
             input_tag: None,
-            lease: None,
+            take_lease: None,
             revision: 0,
             attempt: String::new(),
         }
@@ -274,7 +274,7 @@ impl JobState {
     /// The states of many jobs, by their runs.
     pub async fn load_all(account: &Account, runs: &[&str]) -> Result<Vec<Self>> {
         let keys: Vec<Key> = runs.iter().map(|run| job_state_key(run)).collect();
-        let found: Vec<Self> = account.events.many(&keys).await?;
+        let found: Vec<Self> = account.events.get_many(&keys).await?;
         let state = |run: &&str| {
             let state = found.iter().find(|state| state.run == **run).cloned();
             state.unwrap_or_else(|| Self::new(run))
@@ -288,26 +288,26 @@ impl JobState {
 
     /// Whether no runner has started it.
     pub fn is_untouched(&self) -> bool {
-        self.lease.is_none()
+        self.take_lease.is_none()
     }
 
     /// Whether a runner other than `worker` may still be working on it.
-    pub fn is_taken(&self, worker: &str, now: Timestamp) -> bool {
-        let lease = self.lease.as_ref();
+    pub fn is_leased_by_another(&self, worker: &str, now: Timestamp) -> bool {
+        let lease = self.take_lease.as_ref();
         lease.is_some_and(|lease| lease.worker != worker && lease.until > now.as_second())
     }
 
     /// Whether `worker` has the lease, even if it is over.
-    pub fn is_ours(&self, worker: &str) -> bool {
-        self.lease
+    pub fn is_leased_by(&self, worker: &str) -> bool {
+        self.take_lease
             .as_ref()
             .is_some_and(|lease| lease.worker == worker)
     }
 
     /// Takes the lease for `worker`, or renews it.
     pub fn lease(&mut self, worker: &str, now: Timestamp) {
-        self.heartbeat_time = Some(text::seconds(now));
-        self.lease = Some(JobLease {
+        self.heartbeat_time = Some(text::format_seconds(now));
+        self.take_lease = Some(JobLease {
             worker: worker.to_owned(),
             until: now.as_second() + LEASE_SECONDS,
         });
@@ -316,7 +316,7 @@ impl JobState {
     /// Sets the final status; [`Self::save`] writes it.
     pub fn end(&mut self, status: JobStatus, now: Timestamp) {
         self.status = status;
-        self.completion_time = Some(text::seconds(now));
+        self.completion_time = Some(text::format_seconds(now));
     }
 
     /// Writes the state, and `with` in the same transaction. Fails with [`Error::write_conflict`] if another process
@@ -325,15 +325,15 @@ impl JobState {
         let before = self.revision;
         self.revision += 1;
         self.attempt = Uuid::new_v4().simple().to_string();
-        let item = write_at(&job_state_key(&self.run), self)?;
+        let item = encode_record_at(&job_state_key(&self.run), self)?;
         let table = &account.events;
         let written = match with {
-            None => table.put_after(item, before).await?,
+            None => table.put_if_unchanged(item, before).await?,
             Some(update) => {
-                let put = table.after(item, before)?;
+                let put = table.conditional_put(item, before)?;
                 let put = TransactWriteItem::builder().put(put).build();
                 let update = TransactWriteItem::builder().update(update).build();
-                table.transact(vec![put, update]).await?
+                table.write_transaction(vec![put, update]).await?
             }
         };
         if written || Self::load(account, &self.run).await?.attempt == self.attempt {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::table::{Key, Record};
+use crate::table::{Key, StoredRecord};
 
 /// The value that means the key owned by AWS.
 pub const DEFAULT_KEY: &str = "DEFAULT";
@@ -13,7 +13,7 @@ pub struct KmsKey {
     pub kms_encryption_key_arn: String,
 }
 
-impl Record for KmsKey {
+impl StoredRecord for KmsKey {
     fn key(&self) -> Key {
         kms_key_key()
     }

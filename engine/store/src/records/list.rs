@@ -14,42 +14,42 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::change::Change;
-use crate::normal;
 use crate::records::tags::Tags;
-use crate::table::{Key, Range, Record, Table};
+use crate::table::{Key, KeyRange, StoredRecord, Table};
+use crate::value_normalization;
 use protocol::{Error, Result};
 
 /// The largest edit in the log, in bytes, because it has to fit into an item. A larger one becomes a new base.
-pub const LARGEST_EDIT: usize = 200 * 1024;
+pub const MAX_EDIT_BYTES: usize = 200 * 1024;
 /// The most edits in the log.
-pub const LONGEST_LOG: u64 = 50;
+pub const MAX_LOG_EDITS: u64 = 50;
 /// How often a list is read before giving up, because its base can be replaced during the read.
-pub const ATTEMPTS: usize = 5;
+pub const MAX_READ_ATTEMPTS: usize = 5;
 
 /// One element. It may be personal data, such as a card number, so `Debug` hides it. Clones share the text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
-pub struct Element(Arc<str>);
+pub struct ListElement(Arc<str>);
 
-impl fmt::Debug for Element {
+impl fmt::Debug for ListElement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Element(..)")
     }
 }
 
-impl From<String> for Element {
+impl From<String> for ListElement {
     fn from(text: String) -> Self {
         Self(text.into())
     }
 }
 
-impl From<Element> for String {
-    fn from(element: Element) -> Self {
+impl From<ListElement> for String {
+    fn from(element: ListElement) -> Self {
         (*element.0).to_owned()
     }
 }
 
-impl AsRef<str> for Element {
+impl AsRef<str> for ListElement {
     fn as_ref(&self) -> &str {
         &self.0
     }
@@ -57,7 +57,7 @@ impl AsRef<str> for Element {
 
 /// Data about an element besides its text. Amazon's API does not have it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Note {
+pub struct ElementNote {
     /// When the element expires and is no longer in the list, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
@@ -71,23 +71,23 @@ pub struct Note {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum StoredElement {
-    Plain(Element),
+    Plain(ListElement),
     Noted {
-        text: Element,
+        text: ListElement,
         #[serde(flatten)]
-        note: Arc<Note>,
+        note: Arc<ElementNote>,
     },
 }
 
 impl StoredElement {
-    pub fn new(text: Element, note: Option<Arc<Note>>) -> Self {
+    pub fn new(text: ListElement, note: Option<Arc<ElementNote>>) -> Self {
         match note {
             Some(note) => Self::Noted { text, note },
             None => Self::Plain(text),
         }
     }
 
-    pub fn into_parts(self) -> (Element, Option<Arc<Note>>) {
+    pub fn into_parts(self) -> (ListElement, Option<Arc<ElementNote>>) {
         match self {
             Self::Plain(text) => (text, None),
             Self::Noted { text, note } => (text, Some(note)),
@@ -109,16 +109,16 @@ impl StoredElement {
 /// The elements of a list with their notes, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<StoredElement>", into = "Vec<StoredElement>")]
-pub struct Elements(BTreeMap<Element, Option<Arc<Note>>>);
+pub struct ListElements(BTreeMap<ListElement, Option<Arc<ElementNote>>>);
 
-impl From<Vec<StoredElement>> for Elements {
+impl From<Vec<StoredElement>> for ListElements {
     fn from(entries: Vec<StoredElement>) -> Self {
         Self(entries.into_iter().map(StoredElement::into_parts).collect())
     }
 }
 
-impl From<Elements> for Vec<StoredElement> {
-    fn from(elements: Elements) -> Self {
+impl From<ListElements> for Vec<StoredElement> {
+    fn from(elements: ListElements) -> Self {
         let entries = elements.0.into_iter();
         entries
             .map(|(text, note)| StoredElement::new(text, note))
@@ -126,13 +126,13 @@ impl From<Elements> for Vec<StoredElement> {
     }
 }
 
-impl FromIterator<Element> for Elements {
-    fn from_iter<I: IntoIterator<Item = Element>>(elements: I) -> Self {
+impl FromIterator<ListElement> for ListElements {
+    fn from_iter<I: IntoIterator<Item = ListElement>>(elements: I) -> Self {
         Self(elements.into_iter().map(|text| (text, None)).collect())
     }
 }
 
-impl Elements {
+impl ListElements {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -141,35 +141,35 @@ impl Elements {
         self.0.len()
     }
 
-    pub fn contains(&self, element: &Element) -> bool {
+    pub fn contains(&self, element: &ListElement) -> bool {
         self.0.contains_key(element)
     }
 
     /// The elements after `after`, sorted.
-    pub fn after(&self, after: Option<Element>) -> impl Iterator<Item = &Element> {
+    pub fn iter_after(&self, after: Option<ListElement>) -> impl Iterator<Item = &ListElement> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let rest = self.0.range::<Element, _>((start, Bound::Unbounded));
+        let rest = self.0.range::<ListElement, _>((start, Bound::Unbounded));
         rest.map(|(element, _)| element)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Element> {
+    pub fn iter(&self) -> impl Iterator<Item = &ListElement> {
         self.0.keys()
     }
 
-    pub fn notes(&self) -> impl Iterator<Item = (&Element, Option<&Note>)> {
+    pub fn notes(&self) -> impl Iterator<Item = (&ListElement, Option<&ElementNote>)> {
         self.0
             .iter()
             .map(|(element, note)| (element, note.as_deref()))
     }
 
     /// The elements that expire, with the time in seconds since 1970.
-    pub fn expiries(&self) -> impl Iterator<Item = (&Element, i64)> {
-        let expiry = |(element, note): (_, Option<&Note>)| Some((element, note?.expires?));
+    pub fn expiries(&self) -> impl Iterator<Item = (&ListElement, i64)> {
+        let expiry = |(element, note): (_, Option<&ElementNote>)| Some((element, note?.expires?));
         self.notes().filter_map(expiry)
     }
 
     /// The elements that have expired.
-    pub fn expired(&self, now: i64) -> Vec<Element> {
+    pub fn find_expired(&self, now: i64) -> Vec<ListElement> {
         let expired = self.expiries().filter(|(_, expires)| *expires <= now);
         expired.map(|(element, _)| element.clone()).collect()
     }
@@ -188,7 +188,7 @@ pub struct ListHead {
     pub variable_type: Option<String>,
     /// The number of edits.
     pub generation: u64,
-    pub base: Base,
+    pub base: ListBase,
     pub updated_time: String,
     pub created_time: String,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
@@ -197,13 +197,13 @@ pub struct ListHead {
 
 /// The base: where the elements are stored as of one generation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Base {
+pub struct ListBase {
     pub name: String,
     pub chunks: usize,
     pub generation: u64,
 }
 
-impl Record for ListHead {
+impl StoredRecord for ListHead {
     fn key(&self) -> Key {
         list_head_key(&self.name)
     }
@@ -215,12 +215,12 @@ pub fn list_head_key(name: &str) -> Key {
 
 /// What one edit added and removed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Edit {
+pub struct ListEdit {
     pub added: Vec<StoredElement>,
-    pub removed: Vec<Element>,
+    pub removed: Vec<ListElement>,
 }
 
-impl Edit {
+impl ListEdit {
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty()
     }
@@ -235,7 +235,7 @@ impl Edit {
     }
 
     /// Makes the edit in `elements`.
-    pub fn apply(&self, elements: &mut Elements) {
+    pub fn apply_to(&self, elements: &mut ListElements) {
         for element in &self.removed {
             elements.0.remove(element);
         }
@@ -246,14 +246,14 @@ impl Edit {
 
 /// An edit as stored.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct EditRecord {
+pub struct ListEditRecord {
     pub list: String,
     pub generation: u64,
     #[serde(flatten)]
-    pub edit: Edit,
+    pub edit: ListEdit,
 }
 
-impl Record for EditRecord {
+impl StoredRecord for ListEditRecord {
     fn key(&self) -> Key {
         edit_key(&self.list, self.generation)
     }
@@ -273,7 +273,7 @@ pub struct List {
     pub id: String,
     pub generation: u64,
     /// Expired elements are still included; the next edit removes them.
-    pub elements: Arc<Elements>,
+    pub elements: Arc<ListElements>,
     pub rules: Arc<rules::ListValues>,
     /// When the first of the elements that rules see now expires.
     pub expires: Option<i64>,
@@ -282,13 +282,13 @@ pub struct List {
 }
 
 impl List {
-    pub fn new(head: &ListHead, elements: Elements, now: i64) -> Self {
-        let expired: BTreeSet<Element> = elements.expired(now).into_iter().collect();
+    pub fn new(head: &ListHead, elements: ListElements, now: i64) -> Self {
+        let expired: BTreeSet<ListElement> = elements.find_expired(now).into_iter().collect();
         let seen = elements.iter().filter(|element| !expired.contains(element));
         let normal = head
             .variable_type
             .as_deref()
-            .and_then(normal::normal_of_type);
+            .and_then(value_normalization::find_normalizer);
         let rules = match normal {
             Some(normal) => rules::ListValues::normalized(normal, seen),
             None => seen.collect(),
@@ -313,7 +313,7 @@ impl List {
 }
 
 /// A list that is to be created.
-pub struct New {
+pub struct NewList {
     pub name: String,
     pub description: Option<String>,
     pub variable_type: Option<String>,
@@ -322,9 +322,13 @@ pub struct New {
 }
 
 /// Writes the base of a new list. Returns its head, which the caller has to write.
-pub async fn create(table: &Table, new: New, elements: &Elements) -> Result<ListHead> {
-    let base = put_base(table, elements, 1).await?;
-    let New {
+pub async fn create_list_head(
+    table: &Table,
+    new: NewList,
+    elements: &ListElements,
+) -> Result<ListHead> {
+    let base = put_list_base(table, elements, 1).await?;
+    let NewList {
         name,
         description,
         variable_type,
@@ -345,11 +349,15 @@ pub async fn create(table: &Table, new: New, elements: &Elements) -> Result<List
 }
 
 /// Writes the elements as a new base.
-pub async fn put_base(table: &Table, elements: &Elements, generation: u64) -> Result<Base> {
+pub async fn put_list_base(
+    table: &Table,
+    elements: &ListElements,
+    generation: u64,
+) -> Result<ListBase> {
     // Each attempt has a name of its own, so that two writers do not overwrite each other's chunks.
     let name = format!("list#{}", Uuid::new_v4());
     let chunks = table.put_chunks(&name, elements).await?;
-    Ok(Base {
+    Ok(ListBase {
         name,
         chunks,
         generation,
@@ -357,19 +365,19 @@ pub async fn put_base(table: &Table, elements: &Elements, generation: u64) -> Re
 }
 
 /// Adds an edit to a list, to the log or as a new base. `elements` is the list after the edit.
-pub async fn record(
+pub async fn record_edit(
     table: &Table,
     change: &mut Change<'_>,
     head: &mut ListHead,
-    edit: Edit,
-    elements: &Elements,
+    edit: ListEdit,
+    elements: &ListElements,
 ) -> Result<()> {
     head.generation += 1;
-    let long = head.generation - head.base.generation > LONGEST_LOG;
-    if long || edit.bytes() > LARGEST_EDIT {
-        head.base = put_base(table, elements, head.generation).await?;
+    let long = head.generation - head.base.generation > MAX_LOG_EDITS;
+    if long || edit.bytes() > MAX_EDIT_BYTES {
+        head.base = put_list_base(table, elements, head.generation).await?;
     } else {
-        change.put(&EditRecord {
+        change.put(&ListEditRecord {
             list: head.id.clone(),
             generation: head.generation,
             edit,
@@ -380,29 +388,36 @@ pub async fn record(
 
 /// Deletes what a list no longer needs, after the change that replaced it was committed. If it fails, some items remain
 /// that are never read.
-pub async fn sweep(table: &Table, before: &ListHead, after: Option<&ListHead>) {
+pub async fn delete_replaced_base(table: &Table, before: &ListHead, after: Option<&ListHead>) {
     let kept = after.is_some_and(|after| after.base.name == before.base.name);
-    if !kept && remove(table, before).await.is_err() {
+    if !kept && delete_list_data(table, before).await.is_err() {
         tracing::warn!("chunks of a list that nobody reads could not be deleted");
     }
 }
 
 /// Writes a new base and an empty log, so that no earlier content is stored any more.
-pub async fn rewrite(table: &Table, head: &mut ListHead, elements: &Elements) -> Result<()> {
+pub async fn rewrite_list(
+    table: &Table,
+    head: &mut ListHead,
+    elements: &ListElements,
+) -> Result<()> {
     head.generation += 1;
-    head.base = put_base(table, elements, head.generation).await?;
+    head.base = put_list_base(table, elements, head.generation).await?;
     Ok(())
 }
 
 /// Every element that is stored for a list, also those that an edit in the log removed. `None` if its base has been
 /// replaced by a newer one.
-pub async fn stored(table: &Table, head: &ListHead) -> Result<Option<BTreeSet<Element>>> {
-    let base: Option<Elements> = table.chunks(&head.base.name, head.base.chunks).await?;
+pub async fn load_stored_elements(
+    table: &Table,
+    head: &ListHead,
+) -> Result<Option<BTreeSet<ListElement>>> {
+    let base: Option<ListElements> = table.get_chunks(&head.base.name, head.base.chunks).await?;
     let Some(base) = base else {
         return Ok(None);
     };
-    let mut stored: BTreeSet<Element> = base.iter().cloned().collect();
-    for record in edits(table, head, head.base.generation).await? {
+    let mut stored: BTreeSet<ListElement> = base.iter().cloned().collect();
+    for record in load_edits(table, head, head.base.generation).await? {
         let added = record.edit.added.into_iter();
         stored.extend(added.map(|entry| entry.into_parts().0));
         stored.extend(record.edit.removed);
@@ -411,7 +426,7 @@ pub async fn stored(table: &Table, head: &ListHead) -> Result<Option<BTreeSet<El
 }
 
 /// Deletes the base and the log that a rewritten list had before.
-pub async fn remove(table: &Table, list: &ListHead) -> Result<()> {
+pub async fn delete_list_data(table: &Table, list: &ListHead) -> Result<()> {
     table
         .delete_chunks(&list.base.name, list.base.chunks)
         .await?;
@@ -422,17 +437,17 @@ pub async fn remove(table: &Table, list: &ListHead) -> Result<()> {
 }
 
 /// Reads a list, starting from a cached version of it if there is one.
-pub async fn load(
+pub async fn load_list(
     table: &Table,
     name: &str,
     known: Option<&List>,
     now: Timestamp,
 ) -> Result<Option<List>> {
-    for _ in 0..ATTEMPTS {
+    for _ in 0..MAX_READ_ATTEMPTS {
         let Some(head) = table.get::<ListHead>(&list_head_key(name)).await? else {
             return Ok(None);
         };
-        if let Some(list) = at(table, &head, known, now).await? {
+        if let Some(list) = load_list_at(table, &head, known, now).await? {
             return Ok(Some(list));
         }
     }
@@ -440,7 +455,7 @@ pub async fn load(
 }
 
 /// The list as of `head`; `None` if its base or edits have been replaced by a newer base.
-pub async fn at(
+pub async fn load_list_at(
     table: &Table,
     head: &ListHead,
     known: Option<&List>,
@@ -454,29 +469,29 @@ pub async fn at(
     let recent = known.filter(|list| list.generation >= head.base.generation);
     let (mut elements, from) = match recent {
         Some(list) => ((*list.elements).clone(), list.generation),
-        None => match table.chunks(&head.base.name, head.base.chunks).await? {
+        None => match table.get_chunks(&head.base.name, head.base.chunks).await? {
             Some(elements) => (elements, head.base.generation),
             None => return Ok(None),
         },
     };
-    let edits = edits(table, head, from).await?;
+    let edits = load_edits(table, head, from).await?;
     if edits.len() as u64 != head.generation - from {
         return Ok(None);
     }
     for record in edits {
-        record.edit.apply(&mut elements);
+        record.edit.apply_to(&mut elements);
     }
     Ok(Some(List::new(head, elements, now)))
 }
 
 /// The edits in the log after generation `from`, up to the generation of `head`.
-pub async fn edits(table: &Table, head: &ListHead, from: u64) -> Result<Vec<EditRecord>> {
+pub async fn load_edits(table: &Table, head: &ListHead, from: u64) -> Result<Vec<ListEditRecord>> {
     if from == head.generation {
         return Ok(Vec::new());
     }
     let after = edit_key(&head.id, from);
-    let range = Range::all(&after.pk).after(Some(&after.sk));
-    let mut edits: Vec<EditRecord> = table.query(range).await?;
+    let range = KeyRange::all(&after.pk).after(Some(&after.sk));
+    let mut edits: Vec<ListEditRecord> = table.query(range).await?;
     edits.retain(|record| record.generation <= head.generation);
     Ok(edits)
 }

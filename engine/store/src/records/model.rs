@@ -5,20 +5,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
 use crate::records::tags::Tags;
-use crate::table::{Key, Range, Record};
+use crate::table::{Key, KeyRange, StoredRecord};
 
 pub const MODEL_PARTITION: &str = "model";
 
 /// The type of a model; it decides how the model is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum ModelType {
+pub enum ApiModelType {
     OnlineFraudInsights,
     TransactionFraudInsights,
     AccountTakeoverInsights,
 }
 
-impl ModelType {
+impl ApiModelType {
     pub const ALL: [Self; 3] = [
         Self::OnlineFraudInsights,
         Self::TransactionFraudInsights,
@@ -37,9 +37,9 @@ impl ModelType {
 /// A model as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Model {
+pub struct StoredModel {
     pub model_id: String,
-    pub model_type: ModelType,
+    pub model_type: ApiModelType,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     pub event_type_name: String,
@@ -51,30 +51,30 @@ pub struct Model {
     pub tags: Tags,
 }
 
-impl Record for Model {
+impl StoredRecord for StoredModel {
     fn key(&self) -> Key {
         model_key(self.model_type, &self.model_id)
     }
 }
 
-pub fn model_key(model_type: ModelType, model_id: &str) -> Key {
+pub fn model_key(model_type: ApiModelType, model_id: &str) -> Key {
     Key::new(MODEL_PARTITION, format!("{}#{model_id}", model_type.name()))
 }
 
 /// The variable that holds a model's score.
-pub fn score_variable(model_id: &str) -> String {
+pub fn name_score_variable(model_id: &str) -> String {
     format!("{model_id}_insightscore")
 }
 
 /// Every model of the account.
-pub async fn all_models(change: &Change<'_>) -> Result<Vec<Model>> {
-    change.query(Range::all(MODEL_PARTITION)).await
+pub async fn list_models(change: &Change<'_>) -> Result<Vec<StoredModel>> {
+    change.query(KeyRange::all(MODEL_PARTITION)).await
 }
 
 /// Finds the model with this id. The id names the score variable, so it is unique over all model types.
-pub async fn find_model(change: &Change<'_>, model_id: &str) -> Result<Option<Model>> {
-    let keys = ModelType::ALL.map(|model_type| model_key(model_type, model_id));
-    Ok(change.many(&keys).await?.into_iter().next())
+pub async fn find_model(change: &Change<'_>, model_id: &str) -> Result<Option<StoredModel>> {
+    let keys = ApiModelType::ALL.map(|model_type| model_key(model_type, model_id));
+    Ok(change.get_many(&keys).await?.into_iter().next())
 }
 
 /// The error for a model that does not exist.

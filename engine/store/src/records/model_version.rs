@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::account::Account;
 use crate::bundle::BundleReference;
 use crate::change::Change;
-use crate::records::model::{ModelType, score_variable};
+use crate::records::model::{ApiModelType, name_score_variable};
 use crate::records::tags::Tags;
-use crate::records::variable::{BundledVariable, Variable};
-use crate::table::{Key, Range, Record};
+use crate::records::variable::{BundledVariable, StoredVariable};
+use crate::table::{Key, KeyRange, StoredRecord};
 
 pub const MODEL_VERSION_PARTITION: &str = "model-version";
 
@@ -23,12 +23,12 @@ pub const TRAINING_JOBS: &str = "training-job";
 /// The number of a version. `1.0` is a new training; `1.01` is that version retrained on other events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct VersionNumber {
+pub struct ModelVersionNumber {
     pub major: u32,
     pub minor: u32,
 }
 
-impl fmt::Display for VersionNumber {
+impl fmt::Display for ModelVersionNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.minor {
             0 => write!(f, "{}.0", self.major),
@@ -37,13 +37,13 @@ impl fmt::Display for VersionNumber {
     }
 }
 
-impl From<VersionNumber> for String {
-    fn from(number: VersionNumber) -> Self {
+impl From<ModelVersionNumber> for String {
+    fn from(number: ModelVersionNumber) -> Self {
         number.to_string()
     }
 }
 
-impl TryFrom<String> for VersionNumber {
+impl TryFrom<String> for ModelVersionNumber {
     type Error = &'static str;
 
     /// Reads e.g. `1.0`. `1.00` is the same version, and so are `1.1` and `1.01`.
@@ -157,8 +157,8 @@ pub struct TrainingDetails {
 #[serde(rename_all = "camelCase")]
 pub struct ModelVersion {
     pub model_id: String,
-    pub model_type: ModelType,
-    pub model_version_number: VersionNumber,
+    pub model_type: ApiModelType,
+    pub model_version_number: ModelVersionNumber,
     pub event_type_name: String,
     pub status: ModelVersionStatus,
     pub training_data_source: TrainingDataSource,
@@ -171,13 +171,13 @@ pub struct ModelVersion {
     pub tags: Tags,
     /// The trained model; `None` before the training has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub artifact: Option<Artifact>,
+    pub artifact: Option<ModelArtifact>,
     /// The result of the training.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<BundleReference>,
 }
 
-impl Record for ModelVersion {
+impl StoredRecord for ModelVersion {
     fn key(&self) -> Key {
         model_version_key(self.model_type, &self.model_id, self.model_version_number)
     }
@@ -188,8 +188,8 @@ impl Record for ModelVersion {
 #[serde(rename_all = "camelCase")]
 pub struct TrainingJob {
     pub model_id: String,
-    pub model_type: ModelType,
-    pub model_version_number: VersionNumber,
+    pub model_type: ApiModelType,
+    pub model_version_number: ModelVersionNumber,
     /// The runner that has taken it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
@@ -209,23 +209,30 @@ impl TrainingJob {
 }
 
 /// All trainings to be done.
-pub async fn training_jobs(account: &Account) -> Result<Vec<TrainingJob>> {
-    account.definitions.query(Range::all(TRAINING_JOBS)).await
+pub async fn list_training_jobs(account: &Account) -> Result<Vec<TrainingJob>> {
+    account
+        .definitions
+        .query(KeyRange::all(TRAINING_JOBS))
+        .await
 }
 
-impl Record for TrainingJob {
+impl StoredRecord for TrainingJob {
     fn key(&self) -> Key {
         Key::new(TRAINING_JOBS, self.version_key().sk)
     }
 }
 
 /// The prefix of the sort keys of the versions of a model.
-pub fn model_version_prefix(model_type: ModelType, model_id: &str) -> String {
+pub fn model_version_prefix(model_type: ApiModelType, model_id: &str) -> String {
     format!("{}#{model_id}#", model_type.name())
 }
 
-pub fn model_version_key(model_type: ModelType, model_id: &str, number: VersionNumber) -> Key {
-    let VersionNumber { major, minor } = number;
+pub fn model_version_key(
+    model_type: ApiModelType,
+    model_id: &str,
+    number: ModelVersionNumber,
+) -> Key {
+    let ModelVersionNumber { major, minor } = number;
     let prefix = model_version_prefix(model_type, model_id);
     Key::new(
         MODEL_VERSION_PARTITION,
@@ -235,33 +242,33 @@ pub fn model_version_key(model_type: ModelType, model_id: &str, number: VersionN
 
 /// The key of a model version, from the parts of its ARN.
 pub fn parse_model_version_key(model_type: &str, model_id: &str, number: &str) -> Option<Key> {
-    let model_type = ModelType::ALL
+    let model_type = ApiModelType::ALL
         .into_iter()
         .find(|known| known.name() == model_type)?;
-    let number = VersionNumber::try_from(number.to_owned()).ok()?;
+    let number = ModelVersionNumber::try_from(number.to_owned()).ok()?;
     Some(model_version_key(model_type, model_id, number))
 }
 
 /// The versions of a model, oldest first.
-pub async fn versions_of_model(
+pub async fn list_model_versions(
     change: &Change<'_>,
-    model_type: ModelType,
+    model_type: ApiModelType,
     model_id: &str,
 ) -> Result<Vec<ModelVersion>> {
     let prefix = model_version_prefix(model_type, model_id);
     change
-        .query(Range::all(MODEL_VERSION_PARTITION).prefix(&prefix))
+        .query(KeyRange::all(MODEL_VERSION_PARTITION).prefix(&prefix))
         .await
 }
 
 /// The earlier version of the same model that a new one is compared with, and its artifact: the newest ACTIVE one,
 /// otherwise the newest trained one.
-pub async fn trained_before(
+pub async fn find_previous_version(
     account: &Account,
     new: &ModelVersion,
-) -> Result<Option<(VersionNumber, Artifact)>> {
+) -> Result<Option<(ModelVersionNumber, ModelArtifact)>> {
     let prefix = model_version_prefix(new.model_type, &new.model_id);
-    let range = Range::all(MODEL_VERSION_PARTITION).prefix(&prefix);
+    let range = KeyRange::all(MODEL_VERSION_PARTITION).prefix(&prefix);
     let versions: Vec<ModelVersion> = account.definitions.query(range).await?;
     let trained = |version: ModelVersion| {
         let is_active = version.status == ModelVersionStatus::Active;
@@ -277,7 +284,7 @@ pub async fn trained_before(
 
 impl ModelVersion {
     /// A new job that trains this version.
-    pub fn job(&self) -> TrainingJob {
+    pub fn training_job(&self) -> TrainingJob {
         TrainingJob {
             model_id: self.model_id.clone(),
             model_type: self.model_type,
@@ -295,57 +302,57 @@ impl ModelVersion {
     }
 
     /// Whether labels are final or maturing, if the request for the version said so.
-    pub fn labels_are(&self) -> Option<LabelsAre> {
+    pub fn label_maturity(&self) -> Option<LabelsAre> {
         read_labels_tag(&self.tags).ok().flatten()
     }
 
     /// The path for its artifact, e.g. `scorer/1.0`.
-    pub fn path(&self) -> String {
+    pub fn artifact_path(&self) -> String {
         format!("{}/{}", self.model_id, self.model_version_number)
     }
 
     /// The part of it that a detector version pins.
-    pub fn bundled(&self) -> BundledModel {
-        let name = score_variable(&self.model_id);
+    pub fn to_bundled(&self) -> BundledModel {
+        let name = name_score_variable(&self.model_id);
         BundledModel {
-            version: VersionReference {
+            version: ModelVersionReference {
                 model_id: self.model_id.clone(),
                 model_type: self.model_type,
                 model_version_number: self.model_version_number,
             },
-            score: Variable::score(name, &self.model_id, "").bundled(),
+            score: StoredVariable::new_score(name, &self.model_id, "").to_bundled(),
             artifact: self.artifact.clone(),
         }
     }
 
     /// `Version 1.0 of model 'm'`, for the beginning of a sentence.
     pub fn title(&self) -> String {
-        model_version_title(&self.model_id, self.model_version_number)
+        write_model_version_title(&self.model_id, self.model_version_number)
     }
 }
 
-pub fn model_version_title(model_id: &str, number: VersionNumber) -> String {
+pub fn write_model_version_title(model_id: &str, number: ModelVersionNumber) -> String {
     format!("Version {number} of model '{model_id}'")
 }
 
 /// The error for a model version that does not exist.
-pub fn missing_model_version(model_id: &str, number: VersionNumber) -> Error {
+pub fn missing_model_version(model_id: &str, number: ModelVersionNumber) -> Error {
     Error::not_found(format!(
         "{} does not exist.",
-        model_version_title(model_id, number)
+        write_model_version_title(model_id, number)
     ))
 }
 
 /// A reference to a model version, in requests and in stored detector versions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct VersionReference {
+pub struct ModelVersionReference {
     pub model_id: String,
-    pub model_type: ModelType,
-    pub model_version_number: VersionNumber,
+    pub model_type: ApiModelType,
+    pub model_version_number: ModelVersionNumber,
 }
 
-impl VersionReference {
+impl ModelVersionReference {
     pub fn key(&self) -> Key {
         model_version_key(self.model_type, &self.model_id, self.model_version_number)
     }
@@ -375,7 +382,7 @@ pub fn read_labels_tag(tags: &Tags) -> Result<Option<LabelsAre>> {
 
 /// The location and the checksum of a trained model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Artifact {
+pub struct ModelArtifact {
     /// The key in the engine's bucket.
     pub key: String,
     /// SHA-256 of its bytes, in hexadecimal digits.
@@ -387,9 +394,9 @@ pub struct Artifact {
 #[serde(rename_all = "camelCase")]
 pub struct BundledModel {
     #[serde(flatten)]
-    pub version: VersionReference,
+    pub version: ModelVersionReference,
     /// The variable that holds its score.
     pub score: BundledVariable,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub artifact: Option<Artifact>,
+    pub artifact: Option<ModelArtifact>,
 }

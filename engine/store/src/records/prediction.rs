@@ -11,12 +11,12 @@ use crate::account::Account;
 use crate::bundle::BundleReference;
 use crate::records::detector_version::DetectorVersionStatus;
 use crate::records::event::{StoredEvent, event_partition};
-use crate::table::{Item, Key, Range, failed, write_at};
+use crate::table::{Item, Key, KeyRange, convert_sdk_error, encode_record_at};
 
 /// A prediction as stored.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Prediction {
+pub struct StoredPrediction {
     #[serde(flatten)]
     pub event: StoredEvent,
     pub prediction_timestamp: String,
@@ -59,7 +59,7 @@ pub struct ModelAnswers {
 /// The prefix of the sort keys of predictions.
 pub const PREDICTION_PREFIX: &str = "prediction#";
 
-impl Prediction {
+impl StoredPrediction {
     pub fn key(&self) -> Key {
         let StoredEvent {
             event_type_name,
@@ -78,35 +78,38 @@ pub fn prediction_key(event_type: &str, event_id: &str, timestamp: &str) -> Key 
 }
 
 /// Every prediction of an event, oldest first.
-pub async fn all_predictions(account: &Account, pk: &str) -> Result<Vec<Prediction>> {
+pub async fn list_predictions(account: &Account, pk: &str) -> Result<Vec<StoredPrediction>> {
     account
         .events
-        .query(Range::all(pk).prefix(PREDICTION_PREFIX))
+        .query(KeyRange::all(pk).prefix(PREDICTION_PREFIX))
         .await
 }
 
 /// The newest prediction whose event counts as stored.
-pub async fn newest_stored_prediction(account: &Account, pk: &str) -> Result<Option<Prediction>> {
-    let newest = Range::all(pk).prefix(PREDICTION_PREFIX).newest_first();
-    let first: Vec<Prediction> = account.events.query(newest.clone().limit(1)).await?;
+pub async fn find_newest_stored_prediction(
+    account: &Account,
+    pk: &str,
+) -> Result<Option<StoredPrediction>> {
+    let newest = KeyRange::all(pk).prefix(PREDICTION_PREFIX).newest_first();
+    let first: Vec<StoredPrediction> = account.events.query(newest.clone().limit(1)).await?;
     match first.into_iter().next() {
         None => Ok(None),
         Some(prediction) if prediction.stored => Ok(Some(prediction)),
         Some(_) => {
-            let all: Vec<Prediction> = account.events.query(newest).await?;
+            let all: Vec<StoredPrediction> = account.events.query(newest).await?;
             Ok(all.into_iter().find(|prediction| prediction.stored))
         }
     }
 }
 
 /// Whether a sort key is that of a prediction.
-pub fn is_prediction(sk: &str) -> bool {
+pub fn is_prediction_key(sk: &str) -> bool {
     sk.starts_with(PREDICTION_PREFIX)
 }
 
 /// Writes a prediction. Returns false if there is another one with the same time.
-pub async fn put_prediction(account: &Account, prediction: &Prediction) -> Result<bool> {
-    let item = write_at(&prediction.key(), prediction)?;
+pub async fn put_prediction(account: &Account, prediction: &StoredPrediction) -> Result<bool> {
+    let item = encode_record_at(&prediction.key(), prediction)?;
     let request = account
         .events
         .client
@@ -122,13 +125,13 @@ pub async fn put_prediction(account: &Account, prediction: &Prediction) -> Resul
     match error.as_service_error() {
         Some(PutItemError::ConditionalCheckFailedException(taken)) => Ok(taken
             .item()
-            .is_some_and(|item| attempt_of(item) == Some(&prediction.attempt))),
-        _ => Err(failed(error)),
+            .is_some_and(|item| find_attempt(item) == Some(&prediction.attempt))),
+        _ => Err(convert_sdk_error(error)),
     }
 }
 
 /// The id of the attempt that wrote an item.
-pub fn attempt_of(item: &Item) -> Option<&String> {
+pub fn find_attempt(item: &Item) -> Option<&String> {
     item.get("attempt")
         .and_then(|attempt: &AttributeValue| attempt.as_s().ok())
 }

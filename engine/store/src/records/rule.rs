@@ -7,7 +7,7 @@ use crate::change::Change;
 use crate::records::detector;
 use crate::records::tags::Tags;
 use crate::records::variable::BundledVariable;
-use crate::table::{Key, Range, Record};
+use crate::table::{Key, KeyRange, StoredRecord};
 
 /// A rule version as stored. Its expression and outcomes never change.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct RuleVersion {
     pub tags: Tags,
 }
 
-impl Record for RuleVersion {
+impl StoredRecord for RuleVersion {
     fn key(&self) -> Key {
         rule_key(&self.detector_id, &self.rule_id, self.rule_version)
     }
@@ -40,19 +40,19 @@ impl Record for RuleVersion {
 /// The highest version number given out for a rule.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RuleHead {
+pub struct RuleVersionCounter {
     pub detector_id: String,
     pub rule_id: String,
     pub last_version: u32,
 }
 
-impl Record for RuleHead {
+impl StoredRecord for RuleVersionCounter {
     fn key(&self) -> Key {
-        rule_head_key(&self.detector_id, &self.rule_id)
+        rule_version_counter_key(&self.detector_id, &self.rule_id)
     }
 }
 
-pub fn rule_head_key(detector_id: &str, rule_id: &str) -> Key {
+pub fn rule_version_counter_key(detector_id: &str, rule_id: &str) -> Key {
     Key::new(format!("rule-head#{detector_id}"), rule_id)
 }
 
@@ -63,17 +63,17 @@ pub fn rule_partition(detector_id: &str) -> String {
 pub fn rule_key(detector_id: &str, rule_id: &str, version: u32) -> Key {
     Key::new(
         rule_partition(detector_id),
-        format!("{rule_id}#{}", text::padded(version)),
+        format!("{rule_id}#{}", text::pad_version(version)),
     )
 }
 
 /// Every rule version of the account.
-pub async fn all_rules(change: &Change<'_>) -> Result<Vec<RuleVersion>> {
+pub async fn list_rules(change: &Change<'_>) -> Result<Vec<RuleVersion>> {
     let mut rules = Vec::new();
-    for detector in detector::all_detectors(change).await? {
+    for detector in detector::list_detectors(change).await? {
         rules.extend(
             change
-                .query::<RuleVersion>(Range::all(&rule_partition(&detector.detector_id)))
+                .query::<RuleVersion>(KeyRange::all(&rule_partition(&detector.detector_id)))
                 .await?,
         );
     }
@@ -91,16 +91,16 @@ pub struct RuleReference {
 
 impl RuleReference {
     pub fn key(&self) -> Key {
-        rule_key(&self.detector_id, &self.rule_id, self.number())
+        rule_key(&self.detector_id, &self.rule_id, self.version_number())
     }
 
     /// The number. Validation has ensured that it has at most five digits.
-    pub fn number(&self) -> u32 {
+    pub fn version_number(&self) -> u32 {
         self.rule_version.parse().unwrap_or_default()
     }
 
     /// The error for a rule version that does not exist.
-    pub fn missing(&self) -> Error {
+    pub fn missing_error(&self) -> Error {
         let Self {
             detector_id,
             rule_id,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::records::tags::Tags;
-use crate::table::{Key, Record};
+use crate::table::{Key, StoredRecord};
 
 /// A simple resource as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub fn simple_resource_key(kind: &str, name: &str) -> Key {
     Key::new(kind, name)
 }
 
-impl Record for SimpleResource {
+impl StoredRecord for SimpleResource {
     fn key(&self) -> Key {
         simple_resource_key(&self.kind, &self.name)
     }

@@ -36,7 +36,7 @@ impl Tags {
     }
 
     /// Copies a tag from others, unless these tags have its key already.
-    pub fn take_over(&mut self, key: &str, others: &Self) {
+    pub fn copy_if_absent(&mut self, key: &str, others: &Self) {
         if let (None, Some(value)) = (self.get(key), others.get(key)) {
             self.0.insert(key.to_owned(), value.to_owned());
         }

@@ -5,12 +5,12 @@ use protocol::Error;
 use serde::{Deserialize, Serialize};
 
 use crate::records::tags::Tags;
-use crate::table::{Key, Record};
+use crate::table::{Key, StoredRecord};
 
 /// A variable as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Variable {
+pub struct StoredVariable {
     pub name: String,
     pub data_type: String,
     pub data_source: String,
@@ -25,15 +25,15 @@ pub struct Variable {
     pub tags: Tags,
 }
 
-impl Record for Variable {
+impl StoredRecord for StoredVariable {
     fn key(&self) -> Key {
         variable_key(&self.name)
     }
 }
 
-impl Variable {
+impl StoredVariable {
     /// The variable that holds a model's score.
-    pub fn score(name: String, model_id: &str, now: &str) -> Self {
+    pub fn new_score(name: String, model_id: &str, now: &str) -> Self {
         Self {
             name,
             data_type: "FLOAT".to_owned(),
@@ -48,7 +48,7 @@ impl Variable {
     }
 
     /// The part of it that events, rules and models need.
-    pub fn bundled(&self) -> BundledVariable {
+    pub fn to_bundled(&self) -> BundledVariable {
         BundledVariable {
             name: self.name.clone(),
             data_type: self.data_type.clone(),
@@ -67,7 +67,7 @@ pub fn missing_variable(name: &str) -> Error {
 }
 
 /// The default as a typed value for rules. An empty text means no default time.
-pub fn default_value(ty: Type, default: &str) -> Option<Value> {
+pub fn parse_default_value(ty: Type, default: &str) -> Option<Value> {
     if default.is_empty() && ty == Type::DateTime {
         return Some(Value::Null);
     }
@@ -85,7 +85,7 @@ pub struct BundledVariable {
 
 impl BundledVariable {
     /// Its type in rules; it was checked when the variable was created.
-    pub fn ty(&self) -> Type {
+    pub fn rule_type(&self) -> Type {
         self.data_type.parse().unwrap_or(Type::String)
     }
 }

@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 
 use crate::service::{self, Service};
 
-use wire::{MEDIA_TYPE, lost, refusal, reply, unwritable};
+use wire::{MEDIA_TYPE, answer_call, error_response, lost_call_response, response_error};
 
 /// Which failures the data survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,21 +39,21 @@ pub enum Durability {
 /// The database cannot be opened or compacted.
 #[derive(Debug, Error)]
 #[error("cannot open the database `{path}`: {reason}")]
-pub struct OpenError {
+pub struct OpenDatabaseError {
     path: String,
     reason: String,
 }
 
 /// An item that was not there before.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Insert {
+pub struct InsertedItem {
     /// The table that it was put into.
     pub table: String,
     /// The item as DynamoDB's JSON, `{"pk":{"S":"..."}}`: the `NewImage` of a stream record.
     pub image: Value,
 }
 
-type OnInsert = Arc<dyn Fn(Insert) + Send + Sync>;
+type OnInsert = Arc<dyn Fn(InsertedItem) + Send + Sync>;
 
 /// DynamoDB in this process. Cloning it is cheap and gives the same database.
 #[derive(Clone)]
@@ -64,22 +64,22 @@ pub struct DynamoDb {
 
 /// Rewrites the database at `path`, so that no page of the file holds deleted data. No process may
 /// have it open.
-pub fn compact(path: &Path) -> Result<(), OpenError> {
+pub fn compact_database(path: &Path) -> Result<(), OpenDatabaseError> {
     let path = path.to_string_lossy();
     // Closing the last connection empties the write-ahead log.
     let compacted = Database::new(&path).and_then(|database| database.vacuum());
-    compacted.map_err(|error| cannot_open(&path, &error))
+    compacted.map_err(|error| open_error(&path, &error))
 }
 
 impl DynamoDb {
     /// A database in memory, which ends with the process.
-    pub fn in_memory() -> Result<Self, OpenError> {
-        let database = Database::memory().map_err(|error| cannot_open(":memory:", &error))?;
+    pub fn in_memory() -> Result<Self, OpenDatabaseError> {
+        let database = Database::memory().map_err(|error| open_error(":memory:", &error))?;
         Ok(Self::new(database))
     }
 
     /// The database in the file at `path`, which is created if it is missing.
-    pub fn open(path: &Path, durability: Durability) -> Result<Self, OpenError> {
+    pub fn open(path: &Path, durability: Durability) -> Result<Self, OpenDatabaseError> {
         if durability == Durability::Nothing {
             return Self::in_memory();
         }
@@ -91,7 +91,7 @@ impl DynamoDb {
             }
             Ok(database)
         };
-        let database = open().map_err(|error: DynoxideError| cannot_open(&path, &error))?;
+        let database = open().map_err(|error: DynoxideError| open_error(&path, &error))?;
         Ok(Self::new(database))
     }
 
@@ -111,7 +111,7 @@ impl DynamoDb {
     pub fn on_insert(
         mut self,
         table: impl Into<String>,
-        on_insert: impl Fn(Insert) + Send + Sync + 'static,
+        on_insert: impl Fn(InsertedItem) + Send + Sync + 'static,
     ) -> Self {
         self.watched = Some((table.into(), Arc::new(on_insert)));
         self
@@ -131,17 +131,18 @@ impl DynamoDb {
                     let _until_it_is_done = turn;
                     dynamodb.answer(&request)
                 });
-                call.await.unwrap_or_else(|error| lost(&error))
+                call.await
+                    .unwrap_or_else(|error| lost_call_response(&error))
             }
         })
     }
 
     /// Answers one request, and blocks this thread until it is done.
     pub fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
-        let operation = service::operation(request);
+        let operation = service::operation_name(request);
         match self.run_operation(operation, request.body()) {
-            Ok(body) => service::json(StatusCode::OK, MEDIA_TYPE, body),
-            Err(error) => refusal(operation, error),
+            Ok(body) => service::json_response(StatusCode::OK, MEDIA_TYPE, body),
+            Err(error) => error_response(operation, error),
         }
     }
 
@@ -150,23 +151,23 @@ impl DynamoDb {
     fn run_operation(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, DynoxideError> {
         let db = &self.database;
         match operation {
-            "PutItem" => reply(body, |request| self.put_item(request)),
-            "GetItem" => reply(body, |request| db.get_item(request)),
-            "UpdateItem" => reply(body, |request| db.update_item(request)),
-            "DeleteItem" => reply(body, |request| db.delete_item(request)),
-            "Query" => reply(body, |request| db.query(request)),
-            "Scan" => reply(body, |request| db.scan(request)),
-            "BatchGetItem" => reply(body, |request| db.batch_get_item(request)),
-            "BatchWriteItem" => reply(body, |request| db.batch_write_item(request)),
-            "TransactGetItems" => reply(body, |request| db.transact_get_items(request)),
-            "TransactWriteItems" => reply(body, |request| db.transact_write_items(request)),
-            "CreateTable" => reply(body, |request| db.create_table(request)),
-            "DescribeTable" => reply(body, |request| db.describe_table(request)),
-            "UpdateTable" => reply(body, |request| db.update_table(request)),
-            "ListTables" => reply(body, |request| db.list_tables(request)),
-            "DeleteTable" => reply(body, |request| db.delete_table(request)),
-            "UpdateTimeToLive" => reply(body, |request| db.update_time_to_live(request)),
-            "DescribeTimeToLive" => reply(body, |request| db.describe_time_to_live(request)),
+            "PutItem" => answer_call(body, |request| self.put_item(request)),
+            "GetItem" => answer_call(body, |request| db.get_item(request)),
+            "UpdateItem" => answer_call(body, |request| db.update_item(request)),
+            "DeleteItem" => answer_call(body, |request| db.delete_item(request)),
+            "Query" => answer_call(body, |request| db.query(request)),
+            "Scan" => answer_call(body, |request| db.scan(request)),
+            "BatchGetItem" => answer_call(body, |request| db.batch_get_item(request)),
+            "BatchWriteItem" => answer_call(body, |request| db.batch_write_item(request)),
+            "TransactGetItems" => answer_call(body, |request| db.transact_get_items(request)),
+            "TransactWriteItems" => answer_call(body, |request| db.transact_write_items(request)),
+            "CreateTable" => answer_call(body, |request| db.create_table(request)),
+            "DescribeTable" => answer_call(body, |request| db.describe_table(request)),
+            "UpdateTable" => answer_call(body, |request| db.update_table(request)),
+            "ListTables" => answer_call(body, |request| db.list_tables(request)),
+            "DeleteTable" => answer_call(body, |request| db.delete_table(request)),
+            "UpdateTimeToLive" => answer_call(body, |request| db.update_time_to_live(request)),
+            "DescribeTimeToLive" => answer_call(body, |request| db.describe_time_to_live(request)),
             _ => Err(DynoxideError::UnsupportedCapability(operation.to_owned())),
         }
     }
@@ -184,17 +185,17 @@ impl DynamoDb {
     fn put_and_report_insert(
         &self,
         mut request: PutItemRequest,
-        on_insert: &(dyn Fn(Insert) + Send + Sync),
+        on_insert: &(dyn Fn(InsertedItem) + Send + Sync),
     ) -> Result<PutItemResponse, DynoxideError> {
         let table = request.table_name.clone();
-        let image = serde_json::to_value(&request.item).map_err(|error| unwritable(&error))?;
+        let image = serde_json::to_value(&request.item).map_err(|error| response_error(&error))?;
         let unasked = matches!(request.return_values.as_deref(), None | Some("NONE"));
         if unasked {
             request.return_values = Some("ALL_OLD".to_owned());
         }
         let mut response = self.database.put_item(request)?;
         if response.attributes.is_none() {
-            on_insert(Insert { table, image });
+            on_insert(InsertedItem { table, image });
         }
         if unasked {
             response.attributes = None;
@@ -203,8 +204,8 @@ impl DynamoDb {
     }
 }
 
-fn cannot_open(path: &str, error: &DynoxideError) -> OpenError {
-    OpenError {
+fn open_error(path: &str, error: &DynoxideError) -> OpenDatabaseError {
+    OpenDatabaseError {
         path: path.to_owned(),
         reason: error.to_string(),
     }

@@ -64,7 +64,7 @@ async fn create(client: &Client) {
 }
 
 async fn in_memory() -> Client {
-    let client = clients::dynamodb(DynamoDb::in_memory().unwrap().service().http_client());
+    let client = clients::connect_dynamodb(DynamoDb::in_memory().unwrap().service().http_client());
     create(&client).await;
     client
 }
@@ -255,7 +255,7 @@ async fn only_new_items_of_the_watched_table_are_handed_over() {
         .on_insert(TABLE, move |insert| {
             sink.lock().unwrap().push(insert);
         });
-    let client = clients::dynamodb(dynamodb.service().http_client());
+    let client = clients::connect_dynamodb(dynamodb.service().http_client());
     create(&client).await;
     let cases = [("order#1", 1), ("order#1", 1), ("order#2", 2)];
     for (pk, want) in cases {
@@ -266,7 +266,7 @@ async fn only_new_items_of_the_watched_table_are_handed_over() {
     let image = json!({"pk": {"S": "order#1"}, "sk": {"S": "1"}, "outcome": {"S": "approve"}});
     assert_eq!(
         first,
-        Insert {
+        InsertedItem {
             table: TABLE.to_owned(),
             image
         }
@@ -276,7 +276,7 @@ async fn only_new_items_of_the_watched_table_are_handed_over() {
 #[tokio::test]
 async fn the_old_item_is_returned_only_to_who_asks() {
     let dynamodb = DynamoDb::in_memory().unwrap().on_insert(TABLE, |_| {});
-    let client = clients::dynamodb(dynamodb.service().http_client());
+    let client = clients::connect_dynamodb(dynamodb.service().http_client());
     create(&client).await;
     put(&client, "order#1", "approve").await;
     let again = |asked| {
@@ -341,7 +341,7 @@ async fn a_file_keeps_its_items() {
     let path = folder.path().join("fraudstream.db");
     for durability in [Durability::Kill, Durability::PowerLoss] {
         let dynamodb = DynamoDb::open(&path, durability).unwrap();
-        let client = clients::dynamodb(dynamodb.service().http_client());
+        let client = clients::connect_dynamodb(dynamodb.service().http_client());
         if durability == Durability::Kill {
             create(&client).await;
             put(&client, "order#1", "approve").await;

@@ -6,12 +6,12 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::service::json;
+use crate::service::json_response;
 
 pub(super) const MEDIA_TYPE: &str = "application/x-amz-json-1.0";
 
 /// Reads a request, makes the call, writes the response.
-pub(super) fn reply<Q, A>(
+pub(super) fn answer_call<Q, A>(
     body: &[u8],
     call: impl FnOnce(Q) -> Result<A, DynoxideError>,
 ) -> Result<Vec<u8>, DynoxideError>
@@ -19,13 +19,13 @@ where
     Q: DeserializeOwned,
     A: Serialize,
 {
-    let request = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
-    serde_json::to_vec(&call(request)?).map_err(|error| unwritable(&error))
+    let request = serde_json::from_slice(body).map_err(|error| request_error(&error))?;
+    serde_json::to_vec(&call(request)?).map_err(|error| response_error(&error))
 }
 
 /// The database's request types name the exception in front of the reason. Serde adds the position
 /// in the body, which AWS does not.
-fn unreadable(error: &serde_json::Error) -> DynoxideError {
+fn request_error(error: &serde_json::Error) -> DynoxideError {
     let text = error.to_string();
     let reason = text
         .rsplit_once(" at line ")
@@ -47,24 +47,24 @@ fn unreadable(error: &serde_json::Error) -> DynoxideError {
     }
 }
 
-pub(super) fn unwritable(error: &serde_json::Error) -> DynoxideError {
+pub(super) fn response_error(error: &serde_json::Error) -> DynoxideError {
     DynoxideError::InternalServerError(error.to_string())
 }
 
 /// An error as DynamoDB sends it.
-pub(super) fn refusal(operation: &str, error: DynoxideError) -> Response<Bytes> {
+pub(super) fn error_response(operation: &str, error: DynoxideError) -> Response<Bytes> {
     let error = match error {
-        DynoxideError::UnsupportedCapability(_) => return unknown_operation(),
-        DynoxideError::EnvelopedValidation(reason) => enveloped(operation, reason),
+        DynoxideError::UnsupportedCapability(_) => return unknown_operation_response(),
+        DynoxideError::EnvelopedValidation(reason) => add_validation_prefix(operation, reason),
         error => error,
     };
     let status = StatusCode::from_u16(error.status_code());
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    json(status, MEDIA_TYPE, error.to_json())
+    json_response(status, MEDIA_TYPE, error.to_json())
 }
 
 /// Writes have a sentence in front of the reason, reads do not.
-fn enveloped(operation: &str, reason: String) -> DynoxideError {
+fn add_validation_prefix(operation: &str, reason: String) -> DynoxideError {
     let writes_one = matches!(operation, "PutItem" | "UpdateItem" | "DeleteItem");
     DynoxideError::ValidationException(if writes_one {
         format!("1 validation error detected: {reason}")
@@ -73,13 +73,13 @@ fn enveloped(operation: &str, reason: String) -> DynoxideError {
     })
 }
 
-fn unknown_operation() -> Response<Bytes> {
+fn unknown_operation_response() -> Response<Bytes> {
     let body = r#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#;
-    json(StatusCode::BAD_REQUEST, MEDIA_TYPE, body)
+    json_response(StatusCode::BAD_REQUEST, MEDIA_TYPE, body)
 }
 
 /// The answer to a call whose thread ended before the call did.
-pub(super) fn lost(error: &tokio::task::JoinError) -> Response<Bytes> {
+pub(super) fn lost_call_response(error: &tokio::task::JoinError) -> Response<Bytes> {
     let error = DynoxideError::InternalServerError(format!("the call did not finish: {error}"));
-    refusal("", error)
+    error_response("", error)
 }

@@ -7,12 +7,12 @@ use aws_sdk_dynamodb::types::{
     ProjectionType, ScalarAttributeType,
 };
 
-use super::MachineError;
+use super::LocalStackError;
 
 /// Creates the table of decisions as template.yaml does; one that exists is left as it is.
-pub async fn create_decisions(client: &Client, table: &str) -> Result<(), MachineError> {
+pub async fn create_decisions_table(client: &Client, table: &str) -> Result<(), LocalStackError> {
     let failed = |what: &dyn std::fmt::Display| {
-        MachineError::Table(format!("cannot create table `{table}`: {what}"))
+        LocalStackError::Table(format!("cannot create table `{table}`: {what}"))
     };
     let key = |name: &str, kind| {
         KeySchemaElement::builder()

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use shared::batch::InvocationContext;
 use tokio::sync::mpsc;
 
-use super::{DECISIONS, MachineError};
+use super::{DECISIONS, LocalStackError};
 use crate::clients::{ACCOUNT, REGION};
-use crate::dynamodb::Insert;
+use crate::dynamodb::InsertedItem;
 use crate::home::Home;
 
 /// How many decisions may wait to be forwarded; if there are more, puts wait.
@@ -21,17 +21,22 @@ pub(super) const FORWARD_QUEUE: usize = 1_000;
 const FORWARD_BATCH: usize = 100;
 
 /// Forwards decisions in batches, as the mapping of a stream would; returns how many failed.
-pub(super) async fn forward_all(forward: ForwardFunction, mut queue: mpsc::Receiver<Insert>) -> usize {
+pub(super) async fn forward_decisions(
+    forward: ForwardFunction,
+    mut queue: mpsc::Receiver<InsertedItem>,
+) -> usize {
     let (mut sequence, mut failed) = (0_u64, 0);
     let mut inserts = Vec::with_capacity(FORWARD_BATCH);
     while queue.recv_many(&mut inserts, FORWARD_BATCH).await > 0 {
         let mut records: Vec<Value> = Vec::with_capacity(inserts.len());
         for insert in inserts.drain(..) {
             sequence += 1;
-            records.push(stream_record(sequence, &insert.image));
+            records.push(build_stream_record(sequence, &insert.image));
         }
         let moment = InvocationContext::new(jiff::Timestamp::now(), 0);
-        let handled = forward.forward_batch(json!({ "Records": records }), moment).await;
+        let handled = forward
+            .forward_batch(json!({ "Records": records }), moment)
+            .await;
         failed += handled
             .results
             .iter()
@@ -41,7 +46,7 @@ pub(super) async fn forward_all(forward: ForwardFunction, mut queue: mpsc::Recei
     failed
 }
 
-fn stream_record(sequence: u64, image: &Value) -> Value {
+fn build_stream_record(sequence: u64, image: &Value) -> Value {
     json!({
         "eventName": "INSERT",
         "eventSource": "aws:dynamodb",
@@ -51,12 +56,12 @@ fn stream_record(sequence: u64, image: &Value) -> Value {
 }
 
 /// Queues every decision that is not in `outcomes.jsonl`.
-pub(super) async fn forward_missing(
+pub(super) async fn queue_missing_decisions(
     home: &Home,
     client: &Client,
-    queue: &mpsc::Sender<Insert>,
-) -> Result<(), MachineError> {
-    let told = forwarded_ids(home)?;
+    queue: &mpsc::Sender<InsertedItem>,
+) -> Result<(), LocalStackError> {
+    let told = read_forwarded_ids(home)?;
     let mut items = client
         .scan()
         .table_name(DECISIONS)
@@ -65,7 +70,7 @@ pub(super) async fn forward_missing(
         .send();
     while let Some(item) = items.next().await {
         let item = item.map_err(|error| {
-            MachineError::Table(format!(
+            LocalStackError::Table(format!(
                 "cannot read `{DECISIONS}`: {}",
                 shared::failure::error_code(&error)
             ))
@@ -78,7 +83,7 @@ pub(super) async fn forward_missing(
         let image = serde_json::to_value(image).unwrap_or_default();
         drop(
             queue
-                .send(Insert {
+                .send(InsertedItem {
                     table: DECISIONS.to_owned(),
                     image,
                 })
@@ -89,7 +94,7 @@ pub(super) async fn forward_missing(
 }
 
 /// The ids of the decisions that were forwarded.
-pub fn forwarded_ids(home: &Home) -> io::Result<HashSet<String>> {
+pub fn read_forwarded_ids(home: &Home) -> io::Result<HashSet<String>> {
     let mut ids = HashSet::new();
     let Ok(file) = File::open(home.outcomes_file()) else {
         return Ok(ids);

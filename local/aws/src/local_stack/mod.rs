@@ -7,7 +7,7 @@ mod pipeline;
 use std::fs::File;
 use std::sync::Arc;
 
-use engine::{Engine, Options};
+use engine::{Engine, EngineOptions};
 use forward::{ForwardFunction, REQUEST_BYTES};
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -15,17 +15,17 @@ use tokio::task::JoinHandle;
 
 use crate::clients::{self, ACCOUNT, Clients, Connectors, REGION};
 use crate::dynamodb::{Durability, DynamoDb};
-use crate::event_bus::Bus;
+use crate::event_bus::EventBus;
 use crate::home::Home;
 use crate::s3::S3;
 use crate::serve::Services;
 use crate::service::Service;
 
-pub use decisions_table::create_decisions;
-pub use forwarding::forwarded_ids;
+pub use decisions_table::create_decisions_table;
+pub use forwarding::read_forwarded_ids;
 pub use pipeline::Pipeline;
 
-use forwarding::{FORWARD_QUEUE, forward_all, forward_missing};
+use forwarding::{FORWARD_QUEUE, forward_decisions, queue_missing_decisions};
 
 /// The table of decisions.
 pub const DECISIONS: &str = "Decisions";
@@ -36,16 +36,16 @@ pub const BUS: &str = "fraudstream";
 
 /// The local product cannot start.
 #[derive(Debug, Error)]
-pub enum MachineError {
+pub enum LocalStackError {
     /// The database's file.
     #[error(transparent)]
-    Database(#[from] crate::dynamodb::OpenError),
+    Database(#[from] crate::dynamodb::OpenDatabaseError),
     /// The bucket's folder.
     #[error(transparent)]
-    Bucket(#[from] crate::s3::OpenError),
+    Bucket(#[from] crate::s3::OpenBucketError),
     /// The file of outcomes.
     #[error(transparent)]
-    Bus(#[from] crate::event_bus::OpenError),
+    Bus(#[from] crate::event_bus::OpenBusError),
     /// A table cannot be made or read.
     #[error("{0}")]
     Table(String),
@@ -65,7 +65,7 @@ pub enum MachineError {
 }
 
 /// Everything behind the clients, with its state in one folder.
-pub struct Machine {
+pub struct LocalStack {
     /// The clients; the pipeline sees nothing else.
     pub clients: Clients,
     /// The engine that answers the Fraud Detector client.
@@ -77,12 +77,12 @@ pub struct Machine {
     forwarder: JoinHandle<usize>,
 }
 
-impl Machine {
+impl LocalStack {
     /// Opens or creates everything in `home`.
     ///
     /// Decisions that an earlier process stored but did not forward, because it was killed, are
     /// forwarded now. The engine keeps what it stores without a limit of time.
-    pub async fn open(home: &Home, durability: Durability) -> Result<Self, MachineError> {
+    pub async fn open(home: &Home, durability: Durability) -> Result<Self, LocalStackError> {
         Self::open_with_retention(home, durability, None).await
     }
 
@@ -91,11 +91,11 @@ impl Machine {
         home: &Home,
         durability: Durability,
         retention_days: Option<u32>,
-    ) -> Result<Self, MachineError> {
+    ) -> Result<Self, LocalStackError> {
         let killed = home.at_work_file().exists();
         let at_work = File::create(home.at_work_file())?;
         if at_work.try_lock().is_err() {
-            return Err(MachineError::Occupied(home.path().display().to_string()));
+            return Err(LocalStackError::Occupied(home.path().display().to_string()));
         }
         let (sender, receiver) = mpsc::channel(FORWARD_QUEUE);
         let queue = sender.clone();
@@ -105,19 +105,20 @@ impl Machine {
             database.on_insert(DECISIONS, move |insert| drop(queue.blocking_send(insert)));
         let bucket = S3::open(&home.s3_folder())?;
         bucket.create_bucket(BUCKET)?;
-        let file = Bus::open(&home.outcomes_file())?;
-        let announcing = clients::eventbridge(file.clone().for_aws().service().http_client());
+        let file = EventBus::open(&home.outcomes_file())?;
+        let announcing =
+            clients::connect_eventbridge(file.clone().for_aws().service().http_client());
         let (dynamodb, s3, bus) = (database.service(), bucket.service(), file.service());
-        let table_client = clients::dynamodb(dynamodb.http_client());
+        let table_client = clients::connect_dynamodb(dynamodb.http_client());
         let engine = Engine::new(engine_options(retention_days), table_client.clone())
-            .with_bucket(clients::s3(s3.http_client()), BUCKET)
+            .with_bucket(clients::connect_s3(s3.http_client()), BUCKET)
             .with_event_bridge(announcing, BUS);
         let engine = Arc::new(engine);
         engine
             .create_tables()
             .await
-            .map_err(|error| MachineError::Table(error.to_string()))?;
-        create_decisions(&table_client, DECISIONS).await?;
+            .map_err(|error| LocalStackError::Table(error.to_string()))?;
+        create_decisions_table(&table_client, DECISIONS).await?;
         let frauddetector = engine_service(Arc::clone(&engine));
         let clients = Clients::in_process(Connectors {
             frauddetector: frauddetector.http_client(),
@@ -130,9 +131,9 @@ impl Machine {
             bus: BUS.to_owned(),
             request_bytes: REQUEST_BYTES,
         };
-        let forwarder = tokio::spawn(forward_all(forward, receiver));
+        let forwarder = tokio::spawn(forward_decisions(forward, receiver));
         if killed {
-            forward_missing(home, &table_client, &sender).await?;
+            queue_missing_decisions(home, &table_client, &sender).await?;
         }
         Ok(Self {
             clients,
@@ -155,11 +156,11 @@ impl Machine {
     }
 
     /// Writes the engine's counters, forwards the remaining decisions, and ends.
-    pub async fn close(self) -> Result<(), MachineError> {
+    pub async fn close(self) -> Result<(), LocalStackError> {
         self.engine
             .flush()
             .await
-            .map_err(|error| MachineError::Table(error.to_string()))?;
+            .map_err(|error| LocalStackError::Table(error.to_string()))?;
         let Self {
             clients,
             engine,
@@ -173,7 +174,7 @@ impl Machine {
         match forwarder.await {
             Ok(0) => Ok(std::fs::remove_file(home.at_work_file())?),
             // `at-work` stays, so the next start forwards what is missing.
-            failed => Err(MachineError::Forward(
+            failed => Err(LocalStackError::Forward(
                 failed.unwrap_or_default(),
                 home.outcomes_file().display().to_string(),
             )),
@@ -189,8 +190,8 @@ fn engine_service(engine: Arc<Engine>) -> Service {
     })
 }
 
-fn engine_options(retention_days: Option<u32>) -> Options {
-    let mut options = Options::new(REGION, ACCOUNT);
+fn engine_options(retention_days: Option<u32>) -> EngineOptions {
+    let mut options = EngineOptions::new(REGION, ACCOUNT);
     options.retention_days = retention_days;
     "aws.frauddetector".clone_into(&mut options.event_source);
     options

@@ -7,10 +7,10 @@ use crate::clients::is_loopback_host;
 
 /// Why a request is refused before anything else is done with it, as a sentence. `is_open` says that
 /// requests are not signed.
-pub(super) fn refusal<B>(request: &Request<B>, is_open: bool) -> Option<&'static str> {
+pub(super) fn find_refusal<B>(request: &Request<B>, is_open: bool) -> Option<&'static str> {
     if is_open && !names_this_machine(request) {
         Some("only requests to this machine by its own name are answered")
-    } else if is_from_elsewhere(request.headers()) {
+    } else if is_cross_origin(request.headers()) {
         Some("a web page of another origin sent this request; only this server's own pages may")
     } else {
         None
@@ -29,7 +29,7 @@ fn names_this_machine<B>(request: &Request<B>) -> bool {
 
 /// Whether a page of another origin sent the request. A page may post a form to any address;
 /// browsers then add headers that no page can set and no SDK sends.
-fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+fn is_cross_origin(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST);
     let host = host.map_or(&b""[..], HeaderValue::as_bytes);
     let is_own = |origin: &HeaderValue| {

@@ -4,14 +4,14 @@ use axum::extract::{Request, State};
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::state::Shared;
+use super::state::SharedState;
 use crate::fault::Fault;
 
 /// `{"operation": "GetLabels", "error": "ThrottlingException", "times": 1}`: the next calls of the
 /// operation are answered with the error, and do nothing.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WantedFault {
+struct FaultRequest {
     operation: String,
     error: String,
     #[serde(default = "default_times")]
@@ -25,7 +25,10 @@ fn default_times() -> usize {
 /// How many calls one request may let fail.
 const MOST_FAULTS: usize = 10_000;
 
-pub(super) async fn ask_for_fault(State(server): Shared, request: Request) -> (StatusCode, String) {
+pub(super) async fn add_faults(
+    State(server): SharedState,
+    request: Request,
+) -> (StatusCode, String) {
     let Some(faults) = &server.front.faults else {
         return (StatusCode::NOT_FOUND, String::new());
     };
@@ -33,7 +36,7 @@ pub(super) async fn ask_for_fault(State(server): Shared, request: Request) -> (S
         Ok(body) => body,
         Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()),
     };
-    match serde_json::from_slice::<WantedFault>(&body) {
+    match serde_json::from_slice::<FaultRequest>(&body) {
         Ok(wanted) if wanted.times <= MOST_FAULTS => {
             let fault = Fault::exception(&wanted.error);
             faults.inject(&wanted.operation, fault, wanted.times);
@@ -47,7 +50,7 @@ pub(super) async fn ask_for_fault(State(server): Shared, request: Request) -> (S
     }
 }
 
-pub(super) async fn forget_faults(State(server): Shared) -> StatusCode {
+pub(super) async fn clear_faults(State(server): SharedState) -> StatusCode {
     if let Some(faults) = &server.front.faults {
         faults.clear();
     }

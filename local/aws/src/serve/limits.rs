@@ -21,7 +21,7 @@ const MIB: usize = 1024 * 1024;
 
 /// The limits; the defaults are for a server that other machines reach.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct ClientLimits {
     /// Connections at a time. Further ones wait until one of these ends.
     pub connections: usize,
     /// Time for the head of a request, counted from the end of the one before.
@@ -36,7 +36,7 @@ pub struct Limits {
     pub finish: Duration,
 }
 
-impl Default for Limits {
+impl Default for ClientLimits {
     fn default() -> Self {
         Self {
             connections: 512,
@@ -68,15 +68,15 @@ pub enum BodyError {
 
 /// Reads the bodies of requests, within the limits.
 #[derive(Debug)]
-pub struct Reader {
+pub struct BodyReader {
     stall: Duration,
     rate: u64,
     room: Arc<Semaphore>,
 }
 
-impl Reader {
+impl BodyReader {
     /// A reader; all memory for unverified bodies is free.
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &ClientLimits) -> Self {
         Self {
             stall: limits.stall,
             rate: limits.rate.max(1),

@@ -28,12 +28,12 @@ use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 
 use crate::fault::Faults;
-use crate::signature::Keys;
+use crate::signature::SigningKeys;
 
-pub use limits::Limits;
+pub use limits::ClientLimits;
 pub use services::Services;
 
-use routes::router;
+use routes::build_router;
 
 /// Answers 200 once the server listens. S3 owns all other paths.
 pub const HEALTH: &str = "/_fraudstream/health";
@@ -46,13 +46,13 @@ const LARGEST_HEAD: usize = 64 * 1024;
 
 /// Which requests are answered, which faults tests may ask for, and the limits of clients.
 #[derive(Debug, Default)]
-pub struct Front {
+pub struct ServeOptions {
     /// The keys that sign requests; without them, every request of this machine is answered.
-    pub keys: Option<Keys>,
+    pub keys: Option<SigningKeys>,
     /// Faults that tests ask for at [`FAULTS`]; without them there is no such address.
     pub faults: Option<Faults>,
     /// How many connections, how much time and memory clients may use.
-    pub limits: Limits,
+    pub limits: ClientLimits,
 }
 
 /// Serves on an address, with port 0 on a free one, until `stop` is ready. Prints on stdout where it
@@ -60,11 +60,11 @@ pub struct Front {
 ///
 /// # Errors
 /// The address cannot be used, or other machines reach it and there are no keys.
-pub async fn run(
+pub async fn listen_and_serve(
     host: IpAddr,
     port: u16,
     services: Services,
-    front: Front,
+    front: ServeOptions,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     if !host.is_loopback() && front.keys.is_none() {
@@ -76,19 +76,19 @@ pub async fn run(
     let mut stdout = io::stdout();
     writeln!(stdout, "listening on http://{}", listener.local_addr()?)?;
     stdout.flush()?;
-    serve(listener, services, front, stop).await
+    serve_connections(listener, services, front, stop).await
 }
 
 /// Answers requests until `stop` is ready, then finishes those that have begun, within
 /// [`Limits::finish`].
-pub async fn serve(
+pub async fn serve_connections(
     listener: TcpListener,
     services: Services,
-    front: Front,
+    front: ServeOptions,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let limits = front.limits.clone();
-    let service = TowerToHyperService::new(router(services, front));
+    let service = TowerToHyperService::new(build_router(services, front));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.head)

@@ -17,9 +17,9 @@ pub struct Services {
 
 impl Services {
     /// The service that a request is for, and its name in signatures.
-    pub(super) fn of<B>(&self, request: &http::Request<B>) -> Option<(&Service, &'static str)> {
+    pub(super) fn find<B>(&self, request: &http::Request<B>) -> Option<(&Service, &'static str)> {
         let Some(target) = request.headers().get("x-amz-target") else {
-            return (!is_json(request)).then_some((&self.s3, "s3"));
+            return (!is_json_request(request)).then_some((&self.s3, "s3"));
         };
         match target.to_str().ok()?.rsplit_once('.')?.0 {
             "AWSHawksNestServiceFacade" => Some((&self.frauddetector, "frauddetector")),
@@ -31,7 +31,7 @@ impl Services {
 }
 
 /// Whether a client of a JSON service sent the request; S3's requests have other media types.
-fn is_json<B>(request: &http::Request<B>) -> bool {
+fn is_json_request<B>(request: &http::Request<B>) -> bool {
     let media_type = request.headers().get(http::header::CONTENT_TYPE);
     let media_type = media_type.and_then(|value| value.to_str().ok());
     let is_json = media_type.is_some_and(|text| text.starts_with("application/x-amz-json-"));

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::State;
 
-use super::limits::Reader;
-use super::{Front, Services};
+use super::limits::BodyReader;
+use super::{ServeOptions, Services};
 
 /// The state of the server that every request needs.
-pub(super) struct Server {
+pub(super) struct ServerState {
     pub(super) services: Services,
-    pub(super) front: Front,
-    pub(super) reader: Reader,
+    pub(super) front: ServeOptions,
+    pub(super) reader: BodyReader,
 }
 
-pub(super) type Shared = State<Arc<Server>>;
+pub(super) type SharedState = State<Arc<ServerState>>;

@@ -15,11 +15,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::routes::unknown_target;
+use super::routes::unknown_target_response;
 use super::*;
-use crate::clients::{Clients, Network};
+use crate::clients::{Clients, NetworkConfig};
 use crate::dynamodb::DynamoDb;
-use crate::event_bus::Bus;
+use crate::event_bus::EventBus;
 use crate::s3::S3;
 use crate::service::{self, Service};
 
@@ -32,36 +32,36 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
-        Self::start_behind(Front::default()).await
+        Self::start_behind(ServeOptions::default()).await
     }
 
     /// A server with these limits, and with a key if `keys` says so.
-    async fn limited(keys: bool, limits: Limits) -> Self {
+    async fn limited(keys: bool, limits: ClientLimits) -> Self {
         let file = tempfile::NamedTempFile::new().unwrap();
         let key = "[default]\naws_access_key_id=AKID\naws_secret_access_key=secret";
         std::fs::write(file.path(), key).unwrap();
-        let keys = keys.then(|| Keys::read(file.path()).unwrap());
-        Self::start_behind(Front {
+        let keys = keys.then(|| SigningKeys::read(file.path()).unwrap());
+        Self::start_behind(ServeOptions {
             keys,
             limits,
-            ..Front::default()
+            ..ServeOptions::default()
         })
         .await
     }
 
-    async fn start_behind(front: Front) -> Self {
+    async fn start_behind(front: ServeOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let s3 = S3::open(&folder.path().join("s3")).unwrap();
         s3.create_bucket("orders").unwrap();
-        let bus = Bus::open(&folder.path().join("outcomes.jsonl")).unwrap();
+        let bus = EventBus::open(&folder.path().join("outcomes.jsonl")).unwrap();
         let services = Services {
             frauddetector: Service::new(|request| async move {
-                let name = service::operation(&request);
+                let name = service::operation_name(&request);
                 if name == "Never" {
                     std::future::pending::<()>().await;
                 }
                 let body = format!(r#"{{"labels":[{{"name":"{name}"}}]}}"#);
-                service::json(StatusCode::OK, "application/x-amz-json-1.1", body)
+                service::json_response(StatusCode::OK, "application/x-amz-json-1.1", body)
             }),
             dynamodb: DynamoDb::in_memory().unwrap().service(),
             s3: s3.service(),
@@ -71,7 +71,7 @@ impl Server {
         let address = listener.local_addr().unwrap().to_string();
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { drop(stopped.await) };
-        let done = tokio::spawn(serve(listener, services, front, stopped));
+        let done = tokio::spawn(serve_connections(listener, services, front, stopped));
         Self {
             folder,
             address,
@@ -81,7 +81,7 @@ impl Server {
     }
 
     async fn clients(&self) -> Clients {
-        Clients::over_network(&Network::at(&format!("http://{}", self.address))).await
+        Clients::over_network(&NetworkConfig::at(&format!("http://{}", self.address))).await
     }
 
     async fn connect(&self) -> TcpStream {
@@ -252,17 +252,17 @@ async fn requests_that_no_sdk_sends() {
 #[tokio::test]
 async fn without_keys_only_this_machine_is_served() {
     let services = Services {
-        frauddetector: Service::new(|_| async { unknown_target() }),
-        dynamodb: Service::new(|_| async { unknown_target() }),
-        s3: Service::new(|_| async { unknown_target() }),
-        eventbridge: Service::new(|_| async { unknown_target() }),
+        frauddetector: Service::new(|_| async { unknown_target_response() }),
+        dynamodb: Service::new(|_| async { unknown_target_response() }),
+        s3: Service::new(|_| async { unknown_target_response() }),
+        eventbridge: Service::new(|_| async { unknown_target_response() }),
     };
     let everywhere = "0.0.0.0".parse().unwrap();
-    let refused = run(
+    let refused = listen_and_serve(
         everywhere,
         0,
         services,
-        Front::default(),
+        ServeOptions::default(),
         std::future::pending(),
     )
     .await;
@@ -275,9 +275,9 @@ async fn without_keys_only_this_machine_is_served() {
 /// A route, headers, and the status that answers it.
 #[tokio::test]
 async fn a_page_of_another_origin_is_turned_away_at_every_route() {
-    let server = Server::start_behind(Front {
+    let server = Server::start_behind(ServeOptions {
         faults: Some(Faults::new()),
-        ..Front::default()
+        ..ServeOptions::default()
     })
     .await;
     let here = &server.address;
@@ -342,7 +342,7 @@ async fn a_page_of_another_origin_is_turned_away_at_every_route() {
 
 #[tokio::test]
 async fn a_page_of_another_origin_is_turned_away_where_requests_are_signed() {
-    let server = Server::limited(true, Limits::default()).await;
+    let server = Server::limited(true, ClientLimits::default()).await;
     let cases = [
         ("Origin: http://evil.example", "403 Forbidden"),
         ("Sec-Fetch-Site: cross-site", "403 Forbidden"),
@@ -359,9 +359,9 @@ async fn a_page_of_another_origin_is_turned_away_where_requests_are_signed() {
 async fn a_head_that_does_not_come_to_its_end_is_not_waited_for() {
     let server = Server::limited(
         false,
-        Limits {
+        ClientLimits {
             head: SHORT,
-            ..Limits::default()
+            ..ClientLimits::default()
         },
     )
     .await;
@@ -387,14 +387,14 @@ async fn a_head_that_does_not_come_to_its_end_is_not_waited_for() {
 /// The limits, and what is sent after the head, with pauses between.
 #[tokio::test]
 async fn a_body_that_stops_or_trickles_is_not_waited_for() {
-    let stopping = Limits {
+    let stopping = ClientLimits {
         stall: SHORT,
-        ..Limits::default()
+        ..ClientLimits::default()
     };
-    let trickling = Limits {
+    let trickling = ClientLimits {
         stall: SHORT * 2,
         rate: 1_000_000,
-        ..Limits::default()
+        ..ClientLimits::default()
     };
     for (limits, pieces) in [(stopping, 1), (trickling, 1000)] {
         let server = Server::limited(false, limits).await;
@@ -438,9 +438,9 @@ async fn a_body_that_stops_or_trickles_is_not_waited_for() {
 async fn connections_beyond_the_limit_wait_for_their_turn() {
     let server = Server::limited(
         false,
-        Limits {
+        ClientLimits {
             connections: 2,
-            ..Limits::default()
+            ..ClientLimits::default()
         },
     )
     .await;
@@ -460,10 +460,10 @@ async fn connections_beyond_the_limit_wait_for_their_turn() {
 async fn a_client_that_takes_no_response_makes_room_for_others() {
     let server = Server::limited(
         false,
-        Limits {
+        ClientLimits {
             connections: 1,
             stall: SHORT,
-            ..Limits::default()
+            ..ClientLimits::default()
         },
     )
     .await;
@@ -479,7 +479,7 @@ async fn a_client_that_takes_no_response_makes_room_for_others() {
 /// At S3 the head alone tells that the signature is wrong, so nothing more is waited for.
 #[tokio::test]
 async fn an_upload_with_a_wrong_signature_is_refused_before_its_body_comes() {
-    let server = Server::limited(true, Limits::default()).await;
+    let server = Server::limited(true, ClientLimits::default()).await;
     let head = unproven("s3", "PUT /orders/forged", "Content-Length: 60000000");
     let mut stream = server.send(&head).await;
     stream.write_all(b"the beginning").await.unwrap();
@@ -492,9 +492,9 @@ async fn an_upload_with_a_wrong_signature_is_refused_before_its_body_comes() {
 async fn memory_for_bodies_without_a_checked_signature_is_bounded() {
     let server = Server::limited(
         true,
-        Limits {
+        ClientLimits {
             unverified: 1_500_000,
-            ..Limits::default()
+            ..ClientLimits::default()
         },
     )
     .await;
@@ -537,9 +537,9 @@ async fn memory_for_bodies_without_a_checked_signature_is_bounded() {
 async fn what_does_not_end_is_left_when_the_server_stops() {
     let server = Server::limited(
         false,
-        Limits {
+        ClientLimits {
             finish: SHORT,
-            ..Limits::default()
+            ..ClientLimits::default()
         },
     )
     .await;

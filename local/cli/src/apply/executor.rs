@@ -13,7 +13,10 @@ use super::ApplyError;
 use super::make_plan::{Call, Plan, Step};
 use super::resource_types::Kind;
 use super::service_state::{Content, ServiceError};
-use super::template::{DetectorResource, EventTypeResource, ListResource, AssociatedModelVersion, NamedResource, RuleResource, ResourceTag, VariableResource};
+use super::template::{
+    AssociatedModelVersion, DetectorResource, EventTypeResource, ListResource, NamedResource,
+    ResourceTag, RuleResource, VariableResource,
+};
 
 /// The most variables that one call creates.
 const VARIABLES: usize = 25;
@@ -465,8 +468,9 @@ fn orchestration(on: bool) -> Result<EventOrchestration, ServiceError> {
 }
 
 fn tag_list(tags: &[ResourceTag]) -> Result<Vec<types::Tag>, ServiceError> {
-    let tag =
-        |(key, value): &ResourceTag| built("Tag", types::Tag::builder().key(key).value(value).build());
+    let tag = |(key, value): &ResourceTag| {
+        built("Tag", types::Tag::builder().key(key).value(value).build())
+    };
     tags.iter().map(tag).collect()
 }
 

@@ -4,10 +4,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::rule_check::Warning;
 use super::resource_types::Kind;
+use super::rule_check::Warning;
 use super::service_state::Content;
-use super::template::{DetectorResource, EventTypeResource, ListResource, NamedResource, RuleResource, VariableResource};
+use super::template::{
+    DetectorResource, EventTypeResource, ListResource, NamedResource, RuleResource,
+    VariableResource,
+};
 
 /// The steps, in order, that make the service decide as the template defines.
 ///

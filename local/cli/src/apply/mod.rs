@@ -11,17 +11,17 @@
 //! - Rules are compiled before anything is sent: if one is invalid, nothing is sent.
 //! - New resources get their tags; tags of existing ones are not compared.
 
-mod rule_check;
 mod executor;
+mod make_plan;
 mod node;
 mod parse;
-mod make_plan;
 mod planner;
 mod problem;
 mod reader;
 mod references;
-mod resources;
 mod resource_types;
+mod resources;
+mod rule_check;
 mod service_state;
 mod template;
 #[cfg(test)]
@@ -36,10 +36,10 @@ use clap::ValueEnum;
 use serde::Serialize;
 use thiserror::Error;
 
-pub use rule_check::{InvalidRules, Warning};
 pub use executor::execute;
 pub use make_plan::{Action, Plan, Step};
 pub use problem::{InvalidTemplate, LineColumn, TemplateProblem};
+pub use rule_check::{InvalidRules, Warning};
 pub use service_state::ServiceError;
 pub use template::DetectorTemplate;
 pub(crate) use template::{DetectorResource, ListResource, VariableResource};

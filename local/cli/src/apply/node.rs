@@ -37,7 +37,8 @@ pub(super) struct NodeEntry {
 impl YamlNode {
     /// Parses one YAML document.
     pub(super) fn parse(text: &str) -> Result<Self, TemplateProblem> {
-        let raw: RawNode = serde_saphyr::from_str(text).map_err(|error| describe_parse_error(&error))?;
+        let raw: RawNode =
+            serde_saphyr::from_str(text).map_err(|error| describe_parse_error(&error))?;
         Ok(raw.into_node(text))
     }
 
@@ -72,7 +73,9 @@ pub(super) fn find_entry<'a>(entries: &'a [NodeEntry], key: &str) -> Option<&'a 
 }
 
 fn describe_parse_error(error: &serde_saphyr::Error) -> TemplateProblem {
-    let at = error.location().map_or(LineColumn { line: 1, column: 1 }, convert_location);
+    let at = error
+        .location()
+        .map_or(LineColumn { line: 1, column: 1 }, convert_location);
     let text = error.without_snippet().to_string();
     TemplateProblem::new(at, text.lines().next().unwrap_or("this is no YAML"))
 }
@@ -107,10 +110,15 @@ impl RawNode {
         let value = match value {
             RawNodeValue::Null => NodeValue::Null,
             RawNodeValue::Text(text) => NodeValue::Text(text),
-            RawNodeValue::Plain(text) => NodeValue::Text(find_source_text(source, defined).unwrap_or(text)),
-            RawNodeValue::List(items) => {
-                NodeValue::List(items.into_iter().map(|item| item.into_node(source)).collect())
+            RawNodeValue::Plain(text) => {
+                NodeValue::Text(find_source_text(source, defined).unwrap_or(text))
             }
+            RawNodeValue::List(items) => NodeValue::List(
+                items
+                    .into_iter()
+                    .map(|item| item.into_node(source))
+                    .collect(),
+            ),
             RawNodeValue::Map(entries) => parse_long_form(
                 entries
                     .into_iter()

@@ -79,7 +79,9 @@ impl<'a> TemplateReader<'a> {
             self.parameters.insert(&entry.key, &entry.node);
         }
         match find_entry(entries, "Resources").and_then(YamlNode::entries) {
-            Some(resources) => resources.iter().for_each(|entry| self.declare_resource(entry)),
+            Some(resources) => resources
+                .iter()
+                .for_each(|entry| self.declare_resource(entry)),
             None => self.report_problem(root.at, "the template has no map `Resources`"),
         }
     }
@@ -87,7 +89,8 @@ impl<'a> TemplateReader<'a> {
     /// Registers a resource by its logical id, so that others can refer to it.
     fn declare_resource(&mut self, entry: &'a NodeEntry) {
         let Some(attributes) = entry.node.entries() else {
-            return self.report_problem(entry.at, "a resource is a map with `Type` and `Properties`");
+            return self
+                .report_problem(entry.at, "a resource is a map with `Type` and `Properties`");
         };
         self.report_unknown_keys(
             attributes,
@@ -95,7 +98,8 @@ impl<'a> TemplateReader<'a> {
             "an attribute of a resource that `apply` can read",
         );
         let Some(ty) = find_entry(attributes, "Type") else {
-            return self.report_problem(entry.at, format!("resource `{}` has no `Type`", entry.key));
+            return self
+                .report_problem(entry.at, format!("resource `{}` has no `Type`", entry.key));
         };
         let Some(kind) = ty.text().and_then(Kind::of) else {
             let found = ty.text().unwrap_or_default();

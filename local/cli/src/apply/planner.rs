@@ -7,13 +7,19 @@ use rules::Type;
 use super::make_plan::{Action, Call, Plan, Step};
 use super::resource_types::Kind;
 use super::service_state::{Content, DetectorState, State, Version};
-use super::template::{DetectorResource, EventTypeResource, ListResource, NamedResource, RuleResource, DetectorTemplate, VariableResource};
+use super::template::{
+    DetectorResource, DetectorTemplate, EventTypeResource, ListResource, NamedResource,
+    RuleResource, VariableResource,
+};
 
 /// Compares `template` with `state`.
 ///
 /// # Errors
 /// What the service cannot change: a sentence for each.
-pub(super) fn compute_plan(template: &DetectorTemplate, state: &State) -> Result<Plan, Vec<String>> {
+pub(super) fn compute_plan(
+    template: &DetectorTemplate,
+    state: &State,
+) -> Result<Plan, Vec<String>> {
     let mut planner = Planner {
         state,
         plan: Plan::default(),
@@ -399,7 +405,12 @@ impl Planner<'_> {
     }
 
     /// Plans a rule, and returns the version of it that the detector version refers to.
-    fn plan_rule(&mut self, detector: &DetectorResource, rule: &RuleResource, present: &DetectorState) -> u32 {
+    fn plan_rule(
+        &mut self,
+        detector: &DetectorResource,
+        rule: &RuleResource,
+        present: &DetectorState,
+    ) -> u32 {
         let mut wanted = rule.clone();
         let mut step = |action, detail, call| {
             self.add_detector_step(
@@ -445,7 +456,12 @@ impl Planner<'_> {
     /// Plans a detector version, unless an equal one is active.
     ///
     /// The newest version may be equal and not active, if an earlier run stopped before the activation.
-    fn plan_version(&mut self, detector: &DetectorResource, content: Content, present: &DetectorState) {
+    fn plan_version(
+        &mut self,
+        detector: &DetectorResource,
+        content: Content,
+        present: &DetectorState,
+    ) {
         let same = |version: &&Version| version.content == content;
         let newest = present.newest.as_ref();
         let decides = present.active.as_ref().filter(same);

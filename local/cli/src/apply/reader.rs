@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::node::{NodeEntry, YamlNode, NodeValue, find_entry};
+use super::node::{NodeEntry, NodeValue, YamlNode, find_entry};
 use super::problem::{LineColumn, TemplateProblem};
 use super::resource_types::{Kind, Shape, TAG};
-use super::template::{ResourceTag, DetectorTemplate};
+use super::template::{DetectorTemplate, ResourceTag};
 
 /// The property of a resource that is defined in place.
 pub(super) const INLINE: &str = "Inline";
@@ -149,7 +149,11 @@ impl<'a> TemplateReader<'a> {
     }
 
     /// The text of an optional property.
-    pub(super) fn read_optional_text(&mut self, members: &ReadProperties<'a>, key: &str) -> Option<String> {
+    pub(super) fn read_optional_text(
+        &mut self,
+        members: &ReadProperties<'a>,
+        key: &str,
+    ) -> Option<String> {
         members.get(key).and_then(|node| self.read_text(node))
     }
 
@@ -170,7 +174,11 @@ impl<'a> TemplateReader<'a> {
     }
 
     /// A description of at most `most` characters.
-    pub(super) fn read_description(&mut self, members: &ReadProperties<'a>, most: usize) -> Option<String> {
+    pub(super) fn read_description(
+        &mut self,
+        members: &ReadProperties<'a>,
+        most: usize,
+    ) -> Option<String> {
         let node = members.get("Description")?;
         let text = self.read_text(node)?;
         let length = text.chars().count();
@@ -188,7 +196,10 @@ impl<'a> TemplateReader<'a> {
             .get("Tags")
             .map(|node| self.read_items(node))
             .unwrap_or_default();
-        nodes.iter().filter_map(|node| self.read_tag(node)).collect()
+        nodes
+            .iter()
+            .filter_map(|node| self.read_tag(node))
+            .collect()
     }
 
     fn read_tag(&mut self, node: &'a YamlNode) -> Option<ResourceTag> {
@@ -209,7 +220,11 @@ impl<'a> TemplateReader<'a> {
     }
 
     /// The name of a resource, which must be unique for its type.
-    pub(super) fn define_name(&mut self, kind: Kind, members: &ReadProperties<'a>) -> Option<String> {
+    pub(super) fn define_name(
+        &mut self,
+        kind: Kind,
+        members: &ReadProperties<'a>,
+    ) -> Option<String> {
         let node = members.get(kind.key())?;
         let name = self.read_text(node)?;
         if let Err(error) = kind.check(&name) {

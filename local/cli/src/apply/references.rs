@@ -1,13 +1,18 @@
 //! References of a template: names of resources behind ARNs, functions, or definitions in place.
 
-use super::node::{YamlNode, NodeValue};
+use super::node::{NodeValue, YamlNode};
 use super::problem::LineColumn;
 use super::reader::{INLINE, TemplateReader};
 use super::resource_types::{Kind, REFERENCE};
 
 impl<'a> TemplateReader<'a> {
     /// The names in a list of parts, each with `Arn` or defined inline.
-    pub(super) fn read_names(&mut self, kind: Kind, node: &'a YamlNode, least: usize) -> Vec<String> {
+    pub(super) fn read_names(
+        &mut self,
+        kind: Kind,
+        node: &'a YamlNode,
+        least: usize,
+    ) -> Vec<String> {
         let items = self.read_items(node);
         if items.len() < least {
             self.report_problem(

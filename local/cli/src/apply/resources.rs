@@ -4,9 +4,12 @@ use rules::{Type, Value};
 
 use super::node::{YamlNode, find_entry};
 use super::reader::{ReadProperties, TemplateReader};
-use super::resource_types::{EVENT_TYPE_METADATA, Kind, ORCHESTRATION, REFERENCE, RULE, VARIABLE_METADATA};
+use super::resource_types::{
+    EVENT_TYPE_METADATA, Kind, ORCHESTRATION, REFERENCE, RULE, VARIABLE_METADATA,
+};
 use super::template::{
-    DetectorResource, EventTypeResource, ListResource, AssociatedModelVersion, AssociatedModels, NamedResource, RuleResource, ResourceTag, VariableResource,
+    AssociatedModelVersion, AssociatedModels, DetectorResource, EventTypeResource, ListResource,
+    NamedResource, ResourceTag, RuleResource, VariableResource,
 };
 
 /// The most characters of a description, except of a variable's.
@@ -17,7 +20,12 @@ const METADATA: &[&str] = &["EventTypes", "Variables"];
 
 impl<'a> TemplateReader<'a> {
     /// Reads a resource and returns its name.
-    pub(super) fn read_resource(&mut self, kind: Kind, node: &'a YamlNode, inline: bool) -> Option<String> {
+    pub(super) fn read_resource(
+        &mut self,
+        kind: Kind,
+        node: &'a YamlNode,
+        inline: bool,
+    ) -> Option<String> {
         let members = self.read_properties(kind, node, inline)?;
         let name = self.define_name(kind, &members)?;
         let tags = self.read_tags(&members);
@@ -33,7 +41,13 @@ impl<'a> TemplateReader<'a> {
         Some(name)
     }
 
-    fn read_named(&mut self, kind: Kind, name: String, tags: Vec<ResourceTag>, members: &ReadProperties<'a>) {
+    fn read_named(
+        &mut self,
+        kind: Kind,
+        name: String,
+        tags: Vec<ResourceTag>,
+        members: &ReadProperties<'a>,
+    ) {
         let named = NamedResource {
             name,
             description: self.read_description(members, DESCRIPTION),
@@ -46,7 +60,12 @@ impl<'a> TemplateReader<'a> {
         }
     }
 
-    fn read_variable(&mut self, name: String, tags: Vec<ResourceTag>, members: &ReadProperties<'a>) {
+    fn read_variable(
+        &mut self,
+        name: String,
+        tags: Vec<ResourceTag>,
+        members: &ReadProperties<'a>,
+    ) {
         let ty = members
             .get("DataType")
             .and_then(|node| self.read_data_type(node));
@@ -112,7 +131,12 @@ impl<'a> TemplateReader<'a> {
             .collect()
     }
 
-    fn read_event_type(&mut self, name: String, tags: Vec<ResourceTag>, members: &ReadProperties<'a>) {
+    fn read_event_type(
+        &mut self,
+        name: String,
+        tags: Vec<ResourceTag>,
+        members: &ReadProperties<'a>,
+    ) {
         let mut names = |kind, key, least| {
             members
                 .get(key)
@@ -146,8 +170,11 @@ impl<'a> TemplateReader<'a> {
             .get("Rules")
             .map(|node| self.read_rules(&id, node))
             .unwrap_or_default();
-        let mut word =
-            |key, known: &[&str]| members.get(key).and_then(|node| self.read_word(node, known));
+        let mut word = |key, known: &[&str]| {
+            members
+                .get(key)
+                .and_then(|node| self.read_word(node, known))
+        };
         let mode = word("RuleExecutionMode", &["FIRST_MATCHED", "ALL_MATCHED"]);
         let status = word("DetectorVersionStatus", &["DRAFT", "ACTIVE"]);
         let models = members
@@ -186,7 +213,9 @@ impl<'a> TemplateReader<'a> {
 
     fn read_rule(&mut self, detector: &str, node: &'a YamlNode) -> Option<RuleResource> {
         let members = self.read_members(node, "a rule", &RULE)?;
-        let id = members.get("RuleId").and_then(|node| self.read_rule_id(node));
+        let id = members
+            .get("RuleId")
+            .and_then(|node| self.read_rule_id(node));
         let owner = self.read_optional_text(&members, "DetectorId");
         let expression = self.read_optional_text(&members, "Expression");
         members
@@ -234,7 +263,9 @@ impl<'a> TemplateReader<'a> {
                 ["external-model", name] => models.external.push((*name).to_owned()),
                 ["model-version", ty, id, number] => {
                     let [ty, id, number] = [ty, id, number].map(|text| (*text).to_owned());
-                    models.versions.push(AssociatedModelVersion { ty, id, number });
+                    models
+                        .versions
+                        .push(AssociatedModelVersion { ty, id, number });
                 }
                 _ => self.report_problem(
                     item.at,
@@ -312,7 +343,8 @@ impl<'a> TemplateReader<'a> {
 
     /// Gives a variable a data type that CloudFormation does not know.
     fn read_variable_metadata(&mut self, index: usize, node: &'a YamlNode) {
-        let Some(members) = self.read_members(node, "metadata of a variable", &VARIABLE_METADATA) else {
+        let Some(members) = self.read_members(node, "metadata of a variable", &VARIABLE_METADATA)
+        else {
             return;
         };
         let Some(node) = members.get("DataType") else {

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::problem::LineColumn;
 use super::service_state::State;
-use super::template::{DetectorResource, RuleResource, DetectorTemplate};
+use super::template::{DetectorResource, DetectorTemplate, RuleResource};
 
 /// All the rules that the service would refuse.
 ///
@@ -71,7 +71,11 @@ pub(super) fn compile_rules(
     })
 }
 
-fn cautions(detector: &DetectorResource, rule: &RuleResource, compiled: &::rules::Rule) -> Vec<Warning> {
+fn cautions(
+    detector: &DetectorResource,
+    rule: &RuleResource,
+    compiled: &::rules::Rule,
+) -> Vec<Warning> {
     let warning = |caution: ::rules::LintWarning| {
         let part = rule
             .expression

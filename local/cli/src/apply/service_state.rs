@@ -11,7 +11,10 @@ use thiserror::Error;
 
 use super::problem::LineColumn;
 use super::resource_types::Kind;
-use super::template::{EventTypeResource, ListResource, AssociatedModelVersion, AssociatedModels, RuleResource, DetectorTemplate, VariableResource};
+use super::template::{
+    AssociatedModelVersion, AssociatedModels, DetectorTemplate, EventTypeResource, ListResource,
+    RuleResource, VariableResource,
+};
 
 /// The service refused a call, or did not answer it.
 #[derive(Debug, Error)]

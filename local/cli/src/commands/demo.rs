@@ -12,12 +12,12 @@ use super::CommandError;
 use super::output::{print_line, print_result};
 use super::workspace::WorkspaceArgs;
 use crate::apply;
-use crate::input::RecordInput;
 use crate::demo_report::{self, Report};
 use crate::file_run::{Effect, Function, Run};
+use crate::input::RecordInput;
 use local_aws::dynamodb::Durability;
 use local_aws::home::Home;
-use local_aws::local_stack::{Machine, Pipeline};
+use local_aws::local_stack::{LocalStack, Pipeline};
 
 /// Commands to try next.
 const NEXT: &str = "next, with F standing for: fraudstream --home {home}
@@ -52,7 +52,7 @@ impl DemoArgs {
                 .map_err(|error| format!("cannot clear {}: {error}", folder.display()))?;
         }
         let home = Home::open(&folder)?;
-        let stack = Machine::open(&home, Durability::Kill).await?;
+        let stack = LocalStack::open(&home, Durability::Kill).await?;
         self.apply_detector(&stack).await?;
         let report = self.decide_orders(&stack, &home, mapping).await?;
         stack.close().await?;
@@ -64,7 +64,7 @@ impl DemoArgs {
         print_result(self.json, &demo_report, format_args!("{report}\n{next}\n"))
     }
 
-    async fn apply_detector(&self, stack: &Machine) -> Result<(), CommandError> {
+    async fn apply_detector(&self, stack: &LocalStack) -> Result<(), CommandError> {
         self.print_progress(format_args!("applying {}", self.detector.display()))?;
         let options = apply::ApplyOptions {
             file: self.detector.clone(),
@@ -80,7 +80,7 @@ impl DemoArgs {
 
     async fn decide_orders(
         &self,
-        stack: &Machine,
+        stack: &LocalStack,
         home: &Home,
         mapping: Mapping,
     ) -> Result<Report, CommandError> {

@@ -4,8 +4,10 @@ use std::io::Write as _;
 use std::path::Path;
 
 use clap::Args;
-use engine::normal_of_type;
-use evaluation::{Columns, Detector, DetectorFile, Evaluate, FileRule, FileVariable, RulesError};
+use engine::find_normalizer;
+use evaluation::{
+    DetectorFile, Evaluate, EventColumns, FileRule, FileVariable, MeasuredDetector, RulesError,
+};
 use rules::ListValues;
 
 use super::CommandError;
@@ -22,7 +24,7 @@ impl EvaluateArgs {
     /// Trains, measures, and prints the evaluation.
     pub(crate) fn run(&self) -> Result<(), CommandError> {
         let Self { evaluate } = self;
-        let columns = Columns::find(&evaluate.train, &evaluate.said)?;
+        let columns = EventColumns::find(&evaluate.train, &evaluate.said)?;
         if !evaluate.json {
             print_text(&columns.describe());
         }
@@ -44,13 +46,13 @@ fn print_text(text: &str) {
 }
 
 /// Reads a detector file and compiles its rules.
-fn read_detector(path: &Path) -> Result<Detector, RulesError> {
+fn read_detector(path: &Path) -> Result<MeasuredDetector, RulesError> {
     let template = DetectorTemplate::read(path).map_err(|error| RulesError::File(error.into()))?;
-    Detector::new(detector_file(path.display().to_string(), &template)?)
+    MeasuredDetector::new(to_detector_file(path.display().to_string(), &template)?)
 }
 
 /// What the evaluation needs of a template.
-fn detector_file(path: String, template: &DetectorTemplate) -> Result<DetectorFile, RulesError> {
+fn to_detector_file(path: String, template: &DetectorTemplate) -> Result<DetectorFile, RulesError> {
     let [detector] = template.detectors.as_slice() else {
         let found = template.detectors.len();
         return Err(RulesError::Detectors { file: path, found });
@@ -122,7 +124,7 @@ fn score_names(template: &DetectorTemplate, detector: &apply::DetectorResource) 
 fn list_elements(list: &apply::ListResource) -> Option<ListValues> {
     let elements = list.elements.as_ref()?;
     Some(
-        match list.variable_type.as_deref().and_then(normal_of_type) {
+        match list.variable_type.as_deref().and_then(find_normalizer) {
             Some(normal) => ListValues::normalized(normal, elements),
             None => elements.iter().collect(),
         },
@@ -137,7 +139,7 @@ mod tests {
     fn a_template_becomes_what_is_measured() {
         let template =
             DetectorTemplate::parse("t.yaml", include_str!("../apply/tests/small.yaml")).unwrap();
-        let file = detector_file("t.yaml".to_owned(), &template).unwrap();
+        let file = to_detector_file("t.yaml".to_owned(), &template).unwrap();
         let names: Vec<&str> = file
             .variables
             .iter()
@@ -151,6 +153,6 @@ mod tests {
         let blocked = file.lists["blocked"].as_ref().unwrap();
         assert!(blocked.contains("EVE@example.com"));
         assert_eq!(file.rules.len(), 2);
-        Detector::new(file).unwrap();
+        MeasuredDetector::new(file).unwrap();
     }
 }

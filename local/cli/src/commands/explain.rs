@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::CommandError;
 use super::output::print_result;
 use super::workspace::{Backend, WorkspaceArgs};
-use evaluation::text_table::grid;
+use evaluation::text_table::build_text_table;
 use local_aws::dynamodb::Durability;
 
 /// A longer value is cut in the table, in characters.
@@ -52,7 +52,7 @@ impl ExplainArgs {
         drop(engine);
         workspace.close().await?;
         let explained = match explained {
-            Err(error) if error.code() == engine::Code::ResourceNotFound => {
+            Err(error) if error.code() == engine::ErrorCode::ResourceNotFound => {
                 return Err(format!(
                     "there is no prediction on order `{}` of event type `{event_type}`",
                     self.order_id
@@ -91,7 +91,7 @@ async fn explain_order(
         ("path", Attribution::Path)
     };
     let event_id = EventId::slug(order_id);
-    let prediction = engine.explain(event_type, event_id.as_str(), attribution);
+    let prediction = engine.explain_prediction(event_type, event_id.as_str(), attribution);
     Ok(ExplainedOrder {
         attribution: name,
         prediction: prediction.await?,
@@ -151,7 +151,11 @@ fn write_score(f: &mut fmt::Formatter<'_>, model: &ExplainedScore) -> fmt::Resul
         ]
     };
     let header = ["variable", "value", "log-odds", "-5 to 5"];
-    writeln!(f, "{}", grid(&header, variables.iter().map(row)))
+    writeln!(
+        f,
+        "{}",
+        build_text_table(&header, variables.iter().map(row))
+    )
 }
 
 fn printable_value(value: Option<&str>) -> String {

@@ -18,7 +18,7 @@ use super::CommandError;
 use super::model_versions::{RefusedCall, activate_version, create_missing_model, describe_usage};
 use super::output::print_result;
 use super::workspace::{Backend, WorkspaceArgs};
-use evaluation::{Columns, Said, TableError};
+use evaluation::{ColumnOptions, EventColumns, TableError};
 use local_aws::dynamodb::Durability;
 
 /// The fewest legitimate events on which a scale can be measured, as in training.
@@ -252,7 +252,8 @@ impl ImportModelArgs {
         features: &[NamedFeature],
         notes: &mut Vec<String>,
     ) -> Result<Model, ImportError> {
-        let variable = |feature: &NamedFeature| Variable::new(&feature.variable, VariableType::Numeric);
+        let variable =
+            |feature: &NamedFeature| Variable::new(&feature.variable, VariableType::Numeric);
         let variables: Vec<Variable> = features.iter().map(variable).collect();
         let shown = self.file.display().to_string();
         // The forest has as many features as the file names.
@@ -314,14 +315,14 @@ impl ImportModelArgs {
         model: &Model,
         features: &[NamedFeature],
     ) -> Result<Vec<(f64, bool)>, ImportError> {
-        let said = Said {
+        let said = ColumnOptions {
             label: self.label.clone(),
             legit: self.legit.clone(),
-            ..Said::default()
+            ..ColumnOptions::default()
         };
-        let columns = Columns::find(path, &said)?;
+        let columns = EventColumns::find(path, &said)?;
         let table = columns.table(path);
-        let headers = table.headers()?;
+        let headers = table.read_headers()?;
         let place = |feature: &NamedFeature| {
             let column = |name: &str| headers.iter().position(|header| header == name);
             column(&feature.variable).or_else(|| column(&feature.name))
@@ -339,7 +340,7 @@ impl ImportModelArgs {
         }
         let places: Vec<usize> = features.iter().filter_map(place).collect();
         let mut scored = Vec::new();
-        table.each(|event| {
+        table.for_each_event(|event| {
             let fraud = match event.row.label {
                 EventLabel::Fraud => true,
                 EventLabel::Legit => false,

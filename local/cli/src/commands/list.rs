@@ -118,7 +118,10 @@ pub(crate) fn parse_expiry(text: &str, now: Timestamp) -> Result<Timestamp, Inva
 ///
 /// # Errors
 /// The list does not exist, or the engine's tables fail.
-pub(crate) async fn read_list_entries(engine: &Engine, list: &str) -> Result<Vec<Value>, engine::Error> {
+pub(crate) async fn read_list_entries(
+    engine: &Engine,
+    list: &str,
+) -> Result<Vec<Value>, engine::Error> {
     let entries = engine.list_entries(list).await?;
     Ok(entries.iter().map(entry_to_json).collect())
 }

@@ -8,9 +8,9 @@ use clap::Args;
 use super::CommandError;
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
+use crate::file_run::Function;
 use crate::forget::ForgottenSubjects;
 use crate::replay::{Replay, ReplayedObject};
-use crate::file_run::Function;
 use local_aws::dynamodb::Durability;
 
 /// The arguments of `replay`.

@@ -9,9 +9,9 @@ use shared::mapping::Mapping;
 use super::CommandError;
 use super::output::print_result;
 use super::workspace::{WorkspaceArgs, durability_for};
+use crate::file_run::{Function, Run, Summary};
 use crate::forget::ForgottenSubjects;
 use crate::input::{CsvOptions, RecordInput, is_csv};
-use crate::file_run::{Function, Run, Summary};
 use crate::signals;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -107,9 +107,15 @@ impl RunArgs {
         print_result(self.json, &summary, describe_summary(&summary))
     }
 
-    fn open_input(&self, workspace: &WorkspaceArgs) -> Result<(RecordInput, Mapping), CommandError> {
+    fn open_input(
+        &self,
+        workspace: &WorkspaceArgs,
+    ) -> Result<(RecordInput, Mapping), CommandError> {
         if !is_csv(&self.file) {
-            return Ok((RecordInput::open_lines(&self.file)?, workspace.read_mapping()?));
+            return Ok((
+                RecordInput::open_lines(&self.file)?,
+                workspace.read_mapping()?,
+            ));
         }
         let mapping = workspace.read_mapping().ok();
         let default = |name: &Option<String>, known: Option<String>, flag: &str| {

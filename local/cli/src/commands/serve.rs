@@ -14,7 +14,7 @@ use crate::signals;
 use local_aws::dynamodb::Durability;
 use local_aws::fault::Faults;
 use local_aws::serve;
-use local_aws::signature::Keys;
+use local_aws::signature::SigningKeys;
 
 /// How often `serve` writes the counters of stored events, which a function writes after each batch.
 const COUNTERS: Duration = Duration::from_secs(1);
@@ -45,7 +45,11 @@ pub(crate) struct ServeArgs {
 impl ServeArgs {
     /// Serves until the process is told to stop.
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
-        let keys = self.credentials.as_deref().map(Keys::read).transpose()?;
+        let keys = self
+            .credentials
+            .as_deref()
+            .map(SigningKeys::read)
+            .transpose()?;
         let faults = self.faults.then(Faults::new);
         let durability = if self.memory {
             Durability::Nothing
@@ -64,13 +68,14 @@ impl ServeArgs {
         });
         let runners = runners::local_runners(&stack);
         let working = tokio::spawn(async move { runners.run().await });
-        let front = serve::Front {
+        let front = serve::ServeOptions {
             keys,
             faults,
-            ..serve::Front::default()
+            ..serve::ServeOptions::default()
         };
         let stop = signals::listen_for_interrupt(front.limits.finish + signals::GRACE)?;
-        let served = serve::run(self.host, self.port, stack.services(), front, stop).await;
+        let served =
+            serve::listen_and_serve(self.host, self.port, stack.services(), front, stop).await;
         // The tasks hold the engine until they have ended. A job continues at the next start.
         for task in [counting, working] {
             task.abort();

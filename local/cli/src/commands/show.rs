@@ -71,7 +71,7 @@ impl ShowArgs {
         let found = self.what.find(&decisions, &mapping).await?;
         let forwarded = workspace
             .local_home()
-            .map(local_stack::forwarded_ids)
+            .map(local_stack::read_forwarded_ids)
             .transpose()?;
         drop(decisions);
         workspace.close().await?;

@@ -22,13 +22,13 @@ pub(crate) struct SimulateArgs {
 impl SimulateArgs {
     /// Writes the files, and prints the seed.
     pub(crate) fn run(&self) -> Result<(), CommandError> {
-        let mut options = simulator::Options::default();
+        let mut options = simulator::SimulationOptions::default();
         if let Some(seed) = self.seed {
             options.seed = seed;
         }
         std::fs::create_dir_all(&self.out)
             .map_err(|error| format!("cannot use {}: {error}", self.out.display()))?;
-        simulator::write(&simulator::simulate(&options), &self.out)?;
+        simulator::write_files(&simulator::simulate_shop(&options), &self.out)?;
         print_line(json!({"out": self.out, "seed": options.seed}))
     }
 }

@@ -13,7 +13,7 @@ use shared::decisions::Decision;
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
 use super::{CommandError, list, show};
-use crate::subject::{self, SubjectFinder, FoundData, FoundLabels, SubjectQuery};
+use crate::subject::{self, FoundData, FoundLabels, SubjectFinder, SubjectQuery};
 use local_aws::dynamodb::Durability;
 
 /// The arguments of `subject`.

@@ -30,8 +30,8 @@ use super::model_versions::{
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
 use crate::runners::Runners;
-use evaluation::Labels;
-use evaluation::text_table::grid;
+use evaluation::LabelMaturity;
+use evaluation::text_table::build_text_table;
 use local_aws::clients::ACCOUNT;
 use local_aws::dynamodb::Durability;
 
@@ -112,7 +112,7 @@ pub(crate) struct TrainArgs {
     unlabeled: String,
     /// Whether labels may still change; default `maturing`, and `final` for a file that does not say when labels came.
     #[arg(long, value_enum)]
-    labels: Option<Labels>,
+    labels: Option<LabelMaturity>,
     /// Stored events from this time on.
     #[arg(long, value_name = "TIME", default_value = "2000-01-01T00:00:00Z")]
     from: String,
@@ -289,12 +289,15 @@ impl TrainArgs {
     }
 
     /// The API has no field for how final labels are, so the engine reads a tag of the version.
-    fn label_tags(&self, target: &TrainingTarget<'_>) -> Result<Option<Vec<Tag>>, TrainCommandError> {
+    fn label_tags(
+        &self,
+        target: &TrainingTarget<'_>,
+    ) -> Result<Option<Vec<Tag>>, TrainCommandError> {
         let value = match self.labels {
             None => return Ok(None),
             Some(_) if target.runners.is_none() => return Err(TrainCommandError::LabelsAtAmazon),
-            Some(Labels::Final) => "final",
-            Some(Labels::Maturing) => "maturing",
+            Some(LabelMaturity::Final) => "final",
+            Some(LabelMaturity::Maturing) => "maturing",
         };
         let tag = Tag::builder().key("fraudstream:labels").value(value);
         Ok(Some(vec![
@@ -426,7 +429,10 @@ impl TrainArgs {
 }
 
 /// Puts the file where the service reads; returns the target.
-async fn upload_file(target: &TrainingTarget<'_>, file: &Path) -> Result<String, TrainCommandError> {
+async fn upload_file(
+    target: &TrainingTarget<'_>,
+    file: &Path,
+) -> Result<String, TrainCommandError> {
     let wrong = |why: String| TrainCommandError::File {
         path: file.display().to_string(),
         why,
@@ -548,10 +554,18 @@ impl fmt::Display for TrainedModel {
             ]
         };
         let header = ["score from", "false positives", "recall", "precision"];
-        writeln!(f, "\n{}", grid(&header, self.thresholds.iter().map(row)))?;
+        writeln!(
+            f,
+            "\n{}",
+            build_text_table(&header, self.thresholds.iter().map(row))
+        )?;
         let row = |(name, share): &(String, f32)| vec![name.clone(), format!("{share:.3}")];
         let shown = self.importance.iter().take(SHOWN).map(row);
-        writeln!(f, "\n{}", grid(&["variable", "importance"], shown))?;
+        writeln!(
+            f,
+            "\n{}",
+            build_text_table(&["variable", "importance"], shown)
+        )?;
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }

@@ -4,17 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use engine::{Engine, Options};
+use engine::{Engine, EngineOptions};
 use shared::batch::Budget;
 use shared::locations::Locations;
 use shared::mapping::Mapping;
 
 use super::CommandError;
 use crate::runners::{self, Runners};
-use local_aws::clients::{self, Clients, Endpoints, Network};
+use local_aws::clients::{self, Clients, Endpoints, NetworkConfig};
 use local_aws::dynamodb::Durability;
 use local_aws::home::Home;
-use local_aws::local_stack::{self, Machine, Pipeline};
+use local_aws::local_stack::{self, LocalStack, Pipeline};
 
 /// Where the state is.
 #[derive(Clone, Debug, Args)]
@@ -141,7 +141,7 @@ impl WorkspaceArgs {
         let (pipeline, machine) = if self.is_remote() {
             (self.connect(backend).await, None)
         } else {
-            let machine = Machine::open(&home, durability).await?;
+            let machine = LocalStack::open(&home, durability).await?;
             (Pipeline::local(&machine.clients), Some(machine))
         };
         Ok(Workspace {
@@ -156,10 +156,10 @@ impl WorkspaceArgs {
     pub(crate) async fn open_local_stack(
         &self,
         durability: Durability,
-    ) -> Result<Machine, CommandError> {
+    ) -> Result<LocalStack, CommandError> {
         let home = Home::open(&self.home)?;
         let retention_days = self.retention_days();
-        Ok(Machine::open_with_retention(&home, durability, retention_days).await?)
+        Ok(LocalStack::open_with_retention(&home, durability, retention_days).await?)
     }
 
     /// Clients of AWS, and the engine over its tables if that is the backend.
@@ -169,14 +169,14 @@ impl WorkspaceArgs {
             .as_deref()
             .map(Endpoints::all)
             .unwrap_or_default();
-        let network = Network {
+        let network = NetworkConfig {
             region: self.region.clone(),
             endpoints,
         };
         let mut clients = Clients::over_network(&network).await;
         if backend == Backend::Engine {
             let engine = self.engine_over_tables(&clients).await;
-            clients.frauddetector = clients::frauddetector(engine::http_client(engine));
+            clients.frauddetector = clients::connect_frauddetector(engine::http_client(engine));
         }
         Pipeline {
             clients,
@@ -192,13 +192,14 @@ impl WorkspaceArgs {
 
     /// The engine over the tables of `clients`.
     async fn engine_over_tables(&self, clients: &Clients) -> Arc<Engine> {
-        let mut options = Options::new(&self.region, clients::ACCOUNT);
+        let mut options = EngineOptions::new(&self.region, clients::ACCOUNT);
         options
             .definitions_table
             .clone_from(&self.definitions_table);
         options.events_table.clone_from(&self.events_table);
         options.retention_days = self.retention_days();
-        let sagemaker = clients::sagemaker(&self.region, self.endpoint_url.as_deref()).await;
+        let sagemaker =
+            clients::connect_sagemaker(&self.region, self.endpoint_url.as_deref()).await;
         let engine = Engine::new(options, clients.dynamodb.clone())
             .with_bucket(clients.s3.clone(), &self.bucket)
             .with_sagemaker(sagemaker)
@@ -222,7 +223,7 @@ pub(crate) struct Workspace<'a> {
     args: &'a WorkspaceArgs,
     /// The functions over the clients.
     pub(crate) pipeline: Pipeline,
-    machine: Option<Machine>,
+    machine: Option<LocalStack>,
     /// The folder of local state: where the stack is, and where progress is kept in any case.
     pub(crate) home: Home,
 }

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use shared::decisions::Decision;
 use shared::failure::error_code;
 
-use super::{Forget, ForgetError, HeldOrder, ForgetReport};
+use super::{Forget, ForgetError, ForgetReport, HeldOrder};
 use crate::hold;
 use crate::subject::{self, FoundData, FoundLabels, Traces, VariableTypes, describe_failed_call};
 
@@ -56,7 +56,9 @@ impl Forget<'_> {
                     .item(hold::UNTIL, AttributeValue::S(held.until.clone()))
                     .item("expires_at", AttributeValue::N(expires_at.to_string()));
                 let put = put.send().await;
-                put.map_err(|error| describe_failed_call("keep why something is held")(error_code(&error)))?;
+                put.map_err(|error| {
+                    describe_failed_call("keep why something is held")(error_code(&error))
+                })?;
             }
         }
         Ok(())
@@ -122,7 +124,8 @@ impl Forget<'_> {
         }
         let update = update.update_expression(format!("REMOVE {}", places.join(", ")));
         let update = update.send().await;
-        update.map_err(|e| describe_failed_call("remove the messages of labels")(error_code(&e)))?;
+        update
+            .map_err(|e| describe_failed_call("remove the messages of labels")(error_code(&e)))?;
         Ok(())
     }
 
@@ -139,7 +142,8 @@ impl Forget<'_> {
         let mut decision = decision.clone();
         traces.strip_personal_data(types, &mut decision);
         let item = serde_dynamo::to_item(&decision);
-        let item = item.map_err(|e| describe_failed_call("write a held decision")(e.to_string()))?;
+        let item =
+            item.map_err(|e| describe_failed_call("write a held decision")(e.to_string()))?;
         let put = self.finder.pipeline.clients.dynamodb.put_item();
         let put = put
             .table_name(&self.finder.pipeline.decisions_table)

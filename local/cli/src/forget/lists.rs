@@ -53,7 +53,8 @@ impl Forget<'_> {
                 .update_mode(ListUpdateMode::Remove)
                 .set_elements(Some(elements));
             let update = update.send().await;
-            update.map_err(|e| describe_failed_call(format!("change list {list}"))(error_code(&e)))?;
+            update
+                .map_err(|e| describe_failed_call(format!("change list {list}"))(error_code(&e)))?;
         }
         Ok(())
     }

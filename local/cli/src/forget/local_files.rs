@@ -14,7 +14,11 @@ use local_aws::home::Home;
 ///
 /// # Errors
 /// [`ForgetError::Occupied`], [`ForgetError::File`], [`ForgetError::Database`].
-pub fn rewrite_local_files(home: &Home, traces: &Traces, dry_run: bool) -> Result<usize, ForgetError> {
+pub fn rewrite_local_files(
+    home: &Home,
+    traces: &Traces,
+    dry_run: bool,
+) -> Result<usize, ForgetError> {
     if dry_run {
         return count_outcomes(home, traces);
     }
@@ -28,7 +32,7 @@ pub fn rewrite_local_files(home: &Home, traces: &Traces, dry_run: bool) -> Resul
         return Err(ForgetError::Occupied(home.path().display().to_string()));
     }
     let forgotten = rewrite_outcomes(home, traces)?;
-    dynamodb::compact(&home.database_file())?;
+    dynamodb::compact_database(&home.database_file())?;
     std::fs::remove_file(&path).map_err(wrong)?;
     Ok(forgotten)
 }

@@ -18,12 +18,12 @@ use event::Timestamp;
 use shared::failure::error_code;
 use thiserror::Error;
 
-use crate::subject::{self, SubjectFinder, FoundData, Traces, SubjectQuery, describe_failed_call};
-use local_aws::dynamodb::OpenError;
+use crate::subject::{self, FoundData, SubjectFinder, SubjectQuery, Traces, describe_failed_call};
+use local_aws::dynamodb::OpenDatabaseError;
 
 pub use local_files::rewrite_local_files;
 pub use notes::ForgottenSubjects;
-pub use report::{HeldOrder, ForgetReport};
+pub use report::{ForgetReport, HeldOrder};
 
 /// Why not everything was forgotten. Running the command again continues.
 #[derive(Debug, Error)]
@@ -41,7 +41,7 @@ pub enum ForgetError {
     },
     /// The database's file cannot be compacted: its free pages still have what was deleted.
     #[error(transparent)]
-    Database(#[from] OpenError),
+    Database(#[from] OpenDatabaseError),
     /// Another process uses the folder.
     #[error("another process works in {0}; stop it and run the command again")]
     Occupied(String),
@@ -70,7 +70,10 @@ impl Forget<'_> {
     ///
     /// # Errors
     /// [`ForgetError`]; what was deleted before stays deleted.
-    pub async fn forget_subject(&self, whom: SubjectQuery) -> Result<(ForgetReport, Traces), ForgetError> {
+    pub async fn forget_subject(
+        &self,
+        whom: SubjectQuery,
+    ) -> Result<(ForgetReport, Traces), ForgetError> {
         let mut found = self.finder.find(whom, self.now).await?;
         let mut report = ForgetReport {
             dry_run: self.dry_run,
@@ -121,7 +124,11 @@ impl Forget<'_> {
     }
 
     /// Deletes the events with their labels and predictions, through the API.
-    async fn forget_events(&self, found: &FoundData, report: &mut ForgetReport) -> Result<(), ForgetError> {
+    async fn forget_events(
+        &self,
+        found: &FoundData,
+        report: &mut ForgetReport,
+    ) -> Result<(), ForgetError> {
         for event in &found.events {
             report.events += 1;
             report.predictions += event.predictions;

@@ -18,7 +18,10 @@ const ANY: &str = "forgotten#any";
 const TIME: &str = "forgotten_at";
 
 /// Notes that something was forgotten at all.
-pub(super) async fn write_any_note(pipeline: &Pipeline, now: Timestamp) -> Result<(), subject::SubjectError> {
+pub(super) async fn write_any_note(
+    pipeline: &Pipeline,
+    now: Timestamp,
+) -> Result<(), subject::SubjectError> {
     put_note(pipeline, ANY.to_owned(), now).await
 }
 
@@ -31,7 +34,11 @@ pub(super) async fn write_note(
     put_note(pipeline, format_note_key(subject), now).await
 }
 
-async fn put_note(pipeline: &Pipeline, key: String, now: Timestamp) -> Result<(), subject::SubjectError> {
+async fn put_note(
+    pipeline: &Pipeline,
+    key: String,
+    now: Timestamp,
+) -> Result<(), subject::SubjectError> {
     let put = pipeline.clients.dynamodb.put_item();
     let put = put
         .table_name(&pipeline.decisions_table)
@@ -100,7 +107,8 @@ impl ForgottenSubjects {
             .key("pk", AttributeValue::S(key.to_owned()))
             .key("sk", AttributeValue::S(NOTE.to_owned()));
         let found = get.send().await;
-        let found = found.map_err(|e| describe_failed_call("read what was forgotten")(error_code(&e)))?;
+        let found =
+            found.map_err(|e| describe_failed_call("read what was forgotten")(error_code(&e)))?;
         Ok(found.item.filter(|item| !item.is_empty()).map(|item| {
             let time = item.get(TIME).and_then(|time| time.as_s().ok());
             let time = time.and_then(|time| Timestamp::parse(time).ok());

@@ -26,7 +26,9 @@ impl Forget<'_> {
                     report.rejected_objects += 1;
                     if !self.dry_run {
                         let delete = s3.delete_object().bucket(bucket).key(key).send().await;
-                        delete.map_err(|e| describe_failed_call(format!("delete {key}"))(error_code(&e)))?;
+                        delete.map_err(|e| {
+                            describe_failed_call(format!("delete {key}"))(error_code(&e))
+                        })?;
                     }
                 }
                 ObjectRemedy::Rewrite(body) => {
@@ -34,7 +36,9 @@ impl Forget<'_> {
                     if !self.dry_run {
                         let put = s3.put_object().bucket(bucket).key(key);
                         let put = put.body(ByteStream::from(body.clone())).send().await;
-                        put.map_err(|e| describe_failed_call(format!("rewrite {key}"))(error_code(&e)))?;
+                        put.map_err(|e| {
+                            describe_failed_call(format!("rewrite {key}"))(error_code(&e))
+                        })?;
                     }
                 }
             }

@@ -16,12 +16,12 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::apply;
+use crate::file_run::Function;
 use crate::hold::{self, HoldReason};
 use crate::replay::{Replay, ReplayedObject};
-use crate::file_run::Function;
 use local_aws::dynamodb::Durability;
 use local_aws::home::Home;
-use local_aws::local_stack::{BUCKET, Machine, Pipeline};
+use local_aws::local_stack::{BUCKET, LocalStack, Pipeline};
 
 type Item = std::collections::HashMap<String, AttributeValue>;
 
@@ -30,7 +30,7 @@ const MARK: &str = "sentinel-4711";
 
 struct Shop {
     folder: TempDir,
-    machine: Machine,
+    machine: LocalStack,
 }
 
 fn root() -> PathBuf {
@@ -133,7 +133,7 @@ impl Shop {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::open(folder.path()).unwrap();
-        let machine = Machine::open(&home, Durability::Kill).await.unwrap();
+        let machine = LocalStack::open(&home, Durability::Kill).await.unwrap();
         let options = apply::ApplyOptions {
             file: root().join("config/detector.yaml"),
             dry_run: false,
@@ -141,7 +141,9 @@ impl Shop {
             json: false,
         };
         let client = &machine.clients.frauddetector;
-        apply::apply_template(client, &options, &mut Vec::new()).await.unwrap();
+        apply::apply_template(client, &options, &mut Vec::new())
+            .await
+            .unwrap();
         Self { folder, machine }
     }
 
@@ -289,7 +291,8 @@ impl Shop {
     }
 
     async fn forget_person(&self, text: &str) -> (ForgetReport, Traces) {
-        self.forget(SubjectQuery::entity(&mapping(), text).unwrap()).await
+        self.forget(SubjectQuery::entity(&mapping(), text).unwrap())
+            .await
     }
 
     async fn replay(&self, prefix: &str) -> Vec<ReplayedObject> {
@@ -413,7 +416,11 @@ async fn a_label_of_a_forgotten_order_is_refused_and_a_new_order_is_not() {
         (order(7, "other"), false),
     ] {
         let record = record("1", payload.to_string());
-        assert_eq!(forgotten.is_forgotten(&record).await.unwrap(), want, "{payload}");
+        assert_eq!(
+            forgotten.is_forgotten(&record).await.unwrap(),
+            want,
+            "{payload}"
+        );
     }
 }
 
@@ -953,7 +960,9 @@ async fn who_shares_a_value_lifts_no_hold() {
 
     // Another person in the same network, another order of the same person, and one who is not
     // held any more.
-    let found = shop.find(SubjectQuery::entity(&mapping(), "other").unwrap()).await;
+    let found = shop
+        .find(SubjectQuery::entity(&mapping(), "other").unwrap())
+        .await;
     assert!(found.holds.is_empty() && found.held_items.is_empty());
     let pipeline = shop.pipeline();
     let mapping = mapping();
@@ -982,9 +991,13 @@ async fn who_shares_a_value_lifts_no_hold() {
         assert_eq!(shop.elements("bad_ips").await, ["203.0.113.7"]);
         assert_eq!(shop.elements("bad_emails").await, [&*address]);
     }
-    let of_third = shop.find(SubjectQuery::entity(&mapping, "third").unwrap()).await;
+    let of_third = shop
+        .find(SubjectQuery::entity(&mapping, "third").unwrap())
+        .await;
     assert!(of_third.held_items.is_empty());
-    let found = shop.find(SubjectQuery::entity(&mapping, MARK).unwrap()).await;
+    let found = shop
+        .find(SubjectQuery::entity(&mapping, MARK).unwrap())
+        .await;
     assert_eq!(found.holds.len(), 1);
     assert_eq!(found.holds[0]["reason"], "its dispute is open");
 }
@@ -997,7 +1010,9 @@ async fn an_entity_that_is_not_known_is_not_hashed() {
     assert_eq!(shop.run("predict", &[guest]).await, 1);
     shop.charge_back("FORGET-1").await;
     for _ in 0..2 {
-        let (report, traces) = shop.forget(SubjectQuery::order(&mapping(), "FORGET-1")).await;
+        let (report, traces) = shop
+            .forget(SubjectQuery::order(&mapping(), "FORGET-1"))
+            .await;
         assert_eq!(report.held.len(), 1);
         assert!(!traces.all_hashes().contains(&hold::hash_value("unknown")));
         let event_id = event::EventId::slug("FORGET-1");
@@ -1019,7 +1034,12 @@ async fn what_was_held_is_found_after_the_hold() {
     let (report, _) = shop.forget_person(MARK).await;
     let until: Timestamp = report.held[0].until.parse().unwrap();
     let owner = hold::hash_value(MARK);
-    let item = shop.item(&hold::format_hold_key(&owner), &hold::format_hold_sort_key(&owner)).await;
+    let item = shop
+        .item(
+            &hold::format_hold_key(&owner),
+            &hold::format_hold_sort_key(&owner),
+        )
+        .await;
     let item = item.unwrap();
     assert_eq!(
         item[hold::UNTIL],
@@ -1031,7 +1051,9 @@ async fn what_was_held_is_found_after_the_hold() {
         AttributeValue::N(expires_at.to_string())
     );
     // The decision and its labels have expired, too.
-    let found = shop.find(SubjectQuery::entity(&mapping(), MARK).unwrap()).await;
+    let found = shop
+        .find(SubjectQuery::entity(&mapping(), MARK).unwrap())
+        .await;
     let decisions = found.decisions.iter().map(|d| (&*d.pk, &*d.sk));
     let labels = found.labels.iter().map(|l| (&*l.pk, subject::LABELS));
     for (pk, sk) in decisions.chain(labels) {
@@ -1048,7 +1070,11 @@ async fn what_was_held_is_found_after_the_hold() {
     assert_eq!((report.held.len(), report.list_entries), (0, 1));
     assert!(shop.elements("bad_emails").await.is_empty());
     assert_eq!(
-        shop.item(&hold::format_hold_key(&owner), &hold::format_hold_sort_key(&owner)).await,
+        shop.item(
+            &hold::format_hold_key(&owner),
+            &hold::format_hold_sort_key(&owner)
+        )
+        .await,
         None
     );
 }
@@ -1101,7 +1127,7 @@ async fn without_the_engine_the_decisions_go_last() {
     let mut pipeline = shop.pipeline();
     let service = shop.machine.services().frauddetector;
     pipeline.clients.frauddetector =
-        local_aws::clients::frauddetector(faults.wrap(service.http_client()));
+        local_aws::clients::connect_frauddetector(faults.wrap(service.http_client()));
     let mapping = mapping();
     let forget = Forget {
         finder: SubjectFinder {

@@ -63,7 +63,11 @@ impl SubjectFinder<'_> {
     ///
     /// # Errors
     /// [`enum@Error`].
-    pub async fn find(&self, whom: SubjectQuery, now: Timestamp) -> Result<FoundData, SubjectError> {
+    pub async fn find(
+        &self,
+        whom: SubjectQuery,
+        now: Timestamp,
+    ) -> Result<FoundData, SubjectError> {
         let mut found = FoundData {
             traces: Traces::new(whom),
             ..FoundData::default()
@@ -71,8 +75,8 @@ impl SubjectFinder<'_> {
         let subjects = found.traces.subjects.clone();
         if let Some(engine) = self.engine {
             for subject in &subjects {
-                found.events.extend(engine.events_of(subject).await?);
-                for (event_type, habits) in engine.entity_history(subject).await? {
+                found.events.extend(engine.find_events_of(subject).await?);
+                for (event_type, habits) in engine.describe_entity_history(subject).await? {
                     let habits = serde_json::from_str(&habits).unwrap_or(Value::String(habits));
                     found.entity_histories.insert(event_type, habits);
                 }
@@ -103,7 +107,7 @@ impl SubjectFinder<'_> {
                         event_type: event_type.clone(),
                         event_id: event_id.clone(),
                     };
-                    found.events.extend(engine.events_of(&event).await?);
+                    found.events.extend(engine.find_events_of(&event).await?);
                 }
             }
         }
@@ -154,7 +158,8 @@ impl SubjectFinder<'_> {
         let mut pages = client.get_variables().into_paginator().send();
         let mut types = VariableTypes::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| describe_failed_call("read the variables")(error_code(&error)))?;
+            let page = page
+                .map_err(|error| describe_failed_call("read the variables")(error_code(&error)))?;
             for variable in page.variables() {
                 if let (Some(name), Some(ty)) = (variable.name(), variable.variable_type()) {
                     types.insert(name.to_owned(), ty.to_owned());

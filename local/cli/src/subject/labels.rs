@@ -60,7 +60,11 @@ pub(super) async fn read_labels(
     Ok(all)
 }
 
-async fn read_item(pipeline: &Pipeline, pk: &str, sk: &str) -> Result<Option<LabelsItem>, SubjectError> {
+async fn read_item(
+    pipeline: &Pipeline,
+    pk: &str,
+    sk: &str,
+) -> Result<Option<LabelsItem>, SubjectError> {
     let get = pipeline.clients.dynamodb.get_item();
     let get = get
         .table_name(&pipeline.decisions_table)

@@ -8,16 +8,16 @@ mod error;
 mod finder;
 mod holds;
 mod labels;
+mod name_search;
 mod objects;
 mod ownership;
 mod query;
 mod record;
-mod name_search;
 mod traces;
 mod variable_types;
 
 pub use error::SubjectError;
-pub use finder::{SubjectFinder, FoundData};
+pub use finder::{FoundData, SubjectFinder};
 pub use labels::FoundLabels;
 pub use objects::{FoundObject, ObjectRemedy};
 pub use query::SubjectQuery;

@@ -6,8 +6,8 @@ use shared::records::{Invocation, Record};
 use shared::rejected::RejectedRecord;
 
 use super::error::{SubjectError, describe_failed_call};
-use super::ownership::RecordOwner;
 use super::name_search;
+use super::ownership::RecordOwner;
 use super::traces::Traces;
 use super::variable_types::VariableTypes;
 use crate::bucket_objects::{ON_FAILURE, REJECTED, REPLAYED, list_keys, read_object};
@@ -53,7 +53,10 @@ pub(super) struct FoundObjects {
 impl ObjectSearch<'_> {
     /// Inspects every object, and repeats it as long as the objects name further events, because a
     /// label is known by its event alone. `traces` learn what the records say.
-    pub(super) async fn find_objects(&self, traces: &mut Traces) -> Result<FoundObjects, SubjectError> {
+    pub(super) async fn find_objects(
+        &self,
+        traces: &mut Traces,
+    ) -> Result<FoundObjects, SubjectError> {
         let Pipeline {
             clients, bucket, ..
         } = self.pipeline;
@@ -121,7 +124,9 @@ impl ObjectSearch<'_> {
         let remedy = match traces.find_owner(self.mapping, &record) {
             Ok(RecordOwner::Others) => return InspectedObject::default(),
             Ok(RecordOwner::Subject) => ObjectRemedy::Delete,
-            Ok(RecordOwner::Both) => ObjectRemedy::Report("it is a label of others' orders, too".to_owned()),
+            Ok(RecordOwner::Both) => {
+                ObjectRemedy::Report("it is a label of others' orders, too".to_owned())
+            }
             Err(why) => return InspectedObject::unread(&place, &why),
         };
         InspectedObject {

@@ -5,8 +5,8 @@ use shared::failure::Failure;
 use shared::mapping::Mapping;
 use shared::records::Record;
 
-use super::record::MappedRecord;
 use super::name_search;
+use super::record::MappedRecord;
 use super::traces::Traces;
 use super::variable_types::VariableTypes;
 
@@ -31,7 +31,11 @@ impl Traces {
     ///
     /// # Errors
     /// Why the record cannot be read, if it does not contain a name or value of the subject either.
-    pub(super) fn find_owner(&self, mapping: &Mapping, record: &Record) -> Result<RecordOwner, String> {
+    pub(super) fn find_owner(
+        &self,
+        mapping: &Mapping,
+        record: &Record,
+    ) -> Result<RecordOwner, String> {
         let key = record.key.as_deref().unwrap_or_default().as_bytes();
         let value = match record.json() {
             Ok(value) => value,
@@ -50,7 +54,10 @@ impl Traces {
             Some(told) if told.is_order => self.is_order_of(&told),
             Some(told) => {
                 let all = told.subjects.len();
-                let own = told.subjects.iter().filter(|subject| self.is_own_subject(subject));
+                let own = told
+                    .subjects
+                    .iter()
+                    .filter(|subject| self.is_own_subject(subject));
                 let own = own.count();
                 if own > 0 && own < all {
                     return Ok(RecordOwner::Both);
@@ -83,12 +90,19 @@ impl Traces {
         let is_address =
             |text: &str| text.contains('@') && self.names.contains(&text.trim().to_lowercase());
         let mut values = told.variables.iter();
-        told.subjects.iter().any(|subject| self.is_own_subject(subject))
+        told.subjects
+            .iter()
+            .any(|subject| self.is_own_subject(subject))
             || (told.is_guest && is_person && values.any(|(_, value)| is_address(value)))
     }
 
     /// Adds the ids and values of a record about the subject.
-    pub(super) fn learn_record(&mut self, mapping: &Mapping, types: &VariableTypes, record: &Record) {
+    pub(super) fn learn_record(
+        &mut self,
+        mapping: &Mapping,
+        types: &VariableTypes,
+        record: &Record,
+    ) {
         let told = record.json().ok();
         let told = told.and_then(|value| MappedRecord::new(mapping, &value));
         // Labels may be about others' orders, too.

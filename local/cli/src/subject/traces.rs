@@ -6,8 +6,8 @@ use engine::Subject;
 use serde_json::Value;
 use shared::decisions::{Decision, entity_key};
 
-use super::query::SubjectQuery;
 use super::name_search;
+use super::query::SubjectQuery;
 use super::variable_types::{ANYTHING, BELONGING, NAMING, VariableTypes, is_personal};
 use crate::hold;
 
@@ -69,7 +69,7 @@ impl Traces {
             return;
         }
         let is_name = NAMING.contains(&ty.as_str());
-        let normal = engine::normalized(ty, value).into_owned();
+        let normal = engine::normalize_value(ty, value).into_owned();
         for spelling in [value, &normal] {
             self.spellings.insert(spelling.to_lowercase());
             if is_name {
@@ -88,7 +88,7 @@ impl Traces {
         let is = |text: &str| self.protected.contains(&hold::hash_value(text));
         let mut types = NAMING.into_iter().chain(BELONGING);
         !self.protected.is_empty()
-            && (is(element) || types.any(|ty| is(&engine::normalized(ty, element))))
+            && (is(element) || types.any(|ty| is(&engine::normalize_value(ty, element))))
     }
 
     /// Whether any value of the subject is also held for another one.
@@ -150,7 +150,7 @@ impl Traces {
             |subject| matches!(subject, Subject::Entity { entity_id, .. } if entity_id == element),
         );
         let is_value = |ty: &str| {
-            let element = engine::normalized(ty, element);
+            let element = engine::normalize_value(ty, element);
             let values = self.values.get(ty);
             values.is_some_and(|values| values.contains(&*element))
                 || (is_personal(ty) && self.is_held(&element))

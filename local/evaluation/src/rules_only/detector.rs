@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rules::{ListValues, Lists, Rule, Schema, Type, Value};
 use thiserror::Error;
 
-use super::figures::LeftOut;
+use super::figures::UnmeasuredRule;
 
 /// Words in names of outcomes that let an event pass. All other outcomes are alarms.
 const PASSING: [&str; 8] = [
@@ -90,26 +90,26 @@ pub struct FileRule {
 
 /// The compiled rules of a detector file.
 #[derive(Debug)]
-pub struct Detector {
+pub struct MeasuredDetector {
     pub(super) id: String,
     pub(super) mode: String,
     pub(super) schema: Schema,
     pub(super) defaults: Vec<Value>,
     pub(super) lists: Lists,
-    pub(super) rules: Vec<Measured>,
-    pub(super) left_out: Vec<LeftOut>,
+    pub(super) rules: Vec<MeasuredRule>,
+    pub(super) left_out: Vec<UnmeasuredRule>,
     /// The outcomes that are alarms, in the order of the rules.
     pub(super) alarms: Vec<String>,
 }
 
 /// A rule and the place of its most severe outcome among the alarms; `None` if it lets the event pass.
 #[derive(Debug)]
-pub(super) struct Measured {
+pub(super) struct MeasuredRule {
     pub(super) rule: Rule,
     pub(super) alarm: Option<usize>,
 }
 
-impl Detector {
+impl MeasuredDetector {
     /// Compiles the rules of a detector file.
     ///
     /// # Errors
@@ -132,7 +132,7 @@ impl Detector {
         let (mut measured, mut left_out) = (Vec::new(), Vec::new());
         for rule in &file.rules {
             match compile_rule(&rule.expression, &schema, &file) {
-                Err(why) => left_out.push(LeftOut {
+                Err(why) => left_out.push(UnmeasuredRule {
                     rule: rule.id.clone(),
                     why,
                 }),
@@ -146,16 +146,16 @@ impl Detector {
                 }
             }
         }
-        let rules: Vec<Measured> = measured
+        let rules: Vec<MeasuredRule> = measured
             .into_iter()
-            .map(|(rule, outcomes)| Measured {
+            .map(|(rule, outcomes)| MeasuredRule {
                 rule,
                 alarm: alarms.iter().position(|alarm| outcomes.contains(alarm)),
             })
             .collect();
         if alarms.is_empty() {
             let why = match left_out.first() {
-                Some(LeftOut { rule, why }) if rules.is_empty() => format!("`{rule}` {why}"),
+                Some(UnmeasuredRule { rule, why }) if rules.is_empty() => format!("`{rule}` {why}"),
                 _ => "none has an outcome that stops an event".to_owned(),
             };
             let file = file.path;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::format::percent;
-use crate::text_table::grid;
+use crate::format::format_percent;
+use crate::text_table::build_text_table;
 
 /// A rule that was not measured.
 #[derive(Clone, Debug, Serialize)]
-pub struct LeftOut {
+pub struct UnmeasuredRule {
     /// The rule.
     pub rule: String,
     /// Why not.
@@ -26,7 +26,7 @@ pub struct RulesOnly {
     /// How many rules were measured.
     pub rules: usize,
     /// Rules that were not.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<UnmeasuredRule>,
     /// Variables of rules without a column; they had their defaults.
     pub missing_columns: Vec<String>,
     /// By variable, how many values are not of its type; they counted as its default.
@@ -34,12 +34,12 @@ pub struct RulesOnly {
     /// Events of which a rule could not be evaluated, because a value that it needs is missing.
     pub undetermined_events: usize,
     /// The effect of each outcome together with those before it.
-    pub outcomes: Vec<Called>,
+    pub outcomes: Vec<OutcomeEffect>,
 }
 
 /// The effect of calling all events with some outcomes fraud.
 #[derive(Clone, Debug, Serialize)]
-pub struct Called {
+pub struct OutcomeEffect {
     /// The outcomes.
     pub outcomes: Vec<String>,
     /// How many events have one of the outcomes.
@@ -57,14 +57,14 @@ pub struct Called {
 impl RulesOnly {
     /// The figures as a table.
     pub fn table(&self) -> comfy_table::Table {
-        let row = |row: &Called| {
+        let row = |row: &OutcomeEffect| {
             vec![
                 row.outcomes.join(", "),
                 row.events.to_string(),
-                percent(row.fpr),
-                percent(row.recall),
-                percent(row.precision),
-                percent(row.model_recall),
+                format_percent(row.fpr),
+                format_percent(row.recall),
+                format_percent(row.precision),
+                format_percent(row.model_recall),
             ]
         };
         let header = [
@@ -75,7 +75,7 @@ impl RulesOnly {
             "precision",
             "the model's recall",
         ];
-        grid(&header, self.outcomes.iter().map(row))
+        build_text_table(&header, self.outcomes.iter().map(row))
     }
 
     /// Sentences that a reader of the figures needs to know.
@@ -93,7 +93,7 @@ impl RulesOnly {
                 "{values} values of `{variable}` are not of its type; rules had its default."
             ));
         }
-        for LeftOut { rule, why } in &self.left_out {
+        for UnmeasuredRule { rule, why } in &self.left_out {
             notes.push(format!("rule `{rule}` was left out: it {why}."));
         }
         if self.undetermined_events > 0 {

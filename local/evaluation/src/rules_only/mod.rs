@@ -3,12 +3,12 @@
 //! Columns are variables by their names, with values as they stand in the file: no mapping is applied. A variable
 //! without a column has its default, as in an event that lacks it.
 
+mod applied_detector;
 mod detector;
 mod figures;
-mod over_columns;
 #[cfg(test)]
 mod tests;
 
-pub use detector::{Detector, DetectorFile, FileRule, FileVariable, RulesError};
+pub use applied_detector::OverColumns;
+pub use detector::{DetectorFile, FileRule, FileVariable, MeasuredDetector, RulesError};
 pub use figures::RulesOnly;
-pub use over_columns::OverColumns;

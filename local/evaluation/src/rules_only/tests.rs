@@ -3,10 +3,10 @@ use std::path::Path;
 
 use rules::{ListValues, Type};
 
-use super::figures::Called;
+use super::figures::OutcomeEffect;
 use super::*;
-use crate::measures::Scored;
-use crate::table::{Columns, Said, TableError};
+use crate::measures::ScoredEvent;
+use crate::table::{ColumnOptions, EventColumns, TableError};
 
 const EVENTS: &str = "\
 price,email,when,is_fraud
@@ -25,7 +25,7 @@ const VARIABLES: [(&str, Type, &str); 3] = [
 ];
 
 /// A detector over `price`, `signed_up_at` and `email` with these rules, an expression and an outcome a line.
-fn detector(mode: &str, rules: &str) -> Result<Detector, String> {
+fn detector(mode: &str, rules: &str) -> Result<MeasuredDetector, String> {
     let variable = |(name, ty, default): (&str, Type, &str)| FileVariable {
         name: name.to_owned(),
         ty,
@@ -49,26 +49,28 @@ fn detector(mode: &str, rules: &str) -> Result<Detector, String> {
         lists: BTreeMap::from([("blocked".to_owned(), Some(blocked))]),
         rules: rules.lines().enumerate().map(rule).collect(),
     };
-    Detector::new(file).map_err(|error| error.to_string())
+    MeasuredDetector::new(file).map_err(|error| error.to_string())
 }
 
 /// The figures of the rules, where the model scores events in the order of the file, the last highest.
-fn measured(detector: &Detector) -> RulesOnly {
+fn measured(detector: &MeasuredDetector) -> RulesOnly {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.csv");
     std::fs::write(&path, EVENTS).unwrap();
-    let said = Said {
+    let said = ColumnOptions {
         timestamp: Some("when".to_owned()),
-        ..Said::default()
+        ..ColumnOptions::default()
     };
-    let columns = Columns::find(&path, &said).unwrap();
+    let columns = EventColumns::find(&path, &said).unwrap();
     let table = columns.table(&path);
-    let mut rules = detector.over(&path, &table.headers().unwrap()).unwrap();
+    let mut rules = detector
+        .apply_to(&path, &table.read_headers().unwrap())
+        .unwrap();
     let mut scored = Vec::new();
     table
-        .each(|event| {
+        .for_each_event(|event| {
             let number = u32::try_from(event.number).unwrap();
-            scored.push(Scored {
+            scored.push(ScoredEvent {
                 number: event.number,
                 log_odds: f64::from(number),
                 score: 0.0,
@@ -77,17 +79,17 @@ fn measured(detector: &Detector) -> RulesOnly {
                 month: None,
                 look_ups: Vec::new(),
                 seen: Vec::new(),
-                alarm: rules.alarm(&event),
+                alarm: rules.find_alarm(&event),
             });
             Ok::<(), TableError>(())
         })
         .unwrap();
-    rules.measures(&scored)
+    rules.measure(&scored)
 }
 
 /// A line for each row: outcomes, events, false positives, recall and precision in percent.
 fn rows(rules: &RulesOnly) -> Vec<String> {
-    let row = |row: &Called| {
+    let row = |row: &OutcomeEffect| {
         format!(
             "{}: {} events, {:.0} {:.0} {:.0}",
             row.outcomes.join("+"),
@@ -171,7 +173,7 @@ fn rules_that_cannot_be_measured_are_refused() {
             .starts_with("t.yaml: no rule can be measured: `r0` cannot be compiled")
     );
     let rules = detector("ALL_MATCHED", "$price > 1 and $email == \"\" => block").unwrap();
-    let error = rules.over(Path::new("events.csv"), &["amount".to_owned()]);
+    let error = rules.apply_to(Path::new("events.csv"), &["amount".to_owned()]);
     assert_eq!(
         error.unwrap_err().to_string(),
         "events.csv has no column of the variables that the rules use: price, email. Columns are variables by their names"

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use model::history::TrackedFields;
-use model::{Dataset, InferredColumn, EventLabel, Variable, VariableType};
+use model::{Dataset, EventLabel, InferredColumn, Variable, VariableType};
 
-use super::csv_file::{Cells, open_csv, read_headers, sample_rows};
+use super::csv_file::{RowCells, open_csv, read_headers, sample_rows};
 use super::decimal_commas::replace_decimal_commas;
 use super::error::TableError;
 use super::legitimate::{find_legitimate, is_same_label};
@@ -60,7 +60,7 @@ const TIME_NAMES: [&str; 15] = [
 ];
 /// What was given about a file's columns on the command line; the rest is inferred.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct Said {
+pub struct ColumnOptions {
     /// Column of the label; default `EVENT_LABEL`, or one called like a label.
     #[arg(long, value_name = "COLUMN")]
     pub label: Option<String>,
@@ -80,7 +80,7 @@ pub struct Said {
 
 /// Which column of a file is what.
 #[derive(Clone, Debug)]
-pub struct Columns {
+pub struct EventColumns {
     /// The column of the label.
     pub label: String,
     /// Values of the label that are legitimate.
@@ -102,12 +102,12 @@ pub struct Columns {
     pub(super) decimal_commas: Vec<String>,
 }
 
-impl Columns {
+impl EventColumns {
     /// Reads the header and a sample of the rows.
     ///
     /// # Errors
     /// [`TableError`]: what is missing, and which option to give.
-    pub fn find(path: &Path, said: &Said) -> Result<Self, TableError> {
+    pub fn find(path: &Path, said: &ColumnOptions) -> Result<Self, TableError> {
         let shown = path.display().to_string();
         let mut reader = open_csv(path)?;
         let headers = read_headers(path, &mut reader)?;
@@ -123,7 +123,7 @@ impl Columns {
                 .map(move |row| row.get(column).and_then(Option::as_deref))
         };
 
-        let header = Header {
+        let header = ColumnNames {
             path: &shown,
             names: &headers,
         };
@@ -146,7 +146,8 @@ impl Columns {
             .iter()
             .filter_map(|column| Some(Variable::new(&column.name, column.kind?)))
             .collect::<Vec<Variable>>();
-        let watched = (entity.is_some() && event_time.is_some()).then(|| TrackedFields::new(&variables));
+        let watched =
+            (entity.is_some() && event_time.is_some()).then(|| TrackedFields::new(&variables));
         let name = |column: usize| headers[column].clone();
         Ok(Self {
             label: name(label),
@@ -166,13 +167,15 @@ impl Columns {
     pub(super) fn read_label(&self, text: Option<&str>) -> EventLabel {
         match text {
             None => EventLabel::Unlabelled,
-            Some(text) if self.legit.iter().any(|legit| is_same_label(legit, text)) => EventLabel::Legit,
+            Some(text) if self.legit.iter().any(|legit| is_same_label(legit, text)) => {
+                EventLabel::Legit
+            }
             Some(_) => EventLabel::Fraud,
         }
     }
 
     /// Seconds since 1970. In a file of plain numbers they may count from another time.
-    pub(super) fn time(&self, text: Option<&str>) -> Option<i64> {
+    pub(super) fn read_time(&self, text: Option<&str>) -> Option<i64> {
         let text = text?;
         model::parse_date(text, self.day_first).or_else(|| {
             let number = model::parse_number(text)?;
@@ -192,7 +195,7 @@ impl Columns {
     }
 
     /// An empty data set for the rows.
-    pub fn dataset(&self) -> Dataset {
+    pub fn empty_dataset(&self) -> Dataset {
         let dataset = Dataset::new(self.variables.clone());
         match &self.watched {
             Some(watched) => dataset.with_tracked_fields(watched.clone()),
@@ -202,12 +205,12 @@ impl Columns {
 }
 
 /// The columns of a file, by their names.
-struct Header<'a> {
+struct ColumnNames<'a> {
     path: &'a str,
     names: &'a [String],
 }
 
-impl Header<'_> {
+impl ColumnNames<'_> {
     /// The column for `what`: the one that was named, or the first that has one of `usual` names.
     fn find(
         &self,
@@ -264,7 +267,7 @@ impl Header<'_> {
 fn infer_types(
     path: &Path,
     headers: &[String],
-    sample: &[Cells],
+    sample: &[RowCells],
     given: &[String],
 ) -> Result<Vec<InferredColumn>, TableError> {
     let rows: Vec<Vec<Option<&str>>> = sample

@@ -89,7 +89,7 @@ pub(super) fn decode_cell(cell: &[u8]) -> Cow<'_, str> {
 }
 
 /// Adds the file's name to what is wrong with it.
-pub(super) fn name_file_in(path: &Path) -> impl Fn(csv::Error) -> TableError {
+pub(super) fn csv_error_in(path: &Path) -> impl Fn(csv::Error) -> TableError {
     let path = path.display().to_string();
     move |source| TableError::Csv {
         path: path.clone(),
@@ -99,7 +99,7 @@ pub(super) fn name_file_in(path: &Path) -> impl Fn(csv::Error) -> TableError {
 
 /// The headers, without the byte order mark and without space around them.
 pub(super) fn read_headers(path: &Path, reader: &mut CsvReader) -> Result<Vec<String>, TableError> {
-    let headers = reader.byte_headers().map_err(name_file_in(path))?;
+    let headers = reader.byte_headers().map_err(csv_error_in(path))?;
     let name = |header| {
         decode_cell(header)
             .trim_start_matches('\u{feff}')
@@ -110,22 +110,25 @@ pub(super) fn read_headers(path: &Path, reader: &mut CsvReader) -> Result<Vec<St
 }
 
 /// The value of a cell; `None` for an empty one, `NaN` and `null`.
-pub(super) fn present(text: Option<&str>) -> Option<&str> {
+pub(super) fn present_value(text: Option<&str>) -> Option<&str> {
     text.and_then(model::trim_present_value)
 }
 
 /// The cells of a row; an empty one holds nothing.
-pub(super) type Cells = Vec<Option<String>>;
+pub(super) type RowCells = Vec<Option<String>>;
 
 /// Rows from all over the file: the first ones may all be of one day, or of one kind.
-pub(super) fn sample_rows(path: &Path, reader: &mut CsvReader) -> Result<Vec<Cells>, TableError> {
+pub(super) fn sample_rows(
+    path: &Path,
+    reader: &mut CsvReader,
+) -> Result<Vec<RowCells>, TableError> {
     let mut chance = ChaCha8Rng::seed_from_u64(1);
-    let mut sample: Vec<Cells> = Vec::new();
+    let mut sample: Vec<RowCells> = Vec::new();
     let mut seen = 0_usize;
     let mut record = csv::ByteRecord::new();
     while reader
         .read_byte_record(&mut record)
-        .map_err(name_file_in(path))?
+        .map_err(csv_error_in(path))?
     {
         seen += 1;
         let place = if sample.len() < SAMPLE {
@@ -136,7 +139,7 @@ pub(super) fn sample_rows(path: &Path, reader: &mut CsvReader) -> Result<Vec<Cel
         if place >= SAMPLE {
             continue;
         }
-        let cell = |cell| present(Some(&decode_cell(cell))).map(str::to_owned);
+        let cell = |cell| present_value(Some(&decode_cell(cell))).map(str::to_owned);
         let cells = record.iter().map(cell).collect();
         if place == sample.len() {
             sample.push(cells);

@@ -1,9 +1,9 @@
 //! Columns whose numbers are written `1.234,5`.
 
-use super::csv_file::Cells;
+use super::csv_file::RowCells;
 
 /// Finds the columns of such numbers, and rewrites their cells in the sample with a decimal point.
-pub(super) fn replace_decimal_commas(headers: &[String], sample: &mut [Cells]) -> Vec<String> {
+pub(super) fn replace_decimal_commas(headers: &[String], sample: &mut [RowCells]) -> Vec<String> {
     let mut found = Vec::new();
     for (column, header) in headers.iter().enumerate() {
         if !has_decimal_commas(sample.iter().filter_map(|row| row.get(column)?.as_deref())) {
@@ -14,7 +14,7 @@ pub(super) fn replace_decimal_commas(headers: &[String], sample: &mut [Cells]) -
             .iter_mut()
             .filter_map(|row| row.get_mut(column)?.as_mut());
         for cell in cells {
-            *cell = with_point(cell);
+            *cell = write_decimal_point(cell);
         }
     }
     found
@@ -45,6 +45,6 @@ pub(super) fn has_decimal_commas<'a>(values: impl Iterator<Item = &'a str>) -> b
 }
 
 /// Rewrites `1.234,5` as `1234.5`.
-pub(super) fn with_point(number: &str) -> String {
+pub(super) fn write_decimal_point(number: &str) -> String {
     number.replace('.', "").replace(',', ".")
 }

@@ -3,9 +3,9 @@
 use comfy_table::{Table as Grid, presets::NOTHING};
 use model::VariableType;
 
-use super::columns::Columns;
+use super::columns::EventColumns;
 
-impl Columns {
+impl EventColumns {
     /// The columns and their inferred types, as text.
     pub fn describe(&self) -> String {
         let time = match &self.event_time {

@@ -11,6 +11,6 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-pub use columns::{Columns, Said};
+pub use columns::{ColumnOptions, EventColumns};
 pub use error::TableError;
-pub use rows::{Event, Table};
+pub use rows::{EventTable, TableEvent};

@@ -6,16 +6,16 @@ use std::path::Path;
 
 use model::{Dataset, EventRow};
 
-use super::columns::{Columns, EVENT_ID};
-use super::csv_file::{decode_cell, name_file_in, open_csv, present, read_headers};
-use super::decimal_commas::with_point;
+use super::columns::{EVENT_ID, EventColumns};
+use super::csv_file::{csv_error_in, decode_cell, open_csv, present_value, read_headers};
+use super::decimal_commas::write_decimal_point;
 use super::error::TableError;
 
 /// Where a larger share of the rows does not have the header's columns, the file is refused.
 const MOST_BROKEN: f64 = 0.01;
 
 /// A row of the file.
-pub struct Event<'a> {
+pub struct TableEvent<'a> {
     /// Its place in the file, from 1.
     pub number: usize,
     /// Its `EVENT_ID`, if there is one.
@@ -25,35 +25,35 @@ pub struct Event<'a> {
     cells: &'a [Cow<'a, str>],
 }
 
-impl Event<'_> {
+impl TableEvent<'_> {
     /// The value in a column, by its place in the header; `None` for an empty cell.
     pub fn cell(&self, place: usize) -> Option<&str> {
-        present(self.cells.get(place).map(AsRef::as_ref))
+        present_value(self.cells.get(place).map(AsRef::as_ref))
     }
 }
 
 /// A file, read by the columns that were found.
-pub struct Table<'a> {
+pub struct EventTable<'a> {
     path: &'a Path,
-    columns: &'a Columns,
+    columns: &'a EventColumns,
 }
 
-impl Columns {
+impl EventColumns {
     /// The rows of `path`, read by these columns.
-    pub fn table<'a>(&'a self, path: &'a Path) -> Table<'a> {
-        Table {
+    pub fn table<'a>(&'a self, path: &'a Path) -> EventTable<'a> {
+        EventTable {
             path,
             columns: self,
         }
     }
 }
 
-impl Table<'_> {
+impl EventTable<'_> {
     /// The headers of the file, in their order.
     ///
     /// # Errors
     /// [`TableError`].
-    pub fn headers(&self) -> Result<Vec<String>, TableError> {
+    pub fn read_headers(&self) -> Result<Vec<String>, TableError> {
         read_headers(self.path, &mut open_csv(self.path)?)
     }
 
@@ -61,56 +61,56 @@ impl Table<'_> {
     ///
     /// # Errors
     /// [`TableError`], or whatever `each` returns.
-    pub fn each<E: From<TableError>>(
+    pub fn for_each_event<E: From<TableError>>(
         &self,
-        mut each: impl FnMut(Event<'_>) -> Result<(), E>,
+        mut each: impl FnMut(TableEvent<'_>) -> Result<(), E>,
     ) -> Result<usize, E> {
         let mut reader = open_csv(self.path)?;
         let headers = read_headers(self.path, &mut reader)?;
-        let places = Places::find(self.path, &headers, self.columns)?;
+        let places = ColumnPlaces::find(self.path, &headers, self.columns)?;
         let mut counts = RowCounts::default();
         let mut record = csv::ByteRecord::new();
         while reader
             .read_byte_record(&mut record)
-            .map_err(name_file_in(self.path))?
+            .map_err(csv_error_in(self.path))?
         {
             if !counts.add(record.len() == headers.len()) {
                 continue;
             }
             let mut cells: Vec<Cow<'_, str>> = record.iter().map(decode_cell).collect();
             for place in &places.decimal_commas {
-                cells[*place] = with_point(&cells[*place]).into();
+                cells[*place] = write_decimal_point(&cells[*place]).into();
             }
             let values: Vec<Option<&str>> = places
                 .variables
                 .iter()
-                .map(|place| present(cells.get(*place).map(AsRef::as_ref)))
+                .map(|place| present_value(cells.get(*place).map(AsRef::as_ref)))
                 .collect();
-            each(self.event(counts.rows, &places, &cells, &values))?;
+            each(self.read_event(counts.rows, &places, &cells, &values))?;
         }
         counts.check(self.path, headers.len())?;
         Ok(counts.broken)
     }
 
     /// A row as the model takes it. `values` are those of the variables, in their order.
-    fn event<'e>(
+    fn read_event<'e>(
         &self,
         number: usize,
-        places: &Places<'_>,
+        places: &ColumnPlaces<'_>,
         cells: &'e [Cow<'e, str>],
         values: &'e [Option<&'e str>],
-    ) -> Event<'e> {
+    ) -> TableEvent<'e> {
         let columns = self.columns;
-        let cell = |place: usize| present(cells.get(place).map(AsRef::as_ref));
+        let cell = |place: usize| present_value(cells.get(place).map(AsRef::as_ref));
         let event_time = places
             .event_time
-            .and_then(|place| columns.time(cell(place)));
+            .and_then(|place| columns.read_time(cell(place)));
         let watched = columns.watched.as_ref().zip(event_time);
         let seen = watched.map(|(watched, time)| {
             let value = |name: &str| values[*places.values.get(name)?];
             watched.event(&format!("{}#{number}", self.path.display()), time, value)
         });
-        Event {
+        TableEvent {
             number,
             cells,
             id: places.event_id.and_then(cell),
@@ -122,7 +122,7 @@ impl Table<'_> {
                 label: columns.read_label(cell(places.label)),
                 label_time: places
                     .label_time
-                    .and_then(|place| columns.time(cell(place))),
+                    .and_then(|place| columns.read_time(cell(place))),
                 ..EventRow::default()
             },
         }
@@ -132,15 +132,16 @@ impl Table<'_> {
     ///
     /// # Errors
     /// [`TableError`].
-    pub fn dataset(&self) -> Result<(Dataset, usize), TableError> {
-        let mut dataset = self.columns.dataset();
-        let broken = self.each(|event| dataset.push(&event.row).map_err(TableError::from))?;
+    pub fn read_dataset(&self) -> Result<(Dataset, usize), TableError> {
+        let mut dataset = self.columns.empty_dataset();
+        let broken =
+            self.for_each_event(|event| dataset.push(&event.row).map_err(TableError::from))?;
         Ok((dataset, broken))
     }
 }
 
 /// Where a file has the columns.
-struct Places<'a> {
+struct ColumnPlaces<'a> {
     label: usize,
     event_time: Option<usize>,
     label_time: Option<usize>,
@@ -152,8 +153,12 @@ struct Places<'a> {
     values: HashMap<&'a str, usize>,
 }
 
-impl<'a> Places<'a> {
-    fn find(path: &Path, headers: &[String], columns: &'a Columns) -> Result<Self, TableError> {
+impl<'a> ColumnPlaces<'a> {
+    fn find(
+        path: &Path,
+        headers: &[String],
+        columns: &'a EventColumns,
+    ) -> Result<Self, TableError> {
         let place = |name: &str, what| {
             headers
                 .iter()

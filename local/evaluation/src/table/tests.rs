@@ -3,25 +3,25 @@ use model::EventLabel;
 use super::decimal_commas::has_decimal_commas;
 use super::*;
 
-fn columns(csv: &str, said: &Said) -> Result<Columns, String> {
+fn columns(csv: &str, said: &ColumnOptions) -> Result<EventColumns, String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.csv");
     std::fs::write(&path, csv).unwrap();
     let named = |error: TableError| error.to_string().replace(path.to_str().unwrap(), "a.csv");
-    Columns::find(&path, said).map_err(named)
+    EventColumns::find(&path, said).map_err(named)
 }
 
-fn said(label: Option<&str>, legit: &[&str], types: &[&str]) -> Said {
-    Said {
+fn said(label: Option<&str>, legit: &[&str], types: &[&str]) -> ColumnOptions {
+    ColumnOptions {
         label: label.map(str::to_owned),
         legit: legit.iter().map(ToString::to_string).collect(),
         types: types.iter().map(ToString::to_string).collect(),
-        ..Said::default()
+        ..ColumnOptions::default()
     }
 }
 
 #[track_caller]
-fn refused(csv: &str, said: &Said, want: &str) {
+fn refused(csv: &str, said: &ColumnOptions, want: &str) {
     assert_eq!(columns(csv, said).unwrap_err(), want);
 }
 
@@ -75,10 +75,10 @@ fn the_rest_is_guessed() {
     assert_eq!(found.read_label(Some("1")), EventLabel::Fraud);
     assert_eq!(found.read_label(None), EventLabel::Unlabelled);
     assert_eq!(
-        found.time(Some("1704103200")),
-        found.time(Some("2024-01-01T10:00:00Z"))
+        found.read_time(Some("1704103200")),
+        found.read_time(Some("2024-01-01T10:00:00Z"))
     );
-    assert_eq!(found.time(Some("1704103200000")), Some(1_704_103_200));
+    assert_eq!(found.read_time(Some("1704103200000")), Some(1_704_103_200));
     let names: Vec<&str> = found
         .variables
         .iter()
@@ -92,11 +92,11 @@ fn first_row(csv: &[u8]) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.csv");
     std::fs::write(&path, csv).unwrap();
-    let found = Columns::find(&path, &Said::default()).unwrap();
+    let found = EventColumns::find(&path, &ColumnOptions::default()).unwrap();
     let mut first = Vec::new();
     found
         .table(&path)
-        .each(|event| {
+        .for_each_event(|event| {
             if event.number == 1 {
                 let values = event.row.values.iter();
                 first.extend(values.map(|value| value.unwrap_or("-").to_owned()));
@@ -175,7 +175,7 @@ fn what_is_no_csv_is_named() {
         (b"\xff\xfea\0,\0", "UTF-16"),
     ] {
         std::fs::write(&path, begin).unwrap();
-        let error = Columns::find(&path, &Said::default()).unwrap_err();
+        let error = EventColumns::find(&path, &ColumnOptions::default()).unwrap_err();
         assert!(error.to_string().contains(want), "{error}");
     }
 }
@@ -193,11 +193,11 @@ fn a_cut_row_is_left_out_and_many_are_an_error() {
     let path = dir.path().join("a.csv");
     let rows = "1,0\n2,1\n".repeat(150);
     std::fs::write(&path, format!("a,fraud\n{rows}12")).unwrap();
-    let found = Columns::find(&path, &Said::default()).unwrap();
-    let (dataset, broken) = found.table(&path).dataset().unwrap();
+    let found = EventColumns::find(&path, &ColumnOptions::default()).unwrap();
+    let (dataset, broken) = found.table(&path).read_dataset().unwrap();
     assert_eq!((dataset.len(), broken), (300, 1));
     std::fs::write(&path, "a,fraud\n1,0\n2,1\n3\n4\n").unwrap();
-    let error = found.table(&path).dataset().unwrap_err().to_string();
+    let error = found.table(&path).read_dataset().unwrap_err().to_string();
     assert!(
         error.contains("2 of 4 rows do not have the 2 columns of the header (the first is row 3)"),
         "{error}"

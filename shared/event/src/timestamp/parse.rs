@@ -89,7 +89,11 @@ impl ParsedTimestamp {
             (AcceptedForms::Documented | AcceptedForms::Prediction, ' ') if clock.has_fraction => {
                 Err(Problem::Fraction)
             }
-            (AcceptedForms::Documented | AcceptedForms::Prediction, ' ') if clock.zone == Zone::Missing => Ok(()),
+            (AcceptedForms::Documented | AcceptedForms::Prediction, ' ')
+                if clock.zone == Zone::Missing =>
+            {
+                Ok(())
+            }
             _ => Err(Problem::Form),
         }
     }
@@ -292,12 +296,7 @@ fn check_date(year: i16, month: i16, day: i16) -> Result<Date, Problem> {
     Date::new(year, month, day).map_err(|_| Problem::Day { year, month, day })
 }
 
-fn check_time(
-    hour: i16,
-    half: Option<HalfDay>,
-    minute: i16,
-    second: i16,
-) -> Result<Time, Problem> {
+fn check_time(hour: i16, half: Option<HalfDay>, minute: i16, second: i16) -> Result<Time, Problem> {
     let (hour, minute, second) = (to_i8(hour), to_i8(minute), to_i8(second));
     let hour = match half {
         None if hour > 23 => return Err(Problem::Hour(hour)),

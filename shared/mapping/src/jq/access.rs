@@ -7,7 +7,7 @@ use jaq_core::{Error, ValR, ValT, ValX};
 use jaq_json::{Rc, Val};
 use jaq_std::ValT as StdValT;
 
-use super::budget::{pay_units, pay_for_values, pay_for_bytes, pay_for_walk};
+use super::budget::{pay_for_bytes, pay_for_values, pay_for_walk, pay_units};
 use super::value::BudgetedValue;
 
 /// Replaces an error of jaq, which quotes values, by one that does not.

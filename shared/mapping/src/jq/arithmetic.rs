@@ -6,7 +6,9 @@ use jaq_core::{Error, ValR};
 use jaq_json::{Num, Val};
 use memchr::memmem;
 
-use super::budget::{count_bits, pay_units, pay_for_values, pay_for_bytes, pay_for_number, pay_for_walk};
+use super::budget::{
+    count_bits, pay_for_bytes, pay_for_number, pay_for_values, pay_for_walk, pay_units,
+};
 use super::value::BudgetedValue;
 
 impl Add for BudgetedValue {
@@ -19,7 +21,9 @@ impl Add for BudgetedValue {
                 let copied = if left.is_unique() { 0 } else { left.len() };
                 pay_for_bytes(copied.saturating_add(right.len()));
             }
-            (Val::Num(left), Val::Num(right)) => pay_for_number(count_bits(left).max(count_bits(right)) + 1),
+            (Val::Num(left), Val::Num(right)) => {
+                pay_for_number(count_bits(left).max(count_bits(right)) + 1)
+            }
             (_, Val::Arr(values)) => {
                 self.pay_for_copy();
                 pay_for_values(values.len());
@@ -39,7 +43,9 @@ impl Sub for BudgetedValue {
 
     fn sub(self, other: Self) -> Self::Output {
         match (&self.val, &other.val) {
-            (Val::Num(left), Val::Num(right)) => pay_for_number(count_bits(left).max(count_bits(right)) + 1),
+            (Val::Num(left), Val::Num(right)) => {
+                pay_for_number(count_bits(left).max(count_bits(right)) + 1)
+            }
             (Val::Arr(left), Val::Arr(right)) => {
                 // Each value of one list is searched in the other, by comparisons.
                 let comparisons = 1 + usize::BITS.saturating_sub(right.len().leading_zeros());
@@ -93,7 +99,9 @@ impl Div for BudgetedValue {
                     memmem::find_iter(text, &separator[..]).count()
                 });
             }
-            (Val::Num(left), Val::Num(right)) => pay_for_number(count_bits(left).max(count_bits(right))),
+            (Val::Num(left), Val::Num(right)) => {
+                pay_for_number(count_bits(left).max(count_bits(right)))
+            }
             _ => pay_units(1),
         }
         let is_split = matches!(self.val, Val::TStr(_) | Val::BStr(_));

@@ -8,7 +8,7 @@ use memchr::memmem;
 
 use super::FilterData;
 use super::access::list_index;
-use super::budget::{MAX_DEPTH, pay_units, pay_for_values, pay_for_bytes, pay_for_walk};
+use super::budget::{MAX_DEPTH, pay_for_bytes, pay_for_values, pay_for_walk, pay_units};
 use super::value::BudgetedValue;
 use crate::json;
 
@@ -36,9 +36,13 @@ pub(super) fn bounded_functions() -> impl Iterator<Item = Fun<FilterData>> {
         ("tobytes", v(0), |cv| bome(convert_to_bytes(&cv.1))),
         ("length", v(0), |cv| bome(value_length(&cv.1))),
         ("contains", v(1), |cv| {
-            unary(cv, |whole, part| Ok(contains_value(&whole.val, &part.val).into()))
+            unary(cv, |whole, part| {
+                Ok(contains_value(&whole.val, &part.val).into())
+            })
         }),
-        ("has", v(1), |cv| unary(cv, |whole, key| has_key(&whole, &key))),
+        ("has", v(1), |cv| {
+            unary(cv, |whole, key| has_key(&whole, &key))
+        }),
         ("indices", v(1), |cv| {
             unary(cv, |whole, part| find_indices(&whole, &part))
         }),
@@ -112,7 +116,9 @@ fn contains_value(whole: &Val, part: &Val) -> bool {
             .all(|part| whole.iter().any(|whole| contains_value(whole, part))),
         (Val::Obj(whole), Val::Obj(part)) => part.iter().all(|(key, part)| {
             pay_for_walk(key);
-            whole.get(key).is_some_and(|whole| contains_value(whole, part))
+            whole
+                .get(key)
+                .is_some_and(|whole| contains_value(whole, part))
         }),
         _ => whole == part,
     }
@@ -154,7 +160,9 @@ fn find_indices(whole: &BudgetedValue, part: &BudgetedValue) -> ValR<BudgetedVal
                 .map(|(at, _)| at.into())
                 .collect())
         }
-        (Val::Arr(_) | Val::Null, Val::Arr(part)) if part.is_empty() => Ok(BudgetedValue::from_iter([])),
+        (Val::Arr(_) | Val::Null, Val::Arr(part)) if part.is_empty() => {
+            Ok(BudgetedValue::from_iter([]))
+        }
         (Val::Arr(_), Val::Arr(_)) => whole.clone().index(part),
         (Val::Arr(values), wanted) => {
             let found = values.iter().enumerate().filter(|(_, value)| {

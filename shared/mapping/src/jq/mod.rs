@@ -19,7 +19,7 @@ use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Vars, data, unwrap_valr};
 use jaq_json::Val;
 
-use budget::{LEFT, BudgetUsedUp};
+use budget::{BudgetUsedUp, LEFT};
 
 pub(crate) use budget::WORK;
 pub(crate) use value::BudgetedValue;

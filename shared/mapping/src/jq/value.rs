@@ -10,7 +10,7 @@ use jaq_json::{Rc, Val};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::budget::{MAX_DEPTH, pay_units, pay_for_values, pay_for_bytes, pay_for_walk};
+use super::budget::{MAX_DEPTH, pay_for_bytes, pay_for_values, pay_for_walk, pay_units};
 use crate::json;
 
 /// A value of jaq with an upper bound of its depth of nesting. The bound is exact for values that were built, and may be

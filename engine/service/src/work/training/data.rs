@@ -5,46 +5,47 @@ use std::sync::Arc;
 
 use crate::event_check::parse_request_time;
 use crate::predict;
-use crate::services::Services;
+use crate::services::EngineServices;
 use crate::services::entity_history;
-use crate::work::Stop as JobStop;
-use crate::work::source::Source;
-use crate::work::training::Stop;
-use crate::work::training::Tracker;
-use crate::work::training::message;
+use crate::work::JobStopReason as JobStop;
+use crate::work::source::S3Source;
+use crate::work::training::TrainingStopReason;
+use crate::work::training::TrainingTracker;
+use crate::work::training::new_message;
 use aws_sdk_dynamodb::types::AttributeValue;
 use csv::{ReaderBuilder, StringRecord};
 use event::Timestamp;
 use model::{
-    Dataset, EventLabel, LabelsAre, Severity, TrainingMessage, TrainingOptions, EventRow, UnlabelledTreatment, Variable, VariableType,
+    Dataset, EventLabel, EventRow, LabelsAre, Severity, TrainingMessage, TrainingOptions,
+    UnlabelledTreatment, Variable, VariableType,
 };
 use protocol::{Error, Result};
-use store::records::entity_history::history_entity;
+use store::records::entity_history::find_history_entity;
 use store::records::entity_history::is_nobody;
 use store::records::event::event_partition;
 use store::records::event::{StoredEvent, StoredLabel};
 use store::records::event_type::EventType;
 use store::records::event_type::event_type_key;
-use store::records::model::ModelType;
+use store::records::model::ApiModelType;
 use store::records::model_version::TimeWindow;
 use store::records::model_version::{
     LabelSchema, ModelVersion, TrainingDataSource, UnlabeledEventsTreatment,
 };
-use store::records::prediction::Prediction;
-use store::records::prediction::is_prediction;
-use store::records::variable::Variable as VariableRecord;
+use store::records::prediction::StoredPrediction;
+use store::records::prediction::is_prediction_key;
+use store::records::variable::StoredVariable as VariableRecord;
 use store::records::variable::variable_key;
 use store::table::Key;
-use store::table::{Item, failed, read as read_item};
+use store::table::{Item, convert_sdk_error, decode_item as read_item};
 
 /// The largest training file in bytes: 5 GB, as at Amazon.
-const LARGEST: u64 = 5 << 30;
+const MAX_FILE_BYTES: u64 = 5 << 30;
 /// Items read with one request.
-const ITEMS: i32 = 1000;
+const SCAN_PAGE_ITEMS: i32 = 1000;
 
 /// The variables that a login model uses; it ignores all others, as at Amazon. A session is new each time, so it tells
 /// nothing about its account.
-const OF_LOGINS: [VariableType; 4] = [
+const LOGIN_VARIABLE_TYPES: [VariableType; 4] = [
     VariableType::IpAddress,
     VariableType::UserAgent,
     VariableType::AreCredentialsValid,
@@ -52,27 +53,27 @@ const OF_LOGINS: [VariableType; 4] = [
 ];
 
 /// The events to train on, the training settings, and messages about the data.
-pub(super) struct Data {
+pub(super) struct TrainingInput {
     pub(super) dataset: Dataset,
     pub(super) options: TrainingOptions,
     pub(super) notes: Vec<TrainingMessage>,
 }
 
 /// Reads the training data of a version.
-pub(super) async fn read(
-    services: &Services,
+pub(super) async fn read_training_data(
+    services: &EngineServices,
     s3: &aws_sdk_s3::Client,
     version: &ModelVersion,
-    tracker: &Arc<Tracker>,
-) -> Result<Data, Stop> {
-    let variables = variables(services, version).await?;
-    let labels = Labels::new(version);
+    tracker: &Arc<TrainingTracker>,
+) -> Result<TrainingInput, TrainingStopReason> {
+    let variables = load_variables(services, version).await?;
+    let labels = LabelMapping::new(version);
     tracker.step("Reading events", 0.0);
     let mut options = TrainingOptions {
         model_type: match version.model_type {
-            ModelType::OnlineFraudInsights => model::ModelType::OnlineFraudInsights,
-            ModelType::TransactionFraudInsights => model::ModelType::TransactionFraudInsights,
-            ModelType::AccountTakeoverInsights => model::ModelType::AccountTakeoverInsights,
+            ApiModelType::OnlineFraudInsights => model::ModelType::OnlineFraudInsights,
+            ApiModelType::TransactionFraudInsights => model::ModelType::TransactionFraudInsights,
+            ApiModelType::AccountTakeoverInsights => model::ModelType::AccountTakeoverInsights,
         },
         label_values: labels.names(),
         unlabelled: labels.treatment,
@@ -80,10 +81,10 @@ pub(super) async fn read(
     };
     match version.training_data_source {
         TrainingDataSource::ExternalEvents => {
-            let source = external(s3, version).await?;
+            let source = open_events_file(s3, version).await?;
             let tracker = Arc::clone(tracker);
             // Reading requests the next range of the object, which blocks.
-            let read = move || file(source.read_from(0), variables, &labels, &tracker);
+            let read = move || read_events_file(source.read_from(0), variables, &labels, &tracker);
             let runtime = tokio::runtime::Handle::current();
             let read = tokio::task::spawn_blocking(move || {
                 let _runtime = runtime.enter();
@@ -94,11 +95,11 @@ pub(super) async fn read(
             if !file.has_label_times {
                 options.labels_are = LabelsAre::Final;
             }
-            if let Some(asked) = version.labels_are() {
+            if let Some(asked) = version.label_maturity() {
                 options.labels_are = asked;
-                file.notes = vec![as_asked(asked)];
+                file.notes = vec![describe_label_maturity(asked)];
             }
-            Ok(Data {
+            Ok(TrainingInput {
                 dataset: file.dataset,
                 options,
                 notes: file.notes,
@@ -107,18 +108,23 @@ pub(super) async fn read(
         TrainingDataSource::IngestedEvents => {
             options.unlabelled = Some(labels.treatment.unwrap_or_default());
             options.as_of = Some(services.account.now().as_second());
-            options.labels_are = version.labels_are().unwrap_or_default();
-            let dataset = ingested(services, version, variables, &labels, tracker).await?;
-            Ok(Data {
+            options.labels_are = version.label_maturity().unwrap_or_default();
+            let dataset =
+                read_stored_events(services, version, variables, &labels, tracker).await?;
+            Ok(TrainingInput {
                 dataset,
                 options,
-                notes: version.labels_are().map(as_asked).into_iter().collect(),
+                notes: version
+                    .label_maturity()
+                    .map(describe_label_maturity)
+                    .into_iter()
+                    .collect(),
             })
         }
     }
 }
 
-fn as_asked(labels_are: LabelsAre) -> TrainingMessage {
+fn describe_label_maturity(labels_are: LabelsAre) -> TrainingMessage {
     let (title, content) = match labels_are {
         LabelsAre::Final => ("Final labels", "Labels are taken as final, as asked for."),
         LabelsAre::Maturing => (
@@ -126,13 +132,16 @@ fn as_asked(labels_are: LabelsAre) -> TrainingMessage {
             "Labels are given the time to come, as asked for.",
         ),
     };
-    message(Severity::Info, title, content)
+    new_message(Severity::Info, title, content)
 }
 
-async fn variables(services: &Services, version: &ModelVersion) -> Result<Vec<Variable>, Stop> {
+async fn load_variables(
+    services: &EngineServices,
+    version: &ModelVersion,
+) -> Result<Vec<Variable>, TrainingStopReason> {
     let names = &version.training_data_schema.model_variables;
     let keys: Vec<Key> = names.iter().map(|name| variable_key(name)).collect();
-    let found: Vec<VariableRecord> = services.account.definitions.many(&keys).await?;
+    let found: Vec<VariableRecord> = services.account.definitions.get_many(&keys).await?;
     let variable = |name: &String| {
         let variable_type = found
             .iter()
@@ -140,25 +149,28 @@ async fn variables(services: &Services, version: &ModelVersion) -> Result<Vec<Va
             .and_then(|variable| variable.variable_type.as_deref()?.parse().ok());
         let variable_type = variable_type.ok_or_else(|| {
             let content = format!("Variable '{name}' is gone, or has no variable type any more.");
-            Stop::sentence("Unknown variable", content)
+            TrainingStopReason::with_message("Unknown variable", content)
         })?;
         Ok(Variable::new(name.as_str(), variable_type))
     };
-    let mut variables: Vec<Variable> = names.iter().map(variable).collect::<Result<_, Stop>>()?;
-    if version.model_type == ModelType::AccountTakeoverInsights {
-        variables.retain(|variable| OF_LOGINS.contains(&variable.kind));
+    let mut variables: Vec<Variable> = names
+        .iter()
+        .map(variable)
+        .collect::<Result<_, TrainingStopReason>>()?;
+    if version.model_type == ApiModelType::AccountTakeoverInsights {
+        variables.retain(|variable| LOGIN_VARIABLE_TYPES.contains(&variable.kind));
     }
     Ok(variables)
 }
 
 /// The meaning of the labels.
-struct Labels {
+struct LabelMapping {
     fraud: Vec<String>,
     legit: Vec<String>,
     treatment: Option<UnlabelledTreatment>,
 }
 
-impl Labels {
+impl LabelMapping {
     fn new(version: &ModelVersion) -> Self {
         let LabelSchema {
             label_mapper,
@@ -182,7 +194,7 @@ impl Labels {
     }
 
     fn names(&self) -> String {
-        protocol::text::names(self.fraud.iter().chain(&self.legit).map(String::as_str))
+        protocol::text::join_names(self.fraud.iter().chain(&self.legit).map(String::as_str))
     }
 
     fn of(&self, label: Option<&str>) -> EventLabel {
@@ -196,29 +208,32 @@ impl Labels {
     }
 }
 
-async fn external(s3: &aws_sdk_s3::Client, version: &ModelVersion) -> Result<Source, Stop> {
+async fn open_events_file(
+    s3: &aws_sdk_s3::Client,
+    version: &ModelVersion,
+) -> Result<S3Source, TrainingStopReason> {
     let detail = version.details.external_events_detail.as_ref();
     let location = detail.map(|detail| detail.data_location.as_str());
-    let source = Source::open(s3, location.unwrap_or_default(), LARGEST).await;
-    source.map_err(unreadable)
+    let source = S3Source::open(s3, location.unwrap_or_default(), MAX_FILE_BYTES).await;
+    source.map_err(convert_job_stop)
 }
 
-fn unreadable(stop: JobStop) -> Stop {
+fn convert_job_stop(stop: JobStop) -> TrainingStopReason {
     match stop {
-        JobStop::Failed(why) => Stop::sentence("Unreadable file", why),
-        JobStop::Error(error) => Stop::Error(error),
-        JobStop::Canceled | JobStop::Lost => Stop::Cancelled,
+        JobStop::Failed(why) => TrainingStopReason::with_message("Unreadable file", why),
+        JobStop::Error(error) => TrainingStopReason::Error(error),
+        JobStop::Canceled | JobStop::Lost => TrainingStopReason::Cancelled,
     }
 }
 
-struct File {
+struct EventsFile {
     dataset: Dataset,
     has_label_times: bool,
     notes: Vec<TrainingMessage>,
 }
 
 /// The positions of the columns in a file.
-struct Columns {
+struct TrainingColumns {
     variables: Vec<usize>,
     time: usize,
     label: usize,
@@ -226,8 +241,8 @@ struct Columns {
     entity: Option<usize>,
 }
 
-impl Columns {
-    fn new(header: &StringRecord, variables: &[Variable]) -> Result<Self, Stop> {
+impl TrainingColumns {
+    fn new(header: &StringRecord, variables: &[Variable]) -> Result<Self, TrainingStopReason> {
         let place = |name: &str| {
             header
                 .iter()
@@ -243,9 +258,9 @@ impl Columns {
             place("EVENT_LABEL"),
             missing.is_empty(),
         ) else {
-            let missing = protocol::text::names(missing);
+            let missing = protocol::text::join_names(missing);
             let content = format!("The file has no columns {missing} in its first row.");
-            return Err(Stop::sentence("Missing columns", content));
+            return Err(TrainingStopReason::with_message("Missing columns", content));
         };
         Ok(Self {
             variables: variables.iter().filter_map(|v| place(&v.name)).collect(),
@@ -259,12 +274,12 @@ impl Columns {
 
 /// Reads a file of Amazon's form: variables, `EVENT_TIMESTAMP` and `EVENT_LABEL`, and `LABEL_TIMESTAMP` and `ENTITY_ID`
 /// if present.
-fn file(
+fn read_events_file(
     reader: impl Read,
     variables: Vec<Variable>,
-    labels: &Labels,
-    tracker: &Tracker,
-) -> Result<File, Stop> {
+    labels: &LabelMapping,
+    tracker: &TrainingTracker,
+) -> Result<EventsFile, TrainingStopReason> {
     let mut reader = ReaderBuilder::new().from_reader(reader);
     let broken = |error: &csv::Error| {
         // The message of the error could quote a value.
@@ -274,10 +289,10 @@ fn file(
             csv::ErrorKind::UnequalLengths { .. } => "has another number of cells than the header",
             _ => "cannot be read",
         };
-        Stop::sentence("Broken file", format!("The file {why} at line {line}."))
+        TrainingStopReason::with_message("Broken file", format!("The file {why} at line {line}."))
     };
     let header = reader.headers().map_err(|error| broken(&error))?.clone();
-    let columns = Columns::new(&header, &variables)?;
+    let columns = TrainingColumns::new(&header, &variables)?;
     let mut dataset = Dataset::new(variables);
     let mut record = StringRecord::new();
     let mut bad_times = 0_usize;
@@ -286,7 +301,7 @@ fn file(
         .map_err(|error| broken(&error))?
     {
         if tracker.is_cancelled() {
-            return Err(Stop::Cancelled);
+            return Err(TrainingStopReason::Cancelled);
         }
         let cell = |at: usize| {
             record
@@ -310,10 +325,10 @@ fn file(
             label_time: seconds(columns.label_time.and_then(time)),
             ..EventRow::default()
         };
-        push(&mut dataset, &row)?;
+        push_row(&mut dataset, &row)?;
     }
     if bad_times > 0 {
-        return Err(Stop::sentence(
+        return Err(TrainingStopReason::with_message(
             "Unreadable timestamps",
             "Your training data set contains EVENT_TIMESTAMP with timestamps that do not conform to accepted formats. \
              Ensure the format is one of the accepted date/timestamp formats.",
@@ -324,38 +339,38 @@ fn file(
         Vec::new()
     } else {
         let content = "The file has no LABEL_TIMESTAMP, so its labels are taken as final.";
-        vec![message(Severity::Info, "Final labels", content)]
+        vec![new_message(Severity::Info, "Final labels", content)]
     };
-    Ok(File {
+    Ok(EventsFile {
         dataset,
         has_label_times,
         notes,
     })
 }
 
-fn push(dataset: &mut Dataset, row: &EventRow<'_>) -> Result<(), Stop> {
+fn push_row(dataset: &mut Dataset, row: &EventRow<'_>) -> Result<(), TrainingStopReason> {
     let pushed = dataset.push(row);
-    pushed.map_err(|error| Stop::sentence("Too much data", format!("{error}.")))
+    pushed.map_err(|error| TrainingStopReason::with_message("Too much data", format!("{error}.")))
 }
 
 /// The items of one event in the table.
 #[derive(Default)]
-struct Kept {
+struct StoredEventItems {
     pk: String,
     sent: Option<StoredEvent>,
     label: Option<StoredLabel>,
     /// The earliest prediction, which does not have facts that were learned later.
-    predicted: Option<Prediction>,
+    predicted: Option<StoredPrediction>,
 }
 
-impl Kept {
+impl StoredEventItems {
     fn take(&mut self, item: Item, sk: &str) -> Result<()> {
         match sk {
             "event" => self.sent = Some(read_item(item)?),
             "label" => self.label = Some(read_item(item)?),
-            _ if is_prediction(sk) => {
-                let prediction: Prediction = read_item(item)?;
-                let later = |first: &Prediction| {
+            _ if is_prediction_key(sk) => {
+                let prediction: StoredPrediction = read_item(item)?;
+                let later = |first: &StoredPrediction| {
                     first.prediction_timestamp <= prediction.prediction_timestamp
                 };
                 if prediction.stored && !self.predicted.as_ref().is_some_and(later) {
@@ -370,18 +385,18 @@ impl Kept {
 
 /// Reads the stored events of the version's time window: a scan of the table of events, in which all items of one event
 /// are consecutive.
-async fn ingested(
-    services: &Services,
+async fn read_stored_events(
+    services: &EngineServices,
     version: &ModelVersion,
     variables: Vec<Variable>,
-    labels: &Labels,
-    tracker: &Tracker,
-) -> Result<Dataset, Stop> {
-    let window = Window::new(version)?;
+    labels: &LabelMapping,
+    tracker: &TrainingTracker,
+) -> Result<Dataset, TrainingStopReason> {
+    let window = TrainingWindow::new(version)?;
     let table = &services.account.events;
     let prefix = event_partition(&version.event_type_name, "");
     let mut dataset = Dataset::new(variables);
-    if version.model_type != ModelType::OnlineFraudInsights {
+    if version.model_type != ApiModelType::OnlineFraudInsights {
         let event_type: Option<EventType> = services
             .account
             .definitions
@@ -391,20 +406,24 @@ async fn ingested(
             dataset = dataset.with_tracked_fields(habits.watched.clone());
         }
     }
-    let mut kept = Kept::default();
+    let mut kept = StoredEventItems::default();
     let mut start = None;
     loop {
         if tracker.is_cancelled() {
-            return Err(Stop::Cancelled);
+            return Err(TrainingStopReason::Cancelled);
         }
-        let request = table.client.scan().table_name(&table.name).limit(ITEMS);
+        let request = table
+            .client
+            .scan()
+            .table_name(&table.name)
+            .limit(SCAN_PAGE_ITEMS);
         let output = request
             .filter_expression("begins_with(pk, :prefix)")
             .expression_attribute_values(":prefix", AttributeValue::S(prefix.clone()))
             .set_exclusive_start_key(start)
             .send()
             .await
-            .map_err(failed)?;
+            .map_err(convert_sdk_error)?;
         for item in output.items.unwrap_or_default() {
             let text = |name: &str| item.get(name)?.as_s().ok().cloned();
             let (Some(pk), Some(sk)) = (text("pk"), text("sk")) else {
@@ -413,38 +432,38 @@ async fn ingested(
             if pk != kept.pk {
                 let before = std::mem::replace(
                     &mut kept,
-                    Kept {
+                    StoredEventItems {
                         pk,
-                        ..Kept::default()
+                        ..StoredEventItems::default()
                     },
                 );
-                add(services, &mut dataset, &window, labels, before).await?;
+                add_event(services, &mut dataset, &window, labels, before).await?;
             }
             kept.take(item, &sk)?;
         }
         start = output.last_evaluated_key;
         if start.is_none() {
-            add(services, &mut dataset, &window, labels, kept).await?;
+            add_event(services, &mut dataset, &window, labels, kept).await?;
             return Ok(dataset);
         }
     }
 }
 
 /// The time window of the events to train on, in seconds since 1970.
-struct Window {
+struct TrainingWindow {
     from: i64,
     until: i64,
 }
 
-impl Window {
-    fn new(version: &ModelVersion) -> Result<Self, Stop> {
+impl TrainingWindow {
+    fn new(version: &ModelVersion) -> Result<Self, TrainingStopReason> {
         let detail = version.details.ingested_events_detail.as_ref();
         let Some(TimeWindow {
             start_time,
             end_time,
         }) = detail.map(|detail| &detail.ingested_events_time_window)
         else {
-            return Err(Stop::sentence(
+            return Err(TrainingStopReason::with_message(
                 "No time window",
                 "The version has no time window.",
             ));
@@ -462,14 +481,14 @@ impl Window {
 }
 
 /// Adds an event: as in its earliest prediction, otherwise as it is stored.
-async fn add(
-    services: &Services,
+async fn add_event(
+    services: &EngineServices,
     dataset: &mut Dataset,
-    window: &Window,
-    labels: &Labels,
-    kept: Kept,
-) -> Result<(), Stop> {
-    let Kept {
+    window: &TrainingWindow,
+    labels: &LabelMapping,
+    kept: StoredEventItems,
+) -> Result<(), TrainingStopReason> {
+    let StoredEventItems {
         sent,
         label,
         predicted,
@@ -496,18 +515,18 @@ async fn add(
         .iter()
         .map(|variable| value(&variable.name))
         .collect();
-    let entity = history_entity(&event);
+    let entity = find_history_entity(&event);
     let row = EventRow {
         values: &values,
         event_time,
         entity: entity.as_deref(),
         history_event: dataset
             .tracked_fields()
-            .and_then(|watched| entity_history::watch(watched, &event)),
+            .and_then(|watched| entity_history::build_entity_event(watched, &event)),
         label: label_of,
         label_time: label.and_then(|label| seconds(&label.label_timestamp)),
         blocked,
         ..EventRow::default()
     };
-    push(dataset, &row)
+    push_row(dataset, &row)
 }

@@ -14,29 +14,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::operations::model_versions::finish;
-use crate::operations::training_result::Outcome;
-use crate::work::as_they_come;
+use crate::operations::model_versions::finish_training;
+use crate::operations::training_result::TrainingOutcome;
+use crate::work::run_repeatedly;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use model::EntityHistories;
-use model::{Severity, TrainingMessage, TrainingProgress, TrainingStage, TrainingError};
+use model::{Severity, TrainingError, TrainingMessage, TrainingProgress, TrainingStage};
 use protocol::{Error, Result};
 use store::bundle;
 use store::records::model_version::ModelVersionStatus;
-use store::records::model_version::{Artifact, ModelVersion};
-use store::records::model_version::{TrainingJob, training_jobs};
-use store::table::Record as _;
-use store::table::failed;
+use store::records::model_version::{ModelArtifact, ModelVersion};
+use store::records::model_version::{TrainingJob, list_training_jobs};
+use store::table::StoredRecord as _;
+use store::table::convert_sdk_error;
 
 /// How often a training renews its lease.
-const BEAT: Duration = Duration::from_secs(1);
+const LEASE_RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a lease is valid, in milliseconds.
-const LEASE: i64 = 60_000;
+const LEASE_MILLISECONDS: i64 = 60_000;
 
 /// A runner of trainings, for one engine, the client for the files that it reads, and a name.
 #[derive(Clone, Debug)]
-pub struct Trainings {
+pub struct TrainingRunner {
     engine: Arc<Engine>,
     s3: aws_sdk_s3::Client,
     worker: String,
@@ -44,7 +44,7 @@ pub struct Trainings {
 
 /// A training that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trained {
+pub struct EndedTraining {
     /// The model.
     pub model_id: String,
     /// Its version, e.g. `1.0`.
@@ -57,15 +57,15 @@ pub struct Trained {
 
 /// The progress of a training, shared between the training and the lease renewal.
 #[derive(Debug, Default)]
-pub(crate) struct Tracker {
-    step: Mutex<&'static str>,
+pub(crate) struct TrainingTracker {
+    set_step: Mutex<&'static str>,
     permille: AtomicU32,
     cancelled: AtomicBool,
 }
 
-impl Tracker {
+impl TrainingTracker {
     fn step(&self, step: &'static str, done: f64) {
-        *self.step.lock().unwrap_or_else(PoisonError::into_inner) = step;
+        *self.set_step.lock().unwrap_or_else(PoisonError::into_inner) = step;
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -80,13 +80,13 @@ impl Tracker {
     }
 
     /// The progress as a sentence, e.g. `Growing the trees: 62 %.`
-    fn sentence(&self) -> String {
-        let step = *self.step.lock().unwrap_or_else(PoisonError::into_inner);
+    fn describe_progress(&self) -> String {
+        let step = *self.set_step.lock().unwrap_or_else(PoisonError::into_inner);
         let percent = self.permille.load(Ordering::Relaxed) / 10;
         format!("{step}: {percent} %.")
     }
 
-    fn hear(&self, progress: TrainingProgress) -> ControlFlow<()> {
+    fn on_progress(&self, progress: TrainingProgress) -> ControlFlow<()> {
         let step = match progress.stage {
             TrainingStage::Features => "Making features",
             TrainingStage::Search => "Searching for settings",
@@ -104,36 +104,36 @@ impl Tracker {
 
 /// Why a training gives no model.
 #[derive(Debug)]
-pub(crate) enum Stop {
+pub(crate) enum TrainingStopReason {
     Cancelled,
     /// The messages about the data, errors first.
     Found(Vec<TrainingMessage>),
     Error(Error),
 }
 
-impl From<Error> for Stop {
+impl From<Error> for TrainingStopReason {
     fn from(error: Error) -> Self {
         Self::Error(error)
     }
 }
 
-impl Stop {
-    fn sentence(title: &str, content: impl Into<String>) -> Self {
-        Self::Found(vec![message(Severity::Error, title, content)])
+impl TrainingStopReason {
+    fn with_message(title: &str, content: impl Into<String>) -> Self {
+        Self::Found(vec![new_message(Severity::Error, title, content)])
     }
 }
 
-impl From<TrainingError> for Stop {
+impl From<TrainingError> for TrainingStopReason {
     fn from(error: TrainingError) -> Self {
         match error {
             TrainingError::Cancelled => Self::Cancelled,
             TrainingError::Data(messages) => Self::Found(messages),
-            error => Self::sentence("Training failed", format!("{error}.")),
+            error => Self::with_message("Training failed", format!("{error}.")),
         }
     }
 }
 
-fn message(level: Severity, title: &str, content: impl Into<String>) -> TrainingMessage {
+fn new_message(level: Severity, title: &str, content: impl Into<String>) -> TrainingMessage {
     TrainingMessage {
         level,
         field: None,
@@ -142,7 +142,7 @@ fn message(level: Severity, title: &str, content: impl Into<String>) -> Training
     }
 }
 
-impl Trainings {
+impl TrainingRunner {
     /// A runner with the name `worker`. A training that a runner of the same name has taken counts as interrupted, so
     /// only one process at a time may use a name. Files are read with `s3`; models are written to the engine's bucket,
     /// see [`Engine::with_bucket`].
@@ -156,15 +156,15 @@ impl Trainings {
 
     /// Trains waiting versions, forever.
     pub async fn run(&self) {
-        as_they_come(|| async { Ok(self.run_one().await?.is_some()) }).await;
+        run_repeatedly(|| async { Ok(self.run_one().await?.is_some()) }).await;
     }
 
     /// Takes one waiting version and trains it; `None` if there is none.
     ///
     /// # Errors
     /// The engine's tables failed. Errors of the data are in the result, and in `DescribeModelVersions`.
-    pub async fn run_one(&self) -> Result<Option<Trained>> {
-        for job in training_jobs(&self.engine.services().account).await? {
+    pub async fn run_one(&self) -> Result<Option<EndedTraining>> {
+        for job in list_training_jobs(&self.engine.services().account).await? {
             let version: Option<ModelVersion> = self
                 .engine
                 .services()
@@ -178,7 +178,7 @@ impl Trainings {
                     return Box::pin(self.train(job, version)).await.map(Some);
                 }
                 Some(worker) if *worker == self.worker || self.is_over(&job) => {
-                    let stop = Stop::sentence(
+                    let stop = TrainingStopReason::with_message(
                         "Training interrupted",
                         "The process that trained this version ended before it was done. Train it again.",
                     );
@@ -206,8 +206,8 @@ impl Trainings {
     }
 
     /// Renews the lease. Returns whether the job still exists and is ours.
-    async fn renew(&self, job: &TrainingJob, tracker: &Tracker) -> Result<bool> {
-        self.write_lease(job, &tracker.sentence(), "worker = :worker")
+    async fn renew(&self, job: &TrainingJob, tracker: &TrainingTracker) -> Result<bool> {
+        self.write_lease(job, &tracker.describe_progress(), "worker = :worker")
             .await
     }
 
@@ -218,7 +218,7 @@ impl Trainings {
         condition: &str,
     ) -> Result<bool> {
         let table = &self.engine.services().account.definitions;
-        let until = self.engine.services().account.now().as_millisecond() + LEASE;
+        let until = self.engine.services().account.now().as_millisecond() + LEASE_MILLISECONDS;
         let request = table
             .client
             .update_item()
@@ -231,17 +231,17 @@ impl Trainings {
             .expression_attribute_values(":progress", AttributeValue::S(progress.to_owned()));
         match request.send().await {
             Ok(_) => Ok(true),
-            Err(error) if is_refused(error.as_service_error()) => Ok(false),
-            Err(error) => Err(failed(error)),
+            Err(error) if is_condition_failure(error.as_service_error()) => Ok(false),
+            Err(error) => Err(convert_sdk_error(error)),
         }
     }
 
-    async fn train(&self, job: TrainingJob, version: ModelVersion) -> Result<Trained> {
-        let tracker = Arc::new(Tracker::default());
+    async fn train(&self, job: TrainingJob, version: ModelVersion) -> Result<EndedTraining> {
+        let tracker = Arc::new(TrainingTracker::default());
         // Both run concurrently: a renewal must not wait for a lock that the training holds.
         let beats = async {
             loop {
-                tokio::time::sleep(BEAT).await;
+                tokio::time::sleep(LEASE_RENEWAL_INTERVAL).await;
                 // If a renewal fails, the next one replaces it; the lease is valid for a minute.
                 if let Ok(false) = self.renew(&job, &tracker).await {
                     tracker.cancelled.store(true, Ordering::Relaxed);
@@ -250,7 +250,7 @@ impl Trainings {
         };
         let done = tokio::select! {
             done = self.work(&version, &tracker) => done,
-            () = beats => Err(Stop::Cancelled),
+            () = beats => Err(TrainingStopReason::Cancelled),
         };
         self.end(version, done).await
     }
@@ -258,30 +258,35 @@ impl Trainings {
     async fn work(
         &self,
         version: &ModelVersion,
-        tracker: &Arc<Tracker>,
-    ) -> Result<(Artifact, Outcome), Stop> {
-        let mut data = data::read(self.engine.services(), &self.s3, version, tracker).await?;
-        let before = thresholds::before(self.engine.services(), version).await?;
+        tracker: &Arc<TrainingTracker>,
+    ) -> Result<(ModelArtifact, TrainingOutcome), TrainingStopReason> {
+        let mut data =
+            data::read_training_data(self.engine.services(), &self.s3, version, tracker).await?;
+        let before = thresholds::find_previous_with_rules(self.engine.services(), version).await?;
         let tell = Arc::clone(tracker);
         let trained = tokio::task::spawn_blocking(move || {
             let trained = model::train_model(&data.dataset, &data.options, &mut |progress| {
-                tell.hear(progress)
+                tell.on_progress(progress)
             });
             trained.map(|(model, report)| {
                 data.notes.extend(report.messages.iter().cloned());
                 if let Some(before) = &before {
                     data.notes.extend(before.messages(&data.dataset, &model));
                 }
-                let outcome = Outcome {
+                let outcome = TrainingOutcome {
                     messages: data.notes,
                     report: Some(report),
                 };
-                (model.to_bytes(), outcome, EntityHistories::of_dataset(&data.dataset))
+                (
+                    model.to_bytes(),
+                    outcome,
+                    EntityHistories::of_dataset(&data.dataset),
+                )
             })
         });
         let (bytes, outcome, histories) = trained.await.map_err(Error::internal)??;
         if tracker.is_cancelled() {
-            return Err(Stop::Cancelled);
+            return Err(TrainingStopReason::Cancelled);
         }
         tracker.step("Writing what entities did", 0.0);
         self.engine
@@ -293,7 +298,7 @@ impl Trainings {
             .engine
             .services()
             .model_cache
-            .store(&version.path(), bytes)
+            .save_model(&version.artifact_path(), bytes)
             .await?;
         Ok((artifact, outcome))
     }
@@ -302,42 +307,46 @@ impl Trainings {
     async fn end(
         &self,
         version: ModelVersion,
-        done: Result<(Artifact, Outcome), Stop>,
-    ) -> Result<Trained> {
+        done: Result<(ModelArtifact, TrainingOutcome), TrainingStopReason>,
+    ) -> Result<EndedTraining> {
         let services = self.engine.services();
         let (artifact, outcome, reason) = match done {
             Ok((artifact, outcome)) => (Some(artifact), outcome, None),
-            Err(Stop::Cancelled) => {
-                return Ok(trained(
+            Err(TrainingStopReason::Cancelled) => {
+                return Ok(make_ended_training(
                     &version,
                     ModelVersionStatus::TrainingCancelled,
                     None,
                 ));
             }
-            Err(Stop::Found(messages)) => {
+            Err(TrainingStopReason::Found(messages)) => {
                 let reason = messages.first().map(|message| message.content.clone());
-                (None, Outcome::of(messages), reason)
+                (None, TrainingOutcome::from_messages(messages), reason)
             }
-            Err(Stop::Error(error)) => {
+            Err(TrainingStopReason::Error(error)) => {
                 tracing::error!(cause = ?std::error::Error::source(&error).map(ToString::to_string), "a training failed");
                 let reason = error.message().to_owned();
-                let messages = vec![message(Severity::Error, "Training failed", &reason)];
-                (None, Outcome::of(messages), Some(reason))
+                let messages = vec![new_message(Severity::Error, "Training failed", &reason)];
+                (None, TrainingOutcome::from_messages(messages), Some(reason))
             }
         };
-        let result = bundle::save(&services.account.definitions, &outcome).await?;
-        let ended = finish(services, &version, artifact.clone(), result).await?;
+        let result = bundle::save_bundle(&services.account.definitions, &outcome).await?;
+        let ended = finish_training(services, &version, artifact.clone(), result).await?;
         if ended == ModelVersionStatus::TrainingCancelled
             && let Some(artifact) = &artifact
         {
-            services.model_cache.delete(artifact).await;
+            services.model_cache.delete_model(artifact).await;
         }
-        Ok(trained(&version, ended, reason))
+        Ok(make_ended_training(&version, ended, reason))
     }
 }
 
-fn trained(version: &ModelVersion, status: ModelVersionStatus, reason: Option<String>) -> Trained {
-    Trained {
+fn make_ended_training(
+    version: &ModelVersion,
+    status: ModelVersionStatus,
+    reason: Option<String>,
+) -> EndedTraining {
+    EndedTraining {
         model_id: version.model_id.clone(),
         version: version.model_version_number.to_string(),
         status: status.to_string(),
@@ -345,6 +354,6 @@ fn trained(version: &ModelVersion, status: ModelVersionStatus, reason: Option<St
     }
 }
 
-fn is_refused(error: Option<&UpdateItemError>) -> bool {
+fn is_condition_failure(error: Option<&UpdateItemError>) -> bool {
     error.is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }

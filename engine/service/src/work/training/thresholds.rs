@@ -8,22 +8,22 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::operations::detector_versions::rules_over;
-use crate::services::Services;
-use crate::work::training::message;
+use crate::operations::detector_versions::list_rules_over_score;
+use crate::services::EngineServices;
+use crate::work::training::new_message;
 use model::EntityHistories;
-use model::{Dataset, Severity, TrainingMessage, Model};
+use model::{Dataset, Model, Severity, TrainingMessage};
 use protocol::Result;
 use protocol::text;
-use store::records::model::{ModelType, score_variable};
-use store::records::model_version::{ModelVersion, trained_before};
+use store::records::model::{ApiModelType, name_score_variable};
+use store::records::model_version::{ModelVersion, find_previous_version};
 
 /// The newest events that are scored: a share of all in percent, and a maximum.
 const NEWEST_PERCENT: usize = 15;
-const MOST: usize = 20_000;
+const MAX_NEWEST_EVENTS: usize = 20_000;
 
 /// A version that was trained before, and the rules over its score.
-pub(super) struct Before {
+pub(super) struct PreviousVersion {
     version: String,
     model: Arc<Model>,
     /// The thresholds in rules over the score, ascending, each with the name of a rule.
@@ -32,14 +32,17 @@ pub(super) struct Before {
 
 /// The previous version and the rules over its score. `None` if there is no such rule, no previous version, or its
 /// artifact cannot be read.
-pub(super) async fn before(services: &Services, new: &ModelVersion) -> Result<Option<Before>> {
+pub(super) async fn find_previous_with_rules(
+    services: &EngineServices,
+    new: &ModelVersion,
+) -> Result<Option<PreviousVersion>> {
     // An account's first login has no score of its model.
-    if new.model_type == ModelType::AccountTakeoverInsights {
+    if new.model_type == ApiModelType::AccountTakeoverInsights {
         return Ok(None);
     }
-    let score = score_variable(&new.model_id);
+    let score = name_score_variable(&new.model_id);
     let mut thresholds = Vec::new();
-    for rule in rules_over(services, &score).await? {
+    for rule in list_rules_over_score(services, &score).await? {
         // The expression was checked when the rule was created.
         let Ok(expression) = rules::parse_expression(&rule.expression) else {
             continue;
@@ -54,26 +57,27 @@ pub(super) async fn before(services: &Services, new: &ModelVersion) -> Result<Op
     if thresholds.is_empty() {
         return Ok(None);
     }
-    let Some((number, artifact)) = trained_before(&services.account, new).await? else {
+    let Some((number, artifact)) = find_previous_version(&services.account, new).await? else {
         return Ok(None);
     };
-    let model = services.model_cache.model(&artifact).await.ok();
-    Ok(model.map(|model| Before {
+    let model = services.model_cache.get_model(&artifact).await.ok();
+    Ok(model.map(|model| PreviousVersion {
         version: number.to_string(),
         model,
         thresholds,
     }))
 }
 
-impl Before {
+impl PreviousVersion {
     /// A message for each threshold of a rule.
     pub(super) fn messages(&self, dataset: &Dataset, new: &Model) -> Vec<TrainingMessage> {
         let version = &self.version;
-        let told =
-            |content: String| message(Severity::Info, "Events above a rule's threshold", content);
-        let rows = newest(dataset);
+        let told = |content: String| {
+            new_message(Severity::Info, "Events above a rule's threshold", content)
+        };
+        let rows = list_newest_rows(dataset);
         let histories = EntityHistories::features_before(dataset, &rows);
-        let score = |model: &Model| scores(dataset, &rows, &histories, model);
+        let score = |model: &Model| score_rows(dataset, &rows, &histories, model);
         let old = match score(&self.model) {
             Ok(scores) => scores,
             Err(missing) => {
@@ -90,9 +94,9 @@ impl Before {
             told(format!(
                 "Score {threshold} of {rule}: {} of the newest {} events are at or above it with version {version}, {} with \
                  this version.",
-                share(&old, *threshold),
+                format_share(&old, *threshold),
                 rows.len(),
-                share(&new, *threshold)
+                format_share(&new, *threshold)
             ))
         };
         self.thresholds.iter().map(line).collect()
@@ -100,16 +104,18 @@ impl Before {
 }
 
 /// The newest events, as rows of the data set.
-fn newest(dataset: &Dataset) -> Vec<usize> {
+fn list_newest_rows(dataset: &Dataset) -> Vec<usize> {
     let times = dataset.event_times();
     let mut rows: Vec<usize> = (0..dataset.len()).collect();
     rows.sort_by_key(|row| times[*row]);
-    let count = (rows.len() * NEWEST_PERCENT).div_ceil(100).min(MOST);
+    let count = (rows.len() * NEWEST_PERCENT)
+        .div_ceil(100)
+        .min(MAX_NEWEST_EVENTS);
     rows.split_off(rows.len() - count)
 }
 
 /// The model's scores of some rows, or as error the variables that it needs and the data lacks.
-fn scores(
+fn score_rows(
     dataset: &Dataset,
     rows: &[usize],
     histories: &HashMap<usize, Vec<f32>>,
@@ -119,7 +125,7 @@ fn scores(
     let names = || model.variables().iter().map(|v| v.name.as_str());
     let missing: Vec<&str> = names().filter(|name| column(name).is_none()).collect();
     if !missing.is_empty() {
-        return Err(text::names(missing));
+        return Err(text::join_names(missing));
     }
     let columns: Vec<usize> = names().filter_map(column).collect();
     let score = |row: &usize| {
@@ -137,7 +143,7 @@ fn scores(
 }
 
 /// `1.25 %`
-fn share(scores: &[f64], threshold: f64) -> String {
+fn format_share(scores: &[f64], threshold: f64) -> String {
     let above = scores.iter().filter(|score| **score >= threshold).count();
     #[expect(clippy::cast_precision_loss, reason = "counts of events")]
     let percent = 100.0 * above as f64 / scores.len().max(1) as f64;

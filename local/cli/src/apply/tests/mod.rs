@@ -15,15 +15,16 @@ use http::{Request, Response, StatusCode};
 use super::*;
 use local_aws::clients;
 use local_aws::dynamodb::DynamoDb;
-use local_aws::service::{Service, operation};
+use local_aws::service::{Service, operation_name};
 
 const SMALL: &str = include_str!("small.yaml");
 const SAMPLE: &str = include_str!("../../../../../config/detector.yaml");
 
 async fn engine() -> Arc<Engine> {
-    let dynamodb = clients::dynamodb(DynamoDb::in_memory().unwrap().service().http_client());
+    let dynamodb =
+        clients::connect_dynamodb(DynamoDb::in_memory().unwrap().service().http_client());
     let engine = Engine::new(
-        engine::Options::new(clients::REGION, clients::ACCOUNT),
+        engine::EngineOptions::new(clients::REGION, clients::ACCOUNT),
         dynamodb,
     );
     engine.create_tables().await.unwrap();
@@ -31,7 +32,7 @@ async fn engine() -> Arc<Engine> {
 }
 
 async fn client() -> Client {
-    clients::frauddetector(engine::http_client(engine().await))
+    clients::connect_frauddetector(engine::http_client(engine().await))
 }
 
 fn parse(text: &str) -> DetectorTemplate {
@@ -194,8 +195,8 @@ fn failing(engine: Arc<Engine>, changes: usize) -> Client {
     let service = Service::new(move |request: Request<Bytes>| {
         let (engine, left) = (engine.clone(), left.clone());
         async move {
-            let reads = operation(&request).starts_with("Get")
-                || operation(&request).starts_with("Describe");
+            let reads = operation_name(&request).starts_with("Get")
+                || operation_name(&request).starts_with("Describe");
             let may = |left: usize| left.checked_sub(1);
             if reads
                 || left
@@ -211,7 +212,7 @@ fn failing(engine: Arc<Engine>, changes: usize) -> Client {
             response
         }
     });
-    clients::frauddetector(service.http_client())
+    clients::connect_frauddetector(service.http_client())
 }
 
 #[tokio::test]
@@ -230,7 +231,7 @@ async fn a_run_that_stops_anywhere_is_continued() {
                 .contains("ThrottlingException: try later; run the command again"),
             "{error}"
         );
-        let client = clients::frauddetector(engine::http_client(engine));
+        let client = clients::connect_frauddetector(engine::http_client(engine));
         apply(&client, SMALL).await.unwrap();
         let rest = plan(&client, &parse(SMALL)).await.unwrap();
         assert!(rest.is_empty(), "{changes}: {rest}");

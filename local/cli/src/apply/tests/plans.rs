@@ -5,7 +5,7 @@ use rules::Type;
 use super::super::planner::compute_plan;
 use super::super::resource_types::Kind;
 use super::super::service_state::{Content, DetectorState, State, Version};
-use super::super::template::{NamedResource, DetectorTemplate};
+use super::super::template::{DetectorTemplate, NamedResource};
 
 fn template() -> DetectorTemplate {
     DetectorTemplate::parse("t.yaml", include_str!("small.yaml")).unwrap()

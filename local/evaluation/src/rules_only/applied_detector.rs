@@ -6,15 +6,15 @@ use std::path::Path;
 use model::metrics::Ranking;
 use rules::{Type, Value, Verdict};
 
-use super::detector::{Detector, Measured, RulesError};
-use super::figures::{Called, RulesOnly};
-use crate::measures::Scored;
-use crate::table::Event;
+use super::detector::{MeasuredDetector, MeasuredRule, RulesError};
+use super::figures::{OutcomeEffect, RulesOnly};
+use crate::measures::ScoredEvent;
+use crate::table::TableEvent;
 
 /// A detector, applied to the columns of a file.
 #[derive(Debug)]
 pub struct OverColumns<'a> {
-    detector: &'a Detector,
+    detector: &'a MeasuredDetector,
     /// The column of each variable, by its slot.
     columns: Vec<Option<usize>>,
     missing: Vec<String>,
@@ -24,12 +24,12 @@ pub struct OverColumns<'a> {
     now_ms: i64,
 }
 
-impl Detector {
+impl MeasuredDetector {
     /// Applies the detector to a file with these headers.
     ///
     /// # Errors
     /// [`RulesError::NoColumn`].
-    pub fn over(&self, path: &Path, headers: &[String]) -> Result<OverColumns<'_>, RulesError> {
+    pub fn apply_to(&self, path: &Path, headers: &[String]) -> Result<OverColumns<'_>, RulesError> {
         let columns: Vec<Option<usize>> = self
             .schema
             .variables()
@@ -69,7 +69,7 @@ impl Detector {
 
 impl OverColumns<'_> {
     /// The most severe outcome of an event, by its place among the alarms.
-    pub fn alarm(&mut self, event: &Event<'_>) -> Option<usize> {
+    pub fn find_alarm(&mut self, event: &TableEvent<'_>) -> Option<usize> {
         let detector = self.detector;
         let mut row = detector.defaults.clone();
         for ((value, column), (name, ty)) in row
@@ -90,7 +90,7 @@ impl OverColumns<'_> {
         let now = now.map_or(self.now_ms, |seconds| seconds.saturating_mul(1000));
         let mut worst: Option<usize> = None;
         let mut undetermined = false;
-        for Measured { rule, alarm } in &detector.rules {
+        for MeasuredRule { rule, alarm } in &detector.rules {
             match rule.evaluate(&row, &detector.lists, now) {
                 Verdict::Matched => {
                     worst = [worst, *alarm].into_iter().flatten().min();
@@ -107,14 +107,14 @@ impl OverColumns<'_> {
     }
 
     /// The figures of the rules on all events. Each event has the result of [`OverColumns::alarm`].
-    pub fn measures(self, scored: &[Scored]) -> RulesOnly {
+    pub fn measure(self, scored: &[ScoredEvent]) -> RulesOnly {
         let detector = self.detector;
         let by_model = Ranking::new(scored.iter().map(|event| (event.log_odds, event.fraud)));
         let row = |place: usize| {
-            let is_called = |event: &Scored| event.alarm.is_some_and(|alarm| alarm <= place);
-            let called = |event: &Scored| (f64::from(u8::from(is_called(event))), event.fraud);
+            let is_called = |event: &ScoredEvent| event.alarm.is_some_and(|alarm| alarm <= place);
+            let called = |event: &ScoredEvent| (f64::from(u8::from(is_called(event))), event.fraud);
             let point = Ranking::new(scored.iter().map(called)).point_at(1.0);
-            Called {
+            OutcomeEffect {
                 outcomes: detector.alarms[..=place].to_vec(),
                 events: scored.iter().filter(|event| is_called(event)).count(),
                 fpr: point.fpr,

@@ -5,11 +5,11 @@
 use rules::{Schema, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::records::detector_version::Mode;
+use crate::records::detector_version::RuleExecutionMode;
 use crate::records::entity_history::HistorySettings;
 use crate::records::external_model::{InputConfiguration, OutputConfiguration};
 use crate::records::model_version::BundledModel;
-use crate::records::variable::{BundledVariable, default_value};
+use crate::records::variable::{BundledVariable, parse_default_value};
 
 /// An event type with its variables.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,11 +29,11 @@ pub struct EventTypeBundle {
 /// A detector version with its rules, in order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct VersionBundle {
+pub struct DetectorVersionBundle {
     pub detector_id: String,
     pub detector_version_id: u32,
     pub event_type_name: String,
-    pub mode: Mode,
+    pub mode: RuleExecutionMode,
     pub rules: Vec<BundledRule>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<BundledModel>,
@@ -65,7 +65,7 @@ pub struct BundledRule {
 
 impl EventTypeBundle {
     /// The variables that rules over this event type may use: its own, then those of models.
-    pub fn schema<'s>(
+    pub fn rule_schema<'s>(
         &'s self,
         scores: impl IntoIterator<Item = &'s BundledVariable>,
         lists: impl IntoIterator<Item = String>,
@@ -74,13 +74,13 @@ impl EventTypeBundle {
             .variables
             .iter()
             .chain(scores)
-            .map(|variable| (variable.name.clone(), variable.ty()));
+            .map(|variable| (variable.name.clone(), variable.rule_type()));
         Schema::new(variables, lists)
     }
 
     /// The row of an event without any variable: the defaults.
-    pub fn defaults(&self) -> Vec<Value> {
-        let default = |v: &BundledVariable| default_value(v.ty(), &v.default_value);
+    pub fn default_row(&self) -> Vec<Value> {
+        let default = |v: &BundledVariable| parse_default_value(v.rule_type(), &v.default_value);
         self.variables
             .iter()
             .map(|v| default(v).unwrap_or(Value::Null))
@@ -88,9 +88,9 @@ impl EventTypeBundle {
     }
 }
 
-impl VersionBundle {
+impl DetectorVersionBundle {
     /// The variables of its models, in the order of their slots, which follow the event's own.
-    pub fn scores(&self) -> impl Iterator<Item = &BundledVariable> {
+    pub fn score_variables(&self) -> impl Iterator<Item = &BundledVariable> {
         let models = self.models.iter().map(|model| &model.score);
         models.chain(
             self.external_models

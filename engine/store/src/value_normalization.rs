@@ -3,21 +3,21 @@
 use std::borrow::Cow;
 
 /// The function that normalizes values of a variable type; `None` if they are compared as they are.
-pub fn normal_of_type(variable_type: &str) -> Option<fn(&str) -> Cow<'_, str>> {
+pub fn find_normalizer(variable_type: &str) -> Option<fn(&str) -> Cow<'_, str>> {
     match variable_type {
-        "EMAIL_ADDRESS" => Some(e_mail),
-        "PHONE_NUMBER" | "BILLING_PHONE" | "SHIPPING_PHONE" => Some(phone),
+        "EMAIL_ADDRESS" => Some(normalize_email),
+        "PHONE_NUMBER" | "BILLING_PHONE" | "SHIPPING_PHONE" => Some(normalize_phone),
         _ => None,
     }
 }
 
 /// The normal form of a value, as lists of its variable type compare it: an e-mail address in lower case, a phone
 /// number by its digits, any other value unchanged.
-pub fn normalized<'v>(variable_type: &str, value: &'v str) -> Cow<'v, str> {
-    normal_of_type(variable_type).map_or(Cow::Borrowed(value), |normal| normal(value))
+pub fn normalize_value<'v>(variable_type: &str, value: &'v str) -> Cow<'v, str> {
+    find_normalizer(variable_type).map_or(Cow::Borrowed(value), |normal| normal(value))
 }
 
-fn e_mail(value: &str) -> Cow<'_, str> {
+fn normalize_email(value: &str) -> Cow<'_, str> {
     let value = value.trim();
     if value.chars().any(char::is_uppercase) {
         Cow::Owned(value.to_lowercase())
@@ -27,7 +27,7 @@ fn e_mail(value: &str) -> Cow<'_, str> {
 }
 
 /// The digits, without a leading `00`, which stands for `+`. A value without digits is not changed.
-fn phone(value: &str) -> Cow<'_, str> {
+fn normalize_phone(value: &str) -> Cow<'_, str> {
     let digits: String = value.chars().filter(char::is_ascii_digit).collect();
     if digits.is_empty() {
         return Cow::Borrowed(value);
@@ -54,12 +54,16 @@ mod tests {
             ("IP_ADDRESS", "2001:DB8::1", "2001:DB8::1"),
         ] {
             assert_eq!(
-                normalized(variable_type, value),
+                normalize_value(variable_type, value),
                 want,
                 "{variable_type} {value}"
             );
-            let again = normalized(variable_type, value).into_owned();
-            assert_eq!(normalized(variable_type, &again), want, "{value} twice");
+            let again = normalize_value(variable_type, value).into_owned();
+            assert_eq!(
+                normalize_value(variable_type, &again),
+                want,
+                "{value} twice"
+            );
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 
-use crate::table::{Item, Table, failed};
+use crate::table::{Item, Table, convert_sdk_error};
 use protocol::{Error, Result};
 
 impl Table {
     /// Replaces the item whose revision is `before`; 0 means that there must be no item. Returns false on write
     /// conflict.
-    pub async fn put_after(&self, item: Item, before: u64) -> Result<bool> {
-        let put = self.after(item, before)?;
+    pub async fn put_if_unchanged(&self, item: Item, before: u64) -> Result<bool> {
+        let put = self.conditional_put(item, before)?;
         let request = self
             .client
             .put_item()
@@ -23,13 +23,13 @@ impl Table {
                 Some(e) if e.is_conditional_check_failed_exception() => Ok(false),
                 // Another transaction is writing the item right now.
                 Some(e) if e.is_transaction_conflict_exception() => Ok(false),
-                _ => Err(failed(error)),
+                _ => Err(convert_sdk_error(error)),
             },
         }
     }
 
     /// The same write as part of a transaction.
-    pub fn after(&self, item: Item, before: u64) -> Result<Put> {
+    pub fn conditional_put(&self, item: Item, before: u64) -> Result<Put> {
         let put = Put::builder().table_name(&self.name).set_item(Some(item));
         let put = match before {
             0 => put.condition_expression("attribute_not_exists(pk)"),
@@ -41,14 +41,14 @@ impl Table {
     }
 
     /// Writes all or nothing. Returns false on write conflict.
-    pub async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<bool> {
+    pub async fn write_transaction(&self, writes: Vec<TransactWriteItem>) -> Result<bool> {
         let request = self.client.transact_write_items();
         match request.set_transact_items(Some(writes)).send().await {
             Ok(_) => Ok(true),
             Err(error) => match error.as_service_error() {
                 Some(e) if e.is_transaction_canceled_exception() => Ok(false),
                 Some(e) if e.is_transaction_in_progress_exception() => Ok(false),
-                _ => Err(failed(error)),
+                _ => Err(convert_sdk_error(error)),
             },
         }
     }
