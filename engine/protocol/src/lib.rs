@@ -8,10 +8,12 @@
 //! - [`wire`]: AWS JSON 1.1 over HTTP, requests and answers;
 //! - [`Error`]: the exceptions; [`limits`]: every limit of the service;
 //! - [`page`]: pages; [`page_token`]: `nextToken`; [`variable_types`]: what a variable may be; [`s3_location`]: places of files; [`text`]: how times, versions and names are written;
-//! - [`fuzz`]: what must hold for any request and any token.
+//! - [`job_file`]: the CSV files of jobs, from bytes to requests;
+//! - [`fuzz`]: what must hold for any request, any token and any file.
 
 mod error;
 pub mod fuzz;
+pub mod job_file;
 pub mod limits;
 mod operation;
 pub mod page;

@@ -51,4 +51,4 @@ pub use store::records::job::{JobKind, JobStatus};
 pub use store::schema::{IndexDefinition, TableDefinition};
 pub use store::{Clock, Options};
 pub use work::training::{Trained, Trainings};
-pub use work::{Ended, Jobs, read_any_job_file};
+pub use work::{Ended, Jobs};

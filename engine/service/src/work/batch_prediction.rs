@@ -3,13 +3,13 @@
 use crate::predict::predict_for_job;
 use crate::services::statistics::Count;
 use crate::work::AT_ONCE;
-use crate::work::csv::read;
-use crate::work::csv::{Column, Header, Row, Rules, Step};
+use crate::work::csv::{check_header, read};
 use crate::work::import::{event_type, open};
 use crate::work::output;
 use crate::work::{Stop, Turn};
 use csv::WriterBuilder;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use protocol::job_file::{Column, Header, Row, Rules, Step};
 use protocol::{Code, Error, Result};
 use serde_json::Value;
 use store::records::job::{JobDetector, JobPhase};
@@ -27,7 +27,7 @@ pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Stop> {
     let source = open(turn, LARGEST).await?;
     let place = &turn.state.place;
     let (header, mut steps) = read(&source, place.row, place.byte).await?;
-    let header = Header::new(&header, &event_type, Rules::Prediction).map_err(Stop::Failed)?;
+    let header = check_header(&header, &event_type, Rules::Prediction)?;
     if turn.state.place.phase == JobPhase::Check {
         while let Some(step) = steps.recv().await {
             let step = step?;

@@ -12,12 +12,13 @@ use crate::services::Services;
 use crate::services::forgotten::{find_forgotten, refused};
 use crate::services::statistics::Count;
 use crate::work::AT_ONCE;
-use crate::work::csv::{Header, Row, Rules, Step, read};
+use crate::work::csv::{check_header, read};
 use crate::work::output;
 use crate::work::source::Source;
 use crate::work::{Stop, Turn};
 use csv::WriterBuilder;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use protocol::job_file::{Column, Header, Row, Rules, Step};
 use protocol::wire::validate_and_read_input;
 use protocol::{Code, Operation};
 use protocol::{Error, Result};
@@ -98,7 +99,7 @@ async fn check_file(
 ) -> Result<(), Stop> {
     let (row, byte) = (turn.state.place.row, turn.state.place.byte);
     let (header, mut steps) = read(source, row, byte).await?;
-    let header = Header::new(&header, event_type, Rules::Import).map_err(Stop::Failed)?;
+    let header = check_header(&header, event_type, Rules::Import)?;
     while let Some(step) = steps.recv().await {
         let step = step?;
         let mut errors = Errors::default();
@@ -121,7 +122,7 @@ async fn store_file(
 ) -> Result<(), Stop> {
     let (row, byte) = (turn.state.place.row, turn.state.place.byte);
     let (header, mut steps) = read(source, row, byte).await?;
-    let header = Header::new(&header, event_type, Rules::Import).map_err(Stop::Failed)?;
+    let header = check_header(&header, event_type, Rules::Import)?;
     while let Some(step) = steps.recv().await {
         let step = step?;
         let (count, errors) = store(turn, event_type, &header, &step).await?;
@@ -233,7 +234,7 @@ pub(super) struct Errors(Vec<[String; 3]>);
 
 impl Errors {
     fn add(&mut self, header: &Header, row: &Row, reason: &str) {
-        let id = header.place(&super::csv::Column::EventId);
+        let id = header.place(&Column::EventId);
         let id = id.and_then(|place| row.fields.get(place));
         let id = id.map(String::from_utf8_lossy).unwrap_or_default();
         self.0

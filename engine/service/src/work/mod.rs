@@ -26,15 +26,12 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::Update;
 
 use crate::services::Services;
-pub use csv::read_any_job_file;
 use store::table::Record as _;
 
 /// How often a runner looks for jobs.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long it waits after a dependency failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
-/// Rows in one step, unless they are long.
-const ROWS: usize = 500;
 /// Rows in progress at a time.
 const AT_ONCE: usize = 16;
 
