@@ -1,7 +1,7 @@
 # Every target does its own set-up. What CI runs is `make lint` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint deploy
+.PHONY: help run test fuzz bench lint deploy
 
 PYTEST := .venv/tools/bin/python -m pytest -p no:cacheprovider
 SAM := .venv/sam/bin/sam
@@ -12,10 +12,15 @@ help: ## Show this list
 run: ## Decide the sample orders on this machine and print what became of them
 	cargo run --release --quiet -p fraudstream -- demo
 
-test: ## Run all tests: Rust, then the functions as they are deployed
+test: ## Run all tests: Rust, the functions as they are deployed, and each fuzz target for seconds
 	tests/setup.sh
 	cargo test --workspace --locked
 	$(PYTEST) tests/python
+	tests/fuzz.sh 5
+
+fuzz: SECONDS := 60
+fuzz: ## Run each fuzz target for a minute, or for the time given: make fuzz SECONDS=300
+	tests/fuzz.sh $(SECONDS)
 
 bench: ## Measure: the crates, then the command and the functions as a whole
 	tests/setup.sh tools model

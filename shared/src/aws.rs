@@ -51,9 +51,9 @@ pub fn set_timeouts(loader: ConfigLoader) -> ConfigLoader {
 
 /// Makes a client of Amazon Fraud Detector. It makes one attempt per call, so that the budget of calls counts each.
 pub fn make_fraud_detector_client(config: &SdkConfig) -> aws_sdk_frauddetector::Client {
-    let config = aws_sdk_frauddetector::config::Builder::from(load_config)
-        .retry_config(RetryConfig::disabled());
-    aws_sdk_frauddetector::Client::from_conf(load_config.build())
+    let config =
+        aws_sdk_frauddetector::config::Builder::from(config).retry_config(RetryConfig::disabled());
+    aws_sdk_frauddetector::Client::from_conf(config.build())
 }
 
 /// Makes a client of a Fraud Detector in this process, such as the engine.
@@ -70,5 +70,5 @@ pub fn make_in_process_client(http: SharedHttpClient) -> aws_sdk_frauddetector::
         .retry_config(RetryConfig::disabled())
         .timeout_config(TimeoutConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    aws_sdk_frauddetector::Client::from_conf(load_config.build())
+    aws_sdk_frauddetector::Client::from_conf(config.build())
 }

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use criterion::{Criterion, criterion_group, criterion_main};
 use model::{
     Attribution, Dataset, EventLabel, EventRow, LabelsAre, Model, TrainingOptions, Variable,
-    VariableType, train,
+    VariableType, train_model,
 };
 
 const ROWS: u64 = 20_000;

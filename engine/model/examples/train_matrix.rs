@@ -87,10 +87,7 @@ impl Matrix {
         let (counts, bytes) = bytes.split_at_checked(24)?;
         let (counts, _) = counts.as_chunks::<8>();
         let [rows, train, columns] = [counts[0], counts[1], counts[2]].map(u64::from_le_bytes);
-        let (rows, train) = (
-            usize::try_from(rows).ok()?,
-            usize::try_from(train_forest).ok()?,
-        );
+        let (rows, train) = (usize::try_from(rows).ok()?, usize::try_from(train).ok()?);
         let (labels, bytes) = bytes.split_at_checked(rows)?;
         let (numbers, _) = bytes.as_chunks::<4>();
         let numbers: Vec<f32> = numbers
@@ -103,7 +100,7 @@ impl Matrix {
             .map(<[f32]>::to_vec)
             .collect();
         Some(Self {
-            train: train_forest.min(rows),
+            train: train.min(rows),
             labels: labels.iter().map(|label| *label != 0).collect(),
             columns,
         })

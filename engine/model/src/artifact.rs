@@ -35,7 +35,7 @@ pub enum ArtifactError {
     )]
     Format,
     /// They are too many. Holds how many they are.
-    #[error("the model has {0} bytes; at most {LARGEST} are read")]
+    #[error("the model has {0} bytes; at most {LARGEST_ARTIFACT} are read")]
     TooLarge(usize),
     /// They were changed after they were written.
     #[error("the model is damaged: its checksum does not match")]

@@ -1,6 +1,6 @@
 //! Checks for any bytes at all, shared by the tests and the fuzz target.
 
-use crate::{Model, infer};
+use crate::{Model, infer_types};
 
 /// Reads the bytes as an artifact and as a table of values. Must not panic, whatever they are.
 pub fn read_artifact(data: &[u8]) {

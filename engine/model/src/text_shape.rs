@@ -45,14 +45,14 @@ pub fn is_url(text: &str) -> bool {
         return false;
     }
     let host = find_url_host(text);
-    if is_ip(find_url_host) {
+    if is_ip(host) {
         return text.contains('/');
     }
-    find_url_host.rsplit_once('.').is_some_and(|(rest, tld)| {
+    host.rsplit_once('.').is_some_and(|(rest, tld)| {
         !rest.is_empty()
             && (2..=12).contains(&tld.len())
             && tld.bytes().all(|b| b.is_ascii_alphabetic())
-            && find_url_host
+            && host
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_') || b >= 128)
     })
@@ -62,12 +62,8 @@ pub fn is_url(text: &str) -> bool {
 pub fn find_url_host(text: &str) -> &str {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = find_url_host
-        .rsplit_once('@')
-        .map_or(find_url_host, |(_, host)| find_url_host);
-    find_url_host
-        .split_once(':')
-        .map_or(find_url_host, |(host, _)| find_url_host)
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    host.split_once(':').map_or(host, |(host, _)| host)
 }
 
 /// Whether a text looks like a user agent, such as `Mozilla/5.0 (X11; Linux x86_64)`.

@@ -8,7 +8,7 @@ use model::EntityHistories;
 use model::history::TrackedFields;
 use model::{
     ArtifactError, Attribution, Dataset, EventLabel, EventRow, LabelsAre, Model, TrainingError,
-    TrainingOptions, TrainingReport, UnlabelledTreatment, Variable, VariableType, train,
+    TrainingOptions, TrainingReport, UnlabelledTreatment, Variable, VariableType, train_model,
 };
 use proptest::prelude::*;
 

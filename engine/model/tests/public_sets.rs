@@ -11,7 +11,8 @@ use std::path::Path;
 
 use model::metrics::Ranking;
 use model::{
-    Dataset, EventLabel, EventRow, LabelsAre, TrainingOptions, Variable, infer, parse_date, train,
+    Dataset, EventLabel, EventRow, LabelsAre, TrainingOptions, Variable, infer_types, parse_date,
+    train_model,
 };
 
 struct Set {

@@ -1,4 +1,4 @@
-//! Properties that hold for any bytes as a request or a token. Shared by the tests and the fuzz targets.
+//! Properties that hold for any bytes as a request, a token or the file of a job. Shared by the tests and the fuzz targets.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::job_file::{Column, ExpectedEvent, Header, Rules, Steps};
 use crate::operation::Operation;
 use crate::page_token::{self, TokenScope};
 use crate::shapes::{Member, Shape};
@@ -246,6 +247,41 @@ pub fn check_token_bytes(data: &[u8]) {
     // Any other text is read without a panic. It may be a valid token, because a fuzzer can send back one that it has
     // seen.
     let _ = read(&scope, &cursor, now);
+}
+
+/// Reads any bytes as a file of events whose type has the variables that the header names.
+///
+/// # Panics
+/// If a row is numbered wrongly, or the reader is beyond the end of the file.
+pub fn check_job_file_bytes(data: &[u8]) {
+    let mut steps = Steps::new(data, 0, 0);
+    let Ok(record) = steps.header() else { return };
+    let names = record
+        .iter()
+        .filter_map(|name| std::str::from_utf8(name).ok());
+    let expected = ExpectedEvent {
+        event_type: "order",
+        entity_type: "customer",
+        variables: names
+            .filter(|name| matches!(Column::new(name), Column::Variable(_)))
+            .collect(),
+    };
+    let Ok(header) = Header::new(&record, &expected, Rules::Prediction) else {
+        return;
+    };
+    let mut rows = 0;
+    while let Ok(step) = steps.step() {
+        for row in &step.rows {
+            rows += 1;
+            assert_eq!(row.number, rows);
+            // Whether the row makes a request or a reason, it must not end the process.
+            drop(header.request("order", row));
+        }
+        assert!(usize::try_from(step.byte).is_ok_and(|byte| byte <= data.len()));
+        if step.rows.is_empty() {
+            break;
+        }
+    }
 }
 
 /// Random choices from bytes; zero when the bytes are used up.

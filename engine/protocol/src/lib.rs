@@ -9,10 +9,12 @@
 //! - [`Error`]: the exceptions; [`limits`]: every limit of the service;
 //! - [`page`]: pages; [`page_token`]: `nextToken`; [`variable_types`]: variable types and their data types;
 //! - [`s3_location`]: locations in S3; [`text`]: the text form of times, versions and names;
-//! - [`fuzz`]: properties that hold for any request and any token.
+//! - [`job_file`]: the CSV files of jobs, from bytes to requests;
+//! - [`fuzz`]: properties that hold for any request, any token and any file.
 
 mod error;
 pub mod fuzz;
+pub mod job_file;
 pub mod limits;
 mod operation;
 pub mod page;

@@ -1,4 +1,4 @@
-//! Random rules for two seconds on every run. The target in `fuzz/` can run longer.
+//! Random rules for two seconds on every run. The fuzz target `rule` can run longer: `tests/fuzz.sh 60 rule`.
 
 #![expect(clippy::unwrap_used, reason = "a test stops on an error")]
 

@@ -222,7 +222,7 @@ impl Engine {
     /// # Errors
     /// The table fails.
     pub async fn forget_entity_history(&self, subject: &Subject) -> Result<()> {
-        self.services.entity_histories.forget(subject).await
+        self.services.entity_histories.delete_history(subject).await
     }
 
     /// The stored history of an entity as JSON, by event type.
@@ -233,6 +233,9 @@ impl Engine {
         &self,
         subject: &Subject,
     ) -> Result<BTreeMap<String, String>> {
-        self.services.entity_histories.of_subject(subject).await
+        self.services
+            .entity_histories
+            .describe_histories(subject)
+            .await
     }
 }

@@ -50,4 +50,4 @@ pub use store::schema::{IndexDefinition, TableDefinition};
 pub use store::value_normalization::{find_normalizer, normalize_value};
 pub use store::{Clock, EngineOptions};
 pub use work::training::{EndedTraining, TrainingRunner};
-pub use work::{EndedJob, JobRunner, read_any_job_file};
+pub use work::{EndedJob, JobRunner};

@@ -10,7 +10,7 @@ use crate::{EntityId, EntityTypeName, EventId, EventTypeName, Timestamp, Variabl
 ///
 /// What a call adds to it (a detector, a label) is not part of the event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Parts")]
+#[serde(try_from = "UncheckedEvent")]
 #[expect(
     clippy::struct_field_names,
     reason = "an event's type is called `event_type` everywhere"

@@ -225,11 +225,11 @@ async fn finish_all<T>(
     finish: impl AsyncFn(&[&T], &dyn Fn(usize, Result<(), Failure>)),
 ) {
     let done: Vec<&T> = results.iter().flatten().collect();
-    if report_all_done.is_empty() {
+    if done.is_empty() {
         return;
     }
     let finished: Mutex<Vec<Option<Result<(), Failure>>>> =
-        Mutex::new(report_all_done.iter().map(|_| None).collect());
+        Mutex::new(done.iter().map(|_| None).collect());
     let say = |index: usize, result| {
         if let Ok(mut finished) = finished.lock()
             && let Some(place) = finished.get_mut(index)
@@ -238,13 +238,7 @@ async fn finish_all<T>(
         }
     };
     // After a panic or at the time limit, whatever was not reported yet stays unfinished.
-    drop(
-        run_until(
-            end,
-            AssertUnwindSafe(finish(&report_all_done, &say)).catch_unwind(),
-        )
-        .await,
-    );
+    drop(run_until(end, AssertUnwindSafe(finish(&done, &say)).catch_unwind()).await);
     let mut finished = finished.into_inner().unwrap_or_default().into_iter();
     for result in results.iter_mut().filter(|result| result.is_ok()) {
         let finished = finished.next().flatten();
@@ -259,7 +253,7 @@ pub fn report_all_done<T>(
     done: &[&T],
     say: &dyn Fn(usize, Result<(), Failure>),
 ) -> std::future::Ready<()> {
-    (0..report_all_done.len()).for_each(|index| say(index, Ok(())));
+    (0..done.len()).for_each(|index| say(index, Ok(())));
     std::future::ready(())
 }
 
@@ -284,7 +278,7 @@ pub fn prepare_records<T>(
         if ends.prepare.is_some_and(|end| Instant::now() >= end) {
             return Err(not_reached_failure());
         }
-        std::panic::catch_unwind(AssertUnwindSafe(|| prepare_records(record)))
+        std::panic::catch_unwind(AssertUnwindSafe(|| prepare(record)))
             .unwrap_or_else(|_| Err(panic_failure()))
     };
     records.iter().map(one).collect()

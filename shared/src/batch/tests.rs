@@ -217,7 +217,7 @@ async fn what_was_done_before_the_deadline_stays_done() {
     let ends = batcher.phase_deadlines(Some(Instant::now() + Duration::from_secs(4)));
     // Finishing and parking take the time that processing has left them, and more.
     let finish = async |done: &[&()], say: &dyn Fn(usize, Result<(), Failure>)| {
-        for index in 0..report_all_done.len() {
+        for index in 0..done.len() {
             tokio::time::sleep(Duration::from_millis(400)).await;
             say(index, Ok(()));
         }

@@ -93,7 +93,7 @@ fn any_bytes_as_a_file() {
                 }
                 data.splice(0..0, *b"EVENT_TIMESTAMP,EVENT_ID,price\n");
             }
-            engine::read_any_job_file(&data);
+            protocol::fuzz::check_job_file_bytes(&data);
         }
     }
 }

@@ -131,8 +131,8 @@ fn find_category_key(kind: VariableType, value: &str) -> Option<u32> {
     reading.read(value, &mut read);
     read.keys
         .get(level)
-        .map(|key| shorten_key(*hash_id))
-        .filter(|key| *hash_id != 0)
+        .map(|key| shorten_key(*key))
+        .filter(|key| *key != 0)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub fn parse_date(text: &str, day_first: bool) -> Option<i64> {
         day.try_into().ok()?,
     )
     .ok()?;
-    Some(days_since_1970(parse_date) * 86_400 + seconds - parts.offset.unwrap_or(0))
+    Some(days_since_1970(date) * 86_400 + seconds - parts.offset.unwrap_or(0))
 }
 
 /// The numbers and words of a date, before it is known which of them is the day.
@@ -252,8 +252,7 @@ fn is_weekday(word: &str) -> bool {
 
 fn days_since_1970(date: Date) -> i64 {
     i64::from(
-        parse_date
-            .since(Date::constant(1970, 1, 1))
+        date.since(Date::constant(1970, 1, 1))
             .map_or(0, |span| span.get_days()),
     )
 }

@@ -21,7 +21,7 @@ pub fn trim_present_value(text: &str) -> Option<&str> {
 pub fn parse_number(text: &str) -> Option<f64> {
     let text = text.trim();
     if let Ok(number) = text.parse::<f64>() {
-        return parse_number.is_finite().then_some(parse_number);
+        return number.is_finite().then_some(number);
     }
     if text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("yes") {
         return Some(1.0);

@@ -65,10 +65,13 @@ async fn put_label_and_history(
     if let Some(label) = label {
         put_stored_label(&services.account, event, label).await?;
     }
-    let seen = services.entity_histories.seen(event_type, event).await?;
+    let seen = services
+        .entity_histories
+        .load_history_before(event_type, event)
+        .await?;
     services
         .entity_histories
-        .note(event_type, seen.as_ref(), label.as_ref())
+        .add_event(event_type, seen.as_ref(), label.as_ref())
         .await
 }
 
@@ -304,7 +307,7 @@ pub(crate) async fn update_event_label(
         put_stored_label(&services.account, &stored, &label).await?;
         services
             .entity_histories
-            .note_label(&event_type, &stored, &label)
+            .add_label(&event_type, &stored, &label)
             .await?;
     }
     Ok(EmptyOutput {})

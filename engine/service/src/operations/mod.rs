@@ -81,7 +81,7 @@ pub(crate) fn serve_all<'a>(
 ) -> PendingReply<'a> {
     macro_rules! run {
         ($function:expr) => {
-            Box::pin(call(services, input, $function))
+            Box::pin(call_handler(services, input, $function))
         };
     }
     match operation {

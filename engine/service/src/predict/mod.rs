@@ -130,7 +130,7 @@ pub(crate) async fn predict_event(
     };
     let seen = services
         .entity_histories
-        .seen(&compiled.event_type, &event)
+        .load_history_before(&compiled.event_type, &event)
         .await?;
     let said = ask_models(services, compiled, &event, seen.as_ref(), &blobs).await?;
     fill_model_answers(&said, compiled, &mut row);
@@ -138,7 +138,7 @@ pub(crate) async fn predict_event(
     let snapshot = store_prediction(services, &ready, event, said, verdicts, input.origin);
     let note = services
         .entity_histories
-        .note(&compiled.event_type, seen.as_ref(), None);
+        .add_event(&compiled.event_type, seen.as_ref(), None);
     let (prediction, ()) = try_join(snapshot, note).await?;
     // A batch prediction counts what it stores itself.
     if prediction.stored && prediction.origin.is_none() {

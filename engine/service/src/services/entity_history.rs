@@ -85,7 +85,7 @@ pub(crate) struct EntityHistoryStore {
     account: Arc<Account>,
 }
 
-impl EntityHistories {
+impl EntityHistoryStore {
     pub(crate) fn new(account: Arc<Account>) -> Self {
         Self { account }
     }
@@ -103,7 +103,7 @@ impl EntityHistories {
             return Ok(None);
         };
         let key = entity_history_key(&event_type.name, &entity);
-        let known = self.known(&key).await?;
+        let known = self.load_history(&key).await?;
         Ok(Some(EventInHistory {
             features: known.profile.features(&event),
             is_first: known.profile.is_first(&event),
@@ -130,7 +130,8 @@ impl EntityHistories {
                 known.profile.label(seen.event.id, is_bad, known_at);
             }
         };
-        self.amend(&seen.key, seen.known.clone(), add).await
+        self.change_history(&seen.key, seen.known.clone(), add)
+            .await
     }
 
     /// Adds the label of an event that was added before.
@@ -140,8 +141,10 @@ impl EntityHistories {
         event: &StoredEvent,
         label: &StoredLabel,
     ) -> Result<()> {
-        let (Some(habits), Some(seen)) = (&event_type.habits, self.seen(event_type, event).await?)
-        else {
+        let (Some(habits), Some(seen)) = (
+            &event_type.habits,
+            self.load_history_before(event_type, event).await?,
+        ) else {
             return Ok(());
         };
         let Some((is_bad, known_at)) = read_history_label(habits, &seen, label) else {
@@ -149,7 +152,8 @@ impl EntityHistories {
         };
         let note =
             |known: &mut VersionedHistory| known.profile.label(seen.event.id, is_bad, known_at);
-        self.amend(&seen.key, seen.known.clone(), note).await
+        self.change_history(&seen.key, seen.known.clone(), note)
+            .await
     }
 
     /// Fills in the histories from before tracking started.
@@ -164,7 +168,7 @@ impl EntityHistories {
             .collect();
         let work: Vec<_> = profiles
             .chunks(TRANSACTION_ITEMS)
-            .map(|some| self.fill_some(some))
+            .map(|some| self.backfill_batch(some))
             .collect();
         stream::iter(work)
             .buffer_unordered(CONCURRENT_TRANSACTIONS)
@@ -176,7 +180,7 @@ impl EntityHistories {
     async fn backfill_batch(&self, stored: &[(Key, EntityHistory)]) -> Result<()> {
         let keys: Vec<Key> = stored.iter().map(|(key, _)| key.clone()).collect();
         let mut found = HashMap::new();
-        for item in self.account.events.items(&keys).await? {
+        for item in self.account.events.get_items(&keys).await? {
             if let Some(Ok(pk)) = item.get("pk").map(AttributeValue::as_s) {
                 found.insert(pk.clone(), parse_history_item(&table::decode_item(item)?)?);
             }
@@ -197,15 +201,16 @@ impl EntityHistories {
             let put = self
                 .account
                 .events
-                .after(self.item(key, &known)?, known.revision)?;
+                .conditional_put(self.build_item(key, &known)?, known.revision)?;
             writes.push(TransactWriteItem::builder().put(put).build());
         }
-        if writes.is_empty() || self.account.events.transact(writes).await? {
+        if writes.is_empty() || self.account.events.write_transaction(writes).await? {
             return Ok(());
         }
         for (key, profile) in stored {
-            let again = self.known(key).await?;
-            self.amend(key, again, |known| fill(known, profile)).await?;
+            let again = self.load_history(key).await?;
+            self.change_history(key, again, |known| fill(known, profile))
+                .await?;
         }
         Ok(())
     }
@@ -281,12 +286,17 @@ impl EntityHistories {
             if changed == known {
                 return Ok(());
             }
-            let item = self.item(key, &changed)?;
-            if self.account.events.put_after(item, known.revision).await? {
+            let item = self.build_item(key, &changed)?;
+            if self
+                .account
+                .events
+                .put_if_unchanged(item, known.revision)
+                .await?
+            {
                 return Ok(());
             }
             pause_randomly(attempt, PAUSE_RANGE).await;
-            known = self.known(key).await?;
+            known = self.load_history(key).await?;
         }
         Err(Error::new(
             ErrorCode::Throttling,
@@ -300,7 +310,7 @@ impl EntityHistories {
             profile: serde_json::to_string(&known.profile).map_err(Error::internal)?,
             revision: known.revision + 1,
             filled: known.filled,
-            expires_at: self.account.expiry(),
+            expires_at: self.account.new_expiry(),
         };
         table::encode_record_at(key, &stored)
     }

@@ -18,7 +18,7 @@ use protocol::Result;
 use store::{Account, EngineOptions};
 
 use definition_cache::DefinitionCache;
-use entity_history::EntityHistories;
+use entity_history::EntityHistoryStore;
 use event_bus::PredictionBus;
 use model_cache::ModelCache;
 use prediction_index::PredictionIndex;
@@ -30,7 +30,7 @@ pub(crate) struct EngineServices {
     pub(crate) account: Arc<Account>,
     pub(crate) definition_cache: DefinitionCache,
     pub(crate) model_cache: ModelCache,
-    pub(crate) entity_histories: EntityHistories,
+    pub(crate) entity_histories: EntityHistoryStore,
     pub(crate) statistics: EventStatistics,
     pub(crate) prediction_index: PredictionIndex,
     /// Without one, a detector version with external models answers `ResourceUnavailableException`.
@@ -44,7 +44,7 @@ impl EngineServices {
         Self {
             definition_cache: DefinitionCache::new(Arc::clone(&account)),
             model_cache: ModelCache::default(),
-            entity_histories: EntityHistories::new(Arc::clone(&account)),
+            entity_histories: EntityHistoryStore::new(Arc::clone(&account)),
             statistics: EventStatistics::new(Arc::clone(&account)),
             prediction_index: PredictionIndex::new(Arc::clone(&account)),
             sagemaker: None,

@@ -3,13 +3,13 @@
 use crate::predict::predict_for_job;
 use crate::services::statistics::EventCount;
 use crate::work::AT_ONCE;
-use crate::work::csv::read;
-use crate::work::csv::{Column, Header, Row, Rules, Step};
+use crate::work::csv::{check_header, read};
 use crate::work::import::{load_event_type, open_input_file};
 use crate::work::output;
 use crate::work::{JobRun, JobStopReason};
 use csv::WriterBuilder;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use protocol::job_file::{Column, Header, Row, Rules, Step};
 use protocol::{Error, ErrorCode, Result};
 use serde_json::Value;
 use store::records::job::{JobDetector, JobPhase};
@@ -29,8 +29,7 @@ pub(super) async fn run_batch_prediction(turn: &mut JobRun<'_>) -> Result<(), Jo
     let source = open_input_file(turn, MAX_FILE_BYTES).await?;
     let place = &turn.state.place;
     let (header, mut steps) = read(&source, place.row, place.byte).await?;
-    let header =
-        Header::new(&header, &event_type, Rules::Prediction).map_err(JobStopReason::Failed)?;
+    let header = check_header(&header, &event_type, Rules::Prediction)?;
     if turn.state.place.phase == JobPhase::Check {
         while let Some(step) = steps.recv().await {
             let step = step?;

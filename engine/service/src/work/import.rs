@@ -12,12 +12,13 @@ use crate::services::EngineServices;
 use crate::services::forgotten::{describe_refusal, find_forgotten};
 use crate::services::statistics::EventCount;
 use crate::work::AT_ONCE;
-use crate::work::csv::{Header, Row, Rules, Step, read};
+use crate::work::csv::{check_header, read};
 use crate::work::output;
 use crate::work::source::S3Source;
 use crate::work::{JobRun, JobStopReason};
 use csv::WriterBuilder;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use protocol::job_file::{Column, Header, Row, Rules, Step};
 use protocol::wire::validate_and_read_input;
 use protocol::{Error, Result};
 use protocol::{ErrorCode, Operation};
@@ -109,7 +110,7 @@ async fn check_file(
 ) -> Result<(), JobStopReason> {
     let (row, byte) = (turn.state.place.row, turn.state.place.byte);
     let (header, mut steps) = read(source, row, byte).await?;
-    let header = Header::new(&header, event_type, Rules::Import).map_err(JobStopReason::Failed)?;
+    let header = check_header(&header, event_type, Rules::Import)?;
     while let Some(step) = steps.recv().await {
         let step = step?;
         let mut errors = ImportErrors::default();
@@ -132,7 +133,7 @@ async fn store_file(
 ) -> Result<(), JobStopReason> {
     let (row, byte) = (turn.state.place.row, turn.state.place.byte);
     let (header, mut steps) = read(source, row, byte).await?;
-    let header = Header::new(&header, event_type, Rules::Import).map_err(JobStopReason::Failed)?;
+    let header = check_header(&header, event_type, Rules::Import)?;
     while let Some(step) = steps.recv().await {
         let step = step?;
         let (count, errors) = store_rows(turn, event_type, &header, &step).await?;
@@ -247,7 +248,7 @@ pub(super) struct ImportErrors(Vec<[String; 3]>);
 
 impl ImportErrors {
     fn add(&mut self, header: &Header, row: &Row, reason: &str) {
-        let id = header.place(&super::csv::Column::EventId);
+        let id = header.place(&Column::EventId);
         let id = id.and_then(|place| row.fields.get(place));
         let id = id.map(String::from_utf8_lossy).unwrap_or_default();
         self.0

@@ -25,16 +25,13 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::Update;
 
 use crate::services::EngineServices;
-pub use csv::read_any_job_file;
 use store::table::StoredRecord as _;
 
 /// How often a runner looks for jobs.
 const IDLE_PAUSE: Duration = Duration::from_secs(1);
 /// How long it waits after a dependency failed.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
-/// The most rows in one step; fewer if rows are long.
-const STEP_ROWS: usize = 500;
-/// The most rows that are processed at the same time.
+/// Rows in progress at a time.
 const AT_ONCE: usize = 16;
 
 /// A runner of jobs, for one engine and the client of its bucket.

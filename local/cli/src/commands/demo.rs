@@ -56,12 +56,12 @@ impl DemoArgs {
         self.apply_detector(&stack).await?;
         let report = self.decide_orders(&stack, &home, mapping).await?;
         stack.close().await?;
-        let order = demo_report.a_caught_order().unwrap_or("ORDER_ID");
+        let order = report.a_caught_order().unwrap_or("ORDER_ID");
         let next = NEXT
             .replace("{home}", &folder.display().to_string())
             .replace("{order}", order)
             .replace("{events}", &self.events.display().to_string());
-        print_result(self.json, &demo_report, format_args!("{report}\n{next}\n"))
+        print_result(self.json, &report, format_args!("{report}\n{next}\n"))
     }
 
     async fn apply_detector(&self, stack: &LocalStack) -> Result<(), CommandError> {
@@ -104,19 +104,19 @@ impl DemoArgs {
             answered += 1;
             match result {
                 Ok(Effect::Decision(OrderResult::Decided(decision))) => {
-                    demo_report.add(decision, truth.get(&decision.order_id));
+                    report.add(decision, truth.get(&decision.order_id));
                 }
-                Ok(_) => demo_report.duplicates += 1,
-                Err(Failure::Rejected(rejection)) => demo_report
+                Ok(_) => report.duplicates += 1,
+                Err(Failure::Rejected(rejection)) => report
                     .rejected
                     .push((position.id.clone(), rejection.reason.clone())),
                 Err(Failure::Retry(_)) => {}
             }
         });
         let summary = summary.await?;
-        demo_report.undecided = summary.records - answered;
-        demo_report.records_per_second = summary.rate();
-        Ok(demo_report)
+        report.undecided = summary.records - answered;
+        report.records_per_second = summary.rate();
+        Ok(report)
     }
 
     /// Prints what is being done, unless the output is one JSON document.

@@ -292,7 +292,7 @@ impl TrainingRunner {
         self.engine
             .services()
             .entity_histories
-            .fill(&version.event_type_name, histories)
+            .backfill(&version.event_type_name, histories)
             .await?;
         let artifact = self
             .engine

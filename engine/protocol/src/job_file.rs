@@ -1,0 +1,442 @@
+//! The CSV files of import and batch prediction jobs: header, rows, and the request that a row stands for.
+//!
+//! A file has a header. Which columns there are is settled once; what a row says is the JSON that
+//! a client would send, so that a row is checked exactly as a request is. Rows are read in steps of bounded size, from
+//! any row on.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use csv::{ByteRecord, Reader, ReaderBuilder};
+use event::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::text;
+
+/// Rows in one step, unless they are long.
+const ROWS: usize = 500;
+/// A longer row is taken for a quote that was never closed: reading on would fill the memory.
+const LONGEST_ROW: u64 = 1024 * 1024;
+/// A step ends early when its rows have so many bytes.
+const LARGEST_STEP: u64 = 4 * 1024 * 1024;
+
+/// What a column holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// `EVENT_ID`.
+    EventId,
+    /// `EVENT_TIMESTAMP`, in any form that the service accepts.
+    EventTimestamp,
+    /// `ENTITY_ID`.
+    EntityId,
+    /// `ENTITY_TYPE`.
+    EntityType,
+    /// `EVENT_LABEL`.
+    EventLabel,
+    /// `LABEL_TIMESTAMP`, in any form that the service accepts.
+    LabelTimestamp,
+    /// Any other header: the variable of that name.
+    Variable(String),
+}
+
+impl Column {
+    /// The column that a header names.
+    pub fn new(header: &str) -> Self {
+        match header {
+            "EVENT_ID" => Self::EventId,
+            "EVENT_TIMESTAMP" => Self::EventTimestamp,
+            "ENTITY_ID" => Self::EntityId,
+            "ENTITY_TYPE" => Self::EntityType,
+            "EVENT_LABEL" => Self::EventLabel,
+            "LABEL_TIMESTAMP" => Self::LabelTimestamp,
+            name => Self::Variable(name.to_owned()),
+        }
+    }
+}
+
+/// Which headers a file has to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rules {
+    /// All variables of the event type and the four columns that every event needs.
+    Import,
+    /// The time; the rest has defaults.
+    Prediction,
+}
+
+/// What a file has to know of the event type of its rows.
+#[derive(Clone, Debug)]
+pub struct ExpectedEvent<'a> {
+    /// The event type's name.
+    pub event_type: &'a str,
+    /// The entity type of rows that name none.
+    pub entity_type: &'a str,
+    /// The names of the event type's variables.
+    pub variables: Vec<&'a str>,
+}
+
+/// The header of a file, checked against an event type.
+#[derive(Clone, Debug)]
+pub struct Header {
+    /// The columns' names as the file has them.
+    pub names: Vec<String>,
+    columns: Vec<Column>,
+    entity_type: String,
+}
+
+impl Header {
+    /// Checks a file's first record. An error names everything that is wrong at once.
+    pub fn new(
+        record: &ByteRecord,
+        expected: &ExpectedEvent<'_>,
+        rules: Rules,
+    ) -> Result<Self, String> {
+        let mut names = Vec::with_capacity(record.len());
+        for field in record {
+            let name = std::str::from_utf8(field).map_err(|_| "The header is not UTF-8.")?;
+            names.push(name.to_owned());
+        }
+        let has = |name: &str| names.iter().any(|header| header == name);
+        let metadata: &[&str] = match rules {
+            Rules::Import => &["EVENT_ID", "EVENT_TIMESTAMP", "ENTITY_ID", "ENTITY_TYPE"],
+            Rules::Prediction => &["EVENT_TIMESTAMP"],
+        };
+        let variables = expected.variables.iter().copied();
+        let mut missing: Vec<&str> = metadata.iter().copied().filter(|name| !has(name)).collect();
+        if rules == Rules::Import {
+            missing.extend(variables.clone().filter(|name| !has(name)));
+            match (has("EVENT_LABEL"), has("LABEL_TIMESTAMP")) {
+                (true, false) => missing.push("LABEL_TIMESTAMP"),
+                (false, true) => missing.push("EVENT_LABEL"),
+                _ => {}
+            }
+        }
+        let columns: Vec<Column> = names.iter().map(|name| Column::new(name)).collect();
+        let known: BTreeSet<&str> = variables.collect();
+        let unknown = columns.iter().filter_map(|column| match column {
+            Column::Variable(name) if !known.contains(name.as_str()) => Some(name.as_str()),
+            _ => None,
+        });
+        let mut seen = BTreeSet::new();
+        let twice = names.iter().filter(|name| !seen.insert(*name));
+        let problems = [
+            ("is missing", missing),
+            (
+                "is neither a variable of the event type nor metadata",
+                unknown.collect(),
+            ),
+            ("is there twice", twice.map(String::as_str).collect()),
+        ];
+        let problems: Vec<String> = problems
+            .into_iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(problem, names)| format!("column {} {problem}", text::join_names(names)))
+            .collect();
+        if !problems.is_empty() {
+            return Err(format!(
+                "The header does not fit event type '{}': {}.",
+                expected.event_type,
+                problems.join("; ")
+            ));
+        }
+        Ok(Self {
+            names,
+            columns,
+            entity_type: expected.entity_type.to_owned(),
+        })
+    }
+
+    /// The index of a column.
+    pub fn place(&self, column: &Column) -> Option<usize> {
+        self.columns.iter().position(|c| c == column)
+    }
+
+    /// The row as the members of a request: `SendEvent` has all of them, `GetEventPrediction` has
+    /// no label.
+    pub fn request(&self, event_type: &str, row: &Row) -> Result<Map<String, Value>, String> {
+        if row.fields.len() != self.columns.len() {
+            return Err(format!(
+                "The row has {} fields, the header has {}.",
+                row.fields.len(),
+                self.columns.len()
+            ));
+        }
+        let (mut request, mut variables) = (Map::new(), Map::new());
+        let mut entity_id = "unknown";
+        let mut entity_type = self.entity_type.as_str();
+        for ((column, field), name) in self.columns.iter().zip(&row.fields).zip(&self.names) {
+            let value = std::str::from_utf8(field)
+                .map_err(|_| format!("The value of column {name} is not UTF-8."))?;
+            if value.is_empty() {
+                continue;
+            }
+            let mut put = |member: &str, value: String| {
+                request.insert(member.to_owned(), Value::String(value));
+            };
+            match column {
+                Column::EventId => put("eventId", value.to_owned()),
+                Column::EventTimestamp => put("eventTimestamp", time(name, value)?),
+                Column::EventLabel => put("assignedLabel", value.to_owned()),
+                Column::LabelTimestamp => put("labelTimestamp", time(name, value)?),
+                Column::EntityId => entity_id = value,
+                Column::EntityType => entity_type = value,
+                Column::Variable(name) => {
+                    variables.insert(name.clone(), value.into());
+                }
+            }
+        }
+        request.insert("eventTypeName".to_owned(), event_type.into());
+        request.insert("eventVariables".to_owned(), Value::Object(variables));
+        let entity = serde_json::json!([{ "entityType": entity_type, "entityId": entity_id }]);
+        request.insert("entities".to_owned(), entity);
+        Ok(request)
+    }
+}
+
+/// A time as requests write it: files also have dates that a request would find too short.
+fn time(column: &str, value: &str) -> Result<String, String> {
+    Timestamp::parse(value)
+        .map(|time| time.to_string())
+        .map_err(|error| format!("{column}: {error}."))
+}
+
+/// One row; its number counts from 1, the header not included.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The row's number.
+    pub number: u64,
+    /// The values, which may be more or fewer than the header has.
+    pub fields: ByteRecord,
+}
+
+/// The rows of one step.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// The rows; none at the end of the file.
+    pub rows: Vec<Row>,
+    /// The offset in bytes at which the row after them begins.
+    pub byte: u64,
+}
+
+/// Why a file cannot be read to its end.
+#[derive(Debug)]
+pub enum ReadError {
+    /// Reading again gives the same: the reason, as a sentence.
+    Invalid(String),
+    /// The source of the bytes failed.
+    Source(io::Error),
+}
+
+/// Reads a file in steps.
+#[derive(Debug)]
+pub struct Steps<R> {
+    reader: Reader<Bounded<R>>,
+    budget: Arc<AtomicU64>,
+    row: u64,
+    start: u64,
+}
+
+impl<R: Read> Steps<R> {
+    /// Reads on after `row` rows; `from` begins at byte `start` of the file. At the beginning of a file, both are 0.
+    pub fn new(from: R, row: u64, start: u64) -> Self {
+        let budget = Arc::new(AtomicU64::new(LONGEST_ROW));
+        let bounded = Bounded {
+            from,
+            budget: Arc::clone(&budget),
+        };
+        let reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(bounded);
+        Self {
+            reader,
+            budget,
+            row,
+            start,
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<ByteRecord>, ReadError> {
+        self.budget.store(LONGEST_ROW, Ordering::Relaxed);
+        let mut fields = ByteRecord::new();
+        match self.reader.read_byte_record(&mut fields) {
+            Ok(true) => Ok(Some(fields)),
+            Ok(false) => Ok(None),
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    fn explain(&self, error: csv::Error) -> ReadError {
+        let csv::ErrorKind::Io(error) = error.into_kind() else {
+            return ReadError::Invalid(format!("The file cannot be read after row {}.", self.row));
+        };
+        if error
+            .get_ref()
+            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<TooLong>)
+        {
+            return ReadError::Invalid(format!(
+                "Row {} has more than {LONGEST_ROW} bytes: a quote may not be closed.",
+                self.row + 1
+            ));
+        }
+        ReadError::Source(error)
+    }
+
+    /// Reads the header, which is the first record of a file.
+    pub fn header(&mut self) -> Result<ByteRecord, ReadError> {
+        let empty = || ReadError::Invalid("The input file is empty.".to_owned());
+        self.next()?.ok_or_else(empty)
+    }
+
+    /// Reads the next rows: at most 500, or about 4 MB.
+    pub fn step(&mut self) -> Result<Step, ReadError> {
+        let mut step = Step::default();
+        let begin = self.reader.position().byte();
+        while step.rows.len() < ROWS && self.reader.position().byte() - begin < LARGEST_STEP {
+            let Some(fields) = self.next()? else { break };
+            self.row += 1;
+            step.rows.push(Row {
+                number: self.row,
+                fields,
+            });
+        }
+        step.byte = self.start + self.reader.position().byte();
+        Ok(step)
+    }
+}
+
+/// Fails where one row asks for more than its budget.
+#[derive(Debug)]
+struct Bounded<R> {
+    from: R,
+    budget: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct TooLong;
+
+impl std::fmt::Display for TooLong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a row is too long")
+    }
+}
+
+impl std::error::Error for TooLong {}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.budget.load(Ordering::Relaxed);
+        if left == 0 {
+            return Err(io::Error::other(TooLong));
+        }
+        let read = self.from.read(buffer)?;
+        self.budget
+            .store(left.saturating_sub(read as u64), Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(line: &str, rules: Rules) -> Result<Header, String> {
+        let record: ByteRecord = line.split(',').collect::<Vec<_>>().into();
+        let expected = ExpectedEvent {
+            event_type: "order",
+            entity_type: "customer",
+            variables: vec!["price", "country"],
+        };
+        Header::new(&record, &expected, rules)
+    }
+
+    #[test]
+    fn headers() {
+        let all = "EVENT_ID,EVENT_TIMESTAMP,ENTITY_ID,ENTITY_TYPE,price,country";
+        assert!(header(all, Rules::Import).is_ok());
+        assert!(header(&format!("{all},EVENT_LABEL,LABEL_TIMESTAMP"), Rules::Import).is_ok());
+        assert!(header("price,EVENT_TIMESTAMP", Rules::Prediction).is_ok());
+        let refused = |line: &str, rules| header(line, rules).unwrap_err();
+        assert_eq!(
+            refused(
+                "EVENT_ID,ENTITY_ID,ENTITY_TYPE,price,price,color,EVENT_LABEL",
+                Rules::Import
+            ),
+            "The header does not fit event type 'order': column [EVENT_TIMESTAMP, country, \
+             LABEL_TIMESTAMP] is missing; column [color] is neither a variable of the event type \
+             nor metadata; column [price] is there twice."
+        );
+        assert_eq!(
+            refused("price", Rules::Prediction),
+            "The header does not fit event type 'order': column [EVENT_TIMESTAMP] is missing."
+        );
+    }
+
+    fn request(line: &str) -> String {
+        let header = "EVENT_ID,EVENT_TIMESTAMP,ENTITY_ID,ENTITY_TYPE,price,country";
+        let header = self::header(header, Rules::Import).unwrap();
+        let fields: ByteRecord = line.split(',').collect::<Vec<_>>().into();
+        match header.request("order", &Row { number: 1, fields }) {
+            Ok(request) => Value::Object(request).to_string(),
+            Err(error) => error,
+        }
+    }
+
+    #[test]
+    fn a_row_is_a_request() {
+        assert_eq!(
+            request("e-1,1/12/2019,cust-42,customer,5,"),
+            r#"{"eventId":"e-1","eventTimestamp":"2019-01-12T00:00:00Z","eventTypeName":"order","eventVariables":{"price":"5"},"entities":[{"entityType":"customer","entityId":"cust-42"}]}"#
+        );
+        assert!(request("e-1,2019-11-30T13:01:01Z,,,5,US").contains(r#""entityId":"unknown""#));
+        assert_eq!(request("e-1,x"), "The row has 2 fields, the header has 6.");
+        assert_eq!(
+            request("e-1,soon,,,5,US"),
+            "EVENT_TIMESTAMP: timestamp `soon` is in no form that is accepted here; write it as \
+             `2019-11-30T13:01:01Z`."
+        );
+    }
+
+    /// All rows after each place of the file at which a step may end.
+    #[test]
+    fn reading_goes_on_from_any_row() {
+        for file in [
+            "a,b\n1,x\n2,\"y\ny\"\n3,z\n",
+            "\u{feff}a,b\r\n1,x\r\n\r\n2,\"y\"\"y\"\r\n3,z",
+        ] {
+            let mut whole = Steps::new(file.as_bytes(), 0, 0);
+            assert_eq!(whole.header().unwrap(), vec!["a", "b"]);
+            let rows = whole.step().unwrap().rows;
+            assert_eq!(rows.len(), 3);
+            let mut one = Steps::new(file.as_bytes(), 0, 0);
+            one.header().unwrap();
+            for after in 1..=3 {
+                one.next().unwrap().unwrap();
+                let byte = one.reader.position().byte();
+                let rest = &file.as_bytes()[usize::try_from(byte).unwrap()..];
+                let rest = Steps::new(rest, after, byte).step().unwrap().rows;
+                let fields = |rows: &[Row]| {
+                    let row = |row: &Row| (row.number, row.fields.clone());
+                    rows.iter().map(row).collect::<Vec<_>>()
+                };
+                let after = usize::try_from(after).unwrap();
+                assert_eq!(fields(&rest), fields(&rows[after..]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_ends_the_job_and_not_the_process() {
+        let file = format!("a\n1\n\"2\n{}", "3\n".repeat(1_000_000));
+        let mut steps = Steps::new(file.as_bytes(), 0, 0);
+        steps.header().unwrap();
+        let Err(ReadError::Invalid(reason)) = steps.step() else {
+            panic!("it was read");
+        };
+        assert_eq!(
+            reason,
+            "Row 2 has more than 1048576 bytes: a quote may not be closed."
+        );
+    }
+}
