@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::job_file::{Column, ExpectedEvent, Header, Rules, Steps};
+use crate::job_file::{ExpectedEvent, JobFileColumn, JobFileHeader, RequiredColumns, RowReader};
 use crate::operation::Operation;
 use crate::page_token::{self, TokenScope};
 use crate::shapes::{Member, Shape};
@@ -254,7 +254,7 @@ pub fn check_token_bytes(data: &[u8]) {
 /// # Panics
 /// If a row is numbered wrongly, or the reader is beyond the end of the file.
 pub fn check_job_file_bytes(data: &[u8]) {
-    let mut steps = Steps::new(data, 0, 0);
+    let mut steps = RowReader::new(data, 0, 0);
     let Ok(record) = steps.header() else { return };
     let names = record
         .iter()
@@ -263,10 +263,10 @@ pub fn check_job_file_bytes(data: &[u8]) {
         event_type: "order",
         entity_type: "customer",
         variables: names
-            .filter(|name| matches!(Column::new(name), Column::Variable(_)))
+            .filter(|name| matches!(JobFileColumn::from_header(name), JobFileColumn::Variable(_)))
             .collect(),
     };
-    let Ok(header) = Header::new(&record, &expected, Rules::Prediction) else {
+    let Ok(header) = JobFileHeader::new(&record, &expected, RequiredColumns::Prediction) else {
         return;
     };
     let mut rows = 0;
@@ -275,7 +275,7 @@ pub fn check_job_file_bytes(data: &[u8]) {
             rows += 1;
             assert_eq!(row.number, rows);
             // Whether the row makes a request or a reason, it must not end the process.
-            drop(header.request("order", row));
+            drop(header.request_from_row("order", row));
         }
         assert!(usize::try_from(step.byte).is_ok_and(|byte| byte <= data.len()));
         if step.rows.is_empty() {

@@ -16,15 +16,15 @@ use serde_json::{Map, Value};
 use crate::text;
 
 /// Rows in one step, unless they are long.
-const ROWS: usize = 500;
+const ROWS_PER_BATCH: usize = 500;
 /// A longer row is taken for a quote that was never closed: reading on would fill the memory.
 const LONGEST_ROW: u64 = 1024 * 1024;
 /// A step ends early when its rows have so many bytes.
-const LARGEST_STEP: u64 = 4 * 1024 * 1024;
+const LARGEST_BATCH: u64 = 4 * 1024 * 1024;
 
 /// What a column holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Column {
+pub enum JobFileColumn {
     /// `EVENT_ID`.
     EventId,
     /// `EVENT_TIMESTAMP`, in any form that the service accepts.
@@ -41,9 +41,9 @@ pub enum Column {
     Variable(String),
 }
 
-impl Column {
+impl JobFileColumn {
     /// The column that a header names.
-    pub fn new(header: &str) -> Self {
+    pub fn from_header(header: &str) -> Self {
         match header {
             "EVENT_ID" => Self::EventId,
             "EVENT_TIMESTAMP" => Self::EventTimestamp,
@@ -58,7 +58,7 @@ impl Column {
 
 /// Which headers a file has to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rules {
+pub enum RequiredColumns {
     /// All variables of the event type and the four columns that every event needs.
     Import,
     /// The time; the rest has defaults.
@@ -78,19 +78,19 @@ pub struct ExpectedEvent<'a> {
 
 /// The header of a file, checked against an event type.
 #[derive(Clone, Debug)]
-pub struct Header {
+pub struct JobFileHeader {
     /// The columns' names as the file has them.
     pub names: Vec<String>,
-    columns: Vec<Column>,
+    columns: Vec<JobFileColumn>,
     entity_type: String,
 }
 
-impl Header {
+impl JobFileHeader {
     /// Checks a file's first record. An error names everything that is wrong at once.
     pub fn new(
         record: &ByteRecord,
         expected: &ExpectedEvent<'_>,
-        rules: Rules,
+        rules: RequiredColumns,
     ) -> Result<Self, String> {
         let mut names = Vec::with_capacity(record.len());
         for field in record {
@@ -99,12 +99,12 @@ impl Header {
         }
         let has = |name: &str| names.iter().any(|header| header == name);
         let metadata: &[&str] = match rules {
-            Rules::Import => &["EVENT_ID", "EVENT_TIMESTAMP", "ENTITY_ID", "ENTITY_TYPE"],
-            Rules::Prediction => &["EVENT_TIMESTAMP"],
+            RequiredColumns::Import => &["EVENT_ID", "EVENT_TIMESTAMP", "ENTITY_ID", "ENTITY_TYPE"],
+            RequiredColumns::Prediction => &["EVENT_TIMESTAMP"],
         };
         let variables = expected.variables.iter().copied();
         let mut missing: Vec<&str> = metadata.iter().copied().filter(|name| !has(name)).collect();
-        if rules == Rules::Import {
+        if rules == RequiredColumns::Import {
             missing.extend(variables.clone().filter(|name| !has(name)));
             match (has("EVENT_LABEL"), has("LABEL_TIMESTAMP")) {
                 (true, false) => missing.push("LABEL_TIMESTAMP"),
@@ -112,10 +112,13 @@ impl Header {
                 _ => {}
             }
         }
-        let columns: Vec<Column> = names.iter().map(|name| Column::new(name)).collect();
+        let columns: Vec<JobFileColumn> = names
+            .iter()
+            .map(|name| JobFileColumn::from_header(name))
+            .collect();
         let known: BTreeSet<&str> = variables.collect();
         let unknown = columns.iter().filter_map(|column| match column {
-            Column::Variable(name) if !known.contains(name.as_str()) => Some(name.as_str()),
+            JobFileColumn::Variable(name) if !known.contains(name.as_str()) => Some(name.as_str()),
             _ => None,
         });
         let mut seen = BTreeSet::new();
@@ -148,13 +151,17 @@ impl Header {
     }
 
     /// The index of a column.
-    pub fn place(&self, column: &Column) -> Option<usize> {
+    pub fn column_index(&self, column: &JobFileColumn) -> Option<usize> {
         self.columns.iter().position(|c| c == column)
     }
 
     /// The row as the members of a request: `SendEvent` has all of them, `GetEventPrediction` has
     /// no label.
-    pub fn request(&self, event_type: &str, row: &Row) -> Result<Map<String, Value>, String> {
+    pub fn request_from_row(
+        &self,
+        event_type: &str,
+        row: &JobFileRow,
+    ) -> Result<Map<String, Value>, String> {
         if row.fields.len() != self.columns.len() {
             return Err(format!(
                 "The row has {} fields, the header has {}.",
@@ -175,13 +182,13 @@ impl Header {
                 request.insert(member.to_owned(), Value::String(value));
             };
             match column {
-                Column::EventId => put("eventId", value.to_owned()),
-                Column::EventTimestamp => put("eventTimestamp", time(name, value)?),
-                Column::EventLabel => put("assignedLabel", value.to_owned()),
-                Column::LabelTimestamp => put("labelTimestamp", time(name, value)?),
-                Column::EntityId => entity_id = value,
-                Column::EntityType => entity_type = value,
-                Column::Variable(name) => {
+                JobFileColumn::EventId => put("eventId", value.to_owned()),
+                JobFileColumn::EventTimestamp => put("eventTimestamp", parse_time(name, value)?),
+                JobFileColumn::EventLabel => put("assignedLabel", value.to_owned()),
+                JobFileColumn::LabelTimestamp => put("labelTimestamp", parse_time(name, value)?),
+                JobFileColumn::EntityId => entity_id = value,
+                JobFileColumn::EntityType => entity_type = value,
+                JobFileColumn::Variable(name) => {
                     variables.insert(name.clone(), value.into());
                 }
             }
@@ -195,7 +202,7 @@ impl Header {
 }
 
 /// A time as requests write it: files also have dates that a request would find too short.
-fn time(column: &str, value: &str) -> Result<String, String> {
+fn parse_time(column: &str, value: &str) -> Result<String, String> {
     Timestamp::parse(value)
         .map(|time| time.to_string())
         .map_err(|error| format!("{column}: {error}."))
@@ -203,7 +210,7 @@ fn time(column: &str, value: &str) -> Result<String, String> {
 
 /// One row; its number counts from 1, the header not included.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct JobFileRow {
     /// The row's number.
     pub number: u64,
     /// The values, which may be more or fewer than the header has.
@@ -212,16 +219,16 @@ pub struct Row {
 
 /// The rows of one step.
 #[derive(Debug, Default)]
-pub struct Step {
+pub struct RowBatch {
     /// The rows; none at the end of the file.
-    pub rows: Vec<Row>,
+    pub rows: Vec<JobFileRow>,
     /// The offset in bytes at which the row after them begins.
     pub byte: u64,
 }
 
 /// Why a file cannot be read to its end.
 #[derive(Debug)]
-pub enum ReadError {
+pub enum JobFileError {
     /// Reading again gives the same: the reason, as a sentence.
     Invalid(String),
     /// The source of the bytes failed.
@@ -230,18 +237,18 @@ pub enum ReadError {
 
 /// Reads a file in steps.
 #[derive(Debug)]
-pub struct Steps<R> {
-    reader: Reader<Bounded<R>>,
+pub struct RowReader<R> {
+    reader: Reader<BoundedReader<R>>,
     budget: Arc<AtomicU64>,
     row: u64,
     start: u64,
 }
 
-impl<R: Read> Steps<R> {
+impl<R: Read> RowReader<R> {
     /// Reads on after `row` rows; `from` begins at byte `start` of the file. At the beginning of a file, both are 0.
     pub fn new(from: R, row: u64, start: u64) -> Self {
         let budget = Arc::new(AtomicU64::new(LONGEST_ROW));
-        let bounded = Bounded {
+        let bounded = BoundedReader {
             from,
             budget: Arc::clone(&budget),
         };
@@ -257,7 +264,7 @@ impl<R: Read> Steps<R> {
         }
     }
 
-    fn next(&mut self) -> Result<Option<ByteRecord>, ReadError> {
+    fn next(&mut self) -> Result<Option<ByteRecord>, JobFileError> {
         self.budget.store(LONGEST_ROW, Ordering::Relaxed);
         let mut fields = ByteRecord::new();
         match self.reader.read_byte_record(&mut fields) {
@@ -267,36 +274,41 @@ impl<R: Read> Steps<R> {
         }
     }
 
-    fn explain(&self, error: csv::Error) -> ReadError {
+    fn explain(&self, error: csv::Error) -> JobFileError {
         let csv::ErrorKind::Io(error) = error.into_kind() else {
-            return ReadError::Invalid(format!("The file cannot be read after row {}.", self.row));
+            return JobFileError::Invalid(format!(
+                "The file cannot be read after row {}.",
+                self.row
+            ));
         };
         if error
             .get_ref()
             .is_some_and(<dyn std::error::Error + Send + Sync>::is::<TooLong>)
         {
-            return ReadError::Invalid(format!(
+            return JobFileError::Invalid(format!(
                 "Row {} has more than {LONGEST_ROW} bytes: a quote may not be closed.",
                 self.row + 1
             ));
         }
-        ReadError::Source(error)
+        JobFileError::Source(error)
     }
 
     /// Reads the header, which is the first record of a file.
-    pub fn header(&mut self) -> Result<ByteRecord, ReadError> {
-        let empty = || ReadError::Invalid("The input file is empty.".to_owned());
+    pub fn header(&mut self) -> Result<ByteRecord, JobFileError> {
+        let empty = || JobFileError::Invalid("The input file is empty.".to_owned());
         self.next()?.ok_or_else(empty)
     }
 
     /// Reads the next rows: at most 500, or about 4 MB.
-    pub fn step(&mut self) -> Result<Step, ReadError> {
-        let mut step = Step::default();
+    pub fn step(&mut self) -> Result<RowBatch, JobFileError> {
+        let mut step = RowBatch::default();
         let begin = self.reader.position().byte();
-        while step.rows.len() < ROWS && self.reader.position().byte() - begin < LARGEST_STEP {
+        while step.rows.len() < ROWS_PER_BATCH
+            && self.reader.position().byte() - begin < LARGEST_BATCH
+        {
             let Some(fields) = self.next()? else { break };
             self.row += 1;
-            step.rows.push(Row {
+            step.rows.push(JobFileRow {
                 number: self.row,
                 fields,
             });
@@ -308,7 +320,7 @@ impl<R: Read> Steps<R> {
 
 /// Fails where one row asks for more than its budget.
 #[derive(Debug)]
-struct Bounded<R> {
+struct BoundedReader<R> {
     from: R,
     budget: Arc<AtomicU64>,
 }
@@ -324,7 +336,7 @@ impl std::fmt::Display for TooLong {
 
 impl std::error::Error for TooLong {}
 
-impl<R: Read> Read for Bounded<R> {
+impl<R: Read> Read for BoundedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.budget.load(Ordering::Relaxed);
         if left == 0 {
@@ -341,43 +353,49 @@ impl<R: Read> Read for Bounded<R> {
 mod tests {
     use super::*;
 
-    fn header(line: &str, rules: Rules) -> Result<Header, String> {
+    fn header(line: &str, rules: RequiredColumns) -> Result<JobFileHeader, String> {
         let record: ByteRecord = line.split(',').collect::<Vec<_>>().into();
         let expected = ExpectedEvent {
             event_type: "order",
             entity_type: "customer",
             variables: vec!["price", "country"],
         };
-        Header::new(&record, &expected, rules)
+        JobFileHeader::new(&record, &expected, rules)
     }
 
     #[test]
     fn headers() {
         let all = "EVENT_ID,EVENT_TIMESTAMP,ENTITY_ID,ENTITY_TYPE,price,country";
-        assert!(header(all, Rules::Import).is_ok());
-        assert!(header(&format!("{all},EVENT_LABEL,LABEL_TIMESTAMP"), Rules::Import).is_ok());
-        assert!(header("price,EVENT_TIMESTAMP", Rules::Prediction).is_ok());
+        assert!(header(all, RequiredColumns::Import).is_ok());
+        assert!(
+            header(
+                &format!("{all},EVENT_LABEL,LABEL_TIMESTAMP"),
+                RequiredColumns::Import
+            )
+            .is_ok()
+        );
+        assert!(header("price,EVENT_TIMESTAMP", RequiredColumns::Prediction).is_ok());
         let refused = |line: &str, rules| header(line, rules).unwrap_err();
         assert_eq!(
             refused(
                 "EVENT_ID,ENTITY_ID,ENTITY_TYPE,price,price,color,EVENT_LABEL",
-                Rules::Import
+                RequiredColumns::Import
             ),
             "The header does not fit event type 'order': column [EVENT_TIMESTAMP, country, \
              LABEL_TIMESTAMP] is missing; column [color] is neither a variable of the event type \
              nor metadata; column [price] is there twice."
         );
         assert_eq!(
-            refused("price", Rules::Prediction),
+            refused("price", RequiredColumns::Prediction),
             "The header does not fit event type 'order': column [EVENT_TIMESTAMP] is missing."
         );
     }
 
     fn request(line: &str) -> String {
         let header = "EVENT_ID,EVENT_TIMESTAMP,ENTITY_ID,ENTITY_TYPE,price,country";
-        let header = self::header(header, Rules::Import).unwrap();
+        let header = self::header(header, RequiredColumns::Import).unwrap();
         let fields: ByteRecord = line.split(',').collect::<Vec<_>>().into();
-        match header.request("order", &Row { number: 1, fields }) {
+        match header.request_from_row("order", &JobFileRow { number: 1, fields }) {
             Ok(request) => Value::Object(request).to_string(),
             Err(error) => error,
         }
@@ -405,19 +423,19 @@ mod tests {
             "a,b\n1,x\n2,\"y\ny\"\n3,z\n",
             "\u{feff}a,b\r\n1,x\r\n\r\n2,\"y\"\"y\"\r\n3,z",
         ] {
-            let mut whole = Steps::new(file.as_bytes(), 0, 0);
+            let mut whole = RowReader::new(file.as_bytes(), 0, 0);
             assert_eq!(whole.header().unwrap(), vec!["a", "b"]);
             let rows = whole.step().unwrap().rows;
             assert_eq!(rows.len(), 3);
-            let mut one = Steps::new(file.as_bytes(), 0, 0);
+            let mut one = RowReader::new(file.as_bytes(), 0, 0);
             one.header().unwrap();
             for after in 1..=3 {
                 one.next().unwrap().unwrap();
                 let byte = one.reader.position().byte();
                 let rest = &file.as_bytes()[usize::try_from(byte).unwrap()..];
-                let rest = Steps::new(rest, after, byte).step().unwrap().rows;
-                let fields = |rows: &[Row]| {
-                    let row = |row: &Row| (row.number, row.fields.clone());
+                let rest = RowReader::new(rest, after, byte).step().unwrap().rows;
+                let fields = |rows: &[JobFileRow]| {
+                    let row = |row: &JobFileRow| (row.number, row.fields.clone());
                     rows.iter().map(row).collect::<Vec<_>>()
                 };
                 let after = usize::try_from(after).unwrap();
@@ -429,9 +447,9 @@ mod tests {
     #[test]
     fn a_quote_that_is_never_closed_ends_the_job_and_not_the_process() {
         let file = format!("a\n1\n\"2\n{}", "3\n".repeat(1_000_000));
-        let mut steps = Steps::new(file.as_bytes(), 0, 0);
+        let mut steps = RowReader::new(file.as_bytes(), 0, 0);
         steps.header().unwrap();
-        let Err(ReadError::Invalid(reason)) = steps.step() else {
+        let Err(JobFileError::Invalid(reason)) = steps.step() else {
             panic!("it was read");
         };
         assert_eq!(

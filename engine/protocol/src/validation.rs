@@ -30,7 +30,7 @@ fn validate_members(members: &'static [Member], input: &Value) -> Result<()> {
         violations: Vec::new(),
         count: 0,
     };
-    walk.structure(members, input)?;
+    walk.check_structure(members, input)?;
     walk.finish()
 }
 
@@ -41,58 +41,66 @@ struct ShapeChecker {
 }
 
 impl ShapeChecker {
-    fn value(&mut self, shape: &'static Shape, value: &Value) -> Result<()> {
+    fn check_value(&mut self, shape: &'static Shape, value: &Value) -> Result<()> {
         match shape {
-            Shape::Text(text) => self.text(text, value),
-            Shape::Enumeration(allowed) => self.enumeration(allowed, value),
-            Shape::Integer { min, max } => self.integer(*min, *max, value),
-            Shape::Boolean => self.typed(value.is_boolean(), "a Boolean", value),
-            Shape::Blob => self.typed(value.is_string(), "a base64 string", value),
-            Shape::List { of, min, max } => self.list(of, *min, *max, value),
-            Shape::Map { .. } => self.map(shape, value),
-            Shape::Structure(members) => self.structure(members, value),
+            Shape::Text(text) => self.check_text(text, value),
+            Shape::Enumeration(allowed) => self.check_enumeration(allowed, value),
+            Shape::Integer { min, max } => self.check_integer(*min, *max, value),
+            Shape::Boolean => self.check_json_type(value.is_boolean(), "a Boolean", value),
+            Shape::Blob => self.check_json_type(value.is_string(), "a base64 string", value),
+            Shape::List { of, min, max } => self.check_list(of, *min, *max, value),
+            Shape::Map { .. } => self.check_map(shape, value),
+            Shape::Structure(members) => self.check_structure(members, value),
         }
     }
 
-    fn structure(&mut self, members: &'static [Member], value: &Value) -> Result<()> {
+    fn check_structure(&mut self, members: &'static [Member], value: &Value) -> Result<()> {
         let Value::Object(object) = value else {
-            return self.typed(false, "a structure", value);
+            return self.check_json_type(false, "a structure", value);
         };
         for member in members {
             match object.get(member.name) {
                 None | Some(Value::Null) if member.required => {
-                    let path = self.join(member.name);
-                    self.violation(format!("Value null at '{path}' failed to satisfy constraint: Member must not be null"));
+                    let path = self.join_path(member.name);
+                    self.report_violation(format!("Value null at '{path}' failed to satisfy constraint: Member must not be null"));
                 }
                 None | Some(Value::Null) => {}
-                Some(value) => self.at(member.name, |walk| walk.value(member.shape, value))?,
+                Some(value) => {
+                    self.check_at(member.name, |walk| walk.check_value(member.shape, value))?
+                }
             }
         }
         Ok(())
     }
 
-    fn list(&mut self, of: &'static Shape, min: usize, max: usize, value: &Value) -> Result<()> {
+    fn check_list(
+        &mut self,
+        of: &'static Shape,
+        min: usize,
+        max: usize,
+        value: &Value,
+    ) -> Result<()> {
         let Value::Array(elements) = value else {
-            return self.typed(false, "a list", value);
+            return self.check_json_type(false, "a list", value);
         };
-        self.length(elements.len(), min, max, None);
+        self.check_length(elements.len(), min, max, None);
         for (index, element) in elements.iter().enumerate() {
-            self.at(&format!("{}.member", index + 1), |walk| {
-                walk.present(of, element)
+            self.check_at(&format!("{}.member", index + 1), |walk| {
+                walk.check_present(of, element)
             })?;
         }
         Ok(())
     }
 
-    fn present(&mut self, shape: &'static Shape, value: &Value) -> Result<()> {
+    fn check_present(&mut self, shape: &'static Shape, value: &Value) -> Result<()> {
         if value.is_null() {
-            self.broken("Value null", "Member must not be null");
+            self.report_constraint("Value null", "Member must not be null");
             return Ok(());
         }
-        self.value(shape, value)
+        self.check_value(shape, value)
     }
 
-    fn map(&mut self, shape: &'static Shape, value: &Value) -> Result<()> {
+    fn check_map(&mut self, shape: &'static Shape, value: &Value) -> Result<()> {
         let (
             Shape::Map {
                 key,
@@ -104,23 +112,23 @@ impl ShapeChecker {
             Value::Object(entries),
         ) = (shape, value)
         else {
-            return self.typed(false, "a map", value);
+            return self.check_json_type(false, "a map", value);
         };
-        self.length(entries.len(), *min, *max, None);
+        self.check_length(entries.len(), *min, *max, None);
         for (name, entry) in entries {
             if let Shape::Text(text) = key {
-                self.key(text, name);
+                self.check_map_key(text, name);
             }
-            self.at(name, |walk| match entry {
+            self.check_at(name, |walk| match entry {
                 Value::Null if *nulls => Ok(()),
-                entry => walk.present(of, entry),
+                entry => walk.check_present(of, entry),
             })?;
         }
         Ok(())
     }
 
     /// Checks a key. It has no path of its own, so it is reported with the path of its map.
-    fn key(&mut self, text: &TextShape, key: &str) {
+    fn check_map_key(&mut self, text: &TextShape, key: &str) {
         let length = count_characters(key);
         if (text.min..=text.max).contains(&length) {
             if let Some(pattern) = text
@@ -132,7 +140,7 @@ impl ShapeChecker {
                     "Map keys must satisfy regular expression pattern: {}",
                     pattern.text
                 );
-                self.broken(&quote_value(Some(key)), &constraint);
+                self.report_constraint(&quote_value(Some(key)), &constraint);
             }
             return;
         }
@@ -142,24 +150,24 @@ impl ShapeChecker {
             (text.min, "greater")
         };
         let constraint = format!("Map keys must have length {word} than or equal to {bound}");
-        self.broken(&quote_value(Some(key)), &constraint);
+        self.report_constraint(&quote_value(Some(key)), &constraint);
     }
 
-    fn text(&mut self, shape: &TextShape, value: &Value) -> Result<()> {
+    fn check_text(&mut self, shape: &TextShape, value: &Value) -> Result<()> {
         let Value::String(text) = value else {
-            return self.typed(false, "a string", value);
+            return self.check_json_type(false, "a string", value);
         };
         let shown = (!shape.marked_sensitive).then_some(text.as_str());
         // A string has at most as many characters as bytes, so most strings need not be counted.
         if text.len() > shape.max || text.len() < shape.min.saturating_mul(4) {
-            self.length(count_characters(text), shape.min, shape.max, shown);
+            self.check_length(count_characters(text), shape.min, shape.max, shown);
         }
         if let Some(pattern) = shape
             .pattern
             .as_ref()
             .filter(|pattern| !(pattern.matches)(text))
         {
-            self.broken(
+            self.report_constraint(
                 &quote_value(shown),
                 &format!(
                     "Member must satisfy regular expression pattern: {}",
@@ -170,12 +178,12 @@ impl ShapeChecker {
         Ok(())
     }
 
-    fn enumeration(&mut self, allowed: &[&str], value: &Value) -> Result<()> {
+    fn check_enumeration(&mut self, allowed: &[&str], value: &Value) -> Result<()> {
         let Value::String(text) = value else {
-            return self.typed(false, "a string", value);
+            return self.check_json_type(false, "a string", value);
         };
         if !allowed.contains(&text.as_str()) {
-            self.broken(
+            self.report_constraint(
                 &quote_value(Some(text)),
                 &format!(
                     "Member must satisfy enum value set: [{}]",
@@ -186,9 +194,9 @@ impl ShapeChecker {
         Ok(())
     }
 
-    fn integer(&mut self, min: i64, max: i64, value: &Value) -> Result<()> {
+    fn check_integer(&mut self, min: i64, max: i64, value: &Value) -> Result<()> {
         let Some(number) = value.as_i64() else {
-            return self.typed(false, "an integer", value);
+            return self.check_json_type(false, "an integer", value);
         };
         if !(min..=max).contains(&number) {
             let (bound, word) = if number > max {
@@ -197,12 +205,12 @@ impl ShapeChecker {
                 (min, "greater")
             };
             let constraint = format!("Member must have value {word} than or equal to {bound}");
-            self.broken(&format!("Value '{number}'"), &constraint);
+            self.report_constraint(&format!("Value '{number}'"), &constraint);
         }
         Ok(())
     }
 
-    fn length(&mut self, length: usize, min: usize, max: usize, shown: Option<&str>) {
+    fn check_length(&mut self, length: usize, min: usize, max: usize, shown: Option<&str>) {
         if (min..=max).contains(&length) {
             return;
         }
@@ -212,10 +220,10 @@ impl ShapeChecker {
             (min, "greater")
         };
         let constraint = format!("Member must have length {word} than or equal to {bound}");
-        self.broken(&quote_value(shown), &constraint);
+        self.report_constraint(&quote_value(shown), &constraint);
     }
 
-    fn typed(&self, fits: bool, wanted: &str, value: &Value) -> Result<()> {
+    fn check_json_type(&self, fits: bool, wanted: &str, value: &Value) -> Result<()> {
         if fits {
             return Ok(());
         }
@@ -228,7 +236,7 @@ impl ShapeChecker {
         Err(Error::new(ErrorCode::Serialization, message))
     }
 
-    fn at(&mut self, name: &str, check: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+    fn check_at(&mut self, name: &str, check: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let length = self.path.len();
         if length > 0 {
             self.path.push('.');
@@ -239,7 +247,7 @@ impl ShapeChecker {
         result
     }
 
-    fn join(&self, name: &str) -> String {
+    fn join_path(&self, name: &str) -> String {
         if self.path.is_empty() {
             name.to_owned()
         } else {
@@ -247,15 +255,15 @@ impl ShapeChecker {
         }
     }
 
-    fn broken(&mut self, quote: &str, constraint: &str) {
+    fn report_constraint(&mut self, quote: &str, constraint: &str) {
         let violation = format!(
             "{quote} at '{}' failed to satisfy constraint: {constraint}",
             self.path
         );
-        self.violation(violation);
+        self.report_violation(violation);
     }
 
-    fn violation(&mut self, violation: String) {
+    fn report_violation(&mut self, violation: String) {
         self.count += 1;
         if self.violations.len() < MOST_REPORTED {
             self.violations.push(violation);

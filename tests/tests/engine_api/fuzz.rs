@@ -15,29 +15,31 @@ const TIME: Duration = Duration::from_secs(10);
 const REQUESTS: usize = 2_000;
 
 /// A small random number generator (xorshift), so that a run can be repeated with its seed.
-struct Random(u64);
+struct RandomBytes(u64);
 
-impl Random {
-    fn seeded() -> Self {
+impl RandomBytes {
+    fn from_clock() -> Self {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap();
         Self(now.as_secs() | 1)
     }
 
-    fn next(&mut self) -> u64 {
+    fn next_number(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    fn bytes(&mut self) -> Vec<u8> {
-        let length = self.next() % 400;
-        (0..length).map(|_| self.next().to_be_bytes()[0]).collect()
+    fn random_bytes(&mut self) -> Vec<u8> {
+        let length = self.next_number() % 400;
+        (0..length)
+            .map(|_| self.next_number().to_be_bytes()[0])
+            .collect()
     }
 }
 
 /// Sends any bytes as a request and checks that the answer is one that a client of AWS understands.
-async fn answer(engine: &Engine, data: &[u8]) {
+async fn check_answer(engine: &Engine, data: &[u8]) {
     let request = protocol::fuzz::make_request(data);
     let shown = format!("{request:?}");
     let response = engine.handle(request).await;
@@ -49,15 +51,15 @@ async fn answer(engine: &Engine, data: &[u8]) {
 
 #[tokio::test]
 async fn any_bytes_as_a_request() {
-    let mut random = Random::seeded();
+    let mut random = RandomBytes::from_clock();
     let (start, mut requests) = (Instant::now(), 0_usize);
     while start.elapsed() < TIME {
         let world = World::deciding(&[("r", "$price > 1", "block")], FirstMatched).await;
         world.client.create_list().name("l").send().await.unwrap();
         for _ in 0..REQUESTS {
             let seed = random.0;
-            let data = random.bytes();
-            let handled = AssertUnwindSafe(answer(&world.engine, &data));
+            let data = random.random_bytes();
+            let handled = AssertUnwindSafe(check_answer(&world.engine, &data));
             assert!(handled.catch_unwind().await.is_ok(), "seed {seed}");
             requests += 1;
             if start.elapsed() > TIME {
@@ -70,22 +72,22 @@ async fn any_bytes_as_a_request() {
 
 #[test]
 fn any_bytes_as_a_token() {
-    let mut random = Random::seeded();
+    let mut random = RandomBytes::from_clock();
     let start = Instant::now();
     while start.elapsed() < TIME {
         for _ in 0..100 {
-            protocol::fuzz::check_token_bytes(&random.bytes());
+            protocol::fuzz::check_token_bytes(&random.random_bytes());
         }
     }
 }
 
 #[test]
 fn any_bytes_as_a_file() {
-    let mut random = Random::seeded();
+    let mut random = RandomBytes::from_clock();
     let start = Instant::now();
     while start.elapsed() < TIME {
         for number in 0..100 {
-            let mut data = random.bytes();
+            let mut data = random.random_bytes();
             // Most files are made of texts with a meaning in CSV, under a valid header.
             if number % 4 > 0 {
                 for byte in &mut data {

@@ -154,7 +154,7 @@ pub(crate) async fn predict_event(
     if compiled.event_type.orchestration {
         let answer = serde_json::to_value(&output).map_err(Error::internal)?;
         if let Some(bus) = &services.event_bus {
-            bus.announce(make_bus_event(&prediction), answer);
+            bus.publish_prediction(make_bus_event(&prediction), answer);
         }
     }
     Ok((

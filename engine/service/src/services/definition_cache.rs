@@ -54,7 +54,7 @@ struct CachedDefinitions {
 
 impl CachedDefinitions {
     /// When the first element of a list expires.
-    fn expires(&self) -> Option<i64> {
+    fn next_list_expiry(&self) -> Option<i64> {
         self.lists.values().filter_map(|list| list.expires).min()
     }
 
@@ -63,7 +63,7 @@ impl CachedDefinitions {
         self.lists.retain(|_, list| is_current(list));
     }
 
-    fn forget(&mut self) {
+    fn clear(&mut self) {
         self.epoch += 1;
         self.ready.clear();
         self.event_types.clear();
@@ -142,8 +142,12 @@ impl DefinitionCache {
         let revision = ledger.map_or(0, |ledger| ledger.revision);
         let mut state = self.write_state();
         let now = self.account.now().as_second();
-        if state.revision != revision || state.expires().is_some_and(|expires| expires <= now) {
-            state.forget();
+        if state.revision != revision
+            || state
+                .next_list_expiry()
+                .is_some_and(|expires| expires <= now)
+        {
+            state.clear();
             state.drop_expired(now);
             state.revision = revision;
         }

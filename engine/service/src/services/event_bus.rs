@@ -35,8 +35,8 @@ pub(crate) struct PredictionBus {
     client: Client,
     name: String,
     source: String,
-    waiting: Mutex<WaitingEvents>,
-    sending: Mutex<JoinSet<()>>,
+    lock_waiting: Mutex<WaitingEvents>,
+    lock_sending: Mutex<JoinSet<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -51,21 +51,25 @@ impl PredictionBus {
             client,
             name,
             source,
-            waiting: Mutex::default(),
-            sending: Mutex::default(),
+            lock_waiting: Mutex::default(),
+            lock_sending: Mutex::default(),
         })
     }
 
     fn waiting(&self) -> MutexGuard<'_, WaitingEvents> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lock_waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn sending(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lock_sending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds an event; a request that becomes full is sent.
-    fn add(self: &Arc<Self>, detail: String) {
+    fn enqueue(self: &Arc<Self>, detail: String) {
         let bytes =
             detail.len() + ENTRY_OVERHEAD_BYTES + self.source.len() + PREDICTION_DETAIL_TYPE.len();
         if bytes > MAX_REQUEST_BYTES {
@@ -85,11 +89,11 @@ impl PredictionBus {
             }
         }
         for details in full {
-            self.set_off(details);
+            self.spawn_send(details);
         }
     }
 
-    fn set_off(self: &Arc<Self>, details: Vec<String>) {
+    fn spawn_send(self: &Arc<Self>, details: Vec<String>) {
         let mut sending = self.sending();
         while sending.try_join_next().is_some() {}
         if sending.len() >= MAX_REQUESTS_IN_FLIGHT {
@@ -124,7 +128,7 @@ impl PredictionBus {
     pub(crate) async fn flush(self: &Arc<Self>) {
         let rest = std::mem::take(&mut *self.waiting()).details;
         if !rest.is_empty() {
-            self.set_off(rest);
+            self.spawn_send(rest);
         }
         let mut sending = std::mem::take(&mut *self.sending());
         let all = async { while sending.join_next().await.is_some() {} };
@@ -136,10 +140,10 @@ impl PredictionBus {
 
 impl PredictionBus {
     /// Publishes a prediction: `event` with the members of the answer.
-    pub(crate) fn announce(self: &Arc<Self>, mut detail: Value, answer: Value) {
+    pub(crate) fn publish_prediction(self: &Arc<Self>, mut detail: Value, answer: Value) {
         if let (Value::Object(detail), Value::Object(answer)) = (&mut detail, answer) {
             detail.extend(answer);
         }
-        self.add(detail.to_string());
+        self.enqueue(detail.to_string());
     }
 }

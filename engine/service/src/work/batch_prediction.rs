@@ -3,13 +3,13 @@
 use crate::predict::predict_for_job;
 use crate::services::statistics::EventCount;
 use crate::work::AT_ONCE;
-use crate::work::csv::{check_header, read};
 use crate::work::import::{load_event_type, open_input_file};
+use crate::work::job_file::{check_header, read_job_file};
 use crate::work::output;
 use crate::work::{JobRun, JobStopReason};
 use csv::WriterBuilder;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use protocol::job_file::{Column, Header, Row, Rules, Step};
+use protocol::job_file::{JobFileColumn, JobFileHeader, JobFileRow, RequiredColumns, RowBatch};
 use protocol::{Error, ErrorCode, Result};
 use serde_json::Value;
 use store::records::job::{JobDetector, JobPhase};
@@ -28,14 +28,14 @@ pub(super) async fn run_batch_prediction(turn: &mut JobRun<'_>) -> Result<(), Jo
     };
     let source = open_input_file(turn, MAX_FILE_BYTES).await?;
     let place = &turn.state.place;
-    let (header, mut steps) = read(&source, place.row, place.byte).await?;
-    let header = check_header(&header, &event_type, Rules::Prediction)?;
+    let (header, mut steps) = read_job_file(&source, place.row, place.byte).await?;
+    let header = check_header(&header, &event_type, RequiredColumns::Prediction)?;
     if turn.state.place.phase == JobPhase::Check {
         while let Some(step) = steps.recv().await {
             let step = step?;
             turn.state.total += step.rows.len() as u64;
             turn.advance_past(&step);
-            turn.note(None).await?;
+            turn.save_progress(None).await?;
         }
         turn.begin_work_phase();
         output::write_part(
@@ -49,8 +49,8 @@ pub(super) async fn run_batch_prediction(turn: &mut JobRun<'_>) -> Result<(), Jo
             )?,
         )
         .await?;
-        turn.note(None).await?;
-        steps = read(&source, 0, 0).await?.1;
+        turn.save_progress(None).await?;
+        steps = read_job_file(&source, 0, 0).await?.1;
     }
     // The step after the saved progress may have been started by a runner that died.
     let mut again = true;
@@ -68,16 +68,16 @@ pub(super) async fn run_batch_prediction(turn: &mut JobRun<'_>) -> Result<(), Jo
         output::write_part(turn, lines).await?;
         turn.state.processed += step.rows.len() as u64;
         turn.advance_past(&step);
-        turn.note_stored(&count).await?;
+        turn.save_stored_step(&count).await?;
     }
     output::join_parts(turn).await
 }
 
 async fn predict_rows(
     turn: &JobRun<'_>,
-    header: &Header,
+    header: &JobFileHeader,
     judge: &JobDetector,
-    step: &Step,
+    step: &RowBatch,
     again: bool,
 ) -> Result<Vec<(Vec<u8>, EventCount)>, JobStopReason> {
     let rows = step.rows.iter();
@@ -90,13 +90,13 @@ async fn predict_rows(
 /// The output line of one row, and the count of what it stored. An error of the row is its status.
 async fn predict_row(
     turn: &JobRun<'_>,
-    header: &Header,
+    header: &JobFileHeader,
     judge: &JobDetector,
-    row: &Row,
+    row: &JobFileRow,
     again: bool,
 ) -> Result<(Vec<u8>, EventCount), JobStopReason> {
     let nothing = EventCount::default();
-    let request = match header.request(&turn.job.event_type_name, row) {
+    let request = match header.request_from_row(&turn.job.event_type_name, row) {
         Ok(request) => request,
         Err(reason) => {
             return Ok((
@@ -173,12 +173,12 @@ impl RowPrediction {
 
 /// The output line: the row with its time in the engine's format, and the result.
 fn format_result_row(
-    header: &Header,
-    row: &Row,
+    header: &JobFileHeader,
+    row: &JobFileRow,
     time: Option<&str>,
     said: &RowPrediction,
 ) -> Result<Vec<u8>, JobStopReason> {
-    let place = header.place(&Column::EventTimestamp);
+    let place = header.column_index(&JobFileColumn::EventTimestamp);
     // A row with another number of fields is cut or filled to the number of the header.
     let fields = (0..header.names.len()).map(|index| match time {
         Some(time) if Some(index) == place => time.as_bytes(),

@@ -33,7 +33,7 @@ pub(super) async fn run_deletion(turn: &mut JobRun<'_>) -> Result<(), JobStopRea
         let is_last = after.is_none();
         turn.state.place.after = after;
         turn.services().flush().await?;
-        turn.note(None).await?;
+        turn.save_progress(None).await?;
         if is_last {
             break;
         }

@@ -12,13 +12,13 @@ use crate::services::EngineServices;
 use crate::services::forgotten::{describe_refusal, find_forgotten};
 use crate::services::statistics::EventCount;
 use crate::work::AT_ONCE;
-use crate::work::csv::{check_header, read};
+use crate::work::job_file::{check_header, read_job_file};
 use crate::work::output;
 use crate::work::source::S3Source;
 use crate::work::{JobRun, JobStopReason};
 use csv::WriterBuilder;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use protocol::job_file::{Column, Header, Row, Rules, Step};
+use protocol::job_file::{JobFileColumn, JobFileHeader, JobFileRow, RequiredColumns, RowBatch};
 use protocol::wire::validate_and_read_input;
 use protocol::{Error, Result};
 use protocol::{ErrorCode, Operation};
@@ -48,7 +48,7 @@ pub(super) async fn run_import(turn: &mut JobRun<'_>) -> Result<(), JobStopReaso
         }
         refuse_bad_file(turn).await?;
         turn.begin_work_phase();
-        turn.note(None).await?;
+        turn.save_progress(None).await?;
     }
     store_file(turn, &source, &event_type).await?;
     refuse_bad_file(turn).await?;
@@ -109,8 +109,8 @@ async fn check_file(
     event_type: &EventTypeBundle,
 ) -> Result<(), JobStopReason> {
     let (row, byte) = (turn.state.place.row, turn.state.place.byte);
-    let (header, mut steps) = read(source, row, byte).await?;
-    let header = check_header(&header, event_type, Rules::Import)?;
+    let (header, mut steps) = read_job_file(source, row, byte).await?;
+    let header = check_header(&header, event_type, RequiredColumns::Import)?;
     while let Some(step) = steps.recv().await {
         let step = step?;
         let mut errors = ImportErrors::default();
@@ -121,7 +121,7 @@ async fn check_file(
         }
         turn.state.total += step.rows.len() as u64;
         turn.finish_step(&step, errors).await?;
-        turn.note(None).await?;
+        turn.save_progress(None).await?;
     }
     Ok(())
 }
@@ -132,14 +132,14 @@ async fn store_file(
     event_type: &EventTypeBundle,
 ) -> Result<(), JobStopReason> {
     let (row, byte) = (turn.state.place.row, turn.state.place.byte);
-    let (header, mut steps) = read(source, row, byte).await?;
-    let header = check_header(&header, event_type, Rules::Import)?;
+    let (header, mut steps) = read_job_file(source, row, byte).await?;
+    let header = check_header(&header, event_type, RequiredColumns::Import)?;
     while let Some(step) = steps.recv().await {
         let step = step?;
         let (count, errors) = store_rows(turn, event_type, &header, &step).await?;
         turn.state.processed += step.rows.len() as u64;
         turn.finish_step(&step, errors).await?;
-        turn.note_stored(&count).await?;
+        turn.save_stored_step(&count).await?;
     }
     Ok(())
 }
@@ -148,8 +148,8 @@ async fn store_file(
 async fn store_rows(
     turn: &JobRun<'_>,
     event_type: &EventTypeBundle,
-    header: &Header,
-    step: &Step,
+    header: &JobFileHeader,
+    step: &RowBatch,
 ) -> Result<(EventCount, ImportErrors), JobStopReason> {
     let mut rows = Vec::with_capacity(step.rows.len());
     for row in &step.rows {
@@ -213,9 +213,9 @@ async fn store_row<'r>(
     services: &EngineServices,
     event_type: &EventTypeBundle,
     run: &str,
-    row: &'r Row,
+    row: &'r JobFileRow,
     mut checked: CheckedEvent,
-) -> Result<(&'r Row, CheckedEvent, StoreResult), Error> {
+) -> Result<(&'r JobFileRow, CheckedEvent, StoreResult), Error> {
     let stored = events::import_event(services, event_type, &mut checked, run, row.number).await?;
     Ok((row, checked, stored))
 }
@@ -226,10 +226,10 @@ const REPEATED_EVENT_ID_MESSAGE: &str = "Another row of the file has the same EV
 fn check_row(
     turn: &JobRun<'_>,
     event_type: &EventTypeBundle,
-    header: &Header,
-    row: &Row,
+    header: &JobFileHeader,
+    row: &JobFileRow,
 ) -> Result<Result<CheckedEvent, String>, JobStopReason> {
-    let request = match header.request(&event_type.name, row) {
+    let request = match header.request_from_row(&event_type.name, row) {
         Ok(request) => Value::Object(request),
         Err(reason) => return Ok(Err(reason)),
     };
@@ -247,8 +247,8 @@ fn check_row(
 pub(super) struct ImportErrors(Vec<[String; 3]>);
 
 impl ImportErrors {
-    fn add(&mut self, header: &Header, row: &Row, reason: &str) {
-        let id = header.place(&Column::EventId);
+    fn add(&mut self, header: &JobFileHeader, row: &JobFileRow, reason: &str) {
+        let id = header.column_index(&JobFileColumn::EventId);
         let id = id.and_then(|place| row.fields.get(place));
         let id = id.map(String::from_utf8_lossy).unwrap_or_default();
         self.0
@@ -280,7 +280,7 @@ impl JobRun<'_> {
     /// Counts and writes the rejected rows of a step, and moves the position behind it.
     async fn finish_step(
         &mut self,
-        step: &Step,
+        step: &RowBatch,
         errors: ImportErrors,
     ) -> Result<(), JobStopReason> {
         self.state.failed += errors.len();
@@ -290,7 +290,7 @@ impl JobRun<'_> {
         Ok(())
     }
 
-    pub(super) fn advance_past(&mut self, step: &Step) {
+    pub(super) fn advance_past(&mut self, step: &RowBatch) {
         self.state.place.row += step.rows.len() as u64;
         self.state.place.byte = step.byte;
     }

@@ -12,9 +12,9 @@ use store::records::job::{Job, JobKind, JobState, JobStatus, OPEN_JOBS, OpenJob,
 use store::table::KeyRange;
 
 mod batch_prediction;
-mod csv;
 mod deletion;
 mod import;
+mod job_file;
 mod output;
 pub(crate) mod source;
 pub(crate) mod training;
@@ -117,8 +117,8 @@ impl JobRunner {
     /// # Errors
     /// A dependency failed. The next runner that takes the job continues after its last saved step.
     pub async fn run_one(&self) -> Result<Option<EndedJob>> {
-        while let Some(turn) = self.claim().await? {
-            if let Some(ended) = turn.run().await? {
+        while let Some(turn) = self.claim_job().await? {
+            if let Some(ended) = turn.run_to_end().await? {
                 return Ok(Some(ended));
             }
         }
@@ -126,7 +126,7 @@ impl JobRunner {
     }
 
     /// Takes the oldest job that no other runner has. Only one batch prediction runs at a time, as at Amazon.
-    async fn claim(&self) -> Result<Option<JobRun<'_>>> {
+    async fn claim_job(&self) -> Result<Option<JobRun<'_>>> {
         let services = self.engine.services();
         let mut open: Vec<OpenJob> = services
             .account
@@ -190,10 +190,10 @@ impl JobRun<'_> {
     }
 
     /// Runs the job to its end; `None` if another runner has taken it.
-    async fn run(mut self) -> Result<Option<EndedJob>> {
+    async fn run_to_end(mut self) -> Result<Option<EndedJob>> {
         let mut end = JobStatus::Complete;
         if !self.state.status.has_ended() {
-            match self.work().await {
+            match self.run_job().await {
                 Ok(()) => {}
                 Err(JobStopReason::Canceled) => end = JobStatus::Canceled,
                 Err(JobStopReason::Failed(reason)) => {
@@ -203,7 +203,7 @@ impl JobRun<'_> {
                 Err(JobStopReason::Lost) => return Ok(None),
                 Err(JobStopReason::Error(error)) => return Err(error),
             }
-            if !self.end(end).await? {
+            if !self.end_job(end).await? {
                 return Ok(None);
             }
         }
@@ -225,7 +225,7 @@ impl JobRun<'_> {
         }))
     }
 
-    async fn work(&mut self) -> Result<(), JobStopReason> {
+    async fn run_job(&mut self) -> Result<(), JobStopReason> {
         if self.state.status == JobStatus::CancelInProgress {
             return Err(JobStopReason::Canceled);
         }
@@ -237,9 +237,9 @@ impl JobRun<'_> {
     }
 
     /// Saves that a step is done, and its counts in the same transaction.
-    async fn note_stored(&mut self, count: &EventCount) -> Result<(), JobStopReason> {
+    async fn save_stored_step(&mut self, count: &EventCount) -> Result<(), JobStopReason> {
         if count.is_empty() {
-            return self.note(None).await;
+            return self.save_progress(None).await;
         }
         let jobs = self.jobs;
         let event_type = self.job.event_type_name.clone();
@@ -253,22 +253,22 @@ impl JobRun<'_> {
             .services()
             .statistics
             .count_update(&event_type, count)?;
-        self.note(Some(with)).await
+        self.save_progress(Some(with)).await
     }
 
     /// Saves that a step is done, and `with` in the same transaction.
-    async fn note(&mut self, with: Option<Update>) -> Result<(), JobStopReason> {
+    async fn save_progress(&mut self, with: Option<Update>) -> Result<(), JobStopReason> {
         let services = self.jobs.engine.services();
         self.state.lease(&self.jobs.worker, services.account.now());
         match self.state.save(&services.account, with).await {
             Ok(()) => Ok(()),
-            Err(error) if error.is_write_conflict() => Err(self.overtaken().await?),
+            Err(error) if error.is_write_conflict() => Err(self.find_stop_reason().await?),
             Err(error) => Err(error.into()),
         }
     }
 
     /// Ends the job; a cancellation that arrives after this has no effect. Returns whether the job was still ours.
-    async fn end(&mut self, status: JobStatus) -> Result<bool> {
+    async fn end_job(&mut self, status: JobStatus) -> Result<bool> {
         let jobs = self.jobs;
         let now = jobs.engine.services().account.now();
         self.state.end(status, now);
@@ -291,7 +291,7 @@ impl JobRun<'_> {
     }
 
     /// Handles a write conflict with our progress: a client canceled the job, or another runner took it.
-    async fn overtaken(&mut self) -> Result<JobStopReason> {
+    async fn find_stop_reason(&mut self) -> Result<JobStopReason> {
         let found = JobState::load(&self.services().account, &self.job.run).await?;
         if found.is_leased_by(&self.jobs.worker) && found.status == JobStatus::CancelInProgress {
             // What was done before the last save is in the saved state; parts written after it are deleted as well.

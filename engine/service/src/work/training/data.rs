@@ -197,7 +197,7 @@ impl LabelMapping {
         protocol::text::join_names(self.fraud.iter().chain(&self.legit).map(String::as_str))
     }
 
-    fn of(&self, label: Option<&str>) -> EventLabel {
+    fn classify(&self, label: Option<&str>) -> EventLabel {
         let is = |names: &[String], label: &str| names.iter().any(|name| name == label);
         match label {
             None | Some("") => EventLabel::Unlabelled,
@@ -321,7 +321,7 @@ fn read_events_file(
             values: &values,
             event_time: seconds(event_time),
             entity: columns.entity.and_then(cell).filter(|id| !is_nobody(id)),
-            label: labels.of(cell(columns.label)),
+            label: labels.classify(cell(columns.label)),
             label_time: seconds(columns.label_time.and_then(time)),
             ..EventRow::default()
         };
@@ -364,7 +364,7 @@ struct StoredEventItems {
 }
 
 impl StoredEventItems {
-    fn take(&mut self, item: Item, sk: &str) -> Result<()> {
+    fn add_item(&mut self, item: Item, sk: &str) -> Result<()> {
         match sk {
             "event" => self.sent = Some(read_item(item)?),
             "label" => self.label = Some(read_item(item)?),
@@ -439,7 +439,7 @@ async fn read_stored_events(
                 );
                 add_event(services, &mut dataset, &window, labels, before).await?;
             }
-            kept.take(item, &sk)?;
+            kept.add_item(item, &sk)?;
         }
         start = output.last_evaluated_key;
         if start.is_none() {
@@ -494,7 +494,7 @@ async fn add_event(
         predicted,
         ..
     } = kept;
-    let label_of = labels.of(label.as_ref().map(|label| label.current_label.as_str()));
+    let label_of = labels.classify(label.as_ref().map(|label| label.current_label.as_str()));
     let blocked = match &predicted {
         Some(prediction) if label_of == EventLabel::Unlabelled => {
             predict::was_blocked(services, prediction).await?

@@ -174,15 +174,15 @@ impl TrainingRunner {
                 .await?;
             let Some(version) = version else { continue };
             match &job.worker {
-                None if self.claim(&job).await? => {
-                    return Box::pin(self.train(job, version)).await.map(Some);
+                None if self.claim_job(&job).await? => {
+                    return Box::pin(self.run_job(job, version)).await.map(Some);
                 }
-                Some(worker) if *worker == self.worker || self.is_over(&job) => {
+                Some(worker) if *worker == self.worker || self.is_lease_over(&job) => {
                     let stop = TrainingStopReason::with_message(
                         "Training interrupted",
                         "The process that trained this version ended before it was done. Train it again.",
                     );
-                    return self.end(version, Err(stop)).await.map(Some);
+                    return self.end_training(version, Err(stop)).await.map(Some);
                 }
                 _ => {}
             }
@@ -190,13 +190,13 @@ impl TrainingRunner {
         Ok(None)
     }
 
-    fn is_over(&self, job: &TrainingJob) -> bool {
+    fn is_lease_over(&self, job: &TrainingJob) -> bool {
         let until = job.lease_until.unwrap_or_default();
         until < self.engine.services().account.now().as_millisecond()
     }
 
     /// Takes a job that no other runner has. Returns false if it is gone or was taken.
-    async fn claim(&self, job: &TrainingJob) -> Result<bool> {
+    async fn claim_job(&self, job: &TrainingJob) -> Result<bool> {
         self.write_lease(
             job,
             "Starting: 0 %.",
@@ -206,7 +206,7 @@ impl TrainingRunner {
     }
 
     /// Renews the lease. Returns whether the job still exists and is ours.
-    async fn renew(&self, job: &TrainingJob, tracker: &TrainingTracker) -> Result<bool> {
+    async fn renew_lease(&self, job: &TrainingJob, tracker: &TrainingTracker) -> Result<bool> {
         self.write_lease(job, &tracker.describe_progress(), "worker = :worker")
             .await
     }
@@ -236,26 +236,26 @@ impl TrainingRunner {
         }
     }
 
-    async fn train(&self, job: TrainingJob, version: ModelVersion) -> Result<EndedTraining> {
+    async fn run_job(&self, job: TrainingJob, version: ModelVersion) -> Result<EndedTraining> {
         let tracker = Arc::new(TrainingTracker::default());
         // Both run concurrently: a renewal must not wait for a lock that the training holds.
         let beats = async {
             loop {
                 tokio::time::sleep(LEASE_RENEWAL_INTERVAL).await;
                 // If a renewal fails, the next one replaces it; the lease is valid for a minute.
-                if let Ok(false) = self.renew(&job, &tracker).await {
+                if let Ok(false) = self.renew_lease(&job, &tracker).await {
                     tracker.cancelled.store(true, Ordering::Relaxed);
                 }
             }
         };
         let done = tokio::select! {
-            done = self.work(&version, &tracker) => done,
+            done = self.train_version(&version, &tracker) => done,
             () = beats => Err(TrainingStopReason::Cancelled),
         };
-        self.end(version, done).await
+        self.end_training(version, done).await
     }
 
-    async fn work(
+    async fn train_version(
         &self,
         version: &ModelVersion,
         tracker: &Arc<TrainingTracker>,
@@ -271,7 +271,8 @@ impl TrainingRunner {
             trained.map(|(model, report)| {
                 data.notes.extend(report.messages.iter().cloned());
                 if let Some(before) = &before {
-                    data.notes.extend(before.messages(&data.dataset, &model));
+                    data.notes
+                        .extend(before.threshold_messages(&data.dataset, &model));
                 }
                 let outcome = TrainingOutcome {
                     messages: data.notes,
@@ -304,7 +305,7 @@ impl TrainingRunner {
     }
 
     /// Writes the result of a training, unless it was cancelled.
-    async fn end(
+    async fn end_training(
         &self,
         version: ModelVersion,
         done: Result<(ModelArtifact, TrainingOutcome), TrainingStopReason>,

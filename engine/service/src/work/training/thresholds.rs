@@ -70,7 +70,11 @@ pub(super) async fn find_previous_with_rules(
 
 impl PreviousVersion {
     /// A message for each threshold of a rule.
-    pub(super) fn messages(&self, dataset: &Dataset, new: &Model) -> Vec<TrainingMessage> {
+    pub(super) fn threshold_messages(
+        &self,
+        dataset: &Dataset,
+        new: &Model,
+    ) -> Vec<TrainingMessage> {
         let version = &self.version;
         let told = |content: String| {
             new_message(Severity::Info, "Events above a rule's threshold", content)

@@ -3,7 +3,9 @@
 use crate::work::JobStopReason;
 use crate::work::source::{FailedRead, S3Source};
 use csv::ByteRecord;
-use protocol::job_file::{ExpectedEvent, Header, ReadError, Rules, Step, Steps};
+use protocol::job_file::{
+    ExpectedEvent, JobFileError, JobFileHeader, RequiredColumns, RowBatch, RowReader,
+};
 use protocol::{Error, Result};
 use store::pinned_bundles::EventTypeBundle;
 use tokio::sync::mpsc;
@@ -12,8 +14,8 @@ use tokio::sync::mpsc;
 pub(super) fn check_header(
     record: &ByteRecord,
     event_type: &EventTypeBundle,
-    rules: Rules,
-) -> Result<Header, JobStopReason> {
+    rules: RequiredColumns,
+) -> Result<JobFileHeader, JobStopReason> {
     let expected = ExpectedEvent {
         event_type: &event_type.name,
         entity_type: event_type.entity_types.first().map_or("", String::as_str),
@@ -23,21 +25,21 @@ pub(super) fn check_header(
             .map(|v| v.name.as_str())
             .collect(),
     };
-    Header::new(record, &expected, rules).map_err(JobStopReason::Failed)
+    JobFileHeader::new(record, &expected, rules).map_err(JobStopReason::Failed)
 }
 
 /// The header of a file, and its rows from `row` on, which begins at `byte`.
-pub(super) async fn read(
+pub(super) async fn read_job_file(
     source: &S3Source,
     row: u64,
     byte: u64,
-) -> Result<(ByteRecord, mpsc::Receiver<Result<Step, JobStopReason>>), JobStopReason> {
+) -> Result<(ByteRecord, mpsc::Receiver<Result<RowBatch, JobStopReason>>), JobStopReason> {
     let (sender, steps) = mpsc::channel(1);
     let source = source.clone();
     let (header, headers) = tokio::sync::oneshot::channel();
     let (first, rest) = (source.read_from(0), source.read_from(byte));
     tokio::task::spawn_blocking(move || {
-        let mut reader = Steps::new(first, 0, 0);
+        let mut reader = RowReader::new(first, 0, 0);
         let read = reader.header();
         let fine = read.is_ok();
         let heard = header.send(read.map_err(JobStopReason::from)).is_ok();
@@ -45,7 +47,7 @@ pub(super) async fn read(
             return;
         }
         if byte > 0 {
-            reader = Steps::new(rest, row, byte);
+            reader = RowReader::new(rest, row, byte);
         }
         loop {
             let step = reader.step();
@@ -69,11 +71,11 @@ pub(super) async fn read(
     Ok((header, steps))
 }
 
-impl From<ReadError> for JobStopReason {
-    fn from(error: ReadError) -> Self {
+impl From<JobFileError> for JobStopReason {
+    fn from(error: JobFileError) -> Self {
         match error {
-            ReadError::Invalid(reason) => Self::Failed(reason),
-            ReadError::Source(error) => match error.downcast::<FailedRead>() {
+            JobFileError::Invalid(reason) => Self::Failed(reason),
+            JobFileError::Source(error) => match error.downcast::<FailedRead>() {
                 Ok(FailedRead(stop)) => stop,
                 Err(error) => Self::Error(Error::internal(error)),
             },
