@@ -7,6 +7,7 @@ use event::hash::short_hash;
 use event::{LabelMessage, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::decisions::check_form;
 use crate::failure::Failure;
 
 /// Prefix of the attribute with a label; its id follows.
@@ -107,6 +108,7 @@ impl LabelHistory {
     /// # Errors
     /// [`Failure::Retry`], as a wrong set-up, if a label was written by an incompatible version.
     pub(crate) fn read(item: &HashMap<String, AttributeValue>) -> Result<Self, Failure> {
+        check_form(item)?;
         let mut history = Self::default();
         for (name, value) in item {
             if let Some(id) = name.strip_prefix(LABEL_PREFIX) {

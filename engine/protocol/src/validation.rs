@@ -66,7 +66,7 @@ impl ShapeChecker {
                 }
                 None | Some(Value::Null) => {}
                 Some(value) => {
-                    self.check_at(member.name, |walk| walk.check_value(member.shape, value))?
+                    self.check_at(member.name, |walk| walk.check_value(member.shape, value))?;
                 }
             }
         }

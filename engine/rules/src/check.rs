@@ -476,7 +476,7 @@ fn add_to_list(list: &mut ListValues, operand: &Operand, item: &Literal) -> Resu
         }
         (Operand::Test(_), Literal::Boolean(truth)) => list.insert(&truth.to_string()),
         (Operand::Test(_), Literal::Text(text)) if parse_boolean_word(text).is_some() => {
-            list.insert(text)
+            list.insert(text);
         }
         (Operand::Time(_), Literal::Text(text)) if utc_time::parse_utc_time(text).is_some() => {
             list.insert(text);

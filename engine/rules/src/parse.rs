@@ -279,10 +279,7 @@ impl<'a> Parser<'a> {
 
     fn describe_missing_operand(&self) -> RuleProblem {
         match self.peek().token {
-            Token::List => {
-                self.problem_here("a list may only stand to the right of `in` or `not in`")
-            }
-            Token::Symbol("[") => {
+            Token::List | Token::Symbol("[") => {
                 self.problem_here("a list may only stand to the right of `in` or `not in`")
             }
             Token::Symbol("not") => self

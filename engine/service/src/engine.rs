@@ -89,7 +89,7 @@ impl Engine {
         self.services.account.create_tables().await
     }
 
-    /// Makes sure that cached data is not older than [`Options::freshness`].
+    /// Makes sure that cached data is not older than [`EngineOptions::freshness`].
     ///
     /// A function calls it when an invocation starts: between invocations its environment is frozen and no timer runs.
     /// Without this call the first request would wait for the check.

@@ -5,13 +5,13 @@
 //! an operation of the API.
 //!
 //! - [`account`]: the tables of one account, its options, its clock, and its write lock;
-//! - [`table`]: reading and writing items; [`conditional`]: writes that fail on a write conflict; [`chunks`]: values
+//! - [`table`]: reading and writing items; [`conditional_writes`]: writes that fail on a write conflict; [`chunks`]: values
 //!   larger than an item; [`backoff`]: pauses and retries; [`schema`]: the definitions of the tables;
 //! - [`change`]: a change of the definitions, applied completely or not at all;
-//! - [`bundle`]: immutable values named by their content; [`pinned`]: the bundles of detector versions and event types;
+//! - [`bundle`]: immutable values named by their content; [`pinned_bundles`]: the bundles of detector versions and event types;
 //! - [`listing`]: a page of the items of a partition;
 //! - [`records`]: one file per resource: its item, its key, and the queries for it;
-//! - [`normal`]: how values of a variable type are compared in lists.
+//! - [`value_normalization`]: how values of a variable type are compared in lists.
 //!
 //! Values of event variables and elements of lists are personal data: no log line and no error of this crate quotes one.
 

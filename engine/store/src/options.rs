@@ -10,7 +10,7 @@ use protocol::limits::Quotas;
 /// The clock that the engine reads.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// The options of an engine. Every field may be changed after [`Options::new`].
+/// The options of an engine. Every field may be changed after [`EngineOptions::new`].
 #[derive(Clone)]
 pub struct EngineOptions {
     /// The table of definitions. Default `Definitions`.

@@ -279,6 +279,14 @@ impl Table {
     }
 }
 
+/// The version of the form of all items in the engine's tables: what this release writes, and the newest that it reads.
+/// Items without one are of form 1.
+///
+/// During a deployment, and after one that was taken back, functions of two releases read the same items. A field that is
+/// added with a default needs no new form. Where the release before would misunderstand an item, the form is raised:
+/// first in the reader, and one release later in the writer.
+pub const FORM: u32 = 1;
+
 /// Converts a record to an item with its key.
 pub fn encode_record<R: StoredRecord>(record: &R) -> Result<Item> {
     encode_record_at(&record.key(), record)
@@ -289,19 +297,38 @@ pub fn encode_record_at(key: &Key, record: &impl Serialize) -> Result<Item> {
     let mut item: Item =
         serde_dynamo::aws_sdk_dynamodb_1::to_item(record).map_err(Error::internal)?;
     item.extend(key.attributes());
+    item.insert("form".to_owned(), AttributeValue::N(FORM.to_string()));
     Ok(item)
 }
 
 /// Converts an item to a record.
 ///
 /// # Errors
-/// The item does not have the form that its key requires.
+/// The item does not have the form that its key requires, or a newer form than [`FORM`].
 pub fn decode_item<R: DeserializeOwned>(item: Item) -> Result<R> {
+    check_form(&item)?;
     serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(|error| {
         // The message of the error could quote a value.
         tracing::error!("an item of the engine's tables does not read as what its key says");
         Error::internal(format!("unreadable item: {}", error_type_name(&error)))
     })
+}
+
+fn check_form(item: &Item) -> Result<()> {
+    let form = item.get("form").and_then(|form| form.as_n().ok());
+    match form.and_then(|form| form.parse::<u32>().ok()) {
+        Some(form) if form > FORM => {
+            tracing::error!(
+                form,
+                "an item of the engine's tables has a newer form than this release reads"
+            );
+            let message = format!(
+                "An item of the engine's tables has form {form}, this release reads forms up to {FORM}: a newer release wrote it."
+            );
+            Err(Error::new(ErrorCode::InternalServer, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn error_type_name<E>(_: &E) -> &'static str {

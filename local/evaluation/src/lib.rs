@@ -1,8 +1,8 @@
 //! A model trained on one file of labelled events and measured on another.
 //!
 //! Nothing has to be prepared by hand: columns are found by their names and types by their values, and both can be
-//! given. [`Columns::find`] reads the header, [`Evaluate::run`] trains and measures, and [`Evaluation`] is the result.
-//! The rules of a detector file can be measured beside the model: see [`Detector`].
+//! given. [`EventColumns::find`] reads the header, [`Evaluate::run`] trains and measures, and [`EvaluationResult`] is the result.
+//! The rules of a detector file can be measured beside the model: see [`MeasuredDetector`].
 
 mod error;
 mod evaluate;

@@ -1,7 +1,7 @@
 //! Simulates a shop: half a year of orders, the frauds among them, and the chargebacks weeks
 //! later.
 //!
-//! The same [`Options`] give the same bytes on every machine. No data is of a real person: names,
+//! The same [`SimulationOptions`] give the same bytes on every machine. No data is of a real person: names,
 //! numbers, networks and mail domains are reserved or invented.
 //!
 //! An order has the members of the sample order and three that a checkout knows as well:

@@ -171,7 +171,7 @@ impl Mapping {
                     });
                 }
                 Err(problem) => {
-                    quality.push(DataQualityProblem::undetermined(name.as_str(), problem))
+                    quality.push(DataQualityProblem::undetermined(name.as_str(), problem));
                 }
             }
         }

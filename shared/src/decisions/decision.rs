@@ -6,6 +6,7 @@ use event::{EventId, Timestamp};
 use mapping::{DataQualityProblem, MappedOrder, Mapping};
 use serde::{Deserialize, Serialize};
 
+use super::form::{FORM, check_form, first_form};
 use super::key::{Item, ItemKey, day_of, entity_key, review_key, review_shard};
 use super::outcomes::Outcomes;
 use super::verdict::ServiceVerdict;
@@ -22,6 +23,9 @@ pub struct Decision {
     pub sk: String,
     /// Always `decision`: distinguishes it from items with labels.
     pub kind: String,
+    /// The version of its form, see [`FORM`].
+    #[serde(default = "first_form")]
+    pub form: u32,
     /// Deterministic id: consumers deduplicate by it.
     pub decision_id: String,
     /// Random id of this attempt: distinguishes a retry of our own write from a duplicate order.
@@ -113,6 +117,7 @@ impl Decision {
         });
         Self {
             kind: "decision".to_owned(),
+            form: FORM,
             decision_id: format!("{}#{}", key.pk, order.revision),
             attempt_id: uuid::Uuid::new_v4().simple().to_string(),
             order_id: order.order_id.clone(),
@@ -185,6 +190,7 @@ impl Decision {
 /// # Errors
 /// [`Failure::Retry`], as a wrong set-up, if the item was written by an incompatible version.
 pub fn parse_decision(item: Item) -> Result<Box<Decision>, Failure> {
+    check_form(&item)?;
     serde_dynamo::from_item(item)
         .map(Box::new)
         .map_err(|_| Failure::set_up("a decision item is not readable by this version"))

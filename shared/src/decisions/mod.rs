@@ -13,12 +13,15 @@
 //! key would throttle the whole table.
 
 mod decision;
+mod form;
 mod key;
 mod outcomes;
 mod table;
 mod verdict;
 
 pub use decision::{Decision, parse_decision};
+pub use form::FORM;
+pub(crate) use form::{check_form, form_attribute};
 pub use key::{ItemKey, REVIEW_SHARDS, entity_key, review_key};
 pub use outcomes::Outcomes;
 pub(crate) use table::update_if_condition_holds;

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use event::{EventId, Timestamp};
 
 use super::{FUNCTION, LabelApplier};
-use crate::decisions::{FoundItems, ItemKey, update_if_condition_holds};
+use crate::decisions::{FoundItems, ItemKey, form_attribute, update_if_condition_holds};
 use crate::failure::{Failure, Rejection, dependency_failure};
 use crate::label_history::{LABEL_PREFIX, LabelEntry, LabelHistory, RECORD_PREFIX, SEEN_PREFIX};
 use crate::records::Record;
@@ -52,7 +52,8 @@ impl LabelApplier {
         let until = now.epoch_seconds() + self.retention_seconds;
         let record = record.filter(|record| record.payload.len() <= LONGEST_RECORD);
         let record = record.map(serialize_record).transpose()?;
-        let mut set = "SET #label = :label, kind = :kind, expires_at = :until".to_owned();
+        let mut set =
+            "SET #label = :label, kind = :kind, form = :form, expires_at = :until".to_owned();
         let key = ItemKey::labels(&self.event_type, event_id);
         let mut update = self.decisions.update(&key);
         if let Some(record) = record {
@@ -70,6 +71,8 @@ impl LabelApplier {
         }
         let update = update
             .update_expression(set)
+            .condition_expression("attribute_not_exists(form) OR form <= :form")
+            .expression_attribute_values(":form", form_attribute())
             .expression_attribute_names("#label", format!("{LABEL_PREFIX}{}", entry.id()))
             .expression_attribute_values(":label", entry.attribute()?)
             .expression_attribute_values(":kind", AttributeValue::S("labels".to_owned()))
@@ -77,7 +80,12 @@ impl LabelApplier {
         update
             .send()
             .await
-            .map_err(|error| dependency_failure("UpdateItem", &error))?;
+            .map_err(|error| match error.as_service_error() {
+                Some(refused) if refused.is_conditional_check_failed_exception() => {
+                    Failure::set_up("a label history has a newer form than this release writes")
+                }
+                _ => dependency_failure("UpdateItem", &error),
+            })?;
         Ok(())
     }
 

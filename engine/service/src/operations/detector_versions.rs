@@ -2,25 +2,22 @@
 
 use std::collections::HashSet;
 
+use crate::operations::EmptyOutput;
 use crate::operations::model_versions;
-use crate::operations::{EmptyOutput, external_models};
+use crate::operations::version_bundle::{
+    DetectorVersionParts, build_and_save_bundle, find_model_versions,
+};
 use crate::services::EngineServices;
-use crate::services::definition_cache::CompiledDetector;
 use protocol::{Error, Result, text};
 use serde::{Deserialize, Serialize};
-use store::bundle;
-use store::bundle::BundleReference;
 use store::change::Change;
-use store::pinned_bundles::{BundledExternalModel, BundledRule, DetectorVersionBundle};
-use store::records::detector::{Detector, detector_key, list_detectors, missing_detector};
+use store::records::detector::{Detector, detector_key, missing_detector};
 use store::records::detector_version::RuleExecutionMode;
 use store::records::detector_version::{
     DetectorVersion, DetectorVersionStatus, detector_version_key, detector_version_partition,
     list_detector_versions,
 };
-use store::records::event_type::{EventType, event_type_key, missing_event_type};
-use store::records::model_version::BundledModel;
-use store::records::model_version::{ModelVersionReference, ModelVersionStatus};
+use store::records::model_version::ModelVersionReference;
 use store::records::rule::{RuleReference, RuleVersion};
 use store::records::tags::{Tag, Tags};
 use store::table::StoredRecord as _;
@@ -92,20 +89,6 @@ pub(crate) async fn list_rules_over_score(
     let mut rules: Vec<RuleVersion> = services.account.definitions.get_many(&keys).await?;
     rules.retain(|rule| rule.scores.iter().any(|variable| variable.name == score));
     Ok(rules)
-}
-
-/// The content of a version, in a request.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct DetectorVersionParts {
-    description: Option<String>,
-    rules: Vec<RuleReference>,
-    #[serde(default)]
-    rule_execution_mode: Option<RuleExecutionMode>,
-    #[serde(default)]
-    external_model_endpoints: Vec<String>,
-    #[serde(default)]
-    model_versions: Vec<ModelVersionReference>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -191,177 +174,6 @@ async fn check_draft_quota(
     Err(Error::validation(format!(
         "A detector may have at most {most} versions in status DRAFT."
     )))
-}
-
-/// Writes the bundle of a version, after its rules were loaded, compiled and counted.
-async fn build_and_save_bundle(
-    services: &EngineServices,
-    change: &Change<'_>,
-    detector: &Detector,
-    version: u32,
-    mode: RuleExecutionMode,
-    content: &DetectorVersionParts,
-) -> Result<BundleReference> {
-    let event_type_name = &detector.event_type_name;
-    check_part_quotas(services, content)?;
-    let models = find_model_versions(change, event_type_name, &content.model_versions).await?;
-    let endpoints = &content.external_model_endpoints;
-    let external_models =
-        external_models::find_external_models(change, event_type_name, endpoints).await?;
-    let rules = find_rule_versions(change, detector, &content.rules).await?;
-    let bundle = DetectorVersionBundle {
-        detector_id: detector.detector_id.clone(),
-        detector_version_id: version,
-        event_type_name: detector.event_type_name.clone(),
-        mode,
-        rules: rules.into_iter().map(bundle_rule).collect(),
-        models,
-        external_models,
-    };
-    compile_and_save_bundle(services, change, bundle).await
-}
-
-/// Compiles a version's rules and writes its bundle.
-async fn compile_and_save_bundle(
-    services: &EngineServices,
-    change: &Change<'_>,
-    bundle: DetectorVersionBundle,
-) -> Result<BundleReference> {
-    let name = &bundle.event_type_name;
-    let event_type: Option<EventType> = change.get(&event_type_key(name)).await?;
-    let event_type = event_type.ok_or_else(|| missing_event_type(name))?;
-    let event_type = bundle::load_bundle(&services.account.definitions, &event_type.bundle).await?;
-    let compiled = CompiledDetector::new(bundle, event_type)?;
-    let most = services.account.options.quotas.lists_per_detector;
-    if compiled.list_names().len() > most {
-        let message = format!("The rules of a detector version may use at most {most} lists.");
-        return Err(Error::validation(message));
-    }
-    bundle::save_bundle(&services.account.definitions, &compiled.version).await
-}
-
-fn bundle_rule(rule: RuleVersion) -> BundledRule {
-    BundledRule {
-        rule_id: rule.rule_id,
-        rule_version: rule.rule_version,
-        expression: rule.expression,
-        outcomes: rule.outcomes,
-        lists: rule.lists,
-    }
-}
-
-fn check_part_quotas(services: &EngineServices, content: &DetectorVersionParts) -> Result<()> {
-    let most = services.account.options.quotas.models_per_detector_version;
-    if content.model_versions.len() + content.external_model_endpoints.len() <= most {
-        return Ok(());
-    }
-    Err(Error::validation(format!(
-        "A detector version may have at most {most} models."
-    )))
-}
-
-/// Loads the model versions for a detector version over an event type.
-async fn find_model_versions(
-    change: &Change<'_>,
-    event_type: &str,
-    references: &[ModelVersionReference],
-) -> Result<Vec<BundledModel>> {
-    let mut found: Vec<BundledModel> = Vec::new();
-    for reference in references {
-        let ModelVersionReference {
-            model_id,
-            model_version_number,
-            ..
-        } = reference;
-        if found
-            .iter()
-            .any(|model| model.version.model_id == *model_id)
-        {
-            let message = format!("Model '{model_id}' is in the version twice.");
-            return Err(Error::validation(message));
-        }
-        let model = reference.find(change).await?;
-        if model.event_type_name != event_type {
-            return Err(Error::validation(format!(
-                "Model '{model_id}' belongs to event type '{}', not to '{event_type}'.",
-                model.event_type_name
-            )));
-        }
-        if model.status != ModelVersionStatus::Active {
-            return Err(Error::validation(format!(
-                "Version {model_version_number} of model '{model_id}' is {}: only one that is ACTIVE can be used.",
-                model.status
-            )));
-        }
-        found.push(model.to_bundled());
-    }
-    Ok(found)
-}
-
-/// Writes new bundles for the detector versions that use an external model, because it changes.
-pub(crate) async fn renew_detector_version_bundles(
-    services: &EngineServices,
-    change: &mut Change<'_>,
-    changed: &BundledExternalModel,
-) -> Result<()> {
-    let endpoint = &changed.model_endpoint;
-    for detector in list_detectors(change).await? {
-        for mut version in list_detector_versions(change, &detector.detector_id).await? {
-            if !version.external_model_endpoints.contains(endpoint) {
-                continue;
-            }
-            let mut bundle: DetectorVersionBundle =
-                bundle::load_bundle(&services.account.definitions, &version.bundle).await?;
-            for model in &mut bundle.external_models {
-                if model.model_endpoint == *endpoint {
-                    *model = changed.clone();
-                }
-            }
-            version.bundle = compile_and_save_bundle(services, change, bundle).await?;
-            change.put(&version)?;
-        }
-    }
-    Ok(())
-}
-
-async fn find_rule_versions(
-    change: &Change<'_>,
-    detector: &Detector,
-    references: &[RuleReference],
-) -> Result<Vec<RuleVersion>> {
-    check_rule_references(detector, references)?;
-    let keys: Vec<Key> = references.iter().map(RuleReference::key).collect();
-    let found: Vec<RuleVersion> = change.get_many(&keys).await?;
-    let find = |reference: &RuleReference| {
-        let key = reference.key();
-        let rule = found.iter().find(|rule| rule.key() == key);
-        rule.cloned().ok_or_else(|| reference.missing_error())
-    };
-    references.iter().map(find).collect()
-}
-
-fn check_rule_references(detector: &Detector, references: &[RuleReference]) -> Result<()> {
-    let mut seen = HashSet::new();
-    for RuleReference {
-        detector_id,
-        rule_id,
-        ..
-    } in references
-    {
-        if *detector_id != detector.detector_id {
-            let message = format!(
-                "Rule '{rule_id}' belongs to detector '{detector_id}', not to detector '{}'.",
-                detector.detector_id
-            );
-            return Err(Error::validation(message));
-        }
-        if !seen.insert(rule_id) {
-            return Err(Error::validation(format!(
-                "Rule '{rule_id}' is in the version twice."
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// A model version in the answer of `GetDetectorVersion`.

@@ -1,6 +1,7 @@
 //! External models: SageMaker endpoints that a detector version uses.
 
-use crate::operations::{EmptyOutput, detector_versions};
+use crate::operations::EmptyOutput;
+use crate::operations::version_bundle::{bundle_external_model, renew_detector_version_bundles};
 use crate::services::EngineServices;
 use crate::services::external_models::InputTemplate;
 use protocol::page::{Page, PageRequest};
@@ -8,7 +9,6 @@ use protocol::{Error, ErrorCode, Result, page, text};
 use serde::{Deserialize, Serialize};
 use store::change::Change;
 use store::listing::Listing;
-use store::pinned_bundles::BundledExternalModel;
 use store::records::detector_version::find_version_using_endpoint;
 use store::records::event_type::{EventType, event_type_key};
 use store::records::external_model::{
@@ -16,9 +16,6 @@ use store::records::external_model::{
     OutputConfiguration, external_model_key, missing_external_model,
 };
 use store::records::tags::{Tag, Tags};
-use store::records::variable::BundledVariable;
-use store::records::variable::{StoredVariable, variable_key};
-use store::table::Key;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -65,7 +62,7 @@ pub(crate) async fn put_external_model(
     if model.model_endpoint_status == ExternalModelStatus::Dissociated {
         refuse_if_used(&change, &model.model_endpoint).await?;
     } else {
-        detector_versions::renew_detector_version_bundles(services, &mut change, &bundled).await?;
+        renew_detector_version_bundles(services, &mut change, &bundled).await?;
     }
     // Written last, see `Change::commit`.
     change.put(&model)?;
@@ -145,80 +142,6 @@ fn check_input_configuration(model: &ExternalModel, event_type: Option<&EventTyp
         text::join_names(unknown),
         event_type.name
     )))
-}
-
-/// The part of an external model that a detector version pins.
-async fn bundle_external_model(
-    change: &Change<'_>,
-    model: &ExternalModel,
-) -> Result<BundledExternalModel> {
-    model.output_configuration.check_format()?;
-    let names: Vec<&str> = model.output_configuration.variables().collect();
-    let keys: Vec<Key> = names
-        .iter()
-        .filter(|name| !name.is_empty())
-        .map(|name| variable_key(name))
-        .collect();
-    let found: Vec<StoredVariable> = change.get_many(&keys).await?;
-    let mut outputs = Vec::new();
-    for name in names {
-        let variable = found
-            .iter()
-            .find(|variable| variable.name == name)
-            .ok_or_else(|| Error::validation(format!("Variable '{name}' does not exist.")))?;
-        if variable.data_source != "EXTERNAL_MODEL_SCORE" {
-            return Err(Error::validation(format!(
-                "Variable '{name}' must have the data source EXTERNAL_MODEL_SCORE to hold a model's answer."
-            )));
-        }
-        if outputs.iter().any(|v: &BundledVariable| v.name == name) {
-            return Err(Error::validation(format!(
-                "Variable '{name}' is in the outputConfiguration twice."
-            )));
-        }
-        outputs.push(variable.to_bundled());
-    }
-    Ok(BundledExternalModel {
-        model_endpoint: model.model_endpoint.clone(),
-        model_source: model.model_source.clone(),
-        input: model.input_configuration.clone(),
-        output: model.output_configuration.clone(),
-        variables: outputs,
-    })
-}
-
-/// Loads the external models for a detector version over an event type.
-pub(crate) async fn find_external_models(
-    change: &Change<'_>,
-    event_type: &str,
-    endpoints: &[String],
-) -> Result<Vec<BundledExternalModel>> {
-    let mut found: Vec<BundledExternalModel> = Vec::new();
-    for endpoint in endpoints {
-        if found.iter().any(|model| model.model_endpoint == *endpoint) {
-            return Err(Error::validation(format!(
-                "External model '{endpoint}' is in the version twice."
-            )));
-        }
-        let model: Option<ExternalModel> = match endpoint.as_str() {
-            "" => None,
-            endpoint => change.get(&external_model_key(endpoint)).await?,
-        };
-        let model = model.ok_or_else(|| missing_external_model(endpoint))?;
-        if model.model_endpoint_status != ExternalModelStatus::Associated {
-            return Err(Error::validation(format!(
-                "External model '{endpoint}' is DISSOCIATED: only one that is ASSOCIATED can be used."
-            )));
-        }
-        let bound = model.input_configuration.event_type_name.as_deref();
-        if let Some(other) = bound.filter(|bound| *bound != event_type) {
-            return Err(Error::validation(format!(
-                "External model '{endpoint}' belongs to event type '{other}', not to '{event_type}'."
-            )));
-        }
-        found.push(bundle_external_model(change, &model).await?);
-    }
-    Ok(found)
 }
 
 #[derive(Debug, Deserialize)]

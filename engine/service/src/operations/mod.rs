@@ -28,6 +28,7 @@ mod simple_resources;
 mod tags;
 pub(crate) mod training_result;
 pub(crate) mod variables;
+mod version_bundle;
 
 use std::future::ready;
 use std::pin::Pin;

@@ -41,7 +41,6 @@ pub(crate) struct NamedResource {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::struct_field_names, reason = "a variable type is AWS's word")]
 pub(crate) struct VariableResource {
     pub(crate) name: String,
     pub(crate) ty: Type,

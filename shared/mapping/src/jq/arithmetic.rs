@@ -22,7 +22,7 @@ impl Add for BudgetedValue {
                 pay_for_bytes(copied.saturating_add(right.len()));
             }
             (Val::Num(left), Val::Num(right)) => {
-                pay_for_number(count_bits(left).max(count_bits(right)) + 1)
+                pay_for_number(count_bits(left).max(count_bits(right)) + 1);
             }
             (_, Val::Arr(values)) => {
                 self.pay_for_copy();
@@ -44,7 +44,7 @@ impl Sub for BudgetedValue {
     fn sub(self, other: Self) -> Self::Output {
         match (&self.val, &other.val) {
             (Val::Num(left), Val::Num(right)) => {
-                pay_for_number(count_bits(left).max(count_bits(right)) + 1)
+                pay_for_number(count_bits(left).max(count_bits(right)) + 1);
             }
             (Val::Arr(left), Val::Arr(right)) => {
                 // Each value of one list is searched in the other, by comparisons.
@@ -100,7 +100,7 @@ impl Div for BudgetedValue {
                 });
             }
             (Val::Num(left), Val::Num(right)) => {
-                pay_for_number(count_bits(left).max(count_bits(right)))
+                pay_for_number(count_bits(left).max(count_bits(right)));
             }
             _ => pay_units(1),
         }
