@@ -78,7 +78,7 @@ impl FailureClass {
 pub struct CallError {
     /// The class that decides what happens to the record.
     pub class: FailureClass,
-    /// The exception, or how the call failed without one; see [`code_of`].
+    /// The exception, or how the call failed without one; see [`error_code`].
     pub code: String,
     /// The message of the service. It may quote values: never log it.
     pub message: String,

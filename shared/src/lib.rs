@@ -1,6 +1,6 @@
 //! What the functions of fraudstream share.
 //!
-//! An order arrives as a [`records::Record`], is mapped to a [`mapping::Order`], gets a prediction, and is stored as a
+//! An order arrives as a [`records::Record`], is mapped to a [`mapping::MappedOrder`], gets a prediction, and is stored as a
 //! [`decisions::Decision`]. [`batch`] runs the records of an invocation, and [`labels`] applies what becomes known of an
 //! order later. All calls of AWS go through AWS's own clients; which backend is behind a client is decided where it is
 //! built.

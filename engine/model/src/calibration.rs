@@ -81,7 +81,7 @@ impl ScoreCurve {
         )
     }
 
-    /// The share of legitimate events at or above a score: the inverse of [`Curve::score_at`].
+    /// The share of legitimate events at or above a score: the inverse of [`ScoreCurve::score_at`].
     pub fn fpr_at(self, score: f64) -> f64 {
         interpolate_linearly(score, self.points().into_iter().rev())
     }

@@ -31,7 +31,7 @@ pub struct EventRow<'a> {
     pub event_time: Option<i64>,
     /// The entity that the event belongs to. Without one, the event is in no history.
     pub entity: Option<&'a str>,
-    /// The event as the history of its entity keeps it; needed after [`Dataset::watching`].
+    /// The event as the history of its entity keeps it; needed after [`Dataset::with_tracked_fields`].
     pub history_event: Option<EntityEvent>,
     /// The event's label.
     pub label: EventLabel,
@@ -121,7 +121,7 @@ impl Dataset {
     }
 
     /// The same data set, for models that learn from the history of its entities. Each row must then have in
-    /// [`Row::seen`] what [`Watched::event`] gives for it.
+    /// [`EventRow::history_event`] what [`TrackedFields::event`] gives for it.
     #[must_use]
     pub fn with_tracked_fields(self, tracked: TrackedFields) -> Self {
         Self {

@@ -19,7 +19,7 @@ pub(crate) fn hash_with_salt(salt: u64, bytes: &[u8]) -> u64 {
     mix_bits(state ^ u64::from_le_bytes(word)).max(1)
 }
 
-/// Adds one byte to a running hash. Faster and weaker than [`hash_with`].
+/// Adds one byte to a running hash. Faster and weaker than [`hash_with_salt_salt`].
 pub(crate) fn add_byte_to_hash(state: u64, byte: u8) -> u64 {
     (state ^ u64::from(byte))
         .wrapping_mul(0xff51_afd7_ed55_8ccd)

@@ -2,8 +2,8 @@
 //!
 //! A pure library: no I/O, no clock, no AWS.
 //!
-//! A [`Dataset`] takes labelled events, one row of strings each. [`train()`] makes a [`Model`] and a [`Report`] of it.
-//! The model scores and explains further events, and can be written as bytes and read again. [`infer()`] guesses the
+//! A [`Dataset`] takes labelled events, one row of strings each. [`train_model()`] makes a [`Model`] and a [`TrainingReport`] of it.
+//! The model scores and explains further events, and can be written as bytes and read again. [`infer_types()`] guesses the
 //! types of a file's columns. [`history`] keeps what an entity did before, and [`import`] reads models of other
 //! libraries.
 //!

@@ -195,7 +195,7 @@ impl Model {
     }
 
     /// Scores an event. `values` are in the order of [`Model::variables`], `None` where missing; `event_time` is in
-    /// seconds since 1970; `history` is what [`Profile::features`](crate::history::Profile::features) gives, or empty
+    /// seconds since 1970; `history` is what [`EntityHistory::features`](crate::history::EntityHistory::features) gives, or empty
     /// where the model has no tracked fields or the event no entity.
     pub fn score(
         &self,

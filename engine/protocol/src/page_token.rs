@@ -33,7 +33,7 @@ impl TokenScope {
 /// Writes a token for `cursor`.
 ///
 /// # Errors
-/// [`crate::Code::InternalServer`] if the cursor cannot be written as JSON.
+/// [`crate::ErrorCode::InternalServer`] if the cursor cannot be written as JSON.
 pub fn encode_page_token(
     scope: &TokenScope,
     cursor: &impl Serialize,

@@ -35,7 +35,7 @@ impl Reply {
     /// The reply with this output.
     ///
     /// # Errors
-    /// [`Code::InternalServer`] if the output cannot be written as JSON.
+    /// [`ErrorCode::InternalServer`] if the output cannot be written as JSON.
     pub fn new(output: &impl Serialize) -> Result<Self> {
         let body = serde_json::to_vec(output).map_err(Error::internal)?;
         Ok(Self {
@@ -63,7 +63,7 @@ pub fn read_request(request: &Request<Bytes>) -> Result<(Operation, Value)> {
 /// Reads the input of an operation as its type, from JSON that [`validate`] accepted.
 ///
 /// # Errors
-/// [`Code::InternalServer`] if the type does not agree with the shape; all errors of the client were found before.
+/// [`ErrorCode::InternalServer`] if the type does not agree with the shape; all errors of the client were found before.
 /// Serde's message is left out, because it may quote a value.
 pub fn read_input<I: DeserializeOwned>(input: &Value) -> Result<I> {
     I::deserialize(input).map_err(|_| Error::internal(std::any::type_name::<I>()))

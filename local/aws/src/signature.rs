@@ -1,8 +1,8 @@
 //! Signature Version 4, as AWS checks it: `serve --credentials`.
 //!
 //! The keys come from a file in the form of `~/.aws/credentials`. A request is checked in two
-//! steps: [`Keys::claim`] checks what can be checked by the head, before the body is read; at S3
-//! that is the whole signature, because the head has the hash of the body. [`Claim::verify`]
+//! steps: [`SigningKeys::claim`] checks what can be checked by the head, before the body is read; at S3
+//! that is the whole signature, because the head has the hash of the body. [`SignatureClaim::verify`]
 //! checks the rest once the body is there. The signature is computed again by AWS's own signer, so
 //! it covers what AWS's clients sign.
 
@@ -199,18 +199,7 @@ impl SigningKeys {
             ));
         }
         let signed: Vec<String> = signed.split(';').map(str::to_owned).collect();
-        let unsigned = head
-            .headers
-            .keys()
-            .map(http::HeaderName::as_str)
-            .find(|name| {
-                (*name == "host" || name.starts_with("x-amz-")) && !signed.iter().any(|s| s == name)
-            });
-        if let Some(name) = unsigned {
-            return Err(SignatureProblem::invalid(format!(
-                "'{name}' must be a signed header."
-            )));
-        }
+        check_signed_headers(head, &signed)?;
         let key = self.0.get(id).ok_or(SignatureProblem::Unknown)?;
         let token = header_text(head, TOKEN).unwrap_or_default();
         if !is_equal_in_constant_time(token, &key.token) {
@@ -224,6 +213,20 @@ impl SigningKeys {
             signed,
             signature: signature.to_owned(),
         })
+    }
+}
+
+/// Checks that `host` and every header of AWS is signed.
+fn check_signed_headers(head: &Parts, signed: &[String]) -> Result<(), SignatureProblem> {
+    let mut names = head.headers.keys().map(http::HeaderName::as_str);
+    let unsigned = names.find(|name| {
+        (*name == "host" || name.starts_with("x-amz-")) && !signed.iter().any(|s| s == name)
+    });
+    match unsigned {
+        None => Ok(()),
+        Some(name) => Err(SignatureProblem::invalid(format!(
+            "'{name}' must be a signed header."
+        ))),
     }
 }
 
@@ -271,7 +274,7 @@ impl SignatureClaim<'_> {
         self.service != "s3"
     }
 
-    /// Checks what [`Keys::claim`] could not: that the key signed exactly this request.
+    /// Checks what [`SigningKeys::claim`] could not: that the key signed exactly this request.
     pub fn verify(&self, head: &Parts, body: &[u8]) -> Result<(), SignatureRefusal> {
         let checked = if self.needs_body() {
             self.check_signature(head, body)

@@ -49,7 +49,7 @@ pub fn parse_json(bytes: &[u8]) -> Result<Value, JsonError> {
     parse_at_most(bytes, MAX_VALUES)
 }
 
-/// Checks that [`parse`] would accept a text, without building a value.
+/// Checks that [`parse_json`] would accept a text, without building a value.
 ///
 /// # Errors
 /// [`JsonError`].

@@ -121,7 +121,7 @@ impl Invocation {
     /// Distinguishes a batch from a single order: a batch has `Records`, each with an `eventSource`.
     ///
     /// # Errors
-    /// [`ForeignBatch`] for a batch of Kafka, MQ or `DocumentDB`, whose records are in other members.
+    /// [`UnsupportedBatch`] for a batch of Kafka, MQ or `DocumentDB`, whose records are in other members.
     pub fn new(event: Value) -> Result<Self, UnsupportedBatch> {
         // `aws:kafka` (MSK) and `SelfManagedKafka` have an object of partitions in `records`, `aws:rmq` and `aws:amq`
         // have other members; none has `Records`. An order may have an `eventSource` of its own, but none like these.

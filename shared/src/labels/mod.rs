@@ -1,12 +1,12 @@
 //! Applies labels, such as those of chargebacks, to decisions and to Amazon Fraud Detector.
 //!
 //! Every event has one label history, whether it is decided or not: an item of its own in the table of decisions, to which
-//! labels are added. [`current`] selects the current label. Decisions carry a copy of the history; the service gets the
+//! labels are added. [`current_label`] selects the current label. Decisions carry a copy of the history; the service gets the
 //! current label.
 //!
-//! No label is missed, because both sides write first and read afterwards: [`Labels::apply`] adds to the history and then
+//! No label is missed, because both sides write first and read afterwards: [`LabelApplier::apply`] adds to the history and then
 //! reads the decisions and updates the event at the service; `predict` and `ingest` write the decision or the event and
-//! then read the history ([`Labels::catch_up`]). Every step is safe to repeat.
+//! then read the history ([`LabelApplier::catch_up`]). Every step is safe to repeat.
 
 mod catch_up;
 mod copies;
@@ -65,6 +65,18 @@ pub struct LabelApplier {
     retention_seconds: i64,
 }
 
+/// A label cannot be known before it is given; clocks may differ by a day.
+fn check_not_in_future(label: &LabelMessage, now: Timestamp) -> Result<(), Failure> {
+    if label.time.time.epoch_seconds() - now.epoch_seconds() <= FUTURE_SECONDS {
+        return Ok(());
+    }
+    let reason = format!(
+        "the label's time {} is more than 24 hours in the future",
+        label.time.time
+    );
+    Err(Failure::rejected("label-in-future", reason))
+}
+
 impl LabelApplier {
     /// Applies labels of the event type of `mapping`. A label whose time turns out to be before its event is written to
     /// `rejected`.
@@ -90,6 +102,7 @@ impl LabelApplier {
     /// # Errors
     /// [`Failure::Rejected`] if its time is impossible, the event type does not have the label, or the event has too
     /// many labels; [`Failure::Retry`] if a dependency fails.
+    // Long, because the order of its steps is what keeps labels from being missed: they are read together.
     pub async fn apply(
         &self,
         label: &LabelMessage,
@@ -97,13 +110,7 @@ impl LabelApplier {
         now: Timestamp,
         batcher: &Batcher,
     ) -> Result<AppliedLabel, Failure> {
-        if label.time.time.epoch_seconds() - now.epoch_seconds() > FUTURE_SECONDS {
-            let reason = format!(
-                "the label's time {} is more than 24 hours in the future",
-                label.time.time
-            );
-            return Err(Failure::rejected("label-in-future", reason));
-        }
+        check_not_in_future(label, now)?;
         let entry = LabelEntry::from(label);
         let event_id = &label.event_id;
         let decisions = self.decisions.revisions(&self.event_type, event_id).await?;

@@ -8,10 +8,10 @@
 
 mod core_path;
 mod definitions;
+mod entity_history;
 mod errors;
 mod external_models;
 mod fuzz;
-mod habits;
 mod history;
 mod jobs;
 mod lists;

@@ -2,7 +2,7 @@
 
 use crate::parse::{day_of_week, hour_of_day};
 
-/// The names of what [`event_time_features`] gives.
+/// The names of what [`compute_event_time_features`] gives.
 pub(super) const EVENT_TIME: [&str; 2] = ["event time hour", "event time weekday"];
 
 pub(super) fn compute_event_time_features(time: Option<i64>) -> [f64; 2] {

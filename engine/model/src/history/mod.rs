@@ -1,9 +1,9 @@
-//! Entity history: what one entity (a customer, a card) did before. A [`Profile`] of bounded size is updated event by
+//! Entity history: what one entity (a customer, a card) did before. A [`EntityHistory`] of bounded size is updated event by
 //! event, and gives features to the next event.
 //!
 //! Time is event time: events may arrive in any order, and an event's features tell only of what happened before its
 //! own time. The latest events are kept whole; older ones are only counted, by day and in total. So features are exact
-//! as long as an entity has no more than [`RECENT`] events in the longest window; beyond that, they are exact to the
+//! as long as an entity has no more than [`RECENT_EVENTS`] events in the longest window; beyond that, they are exact to the
 //! day.
 
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub const WINDOWS: [(&str, i64); 5] = [
     ("90d", 90 * DAY),
 ];
 
-/// How many numbers [`Profile::features`] gives.
+/// How many numbers [`EntityHistory::features`] gives.
 pub const HISTORY_FEATURES: usize = 2 * WINDOWS.len() + 8 + 2 * CATEGORIES;
 
 const DAY: i64 = 86_400;
@@ -47,7 +47,7 @@ const REMEMBERED_FRAUD: usize = 16;
 pub struct EntityEvent {
     /// When it happened, in seconds since 1970.
     pub time: i64,
-    /// The [`key`] of its id.
+    /// The [`hash_id`] of its id.
     pub id: u32,
     /// The amount of money. One that is not finite counts as missing.
     pub price: Option<f32>,
@@ -62,7 +62,7 @@ pub fn hash_id(text: &str) -> u32 {
     u32::from_be_bytes(bytes)
 }
 
-/// The history of one entity. As JSON, it has at most [`LARGEST`] bytes.
+/// The history of one entity. As JSON, it has at most [`LARGEST_HISTORY`] bytes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EntityHistory {
     /// The last events by time: time, id, price, categories. Oldest first.
@@ -212,7 +212,7 @@ impl EntityHistory {
         }
     }
 
-    /// The features that this history gives to an event: one number for each of [`Watched::features`], `NaN` where
+    /// The features that this history gives to an event: one number for each of [`TrackedFields::features`], `NaN` where
     /// nothing is known.
     ///
     /// Only events before the event's time count, and labels that were known by then; never the event itself.

@@ -98,7 +98,7 @@ impl TrackedFields {
         }
     }
 
-    /// What the numbers of [`Profile::features`](super::Profile::features) are, in their order.
+    /// What the numbers of [`EntityHistory::features`](super::EntityHistory::features) are, in their order.
     pub fn features(&self) -> Vec<HistoryFeature> {
         let of_events = list_feature_names().map(|(name, price)| HistoryFeature {
             name,

@@ -19,7 +19,7 @@ const MISSING_IS_NAN: u8 = 8;
 /// its sum.
 ///
 /// # Errors
-/// [`Error`], in a sentence.
+/// [`LibraryModelError`], in a sentence.
 pub fn read_lightgbm(text: &[u8]) -> Result<LibraryModel, LibraryModelError> {
     let text = std::str::from_utf8(text).map_err(|error| format_error(error.to_string()))?;
     let body = text.split("\nend of trees").next().unwrap_or(text);

@@ -76,7 +76,7 @@ enum DefaultDirection {
 /// XGBoost compares 32-bit numbers. Thresholds are adjusted so that 64-bit values go the same way.
 ///
 /// # Errors
-/// [`Error`], in a sentence.
+/// [`LibraryModelError`], in a sentence.
 pub fn read_xgboost(json: &[u8]) -> Result<LibraryModel, LibraryModelError> {
     let model: XgboostModel =
         serde_json::from_slice(json).map_err(|error| format_error(error.to_string()))?;

@@ -30,7 +30,7 @@ pub use report::{TakeoverFigures, ThresholdRow, TrainingReport};
 /// `progress` is called from time to time and cancels the training with [`ControlFlow::Break`].
 ///
 /// # Errors
-/// [`TrainError`], if the data does not meet the requirements, nothing can be learnt, or the caller cancels.
+/// [`TrainingError`], if the data does not meet the requirements, nothing can be learnt, or the caller cancels.
 pub fn train_model(
     dataset: &Dataset,
     options: &TrainingOptions,

@@ -64,7 +64,7 @@ pub struct TrainingReport {
 /// How many labelled takeovers of the validation block are found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TakeoverFigures {
-    /// The share that scores at or above each of [`Report::thresholds`], in their order. `None` if fewer than 50
+    /// The share that scores at or above each of [`TrainingReport::thresholds`], in their order. `None` if fewer than 50
     /// accounts have a labelled takeover, or none of these is in the validation block.
     pub takeovers_found: Option<Vec<f64>>,
 }

@@ -64,7 +64,7 @@ impl BinnedMatrix {
     /// Adds a column: one value a row, `NaN` where it is missing.
     ///
     /// # Errors
-    /// [`Error::Length`] if there is not one value for each row, [`Error::TooManyColumns`].
+    /// [`TreeError::Length`] if there is not one value for each row, [`TreeError::TooManyColumns`].
     pub fn push<T>(&mut self, name: impl Into<String>, values: &[T]) -> Result<(), TreeError>
     where
         T: Copy + Into<f64> + Sync,

@@ -1,4 +1,4 @@
-//! Gradient boosting with logistic loss on a [`Binned`] matrix, with histograms and leaf-wise growth.
+//! Gradient boosting with logistic loss on a [`BinnedMatrix`] matrix, with histograms and leaf-wise growth.
 //!
 //! The same matrix, options and seed give the same forest, whatever the number of threads.
 
@@ -47,7 +47,7 @@ pub struct TrainedForest {
 /// training with [`ControlFlow::Break`].
 ///
 /// # Errors
-/// [`Error`], if inputs do not fit the matrix, an option is out of range, nothing can be learnt, or the caller cancels.
+/// [`TreeError`], if inputs do not fit the matrix, an option is out of range, nothing can be learnt, or the caller cancels.
 pub fn train_forest(
     matrix: &BinnedMatrix,
     labels: &[bool],

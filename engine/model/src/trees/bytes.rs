@@ -50,7 +50,7 @@ impl Forest {
     /// Reads what [`to_bytes`](Self::to_bytes) wrote. Memory is bounded by the bytes' length.
     ///
     /// # Errors
-    /// [`Error::Bytes`] if they are of another version, too short, too long, or not a forest.
+    /// [`TreeError::Bytes`] if they are of another version, too short, too long, or not a forest.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, TreeError> {
         let mut reader = ForestReader(bytes);
         if reader.u32()? != VERSION {

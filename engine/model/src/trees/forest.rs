@@ -28,8 +28,8 @@ impl Forest {
     /// A forest over so many features: `base` plus one leaf of each tree is the log-odds.
     ///
     /// # Errors
-    /// [`Error::Tree`] if the nodes of a tree are not a tree over these features,
-    /// [`Error::TooManyColumns`].
+    /// [`TreeError::Tree`] if the nodes of a tree are not a tree over these features,
+    /// [`TreeError::TooManyColumns`].
     pub fn new<'a>(
         features: usize,
         base: f64,
@@ -45,7 +45,7 @@ impl Forest {
     /// The forest whose log-odds are the mean of those of other forests over the same features. It has all their trees.
     ///
     /// # Errors
-    /// [`Error::Bytes`] if they have too many nodes together.
+    /// [`TreeError::Bytes`] if they have too many nodes together.
     pub fn mean(features: usize, forests: &[Self]) -> Result<Self, TreeError> {
         #[expect(clippy::cast_precision_loss, reason = "a handful")]
         let share = 1.0 / forests.len().max(1) as f64;

@@ -69,7 +69,7 @@ pub(super) struct TreeGrower<'a> {
     spare: Vec<Histogram>,
 }
 
-/// A tree over bins, and the range of each leaf's rows in [`Grower::rows`].
+/// A tree over bins, and the range of each leaf's rows in [`TreeGrower::rows`].
 pub(super) struct BinTree {
     pub nodes: Vec<BinNode>,
     pub leaves: Vec<(std::ops::Range<usize>, f64)>,

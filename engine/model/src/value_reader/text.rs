@@ -21,7 +21,7 @@ impl TextMeasures {
     }
 }
 
-/// The names of what [`text_numbers`] gives.
+/// The names of what [`read_text_numbers`] gives.
 pub(super) const TEXT_NUMBERS: &[&str] = &[
     "length",
     "words",

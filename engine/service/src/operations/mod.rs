@@ -22,10 +22,12 @@ pub(crate) mod model_import;
 pub(crate) mod model_versions;
 pub(crate) mod models;
 mod outcomes;
+mod prediction_metadata;
 pub(crate) mod predictions;
 pub(crate) mod rules;
 mod simple_resources;
 mod tags;
+mod training_checks;
 pub(crate) mod training_result;
 pub(crate) mod variables;
 mod version_bundle;
@@ -74,7 +76,7 @@ pub(crate) fn serve_events<'a>(
     }
 }
 
-/// Every operation.
+/// Every operation. One line for each: the function is long because it is a table, and whole because it compiles.
 pub(crate) fn serve_all<'a>(
     services: &'a EngineServices,
     operation: Operation,
@@ -88,7 +90,9 @@ pub(crate) fn serve_all<'a>(
     match operation {
         Operation::GetEventPrediction => Box::pin(get_event_prediction(services, input)),
         Operation::GetPrediction => run!(get_prediction::get_prediction),
-        Operation::GetEventPredictionMetadata => run!(predictions::get_event_prediction_metadata),
+        Operation::GetEventPredictionMetadata => {
+            run!(prediction_metadata::get_event_prediction_metadata)
+        }
         Operation::ListEventPredictions => run!(predictions::list_event_predictions),
         Operation::SendEvent => run!(events::send_event),
         Operation::GetEvent => run!(events::get_event),

@@ -1,8 +1,8 @@
 //! Import of a model that was trained elsewhere, as a version of a model here. The API has no operation for it.
 
-use crate::operations::model_versions;
 use crate::operations::model_versions::allocate_major_version;
 use crate::operations::training_result::TrainingOutcome;
+use crate::operations::{model_versions, training_checks};
 use crate::services::EngineServices;
 use model::{Severity, TrainingMessage};
 use protocol::{Error, Result, text};
@@ -66,15 +66,10 @@ async fn import_model_once(
         .await?
         .ok_or_else(|| missing_model(model_id))?;
     check_features(&change, &model, &names).await?;
-    model_versions::check_version_quota(services, &change, &model).await?;
+    training_checks::check_version_quota(services, &change, &model).await?;
     let number = allocate_major_version(&mut model)?;
-    let note = |content: &String| TrainingMessage {
-        level: Severity::Info,
-        field: None,
-        title: "Imported model".to_owned(),
-        content: content.clone(),
-    };
-    let outcome = TrainingOutcome::from_messages(notes.iter().map(note).collect());
+    let outcome =
+        TrainingOutcome::from_messages(notes.iter().map(|note| make_note(note)).collect());
     let now = text::format_milliseconds(services.account.now());
     let mut version = ModelVersion {
         model_id: model.model_id.clone(),
@@ -119,6 +114,15 @@ async fn import_model_once(
     })
 }
 
+fn make_note(content: &str) -> TrainingMessage {
+    TrainingMessage {
+        level: Severity::Info,
+        field: None,
+        title: "Imported model".to_owned(),
+        content: content.to_owned(),
+    }
+}
+
 /// Checks that the event type has a suitable variable for each feature of the imported model, by name.
 async fn check_features(change: &Change<'_>, model: &StoredModel, names: &[String]) -> Result<()> {
     let event_type: Option<EventType> = change.get(&event_type_key(&model.event_type_name)).await?;
@@ -126,7 +130,7 @@ async fn check_features(change: &Change<'_>, model: &StoredModel, names: &[Strin
     let lacking = names
         .iter()
         .filter(|name| !event_type.event_variables.contains(*name));
-    model_versions::refuse_names(lacking, |lacking| {
+    training_checks::refuse_names(lacking, |lacking| {
         Error::validation(format!(
             "Features {lacking} of the model are not variables of event type '{}', which has {}.",
             event_type.name,
@@ -139,7 +143,7 @@ async fn check_features(change: &Change<'_>, model: &StoredModel, names: &[Strin
         .iter()
         .filter(|variable| variable.data_type == "DATETIME")
         .map(|variable| &variable.name);
-    model_versions::refuse_names(times, |names| {
+    training_checks::refuse_names(times, |names| {
         Error::validation(format!(
             "Features {names} of the model are variables of type DATETIME: a model from elsewhere looks at numbers."
         ))

@@ -92,7 +92,7 @@ impl EventCount {
 
 /// The counts of an event type on the wire.
 #[derive(Debug, Default, Serialize, Deserialize)]
-// A shard gets its span before its first count, see `stretch_to`.
+// A shard gets its span before its first count, see `extend_time_span`.
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct EventTotals {
     number_of_events: i64,
@@ -250,7 +250,7 @@ impl EventStatistics {
         .await
     }
 
-    /// The update of the counters for a transaction; call [`Self::stretch_to`] before it.
+    /// The update of the counters for a transaction; call [`Self::extend_time_span`] before it.
     pub(crate) fn count_update(&self, event_type: &str, count: &EventCount) -> Result<Update> {
         let number = |number: i64| AttributeValue::N(number.to_string());
         let now = AttributeValue::S(text::format_milliseconds(self.account.now()));

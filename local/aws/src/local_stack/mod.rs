@@ -86,7 +86,7 @@ impl LocalStack {
         Self::open_with_retention(home, durability, None).await
     }
 
-    /// [`Machine::open`], but the engine keeps what it stores for `retention_days` only.
+    /// [`LocalStack::open`], but the engine keeps what it stores for `retention_days` only.
     pub async fn open_with_retention(
         home: &Home,
         durability: Durability,

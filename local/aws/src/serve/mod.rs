@@ -80,7 +80,7 @@ pub async fn listen_and_serve(
 }
 
 /// Answers requests until `stop` is ready, then finishes those that have begun, within
-/// [`Limits::finish`].
+/// [`ClientLimits::finish`].
 pub async fn serve_connections(
     listener: TcpListener,
     services: Services,

@@ -2,7 +2,7 @@
 //!
 //! The file is a CloudFormation template, so Amazon's customers can deploy it without changes. Here it is
 //! applied through the API of Fraud Detector, to Amazon or to the engine alike, in three stages: a
-//! [`Template`] is the parsed and checked file, a [`Plan`] is the difference between it and the service,
+//! [`DetectorTemplate`] is the parsed and checked file, a [`Plan`] is the difference between it and the service,
 //! and [`execute`] carries out the plan.
 //!
 //! - A second run changes nothing, and the next run continues one that was interrupted.
@@ -139,7 +139,7 @@ pub async fn plan(client: &Client, template: &DetectorTemplate) -> Result<Plan, 
 
 /// Prints the plan to `out`, carries it out, and prints each step that is done.
 ///
-/// With [`Options::json`] it prints the [`Summary`] instead, also when a step fails.
+/// With [`ApplyOptions::json`] it prints the [`ApplySummary`] instead, also when a step fails.
 pub async fn apply_template(
     client: &Client,
     options: &ApplyOptions,

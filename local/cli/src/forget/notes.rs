@@ -69,7 +69,7 @@ impl ForgottenSubjects {
     /// Whether anything was forgotten at all. One read answers for all records.
     ///
     /// # Errors
-    /// [`subject::Error`].
+    /// [`subject::SubjectError`].
     pub async fn is_any(&self) -> Result<bool, subject::SubjectError> {
         Ok(self.read_note(ANY).await?.is_some())
     }
@@ -78,7 +78,7 @@ impl ForgottenSubjects {
     /// before. A later order of a forgotten customer is a new order.
     ///
     /// # Errors
-    /// [`subject::Error`].
+    /// [`subject::SubjectError`].
     pub async fn is_forgotten(&self, record: &Record) -> Result<bool, subject::SubjectError> {
         // A record that cannot be read cannot be decided either.
         let Ok(value) = record.json() else {

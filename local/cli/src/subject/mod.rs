@@ -1,7 +1,7 @@
 //! Finds everything that is stored about a subject, an order or an entity: `fraudstream forget` deletes
 //! it, `fraudstream subject` shows it.
 //!
-//! A [`Whom`] is what the command line names. The [`Finder`] searches every place, and collects the ids
+//! A [`SubjectQuery`] is what the command line names. The [`SubjectFinder`] searches every place, and collects the ids
 //! and values by which the subject is known, its [`Traces`].
 
 mod error;

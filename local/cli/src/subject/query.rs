@@ -20,7 +20,7 @@ impl SubjectQuery {
     /// The order, if one is given, otherwise the entity.
     ///
     /// # Errors
-    /// [`Error::Unknown`].
+    /// [`SubjectError::Unknown`].
     pub fn resolve(
         mapping: &Mapping,
         order_id: Option<&str>,
@@ -48,7 +48,7 @@ impl SubjectQuery {
     /// guest's e-mail address, names the entity with the hash as its id.
     ///
     /// # Errors
-    /// [`Error::Unknown`].
+    /// [`SubjectError::Unknown`].
     pub fn entity(mapping: &Mapping, text: &str) -> Result<Self, SubjectError> {
         let (entity_type, entity_id) = text.split_once('/').unwrap_or(("customer", text));
         if entity_id.trim().eq_ignore_ascii_case("unknown") {

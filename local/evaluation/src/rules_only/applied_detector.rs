@@ -106,7 +106,7 @@ impl OverColumns<'_> {
         worst
     }
 
-    /// The figures of the rules on all events. Each event has the result of [`AppliedDetector::find_alarm`].
+    /// The figures of the rules on all events. Each event has the result of `AppliedDetector::find_alarm`.
     pub fn measure(self, scored: &[ScoredEvent]) -> RulesOnly {
         let detector = self.detector;
         let by_model = Ranking::new(scored.iter().map(|event| (event.log_odds, event.fraud)));

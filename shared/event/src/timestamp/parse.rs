@@ -1,7 +1,7 @@
 //! Parses timestamps.
 //!
 //! One grammar reads all forms, so that an error can say what is wrong with a form that is known but
-//! not accepted here. [`Style`] then says which forms a caller accepts. A new form is added to the
+//! not accepted here. [`AcceptedForms`] then says which forms a caller accepts. A new form is added to the
 //! grammar ([`Scanner`]) and to the checks of the styles that accept it.
 
 use jiff::civil::{Date, Time};

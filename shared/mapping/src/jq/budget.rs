@@ -21,7 +21,7 @@ thread_local! {
 /// The panic payload that ends a filter whose budget is used up. A panic is used because jq's `try` catches errors.
 pub(super) struct BudgetUsedUp;
 
-/// Pays units for work before it is done; unwinds with [`UsedUp`] if there are not enough left.
+/// Pays units for work before it is done; unwinds with [`BudgetUsedUp`] if there are not enough left.
 pub(super) fn pay_units(units: u64) {
     if let Some(left) = LEFT.get().checked_sub(units) {
         LEFT.set(left);

@@ -1,4 +1,4 @@
-//! Functions that jaq implements only for its own value type, implemented for [`Bounded`].
+//! Functions that jaq implements only for its own value type, implemented for [`BudgetedValue`].
 
 use jaq_core::native::{Fun, bome, run, unary, v};
 use jaq_core::{Error, ValR, ValT as _};

@@ -2,7 +2,7 @@
 //!
 //! The operator writes the filter, but anyone may send the order that it reads. In jq, multiplying a text by a number
 //! repeats it, numbers of any length are parsed, and lists grow without a limit. So every operation on a value is paid for
-//! from a budget before it is done, and a filter ends when its budget is used up. [`Bounded`] wraps jaq's value type with
+//! from a budget before it is done, and a filter ends when its budget is used up. [`BudgetedValue`] wraps jaq's value type with
 //! this rule; jaq uses values only through its operations.
 
 mod access;

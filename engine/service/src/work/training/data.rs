@@ -281,24 +281,17 @@ fn read_events_file(
     tracker: &TrainingTracker,
 ) -> Result<EventsFile, TrainingStopReason> {
     let mut reader = ReaderBuilder::new().from_reader(reader);
-    let broken = |error: &csv::Error| {
-        // The message of the error could quote a value.
-        let line = error.position().map_or(1, csv::Position::line);
-        let why = match error.kind() {
-            csv::ErrorKind::Utf8 { .. } => "is not UTF-8",
-            csv::ErrorKind::UnequalLengths { .. } => "has another number of cells than the header",
-            _ => "cannot be read",
-        };
-        TrainingStopReason::with_message("Broken file", format!("The file {why} at line {line}."))
-    };
-    let header = reader.headers().map_err(|error| broken(&error))?.clone();
+    let header = reader
+        .headers()
+        .map_err(|error| describe_broken_file(&error))?
+        .clone();
     let columns = TrainingColumns::new(&header, &variables)?;
     let mut dataset = Dataset::new(variables);
     let mut record = StringRecord::new();
     let mut bad_times = 0_usize;
     while reader
         .read_record(&mut record)
-        .map_err(|error| broken(&error))?
+        .map_err(|error| describe_broken_file(&error))?
     {
         if tracker.is_cancelled() {
             return Err(TrainingStopReason::Cancelled);
@@ -346,6 +339,17 @@ fn read_events_file(
         has_label_times,
         notes,
     })
+}
+
+/// Why a file cannot be read, and at which line. The message of the error itself could quote a value.
+fn describe_broken_file(error: &csv::Error) -> TrainingStopReason {
+    let line = error.position().map_or(1, csv::Position::line);
+    let why = match error.kind() {
+        csv::ErrorKind::Utf8 { .. } => "is not UTF-8",
+        csv::ErrorKind::UnequalLengths { .. } => "has another number of cells than the header",
+        _ => "cannot be read",
+    };
+    TrainingStopReason::with_message("Broken file", format!("The file {why} at line {line}."))
 }
 
 fn push_row(dataset: &mut Dataset, row: &EventRow<'_>) -> Result<(), TrainingStopReason> {
