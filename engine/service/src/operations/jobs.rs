@@ -216,7 +216,7 @@ async fn find_job(services: &EngineServices, kind: JobKind, job_id: &str) -> Res
 fn make_job_output(services: &EngineServices, job: Job, state: JobState) -> JobOutput {
     let predicts = job.kind == JobKind::BatchPrediction;
     JobOutput {
-        start_time: text::format_seconds(job.started()),
+        start_time: text::format_seconds(job.start_time()),
         arn: services.account.arn(job.kind.name(), &job.job_id),
         job_id: job.job_id,
         status: state.status,

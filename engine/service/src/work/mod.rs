@@ -157,7 +157,7 @@ impl JobRunner {
                 continue;
             };
             if !state.status.has_ended() {
-                state.lease(&self.worker, services.account.now());
+                state.take_lease(&self.worker, services.account.now());
                 if state.status == JobStatus::InProgressInitializing {
                     state.status = JobStatus::InProgress;
                 }
@@ -259,7 +259,8 @@ impl JobRun<'_> {
     /// Saves that a step is done, and `with` in the same transaction.
     async fn save_progress(&mut self, with: Option<Update>) -> Result<(), JobStopReason> {
         let services = self.jobs.engine.services();
-        self.state.lease(&self.jobs.worker, services.account.now());
+        self.state
+            .take_lease(&self.jobs.worker, services.account.now());
         match self.state.save(&services.account, with).await {
             Ok(()) => Ok(()),
             Err(error) if error.is_write_conflict() => Err(self.find_stop_reason().await?),

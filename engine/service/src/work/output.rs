@@ -18,7 +18,7 @@ fn build_output_location(turn: &JobRun<'_>, suffix: &str) -> Result<S3Location, 
     let job = &turn.job;
     let path = job.files.as_ref().map(|files| files.output_path.as_str());
     let folder = S3Location::parse_folder("outputPath", path.unwrap_or_default())?;
-    let seconds = job.started().as_second();
+    let seconds = job.start_time().as_second();
     Ok(folder.object_in_folder(&format!("{}_{seconds}_output{suffix}", job.job_id)))
 }
 

@@ -27,7 +27,7 @@ pub struct EventType {
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
     /// The settings of the entity histories that its models need.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "habits", skip_serializing_if = "Option::is_none")]
     pub history_settings: Option<HistorySettings>,
     pub bundle: BundleReference,
 }
@@ -55,7 +55,7 @@ pub async fn list_event_types(change: &Change<'_>) -> Result<Vec<EventType>> {
 }
 
 impl EventType {
-    pub fn habits(&self) -> Option<&HistorySettings> {
+    pub fn history_settings(&self) -> Option<&HistorySettings> {
         self.history_settings.as_ref()
     }
 }

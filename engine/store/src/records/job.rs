@@ -99,7 +99,7 @@ pub struct Job {
     /// The id of this run. If the job is deleted, another with the same id gets a new run.
     pub run: String,
     /// Milliseconds since 1970.
-    pub start_time: i64,
+    pub started: i64,
     pub event_type_name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<JobFiles>,
@@ -142,7 +142,7 @@ impl Job {
             kind,
             job_id,
             run: Uuid::new_v4().simple().to_string(),
-            start_time: account.now().as_millisecond(),
+            started: account.now().as_millisecond(),
             event_type_name: event_type,
             files: None,
             detector: None,
@@ -151,8 +151,8 @@ impl Job {
     }
 
     /// When it was requested.
-    pub fn started(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.start_time).unwrap_or_default()
+    pub fn start_time(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.started).unwrap_or_default()
     }
 
     /// The item by which runners find it.
@@ -161,7 +161,7 @@ impl Job {
             kind: self.kind,
             job_id: self.job_id.clone(),
             run: self.run.clone(),
-            started: self.start_time,
+            started: self.started,
         }
     }
 }
@@ -236,7 +236,7 @@ pub struct JobState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_tag: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub take_lease: Option<JobLease>,
+    pub lease: Option<JobLease>,
     pub revision: u64,
     /// Tells our own write, sent again by the SDK, from a write of another process.
     pub attempt: String,
@@ -259,7 +259,7 @@ impl JobState {
             failed: 0,
             place: JobPosition::default(),
             input_tag: None,
-            take_lease: None,
+            lease: None,
             revision: 0,
             attempt: String::new(),
         }
@@ -288,26 +288,26 @@ impl JobState {
 
     /// Whether no runner has started it.
     pub fn is_untouched(&self) -> bool {
-        self.take_lease.is_none()
+        self.lease.is_none()
     }
 
     /// Whether a runner other than `worker` may still be working on it.
     pub fn is_leased_by_another(&self, worker: &str, now: Timestamp) -> bool {
-        let lease = self.take_lease.as_ref();
+        let lease = self.lease.as_ref();
         lease.is_some_and(|lease| lease.worker != worker && lease.until > now.as_second())
     }
 
     /// Whether `worker` has the lease, even if it is over.
     pub fn is_leased_by(&self, worker: &str) -> bool {
-        self.take_lease
+        self.lease
             .as_ref()
             .is_some_and(|lease| lease.worker == worker)
     }
 
     /// Takes the lease for `worker`, or renews it.
-    pub fn lease(&mut self, worker: &str, now: Timestamp) {
+    pub fn take_lease(&mut self, worker: &str, now: Timestamp) {
         self.heartbeat_time = Some(text::format_seconds(now));
-        self.take_lease = Some(JobLease {
+        self.lease = Some(JobLease {
             worker: worker.to_owned(),
             until: now.as_second() + LEASE_SECONDS,
         });

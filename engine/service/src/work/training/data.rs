@@ -406,7 +406,7 @@ async fn read_stored_events(
             .definitions
             .get(&event_type_key(&version.event_type_name))
             .await?;
-        if let Some(habits) = event_type.as_ref().and_then(EventType::habits) {
+        if let Some(habits) = event_type.as_ref().and_then(EventType::history_settings) {
             dataset = dataset.with_tracked_fields(habits.watched.clone());
         }
     }
