@@ -129,7 +129,7 @@ impl SigningKeys {
     }
 
     /// Checks the head of a request: its key, its time, the `service` that it was signed for (by its
-    /// name in signatures), and the signature itself if [it does not need the body](Claim::needs_body).
+    /// name in signatures), and the signature itself if [it does not need the body](SignatureClaim::needs_body).
     pub fn claim(
         &self,
         head: &Parts,

@@ -66,7 +66,7 @@ pub struct Forget<'a> {
 }
 
 impl Forget<'_> {
-    /// Forgets a subject, except in local files; see [`local_files`].
+    /// Forgets a subject, except in local files; see `local_files.rs`.
     ///
     /// # Errors
     /// [`ForgetError`]; what was deleted before stays deleted.

@@ -62,7 +62,7 @@ impl SubjectFinder<'_> {
     /// Finds everything that is stored about a subject at `now`.
     ///
     /// # Errors
-    /// [`enum@Error`].
+    /// [`SubjectError`].
     pub async fn find(
         &self,
         whom: SubjectQuery,
