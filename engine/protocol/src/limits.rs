@@ -13,6 +13,19 @@ pub const TAGS_PER_RESOURCE: usize = 200;
 /// The most elements of one list, and of one request that changes it.
 pub const ELEMENTS_PER_LIST: usize = 100_000;
 
+/// The largest file of a batch import in bytes: 20 GB, as in Amazon's guide.
+pub const BATCH_IMPORT_FILE_BYTES: u64 = 20_000_000_000;
+/// The largest file of a batch prediction in bytes: 1 GB, as in Amazon's guide.
+pub const BATCH_PREDICTION_FILE_BYTES: u64 = 1_000_000_000;
+/// The largest file that a model is trained on in bytes: 5 GB, as at Amazon.
+pub const TRAINING_FILE_BYTES: u64 = 5 << 30;
+/// How many variables a model may be trained on.
+pub const VARIABLES_PER_MODEL: std::ops::RangeInclusive<usize> = 2..=100;
+/// The largest major version of a model.
+pub const LAST_MAJOR_VERSION: u32 = 9999;
+/// The largest minor version that fits into `modelVersionNumber`: `1.99`.
+pub const LAST_MINOR_VERSION: u32 = 99;
+
 /// The quotas of an account: the most of each kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quotas {

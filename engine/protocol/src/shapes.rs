@@ -42,7 +42,7 @@ pub(crate) struct TextShape {
     pub(crate) min: usize,
     pub(crate) max: usize,
     pub(crate) pattern: Option<TextPattern>,
-    pub(crate) marked_sensitive: bool,
+    pub(crate) sensitive: bool,
 }
 
 /// A pattern of the model as AWS prints it, and the function that tests it.
@@ -83,7 +83,7 @@ const fn text_of_length(min: usize, max: usize) -> TextShape {
         min,
         max,
         pattern: None,
-        marked_sensitive: false,
+        sensitive: false,
     }
 }
 
@@ -95,9 +95,9 @@ impl TextShape {
         }
     }
 
-    const fn sensitive(self) -> Self {
+    const fn marked_sensitive(self) -> Self {
         Self {
-            marked_sensitive: true,
+            sensitive: true,
             ..self
         }
     }
@@ -153,22 +153,22 @@ pub(crate) static LIST_NAME: Shape =
 pub(crate) static LIST_ELEMENT: Shape = Shape::Text(
     text_of_length(1, 320)
         .with_pattern(r"^\S+( +\S+)*$", is_list_element)
-        .sensitive(),
+        .marked_sensitive(),
 );
 pub(crate) static VARIABLE_TYPE: Shape =
     Shape::Text(text_of_length(1, 64).with_pattern("^[A-Z_]{1,64}$", is_variable_type));
 pub(crate) static RESPONSE_TIME: Shape = Shape::Text(text_of_length(11, 30));
-pub(crate) static RULE_EXPRESSION: Shape = Shape::Text(text_of_length(1, 4096).sensitive());
+pub(crate) static RULE_EXPRESSION: Shape = Shape::Text(text_of_length(1, 4096).marked_sensitive());
 pub(crate) static MODEL_ENDPOINT: Shape =
     Shape::Text(text_of_length(1, 63).with_pattern("^[0-9A-Za-z_-]+$", is_name));
 pub(crate) static ENTITY_ID: Shape = Shape::Text(
     text_of_length(1, 256)
         .with_pattern("^[0-9A-Za-z_.@+-]+$", is_entity_id)
-        .sensitive(),
+        .marked_sensitive(),
 );
 pub(crate) static REQUEST_TIME: Shape = Shape::Text(text_of_length(10, 30));
 pub(crate) static VARIABLE_NAME: Shape = Shape::Text(text_of_length(1, 64));
-pub(crate) static VARIABLE_VALUE: Shape = Shape::Text(text_of_length(1, 8192).sensitive());
+pub(crate) static VARIABLE_VALUE: Shape = Shape::Text(text_of_length(1, 8192).marked_sensitive());
 pub(crate) static CONTENT_TYPE: Shape = Shape::Text(text_of_length(1, 1024));
 pub(crate) static NEXT_TOKEN: Shape = Shape::Text(text_of_length(0, 8192));
 pub(crate) static FILTER_STRING: Shape =

@@ -157,7 +157,7 @@ impl ShapeChecker {
         let Value::String(text) = value else {
             return self.check_json_type(false, "a string", value);
         };
-        let shown = (!shape.marked_sensitive).then_some(text.as_str());
+        let shown = (!shape.sensitive).then_some(text.as_str());
         // A string has at most as many characters as bytes, so most strings need not be counted.
         if text.len() > shape.max || text.len() < shape.min.saturating_mul(4) {
             self.check_length(count_characters(text), shape.min, shape.max, shown);

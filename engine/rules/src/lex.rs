@@ -53,7 +53,7 @@ const MISTAKES: &[(&str, &str)] = &[
 /// other errors of the rule are found too.
 pub(crate) fn lex_rule(text: &str, problems: &mut Vec<RuleProblem>) -> Vec<Lexeme> {
     let mut lexer = Lexer {
-        lex_string: text,
+        text,
         at: 0,
         problems,
     };
@@ -72,14 +72,14 @@ pub(crate) fn lex_rule(text: &str, problems: &mut Vec<RuleProblem>) -> Vec<Lexem
 }
 
 struct Lexer<'a> {
-    lex_string: &'a str,
+    text: &'a str,
     at: usize,
     problems: &'a mut Vec<RuleProblem>,
 }
 
 impl<'a> Lexer<'a> {
     fn rest(&self) -> &'a str {
-        self.lex_string.get(self.at..).unwrap_or_default()
+        self.text.get(self.at..).unwrap_or_default()
     }
 
     fn peek(&self) -> Option<char> {
@@ -121,7 +121,7 @@ impl<'a> Lexer<'a> {
         match first {
             '$' => self.lex_name(Token::Variable),
             '@' => self.lex_name(Token::List),
-            '"' => self.text(),
+            '"' => self.lex_string(),
             '\'' => Some(self.lex_single_quoted_string()),
             '0'..='9' => Some(self.lex_number()),
             'a'..='z' | 'A'..='Z' | '_' => Some(self.lex_word()),
@@ -137,7 +137,7 @@ impl<'a> Lexer<'a> {
         self.at += 1;
         self.skip_while(is_name_character);
         if self.at == start + 1 {
-            let sign = &self.lex_string[start..self.at];
+            let sign = &self.text[start..self.at];
             self.report(start, format!("expected a name right after `{sign}`"));
             return None;
         }
@@ -145,7 +145,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A string ends on its line, so that a missing quote does not hide the rest of the rule.
-    fn text(&mut self) -> Option<Token> {
+    fn lex_string(&mut self) -> Option<Token> {
         let start = self.at;
         self.at += 1;
         let rest = self.rest();
@@ -172,7 +172,7 @@ impl<'a> Lexer<'a> {
         let start = self.at;
         self.at += 1;
         self.skip_while(|c| !matches!(c, '\'' | '\n'));
-        let inner = self.span_since(start + 1).slice(self.lex_string);
+        let inner = self.span_since(start + 1).slice(self.text);
         self.at += usize::from(self.peek() == Some('\''));
         self.report(start, "a string stands in double quotes: write `\"…\"`");
         Token::Text(unescape_string(inner))
@@ -191,7 +191,7 @@ impl<'a> Lexer<'a> {
             .is_some_and(|c| is_name_character(c) || c == '.')
         {
             self.skip_while(|c| is_name_character(c) || c == '.');
-            let found = clip_text(self.span_since(start).slice(self.lex_string));
+            let found = clip_text(self.span_since(start).slice(self.text));
             let message =
                 format!("`{found}` is not a number; write digits, such as `100` or `0.5`");
             self.report(start, message);
@@ -202,7 +202,7 @@ impl<'a> Lexer<'a> {
     fn lex_word(&mut self) -> Token {
         let start = self.at;
         self.skip_while(is_name_character);
-        let word = self.span_since(start).slice(self.lex_string);
+        let word = self.span_since(start).slice(self.text);
         let keyword = KEYWORDS
             .iter()
             .find(|keyword| keyword.eq_ignore_ascii_case(word));

@@ -9,7 +9,7 @@ use model::Attribution;
 use protocol::wire::{Reply, read_request, write_response};
 use protocol::{ErrorCode, Result};
 use store::EngineOptions;
-use store::backoff::retry_on_write_conflict;
+use store::conflict_retry::retry_on_write_conflict;
 use store::records::event_type;
 use store::records::forgotten::Subject;
 use store::schema::{self, TableDefinition};

@@ -93,7 +93,7 @@ impl Account {
         Change::begin(&self.definitions, self.write_lock.lock().await).await
     }
 
-    /// Commits a change. Caches of this process see it at once, see [`Account::changes`].
+    /// Commits a change. Caches of this process see it at once, see [`Account::change_count`].
     ///
     /// # Errors
     /// [`protocol::Error::write_conflict`] if the definitions were changed meanwhile, or the error of the table.
@@ -105,7 +105,7 @@ impl Account {
 
     /// How many changes this process has tried to commit. A cache that was filled at a lower number reads the table
     /// again.
-    pub fn changes(&self) -> u64 {
+    pub fn change_count(&self) -> u64 {
         self.change_count.load(Ordering::Acquire)
     }
 }

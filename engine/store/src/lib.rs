@@ -6,7 +6,7 @@
 //!
 //! - [`account`]: the tables of one account, its options, its clock, and its write lock;
 //! - [`table`]: reading and writing items; [`conditional_writes`]: writes that fail on a write conflict; [`chunks`]: values
-//!   larger than an item; [`backoff`]: pauses and retries; [`schema`]: the definitions of the tables;
+//!   larger than an item; [`conflict_retry`]: pauses and retries; [`schema`]: the definitions of the tables;
 //! - [`change`]: a change of the definitions, applied completely or not at all;
 //! - [`bundle`]: immutable values named by their content; [`pinned_bundles`]: the bundles of detector versions and event types;
 //! - [`listing`]: a page of the items of a partition;
@@ -16,11 +16,11 @@
 //! Values of event variables and elements of lists are personal data: no log line and no error of this crate quotes one.
 
 pub mod account;
-pub mod backoff;
 pub mod bundle;
 pub mod change;
 pub mod chunks;
 pub mod conditional_writes;
+pub mod conflict_retry;
 pub mod listing;
 pub mod options;
 pub mod pinned_bundles;

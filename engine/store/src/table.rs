@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::backoff::pause_randomly;
+use crate::conflict_retry::pause_randomly;
 use protocol::{Error, ErrorCode, Result};
 
 /// The most answers in a row that read nothing; after that the table counts as throttled.

@@ -13,7 +13,7 @@ use crate::mapping::Mapping;
 use crate::mapping_file::{EntityTypeSource, HashedSource};
 use crate::required::read_required;
 use crate::short_or_long::ShortOrLong;
-use crate::source::Document;
+use crate::value_source::Document;
 
 impl Mapping {
     pub(crate) fn read_entity_type(

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::mapping::Mapping;
 use crate::required::{check_length, read_all_required, read_required};
-use crate::source::{Document, ValueSource};
+use crate::value_source::{Document, ValueSource};
 
 impl Mapping {
     /// Maps one message, such as a chargeback, to a label for each order that it names, at least one.

@@ -41,7 +41,7 @@ mod order;
 pub mod records;
 mod required;
 mod short_or_long;
-mod source;
+mod value_source;
 
 pub use data_quality::DataQualityProblem;
 pub use mapping::{Mapping, MappingError};

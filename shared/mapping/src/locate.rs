@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::locations::{GeoPoint, Locations};
 use crate::short_or_long::ShortOrLong;
-use crate::source::{Document, ValueSource};
+use crate::value_source::{Document, ValueSource};
 
 /// What a variable gets of an IP address.
 #[derive(Debug, Deserialize)]

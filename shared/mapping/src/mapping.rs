@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::locations::Locations;
 use crate::mapping_file::{DecisionSection, MappingFile};
-use crate::source::Document;
+use crate::value_source::Document;
 
 /// Why a mapping file cannot be used.
 #[derive(Debug, Error)]

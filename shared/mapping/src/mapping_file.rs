@@ -10,7 +10,7 @@ use crate::locate::AddressLookup;
 use crate::money::AmountSource;
 use crate::normal_form::NormalForm;
 use crate::short_or_long::ShortOrLong;
-use crate::source::ValueSource;
+use crate::value_source::ValueSource;
 
 /// `config/mapping.yaml`.
 #[derive(Debug, Deserialize)]

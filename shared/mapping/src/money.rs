@@ -6,7 +6,7 @@ use std::str::FromStr as _;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, de};
 
-use crate::source::{Document, ValueSource};
+use crate::value_source::{Document, ValueSource};
 
 /// `{amount, currency, base, rates}`: reads an amount and converts it to the currency `base`.
 #[derive(Debug, Deserialize)]

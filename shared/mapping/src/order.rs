@@ -18,7 +18,7 @@ use crate::mapping::Mapping;
 use crate::mapping_file::{LongVariable, OnInvalid, ValueType};
 use crate::required::read_required;
 use crate::short_or_long::ShortOrLong;
-use crate::source::Document;
+use crate::value_source::Document;
 
 /// A mapped order: the event that is sent to the service.
 #[derive(Clone, Debug)]

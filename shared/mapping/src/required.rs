@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::failure::Failure;
-use crate::source::{Document, ValueSource};
+use crate::value_source::{Document, ValueSource};
 
 /// The longest id, kind or time, in bytes.
 const LONGEST_ID: usize = 1024;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, de};
 
-use crate::source::ValueSource;
+use crate::value_source::ValueSource;
 
 /// A setting that is either a source or a mapping with further keys.
 ///

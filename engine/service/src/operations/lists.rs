@@ -11,8 +11,8 @@ use protocol::variable_types::is_text_type;
 use protocol::wire::validate_and_read_input;
 use protocol::{Error, Operation, Result, page, page_token, text};
 use serde::{Deserialize, Serialize};
-use store::backoff::retry_on_write_conflict;
 use store::change::Change;
+use store::conflict_retry::retry_on_write_conflict;
 use store::listing::Listing;
 use store::records::list;
 use store::records::list::{

@@ -13,6 +13,7 @@ use crate::operations::training_result::{TrainingOutcome, TrainingResult, Traini
 use crate::operations::{EmptyOutput, event_types};
 use crate::services::EngineServices;
 use model::{Severity, TrainingMessage};
+use protocol::limits::{LAST_MAJOR_VERSION, LAST_MINOR_VERSION};
 use protocol::page::{Page, PageRequest};
 use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
@@ -34,9 +35,6 @@ use store::table::StoredRecord as _;
 
 /// The key under which the ledger counts ACTIVE versions against the quota.
 const DEPLOYED_VERSION_KIND: &str = "deployed model version";
-/// The largest minor version that fits into `modelVersionNumber`: `1.99`.
-const LAST_MINOR: u32 = 99;
-const LAST_MAJOR: u32 = 9999;
 
 /// Ends the training of a version that is still in training: with a model in `TRAINING_COMPLETE`, without one in
 /// `ERROR`. Returns the status that the version has now.
@@ -132,8 +130,8 @@ pub(crate) async fn create_model_version(
 
 /// Assigns the next major version number of a model.
 pub(super) fn allocate_major_version(model: &mut StoredModel) -> Result<ModelVersionNumber> {
-    if model.last_major_version >= LAST_MAJOR {
-        let message = format!("A model may have at most {LAST_MAJOR} major versions.");
+    if model.last_major_version >= LAST_MAJOR_VERSION {
+        let message = format!("A model may have at most {LAST_MAJOR_VERSION} major versions.");
         return Err(Error::validation(message));
     }
     model.last_major_version += 1;
@@ -216,8 +214,9 @@ pub(crate) async fn update_model_version(
     check_training_schema(&change, &model, &before.training_data_schema).await?;
     check_training_quotas(services, &change, &model).await?;
     let ModelVersionNumber { major, minor } = before.model_version_number;
-    if minor >= LAST_MINOR {
-        let message = format!("A major version may be trained again at most {LAST_MINOR} times.");
+    if minor >= LAST_MINOR_VERSION {
+        let message =
+            format!("A major version may be trained again at most {LAST_MINOR_VERSION} times.");
         return Err(Error::validation(message));
     }
     let now = text::format_milliseconds(services.account.now());

@@ -2,6 +2,7 @@
 
 use crate::event_check::parse_request_time;
 use crate::services::EngineServices;
+use protocol::limits::VARIABLES_PER_MODEL;
 use protocol::s3_location::S3Location;
 use protocol::{Error, Result, text};
 use std::collections::HashSet;
@@ -14,9 +15,6 @@ use store::records::model_version::{
 };
 use store::records::variable::{StoredVariable, variable_key};
 use store::table::{Key, KeyRange};
-
-/// How many variables a model may be trained on.
-const ALLOWED_VARIABLE_COUNT: std::ops::RangeInclusive<usize> = 2..=100;
 
 /// Checks that the model type may use this data source, and that the request says where the events are.
 pub(crate) fn check_training_source(
@@ -120,8 +118,8 @@ async fn check_variables(
             "Variables {names} have no variable type: a model learns only from variables that have one."
         ))
     })?;
-    if !ALLOWED_VARIABLE_COUNT.contains(&names.len()) {
-        let (least, most) = ALLOWED_VARIABLE_COUNT.into_inner();
+    if !VARIABLES_PER_MODEL.contains(&names.len()) {
+        let (least, most) = VARIABLES_PER_MODEL.into_inner();
         return Err(Error::validation(format!(
             "A model learns from {least} to {most} variables, not from {}.",
             names.len()

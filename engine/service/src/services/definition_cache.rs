@@ -42,7 +42,7 @@ type BundlePair = (BundleReference, BundleReference);
 struct CachedDefinitions {
     checked: Option<Instant>,
     revision: u64,
-    /// [`Account::changes`] at the last check, so that a change of this process is seen at once.
+    /// [`Account::change_count`] at the last check, so that a change of this process is seen at once.
     changes: u64,
     /// How often names were dropped; what was read before that must not be cached after it.
     epoch: u64,
@@ -120,7 +120,7 @@ impl DefinitionCache {
     fn is_fresh(&self) -> bool {
         let state = self.read_state();
         let is_recent = |checked: Instant| checked.elapsed() < self.account.options.freshness;
-        state.changes == self.account.changes() && state.checked.is_some_and(is_recent)
+        state.changes == self.account.change_count() && state.checked.is_some_and(is_recent)
     }
 
     /// Checks whether the definitions changed, if the last check is too old.
@@ -133,7 +133,7 @@ impl DefinitionCache {
             return Ok(());
         }
         let asked = Instant::now();
-        let changes = self.account.changes();
+        let changes = self.account.change_count();
         let ledger: Option<DefinitionsLedger> = self
             .account
             .definitions

@@ -17,7 +17,7 @@ use model::EntityHistories;
 use model::history::{self, EntityHistory, TrackedFields};
 use protocol::{Error, ErrorCode, Result};
 use store::Account;
-use store::backoff::pause_randomly;
+use store::conflict_retry::pause_randomly;
 use store::pinned_bundles::EventTypeBundle;
 use store::records::entity_history::{
     EntityHistoryItem, HistorySettings, entity_history_key, find_history_entity,

@@ -35,8 +35,8 @@ pub(crate) struct PredictionBus {
     client: Client,
     name: String,
     source: String,
-    lock_waiting: Mutex<WaitingEvents>,
-    lock_sending: Mutex<JoinSet<()>>,
+    waiting: Mutex<WaitingEvents>,
+    sending: Mutex<JoinSet<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -51,21 +51,17 @@ impl PredictionBus {
             client,
             name,
             source,
-            lock_waiting: Mutex::default(),
-            lock_sending: Mutex::default(),
+            waiting: Mutex::default(),
+            sending: Mutex::default(),
         })
     }
 
-    fn waiting(&self) -> MutexGuard<'_, WaitingEvents> {
-        self.lock_waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock_waiting(&self) -> MutexGuard<'_, WaitingEvents> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sending(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.lock_sending
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock_sending(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds an event; a request that becomes full is sent.
@@ -78,7 +74,7 @@ impl PredictionBus {
         }
         let mut full = Vec::new();
         {
-            let mut waiting = self.waiting();
+            let mut waiting = self.lock_waiting();
             if waiting.bytes + bytes > MAX_REQUEST_BYTES {
                 full.push(std::mem::take(&mut *waiting).details);
             }
@@ -94,7 +90,7 @@ impl PredictionBus {
     }
 
     fn spawn_send(self: &Arc<Self>, details: Vec<String>) {
-        let mut sending = self.sending();
+        let mut sending = self.lock_sending();
         while sending.try_join_next().is_some() {}
         if sending.len() >= MAX_REQUESTS_IN_FLIGHT {
             tracing::warn!(events = details.len(), "the event bus is too slow");
@@ -126,11 +122,11 @@ impl PredictionBus {
 
     /// Sends waiting events, and waits for requests that are being sent, but only for a limited time.
     pub(crate) async fn flush(self: &Arc<Self>) {
-        let rest = std::mem::take(&mut *self.waiting()).details;
+        let rest = std::mem::take(&mut *self.lock_waiting()).details;
         if !rest.is_empty() {
             self.spawn_send(rest);
         }
-        let mut sending = std::mem::take(&mut *self.sending());
+        let mut sending = std::mem::take(&mut *self.lock_sending());
         let all = async { while sending.join_next().await.is_some() {} };
         if tokio::time::timeout(FLUSH_TIMEOUT, all).await.is_err() {
             tracing::warn!("the event bus does not answer");

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use protocol::{Error, Result, text};
 use store::Account;
-use store::backoff::retry_on_write_conflict;
+use store::conflict_retry::retry_on_write_conflict;
 use store::records::event::StoredEvent;
 use store::table::{Key, convert_sdk_error};
 

@@ -10,12 +10,11 @@ use crate::work::{JobRun, JobStopReason};
 use csv::WriterBuilder;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use protocol::job_file::{JobFileColumn, JobFileHeader, JobFileRow, RequiredColumns, RowBatch};
+use protocol::limits::BATCH_PREDICTION_FILE_BYTES;
 use protocol::{Error, ErrorCode, Result};
 use serde_json::Value;
 use store::records::job::{JobDetector, JobPhase};
 
-/// The largest input file in bytes: 1 GB, the limit in Amazon's guide.
-const MAX_FILE_BYTES: u64 = 1_000_000_000;
 /// The columns that the output has besides those of the input.
 const RESULT_COLUMNS: [&str; 4] = ["MODEL_SCORES", "OUTCOMES", "STATUS", "RULE_RESULTS"];
 
@@ -26,7 +25,7 @@ pub(super) async fn run_batch_prediction(turn: &mut JobRun<'_>) -> Result<(), Jo
             "The job names no detector.".to_owned(),
         ));
     };
-    let source = open_input_file(turn, MAX_FILE_BYTES).await?;
+    let source = open_input_file(turn, BATCH_PREDICTION_FILE_BYTES).await?;
     let place = &turn.state.place;
     let (header, mut steps) = read_job_file(&source, place.row, place.byte).await?;
     let header = check_header(&header, &event_type, RequiredColumns::Prediction)?;

@@ -19,6 +19,7 @@ use crate::work::{JobRun, JobStopReason};
 use csv::WriterBuilder;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use protocol::job_file::{JobFileColumn, JobFileHeader, JobFileRow, RequiredColumns, RowBatch};
+use protocol::limits::BATCH_IMPORT_FILE_BYTES;
 use protocol::wire::validate_and_read_input;
 use protocol::{Error, Result};
 use protocol::{ErrorCode, Operation};
@@ -29,16 +30,13 @@ use store::records::event_type::{ingestion_disabled_error, missing_event_type};
 use store::records::forgotten::Subject;
 use store::records::job::JobPhase;
 
-/// The largest input file in bytes: 20 GB, the limit in Amazon's guide.
-const MAX_FILE_BYTES: u64 = 20_000_000_000;
-
 pub(super) async fn run_import(turn: &mut JobRun<'_>) -> Result<(), JobStopReason> {
     let event_type = load_event_type(turn).await?;
     if !event_type.ingestion {
         let refused = ingestion_disabled_error(&event_type.name);
         return Err(JobStopReason::Failed(refused.message().to_owned()));
     }
-    let source = open_input_file(turn, MAX_FILE_BYTES).await?;
+    let source = open_input_file(turn, BATCH_IMPORT_FILE_BYTES).await?;
     if turn.state.place.phase == JobPhase::Check {
         check_file(turn, &source, &event_type).await?;
         if turn.state.total == 0 {

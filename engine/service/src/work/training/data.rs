@@ -19,6 +19,7 @@ use model::{
     Dataset, EventLabel, EventRow, LabelsAre, Severity, TrainingMessage, TrainingOptions,
     UnlabelledTreatment, Variable, VariableType,
 };
+use protocol::limits::TRAINING_FILE_BYTES;
 use protocol::{Error, Result};
 use store::records::entity_history::find_history_entity;
 use store::records::entity_history::is_nobody;
@@ -38,8 +39,6 @@ use store::records::variable::variable_key;
 use store::table::Key;
 use store::table::{Item, convert_sdk_error, decode_item as read_item};
 
-/// The largest training file in bytes: 5 GB, as at Amazon.
-const MAX_FILE_BYTES: u64 = 5 << 30;
 /// Items read with one request.
 const SCAN_PAGE_ITEMS: i32 = 1000;
 
@@ -68,7 +67,7 @@ pub(super) async fn read_training_data(
 ) -> Result<TrainingInput, TrainingStopReason> {
     let variables = load_variables(services, version).await?;
     let labels = LabelMapping::new(version);
-    tracker.step("Reading events", 0.0);
+    tracker.set_step("Reading events", 0.0);
     let mut options = TrainingOptions {
         model_type: match version.model_type {
             ApiModelType::OnlineFraudInsights => model::ModelType::OnlineFraudInsights,
@@ -214,7 +213,7 @@ async fn open_events_file(
 ) -> Result<S3Source, TrainingStopReason> {
     let detail = version.details.external_events_detail.as_ref();
     let location = detail.map(|detail| detail.data_location.as_str());
-    let source = S3Source::open(s3, location.unwrap_or_default(), MAX_FILE_BYTES).await;
+    let source = S3Source::open(s3, location.unwrap_or_default(), TRAINING_FILE_BYTES).await;
     source.map_err(convert_job_stop)
 }
 

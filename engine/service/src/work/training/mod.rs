@@ -58,14 +58,14 @@ pub struct EndedTraining {
 /// The progress of a training, shared between the training and the lease renewal.
 #[derive(Debug, Default)]
 pub(crate) struct TrainingTracker {
-    set_step: Mutex<&'static str>,
+    step: Mutex<&'static str>,
     permille: AtomicU32,
     cancelled: AtomicBool,
 }
 
 impl TrainingTracker {
-    fn step(&self, step: &'static str, done: f64) {
-        *self.set_step.lock().unwrap_or_else(PoisonError::into_inner) = step;
+    fn set_step(&self, step: &'static str, done: f64) {
+        *self.step.lock().unwrap_or_else(PoisonError::into_inner) = step;
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -81,7 +81,7 @@ impl TrainingTracker {
 
     /// The progress as a sentence, e.g. `Growing the trees: 62 %.`
     fn describe_progress(&self) -> String {
-        let step = *self.set_step.lock().unwrap_or_else(PoisonError::into_inner);
+        let step = *self.step.lock().unwrap_or_else(PoisonError::into_inner);
         let percent = self.permille.load(Ordering::Relaxed) / 10;
         format!("{step}: {percent} %.")
     }
@@ -93,7 +93,7 @@ impl TrainingTracker {
             TrainingStage::AllFeatures => "Making features of all events",
             TrainingStage::Growing => "Growing the trees",
         };
-        self.step(step, progress.done);
+        self.set_step(step, progress.done);
         if self.is_cancelled() {
             ControlFlow::Break(())
         } else {
@@ -289,7 +289,7 @@ impl TrainingRunner {
         if tracker.is_cancelled() {
             return Err(TrainingStopReason::Cancelled);
         }
-        tracker.step("Writing what entities did", 0.0);
+        tracker.set_step("Writing what entities did", 0.0);
         self.engine
             .services()
             .entity_histories
