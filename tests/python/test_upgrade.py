@@ -231,3 +231,19 @@ def test_a_form_that_is_newer_than_the_reader_is_named(fraudstream, folder, serv
     assert done.returncode != 0
     assert "form 99" in done.stdout + done.stderr, done.stdout + done.stderr
     assert outcomes(folder) == told
+
+
+def test_an_item_of_a_newer_form_is_not_written_over(folder, serve):
+    with serve() as url:
+        ((table, *key), item), = [row for row in items(url).items() if row[0] == ("Events", "event#order#imported-1", "event")]
+        newer = {**item, "form": {"N": "99"}}
+        dynamodb = client("dynamodb", url)
+        dynamodb.put_item(TableName=table, Item=newer)
+        afd = client("frauddetector", url)
+        with pytest.raises(afd.exceptions.InternalServerException, match="form 99"):
+            afd.send_event(
+                eventId="imported-1", eventTypeName="order", eventTimestamp="2026-05-01T10:00:00Z",
+                eventVariables={"order_price": "1.00"}, entities=[{"entityType": "customer", "entityId": "cust-1"}],
+            )
+        found = dynamodb.get_item(TableName=table, Key={"pk": newer["pk"], "sk": newer["sk"]}, ConsistentRead=True)["Item"]
+        assert found == newer

@@ -314,7 +314,11 @@ pub fn decode_item<R: DeserializeOwned>(item: Item) -> Result<R> {
     })
 }
 
-fn check_form(item: &Item) -> Result<()> {
+/// Checks that this release knows the form of an item.
+///
+/// # Errors
+/// A newer release wrote it. Nothing is guessed, and nothing is written over it.
+pub fn check_form(item: &Item) -> Result<()> {
     let form = item.get("form").and_then(|form| form.as_n().ok());
     match form.and_then(|form| form.parse::<u32>().ok()) {
         Some(form) if form > FORM => {

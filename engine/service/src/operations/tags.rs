@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use store::records::detector_version::detector_version_key;
 use store::records::model_version::parse_model_version_key;
 use store::records::tags::{Tag, Tags};
-use store::table::{Item, Key};
+use store::table::{Item, Key, check_form};
 
 /// The only page size that the service model allows.
 const DEFAULT_PAGE_SIZE: usize = 50;
@@ -111,6 +111,7 @@ async fn edit_tags(
         .get_item(&key)
         .await?
         .ok_or_else(|| missing_resource(resource))?;
+    check_form(&item)?;
     let mut tags = read_tags(&item)?;
     edit(&mut tags);
     if tags.len() > TAGS_PER_RESOURCE {

@@ -8,7 +8,7 @@ use protocol::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
-use crate::table::{Item, Key, convert_sdk_error, encode_record_at};
+use crate::table::{FORM, Item, Key, check_form, convert_sdk_error, encode_record_at};
 
 /// How often a write is retried when the item has a later turn.
 pub const MAX_CONFLICTS: usize = 20;
@@ -142,7 +142,8 @@ pub async fn put_latest_record(
     record: &impl Serialize,
     row: Option<&ImportRow<'_>>,
 ) -> Result<PreviousItem> {
-    const LATEST: &str = "(attribute_not_exists(turn) OR turn < :turn)";
+    const LATEST: &str = "(attribute_not_exists(turn) OR turn < :turn) \
+         AND (attribute_not_exists(form) OR form <= :form)";
     let mut item = encode_record_at(key, record)?;
     let mut turn = account.now().as_millisecond();
     for _ in 0..MAX_CONFLICTS {
@@ -155,6 +156,7 @@ pub async fn put_latest_record(
             .table_name(&account.events.name)
             .set_item(Some(item.clone()))
             .expression_attribute_values(":turn", number)
+            .expression_attribute_values(":form", AttributeValue::N(FORM.to_string()))
             .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let request = match row {
@@ -177,6 +179,7 @@ pub async fn put_latest_record(
             return Err(convert_sdk_error(error));
         };
         let there = met.item().cloned().unwrap_or_default();
+        check_form(&there)?;
         if there == item {
             return Ok(PreviousItem::Itself);
         }
