@@ -186,10 +186,10 @@ def test_what_this_release_stores_has_all_that_the_earlier_one_reads(ask, folder
     ask("forget", "NEW-7")
     with serve() as url:
         afd = client("frauddetector", url)
-        afd.put_label(name="other")
-        afd.put_outcome(name="other")
-        afd.create_variable(name="other", dataType="STRING", dataSource="EVENT", defaultValue="")
-        afd.create_rule(ruleId="other", detectorId="orders", expression="$order_price > 1", language="DETECTORPL", outcomes=["other"])
+        afd.put_label(name="other", description="other")
+        afd.put_outcome(name="other", description="other")
+        afd.create_variable(name="other", dataType="STRING", dataSource="EVENT", defaultValue="", description="other")
+        afd.create_rule(ruleId="other", detectorId="orders", description="other", expression="$order_price > 1", language="DETECTORPL", outcomes=["other"])
         afd.create_batch_import_job(
             jobId="import_2", inputPath="s3://fraudstream/jobs/orders.csv", outputPath="s3://fraudstream/jobs/",
             eventTypeName="order", iamRoleArn="arn:aws:iam::123456789012:role/jobs",
