@@ -8,11 +8,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use event::PREDICTION_HEADER;
-
 use crate::error::{Error, ErrorCode, Result};
 use crate::operation::Operation;
 use crate::validation::validate;
+
+pub use event::PREDICTION_HEADER;
 
 /// The part of `X-Amz-Target` before the name of the operation.
 pub const TARGET_PREFIX: &str = "AWSHawksNestServiceFacade.";

@@ -9,12 +9,12 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use protocol::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::MutexGuard;
 
 use crate::table::{Item, Key, KeyRange, StoredRecord, Table, encode_record};
-use protocol::{Error, Result};
 
 /// DynamoDB accepts 100 actions in a transaction; one is the ledger.
 const WRITES_AT_ONCE: usize = 99;

@@ -7,11 +7,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use protocol::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::table::{Item, Key, Table};
-use protocol::{Error, Result};
 
 /// The size of a chunk in bytes. DynamoDB allows 400 KB per item, names and keys included.
 const CHUNK_BYTES: usize = 350 * 1024;

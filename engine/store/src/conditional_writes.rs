@@ -1,9 +1,9 @@
 //! Conditional writes: items that count their writes in `revision`, and are replaced only at the expected revision.
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use protocol::{Error, Result};
 
 use crate::table::{Item, Table, convert_sdk_error};
-use protocol::{Error, Result};
 
 impl Table {
     /// Replaces the item whose revision is `before`; 0 means that there must be no item. Returns false on write

@@ -8,9 +8,9 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType, TableStatus, TimeToLiveSpecification,
 };
+use protocol::{Error, Result};
 
 use crate::table::convert_sdk_error;
-use protocol::{Error, Result};
 
 /// The index that `ListEventPredictions` reads.
 pub const PREDICTIONS_INDEX: &str = "predictions";

@@ -6,11 +6,11 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use protocol::{Error, ErrorCode, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::conflict_retry::pause_randomly;
-use protocol::{Error, ErrorCode, Result};
 
 /// The most answers in a row that read nothing; after that the table counts as throttled.
 const UNREAD_ROUNDS: u32 = 6;

@@ -2,26 +2,24 @@
 
 use std::collections::HashSet;
 
-use crate::operations::EmptyOutput;
-use crate::operations::model_versions;
-use crate::operations::version_bundle::{
-    DetectorVersionParts, build_and_save_bundle, find_model_versions,
-};
-use crate::services::EngineServices;
 use protocol::{Error, Result, text};
 use serde::{Deserialize, Serialize};
 use store::change::Change;
 use store::records::detector::{Detector, detector_key, missing_detector};
-use store::records::detector_version::RuleExecutionMode;
 use store::records::detector_version::{
-    DetectorVersion, DetectorVersionStatus, detector_version_key, detector_version_partition,
-    list_detector_versions,
+    DetectorVersion, DetectorVersionStatus, RuleExecutionMode, detector_version_key,
+    detector_version_partition, list_detector_versions,
 };
 use store::records::model_version::ModelVersionReference;
 use store::records::rule::{RuleReference, RuleVersion};
 use store::records::tags::{Tag, Tags};
-use store::table::StoredRecord as _;
-use store::table::{Key, KeyRange};
+use store::table::{Key, KeyRange, StoredRecord as _};
+
+use crate::operations::version_bundle::{
+    DetectorVersionParts, build_and_save_bundle, find_model_versions,
+};
+use crate::operations::{EmptyOutput, model_versions};
+use crate::services::EngineServices;
 
 /// A reference to a detector version in a request.
 #[derive(Debug, Deserialize)]

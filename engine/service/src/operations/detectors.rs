@@ -1,7 +1,5 @@
 //! Detectors: one event type, its rules, and versions that pin them.
 
-use crate::operations::{EmptyOutput, detector_versions};
-use crate::services::EngineServices;
 use protocol::page::{Page, PageRequest};
 use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
@@ -12,6 +10,9 @@ use store::records::detector_version::detector_version_partition;
 use store::records::event_type::{EventType, event_type_key};
 use store::records::rule::rule_partition;
 use store::records::tags::{Tag, Tags};
+
+use crate::operations::{EmptyOutput, detector_versions};
+use crate::services::EngineServices;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

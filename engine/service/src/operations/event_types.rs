@@ -1,8 +1,5 @@
 //! Event types: which variables, entities and labels an event has.
 
-use crate::operations::{EmptyOutput, NameInput, entity_types, labels};
-use crate::services::EngineServices;
-use crate::services::statistics::EventTotals;
 use ::rules::Rule;
 use model::history::TrackedFields;
 use protocol::page::{Page, PageRequest};
@@ -22,9 +19,12 @@ use store::records::event_type::{
 use store::records::model::list_models;
 use store::records::simple_resource::{SimpleResource, simple_resource_key};
 use store::records::tags::{Tag, Tags};
-use store::records::variable::StoredVariable;
-use store::records::variable::variable_key;
+use store::records::variable::{StoredVariable, variable_key};
 use store::table::Key;
+
+use crate::operations::{EmptyOutput, NameInput, entity_types, labels};
+use crate::services::EngineServices;
+use crate::services::statistics::EventTotals;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,11 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::event_check::parse_event_time;
-use crate::event_check::{check_entities, fill_event_row};
-use crate::operations::EmptyOutput;
-use crate::services::EngineServices;
-use crate::services::statistics::EventCount;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use protocol::{Error, Result, text};
@@ -24,8 +19,12 @@ use store::records::event_type::{ingestion_disabled_error, missing_event_type};
 use store::records::prediction::{
     StoredPrediction, find_newest_stored_prediction, list_predictions,
 };
-use store::table::decode_item;
-use store::table::{Key, convert_sdk_error};
+use store::table::{Key, convert_sdk_error, decode_item};
+
+use crate::event_check::{check_entities, fill_event_row, parse_event_time};
+use crate::operations::EmptyOutput;
+use crate::services::EngineServices;
+use crate::services::statistics::EventCount;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,9 +1,5 @@
 //! External models: SageMaker endpoints that a detector version uses.
 
-use crate::operations::EmptyOutput;
-use crate::operations::version_bundle::{bundle_external_model, renew_detector_version_bundles};
-use crate::services::EngineServices;
-use crate::services::external_models::InputTemplate;
 use protocol::page::{Page, PageRequest};
 use protocol::{Error, ErrorCode, Result, page, text};
 use serde::{Deserialize, Serialize};
@@ -16,6 +12,11 @@ use store::records::external_model::{
     OutputConfiguration, external_model_key, missing_external_model,
 };
 use store::records::tags::{Tag, Tags};
+
+use crate::operations::EmptyOutput;
+use crate::operations::version_bundle::{bundle_external_model, renew_detector_version_bundles};
+use crate::services::EngineServices;
+use crate::services::external_models::InputTemplate;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,12 +3,13 @@
 //! It has no event type, no entity and no event time in the request. The event type is the detector's, the entity is
 //! unknown, and the time is now; everything else is as in `GetEventPrediction`.
 
-use crate::predict::predict_event;
-use crate::services::EngineServices;
 use protocol::wire::validate_and_read_input;
 use protocol::{Error, Operation, Result, text};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+use crate::predict::predict_event;
+use crate::services::EngineServices;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

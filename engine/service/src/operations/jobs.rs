@@ -3,8 +3,6 @@
 //! The operations store the request of a job and show its progress. [`crate::Jobs`] does the work, possibly in another
 //! process.
 
-use crate::operations::EmptyOutput;
-use crate::services::EngineServices;
 use protocol::page::{Page, PageRequest};
 use protocol::s3_location::S3Location;
 use protocol::{Error, Result, page, text};
@@ -13,6 +11,9 @@ use store::listing::Listing;
 use store::records::event_type::{ingestion_disabled_error, missing_event_type};
 use store::records::job::{Job, JobDetector, JobFiles, JobKind, JobState, JobStatus, job_key};
 use store::records::tags::{Tag, Tags};
+
+use crate::operations::EmptyOutput;
+use crate::services::EngineServices;
 
 /// The input of an operation on one job.
 #[derive(Debug, Deserialize)]

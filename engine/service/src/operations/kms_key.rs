@@ -2,11 +2,12 @@
 //!
 //! The engine's data is encrypted by the settings of its tables and its bucket, where those are created.
 
-use crate::operations::EmptyOutput;
-use crate::services::EngineServices;
 use protocol::{Error, Result};
 use serde::{Deserialize, Serialize};
 use store::records::kms_key::{DEFAULT_KEY, KmsKey, kms_key_key};
+
+use crate::operations::EmptyOutput;
+use crate::services::EngineServices;
 
 /// Sets the key; `DEFAULT` removes it.
 pub(crate) async fn put_kms_encryption_key(

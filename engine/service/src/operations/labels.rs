@@ -1,11 +1,12 @@
 //! Labels: what events turned out to be.
 
-use crate::operations::simple_resources::SimpleResourceKind;
-use crate::operations::{EmptyOutput, NameInput, simple_resources};
-use crate::services::EngineServices;
 use protocol::{Error, Result, page};
 use serde::Serialize;
 use store::records::event_type::list_event_types;
+
+use crate::operations::simple_resources::SimpleResourceKind;
+use crate::operations::{EmptyOutput, NameInput, simple_resources};
+use crate::services::EngineServices;
 
 pub(crate) const KIND: SimpleResourceKind = SimpleResourceKind {
     name: "label",

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::operations::{EmptyOutput, NameInput};
-use crate::services::EngineServices;
 use protocol::page::{Page, PageRequest};
 use protocol::page_token::TokenScope;
 use protocol::variable_types::is_text_type;
@@ -22,6 +20,9 @@ use store::records::list::{
 use store::records::rule::list_rules;
 use store::records::tags::{Tag, Tags};
 use store::table::KeyRange;
+
+use crate::operations::{EmptyOutput, NameInput};
+use crate::services::EngineServices;
 
 const DEFAULT_PAGE_SIZE: usize = 1000;
 

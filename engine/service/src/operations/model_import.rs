@@ -1,25 +1,24 @@
 //! Import of a model that was trained elsewhere, as a version of a model here. The API has no operation for it.
 
-use crate::operations::model_versions::allocate_major_version;
-use crate::operations::training_result::TrainingOutcome;
-use crate::operations::{model_versions, training_checks};
-use crate::services::EngineServices;
 use model::{Severity, TrainingMessage};
 use protocol::{Error, Result, text};
 use store::bundle;
 use store::change::Change;
 use store::conflict_retry::retry_on_write_conflict;
 use store::records::event_type::{EventType, event_type_key, missing_event_type};
-use store::records::model::StoredModel;
-use store::records::model::find_model;
-use store::records::model::missing_model;
+use store::records::model::{StoredModel, find_model, missing_model};
 use store::records::model_version::{
-    ModelVersion, ModelVersionReference, TrainingDataSchema, TrainingDataSource,
+    ModelVersion, ModelVersionReference, ModelVersionStatus, TrainingDataSchema,
+    TrainingDataSource, TrainingDetails,
 };
-use store::records::model_version::{ModelVersionStatus, TrainingDetails};
 use store::records::tags::Tags;
 use store::records::variable::{StoredVariable, variable_key};
 use store::table::Key;
+
+use crate::operations::model_versions::allocate_major_version;
+use crate::operations::training_result::TrainingOutcome;
+use crate::operations::{model_versions, training_checks};
+use crate::services::EngineServices;
 
 /// An imported model version.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,14 +4,6 @@
 //! Operations do not train, because they also run in functions. A version in training has a training job, which a
 //! runner finds.
 
-use crate::operations::models::ModelReference;
-use crate::operations::models::find_requested_model;
-use crate::operations::training_checks::{
-    check_training_quotas, check_training_schema, check_training_source,
-};
-use crate::operations::training_result::{TrainingOutcome, TrainingResult, TrainingResultV2};
-use crate::operations::{EmptyOutput, event_types};
-use crate::services::EngineServices;
 use model::{Severity, TrainingMessage};
 use protocol::limits::{LAST_MAJOR_VERSION, LAST_MINOR_VERSION};
 use protocol::page::{Page, PageRequest};
@@ -32,6 +24,14 @@ use store::records::model_version::{
 };
 use store::records::tags::{Tag, Tags};
 use store::table::StoredRecord as _;
+
+use crate::operations::models::{ModelReference, find_requested_model};
+use crate::operations::training_checks::{
+    check_training_quotas, check_training_schema, check_training_source,
+};
+use crate::operations::training_result::{TrainingOutcome, TrainingResult, TrainingResultV2};
+use crate::operations::{EmptyOutput, event_types};
+use crate::services::EngineServices;
 
 /// The key under which the ledger counts ACTIVE versions against the quota.
 const DEPLOYED_VERSION_KIND: &str = "deployed model version";

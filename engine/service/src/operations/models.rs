@@ -1,7 +1,5 @@
 //! Models: a type, an event type, and versions that were trained on its events.
 
-use crate::operations::{EmptyOutput, variables};
-use crate::services::EngineServices;
 use protocol::page::{Page, PageRequest};
 use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
@@ -15,6 +13,9 @@ use store::records::model::{
 use store::records::model_version::list_model_versions;
 use store::records::tags::{Tag, Tags};
 use store::records::variable::{StoredVariable, variable_key};
+
+use crate::operations::{EmptyOutput, variables};
+use crate::services::EngineServices;
 
 /// A reference to a model in a request.
 #[derive(Debug, Deserialize)]

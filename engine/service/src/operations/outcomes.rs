@@ -1,11 +1,12 @@
 //! Outcomes: the results of rules.
 
-use crate::operations::simple_resources::SimpleResourceKind;
-use crate::operations::{EmptyOutput, NameInput, simple_resources};
-use crate::services::EngineServices;
 use protocol::{Error, Result, page};
 use serde::Serialize;
 use store::records::rule::list_rules;
+
+use crate::operations::simple_resources::SimpleResourceKind;
+use crate::operations::{EmptyOutput, NameInput, simple_resources};
+use crate::services::EngineServices;
 
 pub(crate) const KIND: SimpleResourceKind = SimpleResourceKind {
     name: "outcome",

@@ -1,23 +1,23 @@
 //! How one stored prediction was made: its rules, models and values.
 
+use std::collections::BTreeMap;
+
+use ::rules::Value;
+use model::Attribution;
+use protocol::{Error, Result};
+use serde::{Deserialize, Serialize};
+use store::pinned_bundles::BundledRule;
+use store::records::detector_version::{DetectorVersionStatus, RuleExecutionMode};
+use store::records::model_version::BundledModel;
+use store::records::prediction::{StoredPrediction, prediction_key};
+
 use crate::event_check::parse_request_time;
 use crate::predict;
 use crate::predict::explain::explain_score;
 use crate::predict::fill_model_answers;
 use crate::predict::verdicts::{self as letters, list_matched_rules};
-use crate::services::EngineServices;
 use crate::services::definition_cache::CompiledDetector;
-use crate::services::{entity_history, external_models};
-use ::rules::Value;
-use model::Attribution;
-use protocol::{Error, Result};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use store::pinned_bundles::BundledRule;
-use store::records::detector_version::DetectorVersionStatus;
-use store::records::detector_version::RuleExecutionMode;
-use store::records::model_version::BundledModel;
-use store::records::prediction::{StoredPrediction, prediction_key};
+use crate::services::{EngineServices, entity_history, external_models};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,10 +3,6 @@
 //! `ListEventPredictions` reads an index by day. A day has several shards, so that no partition gets all writes. Days
 //! with predictions are noted, so that days without any are not read.
 
-use crate::event_check::parse_request_time;
-use crate::services::EngineServices;
-use crate::services::prediction_index::make_index_sort_key;
-use crate::services::prediction_index::name_index_partition;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::try_join_all;
 use protocol::page::PageRequest;
@@ -15,12 +11,13 @@ use protocol::{Error, Result, page_token};
 use serde::{Deserialize, Serialize};
 use store::records::event::event_partition;
 use store::records::event_type::EventType;
-use store::records::prediction::PREDICTION_SHARDS;
-use store::records::prediction::StoredPrediction;
-use store::records::prediction::list_predictions;
+use store::records::prediction::{PREDICTION_SHARDS, StoredPrediction, list_predictions};
 use store::schema::PREDICTIONS_INDEX;
-use store::table::decode_item;
-use store::table::{Item, KeyRange, convert_sdk_error};
+use store::table::{Item, KeyRange, convert_sdk_error, decode_item};
+
+use crate::event_check::parse_request_time;
+use crate::services::EngineServices;
+use crate::services::prediction_index::{make_index_sort_key, name_index_partition};
 
 /// The default size of a page. The service model's minimum is 50, the guide says 10.
 const DEFAULT_PAGE_SIZE: usize = 10;

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::operations::{EmptyOutput, outcomes};
-use crate::services::EngineServices;
 use ::rules::Rule;
 use protocol::page::{Page, PageRequest};
 use protocol::{Error, Result, page, text};
@@ -20,9 +18,11 @@ use store::records::rule::{
 };
 use store::records::simple_resource::{SimpleResource, simple_resource_key};
 use store::records::tags::{Tag, Tags};
-use store::records::variable::BundledVariable;
-use store::records::variable::{StoredVariable, variable_key};
+use store::records::variable::{BundledVariable, StoredVariable, variable_key};
 use store::table::{Key, KeyRange};
+
+use crate::operations::{EmptyOutput, outcomes};
+use crate::services::EngineServices;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

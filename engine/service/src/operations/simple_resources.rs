@@ -1,6 +1,5 @@
 //! Simple resources: labels, outcomes and entity types have a name and a description and nothing else.
 
-use crate::services::EngineServices;
 use protocol::limits::Quotas;
 use protocol::page::{Page, PageRequest};
 use protocol::{Error, Result, text};
@@ -9,6 +8,8 @@ use store::change::Change;
 use store::listing::Listing;
 use store::records::simple_resource::{SimpleResource, simple_resource_key};
 use store::records::tags::{Tag, Tags};
+
+use crate::services::EngineServices;
 
 /// What differs between the three kinds.
 pub(crate) struct SimpleResourceKind {

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::operations::{EmptyOutput, entity_types, labels, outcomes};
-use crate::services::EngineServices;
 use protocol::limits::TAGS_PER_RESOURCE;
 use protocol::page::PageRequest;
 use protocol::page_token::TokenScope;
@@ -13,6 +11,9 @@ use store::records::detector_version::detector_version_key;
 use store::records::model_version::parse_model_version_key;
 use store::records::tags::{Tag, Tags};
 use store::table::{Item, Key, check_form};
+
+use crate::operations::{EmptyOutput, entity_types, labels, outcomes};
+use crate::services::EngineServices;
 
 /// The only page size that the service model allows.
 const DEFAULT_PAGE_SIZE: usize = 50;

@@ -1,11 +1,10 @@
 //! What a model version must have before it is trained: a source, a schema, variables, labels and a free quota.
 
-use crate::event_check::parse_request_time;
-use crate::services::EngineServices;
+use std::collections::HashSet;
+
 use protocol::limits::VARIABLES_PER_MODEL;
 use protocol::s3_location::S3Location;
 use protocol::{Error, Result, text};
-use std::collections::HashSet;
 use store::change::Change;
 use store::records::event_type::{EventType, event_type_key, missing_event_type};
 use store::records::model::{ApiModelType, StoredModel};
@@ -15,6 +14,9 @@ use store::records::model_version::{
 };
 use store::records::variable::{StoredVariable, variable_key};
 use store::table::{Key, KeyRange};
+
+use crate::event_check::parse_request_time;
+use crate::services::EngineServices;
 
 /// Checks that the model type may use this data source, and that the request says where the events are.
 pub(crate) fn check_training_source(

@@ -1,9 +1,10 @@
 //! The results of a training in the answer of `DescribeModelVersions`.
 
-use crate::services::entity_history;
 use model::{Importance, TakeoverFigures, ThresholdRow, TrainingMessage, TrainingReport};
 use serde::{Deserialize, Serialize};
 use store::records::model::ApiModelType;
+
+use crate::services::entity_history;
 
 /// The result of a training, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]

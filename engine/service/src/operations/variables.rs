@@ -1,7 +1,5 @@
 //! Variables: the values that an event may have, each with its type and default.
 
-use crate::operations::{EmptyOutput, NameInput, event_types};
-use crate::services::EngineServices;
 use ::rules::Type;
 use event::VariableName;
 use protocol::page::{Page, PageRequest};
@@ -16,8 +14,10 @@ use store::records::tags::{Tag, Tags};
 use store::records::variable::{
     StoredVariable, missing_variable, parse_default_value, variable_key,
 };
-use store::table::Key;
-use store::table::StoredRecord as _;
+use store::table::{Key, StoredRecord as _};
+
+use crate::operations::{EmptyOutput, NameInput, event_types};
+use crate::services::EngineServices;
 
 /// A variable in the answer: as stored, without tags, with its ARN.
 #[derive(Debug, Serialize)]

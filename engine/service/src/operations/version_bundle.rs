@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use crate::services::EngineServices;
-use crate::services::definition_cache::CompiledDetector;
 use protocol::{Error, Result};
 use serde::Deserialize;
 use store::bundle;
@@ -20,6 +18,9 @@ use store::records::model_version::{BundledModel, ModelVersionReference, ModelVe
 use store::records::rule::{RuleReference, RuleVersion};
 use store::records::variable::{BundledVariable, StoredVariable, variable_key};
 use store::table::{Key, StoredRecord as _};
+
+use crate::services::EngineServices;
+use crate::services::definition_cache::CompiledDetector;
 
 /// The content of a version, in a request.
 #[derive(Debug, Deserialize)]

@@ -1,9 +1,5 @@
 //! Explanations of a stored prediction's scores, computed again from the event as it was.
 
-use crate::predict::FIRST_LOGIN;
-use crate::services::EngineServices;
-use crate::services::model_cache::UnusableModel;
-use crate::services::{entity_history, model_cache};
 use event::Timestamp;
 use model::{Attribution, EVENT_TIME, Explanation, Impact};
 use protocol::{Error, Result};
@@ -12,6 +8,10 @@ use store::records::event::event_partition;
 use store::records::model_version::BundledModel;
 use store::records::prediction::{PREDICTION_PREFIX, StoredPrediction};
 use store::table::KeyRange;
+
+use crate::predict::FIRST_LOGIN;
+use crate::services::model_cache::UnusableModel;
+use crate::services::{EngineServices, entity_history, model_cache};
 
 /// A stored prediction with explanations of its scores.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -5,11 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::services::EngineServices;
-use crate::services::definition_cache::{CompiledDetector, ReadyDetector};
-use crate::services::entity_history::EventInHistory;
-use crate::services::external_models::DataBlob;
-use crate::services::statistics::EventCount;
 use ::rules::{Rule, Value, Verdict};
 use event::Timestamp;
 use futures::future::{try_join, try_join_all};
@@ -29,14 +24,19 @@ use store::records::prediction::{
 };
 use uuid::Uuid;
 
+use crate::event_check::{check_entities, fill_event_row as event_row, invalid_time_error};
+use crate::predict::verdicts::list_matched_rules;
+use crate::services::definition_cache::{CompiledDetector, ReadyDetector};
+use crate::services::entity_history::EventInHistory;
+use crate::services::external_models::DataBlob;
+use crate::services::prediction_index::{make_index_sort_key, name_index_partition};
+use crate::services::statistics::EventCount;
+use crate::services::{EngineServices, entity_history, external_models, model_cache};
+
 pub(crate) mod explain;
 mod response_header;
 pub(crate) mod verdicts;
 
-use crate::event_check::{check_entities, fill_event_row as event_row, invalid_time_error};
-use crate::predict::verdicts::list_matched_rules;
-use crate::services::prediction_index::{make_index_sort_key, name_index_partition};
-use crate::services::{entity_history, external_models, model_cache};
 pub(crate) use explain::explain_newest_prediction;
 pub use explain::{ExplainedPrediction, ExplainedScore, ExplainedVariable};
 

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use crate::predict::verdicts::{self, list_matched_rules, list_rules_with_verdict};
-use crate::services::definition_cache::CompiledDetector;
 use serde::Serialize;
 use store::pinned_bundles::BundledRule;
 use store::records::prediction::StoredPrediction;
+
+use crate::predict::verdicts::{self, list_matched_rules, list_rules_with_verdict};
+use crate::services::definition_cache::CompiledDetector;
 
 /// The largest header, in bytes. Entries that do not fit are left out and counted.
 const MAX_HEADER_BYTES: usize = 4096;

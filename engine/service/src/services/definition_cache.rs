@@ -8,8 +8,6 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use protocol::{Error, Result};
 use rules::{Lists, Rule, Schema, Value};
-use store::Account;
-use store::bundle;
 use store::bundle::BundleReference;
 use store::change::DefinitionsLedger;
 use store::pinned_bundles::{BundledRule, DetectorVersionBundle, EventTypeBundle};
@@ -20,6 +18,7 @@ use store::records::detector_version::{
 use store::records::event_type::{EventType, event_type_key};
 use store::records::list::{self, List};
 use store::records::variable::BundledVariable;
+use store::{Account, bundle};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 

@@ -14,15 +14,14 @@ pub(crate) mod statistics;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use protocol::Result;
-use store::{Account, EngineOptions};
-
 use definition_cache::DefinitionCache;
 use entity_history::EntityHistoryStore;
 use event_bus::PredictionBus;
 use model_cache::ModelCache;
 use prediction_index::PredictionIndex;
+use protocol::Result;
 use statistics::EventStatistics;
+use store::{Account, EngineOptions};
 
 /// The services of one account.
 #[derive(Debug)]

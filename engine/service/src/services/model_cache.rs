@@ -4,7 +4,6 @@
 //! it, compared with the checksum in its version, and kept. If it is missing or damaged, an error is logged and there
 //! is no score. A rule that needs the score is then undetermined, so a broken model never approves an order by default.
 
-use event::hash::to_hex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,9 +11,9 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::primitives::ByteStream;
+use event::hash::to_hex;
 use model::{ArtifactError, Model};
-use protocol::Error;
-use protocol::Result;
+use protocol::{Error, Result};
 use sha2::{Digest, Sha256};
 use store::records::model_version::ModelArtifact;
 use thiserror::Error;

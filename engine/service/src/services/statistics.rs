@@ -11,14 +11,13 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
-
 use protocol::{Error, Result, text};
+use serde::{Deserialize, Serialize};
 use store::Account;
 use store::conflict_retry::retry_on_write_conflict;
 use store::records::event::StoredEvent;
 use store::table::{Key, convert_sdk_error};
+use uuid::Uuid;
 
 /// The number of items that share the counts of one event type.
 const SHARDS: u8 = 8;

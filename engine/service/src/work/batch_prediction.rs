@@ -1,12 +1,5 @@
 //! Batch predictions: every row of a file gets a prediction, and the output has the row with the result.
 
-use crate::predict::predict_for_job;
-use crate::services::statistics::EventCount;
-use crate::work::AT_ONCE;
-use crate::work::import::{load_event_type, open_input_file};
-use crate::work::job_file::{check_header, read_job_file};
-use crate::work::output;
-use crate::work::{JobRun, JobStopReason};
 use csv::WriterBuilder;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use protocol::job_file::{JobFileColumn, JobFileHeader, JobFileRow, RequiredColumns, RowBatch};
@@ -14,6 +7,12 @@ use protocol::limits::BATCH_PREDICTION_FILE_BYTES;
 use protocol::{Error, ErrorCode, Result};
 use serde_json::Value;
 use store::records::job::{JobDetector, JobPhase};
+
+use crate::predict::predict_for_job;
+use crate::services::statistics::EventCount;
+use crate::work::import::{load_event_type, open_input_file};
+use crate::work::job_file::{check_header, read_job_file};
+use crate::work::{AT_ONCE, JobRun, JobStopReason, output};
 
 /// The columns that the output has besides those of the input.
 const RESULT_COLUMNS: [&str; 4] = ["MODEL_SCORES", "OUTCOMES", "STATUS", "RULE_RESULTS"];

@@ -3,18 +3,17 @@
 //! Deletes events, labels and entity histories. Predictions are kept, as when one event is deleted without its audit
 //! history; their events no longer count as stored.
 
-use crate::operations::events;
-use crate::services::EngineServices;
-use crate::work::AT_ONCE;
-use crate::work::{JobRun, JobStopReason};
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use protocol::{Error, Result};
 use store::records::entity_history::{ENTITY_HISTORY_SORT_KEY, entity_history_partition};
 use store::records::event::event_partition;
 use store::records::prediction::StoredPrediction;
-use store::table::decode_item;
-use store::table::{Item, Key, convert_sdk_error};
+use store::table::{Item, Key, convert_sdk_error, decode_item};
+
+use crate::operations::events;
+use crate::services::EngineServices;
+use crate::work::{AT_ONCE, JobRun, JobStopReason};
 
 /// Items read in one step, of any event type.
 const SCAN_PAGE_ITEMS: i32 = 1000;

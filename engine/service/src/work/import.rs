@@ -6,29 +6,27 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::operations::events;
-use crate::operations::events::CheckedEvent;
-use crate::services::EngineServices;
-use crate::services::forgotten::{describe_refusal, find_forgotten};
-use crate::services::statistics::EventCount;
-use crate::work::AT_ONCE;
-use crate::work::job_file::{check_header, read_job_file};
-use crate::work::output;
-use crate::work::source::S3Source;
-use crate::work::{JobRun, JobStopReason};
 use csv::WriterBuilder;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use protocol::job_file::{JobFileColumn, JobFileHeader, JobFileRow, RequiredColumns, RowBatch};
 use protocol::limits::BATCH_IMPORT_FILE_BYTES;
 use protocol::wire::validate_and_read_input;
-use protocol::{Error, Result};
-use protocol::{ErrorCode, Operation};
+use protocol::{Error, ErrorCode, Operation, Result};
 use serde_json::Value;
 use store::pinned_bundles::EventTypeBundle;
 use store::records::event::StoreResult;
 use store::records::event_type::{ingestion_disabled_error, missing_event_type};
 use store::records::forgotten::Subject;
 use store::records::job::JobPhase;
+
+use crate::operations::events;
+use crate::operations::events::CheckedEvent;
+use crate::services::EngineServices;
+use crate::services::forgotten::{describe_refusal, find_forgotten};
+use crate::services::statistics::EventCount;
+use crate::work::job_file::{check_header, read_job_file};
+use crate::work::source::S3Source;
+use crate::work::{AT_ONCE, JobRun, JobStopReason, output};
 
 pub(super) async fn run_import(turn: &mut JobRun<'_>) -> Result<(), JobStopReason> {
     let event_type = load_event_type(turn).await?;

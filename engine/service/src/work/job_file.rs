@@ -1,7 +1,5 @@
 //! The file of a job, read from S3 on a thread of its own.
 
-use crate::work::JobStopReason;
-use crate::work::source::{FailedRead, S3Source};
 use csv::ByteRecord;
 use protocol::job_file::{
     ExpectedEvent, JobFileError, JobFileHeader, RequiredColumns, RowBatch, RowReader,
@@ -9,6 +7,9 @@ use protocol::job_file::{
 use protocol::{Error, Result};
 use store::pinned_bundles::EventTypeBundle;
 use tokio::sync::mpsc;
+
+use crate::work::JobStopReason;
+use crate::work::source::{FailedRead, S3Source};
 
 /// Checks the header of a file against an event type.
 pub(super) fn check_header(

@@ -5,11 +5,17 @@
 //! If a runner dies, the progress of its last step remains. The next runner repeats at most one step, with the same
 //! result. A function never runs jobs.
 
-use crate::engine::Engine;
-use crate::services::statistics::EventCount;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::Update;
 use protocol::{Error, Result};
 use store::records::job::{Job, JobKind, JobState, JobStatus, OPEN_JOBS, OpenJob, job_key};
-use store::table::KeyRange;
+use store::table::{KeyRange, StoredRecord as _};
+
+use crate::engine::Engine;
+use crate::services::EngineServices;
+use crate::services::statistics::EventCount;
 
 mod batch_prediction;
 mod deletion;
@@ -18,14 +24,6 @@ mod job_file;
 mod output;
 pub(crate) mod source;
 pub(crate) mod training;
-
-use std::sync::Arc;
-use std::time::Duration;
-
-use aws_sdk_dynamodb::types::Update;
-
-use crate::services::EngineServices;
-use store::table::StoredRecord as _;
 
 /// How often a runner looks for jobs.
 const IDLE_PAUSE: Duration = Duration::from_secs(1);

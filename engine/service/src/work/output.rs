@@ -3,12 +3,13 @@
 //! A part has the number of its step, so a repeated step writes the same part again. A job that is canceled leaves no
 //! output.
 
-use crate::work::source::convert_s3_error;
-use crate::work::{JobRun, JobStopReason};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use protocol::s3_location::S3Location;
 use protocol::{Error, Result};
+
+use crate::work::source::convert_s3_error;
+use crate::work::{JobRun, JobStopReason};
 
 /// The size in bytes of a piece of an upload, and so the memory that is used. S3 requires at least 5 MiB.
 const PIECE_BYTES: usize = 8 * 1024 * 1024;

@@ -2,13 +2,14 @@
 
 use std::io::{self, Read};
 
-use crate::work::JobStopReason;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use bytes::{Buf as _, Bytes};
 use protocol::s3_location::S3Location;
 use protocol::{Error, Result};
 use tokio::runtime::Handle;
+
+use crate::work::JobStopReason;
 
 /// The size of a range in bytes, which is about what a job holds of its input in memory.
 const RANGE_BYTES: u64 = 8 * 1024 * 1024;

@@ -5,14 +5,13 @@
 
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use jiff::Timestamp;
+use protocol::{Error, Result, text};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::account::Account;
 use crate::records::tags::Tags;
 use crate::table::{Key, StoredRecord, encode_record_at};
-use protocol::text;
-use protocol::{Error, Result};
 
 /// How long a runner may be silent, in seconds, before another one takes its job.
 pub const LEASE_SECONDS: i64 = 60;

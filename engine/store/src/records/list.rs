@@ -10,6 +10,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use protocol::{Error, Result};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -17,7 +18,6 @@ use crate::change::Change;
 use crate::records::tags::Tags;
 use crate::table::{Key, KeyRange, StoredRecord, Table};
 use crate::value_normalization;
-use protocol::{Error, Result};
 
 /// The largest edit in the log, in bytes, because it has to fit into an item. A larger one becomes a new base.
 pub const MAX_EDIT_BYTES: usize = 200 * 1024;

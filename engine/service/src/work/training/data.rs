@@ -3,15 +3,6 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use crate::event_check::parse_request_time;
-use crate::predict;
-use crate::services::EngineServices;
-use crate::services::entity_history;
-use crate::work::JobStopReason as JobStop;
-use crate::work::source::S3Source;
-use crate::work::training::TrainingStopReason;
-use crate::work::training::TrainingTracker;
-use crate::work::training::new_message;
 use aws_sdk_dynamodb::types::AttributeValue;
 use csv::{ReaderBuilder, StringRecord};
 use event::Timestamp;
@@ -21,23 +12,23 @@ use model::{
 };
 use protocol::limits::TRAINING_FILE_BYTES;
 use protocol::{Error, Result};
-use store::records::entity_history::find_history_entity;
-use store::records::entity_history::is_nobody;
-use store::records::event::event_partition;
-use store::records::event::{StoredEvent, StoredLabel};
-use store::records::event_type::EventType;
-use store::records::event_type::event_type_key;
+use store::records::entity_history::{find_history_entity, is_nobody};
+use store::records::event::{StoredEvent, StoredLabel, event_partition};
+use store::records::event_type::{EventType, event_type_key};
 use store::records::model::ApiModelType;
-use store::records::model_version::TimeWindow;
 use store::records::model_version::{
-    LabelSchema, ModelVersion, TrainingDataSource, UnlabeledEventsTreatment,
+    LabelSchema, ModelVersion, TimeWindow, TrainingDataSource, UnlabeledEventsTreatment,
 };
-use store::records::prediction::StoredPrediction;
-use store::records::prediction::is_prediction_key;
-use store::records::variable::StoredVariable as VariableRecord;
-use store::records::variable::variable_key;
-use store::table::Key;
-use store::table::{Item, convert_sdk_error, decode_item as read_item};
+use store::records::prediction::{StoredPrediction, is_prediction_key};
+use store::records::variable::{StoredVariable as VariableRecord, variable_key};
+use store::table::{Item, Key, convert_sdk_error, decode_item as read_item};
+
+use crate::event_check::parse_request_time;
+use crate::predict;
+use crate::services::{EngineServices, entity_history};
+use crate::work::JobStopReason as JobStop;
+use crate::work::source::S3Source;
+use crate::work::training::{TrainingStopReason, TrainingTracker, new_message};
 
 /// Items read with one request.
 const SCAN_PAGE_ITEMS: i32 = 1000;

@@ -13,21 +13,22 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use model::{
+    EntityHistories, Severity, TrainingError, TrainingMessage, TrainingProgress, TrainingStage,
+};
+use protocol::{Error, Result};
+use store::bundle;
+use store::records::model_version::{
+    ModelArtifact, ModelVersion, ModelVersionStatus, TrainingJob, list_training_jobs,
+};
+use store::table::{StoredRecord as _, convert_sdk_error};
+
 use crate::engine::Engine;
 use crate::operations::model_versions::finish_training;
 use crate::operations::training_result::TrainingOutcome;
 use crate::work::run_repeatedly;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::AttributeValue;
-use model::EntityHistories;
-use model::{Severity, TrainingError, TrainingMessage, TrainingProgress, TrainingStage};
-use protocol::{Error, Result};
-use store::bundle;
-use store::records::model_version::ModelVersionStatus;
-use store::records::model_version::{ModelArtifact, ModelVersion};
-use store::records::model_version::{TrainingJob, list_training_jobs};
-use store::table::StoredRecord as _;
-use store::table::convert_sdk_error;
 
 /// How often a training renews its lease.
 const LEASE_RENEWAL_INTERVAL: Duration = Duration::from_secs(1);

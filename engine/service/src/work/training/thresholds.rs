@@ -8,15 +8,14 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use model::{Dataset, EntityHistories, Model, Severity, TrainingMessage};
+use protocol::{Result, text};
+use store::records::model::{ApiModelType, name_score_variable};
+use store::records::model_version::{ModelVersion, find_previous_version};
+
 use crate::operations::detector_versions::list_rules_over_score;
 use crate::services::EngineServices;
 use crate::work::training::new_message;
-use model::EntityHistories;
-use model::{Dataset, Model, Severity, TrainingMessage};
-use protocol::Result;
-use protocol::text;
-use store::records::model::{ApiModelType, name_score_variable};
-use store::records::model_version::{ModelVersion, find_previous_version};
 
 /// The newest events that are scored: a share of all in percent, and a maximum.
 const NEWEST_PERCENT: usize = 15;
