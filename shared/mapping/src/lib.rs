@@ -17,7 +17,7 @@
 //! let mapping = Mapping::parse("mapping.yaml", text)?;
 //! let order = br#"{"order_id": "A-1", "created_at": "2026-06-01T10:15:30Z", "customer": "jo", "total": 12.5,
 //!     "items": [{"quantity": 2}, {"quantity": 1}]}"#;
-//! let order = mapping.order(&mapping::json::parse(order)?)?;
+//! let order = mapping.map_order(&mapping::json::parse_json(order)?)?;
 //! assert_eq!(order.variables.get("items").map(|value| value.expose()), Some("3"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
