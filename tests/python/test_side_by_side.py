@@ -2,8 +2,8 @@
 
 EARLIER_FUNCTIONS names a folder with the functions of an earlier release, as its `target/lambda` has them:
 
-    git worktree add /tmp/earlier v0.1.0 && cd /tmp/earlier/functions/predict && cargo lambda build --release ...
-    EARLIER_FUNCTIONS=/tmp/earlier/target/lambda pytest tests/python/test_side_by_side.py
+    git worktree add ../earlier REVISION, and there cargo lambda build --release in each folder of functions/
+    EARLIER_FUNCTIONS=../earlier/target/lambda pytest tests/python/test_side_by_side.py
 
 Without it both sides are of this release: two environments of one function, which have to share the tables as well.
 """
@@ -21,7 +21,7 @@ import uuid
 
 import pytest
 
-from conftest import ROOT, lines
+from conftest import lines
 
 EARLIER = os.environ.get("EARLIER_FUNCTIONS")
 SEED = 7
