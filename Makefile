@@ -1,4 +1,4 @@
-# Every target does its own set-up. What CI runs is `make lint` and `make test`.
+# Every target does its own set-up. CI runs `make lint`, `make test`, `make fuzz SECONDS=300` and `cargo deny check`.
 
 .DEFAULT_GOAL := help
 .PHONY: help run test fuzz bench lint deploy
@@ -28,7 +28,9 @@ bench: ## Measure: the crates, then the command and the functions as a whole
 	cargo build --profile bench --locked -p model --example train_matrix
 	.venv/model/bin/python tests/python/bench_model.py
 	cargo build --release --locked -p fraudstream --bins --examples
+	cargo build --release --locked -p predict --bin predict
 	.venv/tools/bin/python tests/python/bench.py
+	.venv/tools/bin/python tests/python/bench_peer.py
 
 lint: ## Format, clippy, documentation, and the arrows that no crate may draw
 	cargo fmt --all --check

@@ -56,11 +56,15 @@ found=$(sort -u <<< "$trees" | awk -F '|' '{ kinds[$1]++ } END { for (crate in k
 code() {
     git ls-files --cached --others --exclude-standard -- "$@" | grep -vE '(^|/)(tests|benches)(/|\.rs)' |
         while read -r file; do
-            [ -f "$file" ] && awk -v file="$file" '/^#\[cfg\(test\)\]/ { exit } { print file ":" FNR ": " $0 }' "$file"
+            [ -f "$file" ] && awk -v file="$file" '
+                /^#\[cfg\(test\)\]/ { test = 1; next }
+                test && /^#\[/ { next }
+                test && /^mod [a-z_]+ \{/ { exit }
+                { test = 0; print file ":" FNR ": " $0 }' "$file"
         done
 }
 
-# Only main.rs reads the environment: everything else gets values.
+# Only main.rs, and the options of the command line, read the environment: everything else gets values.
 found=$(code '*.rs' | grep -vE '(^|/)(main|build)\.rs:' | grep -E 'env::(var|vars|var_os|vars_os)\b' || true)
 [ -z "$found" ] || complain "the environment is read outside main.rs"$'\n'"$found"
 

@@ -29,6 +29,10 @@ pub enum KnownFault {
     UnprocessedTakenForAbsent,
     /// A decision is written without the condition that the order has none.
     UnconditionalPut,
+    /// A statement that failed because the table was busy counts as one that inserted its decision.
+    BusyTakenForInserted,
+    /// Decisions are written before their predictions.
+    DecisionBeforePrediction,
 }
 
 #[cfg(feature = "known-faults")]

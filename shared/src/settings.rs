@@ -8,6 +8,7 @@ use event::DetectorVersionId;
 use thiserror::Error;
 
 use crate::batch::Budget;
+use crate::decisions::DecisionWrites;
 
 /// An environment variable that is missing or invalid.
 #[derive(Debug, PartialEq, Eq, Error)]
@@ -43,10 +44,14 @@ pub struct Settings {
     pub backend: Backend,
     /// `DECISIONS_TABLE`.
     pub decisions_table: String,
+    /// `DECISION_WRITES`: how several decisions are written at once, `put-item` (default) or `statements`.
+    pub decision_writes: DecisionWrites,
     /// `DEFINITIONS_TABLE`, used by the engine only.
     pub definitions_table: String,
     /// `EVENTS_TABLE`, used by the engine only.
     pub events_table: String,
+    /// `VELOCITY_TABLE`: the profiles of keys with aggregates.
+    pub velocity_table: String,
     /// `BUCKET`, for rejected records and for the engine's models.
     pub bucket: String,
     /// `EVENT_BUS`: where the engine publishes its events.
@@ -84,8 +89,10 @@ impl Settings {
         Ok(Self {
             backend: parse_backend(optional("FRAUD_DETECTOR").as_deref())?,
             decisions_table: text("DECISIONS_TABLE", "Decisions"),
+            decision_writes: parse_decision_writes(optional("DECISION_WRITES").as_deref())?,
             definitions_table: text("DEFINITIONS_TABLE", "Definitions"),
             events_table: text("EVENTS_TABLE", "Events"),
+            velocity_table: text("VELOCITY_TABLE", "Velocity"),
             bucket: optional("BUCKET").ok_or(SettingsError::Missing(
                 "BUCKET",
                 "the bucket of rejected records",
@@ -121,6 +128,18 @@ fn parse_backend(value: Option<&str>) -> Result<Backend, SettingsError> {
             name: "FRAUD_DETECTOR",
             value: value.to_owned(),
             want: "`engine` or `aws`",
+        }),
+    }
+}
+
+fn parse_decision_writes(value: Option<&str>) -> Result<DecisionWrites, SettingsError> {
+    match value {
+        None | Some("put-item") => Ok(DecisionWrites::PutItem),
+        Some("statements") => Ok(DecisionWrites::Statements),
+        Some(value) => Err(SettingsError::Invalid {
+            name: "DECISION_WRITES",
+            value: value.to_owned(),
+            want: "`put-item` or `statements`",
         }),
     }
 }
@@ -202,6 +221,10 @@ mod tests {
         check(
             &[("BUCKET", "b"), ("FRAUD_DETECTOR", "azure")],
             "environment variable FRAUD_DETECTOR is `azure`; it should be `engine` or `aws`",
+        );
+        check(
+            &[("BUCKET", "b"), ("DECISION_WRITES", "batch")],
+            "environment variable DECISION_WRITES is `batch`; it should be `put-item` or `statements`",
         );
         check(
             &[("BUCKET", "b"), ("MAX_CONCURRENCY", "0")],

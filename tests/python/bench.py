@@ -33,6 +33,18 @@ def tell(**figure):
     print(json.dumps({**figure, "load": round(os.getloadavg()[0], 1)}), flush=True)
 
 
+def cpu_seconds(pid):
+    """Seconds that a process has computed."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mb(pid, which):
+    """The memory of a process in megabytes. VmRSS: now; VmHWM: at most so far."""
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(which)) / 1024
+
+
 def zipped(path):
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -167,14 +179,10 @@ class Serve:
         return self.load("GetEventPrediction", body, **options)
 
     def cpu(self):
-        """Seconds that the process has computed."""
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.process.pid)
 
     def memory(self, which):
-        """VmRSS: now; VmHWM: at most so far; in megabytes."""
-        lines = pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        return round(next(int(line.split()[1]) for line in lines if line.startswith(which)) / 1024, 1)
+        return round(memory_mb(self.process.pid, which), 1)
 
 
 def serve(requests):

@@ -111,7 +111,7 @@ def main(binary, archive):
                 if job["status"].startswith(("COMPLETE", "FAILED")):
                     break
                 time.sleep(0.25)
-            print(job["status"], job["processedRecordsCount"])
+            assert job["status"] == "COMPLETE", job
 
         # What was sent in goes with it: a later release is sent the same again, and everything has to be known.
         with tarfile.open(archive, "w:xz") as tar:

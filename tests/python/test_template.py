@@ -188,12 +188,12 @@ def test_what_holds_orders_is_encrypted_and_with_the_key_that_was_given():
 
 def test_tables_and_bucket_outlive_the_stack():
     kept = {name: resource for name, resource in template()["Resources"].items() if resource.get("DeletionPolicy") == "Retain"}
-    assert sorted(kept) == ["Bucket", "BucketPolicy", "Decisions", "Definitions", "Events"]
+    assert sorted(kept) == ["Bucket", "BucketPolicy", "Decisions", "Definitions", "Events", "Velocity"]
     assert all(resource["UpdateReplacePolicy"] == "Retain" for resource in kept.values())
     for name, table in resources("AWS::DynamoDB::Table").items():
         assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True, name
     expiry = {name: table.get("TimeToLiveSpecification", {}).get("AttributeName") for name, table in resources("AWS::DynamoDB::Table").items()}
-    assert expiry == {"Decisions": "expires_at", "Events": "expiresAt", "Definitions": None}
+    assert expiry == {"Decisions": "expires_at", "Events": "expiresAt", "Definitions": None, "Velocity": "expires_at"}
 
 
 def test_no_policy_is_wider_than_it_must_be():

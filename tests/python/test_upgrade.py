@@ -15,7 +15,8 @@ import pytest
 from conftest import ROOT, client, environment, free_port, run, server
 
 STATES = sorted((ROOT / "tests/states").glob("*.tar.xz"))
-MAPPING = ROOT / "config/mapping.yaml"
+# The mapping with which the state was made: orders are compared under one mapping only.
+MAPPING = ROOT / "shared/mapping/testdata/with-jq.yaml"
 
 
 @pytest.fixture(params=STATES, ids=[path.name.removesuffix(".tar.xz") for path in STATES])
@@ -66,18 +67,30 @@ def items(url):
 
 
 def kind(key):
-    """What an item is: its table and its key without ids, hashes and numbers."""
+    """What an item is: its table and its key without ids, hashes, numbers and days."""
     table, pk, sk = key
     if pk.startswith(("order#", "labels#")) and table == "Decisions":
         return table, re.sub("#.*", "", sk)
-    sk = re.sub("[#@].*", "#", sk) if table == "Events" else ""
+    sk = re.sub(r"[#@].*|^\d{4}-\d\d-\d\d$", "#", sk) if table == "Events" else ""
     return table, re.sub("#.*", "#", pk), sk
+
+
+# Maps with members of their own that a reader relies on. The keys of other maps are data.
+NESTED = {"label", "prediction", "position"}
+
+
+def typed(item, prefix=""):
+    """Each attribute of an item with its type, those inside the nested maps included."""
+    for name, value in item.items():
+        ((type_, content),) = value.items()
+        yield prefix + name, type_
+        if name in NESTED and type_ == "M":
+            yield from typed(content, f"{prefix}{name}.")
 
 
 def needs(rows):
     """The attributes that all of these items have, with their types: what a reader may rely on."""
-    typed = [{(name, type_) for name, value in item.items() for type_ in value} for item in rows]
-    return set.intersection(*typed)
+    return set.intersection(*(set(typed(item)) for item in rows))
 
 
 def by_kind(found):
@@ -207,13 +220,14 @@ def test_what_this_release_stores_has_all_that_the_earlier_one_reads(ask, folder
     assert len(compared) >= 15, compared
 
 
-@pytest.mark.parametrize("which", ["a decision", "an event", "an active version"])
+@pytest.mark.parametrize("which", ["a decision", "a label history", "an event", "an active version"])
 def test_a_form_that_is_newer_than_the_reader_is_named(fraudstream, folder, serve, which):
     facts = json.loads((folder / "facts.json").read_text())
     order = facts["orders"][0]
     with serve() as url:
         chosen = {
             "a decision": lambda key: key[0] == "Decisions" and key[1].startswith(f"order#{order.lower()}") and key[2].startswith("decision"),
+            "a label history": lambda key: key[0] == "Decisions" and key[1].startswith(f"labels#order#{order.lower()}"),
             "an event": lambda key: key[0] == "Events" and key[1] == "event#order#imported-1" and key[2] == "event",
             "an active version": lambda key: key[0] == "Definitions" and key[1] == "detector",
         }[which]
@@ -222,6 +236,7 @@ def test_a_form_that_is_newer_than_the_reader_is_named(fraudstream, folder, serv
     told = outcomes(folder)
     ask = {
         "a decision": ["show", order],
+        "a label history": ["run", "label", "labels.jsonl", "--restart"],
         "an event": ["subject", "--order", "imported-1"],
         "an active version": ["run", "predict", "again.jsonl"],
     }[which]
@@ -247,3 +262,13 @@ def test_an_item_of_a_newer_form_is_not_written_over(folder, serve):
             )
         found = dynamodb.get_item(TableName=table, Key={"pk": newer["pk"], "sk": newer["sk"]}, ConsistentRead=True)["Item"]
         assert found == newer
+
+
+def test_a_prediction_of_the_earlier_release_can_be_deleted(serve):
+    """The last test: it changes the state."""
+    with serve() as url:
+        afd = client("frauddetector", url)
+        summaries = afd.list_event_predictions(maxResults=100)["eventPredictionSummaries"]
+        oldest = min(summaries, key=lambda summary: summary["predictionTimestamp"])
+        afd.delete_event(eventId=oldest["eventId"], eventTypeName=oldest["eventTypeName"], deleteAuditHistory=True)
+        assert not afd.list_event_predictions(eventId={"value": oldest["eventId"]})["eventPredictionSummaries"]

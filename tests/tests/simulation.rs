@@ -186,6 +186,24 @@ fn a_put_without_condition_is_found() {
     is_found(KnownFault::UnconditionalPut, "1x100", &[Law::DecidedOnce]);
 }
 
+#[test]
+fn a_busy_statement_taken_for_inserted_is_found() {
+    is_found(
+        KnownFault::BusyTakenForInserted,
+        "1x100",
+        &[Law::NothingLost],
+    );
+}
+
+#[test]
+fn a_decision_before_its_prediction_is_found() {
+    is_found(
+        KnownFault::DecisionBeforePrediction,
+        "1x100",
+        &[Law::Snapshot],
+    );
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_failing_day_is_made_small_and_comes_again() {

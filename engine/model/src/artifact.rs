@@ -249,7 +249,7 @@ fn read_variable(
     reading: ValueReader,
 ) -> Result<VariableEncoder, ArtifactError> {
     let mut tables = Vec::new();
-    for _ in reading.levels() {
+    for _ in reading.level_names() {
         let count = body.count(12)?;
         let mut entries = FxHashMap::with_capacity_and_hasher(count, rustc_hash::FxBuildHasher);
         for _ in 0..count {

@@ -121,7 +121,7 @@ impl Dataset {
     }
 
     /// The same data set, for models that learn from the history of its entities. Each row must then have in
-    /// [`EventRow::history_event`] what [`TrackedFields::event`] gives for it.
+    /// [`EventRow::history_event`] what [`TrackedFields::build_event`] gives for it.
     #[must_use]
     pub fn with_tracked_fields(self, tracked: TrackedFields) -> Self {
         Self {

@@ -45,7 +45,7 @@ impl EntityHistories {
     }
 
     /// Each entity with its history.
-    pub fn into_profiles(self) -> impl Iterator<Item = (String, EntityHistory)> {
+    pub fn into_histories(self) -> impl Iterator<Item = (String, EntityHistory)> {
         self.0.into_iter()
     }
 
@@ -75,7 +75,7 @@ impl EntityHistories {
         for (time, row) in order {
             while let Some((known, bad)) = labels.next_if(|(known, _)| *known <= time) {
                 if let Some((entity, event)) = dataset.entity_event(bad) {
-                    self.history_of(entity).label(event.id, true, known);
+                    self.history_of(entity).note_label(event.id, true, known);
                 }
             }
             if let Some((entity, event)) = dataset.entity_event(row) {
@@ -88,7 +88,7 @@ impl EntityHistories {
         }
         for (known, bad) in labels {
             if let Some((entity, event)) = dataset.entity_event(bad) {
-                self.history_of(entity).label(event.id, true, known);
+                self.history_of(entity).note_label(event.id, true, known);
             }
         }
     }

@@ -183,7 +183,7 @@ fn devices(entities: u64) -> Dataset {
                 values: &values,
                 event_time: Some(time),
                 entity: Some(&device.to_string()),
-                history_event: Some(tracked.event(&id.to_string(), time, value)),
+                history_event: Some(tracked.build_event(&id.to_string(), time, value)),
                 label: if is_farm && visit > 0 {
                     EventLabel::Fraud
                 } else {
@@ -210,7 +210,7 @@ fn the_history_of_an_entity_tells() {
 
     // The same event of a new device, of a device that was used a minute ago, and without an entity.
     let tracked = dataset.tracked_fields().unwrap();
-    let event = |id: &str, time: i64| tracked.event(id, time, |_| Some("10.1.1.1"));
+    let event = |id: &str, time: i64| tracked.build_event(id, time, |_| Some("10.1.1.1"));
     let now = 400 * 86_400;
     let mut histories = EntityHistories::of_dataset(&dataset);
     for minute in 1..4 {

@@ -88,6 +88,11 @@ impl Error {
         Self::new(ErrorCode::Conflict, message)
     }
 
+    /// A `ThrottlingException`: too much was asked at once; the same request may succeed later.
+    pub fn throttling(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Throttling, message)
+    }
+
     /// A `ResourceNotFoundException`: a named resource does not exist.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::ResourceNotFound, message)

@@ -90,7 +90,7 @@ impl JobFileHeader {
     pub fn new(
         record: &ByteRecord,
         expected: &ExpectedEvent<'_>,
-        rules: RequiredColumns,
+        required: RequiredColumns,
     ) -> Result<Self, String> {
         let mut names = Vec::with_capacity(record.len());
         for field in record {
@@ -98,13 +98,13 @@ impl JobFileHeader {
             names.push(name.to_owned());
         }
         let has = |name: &str| names.iter().any(|header| header == name);
-        let metadata: &[&str] = match rules {
+        let metadata: &[&str] = match required {
             RequiredColumns::Import => &["EVENT_ID", "EVENT_TIMESTAMP", "ENTITY_ID", "ENTITY_TYPE"],
             RequiredColumns::Prediction => &["EVENT_TIMESTAMP"],
         };
         let variables = expected.variables.iter().copied();
         let mut missing: Vec<&str> = metadata.iter().copied().filter(|name| !has(name)).collect();
-        if rules == RequiredColumns::Import {
+        if required == RequiredColumns::Import {
             missing.extend(variables.clone().filter(|name| !has(name)));
             match (has("EVENT_LABEL"), has("LABEL_TIMESTAMP")) {
                 (true, false) => missing.push("LABEL_TIMESTAMP"),
@@ -264,17 +264,17 @@ impl<R: Read> RowReader<R> {
         }
     }
 
-    fn next(&mut self) -> Result<Option<ByteRecord>, JobFileError> {
+    fn read_record(&mut self) -> Result<Option<ByteRecord>, JobFileError> {
         self.budget.store(LONGEST_ROW, Ordering::Relaxed);
         let mut fields = ByteRecord::new();
         match self.reader.read_byte_record(&mut fields) {
             Ok(true) => Ok(Some(fields)),
             Ok(false) => Ok(None),
-            Err(error) => Err(self.explain(error)),
+            Err(error) => Err(self.explain_csv_error(error)),
         }
     }
 
-    fn explain(&self, error: csv::Error) -> JobFileError {
+    fn explain_csv_error(&self, error: csv::Error) -> JobFileError {
         let csv::ErrorKind::Io(error) = error.into_kind() else {
             return JobFileError::Invalid(format!(
                 "The file cannot be read after row {}.",
@@ -294,19 +294,21 @@ impl<R: Read> RowReader<R> {
     }
 
     /// Reads the header, which is the first record of a file.
-    pub fn header(&mut self) -> Result<ByteRecord, JobFileError> {
+    pub fn read_header(&mut self) -> Result<ByteRecord, JobFileError> {
         let empty = || JobFileError::Invalid("The input file is empty.".to_owned());
-        self.next()?.ok_or_else(empty)
+        self.read_record()?.ok_or_else(empty)
     }
 
     /// Reads the next rows: at most 500, or about 4 MB.
-    pub fn step(&mut self) -> Result<RowBatch, JobFileError> {
+    pub fn read_batch(&mut self) -> Result<RowBatch, JobFileError> {
         let mut step = RowBatch::default();
         let begin = self.reader.position().byte();
         while step.rows.len() < ROWS_PER_BATCH
             && self.reader.position().byte() - begin < LARGEST_BATCH
         {
-            let Some(fields) = self.next()? else { break };
+            let Some(fields) = self.read_record()? else {
+                break;
+            };
             self.row += 1;
             step.rows.push(JobFileRow {
                 number: self.row,
@@ -353,14 +355,14 @@ impl<R: Read> Read for BoundedReader<R> {
 mod tests {
     use super::*;
 
-    fn header(line: &str, rules: RequiredColumns) -> Result<JobFileHeader, String> {
+    fn header(line: &str, required: RequiredColumns) -> Result<JobFileHeader, String> {
         let record: ByteRecord = line.split(',').collect::<Vec<_>>().into();
         let expected = ExpectedEvent {
             event_type: "order",
             entity_type: "customer",
             variables: vec!["price", "country"],
         };
-        JobFileHeader::new(&record, &expected, rules)
+        JobFileHeader::new(&record, &expected, required)
     }
 
     #[test]
@@ -424,16 +426,16 @@ mod tests {
             "\u{feff}a,b\r\n1,x\r\n\r\n2,\"y\"\"y\"\r\n3,z",
         ] {
             let mut whole = RowReader::new(file.as_bytes(), 0, 0);
-            assert_eq!(whole.header().unwrap(), vec!["a", "b"]);
-            let rows = whole.step().unwrap().rows;
+            assert_eq!(whole.read_header().unwrap(), vec!["a", "b"]);
+            let rows = whole.read_batch().unwrap().rows;
             assert_eq!(rows.len(), 3);
             let mut one = RowReader::new(file.as_bytes(), 0, 0);
-            one.header().unwrap();
+            one.read_header().unwrap();
             for after in 1..=3 {
-                one.next().unwrap().unwrap();
+                one.read_record().unwrap().unwrap();
                 let byte = one.reader.position().byte();
                 let rest = &file.as_bytes()[usize::try_from(byte).unwrap()..];
-                let rest = RowReader::new(rest, after, byte).step().unwrap().rows;
+                let rest = RowReader::new(rest, after, byte).read_batch().unwrap().rows;
                 let fields = |rows: &[JobFileRow]| {
                     let row = |row: &JobFileRow| (row.number, row.fields.clone());
                     rows.iter().map(row).collect::<Vec<_>>()
@@ -448,8 +450,8 @@ mod tests {
     fn a_quote_that_is_never_closed_ends_the_job_and_not_the_process() {
         let file = format!("a\n1\n\"2\n{}", "3\n".repeat(1_000_000));
         let mut steps = RowReader::new(file.as_bytes(), 0, 0);
-        steps.header().unwrap();
-        let Err(JobFileError::Invalid(reason)) = steps.step() else {
+        steps.read_header().unwrap();
+        let Err(JobFileError::Invalid(reason)) = steps.read_batch() else {
             panic!("it was read");
         };
         assert_eq!(

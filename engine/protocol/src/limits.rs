@@ -1,4 +1,6 @@
-//! Every limit of the service, from its model and its published quotas.
+//! Every limit of the service, from its model and its published quotas. Those of one value are in [`event::limits`].
+
+pub use event::limits::VARIABLES_PER_EVENT;
 
 /// The largest request, in bytes: Amazon's quota for a prediction. No other request is larger, except those with the
 /// elements of a list.
@@ -6,8 +8,6 @@ pub const LARGEST_REQUEST: usize = 256 * 1024;
 /// The largest request with elements of a list, in bytes: 100,000 elements of 320 characters, with room for JSON
 /// escapes.
 pub const LARGEST_LIST_REQUEST: usize = 64 * 1024 * 1024;
-/// The most variables of one event.
-pub const VARIABLES_PER_EVENT: usize = 5000;
 /// The most tags of one resource.
 pub const TAGS_PER_RESOURCE: usize = 200;
 /// The most elements of one list, and of one request that changes it.

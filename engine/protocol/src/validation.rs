@@ -25,13 +25,13 @@ pub fn validate(operation: Operation, input: &Value) -> Result<()> {
 }
 
 fn validate_members(members: &'static [Member], input: &Value) -> Result<()> {
-    let mut walk = ShapeChecker {
+    let mut checker = ShapeChecker {
         path: String::new(),
         violations: Vec::new(),
         count: 0,
     };
-    walk.check_structure(members, input)?;
-    walk.finish()
+    checker.check_structure(members, input)?;
+    checker.finish()
 }
 
 struct ShapeChecker {
@@ -66,7 +66,9 @@ impl ShapeChecker {
                 }
                 None | Some(Value::Null) => {}
                 Some(value) => {
-                    self.check_at(member.name, |walk| walk.check_value(member.shape, value))?;
+                    self.check_at(member.name, |checker| {
+                        checker.check_value(member.shape, value)
+                    })?;
                 }
             }
         }
@@ -85,8 +87,8 @@ impl ShapeChecker {
         };
         self.check_length(elements.len(), min, max, None);
         for (index, element) in elements.iter().enumerate() {
-            self.check_at(&format!("{}.member", index + 1), |walk| {
-                walk.check_present(of, element)
+            self.check_at(&format!("{}.member", index + 1), |checker| {
+                checker.check_present(of, element)
             })?;
         }
         Ok(())
@@ -119,9 +121,9 @@ impl ShapeChecker {
             if let Shape::Text(text) = key {
                 self.check_map_key(text, name);
             }
-            self.check_at(name, |walk| match entry {
+            self.check_at(name, |checker| match entry {
                 Value::Null if *nulls => Ok(()),
-                entry => walk.check_present(of, entry),
+                entry => checker.check_present(of, entry),
             })?;
         }
         Ok(())

@@ -15,8 +15,8 @@
 //! | stage | modules |
 //! |---|---|
 //! | text to expression | `lex`, `parse`, `ast`; back to text: `print` |
-//! | expression to rule | `check`, `compile`, `ir`, `pattern`; warnings: `lint` |
-//! | rule to verdict | `eval`, `facts`, `lists` |
+//! | expression to rule | `check`, `compile`, `ir`, `pattern`; warnings: `lint`, `thresholds` |
+//! | rule to verdict | `rule`, `eval`, `facts`, `lists` |
 //! | used by all | `functions` (the table of functions), `schema`, `value`, `utc_time`, `error`, `suggest` |
 //!
 //! ```

@@ -36,7 +36,7 @@ pub(crate) fn find_lint_warnings(expr: &Expr, schema: &Schema) -> Vec<LintWarnin
         guarded: Vec::new(),
         found: Vec::new(),
     };
-    search.visit(expr);
+    search.lint_expression(expr);
     search.found
 }
 
@@ -48,17 +48,17 @@ struct Linter<'a> {
 }
 
 impl<'a> Linter<'a> {
-    fn visit(&mut self, expr: &'a Expr) {
+    fn lint_expression(&mut self, expr: &'a Expr) {
         let known = self.guarded.len();
         self.guarded.extend(find_null_guards(expr));
-        self.warn(expr);
+        self.lint_negation(expr);
         for child in expr.children() {
-            self.visit(child);
+            self.lint_expression(child);
         }
         self.guarded.truncate(known);
     }
 
-    fn warn(&mut self, expr: &'a Expr) {
+    fn lint_negation(&mut self, expr: &'a Expr) {
         let negation = match &expr.kind {
             ExprKind::Not(_) => "!",
             ExprKind::Compare(Comparison::NotEqual, _) => "!=",

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use model::Attribution;
 use protocol::wire::{Reply, read_request, write_response};
-use protocol::{ErrorCode, Result};
+use protocol::{Error, ErrorCode, Operation, Result};
 use store::EngineOptions;
 use store::conflict_retry::retry_on_write_conflict;
 use store::records::event_type;
@@ -105,7 +105,42 @@ impl Engine {
 
     /// Answers one request. Errors of the request or of the engine are in the response.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let result = self.serve_request(&request).await;
+        Self::respond(self.serve_request(&request).await)
+    }
+
+    /// Answers one request as [`Self::handle`] does, but holds back the prediction that it makes: it exists once
+    /// [`Self::store_held_predictions`] has stored it. A second prediction of the event replaces a held one.
+    pub async fn handle_and_hold(&self, request: Request<Bytes>) -> Response<Bytes> {
+        Self::respond(self.serve_and_hold(&request).await)
+    }
+
+    /// Stores the held predictions of these events of a type, up to 25 in one call. An event without a held prediction
+    /// is passed over. Returns the ids of the events whose prediction could not be stored, each with the reason; these
+    /// predictions are dropped.
+    pub async fn store_held_predictions(
+        &self,
+        event_type: &str,
+        event_ids: &[String],
+    ) -> Vec<(String, Error)> {
+        let held = &self.services.prediction_buffer;
+        let (ids, predictions): (Vec<&String>, Vec<_>) = event_ids
+            .iter()
+            .filter_map(|id| Some((id, held.take(event_type, id)?)))
+            .unzip();
+        let failed = predict::store_predictions(&self.services, predictions).await;
+        failed
+            .into_iter()
+            .map(|(place, error)| (ids[place].clone(), error))
+            .collect()
+    }
+
+    /// Drops the predictions that are still held. A function calls it when an invocation starts: what the one before
+    /// has not stored will be predicted again.
+    pub fn drop_held_predictions(&self) {
+        self.services.prediction_buffer.clear();
+    }
+
+    fn respond(result: Result<Reply>) -> Response<Bytes> {
         if let Err(error) = &result
             && error.code() == ErrorCode::InternalServer
         {
@@ -119,6 +154,18 @@ impl Engine {
     async fn serve_request(&self, request: &Request<Bytes>) -> Result<Reply> {
         let (operation, input) = read_request(request)?;
         retry_on_write_conflict(|| (self.serve)(&self.services, operation, &input)).await
+    }
+
+    async fn serve_and_hold(&self, request: &Request<Bytes>) -> Result<Reply> {
+        let (operation, input) = read_request(request)?;
+        retry_on_write_conflict(|| match operation {
+            Operation::GetEventPrediction => Box::pin(operations::get_event_prediction_and_hold(
+                &self.services,
+                &input,
+            )),
+            _ => (self.serve)(&self.services, operation, &input),
+        })
+        .await
     }
 
     pub(crate) fn services(&self) -> &EngineServices {
@@ -144,7 +191,6 @@ impl Engine {
     /// # Errors
     /// There is no model with this id, its event type lacks a variable that `model` needs, a quota is reached, or the
     /// engine's tables or its bucket fail.
-    /// tables or its bucket fail.
     pub async fn import_model(
         &self,
         model_id: &str,

@@ -1,12 +1,13 @@
 //! Validation of a request's event against its event type.
 
-/// Checks an event against its type and converts it to the row that rules read.
 use ::rules::Value;
 use event::Timestamp;
 use protocol::{Error, Result, text};
 use store::pinned_bundles::EventTypeBundle;
 use store::records::event::{EventEntity, EventVariables};
 use store::records::variable::BundledVariable;
+
+/// Checks an event against its type and converts it to the row that rules read.
 pub(crate) fn fill_event_row(
     event_type: &EventTypeBundle,
     defaults: Vec<Value>,

@@ -34,6 +34,15 @@ pub fn http_client(engine: Arc<Engine>) -> SharedHttpClient {
     })
 }
 
+/// An HTTP client like [`http_client`], for a caller that stores the predictions itself: see
+/// [`Engine::handle_and_hold`].
+pub fn holding_http_client(engine: Arc<Engine>) -> SharedHttpClient {
+    in_process_http_client(move |request| {
+        let engine = Arc::clone(&engine);
+        async move { engine.handle_and_hold(request).await }
+    })
+}
+
 /// An HTTP client that answers every request with `answer`, for any address. It opens no connection and needs no port.
 ///
 /// `answer` cannot fail: its errors are responses in the form of AWS's errors.
@@ -51,7 +60,7 @@ where
 ///
 /// # Errors
 /// The body cannot be read.
-pub async fn read_request(request: HttpRequest) -> Result<Request<Bytes>, ConnectorError> {
+pub async fn collect_request(request: HttpRequest) -> Result<Request<Bytes>, ConnectorError> {
     let request = request
         .try_into_http1x()
         .map_err(|error| ConnectorError::user(error.into()))?;
@@ -97,7 +106,7 @@ impl HttpConnector for InProcessConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let answer = Arc::clone(&self.0);
         HttpConnectorFuture::new(async move {
-            let request = read_request(request).await?;
+            let request = collect_request(request).await?;
             let response = answer(request).await.map(SdkBody::from);
             HttpResponse::try_from(response).map_err(|error| ConnectorError::user(error.into()))
         })

@@ -35,7 +35,7 @@ mod services;
 mod work;
 
 pub use engine::Engine;
-pub use in_process::{http_client, in_process_http_client, read_request};
+pub use in_process::{collect_request, holding_http_client, http_client, in_process_http_client};
 pub use operations::lists::ListEntry;
 pub use operations::model_import::ImportedModelVersion;
 pub use predict::{ExplainedPrediction, ExplainedScore, ExplainedVariable};

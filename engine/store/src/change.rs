@@ -52,12 +52,12 @@ pub struct Change<'a> {
     ledger: DefinitionsLedger,
     writes: Vec<PendingWrite>,
     /// Writers of one process take turns, so a write conflict can only come from another process.
-    _turn: MutexGuard<'a, ()>,
+    _write_lock: MutexGuard<'a, ()>,
 }
 
 impl<'a> Change<'a> {
     /// Starts a change: reads the ledger.
-    pub async fn begin(table: &'a Table, turn: MutexGuard<'a, ()>) -> Result<Self> {
+    pub async fn begin(table: &'a Table, write_lock: MutexGuard<'a, ()>) -> Result<Self> {
         let ledger = table
             .get(&DefinitionsLedger::key())
             .await?
@@ -66,7 +66,7 @@ impl<'a> Change<'a> {
             table,
             ledger,
             writes: Vec::new(),
-            _turn: turn,
+            _write_lock: write_lock,
         })
     }
 

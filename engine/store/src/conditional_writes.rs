@@ -1,5 +1,6 @@
 //! Conditional writes: items that count their writes in `revision`, and are replaced only at the expected revision.
 
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use protocol::{Error, Result};
 
@@ -52,4 +53,9 @@ impl Table {
             },
         }
     }
+}
+
+/// Whether an update failed because its condition does not hold.
+pub fn is_condition_failure(error: Option<&UpdateItemError>) -> bool {
+    error.is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }

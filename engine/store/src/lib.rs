@@ -4,7 +4,7 @@
 //! functions; `Events` holds events, labels, predictions, entity histories, job states and counters. Nothing here knows
 //! an operation of the API.
 //!
-//! - [`account`]: the tables of one account, its options, its clock, and its write lock;
+//! - [`account`]: the tables of one account, its options, its clock, and its write lock; [`options`]: the options of an engine;
 //! - [`table`]: reading and writing items; [`conditional_writes`]: writes that fail on a write conflict; [`chunks`]: values
 //!   larger than an item; [`conflict_retry`]: pauses and retries; [`schema`]: the definitions of the tables;
 //! - [`change`]: a change of the definitions, applied completely or not at all;

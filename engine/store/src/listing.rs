@@ -1,13 +1,12 @@
 //! Reading one page of the items of a partition.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use protocol::Result;
 use protocol::page::{Page, PageRequest};
 use protocol::page_token::{self, TokenScope};
 use serde::de::DeserializeOwned;
 
 use crate::account::Account;
-use crate::table::{Item, KeyRange, decode_item};
+use crate::table::{KeyRange, decode_item, text_attribute};
 
 /// A listing of an operation: the rows of a partition, and the default size of a page.
 #[derive(Debug)]
@@ -21,7 +20,7 @@ pub struct Listing<'a> {
     /// The prefix of the sort keys.
     pub prefix: &'a str,
     /// The number of rows of a page if the request gives none.
-    pub usual: usize,
+    pub default_size: usize,
 }
 
 impl Listing<'_> {
@@ -34,7 +33,7 @@ impl Listing<'_> {
         let scope = TokenScope::new(self.operation, &(self.filters, self.pk, self.prefix));
         let token = paging.next_token.as_deref();
         let after: Option<String> = page_token::decode_page_token(&scope, token, account.now())?;
-        let size = paging.max_results.unwrap_or(self.usual);
+        let size = paging.max_results.unwrap_or(self.default_size);
         let range = KeyRange::all(self.pk)
             .prefix(self.prefix)
             .after(after.as_deref())
@@ -42,17 +41,15 @@ impl Listing<'_> {
         let mut items = account.definitions.query_items(range).await?;
         let more = items.len() > size;
         items.truncate(size);
-        let last = items.last().and_then(read_sort_key).filter(|_| more);
+        let last = items
+            .last()
+            .and_then(|item| text_attribute(item, "sk"))
+            .filter(|_| more)
+            .cloned();
         let next_token = last
             .map(|sk| page_token::encode_page_token(&scope, &sk, account.now()))
             .transpose()?;
         let rows = items.into_iter().map(decode_item).collect::<Result<_>>()?;
         Ok(Page { rows, next_token })
     }
-}
-
-fn read_sort_key(item: &Item) -> Option<String> {
-    item.get("sk")
-        .and_then(|sk: &AttributeValue| sk.as_s().ok())
-        .cloned()
 }

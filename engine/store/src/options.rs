@@ -54,7 +54,7 @@ impl EngineOptions {
 
 impl fmt::Debug for EngineOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
+        f.debug_struct("EngineOptions")
             .field("definitions_table", &self.definitions_table)
             .field("events_table", &self.events_table)
             .field("region", &self.region)

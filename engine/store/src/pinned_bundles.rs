@@ -22,8 +22,8 @@ pub struct EventTypeBundle {
     pub labels: Vec<String>,
     pub variables: Vec<BundledVariable>,
     /// The settings of the entity histories that its models need.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub habits: Option<HistorySettings>,
+    #[serde(default, rename = "habits", skip_serializing_if = "Option::is_none")]
+    pub history_settings: Option<HistorySettings>,
 }
 
 /// A detector version with its rules, in order.

@@ -5,17 +5,20 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
+use futures::future::join_all;
 use protocol::{Error, ErrorCode, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::conflict_retry::pause_randomly;
 
-/// The most answers in a row that read nothing; after that the table counts as throttled.
-const UNREAD_ROUNDS: u32 = 6;
-/// The pause before unread keys are requested again: the first, and the longest.
-const UNREAD_PAUSE: [Duration; 2] = [Duration::from_millis(25), Duration::from_secs(1)];
+/// The most answers in a row that processed nothing; after that the table counts as throttled.
+const UNPROCESSED_ROUNDS: u32 = 6;
+/// The pause before unprocessed keys or items are requested again: the first, and the longest.
+const UNPROCESSED_PAUSE: [Duration; 2] = [Duration::from_millis(25), Duration::from_secs(1)];
+/// The most items in one `BatchWriteItem`.
+const BATCH_WRITE: usize = 25;
 
 /// One item as the client sends and receives it.
 pub type Item = HashMap<String, AttributeValue>;
@@ -195,11 +198,11 @@ impl Table {
             } else {
                 fruitless + 1
             };
-            if fruitless >= UNREAD_ROUNDS {
+            if fruitless >= UNPROCESSED_ROUNDS {
                 tracing::error!(keys = wanted.len(), "BatchGetItem leaves keys unprocessed");
                 return Err(throttling_error());
             }
-            pause_randomly(fruitless, UNREAD_PAUSE).await;
+            pause_randomly(fruitless, UNPROCESSED_PAUSE).await;
         }
         Ok(())
     }
@@ -268,6 +271,74 @@ impl Table {
         request.send().await.map_err(convert_sdk_error).map(|_| ())
     }
 
+    /// Writes items with different keys, 25 in one call, and replaces any previous ones. Returns the keys of the items
+    /// that were not written, each with the reason.
+    pub async fn put_items(&self, items: Vec<(Key, Item)>) -> HashMap<Key, Error> {
+        let mut failed = HashMap::new();
+        let mut items = items.into_iter();
+        loop {
+            let batch: HashMap<Key, Item> = items.by_ref().take(BATCH_WRITE).collect();
+            match batch.len() {
+                0 => return failed,
+                1 => failed.extend(self.put_singly(batch).await),
+                _ => failed.extend(self.put_batch(batch).await),
+            }
+        }
+    }
+
+    async fn put_batch(&self, mut left: HashMap<Key, Item>) -> HashMap<Key, Error> {
+        let mut fruitless = 0;
+        while !left.is_empty() {
+            let before = left.len();
+            let mut writes = Vec::with_capacity(before);
+            for item in left.values() {
+                match PutRequest::builder().set_item(Some(item.clone())).build() {
+                    Ok(put) => writes.push(WriteRequest::builder().put_request(put).build()),
+                    Err(error) => return fail_all(left, &Error::internal(error)),
+                }
+            }
+            let call = self.client.batch_write_item();
+            let output = match call.request_items(&self.name, writes).send().await {
+                Ok(output) => output,
+                // One item that DynamoDB refuses must not fail the others.
+                Err(error) if error.code() == Some("ValidationException") => {
+                    return self.put_singly(left).await;
+                }
+                Err(error) => return fail_all(left, &convert_sdk_error(error)),
+            };
+            let unprocessed = output.unprocessed_items.into_iter().flatten();
+            let unprocessed: HashSet<Key> = unprocessed
+                .flat_map(|(_, writes)| writes)
+                .filter_map(|write| find_key(&write.put_request?.item))
+                .collect();
+            left.retain(|key, _| unprocessed.contains(key));
+            if left.is_empty() {
+                break;
+            }
+            fruitless = if left.len() < before {
+                0
+            } else {
+                fruitless + 1
+            };
+            if fruitless >= UNPROCESSED_ROUNDS {
+                tracing::error!(
+                    items = left.len(),
+                    "BatchWriteItem leaves items unprocessed"
+                );
+                return fail_all(left, &throttling_error());
+            }
+            pause_randomly(fruitless, UNPROCESSED_PAUSE).await;
+        }
+        HashMap::new()
+    }
+
+    async fn put_singly(&self, items: HashMap<Key, Item>) -> HashMap<Key, Error> {
+        let puts = items
+            .into_iter()
+            .map(async |(key, item)| self.put(item).await.err().map(|error| (key, error)));
+        join_all(puts).await.into_iter().flatten().collect()
+    }
+
     /// Deletes one item, if it is there.
     pub async fn delete(&self, key: &Key) -> Result<()> {
         let request = self
@@ -277,6 +348,25 @@ impl Table {
             .set_key(Some(key.attributes()));
         request.send().await.map_err(convert_sdk_error).map(|_| ())
     }
+}
+
+/// The key in the attributes of an item.
+fn find_key(item: &Item) -> Option<Key> {
+    Some(Key::new(
+        text_attribute(item, "pk")?,
+        text_attribute(item, "sk")?,
+    ))
+}
+
+/// Gives each item the same error, because one call was for all of them.
+fn fail_all(items: HashMap<Key, Item>, error: &Error) -> HashMap<Key, Error> {
+    let copy = || Error::new(error.code(), error.message());
+    items.into_keys().map(|key| (key, copy())).collect()
+}
+
+/// The text in an attribute of an item; `None` if there is no such attribute, or it is no text.
+pub fn text_attribute<'i>(item: &'i Item, name: &str) -> Option<&'i String> {
+    item.get(name)?.as_s().ok()
 }
 
 /// The version of the form of all items in the engine's tables: what this release writes, and the newest that it reads.
@@ -338,8 +428,7 @@ fn error_type_name<E>(_: &E) -> &'static str {
 }
 
 fn throttling_error() -> Error {
-    let message = "Rate exceeded: the engine's tables are throttled. Try again.";
-    Error::new(ErrorCode::Throttling, message)
+    Error::throttling("Rate exceeded: the engine's tables are throttled. Try again.")
 }
 
 /// Converts an error of DynamoDB to one for the client.

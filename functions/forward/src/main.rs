@@ -6,6 +6,10 @@ use serde_json::Value;
 use shared::batch::InvocationContext;
 use shared::telemetry::{self, Metrics};
 
+/// An order takes hundreds of allocations, mostly in the SDK: see docs/decisions/0015.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let variable = |name: &str, default: &str| {

@@ -4,11 +4,13 @@ use aws_sdk_frauddetector::types::Entity;
 use event::EventId;
 use serde_json::Value;
 use shared::batch::{
-    BatchResponse, BatchResults, Batcher, InvocationContext, InvocationError, prepare_records,
+    BatchResponse, BatchResults, Batcher, CHUNK, InvocationContext, InvocationError,
+    prepare_records,
 };
 use shared::failure::{CallError, Failure, FailureClass, Rejection, ServiceCall};
 use shared::labels::{CreatedEvent, LabelApplier};
 use shared::mapping::{MappedOrder, Mapping};
+use shared::profiles::{CountedOrder, ProfileTable};
 use shared::records::{Invocation, Record};
 use shared::rejected::RejectedStore;
 
@@ -19,6 +21,8 @@ pub const FUNCTION: &str = "ingest";
 pub struct IngestFunction {
     /// How an order becomes an event.
     pub mapping: Mapping,
+    /// The profiles of keys with aggregates.
+    pub profiles: ProfileTable,
     /// The client of the service that stores events.
     pub fraud_detector: aws_sdk_frauddetector::Client,
     /// Applies labels that came before their event.
@@ -61,28 +65,38 @@ impl IngestFunction {
         context: InvocationContext,
     ) -> BatchResults<SentEvent> {
         let ends = self.batcher.phase_deadlines(context.deadline);
-        let orders = prepare_records(&records, ends, |record| {
+        let mut orders = prepare_records(&records, ends, |record| {
             self.mapping.map_order(&record.json()?)
         });
+        let counted = orders.iter_mut().map(CountedOrder::new).collect();
+        let count = self
+            .profiles
+            .count(&self.mapping, counted, context.now, ends.process);
+        Box::pin(count).await;
         let subjects = |index: usize| {
             let order = orders[index].iter();
             order.map(|order| order.event_id.to_string()).collect()
         };
         let process =
             async |index: usize, _: &Record| self.store_order(orders[index].clone()?).await;
-        let finish = async |sent: &[&SentEvent], say: &dyn Fn(usize, Result<(), Failure>)| {
-            let created = |sent: &&SentEvent| CreatedEvent {
+        let settle = async |sent: Vec<SentEvent>,
+                            say: &dyn Fn(usize, Result<SentEvent, Failure>)| {
+            let created = |sent: &SentEvent| CreatedEvent {
                 event_id: sent.event_id.clone(),
                 decision: None,
             };
             let created: Vec<_> = sent.iter().map(created).collect();
-            self.labels.catch_up(&created, &self.batcher, say).await;
+            self.labels
+                .catch_up(&created, &self.batcher, |place, labelled| {
+                    say(place, labelled.map(|()| sent[place].clone()));
+                })
+                .await;
         };
         let park = async |record: &Record, rejection: &Rejection| {
             self.rejected.write(FUNCTION, record, rejection).await
         };
         self.batcher
-            .run(records, ends, subjects, process, finish, park)
+            .run(records, ends, subjects, process, CHUNK, settle, park)
             .await
     }
 

@@ -3,8 +3,8 @@
 use event::LabelMessage;
 use serde_json::Value;
 use shared::batch::{
-    BatchResponse, BatchResults, Batcher, InvocationContext, InvocationError, prepare_records,
-    report_all_done,
+    BatchResponse, BatchResults, Batcher, InvocationContext, InvocationError, keep_results,
+    prepare_records,
 };
 use shared::failure::{Failure, Rejection};
 use shared::labels::{AppliedLabel, LabelApplier};
@@ -64,7 +64,7 @@ impl LabelFunction {
             self.rejected.write(FUNCTION, record, rejection).await
         };
         self.batcher
-            .run(records, ends, subjects, process, report_all_done, park)
+            .run(records, ends, subjects, process, 1, keep_results, park)
             .await
     }
 

@@ -4,6 +4,10 @@ use label::{FUNCTION, LabelFunction};
 use lambda_runtime::Error;
 use wiring::Wiring;
 
+/// An order takes hundreds of allocations, mostly in the SDK: see docs/decisions/0015.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let wiring = Wiring::new(|name| std::env::var(name).ok()).await?;

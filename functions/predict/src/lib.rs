@@ -2,7 +2,12 @@
 //!
 //! It handles batches of Kinesis and SQS, and answers a direct invocation with a single order by its decision. Existing
 //! decisions are read before anything is predicted, because Kinesis delivers everything from the first failure on again.
-//! The conditional write guarantees that no order is decided twice.
+//!
+//! What was predicted is written in chunks: first the predictions, then the decisions, then the labels that came before
+//! their orders. So there is no decision without its prediction, and an interruption loses only what is done again. The
+//! conditional write of a decision guarantees that no order is decided twice.
+
+mod counting;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -12,11 +17,11 @@ use aws_sdk_frauddetector::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_frauddetector::error::BoxError;
 use aws_sdk_frauddetector::operation::get_event_prediction::GetEventPredictionOutput;
 use aws_sdk_frauddetector::types::{Entity, ModelEndpointDataBlob};
-use event::{DetectorVersionId, PREDICTION_HEADER, Timestamp};
+use event::{DetectorVersionId, EventId, PREDICTION_HEADER, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use shared::batch::{
-    BatchResponse, BatchResults, Batcher, InvocationContext, InvocationError, catch_panic,
+    BatchResponse, BatchResults, Batcher, CHUNK, InvocationContext, InvocationError, catch_panic,
     not_reached_failure, prepare_records, run_until,
 };
 use shared::decisions::{
@@ -24,11 +29,14 @@ use shared::decisions::{
     ServiceVerdict,
 };
 use shared::failure::{CallError, Failure, FailureClass, Rejection, ServiceCall};
+use shared::held_predictions::{HeldPredictions, UnstoredPredictions};
 use shared::known_faults::{KnownFault, is_injected};
 use shared::labels::{CreatedEvent, LabelApplier};
 use shared::mapping::{MappedOrder, Mapping, ModelBlob};
+use shared::profiles::ProfileTable;
 use shared::records::{Invocation, Position, Record};
 use shared::rejected::RejectedStore;
+use tokio::time::Instant;
 
 /// The name of the function in rejected records and metrics.
 pub const FUNCTION: &str = "predict";
@@ -41,8 +49,12 @@ pub struct PredictFunction {
     pub detector_version: Option<DetectorVersionId>,
     /// The client of the service that makes predictions.
     pub fraud_detector: aws_sdk_frauddetector::Client,
+    /// Stores the predictions that the service behind this client holds back.
+    pub held_predictions: HeldPredictions,
     /// The table of decisions.
     pub decisions: Decisions,
+    /// The profiles of keys with aggregates.
+    pub profiles: ProfileTable,
     /// Applies labels that came before their event.
     pub labels: LabelApplier,
     /// Runs batches.
@@ -55,18 +67,26 @@ pub struct PredictFunction {
 #[derive(Clone, Debug, PartialEq)]
 pub enum OrderResult {
     /// It was decided now.
-    Decided(Box<Decision>),
+    Decided(Arc<Decision>),
     /// It was decided before.
-    Duplicate(Box<Decision>),
+    Duplicate(Arc<Decision>),
 }
 
 impl OrderResult {
     /// The decision, new or old.
-    pub fn decision(&self) -> &Decision {
+    pub fn decision(&self) -> &Arc<Decision> {
         match self {
             Self::Decided(decision) | Self::Duplicate(decision) => decision,
         }
     }
+}
+
+/// An order whose prediction was made, or whose decision is known already.
+enum JudgedOrder {
+    /// Its prediction and its decision are not stored yet.
+    New(Box<(MappedOrder, Decision)>),
+    /// It was decided before.
+    Known(OrderResult),
 }
 
 /// The response to an invocation.
@@ -99,7 +119,7 @@ pub struct DecisionReply {
 /// Known decisions, by key: those that were read before the batch, and those that were made since.
 struct KnownDecisions {
     found: FoundItems,
-    made: Mutex<HashMap<ItemKey, Decision>>,
+    made: Mutex<HashMap<ItemKey, Arc<Decision>>>,
 }
 
 impl KnownDecisions {
@@ -110,14 +130,14 @@ impl KnownDecisions {
         }
     }
 
-    fn decision(&self, key: &ItemKey) -> Option<Decision> {
+    fn decision(&self, key: &ItemKey) -> Option<Arc<Decision>> {
         let made = self.made.lock().ok()?.get(key).cloned();
-        made.or_else(|| self.found.decision(key).cloned())
+        made.or_else(|| self.found.decision(key).cloned().map(Arc::new))
     }
 
-    fn add(&self, key: ItemKey, decision: &Decision) {
+    fn add(&self, key: ItemKey, decision: &Arc<Decision>) {
         if let Ok(mut made) = self.made.lock() {
-            made.insert(key, decision.clone());
+            made.insert(key, Arc::clone(decision));
         }
     }
 }
@@ -161,13 +181,16 @@ impl PredictFunction {
         context: InvocationContext,
     ) -> BatchResults<OrderResult> {
         let ends = self.batcher.phase_deadlines(context.deadline);
-        let orders = prepare_records(&records, ends, |record| {
+        let mut orders = prepare_records(&records, ends, |record| {
             self.mapping.map_order(&record.json()?)
         });
         let read = run_until(ends.process, self.read_decisions(orders.iter().flatten())).await;
         let known = read
             .unwrap_or_else(|| Err(not_reached_failure()))
             .map(KnownDecisions::new);
+        if let Ok(known) = &known {
+            Box::pin(self.count(&mut orders, known, context.now, ends.process)).await;
+        }
         let subjects = |index: usize| {
             let order = orders[index].iter();
             order.map(|order| order.event_id.to_string()).collect()
@@ -176,16 +199,18 @@ impl PredictFunction {
             let order = orders[index].clone()?;
             let known = known.as_ref().map_err(Clone::clone)?;
             let position = Some(record.position.clone());
-            self.decide(order, position, known, context.now).await
+            self.judge(order, position, known, context.now).await
         };
-        let finish = async |done: &[&OrderResult], say: &dyn Fn(usize, Result<(), Failure>)| {
-            self.apply_labels(done, say).await;
-        };
+        let settle =
+            async |chunk: Vec<JudgedOrder>, say: &dyn Fn(usize, Result<OrderResult, Failure>)| {
+                let end = ends.end_of_writes();
+                self.settle(chunk, known.as_ref().ok(), end, say).await;
+            };
         let park = async |record: &Record, rejection: &Rejection| {
             self.rejected.write(FUNCTION, record, rejection).await
         };
         self.batcher
-            .run(records, ends, subjects, process, finish, park)
+            .run(records, ends, subjects, process, CHUNK, settle, park)
             .await
     }
 
@@ -200,16 +225,20 @@ impl PredictFunction {
     ) -> Result<OrderResult, Failure> {
         let order = self.mapping.map_order(order)?;
         let known = KnownDecisions::new(self.read_decisions([&order]).await?);
-        let done = self.decide(order, None, &known, context.now).await?;
-        let labelled = Mutex::new(Ok(()));
-        self.apply_labels(&[&done], &|_, result| {
-            if let Ok(mut labelled) = labelled.lock() {
-                *labelled = result;
+        let mut orders = [Ok(order)];
+        Box::pin(self.count(&mut orders, &known, context.now, None)).await;
+        let [order] = orders;
+        let judged = self.judge(order?, None, &known, context.now).await?;
+        let done = Mutex::new(Err(Failure::retry("not finished")));
+        // The caller of this method ends it in time.
+        self.settle(vec![judged], Some(&known), None, &|_, result| {
+            if let Ok(mut done) = done.lock() {
+                *done = result;
             }
         })
         .await;
-        labelled.into_inner().unwrap_or(Ok(()))?;
-        Ok(done)
+        done.into_inner()
+            .unwrap_or_else(|_| Err(Failure::retry("not finished")))
     }
 
     /// Reads the existing decisions on these orders.
@@ -229,74 +258,147 @@ impl PredictFunction {
         ItemKey::new(self.mapping.event_type(), &order.event_id, order.revision)
     }
 
-    /// Decides an order, unless it is already decided.
-    async fn decide(
-        &self,
-        order: MappedOrder,
-        position: Option<Position>,
-        known: &KnownDecisions,
-        now: Timestamp,
-    ) -> Result<OrderResult, Failure> {
-        let key = self.decision_key(&order);
-        if let Some(earlier) = known.decision(&key) {
-            return self.check_duplicate(Box::new(earlier), &order);
-        }
-        let done = self.decide_now(order, position, now).await?;
-        known.add(key, done.decision());
-        Ok(done)
-    }
-
-    /// Applies the labels that came before their decisions.
-    ///
-    /// They are read after the decisions are written, so that a label that comes later finds its decision.
-    async fn apply_labels(&self, done: &[&OrderResult], say: &dyn Fn(usize, Result<(), Failure>)) {
-        let mut created = Vec::with_capacity(done.len());
-        let mut places = Vec::with_capacity(done.len());
-        for (index, done) in done.iter().enumerate() {
-            if is_injected(KnownFault::LostCarry) && matches!(done, OrderResult::Duplicate(_)) {
-                say(index, Ok(()));
-                continue;
-            }
-            match done.decision().event_id() {
-                Ok(event_id) => {
-                    places.push(index);
-                    created.push(CreatedEvent {
-                        event_id,
-                        decision: Some(done.decision()),
-                    });
-                }
-                Err(failure) => say(index, Err(failure)),
-            }
-        }
-        self.labels
-            .catch_up(&created, &self.batcher, |index, result| {
-                say(places[index], result);
-            })
-            .await;
-    }
-
-    async fn decide_now(
+    /// Gets the verdict on an order, unless it is already decided.
+    async fn judge(
         &self,
         mut order: MappedOrder,
         position: Option<Position>,
+        known: &KnownDecisions,
         now: Timestamp,
-    ) -> Result<OrderResult, Failure> {
+    ) -> Result<JudgedOrder, Failure> {
+        if let Some(earlier) = known.decision(&self.decision_key(&order)) {
+            return self
+                .check_duplicate(earlier, &order)
+                .map(JudgedOrder::Known);
+        }
         let verdict = self.get_verdict(&mut order).await?;
         let decision = Decision::new(&self.mapping, &order, verdict, position, now);
-        match self.decisions.put(decision).await? {
-            PutResult::Duplicate(earlier) => self.check_duplicate(earlier, &order),
+        Ok(JudgedOrder::New(Box::new((order, decision))))
+    }
+
+    /// Stores a chunk of orders with different events: predictions, then decisions until `end`, then labels.
+    async fn settle(
+        &self,
+        chunk: Vec<JudgedOrder>,
+        known: Option<&KnownDecisions>,
+        end: Option<Instant>,
+        say: &dyn Fn(usize, Result<OrderResult, Failure>),
+    ) {
+        let mut done: Vec<(usize, OrderResult)> = Vec::with_capacity(chunk.len());
+        let mut new = Vec::with_capacity(chunk.len());
+        for (place, judged) in chunk.into_iter().enumerate() {
+            match judged {
+                JudgedOrder::Known(result) => done.push((place, result)),
+                JudgedOrder::New(judged) => new.push((place, judged)),
+            }
+        }
+        let events: Vec<EventId> = new.iter().map(|(_, it)| it.0.event_id.clone()).collect();
+        let comes_first = !is_injected(KnownFault::DecisionBeforePrediction);
+        let unstored = if comes_first {
+            self.store_predictions(&events, end).await
+        } else {
+            UnstoredPredictions::default()
+        };
+        let mut decisions = Vec::with_capacity(new.len());
+        let mut orders = Vec::with_capacity(new.len());
+        for (place, judged) in new {
+            let (order, decision) = *judged;
+            if let Some(failure) = unstored.get(&order.event_id) {
+                say(place, Err(failure.clone()));
+            } else {
+                decisions.push(decision);
+                orders.push((place, order));
+            }
+        }
+        let written = self.decisions.put_all(decisions, end).await;
+        if !comes_first {
+            self.store_predictions(&events, end).await;
+        }
+        for ((place, order), written) in orders.into_iter().zip(written) {
+            match written.and_then(|written| self.note_written(written, &order)) {
+                Ok(result) => {
+                    if let Some(known) = known {
+                        known.add(self.decision_key(&order), result.decision());
+                    }
+                    done.push((place, result));
+                }
+                Err(failure) => say(place, Err(failure)),
+            }
+        }
+        self.apply_labels(done, say).await;
+    }
+
+    /// Stores the predictions on these events until `end`. Returns those that could not be stored.
+    async fn store_predictions(
+        &self,
+        events: &[EventId],
+        end: Option<Instant>,
+    ) -> UnstoredPredictions {
+        let store = self
+            .held_predictions
+            .store(self.mapping.event_type(), events.to_vec());
+        let late = || {
+            let events = events.iter();
+            events.map(|event| (event.clone(), not_reached_failure()))
+        };
+        run_until(end, store)
+            .await
+            .unwrap_or_else(|| late().collect())
+    }
+
+    fn note_written(
+        &self,
+        written: PutResult,
+        order: &MappedOrder,
+    ) -> Result<OrderResult, Failure> {
+        match written {
+            PutResult::Duplicate(earlier) => self.check_duplicate(Arc::from(earlier), order),
             PutResult::Decided(decision) => {
                 let outcome = decision.effective_outcome.clone();
                 metrics::counter!("Decided", "outcome" => outcome).increment(1);
-                Ok(OrderResult::Decided(decision))
+                Ok(OrderResult::Decided(Arc::from(decision)))
             }
         }
+    }
+
+    /// Applies the labels that came before their decisions, and reports the orders as done.
+    ///
+    /// They are read after the decisions are written, so that a label that comes later finds its decision.
+    async fn apply_labels(
+        &self,
+        done: Vec<(usize, OrderResult)>,
+        say: &dyn Fn(usize, Result<OrderResult, Failure>),
+    ) {
+        let mut waiting = Vec::with_capacity(done.len());
+        for (place, result) in done {
+            if is_injected(KnownFault::LostCarry) && matches!(result, OrderResult::Duplicate(_)) {
+                say(place, Ok(result));
+                continue;
+            }
+            match result.decision().event_id() {
+                Ok(event_id) => waiting.push((place, event_id, result)),
+                Err(failure) => say(place, Err(failure)),
+            }
+        }
+        let created: Vec<CreatedEvent<'_>> = waiting
+            .iter()
+            .map(|(_, event_id, result)| CreatedEvent {
+                event_id: event_id.clone(),
+                decision: Some(result.decision()),
+            })
+            .collect();
+        self.labels
+            .catch_up(&created, &self.batcher, |index, labelled| {
+                let (place, _, result) = &waiting[index];
+                say(*place, labelled.map(|()| result.clone()));
+            })
+            .await;
     }
 
     /// The result of an order that was decided before; a rejection if its content has changed.
     fn check_duplicate(
         &self,
-        earlier: Box<Decision>,
+        earlier: Arc<Decision>,
         order: &MappedOrder,
     ) -> Result<OrderResult, Failure> {
         if earlier.contradicts(order, &self.mapping) {
@@ -314,7 +416,7 @@ impl PredictFunction {
     async fn get_verdict(&self, order: &mut MappedOrder) -> Result<ServiceVerdict, Failure> {
         if order.variables.is_empty() {
             // The service needs at least one variable. Without any, the order is undetermined already, or empty by design.
-            order.note_nothing_to_judge();
+            order.note_no_variables();
             return Ok(ServiceVerdict::default());
         }
         let error = match self.call_service(order).await {

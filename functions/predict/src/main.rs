@@ -4,6 +4,10 @@ use lambda_runtime::Error;
 use predict::{FUNCTION, PredictFunction};
 use wiring::Wiring;
 
+/// An order takes hundreds of allocations, mostly in the SDK: see docs/decisions/0015.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let wiring = Wiring::new(|name| std::env::var(name).ok()).await?;
@@ -11,7 +15,9 @@ async fn main() -> Result<(), Error> {
     let predict = PredictFunction {
         detector_version: wiring.settings.detector_version.clone(),
         fraud_detector: wiring.fraud_detector.clone(),
+        held_predictions: wiring.held_predictions(),
         decisions: wiring.decisions(),
+        profiles: wiring.profiles(),
         labels: wiring.labels(&mapping),
         batcher: wiring.batcher(FUNCTION),
         rejected: wiring.rejected(),

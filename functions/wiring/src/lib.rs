@@ -2,6 +2,8 @@
 //!
 //! Here the backend behind the client of Amazon Fraud Detector is chosen. The handlers do not know which it is.
 
+mod held_predictions;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +17,17 @@ use serde_json::value::RawValue;
 use shared::aws;
 use shared::batch::{Batcher, InvocationContext, run_until};
 use shared::decisions::Decisions;
+use shared::held_predictions::HeldPredictions;
 use shared::json;
 use shared::labels::LabelApplier;
 use shared::locations::Locations;
 use shared::mapping::Mapping;
+use shared::profiles::ProfileTable;
 use shared::rejected::RejectedStore;
 use shared::settings::{Backend, Settings};
 use shared::telemetry::{self, Metrics};
+
+pub use held_predictions::held_predictions;
 
 /// The shipped mapping. It is compiled in because SAM's builder for Rust copies only the executable.
 const MAPPING: &str = include_str!("../../../config/mapping.yaml");
@@ -46,7 +52,7 @@ impl Wiring {
     /// # Errors
     /// A setting is missing or invalid.
     pub async fn new(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let settings = Settings::read(variable)?;
+        let settings = Settings::read(variable).map_err(|error| as_sentence(&error))?;
         telemetry::init_logs(&settings.log);
         let config = aws::load_config(&settings.region).await;
         Ok(Self::with_config(
@@ -61,7 +67,9 @@ impl Wiring {
         let engine = (settings.backend == Backend::Engine)
             .then(|| Arc::new(build_engine(&settings, &config, clock)));
         let fraud_detector = match &engine {
-            Some(engine) => aws::make_in_process_client(engine::http_client(Arc::clone(engine))),
+            Some(engine) => {
+                aws::make_in_process_client(engine::holding_http_client(Arc::clone(engine)))
+            }
             None => aws::make_fraud_detector_client(&config),
         };
         Self {
@@ -78,10 +86,12 @@ impl Wiring {
     /// A file is invalid; the error names file, line and what would be right.
     pub fn mapping(&self) -> Result<Mapping, Error> {
         let mapping = match &self.settings.mapping_file {
-            Some(path) => Mapping::read(path)?,
-            None => Mapping::parse("config/mapping.yaml", MAPPING)?,
+            Some(path) => Mapping::read(path),
+            None => Mapping::parse("config/mapping.yaml", MAPPING),
         };
-        let locations = Locations::read(&self.settings.ip_location_files)?;
+        let mapping = mapping.map_err(|error| as_sentence(&error))?;
+        let locations = Locations::read(&self.settings.ip_location_files);
+        let locations = locations.map_err(|error| as_sentence(&error))?;
         Ok(mapping.with_locations(Arc::new(locations)))
     }
 
@@ -91,6 +101,21 @@ impl Wiring {
             aws_sdk_dynamodb::Client::new(&self.config),
             &self.settings.decisions_table,
         )
+        .with_writes(self.settings.decision_writes)
+    }
+
+    /// The table of the profiles of keys with aggregates.
+    pub fn profiles(&self) -> ProfileTable {
+        ProfileTable::new(
+            aws_sdk_dynamodb::Client::new(&self.config),
+            &self.settings.velocity_table,
+        )
+    }
+
+    /// Stores the predictions that the engine in this process holds back; with Amazon's service there are none.
+    pub fn held_predictions(&self) -> HeldPredictions {
+        let held = self.engine.as_ref().map(held_predictions);
+        held.unwrap_or_default()
     }
 
     /// What applies labels of the mapping's event type.
@@ -156,8 +181,9 @@ impl Wiring {
     {
         let payload = json::parse_event(event.as_bytes())?;
         if let Some(engine) = &self.engine {
+            engine.drop_held_predictions();
             // At most half of the time is used: records that need the definitions read them again.
-            match run_until(context.half_way(), engine.refresh_definitions()).await {
+            match run_until(context.half_time(), engine.refresh_definitions()).await {
                 Some(Ok(())) => {}
                 Some(Err(error)) => {
                     tracing::warn!(code = ?error.code(), "the definitions could not be checked");
@@ -179,6 +205,11 @@ impl Wiring {
         }
         answer
     }
+}
+
+/// An error as its sentence: `main` prints the `Debug` form of what it returns.
+fn as_sentence(error: &dyn std::error::Error) -> Error {
+    error.to_string().into()
 }
 
 fn build_engine(settings: &Settings, config: &SdkConfig, clock: Clock) -> Engine {

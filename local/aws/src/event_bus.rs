@@ -35,7 +35,7 @@ pub struct EventBus {
     // No code awaits while it holds the lock.
     file: Arc<Mutex<File>>,
     /// Whether `aws.*` may be a source.
-    trusts: bool,
+    accepts_aws_sources: bool,
 }
 
 impl EventBus {
@@ -50,7 +50,7 @@ impl EventBus {
         })?;
         Ok(Self {
             file: Arc::new(Mutex::new(file)),
-            trusts: false,
+            accepts_aws_sources: false,
         })
     }
 
@@ -58,7 +58,7 @@ impl EventBus {
     /// with `aws.`, which are refused from everyone else.
     #[must_use]
     pub fn for_aws(mut self) -> Self {
-        self.trusts = true;
+        self.accepts_aws_sources = true;
         self
     }
 
@@ -91,7 +91,7 @@ impl EventBus {
         let results: Vec<_> = request
             .entries
             .iter()
-            .map(|entry| accept_entry(entry, self.trusts, &mut lines))
+            .map(|entry| accept_entry(entry, self.accepts_aws_sources, &mut lines))
             .collect();
         if let Err(error) = self.append(&lines) {
             tracing::error!(%error, "outcomes are not written");

@@ -200,8 +200,8 @@ mod tests {
 
     /// Everything that writes into the folder, at work on it.
     async fn fill(home: &Home) -> BTreeMap<String, String> {
-        let machine = LocalStack::open(home, Durability::Kill).await.unwrap();
-        let clients = &machine.clients;
+        let stack = LocalStack::open(home, Durability::Kill).await.unwrap();
+        let clients = &stack.clients;
         clients
             .frauddetector
             .put_label()
@@ -223,7 +223,7 @@ mod tests {
         home.write_progress("job", &FileProgress::default())
             .unwrap();
         let modes = modes(home.path());
-        machine.close().await.unwrap();
+        stack.close().await.unwrap();
         modes
     }
 

@@ -4,9 +4,6 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use shared::failure::error_code;
 
-/// Records that a function rejected.
-pub use shared::rejected::REJECTED_PREFIX as REJECTED;
-
 /// Records that were rejected and later replayed.
 pub const REPLAYED: &str = "replayed/";
 

@@ -118,12 +118,12 @@ impl Cli {
     pub async fn run(self) -> Result<(), CommandError> {
         let Self { command, workspace } = self;
         match command {
-            // The futures of the demo and of `run` are large.
+            // The futures of the demo, of `run` and of `replay` are large.
             Command::Demo(args) => Box::pin(args.run(&workspace)).await,
             Command::Run(args) => Box::pin(args.run(&workspace)).await,
             Command::Show(args) => args.run(&workspace).await,
             Command::Explain(args) => args.run(&workspace).await,
-            Command::Replay(args) => args.run(&workspace).await,
+            Command::Replay(args) => Box::pin(args.run(&workspace)).await,
             Command::Apply(args) => args.run(&workspace).await,
             Command::Serve(args) => args.run(&workspace).await,
             Command::Evaluate(args) => args.run(),

@@ -13,7 +13,7 @@ use evaluation::text_table::build_text_table;
 
 /// The truth about one order, as the simulator knows it.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Truth {
+pub struct KnownTruth {
     order_id: String,
     fraud: bool,
     pattern: String,
@@ -47,7 +47,7 @@ pub struct RuleReport {
 
 /// Decisions compared with the truth.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Against {
+pub struct OutcomesByTruth {
     /// Fraudulent orders by outcome.
     pub fraud: BTreeMap<String, Volume>,
     /// Legitimate orders by outcome.
@@ -58,7 +58,7 @@ pub struct Against {
 
 /// One decision as an example.
 #[derive(Clone, Debug, Serialize)]
-pub struct Story {
+pub struct ExampleDecision {
     order_id: String,
     amount: String,
     effective_outcome: String,
@@ -68,7 +68,7 @@ pub struct Story {
 
 /// The whole report.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Report {
+pub struct DemoReport {
     /// Orders decided, by effective outcome.
     pub outcomes: BTreeMap<String, Volume>,
     /// Orders with a rule that could not be evaluated.
@@ -78,13 +78,13 @@ pub struct Report {
     /// Orders delivered again and not decided twice.
     pub duplicates: u64,
     /// Compared with the simulated truth.
-    pub against: Against,
+    pub against: OutcomesByTruth,
     /// By rule.
     pub rules: BTreeMap<String, RuleReport>,
     /// A decision that stopped a fraud.
-    pub caught: Option<Story>,
+    pub caught: Option<ExampleDecision>,
     /// A fraud that was approved.
-    pub missed: Option<Story>,
+    pub missed: Option<ExampleDecision>,
     /// Rejected records: source position and reason.
     pub rejected: Vec<(String, String)>,
     /// Records a second, decisions on disk.
@@ -95,25 +95,25 @@ pub struct Report {
 ///
 /// # Errors
 /// The file cannot be read, or a line cannot be parsed.
-pub fn read_truth(path: &Path) -> std::io::Result<HashMap<String, Truth>> {
+pub fn read_truth(path: &Path) -> std::io::Result<HashMap<String, KnownTruth>> {
     let file = std::fs::File::open(path)?;
     let mut truths = HashMap::new();
     for line in std::io::BufReader::new(file).lines() {
-        let truth: Truth = serde_json::from_str(&line?)?;
+        let truth: KnownTruth = serde_json::from_str(&line?)?;
         truths.insert(truth.order_id.clone(), truth);
     }
     Ok(truths)
 }
 
-impl Report {
+impl DemoReport {
     /// Adds one decision.
-    pub fn add(&mut self, decision: &Decision, truth: Option<&Truth>) {
-        let cents = truth.map_or(0, |truth| cents(&truth.amount_usd));
+    pub fn add(&mut self, decision: &Decision, truth: Option<&KnownTruth>) {
+        let cents = truth.map_or(0, |truth| parse_cents(&truth.amount_usd));
         let outcome = decision.effective_outcome.as_str();
         self.outcomes
             .entry(outcome.to_owned())
             .or_default()
-            .add(cents);
+            .add_order(cents);
         self.undetermined += u64::from(decision.undetermined);
         let is_fraud = truth.is_some_and(|truth| truth.fraud);
         let side = if is_fraud {
@@ -121,7 +121,7 @@ impl Report {
         } else {
             &mut self.against.good
         };
-        side.entry(outcome.to_owned()).or_default().add(cents);
+        side.entry(outcome.to_owned()).or_default().add_order(cents);
         let rules: Vec<String> = decision
             .verdict
             .matched_rules
@@ -142,22 +142,22 @@ impl Report {
                 .patterns
                 .entry(truth.pattern.clone())
                 .or_default();
-            all.add(cents);
+            all.add_order(cents);
             if outcome != "approve" {
-                caught.add(cents);
+                caught.add_order(cents);
             }
-            self.tell(decision, truth, rules);
+            self.keep_example(decision, truth, rules);
         }
     }
 
     /// A fraudulent order that was not approved, as an example.
-    pub fn a_caught_order(&self) -> Option<&str> {
+    pub fn caught_order(&self) -> Option<&str> {
         self.caught.as_ref().map(|story| story.order_id.as_str())
     }
 
     /// Keeps the stopped fraud with the most rules, and the most expensive one that was approved.
-    fn tell(&mut self, decision: &Decision, truth: &Truth, rules: Vec<String>) {
-        let story = Story {
+    fn keep_example(&mut self, decision: &Decision, truth: &KnownTruth, rules: Vec<String>) {
+        let story = ExampleDecision {
             order_id: decision.order_id.clone(),
             amount: truth.amount_usd.clone(),
             effective_outcome: decision.effective_outcome.clone(),
@@ -168,7 +168,7 @@ impl Report {
             let dearer = self
                 .missed
                 .as_ref()
-                .is_none_or(|missed| cents(&missed.amount) < cents(&story.amount));
+                .is_none_or(|missed| parse_cents(&missed.amount) < parse_cents(&story.amount));
             if dearer {
                 self.missed = Some(story);
             }
@@ -183,7 +183,7 @@ impl Report {
 }
 
 impl Volume {
-    fn add(&mut self, cents: u64) {
+    fn add_order(&mut self, cents: u64) {
         self.orders += 1;
         self.cents += cents;
     }
@@ -198,17 +198,22 @@ impl Volume {
 
 impl fmt::Display for Volume {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>5} orders  {:>12}", self.orders, dollars(self.cents))
+        write!(
+            f,
+            "{:>5} orders  {:>12}",
+            self.orders,
+            format_dollars(self.cents)
+        )
     }
 }
 
-fn cents(amount: &str) -> u64 {
+fn parse_cents(amount: &str) -> u64 {
     let (whole, part) = amount.split_once('.').unwrap_or((amount, "0"));
     let part: String = part.chars().chain("00".chars()).take(2).collect();
     whole.parse::<u64>().unwrap_or(0) * 100 + part.parse::<u64>().unwrap_or(0)
 }
 
-fn dollars(cents: u64) -> String {
+fn format_dollars(cents: u64) -> String {
     let whole = (cents / 100).to_string();
     let mut grouped = String::new();
     for (index, digit) in whole.chars().enumerate() {
@@ -220,7 +225,7 @@ fn dollars(cents: u64) -> String {
     format!("${grouped}.{:02}", cents % 100)
 }
 
-fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+fn format_indented_table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let lines: Vec<String> = build_text_table(header, rows)
         .to_string()
         .lines()
@@ -232,7 +237,7 @@ fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String
 /// Outcomes, strictest first; others come after them.
 const WEIGHT: [&str; 4] = ["block", "review", "challenge", "approve"];
 
-fn by_weight<T>(map: &BTreeMap<String, T>) -> Vec<(&str, &T)> {
+fn sort_by_strictness<T>(map: &BTreeMap<String, T>) -> Vec<(&str, &T)> {
     let mut rows: Vec<(&str, &T)> = map
         .iter()
         .map(|(name, value)| (name.as_str(), value))
@@ -246,7 +251,7 @@ fn by_weight<T>(map: &BTreeMap<String, T>) -> Vec<(&str, &T)> {
     rows
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for DemoReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self
             .outcomes
@@ -256,23 +261,23 @@ impl fmt::Display for Report {
             f,
             "{} orders decided, {} in all; undecided {}",
             total.orders,
-            dollars(total.cents),
+            format_dollars(total.cents),
             self.undecided
         )?;
         let row = |(name, volume): (&str, &Volume)| {
             vec![
                 name.to_owned(),
                 volume.orders.to_string(),
-                share(volume.orders, total.orders),
-                dollars(volume.cents),
+                format_share(volume.orders, total.orders),
+                format_dollars(volume.cents),
             ]
         };
         writeln!(
             f,
             "{}\n",
-            table(
+            format_indented_table(
                 &["outcome", "orders", "share", "money"],
-                by_weight(&self.outcomes).into_iter().map(row)
+                sort_by_strictness(&self.outcomes).into_iter().map(row)
             )
         )?;
         self.write_against(f)?;
@@ -297,7 +302,7 @@ impl fmt::Display for Report {
     }
 }
 
-fn share(part: u64, whole: u64) -> String {
+fn format_share(part: u64, whole: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "a share for people")]
     let percent = if whole == 0 {
         0.0
@@ -307,7 +312,7 @@ fn share(part: u64, whole: u64) -> String {
     format!("{percent:.1} %")
 }
 
-impl Report {
+impl DemoReport {
     fn write_against(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = |side: &BTreeMap<String, Volume>, outcome: &str| {
             side.get(outcome).copied().unwrap_or_default()
@@ -333,15 +338,15 @@ impl Report {
                 pattern.replace('_', " "),
                 all.orders.to_string(),
                 caught.orders.to_string(),
-                dollars(all.cents),
-                dollars(caught.cents),
+                format_dollars(all.cents),
+                format_dollars(caught.cents),
             ]
         };
         let rows = self.against.patterns.iter().map(row);
         writeln!(
             f,
             "{}\n",
-            table(
+            format_indented_table(
                 &[
                     "pattern of fraud",
                     "orders",
@@ -365,7 +370,7 @@ impl Report {
             } = report;
             let mut row = vec![rule.clone()];
             row.extend([hits, fraud, good, only_here, fraud_only_here].map(ToString::to_string));
-            row.push(share(*fraud, *hits));
+            row.push(format_share(*fraud, *hits));
             row
         };
         let header = [
@@ -377,7 +382,11 @@ impl Report {
             "of them fraud",
             "precision",
         ];
-        writeln!(f, "{}\n", table(&header, self.rules.iter().map(row)))
+        writeln!(
+            f,
+            "{}\n",
+            format_indented_table(&header, self.rules.iter().map(row))
+        )
     }
 
     fn write_stories(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -438,10 +447,10 @@ mod tests {
             (123_456_789, "$1,234,567.89"),
         ];
         for (amount, want) in cases {
-            assert_eq!(dollars(amount), want);
+            assert_eq!(format_dollars(amount), want);
         }
-        assert_eq!(cents("129.99"), 12_999);
-        assert_eq!(cents("5"), 500);
-        assert_eq!(cents("5.5"), 550);
+        assert_eq!(parse_cents("129.99"), 12_999);
+        assert_eq!(parse_cents("5"), 500);
+        assert_eq!(parse_cents("5.5"), 550);
     }
 }

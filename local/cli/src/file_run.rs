@@ -72,7 +72,7 @@ pub enum RunError {
 }
 
 /// A function of the pipeline, by which records are handled.
-pub enum Function {
+pub enum PipelineFunction {
     /// Orders to decisions.
     Predict(Box<PredictFunction>),
     /// History to events.
@@ -83,7 +83,7 @@ pub enum Function {
 
 /// What happened to one record.
 #[derive(Debug)]
-pub enum Effect {
+pub enum RecordEffect {
     /// An order was decided, now or before.
     Decision(OrderResult),
     /// An event was stored.
@@ -93,9 +93,9 @@ pub enum Effect {
 }
 
 /// A run of a file through a function.
-pub struct Run<'a> {
+pub struct FileRun<'a> {
     /// The function.
-    pub function: Function,
+    pub function: PipelineFunction,
     /// The file's name, for progress and source positions.
     pub path: &'a str,
     /// The open file.
@@ -114,7 +114,7 @@ pub struct Run<'a> {
 
 /// What a run did.
 #[derive(Debug, Default, Serialize)]
-pub struct Summary {
+pub struct RunSummary {
     /// Records that earlier runs over the same file have done.
     pub skipped: u64,
     /// Records read by this run.
@@ -145,7 +145,7 @@ pub struct Summary {
     pub interrupted: bool,
 }
 
-impl Function {
+impl PipelineFunction {
     /// The function's name.
     pub fn name(&self) -> &'static str {
         match self {
@@ -164,27 +164,30 @@ impl Function {
     }
 
     /// Runs records through the handler.
-    pub async fn batch(&self, records: Vec<Record>) -> BatchResults<Effect> {
-        let moment = InvocationContext::new(jiff::Timestamp::now(), 0);
+    pub async fn handle_batch(&self, records: Vec<Record>) -> BatchResults<RecordEffect> {
+        let context = InvocationContext::new(jiff::Timestamp::now(), 0);
         // The futures of the handlers are large.
         match self {
-            Self::Predict(function) => wrap(
-                Box::pin(function.decide_batch(records, moment)).await,
-                Effect::Decision,
+            Self::Predict(function) => wrap_results(
+                Box::pin(function.decide_batch(records, context)).await,
+                RecordEffect::Decision,
             ),
-            Self::Ingest(function) => wrap(
-                Box::pin(function.ingest_batch(records, moment)).await,
-                Effect::Event,
+            Self::Ingest(function) => wrap_results(
+                Box::pin(function.ingest_batch(records, context)).await,
+                RecordEffect::Event,
             ),
-            Self::Label(function) => wrap(
-                Box::pin(function.label_batch(records, moment)).await,
-                Effect::Labels,
+            Self::Label(function) => wrap_results(
+                Box::pin(function.label_batch(records, context)).await,
+                RecordEffect::Labels,
             ),
         }
     }
 }
 
-fn wrap<T>(handled: BatchResults<T>, effect: impl Fn(T) -> Effect) -> BatchResults<Effect> {
+fn wrap_results<T>(
+    handled: BatchResults<T>,
+    effect: impl Fn(T) -> RecordEffect,
+) -> BatchResults<RecordEffect> {
     let results = handled
         .results
         .into_iter()
@@ -194,30 +197,30 @@ fn wrap<T>(handled: BatchResults<T>, effect: impl Fn(T) -> Effect) -> BatchResul
     }
 }
 
-impl Run<'_> {
+impl FileRun<'_> {
     /// Runs to the end of the file, or until `stop` is ready; calls `see` for every record.
     ///
     /// # Errors
     /// [`RunError`]; what was done before is kept, and the next run continues after it.
-    pub async fn run(
+    pub async fn run_file(
         mut self,
         stop: impl Future<Output = ()>,
-        mut see: impl FnMut(&Position, &Result<Effect, Failure>),
-    ) -> Result<Summary, RunError> {
+        mut see: impl FnMut(&Position, &Result<RecordEffect, Failure>),
+    ) -> Result<RunSummary, RunError> {
         let start = Instant::now();
         let mut stop = pin!(stop);
-        let mut summary = Summary::default();
-        let job = job(&self.function, self.path, self.target);
-        let mut progress = self.begin(&job);
-        let mut batch = self.skip(&progress)?;
+        let mut summary = RunSummary::default();
+        let job = format_progress_name(&self.function, self.path, self.target);
+        let mut progress = self.read_progress(&job);
+        let mut batch = self.skip_done_records(&progress)?;
         summary.skipped = progress.records;
-        let bar = bar(self.progress, progress.records);
+        let bar = start_progress_bar(self.progress, progress.records);
         while !batch.is_empty() {
             let count = batch.len() as u64;
-            let hash = batch
-                .iter()
-                .fold(progress.hash.clone(), |hash, record| chain(&hash, record));
-            let tried = self.tried(
+            let hash = batch.iter().fold(progress.hash.clone(), |hash, record| {
+                chain_hash(&hash, record)
+            });
+            let tried = self.run_batch(
                 batch,
                 progress.records,
                 stop.as_mut(),
@@ -232,12 +235,12 @@ impl Run<'_> {
             progress.hash = hash;
             summary.records += count;
             bar.inc(count);
-            self.note(&job, &progress)?;
+            self.store_progress(&job, &progress)?;
             if is_ready(stop.as_mut()).await {
                 summary.interrupted = true;
                 break;
             }
-            batch = self.read()?;
+            batch = self.read_batch()?;
         }
         bar.finish_and_clear();
         if let RecordInput::Rows(rows) = &self.input {
@@ -247,7 +250,7 @@ impl Run<'_> {
         Ok(summary)
     }
 
-    fn read(&mut self) -> Result<Vec<Vec<u8>>, RunError> {
+    fn read_batch(&mut self) -> Result<Vec<Vec<u8>>, RunError> {
         let mut batch = Vec::with_capacity(BATCH);
         while batch.len() < BATCH {
             let next = self.input.read_record().map_err(|source| RunError::Io {
@@ -263,26 +266,28 @@ impl Run<'_> {
     }
 
     /// The stored progress of an earlier run over the same file.
-    fn begin(&self, job: &str) -> FileProgress {
+    fn read_progress(&self, job: &str) -> FileProgress {
         let home = self.home.filter(|_| !self.restart);
         home.map(|home| home.read_progress(job)).unwrap_or_default()
     }
 
     /// Skips the records that are done, and returns the first batch of the others.
-    fn skip(&mut self, progress: &FileProgress) -> Result<Vec<Vec<u8>>, RunError> {
+    fn skip_done_records(&mut self, progress: &FileProgress) -> Result<Vec<Vec<u8>>, RunError> {
         let (mut left, mut hash) = (progress.records, String::new());
         loop {
-            let mut batch = self.read()?;
+            let mut batch = self.read_batch()?;
             let now = left.min(batch.len() as u64);
             // `now` is at most the length of the batch.
             let done: Vec<Vec<u8>> = batch
                 .drain(..usize::try_from(now).unwrap_or_default())
                 .collect();
-            hash = done.iter().fold(hash, |hash, record| chain(&hash, record));
+            hash = done
+                .iter()
+                .fold(hash, |hash, record| chain_hash(&hash, record));
             left -= now;
             if left == 0 && hash == progress.hash {
                 return if batch.is_empty() {
-                    self.read()
+                    self.read_batch()
                 } else {
                     Ok(batch)
                 };
@@ -296,7 +301,7 @@ impl Run<'_> {
         }
     }
 
-    fn note(&self, job: &str, progress: &FileProgress) -> Result<(), RunError> {
+    fn store_progress(&self, job: &str, progress: &FileProgress) -> Result<(), RunError> {
         let Some(home) = self.home else { return Ok(()) };
         home.write_progress(job, progress)
             .map_err(|source| RunError::Io {
@@ -306,7 +311,7 @@ impl Run<'_> {
     }
 
     /// Leaves out the records about subjects that were forgotten.
-    async fn not_forgotten(
+    async fn leave_out_forgotten(
         &self,
         records: &[Record],
     ) -> Result<Vec<Record>, subject::SubjectError> {
@@ -327,20 +332,20 @@ impl Run<'_> {
 
     /// Runs one batch, and retries its records that failed, at most [`TRIES`] times in all. Returns false
     /// if `stop` came while a dependency failed: the next run repeats the batch.
-    async fn tried(
+    async fn run_batch(
         &self,
         batch: Vec<Vec<u8>>,
         done: u64,
         mut stop: Pin<&mut impl Future<Output = ()>>,
-        see: &mut impl FnMut(&Position, &Result<Effect, Failure>),
-        summary: &mut Summary,
+        see: &mut impl FnMut(&Position, &Result<RecordEffect, Failure>),
+        summary: &mut RunSummary,
     ) -> Result<bool, RunError> {
         let mut records: Vec<Record> = (done + 1..)
             .zip(batch)
-            .map(|(number, bytes)| self.record(number, bytes))
+            .map(|(number, bytes)| self.make_record(number, bytes))
             .collect();
         for round in 1..=TRIES {
-            let (again, cause) = self.try_once(records, see, summary).await;
+            let (again, cause) = self.run_records_once(records, see, summary).await;
             if again.is_empty() {
                 return Ok(true);
             }
@@ -367,18 +372,18 @@ impl Run<'_> {
     }
 
     /// Runs records once. Returns those to retry, and the cause of the first one.
-    async fn try_once(
+    async fn run_records_once(
         &self,
         records: Vec<Record>,
-        see: &mut impl FnMut(&Position, &Result<Effect, Failure>),
-        summary: &mut Summary,
+        see: &mut impl FnMut(&Position, &Result<RecordEffect, Failure>),
+        summary: &mut RunSummary,
     ) -> (Vec<Record>, String) {
-        let others = match self.not_forgotten(&records).await {
+        let others = match self.leave_out_forgotten(&records).await {
             Ok(others) => others,
             Err(error) => return (records, error.to_string()),
         };
         summary.forgotten += (records.len() - others.len()) as u64;
-        let handled = self.function.batch(others.clone()).await;
+        let handled = self.function.handle_batch(others.clone()).await;
         let mut again = Vec::new();
         let mut cause = String::new();
         for (record, (position, result)) in others.into_iter().zip(&handled.results) {
@@ -395,7 +400,7 @@ impl Run<'_> {
         (again, cause)
     }
 
-    fn record(&self, number: u64, bytes: Vec<u8>) -> Record {
+    fn make_record(&self, number: u64, bytes: Vec<u8>) -> Record {
         let value = json::parse_json(&bytes).ok();
         let name: String = self
             .path
@@ -422,7 +427,7 @@ impl Run<'_> {
 }
 
 /// The name under which progress is stored: the same file goes to several functions and targets.
-fn job(function: &Function, path: &str, target: &str) -> String {
+fn format_progress_name(function: &PipelineFunction, path: &str, target: &str) -> String {
     format!(
         "{} {path} {target} {}",
         function.name(),
@@ -431,7 +436,7 @@ fn job(function: &Function, path: &str, target: &str) -> String {
 }
 
 /// Adds a record to the hash of all records before it.
-fn chain(before: &str, record: &[u8]) -> String {
+fn chain_hash(before: &str, record: &[u8]) -> String {
     short_hash(&[before.as_bytes(), record].concat())
 }
 
@@ -444,7 +449,7 @@ async fn is_ready(future: impl Future<Output = ()>) -> bool {
     }
 }
 
-fn bar(show: bool, done: u64) -> ProgressBar {
+fn start_progress_bar(show: bool, done: u64) -> ProgressBar {
     if !show || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -458,21 +463,21 @@ fn bar(show: bool, done: u64) -> ProgressBar {
     bar
 }
 
-impl Summary {
-    fn add(&mut self, result: &Result<Effect, Failure>) {
+impl RunSummary {
+    fn add(&mut self, result: &Result<RecordEffect, Failure>) {
         match result {
-            Ok(Effect::Decision(OrderResult::Decided(decision))) => {
+            Ok(RecordEffect::Decision(OrderResult::Decided(decision))) => {
                 *self
                     .decided
                     .entry(decision.effective_outcome.clone())
                     .or_default() += 1;
             }
-            Ok(Effect::Decision(OrderResult::Duplicate(_))) => self.duplicates += 1,
-            Ok(Effect::Event(sent)) => {
+            Ok(RecordEffect::Decision(OrderResult::Duplicate(_))) => self.duplicates += 1,
+            Ok(RecordEffect::Event(sent)) => {
                 self.events += 1;
                 self.labelled_events += u64::from(sent.labelled);
             }
-            Ok(Effect::Labels(labels)) => {
+            Ok(RecordEffect::Labels(labels)) => {
                 for applied in labels {
                     match applied {
                         AppliedLabel::Applied { .. } => self.labels += 1,
@@ -489,7 +494,7 @@ impl Summary {
     }
 
     /// Records per second.
-    pub fn rate(&self) -> f64 {
+    pub fn records_per_second(&self) -> f64 {
         // Counts are far below 2^52.
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let records = self.records as f64;
@@ -501,7 +506,7 @@ impl Summary {
     }
 }
 
-impl std::fmt::Display for Summary {
+impl std::fmt::Display for RunSummary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.skipped > 0 {
             writeln!(f, "{} records of this file were done before", self.skipped)?;
@@ -511,7 +516,7 @@ impl std::fmt::Display for Summary {
             "{} records in {:.1} s, {:.0} a second",
             self.records,
             self.seconds,
-            self.rate()
+            self.records_per_second()
         )?;
         for (outcome, count) in &self.decided {
             writeln!(f, "  {count:>8} decided: {outcome}")?;

@@ -11,11 +11,11 @@ use serde_json::Value;
 use shared::failure::{Failure, error_code};
 use shared::json;
 use shared::records::{Invocation, Record};
-use shared::rejected::RejectedRecord;
+use shared::rejected::{REJECTED_PREFIX, RejectedRecord};
 use thiserror::Error;
 
-use crate::bucket_objects::{REJECTED, REPLAYED, list_keys, read_object};
-use crate::file_run::Function;
+use crate::bucket_objects::{REPLAYED, list_keys, read_object};
+use crate::file_run::PipelineFunction;
 use crate::forget::ForgottenSubjects;
 use crate::subject;
 
@@ -73,7 +73,7 @@ pub struct Replay<'a> {
     /// The bucket.
     pub bucket: &'a str,
     /// Finds a function by name.
-    pub function: &'a dyn Fn(&str) -> Option<Function>,
+    pub function: &'a dyn Fn(&str) -> Option<PipelineFunction>,
     /// Tells which records must not be run again.
     pub forgotten: &'a ForgottenSubjects,
     /// Only report what would be done.
@@ -181,7 +181,7 @@ impl Replay<'_> {
         if self.dry_run {
             return Ok((answer(&now("would be replayed"), false), None));
         }
-        let handled = function.batch(records.clone()).await;
+        let handled = function.handle_batch(records.clone()).await;
         let mut results = records.into_iter().zip(handled.results);
         let failed =
             results.find_map(|(record, (_, result))| result.err().map(|failure| (record, failure)));
@@ -196,7 +196,10 @@ impl Replay<'_> {
     /// Moves an object to `replayed/`. Copies first, so that after a crash the object may exist twice but
     /// is never lost.
     async fn move_to_replayed(&self, key: &str) -> Result<(), ReplayError> {
-        let to = format!("{REPLAYED}{}", key.strip_prefix(REJECTED).unwrap_or(key));
+        let to = format!(
+            "{REPLAYED}{}",
+            key.strip_prefix(REJECTED_PREFIX).unwrap_or(key)
+        );
         let failed = |what: String| {
             ReplayError::Bucket(format!(
                 "cannot move s3://{}/{key} to {to}: {what}",

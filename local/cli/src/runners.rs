@@ -52,8 +52,8 @@ impl Runners {
 
 /// The runners of the local stack. Only one process at a time uses its folder, so a job that an
 /// earlier process left unfinished is taken over at once.
-pub fn local_runners(machine: &LocalStack) -> Runners {
-    new_runners(Arc::clone(&machine.engine), &machine.clients.s3, "local")
+pub fn local_runners(stack: &LocalStack) -> Runners {
+    new_runners(Arc::clone(&stack.engine), &stack.clients.s3, "local")
 }
 
 /// Runners beside those of other processes: a job that another one left unfinished is taken over when
@@ -94,9 +94,9 @@ pub async fn run_jobs(
                 println!(
                     "{}",
                     if json {
-                        done.as_json()
+                        done.to_json()
                     } else {
-                        done.sentence()
+                        done.to_sentence()
                     }
                 );
             }
@@ -114,7 +114,7 @@ pub async fn run_jobs(
 }
 
 impl FinishedWork {
-    fn as_json(&self) -> String {
+    fn to_json(&self) -> String {
         match self {
             Self::Job(job) => job_to_json(job),
             Self::Training(training) => json!({
@@ -128,7 +128,7 @@ impl FinishedWork {
         }
     }
 
-    fn sentence(&self) -> String {
+    fn to_sentence(&self) -> String {
         match self {
             Self::Job(job) => describe_job(job),
             Self::Training(training) => {

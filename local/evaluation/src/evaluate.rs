@@ -20,7 +20,7 @@ use crate::error::{EvaluateError, io_error_in};
 use crate::measures::{LookUps, Measures, ScoredEvent};
 use crate::output::{write_report, write_scores};
 use crate::result::EvaluationResult;
-use crate::rules_only::{MeasuredDetector, OverColumns};
+use crate::rules_only::{AppliedDetector, MeasuredDetector};
 use crate::split::{TestEvents, hold_out_rows};
 use crate::table::{ColumnOptions, EventColumns, TableError, TableEvent};
 
@@ -34,7 +34,7 @@ pub struct Evaluate {
     test: Option<PathBuf>,
     /// What was given about its columns.
     #[command(flatten)]
-    pub said: ColumnOptions,
+    pub column_options: ColumnOptions,
     /// Whether labels may still change; default `final`, and `maturing` where the file says when labels came.
     #[arg(long, value_enum)]
     labels: Option<LabelMaturity>,
@@ -208,7 +208,7 @@ impl Evaluate {
         &self,
         detector: &'a MeasuredDetector,
         columns: &EventColumns,
-    ) -> Result<OverColumns<'a>, EvaluateError> {
+    ) -> Result<AppliedDetector<'a>, EvaluateError> {
         let path = self.test.as_ref().unwrap_or(&self.train);
         Ok(detector.apply_to(path, &columns.table(path).read_headers()?)?)
     }
@@ -221,7 +221,7 @@ impl Evaluate {
         model: &Model,
         look_ups: &LookUps,
         histories: &HashMap<usize, Vec<f32>>,
-        mut rules: Option<&mut OverColumns<'_>>,
+        mut rules: Option<&mut AppliedDetector<'_>>,
     ) -> Result<(Vec<ScoredEvent>, Vec<Duration>), EvaluateError> {
         let price = columns
             .variables
@@ -296,7 +296,7 @@ impl Evaluate {
         mut histories: EntityHistories,
     ) -> Result<HashMap<usize, Vec<f32>>, TableError> {
         let mut events = Vec::new();
-        if columns.watched.is_some() {
+        if columns.tracked_fields.is_some() {
             self.for_each_test_event(columns, test, |event| {
                 if let (Some(entity), Some(seen)) = (event.row.entity, event.row.history_event) {
                     events.push((seen.time, event.number, entity.to_owned(), seen));

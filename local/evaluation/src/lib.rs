@@ -25,6 +25,6 @@ pub use measures::{LookUps, Measures, ScoredEvent};
 pub use pictures::PictureError;
 pub use result::EvaluationResult;
 pub use rules_only::{
-    DetectorFile, FileRule, FileVariable, MeasuredDetector, OverColumns, RulesError, RulesOnly,
+    AppliedDetector, DetectorFile, FileRule, FileVariable, MeasuredDetector, RulesError, RulesOnly,
 };
 pub use table::{ColumnOptions, EventColumns, TableError, TableEvent};

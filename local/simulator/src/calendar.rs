@@ -134,7 +134,7 @@ fn hour_weights(rhythm: Rhythm) -> [u64; 24] {
 }
 
 /// A random moment of a UTC day at which somebody `offset` hours from UTC shops.
-pub(super) fn choose_moment(
+pub(super) fn choose_time(
     chance: &mut RandomStream,
     day: Seconds,
     offset: i64,

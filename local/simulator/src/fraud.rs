@@ -129,9 +129,9 @@ fn choose_thief_agent(chance: &mut RandomStream) -> &'static str {
     world::USER_AGENTS[agent].0
 }
 
-fn choose_moment_for(scene: &FraudScene, chance: &mut RandomStream, person: &Shopper) -> Seconds {
+fn choose_time_for(scene: &FraudScene, chance: &mut RandomStream, person: &Shopper) -> Seconds {
     let day = scene.calendar.day(chance);
-    calendar::choose_moment(chance, day, COUNTRIES[person.country].offset, person.rhythm)
+    calendar::choose_time(chance, day, COUNTRIES[person.country].offset, person.rhythm)
 }
 
 fn finish_draft(
@@ -162,7 +162,7 @@ fn place_card_tests(
         let burst = u64::try_from(chance.between(4, 9)).unwrap_or(4).min(left);
         left -= burst;
         let mut leader = create_thief(scene, chance);
-        let mut at = choose_moment_for(scene, chance, &leader);
+        let mut at = choose_time_for(scene, chance, &leader);
         for _ in 0..burst {
             if chance.permille(400) {
                 leader.ip = choose_thief_ip(chance, leader.country);
@@ -225,7 +225,7 @@ fn order_with_stolen_card(
     register: &mut AccountRegister,
 ) -> Draft {
     let mut thief = create_thief(scene, chance);
-    let at = choose_moment_for(scene, chance, &thief);
+    let at = choose_time_for(scene, chance, &thief);
     if chance.permille(780) {
         let age = chance.curve(&[
             (0, 2 * MINUTE),
@@ -309,7 +309,7 @@ fn order_from_taken_account(
     } else {
         victim.rhythm
     };
-    let at = calendar::choose_moment(chance, day, COUNTRIES[victim.country].offset, rhythm);
+    let at = calendar::choose_time(chance, day, COUNTRIES[victim.country].offset, rhythm);
     victim.address_changed = chance
         .permille(880)
         .then(|| at - honest::choose_recent_span(chance));
@@ -340,7 +340,7 @@ fn order_for_reshipper(
     register: &mut AccountRegister,
 ) -> Draft {
     let mut thief = create_thief(scene, chance);
-    let at = choose_moment_for(scene, chance, &thief);
+    let at = choose_time_for(scene, chance, &thief);
     let age = chance.curve(&[
         (0, HOUR),
         (300, 3 * DAY),
@@ -442,7 +442,7 @@ fn drain_wallet(
 ) -> Draft {
     let day = scene.calendar.day(chance);
     let mut victim = choose_victim(scene, chance, register, day);
-    let at = calendar::choose_moment(
+    let at = calendar::choose_time(
         chance,
         day,
         COUNTRIES[victim.country].offset,

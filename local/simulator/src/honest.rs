@@ -90,7 +90,7 @@ pub(super) fn place_honest_orders(
             let (place, new) = crowd.choose_next_customer(world, chance);
             let person = &mut crowd.people[place];
             let offset = COUNTRIES[person.country].offset;
-            let moment = calendar::choose_moment(chance, day, offset, person.rhythm);
+            let moment = calendar::choose_time(chance, day, offset, person.rhythm);
             if new {
                 let age = customers::choose_new_account_age(chance);
                 customers::open_account(person, register, chance, moment, age);

@@ -1,10 +1,9 @@
 //! An event as a whole.
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use crate::limits::{PAYLOAD_BYTES, VARIABLES_PER_EVENT};
-use crate::{EntityId, EntityTypeName, EventId, EventTypeName, Timestamp, Variables};
+use crate::limits::PAYLOAD_BYTES;
+use crate::{EntityId, EntityTypeName, EventId, EventTypeName, InvalidEvent, Timestamp, Variables};
 
 /// One event as the service takes it: at least one variable, at most 256 KB of them.
 ///
@@ -30,20 +29,6 @@ pub struct Entity {
     pub entity_type: EntityTypeName,
     /// Its id within the kind, or the reserved `unknown`.
     pub entity_id: EntityId,
-}
-
-/// Why parts that are each valid do not make an event.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum InvalidEvent {
-    /// The service refuses an event without variables (service model, `EventVariableMap`).
-    #[error("event has no variables; at least 1 is needed")]
-    NoVariables,
-    /// See [`VARIABLES_PER_EVENT`].
-    #[error("event has {0} variables; at most {VARIABLES_PER_EVENT} are allowed")]
-    TooManyVariables(usize),
-    /// See [`PAYLOAD_BYTES`].
-    #[error("event has {0} bytes of variables; at most {PAYLOAD_BYTES} are allowed")]
-    TooLarge(usize),
 }
 
 impl Event {

@@ -29,6 +29,7 @@
 //! ```
 
 mod event;
+mod invalid_event;
 mod label;
 mod name;
 mod revision;
@@ -42,7 +43,8 @@ pub mod limits;
 /// The response header of `GetEventPrediction` in which our engine says, in JSON, what Amazon's response has no member for.
 pub const PREDICTION_HEADER: &str = "x-fraudstream-prediction";
 
-pub use event::{Entity, Event, InvalidEvent};
+pub use event::{Entity, Event};
+pub use invalid_event::InvalidEvent;
 pub use label::{LabelMessage, LabelTime};
 pub use name::{
     DetectorId, DetectorVersionId, EntityId, EntityTypeName, EventId, EventTypeName, InvalidName,

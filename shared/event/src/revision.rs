@@ -70,6 +70,11 @@ impl Revision {
         }
     }
 
+    /// The whole number and the microseconds, which are ordered as revisions are.
+    pub fn parts(self) -> (u64, u32) {
+        (self.whole, self.micros)
+    }
+
     /// A text that sorts in the order of revisions. Numbers up to 99999 have five digits, as in earlier releases; larger
     /// ones begin with `x`, which sorts after every digit.
     pub fn key(self) -> String {

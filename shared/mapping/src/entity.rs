@@ -96,32 +96,7 @@ fn hash_entity(text: &str) -> EntityId {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::order::MappedOrder;
-
-    const FILE: &str = "event_type: order
-detector: orders
-event:
-  id: /order_id
-  timestamp: /created_at
-  entity: {type: customer, id: [/customer/id, {hash: /customer/email, as: email}]}
-variables:
-  email: {from: /customer/email, as: email}
-  price:
-    from: {amount: /total, currency: /currency, base: USD, rates: {EUR: 1.08}}
-    required: true
-decision:
-  outcome_priority: [review, approve]
-  on_undetermined: [review]
-  on_no_match: [approve]
-";
-
-    fn order(text: &str) -> MappedOrder {
-        Mapping::parse("mapping.yaml", FILE)
-            .unwrap()
-            .map_order(&serde_json::from_str(text).unwrap())
-            .unwrap()
-    }
+    use crate::sample::map_sample;
 
     #[test]
     fn an_entity_is_the_first_that_is_there() {
@@ -129,7 +104,7 @@ decision:
             let text = format!(
                 r#"{{"order_id":"1","created_at":"2026-06-01T10:15:30Z","customer":{customer}}}"#
             );
-            order(&text).entity.entity_id.as_str().to_owned()
+            map_sample(&text).entity.entity_id.as_str().to_owned()
         };
         assert_eq!(
             entity(r#"{"id":"cust-42","email":"jo@example.com"}"#),

@@ -5,13 +5,16 @@ use std::sync::LazyLock;
 use crate::mapping::Mapping;
 use crate::records::{Origin, Position, Record};
 
-/// The shipped mapping.
-static MAPPING: LazyLock<Option<Mapping>> = LazyLock::new(|| {
-    Mapping::parse(
-        "config/mapping.yaml",
+/// The shipped mapping, and as it was with jq filters.
+static MAPPINGS: LazyLock<Vec<Mapping>> = LazyLock::new(|| {
+    let texts = [
         include_str!("../../../config/mapping.yaml"),
-    )
-    .ok()
+        include_str!("../testdata/with-jq.yaml"),
+    ];
+    let mappings = texts
+        .iter()
+        .map(|text| Mapping::parse("mapping.yaml", text));
+    mappings.flatten().collect()
 });
 
 /// Reads bytes as the payload of a record, and maps the JSON inside as an order and as a label.
@@ -27,7 +30,10 @@ pub fn map_payload(payload: &[u8]) {
         key: None,
         payload: payload.to_vec(),
     };
-    if let (Some(mapping), Ok(value)) = (&*MAPPING, record.json()) {
+    let Ok(value) = record.json() else {
+        return;
+    };
+    for mapping in &*MAPPINGS {
         let _ = (
             mapping.map_order(&value),
             mapping.map_labels(&value),

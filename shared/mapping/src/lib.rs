@@ -22,6 +22,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod aggregates;
+mod computed_source;
 mod data_quality;
 mod entity;
 pub mod failure;
@@ -32,7 +34,9 @@ pub mod json;
 mod kpl;
 mod label_message;
 mod locate;
+mod located_error;
 pub mod locations;
+mod long_source;
 mod mapping;
 mod mapping_file;
 mod money;
@@ -40,9 +44,12 @@ mod normal_form;
 mod order;
 pub mod records;
 mod required;
+#[cfg(test)]
+mod sample;
 mod short_or_long;
 mod value_source;
 
+pub use aggregates::{AggregateKey, OrderKey};
 pub use data_quality::DataQualityProblem;
 pub use mapping::{Mapping, MappingError};
 pub use normal_form::NormalForm;

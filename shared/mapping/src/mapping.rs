@@ -10,6 +10,8 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::aggregates::{AggregateKey, Aggregates};
+use crate::located_error::LocatedError;
 use crate::locations::Locations;
 use crate::mapping_file::{DecisionSection, MappingFile};
 use crate::value_source::Document;
@@ -43,6 +45,7 @@ pub enum MappingError {
 #[derive(Debug)]
 pub struct Mapping {
     pub(crate) file: MappingFile,
+    pub(crate) aggregates: Aggregates,
     hash: String,
     pub(crate) locations: Arc<Locations>,
 }
@@ -71,7 +74,7 @@ impl Mapping {
             column,
             what,
         };
-        let file: MappingFile = serde_saphyr::from_str(text).map_err(|error| {
+        let mut file: MappingFile = serde_saphyr::from_str(text).map_err(|error| {
             let (line, column) = error
                 .location()
                 .map_or((1, 1), |at| (at.line(), at.column()));
@@ -86,8 +89,14 @@ impl Mapping {
                 "`variables` is empty; the service needs at least one variable".to_owned(),
             ));
         }
+        let aggregates = match file.aggregates.take() {
+            None => Aggregates::default(),
+            Some(section) => Aggregates::new(section, |name| file.variables.contains_key(name))
+                .map_err(|(line, column, what)| invalid(line, column, what))?,
+        };
         Ok(Self {
             file,
+            aggregates,
             hash: short_hash(text.as_bytes()),
             locations: Arc::default(),
         })
@@ -107,6 +116,11 @@ impl Mapping {
     /// The event type of every order.
     pub fn event_type(&self) -> &EventTypeName {
         &self.file.event_type
+    }
+
+    /// The keys of orders that have aggregates.
+    pub fn aggregate_keys(&self) -> &[AggregateKey] {
+        &self.aggregates.keys
     }
 
     /// The detector that evaluates the orders.
@@ -185,9 +199,6 @@ impl Mapping {
     }
 }
 
-/// Line, column and text of an error in the mapping file.
-type LocatedError = (u64, u64, String);
-
 /// Checks that the lists of outcomes name only outcomes of `outcome_priority`, which names each once.
 fn check_outcomes(decision: &DecisionSection) -> Result<(), LocatedError> {
     let known = &decision.outcome_priority;
@@ -236,23 +247,7 @@ fn strip_location(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const FILE: &str = "event_type: order
-detector: orders
-event:
-  id: /order_id
-  timestamp: /created_at
-  entity: {type: customer, id: [/customer/id, {hash: /customer/email, as: email}]}
-variables:
-  email: {from: /customer/email, as: email}
-  price:
-    from: {amount: /total, currency: /currency, base: USD, rates: {EUR: 1.08}}
-    required: true
-decision:
-  outcome_priority: [review, approve]
-  on_undetermined: [review]
-  on_no_match: [approve]
-";
+    use crate::sample::FILE;
 
     #[track_caller]
     fn broken(from: &str, to: &str, want: &str) {

@@ -6,8 +6,9 @@ use event::{DetectorId, EntityTypeName, EventTypeName, LabelName, OutcomeName, V
 use serde::{Deserialize, de};
 use serde_saphyr::Spanned;
 
+use crate::aggregates::AggregateSection;
 use crate::locate::AddressLookup;
-use crate::money::AmountSource;
+use crate::long_source::LongSource;
 use crate::normal_form::NormalForm;
 use crate::short_or_long::ShortOrLong;
 use crate::value_source::ValueSource;
@@ -22,6 +23,8 @@ pub(crate) struct MappingFile {
     pub(crate) timezone: ZoneSetting,
     pub(crate) event: EventSection,
     pub(crate) variables: BTreeMap<VariableName, ShortOrLong<LongVariable>>,
+    #[serde(default)]
+    pub(crate) aggregates: Option<AggregateSection>,
     /// Bodies for external models, by the name of their endpoint.
     #[serde(default)]
     pub(crate) external_models: BTreeMap<String, ExternalModelSection>,
@@ -108,7 +111,7 @@ pub(crate) struct HashedSource {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LongVariable {
-    pub(crate) from: ShortOrLong<AmountSource>,
+    pub(crate) from: ShortOrLong<LongSource>,
     #[serde(rename = "as", default)]
     pub(crate) form: NormalForm,
     #[serde(default)]

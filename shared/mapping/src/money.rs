@@ -6,6 +6,7 @@ use std::str::FromStr as _;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, de};
 
+use crate::computed_source::parse_decimal;
 use crate::value_source::{Document, ValueSource};
 
 /// `{amount, currency, base, rates}`: reads an amount and converts it to the currency `base`.
@@ -36,6 +37,9 @@ impl<'de> Deserialize<'de> for ExchangeRate {
 }
 
 impl AmountSource {
+    /// The keys of an amount in a mapping file.
+    pub(crate) const KEYS: [&str; 4] = ["amount", "currency", "base", "rates"];
+
     /// The amount in the base currency, with two decimals; `None` if the order has no amount.
     ///
     /// # Errors
@@ -44,8 +48,7 @@ impl AmountSource {
         let Some(amount) = self.amount.read(document)? else {
             return Ok(None);
         };
-        let amount = Decimal::from_str(&amount)
-            .map_err(|_| "is not a decimal number such as 129.99".to_owned())?;
+        let amount = parse_decimal(&amount).ok_or("is not a decimal number such as 129.99")?;
         let currency = self
             .currency
             .read(document)?
@@ -107,6 +110,10 @@ mod tests {
         );
         check(
             r#"{"total":"1,5","currency":"USD"}"#,
+            "error: is not a decimal number such as 129.99",
+        );
+        check(
+            r#"{"total":"1_000","currency":"USD"}"#,
             "error: is not a decimal number such as 129.99",
         );
     }

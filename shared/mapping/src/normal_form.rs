@@ -1,6 +1,7 @@
 //! Normal forms, so that the same e-mail address or phone number is always written in the same way.
 
 use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Deserialize;
 
@@ -21,6 +22,10 @@ pub enum NormalForm {
     Email,
     /// 7 to 15 digits, after a `+` if the number began with `+` or `00`.
     Phone,
+    /// Lower case, letters and digits only, so that `1 Main St.` and `1 main st` are the same.
+    LettersAndDigits,
+    /// The network of an IP address: its first 24 bits, of an IPv6 address the first 48.
+    Network,
 }
 
 impl NormalForm {
@@ -36,6 +41,8 @@ impl NormalForm {
             Self::Digits => normalize_digits(&text).map(Cow::Owned),
             Self::Email => normalize_email(&text).map(Cow::Owned),
             Self::Phone => normalize_phone(&text).map(Cow::Owned),
+            Self::LettersAndDigits => keep_letters_and_digits(&text).map(Cow::Owned),
+            Self::Network => find_network(&text).map(Cow::Owned),
         }
     }
 }
@@ -80,6 +87,32 @@ fn normalize_phone(text: &str) -> Result<String, String> {
     }
 }
 
+fn keep_letters_and_digits(text: &str) -> Result<String, String> {
+    let kept = text.chars().filter(|letter| letter.is_alphanumeric());
+    let kept: String = kept.flat_map(char::to_lowercase).collect();
+    if kept.is_empty() {
+        Err("has neither a letter nor a digit".to_owned())
+    } else {
+        Ok(kept)
+    }
+}
+
+fn find_network(text: &str) -> Result<String, String> {
+    let address: IpAddr = text
+        .parse()
+        .map_err(|_| "is not an IP address such as 203.0.113.7".to_owned())?;
+    Ok(match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            format!("{}/24", Ipv4Addr::new(a, b, c, 0))
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, ..] = address.segments();
+            format!("{}/48", Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,5 +147,19 @@ mod tests {
         );
         check(NormalForm::Digits, "4111 11", "411111");
         check(NormalForm::Upper, "us", "US");
+        check(NormalForm::LettersAndDigits, "1 Main St., #4", "1mainst4");
+        check(
+            NormalForm::LettersAndDigits,
+            "--",
+            "error: has neither a letter nor a digit",
+        );
+        check(NormalForm::Network, "203.0.113.7", "203.0.113.0/24");
+        check(NormalForm::Network, "::ffff:203.0.113.7", "203.0.113.0/24");
+        check(NormalForm::Network, "2001:db8:1:2::3", "2001:db8:1::/48");
+        check(
+            NormalForm::Network,
+            "203.0.113",
+            "error: is not an IP address such as 203.0.113.7",
+        );
     }
 }

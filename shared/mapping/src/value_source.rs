@@ -38,6 +38,11 @@ impl<'a> Document<'a> {
         self.work.get() == 0
     }
 
+    /// The order.
+    pub(crate) fn value(&self) -> &'a Value {
+        self.value
+    }
+
     fn for_jq(&self) -> Option<&BudgetedValue> {
         self.for_jq
             .get_or_init(|| BudgetedValue::new(self.value))
@@ -160,7 +165,11 @@ const IS_LIST: &str = "is a list, and should be text, a number or a Boolean";
 const IS_OBJECT: &str = "is an object, and should be text, a number or a Boolean";
 const HOLDS_BROKEN_TEXT: &str = "holds bytes that are not UTF-8, or half of a surrogate pair";
 
-fn read_scalar(value: &Value) -> Result<Option<Cow<'_, str>>, String> {
+/// The text of a JSON value; `None` if it is null or blank.
+///
+/// # Errors
+/// A phrase that says why it is no text, number or Boolean.
+pub(crate) fn read_scalar(value: &Value) -> Result<Option<Cow<'_, str>>, String> {
     match value {
         Value::Null => Ok(None),
         Value::Bool(flag) => Ok(Some(Cow::Borrowed(if *flag { "true" } else { "false" }))),

@@ -30,7 +30,7 @@ impl InvocationContext {
     }
 
     /// The middle between now and the deadline.
-    pub fn half_way(&self) -> Option<Instant> {
+    pub fn half_time(&self) -> Option<Instant> {
         let now = Instant::now();
         self.deadline
             .map(|deadline| now + deadline.saturating_duration_since(now) / 2)
@@ -66,6 +66,16 @@ impl PhaseDeadlines {
             finish: before(margin / 2),
             park: before(margin / 8),
         }
+    }
+}
+
+impl PhaseDeadlines {
+    /// When the writes of a chunk that is settled now must end: in the middle of what is left for settling once the
+    /// time for processing is over. The rest is for what follows the writes.
+    pub fn end_of_writes(&self) -> Option<Instant> {
+        let (process, finish) = (self.process?, self.finish?);
+        let from = process.max(Instant::now());
+        Some(from + finish.saturating_duration_since(from) / 2)
     }
 }
 

@@ -5,6 +5,7 @@
 //! needs `FunctionResponseTypes: [ReportBatchItemFailures]`; without it Lambda takes every response for success, and
 //! failed records are lost.
 
+mod chunks;
 mod deadlines;
 mod groups;
 mod refusals;
@@ -21,13 +22,15 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::time::Instant;
 
 use crate::failure::{Failure, Rejection};
-use crate::known_faults::KnownFault::{FinishWithoutTime, ParkFailureIgnored};
+use crate::known_faults::KnownFault::ParkFailureIgnored;
 use crate::known_faults::is_injected;
 use crate::records::{Position, Record};
+use chunks::{ChunkLimits, process_in_chunks};
 use groups::group_records;
 use refusals::RefusalStreak;
 use response::{compare_sequence_numbers, find_checkpoint};
 
+pub use chunks::CHUNK;
 pub use deadlines::{InvocationContext, PhaseDeadlines, run_until};
 pub use response::{BatchFailed, BatchResponse, BatchResults, InvocationError, ItemFailure};
 
@@ -87,29 +90,36 @@ impl Batcher {
         PhaseDeadlines::new(deadline, self.budget.margin)
     }
 
-    /// Runs a batch in three phases and returns the result of every record.
+    /// Runs a batch in two phases and returns the result of every record.
     ///
-    /// 1. `process` is called for each record, with its index in the batch. Records of the same key, and records that
-    ///    share a text of `subjects` (the ids of the events they are about), are processed one after the other.
-    /// 2. `finish` is called once with everything that succeeded, and reports the result of each.
-    /// 3. `park` is called for each rejected record.
+    /// 1. `process` is called for each record, with its index in the batch, and `settle` with chunks of at most `chunk`
+    ///    records that were processed; it reports the result of each by its place in the chunk. Records of the same key,
+    ///    and records that share a text of `subjects` (the ids of the events they are about), are processed and settled
+    ///    one after the other; a chunk has at most one of them.
+    /// 2. `park` is called for each rejected record.
     ///
-    /// What a phase has not done by its time limit becomes a retry; what it has done by then stays done.
-    pub async fn run<T>(
+    /// What a phase has not done by its time limit becomes a retry; what it has done by then stays done. What is
+    /// processed when the time for processing is over is still settled.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the steps of a batch, each of which a function defines"
+    )]
+    pub async fn run<T, U>(
         &self,
         records: Vec<Record>,
         ends: PhaseDeadlines,
         subjects: impl Fn(usize) -> Vec<String>,
         process: impl AsyncFn(usize, &Record) -> Result<T, Failure>,
-        finish: impl AsyncFn(&[&T], &dyn Fn(usize, Result<(), Failure>)),
+        chunk: usize,
+        settle: impl AsyncFn(Vec<T>, &dyn Fn(usize, Result<U, Failure>)),
         park: impl AsyncFn(&Record, &Rejection) -> Result<(), Failure>,
-    ) -> BatchResults<T> {
+    ) -> BatchResults<U> {
         let groups = group_records(&records, subjects);
-        let mut results = self
-            .process_all(&records, groups, ends.process, process)
-            .await;
-        let end = ends.finish.filter(|_| !is_injected(FinishWithoutTime));
-        finish_all(&mut results, end, finish).await;
+        let limits = ChunkLimits {
+            concurrency: self.budget.concurrency,
+            chunk,
+        };
+        let mut results = process_in_chunks(&records, groups, limits, ends, process, settle).await;
         self.detect_wrong_set_up(&records, &mut results);
         self.park_rejected(&records, &mut results, ends.park, park)
             .await;
@@ -121,41 +131,6 @@ impl Batcher {
         let handled = BatchResults { results };
         handled.report(self.function);
         handled
-    }
-
-    async fn process_all<T>(
-        &self,
-        records: &[Record],
-        groups: Vec<Vec<usize>>,
-        end: Option<Instant>,
-        process: impl AsyncFn(usize, &Record) -> Result<T, Failure>,
-    ) -> Vec<Result<T, Failure>> {
-        let results: Mutex<Vec<Option<Result<T, Failure>>>> =
-            Mutex::new(records.iter().map(|_| None).collect());
-        let keep = |index: usize, result| {
-            if let Ok(mut results) = results.lock() {
-                results[index] = Some(result);
-            }
-        };
-        let one_group = async |indexes: Vec<usize>| {
-            for index in indexes {
-                let result = catch_panic(process(index, &records[index])).await;
-                let stop = matches!(result, Err(Failure::Retry(_)));
-                keep(index, result);
-                if stop {
-                    break;
-                }
-            }
-        };
-        let all =
-            stream::iter(groups).for_each_concurrent(self.budget.concurrency.max(1), one_group);
-        // What is still in progress at the time limit is dropped, and its record is delivered again.
-        run_until(end, all).await;
-        let results = results.into_inner().unwrap_or_default();
-        results
-            .into_iter()
-            .map(|result| result.unwrap_or_else(|| Err(not_reached_failure())))
-            .collect()
     }
 
     /// Parks the rejected records; a record that cannot be parked becomes a retry.
@@ -217,43 +192,14 @@ pub fn not_reached_failure() -> Failure {
     Failure::retry("not reached")
 }
 
-/// Calls `finish` with all results that succeeded. One that is not finished becomes a retry, which is safe because every
-/// effect may be repeated.
-async fn finish_all<T>(
-    results: &mut [Result<T, Failure>],
-    end: Option<Instant>,
-    finish: impl AsyncFn(&[&T], &dyn Fn(usize, Result<(), Failure>)),
-) {
-    let done: Vec<&T> = results.iter().flatten().collect();
-    if done.is_empty() {
-        return;
-    }
-    let finished: Mutex<Vec<Option<Result<(), Failure>>>> =
-        Mutex::new(done.iter().map(|_| None).collect());
-    let say = |index: usize, result| {
-        if let Ok(mut finished) = finished.lock()
-            && let Some(place) = finished.get_mut(index)
-        {
-            *place = Some(result);
-        }
-    };
-    // After a panic or at the time limit, whatever was not reported yet stays unfinished.
-    drop(run_until(end, AssertUnwindSafe(finish(&done, &say)).catch_unwind()).await);
-    let mut finished = finished.into_inner().unwrap_or_default().into_iter();
-    for result in results.iter_mut().filter(|result| result.is_ok()) {
-        let finished = finished.next().flatten();
-        if let Err(failure) = finished.unwrap_or_else(|| Err(Failure::retry("not finished"))) {
-            *result = Err(failure);
-        }
-    }
-}
-
-/// The `finish` of a function that has nothing left to do once its records are processed: reports success for each.
-pub fn report_all_done<T>(
-    done: &[&T],
-    say: &dyn Fn(usize, Result<(), Failure>),
+/// The `settle` of a function that has nothing left to do once its records are processed: their results are final.
+pub fn keep_results<T>(
+    chunk: Vec<T>,
+    say: &dyn Fn(usize, Result<T, Failure>),
 ) -> std::future::Ready<()> {
-    (0..done.len()).for_each(|index| say(index, Ok(())));
+    for (place, result) in chunk.into_iter().enumerate() {
+        say(place, Ok(result));
+    }
     std::future::ready(())
 }
 

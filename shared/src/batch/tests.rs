@@ -61,7 +61,15 @@ async fn answer(
     };
     let ends = batcher.phase_deadlines(deadline);
     let handled = batcher
-        .run(records, ends, no_subjects, process, report_all_done, park)
+        .run(
+            records,
+            ends,
+            no_subjects,
+            process,
+            CHUNK,
+            keep_results,
+            park,
+        )
         .await;
     match handled.response() {
         Ok(response) => {
@@ -215,10 +223,10 @@ async fn what_was_done_before_the_deadline_stays_done() {
         &["a:ok", "b:ok", "c:ok", "d:bad", "e:bad", "f:slow", "g:ok"],
     );
     let ends = batcher.phase_deadlines(Some(Instant::now() + Duration::from_secs(4)));
-    // Finishing and parking take the time that processing has left them, and more.
-    let finish = async |done: &[&()], say: &dyn Fn(usize, Result<(), Failure>)| {
-        for index in 0..done.len() {
-            tokio::time::sleep(Duration::from_millis(400)).await;
+    // Settling and parking take the time that they have, and more.
+    let settle = async |chunk: Vec<()>, say: &dyn Fn(usize, Result<(), Failure>)| {
+        for index in 0..chunk.len() {
+            tokio::time::sleep(Duration::from_millis(1_300)).await;
             say(index, Ok(()));
         }
     };
@@ -227,16 +235,108 @@ async fn what_was_done_before_the_deadline_stays_done() {
         Ok(())
     };
     let handled = batcher
-        .run(records, ends, no_subjects, process, finish, park)
+        .run(records, ends, no_subjects, process, CHUNK, settle, park)
         .await;
     let failures = handled.response().unwrap().batch_item_failures;
     let failed: Vec<&str> = failures
         .iter()
         .map(|item| item.item_identifier.as_str())
         .collect();
-    // Two of three are finished within a second, one of two is parked within three quarters of a second.
+    // Two of three are settled within three seconds, one of two is parked within the next three quarters of a second.
     assert_eq!(failed, ["10", "12", "13", "14"]);
     assert!(Instant::now() < ends.park.unwrap() + Duration::from_millis(250));
+}
+
+/// Runs a batch, and writes down the chunks that are settled, in order: the payloads of each. A payload that ends with
+/// `?` cannot be settled now, and one that ends with `!` never.
+async fn list_chunks(chunk: usize, lines: &[&str]) -> (String, String) {
+    let batcher = Batcher::new("test", Budget::default());
+    let chunks = Mutex::new(Vec::new());
+    let judge = async |_: usize, record: &Record| {
+        let payload = String::from_utf8_lossy(&record.payload).into_owned();
+        match payload.as_str() {
+            "down" => Err(Failure::retry("down")),
+            "slow" => {
+                tokio::time::sleep(Duration::from_mins(1)).await;
+                Ok(payload)
+            }
+            _ => Ok(payload),
+        }
+    };
+    let settle = async |chunk: Vec<String>, say: &dyn Fn(usize, Result<String, Failure>)| {
+        chunks.lock().unwrap().push(chunk.join(" "));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        for (place, payload) in chunk.into_iter().enumerate() {
+            let result = match payload.chars().last() {
+                Some('?') => Err(Failure::retry("throttled")),
+                Some('!') => Err(Failure::rejected("bad", "bad")),
+                _ => Ok(payload),
+            };
+            say(place, result);
+        }
+    };
+    let park = async |_: &Record, _: &Rejection| Ok(());
+    let ends = batcher.phase_deadlines(Some(Instant::now() + Duration::from_secs(20)));
+    let records = records(Origin::Sqs, lines);
+    let handled = batcher
+        .run(records, ends, no_subjects, judge, chunk, settle, park)
+        .await;
+    let failed = match handled.response() {
+        Ok(response) => {
+            let items = response.batch_item_failures.into_iter();
+            let items: Vec<_> = items.map(|item| item.item_identifier).collect();
+            items.join(" ")
+        }
+        Err(_) => "all".to_owned(),
+    };
+    (chunks.into_inner().unwrap().join(" | "), failed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_settled_in_chunks() {
+    #[track_caller]
+    fn check(got: &(String, String), chunks: &str, failed: &str) {
+        assert_eq!((got.0.as_str(), got.1.as_str()), (chunks, failed));
+    }
+    // A chunk is settled when it is full, and the last one when nothing else is on its way.
+    let got = list_chunks(2, &["a:1", "b:2", "c:3", "d:4", "e:5"]).await;
+    check(&got, "1 2 | 3 4 | 5", "");
+    // A chunk has at most one record of a key, and the next one waits until it is settled.
+    let got = list_chunks(4, &["a:1", "a:2", "b:3", "a:4"]).await;
+    check(&got, "1 3 | 2 | 4", "");
+    // After a retry, no record of the key enters a later chunk; others go on.
+    let got = list_chunks(4, &["a:1?", "b:2", "a:3", "b:4", "c:down", "c:5"]).await;
+    check(&got, "1? 2 | 4", "8 10 12 13");
+    // A rejection stops nothing.
+    let got = list_chunks(4, &["a:1!", "a:2", "b:3"]).await;
+    check(&got, "1! 3 | 2", "");
+    // One slow record does not stop the other keys.
+    let got = list_chunks(4, &["a:1", "b:slow", "c:3", "a:4", "b:5"]).await;
+    check(&got, "1 3 | 4", "9 12");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_while_settling_fails_the_records_that_were_not_reported() {
+    let batcher = Batcher::new("test", Budget::default());
+    let settle = async |chunk: Vec<()>, say: &dyn Fn(usize, Result<(), Failure>)| {
+        say(0, Ok(()));
+        assert!(chunk.len() < 2, "as the test wants");
+    };
+    let park = async |_: &Record, _: &Rejection| Ok(());
+    let handled = batcher
+        .run(
+            records(Origin::Sqs, &["a:ok", "b:ok", "b:ok"]),
+            PhaseDeadlines::default(),
+            no_subjects,
+            process,
+            CHUNK,
+            settle,
+            park,
+        )
+        .await;
+    let failures = handled.response().unwrap().batch_item_failures;
+    let failed: Vec<_> = failures.iter().map(|item| &item.item_identifier).collect();
+    assert_eq!(failed, ["9", "10"]);
 }
 
 #[tokio::test]
@@ -263,7 +363,8 @@ async fn a_record_that_cannot_be_parked_is_delivered_again() {
             PhaseDeadlines::default(),
             no_subjects,
             process,
-            report_all_done,
+            CHUNK,
+            keep_results,
             broken,
         )
         .await;
@@ -298,7 +399,8 @@ async fn keys_run_side_by_side_and_one_key_in_order() {
             PhaseDeadlines::default(),
             no_subjects,
             &slow,
-            report_all_done,
+            CHUNK,
+            keep_results,
             &park,
         )
         .await;
@@ -311,7 +413,8 @@ async fn keys_run_side_by_side_and_one_key_in_order() {
             PhaseDeadlines::default(),
             no_subjects,
             &slow,
-            report_all_done,
+            CHUNK,
+            keep_results,
             &park,
         )
         .await;

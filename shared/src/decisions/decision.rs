@@ -7,10 +7,11 @@ use mapping::{DataQualityProblem, MappedOrder, Mapping};
 use serde::{Deserialize, Serialize};
 
 use super::form::{FORM, check_form, first_form};
-use super::key::{Item, ItemKey, day_of, entity_key, review_key, review_shard};
+use super::key::{ItemKey, day_of, entity_key, review_key, review_shard};
 use super::outcomes::Outcomes;
 use super::verdict::ServiceVerdict;
 use crate::failure::Failure;
+use crate::items::Item;
 use crate::label_history::LabelEntry;
 use crate::records::Position;
 
@@ -59,6 +60,9 @@ pub struct Decision {
     pub undetermined: bool,
     /// Problems with the values of the order.
     pub data_quality: Vec<DataQualityProblem>,
+    /// The hashes of the keys under which the order was counted, by the name of the key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub velocity_keys: BTreeMap<String, Vec<String>>,
     /// Hash of the mapped event.
     pub event_hash: String,
     /// Hash of the mapping file.
@@ -137,6 +141,14 @@ impl Decision {
             outcomes: outcomes.all.iter().map(ToString::to_string).collect(),
             undetermined: outcomes.undetermined,
             data_quality: order.data_quality.clone(),
+            velocity_keys: order
+                .keys
+                .iter()
+                .map(|key| {
+                    let name = mapping.aggregate_keys()[key.key].name();
+                    (name.to_owned(), key.hashes.clone())
+                })
+                .collect(),
             event_hash: order.event_hash.clone(),
             mapping_hash: mapping.hash().to_owned(),
             position,

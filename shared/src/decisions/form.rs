@@ -6,8 +6,8 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::key::Item;
 use crate::failure::Failure;
+use crate::items::Item;
 
 /// The form that this release writes, and the newest that it reads. Items without one are of form 1.
 pub const FORM: u32 = 1;

@@ -6,11 +6,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use event::hash::short_hash;
 use event::{EventId, EventTypeName, Revision, Timestamp};
 
-/// An item as the SDK represents it.
-pub(super) type Item = HashMap<String, AttributeValue>;
+use crate::items::Item;
 
 /// How many index keys the open reviews of one day are spread over.
 pub const REVIEW_SHARDS: u32 = 8;
+
 /// The primary key of an item in the table of decisions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ItemKey {

@@ -14,6 +14,7 @@
 
 mod decision;
 mod form;
+mod inserts;
 mod key;
 mod outcomes;
 mod table;
@@ -25,5 +26,5 @@ pub(crate) use form::{check_form, form_attribute};
 pub use key::{ItemKey, REVIEW_SHARDS, entity_key, review_key};
 pub use outcomes::Outcomes;
 pub(crate) use table::update_if_condition_holds;
-pub use table::{Decisions, FoundItems, PutResult};
+pub use table::{DecisionWrites, Decisions, FoundItems, PutResult};
 pub use verdict::{MatchedRule, MatchedRuleVersion, PredictionHeader, ServiceVerdict};

@@ -1,29 +1,31 @@
 //! The table of decisions: each is written once, and read by key, by entity, or as an open review.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use event::{EventId, EventTypeName, OutcomeName, Revision};
 
 use super::decision::{Decision, parse_decision};
-use super::key::{Item, ItemKey, REVIEW_SHARDS, entity_key, review_key};
-use crate::failure::{Failure, dependency_failure};
+use super::key::{ItemKey, REVIEW_SHARDS, entity_key, review_key};
+use crate::failure::{Failure, Rejection, ServiceRefusal, dependency_failure};
+use crate::items::{Item, read_items};
 use crate::known_faults::{KnownFault, is_injected};
 use crate::label_history::LabelHistory;
 
-/// The most keys in one `BatchGetItem`.
-const BATCH_GET: usize = 100;
-/// How often keys that a throttled table left unprocessed are requested again.
-const SLOW_ROUNDS: u32 = 4;
-/// Pause before the first repetition; it grows by as much each time.
-const SLOW_PAUSE: Duration = Duration::from_millis(100);
+/// How several decisions are written at once. One decision is always written with `PutItem`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DecisionWrites {
+    /// A conditional `PutItem` for each.
+    #[default]
+    PutItem,
+    /// An `INSERT` for each, up to 25 in one `BatchExecuteStatement`.
+    Statements,
+}
 
 /// The result of writing a decision.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,11 +36,24 @@ pub enum PutResult {
     Duplicate(Box<Decision>),
 }
 
+impl PutResult {
+    /// The result of an attempt that found `stored` under its key. With the same attempt id it is our own write, which
+    /// the SDK sent a second time.
+    pub(super) fn of_stored(stored: Box<Decision>, attempt_id: &str) -> Self {
+        if stored.attempt_id == attempt_id {
+            Self::Decided(stored)
+        } else {
+            Self::Duplicate(stored)
+        }
+    }
+}
+
 /// The table of decisions.
 #[derive(Clone, Debug)]
 pub struct Decisions {
-    client: Client,
-    table: String,
+    pub(super) client: Client,
+    pub(super) table: String,
+    pub(super) writes: DecisionWrites,
 }
 
 impl Decisions {
@@ -47,7 +62,14 @@ impl Decisions {
         Self {
             client,
             table: table.into(),
+            writes: DecisionWrites::default(),
         }
+    }
+
+    /// The same table, with another way to write several decisions at once.
+    #[must_use]
+    pub fn with_writes(self, writes: DecisionWrites) -> Self {
+        Self { writes, ..self }
     }
 
     /// Begins an `UpdateItem` of the item with this key.
@@ -61,10 +83,9 @@ impl Decisions {
     /// Writes the decision, unless the order already has one.
     ///
     /// # Errors
-    /// [`Failure::Retry`] if DynamoDB fails.
+    /// [`Failure::Retry`] if DynamoDB fails, [`Failure::Rejected`] if it refuses the item.
     pub async fn put(&self, decision: Decision) -> Result<PutResult, Failure> {
-        let item: Item = serde_dynamo::to_item(&decision)
-            .map_err(|_| Failure::retry("a decision does not serialize"))?;
+        let item = decision_item(&decision)?;
         let put = self
             .client
             .put_item()
@@ -80,15 +101,12 @@ impl Decisions {
         };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                let earlier = parse_decision(failed.item().cloned().unwrap_or_default())?;
-                // With the same attempt id it is our own write, which the SDK sent a second time.
-                let ours = earlier.attempt_id == decision.attempt_id;
-                Ok(if ours {
-                    PutResult::Decided(earlier)
-                } else {
-                    PutResult::Duplicate(earlier)
-                })
+                let stored = parse_decision(failed.item().cloned().unwrap_or_default())?;
+                Ok(PutResult::of_stored(stored, &decision.attempt_id))
             }
+            Some(refused) if refused.code() == Some("ValidationException") => Err(
+                refused_decision("ValidationException", refused.message().unwrap_or_default()),
+            ),
             _ => Err(dependency_failure("PutItem", &error)),
         }
     }
@@ -101,45 +119,10 @@ impl Decisions {
         &self,
         keys: impl IntoIterator<Item = ItemKey>,
     ) -> Result<FoundItems, Failure> {
-        let mut keys: Vec<Item> = keys.into_iter().map(|key| key.attributes()).collect();
+        let keys: Vec<Item> = keys.into_iter().map(|key| key.attributes()).collect();
         let mut found = FoundItems::default();
-        let mut slow_rounds = 0;
-        while !keys.is_empty() {
-            let now = keys.split_off(keys.len().saturating_sub(BATCH_GET));
-            let request = KeysAndAttributes::builder()
-                .set_keys(Some(now))
-                .consistent_read(true)
-                .build();
-            let request = request.map_err(|_| Failure::retry("BatchGetItem: request not built"))?;
-            let answer = self
-                .client
-                .batch_get_item()
-                .request_items(&self.table, request)
-                .send()
-                .await;
-            let answer = answer.map_err(|error| dependency_failure("BatchGetItem", &error))?;
-            for item in answer
-                .responses
-                .and_then(|mut tables| tables.remove(&self.table))
-                .unwrap_or_default()
-            {
-                found.add(item)?;
-            }
-            let left = answer
-                .unprocessed_keys
-                .and_then(|mut tables| tables.remove(&self.table));
-            let left = left.map(|left| left.keys).unwrap_or_default();
-            if is_injected(KnownFault::UnprocessedTakenForAbsent) {
-                continue;
-            }
-            if !left.is_empty() {
-                slow_rounds += 1;
-                if slow_rounds > SLOW_ROUNDS {
-                    return Err(Failure::retry("BatchGetItem: the table is throttled"));
-                }
-                tokio::time::sleep(SLOW_PAUSE * slow_rounds).await;
-            }
-            keys.extend(left);
+        for item in read_items(&self.client, &self.table, &keys).await? {
+            found.add(item)?;
         }
         Ok(found)
     }
@@ -241,6 +224,24 @@ impl Decisions {
         }
         Ok(decisions)
     }
+}
+
+/// A decision as an item.
+pub(super) fn decision_item(decision: &Decision) -> Result<Item, Failure> {
+    serde_dynamo::to_item(decision).map_err(|_| Failure::retry("a decision does not serialize"))
+}
+
+/// The failure of an order whose decision DynamoDB refuses, such as one of more than 400 KB. If it refuses every
+/// decision, the set-up is wrong: the batch finds that out from the refusal.
+pub(super) fn refused_decision(code: &str, message: &str) -> Failure {
+    Failure::Rejected(Rejection {
+        class: "decision-refused",
+        reason: format!("DynamoDB refused the decision: {code}: {message}"),
+        refusal: Some(ServiceRefusal {
+            code: code.to_owned(),
+            member: "decision".to_owned(),
+        }),
+    })
 }
 
 /// The items that [`Decisions::read`] found.

@@ -78,7 +78,7 @@ impl LabelApplier {
         if current_label(&history.labels).is_none() {
             return Ok(());
         }
-        match self.tell_service(event_id, history, batcher).await {
+        match self.send_current_label(event_id, history, batcher).await {
             Ok(UpdateResult::NoEvent) if decision.is_none() => Err(Failure::retry(
                 "UpdateEventLabel: the event is not visible yet",
             )),
@@ -99,7 +99,7 @@ impl LabelApplier {
     ) -> Result<(), Failure> {
         for (id, entry) in history.labels.clone() {
             let on_time = self
-                .check_skew(std::slice::from_ref(decision), &entry)
+                .check_label_time(std::slice::from_ref(decision), &entry)
                 .is_ok();
             if on_time || decision.label_history.contains_key(&id) {
                 continue;
@@ -110,7 +110,7 @@ impl LabelApplier {
             if others.any(|other| other.label_history.contains_key(&id)) {
                 continue;
             }
-            if let Err(failure) = self.check_skew(&decisions, &entry) {
+            if let Err(failure) = self.check_label_time(&decisions, &entry) {
                 self.reject_label(event_id, &id, &entry, history, failure)
                     .await?;
                 history.remove(&id);

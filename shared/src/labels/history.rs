@@ -1,10 +1,13 @@
 //! Reads and changes the item with the label history of an event.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use event::{EventId, Timestamp};
 
 use super::{FUNCTION, LabelApplier};
-use crate::decisions::{FoundItems, ItemKey, form_attribute, update_if_condition_holds};
+use crate::decisions::{
+    FoundItems, ItemKey, check_form, form_attribute, update_if_condition_holds,
+};
 use crate::failure::{Failure, Rejection, dependency_failure};
 use crate::label_history::{LABEL_PREFIX, LabelEntry, LabelHistory, RECORD_PREFIX, SEEN_PREFIX};
 use crate::records::Record;
@@ -73,6 +76,7 @@ impl LabelApplier {
             .update_expression(set)
             .condition_expression("attribute_not_exists(form) OR form <= :form")
             .expression_attribute_values(":form", form_attribute())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .expression_attribute_names("#label", format!("{LABEL_PREFIX}{}", entry.id()))
             .expression_attribute_values(":label", entry.attribute()?)
             .expression_attribute_values(":kind", AttributeValue::S("labels".to_owned()))
@@ -81,8 +85,11 @@ impl LabelApplier {
             .send()
             .await
             .map_err(|error| match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => {
-                    Failure::set_up("a label history has a newer form than this release writes")
+                Some(UpdateItemError::ConditionalCheckFailedException(newer)) => {
+                    let item = newer.item().cloned().unwrap_or_default();
+                    check_form(&item)
+                        .err()
+                        .unwrap_or_else(|| dependency_failure("UpdateItem", &error))
                 }
                 _ => dependency_failure("UpdateItem", &error),
             })?;

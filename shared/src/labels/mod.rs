@@ -114,7 +114,7 @@ impl LabelApplier {
         let entry = LabelEntry::from(label);
         let event_id = &label.event_id;
         let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
-        self.check_skew(&decisions, &entry)?;
+        self.check_label_time(&decisions, &entry)?;
         // The record is kept only if the time of the label cannot be checked yet.
         let kept = decisions.is_empty().then_some(record);
         self.add_to_history(event_id, &entry, kept, Some(now), now)
@@ -123,7 +123,7 @@ impl LabelApplier {
         // Decisions that exist by now get the label here; whoever writes one later finds the label in the history.
         let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
         let mut history = self.read_history(event_id).await?;
-        let checked = self.check_skew(&decisions, &entry);
+        let checked = self.check_label_time(&decisions, &entry);
         let checked = checked.and_then(|skewed| history.check_size().map(|()| skewed));
         let skewed = match checked {
             Ok(skewed) => skewed,
@@ -141,7 +141,7 @@ impl LabelApplier {
         }
         let known = history.clone();
         let told = if is_injected(KnownFault::RankIgnored) && decisions.is_empty() {
-            let is_there = self.send(event_id, &entry).await;
+            let is_there = self.update_event_label(event_id, &entry).await;
             is_there.map(|is_there| {
                 if is_there {
                     UpdateResult::Knows
@@ -150,12 +150,12 @@ impl LabelApplier {
                 }
             })
         } else {
-            self.tell_service(event_id, history, batcher).await
+            self.send_current_label(event_id, history, batcher).await
         };
         let told = match told {
             Err(Failure::Rejected(rejection)) => {
                 return Err(self
-                    .refused(event_id, &entry, &known.labels, rejection)
+                    .handle_refusal(event_id, &entry, &known.labels, rejection)
                     .await?);
             }
             told => told?,
@@ -177,7 +177,7 @@ impl LabelApplier {
 
     /// The failure for a refusal of the current label by the service. If it is the label of this record, the label is
     /// removed from the history and rejected; if it is an earlier one, the set-up must have changed.
-    async fn refused(
+    async fn handle_refusal(
         &self,
         event_id: &EventId,
         entry: &LabelEntry,
@@ -197,7 +197,11 @@ impl LabelApplier {
     ///
     /// # Errors
     /// [`Failure::Rejected`] if it lies more than 48 hours before.
-    fn check_skew(&self, decisions: &[Decision], entry: &LabelEntry) -> Result<bool, Failure> {
+    fn check_label_time(
+        &self,
+        decisions: &[Decision],
+        entry: &LabelEntry,
+    ) -> Result<bool, Failure> {
         let Some(decision) = decisions.first() else {
             return Ok(false);
         };

@@ -18,7 +18,7 @@ pub(super) enum UpdateResult {
 
 impl LabelApplier {
     /// Sends the current label, and sends again as long as another label has become current meanwhile.
-    pub(super) async fn tell_service(
+    pub(super) async fn send_current_label(
         &self,
         event_id: &EventId,
         mut history: LabelHistory,
@@ -32,7 +32,7 @@ impl LabelApplier {
             }
             if let Some(best) = best {
                 batcher.wait_for_call_permit().await;
-                if !self.send(event_id, best).await? {
+                if !self.update_event_label(event_id, best).await? {
                     return Ok(UpdateResult::NoEvent);
                 }
             }
@@ -46,7 +46,7 @@ impl LabelApplier {
     }
 
     /// Calls `UpdateEventLabel`; `false` if the service has no such event.
-    pub(super) async fn send(
+    pub(super) async fn update_event_label(
         &self,
         event_id: &EventId,
         entry: &LabelEntry,

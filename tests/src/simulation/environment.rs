@@ -142,6 +142,8 @@ impl Environment {
                 "FRAUD_DETECTOR" if is_amazon => "aws",
                 "AWS_REGION" => &region,
                 "MAX_CONCURRENCY" => "8",
+                // One way of writing decisions for the whole day: a deployment has one setting.
+                "DECISION_WRITES" if dice.happens("statements", 500) => "statements",
                 _ => return None,
             };
             Some(value.to_owned())
@@ -277,13 +279,16 @@ fn handler(function: Function, wiring: &Wiring, mapping: Mapping) -> Handler {
         Function::Predict => Handler::Predict(Box::new(PredictFunction {
             detector_version: None,
             fraud_detector: wiring.fraud_detector.clone(),
+            held_predictions: wiring.held_predictions(),
             decisions: wiring.decisions(),
+            profiles: wiring.profiles(),
             labels,
             batcher,
             rejected,
             mapping,
         })),
         Function::Ingest => Handler::Ingest(Box::new(IngestFunction {
+            profiles: wiring.profiles(),
             fraud_detector: wiring.fraud_detector.clone(),
             labels,
             batcher,

@@ -238,7 +238,7 @@ impl Lambda {
         options.clock = Arc::new(move || clock.timestamp(clock.now(), 0));
         let amazon = Arc::new(Engine::new(options, tables.clone()));
         amazon.create_tables().await.unwrap();
-        local_stack::create_decisions_table(&tables, DECISIONS)
+        local_stack::create_pipeline_tables(&tables, DECISIONS, local_stack::VELOCITY)
             .await
             .unwrap();
         let operator = clients::connect_frauddetector(engine::http_client(Arc::clone(&amazon)));

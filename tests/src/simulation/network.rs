@@ -28,7 +28,7 @@ use super::day::{Day, End, Input, Source};
 use super::dice::Dice;
 use super::history::{Clock, History};
 use super::scenario::{DISTURBANCES, Disturbance, Scenario};
-use super::store::{Store, exception, json_response};
+use super::store::{Store, exception, find_inserted_key, json_response};
 
 /// By when after the last disturbance everything must be done, in milliseconds: more time than a queue needs to deliver
 /// a message again several times, and less than an environment lives. If only a new environment would help, that is a
@@ -383,7 +383,7 @@ impl Network {
     }
 
     async fn answer(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let request = engine::read_request(request).await?;
+        let request = engine::collect_request(request).await?;
         let call = Call::new(&request);
         let world = Arc::clone(&self.world);
         world.count(|counts| counts.calls += 1);
@@ -541,6 +541,18 @@ impl Network {
                 world.met(Disturbance::Unprocessed);
                 self.get_some(name, call.body.clone(), request)
             }
+            Service::DynamoDb
+                if call.operation == "BatchWriteItem" && is(Disturbance::Unprocessed) =>
+            {
+                world.met(Disturbance::Unprocessed);
+                self.write_some(name, call.body.clone(), request)
+            }
+            Service::DynamoDb
+                if call.operation == "BatchExecuteStatement" && is(Disturbance::PartialFailure) =>
+            {
+                world.met(Disturbance::PartialFailure);
+                self.execute_some(name, call.body.clone(), request)
+            }
             Service::DynamoDb => world.store.dynamodb(&call.operation, &call.body, &request),
             Service::S3 => world.store.put_object(&call.subject, request.into_body()),
             Service::EventBridge => {
@@ -576,18 +588,11 @@ impl Network {
         let mut left = json!({});
         let tables = asked["RequestItems"].as_object_mut();
         for (table, wanted) in tables.into_iter().flatten() {
-            let keys = wanted["Keys"].as_array().cloned().unwrap_or_default();
-            let is_left = |key: &Value| {
-                self.world
-                    .dice
-                    .happens(format_args!("unprocessed {key} of {name}"), 500)
-            };
-            let (unread, read): (Vec<_>, Vec<_>) = keys.into_iter().partition(is_left);
+            let unread = self.leave_out_some(name, &mut wanted["Keys"], |key| key);
             if !unread.is_empty() {
                 left[table] = wanted.clone();
                 left[table]["Keys"] = Value::Array(unread);
             }
-            wanted["Keys"] = Value::Array(read);
         }
         let is_empty = |wanted: &Value| wanted["Keys"].as_array().is_none_or(Vec::is_empty);
         if asked["RequestItems"]
@@ -605,7 +610,122 @@ impl Network {
         answer["UnprocessedKeys"] = left;
         json_response(&answer)
     }
+
+    /// Takes about half of a list out of it, as drawn for their keys. Returns what was taken.
+    fn leave_out_some(
+        &self,
+        name: &str,
+        list: &mut Value,
+        key: impl Fn(&Value) -> &Value,
+    ) -> Vec<Value> {
+        let is_left = |value: &Value| {
+            let key = key(value);
+            self.world
+                .dice
+                .happens(format_args!("unprocessed {key} of {name}"), 500)
+        };
+        let all = list.as_array().cloned().unwrap_or_default();
+        let (left, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(is_left);
+        *list = Value::Array(kept);
+        left
+    }
+
+    /// Answers `BatchWriteItem` for some of the items; the others are unprocessed
+    /// (`docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html`).
+    fn write_some(&self, name: &str, mut asked: Value, request: Request<Bytes>) -> Response<Bytes> {
+        let mut left = json!({});
+        let tables = asked["RequestItems"].as_object_mut();
+        let tables = tables.into_iter().flatten();
+        for (table, writes) in tables {
+            let unwritten =
+                self.leave_out_some(name, writes, |write| &write["PutRequest"]["Item"]["pk"]);
+            if !unwritten.is_empty() {
+                left[table] = Value::Array(unwritten);
+            }
+        }
+        let is_empty = |writes: &Value| writes.as_array().is_none_or(Vec::is_empty);
+        if asked["RequestItems"]
+            .as_object()
+            .is_none_or(|tables| tables.values().all(is_empty))
+        {
+            return json_response(&json!({ "UnprocessedItems": left }));
+        }
+        let request = request.map(|_| Bytes::from(asked.to_string()));
+        let response = self
+            .world
+            .store
+            .dynamodb("BatchWriteItem", &asked, &request);
+        if !response.status().is_success() {
+            return response;
+        }
+        json_response(&json!({ "UnprocessedItems": left }))
+    }
+
+    /// Answers `BatchExecuteStatement`, of which some statements fail.
+    fn execute_some(
+        &self,
+        name: &str,
+        mut asked: Value,
+        request: Request<Bytes>,
+    ) -> Response<Bytes> {
+        let statements = asked["Statements"].as_array().cloned().unwrap_or_default();
+        let fate = |place: usize| {
+            let dice = self.world.dice;
+            let fails = dice.happens(format_args!("statement {place} of {name}"), 500);
+            let how = format_args!("how statement {place} of {name} fails").to_string();
+            fails.then(|| dice.one_of(how, &STATEMENT_FAILURES))
+        };
+        let fates: Vec<Option<(&str, bool)>> = (0..statements.len()).map(fate).collect();
+        let has_effect = |place: usize| fates[place].is_none_or(|(_, has_effect)| has_effect);
+        let executed: Vec<Value> = statements
+            .into_iter()
+            .enumerate()
+            .filter(|(place, _)| has_effect(*place))
+            .map(|(_, statement)| statement)
+            .collect();
+        let mut answers = Vec::new();
+        if !executed.is_empty() {
+            asked["Statements"] = Value::Array(executed);
+            let request = request.map(|_| Bytes::from(asked.to_string()));
+            let response = self
+                .world
+                .store
+                .dynamodb("BatchExecuteStatement", &asked, &request);
+            if !response.status().is_success() {
+                return response;
+            }
+            let mut answer: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+            answers = answer["Responses"]
+                .as_array_mut()
+                .map(std::mem::take)
+                .unwrap_or_default();
+        }
+        let mut answers = answers.into_iter();
+        let responses = fates.iter().map(|fate| {
+            let failure = |code| json!({"Error": {"Code": code, "Message": "simulated"}});
+            match fate {
+                None => answers.next().unwrap_or_default(),
+                Some((code, true)) => {
+                    answers.next();
+                    failure(*code)
+                }
+                Some((code, false)) => failure(*code),
+            }
+        });
+        let responses: Vec<Value> = responses.collect();
+        json_response(&json!({ "Responses": responses }))
+    }
 }
+
+/// How a statement of a `BatchExecuteStatement` fails, and whether it has its effect all the same
+/// (`docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html`).
+const STATEMENT_FAILURES: [(&str, bool); 5] = [
+    ("ThrottlingError", false),
+    ("ProvisionedThroughputExceeded", false),
+    ("TransactionConflict", false),
+    ("InternalServerError", false),
+    ("InternalServerError", true),
+];
 
 fn throttled(call: &Call, refused: impl FnOnce(StatusCode, &str, &'static str) -> Fate) -> Fate {
     match call.service {
@@ -723,6 +843,23 @@ fn subject_in_tables(operation: &str, body: &Value) -> String {
             }
             keys.sort_unstable();
             keys.dedup();
+            keys.join(" ")
+        }
+        "BatchWriteItem" => {
+            let tables = body["RequestItems"].as_object().into_iter().flatten();
+            let keys = tables.flat_map(|(table, writes)| {
+                let writes = writes.as_array().into_iter().flatten();
+                writes.map(move |write| format!("{table} {}", pk(&write["PutRequest"]["Item"])))
+            });
+            let mut keys: Vec<String> = keys.collect();
+            keys.sort_unstable();
+            keys.join(" ")
+        }
+        "BatchExecuteStatement" => {
+            let statements = body["Statements"].as_array().into_iter().flatten();
+            let keys = statements.filter_map(find_inserted_key);
+            let mut keys: Vec<String> = keys.map(|key| pk(&key).to_owned()).collect();
+            keys.sort_unstable();
             keys.join(" ")
         }
         "TransactWriteItems" => {

@@ -21,9 +21,9 @@ pub enum Disturbance {
     LateEffect,
     /// A call takes up to several seconds.
     Slow,
-    /// `BatchGetItem` leaves keys unprocessed.
+    /// `BatchGetItem` leaves keys unprocessed, or `BatchWriteItem` items.
     Unprocessed,
-    /// `PutEvents` accepts some entries and rejects the others.
+    /// `PutEvents` accepts some entries and rejects the others, or `BatchExecuteStatement` statements.
     PartialFailure,
     /// For some time, a service fails for all callers: access denied, a missing table, throttling, or answers that take
     /// seconds.

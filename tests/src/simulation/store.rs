@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use local_aws::dynamodb::DynamoDb;
+use local_aws::dynamodb::{DynamoDb, read_inserted_item};
 use local_aws::local_stack::DECISIONS;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -110,6 +110,9 @@ impl Store {
         if !is_write {
             return self.leader.answer(request);
         }
+        if operation == "BatchExecuteStatement" {
+            return self.execute_statements(body, request);
+        }
         let watched = Self::watched(operation, body);
         let before = watched.as_ref().and_then(|key| self.item(key));
         let response = self.leader.answer(request);
@@ -118,6 +121,26 @@ impl Store {
             self.state().behind.push_back(write);
             if let Some(key) = watched {
                 self.tell(operation, &key, before.is_some());
+            }
+        }
+        response
+    }
+
+    /// Answers `BatchExecuteStatement`: every statement that inserts a decision is in the stream.
+    fn execute_statements(&self, body: &Value, request: &Request<Bytes>) -> Response<Bytes> {
+        let response = self.leader.answer(request);
+        if !response.status().is_success() {
+            return response;
+        }
+        self.state()
+            .behind
+            .push_back((self.clock.now(), request.clone()));
+        let answer: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+        let statements = body["Statements"].as_array().into_iter().flatten();
+        let answers = answer["Responses"].as_array().into_iter().flatten();
+        for (statement, answer) in statements.zip(answers) {
+            if let (Some(key), true) = (find_inserted_key(statement), answer["Error"].is_null()) {
+                self.tell("Insert", &key, false);
             }
         }
         response
@@ -240,6 +263,14 @@ impl Store {
         }
         json_response(&json!({"FailedEntryCount": failed, "Entries": results}))
     }
+}
+
+/// The key of the decision that a statement inserts.
+pub fn find_inserted_key(statement: &Value) -> Option<Value> {
+    let parameters = statement["Parameters"].as_array()?;
+    let item = read_inserted_item(statement["Statement"].as_str()?, parameters, DECISIONS);
+    let item = item.ok()??;
+    Some(json!({"pk": item["pk"], "sk": item["sk"]}))
 }
 
 /// An answer of a JSON service.

@@ -230,7 +230,10 @@ async fn a_model_learns_what_customers_did_before() {
     // Events that were stored before the first model are filled in.
     let profiles = shop.profiles().await;
     assert_eq!(profiles.len(), 260);
-    assert_eq!((profiles["c0"].events(), profiles["c1"].events()), (5, 2));
+    assert_eq!(
+        (profiles["c0"].event_count(), profiles["c1"].event_count()),
+        (5, 2)
+    );
 
     let now = FIRST + 200 * DAY;
     let new = shop.score("somebody", "new-1", now).await;
@@ -247,9 +250,9 @@ async fn a_model_learns_what_customers_did_before() {
     let busy = shop.score("busy", "busy-now", now).await;
     assert!(busy > new + 300.0, "{busy} is not much more than {new}");
     // The prediction's event is also part of the customer's history, and the same event counts once.
-    assert_eq!(shop.profiles().await["busy"].events(), 4);
+    assert_eq!(shop.profiles().await["busy"].event_count(), 4);
     assert!((shop.score("busy", "busy-now", now).await - busy).abs() < f32::EPSILON);
-    assert_eq!(shop.profiles().await["busy"].events(), 4);
+    assert_eq!(shop.profiles().await["busy"].event_count(), 4);
     // The unknown entity has no history.
     shop.score("unknown", "guest", now).await;
     assert!(!shop.profiles().await.contains_key("unknown"));
@@ -295,7 +298,8 @@ async fn a_model_learns_what_customers_did_before() {
         .label_timestamp(time(now + DAY));
     label.send().await.unwrap();
     let features = |profile: &EntityHistory| {
-        let event = model::history::TrackedFields::default().event("next", now + 2 * DAY, |_| None);
+        let event =
+            model::history::TrackedFields::default().build_event("next", now + 2 * DAY, |_| None);
         let names = model::history::TrackedFields::default().features();
         let bad = names
             .iter()
@@ -342,7 +346,7 @@ async fn many_writers_count_every_event_once() {
     };
     join_all((0..WRITERS).map(writer)).await;
     let profiles = shop.profiles().await;
-    let counts: Vec<u64> = profiles.values().map(EntityHistory::events).collect();
+    let counts: Vec<u64> = profiles.values().map(EntityHistory::event_count).collect();
     assert_eq!(counts, [(WRITERS * EVENTS / CUSTOMERS) as u64; CUSTOMERS]);
     let largest = profiles
         .values()

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use local_aws::fault::Fault;
 use serde_json::{Value, json};
+use shared::decisions::DecisionWrites;
 
 use crate::world::{World, now, order, orders, sqs};
 
@@ -59,12 +60,25 @@ async fn a_dependency_that_fails_loses_nothing() {
         ("GetEventPrediction", Fault::Internal),
         ("GetEventPrediction", Fault::Drop),
         ("GetEventPrediction", Fault::TimeOut),
+        // Predictions, then decisions.
+        ("BatchWriteItem", Fault::Throttle),
+        ("BatchWriteItem", Fault::Drop),
+        ("BatchWriteItem", Fault::TimeOut),
+        ("BatchExecuteStatement", Fault::Throttle),
+        ("BatchExecuteStatement", Fault::Drop),
+        ("BatchExecuteStatement", Fault::TimeOut),
         ("PutItem", Fault::Throttle),
         ("PutItem", Fault::Drop),
         ("BatchGetItem", Fault::Internal),
     ] {
-        let world = World::new().await;
-        world.faults.inject(operation, fault.clone(), 3);
+        let mut world = World::new().await;
+        if operation == "PutItem" {
+            world.pipeline.decision_writes = DecisionWrites::PutItem;
+        }
+        match operation {
+            "BatchWriteItem" => world.engine_faults.inject(operation, fault.clone(), 3),
+            _ => world.faults.inject(operation, fault.clone(), 3),
+        }
         let batch: Vec<Value> = (0..10).map(|n| order(&format!("o-{n}"), "1500")).collect();
         let rounds = deliver(&world, &orders(&batch), 10).await;
         assert!((2..10).contains(&rounds), "{operation} {fault:?}: {rounds}");
@@ -81,18 +95,38 @@ async fn a_dependency_that_fails_loses_nothing() {
 
 #[tokio::test]
 async fn a_write_whose_answer_was_lost_is_one_decision() {
+    for (writes, operation) in [
+        (DecisionWrites::PutItem, "PutItem"),
+        (DecisionWrites::Statements, "BatchExecuteStatement"),
+    ] {
+        let mut world = World::new().await;
+        world.pipeline.decision_writes = writes;
+        world.faults.inject(operation, Fault::TimeOut, 1);
+        let batch = [order("o-1", "10"), order("o-2", "10")];
+        let rounds = deliver(&world, &orders(&batch), 5).await;
+        assert_eq!(rounds, 2, "{operation}");
+        assert_eq!(world.decisions("o-1").await.len(), 1, "{operation}");
+        world.forward().handle(world.stream(), now()).await.unwrap();
+        assert_eq!(world.outcomes().len(), 2, "{operation}");
+    }
+}
+
+/// DynamoDB refuses a whole call because of one item: the items are written one by one, in the same delivery.
+#[tokio::test]
+async fn a_call_that_is_refused_as_a_whole_is_made_for_each_order() {
     let world = World::new().await;
-    world.faults.inject("PutItem", Fault::TimeOut, 1);
-    let rounds = deliver(
-        &world,
-        &orders(&[order("o-1", "10"), order("o-2", "10")]),
-        5,
-    )
-    .await;
-    assert_eq!(rounds, 2);
-    assert_eq!(world.decisions("o-1").await.len(), 1);
-    world.forward().handle(world.stream(), now()).await.unwrap();
-    assert_eq!(world.outcomes().len(), 2);
+    let refused = Fault::exception("ValidationException");
+    world
+        .engine_faults
+        .inject("BatchWriteItem", refused.clone(), 1);
+    world.faults.inject("BatchExecuteStatement", refused, 1);
+    let batch: Vec<Value> = (0..10).map(|n| order(&format!("o-{n}"), "10")).collect();
+    assert_eq!(deliver(&world, &orders(&batch), 5).await, 1);
+    for n in 0..10 {
+        assert_eq!(world.decisions(&format!("o-{n}")).await.len(), 1);
+    }
+    assert_eq!(world.engine_faults.count_calls("BatchWriteItem"), 1);
+    assert_eq!(world.faults.count_calls("PutItem"), 10);
 }
 
 #[tokio::test]

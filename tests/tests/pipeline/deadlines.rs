@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use local_aws::fault::Fault;
 use serde_json::{Value, json};
 use shared::batch::InvocationContext;
+use shared::decisions::DecisionWrites;
 
 use crate::world::{World, now, order, orders, sqs};
 
@@ -46,7 +47,8 @@ fn slow_after(world: &World, operation: &str, fast: usize) {
 #[tokio::test]
 async fn predict_answers_for_what_it_has_decided() {
     for (operation, fast) in [("GetEventPrediction", 9), ("PutItem", 15)] {
-        let world = World::new().await;
+        let mut world = World::new().await;
+        world.pipeline.decision_writes = DecisionWrites::PutItem;
         slow_after(&world, operation, fast);
         let start = Instant::now();
         let answer = world

@@ -10,3 +10,4 @@ mod decide;
 mod forward;
 mod kpl;
 mod labels;
+mod velocity;

@@ -25,6 +25,8 @@ use tempfile::TempDir;
 pub struct World {
     /// Faults between every client of the pipeline and what answers it.
     pub faults: Faults,
+    /// Faults of the calls that the engine makes.
+    pub engine_faults: Faults,
     /// Clients without faults, to check the results.
     pub clients: Clients,
     /// The functions' clients.
@@ -54,32 +56,37 @@ impl World {
                 .service(),
         );
         let tables = clients::connect_dynamodb(dynamodb.http_client());
+        let engine_faults = Faults::new();
         let engine = Arc::new(Engine::new(
             EngineOptions::new("us-east-1", "123456789012"),
-            tables.clone(),
+            clients::connect_dynamodb(engine_faults.wrap(dynamodb.http_client())),
         ));
         engine.create_tables().await.unwrap();
-        local_stack::create_decisions_table(&tables, DECISIONS)
+        local_stack::create_pipeline_tables(&tables, DECISIONS, local_stack::VELOCITY)
             .await
             .unwrap();
         let connectors = Connectors {
-            frauddetector: engine::http_client(engine),
+            frauddetector: engine::http_client(Arc::clone(&engine)),
             dynamodb: dynamodb.http_client(),
             s3: objects.http_client(),
             eventbridge: bus.http_client(),
         };
         let faults = Faults::new();
         let disturbed = Connectors {
-            frauddetector: faults.wrap(connectors.frauddetector.clone()),
+            frauddetector: faults.wrap(engine::holding_http_client(Arc::clone(&engine))),
             dynamodb: faults.wrap(connectors.dynamodb.clone()),
             s3: faults.wrap(connectors.s3.clone()),
             eventbridge: faults.wrap(connectors.eventbridge.clone()),
         };
         let clients = Clients::in_process(connectors);
         define(&clients.frauddetector).await;
-        let pipeline = Pipeline::local(&Clients::in_process(disturbed));
+        let pipeline = Pipeline {
+            held_predictions: wiring::held_predictions(&engine),
+            ..Pipeline::local(&Clients::in_process(disturbed))
+        };
         Self {
             faults,
+            engine_faults,
             clients,
             pipeline,
             inserts,

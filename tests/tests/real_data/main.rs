@@ -12,11 +12,11 @@ use aws_sdk_frauddetector::Client;
 use aws_sdk_frauddetector::types::{
     DataSource, DataType, DetectorVersionStatus, EventIngestion, Language, Rule, RuleExecutionMode,
 };
-use fraudstream::file_run::{Function, Run, Summary};
+use fraudstream::file_run::{FileRun, PipelineFunction, RunSummary};
 use fraudstream::input::{CsvOptions, RecordInput};
 use local_aws::dynamodb::Durability;
 use local_aws::home::Home;
-use local_aws::local_stack::{LocalStack, Pipeline};
+use local_aws::local_stack::LocalStack;
 
 fn data(name: &str) -> Option<String> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -115,12 +115,16 @@ async fn define(client: &Client, path: &str, event_type: &str, rules: &[(&str, &
 }
 
 /// Sends the file as history, then predicts it.
-async fn through(path: &str, event_type: &str, rules: &[(&str, &str, &str)]) -> (Summary, Summary) {
+async fn through(
+    path: &str,
+    event_type: &str,
+    rules: &[(&str, &str, &str)],
+) -> (RunSummary, RunSummary) {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::open(folder.path()).unwrap();
     let machine = LocalStack::open(&home, Durability::Kill).await.unwrap();
     define(&machine.clients.frauddetector, path, event_type, rules).await;
-    let pipeline = Pipeline::local(&machine.clients);
+    let pipeline = machine.pipeline();
     let options = CsvOptions {
         event_type: event_type.try_into().unwrap(),
         detector: event_type.to_owned(),
@@ -134,11 +138,11 @@ async fn through(path: &str, event_type: &str, rules: &[(&str, &str, &str)]) -> 
     for predict in [false, true] {
         let (input, mapping) = RecordInput::open_csv(path, options.clone()).unwrap();
         let function = if predict {
-            Function::Predict(Box::new(pipeline.predict(mapping, None)))
+            PipelineFunction::Predict(Box::new(pipeline.predict(mapping, None)))
         } else {
-            Function::Ingest(Box::new(pipeline.ingest(mapping)))
+            PipelineFunction::Ingest(Box::new(pipeline.ingest(mapping)))
         };
-        let run = Run {
+        let run = FileRun {
             function,
             path,
             input,
@@ -148,7 +152,11 @@ async fn through(path: &str, event_type: &str, rules: &[(&str, &str, &str)]) -> 
             restart: false,
             progress: false,
         };
-        summaries.push(run.run(std::future::pending(), |_, _| {}).await.unwrap());
+        summaries.push(
+            run.run_file(std::future::pending(), |_, _| {})
+                .await
+                .unwrap(),
+        );
     }
     drop(pipeline);
     machine.close().await.unwrap();

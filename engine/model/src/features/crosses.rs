@@ -139,7 +139,7 @@ impl Comparison<'_> {
         else {
             return false;
         };
-        if first.reading.levels().is_empty()
+        if first.reading.level_names().is_empty()
             || std::mem::discriminant(&first.reading) != std::mem::discriminant(&second.reading)
         {
             return false;

@@ -96,7 +96,7 @@ impl Encoder {
     pub fn is_sound(&self) -> bool {
         let own = |encoder: &VariableEncoder| {
             let code = usize::from(encoder.reading == ValueReader::Category { wide: false });
-            encoder.reading.numbers().len() + code + 2 * encoder.reading.levels().len()
+            encoder.reading.number_names().len() + code + 2 * encoder.reading.level_names().len()
         };
         let texts = match (self.text_variables().len(), &self.linear) {
             (_, None) => 0,

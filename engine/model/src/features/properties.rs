@@ -71,7 +71,7 @@ fn dataset(rows: u32) -> Dataset {
             values: &values,
             event_time: Some(time),
             entity: (r % 40 > 0).then_some(entity.as_str()),
-            history_event: Some(tracked.event(&n.to_string(), time, value)),
+            history_event: Some(tracked.build_event(&n.to_string(), time, value)),
             label: if r.is_multiple_of(7) {
                 EventLabel::Fraud
             } else {

@@ -225,14 +225,14 @@ impl LevelCounts {
             let key = key_of(row);
             let fraud = u32::from(labels[row]);
             match step {
-                PlanStep::Encode(_) => counted.note(row, key),
-                PlanStep::Add(_) => counted.change(key, |c| c.events += 1),
-                PlanStep::Remove(_) => counted.change(key, |c| c.events -= 1),
-                PlanStep::AddLabel(_) => counted.change(key, |c| {
+                PlanStep::Encode(_) => counted.note_row(row, key),
+                PlanStep::Add(_) => counted.change_counts(key, |c| c.events += 1),
+                PlanStep::Remove(_) => counted.change_counts(key, |c| c.events -= 1),
+                PlanStep::AddLabel(_) => counted.change_counts(key, |c| {
                     c.labelled += 1;
                     c.fraud += fraud;
                 }),
-                PlanStep::RemoveLabel(_) => counted.change(key, |c| {
+                PlanStep::RemoveLabel(_) => counted.change_counts(key, |c| {
                     c.labelled -= 1;
                     c.fraud -= fraud;
                 }),
@@ -242,7 +242,7 @@ impl LevelCounts {
     }
 
     /// Keeps for a row what is counted now, which is what it may see.
-    fn note(&mut self, row: usize, key: u32) {
+    fn note_row(&mut self, row: usize, key: u32) {
         if self.all.events > 0 && self.all.labelled > 0 {
             self.bases[row] = self.all.base_rate();
         }
@@ -252,7 +252,7 @@ impl LevelCounts {
         }
     }
 
-    fn change(&mut self, key: u32, by: impl Fn(&mut KeyCounts)) {
+    fn change_counts(&mut self, key: u32, by: impl Fn(&mut KeyCounts)) {
         by(&mut self.all);
         if let Some(own) = self.by_key.get_mut(key as usize) {
             by(own);

@@ -82,7 +82,7 @@ pub(super) fn fit_variable(
             .collect()
     };
     let mut columns: Vec<(String, Vec<f64>)> = reading
-        .numbers()
+        .number_names()
         .iter()
         .zip(&numbers)
         .map(|(name, numbers)| ((*name).to_owned(), by_row(numbers)))
@@ -110,7 +110,7 @@ pub(super) fn fit_variable(
     let fitted = rates::fit_rates(&levels, &value_of, rows.labels, rows.plan);
     encoder.tables = fitted.tables;
     let names = reading
-        .levels()
+        .level_names()
         .iter()
         .flat_map(|level| [format!("{level} lift"), format!("{level} frequency")]);
     columns.extend(names.zip(fitted.columns));
@@ -146,8 +146,8 @@ fn read_values(
         ValueColumn::Numbers { .. } => rows.rows.len(),
         ValueColumn::Texts(texts) => texts.distinct_count(),
     };
-    let mut numbers: Vec<Vec<f64>> = vec![Vec::with_capacity(values); reading.numbers().len()];
-    let mut keys: Vec<Vec<u32>> = vec![Vec::with_capacity(values); reading.levels().len()];
+    let mut numbers: Vec<Vec<f64>> = vec![Vec::with_capacity(values); reading.number_names().len()];
+    let mut keys: Vec<Vec<u32>> = vec![Vec::with_capacity(values); reading.level_names().len()];
     let mut read = ReadValue::default();
     for value in 0..values {
         match column {

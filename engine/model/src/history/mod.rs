@@ -1,4 +1,4 @@
-//! Entity history: what one entity (a customer, a card) did before. A [`EntityHistory`] of bounded size is updated event by
+//! Entity history: what one entity (a customer, a card) did before. An [`EntityHistory`] of bounded size is updated event by
 //! event, and gives features to the next event.
 //!
 //! Time is event time: events may arrive in any order, and an event's features tell only of what happened before its
@@ -124,14 +124,14 @@ impl EntityHistory {
         self.recent.insert(at, kept);
         if self.recent.len() > RECENT_EVENTS {
             let oldest = self.recent.remove(0);
-            self.retire(oldest);
+            self.count_as_older(oldest);
         }
         true
     }
 
     /// Notes that an event of the entity is fraud, and from when on that is known; or that it is not fraud after all.
     /// Noting the same again changes nothing. Of more than sixteen fraudulent events, the one known first is dropped.
-    pub fn label(&mut self, id: u32, bad: bool, known_at: i64) {
+    pub fn note_label(&mut self, id: u32, bad: bool, known_at: i64) {
         self.bad.retain(|(other, _)| *other != id);
         if bad {
             let at = self
@@ -147,17 +147,17 @@ impl EntityHistory {
     /// This history, completed by the events that were stored before it began. Where the stored events cover only a
     /// short time, so that the result would have fewer events than this history has already, it stays as it is.
     #[must_use]
-    pub fn completed(&self, stored: &Self) -> Self {
+    pub fn completed_by(&self, stored: &Self) -> Self {
         let mut all = stored.clone();
-        all.absorb(self);
-        if all.events() < self.events() {
+        all.add_kept_events(self);
+        if all.event_count() < self.event_count() {
             return self.clone();
         }
         all
     }
 
     /// Adds the events that another history of the same entity has kept whole, each once.
-    fn absorb(&mut self, other: &Self) {
+    fn add_kept_events(&mut self, other: &Self) {
         for (time, id, price, categories) in other.recent.iter().copied() {
             self.add(EntityEvent {
                 time,
@@ -167,16 +167,16 @@ impl EntityHistory {
             });
         }
         for (id, known_at) in &other.bad {
-            self.label(*id, true, *known_at);
+            self.note_label(*id, true, *known_at);
         }
     }
 
     /// How many events were added.
-    pub fn events(&self) -> u64 {
+    pub fn event_count(&self) -> u64 {
         self.recent.len() as u64 + self.old.map_or(0, |old| old.total.0)
     }
 
-    fn retire(&mut self, (time, _, price, _): KeptEvent) {
+    fn count_as_older(&mut self, (time, _, price, _): KeptEvent) {
         let total = CountAndSum(1, price.map_or(0.0, f64::from));
         let priced = u64::from(price.is_some());
         match &mut self.old {
@@ -223,10 +223,10 @@ impl EntityHistory {
             .filter(|kept| kept.0 < event.time && kept.1 != event.id)
             .collect();
         let old = self.old.filter(|old| old.first < event.time);
-        let mut features = self.windows(event, &before);
-        features.extend(Self::gaps(event, &before, old));
-        features.extend(Self::prices(event, &before, old));
-        features.extend(self.labels(event));
+        let mut features = self.window_features(event, &before);
+        features.extend(Self::gap_features(event, &before, old));
+        features.extend(Self::price_features(event, &before, old));
+        features.extend(self.label_features(event));
         features.push(compute_share_of_hour(event, &before));
         for (category, value) in event.categories.iter().enumerate() {
             features.extend(compute_category_features(&before, category, *value));
@@ -236,13 +236,13 @@ impl EntityHistory {
     }
 
     /// Whether nothing happened before an event.
-    pub fn is_first(&self, event: &EntityEvent) -> bool {
+    pub fn is_first_event(&self, event: &EntityEvent) -> bool {
         let earlier = |kept: &KeptEvent| kept.0 < event.time && kept.1 != event.id;
         !self.recent.iter().any(earlier) && self.old.is_none_or(|old| old.first >= event.time)
     }
 
     /// The count of events and the sum of prices in each window.
-    fn windows(&self, event: &EntityEvent, before: &[&KeptEvent]) -> Vec<f64> {
+    fn window_features(&self, event: &EntityEvent, before: &[&KeptEvent]) -> Vec<f64> {
         let mut features = Vec::with_capacity(2 * WINDOWS.len());
         for (_, seconds) in WINDOWS {
             let from = event.time.saturating_sub(seconds);
@@ -263,7 +263,11 @@ impl EntityHistory {
     }
 
     /// The number of all events, and the seconds since the last and since the first of them.
-    fn gaps(event: &EntityEvent, before: &[&KeptEvent], old: Option<OlderEvents>) -> [f64; 3] {
+    fn gap_features(
+        event: &EntityEvent,
+        before: &[&KeptEvent],
+        old: Option<OlderEvents>,
+    ) -> [f64; 3] {
         let count = before.len() as u64 + old.map_or(0, |old| old.total.0);
         let last = before.last().map(|kept| kept.0);
         let last = last.or(old.map(|old| old.last.min(event.time)));
@@ -281,7 +285,11 @@ impl EntityHistory {
     }
 
     /// The ratio of the price to the mean and to the highest of the earlier prices.
-    fn prices(event: &EntityEvent, before: &[&KeptEvent], old: Option<OlderEvents>) -> [f64; 2] {
+    fn price_features(
+        event: &EntityEvent,
+        before: &[&KeptEvent],
+        old: Option<OlderEvents>,
+    ) -> [f64; 2] {
         let mut sum = old.map_or(0.0, |old| old.total.1);
         let mut count = old.map_or(0, |old| old.priced);
         let mut highest = old.and_then(|old| old.highest);
@@ -299,7 +307,7 @@ impl EntityHistory {
     }
 
     /// The number of fraudulent events known by then, and the seconds since the last became known.
-    fn labels(&self, event: &EntityEvent) -> [f64; 2] {
+    fn label_features(&self, event: &EntityEvent) -> [f64; 2] {
         let known = self
             .bad
             .iter()

@@ -60,7 +60,7 @@ fn the_history_of_three_events() {
     ] {
         assert!(profile.add(event));
     }
-    profile.label(1, true, START + DAY);
+    profile.note_label(1, true, START + DAY);
     let next = event(4, 2 * DAY + 1800, 90.0, 7);
     let expected = [
         ("count 1h", 1.0),
@@ -84,10 +84,10 @@ fn the_history_of_three_events() {
     let before = format!("{:?}", profile.features(&next));
     profile.add(next);
     profile.add(event(5, 3 * DAY, 1.0, 1));
-    profile.label(2, true, START + 3 * DAY);
+    profile.note_label(2, true, START + 3 * DAY);
     assert_eq!(before, format!("{:?}", profile.features(&next)));
     // A label that is taken back.
-    profile.label(1, false, START + DAY);
+    profile.note_label(1, false, START + DAY);
     check(&profile, &next, &[("bad", 0.0)]);
 }
 
@@ -122,9 +122,9 @@ fn what_was_stored_completes_what_was_noted() {
     };
     // Ten events are in both.
     let mut noted = numbered(20..40);
-    noted.label(25, true, START);
-    let all = noted.completed(&numbered(0..30));
-    assert_eq!(all.events(), 40);
+    noted.note_label(25, true, START);
+    let all = noted.completed_by(&numbered(0..30));
+    assert_eq!(all.event_count(), 40);
     check(
         &all,
         &event(99, DAY, 1.0, 1),
@@ -132,7 +132,7 @@ fn what_was_stored_completes_what_was_noted() {
     );
     // The stored events may cover a short time only.
     let noted = numbered(0..200);
-    assert_eq!(noted.completed(&numbered(190..200)), noted);
+    assert_eq!(noted.completed_by(&numbered(190..200)), noted);
 }
 
 #[test]
@@ -175,7 +175,7 @@ proptest! {
     #[test]
     fn redelivery_changes_nothing(events in events(2 * REMEMBERED_IDS), at in any::<prop::sample::Index>()) {
         let mut found = profile(&events);
-        prop_assert_eq!(found.events(), events.len() as u64);
+        prop_assert_eq!(found.event_count(), events.len() as u64);
         let before = found.clone();
         let last = &events[events.len().saturating_sub(REMEMBERED_IDS)..];
         if !last.is_empty() {
@@ -188,7 +188,7 @@ proptest! {
     fn size_is_bounded(events in events(1200)) {
         let mut profile = profile(&events);
         for event in &events {
-            profile.label(event.id, true, event.time);
+            profile.note_label(event.id, true, event.time);
         }
         let json = serde_json::to_string(&profile).unwrap();
         prop_assert!(json.len() <= LARGEST_HISTORY, "{}", json.len());
@@ -207,7 +207,7 @@ proptest! {
                 price: Some(price),
                 categories: [Some(id); CATEGORIES],
             });
-            profile.label(id, true, end - i64::from(number % 140));
+            profile.note_label(id, true, end - i64::from(number % 140));
         }
         let json = serde_json::to_string(&profile).unwrap();
         prop_assert!(json.len() <= LARGEST_HISTORY, "{}", json.len());

@@ -72,7 +72,7 @@ impl TrackedFields {
 
     /// An event as the history of its entity keeps it: `time` in seconds since 1970, `value` gives the value of a
     /// variable.
-    pub fn event<'v>(
+    pub fn build_event<'v>(
         &self,
         id: &str,
         time: i64,
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_small_change_is_none() {
         let category = |name: &str, text: &'static str| {
-            let event = tracked().event("1", 0, |asked| (asked == name).then_some(text));
+            let event = tracked().build_event("1", 0, |asked| (asked == name).then_some(text));
             event.categories.iter().flatten().copied().next()
         };
         let same = [
@@ -189,7 +189,7 @@ mod tests {
     fn prices_are_read_as_models_read_them() {
         let price = |text: &'static str| {
             tracked()
-                .event("1", 0, |asked| (asked == "total").then_some(text))
+                .build_event("1", 0, |asked| (asked == "total").then_some(text))
                 .price
         };
         assert_eq!(price("12.50"), Some(12.5));

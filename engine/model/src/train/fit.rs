@@ -31,7 +31,7 @@ pub(super) fn fit_model(
     let events = &blocks.events;
 
     let mut tell = ProgressReporter { progress };
-    tell.at(TrainingStage::Features, 0.0)?;
+    tell.report(TrainingStage::Features, 0.0)?;
     let [train_to, stop_to] = blocks.cuts;
     let trial = PreparedEvents::new(dataset, events, train_to, stop_to, options)?;
     let (settings, forests) = search_settings(&trial, options, &mut tell)?;
@@ -78,7 +78,7 @@ fn fit_final_model(
     options: &TrainingOptions,
     tell: &mut ProgressReporter<'_>,
 ) -> Result<Model, TrainingError> {
-    tell.at(TrainingStage::AllFeatures, 0.7)?;
+    tell.report(TrainingStage::AllFeatures, 0.7)?;
     let all = PreparedEvents::new(dataset, events, events.len(), events.len(), options)?;
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
     let width = 0.2 / settings.len() as f64;

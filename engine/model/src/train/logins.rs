@@ -244,7 +244,7 @@ mod tests {
             "browser" => Some(values[1].as_str()),
             _ => Some("true"),
         };
-        let event = tracked.event(id, time, value);
+        let event = tracked.build_event(id, time, value);
         (values, event)
     }
 

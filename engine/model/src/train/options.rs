@@ -91,7 +91,7 @@ pub(super) struct ProgressReporter<'a> {
 }
 
 impl ProgressReporter<'_> {
-    pub fn at(&mut self, stage: TrainingStage, done: f64) -> Result<(), TrainingError> {
+    pub fn report(&mut self, stage: TrainingStage, done: f64) -> Result<(), TrainingError> {
         match (self.progress)(TrainingProgress { stage, done }) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(TrainingError::Cancelled),

@@ -1,4 +1,4 @@
-//! Gradient boosting with logistic loss on a [`BinnedMatrix`] matrix, with histograms and leaf-wise growth.
+//! Gradient boosting with logistic loss on a [`BinnedMatrix`], with histograms and leaf-wise growth.
 //!
 //! The same matrix, options and seed give the same forest, whatever the number of threads.
 
@@ -207,7 +207,7 @@ impl<'a> ForestTraining<'a> {
         let scale = self.pack_gradients()?;
         let chance = SeededDraws::new(self.options.seed, number);
         let share = self.options.row_fraction;
-        let seen = |row: u32| share >= 1.0 || chance.of(u64::from(row)) < share;
+        let seen = |row: u32| share >= 1.0 || chance.draw(u64::from(row)) < share;
         let rows = self.train_rows.iter().copied();
         self.grower.rows.clear();
         self.grower.rows.extend(rows.filter(|row| seen(*row)));
@@ -361,7 +361,7 @@ fn draw_columns(matrix: &BinnedMatrix, share: f64, chance: SeededDraws) -> Vec<b
     let keep = ((order.len() as f64 * share).round() as usize).max(1);
     // The highest bit keeps the draws of columns and rows independent.
     order.sort_by(|a, b| {
-        let draw = |column: usize| chance.of(column as u64 | 1 << 63);
+        let draw = |column: usize| chance.draw(column as u64 | 1 << 63);
         draw(*a).total_cmp(&draw(*b))
     });
     let mut allowed = vec![false; matrix.columns()];
@@ -382,7 +382,7 @@ impl SeededDraws {
 
     /// A number in `[0, 1)`.
     #[expect(clippy::cast_precision_loss, reason = "53 bits")]
-    fn of(self, what: u64) -> f64 {
+    fn draw(self, what: u64) -> f64 {
         (next_split_mix(self.0 ^ what) >> 11) as f64 / 2_f64.powi(53)
     }
 }

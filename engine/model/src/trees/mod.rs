@@ -1,4 +1,4 @@
-//! Gradient-boosted decision trees over numeric columns: a [`BinnedMatrix`] matrix is trained by
+//! Gradient-boosted decision trees over numeric columns: a [`BinnedMatrix`] is trained by
 //! [`boost::train_forest`] into a [`Forest`], which scores and explains one row at a time.
 //!
 //! A missing value is `NaN`. Every split learns which side a missing value takes.

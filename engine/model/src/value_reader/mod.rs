@@ -121,7 +121,7 @@ impl ValueReader {
     }
 
     /// The names of the numbers that it reads.
-    pub fn numbers(self) -> &'static [&'static str] {
+    pub fn number_names(self) -> &'static [&'static str] {
         match self {
             Self::Number { .. } => &["value"],
             Self::Price { .. } => &["value", "cents"],
@@ -142,7 +142,7 @@ impl ValueReader {
     }
 
     /// The names of its keys, from coarse to fine.
-    pub fn levels(self) -> &'static [&'static str] {
+    pub fn level_names(self) -> &'static [&'static str] {
         match self {
             Self::Number { keyed: false } | Self::Price { keyed: false } | Self::Date { .. } => &[],
             Self::Number { keyed: true }
@@ -242,8 +242,8 @@ impl ValueReader {
     pub fn read_missing(self, into: &mut ReadValue) {
         into.numbers.clear();
         into.keys.clear();
-        into.numbers.resize(self.numbers().len(), f64::NAN);
-        into.keys.resize(self.levels().len(), 0);
+        into.numbers.resize(self.number_names().len(), f64::NAN);
+        into.keys.resize(self.level_names().len(), 0);
     }
 }
 
@@ -291,12 +291,12 @@ mod tests {
         reading.read(text, &mut read);
         assert_eq!(
             read.numbers.len(),
-            reading.numbers().len(),
+            reading.number_names().len(),
             "{reading:?} {text}"
         );
         assert_eq!(
             read.keys.len(),
-            reading.levels().len(),
+            reading.level_names().len(),
             "{reading:?} {text}"
         );
         read

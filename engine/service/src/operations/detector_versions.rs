@@ -48,7 +48,7 @@ impl DetectorVersionReference {
         ))
     }
 
-    async fn find(&self, change: &Change<'_>) -> Result<DetectorVersion> {
+    async fn load(&self, change: &Change<'_>) -> Result<DetectorVersion> {
         change
             .get(&self.key())
             .await?
@@ -262,7 +262,7 @@ pub(crate) async fn update_detector_version(
     input: UpdateDetectorVersionInput,
 ) -> Result<EmptyOutput> {
     let mut change = services.account.begin_change().await?;
-    let mut version = input.reference.find(&change).await?;
+    let mut version = input.reference.load(&change).await?;
     if version.status != DetectorVersionStatus::Draft {
         let message = format!(
             "Only a version in status DRAFT can be updated, this one is {}.",
@@ -303,7 +303,7 @@ pub(crate) async fn update_detector_version_metadata(
 ) -> Result<EmptyOutput> {
     let mut change = services.account.begin_change().await?;
     // The service model declares no ResourceNotFoundException here.
-    let found = input.reference.find(&change).await;
+    let found = input.reference.load(&change).await;
     let mut version = found.map_err(|error| Error::validation(error.message()))?;
     version.description = Some(input.description);
     version.last_updated_time = text::format_milliseconds(services.account.now());
@@ -328,7 +328,7 @@ pub(crate) async fn update_detector_version_status(
     input: UpdateDetectorVersionStatusInput,
 ) -> Result<EmptyOutput> {
     let mut change = services.account.begin_change().await?;
-    let version = input.reference.find(&change).await?;
+    let version = input.reference.load(&change).await?;
     let mut detector = find_detector(&change, &version.detector_id).await?;
     match (version.status, input.status) {
         (
@@ -410,7 +410,7 @@ pub(crate) async fn delete_detector_version(
     input: DetectorVersionReference,
 ) -> Result<EmptyOutput> {
     let mut change = services.account.begin_change().await?;
-    let version = input.find(&change).await?;
+    let version = input.load(&change).await?;
     if version.status == DetectorVersionStatus::Active {
         let message = format!(
             "Version {} of detector '{}' is ACTIVE.",

@@ -118,7 +118,7 @@ pub(crate) async fn get_detectors(
             filters: "",
             pk: "detector",
             prefix: "",
-            usual: 10,
+            default_size: 10,
         };
         listing.read_page(&services.account, &input.paging).await?
     };
@@ -176,7 +176,7 @@ pub(crate) async fn describe_detector(
         filters: "",
         pk: &detector_version_partition(&detector_id),
         prefix: "",
-        usual: 1000,
+        default_size: 1000,
     };
     let page = listing
         .read_page(&services.account, &paging)

@@ -189,7 +189,7 @@ fn build_event_type_bundle(
             .filter_map(variable)
             .collect(),
         // Models are trained on stored events only, so histories are kept only for those.
-        habits: event_type
+        history_settings: event_type
             .history_settings
             .clone()
             .filter(|_| event_type.event_ingestion == "ENABLED"),
@@ -212,15 +212,15 @@ pub(crate) async fn track_histories(
     });
     let typed: Vec<model::Variable> = typed.collect();
     let before = event_type.history_settings.clone();
-    let habits = event_type
+    let settings = event_type
         .history_settings
         .get_or_insert_with(|| HistorySettings {
-            watched: TrackedFields::new(&typed),
+            tracked_fields: TrackedFields::new(&typed),
             fraud: Vec::new(),
         });
-    let news = fraud.iter().filter(|label| !habits.fraud.contains(label));
+    let news = fraud.iter().filter(|label| !settings.fraud.contains(label));
     let news: Vec<String> = news.cloned().collect();
-    habits.fraud.extend(news);
+    settings.fraud.extend(news);
     if event_type.history_settings != before {
         let resolved = build_event_type_bundle(&event_type, &variables);
         event_type.bundle = bundle::save_bundle(&services.account.definitions, &resolved).await?;
@@ -317,7 +317,7 @@ pub(crate) async fn get_event_types(
             filters: "",
             pk: "event-type",
             prefix: "",
-            usual: 10,
+            default_size: 10,
         };
         listing.read_page(&services.account, &input.paging).await?
     };

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use protocol::{Error, Result, text};
 use serde::{Deserialize, Serialize};
+use store::conditional_writes::is_condition_failure;
 use store::pinned_bundles::EventTypeBundle;
 use store::records::event::{
     EventEntity, EventVariables, StoreResult, StoredEvent, StoredLabel, event_key, event_partition,
@@ -64,13 +64,13 @@ async fn put_label_and_history(
     if let Some(label) = label {
         put_stored_label(&services.account, event, label).await?;
     }
-    let seen = services
+    let in_history = services
         .entity_histories
         .load_history_before(event_type, event)
         .await?;
     services
         .entity_histories
-        .add_event(event_type, seen.as_ref(), label.as_ref())
+        .add_event(event_type, in_history.as_ref(), label.as_ref())
         .await
 }
 
@@ -414,8 +414,4 @@ pub(crate) async fn mark_as_not_stored(
         Err(error) if is_condition_failure(error.as_service_error()) => Ok(()),
         Err(error) => Err(convert_sdk_error(error)),
     }
-}
-
-fn is_condition_failure(error: Option<&UpdateItemError>) -> bool {
-    error.is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }

@@ -183,7 +183,7 @@ pub(crate) async fn get_external_models(
             filters: "",
             pk: EXTERNAL_MODEL_PARTITION,
             prefix: "",
-            usual: 10,
+            default_size: 10,
         };
         listing.read_page(&services.account, &input.paging).await?
     };

@@ -191,7 +191,7 @@ async fn get_jobs(
             filters: "",
             pk: kind.name(),
             prefix: "",
-            usual: 50,
+            default_size: 50,
         };
         listing.read_page(&services.account, &input.paging).await?
     };

@@ -516,7 +516,7 @@ pub(crate) async fn get_lists_metadata(
             filters: "",
             pk: "list",
             prefix: "",
-            usual: 50,
+            default_size: 50,
         };
         listing.read_page(&services.account, &input.paging).await?
     };

@@ -197,9 +197,22 @@ where
 
 async fn get_event_prediction(services: &EngineServices, input: &Value) -> Result<Reply> {
     let (output, header) = predict::predict_event(services, read_input(input)?).await?;
+    make_prediction_reply(&output, header)
+}
+
+/// `GetEventPrediction` for a caller that stores the prediction later.
+pub(crate) async fn get_event_prediction_and_hold(
+    services: &EngineServices,
+    input: &Value,
+) -> Result<Reply> {
+    let (output, header) = predict::predict_and_hold(services, read_input(input)?).await?;
+    make_prediction_reply(&output, header)
+}
+
+fn make_prediction_reply(output: &impl Serialize, header: String) -> Result<Reply> {
     Ok(Reply {
         prediction: Some(header),
-        ..Reply::new(&output)?
+        ..Reply::new(output)?
     })
 }
 

@@ -103,7 +103,7 @@ pub(crate) async fn create_model_version(
     let tags = Tags::new(input.tags)?;
     read_labels_tag(&tags)?;
     let mut change = services.account.begin_change().await?;
-    let mut model = input.model.find(&change).await?;
+    let mut model = input.model.load(&change).await?;
     check_training_source(model.model_type, input.training_data_source, &input.details)?;
     check_training_schema(&change, &model, &input.training_data_schema).await?;
     check_training_quotas(services, &change, &model).await?;
@@ -184,7 +184,7 @@ pub(crate) async fn update_model_version(
 ) -> Result<ModelVersionOutput> {
     let mut tags = Tags::new(input.tags)?;
     let change = services.account.begin_change().await?;
-    let model = input.model.find(&change).await?;
+    let model = input.model.load(&change).await?;
     let before = list_model_versions(&change, model.model_type, &model.model_id)
         .await?
         .into_iter()
@@ -260,7 +260,7 @@ pub(crate) async fn update_model_version_status(
     input: UpdateModelVersionStatusInput,
 ) -> Result<EmptyOutput> {
     let mut change = services.account.begin_change().await?;
-    let version = input.version.find(&change).await?;
+    let version = input.version.load(&change).await?;
     let status = match (version.status, input.status) {
         (
             ModelVersionStatus::TrainingInProgress,
@@ -472,7 +472,7 @@ async fn list_versions_page(
         filters: "",
         pk: MODEL_VERSION_PARTITION,
         prefix,
-        usual: 10,
+        default_size: 10,
     };
     listing.read_page(&services.account, paging).await
 }

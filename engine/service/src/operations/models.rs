@@ -26,7 +26,7 @@ pub(crate) struct ModelReference {
 }
 
 impl ModelReference {
-    pub(crate) async fn find(&self, change: &Change<'_>) -> Result<StoredModel> {
+    pub(crate) async fn load(&self, change: &Change<'_>) -> Result<StoredModel> {
         let found = change
             .get(&model_key(self.model_type, &self.model_id))
             .await?;
@@ -125,7 +125,7 @@ pub(crate) async fn get_models(
             filters: "",
             pk: MODEL_PARTITION,
             prefix: &prefix,
-            usual: 10,
+            default_size: 10,
         };
         listing.read_page(&services.account, &input.paging).await?
     };
@@ -175,7 +175,7 @@ pub(crate) async fn update_model(
     input: UpdateModelInput,
 ) -> Result<EmptyOutput> {
     let mut change = services.account.begin_change().await?;
-    let mut model = input.reference.find(&change).await?;
+    let mut model = input.reference.load(&change).await?;
     model.description = input.description;
     model.last_updated_time = text::format_milliseconds(services.account.now());
     change.put(&model)?;

@@ -8,8 +8,9 @@ use protocol::{Error, Result};
 use serde::{Deserialize, Serialize};
 use store::pinned_bundles::BundledRule;
 use store::records::detector_version::{DetectorVersionStatus, RuleExecutionMode};
+use store::records::event::event_partition;
 use store::records::model_version::BundledModel;
-use store::records::prediction::{StoredPrediction, prediction_key};
+use store::records::prediction::{StoredPrediction, list_predictions_made_at};
 
 use crate::event_check::parse_request_time;
 use crate::predict;
@@ -133,9 +134,9 @@ pub(crate) async fn get_event_prediction_metadata(
     input: GetEventPredictionMetadataInput,
 ) -> Result<GetEventPredictionMetadataOutput> {
     let timestamp = parse_request_time("predictionTimestamp", &input.prediction_timestamp)?;
-    let key = prediction_key(&input.event_type_name, &input.event_id, &timestamp);
-    let found: Option<StoredPrediction> = services.account.events.get(&key).await?;
-    let found = found.filter(|prediction| {
+    let pk = event_partition(&input.event_type_name, &input.event_id);
+    let found = list_predictions_made_at(&services.account, &pk, &timestamp).await?;
+    let found = found.into_iter().find(|prediction| {
         prediction.detector_id == input.detector_id
             && prediction.detector_version_id == input.detector_version_id
     });
@@ -160,7 +161,7 @@ fn render_metadata(
     evaluated_model_versions: Vec<EvaluatedModelVersion>,
 ) -> Result<GetEventPredictionMetadataOutput> {
     let mut row = predict::fill_rule_row(compiled, &prediction.event.event_variables)?;
-    fill_model_answers(&prediction.said, compiled, &mut row);
+    fill_model_answers(&prediction.model_answers, compiled, &mut row);
     let evaluated_external_models = list_evaluated_external_models(compiled, &prediction);
     let rules = list_evaluated_rules(compiled, &prediction.verdicts, &row);
     let outcomes = list_matched_outcomes(compiled, &prediction.verdicts);
@@ -201,7 +202,11 @@ async fn evaluate_model_versions(
 ) -> Vec<EvaluatedModelVersion> {
     let mut evaluated = Vec::new();
     for model in &compiled.version.models {
-        let Some(score) = prediction.said.model_scores.get(&model.version.model_id) else {
+        let Some(score) = prediction
+            .model_answers
+            .model_scores
+            .get(&model.version.model_id)
+        else {
             continue;
         };
         evaluated.push(EvaluatedModelVersion {
@@ -259,7 +264,7 @@ fn list_evaluated_external_models(
     let models = compiled.version.external_models.iter();
     models
         .filter_map(|model| {
-            let outputs = &prediction.said.external_model_outputs;
+            let outputs = &prediction.model_answers.external_model_outputs;
             let variables = &prediction.event.event_variables;
             Some(EvaluatedExternalModel {
                 output_variables: outputs.get(&model.model_endpoint)?.clone(),

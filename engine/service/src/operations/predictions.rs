@@ -17,7 +17,7 @@ use store::table::{Item, KeyRange, convert_sdk_error, decode_item};
 
 use crate::event_check::parse_request_time;
 use crate::services::EngineServices;
-use crate::services::prediction_index::{make_index_sort_key, name_index_partition};
+use crate::services::prediction_index::name_index_partition;
 
 /// The default size of a page. The service model's minimum is 50, the guide says 10.
 const DEFAULT_PAGE_SIZE: usize = 10;
@@ -58,6 +58,9 @@ pub(crate) struct EventPredictionSummary {
     prediction_timestamp: String,
     detector_id: String,
     detector_version_id: String,
+    /// Its position in time order: its sort key in the index.
+    #[serde(rename = "gsi1sk", skip_serializing)]
+    sort_key: String,
 }
 
 #[derive(Serialize)]
@@ -116,21 +119,10 @@ impl PredictionPage {
     }
 
     fn add(&mut self, filter: &PredictionFilter, row: EventPredictionSummary) {
-        self.cursor = row.sort_key();
+        self.cursor.clone_from(&row.sort_key);
         if filter.admits(&row) {
             self.rows.push(row);
         }
-    }
-}
-
-impl EventPredictionSummary {
-    /// Its position in time order, as in the index.
-    fn sort_key(&self) -> String {
-        make_index_sort_key(
-            &self.prediction_timestamp,
-            &self.event_type_name,
-            &self.event_id,
-        )
     }
 }
 
@@ -228,8 +220,8 @@ async fn read_event_predictions(
         .flatten()
         .map(summarize_prediction)
         .collect();
-    rows.retain(|row| row.sort_key() < page.cursor && filter.admits(row));
-    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.sort_key()));
+    rows.retain(|row| row.sort_key < page.cursor && filter.admits(row));
+    rows.sort_unstable_by(|a, b| b.sort_key.cmp(&a.sort_key));
     let more = rows.len() > page.size;
     for row in rows.into_iter().take(page.size) {
         page.add(filter, row);
@@ -245,6 +237,7 @@ fn summarize_prediction(prediction: StoredPrediction) -> EventPredictionSummary 
         prediction_timestamp: prediction.prediction_timestamp,
         detector_id: prediction.detector_id,
         detector_version_id: prediction.detector_version_id,
+        sort_key: prediction.gsi1sk,
     }
 }
 
@@ -312,10 +305,10 @@ async fn read_day_slice(
         .iter()
         .filter(|rows| rows.len() == limit)
         .filter_map(|rows| rows.last());
-    let bound = cut.map(EventPredictionSummary::sort_key).max();
+    let bound = cut.map(|row| row.sort_key.clone()).max();
     let mut rows: Vec<EventPredictionSummary> = shards.into_iter().flatten().collect();
-    rows.retain(|row| bound.as_ref().is_none_or(|bound| row.sort_key() >= *bound));
-    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.sort_key()));
+    rows.retain(|row| bound.as_ref().is_none_or(|bound| row.sort_key >= *bound));
+    rows.sort_unstable_by(|a, b| b.sort_key.cmp(&a.sort_key));
     Ok(DaySlice {
         rows,
         is_last: bound.is_none(),

@@ -331,7 +331,7 @@ async fn list_rule_versions(
         filters: "",
         pk: &rule_partition(detector_id),
         prefix: &prefix,
-        usual: 100,
+        default_size: 100,
     };
     let page = listing.read_page(&services.account, paging).await?;
     match rule_id {

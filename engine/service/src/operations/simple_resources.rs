@@ -94,7 +94,7 @@ pub(crate) async fn get_simple_resources(
             filters: "",
             pk: kind.name,
             prefix: "",
-            usual: kind.page,
+            default_size: kind.page,
         };
         listing
             .read_page::<SimpleResource>(&services.account, &input.paging)

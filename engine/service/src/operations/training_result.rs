@@ -289,9 +289,12 @@ fn make_importance_metrics(report: &TrainingReport) -> VariableImportanceMetrics
     }
 }
 
-fn select_importances(report: &TrainingReport, habits: bool) -> impl Iterator<Item = &Importance> {
+fn select_importances(
+    report: &TrainingReport,
+    of_history: bool,
+) -> impl Iterator<Item = &Importance> {
     let importance = report.importance.iter();
-    importance.filter(move |importance| importance.is_history == habits)
+    importance.filter(move |importance| importance.is_history == of_history)
 }
 
 fn make_aggregated_metrics(

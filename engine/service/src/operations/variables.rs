@@ -302,7 +302,7 @@ pub(crate) async fn get_variables(
             filters: "",
             pk: "variable",
             prefix: "",
-            usual: 100,
+            default_size: 100,
         };
         listing.read_page(&services.account, &input.paging).await?
     };

@@ -125,7 +125,7 @@ pub(crate) async fn find_model_versions(
             let message = format!("Model '{model_id}' is in the version twice.");
             return Err(Error::validation(message));
         }
-        let model = reference.find(change).await?;
+        let model = reference.load(change).await?;
         if model.event_type_name != event_type {
             return Err(Error::validation(format!(
                 "Model '{model_id}' belongs to event type '{}', not to '{event_type}'.",

@@ -71,8 +71,8 @@ pub(crate) async fn explain_score(
     prediction: &StoredPrediction,
     attribution: Attribution,
 ) -> Result<Explanation, UnusableModel> {
-    let said = &prediction.said;
-    if said.model_scores.get(&model.version.model_id) == Some(&FIRST_LOGIN) {
+    let answers = &prediction.model_answers;
+    if answers.model_scores.get(&model.version.model_id) == Some(&FIRST_LOGIN) {
         return Err(UnusableModel::FirstLogin);
     }
     let artifact = model.artifact.as_ref().ok_or(UnusableModel::NoArtifact)?;
@@ -80,7 +80,7 @@ pub(crate) async fn explain_score(
     let values = model_cache::list_model_values(&scorer, &prediction.event.event_variables);
     let time = Timestamp::parse(&prediction.event.event_timestamp).ok();
     let time = time.map(Timestamp::epoch_seconds);
-    let history = entity_history::parse_features(&said.history);
+    let history = entity_history::parse_features(&answers.history);
     Ok(scorer.explain(&values, time, &history, attribution))
 }
 
@@ -112,7 +112,11 @@ pub(crate) async fn explain_newest_prediction(
         .await?;
     let mut models = Vec::new();
     for model in &compiled.version.models {
-        if let Some(score) = prediction.said.model_scores.get(&model.version.model_id) {
+        if let Some(score) = prediction
+            .model_answers
+            .model_scores
+            .get(&model.version.model_id)
+        {
             let explained = explain_score(services, model, &prediction, attribution).await;
             models.push(make_explained_score(model, *score, explained, &prediction));
         }
@@ -155,15 +159,15 @@ fn make_explained_score(
         .entities
         .first()
         .map(|entity| entity.entity_type.as_str());
-    let habits = explanation.iter().flat_map(|found| &found.history);
-    let habits = habits.map(|impact| {
+    let history_impacts = explanation.iter().flat_map(|found| &found.history);
+    let history_impacts = history_impacts.map(|impact| {
         let name = entity_history::format_feature_title(&entity_history::list_feature_parts(
             entity_type,
             &impact.variable,
         ));
         told(name, None, impact)
     });
-    let mut variables: Vec<ExplainedVariable> = impacts.chain(habits).collect();
+    let mut variables: Vec<ExplainedVariable> = impacts.chain(history_impacts).collect();
     variables.sort_by(|a, b| b.log_odds_impact.abs().total_cmp(&a.log_odds_impact.abs()));
     ExplainedScore {
         model_id: model.version.model_id.clone(),

@@ -1,14 +1,14 @@
 //! Predictions: the hot path, and the snapshots that it stores.
 //!
-//! A prediction is one write: an immutable snapshot of the event, of the result of every rule, and of the names of the
-//! bundles that were used. Later questions about it are answered from these.
+//! A prediction is one item: an immutable snapshot of the event, of the result of every rule, and of the names of the
+//! bundles that were used. Later questions about it are answered from these. It is stored before the client gets its
+//! answer, or held back for a caller in the same process that stores many at once.
 
 use std::collections::{BTreeMap, HashMap};
 
 use ::rules::{Rule, Value, Verdict};
 use event::Timestamp;
-use futures::future::{try_join, try_join_all};
-use jiff::SignedDuration;
+use futures::future::try_join_all;
 use protocol::wire::validate_and_read_input;
 use protocol::{Error, Operation, Result, text};
 use serde::{Deserialize, Serialize};
@@ -20,15 +20,16 @@ use store::records::event::{
 use store::records::model::ApiModelType;
 use store::records::model_version::ModelVersionReference;
 use store::records::prediction::{
-    ModelAnswers, PREDICTION_SHARDS, StoredPrediction, list_predictions, put_prediction,
+    ModelAnswers, PREDICTION_SHARDS, StoredPrediction, list_predictions, put_predictions,
 };
 use uuid::Uuid;
 
-use crate::event_check::{check_entities, fill_event_row as event_row, invalid_time_error};
+use crate::event_check::{check_entities, fill_event_row, invalid_time_error};
 use crate::predict::verdicts::list_matched_rules;
 use crate::services::definition_cache::{CompiledDetector, ReadyDetector};
 use crate::services::entity_history::EventInHistory;
 use crate::services::external_models::DataBlob;
+use crate::services::prediction_buffer::NewPrediction;
 use crate::services::prediction_index::{make_index_sort_key, name_index_partition};
 use crate::services::statistics::EventCount;
 use crate::services::{EngineServices, entity_history, external_models, model_cache};
@@ -42,8 +43,6 @@ pub use explain::{ExplainedPrediction, ExplainedScore, ExplainedVariable};
 
 /// The score of an account's first login, for which there is no history, as at Amazon.
 const FIRST_LOGIN: f64 = -1.0;
-/// How many times are tried: two predictions of one event in the same millisecond need different times.
-const MAX_STORE_ATTEMPTS: usize = 50;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -98,11 +97,40 @@ struct RuleResult {
     outcomes: Vec<String>,
 }
 
-/// Decides on an event. Returns the output, and the value of the response header.
+/// Decides on an event, and stores the prediction. Returns the output, and the value of the response header.
 pub(crate) async fn predict_event(
     services: &EngineServices,
     input: GetEventPredictionInput,
 ) -> Result<(GetEventPredictionOutput, String)> {
+    let made = make_prediction(services, input).await?;
+    let stored = store_predictions(services, vec![made.prediction]).await;
+    match stored.into_iter().next() {
+        None => Ok((made.output, made.header)),
+        Some((_, error)) => Err(error),
+    }
+}
+
+/// Decides on an event, and holds the prediction back until it is taken for its event.
+pub(crate) async fn predict_and_hold(
+    services: &EngineServices,
+    input: GetEventPredictionInput,
+) -> Result<(GetEventPredictionOutput, String)> {
+    let made = make_prediction(services, input).await?;
+    services.prediction_buffer.hold(made.prediction);
+    Ok((made.output, made.header))
+}
+
+/// A prediction with what its client gets.
+struct MadePrediction {
+    prediction: NewPrediction,
+    output: GetEventPredictionOutput,
+    header: String,
+}
+
+async fn make_prediction(
+    services: &EngineServices,
+    input: GetEventPredictionInput,
+) -> Result<MadePrediction> {
     // Validation has ensured that it is a number of at most five digits.
     let version = input
         .detector_version_id
@@ -128,39 +156,65 @@ pub(crate) async fn predict_event(
         expires_at: services.account.new_expiry(),
         imported: None,
     };
-    let seen = services
+    let in_history = services
         .entity_histories
         .load_history_before(&compiled.event_type, &event)
         .await?;
-    let said = ask_models(services, compiled, &event, seen.as_ref(), &blobs).await?;
-    fill_model_answers(&said, compiled, &mut row);
-    let verdicts = evaluate_rules(&ready, &row, services.account.now().as_millisecond());
-    let snapshot = store_prediction(services, &ready, event, said, verdicts, input.origin);
-    let note = services
+    let answers = ask_models(services, compiled, &event, in_history.as_ref(), &blobs).await?;
+    fill_model_answers(&answers, compiled, &mut row);
+    let time = services.account.now();
+    let verdicts = evaluate_rules(&ready, &row, time.as_millisecond());
+    services.prediction_index.note_day(time).await?;
+    services
         .entity_histories
-        .add_event(&compiled.event_type, seen.as_ref(), None);
-    let (prediction, ()) = try_join(snapshot, note).await?;
-    // A batch prediction counts what it stores itself.
-    if prediction.stored && prediction.origin.is_none() {
-        services.statistics.count_stored(&prediction.event).await;
-    }
+        .add_event(&compiled.event_type, in_history.as_ref(), None)
+        .await?;
+    let stored = make_stored_prediction(&ready, event, answers, verdicts, input.origin, time);
     let output = GetEventPredictionOutput {
-        model_scores: list_model_scores(compiled, &prediction.said),
-        rule_results: list_matched_rules(compiled, &prediction.verdicts)
+        model_scores: list_model_scores(compiled, &stored.model_answers),
+        rule_results: list_matched_rules(compiled, &stored.verdicts)
             .map(make_rule_result)
             .collect(),
-        external_model_outputs: list_external_model_outputs(compiled, &prediction.said),
+        external_model_outputs: list_external_model_outputs(compiled, &stored.model_answers),
     };
-    if compiled.event_type.orchestration {
-        let answer = serde_json::to_value(&output).map_err(Error::internal)?;
-        if let Some(bus) = &services.event_bus {
-            bus.publish_prediction(make_bus_event(&prediction), answer);
+    let is_published = compiled.event_type.orchestration && services.event_bus.is_some();
+    let published_answer = is_published.then(|| serde_json::to_value(&output));
+    Ok(MadePrediction {
+        header: response_header::write_prediction_header(compiled, &stored),
+        output,
+        prediction: NewPrediction {
+            stored,
+            published_answer: published_answer.transpose().map_err(Error::internal)?,
+        },
+    })
+}
+
+/// Stores predictions of different events, then counts and publishes those that were stored. Returns the others, by
+/// their place in `predictions`, each with the reason.
+pub(crate) async fn store_predictions(
+    services: &EngineServices,
+    predictions: Vec<NewPrediction>,
+) -> Vec<(usize, Error)> {
+    let (records, answers): (Vec<StoredPrediction>, Vec<_>) = predictions
+        .into_iter()
+        .map(|prediction| (prediction.stored, prediction.published_answer))
+        .unzip();
+    let mut unwritten = put_predictions(&services.account, &records).await;
+    let mut failed = Vec::new();
+    for (place, (record, answer)) in records.iter().zip(answers).enumerate() {
+        if let Some(error) = unwritten.remove(&record.key()) {
+            failed.push((place, error));
+            continue;
+        }
+        // A batch prediction counts what it stores itself.
+        if record.stored && record.origin.is_none() {
+            services.statistics.count_stored(&record.event).await;
+        }
+        if let (Some(bus), Some(answer)) = (&services.event_bus, answer) {
+            bus.publish_prediction(make_bus_event(record), answer);
         }
     }
-    Ok((
-        output,
-        response_header::write_prediction_header(compiled, &prediction),
-    ))
+    failed
 }
 
 /// Gets the answers of the version's models. If an external model fails, the prediction fails; an external model that
@@ -169,7 +223,7 @@ async fn ask_models(
     services: &EngineServices,
     compiled: &CompiledDetector,
     event: &StoredEvent,
-    seen: Option<&EventInHistory>,
+    in_history: Option<&EventInHistory>,
     blobs: &HashMap<String, DataBlob>,
 ) -> Result<ModelAnswers> {
     let external = compiled.version.external_models.iter().map(|model| async {
@@ -184,9 +238,9 @@ async fn ask_models(
         let outputs = outputs.await?;
         Ok::<_, Error>(outputs.map(|outputs| (endpoint.clone(), outputs)))
     });
-    let history = seen.map_or(&[][..], |seen| &seen.features);
+    let history = in_history.map_or(&[][..], |in_history| &in_history.features);
     Ok(ModelAnswers {
-        model_scores: score_models(services, compiled, event, seen).await,
+        model_scores: score_models(services, compiled, event, in_history).await,
         external_model_outputs: try_join_all(external)
             .await?
             .into_iter()
@@ -201,7 +255,7 @@ async fn score_models(
     services: &EngineServices,
     compiled: &CompiledDetector,
     event: &StoredEvent,
-    seen: Option<&EventInHistory>,
+    in_history: Option<&EventInHistory>,
 ) -> BTreeMap<String, f64> {
     let mut scores = BTreeMap::new();
     let time = Timestamp::parse(&event.event_timestamp).ok();
@@ -212,12 +266,12 @@ async fn score_models(
         };
         // The reason why a model cannot score is in the log.
         if let Ok(scorer) = services.model_cache.get_model(artifact).await {
-            let is_first = seen.is_none_or(|seen| seen.is_first);
+            let is_first = in_history.is_none_or(|in_history| in_history.is_first);
             let of_logins = model.version.model_type == ApiModelType::AccountTakeoverInsights;
             let score = if of_logins && is_first {
                 FIRST_LOGIN
             } else {
-                let history = seen.map_or(&[][..], |seen| &seen.features);
+                let history = in_history.map_or(&[][..], |in_history| &in_history.features);
                 let values = model_cache::list_model_values(&scorer, &event.event_variables);
                 scorer.score(&values, time, history).score
             };
@@ -276,11 +330,11 @@ pub(crate) fn fill_model_answers(
     }
 }
 
-fn list_model_scores(compiled: &CompiledDetector, said: &ModelAnswers) -> Vec<ModelScores> {
+fn list_model_scores(compiled: &CompiledDetector, answers: &ModelAnswers) -> Vec<ModelScores> {
     let models = compiled.version.models.iter();
     models
         .filter_map(|model| {
-            let score = said.model_scores.get(&model.version.model_id)?;
+            let score = answers.model_scores.get(&model.version.model_id)?;
             Some(ModelScores {
                 model_version: model.version.clone(),
                 scores: BTreeMap::from([(model.score.name.clone(), *score)]),
@@ -291,12 +345,12 @@ fn list_model_scores(compiled: &CompiledDetector, said: &ModelAnswers) -> Vec<Mo
 
 fn list_external_model_outputs(
     compiled: &CompiledDetector,
-    said: &ModelAnswers,
+    answers: &ModelAnswers,
 ) -> Vec<ExternalModelOutputs> {
     let models = compiled.version.external_models.iter();
     models
         .filter_map(|model| {
-            let outputs = said.external_model_outputs.get(&model.model_endpoint)?;
+            let outputs = answers.external_model_outputs.get(&model.model_endpoint)?;
             Some(ExternalModelOutputs {
                 external_model: ExternalModelSummary {
                     model_endpoint: model.model_endpoint.clone(),
@@ -372,7 +426,7 @@ pub(crate) fn fill_rule_row(
     variables: &EventVariables,
 ) -> Result<Vec<Value>> {
     let slot = |name: &str| compiled.schema.slot(name);
-    event_row(
+    fill_event_row(
         &compiled.event_type,
         compiled.defaults.clone(),
         variables,
@@ -406,61 +460,41 @@ fn make_rule_result(rule: &BundledRule) -> RuleResult {
     }
 }
 
-/// Writes the prediction at the first millisecond at which this event has no other prediction.
-async fn store_prediction(
-    services: &EngineServices,
+fn make_stored_prediction(
     ready: &ReadyDetector,
-    event: StoredEvent,
-    said: ModelAnswers,
+    mut event: StoredEvent,
+    answers: ModelAnswers,
     verdicts: String,
     origin: Option<String>,
-) -> Result<StoredPrediction> {
+    time: jiff::Timestamp,
+) -> StoredPrediction {
     let version = &ready.compiled.version;
-    let mut prediction = StoredPrediction {
-        event,
-        prediction_timestamp: String::new(),
+    let attempt = Uuid::new_v4();
+    let shard = attempt.as_bytes()[0] % PREDICTION_SHARDS;
+    let attempt = attempt.simple().to_string();
+    let timestamp = text::format_milliseconds(time);
+    event.stored_time.clone_from(&timestamp);
+    StoredPrediction {
         detector_id: version.detector_id.clone(),
         detector_version_id: version.detector_version_id.to_string(),
         detector_version_status: ready.status,
         version_bundle: ready.version_bundle.clone(),
         event_type_bundle: ready.event_type_bundle.clone(),
         verdicts,
-        said,
+        model_answers: answers,
         stored: ready.compiled.event_type.ingestion,
-        attempt: Uuid::new_v4().simple().to_string(),
         origin,
-        gsi1pk: String::new(),
-        gsi1sk: String::new(),
-    };
-    let mut time = services.account.now();
-    for _ in 0..MAX_STORE_ATTEMPTS {
-        services.prediction_index.note_day(time).await?;
-        set_prediction_time(&mut prediction, time);
-        if put_prediction(&services.account, &prediction).await? {
-            return Ok(prediction);
-        }
-        time = time
-            .saturating_add(SignedDuration::from_millis(1))
-            .unwrap_or(time);
+        gsi1pk: name_index_partition(&text::format_day(time), shard),
+        gsi1sk: make_index_sort_key(
+            &timestamp,
+            &event.event_type_name,
+            &event.event_id,
+            &attempt,
+        ),
+        event,
+        attempt,
+        prediction_timestamp: timestamp,
     }
-    Err(Error::new(
-        protocol::ErrorCode::Throttling,
-        "Rate exceeded: too many predictions of one event at once.",
-    ))
-}
-
-fn set_prediction_time(prediction: &mut StoredPrediction, time: jiff::Timestamp) {
-    let timestamp = text::format_milliseconds(time);
-    let shard = prediction.attempt.bytes().next().unwrap_or_default() % PREDICTION_SHARDS;
-    let StoredEvent {
-        event_type_name,
-        event_id,
-        ..
-    } = &prediction.event;
-    prediction.gsi1pk = name_index_partition(&text::format_day(time), shard);
-    prediction.gsi1sk = make_index_sort_key(&timestamp, event_type_name, event_id);
-    prediction.event.stored_time.clone_from(&timestamp);
-    prediction.prediction_timestamp = timestamp;
 }
 
 /// Makes the prediction for one row of a batch prediction, named by `origin`, and returns what it stores, which the job

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use store::pinned_bundles::BundledRule;
 use store::records::prediction::StoredPrediction;
 
 use crate::predict::verdicts::{self, list_matched_rules, list_rules_with_verdict};
@@ -49,18 +48,17 @@ pub(super) fn write_prediction_header(
     compiled: &CompiledDetector,
     prediction: &StoredPrediction,
 ) -> String {
-    let rule = |rule: &'_ BundledRule| rule.rule_version;
-    let said = &prediction.said;
+    let answers = &prediction.model_answers;
     let version = &compiled.version;
     let external = version.external_models.iter();
     let silent: Vec<&str> = external
         .map(|model| model.model_endpoint.as_str())
-        .filter(|endpoint| !said.external_model_outputs.contains_key(*endpoint))
+        .filter(|endpoint| !answers.external_model_outputs.contains_key(*endpoint))
         .collect();
     let models = silent.iter().map(|model| format!("model:{model}").into());
     let rules = list_rules_with_verdict(compiled, &prediction.verdicts, verdicts::UNDETERMINED);
     let rules = rules.map(|rule| rule.rule_id.as_str().into());
-    let mut how = PredictionHeaderContent {
+    let mut content = PredictionHeaderContent {
         prediction_timestamp: &prediction.prediction_timestamp,
         detector_id: &prediction.detector_id,
         detector_version_id: &prediction.detector_version_id,
@@ -68,7 +66,7 @@ pub(super) fn write_prediction_header(
         rules: list_matched_rules(compiled, &prediction.verdicts)
             .map(|matched| MatchedRuleContent {
                 id: &matched.rule_id,
-                version: rule(matched),
+                version: matched.rule_version,
             })
             .collect(),
         undetermined: models.chain(rules).collect(),
@@ -76,17 +74,17 @@ pub(super) fn write_prediction_header(
             .models
             .iter()
             .map(|model| model.version.model_id.as_str())
-            .filter(|id| !said.model_scores.contains_key(*id))
+            .filter(|id| !answers.model_scores.contains_key(*id))
             .chain(silent.iter().copied())
             .collect(),
         left_out: 0,
     };
     loop {
-        let json = serde_json::to_string(&how).unwrap_or_default();
+        let json = serde_json::to_string(&content).unwrap_or_default();
         let fits = json.len() <= MAX_HEADER_BYTES;
-        if fits || (how.rules.pop().is_none() && how.undetermined.pop().is_none()) {
+        if fits || (content.rules.pop().is_none() && content.undetermined.pop().is_none()) {
             return json;
         }
-        how.left_out += 1;
+        content.left_out += 1;
     }
 }

@@ -113,9 +113,7 @@ impl DefinitionCache {
             keep(&mut state);
         }
     }
-}
 
-impl DefinitionCache {
     fn is_fresh(&self) -> bool {
         let state = self.read_state();
         let is_recent = |checked: Instant| checked.elapsed() < self.account.options.freshness;

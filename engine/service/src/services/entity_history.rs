@@ -15,7 +15,7 @@ use event::Timestamp;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use model::EntityHistories;
 use model::history::{self, EntityHistory, TrackedFields};
-use protocol::{Error, ErrorCode, Result};
+use protocol::{Error, Result};
 use store::Account;
 use store::conflict_retry::pause_randomly;
 use store::pinned_bundles::EventTypeBundle;
@@ -38,19 +38,19 @@ const CONCURRENT_TRANSACTIONS: usize = 4;
 
 /// Whether a label means fraud, and since when that is known, but not before the event.
 fn read_history_label(
-    habits: &HistorySettings,
-    seen: &EventInHistory,
+    settings: &HistorySettings,
+    in_history: &EventInHistory,
     label: &StoredLabel,
 ) -> Option<(bool, i64)> {
     let given = Timestamp::parse(&label.label_timestamp).ok()?;
-    let is_bad = habits.fraud.contains(&label.current_label);
-    Some((is_bad, given.epoch_seconds().max(seen.event.time)))
+    let is_bad = settings.fraud.contains(&label.current_label);
+    Some((is_bad, given.epoch_seconds().max(in_history.event.time)))
 }
 
 /// The item of an entity.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct VersionedHistory {
-    profile: EntityHistory,
+    history: EntityHistory,
     /// The number of writes; 0 if there is no item.
     revision: u64,
     /// Whether the events that were stored before the first model are in it.
@@ -71,12 +71,12 @@ pub(crate) struct EventInHistory {
 
 /// The tracked fields of an event as histories keep them; `None` if its time cannot be read.
 pub(crate) fn build_entity_event(
-    watched: &TrackedFields,
+    tracked_fields: &TrackedFields,
     event: &StoredEvent,
 ) -> Option<history::EntityEvent> {
     let time = Timestamp::parse(&event.event_timestamp).ok()?;
     let value = |name: &str| event.event_variables.get(name)?.as_deref();
-    Some(watched.event(&event.event_id, time.epoch_seconds(), value))
+    Some(tracked_fields.build_event(&event.event_id, time.epoch_seconds(), value))
 }
 
 /// The entity histories of an account.
@@ -96,17 +96,19 @@ impl EntityHistoryStore {
         event_type: &EventTypeBundle,
         event: &StoredEvent,
     ) -> Result<Option<EventInHistory>> {
-        let (Some(habits), Some(entity)) = (&event_type.habits, find_history_entity(event)) else {
+        let (Some(settings), Some(entity)) =
+            (&event_type.history_settings, find_history_entity(event))
+        else {
             return Ok(None);
         };
-        let Some(event) = build_entity_event(&habits.watched, event) else {
+        let Some(event) = build_entity_event(&settings.tracked_fields, event) else {
             return Ok(None);
         };
         let key = entity_history_key(&event_type.name, &entity);
         let known = self.load_history(&key).await?;
         Ok(Some(EventInHistory {
-            features: known.profile.features(&event),
-            is_first: known.profile.is_first(&event),
+            features: known.history.features(&event),
+            is_first: known.history.is_first_event(&event),
             key,
             known,
             event,
@@ -117,20 +119,22 @@ impl EntityHistoryStore {
     pub(crate) async fn add_event(
         &self,
         event_type: &EventTypeBundle,
-        seen: Option<&EventInHistory>,
+        in_history: Option<&EventInHistory>,
         label: Option<&StoredLabel>,
     ) -> Result<()> {
-        let (Some(habits), Some(seen)) = (&event_type.habits, seen) else {
+        let (Some(settings), Some(in_history)) = (&event_type.history_settings, in_history) else {
             return Ok(());
         };
-        let became = label.and_then(|label| read_history_label(habits, seen, label));
+        let became = label.and_then(|label| read_history_label(settings, in_history, label));
         let add = |known: &mut VersionedHistory| {
-            known.profile.add(seen.event);
+            known.history.add(in_history.event);
             if let Some((is_bad, known_at)) = became {
-                known.profile.label(seen.event.id, is_bad, known_at);
+                known
+                    .history
+                    .note_label(in_history.event.id, is_bad, known_at);
             }
         };
-        self.change_history(&seen.key, seen.known.clone(), add)
+        self.change_history(&in_history.key, in_history.known.clone(), add)
             .await
     }
 
@@ -141,18 +145,21 @@ impl EntityHistoryStore {
         event: &StoredEvent,
         label: &StoredLabel,
     ) -> Result<()> {
-        let (Some(habits), Some(seen)) = (
-            &event_type.habits,
+        let (Some(settings), Some(in_history)) = (
+            &event_type.history_settings,
             self.load_history_before(event_type, event).await?,
         ) else {
             return Ok(());
         };
-        let Some((is_bad, known_at)) = read_history_label(habits, &seen, label) else {
+        let Some((is_bad, known_at)) = read_history_label(settings, &in_history, label) else {
             return Ok(());
         };
-        let note =
-            |known: &mut VersionedHistory| known.profile.label(seen.event.id, is_bad, known_at);
-        self.change_history(&seen.key, seen.known.clone(), note)
+        let note = |known: &mut VersionedHistory| {
+            known
+                .history
+                .note_label(in_history.event.id, is_bad, known_at);
+        };
+        self.change_history(&in_history.key, in_history.known.clone(), note)
             .await
     }
 
@@ -163,8 +170,8 @@ impl EntityHistoryStore {
         histories: EntityHistories,
     ) -> Result<()> {
         let profiles: Vec<(Key, EntityHistory)> = histories
-            .into_profiles()
-            .map(|(entity, profile)| (entity_history_key(event_type, &entity), profile))
+            .into_histories()
+            .map(|(entity, history)| (entity_history_key(event_type, &entity), history))
             .collect();
         let work: Vec<_> = profiles
             .chunks(TRANSACTION_ITEMS)
@@ -187,17 +194,17 @@ impl EntityHistoryStore {
         }
         let fill = |known: &mut VersionedHistory, stored: &EntityHistory| {
             if !known.filled {
-                known.profile = known.profile.completed(stored);
+                known.history = known.history.completed_by(stored);
                 known.filled = true;
             }
         };
         let mut writes = Vec::with_capacity(stored.len());
-        for (key, profile) in stored {
+        for (key, history) in stored {
             let mut known: VersionedHistory = found.remove(&key.pk).unwrap_or_default();
             if known.filled {
                 continue;
             }
-            fill(&mut known, profile);
+            fill(&mut known, history);
             let put = self
                 .account
                 .events
@@ -207,9 +214,9 @@ impl EntityHistoryStore {
         if writes.is_empty() || self.account.events.write_transaction(writes).await? {
             return Ok(());
         }
-        for (key, profile) in stored {
-            let again = self.load_history(key).await?;
-            self.change_history(key, again, |known| fill(known, profile))
+        for (key, history) in stored {
+            let current = self.load_history(key).await?;
+            self.change_history(key, current, |known| fill(known, history))
                 .await?;
         }
         Ok(())
@@ -260,7 +267,7 @@ impl EntityHistoryStore {
                 .events
                 .get::<EntityHistoryItem>(&entity_history_key(&event_type, &entity))
                 .await?;
-            kept.extend(stored.map(|stored| (event_type, stored.profile)));
+            kept.extend(stored.map(|stored| (event_type, stored.history)));
         }
         Ok(kept)
     }
@@ -298,8 +305,7 @@ impl EntityHistoryStore {
             pause_randomly(attempt, PAUSE_RANGE).await;
             known = self.load_history(key).await?;
         }
-        Err(Error::new(
-            ErrorCode::Throttling,
+        Err(Error::throttling(
             "Rate exceeded: too many events of one entity at once.",
         ))
     }
@@ -307,7 +313,7 @@ impl EntityHistoryStore {
     /// The item to write, with its revision increased.
     fn build_item(&self, key: &Key, known: &VersionedHistory) -> Result<Item> {
         let stored = EntityHistoryItem {
-            profile: serde_json::to_string(&known.profile).map_err(Error::internal)?,
+            history: serde_json::to_string(&known.history).map_err(Error::internal)?,
             revision: known.revision + 1,
             filled: known.filled,
             expires_at: self.account.new_expiry(),
@@ -318,7 +324,7 @@ impl EntityHistoryStore {
 
 fn parse_history_item(stored: &EntityHistoryItem) -> Result<VersionedHistory> {
     Ok(VersionedHistory {
-        profile: serde_json::from_str(&stored.profile).map_err(Error::internal)?,
+        history: serde_json::from_str(&stored.history).map_err(Error::internal)?,
         revision: stored.revision,
         filled: stored.filled,
     })

@@ -1,7 +1,7 @@
 //! Publishes predictions on EventBridge, for event types that ask for it (`eventOrchestration`).
 //!
 //! Delivery is best effort, as at Amazon: events are collected and sent in tens in the background. Predictions never
-//! wait for this and never fail because of it. [`EventBus::flush`] sends the rest.
+//! wait for this and never fail because of it. [`PredictionBus::flush`] sends the rest.
 //!
 //! Amazon publishes no schema of the detail. Ours has the members of the request and of the answer: `eventId`,
 //! `eventTypeName`, `eventTimestamp`, `entities`, `eventVariables`, `detectorId`, `detectorVersionId`,
@@ -132,9 +132,7 @@ impl PredictionBus {
             tracing::warn!("the event bus does not answer");
         }
     }
-}
 
-impl PredictionBus {
     /// Publishes a prediction: `event` with the members of the answer.
     pub(crate) fn publish_prediction(self: &Arc<Self>, mut detail: Value, answer: Value) {
         if let (Value::Object(detail), Value::Object(answer)) = (&mut detail, answer) {

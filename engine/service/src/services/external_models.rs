@@ -389,7 +389,7 @@ mod tests {
             entity_types: Vec::new(),
             labels: Vec::new(),
             variables: variables.map(variable).to_vec(),
-            habits: None,
+            history_settings: None,
         }
     }
 

@@ -10,7 +10,9 @@ use protocol::{Error, Result, text};
 use store::Account;
 use store::records::event::{StoredEvent, StoredLabel, event_partition};
 use store::records::forgotten::{ForgottenRecord, Subject, anything_forgotten_key};
-use store::table::{self, Item, Key, KeyRange, convert_sdk_error, encode_record_at};
+use store::table::{
+    self, Item, Key, KeyRange, convert_sdk_error, encode_record_at, text_attribute,
+};
 
 /// An event of a subject, with what is stored beside it.
 #[derive(Clone, Default)]
@@ -113,7 +115,7 @@ pub(crate) async fn find_forgotten(
     let found = account.events.get_items(&keys).await?;
     let noted: HashSet<&String> = found
         .iter()
-        .filter_map(|item| item.get("pk")?.as_s().ok())
+        .filter_map(|item| text_attribute(item, "pk"))
         .collect();
     let is_noted = |subject: &&Subject| noted.contains(&subject.key().pk);
     Ok(unique.into_iter().filter(is_noted).cloned().collect())
@@ -137,7 +139,7 @@ fn assemble_found_event(items: Vec<Item>) -> Result<Option<FoundEvent>> {
     let mut event = FoundEvent::default();
     let mut parts = 0;
     for item in items {
-        let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned();
+        let sk = text_attribute(&item, "sk").cloned();
         if sk.as_deref() == Some("label") {
             let label: StoredLabel = table::decode_item(item)?;
             event.label = Some((label.current_label, label.label_timestamp));
@@ -156,6 +158,6 @@ fn assemble_found_event(items: Vec<Item>) -> Result<Option<FoundEvent>> {
 }
 
 /// The error for a forgotten subject in an import's output.
-pub(crate) fn describe_refusal() -> Error {
+pub(crate) fn forgotten_error() -> Error {
     Error::validation("The event or its entity was forgotten and is not stored again.")
 }

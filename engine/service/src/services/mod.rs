@@ -8,6 +8,7 @@ pub(crate) mod event_bus;
 pub(crate) mod external_models;
 pub(crate) mod forgotten;
 pub(crate) mod model_cache;
+pub(crate) mod prediction_buffer;
 pub(crate) mod prediction_index;
 pub(crate) mod statistics;
 
@@ -18,6 +19,7 @@ use definition_cache::DefinitionCache;
 use entity_history::EntityHistoryStore;
 use event_bus::PredictionBus;
 use model_cache::ModelCache;
+use prediction_buffer::PredictionBuffer;
 use prediction_index::PredictionIndex;
 use protocol::Result;
 use statistics::EventStatistics;
@@ -32,6 +34,7 @@ pub(crate) struct EngineServices {
     pub(crate) entity_histories: EntityHistoryStore,
     pub(crate) statistics: EventStatistics,
     pub(crate) prediction_index: PredictionIndex,
+    pub(crate) prediction_buffer: PredictionBuffer,
     /// Without one, a detector version with external models answers `ResourceUnavailableException`.
     pub(crate) sagemaker: Option<aws_sdk_sagemakerruntime::Client>,
     pub(crate) event_bus: Option<Arc<PredictionBus>>,
@@ -46,6 +49,7 @@ impl EngineServices {
             entity_histories: EntityHistoryStore::new(Arc::clone(&account)),
             statistics: EventStatistics::new(Arc::clone(&account)),
             prediction_index: PredictionIndex::new(Arc::clone(&account)),
+            prediction_buffer: PredictionBuffer::default(),
             sagemaker: None,
             event_bus: None,
             account,

@@ -38,12 +38,12 @@ pub(crate) enum UnusableModel {
     NoBucket,
     #[error("it has no artifact")]
     NoArtifact,
-    #[error("it was the account's first log-in, so there were no habits to go by")]
+    #[error("it was the account's first log-in, so there was no history to go by")]
     FirstLogin,
     #[error("its artifact cannot be fetched: {0}")]
     Fetch(String),
     #[error("its artifact is not the one that was trained: the checksum differs")]
-    Other,
+    WrongChecksum,
     #[error("its artifact cannot be read: {0}")]
     Unreadable(String),
 }
@@ -102,9 +102,7 @@ impl ModelCache {
         }
         slots.insert(key.to_owned(), slot);
     }
-}
 
-impl ModelCache {
     /// The model of an artifact, from memory or from the bucket.
     pub(crate) async fn get_model(
         &self,
@@ -143,7 +141,7 @@ impl ModelCache {
         let bytes = bytes.map_err(|_| UnusableModel::Fetch("it ends too early".to_owned()))?;
         let bytes = bytes.into_bytes();
         if compute_checksum(&bytes) != artifact.sha256 {
-            return Err(UnusableModel::Other);
+            return Err(UnusableModel::WrongChecksum);
         }
         Ok(Model::from_bytes(&bytes)?)
     }

@@ -67,7 +67,13 @@ pub(crate) fn name_index_partition(day: &str, shard: u8) -> String {
     format!("prediction#{day}#{shard}")
 }
 
-/// The sort key of a prediction in the index: its time, then its event.
-pub(crate) fn make_index_sort_key(timestamp: &str, event_type: &str, event_id: &str) -> String {
-    format!("{timestamp}#{event_type}#{event_id}")
+/// The sort key of a prediction in the index: its time, its event, and the id of its attempt, because a page must be able
+/// to end between two predictions of one event in the same millisecond.
+pub(crate) fn make_index_sort_key(
+    timestamp: &str,
+    event_type: &str,
+    event_id: &str,
+    attempt: &str,
+) -> String {
+    format!("{timestamp}#{event_type}#{event_id}#{attempt}")
 }

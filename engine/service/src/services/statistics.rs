@@ -48,8 +48,8 @@ pub(crate) struct EventCount {
     changes: u64,
     events: i64,
     bytes: i64,
-    least: Option<String>,
-    most: Option<String>,
+    earliest: Option<String>,
+    latest: Option<String>,
 }
 
 impl EventCount {
@@ -59,8 +59,8 @@ impl EventCount {
             changes: 1,
             events: 1,
             bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
-            least: Some(time.to_owned()),
-            most: Some(time.to_owned()),
+            earliest: Some(time.to_owned()),
+            latest: Some(time.to_owned()),
         }
     }
 
@@ -71,8 +71,8 @@ impl EventCount {
             changes: 1,
             events: -1,
             bytes: -i64::try_from(bytes).unwrap_or(i64::MAX),
-            least: None,
-            most: None,
+            earliest: None,
+            latest: None,
         }
     }
 
@@ -84,8 +84,8 @@ impl EventCount {
         self.changes += more.changes;
         self.events += more.events;
         self.bytes += more.bytes;
-        self.least = choose_earlier(self.least.take(), more.least);
-        self.most = self.most.take().max(more.most);
+        self.earliest = choose_earlier(self.earliest.take(), more.earliest);
+        self.latest = self.latest.take().max(more.latest);
     }
 }
 
@@ -240,11 +240,11 @@ impl EventStatistics {
     ) -> Result<()> {
         let key = make_shard_key(event_type, self.shard);
         retry_on_write_conflict(|| {
-            self.extend_span_end(&key, "leastRecentEvent", ">", count.least.as_deref())
+            self.extend_span_end(&key, "leastRecentEvent", ">", count.earliest.as_deref())
         })
         .await?;
         retry_on_write_conflict(|| {
-            self.extend_span_end(&key, "mostRecentEvent", "<", count.most.as_deref())
+            self.extend_span_end(&key, "mostRecentEvent", "<", count.latest.as_deref())
         })
         .await
     }

@@ -10,34 +10,33 @@ use store::records::job::{JobDetector, JobPhase};
 
 use crate::predict::predict_for_job;
 use crate::services::statistics::EventCount;
-use crate::work::import::{load_event_type, open_input_file};
-use crate::work::job_file::{check_header, read_job_file};
+use crate::work::job_file::{check_header, load_event_type, open_input_file, read_job_file};
 use crate::work::{AT_ONCE, JobRun, JobStopReason, output};
 
 /// The columns that the output has besides those of the input.
 const RESULT_COLUMNS: [&str; 4] = ["MODEL_SCORES", "OUTCOMES", "STATUS", "RULE_RESULTS"];
 
-pub(super) async fn run_batch_prediction(turn: &mut JobRun<'_>) -> Result<(), JobStopReason> {
-    let event_type = load_event_type(turn).await?;
-    let Some(judge) = turn.job.detector.clone() else {
+pub(super) async fn run_batch_prediction(job_run: &mut JobRun<'_>) -> Result<(), JobStopReason> {
+    let event_type = load_event_type(job_run).await?;
+    let Some(detector) = job_run.job.detector.clone() else {
         return Err(JobStopReason::Failed(
             "The job names no detector.".to_owned(),
         ));
     };
-    let source = open_input_file(turn, BATCH_PREDICTION_FILE_BYTES).await?;
-    let place = &turn.state.place;
+    let source = open_input_file(job_run, BATCH_PREDICTION_FILE_BYTES).await?;
+    let place = &job_run.state.position;
     let (header, mut steps) = read_job_file(&source, place.row, place.byte).await?;
     let header = check_header(&header, &event_type, RequiredColumns::Prediction)?;
-    if turn.state.place.phase == JobPhase::Check {
+    if job_run.state.position.phase == JobPhase::Check {
         while let Some(step) = steps.recv().await {
             let step = step?;
-            turn.state.total += step.rows.len() as u64;
-            turn.advance_past(&step);
-            turn.save_progress(None).await?;
+            job_run.state.total += step.rows.len() as u64;
+            job_run.advance_past(&step);
+            job_run.save_progress(None).await?;
         }
-        turn.begin_work_phase();
+        job_run.begin_work_phase();
         output::write_part(
-            turn,
+            job_run,
             format_csv_line(
                 header
                     .names
@@ -47,54 +46,54 @@ pub(super) async fn run_batch_prediction(turn: &mut JobRun<'_>) -> Result<(), Jo
             )?,
         )
         .await?;
-        turn.save_progress(None).await?;
+        job_run.save_progress(None).await?;
         steps = read_job_file(&source, 0, 0).await?.1;
     }
     // The step after the saved progress may have been started by a runner that died.
     let mut again = true;
     while let Some(step) = steps.recv().await {
         let step = step?;
-        let judged = predict_rows(turn, &header, &judge, &step, again).await?;
+        let predictions = predict_rows(job_run, &header, &detector, &step, again).await?;
         again = false;
         let (mut lines, mut count) = (Vec::new(), EventCount::default());
-        for (line, stored) in judged {
+        for (line, stored) in predictions {
             lines.extend(line);
             if event_type.ingestion {
                 count.merge(stored);
             }
         }
-        output::write_part(turn, lines).await?;
-        turn.state.processed += step.rows.len() as u64;
-        turn.advance_past(&step);
-        turn.save_stored_step(&count).await?;
+        output::write_part(job_run, lines).await?;
+        job_run.state.processed += step.rows.len() as u64;
+        job_run.advance_past(&step);
+        job_run.save_stored_step(&count).await?;
     }
-    output::join_parts(turn).await
+    output::join_parts(job_run).await
 }
 
 async fn predict_rows(
-    turn: &JobRun<'_>,
+    job_run: &JobRun<'_>,
     header: &JobFileHeader,
-    judge: &JobDetector,
+    detector: &JobDetector,
     step: &RowBatch,
     again: bool,
 ) -> Result<Vec<(Vec<u8>, EventCount)>, JobStopReason> {
     let rows = step.rows.iter();
     let work: Vec<_> = rows
-        .map(|row| predict_row(turn, header, judge, row, again))
+        .map(|row| predict_row(job_run, header, detector, row, again))
         .collect();
     stream::iter(work).buffered(AT_ONCE).try_collect().await
 }
 
 /// The output line of one row, and the count of what it stored. An error of the row is its status.
 async fn predict_row(
-    turn: &JobRun<'_>,
+    job_run: &JobRun<'_>,
     header: &JobFileHeader,
-    judge: &JobDetector,
+    detector: &JobDetector,
     row: &JobFileRow,
     again: bool,
 ) -> Result<(Vec<u8>, EventCount), JobStopReason> {
     let nothing = EventCount::default();
-    let request = match header.request_from_row(&turn.job.event_type_name, row) {
+    let request = match header.request_from_row(&job_run.job.event_type_name, row) {
         Ok(request) => request,
         Err(reason) => {
             return Ok((
@@ -106,27 +105,28 @@ async fn predict_row(
     let time = request.get("eventTimestamp").and_then(Value::as_str);
     let time = time.map(|time| time.replace('Z', ".000Z"));
     let mut request = Value::Object(request);
-    request["detectorId"] = judge.detector_name.as_str().into();
-    request["detectorVersionId"] = judge.detector_version.as_str().into();
+    request["detectorId"] = detector.detector_name.as_str().into();
+    request["detectorVersionId"] = detector.detector_version.as_str().into();
     if request.get("eventId").is_none() {
         // It is unique, and the same when the row is predicted again.
-        request["eventId"] = format!("{}-{}", turn.job.run, row.number).into();
+        request["eventId"] = format!("{}-{}", job_run.job.run, row.number).into();
     }
-    let origin = format!("{}#{}", turn.job.run, row.number);
-    let (said, stored) = match predict_for_job(turn.services(), &request, origin, again).await {
-        Ok((answer, stored)) => (RowPrediction::new(&answer), stored),
-        Err(error)
-            if matches!(
-                error.code(),
-                ErrorCode::InternalServer | ErrorCode::Throttling
-            ) =>
-        {
-            return Err(JobStopReason::Error(error));
-        }
-        Err(error) => (RowPrediction::refused(&error.to_string()), nothing),
-    };
+    let origin = format!("{}#{}", job_run.job.run, row.number);
+    let (prediction, stored) =
+        match predict_for_job(job_run.services(), &request, origin, again).await {
+            Ok((answer, stored)) => (RowPrediction::new(&answer), stored),
+            Err(error)
+                if matches!(
+                    error.code(),
+                    ErrorCode::InternalServer | ErrorCode::Throttling
+                ) =>
+            {
+                return Err(JobStopReason::Error(error));
+            }
+            Err(error) => (RowPrediction::refused(&error.to_string()), nothing),
+        };
     Ok((
-        format_result_row(header, row, time.as_deref(), &said)?,
+        format_result_row(header, row, time.as_deref(), &prediction)?,
         stored,
     ))
 }
@@ -174,7 +174,7 @@ fn format_result_row(
     header: &JobFileHeader,
     row: &JobFileRow,
     time: Option<&str>,
-    said: &RowPrediction,
+    prediction: &RowPrediction,
 ) -> Result<Vec<u8>, JobStopReason> {
     let place = header.column_index(&JobFileColumn::EventTimestamp);
     // A row with another number of fields is cut or filled to the number of the header.
@@ -182,7 +182,7 @@ fn format_result_row(
         Some(time) if Some(index) == place => time.as_bytes(),
         _ => row.fields.get(index).unwrap_or_default(),
     });
-    format_csv_line(fields.chain(said.0.iter().map(String::as_bytes)))
+    format_csv_line(fields.chain(prediction.0.iter().map(String::as_bytes)))
 }
 
 fn format_csv_line(
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_of_a_row() {
+    fn the_result_of_a_row() {
         let answer = json!({
             "modelScores": [{
                 "modelVersion": {"modelId": "project_1_model"},

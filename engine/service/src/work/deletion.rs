@@ -9,7 +9,7 @@ use protocol::{Error, Result};
 use store::records::entity_history::{ENTITY_HISTORY_SORT_KEY, entity_history_partition};
 use store::records::event::event_partition;
 use store::records::prediction::StoredPrediction;
-use store::table::{Item, Key, convert_sdk_error, decode_item};
+use store::table::{Item, Key, convert_sdk_error, decode_item, text_attribute};
 
 use crate::operations::events;
 use crate::services::EngineServices;
@@ -18,26 +18,27 @@ use crate::work::{AT_ONCE, JobRun, JobStopReason};
 /// Items read in one step, of any event type.
 const SCAN_PAGE_ITEMS: i32 = 1000;
 
-pub(super) async fn run_deletion(turn: &mut JobRun<'_>) -> Result<(), JobStopReason> {
-    let event_type = turn.job.event_type_name.clone();
+pub(super) async fn run_deletion(job_run: &mut JobRun<'_>) -> Result<(), JobStopReason> {
+    let event_type = job_run.job.event_type_name.clone();
     loop {
-        let (items, after) = scan_events(turn, &event_type).await?;
-        let services = turn.services();
+        let (items, after) = scan_events(job_run, &event_type).await?;
+        let services = job_run.services();
         let work: Vec<_> = items
             .into_iter()
             .map(|item| delete_event_item(services, &event_type, item))
             .collect();
         let deleted: Vec<bool> = stream::iter(work).buffered(AT_ONCE).try_collect().await?;
-        turn.state.processed += deleted.into_iter().filter(|deleted| *deleted).count() as u64;
+        job_run.state.processed += deleted.into_iter().filter(|deleted| *deleted).count() as u64;
         let is_last = after.is_none();
-        turn.state.place.after = after;
-        turn.services().flush().await?;
-        turn.save_progress(None).await?;
+        job_run.state.position.after = after;
+        job_run.services().flush().await?;
+        job_run.save_progress(None).await?;
         if is_last {
             break;
         }
     }
-    turn.services()
+    job_run
+        .services()
         .statistics
         .delete_time_span(&event_type)
         .await?;
@@ -50,7 +51,7 @@ async fn delete_event_item(
     event_type: &str,
     item: Item,
 ) -> Result<bool, Error> {
-    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+    let text = |name: &str| text_attribute(&item, name).cloned();
     let (Some(pk), Some(sk)) = (text("pk"), text("sk")) else {
         return Ok(false);
     };
@@ -75,11 +76,11 @@ type ScanPosition = Option<(String, String)>;
 
 /// The next items of the event type, and the key to continue after.
 async fn scan_events(
-    turn: &JobRun<'_>,
+    job_run: &JobRun<'_>,
     event_type: &str,
 ) -> Result<(Vec<Item>, ScanPosition), JobStopReason> {
-    let table = &turn.services().account.events;
-    let start = turn.state.place.after.as_ref();
+    let table = &job_run.services().account.events;
+    let start = job_run.state.position.after.as_ref();
     let start = start.map(|(pk, sk)| Key::new(pk, sk).attributes());
     let request = table
         .client
@@ -87,20 +88,20 @@ async fn scan_events(
         .table_name(&table.name)
         .limit(SCAN_PAGE_ITEMS);
     let output = request
-        .filter_expression("begins_with(pk, :events) OR begins_with(pk, :habits)")
+        .filter_expression("begins_with(pk, :events) OR begins_with(pk, :histories)")
         .expression_attribute_values(
             ":events",
             AttributeValue::S(event_partition(event_type, "")),
         )
         .expression_attribute_values(
-            ":habits",
+            ":histories",
             AttributeValue::S(entity_history_partition(event_type, "")),
         )
         .set_exclusive_start_key(start)
         .send()
         .await
         .map_err(convert_sdk_error)?;
-    let text = |item: &Item, name: &str| item.get(name)?.as_s().ok().cloned();
+    let text = |item: &Item, name: &str| text_attribute(item, name).cloned();
     let after = output.last_evaluated_key;
     let after = after.and_then(|key| Some((text(&key, "pk")?, text(&key, "sk")?)));
     Ok((output.items.unwrap_or_default(), after))

@@ -1,4 +1,6 @@
-//! The file of a job, read from S3 on a thread of its own.
+//! The input file of a job: its event type, its header, and its rows, read from S3 on a thread of its own.
+
+use std::sync::Arc;
 
 use csv::ByteRecord;
 use protocol::job_file::{
@@ -6,16 +8,17 @@ use protocol::job_file::{
 };
 use protocol::{Error, Result};
 use store::pinned_bundles::EventTypeBundle;
+use store::records::event_type::missing_event_type;
 use tokio::sync::mpsc;
 
-use crate::work::JobStopReason;
 use crate::work::source::{FailedRead, S3Source};
+use crate::work::{JobRun, JobStopReason};
 
 /// Checks the header of a file against an event type.
 pub(super) fn check_header(
     record: &ByteRecord,
     event_type: &EventTypeBundle,
-    rules: RequiredColumns,
+    required: RequiredColumns,
 ) -> Result<JobFileHeader, JobStopReason> {
     let expected = ExpectedEvent {
         event_type: &event_type.name,
@@ -26,7 +29,7 @@ pub(super) fn check_header(
             .map(|v| v.name.as_str())
             .collect(),
     };
-    JobFileHeader::new(record, &expected, rules).map_err(JobStopReason::Failed)
+    JobFileHeader::new(record, &expected, required).map_err(JobStopReason::Failed)
 }
 
 /// The header of a file, and its rows from `row` on, which begins at `byte`.
@@ -41,7 +44,7 @@ pub(super) async fn read_job_file(
     let (first, rest) = (source.read_from(0), source.read_from(byte));
     tokio::task::spawn_blocking(move || {
         let mut reader = RowReader::new(first, 0, 0);
-        let read = reader.header();
+        let read = reader.read_header();
         let fine = read.is_ok();
         let heard = header.send(read.map_err(JobStopReason::from)).is_ok();
         if !fine || !heard {
@@ -51,7 +54,7 @@ pub(super) async fn read_job_file(
             reader = RowReader::new(rest, row, byte);
         }
         loop {
-            let step = reader.step();
+            let step = reader.read_batch();
             if step.as_ref().is_ok_and(|step| step.rows.is_empty()) {
                 return;
             }
@@ -82,4 +85,39 @@ impl From<JobFileError> for JobStopReason {
             },
         }
     }
+}
+
+/// The event type of a job. It may have been deleted meanwhile.
+pub(super) async fn load_event_type(
+    job_run: &JobRun<'_>,
+) -> Result<Arc<EventTypeBundle>, JobStopReason> {
+    let name = &job_run.job.event_type_name;
+    let found = job_run
+        .services()
+        .definition_cache
+        .get_event_type(name)
+        .await?;
+    found.ok_or_else(|| JobStopReason::Failed(missing_event_type(name).message().to_owned()))
+}
+
+/// Opens the input file, which must not change until the job has ended.
+pub(super) async fn open_input_file(
+    job_run: &mut JobRun<'_>,
+    largest: u64,
+) -> Result<S3Source, JobStopReason> {
+    let path = job_run
+        .job
+        .files
+        .as_ref()
+        .map(|files| files.input_path.as_str());
+    let source = S3Source::open(&job_run.jobs.s3, path.unwrap_or_default(), largest).await?;
+    match &job_run.state.input_tag {
+        None => job_run.state.input_tag.clone_from(&source.tag),
+        known if *known == source.tag => {}
+        Some(_) => {
+            let reason = "The input file was changed while the job read it.";
+            return Err(JobStopReason::Failed(reason.to_owned()));
+        }
+    }
+    Ok(source)
 }

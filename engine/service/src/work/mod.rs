@@ -9,8 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::Update;
+use protocol::job_file::RowBatch;
 use protocol::{Error, Result};
-use store::records::job::{Job, JobKind, JobState, JobStatus, OPEN_JOBS, OpenJob, job_key};
+use store::records::job::{
+    Job, JobKind, JobPhase, JobState, JobStatus, OPEN_JOBS, OpenJob, job_key,
+};
 use store::table::{KeyRange, StoredRecord as _};
 
 use crate::engine::Engine;
@@ -115,8 +118,8 @@ impl JobRunner {
     /// # Errors
     /// A dependency failed. The next runner that takes the job continues after its last saved step.
     pub async fn run_one(&self) -> Result<Option<EndedJob>> {
-        while let Some(turn) = self.claim_job().await? {
-            if let Some(ended) = turn.run_to_end().await? {
+        while let Some(job_run) = self.claim_job().await? {
+            if let Some(ended) = job_run.run_to_end().await? {
                 return Ok(Some(ended));
             }
         }
@@ -205,7 +208,7 @@ impl JobRun<'_> {
                 return Ok(None);
             }
         }
-        if self.job.files.is_some() && self.state.place.parts > 0 {
+        if self.job.files.is_some() && self.state.position.parts > 0 {
             output::delete_parts(&self).await;
         }
         self.services()
@@ -252,6 +255,19 @@ impl JobRun<'_> {
             .statistics
             .count_update(&event_type, count)?;
         self.save_progress(Some(with)).await
+    }
+
+    /// Moves the position behind the rows of a step.
+    fn advance_past(&mut self, step: &RowBatch) {
+        self.state.position.row += step.rows.len() as u64;
+        self.state.position.byte = step.byte;
+    }
+
+    /// Goes from the check to the work: the file is read from the start again, the output continues.
+    fn begin_work_phase(&mut self) {
+        let position = &mut self.state.position;
+        position.phase = JobPhase::Work;
+        (position.row, position.byte) = (0, 0);
     }
 
     /// Saves that a step is done, and `with` in the same transaction.

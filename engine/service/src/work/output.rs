@@ -15,38 +15,41 @@ use crate::work::{JobRun, JobStopReason};
 const PIECE_BYTES: usize = 8 * 1024 * 1024;
 
 /// `{jobId}_{epochSeconds}_output` in the output folder of the job.
-fn build_output_location(turn: &JobRun<'_>, suffix: &str) -> Result<S3Location, JobStopReason> {
-    let job = &turn.job;
+fn build_output_location(job_run: &JobRun<'_>, suffix: &str) -> Result<S3Location, JobStopReason> {
+    let job = &job_run.job;
     let path = job.files.as_ref().map(|files| files.output_path.as_str());
     let folder = S3Location::parse_folder("outputPath", path.unwrap_or_default())?;
     let seconds = job.start_time().as_second();
     Ok(folder.object_in_folder(&format!("{}_{seconds}_output{suffix}", job.job_id)))
 }
 
-fn build_part_location(turn: &JobRun<'_>, number: u64) -> Result<S3Location, JobStopReason> {
-    build_output_location(turn, &format!(".parts/{number:08}.csv"))
+fn build_part_location(job_run: &JobRun<'_>, number: u64) -> Result<S3Location, JobStopReason> {
+    build_output_location(job_run, &format!(".parts/{number:08}.csv"))
 }
 
 /// Writes the next part, unless it is empty.
-pub(super) async fn write_part(turn: &mut JobRun<'_>, bytes: Vec<u8>) -> Result<(), JobStopReason> {
+pub(super) async fn write_part(
+    job_run: &mut JobRun<'_>,
+    bytes: Vec<u8>,
+) -> Result<(), JobStopReason> {
     if !bytes.is_empty() {
         write_object(
-            turn,
-            &build_part_location(turn, turn.state.place.parts)?,
+            job_run,
+            &build_part_location(job_run, job_run.state.position.parts)?,
             bytes,
         )
         .await?;
-        turn.state.place.parts += 1;
+        job_run.state.position.parts += 1;
     }
     Ok(())
 }
 
 async fn write_object(
-    turn: &JobRun<'_>,
+    job_run: &JobRun<'_>,
     location: &S3Location,
     bytes: Vec<u8>,
 ) -> Result<(), JobStopReason> {
-    let request = turn.jobs.s3.put_object();
+    let request = job_run.jobs.s3.put_object();
     let request = request.bucket(&location.bucket).key(&location.key);
     let sent = request.body(ByteStream::from(bytes)).send().await;
     sent.map(|_| ())
@@ -54,23 +57,25 @@ async fn write_object(
 }
 
 /// Combines all parts into one file, which is empty if there are none.
-pub(super) async fn join_parts(turn: &JobRun<'_>) -> Result<(), JobStopReason> {
-    let file = build_output_location(turn, ".csv")?;
+pub(super) async fn join_parts(job_run: &JobRun<'_>) -> Result<(), JobStopReason> {
+    let file = build_output_location(job_run, ".csv")?;
     let mut upload: Option<MultipartUpload<'_>> = None;
     let mut piece = Vec::new();
-    for number in 0..turn.state.place.parts {
-        piece.extend_from_slice(&read_object(turn, &build_part_location(turn, number)?).await?);
+    for number in 0..job_run.state.position.parts {
+        piece.extend_from_slice(
+            &read_object(job_run, &build_part_location(job_run, number)?).await?,
+        );
         if piece.len() >= PIECE_BYTES {
             let mut open = match upload.take() {
                 Some(open) => open,
-                None => MultipartUpload::begin(turn, &file).await?,
+                None => MultipartUpload::begin(job_run, &file).await?,
             };
             open.add_piece(std::mem::take(&mut piece)).await?;
             upload = Some(open);
         }
     }
     match upload {
-        None => write_object(turn, &file, piece).await,
+        None => write_object(job_run, &file, piece).await,
         Some(mut open) => {
             if !piece.is_empty() {
                 open.add_piece(piece).await?;
@@ -80,8 +85,11 @@ pub(super) async fn join_parts(turn: &JobRun<'_>) -> Result<(), JobStopReason> {
     }
 }
 
-async fn read_object(turn: &JobRun<'_>, location: &S3Location) -> Result<Vec<u8>, JobStopReason> {
-    let request = turn.jobs.s3.get_object();
+async fn read_object(
+    job_run: &JobRun<'_>,
+    location: &S3Location,
+) -> Result<Vec<u8>, JobStopReason> {
+    let request = job_run.jobs.s3.get_object();
     let request = request.bucket(&location.bucket).key(&location.key);
     let object = request.send().await;
     let object = object.map_err(|error| convert_s3_error("read", location, error))?;
@@ -91,14 +99,14 @@ async fn read_object(turn: &JobRun<'_>, location: &S3Location) -> Result<Vec<u8>
 
 /// Deletes the parts, and the one that may have been written without being saved in the progress. Parts that remain if
 /// this fails are never read.
-pub(super) async fn delete_parts(turn: &JobRun<'_>) {
-    for number in 0..=turn.state.place.parts {
-        let Ok(location) = build_part_location(turn, number) else {
+pub(super) async fn delete_parts(job_run: &JobRun<'_>) {
+    for number in 0..=job_run.state.position.parts {
+        let Ok(location) = build_part_location(job_run, number) else {
             return;
         };
-        let request = turn.jobs.s3.delete_object();
+        let request = job_run.jobs.s3.delete_object();
         let request = request.bucket(&location.bucket).key(&location.key);
-        if request.send().await.is_err() && number < turn.state.place.parts {
+        if request.send().await.is_err() && number < job_run.state.position.parts {
             tracing::warn!("a part of a job's output could not be deleted");
         }
     }
@@ -113,8 +121,8 @@ struct MultipartUpload<'a> {
 }
 
 impl<'a> MultipartUpload<'a> {
-    async fn begin(turn: &'a JobRun<'_>, file: &'a S3Location) -> Result<Self, JobStopReason> {
-        let client = &turn.jobs.s3;
+    async fn begin(job_run: &'a JobRun<'_>, file: &'a S3Location) -> Result<Self, JobStopReason> {
+        let client = &job_run.jobs.s3;
         let request = client.create_multipart_upload();
         let request = request.bucket(&file.bucket).key(&file.key);
         let begun = request.send().await;

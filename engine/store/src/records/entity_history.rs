@@ -13,7 +13,8 @@ pub const NOBODY: &str = "unknown";
 /// so that all models and all versions read the same items.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistorySettings {
-    pub watched: TrackedFields,
+    #[serde(rename = "watched")]
+    pub tracked_fields: TrackedFields,
     /// The labels that mean fraud.
     pub fraud: Vec<String>,
 }
@@ -23,7 +24,8 @@ pub struct HistorySettings {
 #[serde(rename_all = "camelCase")]
 pub struct EntityHistoryItem {
     /// The content of the history, as JSON.
-    pub profile: String,
+    #[serde(rename = "profile")]
+    pub history: String,
     pub revision: u64,
     pub filled: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]

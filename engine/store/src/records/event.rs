@@ -8,7 +8,9 @@ use protocol::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
-use crate::table::{FORM, Item, Key, check_form, convert_sdk_error, encode_record_at};
+use crate::table::{
+    FORM, Item, Key, check_form, convert_sdk_error, encode_record_at, text_attribute,
+};
 
 /// How often a write is retried when the item has a later turn.
 pub const MAX_CONFLICTS: usize = 20;
@@ -114,7 +116,7 @@ pub struct ImportRow<'a> {
 }
 
 impl ImportRow<'_> {
-    /// True if there is no item of another row of the import. [`ImportRow::is_after`] tests the same for an item.
+    /// True if there is no item of another row of the import. [`ImportRow::is_after_item`] tests the same for an item.
     const CONDITION: &'static str =
         "(attribute_not_exists(imported) OR imported = :row OR NOT begins_with(imported, :import))";
 
@@ -127,7 +129,7 @@ impl ImportRow<'_> {
 
 /// The row that stored an item.
 pub fn find_importing_row(item: &Item) -> Option<&String> {
-    item.get("imported").and_then(|row| row.as_s().ok())
+    text_attribute(item, "imported")
 }
 
 /// Replaces the item that was written before, but never the item of another row of the same import.
@@ -190,8 +192,7 @@ pub async fn put_latest_record(
         let met = met.and_then(|turn| turn.parse().ok());
         turn = met.unwrap_or(turn).saturating_add(1);
     }
-    Err(Error::new(
-        protocol::ErrorCode::Throttling,
+    Err(Error::throttling(
         "Rate exceeded: too many writes of one event at once.",
     ))
 }

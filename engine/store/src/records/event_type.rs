@@ -54,12 +54,6 @@ pub async fn list_event_types(change: &Change<'_>) -> Result<Vec<EventType>> {
     change.query(KeyRange::all("event-type")).await
 }
 
-impl EventType {
-    pub fn history_settings(&self) -> Option<&HistorySettings> {
-        self.history_settings.as_ref()
-    }
-}
-
 /// The error for an event type that does not exist.
 pub fn missing_event_type(name: &str) -> Error {
     Error::not_found(format!("Event type '{name}' does not exist."))

@@ -230,7 +230,8 @@ pub struct JobState {
     pub total: u64,
     pub processed: u64,
     pub failed: u64,
-    pub place: JobPosition,
+    #[serde(rename = "place")]
+    pub position: JobPosition,
     /// The `ETag` of the input file; detects that the file was replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_tag: Option<String>,
@@ -256,7 +257,7 @@ impl JobState {
             total: 0,
             processed: 0,
             failed: 0,
-            place: JobPosition::default(),
+            position: JobPosition::default(),
             input_tag: None,
             lease: None,
             revision: 0,

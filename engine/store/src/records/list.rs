@@ -33,7 +33,7 @@ pub struct ListElement(Arc<str>);
 
 impl fmt::Debug for ListElement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Element(..)")
+        f.write_str("ListElement(..)")
     }
 }
 

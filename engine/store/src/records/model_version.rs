@@ -358,7 +358,7 @@ impl ModelVersionReference {
     }
 
     /// Reads the version; an error if it does not exist.
-    pub async fn find(&self, change: &Change<'_>) -> Result<ModelVersion> {
+    pub async fn load(&self, change: &Change<'_>) -> Result<ModelVersion> {
         let found = change.get(&self.key()).await?;
         found.ok_or_else(|| missing_model_version(&self.model_id, self.model_version_number))
     }

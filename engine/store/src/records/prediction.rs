@@ -1,17 +1,15 @@
 //! Predictions: immutable snapshots of an event and of the decision on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use protocol::Result;
+use protocol::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
 use crate::bundle::BundleReference;
 use crate::records::detector_version::DetectorVersionStatus;
 use crate::records::event::{StoredEvent, event_partition};
-use crate::table::{Item, Key, KeyRange, convert_sdk_error, encode_record_at};
+use crate::table::{Key, KeyRange, encode_record_at};
 
 /// A prediction as stored.
 #[derive(Clone, Serialize, Deserialize)]
@@ -28,10 +26,10 @@ pub struct StoredPrediction {
     pub verdicts: String,
     /// The answers of the version's models.
     #[serde(default, flatten)]
-    pub said: ModelAnswers,
+    pub model_answers: ModelAnswers,
     /// Whether its event counts as stored: whether ingestion was ENABLED.
     pub stored: bool,
-    /// Tells our own write, sent again by the SDK, from a write of another process.
+    /// A random id, the end of its sort key: two predictions of one event in the same millisecond are two items.
     pub attempt: String,
     /// The row of the batch prediction that requested it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,21 +58,26 @@ pub struct ModelAnswers {
 pub const PREDICTION_PREFIX: &str = "prediction#";
 
 impl StoredPrediction {
+    /// Its key. What was stored before predictions were written in chunks has neither there nor in the index the id of
+    /// its attempt.
     pub fn key(&self) -> Key {
         let StoredEvent {
             event_type_name,
             event_id,
             ..
         } = &self.event;
-        prediction_key(event_type_name, event_id, &self.prediction_timestamp)
+        Key::new(
+            event_partition(event_type_name, event_id),
+            if self.gsi1sk.ends_with(&self.attempt) {
+                format!(
+                    "{PREDICTION_PREFIX}{}#{}",
+                    self.prediction_timestamp, self.attempt
+                )
+            } else {
+                format!("{PREDICTION_PREFIX}{}", self.prediction_timestamp)
+            },
+        )
     }
-}
-
-pub fn prediction_key(event_type: &str, event_id: &str, timestamp: &str) -> Key {
-    Key::new(
-        event_partition(event_type, event_id),
-        format!("{PREDICTION_PREFIX}{timestamp}"),
-    )
 }
 
 /// Every prediction of an event, oldest first.
@@ -82,6 +85,20 @@ pub async fn list_predictions(account: &Account, pk: &str) -> Result<Vec<StoredP
     account
         .events
         .query(KeyRange::all(pk).prefix(PREDICTION_PREFIX))
+        .await
+}
+
+/// The predictions of an event that were made at `timestamp`, in any order: usually one.
+pub async fn list_predictions_made_at(
+    account: &Account,
+    pk: &str,
+    timestamp: &str,
+) -> Result<Vec<StoredPrediction>> {
+    // All times have the same length, so the prefix fits no other time.
+    let prefix = format!("{PREDICTION_PREFIX}{timestamp}");
+    account
+        .events
+        .query(KeyRange::all(pk).prefix(&prefix))
         .await
 }
 
@@ -107,33 +124,24 @@ pub fn is_prediction_key(sk: &str) -> bool {
     sk.starts_with(PREDICTION_PREFIX)
 }
 
-/// Writes a prediction. Returns false if there is another one with the same time.
-pub async fn put_prediction(account: &Account, prediction: &StoredPrediction) -> Result<bool> {
-    let item = encode_record_at(&prediction.key(), prediction)?;
-    let request = account
-        .events
-        .client
-        .put_item()
-        .table_name(&account.events.name);
-    let request = request
-        .set_item(Some(item))
-        .condition_expression("attribute_not_exists(pk)")
-        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    let Err(error) = request.send().await else {
-        return Ok(true);
-    };
-    match error.as_service_error() {
-        Some(PutItemError::ConditionalCheckFailedException(taken)) => Ok(taken
-            .item()
-            .is_some_and(|item| find_attempt(item) == Some(&prediction.attempt))),
-        _ => Err(convert_sdk_error(error)),
+/// Writes predictions. Returns the keys of those that were not written, each with the reason.
+pub async fn put_predictions(
+    account: &Account,
+    predictions: &[StoredPrediction],
+) -> HashMap<Key, Error> {
+    let mut failed = HashMap::new();
+    let mut items = Vec::with_capacity(predictions.len());
+    for prediction in predictions {
+        let key = prediction.key();
+        match encode_record_at(&key, prediction) {
+            Ok(item) => items.push((key, item)),
+            Err(error) => {
+                failed.insert(key, error);
+            }
+        }
     }
-}
-
-/// The id of the attempt that wrote an item.
-pub fn find_attempt(item: &Item) -> Option<&String> {
-    item.get("attempt")
-        .and_then(|attempt: &AttributeValue| attempt.as_s().ok())
+    failed.extend(account.events.put_items(items).await);
+    failed
 }
 
 /// The number of shards per day in the index of predictions.

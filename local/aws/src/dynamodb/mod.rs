@@ -3,6 +3,7 @@
 //! It is strongly consistent everywhere, never throttles and deletes nothing when its time to live
 //! is over; tests that need such things put a fault of the module `fault` in between.
 
+mod inserts;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -12,6 +13,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dynoxide::actions::batch_execute_statement::{
+    BatchExecuteStatementRequest, BatchExecuteStatementResponse, BatchStatementRequest,
+};
 use dynoxide::actions::put_item::{PutItemRequest, PutItemResponse};
 use dynoxide::{Database, DynoxideError};
 use http::{Request, Response, StatusCode};
@@ -22,6 +26,8 @@ use tokio::sync::Semaphore;
 use crate::service::{self, Service};
 
 use wire::{MEDIA_TYPE, answer_call, error_response, lost_call_response, response_error};
+
+pub use inserts::read_inserted_item;
 
 /// Which failures the data survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,7 +108,8 @@ impl DynamoDb {
         }
     }
 
-    /// Calls `on_insert` with every item that a `PutItem` inserts into `table`, once it is stored.
+    /// Calls `on_insert` with every item that a `PutItem`, or an `INSERT` of a `BatchExecuteStatement`, inserts into
+    /// `table`, once it is stored.
     ///
     /// On AWS, a stream with `INSERT` records does this; a stream of the embedded database makes
     /// each put slower than the one before. `on_insert` is called even if the caller of the put no
@@ -159,6 +166,9 @@ impl DynamoDb {
             "Scan" => answer_call(body, |request| db.scan(request)),
             "BatchGetItem" => answer_call(body, |request| db.batch_get_item(request)),
             "BatchWriteItem" => answer_call(body, |request| db.batch_write_item(request)),
+            "BatchExecuteStatement" => {
+                answer_call(body, |request| self.batch_execute_statement(request))
+            }
             "TransactGetItems" => answer_call(body, |request| db.transact_get_items(request)),
             "TransactWriteItems" => answer_call(body, |request| db.transact_write_items(request)),
             "CreateTable" => answer_call(body, |request| db.create_table(request)),
@@ -179,6 +189,39 @@ impl DynamoDb {
             }
             _ => self.database.put_item(request),
         }
+    }
+
+    fn batch_execute_statement(
+        &self,
+        request: BatchExecuteStatementRequest,
+    ) -> Result<BatchExecuteStatementResponse, DynoxideError> {
+        let Some((table, on_insert)) = &self.watched else {
+            return self.database.batch_execute_statement(request);
+        };
+        let image = |statement: &BatchStatementRequest| {
+            let parameters = statement.parameters.iter().flatten();
+            let parameters: Vec<Value> = parameters
+                .map(serde_json::to_value)
+                .collect::<Result<_, _>>()
+                .map_err(|error| response_error(&error))?;
+            read_inserted_item(&statement.statement, &parameters, table)
+                .map_err(DynoxideError::ValidationException)
+        };
+        let images: Vec<_> = request
+            .statements
+            .iter()
+            .map(image)
+            .collect::<Result<_, _>>()?;
+        let response = self.database.batch_execute_statement(request)?;
+        for (image, answer) in images.into_iter().zip(&response.responses) {
+            if let (Some(image), None) = (image, &answer.error) {
+                on_insert(InsertedItem {
+                    table: table.clone(),
+                    image: Value::Object(image),
+                });
+            }
+        }
+        Ok(response)
     }
 
     /// Always asks for the old item: if there is none, the put was an insert.

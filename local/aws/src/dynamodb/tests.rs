@@ -360,3 +360,63 @@ fn a_file_that_cannot_be_opened_is_named() {
         "{error}"
     );
 }
+
+/// Statements that all succeed are one transaction of the database; if one fails, the others have their effect all the
+/// same.
+#[tokio::test]
+async fn each_statement_of_a_batch_succeeds_or_fails_by_itself() {
+    let dynamodb = DynamoDb::in_memory().unwrap();
+    let client = clients::connect_dynamodb(dynamodb.service().http_client());
+    create(&client).await;
+    let insert = |pk: &str| {
+        let statement = format!("INSERT INTO \"{TABLE}\" VALUE {{'pk': ?, 'sk': ?, 'n': ?}}");
+        (
+            statement,
+            vec![pk.to_owned(), "a".to_owned(), "1".to_owned()],
+        )
+    };
+    let update = |pk: &str, from: &str, to: &str| {
+        let statement = format!(
+            "UPDATE \"{TABLE}\" SET \"n\" = ? WHERE \"pk\" = ? AND \"sk\" = ? AND \"n\" = ?"
+        );
+        let values = [to, pk, "a", from].map(str::to_owned);
+        (statement, values.to_vec())
+    };
+    let run = async |statements: Vec<(String, Vec<String>)>| {
+        let statements = statements.into_iter().map(|(statement, values)| {
+            let values = values.into_iter().map(AttributeValue::S).collect();
+            aws_sdk_dynamodb::types::BatchStatementRequest::builder()
+                .statement(statement)
+                .set_parameters(Some(values))
+                .build()
+                .unwrap()
+        });
+        let call = client.batch_execute_statement();
+        let answer = call.set_statements(Some(statements.collect()));
+        let answers = answer.send().await.unwrap().responses.unwrap();
+        let codes = answers.into_iter().map(|answer| {
+            let code = answer.error.and_then(|error| error.code);
+            code.map_or("done".to_owned(), |code| code.as_str().to_owned())
+        });
+        codes.collect::<Vec<String>>()
+    };
+    assert_eq!(run(vec![insert("1"), insert("2")]).await, ["done", "done"]);
+    assert_eq!(
+        run(vec![insert("2"), insert("3"), update("1", "1", "2")]).await,
+        ["DuplicateItem", "done", "done"]
+    );
+    assert_eq!(
+        run(vec![
+            update("1", "1", "9"),
+            update("2", "1", "2"),
+            update("4", "1", "2")
+        ])
+        .await,
+        ["ConditionalCheckFailed", "done", "ConditionalCheckFailed"]
+    );
+    assert_eq!(
+        run(vec![update("1", "2", "3"), update("2", "2", "3")]).await,
+        ["done", "done"]
+    );
+    assert_eq!(run(vec![update("3", "1", "2")]).await, ["done"]);
+}

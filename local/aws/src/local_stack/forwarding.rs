@@ -33,9 +33,9 @@ pub(super) async fn forward_decisions(
             sequence += 1;
             records.push(build_stream_record(sequence, &insert.image));
         }
-        let moment = InvocationContext::new(jiff::Timestamp::now(), 0);
+        let context = InvocationContext::new(jiff::Timestamp::now(), 0);
         let handled = forward
-            .forward_batch(json!({ "Records": records }), moment)
+            .forward_batch(json!({ "Records": records }), context)
             .await;
         failed += handled
             .results

@@ -1,8 +1,8 @@
 //! The whole product in one process: engine, DynamoDB, S3 and the event bus on one folder.
 
-mod decisions_table;
 mod forwarding;
 mod pipeline;
+mod tables;
 
 use std::fs::File;
 use std::sync::Arc;
@@ -21,14 +21,16 @@ use crate::s3::S3;
 use crate::serve::Services;
 use crate::service::Service;
 
-pub use decisions_table::create_decisions_table;
 pub use forwarding::read_forwarded_ids;
 pub use pipeline::Pipeline;
+pub use tables::create_pipeline_tables;
 
 use forwarding::{FORWARD_QUEUE, forward_decisions, queue_missing_decisions};
 
 /// The table of decisions.
 pub const DECISIONS: &str = "Decisions";
+/// The table of the profiles of keys with aggregates.
+pub const VELOCITY: &str = "Velocity";
 /// The bucket of rejected records.
 pub const BUCKET: &str = "fraudstream";
 /// The event bus.
@@ -118,7 +120,7 @@ impl LocalStack {
             .create_tables()
             .await
             .map_err(|error| LocalStackError::Table(error.to_string()))?;
-        create_decisions_table(&table_client, DECISIONS).await?;
+        create_pipeline_tables(&table_client, DECISIONS, VELOCITY).await?;
         let frauddetector = engine_service(Arc::clone(&engine));
         let clients = Clients::in_process(Connectors {
             frauddetector: frauddetector.http_client(),
@@ -148,6 +150,11 @@ impl LocalStack {
             at_work,
             forwarder,
         })
+    }
+
+    /// The functions of the pipeline, over the engine of this process.
+    pub fn pipeline(&self) -> Pipeline {
+        Pipeline::local(&self.clients).with_engine(&self.engine)
     }
 
     /// The services that `serve` puts on a port.

@@ -10,9 +10,9 @@ use aws_sdk_frauddetector::types::{
 };
 
 use super::ApplyError;
-use super::make_plan::{Call, Plan, Step};
+use super::plan::{ApplyPlan, PlanCall, PlanStep};
 use super::resource_types::Kind;
-use super::service_state::{Content, ServiceError};
+use super::service_state::{DetectorVersionContent, ServiceError};
 use super::template::{
     AssociatedModelVersion, DetectorResource, EventTypeResource, ListResource, NamedResource,
     ResourceTag, RuleResource, VariableResource,
@@ -24,10 +24,10 @@ const VARIABLES: usize = 25;
 /// Carries out the steps of `plan`, and calls `on_step` for each one that is done.
 ///
 /// Stops at the first error, which names its step. A new plan then has the remaining steps.
-pub async fn execute(
+pub async fn execute_plan(
     client: &Client,
-    plan: &Plan,
-    mut on_step: impl FnMut(&Step),
+    plan: &ApplyPlan,
+    mut on_step: impl FnMut(&PlanStep),
 ) -> Result<(), ApplyError> {
     let mut executor = Executor {
         client,
@@ -35,16 +35,18 @@ pub async fn execute(
     };
     let mut rest = plan.steps.as_slice();
     while let Some(first) = rest.first() {
-        let variables = batch(rest);
+        let variables = next_variable_batch(rest);
         let (now, later) = rest.split_at(variables.len().max(1));
         if variables.is_empty() {
             let done = executor
-                .step(first)
+                .execute_step(first)
                 .await
-                .map_err(|error| failed(first, error))?;
+                .map_err(|error| make_step_error(first, error))?;
             on_step(&done);
         } else {
-            executor.variables(now, &variables, &mut on_step).await?;
+            executor
+                .execute_variable_batch(now, &variables, &mut on_step)
+                .await?;
         }
         rest = later;
     }
@@ -52,9 +54,9 @@ pub async fn execute(
 }
 
 /// The variables that the next call can create together: those with the same tags.
-fn batch(steps: &[Step]) -> Vec<&VariableResource> {
+fn next_variable_batch(steps: &[PlanStep]) -> Vec<&VariableResource> {
     let created = steps.iter().map_while(|step| match &step.call {
-        Call::CreateVariable(variable) => Some(variable),
+        PlanCall::CreateVariable(variable) => Some(variable),
         _ => None,
     });
     let mut variables: Vec<&VariableResource> = created.take(VARIABLES).collect();
@@ -66,7 +68,7 @@ fn batch(steps: &[Step]) -> Vec<&VariableResource> {
     variables
 }
 
-fn failed(step: &Step, source: ServiceError) -> ApplyError {
+fn make_step_error(step: &PlanStep, source: ServiceError) -> ApplyError {
     ApplyError::Step {
         step: step.to_string(),
         source,
@@ -79,57 +81,59 @@ struct Executor<'a> {
     versions: BTreeMap<(String, String), String>,
 }
 
-type Done = Result<(), ServiceError>;
+type CallResult = Result<(), ServiceError>;
 
 /// The answer to `operation`, or its error.
-fn answered<T, E>(
+fn check_answer<T, E>(
     operation: &'static str,
     result: Result<T, SdkError<E>>,
 ) -> Result<T, ServiceError>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    result.map_err(|error| ServiceError::of(operation, &error))
+    result.map_err(|error| ServiceError::from_sdk_error(operation, &error))
 }
 
 /// What the SDK's builder returned, or its error.
-fn built<T>(what: &'static str, result: Result<T, BuildError>) -> Result<T, ServiceError> {
+fn check_build<T>(what: &'static str, result: Result<T, BuildError>) -> Result<T, ServiceError> {
     result.map_err(|error| ServiceError::new(what, error.to_string()))
 }
 
 impl Executor<'_> {
     /// Carries out a step, and returns it as done: a version may have got another number.
-    async fn step(&mut self, step: &Step) -> Result<Step, ServiceError> {
+    async fn execute_step(&mut self, step: &PlanStep) -> Result<PlanStep, ServiceError> {
         let detector = step.detector.as_deref().unwrap_or_default();
         let mut done = step.clone();
         match &step.call {
-            Call::PutNamed(kind, named) => self.put_named(*kind, named).await?,
-            Call::CreateVariable(_) => {}
-            Call::UpdateVariable(variable) => self.update_variable(variable).await?,
-            Call::CreateList(list) => self.create_list(list).await?,
-            Call::UpdateList(list) => self.update_list(list).await?,
-            Call::PutEventType(event_type) => self.put_event_type(event_type).await?,
-            Call::PutDetector(detector) => self.put_detector(detector).await?,
-            Call::CreateRule(rule) => self.create_rule(detector, rule).await?,
-            Call::UpdateRule(rule, version) => self.update_rule(detector, rule, *version).await?,
-            Call::CreateVersion { content, activate } => {
+            PlanCall::PutNamed(kind, named) => self.put_named(*kind, named).await?,
+            PlanCall::CreateVariable(_) => {}
+            PlanCall::UpdateVariable(variable) => self.update_variable(variable).await?,
+            PlanCall::CreateList(list) => self.create_list(list).await?,
+            PlanCall::UpdateList(list) => self.update_list(list).await?,
+            PlanCall::PutEventType(event_type) => self.put_event_type(event_type).await?,
+            PlanCall::PutDetector(detector) => self.put_detector(detector).await?,
+            PlanCall::CreateRule(rule) => self.create_rule(detector, rule).await?,
+            PlanCall::UpdateRule(rule, version) => {
+                self.update_rule(detector, rule, *version).await?;
+            }
+            PlanCall::CreateVersion { content, activate } => {
                 done.name = self.create_version(detector, content).await?;
                 if *activate {
-                    self.activate(detector, &done.name).await?;
+                    self.activate_version(detector, &done.name).await?;
                 }
             }
-            Call::Activate => self.activate(detector, &step.name).await?,
+            PlanCall::Activate => self.activate_version(detector, &step.name).await?,
         }
         Ok(done)
     }
 
-    async fn put_named(&self, kind: Kind, named: &NamedResource) -> Done {
+    async fn put_named(&self, kind: Kind, named: &NamedResource) -> CallResult {
         let NamedResource {
             name,
             description,
             tags,
         } = named.clone();
-        let tags = Some(tag_list(&tags)?);
+        let tags = Some(build_tags(&tags)?);
         match kind {
             Kind::Label => {
                 let call = self
@@ -138,7 +142,7 @@ impl Executor<'_> {
                     .name(name)
                     .set_description(description)
                     .set_tags(tags);
-                answered("PutLabel", call.send().await).map(drop)
+                check_answer("PutLabel", call.send().await).map(drop)
             }
             Kind::Outcome => {
                 let call = self
@@ -147,7 +151,7 @@ impl Executor<'_> {
                     .name(name)
                     .set_description(description)
                     .set_tags(tags);
-                answered("PutOutcome", call.send().await).map(drop)
+                check_answer("PutOutcome", call.send().await).map(drop)
             }
             _ => {
                 let call = self
@@ -156,17 +160,17 @@ impl Executor<'_> {
                     .name(name)
                     .set_description(description)
                     .set_tags(tags);
-                answered("PutEntityType", call.send().await).map(drop)
+                check_answer("PutEntityType", call.send().await).map(drop)
             }
         }
     }
 
     /// Creates variables. The service may create some and refuse others.
-    async fn variables(
+    async fn execute_variable_batch(
         &self,
-        steps: &[Step],
+        steps: &[PlanStep],
         variables: &[&VariableResource],
-        on_step: &mut impl FnMut(&Step),
+        on_step: &mut impl FnMut(&PlanStep),
     ) -> Result<(), ApplyError> {
         let Some(first) = steps.first() else {
             return Ok(());
@@ -174,7 +178,7 @@ impl Executor<'_> {
         let refused = self
             .create_variables(variables)
             .await
-            .map_err(|error| failed(first, error))?;
+            .map_err(|error| make_step_error(first, error))?;
         let mut result = Ok(());
         for step in steps {
             match refused
@@ -184,7 +188,7 @@ impl Executor<'_> {
                 None => on_step(step),
                 Some(refusal) if result.is_ok() => {
                     let message = refusal.message().unwrap_or("refused without a reason");
-                    result = Err(failed(
+                    result = Err(make_step_error(
                         step,
                         ServiceError::new("BatchCreateVariable", message),
                     ));
@@ -199,21 +203,24 @@ impl Executor<'_> {
         &self,
         variables: &[&VariableResource],
     ) -> Result<Vec<types::BatchCreateVariableError>, ServiceError> {
-        let entries = variables.iter().map(|variable| entry(variable)).collect();
+        let entries = variables
+            .iter()
+            .map(|variable| build_variable_entry(variable))
+            .collect();
         let tags = variables
             .first()
-            .map(|variable| tag_list(&variable.tags))
+            .map(|variable| build_tags(&variable.tags))
             .transpose()?;
         let call = self
             .client
             .batch_create_variable()
             .set_variable_entries(Some(entries))
             .set_tags(tags);
-        let output = answered("BatchCreateVariable", call.send().await)?;
+        let output = check_answer("BatchCreateVariable", call.send().await)?;
         Ok(output.errors.unwrap_or_default())
     }
 
-    async fn update_variable(&self, variable: &VariableResource) -> Done {
+    async fn update_variable(&self, variable: &VariableResource) -> CallResult {
         let VariableResource {
             name,
             default,
@@ -229,10 +236,10 @@ impl Executor<'_> {
         let call = call
             .set_description(description)
             .set_variable_type(variable_type);
-        answered("UpdateVariable", call.send().await).map(drop)
+        check_answer("UpdateVariable", call.send().await).map(drop)
     }
 
-    async fn create_list(&self, list: &ListResource) -> Done {
+    async fn create_list(&self, list: &ListResource) -> CallResult {
         let ListResource {
             name,
             elements,
@@ -248,11 +255,11 @@ impl Executor<'_> {
             .set_variable_type(variable_type);
         let call = call
             .set_description(description)
-            .set_tags(Some(tag_list(&tags)?));
-        answered("CreateList", call.send().await).map(drop)
+            .set_tags(Some(build_tags(&tags)?));
+        check_answer("CreateList", call.send().await).map(drop)
     }
 
-    async fn update_list(&self, list: &ListResource) -> Done {
+    async fn update_list(&self, list: &ListResource) -> CallResult {
         let ListResource {
             name,
             elements,
@@ -271,10 +278,10 @@ impl Executor<'_> {
         let call = call
             .set_variable_type(variable_type)
             .set_description(description);
-        answered("UpdateList", call.send().await).map(drop)
+        check_answer("UpdateList", call.send().await).map(drop)
     }
 
-    async fn put_event_type(&self, event_type: &EventTypeResource) -> Done {
+    async fn put_event_type(&self, event_type: &EventTypeResource) -> CallResult {
         let EventTypeResource {
             name,
             variables,
@@ -291,7 +298,10 @@ impl Executor<'_> {
                 EventIngestion::Disabled
             }
         });
-        let orchestration = event_type.orchestration.map(orchestration).transpose()?;
+        let orchestration = event_type
+            .orchestration
+            .map(build_event_orchestration)
+            .transpose()?;
         let call = self
             .client
             .put_event_type()
@@ -304,11 +314,11 @@ impl Executor<'_> {
         let call = call
             .set_event_ingestion(ingestion)
             .set_event_orchestration(orchestration);
-        let call = call.set_tags(Some(tag_list(&tags)?));
-        answered("PutEventType", call.send().await).map(drop)
+        let call = call.set_tags(Some(build_tags(&tags)?));
+        check_answer("PutEventType", call.send().await).map(drop)
     }
 
-    async fn put_detector(&self, detector: &DetectorResource) -> Done {
+    async fn put_detector(&self, detector: &DetectorResource) -> CallResult {
         let DetectorResource {
             id,
             event_type,
@@ -323,11 +333,11 @@ impl Executor<'_> {
             .event_type_name(event_type);
         let call = call
             .set_description(description)
-            .set_tags(Some(tag_list(&tags)?));
-        answered("PutDetector", call.send().await).map(drop)
+            .set_tags(Some(build_tags(&tags)?));
+        check_answer("PutDetector", call.send().await).map(drop)
     }
 
-    async fn create_rule(&mut self, detector: &str, rule: &RuleResource) -> Done {
+    async fn create_rule(&mut self, detector: &str, rule: &RuleResource) -> CallResult {
         let RuleResource {
             id,
             expression,
@@ -347,13 +357,18 @@ impl Executor<'_> {
             .set_outcomes(Some(outcomes));
         let call = call
             .set_description(description)
-            .set_tags(Some(tag_list(&tags)?));
-        let output = answered("CreateRule", call.send().await)?;
-        self.given(output.rule);
+            .set_tags(Some(build_tags(&tags)?));
+        let output = check_answer("CreateRule", call.send().await)?;
+        self.keep_rule_version(output.rule);
         Ok(())
     }
 
-    async fn update_rule(&mut self, detector: &str, rule: &RuleResource, version: u32) -> Done {
+    async fn update_rule(
+        &mut self,
+        detector: &str,
+        rule: &RuleResource,
+        version: u32,
+    ) -> CallResult {
         let RuleResource {
             id,
             expression,
@@ -362,7 +377,7 @@ impl Executor<'_> {
             tags,
             ..
         } = rule.clone();
-        let present = reference(detector, &id, &version.to_string())?;
+        let present = build_rule_reference(detector, &id, &version.to_string())?;
         let call = self
             .client
             .update_rule_version()
@@ -373,14 +388,14 @@ impl Executor<'_> {
             .set_outcomes(Some(outcomes));
         let call = call
             .set_description(description)
-            .set_tags(Some(tag_list(&tags)?));
-        let output = answered("UpdateRuleVersion", call.send().await)?;
-        self.given(output.rule);
+            .set_tags(Some(build_tags(&tags)?));
+        let output = check_answer("UpdateRuleVersion", call.send().await)?;
+        self.keep_rule_version(output.rule);
         Ok(())
     }
 
     /// Keeps the version that the service gave to a rule.
-    fn given(&mut self, rule: Option<types::Rule>) {
+    fn keep_rule_version(&mut self, rule: Option<types::Rule>) {
         if let Some(types::Rule {
             detector_id,
             rule_id,
@@ -396,11 +411,11 @@ impl Executor<'_> {
     async fn create_version(
         &self,
         detector: &str,
-        content: &Content,
+        content: &DetectorVersionContent,
     ) -> Result<String, ServiceError> {
         let pin = |(id, planned): &(String, String)| {
             let given = self.versions.get(&(detector.to_owned(), id.clone()));
-            reference(detector, id, given.unwrap_or(planned))
+            build_rule_reference(detector, id, given.unwrap_or(planned))
         };
         let rules = content
             .rules
@@ -414,22 +429,22 @@ impl Executor<'_> {
             .set_rules(Some(rules));
         let mut call = call.rule_execution_mode(RuleExecutionMode::from(content.mode.as_str()));
         for version in &content.models.versions {
-            call = call.model_versions(model(version)?);
+            call = call.model_versions(build_model_version(version)?);
         }
         for endpoint in &content.models.external {
             call = call.external_model_endpoints(endpoint);
         }
-        let output = answered("CreateDetectorVersion", call.send().await)?;
+        let output = check_answer("CreateDetectorVersion", call.send().await)?;
         Ok(output.detector_version_id.unwrap_or_default())
     }
 
-    async fn activate(&self, detector: &str, version: &str) -> Done {
+    async fn activate_version(&self, detector: &str, version: &str) -> CallResult {
         let call = self
             .client
             .update_detector_version_status()
             .detector_id(detector)
             .detector_version_id(version);
-        answered(
+        check_answer(
             "UpdateDetectorVersionStatus",
             call.status(DetectorVersionStatus::Active).send().await,
         )
@@ -437,7 +452,7 @@ impl Executor<'_> {
     }
 }
 
-fn entry(variable: &VariableResource) -> VariableEntry {
+fn build_variable_entry(variable: &VariableResource) -> VariableEntry {
     let VariableResource {
         name,
         ty,
@@ -458,8 +473,8 @@ fn entry(variable: &VariableResource) -> VariableEntry {
         .build()
 }
 
-fn orchestration(on: bool) -> Result<EventOrchestration, ServiceError> {
-    built(
+fn build_event_orchestration(on: bool) -> Result<EventOrchestration, ServiceError> {
+    check_build(
         "EventOrchestration",
         EventOrchestration::builder()
             .event_bridge_enabled(on)
@@ -467,15 +482,19 @@ fn orchestration(on: bool) -> Result<EventOrchestration, ServiceError> {
     )
 }
 
-fn tag_list(tags: &[ResourceTag]) -> Result<Vec<types::Tag>, ServiceError> {
+fn build_tags(tags: &[ResourceTag]) -> Result<Vec<types::Tag>, ServiceError> {
     let tag = |(key, value): &ResourceTag| {
-        built("Tag", types::Tag::builder().key(key).value(value).build())
+        check_build("Tag", types::Tag::builder().key(key).value(value).build())
     };
     tags.iter().map(tag).collect()
 }
 
-fn reference(detector: &str, rule: &str, version: &str) -> Result<types::Rule, ServiceError> {
-    built(
+fn build_rule_reference(
+    detector: &str,
+    rule: &str,
+    version: &str,
+) -> Result<types::Rule, ServiceError> {
+    check_build(
         "Rule",
         types::Rule::builder()
             .detector_id(detector)
@@ -485,11 +504,13 @@ fn reference(detector: &str, rule: &str, version: &str) -> Result<types::Rule, S
     )
 }
 
-fn model(version: &AssociatedModelVersion) -> Result<types::ModelVersion, ServiceError> {
+fn build_model_version(
+    version: &AssociatedModelVersion,
+) -> Result<types::ModelVersion, ServiceError> {
     let builder = types::ModelVersion::builder()
         .model_id(&version.id)
         .model_version_number(&version.number);
-    built(
+    check_build(
         "ModelVersion",
         builder.model_type(version.ty.as_str().into()).build(),
     )

@@ -2,8 +2,8 @@
 //!
 //! The file is a CloudFormation template, so Amazon's customers can deploy it without changes. Here it is
 //! applied through the API of Fraud Detector, to Amazon or to the engine alike, in three stages: a
-//! [`DetectorTemplate`] is the parsed and checked file, a [`Plan`] is the difference between it and the service,
-//! and [`execute`] carries out the plan.
+//! [`DetectorTemplate`] is the parsed and checked file, an [`ApplyPlan`] is the difference between it and the service,
+//! and [`execute_plan`] carries out the plan.
 //!
 //! - A second run changes nothing, and the next run continues one that was interrupted.
 //! - Nothing is deleted: what the file does not have stays, and the plan notes it. This is true for the
@@ -12,9 +12,9 @@
 //! - New resources get their tags; tags of existing ones are not compared.
 
 mod executor;
-mod make_plan;
 mod node;
 mod parse;
+mod plan;
 mod planner;
 mod problem;
 mod reader;
@@ -36,15 +36,15 @@ use clap::ValueEnum;
 use serde::Serialize;
 use thiserror::Error;
 
-pub use executor::execute;
-pub use make_plan::{Action, Plan, Step};
+pub use executor::execute_plan;
+pub use plan::{ApplyPlan, PlanAction, PlanStep};
 pub use problem::{InvalidTemplate, LineColumn, TemplateProblem};
 pub use rule_check::{InvalidRules, Warning};
 pub use service_state::ServiceError;
 pub use template::DetectorTemplate;
 pub(crate) use template::{DetectorResource, ListResource, VariableResource};
 
-use service_state::State;
+use service_state::ServiceState;
 
 /// How a template is applied.
 #[derive(Clone, Debug)]
@@ -126,15 +126,18 @@ pub struct ApplySummary {
     pub done: usize,
     /// The plan.
     #[serde(flatten)]
-    pub plan: Plan,
+    pub plan: ApplyPlan,
 }
 
 /// Compares `template` with the service. Changes nothing.
-pub async fn plan(client: &Client, template: &DetectorTemplate) -> Result<Plan, ApplyError> {
-    let state = State::read(client, template).await?;
+pub async fn make_plan(
+    client: &Client,
+    template: &DetectorTemplate,
+) -> Result<ApplyPlan, ApplyError> {
+    let state = ServiceState::read(client, template).await?;
     let warnings = rule_check::compile_rules(template, &state)?;
     let plan = planner::compute_plan(template, &state).map_err(ApplyError::Impossible)?;
-    Ok(Plan { warnings, ..plan })
+    Ok(ApplyPlan { warnings, ..plan })
 }
 
 /// Prints the plan to `out`, carries it out, and prints each step that is done.
@@ -146,7 +149,7 @@ pub async fn apply_template(
     out: &mut impl Write,
 ) -> Result<ApplySummary, ApplyError> {
     let template = DetectorTemplate::read(&options.file)?;
-    let plan = plan(client, &template).await?;
+    let plan = make_plan(client, &template).await?;
     let mut summary = ApplySummary {
         to: options.to,
         dry_run: options.dry_run,
@@ -179,7 +182,7 @@ async fn carry_out_plan(
 ) -> Result<(), ApplyError> {
     let mut printed = Ok(());
     let mut done = 0;
-    let result = execute(client, &summary.plan, |step| {
+    let result = execute_plan(client, &summary.plan, |step| {
         done += 1;
         if !options.json && printed.is_ok() {
             printed = writeln!(out, "done {step}");

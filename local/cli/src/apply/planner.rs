@@ -4,9 +4,11 @@ use std::fmt;
 
 use rules::Type;
 
-use super::make_plan::{Action, Call, Plan, Step};
+use super::plan::{ApplyPlan, PlanAction, PlanCall, PlanStep};
 use super::resource_types::Kind;
-use super::service_state::{Content, DetectorState, State, Version};
+use super::service_state::{
+    DetectorState, DetectorVersionContent, DetectorVersionState, ServiceState,
+};
 use super::template::{
     DetectorResource, DetectorTemplate, EventTypeResource, ListResource, NamedResource,
     RuleResource, VariableResource,
@@ -18,11 +20,11 @@ use super::template::{
 /// What the service cannot change: a sentence for each.
 pub(super) fn compute_plan(
     template: &DetectorTemplate,
-    state: &State,
-) -> Result<Plan, Vec<String>> {
+    state: &ServiceState,
+) -> Result<ApplyPlan, Vec<String>> {
     let mut planner = Planner {
         state,
-        plan: Plan::default(),
+        plan: ApplyPlan::default(),
         impossible: Vec::new(),
     };
     let named = [
@@ -55,8 +57,8 @@ pub(super) fn compute_plan(
 }
 
 struct Planner<'a> {
-    state: &'a State,
-    plan: Plan,
+    state: &'a ServiceState,
+    plan: ApplyPlan,
     impossible: Vec<String>,
 }
 
@@ -88,13 +90,13 @@ impl Changes {
 impl Planner<'_> {
     fn add_step(
         &mut self,
-        action: Action,
+        action: PlanAction,
         resource: &'static str,
         name: &str,
         detail: String,
-        call: Call,
+        call: PlanCall,
     ) {
-        self.plan.steps.push(Step {
+        self.plan.steps.push(PlanStep {
             action,
             resource,
             name: name.to_owned(),
@@ -105,20 +107,20 @@ impl Planner<'_> {
     }
 
     /// Adds a step for a part of a detector.
-    fn add_detector_step(&mut self, detector: &DetectorResource, step: Step) {
-        self.plan.steps.push(Step {
+    fn add_detector_step(&mut self, detector: &DetectorResource, step: PlanStep) {
+        self.plan.steps.push(PlanStep {
             detector: Some(detector.id.clone()),
             ..step
         });
     }
 
     /// Adds a step if anything changes.
-    fn add_update(&mut self, kind: Kind, name: &str, changes: &Changes, call: Call) {
+    fn add_update(&mut self, kind: Kind, name: &str, changes: &Changes, call: PlanCall) {
         if changes.0.is_empty() {
             self.plan.unchanged += 1;
         } else {
             self.add_step(
-                Action::Update,
+                PlanAction::Update,
                 kind.word(),
                 name,
                 changes.0.join(", "),
@@ -130,9 +132,9 @@ impl Planner<'_> {
     fn plan_named(&mut self, kind: Kind, named: &NamedResource) {
         let mut wanted = named.clone();
         let Some(present) = self.state.named.get(&(kind, named.name.clone())) else {
-            let call = Call::PutNamed(kind, wanted);
+            let call = PlanCall::PutNamed(kind, wanted);
             return self.add_step(
-                Action::Create,
+                PlanAction::Create,
                 kind.word(),
                 &named.name,
                 String::new(),
@@ -141,7 +143,12 @@ impl Planner<'_> {
         };
         let mut changes = Changes::default();
         changes.add_optional(&mut wanted.description, present.as_ref(), "description");
-        self.add_update(kind, &named.name, &changes, Call::PutNamed(kind, wanted));
+        self.add_update(
+            kind,
+            &named.name,
+            &changes,
+            PlanCall::PutNamed(kind, wanted),
+        );
     }
 
     fn plan_variable(&mut self, variable: &VariableResource) {
@@ -149,11 +156,11 @@ impl Planner<'_> {
         let Some(present) = self.state.variables.get(&variable.name) else {
             let detail = format!("{} default {}", variable.ty, format_default(variable));
             return self.add_step(
-                Action::Create,
+                PlanAction::Create,
                 "variable",
                 &variable.name,
                 detail,
-                Call::CreateVariable(wanted),
+                PlanCall::CreateVariable(wanted),
             );
         };
         self.check_unchangeable(
@@ -189,7 +196,7 @@ impl Planner<'_> {
             Kind::Variable,
             &variable.name,
             &changes,
-            Call::UpdateVariable(wanted),
+            PlanCall::UpdateVariable(wanted),
         );
     }
 
@@ -219,11 +226,11 @@ impl Planner<'_> {
                 format_count(list.elements.iter().flatten().count(), "element")
             );
             return self.add_step(
-                Action::Create,
+                PlanAction::Create,
                 "list",
                 &list.name,
                 detail,
-                Call::CreateList(wanted),
+                PlanCall::CreateList(wanted),
             );
         };
         if let (Some(before), Some(after)) = (&present.variable_type, &list.variable_type) {
@@ -262,7 +269,12 @@ impl Planner<'_> {
             present.description.as_ref(),
             "description",
         );
-        self.add_update(Kind::List, &list.name, &changes, Call::UpdateList(wanted));
+        self.add_update(
+            Kind::List,
+            &list.name,
+            &changes,
+            PlanCall::UpdateList(wanted),
+        );
     }
 
     fn plan_event_type(&mut self, event_type: &EventTypeResource) {
@@ -271,11 +283,11 @@ impl Planner<'_> {
         let Some(present) = self.state.event_types.get(name) else {
             let detail = format!("({})", format_count(event_type.variables.len(), "variable"));
             return self.add_step(
-                Action::Create,
+                PlanAction::Create,
                 "event type",
                 name,
                 detail,
-                Call::PutEventType(wanted),
+                PlanCall::PutEventType(wanted),
             );
         };
         let mut changes = Changes::default();
@@ -315,7 +327,12 @@ impl Planner<'_> {
             present.description.as_ref(),
             "description",
         );
-        self.add_update(Kind::EventType, name, &changes, Call::PutEventType(wanted));
+        self.add_update(
+            Kind::EventType,
+            name,
+            &changes,
+            PlanCall::PutEventType(wanted),
+        );
     }
 
     /// Adds the existing names to the wanted ones, because older rules may use them.
@@ -359,11 +376,11 @@ impl Planner<'_> {
         if found.is_none() {
             let detail = format!("for event type {}", detector.event_type);
             self.add_step(
-                Action::Create,
+                PlanAction::Create,
                 "detector",
                 &detector.id,
                 detail,
-                Call::PutDetector(wanted),
+                PlanCall::PutDetector(wanted),
             );
         } else {
             let mut changes = Changes::default();
@@ -376,7 +393,7 @@ impl Planner<'_> {
                 Kind::Detector,
                 &detector.id,
                 &changes,
-                Call::PutDetector(wanted),
+                PlanCall::PutDetector(wanted),
             );
         }
         let rules = detector.rules.iter().map(|rule| {
@@ -385,7 +402,7 @@ impl Planner<'_> {
                 self.plan_rule(detector, rule, present).to_string(),
             )
         });
-        let content = Content {
+        let content = DetectorVersionContent {
             rules: rules.collect(),
             mode: detector.mode.clone(),
             models: detector.models.clone(),
@@ -415,7 +432,7 @@ impl Planner<'_> {
         let mut step = |action, detail, call| {
             self.add_detector_step(
                 detector,
-                Step {
+                PlanStep {
                     action,
                     resource: "rule",
                     name: rule.id.clone(),
@@ -427,9 +444,9 @@ impl Planner<'_> {
         };
         let Some((version, before)) = present.rules.get(&rule.id) else {
             step(
-                Action::Create,
+                PlanAction::Create,
                 format!("-> {}", rule.outcomes.join(", ")),
-                Call::CreateRule(wanted),
+                PlanCall::CreateRule(wanted),
             );
             return 1;
         };
@@ -449,7 +466,11 @@ impl Planner<'_> {
             return *version;
         }
         let detail = format!("{} (version {})", changes.0.join(", "), version + 1);
-        step(Action::Update, detail, Call::UpdateRule(wanted, *version));
+        step(
+            PlanAction::Update,
+            detail,
+            PlanCall::UpdateRule(wanted, *version),
+        );
         version + 1
     }
 
@@ -459,10 +480,10 @@ impl Planner<'_> {
     fn plan_version(
         &mut self,
         detector: &DetectorResource,
-        content: Content,
+        content: DetectorVersionContent,
         present: &DetectorState,
     ) {
-        let same = |version: &&Version| version.content == content;
+        let same = |version: &&DetectorVersionState| version.content == content;
         let newest = present.newest.as_ref();
         let decides = present.active.as_ref().filter(same);
         let waits = newest.filter(same).filter(|_| !detector.active);
@@ -472,10 +493,10 @@ impl Planner<'_> {
         }
         let (action, number, detail, call) = if let Some(version) = newest.filter(same) {
             (
-                Action::Update,
+                PlanAction::Update,
                 version.number,
                 "ACTIVE".to_owned(),
-                Call::Activate,
+                PlanCall::Activate,
             )
         } else {
             let then = if detector.active { ", then ACTIVE" } else { "" };
@@ -486,10 +507,10 @@ impl Planner<'_> {
             );
             let number = newest.map_or(0, |version| version.number) + 1;
             (
-                Action::Create,
+                PlanAction::Create,
                 number,
                 detail,
-                Call::CreateVersion {
+                PlanCall::CreateVersion {
                     content,
                     activate: detector.active,
                 },
@@ -498,7 +519,7 @@ impl Planner<'_> {
         let name = number.to_string();
         self.add_detector_step(
             detector,
-            Step {
+            PlanStep {
                 action,
                 resource: "detector version",
                 name,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::problem::LineColumn;
-use super::service_state::State;
+use super::service_state::ServiceState;
 use super::template::{DetectorResource, DetectorTemplate, RuleResource};
 
 /// All the rules that the service would refuse.
@@ -49,7 +49,7 @@ impl fmt::Display for Warning {
 /// Compiles every rule of `template`, with the variables and lists that already exist.
 pub(super) fn compile_rules(
     template: &DetectorTemplate,
-    state: &State,
+    state: &ServiceState,
 ) -> Result<Vec<Warning>, InvalidRules> {
     let mut warnings = Vec::new();
     let mut invalid = Vec::new();
@@ -91,7 +91,11 @@ fn cautions(
 }
 
 /// The variables of the detector's event type and the scores of models; all lists.
-fn schema(template: &DetectorTemplate, state: &State, detector: &DetectorResource) -> Schema {
+fn schema(
+    template: &DetectorTemplate,
+    state: &ServiceState,
+    detector: &DetectorResource,
+) -> Schema {
     let defined = template
         .event_types
         .iter()
@@ -114,7 +118,7 @@ fn schema(template: &DetectorTemplate, state: &State, detector: &DetectorResourc
     Schema::new(of_events.chain(scores), lists)
 }
 
-fn data_type(template: &DetectorTemplate, state: &State, name: &str) -> Option<Type> {
+fn data_type(template: &DetectorTemplate, state: &ServiceState, name: &str) -> Option<Type> {
     let defined = template
         .variables
         .iter()

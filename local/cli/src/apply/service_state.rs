@@ -33,7 +33,7 @@ impl ServiceError {
     }
 
     /// The service's answer, or why there is none.
-    pub(super) fn of<E>(operation: &'static str, error: &SdkError<E>) -> Self
+    pub(super) fn from_sdk_error<E>(operation: &'static str, error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
@@ -49,7 +49,7 @@ type Result<T> = std::result::Result<T, ServiceError>;
 
 /// The present state of the service.
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct ServiceState {
     /// Labels, outcomes and entity types, with their descriptions.
     pub(super) named: BTreeMap<(Kind, String), Option<String>>,
     pub(super) variables: BTreeMap<String, VariableResource>,
@@ -67,48 +67,48 @@ pub(super) struct DetectorState {
     pub(super) description: Option<String>,
     /// The newest version of each rule.
     pub(super) rules: BTreeMap<String, (u32, RuleResource)>,
-    pub(super) active: Option<Version>,
+    pub(super) active: Option<DetectorVersionState>,
     /// The version with the highest number.
-    pub(super) newest: Option<Version>,
+    pub(super) newest: Option<DetectorVersionState>,
 }
 
 /// A detector version.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Version {
+pub(super) struct DetectorVersionState {
     pub(super) number: u32,
-    pub(super) content: Content,
+    pub(super) content: DetectorVersionContent,
 }
 
 /// What makes two versions equal.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Content {
+pub(super) struct DetectorVersionContent {
     /// Rules and their versions, in order.
     pub(super) rules: Vec<(String, String)>,
     pub(super) mode: String,
     pub(super) models: AssociatedModels,
 }
 
-impl State {
+impl ServiceState {
     /// Reads what is compared with `template`.
     pub(super) async fn read(client: &Client, template: &DetectorTemplate) -> Result<Self> {
         let mut state = Self {
-            named: named(client).await?,
-            variables: variables(client).await?,
-            lists: lists(client).await?,
-            event_types: event_types(client).await?,
+            named: read_named_resources(client).await?,
+            variables: read_variables(client).await?,
+            lists: read_lists(client).await?,
+            event_types: read_event_types(client).await?,
             detectors: BTreeMap::new(),
         };
         for list in template.lists.iter().filter(|list| list.elements.is_some()) {
             if let Some(present) = state.lists.get_mut(&list.name) {
-                present.elements = Some(elements(client, &list.name).await?);
+                present.elements = Some(read_list_elements(client, &list.name).await?);
             }
         }
-        for present in all_detectors(client).await? {
+        for present in read_all_detectors(client).await? {
             let id = present.detector_id().unwrap_or_default().to_owned();
             if template.detectors.iter().any(|detector| detector.id == id) {
                 state
                     .detectors
-                    .insert(id, detector(client, &present).await?);
+                    .insert(id, read_detector_state(client, &present).await?);
             }
         }
         Ok(state)
@@ -119,11 +119,11 @@ impl State {
 macro_rules! pages {
     ($client:ident.$operation:ident($($member:ident: $value:expr),*), $name:literal) => {
         $client.$operation()$(.$member($value))*.into_paginator().send().try_collect().await
-            .map_err(|error| ServiceError::of($name, &error))
+            .map_err(|error| ServiceError::from_sdk_error($name, &error))
     };
 }
 
-async fn named(client: &Client) -> Result<BTreeMap<(Kind, String), Option<String>>> {
+async fn read_named_resources(client: &Client) -> Result<BTreeMap<(Kind, String), Option<String>>> {
     let mut found = BTreeMap::new();
     for page in pages!(client.get_entity_types(), "GetEntityTypes")? {
         let items = page.entity_types.into_iter().flatten();
@@ -155,18 +155,18 @@ async fn named(client: &Client) -> Result<BTreeMap<(Kind, String), Option<String
     Ok(found)
 }
 
-async fn variables(client: &Client) -> Result<BTreeMap<String, VariableResource>> {
+async fn read_variables(client: &Client) -> Result<BTreeMap<String, VariableResource>> {
     let pages = pages!(client.get_variables(), "GetVariables")?;
     let items = pages
         .into_iter()
         .flat_map(|page| page.variables.unwrap_or_default());
     Ok(items
-        .map(variable)
+        .map(convert_variable)
         .map(|variable| (variable.name.clone(), variable))
         .collect())
 }
 
-fn variable(item: types::Variable) -> VariableResource {
+fn convert_variable(item: types::Variable) -> VariableResource {
     let word = |word: Option<&str>| word.unwrap_or_default().to_owned();
     VariableResource {
         ty: word(item.data_type.as_ref().map(types::DataType::as_str))
@@ -181,7 +181,7 @@ fn variable(item: types::Variable) -> VariableResource {
     }
 }
 
-async fn lists(client: &Client) -> Result<BTreeMap<String, ListResource>> {
+async fn read_lists(client: &Client) -> Result<BTreeMap<String, ListResource>> {
     let pages = pages!(client.get_lists_metadata(), "GetListsMetadata")?;
     let items = pages
         .into_iter()
@@ -199,7 +199,7 @@ async fn lists(client: &Client) -> Result<BTreeMap<String, ListResource>> {
         .collect())
 }
 
-async fn elements(client: &Client, name: &str) -> Result<Vec<String>> {
+async fn read_list_elements(client: &Client, name: &str) -> Result<Vec<String>> {
     let pages = pages!(client.get_list_elements(name: name), "GetListElements")?;
     Ok(pages
         .into_iter()
@@ -207,18 +207,18 @@ async fn elements(client: &Client, name: &str) -> Result<Vec<String>> {
         .collect())
 }
 
-async fn event_types(client: &Client) -> Result<BTreeMap<String, EventTypeResource>> {
+async fn read_event_types(client: &Client) -> Result<BTreeMap<String, EventTypeResource>> {
     let pages = pages!(client.get_event_types(), "GetEventTypes")?;
     let items = pages
         .into_iter()
         .flat_map(|page| page.event_types.unwrap_or_default());
     Ok(items
-        .map(event_type)
+        .map(convert_event_type)
         .map(|event_type| (event_type.name.clone(), event_type))
         .collect())
 }
 
-fn event_type(item: types::EventType) -> EventTypeResource {
+fn convert_event_type(item: types::EventType) -> EventTypeResource {
     EventTypeResource {
         name: item.name.unwrap_or_default(),
         variables: item.event_variables.unwrap_or_default(),
@@ -235,7 +235,7 @@ fn event_type(item: types::EventType) -> EventTypeResource {
     }
 }
 
-async fn all_detectors(client: &Client) -> Result<Vec<types::Detector>> {
+async fn read_all_detectors(client: &Client) -> Result<Vec<types::Detector>> {
     let pages = pages!(client.get_detectors(), "GetDetectors")?;
     Ok(pages
         .into_iter()
@@ -243,32 +243,37 @@ async fn all_detectors(client: &Client) -> Result<Vec<types::Detector>> {
         .collect())
 }
 
-async fn detector(client: &Client, detector: &types::Detector) -> Result<DetectorState> {
+async fn read_detector_state(client: &Client, detector: &types::Detector) -> Result<DetectorState> {
     let id = detector.detector_id().unwrap_or_default();
-    let versions = summaries(client, id).await?;
-    let number = |summary: &types::DetectorVersionSummary| number(summary.detector_version_id());
+    let versions = read_version_summaries(client, id).await?;
+    let number = |summary: &types::DetectorVersionSummary| {
+        parse_version_number(summary.detector_version_id())
+    };
     let is_active = |summary: &&types::DetectorVersionSummary| {
         summary.status() == Some(&DetectorVersionStatus::Active)
     };
     let active = match versions.iter().find(is_active) {
-        Some(summary) => Some(version(client, id, number(summary)).await?),
+        Some(summary) => Some(read_detector_version(client, id, number(summary)).await?),
         None => None,
     };
     let newest = match versions.iter().map(number).max() {
-        Some(number) => Some(version(client, id, number).await?),
+        Some(number) => Some(read_detector_version(client, id, number).await?),
         None => None,
     };
     Ok(DetectorState {
         event_type: detector.event_type_name().unwrap_or_default().to_owned(),
         description: detector.description().map(str::to_owned),
-        rules: rules(client, id).await?,
+        rules: read_newest_rules(client, id).await?,
         active,
         newest,
     })
 }
 
 /// `DescribeDetector` has pages, but the SDK no paginator for them.
-async fn summaries(client: &Client, id: &str) -> Result<Vec<types::DetectorVersionSummary>> {
+async fn read_version_summaries(
+    client: &Client,
+    id: &str,
+) -> Result<Vec<types::DetectorVersionSummary>> {
     let mut found = Vec::new();
     let mut token = None;
     loop {
@@ -278,7 +283,8 @@ async fn summaries(client: &Client, id: &str) -> Result<Vec<types::DetectorVersi
             .set_next_token(token)
             .send()
             .await;
-        let page = page.map_err(|error| ServiceError::of("DescribeDetector", &error))?;
+        let page =
+            page.map_err(|error| ServiceError::from_sdk_error("DescribeDetector", &error))?;
         found.extend(page.detector_version_summaries.unwrap_or_default());
         token = page.next_token;
         if token.is_none() {
@@ -287,7 +293,11 @@ async fn summaries(client: &Client, id: &str) -> Result<Vec<types::DetectorVersi
     }
 }
 
-async fn version(client: &Client, id: &str, number: u32) -> Result<Version> {
+async fn read_detector_version(
+    client: &Client,
+    id: &str,
+    number: u32,
+) -> Result<DetectorVersionState> {
     let request = client
         .get_detector_version()
         .detector_id(id)
@@ -295,21 +305,21 @@ async fn version(client: &Client, id: &str, number: u32) -> Result<Version> {
     let output = request
         .send()
         .await
-        .map_err(|error| ServiceError::of("GetDetectorVersion", &error))?;
-    Ok(Version {
+        .map_err(|error| ServiceError::from_sdk_error("GetDetectorVersion", &error))?;
+    Ok(DetectorVersionState {
         number,
-        content: content(output),
+        content: convert_version_content(output),
     })
 }
 
-fn content(output: GetDetectorVersionOutput) -> Content {
+fn convert_version_content(output: GetDetectorVersionOutput) -> DetectorVersionContent {
     let model = |model: types::ModelVersion| AssociatedModelVersion {
         ty: model.model_type.as_str().to_owned(),
         id: model.model_id,
         number: model.model_version_number,
     };
     let rules = output.rules.unwrap_or_default().into_iter();
-    Content {
+    DetectorVersionContent {
         rules: rules
             .map(|rule| (rule.rule_id, rule.rule_version))
             .collect(),
@@ -328,13 +338,16 @@ fn content(output: GetDetectorVersionOutput) -> Content {
     }
 }
 
-async fn rules(client: &Client, id: &str) -> Result<BTreeMap<String, (u32, RuleResource)>> {
+async fn read_newest_rules(
+    client: &Client,
+    id: &str,
+) -> Result<BTreeMap<String, (u32, RuleResource)>> {
     let pages = pages!(client.get_rules(detector_id: id), "GetRules")?;
     let mut newest: BTreeMap<String, (u32, RuleResource)> = BTreeMap::new();
     for (version, rule) in pages
         .into_iter()
         .flat_map(|page| page.rule_details.unwrap_or_default())
-        .map(rule)
+        .map(convert_rule)
     {
         match newest.get(&rule.id) {
             Some((known, _)) if *known > version => {}
@@ -346,8 +359,8 @@ async fn rules(client: &Client, id: &str) -> Result<BTreeMap<String, (u32, RuleR
     Ok(newest)
 }
 
-fn rule(item: RuleDetail) -> (u32, RuleResource) {
-    let version = number(item.rule_version());
+fn convert_rule(item: RuleDetail) -> (u32, RuleResource) {
+    let version = parse_version_number(item.rule_version());
     let rule = RuleResource {
         id: item.rule_id.unwrap_or_default(),
         expression: item.expression.unwrap_or_default(),
@@ -359,7 +372,7 @@ fn rule(item: RuleDetail) -> (u32, RuleResource) {
     (version, rule)
 }
 
-fn number(version: Option<&str>) -> u32 {
+fn parse_version_number(version: Option<&str>) -> u32 {
     version
         .and_then(|text| text.parse().ok())
         .unwrap_or_default()

@@ -12,12 +12,12 @@ use super::CommandError;
 use super::output::{print_line, print_result};
 use super::workspace::WorkspaceArgs;
 use crate::apply;
-use crate::demo_report::{self, Report};
-use crate::file_run::{Effect, Function, Run};
+use crate::demo_report::{self, DemoReport};
+use crate::file_run::{FileRun, PipelineFunction, RecordEffect};
 use crate::input::RecordInput;
 use local_aws::dynamodb::Durability;
 use local_aws::home::Home;
-use local_aws::local_stack::{LocalStack, Pipeline};
+use local_aws::local_stack::LocalStack;
 
 /// Commands to try next.
 const NEXT: &str = "next, with F standing for: fraudstream --home {home}
@@ -56,7 +56,7 @@ impl DemoArgs {
         self.apply_detector(&stack).await?;
         let report = self.decide_orders(&stack, &home, mapping).await?;
         stack.close().await?;
-        let order = report.a_caught_order().unwrap_or("ORDER_ID");
+        let order = report.caught_order().unwrap_or("ORDER_ID");
         let next = NEXT
             .replace("{home}", &folder.display().to_string())
             .replace("{order}", order)
@@ -83,13 +83,13 @@ impl DemoArgs {
         stack: &LocalStack,
         home: &Home,
         mapping: Mapping,
-    ) -> Result<Report, CommandError> {
+    ) -> Result<DemoReport, CommandError> {
         let path = self.events.join("orders.jsonl").display().to_string();
         self.print_progress(format_args!("deciding {path}\n"))?;
         let truth = demo_report::read_truth(&self.events.join("truth.jsonl"))?;
-        let predict = Pipeline::local(&stack.clients).predict(mapping, None);
-        let run = Run {
-            function: Function::Predict(Box::new(predict)),
+        let predict = stack.pipeline().predict(mapping, None);
+        let run = FileRun {
+            function: PipelineFunction::Predict(Box::new(predict)),
             path: &path,
             input: RecordInput::open_lines(&path)?,
             home: Some(home),
@@ -98,12 +98,12 @@ impl DemoArgs {
             restart: false,
             progress: !self.json,
         };
-        let mut report = Report::default();
+        let mut report = DemoReport::default();
         let mut answered = 0_u64;
-        let summary = run.run(std::future::pending(), |position, result| {
+        let summary = run.run_file(std::future::pending(), |position, result| {
             answered += 1;
             match result {
-                Ok(Effect::Decision(OrderResult::Decided(decision))) => {
+                Ok(RecordEffect::Decision(OrderResult::Decided(decision))) => {
                     report.add(decision, truth.get(&decision.order_id));
                 }
                 Ok(_) => report.duplicates += 1,
@@ -115,7 +115,7 @@ impl DemoArgs {
         });
         let summary = summary.await?;
         report.undecided = summary.records - answered;
-        report.records_per_second = summary.rate();
+        report.records_per_second = summary.records_per_second();
         Ok(report)
     }
 

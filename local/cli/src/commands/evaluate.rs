@@ -24,7 +24,7 @@ impl EvaluateArgs {
     /// Trains, measures, and prints the evaluation.
     pub(crate) fn run(&self) -> Result<(), CommandError> {
         let Self { evaluate } = self;
-        let columns = EventColumns::find(&evaluate.train, &evaluate.said)?;
+        let columns = EventColumns::find(&evaluate.train, &evaluate.column_options)?;
         if !evaluate.json {
             print_text(&columns.describe());
         }

@@ -95,8 +95,8 @@ pub(crate) struct InvalidExpiry(String);
 /// [`InvalidExpiry`].
 pub(crate) fn parse_expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExpiry> {
     let invalid = || InvalidExpiry(text.to_owned());
-    if let Ok(moment) = text.parse() {
-        return Ok(moment);
+    if let Ok(time) = text.parse() {
+        return Ok(time);
     }
     if let Ok(day) = text.parse::<Date>() {
         let day = day.to_zoned(TimeZone::UTC).map_err(|_| invalid())?;

@@ -8,7 +8,7 @@ use clap::Args;
 use super::CommandError;
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
-use crate::file_run::Function;
+use crate::file_run::PipelineFunction;
 use crate::forget::ForgottenSubjects;
 use crate::replay::{Replay, ReplayedObject};
 use local_aws::dynamodb::Durability;
@@ -17,7 +17,7 @@ use local_aws::dynamodb::Durability;
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
     /// A prefix of the bucket, or a local file.
-    #[arg(default_value = crate::bucket_objects::REJECTED)]
+    #[arg(default_value = shared::rejected::REJECTED_PREFIX)]
     source: String,
     /// Print what would be replayed, and change nothing.
     #[arg(long)]
@@ -40,11 +40,13 @@ impl ReplayArgs {
             let mapping = workspace.read_mapping().ok()?;
             let mapping = mapping.with_locations(Arc::clone(&locations));
             match name {
-                predict::FUNCTION => {
-                    Some(Function::Predict(Box::new(pipeline.predict(mapping, None))))
+                predict::FUNCTION => Some(PipelineFunction::Predict(Box::new(
+                    pipeline.predict(mapping, None),
+                ))),
+                ingest::FUNCTION => {
+                    Some(PipelineFunction::Ingest(Box::new(pipeline.ingest(mapping))))
                 }
-                ingest::FUNCTION => Some(Function::Ingest(Box::new(pipeline.ingest(mapping)))),
-                label::FUNCTION => Some(Function::Label(Box::new(pipeline.label(mapping)))),
+                label::FUNCTION => Some(PipelineFunction::Label(Box::new(pipeline.label(mapping)))),
                 _ => None,
             }
         };

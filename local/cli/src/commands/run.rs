@@ -9,7 +9,7 @@ use shared::mapping::Mapping;
 use super::CommandError;
 use super::output::print_result;
 use super::workspace::{WorkspaceArgs, durability_for};
-use crate::file_run::{Function, Run, Summary};
+use crate::file_run::{FileRun, PipelineFunction, RunSummary};
 use crate::forget::ForgottenSubjects;
 use crate::input::{CsvOptions, RecordInput, is_csv};
 use crate::signals;
@@ -81,14 +81,14 @@ impl RunArgs {
         };
         let function = match self.function {
             FunctionName::Predict => {
-                Function::Predict(Box::new(pipeline.predict(mapping, detector_version)))
+                PipelineFunction::Predict(Box::new(pipeline.predict(mapping, detector_version)))
             }
-            FunctionName::Ingest => Function::Ingest(Box::new(pipeline.ingest(mapping))),
-            FunctionName::Label => Function::Label(Box::new(pipeline.label(mapping))),
+            FunctionName::Ingest => PipelineFunction::Ingest(Box::new(pipeline.ingest(mapping))),
+            FunctionName::Label => PipelineFunction::Label(Box::new(pipeline.label(mapping))),
         };
         // Standard input cannot be read again, so a later run could not continue.
         let home = (self.file != "-").then(|| opened.home.clone());
-        let run = Run {
+        let run = FileRun {
             function,
             path: &self.file,
             input,
@@ -99,7 +99,7 @@ impl RunArgs {
             progress: !self.json,
         };
         let stop = signals::listen_for_interrupt(signals::GRACE)?;
-        let result = run.run(stop, |_, _| {}).await;
+        let result = run.run_file(stop, |_, _| {}).await;
         // Also after an error: closing forwards and counts what was decided before it.
         let closed = opened.close().await;
         let summary = result?;
@@ -155,7 +155,7 @@ fn parse_label_renames(labels: &[String]) -> Result<BTreeMap<String, String>, Co
         .collect()
 }
 
-fn describe_summary(summary: &Summary) -> String {
+fn describe_summary(summary: &RunSummary) -> String {
     let mut text = summary.to_string();
     if !summary.rejected.is_empty() {
         text.push_str(

@@ -502,8 +502,9 @@ fn describe_trained_model(detail: &ModelVersionDetail) -> TrainedModel {
         tpr: point.tpr.unwrap_or_default(),
     };
     let new = detail.training_result_v2.as_ref();
-    let habits = new.and_then(|result| result.aggregated_variables_importance_metrics.as_ref());
-    let habits = habits
+    let history_importance =
+        new.and_then(|result| result.aggregated_variables_importance_metrics.as_ref());
+    let history_importance = history_importance
         .map(AggregatedVariablesImportanceMetrics::log_odds_metrics)
         .unwrap_or_default();
     let importance = old.and_then(|result| result.variable_importance_metrics.as_ref());
@@ -513,7 +514,7 @@ fn describe_trained_model(detail: &ModelVersionDetail) -> TrainedModel {
         .iter()
         .map(|metric| (metric.variable_name.clone(), metric.variable_importance))
         .collect();
-    importance.extend(habits.iter().map(|metric| {
+    importance.extend(history_importance.iter().map(|metric| {
         let name = format!("history of {}", metric.variable_names.join(", "));
         (name, metric.aggregated_variables_importance)
     }));

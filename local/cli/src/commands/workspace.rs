@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use engine::{Engine, EngineOptions};
-use shared::batch::Budget;
+use shared::decisions::DecisionWrites;
 use shared::locations::Locations;
 use shared::mapping::Mapping;
 
@@ -54,6 +54,9 @@ pub(crate) struct WorkspaceArgs {
     /// Table of decisions.
     #[arg(long, global = true, env = "DECISIONS_TABLE", default_value = local_stack::DECISIONS)]
     decisions_table: String,
+    /// Table of the profiles of keys with aggregates.
+    #[arg(long, global = true, env = "VELOCITY_TABLE", default_value = local_stack::VELOCITY)]
+    velocity_table: String,
     /// Table of the engine's definitions.
     #[arg(
         long,
@@ -138,16 +141,16 @@ impl WorkspaceArgs {
         backend: Backend,
     ) -> Result<Workspace<'_>, CommandError> {
         let home = Home::open(&self.home)?;
-        let (pipeline, machine) = if self.is_remote() {
+        let (pipeline, stack) = if self.is_remote() {
             (self.connect(backend).await, None)
         } else {
-            let machine = LocalStack::open(&home, durability).await?;
-            (Pipeline::local(&machine.clients), Some(machine))
+            let stack = LocalStack::open(&home, durability).await?;
+            (stack.pipeline(), Some(stack))
         };
         Ok(Workspace {
             args: self,
             pipeline,
-            machine,
+            stack,
             home,
         })
     }
@@ -173,16 +176,18 @@ impl WorkspaceArgs {
             region: self.region.clone(),
             endpoints,
         };
-        let mut clients = Clients::over_network(&network).await;
-        if backend == Backend::Engine {
-            let engine = self.engine_over_tables(&clients).await;
-            clients.frauddetector = clients::connect_frauddetector(engine::http_client(engine));
-        }
-        Pipeline {
-            clients,
+        let clients = Clients::over_network(&network).await;
+        let pipeline = Pipeline {
             decisions_table: self.decisions_table.clone(),
+            velocity_table: self.velocity_table.clone(),
             bucket: self.bucket.clone(),
-            budget: Budget::default(),
+            // Whether the stream of the table has what statements insert is not known here.
+            decision_writes: DecisionWrites::PutItem,
+            ..Pipeline::local(&clients)
+        };
+        match backend {
+            Backend::Engine => pipeline.with_engine(&self.engine_over_tables(&clients).await),
+            Backend::Aws => pipeline,
         }
     }
 
@@ -223,7 +228,7 @@ pub(crate) struct Workspace<'a> {
     args: &'a WorkspaceArgs,
     /// The functions over the clients.
     pub(crate) pipeline: Pipeline,
-    machine: Option<LocalStack>,
+    stack: Option<LocalStack>,
     /// The folder of local state: where the stack is, and where progress is kept in any case.
     pub(crate) home: Home,
 }
@@ -231,20 +236,20 @@ pub(crate) struct Workspace<'a> {
 impl Workspace<'_> {
     /// The folder, if the state is in it.
     pub(crate) fn local_home(&self) -> Option<&Home> {
-        self.machine.is_some().then_some(&self.home)
+        self.stack.is_some().then_some(&self.home)
     }
 
     /// The engine, of the local stack or over AWS's tables.
     pub(crate) async fn open_engine(&self) -> Arc<Engine> {
-        match &self.machine {
-            Some(machine) => Arc::clone(&machine.engine),
+        match &self.stack {
+            Some(stack) => Arc::clone(&stack.engine),
             None => self.args.engine_over_tables(&self.pipeline.clients).await,
         }
     }
 
     /// Whether the engine answers the Fraud Detector API, and not Amazon's service.
     pub(crate) fn is_engine_backend(&self) -> bool {
-        self.machine.is_some() || self.args.fraud_detector == Backend::Engine
+        self.stack.is_some() || self.args.fraud_detector == Backend::Engine
     }
 
     /// The engine, if it is what answers the Fraud Detector API.
@@ -258,8 +263,8 @@ impl Workspace<'_> {
 
     /// The runners of the engine's jobs and trainings.
     pub(crate) async fn open_runners(&self) -> Runners {
-        match &self.machine {
-            Some(machine) => runners::local_runners(machine),
+        match &self.stack {
+            Some(stack) => runners::local_runners(stack),
             None => runners::remote_runners(self.open_engine().await, &self.pipeline.clients),
         }
     }
@@ -269,8 +274,8 @@ impl Workspace<'_> {
     /// Everything else that holds the engine or a client has to be dropped before.
     pub(crate) async fn close(self) -> Result<(), CommandError> {
         drop(self.pipeline);
-        match self.machine {
-            Some(machine) => Ok(machine.close().await?),
+        match self.stack {
+            Some(stack) => Ok(stack.close().await?),
             None => Ok(()),
         }
     }

@@ -90,6 +90,7 @@ impl Forget<'_> {
             }
             self.delete_item(&labels.pk, subject::LABELS).await?;
         }
+        self.take_out_of_profiles(found).await?;
         let types = self.finder.variable_types().await?;
         for decision in &found.decisions {
             if is_held(&decision.event_id, report) {
@@ -103,6 +104,27 @@ impl Forget<'_> {
         for (pk, sk) in found.held_items.iter().filter(|_| report.held.is_empty()) {
             self.delete_item(pk, sk).await?;
         }
+        Ok(())
+    }
+
+    /// Takes the orders out of what is known of their keys. That comes before the decisions are deleted, because only they
+    /// name the keys.
+    async fn take_out_of_profiles(&self, found: &FoundData) -> Result<(), ForgetError> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let orders = found.decisions.iter();
+        let orders: Vec<_> = orders
+            .map(|decision| (decision.event_id.as_str(), &decision.velocity_keys))
+            .collect();
+        let profiles = self.finder.pipeline.profiles();
+        let taken_out = profiles.take_out(self.finder.mapping, &orders, self.now);
+        let taken_out = taken_out.await;
+        taken_out.map_err(|failure| {
+            describe_failed_call("take orders out of the profiles of their keys")(
+                failure.to_string(),
+            )
+        })?;
         Ok(())
     }
 

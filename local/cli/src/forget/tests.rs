@@ -3,20 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_frauddetector::types::ListUpdateMode;
+use aws_sdk_frauddetector::types::{DataSource, DataType, ListUpdateMode};
 use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use shared::failure::Rejection;
 use shared::mapping::Mapping;
+use shared::profiles::CountedOrder;
 use shared::records::{Origin, Position, Record};
 use shared::rejected::RejectedStore;
 use tempfile::TempDir;
 
 use super::*;
 use crate::apply;
-use crate::file_run::Function;
+use crate::file_run::PipelineFunction;
 use crate::hold::{self, HoldReason};
 use crate::replay::{Replay, ReplayedObject};
 use local_aws::dynamodb::Durability;
@@ -30,7 +31,7 @@ const MARK: &str = "sentinel-4711";
 
 struct Shop {
     folder: TempDir,
-    machine: LocalStack,
+    stack: LocalStack,
 }
 
 fn root() -> PathBuf {
@@ -133,30 +134,30 @@ impl Shop {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::open(folder.path()).unwrap();
-        let machine = LocalStack::open(&home, Durability::Kill).await.unwrap();
+        let stack = LocalStack::open(&home, Durability::Kill).await.unwrap();
         let options = apply::ApplyOptions {
             file: root().join("config/detector.yaml"),
             dry_run: false,
             to: apply::ApplyTarget::Engine,
             json: false,
         };
-        let client = &machine.clients.frauddetector;
+        let client = &stack.clients.frauddetector;
         apply::apply_template(client, &options, &mut Vec::new())
             .await
             .unwrap();
-        Self { folder, machine }
+        Self { folder, stack }
     }
 
     fn pipeline(&self) -> Pipeline {
-        Pipeline::local(&self.machine.clients)
+        self.stack.pipeline()
     }
 
-    fn function(&self, name: &str) -> Option<Function> {
+    fn function(&self, name: &str) -> Option<PipelineFunction> {
         let pipeline = self.pipeline();
         Some(match name {
-            "predict" => Function::Predict(Box::new(pipeline.predict(mapping(), None))),
-            "ingest" => Function::Ingest(Box::new(pipeline.ingest(mapping()))),
-            "label" => Function::Label(Box::new(pipeline.label(mapping()))),
+            "predict" => PipelineFunction::Predict(Box::new(pipeline.predict(mapping(), None))),
+            "ingest" => PipelineFunction::Ingest(Box::new(pipeline.ingest(mapping()))),
+            "label" => PipelineFunction::Label(Box::new(pipeline.label(mapping()))),
             _ => return None,
         })
     }
@@ -169,7 +170,7 @@ impl Shop {
         let handled = self
             .function(function)
             .unwrap()
-            .batch(records.collect())
+            .handle_batch(records.collect())
             .await;
         handled
             .results
@@ -184,7 +185,7 @@ impl Shop {
             reason: "of the test".into(),
             refusal: None,
         };
-        let rejected = RejectedStore::new(self.machine.clients.s3.clone(), BUCKET);
+        let rejected = RejectedStore::new(self.stack.clients.s3.clone(), BUCKET);
         rejected
             .write("predict", &record(id, payload), &rejection)
             .await
@@ -192,7 +193,7 @@ impl Shop {
     }
 
     async fn put(&self, key: &str, body: &[u8]) {
-        let put = self.machine.clients.s3.put_object().bucket(BUCKET).key(key);
+        let put = self.stack.clients.s3.put_object().bucket(BUCKET).key(key);
         put.body(ByteStream::from(body.to_vec()))
             .send()
             .await
@@ -200,13 +201,13 @@ impl Shop {
     }
 
     async fn object(&self, key: &str) -> Option<String> {
-        let get = self.machine.clients.s3.get_object().bucket(BUCKET).key(key);
+        let get = self.stack.clients.s3.get_object().bucket(BUCKET).key(key);
         let body = get.send().await.ok()?.body.collect().await.unwrap();
         Some(String::from_utf8(body.to_vec()).unwrap())
     }
 
     async fn list(&self, name: &str, ty: Option<&str>, elements: &[&str]) {
-        let client = &self.machine.clients.frauddetector;
+        let client = &self.stack.clients.frauddetector;
         let create = client
             .create_list()
             .name(name)
@@ -219,7 +220,7 @@ impl Shop {
     }
 
     async fn elements(&self, name: &str) -> Vec<String> {
-        let client = &self.machine.clients.frauddetector;
+        let client = &self.stack.clients.frauddetector;
         let elements = client.get_list_elements().name(name).send().await.unwrap();
         elements.elements().to_vec()
     }
@@ -243,7 +244,7 @@ impl Shop {
         let forget = Forget {
             finder: SubjectFinder {
                 pipeline: &pipeline,
-                engine: Some(&self.machine.engine),
+                engine: Some(&self.stack.engine),
                 mapping,
             },
             is_remote: false,
@@ -257,7 +258,7 @@ impl Shop {
         let (pipeline, mapping) = (self.pipeline(), mapping());
         let finder = SubjectFinder {
             pipeline: &pipeline,
-            engine: Some(&self.machine.engine),
+            engine: Some(&self.stack.engine),
             mapping: &mapping,
         };
         finder.find(whom, now()).await.unwrap()
@@ -266,7 +267,7 @@ impl Shop {
     /// A list that blocks.
     async fn blocking_list(&self, name: &str, ty: &str, variable: &str, elements: &[&str]) {
         self.list(name, Some(ty), elements).await;
-        let rule = self.machine.clients.frauddetector.create_rule();
+        let rule = self.stack.clients.frauddetector.create_rule();
         let rule = rule.rule_id(name).detector_id("orders").outcomes("block");
         let rule = rule.expression(format!("${variable} in @{name}"));
         let language = aws_sdk_frauddetector::types::Language::Detectorpl;
@@ -282,7 +283,7 @@ impl Shop {
     }
 
     async fn item(&self, pk: &str, sk: &str) -> Option<Item> {
-        let get = self.machine.clients.dynamodb.get_item();
+        let get = self.stack.clients.dynamodb.get_item();
         let get = get
             .table_name(self.pipeline().decisions_table)
             .key("pk", AttributeValue::S(pk.to_owned()))
@@ -301,7 +302,7 @@ impl Shop {
             mapping: mapping(),
         };
         let replay = Replay {
-            s3: &self.machine.clients.s3,
+            s3: &self.stack.clients.s3,
             bucket: BUCKET,
             function: &|name| self.function(name),
             forgotten: &forgotten,
@@ -319,7 +320,7 @@ impl Shop {
 
     /// Ends the process's work, and then what `forget` does with the files.
     async fn close(self, traces: &Traces) -> (TempDir, usize) {
-        self.machine.close().await.unwrap();
+        self.stack.close().await.unwrap();
         let home = Home::open(self.folder.path()).unwrap();
         let lines = rewrite_local_files(&home, traces, false).unwrap();
         (self.folder, lines)
@@ -547,7 +548,7 @@ async fn values_leave_all_lists_that_hold_persons_values() {
             "{name}"
         );
         // The order has to be there for the next list.
-        let engine = &shop.machine.engine;
+        let engine = &shop.stack.engine;
         let pipeline = shop.pipeline();
         let mapping = mapping();
         let finder = SubjectFinder {
@@ -591,7 +592,7 @@ async fn full_shop() -> Shop {
     let address = format!("{MARK}@example.com");
     shop.list("untyped", None, &[&address, "97201"]).await;
     let update = shop
-        .machine
+        .stack
         .clients
         .frauddetector
         .update_list()
@@ -610,7 +611,7 @@ async fn full_shop() -> Shop {
         reason: Some("a reason".into()),
         author: Some("somebody".into()),
     };
-    shop.machine
+    shop.stack
         .engine
         .put_list_entries("untyped", &[entry])
         .await
@@ -746,7 +747,7 @@ async fn a_fraud_is_held_without_the_persons_values() {
         .await;
     shop.list("friends", Some("EMAIL_ADDRESS"), &[&address])
         .await;
-    let rule = shop.machine.clients.frauddetector.create_rule();
+    let rule = shop.stack.clients.frauddetector.create_rule();
     let rule = rule
         .rule_id("bad_address")
         .detector_id("orders")
@@ -791,7 +792,7 @@ async fn a_fraud_is_held_without_the_persons_values() {
     let mapping = mapping();
     let finder = SubjectFinder {
         pipeline: &pipeline,
-        engine: Some(&shop.machine.engine),
+        engine: Some(&shop.stack.engine),
         mapping: &mapping,
     };
     let found = finder
@@ -823,7 +824,7 @@ async fn a_person_sees_what_forgetting_would_delete() {
     let mapping = mapping();
     let finder = SubjectFinder {
         pipeline: &pipeline,
-        engine: Some(&shop.machine.engine),
+        engine: Some(&shop.stack.engine),
         mapping: &mapping,
     };
     let kept = async |whom: SubjectQuery| {
@@ -909,7 +910,8 @@ async fn an_order_that_can_be_read_is_whose_it_says() {
     };
     let guest = |order: Value| with(order, "/customer/id", json!(""));
     let pipeline = shop.pipeline();
-    let predict = Function::Predict(Box::new(pipeline.predict(mapping_with(hashed, ""), None)));
+    let predict =
+        PipelineFunction::Predict(Box::new(pipeline.predict(mapping_with(hashed, ""), None)));
     let orders = [
         order(1, MARK),
         shared(2),
@@ -918,7 +920,9 @@ async fn an_order_that_can_be_read_is_whose_it_says() {
     ];
     for (number, order) in (1..).zip(&orders) {
         let id = number.to_string();
-        let handled = predict.batch(vec![record(&id, order.to_string())]).await;
+        let handled = predict
+            .handle_batch(vec![record(&id, order.to_string())])
+            .await;
         assert!(handled.results[0].1.is_ok(), "{order}");
         shop.reject(&id, order.to_string()).await;
     }
@@ -968,7 +972,7 @@ async fn who_shares_a_value_lifts_no_hold() {
     let mapping = mapping();
     let finder = SubjectFinder {
         pipeline: &pipeline,
-        engine: Some(&shop.machine.engine),
+        engine: Some(&shop.stack.engine),
         mapping: &mapping,
     };
     let kept = crate::commands::subject::SubjectReport::new(&finder, found, "")
@@ -1057,7 +1061,7 @@ async fn what_was_held_is_found_after_the_hold() {
     let decisions = found.decisions.iter().map(|d| (&*d.pk, &*d.sk));
     let labels = found.labels.iter().map(|l| (&*l.pk, subject::LABELS));
     for (pk, sk) in decisions.chain(labels) {
-        let delete = shop.machine.clients.dynamodb.delete_item();
+        let delete = shop.stack.clients.dynamodb.delete_item();
         let delete = delete
             .table_name(shop.pipeline().decisions_table)
             .key("pk", AttributeValue::S(pk.to_owned()))
@@ -1086,7 +1090,7 @@ async fn labels_of_a_held_order_go_on_without_their_messages() {
     shop.charge_back("FORGET-1").await;
     let event_id = event::EventId::slug("FORGET-1");
     let key = shared::decisions::ItemKey::labels(mapping().event_type(), &event_id);
-    let update = shop.machine.clients.dynamodb.update_item();
+    let update = shop.stack.clients.dynamodb.update_item();
     let update = update
         .table_name(shop.pipeline().decisions_table)
         .key("pk", AttributeValue::S(key.pk().to_owned()))
@@ -1099,7 +1103,7 @@ async fn labels_of_a_held_order_go_on_without_their_messages() {
     let mapping = mapping();
     let finder = SubjectFinder {
         pipeline: &pipeline,
-        engine: Some(&shop.machine.engine),
+        engine: Some(&shop.stack.engine),
         mapping: &mapping,
     };
     let found = shop.find(whom()).await;
@@ -1125,7 +1129,7 @@ async fn without_the_engine_the_decisions_go_last() {
     shop.run("predict", &[order(1, MARK), order(2, MARK)]).await;
     let faults = local_aws::fault::Faults::new();
     let mut pipeline = shop.pipeline();
-    let service = shop.machine.services().frauddetector;
+    let service = shop.stack.services().frauddetector;
     pipeline.clients.frauddetector =
         local_aws::clients::connect_frauddetector(faults.wrap(service.http_client()));
     let mapping = mapping();
@@ -1187,7 +1191,7 @@ async fn a_dry_run_writes_no_file() {
         .await;
     let whom = SubjectQuery::entity(&mapping(), MARK).unwrap();
     let (_, traces) = shop.forget_or_not(whom, true).await;
-    shop.machine.close().await.unwrap();
+    shop.stack.close().await.unwrap();
     let home = Home::open(shop.folder.path()).unwrap();
     // Somebody else is at work, which a dry run does not disturb.
     std::fs::write(home.at_work_file(), "somebody").unwrap();
@@ -1208,4 +1212,71 @@ async fn a_dry_run_writes_no_file() {
     assert_eq!(rewrite_local_files(&home, &traces, true).unwrap(), 1);
     std::fs::remove_dir(home.outcomes_file().with_extension("new")).unwrap();
     assert_eq!(files(), before);
+}
+
+/// What others did with the same address stays counted, and what the subject did does not.
+#[tokio::test]
+async fn a_forgotten_order_leaves_the_profiles_of_its_keys() {
+    let shop = Shop::new().await;
+    let text = std::fs::read_to_string(root().join("config/mapping.yaml")).unwrap();
+    let aggregates = "
+aggregates:
+  keys: {ip: /client/ip}
+  variables: {ip_orders_90d: {count: {by: ip, within: 90d}}}
+";
+    let mapping = Mapping::parse("mapping.yaml", &format!("{text}{aggregates}")).unwrap();
+    let (client, name) = (&shop.stack.clients.frauddetector, "ip_orders_90d");
+    let create = client
+        .create_variable()
+        .name(name)
+        .data_type(DataType::Integer);
+    let create = create.data_source(DataSource::Event).default_value("0");
+    create.send().await.unwrap();
+    let known = client.get_event_types().name("order").send().await.unwrap();
+    let known = known.event_types.unwrap().pop().unwrap();
+    let put = client
+        .put_event_type()
+        .name("order")
+        .set_event_variables(known.event_variables)
+        .event_variables(name)
+        .set_labels(known.labels)
+        .set_entity_types(known.entity_types)
+        .set_event_ingestion(known.event_ingestion);
+    put.send().await.unwrap();
+    let predict = shop.pipeline().predict(
+        Mapping::parse("mapping.yaml", &format!("{text}{aggregates}")).unwrap(),
+        None,
+    );
+    let context = shared::batch::InvocationContext {
+        now: now(),
+        deadline: None,
+    };
+    for (number, person) in [(1, MARK), (2, "somebody")] {
+        predict
+            .handle(order(number, person), context)
+            .await
+            .unwrap();
+    }
+    let count = async |number: u32| {
+        let time = json!(format!("2026-06-02T10:{number}:30Z"));
+        let next = with(order(number, "else"), "/created_at", time);
+        let mut next = [mapping.map_order(&next)];
+        let counted = next.iter_mut().map(CountedOrder::new).collect();
+        let profiles = shop.pipeline().profiles();
+        profiles.count(&mapping, counted, now(), None).await;
+        let [next] = next.map(Result::unwrap);
+        let count = next.variables.get("ip_orders_90d").unwrap().expose();
+        count.parse::<u32>().unwrap()
+    };
+    let before = count(10).await;
+    let person = SubjectQuery::entity(&mapping, MARK).unwrap();
+    shop.forget_as(&mapping, person, false, now()).await;
+    // Each question counts itself for the next one.
+    assert_eq!((before, count(11).await), (2, 2));
+    // A late copy of the order is not counted again.
+    let mut late = [mapping.map_order(&order(1, MARK))];
+    let counted = late.iter_mut().map(CountedOrder::new).collect();
+    let profiles = shop.pipeline().profiles();
+    profiles.count(&mapping, counted, now(), None).await;
+    assert_eq!(count(12).await, 3);
 }

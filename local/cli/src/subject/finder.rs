@@ -76,9 +76,9 @@ impl SubjectFinder<'_> {
         if let Some(engine) = self.engine {
             for subject in &subjects {
                 found.events.extend(engine.find_events_of(subject).await?);
-                for (event_type, habits) in engine.describe_entity_history(subject).await? {
-                    let habits = serde_json::from_str(&habits).unwrap_or(Value::String(habits));
-                    found.entity_histories.insert(event_type, habits);
+                for (event_type, history) in engine.describe_entity_history(subject).await? {
+                    let history = serde_json::from_str(&history).unwrap_or(Value::String(history));
+                    found.entity_histories.insert(event_type, history);
                 }
             }
         }

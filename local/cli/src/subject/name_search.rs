@@ -20,8 +20,8 @@ const SHORTEST_NAME: usize = 6;
 
 /// Whether `bytes` contain one of `names`, which are in lower case.
 pub(crate) fn is_any_in(names: &BTreeSet<String>, bytes: &[u8]) -> bool {
-    look(bytes, DEPTH, &|text| {
-        names.iter().any(|name| stands(name, text))
+    matches_decoded(bytes, DEPTH, &|text| {
+        names.iter().any(|name| contains_whole(name, text))
     })
 }
 
@@ -56,12 +56,12 @@ fn is_any_value(names: &BTreeSet<String>, value: &Value, depth: usize) -> bool {
 }
 
 /// Calls `is_it` with every text, in lower case, that `bytes` can be decoded to.
-fn look(bytes: &[u8], depth: usize, is_it: &dyn Fn(&str) -> bool) -> bool {
+fn matches_decoded(bytes: &[u8], depth: usize, is_it: &dyn Fn(&str) -> bool) -> bool {
     if bytes.is_empty() || depth == 0 {
         return false;
     }
     if bytes.starts_with(&[0x1f, 0x8b]) {
-        return look(&gunzip(bytes), depth - 1, is_it);
+        return matches_decoded(&gunzip(bytes), depth - 1, is_it);
     }
     let text = String::from_utf8_lossy(bytes);
     if is_it(&text.to_lowercase()) {
@@ -70,11 +70,11 @@ fn look(bytes: &[u8], depth: usize, is_it: &dyn Fn(&str) -> bool) -> bool {
     let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/-_".contains(c);
     let runs = text.split(|c: char| !is_base64(c));
     let mut decoded = runs.filter_map(unbase64);
-    if decoded.any(|bytes| look(&bytes, depth - 1, is_it)) {
+    if decoded.any(|bytes| matches_decoded(&bytes, depth - 1, is_it)) {
         return true;
     }
     let plain = unescape(&text);
-    plain != text && look(plain.as_bytes(), depth - 1, is_it)
+    plain != text && matches_decoded(plain.as_bytes(), depth - 1, is_it)
 }
 
 /// Decompresses as much as possible, also of a file that is cut short or damaged.
@@ -152,7 +152,7 @@ fn escaped(escape: &str) -> (char, usize) {
 }
 
 /// Whether `text` contains `name` as a whole, and not as a part of a longer name.
-fn stands(name: &str, text: &str) -> bool {
+fn contains_whole(name: &str, text: &str) -> bool {
     if name.is_empty() {
         return false;
     }

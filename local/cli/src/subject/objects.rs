@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 use shared::mapping::Mapping;
 use shared::records::{Invocation, Record};
-use shared::rejected::RejectedRecord;
+use shared::rejected::{REJECTED_PREFIX, RejectedRecord};
 
 use super::error::{SubjectError, describe_failed_call};
 use super::name_search;
 use super::ownership::RecordOwner;
 use super::traces::Traces;
 use super::variable_types::VariableTypes;
-use crate::bucket_objects::{ON_FAILURE, REJECTED, REPLAYED, list_keys, read_object};
+use crate::bucket_objects::{ON_FAILURE, REPLAYED, list_keys, read_object};
 use local_aws::local_stack::Pipeline;
 
 /// How to remove the subject's records from an object.
@@ -62,7 +62,7 @@ impl ObjectSearch<'_> {
         } = self.pipeline;
         let s3 = &clients.s3;
         let mut keys = Vec::new();
-        for prefix in [REJECTED, REPLAYED, ON_FAILURE] {
+        for prefix in [REJECTED_PREFIX, REPLAYED, ON_FAILURE] {
             let listed = list_keys(s3, bucket, prefix).await;
             keys.extend(listed.map_err(describe_failed_call(format!("list {prefix}")))?);
         }

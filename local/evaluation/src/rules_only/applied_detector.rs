@@ -13,7 +13,7 @@ use crate::table::TableEvent;
 
 /// A detector, applied to the columns of a file.
 #[derive(Debug)]
-pub struct OverColumns<'a> {
+pub struct AppliedDetector<'a> {
     detector: &'a MeasuredDetector,
     /// The column of each variable, by its slot.
     columns: Vec<Option<usize>>,
@@ -29,7 +29,11 @@ impl MeasuredDetector {
     ///
     /// # Errors
     /// [`RulesError::NoColumn`].
-    pub fn apply_to(&self, path: &Path, headers: &[String]) -> Result<OverColumns<'_>, RulesError> {
+    pub fn apply_to(
+        &self,
+        path: &Path,
+        headers: &[String],
+    ) -> Result<AppliedDetector<'_>, RulesError> {
         let columns: Vec<Option<usize>> = self
             .schema
             .variables()
@@ -56,7 +60,7 @@ impl MeasuredDetector {
                 variables: used,
             });
         }
-        Ok(OverColumns {
+        Ok(AppliedDetector {
             detector: self,
             columns,
             missing,
@@ -67,7 +71,7 @@ impl MeasuredDetector {
     }
 }
 
-impl OverColumns<'_> {
+impl AppliedDetector<'_> {
     /// The most severe outcome of an event, by its place among the alarms.
     pub fn find_alarm(&mut self, event: &TableEvent<'_>) -> Option<usize> {
         let detector = self.detector;

@@ -9,6 +9,6 @@ mod figures;
 #[cfg(test)]
 mod tests;
 
-pub use applied_detector::OverColumns;
+pub use applied_detector::AppliedDetector;
 pub use detector::{DetectorFile, FileRule, FileVariable, MeasuredDetector, RulesError};
 pub use figures::RulesOnly;

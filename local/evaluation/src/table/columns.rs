@@ -96,7 +96,7 @@ pub struct EventColumns {
     /// The same as variables of the model.
     pub variables: Vec<Variable>,
     /// Which variables make up the history of entities, if there are entities and times.
-    pub watched: Option<TrackedFields>,
+    pub tracked_fields: Option<TrackedFields>,
     day_first: bool,
     /// Names of columns whose numbers are written `1.234,5`.
     pub(super) decimal_commas: Vec<String>,
@@ -146,7 +146,7 @@ impl EventColumns {
             .iter()
             .filter_map(|column| Some(Variable::new(&column.name, column.kind?)))
             .collect::<Vec<Variable>>();
-        let watched =
+        let tracked_fields =
             (entity.is_some() && event_time.is_some()).then(|| TrackedFields::new(&variables));
         let name = |column: usize| headers[column].clone();
         Ok(Self {
@@ -157,7 +157,7 @@ impl EventColumns {
             entity: entity.map(name),
             inferred,
             variables,
-            watched,
+            tracked_fields,
             day_first,
             decimal_commas,
         })
@@ -197,8 +197,8 @@ impl EventColumns {
     /// An empty data set for the rows.
     pub fn empty_dataset(&self) -> Dataset {
         let dataset = Dataset::new(self.variables.clone());
-        match &self.watched {
-            Some(watched) => dataset.with_tracked_fields(watched.clone()),
+        match &self.tracked_fields {
+            Some(tracked_fields) => dataset.with_tracked_fields(tracked_fields.clone()),
             None => dataset,
         }
     }

@@ -105,10 +105,10 @@ impl EventTable<'_> {
         let event_time = places
             .event_time
             .and_then(|place| columns.read_time(cell(place)));
-        let watched = columns.watched.as_ref().zip(event_time);
-        let seen = watched.map(|(watched, time)| {
+        let tracked_fields = columns.tracked_fields.as_ref().zip(event_time);
+        let seen = tracked_fields.map(|(tracked_fields, time)| {
             let value = |name: &str| values[*places.values.get(name)?];
-            watched.event(&format!("{}#{number}", self.path.display()), time, value)
+            tracked_fields.build_event(&format!("{}#{number}", self.path.display()), time, value)
         });
         TableEvent {
             number,

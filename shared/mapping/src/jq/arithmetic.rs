@@ -34,7 +34,7 @@ impl Add for BudgetedValue {
             }
             _ => pay_units(1),
         }
-        self.compute(other, |left, right| left + right)
+        self.apply_operator(other, |left, right| left + right)
     }
 }
 
@@ -55,7 +55,7 @@ impl Sub for BudgetedValue {
             }
             _ => pay_units(1),
         }
-        self.compute(other, |left, right| left - right)
+        self.apply_operator(other, |left, right| left - right)
     }
 }
 
@@ -82,7 +82,7 @@ impl Mul for BudgetedValue {
             }
             _ => pay_units(1),
         }
-        self.compute(other, |left, right| left * right)
+        self.apply_operator(other, |left, right| left * right)
     }
 }
 
@@ -105,7 +105,7 @@ impl Div for BudgetedValue {
             _ => pay_units(1),
         }
         let is_split = matches!(self.val, Val::TStr(_) | Val::BStr(_));
-        let answer = self.compute(other, |left, right| left / right)?;
+        let answer = self.apply_operator(other, |left, right| left / right)?;
         Ok(if is_split {
             Self::around(answer.val, 0)
         } else {
@@ -121,7 +121,7 @@ impl Rem for BudgetedValue {
         if let (Val::Num(left), Val::Num(right)) = (&self.val, &other.val) {
             pay_for_number(count_bits(left).max(count_bits(right)));
         }
-        self.compute(other, |left, right| left % right)
+        self.apply_operator(other, |left, right| left % right)
     }
 }
 

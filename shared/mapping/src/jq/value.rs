@@ -79,7 +79,7 @@ impl BudgetedValue {
     }
 
     /// Applies an operator; the result is as deep as the deeper operand.
-    pub(super) fn compute(
+    pub(super) fn apply_operator(
         self,
         other: Self,
         operation: fn(Val, Val) -> jaq_json::ValR,

@@ -20,13 +20,13 @@ use store::records::model_version::{
     LabelSchema, ModelVersion, TimeWindow, TrainingDataSource, UnlabeledEventsTreatment,
 };
 use store::records::prediction::{StoredPrediction, is_prediction_key};
-use store::records::variable::{StoredVariable as VariableRecord, variable_key};
-use store::table::{Item, Key, convert_sdk_error, decode_item as read_item};
+use store::records::variable::{StoredVariable, variable_key};
+use store::table::{Item, Key, convert_sdk_error, decode_item, text_attribute};
 
 use crate::event_check::parse_request_time;
 use crate::predict;
 use crate::services::{EngineServices, entity_history};
-use crate::work::JobStopReason as JobStop;
+use crate::work::JobStopReason;
 use crate::work::source::S3Source;
 use crate::work::training::{TrainingStopReason, TrainingTracker, new_message};
 
@@ -131,7 +131,7 @@ async fn load_variables(
 ) -> Result<Vec<Variable>, TrainingStopReason> {
     let names = &version.training_data_schema.model_variables;
     let keys: Vec<Key> = names.iter().map(|name| variable_key(name)).collect();
-    let found: Vec<VariableRecord> = services.account.definitions.get_many(&keys).await?;
+    let found: Vec<StoredVariable> = services.account.definitions.get_many(&keys).await?;
     let variable = |name: &String| {
         let variable_type = found
             .iter()
@@ -208,11 +208,11 @@ async fn open_events_file(
     source.map_err(convert_job_stop)
 }
 
-fn convert_job_stop(stop: JobStop) -> TrainingStopReason {
+fn convert_job_stop(stop: JobStopReason) -> TrainingStopReason {
     match stop {
-        JobStop::Failed(why) => TrainingStopReason::with_message("Unreadable file", why),
-        JobStop::Error(error) => TrainingStopReason::Error(error),
-        JobStop::Canceled | JobStop::Lost => TrainingStopReason::Cancelled,
+        JobStopReason::Failed(why) => TrainingStopReason::with_message("Unreadable file", why),
+        JobStopReason::Error(error) => TrainingStopReason::Error(error),
+        JobStopReason::Canceled | JobStopReason::Lost => TrainingStopReason::Cancelled,
     }
 }
 
@@ -360,10 +360,10 @@ struct StoredEventItems {
 impl StoredEventItems {
     fn add_item(&mut self, item: Item, sk: &str) -> Result<()> {
         match sk {
-            "event" => self.sent = Some(read_item(item)?),
-            "label" => self.label = Some(read_item(item)?),
+            "event" => self.sent = Some(decode_item(item)?),
+            "label" => self.label = Some(decode_item(item)?),
             _ if is_prediction_key(sk) => {
-                let prediction: StoredPrediction = read_item(item)?;
+                let prediction: StoredPrediction = decode_item(item)?;
                 let later = |first: &StoredPrediction| {
                     first.prediction_timestamp <= prediction.prediction_timestamp
                 };
@@ -396,8 +396,11 @@ async fn read_stored_events(
             .definitions
             .get(&event_type_key(&version.event_type_name))
             .await?;
-        if let Some(habits) = event_type.as_ref().and_then(EventType::history_settings) {
-            dataset = dataset.with_tracked_fields(habits.watched.clone());
+        if let Some(settings) = event_type
+            .as_ref()
+            .and_then(|event_type| event_type.history_settings.as_ref())
+        {
+            dataset = dataset.with_tracked_fields(settings.tracked_fields.clone());
         }
     }
     let mut kept = StoredEventItems::default();
@@ -419,7 +422,7 @@ async fn read_stored_events(
             .await
             .map_err(convert_sdk_error)?;
         for item in output.items.unwrap_or_default() {
-            let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+            let text = |name: &str| text_attribute(&item, name).cloned();
             let (Some(pk), Some(sk)) = (text("pk"), text("sk")) else {
                 continue;
             };
@@ -516,7 +519,7 @@ async fn add_event(
         entity: entity.as_deref(),
         history_event: dataset
             .tracked_fields()
-            .and_then(|watched| entity_history::build_entity_event(watched, &event)),
+            .and_then(|tracked_fields| entity_history::build_entity_event(tracked_fields, &event)),
         label: label_of,
         label_time: label.and_then(|label| seconds(&label.label_timestamp)),
         blocked,

@@ -13,13 +13,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use model::{
     EntityHistories, Severity, TrainingError, TrainingMessage, TrainingProgress, TrainingStage,
 };
 use protocol::{Error, Result};
 use store::bundle;
+use store::conditional_writes::is_condition_failure;
 use store::records::model_version::{
     ModelArtifact, ModelVersion, ModelVersionStatus, TrainingJob, list_training_jobs,
 };
@@ -354,8 +354,4 @@ fn make_ended_training(
         status: status.to_string(),
         reason,
     }
-}
-
-fn is_condition_failure(error: Option<&UpdateItemError>) -> bool {
-    error.is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }

@@ -41,9 +41,9 @@ fn parse(text: &str) -> DetectorTemplate {
 
 /// Applies a template and returns the lines that were done.
 async fn apply(client: &Client, text: &str) -> Result<Vec<String>, ApplyError> {
-    let plan = plan(client, &parse(text)).await?;
+    let plan = make_plan(client, &parse(text)).await?;
     let mut done = Vec::new();
-    execute(client, &plan, |step| done.push(step.to_string())).await?;
+    execute_plan(client, &plan, |step| done.push(step.to_string())).await?;
     Ok(done)
 }
 
@@ -51,11 +51,11 @@ async fn apply(client: &Client, text: &str) -> Result<Vec<String>, ApplyError> {
 async fn the_sample_is_applied_once() {
     let client = client().await;
     let template = DetectorTemplate::parse("config/detector.yaml", SAMPLE).unwrap();
-    let first = plan(&client, &template).await.unwrap();
+    let first = make_plan(&client, &template).await.unwrap();
     assert_eq!(first.unchanged, 0, "{first}");
     assert_eq!(first.warnings, [], "{first}");
-    execute(&client, &first, |_| ()).await.unwrap();
-    let second = plan(&client, &template).await.unwrap();
+    execute_plan(&client, &first, |_| ()).await.unwrap();
+    let second = make_plan(&client, &template).await.unwrap();
     assert!(second.is_empty(), "{second}");
     assert_eq!(second.unchanged, first.steps.len());
     assert_eq!(second.notes, [""; 0]);
@@ -86,7 +86,12 @@ async fn one_changed_rule_is_one_rule_and_one_version() {
         "+ detector version 2 (2 rules, ALL_MATCHED), then ACTIVE",
     ];
     assert_eq!(done, want);
-    assert!(plan(&client, &parse(&changed)).await.unwrap().is_empty());
+    assert!(
+        make_plan(&client, &parse(&changed))
+            .await
+            .unwrap()
+            .is_empty()
+    );
 
     let version = client
         .get_detector_version()
@@ -132,7 +137,7 @@ async fn everything_that_may_change_changes() {
         "+ detector version 2 (2 rules, ALL_MATCHED), then ACTIVE",
     ];
     assert_eq!(done, want);
-    let rest = plan(&client, &parse(&changed)).await.unwrap();
+    let rest = make_plan(&client, &parse(&changed)).await.unwrap();
     assert!(rest.is_empty(), "{rest}");
     let notes = [
         "list blocked has 1 element that the file lacks; nothing is removed",
@@ -183,7 +188,7 @@ async fn invalid_rules_are_shown_together_and_nothing_is_sent() {
 async fn a_rule_that_may_surprise_is_warned_of() {
     let client = client().await;
     let text = SMALL.replace("$price > 1000", "100 / $price != 1");
-    let plan = plan(&client, &parse(&text)).await.unwrap();
+    let plan = make_plan(&client, &parse(&text)).await.unwrap();
     let want = "warning: rule high_price: in `100 / $price != 1`, `/` is null where its divisor is 0, \
                 and then `!=` is unknown, not true";
     assert_eq!(plan.to_string().lines().next(), Some(want));
@@ -233,7 +238,7 @@ async fn a_run_that_stops_anywhere_is_continued() {
         );
         let client = clients::connect_frauddetector(engine::http_client(engine));
         apply(&client, SMALL).await.unwrap();
-        let rest = plan(&client, &parse(SMALL)).await.unwrap();
+        let rest = make_plan(&client, &parse(SMALL)).await.unwrap();
         assert!(rest.is_empty(), "{changes}: {rest}");
         assert_eq!(rest.unchanged, whole.len());
         let versions = client

@@ -4,7 +4,9 @@ use rules::Type;
 
 use super::super::planner::compute_plan;
 use super::super::resource_types::Kind;
-use super::super::service_state::{Content, DetectorState, State, Version};
+use super::super::service_state::{
+    DetectorState, DetectorVersionContent, DetectorVersionState, ServiceState,
+};
 use super::super::template::{DetectorTemplate, NamedResource};
 
 fn template() -> DetectorTemplate {
@@ -12,14 +14,14 @@ fn template() -> DetectorTemplate {
 }
 
 /// The state after `template` has been applied.
-fn applied(template: &DetectorTemplate) -> State {
+fn applied(template: &DetectorTemplate) -> ServiceState {
     let named = |kind, items: &[NamedResource]| -> Vec<_> {
         items
             .iter()
             .map(|item| ((kind, item.name.clone()), item.description.clone()))
             .collect()
     };
-    let mut state = State::default();
+    let mut state = ServiceState::default();
     state
         .named
         .extend(named(Kind::EntityType, &template.entity_types));
@@ -46,12 +48,12 @@ fn applied(template: &DetectorTemplate) -> State {
             .iter()
             .map(|rule| (rule.id.clone(), "1".to_owned()))
             .collect();
-        let content = Content {
+        let content = DetectorVersionContent {
             rules,
             mode: detector.mode.clone(),
             models: detector.models.clone(),
         };
-        let version = Version { number: 1, content };
+        let version = DetectorVersionState { number: 1, content };
         let present = DetectorState {
             event_type: detector.event_type.clone(),
             description: detector.description.clone(),
@@ -69,7 +71,7 @@ fn applied(template: &DetectorTemplate) -> State {
 }
 
 #[track_caller]
-fn check(template: &DetectorTemplate, state: &State, want: &[&str]) {
+fn check(template: &DetectorTemplate, state: &ServiceState, want: &[&str]) {
     let got = match compute_plan(template, state) {
         Ok(plan) => plan.to_string(),
         Err(impossible) => impossible.join("\n"),
@@ -81,7 +83,7 @@ fn check(template: &DetectorTemplate, state: &State, want: &[&str]) {
 fn everything_is_new() {
     check(
         &template(),
-        &State::default(),
+        &ServiceState::default(),
         &[
             "+ entity type customer",
             "+ label legit",

@@ -1,4 +1,4 @@
-//! The table of decisions, as template.yaml has it on AWS.
+//! The tables of the pipeline, as template.yaml has them on AWS.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
@@ -9,8 +9,21 @@ use aws_sdk_dynamodb::types::{
 
 use super::LocalStackError;
 
-/// Creates the table of decisions as template.yaml does; one that exists is left as it is.
-pub async fn create_decisions_table(client: &Client, table: &str) -> Result<(), LocalStackError> {
+/// Creates the tables of decisions and of velocity profiles as template.yaml does; those that exist are left as they are.
+pub async fn create_pipeline_tables(
+    client: &Client,
+    decisions: &str,
+    velocity: &str,
+) -> Result<(), LocalStackError> {
+    create_table(client, decisions, &["gsi1", "gsi2"]).await?;
+    create_table(client, velocity, &[]).await
+}
+
+async fn create_table(
+    client: &Client,
+    table: &str,
+    indexes: &[&str],
+) -> Result<(), LocalStackError> {
     let failed = |what: &dyn std::fmt::Display| {
         LocalStackError::Table(format!("cannot create table `{table}`: {what}"))
     };
@@ -24,7 +37,11 @@ pub async fn create_decisions_table(client: &Client, table: &str) -> Result<(), 
         .create_table()
         .table_name(table)
         .billing_mode(BillingMode::PayPerRequest);
-    for name in ["pk", "sk", "gsi1pk", "gsi1sk", "gsi2pk", "gsi2sk"] {
+    let mut names = vec!["pk".to_owned(), "sk".to_owned()];
+    for index in indexes {
+        names.extend([format!("{index}pk"), format!("{index}sk")]);
+    }
+    for name in names {
         let attribute = AttributeDefinition::builder()
             .attribute_name(name)
             .attribute_type(ScalarAttributeType::S)
@@ -34,12 +51,12 @@ pub async fn create_decisions_table(client: &Client, table: &str) -> Result<(), 
     for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
         request = request.key_schema(key(name, kind).map_err(|error| failed(&error))?);
     }
-    for index in ["gsi1", "gsi2"] {
+    for index in indexes {
         let all = Projection::builder()
             .projection_type(ProjectionType::All)
             .build();
         let secondary = GlobalSecondaryIndex::builder()
-            .index_name(index)
+            .index_name(*index)
             .projection(all)
             .key_schema(key(&format!("{index}pk"), KeyType::Hash).map_err(|error| failed(&error))?)
             .key_schema(key(&format!("{index}sk"), KeyType::Range).map_err(|error| failed(&error))?)

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::resource_types::Kind;
 use super::rule_check::Warning;
-use super::service_state::Content;
+use super::service_state::DetectorVersionContent;
 use super::template::{
     DetectorResource, EventTypeResource, ListResource, NamedResource, RuleResource,
     VariableResource,
@@ -17,25 +17,25 @@ use super::template::{
 /// `Display` prints it for people, `Serialize` for programs. Neither has a rule's text or a list's
 /// elements.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Plan {
+pub struct ApplyPlan {
     /// Rules that may not do what their author expects.
     pub warnings: Vec<Warning>,
     /// What to create or change.
-    pub steps: Vec<Step>,
+    pub steps: Vec<PlanStep>,
     /// How many resources are already as the template defines.
     pub unchanged: usize,
     /// What exists but is not in the template: it stays, because nothing is ever deleted.
     pub notes: Vec<String>,
 }
 
-impl Plan {
+impl ApplyPlan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for ApplyPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.warnings
             .iter()
@@ -53,7 +53,7 @@ impl fmt::Display for Plan {
 /// Whether a step creates or changes a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Action {
+pub enum PlanAction {
     /// It does not exist.
     Create,
     /// It exists and differs.
@@ -62,9 +62,9 @@ pub enum Action {
 
 /// One thing to create or change. `Display` prints its line: `+ variable price FLOAT default 0.0`.
 #[derive(Clone, Debug, Serialize)]
-pub struct Step {
+pub struct PlanStep {
     /// Whether the resource is created or changed.
-    pub action: Action,
+    pub action: PlanAction,
     /// The kind of resource: `variable`, `rule`, `detector version`.
     pub resource: &'static str,
     /// Its name, or the number of a detector version.
@@ -75,10 +75,10 @@ pub struct Step {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detector: Option<String>,
     #[serde(skip)]
-    pub(super) call: Call,
+    pub(super) call: PlanCall,
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for PlanStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             resource,
@@ -87,19 +87,19 @@ impl fmt::Display for Step {
             ..
         } = self;
         match self.action {
-            Action::Create => write!(
+            PlanAction::Create => write!(
                 f,
                 "+ {resource} {name}{}{detail}",
                 if detail.is_empty() { "" } else { " " }
             ),
-            Action::Update => write!(f, "~ {resource} {name}: {detail}"),
+            PlanAction::Update => write!(f, "~ {resource} {name}: {detail}"),
         }
     }
 }
 
 /// The call of a step, with everything it sends.
 #[derive(Clone, Debug)]
-pub(super) enum Call {
+pub(super) enum PlanCall {
     PutNamed(Kind, NamedResource),
     CreateVariable(VariableResource),
     UpdateVariable(VariableResource),
@@ -112,7 +112,7 @@ pub(super) enum Call {
     /// The rule, and the version that it replaces.
     UpdateRule(RuleResource, u32),
     CreateVersion {
-        content: Content,
+        content: DetectorVersionContent,
         activate: bool,
     },
     Activate,

@@ -1,0 +1,98 @@
+//! Aggregates over the keys of an order: what happened before with its card, device, address or customer.
+//!
+//! The mapping file names the keys and what is counted by them. Here that is checked, and an order is read: the hashes of
+//! its keys, and what the profile of each keeps of it. The profiles themselves are in crate `velocity`.
+
+mod plan;
+mod read;
+mod section;
+
+use event::VariableName;
+use rust_decimal::Decimal;
+use velocity::{AggregateValue, Layout};
+
+use crate::computed_source::TimeUnit;
+use crate::long_source::LongSource;
+use crate::normal_form::NormalForm;
+use crate::short_or_long::ShortOrLong;
+use section::Condition;
+
+pub(crate) use read::OrderFacts;
+pub use read::OrderKey;
+pub(crate) use section::AggregateSection;
+
+/// Decimal places of a time span.
+const DECIMAL_PLACES: u32 = 4;
+
+/// The aggregates of a mapping.
+#[derive(Debug, Default)]
+pub(crate) struct Aggregates {
+    pub(crate) keys: Vec<AggregateKey>,
+    conditions: Vec<Condition>,
+}
+
+/// A key of orders that has aggregates.
+#[derive(Debug)]
+pub struct AggregateKey {
+    name: VariableName,
+    sources: Vec<ShortOrLong<LongSource>>,
+    form: NormalForm,
+    layout: Layout,
+    variables: Vec<AggregateVariable>,
+    numbers: Vec<VariableName>,
+    values: Vec<DistinctValue>,
+    /// Their places among the conditions of the mapping.
+    conditions: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct AggregateVariable {
+    name: VariableName,
+    unit: Option<TimeUnit>,
+}
+
+/// What `distinct` counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum DistinctValue {
+    /// The values of another key.
+    Key(VariableName),
+    /// The values of a variable.
+    Variable(VariableName),
+}
+
+impl AggregateKey {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// What its profiles keep.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The texts of the aggregates that are known, with their variables.
+    pub(crate) fn format_values(
+        &self,
+        values: Vec<Option<AggregateValue>>,
+    ) -> impl Iterator<Item = (&VariableName, String)> {
+        let known = self.variables.iter().zip(values);
+        known.filter_map(|(variable, value)| Some((&variable.name, variable.format(value?))))
+    }
+}
+
+impl AggregateVariable {
+    fn format(&self, value: AggregateValue) -> String {
+        match (value, self.unit) {
+            (AggregateValue::Millis(millis), Some(unit)) => {
+                let unit = Decimal::from(unit.seconds()) * Decimal::ONE_THOUSAND;
+                let span = Decimal::from(millis) / unit;
+                span.round_dp(DECIMAL_PLACES).normalize().to_string()
+            }
+            (value, _) => value.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! One profile while orders are counted in it.
+
+use velocity::{Added, KeyEvent, Layout, Profile, UnreadableProfile};
+
+use crate::failure::Failure;
+use crate::items::Item;
+
+/// A change of a profile.
+pub(super) enum Change {
+    /// An order is added.
+    Add(KeyEvent),
+    /// An order is taken out, because this revision of it has another key.
+    TakeOut { id: u32, revision: (u64, u32) },
+}
+
+/// What is known of a profile.
+pub(super) enum State {
+    NotRead,
+    /// It is stored with these changes.
+    Known(Profile),
+    /// It is stored in a form that cannot be read, and stays as it is.
+    Unreadable(UnreadableProfile),
+    Failed(Failure),
+}
+
+/// One profile while orders are counted in it.
+pub(super) struct CountedProfile<'a> {
+    layout: &'a Layout,
+    pub(super) changes: Vec<Change>,
+    pub(super) state: State,
+}
+
+impl<'a> CountedProfile<'a> {
+    pub(super) fn new(layout: &'a Layout) -> Self {
+        Self {
+            layout,
+            changes: Vec::new(),
+            state: State::NotRead,
+        }
+    }
+
+    /// Reads the item, if there is one, and makes the changes. Returns the profile and its revision if it must be
+    /// written.
+    pub(super) fn change(&mut self, item: Option<&Item>) -> Option<(Vec<u8>, u64)> {
+        let (mut profile, revision) = match item.map(|item| read_item(self.layout, item)) {
+            None => (Profile::default(), 0),
+            Some(Ok(read)) => read,
+            Some(Err(why)) => {
+                self.state = State::Unreadable(why);
+                return None;
+            }
+        };
+        let mut has_changed = false;
+        for change in &self.changes {
+            has_changed |= match change {
+                Change::Add(event) => match profile.add(self.layout, event) {
+                    Added::Known => false,
+                    Added::New => true,
+                    Added::NewOrForgotten => {
+                        metrics::counter!("OrdersPerhapsCountedTwice").increment(1);
+                        true
+                    }
+                },
+                Change::TakeOut { id, revision } => profile.take_out(self.layout, *id, *revision),
+            };
+        }
+        let bytes = has_changed.then(|| profile.to_bytes(self.layout));
+        self.state = State::Known(profile);
+        bytes.map(|bytes| (bytes, revision))
+    }
+}
+
+fn read_item(layout: &Layout, item: &Item) -> Result<(Profile, u64), UnreadableProfile> {
+    let bytes = item.get("profile").and_then(|value| value.as_b().ok());
+    let bytes = bytes.ok_or(UnreadableProfile::Damaged)?;
+    let revision = item.get("revision").and_then(|value| value.as_n().ok());
+    // Writes count up from 1.
+    let revision = revision.and_then(|revision| revision.parse().ok());
+    let revision = revision.filter(|revision| (1..u64::MAX).contains(revision));
+    let profile = Profile::from_bytes(layout, bytes.as_ref())?;
+    Ok((profile, revision.ok_or(UnreadableProfile::Damaged)?))
+}
