@@ -1,10 +1,10 @@
-//! Items of DynamoDB, and reading many of them.
+//! Items of DynamoDB, and reading and writing many of them.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
 use futures::future::try_join_all;
 
 use crate::failure::{Failure, dependency_failure};
@@ -15,6 +15,8 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// The most keys in one `BatchGetItem`.
 const BATCH_GET: usize = 100;
+/// The most items in one `BatchWriteItem`.
+const BATCH_WRITE: usize = 25;
 /// How often what a throttled table left undone is requested again.
 pub(crate) const SLOW_ROUNDS: u32 = 4;
 /// Pause before the first repetition; it grows by as much each time.
@@ -33,6 +35,46 @@ pub(crate) async fn read_items(
     let calls = keys.chunks(BATCH_GET);
     let found = try_join_all(calls.map(|keys| read_some(client, table, keys.to_vec()))).await?;
     Ok(found.into_iter().flatten().collect())
+}
+
+/// Puts items with different keys, in any order, 25 with each call.
+///
+/// # Errors
+/// [`Failure::Retry`] if DynamoDB fails.
+pub(crate) async fn write_items(
+    client: &Client,
+    table: &str,
+    items: Vec<Item>,
+) -> Result<(), Failure> {
+    let not_built = |_| Failure::retry("BatchWriteItem: request not built");
+    let put = |item| {
+        let put = PutRequest::builder().set_item(Some(item)).build();
+        let put = put.map_err(not_built)?;
+        Ok(WriteRequest::builder().put_request(put).build())
+    };
+    let requests: Vec<WriteRequest> = items.into_iter().map(put).collect::<Result<_, Failure>>()?;
+    for some in requests.chunks(BATCH_WRITE) {
+        let mut left = some.to_vec();
+        let mut slow_rounds = 0;
+        while !left.is_empty() {
+            let call = client.batch_write_item().request_items(table, left);
+            let answer = call.send().await;
+            let answer = answer.map_err(|error| dependency_failure("BatchWriteItem", &error))?;
+            let unprocessed = answer.unprocessed_items;
+            left = unprocessed
+                .and_then(|mut tables| tables.remove(table))
+                .unwrap_or_default();
+            if left.is_empty() {
+                break;
+            }
+            slow_rounds += 1;
+            if slow_rounds > SLOW_ROUNDS {
+                return Err(Failure::retry("BatchWriteItem: the table is throttled"));
+            }
+            tokio::time::sleep(SLOW_PAUSE * slow_rounds).await;
+        }
+    }
+    Ok(())
 }
 
 /// Reads the items of at most a hundred keys.

@@ -168,6 +168,23 @@ impl LabelHistory {
         })
     }
 
+    /// Since when the event is known as fraud, in milliseconds since 1970; `None` if its current label does not mean fraud.
+    /// Of several messages that gave that label, the first counts; a time after its reception is that of the reception.
+    pub(crate) fn known_as_fraud(&self, is_fraud: impl Fn(&str) -> bool) -> Option<i64> {
+        let current = current_label(&self.labels)?.label.as_deref()?;
+        if !is_fraud(current) {
+            return None;
+        }
+        let same = self.labels.iter();
+        let same = same.filter(|(_, entry)| entry.label.as_deref() == Some(current));
+        let times = same.filter_map(|(id, entry)| {
+            let given = Timestamp::parse(&entry.label_timestamp).ok()?;
+            let seen = self.seen.get(id).copied().unwrap_or(i64::MAX);
+            Some(given.epoch_millis().min(seen))
+        });
+        times.min()
+    }
+
     /// Adds the copies of labels that decisions carry.
     pub(crate) fn add_copies<'a>(
         &mut self,

@@ -1,18 +1,21 @@
 //! Lambda function `ingest`: stores past orders with `SendEvent`, with their label if the record has one.
 
+use std::sync::Arc;
+
 use aws_sdk_frauddetector::types::Entity;
-use event::EventId;
+use event::{EventId, Revision, Timestamp};
 use serde_json::Value;
 use shared::batch::{
     BatchResponse, BatchResults, Batcher, CHUNK, InvocationContext, InvocationError,
-    prepare_records,
+    not_reached_failure, prepare_records, run_until,
 };
 use shared::failure::{CallError, Failure, FailureClass, Rejection, ServiceCall};
 use shared::labels::{CreatedEvent, LabelApplier};
-use shared::mapping::{MappedOrder, Mapping};
+use shared::mapping::{HashedKeys, MappedOrder, Mapping};
 use shared::profiles::{CountedOrder, ProfileTable};
 use shared::records::{Invocation, Record};
 use shared::rejected::RejectedStore;
+use tokio::time::Instant;
 
 /// The name of the function in rejected records and metrics.
 pub const FUNCTION: &str = "ingest";
@@ -20,7 +23,7 @@ pub const FUNCTION: &str = "ingest";
 /// The handler of the function, with its clients.
 pub struct IngestFunction {
     /// How an order becomes an event.
-    pub mapping: Mapping,
+    pub mapping: Arc<Mapping>,
     /// The profiles of keys with aggregates.
     pub profiles: ProfileTable,
     /// The client of the service that stores events.
@@ -40,6 +43,10 @@ pub struct SentEvent {
     pub event_id: EventId,
     /// Whether it was sent with a label.
     pub labelled: bool,
+    /// Which version of the event this is.
+    pub revision: Revision,
+    /// The keys under which it is counted.
+    pub keys: HashedKeys,
 }
 
 impl IngestFunction {
@@ -68,11 +75,7 @@ impl IngestFunction {
         let mut orders = prepare_records(&records, ends, |record| {
             self.mapping.map_order(&record.json()?)
         });
-        let counted = orders.iter_mut().map(CountedOrder::new).collect();
-        let count = self
-            .profiles
-            .count(&self.mapping, counted, context.now, ends.process);
-        Box::pin(count).await;
+        Box::pin(self.count(&mut orders, context.now, ends.process)).await;
         let subjects = |index: usize| {
             let order = orders[index].iter();
             order.map(|order| order.event_id.to_string()).collect()
@@ -81,16 +84,7 @@ impl IngestFunction {
             async |index: usize, _: &Record| self.store_order(orders[index].clone()?).await;
         let settle = async |sent: Vec<SentEvent>,
                             say: &dyn Fn(usize, Result<SentEvent, Failure>)| {
-            let created = |sent: &SentEvent| CreatedEvent {
-                event_id: sent.event_id.clone(),
-                decision: None,
-            };
-            let created: Vec<_> = sent.iter().map(created).collect();
-            self.labels
-                .catch_up(&created, &self.batcher, |place, labelled| {
-                    say(place, labelled.map(|()| sent[place].clone()));
-                })
-                .await;
+            self.settle(sent, context.now, say).await;
         };
         let park = async |record: &Record, rejection: &Rejection| {
             self.rejected.write(FUNCTION, record, rejection).await
@@ -98,6 +92,77 @@ impl IngestFunction {
         self.batcher
             .run(records, ends, subjects, process, CHUNK, settle, park)
             .await
+    }
+
+    /// Counts the orders at their keys, with the labels that they bring. An order that cannot be counted by `end` becomes a
+    /// failure.
+    async fn count(
+        &self,
+        orders: &mut [Result<MappedOrder, Failure>],
+        now: Timestamp,
+        end: Option<Instant>,
+    ) {
+        if self.mapping.aggregate_keys().is_empty() {
+            return;
+        }
+        let mut counted = Vec::with_capacity(orders.len());
+        for order in orders {
+            let former_keys = match &order {
+                Ok(order) => run_until(end, self.find_former_keys(order)).await,
+                Err(_) => continue,
+            };
+            match former_keys.unwrap_or_else(|| Err(not_reached_failure())) {
+                Ok(former_keys) => {
+                    let order = CountedOrder::new(order).with_former_keys(former_keys);
+                    counted.push(order.with_known_label());
+                }
+                Err(failure) => *order = Err(failure),
+            }
+        }
+        self.profiles.count(&self.mapping, counted, now, end).await;
+    }
+
+    /// The keys under which earlier revisions of an order were counted before.
+    async fn find_former_keys(&self, order: &MappedOrder) -> Result<Vec<HashedKeys>, Failure> {
+        if order.revision <= Revision::FIRST {
+            return Ok(Vec::new());
+        }
+        let stored = self
+            .profiles
+            .read_event_keys(&self.mapping, &order.event_id);
+        let earlier = stored.await?.into_iter();
+        let earlier = earlier.filter(|event| event.revision < order.revision.number());
+        Ok(earlier.map(|event| event.keys).collect())
+    }
+
+    /// Stores the keys of events that were sent, then applies the labels that came before them: so a label that comes later
+    /// finds the keys.
+    async fn settle(
+        &self,
+        sent: Vec<SentEvent>,
+        now: Timestamp,
+        say: &dyn Fn(usize, Result<SentEvent, Failure>),
+    ) {
+        let events = sent.iter();
+        let events = events.map(|sent| (&sent.event_id, sent.revision, &sent.keys));
+        let stored = self.profiles.write_event_keys(&self.mapping, events, now);
+        if let Err(failure) = stored.await {
+            for place in 0..sent.len() {
+                say(place, Err(failure.clone()));
+            }
+            return;
+        }
+        let created = sent.iter().map(|sent| CreatedEvent {
+            event_id: sent.event_id.clone(),
+            decision: None,
+            keys: &sent.keys,
+        });
+        let created: Vec<CreatedEvent<'_>> = created.collect();
+        self.labels
+            .catch_up(&created, now, &self.batcher, |place, labelled| {
+                say(place, labelled.map(|()| sent[place].clone()));
+            })
+            .await;
     }
 
     async fn store_order(&self, mut order: MappedOrder) -> Result<SentEvent, Failure> {
@@ -112,8 +177,10 @@ impl IngestFunction {
         }
         metrics::counter!("EventsSent").increment(1);
         Ok(SentEvent {
-            event_id: order.event_id,
+            event_id: order.event_id.clone(),
             labelled: order.label.is_some(),
+            revision: order.revision,
+            keys: order.hashed_keys(&self.mapping),
         })
     }
 

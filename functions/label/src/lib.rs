@@ -1,5 +1,7 @@
 //! Lambda function `label`: applies chargebacks, early warnings, refunds, reversals and analysts' verdicts as labels.
 
+use std::sync::Arc;
+
 use event::LabelMessage;
 use serde_json::Value;
 use shared::batch::{
@@ -17,7 +19,7 @@ pub use shared::labels::FUNCTION;
 /// The handler of the function, with its clients.
 pub struct LabelFunction {
     /// How a chargeback becomes a label.
-    pub mapping: Mapping,
+    pub mapping: Arc<Mapping>,
     /// Applies labels to decisions and to the service.
     pub labels: LabelApplier,
     /// Runs batches.

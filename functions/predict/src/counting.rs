@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use event::{EventId, Revision, Timestamp};
 use shared::batch::{not_reached_failure, run_until};
 use shared::failure::Failure;
-use shared::mapping::MappedOrder;
-use shared::profiles::{CountedOrder, HashedKey};
+use shared::mapping::{HashedKeys, MappedOrder, Mapping};
+use shared::profiles::CountedOrder;
 use tokio::time::Instant;
 
 use super::{KnownDecisions, PredictFunction};
 
 /// The keys of each revision of an event.
-type Revisions = HashMap<EventId, Vec<(Revision, Vec<HashedKey>)>>;
+type Revisions = HashMap<EventId, Vec<(Revision, HashedKeys)>>;
 
 impl PredictFunction {
     /// Counts the orders that are not decided yet, and sets the variables of their aggregates. An order that cannot be
@@ -27,7 +27,7 @@ impl PredictFunction {
         if self.mapping.aggregate_keys().is_empty() {
             return;
         }
-        let in_batch = collect_revisions(orders);
+        let in_batch = collect_revisions(&self.mapping, orders);
         let mut counted = Vec::new();
         for order in orders {
             let former_keys = match &order {
@@ -51,36 +51,35 @@ impl PredictFunction {
         &self,
         order: &MappedOrder,
         in_batch: &Revisions,
-    ) -> Result<Vec<HashedKey>, Failure> {
+    ) -> Result<Vec<HashedKeys>, Failure> {
         if order.revision <= Revision::FIRST {
             return Ok(Vec::new());
         }
         let now = in_batch.get(&order.event_id).into_iter().flatten();
         let now = now.filter(|(revision, _)| *revision < order.revision);
-        let mut former_keys: Vec<HashedKey> = now.flat_map(|(_, keys)| keys.clone()).collect();
+        let mut former_keys: Vec<HashedKeys> = now.map(|(_, keys)| keys.clone()).collect();
         let event_type = self.mapping.event_type();
-        let decided = self
-            .decisions
-            .revisions(event_type, &order.event_id)
-            .await?;
-        for (place, key) in self.mapping.aggregate_keys().iter().enumerate() {
-            let hashes = decided
-                .iter()
-                .filter_map(|decision| decision.velocity_keys.get(key.name()));
-            former_keys.extend(hashes.flatten().map(|hash| (place, hash.clone())));
-        }
+        let event_id = &order.event_id;
+        let decided = self.decisions.revisions(event_type, event_id).await?;
+        let ingested = self.profiles.read_event_keys(&self.mapping, event_id);
+        let ingested = ingested.await?.into_iter();
+        let stored = ingested.map(|event| (event.revision, event.keys)).chain(
+            decided
+                .into_iter()
+                .map(|it| (it.revision, it.velocity_keys)),
+        );
+        let earlier = stored.filter(|(revision, _)| *revision < order.revision.number());
+        former_keys.extend(earlier.map(|(_, keys)| keys));
         Ok(former_keys)
     }
 }
 
 /// The keys of those events of a batch that come in several revisions.
-fn collect_revisions(orders: &[Result<MappedOrder, Failure>]) -> Revisions {
+fn collect_revisions(mapping: &Mapping, orders: &[Result<MappedOrder, Failure>]) -> Revisions {
     let mut revisions = Revisions::new();
     for order in orders.iter().flatten() {
-        let keys = order.keys.iter();
-        let keys = keys.flat_map(|key| key.hashes.iter().map(|hash| (key.key, hash.clone())));
         let event = revisions.entry(order.event_id.clone()).or_default();
-        event.push((order.revision, keys.collect()));
+        event.push((order.revision, order.hashed_keys(mapping)));
     }
     revisions.retain(|_, revisions| revisions.len() > 1);
     revisions

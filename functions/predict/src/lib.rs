@@ -44,7 +44,7 @@ pub const FUNCTION: &str = "predict";
 /// The handler of the function, with its clients.
 pub struct PredictFunction {
     /// How an order becomes an event.
-    pub mapping: Mapping,
+    pub mapping: Arc<Mapping>,
     /// The detector version to use; `None` means the active one.
     pub detector_version: Option<DetectorVersionId>,
     /// The client of the service that makes predictions.
@@ -204,7 +204,8 @@ impl PredictFunction {
         let settle =
             async |chunk: Vec<JudgedOrder>, say: &dyn Fn(usize, Result<OrderResult, Failure>)| {
                 let end = ends.end_of_writes();
-                self.settle(chunk, known.as_ref().ok(), end, say).await;
+                self.settle(chunk, known.as_ref().ok(), (context.now, end), say)
+                    .await;
             };
         let park = async |record: &Record, rejection: &Rejection| {
             self.rejected.write(FUNCTION, record, rejection).await
@@ -231,7 +232,8 @@ impl PredictFunction {
         let judged = self.judge(order?, None, &known, context.now).await?;
         let done = Mutex::new(Err(Failure::retry("not finished")));
         // The caller of this method ends it in time.
-        self.settle(vec![judged], Some(&known), None, &|_, result| {
+        let times = (context.now, None);
+        self.settle(vec![judged], Some(&known), times, &|_, result| {
             if let Ok(mut done) = done.lock() {
                 *done = result;
             }
@@ -281,7 +283,7 @@ impl PredictFunction {
         &self,
         chunk: Vec<JudgedOrder>,
         known: Option<&KnownDecisions>,
-        end: Option<Instant>,
+        (now, end): (Timestamp, Option<Instant>),
         say: &dyn Fn(usize, Result<OrderResult, Failure>),
     ) {
         let mut done: Vec<(usize, OrderResult)> = Vec::with_capacity(chunk.len());
@@ -325,7 +327,7 @@ impl PredictFunction {
                 Err(failure) => say(place, Err(failure)),
             }
         }
-        self.apply_labels(done, say).await;
+        self.apply_labels(done, now, say).await;
     }
 
     /// Stores the predictions on these events until `end`. Returns those that could not be stored.
@@ -367,6 +369,7 @@ impl PredictFunction {
     async fn apply_labels(
         &self,
         done: Vec<(usize, OrderResult)>,
+        now: Timestamp,
         say: &dyn Fn(usize, Result<OrderResult, Failure>),
     ) {
         let mut waiting = Vec::with_capacity(done.len());
@@ -385,10 +388,11 @@ impl PredictFunction {
             .map(|(_, event_id, result)| CreatedEvent {
                 event_id: event_id.clone(),
                 decision: Some(result.decision()),
+                keys: &result.decision().velocity_keys,
             })
             .collect();
         self.labels
-            .catch_up(&created, &self.batcher, |index, labelled| {
+            .catch_up(&created, now, &self.batcher, |index, labelled| {
                 let (place, _, result) = &waiting[index];
                 say(*place, labelled.map(|()| result.clone()));
             })

@@ -84,7 +84,7 @@ impl Wiring {
     ///
     /// # Errors
     /// A file is invalid; the error names file, line and what would be right.
-    pub fn mapping(&self) -> Result<Mapping, Error> {
+    pub fn mapping(&self) -> Result<Arc<Mapping>, Error> {
         let mapping = match &self.settings.mapping_file {
             Some(path) => Mapping::read(path),
             None => Mapping::parse("config/mapping.yaml", MAPPING),
@@ -92,7 +92,7 @@ impl Wiring {
         let mapping = mapping.map_err(|error| as_sentence(&error))?;
         let locations = Locations::read(&self.settings.ip_location_files);
         let locations = locations.map_err(|error| as_sentence(&error))?;
-        Ok(mapping.with_locations(Arc::new(locations)))
+        Ok(Arc::new(mapping.with_locations(Arc::new(locations))))
     }
 
     /// The table of decisions.
@@ -119,12 +119,13 @@ impl Wiring {
     }
 
     /// What applies labels of the mapping's event type.
-    pub fn labels(&self, mapping: &Mapping) -> LabelApplier {
+    pub fn labels(&self, mapping: &Arc<Mapping>) -> LabelApplier {
         LabelApplier::new(
             self.decisions(),
             self.fraud_detector.clone(),
             self.rejected(),
-            mapping,
+            self.profiles(),
+            Arc::clone(mapping),
         )
     }
 

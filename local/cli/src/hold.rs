@@ -88,7 +88,7 @@ pub(crate) fn is_hash(text: &str) -> bool {
 /// mean fraud.
 pub fn find_hold(
     history: &BTreeMap<String, LabelEntry>,
-    fraud: &BTreeSet<&str>,
+    fraud: &BTreeSet<String>,
     now: Timestamp,
 ) -> Option<(HoldReason, Timestamp)> {
     let is = |entry: &LabelEntry, kinds: &[&str]| {
@@ -162,7 +162,11 @@ mod tests {
                 .unwrap();
                 (entry.id(), entry)
             });
-            let found = find_hold(&history_of.collect(), &BTreeSet::from(["fraud"]), now);
+            let found = find_hold(
+                &history_of.collect(),
+                &BTreeSet::from(["fraud".to_owned()]),
+                now,
+            );
             let text = found.map_or("-".to_owned(), |(hold, until)| {
                 let reason = serde_json::to_value(hold).unwrap();
                 format!("{} until {until}", reason.as_str().unwrap())

@@ -19,3 +19,32 @@ pub fn to_hex(bytes: &[u8]) -> String {
 pub fn short_hash(bytes: &[u8]) -> String {
     to_hex(&Sha256::digest(bytes)[..8])
 }
+
+/// The bytes of hexadecimal digits, as [`to_hex`] writes them; `None` if the text is not of that form.
+pub fn parse_hex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let byte = |[high, low]: &[u8; 2]| u8::try_from(digit(*high)? * 16 + digit(*low)?).ok();
+    pairs.iter().map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_digits_become_the_bytes_that_they_were() {
+        for (text, want) in [
+            ("", Some(vec![])),
+            ("00ff7a", Some(vec![0, 255, 122])),
+            ("0", None),
+            ("0g", None),
+            ("é", None),
+        ] {
+            assert_eq!(parse_hex(text), want, "{text}");
+            assert!(want.is_none_or(|bytes| to_hex(&bytes) == text));
+        }
+    }
+}

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use event::hash::short_hash;
-use event::{DetectorId, EventTypeName, LabelName, OutcomeName};
+use event::{DetectorId, EventTypeName, OutcomeName, VariableName};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::aggregates::{AggregateKey, Aggregates};
+use crate::aggregates::{AggregateKey, Aggregates, LinkedKeys};
 use crate::located_error::LocatedError;
 use crate::locations::Locations;
 use crate::mapping_file::{DecisionSection, MappingFile};
@@ -89,10 +89,21 @@ impl Mapping {
                 "`variables` is empty; the service needs at least one variable".to_owned(),
             ));
         }
-        let aggregates = match file.aggregates.take() {
-            None => Aggregates::default(),
-            Some(section) => Aggregates::new(section, |name| file.variables.contains_key(name))
-                .map_err(|(line, column, what)| invalid(line, column, what))?,
+        let chargeback_labels = file.chargeback_labels();
+        let links = file.links.take();
+        let aggregates = match (file.aggregates.take(), links) {
+            (None, None) => Aggregates::default(),
+            (None, Some(links)) => {
+                let what = "`links` needs keys; name them in `aggregates.keys`";
+                let at = links.referenced;
+                return Err(invalid(at.line(), at.column(), what.to_owned()));
+            }
+            (Some(section), links) => {
+                let links = links.map(|links| links.value);
+                let is_variable = |name: &VariableName| file.variables.contains_key(name);
+                Aggregates::new(section, links, chargeback_labels, is_variable)
+                    .map_err(|(line, column, what)| invalid(line, column, what))?
+            }
         };
         Ok(Self {
             file,
@@ -121,6 +132,19 @@ impl Mapping {
     /// The keys of orders that have aggregates.
     pub fn aggregate_keys(&self) -> &[AggregateKey] {
         &self.aggregates.keys
+    }
+
+    /// The keys with `links`, to walk along them; `None` if the file has no such section.
+    pub fn linked_keys(&self) -> Option<LinkedKeys<'_>> {
+        let links = self.aggregates.links.as_ref()?;
+        let keys = &self.aggregates.keys;
+        Some(LinkedKeys { links, keys })
+    }
+
+    /// Whether a label means fraud for the aggregates and links: `aggregates.fraud_labels`, or else the labels that the
+    /// table gives for chargebacks.
+    pub fn is_fraud_label(&self, label: &str) -> bool {
+        self.aggregates.fraud_labels.contains(label)
     }
 
     /// The detector that evaluates the orders.
@@ -191,10 +215,16 @@ impl Mapping {
     }
 
     /// The labels that the table gives for chargebacks.
-    pub fn chargeback_labels(&self) -> BTreeSet<&str> {
-        let rows = self.file.labels.iter().flat_map(|labels| &labels.table);
+    pub fn chargeback_labels(&self) -> BTreeSet<String> {
+        self.file.chargeback_labels()
+    }
+}
+
+impl MappingFile {
+    fn chargeback_labels(&self) -> BTreeSet<String> {
+        let rows = self.labels.iter().flat_map(|labels| &labels.table);
         rows.filter(|row| row.kind.eq_ignore_ascii_case("chargeback"))
-            .filter_map(|row| row.label.as_ref().map(LabelName::as_str))
+            .filter_map(|row| row.label.as_ref().map(ToString::to_string))
             .collect()
     }
 }

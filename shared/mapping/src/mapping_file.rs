@@ -6,7 +6,7 @@ use event::{DetectorId, EntityTypeName, EventTypeName, LabelName, OutcomeName, V
 use serde::{Deserialize, de};
 use serde_saphyr::Spanned;
 
-use crate::aggregates::AggregateSection;
+use crate::aggregates::{AggregateSection, LinkSection};
 use crate::locate::AddressLookup;
 use crate::long_source::LongSource;
 use crate::normal_form::NormalForm;
@@ -25,6 +25,8 @@ pub(crate) struct MappingFile {
     pub(crate) variables: BTreeMap<VariableName, ShortOrLong<LongVariable>>,
     #[serde(default)]
     pub(crate) aggregates: Option<AggregateSection>,
+    #[serde(default)]
+    pub(crate) links: Option<Spanned<LinkSection>>,
     /// Bodies for external models, by the name of their endpoint.
     #[serde(default)]
     pub(crate) external_models: BTreeMap<String, ExternalModelSection>,

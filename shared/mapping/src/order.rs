@@ -10,9 +10,9 @@ use event::{
 };
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use velocity::{AggregateValue, UnreadableProfile};
+use velocity::{AggregateValue, LinkWalk, UnreadableProfile};
 
-use crate::aggregates::{OrderFacts, OrderKey};
+use crate::aggregates::{HashedKeys, OrderFacts, OrderKey, SeenLinks};
 use crate::data_quality::DataQualityProblem;
 use crate::failure::Failure;
 use crate::label_message::reject_label;
@@ -47,6 +47,8 @@ pub struct MappedOrder {
     pub event_hash: String,
     /// The keys of the order that have aggregates, and what their profiles keep of it.
     pub keys: Vec<OrderKey>,
+    /// The accounts that it shares keys with, if there are any.
+    pub links: Option<SeenLinks>,
 }
 
 /// The body for an external model that does not take event variables (`externalModelEndpointDataBlobs`).
@@ -122,6 +124,7 @@ impl Mapping {
             label,
             event_hash: String::new(),
             keys,
+            links: None,
         };
         order.event_hash = order.compute_hash(&self.file.event_type);
         Ok(order)
@@ -366,6 +369,14 @@ impl MappedOrder {
             .push(DataQualityProblem::undetermined(key, problem));
     }
 
+    /// Notes that the links of the order are not known because the profile of another key cannot be read, which makes the
+    /// order undetermined.
+    pub fn note_unknown_links(&mut self, why: UnreadableProfile) {
+        let problem = format!("are not known: {why}");
+        self.data_quality
+            .push(DataQualityProblem::undetermined("links", problem));
+    }
+
     /// Notes that so many orders share the value of a key that it should be a hub.
     pub fn note_busy_key(&mut self, key: &str) {
         self.data_quality.push(DataQualityProblem {
@@ -375,6 +386,28 @@ impl MappedOrder {
                 "is shared by very many orders within minutes; if they are unrelated, make it a `hub`",
             )
         });
+    }
+
+    fn set_variable(&mut self, name: &VariableName, value: String) {
+        let set = VariableValue::try_from(value).map_err(|error| error.to_string());
+        let set = set.and_then(|value| {
+            let inserted = self.variables.insert(name.clone(), value);
+            inserted.map_err(|error| error.to_string())
+        });
+        if let Err(problem) = set {
+            let problem = DataQualityProblem::undetermined(name.as_str(), problem);
+            self.data_quality.push(problem);
+        }
+    }
+
+    /// The hashes of the keys under which the order is counted, by the name of the key.
+    pub fn hashed_keys(&self, mapping: &Mapping) -> HashedKeys {
+        let keys = self.keys.iter();
+        let named = keys.map(|key| {
+            let name = mapping.aggregate_keys()[key.key].name();
+            (name.to_owned(), key.hashes.clone())
+        });
+        named.collect()
     }
 
     /// Removes a variable whose value the service refused, which makes the order undetermined.
@@ -400,16 +433,20 @@ impl Mapping {
             return;
         };
         for (name, value) in key.format_values(values) {
-            let set = VariableValue::try_from(value).map_err(|error| error.to_string());
-            let set = set.and_then(|value| {
-                let inserted = order.variables.insert(name.clone(), value);
-                inserted.map_err(|error| error.to_string())
-            });
-            if let Err(problem) = set {
-                let problem = DataQualityProblem::undetermined(name.as_str(), problem);
-                order.data_quality.push(problem);
-            }
+            order.set_variable(name, value);
         }
+    }
+
+    /// Sets the variables of the links of the order, and notes what it saw of them.
+    pub fn set_links(&self, order: &mut MappedOrder, walk: &LinkWalk) {
+        let Some(linked) = self.linked_keys() else {
+            return;
+        };
+        for (name, value) in linked.variables(walk) {
+            order.set_variable(&name, value);
+        }
+        let seen = linked.seen(walk);
+        order.links = (seen != SeenLinks::default()).then_some(seen);
     }
 }
 

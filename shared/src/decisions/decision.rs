@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use event::{EventId, Timestamp};
-use mapping::{DataQualityProblem, MappedOrder, Mapping};
+use mapping::{DataQualityProblem, HashedKeys, MappedOrder, Mapping, SeenLinks};
 use serde::{Deserialize, Serialize};
 
 use super::form::{FORM, check_form, first_form};
@@ -62,7 +62,10 @@ pub struct Decision {
     pub data_quality: Vec<DataQualityProblem>,
     /// The hashes of the keys under which the order was counted, by the name of the key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub velocity_keys: BTreeMap<String, Vec<String>>,
+    pub velocity_keys: HashedKeys,
+    /// The accounts that it shared keys with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<SeenLinks>,
     /// Hash of the mapped event.
     pub event_hash: String,
     /// Hash of the mapping file.
@@ -141,14 +144,8 @@ impl Decision {
             outcomes: outcomes.all.iter().map(ToString::to_string).collect(),
             undetermined: outcomes.undetermined,
             data_quality: order.data_quality.clone(),
-            velocity_keys: order
-                .keys
-                .iter()
-                .map(|key| {
-                    let name = mapping.aggregate_keys()[key.key].name();
-                    (name.to_owned(), key.hashes.clone())
-                })
-                .collect(),
+            velocity_keys: order.hashed_keys(mapping),
+            links: order.links.clone(),
             event_hash: order.event_hash.clone(),
             mapping_hash: mapping.hash().to_owned(),
             position,

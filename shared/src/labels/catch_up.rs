@@ -1,6 +1,6 @@
 //! Applies labels that came before their event or its decision.
 
-use event::{EventId, Revision};
+use event::{EventId, Revision, Timestamp};
 use futures::{StreamExt as _, stream};
 
 use super::service::UpdateResult;
@@ -9,6 +9,7 @@ use crate::batch::Batcher;
 use crate::decisions::{Decision, FoundItems, ItemKey};
 use crate::failure::Failure;
 use crate::label_history::{LabelEntry, LabelHistory, current_label};
+use crate::mapping::HashedKeys;
 use crate::records::{Origin, Position, Record};
 use crate::rejected::RejectedRecord;
 
@@ -22,16 +23,20 @@ pub struct CreatedEvent<'a> {
     pub event_id: EventId,
     /// The decision on it, if it is decided.
     pub decision: Option<&'a Decision>,
+    /// The keys under which it is counted.
+    pub keys: &'a HashedKeys,
 }
 
 impl LabelApplier {
-    /// Applies the labels that came before these events, and calls `done` with the index and result of each event.
+    /// Applies the labels that came before these events, received at `now` at the latest, and calls `done` with the index and
+    /// result of each event.
     ///
     /// A label whose time turns out to be impossible is written to the rejected records, with the record that brought it,
     /// and removed from the history.
     pub async fn catch_up(
         &self,
         created: &[CreatedEvent<'_>],
+        now: Timestamp,
         batcher: &Batcher,
         done: impl Fn(usize, Result<(), Failure>),
     ) {
@@ -48,7 +53,7 @@ impl LabelApplier {
                 done(
                     index,
                     match &found {
-                        Ok(found) => self.catch_up_one(created, found, batcher).await,
+                        Ok(found) => self.catch_up_one(created, found, now, batcher).await,
                         Err(failure) => Err(failure.clone()),
                     },
                 );
@@ -60,9 +65,14 @@ impl LabelApplier {
         &self,
         created: &CreatedEvent<'_>,
         found: &FoundItems,
+        now: Timestamp,
         batcher: &Batcher,
     ) -> Result<(), Failure> {
-        let CreatedEvent { event_id, decision } = created;
+        let CreatedEvent {
+            event_id,
+            decision,
+            keys,
+        } = created;
         let mut history = self.find_history(event_id, found);
         if let Some(decision) = decision {
             self.reject_impossible_labels(event_id, decision, &mut history)
@@ -70,7 +80,10 @@ impl LabelApplier {
             history.add_copies(&decision.label_history);
             // Releases before label histories kept labels on the decisions of other revisions only.
             if decision.revision != Revision::FIRST.number() {
-                let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
+                let decisions = self
+                    .decisions
+                    .revisions(self.event_type(), event_id)
+                    .await?;
                 history.add_copies(decisions.iter().flat_map(|it| &it.label_history));
             }
             self.copy_to_decision((*decision).clone(), &history).await?;
@@ -78,11 +91,12 @@ impl LabelApplier {
         if current_label(&history.labels).is_none() {
             return Ok(());
         }
-        match self.send_current_label(event_id, history, batcher).await {
+        let sent = self.send_current_label(event_id, history.clone(), batcher);
+        match sent.await {
             Ok(UpdateResult::NoEvent) if decision.is_none() => Err(Failure::retry(
                 "UpdateEventLabel: the event is not visible yet",
             )),
-            Ok(_) => Ok(()),
+            Ok(_) => self.mark_keys(event_id, keys, history, now).await,
             Err(Failure::Rejected(rejection)) if rejection.refusal.is_some() => Err(
                 Failure::set_up("UpdateEventLabel: a label that came before its event is refused"),
             ),
@@ -105,7 +119,10 @@ impl LabelApplier {
                 continue;
             }
             // As in `apply`, the time of the first revision counts. Labels that a decision carries were checked before.
-            let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
+            let decisions = self
+                .decisions
+                .revisions(self.event_type(), event_id)
+                .await?;
             let mut others = decisions.iter();
             if others.any(|other| other.label_history.contains_key(&id)) {
                 continue;
@@ -156,7 +173,7 @@ impl LabelApplier {
         entry: &LabelEntry,
     ) -> Result<Record, Failure> {
         let known = serde_json::json!({
-            "event_type": self.event_type.as_str(), "event_id": event_id.as_str(), "label": entry,
+            "event_type": self.event_type().as_str(), "event_id": event_id.as_str(), "label": entry,
         });
         let payload =
             serde_json::to_vec(&known).map_err(|_| Failure::retry("a label does not serialize"))?;

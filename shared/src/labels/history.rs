@@ -20,8 +20,8 @@ impl LabelApplier {
     /// The keys under which labels of an event may be stored, by this and by earlier releases.
     pub(super) fn label_keys(&self, event_id: &EventId) -> [ItemKey; 2] {
         [
-            ItemKey::labels(&self.event_type, event_id),
-            ItemKey::waiting_labels(&self.event_type, event_id),
+            ItemKey::labels(self.event_type(), event_id),
+            ItemKey::waiting_labels(self.event_type(), event_id),
         ]
     }
 
@@ -52,12 +52,12 @@ impl LabelApplier {
         seen: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let until = now.epoch_seconds() + self.retention_seconds;
+        let until = now.epoch_seconds() + self.mapping.retention_seconds();
         let record = record.filter(|record| record.payload.len() <= LONGEST_RECORD);
         let record = record.map(serialize_record).transpose()?;
         let mut set =
             "SET #label = :label, kind = :kind, form = :form, expires_at = :until".to_owned();
-        let key = ItemKey::labels(&self.event_type, event_id);
+        let key = ItemKey::labels(self.event_type(), event_id);
         let mut update = self.decisions.update(&key);
         if let Some(record) = record {
             set.push_str(", #record = :record");

@@ -2,7 +2,7 @@
 //!
 //! Every event has one label history, whether it is decided or not: an item of its own in the table of decisions, to which
 //! labels are added. [`current_label`] selects the current label. Decisions carry a copy of the history; the service gets the
-//! current label.
+//! current label, and so do the profiles of the order's keys.
 //!
 //! No label is missed, because both sides write first and read afterwards: [`LabelApplier::apply`] adds to the history and then
 //! reads the decisions and updates the event at the service; `predict` and `ingest` write the decision or the event and
@@ -11,18 +11,20 @@
 mod catch_up;
 mod copies;
 mod history;
+mod profiles;
 mod service;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use event::{EventId, EventTypeName, LabelMessage, LabelTime, Timestamp};
-use jiff::tz::TimeZone;
+use event::{EventId, LabelMessage, LabelTime, Timestamp};
 
 use crate::batch::Batcher;
 use crate::decisions::{Decision, Decisions};
 use crate::failure::{Failure, Rejection};
 use crate::known_faults::{KnownFault, is_injected};
 use crate::mapping::Mapping;
+use crate::profiles::ProfileTable;
 use crate::records::Record;
 use crate::rejected::RejectedStore;
 use service::UpdateResult;
@@ -60,9 +62,8 @@ pub struct LabelApplier {
     decisions: Decisions,
     fraud_detector: aws_sdk_frauddetector::Client,
     rejected: RejectedStore,
-    event_type: EventTypeName,
-    zone: TimeZone,
-    retention_seconds: i64,
+    profiles: ProfileTable,
+    mapping: Arc<Mapping>,
 }
 
 /// A label cannot be known before it is given; clocks may differ by a day.
@@ -78,21 +79,21 @@ fn check_not_in_future(label: &LabelMessage, now: Timestamp) -> Result<(), Failu
 }
 
 impl LabelApplier {
-    /// Applies labels of the event type of `mapping`. A label whose time turns out to be before its event is written to
-    /// `rejected`.
+    /// Applies labels of the event type of `mapping`, also to the `profiles` of the keys of their orders. A label whose time
+    /// turns out to be before its event is written to `rejected`.
     pub fn new(
         decisions: Decisions,
         fraud_detector: aws_sdk_frauddetector::Client,
         rejected: RejectedStore,
-        mapping: &Mapping,
+        profiles: ProfileTable,
+        mapping: Arc<Mapping>,
     ) -> Self {
         Self {
             decisions,
             fraud_detector,
             rejected,
-            event_type: mapping.event_type().clone(),
-            zone: mapping.timezone().clone(),
-            retention_seconds: mapping.retention_seconds(),
+            profiles,
+            mapping,
         }
     }
 
@@ -113,7 +114,10 @@ impl LabelApplier {
         check_not_in_future(label, now)?;
         let entry = LabelEntry::from(label);
         let event_id = &label.event_id;
-        let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
+        let decisions = self
+            .decisions
+            .revisions(self.event_type(), event_id)
+            .await?;
         self.check_label_time(&decisions, &entry)?;
         // The record is kept only if the time of the label cannot be checked yet.
         let kept = decisions.is_empty().then_some(record);
@@ -121,7 +125,10 @@ impl LabelApplier {
             .await?;
 
         // Decisions that exist by now get the label here; whoever writes one later finds the label in the history.
-        let decisions = self.decisions.revisions(&self.event_type, event_id).await?;
+        let decisions = self
+            .decisions
+            .revisions(self.event_type(), event_id)
+            .await?;
         let mut history = self.read_history(event_id).await?;
         let checked = self.check_label_time(&decisions, &entry);
         let checked = checked.and_then(|skewed| history.check_size().map(|()| skewed));
@@ -160,6 +167,8 @@ impl LabelApplier {
             }
             told => told?,
         };
+        let keys = self.find_keys(event_id, &decisions).await?;
+        self.mark_keys(event_id, &keys, known.clone(), now).await?;
         for decision in &decisions {
             self.copy_to_decision(decision.clone(), &known).await?;
         }
@@ -213,7 +222,7 @@ impl LabelApplier {
             time: read(&entry.label_timestamp)?,
             day_only: entry.day_only,
         };
-        let before = time.seconds_before(read(&decision.event_timestamp)?, &self.zone);
+        let before = time.seconds_before(read(&decision.event_timestamp)?, self.mapping.timezone());
         if before > SKEW_SECONDS {
             let reason = format!(
                 "the label's time {} is more than 48 hours before its event's, {}",

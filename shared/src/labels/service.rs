@@ -54,7 +54,7 @@ impl LabelApplier {
         let call = self.fraud_detector.update_event_label();
         let call = call
             .event_id(event_id.as_str())
-            .event_type_name(self.event_type.as_str());
+            .event_type_name(self.event_type().as_str());
         let Err(error) = call
             .set_assigned_label(entry.label.clone())
             .label_timestamp(&entry.label_timestamp)

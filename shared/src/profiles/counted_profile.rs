@@ -1,6 +1,6 @@
 //! One profile while orders are counted in it.
 
-use velocity::{Added, KeyEvent, Layout, Profile, UnreadableProfile};
+use velocity::{Added, KeyEvent, Layout, PartnerKey, Profile, UnreadableProfile};
 
 use crate::failure::Failure;
 use crate::items::Item;
@@ -9,8 +9,30 @@ use crate::items::Item;
 pub(super) enum Change {
     /// An order is added.
     Add(KeyEvent),
-    /// An order is taken out, because this revision of it has another key.
-    TakeOut { id: u32, revision: (u64, u32) },
+    /// An order is taken out, because this revision of it has another key. `partners` came with it.
+    TakeOut {
+        id: u32,
+        revision: (u64, u32),
+        partners: Vec<PartnerKey>,
+    },
+    /// An order is taken out for good, and with it the partners that came with it.
+    Forget { id: u32, partners: Vec<PartnerKey> },
+    /// An order of `account` is known as fraud since this time, in milliseconds, or it is not, or no longer.
+    SetFraud {
+        id: u32,
+        known: Option<i64>,
+        account: Option<PartnerKey>,
+    },
+}
+
+impl Change {
+    /// The hashed id of the order.
+    pub(super) fn id(&self) -> u32 {
+        match self {
+            Self::Add(event) => event.id,
+            Self::TakeOut { id, .. } | Self::Forget { id, .. } | Self::SetFraud { id, .. } => *id,
+        }
+    }
 }
 
 /// What is known of a profile.
@@ -39,6 +61,11 @@ impl<'a> CountedProfile<'a> {
         }
     }
 
+    /// Whether the profile keeps which orders are known as fraud.
+    pub(super) fn keeps_frauds(&self) -> bool {
+        self.layout.keeps_frauds()
+    }
+
     /// Reads the item, if there is one, and makes the changes. Returns the profile and its revision if it must be
     /// written.
     pub(super) fn change(&mut self, item: Option<&Item>) -> Option<(Vec<u8>, u64)> {
@@ -61,7 +88,15 @@ impl<'a> CountedProfile<'a> {
                         true
                     }
                 },
-                Change::TakeOut { id, revision } => profile.take_out(self.layout, *id, *revision),
+                Change::TakeOut {
+                    id,
+                    revision,
+                    partners,
+                } => profile.take_out(self.layout, *id, *revision, partners),
+                Change::Forget { id, partners } => profile.forget(self.layout, *id, partners),
+                Change::SetFraud { id, known, account } => {
+                    profile.set_fraud(self.layout, *id, *known, *account)
+                }
             };
         }
         let bytes = has_changed.then(|| profile.to_bytes(self.layout));
@@ -70,7 +105,7 @@ impl<'a> CountedProfile<'a> {
     }
 }
 
-fn read_item(layout: &Layout, item: &Item) -> Result<(Profile, u64), UnreadableProfile> {
+pub(super) fn read_item(layout: &Layout, item: &Item) -> Result<(Profile, u64), UnreadableProfile> {
     let bytes = item.get("profile").and_then(|value| value.as_b().ok());
     let bytes = bytes.ok_or(UnreadableProfile::Damaged)?;
     let revision = item.get("revision").and_then(|value| value.as_n().ok());

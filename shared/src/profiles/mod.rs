@@ -8,22 +8,26 @@
 //! are counted together, whatever keys they have, before the first of them is judged.
 
 mod counted_profile;
+mod event_keys;
+mod links;
 mod writes;
+
+pub use event_keys::EventKeys;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use event::Timestamp;
+use event::{EventId, Timestamp};
 use futures::future::join_all;
 use tokio::time::Instant;
-use velocity::{Layout, Profile};
+use velocity::{Layout, PartnerKey, Profile};
 
 use crate::batch::{not_reached_failure, run_until};
 use crate::failure::Failure;
 use crate::items::{Item, read_items};
-use crate::mapping::{MappedOrder, Mapping};
+use crate::mapping::{HashedKeys, MappedOrder, Mapping};
 use counted_profile::{Change, CountedProfile, State};
 use writes::{BATCH_STATEMENTS, WriteResult, WrittenProfile};
 
@@ -35,35 +39,41 @@ const MOST_ROUNDS: u32 = 50;
 const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(40)];
 /// How far in the future an order may be: a time that is far ahead would make the past of its keys look old.
 const MOST_AHEAD_SECONDS: i64 = 24 * 3_600;
-/// The revision of an order that must not be counted any more.
-const LAST_REVISION: (u64, u32) = (u64::MAX, u32::MAX);
 /// For how long a profile is kept after its last event: the longest window, and two days.
 const KEPT_SECONDS: i64 = 92 * 86_400;
-
-/// A key by its place among [`Mapping::aggregate_keys`], and the hash of a value of it.
-pub type HashedKey = (usize, String);
 
 /// An order that is counted.
 pub struct CountedOrder<'a> {
     order: &'a mut Result<MappedOrder, Failure>,
-    former_keys: Vec<HashedKey>,
+    former_keys: Vec<HashedKeys>,
+    has_known_label: bool,
 }
 
 impl<'a> CountedOrder<'a> {
-    /// An order without earlier revisions. The variables of its aggregates are set in it; if it cannot be counted, it
-    /// becomes a failure, because it would be judged on an incomplete past. A failure stays as it is.
+    /// An order without earlier revisions. The variables of its aggregates and links are set in it; if it cannot be counted,
+    /// it becomes a failure, because it would be judged on an incomplete past. A failure stays as it is.
     pub fn new(order: &'a mut Result<MappedOrder, Failure>) -> Self {
         Self {
             order,
             former_keys: Vec::new(),
+            has_known_label: false,
         }
     }
 
     /// The same order, which is taken out of those keys of its earlier revisions that it no longer has.
     #[must_use]
-    pub fn with_former_keys(self, former_keys: Vec<HashedKey>) -> Self {
+    pub fn with_former_keys(self, former_keys: Vec<HashedKeys>) -> Self {
         Self {
             former_keys,
+            ..self
+        }
+    }
+
+    /// The same order, whose own label, if it has one, counts at its keys: history comes with what is known of it.
+    #[must_use]
+    pub fn with_known_label(self) -> Self {
+        Self {
+            has_known_label: true,
             ..self
         }
     }
@@ -122,7 +132,7 @@ impl ProfileTable {
         }
         let mut keys = collect_keys(mapping, orders);
         self.make_changes(&mut keys, now).await;
-        for CountedOrder { order, .. } in orders {
+        for CountedOrder { order, .. } in orders.iter_mut() {
             let set = order
                 .as_mut()
                 .map(|order| set_aggregates(mapping, &keys, order));
@@ -130,40 +140,74 @@ impl ProfileTable {
                 **order = Err(failure);
             }
         }
+        let counted = orders.iter_mut().map(|it| &mut *it.order);
+        self.set_links(mapping, &keys, counted).await;
     }
 
-    /// Takes orders out of the profiles of the keys under which they were counted: their ids and those keys' hashes, by
-    /// the name of the key. An order is taken out as long as the profile keeps it whole; after that it is only part of a
-    /// count. Whatever arrives of it later is not counted.
+    /// Takes orders out of the profiles of the keys under which they were counted, for good: their ids and those keys. An
+    /// order is taken out as long as a profile keeps it whole; after that it is only part of a count. Whatever arrives of it
+    /// later is not counted.
     ///
     /// # Errors
     /// [`Failure::Retry`] if DynamoDB fails.
-    pub async fn take_out(
+    pub async fn forget(
         &self,
         mapping: &Mapping,
-        orders: &[(&str, &BTreeMap<String, Vec<String>>)],
+        orders: &[(&str, &HashedKeys)],
         now: Timestamp,
     ) -> Result<(), Failure> {
         for some in orders.chunks(ORDERS) {
             let mut keys = BTreeMap::new();
-            for (event_id, hashes) in some {
+            for (event_id, hashed) in some {
                 let id = velocity::hash_text(event_id);
-                let known = mapping.aggregate_keys().iter().enumerate();
-                for (place, key) in known {
-                    for hash in hashes.get(key.name()).into_iter().flatten() {
-                        let revision = LAST_REVISION;
-                        let change = Change::TakeOut { id, revision };
-                        collect_key(mapping, &mut keys, (place, hash), (id, change));
-                    }
-                }
+                let change = |place| Change::Forget {
+                    id,
+                    partners: find_partners(mapping, place, hashed),
+                };
+                collect_hashed_keys(mapping, &mut keys, hashed, change);
             }
-            self.make_changes(&mut keys, now).await;
-            for counted in keys.into_values() {
-                match counted.state {
-                    State::Failed(failure) => return Err(failure),
-                    State::Unreadable(why) => return Err(Failure::retry(why.to_string())),
-                    State::NotRead | State::Known(_) => {}
-                }
+            self.change_all(keys, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes at the keys of an order since when it is known as fraud, in milliseconds since 1970; `None` if it is not, or no
+    /// longer.
+    ///
+    /// # Errors
+    /// [`Failure::Retry`] if DynamoDB fails.
+    pub async fn set_fraud(
+        &self,
+        mapping: &Mapping,
+        (event_id, hashed): (&EventId, &HashedKeys),
+        known: Option<i64>,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let mut keys = BTreeMap::new();
+        let id = velocity::hash_text(event_id.as_str());
+        let account = mapping
+            .linked_keys()
+            .and_then(|linked| linked.account(hashed));
+        collect_hashed_keys(mapping, &mut keys, hashed, |_| Change::SetFraud {
+            id,
+            known,
+            account,
+        });
+        keys.retain(|_, counted| counted.keeps_frauds());
+        self.change_all(keys, now).await
+    }
+
+    async fn change_all(
+        &self,
+        mut keys: BTreeMap<String, CountedProfile<'_>>,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        self.make_changes(&mut keys, now).await;
+        for counted in keys.into_values() {
+            match counted.state {
+                State::Failed(failure) => return Err(failure),
+                State::Unreadable(why) => return Err(Failure::retry(why.to_string())),
+                State::NotRead | State::Known(_) => {}
             }
         }
         Ok(())
@@ -266,24 +310,45 @@ async fn pause(round: u32) {
     tokio::time::sleep(most * (1 + chance) / 256).await;
 }
 
-/// Adds the profiles of a key, and notes the change in that of the event.
+/// Adds the profiles of a key, and notes the change in that of the order.
 fn collect_key<'a>(
     mapping: &'a Mapping,
     keys: &mut BTreeMap<String, CountedProfile<'a>>,
     (key, hash): (usize, &str),
-    (id, change): (u32, Change),
+    change: Change,
 ) {
     let layout: &'a Layout = mapping.aggregate_keys()[key].layout();
+    let own_shard = layout.shard_of(change.id());
     let mut change = Some(change);
     for shard in 0..layout.shards() {
         let pk = profile_key(mapping, key, hash, shard);
         let counted = keys
             .entry(pk)
             .or_insert_with(|| CountedProfile::new(layout));
-        if shard == layout.shard_of(id) {
+        if shard == own_shard {
             counted.changes.extend(change.take());
         }
     }
+}
+
+/// Adds the profiles of an order's keys, each with a change that depends on the place of the key.
+fn collect_hashed_keys<'a>(
+    mapping: &'a Mapping,
+    keys: &mut BTreeMap<String, CountedProfile<'a>>,
+    hashed: &HashedKeys,
+    change: impl Fn(usize) -> Change,
+) {
+    for (place, key) in mapping.aggregate_keys().iter().enumerate() {
+        for hash in hashed.get(key.name()).into_iter().flatten() {
+            collect_key(mapping, keys, (place, hash), change(place));
+        }
+    }
+}
+
+/// The keys that came with the key at this place in the same order, as far as links keep them.
+fn find_partners(mapping: &Mapping, place: usize, hashed: &HashedKeys) -> Vec<PartnerKey> {
+    let linked = mapping.linked_keys();
+    linked.map_or_else(Vec::new, |linked| linked.partners_of(place, hashed))
 }
 
 /// The profiles that the orders need, and what is to be changed in each.
@@ -292,25 +357,54 @@ fn collect_keys<'a>(
     orders: &[CountedOrder<'_>],
 ) -> BTreeMap<String, CountedProfile<'a>> {
     let mut keys: BTreeMap<String, CountedProfile<'a>> = BTreeMap::new();
-    for CountedOrder { order, former_keys } in orders {
-        let Ok(order) = order else { continue };
+    for counted in orders {
+        let Ok(order) = &counted.order else { continue };
+        let own = order.hashed_keys(mapping);
         for key in &order.keys {
             for hash in &key.hashes {
-                let change = (key.event.id, Change::Add(key.event.clone()));
+                let change = Change::Add(key.event.clone());
                 collect_key(mapping, &mut keys, (key.key, hash), change);
             }
         }
-        let id = velocity::hash_text(order.event_id.as_str());
-        for (key, hash) in former_keys {
-            let mut now = order.keys.iter();
-            if !now.any(|now| now.key == *key && now.hashes.contains(hash)) {
-                let revision = order.revision.parts();
-                let change = (id, Change::TakeOut { id, revision });
-                collect_key(mapping, &mut keys, (*key, hash), change);
-            }
+        collect_former_keys(mapping, &mut keys, counted, (order, &own));
+        if let Some((label, time)) = order.label.as_ref().filter(|_| counted.has_known_label) {
+            let is_fraud = mapping.is_fraud_label(label.as_str());
+            let linked = mapping.linked_keys();
+            let change = |_| Change::SetFraud {
+                id: velocity::hash_text(order.event_id.as_str()),
+                known: is_fraud.then(|| time.epoch_millis()),
+                account: linked.and_then(|linked| linked.account(&own)),
+            };
+            collect_hashed_keys(mapping, &mut keys, &own, change);
         }
     }
     keys
+}
+
+/// Takes an order out of those keys of its earlier revisions that it no longer has.
+fn collect_former_keys<'a>(
+    mapping: &'a Mapping,
+    keys: &mut BTreeMap<String, CountedProfile<'a>>,
+    counted: &CountedOrder<'_>,
+    (order, own): (&MappedOrder, &HashedKeys),
+) {
+    for former in &counted.former_keys {
+        let is_kept = |name: &str, hash: &String| {
+            let kept = own.get(name);
+            kept.is_some_and(|hashes| hashes.contains(hash))
+        };
+        let lost = former.iter().map(|(name, hashes)| {
+            let lost = hashes.iter().filter(|hash| !is_kept(name, hash));
+            (name.clone(), lost.cloned().collect())
+        });
+        let lost: HashedKeys = lost.collect();
+        let change = |place| Change::TakeOut {
+            id: velocity::hash_text(order.event_id.as_str()),
+            revision: order.revision.parts(),
+            partners: find_partners(mapping, place, former),
+        };
+        collect_hashed_keys(mapping, keys, &lost, change);
+    }
 }
 
 /// Sets the variables of an order's aggregates.

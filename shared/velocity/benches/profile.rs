@@ -43,6 +43,7 @@ fn event(id: u32) -> KeyEvent {
         numbers: vec![Some(velocity::Amount::from_decimal(id.into()))],
         values: vec![Some(id % 5), Some(id % 3)],
         conditions: id % 2,
+        partners: vec![],
     }
 }
 

@@ -70,7 +70,10 @@ impl SlotMap {
                 .map(|slot| slot.and_then(|slot| old.value(slot)))
                 .collect(),
             conditions: conditions.fold(0, |all, bit| all | bit),
-            ..*old
+            time: old.time,
+            id: old.id,
+            revision: old.revision,
+            partners: Vec::new(),
         }
     }
 }
@@ -128,6 +131,16 @@ pub(crate) fn adapt(profile: &Profile, old: &Kept, layout: &Layout) -> Profile {
                 profile.times[at]
             })
             .collect(),
+        frauds: if new.frauds {
+            profile.frauds.clone()
+        } else {
+            Vec::new()
+        },
+        partners: if new.partners {
+            profile.partners.clone()
+        } else {
+            Vec::new()
+        },
     };
     adapted.shorten_whole(layout);
     adapted

@@ -7,7 +7,7 @@ use crate::adapt::adapt;
 use crate::event::KeyEvent;
 use crate::layout::{Kept, Layout};
 use crate::profile::Profile;
-use crate::{ARRIVALS, LARGEST_PROFILE, MOST_DISTINCT};
+use crate::{ARRIVALS, LARGEST_PROFILE, MOST_DISTINCT, MOST_FRAUDS, MOST_PARTNERS};
 
 /// The version of the binary form: the first byte.
 pub const FORM: u8 = 1;
@@ -98,6 +98,9 @@ impl Profile {
                 .all(|bucket| bucket.cells.len() == kept.series.len())
             && self.seen.len() == kept.value_series.len()
             && self.times.len() == kept.times.len()
+            && self.frauds.len() <= usize::from(kept.frauds) * MOST_FRAUDS
+            && self.frauds.is_sorted()
+            && self.partners.len() <= usize::from(kept.partners) * MOST_PARTNERS
             && kept.series.iter().all(|it| condition_exists(&it.condition))
             && kept
                 .value_series

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::amount::Amount;
+use crate::links::PartnerKey;
 
 /// The hash of a text of which only equality matters, such as the id of an event or a value that is counted once: the
 /// first four bytes of its SHA-256, so that it is the same in every version.
@@ -41,6 +42,9 @@ pub struct KeyEvent {
     pub values: Vec<Option<u32>>,
     /// The conditions that it fulfils: bit n is condition n.
     pub conditions: u32,
+    /// The keys that came with this one, if the layout keeps them. Not kept with the event, but for all events together.
+    #[serde(skip)]
+    pub partners: Vec<PartnerKey>,
 }
 
 impl KeyEvent {

@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::event::SlotId;
+use crate::links::KEY_HASH;
 use crate::window::{DAY, Window};
-use crate::{ARRIVALS, LARGEST_PROFILE, MOST_CONDITIONS, MOST_DISTINCT};
+use crate::{
+    ARRIVALS, LARGEST_PROFILE, MOST_CONDITIONS, MOST_DISTINCT, MOST_FRAUDS, MOST_PARTNERS,
+};
 
 /// What an aggregate computes from the events of a key. Numbers and values are slots of the [`Layout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +29,12 @@ pub enum Function {
     SinceFirst,
     /// The time since the last event; absent if there is none.
     SinceLast,
+    /// The number of events that became known as fraud within the window, whenever they happened; of more than
+    /// [`MOST_FRAUDS`](crate::MOST_FRAUDS), that many.
+    Fraud,
+    /// The number of events that became known as fraud within the window, divided by the number of events that happened in
+    /// it; at most 1, and absent if there is neither.
+    FraudRate,
     /// The number of the event itself, divided by the median of those before it that are kept whole; absent if fewer
     /// than three have it.
     RatioToUsual(usize),
@@ -58,7 +67,7 @@ pub enum KeyKind {
 pub enum LayoutError {
     /// An aggregate of a hub needs single events.
     #[error(
-        "a hub is counted by hour and day, and has no `{0}`; use count, sum, mean or distinct, or make it no hub"
+        "a hub is counted by hour and day, and has no `{0}`; use count, sum, mean, distinct, fraud or fraud_rate, or make it no hub"
     )]
     NotOfHub(&'static str),
     /// The profile could become too large.
@@ -66,6 +75,9 @@ pub enum LayoutError {
         "the aggregates of one key need up to {0} bytes, and a profile has at most {LARGEST_PROFILE}; use fewer different values, conditions or numbers"
     )]
     TooLarge(usize),
+    /// What is known as fraud is counted without conditions.
+    #[error("`{0}` counts all orders that are known as fraud; leave the condition out")]
+    FraudUnderCondition(&'static str),
     /// There are too many conditions.
     #[error("there are {0} conditions, and one key has at most {MOST_CONDITIONS}")]
     TooManyConditions(usize),
@@ -90,6 +102,9 @@ impl Aggregate {
             _ if kind == KeyKind::Hub && function.needs_single_events() => {
                 Err(LayoutError::NotOfHub(function.name()))
             }
+            _ if function.counts_frauds() && self.condition.is_some() => {
+                Err(LayoutError::FraudUnderCondition(function.name()))
+            }
             _ => Ok(()),
         }
     }
@@ -106,8 +121,14 @@ impl Function {
             Self::Distinct(_) => "distinct",
             Self::SinceFirst => "since_first",
             Self::SinceLast => "since_last",
+            Self::Fraud => "fraud",
+            Self::FraudRate => "fraud_rate",
             Self::RatioToUsual(_) => "ratio_to_usual",
         }
+    }
+
+    fn counts_frauds(self) -> bool {
+        matches!(self, Self::Fraud | Self::FraudRate)
     }
 
     fn needs_single_events(self) -> bool {
@@ -177,6 +198,10 @@ pub(crate) struct Kept {
     pub(crate) value_series: Vec<ValueSeries>,
     /// The conditions, or none, whose first and last time are kept.
     pub(crate) times: Vec<Option<usize>>,
+    /// Whether it is kept which events are known as fraud.
+    pub(crate) frauds: bool,
+    /// Whether the keys that came with this one are kept.
+    pub(crate) partners: bool,
 }
 
 /// How many profiles a hub has.
@@ -208,7 +233,7 @@ impl Layout {
             let function = aggregate.function;
             let condition = aggregate.condition;
             match function {
-                Function::Count => {
+                Function::Count | Function::FraudRate => {
                     series.insert(Measure::Events.under(condition));
                 }
                 Function::Sum(number) | Function::Mean(number) => {
@@ -223,9 +248,11 @@ impl Layout {
                 Function::SinceFirst | Function::SinceLast => {
                     times.insert(condition);
                 }
-                Function::RatioToUsual(_) => {}
+                Function::RatioToUsual(_) | Function::Fraud => {}
             }
         }
+        let mut functions = aggregates.iter().map(|it| it.function);
+        let frauds = functions.any(Function::counts_frauds);
         let kept = Kept {
             numbers,
             values,
@@ -233,32 +260,42 @@ impl Layout {
             series: series.into_iter().collect(),
             value_series: value_series.into_iter().collect(),
             times: times.into_iter().collect(),
+            frauds,
+            partners: false,
         };
         let longest = aggregates.iter().filter_map(|it| it.window).max();
         let days = longest.map_or(0, |window| (window.millis() + DAY - 1).div_euclid(DAY) + 1);
         let days = usize::try_from(days).unwrap_or_default();
-        let choices = CHOICES.map(|(whole, hours)| Limits {
-            whole: if kind == KeyKind::Hub { 0 } else { whole },
-            hours,
-            days,
-        });
-        let fits = |limits: &&Limits| kept.largest_size(**limits) <= LARGEST_PROFILE;
-        let least = kept.largest_size(choices[choices.len() - 1]);
-        let limits = *choices
-            .iter()
-            .find(fits)
-            .ok_or(LayoutError::TooLarge(least))?;
         Ok(Self {
+            limits: kept.choose_limits(kind, days)?,
             kind,
             aggregates,
             kept,
-            limits,
         })
+    }
+
+    /// The same layout, which also keeps the keys that came with this one, and which of its events are known as fraud.
+    ///
+    /// # Errors
+    /// [`LayoutError`] if the profile could become too large, or if the key is a hub.
+    pub fn with_partners(mut self) -> Result<Self, LayoutError> {
+        if self.kind == KeyKind::Hub {
+            return Err(LayoutError::NotOfHub("links"));
+        }
+        self.kept.partners = true;
+        self.kept.frauds = true;
+        self.limits = self.kept.choose_limits(self.kind, self.limits.days)?;
+        Ok(self)
     }
 
     /// The aggregates, in the order of the values that they give.
     pub fn aggregates(&self) -> &[Aggregate] {
         &self.aggregates
+    }
+
+    /// Whether it is kept which events are known as fraud.
+    pub fn keeps_frauds(&self) -> bool {
+        self.kept.frauds
     }
 
     /// How many events are kept whole: as long as a key has no more, every value is exact.
@@ -282,6 +319,19 @@ impl Layout {
 }
 
 impl Kept {
+    /// The first of [`CHOICES`] for which the profile stays small enough.
+    fn choose_limits(&self, kind: KeyKind, days: usize) -> Result<Limits, LayoutError> {
+        let choices = CHOICES.map(|(whole, hours)| Limits {
+            whole: if kind == KeyKind::Hub { 0 } else { whole },
+            hours,
+            days,
+        });
+        let fits = |limits: &&Limits| self.largest_size(**limits) <= LARGEST_PROFILE;
+        let least = self.largest_size(choices[choices.len() - 1]);
+        let fitting = choices.iter().find(fits).copied();
+        fitting.ok_or(LayoutError::TooLarge(least))
+    }
+
     /// How many bytes a profile has in the binary form at most, as long as revisions are times or smaller numbers.
     fn largest_size(&self, limits: Limits) -> usize {
         // The longest forms of the integers, as variable-length integers with seven bits a byte.
@@ -291,6 +341,7 @@ impl Kept {
         const REVISION: usize = 6 + 3; // seconds up to the year 9999, and microseconds
         const AMOUNT: usize = 7;
         const CONDITIONS: usize = 5;
+        const ACCOUNT: usize = 5;
         const LENGTHS: usize = 64;
         let slots = self.numbers.len() + self.values.len() + self.conditions.len();
         let series = self.series.len() + self.value_series.len() + self.times.len();
@@ -314,6 +365,8 @@ impl Kept {
             + (limits.hours + limits.days) * bucket
             + self.value_series.len() * MOST_DISTINCT * (HASH + COARSE_TIME)
             + self.times.len() * (TIME + 1) * 2
+            + usize::from(self.frauds) * MOST_FRAUDS * (HASH + COARSE_TIME + ACCOUNT)
+            + usize::from(self.partners) * MOST_PARTNERS * (HASH + KEY_HASH + 2 * COARSE_TIME + 5)
     }
 }
 

@@ -10,6 +10,8 @@
 //!   hour or day in which the window begins.
 //! - An event counts once as long as its id is among the last [`ARRIVALS`] that arrived for the key.
 //! - A new revision of an event replaces the one before, as long as that is kept whole.
+//! - Whether an event was fraud becomes known later. What counts is when that became known, not when the event happened:
+//!   a chargeback comes after weeks.
 //!
 //! The crate is pure: it knows no clock, no table, no mapping.
 //!
@@ -31,7 +33,9 @@ mod adapt;
 mod amount;
 mod bytes;
 mod event;
+mod fraud;
 mod layout;
+mod links;
 mod past;
 mod profile;
 mod window;
@@ -40,6 +44,7 @@ pub use amount::Amount;
 pub use bytes::{FORM, UnreadableProfile};
 pub use event::{KeyEvent, SlotId, hash_text};
 pub use layout::{Aggregate, Function, KeyKind, Layout, LayoutError};
+pub use links::{KEY_HASH, KeyHash, LinkWalk, PartnerKey};
 pub use past::AggregateValue;
 pub use profile::{Added, Profile};
 pub use window::{InvalidWindow, Window};
@@ -50,5 +55,11 @@ pub const LARGEST_PROFILE: usize = 10_240;
 pub const ARRIVALS: usize = 128;
 /// How many distinct values are told apart; of more, the number is this one.
 pub const MOST_DISTINCT: usize = 64;
+/// Of how many events it is kept that they are known as fraud; of more, the number is this one.
+pub const MOST_FRAUDS: usize = 64;
+/// How many keys that came with a key are kept. A key with as many is shared by strangers.
+pub const MOST_PARTNERS: usize = 32;
+/// How many accounts, and how many keys, a walk along links visits.
+pub const MOST_LINKED: usize = 64;
 /// The most conditions of the aggregates on one key.
 pub const MOST_CONDITIONS: usize = 32;

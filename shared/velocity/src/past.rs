@@ -5,12 +5,12 @@ use std::fmt;
 
 use rust_decimal::Decimal;
 
-use crate::MOST_DISTINCT;
 use crate::amount::Amount;
 use crate::event::KeyEvent;
 use crate::layout::{Aggregate, Function, KeyKind, Layout, Measure, Series, ValueSeries};
 use crate::profile::{Bucket, Cell, Profile};
 use crate::window::{DAY, HOUR, Window};
+use crate::{MOST_DISTINCT, MOST_FRAUDS};
 
 /// How many events must have a number before there is a usual one.
 const LEAST_FOR_USUAL: usize = 3;
@@ -110,6 +110,14 @@ impl<'a> Past<'a> {
             }
             Function::SinceFirst => Some(self.since(self.first_time(condition)?)),
             Function::SinceLast => Some(self.since(self.last_time(condition)?)),
+            Function::Fraud => Some(AggregateValue::Count(self.frauds(from))),
+            Function::FraudRate => {
+                let frauds = self.frauds(from);
+                // There are at least as many events as frauds: some of them happened before the window.
+                let events = u64::from(total(Measure::Events).count).max(frauds);
+                let rate = Decimal::from(frauds).checked_div(Decimal::from(events))?;
+                Some(AggregateValue::Number(rate.round_dp(DECIMAL_PLACES)))
+            }
             Function::RatioToUsual(number) => {
                 let own = self.event.number(number)?.to_decimal();
                 let usual = self.usual(condition, number, from)?;
@@ -190,6 +198,17 @@ impl<'a> Past<'a> {
             values.extend(in_window.map(|seen| seen.value));
         }
         values.len()
+    }
+
+    /// How many other events became known as fraud since `from` and before the event.
+    fn frauds(&self, from: i64) -> u64 {
+        let frauds = self.profiles.iter().flat_map(|profile| &profile.frauds);
+        let known = frauds.filter(|fraud| {
+            let known = fraud.known.saturating_mul(1_000);
+            fraud.id != self.event.id && known >= from && known < self.event.time
+        });
+        let ids: HashSet<u32> = known.map(|fraud| fraud.id).collect();
+        ids.len().min(MOST_FRAUDS) as u64
     }
 
     fn since(&self, time: i64) -> AggregateValue {

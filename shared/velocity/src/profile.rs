@@ -6,12 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
 use crate::event::KeyEvent;
+use crate::fraud::KnownFraud;
 use crate::layout::{Layout, Measure};
+use crate::links::{Partner, PartnerKey};
 use crate::window::{DAY, HOUR, MINUTE};
 use crate::{ARRIVALS, MOST_DISTINCT};
 
 /// The most events that a bucket counts; 21 bits, which are three bytes in the binary form.
 const MOST_COUNTED: u32 = (1 << 21) - 1;
+
+/// The revision of an event that must not be added any more.
+const LAST_REVISION: (u64, u32) = (u64::MAX, u32::MAX);
 
 /// Within how many milliseconds all events that are kept whole happen where a profile is busy.
 const BUSY: i64 = 10 * MINUTE;
@@ -39,6 +44,10 @@ pub struct Profile {
     pub(crate) seen: Vec<Vec<SeenValue>>,
     /// The first and the last time of older events, for each condition of `times` of the layout.
     pub(crate) times: Vec<Option<(i64, i64)>>,
+    /// The events that are known as fraud, by the time at which that became known.
+    pub(crate) frauds: Vec<KnownFraud>,
+    /// The keys that came with this one.
+    pub(crate) partners: Vec<Partner>,
 }
 
 /// An event that arrived.
@@ -96,6 +105,10 @@ impl Profile {
             return Added::Known;
         };
         self.keep_room(layout);
+        if layout.kept.partners {
+            let is_new = matches!(arrival, NotedArrival::First);
+            self.note_partners(&event.partners, event.time, is_new);
+        }
         self.newest = Some(self.newest.map_or(event.time, |time| time.max(event.time)));
         self.let_buckets_age(layout);
         let at = self
@@ -108,7 +121,11 @@ impl Profile {
         if is_older {
             self.count_as_older(layout, event);
         } else {
-            self.whole.insert(at, event.clone());
+            let whole = KeyEvent {
+                partners: Vec::new(),
+                ..event.clone()
+            };
+            self.whole.insert(at, whole);
             self.shorten_whole(layout);
         }
         match arrival {
@@ -118,10 +135,30 @@ impl Profile {
     }
 
     /// Takes out an event because a later revision of it, `revision`, no longer has this key. It is taken out as long as
-    /// it is kept whole. Returns whether the profile has changed.
-    pub fn take_out(&mut self, layout: &Layout, id: u32, revision: (u64, u32)) -> bool {
-        self.keep_room(layout);
-        self.note_arrival(id, revision, false).is_some()
+    /// it is kept whole; that it is known as fraud, and its share in the `partners` that came with it, are forgotten.
+    /// Returns whether the profile has changed.
+    pub fn take_out(
+        &mut self,
+        layout: &Layout,
+        id: u32,
+        revision: (u64, u32),
+        partners: &[PartnerKey],
+    ) -> bool {
+        let had_fraud = self.set_fraud(layout, id, None, None);
+        let is_taken_out = self.note_arrival(id, revision, false);
+        if matches!(is_taken_out, Some(NotedArrival::Replaced)) {
+            self.take_out_partners(partners);
+        }
+        is_taken_out.is_some() || had_fraud
+    }
+
+    /// Takes an event out for good, and the `partners` that came with it with all their events: nothing of it, and nobody
+    /// whose it was, is found from here. Returns whether the profile has changed.
+    pub fn forget(&mut self, layout: &Layout, id: u32, partners: &[PartnerKey]) -> bool {
+        let is_taken_out = self.take_out(layout, id, LAST_REVISION, &[]);
+        let partners_before = self.partners.len();
+        self.partners.retain(|it| !partners.contains(&it.key));
+        is_taken_out || self.partners.len() < partners_before
     }
 
     /// Whether so many events arrive that writers of this profile wait for each other: all events that are kept whole
@@ -162,6 +199,12 @@ impl Profile {
     /// Whether the event was added, as far as its id is remembered.
     pub(crate) fn has_arrived(&self, id: u32) -> bool {
         self.arrivals.iter().any(|arrival| arrival.id == id)
+    }
+
+    /// Whether the event was taken out, as far as its id is remembered.
+    pub(crate) fn was_taken_out(&self, id: u32) -> bool {
+        let mut arrivals = self.arrivals.iter();
+        arrivals.any(|arrival| arrival.id == id && !arrival.counts)
     }
 
     /// Notes that a revision of an event arrived, and whether it has this key (`counts`). Takes out the revision before.
@@ -209,7 +252,7 @@ impl Profile {
     }
 
     /// Makes room for what the layout keeps, in a profile that is new.
-    fn keep_room(&mut self, layout: &Layout) {
+    pub(crate) fn keep_room(&mut self, layout: &Layout) {
         self.seen
             .resize_with(layout.kept.value_series.len(), Vec::default);
         self.times.resize(layout.kept.times.len(), None);

@@ -272,6 +272,7 @@ impl Environment {
 }
 
 fn handler(function: Function, wiring: &Wiring, mapping: Mapping) -> Handler {
+    let mapping = Arc::new(mapping);
     let batcher = wiring.batcher(function.name());
     let labels = wiring.labels(&mapping);
     let rejected = wiring.rejected();

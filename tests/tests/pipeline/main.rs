@@ -9,5 +9,7 @@ mod deadlines;
 mod decide;
 mod forward;
 mod kpl;
+mod label_feedback;
 mod labels;
+mod links;
 mod velocity;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_frauddetector::types::{DataSource, DataType, EventIngestion};
+use aws_sdk_frauddetector::types::DataType;
 use end_to_end::sample;
 use futures::future::join_all;
 use local_aws::fault::Fault;
@@ -43,24 +43,8 @@ fn mapping() -> Mapping {
 /// A detector that blocks the third order of a card within a day.
 async fn world() -> World {
     let world = World::new().await;
+    world.add_variables(&VARIABLES).await;
     let client = &world.clients.frauddetector;
-    let mut event_type = client
-        .put_event_type()
-        .name("order")
-        .entity_types("customer")
-        .event_ingestion(EventIngestion::Enabled)
-        .labels("fraud")
-        .labels("legit");
-    for name in ["email_address", "order_price", "item_count"] {
-        event_type = event_type.event_variables(name);
-    }
-    for (name, data_type) in VARIABLES {
-        let create = client.create_variable().name(name).data_type(data_type);
-        let create = create.data_source(DataSource::Event).default_value("0");
-        create.send().await.unwrap();
-        event_type = event_type.event_variables(name);
-    }
-    event_type.send().await.unwrap();
     sample::create_rule(client, ("many_orders", "$card_orders_1d >= 2", "block")).await;
     sample::activate(client, "2", &[("many_orders", "1")]).await;
     world

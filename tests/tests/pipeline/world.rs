@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use aws_sdk_frauddetector::types::{DataSource, DataType, EventIngestion};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use end_to_end::sample;
@@ -92,6 +93,29 @@ impl World {
             inserts,
             folder,
         }
+    }
+
+    /// Adds variables to the event type.
+    pub async fn add_variables(&self, variables: &[(&str, DataType)]) {
+        let client = &self.clients.frauddetector;
+        let mut event_type = client
+            .put_event_type()
+            .name("order")
+            .entity_types("customer")
+            .event_ingestion(EventIngestion::Enabled)
+            .labels("fraud")
+            .labels("legit");
+        for name in ["email_address", "order_price", "item_count"] {
+            event_type = event_type.event_variables(name);
+        }
+        for (name, data_type) in variables {
+            let create = client.create_variable().name(*name);
+            let create = create.data_type(data_type.clone());
+            let create = create.data_source(DataSource::Event).default_value("0");
+            create.send().await.unwrap();
+            event_type = event_type.event_variables(*name);
+        }
+        event_type.send().await.unwrap();
     }
 
     /// `predict` with a mapping.

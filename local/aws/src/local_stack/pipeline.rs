@@ -72,12 +72,13 @@ impl Pipeline {
         ProfileTable::new(self.clients.dynamodb.clone(), &self.velocity_table)
     }
 
-    fn labels(&self, mapping: &Mapping) -> LabelApplier {
+    fn labels(&self, mapping: &Arc<Mapping>) -> LabelApplier {
         LabelApplier::new(
             self.decisions(),
             self.clients.frauddetector.clone(),
             self.rejected(),
-            mapping,
+            self.profiles(),
+            Arc::clone(mapping),
         )
     }
 
@@ -91,6 +92,7 @@ impl Pipeline {
         mapping: Mapping,
         detector_version: Option<DetectorVersionId>,
     ) -> PredictFunction {
+        let mapping = Arc::new(mapping);
         PredictFunction {
             detector_version,
             fraud_detector: self.clients.frauddetector.clone(),
@@ -106,6 +108,7 @@ impl Pipeline {
 
     /// The function `ingest`.
     pub fn ingest(&self, mapping: Mapping) -> IngestFunction {
+        let mapping = Arc::new(mapping);
         IngestFunction {
             profiles: self.profiles(),
             fraud_detector: self.clients.frauddetector.clone(),
@@ -118,6 +121,7 @@ impl Pipeline {
 
     /// The function `label`.
     pub fn label(&self, mapping: Mapping) -> LabelFunction {
+        let mapping = Arc::new(mapping);
         LabelFunction {
             labels: self.labels(&mapping),
             batcher: Batcher::new(label::FUNCTION, self.budget),

@@ -1,8 +1,10 @@
 //! A subject's decisions and labels: deleted, or held without what belongs to the person.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use event::EventId;
 use shared::decisions::Decision;
-use shared::failure::error_code;
+use shared::failure::{Failure, error_code};
+use shared::mapping::HashedKeys;
 
 use super::{Forget, ForgetError, ForgetReport, HeldOrder};
 use crate::hold;
@@ -107,24 +109,44 @@ impl Forget<'_> {
         Ok(())
     }
 
-    /// Takes the orders out of what is known of their keys. That comes before the decisions are deleted, because only they
-    /// name the keys.
+    /// Takes the orders out of what is known of their keys. That comes before the decisions are deleted, because they, and the
+    /// items of ingested events, name the keys.
     async fn take_out_of_profiles(&self, found: &FoundData) -> Result<(), ForgetError> {
         if self.dry_run {
             return Ok(());
         }
-        let orders = found.decisions.iter();
-        let orders: Vec<_> = orders
-            .map(|decision| (decision.event_id.as_str(), &decision.velocity_keys))
-            .collect();
+        let mapping = self.finder.mapping;
         let profiles = self.finder.pipeline.profiles();
-        let taken_out = profiles.take_out(self.finder.mapping, &orders, self.now);
-        let taken_out = taken_out.await;
-        taken_out.map_err(|failure| {
+        let failed = |failure: Failure| {
             describe_failed_call("take orders out of the profiles of their keys")(
                 failure.to_string(),
             )
-        })?;
+        };
+        let decided = found.decisions.iter();
+        let mut orders: Vec<(String, HashedKeys)> = decided
+            .map(|decision| (decision.event_id.clone(), decision.velocity_keys.clone()))
+            .collect();
+        let events = found.traces.events.iter();
+        let own_type = mapping.event_type().as_str();
+        let ids = events.filter(|(event_type, _)| event_type == own_type);
+        let ids: Vec<EventId> = ids
+            .filter_map(|(_, event_id)| EventId::try_from(event_id.clone()).ok())
+            .collect();
+        for event_id in &ids {
+            let keys = profiles.read_event_keys(mapping, event_id).await;
+            let keys = keys.map_err(failed)?.into_iter();
+            orders.extend(keys.map(|event| (event_id.to_string(), event.keys)));
+        }
+        let counted: Vec<_> = orders
+            .iter()
+            .map(|(id, keys)| (id.as_str(), keys))
+            .collect();
+        let forgotten = profiles.forget(mapping, &counted, self.now).await;
+        forgotten.map_err(failed)?;
+        for event_id in &ids {
+            let deleted = profiles.delete_event_keys(mapping, event_id).await;
+            deleted.map_err(failed)?;
+        }
         Ok(())
     }
 

@@ -3,9 +3,12 @@
 //! The mapping file names the keys and what is counted by them. Here that is checked, and an order is read: the hashes of
 //! its keys, and what the profile of each keeps of it. The profiles themselves are in crate `velocity`.
 
+mod links;
 mod plan;
 mod read;
 mod section;
+
+use std::collections::BTreeSet;
 
 use event::VariableName;
 use rust_decimal::Decimal;
@@ -17,8 +20,10 @@ use crate::normal_form::NormalForm;
 use crate::short_or_long::ShortOrLong;
 use section::Condition;
 
+pub(crate) use links::{LinkSection, Links};
+pub use links::{LinkedKeys, SeenLinks};
 pub(crate) use read::OrderFacts;
-pub use read::OrderKey;
+pub use read::{HashedKeys, OrderKey};
 pub(crate) use section::AggregateSection;
 
 /// Decimal places of a time span.
@@ -29,6 +34,9 @@ const DECIMAL_PLACES: u32 = 4;
 pub(crate) struct Aggregates {
     pub(crate) keys: Vec<AggregateKey>,
     conditions: Vec<Condition>,
+    pub(crate) links: Option<Links>,
+    /// The labels that mean fraud.
+    pub(crate) fraud_labels: BTreeSet<String>,
 }
 
 /// A key of orders that has aggregates.
@@ -43,6 +51,8 @@ pub struct AggregateKey {
     values: Vec<DistinctValue>,
     /// Their places among the conditions of the mapping.
     conditions: Vec<usize>,
+    /// Whether its profiles keep which keys came with it, for `links`.
+    has_partners: bool,
 }
 
 #[derive(Debug)]
@@ -66,6 +76,11 @@ impl AggregateKey {
         self.name.as_str()
     }
 
+    /// Whether orders are counted by it. A key that is not is there for others to count its values.
+    fn is_counted(&self) -> bool {
+        !self.variables.is_empty() || self.has_partners
+    }
+
     /// What its profiles keep.
     pub fn layout(&self) -> &Layout {
         &self.layout
@@ -85,13 +100,18 @@ impl AggregateVariable {
     fn format(&self, value: AggregateValue) -> String {
         match (value, self.unit) {
             (AggregateValue::Millis(millis), Some(unit)) => {
-                let unit = Decimal::from(unit.seconds()) * Decimal::ONE_THOUSAND;
-                let span = Decimal::from(millis) / unit;
-                span.round_dp(DECIMAL_PLACES).normalize().to_string()
+                format_span(Decimal::from(millis), unit)
             }
             (value, _) => value.to_string(),
         }
     }
+}
+
+/// A time span in milliseconds, in another unit.
+fn format_span(millis: Decimal, unit: TimeUnit) -> String {
+    let unit = Decimal::from(unit.seconds()) * Decimal::ONE_THOUSAND;
+    let span = millis / unit;
+    span.round_dp(DECIMAL_PLACES).normalize().to_string()
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! From the section of the mapping file to what the profiles of each key keep.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use event::VariableName;
 use serde_saphyr::{Location, Spanned};
 use velocity::{Aggregate, Function, KeyKind, Layout, SlotId};
 
 use super::section::{AggregateOptions, AggregateSource, Condition, FunctionName, LongKey};
-use super::{AggregateKey, AggregateSection, AggregateVariable, Aggregates, DistinctValue};
+use super::{
+    AggregateKey, AggregateSection, AggregateVariable, Aggregates, DistinctValue, LinkSection,
+    Links,
+};
 use crate::computed_source::TimeUnit;
 use crate::located_error::LocatedError;
 use crate::normal_form::NormalForm;
@@ -36,14 +39,22 @@ struct KeyPlan {
 
 impl Aggregates {
     /// Checks the section and works out what the profiles of each key keep.
+    /// `chargeback_labels` are those that `labels.table` gives for chargebacks.
     pub(crate) fn new(
         section: AggregateSection,
+        links: Option<LinkSection>,
+        chargeback_labels: BTreeSet<String>,
         is_variable: impl Fn(&VariableName) -> bool,
     ) -> Result<Self, LocatedError> {
         let AggregateSection {
             keys,
             variables: aggregates,
+            fraud_labels,
         } = section;
+        let fraud_labels = fraud_labels.map_or(chargeback_labels, |labels| {
+            labels.iter().map(ToString::to_string).collect()
+        });
+        let aggregate_names: BTreeSet<VariableName> = aggregates.keys().cloned().collect();
         check_numbers(&keys, &aggregates)?;
         let mut conditions: Vec<Condition> = Vec::new();
         let mut plans: BTreeMap<VariableName, KeyPlan> = BTreeMap::new();
@@ -66,6 +77,7 @@ impl Aggregates {
                 window: options.within,
             };
             check_unit(aggregate.function, options.unit).map_err(fault)?;
+            check_fraud_labels(function, &fraud_labels).map_err(fault)?;
             aggregate
                 .check(kind)
                 .map_err(|error| fault(error.to_string()))?;
@@ -79,11 +91,27 @@ impl Aggregates {
             let plan = plans.remove(&name).unwrap_or_default();
             plan.compile(name, key.value, &conditions)
         });
+        let mut keys: Vec<AggregateKey> = keys.collect::<Result<_, _>>()?;
+        let is_taken = |name: &VariableName| is_variable(name) || aggregate_names.contains(name);
+        let links = links.map(|links| Links::new(links, &mut keys, is_taken));
         Ok(Self {
-            keys: keys.collect::<Result<_, _>>()?,
+            keys,
             conditions,
+            links: links.transpose()?,
+            fraud_labels,
         })
     }
+}
+
+fn check_fraud_labels(function: FunctionName, labels: &BTreeSet<String>) -> Result<(), String> {
+    let counts_frauds = matches!(function, FunctionName::Fraud | FunctionName::FraudRate);
+    if counts_frauds && labels.is_empty() {
+        return Err(
+            "no label means fraud: `labels.table` gives none for chargebacks; name them in `aggregates.fraud_labels`, such as [fraud]"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
 
 fn find_place(location: &Location) -> (u64, u64) {
@@ -148,6 +176,8 @@ impl KeyPlan {
             FunctionName::SinceFirst => Function::SinceFirst,
             FunctionName::SinceLast => Function::SinceLast,
             FunctionName::RatioToUsual => Function::RatioToUsual(number),
+            FunctionName::Fraud => Function::Fraud,
+            FunctionName::FraudRate => Function::FraudRate,
         }
     }
 
@@ -184,6 +214,7 @@ impl KeyPlan {
             numbers: self.numbers,
             values: self.values,
             conditions: self.conditions,
+            has_partners: false,
         })
     }
 }
@@ -218,10 +249,10 @@ fn resolve_of(
     is_key: impl Fn(&VariableName) -> bool,
     is_variable: impl Fn(&VariableName) -> bool,
 ) -> Result<Of, String> {
-    use FunctionName::{Count, Distinct, SinceFirst, SinceLast};
+    use FunctionName::{Count, Distinct, Fraud, FraudRate, SinceFirst, SinceLast};
     match (function, of) {
-        (Count | SinceFirst | SinceLast, None) => Ok(Of::Nothing),
-        (Count | SinceFirst | SinceLast, Some(of)) => Err(format!(
+        (Count | SinceFirst | SinceLast | Fraud | FraudRate, None) => Ok(Of::Nothing),
+        (Count | SinceFirst | SinceLast | Fraud | FraudRate, Some(of)) => Err(format!(
             "`of: {of}` is not needed; this counts events, leave it out"
         )),
         (Distinct, None) => {
@@ -251,7 +282,7 @@ fn check_unit(function: Function, unit: Option<TimeUnit>) -> Result<(), String> 
 }
 
 impl DistinctValue {
-    fn slot(&self) -> SlotId {
+    pub(super) fn slot(&self) -> SlotId {
         match self {
             Self::Key(name) => SlotId::of(&format!("key {name}")),
             Self::Variable(name) => SlotId::of(name.as_str()),

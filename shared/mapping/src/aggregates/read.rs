@@ -6,13 +6,16 @@ use event::hash::to_hex;
 use event::{EntityId, EventId, Revision, Timestamp, VariableName, Variables};
 use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
-use velocity::{Amount, KeyEvent, hash_text};
+use velocity::{Amount, KeyEvent, KeyHash, hash_text};
 
 use super::{AggregateKey, Aggregates, DistinctValue};
 use crate::computed_source::parse_decimal;
 use crate::data_quality::DataQualityProblem;
 use crate::short_or_long::ShortOrLong;
 use crate::value_source::Document;
+
+/// The hashes of an order's keys, by the name of the key, as decisions keep them.
+pub type HashedKeys = BTreeMap<String, Vec<String>>;
 
 /// A key of an order: which one, its values, and what its profiles keep of the order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +66,7 @@ impl Aggregates {
         let mut keys = Vec::new();
         for (place, key) in self.keys.iter().enumerate() {
             let own = values.get(&key.name).filter(|values| !values.is_empty());
-            // A key without aggregates is there for others to count its values.
-            let Some(own) = own.filter(|_| !key.variables.is_empty()) else {
+            let Some(own) = own.filter(|_| key.is_counted()) else {
                 continue;
             };
             let mut numbers = Vec::with_capacity(key.numbers.len());
@@ -90,9 +92,16 @@ impl Aggregates {
                     value.map(|value| hash_text(value.expose()))
                 }
             });
+            let hashes_of = |place: usize| {
+                let values = values.get(&self.keys[place].name).into_iter().flatten();
+                values.map(|value| hash_key(value)).collect()
+            };
+            let links = self.links.iter();
+            let partners = links.flat_map(|links| links.partners_of(place, &self.keys, hashes_of));
+            let hash = |value: &String| to_hex(&hash_key(value));
             keys.push(OrderKey {
                 key: place,
-                hashes: own.iter().map(|value| hash_key(value)).collect(),
+                hashes: own.iter().map(hash).collect(),
                 event: KeyEvent {
                     time: order.timestamp.epoch_millis(),
                     id: hash_text(order.event_id.as_str()),
@@ -100,6 +109,7 @@ impl Aggregates {
                     numbers,
                     values: distinct.collect(),
                     conditions: bits,
+                    partners: partners.collect(),
                 },
             });
         }
@@ -131,6 +141,7 @@ impl AggregateKey {
 
 /// The hash of a value of a key, under which its profile is stored. It hides the value from a reader, not from one who
 /// tries all telephone numbers.
-fn hash_key(value: &str) -> String {
-    to_hex(&Sha256::digest(value.as_bytes())[..16])
+fn hash_key(value: &str) -> KeyHash {
+    let hash = Sha256::digest(value.as_bytes());
+    hash.first_chunk().copied().unwrap_or_default()
 }

@@ -1,8 +1,8 @@
 //! `aggregates:` as it stands in the mapping file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use event::VariableName;
+use event::{LabelName, VariableName};
 use serde::{Deserialize, de};
 use serde_saphyr::Spanned;
 use velocity::Window;
@@ -21,7 +21,11 @@ const MOST_SOURCES: usize = 4;
 #[serde(deny_unknown_fields)]
 pub(crate) struct AggregateSection {
     pub(super) keys: BTreeMap<VariableName, Spanned<ShortOrLong<LongKey>>>,
+    #[serde(default)]
     pub(super) variables: BTreeMap<VariableName, Spanned<AggregateSource>>,
+    /// The labels that mean fraud; absent, those of `labels.table` for chargebacks.
+    #[serde(default)]
+    pub(super) fraud_labels: Option<BTreeSet<LabelName>>,
 }
 
 /// `{from, as, hub}`: where a key is read.
@@ -94,6 +98,8 @@ pub(super) enum FunctionName {
     SinceFirst,
     SinceLast,
     RatioToUsual,
+    Fraud,
+    FraudRate,
 }
 
 impl<'de> Deserialize<'de> for AggregateSource {

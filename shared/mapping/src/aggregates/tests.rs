@@ -25,7 +25,7 @@ fn broken(aggregate: &str, want: &str) {
 fn a_broken_aggregate_says_where_and_what_would_be_right() {
     broken(
         "cards: {cuont: {by: card, within: 1d}}",
-        "mapping.yaml:18:63: unknown variant `cuont`, expected one of count, sum, mean, max, distinct, since_first, since_last, ratio_to_usual",
+        "mapping.yaml:18:63: unknown variant `cuont`, expected one of count, sum, mean, max, distinct, since_first, since_last, ratio_to_usual, fraud, fraud_rate",
     );
     broken(
         "cards: {count: {by: device, within: 1d}}",
@@ -80,6 +80,14 @@ fn a_broken_aggregate_says_where_and_what_would_be_right() {
         "mapping.yaml:18:62: an aggregate has one function; give the other a name of its own",
     );
     broken(
+        "cards: {fraud: {by: card}}",
+        "mapping.yaml:18:62: no label means fraud: `labels.table` gives none for chargebacks; name them in `aggregates.fraud_labels`, such as [fraud]",
+    );
+    broken(
+        "cards: {fraud: {by: card, within: 1d, of: price}}",
+        "mapping.yaml:18:62: `of: price` is not needed; this counts events, leave it out",
+    );
+    broken(
         "cards: 5",
         "mapping.yaml:18:55: invalid type: integer `5`, expected an aggregate such as {count: {by: card, within: 1d}}",
     );
@@ -87,6 +95,93 @@ fn a_broken_aggregate_says_where_and_what_would_be_right() {
         "known: {count: {by: card, within: 1d}}",
         "mapping.yaml:18:55: duplicate mapping key: known, set DuplicateKeyPolicy in Options if acceptable",
     );
+}
+
+/// `links:` in the place of `{}`, in line 21 of the file.
+#[track_caller]
+fn broken_links(links: &str, want: &str) {
+    let text = format!(
+        "aggregates:
+  fraud_labels: [fraud]
+  keys: {{account: /customer/id, card: /card, bin: {{from: /bin, hub: true}}}}
+  variables: {{known: {{fraud: {{by: card, within: 1d}}}}}}
+links:
+{links}"
+    );
+    assert_eq!(mapping(&text).unwrap_err(), want, "{links}");
+}
+
+#[test]
+fn broken_links_say_where_and_what_would_be_right() {
+    let rest = "  variables: {around: {accounts: {steps: 2}}}\n";
+    broken_links(
+        &format!("  account: customer\n  through: [card]\n{rest}"),
+        "mapping.yaml:21:12: `account` names `customer`, which is no key of `aggregates`; there are `account`, `bin`, `card`",
+    );
+    broken_links(
+        &format!("  account: account\n  through: [device]\n{rest}"),
+        "mapping.yaml:22:13: `through` names `device`, which is no key of `aggregates`; there are `account`, `bin`, `card`",
+    );
+    broken_links(
+        &format!("  account: account\n  through: [card, card]\n{rest}"),
+        "mapping.yaml:22:19: `card` is named twice; name each key once, and the account only as `account`",
+    );
+    broken_links(
+        &format!("  account: account\n  through: [bin]\n{rest}"),
+        "mapping.yaml:22:13: key `bin`: a hub is counted by hour and day, and has no `links`; use count, sum, mean, distinct, fraud or fraud_rate, or make it no hub",
+    );
+    broken_links(
+        &format!("  account: account\n  through: []\n{rest}"),
+        "mapping.yaml:21:12: `through` is empty; name the keys that accounts may share, such as card",
+    );
+    let head = "  account: account\n  through: [card]\n";
+    broken_links(
+        &format!("{head}  variables: {{around: {{accounts: {{steps: 3}}}}}}\n"),
+        "mapping.yaml:23:42: `steps: 3` is not 1 (accounts that share a key with the order) or 2 (and those that share one with these)",
+    );
+    broken_links(
+        &format!("{head}  variables: {{known: {{accounts: {{steps: 1}}}}}}\n"),
+        "mapping.yaml:23:22: `known` is a variable or an aggregate already; choose another name",
+    );
+    broken_links(
+        &format!("{head}  variables: {{around: {{friends: {{steps: 1}}}}}}\n"),
+        "mapping.yaml:23:24: unknown variant `friends`, expected one of accounts, fraud, youngest",
+    );
+    let alone = "links:\n  account: account\n  through: [card]\n  variables: {}\n";
+    assert_eq!(
+        mapping(alone).unwrap_err(),
+        "mapping.yaml:17:3: `links` needs keys; name them in `aggregates.keys`"
+    );
+}
+
+#[test]
+fn linked_keys_come_with_each_other() {
+    let text = "aggregates:
+  fraud_labels: [fraud]
+  keys: {account: /customer/id, card: /card, phone: {from: [/phone, /other_phone], as: phone}}
+links: {account: account, through: [card, phone], variables: {around: {accounts: {steps: 2}}}}
+";
+    let mapping = mapping(text).unwrap();
+    let order = order(&json!({
+        "customer": {"id": "c-1", "email": "jo@example.com"}, "other_phone": "004915112345678",
+    }));
+    let order = mapping.map_order(&order).unwrap();
+    let partners: Vec<usize> = order
+        .keys
+        .iter()
+        .map(|key| key.event.partners.len())
+        .collect();
+    // The account comes with a card and two telephones, each of those with the account.
+    assert_eq!(partners, [3, 1, 1]);
+    let linked = mapping.linked_keys().unwrap();
+    let hashed = order.hashed_keys(&mapping);
+    assert_eq!(linked.partners_of(0, &hashed), order.keys[0].event.partners);
+    assert_eq!(
+        linked.account(&hashed).as_ref(),
+        order.keys[1].event.partners.first()
+    );
+    let (place, hash) = linked.find(&order.keys[1].event.partners[0]).unwrap();
+    assert_eq!((place, &hash), (0, &order.keys[0].hashes[0]));
 }
 
 #[test]
