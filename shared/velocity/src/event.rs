@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::amount::Amount;
-use crate::links::PartnerKey;
 
 /// The hash of a text of which only equality matters, such as the id of an event or a value that is counted once: the
 /// first four bytes of its SHA-256, so that it is the same in every version.
@@ -23,6 +22,28 @@ impl SlotId {
     /// The id of the slot with this definition.
     pub fn of(definition: &str) -> Self {
         Self(hash_text(definition))
+    }
+}
+
+/// The length of the hash of a key's value.
+pub const KEY_HASH: usize = 16;
+
+/// The hash of a key's value, under which its profile is stored.
+pub type KeyHash = [u8; KEY_HASH];
+
+/// A key that came with another one in the same event: which kind of key, and the hash of its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PartnerKey {
+    /// The kind of key.
+    pub kind: SlotId,
+    /// The hash of its value.
+    pub hash: KeyHash,
+}
+
+impl PartnerKey {
+    /// The first four bytes of the hash, by which an account is known among [frauds](Profile::set_fraud).
+    pub fn short(&self) -> u32 {
+        u32::from_be_bytes(self.hash.first_chunk().copied().unwrap_or_default())
     }
 }
 

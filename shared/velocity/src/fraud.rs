@@ -1,23 +1,9 @@
 //! Events of a key that are known as fraud.
 
-use serde::{Deserialize, Serialize};
-
 use crate::MOST_FRAUDS;
+use crate::event::PartnerKey;
 use crate::layout::Layout;
-use crate::links::PartnerKey;
-use crate::profile::Profile;
-
-/// An event that is known as fraud.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct KnownFraud {
-    /// Since when it is known, in seconds since 1970.
-    pub(crate) known: i64,
-    /// The [`hash_text`](crate::hash_text) of the event's id.
-    #[serde(with = "postcard::fixint::le")]
-    pub(crate) id: u32,
-    /// Whose event it is, see [`PartnerKey::short`](crate::PartnerKey::short); 0 if that is not kept.
-    pub(crate) account: u32,
-}
+use crate::profile::{KnownFraud, Profile};
 
 impl Profile {
     /// Notes since when an event is known as fraud, in milliseconds since 1970; `None` if it is not, or no longer. `account`

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::event::SlotId;
-use crate::links::KEY_HASH;
+use crate::event::{KEY_HASH, SlotId};
 use crate::window::{DAY, Window};
 use crate::{
     ARRIVALS, LARGEST_PROFILE, MOST_CONDITIONS, MOST_DISTINCT, MOST_FRAUDS, MOST_PARTNERS,

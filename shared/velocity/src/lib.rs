@@ -42,9 +42,9 @@ mod window;
 
 pub use amount::Amount;
 pub use bytes::{FORM, UnreadableProfile};
-pub use event::{KeyEvent, SlotId, hash_text};
+pub use event::{KEY_HASH, KeyEvent, KeyHash, PartnerKey, SlotId, hash_text};
 pub use layout::{Aggregate, Function, KeyKind, Layout, LayoutError};
-pub use links::{KEY_HASH, KeyHash, LinkWalk, PartnerKey};
+pub use links::LinkWalk;
 pub use past::AggregateValue;
 pub use profile::{Added, Profile};
 pub use window::{InvalidWindow, Window};

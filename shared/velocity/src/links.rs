@@ -6,44 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
-use crate::event::SlotId;
-use crate::profile::Profile;
+use crate::event::{PartnerKey, SlotId};
+use crate::profile::{Partner, Profile};
 use crate::{MOST_LINKED, MOST_PARTNERS};
-
-/// The length of the hash of a key's value.
-pub const KEY_HASH: usize = 16;
-
-/// The hash of a key's value, under which its profile is stored.
-pub type KeyHash = [u8; KEY_HASH];
-
-/// A key that came with another one in the same event: which kind of key, and the hash of its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct PartnerKey {
-    /// The kind of key.
-    pub kind: SlotId,
-    /// The hash of its value.
-    pub hash: KeyHash,
-}
-
-impl PartnerKey {
-    /// The first four bytes of the hash, by which an account is known among [frauds](Profile::set_fraud).
-    pub fn short(&self) -> u32 {
-        u32::from_be_bytes(self.hash.first_chunk().copied().unwrap_or_default())
-    }
-}
-
-/// A key that came with the key of a profile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Partner {
-    pub(crate) key: PartnerKey,
-    /// When they came together first and last, in seconds since 1970.
-    pub(crate) first: i64,
-    pub(crate) last: i64,
-    /// In how many events.
-    pub(crate) events: u32,
-}
 
 impl Profile {
     /// Notes the keys that came with an event. Of more than [`MOST_PARTNERS`], those that came last are kept.

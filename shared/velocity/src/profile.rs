@@ -5,10 +5,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
-use crate::event::KeyEvent;
-use crate::fraud::KnownFraud;
+use crate::event::{KeyEvent, PartnerKey};
 use crate::layout::{Layout, Measure};
-use crate::links::{Partner, PartnerKey};
 use crate::window::{DAY, HOUR, MINUTE};
 use crate::{ARRIVALS, MOST_DISTINCT};
 
@@ -84,6 +82,29 @@ pub(crate) struct SeenValue {
     pub(crate) value: u32,
     /// When it was seen last, in seconds since 1970.
     pub(crate) last: i64,
+}
+
+/// An event that is known as fraud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct KnownFraud {
+    /// Since when it is known, in seconds since 1970.
+    pub(crate) known: i64,
+    /// The [`hash_text`](crate::hash_text) of the event's id.
+    #[serde(with = "postcard::fixint::le")]
+    pub(crate) id: u32,
+    /// Whose event it is, see [`PartnerKey::short`](crate::PartnerKey::short); 0 if that is not kept.
+    pub(crate) account: u32,
+}
+
+/// A key that came with the key of a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Partner {
+    pub(crate) key: PartnerKey,
+    /// When they came together first and last, in seconds since 1970.
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    /// In how many events.
+    pub(crate) events: u32,
 }
 
 /// What became of an event that was added.

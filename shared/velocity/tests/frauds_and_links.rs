@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
+use rust_decimal::Decimal;
 use velocity::{
     Aggregate, Function, KeyEvent, KeyKind, LARGEST_PROFILE, Layout, LinkWalk, MOST_FRAUDS,
     MOST_PARTNERS, PartnerKey, Profile, SlotId, Window,
@@ -157,11 +158,9 @@ proptest! {
         let happened = first_of.values().filter(|it| (day - 30..=day).contains(*it)).count();
         let got = texts(&layout, &[&profile], &event(99, day));
         prop_assert_eq!(&got[0], &known.to_string());
-        let want = known as f64 / happened.max(known) as f64;
-        prop_assert!(got[1].is_empty() == want.is_nan());
-        if let Ok(rate) = got[1].parse::<f64>() {
-            prop_assert!((rate - want).abs() < 1e-4, "{rate} {want}");
-        }
+        let want = Decimal::from(known).checked_div(Decimal::from(happened.max(known)));
+        let want = want.map(|rate| rate.round_dp(4).normalize().to_string());
+        prop_assert_eq!(&got[1], &want.unwrap_or_default());
     }
 
     /// A walk over stored profiles finds the accounts that a search over all orders finds.

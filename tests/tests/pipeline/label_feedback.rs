@@ -93,7 +93,7 @@ async fn seen(world: &World, card: &str, day: u32) -> (String, String, String) {
 }
 
 #[track_caller]
-fn check(seen: (String, String, String), frauds: &str, outcome: &str) {
+fn check(seen: &(String, String, String), frauds: &str, outcome: &str) {
     assert_eq!((seen.0.as_str(), seen.2.as_str()), (frauds, outcome));
 }
 
@@ -107,12 +107,12 @@ async fn a_rule_sees_a_label_with_the_next_order_of_the_card() {
     .await;
     label(&world, &chargeback("a", 10)).await;
     label(&world, &chargeback("a", 10)).await;
-    check(seen(&world, "f3a9", 9).await, "0", "approve");
+    check(&seen(&world, "f3a9", 9).await, "0", "approve");
     assert_eq!(
         seen(&world, "f3a9", 10).await,
         ("1".to_owned(), "0.5".to_owned(), "block".to_owned())
     );
-    check(seen(&world, "77b1", 10).await, "0", "approve");
+    check(&seen(&world, "77b1", 10).await, "0", "approve");
 }
 
 #[tokio::test]
@@ -120,16 +120,16 @@ async fn a_label_that_is_reversed_or_outranked_is_taken_back() {
     let world = world().await;
     decide(&world, &[card_order("a", "f3a9", 1)]).await;
     label(&world, &chargeback("a", 5)).await;
-    check(seen(&world, "f3a9", 6).await, "1", "block");
+    check(&seen(&world, "f3a9", 6).await, "1", "block");
     label(&world, &message("a", "reversal", "", "processor", 7)).await;
-    check(seen(&world, "f3a9", 8).await, "0", "approve");
+    check(&seen(&world, "f3a9", 8).await, "0", "approve");
     // An older message of the same rank changes nothing, one of a higher rank does.
     label(&world, &chargeback("a", 6)).await;
-    check(seen(&world, "f3a9", 8).await, "0", "approve");
+    check(&seen(&world, "f3a9", 8).await, "0", "approve");
     label(&world, &message("a", "verdict", "fraud", "analyst", 4)).await;
-    check(seen(&world, "f3a9", 9).await, "1", "block");
+    check(&seen(&world, "f3a9", 9).await, "1", "block");
     label(&world, &message("a", "verdict", "legit", "analyst", 10)).await;
-    check(seen(&world, "f3a9", 11).await, "0", "approve");
+    check(&seen(&world, "f3a9", 11).await, "0", "approve");
 }
 
 /// The first message that gave the label says when it became known: a second one does not make it news.
@@ -139,7 +139,7 @@ async fn what_is_known_stays_known_since_the_first_message() {
     decide(&world, &[card_order("a", "f3a9", 1)]).await;
     label(&world, &message("a", "verdict", "fraud", "analyst", 2)).await;
     label(&world, &chargeback("a", 20)).await;
-    check(seen(&world, "f3a9", 3).await, "1", "block");
+    check(&seen(&world, "f3a9", 3).await, "1", "block");
 }
 
 #[tokio::test]
@@ -147,10 +147,10 @@ async fn a_label_that_comes_before_its_order_counts() {
     let world = world().await;
     label(&world, &chargeback("a", 2)).await;
     decide(&world, &[card_order("a", "f3a9", 1)]).await;
-    check(seen(&world, "f3a9", 3).await, "1", "block");
+    check(&seen(&world, "f3a9", 3).await, "1", "block");
     label(&world, &chargeback("h", 2)).await;
     ingest(&world, &card_order("h", "77b1", 1)).await;
-    check(seen(&world, "77b1", 3).await, "1", "block");
+    check(&seen(&world, "77b1", 3).await, "1", "block");
 }
 
 #[tokio::test]
@@ -160,17 +160,17 @@ async fn history_brings_its_labels_and_gets_later_ones() {
     known["label"] = "fraud".into();
     known["label_timestamp"] = "2026-06-08T00:00:00Z".into();
     ingest(&world, &known).await;
-    check(seen(&world, "f3a9", 7).await, "0", "approve");
-    check(seen(&world, "f3a9", 8).await, "1", "block");
+    check(&seen(&world, "f3a9", 7).await, "0", "approve");
+    check(&seen(&world, "f3a9", 8).await, "1", "block");
     label(&world, &message("h-1", "verdict", "legit", "analyst", 9)).await;
-    check(seen(&world, "f3a9", 10).await, "0", "approve");
+    check(&seen(&world, "f3a9", 10).await, "0", "approve");
     // History that is sent again does not bring back what was taken back.
     ingest(&world, &known).await;
-    check(seen(&world, "f3a9", 10).await, "0", "approve");
+    check(&seen(&world, "f3a9", 10).await, "0", "approve");
     ingest(&world, &card_order("h-2", "77b1", 1)).await;
-    check(seen(&world, "77b1", 10).await, "0", "approve");
+    check(&seen(&world, "77b1", 10).await, "0", "approve");
     label(&world, &chargeback("h-2", 11)).await;
-    check(seen(&world, "77b1", 12).await, "1", "block");
+    check(&seen(&world, "77b1", 12).await, "1", "block");
 }
 
 #[tokio::test]
@@ -181,17 +181,17 @@ async fn an_order_with_another_card_takes_its_label_along() {
     // The label first, then the new card; and the other way round; decided and as history.
     decide(&world, &[card_order("a", "f3a9", 1)]).await;
     label(&world, &chargeback("a", 3)).await;
-    check(seen(&world, "f3a9", 4).await, "1", "block");
+    check(&seen(&world, "f3a9", 4).await, "1", "block");
     decide(&world, &[second]).await;
-    check(seen(&world, "f3a9", 4).await, "0", "approve");
-    check(seen(&world, "77b1", 4).await, "1", "block");
+    check(&seen(&world, "f3a9", 4).await, "0", "approve");
+    check(&seen(&world, "77b1", 4).await, "1", "block");
     let mut second = card_order("h", "second", 2);
     second["revision"] = 2.into();
     ingest(&world, &card_order("h", "first", 1)).await;
     ingest(&world, &second).await;
     label(&world, &chargeback("h", 3)).await;
-    check(seen(&world, "first", 4).await, "0", "approve");
-    check(seen(&world, "second", 4).await, "1", "block");
+    check(&seen(&world, "first", 4).await, "0", "approve");
+    check(&seen(&world, "second", 4).await, "1", "block");
 }
 
 #[tokio::test]
@@ -218,7 +218,7 @@ async fn failures_lose_and_double_no_label() {
         assert!(is_done, "{operation} {fault:?}");
         // An answer that was lost had its effect: the next attempt writes nothing.
         world.faults.clear();
-        check(seen(&world, "f3a9", 3).await, "1", "block");
+        check(&seen(&world, "f3a9", 3).await, "1", "block");
     }
 }
 
