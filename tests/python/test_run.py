@@ -35,16 +35,29 @@ def decided(folder):
 
 
 def test_the_demo_reports_as_text_and_as_json(fraudstream, tmp_path):
-    report = json.loads(run(fraudstream, "--home", tmp_path, "demo", "--json").stdout)
-    orders = sum(volume["orders"] for volume in report["outcomes"].values())
+    report = json.loads(run(fraudstream, "--home", tmp_path, "demo", "--json", timeout=600).stdout)
     truth = lines("events/truth.jsonl")
-    assert report["undecided"] == 0
-    assert orders + report["duplicates"] + len(report["rejected"]) == len((ROOT / "events/orders.jsonl").read_text().splitlines())
-    assert sum(volume["orders"] for volume in report["against"]["fraud"].values()) >= sum(line["fraud"] for line in truth)
-    assert report["caught"] and report["missed"]
-    text = run(fraudstream, "--home", tmp_path, "demo").stdout
-    for part in ["orders decided", "undecided 0", "fraud missed", "good orders blocked", "precision", "the dearest miss", "records rejected", "a second", "next"]:
+    alone, with_past = report["states"]
+    assert (alone["name"], with_past["name"]) == ("rules alone", "with velocity and links")
+    for state in (alone, with_past):
+        orders = sum(volume["orders"] for side in ("fraud", "good") for volume in state[side].values())
+        assert state["undecided"] == 0
+        assert orders + state["duplicates"] + len(state["rejected"]) == len((ROOT / "events/orders.jsonl").read_text().splitlines())
+        assert sum(volume["orders"] for volume in state["fraud"].values()) >= sum(line["fraud"] for line in truth)
+        missed = state["fraud"].get("approve", {"cents": 0})["cents"]
+        money = sum(volume["cents"] for volume in state["fraud"].values())
+        assert state["fraud_money_not_approved_share"] == pytest.approx(1 - missed / money)
+        for share in ("good_orders_blocked_share", "good_orders_touched_share", "reviewed_share", "review_precision"):
+            assert 0 <= state[share] <= 1, share
+    # The rules that see the past are in the second state only.
+    past = {"linked_to_fraud", "cards_from_one_connection", "shared_with_other_accounts"}
+    ids = [{rule["rule_id"] for rule in state["rules"]} for state in (alone, with_past)]
+    assert not past & ids[0] and past <= ids[1] and ids[0] < ids[1]
+    text = run(fraudstream, "--home", tmp_path, "demo", timeout=600).stdout
+    for part in ["fraud money missed", "good orders touched", "reviews a day", "pattern of fraud", "judged differently", "the dearest miss", "records rejected", "undecided 0", "a second", "next"]:
         assert part in text, part
+    # Another shop, and the state that is left can be asked.
+    run(fraudstream, "--home", tmp_path / "demo/with-velocity", "show", "--review", "2026-06-20")
 
 
 def test_a_killed_run_goes_on_and_decides_nothing_twice(home, tmp_path):

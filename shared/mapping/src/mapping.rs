@@ -134,6 +134,15 @@ impl Mapping {
         &self.aggregates.keys
     }
 
+    /// The variables that say what happened before: those of aggregates and of links.
+    pub fn variables_of_the_past(&self) -> impl Iterator<Item = &VariableName> {
+        let links = self.aggregates.links.iter();
+        let aggregates = self.aggregates.keys.iter();
+        aggregates
+            .flat_map(AggregateKey::variable_names)
+            .chain(links.flat_map(|links| links.variable_names()))
+    }
+
     /// The keys with `links`, to walk along them; `None` if the file has no such section.
     pub fn linked_keys(&self) -> Option<LinkedKeys<'_>> {
         let links = self.aggregates.links.as_ref()?;

@@ -141,6 +141,11 @@ impl Links {
         })
     }
 
+    /// The variables of the section.
+    pub(crate) fn variable_names(&self) -> impl Iterator<Item = &VariableName> {
+        self.variables.keys()
+    }
+
     /// The keys that come with the key at this place in the same order, from the hashes of all keys.
     pub(super) fn partners_of(
         &self,
