@@ -5,6 +5,7 @@ writer that knows nothing of the others, as two Lambda functions or two operator
 """
 
 import concurrent.futures
+import re
 import subprocess
 
 from conftest import environment
@@ -46,6 +47,16 @@ def applied(fraudstream, serve, folder, n, limit):
     return subprocess.Popen(command, env=environment(AWS_ENDPOINT_URL=serve.endpoint), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+def updated(afd, reference, request):
+    """Makes a new version of a rule; another writer may have made one since the most recent version was read."""
+    newest = "1"
+    while True:
+        try:
+            return afd.update_rule_version(rule=reference | {"ruleVersion": newest}, **request)["rule"]["ruleVersion"]
+        except afd.exceptions.ValidationException as refused:
+            (newest,) = re.findall(r"whereas the most recent version is (\d+)\.", str(refused))
+
+
 def test_processes_and_threads_write_at_once(fraudstream, serve, tmp_path):
     afd = serve.client("frauddetector")
     afd.create_list(name="shared_list")
@@ -55,8 +66,8 @@ def test_processes_and_threads_write_at_once(fraudstream, serve, tmp_path):
     reference = afd.create_rule(**rule)["rule"]
 
     def new_version(number):
-        request = {name: rule[name] for name in ("language", "outcomes")}
-        version = afd.update_rule_version(rule=reference, expression=f"$order_price > {number}", **request)["rule"]["ruleVersion"]
+        request = {name: rule[name] for name in ("language", "outcomes")} | {"expression": f"$order_price > {number}"}
+        version = updated(afd, reference, request)
         detector = afd.create_detector_version(detectorId="orders", rules=[{**reference, "ruleVersion": version}])["detectorVersionId"]
         afd.update_list(name="shared_list", elements=[str(number)], updateMode="APPEND")
         return version, detector

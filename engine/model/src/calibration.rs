@@ -40,13 +40,8 @@ const LOGINS: [(f64, f64); 9] = [
     (0.0, 1.0),
 ];
 
-/// The thresholds of the report's table: those that Amazon's service uses, and some around them.
-const OF_FRAUD: &[f64] = &[
-    990.0, 975.0, 950.0, 900.0, 860.0, 820.0, 775.0, 740.0, 700.0, 600.0, 400.0, 200.0,
-];
-const OF_LOGINS: &[f64] = &[
-    950.0, 900.0, 750.0, 670.0, 620.0, 575.0, 540.0, 515.0, 400.0, 200.0,
-];
+/// Between one threshold of a report and the next, as in the answers of Amazon's service.
+const THRESHOLD_STEP: u16 = 5;
 
 /// With fewer legitimate events than these above a score, its rate counts as extrapolated.
 const ENOUGH: usize = 20;
@@ -65,14 +60,6 @@ impl ScoreCurve {
         }
     }
 
-    /// The thresholds of the report's table, from the highest.
-    pub fn thresholds(self) -> &'static [f64] {
-        match self {
-            Self::Fraud => OF_FRAUD,
-            Self::Logins => OF_LOGINS,
-        }
-    }
-
     /// The score at or above which this share of legitimate events lies.
     pub fn score_at(self, fpr: f64) -> f64 {
         interpolate_linearly(
@@ -85,6 +72,11 @@ impl ScoreCurve {
     pub fn fpr_at(self, score: f64) -> f64 {
         interpolate_linearly(score, self.points().into_iter().rev())
     }
+}
+
+/// The thresholds of a report, ascending: 0, 5, and so on to 1000.
+pub fn report_thresholds() -> impl Iterator<Item = f64> {
+    (0..=1000 / THRESHOLD_STEP).map(|step| f64::from(step * THRESHOLD_STEP))
 }
 
 /// Interpolates linearly between points `(x, y)`, whose `x` ascend.

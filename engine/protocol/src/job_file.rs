@@ -27,7 +27,7 @@ const LARGEST_BATCH: u64 = 4 * 1024 * 1024;
 pub enum JobFileColumn {
     /// `EVENT_ID`.
     EventId,
-    /// `EVENT_TIMESTAMP`, in any form that the service accepts.
+    /// `EVENT_TIMESTAMP`, in any form of [`Timestamp::parse_file`].
     EventTimestamp,
     /// `ENTITY_ID`.
     EntityId,
@@ -35,7 +35,7 @@ pub enum JobFileColumn {
     EntityType,
     /// `EVENT_LABEL`.
     EventLabel,
-    /// `LABEL_TIMESTAMP`, in any form that the service accepts.
+    /// `LABEL_TIMESTAMP`, in any form of [`Timestamp::parse_file`].
     LabelTimestamp,
     /// Any other header: the variable of that name.
     Variable(String),
@@ -201,9 +201,9 @@ impl JobFileHeader {
     }
 }
 
-/// A time as requests write it: files also have dates that a request would find too short.
+/// A time as requests write it: files may hold more forms than requests.
 fn parse_time(column: &str, value: &str) -> Result<String, String> {
-    Timestamp::parse(value)
+    Timestamp::parse_file(value)
         .map(|time| time.to_string())
         .map_err(|error| format!("{column}: {error}."))
 }
@@ -410,6 +410,13 @@ mod tests {
             r#"{"eventId":"e-1","eventTimestamp":"2019-01-12T00:00:00Z","eventTypeName":"order","eventVariables":{"price":"5"},"entities":[{"entityType":"customer","entityId":"cust-42"}]}"#
         );
         assert!(request("e-1,2019-11-30T13:01:01Z,,,5,US").contains(r#""entityId":"unknown""#));
+        for time in ["2019-11-30 13:01:01.0", "2019-11-30T14:01:01.5+01:00"] {
+            let row = request(&format!("e-1,{time},,,5,US"));
+            assert!(
+                row.contains(r#""eventTimestamp":"2019-11-30T13:01:01Z""#),
+                "{row}"
+            );
+        }
         assert_eq!(request("e-1,x"), "The row has 2 fields, the header has 6.");
         assert_eq!(
             request("e-1,soon,,,5,US"),

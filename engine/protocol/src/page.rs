@@ -30,6 +30,14 @@ impl<R> Page<R> {
         }
     }
 
+    /// A single page with the row, if there is one.
+    pub fn of_at_most_one_row(row: Option<R>) -> Self {
+        Self {
+            rows: row.into_iter().collect(),
+            next_token: None,
+        }
+    }
+
     /// The same page with each row converted.
     pub fn map_rows<T>(self, row: impl FnMut(R) -> T) -> Page<T> {
         Page {

@@ -15,7 +15,7 @@ impl S3Location {
     /// Reads the path of one object. The error names `member`.
     pub fn parse_object(member: &str, path: &str) -> Result<Self> {
         let location = Self::parse_folder(member, path)?;
-        if location.key.is_empty() || location.key.ends_with('/') {
+        if !location.names_object() {
             return Err(Error::validation(format!(
                 "'{member}' has to name an object: s3://bucket/key."
             )));
@@ -36,6 +36,11 @@ impl S3Location {
             bucket: bucket.to_owned(),
             key: key.to_owned(),
         })
+    }
+
+    /// Whether it can be the location of an object, and not only of a folder or a bucket.
+    pub fn names_object(&self) -> bool {
+        !self.key.is_empty() && !self.key.ends_with('/')
     }
 
     /// The object `name` in this folder.

@@ -123,6 +123,29 @@ impl Value {
         };
         value.ok_or(InvalidValue { expected: ty })
     }
+
+    /// Parses the default value of a variable: as [`Value::parse`], and two texts stand for no value, as in programs
+    /// that were written for Amazon Fraud Detector: an empty one for a `DATETIME`, and `<null>` for every type except
+    /// `STRING`, to which it is a text like any other.
+    ///
+    /// # Errors
+    /// If the text is neither a value of this type nor stands for none.
+    ///
+    /// ```
+    /// use rules::{Type, Value};
+    /// assert_eq!(Value::parse_default(Type::Integer, "<null>")?, Value::Null);
+    /// assert_eq!(Value::parse_default(Type::String, "<null>")?, Value::String("<null>".into()));
+    /// # Ok::<(), rules::InvalidValue>(())
+    /// ```
+    pub fn parse_default(ty: Type, text: &str) -> Result<Self, InvalidValue> {
+        match (ty, text) {
+            (Type::DateTime, "") => Ok(Self::Null),
+            (Type::Integer | Type::Float | Type::Boolean | Type::DateTime, "<null>") => {
+                Ok(Self::Null)
+            }
+            _ => Self::parse(ty, text),
+        }
+    }
 }
 
 fn parse_finite_float(text: &str) -> Option<f64> {
@@ -210,6 +233,27 @@ mod tests {
                 "2019-02-30T13:01:01Z",
             ],
         );
+    }
+
+    #[test]
+    fn defaults_may_stand_for_no_value() {
+        for (ty, text, want) in [
+            ("STRING", "<null>", Some(Value::String("<null>".into()))),
+            ("STRING", "", Some(Value::String("".into()))),
+            ("INTEGER", "<null>", Some(Value::Null)),
+            ("FLOAT", "<null>", Some(Value::Null)),
+            ("BOOLEAN", "<null>", Some(Value::Null)),
+            ("DATETIME", "<null>", Some(Value::Null)),
+            ("DATETIME", "", Some(Value::Null)),
+            ("INTEGER", "7", Some(Value::Integer(7))),
+            ("INTEGER", "", None),
+            ("INTEGER", "null", None),
+            ("FLOAT", "<NULL>", None),
+            ("BOOLEAN", " <null>", None),
+        ] {
+            let ty: Type = ty.parse().unwrap();
+            assert!(Value::parse_default(ty, text).ok() == want, "{ty} {text}");
+        }
     }
 
     #[test]

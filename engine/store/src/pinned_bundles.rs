@@ -9,7 +9,7 @@ use crate::records::detector_version::RuleExecutionMode;
 use crate::records::entity_history::HistorySettings;
 use crate::records::external_model::{InputConfiguration, OutputConfiguration};
 use crate::records::model_version::BundledModel;
-use crate::records::variable::{BundledVariable, parse_default_value};
+use crate::records::variable::BundledVariable;
 
 /// An event type with its variables.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -80,10 +80,9 @@ impl EventTypeBundle {
 
     /// The row of an event without any variable: the defaults.
     pub fn default_row(&self) -> Vec<Value> {
-        let default = |v: &BundledVariable| parse_default_value(v.rule_type(), &v.default_value);
         self.variables
             .iter()
-            .map(|v| default(v).unwrap_or(Value::Null))
+            .map(|variable| variable.default().unwrap_or(Value::Null))
             .collect()
     }
 }

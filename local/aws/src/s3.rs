@@ -1,7 +1,12 @@
 //! S3 in this process: a folder, in which each bucket is a folder and each object a file.
 //!
-//! S3 allows two things that a folder does not: an object whose key is the beginning of another
-//! one's path (`a` beside `a/b`), and keys longer than about 150 characters.
+//! S3 allows keys that are no paths, such as `a` beside `a/b`, and `a/`: [`file_names`] says what
+//! their files are called. A key may have about 150 characters, because the library names a file
+//! after the whole key.
+
+mod file_names;
+mod keyed_folder;
+mod listing;
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +19,7 @@ use s3s_fs::FileSystem;
 use thiserror::Error;
 
 use crate::service::Service;
+use keyed_folder::KeyedFolder;
 
 const DECODED_LENGTH: &str = "x-amz-decoded-content-length";
 
@@ -40,7 +46,7 @@ impl S3 {
             .map_err(|error| folder_error(root, &format_args!("{error:?}")))?;
         Ok(Self {
             root: root.to_owned(),
-            service: S3ServiceBuilder::new(files).build(),
+            service: S3ServiceBuilder::new(KeyedFolder::new(root, files)).build(),
         })
     }
 
@@ -259,6 +265,142 @@ mod tests {
         create().await.unwrap();
         let error = create().await.unwrap_err().into_service_error();
         assert_eq!(error.code(), Some("PreconditionFailed"));
+    }
+
+    async fn read(client: &aws_sdk_s3::Client, key: &str) -> Result<String, String> {
+        let get = client.get_object().bucket("orders").key(key).send().await;
+        let object = get.map_err(|error| error.into_service_error().code().unwrap().to_owned())?;
+        let body = object.body.collect().await.unwrap().to_vec();
+        Ok(String::from_utf8(body).unwrap())
+    }
+
+    async fn write(client: &aws_sdk_s3::Client, key: &str, text: &str) {
+        let put = client.put_object().bucket("orders").key(key);
+        let put = put.body(ByteStream::from(text.as_bytes().to_vec()));
+        put.metadata("key", key).send().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn every_key_can_be_beside_every_other() {
+        const KEYS: [&str; 8] = [
+            "a",
+            "a/",
+            "a/b",
+            "a/b/c",
+            "a//b",
+            "out.csv",
+            "out.csv/part_1.csv",
+            "out.csv/part_1.csv/x",
+        ];
+        // In both orders: the folder is there before the object, and after it.
+        for reversed in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let client = open(folder.path());
+            let mut order = KEYS;
+            if reversed {
+                order.reverse();
+            }
+            for key in order {
+                assert_eq!(
+                    read(&client, key).await,
+                    Err("NoSuchKey".to_owned()),
+                    "{key}"
+                );
+                let head = client.head_object().bucket("orders").key(key).send().await;
+                assert!(head.is_err(), "{key}");
+                write(&client, key, key).await;
+            }
+            for key in KEYS {
+                assert_eq!(read(&client, key).await.as_deref(), Ok(key));
+                let head = client.head_object().bucket("orders").key(key);
+                let head = head.send().await.unwrap();
+                assert_eq!(head.metadata().unwrap()["key"], key);
+            }
+            assert_eq!(keys(&client, "a/").await, ["a/", "a//b", "a/b", "a/b/c"]);
+            assert_eq!(keys(&client, "a//").await, ["a//b"]);
+            assert_eq!(keys(&client, "").await.len(), KEYS.len());
+            // What is deleted is gone, and nothing else.
+            for (gone, key) in order.into_iter().enumerate() {
+                let delete = client.delete_object().bucket("orders").key(key);
+                delete.send().await.unwrap();
+                assert_eq!(
+                    read(&client, key).await,
+                    Err("NoSuchKey".to_owned()),
+                    "{key}"
+                );
+                assert_eq!(keys(&client, "").await.len(), KEYS.len() - gone - 1);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_object_is_copied_and_uploaded_in_parts_beside_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let client = open(folder.path());
+        write(&client, "out.csv/1", "1").await;
+        write(&client, "in.csv", "2").await;
+        let copy = client.copy_object().copy_source("orders/in.csv");
+        copy.bucket("orders").key("out.csv").send().await.unwrap();
+        let copy = client.copy_object().copy_source("orders/out.csv");
+        copy.bucket("orders").key("in.csv/3").send().await.unwrap();
+        for (key, want) in [("out.csv", "2"), ("in.csv", "2"), ("in.csv/3", "2")] {
+            assert_eq!(read(&client, key).await.as_deref(), Ok(want), "{key}");
+        }
+        let upload = client
+            .create_multipart_upload()
+            .bucket("orders")
+            .key("out.csv");
+        let upload = upload.send().await.unwrap().upload_id.unwrap();
+        let part = client.upload_part().bucket("orders").key("out.csv");
+        let part = part.upload_id(&upload).part_number(1);
+        let part = part
+            .body(ByteStream::from_static(b"4"))
+            .send()
+            .await
+            .unwrap();
+        let part = aws_sdk_s3::types::CompletedPart::builder()
+            .part_number(1)
+            .set_e_tag(part.e_tag)
+            .build();
+        let parts = aws_sdk_s3::types::CompletedMultipartUpload::builder().parts(part);
+        let complete = client
+            .complete_multipart_upload()
+            .bucket("orders")
+            .key("out.csv");
+        let complete = complete.upload_id(&upload).multipart_upload(parts.build());
+        assert_eq!(complete.send().await.unwrap().key(), Some("out.csv"));
+        assert_eq!(read(&client, "out.csv").await.as_deref(), Ok("4"));
+        let names = ["out.csv", "in.csv"].map(|key| {
+            let id = aws_sdk_s3::types::ObjectIdentifier::builder().key(key);
+            id.build().unwrap()
+        });
+        let delete = aws_sdk_s3::types::Delete::builder().set_objects(Some(names.to_vec()));
+        let delete = client
+            .delete_objects()
+            .bucket("orders")
+            .delete(delete.build().unwrap());
+        let deleted = delete.send().await.unwrap();
+        assert_eq!(deleted.deleted()[0].key(), Some("out.csv"));
+        assert_eq!(keys(&client, "").await, ["in.csv/3", "out.csv/1"]);
+    }
+
+    #[tokio::test]
+    async fn a_folder_of_an_earlier_release_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let client = open(folder.path());
+        let below = folder.path().join("orders/rejected/2026");
+        std::fs::create_dir_all(&below).unwrap();
+        std::fs::write(below.join("1.json"), "{}").unwrap();
+        assert_eq!(keys(&client, "rejected/").await, ["rejected/2026/1.json"]);
+        assert_eq!(
+            read(&client, "rejected/2026/1.json").await.as_deref(),
+            Ok("{}")
+        );
+        write(&client, "rejected/2026/1.json/2", "2").await;
+        assert_eq!(
+            read(&client, "rejected/2026/1.json").await.as_deref(),
+            Ok("{}")
+        );
     }
 
     #[test]

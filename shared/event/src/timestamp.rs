@@ -35,10 +35,13 @@ use parse::{AcceptedForms, ParsedTimestamp};
 /// digit, the clock time may be missing or lack its seconds, and ` AM` or ` PM` makes it a 12-hour
 /// clock. Years 00 to 68 are 20xx, 69 to 99 are 19xx. A fraction of a second is cut off.
 ///
+/// A CSV file ([`parse_file`]) may hold what a feed may, with UTC as its zone.
+///
 /// [`parse`]: Timestamp::parse
 /// [`parse_request`]: Timestamp::parse_request
 /// [`parse_prediction`]: Timestamp::parse_prediction
 /// [`parse_in`]: Timestamp::parse_in
+/// [`parse_file`]: Timestamp::parse_file
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp {
     epoch_seconds: i64,
@@ -130,7 +133,7 @@ impl Timestamp {
         epoch_seconds: 253_402_300_799,
     };
 
-    /// Reads the four forms that `SendEvent` and CSV files may use (user guide, "Storing events").
+    /// Reads the four forms that `SendEvent` may use (user guide, "Storing events").
     /// Where a form has no zone, it is UTC.
     pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
         Self::parse_with(text, |text| {
@@ -165,6 +168,14 @@ impl Timestamp {
         Self::parse_with(text, |text| {
             ParsedTimestamp::parse(text, AcceptedForms::Feed)?.in_zone(zone)
         })
+    }
+
+    /// Reads a time of a CSV file, whatever the file is for: what a feed may hold, in UTC where it has no zone.
+    ///
+    /// The user guide names the four forms. Amazon's service also takes files as Spark and pandas write them
+    /// (`2019-11-30 13:01:01.0`, `2019-11-30T13:01:01.000Z`), and so files with other forms of RFC 3339 are read here.
+    pub fn parse_file(text: &str) -> Result<Self, InvalidTimestamp> {
+        Self::parse_in(text, &TimeZone::UTC)
     }
 
     /// Whether a text that one of the parsers accepts holds a clock time, not a date alone.

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import secrets
+import time
 import urllib.parse
 
 import boto3
@@ -286,15 +287,38 @@ class Shop:
         return self.afd.get_event(eventId=event_id, eventTypeName=self.name)["event"]
 
 
+    # Closed, with stored events that are being deleted.
+    emptying = []
+
     def close(self):
-        """Deletes what there may be only a hundred of."""
+        """Deletes what there may be only a hundred of; what has stored events, when a later test ends."""
         delete_detector(self.afd, self.name)
+        Shop.emptying = [shop for shop in [*Shop.emptying, self] if not shop.deleted()]
+
+    def deleted(self):
+        """Deletes the event type and what belongs to it, or says that its events are there yet."""
         # What the test gave to another of its own goes at the end of the run.
         with contextlib.suppress(self.afd.exceptions.ConflictException):
-            self.afd.delete_event_type(name=self.name)
+            if not delete_event_type(self.afd, self.name):
+                return False
             self.afd.delete_entity_type(name=self.customer)
             for label in self.labels:
                 self.afd.delete_label(name=label)
+        return True
+
+
+def delete_event_type(afd, name):
+    """Deletes an event type, or begins to delete its stored events; whether it is gone."""
+    try:
+        afd.delete_event_type(name=name)
+    except afd.exceptions.ConflictException as conflict:
+        if "stored events" not in str(conflict):
+            raise
+        # They may be being deleted already.
+        with contextlib.suppress(afd.exceptions.ConflictException):
+            afd.delete_events_by_event_type(eventTypeName=name)
+        return False
+    return True
 
 
 def delete_detector(afd, detector):
@@ -336,8 +360,11 @@ def delete_all(afd):
         delete_model(afd, model)
     for endpoint in ours(afd.get_external_models, "externalModels", "modelEndpoint"):
         afd.delete_external_model(modelEndpoint=endpoint)
+    end = time.monotonic() + 120
+    while left := [name for name in ours(afd.get_event_types, "eventTypes") if not delete_event_type(afd, name)]:
+        assert time.monotonic() < end, f"their events are not deleted: {left}"
+        time.sleep(0.1)
     for get, rows, delete in [
-        (afd.get_event_types, "eventTypes", afd.delete_event_type),
         (afd.get_outcomes, "outcomes", afd.delete_outcome),
         (afd.get_variables, "variables", afd.delete_variable),
         (afd.get_labels, "labels", afd.delete_label),

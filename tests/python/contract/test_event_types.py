@@ -3,7 +3,7 @@
 import pytest
 from conftest import eventually
 
-from .api import MILLISECONDS, Shop, body, check_pages, fresh, refusal
+from .api import MILLISECONDS, Shop, body, check_pages, delete_detector, fresh, refusal
 
 
 def one(afd, name):
@@ -107,6 +107,32 @@ def test_an_event_type_of_a_detector_stays(afd, shop):
         assert body(afd.delete_event_type(name=shop.name)) == {}
     with pytest.raises(afd.exceptions.ResourceNotFoundException, match=shop.name):
         afd.get_event_types(name=shop.name)
+
+
+@pytest.mark.parametrize("store", ["send", "predict"])
+def test_an_event_type_with_stored_events_stays(afd, shop, store):
+    shop.deciding("large: $amount > 100")
+    getattr(shop, store)()
+    delete_detector(afd, shop.name)
+    with pytest.raises(afd.exceptions.ConflictException, match=shop.name):
+        afd.delete_event_type(name=shop.name)
+    afd.delete_event(eventId="e-1", eventTypeName=shop.name)
+    assert body(afd.delete_event_type(name=shop.name)) == {}
+
+
+def test_the_events_of_an_event_type_are_deleted_before_it(afd, shop):
+    for number in range(3):
+        shop.send(event_id=f"e-{number}")
+    afd.delete_detector(detectorId=shop.name)
+    afd.delete_events_by_event_type(eventTypeName=shop.name)
+
+    def deleted():
+        """whether the events are deleted"""
+        status = afd.get_delete_events_by_event_type_status(eventTypeName=shop.name)["eventsDeletionStatus"]
+        return status == "COMPLETE"
+
+    eventually(deleted)
+    assert body(afd.delete_event_type(name=shop.name)) == {}
 
 
 def test_ingestion_that_is_off(afd):

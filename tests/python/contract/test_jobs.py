@@ -179,7 +179,9 @@ def test_an_import_in_the_way_of_its_clients(afd, shop, files):
 def test_a_batch_prediction(afd, shop, files):
     shop.deciding("large: $amount > 1\nlow: $amount <= 1")
     job = fresh("predict")
-    files.put(job, rows(shop, 3, labelled=False) + f"e-x,{WHEN},c,{shop.customer},much,1,US,true,\n")
+    of_spark = WHEN.replace("T", " ").replace("Z", ".0")
+    text = rows(shop, 3, labelled=False) + f"e-x,{WHEN},c,{shop.customer},much,1,US,true,\n"
+    files.put(job, text + f"e-s,{of_spark},c,{shop.customer},5,1,US,true,\n")
     tags = [{"key": "team", "value": "fraud"}]
     request = files.request(job, shop, detectorName=shop.name, tags=tags)
     assert body(afd.create_batch_prediction_job(**request)) == {}
@@ -189,17 +191,22 @@ def test_a_batch_prediction(afd, shop, files):
     for name in ("startTime", "completionTime", "lastHeartbeatTime"):
         assert SECONDS.fullmatch(row.pop(name))
     del request["tags"]
-    want = {"status": "COMPLETE", "processedRecordsCount": 4, "totalRecordsCount": 4, "detectorVersion": "1"}
+    want = {"status": "COMPLETE", "processedRecordsCount": 5, "totalRecordsCount": 5, "detectorVersion": "1"}
     assert row == request | want
     assert afd.list_tags_for_resource(resourceARN=arn)["tags"] == tags
     table = list(csv.DictReader(io.StringIO(files.output(job)[1])))
-    assert list(table[0])[-4:] == ["MODEL_SCORES", "OUTCOMES", "STATUS", "RULE_RESULTS"]
+    assert list(table[0])[-4:] == ["MODEL_SCORES", "OUTCOMES", "RULE_RESULTS", "STATUS"]
     said = [(row["EVENT_ID"], row["EVENT_TIMESTAMP"], shop.short(row["OUTCOMES"]), row["STATUS"].split(":")[0]) for row in table]
     when = WHEN.replace("Z", ".000Z")
     assert sorted(said) == [
         ("e-0", when, "low", "Success"), ("e-1", when, "low", "Success"), ("e-2", when, "large", "Success"),
-        ("e-x", when, "", "ValidationException"),
+        ("e-s", when, "large", "Success"), ("e-x", when, "", "ValidationException"),
     ]
+    matched = {row["EVENT_ID"]: shop.short(row["RULE_RESULTS"]) for row in table}
+    assert matched == {
+        "e-0": '{"low": ["low"]}', "e-1": '{"low": ["low"]}', "e-2": '{"large": ["large"]}', "e-s": '{"large": ["large"]}',
+        "e-x": "",
+    }
     predictions = afd.list_event_predictions(eventId={"value": "e-2"}, eventType={"value": shop.name})
     assert len(predictions["eventPredictionSummaries"]) == 1
     assert body(afd.delete_batch_prediction_job(jobId=job)) == {}

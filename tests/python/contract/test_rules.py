@@ -34,7 +34,7 @@ def test_what_is_created_can_be_got(afd, shop):
 def test_an_update_makes_the_next_version(afd, shop):
     first = shop.rule("r", "$amount > 1", description="one")
     second = update(afd, shop, first, description="two")
-    third = update(afd, shop, first)
+    third = update(afd, shop, second)
     assert [rule["ruleVersion"] for rule in (first, second, third)] == ["1", "2", "3"]
     rows = afd.get_rules(detectorId=shop.name, ruleId="r")["ruleDetails"]
     assert [(row["ruleVersion"], row.get("description"), shop.short(row["expression"])) for row in rows] == [
@@ -75,22 +75,44 @@ def test_rules_that_do_not_exist(afd, shop):
     no_version = nothing | {"ruleId": "r", "ruleVersion": "2"}
     no_detector = nothing | {"detectorId": fresh()}
     for rule in (nothing, no_version, no_detector):
-        for call in (
-            lambda: afd.get_rules(**rule),
-            lambda: afd.update_rule_metadata(rule=rule, description="x"),
-            lambda: update(afd, shop, rule),
-        ):
-            with pytest.raises(afd.exceptions.ResourceNotFoundException):
-                call()
+        with pytest.raises(afd.exceptions.ResourceNotFoundException):
+            afd.update_rule_metadata(rule=rule, description="x")
         assert body(afd.delete_rule(rule=rule)) == {}
-    for request in ({"ruleId": "nothing"}, {"detectorId": fresh()}):
-        assert refusal(afd.get_rules, **{"detectorId": shop.name} | request).startswith("ResourceNotFoundException: ")
+    for rule in (nothing, no_detector):
+        with pytest.raises(afd.exceptions.ResourceNotFoundException):
+            update(afd, shop, rule)
+
+
+@pytest.mark.parametrize(
+    "request_", [{"ruleId": "nothing"}, {"ruleId": "nothing", "ruleVersion": "1"}, {"ruleId": "r", "ruleVersion": "2"}]
+)
+@pytest.mark.parametrize("paging", [{}, {"maxResults": 50}, {"nextToken": ""}])
+def test_a_rule_that_does_not_exist_is_an_empty_list(afd, shop, request_, paging):
+    shop.rule("r", "$amount > 1")
+    assert body(afd.get_rules(detectorId=shop.name, **request_, **paging)) == {"ruleDetails": []}
+    with pytest.raises(afd.exceptions.ResourceNotFoundException):
+        afd.get_rules(detectorId=fresh(), **request_, **paging)
+
+
+def test_only_the_most_recent_version_is_updated(afd, shop):
+    first = shop.rule("r", "$amount > 1")
+    ahead = first | {"ruleVersion": "9999"}
+
+    def first_sentence(rule):
+        with pytest.raises(afd.exceptions.ValidationException) as caught:
+            update(afd, shop, rule)
+        return caught.value.response["Error"]["Message"].split(". ")[0]
+
+    assert first_sentence(ahead).endswith("whereas the most recent version is 1")
+    second = update(afd, shop, first)
+    assert first_sentence(first).endswith("whereas the most recent version is 2")
+    assert update(afd, shop, second)["ruleVersion"] == "3"
 
 
 def test_a_rule_is_created_once(shop):
     shop.rule("r", "$amount > 1")
     assert refusal(shop.rule, rule_id="r", expression="$amount > 2") == (
-        f"ValidationException: Rule 'r' of detector '{shop.name}' already exists."
+        "ValidationException: Failed to save rule since it already exists."
     )
 
 

@@ -147,6 +147,24 @@ def test_what_is_refused(afd, changed):
     assert refusal(afd.get_variables, name=name).startswith("ResourceNotFoundException: ")
 
 
+def test_a_default_that_stands_for_no_value(afd):
+    for ty in ("INTEGER", "FLOAT", "BOOLEAN", "DATETIME"):
+        name = fresh(ty.lower())
+        afd.create_variable(**variable(name, ty, "<null>"))
+        assert one(afd, name)["defaultValue"] == "<null>"
+        assert refusal(afd.create_variable, **variable(fresh(), ty, "null")).startswith("ValidationException: ")
+    name = fresh("bin")
+    afd.create_variable(**variable(name, "INTEGER", "<null>", variableType="CARD_BIN"))
+    assert one(afd, name)["variableType"] == "CARD_BIN"
+
+
+def test_a_variable_of_a_model_score(afd):
+    name = fresh("model_insightscore")
+    afd.create_variable(**variable(name, "FLOAT", "0.0", dataSource="MODEL_SCORE", variableType="NUMERIC"))
+    assert one(afd, name)["dataSource"] == "MODEL_SCORE"
+    assert body(afd.delete_variable(name=name)) == {}
+
+
 def test_a_variable_of_an_external_model(afd):
     name = fresh("score")
     afd.create_variable(**variable(name, "FLOAT", "0.0", dataSource="EXTERNAL_MODEL_SCORE"))

@@ -135,8 +135,74 @@ async fn rules_are_checked_when_they_are_made() {
     create("r", "$price > 1", "block").send().await.unwrap();
     assert_eq!(
         refusal(create("r", "$price > 1", "block").send().await),
-        "ValidationException: Rule 'r' of detector 'orders' already exists."
+        "ValidationException: Failed to save rule since it already exists."
     );
+}
+
+#[tokio::test]
+async fn rules_that_do_not_exist_are_an_empty_list() {
+    let world = World::with_detector().await;
+    world.rule("r", "$price > 1", "block").await;
+    let get = || world.client.get_rules().detector_id("orders");
+    for (request, want) in [
+        (get().rule_id("r"), 1),
+        (get().rule_id("x"), 0),
+        (get().rule_id("x").max_results(50), 0),
+        (get().rule_id("x").rule_version("1"), 0),
+        (get().rule_id("r").rule_version("9"), 0),
+    ] {
+        let found = request.send().await.unwrap();
+        assert_eq!(found.rule_details().len(), want);
+        assert_eq!(found.next_token(), None);
+    }
+    let of_nothing = get().detector_id("x").rule_id("r").send().await;
+    assert_eq!(
+        refusal(of_nothing),
+        "ResourceNotFoundException: Detector 'x' does not exist."
+    );
+}
+
+#[tokio::test]
+async fn only_the_most_recent_version_of_a_rule_is_updated() {
+    let world = World::with_detector().await;
+    world.rule("r", "$price > 1", "block").await;
+    let update = async |rule: &str, version: &str| {
+        let update = world.client.update_rule_version();
+        let update = update
+            .rule(reference(rule, version))
+            .expression("$price > 2")
+            .language(Language::Detectorpl)
+            .outcomes("block");
+        match update.send().await {
+            Ok(made) => made.rule.unwrap().rule_version,
+            Err(error) => refusal::<(), _>(Err(error)),
+        }
+    };
+    let outdated = |named: &str, newest: &str| {
+        format!(
+            "ValidationException: The request names version {named} of rule 'r' of detector 'orders', whereas the most \
+             recent version is {newest}. Name the most recent version."
+        )
+    };
+    for (rule, version, want) in [
+        ("r", "9999", outdated("9999", "1")),
+        ("r", "1", "2".to_owned()),
+        ("r", "1", outdated("1", "2")),
+        ("r", "2", "3".to_owned()),
+        (
+            "x",
+            "1",
+            "ResourceNotFoundException: Version 1 of rule 'x' of detector 'orders' does not exist."
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(update(rule, version).await, want);
+    }
+    // A number is not given out again, and the most recent version is one that exists.
+    let third = world.client.delete_rule().rule(reference("r", "3"));
+    third.send().await.unwrap();
+    assert_eq!(update("r", "3").await, outdated("3", "2"));
+    assert_eq!(update("r", "2").await, "4");
 }
 
 #[tokio::test]
@@ -194,36 +260,9 @@ async fn rule_versions() {
         refusal(client.get_rules().detector_id("x").send().await),
         refusal(
             client
-                .get_rules()
-                .detector_id("orders")
-                .rule_id("x")
-                .send()
-                .await,
-        ),
-        refusal(
-            client
-                .get_rules()
-                .detector_id("orders")
-                .rule_id("r")
-                .rule_version("9")
-                .send()
-                .await,
-        ),
-        refusal(
-            client
                 .update_rule_metadata()
                 .rule(reference("r", "9"))
                 .description("d")
-                .send()
-                .await,
-        ),
-        refusal(
-            client
-                .update_rule_version()
-                .rule(reference("r", "9"))
-                .expression("$price > 2")
-                .language(Language::Detectorpl)
-                .outcomes("block")
                 .send()
                 .await,
         ),

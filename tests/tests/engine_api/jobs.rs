@@ -19,7 +19,7 @@ use crate::world::{World, refusal};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/jobs";
 const HEADER: &str = "EVENT_ID,EVENT_TIMESTAMP,ENTITY_ID,ENTITY_TYPE,price,country,items,member,since,EVENT_LABEL,LABEL_TIMESTAMP";
-const RULES: &[(&str, &str, &str)] = &[
+const RULES: [(&str, &str, &str); 2] = [
     ("large", "$price > 100", "block"),
     ("foreign", "$country == \"FR\"", "review"),
 ];
@@ -33,7 +33,7 @@ struct Files {
 
 impl Files {
     async fn new() -> Self {
-        let world = World::deciding(RULES, FirstMatched).await;
+        let world = World::deciding(&RULES, FirstMatched).await;
         let folder = tempfile::tempdir().unwrap();
         let s3 = S3::open(folder.path()).unwrap();
         s3.create_bucket("files").unwrap();
@@ -112,14 +112,15 @@ impl Files {
         request.send().await.unwrap().batch_predictions()[0].clone()
     }
 
-    /// `COMPLETE 2/3, 1 failed` of an import.
+    /// `COMPLETE 2/3, 1 failed` of an import; `?` for a total that is not known.
     async fn progress(&self, job: &str) -> String {
         let job = self.imported(job).await;
         format!(
             "{} {}/{}, {} failed",
             job.status().unwrap(),
             job.processed_records_count().unwrap(),
-            job.total_records_count().unwrap(),
+            job.total_records_count()
+                .map_or_else(|| "?".to_owned(), |total| total.to_string()),
             job.failed_records_count().unwrap()
         )
     }
@@ -196,12 +197,12 @@ async fn an_import_stores_the_good_rows_and_tells_of_the_others() {
          e-5,2026-06-01T10:15:30Z,cust-4\n\
          e-1,2026-06-01T10:15:30Z,cust-1,customer,6,US,1,true,,,\n\
          e-7,2026-06-01T10:15:30Z,cust-7,customer,8,US,1,true,,,\n\
-         e-8,2026-06-01T10:15:30Z,cust-8,customer,9,US,1,true,,,\n"
+         e-8,2026-06-01 10:15:30.0,cust-8,customer,9,US,1,true,,fraud,2026-06-01T12:15:30.5+02:00\n"
     );
     files.import("i-1", &text).await;
     assert_eq!(
         files.progress("i-1").await,
-        "IN_PROGRESS_INITIALIZING 0/0, 0 failed"
+        "IN_PROGRESS_INITIALIZING 0/?, 0 failed"
     );
     let ended = files.run().await.unwrap();
     assert_eq!(
@@ -222,6 +223,10 @@ async fn an_import_stores_the_good_rows_and_tells_of_the_others() {
         "2019-11-30T13:01:01Z 5 Some(\"fraud\")"
     );
     assert_eq!(files.event("e-3").await, "2026-06-01T10:15:30Z 7.5 None");
+    assert_eq!(
+        files.event("e-8").await,
+        "2026-06-01T10:15:30Z 9 Some(\"fraud\")"
+    );
     assert!(
         files
             .event("e-4")
@@ -404,22 +409,24 @@ async fn tags_and_pages_of_jobs() {
 async fn a_batch_prediction() {
     let files = Files::new().await;
     let text = "EVENT_TIMESTAMP,price,country,EVENT_ID\n\
-                2026-06-01 10:15:30,250,\"a,b\",e-1\n\
+                2026-06-01 10:15:30.0,250,\"a,b\",e-1\n\
                 11/30/19,5,FR,e-2\n\
                 2026-06-01T10:15:30Z,5,US,\n\
                 soon,5,US,e-4\n\
                 2026-06-01T10:15:30Z,five,US,e-5\n";
     files.predict("p-1", text).await;
-    assert_eq!(files.predicted("p-1").await.last_heartbeat_time(), None);
+    let waiting = files.predicted("p-1").await;
+    assert_eq!(waiting.last_heartbeat_time(), Some("2026-06-01T10:15:30Z"));
+    assert_eq!(waiting.total_records_count(), None);
     files.run().await.unwrap();
     assert_eq!(
         files.output("p-1"),
-        "EVENT_TIMESTAMP,price,country,EVENT_ID,MODEL_SCORES,OUTCOMES,STATUS,RULE_RESULTS\n\
-         2026-06-01T10:15:30.000Z,250,\"a,b\",e-1,{},block,Success,\"[{\"\"ruleId\"\":\"\"large\"\",\"\"outcomes\"\":[\"\"block\"\"]}]\"\n\
-         2019-11-30T00:00:00.000Z,5,FR,e-2,{},review,Success,\"[{\"\"ruleId\"\":\"\"foreign\"\",\"\"outcomes\"\":[\"\"review\"\"]}]\"\n\
-         2026-06-01T10:15:30.000Z,5,US,,{},,Success,[]\n\
-         soon,5,US,e-4,,,EVENT_TIMESTAMP: timestamp `soon` is in no form that is accepted here; write it as `2019-11-30T13:01:01Z`.,\n\
-         2026-06-01T10:15:30.000Z,five,US,e-5,,,ValidationException: Value of variable 'price' is not a valid FLOAT.,\n"
+        "EVENT_TIMESTAMP,price,country,EVENT_ID,MODEL_SCORES,OUTCOMES,RULE_RESULTS,STATUS\n\
+         2026-06-01T10:15:30.000Z,250,\"a,b\",e-1,{},block,\"{\"\"large\"\": [\"\"block\"\"]}\",Success\n\
+         2019-11-30T00:00:00.000Z,5,FR,e-2,{},review,\"{\"\"foreign\"\": [\"\"review\"\"]}\",Success\n\
+         2026-06-01T10:15:30.000Z,5,US,,{},,{},Success\n\
+         soon,5,US,e-4,,,,EVENT_TIMESTAMP: timestamp `soon` is in no form that is accepted here; write it as `2019-11-30T13:01:01Z`.\n\
+         2026-06-01T10:15:30.000Z,five,US,e-5,,,,ValidationException: Value of variable 'price' is not a valid FLOAT.\n"
     );
     let name = files.outputs("p-1")[0].clone();
     assert!(name.ends_with("p-1_1780308930_output.csv"), "{name:?}");
@@ -533,7 +540,7 @@ async fn a_job_is_canceled_before_and_while_it_runs() {
     files.import("i-1", &rows(1)).await;
     files.cancel("i-1").await.unwrap();
     files.cancel("i-1").await.unwrap();
-    assert_eq!(files.progress("i-1").await, "CANCELED 0/0, 0 failed");
+    assert_eq!(files.progress("i-1").await, "CANCELED 0/?, 0 failed");
     files.run().await;
     assert!(files.outputs("i-1").is_empty());
 
@@ -676,6 +683,46 @@ async fn all_events_of_a_type_are_deleted() {
     delete().await.unwrap();
     files.run().await;
     assert_eq!(files.statistics().await, "0 0 None None");
+}
+
+#[tokio::test]
+async fn an_event_type_with_stored_events_stays_until_they_are_deleted() {
+    let files = Files::new().await;
+    let client = &files.world.client;
+    let delete_type = || client.delete_event_type().name("order").send();
+    let has_events = "ConflictException: Event type 'order' has stored events: delete them first, with \
+                      DeleteEventsByEventType or DeleteEvent.";
+    // A rule's answer is stored with its event, and the detector goes before the event type.
+    files.world.predict("predicted", &[("price", "1")]).await;
+    files
+        .world
+        .event("sent", &[("price", "1")])
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        refusal(delete_type().await)
+            .starts_with("ConflictException: Event type 'order' is used by detector")
+    );
+    files
+        .world
+        .delete_detector(&RULES.map(|(rule, ..)| rule))
+        .await;
+    assert_eq!(refusal(delete_type().await), has_events);
+    let delete = |id: &str| client.delete_event().event_type_name("order").event_id(id);
+    delete("sent").send().await.unwrap();
+    assert_eq!(refusal(delete_type().await), has_events);
+
+    let begin = client
+        .delete_events_by_event_type()
+        .event_type_name("order");
+    begin.send().await.unwrap();
+    assert_eq!(refusal(delete_type().await), has_events);
+    assert_eq!(files.run().await.unwrap().status.name(), "COMPLETE");
+    delete_type().await.unwrap();
+    // The prediction is kept.
+    assert_eq!(files.predictions("predicted").await, 1);
+    delete_type().await.unwrap();
 }
 
 #[tokio::test]

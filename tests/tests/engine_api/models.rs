@@ -171,6 +171,65 @@ async fn a_model_comes_and_goes_with_the_variable_of_its_score() {
 }
 
 #[tokio::test]
+async fn the_variable_of_a_score_may_be_there_before_its_model() {
+    let world = World::with_detector().await;
+    let client = &world.client;
+    let create_variable = async |name: &str, data_type: DataType| {
+        let create = client.create_variable().name(name).data_type(data_type);
+        let create = create.data_source(DataSource::ModelScore);
+        create.default_value("0").description("ours").send().await
+    };
+    let create_model = async |id: &str| {
+        let create = client.create_model().model_id(id).model_type(OFI);
+        create.event_type_name("order").send().await
+    };
+    let describe = async |name: &str| {
+        let found = client.get_variables().name(name).send().await.ok()?;
+        let variable = &found.variables()[0];
+        Some(variable.description().unwrap_or_default().to_owned())
+    };
+    let delete_variable = async |name: &str| client.delete_variable().name(name).send().await;
+
+    create_variable("scorer_insightscore", DataType::Float)
+        .await
+        .unwrap();
+    world
+        .rule("high", "$scorer_insightscore > 900", "block")
+        .await;
+    create_model("scorer").await.unwrap();
+    assert_eq!(
+        describe("scorer_insightscore").await.as_deref(),
+        Some("ours")
+    );
+    assert_eq!(
+        refusal(delete_variable("scorer_insightscore").await),
+        "ConflictException: Variable 'scorer_insightscore' belongs to a model and goes with it."
+    );
+    let delete_model = client.delete_model().model_id("scorer").model_type(OFI);
+    delete_model.send().await.unwrap();
+    assert_eq!(describe("scorer_insightscore").await, None);
+
+    // Without a model it is deleted like any other variable.
+    for name in ["other_insightscore", "no_score_by_name", "_insightscore"] {
+        create_variable(name, DataType::Float).await.unwrap();
+        delete_variable(name).await.unwrap();
+        assert_eq!(describe(name).await, None, "{name}");
+    }
+    // A score is a FLOAT, and a variable of events is not one of scores.
+    assert_eq!(
+        refusal(create_variable("third_insightscore", DataType::Integer).await),
+        "ValidationException: Variable 'third_insightscore' with the data source MODEL_SCORE must have the data type FLOAT."
+    );
+    world
+        .variable("third_insightscore", DataType::Float, "0")
+        .await;
+    assert_eq!(
+        refusal(create_model("third").await),
+        "ValidationException: Variable 'third_insightscore' already exists."
+    );
+}
+
+#[tokio::test]
 async fn models_are_listed_by_type_and_page() {
     let world = World::with_detector().await;
     for id in ["a", "b", "c"] {

@@ -228,6 +228,37 @@ async fn a_new_version_decides_at_once() {
 }
 
 #[tokio::test]
+async fn a_default_may_stand_for_no_value() {
+    let rules = [
+        ("absent", "$card_bin == null", "review"),
+        ("low", "$card_bin < 400000", "block"),
+    ];
+    let world = World::with_detector().await;
+    let create = world.client.create_variable().name("card_bin");
+    let create = create
+        .data_type(aws_sdk_frauddetector::types::DataType::Integer)
+        .data_source(aws_sdk_frauddetector::types::DataSource::Event)
+        .variable_type("CARD_BIN");
+    create.default_value("<null>").send().await.unwrap();
+    let event_type = world.client.put_event_type().name("order");
+    let event_type = event_type.event_variables("card_bin");
+    event_type.entity_types("customer").send().await.unwrap();
+    let mut references = Vec::new();
+    for (id, expression, outcome) in rules {
+        references.push(world.rule(id, expression, outcome).await);
+    }
+    let version = world.version(references, FirstMatched).await;
+    world.status(&version, DetectorVersionStatus::Active).await;
+    for (variables, want) in [
+        (&[][..], "absent: review"),
+        (&[("card_bin", "312345")], "low: block"),
+        (&[("card_bin", "412345")], ""),
+    ] {
+        assert_eq!(matches(&world.predict("1", variables).await), want);
+    }
+}
+
+#[tokio::test]
 async fn a_default_that_changes_changes_the_decision() {
     let world = World::deciding(&RULES[..1], FirstMatched).await;
     assert_eq!(matches(&world.predict("1", &[("country", "US")]).await), "");

@@ -107,27 +107,35 @@ async fn read_by_now() {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-async fn new_rule_version(client: Client, rule: Rule, expression: &str) -> String {
+async fn new_rule_version(client: Client, rule: Rule, expression: &str) -> Result<String, String> {
     let update = client
         .update_rule_version()
         .rule(rule)
         .expression(expression);
     let update = update.language(Language::Detectorpl).outcomes("block");
-    let rule = update.send().await.unwrap().rule.unwrap();
-    rule.rule_version
+    match update.send().await {
+        Ok(made) => Ok(made.rule.unwrap().rule_version),
+        Err(error) => Err(refusal::<(), _>(Err(error))),
+    }
 }
 
 #[tokio::test]
 async fn a_write_that_comes_late_is_done_again_on_what_is_there_now() {
     let world = World::with_detector().await;
     let rule = world.rule("r", "$price > 1", "block").await;
-    let first = tokio::spawn(new_rule_version(late(&world), rule.clone(), "$price > 2"));
+    let other = world.rule("other", "$price > 1", "block").await;
+    let of_other = tokio::spawn(new_rule_version(late(&world), other, "$price > 2"));
+    let of_same = tokio::spawn(new_rule_version(late(&world), rule.clone(), "$price > 2"));
     read_by_now().await;
-    assert_eq!(
-        new_rule_version(world.another(), rule, "$price > 3").await,
-        "2"
+    let in_time = new_rule_version(world.another(), rule, "$price > 3").await;
+    assert_eq!(in_time.unwrap(), "2");
+    assert_eq!(of_other.await.unwrap().unwrap(), "2");
+    // What the late request was made for is not the most recent version any more.
+    let refused = of_same.await.unwrap().unwrap_err();
+    assert!(
+        refused.contains("whereas the most recent version is 2."),
+        "{refused}"
     );
-    assert_eq!(first.await.unwrap(), "3");
     let rules = world.client.get_rules().detector_id("orders").send().await;
     let rules = rules.unwrap();
     let mut texts: Vec<_> = rules
@@ -135,14 +143,23 @@ async fn a_write_that_comes_late_is_done_again_on_what_is_there_now() {
         .iter()
         .map(|rule| {
             format!(
-                "{}: {}",
+                "{}.{}: {}",
+                rule.rule_id().unwrap(),
                 rule.rule_version().unwrap(),
                 rule.expression().unwrap()
             )
         })
         .collect();
     texts.sort();
-    assert_eq!(texts, ["1: $price > 1", "2: $price > 3", "3: $price > 2"]);
+    assert_eq!(
+        texts,
+        [
+            "other.1: $price > 1",
+            "other.2: $price > 2",
+            "r.1: $price > 1",
+            "r.2: $price > 3"
+        ]
+    );
 }
 
 #[tokio::test]

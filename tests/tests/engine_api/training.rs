@@ -49,7 +49,9 @@ impl Shop {
     }
 
     fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.folder.path().join("files").join(name), text).unwrap();
+        let path = self.folder.path().join("files").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
     }
 
     fn version(
@@ -176,7 +178,9 @@ fn check_result(detail: &ModelVersionDetail) {
     let metrics = result.training_metrics().unwrap();
     assert!(metrics.auc().unwrap() > 0.8, "{metrics:?}");
     let points = metrics.metric_data_points();
-    assert!(points.iter().any(|point| point.threshold() == Some(900.0)));
+    let thresholds = points.iter().map(|point| point.threshold().unwrap());
+    assert!(thresholds.eq((0_u16..=200).map(|step| f32::from(5 * step))));
+    assert_eq!(points[0].fpr(), Some(1.0));
     let importance = result.variable_importance_metrics().unwrap();
     let names: Vec<_> = importance
         .log_odds_metrics()
@@ -327,6 +331,85 @@ async fn from_a_file_to_a_score_and_its_explanation() {
     assert_eq!(shop.train().await.version, "1.01");
 }
 
+/// The rows of `text` from `from` to `to`, with its header.
+fn part(text: &str, from: usize, to: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let rows = lines[1 + from..1 + to].iter().map(|row| format!("{row}\n"));
+    format!("{}\n{}", lines[0], rows.collect::<String>())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_is_all_files_below_it() {
+    let whole = file(1500);
+    let shop = Shop::new().await;
+    shop.write("orders.csv", &whole);
+    for (name, text) in [
+        ("orders/day=1/part-00000.csv", part(&whole, 0, 700).as_str()),
+        ("orders/part-00001.csv", &part(&whole, 700, 1500)),
+        ("orders/_SUCCESS", "done"),
+        ("orders/.part-00000.csv.crc", "crc"),
+        ("orders/empty.csv", ""),
+        ("orders-of-others/part-00000.csv", "a\n1\n"),
+        ("nothing/_SUCCESS", "done"),
+        ("broken/a.csv", &part(&whole, 0, 10)),
+        ("broken/b.csv", "price\n1\n"),
+    ] {
+        shop.write(name, text);
+    }
+    let outcome = async |location: &str, number: &str| {
+        shop.external(location).await;
+        shop.train().await;
+        let detail = shop.detail(number).await;
+        let result = detail.training_result.unwrap();
+        match result.training_metrics {
+            Some(metrics) => format!("AUC {:?}", metrics.auc),
+            None => {
+                let checked = result.data_validation_metrics.unwrap();
+                checked.file_level_messages()[0]
+                    .content()
+                    .unwrap()
+                    .to_owned()
+            }
+        }
+    };
+    let of_file = outcome("orders.csv", "1.0").await;
+    assert!(of_file.starts_with("AUC Some(0."), "{of_file}");
+    for (number, (location, want)) in [
+        ("orders", of_file.as_str()),
+        ("orders/", &of_file),
+        (
+            "nothing",
+            "Cannot read s3://files/nothing: NoSuchKey. No folder of this name has files either.",
+        ),
+        (
+            "broken",
+            "s3://files/broken/b.csv: The file has no columns [country, EVENT_TIMESTAMP, EVENT_LABEL] in its first row.",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let number = format!("{}.0", number + 2);
+        assert_eq!(outcome(location, &number).await, want);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_of_a_file_are_as_spark_writes_them() {
+    let shop = Shop::new().await;
+    let text = file(1500);
+    let (header, rows) = text.split_once('\n').unwrap();
+    let rows = rows.replace('T', " ").replace(":00Z", ":00.0");
+    assert!(rows.contains(",2026-02-01 00:00:00.0,"));
+    shop.write("spark.csv", &format!("{header}\n{rows}"));
+    shop.external("spark.csv").await;
+    let trained = shop.train().await;
+    assert_eq!(
+        (trained.status.as_str(), trained.reason),
+        ("TRAINING_COMPLETE", None)
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_cannot_score_leaves_its_rules_undetermined() {
     let shop = Shop::new().await;
@@ -389,7 +472,11 @@ async fn what_is_wrong_with_a_file_is_in_the_version() {
     let whole = file(400);
     let cut = whole.get(..whole.len() - 30).unwrap();
     let cases = [
-        ("no.csv", None, "Cannot read s3://files/no.csv: NoSuchKey."),
+        (
+            "no.csv",
+            None,
+            "Cannot read s3://files/no.csv: NoSuchKey. No folder of this name has files either.",
+        ),
         (
             "columns.csv",
             Some("price,EVENT_LABEL\n1,fraud\n"),

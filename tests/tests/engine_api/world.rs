@@ -228,6 +228,21 @@ impl World {
         world
     }
 
+    /// Deletes the detector of [`World::deciding`].
+    pub(crate) async fn delete_detector(&self, rules: &[&str]) {
+        self.status("1", DetectorVersionStatus::Inactive).await;
+        let version = self.client.delete_detector_version().detector_id("orders");
+        version.detector_version_id("1").send().await.unwrap();
+        for rule in rules {
+            let rule = Rule::builder().detector_id("orders").rule_id(*rule);
+            let delete = self.client.delete_rule();
+            let delete = delete.rule(rule.rule_version("1").build().unwrap());
+            delete.send().await.unwrap();
+        }
+        let detector = self.client.delete_detector().detector_id("orders");
+        detector.send().await.unwrap();
+    }
+
     pub(crate) fn prediction(
         &self,
         event_id: &str,

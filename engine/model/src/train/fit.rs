@@ -58,7 +58,7 @@ pub(super) fn fit_model(
         auc: ranking.auc_range(),
         average_precision: ranking.average_precision(),
         recall_at_1_percent: ranking.recall_at(0.01),
-        thresholds: measure_thresholds(curve, &calibration, &validated),
+        thresholds: measure_thresholds(&calibration, &validated),
         importance: model.importance(),
         settings: describe_settings(&settings),
         trees: model.forest.trees(),

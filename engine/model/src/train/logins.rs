@@ -309,8 +309,9 @@ mod tests {
         );
         let found = report.logins.and_then(|logins| logins.takeovers_found);
         let found = found.unwrap_or_default();
-        assert!(found.len() == report.thresholds.len() && found.windows(2).all(|p| p[0] <= p[1]));
-        assert!(found.last().is_some_and(|share| *share > 0.8), "{found:?}");
+        assert!(found.len() == report.thresholds.len() && found.windows(2).all(|p| p[0] >= p[1]));
+        // At 200.
+        assert!(found.get(40).is_some_and(|share| *share > 0.8), "{found:?}");
     }
 
     #[test]

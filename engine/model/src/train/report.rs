@@ -4,7 +4,7 @@ use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
 use super::messages::TrainingMessage;
-use crate::calibration::{Calibration, ScoreCurve};
+use crate::calibration::{Calibration, report_thresholds};
 use crate::dataset::{Dataset, EventLabel};
 use crate::maturity::{LabelledEvent, Maturity};
 use crate::metrics::{ConfidenceRange, Ranking};
@@ -48,7 +48,8 @@ pub struct TrainingReport {
     pub average_precision: f64,
     /// The share of the fraud that is found at a false-positive rate of 1 %.
     pub recall_at_1_percent: f64,
-    /// What happens at each threshold.
+    /// What happens at each threshold, 0, 5 and so on to 1000. In reports of releases before, at some thresholds, from
+    /// the highest.
     pub thresholds: Vec<ThresholdRow>,
     /// How much each variable matters, most important first.
     pub importance: Vec<Importance>,
@@ -91,14 +92,13 @@ impl TakeoverFigures {
             .map(|(_, (log_odds, _))| calibration.score(*log_odds).round())
             .collect();
         #[expect(clippy::cast_precision_loss, reason = "counts of log-ins")]
-        let share = |threshold: &f64| {
-            let above = scores.iter().filter(|score| *score >= threshold).count();
+        let share = |threshold: f64| {
+            let above = scores.iter().filter(|score| **score >= threshold).count();
             above as f64 / scores.len() as f64
         };
         let is_told = accounts.len() >= TAKEN_OVER && !scores.is_empty();
         Self {
-            takeovers_found: is_told
-                .then(|| ScoreCurve::Logins.thresholds().iter().map(share).collect()),
+            takeovers_found: is_told.then(|| report_thresholds().map(share).collect()),
         }
     }
 }
@@ -117,10 +117,9 @@ pub(super) fn describe_settings(settings: &[boost::BoostOptions]) -> String {
     words.join("; ")
 }
 
-/// What happens at each threshold of the curve. `validated` are the log-odds of validation events, each with whether it
+/// What happens at each threshold. `validated` are the log-odds of validation events, each with whether it
 /// is fraud.
 pub(super) fn measure_thresholds(
-    curve: ScoreCurve,
     calibration: &Calibration,
     validated: &[(f64, bool)],
 ) -> Vec<ThresholdRow> {
@@ -129,17 +128,15 @@ pub(super) fn measure_thresholds(
             .iter()
             .map(|(log_odds, fraud)| (calibration.score(*log_odds).round(), *fraud)),
     );
-    curve
-        .thresholds()
-        .iter()
+    report_thresholds()
         .map(|threshold| {
-            let point = scores.point_at(*threshold);
+            let point = scores.point_at(threshold);
             ThresholdRow {
-                threshold: *threshold,
+                threshold,
                 fpr: point.fpr,
                 precision: point.precision,
                 tpr: point.tpr,
-                extrapolated: calibration.is_extrapolated(*threshold),
+                extrapolated: calibration.is_extrapolated(threshold),
             }
         })
         .collect()

@@ -13,6 +13,7 @@ use store::pinned_bundles::EventTypeBundle;
 use store::records::detector::list_detectors;
 use store::records::detector_version::list_pinned_rules;
 use store::records::entity_history::HistorySettings;
+use store::records::event::has_stored_events;
 use store::records::event_type::{
     EventType, Orchestration, event_type_key, list_event_types, missing_event_type,
 };
@@ -353,7 +354,7 @@ async fn make_event_type_output(
     })
 }
 
-/// Deletes an event type. Rejected while a detector or a model uses it.
+/// Deletes an event type. Rejected while a detector or a model uses it, and while it has stored events.
 pub(crate) async fn delete_event_type(
     services: &EngineServices,
     input: NameInput,
@@ -383,6 +384,13 @@ pub(crate) async fn delete_event_type(
     }
     let key = event_type_key(&input.name);
     if change.get::<EventType>(&key).await?.is_some() {
+        // Asked last, because it reads the table of events.
+        if has_stored_events(&services.account, &input.name).await? {
+            return Err(Error::conflict(format!(
+                "Event type '{}' has stored events: delete them first, with DeleteEventsByEventType or DeleteEvent.",
+                input.name
+            )));
+        }
         change.count_resources("event-type", -1, usize::MAX)?;
         change.delete(key);
         services.account.commit_change(change).await?;

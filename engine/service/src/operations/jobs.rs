@@ -9,7 +9,9 @@ use protocol::{Error, Result, page, text};
 use serde::{Deserialize, Serialize};
 use store::listing::Listing;
 use store::records::event_type::{ingestion_disabled_error, missing_event_type};
-use store::records::job::{Job, JobDetector, JobFiles, JobKind, JobState, JobStatus, job_key};
+use store::records::job::{
+    Job, JobDetector, JobFiles, JobKind, JobPhase, JobState, JobStatus, job_key,
+};
 use store::records::tags::{Tag, Tags};
 
 use crate::operations::EmptyOutput;
@@ -158,7 +160,8 @@ struct JobOutput {
     processed_records_count: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     failed_records_count: Option<u64>,
-    total_records_count: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_records_count: Option<u64>,
 }
 
 pub(crate) async fn get_batch_import_jobs(
@@ -216,20 +219,24 @@ async fn find_job(services: &EngineServices, kind: JobKind, job_id: &str) -> Res
 
 fn make_job_output(services: &EngineServices, job: Job, state: JobState) -> JobOutput {
     let predicts = job.kind == JobKind::BatchPrediction;
+    let start_time = text::format_seconds(job.start_time());
+    // A job that no runner has taken yet was last heard of when it was created.
+    let heartbeat_time = || state.heartbeat_time.unwrap_or_else(|| start_time.clone());
     JobOutput {
-        start_time: text::format_seconds(job.start_time()),
+        last_heartbeat_time: predicts.then(heartbeat_time),
+        // The rows are counted before the work begins.
+        total_records_count: (state.position.phase == JobPhase::Work).then_some(state.total),
+        start_time,
         arn: services.account.arn(job.kind.name(), &job.job_id),
         job_id: job.job_id,
         status: state.status,
         failure_reason: state.failure_reason,
         completion_time: state.completion_time,
-        last_heartbeat_time: state.heartbeat_time.filter(|_| predicts),
         files: job.files,
         event_type_name: job.event_type_name,
         detector: job.detector,
         processed_records_count: state.processed,
         failed_records_count: (!predicts).then_some(state.failed),
-        total_records_count: state.total,
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct CreateModelInput {
     tags: Vec<Tag>,
 }
 
-/// Creates a model and the variable that holds its score.
+/// Creates a model, and the variable that holds its score unless that was created before.
 pub(crate) async fn create_model(
     services: &EngineServices,
     input: CreateModelInput,
@@ -67,9 +67,7 @@ pub(crate) async fn create_model(
     }
     change.count_resources(MODEL_PARTITION, 1, services.account.options.quotas.models)?;
     let now = text::format_milliseconds(services.account.now());
-    let variable =
-        StoredVariable::new_score(name_score_variable(&input.model_id), &input.model_id, &now);
-    variables::add_variable(services, &mut change, &variable).await?;
+    add_score_variable(services, &mut change, &input.model_id, &now).await?;
     change.put(&StoredModel {
         model_id: input.model_id,
         model_type: input.model_type,
@@ -85,6 +83,25 @@ pub(crate) async fn create_model(
         .commit_change(change)
         .await
         .map(|()| EmptyOutput {})
+}
+
+/// Creates the variable for a model's score. One that was created for it with the data source MODEL_SCORE is kept as
+/// it is.
+async fn add_score_variable(
+    services: &EngineServices,
+    change: &mut Change<'_>,
+    model_id: &str,
+    now: &str,
+) -> Result<()> {
+    let score = StoredVariable::new_score(name_score_variable(model_id), model_id, now);
+    let existing: Option<StoredVariable> = change.get(&variable_key(&score.name)).await?;
+    let is_ready = existing.is_some_and(|existing| {
+        existing.data_source == score.data_source && existing.data_type == score.data_type
+    });
+    if is_ready {
+        return Ok(());
+    }
+    variables::add_variable(services, change, &score).await
 }
 
 #[derive(Debug, Deserialize)]

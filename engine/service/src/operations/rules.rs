@@ -63,8 +63,10 @@ pub(crate) async fn create_rule(
         .get(&rule_version_counter_key(&detector_id, &rule_id))
         .await?;
     if head.is_some() {
-        let message = format!("Rule '{rule_id}' of detector '{detector_id}' already exists.");
-        return Err(Error::validation(message));
+        // Amazon's sentence: programs that create a rule on every run compare it.
+        return Err(Error::validation(
+            "Failed to save rule since it already exists.",
+        ));
     }
     let head = RuleVersionCounter {
         detector_id,
@@ -86,7 +88,8 @@ pub(crate) struct UpdateRuleVersionInput {
     content: RuleVersionParts,
 }
 
-/// Creates the next version of a rule. The version in the request must exist and is not changed.
+/// Creates the next version of a rule. The request names the most recent version, which is not changed: whoever names
+/// another one does not know what they would replace.
 pub(crate) async fn update_rule_version(
     services: &EngineServices,
     input: UpdateRuleVersionInput,
@@ -97,19 +100,46 @@ pub(crate) async fn update_rule_version(
         rule_id,
         ..
     } = &input.rule;
-    let named: Option<RuleVersion> = change.get(&input.rule.key()).await?;
     let head: Option<RuleVersionCounter> = change
         .get(&rule_version_counter_key(detector_id, rule_id))
         .await?;
-    let (Some(_), Some(head)) = (named, head) else {
+    let newest = find_most_recent_version(&change, detector_id, rule_id).await?;
+    let (Some(head), Some(newest)) = (head, newest) else {
         return Err(input.rule.missing_error());
     };
+    if newest.rule_version != input.rule.version_number() {
+        return Err(outdated_version_error(&input.rule, newest.rule_version));
+    }
     let created = add_rule_version(services, &mut change, head, input.content).await?;
     services
         .account
         .commit_change(change)
         .await
         .map(|()| created)
+}
+
+/// The version of a rule with the highest number; `None` if the rule does not exist.
+async fn find_most_recent_version(
+    change: &Change<'_>,
+    detector_id: &str,
+    rule_id: &str,
+) -> Result<Option<RuleVersion>> {
+    let (pk, prefix) = (rule_partition(detector_id), format!("{rule_id}#"));
+    let newest = KeyRange::all(&pk).prefix(&prefix).newest_first().limit(1);
+    Ok(change.query(newest).await?.into_iter().next())
+}
+
+/// The error for a version that is not the most recent one. Programs read the number from Amazon's first sentence.
+fn outdated_version_error(named: &RuleReference, newest: u32) -> Error {
+    let RuleReference {
+        detector_id,
+        rule_id,
+        rule_version,
+    } = named;
+    Error::validation(format!(
+        "The request names version {rule_version} of rule '{rule_id}' of detector '{detector_id}', whereas the most \
+         recent version is {newest}. Name the most recent version."
+    ))
 }
 
 async fn add_rule_version(
@@ -276,6 +306,8 @@ struct RuleDetail {
     arn: String,
 }
 
+/// The rule versions that the request names. As at Amazon, an unknown detector is an error, and an unknown rule or
+/// version is none: the list is empty.
 pub(crate) async fn get_rules(
     services: &EngineServices,
     input: GetRulesInput,
@@ -301,8 +333,7 @@ pub(crate) async fn get_rules(
                 rule_id,
                 rule_version,
             };
-            let found = services.account.definitions.get(&reference.key()).await?;
-            Page::of_one_row(found.ok_or_else(|| reference.missing_error())?)
+            Page::of_at_most_one_row(services.account.definitions.get(&reference.key()).await?)
         }
         (None, Some(_)) => {
             return Err(Error::validation("A ruleVersion needs a ruleId."));
@@ -333,15 +364,7 @@ async fn list_rule_versions(
         prefix: &prefix,
         default_size: 100,
     };
-    let page = listing.read_page(&services.account, paging).await?;
-    match rule_id {
-        Some(rule_id) if page.rows.is_empty() && paging.next_token.is_none() => {
-            Err(Error::not_found(format!(
-                "Rule '{rule_id}' of detector '{detector_id}' does not exist."
-            )))
-        }
-        _ => Ok(page),
-    }
+    listing.read_page(&services.account, paging).await
 }
 
 fn make_rule_detail(services: &EngineServices, rule: RuleVersion) -> RuleDetail {

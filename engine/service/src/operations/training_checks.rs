@@ -40,7 +40,7 @@ pub(crate) fn check_training_source(
         TrainingDataSource::ExternalEvents => {
             let detail = details.external_events_detail.as_ref();
             let location = detail.map(|detail| detail.data_location.as_str());
-            return S3Location::parse_object("dataLocation", location.unwrap_or_default())
+            return S3Location::parse_folder("dataLocation", location.unwrap_or_default())
                 .map(|_| ());
         }
         TrainingDataSource::IngestedEvents => return check_time_window(details),

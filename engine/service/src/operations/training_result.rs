@@ -246,7 +246,10 @@ fn list_metric_points(report: &TrainingReport) -> Vec<MetricDataPoint> {
         tpr: row.tpr,
         threshold: row.threshold,
     };
-    report.thresholds.iter().map(point).collect()
+    let mut points: Vec<MetricDataPoint> = report.thresholds.iter().map(point).collect();
+    // Reports of releases before have them from the highest.
+    points.sort_by(|a, b| a.threshold.total_cmp(&b.threshold));
+    points
 }
 
 fn make_performance(report: &TrainingReport) -> FraudPerformance {
@@ -270,8 +273,11 @@ fn make_login_performance(report: &TrainingReport, logins: &TakeoverFigures) -> 
         threshold: row.threshold,
         atodr: found.and_then(|found| found.get(place).copied()),
     };
+    let mut points: Vec<LoginPoint> = report.thresholds.iter().enumerate().map(point).collect();
+    // As in `list_metric_points`.
+    points.sort_by(|a, b| a.threshold.total_cmp(&b.threshold));
     LoginPerformance {
-        metric_data_points: report.thresholds.iter().enumerate().map(point).collect(),
+        metric_data_points: points,
         model_performance: LoginModelPerformance {
             asi: report.auc.value.clamp(0.5, 1.0),
         },

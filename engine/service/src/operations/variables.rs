@@ -1,6 +1,6 @@
 //! Variables: the values that an event may have, each with its type and default.
 
-use ::rules::Type;
+use ::rules::{Type, Value};
 use event::VariableName;
 use protocol::page::{Page, PageRequest};
 use protocol::variable_types::VARIABLE_TYPES;
@@ -10,10 +10,9 @@ use store::change::Change;
 use store::listing::Listing;
 use store::records::event_type::list_event_types;
 use store::records::external_model::find_external_model_using_variable;
+use store::records::model::{find_model, find_score_model_id};
 use store::records::tags::{Tag, Tags};
-use store::records::variable::{
-    StoredVariable, missing_variable, parse_default_value, variable_key,
-};
+use store::records::variable::{StoredVariable, missing_variable, variable_key};
 use store::table::{Key, StoredRecord as _};
 
 use crate::operations::{EmptyOutput, NameInput, event_types};
@@ -113,7 +112,7 @@ fn check_variable(
     let data_type = required(entry.data_type, "dataType")?;
     let data_source = required(entry.data_source, "dataSource")?;
     let default_value = required(entry.default_value, "defaultValue")?;
-    check_data_source(&name, &data_source)?;
+    check_data_source(&name, &data_source, &data_type)?;
     check_default_value(&name, &data_type, &default_value)?;
     check_variable_type(&name, &data_type, entry.variable_type.as_deref())?;
     let now = text::format_milliseconds(services.account.now());
@@ -130,14 +129,16 @@ fn check_variable(
     })
 }
 
-fn check_data_source(name: &str, source: &str) -> Result<()> {
+/// A variable for a model's score may be created before its model, as at Amazon; `CreateModel` then uses it.
+fn check_data_source(name: &str, source: &str, data_type: &str) -> Result<()> {
     match source {
         "EVENT" | "EXTERNAL_MODEL_SCORE" => Ok(()),
+        "MODEL_SCORE" if data_type == "FLOAT" => Ok(()),
         "MODEL_SCORE" => Err(Error::validation(format!(
-            "Variable '{name}' cannot have the data source MODEL_SCORE: such variables come with a model."
+            "Variable '{name}' with the data source MODEL_SCORE must have the data type FLOAT."
         ))),
         _ => Err(Error::validation(format!(
-            "Variable '{name}' has no valid data source: expected EVENT or EXTERNAL_MODEL_SCORE."
+            "Variable '{name}' has no valid data source: expected EVENT, MODEL_SCORE or EXTERNAL_MODEL_SCORE."
         ))),
     }
 }
@@ -148,11 +149,12 @@ fn check_default_value(name: &str, data_type: &str, default: &str) -> Result<()>
             "Variable '{name}' has no valid data type: {error}."
         ))
     })?;
-    parse_default_value(ty, default).map(|_| ()).ok_or_else(|| {
-        Error::validation(format!(
+    match Value::parse_default(ty, default) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::validation(format!(
             "The default value of variable '{name}' is not a valid {ty}."
-        ))
-    })
+        ))),
+    }
 }
 
 fn check_variable_type(name: &str, data_type: &str, variable_type: Option<&str>) -> Result<()> {
@@ -356,7 +358,8 @@ pub(crate) async fn batch_get_variable(
     Ok(output)
 }
 
-/// Deletes a variable. Rejected while an event type includes it, a model created it, or an external model writes to it.
+/// Deletes a variable. Rejected while an event type includes it, it holds the score of a model, or an external model
+/// writes to it.
 pub(crate) async fn delete_variable(
     services: &EngineServices,
     input: NameInput,
@@ -368,7 +371,10 @@ pub(crate) async fn delete_variable(
     else {
         return Ok(EmptyOutput {});
     };
-    if variable.data_source == "MODEL_SCORE" {
+    if variable.data_source == "MODEL_SCORE"
+        && let Some(model_id) = find_score_model_id(&variable.name)
+        && find_model(&change, model_id).await?.is_some()
+    {
         let message = format!(
             "Variable '{}' belongs to a model and goes with it.",
             variable.name
@@ -413,6 +419,7 @@ mod tests {
             ("DATETIME", ""),
             ("FLOAT", "0.0"),
             ("BOOLEAN", "False"),
+            ("INTEGER", "<null>"),
         ] {
             assert!(
                 check_default_value("v", ty, default).is_ok(),

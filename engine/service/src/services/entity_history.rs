@@ -330,11 +330,13 @@ fn parse_history_item(stored: &EntityHistoryItem) -> Result<VersionedHistory> {
     })
 }
 
-/// The names that answers give to a feature of the history: the entity type, and the variable that it is about.
+/// The names that answers give to a feature of the history, sorted: the entity type, and the variable that it is about.
 pub(crate) fn list_feature_parts(entity_type: Option<&str>, variable: &str) -> Vec<String> {
     let entity_type = entity_type.unwrap_or("entity");
     let names = [entity_type, variable].into_iter().map(str::to_owned);
-    names.filter(|name| !name.is_empty()).collect()
+    let mut names: Vec<String> = names.filter(|name| !name.is_empty()).collect();
+    names.sort_unstable();
+    names
 }
 
 /// The title of such a feature in a table for people.
@@ -367,6 +369,18 @@ pub(crate) fn parse_features(text: &str) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_features_are_sorted() {
+        for (entity_type, variable, want) in [
+            (Some("customer"), "amount", &["amount", "customer"][..]),
+            (Some("account"), "amount", &["account", "amount"]),
+            (Some("customer"), "", &["customer"]),
+            (None, "amount", &["amount", "entity"]),
+        ] {
+            assert_eq!(list_feature_parts(entity_type, variable), want);
+        }
+    }
 
     #[test]
     fn features_are_kept_as_they_are() {

@@ -200,8 +200,7 @@ impl TemplateInput<'_> {
 /// The variables of an event: the value as sent, or an explicit null.
 type SentVariables = BTreeMap<String, Option<String>>;
 
-/// The value of a variable: an explicit null is null; an absent variable has its default, which for a time may be empty
-/// and then is null.
+/// The value of a variable: an explicit null is null; an absent variable has its default, which may be null.
 fn find_template_input<'v>(
     event_type: &'v EventTypeBundle,
     variables: &'v SentVariables,
@@ -211,8 +210,11 @@ fn find_template_input<'v>(
     let ty = variable.map(BundledVariable::rule_type);
     let text = match (variables.get(name), variable) {
         (Some(sent), _) => sent.as_deref(),
-        (None, Some(variable)) => Some(variable.default_value.as_str())
-            .filter(|default| !(default.is_empty() && ty == Some(Type::DateTime))),
+        (None, Some(variable)) => Some(variable.default_value.as_str()).filter(|_| {
+            variable
+                .default()
+                .is_ok_and(|default| default != Value::Null)
+        }),
         (None, None) => None,
     };
     TemplateInput { ty, text }
@@ -285,7 +287,7 @@ pub(crate) async fn ask_endpoint(
     let endpoint = &model.model_endpoint;
     let body = build_request_body(model, event_type, variables, blob)?;
     let client = client.ok_or_else(|| {
-        let message = "this engine was built without a client for SageMaker";
+        let message = "no SageMaker endpoint is configured, see --sagemaker-endpoint-url";
         unavailable_error(endpoint, message)
     })?;
     let request = client

@@ -14,7 +14,7 @@ use crate::work::job_file::{check_header, load_event_type, open_input_file, read
 use crate::work::{AT_ONCE, JobRun, JobStopReason, output};
 
 /// The columns that the output has besides those of the input.
-const RESULT_COLUMNS: [&str; 4] = ["MODEL_SCORES", "OUTCOMES", "STATUS", "RULE_RESULTS"];
+const RESULT_COLUMNS: [&str; 4] = ["MODEL_SCORES", "OUTCOMES", "RULE_RESULTS", "STATUS"];
 
 pub(super) async fn run_batch_prediction(job_run: &mut JobRun<'_>) -> Result<(), JobStopReason> {
     let event_type = load_event_type(job_run).await?;
@@ -135,7 +135,8 @@ async fn predict_row(
 struct RowPrediction([String; 4]);
 
 impl RowPrediction {
-    /// The scores as in Amazon's output, e.g. `{'model': 953.0}`; the outcomes by name.
+    /// The cells as in Amazon's output: the scores `{'model': 953.0}`; the outcomes by name; the rules that matched,
+    /// `{"rule": ["outcome"]}`.
     fn new(answer: &Value) -> Self {
         let list = |name: &str| {
             answer[name]
@@ -158,15 +159,30 @@ impl RowPrediction {
         Self([
             format!("{{{}}}", scores.join(", ")),
             outcomes.join(", "),
+            format_matched_rules(list("ruleResults")),
             "Success".to_owned(),
-            answer["ruleResults"].to_string(),
         ])
     }
 
     fn refused(reason: &str) -> Self {
         let none = String::new;
-        Self([none(), none(), reason.to_owned(), none()])
+        Self([none(), none(), none(), reason.to_owned()])
     }
+}
+
+/// The rules that matched, each with its outcomes, as JSON with a space after `:` and `,`; `{}` if none matched.
+fn format_matched_rules(rules: &[Value]) -> String {
+    let rule = |rule: &Value| {
+        let outcomes = rule["outcomes"].as_array().map(Vec::as_slice);
+        let outcomes: Vec<String> = outcomes
+            .unwrap_or_default()
+            .iter()
+            .map(Value::to_string)
+            .collect();
+        format!("{}: [{}]", rule["ruleId"], outcomes.join(", "))
+    };
+    let rules: Vec<String> = rules.iter().map(rule).collect();
+    format!("{{{}}}", rules.join(", "))
 }
 
 /// The output line: the row with its time in the engine's format, and the result.
@@ -218,11 +234,11 @@ mod tests {
             [
                 "{'project_1_model': 953.0}",
                 "block, review",
-                "Success",
-                r#"[{"ruleId":"large","outcomes":["block"]},{"ruleId":"foreign","outcomes":["review","block"]}]"#
+                r#"{"large": ["block"], "foreign": ["review", "block"]}"#,
+                "Success"
             ]
         );
         let nothing = json!({"modelScores": [], "ruleResults": []});
-        assert_eq!(RowPrediction::new(&nothing).0, ["{}", "", "Success", "[]"]);
+        assert_eq!(RowPrediction::new(&nothing).0, ["{}", "", "{}", "Success"]);
     }
 }

@@ -41,8 +41,8 @@ pub(super) async fn run_import(job_run: &mut JobRun<'_>) -> Result<(), JobStopRe
                 "The input file has no rows.".to_owned(),
             ));
         }
-        refuse_bad_file(job_run).await?;
         job_run.begin_work_phase();
+        refuse_bad_file(job_run).await?;
         job_run.save_progress(None).await?;
     }
     store_file(job_run, &source, &event_type).await?;

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::head_object::{HeadObjectError, HeadObjectOutput};
 use bytes::{Buf as _, Bytes};
 use protocol::s3_location::S3Location;
 use protocol::{Error, Result};
@@ -13,6 +14,9 @@ use crate::work::JobStopReason;
 
 /// The size of a range in bytes, which is about what a job holds of its input in memory.
 const RANGE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The most files that a folder may have.
+const MOST_FILES: usize = 10_000;
 
 /// Converts an error of S3 to the result for the job: fail, or retry later.
 pub(super) fn convert_s3_error<E>(
@@ -44,11 +48,29 @@ where
     }
 }
 
+async fn request_head(
+    client: &Client,
+    location: &S3Location,
+) -> Result<HeadObjectOutput, SdkError<HeadObjectError>> {
+    let request = client.head_object();
+    let request = request.bucket(&location.bucket).key(&location.key);
+    request.send().await
+}
+
+fn check_length(length: u64, largest: u64) -> Result<(), JobStopReason> {
+    if length <= largest {
+        return Ok(());
+    }
+    Err(JobStopReason::Failed(format!(
+        "The input has {length} bytes, a job takes at most {largest}."
+    )))
+}
+
 /// An object in its current version.
 #[derive(Clone, Debug)]
 pub(crate) struct S3Source {
     client: Client,
-    location: S3Location,
+    pub(super) location: S3Location,
     length: u64,
     /// Its `ETag`.
     pub(super) tag: Option<String>,
@@ -62,25 +84,90 @@ impl S3Source {
         largest: u64,
     ) -> Result<Self, JobStopReason> {
         let location = S3Location::parse_object("inputPath", path)?;
-        let request = client.head_object();
-        let request = request.bucket(&location.bucket).key(&location.key);
-        let head = request.send().await;
+        let head = request_head(client, &location).await;
         let head = head.map_err(|error| convert_s3_error("read", &location, error))?;
-        let length = head
-            .content_length
-            .and_then(|length| u64::try_from(length).ok())
-            .unwrap_or_default();
-        if length > largest {
+        let source = Self::of_object(client, location, head.content_length, head.e_tag);
+        check_length(source.length, largest)?;
+        Ok(source)
+    }
+
+    /// Opens the object at `path`, or if there is none, every object below it as a folder, in the order of their keys.
+    /// More than `largest` bytes altogether are rejected.
+    pub(crate) async fn open_all(
+        client: &Client,
+        path: &str,
+        largest: u64,
+    ) -> Result<Vec<Self>, JobStopReason> {
+        let location = S3Location::parse_folder("dataLocation", path)?;
+        let mut sources = Vec::new();
+        if location.names_object() {
+            match request_head(client, &location).await {
+                Ok(head) => {
+                    let (location, length) = (location.clone(), head.content_length);
+                    sources.push(Self::of_object(client, location, length, head.e_tag));
+                }
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(HeadObjectError::is_not_found) => {}
+                Err(error) => return Err(convert_s3_error("read", &location, error)),
+            }
+        }
+        if sources.is_empty() {
+            sources = Self::list_folder(client, &location).await?;
+        }
+        if sources.is_empty() {
             return Err(JobStopReason::Failed(format!(
-                "The input file has {length} bytes, a job takes at most {largest}."
+                "Cannot read {}: NoSuchKey. No folder of this name has files either.",
+                location.to_uri()
             )));
         }
-        Ok(Self {
+        check_length(sources.iter().map(|source| source.length).sum(), largest)?;
+        Ok(sources)
+    }
+
+    /// The files below a location. Objects without content are left out, and those that Spark and its relatives write
+    /// about the folder: their names begin with `_` or `.`.
+    async fn list_folder(client: &Client, folder: &S3Location) -> Result<Vec<Self>, JobStopReason> {
+        let mut sources = Vec::new();
+        let prefix = folder.object_in_folder("").key;
+        let request = client.list_objects_v2().bucket(&folder.bucket);
+        let mut pages = request.prefix(&prefix).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| convert_s3_error("list", folder, error))?;
+            for object in page.contents.unwrap_or_default() {
+                let key = object.key.unwrap_or_default();
+                let name = key.rsplit('/').next().unwrap_or_default();
+                if object.size == Some(0) || name.starts_with(['_', '.']) {
+                    continue;
+                }
+                if sources.len() == MOST_FILES {
+                    return Err(JobStopReason::Failed(format!(
+                        "{} has more than {MOST_FILES} files.",
+                        folder.to_uri()
+                    )));
+                }
+                let bucket = folder.bucket.clone();
+                let location = S3Location { bucket, key };
+                sources.push(Self::of_object(client, location, object.size, object.e_tag));
+            }
+        }
+        Ok(sources)
+    }
+
+    fn of_object(
+        client: &Client,
+        location: S3Location,
+        length: Option<i64>,
+        tag: Option<String>,
+    ) -> Self {
+        let length = length.and_then(|length| u64::try_from(length).ok());
+        Self {
             client: client.clone(),
             location,
-            length,
-            tag: head.e_tag,
-        })
+            length: length.unwrap_or_default(),
+            tag,
+        }
     }
 
     /// A reader of the bytes from `start`, for a thread that may block.

@@ -60,6 +60,45 @@ pub fn count_event_bytes(event_id: &str, variables: &EventVariables) -> usize {
     variables.iter().map(variable).sum::<usize>() + event_id.len()
 }
 
+/// Whether an event type has stored events, sent or from predictions.
+///
+/// The table has no index by event type, so this is a scan, which ends at the first event that it finds. The counters of
+/// the statistics could not answer: they are written in batches, and expired events stay counted.
+pub async fn has_stored_events(account: &Account, event_type: &str) -> Result<bool> {
+    let mut start = None;
+    loop {
+        let request = account.events.client.scan();
+        let request = request
+            .table_name(&account.events.name)
+            .consistent_read(true)
+            .projection_expression("pk")
+            .filter_expression(
+                "begins_with(pk, :events) AND (sk = :event OR #stored = :yes) \
+                 AND (attribute_not_exists(expiresAt) OR expiresAt > :now)",
+            )
+            .expression_attribute_names("#stored", "stored")
+            .expression_attribute_values(
+                ":events",
+                AttributeValue::S(event_partition(event_type, "")),
+            )
+            .expression_attribute_values(":event", AttributeValue::S(EVENT_SORT_KEY.to_owned()))
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            .expression_attribute_values(
+                ":now",
+                AttributeValue::N(account.now().as_second().to_string()),
+            )
+            .set_exclusive_start_key(start);
+        let page = request.send().await.map_err(convert_sdk_error)?;
+        if page.items.is_some_and(|items| !items.is_empty()) {
+            return Ok(true);
+        }
+        start = page.last_evaluated_key;
+        if start.is_none() {
+            return Ok(false);
+        }
+    }
+}
+
 /// The label of an event, as stored.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -75,8 +114,11 @@ pub fn event_partition(event_type: &str, event_id: &str) -> String {
     format!("event#{event_type}#{event_id}")
 }
 
+/// The sort key of the event that `SendEvent` stored, in the event's partition.
+const EVENT_SORT_KEY: &str = "event";
+
 pub fn event_key(event_type: &str, event_id: &str) -> Key {
-    Key::new(event_partition(event_type, event_id), "event")
+    Key::new(event_partition(event_type, event_id), EVENT_SORT_KEY)
 }
 
 pub fn label_key(event_type: &str, event_id: &str) -> Key {

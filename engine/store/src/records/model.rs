@@ -9,6 +9,9 @@ use crate::table::{Key, KeyRange, StoredRecord};
 
 pub const MODEL_PARTITION: &str = "model";
 
+/// The end of the names of variables that hold a model's score.
+const SCORE_SUFFIX: &str = "_insightscore";
+
 /// The type of a model; it decides how the model is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -63,7 +66,14 @@ pub fn model_key(model_type: ApiModelType, model_id: &str) -> Key {
 
 /// The variable that holds a model's score.
 pub fn name_score_variable(model_id: &str) -> String {
-    format!("{model_id}_insightscore")
+    format!("{model_id}{SCORE_SUFFIX}")
+}
+
+/// The id of the model whose score a variable of this name would hold: the inverse of [`name_score_variable`].
+pub fn find_score_model_id(variable: &str) -> Option<&str> {
+    variable
+        .strip_suffix(SCORE_SUFFIX)
+        .filter(|model_id| !model_id.is_empty())
 }
 
 /// Every model of the account.

@@ -1,6 +1,6 @@
 //! Variables, which events have and rules and models use.
 
-use ::rules::{Type, Value};
+use ::rules::{InvalidValue, Type, Value};
 use protocol::Error;
 use serde::{Deserialize, Serialize};
 
@@ -66,14 +66,6 @@ pub fn missing_variable(name: &str) -> Error {
     Error::not_found(format!("Variable '{name}' does not exist."))
 }
 
-/// The default as a typed value for rules. An empty text means no default time.
-pub fn parse_default_value(ty: Type, default: &str) -> Option<Value> {
-    if default.is_empty() && ty == Type::DateTime {
-        return Some(Value::Null);
-    }
-    Value::parse(ty, default).ok()
-}
-
 /// A variable as events and rules need it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -87,5 +79,10 @@ impl BundledVariable {
     /// Its type in rules; it was checked when the variable was created.
     pub fn rule_type(&self) -> Type {
         self.data_type.parse().unwrap_or(Type::String)
+    }
+
+    /// Its default as a value for rules; it was checked when the variable was created.
+    pub fn default(&self) -> Result<Value, InvalidValue> {
+        Value::parse_default(self.rule_type(), &self.default_value)
     }
 }

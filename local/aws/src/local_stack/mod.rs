@@ -66,6 +66,17 @@ pub enum LocalStackError {
     Folder(#[from] std::io::Error),
 }
 
+/// How a stack is opened.
+#[derive(Clone, Debug, Default)]
+pub struct LocalStackOptions {
+    /// How safe writes are.
+    pub durability: Durability,
+    /// How many days the engine keeps what it stores; `None` keeps it forever.
+    pub retention_days: Option<u32>,
+    /// The client for the endpoints of external models; without one, they have no answer.
+    pub sagemaker: Option<aws_sdk_sagemakerruntime::Client>,
+}
+
 /// Everything behind the clients, with its state in one folder.
 pub struct LocalStack {
     /// The clients; the pipeline sees nothing else.
@@ -80,19 +91,22 @@ pub struct LocalStack {
 }
 
 impl LocalStack {
+    /// Opens or creates everything in `home`, with the other options left out.
+    pub async fn open(home: &Home, durability: Durability) -> Result<Self, LocalStackError> {
+        let options = LocalStackOptions {
+            durability,
+            ..LocalStackOptions::default()
+        };
+        Self::open_with(home, options).await
+    }
+
     /// Opens or creates everything in `home`.
     ///
     /// Decisions that an earlier process stored but did not forward, because it was killed, are
-    /// forwarded now. The engine keeps what it stores without a limit of time.
-    pub async fn open(home: &Home, durability: Durability) -> Result<Self, LocalStackError> {
-        Self::open_with_retention(home, durability, None).await
-    }
-
-    /// [`LocalStack::open`], but the engine keeps what it stores for `retention_days` only.
-    pub async fn open_with_retention(
+    /// forwarded now.
+    pub async fn open_with(
         home: &Home,
-        durability: Durability,
-        retention_days: Option<u32>,
+        options: LocalStackOptions,
     ) -> Result<Self, LocalStackError> {
         let killed = home.at_work_file().exists();
         let at_work = File::create(home.at_work_file())?;
@@ -101,7 +115,7 @@ impl LocalStack {
         }
         let (sender, receiver) = mpsc::channel(FORWARD_QUEUE);
         let queue = sender.clone();
-        let database = DynamoDb::open(&home.database_file(), durability)?;
+        let database = DynamoDb::open(&home.database_file(), options.durability)?;
         // The thread of the put waits here if the bus is slow; it holds no lock of the database.
         let database =
             database.on_insert(DECISIONS, move |insert| drop(queue.blocking_send(insert)));
@@ -112,9 +126,12 @@ impl LocalStack {
             clients::connect_eventbridge(file.clone().for_aws().service().http_client());
         let (dynamodb, s3, bus) = (database.service(), bucket.service(), file.service());
         let table_client = clients::connect_dynamodb(dynamodb.http_client());
-        let engine = Engine::new(engine_options(retention_days), table_client.clone())
+        let mut engine = Engine::new(engine_options(options.retention_days), table_client.clone())
             .with_bucket(clients::connect_s3(s3.http_client()), BUCKET)
             .with_event_bridge(announcing, BUS);
+        if let Some(sagemaker) = options.sagemaker {
+            engine = engine.with_sagemaker(sagemaker);
+        }
         let engine = Arc::new(engine);
         engine
             .create_tables()

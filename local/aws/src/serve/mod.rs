@@ -74,7 +74,13 @@ pub async fn listen_and_serve(
     }
     let listener = TcpListener::bind(SocketAddr::new(host, port)).await?;
     let mut stdout = io::stdout();
-    writeln!(stdout, "listening on http://{}", listener.local_addr()?)?;
+    // In one write: whoever waits for the address may close the pipe after its line.
+    let start = format!(
+        "listening on http://{}\n\
+         a program that forks creates its clients after the fork, or closes them before it: see docs/operating.md\n",
+        listener.local_addr()?
+    );
+    stdout.write_all(start.as_bytes())?;
     stdout.flush()?;
     serve_connections(listener, services, front, stop).await
 }

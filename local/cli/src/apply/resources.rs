@@ -102,12 +102,9 @@ impl<'a> TemplateReader<'a> {
         }
     }
 
-    /// Checks that a default has the variable's type; an empty one is allowed for a time.
+    /// Checks that a default has the variable's type, or stands for no value.
     fn check_default(&mut self, node: &YamlNode, ty: Type, default: &str) {
-        if default.is_empty() && ty == Type::DateTime {
-            return;
-        }
-        if let Err(error) = Value::parse(ty, default) {
+        if let Err(error) = Value::parse_default(ty, default) {
             self.report_problem(node.at, format!("the default is {error}"));
         }
     }

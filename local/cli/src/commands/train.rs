@@ -35,6 +35,12 @@ use evaluation::text_table::build_text_table;
 use local_aws::clients::ACCOUNT;
 use local_aws::dynamodb::Durability;
 
+/// The thresholds that are shown, of the 201 in the answer of the service: those of Amazon's published table of scores,
+/// and some around them.
+const SHOWN_THRESHOLDS: [f32; 12] = [
+    990.0, 975.0, 950.0, 900.0, 860.0, 820.0, 775.0, 740.0, 700.0, 600.0, 400.0, 200.0,
+];
+
 /// Time between two questions to Amazon's service whether the training has ended.
 const PAUSE: Duration = Duration::from_secs(15);
 /// How many variables the table shows.
@@ -140,7 +146,7 @@ pub(crate) struct TrainedModel {
     pub arn: String,
     /// Area under the ROC curve of the validation events.
     pub auc: Option<f32>,
-    /// What scores mean: a row for each threshold.
+    /// What scores mean: a row for each of some thresholds, from the highest.
     pub thresholds: Vec<ThresholdMetrics>,
     /// Variables and their importance, most important first.
     pub importance: Vec<(String, f32)>,
@@ -526,11 +532,20 @@ fn describe_trained_model(detail: &ModelVersionDetail) -> TrainedModel {
         arn: detail.arn.clone().unwrap_or_default(),
         auc: metrics.and_then(|metrics| metrics.auc),
         thresholds: metrics
-            .map(|metrics| metrics.metric_data_points().iter().map(point).collect())
+            .map(|metrics| select_thresholds(metrics.metric_data_points().iter().map(point)))
             .unwrap_or_default(),
         importance,
         notes: training_notes(detail),
     }
+}
+
+/// The rows of the thresholds that are shown, from the highest.
+fn select_thresholds(rows: impl Iterator<Item = ThresholdMetrics>) -> Vec<ThresholdMetrics> {
+    let mut shown: Vec<ThresholdMetrics> = rows
+        .filter(|row| SHOWN_THRESHOLDS.contains(&row.threshold))
+        .collect();
+    shown.sort_by(|a, b| b.threshold.total_cmp(&a.threshold));
+    shown
 }
 
 fn format_percent(share: f32) -> String {

@@ -14,7 +14,7 @@ use crate::runners::{self, Runners};
 use local_aws::clients::{self, Clients, Endpoints, NetworkConfig};
 use local_aws::dynamodb::Durability;
 use local_aws::home::Home;
-use local_aws::local_stack::{self, LocalStack, Pipeline};
+use local_aws::local_stack::{self, LocalStack, LocalStackOptions, Pipeline};
 
 /// Where the state is.
 #[derive(Clone, Debug, Args)]
@@ -84,6 +84,16 @@ pub(crate) struct WorkspaceArgs {
         value_name = "DAYS"
     )]
     retention_days: u32,
+    /// Where SageMaker endpoints are, for detectors with external models: `https://runtime.sagemaker.REGION.amazonaws.com`,
+    /// or a server with the same API. Without it, an engine on the local folder asks none, and one over AWS's tables
+    /// asks AWS.
+    #[arg(
+        long,
+        global = true,
+        env = "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME",
+        value_name = "URL"
+    )]
+    sagemaker_endpoint_url: Option<String>,
     /// Mapping file.
     #[arg(
         long,
@@ -144,7 +154,8 @@ impl WorkspaceArgs {
         let (pipeline, stack) = if self.is_remote() {
             (self.connect(backend).await, None)
         } else {
-            let stack = LocalStack::open(&home, durability).await?;
+            let options = self.local_stack_options(durability, None).await;
+            let stack = LocalStack::open_with(&home, options).await?;
             (stack.pipeline(), Some(stack))
         };
         Ok(Workspace {
@@ -161,8 +172,26 @@ impl WorkspaceArgs {
         durability: Durability,
     ) -> Result<LocalStack, CommandError> {
         let home = Home::open(&self.home)?;
-        let retention_days = self.retention_days();
-        Ok(LocalStack::open_with_retention(&home, durability, retention_days).await?)
+        let options = self
+            .local_stack_options(durability, self.retention_days())
+            .await;
+        Ok(LocalStack::open_with(&home, options).await?)
+    }
+
+    async fn local_stack_options(
+        &self,
+        durability: Durability,
+        retention_days: Option<u32>,
+    ) -> LocalStackOptions {
+        let sagemaker = match &self.sagemaker_endpoint_url {
+            Some(url) => Some(clients::connect_sagemaker(&self.region, Some(url)).await),
+            None => None,
+        };
+        LocalStackOptions {
+            durability,
+            retention_days,
+            sagemaker,
+        }
     }
 
     /// Clients of AWS, and the engine over its tables if that is the backend.
@@ -203,8 +232,9 @@ impl WorkspaceArgs {
             .clone_from(&self.definitions_table);
         options.events_table.clone_from(&self.events_table);
         options.retention_days = self.retention_days();
-        let sagemaker =
-            clients::connect_sagemaker(&self.region, self.endpoint_url.as_deref()).await;
+        let url = self.sagemaker_endpoint_url.as_deref();
+        let url = url.or(self.endpoint_url.as_deref());
+        let sagemaker = clients::connect_sagemaker(&self.region, url).await;
         let engine = Engine::new(options, clients.dynamodb.clone())
             .with_bucket(clients.s3.clone(), &self.bucket)
             .with_sagemaker(sagemaker)

@@ -293,6 +293,28 @@ fn a_feed_has_a_zone() {
 }
 
 #[test]
+fn a_file_is_in_utc() {
+    let cases = [
+        // Spark, pandas, and databases.
+        ("2020-12-08 19:34:56.0", "2020-12-08T19:34:56Z"),
+        ("2020-12-08 19:34:56.123456", "2020-12-08T19:34:56Z"),
+        ("2020-12-08T19:34:56.000Z", "2020-12-08T19:34:56Z"),
+        ("2020-12-08T19:34:56.000+01:00", "2020-12-08T18:34:56Z"),
+        ("2020-12-08 19:34:56+00:00", "2020-12-08T19:34:56Z"),
+        ("2020-12-08T19:34:56", "2020-12-08T19:34:56Z"),
+        ("2020/12/08 19:34:56.0", FORM),
+        (
+            "2020-12-08 19:34:56.0 UTC",
+            "has ` UTC` after its end; nothing may follow",
+        ),
+    ];
+    check(&cases, Timestamp::parse_file);
+    check(DOCUMENTED, Timestamp::parse_file);
+    check(SHORT, Timestamp::parse_file);
+    check(WRONG, Timestamp::parse_file);
+}
+
+#[test]
 fn a_date_alone_has_no_clock_time() {
     for (text, _) in DOCUMENTED {
         let want = text.len() > "2019-11-30".len();

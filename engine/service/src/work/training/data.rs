@@ -1,18 +1,15 @@
-//! The training data of a version: a file of events, or stored events of a time window.
+//! The training data of a version: files of events, or stored events of a time window.
 
-use std::io::Read;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use csv::{ReaderBuilder, StringRecord};
 use event::Timestamp;
 use model::{
     Dataset, EventLabel, EventRow, LabelsAre, Severity, TrainingMessage, TrainingOptions,
     UnlabelledTreatment, Variable, VariableType,
 };
-use protocol::limits::TRAINING_FILE_BYTES;
 use protocol::{Error, Result};
-use store::records::entity_history::{find_history_entity, is_nobody};
+use store::records::entity_history::find_history_entity;
 use store::records::event::{StoredEvent, StoredLabel, event_partition};
 use store::records::event_type::{EventType, event_type_key};
 use store::records::model::ApiModelType;
@@ -26,9 +23,7 @@ use store::table::{Item, Key, convert_sdk_error, decode_item, text_attribute};
 use crate::event_check::parse_request_time;
 use crate::predict;
 use crate::services::{EngineServices, entity_history};
-use crate::work::JobStopReason;
-use crate::work::source::S3Source;
-use crate::work::training::{TrainingStopReason, TrainingTracker, new_message};
+use crate::work::training::{TrainingStopReason, TrainingTracker, events_file, new_message};
 
 /// Items read with one request.
 const SCAN_PAGE_ITEMS: i32 = 1000;
@@ -71,10 +66,11 @@ pub(super) async fn read_training_data(
     };
     match version.training_data_source {
         TrainingDataSource::ExternalEvents => {
-            let source = open_events_file(s3, version).await?;
+            let sources = events_file::open_events_files(s3, version).await?;
             let tracker = Arc::clone(tracker);
             // Reading requests the next range of the object, which blocks.
-            let read = move || read_events_file(source.read_from(0), variables, &labels, &tracker);
+            let read =
+                move || events_file::read_events_files(&sources, variables, &labels, &tracker);
             let runtime = tokio::runtime::Handle::current();
             let read = tokio::task::spawn_blocking(move || {
                 let _runtime = runtime.enter();
@@ -154,7 +150,7 @@ async fn load_variables(
 }
 
 /// The meaning of the labels.
-struct LabelMapping {
+pub(super) struct LabelMapping {
     fraud: Vec<String>,
     legit: Vec<String>,
     treatment: Option<UnlabelledTreatment>,
@@ -187,7 +183,7 @@ impl LabelMapping {
         protocol::text::join_names(self.fraud.iter().chain(&self.legit).map(String::as_str))
     }
 
-    fn classify(&self, label: Option<&str>) -> EventLabel {
+    pub(super) fn classify(&self, label: Option<&str>) -> EventLabel {
         let is = |names: &[String], label: &str| names.iter().any(|name| name == label);
         match label {
             None | Some("") => EventLabel::Unlabelled,
@@ -198,151 +194,10 @@ impl LabelMapping {
     }
 }
 
-async fn open_events_file(
-    s3: &aws_sdk_s3::Client,
-    version: &ModelVersion,
-) -> Result<S3Source, TrainingStopReason> {
-    let detail = version.details.external_events_detail.as_ref();
-    let location = detail.map(|detail| detail.data_location.as_str());
-    let source = S3Source::open(s3, location.unwrap_or_default(), TRAINING_FILE_BYTES).await;
-    source.map_err(convert_job_stop)
-}
-
-fn convert_job_stop(stop: JobStopReason) -> TrainingStopReason {
-    match stop {
-        JobStopReason::Failed(why) => TrainingStopReason::with_message("Unreadable file", why),
-        JobStopReason::Error(error) => TrainingStopReason::Error(error),
-        JobStopReason::Canceled | JobStopReason::Lost => TrainingStopReason::Cancelled,
-    }
-}
-
-struct EventsFile {
-    dataset: Dataset,
-    has_label_times: bool,
-    notes: Vec<TrainingMessage>,
-}
-
-/// The positions of the columns in a file.
-struct TrainingColumns {
-    variables: Vec<usize>,
-    time: usize,
-    label: usize,
-    label_time: Option<usize>,
-    entity: Option<usize>,
-}
-
-impl TrainingColumns {
-    fn new(header: &StringRecord, variables: &[Variable]) -> Result<Self, TrainingStopReason> {
-        let place = |name: &str| {
-            header
-                .iter()
-                .position(|column| column.trim_start_matches('\u{feff}') == name)
-        };
-        let names = variables.iter().map(|variable| variable.name.as_str());
-        let missing: Vec<&str> = names
-            .chain(["EVENT_TIMESTAMP", "EVENT_LABEL"])
-            .filter(|name| place(name).is_none())
-            .collect();
-        let (Some(time), Some(label), true) = (
-            place("EVENT_TIMESTAMP"),
-            place("EVENT_LABEL"),
-            missing.is_empty(),
-        ) else {
-            let missing = protocol::text::join_names(missing);
-            let content = format!("The file has no columns {missing} in its first row.");
-            return Err(TrainingStopReason::with_message("Missing columns", content));
-        };
-        Ok(Self {
-            variables: variables.iter().filter_map(|v| place(&v.name)).collect(),
-            time,
-            label,
-            label_time: place("LABEL_TIMESTAMP"),
-            entity: place("ENTITY_ID"),
-        })
-    }
-}
-
-/// Reads a file of Amazon's form: variables, `EVENT_TIMESTAMP` and `EVENT_LABEL`, and `LABEL_TIMESTAMP` and `ENTITY_ID`
-/// if present.
-fn read_events_file(
-    reader: impl Read,
-    variables: Vec<Variable>,
-    labels: &LabelMapping,
-    tracker: &TrainingTracker,
-) -> Result<EventsFile, TrainingStopReason> {
-    let mut reader = ReaderBuilder::new().from_reader(reader);
-    let header = reader
-        .headers()
-        .map_err(|error| describe_broken_file(&error))?
-        .clone();
-    let columns = TrainingColumns::new(&header, &variables)?;
-    let mut dataset = Dataset::new(variables);
-    let mut record = StringRecord::new();
-    let mut bad_times = 0_usize;
-    while reader
-        .read_record(&mut record)
-        .map_err(|error| describe_broken_file(&error))?
-    {
-        if tracker.is_cancelled() {
-            return Err(TrainingStopReason::Cancelled);
-        }
-        let cell = |at: usize| {
-            record
-                .get(at)
-                .map(str::trim)
-                .filter(|cell| !cell.is_empty())
-        };
-        let time = |at: usize| cell(at).map(Timestamp::parse);
-        let values: Vec<Option<&str>> =
-            columns.variables.iter().map(|at| record.get(*at)).collect();
-        let event_time = time(columns.time);
-        bad_times += usize::from(matches!(event_time, Some(Err(_))));
-        let seconds = |time: Option<Result<Timestamp, _>>| {
-            time.and_then(Result::ok).map(Timestamp::epoch_seconds)
-        };
-        let row = EventRow {
-            values: &values,
-            event_time: seconds(event_time),
-            entity: columns.entity.and_then(cell).filter(|id| !is_nobody(id)),
-            label: labels.classify(cell(columns.label)),
-            label_time: seconds(columns.label_time.and_then(time)),
-            ..EventRow::default()
-        };
-        push_row(&mut dataset, &row)?;
-    }
-    if bad_times > 0 {
-        return Err(TrainingStopReason::with_message(
-            "Unreadable timestamps",
-            "Your training data set contains EVENT_TIMESTAMP with timestamps that do not conform to accepted formats. \
-             Ensure the format is one of the accepted date/timestamp formats.",
-        ));
-    }
-    let has_label_times = columns.label_time.is_some();
-    let notes = if has_label_times {
-        Vec::new()
-    } else {
-        let content = "The file has no LABEL_TIMESTAMP, so its labels are taken as final.";
-        vec![new_message(Severity::Info, "Final labels", content)]
-    };
-    Ok(EventsFile {
-        dataset,
-        has_label_times,
-        notes,
-    })
-}
-
-/// Why a file cannot be read, and at which line. The message of the error itself could quote a value.
-fn describe_broken_file(error: &csv::Error) -> TrainingStopReason {
-    let line = error.position().map_or(1, csv::Position::line);
-    let why = match error.kind() {
-        csv::ErrorKind::Utf8 { .. } => "is not UTF-8",
-        csv::ErrorKind::UnequalLengths { .. } => "has another number of cells than the header",
-        _ => "cannot be read",
-    };
-    TrainingStopReason::with_message("Broken file", format!("The file {why} at line {line}."))
-}
-
-fn push_row(dataset: &mut Dataset, row: &EventRow<'_>) -> Result<(), TrainingStopReason> {
+pub(super) fn push_row(
+    dataset: &mut Dataset,
+    row: &EventRow<'_>,
+) -> Result<(), TrainingStopReason> {
     let pushed = dataset.push(row);
     pushed.map_err(|error| TrainingStopReason::with_message("Too much data", format!("{error}.")))
 }

@@ -6,6 +6,7 @@
 //! when another runner finds the expired lease. A function never trains.
 
 mod data;
+mod events_file;
 mod thresholds;
 
 use std::ops::ControlFlow;
