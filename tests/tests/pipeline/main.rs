@@ -10,4 +10,5 @@ mod decide;
 mod forward;
 mod kpl;
 mod labels;
+mod overrides;
 mod velocity;

@@ -71,6 +71,11 @@ impl AggregateKey {
         &self.layout
     }
 
+    /// The variables of its aggregates.
+    pub fn variables(&self) -> impl Iterator<Item = &VariableName> {
+        self.variables.iter().map(|variable| &variable.name)
+    }
+
     /// The texts of the aggregates that are known, with their variables.
     pub(crate) fn format_values(
         &self,
