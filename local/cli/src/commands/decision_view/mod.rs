@@ -28,3 +28,6 @@ pub(crate) struct DecisionReader<'a> {
     /// What the rules say of themselves.
     pub(crate) rules: RuleBook,
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,19 +79,46 @@ fn write_reasons(
     } else {
         "because"
     };
-    for rule in &decision.verdict.matched_rules {
-        if applied.is_none_or(|applied| applied.rule != rule.rule_id) {
-            let outcomes = rule.outcomes.join(", ");
-            let rule = reader.rules.describe(decision, &rule.rule_id);
-            sheet.line(name, &format!("{outcomes}: {rule}"));
-        }
-    }
-    if decision.verdict.matched_rules.is_empty() {
-        sheet.line(name, "no rule matched");
+    for reason in list_reasons(reader, decision) {
+        sheet.line(name, &reason);
     }
     if let Some(problem) = reader.rules.problem() {
         sheet.line("note", problem);
     }
+}
+
+/// Where the outcomes come from, without the override: those with the most important outcome first.
+fn list_reasons(reader: &DecisionReader<'_>, decision: &Decision) -> Vec<String> {
+    let rules = &decision.verdict.matched_rules;
+    let applied = decision.applied_override.as_ref();
+    let place = |outcomes: &[String]| {
+        let mut by_priority = decision.outcomes.iter();
+        let place = by_priority.position(|outcome| outcomes.contains(outcome));
+        // A rule without a known outcome comes last.
+        place.unwrap_or(usize::MAX)
+    };
+    let others = rules
+        .iter()
+        .filter(|rule| applied.is_none_or(|applied| applied.rule != rule.rule_id));
+    let mut reasons: Vec<(usize, String)> = others
+        .map(|rule| {
+            let text = reader.rules.describe(decision, &rule.rule_id);
+            let outcomes = rule.outcomes.join(", ");
+            (place(&rule.outcomes), format!("{outcomes}: {text}"))
+        })
+        .collect();
+    let is_given = |outcome: &String| rules.iter().any(|rule| rule.outcomes.contains(outcome));
+    let added = decision.outcomes.iter().filter(|name| !is_given(name));
+    let added: Vec<String> = added.cloned().collect();
+    if rules.is_empty() {
+        reasons.push((usize::MAX, "no rule matched".to_owned()));
+    }
+    if decision.undetermined && !added.is_empty() {
+        let text = "not everything could be evaluated, see below";
+        reasons.push((place(&added), format!("{}: {text}", added.join(", "))));
+    }
+    reasons.sort_by_key(|(place, _)| *place);
+    reasons.into_iter().map(|(_, text)| text).collect()
 }
 
 /// What could not be evaluated, and what happened before with the keys of the order.
@@ -101,7 +128,7 @@ fn write_what_is_unusual(sheet: &mut Sheet, reader: &DecisionReader<'_>, decisio
             Some(model) => format!("model {model} gave no score"),
             None => format!("rule {rule} could not be evaluated"),
         };
-        sheet.line("undetermined", &text);
+        sheet.line("unknown", &text);
     }
     for quality in &decision.data_quality {
         let problem = printable_value(&quality.problem);
