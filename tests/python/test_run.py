@@ -107,6 +107,8 @@ def test_wrong_input_ends_in_a_sentence(home, tmp_path):
         (["apply", tmp_path / "none.yaml"], "none.yaml"),
         (["show", "NOBODY"], "there is no decision on order `NOBODY`"),
         (["run", "predict", "events/orders.jsonl", "--detector-version", "latest"], "detector version"),
+        (["list", "freight_forwarder_zips", "--add", "97201", "--author", "ana"], "missing: --reason, --expires. For example: fraudstream list freight_forwarder_zips --add 97201 --reason"),
+        (["list", "freight_forwarder_zips", "--add-from", tmp_path / "none.txt"], "none.txt: No such file"),
     ]
     for arguments, sentence in cases:
         done = home(*arguments, check=False)
@@ -175,6 +177,58 @@ def test_labels_and_lists_are_shown(home):
     decision = json.loads(home("show", labelled, "--json").stdout)[0]
     if decision["entity_id"] != "unknown":
         assert labelled in home("show", "--entity", f"{decision['entity_type']}/{decision['entity_id']}").stdout
+
+
+def test_what_is_allowed_outranks_rules_and_is_shown(home, tmp_path):
+    home("run", "predict", "events/orders.jsonl")
+    (review,) = [line for line in home("show", "--review", "2026-06-30").stdout.splitlines()[1:2]]
+    order_id = review.split()[0]
+    (decision,) = json.loads(home("show", order_id, "--json").stdout)
+    assert decision["effective_outcome"] == "review" and "override" not in decision
+    # The same day under a mapping with an allow entry, and another state.
+    mapping = tmp_path / "mapping.yaml"
+    text = (ROOT / "config/mapping.yaml").read_text()
+    mapping.write_text(text.replace("  reviewable:", "  overrides: {allow: [allowed_address, vip]}\n  reviewable:", 1))
+    detector = tmp_path / "detector.yaml"
+    rule = """
+        - RuleId: allowed_address
+          DetectorId: orders
+          Language: DETECTORPL
+          Description: Buyers that we know
+          Outcomes: [{Arn: !GetAtt Approve.Arn}]
+          Expression: $email_address in @allowed_addresses
+"""
+    new_list = "  Allowed:\n    Type: AWS::FraudDetector::List\n    Properties: {Name: allowed_addresses, VariableType: EMAIL_ADDRESS}\n"
+    text = (ROOT / "config/detector.yaml").read_text().replace("      Rules:\n", f"      Rules:{rule}", 1)
+    detector.write_text(text.replace("Resources:\n", f"Resources:\n{new_list}", 1))
+
+    def call(*arguments):
+        return run(home.command[0], "--home", tmp_path / "other", "--mapping", mapping, *arguments).stdout
+
+    assert "warning: rule vip: `overrides` of the mapping names it" in call("apply", detector)
+    addresses = tmp_path / "addresses.txt"
+    addresses.write_text(f"{decision['variables']['email_address']}\n\njo@example.com\n")
+    notes = ["--reason", "wholesale", "--author", "ana", "--expires", "30d"]
+    assert call("list", "allowed_addresses", "--add-from", addresses, *notes) == "2 added, 2 in the list\n"
+    for entry in json.loads(call("list", "allowed_addresses", "--json")):
+        assert (entry["reason"], entry["author"]) == ("wholesale", "ana") and entry["expires"]
+    call("run", "predict", "events/orders.jsonl")
+    (allowed,) = json.loads(call("show", order_id, "--json"))
+    assert allowed["effective_outcome"] == "approve" and "review" in allowed["outcomes"]
+    assert allowed["override"] == {"rule": "allowed_address", "kind": "allow"}
+    shown = call("show", order_id).splitlines()
+    assert shown[0].startswith(f"order {order_id}, {allowed['variables']['order_price']} USD, of customer ")
+    assert shown[1] == "  decision    approve (also review)"
+    assert shown[2] == "  override    allow entry, by rule allowed_address: Buyers that we know"
+    assert "email_address is in list allowed_addresses" in shown[3] and "reason wholesale, author ana" in shown[3]
+    assert shown[4].startswith("  overruled   review: ")
+
+
+def test_the_reviews_with_most_at_stake_come_first(home):
+    home("run", "predict", "events/orders.jsonl")
+    reviews = json.loads(home("show", "--review", "2026-06-30", "--json").stdout)
+    amounts = [float(decision["variables"]["order_price"]) for decision in reviews]
+    assert len(amounts) > 2 and amounts == sorted(amounts, reverse=True)
 
 
 def test_no_value_reaches_the_log_at_any_level(home, tmp_path):

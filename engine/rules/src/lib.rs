@@ -15,7 +15,7 @@
 //! | stage | modules |
 //! |---|---|
 //! | text to expression | `lex`, `parse`, `ast`; back to text: `print` |
-//! | expression to rule | `check`, `compile`, `ir`, `pattern`; warnings: `lint`, `thresholds` |
+//! | expression to rule | `check`, `compile`, `ir`, `pattern`; warnings: `lint`; questions about its text: `thresholds`, `list_tests` |
 //! | rule to verdict | `rule`, `eval`, `facts`, `lists` |
 //! | used by all | `functions` (the table of functions), `schema`, `value`, `utc_time`, `error`, `suggest` |
 //!
@@ -56,6 +56,7 @@ mod compile;
 mod functions;
 mod ir;
 mod lint;
+mod list_tests;
 mod pattern;
 mod thresholds;
 mod utc_time;
@@ -75,6 +76,7 @@ pub use check::MAX_LISTS;
 pub use error::{Errors, RuleProblem, Span};
 pub use functions::describe_functions;
 pub use lint::LintWarning;
+pub use list_tests::ListTest;
 pub use lists::{ListValues, Lists, NormalizeText};
 pub use parse::{MAX_CHARACTERS, MAX_DEPTH, parse_expression};
 pub use rule::{Rule, Verdict};

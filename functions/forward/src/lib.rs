@@ -245,6 +245,7 @@ fn make_detail(decision: &Decision) -> Value {
         "event_timestamp": decision.event_timestamp,
         "decided_at": decision.decided_at,
         "effective_outcome": decision.effective_outcome,
+        "override": decision.applied_override,
         "outcomes": decision.outcomes,
         "matched_rules": decision.verdict.matched_rules,
         "scores": decision.verdict.scores,

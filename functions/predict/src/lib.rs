@@ -25,8 +25,8 @@ use shared::batch::{
     not_reached_failure, prepare_records, run_until,
 };
 use shared::decisions::{
-    Decision, Decisions, FoundItems, ItemKey, MatchedRule, PredictionHeader, PutResult,
-    ServiceVerdict,
+    AppliedOverride, Decision, Decisions, FoundItems, ItemKey, MatchedRule, PredictionHeader,
+    PutResult, ServiceVerdict,
 };
 use shared::failure::{CallError, Failure, FailureClass, Rejection, ServiceCall};
 use shared::held_predictions::{HeldPredictions, UnstoredPredictions};
@@ -108,6 +108,9 @@ pub struct DecisionReply {
     pub decision_id: String,
     /// The outcome that the shop acts on.
     pub effective_outcome: String,
+    /// The override that made it the effective one, if one did.
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    pub applied_override: Option<AppliedOverride>,
     /// All outcomes, the most important first.
     pub outcomes: Vec<String>,
     /// Rules that matched.
@@ -514,6 +517,7 @@ impl Intercept for ReadPrediction {
         // An unreadable header may hide undetermined rules, so the order must count as undetermined.
         let unreadable = |_| PredictionHeader {
             undetermined: vec!["unreadable".to_owned()],
+            left_out: 1,
             ..PredictionHeader::default()
         };
         let read = header.map(|text| serde_json::from_str(text).unwrap_or_else(unreadable));
@@ -562,6 +566,7 @@ impl DecisionReply {
             order_id: decision.order_id.clone(),
             decision_id: decision.decision_id.clone(),
             effective_outcome: decision.effective_outcome.clone(),
+            applied_override: decision.applied_override.clone(),
             outcomes: decision.outcomes.clone(),
             rules: decision
                 .verdict

@@ -95,9 +95,9 @@ enum Command {
         after_help = "Examples:\n  fraudstream subject customer/cust-42 --json\n  fraudstream subject customer/jo@example.com\n  fraudstream subject --order ORD-000123\n\nIt shows what `forget` would delete."
     )]
     Subject(SubjectArgs),
-    /// Show a list's entries, or add one that expires, with its reason and author.
+    /// Show a list's entries, or add some: each says why, by whom and until when.
     #[command(
-        after_help = "Examples:\n  fraudstream list freight_forwarder_zips\n  fraudstream list freight_forwarder_zips --add 97201 --expires 30d --reason \"reshipping ring\" --author ana"
+        after_help = "Examples:\n  fraudstream list freight_forwarder_zips\n  fraudstream list freight_forwarder_zips --add 97201 --expires 30d --reason \"reshipping ring\" --author ana\n  fraudstream list freight_forwarder_zips --add-from zips.txt --expires 30d --reason \"reshipping ring\" --author ana"
     )]
     List(ListArgs),
     /// Run the batch imports, batch predictions, deletions of events and trainings that are waiting.

@@ -42,6 +42,7 @@ mod mapping_file;
 mod money;
 mod normal_form;
 mod order;
+mod overrides;
 pub mod records;
 mod required;
 #[cfg(test)]
@@ -54,3 +55,4 @@ pub use data_quality::DataQualityProblem;
 pub use mapping::{Mapping, MappingError};
 pub use normal_form::NormalForm;
 pub use order::{MappedOrder, ModelBlob};
+pub use overrides::OverrideKind;

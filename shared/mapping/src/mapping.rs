@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use event::hash::short_hash;
-use event::{DetectorId, EventTypeName, OutcomeName, VariableName};
+use event::{DetectorId, EventTypeName, OutcomeName, RuleId, VariableName};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use thiserror::Error;
@@ -14,6 +14,7 @@ use crate::aggregates::{AggregateKey, Aggregates, LinkedKeys};
 use crate::located_error::LocatedError;
 use crate::locations::Locations;
 use crate::mapping_file::{DecisionSection, MappingFile};
+use crate::overrides::{OverrideKind, check_overrides};
 use crate::value_source::Document;
 
 /// Why a mapping file cannot be used.
@@ -81,6 +82,12 @@ impl Mapping {
             invalid(line, column, strip_location(&error.to_string()))
         })?;
         check_outcomes(&file.decision)
+            .and_then(|()| {
+                file.decision
+                    .overrides
+                    .as_ref()
+                    .map_or(Ok(()), check_overrides)
+            })
             .map_err(|(line, column, what)| invalid(line, column, what))?;
         if file.variables.is_empty() {
             return Err(invalid(
@@ -139,7 +146,7 @@ impl Mapping {
         let links = self.aggregates.links.iter();
         let aggregates = self.aggregates.keys.iter();
         aggregates
-            .flat_map(AggregateKey::variable_names)
+            .flat_map(AggregateKey::variables)
             .chain(links.flat_map(|links| links.variable_names()))
     }
 
@@ -166,6 +173,12 @@ impl Mapping {
         &self.hash
     }
 
+    /// The variables that are amounts of money, each with its currency.
+    pub fn amounts(&self) -> impl Iterator<Item = (&VariableName, &str)> {
+        let variables = self.file.variables.iter();
+        variables.filter_map(|(name, variable)| Some((name, variable.amount()?.base())))
+    }
+
     /// All outcomes, most important first.
     pub fn outcome_priority(&self) -> &[OutcomeName] {
         &self.file.decision.outcome_priority
@@ -179,6 +192,13 @@ impl Mapping {
     /// The outcomes that are used when no rule matched.
     pub fn on_no_match(&self) -> &[OutcomeName] {
         &self.file.decision.on_no_match.value
+    }
+
+    /// The rules of `overrides` of this kind, in the order of the file.
+    pub fn overrides(&self, kind: OverrideKind) -> impl Iterator<Item = &RuleId> {
+        let overrides = self.file.decision.overrides.iter();
+        let of_kind = overrides.filter_map(move |overrides| overrides.value.get(&kind));
+        of_kind.flat_map(|rules| rules.value.iter().map(|rule| &rule.value))
     }
 
     /// Whether a decision with this effective outcome waits for a reviewer.

@@ -9,7 +9,9 @@ use serde_saphyr::Spanned;
 use crate::aggregates::{AggregateSection, LinkSection};
 use crate::locate::AddressLookup;
 use crate::long_source::LongSource;
+use crate::money::AmountSource;
 use crate::normal_form::NormalForm;
+use crate::overrides::{OverrideSection, read_overrides};
 use crate::short_or_long::ShortOrLong;
 use crate::value_source::ValueSource;
 
@@ -126,6 +128,19 @@ pub(crate) struct LongVariable {
     pub(crate) on_invalid: OnInvalid,
 }
 
+impl ShortOrLong<LongVariable> {
+    /// Its source, if that is an amount of money.
+    pub(crate) fn amount(&self) -> Option<&AmountSource> {
+        match self {
+            Self::Long(LongVariable {
+                from: ShortOrLong::Long(LongSource::Amount(amount)),
+                ..
+            }) => Some(amount),
+            _ => None,
+        }
+    }
+}
+
 /// What is sent to an external model that does not take event variables.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -170,6 +185,9 @@ pub(crate) struct DecisionSection {
     pub(crate) on_no_match: Spanned<Vec<OutcomeName>>,
     #[serde(default)]
     pub(crate) reviewable: Option<Spanned<Vec<OutcomeName>>>,
+    /// Rules whose outcome counts whatever other rules give.
+    #[serde(default, deserialize_with = "read_overrides")]
+    pub(crate) overrides: Option<Spanned<OverrideSection>>,
     /// How long a decision is kept, in days.
     #[serde(default = "default_retention_days")]
     pub(crate) retention_days: u32,

@@ -40,6 +40,11 @@ impl AmountSource {
     /// The keys of an amount in a mapping file.
     pub(crate) const KEYS: [&str; 4] = ["amount", "currency", "base", "rates"];
 
+    /// The currency of what [`Self::read`] returns, as the mapping file has it.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The amount in the base currency, with two decimals; `None` if the order has no amount.
     ///
     /// # Errors

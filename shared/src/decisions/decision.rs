@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::form::{FORM, check_form, first_form};
 use super::key::{ItemKey, day_of, entity_key, review_key, review_shard};
-use super::outcomes::Outcomes;
+use super::outcomes::{AppliedOverride, Outcomes};
 use super::verdict::ServiceVerdict;
 use crate::failure::Failure;
 use crate::items::Item;
@@ -54,8 +54,11 @@ pub struct Decision {
     pub verdict: ServiceVerdict,
     /// All outcomes, the most important first.
     pub outcomes: Vec<String>,
-    /// The first of them: what the shop acts on.
+    /// What the shop acts on: the outcome of the override, or else the first of `outcomes`.
     pub effective_outcome: String,
+    /// The override that made its outcome the effective one.
+    #[serde(rename = "override", default, skip_serializing_if = "Option::is_none")]
+    pub applied_override: Option<AppliedOverride>,
     /// Whether some value or rule could not be evaluated.
     pub undetermined: bool,
     /// Problems with the values of the order.
@@ -110,7 +113,7 @@ impl Decision {
         now: Timestamp,
     ) -> Self {
         let outcomes = Outcomes::new(mapping, order, &verdict);
-        let effective = outcomes.all.first();
+        let effective = outcomes.effective.as_ref();
         let key = ItemKey::new(mapping.event_type(), &order.event_id, order.revision);
         let by_time = format!("{}#{}#{}", order.timestamp, order.event_id, order.revision);
         let known_entity = !order.entity.entity_id.is_unknown();
@@ -141,6 +144,7 @@ impl Decision {
                 .collect(),
             detector_id: mapping.detector().to_string(),
             effective_outcome: effective.map(ToString::to_string).unwrap_or_default(),
+            applied_override: outcomes.applied_override,
             outcomes: outcomes.all.iter().map(ToString::to_string).collect(),
             undetermined: outcomes.undetermined,
             data_quality: order.data_quality.clone(),

@@ -24,7 +24,7 @@ pub use decision::{Decision, parse_decision};
 pub use form::FORM;
 pub(crate) use form::{check_form, form_attribute};
 pub use key::{ItemKey, REVIEW_SHARDS, entity_key, review_key};
-pub use outcomes::Outcomes;
+pub use outcomes::{AppliedOverride, Outcomes};
 pub(crate) use table::update_if_condition_holds;
 pub use table::{DecisionWrites, Decisions, FoundItems, PutResult};
 pub use verdict::{MatchedRule, MatchedRuleVersion, PredictionHeader, ServiceVerdict};

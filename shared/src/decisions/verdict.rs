@@ -20,6 +20,15 @@ pub struct ServiceVerdict {
     pub prediction: PredictionHeader,
 }
 
+impl ServiceVerdict {
+    /// The matched rule with this id.
+    pub(super) fn find_matched(&self, rule_id: &str) -> Option<&MatchedRule> {
+        self.matched_rules
+            .iter()
+            .find(|rule| rule.rule_id == rule_id)
+    }
+}
+
 /// A rule that matched, with its outcomes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MatchedRule {
@@ -48,6 +57,18 @@ pub struct PredictionHeader {
     /// Rules that were reached but could not be evaluated.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undetermined: Vec<String>,
+    /// How many entries of `rules` and `undetermined` are missing here, because the header had no room for them or could
+    /// not be read.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub left_out: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Which version of a rule matched.

@@ -60,8 +60,8 @@ struct Parked {
     payload: Vec<u8>,
 }
 
-/// The rules that match, and their outcomes.
-type Judged = (Vec<&'static str>, Vec<String>);
+/// The rules that match, their outcomes, and the effective outcome.
+type Judged = (Vec<&'static str>, Vec<String>, String);
 
 /// Checks all properties. Also returns a summary of every decision.
 ///
@@ -329,8 +329,10 @@ impl Checks<'_> {
             return;
         };
         let found = self.expected(decision, &version, &plan);
-        let got = (&decision.verdict.matched_rules, &decision.outcomes);
-        let rules: Vec<&str> = got.0.iter().map(|rule| rule.rule_id.as_str()).collect();
+        let rules = decision.verdict.matched_rules.iter();
+        let rules: Vec<&str> = rules.map(|rule| rule.rule_id.as_str()).collect();
+        let outcomes = &decision.outcomes;
+        let effective = &decision.effective_outcome;
         match found {
             Err(text) => self.add(
                 Law::RightDecision,
@@ -339,11 +341,11 @@ impl Checks<'_> {
             Ok(wanted)
                 if !wanted
                     .iter()
-                    .any(|(want, outcomes)| *want == rules && outcomes == got.1) =>
+                    .any(|want| (&want.0, &want.1, &want.2) == (&rules, outcomes, effective)) =>
             {
                 let text = format!(
-                    "{}: {rules:?} {:?} instead of {wanted:?}",
-                    decision.decision_id, decision.outcomes
+                    "{}: {rules:?} {outcomes:?} {effective} instead of {wanted:?}",
+                    decision.decision_id
                 );
                 self.add(Law::RightDecision, text);
             }
@@ -404,12 +406,9 @@ impl Checks<'_> {
             Some(changes) if day.listed.as_deref() == Some(&plan.email) => near(changes.list),
             _ => [false, false],
         };
-        let no_match = if deployment == 0 {
-            "approve"
-        } else {
-            "challenge"
-        };
-        let answers = listed.map(|is_listed| judge(version, is_second, is_listed, no_match));
+        let is_second_mapping = deployment != 0;
+        let answers =
+            listed.map(|is_listed| judge(version, is_second, is_listed, is_second_mapping));
         Ok(answers.to_vec())
     }
 
@@ -485,6 +484,7 @@ impl Checks<'_> {
             }
             let is_another = |outcome: &&Value| {
                 outcome["effective_outcome"] != decision.effective_outcome.as_str()
+                    || outcome["override"].is_null() != decision.applied_override.is_none()
                     || outcome["decided_at"] != decision.decided_at.as_str()
             };
             if let Some(other) = told.iter().find(is_another) {
@@ -647,8 +647,9 @@ fn is_of(decision: &Decision, version: &Version) -> bool {
         && decision.variables.get("item_count") == Some(&items)
 }
 
-/// The rules that match, and their outcomes: implemented here again, independently of the engine and the mapping.
-fn judge(version: &Version, is_second: bool, is_listed: bool, no_match: &str) -> Judged {
+/// The rules that match, their outcomes and the effective one: implemented here again, independently of the engine and
+/// the mapping.
+fn judge(version: &Version, is_second: bool, is_listed: bool, is_second_mapping: bool) -> Judged {
     let price = version.price.unwrap_or(0.0);
     let high = if is_second { 500.0 } else { 1000.0 };
     let rules = [
@@ -663,14 +664,26 @@ fn judge(version: &Version, is_second: bool, is_listed: bool, no_match: &str) ->
         outcomes.insert("review");
     }
     if outcomes.is_empty() {
-        outcomes.insert(no_match);
+        outcomes.insert(if is_second_mapping {
+            "challenge"
+        } else {
+            "approve"
+        });
     }
     let by_priority = ["block", "review", "challenge", "approve"];
     let outcomes = by_priority
         .into_iter()
         .filter(|outcome| outcomes.contains(outcome));
+    let outcomes: Vec<String> = outcomes.map(str::to_owned).collect();
+    let is_allowed = is_second_mapping && version.items > 20 && !is_listed;
+    let effective = if is_allowed {
+        "challenge"
+    } else {
+        &outcomes[0]
+    };
     (
         matched.map(|(rule_id, ..)| *rule_id).collect(),
-        outcomes.map(str::to_owned).collect(),
+        outcomes.clone(),
+        effective.to_owned(),
     )
 }

@@ -564,13 +564,17 @@ impl OrderOfDay {
     }
 }
 
-/// The mapping of a deployment. From the second deployment on, an order without a matching rule is challenged.
+/// The mapping of a deployment. From the second deployment on, an order without a matching rule is challenged, and two
+/// rules outrank the others.
 pub fn mapping_of(deployment: u32) -> String {
     let mapping = sample::MAPPING;
     if deployment == 0 {
         return mapping.to_owned();
     }
-    mapping.replace("on_no_match: [approve]", "on_no_match: [challenge]")
+    mapping.replace(
+        "on_no_match: [approve]",
+        "on_no_match: [challenge]\n  overrides: {block: [blocked_email], allow: [many_items]}",
+    )
 }
 
 /// A time of the day, or before it, as ISO 8601 with whole seconds.

@@ -12,4 +12,5 @@ mod kpl;
 mod label_feedback;
 mod labels;
 mod links;
+mod overrides;
 mod velocity;

@@ -33,7 +33,9 @@ use std::path::PathBuf;
 
 use aws_sdk_frauddetector::Client;
 use clap::ValueEnum;
+use event::{DetectorId, RuleId};
 use serde::Serialize;
+use shared::mapping::{Mapping, OverrideKind};
 use thiserror::Error;
 
 pub use executor::execute_plan;
@@ -57,6 +59,48 @@ pub struct ApplyOptions {
     pub to: ApplyTarget,
     /// Print one JSON document, for programs.
     pub json: bool,
+    /// The rules that the mapping file relies on, if there is one.
+    pub overrides: Option<MappedOverrides>,
+}
+
+/// The rules that `overrides` of a mapping file names: what the detector lacks would never decide, and nobody would see it.
+#[derive(Clone, Debug)]
+pub struct MappedOverrides {
+    /// The detector of the mapping.
+    pub detector: DetectorId,
+    /// The rules.
+    pub rules: Vec<RuleId>,
+}
+
+impl MappedOverrides {
+    /// Those of a mapping file.
+    pub fn new(mapping: &Mapping) -> Self {
+        let kinds = [OverrideKind::Block, OverrideKind::Allow];
+        let rules = kinds.into_iter().flat_map(|kind| mapping.overrides(kind));
+        Self {
+            detector: mapping.detector().clone(),
+            rules: rules.cloned().collect(),
+        }
+    }
+
+    /// A warning for each rule that the detector of the template lacks.
+    fn find_missing(&self, template: &DetectorTemplate) -> Vec<Warning> {
+        let id = self.detector.as_str();
+        let mut detectors = template.detectors.iter();
+        let Some(detector) = detectors.find(|detector| detector.id == id) else {
+            return Vec::new();
+        };
+        let is_missing = |id: &&RuleId| !detector.rules.iter().any(|rule| rule.id == id.as_str());
+        let missing = self.rules.iter().filter(is_missing);
+        let warning = |rule: &RuleId| Warning {
+            detector: id.to_owned(),
+            rule: rule.to_string(),
+            message: format!(
+                "`overrides` of the mapping names it, and detector `{id}` lacks it, so it never decides"
+            ),
+        };
+        missing.map(warning).collect()
+    }
 }
 
 /// Whose service a template is applied to. The steps are the same.
@@ -149,7 +193,10 @@ pub async fn apply_template(
     out: &mut impl Write,
 ) -> Result<ApplySummary, ApplyError> {
     let template = DetectorTemplate::read(&options.file)?;
-    let plan = make_plan(client, &template).await?;
+    let mut plan = make_plan(client, &template).await?;
+    let overrides = options.overrides.iter();
+    plan.warnings
+        .extend(overrides.flat_map(|overrides| overrides.find_missing(&template)));
     let mut summary = ApplySummary {
         to: options.to,
         dry_run: options.dry_run,

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::CommandError;
 use super::workspace::{Backend, WorkspaceArgs};
-use crate::apply::{self, ApplyTarget};
+use crate::apply::{self, ApplyTarget, MappedOverrides};
 use local_aws::dynamodb::Durability;
 
 /// The arguments of `apply`.
@@ -38,6 +38,7 @@ impl ApplyArgs {
         // Amazon's service is on AWS only, so it needs no --aws.
         let mut workspace = workspace.clone();
         workspace.aws |= backend == Backend::Aws;
+        let mapping = workspace.read_mapping_if_any()?;
         let opened = workspace.open(Durability::PowerLoss, backend).await?;
         let options = apply::ApplyOptions {
             file: self.file,
@@ -47,6 +48,7 @@ impl ApplyArgs {
                 Backend::Engine => ApplyTarget::Engine,
             },
             json: self.json,
+            overrides: mapping.as_ref().map(MappedOverrides::new),
         };
         let client = &opened.pipeline.clients.frauddetector;
         let result = apply::apply_template(client, &options, &mut io::stdout()).await;

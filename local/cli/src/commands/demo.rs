@@ -178,6 +178,7 @@ impl DemoArgs {
             dry_run: false,
             to: apply::ApplyTarget::Engine,
             json: false,
+            overrides: None,
         };
         let mut log = Vec::new();
         apply::apply_template(&stack.clients.frauddetector, &options, &mut log).await?;

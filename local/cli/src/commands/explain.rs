@@ -9,7 +9,7 @@ use model::Attribution;
 use serde::Serialize;
 
 use super::CommandError;
-use super::output::print_result;
+use super::output::{cut_value, print_result};
 use super::workspace::{Backend, WorkspaceArgs};
 use evaluation::text_table::build_text_table;
 use local_aws::dynamodb::Durability;
@@ -142,7 +142,7 @@ fn write_score(f: &mut fmt::Formatter<'_>, model: &ExplainedScore) -> fmt::Resul
     let row = |variable: &ExplainedVariable| {
         vec![
             variable.name.clone(),
-            printable_value(variable.value.as_deref()),
+            cut_value(variable.value.as_deref().unwrap_or("-"), LONGEST),
             format!("{:+.3}", variable.log_odds_impact),
             match variable.relative_impact {
                 0 => "0".to_owned(),
@@ -156,19 +156,6 @@ fn write_score(f: &mut fmt::Formatter<'_>, model: &ExplainedScore) -> fmt::Resul
         "{}",
         build_text_table(&header, variables.iter().map(row))
     )
-}
-
-fn printable_value(value: Option<&str>) -> String {
-    let Some(value) = value else {
-        return "-".to_owned();
-    };
-    // What a customer typed at a checkout must not move the cursor of the reader's terminal.
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    let mut text: String = value.chars().take(LONGEST).map(plain).collect();
-    if value.chars().nth(LONGEST).is_some() {
-        text.push('…');
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! `fraudstream list`: the entries of a list with what Amazon's API does not have: expiry, reason and
 //! author.
 
+use std::fmt;
+use std::path::PathBuf;
+
 use clap::Args;
 use engine::{Engine, ListEntry};
 use jiff::civil::Date;
@@ -10,7 +13,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::CommandError;
-use super::output::{print_line, print_result};
+use super::output::{print_line, print_result, printable_value};
 use super::workspace::{Backend, WorkspaceArgs};
 use local_aws::dynamodb::Durability;
 
@@ -19,17 +22,20 @@ use local_aws::dynamodb::Durability;
 pub(crate) struct ListArgs {
     /// The list.
     name: String,
-    /// An element to add; an existing one gets this expiry, reason and author.
-    #[arg(long, value_name = "ELEMENT")]
+    /// An element to add; an existing one gets this expiry, reason and author. All three are required.
+    #[arg(long, value_name = "ELEMENT", group = "added")]
     add: Vec<String>,
+    /// A file of elements to add, one on each line.
+    #[arg(long, value_name = "FILE", group = "added")]
+    add_from: Option<PathBuf>,
     /// When the entry expires: a day, a time, or a duration such as 30d.
-    #[arg(long, value_name = "WHEN", requires = "add")]
+    #[arg(long, value_name = "WHEN", requires = "added")]
     expires: Option<String>,
     /// Why the element is in the list.
-    #[arg(long, requires = "add")]
+    #[arg(long, requires = "added")]
     reason: Option<String>,
     /// Who added it.
-    #[arg(long, requires = "add")]
+    #[arg(long, requires = "added")]
     author: Option<String>,
     /// Print the entries as JSON.
     #[arg(long)]
@@ -68,16 +74,82 @@ impl ListArgs {
         print_line(format_args!("{added} added, {all} in the list"))
     }
 
-    fn added_entries(&self, now: Timestamp) -> Result<Vec<ListEntry>, InvalidExpiry> {
-        let expires = self.expires.as_deref();
-        let expires = expires.map(|text| parse_expiry(text, now)).transpose()?;
-        let entry = |element: &String| ListEntry {
-            element: element.clone(),
-            expires,
-            reason: self.reason.clone(),
-            author: self.author.clone(),
+    fn added_entries(&self, now: Timestamp) -> Result<Vec<ListEntry>, CommandError> {
+        let elements = self.added_elements()?;
+        let Some(first) = elements.first() else {
+            return Ok(Vec::new());
         };
-        Ok(self.add.iter().map(entry).collect())
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+        let notes = (
+            given(&self.reason),
+            given(&self.author),
+            given(&self.expires),
+        );
+        let (Some(reason), Some(author), Some(expires)) = &notes else {
+            return Err(Box::new(MissingNotes {
+                list: self.name.clone(),
+                element: first.clone(),
+                reason: notes.0.is_none(),
+                author: notes.1.is_none(),
+                expires: notes.2.is_none(),
+            }));
+        };
+        let expires = Some(parse_expiry(expires, now)?);
+        let entry = |element: String| ListEntry {
+            element,
+            expires,
+            reason: Some(reason.clone()),
+            author: Some(author.clone()),
+        };
+        Ok(elements.into_iter().map(entry).collect())
+    }
+
+    /// The elements of the command line, or the lines of the file that are not blank.
+    fn added_elements(&self) -> Result<Vec<String>, CommandError> {
+        let Some(file) = &self.add_from else {
+            return Ok(self.add.clone());
+        };
+        let name = file.display();
+        let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let elements: Vec<String> = lines.map(str::to_owned).collect();
+        if elements.is_empty() {
+            return Err(format!("{name} has no element; write one on each line").into());
+        }
+        Ok(elements)
+    }
+}
+
+/// An entry is added without saying why, by whom, or until when.
+#[derive(Debug, PartialEq, Eq)]
+struct MissingNotes {
+    list: String,
+    /// The first that would be added.
+    element: String,
+    reason: bool,
+    author: bool,
+    expires: bool,
+}
+
+impl std::error::Error for MissingNotes {}
+
+impl fmt::Display for MissingNotes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = [
+            (self.reason, "--reason"),
+            (self.author, "--author"),
+            (self.expires, "--expires"),
+        ];
+        let missing = options.iter().filter(|(is_missing, _)| *is_missing);
+        let missing: Vec<&str> = missing.map(|(_, option)| *option).collect();
+        write!(
+            f,
+            "an entry of a list needs a reason, an author and an expiry; missing: {}. For example: \
+             fraudstream list {} --add {} --reason \"reshipping ring\" --author ana --expires 90d",
+            missing.join(", "),
+            self.list,
+            self.element
+        )
     }
 }
 
@@ -140,13 +212,13 @@ pub(crate) fn format_entry(entry: &Value) -> String {
     let known = ["expires", "reason", "author"]
         .into_iter()
         .filter_map(|name| {
-            let value = entry[name].as_str()?;
+            let value = printable_value(entry[name].as_str()?);
             Some(format!("{name} {value}"))
         });
     let known: Vec<String> = known.collect();
-    let element = entry["element"].as_str().unwrap_or_default();
+    let element = printable_value(entry["element"].as_str().unwrap_or_default());
     if known.is_empty() {
-        return element.to_owned();
+        return element;
     }
     format!("{element}  ({})", known.join(", "))
 }
@@ -154,6 +226,43 @@ pub(crate) fn format_entry(entry: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_entry_says_why_by_whom_and_until_when() {
+        #[track_caller]
+        fn check(options: &[&str], missing: &str) {
+            #[derive(clap::Parser)]
+            struct Command {
+                #[command(flatten)]
+                list: ListArgs,
+            }
+            let words = ["list", "cards", "--add", "f3a9c1"].iter().chain(options);
+            let command: Command = clap::Parser::parse_from(words);
+            let added = command.list.added_entries(Timestamp::UNIX_EPOCH);
+            let got = match added {
+                Ok(entries) => {
+                    let [entry] = entries.as_slice() else {
+                        panic!("{} entries", entries.len());
+                    };
+                    format_entry(&entry_to_json(entry))
+                }
+                Err(error) => error.to_string(),
+            };
+            let want = format!(
+                "an entry of a list needs a reason, an author and an expiry; missing: {missing}. For example: \
+                 fraudstream list cards --add f3a9c1 --reason \"reshipping ring\" --author ana --expires 90d"
+            );
+            let is_complete = missing.is_empty();
+            let complete = "f3a9c1  (expires 1970-01-02T00:00:00Z, reason stolen, author ana)";
+            assert_eq!(got, if is_complete { complete } else { &want });
+        }
+        let (reason, author, expires) = ("--reason=stolen", "--author=ana", "--expires=1d");
+        check(&[reason, author, expires], "");
+        check(&[], "--reason, --author, --expires");
+        check(&[reason, author], "--expires");
+        check(&[author, expires], "--reason");
+        check(&[reason, expires, "--author= "], "--author");
+    }
 
     #[test]
     fn expiries() {

@@ -1,8 +1,9 @@
 //! The commands: one file per command, with its arguments and what it does.
 //!
-//! [`workspace`] opens what a command works on, and [`output`] prints its result.
+//! [`workspace`] opens what a command works on, [`decision_view`] describes decisions, and [`output`] prints a result.
 
 pub(crate) mod apply;
+mod decision_view;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
 pub(crate) mod explain;

@@ -10,9 +10,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use shared::decisions::Decision;
 
+use super::decision_view::{
+    DecisionNotes, DecisionReader, MoneyVariables, RuleBook, describe_decision,
+};
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
-use super::{CommandError, list, show};
+use super::{CommandError, list};
 use crate::subject::{self, FoundData, FoundLabels, SubjectFinder, SubjectQuery};
 use local_aws::dynamodb::Durability;
 
@@ -74,6 +77,9 @@ pub(crate) struct SubjectReport {
     pub events: Vec<Value>,
     /// Decisions, with their variables and labels.
     pub decisions: Vec<Decision>,
+    /// The decisions as a person reads them.
+    #[serde(skip)]
+    decision_texts: String,
     /// Label histories of its events, decided or not.
     pub labels: Vec<FoundLabels>,
     /// Elements of lists, with expiry, reason and author.
@@ -121,7 +127,14 @@ impl SubjectReport {
             .filter(|line| found.traces.is_mentioned_in(line));
         let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| json!(line));
         let objects = found.objects.into_iter();
+        let reader = DecisionReader {
+            mapping: finder.mapping,
+            money: MoneyVariables::of_mapping(finder.mapping),
+            rules: RuleBook::default(),
+        };
+        let describe = |decision| describe_decision(&reader, decision, &DecisionNotes::default());
         Ok(Self {
+            decision_texts: found.decisions.iter().map(describe).collect(),
             outcomes: lines.map(line).collect(),
             events: found.events.into_iter().map(event_to_json).collect(),
             decisions: found.decisions,
@@ -169,9 +182,7 @@ impl fmt::Display for SubjectReport {
         };
         section(f, "events", &texts(&self.events))?;
         writeln!(f, "decisions: {}", self.decisions.len())?;
-        for decision in &self.decisions {
-            write!(f, "{}", show::describe_decision(decision, None))?;
-        }
+        f.write_str(&self.decision_texts)?;
         let labels = self.labels.iter();
         let labels = labels
             .flat_map(|found| {

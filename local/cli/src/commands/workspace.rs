@@ -1,5 +1,6 @@
 //! What a command works on: the local stack in a folder, or clients of AWS. Both are opened here.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use clap::{Args, ValueEnum};
 use engine::{Engine, EngineOptions};
 use shared::decisions::DecisionWrites;
 use shared::locations::Locations;
-use shared::mapping::Mapping;
+use shared::mapping::{Mapping, MappingError};
 
 use super::CommandError;
 use crate::runners::{self, Runners};
@@ -245,6 +246,18 @@ impl WorkspaceArgs {
     /// Reads the mapping file.
     pub(crate) fn read_mapping(&self) -> Result<Mapping, CommandError> {
         Ok(Mapping::read(&self.mapping)?)
+    }
+
+    /// Reads the mapping file, if there is one: for commands that need none, but check it.
+    pub(crate) fn read_mapping_if_any(&self) -> Result<Option<Mapping>, CommandError> {
+        match Mapping::read(&self.mapping) {
+            Err(MappingError::Unreadable { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(None)
+            }
+            read => Ok(Some(read?)),
+        }
     }
 
     /// Reads where IP addresses are, for the commands that map orders.

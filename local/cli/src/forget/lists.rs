@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_frauddetector::types::ListUpdateMode;
 use shared::failure::error_code;
+use shared::mapping::OverrideKind;
 
 use super::{Forget, ForgetError, ForgetReport};
 use crate::subject::{FoundData, describe_failed_call};
@@ -59,13 +60,12 @@ impl Forget<'_> {
         Ok(())
     }
 
-    /// The lists that block: a rule with the most important outcome tests them with `in @list`.
+    /// The lists that block: a rule with the most important outcome, or a block entry of the mapping's `overrides`, tests
+    /// them with `in @list`.
     async fn find_blocking_lists(&self) -> Result<BTreeSet<String>, ForgetError> {
         let client = &self.finder.pipeline.clients.frauddetector;
-        let (detector, worst) = (
-            self.finder.mapping.detector(),
-            self.finder.mapping.outcome_priority().first(),
-        );
+        let mapping = self.finder.mapping;
+        let (detector, worst) = (mapping.detector(), mapping.outcome_priority().first());
         let rules = client.get_rules().detector_id(detector.as_str());
         let mut pages = rules.into_paginator().send();
         let mut lists = BTreeSet::new();
@@ -73,7 +73,10 @@ impl Forget<'_> {
             let page = page.map_err(|e| describe_failed_call("read the rules")(error_code(&e)))?;
             for rule in page.rule_details() {
                 let mut outcomes = rule.outcomes().iter();
-                if outcomes.any(|outcome| worst.is_some_and(|worst| worst.as_str() == outcome)) {
+                let has_worst =
+                    outcomes.any(|outcome| worst.is_some_and(|worst| worst.as_str() == outcome));
+                let mut blocking = mapping.overrides(OverrideKind::Block);
+                if has_worst || blocking.any(|id| rule.rule_id() == Some(id.as_str())) {
                     lists.extend(find_tested_lists(rule.expression().unwrap_or_default()));
                 }
             }

@@ -140,6 +140,7 @@ impl Shop {
             dry_run: false,
             to: apply::ApplyTarget::Engine,
             json: false,
+            overrides: None,
         };
         let client = &stack.clients.frauddetector;
         apply::apply_template(client, &options, &mut Vec::new())

@@ -87,7 +87,7 @@ impl AggregateKey {
     }
 
     /// The variables of its aggregates.
-    pub(crate) fn variable_names(&self) -> impl Iterator<Item = &VariableName> {
+    pub fn variables(&self) -> impl Iterator<Item = &VariableName> {
         self.variables.iter().map(|variable| &variable.name)
     }
 

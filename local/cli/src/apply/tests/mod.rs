@@ -266,6 +266,7 @@ async fn the_command_prints_the_plan_and_what_is_done() {
         dry_run: true,
         to: ApplyTarget::Engine,
         json: false,
+        overrides: None,
     };
     let client = client().await;
     let text = printed(&client, &options).await;
@@ -311,4 +312,34 @@ async fn the_command_prints_the_plan_and_what_is_done() {
         (&json["unchanged"], &json["to"]),
         (&14.into(), &"engine".into())
     );
+}
+
+/// An entry of a list never decides if the detector lacks its rule; the mapping file alone cannot tell.
+#[tokio::test]
+async fn overrides_that_the_detector_lacks_are_warned_about() {
+    let options = |detector: &str, rules: [&str; 2]| ApplyOptions {
+        file: Path::new(env!("CARGO_MANIFEST_DIR")).join("src/apply/tests/small.yaml"),
+        dry_run: true,
+        to: ApplyTarget::Engine,
+        json: false,
+        overrides: Some(MappedOverrides {
+            detector: detector.parse().unwrap(),
+            rules: rules.map(|rule| rule.parse().unwrap()).to_vec(),
+        }),
+    };
+    let client = client().await;
+    let warning = "warning: rule vip: `overrides` of the mapping names it, and detector `orders` lacks it, so it never decides";
+    for (detector, rules, want) in [
+        ("orders", ["blocked_email", "vip"], vec![warning]),
+        ("orders", ["blocked_email", "high_price"], vec![]),
+        // The mapping is for another detector than the file.
+        ("other", ["blocked_email", "vip"], vec![]),
+    ] {
+        let text = printed(&client, &options(detector, rules)).await;
+        let warnings: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("overrides"))
+            .collect();
+        assert_eq!(warnings, want, "{detector} {rules:?}");
+    }
 }

@@ -1,0 +1,204 @@
+//! One decision in full, the most important first.
+
+use shared::decisions::Decision;
+use shared::labels::LabelEntry;
+
+use super::sheet::Sheet;
+use super::{DecisionNotes, DecisionReader};
+use crate::commands::output::printable_value;
+
+/// Describes one decision in full: what was decided and why, what was unusual, scores, labels, and then everything else.
+pub(crate) fn describe_decision(
+    reader: &DecisionReader<'_>,
+    decision: &Decision,
+    notes: &DecisionNotes,
+) -> String {
+    let mut sheet = Sheet::new(&describe_order(reader, decision));
+    write_reasons(&mut sheet, reader, decision, notes);
+    sheet.group();
+    write_what_is_unusual(&mut sheet, reader, decision);
+    write_scores(&mut sheet, decision, notes);
+    sheet.group();
+    write_labels(&mut sheet, decision);
+    sheet.group();
+    let variables = decision.variables.iter();
+    sheet.wrapped(
+        "variables",
+        variables.map(|(name, value)| format!("{name} = {}", printable_value(value))),
+    );
+    sheet.group();
+    write_origin(&mut sheet, decision, notes);
+    sheet.into_text()
+}
+
+fn describe_order(reader: &DecisionReader<'_>, decision: &Decision) -> String {
+    let mut title = format!("order {}", printable_value(&decision.order_id));
+    if decision.revision != 1 {
+        title += &format!(", revision {}", decision.revision);
+    }
+    if let Some(money) = reader.money.money(decision) {
+        title += &format!(", {money}");
+    }
+    title
+        + &format!(
+            ", of {} {}, {}",
+            decision.entity_type,
+            printable_value(&decision.entity_id),
+            decision.event_timestamp
+        )
+}
+
+/// Why the outcome is what it is: the override, or else the rules that matched, and what could not be evaluated.
+fn write_reasons(
+    sheet: &mut Sheet,
+    reader: &DecisionReader<'_>,
+    decision: &Decision,
+    notes: &DecisionNotes,
+) {
+    let others = decision.outcomes.iter();
+    let others: Vec<&str> = others
+        .filter(|outcome| **outcome != decision.effective_outcome)
+        .map(String::as_str)
+        .collect();
+    let also = match others.as_slice() {
+        [] => String::new(),
+        others => format!(" (also {})", others.join(", ")),
+    };
+    sheet.line("decision", &format!("{}{also}", decision.effective_outcome));
+    let applied = decision.applied_override.as_ref();
+    if let Some(applied) = applied {
+        let rule = reader.rules.describe(decision, &applied.rule);
+        let kind = applied.kind;
+        sheet.line("override", &format!("{kind} entry, by rule {rule}"));
+        for value in &notes.listed {
+            sheet.line("override", value);
+        }
+    }
+    let name = if applied.is_some() {
+        "overruled"
+    } else {
+        "because"
+    };
+    for reason in list_reasons(reader, decision) {
+        sheet.line(name, &reason);
+    }
+    if let Some(problem) = reader.rules.problem() {
+        sheet.line("note", problem);
+    }
+}
+
+/// Where the outcomes come from, without the override: those with the most important outcome first.
+fn list_reasons(reader: &DecisionReader<'_>, decision: &Decision) -> Vec<String> {
+    let rules = &decision.verdict.matched_rules;
+    let applied = decision.applied_override.as_ref();
+    let place = |outcomes: &[String]| {
+        let mut by_priority = decision.outcomes.iter();
+        let place = by_priority.position(|outcome| outcomes.contains(outcome));
+        // A rule without a known outcome comes last.
+        place.unwrap_or(usize::MAX)
+    };
+    let others = rules
+        .iter()
+        .filter(|rule| applied.is_none_or(|applied| applied.rule != rule.rule_id));
+    let mut reasons: Vec<(usize, String)> = others
+        .map(|rule| {
+            let text = reader.rules.describe(decision, &rule.rule_id);
+            let outcomes = rule.outcomes.join(", ");
+            (place(&rule.outcomes), format!("{outcomes}: {text}"))
+        })
+        .collect();
+    let is_given = |outcome: &String| rules.iter().any(|rule| rule.outcomes.contains(outcome));
+    let added = decision.outcomes.iter().filter(|name| !is_given(name));
+    let added: Vec<String> = added.cloned().collect();
+    if rules.is_empty() {
+        reasons.push((usize::MAX, "no rule matched".to_owned()));
+    }
+    if decision.undetermined && !added.is_empty() {
+        let text = "not everything could be evaluated, see below";
+        reasons.push((place(&added), format!("{}: {text}", added.join(", "))));
+    }
+    reasons.sort_by_key(|(place, _)| *place);
+    reasons.into_iter().map(|(_, text)| text).collect()
+}
+
+/// What could not be evaluated, and what happened before with the keys of the order.
+fn write_what_is_unusual(sheet: &mut Sheet, reader: &DecisionReader<'_>, decision: &Decision) {
+    for rule in &decision.verdict.prediction.undetermined {
+        let text = match rule.strip_prefix("model:") {
+            Some(model) => format!("model {model} gave no score"),
+            None => format!("rule {rule} could not be evaluated"),
+        };
+        sheet.line("unknown", &text);
+    }
+    for quality in &decision.data_quality {
+        let problem = printable_value(&quality.problem);
+        sheet.line("data", &format!("{} {problem}", quality.variable));
+    }
+    for key in reader.mapping.aggregate_keys() {
+        let values = key.variables().filter_map(|name| {
+            let value = decision.variables.get(name.as_str())?;
+            let is_zero = value.parse().is_ok_and(|number: f64| number == 0.0);
+            (!is_zero).then(|| format!("{name} {}", printable_value(value)))
+        });
+        let values: Vec<String> = values.collect();
+        if !values.is_empty() {
+            sheet.line("before", &format!("{}: {}", key.name(), values.join(", ")));
+        }
+    }
+}
+
+fn write_scores(sheet: &mut Sheet, decision: &Decision, notes: &DecisionNotes) {
+    for (name, score) in &decision.verdict.scores {
+        sheet.line("score", &format!("{name} {score}"));
+        if let Some(reasons) = notes.score_reasons.get(name) {
+            sheet.wrapped("score", reasons.iter().cloned());
+        }
+    }
+}
+
+fn write_labels(sheet: &mut Sheet, decision: &Decision) {
+    for entry in decision.label_history.values() {
+        sheet.line("label", &describe_label(entry));
+    }
+    let label = decision.label.as_ref();
+    let label = label.and_then(|entry| entry.label.as_deref());
+    sheet.line("label now", label.unwrap_or("none"));
+}
+
+fn describe_label(entry: &LabelEntry) -> String {
+    let label = entry.label.as_deref().unwrap_or("no label");
+    let code = entry.reason_code.as_deref().unwrap_or("-");
+    let text = format!(
+        "{label}: {} {code} by {} at {}",
+        entry.kind, entry.source, entry.label_timestamp
+    );
+    printable_value(&text)
+}
+
+/// How and when the decision was made: versions, ids, hashes.
+fn write_origin(sheet: &mut Sheet, decision: &Decision, notes: &DecisionNotes) {
+    let version = decision.verdict.prediction.detector_version_id.as_deref();
+    sheet.line(
+        "judged by",
+        &format!(
+            "detector {} version {}, mapping {}",
+            decision.detector_id,
+            version.unwrap_or("active"),
+            decision.mapping_hash
+        ),
+    );
+    for model in &decision.verdict.model_versions {
+        sheet.line("judged by", &format!("model {model}"));
+    }
+    sheet.line("decided at", &decision.decided_at);
+    sheet.line(
+        "event",
+        &format!("{}, revision {}", decision.event_id, decision.revision),
+    );
+    if let Some(position) = &decision.position {
+        sheet.line("source", &position.to_string());
+    }
+    if let Some(forwarded) = notes.forwarded {
+        sheet.line("forwarded", if forwarded { "yes" } else { "not yet" });
+    }
+}
