@@ -7,8 +7,10 @@ use serde::{Deserialize, de};
 use serde_saphyr::Spanned;
 
 use crate::aggregates::AggregateSection;
+use crate::condition::Condition;
 use crate::locate::AddressLookup;
 use crate::long_source::LongSource;
+use crate::no_value::NoValues;
 use crate::normal_form::NormalForm;
 use crate::short_or_long::ShortOrLong;
 use crate::value_source::ValueSource;
@@ -21,6 +23,11 @@ pub(crate) struct MappingFile {
     pub(crate) detector: DetectorId,
     #[serde(default)]
     pub(crate) timezone: ZoneSetting,
+    /// Messages that are no orders: they are counted and nothing else.
+    #[serde(default)]
+    pub(crate) skip_when: Option<Condition>,
+    #[serde(default)]
+    pub(crate) no_value: NoValues,
     pub(crate) event: EventSection,
     pub(crate) variables: BTreeMap<VariableName, ShortOrLong<LongVariable>>,
     #[serde(default)]
@@ -182,6 +189,9 @@ fn default_retention_days() -> u32 {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LabelSection {
+    /// Messages that bring no label: they are counted and nothing else.
+    #[serde(default)]
+    pub(crate) skip_when: Option<Condition>,
     pub(crate) event_id: ValueSource,
     pub(crate) timestamp: ValueSource,
     pub(crate) kind: ValueSource,

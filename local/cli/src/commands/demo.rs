@@ -110,7 +110,7 @@ impl DemoArgs {
                 Err(Failure::Rejected(rejection)) => report
                     .rejected
                     .push((position.id.clone(), rejection.reason.clone())),
-                Err(Failure::Retry(_)) => {}
+                Err(Failure::Retry(_) | Failure::Skipped) => {}
             }
         });
         let summary = summary.await?;
