@@ -147,10 +147,12 @@ mod tests {
     fn a_rejected_record_can_be_run_again() {
         for payload in [&b"{not json"[..], &[0xff, 0x00]] {
             let position = Position {
-                origin: Origin::Kinesis,
-                arn: "arn:aws:kinesis:us-east-1:1:stream/orders".into(),
-                id: "495".into(),
                 sub: 2,
+                ..Position::new(
+                    Origin::Kinesis,
+                    "arn:aws:kinesis:us-east-1:1:stream/orders",
+                    "495",
+                )
             };
             let record = Record {
                 position,

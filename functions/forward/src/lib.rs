@@ -226,12 +226,11 @@ fn next_request(outgoing: &mut Vec<OutgoingEntry>, limit: usize) -> Option<Vec<O
 
 fn read_position(record: &Value) -> Position {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    Position {
-        origin: Origin::DynamoDb,
-        arn: text(&record["eventSourceARN"]),
-        id: text(&record["dynamodb"]["SequenceNumber"]),
-        sub: 0,
-    }
+    Position::new(
+        Origin::DynamoDb,
+        text(&record["eventSourceARN"]),
+        text(&record["dynamodb"]["SequenceNumber"]),
+    )
 }
 
 /// The detail of the event: the decision without the values of the order.

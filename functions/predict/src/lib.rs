@@ -96,7 +96,27 @@ pub enum PredictResponse {
     /// Of a batch: the records to deliver again.
     Batch(BatchResponse),
     /// Of a single order: its decision.
+    Order(OrderReply),
+    /// Of several orders: what became of each, in their order.
+    Orders(Vec<OrderReply>),
+}
+
+/// What became of an order of a direct invocation.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum OrderReply {
+    /// It was decided, now or before.
     Decision(Box<DecisionReply>),
+    /// The mapping skips the message, because it is no order.
+    Skipped {
+        /// Always true.
+        skipped: bool,
+    },
+    /// It was not decided. A single order that is not decided makes the invocation fail.
+    Error {
+        /// Why: the class of the rejection, or the cause.
+        error: String,
+    },
 }
 
 /// The parts of a decision that a synchronous checkout needs.
@@ -161,19 +181,35 @@ impl PredictFunction {
                     .await
                     .response()?,
             )),
-            Invocation::Direct(order) => {
+            Invocation::Direct(records) => {
                 // The future is large, and most invocations are batches.
-                let one = Box::pin(catch_panic(self.decide_one(&order, context)));
-                // A function that reaches its deadline is killed: the caller gets no reason, and the next call a cold start.
-                let done =
-                    run_until(self.batcher.phase_deadlines(context.deadline).process, one).await;
-                let done = done
-                    .unwrap_or_else(|| Err(not_reached_failure()))
-                    .map_err(|failure| direct_error(&failure))?;
-                Ok(PredictResponse::Decision(Box::new(DecisionReply::new(
-                    done.decision(),
-                ))))
+                Box::pin(self.answer(&records, context)).await
             }
+        }
+    }
+
+    /// Answers a direct invocation: one order by its decision, several by a list.
+    async fn answer(
+        &self,
+        records: &[Record],
+        context: InvocationContext,
+    ) -> Result<PredictResponse, InvocationError> {
+        let end = self.batcher.phase_deadlines(context.deadline).process;
+        let mut replies = Vec::with_capacity(records.len());
+        for record in records {
+            let one = catch_panic(async { self.decide_one(&record.json()?, context).await });
+            // A function that reaches its deadline is killed: the caller gets no reason, and the next call a cold start.
+            let done = run_until(end, one).await;
+            let done = done.unwrap_or_else(|| Err(not_reached_failure()));
+            replies.push(OrderReply::new(done));
+        }
+        if replies.len() > 1 {
+            return Ok(PredictResponse::Orders(replies));
+        }
+        match replies.pop() {
+            Some(OrderReply::Error { error }) => Err(InvocationError::Order(error)),
+            Some(reply) => Ok(PredictResponse::Order(reply)),
+            None => Err(InvocationError::Order("there is none".to_owned())),
         }
     }
 
@@ -579,11 +615,15 @@ impl DecisionReply {
     }
 }
 
-/// The error of a direct invocation. Lambda logs it, so it has the class of a rejection and not its reason, which may quote
-/// the order.
-fn direct_error(failure: &Failure) -> InvocationError {
-    InvocationError::Order(match failure {
-        Failure::Rejected(rejection) => format!("rejected: {}", rejection.class),
-        Failure::Retry(retry) => format!("retry: {}", retry.cause),
-    })
+impl OrderReply {
+    /// Lambda logs errors, so one has the class of a rejection and not its reason, which may quote the order.
+    fn new(result: Result<OrderResult, Failure>) -> Self {
+        let error = match result {
+            Ok(done) => return Self::Decision(Box::new(DecisionReply::new(done.decision()))),
+            Err(Failure::Skipped) => return Self::Skipped { skipped: true },
+            Err(Failure::Rejected(rejection)) => format!("rejected: {}", rejection.class),
+            Err(Failure::Retry(retry)) => format!("retry: {}", retry.cause),
+        };
+        Self::Error { error }
+    }
 }

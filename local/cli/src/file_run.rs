@@ -13,7 +13,6 @@ use serde::Serialize;
 use shared::batch::{BatchResults, InvocationContext};
 use shared::failure::Failure;
 use shared::hash::short_hash;
-use shared::json;
 use shared::labels::AppliedLabel;
 use shared::mapping::Mapping;
 use shared::records::{Origin, Position, Record};
@@ -117,7 +116,7 @@ pub struct FileRun<'a> {
 pub struct RunSummary {
     /// Records that earlier runs over the same file have done.
     pub skipped: u64,
-    /// Records read by this run.
+    /// Records read by this run: one for each order or message, also where a line has several.
     pub records: u64,
     /// Orders decided by this run, by effective outcome.
     pub decided: BTreeMap<String, u64>,
@@ -135,6 +134,8 @@ pub struct RunSummary {
     pub labels_waiting: u64,
     /// Records left out because their order or entity was forgotten.
     pub forgotten: u64,
+    /// Messages that the mapping skips.
+    pub skipped_messages: u64,
     /// Rejected records by class; each is kept under `rejected/`.
     pub rejected: BTreeMap<String, u64>,
     /// Rows with a label but without a label time, which got the event's time.
@@ -227,13 +228,13 @@ impl FileRun<'_> {
                 &mut see,
                 &mut summary,
             );
-            if !tried.await? {
+            let Some(records) = tried.await? else {
                 summary.interrupted = true;
                 break;
-            }
+            };
             progress.records += count;
             progress.hash = hash;
-            summary.records += count;
+            summary.records += records;
             bar.inc(count);
             self.store_progress(&job, &progress)?;
             if is_ready(stop.as_mut()).await {
@@ -330,8 +331,8 @@ impl FileRun<'_> {
         Ok(others)
     }
 
-    /// Runs one batch, and retries its records that failed, at most [`TRIES`] times in all. Returns false
-    /// if `stop` came while a dependency failed: the next run repeats the batch.
+    /// Runs one batch, and retries its records that failed, at most [`TRIES`] times in all. Returns how many records
+    /// there were; `None` if `stop` came while a dependency failed: the next run repeats the batch.
     async fn run_batch(
         &self,
         batch: Vec<Vec<u8>>,
@@ -339,15 +340,16 @@ impl FileRun<'_> {
         mut stop: Pin<&mut impl Future<Output = ()>>,
         see: &mut impl FnMut(&Position, &Result<RecordEffect, Failure>),
         summary: &mut RunSummary,
-    ) -> Result<bool, RunError> {
+    ) -> Result<Option<u64>, RunError> {
         let mut records: Vec<Record> = (done + 1..)
             .zip(batch)
-            .map(|(number, bytes)| self.make_record(number, bytes))
+            .flat_map(|(number, bytes)| self.make_records(number, bytes))
             .collect();
+        let count = records.len() as u64;
         for round in 1..=TRIES {
             let (again, cause) = self.run_records_once(records, see, summary).await;
             if again.is_empty() {
-                return Ok(true);
+                return Ok(Some(count));
             }
             if round == TRIES {
                 let record = again
@@ -364,11 +366,11 @@ impl FileRun<'_> {
             records = again;
             let pause = tokio::time::sleep(PAUSE * 2_u32.pow(round - 1));
             tokio::select! {
-                () = &mut stop => return Ok(false),
+                () = &mut stop => return Ok(None),
                 () = pause => {}
             }
         }
-        Ok(true)
+        Ok(Some(count))
     }
 
     /// Runs records once. Returns those to retry, and the cause of the first one.
@@ -400,8 +402,8 @@ impl FileRun<'_> {
         (again, cause)
     }
 
-    fn make_record(&self, number: u64, bytes: Vec<u8>) -> Record {
-        let value = json::parse_json(&bytes).ok();
+    /// The records in a line or row: one for each order in it.
+    fn make_records(&self, number: u64, bytes: Vec<u8>) -> Vec<Record> {
         let name: String = self
             .path
             .chars()
@@ -413,16 +415,17 @@ impl FileRun<'_> {
                 }
             })
             .collect();
-        Record {
-            position: Position {
-                origin: Origin::File,
-                arn: format!("file:{name}"),
-                id: number.to_string(),
-                sub: 0,
-            },
-            key: value.and_then(|value| self.function.mapping().order_key(&value)),
+        let line = Record {
+            position: Position::new(Origin::File, format!("file:{name}"), number.to_string()),
+            key: None,
             payload: bytes,
+        };
+        let mut records = line.split();
+        for record in &mut records {
+            let value = record.json().ok();
+            record.key = value.and_then(|value| self.function.mapping().order_key(&value));
         }
+        records
     }
 }
 
@@ -489,6 +492,7 @@ impl RunSummary {
             Err(Failure::Rejected(rejection)) => {
                 *self.rejected.entry(rejection.class.to_owned()).or_default() += 1;
             }
+            Err(Failure::Skipped) => self.skipped_messages += 1,
             Err(Failure::Retry(_)) => {}
         }
     }
@@ -533,6 +537,7 @@ impl std::fmt::Display for RunSummary {
             (self.labels_kept, "messages kept that change no label"),
             (self.labels_waiting, "labels waiting for their event"),
             (self.forgotten, "left out: forgotten"),
+            (self.skipped_messages, "skipped by the mapping"),
         ];
         for (count, what) in lines.into_iter().filter(|line| line.0 > 0) {
             writeln!(f, "  {count:>8} {what}")?;

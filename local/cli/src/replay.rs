@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use shared::failure::{Failure, error_code};
 use shared::json;
-use shared::records::{Invocation, Record};
+use shared::records::{Invocation, Record, split_records};
 use shared::rejected::{REJECTED_PREFIX, RejectedRecord};
 use thiserror::Error;
 
@@ -183,8 +183,11 @@ impl Replay<'_> {
         }
         let handled = function.handle_batch(records.clone()).await;
         let mut results = records.into_iter().zip(handled.results);
-        let failed =
-            results.find_map(|(record, (_, result))| result.err().map(|failure| (record, failure)));
+        let failed = results.find_map(|(record, (_, result))| match result {
+            // A message that is skipped needs no other replay.
+            Ok(_) | Err(Failure::Skipped) => None,
+            Err(failure) => Some((record, failure)),
+        });
         Ok(match failed {
             None => (answer(&now("replayed"), true), None),
             Some((record, failure)) => {
@@ -264,8 +267,7 @@ fn parse_object(key: &str, bytes: &[u8]) -> Result<ObjectRecords, ReplayError> {
         key: key.to_owned(),
         what,
     };
-    let value: Value =
-        serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
+    let value: Value = json::parse_stored(bytes).map_err(|error| unreadable(error.to_string()))?;
     if value.get("requestContext").is_some() {
         return parse_on_failure_object(key, value).map_err(unreadable);
     }
@@ -275,7 +277,7 @@ fn parse_object(key: &str, bytes: &[u8]) -> Result<ObjectRecords, ReplayError> {
         key: key.to_owned(),
         function: rejected.function.clone(),
         reason: rejected.reason.clone(),
-        records: vec![rejected.into_record().map_err(unreadable)?],
+        records: rejected.into_record().map_err(unreadable)?.split(),
     })
 }
 
@@ -312,8 +314,11 @@ fn parse_on_failure_object(key: &str, mut value: Value) -> Result<ObjectRecords,
         key: key.to_owned(),
         function: (*function).to_owned(),
         reason,
-        records: Invocation::new(payload)
-            .map_err(|error| error.to_string())?
-            .into_records(),
+        records: split_records(
+            Invocation::new(payload)
+                .map_err(|error| error.to_string())?
+                .into_records(),
+            usize::MAX,
+        ),
     })
 }

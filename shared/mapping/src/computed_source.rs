@@ -87,7 +87,7 @@ pub(crate) struct LargestElement {
 
 /// A JSON pointer into an order or into an element of a list.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct JsonPointer(String);
+pub(crate) struct JsonPointer(pub(crate) String);
 
 impl<'de> Deserialize<'de> for JsonPointer {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,4 +1,4 @@
-//! Why a record was not processed. There are two kinds because there are two actions.
+//! Why a record was not processed. There are three kinds because there are three actions.
 
 use thiserror::Error;
 
@@ -11,6 +11,9 @@ pub enum Failure {
     /// A dependency failed: the record is delivered again.
     #[error("retry: {0}")]
     Retry(Retry),
+    /// The mapping says that the message is none to process: it is counted, and nothing else.
+    #[error("skipped: the mapping skips this message")]
+    Skipped,
 }
 
 /// A cause that lies in the record itself.

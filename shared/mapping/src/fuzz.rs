@@ -19,12 +19,7 @@ static MAPPINGS: LazyLock<Vec<Mapping>> = LazyLock::new(|| {
 
 /// Reads bytes as the payload of a record, and maps the JSON inside as an order and as a label.
 pub fn map_payload(payload: &[u8]) {
-    let position = Position {
-        origin: Origin::Sqs,
-        arn: String::new(),
-        id: String::new(),
-        sub: 0,
-    };
+    let position = Position::new(Origin::Sqs, "", "");
     let record = Record {
         position,
         key: None,

@@ -24,6 +24,8 @@ pub const MAX_VALUES: usize = 100_000;
 pub const MAX_DEPTH: usize = 127;
 /// Replaces invalid text. Unicode guarantees that this code point is never a character (Unicode 16.0, 23.7).
 pub const BROKEN: char = '\u{FDD0}';
+/// The byte order mark of UTF-8, which some senders put before a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Why a text was not read as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -61,7 +63,8 @@ pub fn check_json(bytes: &[u8]) -> Result<(), JsonError> {
         .map_err(|error| JsonError::NotJson(error.to_string()))
 }
 
-/// Parses the event of an invocation. A batch may have any number of values, a single order at most [`MAX_VALUES`].
+/// Parses the event of an invocation. A batch or a list may have any number of values, a single order at most
+/// [`MAX_VALUES`].
 ///
 /// # Errors
 /// [`JsonError`].
@@ -72,9 +75,18 @@ pub fn parse_event(bytes: &[u8]) -> Result<Value, JsonError> {
         #[serde(rename = "Records", default)]
         records: Option<IgnoredAny>,
     }
-    let is_batch =
-        serde_json::from_slice::<BatchMarker>(bytes).is_ok_and(|marker| marker.records.is_some());
+    let is_batch = trim_text(bytes).starts_with(b"[")
+        || serde_json::from_slice::<BatchMarker>(bytes)
+            .is_ok_and(|marker| marker.records.is_some());
     parse_at_most(bytes, if is_batch { usize::MAX } else { MAX_VALUES })
+}
+
+/// Parses what was stored, such as the event of an invocation that failed, with any number of values.
+///
+/// # Errors
+/// [`JsonError`].
+pub fn parse_stored(bytes: &[u8]) -> Result<Value, JsonError> {
+    parse_at_most(bytes, usize::MAX)
 }
 
 fn parse_at_most(bytes: &[u8], max_values: usize) -> Result<Value, JsonError> {
@@ -83,8 +95,47 @@ fn parse_at_most(bytes: &[u8], max_values: usize) -> Result<Value, JsonError> {
     serde_json::from_str(&text).map_err(|error| JsonError::NotJson(error.to_string()))
 }
 
+/// A text without a byte order mark and white space around it.
+pub(crate) fn trim_text(bytes: &[u8]) -> &[u8] {
+    let mut text = bytes.trim_ascii();
+    // Files that were put together from others have several.
+    while let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) {
+        text = rest.trim_ascii();
+    }
+    text
+}
+
+/// Where the object ends with which a text begins, if its brackets and quotation marks match. What is inside is not
+/// checked.
+pub(crate) fn end_of_object(text: &[u8]) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        at += 1;
+        match byte {
+            b'{' => depth += 1,
+            b'}' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+            b'"' => loop {
+                at += memchr2(b'"', b'\\', text.get(at..)?)? + 1;
+                if text[at - 1] == b'"' {
+                    break;
+                }
+                // What is escaped does not end the string.
+                at += 1;
+            },
+            _ => {}
+        }
+    }
+    None
+}
+
 /// The text, with [`BROKEN`] in place of each sequence that is not UTF-8.
-fn mark_broken_bytes(bytes: &[u8]) -> Cow<'_, str> {
+pub(crate) fn mark_broken_bytes(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
     }
@@ -296,6 +347,22 @@ mod tests {
     }
 
     #[test]
+    fn where_an_object_ends() {
+        for (text, want) in [
+            ("{}", Some(2)),
+            (r#"{"a":{"b":"}"}} x"#, Some(15)),
+            (r#"{"a":"\"}"}{}"#, Some(11)),
+            (r#"{"a":"\\"}{}"#, Some(10)),
+            ("{", None),
+            (r#"{"a"#, None),
+            (r#"{"a\"#, None),
+            ("", None),
+        ] {
+            assert_eq!(end_of_object(text.as_bytes()), want, "{text}");
+        }
+    }
+
+    #[test]
     fn broken_text_is_marked() {
         check(
             b"{\"a\":\"M\xfcller\",\"b\":1}",
@@ -340,6 +407,7 @@ mod tests {
         let event = |name: &str| parse_event(format!("{{\"{name}\":[{many}0]}}").as_bytes());
         assert!(event("Records").is_ok());
         assert_eq!(event("items"), Err(JsonError::TooManyValues));
+        assert!(parse_event(format!("[{many}0]").as_bytes()).is_ok());
     }
 
     fn any_json() -> impl Strategy<Value = Value> {

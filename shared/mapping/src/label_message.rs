@@ -13,12 +13,19 @@ impl Mapping {
     ///
     /// # Errors
     /// [`Failure::Rejected`] if an order id, the kind or the time cannot be read, or the table has no row for the kind and
-    /// reason code.
+    /// reason code; [`Failure::Skipped`] if the message brings no label.
     pub fn map_labels(&self, value: &Value) -> Result<Vec<LabelMessage>, Failure> {
         let Some(section) = &self.file.labels else {
             return Err(Failure::set_up("the mapping has no `labels` section"));
         };
-        let document = Document::new(value);
+        let value = self.file.no_value.blank_out(value);
+        let document = Document::new(&value);
+        // If it cannot be told, the message is read as a label; what is none is rejected then.
+        if let Some(condition) = &section.skip_when
+            && condition.holds(&document) == Ok(true)
+        {
+            return Err(Failure::Skipped);
+        }
         let optional = |source: &Option<ValueSource>| match source {
             None => Ok(None),
             Some(source) => check_length(

@@ -23,16 +23,21 @@
 //! ```
 
 mod aggregates;
+mod base64_text;
 mod computed_source;
+mod condition;
 mod data_quality;
 mod entity;
+mod envelopes;
 pub mod failure;
 #[doc(hidden)]
 pub mod fuzz;
 mod jq;
 pub mod json;
+mod json_lists;
 mod kpl;
 mod label_message;
+mod layer;
 mod locate;
 mod located_error;
 pub mod locations;
@@ -40,7 +45,9 @@ mod long_source;
 mod mapping;
 mod mapping_file;
 mod money;
+mod no_value;
 mod normal_form;
+mod opener;
 mod order;
 mod overrides;
 pub mod records;

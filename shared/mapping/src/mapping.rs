@@ -231,7 +231,8 @@ impl Mapping {
 
     /// The key that keeps records of the same order in sequence: its id, as an order or a label message names it.
     pub fn order_key(&self, value: &Value) -> Option<String> {
-        let document = Document::new(value);
+        let value = self.file.no_value.blank_out(value);
+        let document = Document::new(&value);
         let sources = [
             Some(&self.file.event.id),
             self.file.labels.as_ref().map(|labels| &labels.event_id),

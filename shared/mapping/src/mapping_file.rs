@@ -7,9 +7,11 @@ use serde::{Deserialize, de};
 use serde_saphyr::Spanned;
 
 use crate::aggregates::{AggregateSection, LinkSection};
+use crate::condition::Condition;
 use crate::locate::AddressLookup;
 use crate::long_source::LongSource;
 use crate::money::AmountSource;
+use crate::no_value::NoValues;
 use crate::normal_form::NormalForm;
 use crate::overrides::{OverrideSection, read_overrides};
 use crate::short_or_long::ShortOrLong;
@@ -23,6 +25,11 @@ pub(crate) struct MappingFile {
     pub(crate) detector: DetectorId,
     #[serde(default)]
     pub(crate) timezone: ZoneSetting,
+    /// Messages that are no orders: they are counted and nothing else.
+    #[serde(default)]
+    pub(crate) skip_when: Option<Condition>,
+    #[serde(default)]
+    pub(crate) no_value: NoValues,
     pub(crate) event: EventSection,
     pub(crate) variables: BTreeMap<VariableName, ShortOrLong<LongVariable>>,
     #[serde(default)]
@@ -202,6 +209,9 @@ fn default_retention_days() -> u32 {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LabelSection {
+    /// Messages that bring no label: they are counted and nothing else.
+    #[serde(default)]
+    pub(crate) skip_when: Option<Condition>,
     pub(crate) event_id: ValueSource,
     pub(crate) timestamp: ValueSource,
     pub(crate) kind: ValueSource,

@@ -73,9 +73,20 @@ impl Mapping {
     /// Maps one order.
     ///
     /// # Errors
-    /// [`Failure::Rejected`] if the id, the timestamp, the entity type or the label cannot be read.
+    /// [`Failure::Rejected`] if the id, the timestamp, the entity type or the label cannot be read; [`Failure::Skipped`] if
+    /// the message is no order.
     pub fn map_order(&self, value: &Value) -> Result<MappedOrder, Failure> {
-        let document = Document::new(value);
+        let value = self.file.no_value.blank_out(value);
+        let document = Document::new(&value);
+        let mut data_quality = Vec::new();
+        match self.file.skip_when.as_ref().map(|it| it.holds(&document)) {
+            Some(Ok(true)) => return Err(Failure::Skipped),
+            // It may be an order.
+            Some(Err(problem)) => {
+                data_quality.push(DataQualityProblem::undetermined("skip_when", problem));
+            }
+            Some(Ok(false)) | None => {}
+        }
         let section = &self.file.event;
         let order_id = read_required(&section.id, &document, "id")?;
         let timestamp = read_required(&section.timestamp, &document, "timestamp")?;
@@ -86,7 +97,6 @@ impl Mapping {
                     format!("`{:?}`: {error}", section.timestamp),
                 )
             })?;
-        let mut data_quality = Vec::new();
         let revision = self.read_revision(&document, &mut data_quality)?;
         let entity = Entity {
             entity_type: self.read_entity_type(&document)?,
@@ -484,6 +494,71 @@ mod tests {
         );
         assert_ne!(hash(base), hash(&base.replace("\"5\"", "\"6\"")));
         assert_ne!(hash(base), hash(&base.replace("10:15:30Z", "10:15:31Z")));
+    }
+
+    const WEBHOOKS: &str = r#"
+event_type: order
+detector: orders
+skip_when: '.topic | (. != null and (startswith("orders/") | not))'
+no_value: {/customer_id: [0, guest]}
+event: {id: /id, timestamp: /at, entity: {type: customer, id: [/customer_id, {hash: /email}]}}
+variables:
+  customer: /customer_id
+  guest: {from: {absent: /customer_id}}
+  by_filter: 'if .customer_id == null then "none" else "some" end'
+aggregates:
+  keys: {customer_key: /customer_id}
+  variables: {orders_1d: {count: {by: customer_key, within: 1d}}}
+decision: {outcome_priority: [review], on_undetermined: [review], on_no_match: [review]}
+labels: {event_id: /id, kind: /kind, timestamp: /at, table: [], skip_when: {/topic: orders/create}}
+"#;
+
+    #[test]
+    fn what_stands_for_no_value_is_none_for_all_that_read_it() {
+        let mapping = Mapping::parse("mapping.yaml", WEBHOOKS).unwrap();
+        let map = |customer: Value| {
+            let order = serde_json::json!({"id": "1", "at": "2026-06-01T10:15:30Z", "customer_id": customer});
+            let order = mapping.map_order(&order).unwrap();
+            let text = |name: &str| {
+                let value = order.variables.get(name);
+                value.map_or("-", |value| value.expose()).to_owned()
+            };
+            let entity = order.entity.entity_id.as_str();
+            let variables = ["customer", "guest", "by_filter"].map(text).join(" ");
+            format!("{entity} {variables} {}", order.keys.len())
+        };
+        assert_eq!(map(7.into()), "7 7 false some 1");
+        for guest in [Value::from(0), "0".into(), "guest".into(), Value::Null] {
+            assert_eq!(map(guest), "unknown - true none 0");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_no_order_is_skipped() {
+        let mapping = Mapping::parse("mapping.yaml", WEBHOOKS).unwrap();
+        let map = |topic: Value| {
+            let message =
+                serde_json::json!({"id": "1", "at": "2026-06-01T10:15:30Z", "topic": topic});
+            let order = match mapping.map_order(&message) {
+                Ok(order) if order.is_undetermined() => "undetermined".to_owned(),
+                Ok(_) => "order".to_owned(),
+                Err(failure) => failure.to_string(),
+            };
+            let label = mapping.map_labels(&message).unwrap_err();
+            format!(
+                "{order}, {}",
+                label.to_string().split(':').next().unwrap_or_default()
+            )
+        };
+        assert_eq!(map("orders/create".into()), "order, skipped");
+        assert_eq!(map("orders/cancel".into()), "order, rejected");
+        assert_eq!(
+            map("products/update".into()),
+            "skipped: the mapping skips this message, rejected"
+        );
+        assert_eq!(map(Value::Null), "order, rejected");
+        // Whether it is an order cannot be told, so it is treated as one.
+        assert_eq!(map(7.into()), "undetermined, rejected");
     }
 
     /// The sample mapping gives what its first version gave with jq filters, for each sample order.

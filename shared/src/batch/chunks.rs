@@ -86,7 +86,7 @@ pub(super) async fn process_in_chunks<T, U>(
                     chunk.push(Processed { group, index, value });
                 }
                 Err(failure) => {
-                    let goes_on = matches!(failure, Failure::Rejected(_));
+                    let goes_on = !matches!(failure, Failure::Retry(_));
                     results.set(index, Err(failure));
                     ready.extend(goes_on.then_some(group));
                 }
@@ -154,8 +154,10 @@ impl<U> Results<U> {
     /// Whether the next record of a key may be processed after this one.
     fn goes_on_after(&self, index: usize) -> bool {
         let results = self.0.lock();
-        results
-            .is_ok_and(|results| matches!(results[index], Some(Ok(_) | Err(Failure::Rejected(_)))))
+        results.is_ok_and(|results| match &results[index] {
+            Some(Ok(_) | Err(Failure::Rejected(_) | Failure::Skipped)) => true,
+            Some(Err(Failure::Retry(_))) | None => false,
+        })
     }
 
     fn into_vec(self) -> Vec<Result<U, Failure>> {

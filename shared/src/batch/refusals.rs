@@ -26,9 +26,15 @@ impl Batcher {
         let Ok(mut streak) = self.streak.lock() else {
             return;
         };
-        let distinct: HashSet<&Position> = records.iter().map(|record| &record.position).collect();
+        let processed = records.iter().zip(results.iter());
+        let processed = processed.filter(|(_, result)| !matches!(result, Err(Failure::Skipped)));
+        let distinct: HashSet<&Position> = processed.map(|(record, _)| &record.position).collect();
         let whole_batch = distinct.len() >= ALIKE_IN_A_BATCH && all_refused_alike(results);
         for (record, result) in records.iter().zip(results) {
+            // What is skipped says nothing about the set-up.
+            if matches!(result, Err(Failure::Skipped)) {
+                continue;
+            }
             let refused_alike = streak.add(refusal_of(result), &record.position) >= ALIKE_IN_A_ROW;
             if let Some(refusal) = refusal_of(result).filter(|_| whole_batch || refused_alike) {
                 let cause = format!(
@@ -49,8 +55,11 @@ fn refusal_of<T>(result: &Result<T, Failure>) -> Option<&ServiceRefusal> {
 }
 
 fn all_refused_alike<T>(results: &[Result<T, Failure>]) -> bool {
-    let first = results.first().and_then(refusal_of);
-    first.is_some() && results.iter().all(|result| refusal_of(result) == first)
+    let mut processed = results
+        .iter()
+        .filter(|result| !matches!(result, Err(Failure::Skipped)));
+    let first = processed.clone().next().and_then(refusal_of);
+    first.is_some() && processed.all(|result| refusal_of(result) == first)
 }
 
 /// The different records in a row that were refused in the same way, across all batches of this environment. A record

@@ -1,6 +1,7 @@
 //! The results of a batch, and the response to Lambda.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use serde::Serialize;
 use thiserror::Error;
@@ -48,13 +49,17 @@ impl<T> BatchResults<T> {
         let of_queue = |(position, result): &&(Position, Result<T, Failure>)| {
             !position.is_stream() && matches!(result, Err(Failure::Retry(_)))
         };
+        // Several orders of one message share its id, which is named once.
+        let mut named = HashSet::new();
         let from_queue = self
             .results
             .iter()
             .filter(of_queue)
-            .map(|(position, _)| position.id.clone());
-        let failures = from_stream.into_iter().chain(from_queue);
-        let batch_item_failures = failures
+            .map(|(position, _)| position.id.clone())
+            .filter(|id| named.insert(id.clone()));
+        let batch_item_failures = from_stream
+            .into_iter()
+            .chain(from_queue)
             .map(|item_identifier| ItemFailure { item_identifier })
             .collect();
         Ok(BatchResponse {
@@ -64,10 +69,11 @@ impl<T> BatchResults<T> {
 
     /// Logs one line per failed record, without any of its values, and counts the results in metrics.
     pub fn report(&self, function: &'static str) {
-        let (mut done, mut rejected, mut retried) = (0_u64, 0_u64, 0_u64);
+        let (mut done, mut rejected, mut retried, mut skipped) = (0_u64, 0_u64, 0_u64, 0_u64);
         for (position, result) in &self.results {
             match result {
                 Ok(_) => done += 1,
+                Err(Failure::Skipped) => skipped += 1,
                 Err(Failure::Rejected(rejection)) => {
                     rejected += 1;
                     let refusal = rejection.refusal.as_ref();
@@ -88,6 +94,7 @@ impl<T> BatchResults<T> {
         metrics::counter!("Done", "function" => function).increment(done);
         metrics::counter!("Rejected", "function" => function).increment(rejected);
         metrics::counter!("Retried", "function" => function).increment(retried);
+        metrics::counter!("Skipped", "function" => function).increment(skipped);
     }
 }
 

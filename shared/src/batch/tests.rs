@@ -10,12 +10,7 @@ pub(super) fn records(origin: Origin, lines: &[&str]) -> Vec<Record> {
         .map(|(n, line)| {
             let (key, payload) = line.split_once(':').unwrap();
             Record {
-                position: Position {
-                    origin,
-                    arn: "arn:x:orders".into(),
-                    id: (n + 8).to_string(),
-                    sub: 0,
-                },
+                position: Position::new(origin, "arn:x:orders", (n + 8).to_string()),
                 key: (!key.is_empty()).then(|| key.to_owned()),
                 payload: payload.into(),
             }

@@ -257,6 +257,7 @@ mod tests {
                     format!("rejected {}", rejection.class)
                 }
                 Answer::Failed(Failure::Retry(retry)) => format!("retry, set-up: {}", retry.set_up),
+                Answer::Failed(Failure::Skipped) => "skipped".to_owned(),
             };
             assert_eq!(got, want, "{code:?}");
         }

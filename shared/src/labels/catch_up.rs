@@ -177,12 +177,7 @@ impl LabelApplier {
         });
         let payload =
             serde_json::to_vec(&known).map_err(|_| Failure::retry("a label does not serialize"))?;
-        let position = Position {
-            origin: Origin::Other,
-            arn: "labels".to_owned(),
-            id: format!("{event_id}-{id}"),
-            sub: 0,
-        };
+        let position = Position::new(Origin::Other, "labels", format!("{event_id}-{id}"));
         Ok(Record {
             position,
             key: None,

@@ -55,12 +55,7 @@ const SAMPLE: &str = r#"{"order_id":"ORD-1","created_at":"2026-06-01T10:15:30Z",
 "items":[{"sku":"A-1","category":"gift_cards","quantity":1,"unit_price":"129.99"}],"total":"129.99"}"#;
 
 fn record(payload: Vec<u8>) -> Record {
-    let position = Position {
-        origin: Origin::Sqs,
-        arn: "arn:aws:sqs:us-east-1:1:orders".into(),
-        id: "m-1".into(),
-        sub: 0,
-    };
+    let position = Position::new(Origin::Sqs, "arn:aws:sqs:us-east-1:1:orders", "m-1");
     Record {
         position,
         key: None,

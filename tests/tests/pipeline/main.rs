@@ -7,6 +7,7 @@ mod world;
 mod batches;
 mod deadlines;
 mod decide;
+mod envelopes;
 mod forward;
 mod kpl;
 mod label_feedback;

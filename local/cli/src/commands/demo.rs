@@ -212,7 +212,7 @@ impl DemoArgs {
                         .rejected
                         .push((id.to_owned(), rejection.reason.clone()));
                 }
-                Err(Failure::Retry(_)) => {}
+                Err(Failure::Retry(_) | Failure::Skipped) => {}
             }
         });
         let summary = run.await?;

@@ -96,12 +96,7 @@ fn broken(number: u32, person: &str) -> Value {
 
 fn record(id: &str, payload: impl Into<Vec<u8>>) -> Record {
     Record {
-        position: Position {
-            origin: Origin::Sqs,
-            arn: "arn:aws:sqs:us-east-1:123456789012:orders".into(),
-            id: id.into(),
-            sub: 0,
-        },
+        position: Position::new(Origin::Sqs, "arn:aws:sqs:us-east-1:123456789012:orders", id),
         key: None,
         payload: payload.into(),
     }
@@ -109,8 +104,11 @@ fn record(id: &str, payload: impl Into<Vec<u8>>) -> Record {
 
 /// A payload in every envelope that the handlers open.
 fn envelopes(payload: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let sns = json!({"Type": "Notification", "TopicArn": "arn:aws:sns:us-east-1:1:t", "Message": payload});
-    let sns = sns.to_string();
+    let notify = |text: &str| {
+        let sns = json!({"Type": "Notification", "TopicArn": "arn:aws:sns:us-east-1:1:t", "Message": text});
+        sns.to_string()
+    };
+    let sns = notify(payload);
     let detail: Value = serde_json::from_str(payload).unwrap();
     let event = json!({"detail-type": "Order", "source": "shop", "detail": detail}).to_string();
     vec![
@@ -127,6 +125,10 @@ fn envelopes(payload: &str) -> Vec<(&'static str, Vec<u8>)> {
             "gzip of event in base64",
             BASE64.encode(gzip(event.as_bytes())).into_bytes(),
         ),
+        ("event in sns", notify(&event).into_bytes()),
+        ("plain in base64", BASE64.encode(payload).into_bytes()),
+        ("list", format!("[{payload}]").into_bytes()),
+        ("byte order mark", format!("\u{feff}{payload}").into_bytes()),
     ]
 }
 
@@ -892,7 +894,7 @@ async fn a_label_of_several_orders_makes_none_of_them_the_subjects() {
     assert_eq!(
         left_objects(&report),
         [
-            "s3://fraudstream/rejected/predict/orders/both.json: it is a label of others' orders, too"
+            "s3://fraudstream/rejected/predict/orders/both.json: it has orders or labels of others, too"
         ]
     );
     assert!(!shop.is_decided("FORGET-1").await);

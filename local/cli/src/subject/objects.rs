@@ -96,7 +96,7 @@ impl ObjectSearch<'_> {
 
     fn inspect_object(&self, traces: &Traces, key: &str, body: &[u8]) -> InspectedObject {
         let place = format!("s3://{}/{key}", self.pipeline.bucket);
-        let value = serde_json::from_slice::<Value>(body);
+        let value = shared::json::parse_stored(body);
         if let Ok(batch) = &value
             && batch.get("requestContext").is_some()
         {
@@ -121,19 +121,17 @@ impl ObjectSearch<'_> {
             }
             Err(why) => return InspectedObject::unread(&place, &why),
         };
-        let remedy = match traces.find_owner(self.mapping, &record) {
-            Ok(RecordOwner::Others) => return InspectedObject::default(),
-            Ok(RecordOwner::Subject) => ObjectRemedy::Delete,
-            Ok(RecordOwner::Both) => {
-                ObjectRemedy::Report("it is a label of others' orders, too".to_owned())
-            }
-            Err(why) => return InspectedObject::unread(&place, &why),
-        };
-        InspectedObject {
-            records: vec![record],
-            remedy: Some(remedy),
-            unread: Vec::new(),
+        let mut seen = InspectedObject::default();
+        let (about, others) = self.sort_records(traces, &place, record.split(), &mut seen.unread);
+        if !about.is_empty() {
+            seen.remedy = Some(if others {
+                ObjectRemedy::Report("it has orders or labels of others, too".to_owned())
+            } else {
+                ObjectRemedy::Delete
+            });
         }
+        seen.records = about;
+        seen
     }
 
     /// Inspects an on-failure object: a batch that holds others' records, too.
@@ -153,17 +151,18 @@ impl ObjectSearch<'_> {
         let mut seen = InspectedObject::default();
         let mut kept = Vec::new();
         let mut mixed = false;
-        let all = match payload.get("Records").and_then(Value::as_array) {
-            Some(all) if is_batch => all.clone(),
-            _ => vec![payload.clone()],
-        };
-        for delivered in all {
-            let alone = if is_batch {
+        let list = payload.get("Records").and_then(Value::as_array);
+        let list = list.filter(|_| is_batch).cloned();
+        let can_be_divided = list.is_some();
+        for delivered in list.unwrap_or_else(|| vec![payload.clone()]) {
+            let alone = if can_be_divided {
                 json!({ "Records": [delivered] })
             } else {
                 delivered.clone()
             };
-            let (about, others) = self.sort_records(traces, place, alone, &mut seen.unread);
+            let records = Invocation::new(alone).map(Invocation::into_records);
+            let records = records.unwrap_or_default();
+            let (about, others) = self.sort_records(traces, place, records, &mut seen.unread);
             mixed |= others && !about.is_empty();
             if about.is_empty() {
                 kept.push(delivered);
@@ -174,7 +173,7 @@ impl ObjectSearch<'_> {
             return seen;
         }
         seen.remedy = Some(if mixed {
-            ObjectRemedy::Report("an aggregate or a label in it is about others, too".to_owned())
+            ObjectRemedy::Report("a record in it is about others, too".to_owned())
         } else if kept.is_empty() {
             ObjectRemedy::Delete
         } else {
@@ -189,18 +188,17 @@ impl ObjectSearch<'_> {
         seen
     }
 
-    /// The subject's records in a delivered one, and whether it has others' records: a record of a
-    /// stream may hold several, see KPL.
+    /// The subject's records among those of one delivery, and whether there are others' records: a
+    /// delivered record may hold several orders.
     fn sort_records(
         &self,
         traces: &Traces,
         place: &str,
-        delivered: Value,
+        records: Vec<Record>,
         unread: &mut Vec<String>,
     ) -> (Vec<Record>, bool) {
         let (mut about, mut others) = (Vec::new(), false);
-        let records = Invocation::new(delivered).map(Invocation::into_records);
-        for record in records.unwrap_or_default() {
+        for record in records {
             match traces.find_owner(self.mapping, &record) {
                 Ok(RecordOwner::Subject) => about.push(record),
                 Ok(RecordOwner::Others) => others = true,
@@ -246,12 +244,7 @@ struct InspectedObject {
 impl InspectedObject {
     /// An object that contains a name of the subject and cannot be read.
     fn unreadable(bytes: &[u8], remedy: ObjectRemedy) -> Self {
-        let position = shared::records::Position {
-            origin: shared::records::Origin::Other,
-            arn: String::new(),
-            id: String::new(),
-            sub: 0,
-        };
+        let position = shared::records::Position::new(shared::records::Origin::Other, "", "");
         Self {
             records: vec![Record {
                 position,

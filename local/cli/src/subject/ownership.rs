@@ -131,6 +131,6 @@ impl Traces {
 fn failure_reason(failure: Failure) -> String {
     match failure {
         Failure::Rejected(rejection) => rejection.reason,
-        Failure::Retry(retry) => retry.to_string(),
+        Failure::Retry(_) | Failure::Skipped => failure.to_string(),
     }
 }

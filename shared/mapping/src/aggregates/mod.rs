@@ -15,10 +15,10 @@ use rust_decimal::Decimal;
 use velocity::{AggregateValue, Layout};
 
 use crate::computed_source::TimeUnit;
+use crate::condition::Condition;
 use crate::long_source::LongSource;
 use crate::normal_form::NormalForm;
 use crate::short_or_long::ShortOrLong;
-use section::Condition;
 
 pub(crate) use links::{LinkSection, Links};
 pub use links::{LinkedKeys, SeenLinks};

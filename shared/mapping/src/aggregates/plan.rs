@@ -6,12 +6,13 @@ use event::VariableName;
 use serde_saphyr::{Location, Spanned};
 use velocity::{Aggregate, Function, KeyKind, Layout, SlotId};
 
-use super::section::{AggregateOptions, AggregateSource, Condition, FunctionName, LongKey};
+use super::section::{AggregateOptions, AggregateSource, FunctionName, LongKey};
 use super::{
     AggregateKey, AggregateSection, AggregateVariable, Aggregates, DistinctValue, LinkSection,
     Links,
 };
 use crate::computed_source::TimeUnit;
+use crate::condition::Condition;
 use crate::located_error::LocatedError;
 use crate::normal_form::NormalForm;
 use crate::short_or_long::ShortOrLong;

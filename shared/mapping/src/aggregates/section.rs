@@ -7,11 +7,11 @@ use serde::{Deserialize, de};
 use serde_saphyr::Spanned;
 use velocity::Window;
 
-use crate::computed_source::{ElementCondition, TimeUnit};
+use crate::computed_source::TimeUnit;
+use crate::condition::Condition;
 use crate::long_source::LongSource;
 use crate::normal_form::NormalForm;
 use crate::short_or_long::ShortOrLong;
-use crate::value_source::{Document, ValueSource};
 
 /// The most sources of one key.
 const MOST_SOURCES: usize = 4;
@@ -149,58 +149,4 @@ pub(super) struct AggregateOptions {
 fn read_window<'de, D: de::Deserializer<'de>>(deserializer: D) -> Result<Option<Window>, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map(Some).map_err(de::Error::custom)
-}
-
-/// A condition on an order.
-#[derive(Debug)]
-pub(super) enum Condition {
-    Members(ElementCondition),
-    Source(ValueSource),
-}
-
-impl<'de> Deserialize<'de> for Condition {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ConditionVisitor;
-        impl<'de> de::Visitor<'de> for ConditionVisitor {
-            type Value = Condition;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(
-                    "a condition such as {/payment/status: declined}, or a JSON pointer or jq filter that gives true or false",
-                )
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Condition, E> {
-                let source = ValueSource::new(text.to_owned());
-                source.map(Condition::Source).map_err(E::custom)
-            }
-
-            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Condition, A::Error> {
-                let map = de::value::MapAccessDeserializer::new(map);
-                ElementCondition::deserialize(map).map(Condition::Members)
-            }
-        }
-        deserializer.deserialize_any(ConditionVisitor)
-    }
-}
-
-impl Condition {
-    /// A text that is the same for the same condition.
-    pub(super) fn definition(&self) -> String {
-        match self {
-            Self::Members(members) => members.definition(),
-            Self::Source(source) => format!("{source:?}"),
-        }
-    }
-
-    pub(super) fn holds(&self, document: &Document<'_>) -> Result<bool, String> {
-        match self {
-            Self::Members(members) => Ok(members.holds(document.value())),
-            Self::Source(source) => match source.read(document)?.as_deref() {
-                None | Some("false") => Ok(false),
-                Some("true") => Ok(true),
-                Some(_) => Err("has a condition that is neither true nor false".to_owned()),
-            },
-        }
-    }
 }

@@ -8,6 +8,7 @@
 mod access;
 mod arithmetic;
 mod budget;
+mod definitions;
 mod functions;
 mod value;
 
@@ -49,7 +50,7 @@ const OUTSIDE: [&str; 16] = [
     "strflocaltime",
 ];
 
-/// Functions of jq's library that compile something each time they are called. They are renamed, so that [`PAID`] can
+/// Functions of jq's library that compile something each time they are called. They are renamed, so that `definitions.rs` can
 /// define functions of the old names that pay first.
 const COMPILING: [(&str, &str); 5] = [
     ("matches", "compiled_matches"),
@@ -62,14 +63,6 @@ const COMPILING: [(&str, &str); 5] = [
 /// Functions of jq's library that are left out, because a number decides how often they loop without paying: Bessel's.
 const LOOPING: [&str; 2] = ["jn", "yn"];
 
-const PAID: &str = "
-def matches($re; $flags): pay_to_compile | compiled_matches($re; $flags);
-def split_matches($re; $flags): pay_to_compile | compiled_split_matches($re; $flags);
-def split_($re; $flags): pay_to_compile | compiled_split_($re; $flags);
-def escape_html: pay_to_compile | compiled_escape_html;
-def unescape_html: pay_to_compile | compiled_unescape_html;
-";
-
 impl JqFilter {
     /// Compiles a filter.
     ///
@@ -81,13 +74,14 @@ impl JqFilter {
                 "`{name}` reaches beyond the order, on which a value must depend alone"
             ));
         }
-        let paid =
-            load::parse(PAID, |parser| parser.defs()).ok_or("jaq's definitions do not parse")?;
+        let parse =
+            |text| load::parse(text, |parser| parser.defs()).ok_or("our definitions do not parse");
         // Each definition may use those before it.
         let definitions = jaq_core::defs()
-            .chain(paid)
+            .chain(parse(definitions::PAID)?)
             .chain(jaq_std::defs())
-            .chain(jaq_json::defs());
+            .chain(jaq_json::defs())
+            .chain(parse(definitions::ADDED)?);
         let funs = jaq_core::funs()
             .chain(jaq_std::funs())
             .filter(|(name, ..)| !LOOPING.contains(name))
