@@ -197,7 +197,8 @@ impl PredictFunction {
         let end = self.batcher.phase_deadlines(context.deadline).process;
         let mut replies = Vec::with_capacity(records.len());
         for record in records {
-            let one = catch_panic(async { self.decide_one(&record.json()?, context).await });
+            let one = async { Box::pin(self.decide_one(&record.json()?, context)).await };
+            let one = catch_panic(one);
             // A function that reaches its deadline is killed: the caller gets no reason, and the next call a cold start.
             let done = run_until(end, one).await;
             let done = done.unwrap_or_else(|| Err(not_reached_failure()));

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::aggregates::{AggregateKey, Aggregates, LinkedKeys};
+use crate::aggregates::{AggregateKey, Aggregates, LinkedKeys, Links};
 use crate::located_error::LocatedError;
 use crate::locations::Locations;
 use crate::mapping_file::{DecisionSection, MappingFile};
@@ -147,7 +147,7 @@ impl Mapping {
         let aggregates = self.aggregates.keys.iter();
         aggregates
             .flat_map(AggregateKey::variables)
-            .chain(links.flat_map(|links| links.variable_names()))
+            .chain(links.flat_map(Links::variable_names))
     }
 
     /// The keys with `links`, to walk along them; `None` if the file has no such section.

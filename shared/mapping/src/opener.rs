@@ -100,22 +100,23 @@ impl Opener<'_> {
             Some(b'{') => self.open_object(text, element),
             Some(b'[') => {
                 let text = mark_broken_bytes(text);
-                let list = read_json_list(&text, MAX_ORDERS).map_err(reject_json)?;
+                let list =
+                    read_json_list(&text, MAX_ORDERS).map_err(|error| reject_json(&error))?;
                 self.open_list(&list, Layer::Element)
             }
-            Some(b'"') => match json::parse_json(text).map_err(reject_json)? {
+            Some(b'"') => match json::parse_json(text).map_err(|error| reject_json(&error))? {
                 Value::String(inner) => self.enter(Layer::JsonText, |opener| {
                     opener.open(inner.as_bytes(), element)
                 }),
                 _ => Err(reject_other_json()),
             },
-            Some(_) => match decode_openable_base64(text)? {
-                Some(decoded) => self.enter(Layer::Base64, |opener| opener.open(&decoded, element)),
-                None => {
-                    json::parse_json(text).map_err(reject_json)?;
-                    Err(reject_other_json())
+            Some(_) => {
+                if let Some(decoded) = decode_openable_base64(text)? {
+                    return self.enter(Layer::Base64, |opener| opener.open(&decoded, element));
                 }
-            },
+                json::parse_json(text).map_err(|error| reject_json(&error))?;
+                Err(reject_other_json())
+            }
         }
     }
 
@@ -134,7 +135,7 @@ impl Opener<'_> {
                 let text = mark_broken_bytes(text);
                 match read_json_lines(&text, MAX_ORDERS) {
                     Some(lines) => self.open_list(&lines, Layer::Line),
-                    None => Err(reject_json(error)),
+                    None => Err(reject_json(&error)),
                 }
             }
         }
@@ -244,7 +245,7 @@ impl Opener<'_> {
     }
 }
 
-fn reject_json(error: JsonError) -> Failure {
+fn reject_json(error: &JsonError) -> Failure {
     let class = match error {
         JsonError::TooManyValues => "too-large",
         JsonError::TooDeep => "too-deep",

@@ -287,16 +287,14 @@ impl Record {
             return Err(Failure::rejected("foreign-source", reason));
         }
         let mut found = None;
-        open_payload(&self.payload, &mut |opened| match found {
-            None => {
+        open_payload(&self.payload, &mut |opened| {
+            if found.is_none() {
                 found = Some(opened.value);
-                ControlFlow::Continue(())
+                return ControlFlow::Continue(());
             }
-            Some(_) => {
-                let cause = "the batch has too many bytes to split its records into orders";
-                found = Some(Err(Failure::retry(cause)));
-                ControlFlow::Break(())
-            }
+            let cause = "the batch has too many bytes to split its records into orders";
+            found = Some(Err(Failure::retry(cause)));
+            ControlFlow::Break(())
         });
         found.unwrap_or_else(|| Err(Failure::retry("the payload was not opened")))
     }

@@ -334,7 +334,7 @@ async fn from_a_file_to_a_score_and_its_explanation() {
 /// The rows of `text` from `from` to `to`, with its header.
 fn part(text: &str, from: usize, to: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    let rows = lines[1 + from..1 + to].iter().map(|row| format!("{row}\n"));
+    let rows = lines[(1 + from)..=to].iter().map(|row| format!("{row}\n"));
     format!("{}\n{}", lines[0], rows.collect::<String>())
 }
 
@@ -361,16 +361,12 @@ async fn a_folder_is_all_files_below_it() {
         shop.train().await;
         let detail = shop.detail(number).await;
         let result = detail.training_result.unwrap();
-        match result.training_metrics {
-            Some(metrics) => format!("AUC {:?}", metrics.auc),
-            None => {
-                let checked = result.data_validation_metrics.unwrap();
-                checked.file_level_messages()[0]
-                    .content()
-                    .unwrap()
-                    .to_owned()
-            }
+        if let Some(metrics) = result.training_metrics {
+            return format!("AUC {:?}", metrics.auc);
         }
+        let checked = result.data_validation_metrics.unwrap();
+        let message = &checked.file_level_messages()[0];
+        message.content().unwrap().to_owned()
     };
     let of_file = outcome("orders.csv", "1.0").await;
     assert!(of_file.starts_with("AUC Some(0."), "{of_file}");

@@ -85,7 +85,7 @@ pub(crate) async fn create_model(
         .map(|()| EmptyOutput {})
 }
 
-/// Creates the variable for a model's score. One that was created for it with the data source MODEL_SCORE is kept as
+/// Creates the variable for a model's score. One that was created for it with the data source `MODEL_SCORE` is kept as
 /// it is.
 async fn add_score_variable(
     services: &EngineServices,

@@ -7,7 +7,7 @@ const LARGEST_PAGE: i32 = 1000;
 
 /// What a page holds: an object, or a prefix that stands for all objects below it.
 enum Entry {
-    Object(Object),
+    Object(Box<Object>),
     Prefix(String),
 }
 
@@ -33,7 +33,7 @@ pub(super) fn make_page(input: ListObjectsV2Input, objects: Vec<Object>) -> List
     let (mut contents, mut prefixes) = (Vec::new(), Vec::new());
     for entry in entries {
         match entry {
-            Entry::Object(object) => contents.push(object),
+            Entry::Object(object) => contents.push(*object),
             Entry::Prefix(prefix) => prefixes.push(CommonPrefix {
                 prefix: Some(prefix),
             }),
@@ -66,7 +66,7 @@ fn group_by_delimiter(objects: Vec<Object>, prefix: &str, delimiter: Option<&str
         let place = delimiter.filter(|delimiter| !delimiter.is_empty());
         let place = place.and_then(|delimiter| Some(rest.find(delimiter)? + delimiter.len()));
         let Some(end) = place else {
-            entries.push(Entry::Object(object));
+            entries.push(Entry::Object(Box::new(object)));
             continue;
         };
         let common = format!("{prefix}{}", &rest[..end]);

@@ -75,9 +75,9 @@ impl DemoArgs {
         let alone = Home::open(folder.join("rules-alone"))?;
         let with_past = Home::open(folder.join("with-velocity"))?;
         let mut report = DemoReport::default();
-        let state = self.judge_alone(workspace, &alone, &shop).await?;
+        let state = Box::pin(self.judge_alone(workspace, &alone, &shop)).await?;
         report.states.push(state);
-        let state = self.judge_with_past(workspace, &with_past, &shop).await?;
+        let state = Box::pin(self.judge_with_past(workspace, &with_past, &shop)).await?;
         report.states.push(state);
         let next = NEXT
             .replace("{home}", &with_past.path().display().to_string())

@@ -7,19 +7,16 @@ use serde::Serialize;
 
 use super::CommandError;
 
-/// A longer value is cut where a person reads it, in characters.
-const LONGEST: usize = 120;
-
 /// A value of an order as a person may read it. What a customer typed at a checkout must not move the cursor of the
 /// reader's terminal.
 pub(super) fn printable_value(value: &str) -> String {
-    cut_value(value, LONGEST)
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    value.chars().map(plain).collect()
 }
 
 /// As [`printable_value`], cut after `longest` characters.
 pub(super) fn cut_value(value: &str, longest: usize) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    let mut text: String = value.chars().take(longest).map(plain).collect();
+    let mut text: String = printable_value(value).chars().take(longest).collect();
     if value.chars().nth(longest).is_some() {
         text.push('…');
     }

@@ -270,8 +270,13 @@ impl Shop {
     /// A list that blocks.
     async fn blocking_list(&self, name: &str, ty: &str, variable: &str, elements: &[&str]) {
         self.list(name, Some(ty), elements).await;
+        self.rule_on_list(name, variable, "block").await;
+    }
+
+    /// A rule with the name of the list that it tests.
+    async fn rule_on_list(&self, name: &str, variable: &str, outcome: &str) {
         let rule = self.stack.clients.frauddetector.create_rule();
-        let rule = rule.rule_id(name).detector_id("orders").outcomes("block");
+        let rule = rule.rule_id(name).detector_id("orders").outcomes(outcome);
         let rule = rule.expression(format!("${variable} in @{name}"));
         let language = aws_sdk_frauddetector::types::Language::Detectorpl;
         rule.language(language).send().await.unwrap();
@@ -864,7 +869,7 @@ async fn a_person_sees_what_forgetting_would_delete() {
     );
     let text = of_person.to_string();
     assert!(
-        text.contains("  variable    email_address = sentinel-4711@example.com\n"),
+        text.contains("email_address = sentinel-4711@example.com"),
         "{text}"
     );
     let of_order = kept(SubjectQuery::order(&mapping, "FORGET-2")).await;
@@ -1027,6 +1032,30 @@ async fn an_entity_that_is_not_known_is_not_hashed() {
         let decisions = decisions.revisions(mapping().event_type(), &event_id).await;
         let decision = decisions.unwrap().remove(0);
         assert_eq!((&*decision.entity_id, decision.gsi1pk), ("unknown", None));
+    }
+}
+
+/// A block entry of `overrides` blocks whatever its outcome is; an allow entry does not.
+#[tokio::test]
+async fn lists_of_block_entries_are_lists_that_block() {
+    let address = format!("{MARK}@example.com");
+    for (kind, removed) in [("block", 0), ("allow", 1)] {
+        let shop = Shop::new().await;
+        let overrides = format!("  overrides: {{{kind}: [seen_before]}}\n  reviewable:");
+        let mapping = mapping_with("  reviewable:", &overrides);
+        shop.run("predict", &[order(1, MARK)]).await;
+        shop.list("seen_before", Some("EMAIL_ADDRESS"), &[&address])
+            .await;
+        shop.rule_on_list("seen_before", "email_address", "review")
+            .await;
+        shop.charge_back("FORGET-1").await;
+        let whom = SubjectQuery::entity(&mapping, MARK).unwrap();
+        let (report, _) = shop.forget_as(&mapping, whom, true, now()).await;
+        assert_eq!(
+            (report.held.len(), report.list_entries),
+            (1, removed),
+            "{kind}"
+        );
     }
 }
 

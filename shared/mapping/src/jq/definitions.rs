@@ -99,116 +99,119 @@ mod tests {
         outputs.map_or_else(|why| why, |outputs| outputs.join(" "))
     }
 
+    /// A filter, its input and its outputs.
+    const ADDED: &[(&str, &str, &str)] = &[
+        (r#"IN("jpy", "krw")"#, r#""krw""#, "true"),
+        (r#"IN("jpy", "krw")"#, r#""usd""#, "false"),
+        (".a | IN(1, 2)", r#"{"a":2}"#, "true"),
+        ("IN(.a[]; .b[])", r#"{"a":[1,2],"b":[2,3]}"#, "true"),
+        ("IN(.a[]; .b[])", r#"{"a":[1],"b":[2,3]}"#, "false"),
+        ("map(select(IN(1, 3)))", "[1,2,3]", "[1,3]"),
+        (
+            "INDEX(.id)",
+            r#"[{"id":1,"n":"a"},{"id":2,"n":"b"}]"#,
+            r#"{"1":{"id":1,"n":"a"},"2":{"id":2,"n":"b"}}"#,
+        ),
+        (
+            "INDEX(.l[]; .k) | .x.n",
+            r#"{"l":[{"k":"x","n":1},{"k":"x","n":2}]}"#,
+            "2",
+        ),
+        (
+            "JOIN({a: 1}; .k)",
+            r#"[{"k":"a"},{"k":"b"}]"#,
+            r#"[[{"k":"a"},1],[{"k":"b"},null]]"#,
+        ),
+        (
+            "JOIN({a: 1}; .[]; .k)",
+            r#"[{"k":"a"}]"#,
+            r#"[{"k":"a"},1]"#,
+        ),
+        (
+            "JOIN({a: 1}; .[]; .k; .[1])",
+            r#"[{"k":"a"},{"k":"b"}]"#,
+            "1 null",
+        ),
+        ("toarray", "1", "[1]"),
+        ("toarray", "[1]", "[1]"),
+        ("toarray", "null", "[null]"),
+        (
+            "[leaf_paths]",
+            r#"{"a":[1,{"b":2}]}"#,
+            r#"[["a",0],["a",1,"b"]]"#,
+        ),
+        ("[recurse_down | numbers]", "[1,[2]]", "[1,2]"),
+        ("ascii", "65", "\"A\""),
+        ("have_literal_numbers, have_decnum", "null", "true false"),
+        ("date", "1793491200", "\"2026-11-01T00:00:00Z\""),
+        (
+            r#"dateadd("seconds"; 60) | todate"#,
+            "1793491200",
+            "\"2026-11-01T00:01:00Z\"",
+        ),
+        (r#"datesub("seconds"; 60)"#, "1793491200", "1793491140"),
+        (
+            "[tostream]",
+            r#"{"a":[1,{"b":2}]}"#,
+            r#"[[["a",0],1],[["a",1,"b"],2],[["a",1,"b"]],[["a",1]],[["a"]]]"#,
+        ),
+        (
+            "[tostream]",
+            r#"[1,[],{"a":{}}]"#,
+            r#"[[[0],1],[[1],[]],[[2,"a"],{}],[[2,"a"]],[[2]]]"#,
+        ),
+        ("[tostream]", "3", "[[[],3]]"),
+        ("[tostream]", "[]", "[[[],[]]]"),
+        (
+            "fromstream(tostream)",
+            r#"{"a":[1,{"b":null}],"c":[[],{}]}"#,
+            r#"{"a":[1,{"b":null}],"c":[[],{}]}"#,
+        ),
+        ("[fromstream(tostream, tostream)]", "[1]", "[[1],[1]]"),
+        ("fromstream(tostream)", "false", "false"),
+        (
+            "[1 | truncate_stream([[0],1], [[1,0],2], [[1,0]], [[1]])]",
+            "null",
+            "[[[0],2],[[0]]]",
+        ),
+        (
+            "fromstream(truncate_stream(1; [[0],1], [[1,0],2], [[1,0]], [[1]]))",
+            "null",
+            "[2]",
+        ),
+        (
+            "@csv",
+            r#"[1,"a\"b",null,true,"c,d",1.5]"#,
+            r#""1,\"a\"\"b\",,true,\"c,d\",1.5""#,
+        ),
+        ("@csv", "[]", "\"\""),
+        ("@csv", r#"[""]"#, r#""\"\"""#),
+        ("@csv", "[[1]]", "makes the jq filter fail"),
+        ("@csv", "1", "makes the jq filter fail"),
+        (r#"@csv "x\(.)""#, "[1,2]", "\"x1,2\""),
+        (
+            "@tsv",
+            r#"[1,"a\tb\\\n",null,false]"#,
+            r#""1\ta\\tb\\\\\\n\t\tfalse""#,
+        ),
+        (
+            r#"format("csv"), format("json"), format("base64")"#,
+            "[1]",
+            r#""1" "[1]" "WzFd""#,
+        ),
+        (r#"test("a"; null)"#, "\"A\"", "false"),
+        (
+            r#"[splits(", *"; null)]"#,
+            r#""a, b,c""#,
+            r#"["a","b","c"]"#,
+        ),
+        (r#"gsub("a"; "b"; null)"#, "\"aa\"", "\"bb\""),
+        (r#"[scan("a"; "i")] | length"#, "\"aA\"", "2"),
+    ];
+
     #[test]
     fn functions_that_are_added() {
-        for (filter, input, want) in [
-            (r#"IN("jpy", "krw")"#, r#""krw""#, "true"),
-            (r#"IN("jpy", "krw")"#, r#""usd""#, "false"),
-            (".a | IN(1, 2)", r#"{"a":2}"#, "true"),
-            ("IN(.a[]; .b[])", r#"{"a":[1,2],"b":[2,3]}"#, "true"),
-            ("IN(.a[]; .b[])", r#"{"a":[1],"b":[2,3]}"#, "false"),
-            ("map(select(IN(1, 3)))", "[1,2,3]", "[1,3]"),
-            (
-                "INDEX(.id)",
-                r#"[{"id":1,"n":"a"},{"id":2,"n":"b"}]"#,
-                r#"{"1":{"id":1,"n":"a"},"2":{"id":2,"n":"b"}}"#,
-            ),
-            (
-                "INDEX(.l[]; .k) | .x.n",
-                r#"{"l":[{"k":"x","n":1},{"k":"x","n":2}]}"#,
-                "2",
-            ),
-            (
-                "JOIN({a: 1}; .k)",
-                r#"[{"k":"a"},{"k":"b"}]"#,
-                r#"[[{"k":"a"},1],[{"k":"b"},null]]"#,
-            ),
-            (
-                "JOIN({a: 1}; .[]; .k)",
-                r#"[{"k":"a"}]"#,
-                r#"[{"k":"a"},1]"#,
-            ),
-            (
-                "JOIN({a: 1}; .[]; .k; .[1])",
-                r#"[{"k":"a"},{"k":"b"}]"#,
-                "1 null",
-            ),
-            ("toarray", "1", "[1]"),
-            ("toarray", "[1]", "[1]"),
-            ("toarray", "null", "[null]"),
-            (
-                "[leaf_paths]",
-                r#"{"a":[1,{"b":2}]}"#,
-                r#"[["a",0],["a",1,"b"]]"#,
-            ),
-            ("[recurse_down | numbers]", "[1,[2]]", "[1,2]"),
-            ("ascii", "65", "\"A\""),
-            ("have_literal_numbers, have_decnum", "null", "true false"),
-            ("date", "1793491200", "\"2026-11-01T00:00:00Z\""),
-            (
-                r#"dateadd("seconds"; 60) | todate"#,
-                "1793491200",
-                "\"2026-11-01T00:01:00Z\"",
-            ),
-            (r#"datesub("seconds"; 60)"#, "1793491200", "1793491140"),
-            (
-                "[tostream]",
-                r#"{"a":[1,{"b":2}]}"#,
-                r#"[[["a",0],1],[["a",1,"b"],2],[["a",1,"b"]],[["a",1]],[["a"]]]"#,
-            ),
-            (
-                "[tostream]",
-                r#"[1,[],{"a":{}}]"#,
-                r#"[[[0],1],[[1],[]],[[2,"a"],{}],[[2,"a"]],[[2]]]"#,
-            ),
-            ("[tostream]", "3", "[[[],3]]"),
-            ("[tostream]", "[]", "[[[],[]]]"),
-            (
-                "fromstream(tostream)",
-                r#"{"a":[1,{"b":null}],"c":[[],{}]}"#,
-                r#"{"a":[1,{"b":null}],"c":[[],{}]}"#,
-            ),
-            ("[fromstream(tostream, tostream)]", "[1]", "[[1],[1]]"),
-            ("fromstream(tostream)", "false", "false"),
-            (
-                "[1 | truncate_stream([[0],1], [[1,0],2], [[1,0]], [[1]])]",
-                "null",
-                "[[[0],2],[[0]]]",
-            ),
-            (
-                "fromstream(truncate_stream(1; [[0],1], [[1,0],2], [[1,0]], [[1]]))",
-                "null",
-                "[2]",
-            ),
-            (
-                "@csv",
-                r#"[1,"a\"b",null,true,"c,d",1.5]"#,
-                r#""1,\"a\"\"b\",,true,\"c,d\",1.5""#,
-            ),
-            ("@csv", "[]", "\"\""),
-            ("@csv", r#"[""]"#, r#""\"\"""#),
-            ("@csv", "[[1]]", "makes the jq filter fail"),
-            ("@csv", "1", "makes the jq filter fail"),
-            (r#"@csv "x\(.)""#, "[1,2]", "\"x1,2\""),
-            (
-                "@tsv",
-                r#"[1,"a\tb\\\n",null,false]"#,
-                r#""1\ta\\tb\\\\\\n\t\tfalse""#,
-            ),
-            (
-                r#"format("csv"), format("json"), format("base64")"#,
-                "[1]",
-                r#""1" "[1]" "WzFd""#,
-            ),
-            (r#"test("a"; null)"#, "\"A\"", "false"),
-            (
-                r#"[splits(", *"; null)]"#,
-                r#""a, b,c""#,
-                r#"["a","b","c"]"#,
-            ),
-            (r#"gsub("a"; "b"; null)"#, "\"aa\"", "\"bb\""),
-            (r#"[scan("a"; "i")] | length"#, "\"aA\"", "2"),
-        ] {
+        for (filter, input, want) in ADDED.iter().copied() {
             assert_eq!(run(filter, input), want, "{filter} of {input}");
         }
     }

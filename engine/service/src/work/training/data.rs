@@ -5,17 +5,15 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::AttributeValue;
 use event::Timestamp;
 use model::{
-    Dataset, EventLabel, EventRow, LabelsAre, Severity, TrainingMessage, TrainingOptions,
-    UnlabelledTreatment, Variable, VariableType,
+    Dataset, EventLabel, EventRow, LabelsAre, Severity, TrainingMessage, TrainingOptions, Variable,
+    VariableType,
 };
 use protocol::{Error, Result};
 use store::records::entity_history::find_history_entity;
 use store::records::event::{StoredEvent, StoredLabel, event_partition};
 use store::records::event_type::{EventType, event_type_key};
 use store::records::model::ApiModelType;
-use store::records::model_version::{
-    LabelSchema, ModelVersion, TimeWindow, TrainingDataSource, UnlabeledEventsTreatment,
-};
+use store::records::model_version::{ModelVersion, TimeWindow, TrainingDataSource};
 use store::records::prediction::{StoredPrediction, is_prediction_key};
 use store::records::variable::{StoredVariable, variable_key};
 use store::table::{Item, Key, convert_sdk_error, decode_item, text_attribute};
@@ -23,6 +21,7 @@ use store::table::{Item, Key, convert_sdk_error, decode_item, text_attribute};
 use crate::event_check::parse_request_time;
 use crate::predict;
 use crate::services::{EngineServices, entity_history};
+use crate::work::training::rows::{LabelMapping, push_row};
 use crate::work::training::{TrainingStopReason, TrainingTracker, events_file, new_message};
 
 /// Items read with one request.
@@ -70,7 +69,7 @@ pub(super) async fn read_training_data(
             let tracker = Arc::clone(tracker);
             // Reading requests the next range of the object, which blocks.
             let read =
-                move || events_file::read_events_files(&sources, variables, &labels, &tracker);
+                move || events_file::read_events_files(&sources, &variables, &labels, &tracker);
             let runtime = tokio::runtime::Handle::current();
             let read = tokio::task::spawn_blocking(move || {
                 let _runtime = runtime.enter();
@@ -147,59 +146,6 @@ async fn load_variables(
         variables.retain(|variable| LOGIN_VARIABLE_TYPES.contains(&variable.kind));
     }
     Ok(variables)
-}
-
-/// The meaning of the labels.
-pub(super) struct LabelMapping {
-    fraud: Vec<String>,
-    legit: Vec<String>,
-    treatment: Option<UnlabelledTreatment>,
-}
-
-impl LabelMapping {
-    fn new(version: &ModelVersion) -> Self {
-        let LabelSchema {
-            label_mapper,
-            unlabeled_events_treatment,
-        } = version
-            .training_data_schema
-            .label_schema
-            .clone()
-            .unwrap_or_default();
-        let mut mapper = label_mapper.unwrap_or_default();
-        Self {
-            fraud: mapper.remove("FRAUD").unwrap_or_default(),
-            legit: mapper.remove("LEGIT").unwrap_or_default(),
-            treatment: unlabeled_events_treatment.map(|treatment| match treatment {
-                UnlabeledEventsTreatment::Ignore => UnlabelledTreatment::Ignore,
-                UnlabeledEventsTreatment::Fraud => UnlabelledTreatment::Fraud,
-                UnlabeledEventsTreatment::Legit => UnlabelledTreatment::Legit,
-                UnlabeledEventsTreatment::Auto => UnlabelledTreatment::Auto,
-            }),
-        }
-    }
-
-    fn names(&self) -> String {
-        protocol::text::join_names(self.fraud.iter().chain(&self.legit).map(String::as_str))
-    }
-
-    pub(super) fn classify(&self, label: Option<&str>) -> EventLabel {
-        let is = |names: &[String], label: &str| names.iter().any(|name| name == label);
-        match label {
-            None | Some("") => EventLabel::Unlabelled,
-            Some(label) if is(&self.fraud, label) => EventLabel::Fraud,
-            Some(label) if is(&self.legit, label) => EventLabel::Legit,
-            Some(_) => EventLabel::Unknown,
-        }
-    }
-}
-
-pub(super) fn push_row(
-    dataset: &mut Dataset,
-    row: &EventRow<'_>,
-) -> Result<(), TrainingStopReason> {
-    let pushed = dataset.push(row);
-    pushed.map_err(|error| TrainingStopReason::with_message("Too much data", format!("{error}.")))
 }
 
 /// The items of one event in the table.

@@ -11,7 +11,7 @@ use store::records::model_version::ModelVersion;
 
 use crate::work::JobStopReason;
 use crate::work::source::S3Source;
-use crate::work::training::data::{LabelMapping, push_row};
+use crate::work::training::rows::{LabelMapping, push_row};
 use crate::work::training::{TrainingStopReason, TrainingTracker, new_message};
 
 /// Opens the file at the version's `dataLocation`, or every file below it if it is a folder.
@@ -86,15 +86,15 @@ impl TrainingColumns {
 /// if present. Each has its own header.
 pub(super) fn read_events_files(
     sources: &[S3Source],
-    variables: Vec<Variable>,
+    variables: &[Variable],
     labels: &LabelMapping,
     tracker: &TrainingTracker,
 ) -> Result<EventsFiles, TrainingStopReason> {
-    let mut dataset = Dataset::new(variables.clone());
+    let mut dataset = Dataset::new(variables.to_vec());
     let mut has_label_times = true;
     for source in sources {
         let reader = source.read_from(0);
-        let read = read_events_file(reader, &variables, labels, tracker, &mut dataset);
+        let read = read_events_file(reader, variables, labels, tracker, &mut dataset);
         // A single file is known from the request.
         let name = (sources.len() > 1).then(|| source.location.to_uri());
         has_label_times &= read.map_err(|stop| name_file(stop, name.as_deref()))?;

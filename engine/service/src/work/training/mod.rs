@@ -7,6 +7,7 @@
 
 mod data;
 mod events_file;
+mod rows;
 mod thresholds;
 
 use std::ops::ControlFlow;

@@ -2,6 +2,7 @@
 
 use shared::decisions::Decision;
 use shared::labels::LabelEntry;
+use shared::mapping::SeenLinks;
 
 use super::sheet::Sheet;
 use super::{DecisionNotes, DecisionReader};
@@ -32,20 +33,21 @@ pub(crate) fn describe_decision(
 }
 
 fn describe_order(reader: &DecisionReader<'_>, decision: &Decision) -> String {
-    let mut title = format!("order {}", printable_value(&decision.order_id));
-    if decision.revision != 1 {
-        title += &format!(", revision {}", decision.revision);
-    }
-    if let Some(money) = reader.money.money(decision) {
-        title += &format!(", {money}");
-    }
-    title
-        + &format!(
-            ", of {} {}, {}",
+    let revision = decision.revision;
+    let money = reader.money.money(decision);
+    let parts = [
+        Some(format!("order {}", printable_value(&decision.order_id))),
+        (revision != 1).then(|| format!("revision {revision}")),
+        money.map(|money| money.to_string()),
+        Some(format!(
+            "of {} {}",
             decision.entity_type,
-            printable_value(&decision.entity_id),
-            decision.event_timestamp
-        )
+            printable_value(&decision.entity_id)
+        )),
+        Some(decision.event_timestamp.clone()),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join(", ")
 }
 
 /// Why the outcome is what it is: the override, or else the rules that matched, and what could not be evaluated.
@@ -144,6 +146,31 @@ fn write_what_is_unusual(sheet: &mut Sheet, reader: &DecisionReader<'_>, decisio
         if !values.is_empty() {
             sheet.line("before", &format!("{}: {}", key.name(), values.join(", ")));
         }
+    }
+    if let Some(links) = &decision.links {
+        write_links(sheet, links);
+    }
+}
+
+/// The accounts that share keys with the order.
+fn write_links(sheet: &mut Sheet, links: &SeenLinks) {
+    let through = links.through.iter();
+    let through: Vec<String> = through
+        .map(|(key, accounts)| format!("{key} {accounts}"))
+        .collect();
+    if links.accounts > 0 {
+        let text = format!(
+            "other accounts share a key: {} ({}); {} over one more step; {} known as fraud",
+            links.accounts,
+            through.join(", "),
+            links.accounts_within_two_steps,
+            links.frauds
+        );
+        sheet.line("links", &text);
+    }
+    for hub in &links.hubs {
+        let text = format!("very many accounts share the {hub}, so it links nobody");
+        sheet.line("links", &text);
     }
 }
 
