@@ -12,7 +12,6 @@ use crate::condition::Condition;
 use crate::long_source::LongSource;
 use crate::normal_form::NormalForm;
 use crate::short_or_long::ShortOrLong;
-use crate::value_source::ValueSource;
 
 /// The most sources of one key.
 const MOST_SOURCES: usize = 4;
