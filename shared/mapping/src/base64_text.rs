@@ -12,7 +12,7 @@ pub(crate) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// How gzip begins in base64: the first bytes, the method deflate, and no flags.
 const GZIP_MAGIC_IN_BASE64: &[u8] = b"H4sI";
 /// How often a text may be base64 of base64.
-const MAX_REPEATS: usize = 3;
+const MAX_REPEATS: usize = 5;
 
 /// Decodes base64 whether it is padded or not.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -21,7 +21,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// The bytes that a text without white space at its ends stands for; `None` if it is not base64 of something that can be
-/// opened: gzip, a JSON object or list, or base64 of it. Without this condition, many a word would count as base64.
+/// opened: gzip, a JSON object, list or text, or base64 of it. Without this condition, many a word would count as base64.
 ///
 /// # Errors
 /// [`Failure::Rejected`] if the text begins as gzip in base64 does and is no base64.
@@ -55,7 +55,8 @@ fn can_be_opened(decoded: &[u8]) -> bool {
             return true;
         }
         let text = json::trim_text(&decoded);
-        if text.starts_with(b"{") || text.starts_with(b"[") {
+        let is_json_text = text.len() > 1 && text.starts_with(b"\"") && text.ends_with(b"\"");
+        if text.starts_with(b"{") || text.starts_with(b"[") || is_json_text {
             return true;
         }
         match decode_base64_text(text) {

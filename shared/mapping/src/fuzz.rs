@@ -17,7 +17,7 @@ static MAPPINGS: LazyLock<Vec<Mapping>> = LazyLock::new(|| {
     mappings.flatten().collect()
 });
 
-/// Reads bytes as the payload of a record, and maps the JSON inside as an order and as a label.
+/// Reads bytes as the payload of a record, and maps each JSON object inside as an order and as a label.
 pub fn map_payload(payload: &[u8]) {
     let position = Position::new(Origin::Sqs, "", "");
     let record = Record {
@@ -25,15 +25,17 @@ pub fn map_payload(payload: &[u8]) {
         key: None,
         payload: payload.to_vec(),
     };
-    let Ok(value) = record.json() else {
-        return;
-    };
-    for mapping in &*MAPPINGS {
-        let _ = (
-            mapping.map_order(&value),
-            mapping.map_labels(&value),
-            mapping.order_key(&value),
-        );
+    for record in record.split() {
+        let Ok(value) = record.json() else {
+            continue;
+        };
+        for mapping in &*MAPPINGS {
+            let _ = (
+                mapping.map_order(&value),
+                mapping.map_labels(&value),
+                mapping.order_key(&value),
+            );
+        }
     }
 }
 
