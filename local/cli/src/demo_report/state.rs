@@ -233,3 +233,83 @@ impl StateReport {
         matched.map(|rule| rule.description.as_str()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(rule_id: &str, outcome: &str) -> ActiveRule {
+        ActiveRule {
+            rule_id: rule_id.to_owned(),
+            description: String::new(),
+            outcomes: vec![outcome.to_owned()],
+        }
+    }
+
+    /// Order, outcome, rules, cents, fraud.
+    fn state(orders: &[(&str, &str, &[&str], u64, bool)]) -> StateReport {
+        let mut state = StateReport::new("test");
+        for (order_id, outcome, rules, cents, fraud) in orders {
+            let side = if *fraud {
+                &mut state.fraud
+            } else {
+                &mut state.good
+            };
+            side.entry((*outcome).to_owned())
+                .or_default()
+                .add_order(*cents);
+            state.days.insert("2026-06-01".to_owned());
+            state.orders.push(DecidedOrder {
+                order_id: (*order_id).to_owned(),
+                outcome: (*outcome).to_owned(),
+                rules: rules.iter().map(ToString::to_string).collect(),
+                cents: *cents,
+                fraud: *fraud,
+                truth: String::new(),
+            });
+        }
+        state
+    }
+
+    #[expect(clippy::float_cmp, reason = "the shares are exact")]
+    #[test]
+    fn shares_are_of_money_for_fraud_and_of_orders_for_good_ones() {
+        let mut state = state(&[
+            ("a", "block", &["stolen", "dear"], 300, true),
+            ("b", "approve", &["trusted"], 100, true),
+            ("c", "review", &["dear"], 400, true),
+            ("d", "review", &["dear"], 50, false),
+            ("e", "approve", &[], 50, false),
+            ("f", "challenge", &["stolen"], 50, false),
+            ("g", "approve", &[], 50, false),
+        ]);
+        state.finish(&[
+            rule("trusted", "approve"),
+            rule("stolen", "block"),
+            rule("dear", "review"),
+            rule("dead", "block"),
+        ]);
+        assert_eq!(state.fraud_money_not_approved_share, 0.875);
+        assert_eq!(state.good_orders_blocked_share, 0.0);
+        assert_eq!(state.good_orders_touched_share, 0.5);
+        assert_eq!(state.good_orders_challenged_share, 0.25);
+        assert_eq!(state.review_precision, 0.5);
+        assert_eq!(state.reviews_per_day, 2.0);
+        let rules: Vec<(&str, u64, u64)> = state
+            .rules
+            .iter()
+            .map(|rule| (rule.rule_id.as_str(), rule.hits, rule.fraud_only_here.cents))
+            .collect();
+        assert_eq!(
+            rules,
+            [
+                ("dear", 3, 400),
+                ("stolen", 2, 0),
+                ("dead", 0, 0),
+                ("trusted", 1, 0)
+            ]
+        );
+        assert_eq!(state.example().unwrap().order_id, "c");
+        assert_eq!(state.dearest_miss().unwrap().order_id, "b");
+    }
+}
