@@ -561,7 +561,7 @@ async fn variables_that_make_no_sense() {
         create("price", DataType::Integer, "1.5"),
         create("price", DataType::Float, "0").variable_type("EMAIL_ADDRESS"),
         create("price", DataType::Float, "0").variable_type("PRIZE"),
-        create("price", DataType::Float, "0").data_source(DataSource::ModelScore),
+        create("price", DataType::Integer, "0").data_source(DataSource::ModelScore),
     ] {
         assert!(refusal(request.send().await).starts_with("ValidationException"));
     }

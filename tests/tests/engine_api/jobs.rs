@@ -719,9 +719,9 @@ async fn an_event_type_with_stored_events_stays_until_they_are_deleted() {
     begin.send().await.unwrap();
     assert_eq!(refusal(delete_type().await), has_events);
     assert_eq!(files.run().await.unwrap().status.name(), "COMPLETE");
-    delete_type().await.unwrap();
     // The prediction is kept.
     assert_eq!(files.predictions("predicted").await, 1);
+    delete_type().await.unwrap();
     delete_type().await.unwrap();
 }
 

@@ -241,7 +241,9 @@ async fn a_default_may_stand_for_no_value() {
         .variable_type("CARD_BIN");
     create.default_value("<null>").send().await.unwrap();
     let event_type = world.client.put_event_type().name("order");
-    let event_type = event_type.event_variables("card_bin");
+    let event_type = event_type
+        .event_variables("card_bin")
+        .event_variables("price");
     event_type.entity_types("customer").send().await.unwrap();
     let mut references = Vec::new();
     for (id, expression, outcome) in rules {
@@ -250,7 +252,7 @@ async fn a_default_may_stand_for_no_value() {
     let version = world.version(references, FirstMatched).await;
     world.status(&version, DetectorVersionStatus::Active).await;
     for (variables, want) in [
-        (&[][..], "absent: review"),
+        (&[("price", "1")][..], "absent: review"),
         (&[("card_bin", "312345")], "low: block"),
         (&[("card_bin", "412345")], ""),
     ] {

@@ -106,10 +106,11 @@ impl S3Source {
                     let (location, length) = (location.clone(), head.content_length);
                     sources.push(Self::of_object(client, location, length, head.e_tag));
                 }
+                // The answer to a HEAD request has no body with a code.
                 Err(error)
                     if error
-                        .as_service_error()
-                        .is_some_and(HeadObjectError::is_not_found) => {}
+                        .raw_response()
+                        .is_some_and(|response| response.status().as_u16() == 404) => {}
                 Err(error) => return Err(convert_s3_error("read", &location, error)),
             }
         }
