@@ -240,9 +240,9 @@ impl Environment {
                 let answer = Box::pin(wiring.handle_invocation(text, moment, &handle)).await;
                 answer.map(|answer| match answer {
                     PredictAnswer::Batch(response) => (batch(&response), None),
-                    PredictAnswer::Decision(reply) => (
+                    direct => (
                         Answer::Failures(Vec::new()),
-                        serde_json::to_value(reply).ok(),
+                        serde_json::to_value(direct).ok(),
                     ),
                 })
             }
