@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::categories::Categories;
 use crate::features::crosses::Cross;
 use crate::features::linear::{TextModel, TokenBucket};
 use crate::features::rates::{KeyRates, RateTable};
@@ -54,6 +55,9 @@ struct ArtifactHead {
     variables: Vec<Variable>,
     scale: ScoreScale,
     encoder: Option<EncoderHead>,
+    /// The values of the categorical features of an imported model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    categories: Vec<Option<Categories>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -113,8 +117,12 @@ impl Model {
         ArtifactHead {
             variables: self.variables().to_vec(),
             scale: self.scale.clone(),
+            categories: match &self.encoding {
+                Encoding::Imported(imported) => imported.categories.clone(),
+                Encoding::Learnt(_) => Vec::new(),
+            },
             encoder: match &self.encoding {
-                Encoding::Numbers(..) => None,
+                Encoding::Imported(_) => None,
                 Encoding::Learnt(encoder) => Some(EncoderHead {
                     readings: encoder
                         .encoders
@@ -152,7 +160,7 @@ impl Model {
                 ArtifactError::Broken("it has not as many variables as its trees have features")
             })?;
             model.scale = head.scale;
-            return Ok(model);
+            return Ok(model.with_categories(head.categories));
         };
         if forest.features() != encoder.features.len() {
             return Err(ArtifactError::Broken(

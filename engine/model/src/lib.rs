@@ -14,6 +14,7 @@
 
 mod artifact;
 mod calibration;
+mod categories;
 mod dataset;
 mod features;
 #[doc(hidden)]
@@ -36,6 +37,7 @@ mod variable;
 
 pub use artifact::ArtifactError;
 pub use calibration::{Calibration, ScoreCurve};
+pub use categories::{Categories, Category};
 pub use dataset::{Dataset, EventLabel, EventRow, RowError};
 pub use features::Feature;
 pub use histories::EntityHistories;

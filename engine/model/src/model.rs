@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
+use crate::categories::Categories;
 use crate::features::{Encoder, Feature};
 use crate::history::TrackedFields;
 use crate::parse;
@@ -38,8 +39,32 @@ impl fmt::Debug for Model {
 pub(crate) enum Encoding {
     /// By what training has learnt.
     Learnt(Box<Encoder>),
-    /// Each value is read as a number: for imported models.
-    Numbers(Vec<Variable>, Vec<Feature>),
+    /// Each value is read as a number, or as a category: for imported models.
+    Imported(ImportedEncoding),
+}
+
+/// How an imported model reads values: variable `n` is feature `n`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ImportedEncoding {
+    pub(crate) variables: Vec<Variable>,
+    features: Vec<Feature>,
+    /// For each feature that is categorical, its values; shorter than the features if the last ones are numbers.
+    pub(crate) categories: Vec<Option<Categories>>,
+}
+
+impl ImportedEncoding {
+    fn encode(&self, values: &[Option<&str>], out: &mut Vec<f64>) {
+        let number = |at: usize| {
+            let value = values.get(at).copied().flatten();
+            let value = value.and_then(parse::trim_present_value)?;
+            match self.categories.get(at) {
+                Some(Some(categories)) => categories.number_of(value),
+                _ => parse::parse_number(value),
+            }
+        };
+        out.clear();
+        out.extend((0..self.variables.len()).map(|at| number(at).unwrap_or(f64::NAN)));
+    }
 }
 
 /// How log-odds become a score.
@@ -126,7 +151,7 @@ pub struct Explanation {
 
 impl Model {
     /// An imported model over numbers: variable `n` is feature `n` of the forest, and a value that is not a number
-    /// counts as missing. `legit` are the log-odds of legitimate events that the model was not trained on; scores then
+    /// counts as missing; for categories see [`Model::with_categories`]. `legit` are the log-odds of legitimate events that the model was not trained on; scores then
     /// follow their false-positive rate. Without them, a score is a thousand times the probability: rules written for
     /// scores of the other kind must not be used with it.
     ///
@@ -151,17 +176,31 @@ impl Model {
             .collect();
         let calibration = legit.and_then(|legit| Calibration::fit(legit.iter().copied()));
         Ok(Self {
-            encoding: Encoding::Numbers(variables, features),
+            encoding: Encoding::Imported(ImportedEncoding {
+                variables,
+                features,
+                categories: Vec::new(),
+            }),
             forest,
             scale: calibration.map_or(ScoreScale::Probability, ScoreScale::Measured),
         })
+    }
+
+    /// The same imported model, with the values of its categorical features, in the order of the features. A value that is
+    /// not among them counts as missing.
+    #[must_use]
+    pub fn with_categories(mut self, categories: Vec<Option<Categories>>) -> Self {
+        if let Encoding::Imported(imported) = &mut self.encoding {
+            imported.categories = categories;
+        }
+        self
     }
 
     /// The variables, in the order in which values are given.
     pub fn variables(&self) -> &[Variable] {
         match &self.encoding {
             Encoding::Learnt(encoder) => &encoder.variables,
-            Encoding::Numbers(variables, _) => variables,
+            Encoding::Imported(imported) => &imported.variables,
         }
     }
 
@@ -169,7 +208,7 @@ impl Model {
     pub fn features(&self) -> &[Feature] {
         match &self.encoding {
             Encoding::Learnt(encoder) => &encoder.features,
-            Encoding::Numbers(_, features) => features,
+            Encoding::Imported(imported) => &imported.features,
         }
     }
 
@@ -190,7 +229,7 @@ impl Model {
     pub fn tracked_fields(&self) -> Option<&TrackedFields> {
         match &self.encoding {
             Encoding::Learnt(encoder) => encoder.tracked.as_ref(),
-            Encoding::Numbers(..) => None,
+            Encoding::Imported(_) => None,
         }
     }
 
@@ -293,18 +332,7 @@ impl Model {
     ) {
         match &self.encoding {
             Encoding::Learnt(encoder) => encoder.encode(values, event_time, history, out),
-            Encoding::Numbers(variables, _) => {
-                let number = |at: usize| {
-                    values
-                        .get(at)
-                        .copied()
-                        .flatten()
-                        .and_then(parse::trim_present_value)
-                        .and_then(parse::parse_number)
-                };
-                out.clear();
-                out.extend((0..variables.len()).map(|at| number(at).unwrap_or(f64::NAN)));
-            }
+            Encoding::Imported(imported) => imported.encode(values, out),
         }
     }
 

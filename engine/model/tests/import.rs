@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use model::import::{self, LibraryModel, LibraryModelError};
+use model::{Model, Variable, VariableType};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -190,5 +191,102 @@ proptest! {
             bytes[at] = byte;
         }
         import::fuzz::read_model(&bytes);
+    }
+}
+
+/// A model of one tree: the categories with the numbers 0 and 2 go left, to 1, all others right, to -1.
+const PANDAS: &str = "tree
+version=v4
+num_class=1
+num_tree_per_iteration=1
+label_index=0
+max_feature_idx=1
+objective=binary sigmoid:1
+feature_names=amount country
+feature_infos=[1:9] -1:0:1:2
+tree_sizes=300
+
+Tree=0
+num_leaves=2
+num_cat=1
+split_feature=1
+split_gain=1
+threshold=0
+decision_type=1
+left_child=-1
+right_child=-2
+leaf_value=1 -1
+leaf_count=1 1
+cat_boundaries=0 1
+cat_threshold=5
+
+end of trees
+
+pandas_categorical:[[\"GB\", \"NG\", \"RO\"]]
+";
+
+#[test]
+fn categories_of_pandas_are_read_by_their_values() {
+    let imported = import::read_lightgbm(PANDAS.as_bytes()).unwrap();
+    let variables: Vec<Variable> = imported
+        .features
+        .iter()
+        .map(|name| Variable::new(name, VariableType::Numeric))
+        .collect();
+    let model = Model::from_forest(variables, imported.forest, None).unwrap();
+    let model = model.with_categories(imported.categories);
+    let stored = Model::from_bytes(&model.to_bytes()).unwrap();
+    for (country, want) in [
+        (Some("GB"), 1.0),
+        (Some("NG"), -1.0),
+        (Some("RO"), 1.0),
+        (Some("FR"), -1.0),
+        (Some("0"), -1.0),
+        (None, -1.0),
+    ] {
+        for model in [&model, &stored] {
+            let score = model.score(&[Some("5"), country], None, &[]);
+            assert!(
+                (score.log_odds - want).abs() < 1e-9,
+                "{country:?}: {score:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_not_whole_or_not_clear_is_refused() {
+    for (from, to, want) in [
+        (
+            "tree_sizes=300",
+            "tree_sizes=300 300",
+            "it has 1 trees, and `tree_sizes` names 2; the file is cut short, copy it again",
+        ),
+        (
+            "\nend of trees",
+            "",
+            "it has no line `end of trees`; the file is cut short, copy it again",
+        ),
+        (
+            "pandas_categorical:[[\"GB\", \"NG\", \"RO\"]]",
+            "parameters:\n[boosting: gbdt]",
+            "it has no line `end of parameters`, after which the categories stand; the file is cut short, copy it again",
+        ),
+        (
+            "[[\"GB\", \"NG\", \"RO\"]]",
+            "[[\"GB\"], [\"a\"]]",
+            "`pandas_categorical` has 2 lists of categories, and 1 features are categorical, so it is not known which list \
+             belongs to which; leave columns with a single value out, and save the model again",
+        ),
+        (
+            "[[\"GB\", \"NG\", \"RO\"]]",
+            "[\"GB\"",
+            "`pandas_categorical` is no list of lists: ",
+        ),
+    ] {
+        assert!(PANDAS.contains(from), "{from}");
+        let error = import::read_lightgbm(PANDAS.replacen(from, to, 1).as_bytes());
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(want), "{error}");
     }
 }

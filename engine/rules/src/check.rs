@@ -237,7 +237,7 @@ impl Checker<'_> {
         span: Span,
     ) -> Option<Operand> {
         let symbol = order.symbol();
-        let hint = suggest_correction(sides, a, b);
+        let hint = suggest_correction(symbol, sides, a, b);
         let message = match (a, b) {
             (Operand::Null, _) | (_, Operand::Null) => {
                 format!("`null` goes with `==` and `!=` only, not with `{symbol}`")
@@ -500,7 +500,9 @@ fn describe_unfit_item(operand: &Operand, item: &Literal) -> String {
 }
 
 /// How to correct a comparison of a literal with a value of another type.
-fn suggest_correction(sides: &[Expr; 2], a: &Operand, b: &Operand) -> String {
+fn suggest_correction(symbol: &str, sides: &[Expr; 2], a: &Operand, b: &Operand) -> String {
+    // `<` and its like refuse two texts.
+    let takes_texts = matches!(symbol, "==" | "!=");
     let literal = |expr: &Expr| match &expr.kind {
         ExprKind::Literal(literal) => Some(literal.clone()),
         _ => None,
@@ -510,10 +512,12 @@ fn suggest_correction(sides: &[Expr; 2], a: &Operand, b: &Operand) -> String {
     let hints = pairs
         .into_iter()
         .filter_map(|(operand, literal)| match (operand, literal?) {
-            (Operand::Text(_), number @ (Literal::Integer(_) | Literal::Float(_))) => {
+            (Operand::Text(_), number @ (Literal::Integer(_) | Literal::Float(_)))
+                if takes_texts =>
+            {
                 Some(format!("; write `\"{}\"`", clip_text(&number.to_string())))
             }
-            (operand, Literal::Text(text)) if is_number(operand) && text.parse::<f64>().is_ok() => {
+            (operand, Literal::Text(text)) if is_number(operand) && is_written_number(&text) => {
                 Some(format!("; write `{}` without quotes", clip_text(&text)))
             }
             (Operand::Time(_), Literal::Integer(_) | Literal::Float(_)) => {
@@ -522,6 +526,16 @@ fn suggest_correction(sides: &[Expr; 2], a: &Operand, b: &Operand) -> String {
             _ => None,
         });
     hints.last().unwrap_or_default()
+}
+
+/// Whether a text without its quotes is a number of the language: digits, with a sign and a fraction or without.
+fn is_written_number(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    match unsigned.split_once('.') {
+        Some((whole, fraction)) => digits(whole) && digits(fraction),
+        None => digits(unsigned),
+    }
 }
 
 /// Whether this is the second comparison of `1 < $a < 5`.

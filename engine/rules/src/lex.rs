@@ -210,10 +210,23 @@ impl<'a> Lexer<'a> {
             return Token::Word;
         };
         if word != keyword {
-            let message = format!("`{word}` is a keyword in lower case: write `{keyword}`");
+            // `not` alone is refused as well, so it must not be suggested before anything else than `in`.
+            let message = if keyword == "not" && !self.is_before_word("in") {
+                format!("`{word}` is not an operator; to negate a condition write `!(…)`")
+            } else {
+                format!("`{word}` is a keyword in lower case: write `{keyword}`")
+            };
             self.report(start, message);
         }
         Token::Symbol(keyword)
+    }
+
+    /// Whether `word`, in any case, comes next.
+    fn is_before_word(&self, word: &str) -> bool {
+        let next = self.rest().trim_start();
+        let end = next.find(|c| !is_name_character(c)).unwrap_or(next.len());
+        next.get(..end)
+            .is_some_and(|next| next.eq_ignore_ascii_case(word))
     }
 
     fn lex_mistake(&mut self) -> Option<Token> {
@@ -245,7 +258,14 @@ impl<'a> Lexer<'a> {
             '“' | '”' | '„' => {
                 format!("`{found}` is not a quote here; write a straight `\"`")
             }
-            '.' => "a number starts with a digit: write `0.5`".to_owned(),
+            '.' => match self.peek() {
+                Some(next) if next.is_ascii_digit() => {
+                    "a number starts with a digit: write `0.5`".to_owned()
+                }
+                _ => "`.` has no meaning here: values have no members and no methods; a function \
+                      stands before its values, as in `lowercase($email)`"
+                    .to_owned(),
+            },
             _ => format!("`{}` has no meaning here", clip_text(&found.to_string())),
         };
         self.report(start, message);
@@ -350,6 +370,24 @@ mod tests {
         check_tokens(
             "$a OR $b",
             "$a or $b . error: `OR` is a keyword in lower case: write `or`",
+        );
+        check_tokens(
+            "$a NOT IN",
+            "$a not in . error: `NOT` is a keyword in lower case: write `not` \
+             error: `IN` is a keyword in lower case: write `in`",
+        );
+        check_tokens(
+            "NOT $a",
+            "not $a . error: `NOT` is not an operator; to negate a condition write `!(…)`",
+        );
+        check_tokens(
+            ".5",
+            "number<5> . error: a number starts with a digit: write `0.5`",
+        );
+        check_tokens(
+            "$a.b",
+            "$a word<b> . error: `.` has no meaning here: values have no members and no methods; \
+             a function stands before its values, as in `lowercase($email)`",
         );
         check_tokens(
             "'US'",

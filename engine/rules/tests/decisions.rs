@@ -370,6 +370,16 @@ fn types_do_not_mix() {
         "$i == \"7\"",
         "at 1:1: `==` cannot compare INTEGER with STRING; write `7` without quotes",
     );
+    // No advice where following it would be refused as well.
+    check_rule("$s < 7", "at 1:1: `<` cannot compare STRING with INTEGER");
+    check_rule(
+        "$i == \"1e5\"",
+        "at 1:1: `==` cannot compare INTEGER with STRING",
+    );
+    check_rule(
+        "$i == \".5\"",
+        "at 1:1: `==` cannot compare INTEGER with STRING",
+    );
     check_rule(
         "$b == 1",
         "at 1:1: `==` cannot compare true or false with INTEGER",

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::{LibraryModel, LibraryModelError, ModelOutput, name_features};
+use crate::categories::{Categories, Category};
 use crate::trees::{Branch, Forest, NEAR_ZERO, SplitTest};
 
 const FORMAT: &str = "a LightGBM model in text (`booster.save_model(\"model.txt\")`)";
@@ -22,7 +23,8 @@ const MISSING_IS_NAN: u8 = 8;
 /// [`LibraryModelError`], in a sentence.
 pub fn read_lightgbm(text: &[u8]) -> Result<LibraryModel, LibraryModelError> {
     let text = std::str::from_utf8(text).map_err(|error| format_error(error.to_string()))?;
-    let body = text.split("\nend of trees").next().unwrap_or(text);
+    let (body, rest) = text.split_once("\nend of trees").unzip();
+    let body = body.unwrap_or(text);
     let mut sections = body.split("\nTree=");
     let header = ModelSection::new("the header", sections.next().unwrap_or_default());
     if header.name != "tree" {
@@ -42,6 +44,7 @@ pub fn read_lightgbm(text: &[u8]) -> Result<LibraryModel, LibraryModelError> {
             instead: "train it on one label with two values",
         });
     }
+    check_is_whole(&header, rest.is_some(), body.matches("\nTree=").count())?;
     let features = header.number::<usize>("max_feature_idx")?.saturating_add(1);
     let (output, factor) = read_objective(header.text("objective").unwrap_or("none"))?;
     let trees: Vec<Vec<Branch>> = sections
@@ -53,6 +56,7 @@ pub fn read_lightgbm(text: &[u8]) -> Result<LibraryModel, LibraryModelError> {
             )
         })
         .collect::<Result<_, _>>()?;
+    let categories = read_categories(&header, rest.unwrap_or_default())?;
     let forest = Forest::new(features, 0.0, trees.iter().map(Vec::as_slice))?;
     let names = header.text("feature_names").unwrap_or_default();
     let names: Vec<String> = names.split_whitespace().map(str::to_owned).collect();
@@ -61,8 +65,72 @@ pub fn read_lightgbm(text: &[u8]) -> Result<LibraryModel, LibraryModelError> {
     Ok(LibraryModel {
         forest,
         features,
+        categories,
         output,
     })
+}
+
+/// A file that was cut short in copying ends before its line `end of trees`.
+fn check_is_whole(
+    header: &ModelSection,
+    has_end: bool,
+    trees: usize,
+) -> Result<(), LibraryModelError> {
+    if let Some(sizes) = header.text("tree_sizes") {
+        let named = sizes.split_whitespace().count();
+        if named != trees {
+            return Err(format_error(format!(
+                "it has {trees} trees, and `tree_sizes` names {named}; the file is cut short, copy it again"
+            )));
+        }
+    }
+    if has_end {
+        return Ok(());
+    }
+    Err(format_error(
+        "it has no line `end of trees`; the file is cut short, copy it again",
+    ))
+}
+
+/// The categories of the features that were text, numbers or true and false in a pandas table: the last line has a list
+/// for each such column, and `feature_infos` says which features are categorical.
+fn read_categories(
+    header: &ModelSection,
+    rest: &str,
+) -> Result<Vec<Option<Categories>>, LibraryModelError> {
+    let line = rest
+        .lines()
+        .find_map(|line| line.strip_prefix("pandas_categorical:"));
+    if line.is_none() && rest.contains("\nparameters:") && !rest.contains("\nend of parameters") {
+        return Err(format_error(
+            "it has no line `end of parameters`, after which the categories stand; the file is cut short, copy it again",
+        ));
+    }
+    let lists = match line.map(str::trim) {
+        None | Some("null" | "[]") => return Ok(Vec::new()),
+        Some(text) => serde_json::from_str::<Vec<Vec<Category>>>(text),
+    };
+    let lists = lists.map_err(|error| {
+        format_error(format!("`pandas_categorical` is no list of lists: {error}"))
+    })?;
+    let infos: Vec<&str> = header
+        .text("feature_infos")
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    // `[1:5]` is a number with its range, `-1:0:2` a category with its values, `none` a column with one value.
+    let is_category = |info: &&str| *info != "none" && !info.starts_with('[');
+    let categorical = infos.iter().filter(|info| is_category(info)).count();
+    if categorical != lists.len() {
+        return Err(format_error(format!(
+            "`pandas_categorical` has {} lists of categories, and {categorical} features are categorical, so it is not known \
+             which list belongs to which; leave columns with a single value out, and save the model again",
+            lists.len()
+        )));
+    }
+    let mut lists = lists.into_iter().map(Categories::new);
+    let of_feature = |info: &&str| is_category(info).then(|| lists.next()).flatten();
+    Ok(infos.iter().map(of_feature).collect())
 }
 
 fn format_error(problem: impl Into<String>) -> LibraryModelError {

@@ -10,6 +10,7 @@ mod xgboost;
 pub use lightgbm::read_lightgbm;
 pub use xgboost::read_xgboost;
 
+use crate::categories::Categories;
 use crate::trees::{self, Forest};
 
 /// An imported model.
@@ -19,6 +20,9 @@ pub struct LibraryModel {
     pub forest: Forest,
     /// The features' names in the order of the row; `f0`, `f1`, ... if the file has none.
     pub features: Vec<String>,
+    /// The values of the categorical features, in the order of the features; empty if the file names none, so that
+    /// categories are numbers.
+    pub categories: Vec<Option<Categories>>,
     /// What the sum of the trees stands for.
     pub output: ModelOutput,
 }

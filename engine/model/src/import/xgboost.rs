@@ -116,6 +116,7 @@ pub fn read_xgboost(json: &[u8]) -> Result<LibraryModel, LibraryModelError> {
     let features = name_features(learner.feature_names, features)
         .ok_or_else(|| format_error("there are not as many `feature_names` as features"))?;
     Ok(LibraryModel {
+        categories: Vec::new(),
         forest,
         features,
         output,

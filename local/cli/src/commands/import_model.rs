@@ -258,11 +258,11 @@ impl ImportModelArgs {
         let shown = self.file.display().to_string();
         // The forest has as many features as the file names.
         let model = |legit: Option<&[f64]>| {
-            Model::from_forest(variables.clone(), imported.forest.clone(), legit).map_err(|_| {
-                ImportError::Unknown {
-                    path: shown.clone(),
-                }
-            })
+            let model = Model::from_forest(variables.clone(), imported.forest.clone(), legit);
+            let model = model.map_err(|_| ImportError::Unknown {
+                path: shown.clone(),
+            })?;
+            Ok(model.with_categories(imported.categories.clone()))
         };
         let plain = model(None)?;
         let Some(path) = &self.calibrate else {
