@@ -52,6 +52,8 @@ pub struct RuleReport {
 pub struct DecidedOrder {
     /// Its id.
     pub order_id: String,
+    /// Which version of it was decided.
+    pub revision: u64,
     /// What became of it.
     pub outcome: String,
     /// The rules that matched.
@@ -142,6 +144,7 @@ impl StateReport {
         let rules = decision.verdict.matched_rules.iter();
         self.orders.push(DecidedOrder {
             order_id: decision.order_id.clone(),
+            revision: decision.revision,
             outcome,
             rules: rules.map(|rule| rule.rule_id.clone()).collect(),
             cents,
@@ -261,6 +264,7 @@ mod tests {
             state.days.insert("2026-06-01".to_owned());
             state.orders.push(DecidedOrder {
                 order_id: (*order_id).to_owned(),
+                revision: 1,
                 outcome: (*outcome).to_owned(),
                 rules: rules.iter().map(ToString::to_string).collect(),
                 cents: *cents,

@@ -152,15 +152,16 @@ fn write_changes(
     first: &StateReport,
     last: &StateReport,
 ) -> fmt::Result {
-    let before: BTreeMap<&str, &DecidedOrder> = first
+    let version = |order: &DecidedOrder| (order.order_id.clone(), order.revision);
+    let before: BTreeMap<(String, u64), &DecidedOrder> = first
         .orders
         .iter()
-        .map(|order| (order.order_id.as_str(), order))
+        .map(|order| (version(order), order))
         .collect();
     let mut changed: Vec<(&DecidedOrder, &DecidedOrder)> = last
         .orders
         .iter()
-        .filter_map(|after| Some((*before.get(after.order_id.as_str())?, after)))
+        .filter_map(|after| Some((*before.get(&version(after))?, after)))
         .filter(|(before, after)| before.outcome != after.outcome)
         .collect();
     changed.sort_by_key(|(_, after)| (!after.fraud, std::cmp::Reverse(after.cents)));
