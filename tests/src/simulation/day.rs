@@ -444,9 +444,10 @@ impl OrderOfDay {
                     order["label_timestamp"] = json!(self.created_at());
                     (order.to_string().into_bytes(), &["refused"])
                 }
+                // A list whose element is a text, which is opened in turn and is no JSON.
                 _ => (
                     format!("[\"{}\"]", self.id).into_bytes(),
-                    &["not-an-object"],
+                    &["not-json"],
                 ),
             };
         let source = match classes {
