@@ -561,7 +561,8 @@ labels: {event_id: /id, kind: /kind, timestamp: /at, table: [], skip_when: {/top
         assert_eq!(map(7.into()), "undetermined, rejected");
     }
 
-    /// The sample mapping gives what its first version gave with jq filters, for each sample order.
+    /// The sample mapping gives what its first version gave with jq filters, for each sample order. That had no keys of
+    /// aggregates.
     #[test]
     fn computed_values_give_what_filters_gave() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -577,9 +578,11 @@ labels: {event_id: /id, kind: /kind, timestamp: /at, table: [], skip_when: {/top
             let (Ok(want), Ok(got)) = (with_jq.map_order(&order), sample.map_order(&order)) else {
                 continue;
             };
+            let is_key = |name: &str| sample.aggregate_keys().iter().any(|key| key.name() == name);
             let undetermined = |order: &MappedOrder| -> Vec<String> {
                 let problems = order.data_quality.iter().filter(|it| it.undetermined);
-                problems.map(|it| it.variable.clone()).collect()
+                let names = problems.map(|it| it.variable.clone());
+                names.filter(|name| !is_key(name)).collect()
             };
             assert_eq!(undetermined(&got), undetermined(&want), "{line}");
             // An age is also known where the time has a form that jq's `fromdate` does not read.

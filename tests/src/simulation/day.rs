@@ -445,10 +445,7 @@ impl OrderOfDay {
                     (order.to_string().into_bytes(), &["refused"])
                 }
                 // A list whose element is a text, which is opened in turn and is no JSON.
-                _ => (
-                    format!("[\"{}\"]", self.id).into_bytes(),
-                    &["not-json"],
-                ),
+                _ => (format!("[\"{}\"]", self.id).into_bytes(), &["not-json"]),
             };
         let source = match classes {
             ["refused"] => self.history_source(),

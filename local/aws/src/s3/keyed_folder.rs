@@ -337,7 +337,16 @@ impl S3 for KeyedFolder {
         let key = input.key.clone();
         input.key = self.make_path(&input.bucket, &key).await?;
         let mut answer = self.files.complete_multipart_upload(request).await?;
-        answer.output.key = Some(key);
+        // The library's own answer comes later, so that a client can be kept waiting.
+        let later = answer.output.future.take();
+        answer.output.future = later.map(|later| {
+            let done = async move {
+                let mut output = later.await?;
+                output.key = Some(key);
+                Ok(output)
+            };
+            Box::pin(done) as _
+        });
         Ok(answer)
     }
 

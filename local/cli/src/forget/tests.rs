@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_frauddetector::types::{DataSource, DataType, ListUpdateMode};
+use aws_sdk_frauddetector::types::ListUpdateMode;
 use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -482,7 +482,7 @@ async fn an_unreadable_record_is_found_by_any_name() {
         assert_eq!(
             unread,
             [
-                "cannot be read: s3://fraudstream/rejected/predict/orders/other.json: the payload is not JSON: EOF while parsing a string at line 1 column 28"
+                "cannot be read: s3://fraudstream/rejected/predict/orders/other.json, record other: the payload is not JSON: EOF while parsing a string at line 1 column 28"
             ],
             "{name}"
         );
@@ -733,7 +733,7 @@ async fn a_batch_goes_on_without_the_subjects_records() {
         named,
         [
             "cannot be read: s3://fraudstream/aws/lambda/streamed, record 3: the payload is not JSON: key must be a string at line 1 column 2",
-            "s3://fraudstream/aws/lambda/cut: it names the subject and is not a batch: EOF while parsing an object at line 1 column 526",
+            "s3://fraudstream/aws/lambda/cut: it names the subject and is not a batch: the payload is not JSON: EOF while parsing an object at line 1 column 526",
         ]
     );
 }
@@ -1041,8 +1041,12 @@ async fn lists_of_block_entries_are_lists_that_block() {
     let address = format!("{MARK}@example.com");
     for (kind, removed) in [("block", 0), ("allow", 1)] {
         let shop = Shop::new().await;
-        let overrides = format!("  overrides: {{{kind}: [seen_before]}}\n  reviewable:");
-        let mapping = mapping_with("  reviewable:", &overrides);
+        let known = if kind == "block" {
+            "block: [blocked_customer, blocked_card, blocked_address]"
+        } else {
+            "allow: [allowed_customer]"
+        };
+        let mapping = mapping_with(known, &format!("{kind}: [seen_before]"));
         shop.run("predict", &[order(1, MARK)]).await;
         shop.list("seen_before", Some("EMAIL_ADDRESS"), &[&address])
             .await;
@@ -1250,35 +1254,8 @@ async fn a_dry_run_writes_no_file() {
 #[tokio::test]
 async fn a_forgotten_order_leaves_the_profiles_of_its_keys() {
     let shop = Shop::new().await;
-    let text = std::fs::read_to_string(root().join("config/mapping.yaml")).unwrap();
-    let aggregates = "
-aggregates:
-  keys: {ip: /client/ip}
-  variables: {ip_orders_90d: {count: {by: ip, within: 90d}}}
-";
-    let mapping = Mapping::parse("mapping.yaml", &format!("{text}{aggregates}")).unwrap();
-    let (client, name) = (&shop.stack.clients.frauddetector, "ip_orders_90d");
-    let create = client
-        .create_variable()
-        .name(name)
-        .data_type(DataType::Integer);
-    let create = create.data_source(DataSource::Event).default_value("0");
-    create.send().await.unwrap();
-    let known = client.get_event_types().name("order").send().await.unwrap();
-    let known = known.event_types.unwrap().pop().unwrap();
-    let put = client
-        .put_event_type()
-        .name("order")
-        .set_event_variables(known.event_variables)
-        .event_variables(name)
-        .set_labels(known.labels)
-        .set_entity_types(known.entity_types)
-        .set_event_ingestion(known.event_ingestion);
-    put.send().await.unwrap();
-    let predict = shop.pipeline().predict(
-        Mapping::parse("mapping.yaml", &format!("{text}{aggregates}")).unwrap(),
-        None,
-    );
+    let predict = shop.pipeline().predict(mapping(), None);
+    let mapping = mapping();
     let context = shared::batch::InvocationContext {
         now: now(),
         deadline: None,
@@ -1290,25 +1267,25 @@ aggregates:
             .unwrap();
     }
     let count = async |number: u32| {
-        let time = json!(format!("2026-06-02T10:{number}:30Z"));
+        let time = json!(format!("2026-06-01T10:{number}:30Z"));
         let next = with(order(number, "else"), "/created_at", time);
         let mut next = [mapping.map_order(&next)];
         let counted = next.iter_mut().map(CountedOrder::new).collect();
         let profiles = shop.pipeline().profiles();
         profiles.count(&mapping, counted, now(), None).await;
         let [next] = next.map(Result::unwrap);
-        let count = next.variables.get("ip_orders_90d").unwrap().expose();
+        let count = next.variables.get("ip_orders_1h").unwrap().expose();
         count.parse::<u32>().unwrap()
     };
-    let before = count(10).await;
+    let before = count(20).await;
     let person = SubjectQuery::entity(&mapping, MARK).unwrap();
     shop.forget_as(&mapping, person, false, now()).await;
     // Each question counts itself for the next one.
-    assert_eq!((before, count(11).await), (2, 2));
+    assert_eq!((before, count(21).await), (2, 2));
     // A late copy of the order is not counted again.
     let mut late = [mapping.map_order(&order(1, MARK))];
     let counted = late.iter_mut().map(CountedOrder::new).collect();
     let profiles = shop.pipeline().profiles();
     profiles.count(&mapping, counted, now(), None).await;
-    assert_eq!(count(12).await, 3);
+    assert_eq!(count(22).await, 3);
 }
