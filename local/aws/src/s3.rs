@@ -1,6 +1,6 @@
 //! S3 in this process: a folder, in which each bucket is a folder and each object a file.
 //!
-//! S3 allows keys that are no paths, such as `a` beside `a/b`, and `a/`: [`file_names`] says what
+//! S3 allows keys that are no paths, such as `a` beside `a/b`, and `a/`: `file_names` says what
 //! their files are called. A key may have about 150 characters, because the library names a file
 //! after the whole key.
 
