@@ -41,7 +41,8 @@ pub struct PartnerKey {
 }
 
 impl PartnerKey {
-    /// The first four bytes of the hash, by which an account is known among [frauds](Profile::set_fraud).
+    /// The first four bytes of the hash, by which an account is known among frauds: see
+    /// [`Profile::set_fraud`](crate::Profile::set_fraud).
     pub fn short(&self) -> u32 {
         u32::from_be_bytes(self.hash.first_chunk().copied().unwrap_or_default())
     }
