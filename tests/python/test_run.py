@@ -188,7 +188,7 @@ def test_what_is_allowed_outranks_rules_and_is_shown(home, tmp_path):
     # The same day under a mapping with an allow entry, and another state.
     mapping = tmp_path / "mapping.yaml"
     text = (ROOT / "config/mapping.yaml").read_text()
-    mapping.write_text(text.replace("  reviewable:", "  overrides: {allow: [allowed_address, vip]}\n  reviewable:", 1))
+    mapping.write_text(text.replace("allow: [allowed_customer]", "allow: [allowed_customer, allowed_address, vip]", 1))
     detector = tmp_path / "detector.yaml"
     rule = """
         - RuleId: allowed_address
