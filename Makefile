@@ -10,7 +10,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 run: ## Decide the sample orders on this machine and print what became of them
-	cargo run --release --quiet -p fraudstream -- demo
+	cargo run --release -p fraudstream -- demo
 
 test: ## Run all tests: Rust, the functions as they are deployed, and each fuzz target for seconds
 	tests/setup.sh
