@@ -269,6 +269,11 @@ fn a_file_that_is_not_whole_or_not_clear_is_refused() {
         ),
         (
             "pandas_categorical:[[\"GB\", \"NG\", \"RO\"]]",
+            "",
+            "it splits on categories and has no line `pandas_categorical`, which says what they are; the file is cut short",
+        ),
+        (
+            "pandas_categorical:[[\"GB\", \"NG\", \"RO\"]]",
             "parameters:\n[boosting: gbdt]",
             "it has no line `end of parameters`, after which the categories stand; the file is cut short, copy it again",
         ),

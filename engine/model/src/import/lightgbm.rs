@@ -56,7 +56,11 @@ pub fn read_lightgbm(text: &[u8]) -> Result<LibraryModel, LibraryModelError> {
             )
         })
         .collect::<Result<_, _>>()?;
-    let categories = read_categories(&header, rest.unwrap_or_default())?;
+    let has_categories = body
+        .lines()
+        .filter_map(|line| line.strip_prefix("num_cat="))
+        .any(|count| count.trim() != "0");
+    let categories = read_categories(&header, has_categories, rest.unwrap_or_default())?;
     let forest = Forest::new(features, 0.0, trees.iter().map(Vec::as_slice))?;
     let names = header.text("feature_names").unwrap_or_default();
     let names: Vec<String> = names.split_whitespace().map(str::to_owned).collect();
@@ -96,6 +100,7 @@ fn check_is_whole(
 /// for each such column, and `feature_infos` says which features are categorical.
 fn read_categories(
     header: &ModelSection,
+    has_categories: bool,
     rest: &str,
 ) -> Result<Vec<Option<Categories>>, LibraryModelError> {
     let line = rest
@@ -104,6 +109,12 @@ fn read_categories(
     if line.is_none() && rest.contains("\nparameters:") && !rest.contains("\nend of parameters") {
         return Err(format_error(
             "it has no line `end of parameters`, after which the categories stand; the file is cut short, copy it again",
+        ));
+    }
+    if line.is_none() && has_categories {
+        return Err(format_error(
+            "it splits on categories and has no line `pandas_categorical`, which says what they are; the file is cut short, \
+             copy it again, or end it with `pandas_categorical:null` if its categories are whole numbers",
         ));
     }
     let lists = match line.map(str::trim) {
