@@ -37,9 +37,9 @@ def decided(folder):
 def test_the_demo_reports_as_text_and_as_json(fraudstream, tmp_path):
     report = json.loads(run(fraudstream, "--home", tmp_path, "demo", "--json", timeout=600).stdout)
     truth = lines("events/truth.jsonl")
-    alone, with_past = report["states"]
-    assert (alone["name"], with_past["name"]) == ("rules alone", "with velocity and links")
-    for state in (alone, with_past):
+    alone, with_past, with_model = report["states"]
+    assert [state["name"] for state in report["states"]] == ["rules alone", "with velocity and links", "and with a model"]
+    for state in report["states"]:
         orders = sum(volume["orders"] for side in ("fraud", "good") for volume in state[side].values())
         assert state["undecided"] == 0
         assert orders + state["duplicates"] + len(state["rejected"]) == len((ROOT / "events/orders.jsonl").read_text().splitlines())
@@ -51,13 +51,23 @@ def test_the_demo_reports_as_text_and_as_json(fraudstream, tmp_path):
             assert 0 <= state[share] <= 1, share
     # The rules that see the past are in the second state only.
     past = {"linked_to_fraud", "cards_from_one_connection", "shared_with_other_accounts"}
-    ids = [{rule["rule_id"] for rule in state["rules"]} for state in (alone, with_past)]
+    ids = [{rule["rule_id"] for rule in state["rules"]} for state in report["states"]]
     assert not past & ids[0] and past <= ids[1] and ids[0] < ids[1]
+    # The model replaces rules on the order alone: they touched many good orders.
+    assert {"linked_to_fraud", "model_likely"} <= ids[2] and "model_likely" not in ids[1]
+    assert "failed_avs_high_value" in ids[1] and "failed_avs_high_value" not in ids[2]
+    assert with_model["good_orders_touched_share"] < with_past["good_orders_touched_share"]
+    assert with_past["linked"]["slow_ring"][0] > 0
     text = run(fraudstream, "--home", tmp_path, "demo", timeout=600).stdout
     for part in ["fraud money missed", "good orders touched", "reviews a day", "pattern of fraud", "judged differently", "the dearest miss", "records rejected", "undecided 0", "a second", "next"]:
         assert part in text, part
     # Another shop, and the state that is left can be asked.
-    run(fraudstream, "--home", tmp_path / "demo/with-velocity", "show", "--review", "2026-06-20")
+    home = tmp_path / "demo/with-model"
+    run(fraudstream, "--home", home, "show", "--review", "2026-06-20")
+    [decision] = json.loads(run(fraudstream, "--home", home, "show", "ORD-030100", "--json").stdout)
+    assert "orders_model_insightscore" in decision["scores"]
+    explained = run(fraudstream, "--home", home, "explain", "ORD-030100").stdout
+    assert "orders_model 1.0: score" in explained and "matching" in explained
 
 
 def test_a_killed_run_goes_on_and_decides_nothing_twice(home, tmp_path):

@@ -59,6 +59,7 @@ mod lint;
 mod list_tests;
 mod pattern;
 mod thresholds;
+mod unmet;
 mod utc_time;
 
 mod eval;
@@ -81,4 +82,5 @@ pub use lists::{ListValues, Lists, NormalizeText};
 pub use parse::{MAX_CHARACTERS, MAX_DEPTH, parse_expression};
 pub use rule::{Rule, Verdict};
 pub use schema::Schema;
+pub use unmet::{UnmetCondition, UnmetConditions};
 pub use value::{InvalidValue, Type, UnknownType, Value};

@@ -38,7 +38,7 @@ pub use engine::Engine;
 pub use in_process::{collect_request, holding_http_client, http_client, in_process_http_client};
 pub use operations::lists::ListEntry;
 pub use operations::model_import::ImportedModelVersion;
-pub use predict::{ExplainedPrediction, ExplainedScore, ExplainedVariable};
+pub use predict::{ExplainedPrediction, ExplainedScore, ExplainedVariable, NearRule};
 pub use protocol::limits::Quotas;
 pub use protocol::wire::{PREDICTION_HEADER, TARGET_PREFIX};
 pub use protocol::{Error, ErrorCode, Result};

@@ -45,6 +45,7 @@ pub(super) fn place_fraud_orders(
     scene: &FraudScene,
     chance: &mut RandomStream,
     register: &mut AccountRegister,
+    ring: &mut RingTrail,
     frauds: u64,
     unseen: bool,
 ) -> Vec<Draft> {
@@ -55,7 +56,8 @@ pub(super) fn place_fraud_orders(
     for &(pattern, permille) in shares {
         seen += permille;
         let due = (frauds * seen + 500) / 1000;
-        place_pattern_orders(scene, chance, register, pattern, due - given, &mut drafts);
+        let orders = due - given;
+        place_pattern_orders(scene, chance, register, ring, pattern, orders, &mut drafts);
         given = due;
     }
     drafts
@@ -65,13 +67,13 @@ fn place_pattern_orders(
     scene: &FraudScene,
     chance: &mut RandomStream,
     register: &mut AccountRegister,
+    ring: &mut RingTrail,
     pattern: FraudPattern,
     orders: u64,
     drafts: &mut Vec<Draft>,
 ) {
     match pattern {
         FraudPattern::CardTesting => place_card_tests(scene, chance, register, orders, drafts),
-        FraudPattern::SlowRing => place_slow_ring_orders(scene, chance, register, orders, drafts),
         FraudPattern::StolenCards => {
             drafts.extend((0..orders).map(|_| order_with_stolen_card(scene, chance, register)));
         }
@@ -83,6 +85,9 @@ fn place_pattern_orders(
         }
         FraudPattern::WalletDrain => {
             drafts.extend((0..orders).map(|_| drain_wallet(scene, chance, register)));
+        }
+        FraudPattern::SlowRing => {
+            place_slow_ring_orders(scene, chance, register, ring, orders, drafts);
         }
         FraudPattern::Honest => {}
     }
@@ -384,11 +389,41 @@ fn choose_mule_address(chance: &mut RandomStream, name: &str) -> PostalAddress {
     }
 }
 
+/// The last order of the slow ring, from which its next member takes over a device or an address.
+#[derive(Default)]
+pub(super) struct RingTrail {
+    last: Option<ShopOrder>,
+    members: u64,
+}
+
+impl RingTrail {
+    /// Lets the order share one thing with the ring's order before: the address of the parcel, or else the device.
+    /// So the accounts of the ring form a chain, and no two neighbours of the chain share all.
+    fn join_chain(&mut self, order: &mut ShopOrder) {
+        if let Some(last) = &self.last {
+            let same_country = last.shipping.country == order.billing.country;
+            let without_device = last.client.device_id.is_none();
+            if without_device || (same_country && self.members.is_multiple_of(2)) {
+                let name = std::mem::take(&mut order.shipping.name);
+                order.shipping = PostalAddress {
+                    name,
+                    ..last.shipping.clone()
+                };
+            } else {
+                order.client.device_id.clone_from(&last.client.device_id);
+            }
+        }
+        self.members += 1;
+        self.last = Some(order.clone());
+    }
+}
+
 /// Old accounts and average baskets, with one order every few days.
 fn place_slow_ring_orders(
     scene: &FraudScene,
     chance: &mut RandomStream,
     register: &mut AccountRegister,
+    ring: &mut RingTrail,
     orders: u64,
     drafts: &mut Vec<Draft>,
 ) {
@@ -417,6 +452,7 @@ fn place_slow_ring_orders(
         if chance.permille(300) {
             order.shipping = honest::choose_stranger_address(chance, member.country);
         }
+        ring.join_chain(&mut order);
         drafts.push(finish_draft(
             order,
             &member,

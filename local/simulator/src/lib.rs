@@ -30,7 +30,7 @@ pub use truth::{FraudPattern, OrderTruth};
 use calendar::Calendar;
 use corruption::CorruptionPlan;
 use customers::AccountRegister;
-use fraud::FraudScene;
+use fraud::{FraudScene, RingTrail};
 use honest::Crowd;
 use order::Seconds;
 use random::RandomStream;
@@ -127,6 +127,7 @@ struct SimulatedShop {
     world: ShopWorld,
     crowd: Crowd,
     register: AccountRegister,
+    ring: RingTrail,
     honest: RandomStream,
     fraud: RandomStream,
 }
@@ -143,6 +144,7 @@ impl SimulatedShop {
             world,
             crowd,
             register,
+            ring: RingTrail::default(),
             honest,
             fraud,
         }
@@ -168,6 +170,7 @@ impl SimulatedShop {
             &scene,
             &mut self.fraud,
             &mut self.register,
+            &mut self.ring,
             frauds,
             unseen,
         ));

@@ -19,7 +19,8 @@ pub enum FraudPattern {
     AccountTakeover,
     /// Goods for freight forwarders and for people who send them on.
     Reshipper,
-    /// One ring that places a few ordinary-looking orders a week.
+    /// One ring that places a few ordinary-looking orders a week; each account shares a device or an address with
+    /// the one before it.
     SlowRing,
     /// Balances of wallets turned into gift cards. Only among the new orders.
     WalletDrain,

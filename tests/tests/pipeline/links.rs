@@ -1,11 +1,14 @@
 //! Links: accounts that share a card, a device or an address with an order.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_frauddetector::types::DataType;
 use end_to_end::sample;
 use local_aws::fault::Fault;
 use local_aws::local_stack::VELOCITY;
 use serde_json::{Value, json};
+use simulator::{FraudPattern, SimulationOptions};
 
 use crate::world::{MAPPING, World, now, order, orders, sqs};
 
@@ -190,4 +193,76 @@ async fn links_that_cannot_be_read_are_not_guessed() {
     world.faults.inject("BatchGetItem", Fault::Internal, 20);
     assert!(predict.handle(orders(&batch), now()).await.is_err());
     assert!(world.decisions("d").await.is_empty());
+}
+
+/// The links of the sample, over orders as the simulator writes them.
+const SHOP_LINKS: &str = "aggregates:
+  keys:
+    account: /customer/id
+    card: /payment/card_fingerprint
+    device: /client/device_id
+    address: {from: {joined: [/shipping/address, /shipping/postal_code]}, as: letters_and_digits}
+links:
+  account: account
+  through: [card, device, address]
+  variables:
+    linked_accounts: {accounts: {steps: 1}}
+";
+/// How many honest orders are judged beside the ring.
+const HONEST_ORDERS: usize = 3_000;
+
+/// The accounts of the simulator's slow ring share devices and addresses in a chain. Of its orders at least 80 % are linked
+/// to another account, and of honest orders at most 1 %. `make bench` measures the same over twenty whole shops.
+#[tokio::test]
+async fn a_ring_of_the_simulated_shop_is_found() {
+    let shop = simulator::simulate_shop(&SimulationOptions::default());
+    let (mut ring, mut honest) = (BTreeSet::new(), BTreeSet::new());
+    for truth in &shop.history_truth {
+        match truth.pattern {
+            FraudPattern::SlowRing => ring.insert(truth.order_id.as_str()),
+            FraudPattern::Honest if honest.len() < HONEST_ORDERS => {
+                honest.insert(truth.order_id.as_str())
+            }
+            _ => false,
+        };
+    }
+    let orders = shop.history.iter();
+    let orders = orders.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let is_judged = |order: &Value| {
+        let id = order["order_id"].as_str().unwrap_or_default();
+        ring.contains(id) || honest.contains(id)
+    };
+    let orders: Vec<Value> = orders.filter(is_judged).collect();
+    let world = World::new().await;
+    world
+        .add_variables(&[("linked_accounts", DataType::Integer)])
+        .await;
+    let predict = world.predict_with(&format!("{MAPPING}{SHOP_LINKS}"));
+    for some in orders.chunks(100) {
+        predict
+            .handle(crate::world::orders(some), now())
+            .await
+            .unwrap();
+    }
+    let mut linked = BTreeSet::new();
+    for id in ring.iter().chain(&honest) {
+        for decision in world.decisions(id).await {
+            if decision.links.is_some_and(|links| links.accounts > 0) {
+                linked.insert(*id);
+            }
+        }
+    }
+    let found = ring.intersection(&linked).count();
+    let touched = honest.intersection(&linked).count();
+    assert!(ring.len() >= 30, "{} orders of the ring", ring.len());
+    assert!(
+        found * 100 >= ring.len() * 80,
+        "{found} of {} orders of the ring",
+        ring.len()
+    );
+    assert!(
+        touched * 100 <= honest.len(),
+        "{touched} of {} honest orders",
+        honest.len()
+    );
 }

@@ -1,5 +1,7 @@
 //! Explanations of a stored prediction's scores, computed again from the event as it was.
 
+use std::collections::HashSet;
+
 use event::Timestamp;
 use model::{Attribution, EVENT_TIME, Explanation, Impact};
 use protocol::{Error, Result};
@@ -9,7 +11,9 @@ use store::records::model_version::BundledModel;
 use store::records::prediction::{PREDICTION_PREFIX, StoredPrediction};
 use store::table::KeyRange;
 
-use crate::predict::FIRST_LOGIN;
+use crate::predict::verdicts::{NOT_MATCHED, list_matched_rules, list_rules_with_verdict};
+use crate::predict::{FIRST_LOGIN, fill_model_answers, fill_rule_row};
+use crate::services::definition_cache::CompiledDetector;
 use crate::services::model_cache::UnusableModel;
 use crate::services::{EngineServices, entity_history, model_cache};
 
@@ -28,6 +32,25 @@ pub struct ExplainedPrediction {
     pub detector_version_id: String,
     /// The models that gave scores.
     pub models: Vec<ExplainedScore>,
+    /// The rules that matched, by id.
+    pub matched_rules: Vec<String>,
+    /// The rules that all but one of their conditions speak for, those with the most conditions first.
+    pub near_rules: Vec<NearRule>,
+}
+
+/// A rule that did not match because of one condition. Lists are those of now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NearRule {
+    /// The rule.
+    pub rule_id: String,
+    /// What it would have given.
+    pub outcomes: Vec<String>,
+    /// How many conditions it has.
+    pub conditions: usize,
+    /// The condition that was not fulfilled: `$order_price > 200`.
+    pub unmet: String,
+    /// The same with the values of the event: `120.0 > 200`.
+    pub unmet_with_values: String,
 }
 
 /// A score, divided among the variables.
@@ -121,14 +144,49 @@ pub(crate) async fn explain_newest_prediction(
             models.push(make_explained_score(model, *score, explained, &prediction));
         }
     }
+    let matched = list_matched_rules(&compiled, &prediction.verdicts);
     Ok(ExplainedPrediction {
         models,
+        matched_rules: matched.map(|rule| rule.rule_id.clone()).collect(),
+        near_rules: find_near_rules(services, &compiled, &prediction).await?,
         event_id: prediction.event.event_id,
         event_type_name: prediction.event.event_type_name,
         prediction_timestamp: prediction.prediction_timestamp,
         detector_id: prediction.detector_id,
         detector_version_id: prediction.detector_version_id,
     })
+}
+
+/// The rules that one condition kept from matching. A rule of a single condition is never near.
+async fn find_near_rules(
+    services: &EngineServices,
+    compiled: &CompiledDetector,
+    prediction: &StoredPrediction,
+) -> Result<Vec<NearRule>> {
+    let mut row = fill_rule_row(compiled, &prediction.event.event_variables)?;
+    fill_model_answers(&prediction.model_answers, compiled, &mut row);
+    let lists = services.definition_cache.load_lists(compiled).await?;
+    let now_ms = Timestamp::parse(&prediction.prediction_timestamp)
+        .map_or(0, |time| time.epoch_seconds().saturating_mul(1000));
+    let not_matched = list_rules_with_verdict(compiled, &prediction.verdicts, NOT_MATCHED);
+    let not_matched: HashSet<&str> = not_matched.map(|rule| rule.rule_id.as_str()).collect();
+    let rules = compiled.version.rules.iter().zip(&compiled.rules);
+    let mut near: Vec<NearRule> = rules
+        .filter(|(bundled, _)| not_matched.contains(bundled.rule_id.as_str()))
+        .filter_map(|(bundled, rule)| {
+            let mut found = rule.unmet_conditions(&compiled.schema, &row, &lists, now_ms);
+            let only = found.unmet.pop().filter(|_| found.unmet.is_empty())?;
+            (found.conditions > 1).then(|| NearRule {
+                rule_id: bundled.rule_id.clone(),
+                outcomes: bundled.outcomes.clone(),
+                conditions: found.conditions,
+                unmet: only.text,
+                unmet_with_values: only.with_values,
+            })
+        })
+        .collect();
+    near.sort_by_key(|rule| std::cmp::Reverse(rule.conditions));
+    Ok(near)
 }
 
 fn make_explained_score(

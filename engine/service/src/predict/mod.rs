@@ -39,7 +39,7 @@ mod response_header;
 pub(crate) mod verdicts;
 
 pub(crate) use explain::explain_newest_prediction;
-pub use explain::{ExplainedPrediction, ExplainedScore, ExplainedVariable};
+pub use explain::{ExplainedPrediction, ExplainedScore, ExplainedVariable, NearRule};
 
 /// The score of an account's first login, for which there is no history, as at Amazon.
 const FIRST_LOGIN: f64 = -1.0;

@@ -268,7 +268,8 @@ impl DefinitionCache {
         Ok(compiled)
     }
 
-    async fn load_lists(&self, compiled: &CompiledDetector) -> Result<Lists> {
+    /// The lists that the rules use, as they are now.
+    pub(crate) async fn load_lists(&self, compiled: &CompiledDetector) -> Result<Lists> {
         let mut ready = Lists::default();
         for name in compiled.list_names() {
             let known = self.cached_list(name);

@@ -1,9 +1,9 @@
-//! `fraudstream explain`: what each variable did to the score of an order.
+//! `fraudstream explain`: what each variable did to the score of an order, which rules matched, and which were near.
 
 use std::fmt;
 
 use clap::Args;
-use engine::{Engine, ExplainedPrediction, ExplainedScore, ExplainedVariable};
+use engine::{Engine, ExplainedPrediction, ExplainedScore, ExplainedVariable, NearRule};
 use event::EventId;
 use model::Attribution;
 use serde::Serialize;
@@ -16,6 +16,11 @@ use local_aws::dynamodb::Durability;
 
 /// A longer value is cut in the table, in characters.
 const LONGEST: usize = 48;
+
+/// A longer condition of a rule is cut in the table, in characters.
+const LONGEST_CONDITION: usize = 60;
+/// How many rules that were near are shown; `--json` has all.
+const SHOWN_RULES: usize = 5;
 
 /// The arguments of `explain`.
 #[derive(Debug, Args)]
@@ -115,11 +120,36 @@ impl fmt::Display for ExplainedOrder {
         if models.is_empty() {
             writeln!(f, "\nno model scored it: only rules judged")?;
         }
+        write_rules(f, &self.prediction)?;
         for model in models {
             write_score(f, model)?;
         }
         Ok(())
     }
+}
+
+/// The rules that matched, and those that one condition kept from matching.
+fn write_rules(f: &mut fmt::Formatter<'_>, prediction: &ExplainedPrediction) -> fmt::Result {
+    match prediction.matched_rules.as_slice() {
+        [] => writeln!(f, "\nno rule matched")?,
+        matched => writeln!(f, "\nmatched: {}", matched.join(", "))?,
+    }
+    if prediction.near_rules.is_empty() {
+        return writeln!(f, "no rule was one condition away from matching");
+    }
+    writeln!(f, "one condition away from matching:\n")?;
+    let row = |rule: &NearRule| {
+        vec![
+            rule.rule_id.clone(),
+            rule.outcomes.join(", "),
+            format!("{} of {}", rule.conditions - 1, rule.conditions),
+            cut_value(&rule.unmet, LONGEST_CONDITION),
+            cut_value(&rule.unmet_with_values, LONGEST_CONDITION),
+        ]
+    };
+    let shown = prediction.near_rules.iter().take(SHOWN_RULES).map(row);
+    let header = ["rule", "would give", "fulfilled", "not fulfilled", "here"];
+    writeln!(f, "{}", build_text_table(&header, shown))
 }
 
 fn write_score(f: &mut fmt::Formatter<'_>, model: &ExplainedScore) -> fmt::Result {
@@ -172,6 +202,8 @@ mod tests {
                 detector_id: "orders".to_owned(),
                 detector_version_id: "2".to_owned(),
                 models,
+                matched_rules: vec!["dear".to_owned()],
+                near_rules: Vec::new(),
             },
         }
     }
@@ -214,6 +246,9 @@ mod tests {
             [
                 "event ord-1, judged at 2026-06-01T10:15:30.000Z by version 2 of detector orders",
                 "",
+                "matched: dear",
+                "no rule was one condition away from matching",
+                "",
                 "m 1.0: score 900, log-odds 1.500; the average event has -3.250",
                 "",
                 " variable                                              value  log-odds  -5 to 5",
@@ -232,6 +267,31 @@ mod tests {
             "m 1.0: score 900\n  cannot be explained: its artifact cannot be fetched: NoSuchKey\n"
         ));
         let text = prediction(Vec::new()).to_string();
-        assert!(text.ends_with("\nno model scored it: only rules judged\n"));
+        assert!(text.contains("\nno model scored it: only rules judged\n\nmatched: dear\n"));
+    }
+
+    #[test]
+    fn rules_that_were_near_are_a_table() {
+        let mut order = prediction(Vec::new());
+        order.prediction.matched_rules.clear();
+        order.prediction.near_rules.push(NearRule {
+            rule_id: "dear".to_owned(),
+            outcomes: vec!["review".to_owned()],
+            conditions: 3,
+            unmet: "$price > 200".to_owned(),
+            unmet_with_values: "120.0 > 200".to_owned(),
+        });
+        let text = order.to_string();
+        let (_, rules) = text.split_once("no rule matched\n").unwrap();
+        let lines: Vec<&str> = rules.lines().map(str::trim_end).collect();
+        assert_eq!(
+            lines,
+            [
+                "one condition away from matching:",
+                "",
+                " rule  would give  fulfilled  not fulfilled         here",
+                " dear      review     2 of 3   $price > 200  120.0 > 200",
+            ]
+        );
     }
 }

@@ -8,8 +8,8 @@ use shared::mapping::Mapping;
 
 use super::CommandError;
 use super::decision_view::{
-    DecisionReader, MoneyVariables, RuleBook, decisions_table, describe_decision, read_notes,
-    sort_by_risk,
+    DecisionReader, MoneyVariables, RuleBook, decisions_table, describe_customer_past,
+    describe_decision, read_notes, sort_by_risk,
 };
 use super::output::print_result;
 use super::workspace::{Workspace, WorkspaceArgs};
@@ -128,6 +128,10 @@ async fn describe_decisions(
     let mut texts = Vec::with_capacity(decisions.len());
     for decision in decisions {
         let mut notes = read_notes(engine.as_deref(), &reader.rules, decision).await;
+        let of_entity = workspace.pipeline.decisions();
+        let of_entity =
+            of_entity.decisions_of_entity(&decision.entity_type, &decision.entity_id, OF_ENTITY);
+        notes.customer_past = describe_customer_past(decision, &of_entity.await?);
         notes.forwarded = forwarded
             .as_ref()
             .map(|ids| ids.contains(&decision.decision_id));

@@ -206,7 +206,7 @@ impl TrainArgs {
     }
 
     /// Trains and describes the version; `event_type` is the mapping's.
-    async fn train(
+    pub(crate) async fn train(
         &self,
         target: &TrainingTarget<'_>,
         event_type: &str,

@@ -1,12 +1,15 @@
 //! What one set of rules did with the new orders, compared with the truth.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use predict::OrderResult;
 use serde::Serialize;
 use shared::decisions::Decision;
+use shared::failure::Failure;
 
 use super::KnownTruth;
 use super::money::{Volume, parse_cents, share};
+use crate::file_run::RecordEffect;
 
 /// The outcome that lets an order pass untouched.
 const APPROVE: &str = "approve";
@@ -91,6 +94,8 @@ pub struct StateReport {
     pub good: BTreeMap<String, Volume>,
     /// Frauds by pattern: all, and those not approved.
     pub patterns: BTreeMap<String, (Volume, Volume)>,
+    /// Orders whose links name another account, and all orders, by pattern of fraud or `honest`.
+    pub linked: BTreeMap<String, (u64, u64)>,
     /// The rules, those first whose absence would cost the most fraud money.
     pub rules: Vec<RuleReport>,
     /// Orders with a value or a rule that could not be evaluated.
@@ -119,10 +124,39 @@ impl StateReport {
         }
     }
 
+    /// Adds what came of a record.
+    pub fn add_result(
+        &mut self,
+        id: &str,
+        result: &Result<RecordEffect, Failure>,
+        truth: &HashMap<String, KnownTruth>,
+    ) {
+        match result {
+            Ok(RecordEffect::Decision(OrderResult::Decided(decision))) => {
+                self.add(decision, truth.get(&decision.order_id));
+            }
+            Ok(_) => self.duplicates += 1,
+            Err(Failure::Rejected(rejection)) => {
+                self.rejected
+                    .push((id.to_owned(), rejection.reason.clone()));
+            }
+            Err(Failure::Retry(_) | Failure::Skipped) => {}
+        }
+    }
+
     /// Adds a decision.
-    pub fn add(&mut self, decision: &Decision, truth: Option<&KnownTruth>) {
+    fn add(&mut self, decision: &Decision, truth: Option<&KnownTruth>) {
         let cents = truth.map_or(0, |truth| parse_cents(&truth.amount_usd));
         let outcome = decision.effective_outcome.clone();
+        if let Ok(p) = std::env::var("DUMP") {
+            use std::io::Write;
+            let mut f = std::fs::OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(p)
+                .unwrap();
+            writeln!(f,"{}",serde_json::json!({"state":self.name,"d":decision,"t":truth.map(|t|(t.fraud,t.pattern.clone(),t.amount_usd.clone()))})).unwrap();
+        }
         let is_fraud = truth.is_some_and(|truth| truth.fraud);
         let side = if is_fraud {
             &mut self.fraud
@@ -131,6 +165,13 @@ impl StateReport {
         };
         side.entry(outcome.clone()).or_default().add_order(cents);
         self.undetermined += u64::from(decision.undetermined);
+        if let Some(truth) = truth {
+            let links = decision.links.as_ref();
+            let is_linked = links.is_some_and(|links| links.accounts > 0);
+            let (linked, orders) = self.linked.entry(truth.pattern.clone()).or_default();
+            *linked += u64::from(is_linked);
+            *orders += 1;
+        }
         let day: String = decision.event_timestamp.chars().take(10).collect();
         self.days.insert(day);
         if let Some(truth) = truth.filter(|truth| truth.fraud) {

@@ -4,6 +4,7 @@
 //! the service ([`RuleBook`]), money in the mapping ([`MoneyVariables`]), notes of list entries and impacts of variables
 //! in the engine ([`DecisionNotes`]).
 
+mod customer_past;
 mod money;
 mod notes;
 mod rule_book;
@@ -11,6 +12,7 @@ mod sheet;
 mod table;
 mod text;
 
+pub(crate) use customer_past::describe_customer_past;
 pub(crate) use money::MoneyVariables;
 pub(crate) use notes::{DecisionNotes, read_notes};
 pub(crate) use rule_book::RuleBook;

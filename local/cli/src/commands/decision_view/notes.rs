@@ -21,6 +21,8 @@ pub(crate) struct DecisionNotes {
     pub(crate) listed: Vec<String>,
     /// What moved each score, by its variable: `order_price 450.00 (+4.75)`.
     pub(crate) score_reasons: BTreeMap<String, Vec<String>>,
+    /// What the customer did before: see [`super::describe_customer_past`].
+    pub(crate) customer_past: Vec<String>,
     /// Whether the decision is on the event bus, if that is known.
     pub(crate) forwarded: Option<bool>,
 }
@@ -37,6 +39,7 @@ pub(crate) async fn read_notes(
             Some(engine) => find_score_reasons(engine, decision).await,
             None => BTreeMap::new(),
         },
+        customer_past: Vec::new(),
         forwarded: None,
     }
 }

@@ -100,6 +100,7 @@ fn the_most_important_comes_first() {
         ],
     );
     let notes = DecisionNotes {
+        customer_past: vec!["2 earlier orders from 2026-04-01 to 2026-05-02: approve 2".to_owned()],
         listed: vec!["email is in list friends: jo@example.com".to_owned()],
         score_reasons: [(
             "m_insightscore".to_owned(),
@@ -126,6 +127,7 @@ fn the_most_important_comes_first() {
             "",
             "  score       m_insightscore 912",
             "              price 129.99 (+1.50)",
+            "  customer    2 earlier orders from 2026-04-01 to 2026-05-02: approve 2",
             "",
             "  label now   none",
         ],
@@ -167,4 +169,55 @@ fn reviews_are_sorted_by_what_is_at_stake() {
     ];
     assert_eq!(words, want);
     assert_eq!(decisions_table(&reader, &[]), "none\n");
+}
+
+#[test]
+fn the_past_of_a_customer_is_what_was_decided_and_what_was_reported() {
+    let other = |id: &str, day: &str, outcome: &str, more: Value| {
+        let mut members = json!({
+            "event_id": id, "event_timestamp": format!("{day}T08:00:00Z"), "effective_outcome": outcome,
+        });
+        members
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        decision(members)
+    };
+    let entry = |kind: &str, label: Option<&str>| {
+        json!({
+            "kind": kind, "label": label, "label_timestamp": "2026-05-20T00:00:00Z", "source": "scheme",
+            "rank": 2,            "received_at": "2026-05-20T00:00:00Z",
+        })
+    };
+    let disputed = json!({
+        "label_history": {"1": entry("chargeback", Some("fraud"))}, "label": entry("chargeback", Some("fraud")),
+    });
+    let others = [
+        other("o-1", "2026-06-01", "approve", json!({})),
+        other("later", "2026-07-01", "block", json!({})),
+        other("a", "2026-04-01", "approve", disputed),
+        other("b", "2026-05-02", "review", json!({})),
+        other(
+            "b",
+            "2026-05-02",
+            "approve",
+            json!({"revision": 2, "label_history": {"1": entry("refund", None)}}),
+        ),
+    ];
+    let now = decision(json!({}));
+    assert_eq!(
+        describe_customer_past(&now, &others),
+        [
+            "2 earlier orders from 2026-04-01 to 2026-05-02: approve 2",
+            "reported about them: chargeback 1, refund 1; labels: fraud 1"
+        ]
+    );
+    assert_eq!(
+        describe_customer_past(&now, &others[3..4]),
+        [
+            "1 earlier order, of 2026-05-02: review 1",
+            "nothing was reported about them"
+        ]
+    );
+    assert!(describe_customer_past(&now, &others[..2]).is_empty());
 }

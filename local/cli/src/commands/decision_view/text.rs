@@ -8,7 +8,8 @@ use super::sheet::Sheet;
 use super::{DecisionNotes, DecisionReader};
 use crate::commands::output::printable_value;
 
-/// Describes one decision in full: what was decided and why, what was unusual, scores, labels, and then everything else.
+/// Describes one decision in full: what was decided and why, what was unusual, scores, what the customer did before, labels,
+/// and then everything else.
 pub(crate) fn describe_decision(
     reader: &DecisionReader<'_>,
     decision: &Decision,
@@ -19,6 +20,9 @@ pub(crate) fn describe_decision(
     sheet.group();
     write_what_is_unusual(&mut sheet, reader, decision);
     write_scores(&mut sheet, decision, notes);
+    for line in &notes.customer_past {
+        sheet.line("customer", line);
+    }
     sheet.group();
     write_labels(&mut sheet, decision);
     sheet.group();
