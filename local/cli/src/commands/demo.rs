@@ -175,6 +175,7 @@ impl DemoArgs {
         self.print_progress(format_args!("applying {}", self.detector.display()))?;
         let options = apply::ApplyOptions {
             file: self.detector.clone(),
+            parameters: Vec::new(),
             dry_run: false,
             to: apply::ApplyTarget::Engine,
             json: false,
