@@ -62,7 +62,7 @@ enum Command {
     Replay(ReplayArgs),
     /// Create or change detector, rules, variables and lists as a file defines them.
     #[command(
-        after_help = "Examples:\n  fraudstream apply --dry-run\n  fraudstream apply config/detector.yaml --to amazon"
+        after_help = "Examples:\n  fraudstream apply --dry-run\n  fraudstream apply config/detector.yaml --to amazon\n  fraudstream apply cdk.out/Fraud.template.json --parameter Stage=prod --parameter Limit=500"
     )]
     Apply(ApplyArgs),
     /// Answer Fraud Detector, DynamoDB, S3 and EventBridge on one port.

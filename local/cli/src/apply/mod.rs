@@ -11,9 +11,16 @@
 //! - Rules are compiled before anything is sent: if one is invalid, nothing is sent.
 //! - New resources get their tags; tags of existing ones are not compared.
 
+mod conditions;
+mod evaluator;
 mod executor;
+mod functions;
+mod inputs;
+mod mappings;
 mod node;
+mod parameters;
 mod parse;
+mod partial_text;
 mod plan;
 mod planner;
 mod problem;
@@ -39,6 +46,8 @@ use shared::mapping::{Mapping, OverrideKind};
 use thiserror::Error;
 
 pub use executor::execute_plan;
+pub use inputs::TemplateInputs;
+pub(crate) use inputs::parse_parameter;
 pub use plan::{ApplyPlan, PlanAction, PlanStep};
 pub use problem::{InvalidTemplate, LineColumn, TemplateProblem};
 pub use rule_check::{InvalidRules, Warning};
@@ -53,6 +62,8 @@ use service_state::ServiceState;
 pub struct ApplyOptions {
     /// The template.
     pub file: PathBuf,
+    /// The values of the template's parameters.
+    pub parameters: Vec<(String, String)>,
     /// Print what would be done, and change nothing.
     pub dry_run: bool,
     /// Whose service the client reaches, for the output.
@@ -192,7 +203,11 @@ pub async fn apply_template(
     options: &ApplyOptions,
     out: &mut impl Write,
 ) -> Result<ApplySummary, ApplyError> {
-    let template = DetectorTemplate::read(&options.file)?;
+    let inputs = TemplateInputs {
+        region: client.config().region().map(ToString::to_string),
+        ..TemplateInputs::new(options.parameters.clone())
+    };
+    let template = DetectorTemplate::read(&options.file, &inputs)?;
     let mut plan = make_plan(client, &template).await?;
     let overrides = options.overrides.iter();
     plan.warnings

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned, Tagged};
 
+use super::partial_text::TextPart;
 use super::problem::{LineColumn, TemplateProblem};
 
 /// A value in a template, with its place.
@@ -22,8 +23,14 @@ pub(super) enum NodeValue {
     Text(String),
     List(Vec<YamlNode>),
     Map(Vec<NodeEntry>),
-    /// A function of CloudFormation: its name without `Fn::`, and its argument.
+    /// A function of CloudFormation: its name without `Fn::`, and its argument. Evaluation replaces it.
     Call(String, Box<YamlNode>),
+    /// The ARN of the resource with this logical id: what `!Ref X` and `!GetAtt X.Arn` return.
+    ResourceArn(String),
+    /// A text with parts that only a deployment knows.
+    Partial(Vec<TextPart>),
+    /// A function with a problem, which has been reported.
+    Refused,
 }
 
 /// A key with its value.
@@ -70,6 +77,24 @@ pub(super) fn find_entry<'a>(entries: &'a [NodeEntry], key: &str) -> Option<&'a 
         .iter()
         .find(|entry| entry.key == key)
         .map(|entry| &entry.node)
+}
+
+/// The problems of keys that are not in `known`; `what` is an article and a noun.
+pub(super) fn find_unknown_keys<'e>(
+    entries: impl IntoIterator<Item = &'e NodeEntry>,
+    known: &[&str],
+    what: &str,
+) -> Vec<TemplateProblem> {
+    let unknown = |entry: &&NodeEntry| !known.contains(&entry.key.as_str());
+    let problem = |entry: &NodeEntry| {
+        let message = format!(
+            "`{}` is not {what}; expected {}",
+            entry.key,
+            known.join(", ")
+        );
+        TemplateProblem::new(entry.at, message)
+    };
+    entries.into_iter().filter(unknown).map(problem).collect()
 }
 
 fn describe_parse_error(error: &serde_saphyr::Error) -> TemplateProblem {
@@ -258,6 +283,9 @@ mod tests {
             NodeValue::Null => "null".to_owned(),
             NodeValue::Text(text) => format!("{text:?}"),
             NodeValue::Call(function, argument) => format!("{function}({})", show(argument)),
+            NodeValue::ResourceArn(_) | NodeValue::Partial(_) | NodeValue::Refused => {
+                panic!("the parser does not evaluate")
+            }
             NodeValue::List(items) => format!(
                 "[{}]",
                 items.iter().map(show).collect::<Vec<_>>().join(", ")

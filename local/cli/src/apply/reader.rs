@@ -1,8 +1,9 @@
-//! Reads nodes of a template: maps with known properties, texts, lists, references to parameters.
+//! Reads nodes of a template: maps with known properties, texts and lists.
 
 use std::collections::BTreeMap;
 
-use super::node::{NodeEntry, NodeValue, YamlNode, find_entry};
+use super::node::{NodeEntry, NodeValue, YamlNode, find_entry, find_unknown_keys};
+use super::partial_text::find_unknown;
 use super::problem::{LineColumn, TemplateProblem};
 use super::resource_types::{Kind, Shape, TAG};
 use super::template::{DetectorTemplate, ResourceTag};
@@ -10,19 +11,19 @@ use super::template::{DetectorTemplate, ResourceTag};
 /// The property of a resource that is defined in place.
 pub(super) const INLINE: &str = "Inline";
 
-/// A resource that has not been read yet.
-#[derive(Clone, Copy)]
-pub(super) struct UnreadResource<'a> {
+/// A resource that exists, with the values of its properties.
+#[derive(Debug)]
+pub(super) struct EvaluatedResource {
+    /// Its logical id.
+    pub(super) id: String,
     pub(super) kind: Kind,
-    pub(super) properties: &'a YamlNode,
+    pub(super) properties: YamlNode,
 }
 
 /// What has been read, and its problems.
-#[derive(Default)]
 pub(super) struct TemplateReader<'a> {
-    /// By logical id, in the order of the file.
-    pub(super) resources: Vec<(&'a str, UnreadResource<'a>)>,
-    pub(super) parameters: BTreeMap<&'a str, &'a YamlNode>,
+    /// In the order of the file.
+    pub(super) resources: &'a [EvaluatedResource],
     pub(super) defined: BTreeMap<(Kind, String), LineColumn>,
     pub(super) template: DetectorTemplate,
     pub(super) problems: Vec<TemplateProblem>,
@@ -41,26 +42,26 @@ impl<'a> ReadProperties<'a> {
 }
 
 impl<'a> TemplateReader<'a> {
-    pub(super) fn report_problem(&mut self, at: LineColumn, message: impl Into<String>) {
-        self.problems.push(TemplateProblem::new(at, message));
+    /// Reads `resources` of the template `file`, which has the `problems` already.
+    pub(super) fn new(
+        file: &str,
+        resources: &'a [EvaluatedResource],
+        problems: Vec<TemplateProblem>,
+    ) -> Self {
+        let template = DetectorTemplate {
+            file: file.to_owned(),
+            ..DetectorTemplate::default()
+        };
+        Self {
+            resources,
+            defined: BTreeMap::new(),
+            template,
+            problems,
+        }
     }
 
-    /// Reports keys that are not in `known`; `what` is an article and a noun.
-    pub(super) fn report_unknown_keys<'e>(
-        &mut self,
-        entries: impl IntoIterator<Item = &'e NodeEntry>,
-        known: &[&str],
-        what: &str,
-    ) {
-        let known_to = |entry: &&NodeEntry| known.contains(&entry.key.as_str());
-        for entry in entries.into_iter().filter(|entry| !known_to(entry)) {
-            let message = format!(
-                "`{}` is not {what}; expected {}",
-                entry.key,
-                known.join(", ")
-            );
-            self.report_problem(entry.at, message);
-        }
+    pub(super) fn report_problem(&mut self, at: LineColumn, message: impl Into<String>) {
+        self.problems.push(TemplateProblem::new(at, message));
     }
 
     /// The properties of `what`; all of them must be known, and none missing.
@@ -92,13 +93,20 @@ impl<'a> TemplateReader<'a> {
         silent: Option<&str>,
     ) -> Option<ReadProperties<'a>> {
         let Some(entries) = node.entries() else {
+            if matches!(node.value, NodeValue::Refused) {
+                return None;
+            }
             let message = format!("{what} is a map with {}", shape.required.join(", "));
             self.report_problem(node.at, message);
             return None;
         };
         let known = [shape.required, shape.optional].concat();
         let listed = entries.iter().filter(|entry| silent != Some(&entry.key));
-        self.report_unknown_keys(listed, &known, &format!("a property of {what}"));
+        self.problems.extend(find_unknown_keys(
+            listed,
+            &known,
+            &format!("a property of {what}"),
+        ));
         let missing = shape
             .required
             .iter()
@@ -115,33 +123,19 @@ impl<'a> TemplateReader<'a> {
         None
     }
 
-    /// A text, or a reference to a parameter that has a default.
+    /// A text that is known.
     pub(super) fn read_text(&mut self, node: &'a YamlNode) -> Option<String> {
         match &node.value {
             NodeValue::Text(text) => return Some(text.clone()),
-            NodeValue::Call(function, argument) if function == "Ref" => {
-                let name = argument.text().unwrap_or_default();
-                match self
-                    .parameters
-                    .get(name)
-                    .map(|parameter| parameter.get("Default"))
-                {
-                    Some(Some(default)) => return default.text().map(str::to_owned),
-                    Some(None) => self.report_problem(
-                        node.at,
-                        format!("parameter `{name}` has no `Default`; write the value"),
-                    ),
-                    None => self.report_problem(
-                        node.at,
-                        format!("there is no parameter `{name}`; write the value"),
-                    ),
+            NodeValue::Refused => {}
+            NodeValue::Partial(parts) => {
+                if let Some(unknown) = find_unknown(parts) {
+                    self.report_problem(node.at, unknown.to_string());
                 }
             }
-            NodeValue::Call(function, _) => {
-                self.report_problem(
-                    node.at,
-                    format!("`!{function}` cannot be evaluated here; write the value"),
-                );
+            NodeValue::ResourceArn(id) => {
+                let message = format!("this is the ARN of `{id}`; expected a text");
+                self.report_problem(node.at, message);
             }
             _ => self.report_problem(node.at, "expected a text"),
         }
@@ -212,10 +206,15 @@ impl<'a> TemplateReader<'a> {
 
     /// The items of a list.
     pub(super) fn read_items(&mut self, node: &'a YamlNode) -> &'a [YamlNode] {
-        if let NodeValue::List(items) = &node.value {
-            return items;
+        match &node.value {
+            NodeValue::List(items) => return items,
+            NodeValue::Refused => {}
+            NodeValue::Partial(parts) => {
+                let unknown = find_unknown(parts).map(ToString::to_string);
+                self.report_problem(node.at, unknown.unwrap_or_default());
+            }
+            _ => self.report_problem(node.at, "expected a list"),
         }
-        self.report_problem(node.at, "expected a list");
         &[]
     }
 

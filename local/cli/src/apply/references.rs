@@ -1,6 +1,7 @@
 //! References of a template: names of resources behind ARNs, functions, or definitions in place.
 
 use super::node::{NodeValue, YamlNode};
+use super::partial_text::TextPart;
 use super::problem::LineColumn;
 use super::reader::{INLINE, TemplateReader};
 use super::resource_types::{Kind, REFERENCE};
@@ -55,75 +56,47 @@ impl<'a> TemplateReader<'a> {
 
     /// The name in a reference: of a resource in this template, or of one that exists already.
     pub(super) fn resolve_reference(&mut self, kind: Kind, node: &'a YamlNode) -> Option<String> {
-        match &node.value {
-            NodeValue::Text(arn) => self.parse_arn(kind, node.at, arn),
-            NodeValue::Call(function, argument) => match (function.as_str(), &argument.value) {
-                ("Ref", NodeValue::Text(id)) => self.resolve_logical_id(kind, node.at, id),
-                ("GetAtt", NodeValue::Text(path)) => match path.split_once('.') {
-                    Some((id, "Arn")) => self.resolve_logical_id(kind, node.at, id),
-                    _ => self.report_missing_arn(node.at),
-                },
-                ("GetAtt", NodeValue::List(path)) => match path.as_slice() {
-                    [id, attribute] if attribute.text() == Some("Arn") => {
-                        self.resolve_logical_id(kind, node.at, id.text().unwrap_or_default())
-                    }
-                    _ => self.report_missing_arn(node.at),
-                },
-                ("Sub", NodeValue::Text(text)) => self.resolve_substitution(kind, node.at, text),
-                _ => self.report_missing_arn(node.at),
-            },
-            _ => self.report_missing_arn(node.at),
+        if let NodeValue::ResourceArn(id) = &node.value {
+            return self.resolve_logical_id(kind, node.at, id);
         }
-    }
-
-    fn report_missing_arn(&mut self, at: LineColumn) -> Option<String> {
-        self.report_problem(
-            at,
-            "expected the ARN of a resource, such as `!GetAtt X.Arn`",
-        );
-        None
-    }
-
-    fn resolve_substitution(&mut self, kind: Kind, at: LineColumn, text: &str) -> Option<String> {
-        let whole = text
-            .strip_prefix("${")
-            .and_then(|rest| rest.strip_suffix('}'));
-        match whole {
-            Some(path) if !path.contains('$') => {
-                self.resolve_logical_id(kind, at, path.strip_suffix(".Arn").unwrap_or(path))
-            }
-            _ => self.parse_arn(kind, at, text),
-        }
-    }
-
-    /// The name in `arn:…:label/fraud`: the text after the last slash.
-    fn parse_arn(&mut self, kind: Kind, at: LineColumn, arn: &str) -> Option<String> {
-        let resource = arn
-            .strip_prefix("arn:")
-            .and_then(|rest| rest.rsplit_once(':'));
-        let wanted = kind.word().replace(' ', "-");
-        match resource.and_then(|(_, resource)| resource.rsplit_once('/')) {
-            Some((found, name)) if found == wanted && !name.contains('$') => Some(name.to_owned()),
+        let path = self.read_arn_path(node)?;
+        match path.rsplit_once('/') {
+            Some((found, name)) if found == kind.arn_word() => Some(name.to_owned()),
             _ => {
-                self.report_problem(
-                    at,
-                    format!("this is not the ARN of {}; write `!GetAtt X.Arn`", kind.a()),
-                );
+                let message = format!("this is not the ARN of {}; write `!GetAtt X.Arn`", kind.a());
+                self.report_problem(node.at, message);
+                None
+            }
+        }
+    }
+
+    /// The last field of an ARN: `label/fraud` in `arn:…:label/fraud`. The other fields need not be known.
+    pub(super) fn read_arn_path(&mut self, node: &'a YamlNode) -> Option<&'a str> {
+        let last = match &node.value {
+            NodeValue::Text(text) if text.starts_with("arn:") => Some(text.as_str()),
+            NodeValue::Partial(parts) => match parts.last() {
+                Some(TextPart::Known(text)) => Some(text.as_str()),
+                Some(TextPart::Unknown(unknown)) => {
+                    self.report_problem(node.at, unknown.to_string());
+                    return None;
+                }
+                None => None,
+            },
+            NodeValue::Refused => return None,
+            _ => None,
+        };
+        match last.and_then(|text| text.rsplit_once(':')) {
+            Some((_, path)) => Some(path),
+            None => {
+                let message = "expected the ARN of a resource, such as `!GetAtt X.Arn`";
+                self.report_problem(node.at, message);
                 None
             }
         }
     }
 
     fn resolve_logical_id(&mut self, kind: Kind, at: LineColumn, id: &str) -> Option<String> {
-        let Some((_, resource)) = self
-            .resources
-            .iter()
-            .find(|(known, _)| *known == id)
-            .copied()
-        else {
-            self.report_problem(at, format!("there is no resource `{id}` in this template"));
-            return None;
-        };
+        let resource = self.resources.iter().find(|resource| resource.id == id)?;
         if resource.kind != kind {
             let message = format!("`{id}` is {}, expected {}", resource.kind.a(), kind.a());
             self.report_problem(at, message);

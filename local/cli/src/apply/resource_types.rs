@@ -109,7 +109,7 @@ impl Kind {
         }
     }
 
-    /// Its name in messages; an ARN has a dash instead of the space.
+    /// Its name in messages.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::EntityType => "entity type",
@@ -120,6 +120,11 @@ impl Kind {
             Self::EventType => "event type",
             Self::Detector => "detector",
         }
+    }
+
+    /// Its name in an ARN.
+    pub(super) fn arn_word(self) -> String {
+        self.word().replace(' ', "-")
     }
 
     /// Its name in messages, with an article.

@@ -2,7 +2,7 @@
 
 use rules::{Type, Value};
 
-use super::node::{YamlNode, find_entry};
+use super::node::{YamlNode, find_entry, find_unknown_keys};
 use super::reader::{ReadProperties, TemplateReader};
 use super::resource_types::{
     EVENT_TYPE_METADATA, Kind, ORCHESTRATION, REFERENCE, RULE, VARIABLE_METADATA,
@@ -254,8 +254,10 @@ impl<'a> TemplateReader<'a> {
             let Some(members) = self.read_members(item, "a model", &REFERENCE) else {
                 continue;
             };
-            let arn = self.read_optional_text(&members, "Arn").unwrap_or_default();
-            let path = arn.rsplit_once(':').map_or("", |(_, path)| path);
+            let arn = members.get("Arn");
+            let Some(path) = arn.and_then(|node| self.read_arn_path(node)) else {
+                continue;
+            };
             match path.split('/').collect::<Vec<_>>().as_slice() {
                 ["external-model", name] => models.external.push((*name).to_owned()),
                 ["model-version", ty, id, number] => {
@@ -282,7 +284,11 @@ impl<'a> TemplateReader<'a> {
                 format!("`fraudstream` is a map with {}", METADATA.join(", ")),
             );
         };
-        self.report_unknown_keys(entries, METADATA, "a key of `fraudstream`");
+        self.problems.extend(find_unknown_keys(
+            entries,
+            METADATA,
+            "a key of `fraudstream`",
+        ));
         for entry in find_entry(entries, "EventTypes")
             .and_then(YamlNode::entries)
             .unwrap_or_default()

@@ -7,8 +7,17 @@ use clap::Args;
 
 use super::CommandError;
 use super::workspace::{Backend, WorkspaceArgs};
-use crate::apply::{self, ApplyTarget, MappedOverrides};
+use crate::apply::{self, ApplyTarget, MappedOverrides, parse_parameter};
 use local_aws::dynamodb::Durability;
+
+/// The values of a template's parameters.
+#[derive(Debug, Args)]
+pub(crate) struct ParameterArgs {
+    /// The value of a parameter of the detector file; repeat it for each. `AWS::AccountId` and the other pseudo
+    /// parameters can be given too.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parse_parameter)]
+    pub(crate) parameters: Vec<(String, String)>,
+}
 
 /// The arguments of `apply`.
 #[derive(Debug, Args)]
@@ -16,6 +25,8 @@ pub(crate) struct ApplyArgs {
     /// The detector file.
     #[arg(default_value = "config/detector.yaml")]
     file: PathBuf,
+    #[command(flatten)]
+    parameters: ParameterArgs,
     /// Print what would be done, and change nothing.
     #[arg(long)]
     dry_run: bool,
@@ -42,6 +53,7 @@ impl ApplyArgs {
         let opened = workspace.open(Durability::PowerLoss, backend).await?;
         let options = apply::ApplyOptions {
             file: self.file,
+            parameters: self.parameters.parameters,
             dry_run: self.dry_run,
             to: match backend {
                 Backend::Aws => ApplyTarget::Amazon,

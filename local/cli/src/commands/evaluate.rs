@@ -11,25 +11,34 @@ use evaluation::{
 use rules::ListValues;
 
 use super::CommandError;
-use crate::apply::{self, DetectorTemplate};
+use super::apply::ParameterArgs;
+use crate::apply::{self, DetectorTemplate, TemplateInputs};
 
 /// The arguments of `evaluate`.
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArgs {
     #[command(flatten)]
     evaluate: Evaluate,
+    #[command(flatten)]
+    parameters: ParameterArgs,
 }
 
 impl EvaluateArgs {
     /// Trains, measures, and prints the evaluation.
     pub(crate) fn run(&self) -> Result<(), CommandError> {
-        let Self { evaluate } = self;
+        let Self {
+            evaluate,
+            parameters,
+        } = self;
+        let inputs = TemplateInputs::new(parameters.parameters.clone());
         let columns = EventColumns::find(&evaluate.train, &evaluate.column_options)?;
         if !evaluate.json {
             print_text(&columns.describe());
         }
         let detector = evaluate.detector.as_deref();
-        let detector = detector.map(read_detector).transpose()?;
+        let detector = detector
+            .map(|path| read_detector(path, &inputs))
+            .transpose()?;
         let evaluation = evaluate.run(&columns, detector.as_ref())?;
         if evaluate.json {
             print_text(&serde_json::to_string_pretty(&evaluation).unwrap_or_default());
@@ -46,8 +55,9 @@ fn print_text(text: &str) {
 }
 
 /// Reads a detector file and compiles its rules.
-fn read_detector(path: &Path) -> Result<MeasuredDetector, RulesError> {
-    let template = DetectorTemplate::read(path).map_err(|error| RulesError::File(error.into()))?;
+fn read_detector(path: &Path, inputs: &TemplateInputs) -> Result<MeasuredDetector, RulesError> {
+    let template =
+        DetectorTemplate::read(path, inputs).map_err(|error| RulesError::File(error.into()))?;
     MeasuredDetector::new(to_detector_file(path.display().to_string(), &template)?)
 }
 
@@ -137,8 +147,12 @@ mod tests {
 
     #[test]
     fn a_template_becomes_what_is_measured() {
-        let template =
-            DetectorTemplate::parse("t.yaml", include_str!("../apply/tests/small.yaml")).unwrap();
+        let template = DetectorTemplate::parse(
+            "t.yaml",
+            include_str!("../apply/tests/small.yaml"),
+            &TemplateInputs::default(),
+        )
+        .unwrap();
         let file = to_detector_file("t.yaml".to_owned(), &template).unwrap();
         let names: Vec<&str> = file
             .variables

@@ -148,15 +148,6 @@ impl StateReport {
     fn add(&mut self, decision: &Decision, truth: Option<&KnownTruth>) {
         let cents = truth.map_or(0, |truth| parse_cents(&truth.amount_usd));
         let outcome = decision.effective_outcome.clone();
-        if let Ok(p) = std::env::var("DUMP") {
-            use std::io::Write;
-            let mut f = std::fs::OpenOptions::new()
-                .append(true)
-                .create(true)
-                .open(p)
-                .unwrap();
-            writeln!(f,"{}",serde_json::json!({"state":self.name,"d":decision,"t":truth.map(|t|(t.fraud,t.pattern.clone(),t.amount_usd.clone()))})).unwrap();
-        }
         let is_fraud = truth.is_some_and(|truth| truth.fraud);
         let side = if is_fraud {
             &mut self.fraud

@@ -139,6 +139,7 @@ impl Shop {
         let stack = LocalStack::open(&home, Durability::Kill).await.unwrap();
         let options = apply::ApplyOptions {
             file: root().join("config/detector.yaml"),
+            parameters: Vec::new(),
             dry_run: false,
             to: apply::ApplyTarget::Engine,
             json: false,

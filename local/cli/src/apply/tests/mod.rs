@@ -1,5 +1,7 @@
 //! The real SDK client, the engine and an embedded DynamoDB, in this process.
 
+mod functions;
+mod parameters;
 mod plans;
 mod templates;
 
@@ -36,7 +38,46 @@ async fn client() -> Client {
 }
 
 fn parse(text: &str) -> DetectorTemplate {
-    DetectorTemplate::parse("t.yaml", text).unwrap()
+    DetectorTemplate::parse("t.yaml", text, &TemplateInputs::default()).unwrap()
+}
+
+/// The resources that a template defines, in one line; or its problems, without the name of the file.
+fn describe(text: &str, parameters: &[(&str, &str)]) -> String {
+    let parameters = parameters
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let inputs = TemplateInputs::new(parameters.collect());
+    let template = match DetectorTemplate::parse("t.yaml", text, &inputs) {
+        Ok(template) => template,
+        Err(error) => return error.to_string().replace("t.yaml:", ""),
+    };
+    let mut lines = Vec::new();
+    let named = [
+        ("label", &template.labels),
+        ("outcome", &template.outcomes),
+        ("entity type", &template.entity_types),
+    ];
+    for (kind, resources) in named {
+        for resource in resources {
+            let description = resource.description.iter();
+            let description: String = description.map(|text| format!(" `{text}`")).collect();
+            lines.push(format!("{kind} {}{description}", resource.name));
+        }
+    }
+    for event_type in &template.event_types {
+        let names = [
+            &event_type.variables,
+            &event_type.labels,
+            &event_type.entity_types,
+        ];
+        let names = names.map(|names| names.join(" ")).join(", ");
+        lines.push(format!("event type {} ({names})", event_type.name));
+    }
+    for list in &template.lists {
+        let elements = list.elements.clone().unwrap_or_default().join(" ");
+        lines.push(format!("list {} [{elements}]", list.name));
+    }
+    lines.join("; ")
 }
 
 /// Applies a template and returns the lines that were done.
@@ -50,7 +91,9 @@ async fn apply(client: &Client, text: &str) -> Result<Vec<String>, ApplyError> {
 #[tokio::test]
 async fn the_sample_is_applied_once() {
     let client = client().await;
-    let template = DetectorTemplate::parse("config/detector.yaml", SAMPLE).unwrap();
+    let template =
+        DetectorTemplate::parse("config/detector.yaml", SAMPLE, &TemplateInputs::default())
+            .unwrap();
     let first = make_plan(&client, &template).await.unwrap();
     assert_eq!(first.unchanged, 0, "{first}");
     assert_eq!(first.warnings, [], "{first}");
@@ -263,6 +306,7 @@ async fn the_command_prints_the_plan_and_what_is_done() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/apply/tests/small.yaml");
     let options = ApplyOptions {
         file: file.clone(),
+        parameters: Vec::new(),
         dry_run: true,
         to: ApplyTarget::Engine,
         json: false,
@@ -319,6 +363,7 @@ async fn the_command_prints_the_plan_and_what_is_done() {
 async fn overrides_that_the_detector_lacks_are_warned_about() {
     let options = |detector: &str, rules: [&str; 2]| ApplyOptions {
         file: Path::new(env!("CARGO_MANIFEST_DIR")).join("src/apply/tests/small.yaml"),
+        parameters: Vec::new(),
         dry_run: true,
         to: ApplyTarget::Engine,
         json: false,

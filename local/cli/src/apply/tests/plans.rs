@@ -2,6 +2,7 @@
 
 use rules::Type;
 
+use super::super::inputs::TemplateInputs;
 use super::super::planner::compute_plan;
 use super::super::resource_types::Kind;
 use super::super::service_state::{
@@ -10,7 +11,12 @@ use super::super::service_state::{
 use super::super::template::{DetectorTemplate, NamedResource};
 
 fn template() -> DetectorTemplate {
-    DetectorTemplate::parse("t.yaml", include_str!("small.yaml")).unwrap()
+    DetectorTemplate::parse(
+        "t.yaml",
+        include_str!("small.yaml"),
+        &TemplateInputs::default(),
+    )
+    .unwrap()
 }
 
 /// The state after `template` has been applied.

@@ -1,12 +1,12 @@
 //! What templates may say, and what is wrong with others.
 
-use super::super::DetectorTemplate;
+use super::super::{DetectorTemplate, TemplateInputs};
 
 /// A template with one good resource of each kind, and `resource` after them.
 #[track_caller]
 fn check(resource: &str, want: &str) {
     let text = format!("{}\n{resource}\n", include_str!("small.yaml").trim_end());
-    let got = match DetectorTemplate::parse("t.yaml", &text) {
+    let got = match DetectorTemplate::parse("t.yaml", &text, &TemplateInputs::default()) {
         Ok(_) => String::new(),
         Err(error) => error.to_string(),
     };
@@ -39,9 +39,9 @@ fn resources() {
         "1:3: resource `X` has no `Properties`",
     );
     check(
-        "  X: {Type: AWS::FraudDetector::Label, Condition: Y, Properties: {Name: x}}",
-        "1:40: `Condition` is not an attribute of a resource that `apply` can read; expected Type, Properties, \
-         DependsOn, DeletionPolicy, UpdateReplacePolicy, Metadata",
+        "  X: {Type: AWS::FraudDetector::Label, Conditions: Y, Properties: {Name: x}}",
+        "1:40: `Conditions` is not an attribute of a resource that `apply` can read; expected Type, Properties, \
+         Condition, DependsOn, DeletionPolicy, UpdateReplacePolicy, Metadata",
     );
 }
 
@@ -65,11 +65,13 @@ fn properties() {
     );
     check(
         &label("{Name: !Ref Nothing}"),
-        "1:64: there is no parameter `Nothing`; write the value",
+        "1:64: there is no parameter or resource `Nothing` in this template (in Resources.X.Properties.Name)",
     );
     check(
-        &label("{Name: !Join [a, [b]]}"),
-        "1:65: `!Join` cannot be evaluated here; write the value",
+        &label("{Name: !Cidr [a, 1, 8]}"),
+        "1:65: `Fn::Cidr` is not a function that `apply` can evaluate; write the value, or use Ref, Fn::GetAtt, \
+         Fn::Sub, Fn::Join, Fn::Select, Fn::Split, Fn::If, Fn::FindInMap, Fn::ImportValue, Fn::Base64, Fn::Length \
+         (in Resources.X.Properties.Name)",
     );
     check(&label("{Name: !Ref Stage}"), "");
 }
@@ -120,7 +122,7 @@ fn references() {
     );
     check(
         &event_type("{Arn: !GetAtt Legt.Arn}"),
-        "7:56: there is no resource `Legt` in this template",
+        "7:56: there is no resource `Legt` in this template (in Resources.X.Properties.Labels.1.Arn)",
     );
     check(
         &event_type("{Arn: !GetAtt Price.Arn}"),
@@ -128,7 +130,7 @@ fn references() {
     );
     check(
         &event_type("{Arn: !GetAtt Legit.Name}"),
-        "7:56: expected the ARN of a resource, such as `!GetAtt X.Arn`",
+        "7:56: the value of `Legit.Name` is not known here; only a deployment has it; write the value",
     );
     check(
         &event_type("!GetAtt Legit.Arn"),
@@ -179,7 +181,8 @@ fn metadata() {
             "Metadata:\n  fraudstream: {metadata}\n{}",
             include_str!("small.yaml")
         );
-        DetectorTemplate::parse("t.yaml", &text).map_err(|error| error.to_string())
+        DetectorTemplate::parse("t.yaml", &text, &TemplateInputs::default())
+            .map_err(|error| error.to_string())
     };
     let template = with("{EventTypes: {order: {EventIngestion: ENABLED}}}").unwrap();
     assert_eq!(template.event_types[0].ingestion, Some(true));

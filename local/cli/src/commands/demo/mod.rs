@@ -33,6 +33,8 @@ use local_aws::local_stack::{BUCKET, LocalStack};
 
 /// The model of the third state.
 const MODEL: &str = "orders_model";
+/// The parameter of the detector file that names the version of the model.
+const MODEL_PARAMETER: &str = "OrdersModelArn";
 
 /// Commands to try next.
 const NEXT: &str = "next, with F standing for: fraudstream --home {home}
@@ -198,8 +200,7 @@ impl DemoArgs {
         ))?;
         self.apply_detector(&stack, Some(&model.arn)).await?;
         let client = &stack.clients.frauddetector;
-        let rules = read_rules(client, mapping.detector().as_str()).await?;
-        activate_rules_x(client, mapping.detector().as_str(), &rules).await?;
+        let rules = read_active_rules(client, mapping.detector().as_str()).await?;
         let judge = (&stack, &home);
         let state = self.decide(workspace, judge, shop, "and with a model", &rules);
         let state = state.await?;
@@ -215,6 +216,10 @@ impl DemoArgs {
         self.print_progress(format_args!("applying {}", self.detector.display()))?;
         let options = apply::ApplyOptions {
             file: self.detector.clone(),
+            parameters: model
+                .map(|arn| (MODEL_PARAMETER.to_owned(), arn.to_owned()))
+                .into_iter()
+                .collect(),
             dry_run: false,
             to: apply::ApplyTarget::Engine,
             json: false,
@@ -383,6 +388,36 @@ async fn read_rules(client: &Client, detector: &str) -> Result<Vec<RuleDetail>, 
     Ok(rules)
 }
 
+/// The rules of the detector's active version.
+async fn read_active_rules(
+    client: &Client,
+    detector: &str,
+) -> Result<Vec<RuleDetail>, CommandError> {
+    let versions = client.describe_detector().detector_id(detector).send();
+    let versions = versions
+        .await
+        .map_err(describe_refusal("DescribeDetector"))?;
+    let mut versions = versions.detector_version_summaries().iter();
+    let active = versions
+        .find(|version| version.status == Some(DetectorVersionStatus::Active))
+        .and_then(|version| version.detector_version_id.clone())
+        .ok_or("the detector has no active version")?;
+    let version = client
+        .get_detector_version()
+        .detector_id(detector)
+        .detector_version_id(active)
+        .send()
+        .await
+        .map_err(describe_refusal("GetDetectorVersion"))?;
+    let is_active = |rule: &RuleDetail| {
+        let mut used = version.rules().iter();
+        used.any(|used| rule.rule_id() == Some(used.rule_id()))
+    };
+    let mut rules = read_rules(client, detector).await?;
+    rules.retain(is_active);
+    Ok(rules)
+}
+
 /// Whether the rule's expression names one of these variables.
 fn uses_any(rule: &RuleDetail, variables: &[String]) -> bool {
     let expression = rule.expression.as_deref().unwrap_or_default();
@@ -413,48 +448,6 @@ async fn activate_rules(
         .create_detector_version()
         .detector_id(detector)
         .set_rules(Some(rules))
-        .rule_execution_mode(RuleExecutionMode::AllMatched)
-        .send()
-        .await
-        .map_err(describe_refusal("CreateDetectorVersion"))?;
-    client
-        .update_detector_version_status()
-        .detector_id(detector)
-        .detector_version_id(created.detector_version_id.unwrap_or_default())
-        .status(DetectorVersionStatus::Active)
-        .send()
-        .await
-        .map_err(describe_refusal("UpdateDetectorVersionStatus"))?;
-    Ok(())
-}
-
-/// Creates and activates a detector version with these rules; all that match count.
-async fn activate_rules_x(
-    client: &Client,
-    detector: &str,
-    rules: &[RuleDetail],
-) -> Result<(), CommandError> {
-    let version = |rule: &RuleDetail| {
-        Rule::builder()
-            .detector_id(detector)
-            .set_rule_id(rule.rule_id.clone())
-            .set_rule_version(rule.rule_version.clone())
-            .build()
-            .map_err(|error| describe_build_error(&error))
-    };
-    let rules: Vec<Rule> = rules.iter().map(version).collect::<Result<_, _>>()?;
-    let created = client
-        .create_detector_version()
-        .detector_id(detector)
-        .set_rules(Some(rules))
-        .model_versions(
-            aws_sdk_frauddetector::types::ModelVersion::builder()
-                .model_id(MODEL)
-                .model_type(aws_sdk_frauddetector::types::ModelTypeEnum::OnlineFraudInsights)
-                .model_version_number("1.0")
-                .build()
-                .unwrap(),
-        )
         .rule_execution_mode(RuleExecutionMode::AllMatched)
         .send()
         .await
