@@ -75,6 +75,17 @@ impl Revision {
         (self.whole, self.micros)
     }
 
+    /// The revision with this [key](Self::key); `None` if it is not the key of one.
+    pub fn from_key(key: &str) -> Option<Self> {
+        let text = key.strip_prefix('x').unwrap_or(key);
+        let (whole, micros) = text.split_once('.').unwrap_or((text, "0"));
+        let revision = Self {
+            whole: whole.parse().ok()?,
+            micros: micros.parse().ok()?,
+        };
+        (revision.key() == key).then_some(revision)
+    }
+
     /// A text that sorts in the order of revisions. Numbers up to 99999 have five digits, as in earlier releases; larger
     /// ones begin with `x`, which sorts after every digit.
     pub fn key(self) -> String {
@@ -124,10 +135,20 @@ mod tests {
     #[track_caller]
     fn check(text: &str, want: &str) {
         let got = match Revision::parse(text, &TimeZone::UTC) {
-            Ok(revision) => format!("{} {}", revision.number(), revision.key()),
+            Ok(revision) => {
+                assert_eq!(Revision::from_key(&revision.key()), Some(revision));
+                format!("{} {}", revision.number(), revision.key())
+            }
             Err(error) => error.to_string(),
         };
         assert_eq!(got, want, "{text}");
+    }
+
+    #[test]
+    fn a_text_that_is_no_key_is_no_revision() {
+        for text in ["", "2", "x", "100000", "x1", "x00000000000000000002", "00002.5"] {
+            assert_eq!(Revision::from_key(text), None, "{text}");
+        }
     }
 
     #[test]
