@@ -70,6 +70,11 @@ impl Revision {
         }
     }
 
+    /// The revision that is this whole number.
+    pub fn from_number(whole: u64) -> Self {
+        Self { whole, micros: 0 }
+    }
+
     /// The whole number and the microseconds, which are ordered as revisions are.
     pub fn parts(self) -> (u64, u32) {
         (self.whole, self.micros)
@@ -146,7 +151,15 @@ mod tests {
 
     #[test]
     fn a_text_that_is_no_key_is_no_revision() {
-        for text in ["", "2", "x", "100000", "x1", "x00000000000000000002", "00002.5"] {
+        for text in [
+            "",
+            "2",
+            "x",
+            "100000",
+            "x1",
+            "x00000000000000000002",
+            "00002.5",
+        ] {
             assert_eq!(Revision::from_key(text), None, "{text}");
         }
     }

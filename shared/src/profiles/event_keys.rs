@@ -78,7 +78,8 @@ impl ProfileTable {
             ]))
         };
         let items: Result<Vec<Item>, Failure> = events
-            .filter(|event| !event.keys.is_empty())
+            // A later revision without keys says that the event has left those of the first.
+            .filter(|event| !event.keys.is_empty() || event.revision > Revision::FIRST)
             .map(item)
             .collect();
         let items = items?;

@@ -208,7 +208,10 @@ mod tests {
         item.insert("active".to_owned(), number("2"));
         assert!(read_generations(Some(&item)).is_err());
         item.insert("since".to_owned(), number("5"));
-        assert_eq!(read_generations(Some(&item)).unwrap().generations.also, None);
+        assert_eq!(
+            read_generations(Some(&item)).unwrap().generations.also,
+            None
+        );
         item.insert("also".to_owned(), AttributeValue::S("3".to_owned()));
         assert!(read_generations(Some(&item)).is_err());
     }

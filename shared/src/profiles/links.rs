@@ -61,7 +61,9 @@ impl ProfileTable {
                 }
             }
         }
-        let walked = self.walk_on((mapping, generation), linked, &mut walkers).await;
+        let walked = self
+            .walk_on((mapping, generation), linked, &mut walkers)
+            .await;
         for walker in walkers {
             let Ok(order) = walker.order else { continue };
             match (&walked, walker.problem) {

@@ -11,12 +11,14 @@ mod counted_profile;
 mod event_keys;
 mod generations;
 mod links;
+mod listing;
 mod refill;
 mod rounds;
 mod writes;
 
 pub use event_keys::{EventKeys, IngestedEvent};
 pub use generations::{Generations, StoredGenerations};
+pub use listing::ListedProfile;
 pub use refill::PastOrder;
 
 use std::collections::BTreeMap;
@@ -34,6 +36,8 @@ use crate::mapping::{HashedKeys, MappedOrder, Mapping, OrderKey};
 use counted_profile::{Change, CountedProfile, State};
 use generations::KnownGenerations;
 
+/// The sort key of a profile.
+const PROFILE: &str = "profile";
 /// How many orders are counted together: this bounds the memory that their profiles take.
 const ORDERS: usize = 50;
 /// How far in the future an order may be: a time that is far ahead would make the past of its keys look old.
@@ -83,7 +87,7 @@ pub struct ProfileTable {
     generations: KnownGenerations,
 }
 
-/// The name of a profile, which with its generation is the partition key of its item; the sort key is always `profile`.
+/// The name of a profile, which with its generation is the partition key of its item; the sort key is always [`PROFILE`].
 fn profile_name(mapping: &Mapping, key: usize, hash: &str, shard: u32) -> String {
     let key = &mapping.aggregate_keys()[key];
     match key.layout().shards() {
@@ -211,20 +215,20 @@ impl ProfileTable {
 
 /// The first failure among changed profiles; one that cannot be read is a failure.
 fn check_all(keys: BTreeMap<String, CountedProfile<'_>>) -> Result<(), Failure> {
-        for counted in keys.into_values() {
-            match counted.state {
-                State::Failed(failure) => return Err(failure),
-                State::Unreadable(why) => return Err(Failure::retry(why.to_string())),
-                State::NotRead | State::Known(_) => {}
-            }
+    for counted in keys.into_values() {
+        match counted.state {
+            State::Failed(failure) => return Err(failure),
+            State::Unreadable(why) => return Err(Failure::retry(why.to_string())),
+            State::NotRead | State::Known(_) => {}
         }
-        Ok(())
+    }
+    Ok(())
 }
 
 fn item_key(pk: &str) -> Item {
     Item::from([
         ("pk".to_owned(), AttributeValue::S(pk.to_owned())),
-        ("sk".to_owned(), AttributeValue::S("profile".to_owned())),
+        ("sk".to_owned(), AttributeValue::S(PROFILE.to_owned())),
     ])
 }
 

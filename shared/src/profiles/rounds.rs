@@ -141,8 +141,7 @@ impl ProfileTable {
         for (generation, name) in round {
             let pk = partition_in(generation, &name);
             if let Some(key) = keys.get_mut(&name)
-                && let Some((profile, revision)) =
-                    key.change(generation == active, found.get(&pk))
+                && let Some((profile, revision)) = key.change(generation == active, found.get(&pk))
             {
                 written.push((generation, name));
                 writes.push(WrittenProfile {

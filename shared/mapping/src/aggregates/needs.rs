@@ -24,11 +24,7 @@ pub enum NeededFact {
 
 impl NeededFact {
     /// Whether it is among what is kept of an order.
-    pub fn is_kept<'v>(
-        &self,
-        kept: &KeyFacts,
-        variable: impl Fn(&str) -> Option<&'v str>,
-    ) -> bool {
+    pub fn is_kept<'v>(&self, kept: &KeyFacts, variable: impl Fn(&str) -> Option<&'v str>) -> bool {
         match self {
             Self::Key(name) => kept.hashes.get(name).is_some_and(|it| !it.is_empty()),
             Self::Variable(name) => variable(name).is_some(),
