@@ -252,7 +252,8 @@ async fn scan(world: &World) -> Vec<std::collections::HashMap<String, AttributeV
     pages.collect::<Result<Vec<_>, _>>().await.unwrap()
 }
 
-/// The profiles of a generation, without the order of arrival.
+/// The profiles of a generation, without the order of arrival, and without what remains of orders that were forgotten: of
+/// one that was forgotten before, nothing comes into the new generation.
 async fn profiles(world: &World, aggregates: &str, prefix: &str) -> BTreeMap<String, Value> {
     let mapping = mapping(aggregates);
     let mut profiles = BTreeMap::new();
@@ -271,6 +272,11 @@ async fn profiles(world: &World, aggregates: &str, prefix: &str) -> BTreeMap<Str
         for unordered in ["arrivals", "partners"] {
             let list = profile[unordered].as_array_mut().unwrap();
             list.sort_by_key(Value::to_string);
+        }
+        let arrivals = profile["arrivals"].as_array_mut().unwrap();
+        arrivals.retain(|arrival| arrival["revision"][0] != json!(u64::MAX));
+        if arrivals.is_empty() {
+            continue;
         }
         for seen in profile["seen"].as_array_mut().unwrap() {
             seen.as_array_mut().unwrap().sort_by_key(Value::to_string);
@@ -291,7 +297,10 @@ async fn world_from_the_start(steps: &[Step]) -> BTreeMap<String, Value> {
 fn check(got: &BTreeMap<String, Value>, want: &BTreeMap<String, Value>) {
     assert!(want.len() > 50, "{}", want.len());
     for (name, want) in want {
-        assert_eq!(got.get(name), Some(want), "{name}");
+        let got = got.get(name).unwrap_or(&Value::Null);
+        for (part, want) in want.as_object().unwrap() {
+            assert_eq!(got.get(part), Some(want), "{name} {part}");
+        }
     }
     assert_eq!(got.len(), want.len());
 }
@@ -304,9 +313,9 @@ async fn profiles_are_as_if_the_aggregates_had_been_there_from_the_start() {
     let report = rebuild_all(&world, AFTER).await;
     assert_eq!(report.missing, []);
     assert!(report.is_active);
-    // A revision is a decision of its own, and one order was forgotten.
+    // A revision is a decision of its own, and one order was forgotten. Of an ingested event, the newest revision counts.
     assert_eq!(report.progress.decisions, 300);
-    assert_eq!(report.progress.events, 4);
+    assert_eq!(report.progress.events, 3);
     check(&profiles(&world, AFTER, "g2/").await, &want);
     // The next order sees the past, and takes no more calls than before.
     let before = world.faults.count_calls("BatchGetItem");
@@ -419,7 +428,7 @@ async fn what_was_not_kept_is_named_and_not_guessed() {
     let missing: Vec<String> = report.missing.iter().map(ToString::to_string).collect();
     assert_eq!(
         missing,
-        ["cannot be rebuilt for 304 orders until 2026-06-20T23:59:00Z: key `device`"]
+        ["cannot be rebuilt for 303 orders until 2026-06-20T23:59:00Z: key `device`"]
     );
     // Orders are judged as before, and counted in both.
     Step::Decide(vec![shop_order("new", 330)])

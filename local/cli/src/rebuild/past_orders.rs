@@ -177,14 +177,23 @@ impl Rebuild<'_> {
             }
         }
         let read = left.into_iter().map(async |(event_id, keys)| {
+            let stored = self.pipeline.profiles();
+            let revisions = stored.read_event_keys(self.mapping, event_id).await?;
+            // The service stores the values of the newest revision only. That one takes the event out of the keys of those
+            // before, so nothing is counted of them.
+            if revisions.iter().any(|it| it.revision > keys.revision) {
+                return Ok(None);
+            }
+            let earlier = revisions.into_iter();
+            let earlier = earlier.filter(|it| it.revision < keys.revision);
+            let former_keys: Vec<HashedKeys> = earlier.map(|it| it.keys).collect();
             let stored = self.read_stored_event(event_id).await?;
-            let former_keys = self.find_former_events(event_id, keys).await?;
-            Ok::<_, RebuildError>((event_id, keys, stored, former_keys))
+            Ok::<_, RebuildError>(Some((event_id, keys, stored, former_keys)))
         });
         let read: Vec<_> = stream::iter(read).buffered(AT_ONCE).try_collect().await?;
         let mut orders = Vec::with_capacity(read.len());
         let mut marked = Vec::with_capacity(read.len());
-        for (event_id, keys, stored, former_keys) in read {
+        for (event_id, keys, stored, former_keys) in read.into_iter().flatten() {
             let Some(stored) = stored else {
                 evidence.note_lost_event();
                 continue;
@@ -247,22 +256,6 @@ impl Rebuild<'_> {
         refill.await?;
         let labels = self.pipeline.labels(self.mapping);
         Ok(labels.mark_past_events(marked, now).await?)
-    }
-
-    /// The keys under which `ingest` counted earlier revisions of an event.
-    async fn find_former_events(
-        &self,
-        event_id: &EventId,
-        keys: &EventKeys,
-    ) -> Result<Vec<HashedKeys>, RebuildError> {
-        if keys.revision <= Revision::FIRST.number() {
-            return Ok(Vec::new());
-        }
-        let stored = self.pipeline.profiles();
-        let stored = stored.read_event_keys(self.mapping, event_id).await?;
-        let earlier = stored.into_iter();
-        let earlier = earlier.filter(|it| it.revision < keys.revision);
-        Ok(earlier.map(|it| it.keys).collect())
     }
 
     /// Reads an ingested event from the service; `None` if it is no longer stored.
