@@ -150,11 +150,19 @@ fn shop_order(id: &str, number: u32) -> Value {
     let (day, hour, minute) = (1 + number % 20, number % 24, number % 60);
     order["created_at"] = format!("2026-06-{day:02}T{hour:02}:{minute:02}:00Z").into();
     // One card in ten orders has many of them.
-    let card = if number % 10 == 0 { 0 } else { number % 37 };
+    let card = if number.is_multiple_of(10) {
+        0
+    } else {
+        number % 37
+    };
     order["card"] = format!("card-{card}").into();
     order["device"] = format!("device-{}", number % 5).into();
     order["customer"]["email"] = format!("person-{}@example.com", number % 23).into();
-    let status = if number % 3 == 0 { "declined" } else { "paid" };
+    let status = if number.is_multiple_of(3) {
+        "declined"
+    } else {
+        "paid"
+    };
     order["status"] = status.into();
     order
 }
@@ -491,4 +499,39 @@ async fn a_profile_that_cannot_be_read_is_named_and_made_anew() {
     assert_eq!((seen.active, seen.also), (2, None));
     assert!(seen.profiles[&2].unreadable.is_empty());
     assert_eq!(seen.rebuild.unwrap().progress.deleted, want.len() as u64);
+}
+
+/// A profile forgets ids beyond the last 128. The mark in the decision says that an order is counted already.
+#[tokio::test]
+async fn an_order_that_came_meanwhile_counts_once_on_a_hot_card() {
+    let hot = |range: std::ops::Range<u32>| {
+        let hot = |n| with(shop_order(&format!("o-{n}"), n), "card", "hot");
+        Step::Decide(range.map(hot).collect())
+    };
+    let counts = async |world: &World, prefix: &str| {
+        let mut profiles = profiles(world, AFTER, prefix).await;
+        profiles.retain(|name, _| name.starts_with("card#"));
+        assert_eq!(profiles.len(), 1);
+        let profile = profiles.pop_first().unwrap().1;
+        ["whole", "hours", "days", "newest", "times"].map(|part| profile[part].clone())
+    };
+    let from_the_start = world().await;
+    happen_all(&from_the_start, AFTER, &[hot(0..300), hot(300..340)]).await;
+    let want = counts(&from_the_start, "").await;
+    let world = world().await;
+    hot(0..300).happen(&world, BEFORE).await;
+    let mapping = mapping(AFTER);
+    let rebuild = Rebuild {
+        settle: Duration::from_millis(1),
+        ..rebuild(&world, &mapping)
+    };
+    let come = async {
+        // The first wait ends after a second.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        hot(300..340).happen(&world, AFTER).await;
+    };
+    let (report, ()) = tokio::join!(rebuild.run(), come);
+    let progress = report.unwrap().progress;
+    assert_eq!((progress.decisions, progress.counted_meanwhile), (300, 40));
+    assert_eq!(counts(&world, "g2/").await, want);
 }

@@ -33,6 +33,9 @@ enum VelocityAction {
         after_help = "Examples:\n  fraudstream velocity rebuild --dry-run\n  fraudstream --aws velocity rebuild\n\nThe pipeline goes on meanwhile. Deploy the mapping with the new aggregates to all functions first. If the command is stopped,\nrun it again: it continues."
     )]
     Rebuild(RebuildArgs),
+    /// Give up a rebuild that is under way, and delete what it filled.
+    #[command(after_help = "Example:\n  fraudstream --aws velocity abandon")]
+    Abandon(StepArgs),
     /// Show which generations of profiles there are, and how far a rebuild is.
     #[command(after_help = "Example:\n  fraudstream --aws velocity status --profiles")]
     Status(StatusArgs),
@@ -46,9 +49,13 @@ struct RebuildArgs {
     /// Judge orders on the new profiles although something cannot be rebuilt for some orders.
     #[arg(long)]
     accept_missing: bool,
-    /// Give up a rebuild that is under way, and delete what it filled.
-    #[arg(long, conflicts_with_all = ["dry_run", "accept_missing"])]
-    abandon: bool,
+    #[command(flatten)]
+    steps: StepArgs,
+}
+
+/// What the actions have in common that change generations.
+#[derive(Debug, Args)]
+struct StepArgs {
     /// For how long an invocation may last: the longest timeout of the functions, with a margin. Without --aws it is 0, since
     /// nothing else uses the folder.
     #[arg(long, value_name = "SECONDS")]
@@ -75,27 +82,19 @@ impl VelocityArgs {
         let opened = workspace
             .open(Durability::Kill, workspace.fraud_detector)
             .await?;
-        let result = match &self.action {
-            VelocityAction::Rebuild(args) => args.rebuild(workspace, &opened, &mapping).await,
-            VelocityAction::Status(args) => args.show(&opened, &mapping).await,
-        };
+        let result = self.action.run(workspace, &opened, &mapping).await;
         opened.close().await?;
         result
     }
 }
 
-impl RebuildArgs {
-    async fn rebuild(
+impl VelocityAction {
+    async fn run(
         &self,
         workspace: &WorkspaceArgs,
         opened: &Workspace<'_>,
         mapping: &Arc<Mapping>,
     ) -> Result<(), CommandError> {
-        let settle = if workspace.is_remote() {
-            SETTLE_SECONDS
-        } else {
-            0
-        };
         let start = Timestamp::from_jiff(jiff::Timestamp::now())?;
         // A clock beyond the year 9999 stands still.
         let clock = || Timestamp::from_jiff(jiff::Timestamp::now()).unwrap_or(start);
@@ -104,45 +103,49 @@ impl RebuildArgs {
         let rebuild = Rebuild {
             pipeline: &opened.pipeline,
             mapping,
-            settle: Duration::from_secs(self.settle.unwrap_or(settle)),
-            accept_missing: self.accept_missing,
+            settle: self.settle(workspace.is_remote()),
+            accept_missing: matches!(self, Self::Rebuild(args) if args.accept_missing),
             clock: &clock,
             say: &say,
         };
-        if self.dry_run {
-            let estimate = rebuild.estimate().await?;
-            return print_result(self.json, &estimate, &estimate);
+        match self {
+            Self::Rebuild(args) => args.rebuild(&rebuild).await,
+            Self::Abandon(args) => {
+                let report = rebuild.abandon().await?;
+                print_result(args.json, &report, &report)
+            }
+            Self::Status(args) => {
+                let status = rebuild.status(args.profiles).await?;
+                print_result(args.json, &status, &status)
+            }
         }
-        let report = if self.abandon {
-            rebuild.abandon().await?
-        } else {
-            Box::pin(rebuild.run()).await?
+    }
+
+    /// For how long an invocation may last.
+    fn settle(&self, is_remote: bool) -> Duration {
+        let given = match self {
+            Self::Rebuild(args) => args.steps.settle,
+            Self::Abandon(args) => args.settle,
+            Self::Status(_) => None,
         };
-        print_result(self.json, &report, &report)?;
-        if !self.abandon && !report.is_active {
-            return Err("some orders cannot be rebuilt as they were".into());
-        }
-        Ok(())
+        let usual = if is_remote { SETTLE_SECONDS } else { 0 };
+        Duration::from_secs(given.unwrap_or(usual))
     }
 }
 
-impl StatusArgs {
-    async fn show(
-        &self,
-        opened: &Workspace<'_>,
-        mapping: &Arc<Mapping>,
-    ) -> Result<(), CommandError> {
-        let now = Timestamp::from_jiff(jiff::Timestamp::now())?;
-        let rebuild = Rebuild {
-            pipeline: &opened.pipeline,
-            mapping,
-            settle: Duration::ZERO,
-            accept_missing: false,
-            clock: &|| now,
-            say: &|_| {},
-        };
-        let status = rebuild.status(self.profiles).await?;
-        print_result(self.json, &status, &status)
+impl RebuildArgs {
+    async fn rebuild(&self, rebuild: &Rebuild<'_>) -> Result<(), CommandError> {
+        let json = self.steps.json;
+        if self.dry_run {
+            let estimate = rebuild.estimate().await?;
+            return print_result(json, &estimate, &estimate);
+        }
+        let report = Box::pin(rebuild.run()).await?;
+        print_result(json, &report, &report)?;
+        if !report.is_active {
+            return Err("something cannot be rebuilt for some orders; they are judged on the old profiles as before".into());
+        }
+        Ok(())
     }
 }
 

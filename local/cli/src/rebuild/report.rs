@@ -57,7 +57,7 @@ impl fmt::Display for RebuildReport {
         } else if progress.phase == RebuildPhase::Filled {
             writeln!(
                 f,
-                "generation {} is filled and not active: run the command again with --accept-missing to judge orders on it, or with --abandon to give it up",
+                "generation {} is filled and not active: run `velocity rebuild --accept-missing` to judge orders on it, or `velocity abandon` to delete it",
                 progress.generation
             )
         } else {

@@ -1,3 +1,4 @@
+use event::VariableValue;
 use serde_json::{Value, json};
 use velocity::{Amount, Profile};
 
@@ -451,7 +452,7 @@ links: {account: account, through: [card, phone], variables: {around: {accounts:
         revision: order.revision,
         timestamp: order.timestamp,
     };
-    let variable = |name: &str| order.variables.get(name).map(|value| value.expose());
+    let variable = |name: &str| order.variables.get(name).map(VariableValue::expose);
     let kept = &order.key_facts;
     assert!(kept.hashes.contains_key("email"));
     assert_eq!(mapping.restore_keys(&facts, kept, variable), order.keys);
