@@ -225,7 +225,6 @@ fn meanwhile() -> Vec<Step> {
         chargeback("o-44", 23),
         Step::Ingest(shop_order("h-4", 9)),
         chargeback("h-4", 24),
-        Step::Decide(vec![revised("o-55", 55, "card-9")]),
         Step::Decide(vec![revised("o-301", 301, "card-0")]),
         chargeback("o-302", 24),
         Step::Forget("o-303"),
@@ -365,6 +364,40 @@ async fn orders_labels_and_forgetting_go_on_meanwhile() {
     assert!(report.is_active && report.missing.is_empty());
     assert_eq!(report.progress.other_mapping, 0);
     check(&profiles(&world, AFTER, "g2/").await, &want);
+}
+
+/// A later revision that comes before its first one is counted again takes the order out of the first card all the same. As
+/// whenever a later revision comes first, the profile does not learn when the earlier one was.
+#[tokio::test]
+async fn a_revision_that_comes_meanwhile_replaces_the_one_before() {
+    let steps = [
+        Step::Decide(vec![revised("o-55", 55, "card-9")]),
+        chargeback("o-55", 24),
+    ];
+    let parts = |mut profiles: BTreeMap<String, Value>| {
+        for profile in profiles.values_mut() {
+            for part in ["partners", "newest"] {
+                profile.as_object_mut().unwrap().remove(part);
+            }
+        }
+        profiles
+    };
+    let want = parts(world_from_the_start(&[&past()[..], &steps].concat()).await);
+    let world = world().await;
+    happen_all(&world, BEFORE, &past()).await;
+    let mapping = mapping(AFTER);
+    let rebuild = Rebuild {
+        settle: Duration::from_millis(1),
+        ..rebuild(&world, &mapping)
+    };
+    let come = async {
+        // The first wait ends after a second.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        happen_all(&world, AFTER, &steps).await;
+    };
+    let (report, ()) = tokio::join!(rebuild.run(), come);
+    assert_eq!(report.unwrap().progress.counted_meanwhile, 1);
+    check(&parts(profiles(&world, AFTER, "g2/").await), &want);
 }
 
 /// A process that is killed at any point leaves what the next one continues.
