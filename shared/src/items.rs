@@ -16,7 +16,7 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 /// The most keys in one `BatchGetItem`.
 const BATCH_GET: usize = 100;
 /// The most items in one `BatchWriteItem`.
-const BATCH_WRITE: usize = 25;
+pub(crate) const BATCH_WRITE: usize = 25;
 /// How often what a throttled table left undone is requested again.
 pub(crate) const SLOW_ROUNDS: u32 = 4;
 /// Pause before the first repetition; it grows by as much each time.
@@ -54,25 +54,38 @@ pub(crate) async fn write_items(
     };
     let requests: Vec<WriteRequest> = items.into_iter().map(put).collect::<Result<_, Failure>>()?;
     for some in requests.chunks(BATCH_WRITE) {
-        let mut left = some.to_vec();
-        let mut slow_rounds = 0;
-        while !left.is_empty() {
-            let call = client.batch_write_item().request_items(table, left);
-            let answer = call.send().await;
-            let answer = answer.map_err(|error| dependency_failure("BatchWriteItem", &error))?;
-            let unprocessed = answer.unprocessed_items;
-            left = unprocessed
-                .and_then(|mut tables| tables.remove(table))
-                .unwrap_or_default();
-            if left.is_empty() {
-                break;
-            }
-            slow_rounds += 1;
-            if slow_rounds > SLOW_ROUNDS {
-                return Err(Failure::retry("BatchWriteItem: the table is throttled"));
-            }
-            tokio::time::sleep(SLOW_PAUSE * slow_rounds).await;
+        send_writes(client, table, some.to_vec()).await?;
+    }
+    Ok(())
+}
+
+/// Sends at most 25 writes with one call, and again what a throttled table left undone.
+///
+/// # Errors
+/// [`Failure::Retry`] if DynamoDB fails.
+pub(crate) async fn send_writes(
+    client: &Client,
+    table: &str,
+    writes: Vec<WriteRequest>,
+) -> Result<(), Failure> {
+    let mut left = writes;
+    let mut slow_rounds = 0;
+    while !left.is_empty() {
+        let call = client.batch_write_item().request_items(table, left);
+        let answer = call.send().await;
+        let answer = answer.map_err(|error| dependency_failure("BatchWriteItem", &error))?;
+        let unprocessed = answer.unprocessed_items;
+        left = unprocessed
+            .and_then(|mut tables| tables.remove(table))
+            .unwrap_or_default();
+        if left.is_empty() {
+            break;
         }
+        slow_rounds += 1;
+        if slow_rounds > SLOW_ROUNDS {
+            return Err(Failure::retry("BatchWriteItem: the table is throttled"));
+        }
+        tokio::time::sleep(SLOW_PAUSE * slow_rounds).await;
     }
     Ok(())
 }

@@ -140,6 +140,11 @@ impl LabelHistory {
         Err(Failure::rejected("too-many-labels", reason))
     }
 
+    /// Whether there is a current label.
+    pub(crate) fn has_label(&self) -> bool {
+        current_label(&self.labels).is_some()
+    }
+
     /// Adds everything in another history of the same event.
     pub(crate) fn add(&mut self, other: &Self) {
         let labels = other.labels.iter();

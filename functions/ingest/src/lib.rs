@@ -9,10 +9,11 @@ use shared::batch::{
     BatchResponse, BatchResults, Batcher, CHUNK, InvocationContext, InvocationError,
     not_reached_failure, prepare_records, run_until,
 };
+use shared::decisions::CountingNote;
 use shared::failure::{CallError, Failure, FailureClass, Rejection, ServiceCall};
 use shared::labels::{CreatedEvent, LabelApplier};
 use shared::mapping::{HashedKeys, MappedOrder, Mapping};
-use shared::profiles::{CountedOrder, ProfileTable};
+use shared::profiles::{CountedOrder, IngestedEvent, ProfileTable};
 use shared::records::{Invocation, Record};
 use shared::rejected::RejectedStore;
 use tokio::time::Instant;
@@ -45,8 +46,10 @@ pub struct SentEvent {
     pub labelled: bool,
     /// Which version of the event this is.
     pub revision: Revision,
-    /// The keys under which it is counted.
+    /// The hashes of its keys.
     pub keys: HashedKeys,
+    /// How it was counted by them.
+    pub counting: CountingNote,
 }
 
 impl IngestFunction {
@@ -144,7 +147,12 @@ impl IngestFunction {
         say: &dyn Fn(usize, Result<SentEvent, Failure>),
     ) {
         let events = sent.iter();
-        let events = events.map(|sent| (&sent.event_id, sent.revision, &sent.keys));
+        let events = events.map(|sent| IngestedEvent {
+            event_id: &sent.event_id,
+            revision: sent.revision,
+            keys: &sent.keys,
+            counting: &sent.counting,
+        });
         let stored = self.profiles.write_event_keys(&self.mapping, events, now);
         if let Err(failure) = stored.await {
             for place in 0..sent.len() {
@@ -180,7 +188,8 @@ impl IngestFunction {
             event_id: order.event_id.clone(),
             labelled: order.label.is_some(),
             revision: order.revision,
-            keys: order.hashed_keys(&self.mapping),
+            counting: CountingNote::new(&order),
+            keys: order.key_facts.hashes,
         })
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use event::{EventId, Revision, Timestamp};
 use shared::batch::{not_reached_failure, run_until};
 use shared::failure::Failure;
-use shared::mapping::{HashedKeys, MappedOrder, Mapping};
+use shared::mapping::{HashedKeys, MappedOrder};
 use shared::profiles::CountedOrder;
 use tokio::time::Instant;
 
@@ -27,7 +27,7 @@ impl PredictFunction {
         if self.mapping.aggregate_keys().is_empty() {
             return;
         }
-        let in_batch = collect_revisions(&self.mapping, orders);
+        let in_batch = collect_revisions(orders);
         let mut counted = Vec::new();
         for order in orders {
             let former_keys = match &order {
@@ -58,28 +58,21 @@ impl PredictFunction {
         let now = in_batch.get(&order.event_id).into_iter().flatten();
         let now = now.filter(|(revision, _)| *revision < order.revision);
         let mut former_keys: Vec<HashedKeys> = now.map(|(_, keys)| keys.clone()).collect();
-        let event_type = self.mapping.event_type();
-        let event_id = &order.event_id;
-        let decided = self.decisions.revisions(event_type, event_id).await?;
-        let ingested = self.profiles.read_event_keys(&self.mapping, event_id);
-        let ingested = ingested.await?.into_iter();
-        let stored = ingested.map(|event| (event.revision, event.keys)).chain(
-            decided
-                .into_iter()
-                .map(|it| (it.revision, it.velocity_keys)),
-        );
-        let earlier = stored.filter(|(revision, _)| *revision < order.revision.number());
-        former_keys.extend(earlier.map(|(_, keys)| keys));
+        let event = (&order.event_id, order.revision);
+        let stored = self
+            .profiles
+            .find_former_keys(&self.mapping, &self.decisions, event);
+        former_keys.extend(stored.await?);
         Ok(former_keys)
     }
 }
 
 /// The keys of those events of a batch that come in several revisions.
-fn collect_revisions(mapping: &Mapping, orders: &[Result<MappedOrder, Failure>]) -> Revisions {
+fn collect_revisions(orders: &[Result<MappedOrder, Failure>]) -> Revisions {
     let mut revisions = Revisions::new();
     for order in orders.iter().flatten() {
         let event = revisions.entry(order.event_id.clone()).or_default();
-        event.push((order.revision, order.hashed_keys(mapping)));
+        event.push((order.revision, order.key_facts.hashes.clone()));
     }
     revisions.retain(|_, revisions| revisions.len() > 1);
     revisions

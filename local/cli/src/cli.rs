@@ -18,6 +18,7 @@ use crate::commands::show::ShowArgs;
 use crate::commands::simulate::SimulateArgs;
 use crate::commands::subject::SubjectArgs;
 use crate::commands::train::TrainArgs;
+use crate::commands::velocity::VelocityArgs;
 use crate::commands::workspace::WorkspaceArgs;
 
 /// Fraud decisions on a stream of orders, on this machine or on AWS.
@@ -105,6 +106,11 @@ enum Command {
         after_help = "Examples:\n  fraudstream jobs\n  fraudstream jobs --aws --watch\n\n`fraudstream serve` runs the jobs of its own folder by itself."
     )]
     Jobs(JobsArgs),
+    /// Rebuild the profiles of keys from past orders, or show their generations.
+    #[command(
+        after_help = "Examples:\n  fraudstream velocity status\n  fraudstream velocity rebuild --dry-run"
+    )]
+    Velocity(VelocityArgs),
     /// Simulate a shop: history, new orders, chargebacks, and the truth.
     #[command(after_help = "Example:\n  fraudstream simulate --out shop/ --seed 7")]
     Simulate(SimulateArgs),
@@ -133,6 +139,7 @@ impl Cli {
             Command::Subject(args) => args.run(&workspace).await,
             Command::List(args) => args.run(&workspace).await,
             Command::Jobs(args) => args.run(&workspace).await,
+            Command::Velocity(args) => Box::pin(args.run(&workspace)).await,
             Command::Simulate(args) => args.run(),
         }
     }

@@ -12,6 +12,7 @@ pub mod file_run;
 pub mod forget;
 pub mod hold;
 pub mod input;
+pub mod rebuild;
 pub mod replay;
 pub mod runners;
 pub mod signals;

@@ -70,9 +70,25 @@ impl Revision {
         }
     }
 
+    /// The revision that is this whole number.
+    pub fn from_number(whole: u64) -> Self {
+        Self { whole, micros: 0 }
+    }
+
     /// The whole number and the microseconds, which are ordered as revisions are.
     pub fn parts(self) -> (u64, u32) {
         (self.whole, self.micros)
+    }
+
+    /// The revision with this [key](Self::key); `None` if it is not the key of one.
+    pub fn from_key(key: &str) -> Option<Self> {
+        let text = key.strip_prefix('x').unwrap_or(key);
+        let (whole, micros) = text.split_once('.').unwrap_or((text, "0"));
+        let revision = Self {
+            whole: whole.parse().ok()?,
+            micros: micros.parse().ok()?,
+        };
+        (revision.key() == key).then_some(revision)
     }
 
     /// A text that sorts in the order of revisions. Numbers up to 99999 have five digits, as in earlier releases; larger
@@ -124,10 +140,28 @@ mod tests {
     #[track_caller]
     fn check(text: &str, want: &str) {
         let got = match Revision::parse(text, &TimeZone::UTC) {
-            Ok(revision) => format!("{} {}", revision.number(), revision.key()),
+            Ok(revision) => {
+                assert_eq!(Revision::from_key(&revision.key()), Some(revision));
+                format!("{} {}", revision.number(), revision.key())
+            }
             Err(error) => error.to_string(),
         };
         assert_eq!(got, want, "{text}");
+    }
+
+    #[test]
+    fn a_text_that_is_no_key_is_no_revision() {
+        for text in [
+            "",
+            "2",
+            "x",
+            "100000",
+            "x1",
+            "x00000000000000000002",
+            "00002.5",
+        ] {
+            assert_eq!(Revision::from_key(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -57,7 +57,9 @@ mod sample;
 mod short_or_long;
 mod value_source;
 
-pub use aggregates::{AggregateKey, HashedKeys, LinkedKeys, OrderKey, SeenLinks};
+pub use aggregates::{
+    AggregateKey, HashedKeys, KeyFacts, LinkedKeys, NeededFact, OrderFacts, OrderKey, SeenLinks,
+};
 pub use data_quality::DataQualityProblem;
 pub use mapping::{Mapping, MappingError};
 pub use normal_form::NormalForm;

@@ -10,7 +10,9 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::aggregates::{AggregateKey, Aggregates, LinkedKeys, Links};
+use crate::aggregates::{
+    AggregateKey, Aggregates, KeyFacts, LinkedKeys, Links, NeededFact, OrderFacts, OrderKey,
+};
 use crate::located_error::LocatedError;
 use crate::locations::Locations;
 use crate::mapping_file::{DecisionSection, MappingFile};
@@ -148,6 +150,21 @@ impl Mapping {
         aggregates
             .flat_map(AggregateKey::variables)
             .chain(links.flat_map(Links::variable_names))
+    }
+
+    /// The keys of an order from what was kept of it, see [`Self::needed_facts`]. What was not kept is absent.
+    pub fn restore_keys<'v>(
+        &self,
+        order: &OrderFacts<'_>,
+        kept: &KeyFacts,
+        variable: impl Fn(&str) -> Option<&'v str>,
+    ) -> Vec<OrderKey> {
+        self.aggregates.restore_keys(order, kept, variable)
+    }
+
+    /// What aggregates and links read of every order.
+    pub fn needed_facts(&self) -> BTreeSet<NeededFact> {
+        self.aggregates.needed_facts()
     }
 
     /// The keys with `links`, to walk along them; `None` if the file has no such section.

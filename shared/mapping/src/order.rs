@@ -12,7 +12,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use velocity::{AggregateValue, LinkWalk, UnreadableProfile};
 
-use crate::aggregates::{HashedKeys, OrderFacts, OrderKey, SeenLinks};
+use crate::aggregates::{KeyFacts, OrderFacts, OrderKey, SeenLinks};
 use crate::data_quality::DataQualityProblem;
 use crate::failure::Failure;
 use crate::label_message::reject_label;
@@ -47,6 +47,10 @@ pub struct MappedOrder {
     pub event_hash: String,
     /// The keys of the order that have aggregates, and what their profiles keep of it.
     pub keys: Vec<OrderKey>,
+    /// What its decision keeps of them, and of the conditions of aggregates.
+    pub key_facts: KeyFacts,
+    /// The second generation of profiles in which it was counted, if there was one.
+    pub also_counted_in: Option<u32>,
     /// The accounts that it shares keys with, if there are any.
     pub links: Option<SeenLinks>,
 }
@@ -108,11 +112,11 @@ impl Mapping {
             event_id: &event_id,
             revision,
             timestamp,
-            variables: &variables,
         };
-        let keys =
+        let source = (&document, &self.file.timezone.0);
+        let (keys, key_facts) =
             self.aggregates
-                .read_keys(&facts, &document, &self.file.timezone.0, &mut data_quality);
+                .read_keys(&facts, &variables, source, &mut data_quality);
         let blobs = self.read_blobs(&document, &mut data_quality);
         let label = self.read_history_label(&document, timestamp)?;
         if document.is_used_up() {
@@ -134,7 +138,9 @@ impl Mapping {
             label,
             event_hash: String::new(),
             keys,
+            key_facts,
             links: None,
+            also_counted_in: None,
         };
         order.event_hash = order.compute_hash(&self.file.event_type);
         Ok(order)
@@ -365,6 +371,7 @@ impl MappedOrder {
     pub fn leave_uncounted(&mut self, why: &str) {
         if !self.keys.is_empty() {
             self.keys.clear();
+            self.key_facts = KeyFacts::default();
             let problem = format!("{why}, so its aggregates are not known");
             self.data_quality
                 .push(DataQualityProblem::undetermined("timestamp", problem));
@@ -408,16 +415,6 @@ impl MappedOrder {
             let problem = DataQualityProblem::undetermined(name.as_str(), problem);
             self.data_quality.push(problem);
         }
-    }
-
-    /// The hashes of the keys under which the order is counted, by the name of the key.
-    pub fn hashed_keys(&self, mapping: &Mapping) -> HashedKeys {
-        let keys = self.keys.iter();
-        let named = keys.map(|key| {
-            let name = mapping.aggregate_keys()[key.key].name();
-            (name.to_owned(), key.hashes.clone())
-        });
-        named.collect()
     }
 
     /// Removes a variable whose value the service refused, which makes the order undetermined.

@@ -2,18 +2,39 @@
 
 use std::collections::BTreeMap;
 
-use event::{EventId, Timestamp};
+use event::{EventId, Revision, Timestamp};
 use mapping::{DataQualityProblem, HashedKeys, MappedOrder, Mapping, SeenLinks};
 use serde::{Deserialize, Serialize};
 
 use super::form::{FORM, check_form, first_form};
-use super::key::{ItemKey, day_of, entity_key, review_key, review_shard};
+use super::key::{ItemKey, day_of, entity_key, read_revision, review_key, review_shard};
 use super::outcomes::{AppliedOverride, Outcomes};
 use super::verdict::ServiceVerdict;
 use crate::failure::Failure;
 use crate::items::Item;
 use crate::label_history::LabelEntry;
 use crate::records::Position;
+
+/// How an order was counted by its keys, for whoever counts it again: see [`KeyFacts`](mapping::KeyFacts).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountingNote {
+    /// Whether it fulfils each condition of the aggregates, by the hash of the condition.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub conditions: BTreeMap<String, bool>,
+    /// The second generation of profiles in which it is counted, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub also_counted_in: Option<u32>,
+}
+
+impl CountingNote {
+    /// The note of an order that was counted.
+    pub fn new(order: &MappedOrder) -> Self {
+        Self {
+            conditions: order.key_facts.conditions.clone(),
+            also_counted_in: order.also_counted_in,
+        }
+    }
+}
 
 /// A decision as it is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,9 +84,12 @@ pub struct Decision {
     pub undetermined: bool,
     /// Problems with the values of the order.
     pub data_quality: Vec<DataQualityProblem>,
-    /// The hashes of the keys under which the order was counted, by the name of the key.
+    /// The hashes of the order's keys, by the name of the key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub velocity_keys: HashedKeys,
+    /// How it was counted by them; absent without aggregates, and in decisions of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counting: Option<CountingNote>,
     /// The accounts that it shared keys with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub links: Option<SeenLinks>,
@@ -125,6 +149,7 @@ impl Decision {
                 review_shard(&order.event_id),
             )
         });
+        let has_keys = !mapping.aggregate_keys().is_empty();
         Self {
             kind: "decision".to_owned(),
             form: FORM,
@@ -148,7 +173,8 @@ impl Decision {
             outcomes: outcomes.all.iter().map(ToString::to_string).collect(),
             undetermined: outcomes.undetermined,
             data_quality: order.data_quality.clone(),
-            velocity_keys: order.hashed_keys(mapping),
+            velocity_keys: order.key_facts.hashes.clone(),
+            counting: has_keys.then(|| CountingNote::new(order)),
             links: order.links.clone(),
             event_hash: order.event_hash.clone(),
             mapping_hash: mapping.hash().to_owned(),
@@ -180,6 +206,15 @@ impl Decision {
     pub fn event_id(&self) -> Result<EventId, Failure> {
         EventId::try_from(self.event_id.as_str())
             .map_err(|_| Failure::set_up("a decision item has no event id"))
+    }
+
+    /// The revision of the order, which its key holds.
+    ///
+    /// # Errors
+    /// [`Failure::Retry`], as a wrong set-up, if the item was written by something else.
+    pub fn order_revision(&self) -> Result<Revision, Failure> {
+        let revision = read_revision(&self.sk);
+        revision.ok_or_else(|| Failure::set_up("a decision item has no revision in its key"))
     }
 
     /// Whether `order`, mapped with `mapping`, has other content than the order of this decision.

@@ -11,6 +11,9 @@ use crate::items::Item;
 /// How many index keys the open reviews of one day are spread over.
 pub const REVIEW_SHARDS: u32 = 8;
 
+/// Prefix of the sort key of a decision; the key of the revision follows.
+pub(super) const DECISION: &str = "decision#";
+
 /// The primary key of an item in the table of decisions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ItemKey {
@@ -23,7 +26,7 @@ impl ItemKey {
     pub fn new(event_type: &EventTypeName, event_id: &EventId, revision: Revision) -> Self {
         Self {
             pk: format!("{event_type}#{event_id}"),
-            sk: format!("decision#{}", revision.key()),
+            sk: format!("{DECISION}{}", revision.key()),
         }
     }
 
@@ -41,6 +44,23 @@ impl ItemKey {
             pk: format!("waiting#{event_type}#{event_id}"),
             sk: "labels".to_owned(),
         }
+    }
+
+    /// The key with this partition key and sort key.
+    pub fn from_parts(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self {
+            pk: pk.into(),
+            sk: sk.into(),
+        }
+    }
+
+    /// The key of an item.
+    pub(crate) fn read(item: &Item) -> Option<Self> {
+        let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+        Some(Self {
+            pk: text("pk")?,
+            sk: text("sk")?,
+        })
     }
 
     /// The partition key.
@@ -70,6 +90,11 @@ pub fn entity_key(entity_type: &str, entity_id: &str) -> String {
 /// The key of one shard of a day's open reviews in index `gsi2`; `day` is `yyyy-MM-dd`.
 pub fn review_key(outcome: &str, day: &str, shard: u32) -> String {
     format!("{outcome}#{day}#{shard}")
+}
+
+/// The revision in the sort key of a decision.
+pub(super) fn read_revision(sk: &str) -> Option<Revision> {
+    Revision::from_key(sk.strip_prefix(DECISION)?)
 }
 
 pub(super) fn day_of(time: Timestamp) -> String {

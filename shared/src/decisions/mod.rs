@@ -20,11 +20,11 @@ mod outcomes;
 mod table;
 mod verdict;
 
-pub use decision::{Decision, parse_decision};
+pub use decision::{CountingNote, Decision, parse_decision};
 pub use form::FORM;
 pub(crate) use form::{check_form, form_attribute};
 pub use key::{ItemKey, REVIEW_SHARDS, entity_key, review_key};
 pub use outcomes::{AppliedOverride, Outcomes};
 pub(crate) use table::update_if_condition_holds;
-pub use table::{DecisionWrites, Decisions, FoundItems, PutResult};
+pub use table::{DecisionWrites, Decisions, FoundItems, PutResult, ScannedPage};
 pub use verdict::{MatchedRule, MatchedRuleVersion, PredictionHeader, ServiceVerdict};

@@ -11,7 +11,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use event::{EventId, EventTypeName, OutcomeName, Revision};
 
 use super::decision::{Decision, parse_decision};
-use super::key::{ItemKey, REVIEW_SHARDS, entity_key, review_key};
+use super::key::{DECISION, ItemKey, REVIEW_SHARDS, entity_key, review_key};
 use crate::failure::{Failure, Rejection, ServiceRefusal, dependency_failure};
 use crate::items::{Item, read_items};
 use crate::known_faults::{KnownFault, is_injected};
@@ -46,6 +46,18 @@ impl PutResult {
             Self::Duplicate(stored)
         }
     }
+}
+
+/// How many items of a table are read with one call.
+const PAGE: i32 = 256;
+
+/// A page of a table that is read from its first item to its last.
+#[derive(Clone, Debug)]
+pub struct ScannedPage<T> {
+    /// What was looked for, each with its key.
+    pub items: Vec<(ItemKey, T)>,
+    /// The key after which the next page begins; `None` if this is the last one.
+    pub next: Option<ItemKey>,
 }
 
 /// The table of decisions.
@@ -145,7 +157,7 @@ impl Decisions {
         let query = query
             .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
             .expression_attribute_values(":pk", AttributeValue::S(pk))
-            .expression_attribute_values(":sk", AttributeValue::S("decision#".to_owned()));
+            .expression_attribute_values(":sk", AttributeValue::S(DECISION.to_owned()));
         let items = query
             .into_paginator()
             .items()
@@ -157,6 +169,38 @@ impl Decisions {
             .into_iter()
             .map(|item| parse_decision(item).map(|decision| *decision))
             .collect()
+    }
+
+    /// The decisions of an event type in a page of the whole table, in the order of the table, after the item with key `after`.
+    ///
+    /// # Errors
+    /// [`Failure::Retry`] if DynamoDB fails.
+    pub async fn scan_page(
+        &self,
+        event_type: &EventTypeName,
+        after: Option<&ItemKey>,
+    ) -> Result<ScannedPage<Decision>, Failure> {
+        let scan = self.client.scan().table_name(&self.table);
+        let scan = scan
+            .consistent_read(true)
+            .limit(PAGE)
+            .set_exclusive_start_key(after.map(ItemKey::attributes))
+            .filter_expression("begins_with(sk, :sk) AND event_type = :type")
+            .expression_attribute_values(":sk", AttributeValue::S(DECISION.to_owned()))
+            .expression_attribute_values(":type", AttributeValue::S(event_type.to_string()));
+        let page = scan.send().await;
+        let page = page.map_err(|error| dependency_failure("Scan", &error))?;
+        let items = page.items.unwrap_or_default().into_iter();
+        let items: Result<Vec<_>, Failure> = items
+            .map(|item| {
+                let decision = *parse_decision(item)?;
+                Ok((decision.key(), decision))
+            })
+            .collect();
+        Ok(ScannedPage {
+            items: items?,
+            next: page.last_evaluated_key.as_ref().and_then(ItemKey::read),
+        })
     }
 
     /// The decisions of an entity, newest event first, at most `limit`.

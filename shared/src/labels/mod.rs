@@ -31,6 +31,7 @@ use service::UpdateResult;
 
 pub use crate::label_history::{LabelEntry, current_label};
 pub use catch_up::CreatedEvent;
+pub use profiles::PastEvent;
 
 /// The name of the function `label` in rejected records and metrics.
 pub const FUNCTION: &str = "label";

@@ -49,7 +49,10 @@ pub(super) enum State {
 pub(super) struct CountedProfile<'a> {
     layout: &'a Layout,
     pub(super) changes: Vec<Change>,
+    /// What is known of it in the active generation.
     pub(super) state: State,
+    /// What is known of it in the other generation that is written, if there is one.
+    other_state: State,
 }
 
 impl<'a> CountedProfile<'a> {
@@ -58,6 +61,7 @@ impl<'a> CountedProfile<'a> {
             layout,
             changes: Vec::new(),
             state: State::NotRead,
+            other_state: State::NotRead,
         }
     }
 
@@ -66,14 +70,31 @@ impl<'a> CountedProfile<'a> {
         self.layout.keeps_frauds()
     }
 
-    /// Reads the item, if there is one, and makes the changes. Returns the profile and its revision if it must be
-    /// written.
-    pub(super) fn change(&mut self, item: Option<&Item>) -> Option<(Vec<u8>, u64)> {
+    /// What is known of it in the active generation, or in the other one.
+    pub(super) fn state_in(&mut self, active: bool) -> &mut State {
+        if active {
+            &mut self.state
+        } else {
+            &mut self.other_state
+        }
+    }
+
+    /// Makes a failure in the other generation one of the profile: there, too, the change must not be missing. A profile
+    /// that cannot be read there stays as it is, and says nothing about the order.
+    pub(super) fn fail_with_other_generation(&mut self) {
+        if let State::Failed(failure) = &self.other_state {
+            self.state = State::Failed(failure.clone());
+        }
+    }
+
+    /// Reads the item of the active generation or the other one, if there is an item, and makes the changes. Returns the
+    /// profile and its revision if it must be written.
+    pub(super) fn change(&mut self, active: bool, item: Option<&Item>) -> Option<(Vec<u8>, u64)> {
         let (mut profile, revision) = match item.map(|item| read_item(self.layout, item)) {
             None => (Profile::default(), 0),
             Some(Ok(read)) => read,
             Some(Err(why)) => {
-                self.state = State::Unreadable(why);
+                *self.state_in(active) = State::Unreadable(why);
                 return None;
             }
         };
@@ -100,7 +121,7 @@ impl<'a> CountedProfile<'a> {
             };
         }
         let bytes = has_changed.then(|| profile.to_bytes(self.layout));
-        self.state = State::Known(profile);
+        *self.state_in(active) = State::Known(profile);
         bytes.map(|bytes| (bytes, revision))
     }
 }

@@ -9,7 +9,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use velocity::{LinkWalk, PartnerKey, Profile, UnreadableProfile};
 
 use super::counted_profile::{CountedProfile, State, read_item};
-use super::{ProfileTable, item_key, profile_key};
+use super::generations::partition_in;
+use super::{ProfileTable, item_key, profile_name};
 use crate::failure::Failure;
 use crate::items::{Item, read_items};
 use crate::mapping::{LinkedKeys, MappedOrder, Mapping};
@@ -26,12 +27,12 @@ struct Walker<'a> {
 type FoundProfiles = BTreeMap<PartnerKey, Result<Profile, UnreadableProfile>>;
 
 impl ProfileTable {
-    /// Sets the variables of the links of orders that were counted in `keys`. An order whose links cannot be read becomes a
+    /// Sets the variables of the links of orders that were counted in `keys`, of this generation. An order whose links cannot be read becomes a
     /// failure.
     pub(super) async fn set_links<'a>(
         &self,
         mapping: &Mapping,
-        keys: &BTreeMap<String, CountedProfile<'_>>,
+        (keys, generation): (&BTreeMap<String, CountedProfile<'_>>, u32),
         orders: impl Iterator<Item = &'a mut Result<MappedOrder, Failure>>,
     ) {
         let Some(linked) = mapping.linked_keys() else {
@@ -53,14 +54,16 @@ impl ProfileTable {
                 let Some((place, hash)) = linked.find(&key) else {
                     continue;
                 };
-                let pk = profile_key(mapping, place, &hash, 0);
+                let name = profile_name(mapping, place, &hash, 0);
                 // What cannot be read was noted with the aggregates of the key.
-                if let Some(State::Known(profile)) = keys.get(&pk).map(|counted| &counted.state) {
+                if let Some(State::Known(profile)) = keys.get(&name).map(|counted| &counted.state) {
                     walker.walk.add_shared_key(key, profile);
                 }
             }
         }
-        let walked = self.walk_on(mapping, linked, &mut walkers).await;
+        let walked = self
+            .walk_on((mapping, generation), linked, &mut walkers)
+            .await;
         for walker in walkers {
             let Ok(order) = walker.order else { continue };
             match (&walked, walker.problem) {
@@ -74,12 +77,12 @@ impl ProfileTable {
     /// The two rounds of reads beyond the orders' own keys.
     async fn walk_on(
         &self,
-        mapping: &Mapping,
+        source: (&Mapping, u32),
         linked: LinkedKeys<'_>,
         walkers: &mut [Walker<'_>],
     ) -> Result<(), Failure> {
         let accounts = walkers.iter().flat_map(|it| it.walk.direct_accounts());
-        let accounts = self.read_profiles(mapping, linked, accounts.collect());
+        let accounts = self.read_profiles(source, linked, accounts.collect());
         let accounts = accounts.await?;
         for walker in &mut *walkers {
             for account in walker.walk.direct_accounts().collect::<Vec<_>>() {
@@ -91,7 +94,7 @@ impl ProfileTable {
             }
         }
         let keys = walkers.iter().flat_map(|it| it.walk.keys_of_step(2));
-        let keys = self.read_profiles(mapping, linked, keys.collect()).await?;
+        let keys = self.read_profiles(source, linked, keys.collect()).await?;
         for walker in walkers {
             for key in walker.walk.keys_of_step(2).collect::<Vec<_>>() {
                 match keys.get(&key) {
@@ -106,14 +109,15 @@ impl ProfileTable {
 
     async fn read_profiles(
         &self,
-        mapping: &Mapping,
+        (mapping, generation): (&Mapping, u32),
         linked: LinkedKeys<'_>,
         keys: BTreeSet<PartnerKey>,
     ) -> Result<FoundProfiles, Failure> {
         let mut places = BTreeMap::new();
         for key in keys {
             if let Some((place, hash)) = linked.find(&key) {
-                places.insert(profile_key(mapping, place, &hash, 0), (key, place));
+                let name = profile_name(mapping, place, &hash, 0);
+                places.insert(partition_in(generation, &name), (key, place));
             }
         }
         let items: Vec<Item> = places.keys().map(|pk| item_key(pk)).collect();

@@ -9,39 +9,39 @@
 
 mod counted_profile;
 mod event_keys;
+mod generations;
 mod links;
+mod listing;
+mod refill;
+mod rounds;
 mod writes;
 
-pub use event_keys::EventKeys;
+pub use event_keys::{EventKeys, IngestedEvent};
+pub use generations::{Generations, StoredGenerations};
+pub use listing::ListedProfile;
+pub use refill::PastOrder;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use event::{EventId, Timestamp};
-use futures::future::join_all;
+use event::{EventId, Revision, Timestamp};
 use tokio::time::Instant;
 use velocity::{Layout, PartnerKey, Profile};
 
 use crate::batch::{not_reached_failure, run_until};
 use crate::failure::Failure;
-use crate::items::{Item, read_items};
-use crate::mapping::{HashedKeys, MappedOrder, Mapping};
+use crate::items::Item;
+use crate::mapping::{HashedKeys, MappedOrder, Mapping, OrderKey};
 use counted_profile::{Change, CountedProfile, State};
-use writes::{BATCH_STATEMENTS, WriteResult, WrittenProfile};
+use generations::KnownGenerations;
 
+/// The sort key of a profile.
+const PROFILE: &str = "profile";
 /// How many orders are counted together: this bounds the memory that their profiles take.
 const ORDERS: usize = 50;
-/// How often a profile that others write too is read again.
-const MOST_ROUNDS: u32 = 50;
-/// The pause before a profile is read again: the first and the longest.
-const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(40)];
 /// How far in the future an order may be: a time that is far ahead would make the past of its keys look old.
 const MOST_AHEAD_SECONDS: i64 = 24 * 3_600;
-/// For how long a profile is kept after its last event: the longest window, and two days.
-const KEPT_SECONDS: i64 = 92 * 86_400;
-
 /// An order that is counted.
 pub struct CountedOrder<'a> {
     order: &'a mut Result<MappedOrder, Failure>,
@@ -84,10 +84,11 @@ impl<'a> CountedOrder<'a> {
 pub struct ProfileTable {
     client: Client,
     table: String,
+    generations: KnownGenerations,
 }
 
-/// The key of a profile's item; the sort key is always `profile`.
-fn profile_key(mapping: &Mapping, key: usize, hash: &str, shard: u32) -> String {
+/// The name of a profile, which with its generation is the partition key of its item; the sort key is always [`PROFILE`].
+fn profile_name(mapping: &Mapping, key: usize, hash: &str, shard: u32) -> String {
     let key = &mapping.aggregate_keys()[key];
     match key.layout().shards() {
         1 => format!("{}#{hash}", key.name()),
@@ -101,6 +102,7 @@ impl ProfileTable {
         Self {
             client,
             table: table.into(),
+            generations: KnownGenerations::default(),
         }
     }
 
@@ -131,8 +133,11 @@ impl ProfileTable {
             }
         }
         let mut keys = collect_keys(mapping, orders);
-        self.make_changes(&mut keys, now).await;
+        let generations = self.make_changes(&mut keys, now).await;
         for CountedOrder { order, .. } in orders.iter_mut() {
+            if let Ok(order) = order.as_mut() {
+                order.also_counted_in = generations.also;
+            }
             let set = order
                 .as_mut()
                 .map(|order| set_aggregates(mapping, &keys, order));
@@ -141,7 +146,8 @@ impl ProfileTable {
             }
         }
         let counted = orders.iter_mut().map(|it| &mut *it.order);
-        self.set_links(mapping, &keys, counted).await;
+        let read = (&keys, generations.active);
+        self.set_links(mapping, read, counted).await;
     }
 
     /// Takes orders out of the profiles of the keys under which they were counted, for good: their ids and those keys. An
@@ -203,111 +209,27 @@ impl ProfileTable {
         now: Timestamp,
     ) -> Result<(), Failure> {
         self.make_changes(&mut keys, now).await;
-        for counted in keys.into_values() {
-            match counted.state {
-                State::Failed(failure) => return Err(failure),
-                State::Unreadable(why) => return Err(Failure::retry(why.to_string())),
-                State::NotRead | State::Known(_) => {}
-            }
-        }
-        Ok(())
+        check_all(keys)
     }
+}
 
-    /// Reads the profiles, changes them and writes them, until nobody else wrote them meanwhile.
-    async fn make_changes(&self, keys: &mut BTreeMap<String, CountedProfile<'_>>, now: Timestamp) {
-        let mut left: BTreeSet<String> = keys.keys().cloned().collect();
-        let mut round = 0;
-        while !left.is_empty() {
-            if round > 0 {
-                metrics::counter!("ProfileConflicts").increment(left.len() as u64);
-                pause(round).await;
-            }
-            left = self.count_round(keys, left, now).await;
-            round += 1;
-            if round > MOST_ROUNDS {
-                for pk in std::mem::take(&mut left) {
-                    if let Some(key) = keys.get_mut(&pk) {
-                        key.state = State::Failed(Failure::retry("others write a profile as well"));
-                    }
-                }
-            }
+/// The first failure among changed profiles; one that cannot be read is a failure.
+fn check_all(keys: BTreeMap<String, CountedProfile<'_>>) -> Result<(), Failure> {
+    for counted in keys.into_values() {
+        match counted.state {
+            State::Failed(failure) => return Err(failure),
+            State::Unreadable(why) => return Err(Failure::retry(why.to_string())),
+            State::NotRead | State::Known(_) => {}
         }
     }
-
-    /// Reads the profiles with these keys, changes them, and writes those that have changed. Returns the keys of those
-    /// that others wrote meanwhile.
-    async fn count_round(
-        &self,
-        keys: &mut BTreeMap<String, CountedProfile<'_>>,
-        round: BTreeSet<String>,
-        now: Timestamp,
-    ) -> BTreeSet<String> {
-        let read: Vec<Item> = round.iter().map(|pk| item_key(pk)).collect();
-        let items = match read_items(&self.client, &self.table, &read).await {
-            Ok(items) => items,
-            Err(failure) => {
-                for pk in &round {
-                    if let Some(key) = keys.get_mut(pk) {
-                        key.state = State::Failed(failure.clone());
-                    }
-                }
-                return BTreeSet::new();
-            }
-        };
-        let mut found: BTreeMap<String, Item> = BTreeMap::new();
-        for item in items {
-            if let Some(Ok(pk)) = item.get("pk").map(AttributeValue::as_s) {
-                found.insert(pk.clone(), item);
-            }
-        }
-        let mut writes = Vec::new();
-        for pk in &round {
-            if let Some(key) = keys.get_mut(pk)
-                && let Some((profile, revision)) = key.change(found.get(pk))
-            {
-                writes.push(WrittenProfile {
-                    pk: pk.clone(),
-                    profile,
-                    revision,
-                    expires_at: now.epoch_seconds() + KEPT_SECONDS,
-                });
-            }
-        }
-        let calls = writes
-            .chunks(BATCH_STATEMENTS)
-            .map(|some| self.write_profiles(some));
-        let mut conflicts = BTreeSet::new();
-        let results = join_all(calls).await.into_iter().flatten();
-        for (write, result) in writes.iter().zip(results) {
-            match result {
-                WriteResult::Written => {}
-                WriteResult::Conflict => {
-                    conflicts.insert(write.pk.clone());
-                }
-                WriteResult::Failed(failure) => {
-                    if let Some(key) = keys.get_mut(&write.pk) {
-                        key.state = State::Failed(failure);
-                    }
-                }
-            }
-        }
-        conflicts
-    }
+    Ok(())
 }
 
 fn item_key(pk: &str) -> Item {
     Item::from([
         ("pk".to_owned(), AttributeValue::S(pk.to_owned())),
-        ("sk".to_owned(), AttributeValue::S("profile".to_owned())),
+        ("sk".to_owned(), AttributeValue::S(PROFILE.to_owned())),
     ])
-}
-
-/// Waits for a random time, so that writers that failed together do not try together again.
-async fn pause(round: u32) {
-    let [first, longest] = PAUSES;
-    let most = first.saturating_mul(1 << round.min(10)).min(longest);
-    let chance = u32::from(uuid::Uuid::new_v4().as_bytes()[0]);
-    tokio::time::sleep(most * (1 + chance) / 256).await;
 }
 
 /// Adds the profiles of a key, and notes the change in that of the order.
@@ -321,9 +243,9 @@ fn collect_key<'a>(
     let own_shard = layout.shard_of(change.id());
     let mut change = Some(change);
     for shard in 0..layout.shards() {
-        let pk = profile_key(mapping, key, hash, shard);
+        let name = profile_name(mapping, key, hash, shard);
         let counted = keys
-            .entry(pk)
+            .entry(name)
             .or_insert_with(|| CountedProfile::new(layout));
         if shard == own_shard {
             counted.changes.extend(change.take());
@@ -338,7 +260,8 @@ fn collect_hashed_keys<'a>(
     hashed: &HashedKeys,
     change: impl Fn(usize) -> Change,
 ) {
-    for (place, key) in mapping.aggregate_keys().iter().enumerate() {
+    let keys_of_mapping = mapping.aggregate_keys().iter().enumerate();
+    for (place, key) in keys_of_mapping.filter(|(_, key)| key.is_counted()) {
         for hash in hashed.get(key.name()).into_iter().flatten() {
             collect_key(mapping, keys, (place, hash), change(place));
         }
@@ -359,38 +282,55 @@ fn collect_keys<'a>(
     let mut keys: BTreeMap<String, CountedProfile<'a>> = BTreeMap::new();
     for counted in orders {
         let Ok(order) = &counted.order else { continue };
-        let own = order.hashed_keys(mapping);
-        for key in &order.keys {
-            for hash in &key.hashes {
-                let change = Change::Add(key.event.clone());
-                collect_key(mapping, &mut keys, (key.key, hash), change);
-            }
-        }
-        collect_former_keys(mapping, &mut keys, counted, (order, &own));
+        let own = &order.key_facts.hashes;
+        let added = AddedOrder {
+            event_id: &order.event_id,
+            revision: order.revision,
+            keys: &order.keys,
+            hashes: own,
+            former_keys: &counted.former_keys,
+        };
+        collect_order(mapping, &mut keys, &added);
         if let Some((label, time)) = order.label.as_ref().filter(|_| counted.has_known_label) {
             let is_fraud = mapping.is_fraud_label(label.as_str());
             let linked = mapping.linked_keys();
             let change = |_| Change::SetFraud {
                 id: velocity::hash_text(order.event_id.as_str()),
                 known: is_fraud.then(|| time.epoch_millis()),
-                account: linked.and_then(|linked| linked.account(&own)),
+                account: linked.and_then(|linked| linked.account(own)),
             };
-            collect_hashed_keys(mapping, &mut keys, &own, change);
+            collect_hashed_keys(mapping, &mut keys, own, change);
         }
     }
     keys
 }
 
-/// Takes an order out of those keys of its earlier revisions that it no longer has.
-fn collect_former_keys<'a>(
+/// What is added to the profiles of an order's keys.
+struct AddedOrder<'o> {
+    event_id: &'o EventId,
+    revision: Revision,
+    keys: &'o [OrderKey],
+    /// The hashes of its keys.
+    hashes: &'o HashedKeys,
+    /// The hashes of the keys of its earlier revisions.
+    former_keys: &'o [HashedKeys],
+}
+
+/// Adds an order to the profiles of its keys, and takes it out of those keys of its earlier revisions that it no longer has.
+fn collect_order<'a>(
     mapping: &'a Mapping,
     keys: &mut BTreeMap<String, CountedProfile<'a>>,
-    counted: &CountedOrder<'_>,
-    (order, own): (&MappedOrder, &HashedKeys),
+    order: &AddedOrder<'_>,
 ) {
-    for former in &counted.former_keys {
+    for key in order.keys {
+        for hash in &key.hashes {
+            let change = Change::Add(key.event.clone());
+            collect_key(mapping, keys, (key.key, hash), change);
+        }
+    }
+    for former in order.former_keys {
         let is_kept = |name: &str, hash: &String| {
-            let kept = own.get(name);
+            let kept = order.hashes.get(name);
             kept.is_some_and(|hashes| hashes.contains(hash))
         };
         let lost = former.iter().map(|(name, hashes)| {
@@ -421,8 +361,8 @@ fn set_aggregates(
         let mut problem = None;
         for hash in &order_key.hashes {
             for shard in 0..layout.shards() {
-                let pk = profile_key(mapping, order_key.key, hash, shard);
-                match keys.get(&pk).map(|counted| &counted.state) {
+                let name = profile_name(mapping, order_key.key, hash, shard);
+                match keys.get(&name).map(|counted| &counted.state) {
                     Some(State::Known(profile)) => profiles.push(profile),
                     Some(State::Unreadable(why)) => problem = Some(*why),
                     Some(State::Failed(failure)) => return Err(failure.clone()),

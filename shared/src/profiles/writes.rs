@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
     BatchStatementResponse,
 };
 
-use super::ProfileTable;
+use super::{PROFILE, ProfileTable};
 use crate::failure::{Failure, dependency_failure};
 
 /// The most statements in one `BatchExecuteStatement`.
@@ -66,7 +66,7 @@ impl ProfileTable {
         let profile = AttributeValue::B(Blob::new(written.profile.clone()));
         let next = number((revision + 1).to_string());
         let expires_at = number(written.expires_at.to_string());
-        let (pk, sk) = (text(pk), text("profile"));
+        let (pk, sk) = (text(pk), text(PROFILE));
         let (statement, parameters) = if *revision == 0 {
             (
                 format!(

@@ -31,6 +31,11 @@ pub const KEY_HASH: usize = 16;
 /// The hash of a key's value, under which its profile is stored.
 pub type KeyHash = [u8; KEY_HASH];
 
+/// The [`hash_text`] of the value of a key: both hashes begin its SHA-256.
+pub fn shorten_hash(hash: &KeyHash) -> u32 {
+    u32::from_be_bytes(hash.first_chunk().copied().unwrap_or_default())
+}
+
 /// A key that came with another one in the same event: which kind of key, and the hash of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PartnerKey {
@@ -44,7 +49,7 @@ impl PartnerKey {
     /// The first four bytes of the hash, by which an account is known among frauds: see
     /// [`Profile::set_fraud`](crate::Profile::set_fraud).
     pub fn short(&self) -> u32 {
-        u32::from_be_bytes(self.hash.first_chunk().copied().unwrap_or_default())
+        shorten_hash(&self.hash)
     }
 }
 

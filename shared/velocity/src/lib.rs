@@ -42,7 +42,7 @@ mod window;
 
 pub use amount::Amount;
 pub use bytes::{FORM, UnreadableProfile};
-pub use event::{KEY_HASH, KeyEvent, KeyHash, PartnerKey, SlotId, hash_text};
+pub use event::{KEY_HASH, KeyEvent, KeyHash, PartnerKey, SlotId, hash_text, shorten_hash};
 pub use layout::{Aggregate, Function, KeyKind, Layout, LayoutError};
 pub use links::LinkWalk;
 pub use past::AggregateValue;

@@ -14,4 +14,5 @@ mod label_feedback;
 mod labels;
 mod links;
 mod overrides;
+mod rebuild;
 mod velocity;

@@ -72,7 +72,8 @@ impl Pipeline {
         ProfileTable::new(self.clients.dynamodb.clone(), &self.velocity_table)
     }
 
-    fn labels(&self, mapping: &Arc<Mapping>) -> LabelApplier {
+    /// What applies labels of the mapping's event type.
+    pub fn labels(&self, mapping: &Arc<Mapping>) -> LabelApplier {
         LabelApplier::new(
             self.decisions(),
             self.clients.frauddetector.clone(),

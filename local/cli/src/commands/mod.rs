@@ -20,6 +20,7 @@ pub(crate) mod show;
 pub(crate) mod simulate;
 pub(crate) mod subject;
 pub(crate) mod train;
+pub(crate) mod velocity;
 pub(crate) mod workspace;
 
 /// Any error of a command, as a sentence for the person at the terminal.

@@ -133,6 +133,7 @@ impl Traces {
         decision.gsi1pk = is_known.then(|| entity_key(&decision.entity_type, &decision.entity_id));
         // Hashes of what the person bought with.
         decision.velocity_keys.clear();
+        decision.counting = None;
         decision.variables.retain(|name, value| {
             types.get(name).is_some_and(|ty| !is_personal(ty))
                 && !name_search::is_any_in(&self.spellings, value.as_bytes())

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use event::VariableName;
-use event::hash::parse_hex;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize, de};
 use serde_saphyr::Spanned;
 use velocity::{KeyHash, LayoutError, LinkWalk, PartnerKey, SlotId};
 
+use super::read::parse_key_hash;
 use super::{AggregateKey, HashedKeys, format_span};
 use crate::computed_source::TimeUnit;
 use crate::located_error::LocatedError;
@@ -255,7 +255,7 @@ impl LinkedKeys<'_> {
     pub fn partners_of(&self, place: usize, keys: &HashedKeys) -> Vec<PartnerKey> {
         self.links.partners_of(place, self.keys, |other| {
             let hashes = keys.get(self.keys[other].name()).into_iter().flatten();
-            hashes.filter_map(|hash| read_hash(hash)).collect()
+            hashes.filter_map(|hash| parse_key_hash(hash)).collect()
         })
     }
 
@@ -294,11 +294,7 @@ impl LinkedKeys<'_> {
     }
 }
 
-fn read_hash(hash: &str) -> Option<KeyHash> {
-    parse_hex(hash)?.try_into().ok()
-}
-
 fn read_partner(kind: SlotId, hash: &str) -> Option<PartnerKey> {
-    let hash = read_hash(hash)?;
+    let hash = parse_key_hash(hash)?;
     Some(PartnerKey { kind, hash })
 }

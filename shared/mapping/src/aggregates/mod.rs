@@ -4,6 +4,7 @@
 //! its keys, and what the profile of each keeps of it. The profiles themselves are in crate `velocity`.
 
 mod links;
+mod needs;
 mod plan;
 mod read;
 mod section;
@@ -22,8 +23,8 @@ use crate::short_or_long::ShortOrLong;
 
 pub(crate) use links::{LinkSection, Links};
 pub use links::{LinkedKeys, SeenLinks};
-pub(crate) use read::OrderFacts;
-pub use read::{HashedKeys, OrderKey};
+pub use needs::NeededFact;
+pub use read::{HashedKeys, KeyFacts, OrderFacts, OrderKey};
 pub(crate) use section::AggregateSection;
 
 /// Decimal places of a time span.
@@ -77,7 +78,7 @@ impl AggregateKey {
     }
 
     /// Whether orders are counted by it. A key that is not is there for others to count its values.
-    fn is_counted(&self) -> bool {
+    pub fn is_counted(&self) -> bool {
         !self.variables.is_empty() || self.has_partners
     }
 

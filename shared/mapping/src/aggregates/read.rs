@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use event::hash::to_hex;
-use event::{EntityId, EventId, Revision, Timestamp, VariableName, Variables};
+use event::hash::{parse_hex, to_hex};
+use event::{EntityId, EventId, Revision, Timestamp, VariableName, VariableValue, Variables};
 use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
-use velocity::{Amount, KeyEvent, KeyHash, hash_text};
+use velocity::{Amount, KeyEvent, KeyHash, hash_text, shorten_hash};
 
 use super::{AggregateKey, Aggregates, DistinctValue};
 use crate::computed_source::parse_decimal;
+use crate::condition::Condition;
 use crate::data_quality::DataQualityProblem;
 use crate::short_or_long::ShortOrLong;
 use crate::value_source::Document;
@@ -28,51 +29,125 @@ pub struct OrderKey {
     pub event: KeyEvent,
 }
 
+/// What is kept of an order, in its decision or with an ingested event, so that its keys can be worked out again without it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// The hashes of the values of its keys, by the name of the key, also of those that nothing is counted by.
+    pub hashes: HashedKeys,
+    /// Whether it fulfils each condition of the aggregates, by the hash of the condition. One that could not be
+    /// evaluated is absent.
+    pub conditions: BTreeMap<String, bool>,
+}
+
 /// What was read of an order already.
-pub(crate) struct OrderFacts<'a> {
-    pub(crate) event_id: &'a EventId,
-    pub(crate) revision: Revision,
-    pub(crate) timestamp: Timestamp,
-    pub(crate) variables: &'a Variables,
+pub struct OrderFacts<'a> {
+    /// Its event id.
+    pub event_id: &'a EventId,
+    /// Which version of the order it is.
+    pub revision: Revision,
+    /// When it was made.
+    pub timestamp: Timestamp,
+}
+
+/// What the keys and conditions of the mapping are for an order; both have the order of the mapping.
+struct ReadKeys {
+    hashes: Vec<Vec<KeyHash>>,
+    conditions: Vec<Result<bool, String>>,
 }
 
 impl Aggregates {
-    /// The keys of an order that have aggregates. What is wrong with them is noted in `quality`.
+    /// The keys of an order that have aggregates, and what is kept of the order. What is wrong with them is noted in
+    /// `quality`.
     pub(crate) fn read_keys(
         &self,
         order: &OrderFacts<'_>,
-        document: &Document<'_>,
-        zone: &TimeZone,
+        variables: &Variables,
+        (document, zone): (&Document<'_>, &TimeZone),
         quality: &mut Vec<DataQualityProblem>,
-    ) -> Vec<OrderKey> {
+    ) -> (Vec<OrderKey>, KeyFacts) {
         let mut note = |name: &VariableName, problem: String| {
             let problem = DataQualityProblem::undetermined(name.as_str(), problem);
             if !quality.contains(&problem) {
                 quality.push(problem);
             }
         };
-        let mut values: BTreeMap<&VariableName, Vec<String>> = BTreeMap::new();
+        let mut hashes = Vec::with_capacity(self.keys.len());
         for key in &self.keys {
-            match key.read_values(document, zone) {
-                Ok(read) => drop(values.insert(&key.name, read)),
-                Err(problem) => note(&key.name, problem),
-            }
+            let values = key.read_values(document, zone);
+            let values = values.unwrap_or_else(|problem| {
+                note(&key.name, problem);
+                Vec::new()
+            });
+            hashes.push(values.iter().map(|value| hash_key(value)).collect());
         }
-        let conditions: Vec<Result<bool, String>> = self
-            .conditions
-            .iter()
-            .map(|condition| condition.holds(document))
-            .collect();
+        let conditions = self.conditions.iter();
+        let read = ReadKeys {
+            hashes,
+            conditions: conditions.map(|it| it.holds(document)).collect(),
+        };
+        let variable = |name: &str| variables.get(name).map(VariableValue::expose);
+        let keys = self.build_keys(order, &read, variable, note);
+        (keys, self.keep_facts(&read))
+    }
+
+    /// The keys of an order from what was kept of it. A key, variable or condition that was not kept is absent.
+    pub(crate) fn restore_keys<'v>(
+        &self,
+        order: &OrderFacts<'_>,
+        kept: &KeyFacts,
+        variable: impl Fn(&str) -> Option<&'v str>,
+    ) -> Vec<OrderKey> {
+        let hashes = self.keys.iter().map(|key| {
+            let hashes = kept.hashes.get(key.name()).into_iter().flatten();
+            hashes.filter_map(|hash| parse_key_hash(hash)).collect()
+        });
+        let conditions = self.conditions.iter().map(|condition| {
+            let kept = kept.conditions.get(&name_condition(condition)).copied();
+            Ok(kept.unwrap_or(false))
+        });
+        let read = ReadKeys {
+            hashes: hashes.collect(),
+            conditions: conditions.collect(),
+        };
+        self.build_keys(order, &read, variable, |_, _| {})
+    }
+
+    fn keep_facts(&self, read: &ReadKeys) -> KeyFacts {
+        let keys = self.keys.iter().zip(&read.hashes);
+        let keys = keys.filter(|(_, hashes)| !hashes.is_empty());
+        let conditions = self.conditions.iter().zip(&read.conditions);
+        KeyFacts {
+            hashes: keys
+                .map(|(key, hashes)| {
+                    let hashes = hashes.iter().map(|hash| to_hex(hash)).collect();
+                    (key.name().to_owned(), hashes)
+                })
+                .collect(),
+            conditions: conditions
+                .filter_map(|(condition, holds)| {
+                    Some((name_condition(condition), *holds.as_ref().ok()?))
+                })
+                .collect(),
+        }
+    }
+
+    fn build_keys<'v>(
+        &self,
+        order: &OrderFacts<'_>,
+        read: &ReadKeys,
+        variable: impl Fn(&str) -> Option<&'v str>,
+        mut note: impl FnMut(&VariableName, String),
+    ) -> Vec<OrderKey> {
         let mut keys = Vec::new();
         for (place, key) in self.keys.iter().enumerate() {
-            let own = values.get(&key.name).filter(|values| !values.is_empty());
-            let Some(own) = own.filter(|_| key.is_counted()) else {
+            let own = &read.hashes[place];
+            if own.is_empty() || !key.is_counted() {
                 continue;
-            };
+            }
             let mut numbers = Vec::with_capacity(key.numbers.len());
             for name in &key.numbers {
-                let value = order.variables.get(name.as_str());
-                let number = value.and_then(|value| parse_decimal(value.expose()));
+                let value = variable(name.as_str());
+                let number = value.and_then(parse_decimal);
                 if value.is_some() && number.is_none() {
                     note(name, "is no number that aggregates can use".to_owned());
                 }
@@ -80,28 +155,24 @@ impl Aggregates {
             }
             let mut bits = 0;
             for (bit, at) in (0..).zip(&key.conditions) {
-                match &conditions[*at] {
+                match &read.conditions[*at] {
                     Ok(holds) => bits |= u32::from(*holds) << bit,
                     Err(problem) => note(&key.name, problem.clone()),
                 }
             }
             let distinct = key.values.iter().map(|value| match value {
-                DistinctValue::Key(name) => values.get(name)?.first().map(|value| hash_text(value)),
-                DistinctValue::Variable(name) => {
-                    let value = order.variables.get(name.as_str());
-                    value.map(|value| hash_text(value.expose()))
+                DistinctValue::Key(name) => {
+                    let place = self.keys.iter().position(|key| key.name == *name)?;
+                    read.hashes[place].first().map(shorten_hash)
                 }
+                DistinctValue::Variable(name) => variable(name.as_str()).map(hash_text),
             });
-            let hashes_of = |place: usize| {
-                let values = values.get(&self.keys[place].name).into_iter().flatten();
-                values.map(|value| hash_key(value)).collect()
-            };
             let links = self.links.iter();
+            let hashes_of = |place: usize| read.hashes[place].clone();
             let partners = links.flat_map(|links| links.partners_of(place, &self.keys, hashes_of));
-            let hash = |value: &String| to_hex(&hash_key(value));
             keys.push(OrderKey {
                 key: place,
-                hashes: own.iter().map(hash).collect(),
+                hashes: own.iter().map(|hash| to_hex(hash)).collect(),
                 event: KeyEvent {
                     time: order.timestamp.epoch_millis(),
                     id: hash_text(order.event_id.as_str()),
@@ -144,4 +215,14 @@ impl AggregateKey {
 fn hash_key(value: &str) -> KeyHash {
     let hash = Sha256::digest(value.as_bytes());
     hash.first_chunk().copied().unwrap_or_default()
+}
+
+/// The hash of a key from its text.
+pub(super) fn parse_key_hash(hash: &str) -> Option<KeyHash> {
+    parse_hex(hash)?.try_into().ok()
+}
+
+/// The name of a condition in what is kept of an order: a hash, because a condition may quote values.
+pub(super) fn name_condition(condition: &Condition) -> String {
+    to_hex(&hash_text(&condition.definition()).to_be_bytes())
 }

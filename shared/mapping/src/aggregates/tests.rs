@@ -1,8 +1,9 @@
+use event::VariableValue;
 use serde_json::{Value, json};
 use velocity::{Amount, Profile};
 
 use crate::sample::FILE;
-use crate::{MappedOrder, Mapping};
+use crate::{KeyFacts, MappedOrder, Mapping, OrderFacts};
 
 fn mapping(aggregates: &str) -> Result<Mapping, String> {
     let text = format!("{FILE}{aggregates}");
@@ -174,7 +175,7 @@ links: {account: account, through: [card, phone], variables: {around: {accounts:
     // The account comes with a card and two telephones, each of those with the account.
     assert_eq!(partners, [3, 1, 1]);
     let linked = mapping.linked_keys().unwrap();
-    let hashed = order.hashed_keys(&mapping);
+    let hashed = order.key_facts.hashes.clone();
     assert_eq!(linked.partners_of(0, &hashed), order.keys[0].event.partners);
     assert_eq!(
         linked.account(&hashed).as_ref(),
@@ -420,4 +421,56 @@ fn what_merchants_ask_for_can_be_said() {
         let whole = key.layout().whole_events();
         assert!(whole >= 24 || key.name() == "bin", "{} {whole}", key.name());
     }
+}
+
+/// What is kept of an order gives the same keys as the order itself.
+#[test]
+fn keys_are_restored_from_what_is_kept() {
+    let text = "aggregates:
+  fraud_labels: [fraud]
+  keys:
+    account: /customer/id
+    card: /card
+    email: {from: /customer/email, as: email}
+    phone: {from: [/phone, /other_phone], as: phone}
+  variables:
+    amount: {sum: {of: price, by: card, within: 7d}}
+    emails: {distinct: {of: email, by: card, within: 7d}}
+    prices: {distinct: {of: price, by: phone, within: 7d}}
+    declined: {count: {by: card, within: 7d, where: {/status: declined}}}
+    free: {count: {by: card, within: 7d, where: '.total == \"0\"'}}
+links: {account: account, through: [card, phone], variables: {around: {accounts: {steps: 2}}}}
+";
+    let mapping = mapping(text).unwrap();
+    let order = mapping.map_order(&order(&json!({
+        "customer": {"id": "c-1", "email": "jo@example.com"}, "card": "f3a9", "status": "declined",
+        "phone": "+4930123456", "other_phone": "004915112345678",
+    })));
+    let order = order.unwrap();
+    let facts = OrderFacts {
+        event_id: &order.event_id,
+        revision: order.revision,
+        timestamp: order.timestamp,
+    };
+    let variable = |name: &str| order.variables.get(name).map(VariableValue::expose);
+    let kept = &order.key_facts;
+    assert!(kept.hashes.contains_key("email"));
+    assert_eq!(mapping.restore_keys(&facts, kept, variable), order.keys);
+    let needed = mapping.needed_facts();
+    let names: Vec<String> = needed.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        names,
+        [
+            "key `account`",
+            "key `card`",
+            "key `email`",
+            "key `phone`",
+            "variable `price`",
+            "condition of `declined`",
+            "condition of `free`",
+        ]
+    );
+    assert!(needed.iter().all(|fact| fact.is_kept(kept, variable)));
+    let nothing = KeyFacts::default();
+    assert!(!needed.iter().any(|fact| fact.is_kept(&nothing, |_| None)));
 }
