@@ -66,6 +66,16 @@ pub struct CsvRow {
     pub content: Result<StringRecord, BrokenRow>,
 }
 
+impl CsvRow {
+    /// The fields as they were read; those of a broken row are not the header's.
+    pub fn fields_as_read(&self) -> &StringRecord {
+        match &self.content {
+            Ok(fields) => fields,
+            Err(broken) => &broken.fields,
+        }
+    }
+}
+
 /// Rows with text that is not UTF-8 and was read as Windows-1252.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodedRows {
