@@ -13,6 +13,7 @@ pub mod forget;
 pub mod hold;
 pub mod input;
 pub mod replay;
+mod run_records;
 pub mod runners;
 pub mod signals;
 pub mod subject;
