@@ -24,6 +24,7 @@ not_linked() {
 # The pipeline and the engine meet at Amazon's API and nowhere else.
 not_linked shared engine rules
 not_linked engine shared
+not_linked csv_rows event mapping shared engine rules tokio 'aws-.*'
 not_linked event shared engine rules tokio 'aws-.*'
 not_linked mapping shared engine rules tokio 'aws-.*'
 # Rules are text in, bool out.

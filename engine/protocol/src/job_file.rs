@@ -6,10 +6,8 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use csv::{ByteRecord, Reader, ReaderBuilder};
+use csv_rows::{CsvError, CsvHeader, CsvReader, CsvRow, LONGEST_ROW};
 use event::Timestamp;
 use serde_json::{Map, Value};
 
@@ -17,8 +15,6 @@ use crate::text;
 
 /// Rows in one step, unless they are long.
 const ROWS_PER_BATCH: usize = 500;
-/// A longer row is taken for a quote that was never closed: reading on would fill the memory.
-const LONGEST_ROW: u64 = 1024 * 1024;
 /// A step ends early when its rows have so many bytes.
 const LARGEST_BATCH: u64 = 4 * 1024 * 1024;
 
@@ -79,24 +75,20 @@ pub struct ExpectedEvent<'a> {
 /// The header of a file, checked against an event type.
 #[derive(Clone, Debug)]
 pub struct JobFileHeader {
-    /// The columns' names as the file has them.
+    /// The columns' names.
     pub names: Vec<String>,
     columns: Vec<JobFileColumn>,
     entity_type: String,
 }
 
 impl JobFileHeader {
-    /// Checks a file's first record. An error names everything that is wrong at once.
+    /// Checks a file's header. An error names everything that is wrong at once.
     pub fn new(
-        record: &ByteRecord,
+        header: &CsvHeader,
         expected: &ExpectedEvent<'_>,
         required: RequiredColumns,
     ) -> Result<Self, String> {
-        let mut names = Vec::with_capacity(record.len());
-        for field in record {
-            let name = std::str::from_utf8(field).map_err(|_| "The header is not UTF-8.")?;
-            names.push(name.to_owned());
-        }
+        let names = header.names.clone();
         let has = |name: &str| names.iter().any(|header| header == name);
         let metadata: &[&str] = match required {
             RequiredColumns::Import => &["EVENT_ID", "EVENT_TIMESTAMP", "ENTITY_ID", "ENTITY_TYPE"],
@@ -121,15 +113,13 @@ impl JobFileHeader {
             JobFileColumn::Variable(name) if !known.contains(name.as_str()) => Some(name.as_str()),
             _ => None,
         });
-        let mut seen = BTreeSet::new();
-        let twice = names.iter().filter(|name| !seen.insert(*name));
         let problems = [
             ("is missing", missing),
             (
                 "is neither a variable of the event type nor metadata",
                 unknown.collect(),
             ),
-            ("is there twice", twice.map(String::as_str).collect()),
+            ("is there twice", header.find_repeated_names()),
         ];
         let problems: Vec<String> = problems
             .into_iter()
@@ -160,21 +150,16 @@ impl JobFileHeader {
     pub fn request_from_row(
         &self,
         event_type: &str,
-        row: &JobFileRow,
+        row: &CsvRow,
     ) -> Result<Map<String, Value>, String> {
-        if row.fields.len() != self.columns.len() {
-            return Err(format!(
-                "The row has {} fields, the header has {}.",
-                row.fields.len(),
-                self.columns.len()
-            ));
-        }
+        let fields = match &row.content {
+            Ok(fields) => fields,
+            Err(broken) => return Err(broken.fault.to_string()),
+        };
         let (mut request, mut variables) = (Map::new(), Map::new());
         let mut entity_id = "unknown";
         let mut entity_type = self.entity_type.as_str();
-        for ((column, field), name) in self.columns.iter().zip(&row.fields).zip(&self.names) {
-            let value = std::str::from_utf8(field)
-                .map_err(|_| format!("The value of column {name} is not UTF-8."))?;
+        for ((column, value), name) in self.columns.iter().zip(fields).zip(&self.names) {
             if value.is_empty() {
                 continue;
             }
@@ -208,20 +193,11 @@ fn parse_time(column: &str, value: &str) -> Result<String, String> {
         .map_err(|error| format!("{column}: {error}."))
 }
 
-/// One row; its number counts from 1, the header not included.
-#[derive(Clone, Debug)]
-pub struct JobFileRow {
-    /// The row's number.
-    pub number: u64,
-    /// The values, which may be more or fewer than the header has.
-    pub fields: ByteRecord,
-}
-
 /// The rows of one step.
 #[derive(Debug, Default)]
 pub struct RowBatch {
     /// The rows; none at the end of the file.
-    pub rows: Vec<JobFileRow>,
+    pub rows: Vec<CsvRow>,
     /// The offset in bytes at which the row after them begins.
     pub byte: u64,
 }
@@ -235,119 +211,96 @@ pub enum JobFileError {
     Source(io::Error),
 }
 
-/// Reads a file in steps.
-#[derive(Debug)]
-pub struct RowReader<R> {
-    reader: Reader<BoundedReader<R>>,
-    budget: Arc<AtomicU64>,
-    row: u64,
-    start: u64,
+impl From<CsvError> for JobFileError {
+    fn from(error: CsvError) -> Self {
+        Self::Invalid(match error {
+            CsvError::Source(error) => return Self::Source(error),
+            CsvError::Empty => "The input file is empty.".to_owned(),
+            CsvError::NoText(what) => format!("The input file is {what}."),
+            CsvError::RowTooLong(row) => {
+                format!("Row {row} has more than {LONGEST_ROW} bytes: a quote may not be closed.")
+            }
+            error @ (CsvError::HeaderQuote | CsvError::Packing(_)) => {
+                format!("The input file cannot be read: {error}.")
+            }
+        })
+    }
 }
 
-impl<R: Read> RowReader<R> {
-    /// Reads on after `row` rows; `from` begins at byte `start` of the file. At the beginning of a file, both are 0.
-    pub fn new(from: R, row: u64, start: u64) -> Self {
-        let budget = Arc::new(AtomicU64::new(LONGEST_ROW));
-        let bounded = BoundedReader {
-            from,
-            budget: Arc::clone(&budget),
-        };
-        let reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(bounded);
-        Self {
-            reader,
-            budget,
-            row,
-            start,
-        }
+/// Where reading goes on in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowPosition {
+    /// How many rows are done.
+    pub row: u64,
+    /// The offset in bytes at which the next row begins; 0 at the beginning of the file.
+    pub byte: u64,
+}
+
+/// Reads a file in steps.
+pub struct RowReader {
+    reader: CsvReader,
+    largest: u64,
+}
+
+impl RowReader {
+    /// Opens a file and reads its header. One that unpacks to more than `largest` bytes is refused where that is seen.
+    pub fn open(from: Box<dyn Read>, largest: u64) -> Result<Self, JobFileError> {
+        let reader = CsvReader::open(from)?;
+        Ok(Self { reader, largest })
     }
 
-    fn read_record(&mut self) -> Result<Option<ByteRecord>, JobFileError> {
-        self.budget.store(LONGEST_ROW, Ordering::Relaxed);
-        let mut fields = ByteRecord::new();
-        match self.reader.read_byte_record(&mut fields) {
-            Ok(true) => Ok(Some(fields)),
-            Ok(false) => Ok(None),
-            Err(error) => Err(self.explain_csv_error(error)),
-        }
+    /// The header.
+    pub fn header(&self) -> &CsvHeader {
+        self.reader.header()
     }
 
-    fn explain_csv_error(&self, error: csv::Error) -> JobFileError {
-        let csv::ErrorKind::Io(error) = error.into_kind() else {
-            return JobFileError::Invalid(format!(
-                "The file cannot be read after row {}.",
-                self.row
-            ));
-        };
-        if error
-            .get_ref()
-            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<TooLong>)
-        {
-            return JobFileError::Invalid(format!(
-                "Row {} has more than {LONGEST_ROW} bytes: a quote may not be closed.",
-                self.row + 1
-            ));
+    /// Goes on after the rows that are done; `from_byte` opens the file at an offset.
+    pub fn skip_to(
+        &mut self,
+        position: RowPosition,
+        from_byte: impl FnOnce(u64) -> Box<dyn Read>,
+    ) -> Result<(), JobFileError> {
+        let RowPosition { row, byte } = position;
+        if byte > 0 && self.reader.is_plain() {
+            let header = self.reader.header().clone();
+            self.reader = CsvReader::resume(from_byte(byte), header, row, byte);
+            return Ok(());
         }
-        JobFileError::Source(error)
-    }
-
-    /// Reads the header, which is the first record of a file.
-    pub fn read_header(&mut self) -> Result<ByteRecord, JobFileError> {
-        let empty = || JobFileError::Invalid("The input file is empty.".to_owned());
-        self.read_record()?.ok_or_else(empty)
+        // A packed file can only be read from its beginning.
+        for _ in 0..row {
+            self.reader.read_row()?;
+        }
+        Ok(())
     }
 
     /// Reads the next rows: at most 500, or about 4 MB.
     pub fn read_batch(&mut self) -> Result<RowBatch, JobFileError> {
         let mut step = RowBatch::default();
-        let begin = self.reader.position().byte();
-        while step.rows.len() < ROWS_PER_BATCH
-            && self.reader.position().byte() - begin < LARGEST_BATCH
-        {
-            let Some(fields) = self.read_record()? else {
+        let begin = self.reader.position();
+        while step.rows.len() < ROWS_PER_BATCH && self.reader.position() - begin < LARGEST_BATCH {
+            let Some(row) = self.reader.read_row()? else {
                 break;
             };
-            self.row += 1;
-            step.rows.push(JobFileRow {
-                number: self.row,
-                fields,
-            });
+            step.rows.push(row);
         }
-        step.byte = self.start + self.reader.position().byte();
+        step.byte = self.reader.position();
+        if step.byte > self.largest {
+            return Err(JobFileError::Invalid(format!(
+                "The input unpacks to more than {} bytes, a job takes at most as many.",
+                self.largest
+            )));
+        }
+        if step.rows.is_empty()
+            && let Some(decoded) = self.reader.decoded_rows()
+        {
+            let (rows, first) = (decoded.count, decoded.first);
+            tracing::warn!(
+                rows,
+                first,
+                "rows of a job's input are not UTF-8 and were read as Windows-1252"
+            );
+        }
         Ok(step)
-    }
-}
-
-/// Fails where one row asks for more than its budget.
-#[derive(Debug)]
-struct BoundedReader<R> {
-    from: R,
-    budget: Arc<AtomicU64>,
-}
-
-#[derive(Debug)]
-struct TooLong;
-
-impl std::fmt::Display for TooLong {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a row is too long")
-    }
-}
-
-impl std::error::Error for TooLong {}
-
-impl<R: Read> Read for BoundedReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.budget.load(Ordering::Relaxed);
-        if left == 0 {
-            return Err(io::Error::other(TooLong));
-        }
-        let read = self.from.read(buffer)?;
-        self.budget
-            .store(left.saturating_sub(read as u64), Ordering::Relaxed);
-        Ok(read)
     }
 }
 
@@ -356,13 +309,14 @@ mod tests {
     use super::*;
 
     fn header(line: &str, required: RequiredColumns) -> Result<JobFileHeader, String> {
-        let record: ByteRecord = line.split(',').collect::<Vec<_>>().into();
+        let file = Box::new(io::Cursor::new(line.to_owned()));
+        let header = CsvReader::open(file).unwrap().header().clone();
         let expected = ExpectedEvent {
             event_type: "order",
             entity_type: "customer",
             variables: vec!["price", "country"],
         };
-        JobFileHeader::new(&record, &expected, required)
+        JobFileHeader::new(&header, &expected, required)
     }
 
     #[test]
@@ -394,10 +348,11 @@ mod tests {
     }
 
     fn request(line: &str) -> String {
-        let header = "EVENT_ID,EVENT_TIMESTAMP,ENTITY_ID,ENTITY_TYPE,price,country";
-        let header = self::header(header, RequiredColumns::Import).unwrap();
-        let fields: ByteRecord = line.split(',').collect::<Vec<_>>().into();
-        match header.request_from_row("order", &JobFileRow { number: 1, fields }) {
+        let names = "EVENT_ID,EVENT_TIMESTAMP,ENTITY_ID,ENTITY_TYPE,price,country";
+        let header = self::header(names, RequiredColumns::Import).unwrap();
+        let mut file = open(format!("{names}\n{line}").as_bytes(), u64::MAX);
+        let rows = file.read_batch().unwrap().rows;
+        match header.request_from_row("order", &rows[0]) {
             Ok(request) => Value::Object(request).to_string(),
             Err(error) => error,
         }
@@ -409,6 +364,8 @@ mod tests {
             request("e-1,1/12/2019,cust-42,customer,5,"),
             r#"{"eventId":"e-1","eventTimestamp":"2019-01-12T00:00:00Z","eventTypeName":"order","eventVariables":{"price":"5"},"entities":[{"entityType":"customer","entityId":"cust-42"}]}"#
         );
+        // What is not UTF-8 is read as in every other CSV file.
+        assert!(request("e-1,1/12/2019,,,5,Köln").contains(r#""country":"Köln""#));
         assert!(request("e-1,2019-11-30T13:01:01Z,,,5,US").contains(r#""entityId":"unknown""#));
         for time in ["2019-11-30 13:01:01.0", "2019-11-30T14:01:01.5+01:00"] {
             let row = request(&format!("e-1,{time},,,5,US"));
@@ -425,45 +382,80 @@ mod tests {
         );
     }
 
-    /// All rows after each place of the file at which a step may end.
+    fn open(file: &[u8], largest: u64) -> RowReader {
+        RowReader::open(Box::new(io::Cursor::new(file.to_vec())), largest).unwrap()
+    }
+
+    fn pack(file: &[u8]) -> Vec<u8> {
+        let mut packed = Vec::new();
+        let mut encoder = flate2::read::GzEncoder::new(file, flate2::Compression::fast());
+        encoder.read_to_end(&mut packed).unwrap();
+        packed
+    }
+
+    /// A job goes on after the rows that are done, whether or not the file is packed.
     #[test]
     fn reading_goes_on_from_any_row() {
-        for file in [
-            "a,b\n1,x\n2,\"y\ny\"\n3,z\n",
-            "\u{feff}a,b\r\n1,x\r\n\r\n2,\"y\"\"y\"\r\n3,z",
-        ] {
-            let mut whole = RowReader::new(file.as_bytes(), 0, 0);
-            assert_eq!(whole.read_header().unwrap(), vec!["a", "b"]);
-            let rows = whole.read_batch().unwrap().rows;
-            assert_eq!(rows.len(), 3);
-            let mut one = RowReader::new(file.as_bytes(), 0, 0);
-            one.read_header().unwrap();
-            for after in 1..=3 {
-                one.read_record().unwrap().unwrap();
-                let byte = one.reader.position().byte();
-                let rest = &file.as_bytes()[usize::try_from(byte).unwrap()..];
-                let rest = RowReader::new(rest, after, byte).read_batch().unwrap().rows;
-                let fields = |rows: &[JobFileRow]| {
-                    let row = |row: &JobFileRow| (row.number, row.fields.clone());
-                    rows.iter().map(row).collect::<Vec<_>>()
+        let rows: String = (0..1200).map(|row| format!("{row},\"x\ny\"\n")).collect();
+        let plain = format!("a,b\n{rows}").into_bytes();
+        for file in [plain.clone(), pack(&plain)] {
+            let mut whole = open(&file, 1_000_000);
+            let steps: Vec<RowBatch> = std::iter::from_fn(|| Some(whole.read_batch().unwrap()))
+                .take_while(|step| !step.rows.is_empty())
+                .collect();
+            assert_eq!(steps.len(), 3);
+            let mut position = RowPosition::default();
+            for step in steps {
+                let mut rest = open(&file, 1_000_000);
+                let from_byte = |byte| -> Box<dyn Read> {
+                    let byte = usize::try_from(byte).unwrap();
+                    Box::new(io::Cursor::new(file[byte..].to_vec()))
                 };
-                let after = usize::try_from(after).unwrap();
-                assert_eq!(fields(&rest), fields(&rows[after..]));
+                rest.skip_to(position, from_byte).unwrap();
+                assert_eq!(rest.read_batch().unwrap().rows, step.rows);
+                position.row += step.rows.len() as u64;
+                position.byte = step.byte;
             }
         }
     }
 
     #[test]
-    fn a_quote_that_is_never_closed_ends_the_job_and_not_the_process() {
-        let file = format!("a\n1\n\"2\n{}", "3\n".repeat(1_000_000));
-        let mut steps = RowReader::new(file.as_bytes(), 0, 0);
-        steps.read_header().unwrap();
-        let Err(JobFileError::Invalid(reason)) = steps.read_batch() else {
+    fn a_small_file_does_not_unpack_to_a_large_one() {
+        let file = format!("a\n{}", "1\n".repeat(1000));
+        assert!(open(&pack(file.as_bytes()), 2002).read_batch().is_ok());
+        let mut reader = open(&pack(file.as_bytes()), 999);
+        let Err(JobFileError::Invalid(reason)) = reader.read_batch() else {
             panic!("it was read");
         };
         assert_eq!(
             reason,
-            "Row 2 has more than 1048576 bytes: a quote may not be closed."
+            "The input unpacks to more than 999 bytes, a job takes at most as many."
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_a_sentence() {
+        #[track_caller]
+        fn check(file: &[u8], want: &str) {
+            let read = RowReader::open(Box::new(io::Cursor::new(file.to_vec())), u64::MAX);
+            let Err(JobFileError::Invalid(reason)) = read.and_then(|mut it| it.read_batch()) else {
+                panic!("it was read");
+            };
+            assert_eq!(reason, want);
+        }
+        check(b"", "The input file is empty.");
+        check(
+            b"PAR1",
+            "The input file is a Parquet file; write it as CSV.",
+        );
+        check(
+            b"a,\"b\n",
+            "The input file cannot be read: a quotation mark in the header is not closed.",
+        );
+        let file = format!("a\n1\n\"2\n{}", "3\n".repeat(1_000_000));
+        check(
+            file.as_bytes(),
+            "Row 2 has more than 1048576 bytes: a quote may not be closed.",
         );
     }
 }

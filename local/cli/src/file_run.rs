@@ -11,7 +11,7 @@ use label::LabelFunction;
 use predict::{OrderResult, PredictFunction};
 use serde::Serialize;
 use shared::batch::{BatchResults, InvocationContext};
-use shared::failure::Failure;
+use shared::failure::{Failure, Rejection};
 use shared::hash::short_hash;
 use shared::labels::AppliedLabel;
 use shared::mapping::Mapping;
@@ -19,7 +19,8 @@ use shared::records::{Origin, Position, Record};
 use thiserror::Error;
 
 use crate::forget::ForgottenSubjects;
-use crate::input::{InputError, RecordInput};
+use crate::input::{InputError, InputRecord, RecordInput};
+use crate::run_records::RunRecords;
 use crate::subject;
 use local_aws::home::{FileProgress, Home};
 
@@ -140,6 +141,8 @@ pub struct RunSummary {
     pub rejected: BTreeMap<String, u64>,
     /// Rows with a label but without a label time, which got the event's time.
     pub assumed_label_times: u64,
+    /// Rows of the file that are not UTF-8 and were read as Windows-1252, those done before included.
+    pub windows_1252_rows: u64,
     /// Duration in seconds.
     pub seconds: f64,
     /// Whether it was interrupted; the next run continues.
@@ -162,6 +165,16 @@ impl PipelineFunction {
             Self::Ingest(function) => &function.mapping,
             Self::Label(function) => &function.mapping,
         }
+    }
+
+    /// Keeps a record that the function does not get, with the reason.
+    async fn park_record(&self, record: &Record, rejection: &Rejection) -> Result<(), Failure> {
+        let store = match self {
+            Self::Predict(function) => &function.rejected,
+            Self::Ingest(function) => &function.rejected,
+            Self::Label(function) => &function.rejected,
+        };
+        store.write(self.name(), record, rejection).await
     }
 
     /// Runs records through the handler.
@@ -219,7 +232,7 @@ impl FileRun<'_> {
         while !batch.is_empty() {
             let count = batch.len() as u64;
             let hash = batch.iter().fold(progress.hash.clone(), |hash, record| {
-                chain_hash(&hash, record)
+                chain_hash(&hash, &record.bytes)
             });
             let tried = self.run_batch(
                 batch,
@@ -246,12 +259,13 @@ impl FileRun<'_> {
         bar.finish_and_clear();
         if let RecordInput::Rows(rows) = &self.input {
             summary.assumed_label_times = rows.assumed_label_times;
+            summary.windows_1252_rows = rows.decoded_rows().map_or(0, |rows| rows.count);
         }
         summary.seconds = start.elapsed().as_secs_f64();
         Ok(summary)
     }
 
-    fn read_batch(&mut self) -> Result<Vec<Vec<u8>>, RunError> {
+    fn read_batch(&mut self) -> Result<Vec<InputRecord>, RunError> {
         let mut batch = Vec::with_capacity(BATCH);
         while batch.len() < BATCH {
             let next = self.input.read_record().map_err(|source| RunError::Io {
@@ -273,18 +287,18 @@ impl FileRun<'_> {
     }
 
     /// Skips the records that are done, and returns the first batch of the others.
-    fn skip_done_records(&mut self, progress: &FileProgress) -> Result<Vec<Vec<u8>>, RunError> {
+    fn skip_done_records(&mut self, progress: &FileProgress) -> Result<Vec<InputRecord>, RunError> {
         let (mut left, mut hash) = (progress.records, String::new());
         loop {
             let mut batch = self.read_batch()?;
             let now = left.min(batch.len() as u64);
             // `now` is at most the length of the batch.
-            let done: Vec<Vec<u8>> = batch
+            let done: Vec<InputRecord> = batch
                 .drain(..usize::try_from(now).unwrap_or_default())
                 .collect();
             hash = done
                 .iter()
-                .fold(hash, |hash, record| chain_hash(&hash, record));
+                .fold(hash, |hash, record| chain_hash(&hash, &record.bytes));
             left -= now;
             if left == 0 && hash == progress.hash {
                 return if batch.is_empty() {
@@ -335,25 +349,25 @@ impl FileRun<'_> {
     /// there were; `None` if `stop` came while a dependency failed: the next run repeats the batch.
     async fn run_batch(
         &self,
-        batch: Vec<Vec<u8>>,
+        batch: Vec<InputRecord>,
         done: u64,
         mut stop: Pin<&mut impl Future<Output = ()>>,
         see: &mut impl FnMut(&Position, &Result<RecordEffect, Failure>),
         summary: &mut RunSummary,
     ) -> Result<Option<u64>, RunError> {
-        let mut records: Vec<Record> = (done + 1..)
-            .zip(batch)
-            .flat_map(|(number, bytes)| self.make_records(number, bytes))
-            .collect();
-        let count = records.len() as u64;
+        let mut records = RunRecords::default();
+        for (number, record) in (done + 1..).zip(batch) {
+            self.add_record(&mut records, number, record);
+        }
+        let count = records.count() as u64;
         for round in 1..=TRIES {
             let (again, cause) = self.run_records_once(records, see, summary).await;
-            if again.is_empty() {
+            if again.count() == 0 {
                 return Ok(Some(count));
             }
             if round == TRIES {
                 let record = again
-                    .first()
+                    .first_record()
                     .and_then(|record| record.position.id.parse().ok())
                     .unwrap_or(done + 1);
                 return Err(RunError::Down {
@@ -376,34 +390,43 @@ impl FileRun<'_> {
     /// Runs records once. Returns those to retry, and the cause of the first one.
     async fn run_records_once(
         &self,
-        records: Vec<Record>,
+        records: RunRecords,
         see: &mut impl FnMut(&Position, &Result<RecordEffect, Failure>),
         summary: &mut RunSummary,
-    ) -> (Vec<Record>, String) {
-        let others = match self.leave_out_forgotten(&records).await {
+    ) -> (RunRecords, String) {
+        let others = match self.leave_out_forgotten(&records.whole).await {
             Ok(others) => others,
             Err(error) => return (records, error.to_string()),
         };
-        summary.forgotten += (records.len() - others.len()) as u64;
+        summary.forgotten += (records.whole.len() - others.len()) as u64;
+        let mut again = RunRecords::default();
+        let mut cause = None;
+        for (record, rejection) in records.refused {
+            let parked = self.function.park_record(&record, &rejection).await;
+            if let Err(failure) = parked {
+                cause.get_or_insert_with(|| failure.to_string());
+                again.refused.push((record, rejection));
+                continue;
+            }
+            let result = Err(Failure::Rejected(rejection));
+            see(&record.position, &result);
+            summary.add(&result);
+        }
         let handled = self.function.handle_batch(others.clone()).await;
-        let mut again = Vec::new();
-        let mut cause = String::new();
         for (record, (position, result)) in others.into_iter().zip(&handled.results) {
             if let Err(Failure::Retry(retry)) = result {
-                if again.is_empty() {
-                    cause.clone_from(&retry.cause);
-                }
-                again.push(record);
+                cause.get_or_insert_with(|| retry.cause.clone());
+                again.whole.push(record);
             } else {
                 see(position, result);
                 summary.add(result);
             }
         }
-        (again, cause)
+        (again, cause.unwrap_or_default())
     }
 
-    /// The records in a line or row: one for each order in it.
-    fn make_records(&self, number: u64, bytes: Vec<u8>) -> Vec<Record> {
+    /// Adds the records in a line or row: one for each order in it.
+    fn add_record(&self, records: &mut RunRecords, number: u64, input: InputRecord) {
         let name: String = self
             .path
             .chars()
@@ -418,14 +441,19 @@ impl FileRun<'_> {
         let line = Record {
             position: Position::new(Origin::File, format!("file:{name}"), number.to_string()),
             key: None,
-            payload: bytes,
+            payload: input.bytes,
         };
-        let mut records = line.split();
-        for record in &mut records {
-            let value = record.json().ok();
-            record.key = value.and_then(|value| self.function.mapping().order_key(&value));
+        if let Some(rejection) = input.rejection {
+            records.refused.push((line, rejection));
+            return;
         }
         records
+            .whole
+            .extend(line.split().into_iter().map(|mut record| {
+                let value = record.json().ok();
+                record.key = value.and_then(|value| self.function.mapping().order_key(&value));
+                record
+            }));
     }
 }
 
@@ -532,6 +560,10 @@ impl std::fmt::Display for RunSummary {
             (
                 self.assumed_label_times,
                 "label times assumed to be the event's",
+            ),
+            (
+                self.windows_1252_rows,
+                "rows of the file are not UTF-8 and were read as Windows-1252",
             ),
             (self.labels, "labels applied"),
             (self.labels_kept, "messages kept that change no label"),

@@ -14,6 +14,7 @@ pub mod hold;
 pub mod input;
 pub mod rebuild;
 pub mod replay;
+mod run_records;
 pub mod runners;
 pub mod signals;
 pub mod subject;

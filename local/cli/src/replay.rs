@@ -17,6 +17,7 @@ use thiserror::Error;
 use crate::bucket_objects::{REPLAYED, list_keys, read_object};
 use crate::file_run::PipelineFunction;
 use crate::forget::ForgottenSubjects;
+use crate::input::ROW_FAULT;
 use crate::subject;
 
 /// Why a replay stopped.
@@ -84,6 +85,7 @@ pub struct Replay<'a> {
 struct ObjectRecords {
     key: String,
     function: String,
+    class: String,
     reason: String,
     records: Vec<Record>,
 }
@@ -162,6 +164,11 @@ impl Replay<'_> {
             let now = "no function of this name reads records";
             return Ok((answer(now, false), None));
         };
+        if stored.class == ROW_FAULT {
+            let now =
+                "not replayed: it is a row of a CSV file; correct it there and run the file again";
+            return Ok((answer(now, false), None));
+        }
         // Leave out the records about subjects that were forgotten.
         let mut records = Vec::with_capacity(stored.records.len());
         for record in &stored.records {
@@ -276,6 +283,7 @@ fn parse_object(key: &str, bytes: &[u8]) -> Result<ObjectRecords, ReplayError> {
     Ok(ObjectRecords {
         key: key.to_owned(),
         function: rejected.function.clone(),
+        class: rejected.class.clone(),
         reason: rejected.reason.clone(),
         records: rejected.into_record().map_err(unreadable)?.split(),
     })
@@ -313,6 +321,7 @@ fn parse_on_failure_object(key: &str, mut value: Value) -> Result<ObjectRecords,
     Ok(ObjectRecords {
         key: key.to_owned(),
         function: (*function).to_owned(),
+        class: String::new(),
         reason,
         records: split_records(
             Invocation::new(payload)

@@ -22,7 +22,7 @@ use crate::output::{write_report, write_scores};
 use crate::result::EvaluationResult;
 use crate::rules_only::{AppliedDetector, MeasuredDetector};
 use crate::split::{TestEvents, hold_out_rows};
-use crate::table::{ColumnOptions, EventColumns, TableError, TableEvent};
+use crate::table::{ColumnOptions, EventColumns, RowNotes, TableError, TableEvent};
 
 /// What is evaluated: the options of the command.
 #[derive(Clone, Debug, Args)]
@@ -73,7 +73,7 @@ struct TrainingData {
     look_ups: LookUps,
     /// Whether label times differ from event times and from each other.
     real_label_times: bool,
-    broken_rows: usize,
+    row_notes: RowNotes,
     repeated_ids: usize,
 }
 
@@ -100,7 +100,7 @@ impl Evaluate {
             dataset,
             look_ups,
             real_label_times,
-            broken_rows,
+            row_notes,
             repeated_ids,
         } = self.read_training_data(columns, &test)?;
         let labels = self.labels.unwrap_or(if real_label_times {
@@ -115,7 +115,7 @@ impl Evaluate {
         drop(dataset);
 
         let histories = self.read_histories(columns, &test, histories)?;
-        let (scored, times) = self.score_test_events(
+        let (scored, times, test_notes) = self.score_test_events(
             columns,
             &test,
             &model,
@@ -123,6 +123,10 @@ impl Evaluate {
             &histories,
             rules.as_mut(),
         )?;
+        let mut described_rows = row_notes.describe(&self.train);
+        if let TestEvents::File(path) = &test {
+            described_rows.extend(test_notes.describe(path));
+        }
         let bytes = model.to_bytes();
         let mut evaluation = EvaluationResult {
             train: self.train.display().to_string(),
@@ -134,7 +138,8 @@ impl Evaluate {
             label: columns.label.clone(),
             timestamp: columns.event_time.clone(),
             columns: columns.inferred.clone(),
-            broken_rows,
+            broken_rows: row_notes.broken,
+            row_notes: described_rows,
             repeated_ids,
             measures: Measures::new(&scored, &columns.variables, &look_ups),
             rules_only: rules.map(|rules| rules.measure(&scored)),
@@ -181,7 +186,7 @@ impl Evaluate {
         let mut first_label_time = None;
         let mut ids: FxHashSet<u64> = FxHashSet::default();
         let mut repeated_ids = 0;
-        let broken_rows = columns.table(&self.train).for_each_event(|event| {
+        let row_notes = columns.table(&self.train).for_each_event(|event| {
             if matches!(test, TestEvents::Rows(held_out, _) if held_out[event.number - 1]) {
                 return Ok(());
             }
@@ -198,7 +203,7 @@ impl Evaluate {
             dataset,
             look_ups,
             real_label_times,
-            broken_rows,
+            row_notes,
             repeated_ids,
         })
     }
@@ -222,7 +227,7 @@ impl Evaluate {
         look_ups: &LookUps,
         histories: &HashMap<usize, Vec<f32>>,
         mut rules: Option<&mut AppliedDetector<'_>>,
-    ) -> Result<(Vec<ScoredEvent>, Vec<Duration>), EvaluateError> {
+    ) -> Result<(Vec<ScoredEvent>, Vec<Duration>, RowNotes), EvaluateError> {
         let price = columns
             .variables
             .iter()
@@ -252,7 +257,7 @@ impl Evaluate {
                 alarm: rules.as_mut().and_then(|rules| rules.find_alarm(event)),
             });
         };
-        self.for_each_test_event(columns, test, |event| score(&event))?;
+        let notes = self.for_each_test_event(columns, test, |event| score(&event))?;
         let fraud = scored.iter().filter(|event| event.fraud).count();
         let legit = scored.len() - fraud;
         if fraud == 0 || legit == 0 {
@@ -264,7 +269,7 @@ impl Evaluate {
                 .to_string();
             return Err(EvaluateError::OneKind { path, fraud, legit });
         }
-        Ok((scored, times))
+        Ok((scored, times, notes))
     }
 
     /// Calls `each` with every event of the test.
@@ -273,7 +278,7 @@ impl Evaluate {
         columns: &EventColumns,
         test: &TestEvents<'_>,
         mut each: impl FnMut(TableEvent<'_>),
-    ) -> Result<(), TableError> {
+    ) -> Result<RowNotes, TableError> {
         let path = match test {
             TestEvents::File(path) => path,
             TestEvents::Rows(..) => self.train.as_path(),
@@ -283,8 +288,7 @@ impl Evaluate {
                 each(event);
             }
             Ok::<(), TableError>(())
-        })?;
-        Ok(())
+        })
     }
 
     /// What the entities did before each event of the test, by the event's place: in training, and in the test so

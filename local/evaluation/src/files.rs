@@ -1,10 +1,8 @@
-//! Files that are read from start to end: plain or gzip, or standard input.
+//! Files that are read from start to end, or standard input.
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
 use thiserror::Error;
 
 /// A file that cannot be opened or read.
@@ -17,7 +15,7 @@ pub struct FileError {
     pub source: io::Error,
 }
 
-/// Opens a file, through gzip if its name ends in `.gz`; `-` is standard input.
+/// Opens a file; `-` is standard input.
 ///
 /// # Errors
 /// The file cannot be opened.
@@ -29,12 +27,5 @@ pub fn open_file(path: &str) -> Result<Box<dyn Read>, FileError> {
         path: path.to_owned(),
         source,
     })?;
-    let is_gzip = Path::new(path)
-        .extension()
-        .is_some_and(|extension| extension == "gz");
-    Ok(if is_gzip {
-        Box::new(MultiGzDecoder::new(file))
-    } else {
-        Box::new(file)
-    })
+    Ok(Box::new(file))
 }

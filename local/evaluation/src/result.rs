@@ -30,6 +30,8 @@ pub struct EvaluationResult {
     pub columns: Vec<InferredColumn>,
     /// Rows that were left out because they do not have the header's columns.
     pub broken_rows: usize,
+    /// Which rows of the files were left out and why, and which are in another encoding: a sentence for each.
+    pub row_notes: Vec<String>,
     /// Training rows whose `EVENT_ID` an earlier row has.
     pub repeated_ids: usize,
     /// The report of the training.
@@ -165,12 +167,7 @@ impl EvaluationResult {
                 self.training.maturity.immature, self.training.maturity.wait_days, self.training.maturity.why
             ));
         }
-        if self.broken_rows > 0 {
-            notes.push(format!(
-                "{} rows do not have the header's columns and were left out.",
-                self.broken_rows
-            ));
-        }
+        notes.extend(self.row_notes.iter().cloned());
         notes.extend(self.rules_only.iter().flat_map(RulesOnly::notes));
         if self.repeated_ids > 0 {
             notes.push(format!(

@@ -1,10 +1,11 @@
 //! Maps chargebacks, early warnings, refunds, reversals and analysts' verdicts to labels.
 
-use event::{EventId, LabelMessage, LabelTime};
+use event::{EventId, LabelMessage, LabelName, LabelTime};
 use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::mapping::Mapping;
+use crate::mapping_file::LabelSection;
 use crate::required::{check_length, read_all_required, read_required};
 use crate::value_source::{Document, ValueSource};
 
@@ -45,13 +46,11 @@ impl Mapping {
             )
         })?;
         let reason_code = optional(&section.reason_code)?;
-        let row = section.table.iter().find(|row| row.matches(&kind, reason_code.as_deref())).ok_or_else(|| {
-            let kinds: Vec<_> = section.table.iter().map(|row| row.kind.as_str()).collect();
-            Failure::rejected(
-                "unknown-label-kind",
-                format!("the label table has no row for kind `{kind}` and this reason code; it has {}", kinds.join(", ")),
-            )
-        })?;
+        let named = section.label.as_ref().map(|it| read_label(it, &document));
+        let label = match named.transpose()?.flatten() {
+            Some(label) => Some(label),
+            None => section.find_label(&kind, reason_code.as_deref())?,
+        };
         let source = optional(&section.source)?.unwrap_or_default();
         let mut event_ids: Vec<EventId> = order_ids.iter().map(|id| EventId::slug(id)).collect();
         event_ids.sort_unstable();
@@ -60,7 +59,7 @@ impl Mapping {
         let (amount, currency) = (optional(&section.amount)?, optional(&section.currency)?);
         let of = |event_id| LabelMessage {
             event_id,
-            label: row.label.clone(),
+            label: label.clone(),
             time,
             rank,
             kind: kind.clone(),
@@ -71,8 +70,156 @@ impl Mapping {
         };
         Ok(event_ids.into_iter().map(of).collect())
     }
+
+    /// The sources that `labels` must have and that find nothing in a message: the name of each and how it is written.
+    /// `None` if there is no such section.
+    pub fn find_absent_label_sources(&self, value: &Value) -> Option<Vec<(&'static str, String)>> {
+        let section = self.file.labels.as_ref()?;
+        let value = self.file.no_value.blank_out(value);
+        let document = Document::new(&value);
+        let sources = [
+            ("event_id", &section.event_id),
+            ("kind", &section.kind),
+            ("timestamp", &section.timestamp),
+        ];
+        let absent = sources
+            .into_iter()
+            .filter(|(name, source)| read_all_required(source, &document, name).is_err());
+        Some(
+            absent
+                .map(|(name, source)| (name, format!("{source:?}")))
+                .collect(),
+        )
+    }
+}
+
+impl LabelSection {
+    /// The label that the table gives for a kind and a reason code.
+    fn find_label(&self, kind: &str, code: Option<&str>) -> Result<Option<LabelName>, Failure> {
+        let row = self.table.iter().find(|row| row.matches(kind, code));
+        let row = row.ok_or_else(|| {
+            let kinds: Vec<_> = self.table.iter().map(|row| row.kind.as_str()).collect();
+            let kinds = kinds.join(", ");
+            let reason = format!(
+                "the label table has no row for kind `{kind}` and this reason code; it has {kinds}"
+            );
+            Failure::rejected("unknown-label-kind", reason)
+        })?;
+        Ok(row.label.clone())
+    }
+}
+
+/// A label that a message or an order says itself.
+pub(crate) fn read_label(
+    source: &ValueSource,
+    document: &Document<'_>,
+) -> Result<Option<LabelName>, Failure> {
+    let text = source
+        .read(document)
+        .map_err(|problem| reject_label(source, &problem))?;
+    text.map(|text| {
+        LabelName::try_from(text.into_owned())
+            .map_err(|error| reject_label(source, &error.to_string()))
+    })
+    .transpose()
 }
 
 pub(crate) fn reject_label(source: &ValueSource, problem: &str) -> Failure {
     Failure::rejected("bad-label", format!("`{source:?}`: {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn mapping(labels: &str) -> Mapping {
+        let text = format!(
+            "event_type: order\ndetector: shop\n\
+             event: {{id: /id, timestamp: /at, entity: {{type: customer, id: [/customer]}}}}\n\
+             variables: {{price: /price}}\n\
+             decision: {{outcome_priority: [review], on_undetermined: [review], on_no_match: [review]}}\n{labels}"
+        );
+        Mapping::parse("mapping.yaml", &text).unwrap()
+    }
+
+    fn map_label(mapping: &Mapping, message: &Value) -> String {
+        match mapping.map_labels(message) {
+            Ok(labels) => labels[0]
+                .label
+                .as_ref()
+                .map_or("-", |it| it.as_str())
+                .to_owned(),
+            Err(failure) => failure.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_message_may_say_its_label_itself() {
+        let mapping = mapping(
+            "labels: {event_id: /id, kind: /kind, label: /label, timestamp: /at, table: [{kind: chargeback, label: fraud}]}",
+        );
+        let check = |message: Value, want: &str| {
+            let mut whole = json!({"id": "1", "at": "2026-06-01"});
+            whole
+                .as_object_mut()
+                .unwrap()
+                .extend(message.as_object().unwrap().clone());
+            assert_eq!(map_label(&mapping, &whole), want, "{whole}");
+        };
+        check(json!({"kind": "verdict", "label": "legit"}), "legit");
+        check(json!({"kind": "chargeback", "label": "legit"}), "legit");
+        check(json!({"kind": "Chargeback"}), "fraud");
+        check(json!({"kind": "CHARGEBACK", "label": " "}), "fraud");
+        check(
+            json!({"kind": "verdict"}),
+            "rejected: the label table has no row for kind `verdict` and this reason code; it has chargeback",
+        );
+        let refused = map_label(
+            &mapping,
+            &json!({"id": "1", "at": "2026-06-01", "kind": "verdict", "label": "not fraud"}),
+        );
+        assert!(refused.starts_with("rejected: `/label`: "), "{refused}");
+    }
+
+    #[test]
+    fn sources_that_find_nothing() {
+        let absent = |mapping: &Mapping, message: Value| {
+            let absent = mapping.find_absent_label_sources(&message);
+            absent.map(|it| {
+                it.into_iter()
+                    .map(|(name, source)| format!("{name} {source}"))
+                    .collect::<Vec<_>>()
+            })
+        };
+        let with = mapping("labels: {event_id: /id, kind: '.a[0].b', timestamp: /at, table: []}");
+        assert_eq!(
+            absent(&with, json!({"id": "1", "a": "x"})),
+            Some(vec!["kind .a[0].b".to_owned(), "timestamp /at".to_owned()])
+        );
+        assert_eq!(
+            absent(&with, json!({"id": "1", "a": [{"b": "x"}], "at": "2"})),
+            Some(vec![])
+        );
+        assert_eq!(absent(&mapping(""), json!({"id": "1"})), None);
+    }
+
+    #[test]
+    fn another_section_labels_makes_another_mapping() {
+        let section = "{event_id: /id, kind: /kind, label: /kind, timestamp: /at, table: []}";
+        let other = mapping("").with_label_section("x", section).unwrap();
+        assert_ne!(other.hash(), mapping("").hash());
+        assert_eq!(
+            map_label(
+                &other,
+                &json!({"id": "1", "at": "2026-06-01", "kind": "legit"})
+            ),
+            "legit"
+        );
+        let error = mapping("")
+            .with_label_section("x", "{event_id: /id}")
+            .unwrap_err();
+        assert!(error.to_string().starts_with("x:1:2: "), "{error}");
+    }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use event::hash::short_hash;
 use event::{DetectorId, EventTypeName, OutcomeName, RuleId, VariableName};
 use jiff::tz::TimeZone;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -77,12 +78,7 @@ impl Mapping {
             column,
             what,
         };
-        let mut file: MappingFile = serde_saphyr::from_str(text).map_err(|error| {
-            let (line, column) = error
-                .location()
-                .map_or((1, 1), |at| (at.line(), at.column()));
-            invalid(line, column, strip_location(&error.to_string()))
-        })?;
+        let mut file: MappingFile = parse_yaml(path, text)?;
         check_outcomes(&file.decision)
             .and_then(|()| {
                 file.decision
@@ -131,6 +127,16 @@ impl Mapping {
         }
         self.locations = locations;
         self
+    }
+
+    /// Replaces the section `labels`, for messages of another form. `path` is its name in errors.
+    ///
+    /// # Errors
+    /// [`MappingError::Invalid`].
+    pub fn with_label_section(mut self, path: &str, text: &str) -> Result<Self, MappingError> {
+        self.file.labels = Some(parse_yaml(path, text)?);
+        self.hash = short_hash(format!("{} {text}", self.hash).as_bytes());
+        Ok(self)
     }
 
     /// The event type of every order.
@@ -313,6 +319,21 @@ fn find_duplicate(outcomes: &[OutcomeName]) -> Option<&OutcomeName> {
 }
 
 /// The sentence of the YAML parser without its location, which our error already begins with.
+/// Parses YAML; an error names line and column.
+fn parse_yaml<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, MappingError> {
+    serde_saphyr::from_str(text).map_err(|error| {
+        let (line, column) = error
+            .location()
+            .map_or((1, 1), |at| (at.line(), at.column()));
+        MappingError::Invalid {
+            path: path.to_owned(),
+            line,
+            column,
+            what: strip_location(&error.to_string()),
+        }
+    })
+}
+
 fn strip_location(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let what = line

@@ -215,6 +215,9 @@ pub(crate) struct LabelSection {
     pub(crate) event_id: ValueSource,
     pub(crate) timestamp: ValueSource,
     pub(crate) kind: ValueSource,
+    /// The label, where messages say it themselves; it comes before the table.
+    #[serde(default)]
+    pub(crate) label: Option<ValueSource>,
     #[serde(default)]
     pub(crate) reason_code: Option<ValueSource>,
     #[serde(default)]

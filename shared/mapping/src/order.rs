@@ -15,7 +15,7 @@ use velocity::{AggregateValue, LinkWalk, UnreadableProfile};
 use crate::aggregates::{KeyFacts, OrderFacts, OrderKey, SeenLinks};
 use crate::data_quality::DataQualityProblem;
 use crate::failure::Failure;
-use crate::label_message::reject_label;
+use crate::label_message::{read_label, reject_label};
 use crate::mapping::Mapping;
 use crate::mapping_file::{LongVariable, OnInvalid, ValueType};
 use crate::required::read_required;
@@ -306,14 +306,9 @@ impl Mapping {
         let Some(source) = &self.file.event.label else {
             return Ok(None);
         };
-        let Some(label) = source
-            .read(document)
-            .map_err(|problem| reject_label(source, &problem))?
-        else {
+        let Some(label) = read_label(source, document)? else {
             return Ok(None);
         };
-        let label = LabelName::try_from(label.into_owned())
-            .map_err(|error| reject_label(source, &error.to_string()))?;
         let Some(source) = &self.file.event.label_timestamp else {
             return Ok(Some((label, event)));
         };

@@ -1,8 +1,9 @@
 //! Batch predictions: every row of a file gets a prediction, and the output has the row with the result.
 
 use csv::WriterBuilder;
+use csv_rows::CsvRow;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use protocol::job_file::{JobFileColumn, JobFileHeader, JobFileRow, RequiredColumns, RowBatch};
+use protocol::job_file::{JobFileColumn, JobFileHeader, RequiredColumns, RowBatch, RowPosition};
 use protocol::limits::BATCH_PREDICTION_FILE_BYTES;
 use protocol::{Error, ErrorCode, Result};
 use serde_json::Value;
@@ -24,8 +25,7 @@ pub(super) async fn run_batch_prediction(job_run: &mut JobRun<'_>) -> Result<(),
         ));
     };
     let source = open_input_file(job_run, BATCH_PREDICTION_FILE_BYTES).await?;
-    let place = &job_run.state.position;
-    let (header, mut steps) = read_job_file(&source, place.row, place.byte).await?;
+    let (header, mut steps) = read_job_file(&source, job_run.row_position()).await?;
     let header = check_header(&header, &event_type, RequiredColumns::Prediction)?;
     if job_run.state.position.phase == JobPhase::Check {
         while let Some(step) = steps.recv().await {
@@ -47,7 +47,7 @@ pub(super) async fn run_batch_prediction(job_run: &mut JobRun<'_>) -> Result<(),
         )
         .await?;
         job_run.save_progress(None).await?;
-        steps = read_job_file(&source, 0, 0).await?.1;
+        steps = read_job_file(&source, RowPosition::default()).await?.1;
     }
     // The step after the saved progress may have been started by a runner that died.
     let mut again = true;
@@ -89,7 +89,7 @@ async fn predict_row(
     job_run: &JobRun<'_>,
     header: &JobFileHeader,
     detector: &JobDetector,
-    row: &JobFileRow,
+    row: &CsvRow,
     again: bool,
 ) -> Result<(Vec<u8>, EventCount), JobStopReason> {
     let nothing = EventCount::default();
@@ -188,17 +188,17 @@ fn format_matched_rules(rules: &[Value]) -> String {
 /// The output line: the row with its time in the engine's format, and the result.
 fn format_result_row(
     header: &JobFileHeader,
-    row: &JobFileRow,
+    row: &CsvRow,
     time: Option<&str>,
     prediction: &RowPrediction,
 ) -> Result<Vec<u8>, JobStopReason> {
     let place = header.column_index(&JobFileColumn::EventTimestamp);
     // A row with another number of fields is cut or filled to the number of the header.
     let fields = (0..header.names.len()).map(|index| match time {
-        Some(time) if Some(index) == place => time.as_bytes(),
-        _ => row.fields.get(index).unwrap_or_default(),
+        Some(time) if Some(index) == place => time,
+        _ => row.fields_as_read().get(index).unwrap_or_default(),
     });
-    format_csv_line(fields.chain(prediction.0.iter().map(String::as_bytes)))
+    format_csv_line(fields.chain(prediction.0.iter().map(String::as_str)))
 }
 
 fn format_csv_line(

@@ -6,8 +6,9 @@
 use std::collections::HashSet;
 
 use csv::WriterBuilder;
+use csv_rows::CsvRow;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use protocol::job_file::{JobFileColumn, JobFileHeader, JobFileRow, RequiredColumns, RowBatch};
+use protocol::job_file::{JobFileColumn, JobFileHeader, RequiredColumns, RowBatch};
 use protocol::limits::BATCH_IMPORT_FILE_BYTES;
 use protocol::wire::validate_and_read_input;
 use protocol::{Error, ErrorCode, Operation, Result};
@@ -68,8 +69,7 @@ async fn check_file(
     source: &S3Source,
     event_type: &EventTypeBundle,
 ) -> Result<(), JobStopReason> {
-    let (row, byte) = (job_run.state.position.row, job_run.state.position.byte);
-    let (header, mut steps) = read_job_file(source, row, byte).await?;
+    let (header, mut steps) = read_job_file(source, job_run.row_position()).await?;
     let header = check_header(&header, event_type, RequiredColumns::Import)?;
     while let Some(step) = steps.recv().await {
         let step = step?;
@@ -91,8 +91,7 @@ async fn store_file(
     source: &S3Source,
     event_type: &EventTypeBundle,
 ) -> Result<(), JobStopReason> {
-    let (row, byte) = (job_run.state.position.row, job_run.state.position.byte);
-    let (header, mut steps) = read_job_file(source, row, byte).await?;
+    let (header, mut steps) = read_job_file(source, job_run.row_position()).await?;
     let header = check_header(&header, event_type, RequiredColumns::Import)?;
     while let Some(step) = steps.recv().await {
         let step = step?;
@@ -173,9 +172,9 @@ async fn store_row<'r>(
     services: &EngineServices,
     event_type: &EventTypeBundle,
     run: &str,
-    row: &'r JobFileRow,
+    row: &'r CsvRow,
     mut checked: CheckedEvent,
-) -> Result<(&'r JobFileRow, CheckedEvent, StoreResult), Error> {
+) -> Result<(&'r CsvRow, CheckedEvent, StoreResult), Error> {
     let stored = events::import_event(services, event_type, &mut checked, run, row.number).await?;
     Ok((row, checked, stored))
 }
@@ -187,7 +186,7 @@ fn check_row(
     job_run: &JobRun<'_>,
     event_type: &EventTypeBundle,
     header: &JobFileHeader,
-    row: &JobFileRow,
+    row: &CsvRow,
 ) -> Result<Result<CheckedEvent, String>, JobStopReason> {
     let request = match header.request_from_row(&event_type.name, row) {
         Ok(request) => Value::Object(request),
@@ -207,12 +206,12 @@ fn check_row(
 pub(super) struct ImportErrors(Vec<[String; 3]>);
 
 impl ImportErrors {
-    fn add(&mut self, header: &JobFileHeader, row: &JobFileRow, reason: &str) {
+    fn add(&mut self, header: &JobFileHeader, row: &CsvRow, reason: &str) {
         let id = header.column_index(&JobFileColumn::EventId);
-        let id = id.and_then(|place| row.fields.get(place));
-        let id = id.map(String::from_utf8_lossy).unwrap_or_default();
+        let id = id.and_then(|place| row.fields_as_read().get(place));
+        let id = id.unwrap_or_default();
         self.0
-            .push([row.number.to_string(), id.into_owned(), reason.to_owned()]);
+            .push([row.number.to_string(), id.to_owned(), reason.to_owned()]);
     }
 
     fn len(&self) -> u64 {

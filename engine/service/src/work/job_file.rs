@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use csv::ByteRecord;
+use csv_rows::CsvHeader;
 use protocol::job_file::{
-    ExpectedEvent, JobFileError, JobFileHeader, RequiredColumns, RowBatch, RowReader,
+    ExpectedEvent, JobFileError, JobFileHeader, RequiredColumns, RowBatch, RowPosition, RowReader,
 };
 use protocol::{Error, Result};
 use store::pinned_bundles::EventTypeBundle;
@@ -16,7 +16,7 @@ use crate::work::{JobRun, JobStopReason};
 
 /// Checks the header of a file against an event type.
 pub(super) fn check_header(
-    record: &ByteRecord,
+    header: &CsvHeader,
     event_type: &EventTypeBundle,
     required: RequiredColumns,
 ) -> Result<JobFileHeader, JobStopReason> {
@@ -29,32 +29,33 @@ pub(super) fn check_header(
             .map(|v| v.name.as_str())
             .collect(),
     };
-    JobFileHeader::new(record, &expected, required).map_err(JobStopReason::Failed)
+    JobFileHeader::new(header, &expected, required).map_err(JobStopReason::Failed)
 }
 
-/// The header of a file, and its rows from `row` on, which begins at `byte`.
+/// The header of a file, and its rows after the position.
 pub(super) async fn read_job_file(
     source: &S3Source,
-    row: u64,
-    byte: u64,
-) -> Result<(ByteRecord, mpsc::Receiver<Result<RowBatch, JobStopReason>>), JobStopReason> {
+    position: RowPosition,
+) -> Result<(CsvHeader, mpsc::Receiver<Result<RowBatch, JobStopReason>>), JobStopReason> {
     let (sender, steps) = mpsc::channel(1);
     let source = source.clone();
     let (header, headers) = tokio::sync::oneshot::channel();
-    let (first, rest) = (source.read_from(0), source.read_from(byte));
     tokio::task::spawn_blocking(move || {
-        let mut reader = RowReader::new(first, 0, 0);
-        let read = reader.read_header();
-        let fine = read.is_ok();
-        let heard = header.send(read.map_err(JobStopReason::from)).is_ok();
-        if !fine || !heard {
+        let opened = RowReader::open(Box::new(source.read_from(0)), source.largest);
+        let mut reader = match opened {
+            Ok(reader) => reader,
+            Err(error) => {
+                drop(header.send(Err(JobStopReason::from(error))));
+                return;
+            }
+        };
+        if header.send(Ok(reader.header().clone())).is_err() {
             return;
         }
-        if byte > 0 {
-            reader = RowReader::new(rest, row, byte);
-        }
+        let skipped = reader.skip_to(position, |byte| Box::new(source.read_from(byte)));
+        let mut failed = skipped.err();
         loop {
-            let step = reader.read_batch();
+            let step = failed.take().map_or_else(|| reader.read_batch(), Err);
             if step.as_ref().is_ok_and(|step| step.rows.is_empty()) {
                 return;
             }

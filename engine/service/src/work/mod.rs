@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::Update;
-use protocol::job_file::RowBatch;
+use protocol::job_file::{RowBatch, RowPosition};
 use protocol::{Error, Result};
 use store::records::job::{
     Job, JobKind, JobPhase, JobState, JobStatus, OPEN_JOBS, OpenJob, job_key,
@@ -255,6 +255,15 @@ impl JobRun<'_> {
             .statistics
             .count_update(&event_type, count)?;
         self.save_progress(Some(with)).await
+    }
+
+    /// Where reading the input goes on.
+    fn row_position(&self) -> RowPosition {
+        let position = &self.state.position;
+        RowPosition {
+            row: position.row,
+            byte: position.byte,
+        }
     }
 
     /// Moves the position behind the rows of a step.

@@ -72,6 +72,8 @@ pub(crate) struct S3Source {
     client: Client,
     pub(super) location: S3Location,
     length: u64,
+    /// How many bytes it may have, also when it is unpacked.
+    pub(super) largest: u64,
     /// Its `ETag`.
     pub(super) tag: Option<String>,
 }
@@ -86,7 +88,8 @@ impl S3Source {
         let location = S3Location::parse_object("inputPath", path)?;
         let head = request_head(client, &location).await;
         let head = head.map_err(|error| convert_s3_error("read", &location, error))?;
-        let source = Self::of_object(client, location, head.content_length, head.e_tag);
+        let length = head.content_length;
+        let source = Self::of_object(client, location, length, head.e_tag, largest);
         check_length(source.length, largest)?;
         Ok(source)
     }
@@ -104,7 +107,8 @@ impl S3Source {
             match request_head(client, &location).await {
                 Ok(head) => {
                     let (location, length) = (location.clone(), head.content_length);
-                    sources.push(Self::of_object(client, location, length, head.e_tag));
+                    let tag = head.e_tag;
+                    sources.push(Self::of_object(client, location, length, tag, largest));
                 }
                 // The answer to a HEAD request has no body with a code.
                 Err(error)
@@ -115,7 +119,7 @@ impl S3Source {
             }
         }
         if sources.is_empty() {
-            sources = Self::list_folder(client, &location).await?;
+            sources = Self::list_folder(client, &location, largest).await?;
         }
         if sources.is_empty() {
             return Err(JobStopReason::Failed(format!(
@@ -129,7 +133,11 @@ impl S3Source {
 
     /// The files below a location. Objects without content are left out, and those that Spark and its relatives write
     /// about the folder: their names begin with `_` or `.`.
-    async fn list_folder(client: &Client, folder: &S3Location) -> Result<Vec<Self>, JobStopReason> {
+    async fn list_folder(
+        client: &Client,
+        folder: &S3Location,
+        largest: u64,
+    ) -> Result<Vec<Self>, JobStopReason> {
         let mut sources = Vec::new();
         let prefix = folder.object_in_folder("").key;
         let request = client.list_objects_v2().bucket(&folder.bucket);
@@ -150,7 +158,8 @@ impl S3Source {
                 }
                 let bucket = folder.bucket.clone();
                 let location = S3Location { bucket, key };
-                sources.push(Self::of_object(client, location, object.size, object.e_tag));
+                let (length, tag) = (object.size, object.e_tag);
+                sources.push(Self::of_object(client, location, length, tag, largest));
             }
         }
         Ok(sources)
@@ -161,12 +170,14 @@ impl S3Source {
         location: S3Location,
         length: Option<i64>,
         tag: Option<String>,
+        largest: u64,
     ) -> Self {
         let length = length.and_then(|length| u64::try_from(length).ok());
         Self {
             client: client.clone(),
             location,
             length: length.unwrap_or_default(),
+            largest,
             tag,
         }
     }

@@ -18,7 +18,7 @@ use super::CommandError;
 use super::model_versions::{RefusedCall, activate_version, create_missing_model, describe_usage};
 use super::output::print_result;
 use super::workspace::{Backend, WorkspaceArgs};
-use evaluation::{ColumnOptions, EventColumns, TableError};
+use evaluation::{ColumnOptions, EventColumns, RowNotes, TableError};
 use local_aws::dynamodb::Durability;
 
 /// The fewest legitimate events on which a scale can be measured, as in training.
@@ -277,7 +277,8 @@ impl ImportModelArgs {
             );
             return Ok(plain);
         };
-        let scored = self.score_labelled_events(path, &plain, features)?;
+        let (scored, row_notes) = self.score_labelled_events(path, &plain, features)?;
+        notes.extend(row_notes.describe(Path::new(&file_name(path))));
         let legit: Vec<f64> = scored
             .iter()
             .filter(|(_, fraud)| !fraud)
@@ -308,13 +309,13 @@ impl ImportModelArgs {
         model(Some(&legit))
     }
 
-    /// Log-odds of each labelled event of a file, and whether it was fraud.
+    /// Log-odds of each labelled event of a file, and whether it was fraud; and what there is to say of its rows.
     fn score_labelled_events(
         &self,
         path: &Path,
         model: &Model,
         features: &[NamedFeature],
-    ) -> Result<Vec<(f64, bool)>, ImportError> {
+    ) -> Result<(Vec<(f64, bool)>, RowNotes), ImportError> {
         let said = ColumnOptions {
             label: self.label.clone(),
             legit: self.legit.clone(),
@@ -340,7 +341,7 @@ impl ImportModelArgs {
         }
         let places: Vec<usize> = features.iter().filter_map(place).collect();
         let mut scored = Vec::new();
-        table.for_each_event(|event| {
+        let notes = table.for_each_event(|event| {
             let fraud = match event.row.label {
                 EventLabel::Fraud => true,
                 EventLabel::Legit => false,
@@ -350,7 +351,7 @@ impl ImportModelArgs {
             scored.push((model.score(&values, None, &[]).log_odds, fraud));
             Ok::<(), TableError>(())
         })?;
-        Ok(scored)
+        Ok((scored, notes))
     }
 }
 

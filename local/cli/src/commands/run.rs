@@ -11,7 +11,10 @@ use super::output::print_result;
 use super::workspace::{WorkspaceArgs, durability_for};
 use crate::file_run::{FileRun, PipelineFunction, RunSummary};
 use crate::forget::ForgottenSubjects;
-use crate::input::{CsvOptions, RecordInput, is_csv};
+use crate::input::{
+    CsvOptions, RecordInput, check_label_sources, has_label_headers, is_csv, make_label_mapping,
+    open_csv_file,
+};
 use crate::signals;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -30,7 +33,8 @@ pub(crate) struct RunArgs {
     /// The function.
     #[arg(value_enum)]
     function: FunctionName,
-    /// JSON lines or CSV with Amazon's headers, plain or .gz; `-` is standard input.
+    /// JSON lines, or CSV (.csv, .tsv) with Amazon's headers, plain or gzip; `-` is standard input. `label` takes CSV with
+    /// any headers: the mapping's `labels` names the columns.
     file: String,
     /// Detector version to ask; default the active one.
     #[arg(long, value_name = "N")]
@@ -117,7 +121,40 @@ impl RunArgs {
                 workspace.read_mapping()?,
             ));
         }
+        if self.function == FunctionName::Label {
+            return self.open_label_rows(workspace);
+        }
         let mapping = workspace.read_mapping().ok();
+        let options = self.read_csv_options(mapping.as_ref())?;
+        Ok(RecordInput::open_csv(&self.file, options)?)
+    }
+
+    /// Labels under Amazon's headers say themselves what they are; rows of any other file go through the mapping.
+    fn open_label_rows(
+        &self,
+        workspace: &WorkspaceArgs,
+    ) -> Result<(RecordInput, Mapping), CommandError> {
+        let reader = open_csv_file(&self.file)?;
+        if has_label_headers(reader.header()) {
+            let mapping = workspace.read_mapping_if_any()?;
+            let options = self.read_csv_options(mapping.as_ref())?;
+            let is_same = |mapping: &Mapping| {
+                *mapping.event_type() == options.event_type
+                    && mapping.detector().as_str() == options.detector
+            };
+            let mapping = make_label_mapping(mapping.filter(is_same), &options)?;
+            return Ok((
+                RecordInput::from_label_rows(reader, options.labels),
+                mapping,
+            ));
+        }
+        let mapping = workspace.read_mapping()?;
+        check_label_sources(&self.file, workspace.mapping_path(), &mapping)?;
+        Ok((RecordInput::from_message_rows(reader), mapping))
+    }
+
+    /// What the arguments say of a CSV file, or else the mapping.
+    fn read_csv_options(&self, mapping: Option<&Mapping>) -> Result<CsvOptions, CommandError> {
         let default = |name: &Option<String>, known: Option<String>, flag: &str| {
             name.clone()
                 .or(known)
@@ -125,21 +162,20 @@ impl RunArgs {
         };
         let event_type = default(
             &self.event_type,
-            mapping.as_ref().map(|m| m.event_type().to_string()),
+            mapping.map(|m| m.event_type().to_string()),
             "--event-type",
         )?;
         let detector = default(
             &self.detector,
-            mapping.as_ref().map(|m| m.detector().to_string()),
+            mapping.map(|m| m.detector().to_string()),
             "--detector",
         )?;
-        let options = CsvOptions {
+        Ok(CsvOptions {
             event_type: EventTypeName::try_from(event_type)?,
             detector,
             entity_type: EntityTypeName::try_from(self.entity_type.as_str())?,
             labels: parse_label_renames(&self.labels)?,
-        };
-        Ok(RecordInput::open_csv(&self.file, options)?)
+        })
     }
 }
 

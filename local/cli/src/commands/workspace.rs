@@ -1,7 +1,7 @@
 //! What a command works on: the local stack in a folder, or clients of AWS. Both are opened here.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -246,6 +246,11 @@ impl WorkspaceArgs {
     /// Reads the mapping file.
     pub(crate) fn read_mapping(&self) -> Result<Mapping, CommandError> {
         Ok(Mapping::read(&self.mapping)?)
+    }
+
+    /// Where the mapping file is.
+    pub(crate) fn mapping_path(&self) -> &Path {
+        &self.mapping
     }
 
     /// Reads the mapping file, if there is one: for commands that need none, but check it.

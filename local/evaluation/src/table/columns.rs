@@ -6,7 +6,7 @@ use std::path::Path;
 use model::history::TrackedFields;
 use model::{Dataset, EventLabel, InferredColumn, Variable, VariableType};
 
-use super::csv_file::{RowCells, open_csv, read_headers, sample_rows};
+use super::csv_file::{RowCells, open_csv, sample_rows};
 use super::decimal_commas::replace_decimal_commas;
 use super::error::TableError;
 use super::legitimate::{find_legitimate, is_same_label};
@@ -110,7 +110,7 @@ impl EventColumns {
     pub fn find(path: &Path, said: &ColumnOptions) -> Result<Self, TableError> {
         let shown = path.display().to_string();
         let mut reader = open_csv(path)?;
-        let headers = read_headers(path, &mut reader)?;
+        let headers = reader.header().names.clone();
         let mut sample = sample_rows(path, &mut reader)?;
         if sample.is_empty() {
             return Err(TableError::Empty { path: shown });

@@ -13,21 +13,21 @@ pub enum TableError {
     /// Standard input, which can be read only once.
     #[error("`-`: a file is read several times; give its name, not standard input")]
     StandardInput,
-    /// The file is no text.
-    #[error("{path}: the file is {what}")]
-    NoText {
-        /// The file.
-        path: String,
-        /// What it is, and what to do about it.
-        what: &'static str,
-    },
-    /// The file is no CSV.
+    /// The file is no CSV, or cannot be read.
     #[error("{path}: {source}")]
     Csv {
         /// The file.
         path: String,
-        /// Where and why.
-        source: csv::Error,
+        /// Why.
+        source: csv_rows::CsvError,
+    },
+    /// Two columns have the same name.
+    #[error("{path}: there are two columns `{name}`; rename one of them")]
+    RepeatedColumn {
+        /// The file.
+        path: String,
+        /// The name.
+        name: String,
     },
     /// It has no column with that name.
     #[error("{path}: there is no column `{name}` for {what}; it has {}", columns.join(", "))]
@@ -96,7 +96,7 @@ pub enum TableError {
         /// How many there should be.
         columns: usize,
         /// The first, from 1.
-        first: usize,
+        first: u64,
     },
     /// There are no rows.
     #[error("{path}: there are no rows under the header")]

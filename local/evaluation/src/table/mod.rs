@@ -7,10 +7,12 @@ mod decimal_commas;
 mod describe;
 mod error;
 mod legitimate;
+mod row_notes;
 mod rows;
 #[cfg(test)]
 mod tests;
 
 pub use columns::{ColumnOptions, EventColumns};
 pub use error::TableError;
+pub use row_notes::RowNotes;
 pub use rows::{EventTable, TableEvent};

@@ -7,12 +7,10 @@ use std::path::Path;
 use model::{Dataset, EventRow};
 
 use super::columns::{EVENT_ID, EventColumns};
-use super::csv_file::{csv_error_in, decode_cell, open_csv, present_value, read_headers};
+use super::csv_file::{csv_error_in, open_csv, present_value};
 use super::decimal_commas::write_decimal_point;
 use super::error::TableError;
-
-/// Where a larger share of the rows does not have the header's columns, the file is refused.
-const MOST_BROKEN: f64 = 0.01;
+use super::row_notes::RowNotes;
 
 /// A row of the file.
 pub struct TableEvent<'a> {
@@ -54,30 +52,31 @@ impl EventTable<'_> {
     /// # Errors
     /// [`TableError`].
     pub fn read_headers(&self) -> Result<Vec<String>, TableError> {
-        read_headers(self.path, &mut open_csv(self.path)?)
+        Ok(open_csv(self.path)?.header().names.clone())
     }
 
-    /// Calls `each` with every row; returns how many were left out because they do not have the header's columns.
+    /// Calls `each` with every row; returns which were left out because they do not have the header's columns.
     ///
     /// # Errors
     /// [`TableError`], or whatever `each` returns.
     pub fn for_each_event<E: From<TableError>>(
         &self,
         mut each: impl FnMut(TableEvent<'_>) -> Result<(), E>,
-    ) -> Result<usize, E> {
+    ) -> Result<RowNotes, E> {
         let mut reader = open_csv(self.path)?;
-        let headers = read_headers(self.path, &mut reader)?;
-        let places = ColumnPlaces::find(self.path, &headers, self.columns)?;
-        let mut counts = RowCounts::default();
-        let mut record = csv::ByteRecord::new();
-        while reader
-            .read_byte_record(&mut record)
-            .map_err(csv_error_in(self.path))?
-        {
-            if !counts.add(record.len() == headers.len()) {
-                continue;
-            }
-            let mut cells: Vec<Cow<'_, str>> = record.iter().map(decode_cell).collect();
+        let columns = reader.header().names.len();
+        let places = ColumnPlaces::find(self.path, &reader.header().names, self.columns)?;
+        let mut notes = RowNotes::default();
+        while let Some(row) = reader.read_row().map_err(csv_error_in(self.path))? {
+            let fields = match &row.content {
+                Ok(fields) => fields,
+                Err(broken) => {
+                    notes.add_broken(row.number, broken);
+                    continue;
+                }
+            };
+            notes.add_whole();
+            let mut cells: Vec<Cow<'_, str>> = fields.iter().map(Cow::Borrowed).collect();
             for place in &places.decimal_commas {
                 cells[*place] = write_decimal_point(&cells[*place]).into();
             }
@@ -86,10 +85,11 @@ impl EventTable<'_> {
                 .iter()
                 .map(|place| present_value(cells.get(*place).map(AsRef::as_ref)))
                 .collect();
-            each(self.read_event(counts.rows, &places, &cells, &values))?;
+            let number = usize::try_from(row.number).unwrap_or(usize::MAX);
+            each(self.read_event(number, &places, &cells, &values))?;
         }
-        counts.check(self.path, headers.len())?;
-        Ok(counts.broken)
+        let decoded = reader.decoded_rows();
+        Ok(notes.finish(self.path, columns, decoded)?)
     }
 
     /// A row as the model takes it. `values` are those of the variables, in their order.
@@ -128,15 +128,15 @@ impl EventTable<'_> {
         }
     }
 
-    /// All rows as the model takes them, and how many were left out.
+    /// All rows as the model takes them, and which were left out.
     ///
     /// # Errors
     /// [`TableError`].
-    pub fn read_dataset(&self) -> Result<(Dataset, usize), TableError> {
+    pub fn read_dataset(&self) -> Result<(Dataset, RowNotes), TableError> {
         let mut dataset = self.columns.empty_dataset();
-        let broken =
+        let notes =
             self.for_each_event(|event| dataset.push(&event.row).map_err(TableError::from))?;
-        Ok((dataset, broken))
+        Ok((dataset, notes))
     }
 }
 
@@ -200,47 +200,5 @@ impl<'a> ColumnPlaces<'a> {
             variables,
             values: names.zip(0..).collect(),
         })
-    }
-}
-
-/// Rows that were read, and those that do not have the header's columns.
-#[derive(Default)]
-struct RowCounts {
-    rows: usize,
-    broken: usize,
-    /// The first broken row, from 1.
-    first_broken: usize,
-}
-
-impl RowCounts {
-    /// Counts a row and returns whether it is whole.
-    fn add(&mut self, is_whole: bool) -> bool {
-        self.rows += 1;
-        if !is_whole {
-            self.broken += 1;
-            if self.first_broken == 0 {
-                self.first_broken = self.rows;
-            }
-        }
-        is_whole
-    }
-
-    /// Refuses a file with too many broken rows, or without a whole one.
-    #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
-    fn check(&self, path: &Path, columns: usize) -> Result<(), TableError> {
-        let path = path.display().to_string();
-        if self.broken as f64 > MOST_BROKEN * self.rows as f64 && self.broken > 1 {
-            return Err(TableError::Broken {
-                path,
-                broken: self.broken,
-                rows: self.rows,
-                columns,
-                first: self.first_broken,
-            });
-        }
-        if self.rows == self.broken {
-            return Err(TableError::Empty { path });
-        }
-        Ok(())
     }
 }

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use model::EventLabel;
 
 use super::decimal_commas::has_decimal_commas;
@@ -61,6 +63,11 @@ fn what_cannot_be_guessed_is_asked_for() {
         "a,fraud\n",
         &said(None, &[], &[]),
         "a.csv: there are no rows under the header",
+    );
+    refused(
+        "a,b,fraud,b\n1,2,0,3\n4,5,1,6\n",
+        &said(None, &[], &[]),
+        "a.csv: there are two columns `b`; rename one of them",
     );
 }
 
@@ -171,13 +178,37 @@ fn what_is_no_csv_is_named() {
     for (begin, want) in [
         (&b"PK\x03\x04"[..], "a ZIP or Excel file"),
         (b"PAR1", "a Parquet file"),
-        (b"\x1f\x8b\x08", "let its name end in .gz"),
-        (b"\xff\xfea\0,\0", "UTF-16"),
+        (b"\x1f\x8b\x08", "cannot be unpacked from gzip"),
     ] {
         std::fs::write(&path, begin).unwrap();
         let error = EventColumns::find(&path, &ColumnOptions::default()).unwrap_err();
         assert!(error.to_string().contains(want), "{error}");
     }
+}
+
+#[test]
+fn many_rows_left_out_are_named_up_to_five_and_another_encoding_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.csv");
+    let whole = b"K\xf6ln,0\nRome,1\n".repeat(500);
+    std::fs::write(
+        &path,
+        [b"a,fraud\n", &whole[..], &b"1\n".repeat(7)].concat(),
+    )
+    .unwrap();
+    let found = EventColumns::find(&path, &ColumnOptions::default()).unwrap();
+    let (_, notes) = found.table(&path).read_dataset().unwrap();
+    let mut want: Vec<String> = (1001..=1005)
+        .map(|row| {
+            format!("a.csv: row {row} was left out. The row has 1 fields, the header has 2.")
+        })
+        .collect();
+    want.push("a.csv: 2 more rows like these were left out.".to_owned());
+    want.push(
+        "a.csv: rows that are not UTF-8 were read as Windows-1252: 500, the first is row 1."
+            .to_owned(),
+    );
+    assert_eq!(notes.describe(Path::new("a.csv")), want);
 }
 
 #[test]
@@ -194,8 +225,12 @@ fn a_cut_row_is_left_out_and_many_are_an_error() {
     let rows = "1,0\n2,1\n".repeat(150);
     std::fs::write(&path, format!("a,fraud\n{rows}12")).unwrap();
     let found = EventColumns::find(&path, &ColumnOptions::default()).unwrap();
-    let (dataset, broken) = found.table(&path).read_dataset().unwrap();
-    assert_eq!((dataset.len(), broken), (300, 1));
+    let (dataset, notes) = found.table(&path).read_dataset().unwrap();
+    assert_eq!((dataset.len(), notes.broken), (300, 1));
+    assert_eq!(
+        notes.describe(Path::new("a.csv")),
+        ["a.csv: row 301 was left out. The row has 1 fields, the header has 2."]
+    );
     std::fs::write(&path, "a,fraud\n1,0\n2,1\n3\n4\n").unwrap();
     let error = found.table(&path).read_dataset().unwrap_err().to_string();
     assert!(

@@ -1,10 +1,9 @@
 //! The files that a version learns from: one, or all of a folder.
 
-use std::io::Read;
-
-use csv::{ReaderBuilder, StringRecord};
+use csv_rows::{CsvError, CsvHeader, CsvReader, DecodedRows, StringRecord};
 use event::Timestamp;
 use model::{Dataset, EventRow, Severity, TrainingMessage, Variable};
+use protocol::job_file::JobFileError;
 use protocol::limits::TRAINING_FILE_BYTES;
 use store::records::entity_history::is_nobody;
 use store::records::model_version::ModelVersion;
@@ -52,12 +51,17 @@ struct TrainingColumns {
 }
 
 impl TrainingColumns {
-    fn new(header: &StringRecord, variables: &[Variable]) -> Result<Self, TrainingStopReason> {
-        let place = |name: &str| {
-            header
-                .iter()
-                .position(|column| column.trim_start_matches('\u{feff}') == name)
-        };
+    fn new(header: &CsvHeader, variables: &[Variable]) -> Result<Self, TrainingStopReason> {
+        let repeated = header.find_repeated_names();
+        if !repeated.is_empty() {
+            let repeated = protocol::text::join_names(repeated);
+            let content = format!("The file has columns {repeated} more than once.");
+            return Err(TrainingStopReason::with_message(
+                "Repeated columns",
+                content,
+            ));
+        }
+        let place = |name: &str| header.names.iter().position(|column| column == name);
         let names = variables.iter().map(|variable| variable.name.as_str());
         let missing: Vec<&str> = names
             .chain(["EVENT_TIMESTAMP", "EVENT_LABEL"])
@@ -92,19 +96,22 @@ pub(super) fn read_events_files(
 ) -> Result<EventsFiles, TrainingStopReason> {
     let mut dataset = Dataset::new(variables.to_vec());
     let mut has_label_times = true;
+    let mut notes = Vec::new();
     for source in sources {
-        let reader = source.read_from(0);
-        let read = read_events_file(reader, variables, labels, tracker, &mut dataset);
+        let read = read_events_file(source, variables, labels, tracker, &mut dataset);
         // A single file is known from the request.
         let name = (sources.len() > 1).then(|| source.location.to_uri());
-        has_label_times &= read.map_err(|stop| name_file(stop, name.as_deref()))?;
+        let read = read.map_err(|stop| name_file(stop, name.as_deref()))?;
+        has_label_times &= read.has_label_times;
+        notes.extend(read.decoded.map(|decoded| {
+            let name = name.as_deref().unwrap_or("The file");
+            note_decoded_rows(name, decoded)
+        }));
     }
-    let notes = if has_label_times {
-        Vec::new()
-    } else {
+    if !has_label_times {
         let content = "The file has no LABEL_TIMESTAMP, so its labels are taken as final.";
-        vec![new_message(Severity::Info, "Final labels", content)]
-    };
+        notes.push(new_message(Severity::Info, "Final labels", content));
+    }
     Ok(EventsFiles {
         dataset,
         has_label_times,
@@ -125,38 +132,39 @@ fn name_file(stop: TrainingStopReason, name: Option<&str>) -> TrainingStopReason
     }
 }
 
-/// Adds the rows of a file. Returns whether it has the times of its labels.
+/// What is to be known of a file whose rows were read.
+struct ReadFile {
+    has_label_times: bool,
+    decoded: Option<DecodedRows>,
+}
+
+fn note_decoded_rows(name: &str, decoded: DecodedRows) -> TrainingMessage {
+    let DecodedRows { count, first } = decoded;
+    let content = format!(
+        "{name} has rows that are not UTF-8, which were read as Windows-1252: {count}, the first is row {first}."
+    );
+    new_message(Severity::Info, "Encoding", content)
+}
+
+/// Adds the rows of a file.
 fn read_events_file(
-    reader: impl Read,
+    source: &S3Source,
     variables: &[Variable],
     labels: &LabelMapping,
     tracker: &TrainingTracker,
     dataset: &mut Dataset,
-) -> Result<bool, TrainingStopReason> {
-    let mut reader = ReaderBuilder::new().from_reader(reader);
-    let header = reader
-        .headers()
-        .map_err(|error| describe_broken_file(&error))?
-        .clone();
-    let columns = TrainingColumns::new(&header, variables)?;
-    let mut record = StringRecord::new();
+) -> Result<ReadFile, TrainingStopReason> {
+    let reader = CsvReader::open(Box::new(source.read_from(0)));
+    let mut reader = reader.map_err(convert_csv_error)?;
+    let columns = TrainingColumns::new(reader.header(), variables)?;
     let mut bad_times = 0_usize;
-    while reader
-        .read_record(&mut record)
-        .map_err(|error| describe_broken_file(&error))?
-    {
+    while let Some(row) = read_whole_row(&mut reader, source.largest)? {
         if tracker.is_cancelled() {
             return Err(TrainingStopReason::Cancelled);
         }
-        let cell = |at: usize| {
-            record
-                .get(at)
-                .map(str::trim)
-                .filter(|cell| !cell.is_empty())
-        };
+        let cell = |at: usize| row.get(at).map(str::trim).filter(|cell| !cell.is_empty());
         let time = |at: usize| cell(at).map(Timestamp::parse_file);
-        let values: Vec<Option<&str>> =
-            columns.variables.iter().map(|at| record.get(*at)).collect();
+        let values: Vec<Option<&str>> = columns.variables.iter().map(|at| row.get(*at)).collect();
         let event_time = time(columns.time);
         bad_times += usize::from(matches!(event_time, Some(Err(_))));
         let seconds = |time: Option<Result<Timestamp, _>>| {
@@ -179,16 +187,32 @@ fn read_events_file(
              Ensure the format is one of the accepted date/timestamp formats.",
         ));
     }
-    Ok(columns.label_time.is_some())
+    Ok(ReadFile {
+        has_label_times: columns.label_time.is_some(),
+        decoded: reader.decoded_rows(),
+    })
 }
 
-/// Why a file cannot be read, and at which line. The message of the error itself could quote a value.
-fn describe_broken_file(error: &csv::Error) -> TrainingStopReason {
-    let line = error.position().map_or(1, csv::Position::line);
-    let why = match error.kind() {
-        csv::ErrorKind::Utf8 { .. } => "is not UTF-8",
-        csv::ErrorKind::UnequalLengths { .. } => "has another number of cells than the header",
-        _ => "cannot be read",
+/// The fields of the next row. Every row has to have the header's: a training on a part of a file would pass unnoticed.
+fn read_whole_row(
+    reader: &mut CsvReader,
+    largest: u64,
+) -> Result<Option<StringRecord>, TrainingStopReason> {
+    let row = reader.read_row();
+    if reader.position() > largest {
+        let content = format!("The file unpacks to more than {largest} bytes.");
+        return Err(TrainingStopReason::with_message("Large file", content));
+    }
+    let Some(row) = row.map_err(convert_csv_error)? else {
+        return Ok(None);
     };
-    TrainingStopReason::with_message("Broken file", format!("The file {why} at line {line}."))
+    let fields = row.content.map_err(|broken| {
+        let content = format!("Row {} cannot be read. {}", row.number, broken.fault);
+        TrainingStopReason::with_message("Broken file", content)
+    })?;
+    Ok(Some(fields))
+}
+
+fn convert_csv_error(error: CsvError) -> TrainingStopReason {
+    convert_job_stop(JobFileError::from(error).into())
 }

@@ -1,0 +1,261 @@
+//! Files of orders, history or labels as records: JSON lines, or CSV; plain or gzip.
+
+mod header_mapping;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
+use csv_rows::{CsvError, CsvHeader, CsvReader, open_text};
+use evaluation::{FileError, open_file};
+use serde_json::Value;
+use shared::failure::Rejection;
+use shared::mapping::{Mapping, MappingError};
+use thiserror::Error;
+
+pub use header_mapping::CsvOptions;
+use header_mapping::{
+    EVENT_ID, EVENT_LABEL, EVENT_TIMESTAMP, LABEL_TIMESTAMP, build_header_mapping,
+    build_label_section,
+};
+pub use rows::CsvRows;
+use rows::RowKind;
+
+/// The class of rows that cannot be read under the header of their file.
+pub const ROW_FAULT: &str = "bad-row";
+/// Rows in which the mapping has to find an event id, before a file of labels is processed.
+const FIRST_ROWS: usize = 20;
+
+/// A file that cannot be read as input.
+#[derive(Debug, Error)]
+pub enum InputError {
+    /// The file cannot be opened.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It is no CSV.
+    #[error("{path}: {source}")]
+    Csv {
+        /// The file.
+        path: String,
+        /// Why.
+        source: CsvError,
+    },
+    /// The header of a CSV file does not fit.
+    #[error("{path}: {what}")]
+    Header {
+        /// The file.
+        path: String,
+        /// What is wrong with the header.
+        what: String,
+    },
+    /// The mapping made of the header is invalid.
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
+}
+
+/// A record of a file.
+#[derive(Debug)]
+pub struct InputRecord {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Why it is refused, if it cannot be told what its values are.
+    pub rejection: Option<Rejection>,
+}
+
+/// The records of a file, one at a time.
+pub enum RecordInput {
+    /// One JSON text per line.
+    Lines(Box<dyn BufRead>),
+    /// Rows of a CSV file.
+    Rows(Box<CsvRows>),
+}
+
+/// Whether a file's name ends as that of a CSV file, plain or gzip.
+pub fn is_csv(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    let path = path.strip_suffix(".gz").unwrap_or(&path);
+    Path::new(path)
+        .extension()
+        .is_some_and(|extension| extension == "csv" || extension == "tsv")
+}
+
+/// Opens a CSV file whose columns have names of their own.
+///
+/// # Errors
+/// [`InputError`]: it is no CSV, or two columns have the same name.
+pub fn open_csv_file(path: &str) -> Result<CsvReader, InputError> {
+    let reader = CsvReader::open(open_file(path)?).map_err(|source| InputError::Csv {
+        path: path.to_owned(),
+        source,
+    })?;
+    match reader.header().find_repeated_names().first() {
+        None => Ok(reader),
+        Some(name) => {
+            let what = format!("two columns have the name `{name}`; rename one of them");
+            Err(header_error(path, what))
+        }
+    }
+}
+
+fn header_error(path: &str, what: String) -> InputError {
+    InputError::Header {
+        path: path.to_owned(),
+        what,
+    }
+}
+
+impl RecordInput {
+    /// Opens JSON lines; `-` is standard input.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn open_lines(path: &str) -> Result<Self, InputError> {
+        let text = open_text(open_file(path)?).map_err(|source| FileError {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self::Lines(Box::new(BufReader::new(text))))
+    }
+
+    /// Opens a CSV file of events with Amazon's headers, and makes a mapping of its header.
+    ///
+    /// # Errors
+    /// [`InputError`].
+    pub fn open_csv(path: &str, options: CsvOptions) -> Result<(Self, Mapping), InputError> {
+        let reader = open_csv_file(path)?;
+        let names = &reader.header().names;
+        if !names.iter().any(|name| name == EVENT_TIMESTAMP) {
+            let columns = names.join(", ");
+            let what = format!("there is no column {EVENT_TIMESTAMP}; it has {columns}");
+            return Err(header_error(path, what));
+        }
+        let mapping = Mapping::parse(
+            &format!("{path} (header)"),
+            &build_header_mapping(names, &options),
+        )?;
+        let rows = CsvRows::new(reader, RowKind::Events(options));
+        Ok((Self::Rows(Box::new(rows)), mapping))
+    }
+
+    /// The rows of a CSV file of labels with Amazon's headers.
+    pub fn from_label_rows(reader: CsvReader, renames: BTreeMap<String, String>) -> Self {
+        Self::Rows(Box::new(CsvRows::new(reader, RowKind::Labels(renames))))
+    }
+
+    /// The rows of any CSV file, for the mapping of the workspace.
+    pub fn from_message_rows(reader: CsvReader) -> Self {
+        Self::Rows(Box::new(CsvRows::new(reader, RowKind::Messages)))
+    }
+
+    /// Reads the next record; `None` at the end. Blank lines are skipped.
+    ///
+    /// # Errors
+    /// The file cannot be read to its end.
+    pub fn read_record(&mut self) -> io::Result<Option<InputRecord>> {
+        match self {
+            Self::Rows(rows) => rows.read_row(),
+            Self::Lines(reader) => loop {
+                let mut line = Vec::new();
+                if reader.read_until(b'\n', &mut line)? == 0 {
+                    return Ok(None);
+                }
+                while line
+                    .last()
+                    .is_some_and(|byte| matches!(byte, b'\n' | b'\r'))
+                {
+                    line.pop();
+                }
+                if !line.iter().all(u8::is_ascii_whitespace) {
+                    return Ok(Some(InputRecord {
+                        bytes: line,
+                        rejection: None,
+                    }));
+                }
+            },
+        }
+    }
+}
+
+/// Whether a file of labels has Amazon's headers.
+pub fn has_label_headers(header: &CsvHeader) -> bool {
+    let has = |name: &str| header.names.iter().any(|header| header == name);
+    has(EVENT_ID) && has(EVENT_LABEL) && (has(LABEL_TIMESTAMP) || has(EVENT_TIMESTAMP))
+}
+
+/// The mapping for labels with Amazon's headers. `base` is that of the workspace, whose aggregates learn of the labels;
+/// without it, one of the options does.
+///
+/// # Errors
+/// [`InputError::Mapping`].
+pub fn make_label_mapping(
+    base: Option<Mapping>,
+    options: &CsvOptions,
+) -> Result<Mapping, InputError> {
+    let base = match base {
+        Some(base) => base,
+        // A mapping has a variable; labels need none.
+        None => Mapping::parse(
+            "labels (header)",
+            &build_header_mapping(&["variable".to_owned()], options),
+        )?,
+    };
+    Ok(base.with_label_section("labels (header)", &build_label_section())?)
+}
+
+/// Checks that the section `labels` of the mapping in `mapping_path` finds an event id in one of the first rows of a file:
+/// otherwise it was written for other messages, and every row would be rejected.
+///
+/// # Errors
+/// [`InputError::Header`]: which sources find nothing, and which columns there are.
+pub fn check_label_sources(
+    path: &str,
+    mapping_path: &Path,
+    mapping: &Mapping,
+) -> Result<(), InputError> {
+    let reader = open_csv_file(path)?;
+    let columns = reader.header().names.clone();
+    let mut input = RecordInput::from_message_rows(reader);
+    let mut first_absent = None;
+    for _ in 0..FIRST_ROWS {
+        let record = input.read_record().map_err(|source| FileError {
+            path: path.to_owned(),
+            source,
+        })?;
+        let Some(record) = record else { break };
+        if record.rejection.is_some() {
+            continue;
+        }
+        let row: Value = serde_json::from_slice(&record.bytes).unwrap_or_default();
+        let Some(absent) = mapping.find_absent_label_sources(&row) else {
+            let what = format!(
+                "{} has no section `labels`, which says what the columns mean; Amazon's headers need none; the columns are {}",
+                mapping_path.display(),
+                columns.join(", ")
+            );
+            return Err(header_error(path, what));
+        };
+        if !absent.iter().any(|(name, _)| *name == "event_id") {
+            return Ok(());
+        }
+        first_absent.get_or_insert(absent);
+    }
+    let Some(absent) = first_absent else {
+        return Ok(());
+    };
+    let absent: Vec<String> = absent
+        .into_iter()
+        .map(|(name, source)| format!("{name} (`{source}`)"))
+        .collect();
+    let what = format!(
+        "`labels` in {} finds no {} in the first rows; name columns there, such as `event_id: \"/{}\"`, or use Amazon's \
+         headers; the columns are {}",
+        mapping_path.display(),
+        absent.join(", no "),
+        columns.first().map_or("", String::as_str),
+        columns.join(", ")
+    );
+    Err(header_error(path, what))
+}

@@ -1,0 +1,86 @@
+//! What there is to say of the rows of a file after it was read.
+
+use std::path::Path;
+
+use csv_rows::{BrokenRow, DecodedRows};
+
+use super::error::TableError;
+
+/// Where a larger share of the rows is broken, the file is refused.
+const MOST_BROKEN: f64 = 0.01;
+/// How many broken rows are named.
+const MOST_NAMED: usize = 5;
+
+/// Rows of a file that were left out, and those that are in another encoding.
+#[derive(Clone, Debug, Default)]
+pub struct RowNotes {
+    /// How many were left out because they do not have the header's columns.
+    pub broken: usize,
+    rows: usize,
+    /// The first broken rows: their numbers, from 1, and what is wrong with them.
+    named: Vec<(u64, String)>,
+    decoded: Option<DecodedRows>,
+}
+
+impl RowNotes {
+    /// Counts a whole row.
+    pub(super) fn add_whole(&mut self) {
+        self.rows += 1;
+    }
+
+    /// Notes a row that is left out.
+    pub(super) fn add_broken(&mut self, number: u64, row: &BrokenRow) {
+        self.rows += 1;
+        self.broken += 1;
+        if self.named.len() < MOST_NAMED {
+            self.named.push((number, row.fault.to_string()));
+        }
+    }
+
+    /// Ends the file; it is refused if too many of its rows are broken, or if none is whole.
+    #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+    pub(super) fn finish(
+        mut self,
+        path: &Path,
+        columns: usize,
+        decoded: Option<DecodedRows>,
+    ) -> Result<Self, TableError> {
+        let path = path.display().to_string();
+        if self.broken as f64 > MOST_BROKEN * self.rows as f64 && self.broken > 1 {
+            return Err(TableError::Broken {
+                path,
+                broken: self.broken,
+                rows: self.rows,
+                columns,
+                first: self.named.first().map_or(0, |(number, _)| *number),
+            });
+        }
+        if self.rows == self.broken {
+            return Err(TableError::Empty { path });
+        }
+        self.decoded = decoded;
+        Ok(self)
+    }
+
+    /// The notes as sentences.
+    pub fn describe(&self, path: &Path) -> Vec<String> {
+        let path = path.display();
+        let mut notes: Vec<String> = self
+            .named
+            .iter()
+            .map(|(number, fault)| format!("{path}: row {number} was left out. {fault}"))
+            .collect();
+        let more = self.broken - self.named.len();
+        if more > 0 {
+            notes.push(format!(
+                "{path}: {more} more rows like these were left out."
+            ));
+        }
+        if let Some(DecodedRows { count, first }) = self.decoded {
+            notes.push(format!(
+                "{path}: rows that are not UTF-8 were read as Windows-1252: {count}, the first is row {first}."
+            ));
+        }
+        notes
+    }
+}
