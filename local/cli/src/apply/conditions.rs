@@ -1,56 +1,14 @@
 //! Conditions: which resources and branches of `Fn::If` there are.
 
 use super::evaluator::TemplateEvaluator;
-use super::functions::name_function;
+use super::function_names::{CONDITION_FUNCTIONS, name_function};
 use super::node::{NodeValue, YamlNode};
-use super::partial_text::{UnknownValue, find_unknown};
 use super::problem::LineColumn;
+use super::text_part::find_unknown;
+use super::truth::Truth;
 
-/// The functions that a condition consists of.
-pub(super) const CONDITION_FUNCTIONS: &[&str] = &["And", "Condition", "Equals", "Not", "Or"];
 /// The most conditions in `Fn::And` and `Fn::Or`.
 const MOST_OPERANDS: usize = 10;
-
-/// Whether a condition holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Truth {
-    True,
-    False,
-    /// It depends on a value that only a deployment knows.
-    Unknown(UnknownValue),
-    /// It has a problem, which has been reported.
-    Refused,
-}
-
-impl From<bool> for Truth {
-    fn from(truth: bool) -> Self {
-        if truth { Self::True } else { Self::False }
-    }
-}
-
-impl Truth {
-    pub(super) fn negate(self) -> Self {
-        match self {
-            Self::True => Self::False,
-            Self::False => Self::True,
-            other => other,
-        }
-    }
-
-    /// `And` of all, where `decisive` is `False`; `Or` where it is `True`.
-    fn combine(truths: Vec<Self>, decisive: &Self) -> Self {
-        let refused = |truth: &Self| *truth == Self::Refused;
-        if truths.iter().any(refused) {
-            return Self::Refused;
-        }
-        if truths.contains(decisive) {
-            return decisive.clone();
-        }
-        let unknown = |truth: &Self| matches!(truth, Self::Unknown(_));
-        let neutral = decisive.clone().negate();
-        truths.into_iter().find(unknown).unwrap_or(neutral)
-    }
-}
 
 impl TemplateEvaluator<'_> {
     /// Decides every condition, so that the problems of those that nothing uses are found too.

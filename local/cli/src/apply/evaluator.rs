@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::conditions::Truth;
 use super::inputs::TemplateInputs;
 use super::node::{NodeEntry, NodeValue, YamlNode};
 use super::problem::{LineColumn, TemplateProblem};
 use super::resource_types::Kind;
+use super::truth::Truth;
 
 /// A resource as the template declares it.
 #[derive(Clone, Copy, Debug)]

@@ -3,11 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::conditions::{CONDITION_FUNCTIONS, Truth};
 use super::evaluator::TemplateEvaluator;
+use super::function_names::{CONDITION_FUNCTIONS, name_function};
 use super::node::{NodeValue, YamlNode};
-use super::partial_text::{TextPart, UnknownValue, find_unknown, join_parts, split_parts};
+use super::partial_text::{join_parts, split_parts};
 use super::problem::LineColumn;
+use super::text_part::{TextPart, UnknownValue, find_unknown};
+use super::truth::Truth;
 
 /// The functions that have a value.
 const VALUE_FUNCTIONS: &[&str] = &[
@@ -23,14 +25,6 @@ const VALUE_FUNCTIONS: &[&str] = &[
     "Base64",
     "Length",
 ];
-
-/// The name of a function in its long form.
-pub(super) fn name_function(function: &str) -> String {
-    match function {
-        "Ref" | "Condition" => function.to_owned(),
-        _ => format!("Fn::{function}"),
-    }
-}
 
 impl TemplateEvaluator<'_> {
     /// The value of a function; `None` for `AWS::NoValue`.

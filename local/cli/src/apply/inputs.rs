@@ -1,6 +1,6 @@
 //! What a template is given from outside: the values of its parameters, and of CloudFormation's own.
 
-use super::partial_text::UnknownValue;
+use super::text_part::UnknownValue;
 
 /// Parameters that CloudFormation defines in every template.
 const PSEUDO_PARAMETERS: &[&str] = &[

@@ -14,6 +14,7 @@
 mod conditions;
 mod evaluator;
 mod executor;
+mod function_names;
 mod functions;
 mod inputs;
 mod mappings;
@@ -33,6 +34,8 @@ mod service_state;
 mod template;
 #[cfg(test)]
 mod tests;
+mod text_part;
+mod truth;
 
 use std::fmt;
 use std::io::{self, Write};

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned, Tagged};
 
-use super::partial_text::TextPart;
 use super::problem::{LineColumn, TemplateProblem};
+use super::text_part::TextPart;
 
 /// A value in a template, with its place.
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@ use regex::Regex;
 
 use super::inputs::TemplateInputs;
 use super::node::{NodeEntry, NodeValue, YamlNode, find_unknown_keys};
-use super::partial_text::{TextPart, UnknownValue};
 use super::problem::{LineColumn, TemplateProblem};
+use super::text_part::{TextPart, UnknownValue};
 
 const PARAMETER_KEYS: &[&str] = &[
     "Type",

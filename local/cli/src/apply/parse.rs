@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::ApplyError;
-use super::conditions::Truth;
 use super::evaluator::{DeclaredResource, TemplateEvaluator};
 use super::inputs::TemplateInputs;
 use super::node::{NodeEntry, YamlNode, find_entry, find_unknown_keys};
@@ -12,6 +11,7 @@ use super::problem::{InvalidTemplate, TemplateProblem};
 use super::reader::{EvaluatedResource, TemplateReader};
 use super::resource_types::{Kind, types};
 use super::template::DetectorTemplate;
+use super::truth::Truth;
 
 const SECTIONS: &[&str] = &[
     "AWSTemplateFormatVersion",

@@ -1,50 +1,7 @@
-//! Texts of which a part is known only to a deployment, such as the account in an ARN.
-
-use std::fmt;
+//! Joins and splits texts of which a part is known only to a deployment.
 
 use super::node::NodeValue;
-
-/// A part of a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum TextPart {
-    Known(String),
-    Unknown(UnknownValue),
-}
-
-/// A value that cannot be read off the template. `Display` says so, and what would help.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct UnknownValue {
-    /// How the template names it.
-    pub(super) name: String,
-    /// What would help, as an imperative.
-    pub(super) advice: String,
-}
-
-impl UnknownValue {
-    pub(super) fn new(name: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            advice: advice.into(),
-        }
-    }
-
-    /// A pseudo parameter that neither the service nor the command line tells.
-    pub(super) fn pseudo_parameter(name: &str) -> Self {
-        Self::new(name, format!("give `--parameter {name}=VALUE`"))
-    }
-
-    /// Whether it is one field of an ARN, so without `:` and `/`.
-    fn is_arn_field(&self) -> bool {
-        ["AWS::Partition", "AWS::Region", "AWS::AccountId"].contains(&self.name.as_str())
-    }
-}
-
-impl fmt::Display for UnknownValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, advice } = self;
-        write!(f, "the value of `{name}` is not known here; {advice}")
-    }
-}
+use super::text_part::TextPart;
 
 /// The value of a text in parts: plain where all of it is known.
 pub(super) fn join_parts(parts: impl IntoIterator<Item = TextPart>) -> NodeValue {
@@ -85,16 +42,9 @@ pub(super) fn split_parts(parts: &[TextPart], delimiter: &str) -> Option<Vec<Nod
     Some(items.into_iter().map(join_parts).collect())
 }
 
-/// The first part that is not known.
-pub(super) fn find_unknown(parts: &[TextPart]) -> Option<&UnknownValue> {
-    parts.iter().find_map(|part| match part {
-        TextPart::Unknown(unknown) => Some(unknown),
-        TextPart::Known(_) => None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::text_part::UnknownValue;
     use super::*;
 
     fn known(text: &str) -> TextPart {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::node::{NodeEntry, NodeValue, YamlNode, find_entry, find_unknown_keys};
-use super::partial_text::find_unknown;
 use super::problem::{LineColumn, TemplateProblem};
 use super::resource_types::{Kind, Shape, TAG};
 use super::template::{DetectorTemplate, ResourceTag};
+use super::text_part::find_unknown;
 
 /// The property of a resource that is defined in place.
 pub(super) const INLINE: &str = "Inline";
