@@ -154,7 +154,7 @@ def put(place, value):
     (rows(put(4, lambda number: f"{number} " + "word%20é " * 900)), None),
     (rows(put(3, "")), None),
     (rows(put(3, "same")), None),
-    (rows()[:-20], "1 rows do not have the header's columns"),
+    (rows()[:-20], "was left out. The row has "),
     (rows(put(1, "2026-01-01T00:00:00Z")), None),
     (rows(put(2, lambda number: str(number * 7919 % 100))), "no better than chance"),
 ], ids=["distinct", "repeated-ids", "infinities", "long", "missing", "constant", "cut", "one-time", "chance"])
