@@ -27,4 +27,4 @@ pub use result::EvaluationResult;
 pub use rules_only::{
     AppliedDetector, DetectorFile, FileRule, FileVariable, MeasuredDetector, RulesError, RulesOnly,
 };
-pub use table::{ColumnOptions, EventColumns, TableError, TableEvent};
+pub use table::{ColumnOptions, EventColumns, LabelMeaning, LabelValue, TableError, TableEvent};

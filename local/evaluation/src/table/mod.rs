@@ -6,11 +6,13 @@ mod csv_file;
 mod decimal_commas;
 mod describe;
 mod error;
-mod legitimate;
+mod label_values;
 mod rows;
 #[cfg(test)]
 mod tests;
 
 pub use columns::{ColumnOptions, EventColumns};
+pub(crate) use describe::write_left_out_notes;
 pub use error::TableError;
+pub use label_values::{LabelMeaning, LabelValue};
 pub use rows::{EventTable, TableEvent};
