@@ -241,6 +241,7 @@ impl DemoArgs {
             target: "demo",
             forgotten: None,
             restart: false,
+            keep_going: true,
             progress: !self.json,
         };
         let summary = run.run_file(std::future::pending(), |position, result| {

@@ -1,6 +1,5 @@
 //! `fraudstream evaluate`: reads the detector file, evaluates, prints.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use clap::Args;
@@ -11,6 +10,7 @@ use evaluation::{
 use rules::ListValues;
 
 use super::CommandError;
+use super::output::print_line;
 use crate::apply::{self, DetectorTemplate};
 
 /// The arguments of `evaluate`.
@@ -26,23 +26,17 @@ impl EvaluateArgs {
         let Self { evaluate } = self;
         let columns = EventColumns::find(&evaluate.train, &evaluate.column_options)?;
         if !evaluate.json {
-            print_text(&columns.describe());
+            print_line(columns.describe().trim_end())?;
         }
         let detector = evaluate.detector.as_deref();
         let detector = detector.map(read_detector).transpose()?;
         let evaluation = evaluate.run(&columns, detector.as_ref())?;
         if evaluate.json {
-            print_text(&serde_json::to_string_pretty(&evaluation).unwrap_or_default());
+            print_line(serde_json::to_string_pretty(&evaluation)?)
         } else {
-            print_text(&evaluation.to_string());
+            print_line(evaluation.to_string().trim_end())
         }
-        Ok(())
     }
-}
-
-fn print_text(text: &str) {
-    // A reader that has seen enough, such as `head`, is no error.
-    drop(writeln!(std::io::stdout(), "{}", text.trim_end()));
 }
 
 /// Reads a detector file and compiles its rules.
