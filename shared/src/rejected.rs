@@ -1,5 +1,7 @@
 //! Rejected records: stored completely, with the reason, under `rejected/` in the bucket.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -101,6 +103,8 @@ impl RejectedRecord {
 pub struct RejectedStore {
     s3: aws_sdk_s3::Client,
     bucket: String,
+    /// Records that are not written yet; `None` if each is written at once.
+    held: Option<Arc<Mutex<Vec<RejectedRecord>>>>,
 }
 
 impl RejectedStore {
@@ -109,7 +113,33 @@ impl RejectedStore {
         Self {
             s3,
             bucket: bucket.into(),
+            held: None,
         }
+    }
+
+    /// Keeps records in memory from now on, until [`Self::release`]: a run whose records are all refused writes none.
+    pub fn hold(&mut self) {
+        self.held.get_or_insert_default();
+    }
+
+    /// Whether records are kept in memory.
+    pub fn is_holding(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Writes what was held, and from now on every record at once.
+    ///
+    /// # Errors
+    /// [`Failure::Retry`] if S3 fails; nothing that was held may be taken as written then.
+    pub async fn release(&mut self) -> Result<(), Failure> {
+        let Some(held) = self.held.take() else {
+            return Ok(());
+        };
+        let records = std::mem::take(&mut *held.lock().unwrap_or_else(PoisonError::into_inner));
+        for record in records {
+            self.put(&record).await?;
+        }
+        Ok(())
     }
 
     /// Writes one record with its reason.
@@ -123,7 +153,16 @@ impl RejectedStore {
         rejection: &Rejection,
     ) -> Result<(), Failure> {
         let rejected = RejectedRecord::new(function, record, rejection);
-        let body = serde_json::to_vec(&rejected)
+        if let Some(held) = &self.held {
+            let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+            held.push(rejected);
+            return Ok(());
+        }
+        self.put(&rejected).await
+    }
+
+    async fn put(&self, rejected: &RejectedRecord) -> Result<(), Failure> {
+        let body = serde_json::to_vec(rejected)
             .map_err(|_| Failure::retry("a rejected record does not serialize"))?;
         let put = self
             .s3

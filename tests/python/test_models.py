@@ -108,6 +108,22 @@ def test_evaluate_needs_nothing_but_the_file(fraudstream, events, tmp_path):
         assert (tmp_path / "report" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_evaluate_leaves_out_what_is_neither_fraud_nor_legitimate(fraudstream, tmp_path):
+    def status(number, row):
+        return row[:5] + ["storniert" if row[5] == "1" else "offen" if number % 10 == 0 else "bezahlt"]
+    (tmp_path / "orders.csv").write_text(rows(status))
+    words = ["evaluate", "orders.csv", "--legit", "bezahlt", "--fraud", "storniert"]
+    found = json.loads(run(fraudstream, tmp_path, *words, "--json"))
+    counts = {value["value"]: (value["rows"], value["taken_as"]) for value in found["label_values"]}
+    assert sum(rows for rows, _ in counts.values()) == 3000
+    assert [kind for _, kind in counts.values()] == ["legit", "fraud", "left_out"]
+    left_out = counts["offen"][0]
+    assert found["measures"]["events"] + sum(found["training"]["blocks"]) + left_out == 3000
+    text = run(fraudstream, tmp_path, *words)
+    assert f"left out: `offen` ({left_out} rows)" in text
+    assert f"note: {left_out} rows whose `EVENT_LABEL` is `offen` were left out" in text
+
+
 def test_evaluate_gives_the_same_figures_again(fraudstream, events, tmp_path):
     def figures():
         found = json.loads(run(fraudstream, tmp_path, "evaluate", events, "--json"))
@@ -117,7 +133,8 @@ def test_evaluate_gives_the_same_figures_again(fraudstream, events, tmp_path):
 
 @pytest.mark.parametrize("words, sentence", [
     (["--label", "fraud"], "there is no column `fraud` for the label; it has when, amount, country, mail, is_fraud"),
-    (["--label", "country"], "which value of `country` is legitimate? Say --legit VALUE"),
+    (["--label", "country"], "which value of `country` is legitimate? Say --legit VALUE or --fraud VALUE"),
+    (["--label", "country", "--fraud", "ZZ"], "such as --fraud ZZ --legit CA --legit GB --legit US"),
     (["--type", "amount=MONEY"], "`MONEY` is no variable type"),
     (["--legit", "0", "--legit", "1"], "Ensure that both fraudulent and legitimate events exceed the minimum count of 50"),
 ])

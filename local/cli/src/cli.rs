@@ -73,7 +73,7 @@ enum Command {
     Serve(ServeArgs),
     /// Train a model on a file of labelled events and measure it on another.
     #[command(
-        after_help = "Examples:\n  fraudstream evaluate train.csv test.csv\n  fraudstream evaluate transactions.csv.gz --label is_fraud --legit 0 --type merchant=CATEGORICAL --report report/\n  fraudstream evaluate orders.csv --detector config/detector.yaml"
+        after_help = "Examples:\n  fraudstream evaluate train.csv test.csv\n  fraudstream evaluate transactions.csv.gz --label is_fraud --legit 0 --type merchant=CATEGORICAL --report report/\n  fraudstream evaluate orders.csv --label status --legit paid --fraud charged_back\n  fraudstream evaluate orders.csv --detector config/detector.yaml"
     )]
     Evaluate(Box<EvaluateArgs>),
     /// Train a model version on stored events or on a file.

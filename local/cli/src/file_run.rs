@@ -14,10 +14,12 @@ use shared::batch::{BatchResults, InvocationContext};
 use shared::failure::{Failure, Rejection};
 use shared::hash::short_hash;
 use shared::labels::AppliedLabel;
-use shared::mapping::Mapping;
+use shared::mapping::{Mapping, MissingSource};
 use shared::records::{Origin, Position, Record};
+use shared::rejected::RejectedStore;
 use thiserror::Error;
 
+use crate::first_refusals::{AllRefused, FirstRefusals, MOST_ALIKE};
 use crate::forget::ForgottenSubjects;
 use crate::input::{InputError, InputRecord, RecordInput};
 use crate::run_records::RunRecords;
@@ -69,6 +71,14 @@ pub enum RunError {
         /// Records that are done.
         done: u64,
     },
+    /// The rejected records cannot be written.
+    #[error(
+        "the rejected records could not be written: {cause}. None of them counts as done; fix the cause and run the same command again"
+    )]
+    NotKept {
+        /// Why.
+        cause: String,
+    },
 }
 
 /// A function of the pipeline, by which records are handled.
@@ -108,6 +118,8 @@ pub struct FileRun<'a> {
     pub forgotten: Option<ForgottenSubjects>,
     /// Start at the first record, whatever the stored progress is.
     pub restart: bool,
+    /// Whether to go on, and keep what is refused, even if the first records are all refused for one reason.
+    pub keep_going: bool,
     /// Whether to show a progress bar.
     pub progress: bool,
 }
@@ -137,7 +149,7 @@ pub struct RunSummary {
     pub forgotten: u64,
     /// Messages that the mapping skips.
     pub skipped_messages: u64,
-    /// Rejected records by class; each is kept under `rejected/`.
+    /// Rejected records by class; each is kept under `rejected/`, unless `all_refused` is there.
     pub rejected: BTreeMap<String, u64>,
     /// Rows with a label but without a label time, which got the event's time.
     pub assumed_label_times: u64,
@@ -147,6 +159,16 @@ pub struct RunSummary {
     pub seconds: f64,
     /// Whether it was interrupted; the next run continues.
     pub interrupted: bool,
+    /// Why it stopped, if its first records were all refused for one reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all_refused: Option<AllRefused>,
+}
+
+/// What became of the records so far.
+#[derive(Default)]
+struct RunTally {
+    summary: RunSummary,
+    first: FirstRefusals,
 }
 
 impl PipelineFunction {
@@ -175,6 +197,25 @@ impl PipelineFunction {
             Self::Label(function) => &function.rejected,
         };
         store.write(self.name(), record, rejection).await
+    }
+
+    fn rejected_store(&mut self) -> &mut RejectedStore {
+        match self {
+            Self::Predict(function) => &mut function.rejected,
+            Self::Ingest(function) => &mut function.rejected,
+            Self::Label(function) => &mut function.rejected,
+        }
+    }
+
+    /// The sources of the mapping that find nothing in a record; none if it cannot be read.
+    fn missing_sources(&self, record: &Record) -> Vec<MissingSource> {
+        let Ok(value) = record.json() else {
+            return Vec::new();
+        };
+        match self {
+            Self::Label(function) => function.mapping.missing_label_sources(&value),
+            Self::Predict(_) | Self::Ingest(_) => self.mapping().missing_order_sources(&value),
+        }
     }
 
     /// Runs records through the handler.
@@ -223,38 +264,51 @@ impl FileRun<'_> {
     ) -> Result<RunSummary, RunError> {
         let start = Instant::now();
         let mut stop = pin!(stop);
-        let mut summary = RunSummary::default();
+        let mut tally = RunTally::default();
         let job = format_progress_name(&self.function, self.path, self.target);
         let mut progress = self.read_progress(&job);
+        if !self.keep_going {
+            self.function.rejected_store().hold();
+        }
         let mut batch = self.skip_done_records(&progress)?;
-        summary.skipped = progress.records;
+        tally.summary.skipped = progress.records;
         let bar = start_progress_bar(self.progress, progress.records);
         while !batch.is_empty() {
             let count = batch.len() as u64;
             let hash = batch.iter().fold(progress.hash.clone(), |hash, record| {
                 chain_hash(&hash, &record.bytes)
             });
-            let tried = self.run_batch(
-                batch,
-                progress.records,
-                stop.as_mut(),
-                &mut see,
-                &mut summary,
-            );
+            let tried =
+                self.run_batch(batch, progress.records, stop.as_mut(), &mut see, &mut tally);
             let Some(records) = tried.await? else {
-                summary.interrupted = true;
+                tally.summary.interrupted = true;
                 break;
             };
             progress.records += count;
             progress.hash = hash;
-            summary.records += records;
+            tally.summary.records += records;
             bar.inc(count);
-            self.store_progress(&job, &progress)?;
+            tally.summary.all_refused = self.find_stop(&tally);
+            if tally.summary.all_refused.is_some() {
+                break;
+            }
+            if tally.first.is_mixed() {
+                self.release_rejected().await?;
+            }
+            // What is held counts as done only when it is written.
+            if !self.is_holding() {
+                self.store_progress(&job, &progress)?;
+            }
             if is_ready(stop.as_mut()).await {
-                summary.interrupted = true;
+                tally.summary.interrupted = true;
                 break;
             }
             batch = self.read_batch()?;
+        }
+        let mut summary = tally.summary;
+        if self.is_holding() && summary.all_refused.is_none() {
+            self.release_rejected().await?;
+            self.store_progress(&job, &progress)?;
         }
         bar.finish_and_clear();
         if let RecordInput::Rows(rows) = &self.input {
@@ -265,9 +319,31 @@ impl FileRun<'_> {
         Ok(summary)
     }
 
+    /// Why the run stops, if its rejected records are held and enough of them are alike.
+    fn find_stop(&mut self, tally: &RunTally) -> Option<AllRefused> {
+        if !self.is_holding() {
+            return None;
+        }
+        let missing = |record: &Record| self.function.missing_sources(record);
+        tally.first.find_stop(missing)
+    }
+
+    fn is_holding(&mut self) -> bool {
+        self.function.rejected_store().is_holding()
+    }
+
+    async fn release_rejected(&mut self) -> Result<(), RunError> {
+        let released = self.function.rejected_store().release().await;
+        released.map_err(|failure| RunError::NotKept {
+            cause: failure.to_string(),
+        })
+    }
+
     fn read_batch(&mut self) -> Result<Vec<InputRecord>, RunError> {
-        let mut batch = Vec::with_capacity(BATCH);
-        while batch.len() < BATCH {
+        // While rejected records are held, a batch is no larger than what decides whether the run stops.
+        let size = if self.is_holding() { MOST_ALIKE } else { BATCH };
+        let mut batch = Vec::with_capacity(size);
+        while batch.len() < size {
             let next = self.input.read_record().map_err(|source| RunError::Io {
                 what: format!("cannot read {}", self.path),
                 source,
@@ -353,7 +429,7 @@ impl FileRun<'_> {
         done: u64,
         mut stop: Pin<&mut impl Future<Output = ()>>,
         see: &mut impl FnMut(&Position, &Result<RecordEffect, Failure>),
-        summary: &mut RunSummary,
+        tally: &mut RunTally,
     ) -> Result<Option<u64>, RunError> {
         let mut records = RunRecords::default();
         for (number, record) in (done + 1..).zip(batch) {
@@ -361,7 +437,7 @@ impl FileRun<'_> {
         }
         let count = records.count() as u64;
         for round in 1..=TRIES {
-            let (again, cause) = self.run_records_once(records, see, summary).await;
+            let (again, cause) = self.run_records_once(records, see, tally).await;
             if again.count() == 0 {
                 return Ok(Some(count));
             }
@@ -392,13 +468,13 @@ impl FileRun<'_> {
         &self,
         records: RunRecords,
         see: &mut impl FnMut(&Position, &Result<RecordEffect, Failure>),
-        summary: &mut RunSummary,
+        tally: &mut RunTally,
     ) -> (RunRecords, String) {
         let others = match self.leave_out_forgotten(&records.whole).await {
             Ok(others) => others,
             Err(error) => return (records, error.to_string()),
         };
-        summary.forgotten += (records.whole.len() - others.len()) as u64;
+        tally.summary.forgotten += (records.whole.len() - others.len()) as u64;
         let mut again = RunRecords::default();
         let mut cause = None;
         for (record, rejection) in records.refused {
@@ -410,7 +486,8 @@ impl FileRun<'_> {
             }
             let result = Err(Failure::Rejected(rejection));
             see(&record.position, &result);
-            summary.add(&result);
+            tally.first.note_result(&record, &result);
+            tally.summary.add(&result);
         }
         let handled = self.function.handle_batch(others.clone()).await;
         for (record, (position, result)) in others.into_iter().zip(&handled.results) {
@@ -419,7 +496,8 @@ impl FileRun<'_> {
                 again.whole.push(record);
             } else {
                 see(position, result);
-                summary.add(result);
+                tally.first.note_result(&record, result);
+                tally.summary.add(result);
             }
         }
         (again, cause.unwrap_or_default())
@@ -576,6 +654,9 @@ impl std::fmt::Display for RunSummary {
         }
         for (class, count) in &self.rejected {
             writeln!(f, "  {count:>8} rejected: {class}")?;
+        }
+        if let Some(stopped) = &self.all_refused {
+            write!(f, "{stopped}")?;
         }
         if self.interrupted {
             writeln!(

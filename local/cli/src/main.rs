@@ -1,10 +1,12 @@
 //! The command `fraudstream`.
 
 use std::error::Error;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use fraudstream::cli::Cli;
+use fraudstream::exit_status::{DONE, find_exit_status};
 use tokio::runtime::Runtime;
 
 /// Deciding an order allocates some thousand times, mostly in serialization: the system's allocator takes
@@ -28,7 +30,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn print_failure(error: &dyn Error) -> ExitCode {
-    eprintln!("fraudstream: {error}");
-    ExitCode::FAILURE
+/// Prints why the command failed, and returns its exit status.
+fn print_failure(error: &(dyn Error + 'static)) -> ExitCode {
+    let status = find_exit_status(error);
+    if status != DONE {
+        // A standard error that is closed is nothing that can be reported.
+        drop(writeln!(io::stderr(), "fraudstream: {error}"));
+    }
+    ExitCode::from(status)
 }

@@ -9,6 +9,7 @@ use engine::{EndedJob, EndedTraining, Engine, JobRunner, TrainingRunner};
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::commands::output::print_line;
 use local_aws::clients::{self, Clients};
 use local_aws::local_stack::LocalStack;
 
@@ -91,14 +92,11 @@ pub async fn run_jobs(
         match done {
             Some(done) => {
                 ended += 1;
-                println!(
-                    "{}",
-                    if json {
-                        done.to_json()
-                    } else {
-                        done.to_sentence()
-                    }
-                );
+                print_line(if json {
+                    done.to_json()
+                } else {
+                    done.to_sentence()
+                })?;
             }
             None if watch => tokio::select! {
                 () = &mut stop => return Ok(()),
@@ -108,7 +106,7 @@ pub async fn run_jobs(
         }
     }
     if ended == 0 && !json {
-        println!("no job is waiting");
+        print_line("no job is waiting")?;
     }
     Ok(())
 }

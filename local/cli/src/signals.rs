@@ -4,7 +4,7 @@
 //! stays consistent, because each of its writes is complete by itself.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -34,11 +34,13 @@ pub fn listen_for_interrupt(
             let late = std::thread::Builder::new().name("grace".to_owned());
             let late = late.spawn(move || {
                 std::thread::sleep(grace);
-                eprintln!(
+                // A standard error that is closed must not keep the process from ending.
+                drop(writeln!(
+                    io::stderr(),
                     "fraudstream: not at a safe point {} s after the signal, so the process ends now; what is \
                      done is kept, and the same command does the rest",
                     grace.as_secs()
-                );
+                ));
                 end_process(first);
             });
             if late.is_err() {

@@ -136,6 +136,10 @@ impl Evaluate {
                 TestEvents::Rows(_, how) => Some(*how),
             },
             label: columns.label.clone(),
+            label_values: match &test {
+                TestEvents::File(path) => columns.label_values_with(path)?,
+                TestEvents::Rows(..) => columns.label_values(),
+            },
             timestamp: columns.event_time.clone(),
             columns: columns.inferred.clone(),
             broken_rows: row_notes.broken,

@@ -27,4 +27,6 @@ pub use result::EvaluationResult;
 pub use rules_only::{
     AppliedDetector, DetectorFile, FileRule, FileVariable, MeasuredDetector, RulesError, RulesOnly,
 };
-pub use table::{ColumnOptions, EventColumns, RowNotes, TableError, TableEvent};
+pub use table::{
+    ColumnOptions, EventColumns, LabelMeaning, LabelValue, RowNotes, TableError, TableEvent,
+};

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::format::{format_figure, format_percent, to_megabytes};
 use crate::measures::{Measures, SubsetMeasures, ThresholdEffect};
 use crate::rules_only::RulesOnly;
+use crate::table::{LabelValue, write_left_out_notes};
 use crate::text_table::build_text_table;
 
 /// The result of an evaluation.
@@ -24,6 +25,8 @@ pub struct EvaluationResult {
     pub divided: Option<&'static str>,
     /// The column of the label.
     pub label: String,
+    /// Its values, in how many rows each is, and what it is taken for.
+    pub label_values: Vec<LabelValue>,
     /// The column of the event's time.
     pub timestamp: Option<String>,
     /// Columns and their inferred types.
@@ -167,6 +170,7 @@ impl EvaluationResult {
                 self.training.maturity.immature, self.training.maturity.wait_days, self.training.maturity.why
             ));
         }
+        notes.extend(write_left_out_notes(&self.label, &self.label_values));
         notes.extend(self.row_notes.iter().cloned());
         notes.extend(self.rules_only.iter().flat_map(RulesOnly::notes));
         if self.repeated_ids > 0 {

@@ -44,6 +44,7 @@ pub mod locations;
 mod long_source;
 mod mapping;
 mod mapping_file;
+mod missing_sources;
 mod money;
 mod no_value;
 mod normal_form;
@@ -62,6 +63,7 @@ pub use aggregates::{
 };
 pub use data_quality::DataQualityProblem;
 pub use mapping::{Mapping, MappingError};
+pub use missing_sources::MissingSource;
 pub use normal_form::NormalForm;
 pub use order::{MappedOrder, ModelBlob};
 pub use overrides::OverrideKind;

@@ -236,7 +236,7 @@ impl Mapping {
         blobs
     }
 
-    fn read_variable(
+    pub(crate) fn read_variable(
         &self,
         variable: &ShortOrLong<LongVariable>,
         document: &Document<'_>,

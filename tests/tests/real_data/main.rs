@@ -150,6 +150,7 @@ async fn through(
             target: "test",
             forgotten: None,
             restart: false,
+            keep_going: false,
             progress: false,
         };
         summaries.push(

@@ -1,6 +1,5 @@
 //! `fraudstream evaluate`: reads the detector file, evaluates, prints.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use clap::Args;
@@ -12,6 +11,7 @@ use rules::ListValues;
 
 use super::CommandError;
 use super::apply::ParameterArgs;
+use super::output::print_line;
 use crate::apply::{self, DetectorTemplate, TemplateInputs};
 
 /// The arguments of `evaluate`.
@@ -33,7 +33,7 @@ impl EvaluateArgs {
         let inputs = TemplateInputs::new(parameters.parameters.clone());
         let columns = EventColumns::find(&evaluate.train, &evaluate.column_options)?;
         if !evaluate.json {
-            print_text(&columns.describe());
+            print_line(columns.describe().trim_end())?;
         }
         let detector = evaluate.detector.as_deref();
         let detector = detector
@@ -41,17 +41,11 @@ impl EvaluateArgs {
             .transpose()?;
         let evaluation = evaluate.run(&columns, detector.as_ref())?;
         if evaluate.json {
-            print_text(&serde_json::to_string_pretty(&evaluation).unwrap_or_default());
+            print_line(serde_json::to_string_pretty(&evaluation)?)
         } else {
-            print_text(&evaluation.to_string());
+            print_line(evaluation.to_string().trim_end())
         }
-        Ok(())
     }
-}
-
-fn print_text(text: &str) {
-    // A reader that has seen enough, such as `head`, is no error.
-    drop(writeln!(std::io::stdout(), "{}", text.trim_end()));
 }
 
 /// Reads a detector file and compiles its rules.

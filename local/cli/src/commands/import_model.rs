@@ -115,9 +115,12 @@ pub(crate) struct ImportModelArgs {
     /// Column of the label in that file; default `EVENT_LABEL`, or a column with a usual name of a label.
     #[arg(long, value_name = "COLUMN", requires = "calibrate")]
     label: Option<String>,
-    /// A label value that means legitimate; default the values that usually do.
+    /// A label value that means legitimate, as for `evaluate`; default the values that usually do.
     #[arg(long = "legit", value_name = "VALUE", requires = "calibrate")]
     legit: Vec<String>,
+    /// A label value that means fraud, as for `evaluate`.
+    #[arg(long = "fraud", value_name = "VALUE", requires = "calibrate")]
+    fraud: Vec<String>,
     /// Activate the version.
     #[arg(long)]
     activate: bool,
@@ -277,7 +280,9 @@ impl ImportModelArgs {
             );
             return Ok(plain);
         };
-        let (scored, row_notes) = self.score_labelled_events(path, &plain, features)?;
+        let columns = self.find_columns(path)?;
+        notes.extend(columns.left_out_notes());
+        let (scored, row_notes) = self.score_labelled_events(path, &columns, &plain, features)?;
         notes.extend(row_notes.describe(Path::new(&file_name(path))));
         let legit: Vec<f64> = scored
             .iter()
@@ -309,19 +314,25 @@ impl ImportModelArgs {
         model(Some(&legit))
     }
 
+    /// The columns of the file of labelled events.
+    fn find_columns(&self, path: &Path) -> Result<EventColumns, TableError> {
+        let said = ColumnOptions {
+            label: self.label.clone(),
+            legit: self.legit.clone(),
+            fraud: self.fraud.clone(),
+            ..ColumnOptions::default()
+        };
+        EventColumns::find(path, &said)
+    }
+
     /// Log-odds of each labelled event of a file, and whether it was fraud; and what there is to say of its rows.
     fn score_labelled_events(
         &self,
         path: &Path,
+        columns: &EventColumns,
         model: &Model,
         features: &[NamedFeature],
     ) -> Result<(Vec<(f64, bool)>, RowNotes), ImportError> {
-        let said = ColumnOptions {
-            label: self.label.clone(),
-            legit: self.legit.clone(),
-            ..ColumnOptions::default()
-        };
-        let columns = EventColumns::find(path, &said)?;
         let table = columns.table(path);
         let headers = table.read_headers()?;
         let place = |feature: &NamedFeature| {

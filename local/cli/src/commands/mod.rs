@@ -12,7 +12,7 @@ pub(crate) mod import_model;
 pub(crate) mod jobs;
 pub(crate) mod list;
 mod model_versions;
-mod output;
+pub(crate) mod output;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod serve;

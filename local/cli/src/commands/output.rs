@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use serde::Serialize;
 
 use super::CommandError;
+use crate::exit_status::explain_write_error;
 
 /// A value of an order as a person may read it. What a customer typed at a checkout must not move the cursor of the
 /// reader's terminal.
@@ -35,8 +36,7 @@ pub(crate) fn print_result(
     if json {
         return print_line(serde_json::to_string_pretty(value)?);
     }
-    write!(io::stdout(), "{text}")?;
-    Ok(())
+    write_out(format_args!("{text}"))
 }
 
 /// Prints a line.
@@ -44,6 +44,12 @@ pub(crate) fn print_result(
 /// # Errors
 /// Standard output cannot be written.
 pub(crate) fn print_line(line: impl fmt::Display) -> Result<(), CommandError> {
-    writeln!(io::stdout(), "{line}")?;
-    Ok(())
+    write_out(format_args!("{line}\n"))
+}
+
+/// The one place that writes to standard output: a reader that has seen enough ends the command without a word.
+fn write_out(text: fmt::Arguments<'_>) -> Result<(), CommandError> {
+    let mut output = io::stdout().lock();
+    let written = output.write_fmt(text).and_then(|()| output.flush());
+    written.map_err(explain_write_error)
 }

@@ -9,7 +9,9 @@ use shared::mapping::Mapping;
 use super::CommandError;
 use super::output::print_result;
 use super::workspace::{WorkspaceArgs, durability_for};
+use crate::exit_status::AllRefusedError;
 use crate::file_run::{FileRun, PipelineFunction, RunSummary};
+use crate::first_refusals::AllRefused;
 use crate::forget::ForgottenSubjects;
 use crate::input::{
     CsvOptions, RecordInput, check_label_sources, has_label_headers, is_csv, make_label_mapping,
@@ -54,6 +56,10 @@ pub(crate) struct RunArgs {
     /// Start at the first record, even if the file was run before.
     #[arg(long)]
     restart: bool,
+    /// Go on even if the first records are all refused for one reason, and keep what is refused. Without it such a run
+    /// stops after 50 of them and keeps none.
+    #[arg(long)]
+    keep_going: bool,
     /// How many records are processed at the same time.
     #[arg(long, default_value_t = 16, value_name = "N")]
     concurrency: usize,
@@ -100,6 +106,7 @@ impl RunArgs {
             target: &workspace.target_name(),
             forgotten: Some(forgotten),
             restart: self.restart,
+            keep_going: self.keep_going,
             progress: !self.json,
         };
         let stop = signals::listen_for_interrupt(signals::GRACE)?;
@@ -108,7 +115,13 @@ impl RunArgs {
         let closed = opened.close().await;
         let summary = result?;
         closed?;
-        print_result(self.json, &summary, describe_summary(&summary))
+        print_result(self.json, &summary, describe_summary(&summary))?;
+        match summary.all_refused {
+            Some(AllRefused { refused, class, .. }) => {
+                Err(AllRefusedError { refused, class }.into())
+            }
+            None => Ok(()),
+        }
     }
 
     fn open_input(
@@ -193,7 +206,7 @@ fn parse_label_renames(labels: &[String]) -> Result<BTreeMap<String, String>, Co
 
 fn describe_summary(summary: &RunSummary) -> String {
     let mut text = summary.to_string();
-    if !summary.rejected.is_empty() {
+    if !summary.rejected.is_empty() && summary.all_refused.is_none() {
         text.push_str(
             "rejected records are kept with their reasons: fraudstream replay --dry-run lists them\n",
         );

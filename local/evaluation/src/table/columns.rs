@@ -9,7 +9,7 @@ use model::{Dataset, EventLabel, InferredColumn, Variable, VariableType};
 use super::csv_file::{RowCells, open_csv, sample_rows};
 use super::decimal_commas::replace_decimal_commas;
 use super::error::TableError;
-use super::legitimate::{find_legitimate, is_same_label};
+use super::label_values::{LabelCounts, LabelSides, LabelValue};
 
 /// Headers of Amazon's files.
 const EVENT_LABEL: &str = "EVENT_LABEL";
@@ -64,9 +64,13 @@ pub struct ColumnOptions {
     /// Column of the label; default `EVENT_LABEL`, or one called like a label.
     #[arg(long, value_name = "COLUMN")]
     pub label: Option<String>,
-    /// A value of the label that is legitimate; every other is fraud, none is unlabelled. Default what looks like it.
+    /// A value of the label that is legitimate. With --legit or --fraud alone, the one value that is left is the other
+    /// side; with both, rows with any other value are left out. Default what looks legitimate. No value is unlabelled.
     #[arg(long = "legit", value_name = "VALUE")]
     pub legit: Vec<String>,
+    /// A value of the label that is fraud, see --legit.
+    #[arg(long = "fraud", value_name = "VALUE")]
+    pub fraud: Vec<String>,
     /// Column of the event's time; default `EVENT_TIMESTAMP`, or one called like it; `none` for none.
     #[arg(long, value_name = "COLUMN")]
     pub timestamp: Option<String>,
@@ -83,8 +87,10 @@ pub struct ColumnOptions {
 pub struct EventColumns {
     /// The column of the label.
     pub label: String,
-    /// Values of the label that are legitimate.
-    legit: Vec<String>,
+    /// What its values mean.
+    sides: LabelSides,
+    /// Its values in the file.
+    label_counts: LabelCounts,
     /// The column of the event's time.
     pub event_time: Option<String>,
     /// The column of the label's time.
@@ -128,7 +134,15 @@ impl EventColumns {
             names: &headers,
         };
         let label = header.find_label(said.label.as_ref())?;
-        let legit = find_legitimate(&shown, &headers[label], &said.legit, values(label))?;
+        let has_commas = decimal_commas.contains(&headers[label]);
+        let label_counts = LabelCounts::count(path, &headers[label], has_commas)?;
+        let sides = LabelSides::find(
+            &shown,
+            &headers[label],
+            &said.legit,
+            &said.fraud,
+            &label_counts,
+        )?;
         let event_time = header.find_event_time(said.timestamp.as_ref(), &inferred)?;
         let label_time = header.find(None, "the label's time", &[LABEL_TIMESTAMP])?;
         let entity = header.find(said.entity.as_ref(), "the entity", &[ENTITY_ID])?;
@@ -151,7 +165,8 @@ impl EventColumns {
         let name = |column: usize| headers[column].clone();
         Ok(Self {
             label: name(label),
-            legit,
+            sides,
+            label_counts,
             event_time: event_time.map(name),
             label_time: label_time.map(name),
             entity: entity.map(name),
@@ -165,13 +180,24 @@ impl EventColumns {
 
     /// What a value of the label means.
     pub(super) fn read_label(&self, text: Option<&str>) -> EventLabel {
-        match text {
-            None => EventLabel::Unlabelled,
-            Some(text) if self.legit.iter().any(|legit| is_same_label(legit, text)) => {
-                EventLabel::Legit
-            }
-            Some(_) => EventLabel::Fraud,
-        }
+        self.sides.read_label(text)
+    }
+
+    /// The values of the label in the file, and what they are taken for.
+    pub fn label_values(&self) -> Vec<LabelValue> {
+        self.sides.describe(&self.label_counts)
+    }
+
+    /// The values of the label in the file and in `other`.
+    ///
+    /// # Errors
+    /// [`TableError`].
+    pub fn label_values_with(&self, other: &Path) -> Result<Vec<LabelValue>, TableError> {
+        let has_commas = self.decimal_commas.contains(&self.label);
+        let counts = LabelCounts::count(other, &self.label, has_commas)?;
+        Ok(self
+            .sides
+            .describe(&self.label_counts.clone().merge(counts)))
     }
 
     /// Seconds since 1970. In a file of plain numbers they may count from another time.

@@ -51,8 +51,7 @@ pub enum TableError {
     },
     /// No value was named as legitimate, and none is a usual word for it.
     #[error(
-        "{path}: which value of `{column}` is legitimate? Say --legit VALUE; it has {}",
-        values.join(", ")
+        "{path}: which value of `{column}` is legitimate? Say --legit VALUE or --fraud VALUE; it has {values}"
     )]
     NoLegit {
         /// The file.
@@ -60,7 +59,43 @@ pub enum TableError {
         /// The column of labels.
         column: String,
         /// What it holds.
-        values: Vec<String>,
+        values: String,
+    },
+    /// One side was named, and several values could be the other.
+    #[error(
+        "{path}: `{column}` has more than two values: {values}. Say {option} for each that is meant, such as {all}; rows with a value that is neither --legit nor --fraud are left out"
+    )]
+    ManyLabels {
+        /// The file.
+        path: String,
+        /// The column of labels.
+        column: String,
+        /// What it holds.
+        values: String,
+        /// The option for the other side.
+        option: &'static str,
+        /// The options with which every value counts.
+        all: String,
+    },
+    /// A side was named of which the file has no value.
+    #[error("{path}: {option} {value}: `{column}` has no such value; it has {values}")]
+    NoSuchLabel {
+        /// The file.
+        path: String,
+        /// The column of labels.
+        column: String,
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// What the column holds.
+        values: String,
+    },
+    /// A value was named as legitimate and as fraud.
+    #[error("--legit and --fraud both name `{value}`; a value is one or the other")]
+    BothSides {
+        /// The value.
+        value: String,
     },
     /// All events are of one kind.
     #[error(

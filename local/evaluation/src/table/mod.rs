@@ -6,13 +6,15 @@ mod csv_file;
 mod decimal_commas;
 mod describe;
 mod error;
-mod legitimate;
+mod label_values;
 mod row_notes;
 mod rows;
 #[cfg(test)]
 mod tests;
 
 pub use columns::{ColumnOptions, EventColumns};
+pub(crate) use describe::write_left_out_notes;
 pub use error::TableError;
+pub use label_values::{LabelMeaning, LabelValue};
 pub use row_notes::RowNotes;
 pub use rows::{EventTable, TableEvent};

@@ -42,7 +42,7 @@ fn what_cannot_be_guessed_is_asked_for() {
     refused(
         "a,kind\n1,new\n2,used\n",
         &said(Some("kind"), &[], &[]),
-        "a.csv: which value of `kind` is legitimate? Say --legit VALUE; it has `new`, `used`",
+        "a.csv: which value of `kind` is legitimate? Say --legit VALUE or --fraud VALUE; it has `new` (1), `used` (1)",
     );
     refused(
         "a,fraud\n1,0\n2,1\n",
@@ -237,4 +237,88 @@ fn a_cut_row_is_left_out_and_many_are_an_error() {
         error.contains("2 of 4 rows do not have the 2 columns of the header (the first is row 3)"),
         "{error}"
     );
+}
+
+/// A column of labels: `bezahlt` 3 times, `storniert` twice, `offen` once.
+const THREE_LABELS: &str = "status\nbezahlt\nbezahlt\nBEZAHLT\nstorniert\nstorniert\noffen\n";
+const TWO_LABELS: &str = "status\nbezahlt\nbezahlt\nstorniert\n";
+
+/// The labels of a column as `VALUE ROWS MEANING`, or the error.
+fn labels(csv: &str, legit: &[&str], fraud: &[&str]) -> String {
+    let said = ColumnOptions {
+        fraud: fraud.iter().map(ToString::to_string).collect(),
+        ..said(Some("status"), legit, &[])
+    };
+    let describe = |found: EventColumns| {
+        let values = found.label_values().into_iter();
+        let values =
+            values.map(|value| format!("{} {} {:?}", value.value, value.rows, value.taken_as));
+        values.collect::<Vec<String>>().join(", ")
+    };
+    columns(csv, &said).map_or_else(|error| error, describe)
+}
+
+#[test]
+fn every_value_of_the_label_is_accounted_for() {
+    let two = "bezahlt 2 Legit, storniert 1 Fraud";
+    let many = "a.csv: `status` has more than two values: `BEZAHLT` (3), `offen` (1), `storniert` (2). Say";
+    let rest = "; rows with a value that is neither --legit nor --fraud are left out";
+    let all_fraud = format!(
+        "{many} --fraud for each that is meant, such as --legit bezahlt --fraud offen --fraud storniert{rest}"
+    );
+    let all_legit = format!(
+        "{many} --legit for each that is meant, such as --fraud storniert --legit BEZAHLT --legit offen{rest}"
+    );
+    for (csv, legit, fraud, want) in [
+        (TWO_LABELS, &["bezahlt"][..], &[][..], two),
+        (TWO_LABELS, &[], &["storniert"], two),
+        (TWO_LABELS, &["bezahlt"], &["storniert"], two),
+        ("status\n0\n1\n1.0\n", &[], &[], "0 1 Legit, 1 2 Fraud"),
+        (
+            THREE_LABELS,
+            &["bezahlt", "offen"],
+            &[],
+            "BEZAHLT 3 Legit, offen 1 Legit, storniert 2 Fraud",
+        ),
+        (
+            THREE_LABELS,
+            &["bezahlt"],
+            &["storniert"],
+            "BEZAHLT 3 Legit, storniert 2 Fraud, offen 1 LeftOut",
+        ),
+        (THREE_LABELS, &["bezahlt"], &[], &all_fraud),
+        (THREE_LABELS, &[], &["storniert"], &all_legit),
+        (
+            "status\nlegit\nfraud\nin dispute\n",
+            &[],
+            &[],
+            "a.csv: `status` has more than two values: `fraud` (1), `in dispute` (1), `legit` (1). Say --fraud for each that is meant, such as --legit legit --fraud fraud --fraud 'in dispute'; rows with a value that is neither --legit nor --fraud are left out",
+        ),
+        (
+            THREE_LABELS,
+            &["bezalt"],
+            &["storniert"],
+            "a.csv: --legit bezalt: `status` has no such value; it has `BEZAHLT` (3), `offen` (1), `storniert` (2)",
+        ),
+        (
+            TWO_LABELS,
+            &["bezahlt"],
+            &["Bezahlt"],
+            "--legit and --fraud both name `Bezahlt`; a value is one or the other",
+        ),
+    ] {
+        assert_eq!(labels(csv, legit, fraud), want, "{legit:?} {fraud:?}");
+    }
+}
+
+#[test]
+fn a_third_value_is_neither_fraud_nor_legitimate() {
+    let said = ColumnOptions {
+        fraud: vec!["storniert".to_owned()],
+        ..said(Some("status"), &["bezahlt"], &[])
+    };
+    let found = columns(THREE_LABELS, &said).unwrap();
+    assert_eq!(found.read_label(Some("Storniert")), EventLabel::Fraud);
+    assert_eq!(found.read_label(Some("offen")), EventLabel::Unknown);
+    assert_eq!(found.read_label(Some("geliefert")), EventLabel::Unknown);
 }

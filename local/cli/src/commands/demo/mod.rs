@@ -307,6 +307,7 @@ async fn run_file(
         target: "demo",
         forgotten: None,
         restart: false,
+        keep_going: true,
         progress: false,
     };
     let summary = run.run_file(std::future::pending(), |position, result| {

@@ -1,0 +1,57 @@
+//! With which status the command ends: one table for the code, the help and the documentation.
+
+use std::error::Error;
+use std::io;
+
+use thiserror::Error;
+
+/// Standard output is closed, because its reader, such as `head`, has seen enough.
+#[derive(Debug, Error)]
+#[error("nobody reads the output any more")]
+pub struct OutputClosed;
+
+/// A run stopped because its records were all refused for one reason.
+#[derive(Debug, Error)]
+#[error(
+    "the first {refused} records were all refused for one reason ({class}); none of them is kept, and nothing else was done"
+)]
+pub struct AllRefusedError {
+    /// How many were refused.
+    pub refused: usize,
+    /// The class of the refusals.
+    pub class: &'static str,
+}
+
+/// The command did what it was asked for.
+pub const DONE: u8 = 0;
+/// It failed.
+pub const FAILED: u8 = 1;
+/// The records of a run were all refused for one reason.
+pub const ALL_REFUSED: u8 = 3;
+
+/// For the help of every command.
+pub(crate) const HELP: &str = "Exit status:
+  0      done; also if the reader of the output, such as `head`, closed it
+  1      failed; the last line on standard error says why
+  2      the command line is wrong
+  3      `run` stopped: its first 50 records were all refused for one reason, and none was kept
+  128+N  ended by signal N before it reached a safe point, such as 130 after Ctrl-C";
+
+/// The status for an error that ends the command.
+pub fn find_exit_status(error: &(dyn Error + 'static)) -> u8 {
+    if error.is::<OutputClosed>() {
+        return DONE;
+    }
+    if error.is::<AllRefusedError>() {
+        return ALL_REFUSED;
+    }
+    FAILED
+}
+
+/// What a failed write to standard output means for the command.
+pub(crate) fn explain_write_error(error: io::Error) -> Box<dyn Error> {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return OutputClosed.into();
+    }
+    format!("standard output cannot be written: {error}").into()
+}
