@@ -20,6 +20,13 @@ use crate::commands::subject::SubjectArgs;
 use crate::commands::train::TrainArgs;
 use crate::commands::velocity::VelocityArgs;
 use crate::commands::workspace::WorkspaceArgs;
+use crate::exit_status;
+
+/// The end of the help.
+const EXAMPLE: &str = "Example:
+  fraudstream demo
+  fraudstream run predict events/orders.jsonl
+  fraudstream show ORD-000123";
 
 /// Fraud decisions on a stream of orders, on this machine or on AWS.
 #[derive(Debug, Parser)]
@@ -27,7 +34,8 @@ use crate::commands::workspace::WorkspaceArgs;
     name = "fraudstream",
     version,
     about,
-    after_help = "Example:\n  fraudstream demo\n  fraudstream run predict events/orders.jsonl\n  fraudstream show ORD-000123"
+    after_help = EXAMPLE,
+    after_long_help = format!("{EXAMPLE}\n\n{}", exit_status::HELP)
 )]
 pub struct Cli {
     #[command(subcommand)]

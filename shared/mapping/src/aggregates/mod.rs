@@ -18,6 +18,7 @@ use velocity::{AggregateValue, Layout};
 use crate::computed_source::TimeUnit;
 use crate::condition::Condition;
 use crate::long_source::LongSource;
+use crate::mapping_file::OnInvalid;
 use crate::normal_form::NormalForm;
 use crate::short_or_long::ShortOrLong;
 
@@ -46,6 +47,7 @@ pub struct AggregateKey {
     name: VariableName,
     sources: Vec<ShortOrLong<LongSource>>,
     form: NormalForm,
+    on_invalid: OnInvalid,
     layout: Layout,
     variables: Vec<AggregateVariable>,
     numbers: Vec<VariableName>,

@@ -14,6 +14,7 @@ use super::{
 use crate::computed_source::TimeUnit;
 use crate::condition::Condition;
 use crate::located_error::LocatedError;
+use crate::mapping_file::OnInvalid;
 use crate::normal_form::NormalForm;
 use crate::short_or_long::ShortOrLong;
 
@@ -202,15 +203,20 @@ impl KeyPlan {
             let what = format!("key `{name}`: a hub has one source; make each a key of its own");
             return Err((line, column, what));
         }
-        let (sources, form) = match key {
-            ShortOrLong::Short(source) => (vec![ShortOrLong::Short(source)], NormalForm::default()),
-            ShortOrLong::Long(long) => (long.from.0, long.form),
+        let (sources, form, on_invalid) = match key {
+            ShortOrLong::Short(source) => (
+                vec![ShortOrLong::Short(source)],
+                NormalForm::default(),
+                OnInvalid::default(),
+            ),
+            ShortOrLong::Long(long) => (long.from.0, long.form, long.on_invalid),
         };
         Ok(AggregateKey {
             layout: layout.map_err(|error| (line, column, format!("key `{name}`: {error}")))?,
             name,
             sources,
             form,
+            on_invalid,
             variables: self.variables,
             numbers: self.numbers,
             values: self.values,

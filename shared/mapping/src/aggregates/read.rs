@@ -12,6 +12,7 @@ use super::{AggregateKey, Aggregates, DistinctValue};
 use crate::computed_source::parse_decimal;
 use crate::condition::Condition;
 use crate::data_quality::DataQualityProblem;
+use crate::mapping_file::OnInvalid;
 use crate::short_or_long::ShortOrLong;
 use crate::value_source::Document;
 
@@ -65,8 +66,11 @@ impl Aggregates {
         (document, zone): (&Document<'_>, &TimeZone),
         quality: &mut Vec<DataQualityProblem>,
     ) -> (Vec<OrderKey>, KeyFacts) {
-        let mut note = |name: &VariableName, problem: String| {
-            let problem = DataQualityProblem::undetermined(name.as_str(), problem);
+        let mut note = |name: &VariableName, problem: String, undetermined: bool| {
+            let problem = DataQualityProblem {
+                undetermined,
+                ..DataQualityProblem::undetermined(name.as_str(), problem)
+            };
             if !quality.contains(&problem) {
                 quality.push(problem);
             }
@@ -75,7 +79,7 @@ impl Aggregates {
         for key in &self.keys {
             let values = key.read_values(document, zone);
             let values = values.unwrap_or_else(|problem| {
-                note(&key.name, problem);
+                note(&key.name, problem, key.on_invalid != OnInvalid::Omit);
                 Vec::new()
             });
             hashes.push(values.iter().map(|value| hash_key(value)).collect());
@@ -86,6 +90,7 @@ impl Aggregates {
             conditions: conditions.map(|it| it.holds(document)).collect(),
         };
         let variable = |name: &str| variables.get(name).map(VariableValue::expose);
+        let note = |name: &VariableName, problem| note(name, problem, true);
         let keys = self.build_keys(order, &read, variable, note);
         (keys, self.keep_facts(&read))
     }

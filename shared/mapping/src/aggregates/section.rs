@@ -10,6 +10,7 @@ use velocity::Window;
 use crate::computed_source::TimeUnit;
 use crate::condition::Condition;
 use crate::long_source::LongSource;
+use crate::mapping_file::OnInvalid;
 use crate::normal_form::NormalForm;
 use crate::short_or_long::ShortOrLong;
 
@@ -28,7 +29,7 @@ pub(crate) struct AggregateSection {
     pub(super) fraud_labels: Option<BTreeSet<LabelName>>,
 }
 
-/// `{from, as, hub}`: where a key is read.
+/// `{from, as, hub, on_invalid}`: where a key is read.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LongKey {
@@ -37,6 +38,8 @@ pub(super) struct LongKey {
     pub(super) form: NormalForm,
     #[serde(default)]
     pub(super) hub: bool,
+    #[serde(default)]
+    pub(super) on_invalid: OnInvalid,
 }
 
 /// One source, or a list of them, each of whose values is a key.

@@ -457,20 +457,40 @@ links: {account: account, through: [card, phone], variables: {around: {accounts:
     assert!(kept.hashes.contains_key("email"));
     assert_eq!(mapping.restore_keys(&facts, kept, variable), order.keys);
     let needed = mapping.needed_facts();
-    let names: Vec<String> = needed.iter().map(ToString::to_string).collect();
+    let mut names: Vec<String> = needed.iter().map(ToString::to_string).collect();
+    names.sort();
     assert_eq!(
         names,
         [
+            "condition of `declined`",
+            "condition of `free`",
             "key `account`",
             "key `card`",
             "key `email`",
             "key `phone`",
             "variable `price`",
-            "condition of `declined`",
-            "condition of `free`",
         ]
     );
     assert!(needed.iter().all(|fact| fact.is_kept(kept, variable)));
     let nothing = KeyFacts::default();
     assert!(!needed.iter().any(|fact| fact.is_kept(&nothing, |_| None)));
+}
+
+#[test]
+fn an_invalid_key_may_be_left_out_of_an_order_that_is_judged_all_the_same() {
+    for (on_invalid, undetermined) in [("omit", false), ("undetermined", true)] {
+        let text = format!(
+            "aggregates:
+  keys: {{email: {{from: /mail, as: email, on_invalid: {on_invalid}}}}}
+  variables: {{email_orders: {{count: {{by: email, within: 1d}}}}}}
+"
+        );
+        let mapped = mapping(&text)
+            .unwrap()
+            .map_order(&order(&json!({"mail": "jo at home"})));
+        let mapped = mapped.unwrap();
+        assert_eq!(mapped.keys.len(), 0);
+        assert_eq!(mapped.data_quality.len(), 1, "{:?}", mapped.data_quality);
+        assert_eq!(mapped.is_undetermined(), undetermined, "{on_invalid}");
+    }
 }
