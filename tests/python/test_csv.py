@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from conftest import ROOT, environment
 
-HEADER = "EVENT_TIMESTAMP,EVENT_ID,EVENT_LABEL,LABEL_TIMESTAMP,ENTITY_ID,ENTITY_TYPE,note,order_price"
+HEADER = "EVENT_TIMESTAMP,EVENT_ID,EVENT_LABEL,LABEL_TIMESTAMP,ENTITY_ID,ENTITY_TYPE,customer_id,order_price"
 DISPUTES = "Account,Merchant Reference,Record Type,CB Reason Code,Record Date\nShop,{id},Chargeback,10.4,2026-11-10 18:03:50\n"
 LABELS = """
 labels:
