@@ -478,7 +478,7 @@ impl FileRun<'_> {
         let mut again = RunRecords::default();
         let mut cause = None;
         for (record, rejection) in records.refused {
-            let parked = self.function.park_record(&record, &rejection).await;
+            let parked = Box::pin(self.function.park_record(&record, &rejection)).await;
             if let Err(failure) = parked {
                 cause.get_or_insert_with(|| failure.to_string());
                 again.refused.push((record, rejection));

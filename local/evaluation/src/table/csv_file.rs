@@ -19,8 +19,8 @@ pub(super) fn open_csv(path: &Path) -> Result<CsvReader, TableError> {
     }
     let file = open_file(&path.to_string_lossy())?;
     let reader = CsvReader::open(file).map_err(csv_error_in(path))?;
-    let repeated = reader.header().find_repeated_names().into_iter();
-    match repeated.filter(|name| !name.is_empty()).next() {
+    let mut repeated = reader.header().find_repeated_names().into_iter();
+    match repeated.find(|name| !name.is_empty()) {
         None => Ok(reader),
         Some(name) => Err(TableError::RepeatedColumn {
             path: path.display().to_string(),
