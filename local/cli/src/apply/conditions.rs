@@ -77,6 +77,9 @@ impl TemplateEvaluator<'_> {
                 }
                 _ => self.refuse_operands(node.at, "`Fn::Not` has a list of one condition"),
             },
+            "Contains" | "EachMemberEquals" | "EachMemberIn" => {
+                self.decide_membership(node.at, function, argument)
+            }
             _ => self.refuse_condition(node.at),
         }
     }

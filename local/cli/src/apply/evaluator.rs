@@ -14,6 +14,8 @@ use super::truth::Truth;
 /// A resource as the template declares it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DeclaredResource<'a> {
+    /// The name of its type in CloudFormation.
+    pub(super) type_name: &'a str,
     /// `None` for resources of other services.
     pub(super) kind: Option<Kind>,
     /// The condition on which it exists.
@@ -36,6 +38,8 @@ pub(super) struct TemplateEvaluator<'a> {
     /// Where in the template the evaluation is.
     pub(super) path: Vec<String>,
     pub(super) problems: Vec<TemplateProblem>,
+    /// What is left alone, and why.
+    pub(super) notes: Vec<String>,
 }
 
 impl<'a> TemplateEvaluator<'a> {
@@ -50,6 +54,7 @@ impl<'a> TemplateEvaluator<'a> {
             naming: Vec::new(),
             path: Vec::new(),
             problems: Vec::new(),
+            notes: Vec::new(),
         }
     }
 

@@ -50,6 +50,11 @@ impl TemplateEvaluator<'_> {
             "ImportValue" => self.import_value(argument),
             "Base64" => self.encode_base64(at, argument),
             "Length" => self.count_items(at, argument),
+            "RefAll" | "ValueOf" | "ValueOfAll" => {
+                let advice = "only AWS knows the resources of an account";
+                let unknown = UnknownValue::new(name_function(function), advice);
+                NodeValue::Partial(vec![TextPart::Unknown(unknown)])
+            }
             _ => self.refuse_function(at, function),
         };
         Some(YamlNode { at, value })
@@ -341,7 +346,7 @@ impl TemplateEvaluator<'_> {
     }
 
     /// The evaluated operands of a function; the error is the value of the call.
-    fn evaluate_operands<const N: usize>(
+    pub(super) fn evaluate_operands<const N: usize>(
         &mut self,
         at: LineColumn,
         argument: &YamlNode,

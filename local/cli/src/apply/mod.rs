@@ -11,6 +11,7 @@
 //! - Rules are compiled before anything is sent: if one is invalid, nothing is sent.
 //! - New resources get their tags; tags of existing ones are not compared.
 
+mod assertions;
 mod conditions;
 mod evaluator;
 mod executor;
@@ -195,7 +196,12 @@ pub async fn make_plan(
     let state = ServiceState::read(client, template).await?;
     let warnings = rule_check::compile_rules(template, &state)?;
     let plan = planner::compute_plan(template, &state).map_err(ApplyError::Impossible)?;
-    Ok(ApplyPlan { warnings, ..plan })
+    let notes = [template.notes.clone(), plan.notes].concat();
+    Ok(ApplyPlan {
+        warnings,
+        notes,
+        ..plan
+    })
 }
 
 /// Prints the plan to `out`, carries it out, and prints each step that is done.

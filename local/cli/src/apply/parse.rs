@@ -18,8 +18,12 @@ const SECTIONS: &[&str] = &[
     "Description",
     "Metadata",
     "Parameters",
+    "Rules",
     "Mappings",
     "Conditions",
+    "Transform",
+    "Globals",
+    "Hooks",
     "Resources",
     "Outputs",
 ];
@@ -28,9 +32,20 @@ const ATTRIBUTES: &[&str] = &[
     "Properties",
     "Condition",
     "DependsOn",
+    "CreationPolicy",
+    "UpdatePolicy",
     "DeletionPolicy",
     "UpdateReplacePolicy",
     "Metadata",
+];
+
+/// The sections that are not evaluated, and why.
+const UNUSED_SECTIONS: &[(&str, &str)] = &[
+    (
+        "Transform",
+        "macros run in CloudFormation, so what they would change is not seen here",
+    ),
+    ("Hooks", "they run in CloudFormation"),
 ];
 
 impl DetectorTemplate {
@@ -60,11 +75,12 @@ fn parse_template(
     evaluator.read_sections(&root);
     let resources = evaluator.evaluate_resources();
     let metadata = evaluator.evaluate_metadata(&root);
-    let mut reader = TemplateReader::new(file, &resources, evaluator.problems);
+    let mut reader = TemplateReader::new(file, &resources, std::mem::take(&mut evaluator.problems));
     for resource in &resources {
         reader.read_resource(resource.kind, &resource.properties, false);
     }
     reader.read_metadata(metadata.as_ref());
+    reader.template.notes.extend(evaluator.notes);
     if reader.problems.is_empty() {
         Ok(reader.template)
     } else {
@@ -96,6 +112,37 @@ impl<'a> TemplateEvaluator<'a> {
             None => self.report_problem(root.at, "the template has no map `Resources`"),
         }
         self.decide_conditions();
+        for entry in self.read_map(entries, "Rules") {
+            self.check_assertions(entry);
+        }
+        self.note_sections(entries);
+        self.note_other_services();
+    }
+
+    /// Notes the sections that say nothing about the resources of Fraud Detector, or cannot be evaluated here.
+    fn note_sections(&mut self, sections: &[NodeEntry]) {
+        for (section, reason) in UNUSED_SECTIONS {
+            if find_entry(sections, section).is_some() {
+                self.notes
+                    .push(format!("`{section}` is left alone: {reason}"));
+            }
+        }
+    }
+
+    /// Notes the resources of other services that exist.
+    fn note_other_services(&mut self) {
+        let mut names = Vec::new();
+        for (id, resource) in self.resources.clone() {
+            if resource.kind.is_none() && self.decide_existence(resource) != Truth::False {
+                names.push(format!("{} `{id}`", resource.type_name));
+            }
+        }
+        if !names.is_empty() {
+            let (count, names) = (names.len(), names.join(", "));
+            let noun = if count == 1 { "resource" } else { "resources" };
+            let note = format!("left alone: {count} {noun} of other services: {names}");
+            self.notes.push(note);
+        }
     }
 
     /// The entries of an optional section.
@@ -115,25 +162,29 @@ impl<'a> TemplateEvaluator<'a> {
             return self
                 .report_problem(entry.at, "a resource is a map with `Type` and `Properties`");
         };
-        self.problems.extend(find_unknown_keys(
-            attributes,
-            ATTRIBUTES,
-            "an attribute of a resource that `apply` can read",
-        ));
         let Some(ty) = find_entry(attributes, "Type") else {
             return self
                 .report_problem(entry.at, format!("resource `{}` has no `Type`", entry.key));
         };
         let type_name = ty.text().unwrap_or_default();
-        let Some(kind) = Kind::of(type_name) else {
+        let kind = Kind::of(type_name);
+        if kind.is_none() && type_name.starts_with("AWS::FraudDetector::") {
             let message = format!(
                 "`{type_name}` is not a resource type that `apply` knows; expected one of {}",
                 types()
             );
             return self.report_problem(ty.at, message);
-        };
+        }
+        // What resources of other services may say is not known here.
+        if kind.is_some() {
+            self.problems.extend(find_unknown_keys(
+                attributes,
+                ATTRIBUTES,
+                "an attribute of a resource that `apply` can read",
+            ));
+        }
         let properties = find_entry(attributes, "Properties");
-        if properties.is_none() {
+        if kind.is_some() && properties.is_none() {
             self.report_problem(
                 entry.at,
                 format!("resource `{}` has no `Properties`", entry.key),
@@ -142,7 +193,8 @@ impl<'a> TemplateEvaluator<'a> {
         self.resources.push((
             &entry.key,
             DeclaredResource {
-                kind: Some(kind),
+                type_name,
+                kind,
                 condition: find_entry(attributes, "Condition"),
                 properties,
             },

@@ -24,7 +24,8 @@ pub struct ApplyPlan {
     pub steps: Vec<PlanStep>,
     /// How many resources are already as the template defines.
     pub unchanged: usize,
-    /// What exists but is not in the template: it stays, because nothing is ever deleted.
+    /// What of the template is left alone; and what exists but is not in the template: it stays, because nothing is
+    /// ever deleted.
     pub notes: Vec<String>,
 }
 

@@ -39,8 +39,7 @@ impl<'a> TemplateReader<'a> {
     /// The name of a part: a reference, or a resource that is defined inline.
     pub(super) fn read_part_name(&mut self, kind: Kind, node: &'a YamlNode) -> Option<String> {
         if node.get("Arn").is_some() {
-            let members = self.read_members(node, "a reference", &REFERENCE)?;
-            return self.resolve_reference(kind, members.get("Arn")?);
+            return self.read_reference(kind, node);
         }
         let inline = node.get(INLINE).and_then(YamlNode::text);
         if inline.is_some_and(|word| word.eq_ignore_ascii_case("true")) {
@@ -52,6 +51,26 @@ impl<'a> TemplateReader<'a> {
         );
         self.report_problem(node.at, message);
         None
+    }
+
+    /// The name in a map with `Arn`, which may have `Name` beside it.
+    fn read_reference(&mut self, kind: Kind, node: &'a YamlNode) -> Option<String> {
+        let members = self.read_members(node, "a reference", &REFERENCE)?;
+        let arn = members.get("Arn")?;
+        let Some(name_node) = members.get("Name") else {
+            return self.resolve_reference(kind, arn);
+        };
+        let name = self.read_text(name_node)?;
+        if ends_unknown(arn) {
+            return Some(name);
+        }
+        let referred = self.resolve_reference(kind, arn)?;
+        if referred != name {
+            let message =
+                format!("`Name` is `{name}`, but `Arn` is of `{referred}`; make them the same");
+            self.report_problem(name_node.at, message);
+        }
+        Some(name)
     }
 
     /// The name in a reference: of a resource in this template, or of one that exists already.
@@ -103,5 +122,13 @@ impl<'a> TemplateReader<'a> {
             return None;
         }
         self.read_text(resource.properties.get(kind.key())?)
+    }
+}
+
+/// Whether the name at the end of an ARN is not known, such as that of an import.
+fn ends_unknown(arn: &YamlNode) -> bool {
+    match &arn.value {
+        NodeValue::Partial(parts) => matches!(parts.last(), Some(TextPart::Unknown(_))),
+        _ => false,
     }
 }

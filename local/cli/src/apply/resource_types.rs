@@ -73,9 +73,14 @@ pub(super) const TAG: Shape = Shape {
     required: &["Key", "Value"],
     optional: &[],
 };
+/// A model of a detector.
+pub(super) const MODEL: Shape = Shape {
+    required: &["Arn"],
+    optional: &[],
+};
 pub(super) const REFERENCE: Shape = Shape {
     required: &["Arn"],
-    optional: &["Inline"],
+    optional: &["Inline", "Name"],
 };
 
 impl Kind {

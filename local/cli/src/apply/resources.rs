@@ -5,7 +5,7 @@ use rules::{Type, Value};
 use super::node::{YamlNode, find_entry, find_unknown_keys};
 use super::reader::{ReadProperties, TemplateReader};
 use super::resource_types::{
-    EVENT_TYPE_METADATA, Kind, ORCHESTRATION, REFERENCE, RULE, VARIABLE_METADATA,
+    EVENT_TYPE_METADATA, Kind, MODEL, ORCHESTRATION, RULE, VARIABLE_METADATA,
 };
 use super::template::{
     AssociatedModelVersion, AssociatedModels, DetectorResource, EventTypeResource, ListResource,
@@ -251,7 +251,7 @@ impl<'a> TemplateReader<'a> {
     fn read_models(&mut self, node: &'a YamlNode) -> AssociatedModels {
         let mut models = AssociatedModels::default();
         for item in self.read_items(node) {
-            let Some(members) = self.read_members(item, "a model", &REFERENCE) else {
+            let Some(members) = self.read_members(item, "a model", &MODEL) else {
                 continue;
             };
             let arn = members.get("Arn");

@@ -20,6 +20,8 @@ use super::problem::LineColumn;
 #[derive(Clone, Debug, Default)]
 pub struct DetectorTemplate {
     pub(crate) file: String,
+    /// What the template has that is not applied.
+    pub(crate) notes: Vec<String>,
     pub(crate) entity_types: Vec<NamedResource>,
     pub(crate) labels: Vec<NamedResource>,
     pub(crate) outcomes: Vec<NamedResource>,

@@ -81,14 +81,14 @@ fn a_resource_exists_if_its_condition_is_true() {
             "C: !Equals [!Ref AWS::AccountId, '1']",
             "C",
             "test",
-            "5:61: whether `X` exists cannot be decided: the value of `AWS::AccountId` is not known here; give \
+            "5:74: whether `X` exists cannot be decided: the value of `AWS::AccountId` is not known here; give \
              `--parameter AWS::AccountId=VALUE`",
         ),
         (
             "",
             "Prd",
             "test",
-            "5:61: there is no condition `Prd`; expected Prod (in Resources.X)",
+            "5:74: there is no condition `Prd`; expected Prod (in Resources.X)",
         ),
     ];
     for (conditions, condition, stage, want) in rows {
@@ -125,7 +125,7 @@ fn conditions_with_a_problem_are_refused() {
             "`Fn::And` has a list of 2 to 10 conditions (in Conditions.C)",
         ),
         (
-            "C: !Not !Condition Prod",
+            "C: {'Fn::Not': {Condition: Prod}}",
             "`Fn::Not` has a list of one condition (in Conditions.C)",
         ),
         (
@@ -182,7 +182,7 @@ fn a_property_without_value_is_absent() {
         (
             "Prod, d",
             "test",
-            "5:84: `Fn::If` has a list: the name of a condition, a value if it is true, and one if it is false \
+            "5:79: `Fn::If` has a list: the name of a condition, a value if it is true, and one if it is false \
              (in Resources.X.Properties.Description)",
         ),
     ];
@@ -195,10 +195,6 @@ fn a_property_without_value_is_absent() {
 fn functions_have_values() {
     let rows = [
         ("!Ref Stage", "label test"),
-        (
-            "!Sub '${Stage}_${AWS::Region}'",
-            "6:61: the value of `AWS::Region` is not known here; give `--parameter AWS::Region=VALUE`",
-        ),
         ("!Sub 'l_${Stage}'", "label l_test"),
         ("!Sub ['${A}_${Stage}', {A: !Ref Stage}]", "label test_test"),
         ("{'Fn::Sub': ['${A}', {A: b}]}", "label b"),
@@ -220,13 +216,12 @@ fn functions_have_values() {
         ),
     ];
     for (name, want) in rows {
-        let want = want.replace("6:61", &format!("6:{}", 52 + 1));
-        let got = label(name);
-        let got = got
-            .split_once(": the")
-            .map_or(got.clone(), |(_, rest)| format!("6:53: the{rest}"));
-        assert_eq!(got, want, "{name}");
+        assert_eq!(label(name), want, "{name}");
     }
+    let got = label("!Sub '${Stage}_${AWS::Region}'");
+    let want =
+        ": the value of `AWS::Region` is not known here; give `--parameter AWS::Region=VALUE`";
+    assert!(got.ends_with(want), "{got}");
 }
 
 #[test]
@@ -272,7 +267,7 @@ fn functions_with_a_problem_are_refused() {
             "!Equals [a, b]",
             "`Fn::Equals` belongs in `Conditions`; use `Fn::If` with its name here",
         ),
-        ("!Sub '${L}'", "the name of `L` depends on itself"),
+        ("!Sub 'x${L}'", "the name of `L` depends on itself"),
     ];
     for (name, want) in rows {
         let got = label(name);

@@ -21,7 +21,7 @@ fn values_are_defaults_or_given() {
         (
             "Type: String",
             &[("P", "b=c")],
-            "4:61: label has `=` at character 2; only 0-9, a-z, `_` and `-` are allowed",
+            "4:64: label has `=` at character 2; only 0-9, a-z, `_` and `-` are allowed",
         ),
         (
             "Type: Number, Default: 7, MinValue: 7, MaxValue: 7",
@@ -133,7 +133,7 @@ fn values_outside_of_constraints_are_refused() {
         (
             "Type: String, Default: a, Minimum: 1",
             &[],
-            "2:30: `Minimum` is not a key of a parameter; expected Type, Default, Description, NoEcho, AllowedValues, AllowedPattern, MinLength, MaxLength, MinValue, MaxValue, ConstraintDescription",
+            "2:33: `Minimum` is not a key of a parameter; expected Type, Default, Description, NoEcho, AllowedValues, AllowedPattern, MinLength, MaxLength, MinValue, MaxValue, ConstraintDescription",
         ),
         (
             "Type: String, Default: a",
@@ -148,7 +148,7 @@ fn values_outside_of_constraints_are_refused() {
         (
             "Type: AWS::SSM::Parameter::Value<String>, Default: /x/y",
             &[],
-            "4:61: the value of `P` is not known here; it is in Systems Manager's parameter store; make the parameter a `String`",
+            "4:64: the value of `P` is not known here; it is in Systems Manager's parameter store; make the parameter a `String`",
         ),
     ];
     for (declaration, parameters, want) in rows {

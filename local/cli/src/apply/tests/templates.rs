@@ -27,9 +27,10 @@ fn resources() {
         "  X: {Type: AWS::FraudDetector::Label, Properties: {Name: x}}",
         "",
     );
+    check("  X: {Type: 'AWS::S3::Bucket', Anything: 1}", "");
     check(
-        "  X: {Type: 'AWS::S3::Bucket'}",
-        "1:13: `AWS::S3::Bucket` is not a resource type that `apply` knows; \
+        "  X: {Type: 'AWS::FraudDetector::Model'}",
+        "1:13: `AWS::FraudDetector::Model` is not a resource type that `apply` knows; \
         expected one of AWS::FraudDetector::EntityType, AWS::FraudDetector::Label, AWS::FraudDetector::Outcome, \
         AWS::FraudDetector::Variable, AWS::FraudDetector::List, AWS::FraudDetector::EventType, \
         AWS::FraudDetector::Detector",
@@ -41,7 +42,7 @@ fn resources() {
     check(
         "  X: {Type: AWS::FraudDetector::Label, Conditions: Y, Properties: {Name: x}}",
         "1:40: `Conditions` is not an attribute of a resource that `apply` can read; expected Type, Properties, \
-         Condition, DependsOn, DeletionPolicy, UpdateReplacePolicy, Metadata",
+         Condition, DependsOn, CreationPolicy, UpdatePolicy, DeletionPolicy, UpdateReplacePolicy, Metadata",
     );
 }
 
@@ -119,6 +120,21 @@ fn references() {
     check(
         &event_type("{Arn: 'arn:aws:frauddetector:us-east-1:123456789012:label/x'}"),
         "",
+    );
+    check(
+        &event_type("{Inline: false, Name: legit, Arn: !Ref Legit}"),
+        "",
+    );
+    check(&event_type("{Name: x, Arn: !ImportValue X}"), "");
+    check(
+        &event_type(
+            "{Arn: !Sub 'arn:${AWS::Partition}:frauddetector:${AWS::Region}:${AWS::AccountId}:label/x'}",
+        ),
+        "",
+    );
+    check(
+        &event_type("{Name: x, Arn: !Ref Legit}"),
+        "7:49: `Name` is `x`, but `Arn` is of `legit`; make them the same",
     );
     check(
         &event_type("{Arn: !GetAtt Legt.Arn}"),
@@ -222,5 +238,86 @@ fn metadata() {
             error.starts_with("t.yaml:2:") && error.ends_with(&format!(": {want}")),
             "{error}"
         );
+    }
+}
+
+#[test]
+fn what_is_left_alone_is_noted() {
+    let text = format!(
+        "Transform: AWS::LanguageExtensions\nRules: {{R: {{Assertions: []}}}}\n{}\n  F: {{Type: 'AWS::Lambda::Function'}}\n  \
+         M: {{Type: 'AWS::CDK::Metadata'}}",
+        include_str!("small.yaml").trim_end()
+    );
+    let template = DetectorTemplate::parse("t.yaml", &text, &TemplateInputs::default()).unwrap();
+    let want = [
+        "`Transform` is left alone: macros run in CloudFormation, so what they would change is not seen here",
+        "left alone: 2 resources of other services: AWS::Lambda::Function `F`, AWS::CDK::Metadata `M`",
+    ];
+    assert_eq!(template.notes, want);
+}
+
+#[test]
+fn assertions_are_checked_where_they_can_be() {
+    let check = |assertion: &str, stage: &str| {
+        let text = format!(
+            "Parameters: {{Stage: {{Type: String}}, V: {{Type: 'AWS::SSM::Parameter::Value<String>', Default: /v}}}}\n\
+             Rules: {{R: {{Assertions: [{{Assert: {assertion}, AssertDescription: no.}}]}}}}\nResources: {{}}"
+        );
+        let inputs = TemplateInputs::new(vec![("Stage".to_owned(), stage.to_owned())]);
+        match DetectorTemplate::parse("t.yaml", &text, &inputs) {
+            Ok(template) => template.notes.join("; "),
+            Err(error) => error
+                .to_string()
+                .split_once(": ")
+                .map_or(String::new(), |(_, message)| message.to_owned()),
+        }
+    };
+    let is_false = "the assertion is false: no. (in Rules.R)";
+    let of_aws = "rule of CloudFormation `R` is left alone: the value of ";
+    let rows = [
+        ("{'Fn::Contains': [[a, b], !Ref Stage]}", "a", String::new()),
+        (
+            "{'Fn::Contains': [[a, b], !Ref Stage]}",
+            "c",
+            is_false.to_owned(),
+        ),
+        (
+            "{'Fn::EachMemberIn': [[!Ref Stage], [a, b]]}",
+            "b",
+            String::new(),
+        ),
+        (
+            "{'Fn::EachMemberIn': [[!Ref Stage], [a, b]]}",
+            "c",
+            is_false.to_owned(),
+        ),
+        (
+            "{'Fn::EachMemberEquals': [[a, a], !Ref Stage]}",
+            "a",
+            String::new(),
+        ),
+        (
+            "{'Fn::EachMemberEquals': [[a, b], !Ref Stage]}",
+            "a",
+            is_false.to_owned(),
+        ),
+        ("{'Fn::Equals': [!Ref Stage, a]}", "b", is_false.to_owned()),
+        (
+            "{'Fn::Not': [{'Fn::Contains': [['1', '2'], !Ref V]}]}",
+            "a",
+            format!(
+                "{of_aws}`V` is not known here; it is in Systems Manager's parameter store; make the parameter a `String`"
+            ),
+        ),
+        (
+            "{'Fn::EachMemberIn': [{'Fn::ValueOfAll': ['AWS::EC2::VPC::Id', Tags.D]}, {'Fn::RefAll': 'AWS::EC2::VPC::Id'}]}",
+            "a",
+            format!(
+                "{of_aws}`Fn::ValueOfAll` is not known here; only AWS knows the resources of an account"
+            ),
+        ),
+    ];
+    for (assertion, stage, want) in rows {
+        assert_eq!(check(assertion, stage), want, "{assertion}");
     }
 }
