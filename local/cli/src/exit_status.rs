@@ -22,25 +22,26 @@ pub struct AllRefusedError {
     pub class: &'static str,
 }
 
-/// The command did what it was asked for.
-pub const DONE: u8 = 0;
-/// It failed.
-pub const FAILED: u8 = 1;
+/// The command failed.
+const FAILED: u8 = 1;
 /// The records of a run were all refused for one reason.
-pub const ALL_REFUSED: u8 = 3;
+const ALL_REFUSED: u8 = 3;
+/// What a shell reports for a program whose output was closed: 128 and SIGPIPE.
+const OUTPUT_CLOSED: u8 = 128 + 13;
 
 /// For the help of every command.
 pub(crate) const HELP: &str = "Exit status:
-  0      done; also if the reader of the output, such as `head`, closed it
+  0      done
   1      failed; the last line on standard error says why
   2      the command line is wrong
   3      `run` stopped: its first 50 records were all refused for one reason, and none was kept
-  128+N  ended by signal N before it reached a safe point, such as 130 after Ctrl-C";
+  128+N  ended by signal N before it reached a safe point, such as 130 after Ctrl-C
+  141    the reader of the output, such as `head`, closed it";
 
 /// The status for an error that ends the command.
 pub fn find_exit_status(error: &(dyn Error + 'static)) -> u8 {
     if error.is::<OutputClosed>() {
-        return DONE;
+        return OUTPUT_CLOSED;
     }
     if error.is::<AllRefusedError>() {
         return ALL_REFUSED;

@@ -14,6 +14,7 @@ pub mod first_refusals;
 pub mod forget;
 pub mod hold;
 pub mod input;
+mod rehearsal;
 pub mod replay;
 pub mod runners;
 pub mod signals;

@@ -17,6 +17,7 @@ use thiserror::Error;
 use crate::bucket_objects::{REPLAYED, list_keys, read_object};
 use crate::file_run::PipelineFunction;
 use crate::forget::ForgottenSubjects;
+use crate::rehearsal::Rehearsal;
 use crate::subject;
 
 /// Why a replay stopped.
@@ -47,10 +48,13 @@ pub struct ReplayedObject {
     pub function: String,
     /// Why it was rejected.
     pub reason: String,
-    /// What happened now: `would be replayed`, `replayed`, or the new reason.
+    /// What happened now: `replayed`, or the new reason; of a dry run, what would come of it.
     pub now: String,
     /// Whether it succeeded.
     pub done: bool,
+    /// Of a dry run: whether it would succeed; absent if only a call of the service would tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_succeed: Option<bool>,
 }
 
 impl ReplayedObject {
@@ -62,6 +66,7 @@ impl ReplayedObject {
             reason: none(),
             now: error.to_string(),
             done: false,
+            would_succeed: None,
         }
     }
 }
@@ -76,7 +81,7 @@ pub struct Replay<'a> {
     pub function: &'a dyn Fn(&str) -> Option<PipelineFunction>,
     /// Tells which records must not be run again.
     pub forgotten: &'a ForgottenSubjects,
-    /// Only report what would be done.
+    /// Only report what would come of each object, and write nothing.
     pub dry_run: bool,
 }
 
@@ -84,6 +89,7 @@ pub struct Replay<'a> {
 struct ObjectRecords {
     key: String,
     function: String,
+    class: String,
     reason: String,
     records: Vec<Record>,
 }
@@ -157,6 +163,7 @@ impl Replay<'_> {
             reason: stored.reason.clone(),
             now: now.to_owned(),
             done,
+            would_succeed: None,
         };
         let Some(function) = (self.function)(&stored.function) else {
             let now = "no function of this name reads records";
@@ -179,7 +186,10 @@ impl Replay<'_> {
             count => format!("{what}; left out, because it was forgotten: {count}"),
         };
         if self.dry_run {
-            return Ok((answer(&now("would be replayed"), false), None));
+            let rehearsal = Rehearsal::run(&function, &records, &stored.class).await;
+            let mut object = answer(&now(&rehearsal.describe()), false);
+            object.would_succeed = rehearsal.would_succeed();
+            return Ok((object, None));
         }
         let handled = function.handle_batch(records.clone()).await;
         let mut results = records.into_iter().zip(handled.results);
@@ -276,6 +286,7 @@ fn parse_object(key: &str, bytes: &[u8]) -> Result<ObjectRecords, ReplayError> {
     Ok(ObjectRecords {
         key: key.to_owned(),
         function: rejected.function.clone(),
+        class: rejected.class.clone(),
         reason: rejected.reason.clone(),
         records: rejected.into_record().map_err(unreadable)?.split(),
     })
@@ -313,6 +324,7 @@ fn parse_on_failure_object(key: &str, mut value: Value) -> Result<ObjectRecords,
     Ok(ObjectRecords {
         key: key.to_owned(),
         function: (*function).to_owned(),
+        class: String::new(),
         reason,
         records: split_records(
             Invocation::new(payload)

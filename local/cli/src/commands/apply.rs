@@ -7,7 +7,8 @@ use clap::Args;
 
 use super::CommandError;
 use super::workspace::{Backend, WorkspaceArgs};
-use crate::apply::{self, ApplyTarget, MappedOverrides};
+use crate::apply::{self, ApplyError, ApplyTarget, MappedOverrides};
+use crate::exit_status::explain_write_error;
 use local_aws::dynamodb::Durability;
 
 /// The arguments of `apply`.
@@ -53,7 +54,10 @@ impl ApplyArgs {
         let client = &opened.pipeline.clients.frauddetector;
         let result = apply::apply_template(client, &options, &mut io::stdout()).await;
         opened.close().await?;
-        result?;
-        Ok(())
+        match result {
+            Ok(_) => Ok(()),
+            Err(ApplyError::Output(error)) => Err(explain_write_error(error)),
+            Err(error) => Err(error.into()),
+        }
     }
 }

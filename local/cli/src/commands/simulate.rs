@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::CommandError;
-use super::output::print_line;
+use super::output::print_result;
 
 /// The arguments of `simulate`.
 #[derive(Debug, Args)]
@@ -17,6 +17,9 @@ pub(crate) struct SimulateArgs {
     /// Seed; the same seed gives the same files.
     #[arg(long)]
     seed: Option<u64>,
+    /// Print folder and seed as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 impl SimulateArgs {
@@ -29,6 +32,12 @@ impl SimulateArgs {
         std::fs::create_dir_all(&self.out)
             .map_err(|error| format!("cannot use {}: {error}", self.out.display()))?;
         simulator::write_files(&simulator::simulate_shop(&options), &self.out)?;
-        print_line(json!({"out": self.out, "seed": options.seed}))
+        let done = json!({"out": self.out, "seed": options.seed});
+        let sentence = format!(
+            "wrote the files of a simulated shop to {}, with seed {}\n",
+            self.out.display(),
+            options.seed
+        );
+        print_result(self.json, &done, sentence)
     }
 }

@@ -17,8 +17,10 @@ use local_aws::dynamodb::Durability;
 use local_aws::home::Home;
 use local_aws::local_stack::{self, LocalStack, LocalStackOptions, Pipeline};
 
-/// Where the state is.
+/// Where the state is. The help of every command has these options under a heading of their own; `-h` shows only those
+/// that choose between this machine and AWS.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Where the state is")]
 pub(crate) struct WorkspaceArgs {
     /// Folder of local state.
     #[arg(
@@ -35,51 +37,67 @@ pub(crate) struct WorkspaceArgs {
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
         value_name = "URL",
         env = "AWS_ENDPOINT_URL",
         hide_env_values = true
     )]
     endpoint_url: Option<String>,
     /// Region.
-    #[arg(long, global = true, env = "AWS_REGION", default_value = clients::REGION)]
+    #[arg(long, global = true, hide_short_help = true, env = "AWS_REGION", default_value = clients::REGION)]
     region: String,
     /// Who answers the Fraud Detector API on AWS: the engine over the tables, or Amazon's service.
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
         env = "FRAUD_DETECTOR",
         value_enum,
         default_value = "engine"
     )]
     pub(crate) fraud_detector: Backend,
     /// Table of decisions.
-    #[arg(long, global = true, env = "DECISIONS_TABLE", default_value = local_stack::DECISIONS)]
+    #[arg(long, global = true, hide_short_help = true, env = "DECISIONS_TABLE", default_value = local_stack::DECISIONS)]
     decisions_table: String,
     /// Table of the profiles of keys with aggregates.
-    #[arg(long, global = true, env = "VELOCITY_TABLE", default_value = local_stack::VELOCITY)]
+    #[arg(long, global = true, hide_short_help = true, env = "VELOCITY_TABLE", default_value = local_stack::VELOCITY)]
     velocity_table: String,
     /// Table of the engine's definitions.
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
         env = "DEFINITIONS_TABLE",
         default_value = "Definitions"
     )]
     definitions_table: String,
     /// Table of the engine's events.
-    #[arg(long, global = true, env = "EVENTS_TABLE", default_value = "Events")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "EVENTS_TABLE",
+        default_value = "Events"
+    )]
     events_table: String,
     /// Bucket of rejected records.
-    #[arg(long, global = true, env = "BUCKET", default_value = local_stack::BUCKET)]
+    #[arg(long, global = true, hide_short_help = true, env = "BUCKET", default_value = local_stack::BUCKET)]
     pub(crate) bucket: String,
     /// Bus of predictions, for event types with `eventOrchestration`.
-    #[arg(long, global = true, env = "EVENT_BUS", default_value = "default")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "EVENT_BUS",
+        default_value = "default"
+    )]
     event_bus: String,
     /// Days after storing that `serve`, or the engine over AWS's tables, keeps events, labels and
     /// predictions; 0 keeps them forever, as the other commands on the local folder do.
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
         env = "RETENTION_DAYS",
         default_value_t = 548,
         value_name = "DAYS"
@@ -91,6 +109,7 @@ pub(crate) struct WorkspaceArgs {
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
         env = "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME",
         value_name = "URL"
     )]
@@ -99,6 +118,7 @@ pub(crate) struct WorkspaceArgs {
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
         env = "MAPPING_FILE",
         default_value = "config/mapping.yaml",
         value_name = "FILE"
@@ -109,6 +129,7 @@ pub(crate) struct WorkspaceArgs {
     #[arg(
         long,
         global = true,
+        hide_short_help = true,
         env = "IP_LOCATION_FILES",
         value_delimiter = ',',
         value_name = "FILE"
