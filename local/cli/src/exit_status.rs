@@ -56,3 +56,26 @@ pub(crate) fn explain_write_error(error: io::Error) -> Box<dyn Error> {
     }
     format!("standard output cannot be written: {error}").into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_end_has_its_status_and_the_documentation_has_all() {
+        let refused = AllRefusedError {
+            refused: 50,
+            class: "missing-member",
+        };
+        let closed = explain_write_error(io::ErrorKind::BrokenPipe.into());
+        let full = explain_write_error(io::ErrorKind::StorageFull.into());
+        assert_eq!(find_exit_status(&refused), 3);
+        assert_eq!(find_exit_status(closed.as_ref()), 141);
+        assert_eq!(find_exit_status(full.as_ref()), 1);
+        let page = include_str!("../../../docs/operating.md");
+        for status in [FAILED, ALL_REFUSED, OUTPUT_CLOSED] {
+            assert!(page.contains(&format!("\n| {status} | ")), "{status}");
+            assert!(HELP.contains(&format!("\n  {status:<6} ")), "{status}");
+        }
+    }
+}
