@@ -207,7 +207,9 @@ def test_a_run_whose_records_are_all_refused_stops_and_keeps_none(home, tmp_path
     assert stopped["skipped"] == 0 and stopped["all_refused"]["refused"] == 50
     # With the mended mapping everything is decided.
     mended = json.loads(home("run", "predict", orders, "--json").stdout)
-    assert sum(mended["decided"].values()) == 80 and "all_refused" not in mended
+    assert mended["skipped"] == 0 and mended["records"] == 80 and "all_refused" not in mended
+    # One order of the sample is sent twice with different content.
+    assert sum(mended["decided"].values()) + mended["duplicates"] == 79 and mended["rejected"] == {"order-changed": 1}, mended
 
 
 def test_a_run_that_is_told_to_keep_going_keeps_what_is_refused(home, tmp_path, strict_mapping):

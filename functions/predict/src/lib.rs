@@ -7,6 +7,7 @@
 //! their orders. So there is no decision without its prediction, and an interruption loses only what is done again. The
 //! conditional write of a decision guarantees that no order is decided twice.
 
+mod checking;
 mod counting;
 
 use std::collections::{HashMap, HashSet};
@@ -281,21 +282,6 @@ impl PredictFunction {
         .await;
         done.into_inner()
             .unwrap_or_else(|_| Err(Failure::retry("not finished")))
-    }
-
-    /// Checks an order without deciding it: whether it can be read, and agrees with the decision on it, which is returned if
-    /// there is one. Writes nothing.
-    ///
-    /// # Errors
-    /// [`Failure`], as deciding it would give.
-    pub async fn check_order(&self, record: &Record) -> Result<Option<Arc<Decision>>, Failure> {
-        let order = self.mapping.map_order(&record.json()?)?;
-        let known = KnownDecisions::new(self.read_decisions([&order]).await?);
-        let Some(earlier) = known.decision(&self.decision_key(&order)) else {
-            return Ok(None);
-        };
-        let same = self.check_duplicate(earlier, &order)?;
-        Ok(Some(Arc::clone(same.decision())))
     }
 
     /// Reads the existing decisions on these orders.

@@ -10,6 +10,11 @@ use thiserror::Error;
 #[error("nobody reads the output any more")]
 pub struct OutputClosed;
 
+/// Standard output cannot be written for another reason, such as a full disk.
+#[derive(Debug, Error)]
+#[error("standard output cannot be written: {0}")]
+struct OutputFailed(io::Error);
+
 /// A run stopped because its records were all refused for one reason.
 #[derive(Debug, Error)]
 #[error(
@@ -54,7 +59,7 @@ pub(crate) fn explain_write_error(error: io::Error) -> Box<dyn Error> {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return OutputClosed.into();
     }
-    format!("standard output cannot be written: {error}").into()
+    OutputFailed(error).into()
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod hold;
 pub mod input;
 mod rehearsal;
 pub mod replay;
+pub mod run_summary;
 pub mod runners;
 pub mod signals;
 pub mod subject;

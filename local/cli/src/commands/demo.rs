@@ -19,8 +19,9 @@ use super::output::{print_line, print_result};
 use super::workspace::WorkspaceArgs;
 use crate::apply;
 use crate::demo_report::{self, ActiveRule, DemoReport, StateReport};
-use crate::file_run::{FileRun, PipelineFunction, RecordEffect, RunSummary};
+use crate::file_run::{FileRun, PipelineFunction};
 use crate::input::RecordInput;
+use crate::run_summary::{RecordEffect, RunSummary};
 use local_aws::dynamodb::Durability;
 use local_aws::home::Home;
 use local_aws::local_stack::LocalStack;
@@ -247,7 +248,7 @@ impl DemoArgs {
         let summary = run.run_file(std::future::pending(), |position, result| {
             on_result(&position.id, result);
         });
-        let summary = summary.await?;
+        let summary = Box::pin(summary).await?;
         self.print_progress(format_args!(
             "  {} records in {:.1} s",
             summary.records,
