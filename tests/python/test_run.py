@@ -164,13 +164,111 @@ def test_rejected_records_are_replayed_once_mended(home, tmp_path):
     summary = json.loads(home("--mapping", strict, "run", "predict", orders, "--json").stdout)
     assert summary["rejected"] == {"missing-member": 1, "not-json": 1}
     dry = json.loads(home("replay", "--dry-run", "--json").stdout)
-    assert [one["now"] for one in dry] == ["would be replayed"] * 2
+    assert sorted(one["would_succeed"] for one in dry) == [False, True]
+    assert not any(one["done"] for one in dry)
+    told = {one["would_succeed"]: one["now"] for one in dry}
+    assert told[True] == "would be decided"
+    assert told[False].startswith("would be refused again: ") and "not JSON" in told[False]
+    text = home("replay", "--dry-run").stdout
+    assert "of 2 rejected records 1 would succeed, 1 would be refused again, 0 cannot be told" in text
+    assert not (home.folder / "outcomes.jsonl").exists() or not decided(home.folder), "a dry run decides nothing"
     replayed = json.loads(home("replay", "--json").stdout)
     assert sorted(one["done"] for one in replayed) == [False, True]
     assert "not JSON" in next(one["now"] for one in replayed if not one["done"])
     left = json.loads(home("replay", "--json").stdout)
     assert [one["done"] for one in left] == [False]
     assert good["order_id"] in home("show", good["order_id"]).stdout
+    again = tmp_path / "again.jsonl"
+    again.write_text(json.dumps({**good, "total": "1.00"}) + "\n")
+    home("run", "predict", again)
+    changed = json.loads(home("replay", "rejected/predict/", "--dry-run", "--json").stdout)
+    assert any("with other content" in one["now"] and one["would_succeed"] is False for one in changed), changed
+
+
+@pytest.fixture
+def strict_mapping(tmp_path):
+    """A mapping under which no order has an id."""
+    path = tmp_path / "strict.yaml"
+    path.write_text((ROOT / "config/mapping.yaml").read_text().replace("id: /order_id", "id: /number", 1))
+    return path
+
+
+def rejected_objects(folder):
+    return [path for path in folder.rglob("*.json") if "rejected" in path.parts]
+
+
+def write_orders(path, many, first=0):
+    text = (ROOT / "events/orders.jsonl").read_text().splitlines(keepends=True)
+    path.write_text("".join(text[first:first + many]))
+    return path
+
+
+def test_a_run_whose_records_are_all_refused_stops_and_keeps_none(home, tmp_path, strict_mapping):
+    orders = write_orders(tmp_path / "orders.jsonl", 80)
+    done = home("--mapping", strict_mapping, "run", "predict", orders, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "the first 50 records were all refused for one reason (missing-member)" in done.stderr
+    assert "record 1:\n  {" in done.stdout and "has no id: `/number`" in done.stdout, done.stdout
+    assert "event.id                     /number  finds nothing" in done.stdout, done.stdout
+    assert rejected_objects(home.folder) == []
+    summary = home("--mapping", strict_mapping, "run", "predict", orders, "--json", check=False)
+    assert summary.returncode == 3
+    stopped = json.loads(summary.stdout)
+    assert stopped["skipped"] == 0 and stopped["all_refused"]["refused"] == 50
+    # With the mended mapping everything is decided.
+    mended = json.loads(home("run", "predict", orders, "--json").stdout)
+    assert mended["skipped"] == 0 and mended["records"] == 80 and "all_refused" not in mended
+    # One order of the sample is sent twice with different content.
+    assert sum(mended["decided"].values()) + mended["duplicates"] == 79 and mended["rejected"] == {"order-changed": 1}, mended
+
+
+def test_a_run_that_is_told_to_keep_going_keeps_what_is_refused(home, tmp_path, strict_mapping):
+    orders = write_orders(tmp_path / "orders.jsonl", 80)
+    summary = json.loads(home("--mapping", strict_mapping, "run", "predict", orders, "--keep-going", "--json").stdout)
+    assert summary["rejected"] == {"missing-member": 80}
+    assert len(rejected_objects(home.folder)) == 80
+
+
+@pytest.mark.parametrize("ends_with", ["a good order", "another reason", "nothing"])
+def test_what_was_held_is_kept_when_the_run_goes_on(home, tmp_path, ends_with):
+    refused = [f'{{"number": {number}}}' for number in range(45)]
+    last = {"a good order": [(ROOT / "events/orders.jsonl").read_text().splitlines()[0]], "another reason": ["not json"], "nothing": []}
+    many = refused + last[ends_with] + (refused if ends_with != "nothing" else [])
+    orders = tmp_path / "orders.jsonl"
+    orders.write_text("\n".join(many) + "\n")
+    summary = json.loads(home("run", "predict", orders, "--json").stdout)
+    assert sum(summary["rejected"].values()) == len(rejected_objects(home.folder)) == len(many) - (ends_with == "a good order")
+    assert json.loads(home("run", "predict", orders, "--json").stdout)["skipped"] == len(many)
+
+
+def test_a_reader_that_has_seen_enough_ends_a_command_quietly(home, tmp_path):
+    orders = write_orders(tmp_path / "orders.jsonl", 60)
+    home("run", "predict", orders)
+    number = lines("events/orders.jsonl")[0]["order_id"]
+    csv = tmp_path / "events.csv"
+    csv.write_text("amount,country,is_fraud\n" + "".join(f"{row % 97}.5,{'NOFR'[row % 2 * 2:][:2]},{int(row % 9 == 0)}\n" for row in range(900)))
+    for arguments in [
+        ["show", number], ["show", number, "--json"], ["explain", number], ["replay", "--dry-run"], ["subject", "--order", number],
+        ["list", "freight_forwarder_zips"], ["jobs"], ["apply", "--dry-run"], ["simulate", "--out", tmp_path / "shop"],
+        ["evaluate", csv], ["run", "predict", orders], ["forget", number, "--dry-run"],
+    ]:
+        command = [*home.command, *map(str, arguments)]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        # Closed before the command writes: its first line finds nobody.
+        process.stdout.close()
+        told = process.stderr.read()
+        status = process.wait(timeout=300)
+        if arguments[0] == "explain":
+            # Without a model there is an error to tell, and no output.
+            assert "panicked" not in told
+            continue
+        assert (told, status) == ("", 141), arguments
+
+
+def test_simulate_tells_a_person_and_a_program(home, tmp_path):
+    shop = tmp_path / "shop"
+    assert home("simulate", "--out", shop, "--seed", 5).stdout == f"wrote the files of a simulated shop to {shop}, with seed 5\n"
+    assert json.loads(home("simulate", "--out", shop, "--json").stdout)["out"] == str(shop)
 
 
 def test_labels_and_lists_are_shown(home):

@@ -21,6 +21,9 @@ pub const SOURCE: &str = "fraudstream";
 /// `detail-type` of every event.
 pub const DETAIL_TYPE: &str = "Fraud Decision";
 
+/// `detail.version`: raised when a field is removed or changes its meaning.
+const DETAIL_VERSION: u32 = 1;
+
 /// The most entries in one `PutEvents`.
 const ENTRIES: usize = 10;
 /// How often entries are sent before Lambda is asked to deliver their records again.
@@ -233,9 +236,10 @@ fn read_position(record: &Value) -> Position {
     )
 }
 
-/// The detail of the event: the decision without the values of the order.
+/// The detail of the event: the decision without the values of the order. Its schema is in docs/schemas.
 fn make_detail(decision: &Decision) -> Value {
     json!({
+        "version": DETAIL_VERSION,
         "decision_id": decision.decision_id,
         "order_id": decision.order_id,
         "event_type": decision.event_type,

@@ -7,6 +7,7 @@
 //! their orders. So there is no decision without its prediction, and an interruption loses only what is done again. The
 //! conditional write of a decision guarantees that no order is decided twice.
 
+mod checking;
 mod counting;
 
 use std::collections::{HashMap, HashSet};

@@ -22,8 +22,7 @@ use crate::commands::velocity::VelocityArgs;
 use crate::commands::workspace::WorkspaceArgs;
 use crate::exit_status;
 
-/// The end of the help.
-const EXAMPLE: &str = "Example:
+const EXAMPLES: &str = "Examples:
   fraudstream demo
   fraudstream run predict events/orders.jsonl
   fraudstream show ORD-000123";
@@ -34,8 +33,8 @@ const EXAMPLE: &str = "Example:
     name = "fraudstream",
     version,
     about,
-    after_help = EXAMPLE,
-    after_long_help = format!("{EXAMPLE}\n\n{}", exit_status::HELP)
+    after_help = EXAMPLES,
+    after_long_help = format!("{}\n\n{EXAMPLES}", exit_status::HELP)
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -51,7 +50,7 @@ enum Command {
     Demo(DemoArgs),
     /// Send a file to a function: orders, history or chargebacks.
     #[command(
-        after_help = "Examples:\n  fraudstream run predict events/orders.jsonl\n  fraudstream run predict orders.jsonl --ip-locations GeoLite2-City.mmdb,GeoLite2-ASN.mmdb\n  fraudstream run ingest history.csv.gz --event-type registration --label 1.0=fraud --label 0.0=legit\n  fraudstream run label events/chargebacks.jsonl"
+        after_help = "Examples:\n  fraudstream run predict events/orders.jsonl\n  fraudstream run predict orders.jsonl --keep-going\n  fraudstream run predict orders.jsonl --ip-locations GeoLite2-City.mmdb,GeoLite2-ASN.mmdb\n  fraudstream run ingest history.csv.gz --event-type registration --label 1.0=fraud --label 0.0=legit\n  fraudstream run label events/chargebacks.jsonl"
     )]
     Run(RunArgs),
     /// Show a decision and why, an entity's decisions, or a day's open reviews.
@@ -76,7 +75,7 @@ enum Command {
     Apply(ApplyArgs),
     /// Answer Fraud Detector, DynamoDB, S3 and EventBridge on one port.
     #[command(
-        after_help = "Example:\n  fraudstream serve --port 4567\n  aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567"
+        after_help = "The AWS CLI asks it with `aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567`.\n\nExample:\n  fraudstream serve --port 4567"
     )]
     Serve(ServeArgs),
     /// Train a model on a file of labelled events and measure it on another.
@@ -96,12 +95,12 @@ enum Command {
     ImportModel(Box<ImportModelArgs>),
     /// Forget an order or an entity: events, predictions, decisions, labels, list entries, rejected records.
     #[command(
-        after_help = "Examples:\n  fraudstream forget ORD-000123 --dry-run\n  fraudstream forget --entity customer/cust-42 --json\n\nReplay and imports refuse what was forgotten. A new order of a forgotten customer is a new order."
+        after_help = "Replay and imports refuse what was forgotten. A new order of a forgotten customer is a new order.\n\nExamples:\n  fraudstream forget ORD-000123 --dry-run\n  fraudstream forget --entity customer/cust-42 --json"
     )]
     Forget(ForgetArgs),
     /// Show all that is stored about an order or an entity: what a person may ask to see.
     #[command(
-        after_help = "Examples:\n  fraudstream subject customer/cust-42 --json\n  fraudstream subject customer/jo@example.com\n  fraudstream subject --order ORD-000123\n\nIt shows what `forget` would delete."
+        after_help = "It shows what `forget` would delete.\n\nExamples:\n  fraudstream subject customer/cust-42 --json\n  fraudstream subject customer/jo@example.com\n  fraudstream subject --order ORD-000123"
     )]
     Subject(SubjectArgs),
     /// Show a list's entries, or add some: each says why, by whom and until when.
@@ -111,7 +110,7 @@ enum Command {
     List(ListArgs),
     /// Run the batch imports, batch predictions, deletions of events and trainings that are waiting.
     #[command(
-        after_help = "Examples:\n  fraudstream jobs\n  fraudstream jobs --aws --watch\n\n`fraudstream serve` runs the jobs of its own folder by itself."
+        after_help = "`fraudstream serve` runs the jobs of its own folder by itself.\n\nExamples:\n  fraudstream jobs\n  fraudstream jobs --aws --watch"
     )]
     Jobs(JobsArgs),
     /// Rebuild the profiles of keys from past orders, or show their generations.
@@ -150,5 +149,77 @@ impl Cli {
             Command::Velocity(args) => Box::pin(args.run(&workspace)).await,
             Command::Simulate(args) => args.run(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// The words of a command line; quotation marks hold words together.
+    fn split_words(line: &str) -> Vec<String> {
+        let parts = line.split('"').enumerate();
+        let words = parts.flat_map(|(place, part)| -> Vec<String> {
+            if place % 2 == 1 {
+                return vec![part.to_owned()];
+            }
+            part.split_whitespace().map(str::to_owned).collect()
+        });
+        words.collect()
+    }
+
+    #[test]
+    fn help_of_every_command_ends_with_examples_that_can_be_run() {
+        let mut cli = Cli::command();
+        cli.build();
+        let names: Vec<String> = cli
+            .get_subcommands()
+            .map(|command| command.get_name().to_owned())
+            .filter(|name| name != "help")
+            .collect();
+        assert_eq!(names.len(), 15);
+        for name in names {
+            let command = cli.find_subcommand_mut(&name).unwrap();
+            let long = command.render_long_help().to_string();
+            let (_, examples) = long
+                .split_once("\nExample")
+                .unwrap_or_else(|| panic!("{name} has no example"));
+            let mut lines = examples.lines();
+            assert!(["s:", ":"].contains(&lines.next().unwrap()), "{name}");
+            for line in lines.filter(|line| !line.is_empty()) {
+                let words = split_words(line);
+                assert_eq!(words[..2], ["fraudstream", &name], "{line}");
+                let parsed = Cli::try_parse_from(&words);
+                assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+            }
+        }
+    }
+
+    #[test]
+    fn where_the_state_is_has_a_heading_and_is_short_in_the_short_help() {
+        let mut cli = Cli::command();
+        cli.build();
+        let command = cli.find_subcommand_mut("show").unwrap();
+        let options = |help: String| {
+            let (_, under) = help.split_once("Where the state is:").unwrap();
+            let (under, _) = under.split_once("\nExample").unwrap();
+            let names = under.split_whitespace();
+            let names = names.filter(|word| word.starts_with("--") && word.len() > 2);
+            names.map(str::to_owned).collect::<Vec<String>>()
+        };
+        assert_eq!(
+            options(command.render_help().to_string()),
+            ["--home", "--aws"]
+        );
+        let long = options(command.render_long_help().to_string());
+        assert!(long.contains(&"--events-table".to_owned()), "{long:?}");
+    }
+
+    #[test]
+    fn help_lists_the_exit_status() {
+        let long = Cli::command().render_long_help().to_string();
+        assert!(long.contains("\n  3      `run` stopped"), "{long}");
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use fraudstream::cli::Cli;
-use fraudstream::exit_status::{DONE, find_exit_status};
+use fraudstream::exit_status::{OutputClosed, find_exit_status};
 use tokio::runtime::Runtime;
 
 /// Deciding an order allocates some thousand times, mostly in serialization: the system's allocator takes
@@ -32,10 +32,9 @@ fn main() -> ExitCode {
 
 /// Prints why the command failed, and returns its exit status.
 fn print_failure(error: &(dyn Error + 'static)) -> ExitCode {
-    let status = find_exit_status(error);
-    if status != DONE {
+    if !error.is::<OutputClosed>() {
         // A standard error that is closed is nothing that can be reported.
         drop(writeln!(io::stderr(), "fraudstream: {error}"));
     }
-    ExitCode::from(status)
+    ExitCode::from(find_exit_status(error))
 }

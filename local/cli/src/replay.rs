@@ -18,6 +18,7 @@ use crate::bucket_objects::{REPLAYED, list_keys, read_object};
 use crate::file_run::PipelineFunction;
 use crate::forget::ForgottenSubjects;
 use crate::input::ROW_FAULT;
+use crate::rehearsal::Rehearsal;
 use crate::subject;
 
 /// Why a replay stopped.
@@ -48,10 +49,13 @@ pub struct ReplayedObject {
     pub function: String,
     /// Why it was rejected.
     pub reason: String,
-    /// What happened now: `would be replayed`, `replayed`, or the new reason.
+    /// What happened now: `replayed`, or the new reason; of a dry run, what would come of it.
     pub now: String,
     /// Whether it succeeded.
     pub done: bool,
+    /// Of a dry run: whether it would succeed; absent if only a call of the service would tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_succeed: Option<bool>,
 }
 
 impl ReplayedObject {
@@ -63,6 +67,7 @@ impl ReplayedObject {
             reason: none(),
             now: error.to_string(),
             done: false,
+            would_succeed: None,
         }
     }
 }
@@ -77,7 +82,7 @@ pub struct Replay<'a> {
     pub function: &'a dyn Fn(&str) -> Option<PipelineFunction>,
     /// Tells which records must not be run again.
     pub forgotten: &'a ForgottenSubjects,
-    /// Only report what would be done.
+    /// Only report what would come of each object, and write nothing.
     pub dry_run: bool,
 }
 
@@ -159,6 +164,7 @@ impl Replay<'_> {
             reason: stored.reason.clone(),
             now: now.to_owned(),
             done,
+            would_succeed: None,
         };
         let Some(function) = (self.function)(&stored.function) else {
             let now = "no function of this name reads records";
@@ -186,7 +192,10 @@ impl Replay<'_> {
             count => format!("{what}; left out, because it was forgotten: {count}"),
         };
         if self.dry_run {
-            return Ok((answer(&now("would be replayed"), false), None));
+            let rehearsal = Rehearsal::run(&function, &records, &stored.class).await;
+            let mut object = answer(&now(&rehearsal.describe()), false);
+            object.would_succeed = rehearsal.would_succeed();
+            return Ok((object, None));
         }
         let handled = function.handle_batch(records.clone()).await;
         let mut results = records.into_iter().zip(handled.results);

@@ -125,7 +125,7 @@ labels: {event_id: /order, kind: /kind, timestamp: /at, table: [{kind: refund, l
             list(&mapping.missing_order_sources(&order)),
             [
                 "event.id /order_id: finds nothing",
-                "variables.items [.items[].quantity] | add: cannot iterate over null",
+                "variables.items [.items[].quantity] | add: makes the jq filter fail",
                 "variables.price /total: is a list, and should be text, a number or a Boolean",
             ]
         );

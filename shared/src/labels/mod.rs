@@ -68,7 +68,10 @@ pub struct LabelApplier {
 }
 
 /// A label cannot be known before it is given; clocks may differ by a day.
-fn check_not_in_future(label: &LabelMessage, now: Timestamp) -> Result<(), Failure> {
+///
+/// # Errors
+/// [`Failure::Rejected`] for a label that comes from more than a day ahead of `now`.
+pub fn check_not_in_future(label: &LabelMessage, now: Timestamp) -> Result<(), Failure> {
     if label.time.time.epoch_seconds() - now.epoch_seconds() <= FUTURE_SECONDS {
         return Ok(());
     }

@@ -12,8 +12,9 @@ use aws_sdk_frauddetector::Client;
 use aws_sdk_frauddetector::types::{
     DataSource, DataType, DetectorVersionStatus, EventIngestion, Language, Rule, RuleExecutionMode,
 };
-use fraudstream::file_run::{FileRun, PipelineFunction, RunSummary};
+use fraudstream::file_run::{FileRun, PipelineFunction};
 use fraudstream::input::{CsvOptions, RecordInput};
+use fraudstream::run_summary::RunSummary;
 use local_aws::dynamodb::Durability;
 use local_aws::home::Home;
 use local_aws::local_stack::LocalStack;
@@ -154,7 +155,7 @@ async fn through(
             progress: false,
         };
         summaries.push(
-            run.run_file(std::future::pending(), |_, _| {})
+            Box::pin(run.run_file(std::future::pending(), |_, _| {}))
                 .await
                 .unwrap(),
         );

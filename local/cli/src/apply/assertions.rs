@@ -1,10 +1,10 @@
 //! `Rules` of CloudFormation: assertions about the values of parameters.
 
-use super::conditions::Truth;
 use super::evaluator::TemplateEvaluator;
 use super::node::{NodeEntry, NodeValue, YamlNode, find_unknown_keys};
-use super::partial_text::find_unknown;
 use super::problem::LineColumn;
+use super::text_part::find_unknown;
+use super::truth::Truth;
 
 const RULE_KEYS: &[&str] = &["RuleCondition", "Assertions"];
 const ASSERTION_KEYS: &[&str] = &["Assert", "AssertDescription"];

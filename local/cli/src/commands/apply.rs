@@ -7,7 +7,8 @@ use clap::Args;
 
 use super::CommandError;
 use super::workspace::{Backend, WorkspaceArgs};
-use crate::apply::{self, ApplyTarget, MappedOverrides, parse_parameter};
+use crate::apply::{self, ApplyError, ApplyTarget, MappedOverrides, parse_parameter};
+use crate::exit_status::explain_write_error;
 use local_aws::dynamodb::Durability;
 
 /// The values of a template's parameters.
@@ -65,7 +66,10 @@ impl ApplyArgs {
         let client = &opened.pipeline.clients.frauddetector;
         let result = apply::apply_template(client, &options, &mut io::stdout()).await;
         opened.close().await?;
-        result?;
-        Ok(())
+        match result {
+            Ok(_) => Ok(()),
+            Err(ApplyError::Output(error)) => Err(explain_write_error(error)),
+            Err(error) => Err(error.into()),
+        }
     }
 }

@@ -282,7 +282,7 @@ impl ImportModelArgs {
         };
         let columns = self.find_columns(path)?;
         notes.extend(columns.left_out_notes());
-        let (scored, row_notes) = self.score_labelled_events(path, &columns, &plain, features)?;
+        let (scored, row_notes) = score_labelled_events(path, &columns, &plain, features)?;
         notes.extend(row_notes.describe(Path::new(&file_name(path))));
         let legit: Vec<f64> = scored
             .iter()
@@ -324,46 +324,45 @@ impl ImportModelArgs {
         };
         EventColumns::find(path, &said)
     }
+}
 
-    /// Log-odds of each labelled event of a file, and whether it was fraud; and what there is to say of its rows.
-    fn score_labelled_events(
-        &self,
-        path: &Path,
-        columns: &EventColumns,
-        model: &Model,
-        features: &[NamedFeature],
-    ) -> Result<(Vec<(f64, bool)>, RowNotes), ImportError> {
-        let table = columns.table(path);
-        let headers = table.read_headers()?;
-        let place = |feature: &NamedFeature| {
-            let column = |name: &str| headers.iter().position(|header| header == name);
-            column(&feature.variable).or_else(|| column(&feature.name))
-        };
-        let missing: Vec<String> = features
-            .iter()
-            .filter(|feature| place(feature).is_none())
-            .map(|feature| feature.variable.clone())
-            .collect();
-        if !missing.is_empty() {
-            return Err(ImportError::NoColumn {
-                path: path.display().to_string(),
-                features: missing,
-            });
-        }
-        let places: Vec<usize> = features.iter().filter_map(place).collect();
-        let mut scored = Vec::new();
-        let notes = table.for_each_event(|event| {
-            let fraud = match event.row.label {
-                EventLabel::Fraud => true,
-                EventLabel::Legit => false,
-                EventLabel::Unlabelled | EventLabel::Unknown => return Ok(()),
-            };
-            let values: Vec<Option<&str>> = places.iter().map(|at| event.cell(*at)).collect();
-            scored.push((model.score(&values, None, &[]).log_odds, fraud));
-            Ok::<(), TableError>(())
-        })?;
-        Ok((scored, notes))
+/// Log-odds of each labelled event of a file, and whether it was fraud; and what there is to say of its rows.
+fn score_labelled_events(
+    path: &Path,
+    columns: &EventColumns,
+    model: &Model,
+    features: &[NamedFeature],
+) -> Result<(Vec<(f64, bool)>, RowNotes), ImportError> {
+    let table = columns.table(path);
+    let headers = table.read_headers()?;
+    let place = |feature: &NamedFeature| {
+        let column = |name: &str| headers.iter().position(|header| header == name);
+        column(&feature.variable).or_else(|| column(&feature.name))
+    };
+    let missing: Vec<String> = features
+        .iter()
+        .filter(|feature| place(feature).is_none())
+        .map(|feature| feature.variable.clone())
+        .collect();
+    if !missing.is_empty() {
+        return Err(ImportError::NoColumn {
+            path: path.display().to_string(),
+            features: missing,
+        });
     }
+    let places: Vec<usize> = features.iter().filter_map(place).collect();
+    let mut scored = Vec::new();
+    let notes = table.for_each_event(|event| {
+        let fraud = match event.row.label {
+            EventLabel::Fraud => true,
+            EventLabel::Legit => false,
+            EventLabel::Unlabelled | EventLabel::Unknown => return Ok(()),
+        };
+        let values: Vec<Option<&str>> = places.iter().map(|at| event.cell(*at)).collect();
+        scored.push((model.score(&values, None, &[]).log_odds, fraud));
+        Ok::<(), TableError>(())
+    })?;
+    Ok((scored, notes))
 }
 
 /// A file's name, for notes that others read.

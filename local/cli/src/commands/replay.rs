@@ -19,7 +19,8 @@ pub(crate) struct ReplayArgs {
     /// A prefix of the bucket, or a local file.
     #[arg(default_value = shared::rejected::REJECTED_PREFIX)]
     source: String,
-    /// Print what would be replayed, and change nothing.
+    /// Print what would come of each record, and change nothing. Orders are opened, mapped and compared with what is
+    /// decided; the detector is not asked.
     #[arg(long)]
     dry_run: bool,
     /// Print what happened as JSON.
@@ -69,18 +70,40 @@ impl ReplayArgs {
         drop((pipeline, forgotten));
         opened.close().await?;
         let replayed = replayed?;
-        print_result(self.json, &replayed, describe_replayed(&replayed))
+        print_result(
+            self.json,
+            &replayed,
+            describe_replayed(&replayed, self.dry_run),
+        )
     }
 }
 
-fn describe_replayed(replayed: &[ReplayedObject]) -> String {
+fn describe_replayed(replayed: &[ReplayedObject], dry_run: bool) -> String {
     let objects = replayed.iter().map(|object| {
         let ReplayedObject {
             key, reason, now, ..
         } = object;
         format!("{key}\n  was: {reason}\n  now: {now}\n")
     });
-    let done = replayed.iter().filter(|object| object.done).count();
-    let total = format!("{done} of {} replayed\n", replayed.len());
+    let total = if dry_run {
+        describe_dry_run(replayed)
+    } else {
+        let done = replayed.iter().filter(|object| object.done).count();
+        format!("{done} of {} replayed\n", replayed.len())
+    };
     objects.chain([total]).collect()
+}
+
+fn describe_dry_run(replayed: &[ReplayedObject]) -> String {
+    let count = |would: Option<bool>| {
+        let alike = replayed.iter();
+        alike.filter(|one| one.would_succeed == would).count()
+    };
+    format!(
+        "dry run, nothing was changed: of {} rejected records {} would succeed, {} would be refused again, {} cannot be told without a call of the service\n",
+        replayed.len(),
+        count(Some(true)),
+        count(Some(false)),
+        count(None)
+    )
 }

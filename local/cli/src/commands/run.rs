@@ -10,13 +10,14 @@ use super::CommandError;
 use super::output::print_result;
 use super::workspace::{WorkspaceArgs, durability_for};
 use crate::exit_status::AllRefusedError;
-use crate::file_run::{FileRun, PipelineFunction, RunSummary};
+use crate::file_run::{FileRun, PipelineFunction};
 use crate::first_refusals::AllRefused;
 use crate::forget::ForgottenSubjects;
 use crate::input::{
     CsvOptions, RecordInput, check_label_sources, has_label_headers, is_csv, make_label_mapping,
     open_csv_file,
 };
+use crate::run_summary::RunSummary;
 use crate::signals;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -31,6 +32,10 @@ enum FunctionName {
 
 /// The arguments of `run`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(crate) struct RunArgs {
     /// The function.
     #[arg(value_enum)]

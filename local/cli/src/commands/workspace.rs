@@ -17,7 +17,8 @@ use local_aws::dynamodb::Durability;
 use local_aws::home::Home;
 use local_aws::local_stack::{self, LocalStack, LocalStackOptions, Pipeline};
 
-/// Where the state is. The short help leaves these options out: every command has them.
+/// Where the state is. The help of every command has these options under a heading of their own; `-h` shows only those
+/// that choose between this machine and AWS.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Where the state is")]
 pub(crate) struct WorkspaceArgs {
@@ -25,13 +26,12 @@ pub(crate) struct WorkspaceArgs {
     #[arg(
         long,
         global = true,
-        hide_short_help = true,
         default_value = ".fraudstream",
         value_name = "DIR"
     )]
     pub(crate) home: PathBuf,
     /// Use AWS (or an endpoint, see --endpoint-url) instead of the local folder.
-    #[arg(long, global = true, hide_short_help = true)]
+    #[arg(long, global = true)]
     pub(crate) aws: bool,
     /// Address of all AWS services, such as `fraudstream serve`; implies --aws.
     #[arg(
@@ -119,7 +119,6 @@ pub(crate) struct WorkspaceArgs {
         long,
         global = true,
         hide_short_help = true,
-        help_heading = "How orders are read",
         env = "MAPPING_FILE",
         default_value = "config/mapping.yaml",
         value_name = "FILE"
@@ -131,7 +130,6 @@ pub(crate) struct WorkspaceArgs {
         long,
         global = true,
         hide_short_help = true,
-        help_heading = "How orders are read",
         env = "IP_LOCATION_FILES",
         value_delimiter = ',',
         value_name = "FILE"
@@ -266,14 +264,14 @@ impl WorkspaceArgs {
         Arc::new(engine)
     }
 
+    /// The mapping file.
+    pub(crate) fn mapping_path(&self) -> &Path {
+        &self.mapping
+    }
+
     /// Reads the mapping file.
     pub(crate) fn read_mapping(&self) -> Result<Mapping, CommandError> {
         Ok(Mapping::read(&self.mapping)?)
-    }
-
-    /// Where the mapping file is.
-    pub(crate) fn mapping_path(&self) -> &Path {
-        &self.mapping
     }
 
     /// Reads the mapping file, if there is one: for commands that need none, but check it.

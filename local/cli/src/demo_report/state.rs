@@ -9,7 +9,7 @@ use shared::failure::Failure;
 
 use super::KnownTruth;
 use super::money::{Volume, parse_cents, share};
-use crate::file_run::RecordEffect;
+use crate::run_summary::RecordEffect;
 
 /// The outcome that lets an order pass untouched.
 const APPROVE: &str = "approve";
