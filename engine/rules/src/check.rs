@@ -5,6 +5,7 @@
 //! at once.
 
 use crate::{
+    advice::{advise_item, advise_literal, advise_two_comparisons},
     ast::{Arithmetic, CallExpr, Comparison, Expr, ExprKind, ListExpr, Literal, Membership},
     error::{RuleProblem, Span, clip_text},
     functions::{FUNCTIONS, Parameter, ParameterType, find_function},
@@ -15,7 +16,7 @@ use crate::{
     lists::ListValues,
     pattern,
     schema::Schema,
-    suggest::{find_nearest, suggest_name},
+    suggest::find_nearest,
     utc_time,
     value::parse_boolean_word,
 };
@@ -65,8 +66,30 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn report<T>(&mut self, span: Span, message: impl Into<String>) -> Option<T> {
-        self.problems.push(RuleProblem::new(span, message));
+        self.report_problem(RuleProblem::new(span, message))
+    }
+
+    fn report_problem<T>(&mut self, problem: RuleProblem) -> Option<T> {
+        self.problems.push(problem);
         None
+    }
+
+    /// Reports a name that is not known, with the nearest one that is.
+    fn report_unknown_name<T>(
+        &mut self,
+        (kind, sign): (&str, &str),
+        name: &str,
+        span: Span,
+        nearest: Option<&str>,
+    ) -> Option<T> {
+        let message = format!("there is no {kind} `{sign}{}`", clip_text(name));
+        self.report_problem(match nearest.map(|nearest| format!("{sign}{nearest}")) {
+            Some(nearest) => {
+                let message = format!("{message}; did you mean `{nearest}`?");
+                RuleProblem::new(span, message).replacing(span, nearest)
+            }
+            None => RuleProblem::new(span, message),
+        })
     }
 
     fn check_rule(&mut self, expr: &Expr) -> Option<Program> {
@@ -74,8 +97,14 @@ impl Checker<'_> {
             Operand::Test(program) => Some(program),
             other => {
                 let found = other.describe();
+                let example = match other {
+                    Operand::Text(_) => "… == \"text\"",
+                    Operand::Time(_) => "… > \"2019-11-30T01:01:01Z\"",
+                    Operand::Null => "$variable == null",
+                    Operand::Integer(_) | Operand::Float(_) | Operand::Test(_) => "… > 100",
+                };
                 self.report(expr.span, format!(
-                    "a rule must be true or false, but this is {found}; compare it, as in `… > 100`"
+                    "a rule must be true or false, but this is {found}; compare it, as in `{example}`"
                 ))
             }
         }
@@ -86,7 +115,7 @@ impl Checker<'_> {
             ExprKind::Null => Some(Operand::Null),
             ExprKind::Literal(literal) => Some(Operand::from_literal(literal)),
             ExprKind::Variable(name) => self.resolve_variable(name, expr.span),
-            ExprKind::Not(inner) => Some(Operand::Test(self.check_negation(inner)?.negate())),
+            ExprKind::Not(inner) => Some(Operand::Test(self.check_negation(inner, None)?.negate())),
             ExprKind::And(parts) => Some(Operand::Test(Program::all_of(
                 self.check_conditions(parts, "and")?,
             ))),
@@ -102,18 +131,22 @@ impl Checker<'_> {
 
     /// Checks both sides, even if the first one is wrong.
     fn check_both_sides(&mut self, sides: &[Expr; 2]) -> Option<(Operand, Operand)> {
-        let (a, b) = (self.check_operand(&sides[0]), self.check_operand(&sides[1]));
-        a.zip(b)
+        let a = match &sides[0].kind {
+            ExprKind::Not(inner) if sides[0].span.end == inner.span.end => {
+                let comparison = sides[0].span.to(sides[1].span);
+                let negated = self.check_negation(inner, Some(comparison));
+                negated.map(|negated| Operand::Test(negated.negate()))
+            }
+            _ => self.check_operand(&sides[0]),
+        };
+        a.zip(self.check_operand(&sides[1]))
     }
 
     fn resolve_variable(&mut self, name: &str, span: Span) -> Option<Operand> {
         let Some(slot) = self.schema.slot(name) else {
             let known = self.schema.variables().map(|(name, _)| name);
-            let hint = suggest_name("$", name, known);
-            return self.report(
-                span,
-                format!("there is no variable `${}`{hint}", clip_text(name)),
-            );
+            let nearest = find_nearest(name, known);
+            return self.report_unknown_name(("variable", "$"), name, span, nearest);
         };
         let (_, ty) = self.schema.variable(slot);
         let slot = u32::try_from(slot).ok()?;
@@ -143,20 +176,23 @@ impl Checker<'_> {
         }
     }
 
-    fn check_negation(&mut self, inner: &Expr) -> Option<Program> {
-        match self.check_operand(inner)? {
-            Operand::Test(program) => Some(program),
-            other => {
-                let it = describe_operand(inner, &other);
-                self.report(
-                    inner.span,
-                    format!(
-                        "`!` negates a condition and binds tighter than `==` or `+`, but {it}; \
-                     write `!(…)` around the whole condition"
-                    ),
-                )
-            }
-        }
+    /// Checks what `!` negates; `comparison` is the one of which it is the left side.
+    fn check_negation(&mut self, inner: &Expr, comparison: Option<Span>) -> Option<Program> {
+        let other = match self.check_operand(inner)? {
+            Operand::Test(program) => return Some(program),
+            other => other,
+        };
+        let it = describe_operand(inner, &other);
+        let Some(comparison) = comparison else {
+            let message = format!("`!` negates a condition, but {it}");
+            return self.report(inner.span, message);
+        };
+        let message = format!(
+            "`!` negates a condition and binds tighter than `==` or `+`, but {it}; \
+             write `!(…)` around the whole condition"
+        );
+        let whole = inner.span.to(comparison);
+        self.report_problem(RuleProblem::new(inner.span, message).enclosing(whole, "("))
     }
 
     fn check_comparison(
@@ -237,7 +273,6 @@ impl Checker<'_> {
         span: Span,
     ) -> Option<Operand> {
         let symbol = order.symbol();
-        let hint = suggest_correction(symbol, sides, a, b);
         let message = match (a, b) {
             (Operand::Null, _) | (_, Operand::Null) => {
                 format!("`null` goes with `==` and `!=` only, not with `{symbol}`")
@@ -246,11 +281,12 @@ impl Checker<'_> {
                 "`{symbol}` does not order a STRING; compare numbers or times, or test with `==`, `in` or `regex_match`"
             ),
             (Operand::Test(_), _) | (_, Operand::Test(_)) if is_chained_comparison(sides) => {
-                format!("comparisons do not chain: write `… {symbol} … and … {symbol} …`")
+                return self.report_problem(advise_two_comparisons(symbol, sides, span));
             }
             _ => {
                 let (left, right) = (a.describe(), b.describe());
-                format!("`{symbol}` cannot compare {left} with {right}{hint}")
+                let message = format!("`{symbol}` cannot compare {left} with {right}");
+                return self.report_problem(advise_literal(message, symbol, sides, a, b, span));
             }
         };
         self.report(span, message)
@@ -298,10 +334,12 @@ impl Checker<'_> {
             Operand::Null | Operand::Test(_) => "",
         };
         let (symbol, it) = (operator.symbol(), describe_operand(expr, &operand));
-        self.report(
-            expr.span,
-            format!("`{symbol}` takes numbers, but {it}{hint}"),
-        )
+        let message = format!("`{symbol}` takes numbers, but {it}{hint}");
+        let problem = RuleProblem::new(expr.span, message);
+        self.report_problem(match operand {
+            Operand::Time(_) => problem.enclosing(expr.span, "getepochmilliseconds("),
+            _ => problem,
+        })
     }
 
     fn check_membership(&mut self, subject: &Expr, membership: &Membership) -> Option<Operand> {
@@ -328,11 +366,8 @@ impl Checker<'_> {
 
     fn resolve_list(&mut self, name: &str, span: Span) -> Option<ListSource> {
         if !self.schema.has_list(name) {
-            let hint = suggest_name("@", name, self.schema.lists());
-            return self.report(
-                span,
-                format!("there is no list `@{}`{hint}", clip_text(name)),
-            );
+            let nearest = find_nearest(name, self.schema.lists());
+            return self.report_unknown_name(("list", "@"), name, span, nearest);
         }
         if !self.lists.iter().any(|known| **known == *name) {
             self.lists.push(name.into());
@@ -352,8 +387,8 @@ impl Checker<'_> {
         let mut list = ListValues::default();
         let known = self.problems.len();
         for (item, span) in items {
-            if let Err(problem) = add_to_list(&mut list, operand, item) {
-                self.problems.push(RuleProblem::new(*span, problem));
+            if !add_to_list(&mut list, operand, item) {
+                self.problems.push(advise_item(operand, item, *span));
             }
         }
         (self.problems.len() == known).then_some(list)
@@ -400,12 +435,16 @@ impl Checker<'_> {
 
     fn report_unknown_function(&mut self, call: &CallExpr) -> Option<Operand> {
         let known = || FUNCTIONS.iter().map(|function| function.name);
-        let hint = match find_nearest(&call.function, known()) {
-            Some(name) => format!("; did you mean `{name}`?"),
-            None => format!("; there are {}", known().collect::<Vec<_>>().join(", ")),
-        };
+        if let Some(nearest) = find_nearest(&call.function, known()) {
+            let function = ("function", "");
+            return self.report_unknown_name(function, &call.function, call.name, Some(nearest));
+        }
+        let there_are = known().collect::<Vec<_>>().join(", ");
         let name = clip_text(&call.function);
-        self.report(call.name, format!("there is no function `{name}`{hint}"))
+        self.report(
+            call.name,
+            format!("there is no function `{name}`; there are {there_are}"),
+        )
     }
 
     fn check_argument(
@@ -463,9 +502,8 @@ fn compare_conditions(equal: bool, a: Program, b: Program) -> Operand {
     Operand::Test(Program::from_condition(condition))
 }
 
-/// Adds a literal to the list that `operand` is looked up in. The error says why its type
-/// does not fit.
-fn add_to_list(list: &mut ListValues, operand: &Operand, item: &Literal) -> Result<(), String> {
+/// Adds a literal to the list that `operand` is looked up in. False if its type does not fit.
+fn add_to_list(list: &mut ListValues, operand: &Operand, item: &Literal) -> bool {
     match (operand, item) {
         (Operand::Text(_), Literal::Text(text)) => list.insert(text),
         (Operand::Integer(_) | Operand::Float(_), Literal::Integer(number)) => {
@@ -481,66 +519,12 @@ fn add_to_list(list: &mut ListValues, operand: &Operand, item: &Literal) -> Resu
         (Operand::Time(_), Literal::Text(text)) if utc_time::parse_utc_time(text).is_some() => {
             list.insert(text);
         }
-        _ => return Err(describe_unfit_item(operand, item)),
+        _ => return false,
     }
-    Ok(())
-}
-
-fn describe_unfit_item(operand: &Operand, item: &Literal) -> String {
-    let found = clip_text(&item.to_string());
-    let right = match (operand, item) {
-        (Operand::Text(_), Literal::Integer(_) | Literal::Float(_)) => format!("`\"{found}\"`"),
-        (Operand::Text(_), _) => "strings".to_owned(),
-        (Operand::Integer(_) | Operand::Float(_), _) => "numbers, without quotes".to_owned(),
-        (Operand::Time(_), _) => "times such as `\"2019-11-30T01:01:01Z\"`".to_owned(),
-        (Operand::Test(_) | Operand::Null, _) => "`true` or `false`".to_owned(),
-    };
-    let what = operand.describe();
-    format!("`{found}` cannot equal what is left of `in`, which is {what}; write {right}")
-}
-
-/// How to correct a comparison of a literal with a value of another type.
-fn suggest_correction(symbol: &str, sides: &[Expr; 2], a: &Operand, b: &Operand) -> String {
-    // `<` and its like refuse two texts.
-    let takes_texts = matches!(symbol, "==" | "!=");
-    let literal = |expr: &Expr| match &expr.kind {
-        ExprKind::Literal(literal) => Some(literal.clone()),
-        _ => None,
-    };
-    let is_number = |operand: &Operand| matches!(operand, Operand::Integer(_) | Operand::Float(_));
-    let pairs = [(a, literal(&sides[1])), (b, literal(&sides[0]))];
-    let hints = pairs
-        .into_iter()
-        .filter_map(|(operand, literal)| match (operand, literal?) {
-            (Operand::Text(_), number @ (Literal::Integer(_) | Literal::Float(_)))
-                if takes_texts =>
-            {
-                Some(format!("; write `\"{}\"`", clip_text(&number.to_string())))
-            }
-            (operand, Literal::Text(text)) if is_number(operand) && is_written_number(&text) => {
-                Some(format!("; write `{}` without quotes", clip_text(&text)))
-            }
-            (Operand::Time(_), Literal::Integer(_) | Literal::Float(_)) => {
-                Some("; write the time as `\"2019-11-30T01:01:01Z\"`".to_owned())
-            }
-            _ => None,
-        });
-    hints.last().unwrap_or_default()
-}
-
-/// Whether a text without its quotes is a number of the language: digits, with a sign and a fraction or without.
-fn is_written_number(text: &str) -> bool {
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    match unsigned.split_once('.') {
-        Some((whole, fraction)) => digits(whole) && digits(fraction),
-        None => digits(unsigned),
-    }
+    true
 }
 
 /// Whether this is the second comparison of `1 < $a < 5`.
 fn is_chained_comparison(sides: &[Expr; 2]) -> bool {
-    sides
-        .iter()
-        .any(|side| matches!(side.kind, ExprKind::Compare(..)))
+    matches!(sides[0].kind, ExprKind::Compare(..))
 }

@@ -20,6 +20,29 @@ impl Span {
         }
     }
 
+    /// Whether this is a part of `other`, and no insertion at one of its ends.
+    fn is_within(self, other: Self) -> bool {
+        let inside = other.start <= self.start && self.end <= other.end;
+        let at_an_end = self.start == other.end || self.end == other.start;
+        inside && self != other && !at_an_end
+    }
+
+    /// The empty part before `self`.
+    pub(crate) fn before(self) -> Self {
+        Self {
+            start: self.start,
+            end: self.start,
+        }
+    }
+
+    /// The empty part after `self`.
+    pub(crate) fn after(self) -> Self {
+        Self {
+            start: self.end,
+            end: self.end,
+        }
+    }
+
     /// The marked part of `text`; empty if the span does not fit it.
     pub(crate) fn slice(self, text: &str) -> &str {
         text.get(self.start..self.end).unwrap_or_default()
@@ -34,6 +57,17 @@ pub struct RuleProblem {
     /// What is wrong and how to correct it: one line that starts in lower case and quotes
     /// only the wrong token of the rule.
     pub message: String,
+    /// The replacements that follow the advice of the message; empty where the author has to choose.
+    pub correction: Vec<Replacement>,
+}
+
+/// A part of a rule's text, and what to write in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// What is replaced; empty to insert.
+    pub span: Span,
+    /// What is right.
+    pub text: String,
 }
 
 impl RuleProblem {
@@ -41,7 +75,21 @@ impl RuleProblem {
         Self {
             span,
             message: message.into(),
+            correction: Vec::new(),
         }
+    }
+
+    /// Adds a part of the correction.
+    pub(crate) fn replacing(mut self, span: Span, text: impl Into<String>) -> Self {
+        let text = text.into();
+        self.correction.push(Replacement { span, text });
+        self
+    }
+
+    /// Adds parentheses around a part of the text, the opening one with what stands before it.
+    pub(crate) fn enclosing(self, span: Span, opening: &str) -> Self {
+        self.replacing(span.before(), opening)
+            .replacing(span.after(), ")")
     }
 }
 
@@ -80,6 +128,34 @@ impl Errors {
         &self.problems
     }
 
+    /// The text with all advice followed. `None` if a problem has no correction.
+    ///
+    /// ```
+    /// let error = rules::parse_expression("$amount>100&&$country = 'US'").unwrap_err();
+    /// assert_eq!(error.correct_text().unwrap(), "$amount>100 and $country == \"US\"");
+    /// ```
+    pub fn correct_text(&self) -> Option<String> {
+        let is_clear = |problem: &RuleProblem| !problem.correction.is_empty();
+        if !self.problems.iter().all(is_clear) {
+            return None;
+        }
+        let corrections = self.problems.iter().flat_map(|problem| &problem.correction);
+        let mut replacements: Vec<&Replacement> = corrections.collect();
+        replacements.sort_by_key(|replacement| replacement.span);
+        let spans: Vec<Span> = replacements.iter().map(|one| one.span).collect();
+        // The replacement of a whole call contains what is right for its parts.
+        replacements.retain(|one| !spans.iter().any(|other| one.span.is_within(*other)));
+        let mut corrected = String::with_capacity(self.text.len());
+        let mut at = 0;
+        for Replacement { span, text } in replacements {
+            push_apart(&mut corrected, self.text.get(at..span.start)?);
+            push_apart(&mut corrected, text);
+            at = span.end;
+        }
+        push_apart(&mut corrected, self.text.get(at..)?);
+        Some(corrected)
+    }
+
     /// One message for each problem, which starts with its line and column:
     /// ``at 1:5: there is no variable `$scor`; did you mean `$score`?``
     pub fn messages(&self) -> Vec<String> {
@@ -105,6 +181,15 @@ impl fmt::Display for Errors {
         }
         Ok(())
     }
+}
+
+/// Appends a text, with a space before it where two words would become one: `&&` needs none, `and` does.
+fn push_apart(text: &mut String, more: &str) {
+    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+    if text.ends_with(is_letter) && more.starts_with(|c| is_letter(c) || c == '$') {
+        text.push(' ');
+    }
+    text.push_str(more);
 }
 
 /// How many characters of a long line are shown before and after the marked part.

@@ -41,7 +41,7 @@ pub fn check_bytes(data: &[u8]) {
     match Rule::new(&text, &SCHEMA) {
         Ok(rule) => check_evaluation(&rule, &text),
         Err(errors) => {
-            let _ = (errors.to_string(), errors.messages());
+            let _ = (errors.to_string(), errors.messages(), errors.correct_text());
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::error::{RuleProblem, Span, clip_text};
+use crate::{
+    advice::{CURLY_QUOTES, FOREIGN_OPERATORS, SINGLE_QUOTES, correct_number, quote_text},
+    error::{RuleProblem, Span, clip_text},
+};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Token {
@@ -31,20 +34,7 @@ const KEYWORDS: &[&str] = &["and", "or", "in", "not", "null", "true", "false"];
 
 /// Longest first, so that `<=` is not read as `<`.
 const SYMBOLS: &[&str] = &[
-    "==", "!=", "<=", ">=", "<", ">", "!", "+", "-", "*", "/", "%", "(", ")", "[", "]", ",",
-];
-
-/// Operators of other languages, longest first, each with the operator to write here.
-const MISTAKES: &[(&str, &str)] = &[
-    ("===", "=="),
-    ("!==", "!="),
-    ("&&", "and"),
-    ("||", "or"),
-    ("<>", "!="),
-    ("=>", ">="),
-    ("=<", "<="),
-    ("&", "and"),
-    ("|", "or"),
+    "==", "!=", "<=", ">=", "<", ">", "!", "+", "-", "*", "/", "%", "(", ")", "[", "]", ",", ".",
 ];
 
 /// Splits `text` into tokens, the last of which is [`Token::End`].
@@ -113,6 +103,13 @@ impl<'a> Lexer<'a> {
         self.problems.push(RuleProblem::new(span, message));
     }
 
+    /// Reports what has been read since `start`, with what is right in its place.
+    fn report_correction(&mut self, start: usize, message: impl Into<String>, right: &str) {
+        let span = self.span_since(start);
+        let problem = RuleProblem::new(span, message).replacing(span, right);
+        self.problems.push(problem);
+    }
+
     /// The next token. `None` if there was none: the text is skipped and reported.
     fn next_token(&mut self) -> Option<Token> {
         let Some(first) = self.peek() else {
@@ -122,8 +119,13 @@ impl<'a> Lexer<'a> {
             '$' => self.lex_name(Token::Variable),
             '@' => self.lex_name(Token::List),
             '"' => self.lex_string(),
-            '\'' => Some(self.lex_single_quoted_string()),
+            '\'' => Some(self.lex_foreign_string(&['\''])),
+            _ if CURLY_QUOTES.contains(&first) => Some(self.lex_foreign_string(&CURLY_QUOTES)),
+            _ if SINGLE_QUOTES.contains(&first) => Some(self.lex_foreign_string(&SINGLE_QUOTES)),
             '0'..='9' => Some(self.lex_number()),
+            '.' if self.rest()[1..].starts_with(|c: char| c.is_ascii_digit()) => {
+                Some(self.lex_number())
+            }
             'a'..='z' | 'A'..='Z' | '_' => Some(self.lex_word()),
             _ => self
                 .lex_mistake()
@@ -163,19 +165,39 @@ impl<'a> Lexer<'a> {
                 _ => {}
             }
         }
+        self.at = start;
+        let end = rest.find(['\n', '\r']).unwrap_or(rest.len());
+        if rest[..end].contains(CURLY_QUOTES) {
+            return Some(self.lex_foreign_string(&CURLY_QUOTES));
+        }
         self.skip_while(|c| c != '\n' && c != '\r');
         self.report(start, "this string has no closing `\"` on its line");
         None
     }
 
-    fn lex_single_quoted_string(&mut self) -> Token {
+    /// A string in other quotes than `"`. `closing` are those that may end it.
+    fn lex_foreign_string(&mut self, closing: &[char]) -> Token {
         let start = self.at;
-        self.at += 1;
-        self.skip_while(|c| !matches!(c, '\'' | '\n'));
-        let inner = self.span_since(start + 1).slice(self.text);
-        self.at += usize::from(self.peek() == Some('\''));
-        self.report(start, "a string stands in double quotes: write `\"…\"`");
-        Token::Text(unescape_string(inner))
+        let opening = self.peek().map_or(0, char::len_utf8);
+        self.at += opening;
+        let ends_here =
+            |c: char| closing.contains(&c) || (c == '"' && closing.len() == CURLY_QUOTES.len());
+        self.skip_while(|c| !ends_here(c) && c != '\n' && c != '\r');
+        let text = unescape_string(self.span_since(start + opening).slice(self.text));
+        match self.peek().filter(|c| ends_here(*c)) {
+            Some(quote) => {
+                self.at += quote.len_utf8();
+                let right = quote_text(&text);
+                let shown = clip_text(&right);
+                let message = format!("a string stands in straight double quotes: write `{shown}`");
+                self.report_correction(start, message, &right);
+            }
+            None => self.report(
+                start,
+                "a string stands in straight double quotes, and this one does not end on its line",
+            ),
+        }
+        Token::Text(text)
     }
 
     fn lex_number(&mut self) -> Token {
@@ -186,17 +208,40 @@ impl<'a> Lexer<'a> {
             self.at += 1;
             self.skip_while(|c| c.is_ascii_digit());
         }
-        if self
-            .peek()
-            .is_some_and(|c| is_name_character(c) || c == '.')
-        {
-            self.skip_while(|c| is_name_character(c) || c == '.');
-            let found = clip_text(self.span_since(start).slice(self.text));
-            let message =
-                format!("`{found}` is not a number; write digits, such as `100` or `0.5`");
-            self.report(start, message);
+        let is_part = |c: char| is_name_character(c) || c == '.';
+        let has_digit_first = self
+            .span_since(start)
+            .slice(self.text)
+            .starts_with(|c| c != '.');
+        if has_digit_first && !self.peek().is_some_and(is_part) {
+            return Token::Number;
+        }
+        self.skip_while(is_part);
+        self.skip_signed_exponent(start);
+        let found = self.span_since(start).slice(self.text);
+        let shown = clip_text(found);
+        match correct_number(found) {
+            Some(right) => {
+                let message = format!("`{shown}` is not a number here; write `{right}`");
+                self.report_correction(start, message, &right);
+            }
+            None => self.report(
+                start,
+                format!("`{shown}` is not a number; write digits, such as `100` or `0.5`"),
+            ),
         }
         Token::Number
+    }
+
+    /// Skips the `-5` of `1e-5`.
+    fn skip_signed_exponent(&mut self, start: usize) {
+        let read = self.span_since(start).slice(self.text);
+        let rest = self.rest().strip_prefix(['-', '+']);
+        let is_exponent = rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        if is_exponent && read.ends_with(['e', 'E']) {
+            self.at += 1;
+            self.skip_while(|c| c.is_ascii_digit());
+        }
     }
 
     fn lex_word(&mut self) -> Token {
@@ -207,18 +252,35 @@ impl<'a> Lexer<'a> {
             .iter()
             .find(|keyword| keyword.eq_ignore_ascii_case(word));
         let Some(&keyword) = keyword else {
-            return Token::Word;
+            return self.lex_is(start).unwrap_or(Token::Word);
         };
-        if word != keyword {
-            // `not` alone is refused as well, so it must not be suggested before anything else than `in`.
-            let message = if keyword == "not" && !self.is_before_word("in") {
-                format!("`{word}` is not an operator; to negate a condition write `!(…)`")
-            } else {
-                format!("`{word}` is a keyword in lower case: write `{keyword}`")
-            };
-            self.report(start, message);
+        // The parser reports a `not` that negates a condition, in capitals or not.
+        if word != keyword && (keyword != "not" || self.is_before_word("in")) {
+            let message = format!("`{word}` is a keyword in lower case: write `{keyword}`");
+            self.report_correction(start, message, keyword);
         }
         Token::Symbol(keyword)
+    }
+
+    /// Reads SQL's `is` and `is not`, of which the word `is` has been read.
+    fn lex_is(&mut self, start: usize) -> Option<Token> {
+        let word = self.span_since(start).slice(self.text);
+        let next = self.rest().trim_start();
+        if !word.eq_ignore_ascii_case("is") || next.is_empty() || next.starts_with(['(', ',', ']'])
+        {
+            return None;
+        }
+        let right = if self.is_before_word("not") {
+            self.skip_while(char::is_whitespace);
+            self.skip_while(is_name_character);
+            "!="
+        } else {
+            "=="
+        };
+        let found = self.span_since(start).slice(self.text);
+        let message = format!("`{found}` is not an operator; write `{right}`");
+        self.report_correction(start, message, right);
+        Some(Token::Symbol(right))
     }
 
     /// Whether `word`, in any case, comes next.
@@ -232,14 +294,20 @@ impl<'a> Lexer<'a> {
     fn lex_mistake(&mut self) -> Option<Token> {
         let rest = self.rest();
         let single = rest.starts_with('=') && !rest.starts_with("==");
-        let slip = MISTAKES.iter().find(|(slip, _)| rest.starts_with(slip));
+        let slip = FOREIGN_OPERATORS
+            .iter()
+            .find(|(slip, _)| rest.starts_with(slip));
         let &(wrong, right) = slip.or(single.then_some(&("=", "==")))?;
         let start = self.at;
+        if rest.starts_with("=~") {
+            self.at += 2;
+            let message = "`=~` is not an operator; write `regex_match(pattern, text)`";
+            self.report(start, message);
+            return Some(Token::Symbol("=="));
+        }
         self.at += wrong.len();
-        self.report(
-            start,
-            format!("`{wrong}` is not an operator; write `{right}`"),
-        );
+        let message = format!("`{wrong}` is not an operator; write `{right}`");
+        self.report_correction(start, message, right);
         Some(Token::Symbol(right))
     }
 
@@ -254,21 +322,12 @@ impl<'a> Lexer<'a> {
     fn report_unknown_character(&mut self, found: char) -> Option<Token> {
         let start = self.at;
         self.at += found.len_utf8();
-        let message = match found {
-            '“' | '”' | '„' => {
-                format!("`{found}` is not a quote here; write a straight `\"`")
-            }
-            '.' => match self.peek() {
-                Some(next) if next.is_ascii_digit() => {
-                    "a number starts with a digit: write `0.5`".to_owned()
-                }
-                _ => "`.` has no meaning here: values have no members and no methods; a function \
-                      stands before its values, as in `lowercase($email)`"
-                    .to_owned(),
-            },
-            _ => format!("`{}` has no meaning here", clip_text(&found.to_string())),
-        };
-        self.report(start, message);
+        if found == ';' && self.rest().trim_start().is_empty() {
+            self.report_correction(start, "a rule ends without `;`: leave it out", "");
+            return None;
+        }
+        let found = clip_text(&found.to_string());
+        self.report(start, format!("`{found}` has no meaning here"));
         None
     }
 }
@@ -376,26 +435,19 @@ mod tests {
             "$a not in . error: `NOT` is a keyword in lower case: write `not` \
              error: `IN` is a keyword in lower case: write `in`",
         );
-        check_tokens(
-            "NOT $a",
-            "not $a . error: `NOT` is not an operator; to negate a condition write `!(…)`",
-        );
+        check_tokens("NOT $a", "not $a .");
         check_tokens(
             ".5",
-            "number<5> . error: a number starts with a digit: write `0.5`",
+            "number<.5> . error: `.5` is not a number here; write `0.5`",
         );
-        check_tokens(
-            "$a.b",
-            "$a word<b> . error: `.` has no meaning here: values have no members and no methods; \
-             a function stands before its values, as in `lowercase($email)`",
-        );
+        check_tokens("$a.b", "$a . word<b> .");
         check_tokens(
             "'US'",
-            "text<US> . error: a string stands in double quotes: write `\"…\"`",
+            "text<US> . error: a string stands in straight double quotes: write `\"US\"`",
         );
         check_tokens(
             "1e5",
-            "number<1e5> . error: `1e5` is not a number; write digits, such as `100` or `0.5`",
+            "number<1e5> . error: `1e5` is not a number here; write `100000`",
         );
         check_tokens(
             "$ ?",

@@ -14,10 +14,10 @@
 //!
 //! | stage | modules |
 //! |---|---|
-//! | text to expression | `lex`, `parse`, `ast`; back to text: `print` |
+//! | text to expression | `lex`, `parse`, `operators`, `ast`; back to text: `print` |
 //! | expression to rule | `check`, `compile`, `ir`, `pattern`; warnings: `lint`; questions about its text: `thresholds`, `list_tests` |
 //! | rule to verdict | `rule`, `eval`, `facts`, `lists` |
-//! | used by all | `functions` (the table of functions), `schema`, `value`, `utc_time`, `error`, `suggest` |
+//! | used by all | `functions` (the table of functions), `schema`, `value`, `utc_time`, `error`, `suggest`, `advice` (what other languages write) |
 //!
 //! ```
 //! use rules::{Lists, Rule, Schema, Type, Value, Verdict};
@@ -41,6 +41,7 @@
 //! # Ok::<(), rules::Errors>(())
 //! ```
 
+mod advice;
 mod error;
 mod schema;
 mod suggest;
@@ -48,6 +49,7 @@ mod value;
 
 mod ast;
 mod lex;
+mod operators;
 mod parse;
 mod print;
 
@@ -74,7 +76,7 @@ mod properties;
 
 pub use ast::Expr;
 pub use check::MAX_LISTS;
-pub use error::{Errors, RuleProblem, Span};
+pub use error::{Errors, Replacement, RuleProblem, Span};
 pub use functions::describe_functions;
 pub use lint::LintWarning;
 pub use list_tests::ListTest;

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use crate::{
     ast::{Arithmetic, CallExpr, Comparison, Expr, ExprKind, ListExpr, Literal, Membership},
-    parse::{ADD, AND, COMPARE, MULTIPLY, NOT, OR},
+    operators::{ADD, AND, COMPARE, MULTIPLY, NOT, OR},
     utc_time,
     value::Value,
 };

@@ -61,7 +61,7 @@ impl Rule {
     /// If the text is not a valid rule for `schema`. [`Errors`] holds all its problems,
     /// except that a syntax error hides those that come after it.
     pub fn new(text: &str, schema: &Schema) -> Result<Self, Errors> {
-        let (expr, mut problems) = parse_with_mistakes(text);
+        let (expr, mut problems) = parse_with_mistakes(text, Some(schema));
         let Some(expr) = expr else {
             return Err(Errors::new(text, problems));
         };

@@ -15,17 +15,6 @@ pub(crate) fn find_nearest<'a>(
         .map(|(_, known)| known)
 }
 
-/// The end of a message about an unknown name: `; did you mean …?`, or nothing.
-pub(crate) fn suggest_name<'a>(
-    sign: &str,
-    name: &str,
-    known: impl Iterator<Item = &'a str>,
-) -> String {
-    find_nearest(name, known)
-        .map(|known| format!("; did you mean `{sign}{known}`?"))
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -71,6 +71,7 @@ pub fn read_lightgbm(text: &[u8]) -> Result<LibraryModel, LibraryModelError> {
         features,
         categories,
         output,
+        notes: Vec::new(),
     })
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A row ends in the same leaf of every tree as in the library, rounding included.
 
+mod format;
 #[doc(hidden)]
 pub mod fuzz;
 mod lightgbm;
@@ -25,6 +26,8 @@ pub struct LibraryModel {
     pub categories: Vec<Option<Categories>>,
     /// What the sum of the trees stands for.
     pub output: ModelOutput,
+    /// What the file says that makes no difference here, though it may elsewhere.
+    pub notes: Vec<String>,
 }
 
 /// What the sum of a model's trees stands for.
@@ -66,9 +69,30 @@ pub enum LibraryModelError {
         /// What can be imported instead.
         instead: &'static str,
     },
+    /// There is nothing in the file.
+    #[error("the file is empty")]
+    Empty,
+    /// The format is not known.
+    #[error(
+        "this is neither an XGBoost model in JSON (`booster.save_model(\"model.json\")`) nor a LightGBM model in text \
+         (`booster.save_model(\"model.txt\")`)"
+    )]
+    Unknown,
     /// The trees are damaged.
     #[error("the model's trees are broken: {0}")]
     Trees(#[from] trees::TreeError),
+}
+
+/// Reads a model file of either library, and names the library.
+///
+/// # Errors
+/// [`LibraryModelError`], in a sentence. A file in another format that is known is refused by its name.
+pub fn read_model(bytes: &[u8]) -> Result<(&'static str, LibraryModel), LibraryModelError> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    match format::identify_format(bytes)? {
+        format::ModelFormat::XgboostJson => Ok(("XGBoost", read_xgboost(bytes)?)),
+        format::ModelFormat::LightgbmText => Ok(("LightGBM", read_lightgbm(bytes)?)),
+    }
 }
 
 /// The names of the features: those of the file, or `f0`, `f1`, ... if it has none. `None` if the file has a different

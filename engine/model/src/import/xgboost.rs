@@ -1,11 +1,30 @@
 //! Reads models of XGBoost in JSON.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::{LibraryModel, LibraryModelError, ModelOutput, name_features};
 use crate::trees::{Branch, Forest, SplitTest};
 
 const FORMAT: &str = "an XGBoost model in JSON (`booster.save_model(\"model.json\")`)";
+
+/// What decides whether a file is read at all; looked at first, because other files lack what follows.
+#[derive(Deserialize)]
+struct XgboostKind {
+    learner: LearnerKind,
+}
+
+#[derive(Deserialize)]
+struct LearnerKind {
+    /// Only `save_config` writes it.
+    generic_param: Option<IgnoredAny>,
+    gradient_booster: BoosterKind,
+}
+
+#[derive(Deserialize)]
+struct BoosterKind {
+    name: String,
+}
 
 #[derive(Deserialize)]
 struct XgboostModel {
@@ -15,6 +34,8 @@ struct XgboostModel {
 #[derive(Deserialize)]
 struct Learner {
     #[serde(default)]
+    attributes: Attributes,
+    #[serde(default)]
     feature_names: Vec<String>,
     gradient_booster: Booster,
     #[serde(rename = "learner_model_param")]
@@ -22,15 +43,30 @@ struct Learner {
     objective: Objective,
 }
 
+#[derive(Default, Deserialize)]
+struct Attributes {
+    best_iteration: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct Booster {
-    name: String,
-    model: Option<XgboostTrees>,
+    model: XgboostTrees,
 }
 
 #[derive(Deserialize)]
 struct XgboostTrees {
+    #[serde(default, rename = "gbtree_model_param")]
+    parameters: TreesParameters,
+    /// The class of each tree.
+    #[serde(default)]
+    tree_info: Vec<i64>,
     trees: Vec<XgboostTree>,
+}
+
+#[derive(Default, Deserialize)]
+struct TreesParameters {
+    num_trees: Option<String>,
+    num_parallel_tree: Option<String>,
 }
 
 /// Parameters, which XGBoost writes as text.
@@ -59,6 +95,15 @@ struct XgboostTree {
     #[serde(default)]
     split_type: Vec<u8>,
     sum_hessian: Vec<f32>,
+    #[serde(default, rename = "tree_param")]
+    parameters: TreeParameters,
+}
+
+#[derive(Default, Deserialize)]
+struct TreeParameters {
+    /// How many values a leaf has; 0 and 1 are both one.
+    size_leaf_vector: Option<String>,
+    num_nodes: Option<String>,
 }
 
 /// A number, or `true` and `false` as versions before 2 write it.
@@ -78,38 +123,23 @@ enum DefaultDirection {
 /// # Errors
 /// [`LibraryModelError`], in a sentence.
 pub fn read_xgboost(json: &[u8]) -> Result<LibraryModel, LibraryModelError> {
+    check_kind(json)?;
     let model: XgboostModel =
         serde_json::from_slice(json).map_err(|error| format_error(error.to_string()))?;
     let learner = model.learner;
-    let booster = learner.gradient_booster;
-    if booster.name != "gbtree" {
-        return Err(LibraryModelError::Unsupported {
-            what: format!("an XGBoost model with the booster `{}`", booster.name),
-            instead: "train it with `booster=\"gbtree\"`",
-        });
-    }
-    let parameters = learner.parameters;
-    let many = |number: &Option<String>| number.as_ref().is_some_and(|n| n != "0" && n != "1");
-    if many(&parameters.num_class) || many(&parameters.num_target) {
-        return Err(LibraryModelError::Unsupported {
-            what: "an XGBoost model of several classes or targets".to_owned(),
-            instead: "train it on one label with two values",
-        });
-    }
-    let trees = booster
-        .model
-        .ok_or_else(|| format_error("`gradient_booster.model` is missing"))?
-        .trees;
-    let features = parameters
+    let booster = learner.gradient_booster.model;
+    check_trees(&learner.parameters, &booster)?;
+    let features = learner
+        .parameters
         .num_feature
         .parse()
         .map_err(|_| format_error("`num_feature` is not a whole number"))?;
     let (output, base) = read_objective(
         &learner.objective.name,
-        read_base_score(&parameters.base_score)?,
+        read_base_score(&learner.parameters.base_score)?,
     )?;
     let trees: Vec<Vec<Branch>> = (0..)
-        .zip(&trees)
+        .zip(&booster.trees)
         .map(read_branches)
         .collect::<Result<_, _>>()?;
     let forest = Forest::new(features, base, trees.iter().map(Vec::as_slice))?;
@@ -120,6 +150,84 @@ pub fn read_xgboost(json: &[u8]) -> Result<LibraryModel, LibraryModelError> {
         forest,
         features,
         output,
+        notes: describe_best_iteration(&learner.attributes, &booster)
+            .into_iter()
+            .collect(),
+    })
+}
+
+/// Refuses by its name what is written like a model, and is not one of trees.
+fn check_kind(json: &[u8]) -> Result<(), LibraryModelError> {
+    let kind: XgboostKind =
+        serde_json::from_slice(json).map_err(|error| format_error(error.to_string()))?;
+    if kind.learner.generic_param.is_some() {
+        return Err(LibraryModelError::Unsupported {
+            what: "the output of XGBoost's `save_config` (which has no trees)".to_owned(),
+            instead: "save it with `booster.save_model(\"model.json\")`",
+        });
+    }
+    let booster = kind.learner.gradient_booster.name;
+    if booster != "gbtree" {
+        return Err(LibraryModelError::Unsupported {
+            what: format!("an XGBoost model with the booster `{booster}`"),
+            instead: "train it with `booster=\"gbtree\"`",
+        });
+    }
+    Ok(())
+}
+
+/// Refuses models of more than one output, and files whose parts do not fit together.
+fn check_trees(parameters: &Parameters, booster: &XgboostTrees) -> Result<(), LibraryModelError> {
+    let many = |number: &Option<String>| number.as_ref().is_some_and(|n| n != "0" && n != "1");
+    if many(&parameters.num_class)
+        || many(&parameters.num_target)
+        || booster.tree_info.iter().any(|class| *class != 0)
+        || booster
+            .trees
+            .iter()
+            .any(|tree| many(&tree.parameters.size_leaf_vector))
+    {
+        return Err(LibraryModelError::Unsupported {
+            what: "an XGBoost model of several classes or targets".to_owned(),
+            instead: "train it on one label with two values",
+        });
+    }
+    let differs = |number: &Option<String>, count: usize| {
+        number
+            .as_ref()
+            .is_some_and(|number| number.parse() != Ok(count))
+    };
+    let trees = booster.trees.len();
+    if differs(&booster.parameters.num_trees, trees) {
+        return Err(format_error(format!(
+            "`num_trees` is not {trees}, the number of `trees`"
+        )));
+    }
+    let wrong = booster
+        .trees
+        .iter()
+        .position(|tree| differs(&tree.parameters.num_nodes, tree.left_children.len()));
+    match wrong {
+        Some(number) => Err(format_error(format!(
+            "tree {number} does not have `num_nodes` nodes"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Says which trees count, if training stopped early: the trees after the best iteration are in the file, too.
+fn describe_best_iteration(attributes: &Attributes, booster: &XgboostTrees) -> Option<String> {
+    let best: usize = attributes.best_iteration.as_ref()?.parse().ok()?;
+    let parallel = booster.parameters.num_parallel_tree.as_ref();
+    let parallel: usize = parallel.and_then(|number| number.parse().ok()).unwrap_or(1);
+    let iterations = booster.trees.len() / parallel.max(1);
+    let kept = best.saturating_add(1);
+    (kept < iterations).then(|| {
+        format!(
+            "Training stopped early: the best of {iterations} iterations is number {kept}. All of them count, as in \
+             `Booster.predict`; scikit-learn's wrapper uses the first {kept}. To use these, import the file of \
+             `booster[:{kept}].save_model(\"model.json\")`."
+        )
     })
 }
 

@@ -35,14 +35,6 @@ pub(crate) enum ImportError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is neither library's.
-    #[error(
-        "{path}: this is neither an XGBoost model in JSON (`booster.save_model(\"model.json\")`) nor a LightGBM model in text (`booster.save_model(\"model.txt\")`)"
-    )]
-    Unknown {
-        /// The file.
-        path: String,
-    },
     /// The file is not what its library writes, or the kind of model is not supported.
     #[error("{path}: {source}")]
     Format {
@@ -188,6 +180,7 @@ impl ImportModelArgs {
             features.len(),
             file_name(&self.file)
         )];
+        notes.extend(imported.notes.iter().cloned());
         let model = self.build_model(&imported, &features, &mut notes)?;
         let event_type = self.event_type.as_deref().unwrap_or(event_type);
         let model_type = ModelTypeEnum::OnlineFraudInsights;
@@ -262,8 +255,9 @@ impl ImportModelArgs {
         // The forest has as many features as the file names.
         let model = |legit: Option<&[f64]>| {
             let model = Model::from_forest(variables.clone(), imported.forest.clone(), legit);
-            let model = model.map_err(|_| ImportError::Unknown {
+            let model = model.map_err(|_| ImportError::Format {
                 path: shown.clone(),
+                source: import::LibraryModelError::Unknown,
             })?;
             Ok(model.with_categories(imported.categories.clone()))
         };
@@ -378,19 +372,10 @@ fn read_model_file(path: &Path) -> Result<(&'static str, LibraryModel), ImportEr
         path: shown.clone(),
         source,
     })?;
-    let text = bytes.trim_ascii_start();
-    let (library, imported) = if text.starts_with(b"{") {
-        ("XGBoost", import::read_xgboost(&bytes))
-    } else if text.starts_with(b"tree") {
-        ("LightGBM", import::read_lightgbm(&bytes))
-    } else {
-        return Err(ImportError::Unknown { path: shown });
-    };
-    let imported = imported.map_err(|source| ImportError::Format {
+    import::read_model(&bytes).map_err(|source| ImportError::Format {
         path: shown,
         source,
-    })?;
-    Ok((library, imported))
+    })
 }
 
 impl fmt::Display for ImportedModel {
