@@ -48,6 +48,7 @@ mod missing_sources;
 mod money;
 mod no_value;
 mod normal_form;
+mod on_invalid;
 mod opener;
 mod order;
 mod overrides;

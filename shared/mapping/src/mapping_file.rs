@@ -13,6 +13,7 @@ use crate::long_source::LongSource;
 use crate::money::AmountSource;
 use crate::no_value::NoValues;
 use crate::normal_form::NormalForm;
+use crate::on_invalid::OnInvalid;
 use crate::overrides::{OverrideSection, read_overrides};
 use crate::short_or_long::ShortOrLong;
 use crate::value_source::ValueSource;
@@ -172,16 +173,6 @@ pub(crate) enum ValueType {
     Boolean,
     /// A time without a zone is in the time zone of the mapping; it is sent as ISO 8601 UTC.
     DateTime,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum OnInvalid {
-    /// The value is left out and noted, and the order is undetermined.
-    #[default]
-    Undetermined,
-    /// The value is left out and noted.
-    Omit,
 }
 
 #[derive(Debug, Deserialize)]

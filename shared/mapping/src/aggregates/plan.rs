@@ -14,8 +14,8 @@ use super::{
 use crate::computed_source::TimeUnit;
 use crate::condition::Condition;
 use crate::located_error::LocatedError;
-use crate::mapping_file::OnInvalid;
 use crate::normal_form::NormalForm;
+use crate::on_invalid::OnInvalid;
 use crate::short_or_long::ShortOrLong;
 
 /// The most keys with aggregates.

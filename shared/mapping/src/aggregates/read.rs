@@ -12,7 +12,7 @@ use super::{AggregateKey, Aggregates, DistinctValue};
 use crate::computed_source::parse_decimal;
 use crate::condition::Condition;
 use crate::data_quality::DataQualityProblem;
-use crate::mapping_file::OnInvalid;
+use crate::on_invalid::OnInvalid;
 use crate::short_or_long::ShortOrLong;
 use crate::value_source::Document;
 

@@ -10,8 +10,8 @@ use velocity::Window;
 use crate::computed_source::TimeUnit;
 use crate::condition::Condition;
 use crate::long_source::LongSource;
-use crate::mapping_file::OnInvalid;
 use crate::normal_form::NormalForm;
+use crate::on_invalid::OnInvalid;
 use crate::short_or_long::ShortOrLong;
 
 /// The most sources of one key.
