@@ -481,7 +481,7 @@ async fn what_is_wrong_with_a_file_is_in_the_version() {
         (
             "cut.csv",
             Some(cut),
-            "Row 400 cannot be read. The row has 2 fields, the header has 6.",
+            "Row 400 cannot be read. The row has 2 fields, the header has 4.",
         ),
         (
             "times.csv",
