@@ -86,6 +86,11 @@ fn xgboost_regression() {
 }
 
 #[test]
+fn xgboost_dart() {
+    check("xgboost-dart.json");
+}
+
+#[test]
 fn lightgbm_binary() {
     check("lightgbm-binary.txt");
 }
@@ -123,8 +128,8 @@ fn refused(file: &str, message: &str) {
 #[test]
 fn other_kinds_are_refused_in_a_sentence() {
     refused(
-        "xgboost-dart.json",
-        "an XGBoost model with the booster `dart` cannot be imported: train it with `booster=\"gbtree\"`",
+        "xgboost-linear.json",
+        "an XGBoost model with the booster `gblinear` cannot be imported: train it with `booster=\"gbtree\"`",
     );
     refused(
         "xgboost-poisson.json",
@@ -281,7 +286,7 @@ fn a_file_that_is_not_whole_or_not_clear_is_refused() {
             "[[\"GB\", \"NG\", \"RO\"]]",
             "[[\"GB\"], [\"a\"]]",
             "`pandas_categorical` has 2 lists of categories, which do not belong to the 1 categorical features; let all \
-             categorical columns have pandas' type `category`, or none, and do not name others in `categorical_feature`",
+             categorical columns have pandas' type `category` without an order, or none, and do not name others in `categorical_feature`",
         ),
         (
             "[[\"GB\", \"NG\", \"RO\"]]",
@@ -297,10 +302,10 @@ fn a_file_that_is_not_whole_or_not_clear_is_refused() {
 }
 
 /// `PANDAS` with other features, lists and parameters. The categorical split is on the last feature.
-fn lightgbm_with(names: &str, infos: &str, named: &str, lists: &str) -> String {
+fn lightgbm_with(names: &str, infos: &str, said: &str, lists: &str) -> String {
     let last = names.split(' ').count() - 1;
     let parameters = format!(
-        "parameters:\n[boosting: gbdt]\n[categorical_feature: {named}]\n\nend of parameters\n\n"
+        "parameters:\n[boosting: gbdt]\n[categorical_feature: {said}]\n\nend of parameters\n\n"
     );
     PANDAS
         .replace("max_feature_idx=1", &format!("max_feature_idx={last}"))

@@ -192,7 +192,7 @@ fn assign_categories(
     if categorical.len() != lists.len() || !categorical.iter().zip(&lists).all(fits) {
         return Err(format_error(format!(
             "`pandas_categorical` has {} lists of categories, which do not belong to the {} categorical features; let all \
-             categorical columns have pandas' type `category`, or none, and do not name others in `categorical_feature`",
+             categorical columns have pandas' type `category` without an order, or none, and do not name others in `categorical_feature`",
             lists.len(),
             categorical.len()
         )));
