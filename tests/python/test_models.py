@@ -417,7 +417,7 @@ def test_scores_of_an_imported_model_are_calibrated_on_labelled_events(shop):
     ("lightgbm-binary.txt", [], "Features [Column_0, Column_1, Column_2, Column_3, Column_4] of the model are not variables of "
      "event type 'numbers', which has [note, price, age, count, kind, gap]."),
     ("xgboost-regression.json", [], "predicts a value and not a probability"),
-    ("xgboost-dart.json", [], "cannot be imported"),
+    ("xgboost-linear.json", [], "cannot be imported"),
     ("lightgbm-binary.txt", ["--feature", "Column_9=age"], "the model has no feature `Column_9`; it has Column_0"),
     ("lightgbm-binary.txt", ["--feature", "Column_0=age", "--feature", "Column_1=age"], "`age` already stands for feature `Column_0`"),
     ("make_models.py", [], "this is neither an XGBoost model in JSON"),

@@ -27,6 +27,11 @@ impl Categories {
         Self(values)
     }
 
+    /// How many numbers have a value.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The number of a value; `None` for one that was not seen in training, which counts as missing.
     pub(crate) fn number_of(&self, text: &str) -> Option<f64> {
         let place = self.0.iter().position(|category| category.is(text))?;

@@ -86,6 +86,11 @@ fn xgboost_regression() {
 }
 
 #[test]
+fn xgboost_dart() {
+    check("xgboost-dart.json");
+}
+
+#[test]
 fn lightgbm_binary() {
     check("lightgbm-binary.txt");
 }
@@ -123,8 +128,8 @@ fn refused(file: &str, message: &str) {
 #[test]
 fn other_kinds_are_refused_in_a_sentence() {
     refused(
-        "xgboost-dart.json",
-        "an XGBoost model with the booster `dart` cannot be imported: train it with `booster=\"gbtree\"`",
+        "xgboost-linear.json",
+        "an XGBoost model with the booster `gblinear` cannot be imported: train it with `booster=\"gbtree\"`",
     );
     refused(
         "xgboost-poisson.json",
@@ -280,8 +285,8 @@ fn a_file_that_is_not_whole_or_not_clear_is_refused() {
         (
             "[[\"GB\", \"NG\", \"RO\"]]",
             "[[\"GB\"], [\"a\"]]",
-            "`pandas_categorical` has 2 lists of categories, and 1 features are categorical, so it is not known which list \
-             belongs to which; leave columns with a single value out, and save the model again",
+            "`pandas_categorical` has 2 lists of categories, which do not belong to the 1 categorical features; let all \
+             categorical columns have pandas' type `category` without an order, or none, and do not name others in `categorical_feature`",
         ),
         (
             "[[\"GB\", \"NG\", \"RO\"]]",
@@ -294,4 +299,154 @@ fn a_file_that_is_not_whole_or_not_clear_is_refused() {
         let error = error.unwrap_err().to_string();
         assert!(error.contains(want), "{error}");
     }
+}
+
+/// `PANDAS` with other features, lists and parameters. The categorical split is on the last feature.
+fn lightgbm_with(names: &str, infos: &str, said: &str, lists: &str) -> String {
+    let last = names.split(' ').count() - 1;
+    let parameters = format!(
+        "parameters:\n[boosting: gbdt]\n[categorical_feature: {said}]\n\nend of parameters\n\n"
+    );
+    PANDAS
+        .replace("max_feature_idx=1", &format!("max_feature_idx={last}"))
+        .replace("split_feature=1", &format!("split_feature={last}"))
+        .replace(
+            "feature_names=amount country",
+            &format!("feature_names={names}"),
+        )
+        .replace(
+            "feature_infos=[1:9] -1:0:1:2",
+            &format!("feature_infos={infos}"),
+        )
+        .replace(
+            "pandas_categorical:[[\"GB\", \"NG\", \"RO\"]]",
+            &format!("{parameters}pandas_categorical:{lists}"),
+        )
+}
+
+const COUNTRIES: &str = "[\"GB\", \"NG\", \"RO\"]";
+
+/// Which features have lists of categories, as LightGBM 4 wrote the files of tables with these columns.
+#[test]
+fn lists_of_categories_go_to_their_columns() {
+    for (names, infos, named, lists, want) in [
+        // A column of categories with a single value, which is `none`.
+        (
+            "a const country",
+            "[-2:3] none -1:0:2:1",
+            "1,2",
+            "[[\"k\"], COUNTRIES]",
+            [false, true, true],
+        ),
+        (
+            "const a country",
+            "none [-2:3] -1:0:2:1",
+            "0,2",
+            "[[\"k\"], COUNTRIES]",
+            [true, false, true],
+        ),
+        (
+            "const a country",
+            "none [-2:3] -1:0:2:1",
+            "name:const,country",
+            "[[\"k\"], COUNTRIES]",
+            [true, false, true],
+        ),
+        // A number with a single value.
+        (
+            "a const country",
+            "[-2:3] none -1:0:2:1",
+            "2",
+            "[COUNTRIES]",
+            [false, false, true],
+        ),
+        // The parameter names a number, which pandas' own type outranks.
+        (
+            "code a country",
+            "[0:3] [-2:3] -1:0:2:1",
+            "0,2",
+            "[COUNTRIES]",
+            [false, false, true],
+        ),
+    ] {
+        let lists = lists.replace("COUNTRIES", COUNTRIES);
+        let model = import::read_lightgbm(lightgbm_with(names, infos, named, &lists).as_bytes());
+        let categories = model.unwrap().categories;
+        let found: Vec<bool> = categories.iter().map(Option::is_some).collect();
+        assert_eq!(found, want, "{names} {infos} {named}");
+    }
+}
+
+#[test]
+fn lists_of_categories_whose_column_is_not_known_are_refused() {
+    let unclear = |lists: usize, features: usize| {
+        format!(
+            "`pandas_categorical` has {lists} lists of categories, which do not belong to the {features} categorical features"
+        )
+    };
+    for (names, infos, named, lists, want) in [
+        // A column of categories with a single value beside whole numbers that are categories.
+        (
+            "a const code",
+            "[-2:3] none -1:0:2:3:1",
+            "1,2",
+            "[[\"k\"]]",
+            unclear(1, 2),
+        ),
+        (
+            "a const code",
+            "[-2:3] none -1:0:2:3:1",
+            "2",
+            "[[\"k\"]]",
+            unclear(1, 1),
+        ),
+        // Ordered categories, which LightGBM takes as numbers.
+        (
+            "a rank code",
+            "[-2:3] [0:2] -1:0:2:3:1",
+            "2",
+            "[COUNTRIES]",
+            unclear(1, 1),
+        ),
+        (
+            "a rank country",
+            "[-2:3] [0:2] -1:0:2:1",
+            "2",
+            "[COUNTRIES, COUNTRIES]",
+            unclear(2, 1),
+        ),
+        (
+            "a country code",
+            "[-2:3] -1:0:2:1 -1:0:2:3:1",
+            "1,2",
+            "[COUNTRIES]",
+            unclear(1, 2),
+        ),
+    ] {
+        let lists = lists.replace("COUNTRIES", COUNTRIES);
+        let file = lightgbm_with(names, infos, named, &lists);
+        let error = import::read_lightgbm(file.as_bytes())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(&want), "{names} {infos}: {error}");
+    }
+    let file = lightgbm_with(
+        "a const country",
+        "[-2:3] none -1:0:2:1",
+        "2",
+        &format!("[{COUNTRIES}]"),
+    );
+    let error = import::read_lightgbm(file.replace("[categorical_feature: 2]\n", "").as_bytes());
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("it has no parameter `categorical_feature`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_objective_of_the_users_own_gives_a_value() {
+    let file = PANDAS.replace("objective=binary sigmoid:1\n", "");
+    let model = import::read_lightgbm(file.as_bytes()).unwrap();
+    assert_eq!(model.output, model::import::ModelOutput::Value);
 }

@@ -220,6 +220,11 @@ fn a_file_whose_parts_do_not_fit_is_refused() {
         ("\"num_target\":\"1\"", "\"num_target\":\"2\"", several.to_owned()),
         ("\"tree_info\":[0]", "\"tree_info\":[1]", several.to_owned()),
         ("\"size_leaf_vector\":\"1\"", "\"size_leaf_vector\":\"2\"", several.to_owned()),
+        (
+            "\"name\":\"gbtree\"}",
+            "\"name\":\"gbtree\"},\"name\":\"dart\",\"weight_drop\":[0.5,1]}",
+            format!("{format}there are not as many numbers in `weight_drop` as trees"),
+        ),
         ("[5E-1]", "[5E-1,2E-1]", format!("{format}`base_score` is not one finite number")),
         ("[5E-1]", "[1E0]", format!("{format}`base_score` is not between 0 and 1")),
         (
@@ -230,7 +235,11 @@ fn a_file_whose_parts_do_not_fit_is_refused() {
         ("\"feature_names\":[\"a\"]", "\"feature_names\":[\"a\",\"b\"]", format!("{format}there are not as many `feature_names` as features")),
     ] {
         assert!(XGBOOST_MODEL.contains(from), "{from}");
-        let error = import::read_model(XGBOOST_MODEL.replacen(from, to, 1).as_bytes());
+        let mut file = XGBOOST_MODEL.replacen(from, to, 1);
+        if to.contains("dart") {
+            file = file.replacen("\"gradient_booster\":{", "\"gradient_booster\":{\"gbtree\":{", 1);
+        }
+        let error = import::read_model(file.as_bytes());
         assert_eq!(error.map(|_| ()).map_err(|error| error.to_string()), Err(want));
     }
 }

@@ -16,8 +16,8 @@ const MISSING_IS_ZERO: u8 = 4;
 const MISSING_IS_NAN: u8 = 8;
 
 /// Reads a model as `booster.save_model("model.txt")` writes it: gradient-boosted trees, numeric
-/// and categorical splits, of objective `binary`, `cross_entropy` or a regression that predicts
-/// its sum.
+/// and categorical splits, of objective `binary`, `cross_entropy`, a regression that predicts its
+/// sum, or an objective of the user's own.
 ///
 /// # Errors
 /// [`LibraryModelError`], in a sentence.
@@ -46,7 +46,7 @@ pub fn read_lightgbm(text: &[u8]) -> Result<LibraryModel, LibraryModelError> {
     }
     check_is_whole(&header, rest.is_some(), body.matches("\nTree=").count())?;
     let features = header.number::<usize>("max_feature_idx")?.saturating_add(1);
-    let (output, factor) = read_objective(header.text("objective").unwrap_or("none"))?;
+    let (output, factor) = read_objective(header.text("objective"))?;
     let trees: Vec<Vec<Branch>> = sections
         .map(|section| {
             let number = section.lines().next().unwrap_or_default();
@@ -125,24 +125,83 @@ fn read_categories(
     let lists = lists.map_err(|error| {
         format_error(format!("`pandas_categorical` is no list of lists: {error}"))
     })?;
+    let lists: Vec<Categories> = lists.into_iter().map(Categories::new).collect();
+    assign_categories(
+        header,
+        read_named_categories(header, rest).as_deref(),
+        lists,
+    )
+}
+
+/// The features that the parameter `categorical_feature` names, by number or by name. `None` if the file has no such
+/// parameter.
+fn read_named_categories(header: &ModelSection, rest: &str) -> Option<Vec<usize>> {
+    let prefix = "[categorical_feature: ";
+    let line = rest.lines().find_map(|line| line.strip_prefix(prefix))?;
+    let said = line.trim_end().trim_end_matches(']');
+    let names: Vec<&str> = header
+        .text("feature_names")
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let features = match said.strip_prefix("name:") {
+        Some(said) => said
+            .split(',')
+            .filter_map(|name| names.iter().position(|known| *known == name.trim()))
+            .collect(),
+        None => said
+            .split(',')
+            .filter_map(|number| number.trim().parse().ok())
+            .collect(),
+    };
+    Some(features)
+}
+
+/// Gives each list to its feature. The lists are in the order of the columns; `feature_infos` has `[1:5]` for a number
+/// with its range, `-1:0:2` for a category with its values, and `none` for either if it has one value only: whether that
+/// is a category, the parameter `categorical_feature` tells. The parameter may also name features that are numbers.
+fn assign_categories(
+    header: &ModelSection,
+    named: Option<&[usize]>,
+    lists: Vec<Categories>,
+) -> Result<Vec<Option<Categories>>, LibraryModelError> {
     let infos: Vec<&str> = header
         .text("feature_infos")
         .unwrap_or_default()
         .split_whitespace()
         .collect();
-    // `[1:5]` is a number with its range, `-1:0:2` a category with its values, `none` a column with one value.
-    let is_category = |info: &&str| *info != "none" && !info.starts_with('[');
-    let categorical = infos.iter().filter(|info| is_category(info)).count();
-    if categorical != lists.len() {
+    if named.is_none() && infos.contains(&"none") {
+        return Err(format_error(
+            "it has no parameter `categorical_feature`, so it is not known whether a column with a single value is one of \
+             categories; leave such columns out, and save the model again",
+        ));
+    }
+    let is_category = |feature: usize| match infos[feature] {
+        "none" => named.is_some_and(|named| named.contains(&feature)),
+        info => !info.starts_with('['),
+    };
+    let categorical: Vec<usize> = (0..infos.len()).filter(|at| is_category(*at)).collect();
+    let fits = |(feature, list): (&usize, &Categories)| {
+        let values = infos[*feature]
+            .split(':')
+            .filter_map(|value| value.parse::<i64>().ok());
+        values
+            .max()
+            .is_none_or(|most| usize::try_from(most).map_or(true, |most| most < list.count()))
+    };
+    if categorical.len() != lists.len() || !categorical.iter().zip(&lists).all(fits) {
         return Err(format_error(format!(
-            "`pandas_categorical` has {} lists of categories, and {categorical} features are categorical, so it is not known \
-             which list belongs to which; leave columns with a single value out, and save the model again",
-            lists.len()
+            "`pandas_categorical` has {} lists of categories, which do not belong to the {} categorical features; let all \
+             categorical columns have pandas' type `category` without an order, or none, and do not name others in `categorical_feature`",
+            lists.len(),
+            categorical.len()
         )));
     }
-    let mut lists = lists.into_iter().map(Categories::new);
-    let of_feature = |info: &&str| is_category(info).then(|| lists.next()).flatten();
-    Ok(infos.iter().map(of_feature).collect())
+    let mut categories = vec![None; infos.len()];
+    for (feature, list) in categorical.into_iter().zip(lists) {
+        categories[feature] = Some(list);
+    }
+    Ok(categories)
 }
 
 fn format_error(problem: impl Into<String>) -> LibraryModelError {
@@ -153,7 +212,11 @@ fn format_error(problem: impl Into<String>) -> LibraryModelError {
 }
 
 /// What the sum of the trees stands for, and the factor by which the leaves must be multiplied.
-fn read_objective(text: &str) -> Result<(ModelOutput, f64), LibraryModelError> {
+fn read_objective(text: Option<&str>) -> Result<(ModelOutput, f64), LibraryModelError> {
+    // A function of the user's own has no name in the file, and `predict` gives the sum.
+    let Some(text) = text else {
+        return Ok((ModelOutput::Value, 1.0));
+    };
     let mut words = text.split_whitespace();
     let name = words.next().unwrap_or_default();
     let options: Vec<&str> = words.collect();

@@ -48,8 +48,16 @@ struct Attributes {
     best_iteration: Option<String>,
 }
 
+/// The trees; DART has them one level deeper, and a weight for each.
 #[derive(Deserialize)]
 struct Booster {
+    model: Option<XgboostTrees>,
+    gbtree: Option<GbtreeBooster>,
+    weight_drop: Option<Vec<f64>>,
+}
+
+#[derive(Deserialize)]
+struct GbtreeBooster {
     model: XgboostTrees,
 }
 
@@ -114,8 +122,8 @@ enum DefaultDirection {
     Number(u8),
 }
 
-/// Reads a model as `booster.save_model("model.json")` writes it: gradient-boosted trees with
-/// numeric splits, of objective `binary:logistic`, `binary:logitraw` or a regression that predicts
+/// Reads a model as `booster.save_model("model.json")` writes it: gradient-boosted trees, of
+/// `gbtree` or `dart`, with numeric splits, of objective `binary:logistic`, `binary:logitraw` or a regression that predicts
 /// its sum. All trees count, as in `Booster.predict`.
 ///
 /// XGBoost compares 32-bit numbers. Thresholds are adjusted so that 64-bit values go the same way.
@@ -127,7 +135,17 @@ pub fn read_xgboost(json: &[u8]) -> Result<LibraryModel, LibraryModelError> {
     let model: XgboostModel =
         serde_json::from_slice(json).map_err(|error| format_error(error.to_string()))?;
     let learner = model.learner;
-    let booster = learner.gradient_booster.model;
+    let outer = learner.gradient_booster;
+    let booster = outer.gbtree.map(|gbtree| gbtree.model).or(outer.model);
+    let booster = booster.ok_or_else(|| format_error("`gradient_booster.model` is missing"))?;
+    let weights = outer
+        .weight_drop
+        .unwrap_or_else(|| vec![1.0; booster.trees.len()]);
+    if weights.len() != booster.trees.len() {
+        return Err(format_error(
+            "there are not as many numbers in `weight_drop` as trees",
+        ));
+    }
     check_trees(&learner.parameters, &booster)?;
     let features = learner
         .parameters
@@ -139,7 +157,7 @@ pub fn read_xgboost(json: &[u8]) -> Result<LibraryModel, LibraryModelError> {
         read_base_score(&learner.parameters.base_score)?,
     )?;
     let trees: Vec<Vec<Branch>> = (0..)
-        .zip(&booster.trees)
+        .zip(booster.trees.iter().zip(&weights))
         .map(read_branches)
         .collect::<Result<_, _>>()?;
     let forest = Forest::new(features, base, trees.iter().map(Vec::as_slice))?;
@@ -167,7 +185,7 @@ fn check_kind(json: &[u8]) -> Result<(), LibraryModelError> {
         });
     }
     let booster = kind.learner.gradient_booster.name;
-    if booster != "gbtree" {
+    if booster != "gbtree" && booster != "dart" {
         return Err(LibraryModelError::Unsupported {
             what: format!("an XGBoost model with the booster `{booster}`"),
             instead: "train it with `booster=\"gbtree\"`",
@@ -272,7 +290,9 @@ fn read_objective(name: &str, base_score: f64) -> Result<(ModelOutput, f64), Lib
     }
 }
 
-fn read_branches((number, tree): (usize, &XgboostTree)) -> Result<Vec<Branch>, LibraryModelError> {
+fn read_branches(
+    (number, (tree, weight)): (usize, (&XgboostTree, &f64)),
+) -> Result<Vec<Branch>, LibraryModelError> {
     let nodes = tree.left_children.len();
     let lengths = [
         tree.default_left.len(),
@@ -297,7 +317,7 @@ fn read_branches((number, tree): (usize, &XgboostTree)) -> Result<Vec<Branch>, L
         let (left, right) = (tree.left_children[node], tree.right_children[node]);
         if left == -1 {
             return Ok(Branch::Leaf {
-                value: f64::from(tree.split_conditions[node]),
+                value: f64::from(tree.split_conditions[node]) * weight,
                 cover: f64::from(tree.sum_hessian[node].max(0.0)),
             });
         }

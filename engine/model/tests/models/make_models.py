@@ -51,7 +51,8 @@ def xgb(name, missing=0.15, refused=False, **parameters):
     model.save_model(path)
     if refused:
         return
-    trees = json.loads(path.read_text())["learner"]["gradient_booster"]["model"]["trees"]
+    booster = json.loads(path.read_text())["learner"]["gradient_booster"]
+    trees = booster.get("gbtree", booster)["model"]["trees"]
     thresholds = [t for tree in trees for t, left in zip(tree["split_conditions"], tree["left_children"]) if left != -1]
     rows = questions(x, thresholds)
     matrix = xgboost.DMatrix(rows)
@@ -77,7 +78,7 @@ xgb("xgboost-logistic", objective="binary:logistic", scale_pos_weight=2)
 xgb("xgboost-base-score", objective="binary:logistic", base_score=0.2)
 xgb("xgboost-logitraw", objective="binary:logitraw", base_score=0.3)
 xgb("xgboost-regression", objective="reg:squarederror", missing=0)
-xgb("xgboost-dart", objective="binary:logistic", booster="dart", refused=True)
+xgb("xgboost-linear", objective="binary:logistic", booster="gblinear", refused=True)
 xgb("xgboost-poisson", objective="count:poisson", refused=True)
 lgb("lightgbm-binary", objective="binary")
 lgb("lightgbm-sigmoid", objective="binary", sigmoid=2.0)
@@ -87,3 +88,4 @@ lgb("lightgbm-categories", objective="binary", categorical=[3], max_cat_to_oneho
 lgb("lightgbm-regression", objective="regression")
 lgb("lightgbm-forest", objective="binary", boosting="rf", bagging_fraction=0.5, bagging_freq=1, refused=True)
 lgb("lightgbm-linear", objective="regression", linear_tree=True, missing=0, refused=True)
+xgb("xgboost-dart", objective="binary:logistic", booster="dart", rate_drop=0.3)
