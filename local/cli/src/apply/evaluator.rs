@@ -78,8 +78,8 @@ impl<'a> TemplateEvaluator<'a> {
     }
 
     /// The value of `node` at `step` of the path.
-    pub(super) fn evaluate_at(&mut self, step: impl ToString, node: &YamlNode) -> Option<YamlNode> {
-        self.path.push(step.to_string());
+    pub(super) fn evaluate_at(&mut self, step: &str, node: &YamlNode) -> Option<YamlNode> {
+        self.path.push(step.to_owned());
         let value = self.evaluate_node(node);
         self.path.pop();
         value
@@ -92,7 +92,7 @@ impl<'a> TemplateEvaluator<'a> {
                 let items = items.iter().enumerate();
                 NodeValue::List(
                     items
-                        .filter_map(|(index, item)| self.evaluate_at(index, item))
+                        .filter_map(|(index, item)| self.evaluate_at(&index.to_string(), item))
                         .collect(),
                 )
             }

@@ -112,14 +112,11 @@ impl TemplateEvaluator<'_> {
                 Err(unknown) => NodeValue::Partial(vec![TextPart::Unknown(unknown)]),
             };
         }
-        match self.find_resource(name) {
-            Some(_) => self.refer_to_resource(at, name, None),
-            None => {
-                let message =
-                    format!("there is no parameter or resource `{name}` in this template");
-                self.refuse_call(at, message)
-            }
+        if self.find_resource(name).is_some() {
+            return self.refer_to_resource(at, name, None);
         }
+        let message = format!("there is no parameter or resource `{name}` in this template");
+        self.refuse_call(at, message)
     }
 
     fn find_attribute(&mut self, at: LineColumn, argument: &YamlNode) -> NodeValue {
@@ -169,15 +166,12 @@ impl TemplateEvaluator<'_> {
                 return self.refuse_call(at, message);
             }
         }
-        match (resource.kind, attribute) {
-            (Some(_), None | Some("Arn")) => NodeValue::ResourceArn(id.to_owned()),
-            _ => {
-                let name = attribute
-                    .map_or_else(|| id.to_owned(), |attribute| format!("{id}.{attribute}"));
-                let advice = "only a deployment has it; write the value";
-                NodeValue::Partial(vec![TextPart::Unknown(UnknownValue::new(name, advice))])
-            }
+        if resource.kind.is_some() && matches!(attribute, None | Some("Arn")) {
+            return NodeValue::ResourceArn(id.to_owned());
         }
+        let name = attribute.map_or_else(|| id.to_owned(), |attribute| format!("{id}.{attribute}"));
+        let advice = "only a deployment has it; write the value";
+        NodeValue::Partial(vec![TextPart::Unknown(UnknownValue::new(name, advice))])
     }
 
     fn substitute_names(&mut self, at: LineColumn, argument: &YamlNode) -> NodeValue {
@@ -231,7 +225,7 @@ impl TemplateEvaluator<'_> {
             {
                 return value;
             }
-            match self.to_parts(&YamlNode { at, value }) {
+            match self.read_parts(&YamlNode { at, value }) {
                 Some(more) => parts.extend(more),
                 None => return NodeValue::Refused,
             }
@@ -260,7 +254,7 @@ impl TemplateEvaluator<'_> {
                         .map(|text| TextPart::Known(text.to_owned())),
                 );
             }
-            match self.to_parts(item) {
+            match self.read_parts(item) {
                 Some(more) => parts.extend(more),
                 None => return NodeValue::Refused,
             }
@@ -276,16 +270,16 @@ impl TemplateEvaluator<'_> {
         };
         let index = index.text().and_then(|text| text.parse::<usize>().ok());
         match (list.value, index) {
-            (NodeValue::List(items), Some(index)) => match items.get(index) {
-                Some(item) => item.value.clone(),
-                None => {
-                    let message = format!(
-                        "`Fn::Select` asks for item {index} of a list of {}, counted from 0",
-                        items.len()
-                    );
-                    self.refuse_call(at, message)
+            (NodeValue::List(items), Some(index)) => {
+                if let Some(item) = items.get(index) {
+                    return item.value.clone();
                 }
-            },
+                let message = format!(
+                    "`Fn::Select` asks for item {index} of a list of {}, counted from 0",
+                    items.len()
+                );
+                self.refuse_call(at, message)
+            }
             (value @ NodeValue::Partial(_), Some(_)) => value,
             _ => self.refuse_call(at, message),
         }
@@ -300,7 +294,7 @@ impl TemplateEvaluator<'_> {
         let Some(delimiter) = delimiter.text().filter(|text| !text.is_empty()) else {
             return self.refuse_call(at, message);
         };
-        let Some(parts) = self.to_parts(&text) else {
+        let Some(parts) = self.read_parts(&text) else {
             return NodeValue::Refused;
         };
         match (split_parts(&parts, delimiter), find_unknown(&parts)) {
@@ -317,7 +311,7 @@ impl TemplateEvaluator<'_> {
     fn import_value(&mut self, argument: &YamlNode) -> NodeValue {
         let Some(parts) = self
             .evaluate_node(argument)
-            .and_then(|name| self.to_parts(&name))
+            .and_then(|name| self.read_parts(&name))
         else {
             return NodeValue::Refused;
         };
@@ -368,7 +362,7 @@ impl TemplateEvaluator<'_> {
     }
 
     /// The parts of a text; `None` if there is a problem, which has been reported.
-    fn to_parts(&mut self, node: &YamlNode) -> Option<Vec<TextPart>> {
+    fn read_parts(&mut self, node: &YamlNode) -> Option<Vec<TextPart>> {
         match &node.value {
             NodeValue::Text(text) => Some(vec![TextPart::Known(text.clone())]),
             NodeValue::Partial(parts) => Some(parts.clone()),
@@ -393,7 +387,7 @@ impl TemplateEvaluator<'_> {
         self.naming.push(id.to_owned());
         let name = self
             .evaluate_node(node)
-            .and_then(|name| self.to_parts(&name));
+            .and_then(|name| self.read_parts(&name));
         self.naming.pop();
         let name = name?;
         let mut parts = vec![TextPart::Known("arn".to_owned())];

@@ -104,14 +104,12 @@ impl<'a> TemplateReader<'a> {
             NodeValue::Refused => return None,
             _ => None,
         };
-        match last.and_then(|text| text.rsplit_once(':')) {
-            Some((_, path)) => Some(path),
-            None => {
-                let message = "expected the ARN of a resource, such as `!GetAtt X.Arn`";
-                self.report_problem(node.at, message);
-                None
-            }
+        let path = last.and_then(|text| text.rsplit_once(':'));
+        if path.is_none() {
+            let message = "expected the ARN of a resource, such as `!GetAtt X.Arn`";
+            self.report_problem(node.at, message);
         }
+        path.map(|(_, path)| path)
     }
 
     fn resolve_logical_id(&mut self, kind: Kind, at: LineColumn, id: &str) -> Option<String> {

@@ -59,19 +59,19 @@ fn describe(text: &str, parameters: &[(&str, &str)]) -> String {
     ];
     for (kind, resources) in named {
         for resource in resources {
-            let description = resource.description.iter();
-            let description: String = description.map(|text| format!(" `{text}`")).collect();
+            let description = resource.description.as_ref();
+            let description = description.map_or_else(String::new, |text| format!(" `{text}`"));
             lines.push(format!("{kind} {}{description}", resource.name));
         }
     }
     for event_type in &template.event_types {
-        let names = [
+        let parts = [
             &event_type.variables,
             &event_type.labels,
             &event_type.entity_types,
         ];
-        let names = names.map(|names| names.join(" ")).join(", ");
-        lines.push(format!("event type {} ({names})", event_type.name));
+        let parts = parts.map(|names| names.join(" ")).join(", ");
+        lines.push(format!("event type {} ({parts})", event_type.name));
     }
     for list in &template.lists {
         let elements = list.elements.clone().unwrap_or_default().join(" ");

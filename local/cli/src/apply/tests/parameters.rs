@@ -13,9 +13,16 @@ fn label_with(declaration: &str, parameters: &[(&str, &str)]) -> String {
     )
 }
 
+/// A parameter, the values given, and the result or the problem.
+type ParameterRow = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
 #[test]
 fn values_are_defaults_or_given() {
-    let rows: [(&str, &[(&str, &str)], &str); 9] = [
+    let rows: [ParameterRow; 9] = [
         ("Type: String, Default: a", &[], "label a"),
         ("Type: String, Default: a", &[("P", "b")], "label b"),
         (

@@ -124,7 +124,7 @@ impl DemoArgs {
         activate_rules(client, mapping.detector().as_str(), &rules).await?;
         let judge = (&stack, &home);
         let state = self.decide(workspace, judge, shop, "rules alone", &rules);
-        let state = state.await?;
+        let state = Box::pin(state).await?;
         stack.close().await?;
         Ok(state)
     }
@@ -172,7 +172,7 @@ impl DemoArgs {
         let rules = read_rules(&stack.clients.frauddetector, &detector).await?;
         let judge = (&stack, &home);
         let state = self.decide(workspace, judge, shop, "with velocity and links", &rules);
-        let state = state.await?;
+        let state = Box::pin(state).await?;
         stack.close().await?;
         Ok(state)
     }
@@ -204,7 +204,7 @@ impl DemoArgs {
         let rules = read_active_rules(client, mapping.detector().as_str()).await?;
         let judge = (&stack, &home);
         let state = self.decide(workspace, judge, shop, "and with a model", &rules);
-        let state = state.await?;
+        let state = Box::pin(state).await?;
         stack.close().await?;
         Ok(state)
     }
