@@ -31,6 +31,7 @@ bench: ## Measure: the crates, then the command and the functions as a whole
 	cargo build --release --locked -p predict --bin predict
 	.venv/tools/bin/python tests/python/bench.py
 	.venv/tools/bin/python tests/python/bench_peer.py
+	.venv/tools/bin/python tests/python/bench_demo.py
 
 lint: ## Format, clippy, documentation, the arrows that no crate may draw, and licences of dependencies
 	cargo fmt --all --check
