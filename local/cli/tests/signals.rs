@@ -138,11 +138,11 @@ fn a_run_that_reaches_no_safe_point_ends_and_can_be_run_again() {
     for home in [&home, &other] {
         run(home, &["apply"]);
     }
-    // What one batch is, so that it is known when the command waits for the next.
-    let (batch, _) = orders(folder.path(), 100);
+    // What the first batch is, so that it is known when the command waits for the rest of the next, which is larger.
+    let (batch, _) = orders(folder.path(), 50);
     run(&other, &["run", "predict", batch.to_str().unwrap()]);
     let batch = told(&other).1;
-    let (path, lines) = orders(folder.path(), 150);
+    let (path, lines) = orders(folder.path(), 120);
     let mut child = command(&home, &["run", "predict", "-"]).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(lines.as_bytes()).unwrap();

@@ -555,7 +555,7 @@ labels: {event_id: /id, kind: /kind, timestamp: /at, table: [], skip_when: {/top
     }
 
     /// The sample mapping gives what its first version gave with jq filters, for each sample order. That had no keys of
-    /// aggregates.
+    /// aggregates, and orders whose value of one of these is invalid were undetermined.
     #[test]
     fn computed_values_give_what_filters_gave() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -572,8 +572,11 @@ labels: {event_id: /id, kind: /kind, timestamp: /at, table: [], skip_when: {/top
                 continue;
             };
             let is_key = |name: &str| sample.aggregate_keys().iter().any(|key| key.name() == name);
+            let left_out = ["email_address", "signed_up_at", "address_changed_at"];
             let undetermined = |order: &MappedOrder| -> Vec<String> {
-                let problems = order.data_quality.iter().filter(|it| it.undetermined);
+                let problems = order.data_quality.iter();
+                let problems = problems
+                    .filter(|it| it.undetermined || left_out.contains(&it.variable.as_str()));
                 let names = problems.map(|it| it.variable.clone());
                 names.filter(|name| !is_key(name)).collect()
             };

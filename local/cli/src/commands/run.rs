@@ -92,7 +92,7 @@ impl RunArgs {
         let pipeline = &opened.pipeline;
         let forgotten = ForgottenSubjects {
             pipeline: pipeline.clone(),
-            mapping: self.open_input(workspace)?.1,
+            mapping: self.read_mapping_again(workspace)?,
         };
         let function = match self.function {
             FunctionName::Predict => {
@@ -127,6 +127,15 @@ impl RunArgs {
             }
             None => Ok(()),
         }
+    }
+
+    /// The mapping once more. The input is not opened again unless its header makes the mapping: standard input, which is
+    /// lines, would lose what is looked at in its beginning.
+    fn read_mapping_again(&self, workspace: &WorkspaceArgs) -> Result<Mapping, CommandError> {
+        if is_csv(&self.file) {
+            return Ok(self.open_input(workspace)?.1);
+        }
+        workspace.read_mapping()
     }
 
     fn open_input(
