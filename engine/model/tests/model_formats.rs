@@ -243,3 +243,31 @@ fn a_file_whose_parts_do_not_fit_is_refused() {
         assert_eq!(error.map(|_| ()).map_err(|error| error.to_string()), Err(want));
     }
 }
+
+#[test]
+fn a_model_whose_training_stopped_early_has_a_note() {
+    let file = XGBOOST_MODEL;
+    let (_, after) = file.split_once("\"trees\":[").unwrap_or_default();
+    let (tree, _) = after.split_once("]},\"name\"").unwrap_or_default();
+    let repeated = file
+        .replacen(tree, &format!("{tree},{tree},{tree}"), 1)
+        .replace("\"num_trees\":\"1\"", "\"num_trees\":\"3\"");
+    let note = "Training stopped early: the best of 3 iterations is number 1. All of them count, as in `Booster.predict`; \
+                scikit-learn's wrapper uses the first 1. To use these, import the file of \
+                `booster[:1].save_model(\"model.json\")`.";
+    for (file, want) in [
+        (file.to_owned(), vec![]),
+        (repeated.clone(), vec![note.to_owned()]),
+        (
+            repeated.replace("\"best_iteration\":\"0\"", "\"best_iteration\":\"2\""),
+            vec![],
+        ),
+        (
+            repeated.replace("\"num_parallel_tree\":\"1\"", "\"num_parallel_tree\":\"3\""),
+            vec![],
+        ),
+    ] {
+        let notes = import::read_model(file.as_bytes()).map(|(_, model)| model.notes);
+        assert_eq!(notes, Ok(want));
+    }
+}

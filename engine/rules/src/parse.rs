@@ -232,13 +232,15 @@ impl<'a> Parser<'a> {
     fn read_unmarked_list(&mut self) -> ParseResult<(ListExpr, Span)> {
         let span = self.peek().span;
         if self.peek().token == Token::Word {
+            let lists = self.schema.map(Schema::lists).into_iter().flatten();
+            let Some(near) = find_nearest(span.slice(self.text), lists) else {
+                return Err(self.expected_problem("a list such as `[1, 2]` or `@list_name`"));
+            };
             self.at += 1;
-            let name = span.slice(self.text);
-            let shown = clip_text(name);
-            let message = format!("a list is written with `@`: write `@{shown}`");
-            let problem = RuleProblem::new(span, message).replacing(span.before(), "@");
+            let message = format!("a list is written with `@`: write `@{near}`");
+            let problem = RuleProblem::new(span, message).replacing(span, format!("@{near}"));
             self.problems.push(problem);
-            return Ok((ListExpr::Named(name.into(), span), span));
+            return Ok((ListExpr::Named(near.into(), span), span));
         }
         let item = self.parse_list_item()?;
         self.problems.push(advise_list_of_one(&item.0, span));

@@ -312,6 +312,10 @@ fn lists() {
         "$count in [5]",
     );
     check_unclear(
+        "$country in customers",
+        &["expected a list such as `[1, 2]` or `@list_name`, found `customers`"],
+    );
+    check_unclear(
         "$count in [-$count]",
         &["a list holds strings and numbers only"],
     );
