@@ -450,9 +450,9 @@ impl<'a> Parser<'a> {
         let span = self.peek().span;
         let name = span.slice(self.text);
         let right = quote_text(name);
+        let shown = clip_text(name);
         let message = format!(
-            "`{}` is not a value; text is written `{}`",
-            clip_text(name),
+            "`{shown}` is not a value; text is written `{}`, a variable `${shown}`",
             clip_text(&right)
         );
         self.problems

@@ -252,7 +252,7 @@ fn strings() {
     );
     check(
         "$country == US",
-        &["`US` is not a value; text is written `\"US\"`"],
+        &["`US` is not a value; text is written `\"US\"`, a variable `$US`"],
         "$country == \"US\"",
     );
     check_unclear(
@@ -296,7 +296,7 @@ fn lists() {
     check(
         "$country in [US, 'CA']",
         &[
-            "`US` is not a value; text is written `\"US\"`",
+            "`US` is not a value; text is written `\"US\"`, a variable `$US`",
             "a string stands in straight double quotes: write `\"CA\"`",
         ],
         "$country in [\"US\", \"CA\"]",
