@@ -34,14 +34,11 @@ def test_from_history_to_a_rule_on_a_score(fraudstream, tmp_path):
     detector = tmp_path / "config" / "detector.yaml"
     text = detector.read_text()
     text = text.replace(
-        "      RuleExecutionMode: ALL_MATCHED\n",
-        f"      RuleExecutionMode: ALL_MATCHED\n      AssociatedModels:\n        - Arn: {trained['arn']}\n", 1)
-    text = text.replace(
         "      Rules:\n",
         "      Rules:\n        - RuleId: any_score\n          DetectorId: orders\n          Language: DETECTORPL\n"
         "          Outcomes:\n            - Arn: !GetAtt Review.Arn\n          Expression: $orders_model_insightscore >= 0\n", 1)
     detector.write_text(text)
-    run(fraudstream, tmp_path, "apply")
+    run(fraudstream, tmp_path, "apply", "--parameter", f"OrdersModelArn={trained['arn']}")
     run(fraudstream, tmp_path, "run", "predict", "shop/orders.jsonl")
     decided = [json.loads(line)["detail"] for line in (tmp_path / ".fraudstream" / "outcomes.jsonl").read_text().splitlines()]
     scored = {decision["order_id"]: decision["scores"]["orders_model_insightscore"] for decision in decided if decision.get("order_id")}
@@ -194,7 +191,7 @@ def test_evaluate_takes_odd_files(fraudstream, tmp_path, text, note):
     (rows(lambda number, row: row if number % 2 else row[:4]), "rows do not have the 6 columns of the header (the first is row 1)"),
     (rows(put(1, lambda number: "" if number % 9 == 0 else f"2026-01-{number % 28 + 1:02}")), "EVENT_TIMESTAMP with missing values"),
     ("PK\x03\x04 and so on", "a ZIP or Excel file; unpack it, or save it as CSV"),
-    ("", "there are no rows under the header"),
+    ("", "the file is empty"),
 ], ids=["legit", "fraud", "unlabelled", "nothing", "constant", "cut", "times", "zip", "empty"])
 def test_evaluate_says_why_not(fraudstream, tmp_path, text, sentence):
     (tmp_path / "odd.csv").write_text(text)
