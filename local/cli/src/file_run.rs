@@ -160,7 +160,10 @@ impl PipelineFunction {
             return Vec::new();
         };
         match self {
-            Self::Label(function) => function.mapping.missing_label_sources(&value),
+            Self::Label(function) => function
+                .mapping
+                .missing_label_sources(&value)
+                .unwrap_or_default(),
             Self::Predict(_) | Self::Ingest(_) => self.mapping().missing_order_sources(&value),
         }
     }

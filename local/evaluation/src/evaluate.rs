@@ -123,10 +123,6 @@ impl Evaluate {
             &histories,
             rules.as_mut(),
         )?;
-        let mut described_rows = row_notes.describe(&self.train);
-        if let TestEvents::File(path) = &test {
-            described_rows.extend(test_notes.describe(path));
-        }
         let bytes = model.to_bytes();
         let mut evaluation = EvaluationResult {
             train: self.train.display().to_string(),
@@ -143,7 +139,7 @@ impl Evaluate {
             timestamp: columns.event_time.clone(),
             columns: columns.inferred.clone(),
             broken_rows: row_notes.broken,
-            row_notes: described_rows,
+            row_notes: self.describe_rows(&row_notes, &test, &test_notes),
             repeated_ids,
             measures: Measures::new(&scored, &columns.variables, &look_ups),
             rules_only: rules.map(|rules| rules.measure(&scored)),
@@ -155,6 +151,20 @@ impl Evaluate {
         };
         evaluation.files = self.write_files(&evaluation, &scored, &model, &bytes)?;
         Ok(evaluation)
+    }
+
+    /// What there is to say of the rows of the files; test events that are part of the first file are described with it.
+    fn describe_rows(
+        &self,
+        train_notes: &RowNotes,
+        test: &TestEvents<'_>,
+        test_notes: &RowNotes,
+    ) -> Vec<String> {
+        let mut described = train_notes.describe(&self.train);
+        if let TestEvents::File(path) = test {
+            described.extend(test_notes.describe(path));
+        }
+        described
     }
 
     /// Writes the files that are asked for; returns the names of the page and its pictures.

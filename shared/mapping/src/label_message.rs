@@ -70,27 +70,6 @@ impl Mapping {
         };
         Ok(event_ids.into_iter().map(of).collect())
     }
-
-    /// The sources that `labels` must have and that find nothing in a message: the name of each and how it is written.
-    /// `None` if there is no such section.
-    pub fn find_absent_label_sources(&self, value: &Value) -> Option<Vec<(&'static str, String)>> {
-        let section = self.file.labels.as_ref()?;
-        let value = self.file.no_value.blank_out(value);
-        let document = Document::new(&value);
-        let sources = [
-            ("event_id", &section.event_id),
-            ("kind", &section.kind),
-            ("timestamp", &section.timestamp),
-        ];
-        let absent = sources
-            .into_iter()
-            .filter(|(name, source)| read_all_required(source, &document, name).is_err());
-        Some(
-            absent
-                .map(|(name, source)| (name, format!("{source:?}")))
-                .collect(),
-        )
-    }
 }
 
 impl LabelSection {
@@ -181,28 +160,6 @@ mod tests {
             &json!({"id": "1", "at": "2026-06-01", "kind": "verdict", "label": "not fraud"}),
         );
         assert!(refused.starts_with("rejected: `/label`: "), "{refused}");
-    }
-
-    #[test]
-    fn sources_that_find_nothing() {
-        let absent = |mapping: &Mapping, message: Value| {
-            let absent = mapping.find_absent_label_sources(&message);
-            absent.map(|it| {
-                it.into_iter()
-                    .map(|(name, source)| format!("{name} {source}"))
-                    .collect::<Vec<_>>()
-            })
-        };
-        let with = mapping("labels: {event_id: /id, kind: '.a[0].b', timestamp: /at, table: []}");
-        assert_eq!(
-            absent(&with, json!({"id": "1", "a": "x"})),
-            Some(vec!["kind .a[0].b".to_owned(), "timestamp /at".to_owned()])
-        );
-        assert_eq!(
-            absent(&with, json!({"id": "1", "a": [{"b": "x"}], "at": "2"})),
-            Some(vec![])
-        );
-        assert_eq!(absent(&mapping(""), json!({"id": "1"})), None);
     }
 
     #[test]

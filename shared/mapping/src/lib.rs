@@ -64,7 +64,7 @@ pub use aggregates::{
 };
 pub use data_quality::DataQualityProblem;
 pub use mapping::{Mapping, MappingError};
-pub use missing_sources::MissingSource;
+pub use missing_sources::{LABEL_EVENT_ID, MissingSource};
 pub use normal_form::NormalForm;
 pub use order::{MappedOrder, ModelBlob};
 pub use overrides::OverrideKind;

@@ -7,6 +7,9 @@ use crate::mapping::Mapping;
 use crate::short_or_long::ShortOrLong;
 use crate::value_source::{Document, ValueSource};
 
+/// The member of [`MissingSource`] for the event id of a label.
+pub const LABEL_EVENT_ID: &str = "labels.event_id";
+
 /// A source of the mapping that gives no value for a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MissingSource {
@@ -72,18 +75,17 @@ impl Mapping {
         missing
     }
 
-    /// The sources of a label's order, kind and time that find nothing in `value`.
-    pub fn missing_label_sources(&self, value: &Value) -> Vec<MissingSource> {
-        let Some(section) = &self.file.labels else {
-            return Vec::new();
-        };
+    /// The sources of a label's order, kind and time that find nothing in `value`; `None` if the mapping has no section
+    /// `labels`.
+    pub fn missing_label_sources(&self, value: &Value) -> Option<Vec<MissingSource>> {
+        let section = self.file.labels.as_ref()?;
         let value = self.file.no_value.blank_out(value);
         let sources = [
-            ("labels.event_id", &section.event_id),
+            (LABEL_EVENT_ID, &section.event_id),
             ("labels.kind", &section.kind),
             ("labels.timestamp", &section.timestamp),
         ];
-        list_missing(&sources, &Document::new(&value))
+        Some(list_missing(&sources, &Document::new(&value)))
     }
 }
 
@@ -131,11 +133,16 @@ labels: {event_id: /order, kind: /kind, timestamp: /at, table: [{kind: refund, l
         );
         let message = serde_json::json!({"order": "A-1", "at": null});
         assert_eq!(
-            list(&mapping.missing_label_sources(&message)),
+            list(&mapping.missing_label_sources(&message).unwrap()),
             [
                 "labels.kind /kind: finds nothing",
                 "labels.timestamp /at: finds nothing",
             ]
         );
+        let whole = serde_json::json!({"order": "A-1", "kind": "refund", "at": "2026-06-01"});
+        assert_eq!(mapping.missing_label_sources(&whole), Some(Vec::new()));
+        let (without, _) = MAPPING.split_once("labels:").unwrap();
+        let mapping = Mapping::parse("mapping.yaml", without).unwrap();
+        assert_eq!(mapping.missing_label_sources(&whole), None);
     }
 }

@@ -1,7 +1,5 @@
 //! Explanations of a stored prediction's scores, computed again from the event as it was.
 
-use std::collections::HashSet;
-
 use event::Timestamp;
 use model::{Attribution, EVENT_TIME, Explanation, Impact};
 use protocol::{Error, Result};
@@ -11,7 +9,7 @@ use store::records::model_version::BundledModel;
 use store::records::prediction::{PREDICTION_PREFIX, StoredPrediction};
 use store::table::KeyRange;
 
-use crate::predict::verdicts::{NOT_MATCHED, list_matched_rules, list_rules_with_verdict};
+use crate::predict::verdicts::{NOT_MATCHED, list_matched_rules};
 use crate::predict::{FIRST_LOGIN, fill_model_answers, fill_rule_row};
 use crate::services::definition_cache::CompiledDetector;
 use crate::services::model_cache::UnusableModel;
@@ -168,12 +166,11 @@ async fn find_near_rules(
     let lists = services.definition_cache.load_lists(compiled).await?;
     let now_ms = Timestamp::parse(&prediction.prediction_timestamp)
         .map_or(0, |time| time.epoch_seconds().saturating_mul(1000));
-    let not_matched = list_rules_with_verdict(compiled, &prediction.verdicts, NOT_MATCHED);
-    let not_matched: HashSet<&str> = not_matched.map(|rule| rule.rule_id.as_str()).collect();
     let rules = compiled.version.rules.iter().zip(&compiled.rules);
+    let rules = rules.zip(prediction.verdicts.chars());
     let mut near: Vec<NearRule> = rules
-        .filter(|(bundled, _)| not_matched.contains(bundled.rule_id.as_str()))
-        .filter_map(|(bundled, rule)| {
+        .filter(|(_, verdict)| *verdict == NOT_MATCHED)
+        .filter_map(|((bundled, rule), _)| {
             let mut found = rule.unmet_conditions(&compiled.schema, &row, &lists, now_ms);
             let only = found.unmet.pop().filter(|_| found.unmet.is_empty())?;
             (found.conditions > 1).then(|| NearRule {

@@ -90,10 +90,10 @@ impl Pipeline {
     /// The function `predict`.
     pub fn predict(
         &self,
-        mapping: Mapping,
+        mapping: impl Into<Arc<Mapping>>,
         detector_version: Option<DetectorVersionId>,
     ) -> PredictFunction {
-        let mapping = Arc::new(mapping);
+        let mapping = mapping.into();
         PredictFunction {
             detector_version,
             fraud_detector: self.clients.frauddetector.clone(),
@@ -108,8 +108,8 @@ impl Pipeline {
     }
 
     /// The function `ingest`.
-    pub fn ingest(&self, mapping: Mapping) -> IngestFunction {
-        let mapping = Arc::new(mapping);
+    pub fn ingest(&self, mapping: impl Into<Arc<Mapping>>) -> IngestFunction {
+        let mapping = mapping.into();
         IngestFunction {
             profiles: self.profiles(),
             fraud_detector: self.clients.frauddetector.clone(),
@@ -121,8 +121,8 @@ impl Pipeline {
     }
 
     /// The function `label`.
-    pub fn label(&self, mapping: Mapping) -> LabelFunction {
-        let mapping = Arc::new(mapping);
+    pub fn label(&self, mapping: impl Into<Arc<Mapping>>) -> LabelFunction {
+        let mapping = mapping.into();
         LabelFunction {
             labels: self.labels(&mapping),
             batcher: Batcher::new(label::FUNCTION, self.budget),

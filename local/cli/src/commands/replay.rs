@@ -32,14 +32,13 @@ impl ReplayArgs {
     /// Replays the records, and prints what happened to each object.
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
         let mapping = workspace.read_mapping()?;
-        let locations = workspace.read_locations()?;
+        let mapping = Arc::new(mapping.with_locations(workspace.read_locations()?));
         let opened = workspace
             .open(Durability::Kill, workspace.fraud_detector)
             .await?;
         let pipeline = opened.pipeline.clone();
         let function = |name: &str| {
-            let mapping = workspace.read_mapping().ok()?;
-            let mapping = mapping.with_locations(Arc::clone(&locations));
+            let mapping = Arc::clone(&mapping);
             match name {
                 predict::FUNCTION => Some(PipelineFunction::Predict(Box::new(
                     pipeline.predict(mapping, None),
@@ -53,7 +52,7 @@ impl ReplayArgs {
         };
         let forgotten = ForgottenSubjects {
             pipeline: pipeline.clone(),
-            mapping,
+            mapping: Arc::clone(&mapping),
         };
         let replay = Replay {
             s3: &pipeline.clients.s3,

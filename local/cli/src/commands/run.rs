@@ -1,6 +1,7 @@
 //! `fraudstream run`: puts a file through a function: orders, history or chargebacks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use event::{DetectorVersionId, EntityTypeName, EventTypeName};
@@ -80,7 +81,7 @@ impl RunArgs {
     /// Runs the file, and prints what became of its records.
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
         let (input, mapping) = self.open_input(workspace)?;
-        let mapping = mapping.with_locations(workspace.read_locations()?);
+        let mapping = Arc::new(mapping.with_locations(workspace.read_locations()?));
         let detector_version = self
             .detector_version
             .as_deref()
@@ -92,7 +93,7 @@ impl RunArgs {
         let pipeline = &opened.pipeline;
         let forgotten = ForgottenSubjects {
             pipeline: pipeline.clone(),
-            mapping: self.read_mapping_again(workspace)?,
+            mapping: Arc::clone(&mapping),
         };
         let function = match self.function {
             FunctionName::Predict => {
@@ -127,15 +128,6 @@ impl RunArgs {
             }
             None => Ok(()),
         }
-    }
-
-    /// The mapping once more. The input is not opened again unless its header makes the mapping: standard input, which is
-    /// lines, would lose what is looked at in its beginning.
-    fn read_mapping_again(&self, workspace: &WorkspaceArgs) -> Result<Mapping, CommandError> {
-        if is_csv(&self.file) {
-            return Ok(self.open_input(workspace)?.1);
-        }
-        workspace.read_mapping()
     }
 
     fn open_input(

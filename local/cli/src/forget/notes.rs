@@ -1,5 +1,7 @@
 //! Notes that a subject was forgotten: by them `run` and `replay` leave out its records.
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use engine::Subject;
 use event::Timestamp;
@@ -62,7 +64,7 @@ pub struct ForgottenSubjects {
     /// The tables with the notes.
     pub pipeline: Pipeline,
     /// How a record becomes an event.
-    pub mapping: Mapping,
+    pub mapping: Arc<Mapping>,
 }
 
 impl ForgottenSubjects {

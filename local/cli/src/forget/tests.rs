@@ -308,7 +308,7 @@ impl Shop {
     async fn replay(&self, prefix: &str) -> Vec<ReplayedObject> {
         let forgotten = ForgottenSubjects {
             pipeline: self.pipeline(),
-            mapping: mapping(),
+            mapping: mapping().into(),
         };
         let replay = Replay {
             s3: &self.stack.clients.s3,
@@ -386,7 +386,7 @@ async fn what_was_forgotten_is_refused_in_every_envelope() {
                 .await;
             let forgotten = ForgottenSubjects {
                 pipeline: shop.pipeline(),
-                mapping: mapping(),
+                mapping: mapping().into(),
             };
             assert!(
                 forgotten.is_forgotten(&record("1", payload)).await.unwrap(),
@@ -414,7 +414,7 @@ async fn a_label_of_a_forgotten_order_is_refused_and_a_new_order_is_not() {
     shop.forget_person(MARK).await;
     let forgotten = ForgottenSubjects {
         pipeline: shop.pipeline(),
-        mapping: mapping(),
+        mapping: mapping().into(),
     };
     let label =
         json!({"order_id": "FORGET-1", "kind": "chargeback", "label_timestamp": "2026-06-29"});

@@ -13,7 +13,7 @@ use csv_rows::{CsvError, CsvHeader, CsvReader, open_text};
 use evaluation::{FileError, open_file};
 use serde_json::Value;
 use shared::failure::Rejection;
-use shared::mapping::{Mapping, MappingError};
+use shared::mapping::{LABEL_EVENT_ID, Mapping, MappingError};
 use thiserror::Error;
 
 pub use header_mapping::CsvOptions;
@@ -218,7 +218,7 @@ pub fn check_label_sources(
     let reader = open_csv_file(path)?;
     let columns = reader.header().names.clone();
     let mut input = RecordInput::from_message_rows(reader);
-    let mut first_absent = None;
+    let mut first_missing = None;
     for _ in 0..FIRST_ROWS {
         let record = input.read_record().map_err(|source| FileError {
             path: path.to_owned(),
@@ -229,7 +229,7 @@ pub fn check_label_sources(
             continue;
         }
         let row: Value = serde_json::from_slice(&record.bytes).unwrap_or_default();
-        let Some(absent) = mapping.find_absent_label_sources(&row) else {
+        let Some(missing) = mapping.missing_label_sources(&row) else {
             let what = format!(
                 "{} has no section `labels`, which says what the columns mean; Amazon's headers need none; the columns are {}",
                 mapping_path.display(),
@@ -237,23 +237,26 @@ pub fn check_label_sources(
             );
             return Err(header_error(path, what));
         };
-        if !absent.iter().any(|(name, _)| *name == "event_id") {
+        if !missing.iter().any(|it| it.member == LABEL_EVENT_ID) {
             return Ok(());
         }
-        first_absent.get_or_insert(absent);
+        first_missing.get_or_insert(missing);
     }
-    let Some(absent) = first_absent else {
+    let Some(missing) = first_missing else {
         return Ok(());
     };
-    let absent: Vec<String> = absent
+    let missing: Vec<String> = missing
         .into_iter()
-        .map(|(name, source)| format!("{name} (`{source}`)"))
+        .map(|it| {
+            let name = it.member.trim_start_matches("labels.");
+            format!("{name} (`{}`)", it.source.unwrap_or_default())
+        })
         .collect();
     let what = format!(
         "`labels` in {} finds no {} in the first rows; name columns there, such as `event_id: \"/{}\"`, or use Amazon's \
          headers; the columns are {}",
         mapping_path.display(),
-        absent.join(", no "),
+        missing.join(", no "),
         columns.first().map_or("", String::as_str),
         columns.join(", ")
     );

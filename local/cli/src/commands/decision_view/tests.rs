@@ -186,7 +186,7 @@ fn the_past_of_a_customer_is_what_was_decided_and_what_was_reported() {
     let entry = |kind: &str, label: Option<&str>| {
         json!({
             "kind": kind, "label": label, "label_timestamp": "2026-05-20T00:00:00Z", "source": "scheme",
-            "rank": 2,            "received_at": "2026-05-20T00:00:00Z",
+            "rank": 2,
         })
     };
     let disputed = json!({

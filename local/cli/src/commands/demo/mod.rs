@@ -6,6 +6,7 @@ mod shop;
 use std::fmt;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use aws_sdk_frauddetector::Client;
@@ -37,13 +38,6 @@ const MODEL: &str = "orders_model";
 /// The parameter of the detector file that names the version of the model.
 const MODEL_PARAMETER: &str = "OrdersModelArn";
 
-/// Commands to try next.
-const NEXT: &str = "next, with F standing for: fraudstream --home {home}
-  F show {order}                one decision, and why
-  F show --review {day}           the open reviews of a day
-  F replay --dry-run                 the rejected records
-  edit config/detector.yaml, and run the demo again";
-
 /// The arguments of `demo`.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
@@ -69,24 +63,14 @@ impl DemoArgs {
             std::fs::remove_dir_all(&folder)
                 .map_err(|error| format!("cannot clear {}: {error}", folder.display()))?;
         }
-        let shop = self.simulate(&folder.join("shop"))?;
-        let [alone, with_past, with_model] =
-            ["rules-alone", "with-velocity", "with-model"].map(|name| folder.join(name));
-        let mut report = DemoReport::default();
-        let state = Box::pin(self.judge_alone(workspace, &alone, &shop)).await?;
-        report.states.push(state);
-        Box::pin(self.store_past(workspace, &with_past, &shop)).await?;
-        copy_folder(&with_past, &with_model)
-            .map_err(|error| format!("cannot copy {}: {error}", with_past.display()))?;
-        let state = Box::pin(self.judge_with_past(workspace, &with_past, &shop)).await?;
-        report.states.push(state);
-        let state = Box::pin(self.judge_with_model(workspace, &with_model, &shop)).await?;
-        report.states.push(state);
-        let next = NEXT
-            .replace("{home}", &with_model.display().to_string())
-            .replace("{order}", report.example().unwrap_or("ORDER_ID"))
-            .replace("{day}", &shop.first_day());
-        print_result(self.json, &report, format_args!("\n{report}\n{next}\n"))
+        let mapping = workspace.read_mapping()?;
+        let mapping = mapping.with_locations(workspace.read_locations()?);
+        let demo = Demo {
+            shop: self.simulate(&folder.join("shop"))?,
+            mapping: Arc::new(mapping),
+            args: self,
+        };
+        Box::pin(demo.run(&folder)).await
     }
 
     fn simulate(&self, folder: &Path) -> Result<Shop, CommandError> {
@@ -103,110 +87,129 @@ impl DemoArgs {
         Shop::write(&simulator::simulate_shop(&options), folder)
     }
 
-    /// The rules that know the order only.
-    async fn judge_alone(
+    /// Prints what is being done, unless the output is one JSON document.
+    fn print_progress(&self, line: impl fmt::Display) -> Result<(), CommandError> {
+        if self.json {
+            return Ok(());
+        }
+        print_line(line)
+    }
+}
+
+/// What all states of the demo have in common.
+struct Demo {
+    args: DemoArgs,
+    mapping: Arc<Mapping>,
+    shop: Shop,
+}
+
+impl Demo {
+    async fn run(&self, folder: &Path) -> Result<(), CommandError> {
+        let [alone, with_past, with_model] =
+            ["rules-alone", "with-velocity", "with-model"].map(|name| folder.join(name));
+        let mut report = DemoReport::default();
+        let prepare = async |stack: &LocalStack| self.prepare_rules_alone(stack).await;
+        let state = self.judge(&alone, "rules alone", prepare);
+        report.states.push(Box::pin(state).await?);
+        Box::pin(self.store_past(&with_past)).await?;
+        copy_folder(&with_past, &with_model)
+            .map_err(|error| format!("cannot copy {}: {error}", with_past.display()))?;
+        let prepare = async |stack: &LocalStack| self.read_active_rules(stack).await;
+        let state = self.judge(&with_past, "with velocity and links", prepare);
+        report.states.push(Box::pin(state).await?);
+        let prepare = async |stack: &LocalStack| self.prepare_model(stack).await;
+        let state = self.judge(&with_model, "and with a model", prepare);
+        report.states.push(Box::pin(state).await?);
+        let next = self.list_next_commands(&with_model, report.example());
+        print_result(
+            self.args.json,
+            &report,
+            format_args!("\n{report}\n{next}\n"),
+        )
+    }
+
+    /// Judges the new orders on the state in a folder, after `prepare` has made it ready and told the rules that judge.
+    async fn judge(
         &self,
-        workspace: &WorkspaceArgs,
         folder: &Path,
-        shop: &Shop,
+        name: &'static str,
+        prepare: impl AsyncFnOnce(&LocalStack) -> Result<Vec<RuleDetail>, CommandError>,
     ) -> Result<StateReport, CommandError> {
         let home = Home::open(folder)?;
         let stack = LocalStack::open(&home, Durability::Kill).await?;
-        let mapping = read_mapping(workspace)?;
-        self.apply_detector(&stack, None).await?;
-        let past: Vec<String> = mapping
+        let rules = prepare(&stack).await?;
+        let state = Box::pin(self.decide(&stack, &home, name, &rules)).await?;
+        stack.close().await?;
+        Ok(state)
+    }
+
+    /// Activates the rules that know the order only.
+    async fn prepare_rules_alone(
+        &self,
+        stack: &LocalStack,
+    ) -> Result<Vec<RuleDetail>, CommandError> {
+        self.apply_detector(stack, None).await?;
+        let past: Vec<String> = self
+            .mapping
             .variables_of_the_past()
             .map(ToString::to_string)
             .collect();
         let client = &stack.clients.frauddetector;
-        let mut rules = read_rules(client, mapping.detector().as_str()).await?;
+        let detector = self.mapping.detector().as_str();
+        let mut rules = read_rules(client, detector).await?;
         rules.retain(|rule| !uses_any(rule, &past));
-        activate_rules(client, mapping.detector().as_str(), &rules).await?;
-        let judge = (&stack, &home);
-        let state = self.decide(workspace, judge, shop, "rules alone", &rules);
-        let state = Box::pin(state).await?;
-        stack.close().await?;
-        Ok(state)
+        activate_rules(client, detector, &rules).await?;
+        Ok(rules)
     }
 
-    /// Stores the history, week by week, each with what became known in it.
-    async fn store_past(
-        &self,
-        workspace: &WorkspaceArgs,
-        folder: &Path,
-        shop: &Shop,
-    ) -> Result<(), CommandError> {
-        let home = Home::open(folder)?;
-        let stack = LocalStack::open(&home, Durability::Kill).await?;
-        self.apply_detector(&stack, None).await?;
-        self.print_progress("storing the history, with the chargebacks as they came")?;
-        let begin = Instant::now();
-        let bar = self.start_bar(shop.past.len());
-        let mut records = 0;
-        for period in &shop.past {
-            let ingest = stack.pipeline().ingest(read_mapping(workspace)?);
-            let ingest = PipelineFunction::Ingest(Box::new(ingest));
-            let summary = run_file(&home, &period.orders, ingest, |_, _| {}).await?;
-            records += summary.records;
-            records += label_period(workspace, &stack, &home, period).await?;
-            bar.inc(1);
-        }
-        bar.finish_and_clear();
-        self.print_progress(format_args!(
-            "  {records} records in {:.1} s",
-            begin.elapsed().as_secs_f64()
-        ))?;
-        Ok(stack.close().await?)
-    }
-
-    /// The rules that know what happened before as well.
-    async fn judge_with_past(
-        &self,
-        workspace: &WorkspaceArgs,
-        folder: &Path,
-        shop: &Shop,
-    ) -> Result<StateReport, CommandError> {
-        let home = Home::open(folder)?;
-        let stack = LocalStack::open(&home, Durability::Kill).await?;
-        let detector = read_mapping(workspace)?.detector().to_string();
-        let rules = read_rules(&stack.clients.frauddetector, &detector).await?;
-        let judge = (&stack, &home);
-        let state = self.decide(workspace, judge, shop, "with velocity and links", &rules);
-        let state = Box::pin(state).await?;
-        stack.close().await?;
-        Ok(state)
-    }
-
-    /// The same with a model that learned from the history.
-    async fn judge_with_model(
-        &self,
-        workspace: &WorkspaceArgs,
-        folder: &Path,
-        shop: &Shop,
-    ) -> Result<StateReport, CommandError> {
-        let home = Home::open(folder)?;
-        let stack = LocalStack::open(&home, Durability::Kill).await?;
-        let mapping = read_mapping(workspace)?;
-        let until = shop.learn_until();
-        self.print_progress(format_args!(
+    /// Trains a model on the history, and activates the rules on its score.
+    async fn prepare_model(&self, stack: &LocalStack) -> Result<Vec<RuleDetail>, CommandError> {
+        let until = self.shop.learn_until();
+        self.args.print_progress(format_args!(
             "training a model on the history up to {until}"
         ))?;
         let begin = Instant::now();
-        let model = train_model(&stack, mapping.event_type().as_str(), &until);
+        let model = train_model(stack, self.mapping.event_type().as_str(), &until);
         let model = Box::pin(model).await?;
-        self.print_progress(format_args!(
+        self.args.print_progress(format_args!(
             "  AUC {:.3} in {:.1} s",
             model.auc.unwrap_or_default(),
             begin.elapsed().as_secs_f64()
         ))?;
-        self.apply_detector(&stack, Some(&model.arn)).await?;
+        self.apply_detector(stack, Some(&model.arn)).await?;
+        self.read_active_rules(stack).await
+    }
+
+    /// The rules of the detector's active version.
+    async fn read_active_rules(&self, stack: &LocalStack) -> Result<Vec<RuleDetail>, CommandError> {
         let client = &stack.clients.frauddetector;
-        let rules = read_active_rules(client, mapping.detector().as_str()).await?;
-        let judge = (&stack, &home);
-        let state = self.decide(workspace, judge, shop, "and with a model", &rules);
-        let state = Box::pin(state).await?;
-        stack.close().await?;
-        Ok(state)
+        read_active_rules(client, self.mapping.detector().as_str()).await
+    }
+
+    /// Stores the history, week by week, each with what became known in it.
+    async fn store_past(&self, folder: &Path) -> Result<(), CommandError> {
+        let home = Home::open(folder)?;
+        let stack = LocalStack::open(&home, Durability::Kill).await?;
+        self.apply_detector(&stack, None).await?;
+        self.args
+            .print_progress("storing the history, with the chargebacks as they came")?;
+        let begin = Instant::now();
+        let bar = self.start_bar(self.shop.past.len());
+        let mut records = 0;
+        for period in &self.shop.past {
+            let ingest = stack.pipeline().ingest(Arc::clone(&self.mapping));
+            let ingest = PipelineFunction::Ingest(Box::new(ingest));
+            let summary = run_file(&home, &period.orders, ingest, |_, _| {}).await?;
+            records += summary.records;
+            records += self.label_period(&stack, &home, period).await?;
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        self.args.print_progress(format_args!(
+            "  {records} records in {:.1} s",
+            begin.elapsed().as_secs_f64()
+        ))?;
+        Ok(stack.close().await?)
     }
 
     async fn apply_detector(
@@ -214,9 +217,11 @@ impl DemoArgs {
         stack: &LocalStack,
         model: Option<&str>,
     ) -> Result<(), CommandError> {
-        self.print_progress(format_args!("applying {}", self.detector.display()))?;
+        let file = &self.args.detector;
+        self.args
+            .print_progress(format_args!("applying {}", file.display()))?;
         let options = apply::ApplyOptions {
-            file: self.detector.clone(),
+            file: file.clone(),
             parameters: model
                 .map(|arn| (MODEL_PARAMETER.to_owned(), arn.to_owned()))
                 .into_iter()
@@ -229,25 +234,26 @@ impl DemoArgs {
         let mut log = Vec::new();
         apply::apply_template(&stack.clients.frauddetector, &options, &mut log).await?;
         let log = String::from_utf8_lossy(&log);
-        self.print_progress(log.lines().last().unwrap_or_default())
+        self.args
+            .print_progress(log.lines().last().unwrap_or_default())
     }
 
     /// Decides the new orders day by day, each day followed by what became known in it, and reports what came of them.
     async fn decide(
         &self,
-        workspace: &WorkspaceArgs,
-        (stack, home): (&LocalStack, &Home),
-        shop: &Shop,
+        stack: &LocalStack,
+        home: &Home,
         name: &'static str,
         rules: &[RuleDetail],
     ) -> Result<StateReport, CommandError> {
-        self.print_progress(format_args!("deciding the new orders, {name}"))?;
+        self.args
+            .print_progress(format_args!("deciding the new orders, {name}"))?;
         let mut state = StateReport::new(name);
-        let truth = demo_report::read_truth(&shop.folder.join("truth.jsonl"))?;
-        let bar = self.start_bar(shop.present.len());
+        let truth = demo_report::read_truth(&self.shop.folder.join("truth.jsonl"))?;
+        let bar = self.start_bar(self.shop.present.len());
         let (mut records, mut answered, mut seconds) = (0, 0_u64, 0.0);
-        for period in &shop.present {
-            let predict = stack.pipeline().predict(read_mapping(workspace)?, None);
+        for period in &self.shop.present {
+            let predict = stack.pipeline().predict(Arc::clone(&self.mapping), None);
             let predict = PipelineFunction::Predict(Box::new(predict));
             let begin = Instant::now();
             let run = run_file(home, &period.orders, predict, |id, result| {
@@ -256,11 +262,12 @@ impl DemoArgs {
             });
             records += run.await?.records;
             seconds += begin.elapsed().as_secs_f64();
-            label_period(workspace, stack, home, period).await?;
+            self.label_period(stack, home, period).await?;
             bar.inc(1);
         }
         bar.finish_and_clear();
-        self.print_progress(format_args!("  {records} records in {seconds:.1} s"))?;
+        self.args
+            .print_progress(format_args!("  {records} records in {seconds:.1} s"))?;
         state.undecided = records - answered;
         state.records_per_second = per_second(records, seconds);
         let rules: Vec<ActiveRule> = rules.iter().map(describe_rule).collect();
@@ -268,8 +275,21 @@ impl DemoArgs {
         Ok(state)
     }
 
+    /// Applies the messages of a period, and returns how many there are.
+    async fn label_period(
+        &self,
+        stack: &LocalStack,
+        home: &Home,
+        period: &Period,
+    ) -> Result<u64, CommandError> {
+        let label = stack.pipeline().label(Arc::clone(&self.mapping));
+        let label = PipelineFunction::Label(Box::new(label));
+        let summary = run_file(home, &period.messages, label, |_, _| {}).await?;
+        Ok(summary.records)
+    }
+
     fn start_bar(&self, periods: usize) -> ProgressBar {
-        if self.json || !std::io::stderr().is_terminal() {
+        if self.args.json || !std::io::stderr().is_terminal() {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::new(periods as u64);
@@ -279,18 +299,26 @@ impl DemoArgs {
         bar
     }
 
-    /// Prints what is being done, unless the output is one JSON document.
-    fn print_progress(&self, line: impl fmt::Display) -> Result<(), CommandError> {
-        if self.json {
-            return Ok(());
-        }
-        print_line(line)
+    /// Commands to try next, on the state in `home`.
+    fn list_next_commands(&self, home: &Path, order: Option<&str>) -> String {
+        let order = order.unwrap_or("ORDER_ID");
+        let day = self.shop.first_day();
+        let commands = [
+            (format!("show {order}"), "one decision, and why"),
+            (
+                format!("explain {order}"),
+                "its score, and the rules that were near",
+            ),
+            (format!("show --review {day}"), "the open reviews of a day"),
+            ("replay --dry-run".to_owned(), "the rejected records"),
+        ];
+        let commands = commands.map(|(command, what)| format!("  F {command:<26}{what}"));
+        format!(
+            "next, with F standing for: fraudstream --home {}\n{}\n  edit config/detector.yaml, and run the demo again",
+            home.display(),
+            commands.join("\n")
+        )
     }
-}
-
-fn read_mapping(workspace: &WorkspaceArgs) -> Result<Mapping, CommandError> {
-    let mapping = workspace.read_mapping()?;
-    Ok(mapping.with_locations(workspace.read_locations()?))
 }
 
 /// Runs one file of the shop through a function.
@@ -315,19 +343,6 @@ async fn run_file(
         on_result(&position.id, result);
     });
     Ok(summary.await?)
-}
-
-/// Applies the messages of a period, and returns how many there are.
-async fn label_period(
-    workspace: &WorkspaceArgs,
-    stack: &LocalStack,
-    home: &Home,
-    period: &Period,
-) -> Result<u64, CommandError> {
-    let label = stack.pipeline().label(read_mapping(workspace)?);
-    let label = PipelineFunction::Label(Box::new(label));
-    let summary = run_file(home, &period.messages, label, |_, _| {}).await?;
-    Ok(summary.records)
 }
 
 /// Trains and activates a model on the stored events, as `fraudstream train` with these arguments does.
