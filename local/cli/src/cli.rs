@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::CommandError;
 use crate::commands::apply::ApplyArgs;
+use crate::commands::check::CheckArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::evaluate::EvaluateArgs;
 use crate::commands::explain::ExplainArgs;
@@ -48,6 +49,11 @@ enum Command {
     /// Decide two thousand simulated orders, and print a report for a fraud lead.
     #[command(after_help = "Example:\n  fraudstream demo --json")]
     Demo(DemoArgs),
+    /// Run a file through mapping and rules without writing: what decodes, what each variable holds, what each rule matches.
+    #[command(
+        after_help = "Examples:\n  fraudstream check events/orders.jsonl\n  fraudstream check orders.csv --mapping config/mappings/shop.yaml --rules draft.yaml --json"
+    )]
+    Check(CheckArgs),
     /// Send a file to a function: orders, history or chargebacks.
     #[command(
         after_help = "Examples:\n  fraudstream run predict events/orders.jsonl\n  fraudstream run predict orders.jsonl --keep-going\n  fraudstream run predict orders.jsonl --ip-locations GeoLite2-City.mmdb,GeoLite2-ASN.mmdb\n  fraudstream run ingest history.csv.gz --event-type registration --label 1.0=fraud --label 0.0=legit\n  fraudstream run label events/chargebacks.jsonl"
@@ -133,6 +139,7 @@ impl Cli {
         match command {
             // The futures of the demo, of `run` and of `replay` are large.
             Command::Demo(args) => Box::pin(args.run(&workspace)).await,
+            Command::Check(args) => args.run(&workspace),
             Command::Run(args) => Box::pin(args.run(&workspace)).await,
             Command::Show(args) => args.run(&workspace).await,
             Command::Explain(args) => args.run(&workspace).await,
@@ -179,7 +186,7 @@ mod tests {
             .map(|command| command.get_name().to_owned())
             .filter(|name| name != "help")
             .collect();
-        assert_eq!(names.len(), 16);
+        assert_eq!(names.len(), 17);
         for name in names {
             let command = cli.find_subcommand_mut(&name).unwrap();
             let long = command.render_long_help().to_string();

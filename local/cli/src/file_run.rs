@@ -508,7 +508,8 @@ async fn is_ready(future: impl Future<Output = ()>) -> bool {
     }
 }
 
-fn start_progress_bar(show: bool, done: u64) -> ProgressBar {
+/// A line on standard error that counts records, if it is a terminal; `done` is where it starts.
+pub(crate) fn start_progress_bar(show: bool, done: u64) -> ProgressBar {
     if !show || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

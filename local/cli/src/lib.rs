@@ -5,6 +5,7 @@
 
 pub mod apply;
 mod bucket_objects;
+pub mod check;
 pub mod cli;
 mod commands;
 pub mod demo_report;

@@ -19,7 +19,7 @@ impl Mapping {
         let Some(section) = &self.file.labels else {
             return Err(Failure::set_up("the mapping has no `labels` section"));
         };
-        let value = self.file.no_value.blank_out(value);
+        let value = self.file.normalize_message(value);
         let document = Document::new(&value);
         // If it cannot be told, the message is read as a label; what is none is rejected then.
         if let Some(condition) = &section.skip_when

@@ -30,6 +30,7 @@ mod data_quality;
 mod entity;
 mod envelopes;
 pub mod failure;
+mod formats;
 #[doc(hidden)]
 pub mod fuzz;
 mod jq;
@@ -63,8 +64,9 @@ pub use aggregates::{
     AggregateKey, HashedKeys, KeyFacts, LinkedKeys, NeededFact, OrderFacts, OrderKey, SeenLinks,
 };
 pub use data_quality::DataQualityProblem;
+pub use formats::{number_forms, read_number_in, read_time_in};
 pub use mapping::{Mapping, MappingError};
-pub use missing_sources::{LABEL_EVENT_ID, MissingSource};
+pub use missing_sources::{EVENT_ID_SOURCE, EVENT_TIMESTAMP_SOURCE, LABEL_EVENT_ID, MissingSource};
 pub use normal_form::NormalForm;
 pub use order::{MappedOrder, ModelBlob};
 pub use overrides::OverrideKind;

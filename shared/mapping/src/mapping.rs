@@ -196,6 +196,11 @@ impl Mapping {
         &self.hash
     }
 
+    /// The variables that are read of each order, in the order of their names.
+    pub fn variables(&self) -> impl Iterator<Item = &VariableName> {
+        self.file.variables.keys()
+    }
+
     /// The variables that are amounts of money, each with its currency.
     pub fn amounts(&self) -> impl Iterator<Item = (&VariableName, &str)> {
         let variables = self.file.variables.iter();
@@ -254,7 +259,7 @@ impl Mapping {
 
     /// The key that keeps records of the same order in sequence: its id, as an order or a label message names it.
     pub fn order_key(&self, value: &Value) -> Option<String> {
-        let value = self.file.no_value.blank_out(value);
+        let value = self.file.normalize_message(value);
         let document = Document::new(&value);
         let sources = [
             Some(&self.file.event.id),

@@ -1,13 +1,16 @@
 //! The structure of the mapping file, `config/mapping.yaml`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use event::{DetectorId, EntityTypeName, EventTypeName, LabelName, OutcomeName, VariableName};
 use serde::{Deserialize, de};
+use serde_json::Value;
 use serde_saphyr::Spanned;
 
 use crate::aggregates::{AggregateSection, LinkSection};
 use crate::condition::Condition;
+use crate::formats::ValueFormats;
 use crate::locate::AddressLookup;
 use crate::long_source::LongSource;
 use crate::money::AmountSource;
@@ -31,6 +34,8 @@ pub(crate) struct MappingFile {
     pub(crate) skip_when: Option<Condition>,
     #[serde(default)]
     pub(crate) no_value: NoValues,
+    #[serde(default)]
+    pub(crate) formats: ValueFormats,
     pub(crate) event: EventSection,
     pub(crate) variables: BTreeMap<VariableName, ShortOrLong<LongVariable>>,
     #[serde(default)]
@@ -43,6 +48,13 @@ pub(crate) struct MappingFile {
     pub(crate) decision: DecisionSection,
     #[serde(default)]
     pub(crate) labels: Option<LabelSection>,
+}
+
+impl MappingFile {
+    /// The message as all sources of the file see it: without what stands for no value, and in the usual form.
+    pub(crate) fn normalize_message<'a>(&self, message: &'a Value) -> Cow<'a, Value> {
+        self.formats.normalize(self.no_value.blank_out(message))
+    }
 }
 
 /// An IANA time zone, checked when the file is read.

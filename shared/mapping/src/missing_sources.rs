@@ -7,6 +7,10 @@ use crate::mapping::Mapping;
 use crate::short_or_long::ShortOrLong;
 use crate::value_source::{Document, ValueSource};
 
+/// The member of [`MissingSource`] for the id of an order.
+pub const EVENT_ID_SOURCE: &str = "event.id";
+/// The member of [`MissingSource`] for the time of an order.
+pub const EVENT_TIMESTAMP_SOURCE: &str = "event.timestamp";
 /// The member of [`MissingSource`] for the event id of a label.
 pub const LABEL_EVENT_ID: &str = "labels.event_id";
 
@@ -43,12 +47,12 @@ fn find_problem<T>(read: Result<Option<T>, String>) -> Option<String> {
 impl Mapping {
     /// The sources of an order's id, time, entity and variables that find nothing in `value`.
     pub fn missing_order_sources(&self, value: &Value) -> Vec<MissingSource> {
-        let value = self.file.no_value.blank_out(value);
+        let value = self.file.normalize_message(value);
         let document = Document::new(&value);
         let event = &self.file.event;
         let mut sources = vec![
-            ("event.id", &event.id),
-            ("event.timestamp", &event.timestamp),
+            (EVENT_ID_SOURCE, &event.id),
+            (EVENT_TIMESTAMP_SOURCE, &event.timestamp),
         ];
         let entity_ids = event.entity.id.iter().map(|source| match source {
             ShortOrLong::Short(source) => source,
@@ -79,7 +83,7 @@ impl Mapping {
     /// `labels`.
     pub fn missing_label_sources(&self, value: &Value) -> Option<Vec<MissingSource>> {
         let section = self.file.labels.as_ref()?;
-        let value = self.file.no_value.blank_out(value);
+        let value = self.file.normalize_message(value);
         let sources = [
             (LABEL_EVENT_ID, &section.event_id),
             ("labels.kind", &section.kind),

@@ -81,7 +81,7 @@ impl Mapping {
     /// [`Failure::Rejected`] if the id, the timestamp, the entity type or the label cannot be read; [`Failure::Skipped`] if
     /// the message is no order.
     pub fn map_order(&self, value: &Value) -> Result<MappedOrder, Failure> {
-        let value = self.file.no_value.blank_out(value);
+        let value = self.file.normalize_message(value);
         let document = Document::new(&value);
         let mut data_quality = Vec::new();
         match self.file.skip_when.as_ref().map(|it| it.holds(&document)) {

@@ -163,6 +163,10 @@ fn read_jq_scalar(value: &Val) -> Result<Option<String>, String> {
 
 const IS_LIST: &str = "is a list, and should be text, a number or a Boolean";
 const IS_OBJECT: &str = "is an object, and should be text, a number or a Boolean";
+/// Stands in an order for a text that is not written as `formats` of the mapping says. Unicode guarantees that this code
+/// point is never a character (Unicode 16.0, 23.7).
+pub(crate) const NOT_AS_WRITTEN: &str = "\u{FDD1}";
+const IS_NOT_AS_WRITTEN: &str = "is not written as `formats` of the mapping says";
 const HOLDS_BROKEN_TEXT: &str = "holds bytes that are not UTF-8, or half of a surrogate pair";
 
 /// The text of a JSON value; `None` if it is null or blank.
@@ -184,6 +188,9 @@ pub(crate) fn read_scalar(value: &Value) -> Result<Option<Cow<'_, str>>, String>
 fn trim_text(text: &str) -> Result<Option<&str>, String> {
     if text.contains(BROKEN) {
         return Err(HOLDS_BROKEN_TEXT.to_owned());
+    }
+    if text == NOT_AS_WRITTEN {
+        return Err(IS_NOT_AS_WRITTEN.to_owned());
     }
     let text = text.trim();
     Ok((!text.is_empty()).then_some(text))

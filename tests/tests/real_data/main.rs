@@ -13,7 +13,7 @@ use aws_sdk_frauddetector::types::{
     DataSource, DataType, DetectorVersionStatus, EventIngestion, Language, Rule, RuleExecutionMode,
 };
 use fraudstream::file_run::{FileRun, PipelineFunction};
-use fraudstream::input::{CsvOptions, RecordInput};
+use fraudstream::input::{CsvOptions, RecordInput, open_csv_file};
 use fraudstream::run_summary::RunSummary;
 use local_aws::dynamodb::Durability;
 use local_aws::home::Home;
@@ -137,7 +137,9 @@ async fn through(
     };
     let mut summaries = Vec::new();
     for predict in [false, true] {
-        let (input, mapping) = RecordInput::open_csv(path, options.clone()).unwrap();
+        let (input, mapping) =
+            RecordInput::from_event_rows(path, open_csv_file(path).unwrap(), options.clone())
+                .unwrap();
         let function = if predict {
             PipelineFunction::Predict(Box::new(pipeline.predict(mapping, None)))
         } else {

@@ -57,7 +57,7 @@ pub use problem::{InvalidTemplate, LineColumn, TemplateProblem};
 pub use rule_check::{InvalidRules, Warning};
 pub use service_state::ServiceError;
 pub use template::DetectorTemplate;
-pub(crate) use template::{DetectorResource, ListResource, VariableResource};
+pub(crate) use template::{DetectorResource, ListResource, RuleResource, VariableResource};
 
 use service_state::ServiceState;
 

@@ -1,13 +1,13 @@
 //! `fraudstream run`: puts a file through a function: orders, history or chargebacks.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use event::{DetectorVersionId, EntityTypeName, EventTypeName};
+use event::DetectorVersionId;
 use shared::mapping::Mapping;
 
 use super::CommandError;
+use super::csv_args::{CsvArgs, open_message_rows};
 use super::output::print_result;
 use super::workspace::{WorkspaceArgs, durability_for};
 use crate::exit_status::AllRefusedError;
@@ -15,8 +15,7 @@ use crate::file_run::{FileRun, PipelineFunction};
 use crate::first_refusals::AllRefused;
 use crate::forget::ForgottenSubjects;
 use crate::input::{
-    CsvOptions, RecordInput, check_label_sources, has_label_headers, is_csv, make_label_mapping,
-    open_csv_file,
+    MessageKind, RecordInput, has_label_headers, is_csv, make_label_mapping, open_csv_file,
 };
 use crate::run_summary::RunSummary;
 use crate::signals;
@@ -41,24 +40,14 @@ pub(crate) struct RunArgs {
     /// The function.
     #[arg(value_enum)]
     function: FunctionName,
-    /// JSON lines, or CSV (.csv, .tsv) with Amazon's headers, plain or gzip; `-` is standard input. `label` takes CSV with
-    /// any headers: the mapping's `labels` names the columns.
+    /// JSON lines, or CSV (.csv, .tsv), plain or gzip; `-` is standard input. The mapping says what the columns of a CSV
+    /// file mean, unless it has Amazon's headers (EVENT_TIMESTAMP and others).
     file: String,
     /// Detector version to ask; default the active one.
     #[arg(long, value_name = "N")]
     detector_version: Option<String>,
-    /// CSV: event type of the rows; default the mapping's.
-    #[arg(long, value_name = "NAME")]
-    event_type: Option<String>,
-    /// CSV: detector that decides on the rows; default the mapping's.
-    #[arg(long, value_name = "NAME")]
-    detector: Option<String>,
-    /// CSV: entity type of rows without `ENTITY_TYPE`.
-    #[arg(long, value_name = "NAME", default_value = "customer")]
-    entity_type: String,
-    /// CSV: a label and what it becomes, such as 1.0=fraud.
-    #[arg(long = "label", value_name = "FROM=TO")]
-    labels: Vec<String>,
+    #[command(flatten)]
+    csv: CsvArgs,
     /// Start at the first record, even if the file was run before.
     #[arg(long)]
     restart: bool,
@@ -134,18 +123,10 @@ impl RunArgs {
         &self,
         workspace: &WorkspaceArgs,
     ) -> Result<(RecordInput, Mapping), CommandError> {
-        if !is_csv(&self.file) {
-            return Ok((
-                RecordInput::open_lines(&self.file)?,
-                workspace.read_mapping()?,
-            ));
-        }
-        if self.function == FunctionName::Label {
+        if is_csv(&self.file) && self.function == FunctionName::Label {
             return self.open_label_rows(workspace);
         }
-        let mapping = workspace.read_mapping().ok();
-        let options = self.read_csv_options(mapping.as_ref())?;
-        Ok(RecordInput::open_csv(&self.file, options)?)
+        self.csv.open_orders(workspace, &self.file)
     }
 
     /// Labels under Amazon's headers say themselves what they are; rows of any other file go through the mapping.
@@ -156,7 +137,7 @@ impl RunArgs {
         let reader = open_csv_file(&self.file)?;
         if has_label_headers(reader.header()) {
             let mapping = workspace.read_mapping_if_any()?;
-            let options = self.read_csv_options(mapping.as_ref())?;
+            let options = self.csv.read_options(mapping.as_ref())?;
             let is_same = |mapping: &Mapping| {
                 *mapping.event_type() == options.event_type
                     && mapping.detector().as_str() == options.detector
@@ -167,47 +148,8 @@ impl RunArgs {
                 mapping,
             ));
         }
-        let mapping = workspace.read_mapping()?;
-        check_label_sources(&self.file, workspace.mapping_path(), &mapping)?;
-        Ok((RecordInput::from_message_rows(reader), mapping))
+        open_message_rows(workspace, &self.file, reader, MessageKind::Label)
     }
-
-    /// What the arguments say of a CSV file, or else the mapping.
-    fn read_csv_options(&self, mapping: Option<&Mapping>) -> Result<CsvOptions, CommandError> {
-        let default = |name: &Option<String>, known: Option<String>, flag: &str| {
-            name.clone()
-                .or(known)
-                .ok_or_else(|| format!("say {flag}: there is no readable mapping to take it from"))
-        };
-        let event_type = default(
-            &self.event_type,
-            mapping.map(|m| m.event_type().to_string()),
-            "--event-type",
-        )?;
-        let detector = default(
-            &self.detector,
-            mapping.map(|m| m.detector().to_string()),
-            "--detector",
-        )?;
-        Ok(CsvOptions {
-            event_type: EventTypeName::try_from(event_type)?,
-            detector,
-            entity_type: EntityTypeName::try_from(self.entity_type.as_str())?,
-            labels: parse_label_renames(&self.labels)?,
-        })
-    }
-}
-
-fn parse_label_renames(labels: &[String]) -> Result<BTreeMap<String, String>, CommandError> {
-    labels
-        .iter()
-        .map(|rename| {
-            let (from, to) = rename.split_once('=').ok_or_else(|| {
-                format!("`--label {rename}` should be FROM=TO, such as 1.0=fraud")
-            })?;
-            Ok((from.to_owned(), to.to_owned()))
-        })
-        .collect()
 }
 
 fn describe_summary(summary: &RunSummary) -> String {

@@ -13,7 +13,9 @@ use csv_rows::{CsvError, CsvHeader, CsvReader, open_text};
 use evaluation::{FileError, open_file};
 use serde_json::Value;
 use shared::failure::Rejection;
-use shared::mapping::{LABEL_EVENT_ID, Mapping, MappingError};
+use shared::mapping::{
+    EVENT_ID_SOURCE, EVENT_TIMESTAMP_SOURCE, LABEL_EVENT_ID, Mapping, MappingError, MissingSource,
+};
 use thiserror::Error;
 
 pub use header_mapping::CsvOptions;
@@ -26,7 +28,7 @@ use rows::RowKind;
 
 /// The class of rows that cannot be read under the header of their file.
 pub const ROW_FAULT: &str = "bad-row";
-/// Rows in which the mapping has to find an event id, before a file of labels is processed.
+/// Rows in which the mapping has to find an event id, before a CSV file is processed.
 const FIRST_ROWS: usize = 20;
 
 /// A file that cannot be read as input.
@@ -120,21 +122,19 @@ impl RecordInput {
         Ok(Self::Lines(Box::new(BufReader::new(text))))
     }
 
-    /// Opens a CSV file of events with Amazon's headers, and makes a mapping of its header.
+    /// The rows of a CSV file of events with Amazon's headers, and a mapping that is made of the header. `path` is the
+    /// file's name in errors.
     ///
     /// # Errors
-    /// [`InputError`].
-    pub fn open_csv(path: &str, options: CsvOptions) -> Result<(Self, Mapping), InputError> {
-        let reader = open_csv_file(path)?;
-        let names = &reader.header().names;
-        if !names.iter().any(|name| name == EVENT_TIMESTAMP) {
-            let columns = names.join(", ");
-            let what = format!("there is no column {EVENT_TIMESTAMP}; it has {columns}");
-            return Err(header_error(path, what));
-        }
+    /// [`InputError::Mapping`]: a column's name cannot be a variable.
+    pub fn from_event_rows(
+        path: &str,
+        reader: CsvReader,
+        options: CsvOptions,
+    ) -> Result<(Self, Mapping), InputError> {
         let mapping = Mapping::parse(
             &format!("{path} (header)"),
-            &build_header_mapping(names, &options),
+            &build_header_mapping(&reader.header().names, &options),
         )?;
         let rows = CsvRows::new(reader, RowKind::Events(options));
         Ok((Self::Rows(Box::new(rows)), mapping))
@@ -148,6 +148,14 @@ impl RecordInput {
     /// The rows of any CSV file, for the mapping of the workspace.
     pub fn from_message_rows(reader: CsvReader) -> Self {
         Self::Rows(Box::new(CsvRows::new(reader, RowKind::Messages)))
+    }
+
+    /// How many rows so far were read as Windows-1252, because they are not UTF-8; `None` if there is none.
+    pub fn windows_1252_rows(&self) -> Option<u64> {
+        match self {
+            Self::Lines(_) => None,
+            Self::Rows(rows) => rows.decoded_rows().map(|rows| rows.count),
+        }
     }
 
     /// Reads the next record; `None` at the end. Blank lines are skipped.
@@ -179,6 +187,11 @@ impl RecordInput {
     }
 }
 
+/// Whether a file of events has Amazon's headers.
+pub fn has_event_headers(header: &CsvHeader) -> bool {
+    header.names.iter().any(|name| name == EVENT_TIMESTAMP)
+}
+
 /// Whether a file of labels has Amazon's headers.
 pub fn has_label_headers(header: &CsvHeader) -> bool {
     let has = |name: &str| header.names.iter().any(|header| header == name);
@@ -205,20 +218,63 @@ pub fn make_label_mapping(
     Ok(base.with_label_section("labels (header)", &build_label_section())?)
 }
 
-/// Checks that the section `labels` of the mapping in `mapping_path` finds an event id in one of the first rows of a file:
+/// What the rows of a file are for a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKind {
+    /// Orders, for `event` and `variables`.
+    Order,
+    /// What became known of orders, for `labels`.
+    Label,
+}
+
+impl MessageKind {
+    /// The section of the mapping without which no row can be read, and a key in it.
+    fn section(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Order => ("event", "id"),
+            Self::Label => ("labels", "event_id"),
+        }
+    }
+
+    /// The sources without which a row is rejected and that find nothing in it; `None` if the mapping lacks the section.
+    fn find_missing_sources(self, mapping: &Mapping, row: &Value) -> Option<Vec<MissingSource>> {
+        let (needed, missing): (&[&str], _) = match self {
+            Self::Order => (
+                &[EVENT_ID_SOURCE, EVENT_TIMESTAMP_SOURCE],
+                mapping.missing_order_sources(row),
+            ),
+            Self::Label => (&[LABEL_EVENT_ID], mapping.missing_label_sources(row)?),
+        };
+        let is_lost = missing
+            .iter()
+            .any(|it| needed.contains(&it.member.as_str()));
+        // Variables may be absent.
+        let (section, _) = self.section();
+        let of_section = |it: &MissingSource| it.member.starts_with(section);
+        Some(if is_lost {
+            missing.into_iter().filter(of_section).collect()
+        } else {
+            Vec::new()
+        })
+    }
+}
+
+/// Checks that the mapping in `mapping_path` finds an event id (and an order's time) in one of the first rows of a file:
 /// otherwise it was written for other messages, and every row would be rejected.
 ///
 /// # Errors
 /// [`InputError::Header`]: which sources find nothing, and which columns there are.
-pub fn check_label_sources(
+pub fn check_row_sources(
     path: &str,
     mapping_path: &Path,
     mapping: &Mapping,
+    kind: MessageKind,
 ) -> Result<(), InputError> {
     let reader = open_csv_file(path)?;
     let columns = reader.header().names.clone();
     let mut input = RecordInput::from_message_rows(reader);
     let mut first_missing = None;
+    let (section, key) = kind.section();
     for _ in 0..FIRST_ROWS {
         let record = input.read_record().map_err(|source| FileError {
             path: path.to_owned(),
@@ -229,15 +285,15 @@ pub fn check_label_sources(
             continue;
         }
         let row: Value = serde_json::from_slice(&record.bytes).unwrap_or_default();
-        let Some(missing) = mapping.missing_label_sources(&row) else {
+        let Some(missing) = kind.find_missing_sources(mapping, &row) else {
             let what = format!(
-                "{} has no section `labels`, which says what the columns mean; Amazon's headers need none; the columns are {}",
+                "{} has no section `{section}`, which says what the columns mean; Amazon's headers need none; the columns are {}",
                 mapping_path.display(),
                 columns.join(", ")
             );
             return Err(header_error(path, what));
         };
-        if !missing.iter().any(|it| it.member == LABEL_EVENT_ID) {
+        if missing.is_empty() {
             return Ok(());
         }
         first_missing.get_or_insert(missing);
@@ -248,13 +304,17 @@ pub fn check_label_sources(
     let missing: Vec<String> = missing
         .into_iter()
         .map(|it| {
-            let name = it.member.trim_start_matches("labels.");
+            let name = it.member.split_once('.').map_or("", |(_, name)| name);
             format!("{name} (`{}`)", it.source.unwrap_or_default())
         })
         .collect();
+    let drafted = match kind {
+        MessageKind::Order => "let `fraudstream init` draft a mapping of the file, ",
+        MessageKind::Label => "",
+    };
     let what = format!(
-        "`labels` in {} finds no {} in the first rows; name columns there, such as `event_id: \"/{}\"`, or use Amazon's \
-         headers; the columns are {}",
+        "`{section}` in {} finds no {} in the first rows; name columns there, such as `{key}: \"/{}\"`, {drafted}or use \
+         Amazon's headers; the columns are {}",
         mapping_path.display(),
         missing.join(", no "),
         columns.first().map_or("", String::as_str),

@@ -34,8 +34,10 @@ fn read_file<T>(csv: &[u8], read: impl FnOnce(&str) -> Result<T, InputError>) ->
 
 #[track_caller]
 fn check(csv: impl AsRef<[u8]>, want: &[&str]) {
-    let got = read_file(csv.as_ref(), |path| RecordInput::open_csv(path, options()))
-        .map_or_else(|error| vec![error], |(input, _)| show_records(input));
+    let got = read_file(csv.as_ref(), |path| {
+        RecordInput::from_event_rows(path, open_csv_file(path)?, options())
+    })
+    .map_or_else(|error| vec![error], |(input, _)| show_records(input));
     assert_eq!(got, want);
 }
 
@@ -53,10 +55,6 @@ fn rows_become_objects() {
     check(
         b"EVENT_ID,ENTITY_TYPE,EVENT_TIMESTAMP,name\n1,c,2,Jos\xe9\n",
         &[r#"{"EVENT_ID":"1","ENTITY_TYPE":"c","EVENT_TIMESTAMP":"2","name":"José"}"#],
-    );
-    check(
-        "ip,EVENT_LABEL\n1.2.3.4,fraud\n",
-        &["a.csv: there is no column EVENT_TIMESTAMP; it has ip, EVENT_LABEL"],
     );
     check(
         "ip,EVENT_TIMESTAMP,ip\n1,2,3\n",
@@ -123,22 +121,29 @@ decision: {outcome_priority: [block, approve], on_undetermined: [block], on_no_m
 ";
 
 #[track_caller]
-fn check_sources(labels: &str, csv: &str, want: Result<(), &str>) {
+fn check_sources(kind: MessageKind, labels: &str, csv: &str, want: Result<(), &str>) {
     let mapping = Mapping::parse("m.yaml", &format!("{MAPPING}{labels}")).unwrap();
     let got = read_file(csv.as_bytes(), |path| {
-        check_label_sources(path, Path::new("m.yaml"), &mapping)
+        check_row_sources(path, Path::new("m.yaml"), &mapping, kind)
     });
     assert_eq!(got, want.map_err(str::to_owned));
 }
 
 #[test]
 fn a_mapping_for_other_messages_is_noticed_at_once() {
+    use MessageKind::Label;
     let labels = "labels: {event_id: /Order, kind: /Type, timestamp: '.at[0].time', table: []}";
-    check_sources(labels, "Order,Type,at\no-1,Chargeback,\n", Ok(()));
+    check_sources(Label, labels, "Order,Type,at\no-1,Chargeback,\n", Ok(()));
     // A first row without an order may be a total.
-    check_sources(labels, "Order,Type\n,Total\no-1,Chargeback\n", Ok(()));
-    check_sources(labels, "Order,Type\n", Ok(()));
     check_sources(
+        Label,
+        labels,
+        "Order,Type\n,Total\no-1,Chargeback\n",
+        Ok(()),
+    );
+    check_sources(Label, labels, "Order,Type\n", Ok(()));
+    check_sources(
+        Label,
         labels,
         "Reference;Type\no-1;Chargeback\no-2;\n",
         Err(
@@ -147,11 +152,29 @@ fn a_mapping_for_other_messages_is_noticed_at_once() {
         ),
     );
     check_sources(
+        Label,
         "",
         "Order,Type\no-1,x\n",
         Err(
             "a.csv: m.yaml has no section `labels`, which says what the columns mean; Amazon's headers need none; the columns \
              are Order, Type",
+        ),
+    );
+}
+
+#[test]
+fn a_mapping_for_other_orders_is_noticed_at_once() {
+    use MessageKind::Order;
+    check_sources(Order, "", "id,time,price\no-1,2026-06-01,\n", Ok(()));
+    check_sources(Order, "", "id,time\n,\no-1,2026-06-01\n", Ok(()));
+    check_sources(
+        Order,
+        "",
+        "Bestellnummer;Betrag\no-1;12,50\n",
+        Err(
+            "a.csv: `event` in m.yaml finds no id (`/id`), no timestamp (`/time`), no entity.id (`/customer`) in the first \
+             rows; name columns there, such as `id: \"/Bestellnummer\"`, let `fraudstream init` draft a mapping of the file, or \
+             use Amazon's headers; the columns are Bestellnummer, Betrag",
         ),
     );
 }

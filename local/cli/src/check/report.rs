@@ -1,0 +1,267 @@
+//! What a check found.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::FileCheck;
+use super::detector_rules::DetectorRule;
+use super::order_tally::{OrderTally, RuleTally};
+use super::value_tally::ValueTally;
+use crate::input::RecordInput;
+
+/// What a file is for a mapping and for rules.
+#[derive(Debug, Serialize)]
+pub struct CheckReport {
+    /// The file.
+    pub file: String,
+    /// Rows or lines that were read.
+    pub records: u64,
+    /// Orders that would be decided; a record may hold several.
+    pub orders: u64,
+    /// Messages that the mapping skips.
+    pub skipped: u64,
+    /// Rows that were read as Windows-1252, because they are not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows_1252_rows: Option<u64>,
+    /// When the first and the last order was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub times: Option<(String, String)>,
+    /// Orders with the id of an earlier one.
+    pub repeated_ids: RepeatedReport,
+    /// What would be rejected, by class.
+    pub rejected: Vec<RejectedReport>,
+    /// The variables of the mapping.
+    pub variables: Vec<VariableReport>,
+    /// The keys of its aggregates.
+    pub keys: Vec<KeyReport>,
+    /// Problems with what is no variable.
+    pub problems: BTreeMap<String, u64>,
+    /// The rules of the detector; `None` if no detector file was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Vec<RuleReport>>,
+    /// Variables of the mapping that the detector's event type lacks: the service would refuse the orders.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_variables: Vec<String>,
+    /// How many orders would get each outcome, by the rules that could be judged.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub outcomes: BTreeMap<String, u64>,
+    /// Orders with a value that could not be read or a rule that could not be evaluated.
+    pub undetermined: u64,
+}
+
+/// Orders that have the id of an earlier one.
+#[derive(Debug, Serialize)]
+pub struct RepeatedReport {
+    /// With the same content.
+    pub same_content: u64,
+    /// With other content and the same revision.
+    pub other_content: u64,
+    /// Two records with the same id and different content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub example: Option<(u64, u64)>,
+}
+
+/// The records that would be rejected for one reason.
+#[derive(Debug, Serialize)]
+pub struct RejectedReport {
+    /// The class of the rejection.
+    pub class: &'static str,
+    /// How many.
+    pub count: u64,
+    /// The number of the first, from 1.
+    pub record: u64,
+    /// Why the first is rejected.
+    pub reason: String,
+    /// The beginning of the first.
+    pub content: String,
+}
+
+/// What the orders have of one variable.
+#[derive(Debug, Serialize)]
+pub struct VariableReport {
+    /// Its name.
+    pub name: String,
+    /// Orders with a value.
+    pub filled: u64,
+    /// Orders whose value cannot be read.
+    pub invalid: u64,
+    /// Why, with counts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub problems: BTreeMap<String, u64>,
+    /// Different values, counted up to 10,000.
+    pub distinct: u64,
+    /// The first three different values.
+    pub examples: Vec<String>,
+}
+
+/// How many orders have a key.
+#[derive(Debug, Serialize)]
+pub struct KeyReport {
+    /// Its name.
+    pub name: String,
+    /// Orders with a value.
+    pub filled: u64,
+}
+
+/// What one rule does on the orders.
+#[derive(Debug, Serialize)]
+pub struct RuleReport {
+    /// The rule.
+    pub id: String,
+    /// Its outcomes.
+    pub outcomes: Vec<String>,
+    /// Its description.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Orders that it matches.
+    pub matched: u64,
+    /// Orders that no other judged rule matches.
+    pub matched_alone: u64,
+    /// Orders for which it cannot be evaluated.
+    pub undetermined: u64,
+    /// The first order that it matches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
+    /// Variables that it reads and no order fills.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub never_filled: Vec<String>,
+    /// What it reads of the past or of a model, so that it was not judged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_judged_because_of: Vec<String>,
+    /// Whether it cannot match on this file: it matched nothing, and reads what no order fills.
+    pub cannot_fire: bool,
+}
+
+impl CheckReport {
+    pub(super) fn new(
+        check: &FileCheck<'_>,
+        records: u64,
+        input: &RecordInput,
+        tally: OrderTally<'_>,
+    ) -> Self {
+        let names: Vec<&str> = check
+            .mapping
+            .variables()
+            .map(|name| name.as_str())
+            .collect();
+        let keys = check.mapping.aggregate_keys();
+        let filled: BTreeMap<&str, u64> = names
+            .iter()
+            .zip(&tally.values)
+            .map(|(name, values)| (*name, values.filled))
+            .chain(keys.iter().zip(&tally.keys).flat_map(|(key, filled)| {
+                key.variables().map(move |name| (name.as_str(), *filled))
+            }))
+            .collect();
+        let rules = check.rules.map(|rules| {
+            let rules = rules.rules.iter().enumerate();
+            let report = rules.map(|(place, rule)| {
+                let unknown = tally.unknown_variables(place);
+                // What the mapping does not know nothing fills, except for the scores of models.
+                let is_never_filled = |name: &&str| match filled.get(name) {
+                    Some(filled) => *filled == 0,
+                    None => !unknown.contains(name),
+                };
+                let never_filled = rule.rule.variables().filter(is_never_filled);
+                let never_filled = never_filled.map(str::to_owned).collect();
+                describe_rule(rule, &tally.hits[place], never_filled, unknown)
+            });
+            report.collect()
+        });
+        let unknown = names
+            .iter()
+            .filter(|name| check.rules.is_some_and(|rules| !rules.has_variable(name)));
+        Self {
+            file: check.path.to_owned(),
+            records,
+            orders: tally.orders,
+            skipped: tally.skipped,
+            windows_1252_rows: input.windows_1252_rows(),
+            times: tally
+                .times
+                .map(|(first, last)| (first.to_string(), last.to_string())),
+            repeated_ids: RepeatedReport {
+                same_content: tally.repeated.same,
+                other_content: tally.repeated.changed,
+                example: tally.repeated.example,
+            },
+            unknown_variables: unknown.map(|name| (*name).to_owned()).collect(),
+            keys: keys
+                .iter()
+                .zip(&tally.keys)
+                .filter(|(key, _)| key.is_counted())
+                .map(|(key, filled)| KeyReport {
+                    name: key.name().to_owned(),
+                    filled: *filled,
+                })
+                .collect(),
+            variables: names
+                .iter()
+                .zip(tally.values)
+                .map(|(name, values)| describe_variable(name, values))
+                .collect(),
+            rejected: tally
+                .rejected
+                .into_iter()
+                .filter_map(|(class, rejected)| {
+                    let (record, reason, content) = rejected.first?;
+                    Some(RejectedReport {
+                        class,
+                        count: rejected.count,
+                        record,
+                        reason,
+                        content,
+                    })
+                })
+                .collect(),
+            problems: tally.problems,
+            rules,
+            outcomes: tally.outcomes,
+            undetermined: tally.undetermined,
+        }
+    }
+
+    /// The rules that cannot match on this file.
+    pub fn rules_that_cannot_fire(&self) -> impl Iterator<Item = &str> {
+        let rules = self.rules.iter().flatten();
+        rules
+            .filter(|rule| rule.cannot_fire)
+            .map(|rule| rule.id.as_str())
+    }
+}
+
+fn describe_variable(name: &str, values: ValueTally) -> VariableReport {
+    VariableReport {
+        name: name.to_owned(),
+        filled: values.filled,
+        invalid: values.invalid,
+        problems: values.problems,
+        distinct: u64::try_from(values.distinct.len()).unwrap_or(u64::MAX),
+        examples: values
+            .examples
+            .into_iter()
+            .map(|(_, value)| value)
+            .collect(),
+    }
+}
+
+fn describe_rule(
+    rule: &DetectorRule,
+    tally: &RuleTally,
+    never_filled: Vec<String>,
+    unknown: &[&str],
+) -> RuleReport {
+    RuleReport {
+        id: rule.id.clone(),
+        outcomes: rule.outcomes.clone(),
+        description: rule.description.clone(),
+        matched: tally.matched,
+        matched_alone: tally.alone,
+        undetermined: tally.undetermined,
+        first: tally.first.as_ref().map(|(_, order)| order.clone()),
+        cannot_fire: tally.matched == 0 && !never_filled.is_empty(),
+        never_filled,
+        not_judged_because_of: unknown.iter().map(|name| (*name).to_owned()).collect(),
+    }
+}
