@@ -10,6 +10,7 @@ use crate::commands::evaluate::EvaluateArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::forget::ForgetArgs;
 use crate::commands::import_model::ImportModelArgs;
+use crate::commands::init::InitArgs;
 use crate::commands::jobs::JobsArgs;
 use crate::commands::list::ListArgs;
 use crate::commands::replay::ReplayArgs;
@@ -49,6 +50,11 @@ enum Command {
     /// Decide two thousand simulated orders, and print a report for a fraud lead.
     #[command(after_help = "Example:\n  fraudstream demo --json")]
     Demo(DemoArgs),
+    /// Draft a mapping and a detector file from your own orders, with what was guessed and what is open.
+    #[command(
+        after_help = "Examples:\n  fraudstream init orders.csv\n  fraudstream init exports/ --out drafts/"
+    )]
+    Init(InitArgs),
     /// Run a file through mapping and rules without writing: what decodes, what each variable holds, what each rule matches.
     #[command(
         after_help = "Examples:\n  fraudstream check events/orders.jsonl\n  fraudstream check orders.csv --mapping config/mappings/shop.yaml --rules draft.yaml --json"
@@ -139,6 +145,7 @@ impl Cli {
         match command {
             // The futures of the demo, of `run` and of `replay` are large.
             Command::Demo(args) => Box::pin(args.run(&workspace)).await,
+            Command::Init(args) => args.run(),
             Command::Check(args) => args.run(&workspace),
             Command::Run(args) => Box::pin(args.run(&workspace)).await,
             Command::Show(args) => args.run(&workspace).await,
@@ -186,7 +193,7 @@ mod tests {
             .map(|command| command.get_name().to_owned())
             .filter(|name| name != "help")
             .collect();
-        assert_eq!(names.len(), 17);
+        assert_eq!(names.len(), 18);
         for name in names {
             let command = cli.find_subcommand_mut(&name).unwrap();
             let long = command.render_long_help().to_string();

@@ -14,6 +14,7 @@ pub mod file_run;
 pub mod first_refusals;
 pub mod forget;
 pub mod hold;
+pub mod init;
 pub mod input;
 pub mod rebuild;
 mod rehearsal;

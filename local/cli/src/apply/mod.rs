@@ -38,13 +38,14 @@ mod tests;
 mod text_part;
 mod truth;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use aws_sdk_frauddetector::Client;
 use clap::ValueEnum;
-use event::{DetectorId, RuleId};
+use event::{DetectorId, RuleId, VariableName};
 use serde::Serialize;
 use shared::mapping::{Mapping, OverrideKind};
 use thiserror::Error;
@@ -54,6 +55,7 @@ pub use inputs::TemplateInputs;
 pub(crate) use inputs::parse_parameter;
 pub use plan::{ApplyPlan, PlanAction, PlanStep};
 pub use problem::{InvalidTemplate, LineColumn, TemplateProblem};
+use rule_check::{CheckedRules, RuleReads};
 pub use rule_check::{InvalidRules, Warning};
 pub use service_state::ServiceError;
 pub use template::DetectorTemplate;
@@ -74,28 +76,59 @@ pub struct ApplyOptions {
     pub to: ApplyTarget,
     /// Print one JSON document, for programs.
     pub json: bool,
-    /// The rules that the mapping file relies on, if there is one.
-    pub overrides: Option<MappedOverrides>,
+    /// What the mapping file says of its detector, if there is one.
+    pub mapped: Option<MappedDetector>,
+    /// Apply rules that read what the mapping never fills: for events that other programs send.
+    pub allow_unfilled: bool,
 }
 
-/// The rules that `overrides` of a mapping file names: what the detector lacks would never decide, and nobody would see it.
+/// What a mapping file says of its detector: rules that it relies on, and variables that it fills. What does not fit would
+/// never decide, and nobody would see it.
 #[derive(Clone, Debug)]
-pub struct MappedOverrides {
+pub struct MappedDetector {
     /// The detector of the mapping.
     pub detector: DetectorId,
-    /// The rules.
-    pub rules: Vec<RuleId>,
+    /// The rules that `overrides` names.
+    pub overrides: Vec<RuleId>,
+    /// The variables of its events, those of what happened before among them.
+    pub variables: BTreeSet<VariableName>,
 }
 
-impl MappedOverrides {
-    /// Those of a mapping file.
+impl MappedDetector {
+    /// That of a mapping file.
     pub fn new(mapping: &Mapping) -> Self {
         let kinds = [OverrideKind::Block, OverrideKind::Allow];
-        let rules = kinds.into_iter().flat_map(|kind| mapping.overrides(kind));
+        let overrides = kinds.into_iter().flat_map(|kind| mapping.overrides(kind));
+        let variables = mapping.variables().chain(mapping.variables_of_the_past());
         Self {
             detector: mapping.detector().clone(),
-            rules: rules.cloned().collect(),
+            overrides: overrides.cloned().collect(),
+            variables: variables.cloned().collect(),
         }
+    }
+
+    /// A sentence for each rule of the detector that reads a variable of the event that the mapping does not fill.
+    fn find_unfilled(&self, template: &DetectorTemplate, rules: &[RuleReads<'_>]) -> Vec<String> {
+        let is_score = |name: &str| {
+            let mut variables = template.variables.iter();
+            variables.any(|variable| variable.name == name && variable.source != "EVENT")
+        };
+        let own = rules
+            .iter()
+            .filter(|reads| reads.detector == self.detector.as_str());
+        let sentence = |reads: &RuleReads<'_>| {
+            let names = reads
+                .variables
+                .iter()
+                .filter(|name| !self.variables.contains(name.as_str()) && !is_score(name));
+            let names: Vec<String> = names.map(|name| format!("${name}")).collect();
+            let (file, at, id) = (&template.file, reads.rule.at, &reads.rule.id);
+            (!names.is_empty()).then(|| {
+                let names = names.join(", ");
+                format!("{file}:{at}: rule `{id}` reads {names}, which the mapping never fills")
+            })
+        };
+        own.filter_map(sentence).collect()
     }
 
     /// A warning for each rule that the detector of the template lacks.
@@ -106,7 +139,7 @@ impl MappedOverrides {
             return Vec::new();
         };
         let is_missing = |id: &&RuleId| !detector.rules.iter().any(|rule| rule.id == id.as_str());
-        let missing = self.rules.iter().filter(is_missing);
+        let missing = self.overrides.iter().filter(is_missing);
         let warning = |rule: &RuleId| Warning {
             detector: id.to_owned(),
             rule: rule.to_string(),
@@ -155,6 +188,11 @@ pub enum ApplyError {
     /// Rules are invalid: each problem marked in the rule's text.
     #[error("{0}\nnothing was sent")]
     Rules(#[from] InvalidRules),
+    /// Rules read what the mapping never fills, so that they cannot fire: a sentence for each.
+    #[error(
+        "{}\nnothing was sent; fill the variables in the mapping, or say --allow-unfilled if other programs send them", .0.join("\n")
+    )]
+    Unfilled(Vec<String>),
     /// The service cannot make a change: a sentence for each.
     #[error("{}\nnothing was sent", .0.join("\n"))]
     Impossible(Vec<String>),
@@ -193,15 +231,23 @@ pub async fn make_plan(
     client: &Client,
     template: &DetectorTemplate,
 ) -> Result<ApplyPlan, ApplyError> {
+    Ok(compare_with_service(client, template).await?.0)
+}
+
+async fn compare_with_service<'t>(
+    client: &Client,
+    template: &'t DetectorTemplate,
+) -> Result<(ApplyPlan, Vec<RuleReads<'t>>), ApplyError> {
     let state = ServiceState::read(client, template).await?;
-    let warnings = rule_check::compile_rules(template, &state)?;
+    let CheckedRules { warnings, reads } = rule_check::compile_rules(template, &state)?;
     let plan = planner::compute_plan(template, &state).map_err(ApplyError::Impossible)?;
     let notes = [template.notes.clone(), plan.notes].concat();
-    Ok(ApplyPlan {
+    let plan = ApplyPlan {
         warnings,
         notes,
         ..plan
-    })
+    };
+    Ok((plan, reads))
 }
 
 /// Prints the plan to `out`, carries it out, and prints each step that is done.
@@ -217,10 +263,19 @@ pub async fn apply_template(
         ..TemplateInputs::new(options.parameters.clone())
     };
     let template = DetectorTemplate::read(&options.file, &inputs)?;
-    let mut plan = make_plan(client, &template).await?;
-    let overrides = options.overrides.iter();
-    plan.warnings
-        .extend(overrides.flat_map(|overrides| overrides.find_missing(&template)));
+    let (mut plan, reads) = compare_with_service(client, &template).await?;
+    let mapped = options.mapped.iter();
+    plan.warnings.extend(
+        mapped
+            .clone()
+            .flat_map(|mapped| mapped.find_missing(&template)),
+    );
+    let unfilled: Vec<String> = mapped
+        .flat_map(|mapped| mapped.find_unfilled(&template, &reads))
+        .collect();
+    if !unfilled.is_empty() && !options.allow_unfilled {
+        return Err(ApplyError::Unfilled(unfilled));
+    }
     let mut summary = ApplySummary {
         to: options.to,
         dry_run: options.dry_run,

@@ -46,24 +46,46 @@ impl fmt::Display for Warning {
     }
 }
 
+/// What is known of the rules of a template once they are compiled.
+pub(super) struct CheckedRules<'t> {
+    pub(super) warnings: Vec<Warning>,
+    /// Each rule with its detector and the variables that it reads.
+    pub(super) reads: Vec<RuleReads<'t>>,
+}
+
+/// A rule with the variables that it reads.
+pub(super) struct RuleReads<'t> {
+    pub(super) detector: &'t str,
+    pub(super) rule: &'t RuleResource,
+    pub(super) variables: Vec<String>,
+}
+
 /// Compiles every rule of `template`, with the variables and lists that already exist.
-pub(super) fn compile_rules(
-    template: &DetectorTemplate,
+pub(super) fn compile_rules<'t>(
+    template: &'t DetectorTemplate,
     state: &ServiceState,
-) -> Result<Vec<Warning>, InvalidRules> {
+) -> Result<CheckedRules<'t>, InvalidRules> {
     let mut warnings = Vec::new();
+    let mut reads = Vec::new();
     let mut invalid = Vec::new();
     for detector in &template.detectors {
         let schema = schema(template, state, detector);
         for rule in &detector.rules {
             match ::rules::Rule::new(&rule.expression, &schema) {
-                Ok(compiled) => warnings.extend(cautions(detector, rule, &compiled)),
+                Ok(compiled) => {
+                    warnings.extend(cautions(detector, rule, &compiled));
+                    reads.push(RuleReads {
+                        detector: &detector.id,
+                        rule,
+                        variables: compiled.variables().map(str::to_owned).collect(),
+                    });
+                }
                 Err(errors) => invalid.push((rule.id.clone(), rule.at, errors)),
             }
         }
     }
     if invalid.is_empty() {
-        return Ok(warnings);
+        return Ok(CheckedRules { warnings, reads });
     }
     Err(InvalidRules {
         file: template.file.clone(),

@@ -60,7 +60,9 @@ impl ValueTally {
         }
         self.examples.extend(other.examples);
         self.examples.sort();
-        self.examples.dedup_by(|one, other| one.1 == other.1);
+        let mut seen = HashSet::new();
+        self.examples
+            .retain(|(_, value)| seen.insert(value.clone()));
         self.examples.truncate(EXAMPLES);
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::CommandError;
 use super::workspace::{Backend, WorkspaceArgs};
-use crate::apply::{self, ApplyError, ApplyTarget, MappedOverrides, parse_parameter};
+use crate::apply::{self, ApplyError, ApplyTarget, MappedDetector, parse_parameter};
 use crate::exit_status::explain_write_error;
 use local_aws::dynamodb::Durability;
 
@@ -34,6 +34,9 @@ pub(crate) struct ApplyArgs {
     /// The service to apply it to; default that of --fraud-detector.
     #[arg(long, value_enum)]
     to: Option<ApplyTarget>,
+    /// Apply rules that read what the mapping never fills: for events that other programs send.
+    #[arg(long)]
+    allow_unfilled: bool,
     /// Print the plan as JSON.
     #[arg(long)]
     json: bool,
@@ -61,7 +64,8 @@ impl ApplyArgs {
                 Backend::Engine => ApplyTarget::Engine,
             },
             json: self.json,
-            overrides: mapping.as_ref().map(MappedOverrides::new),
+            mapped: mapping.as_ref().map(MappedDetector::new),
+            allow_unfilled: self.allow_unfilled,
         };
         let client = &opened.pipeline.clients.frauddetector;
         let result = apply::apply_template(client, &options, &mut io::stdout()).await;

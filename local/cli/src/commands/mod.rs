@@ -11,6 +11,7 @@ pub(crate) mod evaluate;
 pub(crate) mod explain;
 pub(crate) mod forget;
 pub(crate) mod import_model;
+pub(crate) mod init;
 pub(crate) mod jobs;
 pub(crate) mod list;
 mod model_versions;

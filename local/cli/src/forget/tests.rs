@@ -143,7 +143,8 @@ impl Shop {
             dry_run: false,
             to: apply::ApplyTarget::Engine,
             json: false,
-            overrides: None,
+            mapped: None,
+            allow_unfilled: false,
         };
         let client = &stack.clients.frauddetector;
         apply::apply_template(client, &options, &mut Vec::new())

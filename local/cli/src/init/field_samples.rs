@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use evaluation::FileError;
 use serde_json::Value;
 use shared::records::{Origin, Position, Record};
 
@@ -49,7 +50,10 @@ impl FieldSamples {
     }
 
     /// The share of the different values that fulfil a condition; 0 if there is none.
-    #[expect(clippy::cast_precision_loss, reason = "a share of at most some thousand values")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a share of at most some thousand values"
+    )]
     pub(crate) fn share_of(&self, holds: impl Fn(&str) -> bool) -> f64 {
         if self.values.is_empty() {
             return 0.0;
@@ -86,7 +90,11 @@ impl FileSamples {
             let reader = open_csv_file(path)?;
             let columns = reader.header().names.len();
             if columns > MOST_FIELDS {
-                return Err(InitError::TooManyColumns { path: path.to_owned(), columns, most: MOST_FIELDS });
+                return Err(InitError::TooManyColumns {
+                    path: path.to_owned(),
+                    columns,
+                    most: MOST_FIELDS,
+                });
             }
             for name in &reader.header().names {
                 self.find_field(&point_to("", name));
@@ -96,9 +104,11 @@ impl FileSamples {
             RecordInput::open_lines(path)?
         };
         while self.records < MOST_RECORDS {
-            let read = input.read_record().map_err(|source| InputError::Csv {
-                path: path.to_owned(),
-                source: source.into(),
+            let read = input.read_record().map_err(|source| {
+                InputError::from(FileError {
+                    path: path.to_owned(),
+                    source,
+                })
             })?;
             let Some(record) = read else { break };
             self.records += 1;
@@ -113,7 +123,11 @@ impl FileSamples {
 
     fn add_record(&mut self, payload: Vec<u8>) {
         let position = Position::new(Origin::Invoke, "file", self.records.to_string());
-        let record = Record { position, key: None, payload };
+        let record = Record {
+            position,
+            key: None,
+            payload,
+        };
         for record in record.split() {
             match record.json() {
                 Ok(value) if value.is_object() => self.add_members("", &value, 0),
@@ -132,9 +146,14 @@ impl FileSamples {
             Value::Array(items) => {
                 let members = items.iter().filter_map(Value::as_object);
                 let names = members.flat_map(|members| members.keys().cloned());
-                self.lists.entry(pointer.to_owned()).or_default().extend(names.take(100));
+                self.lists
+                    .entry(pointer.to_owned())
+                    .or_default()
+                    .extend(names.take(100));
             }
-            Value::String(text) if !text.trim().is_empty() => self.add_value(pointer, text.trim(), false),
+            Value::String(text) if !text.trim().is_empty() => {
+                self.add_value(pointer, text.trim(), false)
+            }
             Value::Number(number) => self.add_value(pointer, &number.to_string(), true),
             Value::Bool(flag) => self.add_value(pointer, &flag.to_string(), false),
             _ => {}

@@ -2,16 +2,85 @@
 
 /// Words with which German compounds begin: `Bestellnummer` is read as `bestell nummer`.
 const COMPOUND_BEGINNINGS: &[&str] = &[
-    "bestell", "bestellungs", "auftrags", "kunden", "liefer", "lieferungs", "rechnungs", "versand", "karten",
-    "zahlungs", "zahl", "artikel", "geraete", "gesamt", "telefon", "mobil", "post", "waren", "konto", "order",
-    "customer", "shipping", "billing", "card", "payment", "email", "ip", "device", "user",
+    "bestell",
+    "bestellungs",
+    "auftrags",
+    "kunden",
+    "liefer",
+    "lieferungs",
+    "rechnungs",
+    "versand",
+    "karten",
+    "zahlungs",
+    "zahl",
+    "artikel",
+    "geraete",
+    "gesamt",
+    "telefon",
+    "mobil",
+    "post",
+    "waren",
+    "konto",
+    "order",
+    "customer",
+    "shipping",
+    "billing",
+    "card",
+    "payment",
+    "email",
+    "ip",
+    "device",
+    "user",
 ];
 /// Words that follow those of the list above in names without a separator.
 const COMPOUND_ENDINGS: &[&str] = &[
-    "nummer", "nr", "id", "datum", "zeit", "strasse", "ort", "stadt", "plz", "postleitzahl", "land", "name", "adresse",
-    "anschrift", "art", "weise", "methode", "betrag", "summe", "preis", "wert", "waehrung", "status", "bin", "token",
-    "number", "date", "time", "address", "city", "zip", "country", "street", "total", "amount", "method", "email",
-    "leitzahl", "mail", "gruppe", "korb", "kennung", "agent", "fingerprint", "hash", "code", "type",
+    "nummer",
+    "nr",
+    "id",
+    "datum",
+    "zeit",
+    "strasse",
+    "ort",
+    "stadt",
+    "plz",
+    "postleitzahl",
+    "land",
+    "name",
+    "adresse",
+    "anschrift",
+    "art",
+    "weise",
+    "methode",
+    "betrag",
+    "summe",
+    "preis",
+    "wert",
+    "waehrung",
+    "status",
+    "bin",
+    "token",
+    "number",
+    "date",
+    "time",
+    "address",
+    "city",
+    "zip",
+    "country",
+    "street",
+    "total",
+    "amount",
+    "method",
+    "email",
+    "leitzahl",
+    "mail",
+    "gruppe",
+    "korb",
+    "kennung",
+    "agent",
+    "fingerprint",
+    "hash",
+    "code",
+    "type",
 ];
 
 /// The words of a pointer in lower case and without accents: `/customer/signedUpAt` gives `customer signed up at`.
@@ -61,7 +130,9 @@ fn fold_letter(c: char) -> String {
 fn split_compound(word: String) -> Vec<String> {
     let split = COMPOUND_BEGINNINGS.iter().find_map(|beginning| {
         let rest = word.strip_prefix(beginning)?;
-        COMPOUND_ENDINGS.contains(&rest).then(|| (beginning.to_string(), rest.to_owned()))
+        COMPOUND_ENDINGS
+            .contains(&rest)
+            .then(|| (beginning.to_string(), rest.to_owned()))
     });
     match split {
         Some((beginning, rest)) => vec![beginning, rest],

@@ -59,9 +59,14 @@ pub(crate) struct TimeShape {
 
 /// How the times of a field are written; `None` if it has other values.
 pub(crate) fn find_time_shape(field: &FieldSamples) -> Option<TimeShape> {
-    let is_native = |text: &str| Timestamp::parse_in(text, &TimeZone::UTC).is_ok() && !text.bytes().all(|b| b.is_ascii_digit());
+    let is_native = |text: &str| {
+        Timestamp::parse_in(text, &TimeZone::UTC).is_ok()
+            && !text.bytes().all(|b| b.is_ascii_digit())
+    };
     if field.share_of(is_native) >= 1.0 {
-        let has_zone = |text: &str| text.ends_with(['Z', 'z']) || text.rfind(['+', '-']).is_some_and(|at| at > 10);
+        let has_zone = |text: &str| {
+            text.ends_with(['Z', 'z']) || text.rfind(['+', '-']).is_some_and(|at| at > 10)
+        };
         return Some(TimeShape {
             forms: Vec::new(),
             is_ambiguous: false,
@@ -74,9 +79,14 @@ pub(crate) fn find_time_shape(field: &FieldSamples) -> Option<TimeShape> {
     let mut left: Vec<&str> = field.values.iter().map(String::as_str).collect();
     let mut forms: Vec<&'static str> = Vec::new();
     while !left.is_empty() && forms.len() < MOST_TIME_FORMS {
-        let counted = TIME_FORMS.iter().rev().map(|form| (left.iter().filter(|text| reads(form, text)).count(), *form));
+        let counted = TIME_FORMS
+            .iter()
+            .rev()
+            .map(|form| (left.iter().filter(|text| reads(form, text)).count(), *form));
         // Of equal forms the first of the table.
-        let Some((count, form)) = counted.max_by_key(|(count, _)| *count) else { break };
+        let Some((count, form)) = counted.max_by_key(|(count, _)| *count) else {
+            break;
+        };
         if count == 0 {
             break;
         }
@@ -89,7 +99,12 @@ pub(crate) fn find_time_shape(field: &FieldSamples) -> Option<TimeShape> {
     }
     let exchanged = |form: &str| form.replace("%d/%m", "%m/%d");
     let is_ambiguous = forms.iter().any(|form| {
-        form.starts_with("%d/%m") && field.values.iter().filter(|text| reads(form, text)).all(|text| reads(&exchanged(form), text))
+        form.starts_with("%d/%m")
+            && field
+                .values
+                .iter()
+                .filter(|text| reads(form, text))
+                .all(|text| reads(&exchanged(form), text))
     });
     let is_unix = forms.iter().all(|form| form.starts_with("unix"));
     Some(TimeShape {
@@ -101,7 +116,8 @@ pub(crate) fn find_time_shape(field: &FieldSamples) -> Option<TimeShape> {
 
 /// A number that is no time is often one before 1990 or after 2100.
 fn is_plausible_year(time: &str) -> bool {
-    time.get(..4).is_some_and(|year| ("1990".."2100").contains(&year))
+    time.get(..4)
+        .is_some_and(|year| ("1990".."2100").contains(&year))
 }
 
 /// The form of a field's numbers, `1234.56` where no other is needed; `None` if it has other values.
@@ -129,7 +145,10 @@ pub(crate) fn needs_number_form(field: &FieldSamples) -> bool {
 
 pub(crate) fn is_email(text: &str) -> bool {
     text.split_once('@').is_some_and(|(name, domain)| {
-        !name.is_empty() && domain.contains('.') && !domain.contains(['@', ' ']) && !name.contains(' ')
+        !name.is_empty()
+            && domain.contains('.')
+            && !domain.contains(['@', ' '])
+            && !name.contains(' ')
     })
 }
 
@@ -139,9 +158,9 @@ pub(crate) fn is_ip(text: &str) -> bool {
 
 pub(crate) fn is_currency_code(text: &str) -> bool {
     const CODES: &[&str] = &[
-        "AED", "AUD", "BGN", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "IDR", "ILS", "INR",
-        "ISK", "JPY", "KRW", "MXN", "MYR", "NOK", "NZD", "PHP", "PLN", "RON", "RUB", "SAR", "SEK", "SGD", "THB", "TRY",
-        "TWD", "UAH", "USD", "VND", "ZAR",
+        "AED", "AUD", "BGN", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF",
+        "IDR", "ILS", "INR", "ISK", "JPY", "KRW", "MXN", "MYR", "NOK", "NZD", "PHP", "PLN", "RON",
+        "RUB", "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "UAH", "USD", "VND", "ZAR",
     ];
     CODES.contains(&text.to_ascii_uppercase().as_str())
 }

@@ -310,7 +310,8 @@ async fn the_command_prints_the_plan_and_what_is_done() {
         dry_run: true,
         to: ApplyTarget::Engine,
         json: false,
-        overrides: None,
+        mapped: None,
+        allow_unfilled: false,
     };
     let client = client().await;
     let text = printed(&client, &options).await;
@@ -367,10 +368,14 @@ async fn overrides_that_the_detector_lacks_are_warned_about() {
         dry_run: true,
         to: ApplyTarget::Engine,
         json: false,
-        overrides: Some(MappedOverrides {
+        mapped: Some(MappedDetector {
             detector: detector.parse().unwrap(),
-            rules: rules.map(|rule| rule.parse().unwrap()).to_vec(),
+            overrides: rules.map(|rule| rule.parse().unwrap()).to_vec(),
+            variables: ["email_address", "order_price"]
+                .map(|name| name.parse().unwrap())
+                .into(),
         }),
+        allow_unfilled: true,
     };
     let client = client().await;
     let warning = "warning: rule vip: `overrides` of the mapping names it, and detector `orders` lacks it, so it never decides";
@@ -386,5 +391,54 @@ async fn overrides_that_the_detector_lacks_are_warned_about() {
             .filter(|line| line.contains("overrides"))
             .collect();
         assert_eq!(warnings, want, "{detector} {rules:?}");
+    }
+}
+
+#[tokio::test]
+async fn rules_that_the_mapping_never_fills_are_refused_unless_told() {
+    let options = |detector: &str, variables: &[&str], allow_unfilled| ApplyOptions {
+        file: Path::new(env!("CARGO_MANIFEST_DIR")).join("src/apply/tests/small.yaml"),
+        parameters: Vec::new(),
+        dry_run: true,
+        to: ApplyTarget::Engine,
+        json: false,
+        mapped: Some(MappedDetector {
+            detector: detector.parse().unwrap(),
+            overrides: Vec::new(),
+            variables: variables.iter().map(|name| name.parse().unwrap()).collect(),
+        }),
+        allow_unfilled,
+    };
+    let client = client().await;
+    for (detector, variables, allow_unfilled, want) in [
+        (
+            "orders",
+            &["email"][..],
+            false,
+            Some("$price"),
+        ),
+        ("orders", &["email"][..], true, None),
+        ("orders", &["email", "price"][..], false, None),
+        // The mapping is for another detector than the file.
+        ("other", &[][..], false, None),
+    ] {
+        let options = options(detector, variables, allow_unfilled);
+        let error = apply_template(&client, &options, &mut Vec::new())
+            .await
+            .err();
+        let error = error.map(|error| error.to_string()).unwrap_or_default();
+        match want {
+            None => assert_eq!(error, ""),
+            Some(name) => {
+                assert!(
+                    error.contains(&format!("reads {name}, which the mapping never fills")),
+                    "{error}"
+                );
+                assert!(
+                    error.ends_with("say --allow-unfilled if other programs send them"),
+                    "{error}"
+                );
+            }
+        }
     }
 }

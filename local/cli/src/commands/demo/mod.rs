@@ -229,7 +229,8 @@ impl Demo {
             dry_run: false,
             to: apply::ApplyTarget::Engine,
             json: false,
-            overrides: None,
+            mapped: None,
+            allow_unfilled: false,
         };
         let mut log = Vec::new();
         apply::apply_template(&stack.clients.frauddetector, &options, &mut log).await?;

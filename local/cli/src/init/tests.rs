@@ -1,0 +1,200 @@
+use super::*;
+
+/// Drafts from a file with this name and content; an error is its sentence, without the folder.
+fn draft(name: &str, content: &[u8]) -> Result<ConfigDraft, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(name);
+    fs::write(&path, content).unwrap();
+    let folder = format!("{}/", dir.path().display());
+    ConfigDraft::from_path(path.to_str().unwrap())
+        .map_err(|error| error.to_string().replace(&folder, ""))
+}
+
+/// The lines of a mapping without comments and without what every draft has.
+#[track_caller]
+fn check_mapping(name: &str, content: &str, want: &str) {
+    let mapping = draft(name, content.as_bytes()).unwrap().mapping;
+    let (mapping, _) = mapping.split_once("\ndecision:").unwrap();
+    let lines = mapping
+        .lines()
+        .map(|line| {
+            line.split_once(" # ")
+                .map_or(line, |(line, _)| line)
+                .trim_end()
+        })
+        .filter(|line| !line.trim_start().starts_with('#') && !line.is_empty());
+    let lines: Vec<&str> = lines.skip(2).collect();
+    let want: Vec<&str> = want.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines, want);
+}
+
+#[test]
+fn a_german_export_is_understood() {
+    check_mapping(
+        "export.csv",
+        "Bestellnummer;Bestelldatum;Kundennummer;E-Mail;Gesamtbetrag;Währung;Lieferstraße;Liefer-PLZ;Status\n\
+         B-1;01.06.2026 10:15;K1;a@example.com;1.083,50;EUR;Hauptstraße 1;50667;bezahlt\n\
+         B-2;31.06.26;K2;b@example.com;83,59;EUR;Lindenweg 2;80331;Betrug\n\
+         B-3;30.06.26;K1;a@example.com;7,00;EUR;Hauptstraße 1;50667;bezahlt\n",
+        "
+timezone: UTC
+formats:
+  /Bestelldatum: {time: [\"%d.%m.%Y %H:%M\", \"%d.%m.%y\"]}
+  /Gesamtbetrag: {number: \"1.234,56\"}
+  /Status:
+    values:
+      bezahlt: legit
+      Betrug: fraud
+event:
+  id: /Bestellnummer
+  timestamp: /Bestelldatum
+  entity:
+    type: customer
+    id:
+      - /Kundennummer
+      - {hash: /E-Mail, as: email}
+  label: /Status
+variables:
+  ordered_at: {from: /Bestelldatum, type: DATETIME, required: true}
+  customer_id: /Kundennummer
+  email_address: {from: /E-Mail, as: email, on_invalid: omit}
+  order_price:
+    from: {amount: /Gesamtbetrag, currency: \"/Währung\", base: EUR, rates: {}}
+    required: true
+  currency_code: {from: \"/Währung\", as: upper}
+  shipping_address: \"/Lieferstraße\"
+  shipping_zip: /Liefer-PLZ
+  email_domain: {from: {domain: /E-Mail}, on_invalid: omit}
+aggregates:
+  fraud_labels: [fraud]
+  keys:
+    account: /Kundennummer
+    email: {from: /E-Mail, as: email, on_invalid: omit}
+    address: {from: {joined: [\"/Lieferstraße\", /Liefer-PLZ]}, as: letters_and_digits}
+  variables:
+    address_orders_7d: {count: {by: address, within: 7d}}
+    emails_per_address_30d: {distinct: {of: email, by: address, within: 30d}}
+    fraud_per_address_90d: {fraud: {by: address, within: 90d}}
+    email_orders_1d: {count: {by: email, within: 1d}}
+    fraud_per_email_90d: {fraud: {by: email, within: 90d}}
+    account_orders_90d: {count: {by: account, within: 90d}}
+    fraud_per_account_90d: {fraud: {by: account, within: 90d}}
+    price_to_usual: {ratio_to_usual: {of: order_price, by: account, within: 90d}}
+",
+    );
+}
+
+#[test]
+fn members_of_json_are_found_by_their_path() {
+    check_mapping(
+        "orders.jsonl",
+        "{\"id\":1,\"created_at\":\"2026-06-01T10:15:30Z\",\"total\":12.5,\"customer\":{\"id\":7,\"ip\":\"203.0.113.7\"},\"items\":[{\"sku\":\"a\"}]}\n\
+         {\"id\":2,\"created_at\":\"2026-06-01T10:16:30Z\",\"total\":8,\"customer\":{\"id\":8,\"ip\":\"203.0.113.8\"},\"items\":[]}\n",
+        "
+timezone: UTC
+event:
+  id: /id
+  timestamp: /created_at
+  entity:
+    type: customer
+    id:
+      - /customer/id
+variables:
+  ordered_at: {from: /created_at, type: DATETIME, required: true}
+  customer_id: /customer/id
+  ip_address: /customer/ip
+  order_price: {from: /total, type: FLOAT, required: true}
+aggregates:
+  fraud_labels: [fraud]
+  keys:
+    account: /customer/id
+    ip: /customer/ip
+  variables:
+    ip_orders_1h: {count: {by: ip, within: 1h}}
+    account_orders_90d: {count: {by: account, within: 90d}}
+    fraud_per_account_90d: {fraud: {by: account, within: 90d}}
+    price_to_usual: {ratio_to_usual: {of: order_price, by: account, within: 90d}}
+",
+    );
+}
+
+#[test]
+fn what_cannot_be_guessed_is_a_question() {
+    let drafted = draft("a.csv", b"colour,size\nred,1\nred,2\nblue,1\n").unwrap();
+    let summary = drafted.summarize(Vec::new());
+    assert_eq!(
+        summary.questions,
+        [
+            "which field is the order's id? Without it no order is read.",
+            "which field says when the order was made? Without it no order is read.",
+            "which field names the customer's account?",
+        ]
+    );
+    assert_eq!((summary.variables, summary.rules), (2, 0));
+}
+
+#[test]
+fn day_and_month_that_can_be_exchanged_are_a_question() {
+    let drafted = |second: &str| {
+        let csv = format!("order_id,order_date\n1,03/04/2026\n2,{second}\n");
+        draft("a.csv", csv.as_bytes()).unwrap().mapping
+    };
+    let question = "day and month could be exchanged";
+    assert!(drafted("05/06/2026").contains(question));
+    assert!(!drafted("25/06/2026").contains(question));
+    assert!(drafted("25/06/2026").contains("{time: [\"%d/%m/%Y\"]}"));
+    let american = drafted("06/25/2026");
+    assert!(american.contains("{time: [\"%m/%d/%Y\"]}"), "{american}");
+}
+
+#[test]
+fn files_that_are_no_orders_get_a_sentence() {
+    let refused = |name: &str, content: &[u8]| draft(name, content).unwrap_err();
+    assert_eq!(
+        refused("a.csv", b"id,total\n"),
+        "a.csv has no records: only a header, or nothing at all"
+    );
+    assert_eq!(
+        refused("a.jsonl", b""),
+        "a.jsonl has no records: only a header, or nothing at all"
+    );
+    assert_eq!(
+        refused("a.jsonl", b"\x00\x01\x02binary\n\xff\xfe\n"),
+        "a.jsonl: none of the first 2 records could be read; it should be CSV (.csv, .tsv) or one JSON object in each line"
+    );
+    assert_eq!(
+        refused("a.csv", b"id,total,id\n1,2,3\n"),
+        "a.csv: two columns have the name `id`; rename one of them"
+    );
+    let wide: Vec<String> = (0..10_000).map(|number| format!("c{number}")).collect();
+    let wide = format!("{0}\n{0}\n", wide.join(","));
+    assert_eq!(
+        refused("a.csv", wide.as_bytes()),
+        "a.csv has 10000 columns, and at most 2000 are read; is it a table of orders?"
+    );
+    assert_eq!(
+        refused("a.csv", b"PK\x03\x04"),
+        "a.csv: the file is a ZIP or Excel file; unpack it, or save it as CSV"
+    );
+}
+
+#[test]
+fn nothing_is_overwritten_and_nothing_is_half_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let drafted = draft("a.csv", b"order_id,amount\n1,5\n2,6\n").unwrap();
+    fs::write(dir.path().join("detector.yaml"), "mine").unwrap();
+    let error = drafted.write_files(dir.path()).unwrap_err().to_string();
+    assert!(
+        error.ends_with(
+            "detector.yaml exists, and nothing is overwritten; name another folder with --out"
+        ),
+        "{error}"
+    );
+    assert!(!dir.path().join("mapping.yaml").exists());
+    let fresh = dir.path().join("drafts");
+    let summary = drafted.write_files(&fresh).unwrap();
+    assert_eq!(
+        summary.written,
+        [fresh.join("mapping.yaml"), fresh.join("detector.yaml")]
+    );
+}
