@@ -9,7 +9,7 @@ use shared::batch::{
     prepare_records,
 };
 use shared::failure::{Failure, Rejection};
-use shared::labels::{AppliedLabel, LabelApplier};
+use shared::labels::{AppliedLabel, LabelApplier, LabelReceipt};
 use shared::mapping::Mapping;
 use shared::records::{Invocation, Record};
 use shared::rejected::RejectedStore;
@@ -49,7 +49,7 @@ impl LabelFunction {
         &self,
         records: Vec<Record>,
         context: InvocationContext,
-    ) -> BatchResults<Vec<AppliedLabel>> {
+    ) -> BatchResults<Vec<LabelReceipt>> {
         let ends = self.batcher.phase_deadlines(context.deadline);
         let labels = prepare_records(&records, ends, |record| {
             self.mapping.map_labels(&record.json()?)
@@ -77,15 +77,15 @@ impl LabelFunction {
         labels: &[LabelMessage],
         record: &Record,
         context: InvocationContext,
-    ) -> Result<Vec<AppliedLabel>, Failure> {
+    ) -> Result<Vec<LabelReceipt>, Failure> {
         let mut all = Vec::with_capacity(labels.len());
         for label in labels {
             let applied = self.labels.apply(label, record, context.now, &self.batcher);
             all.push(Box::pin(applied).await);
         }
-        let all: Vec<AppliedLabel> = all.into_iter().collect::<Result<_, _>>()?;
-        for applied in &all {
-            let name = match applied {
+        let all: Vec<LabelReceipt> = all.into_iter().collect::<Result<_, _>>()?;
+        for receipt in &all {
+            let name = match receipt.applied {
                 AppliedLabel::Applied { .. } => "LabelsApplied",
                 AppliedLabel::Kept => "LabelsKept",
                 AppliedLabel::Waiting => "LabelsWaiting",

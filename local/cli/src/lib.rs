@@ -16,6 +16,7 @@ pub mod forget;
 pub mod hold;
 pub mod init;
 pub mod input;
+mod label_kinds;
 pub mod rebuild;
 mod rehearsal;
 pub mod replay;

@@ -6,9 +6,10 @@ use ingest::SentEvent;
 use predict::OrderResult;
 use serde::Serialize;
 use shared::failure::Failure;
-use shared::labels::AppliedLabel;
+use shared::labels::{AppliedLabel, LabelReceipt};
 
 use crate::first_refusals::AllRefused;
+use crate::label_kinds::LabelKinds;
 
 /// What happened to one record.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub enum RecordEffect {
     /// An event was stored.
     Event(SentEvent),
     /// What happened to the labels of a record.
-    Labels(Vec<AppliedLabel>),
+    Labels(Vec<LabelReceipt>),
 }
 
 /// What a run did.
@@ -42,6 +43,9 @@ pub struct RunSummary {
     pub labels_kept: u64,
     /// Labels that wait for their event, which is neither decided nor stored.
     pub labels_waiting: u64,
+    /// Label messages by their kind.
+    #[serde(skip_serializing_if = "LabelKinds::is_empty")]
+    pub label_kinds: LabelKinds,
     /// Records left out because their order or entity was forgotten.
     pub forgotten: u64,
     /// Messages that the mapping skips.
@@ -76,8 +80,9 @@ impl RunSummary {
                 self.labelled_events += u64::from(sent.labelled);
             }
             Ok(RecordEffect::Labels(labels)) => {
-                for applied in labels {
-                    match applied {
+                for receipt in labels {
+                    self.label_kinds.add(receipt);
+                    match receipt.applied {
                         AppliedLabel::Applied { .. } => self.labels += 1,
                         AppliedLabel::Kept => self.labels_kept += 1,
                         AppliedLabel::Waiting => self.labels_waiting += 1,
@@ -141,6 +146,7 @@ impl std::fmt::Display for RunSummary {
         for (count, what) in lines.into_iter().filter(|line| line.0 > 0) {
             writeln!(f, "  {count:>8} {what}")?;
         }
+        write!(f, "{}", self.label_kinds)?;
         for (class, count) in &self.rejected {
             writeln!(f, "  {count:>8} rejected: {class}")?;
         }

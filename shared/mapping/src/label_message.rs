@@ -163,6 +163,24 @@ mod tests {
     }
 
     #[test]
+    fn a_row_may_name_a_group_of_the_schemes_codes() {
+        let mapping = mapping(
+            "labels: {event_id: /id, kind: /kind, reason_code: /code, timestamp: /at, table: [{kind: chargeback, reason: fraud, \
+             label: fraud}, {kind: chargeback, label: null}]}",
+        );
+        for (code, want) in [
+            ("10.4", "fraud"),
+            ("F29", "fraud"),
+            ("13.1", "-"),
+            ("", "-"),
+        ] {
+            let message =
+                json!({"id": "1", "at": "2026-06-01", "kind": "chargeback", "code": code});
+            assert_eq!(map_label(&mapping, &message), want, "{code}");
+        }
+    }
+
+    #[test]
     fn another_section_labels_makes_another_mapping() {
         let section = "{event_id: /id, kind: /kind, label: /kind, timestamp: /at, table: []}";
         let other = mapping("").with_label_section("x", section).unwrap();

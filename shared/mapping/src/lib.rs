@@ -53,6 +53,7 @@ mod on_invalid;
 mod opener;
 mod order;
 mod overrides;
+mod reason_codes;
 pub mod records;
 mod required;
 #[cfg(test)]

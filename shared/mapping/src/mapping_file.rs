@@ -18,6 +18,7 @@ use crate::no_value::NoValues;
 use crate::normal_form::NormalForm;
 use crate::on_invalid::OnInvalid;
 use crate::overrides::{OverrideSection, read_overrides};
+use crate::reason_codes::ReasonGroup;
 use crate::short_or_long::ShortOrLong;
 use crate::value_source::ValueSource;
 
@@ -243,6 +244,9 @@ pub(crate) struct LabelRow {
     /// A reason code, or its beginning followed by `*`; absent: every code.
     #[serde(default)]
     pub(crate) code: Option<String>,
+    /// A group of the schemes' reason codes; absent: every code.
+    #[serde(default)]
+    pub(crate) reason: Option<ReasonGroup>,
     /// `null` if the message is kept in the history but changes no label.
     pub(crate) label: Option<LabelName>,
 }
@@ -250,11 +254,13 @@ pub(crate) struct LabelRow {
 impl LabelRow {
     /// Whether the row is for this kind and reason code.
     pub(crate) fn matches(&self, kind: &str, code: Option<&str>) -> bool {
-        self.kind.eq_ignore_ascii_case(kind)
-            && self.code.as_deref().is_none_or(|want| {
-                let code = code.unwrap_or_default();
-                want.strip_suffix('*')
-                    .map_or(code == want, |start| code.starts_with(start))
-            })
+        let fits_code = self.code.as_deref().is_none_or(|want| {
+            let code = code.unwrap_or_default();
+            want.strip_suffix('*')
+                .map_or(code == want, |start| code.starts_with(start))
+        });
+        let group = || code.and_then(ReasonGroup::of_code);
+        let fits_reason = self.reason.is_none_or(|want| group() == Some(want));
+        self.kind.eq_ignore_ascii_case(kind) && fits_code && fits_reason
     }
 }

@@ -33,7 +33,7 @@ impl ItemKey {
     /// The key of the label history of an event.
     pub fn labels(event_type: &EventTypeName, event_id: &EventId) -> Self {
         Self {
-            pk: format!("labels#{event_type}#{event_id}"),
+            pk: format!("{}{event_id}", label_prefix(event_type)),
             sk: "labels".to_owned(),
         }
     }
@@ -80,6 +80,11 @@ impl ItemKey {
             ("sk".to_owned(), AttributeValue::S(self.sk.clone())),
         ])
     }
+}
+
+/// What the partition keys of all label histories of an event type begin with.
+pub(super) fn label_prefix(event_type: &EventTypeName) -> String {
+    format!("labels#{event_type}#")
 }
 
 /// The key of an entity in index `gsi1`.

@@ -26,5 +26,5 @@ pub(crate) use form::{check_form, form_attribute};
 pub use key::{ItemKey, REVIEW_SHARDS, entity_key, review_key};
 pub use outcomes::{AppliedOverride, Outcomes};
 pub(crate) use table::update_if_condition_holds;
-pub use table::{DecisionWrites, Decisions, FoundItems, PutResult, ScannedPage};
+pub use table::{DecisionWrites, Decisions, EventLabels, FoundItems, PutResult, ScannedPage};
 pub use verdict::{MatchedRule, MatchedRuleVersion, PredictionHeader, ServiceVerdict};

@@ -1,6 +1,6 @@
 //! The table of decisions: each is written once, and read by key, by entity, or as an open review.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -11,11 +11,11 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use event::{EventId, EventTypeName, OutcomeName, Revision};
 
 use super::decision::{Decision, parse_decision};
-use super::key::{DECISION, ItemKey, REVIEW_SHARDS, entity_key, review_key};
+use super::key::{DECISION, ItemKey, REVIEW_SHARDS, entity_key, label_prefix, review_key};
 use crate::failure::{Failure, Rejection, ServiceRefusal, dependency_failure};
 use crate::items::{Item, read_items};
 use crate::known_faults::{KnownFault, is_injected};
-use crate::label_history::LabelHistory;
+use crate::label_history::{LabelEntry, LabelHistory};
 
 /// How several decisions are written at once. One decision is always written with `PutItem`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +58,15 @@ pub struct ScannedPage<T> {
     pub items: Vec<(ItemKey, T)>,
     /// The key after which the next page begins; `None` if this is the last one.
     pub next: Option<ItemKey>,
+}
+
+/// The labels of one event.
+#[derive(Clone, Debug)]
+pub struct EventLabels {
+    /// The event.
+    pub event_id: String,
+    /// Its labels, by their ids.
+    pub labels: BTreeMap<String, LabelEntry>,
 }
 
 /// The table of decisions.
@@ -199,6 +208,42 @@ impl Decisions {
             .collect();
         Ok(ScannedPage {
             items: items?,
+            next: page.last_evaluated_key.as_ref().and_then(ItemKey::read),
+        })
+    }
+
+    /// The label histories of an event type in a page of the whole table, after the item with key `after`: each with its
+    /// event's id and its labels by their ids.
+    ///
+    /// # Errors
+    /// [`Failure::Retry`] if DynamoDB fails, or a label was written by an incompatible version.
+    pub async fn scan_labels(
+        &self,
+        event_type: &EventTypeName,
+        after: Option<&ItemKey>,
+    ) -> Result<ScannedPage<EventLabels>, Failure> {
+        let prefix = label_prefix(event_type);
+        let scan = self.client.scan().table_name(&self.table);
+        let scan = scan
+            .consistent_read(true)
+            .limit(PAGE)
+            .set_exclusive_start_key(after.map(ItemKey::attributes))
+            .filter_expression("begins_with(pk, :pk)")
+            .expression_attribute_values(":pk", AttributeValue::S(prefix.clone()));
+        let page = scan.send().await;
+        let page = page.map_err(|error| dependency_failure("Scan", &error))?;
+        let items = page.items.unwrap_or_default().into_iter();
+        let items = items.filter_map(|item| {
+            let key = ItemKey::read(&item)?;
+            let event_id = key.pk().strip_prefix(&prefix)?.to_owned();
+            let labels = LabelHistory::read(&item).map(|history| EventLabels {
+                event_id,
+                labels: history.labels,
+            });
+            Some(labels.map(|labels| (key, labels)))
+        });
+        Ok(ScannedPage {
+            items: items.collect::<Result<_, Failure>>()?,
             next: page.last_evaluated_key.as_ref().and_then(ItemKey::read),
         })
     }

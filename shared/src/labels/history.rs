@@ -1,7 +1,7 @@
 //! Reads and changes the item with the label history of an event.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use event::{EventId, Timestamp};
 
 use super::{FUNCTION, LabelApplier};
@@ -43,7 +43,7 @@ impl LabelApplier {
     }
 
     /// Adds a label to the history of its event, with the time `seen` when it was first received. Adding it again changes
-    /// nothing.
+    /// nothing. Returns whether it was there before.
     pub(super) async fn add_to_history(
         &self,
         event_id: &EventId,
@@ -51,13 +51,14 @@ impl LabelApplier {
         record: Option<&Record>,
         seen: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let until = now.epoch_seconds() + self.mapping.retention_seconds();
         let record = record.filter(|record| record.payload.len() <= LONGEST_RECORD);
         let record = record.map(serialize_record).transpose()?;
         let mut set =
             "SET #label = :label, kind = :kind, form = :form, expires_at = :until".to_owned();
         let key = ItemKey::labels(self.event_type(), event_id);
+        let label = format!("{LABEL_PREFIX}{}", entry.id());
         let mut update = self.decisions.update(&key);
         if let Some(record) = record {
             set.push_str(", #record = :record");
@@ -77,11 +78,12 @@ impl LabelApplier {
             .condition_expression("attribute_not_exists(form) OR form <= :form")
             .expression_attribute_values(":form", form_attribute())
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .expression_attribute_names("#label", format!("{LABEL_PREFIX}{}", entry.id()))
+            .return_values(ReturnValue::UpdatedOld)
+            .expression_attribute_names("#label", &label)
             .expression_attribute_values(":label", entry.attribute()?)
             .expression_attribute_values(":kind", AttributeValue::S("labels".to_owned()))
             .expression_attribute_values(":until", AttributeValue::N(until.to_string()));
-        update
+        let updated = update
             .send()
             .await
             .map_err(|error| match error.as_service_error() {
@@ -93,7 +95,8 @@ impl LabelApplier {
                 }
                 _ => dependency_failure("UpdateItem", &error),
             })?;
-        Ok(())
+        let before = updated.attributes();
+        Ok(before.is_some_and(|before| before.contains_key(&label)))
     }
 
     /// Removes a label from the history of its event, also from the item that earlier releases wrote.

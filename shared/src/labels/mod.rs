@@ -57,6 +57,22 @@ pub enum AppliedLabel {
     Waiting,
 }
 
+/// What became of a label message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelReceipt {
+    /// What its label did.
+    pub applied: AppliedLabel,
+    /// Whether its order is known; without one, the message is kept and looked at when its order comes. Of a message that
+    /// changes no label it is not noticed that its order is stored without a decision, if no aggregate counts labels.
+    pub matched: bool,
+    /// Whether the very message was received before.
+    pub known: bool,
+    /// What kind of message it is, such as `chargeback`.
+    pub kind: String,
+    /// The amount in dispute, a decimal number, and its currency.
+    pub amount: Option<(String, String)>,
+}
+
 /// Applies labels to decisions and to the service.
 #[derive(Clone, Debug)]
 pub struct LabelApplier {
@@ -114,7 +130,7 @@ impl LabelApplier {
         record: &Record,
         now: Timestamp,
         batcher: &Batcher,
-    ) -> Result<AppliedLabel, Failure> {
+    ) -> Result<LabelReceipt, Failure> {
         check_not_in_future(label, now)?;
         let entry = LabelEntry::from(label);
         let event_id = &label.event_id;
@@ -125,7 +141,8 @@ impl LabelApplier {
         self.check_label_time(&decisions, &entry)?;
         // The record is kept only if the time of the label cannot be checked yet.
         let kept = decisions.is_empty().then_some(record);
-        self.add_to_history(event_id, &entry, kept, Some(now), now)
+        let was_known = self
+            .add_to_history(event_id, &entry, kept, Some(now), now)
             .await?;
 
         // Decisions that exist by now get the label here; whoever writes one later finds the label in the history.
@@ -176,15 +193,26 @@ impl LabelApplier {
         for decision in &decisions {
             self.copy_to_decision(decision.clone(), &known).await?;
         }
-        Ok(match told {
-            _ if entry.label.is_none() => AppliedLabel::Kept,
-            UpdateResult::NoEvent if decisions.is_empty() => AppliedLabel::Waiting,
-            UpdateResult::NoEvent => {
+        let is_known_event = !decisions.is_empty() || !keys.is_empty();
+        let (applied, matched) = match (&entry.label, told) {
+            // The service is asked only where there is a label.
+            (None, _) => (AppliedLabel::Kept, is_known_event),
+            (Some(_), UpdateResult::Knows) => (AppliedLabel::Applied { skewed }, true),
+            (Some(_), UpdateResult::NoEvent) if decisions.is_empty() => {
+                (AppliedLabel::Waiting, false)
+            }
+            (Some(_), UpdateResult::NoEvent) => {
                 // Decided but not stored at the service, because ingestion is off: the decision has the label.
                 metrics::counter!("LabelWithoutStoredEvent").increment(1);
-                AppliedLabel::Applied { skewed }
+                (AppliedLabel::Applied { skewed }, true)
             }
-            UpdateResult::Knows => AppliedLabel::Applied { skewed },
+        };
+        Ok(LabelReceipt {
+            applied,
+            matched,
+            known: was_known,
+            kind: entry.kind,
+            amount: entry.amount.zip(entry.currency),
         })
     }
 

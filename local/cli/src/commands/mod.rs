@@ -23,6 +23,7 @@ pub(crate) mod show;
 pub(crate) mod simulate;
 pub(crate) mod subject;
 pub(crate) mod train;
+mod unmatched_labels;
 pub(crate) mod velocity;
 pub(crate) mod workspace;
 

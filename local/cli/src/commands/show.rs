@@ -12,6 +12,7 @@ use super::decision_view::{
     describe_decision, read_notes, sort_by_risk,
 };
 use super::output::print_result;
+use super::unmatched_labels::{describe_unmatched_labels, find_unmatched_labels};
 use super::workspace::{Workspace, WorkspaceArgs};
 use local_aws::dynamodb::Durability;
 use local_aws::local_stack;
@@ -42,6 +43,9 @@ struct WhatToShow {
     /// Day of the orders, yyyy-MM-dd.
     #[arg(long, value_name = "DAY")]
     review: Option<String>,
+    /// Disputes, refunds and verdicts about orders that are neither decided nor stored; reads the whole table.
+    #[arg(long)]
+    unmatched: bool,
 }
 
 impl WhatToShow {
@@ -71,6 +75,12 @@ impl ShowArgs {
         let workspace = workspace
             .open(Durability::Kill, workspace.fraud_detector)
             .await?;
+        if self.what.unmatched {
+            let unmatched = find_unmatched_labels(&workspace, &mapping).await;
+            workspace.close().await?;
+            let unmatched = unmatched?;
+            return print_result(self.json, &unmatched, describe_unmatched_labels(&unmatched));
+        }
         let found = self.find_and_describe(&workspace, &mapping).await;
         workspace.close().await?;
         let (found, text) = found?;

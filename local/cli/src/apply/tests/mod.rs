@@ -411,12 +411,7 @@ async fn rules_that_the_mapping_never_fills_are_refused_unless_told() {
     };
     let client = client().await;
     for (detector, variables, allow_unfilled, want) in [
-        (
-            "orders",
-            &["email"][..],
-            false,
-            Some("$price"),
-        ),
+        ("orders", &["email"][..], false, Some("$price")),
         ("orders", &["email"][..], true, None),
         ("orders", &["email", "price"][..], false, None),
         // The mapping is for another detector than the file.
