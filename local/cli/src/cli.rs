@@ -67,7 +67,7 @@ enum Command {
     Run(RunArgs),
     /// Show a decision and why, an entity's decisions, or a day's open reviews.
     #[command(
-        after_help = "Examples:\n  fraudstream show ORD-000123\n  fraudstream show --entity cust-42\n  fraudstream show --review 2026-06-30"
+        after_help = "Examples:\n  fraudstream show ORD-000123\n  fraudstream show --entity cust-42\n  fraudstream show --review 2026-06-30\n  fraudstream show --unmatched"
     )]
     Show(ShowArgs),
     /// Explain the score of an order: what each variable did to it.
