@@ -40,11 +40,11 @@ Resources:
       EventType: {Arn: !GetAtt Order.Arn}
       RuleExecutionMode: ALL_MATCHED
       Rules:
-        - {RuleId: dear, Language: DETECTORPL, Expression: "$price > 1000", Outcomes: [{Name: review, Inline: true}]}
-        - {RuleId: dear_abroad, Language: DETECTORPL, Expression: "$price > 1000 and $country == 'FR'", Outcomes: [{Name: block, Inline: true}]}
-        - {RuleId: by_phone, Language: DETECTORPL, Expression: "$phone != ''", Outcomes: [{Name: review, Inline: true}]}
-        - {RuleId: by_card, Language: DETECTORPL, Expression: "$card_orders > 3", Outcomes: [{Name: block, Inline: true}]}
-        - {RuleId: by_account, Language: DETECTORPL, Expression: "$account_orders > 3", Outcomes: [{Name: block, Inline: true}]}
+        - {RuleId: dear, DetectorId: shop, Language: DETECTORPL, Expression: "$price > 1000", Outcomes: [{Name: review, Inline: true}]}
+        - {RuleId: dear_abroad, DetectorId: shop, Language: DETECTORPL, Expression: "$price > 1000 and $country == 'FR'", Outcomes: [{Name: block, Inline: true}]}
+        - {RuleId: by_phone, DetectorId: shop, Language: DETECTORPL, Expression: "$phone != ''", Outcomes: [{Name: review, Inline: true}]}
+        - {RuleId: by_card, DetectorId: shop, Language: DETECTORPL, Expression: "$card_orders > 3", Outcomes: [{Name: block, Inline: true}]}
+        - {RuleId: by_account, DetectorId: shop, Language: DETECTORPL, Expression: "$account_orders > 3", Outcomes: [{Name: block, Inline: true}]}
 "#;
 
 const ORDERS: &str = r#"{"Nr":"1","Datum":"01.06.2026","Kunde":"a","Betrag":"1.200,00","Land":"DE"}

@@ -422,5 +422,6 @@ const LABELS: &str = "
 #   reason_code: /reason_code
 #   timestamp: /received_at
 #   table:
-#     - {kind: chargeback, code: \"10.*\", label: fraud}
+#     - {kind: chargeback, reason: fraud, label: fraud}
+#     - {kind: chargeback, label: null}
 ";

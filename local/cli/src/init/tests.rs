@@ -34,7 +34,7 @@ fn a_german_export_is_understood() {
         "export.csv",
         "Bestellnummer;Bestelldatum;Kundennummer;E-Mail;Gesamtbetrag;Währung;Lieferstraße;Liefer-PLZ;Status\n\
          B-1;01.06.2026 10:15;K1;a@example.com;1.083,50;EUR;Hauptstraße 1;50667;bezahlt\n\
-         B-2;31.06.26;K2;b@example.com;83,59;EUR;Lindenweg 2;80331;Betrug\n\
+         B-2;29.06.26;K2;b@example.com;83,59;EUR;Lindenweg 2;80331;Betrug\n\
          B-3;30.06.26;K1;a@example.com;7,00;EUR;Hauptstraße 1;50667;bezahlt\n",
         "
 timezone: UTC

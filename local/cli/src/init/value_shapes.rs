@@ -59,9 +59,9 @@ pub(crate) struct TimeShape {
 
 /// How the times of a field are written; `None` if it has other values.
 pub(crate) fn find_time_shape(field: &FieldSamples) -> Option<TimeShape> {
+    // 03/04/2026 is read without a form, too, but nobody knows by itself in which order.
     let is_native = |text: &str| {
-        Timestamp::parse_in(text, &TimeZone::UTC).is_ok()
-            && !text.bytes().all(|b| b.is_ascii_digit())
+        text.as_bytes().get(4) == Some(&b'-') && Timestamp::parse_in(text, &TimeZone::UTC).is_ok()
     };
     if field.share_of(is_native) >= 1.0 {
         let has_zone = |text: &str| {
