@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::CommandError;
 use crate::commands::apply::ApplyArgs;
+use crate::commands::backtest::BacktestArgs;
 use crate::commands::check::CheckArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::evaluate::EvaluateArgs;
@@ -70,6 +71,11 @@ enum Command {
         after_help = "Examples:\n  fraudstream show ORD-000123\n  fraudstream show --entity cust-42\n  fraudstream show --review 2026-06-30\n  fraudstream show --unmatched"
     )]
     Show(ShowArgs),
+    /// Judge past decisions again by a draft of the rules, and count what would have been different. Writes nothing.
+    #[command(
+        after_help = "Examples:\n  fraudstream backtest --rules draft.yaml\n  fraudstream backtest --rules draft.yaml --from 2026-05-01 --to 2026-06-01 --json --changes"
+    )]
+    Backtest(BacktestArgs),
     /// Explain the score of an order: what each variable did to it.
     #[command(
         after_help = "Examples:\n  fraudstream explain ORD-000123\n  fraudstream explain ORD-000123 --exact --json"
@@ -145,6 +151,7 @@ impl Cli {
         match command {
             // The futures of the demo, of `run` and of `replay` are large.
             Command::Demo(args) => Box::pin(args.run(&workspace)).await,
+            Command::Backtest(args) => args.run(&workspace).await,
             Command::Init(args) => args.run(),
             Command::Check(args) => args.run(&workspace),
             Command::Run(args) => Box::pin(args.run(&workspace)).await,
@@ -193,7 +200,7 @@ mod tests {
             .map(|command| command.get_name().to_owned())
             .filter(|name| name != "help")
             .collect();
-        assert_eq!(names.len(), 18);
+        assert_eq!(names.len(), 19);
         for name in names {
             let command = cli.find_subcommand_mut(&name).unwrap();
             let long = command.render_long_help().to_string();

@@ -4,11 +4,13 @@
 //! bus behind AWS's clients; [`cli`] has the commands over them, or over AWS itself.
 
 pub mod apply;
+pub mod backtest;
 mod bucket_objects;
 pub mod check;
 pub mod cli;
 mod commands;
 pub mod demo_report;
+pub mod detector_rules;
 pub mod exit_status;
 pub mod file_run;
 pub mod first_refusals;

@@ -38,11 +38,16 @@ impl Outcomes {
     /// The most important outcome counts, unless a rule of `overrides` matched: then its outcome does. Block entries
     /// come before allow entries, and an allow entry counts only if it is known that no block entry matches.
     pub fn new(mapping: &Mapping, order: &MappedOrder, verdict: &ServiceVerdict) -> Self {
+        Self::combine(mapping, order.is_undetermined(), verdict)
+    }
+
+    /// As [`Self::new`], where of the order it is known only whether a value was invalid.
+    pub fn combine(mapping: &Mapping, has_invalid_value: bool, verdict: &ServiceVerdict) -> Self {
         let priority = mapping.outcome_priority();
         let given = || verdict.matched_rules.iter().flat_map(|rule| &rule.outcomes);
         let unknown = given().any(|name| !priority.iter().any(|known| known.as_str() == name));
         let undetermined =
-            unknown || order.is_undetermined() || !verdict.prediction.undetermined.is_empty();
+            unknown || has_invalid_value || !verdict.prediction.undetermined.is_empty();
         let mut all: Vec<_> = priority
             .iter()
             .filter(|known| given().any(|name| name == known.as_str()))

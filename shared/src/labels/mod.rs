@@ -98,6 +98,13 @@ pub fn check_not_in_future(label: &LabelMessage, now: Timestamp) -> Result<(), F
     Err(Failure::rejected("label-in-future", reason))
 }
 
+/// Counts a decided event that is not stored at the service, because ingestion is off: its decision has the label.
+fn note_unstored_event(told: &UpdateResult) {
+    if matches!(told, UpdateResult::NoEvent) {
+        metrics::counter!("LabelWithoutStoredEvent").increment(1);
+    }
+}
+
 impl LabelApplier {
     /// Applies labels of the event type of `mapping`, also to the `profiles` of the keys of their orders. A label whose time
     /// turns out to be before its event is written to `rejected`.
@@ -193,17 +200,13 @@ impl LabelApplier {
         for decision in &decisions {
             self.copy_to_decision(decision.clone(), &known).await?;
         }
-        let is_known_event = !decisions.is_empty() || !keys.is_empty();
+        let is_decided = !decisions.is_empty();
         let (applied, matched) = match (&entry.label, told) {
             // The service is asked only where there is a label.
-            (None, _) => (AppliedLabel::Kept, is_known_event),
-            (Some(_), UpdateResult::Knows) => (AppliedLabel::Applied { skewed }, true),
-            (Some(_), UpdateResult::NoEvent) if decisions.is_empty() => {
-                (AppliedLabel::Waiting, false)
-            }
-            (Some(_), UpdateResult::NoEvent) => {
-                // Decided but not stored at the service, because ingestion is off: the decision has the label.
-                metrics::counter!("LabelWithoutStoredEvent").increment(1);
+            (None, _) => (AppliedLabel::Kept, is_decided || !keys.is_empty()),
+            (Some(_), UpdateResult::NoEvent) if !is_decided => (AppliedLabel::Waiting, false),
+            (Some(_), told) => {
+                note_unstored_event(&told);
                 (AppliedLabel::Applied { skewed }, true)
             }
         };

@@ -4,7 +4,6 @@
 //! What happened before (aggregates and links) and the scores of models need the state of the pipeline, so rules that read
 //! them are named and not judged.
 
-mod detector_rules;
 mod order_tally;
 mod report;
 mod report_text;
@@ -19,9 +18,9 @@ use shared::mapping::Mapping;
 use shared::records::{Origin, Position, Record};
 use thiserror::Error;
 
+use crate::detector_rules::DetectorRules;
 use crate::input::{InputRecord, RecordInput};
 
-pub use detector_rules::{DetectorRules, DetectorRulesError};
 use order_tally::OrderTally;
 pub use report::CheckReport;
 

@@ -10,8 +10,8 @@ use shared::decisions::{MatchedRule, Outcomes, PredictionHeader, ServiceVerdict}
 use shared::failure::{Failure, Rejection};
 use shared::mapping::{MappedOrder, Mapping};
 
-use super::detector_rules::{DetectorRule, DetectorRules};
 use super::value_tally::ValueTally;
+use crate::detector_rules::{DetectorRule, DetectorRules};
 
 /// Orders whose ids are compared with each other; 24 bytes each.
 const MOST_IDS: usize = 2_000_000;
@@ -219,7 +219,9 @@ impl<'a> OrderTally<'a> {
     }
 
     fn judge_order(&mut self, record: u64, order: &MappedOrder, rules: &DetectorRules) {
-        let (row, invalid) = rules.fill_row(&order.variables);
+        let variables = order.variables.iter();
+        let variables = variables.map(|(name, value)| (name.as_str(), value.expose()));
+        let (row, invalid) = rules.fill_row(variables);
         for name in &invalid {
             if let Some(place) = self.places.get(name) {
                 self.values[*place]

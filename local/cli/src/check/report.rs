@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use shared::mapping::Mapping;
 
 use super::FileCheck;
-use super::detector_rules::DetectorRule;
-use super::order_tally::{OrderTally, RuleTally};
+use super::order_tally::{OrderTally, RejectedClass, RuleTally};
 use super::value_tally::ValueTally;
+use crate::detector_rules::{DetectorRule, DetectorRules};
 use crate::input::RecordInput;
 
 /// What a file is for a mapping and for rules.
@@ -145,33 +146,10 @@ impl CheckReport {
             .variables()
             .map(|name| name.as_str())
             .collect();
-        let keys = check.mapping.aggregate_keys();
-        let filled: BTreeMap<&str, u64> = names
-            .iter()
-            .zip(&tally.values)
-            .map(|(name, values)| (*name, values.filled))
-            .chain(keys.iter().zip(&tally.keys).flat_map(|(key, filled)| {
-                key.variables().map(move |name| (name.as_str(), *filled))
-            }))
-            .collect();
-        let rules = check.rules.map(|rules| {
-            let rules = rules.rules.iter().enumerate();
-            let report = rules.map(|(place, rule)| {
-                let unknown = tally.unknown_variables(place);
-                // What the mapping does not know nothing fills, except for the scores of models.
-                let is_never_filled = |name: &&str| match filled.get(name) {
-                    Some(filled) => *filled == 0,
-                    None => !unknown.contains(name),
-                };
-                let never_filled = rule.rule.variables().filter(is_never_filled);
-                let never_filled = never_filled.map(str::to_owned).collect();
-                describe_rule(rule, &tally.hits[place], never_filled, unknown)
-            });
-            report.collect()
+        let unknown = names.iter().filter(|name| {
+            let rules = check.rules;
+            rules.is_some_and(|rules| !rules.has_variable(name))
         });
-        let unknown = names
-            .iter()
-            .filter(|name| check.rules.is_some_and(|rules| !rules.has_variable(name)));
         Self {
             file: check.path.to_owned(),
             records,
@@ -187,36 +165,17 @@ impl CheckReport {
                 example: tally.repeated.example,
             },
             unknown_variables: unknown.map(|name| (*name).to_owned()).collect(),
-            keys: keys
-                .iter()
-                .zip(&tally.keys)
-                .filter(|(key, _)| key.is_counted())
-                .map(|(key, filled)| KeyReport {
-                    name: key.name().to_owned(),
-                    filled: *filled,
-                })
-                .collect(),
+            keys: describe_keys(check.mapping, &tally),
+            rules: check
+                .rules
+                .map(|rules| describe_rules(check.mapping, rules, &tally)),
             variables: names
                 .iter()
                 .zip(tally.values)
                 .map(|(name, values)| describe_variable(name, values))
                 .collect(),
-            rejected: tally
-                .rejected
-                .into_iter()
-                .filter_map(|(class, rejected)| {
-                    let (record, reason, content) = rejected.first?;
-                    Some(RejectedReport {
-                        class,
-                        count: rejected.count,
-                        record,
-                        reason,
-                        content,
-                    })
-                })
-                .collect(),
+            rejected: describe_rejected(tally.rejected),
             problems: tally.problems,
-            rules,
             outcomes: tally.outcomes,
             undetermined: tally.undetermined,
         }
@@ -244,6 +203,62 @@ fn describe_variable(name: &str, values: ValueTally) -> VariableReport {
             .map(|(_, value)| value)
             .collect(),
     }
+}
+
+fn describe_keys(mapping: &Mapping, tally: &OrderTally<'_>) -> Vec<KeyReport> {
+    let keys = mapping.aggregate_keys().iter().zip(&tally.keys);
+    keys.filter(|(key, _)| key.is_counted())
+        .map(|(key, filled)| KeyReport {
+            name: key.name().to_owned(),
+            filled: *filled,
+        })
+        .collect()
+}
+
+fn describe_rejected(classes: BTreeMap<&'static str, RejectedClass>) -> Vec<RejectedReport> {
+    let describe = |(class, rejected): (&'static str, RejectedClass)| {
+        let (record, reason, content) = rejected.first?;
+        Some(RejectedReport {
+            class,
+            count: rejected.count,
+            record,
+            reason,
+            content,
+        })
+    };
+    classes.into_iter().filter_map(describe).collect()
+}
+
+fn describe_rules(
+    mapping: &Mapping,
+    rules: &DetectorRules,
+    tally: &OrderTally<'_>,
+) -> Vec<RuleReport> {
+    let filled = count_filled(mapping, tally);
+    let describe = |(place, rule): (usize, &DetectorRule)| {
+        let unknown = tally.unknown_variables(place);
+        // What the mapping does not know nothing fills, except for the scores of models.
+        let is_never_filled = |name: &&str| match filled.get(name) {
+            Some(filled) => *filled == 0,
+            None => !unknown.contains(name),
+        };
+        let never_filled = rule.rule.variables().filter(is_never_filled);
+        let never_filled = never_filled.map(str::to_owned).collect();
+        describe_rule(rule, &tally.hits[place], never_filled, unknown)
+    };
+    rules.rules.iter().enumerate().map(describe).collect()
+}
+
+/// How many orders fill each variable; an aggregate is filled where its key is.
+fn count_filled<'m>(mapping: &'m Mapping, tally: &OrderTally<'_>) -> BTreeMap<&'m str, u64> {
+    let own = mapping.variables().zip(&tally.values);
+    let own = own.map(|(name, values)| (name.as_str(), values.filled));
+    let keys = mapping.aggregate_keys().iter().zip(&tally.keys);
+    let past = keys.flat_map(|(key, filled)| {
+        let names = key.variables();
+        names.map(move |name| (name.as_str(), *filled))
+    });
+    own.chain(past).collect()
 }
 
 fn describe_rule(

@@ -10,7 +10,8 @@ use super::csv_args::CsvArgs;
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
 use crate::apply::{DetectorTemplate, TemplateInputs};
-use crate::check::{DetectorRules, FileCheck};
+use crate::check::FileCheck;
+use crate::detector_rules::DetectorRules;
 use crate::file_run::start_progress_bar;
 
 /// The arguments of `check`.

@@ -3,6 +3,7 @@
 //! [`workspace`] opens what a command works on, [`decision_view`] describes decisions, and [`output`] prints a result.
 
 pub(crate) mod apply;
+pub(crate) mod backtest;
 pub(crate) mod check;
 mod csv_args;
 mod decision_view;

@@ -7,6 +7,7 @@ mod draft;
 mod field_samples;
 mod mapping_text;
 mod names;
+mod role_variables;
 mod roles;
 #[cfg(test)]
 mod tests;

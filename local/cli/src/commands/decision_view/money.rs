@@ -79,7 +79,7 @@ impl MoneyVariables {
 
 impl Money {
     /// The amount, for sorting.
-    pub(super) fn size(&self) -> f64 {
+    pub(crate) fn size(&self) -> f64 {
         self.amount.parse().unwrap_or(0.0)
     }
 }

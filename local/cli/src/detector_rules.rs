@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use event::Variables;
 use rules::{Errors, ListValues, Lists, Rule, Schema, Value, Verdict};
 use thiserror::Error;
 
@@ -127,20 +126,32 @@ impl DetectorRules {
     }
 
     /// The row that the rules read of an event, and the variables whose values are not of their type.
-    pub(crate) fn fill_row<'v>(&self, variables: &'v Variables) -> (Vec<Value>, Vec<&'v str>) {
+    pub(crate) fn fill_row<'v>(
+        &self,
+        variables: impl IntoIterator<Item = (&'v str, &'v str)>,
+    ) -> (Vec<Value>, Vec<&'v str>) {
         let mut row = self.defaults.clone();
         let mut invalid = Vec::new();
         for (name, value) in variables {
-            let Some(slot) = self.schema.slot(name.as_str()) else {
+            let Some(slot) = self.schema.slot(name) else {
                 continue;
             };
             let (_, ty) = self.schema.variable(slot);
-            match Value::parse(ty, value.expose()) {
+            match Value::parse(ty, value) {
                 Ok(value) => row[slot] = value,
-                Err(_) => invalid.push(name.as_str()),
+                Err(_) => invalid.push(name),
             }
         }
         (row, invalid)
+    }
+
+    /// Sets the score of a model, or an output, in a row.
+    pub(crate) fn set_score(&self, row: &mut [Value], name: &str, score: f64) {
+        if let Some(slot) = self.schema.slot(name)
+            && let Some(value) = row.get_mut(slot)
+        {
+            *value = Value::Float(score);
+        }
     }
 
     /// The verdict of one rule.

@@ -1,0 +1,216 @@
+//! Judges past decisions again by a draft of the rules, and counts what would have been different. Nothing is written.
+//!
+//! A decision keeps the variables that its order had when it was decided, those of what happened before among them, and the
+//! scores of the models. So a draft sees what the rules of that day saw, and the past is not computed again. What a draft
+//! reads and no decision has is named, and never guessed.
+
+mod intervals;
+mod report;
+mod report_text;
+mod sums;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+
+use event::Timestamp;
+use rules::Verdict;
+use shared::decisions::{Decision, MatchedRule, Outcomes, PredictionHeader, ServiceVerdict};
+use shared::mapping::Mapping;
+
+use crate::detector_rules::DetectorRules;
+
+pub use report::{BacktestReport, ReportOptions};
+
+/// What is judged, and how.
+pub struct Backtest<'a> {
+    /// The draft.
+    pub draft: &'a DetectorRules,
+    /// What it is compared with; `None` compares it with what was decided.
+    pub against: Option<&'a DetectorRules>,
+    /// How outcomes become one decision, and which labels are fraud.
+    pub mapping: &'a Mapping,
+    /// After how many seconds an order without a label counts as good.
+    pub maturity_seconds: i64,
+    /// How many examples of each kind the report has.
+    pub examples: usize,
+}
+
+/// What became known of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Truth {
+    /// Its label says fraud.
+    Fraud,
+    /// Its label says that it was good.
+    Good,
+    /// It has no label.
+    Unlabelled,
+}
+
+/// An order as both sets of rules judge it.
+#[derive(Debug)]
+struct JudgedOrder {
+    /// Kept only where both decide differently, for examples.
+    order_id: Option<Box<str>>,
+    /// When it was made, in seconds since 1970.
+    time: i64,
+    /// In hundredths.
+    money: i64,
+    truth: Truth,
+    /// The place of the effective outcome among those of the mapping; `None` if there is none.
+    before: Option<u16>,
+    after: Option<u16>,
+    /// The draft's rules that matched, a bit for each.
+    matched: Box<[u64]>,
+}
+
+/// The orders of a backtest.
+pub struct JudgedOrders<'a> {
+    backtest: &'a Backtest<'a>,
+    orders: Vec<JudgedOrder>,
+    /// For each rule of the draft, the orders for which it could not be evaluated.
+    undetermined: Vec<u64>,
+    /// The variables that some decision has.
+    seen: HashSet<String>,
+    /// Values that are not of the type that the draft gives their variables.
+    invalid_values: u64,
+}
+
+impl<'a> JudgedOrders<'a> {
+    /// No orders yet.
+    pub fn new(backtest: &'a Backtest<'a>) -> Self {
+        Self {
+            backtest,
+            orders: Vec::new(),
+            undetermined: vec![0; backtest.draft.rules.len()],
+            seen: HashSet::new(),
+            invalid_values: 0,
+        }
+    }
+
+    /// Judges a decision by both sets of rules; `money` is what its order is worth, in hundredths.
+    pub fn add(&mut self, decision: &Decision, money: i64) {
+        let Ok(time) = Timestamp::parse(&decision.event_timestamp) else {
+            return;
+        };
+        for name in decision
+            .variables
+            .keys()
+            .chain(decision.verdict.scores.keys())
+        {
+            if !self.seen.contains(name) {
+                self.seen.insert(name.clone());
+            }
+        }
+        let judged = judge_decision(self.backtest.draft, self.backtest.mapping, decision);
+        self.invalid_values += judged.invalid_values;
+        for place in &judged.undetermined {
+            self.undetermined[*place] += 1;
+        }
+        let before = match self.backtest.against {
+            None => Some(decision.effective_outcome.clone()),
+            Some(against) => judge_decision(against, self.backtest.mapping, decision).outcome,
+        };
+        let before = before.and_then(|name| self.find_outcome(&name));
+        let after = judged.outcome.and_then(|name| self.find_outcome(&name));
+        let mut matched = vec![0_u64; self.backtest.draft.rules.len().div_ceil(64)];
+        for place in judged.matched {
+            matched[place / 64] |= 1 << (place % 64);
+        }
+        self.orders.push(JudgedOrder {
+            order_id: (before != after).then(|| decision.order_id.as_str().into()),
+            time: time.epoch_seconds(),
+            money,
+            truth: self.find_truth(decision),
+            before,
+            after,
+            matched: matched.into(),
+        });
+    }
+
+    fn find_outcome(&self, name: &str) -> Option<u16> {
+        let mut known = self.backtest.mapping.outcome_priority().iter();
+        let place = known.position(|outcome| outcome.as_str() == name)?;
+        u16::try_from(place).ok()
+    }
+
+    fn find_truth(&self, decision: &Decision) -> Truth {
+        let label = decision
+            .label
+            .as_ref()
+            .and_then(|entry| entry.label.as_deref());
+        let mapping = self.backtest.mapping;
+        match label {
+            None => Truth::Unlabelled,
+            Some(label) if mapping.is_fraud_label(label) => Truth::Fraud,
+            Some(label) if mapping.chargeback_labels().contains(label) => Truth::Fraud,
+            Some("fraud") => Truth::Fraud,
+            Some(_) => Truth::Good,
+        }
+    }
+}
+
+/// What one set of rules makes of a decision.
+struct RejudgedDecision {
+    outcome: Option<String>,
+    /// The places of the rules that matched, and of those that could not be evaluated.
+    matched: Vec<usize>,
+    undetermined: Vec<usize>,
+    invalid_values: u64,
+}
+
+fn judge_decision(
+    rules: &DetectorRules,
+    mapping: &Mapping,
+    decision: &Decision,
+) -> RejudgedDecision {
+    let variables = decision.variables.iter();
+    let variables = variables.map(|(name, value)| (name.as_str(), value.as_str()));
+    let (mut row, invalid) = rules.fill_row(variables);
+    for (name, score) in &decision.verdict.scores {
+        rules.set_score(&mut row, name, *score);
+    }
+    let decided_at = Timestamp::parse(&decision.decided_at);
+    let now_ms = decided_at.map_or(0, |time| time.epoch_seconds() * 1000);
+    let (mut matched, mut undetermined) = (Vec::new(), Vec::new());
+    for (place, rule) in rules.rules.iter().enumerate() {
+        match rules.judge_row(rule, &row, now_ms) {
+            Verdict::Matched => {
+                matched.push(place);
+                if rules.first_matched {
+                    break;
+                }
+            }
+            Verdict::NotMatched => {}
+            Verdict::Undetermined => undetermined.push(place),
+        }
+    }
+    let name = |place: &usize| &rules.rules[*place];
+    let verdict = ServiceVerdict {
+        matched_rules: matched
+            .iter()
+            .map(name)
+            .map(|rule| MatchedRule {
+                rule_id: rule.id.clone(),
+                outcomes: rule.outcomes.clone(),
+            })
+            .collect(),
+        prediction: PredictionHeader {
+            undetermined: undetermined
+                .iter()
+                .map(name)
+                .map(|rule| rule.id.clone())
+                .collect(),
+            ..PredictionHeader::default()
+        },
+        ..ServiceVerdict::default()
+    };
+    let has_invalid = !invalid.is_empty() || decision.data_quality.iter().any(|it| it.undetermined);
+    let outcomes = Outcomes::combine(mapping, has_invalid, &verdict);
+    RejudgedDecision {
+        outcome: outcomes.effective.map(|name| name.to_string()),
+        matched,
+        undetermined,
+        invalid_values: u64::try_from(invalid.len()).unwrap_or(u64::MAX),
+    }
+}

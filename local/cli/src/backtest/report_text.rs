@@ -1,0 +1,256 @@
+//! What a backtest found, for people: first what a lead reads.
+
+use std::fmt;
+
+use comfy_table::CellAlignment;
+use evaluation::text_table::build_text_table;
+
+use super::intervals::ShareEstimate;
+use super::report::{BacktestReport, ExampleList, RuleReport, SideReport};
+use super::sums::OrderSum;
+
+/// An amount of hundredths with thousands apart.
+fn format_money(hundredths: i64) -> String {
+    let digits = (hundredths.unsigned_abs() / 100).to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    let sign = if hundredths < 0 { "-" } else { "" };
+    format!("{sign}{grouped}.{:02}", hundredths.unsigned_abs() % 100)
+}
+
+fn format_estimate(estimate: Option<&ShareEstimate>) -> String {
+    let percent = |share: f64| format!("{:.0}", share * 100.0);
+    estimate.map_or_else(
+        || "-".to_owned(),
+        |it| {
+            format!(
+                "{} % ({} to {})",
+                percent(it.share),
+                percent(it.low),
+                percent(it.high)
+            )
+        },
+    )
+}
+
+fn format_count(count: u64) -> String {
+    if count == 0 {
+        "-".to_owned()
+    } else {
+        count.to_string()
+    }
+}
+
+impl fmt::Display for BacktestReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_head(f)?;
+        self.write_sides(f)?;
+        self.write_rules(f)?;
+        self.write_changes(f)?;
+        self.examples
+            .iter()
+            .try_for_each(|list| write_examples(f, list))
+    }
+}
+
+impl BacktestReport {
+    fn write_head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} against {}", self.draft, self.against)?;
+        let orders = &self.orders;
+        write!(
+            f,
+            "{} orders: {} fraud, {} good, {} not known yet",
+            orders.orders(),
+            orders.fraud.orders,
+            orders.good.orders,
+            orders.not_known_yet.orders
+        )?;
+        if let Some((first, last)) = &self.times {
+            write!(f, "; made between {first} and {last}")?;
+        }
+        writeln!(f)?;
+        let days = self.maturity_days;
+        writeln!(
+            f,
+            "an order without a label counts as good once it is {days} days older than the last one"
+        )?;
+        if self.invalid_values > 0 {
+            writeln!(
+                f,
+                "{} values are not of the type that the draft gives their variables",
+                self.invalid_values
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_sides(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let missed = |side: &SideReport| OrderSum {
+            orders: self.orders.fraud.orders - side.held_up.fraud.orders,
+            money: self.orders.fraud.money - side.held_up.fraud.money,
+        };
+        let money = |sum: OrderSum| format!("{} ({})", format_money(sum.money), sum.orders);
+        let difference =
+            |before: i64, after: i64, show: &dyn Fn(i64) -> String| match after - before {
+                0 => "=".to_owned(),
+                more if more > 0 => format!("+{}", show(more)),
+                less => show(less),
+            };
+        let count = |number: i64| number.to_string();
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let (before, after) = (&self.before, &self.after);
+        let mut rows = vec![
+            vec![
+                "fraud money missed (orders)".to_owned(),
+                money(missed(before)),
+                money(missed(after)),
+                difference(missed(before).money, missed(after).money, &format_money),
+            ],
+            vec![
+                "fraud money held up (orders)".to_owned(),
+                money(before.held_up.fraud),
+                money(after.held_up.fraud),
+                difference(
+                    before.held_up.fraud.money,
+                    after.held_up.fraud.money,
+                    &format_money,
+                ),
+            ],
+            vec![
+                "good orders held up".to_owned(),
+                before.held_up.good.orders.to_string(),
+                after.held_up.good.orders.to_string(),
+                difference(
+                    signed(before.held_up.good.orders),
+                    signed(after.held_up.good.orders),
+                    &count,
+                ),
+            ],
+        ];
+        let names: Vec<&String> = before
+            .outcomes
+            .keys()
+            .chain(after.outcomes.keys())
+            .collect();
+        let mut names: Vec<&String> = names.into_iter().collect();
+        names.sort();
+        names.dedup();
+        for name in names {
+            let of = |side: &SideReport| side.outcomes.get(name).map_or(0, |sums| sums.orders());
+            rows.push(vec![
+                format!("  {name}"),
+                of(before).to_string(),
+                of(after).to_string(),
+                difference(signed(of(before)), signed(of(after)), &count),
+            ]);
+        }
+        rows.push(vec![
+            "reviews a day".to_owned(),
+            format!("{:.1}", before.reviews_a_day),
+            format!("{:.1}", after.reviews_a_day),
+            String::new(),
+        ]);
+        rows.push(vec![
+            "held up that are fraud".to_owned(),
+            format_estimate(before.precision.as_ref()),
+            format_estimate(after.precision.as_ref()),
+            String::new(),
+        ]);
+        rows.push(vec![
+            "frauds that are held up".to_owned(),
+            format_estimate(before.recall.as_ref()),
+            format_estimate(after.recall.as_ref()),
+            String::new(),
+        ]);
+        let currency = self.currency.as_deref().unwrap_or_default();
+        let table = build_text_table(&[currency, "before", "draft", "difference"], rows);
+        writeln!(f, "\n{}", table.trim_fmt())
+    }
+
+    fn write_rules(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = self.rules.iter().map(|rule| {
+            vec![
+                rule.id.clone(),
+                format_count(rule.matched.orders()),
+                format_count(rule.matched_alone.orders()),
+                format_count(rule.matched.fraud.orders),
+                format_count(rule.matched.good.orders),
+                format_money(rule.matched_alone.fraud.money),
+                format_estimate(rule.precision.as_ref()),
+                rule.describe_remark(),
+            ]
+        });
+        let header = [
+            "rule of the draft",
+            "orders",
+            "alone",
+            "fraud",
+            "good",
+            "fraud money alone",
+            "are fraud",
+            "",
+        ];
+        let mut table = build_text_table(&header, rows);
+        if let Some(column) = table.column_mut(7) {
+            column.set_cell_alignment(CellAlignment::Left);
+        }
+        writeln!(f, "\n{}", table.trim_fmt())
+    }
+
+    fn write_changes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.changes.is_empty() {
+            return writeln!(f, "\nno order is decided differently");
+        }
+        let rows = self.changes.iter().map(|change| {
+            let sums = &change.orders;
+            vec![
+                format!("{} -> {}", change.before, change.after),
+                sums.orders().to_string(),
+                format_count(sums.fraud.orders),
+                format_money(sums.fraud.money),
+                format_count(sums.good.orders),
+                format_money(sums.good.money),
+                format_count(sums.not_known_yet.orders),
+            ]
+        });
+        let header = [
+            "decided differently",
+            "orders",
+            "fraud",
+            "money",
+            "good",
+            "money",
+            "not known yet",
+        ];
+        writeln!(f, "\n{}", build_text_table(&header, rows).trim_fmt())
+    }
+}
+
+fn write_examples(f: &mut fmt::Formatter<'_>, list: &ExampleList) -> fmt::Result {
+    writeln!(f, "\n{}", list.what)?;
+    for order in &list.orders {
+        let money = format_money(order.money);
+        let plain = |c: char| if c.is_control() { ' ' } else { c };
+        let id: String = order.order_id.chars().map(plain).collect();
+        writeln!(f, "  {id}  {money}  {} -> {}", order.before, order.after)?;
+    }
+    Ok(())
+}
+
+impl RuleReport {
+    fn describe_remark(&self) -> String {
+        if !self.not_computable_because_of.is_empty() {
+            let names = self.not_computable_because_of.join(", ");
+            return format!("cannot be told: no decision has {names}");
+        }
+        match self.undetermined {
+            0 => String::new(),
+            count => format!("{count} undetermined"),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! `fraudstream backtest`: what a draft of the rules would have decided on the orders of the past.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use event::Timestamp;
+use local_aws::dynamodb::Durability;
+use shared::decisions::{Decision, ItemKey};
+use shared::mapping::Mapping;
+
+use super::CommandError;
+use super::apply::ParameterArgs;
+use super::decision_view::MoneyVariables;
+use super::output::print_result;
+use super::workspace::{Workspace, WorkspaceArgs};
+use crate::apply::{DetectorTemplate, TemplateInputs};
+use crate::backtest::{Backtest, BacktestReport, JudgedOrders, ReportOptions};
+use crate::detector_rules::DetectorRules;
+use crate::file_run::start_progress_bar;
+
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// The arguments of `backtest`.
+#[derive(Debug, Args)]
+pub(crate) struct BacktestArgs {
+    /// The draft: a detector file.
+    #[arg(long, value_name = "FILE", default_value = "config/detector.yaml")]
+    rules: PathBuf,
+    /// Another detector file to compare it with; default what was decided.
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    #[command(flatten)]
+    parameters: ParameterArgs,
+    /// Orders made at this time or later: a day (yyyy-MM-dd) or a time (ISO 8601).
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    from: Option<Timestamp>,
+    /// Orders made before this time.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    to: Option<Timestamp>,
+    /// After how many days an order without a label counts as good: by then most fraud is reported.
+    #[arg(long, value_name = "DAYS", default_value_t = 45, value_parser = clap::value_parser!(u16).range(0..=730))]
+    maturity: u16,
+    /// Examples of each kind of difference.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    examples: usize,
+    /// List every order that is decided differently (with --json).
+    #[arg(long, requires = "json")]
+    changes: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    let zone = jiff::tz::TimeZone::UTC;
+    Timestamp::parse_in(text, &zone)
+        .or_else(|_| Timestamp::parse_in(&format!("{text}T00:00:00Z"), &zone))
+        .map_err(|_| {
+            "write a day such as 2026-06-01, or a time such as 2026-06-01T10:15:30Z".to_owned()
+        })
+}
+
+impl BacktestArgs {
+    /// Judges the decisions of the range, and prints what would have been different.
+    pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
+        let mapping = workspace.read_mapping()?;
+        let draft = self.compile_rules(&self.rules, &mapping)?;
+        let against = self
+            .against
+            .as_ref()
+            .map(|file| self.compile_rules(file, &mapping));
+        let against = against.transpose()?;
+        let opened = workspace
+            .open(Durability::Kill, workspace.fraud_detector)
+            .await?;
+        let backtest = Backtest {
+            draft: &draft,
+            against: against.as_ref(),
+            mapping: &mapping,
+            maturity_seconds: i64::from(self.maturity) * SECONDS_PER_DAY,
+            examples: self.examples,
+        };
+        let judged = self.judge_decisions(&opened, &backtest).await;
+        opened.close().await?;
+        let report = judged?;
+        print_result(self.json, &report, &report)
+    }
+
+    fn compile_rules(
+        &self,
+        file: &PathBuf,
+        mapping: &Mapping,
+    ) -> Result<DetectorRules, CommandError> {
+        let inputs = TemplateInputs::new(self.parameters.parameters.clone());
+        let template = DetectorTemplate::read(file, &inputs)?;
+        Ok(DetectorRules::compile(
+            &template,
+            mapping.detector().as_str(),
+        )?)
+    }
+
+    async fn judge_decisions(
+        &self,
+        workspace: &Workspace<'_>,
+        backtest: &Backtest<'_>,
+    ) -> Result<BacktestReport, CommandError> {
+        let mapping = backtest.mapping;
+        let decisions = workspace.pipeline.decisions();
+        let client = &workspace.pipeline.clients.frauddetector;
+        let money = MoneyVariables::read(client, mapping).await;
+        let bar = start_progress_bar(!self.json, 0);
+        let mut judged = JudgedOrders::new(backtest);
+        let mut after: Option<ItemKey> = None;
+        loop {
+            let page = decisions
+                .scan_page(mapping.event_type(), after.as_ref())
+                .await?;
+            for (_, decision) in &page.items {
+                bar.inc(1);
+                if decision.detector_id == mapping.detector().as_str() && self.is_in_range(decision)
+                {
+                    let amount = money.money(decision).map_or(0.0, |money| money.size());
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        reason = "an amount of money; a cast saturates"
+                    )]
+                    judged.add(decision, (amount * 100.0).round() as i64);
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        bar.finish_and_clear();
+        let name = |file: &PathBuf| file.display().to_string();
+        let report = judged.report(ReportOptions {
+            draft: name(&self.rules),
+            against: self
+                .against
+                .as_ref()
+                .map_or("what was decided".to_owned(), name),
+            list_changes: self.changes,
+        });
+        if report.orders.orders() == 0 {
+            return Err(format!(
+                "no decision of detector `{}` is in this range; `fraudstream run predict` makes decisions, and --from and --to \
+                 are times of orders",
+                mapping.detector()
+            )
+            .into());
+        }
+        Ok(report)
+    }
+
+    fn is_in_range(&self, decision: &Decision) -> bool {
+        let Ok(time) = Timestamp::parse(&decision.event_timestamp) else {
+            return false;
+        };
+        self.from.is_none_or(|from| time >= from) && self.to.is_none_or(|to| time < to)
+    }
+}
