@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rules::{Errors, ListValues, Lists, Rule, Schema, Value, Verdict};
+use rules::{Errors, ListValues, Lists, Rule, Schema, Type, Value, Verdict};
 use thiserror::Error;
 
 use crate::apply::{DetectorResource, DetectorTemplate, RuleResource, VariableResource};
@@ -95,25 +95,19 @@ impl DetectorRules {
                 },
             });
         };
-        let variables = list_variables(template, found);
+        let variables = list_variables(template, found)?;
         let schema = Schema::new(
             variables
                 .iter()
                 .map(|variable| (variable.name.clone(), variable.ty)),
             template.lists.iter().map(|list| list.name.clone()),
         );
-        let defaults = variables
-            .iter()
-            .map(|variable| read_default(template, variable));
-        let defaults = defaults.collect::<Result<Vec<Value>, _>>()?;
         let rules = compile_rules(template, found, &schema)?;
-        let scores = variables
-            .iter()
-            .filter(|variable| variable.source != "EVENT");
+        let scores = variables.iter().filter(|variable| variable.is_score);
         Ok(Self {
-            defaults,
-            lists: read_lists(template),
             scores: scores.map(|variable| variable.name.clone()).collect(),
+            defaults: variables.into_iter().map(|it| it.default).collect(),
+            lists: read_lists(template),
             rules,
             first_matched: found.mode == "FIRST_MATCHED",
             schema,
@@ -160,11 +154,20 @@ impl DetectorRules {
     }
 }
 
+/// A variable that rules can read.
+struct RuleVariable {
+    name: String,
+    ty: Type,
+    default: Value,
+    /// Whether it is the score or an output of a model, and no part of an event.
+    is_score: bool,
+}
+
 /// The variables of the detector's event type, and the scores of models.
-fn list_variables<'t>(
-    template: &'t DetectorTemplate,
+fn list_variables(
+    template: &DetectorTemplate,
     detector: &DetectorResource,
-) -> Vec<&'t VariableResource> {
+) -> Result<Vec<RuleVariable>, DetectorRulesError> {
     let by_name: HashMap<&str, &VariableResource> = template
         .variables
         .iter()
@@ -176,18 +179,39 @@ fn list_variables<'t>(
     let of_events = names
         .iter()
         .filter_map(|name| by_name.get(name.as_str()).copied());
-    let scores = template.variables.iter().filter(|it| it.source != "EVENT");
-    of_events.chain(scores).collect()
+    let outputs = template.variables.iter().filter(|it| it.source != "EVENT");
+    let mut variables = of_events
+        .chain(outputs)
+        .map(|variable| {
+            let is_score = variable.source != "EVENT";
+            // A score that is not known is null, whatever its default.
+            let default = if is_score {
+                Value::Null
+            } else {
+                read_default(template, variable)?
+            };
+            Ok(RuleVariable {
+                name: variable.name.clone(),
+                ty: variable.ty,
+                default,
+                is_score,
+            })
+        })
+        .collect::<Result<Vec<RuleVariable>, DetectorRulesError>>()?;
+    // The service makes this variable when a model is created.
+    variables.extend(detector.models.versions.iter().map(|model| RuleVariable {
+        name: format!("{}_insightscore", model.id),
+        ty: Type::Float,
+        default: Value::Null,
+        is_score: true,
+    }));
+    Ok(variables)
 }
 
 fn read_default(
     template: &DetectorTemplate,
     variable: &VariableResource,
 ) -> Result<Value, DetectorRulesError> {
-    // A score that is not known is null, whatever its default.
-    if variable.source != "EVENT" {
-        return Ok(Value::Null);
-    }
     Value::parse_default(variable.ty, &variable.default).map_err(|why| {
         DetectorRulesError::InvalidDefault {
             file: template.file.clone(),

@@ -109,10 +109,6 @@ impl MappedDetector {
 
     /// A sentence for each rule of the detector that reads a variable of the event that the mapping does not fill.
     fn find_unfilled(&self, template: &DetectorTemplate, rules: &[RuleReads<'_>]) -> Vec<String> {
-        let is_score = |name: &str| {
-            let mut variables = template.variables.iter();
-            variables.any(|variable| variable.name == name && variable.source != "EVENT")
-        };
         let own = rules
             .iter()
             .filter(|reads| reads.detector == self.detector.as_str());
@@ -120,7 +116,7 @@ impl MappedDetector {
             let names = reads
                 .variables
                 .iter()
-                .filter(|name| !self.variables.contains(name.as_str()) && !is_score(name));
+                .filter(|name| !self.variables.contains(name.as_str()));
             let names: Vec<String> = names.map(|name| format!("${name}")).collect();
             let (file, at, id) = (&template.file, reads.rule.at, &reads.rule.id);
             (!names.is_empty()).then(|| {

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::problem::LineColumn;
 use super::service_state::ServiceState;
-use super::template::{DetectorResource, DetectorTemplate, RuleResource};
+use super::template::{DetectorResource, DetectorTemplate, RuleResource, VariableResource};
 
 /// All the rules that the service would refuse.
 ///
@@ -49,11 +49,11 @@ impl fmt::Display for Warning {
 /// What is known of the rules of a template once they are compiled.
 pub(super) struct CheckedRules<'t> {
     pub(super) warnings: Vec<Warning>,
-    /// Each rule with its detector and the variables that it reads.
+    /// Each rule with its detector and the variables of the event that it reads.
     pub(super) reads: Vec<RuleReads<'t>>,
 }
 
-/// A rule with the variables that it reads.
+/// A rule with the variables of the event that it reads; scores of models are none.
 pub(super) struct RuleReads<'t> {
     pub(super) detector: &'t str,
     pub(super) rule: &'t RuleResource,
@@ -77,7 +77,11 @@ pub(super) fn compile_rules<'t>(
                     reads.push(RuleReads {
                         detector: &detector.id,
                         rule,
-                        variables: compiled.variables().map(str::to_owned).collect(),
+                        variables: compiled
+                            .variables()
+                            .filter(|name| is_event_variable(template, state, name))
+                            .map(str::to_owned)
+                            .collect(),
                     });
                 }
                 Err(errors) => invalid.push((rule.id.clone(), rule.at, errors)),
@@ -141,11 +145,20 @@ fn schema(
 }
 
 fn data_type(template: &DetectorTemplate, state: &ServiceState, name: &str) -> Option<Type> {
-    let defined = template
-        .variables
-        .iter()
-        .find(|variable| variable.name == *name);
-    defined
-        .or_else(|| state.variables.get(name))
-        .map(|variable| variable.ty)
+    find_variable(template, state, name).map(|variable| variable.ty)
+}
+
+fn is_event_variable(template: &DetectorTemplate, state: &ServiceState, name: &str) -> bool {
+    find_variable(template, state, name).is_some_and(|variable| variable.source == "EVENT")
+}
+
+/// The variable as the template defines it, or else the service.
+fn find_variable<'v>(
+    template: &'v DetectorTemplate,
+    state: &'v ServiceState,
+    name: &str,
+) -> Option<&'v VariableResource> {
+    let mut defined = template.variables.iter();
+    let defined = defined.find(|variable| variable.name == *name);
+    defined.or_else(|| state.variables.get(name))
 }

@@ -22,13 +22,15 @@ fn rules(rules: &[(&str, &str, &str)]) -> DetectorRules {
         .map(|(id, expression, outcome)| {
             format!(
                 "        - {{RuleId: {id}, DetectorId: shop, Language: DETECTORPL, Expression: \"{expression}\", \
-                 Outcomes: [{{Name: {outcome}, Inline: true}}]}}"
+                 Outcomes: [{{Arn: !GetAtt {outcome}.Arn}}]}}"
             )
         })
         .collect();
     let text = format!(
         r#"
 Resources:
+  review: {{Type: AWS::FraudDetector::Outcome, Properties: {{Name: review}}}}
+  block: {{Type: AWS::FraudDetector::Outcome, Properties: {{Name: block}}}}
   Order:
     Type: AWS::FraudDetector::EventType
     Properties:

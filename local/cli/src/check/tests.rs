@@ -20,6 +20,8 @@ decision: {outcome_priority: [block, review, approve], on_undetermined: [review]
 
 const DETECTOR: &str = r#"
 Resources:
+  Review: {Type: AWS::FraudDetector::Outcome, Properties: {Name: review}}
+  Block: {Type: AWS::FraudDetector::Outcome, Properties: {Name: block}}
   Order:
     Type: AWS::FraudDetector::EventType
     Properties:
@@ -40,11 +42,11 @@ Resources:
       EventType: {Arn: !GetAtt Order.Arn}
       RuleExecutionMode: ALL_MATCHED
       Rules:
-        - {RuleId: dear, DetectorId: shop, Language: DETECTORPL, Expression: "$price > 1000", Outcomes: [{Name: review, Inline: true}]}
-        - {RuleId: dear_abroad, DetectorId: shop, Language: DETECTORPL, Expression: "$price > 1000 and $country == 'FR'", Outcomes: [{Name: block, Inline: true}]}
-        - {RuleId: by_phone, DetectorId: shop, Language: DETECTORPL, Expression: "$phone != ''", Outcomes: [{Name: review, Inline: true}]}
-        - {RuleId: by_card, DetectorId: shop, Language: DETECTORPL, Expression: "$card_orders > 3", Outcomes: [{Name: block, Inline: true}]}
-        - {RuleId: by_account, DetectorId: shop, Language: DETECTORPL, Expression: "$account_orders > 3", Outcomes: [{Name: block, Inline: true}]}
+        - {RuleId: dear, DetectorId: shop, Language: DETECTORPL, Expression: "$price > 1000", Outcomes: [{Arn: !GetAtt Review.Arn}]}
+        - {RuleId: dear_abroad, DetectorId: shop, Language: DETECTORPL, Expression: "$price > 1000 and $country == 'FR'", Outcomes: [{Arn: !GetAtt Block.Arn}]}
+        - {RuleId: by_phone, DetectorId: shop, Language: DETECTORPL, Expression: "$phone != ''", Outcomes: [{Arn: !GetAtt Review.Arn}]}
+        - {RuleId: by_card, DetectorId: shop, Language: DETECTORPL, Expression: "$card_orders > 3", Outcomes: [{Arn: !GetAtt Block.Arn}]}
+        - {RuleId: by_account, DetectorId: shop, Language: DETECTORPL, Expression: "$account_orders > 3", Outcomes: [{Arn: !GetAtt Block.Arn}]}
 "#;
 
 const ORDERS: &str = r#"{"Nr":"1","Datum":"01.06.2026","Kunde":"a","Betrag":"1.200,00","Land":"DE"}

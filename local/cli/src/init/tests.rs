@@ -39,7 +39,7 @@ fn a_german_export_is_understood() {
         "
 timezone: UTC
 formats:
-  /Bestelldatum: {time: [\"%d.%m.%Y %H:%M\", \"%d.%m.%y\"]}
+  /Bestelldatum: {time: [\"%d.%m.%y\", \"%d.%m.%Y %H:%M\"]}
   /Gesamtbetrag: {number: \"1.234,56\"}
   /Status:
     values:
