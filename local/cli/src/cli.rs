@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::CommandError;
 use crate::commands::apply::ApplyArgs;
 use crate::commands::demo::DemoArgs;
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::evaluate::EvaluateArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::forget::ForgetArgs;
@@ -108,6 +109,11 @@ enum Command {
         after_help = "Examples:\n  fraudstream list freight_forwarder_zips\n  fraudstream list freight_forwarder_zips --add 97201 --expires 30d --reason \"reshipping ring\" --author ana\n  fraudstream list freight_forwarder_zips --add-from zips.txt --expires 30d --reason \"reshipping ring\" --author ana"
     )]
     List(ListArgs),
+    /// Say what in a template would lose orders or money, or try on AWS whether decisions may be written with statements.
+    #[command(
+        after_help = "Examples:\n  fraudstream doctor\n  fraudstream doctor template.yaml --parameter MaximumRecordAge=604800 --json\n  fraudstream doctor --aws --probe"
+    )]
+    Doctor(DoctorArgs),
     /// Run the batch imports, batch predictions, deletions of events and trainings that are waiting.
     #[command(
         after_help = "`fraudstream serve` runs the jobs of its own folder by itself.\n\nExamples:\n  fraudstream jobs\n  fraudstream jobs --aws --watch"
@@ -145,6 +151,7 @@ impl Cli {
             Command::Forget(args) => args.run(&workspace).await,
             Command::Subject(args) => args.run(&workspace).await,
             Command::List(args) => args.run(&workspace).await,
+            Command::Doctor(args) => args.run(&workspace).await,
             Command::Jobs(args) => args.run(&workspace).await,
             Command::Velocity(args) => Box::pin(args.run(&workspace)).await,
             Command::Simulate(args) => args.run(),
@@ -179,7 +186,7 @@ mod tests {
             .map(|command| command.get_name().to_owned())
             .filter(|name| name != "help")
             .collect();
-        assert_eq!(names.len(), 16);
+        assert_eq!(names.len(), 17);
         for name in names {
             let command = cli.find_subcommand_mut(&name).unwrap();
             let long = command.render_long_help().to_string();

@@ -6,14 +6,17 @@
 pub mod apply;
 mod bucket_objects;
 pub mod cli;
+mod cloudformation;
 mod commands;
 pub mod demo_report;
+pub mod doctor;
 pub mod exit_status;
 pub mod file_run;
 pub mod first_refusals;
 pub mod forget;
 pub mod hold;
 pub mod input;
+pub mod probe;
 pub mod rebuild;
 mod rehearsal;
 pub mod replay;

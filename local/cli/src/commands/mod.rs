@@ -5,6 +5,7 @@
 pub(crate) mod apply;
 mod decision_view;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
 pub(crate) mod forget;

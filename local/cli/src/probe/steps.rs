@@ -1,0 +1,231 @@
+//! The steps of a probe: what each of them needs to see, and what to do if it sees something else.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::outcomes::{FailedCall, SeenRecord, StreamOutcome, TableState};
+use super::report::StepResult;
+
+/// A step of the probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProbeStep {
+    /// The table can be used and has a stream with new items.
+    Table,
+    /// The control: an item is put, as a single decision is.
+    Put,
+    /// An item is inserted with a statement, as several decisions are.
+    Insert,
+    /// The same statement is refused a second time.
+    Duplicate,
+    /// Both items are in the stream.
+    Stream,
+    /// Both items are deleted.
+    Delete,
+}
+
+impl ProbeStep {
+    /// The steps that have to pass.
+    pub(super) const NEEDED: [Self; 5] = [
+        Self::Table,
+        Self::Put,
+        Self::Insert,
+        Self::Duplicate,
+        Self::Stream,
+    ];
+
+    /// Its name in the report.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Put => "put",
+            Self::Insert => "insert",
+            Self::Duplicate => "duplicate",
+            Self::Stream => "stream",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// What it means that it did not pass.
+    pub(super) fn consequence(self) -> &'static str {
+        match self {
+            Self::Table => "the table cannot feed forward, or is not known here",
+            Self::Put => "not even PutItem works, so the probe says nothing about statements",
+            Self::Insert => "it is not certain that a statement stores a decision",
+            Self::Duplicate => "a statement might decide an order a second time",
+            Self::Stream => {
+                "it is not certain that decisions which a statement inserts reach forward"
+            }
+            Self::Delete => "items of the probe are left",
+        }
+    }
+
+    /// The permissions that it needs.
+    fn permissions(self) -> &'static str {
+        match self {
+            Self::Table => "dynamodb:DescribeTable on the table",
+            Self::Put => "dynamodb:PutItem on the table",
+            Self::Insert | Self::Duplicate => "dynamodb:PartiQLInsert on the table",
+            Self::Stream => {
+                "dynamodb:DescribeStream, dynamodb:GetShardIterator and dynamodb:GetRecords on the table's stream"
+            }
+            Self::Delete => "dynamodb:DeleteItem on the table",
+        }
+    }
+
+    /// The result if a call failed.
+    fn fail_call(self, error: &FailedCall) -> StepResult {
+        let code = error.code.as_str();
+        let advice = if code.starts_with("AccessDenied") {
+            format!("allow whoever runs this command {}", self.permissions())
+        } else if code.starts_with("ResourceNotFound") && self == Self::Table {
+            "there is no such table in this region; give --decisions-table, which is the stack's output DecisionsTable, and --region"
+                .to_owned()
+        } else if code.starts_with("UnknownOperation") {
+            "this endpoint does not have the operation; probe the table on AWS".to_owned()
+        } else if code.starts_with("UnrecognizedClient") || code.starts_with("ExpiredToken") {
+            "give credentials of the account with the table".to_owned()
+        } else if code == "no connection" {
+            "check --region and --endpoint-url".to_owned()
+        } else {
+            "run the command again; if the answer stays the same, keep put-item".to_owned()
+        };
+        StepResult::fail(self, error.to_string(), advice)
+    }
+}
+
+/// Judges what the table is like.
+pub fn judge_table(answer: &Result<TableState, FailedCall>) -> StepResult {
+    let step = ProbeStep::Table;
+    let table = match answer {
+        Ok(table) => table,
+        Err(error) => return step.fail_call(error),
+    };
+    let status = table.status.as_deref().unwrap_or("no status");
+    let view = table.view.as_deref().unwrap_or_default();
+    if table.stream_arn.is_none() {
+        return StepResult::fail(
+            step,
+            format!("{status}, no stream"),
+            "give the table StreamSpecification: { StreamViewType: NEW_IMAGE }, as template.yaml does",
+        );
+    }
+    let seen = format!("{status}, stream with {view}");
+    if !matches!(view, "NEW_IMAGE" | "NEW_AND_OLD_IMAGES") {
+        let advice =
+            "forward needs the new items: set StreamViewType to NEW_IMAGE, as template.yaml does";
+        return StepResult::fail(step, seen, advice);
+    }
+    // Indexes that are being built, and the like, do not matter.
+    if !matches!(status, "ACTIVE" | "UPDATING") {
+        return StepResult::fail(step, seen, "wait until the table is ACTIVE");
+    }
+    StepResult::pass(step, seen)
+}
+
+/// Judges the conditional `PutItem`.
+pub fn judge_put(answer: Result<&(), &FailedCall>) -> StepResult {
+    match answer {
+        Ok(()) => StepResult::pass(ProbeStep::Put, "PutItem stored an item"),
+        Err(error) => ProbeStep::Put.fail_call(error),
+    }
+}
+
+/// Judges the first `INSERT`.
+pub fn judge_insert(answer: Result<&(), &FailedCall>) -> StepResult {
+    match answer {
+        Ok(()) => StepResult::pass(ProbeStep::Insert, "INSERT stored an item"),
+        Err(error) => ProbeStep::Insert.fail_call(error),
+    }
+}
+
+/// Judges the same `INSERT` again: it has to fail, and with the code that the pipeline knows.
+pub fn judge_duplicate(answer: Result<&(), &FailedCall>) -> StepResult {
+    let step = ProbeStep::Duplicate;
+    match answer {
+        Ok(()) => StepResult::fail(
+            step,
+            "the same INSERT was accepted again",
+            "it would replace a decision; keep put-item",
+        ),
+        Err(error) if error.code == "DuplicateItem" => {
+            StepResult::pass(step, "the same INSERT again: DuplicateItem")
+        }
+        Err(error) => step.fail_call(error),
+    }
+}
+
+/// Judges what was seen of the stream.
+pub fn judge_stream(outcome: &StreamOutcome) -> StepResult {
+    let step = ProbeStep::Stream;
+    let (put, inserted, waited) = match outcome {
+        StreamOutcome::NoStream => {
+            return StepResult::fail(
+                step,
+                "not read",
+                "the table needs a stream first, see the step table",
+            );
+        }
+        StreamOutcome::Unreadable(error) => return step.fail_call(error),
+        StreamOutcome::Read {
+            put,
+            inserted,
+            waited,
+        } => (put.as_ref(), inserted.as_ref(), *waited),
+    };
+    let seen = format!(
+        "{}, {}",
+        describe_record("PutItem", put, waited),
+        describe_record("INSERT", inserted, waited)
+    );
+    let advice = match (put, inserted) {
+        (Some(put), Some(inserted)) if put.has_image && inserted.has_image => {
+            return StepResult::pass(step, seen);
+        }
+        (_, Some(inserted)) if !inserted.has_image => {
+            "forward needs the items in the records; keep put-item"
+        }
+        (Some(_), None) => {
+            "the stream has what PutItem puts and not what statements insert, so such decisions would never be forwarded; keep put-item"
+        }
+        _ => {
+            "without the record of PutItem the probe says nothing about statements; give --wait more seconds, and see whether forward gets its records"
+        }
+    };
+    StepResult::fail(step, seen, advice)
+}
+
+fn describe_record(written_by: &str, record: Option<&SeenRecord>, waited: Duration) -> String {
+    let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
+    match record {
+        Some(record) if record.has_image => {
+            format!("{written_by} seen after {}", seconds(record.after))
+        }
+        Some(record) => format!(
+            "{written_by} seen after {} without the item",
+            seconds(record.after)
+        ),
+        None => format!("{written_by} not seen within {}", seconds(waited)),
+    }
+}
+
+/// Judges the deletion of the items; an error comes with the item's partition key.
+pub fn judge_delete(answers: &[Result<(), (String, FailedCall)>]) -> StepResult {
+    let step = ProbeStep::Delete;
+    let failed: Vec<&(String, FailedCall)> = answers
+        .iter()
+        .filter_map(|answer| answer.as_ref().err())
+        .collect();
+    let Some((_, error)) = failed.first() else {
+        return StepResult::pass(step, "the items of the probe are deleted");
+    };
+    let keys: Vec<&str> = failed.iter().map(|(key, _)| key.as_str()).collect();
+    let result = step.fail_call(error);
+    let advice = format!(
+        "left: pk {}, sk probe; the table's time to live deletes them after an hour, and nothing takes them for decisions; {}",
+        keys.join(" and "),
+        result.advice.unwrap_or_default()
+    );
+    StepResult::fail(step, result.seen, advice)
+}
