@@ -9,6 +9,8 @@ mod outcomes;
 mod report;
 pub mod steps;
 mod stream_reader;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant};
 
