@@ -21,7 +21,7 @@ fn find_resource(id: &str) -> (usize, usize) {
     let body = start + TEMPLATE[start..].find('\n').unwrap();
     let is_next = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
     let next = TEMPLATE[body + 1..].lines().find(is_next).unwrap();
-    let end = body + 1 + TEMPLATE[body + 1..].find(&format!("\n{next}\n")).unwrap();
+    let end = body + 2 + TEMPLATE[body + 1..].find(&format!("\n{next}\n")).unwrap();
     (start, end)
 }
 
@@ -134,7 +134,7 @@ fn records_that_are_given_up_reach_the_bucket() {
     for other in [
         "!GetAtt OrderDeadLetters.Arn",
         "!Ref Alarms",
-        "!Sub arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:given-up",
+        "!Sub 'arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:given-up'",
     ] {
         let to = destination.replace("!GetAtt Bucket.Arn", other);
         broken("ForwardFromDecisions", destination, &to, &[&want]);

@@ -2,12 +2,13 @@
 //! that an `INSERT` is stored, that it is refused for a key that exists, and that it is in the table's stream, which feeds
 //! `forward`.
 //!
-//! [`TableProbe`] makes the calls, [`steps`] says what their answers mean. The two items that it writes are no decisions,
+//! [`TableProbe`] makes the calls, [`judging`] says what their answers mean. The two items that it writes are no decisions,
 //! and are deleted again whatever happens.
 
+mod judging;
 mod outcomes;
 mod report;
-pub mod steps;
+mod step;
 mod stream_reader;
 #[cfg(test)]
 mod tests;
@@ -20,9 +21,10 @@ use futures::FutureExt as _;
 use futures::future::{Shared, join};
 use shared::decisions::{Decisions, ProbeItem};
 
+use judging::{judge_delete, judge_duplicate, judge_insert, judge_put, judge_stream, judge_table};
 pub use outcomes::{FailedCall, SeenRecord, StreamOutcome, TableState};
 pub use report::{ProbeReport, StepResult};
-use steps::{judge_delete, judge_duplicate, judge_insert, judge_put, judge_stream};
+pub use step::ProbeStep;
 use stream_reader::StreamReader;
 
 /// The pause between two readings of the stream.
@@ -60,7 +62,7 @@ impl TableProbe<'_> {
         };
         let mut steps = Vec::new();
         let table = self.describe_table().await;
-        steps.push(steps::judge_table(&table));
+        steps.push(judge_table(&table));
         if let Ok(table) = table {
             // If the stream cannot be read, the other steps still tell something.
             let reader = self.open_stream(&table).await;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::steps::ProbeStep;
+use super::step::ProbeStep;
 
 /// What was seen in one step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -13,7 +13,7 @@ use local_aws::local_stack::create_pipeline_tables;
 use local_aws::service::{Service, operation_name};
 use serde_json::{Value, json};
 
-use super::steps::*;
+use super::judging::*;
 use super::*;
 
 fn refused(operation: &'static str, code: &str) -> FailedCall {

@@ -1,106 +1,17 @@
-//! The steps of a probe: what each of them needs to see, and what to do if it sees something else.
+//! What the answers to the steps of a probe mean, and what to do if they are not as the pipeline needs them.
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::outcomes::{FailedCall, SeenRecord, StreamOutcome, TableState};
 use super::report::StepResult;
-
-/// A step of the probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ProbeStep {
-    /// The table can be used and has a stream with new items.
-    Table,
-    /// The control: an item is put, as a single decision is.
-    Put,
-    /// An item is inserted with a statement, as several decisions are.
-    Insert,
-    /// The same statement is refused a second time.
-    Duplicate,
-    /// Both items are in the stream.
-    Stream,
-    /// Both items are deleted.
-    Delete,
-}
-
-impl ProbeStep {
-    /// The steps that have to pass.
-    pub(super) const NEEDED: [Self; 5] = [
-        Self::Table,
-        Self::Put,
-        Self::Insert,
-        Self::Duplicate,
-        Self::Stream,
-    ];
-
-    /// Its name in the report.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Table => "table",
-            Self::Put => "put",
-            Self::Insert => "insert",
-            Self::Duplicate => "duplicate",
-            Self::Stream => "stream",
-            Self::Delete => "delete",
-        }
-    }
-
-    /// What it means that it did not pass.
-    pub(super) fn consequence(self) -> &'static str {
-        match self {
-            Self::Table => "the table cannot feed forward, or is not known here",
-            Self::Put => "not even PutItem works, so the probe says nothing about statements",
-            Self::Insert => "it is not certain that a statement stores a decision",
-            Self::Duplicate => "a statement might decide an order a second time",
-            Self::Stream => {
-                "it is not certain that decisions which a statement inserts reach forward"
-            }
-            Self::Delete => "items of the probe are left",
-        }
-    }
-
-    /// The permissions that it needs.
-    fn permissions(self) -> &'static str {
-        match self {
-            Self::Table => "dynamodb:DescribeTable on the table",
-            Self::Put => "dynamodb:PutItem on the table",
-            Self::Insert | Self::Duplicate => "dynamodb:PartiQLInsert on the table",
-            Self::Stream => {
-                "dynamodb:DescribeStream, dynamodb:GetShardIterator and dynamodb:GetRecords on the table's stream"
-            }
-            Self::Delete => "dynamodb:DeleteItem on the table",
-        }
-    }
-
-    /// The result if a call failed.
-    fn fail_call(self, error: &FailedCall) -> StepResult {
-        let code = error.code.as_str();
-        let advice = if code.starts_with("AccessDenied") {
-            format!("allow whoever runs this command {}", self.permissions())
-        } else if code.starts_with("ResourceNotFound") && self == Self::Table {
-            "there is no such table in this region; give --decisions-table, which is the stack's output DecisionsTable, and --region"
-                .to_owned()
-        } else if code.starts_with("UnknownOperation") {
-            "this endpoint does not have the operation; probe the table on AWS".to_owned()
-        } else if code.starts_with("UnrecognizedClient") || code.starts_with("ExpiredToken") {
-            "give credentials of the account with the table".to_owned()
-        } else if code == "no connection" {
-            "check --region and --endpoint-url".to_owned()
-        } else {
-            "run the command again; if the answer stays the same, keep put-item".to_owned()
-        };
-        StepResult::fail(self, error.to_string(), advice)
-    }
-}
+use super::step::ProbeStep;
 
 /// Judges what the table is like.
 pub fn judge_table(answer: &Result<TableState, FailedCall>) -> StepResult {
     let step = ProbeStep::Table;
     let table = match answer {
         Ok(table) => table,
-        Err(error) => return step.fail_call(error),
+        Err(error) => return fail_call(step, error),
     };
     let status = table.status.as_deref().unwrap_or("no status");
     let view = table.view.as_deref().unwrap_or_default();
@@ -128,7 +39,7 @@ pub fn judge_table(answer: &Result<TableState, FailedCall>) -> StepResult {
 pub fn judge_put(answer: Result<&(), &FailedCall>) -> StepResult {
     match answer {
         Ok(()) => StepResult::pass(ProbeStep::Put, "PutItem stored an item"),
-        Err(error) => ProbeStep::Put.fail_call(error),
+        Err(error) => fail_call(ProbeStep::Put, error),
     }
 }
 
@@ -136,7 +47,7 @@ pub fn judge_put(answer: Result<&(), &FailedCall>) -> StepResult {
 pub fn judge_insert(answer: Result<&(), &FailedCall>) -> StepResult {
     match answer {
         Ok(()) => StepResult::pass(ProbeStep::Insert, "INSERT stored an item"),
-        Err(error) => ProbeStep::Insert.fail_call(error),
+        Err(error) => fail_call(ProbeStep::Insert, error),
     }
 }
 
@@ -152,7 +63,7 @@ pub fn judge_duplicate(answer: Result<&(), &FailedCall>) -> StepResult {
         Err(error) if error.code == "DuplicateItem" => {
             StepResult::pass(step, "the same INSERT again: DuplicateItem")
         }
-        Err(error) => step.fail_call(error),
+        Err(error) => fail_call(step, error),
     }
 }
 
@@ -167,7 +78,7 @@ pub fn judge_stream(outcome: &StreamOutcome) -> StepResult {
                 "the table needs a stream first, see the step table",
             );
         }
-        StreamOutcome::Unreadable(error) => return step.fail_call(error),
+        StreamOutcome::Unreadable(error) => return fail_call(step, error),
         StreamOutcome::Read {
             put,
             inserted,
@@ -221,11 +132,31 @@ pub fn judge_delete(answers: &[Result<(), (String, FailedCall)>]) -> StepResult 
         return StepResult::pass(step, "the items of the probe are deleted");
     };
     let keys: Vec<&str> = failed.iter().map(|(key, _)| key.as_str()).collect();
-    let result = step.fail_call(error);
+    let result = fail_call(step, error);
     let advice = format!(
         "left: pk {}, sk probe; the table's time to live deletes them after an hour, and nothing takes them for decisions; {}",
         keys.join(" and "),
         result.advice.unwrap_or_default()
     );
     StepResult::fail(step, result.seen, advice)
+}
+
+/// The result if a call failed.
+fn fail_call(step: ProbeStep, error: &FailedCall) -> StepResult {
+    let code = error.code.as_str();
+    let advice = if code.starts_with("AccessDenied") {
+        format!("allow whoever runs this command {}", step.permissions())
+    } else if code.starts_with("ResourceNotFound") && step == ProbeStep::Table {
+        "there is no such table in this region; give --decisions-table, which is the stack's output DecisionsTable, and --region"
+            .to_owned()
+    } else if code.starts_with("UnknownOperation") {
+        "this endpoint does not have the operation; probe the table on AWS".to_owned()
+    } else if code.starts_with("UnrecognizedClient") || code.starts_with("ExpiredToken") {
+        "give credentials of the account with the table".to_owned()
+    } else if code == "no connection" {
+        "check --region and --endpoint-url".to_owned()
+    } else {
+        "run the command again; if the answer stays the same, keep put-item".to_owned()
+    };
+    StepResult::fail(step, error.to_string(), advice)
 }
