@@ -76,7 +76,7 @@ fn parse_template(
     }
 }
 
-impl<'a> TemplateEvaluator<'a> {
+impl TemplateEvaluator<'_> {
     /// Notes the sections that say nothing about the resources of Fraud Detector, or cannot be evaluated here.
     fn note_sections(&mut self, sections: &[NodeEntry]) {
         for (section, reason) in UNUSED_SECTIONS {

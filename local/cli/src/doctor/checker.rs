@@ -73,10 +73,10 @@ impl<'a> TemplateChecker<'a> {
         key: &str,
         default: i64,
     ) -> Option<i64> {
-        let Some(node) = properties.get(key) else {
+        let Some(value) = properties.get(key) else {
             return Some(default);
         };
-        let number = read_number(node);
+        let number = read_number(value);
         if number.is_none() {
             let note = format!("`{key}` of {id}, whose value is no number that is known here");
             if !self.notes.contains(&note) {

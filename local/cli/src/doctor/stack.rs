@@ -70,9 +70,10 @@ impl StackTemplate {
                 value: NodeValue::Map(Vec::new()),
             };
             let has_none = declared.attribute("Properties").is_none();
-            let properties = match is_checked && !has_none {
-                true => evaluator.evaluate_properties(id, declared),
-                false => Some(none),
+            let properties = if is_checked && !has_none {
+                evaluator.evaluate_properties(id, declared)
+            } else {
+                Some(none)
             };
             let policy = |key| declared.attribute(key)?.text().map(str::to_owned);
             resources.extend(properties.map(|properties| StackResource {

@@ -36,10 +36,10 @@ impl FailedCall {
 
     /// Of one statement of a call that was answered.
     pub(super) fn of_statement(operation: &'static str, error: &BatchStatementError) -> Self {
-        let code = error.code.as_ref().map(|code| code.as_str());
+        let code = error.code.as_ref();
         Self {
             operation,
-            code: code.unwrap_or("no code").to_owned(),
+            code: code.map_or("no code", |code| code.as_str()).to_owned(),
             message: error.message.clone().unwrap_or_default(),
         }
     }

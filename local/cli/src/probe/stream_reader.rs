@@ -35,6 +35,9 @@ impl<'a> StreamReader<'a> {
             known: BTreeSet::new(),
         };
         reader.add_shards(&ShardIteratorType::Latest).await?;
+        // Whether `LATEST` is the end at the time of the iterator or of its first use is not documented: after a first use
+        // it does not matter.
+        reader.read_records().await?;
         Ok(reader)
     }
 

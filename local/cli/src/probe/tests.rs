@@ -32,18 +32,18 @@ fn table(status: &str, view: Option<&str>) -> TableState {
     }
 }
 
-fn seen(seconds: u64, has_image: bool) -> Option<SeenRecord> {
-    Some(SeenRecord {
+fn seen(seconds: u64, has_image: bool) -> SeenRecord {
+    SeenRecord {
         after: Duration::from_secs(seconds),
         has_image,
-    })
+    }
 }
 
 fn read(put: Option<SeenRecord>, inserted: Option<SeenRecord>) -> StreamOutcome {
     StreamOutcome::Read {
         put,
         inserted,
-        waited: Duration::from_secs(60),
+        waited: Duration::from_mins(1),
     }
 }
 
@@ -64,7 +64,7 @@ impl RecordedAnswers {
             put: Ok(()),
             insert: Ok(()),
             duplicate: Err(refused("BatchExecuteStatement", "DuplicateItem")),
-            stream: read(seen(1, true), seen(2, true)),
+            stream: read(Some(seen(1, true)), Some(seen(2, true))),
             delete: Ok(()),
         }
     }
@@ -198,7 +198,7 @@ fn the_stream() {
                 forward.";
     let cases = [
         (
-            read(seen(1, true), None),
+            read(Some(seen(1, true)), None),
             "PutItem seen after 1.0 s, INSERT not seen within 60.0 s; the stream has what PutItem puts and not what statements insert, \
              so such decisions would never be forwarded; keep put-item",
         ),
@@ -208,12 +208,12 @@ fn the_stream() {
              statements; give --wait more seconds, and see whether forward gets its records",
         ),
         (
-            read(None, seen(2, true)),
+            read(None, Some(seen(2, true))),
             "PutItem not seen within 60.0 s, INSERT seen after 2.0 s; without the record of PutItem the probe says nothing about \
              statements; give --wait more seconds, and see whether forward gets its records",
         ),
         (
-            read(seen(1, true), seen(2, false)),
+            read(Some(seen(1, true)), Some(seen(2, false))),
             "PutItem seen after 1.0 s, INSERT seen after 2.0 s without the item; forward needs the items in the records; keep put-item",
         ),
         (
