@@ -1,7 +1,7 @@
 //! Says what in a template would lose orders or money, without AWS.
 //!
-//! A [`stack::StackTemplate`] is the template with its values; the modules [`sources`], [`queues`], [`tables`] and
-//! [`policies`] check it, each finding with what would be right. What is right is what template.yaml says.
+//! `stack` is the template with its values; `sources`, `queues`, `tables` and `policies` check it. Each finding says what
+//! would be right, and that is what template.yaml says. A [`TemplateReport`] has them all.
 
 mod checker;
 mod finding;

@@ -2,7 +2,7 @@
 //! that an `INSERT` is stored, that it is refused for a key that exists, and that it is in the table's stream, which feeds
 //! `forward`.
 //!
-//! [`TableProbe`] makes the calls, [`judging`] says what their answers mean. The two items that it writes are no decisions,
+//! [`TableProbe`] makes the calls, `judging` says what their answers mean. The two items that it writes are no decisions,
 //! and are deleted again whatever happens.
 
 mod judging;
