@@ -98,6 +98,21 @@ pub async fn connect_sagemaker(
     aws_sdk_sagemakerruntime::Client::from_conf(builder.build())
 }
 
+/// A client for the streams of `DynamoDB`'s tables, at AWS or at the address `url`.
+pub async fn connect_streams(region: &str, url: Option<&str>) -> aws_sdk_dynamodbstreams::Client {
+    let network = NetworkConfig {
+        region: region.to_owned(),
+        endpoints: url.map(Endpoints::all).unwrap_or_default(),
+    };
+    let config = remove_missing_credentials(load_network_config(&network).await, &network).await;
+    let config = config_for_endpoint(&config, url);
+    let mut builder = aws_sdk_dynamodbstreams::config::Builder::from(&config.sdk);
+    if config.anonymous {
+        builder = builder.allow_no_auth();
+    }
+    aws_sdk_dynamodbstreams::Client::from_conf(builder.build())
+}
+
 /// The region and the addresses that clients use.
 #[derive(Clone, Debug)]
 pub struct NetworkConfig {

@@ -7,6 +7,7 @@ use crate::commands::apply::ApplyArgs;
 use crate::commands::backtest::BacktestArgs;
 use crate::commands::check::CheckArgs;
 use crate::commands::demo::DemoArgs;
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::evaluate::EvaluateArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::forget::ForgetArgs;
@@ -126,6 +127,11 @@ enum Command {
         after_help = "Examples:\n  fraudstream list freight_forwarder_zips\n  fraudstream list freight_forwarder_zips --add 97201 --expires 30d --reason \"reshipping ring\" --author ana\n  fraudstream list freight_forwarder_zips --add-from zips.txt --expires 30d --reason \"reshipping ring\" --author ana"
     )]
     List(ListArgs),
+    /// Say what in a template would lose orders or money, or try on AWS whether decisions may be written with statements.
+    #[command(
+        after_help = "Examples:\n  fraudstream doctor\n  fraudstream doctor template.yaml --parameter MaximumRecordAge=604800 --json\n  fraudstream doctor --aws --probe"
+    )]
+    Doctor(DoctorArgs),
     /// Run the batch imports, batch predictions, deletions of events and trainings that are waiting.
     #[command(
         after_help = "`fraudstream serve` runs the jobs of its own folder by itself.\n\nExamples:\n  fraudstream jobs\n  fraudstream jobs --aws --watch"
@@ -166,6 +172,7 @@ impl Cli {
             Command::Forget(args) => args.run(&workspace).await,
             Command::Subject(args) => args.run(&workspace).await,
             Command::List(args) => args.run(&workspace).await,
+            Command::Doctor(args) => args.run(&workspace).await,
             Command::Jobs(args) => args.run(&workspace).await,
             Command::Velocity(args) => Box::pin(args.run(&workspace)).await,
             Command::Simulate(args) => args.run(),
@@ -200,7 +207,7 @@ mod tests {
             .map(|command| command.get_name().to_owned())
             .filter(|name| name != "help")
             .collect();
-        assert_eq!(names.len(), 19);
+        assert_eq!(names.len(), 20);
         for name in names {
             let command = cli.find_subcommand_mut(&name).unwrap();
             let long = command.render_long_help().to_string();

@@ -66,7 +66,7 @@ impl Decisions {
         let mut singly = Vec::new();
         let mut left = Vec::with_capacity(decisions.len());
         for (place, decision) in decisions.into_iter().enumerate() {
-            match self.insert_statement(&decision) {
+            match decision_item(&decision).and_then(|item| insert_statement(&self.table, item)) {
                 Ok(statement) => left.push(Insert {
                     place,
                     decision,
@@ -120,26 +120,6 @@ impl Decisions {
             .collect()
     }
 
-    fn insert_statement(&self, decision: &Decision) -> Result<BatchStatementRequest, Failure> {
-        let item: Item = decision_item(decision)?;
-        let mut attributes: Vec<_> = item.into_iter().collect();
-        attributes.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let mut statement = format!("INSERT INTO \"{}\" VALUE {{", self.table);
-        let mut parameters = Vec::with_capacity(attributes.len());
-        for (name, value) in attributes {
-            let comma = if parameters.is_empty() { "" } else { ", " };
-            // Writing to a string cannot fail.
-            let _ = write!(statement, "{comma}'{name}': ?");
-            parameters.push(value);
-        }
-        statement.push('}');
-        BatchStatementRequest::builder()
-            .statement(statement)
-            .set_parameters(Some(parameters))
-            .build()
-            .map_err(|_| Failure::retry("BatchExecuteStatement: request not built"))
-    }
-
     async fn execute(&self, inserts: &[Insert]) -> Result<Vec<Answer>, Failure> {
         let statements = inserts.iter().map(|insert| insert.statement.clone());
         let call = self
@@ -186,6 +166,26 @@ impl Decisions {
             results[insert.place] = Some(result);
         }
     }
+}
+
+/// An `INSERT` of the item, with its attributes as parameters.
+pub(super) fn insert_statement(table: &str, item: Item) -> Result<BatchStatementRequest, Failure> {
+    let mut attributes: Vec<_> = item.into_iter().collect();
+    attributes.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let mut statement = format!("INSERT INTO \"{table}\" VALUE {{");
+    let mut parameters = Vec::with_capacity(attributes.len());
+    for (name, value) in attributes {
+        let comma = if parameters.is_empty() { "" } else { ", " };
+        // Writing to a string cannot fail.
+        let _ = write!(statement, "{comma}'{name}': ?");
+        parameters.push(value);
+    }
+    statement.push('}');
+    BatchStatementRequest::builder()
+        .statement(statement)
+        .set_parameters(Some(parameters))
+        .build()
+        .map_err(|_| Failure::retry("BatchExecuteStatement: request not built"))
 }
 
 /// The codes are of

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
@@ -106,17 +107,7 @@ impl Decisions {
     /// # Errors
     /// [`Failure::Retry`] if DynamoDB fails, [`Failure::Rejected`] if it refuses the item.
     pub async fn put(&self, decision: Decision) -> Result<PutResult, Failure> {
-        let item = decision_item(&decision)?;
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item));
-        let condition =
-            (!is_injected(KnownFault::UnconditionalPut)).then_some("attribute_not_exists(pk)");
-        let put = put
-            .set_condition_expression(condition.map(str::to_owned))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let put = self.conditional_put(decision_item(&decision)?);
         let Err(error) = put.send().await else {
             return Ok(PutResult::Decided(Box::new(decision)));
         };
@@ -130,6 +121,18 @@ impl Decisions {
             ),
             _ => Err(dependency_failure("PutItem", &error)),
         }
+    }
+
+    /// Begins a `PutItem` that fails if there is an item with the same key, and then returns that item.
+    pub(super) fn conditional_put(&self, item: Item) -> PutItemFluentBuilder {
+        let condition =
+            (!is_injected(KnownFault::UnconditionalPut)).then_some("attribute_not_exists(pk)");
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .set_condition_expression(condition.map(str::to_owned))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
     /// Reads decisions and label histories by their keys.

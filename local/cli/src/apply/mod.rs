@@ -11,21 +11,10 @@
 //! - Rules are compiled before anything is sent: if one is invalid, nothing is sent.
 //! - New resources get their tags; tags of existing ones are not compared.
 
-mod assertions;
-mod conditions;
-mod evaluator;
 mod executor;
-mod function_names;
-mod functions;
-mod inputs;
-mod mappings;
-mod node;
-mod parameters;
 mod parse;
-mod partial_text;
 mod plan;
 mod planner;
-mod problem;
 mod reader;
 mod references;
 mod resource_types;
@@ -35,8 +24,6 @@ mod service_state;
 mod template;
 #[cfg(test)]
 mod tests;
-mod text_part;
-mod truth;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -50,11 +37,10 @@ use serde::Serialize;
 use shared::mapping::{Mapping, OverrideKind};
 use thiserror::Error;
 
+pub use crate::cloudformation::inputs::TemplateInputs;
+pub use crate::cloudformation::problem::{InvalidTemplate, LineColumn, TemplateProblem};
 pub use executor::execute_plan;
-pub use inputs::TemplateInputs;
-pub(crate) use inputs::parse_parameter;
 pub use plan::{ApplyPlan, PlanAction, PlanStep};
-pub use problem::{InvalidTemplate, LineColumn, TemplateProblem};
 use rule_check::{CheckedRules, RuleReads};
 pub use rule_check::{InvalidRules, Warning};
 pub use service_state::ServiceError;

@@ -3,30 +3,15 @@
 use std::path::Path;
 
 use super::ApplyError;
-use super::evaluator::{DeclaredResource, TemplateEvaluator};
-use super::inputs::TemplateInputs;
-use super::node::{NodeEntry, YamlNode, find_entry, find_unknown_keys};
-use super::parameters::ReadParameters;
-use super::problem::{InvalidTemplate, TemplateProblem};
 use super::reader::{EvaluatedResource, TemplateReader};
 use super::resource_types::{Kind, types};
 use super::template::DetectorTemplate;
-use super::truth::Truth;
+use crate::cloudformation::evaluator::TemplateEvaluator;
+use crate::cloudformation::inputs::TemplateInputs;
+use crate::cloudformation::node::{NodeEntry, YamlNode, find_entry, find_unknown_keys};
+use crate::cloudformation::problem::{InvalidTemplate, TemplateProblem};
+use crate::cloudformation::truth::Truth;
 
-const SECTIONS: &[&str] = &[
-    "AWSTemplateFormatVersion",
-    "Description",
-    "Metadata",
-    "Parameters",
-    "Rules",
-    "Mappings",
-    "Conditions",
-    "Transform",
-    "Globals",
-    "Hooks",
-    "Resources",
-    "Outputs",
-];
 const ATTRIBUTES: &[&str] = &[
     "Type",
     "Properties",
@@ -71,8 +56,11 @@ fn parse_template(
     inputs: &TemplateInputs,
 ) -> Result<DetectorTemplate, Vec<TemplateProblem>> {
     let root = YamlNode::parse(text).map_err(|problem| vec![problem])?;
-    let mut evaluator = TemplateEvaluator::new(inputs);
-    evaluator.read_sections(&root);
+    let mut evaluator = TemplateEvaluator::new(inputs, Kind::find_arn_form);
+    let sections = evaluator.read_sections(&root);
+    evaluator.check_attributes();
+    evaluator.note_sections(sections);
+    evaluator.note_other_services();
     let resources = evaluator.evaluate_resources();
     let metadata = evaluator.evaluate_metadata(&root);
     let mut reader = TemplateReader::new(file, &resources, std::mem::take(&mut evaluator.problems));
@@ -88,37 +76,7 @@ fn parse_template(
     }
 }
 
-impl<'a> TemplateEvaluator<'a> {
-    fn read_sections(&mut self, root: &'a YamlNode) {
-        let Some(entries) = root.entries() else {
-            return self.report_problem(root.at, "a template is a map with the key `Resources`");
-        };
-        self.problems.extend(find_unknown_keys(
-            entries,
-            SECTIONS,
-            "a section of a template that `apply` can read",
-        ));
-        let read = ReadParameters::read_section(find_entry(entries, "Parameters"), self.inputs);
-        self.parameters = read.values;
-        self.problems.extend(read.problems);
-        self.mappings = find_entry(entries, "Mappings");
-        for entry in self.read_map(entries, "Conditions") {
-            self.conditions.insert(&entry.key, &entry.node);
-        }
-        match find_entry(entries, "Resources").and_then(YamlNode::entries) {
-            Some(resources) => resources
-                .iter()
-                .for_each(|entry| self.declare_resource(entry)),
-            None => self.report_problem(root.at, "the template has no map `Resources`"),
-        }
-        self.decide_conditions();
-        for entry in self.read_map(entries, "Rules") {
-            self.check_assertions(entry);
-        }
-        self.note_sections(entries);
-        self.note_other_services();
-    }
-
+impl TemplateEvaluator<'_> {
     /// Notes the sections that say nothing about the resources of Fraud Detector, or cannot be evaluated here.
     fn note_sections(&mut self, sections: &[NodeEntry]) {
         for (section, reason) in UNUSED_SECTIONS {
@@ -133,7 +91,9 @@ impl<'a> TemplateEvaluator<'a> {
     fn note_other_services(&mut self) {
         let mut names = Vec::new();
         for (id, resource) in self.resources.clone() {
-            if resource.kind.is_none() && self.decide_existence(resource) != Truth::False {
+            if Kind::of(resource.type_name).is_none()
+                && self.decide_existence(resource) != Truth::False
+            {
                 names.push(format!("{} `{id}`", resource.type_name));
             }
         }
@@ -145,70 +105,32 @@ impl<'a> TemplateEvaluator<'a> {
         }
     }
 
-    /// The entries of an optional section.
-    fn read_map(&mut self, sections: &'a [NodeEntry], key: &str) -> &'a [NodeEntry] {
-        let Some(section) = find_entry(sections, key) else {
-            return &[];
-        };
-        section.entries().unwrap_or_else(|| {
-            self.report_problem(section.at, format!("`{key}` is not a map"));
-            &[]
-        })
-    }
-
-    /// Registers a resource by its logical id, so that others can refer to it.
-    fn declare_resource(&mut self, entry: &'a NodeEntry) {
-        let Some(attributes) = entry.node.entries() else {
-            return self
-                .report_problem(entry.at, "a resource is a map with `Type` and `Properties`");
-        };
-        let Some(ty) = find_entry(attributes, "Type") else {
-            return self
-                .report_problem(entry.at, format!("resource `{}` has no `Type`", entry.key));
-        };
-        let type_name = ty.text().unwrap_or_default();
-        let kind = Kind::of(type_name);
-        if kind.is_none() && type_name.starts_with("AWS::FraudDetector::") {
-            let message = format!(
-                "`{type_name}` is not a resource type that `apply` knows; expected one of {}",
-                types()
-            );
-            return self.report_problem(ty.at, message);
-        }
-        // What resources of other services may say is not known here.
-        if kind.is_some() {
-            self.problems.extend(find_unknown_keys(
-                attributes,
-                ATTRIBUTES,
-                "an attribute of a resource that `apply` can read",
-            ));
-        }
-        let properties = find_entry(attributes, "Properties");
-        if kind.is_some() && properties.is_none() {
-            self.report_problem(
-                entry.at,
-                format!("resource `{}` has no `Properties`", entry.key),
-            );
-        }
-        self.resources.push((
-            &entry.key,
-            DeclaredResource {
-                type_name,
-                kind,
-                condition: find_entry(attributes, "Condition"),
-                properties,
-            },
-        ));
-    }
-
-    /// Whether a resource exists.
-    pub(super) fn decide_existence(&mut self, resource: DeclaredResource<'a>) -> Truth {
-        match resource.condition {
-            None => Truth::True,
-            Some(node) => match node.text() {
-                Some(name) => self.decide_condition(node.at, name),
-                None => self.refuse_operands(node.at, "`Condition` has the name of a condition"),
-            },
+    /// Checks what the resources of Fraud Detector say beside their properties. What those of other services may say is not
+    /// known here.
+    fn check_attributes(&mut self) {
+        for (id, resource) in self.resources.clone() {
+            if Kind::of(resource.type_name).is_some() {
+                self.problems.extend(find_unknown_keys(
+                    resource.attributes,
+                    ATTRIBUTES,
+                    "an attribute of a resource that `apply` can read",
+                ));
+                if resource.attribute("Properties").is_none() {
+                    self.report_problem(
+                        resource.at,
+                        format!("resource `{id}` has no `Properties`"),
+                    );
+                }
+            } else if resource.type_name.starts_with("AWS::FraudDetector::") {
+                let at = resource.attribute("Type").map_or(resource.at, |ty| ty.at);
+                let message = format!(
+                    "`{}` is not a resource type that `apply` knows; expected one of {}",
+                    resource.type_name,
+                    types()
+                );
+                self.report_problem(at, message);
+                self.resources.retain(|(known, _)| *known != id);
+            }
         }
     }
 
@@ -216,27 +138,15 @@ impl<'a> TemplateEvaluator<'a> {
     fn evaluate_resources(&mut self) -> Vec<EvaluatedResource> {
         let mut evaluated = Vec::new();
         for (id, resource) in self.resources.clone() {
-            let (Some(kind), Some(properties)) = (resource.kind, resource.properties) else {
+            let Some(kind) = Kind::of(resource.type_name) else {
                 continue;
             };
-            self.path = vec!["Resources".to_owned(), id.to_owned()];
-            match self.decide_existence(resource) {
-                Truth::True => {
-                    let id = id.to_owned();
-                    let properties = self.evaluate_at("Properties", properties);
-                    evaluated.extend(properties.map(|properties| EvaluatedResource {
-                        id,
-                        kind,
-                        properties,
-                    }));
-                }
-                Truth::Unknown(unknown) => {
-                    let at = resource.condition.map_or(properties.at, |node| node.at);
-                    let message = format!("whether `{id}` exists cannot be decided: {unknown}");
-                    self.report_problem(at, message);
-                }
-                Truth::False | Truth::Refused => {}
-            }
+            let properties = self.evaluate_properties(id, resource);
+            evaluated.extend(properties.map(|properties| EvaluatedResource {
+                id: id.to_owned(),
+                kind,
+                properties,
+            }));
         }
         evaluated
     }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::node::{NodeEntry, NodeValue, YamlNode, find_entry, find_unknown_keys};
-use super::problem::{LineColumn, TemplateProblem};
 use super::resource_types::{Kind, Shape, TAG};
 use super::template::{DetectorTemplate, ResourceTag};
-use super::text_part::find_unknown;
+use crate::cloudformation::node::{NodeEntry, NodeValue, YamlNode, find_entry, find_unknown_keys};
+use crate::cloudformation::problem::{LineColumn, TemplateProblem};
+use crate::cloudformation::text_part::find_unknown;
 
 /// The property of a resource that is defined in place.
 pub(super) const INLINE: &str = "Inline";

@@ -1,10 +1,10 @@
 //! References of a template: names of resources behind ARNs, functions, or definitions in place.
 
-use super::node::{NodeValue, YamlNode};
-use super::problem::LineColumn;
 use super::reader::{INLINE, TemplateReader};
 use super::resource_types::{Kind, REFERENCE};
-use super::text_part::TextPart;
+use crate::cloudformation::node::{NodeValue, YamlNode};
+use crate::cloudformation::problem::LineColumn;
+use crate::cloudformation::text_part::TextPart;
 
 impl<'a> TemplateReader<'a> {
     /// The names in a list of parts, each with `Arn` or defined inline.

@@ -1,5 +1,6 @@
 //! The resource types of `AWS::FraudDetector` and the properties they take.
 
+use crate::cloudformation::evaluator::ArnForm;
 use event::{
     DetectorId, EntityTypeName, EventTypeName, InvalidName, LabelName, ListName, OutcomeName,
     VariableName,
@@ -128,8 +129,22 @@ impl Kind {
     }
 
     /// Its name in an ARN.
-    pub(super) fn arn_word(self) -> String {
-        self.word().replace(' ', "-")
+    pub(super) fn arn_word(self) -> &'static str {
+        match self {
+            Self::EntityType => "entity-type",
+            Self::EventType => "event-type",
+            _ => self.word(),
+        }
+    }
+
+    /// How the ARNs of the resources of a type are written, by the type's name in CloudFormation.
+    pub(super) fn find_arn_form(cloudformation: &str) -> Option<ArnForm> {
+        let kind = Self::of(cloudformation)?;
+        Some(ArnForm {
+            service: "frauddetector",
+            word: kind.arn_word(),
+            name_property: kind.key(),
+        })
     }
 
     /// Its name in messages, with an article.

@@ -2,7 +2,6 @@
 
 use rules::{Type, Value};
 
-use super::node::{YamlNode, find_entry, find_unknown_keys};
 use super::reader::{ReadProperties, TemplateReader};
 use super::resource_types::{
     EVENT_TYPE_METADATA, Kind, MODEL, ORCHESTRATION, RULE, VARIABLE_METADATA,
@@ -11,6 +10,7 @@ use super::template::{
     AssociatedModelVersion, AssociatedModels, DetectorResource, EventTypeResource, ListResource,
     NamedResource, ResourceTag, RuleResource, VariableResource,
 };
+use crate::cloudformation::node::{YamlNode, find_entry, find_unknown_keys};
 
 /// The most characters of a description, except of a variable's.
 const DESCRIPTION: usize = 128;

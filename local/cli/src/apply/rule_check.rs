@@ -6,9 +6,9 @@ use rules::{Errors, Schema, Type};
 use serde::Serialize;
 use thiserror::Error;
 
-use super::problem::LineColumn;
 use super::service_state::ServiceState;
 use super::template::{DetectorResource, DetectorTemplate, RuleResource, VariableResource};
+use crate::cloudformation::problem::LineColumn;
 
 /// All the rules that the service would refuse.
 ///

@@ -9,12 +9,12 @@ use aws_sdk_frauddetector::types::{self, DetectorVersionStatus, EventIngestion, 
 use rules::Type;
 use thiserror::Error;
 
-use super::problem::LineColumn;
 use super::resource_types::Kind;
 use super::template::{
     AssociatedModelVersion, AssociatedModels, DetectorTemplate, EventTypeResource, ListResource,
     RuleResource, VariableResource,
 };
+use crate::cloudformation::problem::LineColumn;
 
 /// The service refused a call, or did not answer it.
 #[derive(Debug, Error)]

@@ -2,7 +2,7 @@
 
 use rules::Type;
 
-use super::problem::LineColumn;
+use crate::cloudformation::problem::LineColumn;
 
 /// The Fraud Detector resources of a template, with every reference resolved to a name.
 ///

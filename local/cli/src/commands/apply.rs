@@ -7,14 +7,15 @@ use clap::Args;
 
 use super::CommandError;
 use super::workspace::{Backend, WorkspaceArgs};
-use crate::apply::{self, ApplyError, ApplyTarget, MappedDetector, parse_parameter};
+use crate::apply::{self, ApplyError, ApplyTarget, MappedDetector};
+use crate::cloudformation::inputs::parse_parameter;
 use crate::exit_status::explain_write_error;
 use local_aws::dynamodb::Durability;
 
 /// The values of a template's parameters.
 #[derive(Debug, Args)]
 pub(crate) struct ParameterArgs {
-    /// The value of a parameter of the detector file; repeat it for each. `AWS::AccountId` and the other pseudo
+    /// The value of a parameter of the template; repeat it for each. `AWS::AccountId` and the other pseudo
     /// parameters can be given too.
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parse_parameter)]
     pub(crate) parameters: Vec<(String, String)>,

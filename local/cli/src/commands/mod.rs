@@ -8,6 +8,7 @@ pub(crate) mod check;
 mod csv_args;
 mod decision_view;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
 pub(crate) mod forget;

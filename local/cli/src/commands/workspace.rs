@@ -308,6 +308,12 @@ impl Workspace<'_> {
         self.stack.is_some().then_some(&self.home)
     }
 
+    /// A client for the streams of the tables, which the local stack does not have.
+    pub(crate) async fn connect_streams(&self) -> aws_sdk_dynamodbstreams::Client {
+        let url = self.args.endpoint_url.as_deref();
+        clients::connect_streams(&self.args.region, url).await
+    }
+
     /// The engine, of the local stack or over AWS's tables.
     pub(crate) async fn open_engine(&self) -> Arc<Engine> {
         match &self.stack {

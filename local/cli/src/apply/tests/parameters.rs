@@ -99,7 +99,7 @@ fn values_outside_of_constraints_are_refused() {
         (
             "Type: String, AllowedPattern: '(?=a)'",
             &given("a"),
-            "2:3: the value given for parameter `P` cannot be checked: its `AllowedPattern` `(?=a)` is not a pattern that `apply` can read",
+            "2:3: the value given for parameter `P` cannot be checked: its `AllowedPattern` `(?=a)` is not a pattern that can be read here",
         ),
         (
             "Type: String, MinLength: 2",

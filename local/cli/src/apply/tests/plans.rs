@@ -2,13 +2,13 @@
 
 use rules::Type;
 
-use super::super::inputs::TemplateInputs;
 use super::super::planner::compute_plan;
 use super::super::resource_types::Kind;
 use super::super::service_state::{
     DetectorState, DetectorVersionContent, DetectorVersionState, ServiceState,
 };
 use super::super::template::{DetectorTemplate, NamedResource};
+use crate::cloudformation::inputs::TemplateInputs;
 
 fn template() -> DetectorTemplate {
     DetectorTemplate::parse(

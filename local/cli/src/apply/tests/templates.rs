@@ -70,7 +70,7 @@ fn properties() {
     );
     check(
         &label("{Name: !Cidr [a, 1, 8]}"),
-        "1:65: `Fn::Cidr` is not a function that `apply` can evaluate; write the value, or use Ref, Fn::GetAtt, \
+        "1:65: `Fn::Cidr` is not a function that can be evaluated here; write the value, or use Ref, Fn::GetAtt, \
          Fn::Sub, Fn::Join, Fn::Select, Fn::Split, Fn::If, Fn::FindInMap, Fn::ImportValue, Fn::Base64, Fn::Length \
          (in Resources.X.Properties.Name)",
     );

@@ -4,7 +4,7 @@ use super::text_part::UnknownValue;
 
 /// Whether a condition holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Truth {
+pub(crate) enum Truth {
     True,
     False,
     /// It depends on a value that only a deployment knows.
@@ -20,7 +20,7 @@ impl From<bool> for Truth {
 }
 
 impl Truth {
-    pub(super) fn negate(self) -> Self {
+    pub(crate) fn negate(self) -> Self {
         match self {
             Self::True => Self::False,
             Self::False => Self::True,
@@ -29,7 +29,7 @@ impl Truth {
     }
 
     /// `And` of all, where `decisive` is `False`; `Or` where it is `True`.
-    pub(super) fn combine(truths: Vec<Self>, decisive: &Self) -> Self {
+    pub(crate) fn combine(truths: Vec<Self>, decisive: &Self) -> Self {
         let refused = |truth: &Self| *truth == Self::Refused;
         if truths.iter().any(refused) {
             return Self::Refused;

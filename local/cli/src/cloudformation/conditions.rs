@@ -12,7 +12,7 @@ const MOST_OPERANDS: usize = 10;
 
 impl TemplateEvaluator<'_> {
     /// Decides every condition, so that the problems of those that nothing uses are found too.
-    pub(super) fn decide_conditions(&mut self) {
+    pub(crate) fn decide_conditions(&mut self) {
         let conditions: Vec<(String, LineColumn)> = self
             .conditions
             .iter()
@@ -24,7 +24,7 @@ impl TemplateEvaluator<'_> {
     }
 
     /// Decides the condition `name`, which the node at `at` uses.
-    pub(super) fn decide_condition(&mut self, at: LineColumn, name: &str) -> Truth {
+    pub(crate) fn decide_condition(&mut self, at: LineColumn, name: &str) -> Truth {
         match self.truths.get(name) {
             Some(Some(truth)) => return truth.clone(),
             Some(None) => {
@@ -54,7 +54,7 @@ impl TemplateEvaluator<'_> {
     }
 
     /// Decides a function of conditions.
-    pub(super) fn decide_function(&mut self, node: &YamlNode) -> Truth {
+    pub(crate) fn decide_function(&mut self, node: &YamlNode) -> Truth {
         let (function, argument) = match &node.value {
             NodeValue::Call(function, argument) => (function.as_str(), argument.as_ref()),
             // `{Condition: X}` is a function in conditions only; elsewhere it is a key like any other.
@@ -93,7 +93,7 @@ impl TemplateEvaluator<'_> {
         self.refuse_operands(at, &message)
     }
 
-    pub(super) fn refuse_operands(&mut self, at: LineColumn, message: &str) -> Truth {
+    pub(crate) fn refuse_operands(&mut self, at: LineColumn, message: &str) -> Truth {
         self.refuse_call(at, message);
         Truth::Refused
     }
@@ -135,7 +135,7 @@ impl TemplateEvaluator<'_> {
     }
 
     /// Whether two values are the same.
-    pub(super) fn compare_values(&mut self, left: &YamlNode, right: &YamlNode) -> Truth {
+    pub(crate) fn compare_values(&mut self, left: &YamlNode, right: &YamlNode) -> Truth {
         for node in [left, right] {
             match &node.value {
                 NodeValue::Refused => return Truth::Refused,

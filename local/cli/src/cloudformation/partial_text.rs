@@ -4,7 +4,7 @@ use super::node::NodeValue;
 use super::text_part::TextPart;
 
 /// The value of a text in parts: plain where all of it is known.
-pub(super) fn join_parts(parts: impl IntoIterator<Item = TextPart>) -> NodeValue {
+pub(crate) fn join_parts(parts: impl IntoIterator<Item = TextPart>) -> NodeValue {
     let mut joined: Vec<TextPart> = Vec::new();
     for part in parts {
         match (joined.last_mut(), part) {
@@ -20,7 +20,7 @@ pub(super) fn join_parts(parts: impl IntoIterator<Item = TextPart>) -> NodeValue
 }
 
 /// Splits a text; `None` if the delimiter could be in a part that is not known.
-pub(super) fn split_parts(parts: &[TextPart], delimiter: &str) -> Option<Vec<NodeValue>> {
+pub(crate) fn split_parts(parts: &[TextPart], delimiter: &str) -> Option<Vec<NodeValue>> {
     let mut items: Vec<Vec<TextPart>> = vec![Vec::new()];
     for part in parts {
         let mut pieces = match part {

@@ -59,14 +59,14 @@ impl ParameterType {
 
 /// The values of all parameters, and the problems of their declarations.
 #[derive(Default)]
-pub(super) struct ReadParameters<'a> {
-    pub(super) values: BTreeMap<&'a str, NodeValue>,
-    pub(super) problems: Vec<TemplateProblem>,
+pub(crate) struct ReadParameters<'a> {
+    pub(crate) values: BTreeMap<&'a str, NodeValue>,
+    pub(crate) problems: Vec<TemplateProblem>,
 }
 
 impl<'a> ReadParameters<'a> {
     /// Reads the section; each parameter has the value in `inputs` or its default.
-    pub(super) fn read_section(section: Option<&'a YamlNode>, inputs: &TemplateInputs) -> Self {
+    pub(crate) fn read_section(section: Option<&'a YamlNode>, inputs: &TemplateInputs) -> Self {
         let mut read = Self::default();
         let entries = match section {
             None => &[],
@@ -261,7 +261,7 @@ impl Constraints<'_> {
         }
         if let Some(pattern) = self.text("AllowedPattern") {
             let regex = Regex::new(&format!("^(?:{pattern})$")).map_err(|_| {
-                format!("cannot be checked: its `AllowedPattern` `{pattern}` is not a pattern that `apply` can read")
+                format!("cannot be checked: its `AllowedPattern` `{pattern}` is not a pattern that can be read here")
             })?;
             if !regex.is_match(item) {
                 return refuse(format!("does not match the pattern `{pattern}`"));

@@ -8,7 +8,7 @@ const FIND_IN_MAP: &str =
     "`Fn::FindInMap` has the name of a mapping, two keys, and may have `DefaultValue`";
 
 impl TemplateEvaluator<'_> {
-    pub(super) fn find_in_map(&mut self, at: LineColumn, argument: &YamlNode) -> NodeValue {
+    pub(crate) fn find_in_map(&mut self, at: LineColumn, argument: &YamlNode) -> NodeValue {
         let Some(NodeValue::List(items)) = self.evaluate_node(argument).map(|node| node.value)
         else {
             return self.refuse_call(at, FIND_IN_MAP);

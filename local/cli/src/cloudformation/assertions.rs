@@ -11,7 +11,7 @@ const ASSERTION_KEYS: &[&str] = &["Assert", "AssertDescription"];
 
 impl TemplateEvaluator<'_> {
     /// Refuses parameters that an assertion is false for, and notes a rule that needs what only AWS knows.
-    pub(super) fn check_assertions(&mut self, rule: &NodeEntry) {
+    pub(crate) fn check_assertions(&mut self, rule: &NodeEntry) {
         let name = rule.key.as_str();
         self.path = vec!["Rules".to_owned(), name.to_owned()];
         let (Some(keys), Some(NodeValue::List(assertions))) = (
@@ -74,7 +74,7 @@ impl TemplateEvaluator<'_> {
     }
 
     /// Whether every value of the first operand is among those of the second; for `Fn::Contains` the second is the value.
-    pub(super) fn decide_membership(
+    pub(crate) fn decide_membership(
         &mut self,
         at: LineColumn,
         function: &str,

@@ -1,10 +1,10 @@
 //! The names of CloudFormation's functions.
 
 /// The functions that a condition consists of.
-pub(super) const CONDITION_FUNCTIONS: &[&str] = &["And", "Condition", "Equals", "Not", "Or"];
+pub(crate) const CONDITION_FUNCTIONS: &[&str] = &["And", "Condition", "Equals", "Not", "Or"];
 
 /// The name of a function in its long form.
-pub(super) fn name_function(function: &str) -> String {
+pub(crate) fn name_function(function: &str) -> String {
     match function {
         "Ref" | "Condition" => function.to_owned(),
         _ => format!("Fn::{function}"),

@@ -34,7 +34,7 @@ impl TemplateInputs {
     }
 
     /// The value given for a parameter.
-    pub(super) fn find_parameter(&self, name: &str) -> Option<&str> {
+    pub(crate) fn find_parameter(&self, name: &str) -> Option<&str> {
         self.parameters
             .iter()
             .find(|(known, _)| known == name)
@@ -42,7 +42,7 @@ impl TemplateInputs {
     }
 
     /// The value of a pseudo parameter; `None` if CloudFormation has none of that name.
-    pub(super) fn find_pseudo_parameter(&self, name: &str) -> Option<Result<String, UnknownValue>> {
+    pub(crate) fn find_pseudo_parameter(&self, name: &str) -> Option<Result<String, UnknownValue>> {
         if !PSEUDO_PARAMETERS.contains(&name) {
             return None;
         }

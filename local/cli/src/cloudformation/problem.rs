@@ -29,7 +29,7 @@ pub struct TemplateProblem {
 }
 
 impl TemplateProblem {
-    pub(super) fn new(at: LineColumn, message: impl Into<String>) -> Self {
+    pub(crate) fn new(at: LineColumn, message: impl Into<String>) -> Self {
         Self {
             at,
             message: message.into(),
@@ -47,7 +47,7 @@ pub struct InvalidTemplate {
 }
 
 impl InvalidTemplate {
-    pub(super) fn new(file: &str, mut problems: Vec<TemplateProblem>) -> Self {
+    pub(crate) fn new(file: &str, mut problems: Vec<TemplateProblem>) -> Self {
         problems.sort_by_key(|problem| problem.at);
         // A resource that is referred to twice is read twice.
         problems.dedup();

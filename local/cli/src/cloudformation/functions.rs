@@ -28,7 +28,7 @@ const VALUE_FUNCTIONS: &[&str] = &[
 
 impl TemplateEvaluator<'_> {
     /// The value of a function; `None` for `AWS::NoValue`.
-    pub(super) fn call_function(
+    pub(crate) fn call_function(
         &mut self,
         at: LineColumn,
         function: &str,
@@ -72,7 +72,7 @@ impl TemplateEvaluator<'_> {
             .map(|function| name_function(function))
             .collect();
         let message = format!(
-            "`{name}` is not a function that `apply` can evaluate; write the value, or use {}",
+            "`{name}` is not a function that can be evaluated here; write the value, or use {}",
             known.join(", ")
         );
         self.refuse_call(at, message)
@@ -115,6 +115,13 @@ impl TemplateEvaluator<'_> {
         if self.find_resource(name).is_some() {
             return self.refer_to_resource(at, name, None);
         }
+        // SAM's resources have parts that `Ref` can name, such as the alias of a function.
+        if let Some((id, part)) = name.split_once('.')
+            && let Some(resource) = self.find_resource(id)
+            && resource.type_name.starts_with("AWS::Serverless::")
+        {
+            return self.refer_to_resource(at, id, Some(part));
+        }
         let message = format!("there is no parameter or resource `{name}` in this template");
         self.refuse_call(at, message)
     }
@@ -152,7 +159,7 @@ impl TemplateEvaluator<'_> {
             Truth::Refused => return NodeValue::Refused,
             Truth::False => {
                 let condition = resource
-                    .condition
+                    .attribute("Condition")
                     .and_then(YamlNode::text)
                     .unwrap_or_default();
                 let message = format!(
@@ -166,7 +173,7 @@ impl TemplateEvaluator<'_> {
                 return self.refuse_call(at, message);
             }
         }
-        if resource.kind.is_some() && matches!(attribute, None | Some("Arn")) {
+        if resource.arn.is_some() && matches!(attribute, None | Some("Arn")) {
             return NodeValue::ResourceArn(id.to_owned());
         }
         let name = attribute.map_or_else(|| id.to_owned(), |attribute| format!("{id}.{attribute}"));
@@ -340,7 +347,7 @@ impl TemplateEvaluator<'_> {
     }
 
     /// The evaluated operands of a function; the error is the value of the call.
-    pub(super) fn evaluate_operands<const N: usize>(
+    pub(crate) fn evaluate_operands<const N: usize>(
         &mut self,
         at: LineColumn,
         argument: &YamlNode,
@@ -382,8 +389,8 @@ impl TemplateEvaluator<'_> {
             return None;
         }
         let resource = self.find_resource(id)?;
-        let kind = resource.kind?;
-        let node = resource.properties?.get(kind.key())?;
+        let form = resource.arn?;
+        let node = resource.attribute("Properties")?.get(form.name_property)?;
         self.naming.push(id.to_owned());
         let name = self
             .evaluate_node(node)
@@ -393,7 +400,7 @@ impl TemplateEvaluator<'_> {
         let mut parts = vec![TextPart::Known("arn".to_owned())];
         for field in [
             "AWS::Partition",
-            "frauddetector",
+            form.service,
             "AWS::Region",
             "AWS::AccountId",
         ] {
@@ -404,7 +411,7 @@ impl TemplateEvaluator<'_> {
                 None => TextPart::Known(field.to_owned()),
             });
         }
-        parts.push(TextPart::Known(format!(":{}/", kind.arn_word())));
+        parts.push(TextPart::Known(format!(":{}/", form.word)));
         parts.extend(name);
         Some(parts)
     }

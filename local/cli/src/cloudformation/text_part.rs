@@ -4,22 +4,22 @@ use std::fmt;
 
 /// A part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum TextPart {
+pub(crate) enum TextPart {
     Known(String),
     Unknown(UnknownValue),
 }
 
 /// A value that cannot be read off the template. `Display` says so, and what would help.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct UnknownValue {
+pub(crate) struct UnknownValue {
     /// How the template names it.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// What would help, as an imperative.
-    pub(super) advice: String,
+    pub(crate) advice: String,
 }
 
 impl UnknownValue {
-    pub(super) fn new(name: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(crate) fn new(name: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             advice: advice.into(),
@@ -27,12 +27,12 @@ impl UnknownValue {
     }
 
     /// A pseudo parameter that neither the service nor the command line tells.
-    pub(super) fn pseudo_parameter(name: &str) -> Self {
+    pub(crate) fn pseudo_parameter(name: &str) -> Self {
         Self::new(name, format!("give `--parameter {name}=VALUE`"))
     }
 
     /// Whether it is one field of an ARN, so without `:` and `/`.
-    pub(super) fn is_arn_field(&self) -> bool {
+    pub(crate) fn is_arn_field(&self) -> bool {
         ["AWS::Partition", "AWS::Region", "AWS::AccountId"].contains(&self.name.as_str())
     }
 }
@@ -45,7 +45,7 @@ impl fmt::Display for UnknownValue {
 }
 
 /// The first part that is not known.
-pub(super) fn find_unknown(parts: &[TextPart]) -> Option<&UnknownValue> {
+pub(crate) fn find_unknown(parts: &[TextPart]) -> Option<&UnknownValue> {
     parts.iter().find_map(|part| match part {
         TextPart::Unknown(unknown) => Some(unknown),
         TextPart::Known(_) => None,

@@ -10,14 +10,14 @@ use super::text_part::TextPart;
 
 /// A value in a template, with its place.
 #[derive(Clone, Debug)]
-pub(super) struct YamlNode {
-    pub(super) at: LineColumn,
-    pub(super) value: NodeValue,
+pub(crate) struct YamlNode {
+    pub(crate) at: LineColumn,
+    pub(crate) value: NodeValue,
 }
 
 /// The value of a node.
 #[derive(Clone, Debug)]
-pub(super) enum NodeValue {
+pub(crate) enum NodeValue {
     Null,
     /// Any scalar, as it is written: `0.0` stays `0.0`, and the country `NO` stays a text.
     Text(String),
@@ -35,22 +35,22 @@ pub(super) enum NodeValue {
 
 /// A key with its value.
 #[derive(Clone, Debug)]
-pub(super) struct NodeEntry {
-    pub(super) key: String,
-    pub(super) at: LineColumn,
-    pub(super) node: YamlNode,
+pub(crate) struct NodeEntry {
+    pub(crate) key: String,
+    pub(crate) at: LineColumn,
+    pub(crate) node: YamlNode,
 }
 
 impl YamlNode {
     /// Parses one YAML document.
-    pub(super) fn parse(text: &str) -> Result<Self, TemplateProblem> {
+    pub(crate) fn parse(text: &str) -> Result<Self, TemplateProblem> {
         let raw: RawNode =
             serde_saphyr::from_str(text).map_err(|error| describe_parse_error(&error))?;
         Ok(raw.into_node(text))
     }
 
     /// The entries of a map.
-    pub(super) fn entries(&self) -> Option<&[NodeEntry]> {
+    pub(crate) fn entries(&self) -> Option<&[NodeEntry]> {
         match &self.value {
             NodeValue::Map(entries) => Some(entries),
             _ => None,
@@ -58,12 +58,12 @@ impl YamlNode {
     }
 
     /// The value of `key`, if this is a map that has it.
-    pub(super) fn get(&self, key: &str) -> Option<&YamlNode> {
+    pub(crate) fn get(&self, key: &str) -> Option<&YamlNode> {
         find_entry(self.entries()?, key)
     }
 
     /// The text, if this is a scalar.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {
             NodeValue::Text(text) => Some(text),
             _ => None,
@@ -72,7 +72,7 @@ impl YamlNode {
 }
 
 /// The value of `key`.
-pub(super) fn find_entry<'a>(entries: &'a [NodeEntry], key: &str) -> Option<&'a YamlNode> {
+pub(crate) fn find_entry<'a>(entries: &'a [NodeEntry], key: &str) -> Option<&'a YamlNode> {
     entries
         .iter()
         .find(|entry| entry.key == key)
@@ -80,7 +80,7 @@ pub(super) fn find_entry<'a>(entries: &'a [NodeEntry], key: &str) -> Option<&'a 
 }
 
 /// The problems of keys that are not in `known`; `what` is an article and a noun.
-pub(super) fn find_unknown_keys<'e>(
+pub(crate) fn find_unknown_keys<'e>(
     entries: impl IntoIterator<Item = &'e NodeEntry>,
     known: &[&str],
     what: &str,

@@ -6,46 +6,71 @@
 use std::collections::BTreeMap;
 
 use super::inputs::TemplateInputs;
-use super::node::{NodeEntry, NodeValue, YamlNode};
+use super::node::{NodeEntry, NodeValue, YamlNode, find_entry};
 use super::problem::{LineColumn, TemplateProblem};
-use super::resource_types::Kind;
 use super::truth::Truth;
+
+/// How the ARN of a resource is written, where that can be said without a deployment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ArnForm {
+    /// The service in it.
+    pub(crate) service: &'static str,
+    /// The word before the resource's name.
+    pub(crate) word: &'static str,
+    /// The property that has the name.
+    pub(crate) name_property: &'static str,
+}
 
 /// A resource as the template declares it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct DeclaredResource<'a> {
+pub(crate) struct DeclaredResource<'a> {
+    /// Where its logical id is.
+    pub(crate) at: LineColumn,
     /// The name of its type in CloudFormation.
-    pub(super) type_name: &'a str,
-    /// `None` for resources of other services.
-    pub(super) kind: Option<Kind>,
-    /// The condition on which it exists.
-    pub(super) condition: Option<&'a YamlNode>,
-    pub(super) properties: Option<&'a YamlNode>,
+    pub(crate) type_name: &'a str,
+    /// `None` if only a deployment knows its ARN.
+    pub(crate) arn: Option<ArnForm>,
+    /// `Type`, `Properties`, `Condition` and the like, as they are written.
+    pub(crate) attributes: &'a [NodeEntry],
+}
+
+impl<'a> DeclaredResource<'a> {
+    /// An attribute as it is written.
+    pub(crate) fn attribute(&self, key: &str) -> Option<&'a YamlNode> {
+        find_entry(self.attributes, key)
+    }
 }
 
 /// A template and what is known of its values.
-pub(super) struct TemplateEvaluator<'a> {
-    pub(super) inputs: &'a TemplateInputs,
-    pub(super) parameters: BTreeMap<&'a str, NodeValue>,
-    pub(super) conditions: BTreeMap<&'a str, &'a YamlNode>,
-    pub(super) mappings: Option<&'a YamlNode>,
+pub(crate) struct TemplateEvaluator<'a> {
+    pub(crate) inputs: &'a TemplateInputs,
+    /// The ARNs of resources, by the name of their type.
+    pub(crate) find_arn_form: fn(&str) -> Option<ArnForm>,
+    pub(crate) parameters: BTreeMap<&'a str, NodeValue>,
+    pub(crate) conditions: BTreeMap<&'a str, &'a YamlNode>,
+    pub(crate) mappings: Option<&'a YamlNode>,
     /// By logical id, in the order of the file.
-    pub(super) resources: Vec<(&'a str, DeclaredResource<'a>)>,
+    pub(crate) resources: Vec<(&'a str, DeclaredResource<'a>)>,
     /// The conditions that have been decided; `None` while one is being decided.
-    pub(super) truths: BTreeMap<String, Option<Truth>>,
+    pub(crate) truths: BTreeMap<String, Option<Truth>>,
     /// The resources whose names are being evaluated.
-    pub(super) naming: Vec<String>,
+    pub(crate) naming: Vec<String>,
     /// Where in the template the evaluation is.
-    pub(super) path: Vec<String>,
-    pub(super) problems: Vec<TemplateProblem>,
+    pub(crate) path: Vec<String>,
+    pub(crate) problems: Vec<TemplateProblem>,
     /// What is left alone, and why.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl<'a> TemplateEvaluator<'a> {
-    pub(super) fn new(inputs: &'a TemplateInputs) -> Self {
+    /// `find_arn_form` gives the ARNs of a type's resources; the references to all others stay open.
+    pub(crate) fn new(
+        inputs: &'a TemplateInputs,
+        find_arn_form: fn(&str) -> Option<ArnForm>,
+    ) -> Self {
         Self {
             inputs,
+            find_arn_form,
             parameters: BTreeMap::new(),
             conditions: BTreeMap::new(),
             mappings: None,
@@ -58,19 +83,19 @@ impl<'a> TemplateEvaluator<'a> {
         }
     }
 
-    pub(super) fn report_problem(&mut self, at: LineColumn, message: impl Into<String>) {
+    pub(crate) fn report_problem(&mut self, at: LineColumn, message: impl Into<String>) {
         self.problems.push(TemplateProblem::new(at, message));
     }
 
     /// Reports a problem of a function; the message is followed by the path in the template.
-    pub(super) fn refuse_call(&mut self, at: LineColumn, message: impl AsRef<str>) -> NodeValue {
+    pub(crate) fn refuse_call(&mut self, at: LineColumn, message: impl AsRef<str>) -> NodeValue {
         let path = self.path.join(".");
         self.report_problem(at, format!("{} (in {path})", message.as_ref()));
         NodeValue::Refused
     }
 
     /// The resource with the logical id.
-    pub(super) fn find_resource(&self, id: &str) -> Option<DeclaredResource<'a>> {
+    pub(crate) fn find_resource(&self, id: &str) -> Option<DeclaredResource<'a>> {
         let mut resources = self.resources.iter();
         resources
             .find(|(known, _)| *known == id)
@@ -78,7 +103,7 @@ impl<'a> TemplateEvaluator<'a> {
     }
 
     /// The value of `node` at `step` of the path.
-    pub(super) fn evaluate_at(&mut self, step: &str, node: &YamlNode) -> Option<YamlNode> {
+    pub(crate) fn evaluate_at(&mut self, step: &str, node: &YamlNode) -> Option<YamlNode> {
         self.path.push(step.to_owned());
         let value = self.evaluate_node(node);
         self.path.pop();
@@ -86,7 +111,7 @@ impl<'a> TemplateEvaluator<'a> {
     }
 
     /// The value of a node; `None` for `AWS::NoValue`.
-    pub(super) fn evaluate_node(&mut self, node: &YamlNode) -> Option<YamlNode> {
+    pub(crate) fn evaluate_node(&mut self, node: &YamlNode) -> Option<YamlNode> {
         let value = match &node.value {
             NodeValue::List(items) => {
                 let items = items.iter().enumerate();
