@@ -33,6 +33,12 @@ pub enum KnownFault {
     BusyTakenForInserted,
     /// Decisions are written before their predictions.
     DecisionBeforePrediction,
+    /// A profile is written without the condition that nobody wrote it meanwhile.
+    ProfileOverwritten,
+    /// A profile that somebody else wrote meanwhile counts as written: its orders are judged on a state that never was.
+    ConflictTakenForWritten,
+    /// A decision keeps only the first of the rules that matched.
+    FirstRuleOnly,
 }
 
 #[cfg(feature = "known-faults")]

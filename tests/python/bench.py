@@ -12,6 +12,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ import boto3
 from conftest import free_port, server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+MAPPING = ROOT / "config" / "mapping.yaml"
 FUNCTIONS = ["predict", "ingest", "label", "forward"]
 RELEASE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
 FRAUDSTREAM = RELEASE / "fraudstream"
@@ -107,19 +109,57 @@ def orders(path, count):
             file.write(json.dumps(order) + "\n")
 
 
-def run(count):
+def predicted(path, mapping):
+    """What `run predict` does with a file, in a new folder: its orders, their number in a second, memory and computing time."""
     with tempfile.TemporaryDirectory() as folder:
-        home, path = f"{folder}/home", f"{folder}/orders.jsonl"
-        orders(path, count)
-        subprocess.run([FRAUDSTREAM, "--home", home, "apply"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        process = subprocess.Popen([FRAUDSTREAM, "--home", home, "run", "predict", path, "--json"], cwd=ROOT, stdout=subprocess.PIPE)
+        command = [FRAUDSTREAM, "--home", f"{folder}/home"]
+        env = os.environ | {"MAPPING_FILE": str(mapping)}
+        subprocess.run([*command, "apply"], cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen([*command, "run", "predict", path, "--json"], cwd=ROOT, env=env, stdout=subprocess.PIPE)
         output = process.stdout.read()
         _, _, usage = os.wait4(process.pid, 0)
         summary = json.loads(output)
-        tell(
-            run="predict", orders=count, orders_per_s=round(summary["records"] / summary["seconds"]),
-            max_rss_mb=round(usage.ru_maxrss / 1024, 1), cpu_s=round(usage.ru_utime + usage.ru_stime, 1),
-        )
+        return {
+            "orders": summary["records"], "orders_per_s": round(summary["records"] / summary["seconds"]),
+            "max_rss_mb": round(usage.ru_maxrss / 1024, 1), "cpu_s": round(usage.ru_utime + usage.ru_stime, 1),
+        }
+
+
+def run(count):
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/orders.jsonl"
+        orders(path, count)
+        tell(run="predict", **predicted(path, MAPPING))
+
+
+def keyed_orders(path, count, orders_of_key=20):
+    """Distinct orders, of which each card, device, address and customer, and its network, has about so many."""
+    orders(path, count)
+    lines = pathlib.Path(path).read_text().splitlines()
+    with open(path, "w") as file:
+        for number, line in enumerate(lines):
+            order, owner = json.loads(line), number // orders_of_key
+            order["customer"] |= {"id": f"cust-{owner}", "email": f"c{owner}@example.com"}
+            order["payment"] = (order.get("payment") or {}) | {"card_fingerprint": f"card-{owner}"}
+            order["client"] = (order.get("client") or {}) | {"device_id": f"device-{owner}", "ip": f"10.{owner >> 16 & 255}.{owner >> 8 & 255}.{owner & 255}"}
+            order["shipping"] = (order.get("shipping") or {}) | {"address": f"{owner} Main St", "postal_code": "10001"}
+            file.write(json.dumps(order) + "\n")
+
+
+def velocity(count):
+    """Goal: 1,000 orders a second with the sample's six keys of 20 orders each. The ratio is to the same orders without aggregates."""
+    mapping = MAPPING.read_text()
+    without = re.sub(r"^(aggregates|links):\n(?:(?:[ #].*)?\n)*", "", mapping, flags=re.MULTILINE)
+    assert without.count("\n") < mapping.count("\n") - 20, "the sample mapping has no aggregates to leave out"
+    with tempfile.TemporaryDirectory() as folder:
+        path, plain = f"{folder}/orders.jsonl", pathlib.Path(folder) / "mapping.yaml"
+        keyed_orders(path, count)
+        plain.write_text(without)
+        base = predicted(path, plain)
+        keyed = predicted(path, MAPPING)
+        ratio = {name: round(keyed[name] / base[name], 2) for name in ("orders_per_s", "cpu_s", "max_rss_mb")}
+        tell(velocity="none", **base)
+        tell(velocity="six keys", **keyed, ratio=ratio)
 
 
 class Serve:
@@ -215,13 +255,14 @@ def stored(events):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--only", choices=["run", "serve", "stored", "functions"], action="append", help="measure this and not the rest")
+    arguments.add_argument("--only", choices=["run", "velocity", "serve", "stored", "functions"], action="append", help="measure this and not the rest")
     arguments.add_argument("--orders", type=int, default=200_000, help="the longer of the two runs")
     arguments.add_argument("--requests", type=int, default=60_000, help="predictions over HTTP")
     arguments.add_argument("--events", type=int, default=1_000_000, help="the larger number of stored events")
     arguments = arguments.parse_args()
     parts = {
         "run": lambda: (run(2_000), run(arguments.orders)),
+        "velocity": lambda: velocity(max(arguments.orders // 10, 2_000)),
         "serve": lambda: serve(arguments.requests),
         "stored": lambda: stored(arguments.events),
         "functions": functions,

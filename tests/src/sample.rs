@@ -54,6 +54,14 @@ pub const RULES: [(&str, &str, &str); 3] = [
 /// # Panics
 /// If the service rejects a definition.
 pub async fn define(client: &Client) {
+    define_with(client, &[]).await;
+}
+
+/// Defines the same with more variables, of which the default value is 0.
+///
+/// # Panics
+/// If the service rejects a definition.
+pub async fn define_with(client: &Client, more: &[(&str, DataType)]) {
     client
         .put_entity_type()
         .name("customer")
@@ -63,11 +71,16 @@ pub async fn define(client: &Client) {
     for label in ["fraud", "legit"] {
         client.put_label().name(label).send().await.unwrap();
     }
-    for (name, data_type, default) in [
+    let more = more
+        .iter()
+        .map(|(name, data_type)| (*name, data_type.clone(), "0"));
+    let variables = [
         ("email_address", DataType::String, "<none>"),
         ("order_price", DataType::Float, "0.0"),
         ("item_count", DataType::Integer, "0"),
-    ] {
+    ];
+    let variables: Vec<(&str, DataType, &str)> = variables.into_iter().chain(more).collect();
+    for (name, data_type, default) in variables.clone() {
         let create = client
             .create_variable()
             .name(name)
@@ -83,8 +96,9 @@ pub async fn define(client: &Client) {
         .name("order")
         .entity_types("customer")
         .event_ingestion(EventIngestion::Enabled);
-    let event_type = ["email_address", "order_price", "item_count"]
+    let event_type = variables
         .into_iter()
+        .map(|(name, ..)| name)
         .fold(event_type, PutEventTypeFluentBuilder::event_variables);
     let event_type = event_type.labels("fraud").labels("legit");
     event_type.send().await.unwrap();

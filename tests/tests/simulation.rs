@@ -73,6 +73,7 @@ fn days_that_were_bad_are_good() {
         // A message without a label closed the review of an order that had an earlier label.
         "20x300:only=159",
         // The label of `SendEvent` arrived again, seconds after its client had given up, and replaced a newer one.
+        // A message without a label took the label of history out of the profiles of the order's keys.
         "93x200",
     ];
     for day in days {
@@ -201,6 +202,25 @@ fn a_decision_before_its_prediction_is_found() {
         KnownFault::DecisionBeforePrediction,
         "1x100",
         &[Law::Snapshot],
+    );
+}
+
+#[test]
+fn a_decision_by_the_first_rule_only_is_found() {
+    is_found(KnownFault::FirstRuleOnly, "1x100", &[Law::JudgedAgain]);
+}
+
+#[test]
+fn a_profile_written_over_another_is_found() {
+    is_found(KnownFault::ProfileOverwritten, "1x100", &[Law::CountedOnce]);
+}
+
+#[test]
+fn a_conflict_taken_for_written_is_found() {
+    is_found(
+        KnownFault::ConflictTakenForWritten,
+        "1x100",
+        &[Law::FreshProfiles],
     );
 }
 

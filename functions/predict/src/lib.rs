@@ -567,7 +567,10 @@ impl Intercept for ReadPrediction {
 }
 
 fn make_verdict(answer: GetEventPredictionOutput, prediction: PredictionHeader) -> ServiceVerdict {
-    let rules = answer.rule_results.unwrap_or_default().into_iter();
+    let mut rules = answer.rule_results.unwrap_or_default();
+    if is_injected(KnownFault::FirstRuleOnly) {
+        rules.truncate(1);
+    }
     let models = answer.model_scores.unwrap_or_default();
     let version = |model: &aws_sdk_frauddetector::types::ModelScores| {
         let version = model.model_version.as_ref()?;
@@ -583,6 +586,7 @@ fn make_verdict(answer: GetEventPredictionOutput, prediction: PredictionHeader) 
     };
     ServiceVerdict {
         matched_rules: rules
+            .into_iter()
             .map(|rule| MatchedRule {
                 rule_id: rule.rule_id.unwrap_or_default(),
                 outcomes: rule.outcomes.unwrap_or_default(),

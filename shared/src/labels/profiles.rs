@@ -43,7 +43,7 @@ impl LabelApplier {
     }
 
     /// Notes at these keys whether the event is known as fraud and since when, and again as long as another label has become
-    /// current meanwhile.
+    /// current meanwhile. As long as no message gives a label, that which history brought with the event counts, also here.
     pub(super) async fn mark_keys(
         &self,
         event_id: &EventId,
@@ -51,7 +51,7 @@ impl LabelApplier {
         mut history: LabelHistory,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        if keys.is_empty() {
+        if keys.is_empty() || !history.has_label() {
             return Ok(());
         }
         let mut marked = None;

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::{PROFILE, ProfileTable};
 use crate::failure::{Failure, dependency_failure};
+use crate::known_faults::{KnownFault, is_injected};
 
 /// The most statements in one `BatchExecuteStatement`.
 pub(super) const BATCH_STATEMENTS: usize = 25;
@@ -74,6 +75,13 @@ impl ProfileTable {
                 ),
                 vec![pk, sk, profile, next, expires_at],
             )
+        } else if is_injected(KnownFault::ProfileOverwritten) {
+            (
+                format!(
+                    "UPDATE \"{table}\" SET \"profile\" = ? SET \"revision\" = ? SET \"expires_at\" = ? WHERE \"pk\" = ? AND \"sk\" = ?"
+                ),
+                vec![profile, next, expires_at, pk, sk],
+            )
         } else {
             (
                 format!(
@@ -105,6 +113,11 @@ fn read_answer(response: BatchStatementResponse) -> WriteResult {
     };
     let code = error.code.unwrap_or(ErrorCode::InternalServerError);
     match code {
+        ErrorCode::ConditionalCheckFailed | ErrorCode::DuplicateItem
+            if is_injected(KnownFault::ConflictTakenForWritten) =>
+        {
+            WriteResult::Written
+        }
         ErrorCode::DuplicateItem
         | ErrorCode::ConditionalCheckFailed
         | ErrorCode::InternalServerError

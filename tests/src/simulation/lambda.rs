@@ -18,7 +18,7 @@ use local_aws::service::Service;
 use serde_json::{Value, json};
 
 use super::check::{self, EndOfDay};
-use super::day::{Changes, Day, Input, Sent, Source, mapping_of};
+use super::day::{Changes, Day, Input, Sent, Source, VELOCITY_VARIABLES, mapping_of};
 use super::delivery::queue::{Queue, QueueRules};
 use super::delivery::stream::{Stream, StreamKind, StreamRecord, StreamRules};
 use super::delivery::{Answer, EventSource};
@@ -590,7 +590,7 @@ fn undisturbed(store: &Arc<Store>) -> aws_sdk_dynamodb::Client {
 
 /// Defines the sample detector with a list, and what its second version needs.
 async fn define(operator: &FraudDetector) {
-    sample::define(operator).await;
+    sample::define_with(operator, &VELOCITY_VARIABLES).await;
     let list = operator.create_list().name("blocked_emails");
     list.elements("nobody@example.com").send().await.unwrap();
     for rule in sample::RULES {
@@ -602,6 +602,8 @@ async fn define(operator: &FraudDetector) {
         "block",
     );
     sample::create_rule(operator, listed).await;
+    let busy = ("busy_card", "$card_orders_1d >= 3", "challenge");
+    sample::create_rule(operator, busy).await;
     let rules = [
         "very_high_amount",
         "high_amount",
@@ -611,7 +613,8 @@ async fn define(operator: &FraudDetector) {
     sample::activate(operator, "1", &rules.map(|rule_id| (rule_id, "1"))).await;
 }
 
-/// Activates the second version, in which amounts are high from 500 on.
+/// Activates the second version, in which amounts are high from 500 on, and a card with three orders is challenged. The first
+/// has no rule on velocity: on a calm day, which orders came before another must not change its outcome.
 async fn activate_second(operator: &FraudDetector) {
     let rule = aws_sdk_frauddetector::types::Rule::builder()
         .detector_id("orders")
@@ -627,6 +630,7 @@ async fn activate_second(operator: &FraudDetector) {
         ("high_amount", "2"),
         ("many_items", "1"),
         ("blocked_email", "1"),
+        ("busy_card", "1"),
     ];
     sample::activate(operator, "2", &rules).await;
 }

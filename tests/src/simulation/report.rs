@@ -52,6 +52,12 @@ pub enum Law {
     DeliveryChangesNothing,
     /// The prediction of a decision is stored and has the same results.
     Snapshot,
+    /// The stored prediction of a decision, judged again by the rules, gives the same rules and outcomes.
+    JudgedAgain,
+    /// An order that is decided is counted once in the profile of each of its keys, with its label.
+    CountedOnce,
+    /// A decision saw a state of each profile in which its own order is counted.
+    FreshProfiles,
     /// Every decision is published at least once, under its own id and unchanged.
     Forwarded,
     /// Rank and time decide the label, on every revision and in the service.

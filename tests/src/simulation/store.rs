@@ -7,10 +7,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use local_aws::dynamodb::{DynamoDb, read_inserted_item};
-use local_aws::local_stack::DECISIONS;
+use local_aws::local_stack::{DECISIONS, VELOCITY};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -30,6 +32,17 @@ pub struct Change {
     pub new_image: Value,
 }
 
+/// A write of the profile of a key.
+#[derive(Clone, Debug)]
+pub struct ProfileWrite {
+    /// When it was written, in milliseconds of the day.
+    pub at: u64,
+    /// How often the profile was written until then.
+    pub revision: u64,
+    /// The profile in its binary form.
+    pub profile: Vec<u8>,
+}
+
 /// The services.
 pub struct Store {
     clock: Clock,
@@ -45,6 +58,8 @@ struct State {
     /// Writes that the replica does not have yet, with their times.
     behind: VecDeque<(u64, Request<Bytes>)>,
     changes: Vec<Change>,
+    /// The writes of each profile in their order, by partition key.
+    profile_writes: BTreeMap<String, Vec<ProfileWrite>>,
     /// Decisions that replaced another one.
     replaced: Vec<String>,
     /// Each with the time at which it was first put.
@@ -82,6 +97,11 @@ impl Store {
         self.state().replaced.clone()
     }
 
+    /// The writes of each profile in their order, by partition key.
+    pub fn profile_writes(&self) -> BTreeMap<String, Vec<ProfileWrite>> {
+        self.state().profile_writes.clone()
+    }
+
     /// The objects of the bucket by key, each with the time at which it was first put.
     pub fn objects(&self) -> BTreeMap<String, (u64, Bytes)> {
         self.state().objects.clone()
@@ -114,7 +134,7 @@ impl Store {
             return self.execute_statements(body, request);
         }
         let watched = Self::watched(operation, body);
-        let before = watched.as_ref().and_then(|key| self.item(key));
+        let before = watched.as_ref().and_then(|key| self.item(DECISIONS, key));
         let response = self.leader.answer(request);
         if response.status().is_success() {
             let write = (self.clock.now(), request.clone());
@@ -126,7 +146,8 @@ impl Store {
         response
     }
 
-    /// Answers `BatchExecuteStatement`: every statement that inserts a decision is in the stream.
+    /// Answers `BatchExecuteStatement`: every statement that inserts a decision is in the stream, and every write of a
+    /// profile is noted.
     fn execute_statements(&self, body: &Value, request: &Request<Bytes>) -> Response<Bytes> {
         let response = self.leader.answer(request);
         if !response.status().is_success() {
@@ -139,8 +160,14 @@ impl Store {
         let statements = body["Statements"].as_array().into_iter().flatten();
         let answers = answer["Responses"].as_array().into_iter().flatten();
         for (statement, answer) in statements.zip(answers) {
-            if let (Some(key), true) = (find_inserted_key(statement), answer["Error"].is_null()) {
+            if !answer["Error"].is_null() {
+                continue;
+            }
+            if let Some(key) = find_inserted_key(statement) {
                 self.tell("Insert", &key, false);
+            }
+            if let Some(key) = find_profile_key(statement) {
+                self.note_profile(&key);
             }
         }
         response
@@ -171,8 +198,23 @@ impl Store {
         Some(json!({"pk": item["pk"], "sk": item["sk"]}))
     }
 
-    fn item(&self, key: &Value) -> Option<Value> {
-        let body = json!({"TableName": DECISIONS, "Key": key, "ConsistentRead": true});
+    fn note_profile(&self, key: &Value) {
+        let Some(item) = self.item(VELOCITY, key) else {
+            return;
+        };
+        let text = |name: &str, kind: &str| item[name][kind].as_str().unwrap_or_default();
+        let write = ProfileWrite {
+            at: self.clock.now(),
+            revision: text("revision", "N").parse().unwrap_or_default(),
+            profile: BASE64.decode(text("profile", "B")).unwrap_or_default(),
+        };
+        let mut state = self.state();
+        let writes = state.profile_writes.entry(text("pk", "S").to_owned());
+        writes.or_default().push(write);
+    }
+
+    fn item(&self, table: &str, key: &Value) -> Option<Value> {
+        let body = json!({"TableName": table, "Key": key, "ConsistentRead": true});
         let mut request = Request::new(Bytes::from(body.to_string()));
         let target = http::HeaderValue::from_static("DynamoDB_20120810.GetItem");
         request.headers_mut().insert("x-amz-target", target);
@@ -190,7 +232,7 @@ impl Store {
                 .push(format!("{} {}", text("pk"), text("sk")));
         }
         drop(state);
-        let Some(new_image) = self.item(key) else {
+        let Some(new_image) = self.item(DECISIONS, key) else {
             return;
         };
         self.state().changes.push(Change {
@@ -271,6 +313,15 @@ pub fn find_inserted_key(statement: &Value) -> Option<Value> {
     let item = read_inserted_item(statement["Statement"].as_str()?, parameters, DECISIONS);
     let item = item.ok()??;
     Some(json!({"pk": item["pk"], "sk": item["sk"]}))
+}
+
+/// The key of the profile that a statement writes.
+pub fn find_profile_key(statement: &Value) -> Option<Value> {
+    let is_of_profiles = statement["Statement"].as_str()?.contains(VELOCITY);
+    let parameters = statement["Parameters"].as_array()?;
+    let sk = parameters.iter().position(|it| it["S"] == "profile");
+    let pk = sk.filter(|_| is_of_profiles)?.checked_sub(1)?;
+    Some(json!({"pk": parameters[pk], "sk": parameters[pk + 1]}))
 }
 
 /// An answer of a JSON service.

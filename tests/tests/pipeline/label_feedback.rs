@@ -173,6 +173,21 @@ async fn history_brings_its_labels_and_gets_later_ones() {
     check(&seen(&world, "77b1", 12).await, "1", "block");
 }
 
+/// A refund says nothing about fraud: the service keeps the label of history, and so do the keys.
+#[tokio::test]
+async fn a_message_without_a_label_keeps_that_of_history() {
+    let world = world().await;
+    let mut history = card_order("h", "f3a9", 1);
+    history["label"] = "fraud".into();
+    history["label_timestamp"] = "2026-06-02T12:00:00Z".into();
+    ingest(&world, &history).await;
+    check(&seen(&world, "f3a9", 3).await, "1", "block");
+    label(&world, &message("h", "refund", "", "shop", 4)).await;
+    check(&seen(&world, "f3a9", 5).await, "1", "block");
+    label(&world, &message("h", "verdict", "legit", "analyst", 6)).await;
+    check(&seen(&world, "f3a9", 7).await, "0", "approve");
+}
+
 #[tokio::test]
 async fn an_order_with_another_card_takes_its_label_along() {
     let world = world().await;

@@ -3,9 +3,12 @@
 //! What happens to a call is drawn from its name and the number of calls with that name, such as `PutItem Decisions
 //! order#ord-000007 #2`.
 
+mod calls;
+mod disturbances;
+mod partial;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,14 +24,16 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use engine::Engine;
 use http::{Request, Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::day::{Day, End, Input, Source};
 use super::dice::Dice;
 use super::history::{Clock, History};
-use super::scenario::{DISTURBANCES, Disturbance, Scenario};
-use super::store::{Store, exception, find_inserted_key, json_response};
+use super::scenario::Disturbance;
+use super::store::{Store, exception};
+use calls::Call;
+pub use disturbances::Disturbances;
+use disturbances::OutageKind;
 
 /// By when after the last disturbance everything must be done, in milliseconds: more time than a queue needs to deliver
 /// a message again several times, and less than an environment lives. If only a new environment would help, that is a
@@ -46,73 +51,6 @@ pub enum Service {
     EventBridge,
     /// Amazon's service, if the engine is not linked in.
     FraudDetector,
-}
-
-/// The services that have outages. The bucket is listed twice, because most of its outages have no effect.
-const SERVICES: [Service; 5] = [
-    Service::DynamoDb,
-    Service::S3,
-    Service::S3,
-    Service::EventBridge,
-    Service::FraudDetector,
-];
-
-/// How a service fails during an outage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum OutageKind {
-    AccessDenied,
-    NotThere,
-    Throttled,
-    Slow,
-}
-
-/// A service that fails for some time.
-#[derive(Debug)]
-struct Outage {
-    service: Service,
-    times: Range<u64>,
-    kind: OutageKind,
-}
-
-impl Outage {
-    /// Draws an outage. It begins before something is sent that needs the service, because without calls it would have
-    /// no effect.
-    fn draw(dice: Dice, number: u64, day: &Day) -> Self {
-        let name = |what: &str| format!("outage {number} {what}");
-        let service = dice.one_of(name("service"), &SERVICES);
-        // Only records that are parked need the bucket.
-        let is_poison = |input: &Input| {
-            matches!(input.end, End::Parked(_)) && input.source != Source::Chargebacks
-        };
-        let needs = |input: &&Input| service != Service::S3 || is_poison(input);
-        let inputs: Vec<&Input> = day.inputs.iter().filter(needs).collect();
-        let at = inputs
-            .get(dice.place(name("input"), inputs.len()))
-            .map_or(0, |input| input.at);
-        let longest = if dice.happens(name("long"), 500) {
-            60 * 60_000
-        } else {
-            120_000
-        };
-        let length = dice.between(name("length"), 1_000, longest);
-        // Half of the outages begin while such a record is processed.
-        let start = if dice.happens(name("in the middle"), 500) {
-            at + dice.between(name("start"), 0, 2_000)
-        } else {
-            at.saturating_sub(dice.between(name("start"), 0, length / 2 + 1))
-        };
-        let kinds = [
-            OutageKind::AccessDenied,
-            OutageKind::NotThere,
-            OutageKind::Throttled,
-            OutageKind::Slow,
-        ];
-        Self {
-            service,
-            times: start..start + length,
-            kind: dice.one_of(name("kind"), &kinds),
-        }
-    }
 }
 
 /// Counts of what happened, for the printed report.
@@ -160,95 +98,6 @@ impl fmt::Display for Counts {
             write!(f, ", {times} {disturbance:?}")?;
         }
         Ok(())
-    }
-}
-
-/// The disturbances of a day, with their rates.
-#[derive(Debug)]
-pub struct Disturbances {
-    scenario: Scenario,
-    dice: Dice,
-    /// Per thousand calls.
-    rates: Vec<(Disturbance, u64)>,
-    outages: Vec<Outage>,
-    /// When all services work again, in milliseconds of the day.
-    ends: u64,
-}
-
-impl Disturbances {
-    /// The disturbances of a day until `ends`.
-    pub fn new(scenario: &Scenario, day: &Day, ends: u64) -> Self {
-        let dice = scenario.dice();
-        let rate = |disturbance: Disturbance| {
-            let rates: &[u64] = match disturbance {
-                Disturbance::Unprocessed | Disturbance::PartialFailure => &[0, 50, 200, 400],
-                _ => &[0, 0, 3, 10, 30],
-            };
-            (
-                disturbance,
-                dice.one_of(format_args!("rate {disturbance:?}"), rates),
-            )
-        };
-        let rates = DISTURBANCES
-            .into_iter()
-            .filter(|it| it.is_of_a_call() && scenario.has(*it));
-        let outages = (0..dice.between("outages", 0, 5))
-            .filter(|_| scenario.has(Disturbance::Outage))
-            .map(|number| Outage::draw(dice, number, day))
-            .collect();
-        Self {
-            rates: rates.map(rate).collect(),
-            outages,
-            scenario: scenario.clone(),
-            dice,
-            ends,
-        }
-    }
-
-    fn outage(&self, service: Service, now: u64) -> Option<OutageKind> {
-        let mut outages = self.outages.iter();
-        let found = outages.find(|out| out.service == service && out.times.contains(&now));
-        found.filter(|_| now < self.ends).map(|out| out.kind)
-    }
-
-    /// When all services work again that fail at this time or soon after.
-    pub fn works_from(&self, time: u64) -> u64 {
-        let mut works = time;
-        // An outage that begins before the record is done may delay it, too.
-        while let Some(out) = self
-            .outages
-            .iter()
-            .find(|out| out.times.start <= works + PATIENCE_MS && out.times.end > works)
-        {
-            works = out.times.end;
-        }
-        works
-    }
-
-    fn disturbance(&self, name: &str, now: u64) -> Option<Disturbance> {
-        if now >= self.ends {
-            return None;
-        }
-        let happens = |(disturbance, rate): &&(Disturbance, u64)| {
-            self.dice
-                .happens(format_args!("{disturbance:?} of {name}"), *rate)
-        };
-        self.rates.iter().find(happens).map(|(found, _)| *found)
-    }
-
-    /// Whether environments may be killed at this time.
-    pub fn kills(&self, now: u64) -> bool {
-        now < self.ends && self.has(Disturbance::Kill)
-    }
-
-    /// Whether only delivery is disturbed.
-    pub fn is_calm(&self) -> bool {
-        self.scenario.is_calm()
-    }
-
-    /// Whether this disturbance may happen on this day.
-    pub fn has(&self, disturbance: Disturbance) -> bool {
-        self.scenario.has(disturbance)
     }
 }
 
@@ -581,151 +430,7 @@ impl Network {
         }
         response
     }
-
-    /// Answers `BatchGetItem` for some of the keys; the others are unprocessed
-    /// (`docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html`).
-    fn get_some(&self, name: &str, mut asked: Value, request: Request<Bytes>) -> Response<Bytes> {
-        let mut left = json!({});
-        let tables = asked["RequestItems"].as_object_mut();
-        for (table, wanted) in tables.into_iter().flatten() {
-            let unread = self.leave_out_some(name, &mut wanted["Keys"], |key| key);
-            if !unread.is_empty() {
-                left[table] = wanted.clone();
-                left[table]["Keys"] = Value::Array(unread);
-            }
-        }
-        let is_empty = |wanted: &Value| wanted["Keys"].as_array().is_none_or(Vec::is_empty);
-        if asked["RequestItems"]
-            .as_object()
-            .is_none_or(|tables| tables.values().all(is_empty))
-        {
-            return json_response(&json!({"Responses": {}, "UnprocessedKeys": left}));
-        }
-        let request = request.map(|_| Bytes::from(asked.to_string()));
-        let response = self.world.store.dynamodb("BatchGetItem", &asked, &request);
-        if !response.status().is_success() {
-            return response;
-        }
-        let mut answer: Value = serde_json::from_slice(response.body()).unwrap_or_default();
-        answer["UnprocessedKeys"] = left;
-        json_response(&answer)
-    }
-
-    /// Takes about half of a list out of it, as drawn for their keys. Returns what was taken.
-    fn leave_out_some(
-        &self,
-        name: &str,
-        list: &mut Value,
-        key: impl Fn(&Value) -> &Value,
-    ) -> Vec<Value> {
-        let is_left = |value: &Value| {
-            let key = key(value);
-            self.world
-                .dice
-                .happens(format_args!("unprocessed {key} of {name}"), 500)
-        };
-        let all = list.as_array().cloned().unwrap_or_default();
-        let (left, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(is_left);
-        *list = Value::Array(kept);
-        left
-    }
-
-    /// Answers `BatchWriteItem` for some of the items; the others are unprocessed
-    /// (`docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html`).
-    fn write_some(&self, name: &str, mut asked: Value, request: Request<Bytes>) -> Response<Bytes> {
-        let mut left = json!({});
-        let tables = asked["RequestItems"].as_object_mut();
-        let tables = tables.into_iter().flatten();
-        for (table, writes) in tables {
-            let unwritten =
-                self.leave_out_some(name, writes, |write| &write["PutRequest"]["Item"]["pk"]);
-            if !unwritten.is_empty() {
-                left[table] = Value::Array(unwritten);
-            }
-        }
-        let is_empty = |writes: &Value| writes.as_array().is_none_or(Vec::is_empty);
-        if asked["RequestItems"]
-            .as_object()
-            .is_none_or(|tables| tables.values().all(is_empty))
-        {
-            return json_response(&json!({ "UnprocessedItems": left }));
-        }
-        let request = request.map(|_| Bytes::from(asked.to_string()));
-        let response = self
-            .world
-            .store
-            .dynamodb("BatchWriteItem", &asked, &request);
-        if !response.status().is_success() {
-            return response;
-        }
-        json_response(&json!({ "UnprocessedItems": left }))
-    }
-
-    /// Answers `BatchExecuteStatement`, of which some statements fail.
-    fn execute_some(
-        &self,
-        name: &str,
-        mut asked: Value,
-        request: Request<Bytes>,
-    ) -> Response<Bytes> {
-        let statements = asked["Statements"].as_array().cloned().unwrap_or_default();
-        let fate = |place: usize| {
-            let dice = self.world.dice;
-            let fails = dice.happens(format_args!("statement {place} of {name}"), 500);
-            let how = format_args!("how statement {place} of {name} fails").to_string();
-            fails.then(|| dice.one_of(how, &STATEMENT_FAILURES))
-        };
-        let fates: Vec<Option<(&str, bool)>> = (0..statements.len()).map(fate).collect();
-        let has_effect = |place: usize| fates[place].is_none_or(|(_, has_effect)| has_effect);
-        let executed: Vec<Value> = statements
-            .into_iter()
-            .enumerate()
-            .filter(|(place, _)| has_effect(*place))
-            .map(|(_, statement)| statement)
-            .collect();
-        let mut answers = Vec::new();
-        if !executed.is_empty() {
-            asked["Statements"] = Value::Array(executed);
-            let request = request.map(|_| Bytes::from(asked.to_string()));
-            let response = self
-                .world
-                .store
-                .dynamodb("BatchExecuteStatement", &asked, &request);
-            if !response.status().is_success() {
-                return response;
-            }
-            let mut answer: Value = serde_json::from_slice(response.body()).unwrap_or_default();
-            answers = answer["Responses"]
-                .as_array_mut()
-                .map(std::mem::take)
-                .unwrap_or_default();
-        }
-        let mut answers = answers.into_iter();
-        let responses = fates.iter().map(|fate| {
-            let failure = |code| json!({"Error": {"Code": code, "Message": "simulated"}});
-            match fate {
-                None => answers.next().unwrap_or_default(),
-                Some((code, true)) => {
-                    answers.next();
-                    failure(*code)
-                }
-                Some((code, false)) => failure(*code),
-            }
-        });
-        let responses: Vec<Value> = responses.collect();
-        json_response(&json!({ "Responses": responses }))
-    }
 }
-
-/// How a statement of a `BatchExecuteStatement` fails, and whether it has its effect all the same
-/// (`docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html`).
-const STATEMENT_FAILURES: [(&str, bool); 5] = [
-    ("ThrottlingError", false),
-    ("ProvisionedThroughputExceeded", false),
-    ("TransactionConflict", false),
-    ("InternalServerError", false),
-    ("InternalServerError", true),
-];
 
 fn throttled(call: &Call, refused: impl FnOnce(StatusCode, &str, &'static str) -> Fate) -> Fate {
     match call.service {
@@ -769,125 +474,6 @@ impl HttpConnector for Network {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         HttpConnectorFuture::new(self.clone().answer(request))
     }
-}
-
-/// A call, with its name for the history and the dice.
-#[derive(Clone, Debug)]
-struct Call {
-    service: Service,
-    operation: String,
-    /// The subject of the call: table and key, object or event.
-    subject: String,
-    /// The JSON body; null for S3.
-    body: Value,
-}
-
-impl fmt::Display for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.operation, self.subject)
-    }
-}
-
-impl Call {
-    fn new(request: &Request<Bytes>) -> Self {
-        let target = request.headers().get("x-amz-target");
-        let target = target.and_then(|target| target.to_str().ok());
-        let Some((service, operation)) = target.and_then(|target| target.split_once('.')) else {
-            return Self {
-                service: Service::S3,
-                operation: "PutObject".to_owned(),
-                subject: request.uri().path().trim_start_matches('/').to_owned(),
-                body: Value::Null,
-            };
-        };
-        let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
-        let service = match service {
-            "AWSEvents" => Service::EventBridge,
-            "AWSHawksNestServiceFacade" => Service::FraudDetector,
-            _ => Service::DynamoDb,
-        };
-        let subject = match service {
-            Service::DynamoDb => subject_in_tables(operation, &body),
-            Service::EventBridge => decisions_in(&body),
-            _ => body["eventId"].as_str().unwrap_or_default().to_owned(),
-        };
-        Self {
-            service,
-            operation: operation.to_owned(),
-            subject,
-            body,
-        }
-    }
-}
-
-/// The table and the partition keys in a request of DynamoDB.
-fn subject_in_tables(operation: &str, body: &Value) -> String {
-    fn pk(item: &Value) -> &str {
-        item["pk"]["S"].as_str().unwrap_or_default()
-    }
-    let table = body["TableName"].as_str().unwrap_or_default();
-    match operation {
-        "PutItem" => format!("{table} {}", pk(&body["Item"])),
-        "Query" => {
-            let key = &body["ExpressionAttributeValues"][":pk"]["S"];
-            format!("{table} {}", key.as_str().unwrap_or_default())
-        }
-        "BatchGetItem" => {
-            let mut keys: Vec<&str> = Vec::new();
-            for table in body["RequestItems"]
-                .as_object()
-                .into_iter()
-                .flat_map(|it| it.values())
-            {
-                keys.extend(table["Keys"].as_array().into_iter().flatten().map(pk));
-            }
-            keys.sort_unstable();
-            keys.dedup();
-            keys.join(" ")
-        }
-        "BatchWriteItem" => {
-            let tables = body["RequestItems"].as_object().into_iter().flatten();
-            let keys = tables.flat_map(|(table, writes)| {
-                let writes = writes.as_array().into_iter().flatten();
-                writes.map(move |write| format!("{table} {}", pk(&write["PutRequest"]["Item"])))
-            });
-            let mut keys: Vec<String> = keys.collect();
-            keys.sort_unstable();
-            keys.join(" ")
-        }
-        "BatchExecuteStatement" => {
-            let statements = body["Statements"].as_array().into_iter().flatten();
-            let keys = statements.filter_map(find_inserted_key);
-            let mut keys: Vec<String> = keys.map(|key| pk(&key).to_owned()).collect();
-            keys.sort_unstable();
-            keys.join(" ")
-        }
-        "TransactWriteItems" => {
-            let items = body["TransactItems"].as_array().into_iter().flatten();
-            let actions = items
-                .filter_map(Value::as_object)
-                .flat_map(|item| item.values());
-            let keys = actions.map(|action| {
-                let item = if action["Item"].is_object() {
-                    &action["Item"]
-                } else {
-                    &action["Key"]
-                };
-                pk(item)
-            });
-            keys.collect::<Vec<_>>().join(" ")
-        }
-        _ => format!("{table} {}", pk(&body["Key"])),
-    }
-}
-
-fn decisions_in(body: &Value) -> String {
-    let entries = body["Entries"].as_array().into_iter().flatten();
-    let ids = entries.filter_map(|entry| {
-        let detail: Value = serde_json::from_str(entry["Detail"].as_str()?).ok()?;
-        Some(detail["decision_id"].as_str()?.to_owned())
-    });
-    ids.collect::<Vec<_>>().join(" ")
 }
 
 fn s3_refusal(status: StatusCode, code: &str) -> Response<Bytes> {

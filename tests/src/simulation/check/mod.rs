@@ -1,5 +1,10 @@
 //! Checks of the properties that must hold at the end of a day, whatever happened.
 
+mod decisions;
+mod labels;
+mod snapshot;
+mod velocity;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -13,7 +18,10 @@ use serde_json::Value;
 use shared::decisions::{Decision, parse_decision};
 use shared::mapping::Mapping;
 
-use super::day::{Day, End, EventPlan, Input, Source, Version, mapping_of};
+use decisions::is_of;
+use snapshot::list_variables;
+
+use super::day::{Day, End, Input, Source, VELOCITY_VARIABLES, mapping_of};
 use super::history::TimeOfDay;
 use super::network::{PATIENCE_MS, World};
 use super::report::{Law, Report, Violation};
@@ -60,9 +68,6 @@ struct Parked {
     payload: Vec<u8>,
 }
 
-/// The rules that match, their outcomes, and the effective outcome.
-type Judged = (Vec<&'static str>, Vec<String>, String);
-
 /// Checks all properties. Also returns a summary of every decision.
 ///
 /// # Panics
@@ -70,24 +75,24 @@ type Judged = (Vec<&'static str>, Vec<String>, String);
 pub async fn all(end: &EndOfDay<'_>) -> (Vec<Violation>, Vec<String>) {
     let decisions = decisions(end).await;
     let parked: Vec<Parked> = end.world.store.objects().iter().map(parked).collect();
-    let hash = |deployment| {
-        let mapping = Mapping::parse("mapping.yaml", &mapping_of(deployment));
-        mapping.unwrap().hash().to_owned()
-    };
+    let mapping = |deployment| Mapping::parse("mapping.yaml", &mapping_of(deployment)).unwrap();
     let mut checks = Checks {
         end,
         decisions: &decisions,
         parked: &parked,
-        mappings: [hash(0), hash(1)],
+        mappings: [mapping(0), mapping(1)],
         violations: Vec::new(),
     };
+    let variables = list_variables(end.operator).await;
     checks.check_orders();
     checks.check_times();
     checks.check_parked();
     for decision in &decisions {
         checks.check_decision(decision);
-        checks.check_snapshot(decision).await;
+        checks.check_snapshot(decision, &variables).await;
     }
+    checks.check_profiles();
+    checks.check_seen_profiles();
     checks.check_outcomes();
     checks.check_labels().await;
     checks.check_reviews();
@@ -151,8 +156,11 @@ fn parked((key, (at, body)): (&String, &(u64, Bytes))) -> Parked {
     }
 }
 
-/// The part of a decision that does not depend on when and by which function it was made.
+/// The part of a decision that does not depend on when and by which function it was made. What came before an order does.
 fn in_short(decision: &Decision) -> String {
+    let is_velocity = |name: &str| VELOCITY_VARIABLES.iter().any(|(it, _)| *it == name);
+    let mut variables = decision.variables.clone();
+    variables.retain(|name, _| !is_velocity(name));
     let rules = decision
         .verdict
         .matched_rules
@@ -164,7 +172,7 @@ fn in_short(decision: &Decision) -> String {
         decision.effective_outcome,
         decision.outcomes,
         rules.collect::<Vec<_>>(),
-        decision.variables,
+        variables,
         decision
             .label
             .as_ref()
@@ -176,8 +184,8 @@ struct Checks<'a> {
     end: &'a EndOfDay<'a>,
     decisions: &'a [Decision],
     parked: &'a [Parked],
-    /// The hashes of the mappings, by deployment.
-    mappings: [String; 2],
+    /// The mappings, by deployment. Their aggregates are the same.
+    mappings: [Mapping; 2],
     violations: Vec<Violation>,
 }
 
@@ -321,149 +329,6 @@ impl Checks<'_> {
         }
     }
 
-    /// A decision is what the rules at that time give.
-    fn check_decision(&mut self, decision: &Decision) {
-        let Some((version, plan)) = self.planned(decision) else {
-            let text = format!("{} is on an order that nobody sent", decision.decision_id);
-            self.add(Law::RightDecision, text);
-            return;
-        };
-        let found = self.expected(decision, &version, &plan);
-        let rules = decision.verdict.matched_rules.iter();
-        let rules: Vec<&str> = rules.map(|rule| rule.rule_id.as_str()).collect();
-        let outcomes = &decision.outcomes;
-        let effective = &decision.effective_outcome;
-        match found {
-            Err(text) => self.add(
-                Law::RightDecision,
-                format!("{}: {text}", decision.decision_id),
-            ),
-            Ok(wanted)
-                if !wanted
-                    .iter()
-                    .any(|want| (&want.0, &want.1, &want.2) == (&rules, outcomes, effective)) =>
-            {
-                let text = format!(
-                    "{}: {rules:?} {outcomes:?} {effective} instead of {wanted:?}",
-                    decision.decision_id
-                );
-                self.add(Law::RightDecision, text);
-            }
-            Ok(_) => {}
-        }
-    }
-
-    fn planned(&self, decision: &Decision) -> Option<(Version, EventPlan)> {
-        let plan = self.end.day.events.get(&decision.event_id)?;
-        let mut versions = plan.versions.iter();
-        let version =
-            versions.find(|it| it.revision == decision.revision && is_of(decision, it))?;
-        Some((version.clone(), plan.clone()))
-    }
-
-    /// The correct rules and outcomes. There are several possible ones if something changed at that time.
-    fn expected(
-        &self,
-        decision: &Decision,
-        version: &Version,
-        plan: &EventPlan,
-    ) -> Result<Vec<Judged>, String> {
-        let day = self.end.day;
-        let prediction = &decision.verdict.prediction;
-        let predicted = prediction.prediction_timestamp.as_deref();
-        let predicted = predicted.ok_or("no time of the prediction")?;
-        let predicted = self.end.time_of(predicted)?;
-        // Cached definitions may be two seconds old, clocks may be one second off, and a prediction takes several
-        // calls.
-        let near = |change: u64| [predicted + 1_000 >= change, predicted >= change + 20_000];
-        let version_id = prediction
-            .detector_version_id
-            .as_deref()
-            .unwrap_or_default();
-        let versions = day
-            .changes
-            .map_or([false, false], |changes| near(changes.version));
-        let is_second = version_id == "2";
-        if !versions.contains(&is_second) {
-            return Err(format!("detector version {version_id} at {predicted} ms"));
-        }
-        let deployment = self
-            .mappings
-            .iter()
-            .position(|hash| *hash == decision.mapping_hash);
-        let deployment = deployment.ok_or("an unknown mapping")?;
-        let longest = self.end.time_out_ms + 20_000;
-        let mappings = day.changes.map_or([false, false], |changes| {
-            [
-                predicted + 1_000 >= changes.mapping,
-                predicted >= changes.mapping + longest,
-            ]
-        });
-        if !mappings.contains(&(deployment == 1)) {
-            return Err(format!("deployment {deployment} at {predicted} ms"));
-        }
-        let listed = match day.changes {
-            Some(changes) if day.listed.as_deref() == Some(&plan.email) => near(changes.list),
-            _ => [false, false],
-        };
-        let is_second_mapping = deployment != 0;
-        let answers =
-            listed.map(|is_listed| judge(version, is_second, is_listed, is_second_mapping));
-        Ok(answers.to_vec())
-    }
-
-    /// The prediction of a decision is stored and has the same results.
-    async fn check_snapshot(&mut self, decision: &Decision) {
-        let prediction = &decision.verdict.prediction;
-        let metadata = self
-            .end
-            .operator
-            .get_event_prediction_metadata()
-            .event_id(&decision.event_id)
-            .event_type_name("order")
-            .detector_id("orders")
-            .set_detector_version_id(prediction.detector_version_id.clone())
-            .set_prediction_timestamp(prediction.prediction_timestamp.clone());
-        let metadata = match metadata.send().await {
-            Ok(metadata) => metadata,
-            Err(error) => {
-                let text = format!("{}: {:?}", decision.decision_id, error.as_service_error());
-                self.add(Law::Snapshot, text);
-                return;
-            }
-        };
-        let matched: Vec<&str> = metadata
-            .rules()
-            .iter()
-            .filter(|rule| rule.matched() == Some(true))
-            .filter_map(|rule| rule.rule_id())
-            .collect();
-        let decided: Vec<&str> = decision
-            .verdict
-            .matched_rules
-            .iter()
-            .map(|rule| rule.rule_id.as_str())
-            .collect();
-        let variables: BTreeMap<String, String> = metadata
-            .event_variables()
-            .iter()
-            .filter_map(|variable| {
-                Some((variable.name()?.to_owned(), variable.value()?.to_owned()))
-            })
-            .collect();
-        let missing = decision
-            .variables
-            .iter()
-            .find(|(name, value)| variables.get(*name) != Some(value));
-        if matched != decided || missing.is_some() {
-            let text = format!(
-                "{}: decided by {decided:?}, its snapshot says {matched:?} over {variables:?}",
-                decision.decision_id
-            );
-            self.add(Law::Snapshot, text);
-        }
-    }
-
     /// Every decision is on the event bus, unchanged.
     fn check_outcomes(&mut self) {
         let mut outcomes: BTreeMap<String, Vec<Value>> = BTreeMap::new();
@@ -512,92 +377,6 @@ impl Checks<'_> {
         }
     }
 
-    /// Rank and time decide which label counts, everywhere.
-    async fn check_labels(&mut self) {
-        for (event_id, plan) in &self.end.day.events {
-            let want = plan.label();
-            let messages: BTreeSet<(&str, &str)> = plan
-                .messages
-                .iter()
-                .map(|it| (it.what.as_str(), it.time.as_str()))
-                .collect();
-            let of_event = self
-                .decisions
-                .iter()
-                .filter(|decision| decision.event_id == *event_id);
-            for decision in of_event {
-                let got = decision
-                    .label
-                    .as_ref()
-                    .and_then(|label| label.label.as_deref());
-                if got != want || decision.label_history.len() != messages.len() {
-                    let text = format!(
-                        "{} has {got:?} of {} labels instead of {want:?} of {}",
-                        decision.decision_id,
-                        decision.label_history.len(),
-                        messages.len()
-                    );
-                    self.add(Law::Labels, text);
-                }
-            }
-            let is_stored = plan.is_history || !plan.versions.is_empty();
-            let event = self
-                .end
-                .operator
-                .get_event()
-                .event_id(event_id)
-                .event_type_name("order");
-            let event = event.send().await.ok().and_then(|answer| answer.event);
-            let got = event
-                .as_ref()
-                .and_then(|event| event.current_label.as_deref());
-            if is_stored && event.is_none() {
-                self.add(
-                    Law::NothingLost,
-                    format!("{event_id} is not at the service"),
-                );
-            } else if is_stored && got != want.or(plan.own_label) {
-                let text = format!("{event_id} has {got:?} at the service instead of {want:?}");
-                self.add(Law::Labels, text);
-            }
-        }
-    }
-
-    /// Checked only if it is clear which came first: there are minutes in between, and, for a label that came first,
-    /// only delivery is disturbed.
-    fn check_reviews(&mut self) {
-        let end = self.end;
-        let is_calm = end.world.disturbances.is_calm();
-        let reviews = self
-            .decisions
-            .iter()
-            .filter(|it| it.effective_outcome == "review");
-        for decision in reviews.cloned().collect::<Vec<_>>() {
-            let decided = match end.time_of(&decision.decided_at) {
-                Ok(decided) => decided,
-                Err(text) => {
-                    self.add(Law::Reviews, text);
-                    continue;
-                }
-            };
-            let is_verdict = |input: &&Input| {
-                input.gives_label
-                    && input.end == End::Succeeds
-                    && event_id(input) == decision.event_id
-            };
-            let mut verdicts = end.day.inputs.iter().filter(is_verdict);
-            let came_later = verdicts
-                .clone()
-                .any(|input| input.at > decided + CLEARLY_LATER_MS && !input.is_again);
-            let all_before = verdicts.all(|input| input.at + CLEARLY_LATER_MS < decided);
-            let is_open = decision.gsi2pk.is_some();
-            if (came_later && is_open) || (is_calm && all_before && !is_open) {
-                let text = format!("{} has its review open: {is_open}", decision.decision_id);
-                self.add(Law::Reviews, text);
-            }
-        }
-    }
-
     /// The statistics count stored events and predictions that stored their event: nothing twice, and on a calm day
     /// everything.
     async fn check_counters(&mut self) {
@@ -637,53 +416,4 @@ impl Checks<'_> {
 /// The event of an input's order.
 fn event_id(input: &Input) -> String {
     format!("ord-{:06}", input.order)
-}
-
-/// Whether a decision is on this version of its order.
-fn is_of(decision: &Decision, version: &Version) -> bool {
-    let price = version.price.map(|price| format!("{price:.2}"));
-    let items = version.items.to_string();
-    decision.variables.get("order_price") == price.as_ref()
-        && decision.variables.get("item_count") == Some(&items)
-}
-
-/// The rules that match, their outcomes and the effective one: implemented here again, independently of the engine and
-/// the mapping.
-fn judge(version: &Version, is_second: bool, is_listed: bool, is_second_mapping: bool) -> Judged {
-    let price = version.price.unwrap_or(0.0);
-    let high = if is_second { 500.0 } else { 1000.0 };
-    let rules = [
-        ("very_high_amount", price > 5000.0, "block"),
-        ("high_amount", price > high, "review"),
-        ("many_items", version.items > 20, "challenge"),
-        ("blocked_email", is_listed, "block"),
-    ];
-    let matched = rules.iter().filter(|(_, matches, _)| *matches);
-    let mut outcomes: BTreeSet<&str> = matched.clone().map(|(.., outcome)| *outcome).collect();
-    if version.price.is_none() {
-        outcomes.insert("review");
-    }
-    if outcomes.is_empty() {
-        outcomes.insert(if is_second_mapping {
-            "challenge"
-        } else {
-            "approve"
-        });
-    }
-    let by_priority = ["block", "review", "challenge", "approve"];
-    let outcomes = by_priority
-        .into_iter()
-        .filter(|outcome| outcomes.contains(outcome));
-    let outcomes: Vec<String> = outcomes.map(str::to_owned).collect();
-    let is_allowed = is_second_mapping && version.items > 20 && !is_listed;
-    let effective = if is_allowed {
-        "challenge"
-    } else {
-        &outcomes[0]
-    };
-    (
-        matched.map(|(rule_id, ..)| *rule_id).collect(),
-        outcomes.clone(),
-        effective.to_owned(),
-    )
 }
