@@ -69,6 +69,18 @@ def test_a_draft_is_counted_against_what_was_decided(call, tmp_path):
     assert "-> block" in text
 
 
+def test_lists_have_what_was_added_since(call):
+    """An entry that somebody added makes the rule match on orders of before, too."""
+    customer = json.loads(call("backtest", "--json").stdout)
+    assert customer["changes"] == []
+    orders = [json.loads(line) for line in (ROOT / "events/orders.jsonl").read_text().splitlines()]
+    card = next(order["payment"]["card_fingerprint"] for order in orders if order["payment"].get("card_fingerprint"))
+    call("list", "blocked_cards", "--add", card, "--reason", "test", "--author", "ana", "--expires", "1d")
+    report = json.loads(call("backtest", "--json").stdout)
+    rule = next(rule for rule in report["rules"] if rule["id"] == "blocked_card")
+    assert sum(rule["matched"][kind]["orders"] for kind in ["fraud", "good", "not_known_yet"]) > 0
+
+
 def test_rules_over_a_models_score_are_undetermined_where_no_model_judged(call):
     arn = "arn:aws:frauddetector:us-east-1:123456789012:model-version/TRANSACTION_FRAUD_INSIGHTS/orders_model/1.0"
     report = json.loads(call("backtest", "--parameter", f"OrdersModelArn={arn}", "--json").stdout)

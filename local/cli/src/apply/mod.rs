@@ -44,6 +44,7 @@ pub use plan::{ApplyPlan, PlanAction, PlanStep};
 use rule_check::{CheckedRules, RuleReads};
 pub use rule_check::{InvalidRules, Warning};
 pub use service_state::ServiceError;
+pub(crate) use service_state::read_present_elements;
 pub use template::DetectorTemplate;
 pub(crate) use template::{DetectorResource, ListResource, RuleResource, VariableResource};
 

@@ -207,6 +207,22 @@ async fn read_list_elements(client: &Client, name: &str) -> Result<Vec<String>> 
         .collect())
 }
 
+/// The elements that the lists of the template have at the service now; a list that is not there has none.
+pub(crate) async fn read_present_elements(
+    client: &Client,
+    template: &DetectorTemplate,
+) -> Result<BTreeMap<String, Vec<String>>> {
+    let present = read_lists(client).await?;
+    let mut elements = BTreeMap::new();
+    for list in &template.lists {
+        if present.contains_key(&list.name) {
+            let found = read_list_elements(client, &list.name).await?;
+            elements.insert(list.name.clone(), found);
+        }
+    }
+    Ok(elements)
+}
+
 async fn read_event_types(client: &Client) -> Result<BTreeMap<String, EventTypeResource>> {
     let pages = pages!(client.get_event_types(), "GetEventTypes")?;
     let items = pages

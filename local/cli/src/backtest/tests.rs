@@ -21,7 +21,7 @@ fn rules(rules: &[(&str, &str, &str)]) -> DetectorRules {
         .iter()
         .map(|(id, expression, outcome)| {
             format!(
-                "        - {{RuleId: {id}, DetectorId: shop, Language: DETECTORPL, Expression: \"{expression}\", \
+                "        - {{RuleId: {id}, DetectorId: shop, Language: DETECTORPL, Expression: '{expression}', \
                  Outcomes: [{{Arn: !GetAtt {outcome}.Arn}}]}}"
             )
         })
@@ -145,7 +145,7 @@ fn a_draft_that_decides_as_before_changes_nothing() {
 #[test]
 fn a_new_rule_is_counted_with_its_money_and_its_young_orders_apart() {
     let report = backtest(
-        &rules(&[DEAR, ("french", "$country == 'FR'", "block")]),
+        &rules(&[DEAR, ("french", "$country == \"FR\"", "block")]),
         None,
     );
     let all = &report.orders;
@@ -213,7 +213,7 @@ fn a_new_rule_is_counted_with_its_money_and_its_young_orders_apart() {
 #[test]
 fn a_rule_that_is_taken_out_lets_its_orders_through() {
     let report = backtest(
-        &rules(&[("french", "$country == 'FR' and $price > 10000", "block")]),
+        &rules(&[("french", "$country == \"FR\" and $price > 10000", "block")]),
         None,
     );
     let examples: Vec<&str> = report.examples.iter().map(|list| list.what).collect();
@@ -230,7 +230,7 @@ fn a_rule_that_is_taken_out_lets_its_orders_through() {
 
 #[test]
 fn what_no_decision_has_is_named() {
-    let report = backtest(&rules(&[DEAR, ("phone", "$phone != ''", "review")]), None);
+    let report = backtest(&rules(&[DEAR, ("phone", "$phone != \"\"", "review")]), None);
     let phone = report.rules.iter().find(|rule| rule.id == "phone").unwrap();
     assert_eq!(phone.not_computable_because_of, ["phone"]);
     assert!(

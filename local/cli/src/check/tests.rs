@@ -43,8 +43,8 @@ Resources:
       RuleExecutionMode: ALL_MATCHED
       Rules:
         - {RuleId: dear, DetectorId: shop, Language: DETECTORPL, Expression: "$price > 1000", Outcomes: [{Arn: !GetAtt Review.Arn}]}
-        - {RuleId: dear_abroad, DetectorId: shop, Language: DETECTORPL, Expression: "$price > 1000 and $country == 'FR'", Outcomes: [{Arn: !GetAtt Block.Arn}]}
-        - {RuleId: by_phone, DetectorId: shop, Language: DETECTORPL, Expression: "$phone != ''", Outcomes: [{Arn: !GetAtt Review.Arn}]}
+        - {RuleId: dear_abroad, DetectorId: shop, Language: DETECTORPL, Expression: '$price > 1000 and $country == "FR"', Outcomes: [{Arn: !GetAtt Block.Arn}]}
+        - {RuleId: by_phone, DetectorId: shop, Language: DETECTORPL, Expression: '$phone != ""', Outcomes: [{Arn: !GetAtt Review.Arn}]}
         - {RuleId: by_card, DetectorId: shop, Language: DETECTORPL, Expression: "$card_orders > 3", Outcomes: [{Arn: !GetAtt Block.Arn}]}
         - {RuleId: by_account, DetectorId: shop, Language: DETECTORPL, Expression: "$account_orders > 3", Outcomes: [{Arn: !GetAtt Block.Arn}]}
 "#;

@@ -1,6 +1,6 @@
 //! `fraudstream backtest`: what a draft of the rules would have decided on the orders of the past.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use event::Timestamp;
@@ -13,7 +13,7 @@ use super::apply::ParameterArgs;
 use super::decision_view::MoneyVariables;
 use super::output::print_result;
 use super::workspace::{Workspace, WorkspaceArgs};
-use crate::apply::{DetectorTemplate, TemplateInputs};
+use crate::apply::{DetectorTemplate, TemplateInputs, read_present_elements};
 use crate::backtest::{Backtest, BacktestReport, JudgedOrders, ReportOptions};
 use crate::detector_rules::DetectorRules;
 use crate::file_run::start_progress_bar;
@@ -64,39 +64,43 @@ impl BacktestArgs {
     /// Judges the decisions of the range, and prints what would have been different.
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
         let mapping = workspace.read_mapping()?;
-        let draft = self.compile_rules(&self.rules, &mapping)?;
-        let against = self
-            .against
-            .as_ref()
-            .map(|file| self.compile_rules(file, &mapping));
+        let draft = self.read_template(&self.rules)?;
+        let against = self.against.as_ref().map(|file| self.read_template(file));
         let against = against.transpose()?;
         let opened = workspace
             .open(Durability::Kill, workspace.fraud_detector)
             .await?;
-        let backtest = Backtest {
-            draft: &draft,
-            against: against.as_ref(),
-            mapping: &mapping,
-            maturity_seconds: i64::from(self.maturity) * SECONDS_PER_DAY,
-            examples: self.examples,
-        };
-        let judged = self.judge_decisions(&opened, &backtest).await;
+        let report = self.compare(&opened, &mapping, draft, against).await;
         opened.close().await?;
-        let report = judged?;
+        let report = report?;
         print_result(self.json, &report, &report)
     }
 
-    fn compile_rules(
-        &self,
-        file: &PathBuf,
-        mapping: &Mapping,
-    ) -> Result<DetectorRules, CommandError> {
+    fn read_template(&self, file: &Path) -> Result<DetectorTemplate, CommandError> {
         let inputs = TemplateInputs::new(self.parameters.parameters.clone());
-        let template = DetectorTemplate::read(file, &inputs)?;
-        Ok(DetectorRules::compile(
-            &template,
-            mapping.detector().as_str(),
-        )?)
+        Ok(DetectorTemplate::read(file, &inputs)?)
+    }
+
+    async fn compare(
+        &self,
+        workspace: &Workspace<'_>,
+        mapping: &Mapping,
+        draft: DetectorTemplate,
+        against: Option<DetectorTemplate>,
+    ) -> Result<BacktestReport, CommandError> {
+        let draft = compile_rules(workspace, draft, mapping).await?;
+        let against = match against {
+            None => None,
+            Some(template) => Some(compile_rules(workspace, template, mapping).await?),
+        };
+        let backtest = Backtest {
+            draft: &draft,
+            against: against.as_ref(),
+            mapping,
+            maturity_seconds: i64::from(self.maturity) * SECONDS_PER_DAY,
+            examples: self.examples,
+        };
+        self.judge_decisions(workspace, &backtest).await
     }
 
     async fn judge_decisions(
@@ -159,4 +163,23 @@ impl BacktestArgs {
         };
         self.from.is_none_or(|from| time >= from) && self.to.is_none_or(|to| time < to)
     }
+}
+
+/// The rules of the mapping's detector. Their lists have the elements of the file and those that were added since, as they
+/// are now: `apply` takes none out, either.
+async fn compile_rules(
+    workspace: &Workspace<'_>,
+    mut template: DetectorTemplate,
+    mapping: &Mapping,
+) -> Result<DetectorRules, CommandError> {
+    let client = &workspace.pipeline.clients.frauddetector;
+    let mut present = read_present_elements(client, &template).await?;
+    for list in &mut template.lists {
+        let added = present.remove(&list.name).unwrap_or_default();
+        list.elements.get_or_insert_default().extend(added);
+    }
+    Ok(DetectorRules::compile(
+        &template,
+        mapping.detector().as_str(),
+    )?)
 }
