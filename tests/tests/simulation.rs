@@ -144,7 +144,7 @@ fn a_race_of_two_labels_is_found() {
 
 #[test]
 fn a_label_that_is_not_carried_is_found() {
-    is_found(KnownFault::LostCarry, "2x100", &[Law::Labels]);
+    is_found(KnownFault::LostCarry, "7x100", &[Law::Labels]);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_put_without_condition_is_found() {
 fn a_busy_statement_taken_for_inserted_is_found() {
     is_found(
         KnownFault::BusyTakenForInserted,
-        "1x100",
+        "11x100",
         &[Law::NothingLost],
     );
 }
@@ -200,7 +200,7 @@ fn a_busy_statement_taken_for_inserted_is_found() {
 fn a_decision_before_its_prediction_is_found() {
     is_found(
         KnownFault::DecisionBeforePrediction,
-        "1x100",
+        "7x100",
         &[Law::Snapshot],
     );
 }
