@@ -71,9 +71,9 @@ def test_a_draft_is_counted_against_what_was_decided(call, tmp_path):
 
 def test_lists_have_what_was_added_since(call):
     """An entry that somebody added makes the rule match on orders of before, too."""
-    customer = json.loads(call("backtest", "--json").stdout)
-    assert customer["changes"] == []
-    orders = [json.loads(line) for line in (ROOT / "events/orders.jsonl").read_text().splitlines()]
+    assert json.loads(call("backtest", "--json").stdout)["changes"] == []
+    lines = (ROOT / "events/orders.jsonl").read_text().splitlines()[:200]
+    orders = [json.loads(line) for line in lines if line.startswith("{")]
     card = next(order["payment"]["card_fingerprint"] for order in orders if order["payment"].get("card_fingerprint"))
     call("list", "blocked_cards", "--add", card, "--reason", "test", "--author", "ana", "--expires", "1d")
     report = json.loads(call("backtest", "--json").stdout)

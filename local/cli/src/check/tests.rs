@@ -79,7 +79,7 @@ fn a_file_is_judged_without_writing() {
     let rejected = &report.rejected[0];
     assert_eq!(
         (rejected.class, rejected.count, rejected.record),
-        ("bad-timestamp", 1, 3)
+        ("missing-member", 1, 3)
     );
     let repeated = &report.repeated_ids;
     assert_eq!((repeated.same_content, repeated.other_content), (1, 1));
