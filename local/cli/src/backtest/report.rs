@@ -35,7 +35,7 @@ pub struct BacktestReport {
     /// What the draft decides.
     pub after: SideReport,
     /// The draft's rules, those that hold up the most fraud money first.
-    pub rules: Vec<RuleReport>,
+    pub rules: Vec<DraftRuleReport>,
     /// Orders that are decided differently, by both outcomes.
     pub changes: Vec<ChangeReport>,
     /// Examples of these.
@@ -64,7 +64,7 @@ pub struct SideReport {
 
 /// What one rule of the draft does.
 #[derive(Debug, Serialize)]
-pub struct RuleReport {
+pub struct DraftRuleReport {
     /// The rule.
     pub id: String,
     /// Its outcomes.
@@ -251,7 +251,7 @@ impl JudgedOrders<'_> {
         }
     }
 
-    fn describe_rules(&self, line: &TruthLine, all: &TruthSums) -> Vec<RuleReport> {
+    fn describe_rules(&self, line: &TruthLine, all: &TruthSums) -> Vec<DraftRuleReport> {
         let rules = &self.backtest.draft.rules;
         let mut matched = vec![TruthSums::default(); rules.len()];
         let mut alone = matched.clone();
@@ -264,7 +264,7 @@ impl JudgedOrders<'_> {
                 }
             }
         }
-        let mut reports: Vec<RuleReport> = rules
+        let mut reports: Vec<DraftRuleReport> = rules
             .iter()
             .enumerate()
             .map(|(place, rule)| {
@@ -274,7 +274,7 @@ impl JudgedOrders<'_> {
                     .rule
                     .variables()
                     .filter(|name| !self.seen.contains(*name));
-                RuleReport {
+                DraftRuleReport {
                     id: rule.id.clone(),
                     outcomes: rule.outcomes.clone(),
                     matched,

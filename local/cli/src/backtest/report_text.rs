@@ -1,13 +1,14 @@
 //! What a backtest found, for people: first what a lead reads.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use comfy_table::CellAlignment;
 use evaluation::text_table::build_text_table;
 
 use super::intervals::ShareEstimate;
-use super::report::{BacktestReport, ExampleList, RuleReport, SideReport};
-use super::sums::OrderSum;
+use super::report::{BacktestReport, DraftRuleReport, ExampleList, SideReport};
+use super::sums::{OrderSum, TruthSums};
 
 /// An amount of hundredths with thousands apart.
 fn format_money(hundredths: i64) -> String {
@@ -36,6 +37,14 @@ fn format_estimate(estimate: Option<&ShareEstimate>) -> String {
             )
         },
     )
+}
+
+fn format_difference(before: i64, after: i64, show: impl Fn(i64) -> String) -> String {
+    match after - before {
+        0 => "=".to_owned(),
+        more if more > 0 => format!("+{}", show(more)),
+        less => show(less),
+    }
 }
 
 fn format_count(count: u64) -> String {
@@ -90,86 +99,75 @@ impl BacktestReport {
     }
 
     fn write_sides(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rows = self.list_money_rows();
+        rows.extend(self.list_outcome_rows());
+        let (before, after) = (&self.before, &self.after);
+        let row = |name: &str, before: String, after: String| {
+            vec![name.to_owned(), before, after, String::new()]
+        };
+        rows.push(row(
+            "reviews a day",
+            format!("{:.1}", before.reviews_a_day),
+            format!("{:.1}", after.reviews_a_day),
+        ));
+        rows.push(row(
+            "held up that are fraud",
+            format_estimate(before.precision.as_ref()),
+            format_estimate(after.precision.as_ref()),
+        ));
+        rows.push(row(
+            "frauds that are held up",
+            format_estimate(before.recall.as_ref()),
+            format_estimate(after.recall.as_ref()),
+        ));
+        let currency = self.currency.as_deref().unwrap_or_default();
+        let table = build_text_table(&[currency, "before", "draft", "difference"], rows);
+        writeln!(f, "\n{}", table.trim_fmt())
+    }
+
+    /// What of the fraud is missed and what is held up, by both sides.
+    fn list_money_rows(&self) -> Vec<Vec<String>> {
         let missed = |side: &SideReport| OrderSum {
             orders: self.orders.fraud.orders - side.held_up.fraud.orders,
             money: self.orders.fraud.money - side.held_up.fraud.money,
         };
-        let money = |sum: OrderSum| format!("{} ({})", format_money(sum.money), sum.orders);
-        let difference =
-            |before: i64, after: i64, show: &dyn Fn(i64) -> String| match after - before {
-                0 => "=".to_owned(),
-                more if more > 0 => format!("+{}", show(more)),
-                less => show(less),
-            };
-        let count = |number: i64| number.to_string();
-        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let row = |name: &str, before: OrderSum, after: OrderSum| {
+            let show = |sum: OrderSum| format!("{} ({})", format_money(sum.money), sum.orders);
+            let difference = format_difference(before.money, after.money, format_money);
+            vec![name.to_owned(), show(before), show(after), difference]
+        };
         let (before, after) = (&self.before, &self.after);
-        let mut rows = vec![
-            vec![
-                "fraud money missed (orders)".to_owned(),
-                money(missed(before)),
-                money(missed(after)),
-                difference(missed(before).money, missed(after).money, &format_money),
-            ],
-            vec![
-                "fraud money held up (orders)".to_owned(),
-                money(before.held_up.fraud),
-                money(after.held_up.fraud),
-                difference(
-                    before.held_up.fraud.money,
-                    after.held_up.fraud.money,
-                    &format_money,
-                ),
-            ],
-            vec![
-                "good orders held up".to_owned(),
-                before.held_up.good.orders.to_string(),
-                after.held_up.good.orders.to_string(),
-                difference(
-                    signed(before.held_up.good.orders),
-                    signed(after.held_up.good.orders),
-                    &count,
-                ),
-            ],
-        ];
-        let names: Vec<&String> = before
-            .outcomes
-            .keys()
-            .chain(after.outcomes.keys())
-            .collect();
-        let mut names: Vec<&String> = names.into_iter().collect();
-        names.sort();
-        names.dedup();
-        for name in names {
-            let of = |side: &SideReport| side.outcomes.get(name).map_or(0, |sums| sums.orders());
-            rows.push(vec![
-                format!("  {name}"),
-                of(before).to_string(),
-                of(after).to_string(),
-                difference(signed(of(before)), signed(of(after)), &count),
-            ]);
-        }
-        rows.push(vec![
-            "reviews a day".to_owned(),
-            format!("{:.1}", before.reviews_a_day),
-            format!("{:.1}", after.reviews_a_day),
-            String::new(),
-        ]);
-        rows.push(vec![
-            "held up that are fraud".to_owned(),
-            format_estimate(before.precision.as_ref()),
-            format_estimate(after.precision.as_ref()),
-            String::new(),
-        ]);
-        rows.push(vec![
-            "frauds that are held up".to_owned(),
-            format_estimate(before.recall.as_ref()),
-            format_estimate(after.recall.as_ref()),
-            String::new(),
-        ]);
-        let currency = self.currency.as_deref().unwrap_or_default();
-        let table = build_text_table(&[currency, "before", "draft", "difference"], rows);
-        writeln!(f, "\n{}", table.trim_fmt())
+        vec![
+            row("fraud money missed (orders)", missed(before), missed(after)),
+            row(
+                "fraud money held up (orders)",
+                before.held_up.fraud,
+                after.held_up.fraud,
+            ),
+        ]
+    }
+
+    /// How many good orders are held up, and how many orders get each outcome, by both sides.
+    fn list_outcome_rows(&self) -> Vec<Vec<String>> {
+        let row = |name: String, before: u64, after: u64| {
+            let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+            let difference =
+                format_difference(signed(before), signed(after), |count| count.to_string());
+            vec![name, before.to_string(), after.to_string(), difference]
+        };
+        let (before, after) = (&self.before, &self.after);
+        let mut rows = vec![row(
+            "good orders held up".to_owned(),
+            before.held_up.good.orders,
+            after.held_up.good.orders,
+        )];
+        let names = before.outcomes.keys().chain(after.outcomes.keys());
+        let names: BTreeSet<&String> = names.collect();
+        rows.extend(names.into_iter().map(|name| {
+            let of = |side: &SideReport| side.outcomes.get(name).map_or(0, TruthSums::orders);
+            row(format!("  {name}"), of(before), of(after))
+        }));
+        rows
     }
 
     fn write_rules(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -242,7 +240,7 @@ fn write_examples(f: &mut fmt::Formatter<'_>, list: &ExampleList) -> fmt::Result
     Ok(())
 }
 
-impl RuleReport {
+impl DraftRuleReport {
     fn describe_remark(&self) -> String {
         if !self.not_computable_because_of.is_empty() {
             let names = self.not_computable_because_of.join(", ");

@@ -74,7 +74,9 @@ impl FileCheck<'_> {
             let workers: Vec<_> = (0..threads)
                 .map(|_| scope.spawn(|| self.judge_chunks(&receive)))
                 .collect();
-            let read = self.read_chunks(&mut input, send, &progress);
+            let read = self.read_chunks(&mut input, &send, &progress);
+            // The workers end when nothing more can come.
+            drop(send);
             let mut tally = OrderTally::new(self.mapping, self.rules);
             for worker in workers {
                 match worker.join() {
@@ -92,7 +94,7 @@ impl FileCheck<'_> {
     fn read_chunks(
         &self,
         input: &mut RecordInput,
-        send: SyncSender<RecordChunk>,
+        send: &SyncSender<RecordChunk>,
         progress: &impl Fn(u64),
     ) -> Result<u64, CheckError> {
         let mut read = 0;

@@ -170,12 +170,11 @@ impl<'a> OrderTally<'a> {
             }
         }
         for problem in &order.data_quality {
-            match self.places.get(problem.variable.as_str()) {
-                Some(place) => self.values[*place].add_problem(&problem.problem),
-                None => {
-                    let text = format!("{} {}", problem.variable, problem.problem);
-                    *self.problems.entry(text).or_default() += 1;
-                }
+            if let Some(place) = self.places.get(problem.variable.as_str()) {
+                self.values[*place].add_problem(&problem.problem);
+            } else {
+                let text = format!("{} {}", problem.variable, problem.problem);
+                *self.problems.entry(text).or_default() += 1;
             }
         }
         for key in &order.keys {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use event::VariableName;
 use serde::Serialize;
 use shared::mapping::Mapping;
 
@@ -40,7 +41,7 @@ pub struct CheckReport {
     pub problems: BTreeMap<String, u64>,
     /// The rules of the detector; `None` if no detector file was given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rules: Option<Vec<RuleReport>>,
+    pub rules: Option<Vec<CheckedRuleReport>>,
     /// Variables of the mapping that the detector's event type lacks: the service would refuse the orders.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unknown_variables: Vec<String>,
@@ -107,7 +108,7 @@ pub struct KeyReport {
 
 /// What one rule does on the orders.
 #[derive(Debug, Serialize)]
-pub struct RuleReport {
+pub struct CheckedRuleReport {
     /// The rule.
     pub id: String,
     /// Its outcomes.
@@ -144,7 +145,7 @@ impl CheckReport {
         let names: Vec<&str> = check
             .mapping
             .variables()
-            .map(|name| name.as_str())
+            .map(VariableName::as_str)
             .collect();
         let unknown = names.iter().filter(|name| {
             let rules = check.rules;
@@ -233,7 +234,7 @@ fn describe_rules(
     mapping: &Mapping,
     rules: &DetectorRules,
     tally: &OrderTally<'_>,
-) -> Vec<RuleReport> {
+) -> Vec<CheckedRuleReport> {
     let filled = count_filled(mapping, tally);
     let describe = |(place, rule): (usize, &DetectorRule)| {
         let unknown = tally.unknown_variables(place);
@@ -266,8 +267,8 @@ fn describe_rule(
     tally: &RuleTally,
     never_filled: Vec<String>,
     unknown: &[&str],
-) -> RuleReport {
-    RuleReport {
+) -> CheckedRuleReport {
+    CheckedRuleReport {
         id: rule.id.clone(),
         outcomes: rule.outcomes.clone(),
         description: rule.description.clone(),

@@ -5,7 +5,7 @@ use std::fmt;
 use comfy_table::CellAlignment;
 use evaluation::text_table::build_text_table;
 
-use super::report::{CheckReport, RuleReport};
+use super::report::{CheckReport, CheckedRuleReport};
 use super::value_tally::MOST_DISTINCT;
 
 /// A number with commas between thousands.
@@ -259,7 +259,7 @@ impl CheckReport {
     }
 }
 
-impl RuleReport {
+impl CheckedRuleReport {
     fn describe_remark(&self) -> String {
         if self.cannot_fire {
             return format!(

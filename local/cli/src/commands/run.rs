@@ -41,7 +41,7 @@ pub(crate) struct RunArgs {
     #[arg(value_enum)]
     function: FunctionName,
     /// JSON lines, or CSV (.csv, .tsv), plain or gzip; `-` is standard input. The mapping says what the columns of a CSV
-    /// file mean, unless it has Amazon's headers (EVENT_TIMESTAMP and others).
+    /// file mean, unless it has Amazon's headers (`EVENT_TIMESTAMP` and others).
     file: String,
     /// Detector version to ask; default the active one.
     #[arg(long, value_name = "N")]

@@ -336,16 +336,16 @@ Resources:
     Properties: {Name: block, Description: Refuse it}
 "#;
 
-const DISPOSABLE_DOMAINS: &str = r#"
+const DISPOSABLE_DOMAINS: &str = r"
   DisposableEmailDomains:
     Type: AWS::FraudDetector::List
     Properties:
       Name: disposable_email_domains
       Description: Services for e-mail addresses that are thrown away; add those that you see
       Elements: [guerrillamail.com, mailinator.com, sharklasers.com, temp-mail.org, trashmail.com, wegwerfmail.de, yopmail.com]
-"#;
+";
 
-const EVENT_TYPE: &str = r#"
+const EVENT_TYPE: &str = r"
   Order:
     Type: AWS::FraudDetector::EventType
     Properties:
@@ -357,9 +357,9 @@ const EVENT_TYPE: &str = r#"
         - Arn: !GetAtt Fraud.Arn
         - Arn: !GetAtt Legit.Arn
       EventVariables:
-"#;
+";
 
-const DETECTOR: &str = r#"
+const DETECTOR: &str = r"
   Orders:
     Type: AWS::FraudDetector::Detector
     Properties:
@@ -370,4 +370,4 @@ const DETECTOR: &str = r#"
       EventType:
         Arn: !GetAtt Order.Arn
       Rules:
-"#;
+";

@@ -152,7 +152,7 @@ impl FileSamples {
                     .extend(names.take(100));
             }
             Value::String(text) if !text.trim().is_empty() => {
-                self.add_value(pointer, text.trim(), false)
+                self.add_value(pointer, text.trim(), false);
             }
             Value::Number(number) => self.add_value(pointer, &number.to_string(), true),
             Value::Bool(flag) => self.add_value(pointer, &flag.to_string(), false),
