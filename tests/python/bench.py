@@ -114,7 +114,7 @@ def predicted(path, mapping):
     with tempfile.TemporaryDirectory() as folder:
         command = [FRAUDSTREAM, "--home", f"{folder}/home"]
         env = os.environ | {"MAPPING_FILE": str(mapping)}
-        subprocess.run([*command, "apply"], cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*command, "apply", "--allow-unfilled"], cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
         process = subprocess.Popen([*command, "run", "predict", path, "--json"], cwd=ROOT, env=env, stdout=subprocess.PIPE)
         output = process.stdout.read()
         _, _, usage = os.wait4(process.pid, 0)
@@ -160,6 +160,69 @@ def velocity(count):
         ratio = {name: round(keyed[name] / base[name], 2) for name in ("orders_per_s", "cpu_s", "max_rss_mb")}
         tell(velocity="none", **base)
         tell(velocity="six keys", **keyed, ratio=ratio)
+
+
+def many_rules(count):
+    """The sample's detector with so many rules: its own, and copies of them with other amounts."""
+    text = (ROOT / "config" / "detector.yaml").read_text()
+    rule = """        - RuleId: bench_{n}
+          DetectorId: orders
+          Language: DETECTORPL
+          Outcomes:
+            - Arn: !GetAtt Review.Arn
+          Expression: |-
+            $order_price > {amount} and $shipping_country != $billing_country and $email_domain in ["a.example", "b{n}.example"]
+"""
+    own = text.count("- RuleId:")
+    copies = "".join(rule.format(n=number, amount=500 + number) for number in range(count - own))
+    marker = "      Rules:\n"
+    assert text.count(marker) == 1, "the sample has one detector"
+    return text.replace(marker, marker + copies)
+
+
+def check(count):
+    """Goal: a million orders and a thousand rules in a minute on two cores. The ratio is to the same orders and the sample's rules."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/orders.jsonl"
+        orders(path, count)
+        base = None
+        for rules in [None, 1000]:
+            file = pathlib.Path(folder) / "detector.yaml"
+            file.write_text(many_rules(rules) if rules else (ROOT / "config" / "detector.yaml").read_text())
+            begin = time.monotonic()
+            process = subprocess.Popen([FRAUDSTREAM, "check", path, "--rules", file, "--json"], cwd=ROOT, stdout=subprocess.PIPE)
+            report = json.loads(process.stdout.read())
+            _, _, usage = os.wait4(process.pid, 0)
+            seconds = time.monotonic() - begin
+            base = base or seconds
+            tell(
+                check=report["orders"], rules=len(report["rules"]), seconds=round(seconds, 1), ratio=round(seconds / base, 2),
+                max_rss_mb=round(usage.ru_maxrss / 1024, 1), cpu_s=round(usage.ru_utime + usage.ru_stime, 1),
+            )
+
+
+def backtest(count):
+    """Goal: 60 microseconds for an order and 50 rules on two cores. The ratio is to deciding the same orders."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/orders.jsonl"
+        orders(path, count)
+        command = [FRAUDSTREAM, "--home", f"{folder}/home"]
+        subprocess.run([*command, "apply"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        begin = time.monotonic()
+        subprocess.run([*command, "run", "predict", path, "--json"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        decided = time.monotonic() - begin
+        draft = pathlib.Path(folder) / "draft.yaml"
+        draft.write_text(many_rules(50))
+        begin = time.monotonic()
+        process = subprocess.Popen([*command, "backtest", "--rules", draft, "--json"], cwd=ROOT, stdout=subprocess.PIPE)
+        report = json.loads(process.stdout.read())
+        _, _, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - begin
+        judged = sum(report["orders"][kind]["orders"] for kind in ["fraud", "good", "not_known_yet"])
+        tell(
+            backtest=judged, rules=len(report["rules"]), seconds=round(seconds, 1), us_each=round(seconds / judged * 1e6),
+            ratio=round(seconds / decided, 3), max_rss_mb=round(usage.ru_maxrss / 1024, 1),
+        )
 
 
 class Serve:
@@ -255,7 +318,7 @@ def stored(events):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--only", choices=["run", "velocity", "serve", "stored", "functions"], action="append", help="measure this and not the rest")
+    arguments.add_argument("--only", choices=["run", "velocity", "check", "backtest", "serve", "stored", "functions"], action="append", help="measure this and not the rest")
     arguments.add_argument("--orders", type=int, default=200_000, help="the longer of the two runs")
     arguments.add_argument("--requests", type=int, default=60_000, help="predictions over HTTP")
     arguments.add_argument("--events", type=int, default=1_000_000, help="the larger number of stored events")
@@ -263,6 +326,8 @@ def main():
     parts = {
         "run": lambda: (run(2_000), run(arguments.orders)),
         "velocity": lambda: velocity(max(arguments.orders // 10, 2_000)),
+        "check": lambda: check(arguments.events),
+        "backtest": lambda: backtest(arguments.orders),
         "serve": lambda: serve(arguments.requests),
         "stored": lambda: stored(arguments.events),
         "functions": functions,
